@@ -1,0 +1,78 @@
+/**
+ * The ledger: one row per attempt, append-only. It tells what was tried, by whom, what came out, what it cost and how
+ * it ended.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { Execution } from "./Execution.ts"
+import { TaskId } from "./Task.ts"
+import { Usage } from "./Usage.ts"
+import { Verification } from "./Verification.ts"
+
+/**
+ * Fences a claim: it grows by one with every claim of a task and is never reused, so that a write by an earlier holder
+ * is told apart from one by the current holder.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const LeaseToken = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)).pipe(
+  Schema.brand("@baton/core/LeaseToken")
+)
+
+/** @since 0.1.0 */
+export type LeaseToken = typeof LeaseToken.Type
+
+/**
+ * How an attempt ended, or `running`.
+ *
+ * - `completed`: the output was accepted
+ * - `retried`: it failed and another attempt follows
+ * - `failed`: it failed and the task went to the dead-letter queue
+ * - `released`: given back without counting (shutdown, pause, a fatal error of the run)
+ * - `lease_expired`: its worker stopped answering
+ * - `cancelled`: the task was cancelled while it ran
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const AttemptOutcome = Schema.Literals([
+  "running",
+  "completed",
+  "retried",
+  "failed",
+  "released",
+  "lease_expired",
+  "cancelled"
+])
+
+/** @since 0.1.0 */
+export type AttemptOutcome = typeof AttemptOutcome.Type
+
+/**
+ * One attempt at one task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Attempt = Schema.Struct({
+  taskId: TaskId,
+  /** 1 for the first attempt since the task was added or last requeued. */
+  number: Schema.Int,
+  token: LeaseToken,
+  /** The worker that held the lease. */
+  owner: Schema.String,
+  startedAt: Schema.DateTimeUtcFromString,
+  endedAt: Schema.NullOr(Schema.DateTimeUtcFromString),
+  execution: Schema.NullOr(Execution),
+  verification: Schema.NullOr(Verification),
+  outcome: AttemptOutcome,
+  /** Why it did not complete, for a person to read. */
+  error: Schema.NullOr(Schema.String),
+  /** What execution and verification used together; null when nothing was metered. */
+  usage: Schema.NullOr(Usage)
+})
+
+/** @since 0.1.0 */
+export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}

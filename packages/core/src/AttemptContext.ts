@@ -1,0 +1,48 @@
+/**
+ * What an executor and a verifier get to know of the attempt they work in, besides the task.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type { Spend } from "./Safety.ts"
+import type { SafetyStop } from "./SafetyStop.ts"
+import type { Task } from "./Task.ts"
+import type { Usage } from "./Usage.ts"
+
+/**
+ * The attempt under way.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AttemptContext {
+  /** 1 for the first attempt since the task was added or last requeued. */
+  readonly attempt: number
+  /**
+   * The same for the same attempt of the same task, wherever and however often it runs: pass it to a service that
+   * deduplicates requests.
+   */
+  readonly idempotencyKey: string
+  /** What the last failed attempt brought out, and why it was not accepted. */
+  readonly previous: { readonly output: string | null; readonly feedback: string } | null
+  /**
+   * Runs a paid call under the run's budget: reserves `worstCase` before the call starts, and commits what `spent` reads
+   * from its exit. Where that is null, because the call was cut off and nobody can say, the whole reservation is
+   * committed, so that the budget holds in any case.
+   */
+  readonly spend: <A, E, R>(options: {
+    readonly worstCase: Spend
+    readonly call: Effect.Effect<A, E, R>
+    readonly spent: (exit: Exit.Exit<A, E>) => Usage | null
+  }) => Effect.Effect<A, E | SafetyStop, R>
+}
+
+/**
+ * The idempotency key of a task's current attempt. A requeued task starts over with new keys.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const idempotencyKey = (task: Pick<Task, "id" | "attempts" | "requeues">): string =>
+  task.requeues === 0 ? `${task.id}/${task.attempts}` : `${task.id}/${task.requeues}.${task.attempts}`

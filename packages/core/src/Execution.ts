@@ -1,0 +1,47 @@
+/**
+ * What an executor brings back. A failure is an `ExecutionError`, never a flag in here.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { Metadata } from "./Task.ts"
+import { Usage } from "./Usage.ts"
+
+/**
+ * A number from 0 (none) to 1 (certain).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Confidence = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
+
+/**
+ * The output of one attempt, not yet verified.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Execution = Schema.Struct({
+  output: Schema.String,
+  /** The executor's own confidence in its output. */
+  confidence: Confidence,
+  /** What was used; null when the executor meters nothing (a local command, say). */
+  usage: Schema.NullOr(Usage),
+  metadata: Metadata
+})
+
+/** @since 0.1.0 */
+export interface Execution extends Schema.Schema.Type<typeof Execution> {}
+
+/**
+ * Makes an `Execution`; confidence 1, nothing metered and no metadata unless given.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Partial<Execution> & { readonly output: string }): Execution => ({
+  output: options.output,
+  confidence: options.confidence ?? 1,
+  usage: options.usage ?? null,
+  metadata: options.metadata ?? {}
+})

@@ -1,0 +1,54 @@
+/**
+ * Hooks: functions that are called with the events of a run, one after the other, in order.
+ *
+ * A hook observes. One that fails, dies or takes too long is logged and never stops a run. When hooks are slower than
+ * the work, the work waits for them: nothing is dropped.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Event } from "./Event.ts"
+
+/** Called with every event. */
+export type Hook = (event: Event) => Effect.Effect<void, unknown>
+
+/**
+ * The hooks of a run; none by default.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Hooks: Context.Reference<ReadonlyArray<Hook>> = Context.Reference<ReadonlyArray<Hook>>(
+  "@baton/core/Hooks",
+  { defaultValue: () => [] }
+)
+
+type EventOf<Tag extends Event["_tag"]> = Extract<Event, { readonly _tag: Tag }>
+
+/** A function per kind of event; only the kinds that matter. */
+export type Handlers = {
+  readonly [Tag in Event["_tag"]]?: ((event: EventOf<Tag>) => Effect.Effect<void, unknown>) | undefined
+}
+
+/**
+ * A hook from a function per kind of event.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const handle =
+  (handlers: Handlers): Hook =>
+  (event) => {
+    const handler = handlers[event._tag] as ((event: Event) => Effect.Effect<void, unknown>) | undefined
+    return handler === undefined ? Effect.void : handler(event)
+  }
+
+/**
+ * Calls every hook with every event.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (...hooks: ReadonlyArray<Hook>): Layer.Layer<never> => Layer.succeed(Hooks, hooks)

@@ -1,0 +1,96 @@
+/**
+ * The state machine of a task, as one pure total function. Stores implement it in their own language; the contract suite
+ * holds them against this one.
+ *
+ * @since 0.1.0
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { TaskStatus } from "./Task.ts"
+
+/**
+ * What the state machine looks at.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const TaskState = Schema.Struct({ status: TaskStatus, attempts: Schema.Int })
+
+/** @since 0.1.0 */
+export interface TaskState extends Schema.Schema.Type<typeof TaskState> {}
+
+/**
+ * What can happen to a task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Transition = Schema.TaggedUnion({
+  Claimed: {},
+  Verified: {},
+  /** An attempt failed; `permanent` when trying again would not help. */
+  AttemptFailed: { permanent: Schema.Boolean },
+  Released: {},
+  LeaseExpired: {},
+  Requeued: {},
+  Cancelled: {}
+})
+
+/** @since 0.1.0 */
+export type Transition = typeof Transition.Type
+
+/** What a run decides about failures. */
+export interface FailurePolicy {
+  /** Total attempts, the first included. */
+  readonly maxAttempts: number
+  /** `dead-letter`: a task whose worker died is not run again by itself. */
+  readonly onCrash: "retry" | "dead-letter"
+}
+
+/**
+ * The transition does not exist from this status.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class IllegalTransition extends Schema.TaggedError<IllegalTransition>()("IllegalTransition", {
+  status: TaskStatus,
+  transition: Schema.String
+}) {
+  override get message(): string {
+    return `A task that is ${this.status} cannot be ${this.transition}.`
+  }
+}
+
+/**
+ * Where a task goes from here, or why it cannot.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const transition = (
+  from: TaskState,
+  event: Transition,
+  policy: FailurePolicy
+): Result.Result<TaskState, IllegalTransition> => {
+  const illegal = Result.fail(new IllegalTransition({ status: from.status, transition: event._tag }))
+  const to = (status: TaskStatus, attempts = from.attempts) => Result.succeed({ status, attempts })
+  const afterFailure = (giveUp: boolean) => to(giveUp || from.attempts >= policy.maxAttempts ? "failed" : "pending")
+  const running = from.status === "in_progress"
+  switch (event._tag) {
+    case "Claimed":
+      return from.status === "pending" ? to("in_progress", from.attempts + 1) : illegal
+    case "Verified":
+      return running ? to("completed") : illegal
+    case "AttemptFailed":
+      return running ? afterFailure(event.permanent) : illegal
+    case "Released":
+      return running ? to("pending", Math.max(0, from.attempts - 1)) : illegal
+    case "LeaseExpired":
+      return running ? afterFailure(policy.onCrash === "dead-letter") : illegal
+    case "Requeued":
+      return from.status === "failed" || from.status === "cancelled" ? to("pending", 0) : illegal
+    case "Cancelled":
+      return from.status === "pending" || running ? to("cancelled") : illegal
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * A verifier's verdict on one output.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { Confidence } from "./Execution.ts"
+import { Usage } from "./Usage.ts"
+
+/**
+ * Whether an output does what its task asks, and what is wrong with it if not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Verification = Schema.Struct({
+  passed: Schema.Boolean,
+  /** The verifier's confidence in its own verdict. */
+  confidence: Confidence,
+  /** Said to the next attempt when this one is rejected. */
+  feedback: Schema.String,
+  issues: Schema.Array(Schema.String),
+  /** What judging used; null when the verifier meters nothing. */
+  usage: Schema.NullOr(Usage)
+})
+
+/** @since 0.1.0 */
+export interface Verification extends Schema.Schema.Type<typeof Verification> {}
+
+/**
+ * A verdict that accepts the output.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pass = (options?: Partial<Omit<Verification, "passed">>): Verification => ({
+  passed: true,
+  confidence: options?.confidence ?? 1,
+  feedback: options?.feedback ?? "",
+  issues: options?.issues ?? [],
+  usage: options?.usage ?? null
+})
+
+/**
+ * A verdict that rejects the output and says why.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const reject = (feedback: string, options?: Partial<Omit<Verification, "passed" | "feedback">>): Verification => ({
+  passed: false,
+  confidence: options?.confidence ?? 1,
+  feedback,
+  issues: options?.issues ?? [],
+  usage: options?.usage ?? null
+})

@@ -1,0 +1,23 @@
+/**
+ * Why a verifier came to no verdict. This is not a rejection.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { Usage } from "./Usage.ts"
+
+/**
+ * Verification could not be carried out. The output is kept and verification alone is tried again; nothing is executed,
+ * or paid for, a second time. `Transient` and `Failed` are tried again; `Fatal` stops the run.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class VerificationError extends Schema.TaggedError<VerificationError>()("VerificationError", {
+  reason: Schema.Literals(["Transient", "Failed", "TimedOut", "Fatal"]),
+  /** For a person: what went wrong. */
+  message: Schema.String,
+  retryAfter: Schema.optionalKey(Schema.Duration),
+  usage: Schema.optionalKey(Usage),
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}

@@ -1,0 +1,156 @@
+/**
+ * Verifiers decide whether an output does what its task asks. Only a verifier completes a task: what an executor says
+ * about itself does not.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { AttemptContext } from "./AttemptContext.ts"
+import type { Execution } from "./Execution.ts"
+import * as combine from "./internal/combineVerdicts.ts"
+import { buildAll } from "./internal/layers.ts"
+import type { SafetyStop } from "./SafetyStop.ts"
+import type { Task } from "./Task.ts"
+import * as Verification from "./Verification.ts"
+import type { VerificationError } from "./VerificationError.ts"
+
+/**
+ * The verifier service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Verifier extends Context.Service<Verifier, VerifierService>()("@baton/core/Verifier") {}
+
+/** @since 0.1.0 */
+export interface VerifierService {
+  /** Judges one output. A failure here is no verdict: it is tried again on the same output. */
+  readonly verify: (
+    task: Task,
+    execution: Execution,
+    context: AttemptContext
+  ) => Effect.Effect<Verification.Verification, VerificationError | SafetyStop>
+  /**
+   * - `effectful`: does I/O or takes time, so the output is made durable before it is judged
+   * - `pure`: computes its verdict at once, so verdict and output are saved in one write
+   * - `none`: nobody looks; tasks complete as *unverified*
+   */
+  readonly kind: "effectful" | "pure" | "none"
+}
+
+/**
+ * A verifier from an effectful function.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (verify: VerifierService["verify"]): Layer.Layer<Verifier> =>
+  Layer.succeed(Verifier, { verify, kind: "effectful" })
+
+/**
+ * A verifier from a pure function of task and output: a length, a pattern, a schema.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerPure = (
+  verify: (task: Task, execution: Execution) => Verification.Verification
+): Layer.Layer<Verifier> =>
+  Layer.succeed(Verifier, { verify: (task, execution) => Effect.sync(() => verify(task, execution)), kind: "pure" })
+
+/**
+ * Accepts everything: for tests and for trying things out.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerAlwaysPass: Layer.Layer<Verifier> = Layer.succeed(Verifier, {
+  verify: () => Effect.succeed(Verification.pass({ feedback: "Auto-passed" })),
+  kind: "pure"
+})
+
+/**
+ * No verifier: tasks complete as unverified, and the run says so.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNone: Layer.Layer<Verifier> = Layer.succeed(Verifier, {
+  verify: () => Effect.succeed(Verification.pass({ confidence: 0, feedback: "Not verified" })),
+  kind: "none"
+})
+
+const combined =
+  (join: (verdicts: ReadonlyArray<Verification.Verification>) => Verification.Verification) =>
+  <E, R>(layers: ReadonlyArray<Layer.Layer<Verifier, E, R>>): Layer.Layer<Verifier, E, R> =>
+    Layer.effect(
+      Verifier,
+      Effect.map(buildAll(Verifier, layers), (verifiers) => ({
+        kind: verifiers.every((verifier) => verifier.kind === "pure") ? "pure" : "effectful",
+        verify: (task, execution, context) =>
+          Effect.map(
+            Effect.forEach(verifiers, (verifier) => verifier.verify(task, execution, context), {
+              concurrency: "unbounded"
+            }),
+            join
+          )
+      }))
+    )
+
+/**
+ * Passes when all pass; the feedback of those that reject is joined. One that fails to judge fails the whole.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const layerAll = <E = never, R = never>(
+  ...layers: ReadonlyArray<Layer.Layer<Verifier, E, R>>
+): Layer.Layer<Verifier, E, R> => combined(combine.atLeast(layers.length))(layers)
+
+/**
+ * Passes when one passes.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const layerAny = <E = never, R = never>(
+  ...layers: ReadonlyArray<Layer.Layer<Verifier, E, R>>
+): Layer.Layer<Verifier, E, R> => combined(combine.atLeast(1))(layers)
+
+/**
+ * Passes when at least `quorum` pass. A verifier that fails to judge has no vote; the whole fails only when, without
+ * those, the votes decide neither way.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const layerQuorum = <E = never, R = never>(
+  quorum: number,
+  ...layers: ReadonlyArray<Layer.Layer<Verifier, E, R>>
+): Layer.Layer<Verifier, E, R> =>
+  Layer.effect(
+    Verifier,
+    Effect.map(buildAll(Verifier, layers), (verifiers) => ({
+      kind: verifiers.every((verifier) => verifier.kind === "pure") ? "pure" : "effectful",
+      verify: (task, execution, context) =>
+        Effect.flatMap(
+          Effect.forEach(verifiers, (verifier) => Effect.result(verifier.verify(task, execution, context)), {
+            concurrency: "unbounded"
+          }),
+          combine.vote(quorum)
+        )
+    }))
+  )
+
+/**
+ * Rejects a verdict that passes with less than this confidence.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const layerMinConfidence = <E = never, R = never>(
+  minimum: number,
+  verifier: Layer.Layer<Verifier, E, R>
+): Layer.Layer<Verifier, E, R> => combined(combine.minConfidence(minimum))([verifier])

@@ -1,0 +1,3 @@
+import * as Effect from "effect/Effect"
+import type { TaskStore } from "../TaskStore.ts"
+export const make: Effect.Effect<TaskStore["Service"]> = Effect.die("building")
