@@ -39,7 +39,8 @@ export interface ExecutorService {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (execute: ExecutorService["execute"]): Layer.Layer<Executor> => Layer.succeed(Executor, { execute })
+export const layer = (execute: ExecutorService["execute"]): Layer.Layer<Executor> =>
+  Layer.succeed(Executor, { execute })
 
 /** What a scripted fake does with one attempt. */
 export type FakeStep =
@@ -91,7 +92,9 @@ export const layerRoute = <E = never, R = never>(options: {
       return {
         execute: (task, context) => {
           const executor = byName.get(options.select(task) ?? "") ?? otherwise
-          return executor === undefined ? Effect.die(new Error("no executor to route to")) : executor.execute(task, context)
+          return executor === undefined
+            ? Effect.die(new Error("no executor to route to"))
+            : executor.execute(task, context)
         }
       }
     })

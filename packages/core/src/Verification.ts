@@ -47,7 +47,10 @@ export const pass = (options?: Partial<Omit<Verification, "passed">>): Verificat
  * @category constructors
  * @since 0.1.0
  */
-export const reject = (feedback: string, options?: Partial<Omit<Verification, "passed" | "feedback">>): Verification => ({
+export const reject = (
+  feedback: string,
+  options?: Partial<Omit<Verification, "passed" | "feedback">>
+): Verification => ({
   passed: false,
   confidence: options?.confidence ?? 1,
   feedback,

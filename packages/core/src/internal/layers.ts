@@ -8,4 +8,6 @@ export const buildAll = <I, S, E, R>(
   service: Context.Key<I, S>,
   layers: ReadonlyArray<Layer.Layer<I, E, R>>
 ): Effect.Effect<ReadonlyArray<S>, E, R | Scope.Scope> =>
-  Effect.forEach(layers, (layer) => Effect.map(Layer.build(Layer.fresh(layer)), (context) => Context.get(context, service)))
+  Effect.forEach(layers, (layer) =>
+    Effect.map(Layer.build(Layer.fresh(layer)), (context) => Context.get(context, service))
+  )

@@ -100,7 +100,10 @@ export const make = Effect.fnUntraced(function* (options: {
       if (Option.isSome(stop)) return Effect.fail(stop.value)
       if (spend.costUsd === null && maxCost !== Infinity) {
         return Effect.fail(
-          halt("cost", `The price of ${spend.what} is unknown, so a budget in USD cannot hold. Give its price, or drop the budget.`)
+          halt(
+            "cost",
+            `The price of ${spend.what} is unknown, so a budget in USD cannot hold. Give its price, or drop the budget.`
+          )
         )
       }
       const limit = tooMuch(spend)
@@ -127,7 +130,10 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.sync(() => {
       if (unreserved === null) return
       if (unreserved.costUsd === null && maxCost !== Infinity) {
-        halt("cost", "An attempt reported usage without a price, so a budget in USD cannot hold. Give its price, or drop the budget.")
+        halt(
+          "cost",
+          "An attempt reported usage without a price, so a budget in USD cannot hold. Give its price, or drop the budget."
+        )
       }
       book({ cost: toNano(unreserved.costUsd ?? 0, Math.ceil), tokens: Usage.totalTokens(unreserved) })
       if (committed.cost >= maxCost) {

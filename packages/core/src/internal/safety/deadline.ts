@@ -8,7 +8,10 @@ import { SafetyStop } from "../../SafetyStop.ts"
 export const make = Effect.fnUntraced(function* (duration: Duration.Duration) {
   const clock = yield* Clock.Clock
   const end = clock.currentTimeMillisUnsafe() + Duration.toMillis(duration)
-  const stop = new SafetyStop({ limit: "deadline", message: `The run reached its limit of ${Duration.format(duration)}.` })
+  const stop = new SafetyStop({
+    limit: "deadline",
+    message: `The run reached its limit of ${Duration.format(duration)}.`
+  })
   const reached = () => clock.currentTimeMillisUnsafe() >= end
 
   return {
