@@ -155,6 +155,15 @@ interface SettlementFields extends Lease {
   readonly verification: Verification | null
 }
 
+interface FailureFields extends SettlementFields {
+  readonly feedback: string
+  /**
+   * An output whose verification could not be carried out: kept, so that the next attempt verifies it and executes
+   * nothing. Null when the next attempt has to execute.
+   */
+  readonly checkpoint: Execution | null
+}
+
 /**
  * How an attempt ended.
  *
@@ -168,8 +177,8 @@ interface SettlementFields extends Lease {
  */
 export type Settlement =
   | (SettlementFields & { readonly _tag: "Complete"; readonly execution: Execution; readonly verified: boolean })
-  | (SettlementFields & { readonly _tag: "Retry"; readonly feedback: string; readonly delay: Duration.Duration })
-  | (SettlementFields & { readonly _tag: "Fail"; readonly feedback: string })
+  | (FailureFields & { readonly _tag: "Retry"; readonly delay: Duration.Duration })
+  | (FailureFields & { readonly _tag: "Fail" })
   | (Lease & { readonly _tag: "Release"; readonly reason: string })
 
 /** Names the leases of a call that were no longer current; for these nothing was written. */

@@ -1,3 +1,185 @@
+import { isReadonlyArrayNonEmpty } from "effect/Array"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { TaskStore } from "../TaskStore.ts"
-export const make: Effect.Effect<TaskStore["Service"]> = Effect.die("building")
+import * as Option from "effect/Option"
+import type { Control, ControlRequest, Lease, LostLease, TaskStore, WorkSignal } from "../TaskStore.ts"
+import { TasksRefused } from "../TaskStoreError.ts"
+import { admit } from "./memory/admission.ts"
+import * as Bell from "./memory/bell.ts"
+import * as Ledger from "./memory/ledger.ts"
+import { page } from "./memory/page.ts"
+import * as Table from "./memory/table.ts"
+import * as Transitions from "./memory/transitions.ts"
+
+/** Every operation is one synchronous step, which makes it atomic among fibers and spares the hot path an effect per task. */
+export const make: Effect.Effect<TaskStore["Service"]> = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
+  const table = Table.make()
+  let control: Control = { revision: 0, paused: false, stops: 0 }
+  const worked = Bell.make()
+  const controlled = Bell.make()
+
+  const readClock = (): Transitions.Now => {
+    const millis = clock.currentTimeMillisUnsafe()
+    return { millis, at: DateTime.makeUnsafe(millis) }
+  }
+
+  /** Does `write` for the rows whose lease is current, and reports the other leases. */
+  const fenced = <A extends Lease>(leases: ReadonlyArray<A>, write: (row: Table.HeldRow, lease: A) => void) => {
+    const lost: Array<LostLease> = []
+    for (const lease of leases) {
+      const row = Table.held(table, lease)
+      if (row === undefined) {
+        const status = table.byId.get(lease.taskId)?.task.status ?? null
+        lost.push({ taskId: lease.taskId, token: lease.token, status })
+      } else {
+        write(row, lease)
+      }
+    }
+    return { lost }
+  }
+
+  const signal = (untilDrained: boolean, now: number): WorkSignal | undefined => {
+    const lease = table.leases.peek()
+    if (table.ready.size() > 0 || (lease !== undefined && lease.due <= now)) return "claimable"
+    const { in_progress, pending, waiting } = table.counts
+    return untilDrained && in_progress === 0 && pending === waiting ? "drained" : undefined
+  }
+
+  const awaitWork = (untilDrained: boolean): Effect.Effect<WorkSignal> =>
+    Effect.suspend(() => {
+      const now = clock.currentTimeMillisUnsafe()
+      Table.promote(table, now)
+      const found = signal(untilDrained, now)
+      if (found !== undefined) return Effect.succeed(found)
+      const due = Math.min(table.delayed.peek()?.due ?? Infinity, table.leases.peek()?.due ?? Infinity)
+      const rung = worked.next()
+      const woken = due === Infinity ? rung : Effect.raceFirst(rung, clock.sleep(Duration.millis(due - now)))
+      return Effect.andThen(woken, awaitWork(untilDrained))
+    })
+
+  const changeControl = (changed: Partial<Control>) => {
+    control = { ...control, ...changed, revision: control.revision + 1 }
+    controlled.ring()
+    return control
+  }
+
+  const awaitControl = (revision: number): Effect.Effect<Control> =>
+    Effect.suspend(() =>
+      control.revision === revision
+        ? Effect.andThen(controlled.next(), awaitControl(revision))
+        : Effect.succeed(control)
+    )
+
+  const requests: { readonly [Request in ControlRequest]: () => Control } = {
+    pause: () => changeControl({ paused: true }),
+    resume: () => changeControl({ paused: false }),
+    stop: () => changeControl({ stops: control.stops + 1 })
+  }
+
+  return {
+    add: (tasks) =>
+      Effect.suspend(() => {
+        const { existing, fresh, refusals } = admit(table, tasks)
+        if (isReadonlyArrayNonEmpty(refusals)) return Effect.fail(new TasksRefused({ refusals }))
+        const now = readClock()
+        for (const task of fresh.values()) Transitions.add(table, task, now)
+        worked.ring()
+        return Effect.succeed({ added: Array.from(fresh.keys()), existing })
+      }),
+
+    claim: (options) =>
+      Effect.sync(() => {
+        const claims = Transitions.claim(table, options, readClock())
+        // Who waits has to know the new lease ends: the claimer may die.
+        if (claims.length > 0) worked.ring()
+        return claims
+      }),
+
+    checkpoint: (checkpoints) =>
+      Effect.sync(() => {
+        const now = readClock()
+        return fenced(checkpoints, (row, saved) => Transitions.checkpoint(row, saved, now))
+      }),
+
+    settle: (settlements) =>
+      Effect.sync(() => {
+        const now = readClock()
+        const reply = fenced(settlements, (row, settlement) => Transitions.settle(table, row, settlement, now))
+        worked.ring()
+        return reply
+      }),
+
+    extend: (leases, lease) =>
+      Effect.sync(() => {
+        const end = clock.currentTimeMillisUnsafe() + Duration.toMillis(lease)
+        const reply = fenced(leases, (row) => Table.extend(table, row, end))
+        // A lease can also be extended to an earlier end than it had.
+        worked.ring()
+        return reply
+      }),
+
+    sweep: (options) =>
+      Effect.sync(() => {
+        const swept = Transitions.sweep(table, options, readClock())
+        if (swept.length > 0) worked.ring()
+        return swept
+      }),
+
+    get: (id) => Effect.sync(() => Option.fromNullishOr(table.byId.get(id)?.task)),
+
+    list: (query) => Effect.suspend(() => page(table, query ?? {})),
+
+    attempts: (id) =>
+      Effect.sync(() => {
+        const row = table.byId.get(id)
+        return row === undefined ? [] : Ledger.read(row)
+      }),
+
+    counts: Effect.sync(() => ({ ...table.counts })),
+
+    requeue: (selection) =>
+      Effect.sync(() => {
+        const now = readClock()
+        const changed = Table.select(table, selection).filter((row) => Transitions.requeue(table, row, now))
+        if (changed.length > 0) worked.ring()
+        return changed.map((row) => row.task.id)
+      }),
+
+    cancel: (selection) =>
+      Effect.sync(() => {
+        const now = readClock()
+        let interrupts = false
+        const changed = Table.select(table, selection).filter((row) => {
+          const cancelled = Transitions.cancel(table, row, now)
+          interrupts ||= cancelled === "running"
+          return cancelled !== "unchanged"
+        })
+        if (changed.length > 0) worked.ring()
+        if (interrupts) changeControl({})
+        return changed.map((row) => row.task.id)
+      }),
+
+    prune: (options) =>
+      Effect.sync(() => {
+        const latest =
+          options.olderThan === undefined
+            ? Infinity
+            : clock.currentTimeMillisUnsafe() - Duration.toMillis(options.olderThan)
+        const statuses: ReadonlyArray<string> = options.statuses
+        const candidates = options.ids === undefined ? table.rows : Table.select(table, { ids: options.ids })
+        const gone = new Set(
+          candidates.filter(({ task }) => statuses.includes(task.status) && task.updatedAt.epochMilliseconds <= latest)
+        )
+        Table.drop(table, gone)
+        return gone.size
+      }),
+
+    awaitWork: (options) => awaitWork(options.untilDrained),
+    control: Effect.sync(() => control),
+    request: (request) => Effect.sync(() => requests[request]()),
+    awaitControl
+  }
+})

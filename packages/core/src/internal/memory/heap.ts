@@ -1,0 +1,69 @@
+/** What can be in a heap: it knows which one it is in and where, so that it can be taken out of the middle. */
+export interface Member<A> {
+  heap: Heap<A> | null
+  slot: number
+}
+
+/** A binary heap; `remove` costs as little as `push`, which a heap that has to search for the member cannot offer. */
+export interface Heap<A> {
+  readonly size: () => number
+  readonly peek: () => A | undefined
+  readonly push: (member: A) => void
+  readonly remove: (member: A) => void
+}
+
+export const make = <A extends Member<A>>(before: (left: A, right: A) => boolean): Heap<A> => {
+  const members: Array<A> = []
+
+  const put = (member: A, slot: number) => {
+    members[slot] = member
+    member.slot = slot
+  }
+
+  const rise = (member: A, from: number) => {
+    let slot = from
+    while (slot > 0) {
+      const above = (slot - 1) >> 1
+      const parent = members[above]
+      if (parent === undefined || !before(member, parent)) break
+      put(parent, slot)
+      slot = above
+    }
+    put(member, slot)
+    return slot
+  }
+
+  const sink = (member: A, from: number) => {
+    let slot = from
+    for (;;) {
+      let below = 2 * slot + 1
+      let child = members[below]
+      if (child === undefined) break
+      const right = members[below + 1]
+      if (right !== undefined && before(right, child)) {
+        child = right
+        below++
+      }
+      if (!before(child, member)) break
+      put(child, slot)
+      slot = below
+    }
+    put(member, slot)
+  }
+
+  const heap: Heap<A> = {
+    size: () => members.length,
+    peek: () => members[0],
+    push: (member) => {
+      member.heap = heap
+      rise(member, members.length)
+    },
+    remove: (member) => {
+      const last = members.pop()
+      const slot = member.slot
+      member.heap = null
+      if (last !== undefined && last !== member && rise(last, slot) === slot) sink(last, slot)
+    }
+  }
+  return heap
+}

@@ -1,0 +1,41 @@
+import * as Effect from "effect/Effect"
+import type { Task } from "../../Task.ts"
+import type { ListQuery, TaskPage } from "../../TaskStore.ts"
+import { TaskStoreError } from "../../TaskStoreError.ts"
+import type { Row, Table } from "./table.ts"
+
+const defaultLimit = 100
+
+/** Where in the rows, which are sorted by `seq`, those after `seq` start. */
+const firstAfter = (rows: ReadonlyArray<Row>, seq: number) => {
+  let low = 0
+  let high = rows.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const row = rows[middle]
+    if (row !== undefined && row.seq <= seq) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** The cursor is the `seq` of the last task of the page before, so tasks that come or go move nothing. */
+export const page = (table: Table, query: ListQuery): Effect.Effect<TaskPage, TaskStoreError> => {
+  const after = query.cursor === undefined ? -1 : /^\d+$/.test(query.cursor) ? Number(query.cursor) : undefined
+  if (after === undefined) {
+    return Effect.fail(
+      new TaskStoreError({ reason: "Unusable", message: "This cursor is not one of this store's: list without one." })
+    )
+  }
+  const limit = Math.max(1, query.limit ?? defaultLimit)
+  const tasks: Array<Task> = []
+  let last = after
+  for (let index = firstAfter(table.rows, after); index < table.rows.length; index++) {
+    const row = table.rows[index]
+    if (row === undefined || (query.status !== undefined && row.task.status !== query.status)) continue
+    if (tasks.length === limit) return Effect.succeed({ tasks, next: String(last) })
+    tasks.push(row.task)
+    last = row.seq
+  }
+  return Effect.succeed({ tasks, next: null })
+}

@@ -1,0 +1,170 @@
+import * as Brand from "effect/Brand"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Result from "effect/Result"
+import type { LeaseToken } from "../../Attempt.ts"
+import type { NewTask, Task } from "../../Task.ts"
+import * as TaskState from "../../TaskState.ts"
+import type { Checkpoint, Claim, ClaimOptions, Settlement, SweepOptions, SweptTask } from "../../TaskStore.ts"
+import * as Ledger from "./ledger.ts"
+import * as Table from "./table.ts"
+
+/** The time of one write, read once for all its tasks. */
+export interface Now {
+  readonly millis: number
+  readonly at: DateTime.Utc
+}
+
+/** The last day that a date can name; a longer delay means "never by itself". */
+const endOfTime = 8.64e15
+
+const later = (now: Now, delay: Duration.Duration) =>
+  DateTime.makeUnsafe(Math.min(now.millis + Duration.toMillis(delay), endOfTime))
+
+const leaseToken = Brand.nominal<LeaseToken>()
+
+const change = (table: Table.Table, row: Table.Row, task: Task, now: Now) =>
+  Table.change(table, row, task, task.availableAt.epochMilliseconds, now.millis)
+
+/** The state that an event leads to, or nothing where the state machine knows no such transition. */
+const next = (row: Table.Row, event: TaskState.Transition, policy: TaskState.FailurePolicy) =>
+  Result.getOrUndefined(TaskState.transition(row.task, event, policy))
+
+/** For events that look at no policy. */
+const anyPolicy: TaskState.FailurePolicy = { maxAttempts: Infinity, onCrash: "retry" }
+
+export const add = (table: Table.Table, added: NewTask, now: Now) => {
+  const availableAt = added.availableAt ?? now.at
+  const row: Table.Row = {
+    seq: table.nextSeq++,
+    task: {
+      id: added.id,
+      description: added.description,
+      status: "pending",
+      result: null,
+      attempts: 0,
+      metadata: added.metadata ?? {},
+      priority: added.priority ?? 0,
+      availableAt,
+      dependsOn: added.dependsOn ?? [],
+      feedback: null,
+      verified: false,
+      requeues: 0,
+      usage: null,
+      createdAt: now.at,
+      updatedAt: now.at
+    },
+    due: availableAt.epochMilliseconds,
+    claims: 0,
+    holder: null,
+    blockers: 0,
+    checkpoint: null,
+    previousOutput: null,
+    ledger: [],
+    heap: null,
+    slot: 0
+  }
+  if (row.task.dependsOn.length > 0) {
+    for (const id of new Set(row.task.dependsOn)) {
+      if (table.byId.get(id)?.task.status === "completed") continue
+      const dependants = table.dependants.get(id)
+      if (dependants === undefined) table.dependants.set(id, [row])
+      else dependants.push(row)
+      row.blockers++
+    }
+  }
+  Table.insert(table, row, now.millis)
+}
+
+export const claim = (table: Table.Table, options: ClaimOptions, now: Now): ReadonlyArray<Claim> => {
+  const leaseEnd = now.millis + Duration.toMillis(options.lease)
+  const claims: Array<Claim> = []
+  Table.promote(table, now.millis)
+  while (claims.length < options.limit) {
+    const row = table.ready.peek()
+    if (row === undefined) break
+    const token = leaseToken(++row.claims)
+    row.holder = { owner: options.owner, token, startedAt: now.at, execution: null }
+    const task: Task = { ...row.task, status: "in_progress", attempts: row.task.attempts + 1, updatedAt: now.at }
+    Table.change(table, row, task, leaseEnd, now.millis)
+    claims.push({ task, token, checkpoint: row.checkpoint, previousOutput: row.previousOutput })
+  }
+  return claims
+}
+
+export const checkpoint = (row: Table.HeldRow, saved: Checkpoint, now: Now) => {
+  row.checkpoint = saved.execution
+  row.holder.execution = saved.execution
+  row.task = { ...row.task, usage: saved.usage, updatedAt: now.at }
+}
+
+const leave = (table: Table.Table, row: Table.Row, task: Task, now: Now) => {
+  row.holder = null
+  change(table, row, task, now)
+}
+
+export const settle = (table: Table.Table, row: Table.HeldRow, settlement: Settlement, now: Now) => {
+  if (settlement._tag === "Release") {
+    Ledger.end(row, now.at, "released", settlement.reason)
+    const attempts = Math.max(0, row.task.attempts - 1)
+    leave(table, row, { ...row.task, status: "pending", attempts, availableAt: now.at, updatedAt: now.at }, now)
+    return
+  }
+  const { execution, usage, verification } = settlement
+  const outturn = { execution, verification, usage: settlement.attemptUsage }
+  const written = { ...row.task, usage, updatedAt: now.at }
+  if (settlement._tag === "Complete") {
+    Ledger.end(row, now.at, "completed", null, outturn)
+    row.checkpoint = null
+    row.previousOutput = null
+    const { verified } = settlement
+    const result = settlement.execution.output
+    leave(table, row, { ...written, status: "completed", result, verified, feedback: null }, now)
+    Table.unblockDependants(table, row.task.id, now.millis)
+    return
+  }
+  const { feedback } = settlement
+  Ledger.end(row, now.at, settlement._tag === "Retry" ? "retried" : "failed", feedback, outturn)
+  row.checkpoint = settlement.checkpoint
+  row.previousOutput = execution?.output || null
+  if (settlement._tag === "Retry") {
+    leave(table, row, { ...written, status: "pending", feedback, availableAt: later(now, settlement.delay) }, now)
+  } else {
+    leave(table, row, { ...written, status: "failed", feedback }, now)
+  }
+}
+
+export const sweep = (table: Table.Table, options: SweepOptions, now: Now): ReadonlyArray<SweptTask> => {
+  const swept: Array<SweptTask> = []
+  for (let row = table.leases.peek(); row !== undefined && row.due <= now.millis; row = table.leases.peek()) {
+    if (!Table.isHeld(row)) break
+    const { owner, token } = row.holder
+    const state = next(row, TaskState.Transition.cases.LeaseExpired.make({}), options)
+    if (state === undefined) break
+    const silence = `Worker ${owner} stopped answering.`
+    Ledger.end(row, now.at, "lease_expired", silence)
+    const failed = state.status === "failed"
+    const written = { ...row.task, ...state, updatedAt: now.at }
+    leave(table, row, failed ? { ...written, feedback: silence } : { ...written, availableAt: now.at }, now)
+    swept.push({ taskId: row.task.id, token, status: failed ? "failed" : "pending", owner, attempts: state.attempts })
+  }
+  return swept
+}
+
+export const requeue = (table: Table.Table, row: Table.Row, now: Now): boolean => {
+  const state = next(row, TaskState.Transition.cases.Requeued.make({}), anyPolicy)
+  if (state === undefined) return false
+  const requeues = row.task.requeues + 1
+  change(table, row, { ...row.task, ...state, requeues, availableAt: now.at, updatedAt: now.at }, now)
+  return true
+}
+
+/** Whether the task was cancelled, and whether it was running. */
+export const cancel = (table: Table.Table, row: Table.Row, now: Now): "unchanged" | "pending" | "running" => {
+  const state = next(row, TaskState.Transition.cases.Cancelled.make({}), anyPolicy)
+  if (state === undefined) return "unchanged"
+  const running = Table.isHeld(row)
+  if (Table.isHeld(row)) Ledger.end(row, now.at, "cancelled", "The task was cancelled while it ran.")
+  leave(table, row, { ...row.task, ...state, updatedAt: now.at }, now)
+  return running ? "running" : "pending"
+}
