@@ -14,6 +14,8 @@ import * as RetryPolicy from "./RetryPolicy.ts"
  * @since 0.1.0
  */
 export interface OrchestratorConfig {
+  /** Names this worker in the ledger; made unique by a random suffix. Default "worker". */
+  readonly owner?: string | undefined
   /** Whether outputs are verified at all. Default true. */
   readonly verifyResults?: boolean | undefined
   /** Whether a failed attempt is followed by another. Default true. */

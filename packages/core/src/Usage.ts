@@ -60,3 +60,17 @@ export const add = (left: Usage | null | undefined, right: Usage | null | undefi
  */
 export const totalTokens = (usage: Usage): number =>
   usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
+
+/**
+ * What is left of a usage when a part of it is taken away; never below zero.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const subtract = (whole: Usage, part: Usage): Usage => ({
+  inputTokens: Math.max(0, whole.inputTokens - part.inputTokens),
+  outputTokens: Math.max(0, whole.outputTokens - part.outputTokens),
+  cacheReadTokens: Math.max(0, whole.cacheReadTokens - part.cacheReadTokens),
+  cacheWriteTokens: Math.max(0, whole.cacheWriteTokens - part.cacheWriteTokens),
+  costUsd: whole.costUsd === null ? null : Math.max(0, whole.costUsd - (part.costUsd ?? 0))
+})

@@ -10,6 +10,7 @@ import { admit } from "./memory/admission.ts"
 import * as Bell from "./memory/bell.ts"
 import * as Ledger from "./memory/ledger.ts"
 import { page } from "./memory/page.ts"
+import type { HeldRow } from "./memory/row.ts"
 import * as Table from "./memory/table.ts"
 import * as Transitions from "./memory/transitions.ts"
 
@@ -27,7 +28,7 @@ export const make: Effect.Effect<TaskStore["Service"]> = Effect.gen(function* ()
   }
 
   /** Does `write` for the rows whose lease is current, and reports the other leases. */
-  const fenced = <A extends Lease>(leases: ReadonlyArray<A>, write: (row: Table.HeldRow, lease: A) => void) => {
+  const fenced = <A extends Lease>(leases: ReadonlyArray<A>, write: (row: HeldRow, lease: A) => void) => {
     const lost: Array<LostLease> = []
     for (const lease of leases) {
       const row = Table.held(table, lease)
@@ -43,7 +44,7 @@ export const make: Effect.Effect<TaskStore["Service"]> = Effect.gen(function* ()
 
   const signal = (untilDrained: boolean, now: number): WorkSignal | undefined => {
     const lease = table.leases.peek()
-    if (table.ready.size() > 0 || (lease !== undefined && lease.due <= now)) return "claimable"
+    if (table.ready.peek() !== undefined || (lease !== undefined && lease.due <= now)) return "claimable"
     const { in_progress, pending, waiting } = table.counts
     return untilDrained && in_progress === 0 && pending === waiting ? "drained" : undefined
   }

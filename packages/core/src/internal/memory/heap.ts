@@ -1,15 +1,18 @@
-/** What can be in a heap: it knows which one it is in and where, so that it can be taken out of the middle. */
+/** Where a member can be. */
+export interface Place<A> {
+  readonly remove: (member: A) => void
+}
+
+/** It knows which place it is in and where, so that it can be taken out of the middle. */
 export interface Member<A> {
-  heap: Heap<A> | null
+  place: Place<A> | null
   slot: number
 }
 
 /** A binary heap; `remove` costs as little as `push`, which a heap that has to search for the member cannot offer. */
-export interface Heap<A> {
-  readonly size: () => number
+export interface Heap<A> extends Place<A> {
   readonly peek: () => A | undefined
   readonly push: (member: A) => void
-  readonly remove: (member: A) => void
 }
 
 export const make = <A extends Member<A>>(before: (left: A, right: A) => boolean): Heap<A> => {
@@ -52,16 +55,15 @@ export const make = <A extends Member<A>>(before: (left: A, right: A) => boolean
   }
 
   const heap: Heap<A> = {
-    size: () => members.length,
     peek: () => members[0],
     push: (member) => {
-      member.heap = heap
+      member.place = heap
       rise(member, members.length)
     },
     remove: (member) => {
       const last = members.pop()
       const slot = member.slot
-      member.heap = null
+      member.place = null
       if (last !== undefined && last !== member && rise(last, slot) === slot) sink(last, slot)
     }
   }

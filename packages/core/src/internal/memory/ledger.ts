@@ -3,8 +3,7 @@ import type { Attempt, AttemptOutcome } from "../../Attempt.ts"
 import type { Execution } from "../../Execution.ts"
 import type { Usage } from "../../Usage.ts"
 import type { Verification } from "../../Verification.ts"
-import type { HeldRow, Row } from "./table.ts"
-import { isHeld } from "./table.ts"
+import { type HeldRow, isHeld, type Row } from "./row.ts"
 
 /** What an attempt brought out. */
 interface Outturn {
@@ -48,9 +47,9 @@ export const end = (
   error: string | null,
   outturn: Outturn = saved(row)
 ) => {
-  row.ledger.push(attempt(row, endedAt, outcome, error, outturn))
+  row.ledger = [...row.ledger, attempt(row, endedAt, outcome, error, outturn)]
 }
 
 /** The whole ledger, the attempt under way included. */
 export const read = (row: Row): ReadonlyArray<Attempt> =>
-  isHeld(row) ? [...row.ledger, attempt(row, null, "running", null, saved(row))] : [...row.ledger]
+  isHeld(row) ? [...row.ledger, attempt(row, null, "running", null, saved(row))] : row.ledger

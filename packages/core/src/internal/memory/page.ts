@@ -2,7 +2,8 @@ import * as Effect from "effect/Effect"
 import type { Task } from "../../Task.ts"
 import type { ListQuery, TaskPage } from "../../TaskStore.ts"
 import { TaskStoreError } from "../../TaskStoreError.ts"
-import type { Row, Table } from "./table.ts"
+import type { Row } from "./row.ts"
+import type { Table } from "./table.ts"
 
 const defaultLimit = 100
 

@@ -1,55 +1,19 @@
-import type * as DateTime from "effect/DateTime"
-import type { Execution } from "../../Execution.ts"
-import type { Attempt, LeaseToken } from "../../Attempt.ts"
 import type { Task, TaskId, TaskStatus } from "../../Task.ts"
 import type { Lease, Selection } from "../../TaskStore.ts"
 import * as Heap from "./heap.ts"
-
-/** The claim that a task in progress is under. */
-export interface Holder {
-  readonly owner: string
-  readonly token: LeaseToken
-  readonly startedAt: DateTime.Utc
-  /** What this attempt made durable so far. */
-  execution: Execution | null
-}
-
-/** A task with what the store keeps beside it. The task itself is replaced, never changed: callers hold on to it. */
-export interface Row extends Heap.Member<Row> {
-  /** Its place in the order of adding. */
-  readonly seq: number
-  task: Task
-  /** When it needs attention next, in epoch milliseconds: `availableAt` of a pending task, the lease end of a running one. */
-  due: number
-  /** Claims so far: the last token given out. */
-  claims: number
-  /** Set as long as the task is in progress. */
-  holder: Holder | null
-  /** Dependencies that are not completed. */
-  blockers: number
-  checkpoint: Execution | null
-  previousOutput: string | null
-  /** The attempts that ended. */
-  readonly ledger: Array<Attempt>
-}
-
-/** The row of a task in progress. */
-export interface HeldRow extends Row {
-  holder: Holder
-}
-
-export const isHeld = (row: Row): row is HeldRow => row.holder !== null
+import * as ReadyQueue from "./readyQueue.ts"
+import { dueFirst, type HeldRow, isHeld, type Row } from "./row.ts"
 
 /**
  * All rows, and for each question that is asked often a structure that answers it without looking at every row. A row is
- * in one heap at most: `ready` and `delayed` hold what is pending and not blocked, `leases` what is in progress.
+ * in one of them at most: `ready` and `delayed` hold what is pending and not blocked, `leases` what is in progress.
  */
 export interface Table {
   readonly byId: Map<TaskId, Row>
   /** By `seq`, which has gaps once tasks are pruned. */
   rows: Array<Row>
   nextSeq: number
-  readonly ready: Heap.Heap<Row>
+  readonly ready: ReadyQueue.ReadyQueue
   readonly delayed: Heap.Heap<Row>
   readonly leases: Heap.Heap<Row>
   /** Who waits for a task; an entry goes when the task completes. */
@@ -57,16 +21,11 @@ export interface Table {
   readonly counts: { -readonly [Status in TaskStatus | "waiting"]: number }
 }
 
-const dueFirst = (left: Row, right: Row) => (left.due === right.due ? left.seq < right.seq : left.due < right.due)
-
-const claimedFirst = (left: Row, right: Row) =>
-  left.task.priority === right.task.priority ? dueFirst(left, right) : left.task.priority > right.task.priority
-
 export const make = (): Table => ({
   byId: new Map(),
   rows: [],
   nextSeq: 0,
-  ready: Heap.make(claimedFirst),
+  ready: ReadyQueue.make(),
   delayed: Heap.make(dueFirst),
   leases: Heap.make(dueFirst),
   dependants: new Map(),
@@ -78,12 +37,12 @@ const count = (table: Table, row: Row, by: 1 | -1) => {
   if (row.task.status === "pending" && row.blockers > 0) table.counts.waiting += by
 }
 
-const line = (table: Table, row: Row, now: number) => {
+const enqueue = (table: Table, row: Row, now: number) => {
   if (row.task.status === "in_progress") {
     table.leases.push(row)
   } else if (row.task.status === "pending" && row.blockers === 0) {
-    const heap = row.due <= now ? table.ready : table.delayed
-    heap.push(row)
+    const line = row.due <= now ? table.ready : table.delayed
+    line.push(row)
   }
 }
 
@@ -91,17 +50,17 @@ export const insert = (table: Table, row: Row, now: number) => {
   table.byId.set(row.task.id, row)
   table.rows.push(row)
   count(table, row, 1)
-  line(table, row, now)
+  enqueue(table, row, now)
 }
 
 /** Gives a row its next task; every index follows. */
 export const change = (table: Table, row: Row, task: Task, due: number, now: number) => {
-  row.heap?.remove(row)
+  row.place?.remove(row)
   count(table, row, -1)
   row.task = task
   row.due = due
   count(table, row, 1)
-  line(table, row, now)
+  enqueue(table, row, now)
 }
 
 /** Moves a running row's lease end. */
@@ -119,7 +78,7 @@ export const unblockDependants = (table: Table, id: TaskId, now: number) => {
   for (const row of dependants) {
     if (--row.blockers === 0 && row.task.status === "pending") {
       table.counts.waiting--
-      line(table, row, now)
+      enqueue(table, row, now)
     }
   }
 }

@@ -7,6 +7,7 @@ import type { NewTask, Task } from "../../Task.ts"
 import * as TaskState from "../../TaskState.ts"
 import type { Checkpoint, Claim, ClaimOptions, Settlement, SweepOptions, SweptTask } from "../../TaskStore.ts"
 import * as Ledger from "./ledger.ts"
+import { type HeldRow, isHeld, noAttempts, type Row } from "./row.ts"
 import * as Table from "./table.ts"
 
 /** The time of one write, read once for all its tasks. */
@@ -23,11 +24,11 @@ const later = (now: Now, delay: Duration.Duration) =>
 
 const leaseToken = Brand.nominal<LeaseToken>()
 
-const change = (table: Table.Table, row: Table.Row, task: Task, now: Now) =>
+const change = (table: Table.Table, row: Row, task: Task, now: Now) =>
   Table.change(table, row, task, task.availableAt.epochMilliseconds, now.millis)
 
 /** The state that an event leads to, or nothing where the state machine knows no such transition. */
-const next = (row: Table.Row, event: TaskState.Transition, policy: TaskState.FailurePolicy) =>
+const next = (row: Row, event: TaskState.Transition, policy: TaskState.FailurePolicy) =>
   Result.getOrUndefined(TaskState.transition(row.task, event, policy))
 
 /** For events that look at no policy. */
@@ -35,7 +36,7 @@ const anyPolicy: TaskState.FailurePolicy = { maxAttempts: Infinity, onCrash: "re
 
 export const add = (table: Table.Table, added: NewTask, now: Now) => {
   const availableAt = added.availableAt ?? now.at
-  const row: Table.Row = {
+  const row: Row = {
     seq: table.nextSeq++,
     task: {
       id: added.id,
@@ -60,8 +61,8 @@ export const add = (table: Table.Table, added: NewTask, now: Now) => {
     blockers: 0,
     checkpoint: null,
     previousOutput: null,
-    ledger: [],
-    heap: null,
+    ledger: noAttempts,
+    place: null,
     slot: 0
   }
   if (row.task.dependsOn.length > 0) {
@@ -92,18 +93,18 @@ export const claim = (table: Table.Table, options: ClaimOptions, now: Now): Read
   return claims
 }
 
-export const checkpoint = (row: Table.HeldRow, saved: Checkpoint, now: Now) => {
+export const checkpoint = (row: HeldRow, saved: Checkpoint, now: Now) => {
   row.checkpoint = saved.execution
   row.holder.execution = saved.execution
   row.task = { ...row.task, usage: saved.usage, updatedAt: now.at }
 }
 
-const leave = (table: Table.Table, row: Table.Row, task: Task, now: Now) => {
+const leave = (table: Table.Table, row: Row, task: Task, now: Now) => {
   row.holder = null
   change(table, row, task, now)
 }
 
-export const settle = (table: Table.Table, row: Table.HeldRow, settlement: Settlement, now: Now) => {
+export const settle = (table: Table.Table, row: HeldRow, settlement: Settlement, now: Now) => {
   if (settlement._tag === "Release") {
     Ledger.end(row, now.at, "released", settlement.reason)
     const attempts = Math.max(0, row.task.attempts - 1)
@@ -137,7 +138,7 @@ export const settle = (table: Table.Table, row: Table.HeldRow, settlement: Settl
 export const sweep = (table: Table.Table, options: SweepOptions, now: Now): ReadonlyArray<SweptTask> => {
   const swept: Array<SweptTask> = []
   for (let row = table.leases.peek(); row !== undefined && row.due <= now.millis; row = table.leases.peek()) {
-    if (!Table.isHeld(row)) break
+    if (!isHeld(row)) break
     const { owner, token } = row.holder
     const state = next(row, TaskState.Transition.cases.LeaseExpired.make({}), options)
     if (state === undefined) break
@@ -151,7 +152,7 @@ export const sweep = (table: Table.Table, options: SweepOptions, now: Now): Read
   return swept
 }
 
-export const requeue = (table: Table.Table, row: Table.Row, now: Now): boolean => {
+export const requeue = (table: Table.Table, row: Row, now: Now): boolean => {
   const state = next(row, TaskState.Transition.cases.Requeued.make({}), anyPolicy)
   if (state === undefined) return false
   const requeues = row.task.requeues + 1
@@ -160,11 +161,11 @@ export const requeue = (table: Table.Table, row: Table.Row, now: Now): boolean =
 }
 
 /** Whether the task was cancelled, and whether it was running. */
-export const cancel = (table: Table.Table, row: Table.Row, now: Now): "unchanged" | "pending" | "running" => {
+export const cancel = (table: Table.Table, row: Row, now: Now): "unchanged" | "pending" | "running" => {
   const state = next(row, TaskState.Transition.cases.Cancelled.make({}), anyPolicy)
   if (state === undefined) return "unchanged"
-  const running = Table.isHeld(row)
-  if (Table.isHeld(row)) Ledger.end(row, now.at, "cancelled", "The task was cancelled while it ran.")
+  const running = isHeld(row)
+  if (isHeld(row)) Ledger.end(row, now.at, "cancelled", "The task was cancelled while it ran.")
   leave(table, row, { ...row.task, ...state, updatedAt: now.at }, now)
   return running ? "running" : "pending"
 }

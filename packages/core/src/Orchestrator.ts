@@ -1,0 +1,194 @@
+/**
+ * The orchestrator takes tasks from a store, executes and verifies them, and settles how each attempt ended, with any
+ * number of tasks at a time, until nothing is left or something stops it.
+ *
+ * Execution is at-least-once: a worker that dies is replaced after its lease, so executors have to be idempotent by
+ * task id and attempt. At most one result per lease is accepted. An output that was saved before a crash is verified,
+ * not executed again.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as References from "effect/References"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { Event } from "./Event.ts"
+import { ExecutionError } from "./ExecutionError.ts"
+import { Executor } from "./Executor.ts"
+import { Hooks } from "./Hooks.ts"
+import * as eventBus from "./internal/run/eventBus.ts"
+import { giveBackQueued, live } from "./internal/run/lifecycle.ts"
+import * as Run from "./internal/run/run.ts"
+import * as spans from "./internal/run/spans.ts"
+import * as tally from "./internal/run/tally.ts"
+import * as OrchestratorConfig from "./OrchestratorConfig.ts"
+import { Safety } from "./Safety.ts"
+import type { Stats } from "./Stats.ts"
+import type { StopReason } from "./StopReason.ts"
+import { type Counts, TaskStore } from "./TaskStore.ts"
+import { TaskStoreError } from "./TaskStoreError.ts"
+import { VerificationError } from "./VerificationError.ts"
+import { Verifier } from "./Verifier.ts"
+
+/**
+ * The orchestrator service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Orchestrator extends Context.Service<
+  Orchestrator,
+  {
+    /**
+     * Works until nothing is left that could run: every task is completed, in the dead-letter queue, cancelled, or waits
+     * for one that did not complete. Interrupting it is a graceful shutdown: claiming stops, work under way may finish
+     * within the drain timeout, and the rest is given back to the store.
+     */
+    readonly run: Effect.Effect<RunSummary, RunFailed>
+    /** As `run`, without an end of its own: waits for new tasks. Ends by `stop`, a limit, or interruption. */
+    readonly runForever: Effect.Effect<RunSummary, RunFailed>
+    /** Takes no new tasks until `resume`; gives back what was claimed ahead and lets work under way finish. */
+    readonly pause: Effect.Effect<void>
+    readonly resume: Effect.Effect<void>
+    /** Ends the run gracefully, as interruption does; the run returns its summary. */
+    readonly stop: Effect.Effect<void>
+    readonly state: SubscriptionRef.SubscriptionRef<OrchestratorState>
+    /** What the current run did so far, or the last one did. */
+    readonly stats: Effect.Effect<Stats>
+    /** Events from now on. A subscriber that does not keep up slows the run down: nothing is dropped. */
+    readonly events: Stream.Stream<Event>
+  }
+>()("@baton/core/Orchestrator") {}
+
+/**
+ * Where an orchestrator stands.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OrchestratorState = "idle" | "running" | "paused" | "stopped" | "error"
+
+/** How a run ended. */
+export interface RunSummary {
+  readonly reason: StopReason
+  readonly stats: Stats
+  /** All tasks of the store, whoever worked on them. */
+  readonly counts: Counts
+}
+
+/**
+ * A run could not go on, or could not start. Work under way was drained and given back before this is raised.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
+  message: Schema.String,
+  /** What made going on senseless; null when this orchestrator was running already. */
+  error: Schema.NullOr(Schema.Union([ExecutionError, VerificationError, TaskStoreError]))
+}) {}
+
+/**
+ * Builds an orchestrator over the store, executor, verifier, safety and hooks of its surroundings.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.OrchestratorConfig) {
+  const hooks = yield* Hooks
+  const random = yield* Random.nextIntBetween(0, 2 ** 31)
+  const parts: Run.Parts = {
+    config: OrchestratorConfig.resolve(config),
+    store: yield* TaskStore,
+    executor: yield* Executor,
+    verifier: yield* Verifier,
+    safety: yield* Safety,
+    clock: yield* Clock.Clock,
+    bus: yield* eventBus.make(hooks),
+    spans: yield* spans.make,
+    // Never the same twice: a restarted worker must not be taken for its predecessor.
+    owner: `${config.owner ?? "worker"}-${random.toString(36)}`
+  }
+  const state = yield* SubscriptionRef.make<OrchestratorState>("idle")
+  let current = yield* Run.make(parts)
+  let running = false
+
+  const setPaused = (paused: boolean): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      const from = SubscriptionRef.getUnsafe(state)
+      if (!running || from !== (paused ? "running" : "paused")) return
+      yield* SubscriptionRef.set(state, paused ? "paused" : "running")
+      if (paused) {
+        current.gate.closeUnsafe()
+        yield* giveBackQueued(current, "the run was paused")
+        yield* parts.bus.publish({ _tag: "Paused", at: Run.now(parts) })
+      } else {
+        current.gate.openUnsafe()
+        yield* parts.bus.publish({ _tag: "Resumed", at: Run.now(parts) })
+      }
+    })
+
+  const start = (options: { readonly untilDrained: boolean }): Effect.Effect<RunSummary, RunFailed> =>
+    Effect.suspend(() => {
+      if (running) return Effect.fail(new RunFailed({ message: "This orchestrator is running already.", error: null }))
+      running = true
+      return parts.spans("Orchestrator.run", () => ({ "baton.owner": parts.owner }), runOnce(options)).pipe(
+        Effect.ensuring(
+          Effect.suspend(() => {
+            running = false
+            return Effect.void
+          })
+        ),
+        config.logLevel === undefined
+          ? (effect) => effect
+          : Effect.provideService(References.MinimumLogLevel, config.logLevel)
+      )
+    })
+
+  const runOnce = Effect.fnUntraced(function* (options: {
+    readonly untilDrained: boolean
+  }): Effect.fn.Return<RunSummary, RunFailed> {
+    current = yield* Run.make(parts)
+    yield* SubscriptionRef.set(state, "running")
+    const { error, reason } = yield* Effect.onExit(live(current, options, setPaused), () =>
+      SubscriptionRef.set(state, "stopped")
+    )
+    if (error !== null) {
+      yield* SubscriptionRef.set(state, "error")
+      return yield* new RunFailed({ message: error.message, error })
+    }
+    const counts = yield* Effect.mapError(
+      parts.store.counts,
+      (error) => new RunFailed({ message: error.message, error })
+    )
+    return { reason, stats: toStats(), counts }
+  })
+
+  const toStats = () => tally.toStats(current.tally, parts.clock.currentTimeMillisUnsafe())
+
+  return Orchestrator.of({
+    run: start({ untilDrained: true }),
+    runForever: start({ untilDrained: false }),
+    pause: setPaused(true),
+    resume: setPaused(false),
+    stop: Effect.sync(() => Run.end(current, { _tag: "Stopped" })),
+    state,
+    stats: Effect.sync(toStats),
+    events: parts.bus.events
+  })
+})
+
+/**
+ * The orchestrator as a layer.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  config: OrchestratorConfig.OrchestratorConfig = {}
+): Layer.Layer<Orchestrator, never, TaskStore | Executor | Verifier | Safety> => Layer.effect(Orchestrator, make(config))

@@ -1,0 +1,203 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import { type AttemptContext, idempotencyKey } from "../../AttemptContext.ts"
+import type { Execution } from "../../Execution.ts"
+import type { ExecutionError } from "../../ExecutionError.ts"
+import type { SafetyStop } from "../../SafetyStop.ts"
+import * as Usage from "../../Usage.ts"
+import type { VerificationError } from "../../VerificationError.ts"
+import type { Checkpoints } from "./checkpoints.ts"
+import type { Held } from "./held.ts"
+import { errored, type Outcome } from "./outcome.ts"
+import { end, fail, ofAttempt, type Run } from "./run.ts"
+import { withTransientRetry } from "./transientRetry.ts"
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** The lease is someone else's now, or nobody's: nothing that comes out of this attempt counts. */
+export type Lost = { readonly _tag: "Lost" }
+
+const lost: Lost = { _tag: "Lost" }
+
+/**
+ * Carries out one attempt: allow, execute, checkpoint, verify. Only the parts inside `restore` can be interrupted, so
+ * an attempt that is cut off still tells how it ended.
+ */
+export const attempt = Effect.fnUntraced(function* (
+  run: Run,
+  checkpoints: Checkpoints,
+  held: Held,
+  restore: Restore
+): Effect.fn.Return<Outcome | Lost> {
+  const { checkpoint, task } = held.claim
+  const context = contextOf(run, held)
+
+  const allowed = yield* Effect.exit(restore(run.safety.allow))
+  if (Exit.isFailure(allowed)) return cutOff(run, held, allowed.cause, stopped)
+  held.phase = "working"
+  run.tally.started++
+  yield* run.bus.publish({
+    _tag: "TaskStarted",
+    ...ofAttempt(run, task),
+    description: task.description,
+    resumed: checkpoint !== null
+  })
+
+  let execution: Execution
+  if (checkpoint === null) {
+    run.tally.executions++
+    run.executing.set(held)
+    const executed = yield* Effect.exit(
+      restore(
+        run.spans(
+          "Executor.execute",
+          () => attributes(held),
+          withTransientRetry<Execution, ExecutionError>(run, held, {
+            call: Effect.suspend(() => run.executor.execute(task, context)),
+            isTransient: (error) => error.reason === "Transient",
+            onRetry: (reason, delayMillis) =>
+              run.bus.publish({ _tag: "ExecutionRetried", ...ofAttempt(run, task), reason, delayMillis })
+          })
+        )
+      )
+    )
+    run.executing.clear(held)
+    if (Exit.isFailure(executed)) return cutOff(run, held, executed.cause, executionFailed)
+    execution = executed.value
+    held.usage = Usage.add(held.usage, execution.usage)
+  } else {
+    execution = checkpoint
+  }
+
+  if (!run.config.verifyResults || run.verifier.kind === "none") {
+    return { _tag: "Accepted", execution, verification: null, verified: false }
+  }
+
+  if (run.verifier.kind === "effectful" && checkpoint === null) {
+    const saved = yield* Effect.exit(restore(checkpoints.save(held, execution)))
+    if (Exit.isFailure(saved)) return cutOff(run, held, saved.cause, () => unverifiable(execution, "it was interrupted"))
+    if (saved.value !== undefined) {
+      held.abort ??= saved.value.status === "cancelled" ? "cancelled" : "lease-lost"
+      return lost
+    }
+    yield* run.bus.publish({
+      _tag: "TaskExecuted",
+      ...ofAttempt(run, task),
+      durationMillis: run.clock.currentTimeMillisUnsafe() - held.startedAt,
+      usage: execution.usage
+    })
+  }
+
+  run.verifying.set(held)
+  const verified = yield* Effect.exit(
+    restore(
+      run.spans(
+        "Verifier.verify",
+        () => attributes(held),
+        withTransientRetry(run, held, {
+          call: Effect.suspend(() => run.verifier.verify(task, execution, context)),
+          isTransient: (error: VerificationError) => error.reason !== "Fatal",
+          onRetry: (reason, delayMillis) =>
+            run.bus.publish({ _tag: "VerificationRetried", ...ofAttempt(run, task), reason, delayMillis })
+        })
+      )
+    )
+  )
+  run.verifying.clear(held)
+  if (Exit.isFailure(verified)) {
+    return cutOff(run, held, verified.cause, (run, error) => verificationFailed(run, execution, error))
+  }
+  const verification = verified.value
+  held.usage = Usage.add(held.usage, verification.usage)
+  if (verification.passed) return { _tag: "Accepted", execution, verification, verified: true }
+  yield* run.bus.publish({
+    _tag: "VerificationFailed",
+    ...ofAttempt(run, task),
+    feedback: verification.feedback,
+    issues: verification.issues
+  })
+  return { _tag: "Rejected", execution, verification }
+})
+
+const attributes = ({ claim: { task } }: Held) => ({ "task.id": task.id, "task.attempt": task.attempts })
+
+const contextOf = (run: Run, held: Held): AttemptContext => {
+  const { previousOutput, task } = held.claim
+  return {
+    attempt: task.attempts,
+    idempotencyKey: idempotencyKey(task),
+    previous: task.feedback === null ? null : { output: previousOutput, feedback: task.feedback },
+    spend: ({ call, spent, worstCase }) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(run.safety.reserve(worstCase)), (reservation) =>
+          Effect.onExit(restore(call), (exit) => {
+            const usage = spent(exit)
+            held.reserved = Usage.add(held.reserved, usage)
+            return reservation.commit(usage)
+          })
+        )
+      )
+  }
+}
+
+/** Why a piece of work did not end by itself: our own interruption says so in `held.abort`, the rest is an error. */
+const cutOff = <E>(
+  run: Run,
+  held: Held,
+  cause: Cause.Cause<E>,
+  onError: (run: Run, error: E | string) => Outcome
+): Outcome | Lost => {
+  switch (held.abort) {
+    case "lease-lost":
+    case "cancelled":
+      return lost
+    case "shutdown":
+      return { _tag: "GivenBack", reason: "the run ended before it was done" }
+    case "execution-timeout":
+      return { _tag: "Errored", message: "The execution took too long and was stopped.", permanent: false, execution: null }
+    case "verification-timeout":
+      return onError(run, "the verification took too long and was stopped")
+    case undefined: {
+      if (Cause.hasInterruptsOnly(cause)) return { _tag: "GivenBack", reason: "it was interrupted" }
+      const error = Cause.findErrorOption(cause)
+      return onError(run, Option.isSome(error) ? error.value : String(Cause.squash(cause)))
+    }
+  }
+}
+
+const stopped = (run: Run, stop: SafetyStop | string): Outcome => {
+  if (typeof stop === "string") return { _tag: "Errored", message: stop, permanent: false, execution: null }
+  end(run, { _tag: "LimitReached", limit: stop.limit, message: stop.message })
+  return { _tag: "GivenBack", reason: stop.message }
+}
+
+const executionFailed = (run: Run, error: ExecutionError | SafetyStop | string): Outcome => {
+  if (typeof error === "string") {
+    return { _tag: "Errored", message: `The executor died: ${error}`, permanent: false, execution: null }
+  }
+  if (error._tag === "SafetyStop") return stopped(run, error)
+  if (error.reason !== "Fatal") return errored(error)
+  fail(run, error)
+  return { _tag: "GivenBack", reason: error.message }
+}
+
+const unverifiable = (execution: Execution, why: string): Outcome => ({
+  _tag: "Unverifiable",
+  execution,
+  message: `The output could not be verified: ${why}`
+})
+
+const verificationFailed = (
+  run: Run,
+  execution: Execution,
+  error: VerificationError | SafetyStop | string
+): Outcome => {
+  if (typeof error === "string") return unverifiable(execution, error)
+  if (error._tag === "SafetyStop") return stopped(run, error)
+  if (error.reason !== "Fatal") return unverifiable(execution, error.message)
+  fail(run, error)
+  return { _tag: "GivenBack", reason: error.message }
+}
+

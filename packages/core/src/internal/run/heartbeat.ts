@@ -1,0 +1,55 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as Metrics from "../../OrchestratorMetrics.ts"
+import type { TaskStoreError } from "../../TaskStoreError.ts"
+import { abort } from "./held.ts"
+import { fail, now, type Run } from "./run.ts"
+import { storeCall } from "./storeCall.ts"
+
+/**
+ * Keeps the leases of everything that is held, one call for all, three times a lease or at once when `beat` is opened.
+ * The reply names what is no longer ours: that work is cut off at once. Each beat also takes back what dead workers held.
+ */
+export const heartbeat = (run: Run): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const interval = Duration.divideUnsafe(run.config.leaseDuration, 3)
+    while (true) {
+      yield* Effect.raceFirst(Effect.sleep(interval), run.beat.await)
+      run.beat.closeUnsafe()
+      yield* extend(run)
+      yield* reclaim(run)
+    }
+  }).pipe(Effect.catch((error) => Effect.sync(() => fail(run, error))))
+
+const extend = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<void, TaskStoreError> {
+  yield* Metric.update(Metrics.held, run.held.size)
+  if (run.held.size === 0) return
+  const leases = Array.from(run.held.values(), ({ claim }) => ({ taskId: claim.task.id, token: claim.token }))
+  const { lost } = yield* storeCall(run, "extend", run.store.extend(leases, run.config.leaseDuration))
+  for (const lease of lost) {
+    const held = run.held.get(lease.taskId)
+    // Settled, and perhaps claimed again, while the heartbeat was under way.
+    if (held === undefined || held.claim.token !== lease.token) continue
+    abort(held, lease.status === "cancelled" ? "cancelled" : "lease-lost")
+  }
+})
+
+/** Takes back the tasks of workers that stopped answering; returns how many. */
+export const reclaim = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<number, TaskStoreError> {
+  const { maxAttempts, onCrash } = run.config
+  const swept = yield* storeCall(run, "sweep", run.store.sweep({ maxAttempts, onCrash }))
+  if (swept.length === 0) return 0
+  yield* run.bus.publishAll(
+    swept.map(({ attempts, owner, status, taskId }) => ({
+      _tag: "LeaseReclaimed",
+      at: now(run),
+      taskId,
+      attempt: attempts,
+      owner,
+      status
+    }))
+  )
+  run.demand.openUnsafe()
+  return swept.length
+})

@@ -1,0 +1,110 @@
+import type * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
+import type { ExecutorService } from "../../Executor.ts"
+import type { ExecutionError } from "../../ExecutionError.ts"
+import type { Resolved } from "../../OrchestratorConfig.ts"
+import type { SafetyService } from "../../Safety.ts"
+import type { StopReason } from "../../StopReason.ts"
+import type { Task, TaskId } from "../../Task.ts"
+import type { TaskStore } from "../../TaskStore.ts"
+import type { TaskStoreError } from "../../TaskStoreError.ts"
+import type { VerificationError } from "../../VerificationError.ts"
+import type { VerifierService } from "../../Verifier.ts"
+import * as deadlines from "./deadlines.ts"
+import type { EventBus } from "./eventBus.ts"
+import { abort, type Held } from "./held.ts"
+import type { Outcome } from "./outcome.ts"
+import * as tally from "./tally.ts"
+import type { Spans } from "./spans.ts"
+
+/** What ends a run, and the error behind it if there is one. */
+export interface Ending {
+  readonly reason: StopReason
+  readonly error: ExecutionError | VerificationError | TaskStoreError | null
+}
+
+/** An attempt that has ended and is on its way to the store. */
+export interface Ended {
+  readonly held: Held
+  readonly outcome: Outcome
+}
+
+/** What an orchestrator is made of, whatever it runs. */
+export interface Parts {
+  readonly config: Resolved
+  readonly store: TaskStore["Service"]
+  readonly executor: ExecutorService
+  readonly verifier: VerifierService
+  readonly safety: SafetyService
+  readonly clock: Clock.Clock
+  readonly bus: EventBus
+  readonly spans: Spans
+  readonly owner: string
+}
+
+/** One run: its parts, and the state that its fibers share. */
+export interface Run extends Parts {
+  readonly tally: tally.Tally
+  /** Every claim whose end is not durable yet. */
+  readonly held: Map<TaskId, Held>
+  /** Claimed and not started. */
+  readonly queue: Queue.Queue<Held>
+  readonly ended: Queue.Queue<Ended>
+  readonly executing: deadlines.Deadlines<Held>
+  readonly verifying: deadlines.Deadlines<Held>
+  /** Opened when workers may want more claims. */
+  readonly demand: Latch.Latch
+  /** Open while the run is not paused. */
+  readonly gate: Latch.Latch
+  /** Open while nothing is held. */
+  readonly quiet: Latch.Latch
+  /** Opened to make the heartbeat beat now. */
+  readonly beat: Latch.Latch
+  readonly ending: Deferred.Deferred<Ending>
+  busy: number
+}
+
+export const make = Effect.fnUntraced(function* (parts: Parts): Effect.fn.Return<Run> {
+  const { concurrency, prefetch } = parts.config
+  return {
+    ...parts,
+    tally: tally.make(parts.clock.currentTimeMillisUnsafe()),
+    held: new Map(),
+    queue: yield* Queue.bounded<Held>(concurrency + prefetch),
+    ended: yield* Queue.bounded<Ended>(concurrency + prefetch),
+    executing: yield* deadlines.make<Held>(parts.config.executionTimeout, (held) => abort(held, "execution-timeout")),
+    verifying: yield* deadlines.make<Held>(parts.config.verificationTimeout, (held) =>
+      abort(held, "verification-timeout")
+    ),
+    demand: Latch.makeUnsafe(true),
+    gate: Latch.makeUnsafe(true),
+    quiet: Latch.makeUnsafe(true),
+    beat: Latch.makeUnsafe(false),
+    ending: yield* Deferred.make<Ending>(),
+    busy: 0
+  }
+})
+
+/** Asks the run to end; the first reason counts. */
+export const end = (run: Run, reason: StopReason, error: Ending["error"] = null): void => {
+  Deferred.doneUnsafe(run.ending, Effect.succeed({ reason, error }))
+}
+
+export const fail = (run: Run, error: NonNullable<Ending["error"]>): void =>
+  end(run, { _tag: "Failed", message: error.message }, error)
+
+/** The time that an event happened. */
+export const now = (run: Parts): DateTime.Utc => DateTime.makeUnsafe(run.clock.currentTimeMillisUnsafe())
+
+/** The fields that every event about an attempt has. */
+export const ofAttempt = (run: Parts, task: Task) => ({ at: now(run), taskId: task.id, attempt: task.attempts })
+
+/** Forgets a claim whose end is durable, or which is no longer ours. */
+export const forget = (run: Run, held: Held): void => {
+  run.held.delete(held.claim.task.id)
+  if (run.held.size === 0) run.quiet.openUnsafe()
+}

@@ -1,0 +1,54 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import type { ExecutionError } from "../../ExecutionError.ts"
+import type { SafetyStop } from "../../SafetyStop.ts"
+import * as Usage from "../../Usage.ts"
+import type { VerificationError } from "../../VerificationError.ts"
+import type { Held } from "./held.ts"
+import type { Run } from "./run.ts"
+
+type Passing = ExecutionError | VerificationError
+
+/**
+ * Tries a call again within the same attempt when it failed in passing. The provider's `retryAfter` wins over the
+ * schedule; one that is longer than we are ready to wait fails the attempt instead. Costs nothing while calls succeed.
+ */
+export const withTransientRetry = <A, E extends Passing>(
+  run: Run,
+  held: Held,
+  options: {
+    readonly call: Effect.Effect<A, E | SafetyStop>
+    readonly isTransient: (error: E) => boolean
+    readonly onRetry: (reason: string, delayMillis: number) => Effect.Effect<void>
+  }
+): Effect.Effect<A, E | SafetyStop> => {
+  const meter = (error: E | SafetyStop) => {
+    if (error._tag !== "SafetyStop" && error.usage !== undefined) held.usage = Usage.add(held.usage, error.usage)
+  }
+
+  const retry = Effect.fnUntraced(function* (first: E): Effect.fn.Return<A, E | SafetyStop> {
+    const step = yield* Schedule.toStep(run.config.transientRetry)
+    let error = first
+    while (true) {
+      const next = yield* Effect.option(step(run.clock.currentTimeMillisUnsafe(), error))
+      const asked = error.retryAfter ?? Duration.zero
+      if (Option.isNone(next) || Duration.isGreaterThan(asked, run.config.maxRetryAfter)) return yield* Effect.fail(error)
+      const delay = Duration.max(next.value[1], asked)
+      yield* options.onRetry(error.message, Duration.toMillis(delay))
+      yield* Effect.sleep(delay)
+      const result = yield* Effect.result(options.call)
+      if (result._tag === "Success") return result.success
+      const failure = result.failure
+      meter(failure)
+      if (failure._tag === "SafetyStop" || !options.isTransient(failure)) return yield* Effect.fail(failure)
+      error = failure
+    }
+  })
+
+  return Effect.catch(options.call, (error) => {
+    meter(error)
+    return error._tag !== "SafetyStop" && options.isTransient(error) ? retry(error) : Effect.fail(error)
+  })
+}
