@@ -23,7 +23,7 @@ export const make = (): ReadyQueue => {
   const order = Heap.make<Lane>((left, right) => left.priority > right.priority)
 
   const open = (priority: number): Lane => {
-    const lane = { priority, inTurn: makeRun(), outOfTurn: Heap.make(dueFirst), place: null, slot: 0 }
+    const lane = { priority, inTurn: makeRun(), outOfTurn: Heap.make<Row>(dueFirst), place: null, slot: 0 }
     lanes.set(priority, lane)
     order.push(lane)
     return lane
@@ -63,7 +63,8 @@ const makeRun = (): Run => {
   let front = 0
   /** How many rows were cut off before `rows[0]`: slots count them, so that cutting moves nothing. */
   let cut = 0
-  let last: Row | undefined
+  /** The key of the last row; the row itself changes once it is claimed. */
+  let last = { due: -Infinity, seq: -1 }
 
   const run: Run = {
     peek: () => {
@@ -76,11 +77,11 @@ const makeRun = (): Run => {
       return rows[front]
     },
     append: (row) => {
-      if (last !== undefined && dueFirst(row, last)) return false
+      if (run.peek() !== undefined && dueFirst(row, last)) return false
       row.place = run
       row.slot = cut + rows.length
       rows.push(row)
-      last = row
+      last = { due: row.due, seq: row.seq }
       return true
     },
     remove: (row) => {

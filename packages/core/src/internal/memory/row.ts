@@ -43,5 +43,5 @@ export const isHeld = (row: Row): row is HeldRow => row.holder !== null
 export const noAttempts: ReadonlyArray<Attempt> = []
 
 /** Who has been due for longest; among those due at the same time, who was added first. */
-export const dueFirst = (left: Row, right: Row) => (left.due === right.due ? left.seq < right.seq : left.due < right.due)
-
+export const dueFirst = (left: Pick<Row, "due" | "seq">, right: Pick<Row, "due" | "seq">) =>
+  left.due === right.due ? left.seq < right.seq : left.due < right.due

@@ -26,8 +26,8 @@ export const make = (): Table => ({
   rows: [],
   nextSeq: 0,
   ready: ReadyQueue.make(),
-  delayed: Heap.make(dueFirst),
-  leases: Heap.make(dueFirst),
+  delayed: Heap.make<Row>(dueFirst),
+  leases: Heap.make<Row>(dueFirst),
   dependants: new Map(),
   counts: { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
 })
