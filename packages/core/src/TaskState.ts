@@ -73,24 +73,24 @@ export const transition = (
   event: Transition,
   policy: FailurePolicy
 ): Result.Result<TaskState, IllegalTransition> => {
-  const illegal = Result.fail(new IllegalTransition({ status: from.status, transition: event._tag }))
+  const illegal = () => Result.fail(new IllegalTransition({ status: from.status, transition: event._tag }))
   const to = (status: TaskStatus, attempts = from.attempts) => Result.succeed({ status, attempts })
   const afterFailure = (giveUp: boolean) => to(giveUp || from.attempts >= policy.maxAttempts ? "failed" : "pending")
   const running = from.status === "in_progress"
   switch (event._tag) {
     case "Claimed":
-      return from.status === "pending" ? to("in_progress", from.attempts + 1) : illegal
+      return from.status === "pending" ? to("in_progress", from.attempts + 1) : illegal()
     case "Verified":
-      return running ? to("completed") : illegal
+      return running ? to("completed") : illegal()
     case "AttemptFailed":
-      return running ? afterFailure(event.permanent) : illegal
+      return running ? afterFailure(event.permanent) : illegal()
     case "Released":
-      return running ? to("pending", Math.max(0, from.attempts - 1)) : illegal
+      return running ? to("pending", Math.max(0, from.attempts - 1)) : illegal()
     case "LeaseExpired":
-      return running ? afterFailure(policy.onCrash === "dead-letter") : illegal
+      return running ? afterFailure(policy.onCrash === "dead-letter") : illegal()
     case "Requeued":
-      return from.status === "failed" || from.status === "cancelled" ? to("pending", 0) : illegal
+      return from.status === "failed" || from.status === "cancelled" ? to("pending", 0) : illegal()
     case "Cancelled":
-      return from.status === "pending" || running ? to("cancelled") : illegal
+      return from.status === "pending" || running ? to("cancelled") : illegal()
   }
 }
