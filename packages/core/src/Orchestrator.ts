@@ -129,6 +129,8 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
         yield* parts.bus.publish({ _tag: "Paused", at: Run.now(parts) })
       } else {
         current.gate.openUnsafe()
+        // What was given back is wanted again.
+        current.demand.openUnsafe()
         yield* parts.bus.publish({ _tag: "Resumed", at: Run.now(parts) })
       }
     })
@@ -137,17 +139,19 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
     Effect.suspend(() => {
       if (running) return Effect.fail(new RunFailed({ message: "This orchestrator is running already.", error: null }))
       running = true
-      return parts.spans("Orchestrator.run", () => ({ "baton.owner": parts.owner }), runOnce(options)).pipe(
-        Effect.ensuring(
-          Effect.suspend(() => {
-            running = false
-            return Effect.void
-          })
-        ),
-        config.logLevel === undefined
-          ? (effect) => effect
-          : Effect.provideService(References.MinimumLogLevel, config.logLevel)
-      )
+      return parts
+        .spans("Orchestrator.run", () => ({ "baton.owner": parts.owner }), runOnce(options))
+        .pipe(
+          Effect.ensuring(
+            Effect.suspend(() => {
+              running = false
+              return Effect.void
+            })
+          ),
+          config.logLevel === undefined
+            ? (effect) => effect
+            : Effect.provideService(References.MinimumLogLevel, config.logLevel)
+        )
     })
 
   const runOnce = Effect.fnUntraced(function* (options: {
@@ -191,4 +195,5 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
  */
 export const layer = (
   config: OrchestratorConfig.OrchestratorConfig = {}
-): Layer.Layer<Orchestrator, never, TaskStore | Executor | Verifier | Safety> => Layer.effect(Orchestrator, make(config))
+): Layer.Layer<Orchestrator, never, TaskStore | Executor | Verifier | Safety> =>
+  Layer.effect(Orchestrator, make(config))

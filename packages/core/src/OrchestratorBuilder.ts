@@ -19,7 +19,9 @@ export type Required = TaskStore | Executor
 
 type Services = Required | Verifier.Verifier | Safety.Safety
 
-type Handler<Tag extends Event["_tag"]> = (event: Extract<Event, { readonly _tag: Tag }>) => Effect.Effect<void, unknown>
+type Handler<Tag extends Event["_tag"]> = (
+  event: Extract<Event, { readonly _tag: Tag }>
+) => Effect.Effect<void, unknown>
 
 /**
  * A builder that has been given the services `Has`. Every step returns a new builder; the last layer given for a service

@@ -77,7 +77,8 @@ export const attempt = Effect.fnUntraced(function* (
 
   if (run.verifier.kind === "effectful" && checkpoint === null) {
     const saved = yield* Effect.exit(restore(checkpoints.save(held, execution)))
-    if (Exit.isFailure(saved)) return cutOff(run, held, saved.cause, () => unverifiable(execution, "it was interrupted"))
+    if (Exit.isFailure(saved))
+      return cutOff(run, held, saved.cause, () => unverifiable(execution, "it was interrupted"))
     if (saved.value !== undefined) {
       held.abort ??= saved.value.status === "cancelled" ? "cancelled" : "lease-lost"
       return lost
@@ -156,7 +157,12 @@ const cutOff = <E>(
     case "shutdown":
       return { _tag: "GivenBack", reason: "the run ended before it was done" }
     case "execution-timeout":
-      return { _tag: "Errored", message: "The execution took too long and was stopped.", permanent: false, execution: null }
+      return {
+        _tag: "Errored",
+        message: "The execution took too long and was stopped.",
+        permanent: false,
+        execution: null
+      }
     case "verification-timeout":
       return onError(run, "the verification took too long and was stopped")
     case undefined: {
@@ -200,4 +206,3 @@ const verificationFailed = (
   fail(run, error)
   return { _tag: "GivenBack", reason: error.message }
 }
-

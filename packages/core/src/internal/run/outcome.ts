@@ -50,7 +50,9 @@ export const errored = (error: ExecutionError): Outcome => ({
 /** What the verdict tells the next attempt. */
 const feedbackOf = (verification: Verification): string => {
   if (verification.feedback !== "") return verification.feedback
-  return verification.issues.length > 0 ? verification.issues.join("\n") : "The verifier rejected the output without saying why."
+  return verification.issues.length > 0
+    ? verification.issues.join("\n")
+    : "The verifier rejected the output without saying why."
 }
 
 /** Decides what becomes of the task: the state machine and the retry policy applied to an outcome. */

@@ -60,11 +60,7 @@ const giveUp = Effect.fnUntraced(function* (
   }
 })
 
-const account = Effect.fnUntraced(function* (
-  run: Run,
-  entries: ReadonlyArray<Entry>,
-  lost: ReadonlyArray<LostLease>
-) {
+const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<Entry>, lost: ReadonlyArray<LostLease>) {
   const lostById = lost.length === 0 ? undefined : new Map(lost.map((lease) => [lease.taskId, lease]))
   const events: Array<Event> = []
   const ended: Metrics.Ended = { completed: 0, retried: 0, failed: 0, released: 0 }

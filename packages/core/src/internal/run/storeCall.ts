@@ -6,7 +6,9 @@ import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { now, type Run } from "./run.ts"
 
 /** For as long as it takes: a store that is away for an hour must not end a run that is to last all night. */
-const reconnect = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+const reconnect = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
+  Schedule.jittered
+)
 
 /** A call of the store that outlasts outages. Says so once per outage; fails only when going on makes no sense. */
 export const storeCall = <A>(
@@ -16,8 +18,9 @@ export const storeCall = <A>(
   /** Where the call itself must not be interrupted, the waits between tries still can. */
   restore: (wait: Effect.Effect<void>) => Effect.Effect<void> = identity
 ): Effect.Effect<A, TaskStoreError> =>
-  Effect.catch(run.spans(`TaskStore.${name}`, () => ({}), call), (error) =>
-    error.reason === "Unavailable" ? again(run, name, call, error, restore) : Effect.fail(error)
+  Effect.catch(
+    run.spans(`TaskStore.${name}`, () => ({}), call),
+    (error) => (error.reason === "Unavailable" ? again(run, name, call, error, restore) : Effect.fail(error))
   )
 
 const again = Effect.fnUntraced(function* <A>(

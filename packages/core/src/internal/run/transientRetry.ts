@@ -34,7 +34,8 @@ export const withTransientRetry = <A, E extends Passing>(
     while (true) {
       const next = yield* Effect.option(step(run.clock.currentTimeMillisUnsafe(), error))
       const asked = error.retryAfter ?? Duration.zero
-      if (Option.isNone(next) || Duration.isGreaterThan(asked, run.config.maxRetryAfter)) return yield* Effect.fail(error)
+      if (Option.isNone(next) || Duration.isGreaterThan(asked, run.config.maxRetryAfter))
+        return yield* Effect.fail(error)
       const delay = Duration.max(next.value[1], asked)
       yield* options.onRetry(error.message, Duration.toMillis(delay))
       yield* Effect.sleep(delay)

@@ -11,7 +11,8 @@ import { forget, ofAttempt, type Run } from "./run.ts"
 
 /** Before the next task is taken, so that a limit counts this attempt when the next one asks. */
 const record = (run: Run, held: Held, outcome: Outcome | Lost): Effect.Effect<void> => {
-  const unreserved = held.usage !== null && held.reserved !== null ? Usage.subtract(held.usage, held.reserved) : held.usage
+  const unreserved =
+    held.usage !== null && held.reserved !== null ? Usage.subtract(held.usage, held.reserved) : held.usage
   switch (outcome._tag) {
     case "Accepted":
       return run.safety.recordSuccess(unreserved)

@@ -1,0 +1,566 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Exit, Fiber, Latch, Schedule, Stream, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  Execution,
+  ExecutionError,
+  Executor,
+  RetryPolicy,
+  Task,
+  Verification,
+  VerificationError,
+  Verifier
+} from "@baton/core"
+import { get, make, tasks } from "./harness.ts"
+
+const failing = (reason: ExecutionError["reason"], message: string = reason) =>
+  Effect.fail(new ExecutionError({ reason, message }))
+
+describe("Orchestrator.run", () => {
+  it.effect("takes every task to completed and tells so in order", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make()
+      yield* store.add(tasks("a", "b", "c"))
+      const summary = yield* orchestrator.run
+      assert.deepStrictEqual(summary.reason, { _tag: "Drained", waiting: 0 })
+      assert.strictEqual(summary.stats.tasksCompleted, 3)
+      assert.strictEqual(summary.stats.successRate, 1)
+      assert.strictEqual(summary.counts.completed, 3)
+      assert.strictEqual((yield* get(store, "b")).result, "Fake result for: do b")
+      assert.strictEqual(journal.tags()[0], "RunStarted")
+      assert.strictEqual(journal.tags().at(-1), "RunEnded")
+      assert.strictEqual(journal.of("TaskCompleted").length, 3)
+      assert.strictEqual(yield* SubscriptionRef.get(orchestrator.state), "stopped")
+    })
+  )
+
+  it.effect("ends at once on an empty store", () =>
+    Effect.gen(function* () {
+      const { orchestrator } = yield* make()
+      assert.strictEqual((yield* orchestrator.run).stats.tasksStarted, 0)
+    })
+  )
+
+  it.effect("can be run again for tasks that were added later", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make()
+      yield* store.add(tasks("a"))
+      yield* orchestrator.run
+      yield* store.add(tasks("b"))
+      const second = yield* orchestrator.run
+      assert.strictEqual(second.stats.tasksCompleted, 1)
+      assert.strictEqual(second.counts.completed, 2)
+    })
+  )
+
+  it.effect("refuses to run twice at the same time", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({ executor: Executor.layer(() => Effect.never) })
+      yield* store.add(tasks("a"))
+      const first = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      const error = yield* Effect.flip(orchestrator.run)
+      assert.strictEqual(error.message, "This orchestrator is running already.")
+      yield* Fiber.interrupt(first).pipe(Effect.forkChild)
+      yield* journal.next("Draining")
+      yield* TestClock.adjust("30 seconds")
+      yield* Fiber.await(first)
+    })
+  )
+
+  it.effect("runs no more than `concurrency` tasks at the same time, and as many", () =>
+    Effect.gen(function* () {
+      let running = 0
+      let most = 0
+      const gate = yield* Latch.make()
+      const full = yield* Latch.make()
+      const { orchestrator, store } = yield* make({
+        config: { concurrency: 3 },
+        executor: Executor.layer(() =>
+          Effect.gen(function* () {
+            most = Math.max(most, ++running)
+            if (running === 3) yield* full.open
+            yield* gate.await
+            running--
+            return Execution.make({ output: "x" })
+          })
+        )
+      })
+      yield* store.add(tasks(..."abcdefgh"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* full.await
+      yield* gate.open
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 8)
+      assert.strictEqual(most, 3)
+    })
+  )
+
+  it.effect("runs higher priorities first", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make()
+      yield* store.add([
+        Task.make({ id: "low", description: "x", priority: -1 }),
+        Task.make({ id: "high", description: "x", priority: 5 }),
+        Task.make({ id: "normal", description: "x" })
+      ])
+      yield* orchestrator.run
+      assert.deepStrictEqual(
+        journal.of("TaskStarted").map(({ taskId }) => String(taskId)),
+        ["high", "normal", "low"]
+      )
+    })
+  )
+
+  it.effect("runs a task after those it depends on, and reports one that can never run", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        config: { maxAttempts: 1, concurrency: 4 },
+        executor: Executor.layer((task) =>
+          task.id === "broken" ? failing("Failed") : Effect.succeed(Execution.make({ output: "x" }))
+        )
+      })
+      yield* store.add([
+        Task.make({ id: "second", description: "x", dependsOn: ["first"] }),
+        Task.make({ id: "first", description: "x" }),
+        Task.make({ id: "broken", description: "x" }),
+        Task.make({ id: "stuck", description: "x", dependsOn: ["broken"] })
+      ])
+      const summary = yield* orchestrator.run
+      assert.deepStrictEqual(summary.reason, { _tag: "Drained", waiting: 1 })
+      const order = journal.of("TaskCompleted").map(({ taskId }) => String(taskId))
+      assert.deepStrictEqual(order, ["first", "second"])
+      assert.strictEqual((yield* get(store, "stuck")).status, "pending")
+    })
+  )
+})
+
+describe("retries", () => {
+  it.effect("gives the verifier's feedback and the rejected output to the next attempt", () =>
+    Effect.gen(function* () {
+      const seen: Array<unknown> = []
+      const { journal, orchestrator, store } = yield* make({
+        config: { retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layer((_task, { attempt, previous }) =>
+          Effect.sync(() => {
+            seen.push(previous)
+            return Execution.make({ output: `try ${attempt}` })
+          })
+        ),
+        verifier: Verifier.layerPure((_task, { output }) =>
+          output === "try 2" ? Verification.pass() : Verification.reject("too short")
+        )
+      })
+      yield* store.add(tasks("a"))
+      const summary = yield* orchestrator.run
+      assert.strictEqual(summary.stats.tasksRetried, 1)
+      assert.deepStrictEqual(seen, [null, { output: "try 1", feedback: "too short" }])
+      assert.deepStrictEqual(
+        journal.tags().filter((tag) => tag !== "RunStarted" && tag !== "RunEnded"),
+        ["TaskStarted", "VerificationFailed", "TaskRetried", "TaskStarted", "TaskCompleted"]
+      )
+      const attempts = yield* store.attempts(Task.TaskId.make("a"))
+      assert.deepStrictEqual(
+        attempts.map(({ number, outcome }) => [number, outcome]),
+        [
+          [1, "retried"],
+          [2, "completed"]
+        ]
+      )
+    })
+  )
+
+  it.effect("waits for the policy's delay, and no longer", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        config: { retryPolicy: RetryPolicy.exponential({ base: "10 seconds" }) },
+        executor: Executor.layerFake({ failures: 1 })
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      const retried = yield* journal.next("TaskRetried")
+      assert.isTrue(retried._tag === "TaskRetried" && retried.delayMillis >= 8_000 && retried.delayMillis <= 12_000)
+      yield* TestClock.adjust("7 seconds")
+      assert.strictEqual((yield* get(store, "a")).status, "pending")
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 1)
+    })
+  )
+
+  it.effect("sends a task to the dead-letter queue after `maxAttempts`, with its feedback", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config: { maxAttempts: 2, retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layerFake({ success: false })
+      })
+      yield* store.add(tasks("a"))
+      const summary = yield* orchestrator.run
+      assert.strictEqual(summary.stats.executions, 2)
+      assert.strictEqual(summary.counts.failed, 1)
+      const task = yield* get(store, "a")
+      assert.deepStrictEqual([task.status, task.attempts, task.feedback], ["failed", 2, "Fake failure"])
+    })
+  )
+
+  it.effect("does not retry when `retryOnFailure` is off or the error is permanent", () =>
+    Effect.gen(function* () {
+      const once = yield* make({ config: { retryOnFailure: false }, executor: Executor.layerFake({ success: false }) })
+      yield* once.store.add(tasks("a"))
+      assert.strictEqual((yield* once.orchestrator.run).stats.executions, 1)
+      const permanent = yield* make({ executor: Executor.layer(() => failing("Permanent", "refused")) })
+      yield* permanent.store.add(tasks("a"))
+      assert.strictEqual((yield* permanent.orchestrator.run).stats.executions, 1)
+      assert.strictEqual((yield* get(permanent.store, "a")).status, "failed")
+    })
+  )
+
+  it.effect("tries a transient error again within the attempt and honours retryAfter", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const retryAfter = Duration.seconds(60)
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(() =>
+          Effect.suspend(() =>
+            ++calls === 1
+              ? Effect.fail(new ExecutionError({ reason: "Transient", message: "429", retryAfter }))
+              : Effect.succeed(Execution.make({ output: "x" }))
+          )
+        )
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      assert.deepInclude(yield* journal.next("ExecutionRetried"), { reason: "429", delayMillis: 60_000 })
+      yield* TestClock.adjust("59 seconds")
+      assert.strictEqual(calls, 1)
+      yield* TestClock.adjust("1 second")
+      const summary = yield* Fiber.join(run)
+      assert.deepStrictEqual([summary.stats.tasksCompleted, summary.stats.executions, calls], [1, 1, 2])
+      assert.strictEqual((yield* get(store, "a")).attempts, 1)
+    })
+  )
+
+  it.effect("fails the attempt when the provider asks for a longer wait than is allowed", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config: { maxAttempts: 1, maxRetryAfter: "1 minute" },
+        executor: Executor.layer(() =>
+          Effect.fail(new ExecutionError({ reason: "Transient", message: "429", retryAfter: Duration.days(1) }))
+        )
+      })
+      yield* store.add(tasks("a"))
+      assert.strictEqual((yield* orchestrator.run).stats.tasksFailed, 1)
+    })
+  )
+
+  it.effect("spends an attempt when transient errors do not stop", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        config: { maxAttempts: 1 },
+        executor: Executor.layer(() => failing("Transient", "overloaded"))
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      for (let tries = 0; tries < 5; tries++) {
+        yield* journal.next("ExecutionRetried")
+        yield* TestClock.adjust("30 seconds")
+      }
+      const summary = yield* Fiber.join(run)
+      assert.strictEqual(summary.stats.tasksFailed, 1)
+      assert.strictEqual((yield* get(store, "a")).attempts, 1)
+    })
+  )
+
+  it.effect("survives an executor that dies: the task fails, the run goes on", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config: { maxAttempts: 1 },
+        executor: Executor.layer((task) =>
+          task.id === "a" ? Effect.die(new Error("boom")) : Effect.succeed(Execution.make({ output: "x" }))
+        )
+      })
+      yield* store.add(tasks("a", "b"))
+      const summary = yield* orchestrator.run
+      assert.deepStrictEqual([summary.counts.failed, summary.counts.completed], [1, 1])
+      assert.include((yield* get(store, "a")).feedback, "boom")
+    })
+  )
+})
+
+describe("timeouts", () => {
+  it.effect("cuts off an execution that takes too long and spends the attempt", () =>
+    Effect.gen(function* () {
+      const interrupted = yield* Deferred.make<void>()
+      const { journal, orchestrator, store } = yield* make({
+        config: { maxAttempts: 1, executionTimeout: "1 minute" },
+        executor: Executor.layer(() => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)))
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      yield* TestClock.adjust("1 minute")
+      yield* Deferred.await(interrupted)
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksFailed, 1)
+      assert.include((yield* get(store, "a")).feedback, "took too long")
+    })
+  )
+
+  it.effect("cuts off each of many executions at its own deadline, and the worker goes on with the next task", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        config: { maxAttempts: 1, executionTimeout: "1 minute", concurrency: 2 },
+        executor: Executor.layer((task) =>
+          task.id.startsWith("slow") ? Effect.never : Effect.succeed(Execution.make({ output: "x" }))
+        )
+      })
+      yield* store.add(tasks("slow-1", "slow-2", "quick-1", "slow-3", "quick-2"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      yield* journal.next("TaskStarted")
+      yield* TestClock.adjust("1 minute")
+      yield* journal.next("TaskCompleted")
+      yield* TestClock.adjust("1 minute")
+      const summary = yield* Fiber.join(run)
+      assert.deepStrictEqual([summary.counts.failed, summary.counts.completed], [3, 2])
+    })
+  )
+
+  it.effect("keeps the output when the verification takes too long, and verifies it again without executing", () =>
+    Effect.gen(function* () {
+      let verifications = 0
+      const { journal, orchestrator, store } = yield* make({
+        config: { verificationTimeout: "1 minute", retryPolicy: RetryPolicy.immediate },
+        verifier: Verifier.layer(() =>
+          Effect.suspend(() => (++verifications === 1 ? Effect.never : Effect.succeed(Verification.pass())))
+        )
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskExecuted")
+      yield* TestClock.adjust("1 minute")
+      const summary = yield* Fiber.join(run)
+      assert.deepStrictEqual([summary.stats.executions, summary.stats.tasksCompleted, verifications], [1, 1, 2])
+    })
+  )
+})
+
+describe("verification", () => {
+  it.effect("saves the output before an effectful verifier sees it", () =>
+    Effect.gen(function* () {
+      const gate = yield* Latch.make()
+      const { journal, orchestrator, store } = yield* make({
+        verifier: Verifier.layer(() => Effect.as(gate.await, Verification.pass()))
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskExecuted")
+      const [attempt] = yield* store.attempts(Task.TaskId.make("a"))
+      assert.strictEqual(attempt?.execution?.output, "Fake result for: do a")
+      yield* gate.open
+      yield* Fiber.join(run)
+    })
+  )
+
+  it.effect("retries a verifier that crashes on the same output; nothing is executed again", () =>
+    Effect.gen(function* () {
+      let verifications = 0
+      const { journal, orchestrator, store } = yield* make({
+        verifier: Verifier.layer(() =>
+          Effect.suspend(() =>
+            ++verifications < 3
+              ? Effect.fail(new VerificationError({ reason: "Failed", message: "judge crashed" }))
+              : Effect.succeed(Verification.pass())
+          )
+        )
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      for (let retried = 0; retried < 2; retried++) {
+        yield* journal.next("VerificationRetried")
+        yield* TestClock.adjust("1 minute")
+      }
+      const summary = yield* Fiber.join(run)
+      assert.deepStrictEqual([summary.stats.executions, summary.stats.tasksCompleted], [1, 1])
+      assert.strictEqual((yield* get(store, "a")).attempts, 1)
+    })
+  )
+
+  it.effect("a task whose verifier never answers ends in the dead-letter queue with its output saved", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config: { maxAttempts: 2, retryPolicy: RetryPolicy.immediate, transientRetry: Schedule.recurs(0) },
+        verifier: Verifier.layer(() => Effect.fail(new VerificationError({ reason: "Failed", message: "no judge" })))
+      })
+      yield* store.add(tasks("a"))
+      const summary = yield* orchestrator.run
+      assert.deepStrictEqual([summary.stats.executions, summary.counts.failed], [1, 1])
+      assert.include((yield* get(store, "a")).feedback, "could not be verified: no judge")
+    })
+  )
+
+  it.effect("completes tasks as unverified when there is no verifier, and counts them", () =>
+    Effect.gen(function* () {
+      const none = yield* make({ verifier: Verifier.layerNone })
+      yield* none.store.add(tasks("a"))
+      assert.strictEqual((yield* none.orchestrator.run).stats.tasksUnverified, 1)
+      assert.isFalse((yield* get(none.store, "a")).verified)
+      const off = yield* make({ config: { verifyResults: false } })
+      yield* off.store.add(tasks("a"))
+      assert.strictEqual((yield* off.orchestrator.run).stats.tasksUnverified, 1)
+    })
+  )
+})
+
+describe("pause, resume and stop", () => {
+  it.effect("pause lets work under way finish, gives back the rest, and starts nothing until resume", () =>
+    Effect.gen(function* () {
+      const gate = yield* Latch.make()
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(() => Effect.as(gate.await, Execution.make({ output: "x" })))
+      })
+      yield* store.add(tasks("a", "b", "c"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      yield* orchestrator.pause
+      assert.strictEqual(yield* SubscriptionRef.get(orchestrator.state), "paused")
+      yield* gate.open
+      yield* journal.next("TaskCompleted")
+      assert.deepStrictEqual([(yield* get(store, "b")).status, (yield* get(store, "b")).attempts], ["pending", 0])
+      assert.strictEqual(journal.of("TaskStarted").length, 1)
+      yield* orchestrator.resume
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 3)
+    })
+  )
+
+  it.effect("requests through the store reach a run: pause, resume, stop", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make()
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* journal.next("RunStarted")
+      yield* store.request("pause")
+      yield* journal.next("Paused")
+      yield* store.add(tasks("a"))
+      yield* store.request("resume")
+      yield* journal.next("TaskCompleted")
+      yield* store.request("stop")
+      const summary = yield* Fiber.join(run)
+      assert.strictEqual(summary.reason._tag, "Stopped")
+    })
+  )
+
+  it.effect("a stop request made before a run does not end it", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make()
+      yield* store.request("stop")
+      yield* store.add(tasks("a"))
+      assert.strictEqual((yield* orchestrator.run).reason._tag, "Drained")
+    })
+  )
+
+  it.effect("stop drains: what finishes within the drain timeout counts, the rest is given back", () =>
+    Effect.gen(function* () {
+      const gate = yield* Latch.make()
+      const { journal, orchestrator, store } = yield* make({
+        config: { concurrency: 2, drainTimeout: "10 seconds" },
+        executor: Executor.layer((task) =>
+          task.id === "quick" ? Effect.as(gate.await, Execution.make({ output: "x" })) : Effect.never
+        )
+      })
+      yield* store.add(tasks("quick", "hanging", "later"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      yield* journal.next("TaskStarted")
+      yield* orchestrator.stop
+      yield* journal.next("Draining")
+      yield* gate.open
+      yield* journal.next("TaskCompleted")
+      yield* TestClock.adjust("10 seconds")
+      const summary = yield* Fiber.join(run)
+      assert.strictEqual(summary.reason._tag, "Stopped")
+      assert.deepStrictEqual([summary.counts.completed, summary.counts.pending, summary.counts.in_progress], [1, 2, 0])
+      assert.strictEqual((yield* get(store, "hanging")).attempts, 0)
+    })
+  )
+
+  it.effect("interrupting the run is the same graceful shutdown", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        config: { drainTimeout: "5 seconds" },
+        executor: Executor.layer(() => Effect.never)
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      const interruption = yield* Effect.forkChild(Fiber.interrupt(run))
+      yield* journal.next("Draining")
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(interruption)
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(run)))
+      const task = yield* get(store, "a")
+      assert.deepStrictEqual([task.status, task.attempts], ["pending", 0])
+      assert.deepInclude(journal.events.at(-1), { _tag: "RunEnded", reason: { _tag: "Interrupted" } })
+    })
+  )
+
+  it.effect("worker mode waits for new tasks", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make()
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* store.add(tasks("a"))
+      yield* journal.next("TaskCompleted")
+      yield* store.add(tasks("b"))
+      yield* journal.next("TaskCompleted")
+      yield* orchestrator.stop
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 2)
+    })
+  )
+})
+
+describe("fatal errors", () => {
+  it.effect("end the run, give the task back and leave the rest pending", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(() => failing("Fatal", "the key was refused"))
+      })
+      yield* store.add(tasks("a", "b"))
+      const error = yield* Effect.flip(orchestrator.run)
+      assert.strictEqual(error.message, "the key was refused")
+      assert.strictEqual(yield* SubscriptionRef.get(orchestrator.state), "error")
+      const counts = yield* store.counts
+      assert.deepStrictEqual([counts.pending, counts.in_progress], [2, 0])
+      assert.strictEqual((yield* get(store, "a")).attempts, 0)
+      assert.strictEqual(journal.of("RunEnded")[0]?.reason._tag, "Failed")
+    })
+  )
+})
+
+describe("hooks and events", () => {
+  it.effect("a hook that fails, dies or hangs stops nothing, and the others still get every event", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        hooks: [
+          () => Effect.fail("a hook's error"),
+          () => Effect.die(new Error("a hook's defect")),
+          ({ _tag }) => (_tag === "TaskStarted" ? Effect.never : Effect.void)
+        ]
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("RunStarted")
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 1)
+      assert.deepStrictEqual(journal.tags(), ["RunStarted", "TaskStarted", "TaskCompleted", "RunEnded"])
+    })
+  )
+
+  it.effect("the event stream carries what hooks get", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make()
+      const collected = yield* Effect.forkChild(
+        Stream.runCollect(Stream.takeUntil(orchestrator.events, ({ _tag }) => _tag === "RunEnded")),
+        { startImmediately: true }
+      )
+      yield* store.add(tasks("a"))
+      yield* orchestrator.run
+      assert.deepStrictEqual(yield* Fiber.join(collected), journal.events)
+    })
+  )
+})

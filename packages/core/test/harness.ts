@@ -1,0 +1,72 @@
+import { Effect, Layer, Queue } from "effect"
+import {
+  type Event,
+  Executor,
+  Hooks,
+  Orchestrator,
+  type OrchestratorConfig,
+  Safety,
+  Task,
+  TaskStore,
+  Verifier
+} from "@baton/core"
+
+/** Every event of the runs under test, in order. */
+export class Journal {
+  readonly events: Array<Event.Event> = []
+  private readonly queue: Queue.Queue<Event.Event>
+
+  constructor(queue: Queue.Queue<Event.Event>) {
+    this.queue = queue
+  }
+
+  readonly hook = (event: Event.Event) =>
+    Effect.sync(() => {
+      this.events.push(event)
+      Queue.offerUnsafe(this.queue, event)
+    })
+
+  readonly tags = () => this.events.map((event) => event._tag)
+
+  readonly of = <Tag extends Event.Event["_tag"]>(tag: Tag) =>
+    this.events.filter((event): event is Extract<Event.Event, { readonly _tag: Tag }> => event._tag === tag)
+
+  /** Waits for the next event of this kind that was not waited for yet. */
+  readonly next = (tag: Event.Event["_tag"]) =>
+    Effect.repeat(Queue.take(this.queue), { until: (event) => event._tag === tag })
+}
+
+export const makeJournal = Effect.map(Queue.unbounded<Event.Event>(), (queue) => new Journal(queue))
+
+export interface Parts {
+  readonly config?: OrchestratorConfig.OrchestratorConfig
+  readonly executor?: Layer.Layer<Executor.Executor>
+  readonly verifier?: Layer.Layer<Verifier.Verifier>
+  readonly safety?: Layer.Layer<Safety.Safety>
+  readonly hooks?: ReadonlyArray<Hooks.Hook>
+  readonly store?: Layer.Layer<TaskStore.TaskStore>
+}
+
+/** An orchestrator over test layers, with its store and a journal of its events. */
+export const make = Effect.fnUntraced(function* (parts: Parts = {}) {
+  const journal = yield* makeJournal
+  const context = yield* Layer.build(
+    Orchestrator.layer({ ...parts.config }).pipe(
+      Layer.provide([
+        parts.executor ?? Executor.layerFake(),
+        parts.verifier ?? Verifier.layerAlwaysPass,
+        parts.safety ?? Safety.layerAllowAll,
+        Hooks.layer(...(parts.hooks ?? []), journal.hook)
+      ]),
+      Layer.provideMerge(parts.store ?? TaskStore.layerMemory)
+    )
+  )
+  const orchestrator = yield* Effect.provide(Orchestrator.Orchestrator, context)
+  const store = yield* Effect.provide(TaskStore.TaskStore, context)
+  return { orchestrator, store, journal }
+})
+
+export const tasks = (...ids: ReadonlyArray<string>) => ids.map((id) => Task.make({ id, description: `do ${id}` }))
+
+export const get = (store: TaskStore.TaskStore["Service"], id: string) =>
+  Effect.flatMap(store.get(Task.TaskId.make(id)), Effect.fromOption)
