@@ -1,0 +1,44 @@
+/**
+ * The command line of `baton`.
+ *
+ * @since 0.1.0
+ */
+import * as CliConfig from "effect/cli/CliConfig"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import manifest from "../package.json" with { type: "json" }
+import { demo } from "./commands/demo.ts"
+import { report } from "./errors/report.ts"
+import { LogFormatFlag, LogLevelFlag } from "./flags/logging.ts"
+import { StoreUrl } from "./flags/storeUrl.ts"
+import * as logger from "./output/logger.ts"
+import * as presenter from "./output/presenter.ts"
+
+/**
+ * The command `baton`, with all its subcommands.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const baton = Command.make("baton").pipe(
+  Command.withDescription("Run a list of AI tasks to verified completion."),
+  Command.withSubcommands([demo]),
+  Command.provide(logger.layer),
+  Command.withGlobalFlags([StoreUrl, LogLevelFlag, LogFormatFlag])
+)
+
+const settings = Layer.merge(
+  presenter.layer,
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+)
+
+/**
+ * Runs a command line. What goes wrong is told on standard error before it fails; the error carries the exit code.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = (args: ReadonlyArray<string>) =>
+  Command.runWith(baton, { version: manifest.version })(args).pipe(Effect.tapCause(report), Effect.provide(settings))

@@ -1,0 +1,17 @@
+/**
+ * Runs the command line of this process, and ends the process with its exit code.
+ *
+ * @since 0.1.0
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Effect from "effect/Effect"
+import * as Stdio from "effect/Stdio"
+import { run } from "./cli.ts"
+import { runMain } from "./process/runMain.ts"
+
+runMain(
+  Stdio.Stdio.use(({ args }) => Effect.flatMap(args, run)).pipe(
+    // The one place where the platform is chosen.
+    Effect.provide(NodeServices.layer)
+  )
+)
