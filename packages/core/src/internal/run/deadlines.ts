@@ -38,6 +38,8 @@ export const make = Effect.fnUntraced(function* <K>(
   return {
     set: (key) => {
       if (millis === Infinity) return
+      // Deleted first: a key that is set again has to move to the end.
+      pending.delete(key)
       pending.set(key, clock.currentTimeMillisUnsafe() + millis)
       if (pending.size === 1) nonEmpty.openUnsafe()
     },

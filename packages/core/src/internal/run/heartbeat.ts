@@ -4,6 +4,7 @@ import * as Metric from "effect/Metric"
 import * as Metrics from "../../OrchestratorMetrics.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { abort } from "./held.ts"
+import { leaseKey } from "./leaseKey.ts"
 import { fail, now, type Run } from "./run.ts"
 import { storeCall } from "./storeCall.ts"
 
@@ -25,13 +26,16 @@ export const heartbeat = (run: Run): Effect.Effect<void> =>
 const extend = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<void, TaskStoreError> {
   yield* Metric.update(Metrics.held, run.held.size)
   if (run.held.size === 0) return
-  const leases = Array.from(run.held.values(), ({ claim }) => ({ taskId: claim.task.id, token: claim.token }))
+  const held = Array.from(run.held)
+  const leases = held.map(({ claim }) => ({ taskId: claim.task.id, token: claim.token }))
   const { lost } = yield* storeCall(run, "extend", run.store.extend(leases, run.config.leaseDuration))
+  if (lost.length === 0) return
+  const byLease = new Map(leases.map((lease, index) => [leaseKey(lease), held[index]]))
   for (const lease of lost) {
-    const held = run.held.get(lease.taskId)
-    // Settled, and perhaps claimed again, while the heartbeat was under way.
-    if (held === undefined || held.claim.token !== lease.token) continue
-    abort(held, lease.status === "cancelled" ? "cancelled" : "lease-lost")
+    const entry = byLease.get(leaseKey(lease))
+    // Settled while the heartbeat was under way: not lost at all.
+    if (entry === undefined || !run.held.has(entry)) continue
+    abort(entry, lease.status === "cancelled" ? "cancelled" : "lease-lost")
   }
 })
 

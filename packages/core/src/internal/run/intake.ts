@@ -49,7 +49,7 @@ const claim = (run: Run, limit: number): Effect.Effect<number, TaskStoreError> =
       (claims) => {
         if (claims.length === 0) return Effect.succeed(0)
         const entries = claims.map(held.make)
-        for (const entry of entries) run.held.set(entry.claim.task.id, entry)
+        for (const entry of entries) run.held.add(entry)
         run.quiet.closeUnsafe()
         return Effect.as(Queue.offerAll(run.queue, entries), claims.length)
       }

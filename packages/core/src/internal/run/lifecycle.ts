@@ -69,11 +69,11 @@ const drain = Effect.fnUntraced(function* (run: Run, claiming: Fiber.Fiber<unkno
   yield* Fiber.interrupt(claiming)
   yield* giveBackQueued(run, "the run ended before it was started")
   if (run.held.size === 0) return
-  for (const held of run.held.values()) if (held.phase === "waiting") abort(held, "shutdown")
+  for (const held of run.held) if (held.phase === "waiting") abort(held, "shutdown")
   if (run.busy > 0) yield* run.bus.publish({ _tag: "Draining", at: now(run), reason: describe(reason) })
   const finished = yield* Effect.timeoutOption(run.quiet.await, run.config.drainTimeout)
   if (finished._tag === "Some") return
-  for (const held of run.held.values()) abort(held, "shutdown")
+  for (const held of run.held) abort(held, "shutdown")
   const released = yield* Effect.timeoutOption(run.quiet.await, releaseTimeout)
   if (released._tag === "Some") return
   yield* Effect.logWarning("Some tasks could not be given back; they are taken over when their leases end").pipe(
@@ -85,7 +85,7 @@ const drain = Effect.fnUntraced(function* (run: Run, claiming: Fiber.Fiber<unkno
 export const giveBackQueued = Effect.fnUntraced(function* (run: Run, reason: string) {
   for (const held of yield* Queue.clear(run.queue)) {
     if (held.abort !== undefined) {
-      run.held.delete(held.claim.task.id)
+      run.held.delete(held)
       continue
     }
     held.phase = "settling"

@@ -9,7 +9,7 @@ import type { ExecutionError } from "../../ExecutionError.ts"
 import type { Resolved } from "../../OrchestratorConfig.ts"
 import type { SafetyService } from "../../Safety.ts"
 import type { StopReason } from "../../StopReason.ts"
-import type { Task, TaskId } from "../../Task.ts"
+import type { Task } from "../../Task.ts"
 import type { TaskStore } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import type { VerificationError } from "../../VerificationError.ts"
@@ -49,8 +49,11 @@ export interface Parts {
 /** One run: its parts, and the state that its fibers share. */
 export interface Run extends Parts {
   readonly tally: tally.Tally
-  /** Every claim whose end is not durable yet. */
-  readonly held: Map<TaskId, Held>
+  /**
+   * Every claim whose end is not durable yet. Not keyed by task: one that was cancelled and requeued can be claimed
+   * again while its former attempt is still being cut off.
+   */
+  readonly held: Set<Held>
   /** Claimed and not started. */
   readonly queue: Queue.Queue<Held>
   readonly ended: Queue.Queue<Ended>
@@ -73,7 +76,7 @@ export const make = Effect.fnUntraced(function* (parts: Parts): Effect.fn.Return
   return {
     ...parts,
     tally: tally.make(parts.clock.currentTimeMillisUnsafe()),
-    held: new Map(),
+    held: new Set(),
     queue: yield* Queue.bounded<Held>(concurrency + prefetch),
     ended: yield* Queue.bounded<Ended>(concurrency + prefetch),
     executing: yield* deadlines.make<Held>(parts.config.executionTimeout, (held) => abort(held, "execution-timeout")),
@@ -105,6 +108,6 @@ export const ofAttempt = (run: Parts, task: Task) => ({ at: now(run), taskId: ta
 
 /** Forgets a claim whose end is durable, or which is no longer ours. */
 export const forget = (run: Run, held: Held): void => {
-  run.held.delete(held.claim.task.id)
+  run.held.delete(held)
   if (run.held.size === 0) run.quiet.openUnsafe()
 }

@@ -6,6 +6,7 @@ import * as Metrics from "../../OrchestratorMetrics.ts"
 import type { LostLease, Settlement } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import * as Usage from "../../Usage.ts"
+import { leaseKey } from "./leaseKey.ts"
 import { delayMillis, settle } from "./outcome.ts"
 import { type Ended, fail, forget, ofAttempt, type Run } from "./run.ts"
 import { storeCall } from "./storeCall.ts"
@@ -61,12 +62,12 @@ const giveUp = Effect.fnUntraced(function* (
 })
 
 const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<Entry>, lost: ReadonlyArray<LostLease>) {
-  const lostById = lost.length === 0 ? undefined : new Map(lost.map((lease) => [lease.taskId, lease]))
+  const lostByToken = lost.length === 0 ? undefined : new Map(lost.map((lease) => [leaseKey(lease), lease]))
   const events: Array<Event> = []
   const ended: Metrics.Ended = { completed: 0, retried: 0, failed: 0, released: 0 }
   for (const entry of entries) {
     forget(run, entry.held)
-    const lease = lostById?.get(entry.held.claim.task.id)
+    const lease = lostByToken?.get(leaseKey(entry.settlement))
     const durationMillis = run.clock.currentTimeMillisUnsafe() - entry.held.startedAt
     if (lease === undefined) {
       run.tally.usage = Usage.add(run.tally.usage, entry.held.usage)
