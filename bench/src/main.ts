@@ -1,0 +1,53 @@
+/**
+ * Runs the benchmarks, each in a process of its own, and prints one table. The ratios are taken within one run: absolute
+ * figures of a shared machine say little.
+ *
+ *   node bench/src/main.ts            all
+ *   node bench/src/main.ts memory     some
+ */
+import { spawnSync } from "node:child_process"
+import { readdirSync } from "node:fs"
+import { cpus } from "node:os"
+import { fileURLToPath } from "node:url"
+import { collect, type Measurement } from "./measurement.ts"
+
+const folder = fileURLToPath(new URL(".", import.meta.url))
+const support = new Set(["main", "measurement", "orchestrate"])
+const all = readdirSync(folder)
+  .map((file) => file.replace(/\.ts$/, ""))
+  .filter((name) => !support.has(name))
+
+const chosen = process.argv.slice(2)
+const unknown = chosen.filter((name) => !all.includes(name))
+if (unknown.length > 0) {
+  process.stderr.write(`There is no benchmark called ${unknown.join(", ")}; there are: ${all.join(", ")}.\n`)
+  process.exit(1)
+}
+
+const figure = ({ unit, value }: Measurement): string => {
+  const digits = value >= 1000 ? 0 : value >= 10 ? 1 : 2
+  return `${value.toLocaleString("en", { maximumFractionDigits: digits }).replaceAll(",", " ")} ${unit}`
+}
+
+process.stdout.write(`node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model.trim() ?? "unknown"})\n`)
+let failed = false
+for (const name of chosen.length > 0 ? chosen : all) {
+  process.stdout.write(`\n${name}\n`)
+  const { status, stdout } = spawnSync(process.execPath, [`${folder}${name}.ts`], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    maxBuffer: 2 ** 26
+  })
+  if (status !== 0) failed = true
+  const measurements = collect(stdout)
+  const byName = new Map(measurements.map((measurement) => [measurement.what, measurement]))
+  const width = Math.max(0, ...measurements.map(({ what }) => what.length))
+  for (const measurement of measurements) {
+    const base = measurement.against === undefined ? undefined : byName.get(measurement.against)
+    const ratio = base === undefined ? "" : `${(measurement.value / base.value).toFixed(2)} x`
+    process.stdout.write(
+      `  ${measurement.what.padEnd(width)}  ${figure(measurement).padStart(16)}  ${ratio.padStart(8)}  ${measurement.target ?? ""}\n`
+    )
+  }
+}
+process.exit(failed ? 1 : 0)

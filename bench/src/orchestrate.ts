@@ -1,0 +1,53 @@
+import { Executor, Hooks, Orchestrator, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { Effect, Layer } from "effect"
+
+/** Adds `count` tasks in batches of 1 000; ids start at `from`. */
+export const add = Effect.fnUntraced(function* (count: number, from = 0) {
+  const store = yield* TaskStore.TaskStore
+  for (let offset = from; offset < from + count; offset += 1000) {
+    yield* store.add(
+      Array.from({ length: Math.min(1000, from + count - offset) }, (_, index) =>
+        Task.make({ id: `task-${offset + index}`, description: `the work of task ${offset + index}` })
+      )
+    )
+  }
+})
+
+/** Runs what is in the store with an executor that does nothing, a verifier that always passes, and a hook. */
+export const runNoop = <E>(
+  store: Layer.Layer<TaskStore.TaskStore, E>,
+  options: { readonly count: number; readonly concurrency: number; readonly prefetch?: number }
+): Promise<{ readonly addPerSecond: number; readonly runPerSecond: number }> => {
+  let events = 0
+  const layer = Orchestrator.layer({
+    concurrency: options.concurrency,
+    prefetch: options.prefetch ?? options.concurrency
+  }).pipe(
+    Layer.provide([
+      Executor.layerFake(),
+      Verifier.layerAlwaysPass,
+      Safety.layerAllowAll,
+      Hooks.layer(() =>
+        Effect.sync(() => {
+          events++
+        })
+      )
+    ]),
+    Layer.provideMerge(store)
+  )
+  return Effect.gen(function* () {
+    const orchestrator = yield* Orchestrator.Orchestrator
+    const adding = performance.now()
+    yield* add(options.count)
+    const start = performance.now()
+    const { stats } = yield* orchestrator.run
+    const end = performance.now()
+    if (stats.tasksCompleted !== options.count || events !== 2 * options.count + 2) {
+      return yield* Effect.die(new Error(`expected ${options.count} tasks, completed ${stats.tasksCompleted}`))
+    }
+    return {
+      addPerSecond: (options.count / (start - adding)) * 1000,
+      runPerSecond: (options.count / (end - start)) * 1000
+    }
+  }).pipe(Effect.provide(layer), Effect.runPromise)
+}

@@ -1,0 +1,63 @@
+/** The orchestrator on SQLite, against bare statements of `node:sqlite` that keep the same: result, attempts, history. */
+import { layer } from "@baton/adapters/sqlite"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { report } from "./measurement.ts"
+import { runNoop } from "./orchestrate.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "baton-bench-"))
+const concurrency = 64
+
+const bare = (synchronous: "FULL" | "NORMAL", batch: number, count: number): number => {
+  const db = new DatabaseSync(join(folder, `bare-${synchronous}-${batch}.db`))
+  db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=${synchronous};
+    CREATE TABLE task (id TEXT PRIMARY KEY, description TEXT, status TEXT, result TEXT, attempts INTEGER) STRICT;
+    CREATE TABLE attempt (task TEXT, number INTEGER, output TEXT, PRIMARY KEY (task, number)) STRICT, WITHOUT ROWID;
+    CREATE INDEX pending ON task (id) WHERE status = 'pending'`)
+  const insert = db.prepare("INSERT INTO task VALUES (?, ?, 'pending', NULL, 0)")
+  db.exec("BEGIN")
+  for (let index = 0; index < count; index++) insert.run(`task-${index}`, `the work of task ${index}`)
+  db.exec("COMMIT")
+  const claim = db.prepare(
+    `UPDATE task SET status = 'in_progress', attempts = attempts + 1
+     WHERE id IN (SELECT id FROM task WHERE status = 'pending' ORDER BY id LIMIT ?) RETURNING id, attempts`
+  )
+  const complete = db.prepare("UPDATE task SET status = 'completed', result = ? WHERE id = ?")
+  const keep = db.prepare("INSERT INTO attempt VALUES (?, ?, ?)")
+  const start = performance.now()
+  for (;;) {
+    const claimed = claim.all(batch)
+    if (claimed.length === 0) break
+    db.exec("BEGIN IMMEDIATE")
+    for (const { attempts, id } of claimed) {
+      const output = `Fake result for: ${id}`
+      complete.run(output, id ?? null)
+      keep.run(id ?? null, attempts ?? null, output)
+    }
+    db.exec("COMMIT")
+  }
+  const perSecond = (count / (performance.now() - start)) * 1000
+  db.close()
+  return perSecond
+}
+
+for (const synchronous of ["FULL", "NORMAL"] as const) {
+  report({ what: `bare node:sqlite, ${synchronous}, batch 1`, value: bare(synchronous, 1, 10_000), unit: "tasks/s" })
+  const base = `bare node:sqlite, ${synchronous}, batch 100`
+  report({ what: base, value: bare(synchronous, 100, 100_000), unit: "tasks/s" })
+  for (const prefetch of [concurrency, 1000]) {
+    const store = layer({ filename: join(folder, `baton-${synchronous}-${prefetch}.db`), synchronous })
+    const { addPerSecond, runPerSecond } = await runNoop(store, { count: 100_000, concurrency, prefetch })
+    report({
+      what: `sqlite store, ${synchronous}, ${concurrency} workers, prefetch ${prefetch}`,
+      value: runPerSecond,
+      unit: "tasks/s",
+      against: base,
+      ...(synchronous === "FULL" ? { target: ">= 0.29 x" } : undefined)
+    })
+    report({ what: `  added, ${synchronous}, prefetch ${prefetch}`, value: addPerSecond, unit: "tasks/s" })
+  }
+}
+rmSync(folder, { recursive: true })
