@@ -1,0 +1,103 @@
+/**
+ * Kinds of value that a flag takes: how each is written, and what is said of one that is not.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+
+/**
+ * A kind of value.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Kind<A> {
+  /** How the help shows it. */
+  readonly metavar: string
+  /** Completes the sentence "it takes ...". */
+  readonly expected: string
+  /** The value that a text stands for; undefined when it stands for none. */
+  readonly read: (text: string) => A | undefined
+}
+
+/**
+ * Any text that is not empty.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const text = (metavar: string, expected: string): Kind<string> => ({
+  metavar,
+  expected,
+  read: (text) => (text.trim() === "" ? undefined : text)
+})
+
+/**
+ * A whole number of at least `minimum`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const count = (minimum: number): Kind<number> => ({
+  metavar: "N",
+  expected: `a whole number of at least ${minimum}`,
+  read: (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : undefined
+    return value !== undefined && value >= minimum && Number.isSafeInteger(value) ? value : undefined
+  }
+})
+
+/**
+ * An amount of money, with or without a dollar sign.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const dollars: Kind<number> = {
+  metavar: "USD",
+  expected: "an amount in US dollars such as 2.50",
+  read: (text) => {
+    const value = /^\$?(\d+(?:\.\d+)?|\.\d+)$/.exec(text)?.[1]
+    return value === undefined || Number(value) === 0 ? undefined : Number(value)
+  }
+}
+
+const millis = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+const isUnit = (unit: string | undefined): unit is keyof typeof millis => unit !== undefined && unit in millis
+
+/**
+ * A duration: `500ms`, `30s`, `10m`, `8h`, `2d`, and several of them together, `1h30m`. The unit cannot be left out.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const duration = (minimum: Duration.Input = 0): Kind<Duration.Duration> => {
+  const atLeast = Duration.toMillis(minimum)
+  return {
+    metavar: "DURATION",
+    expected:
+      "a duration such as 500ms, 30s, 10m or 8h" +
+      (atLeast > 0 ? `, at least ${Duration.format(Duration.fromInputUnsafe(minimum))}` : ""),
+    read: (text) => {
+      if (!/^(?:\d+(?:\.\d+)?(?:ms|[smhd]))+$/.test(text)) return undefined
+      let sum = 0
+      for (const [, amount, unit] of text.matchAll(/([\d.]+)([a-z]+)/g)) {
+        if (isUnit(unit)) sum += Number(amount) * millis[unit]
+      }
+      return sum < atLeast ? undefined : Duration.millis(sum)
+    }
+  }
+}
+
+/**
+ * One of some names.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const oneOf = <const Name extends string>(...names: readonly [Name, ...ReadonlyArray<Name>]): Kind<Name> => ({
+  metavar: names.join("|"),
+  expected: names.length === 1 ? names[0] : `${names.slice(0, -1).join(", ")} or ${names[names.length - 1]}`,
+  read: (text) => names.find((name) => name === text)
+})
