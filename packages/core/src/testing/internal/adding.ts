@@ -1,0 +1,209 @@
+import * as assert from "node:assert/strict"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Task from "../../Task.ts"
+import type { TaskStoreError } from "../../TaskStoreError.ts"
+import { TasksRefused } from "../../TaskStoreError.ts"
+import {
+  type Case,
+  claimNew,
+  complete,
+  find,
+  id,
+  ids,
+  it,
+  numbered,
+  plainTask,
+  settle,
+  task,
+  type World
+} from "./world.ts"
+
+/** The refusals of an `add` that has to be refused. */
+const refusals = Effect.fnUntraced(function* ({ store }: World, tasks: ReadonlyArray<Task.NewTask>) {
+  const error: TasksRefused | TaskStoreError = yield* Effect.flip(store.add(tasks))
+  assert.ok(error instanceof TasksRefused)
+  for (const { message, taskId } of error.refusals) assert.ok(message.includes(taskId), `"${message}" names its task`)
+  return error.refusals.map(({ problem, taskId }) => `${taskId}: ${problem}`).toSorted()
+})
+
+const isThere = ({ store }: World, name: string) => Effect.map(store.get(id(name)), Option.isSome)
+
+export const adding: ReadonlyArray<Case> = [
+  it(
+    "a task is added as pending, with the defaults for what was left out",
+    Effect.fnUntraced(function* (world) {
+      assert.deepEqual(yield* world.store.add([task("a")]), { added: ["a"], existing: 0 })
+      const added = yield* find(world, "a")
+      const { availableAt, createdAt, updatedAt, ...rest } = plainTask(added)
+      assert.deepEqual(rest, {
+        id: "a",
+        description: "Do a.",
+        status: "pending",
+        result: null,
+        attempts: 0,
+        metadata: {},
+        priority: 0,
+        dependsOn: [],
+        feedback: null,
+        verified: false,
+        requeues: 0,
+        usage: null
+      })
+      assert.equal(availableAt, createdAt)
+      assert.equal(updatedAt, createdAt)
+    })
+  ),
+  it(
+    "a task keeps what it was added with",
+    Effect.fnUntraced(function* (world) {
+      const availableAt = DateTime.makeUnsafe("2030-01-02T03:04:05.678Z")
+      yield* world.store.add([
+        task("a"),
+        task("b", { metadata: { kind: "x", rank: [1, { deep: true }] }, priority: -3, availableAt, dependsOn: ["a"] })
+      ])
+      const added = yield* find(world, "b")
+      assert.deepEqual(added.metadata, { kind: "x", rank: [1, { deep: true }] })
+      assert.equal(added.priority, -3)
+      assert.deepEqual(added.dependsOn, ["a"])
+      assert.equal(added.availableAt.epochMilliseconds, availableAt.epochMilliseconds)
+    })
+  ),
+  it(
+    "a task that is already there is left as it is",
+    Effect.fnUntraced(function* (world) {
+      yield* world.store.add([task("a", { priority: 1 })])
+      const before = yield* find(world, "a")
+      yield* world.pass(1)
+      const again = yield* world.store.add([task("a", { priority: 2, metadata: { other: true } }), task("b")])
+      assert.deepEqual(again, { added: ["b"], existing: 1 })
+      assert.deepEqual(plainTask(yield* find(world, "a")), plainTask(before))
+    })
+  ),
+  it(
+    "a completed task that is added again stays completed",
+    Effect.fnUntraced(function* (world) {
+      yield* settle(world, complete(yield* claimNew(world, "a")))
+      assert.deepEqual(yield* world.store.add([task("a")]), { added: [], existing: 1 })
+      assert.equal((yield* find(world, "a")).status, "completed")
+    })
+  ),
+  it(
+    "an id that comes twice in a call with the same description is one task",
+    Effect.fnUntraced(function* ({ store }) {
+      assert.deepEqual(yield* store.add([task("a"), task("a")]), { added: ["a"], existing: 0 })
+      assert.deepEqual(yield* store.add([task("a"), task("a")]), { added: [], existing: 1 })
+      assert.equal((yield* store.counts).pending, 1)
+    })
+  ),
+  it(
+    "adding nothing adds nothing",
+    Effect.fnUntraced(function* ({ store }) {
+      assert.deepEqual(yield* store.add([]), { added: [], existing: 0 })
+    })
+  ),
+  it(
+    "thousands of tasks are added in one call, in their order",
+    Effect.fnUntraced(function* ({ store }) {
+      const tasks = numbered(10_000)
+      const { added } = yield* store.add(tasks)
+      assert.deepEqual(
+        added,
+        tasks.map((each) => each.id)
+      )
+      assert.equal((yield* store.counts).pending, 10_000)
+      const { tasks: first } = yield* store.list({ limit: 3 })
+      assert.deepEqual(
+        first.map((each) => each.id),
+        ["task-0", "task-1", "task-2"]
+      )
+    })
+  ),
+  it(
+    "an id in use by another description refuses the whole call",
+    Effect.fnUntraced(function* (world) {
+      yield* world.store.add([task("a")])
+      const other = Task.make({ id: "a", description: "Something else." })
+      assert.deepEqual(yield* refusals(world, [task("b"), other, task("c")]), ["a: IdInUse"])
+      assert.equal((yield* find(world, "a")).description, "Do a.")
+      assert.equal(yield* isThere(world, "b"), false)
+      assert.equal(yield* isThere(world, "c"), false)
+    })
+  ),
+  it(
+    "an id with two descriptions in one call refuses the whole call",
+    Effect.fnUntraced(function* (world) {
+      const other = Task.make({ id: "a", description: "Something else." })
+      assert.deepEqual(yield* refusals(world, [task("a"), task("b"), other]), ["a: IdInUse"])
+      assert.equal((yield* world.store.counts).pending, 0)
+    })
+  ),
+  it(
+    "an unknown dependency refuses the whole call",
+    Effect.fnUntraced(function* (world) {
+      const tasks = [task("a"), task("b", { dependsOn: ["a", "nowhere"] })]
+      assert.deepEqual(yield* refusals(world, tasks), ["b: UnknownDependency"])
+      assert.equal(yield* isThere(world, "a"), false)
+    })
+  ),
+  it(
+    "a dependency can come later in the same call, and can be in the store",
+    Effect.fnUntraced(function* ({ store }) {
+      yield* store.add([task("old")])
+      const { added } = yield* store.add([task("b", { dependsOn: ["a", "old"] }), task("a")])
+      assert.deepEqual(added, ids("b", "a"))
+    })
+  ),
+  it(
+    "tasks that wait for each other are refused, and those behind them are not blamed",
+    Effect.fnUntraced(function* (world) {
+      const tasks = [
+        task("a", { dependsOn: ["c"] }),
+        task("b", { dependsOn: ["a"] }),
+        task("c", { dependsOn: ["b"] }),
+        task("behind", { dependsOn: ["c"] }),
+        task("apart")
+      ]
+      const cycle = ["a: DependencyCycle", "b: DependencyCycle", "c: DependencyCycle"]
+      assert.deepEqual(yield* refusals(world, tasks), cycle)
+      assert.equal(yield* isThere(world, "apart"), false)
+    })
+  ),
+  it(
+    "a task that waits for itself is refused",
+    Effect.fnUntraced(function* (world) {
+      assert.deepEqual(yield* refusals(world, [task("a", { dependsOn: ["a"] })]), ["a: DependencyCycle"])
+    })
+  ),
+  it(
+    "every problem of a call is named at once",
+    Effect.fnUntraced(function* (world) {
+      yield* world.store.add([task("a")])
+      const found = yield* refusals(world, [
+        Task.make({ id: "a", description: "Something else." }),
+        task("b", { dependsOn: ["nowhere"] }),
+        task("c", { dependsOn: ["c"] })
+      ])
+      assert.deepEqual(found, ["a: IdInUse", "b: UnknownDependency", "c: DependencyCycle"])
+    })
+  ),
+  it(
+    "a chain of thousands of tasks is added",
+    Effect.fnUntraced(function* ({ store }) {
+      const length = 5_000
+      yield* store.add(
+        Array.from({ length }, (_, index) =>
+          task(`link-${index}`, index + 1 < length ? { dependsOn: [`link-${index + 1}`] } : {})
+        )
+      )
+      assert.equal((yield* store.counts).waiting, length - 1)
+      const claims = yield* store.claim({ limit: 10, owner: "worker", lease: Duration.minutes(1) })
+      assert.deepEqual(
+        claims.map((claimed) => claimed.task.id),
+        [`link-${length - 1}`]
+      )
+    })
+  )
+]

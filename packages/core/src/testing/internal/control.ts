@@ -1,0 +1,65 @@
+import * as assert from "node:assert/strict"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { type Case, claimNew, ids, it } from "./world.ts"
+
+export const control: ReadonlyArray<Case> = [
+  it(
+    "nothing is asked of runs at first",
+    Effect.fnUntraced(function* ({ store }) {
+      const { paused, stops } = yield* store.control
+      assert.deepEqual({ paused, stops }, { paused: false, stops: 0 })
+    })
+  ),
+  it(
+    "a pause is in force until it is lifted",
+    Effect.fnUntraced(function* ({ store }) {
+      const before = yield* store.control
+      const paused = yield* store.request("pause")
+      assert.equal(paused.paused, true)
+      assert.ok(paused.revision > before.revision)
+      assert.deepEqual({ ...(yield* store.control) }, { ...paused })
+      const resumed = yield* store.request("resume")
+      assert.equal(resumed.paused, false)
+      assert.ok(resumed.revision > paused.revision)
+    })
+  ),
+  it(
+    "stop requests are counted, so that each is seen once",
+    Effect.fnUntraced(function* ({ store }) {
+      const { stops } = yield* store.control
+      assert.equal((yield* store.request("stop")).stops, stops + 1)
+      assert.equal((yield* store.request("stop")).stops, stops + 2)
+      assert.equal((yield* store.request("pause")).stops, stops + 2)
+    })
+  ),
+  it(
+    "who watches the requests is told at once of what is new",
+    Effect.fnUntraced(function* ({ store }) {
+      const { revision } = yield* store.control
+      yield* store.request("pause")
+      assert.equal((yield* store.awaitControl(revision)).paused, true)
+    })
+  ),
+  it(
+    "who watches the requests is woken by the next one",
+    Effect.fnUntraced(function* ({ pass, store }) {
+      const { revision } = yield* store.control
+      const watcher = yield* Effect.forkChild(store.awaitControl(revision), { startImmediately: true })
+      yield* pass(1)
+      assert.equal(watcher.pollUnsafe(), undefined, "it still waits")
+      yield* store.request("stop")
+      assert.equal((yield* Fiber.join(watcher)).stops, 1)
+    })
+  ),
+  it(
+    "who watches the requests is woken when a running task is cancelled",
+    Effect.fnUntraced(function* (world) {
+      yield* claimNew(world, "a")
+      const { revision } = yield* world.store.control
+      const watcher = yield* Effect.forkChild(world.store.awaitControl(revision), { startImmediately: true })
+      yield* world.store.cancel({ ids: ids("a") })
+      assert.ok((yield* Fiber.join(watcher)).revision > revision)
+    })
+  )
+]

@@ -1,0 +1,192 @@
+import * as assert from "node:assert/strict"
+import * as Effect from "effect/Effect"
+import { LeaseToken } from "../../Attempt.ts"
+import type { Claim, FencedReply, TaskStore } from "../../TaskStore.ts"
+import {
+  type Case,
+  claim,
+  claimNew,
+  claimOne,
+  complete,
+  execution,
+  fail,
+  find,
+  id,
+  ids,
+  it,
+  leaseOf,
+  longLease,
+  outcomes,
+  patient,
+  plainTask,
+  release,
+  retry,
+  settle,
+  statusOf,
+  task,
+  usage,
+  type World
+} from "./world.ts"
+
+const saved = (claimed: Claim, output = "saved") => ({
+  ...leaseOf(claimed),
+  execution: execution(output),
+  usage: usage(7)
+})
+
+/** Everything that can be written under a lease. */
+const writes: ReadonlyArray<
+  readonly [string, (store: TaskStore["Service"], claimed: Claim) => Effect.Effect<FencedReply, unknown>]
+> = [
+  ["a completion", (store, claimed) => store.settle([complete(claimed, "late")])],
+  ["a retry", (store, claimed) => store.settle([retry(claimed, { output: "late" })])],
+  ["a failure", (store, claimed) => store.settle([fail(claimed, { output: "late" })])],
+  ["a release", (store, claimed) => store.settle([release(claimed)])],
+  ["a checkpoint", (store, claimed) => store.checkpoint([saved(claimed, "late")])],
+  ["a heartbeat", (store, claimed) => store.extend([leaseOf(claimed)], longLease)]
+]
+
+/** A worker that overslept, and the one that has its task now. */
+const overtaken = Effect.fnUntraced(function* (world: World) {
+  const stale = yield* claimNew(world, "a", world.seconds(1))
+  yield* world.pass(2)
+  yield* world.store.sweep(patient)
+  const current = yield* claimOne(world, { owner: "successor" })
+  return { stale, current }
+})
+
+export const leases: ReadonlyArray<Case> = [
+  ...writes.flatMap(([what, write]) => [
+    it(
+      `${what} by a worker that was overtaken changes nothing and is reported`,
+      Effect.fnUntraced(function* (world) {
+        const { current, stale } = yield* overtaken(world)
+        const before = plainTask(yield* find(world, "a"))
+        const { lost } = yield* write(world.store, stale)
+        assert.deepEqual(lost, [{ ...leaseOf(stale), status: "in_progress" }])
+        assert.deepEqual(plainTask(yield* find(world, "a")), before)
+        assert.deepEqual(yield* outcomes(world, "a"), ["lease_expired", "running"])
+        yield* settle(world, complete(current, "mine"))
+        assert.equal((yield* find(world, "a")).result, "mine")
+      })
+    ),
+    it(
+      `${what} for a task that was cancelled meanwhile changes nothing and is reported`,
+      Effect.fnUntraced(function* (world) {
+        const claimed = yield* claimNew(world, "a")
+        yield* world.store.cancel({ ids: ids("a") })
+        const { lost } = yield* write(world.store, claimed)
+        assert.deepEqual(lost, [{ ...leaseOf(claimed), status: "cancelled" }])
+        assert.equal(yield* statusOf(world, "a"), "cancelled")
+        assert.deepEqual(yield* outcomes(world, "a"), ["cancelled"])
+      })
+    ),
+    it(
+      `${what} for a task that is back in line changes nothing and is reported`,
+      Effect.fnUntraced(function* (world) {
+        const claimed = yield* claimNew(world, "a")
+        yield* settle(world, release(claimed))
+        const { lost } = yield* write(world.store, claimed)
+        assert.deepEqual(lost, [{ ...leaseOf(claimed), status: "pending" }])
+        assert.deepEqual(yield* outcomes(world, "a"), ["released"])
+        assert.equal((yield* claimOne(world)).checkpoint, null)
+      })
+    ),
+    it(
+      `${what} for a task that is gone is reported`,
+      Effect.fnUntraced(function* (world) {
+        const claimed = yield* claimNew(world, "a")
+        yield* settle(world, complete(claimed))
+        yield* world.store.prune({ statuses: ["completed"] })
+        assert.deepEqual((yield* write(world.store, claimed)).lost, [{ ...leaseOf(claimed), status: null }])
+      })
+    )
+  ]),
+  it(
+    "a result is accepted once",
+    Effect.fnUntraced(function* (world) {
+      const claimed = yield* claimNew(world, "a")
+      yield* settle(world, complete(claimed, "first"))
+      const { lost } = yield* world.store.settle([complete(claimed, "second")])
+      assert.deepEqual(lost, [{ ...leaseOf(claimed), status: "completed" }])
+      assert.equal((yield* find(world, "a")).result, "first")
+      assert.deepEqual(yield* outcomes(world, "a"), ["completed"])
+    })
+  ),
+  it(
+    "a lease that comes twice in a batch counts once",
+    Effect.fnUntraced(function* (world) {
+      const claimed = yield* claimNew(world, "a")
+      const { lost } = yield* world.store.settle([complete(claimed, "first"), complete(claimed, "second")])
+      assert.deepEqual(lost, [{ ...leaseOf(claimed), status: "completed" }])
+      assert.equal((yield* find(world, "a")).result, "first")
+      assert.deepEqual(yield* outcomes(world, "a"), ["completed"])
+    })
+  ),
+  it(
+    "a token that was never given out is no lease",
+    Effect.fnUntraced(function* (world) {
+      const claimed = yield* claimNew(world, "a")
+      const guessed = { ...claimed, token: LeaseToken.make(claimed.token + 1) }
+      assert.equal((yield* world.store.settle([complete(guessed)])).lost.length, 1)
+      assert.equal(yield* statusOf(world, "a"), "in_progress")
+    })
+  ),
+  it(
+    "a batch with a stale settlement goes through for the rest",
+    Effect.fnUntraced(function* (world) {
+      const { stale, current } = yield* overtaken(world)
+      yield* world.store.add([task("b"), task("c"), task("d")])
+      const [b, c, d] = yield* claim(world)
+      assert.ok(b && c && d)
+      const { lost } = yield* world.store.settle([
+        complete(b),
+        complete(stale, "late"),
+        fail(c),
+        retry(d),
+        complete(current)
+      ])
+      assert.deepEqual(lost, [{ ...leaseOf(stale), status: "in_progress" }])
+      const statuses = yield* Effect.forEach(["a", "b", "c", "d"], (name) => statusOf(world, name))
+      assert.deepEqual(statuses, ["completed", "completed", "failed", "pending"])
+    })
+  ),
+  it(
+    "a batch with a stale checkpoint goes through for the rest",
+    Effect.fnUntraced(function* (world) {
+      const { stale } = yield* overtaken(world)
+      const b = yield* claimNew(world, "b")
+      const { lost } = yield* world.store.checkpoint([saved(stale, "late"), saved(b)])
+      assert.deepEqual(lost, [{ ...leaseOf(stale), status: "in_progress" }])
+      yield* settle(world, release(b))
+      assert.equal((yield* claimOne(world)).checkpoint?.output, "saved")
+    })
+  ),
+  it(
+    "a batch with a stale heartbeat goes through for the rest",
+    Effect.fnUntraced(function* (world) {
+      const stale = yield* claimNew(world, "a")
+      yield* settle(world, complete(stale))
+      const b = yield* claimNew(world, "b", world.seconds(2))
+      const { lost } = yield* world.store.extend([leaseOf(stale), leaseOf(b)], longLease)
+      assert.deepEqual(lost, [{ ...leaseOf(stale), status: "completed" }])
+      yield* world.pass(3)
+      assert.deepEqual(yield* world.store.sweep(patient), [])
+    })
+  ),
+  it(
+    "leases of tasks that were never there are reported",
+    Effect.fnUntraced(function* ({ store }) {
+      const lease = { taskId: id("nowhere"), token: LeaseToken.make(1) }
+      assert.deepEqual((yield* store.extend([lease], longLease)).lost, [{ ...lease, status: null }])
+    })
+  ),
+  it(
+    "an empty batch loses nothing",
+    Effect.fnUntraced(function* ({ store }) {
+      assert.deepEqual((yield* store.settle([])).lost, [])
+      assert.deepEqual((yield* store.checkpoint([])).lost, [])
+      assert.deepEqual((yield* store.extend([], longLease)).lost, [])
+    })
+  )
+]

@@ -1,0 +1,193 @@
+/** The contract as a model small enough to be believed: what a store has to answer to any sequence of commands. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { Claim, Lease, SweepOptions } from "../../TaskStore.ts"
+import type { TaskStatus } from "../../Task.ts"
+import * as TaskState from "../../TaskState.ts"
+
+/** The tasks of a run, by number: later ones are more urgent or depend on earlier ones. */
+export const specs = [
+  { id: "plain", priority: 0, dependsOn: [] },
+  { id: "urgent", priority: 5, dependsOn: [] },
+  { id: "other", priority: 0, dependsOn: [] },
+  { id: "behind", priority: 5, dependsOn: ["plain"] },
+  { id: "last", priority: 0, dependsOn: ["other", "behind"] }
+] as const satisfies ReadonlyArray<{
+  readonly id: string
+  readonly priority: number
+  readonly dependsOn: ReadonlyArray<string>
+}>
+
+const from = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
+/** Which of the leases that were ever given out: most are stale by the time they are used. */
+const LeaseChoice = from(0, 15)
+
+const TaskChoices = Schema.Array(from(0, specs.length - 1)).check(Schema.isMaxLength(2))
+
+const Ending = Schema.Union([
+  Schema.Struct({ way: Schema.Literals(["Complete", "Fail", "Release"]), lease: LeaseChoice }),
+  Schema.Struct({ way: Schema.Literals(["Retry"]), lease: LeaseChoice, delay: from(0, 2) })
+])
+
+export type Ending = typeof Ending.Type
+
+/** What is done to the store. Times are in the suite's seconds. */
+export const Command = Schema.TaggedUnion({
+  Add: {},
+  Claim: { limit: from(0, 3), lease: from(1, 3) },
+  Checkpoint: { lease: LeaseChoice },
+  Settle: { endings: Schema.Array(Ending).check(Schema.isMaxLength(3)) },
+  Extend: { leases: Schema.Array(LeaseChoice).check(Schema.isMaxLength(2)), lease: from(1, 3) },
+  Sweep: { maxAttempts: from(1, 3), onCrash: Schema.Literals(["retry", "dead-letter"]) },
+  Pass: { seconds: from(1, 3) },
+  Cancel: { tasks: TaskChoices },
+  Requeue: { tasks: TaskChoices }
+})
+
+export type Command = typeof Command.Type
+
+/** A task of the model. */
+export interface ModelTask extends TaskState.TaskState {
+  readonly id: string
+  readonly priority: number
+  readonly dependsOn: ReadonlyArray<string>
+  readonly availableAt: number
+  /** The last token that was given out. */
+  readonly token: number
+  readonly leaseEnd: number
+  /** How each attempt ended; the one under way is `running`. */
+  readonly outcomes: ReadonlyArray<string>
+  readonly checkpoint: string | null
+}
+
+/** All tasks, in the order of adding. Commands replace the tasks that they change. */
+export interface Model {
+  now: number
+  readonly tasks: Map<string, ModelTask>
+}
+
+export const make = (): Model => ({
+  now: 0,
+  tasks: new Map(
+    specs.map((spec) => [
+      spec.id,
+      { ...spec, status: "pending", attempts: 0, availableAt: 0, token: 0, leaseEnd: 0, outcomes: [], checkpoint: null }
+    ])
+  )
+})
+
+const anyPolicy: TaskState.FailurePolicy = { maxAttempts: Infinity, onCrash: "retry" }
+
+/** Sends a task through the state machine; returns whether it has this transition. */
+const move = (
+  model: Model,
+  task: ModelTask,
+  event: TaskState.Transition,
+  changes: Partial<ModelTask>,
+  policy: TaskState.FailurePolicy = anyPolicy
+): boolean =>
+  Result.match(TaskState.transition(task, event, policy), {
+    onFailure: () => false,
+    onSuccess: (state) => {
+      model.tasks.set(task.id, { ...task, ...state, ...changes })
+      return true
+    }
+  })
+
+const ended = (task: ModelTask, outcome: string) =>
+  task.status === "in_progress" ? [...task.outcomes.slice(0, -1), outcome] : task.outcomes
+
+/** What can be claimed, in the order of claiming. */
+export const claimable = (model: Model): ReadonlyArray<ModelTask> =>
+  [...model.tasks.values()]
+    .filter(
+      ({ availableAt, dependsOn, status }) =>
+        status === "pending" &&
+        availableAt <= model.now &&
+        dependsOn.every((id) => model.tasks.get(id)?.status === "completed")
+    )
+    .sort((left, right) => right.priority - left.priority || left.availableAt - right.availableAt)
+
+export const claim = (model: Model, task: ModelTask, lease: number) =>
+  move(model, task, TaskState.Transition.cases.Claimed.make({}), {
+    token: task.token + 1,
+    leaseEnd: model.now + lease,
+    outcomes: [...task.outcomes, "running"]
+  })
+
+/** The task that a lease is for, if the lease is current. */
+export const held = (model: Model, { taskId, token }: Lease): ModelTask | undefined => {
+  const task = model.tasks.get(taskId)
+  return task?.status === "in_progress" && task.token === token ? task : undefined
+}
+
+export const checkpoint = (model: Model, task: ModelTask, output: string) => {
+  model.tasks.set(task.id, { ...task, checkpoint: output })
+}
+
+export const extend = (model: Model, task: ModelTask, lease: number) => {
+  model.tasks.set(task.id, { ...task, leaseEnd: model.now + lease })
+}
+
+const events = TaskState.Transition.cases
+
+export const settle = (model: Model, task: ModelTask, ending: Ending): boolean => {
+  switch (ending.way) {
+    case "Complete":
+      return move(model, task, events.Verified.make({}), { outcomes: ended(task, "completed"), checkpoint: null })
+    case "Retry":
+      return move(model, task, events.AttemptFailed.make({ permanent: false }), {
+        outcomes: ended(task, "retried"),
+        availableAt: model.now + ending.delay,
+        checkpoint: null
+      })
+    case "Fail":
+      return move(model, task, events.AttemptFailed.make({ permanent: true }), {
+        outcomes: ended(task, "failed"),
+        checkpoint: null
+      })
+    case "Release":
+      return move(model, task, events.Released.make({}), {
+        outcomes: ended(task, "released"),
+        availableAt: model.now
+      })
+  }
+}
+
+/** The ids that are taken back. */
+export const sweep = (model: Model, options: SweepOptions): ReadonlyArray<string> =>
+  [...model.tasks.values()]
+    .filter((task) => task.status === "in_progress" && task.leaseEnd <= model.now)
+    .filter((task) => {
+      const change = { outcomes: ended(task, "lease_expired"), availableAt: model.now }
+      return move(model, task, events.LeaseExpired.make({}), change, options)
+    })
+    .map(({ id }) => id)
+
+export const cancel = (model: Model, id: string): boolean => {
+  const task = model.tasks.get(id)
+  return task !== undefined && move(model, task, events.Cancelled.make({}), { outcomes: ended(task, "cancelled") })
+}
+
+export const requeue = (model: Model, id: string): boolean => {
+  const task = model.tasks.get(id)
+  return task !== undefined && move(model, task, events.Requeued.make({}), { availableAt: model.now })
+}
+
+/** How many tasks there are of each kind. */
+export const counts = (model: Model): Record<TaskStatus | "waiting", number> => {
+  const found = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+  for (const { dependsOn, status } of model.tasks.values()) {
+    found[status]++
+    const blocked = dependsOn.some((id) => model.tasks.get(id)?.status !== "completed")
+    if (status === "pending" && blocked) found.waiting++
+  }
+  return found
+}
+
+/** Whether a claim says what the model says of its task. */
+export const describes = (task: ModelTask, claimed: Claim): boolean =>
+  claimed.token === task.token &&
+  claimed.task.attempts === task.attempts &&
+  (claimed.checkpoint?.output ?? null) === task.checkpoint

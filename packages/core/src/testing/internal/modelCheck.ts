@@ -1,0 +1,187 @@
+import * as assert from "node:assert/strict"
+import * as Effect from "effect/Effect"
+import type { Claim, Settlement } from "../../TaskStore.ts"
+import * as Model from "./model.ts"
+import {
+  claim,
+  complete,
+  execution,
+  fail,
+  id,
+  ids,
+  leaseOf,
+  longLease,
+  release,
+  retry,
+  task,
+  type World
+} from "./world.ts"
+
+interface Run {
+  readonly world: World
+  /** Off for a store on a clock of its own, whose leases are made too long to end here. */
+  readonly virtualTime: boolean
+  readonly model: Model.Model
+  /** Every lease that was ever given out. */
+  readonly leases: Array<Claim>
+}
+
+/** Does the commands to the store and to the model, and compares after each. */
+export const check = Effect.fnUntraced(function* (
+  world: World,
+  virtualTime: boolean,
+  commands: ReadonlyArray<Model.Command>
+) {
+  const run: Run = { world, virtualTime, model: Model.make(), leases: [] }
+  yield* world.store.add(Model.specs.map(({ dependsOn, id, priority }) => task(id, { priority, dependsOn })))
+  for (const command of commands) {
+    if (!virtualTime) yield* tick(run)
+    yield* perform(run, command)
+    yield* compare(run)
+  }
+  yield* compareLedgers(run)
+})
+
+/** On a real clock, what is done later has to be later for store and model alike, or their orders differ. */
+const tick = ({ model, world }: Run) => {
+  model.now++
+  return world.pass(0.02)
+}
+
+const timed = ({ virtualTime }: Run, ending: Model.Ending): Model.Ending =>
+  virtualTime || ending.way !== "Retry" ? ending : { ...ending, delay: 0 }
+
+const compare = Effect.fnUntraced(function* ({ model, world }: Run) {
+  const { tasks } = yield* world.store.list()
+  assert.deepEqual(
+    tasks.map(({ attempts, id, status }) => [id, status, attempts]),
+    Array.from(model.tasks.values(), ({ attempts, id, status }) => [id, status, attempts])
+  )
+  assert.deepEqual({ ...(yield* world.store.counts) }, Model.counts(model))
+})
+
+const compareLedgers = Effect.fnUntraced(function* ({ model, world }: Run) {
+  for (const { id: name, outcomes } of model.tasks.values()) {
+    const ledger = yield* world.store.attempts(id(name))
+    assert.deepEqual(
+      ledger.map(({ outcome, token }) => [token, outcome]),
+      outcomes.map((outcome, index) => [index + 1, outcome])
+    )
+  }
+})
+
+const chosen = (run: Run, choices: ReadonlyArray<number>): ReadonlyArray<Claim> =>
+  run.leases.length === 0 ? [] : choices.flatMap((choice) => run.leases[choice % run.leases.length] ?? [])
+
+const names = (choices: ReadonlyArray<number>) => choices.flatMap((choice) => Model.specs[choice]?.id ?? [])
+
+/** Changes the model for the leases that are current, and says which are not and how their tasks stand. */
+const fenced = (run: Run, leases: ReadonlyArray<Claim>, change: (task: Model.ModelTask, index: number) => void) =>
+  leases.flatMap((claimed, index) => {
+    const held = Model.held(run.model, leaseOf(claimed))
+    if (held === undefined) return { ...leaseOf(claimed), status: run.model.tasks.get(claimed.task.id)?.status ?? null }
+    change(held, index)
+    return []
+  })
+
+const settlement = ({ world }: Run, claimed: Claim, ending: Model.Ending): Settlement => {
+  switch (ending.way) {
+    case "Complete":
+      return complete(claimed)
+    case "Retry":
+      return retry(claimed, { delay: world.seconds(ending.delay) })
+    case "Fail":
+      return fail(claimed)
+    case "Release":
+      return release(claimed)
+  }
+}
+
+const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
+  const { leases, model, virtualTime, world } = run
+  const lease = (seconds: number) => (virtualTime ? world.seconds(seconds) : longLease)
+  switch (command._tag) {
+    case "Add": {
+      const { added, existing } = yield* world.store.add(Model.specs.map(({ id }) => task(id)))
+      assert.deepEqual([added, existing], [[], Model.specs.length])
+      return
+    }
+    case "Claim": {
+      const expected = Model.claimable(model).slice(0, command.limit)
+      const claims = yield* claim(world, { limit: command.limit, lease: lease(command.lease) })
+      assert.deepEqual(
+        claims.map((claimed) => claimed.task.id),
+        expected.map(({ id }) => id)
+      )
+      for (const [index, before] of expected.entries()) {
+        Model.claim(model, before, command.lease)
+        const after = model.tasks.get(before.id)
+        const claimed = claims[index]
+        assert.ok(after && claimed && Model.describes(after, claimed), `the claim of ${before.id} is as expected`)
+        leases.push(claimed)
+      }
+      return
+    }
+    case "Checkpoint": {
+      const [claimed] = chosen(run, [command.lease])
+      if (claimed === undefined) return
+      const output = execution(`saved under ${claimed.token}`)
+      const lost = fenced(run, [claimed], (held) => Model.checkpoint(model, held, output.output))
+      const reply = yield* world.store.checkpoint([{ ...leaseOf(claimed), execution: output, usage: null }])
+      assert.deepEqual(reply.lost, lost)
+      return
+    }
+    case "Settle": {
+      const picked = command.endings.flatMap((ending) =>
+        chosen(run, [ending.lease]).map((claimed) => ({ claimed, ending: timed(run, ending) }))
+      )
+      const lost = fenced(
+        run,
+        picked.map(({ claimed }) => claimed),
+        (held, index) => {
+          const pick = picked[index]
+          if (pick !== undefined) Model.settle(model, held, pick.ending)
+        }
+      )
+      const reply = yield* world.store.settle(picked.map(({ claimed, ending }) => settlement(run, claimed, ending)))
+      assert.deepEqual(reply.lost, lost)
+      return
+    }
+    case "Extend": {
+      const picked = chosen(run, command.leases)
+      const lost = fenced(run, picked, (held) => Model.extend(model, held, command.lease))
+      const reply = yield* world.store.extend(picked.map(leaseOf), lease(command.lease))
+      assert.deepEqual(reply.lost, lost)
+      return
+    }
+    case "Sweep": {
+      if (!virtualTime) return
+      const expected = Model.sweep(model, command)
+      const swept = yield* world.store.sweep(command)
+      assert.deepEqual(swept.map(({ taskId }) => String(taskId)).toSorted(), expected.toSorted())
+      return
+    }
+    case "Pass": {
+      if (!virtualTime) return
+      model.now += command.seconds
+      yield* world.pass(command.seconds)
+      return
+    }
+    case "Cancel": {
+      const expected = names(command.tasks).filter((name) => Model.cancel(model, name))
+      assert.deepEqual(
+        [...(yield* world.store.cancel({ ids: ids(...names(command.tasks)) }))].toSorted(),
+        expected.toSorted()
+      )
+      return
+    }
+    case "Requeue": {
+      const expected = names(command.tasks).filter((name) => Model.requeue(model, name))
+      assert.deepEqual(
+        [...(yield* world.store.requeue({ ids: ids(...names(command.tasks)) }))].toSorted(),
+        expected.toSorted()
+      )
+      return
+    }
+  }
+})

@@ -1,0 +1,155 @@
+import * as assert from "node:assert/strict"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { ListQuery } from "../../TaskStore.ts"
+import {
+  type Case,
+  claim,
+  claimOne,
+  complete,
+  fail,
+  id,
+  ids,
+  it,
+  numbered,
+  plainTask,
+  settle,
+  task,
+  type World
+} from "./world.ts"
+
+/** All pages of a query, each as ids. */
+const pages = Effect.fnUntraced(function* ({ store }: World, query: ListQuery) {
+  const found: Array<ReadonlyArray<string>> = []
+  let cursor: string | undefined
+  do {
+    const page = yield* store.list({ ...query, cursor })
+    found.push(page.tasks.map((each) => each.id))
+    cursor = page.next ?? undefined
+  } while (cursor !== undefined)
+  return found
+})
+
+export const reading: ReadonlyArray<Case> = [
+  it(
+    "a task that is not there is not found, and has no attempts",
+    Effect.fnUntraced(function* ({ store }) {
+      assert.ok(Option.isNone(yield* store.get(id("nowhere"))))
+      assert.deepEqual(yield* store.attempts(id("nowhere")), [])
+    })
+  ),
+  it(
+    "a task that was never claimed has no attempts",
+    Effect.fnUntraced(function* ({ store }) {
+      yield* store.add([task("a")])
+      assert.deepEqual(yield* store.attempts(id("a")), [])
+    })
+  ),
+  it(
+    "the counts say how many tasks there are of each kind",
+    Effect.fnUntraced(function* (world) {
+      const none = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+      assert.deepEqual({ ...(yield* world.store.counts) }, none)
+      yield* world.store.add([...numbered(6), task("waiting", { dependsOn: ["task-5"] })])
+      assert.deepEqual({ ...(yield* world.store.counts) }, { ...none, pending: 7, waiting: 1 })
+      const [first, second, third] = yield* claim(world, { limit: 4 })
+      assert.ok(first && second && third)
+      yield* settle(world, complete(first), complete(second), fail(third))
+      yield* world.store.cancel({ ids: ids("task-4") })
+      assert.deepEqual(
+        { ...(yield* world.store.counts) },
+        {
+          pending: 2,
+          in_progress: 1,
+          completed: 2,
+          failed: 1,
+          cancelled: 1,
+          waiting: 1
+        }
+      )
+      yield* world.store.prune({ statuses: ["completed", "failed", "cancelled"] })
+      assert.deepEqual({ ...(yield* world.store.counts) }, { ...none, pending: 2, in_progress: 1, waiting: 1 })
+    })
+  ),
+  it(
+    "an empty store lists an empty page",
+    Effect.fnUntraced(function* ({ store }) {
+      assert.deepEqual(yield* store.list(), { tasks: [], next: null })
+    })
+  ),
+  it(
+    "tasks are listed in the order they were added, whatever becomes of them",
+    Effect.fnUntraced(function* (world) {
+      yield* world.store.add([task("b"), task("urgent", { priority: 5 }), task("a")])
+      yield* settle(world, complete(yield* claimOne(world)))
+      yield* claimOne(world)
+      const { next, tasks } = yield* world.store.list()
+      assert.deepEqual(
+        tasks.map((each) => [each.id, each.status]),
+        [
+          ["b", "in_progress"],
+          ["urgent", "completed"],
+          ["a", "pending"]
+        ]
+      )
+      assert.equal(next, null)
+      for (const listed of tasks) {
+        assert.deepEqual(Option.map(yield* world.store.get(listed.id), plainTask), Option.some(plainTask(listed)))
+      }
+    })
+  ),
+  it(
+    "a page has a hundred tasks unless told otherwise",
+    Effect.fnUntraced(function* (world) {
+      yield* world.store.add(numbered(150))
+      assert.deepEqual(
+        (yield* pages(world, {})).map((page) => page.length),
+        [100, 50]
+      )
+    })
+  ),
+  it(
+    "pages follow one another without gap or overlap, and the last one says so",
+    Effect.fnUntraced(function* (world) {
+      const tasks = numbered(12)
+      yield* world.store.add(tasks)
+      const all = tasks.map((each) => each.id)
+      const inFives = yield* pages(world, { limit: 5 })
+      assert.deepEqual(inFives, [all.slice(0, 5), all.slice(5, 10), all.slice(10)])
+      assert.deepEqual(yield* pages(world, { limit: 6 }), [all.slice(0, 6), all.slice(6)])
+    })
+  ),
+  it(
+    "tasks that are added, change or go between two pages move nothing",
+    Effect.fnUntraced(function* (world) {
+      yield* world.store.add(numbered(6))
+      const first = yield* world.store.list({ limit: 3 })
+      assert.ok(first.next)
+      const [done] = yield* claim(world, { limit: 2 })
+      assert.ok(done)
+      yield* settle(world, complete(done))
+      yield* world.store.prune({ statuses: ["completed"] })
+      yield* world.store.add([task("new", { priority: 9 })])
+      const second = yield* world.store.list({ cursor: first.next })
+      assert.deepEqual(
+        second.tasks.map((each) => each.id),
+        ["task-3", "task-4", "task-5", "new"]
+      )
+    })
+  ),
+  it(
+    "a list can be of one status, page by page",
+    Effect.fnUntraced(function* (world) {
+      yield* world.store.add(numbered(10))
+      const claims = yield* claim(world, { limit: 7 })
+      yield* settle(world, ...claims.map((claimed, index) => (index % 2 === 0 ? complete(claimed) : fail(claimed))))
+      assert.deepEqual(yield* pages(world, { status: "completed", limit: 2 }), [
+        ["task-0", "task-2"],
+        ["task-4", "task-6"]
+      ])
+      assert.deepEqual(yield* pages(world, { status: "failed" }), [["task-1", "task-3", "task-5"]])
+      assert.deepEqual(yield* pages(world, { status: "pending" }), [["task-7", "task-8", "task-9"]])
+      assert.deepEqual(yield* pages(world, { status: "cancelled" }), [[]])
+    })
+  )
+]

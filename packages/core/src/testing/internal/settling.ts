@@ -1,0 +1,199 @@
+import * as assert from "node:assert/strict"
+import * as Effect from "effect/Effect"
+import {
+  type Case,
+  claim,
+  claimedIds,
+  claimNew,
+  claimOne,
+  complete,
+  execution,
+  fail,
+  failures,
+  find,
+  ids,
+  it,
+  lastAttempt,
+  leaseOf,
+  numbered,
+  release,
+  retry,
+  settle,
+  usage,
+  type World
+} from "./world.ts"
+
+/** Puts a task back in line, whether it was retried or has failed. */
+const bringBack = (world: World, name: string) =>
+  Effect.andThen(world.store.requeue({ ids: ids(name) }), claimOne(world, { owner: "successor" }))
+
+export const settling: ReadonlyArray<Case> = [
+  it(
+    "completing a task saves its result, and that it was verified",
+    Effect.fnUntraced(function* (world) {
+      const claimed = yield* claimNew(world, "a")
+      yield* world.pass(1)
+      yield* settle(world, { ...complete(claimed, "the answer"), usage: usage(20) })
+      const done = yield* find(world, "a")
+      assert.equal(done.status, "completed")
+      assert.equal(done.result, "the answer")
+      assert.equal(done.verified, true)
+      assert.equal(done.attempts, 1)
+      assert.equal(done.feedback, null)
+      assert.deepEqual(done.usage, usage(20))
+      assert.ok(done.updatedAt.epochMilliseconds > done.createdAt.epochMilliseconds)
+      assert.deepEqual(yield* claim(world), [])
+    })
+  ),
+  it(
+    "a task can be completed without having been verified, and an empty result is a result",
+    Effect.fnUntraced(function* (world) {
+      const claimed = yield* claimNew(world, "a")
+      yield* settle(world, {
+        _tag: "Complete",
+        ...leaseOf(claimed),
+        execution: execution(""),
+        verification: null,
+        verified: false,
+        attemptUsage: null,
+        usage: null
+      })
+      const done = yield* find(world, "a")
+      assert.equal(done.verified, false)
+      assert.equal(done.result, "")
+    })
+  ),
+  it(
+    "a retried task is back in line with its feedback, its attempts and what it used",
+    Effect.fnUntraced(function* (world) {
+      const claimed = yield* claimNew(world, "a")
+      yield* settle(world, { ...retry(claimed, { feedback: "Say more.", output: "Too short" }), usage: usage(5) })
+      const retried = yield* find(world, "a")
+      assert.equal(retried.status, "pending")
+      assert.equal(retried.attempts, 1)
+      assert.equal(retried.feedback, "Say more.")
+      assert.equal(retried.result, null)
+      assert.deepEqual(retried.usage, usage(5))
+      const again = yield* claimOne(world)
+      assert.equal(again.task.attempts, 2)
+      assert.equal(again.task.feedback, "Say more.")
+      assert.equal(again.previousOutput, "Too short")
+      assert.equal(again.checkpoint, null)
+    })
+  ),
+  it(
+    "feedback is gone once the task completes",
+    Effect.fnUntraced(function* (world) {
+      yield* settle(world, retry(yield* claimNew(world, "a"), { feedback: "Say more." }))
+      yield* settle(world, complete(yield* claimOne(world)))
+      assert.equal((yield* find(world, "a")).feedback, null)
+    })
+  ),
+  it(
+    "a retried task is not claimed before its delay is over",
+    Effect.fnUntraced(function* (world) {
+      const claimed = yield* claimNew(world, "a")
+      yield* settle(world, retry(claimed, { delay: world.seconds(3) }))
+      yield* world.pass(1)
+      assert.deepEqual(yield* claim(world), [])
+      yield* world.pass(3)
+      assert.deepEqual(claimedIds(yield* claim(world)), ["a"])
+    })
+  ),
+  it(
+    "a failed task stays, with its feedback, until it is asked for",
+    Effect.fnUntraced(function* (world) {
+      const claimed = yield* claimNew(world, "a")
+      yield* settle(world, { ...fail(claimed, { feedback: "Refused." }), usage: usage(5) })
+      const failed = yield* find(world, "a")
+      assert.equal(failed.status, "failed")
+      assert.equal(failed.attempts, 1)
+      assert.equal(failed.feedback, "Refused.")
+      assert.equal(failed.result, null)
+      assert.deepEqual(failed.usage, usage(5))
+      yield* world.pass(5)
+      assert.deepEqual(yield* claim(world), [])
+    })
+  ),
+  it(
+    "a released task has its attempt given back and is available at once",
+    Effect.fnUntraced(function* (world) {
+      yield* settle(world, retry(yield* claimNew(world, "a"), { feedback: "Say more.", output: "Too short" }))
+      const second = yield* claimOne(world)
+      assert.equal(second.task.attempts, 2)
+      yield* settle(world, release(second))
+      const released = yield* find(world, "a")
+      assert.equal(released.status, "pending")
+      assert.equal(released.attempts, 1)
+      assert.equal(released.feedback, "Say more.")
+      const third = yield* claimOne(world)
+      assert.equal(third.task.attempts, 2)
+      assert.equal(third.token, 3)
+      assert.equal(third.previousOutput, "Too short")
+    })
+  ),
+  ...failures.flatMap(([what, end]) => [
+    it(
+      `an output that could not be verified is verified by the next attempt, after the task is ${what}`,
+      Effect.fnUntraced(function* (world) {
+        const claimed = yield* claimNew(world, "a")
+        const output = execution("unverified")
+        yield* world.store.checkpoint([{ ...leaseOf(claimed), execution: output, usage: usage(7) }])
+        yield* settle(world, end(claimed, { output: "unverified", checkpoint: output }))
+        assert.deepEqual((yield* bringBack(world, "a")).checkpoint, output)
+      })
+    ),
+    it(
+      `an output that was rejected is not verified again, after the task is ${what}`,
+      Effect.fnUntraced(function* (world) {
+        const claimed = yield* claimNew(world, "a")
+        yield* world.store.checkpoint([{ ...leaseOf(claimed), execution: execution("bad"), usage: null }])
+        yield* settle(world, end(claimed, { output: "bad" }))
+        const next = yield* bringBack(world, "a")
+        assert.equal(next.checkpoint, null)
+        assert.equal(next.previousOutput, "bad")
+      })
+    ),
+    it(
+      `an attempt that brought nothing out leaves no previous output, after the task is ${what}`,
+      Effect.fnUntraced(function* (world) {
+        yield* settle(world, end(yield* claimNew(world, "a"), { output: "something" }))
+        yield* settle(world, end(yield* bringBack(world, "a"), { output: null }))
+        const third = yield* bringBack(world, "a")
+        assert.equal(third.previousOutput, null)
+        yield* settle(world, end(third, { output: "" }))
+        assert.equal((yield* bringBack(world, "a")).previousOutput, null)
+      })
+    )
+  ]),
+  it(
+    "what was not metered stays unknown, and so does an unknown price",
+    Effect.fnUntraced(function* (world) {
+      yield* settle(world, complete(yield* claimNew(world, "a")))
+      assert.equal((yield* find(world, "a")).usage, null)
+      assert.equal((yield* lastAttempt(world, "a")).usage, null)
+      const priceless = usage(9, null)
+      yield* settle(world, { ...complete(yield* claimNew(world, "b")), usage: priceless, attemptUsage: priceless })
+      assert.deepEqual((yield* find(world, "b")).usage, priceless)
+      assert.deepEqual((yield* lastAttempt(world, "b")).usage, priceless)
+      const free = usage(9, 0)
+      yield* settle(world, { ...complete(yield* claimNew(world, "c")), usage: free, attemptUsage: usage(9, 0.1 + 0.2) })
+      assert.deepEqual((yield* find(world, "c")).usage, free)
+      assert.deepEqual((yield* lastAttempt(world, "c")).usage, usage(9, 0.1 + 0.2))
+    })
+  ),
+  it(
+    "a thousand tasks are settled at once, each in its own way",
+    Effect.fnUntraced(function* (world) {
+      yield* world.store.add(numbered(1_000))
+      const claims = yield* claim(world, { limit: 1_000 })
+      const ways = [complete, retry, fail, release]
+      yield* settle(world, ...claims.map((claimed, index) => (ways[index % ways.length] ?? complete)(claimed)))
+      const { completed, failed, in_progress, pending } = yield* world.store.counts
+      assert.deepEqual(
+        { completed, failed, in_progress, pending },
+        { completed: 250, failed: 250, in_progress: 0, pending: 500 }
+      )
+    })
+  )
+]

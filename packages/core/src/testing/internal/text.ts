@@ -1,0 +1,127 @@
+import * as assert from "node:assert/strict"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Execution from "../../Execution.ts"
+import * as Task from "../../Task.ts"
+import * as Verification from "../../Verification.ts"
+import {
+  type Case,
+  claim,
+  claimedIds,
+  claimOne,
+  complete,
+  find,
+  id,
+  it,
+  leaseOf,
+  release,
+  retry,
+  settle,
+  task,
+  type World
+} from "./world.ts"
+
+const texts: ReadonlyArray<readonly [what: string, text: string]> = [
+  ["nothing at all", ""],
+  ["a NUL in the middle", "before\0after"],
+  ["emoji and combining marks", "👩‍👩‍👧 e\u0301 नमस्ते שלום"],
+  ["all kinds of white space", " \t\r\n\u00a0\u2028 "],
+  ["quotes and backslashes", `'; DROP TABLE tasks; -- "\\" \\u0000 $1 ? :name %s {{x}}`],
+  ["the highest code points", "\uffff\u{10ffff}"]
+]
+
+/** Sends a text through every place where a store keeps one, and expects it back as it was. */
+const roundTrip = Effect.fnUntraced(function* (world: World, text: string) {
+  const metadata = { [`key ${text}`]: text, list: [text, { nested: text }] }
+  yield* world.store.add([Task.make({ id: "a", description: text, metadata })])
+  assert.equal((yield* find(world, "a")).description, text)
+  assert.deepEqual((yield* find(world, "a")).metadata, metadata)
+  const output = Execution.make({ output: text, metadata })
+  const first = yield* claimOne(world, { owner: `worker ${text}` })
+  assert.equal(first.task.description, text)
+  assert.deepEqual(first.task.metadata, metadata)
+  yield* world.store.checkpoint([{ ...leaseOf(first), execution: output, usage: null }])
+  yield* settle(world, release(first, text))
+  const second = yield* claimOne(world)
+  assert.deepEqual(second.checkpoint, output)
+  const verification = Verification.reject(text, { issues: [text, text] })
+  yield* settle(world, { ...retry(second, { feedback: text }), execution: output, verification })
+  const third = yield* claimOne(world)
+  assert.equal(third.task.feedback, text)
+  assert.equal(third.previousOutput, text === "" ? null : text)
+  yield* settle(world, { ...complete(third), execution: output })
+  assert.equal((yield* find(world, "a")).result, text)
+  const [released, retried] = yield* world.store.attempts(id("a"))
+  assert.equal(released?.owner, `worker ${text}`)
+  assert.equal(released.error, text)
+  assert.deepEqual(retried?.execution, output)
+  assert.deepEqual(retried.verification, verification)
+  assert.equal(retried.error, text)
+})
+
+export const text: ReadonlyArray<Case> = [
+  ...texts.map(([what, text]) => it(`text with ${what} comes back as it was`, (world) => roundTrip(world, text))),
+  it(
+    "text with half of a surrogate pair comes back as it was",
+    (world) => roundTrip(world, "a\ud800b"),
+    "loneSurrogates"
+  ),
+  it(
+    "ids are told apart, however odd or alike they are",
+    Effect.fnUntraced(function* (world) {
+      const odd = [
+        "a",
+        "A",
+        "a ",
+        "ä",
+        "a\u0308",
+        "*",
+        "%",
+        "_",
+        "{a}:1",
+        "a/b",
+        "'",
+        '"',
+        "__proto__",
+        "constructor",
+        "0",
+        "00",
+        "é".repeat(200)
+      ]
+      yield* world.store.add(odd.map((name) => task(name)))
+      const claims = yield* claim(world)
+      assert.deepEqual(claimedIds(claims), odd)
+      yield* settle(world, ...claims.map((claimed) => complete(claimed, `result of ${claimed.task.id}`)))
+      for (const name of odd) assert.equal((yield* find(world, name)).result, `result of ${name}`)
+    })
+  ),
+  it(
+    "a description and an output of a megabyte come back as they were",
+    Effect.fnUntraced(function* (world) {
+      const long = "0123456789abcdé".repeat(70_000)
+      yield* world.store.add([Task.make({ id: "a", description: long })])
+      const claimed = yield* claimOne(world)
+      assert.ok(claimed.task.description === long, "the description is the same")
+      yield* settle(world, complete(claimed, long))
+      assert.ok((yield* find(world, "a")).result === long, "the result is the same")
+    })
+  ),
+  it(
+    "metadata comes back as it was: nested, with every kind of value and awkward keys",
+    Effect.fnUntraced(function* (world) {
+      const json = `{
+        "": "empty key", "__proto__": { "polluted": true }, "constructor": 1, "toString": null, "a.b": 2, "10": "ten",
+        "numbers": [0, -1, 1.5, 1e21, 5e-324, 9007199254740991], "booleans": [true, false, null],
+        "empty": [{}, [], ""], "deep": ${"[".repeat(50)}${"]".repeat(50)}
+      }`
+      const metadata = parseMetadata(json)
+      yield* world.store.add([task("a", { metadata })])
+      const back = (yield* find(world, "a")).metadata
+      assert.deepEqual(Object.keys(back).toSorted(), Object.keys(metadata).toSorted())
+      for (const key of Object.keys(metadata)) assert.deepEqual(back[key], metadata[key], `the value of "${key}"`)
+      assert.ok(Object.hasOwn(back, "__proto__"), "a key is data and changes no prototype")
+    })
+  )
+]
+
+const parseMetadata = Schema.decodeSync(Schema.fromJsonString(Task.Metadata))
