@@ -1,0 +1,39 @@
+// Layer 2, retries: the orchestrator takes over the loop, and an executor does the work.
+//
+// An attempt that fails puts its task back to pending until `maxAttempts` are used up; then the task is failed, which is
+// the dead-letter queue: it stays, with its last feedback, for a person to look at.
+import { ExecutionError, Executor, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Layer } from "effect"
+import { printTasks } from "./printTasks.ts"
+
+const failing = (message: string): Executor.FakeStep => ({
+  _tag: "Fail",
+  error: new ExecutionError({ reason: "Failed", message })
+})
+
+const executor = Executor.layerFake({
+  script: (task, { attempt }) => {
+    if (task.id === "flaky" && attempt === 1) return failing("the draft was empty")
+    if (task.id === "hopeless") return failing("the source file is gone")
+    return { _tag: "Succeed", output: `done on attempt ${attempt}` }
+  }
+})
+
+const program = Effect.gen(function* () {
+  const store = yield* TaskStore.TaskStore
+  yield* store.add([
+    Task.make({ id: "steady", description: "Name the release" }),
+    Task.make({ id: "flaky", description: "Outline the announcement" }),
+    Task.make({ id: "hopeless", description: "Translate the changelog" })
+  ])
+  const { stats } = yield* Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run)
+  yield* Console.log(`${stats.executions} executions for 3 tasks, ${stats.tasksRetried} retried`)
+  yield* printTasks
+})
+
+const live = Orchestrator.layer({ maxAttempts: 3, retryPolicy: RetryPolicy.immediate }).pipe(
+  Layer.provideMerge(Layer.mergeAll(TaskStore.layerMemory, executor, Verifier.layerNone, Safety.layerAllowAll))
+)
+
+program.pipe(Effect.provide(live), NodeRuntime.runMain)

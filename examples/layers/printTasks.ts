@@ -1,0 +1,15 @@
+// What the layers print at their end: where every task of the store stands.
+import { TaskStore } from "@baton/core"
+import { Console, Effect } from "effect"
+
+const icons = { pending: "○", in_progress: "▶", completed: "✓", failed: "✗", cancelled: "-" }
+
+export const printTasks = Effect.gen(function* () {
+  const store = yield* TaskStore.TaskStore
+  for (const task of (yield* store.list()).tasks) {
+    const said = task.result ?? task.feedback
+    yield* Console.log(
+      `${icons[task.status]} ${task.id}: ${task.status}, attempts ${task.attempts}${said === null ? "" : `, ${said}`}`
+    )
+  }
+})

@@ -1,0 +1,65 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Task, TaskState } from "@baton/core"
+import { Result } from "effect"
+import { readFileSync } from "node:fs"
+
+const statuses = Task.TaskStatus.literals
+
+const page = readFileSync(new URL("../../docs/state-machine.md", import.meta.url), "utf8")
+const cells = (line: string) =>
+  line
+    .split("|")
+    .slice(1, -1)
+    .map((cell) => cell.trim())
+const [header = [], , ...rows] = page
+  .split("\n")
+  .filter((line) => line.startsWith("|"))
+  .map(cells)
+
+/** Every event of this kind, under every policy, on a task with so many attempts used. */
+const outcomes = (tag: string, status: Task.TaskStatus, attempts: number) =>
+  [true, false].flatMap((permanent) =>
+    (["retry", "dead-letter"] as const).map((onCrash) => {
+      const event = TaskState.Transition.make(
+        tag === "AttemptFailed" ? { _tag: tag, permanent } : { _tag: eventTag(tag) }
+      )
+      return TaskState.transition({ status, attempts }, event, { maxAttempts: 3, onCrash })
+    })
+  )
+
+const plainTags = ["Claimed", "Verified", "Released", "LeaseExpired", "Requeued", "Cancelled"] as const
+const eventTag = (tag: string) => plainTags.find((known) => known === tag) ?? assert.fail(`no transition ${tag}`)
+
+/** What the last column says of a task that has used two attempts. */
+const attemptsAfterTwo = new Map([
+  ["+ 1", 3],
+  ["- 1", 1],
+  ["0", 0],
+  ["same", 2]
+])
+
+describe("docs/state-machine.md", () => {
+  it("has a row for every transition and a column for every status", () => {
+    assert.deepStrictEqual(header, ["transition", ...statuses, "attempts"])
+    assert.deepStrictEqual(rows.map(([tag]) => tag).sort(), Object.keys(TaskState.Transition.cases).sort())
+  })
+
+  it.each(
+    rows.flatMap((row) => statuses.map((status, column) => [row[0] ?? "", status, row[column + 1] ?? ""] as const))
+  )("%s from %s: %s", (tag, status, cell) => {
+    const reached = [1, 2, 3].flatMap((attempts) =>
+      outcomes(tag, status, attempts).flatMap((result) => (Result.isSuccess(result) ? [result.success.status] : []))
+    )
+    assert.deepStrictEqual(new Set(reached), new Set(cell === "·" ? [] : cell.split(", ")))
+  })
+
+  it("says how each transition changes the attempts", () => {
+    for (const [tag = "", , , , , , change = ""] of rows) {
+      for (const status of statuses) {
+        for (const result of outcomes(tag, status, 2)) {
+          if (Result.isSuccess(result)) assert.strictEqual(result.success.attempts, attemptsAfterTwo.get(change), tag)
+        }
+      }
+    }
+  })
+})

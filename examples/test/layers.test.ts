@@ -1,0 +1,85 @@
+import { assert, describe, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+
+/** Runs a layer as a user would, and returns what it prints. Rejects when it does not exit with 0. */
+const printed = async (name: string) => {
+  const file = fileURLToPath(new URL(`../layers/${name}.ts`, import.meta.url))
+  const { stderr, stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 30_000 })
+  assert.strictEqual(stderr, "")
+  return stdout.trimEnd().split("\n")
+}
+
+/** The lines that tell what a layer adds, in this order; others may stand between them. */
+const assertLines = (lines: ReadonlyArray<string>, expected: ReadonlyArray<string>) => {
+  const found = lines.filter((line) => expected.includes(line))
+  assert.deepStrictEqual(found, expected)
+}
+
+describe("the layers", () => {
+  it("0: the loop gives every task a result", async () => {
+    const lines = await printed("0-loop")
+    assert.lengthOf(lines, 3)
+    assertLines(lines, ['Outline the announcement: a result for "Outline the announcement"'])
+  })
+
+  it("1: the store tells completed from failed, and counts attempts", async () => {
+    assertLines(await printed("1-state"), [
+      "name: in_progress, attempt 1",
+      "✓ name: completed, attempts 1, done: Name the release",
+      "✗ translate: failed, attempts 1, no dictionary for this language"
+    ])
+  })
+
+  it("2: a failed attempt is tried again until the attempts are used up", async () => {
+    assertLines(await printed("2-retries"), [
+      "6 executions for 3 tasks, 3 retried",
+      "✓ flaky: completed, attempts 2, done on attempt 2",
+      "✗ hopeless: failed, attempts 3, the source file is gone"
+    ])
+  })
+
+  it("3: a rejected output is tried again with the verifier's feedback", async () => {
+    assertLines(await printed("3-verification"), [
+      "attempt 1, told: nothing yet",
+      "attempt 2, told: a haiku has 3 lines, this one has 2",
+      'ledger: attempt 1 retried, output "Rain on the tin roof / the build is green at last"'
+    ])
+  })
+
+  it("4: the breaker stops a run that only fails", async () => {
+    assertLines(await printed("4-safety"), [
+      "3 executions, then: LimitReached",
+      "3 attempts in a row failed; the last one: the provider is down",
+      "20 of 20 tasks are still pending"
+    ])
+  })
+
+  it("5: hooks see the run, and a broken one does not stop it", async () => {
+    const lines = await printed("5-hooks")
+    assertLines(lines, [
+      "run started",
+      "▶ name, attempt 1",
+      "↻ name: Fake failure",
+      "✓ name: a fake result for: Name the release",
+      "run ended: Drained, 2 completed"
+    ])
+    assert.isTrue(lines.some((line) => line.includes("A hook failed")))
+  })
+
+  it("6: the builder puts the same parts together", async () => {
+    const lines = await printed("6-builder")
+    assertLines(lines, [
+      "▶ [1] Name the release",
+      "▶ [2] Outline the announcement",
+      "  ✗ gave up: no dictionary",
+      "Drained: 2 completed, 1 failed, 6 executions"
+    ])
+    assertLines(lines, [
+      "✗ translate: failed, attempts 3, no dictionary",
+      "✓ outline: completed, attempts 2, Final",
+      "✓ name: completed, attempts 1, Draft"
+    ])
+  })
+})
