@@ -1,0 +1,100 @@
+/**
+ * A place that tasks are read from: a file, or standard input.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type { PlatformError } from "effect/PlatformError"
+import type * as Scope from "effect/Scope"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { extensionOf, extensions, type Format, fromPath } from "./Format.ts"
+import * as SourceError from "./SourceError.ts"
+
+/**
+ * A source that is known to exist and can be read more than once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Source {
+  /** What messages call it: the path as it was given, or `<stdin>`. */
+  readonly name: string
+  /** Where its bytes are. */
+  readonly path: string
+  readonly format: Format
+}
+
+const stdinName = "<stdin>"
+
+/**
+ * Finds the source that an argument names; `-` is standard input, which is read as `jsonl` unless `format` says otherwise.
+ * What can be read only once (standard input, a pipe) is copied to a private temporary file, which goes with the scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const open = Effect.fnUntraced(function* (
+  argument: string,
+  format: Format | undefined
+): Effect.fn.Return<Source, SourceError.SourceError, FileSystem.FileSystem | Stdio.Stdio | Scope.Scope> {
+  const fs = yield* FileSystem.FileSystem
+  if (argument === "-") {
+    const stdio = yield* Stdio.Stdio
+    return { name: stdinName, path: yield* spool(stdinName, stdio.stdin), format: format ?? "jsonl" }
+  }
+  const info = yield* Effect.mapError(fs.stat(argument), readError(argument))
+  if (info.type === "Directory") {
+    return yield* SourceError.make(argument, null, "is a directory; name the files in it, for example with a pattern")
+  }
+  const known = format ?? fromPath(argument)
+  if (known === undefined) {
+    const extension = extensionOf(argument)
+    return yield* SourceError.make(
+      argument,
+      null,
+      `${extension === "" ? "has no extension" : `is of an unknown kind (${extension})`}, so its format is not known; ` +
+        `Baton reads ${extensions}, or say which it is with --format`
+    )
+  }
+  const path = info.type === "File" ? argument : yield* spool(argument, fs.stream(argument))
+  return { name: argument, path, format: known }
+})
+
+const spool = Effect.fnUntraced(function* (name: string, bytes: Stream.Stream<Uint8Array, PlatformError>) {
+  const fs = yield* FileSystem.FileSystem
+  const directory = yield* Effect.mapError(fs.makeTempDirectoryScoped({ prefix: "baton-" }), spoolError(name))
+  const path = `${directory}/source`
+  yield* bytes.pipe(
+    Stream.mapError(readError(name)),
+    Stream.run(fs.sink(path, { flag: "wx", mode: 0o600 })),
+    Effect.catchTag("PlatformError", (error) => Effect.fail(spoolError(name)(error)))
+  )
+  return path
+})
+
+const spoolError = (name: string) => (error: PlatformError) =>
+  SourceError.make(name, null, `cannot be copied to a temporary file: ${describe(error)}`)
+
+/**
+ * Says why a source cannot be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const readError =
+  (name: string) =>
+  (error: PlatformError): SourceError.SourceError =>
+    SourceError.make(name, null, describe(error))
+
+const describe = (error: PlatformError): string => {
+  switch (error.reason._tag) {
+    case "NotFound":
+      return "there is no such file"
+    case "PermissionDenied":
+      return "cannot be read: permission denied"
+    default:
+      return `cannot be read: ${error.message}`
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Reads the tasks of one source.
+ *
+ * @since 0.1.0
+ */
+import type { NewTask } from "@baton/core/Task"
+import { TaskId } from "@baton/core/Task"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Result from "effect/Result"
+import type * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import * as Draft from "./draft.ts"
+import type { Entry } from "./Entry.ts"
+import { FingerprintTable } from "./FingerprintTable.ts"
+import type { Format } from "./Format.ts"
+import * as csv from "./formats/csv.ts"
+import * as json from "./formats/json.ts"
+import * as jsonl from "./formats/jsonl.ts"
+import * as markdown from "./formats/markdown.ts"
+import * as text from "./formats/text.ts"
+import * as yaml from "./formats/yaml.ts"
+import { ProblemList } from "./ProblemList.ts"
+import * as Source from "./Source.ts"
+import * as SourceError from "./SourceError.ts"
+import * as stableId from "./stableId.ts"
+import * as Template from "./template.ts"
+
+/** How sources are read. */
+export interface ReadOptions {
+  /** Builds each description from its record's fields. */
+  readonly template?: string | undefined
+  /** Instead of the one that the file's extension stands for. */
+  readonly format?: Format | undefined
+}
+
+/** A task, and the line where it starts. */
+export interface SourceTask {
+  readonly line: number
+  readonly task: NewTask
+}
+
+/**
+ * What a source holds, once it is read as tasks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TaskEntry =
+  | (SourceTask & {
+      readonly _tag: "Task"
+      /** Whether the id is the author's, and not made from the content. */
+      readonly named: boolean
+    })
+  | {
+      readonly _tag: "Over"
+      readonly line: number
+      readonly id: string | undefined
+      readonly status: "completed" | "cancelled"
+    }
+  | { readonly _tag: "Problem"; readonly line: number; readonly message: string }
+
+/**
+ * The tasks of a source, in its order and without those that are over already. Fails after the last one, with all that is
+ * wrong with the source, or earlier when it cannot be read.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const readTasks = (
+  argument: string,
+  options: ReadOptions = {}
+): Stream.Stream<SourceTask, SourceError.SourceError, FileSystem.FileSystem | Stdio.Stdio> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const template = yield* parseTemplate(options.template)
+      const source = yield* Source.open(argument, options.format)
+      const problems = new ProblemList()
+      return readEntries(source, template).pipe(
+        Stream.mapAccum(
+          () => problems,
+          (problems, entry): readonly [ProblemList, ReadonlyArray<SourceTask>] => {
+            if (entry._tag === "Problem") problems.add(source.name, entry.line, entry.message)
+            return [problems, entry._tag === "Task" ? [{ line: entry.line, task: entry.task }] : []]
+          }
+        ),
+        Stream.concat(Stream.fromEffectDrain(problems.check))
+      )
+    })
+  )
+
+/**
+ * Reads `--template`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parseTemplate = (
+  template: string | undefined
+): Effect.Effect<Template.Template | undefined, SourceError.SourceError> =>
+  template === undefined
+    ? Effect.undefined
+    : Effect.mapError(Effect.fromResult(Template.parse(template)), (message) =>
+        SourceError.make("--template", null, message)
+      )
+
+/**
+ * Everything that an open source holds. Ids that are made from content are the same in every reading.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const readEntries = (
+  source: Source.Source,
+  template: Template.Template | undefined
+): Stream.Stream<TaskEntry, SourceError.SourceError, FileSystem.FileSystem> =>
+  Stream.mapAccum(
+    readFormat(source, template),
+    () => new FingerprintTable(),
+    (occurrences, entry) => [occurrences, [toTask(entry, template, occurrences)]]
+  )
+
+const readFormat = (source: Source.Source, template: Template.Template | undefined) => {
+  const checkColumns = (columns: ReadonlyArray<string>) => Draft.checkColumns(columns, template)
+  switch (source.format) {
+    case "jsonl":
+      return jsonl.read(source)
+    case "json":
+      return json.read(source)
+    case "csv":
+      return csv.read(source, { delimiter: ",", checkColumns })
+    case "tsv":
+      return csv.read(source, { delimiter: "\t", checkColumns })
+    case "yaml":
+      return yaml.read(source)
+    case "md":
+      return markdown.read(source)
+    case "txt":
+      return text.read(source)
+  }
+}
+
+const toTask = (entry: Entry, template: Template.Template | undefined, occurrences: FingerprintTable): TaskEntry => {
+  const { line } = entry
+  if (entry._tag === "Problem") return entry
+  if (entry._tag === "Done") return { _tag: "Over", line, id: undefined, status: "completed" }
+  const draft = Draft.fromFields(entry.fields, template)
+  if (Result.isFailure(draft)) return { _tag: "Problem", line, message: draft.failure }
+  const { id, over, task } = draft.success
+  if (over !== undefined) return { _tag: "Over", line, id, status: over }
+  if (id !== undefined) return { _tag: "Task", line, named: true, task: { ...task, id: TaskId.make(id) } }
+  const content = stableId.ofContent(task)
+  return {
+    _tag: "Task",
+    line,
+    named: false,
+    task: { ...task, id: TaskId.make(stableId.ofOccurrence(content, occurrences.increment(content))) }
+  }
+}
