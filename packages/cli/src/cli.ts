@@ -9,7 +9,19 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import manifest from "../package.json" with { type: "json" }
+import { add } from "./commands/add.ts"
+import { cancel } from "./commands/cancel.ts"
 import { demo } from "./commands/demo.ts"
+import { dlq } from "./commands/dlq/index.ts"
+import { exportCommand } from "./commands/export.ts"
+import { importCommand } from "./commands/import.ts"
+import { list } from "./commands/list.ts"
+import { pause } from "./commands/pause.ts"
+import { prune } from "./commands/prune.ts"
+import { resume } from "./commands/resume.ts"
+import { show } from "./commands/show.ts"
+import { status } from "./commands/status.ts"
+import { stop } from "./commands/stop.ts"
 import { report } from "./errors/report.ts"
 import { LogFormatFlag, LogLevelFlag } from "./flags/logging.ts"
 import { StoreUrl } from "./flags/storeUrl.ts"
@@ -24,7 +36,21 @@ import * as presenter from "./output/presenter.ts"
  */
 export const baton = Command.make("baton").pipe(
   Command.withDescription("Run a list of AI tasks to verified completion."),
-  Command.withSubcommands([demo]),
+  Command.withSubcommands([
+    add,
+    importCommand,
+    list,
+    show,
+    status,
+    dlq,
+    cancel,
+    pause,
+    resume,
+    stop,
+    exportCommand,
+    prune,
+    demo
+  ]),
   Command.provide(logger.layer),
   Command.withGlobalFlags([StoreUrl, LogLevelFlag, LogFormatFlag])
 )

@@ -1,0 +1,73 @@
+/**
+ * `baton cancel`
+ *
+ * @since 0.1.0
+ */
+import { TaskId, TaskStatus } from "@baton/core/Task"
+import { TaskStore } from "@baton/core/TaskStore"
+import * as Command from "effect/cli/Command"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { ids, json } from "../flags/taskFlags.ts"
+import { writeLine } from "../output/stdout.ts"
+import { safeText } from "../format/safeText.ts"
+import { statusWord } from "../format/taskTable.ts"
+import * as store from "../store/storeFromUrl.ts"
+import { lookUp } from "../tasks/lookUp.ts"
+import { printJson } from "../tasks/printJson.ts"
+import { failOnUnknown } from "../tasks/unknownTask.ts"
+
+const Result = Schema.Struct({
+  cancelled: Schema.Array(Schema.Struct({ id: TaskId, wasRunning: Schema.Boolean })),
+  /** Tasks that were over already. */
+  unchanged: Schema.Array(Schema.Struct({ id: TaskId, status: TaskStatus })),
+  unknown: Schema.Array(TaskId)
+})
+
+/**
+ * Cancels pending and running tasks.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const cancel = Command.make(
+  "cancel",
+  { ids: ids({ min: 1, description: "The tasks" }), json },
+  Effect.fnUntraced(function* (input) {
+    const store = yield* TaskStore
+    const before = yield* lookUp(input.ids)
+    const changed = new Set(yield* store.cancel({ ids: before.known.map((task) => task.id) }))
+    const cancelled = before.known
+      .filter((task) => changed.has(task.id))
+      .map((task) => ({ id: task.id, wasRunning: task.status === "in_progress" }))
+    // Looked up again: what was running a moment ago may have ended in between.
+    const { known: unchanged } = yield* lookUp(input.ids.filter((id) => !changed.has(id)))
+    if (input.json) yield* printJson(Result, { cancelled, unchanged, unknown: before.unknown })
+    else if (cancelled.length > 0) yield* writeLine(cancelled.map(sentence).join("\n"))
+    yield* Effect.forEach(
+      unchanged,
+      (task) => Console.error(`${safeText(task.id)} is ${statusWord(task)} already, so there is nothing to cancel.`),
+      { discard: true }
+    )
+    yield* failOnUnknown(before.unknown)
+  })
+).pipe(
+  Command.withDescription(
+    "Cancel tasks. Pending ones do not start; a running one is stopped by its worker, and what it brings out late is not taken."
+  ),
+  Command.withShortDescription("Cancel tasks"),
+  Command.withExamples([
+    { command: "baton cancel packages-12 packages-13", description: "Two tasks" },
+    {
+      command: "baton cancel $(baton list --status pending --json | jq -r '.[].id')",
+      description: "All that are pending"
+    }
+  ]),
+  Command.provide(store.layerExisting)
+)
+
+const sentence = ({ id, wasRunning }: (typeof Result.Type)["cancelled"][number]): string =>
+  wasRunning
+    ? `${safeText(id)} is cancelled. It was running: its worker stops it now.`
+    : `${safeText(id)} is cancelled.`

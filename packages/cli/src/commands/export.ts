@@ -1,0 +1,99 @@
+/**
+ * `baton export`
+ *
+ * @since 0.1.0
+ */
+import type { Task } from "@baton/core/Task"
+import { TaskStore } from "@baton/core/TaskStore"
+import * as CliError from "effect/cli/CliError"
+import * as Command from "effect/cli/Command"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as Kind from "../flags/Kind.ts"
+import * as ownFlag from "../flags/ownFlag.ts"
+import { status } from "../flags/taskFlags.ts"
+import { ExportFormat, fromPath, render } from "../format/exportFormat.ts"
+import { writeAll } from "../output/stdout.ts"
+import { count } from "../format/quantity.ts"
+import { safeText } from "../format/safeText.ts"
+import * as store from "../store/storeFromUrl.ts"
+import { pages } from "../tasks/pages.ts"
+import { writeFile } from "../tasks/writeFile.ts"
+
+/** Ledgers are read side by side, so that a store on another machine does not make it a long wait. */
+const ledgersAtOnce = 16
+
+/**
+ * Writes out tasks and results.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const exportCommand = Command.make(
+  "export",
+  {
+    format: ownFlag.value(
+      "format",
+      Kind.oneOf(...ExportFormat.literals),
+      "How it is written (default: what FILE's name says, or jsonl)"
+    ),
+    status,
+    history: ownFlag.toggle("history", "With every attempt of every task (jsonl and json)"),
+    output: ownFlag.value(
+      "output",
+      Kind.text("FILE", "the path of a file, or - for standard output"),
+      "Write to this file, which is replaced when all is written",
+      { alias: "o" }
+    )
+  },
+  Effect.fnUntraced(function* (input) {
+    const format = formatOf(input)
+    const tasks = pages({ status: input.status })
+    const text = render[format](input.history ? withHistory(tasks) : tasks)
+    if (input.output === undefined || input.output === "-") return yield* writeAll(text)
+    let exported = 0
+    const counted = Stream.tap(tasks, () => Effect.sync(() => exported++))
+    yield* writeFile(input.output, render[format](input.history ? withHistory(counted) : counted))
+    yield* Console.error(`${count(exported, "task")} exported to ${safeText(input.output)}.`)
+  })
+).pipe(
+  Command.validate((input) => {
+    const format = formatOf(input)
+    return input.history && (format === "csv" || format === "md")
+      ? Effect.fail(
+          new CliError.ValidationError({
+            message: `--history does not fit into ${format}: write jsonl or json, whose tasks can carry their attempts.`
+          })
+        )
+      : Effect.void
+  }),
+  Command.withDescription(
+    [
+      "Write out the tasks with their results, in the order they were added.",
+      "CSV is RFC 4180 with a row of column names; texts are written as they are, so open what you do not trust as text,",
+      "not as formulas."
+    ].join(" ")
+  ),
+  Command.withShortDescription("Write out tasks and results"),
+  Command.withExamples([
+    { command: "baton export -o results.csv", description: "A table of everything" },
+    { command: "baton export --status completed | jq -r .result", description: "The results alone" },
+    { command: "baton export --format json --history -o audit.json", description: "With every attempt" }
+  ]),
+  Command.provide(store.layerExisting)
+)
+
+const formatOf = (input: {
+  readonly format: ExportFormat | undefined
+  readonly output: string | undefined
+}): ExportFormat => input.format ?? (input.output === undefined ? undefined : fromPath(input.output)) ?? "jsonl"
+
+const withHistory = <E, R>(tasks: Stream.Stream<Task, E, R>) =>
+  Stream.mapArrayEffect(tasks, (page) =>
+    TaskStore.use((store) =>
+      Effect.forEach(page, (task) => Effect.map(store.attempts(task.id), (history) => ({ ...task, history })), {
+        concurrency: ledgersAtOnce
+      })
+    )
+  )

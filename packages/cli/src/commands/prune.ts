@@ -1,0 +1,111 @@
+/**
+ * `baton prune`
+ *
+ * @since 0.1.0
+ */
+import { type TaskStatus, terminalStatuses } from "@baton/core/Task"
+import { TaskStore } from "@baton/core/TaskStore"
+import * as Command from "effect/cli/Command"
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Kind from "../flags/Kind.ts"
+import * as ownFlag from "../flags/ownFlag.ts"
+import { json, yes } from "../flags/taskFlags.ts"
+import { writeLine } from "../output/stdout.ts"
+import { count, number } from "../format/quantity.ts"
+import * as store from "../store/storeFromUrl.ts"
+import { confirm } from "../tasks/confirm.ts"
+import { pages } from "../tasks/pages.ts"
+import { printJson } from "../tasks/printJson.ts"
+
+type Terminal = (typeof terminalStatuses)[number]
+
+const statuses: Kind.Kind<ReadonlyArray<Terminal>> = {
+  metavar: "STATUS,...",
+  expected: "completed, failed and cancelled, with commas between them",
+  read: (text) => {
+    const names = text.split(",").map((name) => terminalStatuses.find((status) => status === name.trim()))
+    const known = names.filter((name) => name !== undefined)
+    return known.length === names.length ? known : undefined
+  }
+}
+
+/** Dead letters wait for a person, so they go only when they are named. */
+const byDefault: ReadonlyArray<Terminal> = ["completed", "cancelled"]
+
+const Result = Schema.Struct({ deleted: Schema.Int, dryRun: Schema.Boolean })
+
+/**
+ * Deletes tasks that are over.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const prune = Command.make(
+  "prune",
+  {
+    statuses: ownFlag.value("status", statuses, `Only these (default ${byDefault.join(",")})`),
+    olderThan: ownFlag.value("older-than", Kind.duration(), "Only those that have not changed for so long"),
+    dryRun: ownFlag.toggle("dry-run", "Only tell how many there are"),
+    yes,
+    json
+  },
+  Effect.fnUntraced(function* ({ olderThan, statuses = byDefault, ...input }) {
+    const found = yield* tally(statuses, olderThan)
+    const expected = found.reduce((sum, [, tasks]) => sum + tasks, 0)
+    const kinds = found
+      .filter(([, tasks]) => tasks > 0)
+      .map(([status, tasks]) => `${number(tasks)} ${status}`)
+      .join(", ")
+    if (expected > 0 && !input.dryRun) {
+      yield* confirm({
+        question: `Delete ${count(expected, "task")} (${kinds}) with all history, for good?`,
+        yes: input.yes
+      })
+    }
+    const deleted =
+      expected === 0 || input.dryRun ? 0 : yield* TaskStore.use((store) => store.prune({ statuses, olderThan }))
+    if (input.json) {
+      return yield* printJson(Result, { deleted: input.dryRun ? expected : deleted, dryRun: input.dryRun })
+    }
+    if (expected === 0) return yield* Console.error("There is nothing to prune.")
+    yield* writeLine(
+      input.dryRun ? `${count(expected, "task")} would be deleted (${kinds}).` : `${count(deleted, "task")} deleted.`
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Delete tasks that are over, with their results and their history. Asks first, unless --yes is given. Failed tasks stay unless they are named."
+  ),
+  Command.withShortDescription("Delete tasks that are over"),
+  Command.withExamples([
+    { command: "baton prune --older-than 7d", description: "What was completed or cancelled a week ago" },
+    { command: "baton prune --status completed,failed,cancelled --yes", description: "Everything that is over" },
+    { command: "baton prune --older-than 30d --dry-run", description: "Only tell how many" }
+  ]),
+  Command.provide(store.layerExisting)
+)
+
+/** How many tasks of each status are old enough. */
+const tally = (statuses: ReadonlyArray<Terminal>, olderThan: Duration.Duration | undefined) =>
+  Effect.gen(function* () {
+    if (olderThan === undefined) {
+      const counts = yield* TaskStore.use((store) => store.counts)
+      return statuses.map((status) => [status, counts[status]] as const)
+    }
+    const latest = (yield* Clock.currentTimeMillis) - Duration.toMillis(olderThan)
+    return yield* Effect.forEach(statuses, (status: TaskStatus) =>
+      Effect.map(
+        Stream.runFold(
+          pages({ status }),
+          () => 0,
+          (sum, task) => (task.updatedAt.epochMilliseconds <= latest ? sum + 1 : sum)
+        ),
+        (tasks) => [status, tasks] as const
+      )
+    )
+  })

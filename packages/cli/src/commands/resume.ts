@@ -1,0 +1,38 @@
+/**
+ * `baton resume`
+ *
+ * @since 0.1.0
+ */
+import { TaskStore } from "@baton/core/TaskStore"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import { json } from "../flags/taskFlags.ts"
+import { writeLine } from "../output/stdout.ts"
+import { count } from "../format/quantity.ts"
+import * as store from "../store/storeFromUrl.ts"
+import { ControlResult, controlResult } from "../tasks/controlResult.ts"
+import { printJson } from "../tasks/printJson.ts"
+
+/**
+ * Ends a pause.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const resume = Command.make(
+  "resume",
+  { json },
+  Effect.fnUntraced(function* (input) {
+    const before = yield* TaskStore.use((store) => store.control)
+    const result = yield* controlResult("resume")
+    if (input.json) return yield* printJson(ControlResult, result)
+    const pending =
+      result.pending === 0 ? "No task is pending." : `Runs start ${count(result.pending, "pending task")} again.`
+    yield* writeLine(before.paused ? `Resumed. ${pending}` : "Nothing was paused.")
+  })
+).pipe(
+  Command.withDescription("End a pause: every run on the store starts tasks again."),
+  Command.withShortDescription("End a pause"),
+  Command.withExamples([{ command: "baton resume", description: "Go on after baton pause" }]),
+  Command.provide(store.layerExisting)
+)

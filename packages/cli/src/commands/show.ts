@@ -1,0 +1,57 @@
+/**
+ * `baton show`
+ *
+ * @since 0.1.0
+ */
+import { TaskStore } from "@baton/core/TaskStore"
+import type { TaskId } from "@baton/core/Task"
+import * as Command from "effect/cli/Command"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { id, json } from "../flags/taskFlags.ts"
+import { canvas } from "../format/canvas.ts"
+import { writeLine } from "../output/stdout.ts"
+import { TaskRecord } from "../format/taskJson.ts"
+import { taskReport } from "../format/taskReport.ts"
+import * as store from "../store/storeFromUrl.ts"
+import { printJson } from "../tasks/printJson.ts"
+import { failOnUnknown } from "../tasks/unknownTask.ts"
+
+/** A task may depend on thousands; the report names the first. */
+const dependenciesShown = 50
+
+/**
+ * Shows one task with its whole ledger.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const show = Command.make(
+  "show",
+  { id, json },
+  Effect.fnUntraced(function* (input) {
+    const store = yield* TaskStore
+    const found = yield* store.get(input.id)
+    if (Option.isNone(found)) return yield* failOnUnknown([input.id])
+    const task = found.value
+    const history = yield* store.attempts(task.id)
+    if (input.json) return yield* printJson(TaskRecord, { ...task, history })
+    const dependencies = yield* Effect.forEach(task.dependsOn.slice(0, dependenciesShown), standing)
+    const report = taskReport({ task, history, dependencies }, yield* canvas, yield* Clock.currentTimeMillis)
+    yield* writeLine(report.join("\n"))
+  })
+).pipe(
+  Command.withDescription("Show a task: what it asks, every attempt with its feedback and cost, and its result."),
+  Command.withShortDescription("Show a task and its attempts"),
+  Command.withExamples([
+    { command: "baton show packages-12", description: "What happened to one task" },
+    { command: "baton show packages-12 --json | jq -r .result", description: "Its result alone" }
+  ]),
+  Command.provide(store.layerExisting)
+)
+
+const standing = (id: TaskId) =>
+  TaskStore.use((store) =>
+    Effect.map(store.get(id), (task) => [id, Option.getOrNull(Option.map(task, ({ status }) => status))] as const)
+  )

@@ -1,0 +1,40 @@
+/**
+ * `baton stop`
+ *
+ * @since 0.1.0
+ */
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import { json } from "../flags/taskFlags.ts"
+import { writeLine } from "../output/stdout.ts"
+import { count } from "../format/quantity.ts"
+import * as store from "../store/storeFromUrl.ts"
+import { ControlResult, controlResult } from "../tasks/controlResult.ts"
+import { printJson } from "../tasks/printJson.ts"
+
+/**
+ * Ends every run on the store.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const stop = Command.make(
+  "stop",
+  { json },
+  Effect.fnUntraced(function* (input) {
+    const result = yield* controlResult("stop")
+    if (input.json) return yield* printJson(ControlResult, result)
+    yield* writeLine(
+      result.running === 0
+        ? "Asked every run to end. Nothing is running; workers that wait for tasks end too."
+        : `Asked every run to end. ${count(result.running, "running task")} may still finish; what does not is pending again.`
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "End every run and worker on the store, in whatever process: each gives its running tasks the drain timeout, puts back what is left and exits. Runs that start later are not affected."
+  ),
+  Command.withShortDescription("End every run"),
+  Command.withExamples([{ command: "baton stop", description: "Runs and workers, here and elsewhere" }]),
+  Command.provide(store.layerExisting)
+)

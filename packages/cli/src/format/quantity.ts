@@ -1,0 +1,54 @@
+/**
+ * Numbers, counts, tokens and money as people read them; the same in every locale.
+ *
+ * @since 0.1.0
+ */
+import * as Usage from "@baton/core/Usage"
+
+/**
+ * A whole number with its thousands apart: `1,234,567`.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const number = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ",")
+
+/**
+ * A count and its noun: `1 task`, `1,200 tasks`, `2 tries`.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const count = (value: number, noun: string, plural = `${noun}s`): string =>
+  `${number(value)} ${value === 1 ? noun : plural}`
+
+/**
+ * US dollars: cents, and more digits where cents would hide the amount.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const usd = (amount: number): string => {
+  const digits = amount > 0 && amount < 1 ? 4 : 2
+  const [whole = "0", cents] = amount.toFixed(digits).split(".")
+  return amount > 0 && amount < 0.0001 ? "< $0.0001" : `$${number(Number(whole))}.${cents}`
+}
+
+/**
+ * What was used: `1,234 tokens (1,000 in, 234 out), $0.0123`.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const usage = (used: Usage.Usage): string => {
+  const kinds: ReadonlyArray<readonly [number, string]> = [
+    [used.inputTokens, "in"],
+    [used.cacheReadTokens, "from cache"],
+    [used.cacheWriteTokens, "to cache"],
+    [used.outputTokens, "out"]
+  ]
+  const split = kinds.filter(([tokens]) => tokens > 0).map(([tokens, kind]) => `${number(tokens)} ${kind}`)
+  const total = count(Usage.totalTokens(used), "token")
+  const cost = used.costUsd === null ? "cost unknown" : usd(used.costUsd)
+  return `${split.length === 0 ? total : `${total} (${split.join(", ")})`}, ${cost}`
+}

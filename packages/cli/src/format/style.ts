@@ -1,0 +1,99 @@
+/**
+ * Colours and weights for text on a terminal, or none.
+ *
+ * @since 0.1.0
+ */
+import type { AttemptOutcome } from "@baton/core/Attempt"
+import type { TaskStatus } from "@baton/core/Task"
+
+/** Puts an appearance around a text. */
+export type Paint = (text: string) => string
+
+/**
+ * The appearances that Baton uses.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Style {
+  readonly bold: Paint
+  readonly dim: Paint
+  readonly red: Paint
+  readonly green: Paint
+  readonly yellow: Paint
+  readonly cyan: Paint
+}
+
+const sgr =
+  (on: number, off: number): Paint =>
+  (text) =>
+    text === "" ? text : `\u001B[${on}m${text}\u001B[${off}m`
+
+const plain: Paint = (text) => text
+
+/**
+ * No appearance at all: for pipes, files and `NO_COLOR`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const none: Style = { bold: plain, dim: plain, red: plain, green: plain, yellow: plain, cyan: plain }
+
+/**
+ * Standard terminal colours, which follow the user's own palette.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const colored: Style = {
+  bold: sgr(1, 22),
+  dim: sgr(2, 22),
+  red: sgr(31, 39),
+  green: sgr(32, 39),
+  yellow: sgr(33, 39),
+  cyan: sgr(36, 39)
+}
+
+/**
+ * How a status looks.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const ofStatus = (style: Style, status: TaskStatus): Paint => {
+  switch (status) {
+    case "pending":
+      return plain
+    case "in_progress":
+      return style.cyan
+    case "completed":
+      return style.green
+    case "failed":
+      return style.red
+    case "cancelled":
+      return style.dim
+  }
+}
+
+/**
+ * How the outcome of an attempt looks.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const ofOutcome = (style: Style, outcome: AttemptOutcome): Paint => {
+  switch (outcome) {
+    case "running":
+      return style.cyan
+    case "completed":
+      return style.green
+    case "retried":
+    case "lease_expired":
+      return style.yellow
+    case "failed":
+      return style.red
+    case "released":
+    case "cancelled":
+      return style.dim
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Aligned columns for a list of any length: the widths come from the first rows, later rows can only widen them.
+ *
+ * @since 0.1.0
+ */
+import * as Stream from "effect/Stream"
+import { displayWidth, fit, pad } from "./width.ts"
+import type { Paint, Style } from "./style.ts"
+
+/**
+ * One column of a table of `A`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Column<A> {
+  readonly header: string
+  readonly align?: "left" | "right" | undefined
+  /** One line without control characters. */
+  readonly text: (row: A) => string
+  readonly paint?: ((row: A) => Paint) | undefined
+}
+
+/**
+ * Where a table is shown.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Canvas {
+  readonly style: Style
+  /** The cells that a line may take; `Infinity` cuts nothing. */
+  readonly columns: number
+}
+
+const gap = "  "
+/** What is left to the last column, however wide the others are. */
+const minimalLast = 16
+
+/** The widest column gives way until the last one, which holds the text, has room. */
+const shrink = (natural: ReadonlyArray<number>, cells: number): ReadonlyArray<number> => {
+  const widths = [...natural]
+  const last = widths.length - 1
+  const others = () => widths.slice(0, last).reduce((sum, width) => sum + width + gap.length, 0)
+  const lacking = others() + Math.min(minimalLast, widths[last] ?? 0) - cells
+  if (lacking > 0) {
+    const widest = widths.indexOf(Math.max(...widths.slice(0, last)))
+    widths[widest] = Math.max(8, (widths[widest] ?? 0) - lacking)
+  }
+  widths[last] = Math.max(1, Math.min(widths[last] ?? 0, cells - others()))
+  return widths
+}
+
+/**
+ * The lines of a table, its headers first; nothing for no rows. The columns may depend on what the first rows hold.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const lines =
+  <A>(columnsFor: (first: ReadonlyArray<A>) => ReadonlyArray<Column<A>>, canvas: Canvas) =>
+  <E, R>(rows: Stream.Stream<A, E, R>): Stream.Stream<string, E, R> =>
+    Stream.mapAccumArray(
+      rows,
+      (): Layout<A> | undefined => undefined,
+      (layout, page) => {
+        const columns = layout?.columns ?? columnsFor(page)
+        const before = layout?.natural ?? columns.map((column) => column.header.length)
+        const cells = page.map((row) => columns.map((column) => column.text(row)))
+        const natural = before.map((width, index) =>
+          cells.reduce((widest, row) => Math.max(widest, displayWidth(row[index] ?? "")), width)
+        )
+        const line = lineOf(columns, shrink(natural, canvas.columns))
+        const headers = line(
+          columns.map((column) => column.header),
+          () => canvas.style.dim
+        )
+        const body = page.map((row, at) => line(cells[at] ?? [], (column) => column.paint?.(row) ?? unpainted))
+        return [{ columns, natural }, layout === undefined ? [headers, ...body] : body]
+      }
+    )
+
+interface Layout<A> {
+  readonly columns: ReadonlyArray<Column<A>>
+  readonly natural: ReadonlyArray<number>
+}
+
+const unpainted: Paint = (text) => text
+
+const lineOf =
+  <A>(columns: ReadonlyArray<Column<A>>, widths: ReadonlyArray<number>) =>
+  (cells: ReadonlyArray<string>, paint: (column: Column<A>) => Paint): string =>
+    columns
+      .map((column, index) => {
+        const width = widths[index] ?? 0
+        const text = fit(cells[index] ?? "", width)
+        const isLast = index === columns.length - 1
+        return paint(column)(isLast && column.align !== "right" ? text : pad(text, width, column.align))
+      })
+      .join(gap)

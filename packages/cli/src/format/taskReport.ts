@@ -1,0 +1,110 @@
+/**
+ * Everything about one task, for people.
+ *
+ * @since 0.1.0
+ */
+import type { Attempt } from "@baton/core/Attempt"
+import type { Task } from "@baton/core/Task"
+import type * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import { attemptReport } from "./attemptReport.ts"
+import { block, facts } from "./block.ts"
+import { number, usage } from "./quantity.ts"
+import { firstLine } from "./safeText.ts"
+import * as Style from "./style.ts"
+import type { Canvas } from "./table.ts"
+import { statusWord } from "./taskTable.ts"
+import { age, elapsed, moment } from "./time.ts"
+import { fit } from "./width.ts"
+
+/**
+ * A task with what is told along with it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Subject {
+  readonly task: Task
+  readonly history: ReadonlyArray<Attempt>
+  /** The tasks it depends on and how they stand; null for one that is gone. */
+  readonly dependencies: ReadonlyArray<readonly [id: string, status: Task["status"] | null]>
+}
+
+const margin = "  "
+const mostDescriptionLines = 40
+
+/**
+ * The lines of `baton show`: the task, its description, its ledger, its result.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const taskReport = (subject: Subject, canvas: Canvas, now: number): ReadonlyArray<string> => {
+  const { history, task } = subject
+  const { style } = canvas
+  const section = (title: string, lines: ReadonlyArray<string>) =>
+    lines.length === 0 ? [] : ["", style.bold(title), ...lines]
+  const entries = particulars(subject, canvas, now)
+  return [
+    `${style.bold(firstLine(task.id))}  ${Style.ofStatus(style, task.status)(statusWord(task))}${standing(task)}`,
+    "",
+    ...facts(entries, { style, margin }),
+    ...section("Description", block(task.description, margin, mostDescriptionLines)),
+    ...section(
+      "Attempts",
+      history.flatMap((attempt) => attemptReport(attempt, { style, now }))
+    ),
+    // The ledger has said it already, unless the dead letter was pruned of it or the next attempt is yet to hear it.
+    ...(task.feedback === null || history.at(-1)?.error === task.feedback
+      ? []
+      : section("Feedback for the next attempt", block(task.feedback, margin))),
+    ...(task.result === null ? [] : section("Result", resultLines(task.result)))
+  ]
+}
+
+const standing = (task: Task): string => {
+  if (task.status === "completed") return task.verified ? ", verified" : ", not verified"
+  return task.status === "failed" ? ", in the dead-letter queue" : ""
+}
+
+const resultLines = (result: string): ReadonlyArray<string> => {
+  const lines = block(result, margin)
+  return lines.length === 1 && lines[0] === "" ? [`${margin}(empty)`] : lines
+}
+
+const particulars = ({ dependencies, task }: Subject, canvas: Canvas, now: number) => {
+  const { style } = canvas
+  const ago = (at: DateTime.Utc) => {
+    const passed = age(Duration.millis(now - at.epochMilliseconds))
+    return `${moment(at)}  ${style.dim(passed === "now" ? "just now" : `${passed} ago`)}`
+  }
+  const wait = task.availableAt.epochMilliseconds - now
+  const metadata = Object.keys(task.metadata).length === 0 ? "" : JSON.stringify(task.metadata)
+  const entries: ReadonlyArray<readonly [string, string]> = [
+    ["Added", ago(task.createdAt)],
+    ["Changed", task.updatedAt.epochMilliseconds === task.createdAt.epochMilliseconds ? "" : ago(task.updatedAt)],
+    ["Tries", number(task.attempts) + requeued(task)],
+    ["Starts", task.status === "pending" && wait > 0 ? `in ${elapsed(Duration.millis(wait))}, not earlier` : ""],
+    ["Priority", task.priority === 0 ? "" : number(task.priority)],
+    ["Depends on", dependencies.map(([id, status]) => dependency(style, id, status)).join(", ")],
+    ["Used", task.usage === null ? "" : usage(task.usage)],
+    ["Metadata", fit(firstLine(metadata), canvas.columns - "  Depends on  ".length)]
+  ]
+  return entries.filter(([, value]) => value !== "")
+}
+
+const requeued = ({ requeues }: Task): string => {
+  if (requeues === 0) return ""
+  return requeues === 1 ? ", since it was requeued" : `, since it was requeued for the ${ordinal(requeues)} time`
+}
+
+const ordinal = (n: number): string => {
+  const teens = n % 100 > 10 && n % 100 < 14
+  const suffix = teens ? "th" : (["th", "st", "nd", "rd"][n % 10] ?? "th")
+  return `${number(n)}${suffix}`
+}
+
+const dependency = (style: Style.Style, id: string, status: Task["status"] | null): string =>
+  status === null
+    ? `${firstLine(id)} ${style.red("(gone)")}`
+    : `${firstLine(id)} (${Style.ofStatus(style, status)(statusWord({ status }))})`

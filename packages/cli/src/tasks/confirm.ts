@@ -1,0 +1,31 @@
+/**
+ * Asks before something is deleted.
+ *
+ * @since 0.1.0
+ */
+import * as Prompt from "effect/cli/Prompt"
+import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { CommandFailed, EndedWith, exitCodes } from "../errors/CommandFailed.ts"
+
+/**
+ * Goes on when the answer is yes. A no ends the command; where nobody can be asked, so does the lack of `--yes`.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const confirm = Effect.fnUntraced(function* (options: {
+  readonly question: string
+  /** Whether `--yes` has answered already. */
+  readonly yes: boolean
+}) {
+  if (options.yes) return
+  const { canPrompt } = yield* TerminalCapabilities
+  if (!canPrompt) {
+    return yield* new CommandFailed({ message: `${options.question} Nobody can be asked here: say it with --yes.` })
+  }
+  if (yield* Prompt.run(Prompt.Confirm({ message: options.question }))) return
+  yield* Console.error("Nothing was deleted.")
+  return yield* new EndedWith({ exitCode: exitCodes.error })
+})

@@ -1,0 +1,40 @@
+/**
+ * Requests that reach every run on a store.
+ *
+ * @since 0.1.0
+ */
+import { type ControlRequest, TaskStore } from "@baton/core/TaskStore"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/**
+ * What holds after a request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ControlResult = Schema.Struct({
+  paused: Schema.Boolean,
+  /** Tasks in progress. */
+  running: Schema.Int,
+  pending: Schema.Int
+})
+
+/** @since 0.1.0 */
+export interface ControlResult extends Schema.Schema.Type<typeof ControlResult> {}
+
+/**
+ * Makes a request.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const controlResult = Effect.fnUntraced(function* (
+  request: ControlRequest
+): Effect.fn.Return<ControlResult, TaskStoreError, TaskStore> {
+  const store = yield* TaskStore
+  const { paused } = yield* store.request(request)
+  const counts = yield* store.counts
+  return { paused, running: counts.in_progress, pending: counts.pending }
+})

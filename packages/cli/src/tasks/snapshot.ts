@@ -1,0 +1,90 @@
+/**
+ * Where the work on a store stands at one moment.
+ *
+ * @since 0.1.0
+ */
+import { TaskId } from "@baton/core/Task"
+import { Counts, TaskStore } from "@baton/core/TaskStore"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { firstLine } from "../format/safeText.ts"
+import { pages } from "./pages.ts"
+
+/**
+ * What `baton status` tells.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Snapshot = Schema.Struct({
+  total: Schema.Int,
+  counts: Counts,
+  /** Whether runs on this store are paused. */
+  paused: Schema.Boolean,
+  /** The running task that started first; null when nothing runs. */
+  oldestRunning: Schema.NullOr(
+    Schema.Struct({ id: TaskId, startedAt: Schema.DateTimeUtcFromString, seconds: Schema.Finite })
+  ),
+  deadLetters: Schema.Struct({
+    /** The first line of their feedback and how many have it, the most frequent first; at most five. */
+    feedback: Schema.Array(Schema.Struct({ text: Schema.String, count: Schema.Int })),
+    /** How many dead letters were read for it: the first 1000. */
+    examined: Schema.Int
+  })
+})
+
+/** @since 0.1.0 */
+export interface Snapshot extends Schema.Schema.Type<typeof Snapshot> {}
+
+const examinedAtMost = 1000
+const feedbackShown = 5
+
+/**
+ * Reads it. Costs a few queries, however many tasks there are.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const read: Effect.Effect<Snapshot, TaskStoreError, TaskStore> = Effect.gen(function* () {
+  const store = yield* TaskStore
+  const counts = yield* store.counts
+  const { paused } = yield* store.control
+  return {
+    total: counts.pending + counts.in_progress + counts.completed + counts.failed + counts.cancelled,
+    counts,
+    paused,
+    oldestRunning: counts.in_progress === 0 ? null : yield* oldestRunning,
+    deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters
+  }
+})
+
+/** A running task changes when it is claimed and when its output is saved, so the one that changed first is close enough. */
+const oldestRunning = Effect.gen(function* () {
+  const store = yield* TaskStore
+  const { tasks } = yield* store.list({ status: "in_progress", limit: examinedAtMost })
+  const [oldest] = [...tasks].sort((a, b) => a.updatedAt.epochMilliseconds - b.updatedAt.epochMilliseconds)
+  if (oldest === undefined) return null
+  const attempts = yield* store.attempts(oldest.id)
+  const startedAt = attempts.findLast((attempt) => attempt.outcome === "running")?.startedAt ?? oldest.updatedAt
+  const now = yield* Clock.currentTimeMillis
+  return { id: oldest.id, startedAt, seconds: Math.max(0, now - startedAt.epochMilliseconds) / 1000 }
+})
+
+const deadLetters = Effect.gen(function* () {
+  const tally = new Map<string, number>()
+  let examined = 0
+  yield* Stream.runForEachArray(pages({ status: "failed", limit: examinedAtMost }), (tasks) =>
+    Effect.sync(() => {
+      examined += tasks.length
+      for (const { feedback } of tasks) {
+        const text = firstLine(feedback ?? "") || "no feedback"
+        tally.set(text, (tally.get(text) ?? 0) + 1)
+      }
+    })
+  )
+  const feedback = Array.from(tally, ([text, count]) => ({ text, count })).sort((a, b) => b.count - a.count)
+  return { feedback: feedback.slice(0, feedbackShown), examined }
+})
