@@ -91,13 +91,7 @@ export const make: Effect.Effect<TaskStore["Service"]> = Effect.gen(function* ()
         return Effect.succeed({ added: Array.from(fresh.keys()), existing })
       }),
 
-    claim: (options) =>
-      Effect.sync(() => {
-        const claims = Transitions.claim(table, options, readClock())
-        // Who waits has to know the new lease ends: the claimer may die.
-        if (claims.length > 0) worked.ring()
-        return claims
-      }),
+    claim: (options) => Effect.sync(() => Transitions.claim(table, options, readClock())),
 
     checkpoint: (checkpoints) =>
       Effect.sync(() => {

@@ -18,7 +18,6 @@ import type { Vitest } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { TaskStore } from "../TaskStore.ts"
@@ -30,7 +29,7 @@ import { control } from "./internal/control.ts"
 import { dependencies } from "./internal/dependencies.ts"
 import { leases } from "./internal/leases.ts"
 import { ledger } from "./internal/ledger.ts"
-import { Command } from "./internal/model.ts"
+import { Commands } from "./internal/model.ts"
 import * as ModelCheck from "./internal/modelCheck.ts"
 import { reading } from "./internal/reading.ts"
 import { settling } from "./internal/settling.ts"
@@ -115,9 +114,9 @@ export const suite = (it: Vitest.Methods, options: Options): void => {
 
     test.prop(
       "any sequence of commands does what the state machine says",
-      [Schema.Array(Command).check(Schema.isMaxLength(30))],
+      [Commands],
       ([commands]) => inWorld((world) => ModelCheck.check(world, virtualTime, commands)),
-      { timeout: testTimeout, arbitrary: { runs: virtualTime ? 200 : 20 } }
+      { timeout: testTimeout, arbitrary: { runs: virtualTime ? 200 : 20, size: 50 } }
     )
   })
 }

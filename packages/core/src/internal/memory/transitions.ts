@@ -65,14 +65,12 @@ export const add = (table: Table.Table, added: NewTask, now: Now) => {
     place: null,
     slot: 0
   }
-  if (row.task.dependsOn.length > 0) {
-    for (const id of new Set(row.task.dependsOn)) {
-      if (table.byId.get(id)?.task.status === "completed") continue
-      const dependants = table.dependants.get(id)
-      if (dependants === undefined) table.dependants.set(id, [row])
-      else dependants.push(row)
-      row.blockers++
-    }
+  for (const id of row.task.dependsOn) {
+    if (table.byId.get(id)?.task.status === "completed") continue
+    const dependants = table.dependants.get(id)
+    if (dependants === undefined) table.dependants.set(id, [row])
+    else dependants.push(row)
+    row.blockers++
   }
   Table.insert(table, row, now.millis)
 }

@@ -20,13 +20,13 @@ export const specs = [
 
 const from = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
-/** Which of the leases that were ever given out: most are stale by the time they are used. */
-const LeaseChoice = from(0, 15)
+/** Which of the leases that were ever given out, counted from the newest: the older, the more likely that it is stale. */
+const LeaseChoice = from(0, 4)
 
 const TaskChoices = Schema.Array(from(0, specs.length - 1)).check(Schema.isMaxLength(2))
 
 const Ending = Schema.Union([
-  Schema.Struct({ way: Schema.Literals(["Complete", "Fail", "Release"]), lease: LeaseChoice }),
+  Schema.Struct({ way: Schema.Literals(["Complete", "Complete", "Complete", "Fail", "Release"]), lease: LeaseChoice }),
   Schema.Struct({ way: Schema.Literals(["Retry"]), lease: LeaseChoice, delay: from(0, 2) })
 ])
 
@@ -35,17 +35,24 @@ export type Ending = typeof Ending.Type
 /** What is done to the store. Times are in the suite's seconds. */
 export const Command = Schema.TaggedUnion({
   Add: {},
-  Claim: { limit: from(0, 3), lease: from(1, 3) },
+  Claim: { limit: from(1, 4), lease: from(1, 3) },
   Checkpoint: { lease: LeaseChoice },
-  Settle: { endings: Schema.Array(Ending).check(Schema.isMaxLength(3)) },
+  Settle: { endings: Schema.Array(Ending).check(Schema.isMinLength(1), Schema.isMaxLength(3)) },
   Extend: { leases: Schema.Array(LeaseChoice).check(Schema.isMaxLength(2)), lease: from(1, 3) },
-  Sweep: { maxAttempts: from(1, 3), onCrash: Schema.Literals(["retry", "dead-letter"]) },
+  Sweep: { maxAttempts: from(2, 4), onCrash: Schema.Literals(["retry", "dead-letter"]) },
   Pass: { seconds: from(1, 3) },
   Cancel: { tasks: TaskChoices },
   Requeue: { tasks: TaskChoices }
 })
 
 export type Command = typeof Command.Type
+
+const { Claim: ClaimTasks, Pass, Settle, Sweep } = Command.cases
+
+/** A run. Claims and the passing of time come often, or tasks would not get far. */
+export const Commands = Schema.Array(
+  Schema.Union([ClaimTasks, ClaimTasks, Settle, Settle, Pass, Sweep, Command])
+).check(Schema.isMaxLength(50))
 
 /** A task of the model. */
 export interface ModelTask extends TaskState.TaskState {

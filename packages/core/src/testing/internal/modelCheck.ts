@@ -71,7 +71,7 @@ const compareLedgers = Effect.fnUntraced(function* ({ model, world }: Run) {
 })
 
 const chosen = (run: Run, choices: ReadonlyArray<number>): ReadonlyArray<Claim> =>
-  run.leases.length === 0 ? [] : choices.flatMap((choice) => run.leases[choice % run.leases.length] ?? [])
+  choices.flatMap((choice) => run.leases.at(-1 - choice) ?? [])
 
 const names = (choices: ReadonlyArray<number>) => choices.flatMap((choice) => Model.specs[choice]?.id ?? [])
 

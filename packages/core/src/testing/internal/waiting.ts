@@ -24,12 +24,13 @@ import {
 /** What a worker does: waits for a signal and looks, as often as it takes, because a signal can be for nothing. */
 const untilFound = <A>(
   world: World,
-  look: Effect.Effect<ReadonlyArray<A>, unknown>
+  look: Effect.Effect<ReadonlyArray<A>, unknown>,
+  options = { untilDrained: false }
 ): Effect.Effect<ReadonlyArray<A>, unknown> =>
-  Effect.flatMap(world.store.awaitWork({ untilDrained: false }), (signal) => {
+  Effect.flatMap(world.store.awaitWork(options), (signal) => {
     assert.equal(signal, "claimable")
     return Effect.flatMap(look, (found) =>
-      found.length > 0 ? Effect.succeed(found) : Effect.andThen(Effect.yieldNow, untilFound(world, look))
+      found.length > 0 ? Effect.succeed(found) : Effect.andThen(Effect.yieldNow, untilFound(world, look, options))
     )
   })
 
@@ -211,11 +212,11 @@ export const waiting: ReadonlyArray<Case> = [
     "a store is not drained while a task becomes available later",
     Effect.fnUntraced(function* (world) {
       yield* world.store.add([task("a", { availableAt: yield* inSeconds(world, 3) })])
-      const run = yield* start(world.store.awaitWork({ untilDrained: true }))
+      const run = yield* start(untilFound(world, claim(world), { untilDrained: true }))
       yield* world.pass(1)
       isWaiting(run)
       yield* world.pass(3)
-      assert.equal(yield* Fiber.join(run), "claimable")
+      assert.deepEqual(claimedIds(yield* Fiber.join(run)), ["a"])
     })
   )
 ]
