@@ -1,0 +1,226 @@
+/**
+ * Runs one program under limits, and leaves nothing of it behind.
+ *
+ * The program leads a process group of its own. However its run ends, by itself, by a limit or by interruption, the
+ * group is ended with it: children that the program left in the background do not outlive it. Out of reach are only
+ * processes that moved to a session or group of their own (`setsid`, the jobs of an interactive shell).
+ *
+ * The executor and the verifier of this package are built on `run`; so can be those of other programs.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as ChildProcess from "effect/process/ChildProcess"
+import type { ChildProcessHandle, ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Command } from "./Command.ts"
+import { endWithProcess } from "./internal/endWithProcess.ts"
+import { ProgramError } from "./ProgramError.ts"
+
+/**
+ * One step of stopping a program: the signal, and how long the program has to end before the next step.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StopStep {
+  readonly signal: ChildProcess.Signal
+  readonly grace: Duration.Input
+}
+
+/**
+ * What to run, where, and for how long.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settings {
+  readonly command: Command
+  /** Default: the working directory of this process. */
+  readonly cwd?: string | undefined
+  /** Added to the environment of this process; `undefined` removes a variable. */
+  readonly env?: Readonly<Record<string, string | Redacted.Redacted<string> | undefined>> | undefined
+  /** How long one run may take. Default: no limit. */
+  readonly timeout?: Duration.Input | undefined
+  /** How long the program may print nothing, neither on stdout nor on stderr. Default: no limit. */
+  readonly idleTimeout?: Duration.Input | undefined
+}
+
+/**
+ * One run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends Settings {
+  /** Written to standard input, which is then closed. A program that does not read it is not an error. */
+  readonly stdin: string
+  /** Takes what the program prints, chunk by chunk. When it returns false the program is stopped. */
+  readonly stdout: (chunk: Uint8Array) => boolean
+  readonly stderr: (chunk: Uint8Array) => boolean
+  /**
+   * How the program is stopped, by a limit or by interruption: each signal goes to the whole process group, and SIGKILL
+   * follows the last. Meanwhile its output is still read.
+   */
+  readonly stop: readonly [...ReadonlyArray<StopStep>, StopStep]
+}
+
+/**
+ * How a run ended. `exitCode` and `signal` tell what became of the program, also when a limit stopped it: one of them is
+ * null, or both when it could not be stopped (it runs as another user, say).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ended {
+  readonly by: "itself" | "timeout" | "idleTimeout" | "outputLimit"
+  readonly exitCode: number | null
+  /** The signal that killed it, such as `SIGKILL`. */
+  readonly signal: string | null
+  readonly durationMillis: number
+}
+
+/**
+ * Runs a program to its end. Interrupting it stops the program, and returns when it is gone.
+ *
+ * **Details**
+ *
+ * A run ends with the program itself. What its children still hold of its output after that is read for up to a second;
+ * then whatever is left of the group gets SIGTERM, and SIGKILL a second later. So neither a child in the background nor a
+ * pipe that stays open keeps a run from ending.
+ *
+ * **Gotchas**
+ *
+ * A group counts as alive while one of its dead processes has not been reaped. Where process 1 reaps nothing, as in a
+ * container without an init (`docker run --init` adds one), a run that leaves children behind ends up to two seconds later.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = (spawner: ChildProcessSpawner["Service"], options: Options): Effect.Effect<Ended, ProgramError> =>
+  Effect.scoped(runScoped(spawner, options))
+
+// How long the children of a program that has ended may go on: at first to write what they have, then after SIGTERM.
+const leftoverGrace = Duration.seconds(1)
+
+const runScoped = Effect.fnUntraced(function* (
+  spawner: ChildProcessSpawner["Service"],
+  options: Options
+): Effect.fn.Return<Ended, ProgramError, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const startedAt = clock.currentTimeMillisUnsafe()
+  const handle = yield* start(spawner, options)
+  yield* endWithProcess(handle.pid)
+
+  let stopped = false
+  const stop = Effect.andThen(
+    stopGroup(handle, options.stop),
+    Effect.sync(() => {
+      stopped = true
+    })
+  )
+  let lastByteAt = startedAt
+  const full = Deferred.makeUnsafe<void>()
+  const read = (stream: ChildProcessHandle["stdout"], push: Options["stdout"]) =>
+    Stream.runForEachArray(stream, (chunks) =>
+      Effect.sync(() => {
+        lastByteAt = clock.currentTimeMillisUnsafe()
+        for (const chunk of chunks) {
+          if (!push(chunk)) Deferred.doneUnsafe(full, Exit.void)
+        }
+      })
+    )
+  const readers = [
+    yield* Effect.forkScoped(read(handle.stdout, options.stdout), { startImmediately: true }),
+    yield* Effect.forkScoped(read(handle.stderr, options.stderr), { startImmediately: true })
+  ]
+  const drained = Effect.timeoutOption(Fiber.joinAll(readers), leftoverGrace).pipe(
+    Effect.mapError((cause) => new ProgramError({ reason: "Unknown", message: "Its output could not be read.", cause }))
+  )
+  // Registered last, so that an interrupted program is stopped while its output is still read: one that blocks on a
+  // full pipe could not end in good order.
+  yield* Effect.addFinalizer(() => (stopped ? Effect.void : stop))
+
+  const silentFor = () => clock.currentTimeMillisUnsafe() - lastByteAt
+  const endings: Array<Effect.Effect<Ended["by"]>> = [
+    Effect.as(Effect.exit(handle.exitCode), "itself"),
+    Effect.as(Deferred.await(full), "outputLimit")
+  ]
+  if (options.timeout !== undefined) endings.push(Effect.as(Effect.sleep(options.timeout), "timeout"))
+  if (options.idleTimeout !== undefined) {
+    endings.push(Effect.as(idle(Duration.toMillis(options.idleTimeout), silentFor), "idleTimeout"))
+  }
+  const by = yield* Effect.raceAllFirst(endings)
+
+  if (by !== "itself") yield* stop
+  if ((yield* drained)._tag === "None" && by === "itself") {
+    yield* Effect.ignore(handle.kill({ forceKillAfter: leftoverGrace }))
+    yield* drained
+  }
+  // By itself or by a limit; what is left of the group ends with the scope.
+  stopped = true
+  const status = yield* exitStatus(handle)
+  return {
+    // The end may be seen before the last of the output.
+    by: by === "itself" && Deferred.isDoneUnsafe(full) ? "outputLimit" : by,
+    ...status,
+    durationMillis: clock.currentTimeMillisUnsafe() - startedAt
+  }
+})
+
+// One timer that is set again when it fires, not one for each chunk.
+const idle = Effect.fnUntraced(function* (limit: number, silentFor: () => number) {
+  for (let rest = limit; rest > 0; rest = limit - silentFor()) yield* Effect.sleep(rest)
+})
+
+const start = (spawner: ChildProcessSpawner["Service"], options: Options) => {
+  const { command, cwd, env = {} } = options
+  const settings: ChildProcess.CommandOptions = {
+    cwd,
+    env,
+    extendEnv: true,
+    stdin: Stream.succeed(new TextEncoder().encode(options.stdin)),
+    // When the scope closes, for what is then left of the group.
+    forceKillAfter: leftoverGrace
+  }
+  return spawner
+    .spawn(
+      command._tag === "Shell"
+        ? ChildProcess.make(command.script, { ...settings, shell: true })
+        : ChildProcess.make(command.program, command.args, settings)
+    )
+    .pipe(
+      Effect.mapError(ProgramError.from(command, cwd)),
+      // Node throws for what the system refuses outright, such as an environment that is too large (E2BIG).
+      Effect.catchDefect((defect) => Effect.fail(ProgramError.from(command, cwd)(defect)))
+    )
+}
+
+const stopGroup = (handle: ChildProcessHandle, steps: Options["stop"]) =>
+  Effect.forEach(
+    steps,
+    ({ grace, signal }, index) =>
+      index === steps.length - 1
+        ? Effect.ignore(handle.kill({ killSignal: signal, forceKillAfter: grace }))
+        : Effect.ignore(Effect.timeoutOption(handle.kill({ killSignal: signal }), grace)),
+    { discard: true }
+  )
+
+const exitStatus = Effect.fnUntraced(function* (
+  handle: ChildProcessHandle
+): Effect.fn.Return<Pick<Ended, "exitCode" | "signal">> {
+  const running = yield* Effect.orElseSucceed(handle.isRunning, () => true)
+  if (running) return { exitCode: null, signal: null }
+  return yield* Effect.match(handle.exitCode, {
+    onSuccess: (exitCode) => ({ exitCode, signal: null }),
+    // The handle tells the signal nowhere but in the text of this error.
+    onFailure: (error) => ({ exitCode: null, signal: /SIG[A-Z0-9]+/.exec(String(error.cause))?.[0] ?? "a signal" })
+  })
+})

@@ -1,0 +1,13 @@
+// Starts a program that would run for long, and exits as soon as that has written its process id into a file.
+import { Effect } from "effect"
+import { execute, sh, untilPids } from "../fixtures.ts"
+
+const file = process.argv[2] ?? ""
+
+await Effect.runPromise(
+  Effect.gen(function* () {
+    yield* Effect.forkChild(execute({ command: sh(`trap '' TERM; echo $$ > '${file}'; sleep 1000; wait`) }))
+    yield* untilPids(file, 1)
+    yield* Effect.sync(() => process.exit(3))
+  })
+)
