@@ -1,0 +1,20 @@
+import type { TaskStore, TaskStoreError } from "@baton/core"
+import { Effect, Layer, type Scope } from "effect"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { SqliteTaskStore } from "@baton/adapters/sqlite"
+
+/** In memory where there is such a disk: the tests flush hundreds of small files. */
+const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir()
+
+/** A folder of its own for as long as the scope lives. */
+export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(parent, "baton-sqlite-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+/** A new store in a file of its own. */
+export const layerTemporary: Layer.Layer<TaskStore.TaskStore, TaskStoreError> = Layer.unwrap(
+  Effect.map(folder, (path) => SqliteTaskStore.layer({ filename: join(path, "baton.db") }))
+)
