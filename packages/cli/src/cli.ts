@@ -19,10 +19,13 @@ import { list } from "./commands/list.ts"
 import { pause } from "./commands/pause.ts"
 import { prune } from "./commands/prune.ts"
 import { resume } from "./commands/resume.ts"
+import { run as runCommand } from "./commands/run.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
 import { stop } from "./commands/stop.ts"
-import { report } from "./errors/report.ts"
+import { worker } from "./commands/worker.ts"
+import { EndedWith, exitCodes } from "./errors/CommandFailed.ts"
+import { isBrokenPipe, report } from "./errors/report.ts"
 import { LogFormatFlag, LogLevelFlag } from "./flags/logging.ts"
 import { StoreUrl } from "./flags/storeUrl.ts"
 import * as logger from "./output/logger.ts"
@@ -37,6 +40,8 @@ import * as presenter from "./output/presenter.ts"
 export const baton = Command.make("baton").pipe(
   Command.withDescription("Run a list of AI tasks to verified completion."),
   Command.withSubcommands([
+    runCommand,
+    worker,
     add,
     importCommand,
     list,
@@ -67,4 +72,8 @@ const settings = Layer.merge(
  * @since 0.1.0
  */
 export const run = (args: ReadonlyArray<string>) =>
-  Command.runWith(baton, { version: manifest.version })(args).pipe(Effect.tapCause(report), Effect.provide(settings))
+  Command.runWith(baton, { version: manifest.version })(args).pipe(
+    Effect.tapCause(report),
+    Effect.catchIf(isBrokenPipe, () => Effect.fail(new EndedWith({ exitCode: exitCodes.brokenPipe }))),
+    Effect.provide(settings)
+  )

@@ -17,12 +17,14 @@ export const exitCodes = {
   ok: 0,
   /** Bad usage or configuration, or an unexpected error. */
   error: 1,
-  /** At least one task is in the dead-letter queue. */
+  /** At least one task is in the dead-letter queue, or waits for one that will never complete. */
   deadLetters: 2,
   /** A safety limit stopped the run. */
   limitReached: 3,
   /** Nobody reads the output any more: what a program gets that writes into a closed pipe. */
-  brokenPipe: 141
+  brokenPipe: 141,
+  /** `baton stop`, from elsewhere: as SIGTERM does. */
+  stopped: 143
 } as const
 
 /**

@@ -49,7 +49,8 @@ const describe = (cause: Cause.Cause<unknown>): string => {
 
 const sentence = (error: unknown): string => {
   // Shown where it was raised.
-  if (error instanceof EndedWith || CliError.isCliError(error) || isBrokenPipe(error)) return ""
+  if (error instanceof EndedWith || isBrokenPipe(error)) return ""
+  if (CliError.isCliError(error) && error._tag === "ShowHelp") return ""
   // Its lines start with the file and the line, as an editor wants them.
   if (error instanceof SourceError) return error.message
   return `error: ${Predicate.isError(error) ? error.message : String(error)}`

@@ -98,6 +98,25 @@ export const duration = (minimum: Duration.Input = 0): Kind<Duration.Duration> =
  */
 export const oneOf = <const Name extends string>(...names: readonly [Name, ...ReadonlyArray<Name>]): Kind<Name> => ({
   metavar: names.join("|"),
-  expected: names.length === 1 ? names[0] : `${names.slice(0, -1).join(", ")} or ${names[names.length - 1]}`,
+  expected: enumerate(names),
   read: (text) => names.find((name) => name === text)
 })
+
+/**
+ * The name of one of a record's members.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const names = <Name extends string>(members: Readonly<Record<Name, unknown>>): Kind<Name> => {
+  const isName = (text: string): text is Name => Object.hasOwn(members, text)
+  const all = Object.keys(members)
+  return {
+    metavar: all.join("|"),
+    expected: enumerate(all),
+    read: (text) => (isName(text) ? text : undefined)
+  }
+}
+
+const enumerate = (names: ReadonlyArray<string>): string =>
+  names.length === 1 ? `${names[0]}` : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`

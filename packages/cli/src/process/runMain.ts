@@ -9,10 +9,7 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
-
-const signals = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
-
-type Signal = keyof typeof signals
+import { receive, type Signal, signalExitCode, signals } from "./signals.ts"
 
 /**
  * Runs an effect as the main program. Errors are not printed here: the effect has told its user what went wrong.
@@ -21,19 +18,16 @@ type Signal = keyof typeof signals
  * @since 0.1.0
  */
 export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
-  let received: Signal | undefined
-
   const onSignal = (signal: Signal) => {
-    if (received !== undefined) process.exit(signals[signal])
-    received = signal
+    if (!receive(signal)) process.exit(signalExitCode(signal))
     fiber.interruptUnsafe(fiber.id)
   }
-  for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.on(signal, onSignal)
+  for (const signal of signals) process.on(signal, onSignal)
 
   fiber.addObserver((exit) => {
     teardown(exit, (code) => {
-      const stopped = received !== undefined && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-      process.exitCode = stopped ? signals[received ?? "SIGINT"] : code
+      const isInterrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+      process.exitCode = isInterrupted ? signalExitCode() : code
       // What is still on its way to a pipe is written first.
       process.stdout.write("", () => process.exit())
     })

@@ -1,0 +1,162 @@
+/**
+ * What a run did, for people, and what to type next.
+ *
+ * @since 0.1.0
+ */
+import type { Counts } from "@baton/core/TaskStore"
+import * as Duration from "effect/Duration"
+import { facts } from "../format/block.ts"
+import { count, number, usage } from "../format/quantity.ts"
+import { firstLine } from "../format/safeText.ts"
+import * as Style from "../format/style.ts"
+import { elapsed } from "../format/time.ts"
+import { fit, pad } from "../format/width.ts"
+import type { Notice } from "./notices.ts"
+import { toLine } from "./notices.ts"
+import type { Progress } from "./Progress.ts"
+import { perSecond } from "./progressLine.ts"
+import type { RunReport } from "./RunReport.ts"
+
+/**
+ * How and for whom it is told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly style: Style.Style
+  readonly columns: number
+  /** How `baton` is called for this store. */
+  readonly command: string
+  /** A worker has no end that it could miss. */
+  readonly endless: boolean
+  /** Whether it is meant that nothing was verified. */
+  readonly unverifiedIsMeant: boolean
+  /** Whether the store is gone with this process. */
+  readonly storeIsGone: boolean
+}
+
+const margin = "  "
+const reasonsShown = 5
+
+/**
+ * The lines at the end of a run.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const summary = (report: RunReport, progress: Progress, options: Options): ReadonlyArray<string> => [
+  toLine(headline(report, options), { style: options.style, columns: Infinity }),
+  ...facts(details(report), { style: options.style, margin }),
+  ...failures(report, progress, options),
+  ...unverified(report, options),
+  ...nextSteps(report, options)
+]
+
+const sumOf = (counts: Counts): number => counts.pending + counts.in_progress + counts.completed + counts.failed
+
+const headline = (report: RunReport, { endless }: Options): Notice => {
+  const { counts, reason, stats } = report
+  const total = sumOf(counts)
+  const ended = stats.tasksCompleted + stats.tasksFailed
+  const took = elapsed(Duration.seconds(stats.elapsedSeconds))
+  const rate = ended > 0 && stats.elapsedSeconds > 0 ? ` (${perSecond(ended / stats.elapsedSeconds)})` : ""
+  const done = endless
+    ? `${count(stats.tasksCompleted, "task")} completed in ${took}${rate}`
+    : `${number(counts.completed)} of ${count(total, "task")} completed${stats.tasksStarted > 0 ? ` in ${took}${rate}` : ""}`
+  switch (reason._tag) {
+    case "Drained":
+      if (total === 0) return { mark: "attention", text: "nothing to do: there are no tasks" }
+      if (counts.failed > 0 || counts.waiting > 0) return { mark: "failed", text: done }
+      return stats.tasksStarted > 0 || ended > 0
+        ? { mark: "fine", text: done }
+        : { mark: "fine", text: `nothing to do: ${done} already` }
+    case "Stopped":
+      return { mark: endless ? "fine" : "attention", text: `stopped as requested: ${done}` }
+    case "Interrupted":
+      return { mark: "attention", text: `interrupted: ${done}` }
+    case "LimitReached":
+      return { mark: "failed", text: `${reason.message} ${done}` }
+    case "Failed":
+      return { mark: "failed", text: `the run could not go on: ${done}` }
+  }
+}
+
+const details = ({ counts, stats }: RunReport): ReadonlyArray<readonly [string, string]> => {
+  const left = [
+    [counts.pending - counts.waiting, "pending"],
+    [
+      counts.waiting,
+      counts.waiting === 1 ? "waits for a task that did not complete" : "wait for tasks that did not complete"
+    ],
+    [counts.in_progress, "in progress elsewhere"]
+  ] as const
+  const entries = [
+    ["retried", stats.tasksRetried === 0 ? "" : count(stats.tasksRetried, "attempt")],
+    [
+      "released",
+      stats.tasksReleased === 0
+        ? ""
+        : `${count(stats.tasksReleased, "task")}, pending again; the attempt does not count`
+    ],
+    ["taken over", stats.leasesLost === 0 ? "" : `${count(stats.leasesLost, "task")} by other workers`],
+    ["used", stats.usage === null ? "" : usage(stats.usage)],
+    ["failed", counts.failed === 0 ? "" : `${count(counts.failed, "task")}, in the dead-letter queue`],
+    [
+      "left",
+      left
+        .filter(([tasks]) => tasks > 0)
+        .map(([tasks, what]) => `${number(tasks)} ${what}`)
+        .join(", ")
+    ]
+  ] as const
+  return entries.filter(([, value]) => value !== "")
+}
+
+/** The reasons by their first line, the most frequent first. */
+const failures = ({ stats }: RunReport, progress: Progress, { columns, style }: Options): ReadonlyArray<string> => {
+  const tally = new Map<string, number>()
+  for (const [feedback, tasks] of progress.failures) {
+    const text = firstLine(feedback)
+    tally.set(text, (tally.get(text) ?? 0) + tasks)
+  }
+  const reasons = Array.from(tally).sort(([, a], [, b]) => b - a)
+  const shown = reasons.slice(0, reasonsShown)
+  const rest = stats.tasksFailed - shown.reduce((sum, [, tasks]) => sum + tasks, 0)
+  const digits = Math.max(0, ...shown.map(([, tasks]) => number(tasks).length))
+  const line = (tasks: number, text: string) =>
+    `${margin}${margin}${style.red(pad(number(tasks), digits, "right"))}  ${fit(text, Math.min(columns, 500) - digits - 6)}`
+  return [...shown.map(([text, tasks]) => line(tasks, text)), ...(rest > 0 ? [line(rest, "for other reasons")] : [])]
+}
+
+const unverified = ({ stats }: RunReport, options: Options): ReadonlyArray<string> =>
+  options.unverifiedIsMeant || stats.tasksUnverified === 0
+    ? []
+    : [
+        toLine(
+          {
+            mark: "attention",
+            text: `${count(stats.tasksUnverified, "task")} completed unverified: nothing checked what came out.`
+          },
+          { style: options.style, columns: Infinity }
+        ),
+        `${margin}Add --verify 'CMD' to have it checked, or --no-verify to say that this is meant.`
+      ]
+
+/** What helps from here, the most useful first. */
+const nextSteps = ({ counts, reason, stats }: RunReport, options: Options): ReadonlyArray<string> => {
+  if (options.storeIsGone) return []
+  const isStuck = reason._tag === "Drained" && counts.waiting > 0
+  const steps: ReadonlyArray<readonly [boolean, string, string]> = [
+    [counts.failed > 0, "dlq list", "see what failed, and why"],
+    [counts.failed > 0, "dlq requeue --all", "try it again with the next run"],
+    [isStuck && counts.failed === 0, "list --status pending", "see what waits"],
+    [counts.completed > 0 && stats.tasksCompleted > 0, "export --format csv", "take the results"]
+  ]
+  const entries = steps.flatMap(([applies, step, why]) =>
+    applies ? [[`${options.command} ${step}`, why] as const] : []
+  )
+  return entries.length === 0
+    ? []
+    : ["", ...facts(entries, { style: { ...Style.none, dim: options.style.bold }, margin })]
+}

@@ -1,0 +1,167 @@
+/**
+ * Turns the flags of a run into what the run is made of.
+ *
+ * @since 0.1.0
+ */
+import type * as Command from "@baton/adapters/command"
+import type { Executor } from "@baton/core/Executor"
+import type { OrchestratorConfig } from "@baton/core/OrchestratorConfig"
+import type { Safety } from "@baton/core/Safety"
+import type { Verifier } from "@baton/core/Verifier"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Layer from "effect/Layer"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import { CommandFailed } from "../errors/CommandFailed.ts"
+import type { Given } from "../flags/envFlag.ts"
+import type { RunFlags } from "../flags/runFlags.ts"
+import { executors, verifiers } from "./executors.ts"
+
+/**
+ * What a run is made of, apart from its store and its hooks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Plan {
+  readonly executor: Layer.Layer<Executor, never, Platform>
+  readonly verifier: Layer.Layer<Verifier, never, Platform>
+  readonly safety: Layer.Layer<Safety>
+  readonly config: OrchestratorConfig
+  readonly lease: Duration.Duration
+  /** Whether it is meant that nothing is verified. */
+  readonly unverifiedIsMeant: boolean
+}
+
+type Platform = ChildProcessSpawner | FileSystem.FileSystem
+
+/**
+ * What applies when nothing is said, where that is not the orchestrator's own default.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const defaults = {
+  /** Most commands wait for something else; a person who gives no number still wants an end in sight. */
+  concurrency: 4,
+  timeout: Duration.minutes(10),
+  verifyTimeout: Duration.minutes(5),
+  lease: Duration.seconds(30)
+} as const
+
+/** What stopping a program takes at most: the orchestrator's own limit must not cut off the report of the program's end. */
+const stopping = Duration.seconds(15)
+
+/**
+ * Chooses executor, verifier and limits. Fails with one sentence when the flags do not make a run.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  flags: RunFlags,
+  owner: string
+): Effect.fn.Return<Plan, CommandFailed> {
+  const timeout = flags.timeout ?? defaults.timeout
+  const verifyTimeout = flags.verifyTimeout ?? defaults.verifyTimeout
+  const lease = flags.lease ?? defaults.lease
+  return {
+    executor: yield* executorOf(flags, timeout),
+    verifier: yield* verifierOf(flags, verifyTimeout),
+    safety: yield* safetyOf(flags),
+    config: {
+      owner,
+      concurrency: flags.concurrency ?? defaults.concurrency,
+      prefetch: flags.prefetch,
+      maxAttempts: flags.maxAttempts,
+      retryPolicy: yield* retryPolicyOf(flags),
+      executionTimeout: Duration.sum(timeout, stopping),
+      verificationTimeout: Duration.sum(verifyTimeout, stopping),
+      leaseDuration: lease,
+      onCrash: flags.onCrash,
+      drainTimeout: flags.drainTimeout
+    },
+    lease,
+    unverifiedIsMeant: flags.noVerify
+  }
+})
+
+const executorOf = Effect.fnUntraced(function* (flags: RunFlags, timeout: Duration.Duration) {
+  const chosen = yield* choose(flags.exec, flags.shell, flags.executor)
+  if (chosen === undefined) {
+    return yield* new CommandFailed({
+      message:
+        "Nothing says how a task is to be done: give a command, as in --exec 'claude -p', or try it out with --executor fake."
+    })
+  }
+  if (chosen === flags.executor) return yield* executors[flags.executor.value]
+  const limit = flags.maxCost ?? flags.maxTokens
+  if (limit !== undefined) {
+    return yield* new CommandFailed({
+      message:
+        `${limit.by} cannot be kept with ${chosen.by}: a command does not tell what it costs. ` +
+        "Limit the run with --max-iterations or --max-duration, and the command with its own options."
+    })
+  }
+  const { Command, CommandExecutor } = yield* commandModule
+  const command = chosen === flags.shell ? Command.shell(chosen.value) : yield* parse(Command, chosen)
+  return CommandExecutor.layer({ command, timeout, idleTimeout: flags.idleTimeout })
+})
+
+const verifierOf = Effect.fnUntraced(function* (flags: RunFlags, timeout: Duration.Duration) {
+  const chosen = yield* choose(flags.verify, flags.verifier)
+  if (chosen?.origin === "flag" && flags.noVerify) {
+    return yield* new CommandFailed({
+      message: `${chosen.by} and --no-verify contradict each other: leave one of them out.`
+    })
+  }
+  if (chosen === undefined || flags.noVerify) {
+    const { layerNone } = yield* Effect.promise(() => import("@baton/core/Verifier"))
+    return layerNone
+  }
+  if (chosen === flags.verifier) return yield* verifiers[flags.verifier.value]
+  const { Command, CommandVerifier } = yield* commandModule
+  return CommandVerifier.layer({ command: yield* parse(Command, chosen), timeout, idleTimeout: flags.idleTimeout })
+})
+
+const commandModule = Effect.promise(() => import("@baton/adapters/command"))
+
+const parse = (module: typeof Command.Command, { by, value }: Given<string>) =>
+  Effect.mapError(
+    Effect.fromResult(module.parse(value)),
+    (error) => new CommandFailed({ message: `${by} cannot be run. ${error.message}` })
+  )
+
+/** The one that was given. Flags win over the environment; two flags that say different things are a mistake. */
+const choose = <A extends Given<string>>(
+  ...candidates: ReadonlyArray<A | undefined>
+): Effect.Effect<A | undefined, CommandFailed> => {
+  const present = candidates.filter((candidate) => candidate !== undefined)
+  const flags = present.filter(({ origin }) => origin === "flag")
+  const [first, second] = flags.length > 0 ? flags : present
+  return second === undefined || first === undefined
+    ? Effect.succeed(first)
+    : Effect.fail(new CommandFailed({ message: `${first.by} and ${second.by} are both given: leave one of them out.` }))
+}
+
+const safetyOf = Effect.fnUntraced(function* (flags: RunFlags) {
+  const Safety = yield* Effect.promise(() => import("@baton/core/Safety"))
+  const { maxConsecutiveFailures, maxCost, maxDuration, maxIterations, maxTokens } = flags
+  const limits = [
+    ...(maxIterations === undefined && maxConsecutiveFailures === undefined
+      ? []
+      : [Safety.layerCircuitBreaker({ maxIterations, maxConsecutiveFailures })]),
+    ...(maxCost === undefined && maxTokens === undefined
+      ? []
+      : [Safety.layerBudget({ maxCostUsd: maxCost?.value, maxTokens: maxTokens?.value })]),
+    ...(maxDuration === undefined ? [] : [Safety.layerDeadline(maxDuration)])
+  ]
+  return limits.length === 0 ? Safety.layerAllowAll : Safety.layerAll(...limits)
+})
+
+const retryPolicyOf = Effect.fnUntraced(function* ({ retryDelay }: RunFlags) {
+  const RetryPolicy = yield* Effect.promise(() => import("@baton/core/RetryPolicy"))
+  if (retryDelay === undefined) return RetryPolicy.exponential()
+  return Duration.isZero(retryDelay) ? RetryPolicy.immediate : RetryPolicy.exponential({ base: retryDelay })
+})
