@@ -3,12 +3,14 @@
  *
  * @since 0.1.0
  */
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type { PlatformError } from "effect/PlatformError"
+import { type PlatformError, systemError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import { createReadStream } from "node:fs"
 import { extensionOf, extensions, type Format, fromPath } from "./Format.ts"
 import * as SourceError from "./SourceError.ts"
 
@@ -58,9 +60,17 @@ export const open = Effect.fnUntraced(function* (
         `Baton reads ${extensions}, or say which it is with --format`
     )
   }
-  const path = info.type === "File" ? argument : yield* spool(argument, fs.stream(argument))
+  const path = info.type === "File" ? argument : yield* spool(argument, readOnce(argument))
   return { name: argument, path, format: known }
 })
+
+/** A pipe has no positions, which is how `FileSystem.stream` reads. */
+const readOnce = (path: string) =>
+  NodeStream.fromReadable<Uint8Array, PlatformError>({
+    evaluate: () => createReadStream(path),
+    onError: (cause) =>
+      systemError({ _tag: "Unknown", module: "FileSystem", method: "stream", pathOrDescriptor: path, cause })
+  })
 
 const spool = Effect.fnUntraced(function* (name: string, bytes: Stream.Stream<Uint8Array, PlatformError>) {
   const fs = yield* FileSystem.FileSystem

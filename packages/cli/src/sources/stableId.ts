@@ -45,9 +45,8 @@ export const ofOccurrence = (content: string, n: number): string => (n === 1 ? c
 const canonicalJson = (value: Schema.Json): string => {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
-  let fields = ""
-  for (const key of Object.keys(value).sort()) {
-    fields += `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)},`
-  }
-  return `{${fields}}`
+  const fields = Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`)
+  return `{${fields.join(",")}}`
 }

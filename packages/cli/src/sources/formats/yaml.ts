@@ -32,7 +32,7 @@ export const read = (source: Source): Stream.Stream<Entry.Entry, SourceError, Fi
 
 const entries = (yaml: typeof Yaml, text: string): ReadonlyArray<Entry.Entry> => {
   const lineCounter = new yaml.LineCounter()
-  const document = yaml.parseDocument(text, { lineCounter, prettyErrors: false, merge: true, logLevel: "silent" })
+  const document = yaml.parseDocument(text, { lineCounter, prettyErrors: false, merge: true, logLevel: "error" })
   const lineOf = (offset: number | undefined) => Math.max(1, lineCounter.linePos(offset ?? 0).line)
   // The errors after the first are mostly its consequences.
   const [error] = document.errors

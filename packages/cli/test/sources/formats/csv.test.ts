@@ -1,0 +1,186 @@
+import { Task } from "@baton/core"
+import { assert } from "@effect/vitest"
+import { Effect, FileSystem, Schema, Stream } from "effect"
+import { Csv } from "effect/encoding"
+import { readTasks } from "../../../src/sources/readTasks.ts"
+import { complaints, describeSources, descriptions, read, readOne } from "../sourceFiles.ts"
+
+const packages = new URL("../fixtures/packages.csv", import.meta.url).pathname
+
+describeSources("csv", (it) => {
+  it.effect("reads a row a task, with the other columns as metadata", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* readOne("a.csv", "title,description,n\nA,Do a,\n"), {
+        description: "Do a",
+        metadata: { title: "A", n: "" }
+      })
+    })
+  )
+
+  it.effect("knows the physical line of each row, after quoted line breaks of every kind", () =>
+    Effect.gen(function* () {
+      const content = 'description,b\r\n"one\ntwo\r\nthree",x\r\n\r\nfour,"y\n\n"\r\nfive,z\n"six",""'
+      assert.deepStrictEqual(yield* descriptions("a.csv", content), [
+        [2, "one\ntwo\r\nthree"],
+        [6, "four"],
+        [9, "five"],
+        [10, "six"]
+      ])
+    })
+  )
+
+  it.effect("ignores a byte order mark and spaces around column names", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* readOne("a.csv", "\uFEFFdescription , n\nx, 1\n"), {
+        description: "x",
+        metadata: { n: " 1" }
+      })
+    })
+  )
+
+  it.effect("leaves out a column without a name", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* readOne("a.csv", ",description,\n0,x,\n"), { description: "x" })
+    })
+  )
+
+  it.effect("reads the fields of a task from their columns", () =>
+    Effect.gen(function* () {
+      const content =
+        'id,description,priority,availableAt,dependsOn,metadata\na,x,-3,2026-03-01,"b; c,b","{""k"": [1]}"\nb,y,,,,\n'
+      const [first, second] = yield* read("a.csv", content)
+      assert.strictEqual(String(first?.task.availableAt), "DateTime.Utc(2026-03-01T00:00:00.000Z)")
+      const { availableAt: _, ...task } = first?.task ?? {}
+      assert.deepEqual(task, {
+        id: "a",
+        description: "x",
+        metadata: { k: [1] },
+        priority: -3,
+        dependsOn: ["b", "c"]
+      })
+      assert.deepStrictEqual(second, { line: 3, task: Task.make({ id: "b", description: "y" }) })
+    })
+  )
+
+  it.effect("reads tabs between fields in a .tsv", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* readOne("a.tsv", "description\tn\nx, y\t1\n"), {
+        description: "x, y",
+        metadata: { n: "1" }
+      })
+    })
+  )
+
+  it.effect("renders a template from the columns", () =>
+    Effect.gen(function* () {
+      const template = "Summarise {{title}}: {{description}}"
+      assert.deepStrictEqual(yield* readOne("a.csv", "title,description\nA,about a\n", { template }), {
+        description: "Summarise A: about a",
+        metadata: { title: "A", description: "about a" }
+      })
+    })
+  )
+
+  it.effect("does not repeat in the metadata what the template only passes on", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* readOne("a.csv", "n,description\n1,x\n", { template: "{{description}}" }), {
+        description: "x",
+        metadata: { n: "1" }
+      })
+    })
+  )
+
+  it.effect("reads every row of a real file", () =>
+    Effect.gen(function* () {
+      const tasks = yield* Stream.runCollect(readTasks(packages, { template: "{{package}}: {{description}}" }))
+      assert.strictEqual(tasks.length, 30)
+      assert.strictEqual(new Set(tasks.map(({ task }) => task.id)).size, 30)
+      const text = yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(packages))
+      const lines = text.split("\n")
+      for (const { line, task } of tasks) {
+        assert.isTrue(lines[line - 1]?.startsWith(`${String(task.metadata?.["package"])},`), `line ${line}`)
+      }
+    })
+  )
+
+  it.effect("finds nothing in a file without rows", () =>
+    Effect.gen(function* () {
+      for (const content of ["", "\n\n", "description\n"]) assert.deepStrictEqual(yield* read("a.csv", content), [])
+    })
+  )
+
+  it.effect("tells of a row with the wrong number of fields, and reads on", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("a.csv", 'description,n\n"a\nb",1\nc\nd,1,2\n,1\n'), [
+        "a.csv:4: this row has 1 field, but there are 2 columns; a field with a comma, a quote or a line break in it goes in double quotes",
+        "a.csv:5: this row has 3 fields, but there are 2 columns; a field with a comma, a quote or a line break in it goes in double quotes",
+        "a.csv:6: the description is empty; say what is to be done"
+      ])
+    })
+  )
+
+  it.effect("tells of a quote that is never closed by the line of its row", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("a.csv", 'description,n\n"a\nb",1\nc,"d\ne,2\n'), [
+        "a.csv:4: the double quote that opens field 2 of this row is never closed"
+      ])
+    })
+  )
+
+  it.effect("tells of a quote in the middle of a field", () =>
+    Effect.gen(function* () {
+      const message =
+        'of this row has a double quote in the middle; put the field in double quotes and double those in it ("")'
+      assert.deepStrictEqual(yield* complaints("a.csv", 'n,description\n1,a 5" disk\n'), [
+        `a.csv:2: field 2 ${message}`
+      ])
+      assert.deepStrictEqual(yield* complaints("a.csv", 'n,description\n"a" b,x\n'), [`a.csv:2: field 1 ${message}`])
+    })
+  )
+
+  it.effect("tells once of a missing description column", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("a.csv", "\nid,title\n1,A\n2,B\n"), [
+        "a.csv:2: there is no column \"description\" among id, title; add one, or build it from others with --template '… {{title}} …'"
+      ])
+    })
+  )
+
+  it.effect("tells once of a template's field that is no column", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("a.csv", "id,title\n1,A\n2,B\n", { template: "{{titel}}" }), [
+        "a.csv:1: the template's {{titel}} is no column; there are id, title"
+      ])
+    })
+  )
+
+  it.effect("tells of two columns with one name", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("a.csv", "description,n,n\nx,1,2\n"), [
+        'a.csv:1: there are two columns "n"; give each a name of its own'
+      ])
+    })
+  )
+
+  const Text = Schema.String.check(Schema.makeFilter((text) => text.isWellFormed()))
+  const Rows = Schema.Array(Schema.Struct({ description: Text, note: Text }))
+  it.effect.prop("reads what was written, on the lines where it was written", [Rows], ([rows]) =>
+    Effect.gen(function* () {
+      const columns = ["description", "note"]
+      const written = rows.map(({ description, note }) => ({ description: `x${description}`, note }))
+      const records = yield* Stream.fromIterable(written).pipe(
+        Stream.pipeThroughChannel(Csv.encodeString({ columns, headers: true, newline: "\n" })),
+        Stream.runCollect
+      )
+      const breaks = (text: string) => text.match(/\r\n|\r|\n/g)?.length ?? 0
+      assert.deepStrictEqual(
+        (yield* read("a.csv", records.join(""))).map(({ line, task }) => [line, task.description, task.metadata]),
+        written.map(({ description, note }, i) => [
+          1 + records.slice(0, i + 1).reduce((count, record) => count + breaks(record), 0),
+          description,
+          { note }
+        ])
+      )
+    })
+  )
+})

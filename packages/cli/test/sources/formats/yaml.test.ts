@@ -1,0 +1,93 @@
+import { Task } from "@baton/core"
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { complaints, describeSources, descriptions, read } from "../sourceFiles.ts"
+
+describeSources("yaml", (it) => {
+  it.effect("reads a list of mappings and strings, each on the line where it starts", () =>
+    Effect.gen(function* () {
+      const content = "# work\n- description: |\n    one\n    more\n  n: 1\n\n- two\n- prompt: three\n"
+      assert.deepStrictEqual(yield* descriptions("a.yaml", content), [
+        [2, "one\nmore\n"],
+        [7, "two"],
+        [8, "three"]
+      ])
+    })
+  )
+
+  it.effect("reads the list that is a mapping's tasks, with anchors and merged mappings", () =>
+    Effect.gen(function* () {
+      const content =
+        "base: &base {priority: 5, team: docs}\ntasks:\n  - {<<: *base, id: 1, description: x}\n  - id: b\n    description: y\n    dependsOn: [1]\n"
+      assert.deepStrictEqual(yield* read("a.yml", content), [
+        { line: 3, task: Task.make({ id: "1", description: "x", metadata: { team: "docs" }, priority: 5 }) },
+        { line: 4, task: Task.make({ id: "b", description: "y", dependsOn: ["1"] }) }
+      ])
+    })
+  )
+
+  it.effect("finds nothing in an empty document or list", () =>
+    Effect.gen(function* () {
+      for (const content of ["", "# nothing\n", "---\n", "[]\n", "tasks: []\n"]) {
+        assert.deepStrictEqual(yield* read("a.yaml", content), [])
+      }
+    })
+  )
+
+  it.effect("tells where the document is broken", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("a.yaml", "- description: one\n- description: a: b\n"), [
+        "a.yaml:2: not valid YAML: Nested mappings are not allowed in compact mappings"
+      ])
+      assert.deepStrictEqual(yield* complaints("a.yaml", "- description: one\n  description: two\n"), [
+        "a.yaml:2: not valid YAML: Map keys must be unique"
+      ])
+    })
+  )
+
+  it.effect("tells of a second document", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("a.yaml", "- one\n---\n- two\n"), [
+        "a.yaml:2: a second document starts here; put all tasks into one list"
+      ])
+    })
+  )
+
+  it.effect("tells of a document that is no list", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("a.yaml", "\ndescription: one\n"), [
+        'a.yaml:2: expected a list of tasks, or a mapping with such a list as its "tasks"'
+      ])
+    })
+  )
+
+  it.effect("tells of each item that is no task", () =>
+    Effect.gen(function* () {
+      const content =
+        "- one\n- 42\n-\n- description: 7\n- description: x\n  n: .nan\n- *nowhere\n- description: x\n  id: 12345678901234567890\n"
+      assert.deepStrictEqual(yield* complaints("a.yaml", content), [
+        "a.yaml:2: expected an object with a description, or a string; got 42",
+        "a.yaml:3: expected an object with a description, or a string; got null",
+        'a.yaml:4: "description" must be text, got 7; put it in double quotes',
+        "a.yaml:5: this task has a value that JSON cannot hold, such as .nan or !!binary; quote it",
+        "a.yaml:7: not valid YAML: Unresolved alias (the anchor must be set before the alias): nowhere",
+        'a.yaml:8: "id" must be text, got 12345678901234567000; put it in double quotes'
+      ])
+    })
+  )
+
+  it.effect("does not unfold what is made to fill the memory", () =>
+    Effect.gen(function* () {
+      const content = [
+        "- &a [x, x, x, x, x, x, x, x, x]",
+        ..."bcdefghi".split("").map((name, i) => `- &${name} [${Array(9).fill(`*${"abcdefgh"[i]}`).join(", ")}]`),
+        "- description: x\n  bomb: *i"
+      ].join("\n")
+      const lines = yield* complaints("a.yaml", content)
+      assert.strictEqual(
+        lines.at(-1),
+        "a.yaml:10: not valid YAML: Excessive alias count indicates a resource exhaustion attack"
+      )
+    })
+  )
+})
