@@ -116,12 +116,8 @@ export const make: Effect.Effect<TaskStore["Service"]> = Effect.gen(function* ()
         return reply
       }),
 
-    sweep: (options) =>
-      Effect.sync(() => {
-        const swept = Transitions.sweep(table, options, readClock())
-        if (swept.length > 0) worked.ring()
-        return swept
-      }),
+    // Nobody has to be woken here: who waits has woken at the lease's end.
+    sweep: (options) => Effect.sync(() => Transitions.sweep(table, options, readClock())),
 
     get: (id) => Effect.sync(() => Option.fromNullishOr(table.byId.get(id)?.task)),
 
