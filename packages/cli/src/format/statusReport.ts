@@ -41,10 +41,16 @@ const headline = ({ counts, paused, total }: Snapshot, style: Style.Style): stri
   const state = paused ? `  ${style.yellow("paused")}` : ""
   if (total === 0) return `${style.bold("No tasks")}${state}`
   const done = counts.completed / total
-  const filled = Math.floor(done * barCells)
-  const bar = style.green("█".repeat(filled)) + style.dim("░".repeat(barCells - filled))
+  const green = cells(counts.completed, total)
+  const red = cells(counts.failed, total)
+  const rest = Math.max(0, barCells - green - red)
+  const bar = style.green("█".repeat(green)) + style.red("▓".repeat(red)) + style.dim("░".repeat(rest))
   return `${style.bold(count(total, "task"))}  ${bar}  ${Math.floor(done * 100)}% completed${state}`
 }
+
+/** A full bar means all of them, and a cell that shows at least one: nothing is hidden by rounding. */
+const cells = (part: number, total: number): number =>
+  part === 0 ? 0 : Math.max(1, Math.floor((part / total) * barCells))
 
 const countLines = (snapshot: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {
   const { counts } = snapshot

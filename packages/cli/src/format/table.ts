@@ -16,6 +16,8 @@ import type { Paint, Style } from "./style.ts"
 export interface Column<A> {
   readonly header: string
   readonly align?: "left" | "right" | undefined
+  /** Whether it may be cut when the last column has no room. */
+  readonly flexible?: boolean | undefined
   /** One line without control characters. */
   readonly text: (row: A) => string
   readonly paint?: ((row: A) => Paint) | undefined
@@ -34,21 +36,24 @@ export interface Canvas {
 }
 
 const gap = "  "
-/** What is left to the last column, however wide the others are. */
+/** What is left to the last column, which holds the text, before another one is cut. */
 const minimalLast = 16
+const minimalFlexible = 8
 
-/** The widest column gives way until the last one, which holds the text, has room. */
-const shrink = (natural: ReadonlyArray<number>, cells: number): ReadonlyArray<number> => {
-  const widths = [...natural]
-  const last = widths.length - 1
-  const others = () => widths.slice(0, last).reduce((sum, width) => sum + width + gap.length, 0)
-  const lacking = others() + Math.min(minimalLast, widths[last] ?? 0) - cells
-  if (lacking > 0) {
-    const widest = widths.indexOf(Math.max(...widths.slice(0, last)))
-    widths[widest] = Math.max(8, (widths[widest] ?? 0) - lacking)
-  }
-  widths[last] = Math.max(1, Math.min(widths[last] ?? 0, cells - others()))
-  return widths
+/** The last column takes what is left; when that is too little, the flexible ones give way. */
+const fitColumns = <A>(columns: ReadonlyArray<Column<A>>, natural: ReadonlyArray<number>, cells: number) => {
+  const last = columns.length - 1
+  const gaps = last * gap.length
+  const sum = (widths: ReadonlyArray<number>) => widths.reduce((total, width) => total + width, 0)
+  const wanted = Math.min(minimalLast, natural[last] ?? 0)
+  let lacking = sum(natural.slice(0, last)) + gaps + wanted - cells
+  const others = natural.slice(0, last).map((width, index) => {
+    if (lacking <= 0 || columns[index]?.flexible !== true) return width
+    const cut = Math.min(lacking, Math.max(0, width - minimalFlexible))
+    lacking -= cut
+    return width - cut
+  })
+  return [...others, Math.max(1, Math.min(natural[last] ?? 0, cells - sum(others) - gaps))]
 }
 
 /**
@@ -70,7 +75,7 @@ export const lines =
         const natural = before.map((width, index) =>
           cells.reduce((widest, row) => Math.max(widest, displayWidth(row[index] ?? "")), width)
         )
-        const line = lineOf(columns, shrink(natural, canvas.columns))
+        const line = lineOf(columns, fitColumns(columns, natural, canvas.columns))
         const headers = line(
           columns.map((column) => column.header),
           () => canvas.style.dim

@@ -29,9 +29,9 @@ const changed = (task: Task, now: number): string => age(Duration.millis(now - t
 export const taskColumns =
   ({ style }: Canvas, now: number) =>
   (first: ReadonlyArray<Task>): ReadonlyArray<Column<Task>> => {
-    const priority: Column<Task> = { header: "PRIORITY", align: "right", text: (task) => String(task.priority) }
+    const priority: Column<Task> = { header: "PRIO", align: "right", text: (task) => String(task.priority) }
     return [
-      { header: "ID", text: (task) => firstLine(task.id) },
+      { header: "ID", flexible: true, text: (task) => firstLine(task.id) },
       { header: "STATUS", text: statusWord, paint: (task) => Style.ofStatus(style, task.status) },
       { header: "TRIES", align: "right", text: (task) => String(task.attempts) },
       ...(first.some((task) => task.priority !== 0) ? [priority] : []),
@@ -49,7 +49,7 @@ export const taskColumns =
 export const deadLetterColumns =
   ({ style }: Canvas, now: number) =>
   (): ReadonlyArray<Column<Task>> => [
-    { header: "ID", text: (task) => firstLine(task.id) },
+    { header: "ID", flexible: true, text: (task) => firstLine(task.id) },
     { header: "TRIES", align: "right", text: (task) => String(task.attempts) },
     { header: "CHANGED", align: "right", text: (task) => changed(task, now), paint: () => style.dim },
     { header: "FEEDBACK", text: (task) => firstLine(task.feedback ?? "") || "no feedback" }

@@ -1,0 +1,143 @@
+import { assert, describe } from "@effect/vitest"
+import { Task, TaskStore } from "@baton/core"
+import { Effect, Schema } from "effect"
+import { TaskRecord } from "../../src/format/taskJson.ts"
+import { add, baton, complete, everyKind, fail, morning, test, text } from "./harness.ts"
+
+describe("baton show", () => {
+  test(
+    "tells the whole story of a task",
+    Effect.gen(function* () {
+      yield* everyKind
+      assert.deepStrictEqual(yield* baton(["show", "parse"]), {
+        stdout: text(
+          "parse  completed, verified",
+          "",
+          "  Added     2026-01-05 09:00:00Z  4m ago",
+          "  Changed   2026-01-05 09:01:02Z  3m ago",
+          "  Tries     2",
+          "  Used      1,234 tokens (1,200 in, 34 out), $0.0123",
+          '  Metadata  {"team":"docs"}',
+          "",
+          "Description",
+          "  Parse the report",
+          "  and count its sections",
+          "",
+          "Attempts",
+          "  #1 retried  2026-01-05 09:00:00Z, 1.5s  by worker-1",
+          "     Error: The count is not a number.",
+          "     Verdict: rejected, 90% sure",
+          "       - no digit in it",
+          "     Used: 1,234 tokens (1,200 in, 34 out), $0.0123",
+          "     Noted: exitCode 0",
+          "     stderrTail:",
+          "       line 1",
+          "       line 2",
+          "  #2 completed  2026-01-05 09:01:02Z, 0ms  by worker-1",
+          "     Verdict: accepted",
+          "",
+          "Result",
+          "  7"
+        ),
+        stderr: "",
+        exitCode: 0
+      })
+    })
+  )
+
+  test(
+    "tells what a task waits for and how long one has been running",
+    Effect.gen(function* () {
+      yield* everyKind
+      assert.strictEqual(
+        (yield* baton(["show", "announce"])).stdout,
+        text(
+          "announce  pending",
+          "",
+          "  Added       2026-01-05 09:01:02Z  3m ago",
+          "  Tries       0",
+          "  Depends on  ship (in progress)",
+          "",
+          "Description",
+          "  Announce it"
+        )
+      )
+      assert.include(
+        (yield* baton(["show", "ship"])).stdout,
+        "  #1 running  2026-01-05 09:01:02Z, for 3m 00s now  by worker-2\n"
+      )
+    })
+  )
+
+  test(
+    "tells of a requeued task what it will hear",
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      yield* everyKind
+      yield* store.requeue({ ids: [Task.TaskId.make("check")] })
+      const { stdout } = yield* baton(["show", "check"])
+      assert.include(stdout, "  Tries    0, since it was requeued\n")
+      assert.include(stdout, "     Error:\n       exit code 2: 3 links are dead\n       https://a.example\n")
+    })
+  )
+
+  test(
+    "tells when a delayed task starts, and that a result was not verified",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add({ id: "now", description: "Now" })
+      yield* complete("", { verified: false })
+      assert.include((yield* baton(["show", "now"])).stdout, "now  completed, not verified\n")
+      assert.include((yield* baton(["show", "now"])).stdout, "Result\n  (empty)\n")
+      yield* baton(["add", "Later", "--id", "later", "--delay", "90m"])
+      assert.include((yield* baton(["show", "later"])).stdout, "  Starts  in 1h 30m, not earlier\n")
+    })
+  )
+
+  test(
+    "prints the task with its history as one JSON object",
+    Effect.gen(function* () {
+      yield* everyKind
+      const { stdout } = yield* baton(["show", "parse", "--json"])
+      const task = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(TaskRecord))(stdout)
+      assert.strictEqual(task.id, "parse")
+      assert.strictEqual(task.result, "7")
+      assert.deepStrictEqual(
+        task.history?.map((attempt) => attempt.outcome),
+        ["retried", "completed"]
+      )
+      assert.strictEqual(stdout.split("\n").length, 2)
+    })
+  )
+
+  test(
+    "does not let text repaint the terminal, and shows a long description in part",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add({ id: "a", description: Array.from({ length: 60 }, (_, n) => `\u001B[${n}mline ${n}`).join("\r\n") })
+      yield* fail("\u001B[2Jbad\u0007 \u001B]52;c;ZXZpbA==\u0007")
+      const { stdout } = yield* baton(["show", "a"])
+      assert.notInclude(stdout, "\u001B")
+      assert.include(stdout, "  line 39\n  … 20 more lines\n")
+      assert.include(stdout, "Error: bad␇\n")
+    })
+  )
+
+  test(
+    "suggests the ids that were meant",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add({ id: "packages-12", description: "A" }, { id: "other", description: "B" })
+      assert.deepStrictEqual(yield* baton(["show", "package-12"]), {
+        stdout: "",
+        stderr: text("error: There is no task with the id package-12. Did you mean packages-12?"),
+        exitCode: 1
+      })
+      assert.include((yield* baton(["show", "pack"])).stderr, "Did you mean packages-12?")
+      assert.strictEqual(
+        (yield* baton(["show", "unlike-any"])).stderr,
+        text("error: There is no task with the id unlike-any. `baton list` shows those there are.")
+      )
+    })
+  )
+})

@@ -1,0 +1,124 @@
+import { assert, describe } from "@effect/vitest"
+import { TaskStore } from "@baton/core"
+import { Deferred, Effect, Fiber, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { Snapshot } from "../../src/tasks/snapshot.ts"
+import { add, baton, complete, everyKind, fail, morning, test, text } from "./harness.ts"
+
+describe("baton status", () => {
+  test(
+    "counts, names the oldest running task, groups the failures and says what to type next",
+    Effect.gen(function* () {
+      yield* everyKind
+      assert.deepStrictEqual(yield* baton(["status"], { columns: 80 }), {
+        stdout: text(
+          "6 tasks  █████▓▓▓▓▓░░░░░░░░░░░░░░░░░░░░  16% completed",
+          "",
+          "  pending      2  1 of them waits for other tasks",
+          "  in progress  1  the oldest, ship, for 3m 00s",
+          "  completed    1",
+          "  failed       1  in the dead-letter queue",
+          "  cancelled    1",
+          "",
+          "Why tasks failed",
+          "  1  exit code 2: 3 links are dead…",
+          "",
+          "  baton dlq list           see what failed, and why",
+          "  baton dlq requeue --all  try what failed again",
+          "  baton status --watch     watch it go on"
+        ),
+        stderr: "",
+        exitCode: 0
+      })
+    })
+  )
+
+  test(
+    "puts the most frequent failure first",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add(...["a", "b", "c", "d", "e"].map((id) => ({ id, description: id })))
+      for (const feedback of ["rare", "often\nand more", "often\nbut not the same", "often\n!", "\u001B[2Jrare"])
+        yield* fail(feedback)
+      const { stdout } = yield* baton(["status"])
+      assert.include(stdout, "Why tasks failed\n  3  often…\n  2  rare\n")
+    })
+  )
+
+  test(
+    "leads on from every situation",
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      const next = Effect.map(baton(["status"]), ({ stdout }) => stdout.split("\n\n").at(-1))
+      yield* morning
+      assert.strictEqual(
+        yield* next,
+        text("  baton add 'TEXT'       add a task", "  baton run tasks.jsonl  work through a list")
+      )
+      yield* add({ id: "a", description: "A" })
+      assert.strictEqual(yield* next, text("  baton run  work on what is pending"))
+      yield* store.request("pause")
+      assert.include((yield* baton(["status"])).stdout, "  0% completed  paused\n")
+      assert.strictEqual(yield* next, text("  baton resume  let runs start tasks again"))
+      yield* store.request("resume")
+      yield* complete("done")
+      assert.strictEqual(yield* next, text("  baton export --format csv  take the results"))
+    })
+  )
+
+  test(
+    "prints one JSON object with --json",
+    Effect.gen(function* () {
+      yield* everyKind
+      const { stdout } = yield* baton(["status", "--json"])
+      const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toEncoded(Snapshot)))
+      assert.deepStrictEqual(yield* decode(stdout), {
+        total: 6,
+        counts: { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 },
+        paused: false,
+        oldestRunning: { id: "ship", startedAt: "2026-01-05T09:01:02.500Z", seconds: 180 },
+        deadLetters: { feedback: [{ text: "exit code 2: 3 links are dead…", count: 1 }], examined: 1 }
+      })
+    })
+  )
+
+  test(
+    "watches until q, on a screen of its own, and leaves the last report behind",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add({ id: "a", description: "A" })
+      const { exitCode, stdout } = yield* baton(["status", "--watch"], { columns: 80, keys: ["x", "q"] })
+      assert.strictEqual(exitCode, 0)
+      assert.isTrue(stdout.startsWith("\u001B[?1049h\u001B[?25l"))
+      assert.include(stdout, "\u001B[?25h\u001B[?1049l1 task  ")
+    })
+  )
+
+  test(
+    "tells again every second",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add({ id: "a", description: "A" })
+      const printed: Array<string> = []
+      const [once, twice] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const fiber = yield* Effect.forkChild(
+        baton(["status", "--watch", "--json"], {
+          onStdout: (line) => {
+            printed.push(line)
+            Deferred.doneUnsafe(printed.length === 1 ? once : twice, Effect.void)
+          }
+        }),
+        { startImmediately: true }
+      )
+      yield* Deferred.await(once)
+      yield* complete("done")
+      yield* TestClock.adjust("1 second")
+      yield* Deferred.await(twice)
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(
+        printed.map((line) => /"completed":(\d)/.exec(line)?.[1]),
+        ["0", "1"]
+      )
+    })
+  )
+})
