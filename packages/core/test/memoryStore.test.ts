@@ -1,5 +1,14 @@
 import { TaskStore } from "@baton/core"
 import { TaskStoreSuite } from "@baton/core/testing"
-import { it } from "@effect/vitest"
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
 
 TaskStoreSuite.suite(it, { name: "memory", layer: TaskStore.layerMemory })
+
+it.effect("a cursor that is not one of the store's is refused", () =>
+  Effect.gen(function* () {
+    const store = yield* TaskStore.TaskStore
+    const error = yield* Effect.flip(store.list({ cursor: "page two" }))
+    assert.strictEqual(error.reason, "Unusable")
+  }).pipe(Effect.provide(TaskStore.layerMemory))
+)

@@ -38,9 +38,15 @@ import { text } from "./internal/text.ts"
 import { waiting } from "./internal/waiting.ts"
 import type { Capabilities, Case, World } from "./internal/world.ts"
 
+/** @since 0.1.0 */
 export type { Capabilities } from "./internal/world.ts"
 
-/** What a suite is run on. */
+/**
+ * What a suite is run on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Options {
   /** Names the store in the tests' names. */
   readonly name: string
