@@ -63,7 +63,7 @@ export const prune = Command.make(
       .join(", ")
     if (expected > 0 && !input.dryRun) {
       yield* confirm({
-        question: `Delete ${count(expected, "task")} (${kinds}) with all history, for good?`,
+        what: `${count(expected, "task")} (${kinds})`,
         yes: input.yes
       })
     }

@@ -16,16 +16,19 @@ import { CommandFailed, EndedWith, exitCodes } from "../errors/CommandFailed.ts"
  * @since 0.1.0
  */
 export const confirm = Effect.fnUntraced(function* (options: {
-  readonly question: string
+  /** What will be deleted, such as `2 tasks`. */
+  readonly what: string
   /** Whether `--yes` has answered already. */
   readonly yes: boolean
 }) {
   if (options.yes) return
   const { canPrompt } = yield* TerminalCapabilities
   if (!canPrompt) {
-    return yield* new CommandFailed({ message: `${options.question} Nobody can be asked here: say it with --yes.` })
+    return yield* new CommandFailed({
+      message: `This deletes ${options.what} for good, and nobody can be asked here: add --yes if that is meant.`
+    })
   }
-  if (yield* Prompt.run(Prompt.Confirm({ message: options.question }))) return
+  if (yield* Prompt.run(Prompt.Confirm({ message: `Delete ${options.what} with all history, for good?` }))) return
   yield* Console.error("Nothing was deleted.")
   return yield* new EndedWith({ exitCode: exitCodes.error })
 })

@@ -51,7 +51,7 @@ export const purge = Command.make(
     const expected = input.all ? (yield* store.counts).failed : failed.length
     if (expected > 0) {
       yield* confirm({
-        question: `Delete ${count(expected, "dead letter")} with all history, for good?`,
+        what: count(expected, "dead letter"),
         yes: input.yes
       })
     }

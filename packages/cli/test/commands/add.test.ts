@@ -1,0 +1,114 @@
+import { assert, describe } from "@effect/vitest"
+import { Task, TaskStore } from "@baton/core"
+import { DateTime, Effect } from "effect"
+import { add, baton, complete, morning, test, text } from "./harness.ts"
+
+const get = (id: string) =>
+  TaskStore.TaskStore.use((store) => Effect.flatMap(store.get(Task.TaskId.make(id)), Effect.fromOption))
+
+describe("baton add", () => {
+  test(
+    "prints the id, which follows from what the task says",
+    Effect.gen(function* () {
+      const first = yield* baton(["add", "Say hello"])
+      assert.match(first.stdout, /^[0-9a-f]{16}\n$/)
+      assert.strictEqual((yield* get(first.stdout.trim())).description, "Say hello")
+      const other = yield* baton(["add", "Say hello", "--priority", "1"])
+      assert.notStrictEqual(other.stdout, first.stdout)
+      assert.deepStrictEqual(yield* baton(["add", "Say hello"]), {
+        stdout: first.stdout,
+        stderr: text("This task is there already, so nothing was added: --id NAME adds it once more under another id."),
+        exitCode: 0
+      })
+    })
+  )
+
+  test(
+    "takes everything that a task has",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add({ id: "first", description: "First" }, { id: "second", description: "Second" })
+      const { stdout } = yield* baton([
+        "add",
+        "Third",
+        "--id=third",
+        "--priority=-2",
+        "--delay=1h30m",
+        '--metadata={"team": "docs"}',
+        "--depends-on=first",
+        "--depends-on=second"
+      ])
+      assert.strictEqual(stdout, "third\n")
+      const task = yield* get("third")
+      assert.strictEqual(task.priority, -2)
+      assert.deepStrictEqual(task.metadata, { team: "docs" })
+      assert.deepStrictEqual(task.dependsOn, [Task.TaskId.make("first"), Task.TaskId.make("second")])
+      assert.strictEqual(DateTime.formatIso(task.availableAt), "2026-01-05T10:30:00.000Z")
+    })
+  )
+
+  test(
+    "reads the text from standard input, without the line break at its end",
+    Effect.gen(function* () {
+      const { stdout } = yield* baton(["add", "-", "--json"], { stdin: "Line one\n\nline two 👋\n" })
+      assert.match(stdout, /^\{"id":"[0-9a-f]{16}","added":true\}\n$/)
+      const id = stdout.slice(7, 23)
+      assert.strictEqual((yield* get(id)).description, "Line one\n\nline two 👋")
+    })
+  )
+
+  test(
+    "refuses an empty text",
+    Effect.gen(function* () {
+      for (const [args, stdin] of [
+        [["add", "  "], ""],
+        [["add", "-"], "\n"]
+      ] as const) {
+        assert.deepStrictEqual(yield* baton(args, { stdin }), {
+          stdout: "",
+          stderr: text(
+            "error: There is no text to add: say what is to be done, as in `baton add 'Summarise README.md'`."
+          ),
+          exitCode: 1
+        })
+      }
+    })
+  )
+
+  test(
+    "refuses an id that means something else, and a dependency that does not exist",
+    Effect.gen(function* () {
+      yield* baton(["add", "One", "--id", "a"])
+      yield* complete("done")
+      const taken = yield* baton(["add", "Two", "--id", "a"])
+      assert.strictEqual(taken.exitCode, 1)
+      assert.strictEqual(taken.stdout, "")
+      assert.match(taken.stderr, /^error: .*\ba\b/)
+      const unknown = yield* baton(["add", "Two", "--depends-on", "nope"])
+      assert.strictEqual(unknown.exitCode, 1)
+      assert.match(unknown.stderr, /^error: .*\bnope\b/)
+      const store = yield* TaskStore.TaskStore
+      assert.strictEqual((yield* store.list()).tasks.length, 1)
+    })
+  )
+
+  test(
+    "says what a flag takes",
+    Effect.gen(function* () {
+      const cases: ReadonlyArray<readonly [flag: string, value: string, expected: string]> = [
+        ["--metadata", "[1]", 'it takes a JSON object, such as \'{"team": "docs"}\'.'],
+        ["--metadata", "{", "it takes a JSON object"],
+        ["--priority", "high", "it takes a whole number."],
+        ["--delay", "10", "it takes a duration such as 500ms, 30s, 10m or 8h"],
+        ["--id", "", "it takes the id of a task"]
+      ]
+      for (const [flag, value, expected] of cases) {
+        const { exitCode, stderr } = yield* baton(["add", "X", flag, value])
+        assert.strictEqual(exitCode, 1)
+        assert.include(stderr, `${flag} is "${value}": ${expected}`)
+      }
+      const store = yield* TaskStore.TaskStore
+      assert.deepStrictEqual((yield* store.list()).tasks, [])
+    })
+  )
+})

@@ -1,0 +1,56 @@
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import { baton, everyKind, test, text } from "./harness.ts"
+
+describe("baton cancel", () => {
+  test(
+    "tells what was cancelled, what was running, what was over already and what does not exist",
+    Effect.gen(function* () {
+      yield* everyKind
+      assert.deepStrictEqual(yield* baton(["cancel", "plan", "ship", "parse", "notes", "note"]), {
+        stdout: text("plan is cancelled.", "ship is cancelled. It was running: its worker stops it now."),
+        stderr: text(
+          "parse is completed already, so there is nothing to cancel.",
+          "notes is cancelled already, so there is nothing to cancel.",
+          "error: There is no task with the id note. Did you mean notes?"
+        ),
+        exitCode: 1
+      })
+    })
+  )
+
+  test(
+    "prints the same as JSON",
+    Effect.gen(function* () {
+      yield* everyKind
+      const { exitCode, stdout } = yield* baton(["cancel", "plan", "ship", "plan", "parse", "--json"])
+      assert.strictEqual(exitCode, 0)
+      assert.strictEqual(
+        stdout,
+        text(
+          '{"cancelled":[{"id":"plan","wasRunning":false},{"id":"ship","wasRunning":true}],' +
+            '"unchanged":[{"id":"parse","status":"completed"}],"unknown":[]}'
+        )
+      )
+    })
+  )
+
+  test(
+    "names all the ids that do not exist",
+    Effect.gen(function* () {
+      yield* everyKind
+      assert.deepStrictEqual(yield* baton(["cancel", "x1", "x2"]), {
+        stdout: "",
+        stderr: text("error: There are no tasks with the ids x1, x2."),
+        exitCode: 1
+      })
+    })
+  )
+
+  test(
+    "wants an id",
+    Effect.gen(function* () {
+      assert.strictEqual((yield* baton(["cancel"])).exitCode, 1)
+    })
+  )
+})

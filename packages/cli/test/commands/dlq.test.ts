@@ -1,0 +1,168 @@
+import { assert, describe } from "@effect/vitest"
+import { TaskStore } from "@baton/core"
+import { Effect } from "effect"
+import { add, baton, complete, everyKind, fail, morning, test, text } from "./harness.ts"
+
+const statusOf = (id: string) =>
+  TaskStore.TaskStore.use((store) =>
+    Effect.map(store.list(), ({ tasks }) => tasks.find((task) => task.id === id)?.status)
+  )
+
+const failed = Effect.gen(function* () {
+  yield* morning
+  yield* add(
+    { id: "a", description: "A" },
+    { id: "b", description: "B" },
+    { id: "c", description: "C" },
+    { id: "d", description: "D" }
+  )
+  yield* fail("no such file\nENOENT")
+  yield* fail("exit code 1")
+  yield* complete("done")
+})
+
+describe("baton dlq list", () => {
+  test(
+    "shows what failed and why",
+    Effect.gen(function* () {
+      yield* failed
+      assert.deepStrictEqual(yield* baton(["dlq", "list"]), {
+        stdout: text(
+          "ID  TRIES  CHANGED  FEEDBACK",
+          "a       1      now  no such file…",
+          "b       1      now  exit code 1"
+        ),
+        stderr: "",
+        exitCode: 0
+      })
+      const { stdout } = yield* baton(["dlq", "list", "--json", "--limit", "1"])
+      assert.match(stdout, /^\[\n\{"id":"a",.*"status":"failed".*\}\n\]\n$/)
+    })
+  )
+
+  test(
+    "says so when nothing failed",
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* baton(["dlq", "list"]), {
+        stdout: "",
+        stderr: text("The dead-letter queue is empty."),
+        exitCode: 0
+      })
+    })
+  )
+})
+
+describe("baton dlq requeue", () => {
+  test(
+    "puts tasks back to pending",
+    Effect.gen(function* () {
+      yield* failed
+      assert.deepStrictEqual(yield* baton(["dlq", "requeue", "a"]), {
+        stdout: text("1 task requeued: `baton run` tries again."),
+        stderr: "",
+        exitCode: 0
+      })
+      assert.strictEqual(yield* statusOf("a"), "pending")
+      assert.strictEqual(yield* statusOf("b"), "failed")
+    })
+  )
+
+  test(
+    "takes all with --all, and not what was cancelled",
+    Effect.gen(function* () {
+      yield* failed
+      yield* baton(["cancel", "d"])
+      const { stdout } = yield* baton(["dlq", "requeue", "--all", "--json"])
+      assert.strictEqual(stdout, text('{"requeued":["a","b"],"unchanged":[],"unknown":[]}'))
+      assert.strictEqual(yield* statusOf("d"), "cancelled")
+      const again = yield* baton(["dlq", "requeue", "--all"])
+      assert.deepStrictEqual(again, { stdout: "", stderr: text("The dead-letter queue is empty."), exitCode: 0 })
+    })
+  )
+
+  test(
+    "requeues what it can, says what it cannot, and fails on an unknown id",
+    Effect.gen(function* () {
+      yield* failed
+      assert.deepStrictEqual(yield* baton(["dlq", "requeue", "a", "c", "zzzzzz"]), {
+        stdout: text("1 task requeued: `baton run` tries again."),
+        stderr: text(
+          "c is completed, so there is nothing to requeue.",
+          "error: There is no task with the id zzzzzz. `baton list` shows those there are."
+        ),
+        exitCode: 1
+      })
+    })
+  )
+
+  test(
+    "changes nothing when neither ids nor --all are given, or both",
+    Effect.gen(function* () {
+      yield* failed
+      const neither = yield* baton(["dlq", "requeue"])
+      assert.strictEqual(neither.exitCode, 1)
+      assert.include(neither.stderr, "Nothing was named: say which tasks to requeue by their ids, or --all.")
+      const both = yield* baton(["dlq", "requeue", "a", "--all"])
+      assert.strictEqual(both.exitCode, 1)
+      assert.include(both.stderr, "Ids and --all do not go together")
+      assert.strictEqual(yield* statusOf("a"), "failed")
+    })
+  )
+})
+
+describe("baton dlq purge", () => {
+  test(
+    "asks before it deletes, and takes no for an answer",
+    Effect.gen(function* () {
+      yield* failed
+      const no = yield* baton(["dlq", "purge", "--all"], { columns: 80, keys: ["n"] })
+      assert.deepStrictEqual(no, { stdout: "", stderr: text("Nothing was deleted."), exitCode: 1 })
+      assert.strictEqual(yield* statusOf("a"), "failed")
+      const yes = yield* baton(["dlq", "purge", "--all"], { columns: 80, keys: ["y"] })
+      assert.strictEqual(yes.stdout, text("2 dead letters deleted."))
+      assert.strictEqual(yield* statusOf("a"), undefined)
+      assert.strictEqual(yield* statusOf("c"), "completed")
+    })
+  )
+
+  test(
+    "refuses without --yes where nobody can be asked",
+    Effect.gen(function* () {
+      yield* failed
+      assert.deepStrictEqual(yield* baton(["dlq", "purge", "a", "b"]), {
+        stdout: "",
+        stderr: text(
+          "error: This deletes 2 dead letters for good, and nobody can be asked here: add --yes if that is meant."
+        ),
+        exitCode: 1
+      })
+      assert.strictEqual(yield* statusOf("a"), "failed")
+    })
+  )
+
+  test(
+    "deletes only dead letters, whatever ids it is given",
+    Effect.gen(function* () {
+      yield* failed
+      assert.deepStrictEqual(yield* baton(["dlq", "purge", "a", "c", "--yes"]), {
+        stdout: text("1 dead letter deleted."),
+        stderr: text("c is completed, so it stays: only dead letters are purged."),
+        exitCode: 0
+      })
+      assert.strictEqual(yield* statusOf("a"), undefined)
+      assert.strictEqual(yield* statusOf("b"), "failed")
+      assert.strictEqual(yield* statusOf("c"), "completed")
+    })
+  )
+
+  test(
+    "deletes nothing when the only ids it is given are no dead letters",
+    Effect.gen(function* () {
+      yield* everyKind
+      const { stdout } = yield* baton(["dlq", "purge", "parse", "--yes", "--json"])
+      assert.strictEqual(stdout, text('{"deleted":0,"unchanged":[{"id":"parse","status":"completed"}],"unknown":[]}'))
+      assert.strictEqual(yield* statusOf("check"), "failed")
+      assert.strictEqual(yield* statusOf("parse"), "completed")
+    })
+  )
+})

@@ -1,0 +1,229 @@
+import { assert, describe } from "@effect/vitest"
+import { NodeServices } from "@effect/platform-node"
+import { TaskStore } from "@baton/core"
+import { Effect, FileSystem, Schema, Stream } from "effect"
+import { Csv } from "effect/encoding"
+import { TaskRecord } from "../../src/format/taskJson.ts"
+import { add, baton, complete, everyKind, fail, morning, test, text } from "./harness.ts"
+
+const records = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(TaskRecord)))
+const rows = (csv: string) =>
+  Stream.succeed(csv).pipe(Stream.pipeThroughChannel(Csv.decodeString({ headers: true })), Stream.runCollect)
+
+const inDirectory = <A, E, R>(use: (directory: string, fs: FileSystem.FileSystem) => Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    return yield* use(yield* fs.makeTempDirectoryScoped(), fs)
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+
+const awkward = 'say "hi",\r\nthen\n=1+1;\u0007 日本 '
+
+describe("baton export", () => {
+  test(
+    "writes a task a line by default, and one array with --format json",
+    Effect.gen(function* () {
+      yield* everyKind
+      const lines = yield* baton(["export"])
+      const array = yield* baton(["export", "--format", "json"])
+      const fromLines = yield* records(`[${lines.stdout.trimEnd().split("\n").join(",")}]`)
+      assert.deepStrictEqual(fromLines, yield* records(array.stdout))
+      assert.deepStrictEqual(
+        fromLines.map(({ id, status }) => `${id} ${status}`),
+        ["parse completed", "check failed", "ship in_progress", "notes cancelled", "plan pending", "announce pending"]
+      )
+      assert.strictEqual(lines.stderr, "")
+    })
+  )
+
+  test(
+    "writes CSV that reads back as it was, with columns that stay",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add({ id: "a,b", description: awkward, metadata: { k: ['"', "\n"] }, priority: -1 })
+      yield* complete(awkward)
+      yield* add({ id: "plain", description: "Plain" })
+      yield* fail("no, it\nfailed")
+      const { stdout } = yield* baton(["export", "--format", "csv"])
+      assert.isTrue(
+        stdout.startsWith(
+          "id,status,description,result,attempts,feedback,verified,priority,createdAt,updatedAt," +
+            "inputTokens,outputTokens,cacheReadTokens,cacheWriteTokens,costUsd,metadata\r\n"
+        )
+      )
+      const [first, second] = yield* rows(stdout)
+      const at = "2026-01-05T09:00:00.000Z"
+      const unmetered = { inputTokens: "", outputTokens: "", cacheReadTokens: "", cacheWriteTokens: "", costUsd: "" }
+      assert.deepStrictEqual(first, {
+        id: "a,b",
+        status: "completed",
+        description: awkward,
+        result: awkward,
+        attempts: "1",
+        feedback: "",
+        verified: "true",
+        priority: "-1",
+        createdAt: at,
+        updatedAt: at,
+        ...unmetered,
+        metadata: '{"k":["\\"","\\n"]}'
+      })
+      assert.strictEqual(second?.["feedback"], "no, it\nfailed")
+    })
+  )
+
+  test(
+    "writes tokens and cost into columns of their own",
+    Effect.gen(function* () {
+      yield* everyKind
+      const [parse, check] = yield* rows((yield* baton(["export", "--format", "csv"])).stdout)
+      assert.deepStrictEqual(
+        [parse?.["inputTokens"], parse?.["outputTokens"], parse?.["cacheReadTokens"], parse?.["costUsd"]],
+        ["1200", "34", "0", "0.0123"]
+      )
+      assert.strictEqual(check?.["costUsd"], "")
+    })
+  )
+
+  test(
+    "writes a report to read as Markdown",
+    Effect.gen(function* () {
+      yield* everyKind
+      const { stdout } = yield* baton(["export", "--format", "md", "--status", "completed"])
+      assert.strictEqual(
+        stdout,
+        text(
+          "# Tasks",
+          "",
+          "## `parse`",
+          "",
+          "*completed · verified · 2 attempts · 1,234 tokens (1,200 in, 34 out), $0.0123*",
+          "",
+          "> Parse the report",
+          "> and count its sections",
+          "",
+          "Result:",
+          "",
+          "```",
+          "7",
+          "```"
+        )
+      )
+    })
+  )
+
+  test(
+    "adds every attempt with --history, and refuses it where it does not fit",
+    Effect.gen(function* () {
+      yield* everyKind
+      const tasks = yield* records((yield* baton(["export", "--format", "json", "--history"])).stdout)
+      assert.deepStrictEqual(
+        tasks.map((task) => task.history?.map((attempt) => attempt.outcome).join(" ")),
+        ["retried completed", "failed", "running", "", "", ""]
+      )
+      for (const args of [
+        ["--format", "csv"],
+        ["-o", "x.md"]
+      ]) {
+        const { exitCode, stderr } = yield* baton(["export", "--history", ...args])
+        assert.strictEqual(exitCode, 1)
+        assert.include(stderr, "--history does not fit into")
+      }
+    })
+  )
+
+  test(
+    "writes an empty export that readers understand",
+    Effect.gen(function* () {
+      assert.strictEqual((yield* baton(["export"])).stdout, "")
+      assert.strictEqual((yield* baton(["export", "--format", "json"])).stdout, "[]\n")
+      assert.strictEqual((yield* baton(["export", "--format", "csv"])).stdout.split("\r\n").length, 2)
+    })
+  )
+
+  test(
+    "writes more than a page",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add(...Array.from({ length: 450 }, (_, index) => ({ id: `t${index}`, description: "D" })))
+      assert.strictEqual((yield* baton(["export"])).stdout.split("\n").length, 451)
+      assert.strictEqual((yield* records((yield* baton(["export", "--format", "json"])).stdout)).length, 450)
+      assert.strictEqual((yield* rows((yield* baton(["export", "--format", "csv"])).stdout)).length, 450)
+    })
+  )
+
+  test(
+    "replaces a file at once, in the format that its name says, and leaves nothing else behind",
+    inDirectory((directory, fs) =>
+      Effect.gen(function* () {
+        yield* everyKind
+        const file = `${directory}/results.csv`
+        yield* fs.writeFileString(file, "old")
+        assert.deepStrictEqual(yield* baton(["export", "-o", file]), {
+          stdout: "",
+          stderr: text(`6 tasks exported to ${file}.`),
+          exitCode: 0
+        })
+        assert.strictEqual((yield* rows(yield* fs.readFileString(file))).length, 6)
+        assert.deepStrictEqual(yield* fs.readDirectory(directory), ["results.csv"])
+      })
+    )
+  )
+
+  test(
+    "leaves the old file when the store fails on the way",
+    inDirectory((directory, fs) =>
+      Effect.gen(function* () {
+        yield* everyKind
+        const store = yield* TaskStore.TaskStore
+        const failing = TaskStore.TaskStore.of({
+          ...store,
+          attempts: () => Effect.die("the ledger is gone")
+        })
+        const file = `${directory}/results.jsonl`
+        yield* fs.writeFileString(file, "old")
+        const { exitCode } = yield* Effect.provideService(
+          baton(["export", "--history", "-o", file]),
+          TaskStore.TaskStore,
+          failing
+        )
+        assert.strictEqual(exitCode, 1)
+        assert.strictEqual(yield* fs.readFileString(file), "old")
+        assert.deepStrictEqual(yield* fs.readDirectory(directory), ["results.jsonl"])
+      })
+    )
+  )
+
+  test(
+    "replaces what a link points to, and writes into what is no file",
+    inDirectory((directory, fs) =>
+      Effect.gen(function* () {
+        yield* everyKind
+        yield* fs.writeFileString(`${directory}/real.jsonl`, "old")
+        yield* fs.symlink(`${directory}/real.jsonl`, `${directory}/link.jsonl`)
+        yield* baton(["export", "-o", `${directory}/link.jsonl`])
+        assert.strictEqual((yield* fs.readFileString(`${directory}/real.jsonl`)).split("\n").length, 7)
+        assert.strictEqual(yield* fs.readLink(`${directory}/link.jsonl`), `${directory}/real.jsonl`)
+        assert.strictEqual((yield* baton(["export", "-o", "/dev/null"])).exitCode, 0)
+        assert.strictEqual((yield* fs.stat("/dev/null")).type, "CharacterDevice")
+      })
+    )
+  )
+
+  test(
+    "says why a file cannot be written",
+    inDirectory((directory) =>
+      Effect.gen(function* () {
+        yield* everyKind
+        const file = `${directory}/missing/results.csv`
+        assert.deepStrictEqual(yield* baton(["export", "-o", file]), {
+          stdout: "",
+          stderr: text(`error: ${file} cannot be written: its directory does not exist.`),
+          exitCode: 1
+        })
+        const { exitCode, stderr } = yield* baton(["export", "-o", directory])
+        assert.strictEqual(exitCode, 1)
+        assert.include(stderr, `error: ${directory} cannot be written:`)
+      })
+    )
+  )
+})

@@ -1,0 +1,87 @@
+import { assert, describe } from "@effect/vitest"
+import { TaskStore } from "@baton/core"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { baton, everyKind, test, text } from "./harness.ts"
+
+const ids = TaskStore.TaskStore.use((store) => Effect.map(store.list(), ({ tasks }) => tasks.map((task) => task.id)))
+
+describe("baton prune", () => {
+  test(
+    "deletes what was completed or cancelled, and leaves dead letters alone",
+    Effect.gen(function* () {
+      yield* everyKind
+      assert.deepStrictEqual(yield* baton(["prune", "--yes"]), {
+        stdout: text("2 tasks deleted."),
+        stderr: "",
+        exitCode: 0
+      })
+      assert.deepStrictEqual([...(yield* ids)], ["check", "ship", "plan", "announce"])
+    })
+  )
+
+  test(
+    "deletes the statuses that are named, of the age that is given",
+    Effect.gen(function* () {
+      yield* everyKind
+      const tooYoung = yield* baton(["prune", "--status", "completed,failed", "--older-than", "1h", "--yes"])
+      assert.deepStrictEqual(tooYoung, { stdout: "", stderr: text("There is nothing to prune."), exitCode: 0 })
+      yield* TestClock.adjust("1 hour")
+      const { stdout } = yield* baton([
+        "prune",
+        "--status",
+        "completed, failed",
+        "--older-than",
+        "1h",
+        "--yes",
+        "--json"
+      ])
+      assert.strictEqual(stdout, text('{"deleted":2,"dryRun":false}'))
+      assert.deepStrictEqual([...(yield* ids)], ["ship", "notes", "plan", "announce"])
+    })
+  )
+
+  test(
+    "only tells with --dry-run",
+    Effect.gen(function* () {
+      yield* everyKind
+      const all = ["prune", "--status", "completed,failed,cancelled", "--dry-run"]
+      assert.strictEqual(
+        (yield* baton(all)).stdout,
+        text("3 tasks would be deleted (1 completed, 1 failed, 1 cancelled).")
+      )
+      assert.strictEqual(
+        (yield* baton([...all, "--older-than", "4m"])).stdout,
+        text("1 task would be deleted (1 failed).")
+      )
+      assert.strictEqual((yield* ids).length, 6)
+    })
+  )
+
+  test(
+    "asks first, and refuses where nobody can be asked",
+    Effect.gen(function* () {
+      yield* everyKind
+      assert.deepStrictEqual(yield* baton(["prune"]), {
+        stdout: "",
+        stderr: text(
+          "error: This deletes 2 tasks (1 completed, 1 cancelled) for good, and nobody can be asked here: add --yes if that is meant."
+        ),
+        exitCode: 1
+      })
+      assert.strictEqual((yield* baton(["prune"], { columns: 80, keys: ["y"] })).stdout, text("2 tasks deleted."))
+    })
+  )
+
+  test(
+    "refuses statuses that are not over",
+    Effect.gen(function* () {
+      const { exitCode, stderr } = yield* baton(["prune", "--status", "completed,pending", "--yes"])
+      assert.strictEqual(exitCode, 1)
+      assert.include(
+        stderr,
+        '--status is "completed,pending": it takes completed, failed and cancelled, with commas between them.'
+      )
+    })
+  )
+})
