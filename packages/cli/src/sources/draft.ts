@@ -125,13 +125,8 @@ const describe = (
   fields: Schema.JsonObject,
   template: Template.Template | undefined
 ): Result.Result<string, string> => {
-  if (template !== undefined) {
-    return Result.filterOrFail(
-      Template.render(template, fields),
-      (text) => text.trim() !== "",
-      () => "the template renders an empty description from this record"
-    )
-  }
+  // What the author builds a description from may be empty here and there; that is for them to judge, and to be told of.
+  if (template !== undefined) return Template.render(template, fields)
   const name = Object.hasOwn(fields, "description") ? "description" : "prompt"
   const value = fields[name]
   if (value === undefined) {

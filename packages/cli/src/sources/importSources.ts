@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { NewTask } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Arr from "effect/Array"
@@ -47,8 +48,8 @@ const batchLimit = { tasks: 1000, characters: 4 * 1024 * 1024 }
  *
  * All sources are read twice: once to find what is wrong, and once, when nothing is, to add them. So either everything is
  * added or nothing, unless the store fails on the way or a file is changed under it; importing again then adds the rest.
- * Tasks that depend on others come last, each after those it depends on. Memory grows with the number of ids and
- * dependencies that the sources give, and not with what they say.
+ * Tasks are added in the order of the sources, but one that comes before what it depends on is added at the end. Memory
+ * grows with the number of ids that the sources give and of such tasks, and not with what the others say.
  *
  * @category constructors
  * @since 0.1.0
@@ -64,8 +65,8 @@ export const importSources = Effect.fnUntraced(function* (
   const template = yield* parseTemplate(options.template)
   const opened = yield* Effect.forEach(Arr.dedupe(sources), (source) => Source.open(source, options.format))
   const validated = yield* validateSources(opened, template)
-  const tallies = opened.map((source): Tally => ({ source, added: 0, existing: 0, skipped: 0 }))
-  const dependents = new Map<string, Located>()
+  const tallies = opened.map((source): Tally => ({ source, added: 0, existing: 0, skipped: 0, blank: [] }))
+  const postponed = new Map<string, Located>()
   const batch = yield* makeBatch
   for (const tally of tallies) {
     yield* Stream.runForEachArray(
@@ -73,21 +74,22 @@ export const importSources = Effect.fnUntraced(function* (
       Effect.fnUntraced(function* (entries) {
         for (const entry of entries) {
           if (entry._tag === "Problem") return yield* changed(tally, entry.line, entry.message)
-          if (entry._tag === "Over") tally.skipped++
-          else if (entry.task.dependsOn === undefined) yield* batch.add({ tally, line: entry.line, task: entry.task })
-          else if (!validated.dependents.has(entry.task.id))
-            return yield* changed(tally, entry.line, "this task is new")
-          else if (dependents.has(entry.task.id)) tally.existing++
-          else dependents.set(entry.task.id, { tally, line: entry.line, task: entry.task })
+          if (entry._tag === "Over") {
+            tally.skipped++
+            continue
+          }
+          const task = withoutMet(entry.task, validated.isCompleted)
+          if (!/\S/.test(task.description)) tally.blank.push(entry.line)
+          if (!validated.postponed.has(task.id)) yield* batch.add({ tally, line: entry.line, task })
+          else if (postponed.has(task.id)) tally.existing++
+          else postponed.set(task.id, { tally, line: entry.line, task })
         }
       })
     )
   }
-  for (const id of validated.dependents) {
-    const located = dependents.get(id)
-    if (located === undefined) continue
-    const { dependsOn = [], ...task } = located.task
-    yield* batch.add({ ...located, task: { ...task, dependsOn: dependsOn.filter((id) => !validated.isCompleted(id)) } })
+  for (const id of validated.postponed) {
+    const located = postponed.get(id)
+    if (located !== undefined) yield* batch.add(located)
   }
   yield* batch.flush
   return summarize(tallies)
@@ -98,11 +100,19 @@ interface Tally {
   added: number
   existing: number
   skipped: number
+  /** The lines from which a template rendered nothing. */
+  readonly blank: Array<number>
 }
 
 interface Located extends SourceTask {
   readonly tally: Tally
 }
+
+/** A task without the dependencies that were completed before, and that the store will therefore never hear of. */
+const withoutMet = (task: NewTask, isCompleted: (id: string) => boolean): NewTask =>
+  task.dependsOn?.some(isCompleted) === true
+    ? { ...task, dependsOn: task.dependsOn.filter((id) => !isCompleted(id)) }
+    : task
 
 /** Adds tasks to the store many at a time. */
 const makeBatch = Effect.map(TaskStore, (store) => {
@@ -154,11 +164,26 @@ const summarize = (tallies: ReadonlyArray<Tally>): ImportResult => {
     added: sum((tally) => tally.added),
     existing: sum((tally) => tally.existing),
     skipped: sum((tally) => tally.skipped),
-    perSource: tallies.map(({ source, ...counts }) => ({ source: source.name, ...counts })),
-    warnings: tallies
-      .filter(({ added, existing, skipped }) => added + existing + skipped === 0)
-      .map(({ source }) => `${source.name}: there is no task in it${hints[source.format] ?? ""}`)
+    perSource: tallies.map(({ added, existing, skipped, source }) => ({
+      source: source.name,
+      added,
+      existing,
+      skipped
+    })),
+    warnings: tallies.flatMap(warnings)
   }
+}
+
+const warnings = ({ added, blank, existing, skipped, source }: Tally): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  if (added + existing + skipped === 0)
+    found.push(`${source.name}: there is no task in it${hints[source.format] ?? ""}`)
+  const [line] = blank
+  if (line !== undefined) {
+    const others = blank.length === 1 ? "" : ` and from ${blank.length - 1} more`
+    found.push(`${source.name}:${line}: the template renders an empty description from this record${others}`)
+  }
+  return found
 }
 
 const hints: { readonly [format in Format]?: string } = {

@@ -21,8 +21,8 @@ import type { Template } from "./template.ts"
 
 /** What the second reading needs to know of the first. */
 export interface Validated {
-  /** The ids of the tasks that depend on others, each after those it depends on. */
-  readonly dependents: ReadonlySet<string>
+  /** The ids of the tasks that come before one they depend on, in an order in which they can be added after all others. */
+  readonly postponed: ReadonlySet<string>
   /** Whether a task with this id is in the sources, but was completed before. */
   readonly isCompleted: (id: string) => boolean
 }
@@ -33,7 +33,8 @@ const lookUps = { concurrency: 16 }
 /**
  * Reads the sources and fails with everything that is wrong with them, together or with what the store has already.
  *
- * Of a task only what others may refer to is kept, in compact form: its id, if it was given one, and what it depends on.
+ * Of a task only the id that its author gave it is kept, in compact form; of one that comes before what it depends on, the
+ * dependencies as well. One that depends on nothing but earlier ones can neither be in a cycle nor lack anything.
  *
  * @category constructors
  * @since 0.1.0
@@ -46,9 +47,12 @@ export const validateSources = Effect.fnUntraced(function* (
   const problems = new ProblemList()
   const named = new NamedTasks()
   const over = new FingerprintTable()
-  const dependents = new Map<string, Dependent>()
+  const postponed = new Map<string, Postponed>()
   const { waiting: _, ...counts } = yield* store.counts
   const storeIsEmpty = Object.values(counts).every((count) => count === 0)
+
+  const statusOf = (id: string) => over.get(fingerprint(id))
+  const isAhead = (id: string) => (named.has(id) && !postponed.has(id)) || statusOf(id) === completed
 
   const checkChunk = Effect.fnUntraced(function* (source: Source, entries: ReadonlyArray<TaskEntry>) {
     const fresh: Array<SourceTask> = []
@@ -59,7 +63,8 @@ export const validateSources = Effect.fnUntraced(function* (
           over.set(fingerprint(entry.id), entry.status === "completed" ? completed : cancelled)
       } else {
         const { dependsOn, id } = entry.task
-        if (dependsOn !== undefined) dependents.set(id, { source, line: entry.line, dependsOn })
+        // Before its own id is known, as it may depend on itself.
+        if (dependsOn?.every(isAhead) === false) postponed.set(id, { source, line: entry.line, dependsOn })
         if (!entry.named) continue
         const earlier = named.add(source, entry)
         if (earlier === "new") fresh.push(entry)
@@ -77,26 +82,24 @@ export const validateSources = Effect.fnUntraced(function* (
   // A record that could not be read may be the very one that others depend on.
   yield* problems.check
 
-  const statusOf = (id: string) => over.get(fingerprint(id))
-  const isKnown = (id: string) => dependents.has(id) || named.has(id) || statusOf(id) === completed
-  const elsewhere = new Set([...dependents.values()].flatMap(({ dependsOn }) => dependsOn.filter((id) => !isKnown(id))))
+  const isKnown = (id: string) => named.has(id) || postponed.has(id) || statusOf(id) === completed
+  const elsewhere = new Set([...postponed.values()].flatMap(({ dependsOn }) => dependsOn.filter((id) => !isKnown(id))))
   const missing = new Set(yield* Effect.filter(elsewhere, (id) => Effect.map(store.get(id), Option.isNone), lookUps))
-  for (const { dependsOn, line, source } of dependents.values()) {
+  for (const { dependsOn, line, source } of postponed.values()) {
     for (const id of dependsOn.filter((id) => missing.has(id))) {
       problems.add(source.name, line, unknownDependency(id, statusOf(id) === cancelled))
     }
   }
-  const graph = new Map([...dependents].map(([id, { dependsOn }]) => [id, dependsOn]))
-  const { cycles, order } = dependencies.sort(graph)
+  const { cycles, order } = dependencies.sort(new Map([...postponed].map(([id, { dependsOn }]) => [id, dependsOn])))
   for (const cycle of cycles) {
-    const first = dependents.get(cycle[0] ?? "")
+    const first = postponed.get(cycle[0] ?? "")
     if (first !== undefined) problems.add(first.source.name, first.line, dependencyCycle(cycle))
   }
   yield* problems.check
-  return { dependents: new Set(order), isCompleted: (id) => statusOf(id) === completed }
+  return { postponed: new Set(order), isCompleted: (id) => statusOf(id) === completed }
 })
 
-interface Dependent {
+interface Postponed {
   readonly source: Source
   readonly line: number
   readonly dependsOn: ReadonlyArray<TaskId>

@@ -1,8 +1,9 @@
 import { Task, TaskStore } from "@baton/core"
 import { assert } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Option } from "effect"
+import { Effect, FileSystem, Layer, Option, Schema } from "effect"
 import { importSources } from "../../src/sources/importSources.ts"
 import type { ReadOptions } from "../../src/sources/readTasks.ts"
+import { fingerprint } from "../../src/sources/stableId.ts"
 import { describeSources, messageLines, stdin } from "./sourceFiles.ts"
 
 /** Files in one directory, and imports of them by their names. */
@@ -32,6 +33,9 @@ const storedIds = Effect.map(stored, (tasks) => tasks.map(({ id }) => String(id)
 
 /** What the suite runs each of its tests on: a store of its own. */
 const fresh = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, Layer.fresh(TaskStore.layerMemory))
+
+/** A place for an id in an order that the seed decides. */
+const order = (seed: number, id: string) => Number.parseInt(fingerprint(`${seed}${id}`).slice(0, 8), 16)
 
 describeSources("importSources", (it) => {
   it.effect("adds the tasks of every source, and nothing when they are imported again", () =>
@@ -148,6 +152,85 @@ describeSources("importSources", (it) => {
       assert.deepStrictEqual(yield* storedIds, ["there", "a", "b", "c", "d"])
       assert.strictEqual((yield* store.counts).waiting, 3)
       assert.strictEqual((yield* load(["a.jsonl", "b.csv"])).existing, 4)
+    }).pipe(fresh)
+  )
+
+  it.effect("keeps the order of the source when each task comes after those it depends on", () =>
+    Effect.gen(function* () {
+      const { load } = yield* project({
+        "a.jsonl": [
+          '{"id": "a", "description": "a"}',
+          '{"id": "b", "description": "b", "dependsOn": "a"}',
+          '"x"',
+          '{"id": "c", "description": "c", "dependsOn": "a, b"}',
+          '"y"'
+        ].join("\n")
+      })
+      yield* load(["a.jsonl"])
+      assert.deepStrictEqual(
+        (yield* stored).map(({ description }) => description),
+        ["a", "b", "x", "c", "y"]
+      )
+    }).pipe(fresh)
+  )
+
+  it.effect.prop(
+    "adds every list without a dependency cycle, in whatever order it is written",
+    [Schema.Array(Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 })))), Schema.Int],
+    ([rows, seed]) =>
+      Effect.gen(function* () {
+        const tasks = rows.map((row, i) => ({
+          id: `t${i}`,
+          description: `d${i}`,
+          dependsOn: row.filter((to) => to < i).map((to) => `t${to}`)
+        }))
+        const shuffled = tasks.toSorted((a, b) => order(seed, a.id) - order(seed, b.id))
+        const { load } = yield* project({ "a.jsonl": shuffled.map((task) => JSON.stringify(task)).join("\n") })
+        assert.strictEqual((yield* load(["a.jsonl"])).added, tasks.length)
+        const added = new Map((yield* stored).map((task, i) => [String(task.id), i]))
+        for (const { dependsOn, id } of tasks) {
+          for (const other of dependsOn) assert.isBelow(added.get(other) ?? Infinity, added.get(id) ?? -1)
+        }
+      }).pipe(fresh)
+  )
+
+  it.effect.prop(
+    "adds nothing of a list with a dependency cycle, wherever it is and in whatever order it is written",
+    [
+      Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 6 })),
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 })),
+      Schema.Int
+    ],
+    ([length, others, seed]) =>
+      Effect.gen(function* () {
+        const ring = Array.from({ length }, (_, i) => ({
+          id: `r${i}`,
+          description: "r",
+          dependsOn: [`r${(i + 1) % length}`]
+        }))
+        const chain = Array.from({ length: others }, (_, i) => ({
+          id: `c${i}`,
+          description: "c",
+          dependsOn: [i === 0 ? "r0" : `c${i - 1}`]
+        }))
+        const shuffled = [...ring, ...chain].toSorted((a, b) => order(seed, a.id) - order(seed, b.id))
+        const { complaints } = yield* project({ "a.jsonl": shuffled.map((task) => JSON.stringify(task)).join("\n") })
+        const lines = yield* complaints("a.jsonl")
+        assert.strictEqual(lines.length, 1)
+        assert.match(lines[0] ?? "", /can (never )?start/)
+        assert.deepStrictEqual(yield* stored, [])
+      }).pipe(fresh)
+  )
+
+  it.effect("imports every row of a real file, and warns of descriptions that a template leaves empty", () =>
+    Effect.gen(function* () {
+      const packages = new URL("fixtures/packages.csv", import.meta.url).pathname
+      const result = yield* importSources([packages], { template: "{{description}}" })
+      assert.strictEqual(result.added, 30)
+      assert.deepStrictEqual(result.warnings, [
+        `${packages}:143: the template renders an empty description from this record and from 1 more`
+      ])
+      assert.strictEqual((yield* importSources([packages], { template: "{{description}}" })).existing, 30)
     }).pipe(fresh)
   )
 
