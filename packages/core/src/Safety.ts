@@ -32,7 +32,10 @@ export class Safety extends Context.Service<Safety, SafetyService>()("@baton/cor
 export interface SafetyService {
   /** Lets one attempt start. May wait (a breaker that cools down); fails when the run has to stop. */
   readonly allow: Effect.Effect<void, SafetyStop>
-  /** Sets money and tokens aside before a paid call. Waits while calls under way may still free enough of them. */
+  /**
+   * Sets money and tokens aside before a paid call. Waits while calls under way may still free enough of them. Call it
+   * where interruption is off, so that what was granted is not lost on its way; its wait can be interrupted all the same.
+   */
   readonly reserve: (spend: Spend) => Effect.Effect<Reservation, SafetyStop>
   /** An attempt was accepted. `unreserved` is what it used beyond its reservations. */
   readonly recordSuccess: (unreserved: Usage | null) => Effect.Effect<void>
@@ -99,7 +102,8 @@ export const layerAllowAll: Layer.Layer<Safety> = Layer.succeed(Safety, make({ a
 /**
  * Stops a run after `maxIterations` attempts, or after `maxConsecutiveFailures` failed attempts without a success in
  * between. With `coolDown`, consecutive failures do not stop the run: attempts wait that long, then one goes ahead as a
- * probe, and the rest follow when it succeeds. A limit that is left out does not exist.
+ * probe, and the rest follow when it succeeds; a probe that has told nothing after another cool-down is followed by the
+ * next. A limit that is left out does not exist.
  *
  * @category layers
  * @since 0.1.0

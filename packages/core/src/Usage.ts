@@ -62,15 +62,23 @@ export const totalTokens = (usage: Usage): number =>
   usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
 
 /**
- * What is left of a usage when a part of it is taken away; never below zero.
+ * What is left of a usage when a part of it is taken away; never below zero. Where the part's cost is unknown and it
+ * covers all tokens of the whole, it covers the unknown cost as well.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const subtract = (whole: Usage, part: Usage): Usage => ({
-  inputTokens: Math.max(0, whole.inputTokens - part.inputTokens),
-  outputTokens: Math.max(0, whole.outputTokens - part.outputTokens),
-  cacheReadTokens: Math.max(0, whole.cacheReadTokens - part.cacheReadTokens),
-  cacheWriteTokens: Math.max(0, whole.cacheWriteTokens - part.cacheWriteTokens),
-  costUsd: whole.costUsd === null ? null : Math.max(0, whole.costUsd - (part.costUsd ?? 0))
-})
+export const subtract = (whole: Usage, part: Usage): Usage => {
+  const tokens = {
+    inputTokens: Math.max(0, whole.inputTokens - part.inputTokens),
+    outputTokens: Math.max(0, whole.outputTokens - part.outputTokens),
+    cacheReadTokens: Math.max(0, whole.cacheReadTokens - part.cacheReadTokens),
+    cacheWriteTokens: Math.max(0, whole.cacheWriteTokens - part.cacheWriteTokens)
+  }
+  return { ...tokens, costUsd: restOfCost(whole.costUsd, part.costUsd, totalTokens({ ...tokens, costUsd: 0 })) }
+}
+
+const restOfCost = (whole: number | null, part: number | null, tokensLeft: number): number | null => {
+  if (whole !== null) return Math.max(0, whole - (part ?? 0))
+  return part === null && tokensLeft === 0 ? 0 : null
+}

@@ -5,12 +5,25 @@ import type { Reservation, SafetyService, Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
 import * as Usage from "../../Usage.ts"
 
+interface Amount {
+  readonly cost: number
+  readonly tokens: number
+}
+
 interface Waiting {
   readonly spend: Spend
   readonly answer: Deferred.Deferred<Reservation, SafetyStop>
 }
 
-const usd = (amount: number) => `$${Number(amount.toFixed(6))}`
+const nothing: Amount = { cost: 0, tokens: 0 }
+const plus = (left: Amount, right: Amount): Amount => ({
+  cost: left.cost + right.cost,
+  tokens: left.tokens + right.tokens
+})
+const minus = (left: Amount, right: Amount): Amount => ({
+  cost: left.cost - right.cost,
+  tokens: left.tokens - right.tokens
+})
 
 /**
  * Invariant: committed + reserved never exceeds the limit, so no order of commits can exceed it either. Sums are whole
@@ -21,13 +34,14 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly maxTokens?: number | undefined
 }) {
   const stopped = yield* Deferred.make<SafetyStop>()
-  const maxCost = options.maxCostUsd === undefined ? Infinity : toNano(options.maxCostUsd, Math.floor)
-  const maxTokens = options.maxTokens ?? Infinity
+  const max: Amount = {
+    cost: options.maxCostUsd === undefined ? Infinity : toNano(options.maxCostUsd, Math.floor),
+    tokens: options.maxTokens ?? Infinity
+  }
   const waiting: Array<Waiting> = []
   let stop = Option.none<SafetyStop>()
-  let committed = { cost: 0, tokens: 0 }
-  let reserved = { cost: 0, tokens: 0 }
-  let outstanding = 0
+  let committed = nothing
+  let reserved = nothing
 
   const halt = (limit: "cost" | "tokens", message: string): SafetyStop => {
     if (Option.isSome(stop)) return stop.value
@@ -38,81 +52,78 @@ export const make = Effect.fnUntraced(function* (options: {
     return reason
   }
 
-  const tooMuch = (spend: Spend): "cost" | "tokens" | undefined => {
-    if (committed.cost + reserved.cost + toNano(spend.costUsd ?? 0, Math.ceil) > maxCost) return "cost"
-    if (committed.tokens + reserved.tokens + spend.tokens > maxTokens) return "tokens"
+  const haltUsedUp = (limit: "cost" | "tokens", whatNext: string): SafetyStop =>
+    halt(
+      limit,
+      limit === "cost"
+        ? `The budget is used up: ${usd(committed.cost / 1e9)} of ${usd(options.maxCostUsd ?? 0)} spent${whatNext}.`
+        : `The budget is used up: ${committed.tokens} of ${max.tokens} tokens used${whatNext}.`
+    )
+
+  const refuse = (limit: "cost" | "tokens", { costUsd, tokens, what }: Spend): SafetyStop =>
+    haltUsedUp(
+      limit,
+      limit === "cost"
+        ? `, and the next call (${what}) can cost up to ${usd(costUsd ?? 0)}`
+        : `, and the next call (${what}) can use up to ${tokens}`
+    )
+
+  // `!(a <= b)`, so that a sum that is not a number exceeds every limit.
+  const exceeded = (sum: Amount): "cost" | "tokens" | undefined => {
+    if (!(sum.cost <= max.cost)) return "cost"
+    if (!(sum.tokens <= max.tokens)) return "tokens"
     return undefined
   }
 
-  const exhausted = (limit: "cost" | "tokens", spend: Spend): SafetyStop =>
-    limit === "cost"
-      ? halt(
-          "cost",
-          `The budget is used up: ${usd(committed.cost / 1e9)} of ${usd(options.maxCostUsd ?? 0)} spent, and the next call ` +
-            `(${spend.what}) can cost up to ${usd(spend.costUsd ?? 0)}.`
-        )
-      : halt(
-          "tokens",
-          `The budget is used up: ${committed.tokens} of ${maxTokens} tokens used, and the next call (${spend.what}) can ` +
-            `use up to ${spend.tokens}.`
-        )
-
-  const settle = (spend: Spend) => (usage: Usage.Usage | null) =>
-    Effect.sync(() => {
-      const cost = toNano(spend.costUsd ?? 0, Math.ceil)
-      outstanding--
-      reserved = { cost: reserved.cost - cost, tokens: reserved.tokens - spend.tokens }
-      book(usage === null ? { cost, tokens: spend.tokens } : spentBy(usage, spend))
-      admit()
-    })
-
-  // A price that turns out unknown afterwards is booked at its worst case.
-  const spentBy = (usage: Usage.Usage, spend: Spend) => ({
-    cost: toNano(usage.costUsd ?? spend.costUsd ?? 0, Math.ceil),
-    tokens: Usage.totalTokens(usage)
-  })
-
-  const book = (spent: { readonly cost: number; readonly tokens: number }) => {
-    committed = { cost: committed.cost + spent.cost, tokens: committed.tokens + spent.tokens }
-  }
-
   const take = (spend: Spend): Reservation => {
-    outstanding++
-    reserved = { cost: reserved.cost + toNano(spend.costUsd ?? 0, Math.ceil), tokens: reserved.tokens + spend.tokens }
-    return { commit: settle(spend) }
+    const worst = worstOf(spend)
+    reserved = plus(reserved, worst)
+    return {
+      commit: (usage) =>
+        Effect.sync(() => {
+          reserved = minus(reserved, worst)
+          committed = plus(committed, usage === null ? worst : spentBy(usage, worst))
+          admit()
+        })
+    }
   }
 
   // First come, first served: a large call at the head is not starved by small ones behind it.
   const admit = () => {
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
-      const limit = tooMuch(next.spend)
-      if (limit !== undefined) {
-        if (outstanding === 0) exhausted(limit, next.spend)
-        return
-      }
+      const worst = worstOf(next.spend)
+      const hopeless = exceeded(plus(committed, worst))
+      if (hopeless !== undefined) return void refuse(hopeless, next.spend)
+      if (exceeded(plus(plus(committed, reserved), worst)) !== undefined) return
       waiting.shift()
       Deferred.doneUnsafe(next.answer, Effect.succeed(take(next.spend)))
     }
   }
 
+  // Interruptible only while it waits: a reservation that was granted always reaches a caller that is uninterruptible.
   const reserve = (spend: Spend): Effect.Effect<Reservation, SafetyStop> =>
-    Effect.suspend(() => {
-      if (Option.isSome(stop)) return Effect.fail(stop.value)
-      if (spend.costUsd === null && maxCost !== Infinity) {
-        return Effect.fail(
-          halt(
-            "cost",
-            `The price of ${spend.what} is unknown, so a budget in USD cannot hold. Give its price, or drop the budget.`
+    Effect.uninterruptible(
+      Effect.suspend(() => {
+        if (Option.isSome(stop)) return Effect.fail(stop.value)
+        if (spend.costUsd === null && max.cost !== Infinity) {
+          return Effect.fail(
+            halt(
+              "cost",
+              `The price of ${spend.what} is unknown, so a budget in USD cannot hold. Give its price, or drop the budget.`
+            )
           )
-        )
-      }
-      const limit = tooMuch(spend)
-      if (limit === undefined && waiting.length === 0) return Effect.succeed(take(spend))
-      if (limit !== undefined && outstanding === 0) return Effect.fail(exhausted(limit, spend))
-      const entry: Waiting = { spend, answer: Deferred.makeUnsafe<Reservation, SafetyStop>() }
-      waiting.push(entry)
-      return Effect.onInterrupt(Deferred.await(entry.answer), () => abandon(entry))
-    })
+        }
+        const worst = worstOf(spend)
+        const hopeless = exceeded(plus(committed, worst))
+        if (hopeless !== undefined) return Effect.fail(refuse(hopeless, spend))
+        if (waiting.length === 0 && exceeded(plus(plus(committed, reserved), worst)) === undefined) {
+          return Effect.succeed(take(spend))
+        }
+        const entry: Waiting = { spend, answer: Deferred.makeUnsafe<Reservation, SafetyStop>() }
+        waiting.push(entry)
+        return Effect.onInterrupt(Effect.interruptible(Deferred.await(entry.answer)), () => abandon(entry))
+      })
+    )
 
   const abandon = (entry: Waiting) =>
     Effect.suspend(() => {
@@ -129,22 +140,25 @@ export const make = Effect.fnUntraced(function* (options: {
   const record = (unreserved: Usage.Usage | null) =>
     Effect.sync(() => {
       if (unreserved === null) return
-      if (unreserved.costUsd === null && maxCost !== Infinity) {
+      committed = plus(committed, spentBy(unreserved, nothing))
+      if (unreserved.costUsd === null && max.cost !== Infinity) {
         halt(
           "cost",
           "An attempt reported usage without a price, so a budget in USD cannot hold. Give its price, or drop the budget."
         )
       }
-      book({ cost: toNano(unreserved.costUsd ?? 0, Math.ceil), tokens: Usage.totalTokens(unreserved) })
-      if (committed.cost >= maxCost) {
-        halt("cost", `The budget is used up: ${usd(committed.cost / 1e9)} of ${usd(options.maxCostUsd ?? 0)} spent.`)
-      } else if (committed.tokens >= maxTokens) {
-        halt("tokens", `The budget is used up: ${committed.tokens} of ${maxTokens} tokens used.`)
-      }
     })
 
+  // What nobody reserves is known only afterwards, so the attempt after the limit was reached is the first to be refused.
+  const allow = Effect.suspend(() => {
+    if (Option.isSome(stop)) return Effect.fail(stop.value)
+    if (committed.cost > 0 && committed.cost >= max.cost) return Effect.fail(haltUsedUp("cost", ""))
+    if (committed.tokens > 0 && committed.tokens >= max.tokens) return Effect.fail(haltUsedUp("tokens", ""))
+    return Effect.void
+  })
+
   return {
-    allow: Effect.suspend(() => (Option.isSome(stop) ? Effect.fail(stop.value) : Effect.void)),
+    allow,
     reserve,
     recordSuccess: record,
     recordFailure: (_reason, unreserved) => record(unreserved),
@@ -153,4 +167,15 @@ export const make = Effect.fnUntraced(function* (options: {
   } satisfies Partial<SafetyService>
 })
 
-const toNano = (usd: number, round: (value: number) => number): number => round(Number((usd * 1e9).toPrecision(15)))
+const worstOf = (spend: Spend): Amount => ({ cost: toNano(spend.costUsd ?? 0, Math.ceil), tokens: spend.tokens })
+
+/** What a call used; a price that turned out unknown counts as its worst case. */
+const spentBy = (usage: Usage.Usage, worst: Amount): Amount => ({
+  cost: usage.costUsd === null ? worst.cost : toNano(usage.costUsd, Math.ceil),
+  tokens: Usage.totalTokens(usage)
+})
+
+/** Digits beyond a thousandth of a nano-dollar are noise of the floating point, not money. */
+const toNano = (amount: number, round: (value: number) => number): number => round(Number((amount * 1e9).toFixed(3)))
+
+const usd = (amount: number) => `$${Number(amount.toFixed(6))}`

@@ -17,54 +17,62 @@ export const make = Effect.fnUntraced(function* (options: {
   const scope = yield* Scope.Scope
   const stopped = yield* Deferred.make<SafetyStop>()
   const changes = yield* PubSub.sliding<BreakerState>(16)
-  const closed = yield* Latch.make(true)
+  // Stands open while the breaker is closed. While it is not, the end of a cool-down opens it for one probe.
+  const door = Latch.makeUnsafe(true)
   let stop = Option.none<SafetyStop>()
   let iterations = 0
   let consecutiveFailures = 0
   let state: BreakerState["state"] = "closed"
+  // Counts cool-downs: the end of one that was superseded means nothing.
+  let coolDowns = 0
 
+  // Told before the door opens: who waits at it goes ahead at once, and what it brings about has to be told after.
   const become = (next: BreakerState["state"], reason: string) =>
     Effect.suspend(() => {
+      const changed = state !== next
       state = next
-      return PubSub.publish(changes, { state: next, reason })
+      if (next === "open") door.closeUnsafe()
+      const told = changed ? PubSub.publish(changes, { state: next, reason }) : Effect.void
+      return Effect.andThen(
+        told,
+        Effect.sync(() => state !== "open" && door.openUnsafe())
+      )
     })
 
   const halt = (reason: SafetyStop) =>
-    Effect.suspend(() => {
+    Effect.sync(() => {
       if (Option.isNone(stop)) stop = Option.some(reason)
-      return Deferred.succeed(stopped, reason)
+      Deferred.doneUnsafe(stopped, Effect.succeed(reason))
+      // Whoever waits for a probe has nothing to wait for any more.
+      door.openUnsafe()
     })
 
-  const open = (coolDown: Duration.Duration) =>
-    Effect.gen(function* () {
-      yield* Latch.close(closed)
-      const alreadyCooling = state === "half-open"
-      yield* become("open", `${consecutiveFailures} attempts in a row failed`)
-      if (!alreadyCooling) yield* Effect.forkIn(probes(coolDown), scope)
+  const startCoolDown = (coolDown: Duration.Duration) =>
+    Effect.suspend(() => {
+      const current = ++coolDowns
+      const over = Effect.suspend(() =>
+        current === coolDowns
+          ? become("half-open", "the cool-down is over: one attempt goes ahead as a probe")
+          : Effect.void
+      )
+      return Effect.forkIn(Effect.andThen(Effect.sleep(coolDown), over), scope)
     })
 
-  // One probe each cool-down until one succeeds; a probe that was released without an end does not block the next.
-  const probes = (coolDown: Duration.Duration) =>
-    Effect.sleep(coolDown).pipe(
-      Effect.andThen(become("half-open", "the cool-down is over: one attempt goes ahead as a probe")),
-      Effect.andThen(Latch.open(closed)),
-      Effect.repeat({ while: () => state !== "closed" })
+  // The first that comes through the door closes it behind itself and is the probe. A probe that is given back tells
+  // nothing, so the next one does not wait for its end but for another cool-down.
+  const enter = (coolDown: Duration.Duration): Effect.Effect<void, SafetyStop> =>
+    Effect.uninterruptible(
+      Effect.suspend(() => {
+        if (state === "closed" || Option.isSome(stop) || !Latch.isOpen(door)) return allow
+        door.closeUnsafe()
+        return Effect.andThen(startCoolDown(coolDown), start)
+      })
     )
 
   const allow: Effect.Effect<void, SafetyStop> = Effect.suspend(() => {
     if (Option.isSome(stop)) return Effect.fail(stop.value)
-    if (state !== "closed") {
-      return Effect.andThen(
-        Latch.await(closed),
-        Effect.suspend(() => {
-          if (state === "closed") return start
-          // The end of the cool-down wakes all that wait; the first of them is the probe.
-          if (state === "half-open" && Latch.isOpen(closed)) return Effect.andThen(Latch.close(closed), start)
-          return allow
-        })
-      )
-    }
-    return start
+    if (state === "closed" || Option.isNone(options.coolDown)) return start
+    return Effect.andThen(Effect.interruptible(Latch.await(door)), enter(options.coolDown.value))
   })
 
   const start: Effect.Effect<void, SafetyStop> = Effect.suspend(() => {
@@ -85,13 +93,20 @@ export const make = Effect.fnUntraced(function* (options: {
       Effect.suspend(() => {
         consecutiveFailures = 0
         if (state === "closed") return Effect.void
-        return Effect.andThen(become("closed", "the probe succeeded"), Latch.open(closed))
+        coolDowns++
+        return become("closed", "an attempt succeeded")
       }),
     recordFailure: (reason) =>
       Effect.suspend(() => {
         consecutiveFailures++
+        // Open already: this attempt was under way before.
         if (state === "open" || consecutiveFailures < options.maxConsecutiveFailures) return Effect.void
-        if (Option.isSome(options.coolDown)) return open(options.coolDown.value)
+        if (Option.isSome(options.coolDown)) {
+          return Effect.andThen(
+            become("open", `${consecutiveFailures} attempts in a row failed`),
+            startCoolDown(options.coolDown.value)
+          )
+        }
         return halt(
           new SafetyStop({
             limit: "consecutive-failures",

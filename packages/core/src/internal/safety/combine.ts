@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Reservation, SafetyService, Spend } from "../../Safety.ts"
+import type { BreakerState, Reservation, SafetyService, Spend } from "../../Safety.ts"
 import type { SafetyStop } from "../../SafetyStop.ts"
 import * as Usage from "../../Usage.ts"
 
@@ -17,11 +17,15 @@ export const combine = (services: ReadonlyArray<SafetyService>): SafetyService =
     Option.firstSomeOf
   ),
   awaitStop: Effect.raceAllFirst([Effect.never, ...services.map((safety) => safety.awaitStop)]),
-  changes: Stream.mergeAll(
-    services.map((safety) => safety.changes),
-    { concurrency: "unbounded" }
-  )
+  changes: merge(services.map((safety) => safety.changes).filter((changes) => changes !== Stream.empty))
 })
+
+// A merged stream subscribes later than it is run, so one breaker alone, which is the usual case, is not merged.
+const merge = (changes: ReadonlyArray<Stream.Stream<BreakerState>>): Stream.Stream<BreakerState> => {
+  const [first, ...rest] = changes
+  if (first === undefined) return Stream.empty
+  return rest.length === 0 ? first : Stream.mergeAll(changes, { concurrency: "unbounded" })
+}
 
 // All or nothing: what the first ones set aside is given back when a later one refuses or the wait is interrupted.
 const reserveAll = Effect.fnUntraced(function* (services: ReadonlyArray<SafetyService>, spend: Spend) {
@@ -38,4 +42,4 @@ const reserveAll = Effect.fnUntraced(function* (services: ReadonlyArray<SafetySe
     () => commit(Usage.zero)
   )
   return { commit }
-})
+}, Effect.uninterruptible)

@@ -1,0 +1,433 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Latch, Layer, Option, References, Schema } from "effect"
+import {
+  Execution,
+  ExecutionError,
+  Executor,
+  RetryPolicy,
+  Safety,
+  SafetyStop,
+  Usage,
+  Verification,
+  Verifier
+} from "@baton/core"
+import { get, make, tasks } from "./harness.ts"
+
+const budget = (options: Parameters<typeof Safety.layerBudget>[0]) =>
+  Effect.flatMap(Layer.build(Safety.layerBudget(options)), (context) => Effect.provide(Safety.Safety, context))
+
+const cost = (costUsd: number | null): Usage.Usage => ({ ...Usage.zero, costUsd })
+const tokens = (outputTokens: number): Usage.Usage => ({ ...Usage.zero, outputTokens })
+const worst = (costUsd: number | null, tokens = 0): Safety.Spend => ({ costUsd, tokens, what: "model-x" })
+
+const reserve = (safety: Safety.SafetyService, spend: Safety.Spend) =>
+  Effect.forkChild(safety.reserve(spend), { startImmediately: true })
+
+describe("Safety.layerBudget", () => {
+  it.effect("admits calls as long as their worst cases fit, and refuses the one that does not", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.05 })
+      for (let call = 0; call < 5; call++) {
+        const { commit } = yield* safety.reserve(worst(0.01))
+        yield* commit(cost(0.01))
+      }
+      assert.isTrue(Option.isNone(yield* safety.stopReason))
+      const stop = yield* Effect.flip(safety.reserve(worst(0.01)))
+      assert.strictEqual(stop.limit, "cost")
+      assert.include(stop.message, "$0.05")
+      assert.include(stop.message, "model-x")
+      assert.strictEqual(yield* safety.awaitStop, stop)
+      assert.strictEqual(yield* Effect.flip(safety.allow), stop)
+    })
+  )
+
+  it.effect("gives back what a call did not use", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.05 })
+      for (let call = 0; call < 40; call++) {
+        const { commit } = yield* safety.reserve(worst(0.01))
+        yield* commit(cost(0.001))
+      }
+      const { commit } = yield* safety.reserve(worst(0.01))
+      yield* commit(null)
+      assert.strictEqual((yield* Effect.flip(safety.reserve(worst(0.000_001)))).limit, "cost")
+    })
+  )
+
+  it.effect("waits while calls under way may still free enough, first come, first served", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.05 })
+      const first = yield* safety.reserve(worst(0.04))
+      const large = yield* reserve(safety, worst(0.03))
+      const small = yield* reserve(safety, worst(0.01))
+      assert.isUndefined(small.pollUnsafe())
+      yield* first.commit(cost(0.015))
+      const second = yield* Fiber.join(large)
+      // 0.015 committed, 0.03 reserved: the small one, which had to wait for the large one, does not fit yet.
+      assert.isUndefined(small.pollUnsafe())
+      yield* second.commit(cost(0.03))
+      assert.strictEqual((yield* Effect.flip(Fiber.join(small))).limit, "cost")
+    })
+  )
+
+  it.effect("one that stops waiting makes room for those behind it", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.05 })
+      const first = yield* safety.reserve(worst(0.04))
+      const large = yield* reserve(safety, worst(0.03))
+      const small = yield* reserve(safety, worst(0.01))
+      yield* Fiber.interrupt(large)
+      const second = yield* Fiber.join(small)
+      yield* second.commit(cost(0))
+      yield* first.commit(cost(0))
+      yield* safety.reserve(worst(0.05))
+    })
+  )
+
+  it.effect("nothing leaks when a wait is interrupted, at whatever moment", () =>
+    Effect.gen(function* () {
+      for (let moment = 0; moment < 120; moment++) {
+        const safety = yield* budget({ maxCostUsd: 0.05 })
+        const first = yield* safety.reserve(worst(0.05))
+        const waiting = yield* Effect.uninterruptible(
+          Effect.flatMap(safety.reserve(worst(0.05)), ({ commit }) => commit(Usage.zero))
+        ).pipe(Effect.provideService(References.MaxOpsBeforeYield, 3), Effect.forkChild)
+        yield* Effect.repeat(Effect.yieldNow, { times: moment >> 2 })
+        yield* first.commit(Usage.zero)
+        for (let gap = 0; gap < moment % 4; gap++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(waiting)
+        yield* safety.reserve(worst(0.05))
+      }
+    })
+  )
+
+  it.effect("a call that nothing can make room for is refused at once", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.05 })
+      yield* safety.reserve(worst(0.01))
+      assert.strictEqual((yield* Effect.flip(safety.reserve(worst(0.06)))).limit, "cost")
+    })
+  )
+
+  it.effect("when it stops, those that wait hear of it", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.05 })
+      const first = yield* safety.reserve(worst(0.05))
+      const waiting = [yield* reserve(safety, worst(0.01)), yield* reserve(safety, worst(0.01))]
+      yield* first.commit(null)
+      for (const fiber of waiting) assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).limit, "cost")
+    })
+  )
+
+  it.effect("refuses a call whose price is unknown under a limit in USD, and says what to do", () =>
+    Effect.gen(function* () {
+      const stop = yield* Effect.flip((yield* budget({ maxCostUsd: 1 })).reserve(worst(null)))
+      assert.strictEqual(
+        stop.message,
+        "The price of model-x is unknown, so a budget in USD cannot hold. Give its price, or drop the budget."
+      )
+    })
+  )
+
+  it.effect("a limit in tokens alone asks for no price", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxTokens: 1000 })
+      const { commit } = yield* safety.reserve(worst(null, 600))
+      yield* commit(tokens(400))
+      const second = yield* safety.reserve(worst(null, 600))
+      yield* second.commit(null)
+      const stop = yield* Effect.flip(safety.reserve(worst(null, 1)))
+      assert.strictEqual(stop.limit, "tokens")
+      assert.include(stop.message, "1000 of 1000 tokens")
+    })
+  )
+
+  it.effect("counts tokens of every kind", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxTokens: 10 })
+      const { commit } = yield* safety.reserve(worst(null, 10))
+      yield* commit({ inputTokens: 1, outputTokens: 2, cacheReadTokens: 3, cacheWriteTokens: 4, costUsd: null })
+      yield* Effect.flip(safety.reserve(worst(null, 1)))
+    })
+  )
+
+  it.effect("holds both limits", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 1, maxTokens: 10 })
+      assert.strictEqual((yield* Effect.flip(safety.reserve(worst(0.1, 11)))).limit, "tokens")
+    })
+  )
+
+  it.effect("books the worst case when nobody can say what a call cost", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.05 })
+      const unknown = yield* safety.reserve(worst(0.03))
+      yield* unknown.commit(null)
+      const priceless = yield* safety.reserve(worst(0.02))
+      yield* priceless.commit(cost(null))
+      yield* Effect.flip(safety.reserve(worst(0.000_001)))
+    })
+  )
+
+  it.effect("a worst case that is not a number is refused, and so is everything after a cost that is none", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip((yield* budget({ maxCostUsd: 1 })).reserve(worst(NaN)))).limit, "cost")
+      const tokens = yield* budget({ maxTokens: 1 })
+      assert.strictEqual((yield* Effect.flip(tokens.reserve(worst(0, NaN)))).limit, "tokens")
+      const spent = yield* budget({ maxCostUsd: 1 })
+      yield* (yield* spent.reserve(worst(0.5))).commit(cost(NaN))
+      yield* Effect.flip(spent.reserve(worst(0.1)))
+    })
+  )
+
+  it.effect("counts what was not reserved, and stops when the limit is reached", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.05 })
+      yield* safety.recordSuccess(cost(0.02))
+      yield* safety.recordFailure("no", cost(0.02))
+      yield* safety.recordFailure("nothing metered", null)
+      yield* safety.allow
+      yield* safety.recordSuccess(cost(0.02))
+      assert.strictEqual((yield* Effect.flip(safety.allow)).limit, "cost")
+    })
+  )
+
+  it.effect("stops when something without a price was used that nobody had reserved", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 1 })
+      yield* safety.recordSuccess(cost(null))
+      assert.include((yield* Effect.flip(safety.allow)).message, "without a price")
+    })
+  )
+
+  it.effect("does not drift: a hundred thousand calls of a tenth of a cent cost a hundred dollars", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 100 })
+      const call = Effect.flatMap(safety.reserve(worst(0.001)), ({ commit }) => commit(cost(0.001)))
+      yield* Effect.repeat(call, { times: 99_999 })
+      assert.isTrue(Option.isNone(yield* safety.stopReason))
+      yield* Effect.flip(safety.reserve(worst(0.000_000_001)))
+    })
+  )
+
+  it.effect("does not drift where a cost is a sum of floating point numbers", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.3 })
+      yield* safety.reserve(worst(0.1 + 0.2))
+    })
+  )
+})
+
+describe("the budget as a property", () => {
+  const Call = Schema.Struct({
+    /** In millionths of a dollar. */
+    worst: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9000 })),
+    /** Of the worst case, in percent. */
+    used: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 })),
+    ends: Schema.Literals(["success", "failure", "unknown", "interrupted waiting", "interrupted calling"]),
+    ticks: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4 }))
+  })
+  const Fibers = Schema.Array(Schema.Array(Call).check(Schema.isMaxLength(6))).check(
+    Schema.isMinLength(64),
+    Schema.isMaxLength(64)
+  )
+  const limit = 50_000
+  const usd = (micros: number) => micros / 1e6
+  const ticks = (times: number) => Effect.repeat(Effect.yieldNow, { times })
+
+  it.effect.prop(
+    "at 64 fibers with random costs, failures and interruptions, what is committed never exceeds $0.05",
+    [Fibers, Schema.Literals([1, 10, 100])],
+    ([fibers, divisor]) =>
+      Effect.gen(function* () {
+        const safety = yield* budget({ maxCostUsd: usd(limit) })
+        let committed = 0
+        let reserved = 0
+
+        const call = (call: typeof Call.Type) =>
+          Effect.uninterruptibleMask((restore) =>
+            Effect.gen(function* () {
+              const { commit } = yield* safety.reserve(worst(usd(call.worst)))
+              reserved += call.worst
+              assert.isAtMost(committed + reserved, limit)
+              const exit = yield* Effect.exit(restore(Effect.andThen(ticks(call.ticks), ended(call))))
+              const known = Exit.isSuccess(exit) || call.ends === "failure"
+              const spent = known ? Math.floor((call.worst * call.used) / 100) : call.worst
+              reserved -= call.worst
+              committed += spent
+              assert.isAtMost(committed, limit)
+              yield* commit(known ? cost(usd(spent)) : null)
+            })
+          )
+
+        const ended = ({ ends }: typeof Call.Type) =>
+          ends === "failure" || ends === "unknown"
+            ? Effect.fail(ends)
+            : ends === "interrupted calling"
+              ? Effect.interrupt
+              : Effect.void
+
+        const carryOut = (script: typeof Call.Type) =>
+          script.ends === "interrupted waiting"
+            ? Effect.gen(function* () {
+                const fiber = yield* Effect.forkChild(call(script), { startImmediately: true })
+                yield* ticks(script.ticks)
+                yield* Fiber.interrupt(fiber)
+              })
+            : call(script)
+
+        yield* Effect.forEach(
+          fibers,
+          (script) =>
+            Effect.ignore(
+              Effect.forEach(script, (one) =>
+                Effect.andThen(ticks(one.ticks), carryOut({ ...one, worst: Math.ceil(one.worst / divisor) }))
+              )
+            ),
+          { concurrency: "unbounded" }
+        )
+        assert.strictEqual(reserved, 0)
+        if (Option.isSome(yield* safety.stopReason)) return
+        // Nothing leaked: what is not committed can still be reserved, to the last millionth.
+        const rest = yield* safety.reserve(worst(usd(limit - committed)))
+        yield* rest.commit(null)
+        yield* Effect.flip(safety.reserve(worst(usd(1))))
+      }),
+    { timeout: 60_000, arbitrary: { runs: 60 } }
+  )
+})
+
+describe("a run under a budget", () => {
+  const spending = (worstUsd: number, usedUsd: number | null) =>
+    Executor.layer((_task, { spend }) =>
+      spend({
+        worstCase: worst(worstUsd),
+        call: Effect.as(Effect.yieldNow, Execution.make({ output: "x", usage: cost(usedUsd) })),
+        spent: (exit) => (Exit.isSuccess(exit) ? exit.value.usage : null)
+      })
+    )
+
+  it.effect("stops before it would spend more, and leaves the rest pending", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config: { concurrency: 16 },
+        executor: spending(0.01, 0.01),
+        safety: Safety.layerBudget({ maxCostUsd: 0.05 })
+      })
+      yield* store.add(tasks(...Array.from({ length: 40 }, (_, index) => `t${index}`)))
+      const summary = yield* orchestrator.run
+      assert.deepInclude(summary.reason, { _tag: "LimitReached", limit: "cost" })
+      assert.deepStrictEqual([summary.counts.completed, summary.counts.pending, summary.counts.in_progress], [5, 35, 0])
+      assert.strictEqual(summary.stats.usage?.costUsd, 0.05)
+    })
+  )
+
+  it.effect("counts judge and retries: what was reserved is not counted again when the attempt is recorded", () =>
+    Effect.gen(function* () {
+      let executions = 0
+      const { orchestrator, store } = yield* make({
+        config: { retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layer((_task, { spend }) =>
+          spend({
+            worstCase: worst(0.01),
+            call: Effect.suspend(() =>
+              ++executions === 1
+                ? Effect.fail(new ExecutionError({ reason: "Failed", message: "cut off", usage: cost(0.004) }))
+                : Effect.succeed(Execution.make({ output: "x", usage: cost(0.01) }))
+            ),
+            spent: (exit) => (Exit.isSuccess(exit) ? exit.value.usage : cost(0.004))
+          })
+        ),
+        verifier: Verifier.layer((_task, _execution, { spend }) =>
+          spend({
+            worstCase: worst(0.006),
+            call: Effect.succeed(Verification.pass({ usage: cost(0.006) })),
+            spent: () => cost(0.006)
+          })
+        ),
+        safety: Safety.layerBudget({ maxCostUsd: 0.036 })
+      })
+      yield* store.add(tasks("a", "b"))
+      const summary = yield* orchestrator.run
+      assert.strictEqual(summary.counts.completed, 2)
+      assert.strictEqual(summary.reason._tag, "Drained")
+      assert.closeTo(summary.stats.usage?.costUsd ?? 0, 0.036, 1e-12)
+      assert.closeTo((yield* get(store, "a")).usage?.costUsd ?? 0, 0.02, 1e-12)
+    })
+  )
+
+  it.effect("counts what an executor meters without reserving", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        executor: Executor.layer(() => Effect.succeed(Execution.make({ output: "x", usage: cost(0.03) }))),
+        safety: Safety.layerBudget({ maxCostUsd: 0.05 })
+      })
+      yield* store.add(tasks("a", "b", "c"))
+      const summary = yield* orchestrator.run
+      assert.deepInclude(summary.reason, { _tag: "LimitReached", limit: "cost" })
+      assert.deepStrictEqual([summary.counts.completed, summary.counts.pending], [2, 1])
+    })
+  )
+
+  it.effect("a price that turns out unknown is booked at its worst case and does not stop the run", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        executor: spending(0.01, null),
+        safety: Safety.layerBudget({ maxCostUsd: 0.03 })
+      })
+      yield* store.add(tasks("a", "b", "c", "d"))
+      const summary = yield* orchestrator.run
+      assert.deepStrictEqual([summary.counts.completed, summary.counts.pending], [3, 1])
+      assert.isNull(summary.stats.usage?.costUsd)
+    })
+  )
+
+  it.effect("books a call that was cut off at its worst case", () =>
+    Effect.gen(function* () {
+      const called = yield* Latch.make()
+      const { journal, orchestrator, store } = yield* make({
+        config: { drainTimeout: 0 },
+        executor: Executor.layer((_task, { spend }) =>
+          spend({
+            worstCase: worst(0.03),
+            call: Effect.andThen(called.open, Effect.never),
+            spent: () => null
+          })
+        ),
+        safety: Safety.layerBudget({ maxCostUsd: 0.05 })
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* called.await
+      yield* orchestrator.stop
+      yield* Fiber.join(run)
+      const second = yield* orchestrator.run
+      assert.deepInclude(second.reason, { _tag: "LimitReached", limit: "cost" })
+      assert.strictEqual(journal.of("TaskStarted").length, 2)
+      assert.strictEqual((yield* get(store, "a")).attempts, 0)
+    })
+  )
+
+  it.effect("its refusal is a SafetyStop in the executor's error channel, not a failed attempt", () =>
+    Effect.gen(function* () {
+      let seen: unknown
+      const { orchestrator, store } = yield* make({
+        executor: Executor.layer((_task, { spend }) =>
+          Effect.tapError(
+            spend({
+              worstCase: worst(null),
+              call: Effect.succeed(Execution.make({ output: "x" })),
+              spent: () => null
+            }),
+            (error) => Effect.sync(() => (seen = error))
+          )
+        ),
+        safety: Safety.layerBudget({ maxCostUsd: 1 })
+      })
+      yield* store.add(tasks("a"))
+      assert.strictEqual((yield* orchestrator.run).reason._tag, "LimitReached")
+      assert.instanceOf(seen, SafetyStop)
+      assert.strictEqual((yield* get(store, "a")).attempts, 0)
+    })
+  )
+})

@@ -1,0 +1,255 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Option, Queue, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { Safety } from "@baton/core"
+
+const build = (layer: Layer.Layer<Safety.Safety>) => Effect.provide(Safety.Safety, layer, { local: true })
+
+/** The breaker under test; the scope of the test keeps its timers alive. */
+const breaker = (options: Parameters<typeof Safety.layerCircuitBreaker>[0]) =>
+  Effect.flatMap(Layer.build(Safety.layerCircuitBreaker(options)), (context) => Effect.provide(Safety.Safety, context))
+
+/** Asks to start an attempt, and tells whether it was allowed at once. */
+const ask = (safety: Safety.SafetyService) => Effect.forkChild(safety.allow, { startImmediately: true })
+
+const allowed = (fibers: ReadonlyArray<Fiber.Fiber<void, unknown>>) =>
+  fibers.filter((fiber) => fiber.pollUnsafe()?._tag === "Success").length
+
+const failTimes = (safety: Safety.SafetyService, times: number) =>
+  Effect.repeat(safety.recordFailure("it broke", null), { times: times - 1 })
+
+describe("Safety.layerCircuitBreaker", () => {
+  it.effect("lets exactly `maxIterations` attempts start, however many ask at the same time", () =>
+    Effect.gen(function* () {
+      const safety = yield* breaker({ maxIterations: 100 })
+      const results = yield* Effect.forEach(
+        Array.from({ length: 64 }),
+        () =>
+          Effect.forEach(Array.from({ length: 5 }), () => Effect.result(Effect.andThen(Effect.yieldNow, safety.allow))),
+        { concurrency: "unbounded" }
+      )
+      const outcomes = results.flat()
+      assert.strictEqual(outcomes.filter(({ _tag }) => _tag === "Success").length, 100)
+      const stop = yield* safety.awaitStop
+      assert.strictEqual(stop.limit, "iterations")
+      assert.strictEqual(stop.message, "The run reached its limit of 100 attempts.")
+      assert.deepStrictEqual(yield* safety.stopReason, Option.some(stop))
+    })
+  )
+
+  it.effect("wants no stop as long as the attempts are not used up", () =>
+    Effect.gen(function* () {
+      const safety = yield* breaker({ maxIterations: 2 })
+      yield* safety.allow
+      yield* safety.allow
+      assert.isTrue(Option.isNone(yield* safety.stopReason))
+      assert.strictEqual((yield* Effect.flip(safety.allow)).limit, "iterations")
+    })
+  )
+
+  it.effect("stops after `maxConsecutiveFailures` failures in a row, and names the last", () =>
+    Effect.gen(function* () {
+      const safety = yield* breaker({ maxConsecutiveFailures: 3 })
+      const waiting = yield* Effect.forkChild(safety.awaitStop, { startImmediately: true })
+      yield* failTimes(safety, 2)
+      yield* safety.allow
+      yield* safety.recordFailure("the provider is down", null)
+      const stop = yield* Fiber.join(waiting)
+      assert.strictEqual(stop.limit, "consecutive-failures")
+      assert.strictEqual(stop.message, "3 attempts in a row failed; the last one: the provider is down")
+      assert.strictEqual(yield* Effect.flip(safety.allow), stop)
+    })
+  )
+
+  it.effect("a success starts the count of failures over", () =>
+    Effect.gen(function* () {
+      const safety = yield* breaker({ maxConsecutiveFailures: 3 })
+      yield* failTimes(safety, 2)
+      yield* safety.recordSuccess(null)
+      yield* failTimes(safety, 2)
+      yield* safety.allow
+      assert.isTrue(Option.isNone(yield* safety.stopReason))
+    })
+  )
+
+  it.effect("has no limit that was left out", () =>
+    Effect.gen(function* () {
+      const safety = yield* breaker({})
+      yield* failTimes(safety, 1000)
+      yield* Effect.repeat(safety.allow, { times: 1000 })
+      assert.isTrue(Option.isNone(yield* safety.stopReason))
+    })
+  )
+
+  it.effect("the first reason stays the reason", () =>
+    Effect.gen(function* () {
+      const safety = yield* breaker({ maxIterations: 1, maxConsecutiveFailures: 1 })
+      yield* safety.allow
+      yield* Effect.flip(safety.allow)
+      yield* safety.recordFailure("late", null)
+      assert.strictEqual((yield* safety.awaitStop).limit, "iterations")
+      assert.strictEqual(Option.getOrThrow(yield* safety.stopReason).limit, "iterations")
+    })
+  )
+
+  it.effect("two breakers count for themselves", () =>
+    Effect.gen(function* () {
+      const layer = Safety.layerCircuitBreaker({ maxIterations: 1 })
+      const [first, second] = [yield* build(layer), yield* build(layer)]
+      yield* first.allow
+      yield* second.allow
+      yield* Effect.flip(first.allow)
+    })
+  )
+})
+
+describe("Safety.layerCircuitBreaker with a cool-down", () => {
+  const cooling = breaker({ maxConsecutiveFailures: 2, coolDown: "1 minute" })
+
+  it.effect("does not stop the run: attempts wait, then one goes ahead as a probe", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      yield* failTimes(safety, 2)
+      const fibers = [yield* ask(safety), yield* ask(safety), yield* ask(safety)]
+      yield* TestClock.adjust("59 seconds")
+      assert.strictEqual(allowed(fibers), 0)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(allowed(fibers), 1)
+      assert.isTrue(Option.isNone(yield* safety.stopReason))
+    })
+  )
+
+  it.effect("a probe that succeeds lets all the others through", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      yield* failTimes(safety, 2)
+      const fibers = [yield* ask(safety), yield* ask(safety), yield* ask(safety)]
+      yield* TestClock.adjust("1 minute")
+      yield* safety.recordSuccess(null)
+      yield* Effect.forEach(fibers, Fiber.join)
+      yield* safety.allow
+    })
+  )
+
+  it.effect("stays closed after a probe succeeded, whatever time passes", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      yield* failTimes(safety, 2)
+      yield* TestClock.adjust("1 minute")
+      yield* safety.allow
+      yield* safety.recordSuccess(null)
+      const changes = yield* Effect.forkChild(Stream.runHead(safety.changes), { startImmediately: true })
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(allowed([yield* ask(safety), yield* ask(safety), yield* ask(safety)]), 3)
+      assert.isUndefined(changes.pollUnsafe())
+    })
+  )
+
+  it.effect("a probe that fails opens it for a whole cool-down again", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      yield* failTimes(safety, 2)
+      const fibers = [yield* ask(safety), yield* ask(safety)]
+      yield* TestClock.adjust("1 minute")
+      yield* TestClock.adjust("40 seconds")
+      yield* safety.recordFailure("still down", null)
+      yield* TestClock.adjust("59 seconds")
+      assert.strictEqual(allowed(fibers), 1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(allowed(fibers), 2)
+    })
+  )
+
+  it.effect("closed again, it takes as many failures in a row to open it as the first time", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      yield* failTimes(safety, 2)
+      yield* TestClock.adjust("1 minute")
+      yield* safety.allow
+      yield* safety.recordSuccess(null)
+      yield* safety.recordFailure("once", null)
+      yield* safety.allow
+      yield* safety.recordFailure("twice", null)
+      const fiber = yield* ask(safety)
+      yield* TestClock.adjust("59 seconds")
+      assert.strictEqual(allowed([fiber]), 0)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(allowed([fiber]), 1)
+    })
+  )
+
+  it.effect("a probe that is given back without an end does not block the next for ever", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      yield* failTimes(safety, 2)
+      yield* TestClock.adjust("1 minute")
+      yield* safety.allow
+      const fibers = [yield* ask(safety), yield* ask(safety)]
+      assert.strictEqual(allowed(fibers), 0)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(allowed(fibers), 1)
+    })
+  )
+
+  it.effect("who stops waiting takes no probe", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      yield* failTimes(safety, 2)
+      const given = yield* ask(safety)
+      const kept = yield* ask(safety)
+      yield* Fiber.interrupt(given)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(allowed([kept]), 1)
+    })
+  )
+
+  it.effect("failures of attempts that were under way when it opened change nothing", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      yield* failTimes(safety, 2)
+      const fiber = yield* ask(safety)
+      yield* TestClock.adjust("30 seconds")
+      yield* failTimes(safety, 5)
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual(allowed([fiber]), 1)
+    })
+  )
+
+  it.effect("a probe counts as an iteration, and the last iteration used up ends the waiting of the others", () =>
+    Effect.gen(function* () {
+      const safety = yield* breaker({ maxIterations: 1, maxConsecutiveFailures: 1, coolDown: "1 minute" })
+      yield* safety.recordFailure("down", null)
+      const fibers = [yield* ask(safety), yield* ask(safety)]
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(allowed(fibers), 1)
+      yield* TestClock.adjust("1 minute")
+      const exits = yield* Effect.forEach(fibers, (fiber) => Effect.result(Fiber.join(fiber)))
+      assert.deepStrictEqual(exits.map(({ _tag }) => _tag).toSorted(), ["Failure", "Success"])
+    })
+  )
+
+  it.effect("tells every change of its state", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      const seen = yield* Queue.unbounded<Safety.BreakerState>()
+      yield* Effect.forkScoped(
+        Stream.runForEach(safety.changes, (change) => Queue.offer(seen, change)),
+        {
+          startImmediately: true
+        }
+      )
+      yield* failTimes(safety, 2)
+      assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "2 attempts in a row failed" })
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Queue.take(seen)).state, "half-open")
+      yield* safety.allow
+      yield* safety.recordFailure("down", null)
+      assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "3 attempts in a row failed" })
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Queue.take(seen)).state, "half-open")
+      yield* safety.allow
+      yield* safety.recordSuccess(null)
+      assert.strictEqual((yield* Queue.take(seen)).state, "closed")
+    })
+  )
+})

@@ -1,0 +1,172 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Latch, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
+import { Execution, ExecutionError, Executor, RetryPolicy, Safety } from "@baton/core"
+import { get, make, tasks } from "./harness.ts"
+
+const numbered = (count: number) => tasks(...Array.from({ length: count }, (_, index) => `t${index}`))
+
+describe("a run under a circuit breaker", () => {
+  for (const concurrency of [1, 7, 64]) {
+    it.effect(`executes exactly \`maxIterations\` attempts at concurrency ${concurrency}`, () =>
+      Effect.gen(function* () {
+        let executions = 0
+        const { orchestrator, store } = yield* make({
+          config: { concurrency },
+          executor: Executor.layer(() =>
+            Effect.gen(function* () {
+              executions++
+              yield* Effect.yieldNow
+              return Execution.make({ output: "x" })
+            })
+          ),
+          safety: Safety.layerCircuitBreaker({ maxIterations: 20 })
+        })
+        yield* store.add(numbered(200))
+        const summary = yield* orchestrator.run
+        assert.deepStrictEqual(summary.reason, {
+          _tag: "LimitReached",
+          limit: "iterations",
+          message: "The run reached its limit of 20 attempts."
+        })
+        assert.strictEqual(executions, 20)
+        assert.deepStrictEqual(
+          [summary.counts.completed, summary.counts.pending, summary.counts.in_progress],
+          [20, 180, 0]
+        )
+        assert.strictEqual(yield* SubscriptionRef.get(orchestrator.state), "stopped")
+      })
+    )
+  }
+
+  it.effect("ends as drained when the last attempt that is allowed was the last that was needed", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ safety: Safety.layerCircuitBreaker({ maxIterations: 3 }) })
+      yield* store.add(tasks("a", "b", "c"))
+      assert.strictEqual((yield* orchestrator.run).reason._tag, "Drained")
+    })
+  )
+
+  it.effect("stops after consecutive failures; what was refused keeps its attempts", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        config: { maxAttempts: 1 },
+        executor: Executor.layerFake({ success: false }),
+        safety: Safety.layerCircuitBreaker({ maxConsecutiveFailures: 3 })
+      })
+      yield* store.add(numbered(10))
+      const summary = yield* orchestrator.run
+      assert.deepStrictEqual(summary.reason, {
+        _tag: "LimitReached",
+        limit: "consecutive-failures",
+        message: "3 attempts in a row failed; the last one: Fake failure"
+      })
+      assert.deepStrictEqual([summary.counts.failed, summary.counts.pending, summary.counts.in_progress], [3, 7, 0])
+      assert.strictEqual((yield* get(store, "t3")).attempts, 0)
+      assert.strictEqual(journal.of("TaskStarted").length, 3)
+      const ended = journal.of("RunEnded")
+      assert.deepStrictEqual(ended[0]?.reason, summary.reason)
+    })
+  )
+
+  it.effect("lets work under way finish when the limit is reached", () =>
+    Effect.gen(function* () {
+      const gate = yield* Latch.make()
+      const { journal, orchestrator, store } = yield* make({
+        config: { concurrency: 2, maxAttempts: 1 },
+        executor: Executor.layer((task) =>
+          task.id === "slow"
+            ? Effect.as(gate.await, Execution.make({ output: "x" }))
+            : Effect.fail(new ExecutionError({ reason: "Failed", message: "no" }))
+        ),
+        safety: Safety.layerCircuitBreaker({ maxConsecutiveFailures: 2 })
+      })
+      yield* store.add(tasks("slow", "b", "c", "d"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("Draining")
+      yield* gate.open
+      const summary = yield* Fiber.join(run)
+      assert.strictEqual((yield* get(store, "slow")).status, "completed")
+      assert.deepStrictEqual([summary.counts.failed, summary.counts.pending], [2, 1])
+    })
+  )
+
+  it.effect("with a cool-down it waits, probes with one task, and goes on when that succeeds", () =>
+    Effect.gen(function* () {
+      let down = true
+      const { journal, orchestrator, store } = yield* make({
+        config: { concurrency: 4, maxAttempts: 10, retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layer(() =>
+          Effect.suspend(() =>
+            down
+              ? Effect.fail(new ExecutionError({ reason: "Failed", message: "down" }))
+              : Effect.succeed(Execution.make({ output: "x" }))
+          )
+        ),
+        safety: Safety.layerCircuitBreaker({ maxConsecutiveFailures: 4, coolDown: "1 minute" })
+      })
+      yield* store.add(numbered(8))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("CircuitOpened")
+      yield* Effect.repeat(Effect.yieldNow, { times: 100 })
+      const before = journal.of("TaskStarted").length
+      yield* TestClock.adjust("1 minute")
+      yield* journal.next("CircuitHalfOpened")
+      yield* journal.next("CircuitOpened")
+      yield* Effect.repeat(Effect.yieldNow, { times: 100 })
+      assert.strictEqual(journal.of("TaskStarted").length, before + 1)
+      down = false
+      yield* TestClock.adjust("1 minute")
+      yield* journal.next("CircuitClosed")
+      const summary = yield* Fiber.join(run)
+      assert.strictEqual(summary.reason._tag, "Drained")
+      assert.strictEqual(summary.counts.completed, 8)
+    })
+  )
+
+  it.effect("a run that cools down can be stopped at once; what waited is given back", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        config: { maxAttempts: 1, concurrency: 3 },
+        executor: Executor.layerFake({ success: false }),
+        safety: Safety.layerAll(
+          Safety.layerDeadline("1 day"),
+          Safety.layerCircuitBreaker({ maxConsecutiveFailures: 1, coolDown: "1 hour" })
+        )
+      })
+      yield* store.add(numbered(10))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("CircuitOpened")
+      yield* orchestrator.stop
+      const summary = yield* Fiber.join(run)
+      assert.strictEqual(summary.counts.in_progress, 0)
+      assert.strictEqual(summary.counts.failed + summary.counts.pending, 10)
+    })
+  )
+})
+
+describe("a run under a deadline", () => {
+  it.effect("drains when it is reached, also while nothing ends", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        config: { drainTimeout: "1 minute" },
+        executor: Executor.layer(() => Effect.never),
+        safety: Safety.layerDeadline("8 minutes")
+      })
+      yield* store.add(tasks("a", "b"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      yield* TestClock.adjust("8 minutes")
+      yield* journal.next("Draining")
+      yield* TestClock.adjust("1 minute")
+      const summary = yield* Fiber.join(run)
+      assert.deepStrictEqual(summary.reason, {
+        _tag: "LimitReached",
+        limit: "deadline",
+        message: "The run reached its limit of 8m."
+      })
+      assert.deepStrictEqual([summary.counts.pending, summary.counts.in_progress], [2, 0])
+      assert.strictEqual((yield* get(store, "a")).attempts, 0)
+    })
+  )
+})
