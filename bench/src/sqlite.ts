@@ -1,5 +1,5 @@
 /** The orchestrator on SQLite, against bare statements of `node:sqlite` that keep the same: result, attempts, history. */
-import { layer } from "@baton/adapters/sqlite"
+import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -48,7 +48,7 @@ for (const synchronous of ["FULL", "NORMAL"] as const) {
   const base = `bare node:sqlite, ${synchronous}, batch 100`
   report({ what: base, value: bare(synchronous, 100, 100_000), unit: "tasks/s" })
   for (const prefetch of [concurrency, 1000]) {
-    const store = layer({ filename: join(folder, `baton-${synchronous}-${prefetch}.db`), synchronous })
+    const store = SqliteTaskStore.layer({ filename: join(folder, `baton-${synchronous}-${prefetch}.db`), synchronous })
     const { addPerSecond, runPerSecond } = await runNoop(store, { count: 100_000, concurrency, prefetch })
     report({
       what: `sqlite store, ${synchronous}, ${concurrency} workers, prefetch ${prefetch}`,

@@ -1,0 +1,134 @@
+import { Effect, Queue, Schema, type Scope } from "effect"
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
+
+/** How a process ended, and all it printed. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  readonly pid: number
+  readonly ended: Effect.Effect<Ended>
+  readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Waits for the next event with this name on stdout (`--output ndjson`); fails when the process ends before. */
+  readonly event: (name: string) => Effect.Effect<EventLine>
+}
+
+export const EventLine = Schema.Struct({
+  event: Schema.String,
+  taskId: Schema.optionalKey(Schema.String),
+  attempt: Schema.optionalKey(Schema.Int)
+})
+export type EventLine = typeof EventLine.Type
+const decodeLine = Schema.decodeUnknownSync(Schema.fromJsonString(EventLine))
+
+/** A folder of its own for a test, removed afterwards. */
+export const folder = Effect.acquireRelease(
+  Effect.sync(() => {
+    const path = mkdtempSync(join(tmpdir(), "baton-e2e-"))
+    return {
+      path,
+      write: (name: string, text: string) => writeFileSync(join(path, name), text),
+      read: (name: string) => readFileSync(join(path, name), "utf8"),
+      lines: (name: string) =>
+        readFileSync(join(path, name), "utf8")
+          .split("\n")
+          .filter((line) => line !== "")
+    }
+  }),
+  ({ path }) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+/** Starts the built `baton`; it is killed when the scope ends. */
+export const start = (
+  cwd: string,
+  args: ReadonlyArray<string>,
+  env: Record<string, string> = {}
+): Effect.Effect<Running, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const lines = yield* Queue.unbounded<EventLine | null>()
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(process.execPath, [program, ...args], { cwd, env: { PATH: process.env["PATH"] ?? "", ...env } })
+      ),
+      (child) =>
+        Effect.sync(() => {
+          child.kill("SIGKILL")
+        })
+    )
+    child.stdin.end()
+    const result = collect(child, (line) => {
+      if (line.startsWith('{"event"')) Queue.offerUnsafe(lines, decodeLine(line))
+    })
+    const ended = Effect.promise(() => result)
+    void result.then(() => Queue.offerUnsafe(lines, null))
+    return {
+      pid: child.pid ?? 0,
+      ended,
+      kill: (signal) =>
+        Effect.sync(() => {
+          child.kill(signal)
+        }),
+      event: (name) =>
+        Effect.gen(function* () {
+          while (true) {
+            const line = yield* Queue.take(lines)
+            if (line === null) return yield* Effect.die(new Error(`ended before ${name}: ${(yield* ended).stderr}`))
+            if (line.event === name) return line
+          }
+        })
+    }
+  })
+
+const collect = (child: ChildProcessWithoutNullStreams, onLine: (line: string) => void): Promise<Ended> =>
+  new Promise((resolve) => {
+    let stdout = ""
+    let stderr = ""
+    let rest = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text
+      const parts = (rest + text).split("\n")
+      rest = parts.pop() ?? ""
+      parts.forEach(onLine)
+    })
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }))
+  })
+
+/** Runs `baton` to its end. */
+export const baton = (cwd: string, args: ReadonlyArray<string>, env?: Record<string, string>): Effect.Effect<Ended> =>
+  Effect.scoped(Effect.flatMap(start(cwd, args, env), ({ ended }) => ended))
+
+export const StoredTask = Schema.Struct({
+  id: Schema.String,
+  status: Schema.String,
+  description: Schema.String,
+  result: Schema.NullOr(Schema.String),
+  attempts: Schema.Int,
+  feedback: Schema.NullOr(Schema.String),
+  verified: Schema.Boolean
+})
+const decodeTasks = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(StoredTask)))
+
+/** All tasks of a store, as `baton list --json` prints them. */
+export const list = (cwd: string, args: ReadonlyArray<string> = []) =>
+  Effect.map(baton(cwd, ["list", "--all", "--json", ...args]), ({ stdout }) => decodeTasks(stdout))
+
+/** Whether a process is there. */
+export const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,146 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { alive, baton, folder, list, start } from "./baton.ts"
+
+const History = Schema.fromJsonString(
+  Schema.Struct({ history: Schema.Array(Schema.Struct({ number: Schema.Int, outcome: Schema.String })) })
+)
+
+/** A small generator, so that a failing run can be repeated by its seed. */
+const seeded = (seed: number) => () => {
+  seed = (seed * 1103515245 + 12345) % 2 ** 31
+  return seed / 2 ** 31
+}
+
+const outcomes = (cwd: string, id: string) =>
+  Effect.flatMap(baton(cwd, ["show", id, "--json"]), ({ stdout }) =>
+    Effect.map(Schema.decodeUnknownEffect(History)(stdout), ({ history }) => history.map(({ outcome }) => outcome))
+  )
+
+describe("a run that is killed", () => {
+  it.live(
+    "kill -9 five times at random loses nothing and settles nothing twice",
+    () =>
+      Effect.gen(function* () {
+        const seed = (yield* Effect.sync(() => process.pid)) % 100_000
+        const random = seeded(seed)
+        const count = 160
+        const dir = yield* folder
+        const tasks = Array.from({ length: count }, (_, index) => ({ id: `t${index}`, description: "x".repeat(index) }))
+        dir.write(
+          "tasks.jsonl",
+          tasks.map((task) => JSON.stringify(task.description === "" ? { ...task, description: "-" } : task)).join("\n")
+        )
+        const args = [
+          "run",
+          "tasks.jsonl",
+          "--shell",
+          "echo $BATON_TASK_ID >> executions; wc -c",
+          "--verify",
+          "grep -q [0-9]"
+        ]
+        const options = ["-j", "4", "--lease", "2s", "--output", "ndjson"]
+        for (let killed = 0; killed < 5; killed++) {
+          const run = yield* start(dir.path, [...args, ...options])
+          const after = 5 + Math.floor(random() * 20)
+          for (let completed = 0; completed < after; completed++) yield* run.event("TaskCompleted")
+          yield* run.kill("SIGKILL")
+          assert.strictEqual((yield* run.ended).signal, "SIGKILL")
+        }
+        const last = yield* baton(dir.path, [...args, ...options])
+        assert.strictEqual(last.code, 0, `seed ${seed}: ${last.stderr}`)
+
+        const stored = yield* list(dir.path)
+        assert.strictEqual(stored.length, count)
+        const executions = dir.lines("executions")
+        for (const task of stored) {
+          assert.strictEqual(task.status, "completed", `seed ${seed}: ${task.id}`)
+          assert.strictEqual(task.result?.trim(), String(task.description.length))
+          // More than one attempt only where a kill cut the first one off.
+          const executed = executions.filter((id) => id === task.id).length
+          assert.isAtLeast(executed, 1)
+          assert.isAtMost(executed, task.attempts)
+          if (task.attempts === 1) continue
+          const ends = yield* outcomes(dir.path, task.id)
+          assert.deepStrictEqual(
+            ends,
+            [...Array.from({ length: task.attempts - 1 }, () => "lease_expired"), "completed"],
+            `seed ${seed}: ${task.id}`
+          )
+        }
+      }),
+    120_000
+  )
+
+  it.live(
+    "an output that was saved before the kill is verified by the next run, and not executed again",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        dir.write("tasks.txt", "the only task\n")
+        const exec = [
+          "run",
+          "tasks.txt",
+          "--shell",
+          "echo once >> executions; cat",
+          "--lease",
+          "2s",
+          "--output",
+          "ndjson"
+        ]
+        const run = yield* start(dir.path, [...exec, "--verify", "sleep 60"])
+        yield* run.event("TaskExecuted")
+        yield* run.kill("SIGKILL")
+        yield* run.ended
+        const last = yield* baton(dir.path, [...exec, "--verify", "grep -q only"])
+        assert.strictEqual(last.code, 0, last.stderr)
+        assert.deepStrictEqual(dir.lines("executions"), ["once"])
+        assert.deepInclude((yield* list(dir.path))[0], { status: "completed", result: "the only task", verified: true })
+      }),
+    60_000
+  )
+})
+
+describe("a run that is told to stop", () => {
+  it.live(
+    "SIGTERM ends in good order within the drain timeout: exit 143, nothing in progress, no process left",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        dir.write("tasks.txt", Array.from({ length: 20 }, (_, index) => `task ${index}`).join("\n"))
+        const run = yield* start(dir.path, [
+          ...["run", "tasks.txt", "--shell", "echo $$ >> pids; sleep 300", "--no-verify", "-j", "4"],
+          ...["--drain-timeout", "200ms", "--output", "ndjson"]
+        ])
+        for (let started = 0; started < 4; started++) yield* run.event("TaskStarted")
+        yield* run.kill("SIGTERM")
+        const { code, stderr } = yield* run.ended
+        assert.strictEqual(code, 143, stderr)
+        for (const task of yield* list(dir.path)) assert.deepInclude(task, { status: "pending", attempts: 0 })
+        for (const pid of dir.lines("pids")) assert.isFalse(alive(Number(pid)), `process ${pid} is alive`)
+      }),
+    60_000
+  )
+
+  it.live(
+    "work that ends within the drain timeout counts",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        dir.write("tasks.txt", "a\nb\nc\n")
+        const run = yield* start(dir.path, [
+          ...["run", "tasks.txt", "--shell", "until [ -e go ]; do sleep 0.02; done; cat", "--no-verify", "-j", "2"],
+          ...["--output", "ndjson"]
+        ])
+        yield* run.event("TaskStarted")
+        yield* run.event("TaskStarted")
+        yield* run.kill("SIGINT")
+        yield* run.event("Draining")
+        dir.write("go", "")
+        assert.strictEqual((yield* run.ended).code, 130)
+        const statuses = (yield* list(dir.path)).map(({ status }) => status)
+        assert.deepStrictEqual(statuses, ["completed", "completed", "pending"])
+      }),
+    60_000
+  )
+})
