@@ -38,7 +38,10 @@ import * as presenter from "./output/presenter.ts"
  * @since 0.1.0
  */
 export const baton = Command.make("baton").pipe(
-  Command.withDescription("Run a list of AI tasks to verified completion."),
+  Command.withDescription(
+    "Run a list of AI tasks to verified completion.\n\n" +
+      "What holds for every run can be in the environment: BATON_STORE for --store, BATON_MAX_ATTEMPTS for --max-attempts and so on; a flag wins over it."
+  ),
   Command.withSubcommands([
     runCommand,
     worker,

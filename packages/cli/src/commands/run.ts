@@ -20,7 +20,7 @@ export const run = Command.make("run", { ...sourceFlags, ...runFlags }, (flags) 
   )
 ).pipe(
   Command.withDescription(
-    "Import the sources and work on the tasks until none is left that could run. Running it again goes on where it stopped: what is completed stays completed. Flags that are not given are read from the environment, --max-attempts from BATON_MAX_ATTEMPTS and so on.\n\n" +
+    "Import the sources and work on the tasks until none is left that could run. Running it again goes on where it stopped: what is completed stays completed.\n\n" +
       "The command of --exec gets a task's description on stdin and BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK (why the last attempt failed) and BATON_METADATA in its environment.\n\n" +
       "Exit codes: 0 every task completed; 1 usage, configuration or an unexpected error; 2 at least one task is in the dead-letter queue, or waits for one that did not complete; 3 a limit stopped the run; 129, 130, 143 a signal (or `baton stop`) stopped it after the drain."
   ),

@@ -20,7 +20,7 @@ export const worker = Command.make("worker", runFlags, (flags) =>
   )
 ).pipe(
   Command.withDescription(
-    "Work on the tasks of the store and wait for new ones, until a signal, a limit or `baton stop` ends it. Any number of workers can share a store. Takes the flags of `baton run`, from the environment too.\n\n" +
+    "Work on the tasks of the store and wait for new ones, until a signal, a limit or `baton stop` ends it. Any number of workers can share a store. Takes the flags of `baton run`.\n\n" +
       "Exit codes: 0 `baton stop` ended it; 1 usage, configuration or an unexpected error; 3 a limit stopped it; 129, 130, 143 a signal stopped it after the drain."
   ),
   Command.withShortDescription("Work on tasks as they come, without an end"),

@@ -78,7 +78,7 @@ export const duration = (minimum: Duration.Input = 0): Kind<Duration.Duration> =
     metavar: "DURATION",
     expected:
       "a duration such as 500ms, 30s, 10m or 8h" +
-      (atLeast > 0 ? `, at least ${Duration.format(Duration.fromInputUnsafe(minimum))}` : ""),
+      (atLeast > 0 ? `, of at least ${Duration.format(Duration.millis(atLeast))}` : ""),
     read: (text) => {
       if (!/^(?:\d+(?:\.\d+)?(?:ms|[smhd]))+$/.test(text)) return undefined
       let sum = 0

@@ -3,10 +3,11 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import type * as LogLevel from "effect/LogLevel"
+import { value } from "./envFlag.ts"
+import * as Kind from "./Kind.ts"
 
 const levels = {
   trace: "Trace",
@@ -17,8 +18,6 @@ const levels = {
   none: "None"
 } as const satisfies Record<string, LogLevel.LogLevel>
 
-const names = ["trace", "debug", "info", "warn", "error", "none"] as const
-
 /**
  * The least important messages that are logged.
  *
@@ -26,12 +25,10 @@ const names = ["trace", "debug", "info", "warn", "error", "none"] as const
  * @since 0.1.0
  */
 export const LogLevelFlag = GlobalFlag.Setting("log-level")({
-  flag: Flag.Literals("log-level", names).pipe(
-    Flag.withDescription("The least important messages to log (default info; or BATON_LOG_LEVEL)"),
-    Flag.withFallbackConfig(Config.Literals(names, "BATON_LOG_LEVEL")),
-    Flag.withDefault("info"),
-    Flag.map((name): LogLevel.LogLevel => levels[name])
-  )
+  flag: value("log-level", Kind.names(levels), {
+    description: "The least important messages to log",
+    default: "info"
+  }).pipe(Flag.map((name): LogLevel.LogLevel => levels[name ?? "info"]))
 })
 
 /**
@@ -41,9 +38,8 @@ export const LogLevelFlag = GlobalFlag.Setting("log-level")({
  * @since 0.1.0
  */
 export const LogFormatFlag = GlobalFlag.Setting("log-format")({
-  flag: Flag.Literals("log-format", ["human", "json"]).pipe(
-    Flag.withDescription("How messages are logged, on standard error (default human; or BATON_LOG_FORMAT)"),
-    Flag.withFallbackConfig(Config.Literals(["human", "json"], "BATON_LOG_FORMAT")),
-    Flag.withDefault("human")
-  )
+  flag: value("log-format", Kind.oneOf("human", "json"), {
+    description: "How messages are logged, on standard error",
+    default: "human"
+  }).pipe(Flag.map((format) => format ?? "human"))
 })

@@ -44,12 +44,15 @@ export const runFlags = {
     description: "The wait before the second attempt; it doubles with each further one",
     default: "1s"
   }),
-  timeout: value("timeout", Kind.duration(1), { description: "The longest that one attempt may take", default: "10m" }),
-  idleTimeout: value("idle-timeout", Kind.duration(1), {
+  timeout: value("timeout", Kind.duration("10 millis"), {
+    description: "The longest that one attempt may take",
+    default: "10m"
+  }),
+  idleTimeout: value("idle-timeout", Kind.duration("10 millis"), {
     description: "The longest that a command may print nothing",
     default: "no limit"
   }),
-  verifyTimeout: value("verify-timeout", Kind.duration(1), {
+  verifyTimeout: value("verify-timeout", Kind.duration("10 millis"), {
     description: "The longest that one verification may take",
     default: "5m"
   }),
@@ -59,7 +62,7 @@ export const runFlags = {
   }),
   maxCost: given("max-cost", Kind.dollars, { description: "Stop the run before it costs more" }),
   maxTokens: given("max-tokens", Kind.count(1), { description: "Stop the run before it uses more tokens" }),
-  maxDuration: value("max-duration", Kind.duration(1), { description: "Stop the run after this long" }),
+  maxDuration: value("max-duration", Kind.duration("10 millis"), { description: "Stop the run after this long" }),
   drainTimeout: value("drain-timeout", Kind.duration(), {
     description: "How long running tasks may go on once the run has to stop",
     default: "30s"

@@ -3,9 +3,10 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
+import { value } from "./envFlag.ts"
+import * as Kind from "./Kind.ts"
 
 /**
  * Where tasks are when nothing else is said.
@@ -22,10 +23,8 @@ export const defaultStoreUrl = "sqlite:.baton/baton.db"
  * @since 0.1.0
  */
 export const StoreUrl = GlobalFlag.Setting("store")({
-  flag: Flag.String("store").pipe(
-    Flag.withMetavar("URL"),
-    Flag.withDescription(`Where the tasks are: sqlite:PATH, memory: (default ${defaultStoreUrl}; or BATON_STORE)`),
-    Flag.withFallbackConfig(Config.NonEmptyString("BATON_STORE")),
-    Flag.withDefault(defaultStoreUrl)
-  )
+  flag: value("store", Kind.text("URL", "the URL of a store, such as sqlite:PATH"), {
+    description: "Where the tasks are: sqlite:PATH, or memory: for a run that leaves nothing behind",
+    default: defaultStoreUrl
+  }).pipe(Flag.map((url) => url ?? defaultStoreUrl))
 })

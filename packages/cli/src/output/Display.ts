@@ -43,6 +43,7 @@ export interface Options {
   readonly terminal: Terminal
   readonly store: TaskStore["Service"]
   readonly lease: Duration.Duration
+  readonly concurrency: number
   /** A worker waits for new tasks and has no end. */
   readonly endless: boolean
   /** Only what is lasting, no progress. */
@@ -73,7 +74,7 @@ export const make = Effect.fnUntraced(function* (
   const status: Screen.Status = Effect.gen(function* () {
     if (options.quiet || progress.ended !== undefined) return undefined
     const now = clock.currentTimeMillisUnsafe()
-    const view = { now, endless, waiting: yield* waiting(now) }
+    const view = { now, endless, concurrency: options.concurrency, waiting: yield* waiting(now) }
     return terminal.canAnimate
       ? progressLine.live(progress, view, { columns: terminal.columns() - 1, style: terminal.style })
       : progressLine.plain(progress, view, terminal.style)

@@ -19,6 +19,8 @@ import type { Progress } from "./Progress.ts"
 export interface View {
   /** Milliseconds since the epoch. */
   readonly now: number
+  /** Tasks whose end is on its way to the store are no longer worked on. */
+  readonly concurrency: number
   /** A worker has no end, so there is no share of it. */
   readonly endless: boolean
   /** What the run waits for, when it does nothing else. */
@@ -83,7 +85,8 @@ const facts = (progress: Progress, view: View, style: Style): ReadonlyArray<Part
   const none: Paint = (text) => text
   const parts: Array<Part> = [{ text: done(progress, view), paint: style.bold, spare: 0 }]
   const add = (text: string, paint: Paint, spare: number) => parts.push({ text, paint, spare })
-  if (running.size > 0) add(`${number(running.size)} running`, style.cyan, 0)
+  const atWork = Math.min(running.size, view.concurrency)
+  if (atWork > 0) add(`${number(atWork)} running`, style.cyan, 0)
   if (retrying.size > 0) add(`${number(retrying.size)} retrying`, style.yellow, 0)
   if (failed > 0) add(`${number(failed)} dead`, style.red, 0)
   if (paused) add("paused", style.yellow, 0)

@@ -70,7 +70,7 @@ const headline = (report: RunReport, { endless }: Options): Notice => {
       if (counts.failed > 0 || counts.waiting > 0) return { mark: "failed", text: done }
       return stats.tasksStarted > 0 || ended > 0
         ? { mark: "fine", text: done }
-        : { mark: "fine", text: `nothing to do: ${done} already` }
+        : { mark: "fine", text: `nothing to do: ${allAre(counts.completed)} completed already` }
     case "Stopped":
       return { mark: endless ? "fine" : "attention", text: `stopped as requested: ${done}` }
     case "Interrupted":
@@ -81,6 +81,8 @@ const headline = (report: RunReport, { endless }: Options): Notice => {
       return { mark: "failed", text: `the run could not go on: ${done}` }
   }
 }
+
+const allAre = (tasks: number): string => (tasks === 1 ? "the only task is" : `all ${number(tasks)} tasks are`)
 
 const details = ({ counts, stats }: RunReport): ReadonlyArray<readonly [string, string]> => {
   const left = [
@@ -140,12 +142,13 @@ const unverified = ({ stats }: RunReport, options: Options): ReadonlyArray<strin
           },
           { style: options.style, columns: Infinity }
         ),
-        `${margin}Add --verify 'CMD' to have it checked, or --no-verify to say that this is meant.`
+        `${margin}--verify 'CMD' has it checked; --no-verify says that this is meant.`
       ]
 
 /** What helps from here, the most useful first. */
 const nextSteps = ({ counts, reason, stats }: RunReport, options: Options): ReadonlyArray<string> => {
   if (options.storeIsGone) return []
+  const goesOn = reason._tag !== "Drained" && counts.pending > 0 && !options.endless
   const isStuck = reason._tag === "Drained" && counts.waiting > 0
   const steps: ReadonlyArray<readonly [boolean, string, string]> = [
     [counts.failed > 0, "dlq list", "see what failed, and why"],
@@ -156,7 +159,10 @@ const nextSteps = ({ counts, reason, stats }: RunReport, options: Options): Read
   const entries = steps.flatMap(([applies, step, why]) =>
     applies ? [[`${options.command} ${step}`, why] as const] : []
   )
-  return entries.length === 0
-    ? []
-    : ["", ...facts(entries, { style: { ...Style.none, dim: options.style.bold }, margin })]
+  return [
+    ...(goesOn ? [`${margin}The same command goes on from here.`] : []),
+    ...(entries.length === 0
+      ? []
+      : ["", ...facts(entries, { style: { ...Style.none, dim: options.style.bold }, margin })])
+  ]
 }

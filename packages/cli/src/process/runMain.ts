@@ -19,7 +19,11 @@ import { receive, type Signal, signalExitCode, signals } from "./signals.ts"
  */
 export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   const onSignal = (signal: Signal) => {
-    if (!receive(signal)) process.exit(signalExitCode(signal))
+    if (!receive(signal)) {
+      // Off the line that is redrawn.
+      if (process.stderr.isTTY) process.stderr.write("\n")
+      process.exit(signalExitCode(signal))
+    }
     fiber.interruptUnsafe(fiber.id)
   }
   for (const signal of signals) process.on(signal, onSignal)

@@ -30,6 +30,7 @@ export interface Plan {
   readonly safety: Layer.Layer<Safety>
   readonly config: OrchestratorConfig
   readonly lease: Duration.Duration
+  readonly concurrency: number
   /** Whether it is meant that nothing is verified. */
   readonly unverifiedIsMeant: boolean
 }
@@ -66,13 +67,14 @@ export const make = Effect.fnUntraced(function* (
   const timeout = flags.timeout ?? defaults.timeout
   const verifyTimeout = flags.verifyTimeout ?? defaults.verifyTimeout
   const lease = flags.lease ?? defaults.lease
+  const concurrency = flags.concurrency ?? defaults.concurrency
   return {
     executor: yield* executorOf(flags, timeout),
     verifier: yield* verifierOf(flags, verifyTimeout),
     safety: yield* safetyOf(flags),
     config: {
       owner,
-      concurrency: flags.concurrency ?? defaults.concurrency,
+      concurrency,
       prefetch: flags.prefetch,
       maxAttempts: flags.maxAttempts,
       retryPolicy: yield* retryPolicyOf(flags),
@@ -83,6 +85,7 @@ export const make = Effect.fnUntraced(function* (
       drainTimeout: flags.drainTimeout
     },
     lease,
+    concurrency,
     unverifiedIsMeant: flags.noVerify
   }
 })

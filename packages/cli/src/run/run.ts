@@ -60,15 +60,14 @@ const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
   const { added, existing, perSource, skipped, warnings } = yield* importSources(flags.sources, flags)
   for (const warning of warnings) yield* Console.error(safeText(warning))
   if (!flags.quiet) {
-    const from = perSource.map(({ source }) => safeText(source)).join(", ")
-    yield* Console.error(`${sentence({ added, existing, skipped })} from ${from}`)
+    for (const result of perSource) yield* Console.error(`${safeText(result.source)}: ${sentence(result)}`)
   }
   return { added, existing, skipped }
 }, Effect.scoped)
 
 const sentence = ({ added, existing, skipped }: NonNullable<RunReport["imported"]>): string =>
   [
-    `imported ${count(added, "task")}`,
+    `${count(added, "task")} added`,
     ...(existing === 0 ? [] : [`${number(existing)} there before`]),
     ...(skipped === 0 ? [] : [`${number(skipped)} over already`])
   ].join(", ")

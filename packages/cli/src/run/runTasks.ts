@@ -19,7 +19,6 @@ import { StoreUrl } from "../flags/storeUrl.ts"
 import * as Display from "../output/Display.ts"
 import { eventJson } from "../output/eventJson.ts"
 import { LogLines } from "../output/logger.ts"
-import type { Progress } from "../output/Progress.ts"
 import { exitCode, RunReport } from "../output/RunReport.ts"
 import { writeAll, writeLine } from "../output/stdout.ts"
 import { summary } from "../output/summary.ts"
@@ -54,12 +53,15 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
   const { endless, flags, plan, terminal } = options
   const store = yield* TaskStore
   const counts = yield* store.counts
-  const display = yield* Display.make({ terminal, store, lease: plan.lease, endless, quiet: flags.quiet }, counts)
+  const display = yield* Display.make(
+    { terminal, store, lease: plan.lease, concurrency: plan.concurrency, endless, quiet: flags.quiet },
+    counts
+  )
 
   const work = Effect.gen(function* () {
     const orchestrator = yield* Orchestrator.Orchestrator
     const run = endless ? orchestrator.runForever : orchestrator.run
-    yield* flags.output === "ndjson" ? withEvents(run, orchestrator.events, display.progress) : Effect.asVoid(run)
+    yield* flags.output === "ndjson" ? withEvents(run, orchestrator.events, display) : Effect.asVoid(run)
   }).pipe(Effect.provide(layerOf(plan, display.hook)), Effect.provideService(LogLines, display.line))
 
   // However the run ends, a signal included, its end is told; so the telling cannot be interrupted.
@@ -85,13 +87,14 @@ const layerOf = (plan: Plan, hook: Hooks.Hook) =>
  *
  * Not a hook: hooks that take too long are cut off, and a reader may take all the time it wants.
  */
-const withEvents = <A, E, R>(run: Effect.Effect<A, E, R>, events: Stream.Stream<Event>, progress: Progress) =>
+const withEvents = <A, E, R>(run: Effect.Effect<A, E, R>, events: Stream.Stream<Event>, display: Display.Display) =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const writer = yield* events.pipe(
         Stream.takeUntil((event) => event._tag === "RunEnded"),
         Stream.mapArray((events) => [events.map((event) => `${eventJson(event)}\n`).join("")]),
         writeAll,
+        Effect.tapError(() => Effect.sync(() => display.line("nobody reads standard output any more: ending"))),
         Effect.interruptible,
         // Subscribed before the run starts, so that no event is missed.
         Effect.forkChild({ startImmediately: true })
@@ -99,7 +102,7 @@ const withEvents = <A, E, R>(run: Effect.Effect<A, E, R>, events: Stream.Stream<
       const broken = Effect.matchEffect(Fiber.join(writer), { onFailure: Effect.fail, onSuccess: () => Effect.never })
       const exit = yield* Effect.exit(restore(Effect.raceFirst(run, broken)))
       // A run that never started has no last event to wait for.
-      yield* progress.ended === undefined ? Fiber.interrupt(writer) : Fiber.await(writer)
+      yield* display.progress.ended === undefined ? Fiber.interrupt(writer) : Fiber.await(writer)
       yield* exit
     })
   )

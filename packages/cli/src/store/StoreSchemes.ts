@@ -7,10 +7,11 @@ import type { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
-import type { CommandFailed } from "../errors/CommandFailed.ts"
+import { CommandFailed } from "../errors/CommandFailed.ts"
+import { defaultStoreUrl } from "../flags/storeUrl.ts"
 
 /**
  * One kind of store. What it needs is loaded when it is opened.
@@ -40,6 +41,28 @@ const memory: StoreScheme = {
     )
 }
 
+const sqlite: StoreScheme = {
+  example: "sqlite:PATH",
+  open: ({ location, mustExist }) =>
+    Layer.unwrap(
+      Effect.gen(function* () {
+        if (location.trim() === "") {
+          return yield* new CommandFailed({ message: `--store sqlite: needs a path, as in ${defaultStoreUrl}.` })
+        }
+        const fs = yield* FileSystem.FileSystem
+        if (mustExist && !(yield* Effect.orElseSucceed(fs.exists(location), () => true))) {
+          return yield* new CommandFailed({
+            message:
+              `There is no store at ${location}: go to the directory that has it, name another with --store, ` +
+              "or bring tasks with `baton import FILE`, `baton add TEXT` or `baton run FILE`."
+          })
+        }
+        const { SqliteTaskStore } = yield* Effect.promise(() => import("@baton/adapters/sqlite"))
+        return SqliteTaskStore.layer({ filename: location })
+      })
+    )
+}
+
 /**
  * The schemes that exist.
  *
@@ -47,5 +70,9 @@ const memory: StoreScheme = {
  * @since 0.1.0
  */
 export const StoreSchemes = Context.Reference<ReadonlyMap<string, StoreScheme>>("@baton/cli/store/StoreSchemes", {
-  defaultValue: () => new Map([["memory", memory]])
+  defaultValue: () =>
+    new Map([
+      ["sqlite", sqlite],
+      ["memory", memory]
+    ])
 })
