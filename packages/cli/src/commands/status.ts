@@ -32,11 +32,11 @@ export const status = Command.make(
   Effect.fnUntraced(function* (input) {
     const printed = input.json
       ? Effect.flatMap(Snapshot.read, (snapshot) => printJson(Snapshot.Snapshot, snapshot))
-      : Effect.flatMap(report, (lines) => writeLine(lines.join("\n")))
+      : Effect.flatMap(report(false), (lines) => writeLine(lines.join("\n")))
     if (!input.watch) return yield* printed
     const stdio = yield* Stdio.Stdio
     if (input.json || !(yield* stdio.stdoutIsTerminal)) return yield* Effect.repeat(printed, everySecond)
-    yield* untilQuit(Effect.flatMap(report, redraw).pipe(Effect.repeat(everySecond)))
+    yield* untilQuit(Effect.flatMap(report(true), redraw).pipe(Effect.repeat(everySecond)))
     // The screen it was drawn on is gone now.
     yield* printed
   })
@@ -53,6 +53,6 @@ export const status = Command.make(
   Command.provide(store.layerExisting)
 )
 
-const report = Effect.gen(function* () {
-  return statusReport(yield* Snapshot.read, yield* canvas, yield* commandName)
+const report = Effect.fnUntraced(function* (watching: boolean) {
+  return statusReport(yield* Snapshot.read, yield* canvas, { command: yield* commandName, watching })
 })

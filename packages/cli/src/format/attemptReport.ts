@@ -5,7 +5,6 @@
  */
 import type { Attempt } from "@baton/core/Attempt"
 import * as Duration from "effect/Duration"
-import type * as Schema from "effect/Schema"
 import { block } from "./block.ts"
 import { usage } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
@@ -38,7 +37,7 @@ export const attemptReport = (
     ...labelled("Error", attempt.error ?? "", style),
     ...verdict(attempt, style),
     ...labelled("Used", attempt.usage === null ? "" : usage(attempt.usage), style),
-    ...noted(attempt.execution?.metadata ?? {}, style)
+    ...noted(attempt, style)
   ]
 }
 
@@ -62,10 +61,12 @@ const verdict = ({ error, verification }: Attempt, style: Style.Style): Readonly
 }
 
 /** Short values share a line; texts of several lines (the end of what a program printed, say) keep theirs, the last ones. */
-const noted = (metadata: Schema.JsonObject, style: Style.Style): ReadonlyArray<string> => {
-  const values = Object.entries(metadata).flatMap(([name, value]) => {
+const noted = ({ error, execution }: Attempt, style: Style.Style): ReadonlyArray<string> => {
+  const values = Object.entries(execution?.metadata ?? {}).flatMap(([name, value]) => {
     const text = typeof value === "string" ? value.trim() : value === null ? "" : JSON.stringify(value)
-    return text === "" ? [] : [[firstLine(name), text] as const]
+    // The end of what a program printed is often its error, word for word.
+    const isSaid = text === "" || (typeof value === "string" && error?.includes(text) === true)
+    return isSaid ? [] : [[firstLine(name), text] as const]
   })
   const isLong = (text: string) => text.length > 100 || text.includes("\n")
   const short = values.filter(([, text]) => !isLong(text)).map(([name, text]) => `${name} ${firstLine(text)}`)

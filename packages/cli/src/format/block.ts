@@ -5,7 +5,7 @@
  */
 import { count } from "./quantity.ts"
 import { safeText } from "./safeText.ts"
-import { displayWidth, pad } from "./width.ts"
+import { displayWidth, fit, pad } from "./width.ts"
 import type { Style } from "./style.ts"
 
 /**
@@ -34,8 +34,17 @@ export const block = (text: string, margin: string, most = Infinity): ReadonlyAr
  */
 export const facts = (
   entries: ReadonlyArray<readonly [label: string, value: string]>,
-  options: { readonly style: Style; readonly margin: string }
+  options: {
+    readonly style: Style
+    readonly margin: string
+    /** Where values are cut; nowhere if it is left out, for a value may hold colours. */
+    readonly columns?: number | undefined
+  }
 ): ReadonlyArray<string> => {
+  const { columns, margin, style } = options
   const width = entries.reduce((widest, [label]) => Math.max(widest, displayWidth(label)), 0)
-  return entries.map(([label, value]) => `${options.margin}${options.style.dim(pad(label, width))}  ${value}`)
+  const room = columns === undefined ? undefined : columns - margin.length - width - 2
+  return entries.map(([label, value]) =>
+    `${margin}${style.dim(pad(label, width))}  ${room === undefined ? value : fit(value, room)}`.trimEnd()
+  )
 }

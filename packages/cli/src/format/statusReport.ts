@@ -13,16 +13,24 @@ import type { Canvas } from "./table.ts"
 import { elapsed } from "./time.ts"
 import { fit, pad } from "./width.ts"
 
+/** How the report is made. */
+export interface ReportOptions {
+  /** How `baton` is to be called for this store. */
+  readonly command: string
+  /** Whether it is shown again and again. */
+  readonly watching: boolean
+}
+
 const margin = "  "
 const barCells = 30
 
 /**
- * The lines of `baton status`. `command` is how `baton` is to be called for this store.
+ * The lines of `baton status`.
  *
  * @category converting
  * @since 0.1.0
  */
-export const statusReport = (snapshot: Snapshot, canvas: Canvas, command: string): ReadonlyArray<string> => {
+export const statusReport = (snapshot: Snapshot, canvas: Canvas, options: ReportOptions): ReadonlyArray<string> => {
   const { style } = canvas
   return [
     headline(snapshot, style),
@@ -31,7 +39,7 @@ export const statusReport = (snapshot: Snapshot, canvas: Canvas, command: string
     ...deadLetterLines(snapshot, canvas),
     "",
     ...facts(
-      nextSteps(snapshot).map(([step, why]) => [`${command} ${step}`, why] as const),
+      nextSteps(snapshot, options).map(([step, why]) => [`${options.command} ${step}`, why] as const),
       { style: { ...Style.none, dim: style.bold }, margin }
     )
   ]
@@ -98,7 +106,10 @@ const deadLetterLines = ({ counts, deadLetters }: Snapshot, { columns, style }: 
 }
 
 /** What helps from here, the most useful first. */
-const nextSteps = ({ counts, paused, total }: Snapshot): ReadonlyArray<readonly [command: string, why: string]> => {
+const nextSteps = (
+  { counts, paused, total }: Snapshot,
+  { watching }: ReportOptions
+): ReadonlyArray<readonly [command: string, why: string]> => {
   const ready = counts.pending - counts.waiting
   const idle = counts.in_progress === 0
   const steps: ReadonlyArray<readonly [boolean, string, string]> = [
@@ -113,8 +124,8 @@ const nextSteps = ({ counts, paused, total }: Snapshot): ReadonlyArray<readonly 
       "list --status pending",
       "see what waits for tasks that did not complete"
     ],
-    [!idle, "status --watch", "watch it go on"],
-    [counts.completed > 0 && counts.completed === total, "export --format csv", "take the results"]
+    [!idle && !watching, "status --watch", "watch it go on"],
+    [counts.completed > 0 && idle && ready <= 0, "export --format csv", "take the results"]
   ]
   return steps.flatMap(([applies, step, why]) => (applies ? [[step, why] as const] : []))
 }

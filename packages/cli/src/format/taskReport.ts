@@ -9,13 +9,12 @@ import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import { attemptReport } from "./attemptReport.ts"
 import { block, facts } from "./block.ts"
-import { number, usage } from "./quantity.ts"
+import { count, number, usage } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
 import * as Style from "./style.ts"
 import type { Canvas } from "./table.ts"
 import { statusWord } from "./taskTable.ts"
 import { age, elapsed, moment } from "./time.ts"
-import { fit } from "./width.ts"
 
 /**
  * A task with what is told along with it.
@@ -49,6 +48,7 @@ export const taskReport = (subject: Subject, canvas: Canvas, now: number): Reado
     `${style.bold(firstLine(task.id))}  ${Style.ofStatus(style, task.status)(statusWord(task))}${standing(task)}`,
     "",
     ...facts(entries, { style, margin }),
+    ...section("Metadata", metadata(task, canvas)),
     ...section("Description", block(task.description, margin, mostDescriptionLines)),
     ...section(
       "Attempts",
@@ -72,14 +72,12 @@ const resultLines = (result: string): ReadonlyArray<string> => {
   return lines.length === 1 && lines[0] === "" ? [`${margin}(empty)`] : lines
 }
 
-const particulars = ({ dependencies, task }: Subject, canvas: Canvas, now: number) => {
-  const { style } = canvas
+const particulars = ({ dependencies, task }: Subject, { style }: Canvas, now: number) => {
   const ago = (at: DateTime.Utc) => {
     const passed = age(Duration.millis(now - at.epochMilliseconds))
     return `${moment(at)}  ${style.dim(passed === "now" ? "just now" : `${passed} ago`)}`
   }
   const wait = task.availableAt.epochMilliseconds - now
-  const metadata = Object.keys(task.metadata).length === 0 ? "" : JSON.stringify(task.metadata)
   const entries: ReadonlyArray<readonly [string, string]> = [
     ["Added", ago(task.createdAt)],
     ["Changed", task.updatedAt.epochMilliseconds === task.createdAt.epochMilliseconds ? "" : ago(task.updatedAt)],
@@ -87,10 +85,21 @@ const particulars = ({ dependencies, task }: Subject, canvas: Canvas, now: numbe
     ["Starts", task.status === "pending" && wait > 0 ? `in ${elapsed(Duration.millis(wait))}, not earlier` : ""],
     ["Priority", task.priority === 0 ? "" : number(task.priority)],
     ["Depends on", dependencies.map(([id, status]) => dependency(style, id, status)).join(", ")],
-    ["Used", task.usage === null ? "" : usage(task.usage)],
-    ["Metadata", fit(firstLine(metadata), canvas.columns - "  Depends on  ".length)]
+    ["Used", task.usage === null ? "" : usage(task.usage)]
   ]
   return entries.filter(([, value]) => value !== "")
+}
+
+const mostMetadata = 30
+
+/** A line a field: what a list of work came with can be long. */
+const metadata = ({ metadata }: Task, { columns, style }: Canvas): ReadonlyArray<string> => {
+  const entries = Object.entries(metadata).map(
+    ([name, value]) => [firstLine(name), firstLine(typeof value === "string" ? value : JSON.stringify(value))] as const
+  )
+  const more = entries.length - mostMetadata
+  const shown = facts(entries.slice(0, mostMetadata), { style, margin, columns })
+  return more > 0 ? [...shown, `${margin}… ${count(more, "more field")}`] : shown
 }
 
 const requeued = ({ requeues }: Task): string => {

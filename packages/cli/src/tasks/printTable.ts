@@ -52,7 +52,7 @@ export const printTable = Effect.fnUntraced(function* (options: {
   const now = yield* Clock.currentTimeMillis
   const table = lines(options.columns(shown, now), shown)(tasks)
   yield* writeAll(byPage(Stream.map(table, (line) => `${line}\n`)))
-  if (limit !== undefined && limit < total) {
-    yield* Console.error(`\nThe first ${number(limit)} of ${count(total, "task")}: --all shows them all.`)
+  if (options.limit === undefined && bounded && onTerminal < total) {
+    yield* Console.error(`\nThe first ${number(onTerminal)} of ${count(total, "task")}: --all shows them all.`)
   }
 })
