@@ -13,6 +13,7 @@ import { control } from "./control.ts"
 import { heartbeat } from "./heartbeat.ts"
 import { abort } from "./held.ts"
 import { intake } from "./intake.ts"
+import { settle } from "./outcome.ts"
 import { type Ending, end, now, type Run } from "./run.ts"
 import { settler } from "./settler.ts"
 import { toStats } from "./tally.ts"
@@ -89,7 +90,8 @@ export const giveBackQueued = Effect.fnUntraced(function* (run: Run, reason: str
       continue
     }
     held.phase = "settling"
-    yield* Queue.offer(run.ended, { held, outcome: { _tag: "GivenBack", reason } })
+    const settlement = yield* settle(run.config, held, { _tag: "GivenBack", reason })
+    yield* Queue.offer(run.ended, { held, settlement })
   }
   if (run.held.size === 0) run.quiet.openUnsafe()
 })

@@ -10,14 +10,13 @@ import type { Resolved } from "../../OrchestratorConfig.ts"
 import type { SafetyService } from "../../Safety.ts"
 import type { StopReason } from "../../StopReason.ts"
 import type { Task } from "../../Task.ts"
-import type { TaskStore } from "../../TaskStore.ts"
+import type { Settlement, TaskStore } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import type { VerificationError } from "../../VerificationError.ts"
 import type { VerifierService } from "../../Verifier.ts"
 import * as deadlines from "./deadlines.ts"
 import type { EventBus } from "./eventBus.ts"
 import { abort, type Held } from "./held.ts"
-import type { Outcome } from "./outcome.ts"
 import * as tally from "./tally.ts"
 import type { Spans } from "./spans.ts"
 
@@ -30,7 +29,7 @@ export interface Ending {
 /** An attempt that has ended and is on its way to the store. */
 export interface Ended {
   readonly held: Held
-  readonly outcome: Outcome
+  readonly settlement: Settlement
 }
 
 /** What an orchestrator is made of, whatever it runs. */
@@ -100,8 +99,14 @@ export const end = (run: Run, reason: StopReason, error: Ending["error"] = null)
 export const fail = (run: Run, error: NonNullable<Ending["error"]>): void =>
   end(run, { _tag: "Failed", message: error.message }, error)
 
-/** The time that an event happened. */
-export const now = (run: Parts): DateTime.Utc => DateTime.makeUnsafe(run.clock.currentTimeMillisUnsafe())
+/** The time that an event happened. Events of one millisecond share it: making one costs as much as the event. */
+export const now = (run: Parts): DateTime.Utc => {
+  const millis = run.clock.currentTimeMillisUnsafe()
+  if (latest.epochMilliseconds !== millis) latest = DateTime.makeUnsafe(millis)
+  return latest
+}
+
+let latest = DateTime.makeUnsafe(0)
 
 /** The fields that every event about an attempt has. */
 export const ofAttempt = (run: Parts, task: Task) => ({ at: now(run), taskId: task.id, attempt: task.attempts })

@@ -3,7 +3,7 @@ import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import type { Event } from "../../Event.ts"
 import * as Metrics from "../../OrchestratorMetrics.ts"
-import type { LostLease, Settlement } from "../../TaskStore.ts"
+import type { LostLease } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import * as Usage from "../../Usage.ts"
 import { leaseKey } from "./leaseKey.ts"
@@ -14,26 +14,18 @@ import { storeCall } from "./storeCall.ts"
 /** More than this in one write makes it long without making it cheaper. */
 const maxBatch = 1000
 
-interface Entry extends Ended {
-  readonly settlement: Settlement
-}
-
 /**
  * Writes the ends of attempts by group commit: while one write is under way the next batch gathers, so one task alone
  * is settled at once and a thousand cost one write. Only what the store has taken is counted and published.
  */
 export const settler = (run: Run): Effect.Effect<void> =>
   Queue.takeBetween(run.ended, 1, maxBatch).pipe(
-    Effect.flatMap((batch) => Effect.forEach(batch, (ended) => decide(run, ended))),
-    Effect.flatMap((entries) => write(run, entries)),
+    Effect.flatMap((batch) => write(run, batch)),
     Effect.forever,
     Effect.catch((error) => Effect.sync(() => fail(run, error)))
   )
 
-const decide = (run: Run, ended: Ended): Effect.Effect<Entry> =>
-  Effect.map(settle(run.config, ended.held, ended.outcome), (settlement) => ({ ...ended, settlement }))
-
-const write = (run: Run, entries: ReadonlyArray<Entry>): Effect.Effect<void, TaskStoreError> =>
+const write = (run: Run, entries: ReadonlyArray<Ended>): Effect.Effect<void, TaskStoreError> =>
   storeCall(run, "settle", run.store.settle(entries.map(({ settlement }) => settlement))).pipe(
     Effect.matchEffect({
       onSuccess: ({ lost }) => account(run, entries, lost),
@@ -42,26 +34,26 @@ const write = (run: Run, entries: ReadonlyArray<Entry>): Effect.Effect<void, Tas
   )
 
 /** One row that the store cannot take must not take its whole batch down with it. */
-const writeOneByOne = (run: Run, entries: ReadonlyArray<Entry>) =>
+const writeOneByOne = (run: Run, entries: ReadonlyArray<Ended>) =>
   Effect.forEach(entries, (entry) => write(run, [entry]), { discard: true })
 
 /** A result that cannot be stored is a failure of its task; if even that cannot be stored, the store is gone. */
 const giveUp = Effect.fnUntraced(function* (
   run: Run,
-  entries: ReadonlyArray<Entry>,
+  entries: ReadonlyArray<Ended>,
   error: TaskStoreError
 ): Effect.fn.Return<void, TaskStoreError> {
   for (const { held, settlement } of entries) {
     if (settlement._tag === "Fail" || settlement._tag === "Release") return yield* Effect.fail(error)
     const message = `The result could not be stored: ${error.message}`
     const outcome = { _tag: "Errored", message, permanent: true, execution: null } as const
-    const entry = yield* decide(run, { held, outcome })
-    const { lost } = yield* storeCall(run, "settle", run.store.settle([entry.settlement]))
-    yield* account(run, [entry], lost)
+    const failed = yield* settle(run.config, held, outcome)
+    const { lost } = yield* storeCall(run, "settle", run.store.settle([failed]))
+    yield* account(run, [{ held, settlement: failed }], lost)
   }
 })
 
-const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<Entry>, lost: ReadonlyArray<LostLease>) {
+const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<Ended>, lost: ReadonlyArray<LostLease>) {
   const lostByToken = lost.length === 0 ? undefined : new Map(lost.map((lease) => [leaseKey(lease), lease]))
   const events: Array<Event> = []
   const ended: Metrics.Ended = { completed: 0, retried: 0, failed: 0, released: 0 }
@@ -86,7 +78,7 @@ const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<En
   if (events.length > 0) yield* run.bus.publishAll(events)
 })
 
-const count = (run: Run, { held, settlement }: Entry, ended: Metrics.Ended): void => {
+const count = (run: Run, { held, settlement }: Ended, ended: Metrics.Ended): void => {
   switch (settlement._tag) {
     case "Complete":
       run.tally.completed++
@@ -108,7 +100,7 @@ const count = (run: Run, { held, settlement }: Entry, ended: Metrics.Ended): voi
   }
 }
 
-const eventOf = (run: Run, { held, settlement }: Entry, durationMillis: number): Event | undefined => {
+const eventOf = (run: Run, { held, settlement }: Ended, durationMillis: number): Event | undefined => {
   const about = ofAttempt(run, held.claim.task)
   const { usage } = held
   switch (settlement._tag) {

@@ -11,6 +11,12 @@ import type { Run } from "./run.ts"
 
 type Passing = ExecutionError | VerificationError
 
+interface Options<A, E> {
+  readonly call: Effect.Effect<A, E | SafetyStop>
+  readonly isTransient: (error: E) => boolean
+  readonly onRetry: (reason: string, delayMillis: number) => Effect.Effect<void>
+}
+
 /**
  * Tries a call again within the same attempt when it failed in passing. The provider's `retryAfter` wins over the
  * schedule; one that is longer than we are ready to wait fails the attempt instead. Costs nothing while calls succeed.
@@ -18,38 +24,39 @@ type Passing = ExecutionError | VerificationError
 export const withTransientRetry = <A, E extends Passing>(
   run: Run,
   held: Held,
-  options: {
-    readonly call: Effect.Effect<A, E | SafetyStop>
-    readonly isTransient: (error: E) => boolean
-    readonly onRetry: (reason: string, delayMillis: number) => Effect.Effect<void>
-  }
-): Effect.Effect<A, E | SafetyStop> => {
-  const meter = (error: E | SafetyStop) => {
-    if (error._tag !== "SafetyStop" && error.usage !== undefined) held.usage = Usage.add(held.usage, error.usage)
-  }
-
-  const retry = Effect.fnUntraced(function* (first: E): Effect.fn.Return<A, E | SafetyStop> {
-    const step = yield* Schedule.toStep(run.config.transientRetry)
-    let error = first
-    while (true) {
-      const next = yield* Effect.option(step(run.clock.currentTimeMillisUnsafe(), error))
-      const asked = error.retryAfter ?? Duration.zero
-      if (Option.isNone(next) || Duration.isGreaterThan(asked, run.config.maxRetryAfter))
-        return yield* Effect.fail(error)
-      const delay = Duration.max(next.value[1], asked)
-      yield* options.onRetry(error.message, Duration.toMillis(delay))
-      yield* Effect.sleep(delay)
-      const result = yield* Effect.result(options.call)
-      if (result._tag === "Success") return result.success
-      const failure = result.failure
-      meter(failure)
-      if (failure._tag === "SafetyStop" || !options.isTransient(failure)) return yield* Effect.fail(failure)
-      error = failure
-    }
+  options: Options<A, E>
+): Effect.Effect<A, E | SafetyStop> =>
+  Effect.catch(options.call, (error) => {
+    meter(held, error)
+    return error._tag !== "SafetyStop" && options.isTransient(error)
+      ? retry(run, held, options, error)
+      : Effect.fail(error)
   })
 
-  return Effect.catch(options.call, (error) => {
-    meter(error)
-    return error._tag !== "SafetyStop" && options.isTransient(error) ? retry(error) : Effect.fail(error)
-  })
+const meter = (held: Held, error: Passing | SafetyStop) => {
+  if (error._tag !== "SafetyStop" && error.usage !== undefined) held.usage = Usage.add(held.usage, error.usage)
 }
+
+const retry = Effect.fnUntraced(function* <A, E extends Passing>(
+  run: Run,
+  held: Held,
+  options: Options<A, E>,
+  first: E
+): Effect.fn.Return<A, E | SafetyStop> {
+  const step = yield* Schedule.toStep(run.config.transientRetry)
+  let error = first
+  while (true) {
+    const next = yield* Effect.option(step(run.clock.currentTimeMillisUnsafe(), error))
+    const asked = error.retryAfter ?? Duration.zero
+    if (Option.isNone(next) || Duration.isGreaterThan(asked, run.config.maxRetryAfter)) return yield* Effect.fail(error)
+    const delay = Duration.max(next.value[1], asked)
+    yield* options.onRetry(error.message, Duration.toMillis(delay))
+    yield* Effect.sleep(delay)
+    const result = yield* Effect.result(options.call)
+    if (result._tag === "Success") return result.success
+    const failure = result.failure
+    meter(held, failure)
+    if (failure._tag === "SafetyStop" || !options.isTransient(failure)) return yield* Effect.fail(failure)
+    error = failure
+  }
+})

@@ -6,7 +6,7 @@ import * as Usage from "../../Usage.ts"
 import { attempt, type Lost } from "./attempt.ts"
 import type { Checkpoints } from "./checkpoints.ts"
 import type { Held } from "./held.ts"
-import type { Outcome } from "./outcome.ts"
+import { type Outcome, settle } from "./outcome.ts"
 import { forget, ofAttempt, type Run } from "./run.ts"
 
 /** Before the next task is taken, so that a limit counts this attempt when the next one asks. */
@@ -70,7 +70,8 @@ const work = (run: Run, checkpoints: Checkpoints): Effect.Effect<never> =>
                 : { _tag: "LeaseLost", ...ofAttempt(run, held.claim.task), finished: false }
             )
           } else {
-            yield* Queue.offer(run.ended, { held, outcome })
+            const settlement = yield* settle(run.config, held, outcome)
+            yield* Queue.offer(run.ended, { held, settlement })
           }
           if (pause > 0) yield* restore(Effect.sleep(pause))
         }
