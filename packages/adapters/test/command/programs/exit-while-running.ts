@@ -8,6 +8,6 @@ await Effect.runPromise(
   Effect.gen(function* () {
     yield* Effect.forkChild(execute({ command: sh(`trap '' TERM; echo $$ > '${file}'; sleep 1000; wait`) }))
     yield* untilPids(file, 1)
-    yield* Effect.sync(() => process.exit(3))
+    return yield* Effect.sync(() => process.exit(3))
   })
 )
