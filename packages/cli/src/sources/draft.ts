@@ -42,29 +42,28 @@ export const fromFields = (
   fields: Schema.JsonObject,
   template: Template.Template | undefined
 ): Result.Result<Draft, string> => {
-  const id = readId(fields["id"])
-  if (Result.isFailure(id)) return Result.fail(id.failure)
-  const description = describe(fields, template)
-  if (Result.isFailure(description)) return Result.fail(description.failure)
-  const metadata = readMetadata(fields, description.success)
-  if (Result.isFailure(metadata)) return Result.fail(metadata.failure)
-  const priority = readPriority(fields["priority"])
-  if (Result.isFailure(priority)) return Result.fail(priority.failure)
-  const availableAt = readAvailableAt(fields["availableAt"])
-  if (Result.isFailure(availableAt)) return Result.fail(availableAt.failure)
-  const dependsOn = readDependsOn(fields["dependsOn"])
-  if (Result.isFailure(dependsOn)) return Result.fail(dependsOn.failure)
-  const { status } = fields
+  const own = Result.all({
+    id: readId(fields["id"]),
+    description: readDescription(fields, template),
+    metadata: readMetadata(fields["metadata"]),
+    priority: readPriority(fields["priority"]),
+    availableAt: readAvailableAt(fields["availableAt"]),
+    dependsOn: readDependsOn(fields["dependsOn"])
+  })
+  if (Result.isFailure(own)) return Result.fail(own.failure)
+  const { availableAt, dependsOn, description, id, priority } = own.success
+  const metadata = withOthers(own.success.metadata, fields, description)
+  if (!isWithin(metadata, maxDepth)) return Result.fail(`its fields are nested deeper than ${maxDepth} levels`)
   return Result.succeed({
-    id: id.success,
+    id,
     task: {
-      description: description.success,
-      ...(metadata.success === undefined ? undefined : { metadata: metadata.success }),
-      ...(priority.success === undefined ? undefined : { priority: priority.success }),
-      ...(availableAt.success === undefined ? undefined : { availableAt: availableAt.success }),
-      ...(dependsOn.success.length === 0 ? undefined : { dependsOn: dependsOn.success })
+      description,
+      ...(Object.keys(metadata).length === 0 ? undefined : { metadata }),
+      ...(priority === undefined ? undefined : { priority }),
+      ...(availableAt === undefined ? undefined : { availableAt }),
+      ...(dependsOn.length === 0 ? undefined : { dependsOn })
     },
-    over: isSaved(fields) && (status === "completed" || status === "cancelled") ? status : undefined
+    over: isSaved(fields) ? overStatus(fields["status"]) : undefined
   })
 }
 
@@ -107,6 +106,8 @@ const statuses: ReadonlySet<Field> = new Set(Task.TaskStatus.literals)
 const isSaved = (fields: Schema.JsonObject): boolean =>
   statuses.has(fields["status"]) && fields["id"] !== undefined && /^\d+$/.test(String(fields["attempts"]))
 
+const overStatus = (status: Field) => (status === "completed" || status === "cancelled" ? status : undefined)
+
 /** An empty cell of a table says nothing, as does null. */
 const isAbsent = (value: Field): value is undefined | null | "" =>
   value === undefined || value === null || (typeof value === "string" && value.trim() === "")
@@ -121,7 +122,7 @@ const readId = (value: Field): Result.Result<string | undefined, string> => {
     : Result.fail(`"id" must be text, got ${show(value)}; put it in double quotes`)
 }
 
-const describe = (
+const readDescription = (
   fields: Schema.JsonObject,
   template: Template.Template | undefined
 ): Result.Result<string, string> => {
@@ -142,14 +143,16 @@ const describe = (
 const templateHint = (names: ReadonlyArray<string>) =>
   `add one, or build it from others with --template '… {{${names.find((name) => name !== "id") ?? "title"}}} …'`
 
-const maxDepth = 100
+const readMetadata = (value: Field): Result.Result<Schema.JsonObject, string> => {
+  if (isAbsent(value)) return Result.succeed({})
+  const object = typeof value === "string" ? Result.getOrElse(jsonText.parse(value), () => value) : value
+  return isJsonObject(object)
+    ? Result.succeed(object)
+    : Result.fail(`"metadata" must be an object, such as {"team": "docs"}; got ${show(value)}`)
+}
 
-const readMetadata = (
-  fields: Schema.JsonObject,
-  description: string
-): Result.Result<Task.Metadata | undefined, string> => {
-  const own = ownMetadata(fields["metadata"])
-  if (Result.isFailure(own)) return Result.fail(own.failure)
+/** The metadata with the fields that mean nothing to Baton; a text that became the description is not repeated. */
+const withOthers = (metadata: Schema.JsonObject, fields: Schema.JsonObject, description: string): Task.Metadata => {
   const saved = isSaved(fields)
   const others = Object.entries(fields).filter(
     ([name, value]) =>
@@ -157,18 +160,11 @@ const readMetadata = (
       !(saved && savedFields.has(name)) &&
       !((name === "description" || name === "prompt") && value === description)
   )
-  const metadata = Object.fromEntries([...others, ...Object.entries(own.success)])
-  if (!isWithin(metadata, maxDepth)) return Result.fail(`its fields are nested deeper than ${maxDepth} levels`)
-  return Result.succeed(others.length === 0 && Object.keys(own.success).length === 0 ? undefined : metadata)
+  return Object.fromEntries([...others, ...Object.entries(metadata)])
 }
 
-const ownMetadata = (value: Field): Result.Result<Schema.JsonObject, string> => {
-  if (isAbsent(value)) return Result.succeed({})
-  const object = typeof value === "string" ? Result.getOrElse(jsonText.parse(value), () => value) : value
-  return isJsonObject(object)
-    ? Result.succeed(object)
-    : Result.fail(`"metadata" must be an object, such as {"team": "docs"}; got ${show(value)}`)
-}
+/** Deeper than any data that someone means, and far from where walking through it would exhaust the stack. */
+const maxDepth = 100
 
 const isWithin = (value: Schema.Json, depth: number): boolean =>
   typeof value !== "object" ||

@@ -96,7 +96,7 @@ export const validateSources = Effect.fnUntraced(function* (
     if (first !== undefined) problems.add(first.source.name, first.line, dependencyCycle(cycle))
   }
   yield* problems.check
-  return { postponed: new Set(order), isCompleted: (id) => statusOf(id) === completed }
+  return { postponed: new Set(order), isCompleted: completedIn(over) }
 })
 
 interface Postponed {
@@ -107,6 +107,9 @@ interface Postponed {
 
 const completed = 1
 const cancelled = 2
+
+/** Made out here so that it holds on to nothing else of the first reading while the second one goes on. */
+const completedIn = (over: FingerprintTable) => (id: string) => over.get(fingerprint(id)) === completed
 
 /** The tasks that their author gave an id: where each is, and whether another one says the same. */
 class NamedTasks {
