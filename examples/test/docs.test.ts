@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Task, TaskState } from "@baton/core"
 import { Result } from "effect"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 
 const statuses = Task.TaskStatus.literals
 
@@ -61,5 +61,26 @@ describe("docs/state-machine.md", () => {
         }
       }
     }
+  })
+})
+
+describe("links between pages", () => {
+  const pages = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "AGENTS.md",
+    "docs/architecture.md",
+    "docs/state-machine.md",
+    "docs/walkthrough.md"
+  ]
+
+  it.each(pages)("of %s lead to files that exist", (name) => {
+    const url = new URL(`../../${name}`, import.meta.url)
+    const links = Array.from(readFileSync(url, "utf8").matchAll(/\]\((?!https?:)([^)#]+)/g), ([, link = ""]) => link)
+    assert.isNotEmpty(links)
+    assert.deepStrictEqual(
+      links.filter((link) => !existsSync(new URL(link, url))),
+      []
+    )
   })
 })
