@@ -33,5 +33,3 @@ export const rate = async (count: number, rounds: number, work: () => Promise<vo
   }
   return best
 }
-
-export const megabytes = (bytes: number): number => bytes / 1024 / 1024
