@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as Kind from "../flags/Kind.ts"
 import * as ownFlag from "../flags/ownFlag.ts"
 import { status } from "../flags/taskFlags.ts"
+import { byPage } from "../format/byPage.ts"
 import { ExportFormat, fromPath, render } from "../format/exportFormat.ts"
 import { writeAll } from "../output/stdout.ts"
 import { count } from "../format/quantity.ts"
@@ -49,12 +50,14 @@ export const exportCommand = Command.make(
   },
   Effect.fnUntraced(function* (input) {
     const format = formatOf(input)
-    const tasks = pages({ status: input.status })
-    const text = render[format](input.history ? withHistory(tasks) : tasks)
-    if (input.output === undefined || input.output === "-") return yield* writeAll(text)
     let exported = 0
-    const counted = Stream.tap(tasks, () => Effect.sync(() => exported++))
-    yield* writeFile(input.output, render[format](input.history ? withHistory(counted) : counted))
+    const tasks = Stream.mapArray(pages({ status: input.status }), (page) => {
+      exported += page.length
+      return page
+    })
+    const text = byPage(render[format](input.history ? withHistory(tasks) : tasks))
+    if (input.output === undefined || input.output === "-") return yield* writeAll(text)
+    yield* writeFile(input.output, text)
     yield* Console.error(`${count(exported, "task")} exported to ${safeText(input.output)}.`)
   })
 ).pipe(

@@ -10,7 +10,6 @@ import type { Task } from "@baton/core/Task"
 import * as DateTime from "effect/DateTime"
 import * as Csv from "effect/encoding/Csv"
 import * as Stream from "effect/Stream"
-import { byPage } from "./byPage.ts"
 
 /**
  * The columns, in their order. Programs may rely on it: new columns come last.
@@ -66,8 +65,4 @@ const row = (task: Task): Row => ({
  * @since 0.1.0
  */
 export const csv = <E, R>(tasks: Stream.Stream<Task, E, R>): Stream.Stream<string, E, R> =>
-  tasks.pipe(
-    Stream.map(row),
-    Stream.pipeThroughChannel(Csv.encodeString({ columns: csvColumns, headers: true })),
-    byPage
-  )
+  tasks.pipe(Stream.map(row), Stream.pipeThroughChannel(Csv.encodeString({ columns: csvColumns, headers: true })))

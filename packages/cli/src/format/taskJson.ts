@@ -5,6 +5,7 @@
  */
 import * as Attempt from "@baton/core/Attempt"
 import * as Task from "@baton/core/Task"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -24,12 +25,14 @@ export const TaskRecord = Schema.Struct({
 /** @since 0.1.0 */
 export interface TaskRecord extends Schema.Schema.Type<typeof TaskRecord> {}
 
-const encodeAll = Schema.encodeEffect(Schema.Array(TaskRecord))
+const encodeAll = Schema.encodeEffect(Schema.NonEmptyArray(TaskRecord))
 
-/** What a store returns always has an encoding; anything else is a bug in the store. */
-const texts = (tasks: ReadonlyArray<TaskRecord>) =>
-  // A codec per task that also makes the text takes half as long again.
-  Effect.map(Effect.orDie(encodeAll(tasks)), (encoded) => encoded.map((task) => JSON.stringify(task)))
+/** One line of JSON a task. What a store returns always has an encoding; anything else is a bug in the store. */
+const lines = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
+  Stream.mapArrayEffect(tasks, (page) =>
+    // A codec per task that also makes the text takes half as long again.
+    Effect.map(Effect.orDie(encodeAll(page)), (encoded) => Arr.map(encoded, (task) => JSON.stringify(task)))
+  )
 
 /**
  * JSON lines: one task a line.
@@ -38,7 +41,7 @@ const texts = (tasks: ReadonlyArray<TaskRecord>) =>
  * @since 0.1.0
  */
 export const jsonLines = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
-  Stream.mapArrayEffect(tasks, (page) => Effect.map(texts(page), (lines) => [`${lines.join("\n")}\n`] as const))
+  Stream.map(lines(tasks), (line) => `${line}\n`)
 
 /**
  * One JSON array, a task a line: `[]` for none.
@@ -47,10 +50,9 @@ export const jsonLines = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.
  * @since 0.1.0
  */
 export const jsonArray = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
-  tasks.pipe(
-    Stream.mapAccumArrayEffect(
-      () => "[\n",
-      (before, page) => Effect.map(texts(page), (lines) => [",\n", [before + lines.join(",\n")]] as const),
-      { onHalt: (before) => [before === "[\n" ? "[]\n" : "\n]\n"] }
-    )
+  Stream.mapAccumArray(
+    lines(tasks),
+    () => "[\n",
+    (before, page) => [",\n", page.map((line, index) => (index === 0 ? before : ",\n") + line)],
+    { onHalt: (before) => [before === "[\n" ? "[]\n" : "\n]\n"] }
   )

@@ -5,7 +5,6 @@
  */
 import type { Task } from "@baton/core/Task"
 import * as Stream from "effect/Stream"
-import { byPage } from "./byPage.ts"
 import { count, usage } from "./quantity.ts"
 import { firstLine, safeText } from "./safeText.ts"
 import { statusWord } from "./taskTable.ts"
@@ -17,7 +16,7 @@ import { statusWord } from "./taskTable.ts"
  * @since 0.1.0
  */
 export const markdown = <E, R>(tasks: Stream.Stream<Task, E, R>): Stream.Stream<string, E, R> =>
-  tasks.pipe(Stream.map(section), byPage, Stream.prepend(["# Tasks\n"]))
+  tasks.pipe(Stream.map(section), Stream.prepend(["# Tasks\n"]))
 
 const section = (task: Task): string => {
   const facts = [

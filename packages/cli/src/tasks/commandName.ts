@@ -23,7 +23,8 @@ export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identi
   }
 )
 
-const withoutPassword = (url: string): string => url.replace(/^([a-z]+:\/\/[^/]*):[^/]*@/i, "$1:…@")
+const withoutPassword = (url: string): string =>
+  url.replace(/^(\w+:\/\/[^:/@]*):.*@/, "$1:…@").replace(/(\bpassword=)[^&]*/gi, "$1…")
 
 /** As a shell reads it back. */
 const quoted = (word: string): string =>

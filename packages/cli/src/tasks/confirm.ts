@@ -28,7 +28,10 @@ export const confirm = Effect.fnUntraced(function* (options: {
       message: `This deletes ${options.what} for good, and nobody can be asked here: add --yes if that is meant.`
     })
   }
-  if (yield* Prompt.run(Prompt.Confirm({ message: `Delete ${options.what} with all history, for good?` }))) return
+  const prompt = Prompt.Confirm({ message: `Delete ${options.what} with all history, for good?` })
+  // Ctrl-C leaves the cursor behind the question.
+  const answer = yield* Effect.tapErrorTag(Prompt.run(prompt), "QuitError", () => Console.error(""))
+  if (answer) return
   yield* Console.error("Nothing was deleted.")
   return yield* new EndedWith({ exitCode: exitCodes.error })
 })

@@ -10,12 +10,21 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
-/** Enough that a page costs more than asking for it, few enough that a page of long results fits in memory. */
-const pageSize = 200
+/** So much text makes a page: asking for it costs little beside it, and it fits into any memory. */
+const pageText = 4 * 1024 * 1024
+const mostTasks = 200
+/** The first page: results can be ten megabytes each. */
+const firstTasks = 20
+
+interface Position {
+  readonly cursor: string | undefined
+  readonly left: number
+  readonly size: number
+}
 
 /**
  * Tasks in the order they were added. A task that changes its status while they are read may be seen or not; none is seen
- * twice.
+ * twice. Pages are smaller where tasks are larger.
  *
  * @category streams
  * @since 0.1.0
@@ -24,22 +33,22 @@ export const pages = (options?: {
   readonly status?: TaskStatus | undefined
   /** At most this many. */
   readonly limit?: number | undefined
-}): Stream.Stream<Task, TaskStoreError, TaskStore> =>
-  Stream.unwrap(
+}): Stream.Stream<Task, TaskStoreError, TaskStore> => {
+  const start: Position = { cursor: undefined, left: options?.limit ?? Infinity, size: firstTasks }
+  return Stream.unwrap(
     Effect.map(TaskStore, (store) =>
-      Stream.paginate(
-        { cursor: undefined as string | undefined, left: options?.limit ?? Infinity },
-        ({ cursor, left }) =>
-          left <= 0
-            ? Effect.succeed([[], Option.none()] as const)
-            : Effect.map(
-                store.list({ status: options?.status, limit: Math.min(pageSize, left), cursor }),
-                ({ next, tasks }) =>
-                  [
-                    tasks,
-                    next === null ? Option.none() : Option.some({ cursor: next, left: left - tasks.length })
-                  ] as const
-              )
+      Stream.paginate(start, ({ cursor, left, size }) =>
+        Effect.map(store.list({ status: options?.status, limit: Math.min(size, left), cursor }), ({ next, tasks }) => {
+          const more = left - tasks.length
+          const position = next === null || more <= 0 ? undefined : { cursor: next, left: more, size: sizeAfter(tasks) }
+          return [tasks, Option.fromUndefinedOr(position)] as const
+        })
       )
     )
   )
+}
+
+const sizeAfter = (tasks: ReadonlyArray<Task>): number => {
+  const text = tasks.reduce((sum, task) => sum + task.description.length + (task.result?.length ?? 0), 1)
+  return Math.min(mostTasks, Math.max(1, Math.floor((pageText * tasks.length) / text)))
+}

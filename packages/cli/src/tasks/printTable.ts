@@ -42,7 +42,7 @@ export const printTable = Effect.fnUntraced(function* (options: {
   const bounded = !options.all && !options.json && (yield* stdio.stdoutIsTerminal)
   const limit = options.limit ?? (bounded ? onTerminal : undefined)
   const tasks = pages({ status, limit })
-  if (options.json) return yield* writeAll(jsonArray(tasks))
+  if (options.json) return yield* writeAll(byPage(jsonArray(tasks)))
   const store = yield* TaskStore
   const counts = yield* store.counts
   const { waiting: _, ...ofStatus } = counts

@@ -46,6 +46,17 @@ describe("baton status", () => {
   )
 
   test(
+    "looks at a thousand failures and says so",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add(...Array.from({ length: 1001 }, (_, index) => ({ id: `t${index}`, description: "D" })))
+      for (let index = 0; index < 1001; index++) yield* fail(index < 1000 ? "early" : "late")
+      const { stdout } = yield* baton(["status"])
+      assert.include(stdout, "Why tasks failed (of the first 1,000)\n  1,000  early\n\n")
+    })
+  )
+
+  test(
     "leads on from every situation",
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
