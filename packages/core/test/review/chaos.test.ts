@@ -1,0 +1,193 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, References, Schedule, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  type Event,
+  Execution,
+  ExecutionError,
+  Executor,
+  RetryPolicy,
+  Task,
+  TaskStore,
+  TaskStoreError,
+  Verification,
+  VerificationError,
+  Verifier
+} from "@baton/core"
+import { make } from "../harness.ts"
+
+const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
+  Effect.provide(TaskStore.TaskStore, context)
+)
+const unavailable = new TaskStoreError({ reason: "Unavailable", message: "connection refused" })
+
+/** A small generator of its own, so that a seed tells the whole story. */
+const dice = (seed: number) => {
+  let state = seed >>> 0
+  return (sides: number) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * sides)
+  }
+}
+
+const turns = (times: number) => (times === 0 ? Effect.void : Effect.repeat(Effect.yieldNow, { times: times - 1 }))
+
+const ends = ["TaskCompleted", "TaskRetried", "TaskFailed", "TaskReleased", "TaskCancelled", "LeaseLost"]
+
+/** What the events of one run have to fulfil, whatever happened. */
+const problemsOf = (events: ReadonlyArray<Event.Event>) => {
+  // Interrupted before it began.
+  if (events.length === 0) return []
+  const problems: Array<string> = []
+  if (events[0]?._tag !== "RunStarted" || events.at(-1)?._tag !== "RunEnded") problems.push("no start or no end")
+  const open = new Set<string>()
+  for (const event of events) {
+    if (event._tag === "TaskStarted") {
+      if (open.has(event.taskId)) problems.push(`${event.taskId} started before its end was told`)
+      open.add(event.taskId)
+    } else if (ends.includes(event._tag) && "taskId" in event) {
+      // What was refused before it started ends without a start.
+      if (!open.delete(event.taskId) && event._tag !== "TaskReleased") problems.push(`${event.taskId} ended twice`)
+    }
+  }
+  for (const id of open) problems.push(`the end of ${id} was not told`)
+  return problems
+}
+
+describe("whatever happens", () => {
+  it.effect.prop(
+    "every start has one end, numbers and events agree, nothing stays in progress, and every task ends",
+    [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 }))],
+    ([seed]) =>
+      Effect.gen(function* () {
+        const roll = dice(seed)
+        yield* TestClock.adjust("1 day")
+        const concurrency = 1 + roll(5)
+        const prefetch = 1 + roll(8)
+        const faultRate = roll(3) * 10
+        const slowness = roll(20)
+        const real = yield* memory
+        let troubled = true
+        const trouble = <A, E>(call: Effect.Effect<A, E>): Effect.Effect<A, E | TaskStoreError> =>
+          Effect.suspend((): Effect.Effect<A, E | TaskStoreError> => {
+            if (!troubled) return call
+            if (roll(100) < faultRate) return Effect.andThen(turns(roll(slowness + 1)), Effect.fail(unavailable))
+            const [before, after] = [roll(slowness + 1), roll(slowness + 1)]
+            return Effect.andThen(turns(before), Effect.tap(call, turns(after)))
+          })
+        let running = 0
+        let most = 0
+        const at = new Set<string>()
+        const twice: Array<string> = []
+        const { journal, orchestrator } = yield* make({
+          config: {
+            concurrency,
+            prefetch,
+            maxAttempts: 4,
+            drainTimeout: "5 seconds",
+            executionTimeout: "20 seconds",
+            verificationTimeout: "20 seconds",
+            retryPolicy: RetryPolicy.exponential({ base: "100 millis", max: "2 seconds" }),
+            transientRetry: Schedule.recurs(1)
+          },
+          executor: Executor.layer(({ id }) =>
+            Effect.suspend((): Effect.Effect<Execution.Execution, ExecutionError> => {
+              most = Math.max(most, ++running)
+              if (at.has(id)) twice.push(id)
+              at.add(id)
+              const fate = roll(20)
+              const after = turns(roll(10))
+              if (fate === 0) return Effect.andThen(after, Effect.never)
+              if (fate === 1) return Effect.andThen(after, Effect.die(new Error("bug")))
+              if (fate < 5) return Effect.andThen(after, new ExecutionError({ reason: "Failed", message: "no" }))
+              if (fate < 7) return Effect.andThen(after, new ExecutionError({ reason: "Transient", message: "busy" }))
+              if (fate === 7) return Effect.as(Effect.sleep(roll(10_000)), Execution.make({ output: "x" }))
+              return Effect.as(after, Execution.make({ output: "x" }))
+            }).pipe(
+              Effect.ensuring(
+                Effect.sync(() => {
+                  running--
+                  at.delete(id)
+                })
+              )
+            )
+          ),
+          verifier: Verifier.layer(() =>
+            Effect.suspend((): Effect.Effect<Verification.Verification, VerificationError> => {
+              const fate = roll(20)
+              const after = turns(roll(10))
+              if (fate === 0) return Effect.never
+              if (fate < 3) return Effect.andThen(after, new VerificationError({ reason: "Failed", message: "crash" }))
+              if (fate < 6) return Effect.as(after, Verification.reject("not good"))
+              return Effect.as(after, Verification.pass())
+            })
+          ),
+          store: Layer.succeed(TaskStore.TaskStore, {
+            ...real,
+            claim: (options) => trouble(real.claim(options)),
+            checkpoint: (checkpoints) => trouble(real.checkpoint(checkpoints)),
+            settle: (settlements) => trouble(real.settle(settlements)),
+            extend: (leases, lease) => trouble(real.extend(leases, lease)),
+            sweep: (options) => trouble(real.sweep(options)),
+            counts: trouble(real.counts)
+          })
+        })
+        const total = 1 + roll(30)
+        const ids = Array.from({ length: total }, (_, index) => Task.TaskId.make(`t${index}`))
+        yield* real.add(ids.map((id) => ({ id, description: "x", priority: roll(3) })))
+
+        const live = (run: Effect.Effect<unknown, unknown>, meddling: boolean) =>
+          Effect.gen(function* () {
+            const from = journal.events.length
+            const fiber = yield* Effect.forkDetach(
+              Effect.provideService(run, References.MaxOpsBeforeYield, 3 + roll(60))
+            )
+            for (let step = 0; step < 2000 && fiber.pollUnsafe() === undefined; step++) {
+              yield* turns(20 + roll(60))
+              if (roll(3) === 0) yield* TestClock.adjust(roll(1000))
+              if (!meddling) continue
+              const meddle = roll(60)
+              const id = ids[roll(total)]
+              if (meddle === 0) yield* Effect.forkDetach(orchestrator.pause)
+              else if (meddle < 5) yield* Effect.forkDetach(orchestrator.resume)
+              else if (meddle === 5 && id !== undefined) yield* real.cancel({ ids: [id] })
+              else if (meddle === 6 && id !== undefined) yield* real.requeue({ ids: [id] })
+              else if (meddle === 7) yield* real.request("pause")
+              else if (meddle < 12) yield* real.request("resume")
+              else if (meddle === 12) yield* orchestrator.stop
+              else if (meddle === 13) fiber.interruptUnsafe()
+            }
+            const exit = fiber.pollUnsafe()
+            const events = journal.events.slice(from)
+            assert.isDefined(exit, `the run did not end: ${events.map(({ _tag }) => _tag).slice(-12)}`)
+            assert.deepStrictEqual(problemsOf(events), [])
+            const stats = yield* orchestrator.stats
+            const told = (tag: Event.Event["_tag"]) => events.filter(({ _tag }) => _tag === tag).length
+            assert.deepStrictEqual(
+              [stats.tasksStarted, stats.tasksCompleted, stats.tasksRetried, stats.tasksFailed],
+              [told("TaskStarted"), told("TaskCompleted"), told("TaskRetried"), told("TaskFailed")]
+            )
+            assert.strictEqual((yield* real.counts).in_progress, 0)
+            assert.strictEqual(running, 0)
+          })
+
+        yield* live(orchestrator.runForever, true)
+        yield* live(orchestrator.run, true)
+        troubled = false
+        yield* real.request("resume")
+        yield* live(orchestrator.run, false)
+        const counts = yield* real.counts
+        assert.strictEqual(counts.pending, 0)
+        assert.isAtMost(most, concurrency)
+        assert.deepStrictEqual(twice, [])
+        for (const id of ids) {
+          const attempts = yield* real.attempts(id)
+          assert.isFalse(
+            attempts.some(({ outcome }) => outcome === "lease_expired"),
+            "a lease of a living worker expired"
+          )
+        }
+      }),
+    { timeout: 120_000, arbitrary: { runs: 30 } }
+  )
+})

@@ -1,0 +1,142 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Schedule } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  Execution,
+  ExecutionError,
+  Executor,
+  RetryPolicy,
+  Safety,
+  TaskStore,
+  Verification,
+  Verifier
+} from "@baton/core"
+import { get, make, tasks } from "../harness.ts"
+
+const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
+  Effect.provide(TaskStore.TaskStore, context)
+)
+const storeOf = (store: TaskStore.TaskStore["Service"]) => Layer.succeed(TaskStore.TaskStore, store)
+const turns = (times = 300) => Effect.repeat(Effect.yieldNow, { times })
+const anHour = Effect.repeat(Effect.andThen(TestClock.adjust("1 minute"), turns(20)), { times: 60 })
+
+describe("a store whose code is broken ends the run: it does not hang", () => {
+  const bug = () => Effect.die(new Error("bug in the driver"))
+  const broken: ReadonlyArray<readonly [string, Partial<TaskStore.TaskStore["Service"]>]> = [
+    ["claim", { claim: bug }],
+    ["settle", { settle: bug }],
+    ["checkpoint", { checkpoint: bug }],
+    ["extend", { extend: bug }],
+    ["awaitWork", { awaitWork: bug }],
+    ["awaitControl", { awaitControl: bug }]
+  ]
+  for (const [name, overrides] of broken) {
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const real = yield* memory
+        const { orchestrator, store } = yield* make({
+          store: storeOf({ ...real, ...overrides }),
+          executor: Executor.layerFake({ delay: "2 minutes" }),
+          verifier: Verifier.layer(() => Effect.succeed(Verification.pass()))
+        })
+        yield* store.add(tasks("a", "b"))
+        const run = yield* Effect.forkDetach(orchestrator.runForever)
+        yield* anHour
+        const exit = run.pollUnsafe()
+        yield* Effect.forkDetach(Fiber.interrupt(run))
+        yield* anHour
+        assert.isDefined(exit)
+      })
+    )
+  }
+})
+
+describe("foreign code that throws fails the attempt: no claim is held for ever", () => {
+  const ends = Effect.fnUntraced(function* (parts: Parameters<typeof make>[0]) {
+    const { orchestrator, store } = yield* make(parts)
+    yield* store.add(tasks("a", "b"))
+    const run = yield* Effect.forkDetach(orchestrator.run)
+    yield* anHour
+    const exit = run.pollUnsafe()
+    yield* Effect.forkDetach(Fiber.interrupt(run))
+    yield* anHour
+    assert.isDefined(exit)
+    assert.strictEqual((yield* store.counts).in_progress, 0)
+  })
+
+  it.effect("Safety.recordFailure", () =>
+    ends({
+      config: { maxAttempts: 1 },
+      executor: Executor.layerFake({ success: false }),
+      safety: Layer.succeed(
+        Safety.Safety,
+        Safety.make({ allow: Effect.void, recordFailure: () => Effect.die(new Error("bug")) })
+      )
+    })
+  )
+
+  it.effect("the retry policy", () =>
+    ends({
+      config: {
+        maxAttempts: 2,
+        retryPolicy: Schedule.modifyDelay(RetryPolicy.immediate, () => Effect.die(new Error("bug")))
+      },
+      executor: Executor.layerFake({ success: false })
+    })
+  )
+})
+
+describe("an executor that interrupts itself", () => {
+  it.effect("has failed: it is not given back and tried again for ever", () =>
+    Effect.gen(function* () {
+      let executions = 0
+      const { orchestrator, store } = yield* make({
+        config: { maxAttempts: 3, retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layer(() =>
+          Effect.suspend(() => (++executions < 50 ? Effect.interrupt : Effect.succeed(Execution.make({ output: "x" }))))
+        )
+      })
+      yield* store.add(tasks("a"))
+      yield* orchestrator.run
+      assert.strictEqual(executions, 3)
+      assert.strictEqual((yield* get(store, "a")).status, "failed")
+    })
+  )
+
+  it.effect("so has a verifier", () =>
+    Effect.gen(function* () {
+      let verifications = 0
+      const { orchestrator, store } = yield* make({
+        config: { maxAttempts: 3, retryPolicy: RetryPolicy.immediate },
+        verifier: Verifier.layer(() =>
+          Effect.suspend(() => (++verifications < 50 ? Effect.interrupt : Effect.succeed(Verification.pass())))
+        )
+      })
+      yield* store.add(tasks("a"))
+      const summary = yield* orchestrator.run
+      assert.strictEqual(verifications, 3)
+      assert.strictEqual(summary.stats.executions, 1)
+    })
+  )
+})
+
+describe("Fatal after Transient", () => {
+  it.effect("ends the run", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(() =>
+          Effect.suspend(() =>
+            Effect.fail(new ExecutionError({ reason: ++calls === 1 ? "Transient" : "Fatal", message: "no" }))
+          )
+        )
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(Effect.flip(orchestrator.run))
+      yield* journal.next("ExecutionRetried")
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(run)).message, "no")
+      assert.strictEqual((yield* get(store, "a")).attempts, 0)
+    })
+  )
+})

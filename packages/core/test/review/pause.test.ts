@@ -1,0 +1,165 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Latch, Layer, References, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
+import { Execution, Executor, Safety, TaskStore } from "@baton/core"
+import { get, make, tasks } from "../harness.ts"
+
+const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
+  Effect.provide(TaskStore.TaskStore, context)
+)
+const storeOf = (store: TaskStore.TaskStore["Service"]) => Layer.succeed(TaskStore.TaskStore, store)
+const turns = (times = 300) => Effect.repeat(Effect.yieldNow, { times })
+
+describe("while paused nothing starts", () => {
+  it.effect("also not what a claim under way brings", () =>
+    Effect.gen(function* () {
+      const real = yield* memory
+      const claiming = yield* Latch.make()
+      const answer = yield* Latch.make()
+      const { journal, orchestrator, store } = yield* make({
+        store: storeOf({
+          ...real,
+          claim: (options) => Effect.andThen(claiming.open, Effect.andThen(answer.await, real.claim(options)))
+        })
+      })
+      yield* store.add(tasks("a", "b"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* claiming.await
+      yield* orchestrator.pause
+      yield* answer.open
+      yield* turns()
+      const started = journal.of("TaskStarted").length
+      const { status } = yield* get(store, "a")
+      yield* orchestrator.resume
+      yield* Fiber.join(run)
+      assert.strictEqual(started, 0)
+      assert.strictEqual(status, "pending")
+    })
+  )
+
+  it.effect("also not what a cool-down held back", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        config: { maxAttempts: 1 },
+        executor: Executor.layerFake({ success: false }),
+        safety: Safety.layerCircuitBreaker({ maxConsecutiveFailures: 1, coolDown: "1 minute" })
+      })
+      yield* store.add(tasks("a", "b"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("CircuitOpened")
+      yield* orchestrator.pause
+      yield* TestClock.adjust("1 minute")
+      yield* turns()
+      const started = journal.of("TaskStarted").length
+      yield* orchestrator.resume
+      yield* turns()
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(run)
+      assert.strictEqual(started, 1)
+    })
+  )
+
+  it.effect("also not when the store was paused before the run, and says so a moment later", () =>
+    Effect.gen(function* () {
+      const real = yield* memory
+      const { journal, orchestrator, store } = yield* make({
+        store: storeOf({ ...real, control: Effect.andThen(turns(50), real.control) })
+      })
+      yield* store.add(tasks("a", "b"))
+      yield* store.request("pause")
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* turns()
+      const started = journal.of("TaskStarted").length
+      yield* store.request("resume")
+      yield* Fiber.join(run)
+      assert.strictEqual(started, 0)
+    })
+  )
+})
+
+describe("pause and resume at the same time", () => {
+  it.effect("leave a run that says it is running able to run, wherever they meet", () =>
+    Effect.gen(function* () {
+      const stuck: Array<number> = []
+      for (let moment = 0; moment < 40; moment++) {
+        const { journal, orchestrator, store } = yield* make()
+        const run = yield* Effect.forkChild(orchestrator.runForever)
+        yield* journal.next("RunStarted")
+        const slowly = Effect.provideService(References.MaxOpsBeforeYield, 3)
+        const pausing = yield* Effect.forkChild(slowly(orchestrator.pause))
+        yield* turns(moment)
+        const resuming = yield* Effect.forkChild(orchestrator.resume)
+        yield* Fiber.join(pausing)
+        yield* Fiber.join(resuming)
+        yield* store.add(tasks("a"))
+        yield* turns()
+        const running = (yield* SubscriptionRef.get(orchestrator.state)) === "running"
+        const completed = (yield* get(store, "a")).status === "completed"
+        if (running !== completed) stuck.push(moment)
+        yield* orchestrator.stop
+        yield* Fiber.join(run)
+      }
+      assert.deepStrictEqual(stuck, [])
+    })
+  )
+
+  it.effect("a pause that is interrupted leaves state and behaviour in step", () =>
+    Effect.gen(function* () {
+      const stuck: Array<number> = []
+      for (let moment = 0; moment < 40; moment++) {
+        const { journal, orchestrator, store } = yield* make()
+        const run = yield* Effect.forkChild(orchestrator.runForever)
+        yield* journal.next("RunStarted")
+        const pausing = yield* Effect.forkChild(
+          Effect.provideService(orchestrator.pause, References.MaxOpsBeforeYield, 3)
+        )
+        yield* turns(moment)
+        yield* Fiber.interrupt(pausing)
+        yield* store.add(tasks("a"))
+        yield* turns()
+        const running = (yield* SubscriptionRef.get(orchestrator.state)) === "running"
+        const completed = (yield* get(store, "a")).status === "completed"
+        if (running !== completed) stuck.push(moment)
+        yield* orchestrator.stop
+        yield* Fiber.join(run)
+      }
+      assert.deepStrictEqual(stuck, [])
+    })
+  )
+})
+
+describe("a run that is interrupted", () => {
+  it.effect(
+    "at any moment leaves the orchestrator able to run again, and nothing in progress",
+    () =>
+      Effect.gen(function* () {
+        const broken: Array<string> = []
+        for (let moment = 0; moment < 150; moment++) {
+          const { journal, orchestrator, store } = yield* make({
+            config: { concurrency: 2, drainTimeout: 0 },
+            executor: Executor.layer(() => Effect.as(turns(5), Execution.make({ output: "x" })))
+          })
+          yield* store.add(tasks("a", "b", "c", "d"))
+          const run = yield* Effect.forkChild(Effect.provideService(orchestrator.run, References.MaxOpsBeforeYield, 3))
+          yield* turns(moment)
+          const interrupting = yield* Effect.forkChild(Fiber.interrupt(run))
+          yield* turns()
+          yield* TestClock.adjust("1 second")
+          yield* Fiber.join(interrupting)
+          const state = yield* SubscriptionRef.get(orchestrator.state)
+          const { in_progress } = yield* store.counts
+          if (in_progress > 0) broken.push(`${moment}: ${in_progress} in progress`)
+          if (state === "running") broken.push(`${moment}: state ${state}`)
+          if (journal.of("RunStarted").length !== journal.of("RunEnded").length) {
+            broken.push(`${moment}: ${journal.tags().join(" ")}`)
+          }
+          const again = yield* Effect.result(orchestrator.run)
+          if (again._tag === "Failure") broken.push(`${moment}: ${again.failure.message}`)
+          else if (again.success.counts.completed !== 4)
+            broken.push(`${moment}: ${JSON.stringify(again.success.counts)}`)
+        }
+        assert.deepStrictEqual(broken, [])
+      }),
+    30_000
+  )
+})

@@ -1,0 +1,82 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { Execution, ExecutionError, Executor, TaskStore, TaskStoreError, Verification, Verifier } from "@baton/core"
+import { get, make, tasks } from "../harness.ts"
+
+const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
+  Effect.provide(TaskStore.TaskStore, context)
+)
+const turns = (times = 300) => Effect.repeat(Effect.yieldNow, { times })
+const anHour = Effect.repeat(Effect.andThen(TestClock.adjust("1 minute"), turns(20)), { times: 60 })
+const cannotEncode = new TaskStoreError({ reason: "Unusable", message: "cannot encode a NUL" })
+const poisoned = (value: unknown) => JSON.stringify(value).includes("\\u0000")
+
+/** Refuses every write that contains a NUL, as jsonb does. */
+const picky = Effect.map(memory, (real) => ({
+  ...real,
+  settle: (settlements: Parameters<typeof real.settle>[0]) =>
+    poisoned(settlements) ? Effect.fail(cannotEncode) : real.settle(settlements),
+  checkpoint: (checkpoints: Parameters<typeof real.checkpoint>[0]) =>
+    poisoned(checkpoints) ? Effect.fail(cannotEncode) : real.checkpoint(checkpoints)
+}))
+
+const outcome = Effect.fnUntraced(function* (parts: Parameters<typeof make>[0]) {
+  const real = yield* picky
+  const { orchestrator, store } = yield* make({ ...parts, store: Layer.succeed(TaskStore.TaskStore, real) })
+  yield* store.add(tasks("a", "poison", "b", "c"))
+  const run = yield* Effect.forkDetach(orchestrator.run)
+  yield* anHour
+  const exit = run.pollUnsafe()
+  yield* Effect.forkDetach(Fiber.interrupt(run))
+  yield* anHour
+  const statuses = yield* Effect.forEach(["a", "poison", "b", "c"], (id) => get(store, id))
+  return { ended: exit?._tag, statuses: statuses.map(({ status }) => status) }
+})
+
+describe("what the store cannot take of one task fails that task alone", () => {
+  it.effect("an output that is saved before its verification", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(
+        yield* outcome({
+          config: { concurrency: 4, maxAttempts: 1 },
+          executor: Executor.layer(({ id }) =>
+            Effect.succeed(Execution.make({ output: id === "poison" ? "\u0000" : "x" }))
+          ),
+          verifier: Verifier.layer(() => Effect.succeed(Verification.pass()))
+        }),
+        { ended: "Success", statuses: ["completed", "failed", "completed", "completed"] }
+      )
+    })
+  )
+
+  it.effect("the message of an error that is final", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(
+        yield* outcome({
+          config: { concurrency: 4, maxAttempts: 1 },
+          executor: Executor.layer(({ id }) =>
+            id === "poison"
+              ? Effect.fail(new ExecutionError({ reason: "Permanent", message: "it said \u0000" }))
+              : Effect.succeed(Execution.make({ output: "x" }))
+          )
+        }),
+        { ended: "Success", statuses: ["completed", "failed", "completed", "completed"] }
+      )
+    })
+  )
+
+  it.effect("the feedback of a verdict", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(
+        yield* outcome({
+          config: { concurrency: 4, maxAttempts: 2 },
+          verifier: Verifier.layerPure(({ id }) =>
+            id === "poison" ? Verification.reject("it contains \u0000") : Verification.pass()
+          )
+        }),
+        { ended: "Success", statuses: ["completed", "failed", "completed", "completed"] }
+      )
+    })
+  )
+})
