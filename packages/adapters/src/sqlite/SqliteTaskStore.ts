@@ -27,9 +27,10 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { add } from "./internal/admission.ts"
 import * as Changes from "./internal/changes.ts"
 import * as Connection from "./internal/connection.ts"
-import { chunkSize, findChunk, leaseEnd, nextAvailable, outlook, page } from "./internal/reading.ts"
+import { attempts, chunkSize, dump, findChunk, leaseEnd, list, nextAvailable, outlook } from "./internal/reading.ts"
 import * as Rows from "./internal/rows.ts"
 import type { Statements } from "./internal/statements.ts"
+import { restore } from "./internal/restoration.ts"
 import * as Transitions from "./internal/transitions.ts"
 
 /**
@@ -69,7 +70,7 @@ export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<TaskStore["Service"], TaskStoreError, Scope.Scope> {
   const connection = yield* Connection.open({ filename: options.filename, synchronous: options.synchronous ?? "FULL" })
-  const { read, write } = connection
+  const { read, snapshot, write } = connection
   const changes = yield* Changes.make(connection.logFile, connection.dataVersion)
 
   /** Whoever waits for work looks again: there may be some, or another lease or time to wait for. */
@@ -167,21 +168,17 @@ export const make = Effect.fnUntraced(function* (
 
     get: (id) =>
       read((sql) => {
-        const row = sql.task(Rows.toText(id))
+        const [row] = sql.task(Rows.toText(id))
         return row === undefined ? Option.none() : Option.some(Rows.task(row))
       }),
 
     list: (query) =>
       Effect.flatMap(
-        read((sql) => page(sql, query ?? {})),
+        read((sql) => list(sql, query)),
         Effect.fromResult
       ),
 
-    attempts: (id) =>
-      read((sql) => {
-        const key = Rows.toText(id)
-        return sql.attempts(key, key, key).map(Rows.attempt(id))
-      }),
+    attempts: (id) => read((sql) => attempts(sql, id)),
 
     counts: read((sql) => Rows.counts(sql.store())),
 
@@ -220,7 +217,19 @@ export const make = Effect.fnUntraced(function* (
         Effect.sync(changes.control.ring)
       ),
 
-    awaitControl
+    awaitControl,
+
+    dump: (query) =>
+      Effect.flatMap(
+        snapshot((sql) => dump(sql, query)),
+        Effect.fromResult
+      ),
+
+    restore: (records) =>
+      Effect.flatMap(
+        writeAndRing((writing) => restore(writing, records), { commitIf: Result.isSuccess }),
+        Effect.fromResult
+      )
   }
 })
 

@@ -4,7 +4,7 @@ import type { NewTask, TaskId } from "@baton/core/Task"
 import type { AddResult } from "@baton/core/TaskStore"
 import { type Refusal, TasksRefused } from "@baton/core/TaskStoreError"
 import * as Rows from "./rows.ts"
-import { countAdded, type Writing } from "./transitions.ts"
+import { count, tally, type Writing } from "./transitions.ts"
 
 /** A task of this call that waits for others, and its row. */
 interface Linked {
@@ -27,9 +27,11 @@ export const add = (writing: Writing, tasks: ReadonlyArray<NewTask>): Result.Res
     const id = Rows.toText(task.id)
     const availableAt = task.availableAt === undefined ? now : Rows.toMillis(task.availableAt.epochMilliseconds)
     const description = fresh.get(task.id)?.description
-    if (description === undefined && sql.addTask(id, task.priority ?? 0, availableAt, now, now) === 1) {
+    const seq = description === undefined ? sql.addTask(id, task.priority ?? 0, availableAt, now, now) : undefined
+    if (seq !== undefined) {
       const dependsOn = task.dependsOn ?? []
-      const seq = sql.addInputs(
+      sql.addInputs(
+        seq,
         Rows.toText(task.description),
         task.metadata === undefined ? "{}" : Rows.toJson(task.metadata),
         dependsOn.length === 0 ? "[]" : Rows.toJson(dependsOn)
@@ -50,7 +52,7 @@ export const add = (writing: Writing, tasks: ReadonlyArray<NewTask>): Result.Res
   const blocked = linked.filter((task) => block(writing, task, refusals))
   refusals.push(...cycles(linked).flatMap(cycleRefusals))
   if (isReadonlyArrayNonEmpty(refusals)) return Result.fail(new TasksRefused({ refusals }))
-  countAdded(writing, fresh.size, blocked.length)
+  count(writing, { ...tally(), pending: fresh.size, waiting: blocked.length })
   return Result.succeed({ added: Array.from(fresh.keys()), existing: existing.size })
 }
 

@@ -4,7 +4,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
-import { DatabaseSync } from "node:sqlite"
+import { DatabaseSync, type StatementSync } from "node:sqlite"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Errors from "./errors.ts"
 import { applicationId, type Migration, migrate, migrations } from "./migrations.ts"
@@ -24,6 +24,9 @@ export interface Connection {
 
   /** Runs single statements, each of which sees the file at one moment. */
   readonly read: <A>(body: (sql: Statements) => A) => Effect.Effect<A, TaskStoreError>
+
+  /** Runs several statements, all of which see the file at the same moment. */
+  readonly snapshot: <A>(body: (sql: Statements) => A) => Effect.Effect<A, TaskStoreError>
 
   /** Runs a body in a write transaction: all or nothing, and durable when it returns. */
   readonly write: <A>(
@@ -48,6 +51,8 @@ const untilUnlocked = Schedule.min([Schedule.exponential("5 millis"), Schedule.s
 
 /** A file up to this size is checked as a whole when it is opened, which takes some milliseconds. */
 const checkedSize = 2 * 1024 * 1024
+
+const always = () => true
 
 export const open = Effect.fnUntraced(function* (
   options: ConnectionOptions
@@ -89,11 +94,14 @@ export const open = Effect.fnUntraced(function* (
     `)
     return undefined
   })
-  const begin = db.prepare("BEGIN IMMEDIATE")
+  const begin = db.prepare("BEGIN")
+  // Takes the write lock at the start: a transaction that read first could find it taken when it comes to write, and
+  // would have to start over.
+  const beginWrite = db.prepare("BEGIN IMMEDIATE")
   const commit = db.prepare("COMMIT")
   const rollback = db.prepare("ROLLBACK")
 
-  const transact = <A>(body: () => A, commitIf: (result: A) => boolean): A => {
+  const transact = <A>(begin: StatementSync, body: () => A, commitIf: (result: A) => boolean = always): A => {
     begin.run()
     try {
       const result = body()
@@ -110,6 +118,7 @@ export const open = Effect.fnUntraced(function* (
   yield* verify(() => {
     if (version(db) === known.length) return undefined
     return transact(
+      beginWrite,
       () => {
         // Again, now that no other process can change it.
         const problem = identify(filename, db, known.length)
@@ -126,10 +135,11 @@ export const open = Effect.fnUntraced(function* (
   return {
     logFile: `${path}-wal`,
     read: (body) => attempt(() => body(sql)),
-    write: (body, { commitIf } = { commitIf: () => true }) =>
+    snapshot: (body) => attempt(() => transact(begin, () => body(sql))),
+    write: (body, { commitIf } = { commitIf: always }) =>
       // The time is read once the lock is held, so that a write that waited for it starts no lease in the past.
       Clock.clockWith((clock) =>
-        attempt(() => transact(() => body({ sql, now: clock.currentTimeMillisUnsafe() }), commitIf))
+        attempt(() => transact(beginWrite, () => body({ sql, now: clock.currentTimeMillisUnsafe() }), commitIf))
       ),
     dataVersion: attempt(() => Rows.int(dataVersion.get()?.data_version))
   }

@@ -1,5 +1,7 @@
 import * as Result from "effect/Result"
-import type { ListQuery, Selection, TaskPage, WorkSignal } from "@baton/core/TaskStore"
+import type { Attempt } from "@baton/core/Attempt"
+import type { TaskId } from "@baton/core/Task"
+import type { DumpQuery, ListQuery, RecordPage, Selection, TaskPage, WorkSignal } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Errors from "./errors.ts"
 import * as Rows from "./rows.ts"
@@ -36,22 +38,45 @@ export const outlook = (sql: Statements, now: number, untilDrained: boolean): Wo
 
 const defaultPageSize = 100
 
+/** A part of the tasks, and the cursor of the next part if there is one. */
+interface Page<A> {
+  readonly items: ReadonlyArray<A>
+  readonly next: string | null
+}
+
 /** The cursor is the `seq` of the last task of the page before, so tasks that come or go move nothing. */
-export const page = (sql: Statements, query: ListQuery): Result.Result<TaskPage, TaskStoreError> => {
-  const { cursor = "0", limit = defaultPageSize, status } = query
+const page = <A>(
+  read: (after: number, limit: number) => ReadonlyArray<Rows.Row>,
+  decode: (row: Rows.Row) => A,
+  { cursor = "0", limit = defaultPageSize }: DumpQuery
+): Result.Result<Page<A>, TaskStoreError> => {
   if (!/^\d{1,15}$/.test(cursor)) {
     return Result.fail(Errors.unusable("This cursor is not one of this store's: list without one."))
   }
   const size = Math.max(1, limit)
-  const read = status === undefined ? sql.page : sql.pageOf[status]
   // One more than asked for tells whether there is a next page.
   const rows = read(Number(cursor), size + 1)
   const shown = rows.slice(0, size)
   const last = rows.length > size ? shown.at(-1) : undefined
-  return Result.succeed({
-    tasks: shown.map(Rows.task),
-    next: last === undefined ? null : String(Rows.int(last.seq))
-  })
+  return Result.succeed({ items: shown.map(decode), next: last === undefined ? null : String(Rows.seq(last)) })
+}
+
+export const list = (sql: Statements, query: ListQuery = {}): Result.Result<TaskPage, TaskStoreError> =>
+  Result.map(
+    page(query.status === undefined ? sql.page : sql.pageOf[query.status], Rows.task, query),
+    ({ items, next }) => ({ tasks: items, next })
+  )
+
+export const attempts = (sql: Statements, id: TaskId): ReadonlyArray<Attempt> => {
+  const key = Rows.toText(id)
+  return sql.attempts(key, key, key).map(Rows.attempt(id))
+}
+
+/** Several statements: run it in a snapshot. */
+export const dump = (sql: Statements, query: DumpQuery = {}): Result.Result<RecordPage, TaskStoreError> => {
+  const record = (row: Rows.Row) =>
+    Rows.record(row, attempts(sql, Rows.id(row)), new Set(sql.dependenciesOf(Rows.seq(row)).map(Rows.dependency)))
+  return Result.map(page(sql.page, record, query), ({ items, next }) => ({ records: items, next }))
 }
 
 /** As many tasks as one transaction changes where a call can mean any number: other processes write in between. */

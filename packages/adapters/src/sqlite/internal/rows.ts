@@ -6,6 +6,7 @@ import type { SQLOutputValue } from "node:sqlite"
 import { type Attempt, AttemptOutcome, type LeaseToken } from "@baton/core/Attempt"
 import { Execution } from "@baton/core/Execution"
 import { Metadata, type Task, TaskId, TaskStatus } from "@baton/core/Task"
+import * as TaskRecord from "@baton/core/TaskRecord"
 import type { Claim, Control, Counts } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
 import { Verification } from "@baton/core/Verification"
@@ -82,50 +83,139 @@ const outcome: (value: unknown) => AttemptOutcome = Schema.decodeUnknownSync(Att
 export const taskId: (id: string) => TaskId = Brand.nominal<TaskId>()
 export const leaseToken: (token: number) => LeaseToken = Brand.nominal<LeaseToken>()
 
+/**
+ * The columns of a task that statements select, each with its place in the row: these rows come as arrays, because making
+ * objects of them takes as long as finding them. `execution` and those after it are not read for a claim.
+ */
+const column = {
+  seq: 0,
+  id: 1,
+  description: 2,
+  metadata: 3,
+  depends_on: 4,
+  priority: 5,
+  available_at: 6,
+  attempts: 7,
+  requeues: 8,
+  feedback: 9,
+  usage: 10,
+  created_at: 11,
+  token: 12,
+  checkpoint: 13,
+  execution: 14,
+  status: 15,
+  verified: 16,
+  updated_at: 17,
+  lease_until: 18
+} as const
+
+const columns = Object.keys(column)
+
+/** What `task` and `record` read. */
+export const taskColumns = columns.join(", ")
+
+/** What `claim` reads. */
+export const claimColumns = columns.slice(0, column.execution).join(", ")
+
 const noMetadata: Metadata = {}
 const noDependencies: ReadonlyArray<TaskId> = []
 
-/** What a task's row and its inputs say, whatever its status. */
-const stored = (row: Row) => ({
-  id: taskId(text(row.id)),
-  description: text(row.description),
-  // Most tasks have neither; decoding them all the same would cost as much as the rest of the row.
-  metadata: row.metadata === "{}" ? noMetadata : metadata(row.metadata),
-  priority: int(row.priority),
-  availableAt: time(row.available_at),
-  dependsOn: row.depends_on === "[]" ? noDependencies : taskIds(row.depends_on),
-  feedback: textOrNull(row.feedback),
-  requeues: int(row.requeues),
-  usage: usageOrNull(row.usage),
-  createdAt: time(row.created_at)
-})
+// Most tasks have neither; decoding them all the same would cost as much as the rest of the row.
+const metadataOf = (row: Row) => (row[column.metadata] === "{}" ? noMetadata : metadata(row[column.metadata]))
+const dependsOn = (row: Row) => (row[column.depends_on] === "[]" ? noDependencies : taskIds(row[column.depends_on]))
+
+export const id = (row: Row): TaskId => taskId(text(row[column.id]))
+export const dependency = (row: Row): TaskId => taskId(text(row.dependency))
+export const seq = (row: Row): number => int(row[column.seq])
 
 export const task = (row: Row): Task => {
-  const found = status(row.status)
+  const found = status(row[column.status])
   return {
-    ...stored(row),
+    id: id(row),
+    description: text(row[column.description]),
     status: found,
-    result: found === "completed" ? execution(row.execution).output : null,
-    attempts: int(row.attempts),
-    verified: row.verified === 1,
-    updatedAt: time(row.updated_at)
+    result: found === "completed" ? execution(row[column.execution]).output : null,
+    attempts: int(row[column.attempts]),
+    metadata: metadataOf(row),
+    priority: int(row[column.priority]),
+    availableAt: time(row[column.available_at]),
+    dependsOn: dependsOn(row),
+    feedback: textOrNull(row[column.feedback]),
+    verified: row[column.verified] === 1,
+    requeues: int(row[column.requeues]),
+    usage: usageOrNull(row[column.usage]),
+    createdAt: time(row[column.created_at]),
+    updatedAt: time(row[column.updated_at])
   }
 }
 
-/** The claim of a pending row, which is read before it is updated. */
-export const claim = (row: Row, now: DateTime.Utc, previousOutput: string | null): Claim => ({
-  task: {
-    ...stored(row),
-    status: "in_progress",
-    result: null,
-    attempts: int(row.attempts) + 1,
-    verified: false,
-    updatedAt: now
-  },
-  token: leaseToken(int(row.token) + 1),
-  checkpoint: executionOrNull(row.checkpoint),
-  previousOutput
-})
+/** A task with what its row and the rows around it say besides. */
+export const record = (
+  row: Row,
+  attempts: ReadonlyArray<Attempt>,
+  waitsFor: ReadonlySet<TaskId>
+): TaskRecord.TaskRecord => {
+  const found = task(row)
+  const running = found.status === "in_progress"
+  const saved = running ? executionOrNull(row[column.execution]) : null
+  return {
+    task: found,
+    token: int(row[column.token]),
+    leaseUntil: running ? time(row[column.lease_until]) : null,
+    waitsFor: Array.from(new Set(found.dependsOn)).filter((id) => waitsFor.has(id)),
+    checkpoint: saved ?? executionOrNull(row[column.checkpoint]),
+    previousOutput: TaskRecord.previousOutput(found.status, attempts),
+    attempts
+  }
+}
+
+/**
+ * Makes the claims of pending rows, which are read before they are updated. `previousOutput` is asked only for tasks that
+ * had an attempt before.
+ */
+export const claims = (
+  rows: ReadonlyArray<Row>,
+  now: number,
+  previousOutput: (seq: number) => string | null
+): ReadonlyArray<Claim> => {
+  const updatedAt = DateTime.makeUnsafe(now)
+  const time = memoTime()
+  return rows.map((row) => {
+    const token = int(row[column.token])
+    const createdAt = time(row[column.created_at])
+    return {
+      task: {
+        id: id(row),
+        description: text(row[column.description]),
+        status: "in_progress",
+        result: null,
+        attempts: int(row[column.attempts]) + 1,
+        metadata: metadataOf(row),
+        priority: int(row[column.priority]),
+        availableAt: time(row[column.available_at]),
+        dependsOn: dependsOn(row),
+        feedback: textOrNull(row[column.feedback]),
+        verified: false,
+        requeues: int(row[column.requeues]),
+        usage: usageOrNull(row[column.usage]),
+        createdAt,
+        updatedAt
+      },
+      token: leaseToken(token + 1),
+      checkpoint: executionOrNull(row[column.checkpoint]),
+      previousOutput: token === 0 ? null : previousOutput(seq(row))
+    }
+  })
+}
+
+/** Tasks that were added together share their times: making them anew for each is a fifth of a claim. */
+const memoTime = () => {
+  let last = DateTime.makeUnsafe(0)
+  return (value: Column): DateTime.Utc => {
+    if (last.epochMilliseconds !== value) last = time(value)
+    return last
+  }
+}
 
 /** The output in an execution that may not be there; an empty one is none. */
 export const output = (row: Row | undefined): string | null =>

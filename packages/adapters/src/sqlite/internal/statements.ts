@@ -1,18 +1,13 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite"
 import type { TaskStatus } from "@baton/core/Task"
 import { UnreadableRow } from "./errors.ts"
-import type { Row } from "./rows.ts"
+import { claimColumns, type Row, taskColumns } from "./rows.ts"
 
 /** Every statement of the store, prepared: preparing costs more than running. */
 export interface Statements extends ReturnType<typeof prepare> {}
 
 type Text = string | Uint8Array
 type Json = string
-
-/** The columns of a task as it is read: its inputs are in the row of the same `seq`. */
-const taskColumns = `
-  t.seq, t.id, t.status, t.priority, t.available_at, t.attempts, t.requeues, t.verified, t.feedback, t.usage,
-  t.created_at, t.updated_at, t.execution, i.description, i.metadata, i.depends_on`
 
 /** What a transition looks at. */
 const stateColumns = "seq, id, status, blockers, attempts, token, owner, updated_at"
@@ -61,7 +56,7 @@ const missing = (): never => {
  * is faster for all that bring texts along. Where an index is named, its order is the reason for the statement's cost;
  * naming it makes a change that loses the index fail instead of crawl.
  */
-export const prepare = (db: DatabaseSync) => {
+export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
   const all = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = db.prepare(sql)
     return (...parameters: P): ReadonlyArray<Row> => statement.all(...parameters)
@@ -69,6 +64,12 @@ export const prepare = (db: DatabaseSync) => {
   const first = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = db.prepare(sql)
     return (...parameters: P): Row | undefined => statement.get(...parameters)
+  }
+  /** Rows as arrays, for `Rows.task` and `Rows.claims`. */
+  const tasks = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
+    const statement = db.prepare(sql)
+    statement.setReturnArrays(true)
+    return (...parameters: P): ReadonlyArray<Row> => statement.all(...parameters)
   }
   const one = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const find = first<P>(sql)
@@ -80,9 +81,13 @@ export const prepare = (db: DatabaseSync) => {
       statement.run(...parameters)
     }
   }
+  /** Runs it and says which rowid the new row has, if there is one. */
   const insert = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = db.prepare(sql)
-    return (...parameters: P): number => Number(statement.run(...parameters).lastInsertRowid)
+    return (...parameters: P): number | undefined => {
+      const { changes, lastInsertRowid } = statement.run(...parameters)
+      return changes === 1 ? Number(lastInsertRowid) : undefined
+    }
   }
   /** Runs it and says how many rows changed. */
   const change = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
@@ -95,15 +100,15 @@ export const prepare = (db: DatabaseSync) => {
 
     store: one<[]>("SELECT * FROM store"),
 
-    task: first<[id: Text]>(`SELECT ${taskColumns} FROM tasks t JOIN task_inputs i USING (seq) WHERE t.id = ?`),
+    task: tasks<[id: Text]>(`SELECT ${taskColumns} FROM tasks t JOIN task_inputs i USING (seq) WHERE t.id = ?`),
 
     /** CROSS JOIN keeps the order of the loops: tasks by `seq`, then the inputs of each. */
-    page: all<[after: number, limit: number]>(
+    page: tasks<[after: number, limit: number]>(
       `SELECT ${taskColumns} FROM tasks t CROSS JOIN task_inputs i USING (seq) WHERE t.seq > ? ORDER BY t.seq LIMIT ?`
     ),
 
     pageOf: byStatus((status) =>
-      all<[after: number, limit: number]>(`
+      tasks<[after: number, limit: number]>(`
         SELECT ${taskColumns} FROM tasks t CROSS JOIN task_inputs i USING (seq)
         WHERE t.seq IN (SELECT seq FROM ${tasksOf[status]} WHERE status = '${status}' AND seq > ? ORDER BY seq LIMIT ?)
         ORDER BY t.seq`)
@@ -135,18 +140,66 @@ export const prepare = (db: DatabaseSync) => {
 
     // ------------------------------------------------------------------- adding
 
-    addTask: change<[id: Text, priority: number, availableAt: number, now: number, now: number]>(`
+    addTask: insert<[id: Text, priority: number, availableAt: number, now: number, now: number]>(`
       INSERT INTO tasks
         (id, status, priority, available_at, blockers, attempts, requeues, verified, created_at, updated_at, token)
       VALUES (?, 'pending', ?, ?, 0, 0, 0, 0, ?, ?, 0)
       ON CONFLICT (id) DO NOTHING`),
 
-    /** For the task that was added last; returns its `seq`. */
-    addInputs: insert<[description: Text, metadata: Json, dependsOn: Json]>(
-      "INSERT INTO task_inputs (seq, description, metadata, depends_on) VALUES (last_insert_rowid(), ?, ?, ?)"
+    addInputs: run<[seq: number, description: Text, metadata: Json, dependsOn: Json]>(
+      "INSERT INTO task_inputs (seq, description, metadata, depends_on) VALUES (?, ?, ?, ?)"
     ),
 
     description: first<[id: Text]>("SELECT i.description FROM tasks t JOIN task_inputs i USING (seq) WHERE t.id = ?"),
+
+    /** A task as it was in another store. */
+    restoreTask: one<
+      [
+        id: Text,
+        status: TaskStatus,
+        priority: number,
+        availableAt: number,
+        attempts: number,
+        requeues: number,
+        verified: number,
+        feedback: Text | null,
+        usage: Json | null,
+        checkpoint: Json | null,
+        createdAt: number,
+        updatedAt: number,
+        token: number,
+        owner: Text | null,
+        startedAt: number | null,
+        leaseUntil: number | null,
+        execution: Json | null,
+        verification: Json | null,
+        attemptUsage: Json | null
+      ]
+    >(`
+      INSERT INTO tasks
+        (id, status, priority, available_at, attempts, requeues, verified, feedback, usage, checkpoint, created_at,
+         updated_at, token, owner, started_at, lease_until, execution, verification, attempt_usage, blockers)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
+      RETURNING seq`),
+
+    restoreAttempt: run<
+      [
+        task: number,
+        number: number,
+        token: number,
+        owner: Text,
+        startedAt: number,
+        endedAt: number,
+        outcome: string,
+        error: Text | null,
+        execution: Json | null,
+        verification: Json | null,
+        usage: Json | null
+      ]
+    >(`
+      INSERT INTO attempts
+        (task, number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
 
     addDependency: run<[dependency: Text, task: number]>("INSERT INTO dependencies (dependency, task) VALUES (?, ?)"),
 
@@ -155,8 +208,8 @@ export const prepare = (db: DatabaseSync) => {
     // ----------------------------------------------------------------- claiming
 
     /** Reads before it updates, because RETURNING costs twice what a SELECT does. */
-    claimable: all<[priority: number, now: number, limit: number]>(`
-      SELECT ${taskColumns}, t.token, t.checkpoint
+    claimable: tasks<[priority: number, now: number, limit: number]>(`
+      SELECT ${claimColumns}
       FROM tasks t INDEXED BY tasks_claimable CROSS JOIN task_inputs i USING (seq)
       WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority = ? AND t.available_at <= ?
       ORDER BY t.available_at, t.seq LIMIT ?`),
@@ -232,6 +285,8 @@ export const prepare = (db: DatabaseSync) => {
       WHERE id = ?`),
 
     hasDependencies: first<[]>("SELECT 1 FROM dependencies LIMIT 1"),
+
+    dependenciesOf: all<[task: number]>("SELECT dependency FROM dependencies WHERE task = ?"),
 
     /** Those that waited for the task; the ones it frees are in the claim index from here on. */
     unblock: all<[id: Text]>(`

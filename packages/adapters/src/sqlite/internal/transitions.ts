@@ -1,4 +1,3 @@
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import type { TaskStatus } from "@baton/core/Task"
@@ -26,18 +25,15 @@ export interface Writing {
 }
 
 /** How many tasks a write moved into (or out of) each status; written to the counters once, at its end. */
-const tally = () => ({ pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 })
+export const tally = () => ({ pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 })
 
-type Tally = ReturnType<typeof tally>
+export type Tally = ReturnType<typeof tally>
 
-const count = ({ sql }: Writing, { cancelled, completed, failed, in_progress, pending, waiting }: Tally) => {
+export const count = ({ sql }: Writing, { cancelled, completed, failed, in_progress, pending, waiting }: Tally) => {
   if (pending || in_progress || completed || failed || cancelled || waiting) {
     sql.count(pending, in_progress, completed, failed, cancelled, waiting)
   }
 }
-
-export const countAdded = (writing: Writing, pending: number, waiting: number) =>
-  count(writing, { ...tally(), pending, waiting })
 
 /** The claimable rows in the order of claiming: one priority after the other, until there are enough. */
 const claimable = (sql: Statements, limit: number, now: number): ReadonlyArray<Rows.Row> => {
@@ -57,15 +53,11 @@ const claimable = (sql: Statements, limit: number, now: number): ReadonlyArray<R
 
 export const claim = (writing: Writing, options: ClaimOptions): ReadonlyArray<Claim> => {
   const { now, sql } = writing
-  const at = DateTime.makeUnsafe(now)
   const rows = claimable(sql, options.limit, now)
   if (rows.length === 0) return []
-  const claims = rows.map((row) => {
-    const claimedBefore = Rows.int(row.token) > 0
-    return Rows.claim(row, at, claimedBefore ? Rows.output(sql.previousExecution(Rows.int(row.seq))) : null)
-  })
+  const claims = Rows.claims(rows, now, (seq) => Rows.output(sql.previousExecution(seq)))
   const leaseUntil = Rows.toMillis(now + Duration.toMillis(options.lease))
-  sql.lease(Rows.toText(options.owner), now, now, leaseUntil, JSON.stringify(rows.map((row) => row.seq)))
+  sql.lease(Rows.toText(options.owner), now, now, leaseUntil, JSON.stringify(rows.map(Rows.seq)))
   count(writing, { ...tally(), pending: -claims.length, in_progress: claims.length })
   return claims
 }
@@ -159,7 +151,7 @@ const settleOne = (
 }
 
 /** Lets those go on that waited for this task; how many of them wait for nothing any more. */
-const unblock = (sql: Statements, id: string | Uint8Array): number => {
+export const unblock = (sql: Statements, id: string | Uint8Array): number => {
   const freed = sql.unblock(id)
   if (freed.length > 0) sql.forgetDependency(id)
   return freed.filter(({ blockers, status }) => blockers === 0 && status === "pending").length

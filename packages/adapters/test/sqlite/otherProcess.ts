@@ -1,0 +1,44 @@
+import { Effect, type Scope } from "effect"
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import type { Command } from "./fixtures/process.ts"
+
+export interface OtherProcess {
+  /** Lets it do something; fails with what it said went wrong. */
+  readonly call: (command: Command) => Effect.Effect<unknown, string>
+  /** Ends it as a crash would, and waits until it is gone. */
+  readonly kill: Effect.Effect<void>
+}
+
+const script = fileURLToPath(new URL("./fixtures/process.ts", import.meta.url))
+
+const kill = (child: ChildProcess) =>
+  Effect.callback<void>((resume) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+    child.once("exit", () => resume(Effect.void))
+    child.kill("SIGKILL")
+  })
+
+const call = (child: ChildProcess, command: Command) =>
+  Effect.callback<unknown, string>((resume) => {
+    child.once("message", (reply: { readonly value: unknown } | { readonly error: string }) =>
+      resume("error" in reply ? Effect.fail(reply.error) : Effect.succeed(reply.value))
+    )
+    child.send(command)
+  })
+
+/** A real process with nothing open yet; killed when the scope ends. */
+export const idle: Effect.Effect<OtherProcess, never, Scope.Scope> = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => fork(script, { execArgv: [] })),
+    kill
+  ),
+  (child) => ({ call: (command) => call(child, command), kill: kill(child) })
+)
+
+/** A real process that has the store open. */
+export const onStore = Effect.fnUntraced(function* (filename: string) {
+  const other = yield* idle
+  yield* other.call({ op: "open", filename })
+  return other
+})
