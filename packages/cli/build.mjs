@@ -1,11 +1,14 @@
 // Bundles the CLI: `dist/baton.js` is a small entry that any Node can parse, everything else sits in chunks beside it
 // and is loaded when a command needs it.
 import { chmod, readdir, rm } from "node:fs/promises"
+import { resolve } from "node:path"
 import { build } from "esbuild"
+
+const outdir = process.argv[2] ?? "dist"
 
 const { metafile } = await build({
   entryPoints: { baton: "src/bin.ts" },
-  outdir: "dist",
+  outdir,
   bundle: true,
   splitting: true,
   chunkNames: "chunks/[name]-[hash]",
@@ -13,14 +16,16 @@ const { metafile } = await build({
   platform: "node",
   target: "node24",
   minify: true,
-  keepNames: false,
   legalComments: "none",
-  conditions: ["import", "node"],
+  // Its ES modules: for Node it offers CommonJS only, whose names a bundle that is split cannot import.
+  alias: { yaml: "./node_modules/yaml/browser/index.js" },
   logLevel: "warning",
   metafile: true
 })
-await chmod("dist/baton.js", 0o755)
+await chmod(`${outdir}/baton.js`, 0o755)
 // Removed last and by name, so that a `baton` that is running keeps its chunks until the new ones are there.
-for (const file of await readdir("dist", { recursive: true })) {
-  if (file.endsWith(".js") && !(`dist/${file}` in metafile.outputs)) await rm(`dist/${file}`)
+const built = new Set(Object.keys(metafile.outputs).map((file) => resolve(file)))
+for (const file of await readdir(outdir, { recursive: true })) {
+  const path = resolve(outdir, file)
+  if (file.endsWith(".js") && !built.has(path)) await rm(path)
 }

@@ -9,8 +9,7 @@ const [major = 0] = process.versions.node.split(".").map(Number)
 
 if (major < oldest) {
   process.stderr.write(
-    `baton needs Node ${oldest} or newer, and this is Node ${process.versions.node}: install a newer one from ` +
-      "https://nodejs.org, or run it with `npx node@26`.\n"
+    `baton needs Node ${oldest} or newer, and this is Node ${process.versions.node}: install one from https://nodejs.org.\n`
   )
   process.exitCode = 1
 } else {

@@ -1,0 +1,197 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawn, spawnSync } from "node:child_process"
+import { cpSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import manifest from "../../package.json" with { type: "json" }
+import { baton, folder, list, start } from "../e2e/baton.ts"
+
+const dist = fileURLToPath(new URL("../../dist", import.meta.url))
+const program = join(dist, "baton.js")
+
+/** A script for a shell, and what came of it; `$BATON` starts the built program. */
+const shell = (cwd: string, script: string, env: Record<string, string> = {}) =>
+  Effect.callback<{ readonly stdout: string; readonly stderr: string }>((resume) => {
+    const child = spawn("bash", ["--norc", "--noprofile", "-c", script], {
+      cwd,
+      env: { PATH: process.env["PATH"] ?? "", BATON: `${process.execPath} ${program}`, ...env }
+    })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
+    child.on("close", () => resume(Effect.succeed({ stdout, stderr })))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+/** Whether a process is at work; one that has ended and that nobody has asked about is not. */
+const runs = (pid: string): boolean => {
+  const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", pid], { encoding: "utf8" })
+  return stdout !== "" && !stdout.startsWith("Z")
+}
+
+const tasks = (count: number) => Array.from({ length: count }, (_, index) => `task ${index}`).join("\n")
+
+// eslint-disable-next-line no-control-regex
+const escape = /\u001B/
+
+describe("the built program", () => {
+  it.live("knows its version", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      assert.deepInclude(yield* baton(dir.path, ["--version"]), {
+        code: 0,
+        stdout: `${manifest.version}\n`,
+        stderr: ""
+      })
+    })
+  )
+
+  it.live(
+    "needs nothing that is not beside it",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        cpSync(dist, join(dir.path, "elsewhere"), { recursive: true })
+        dir.write("tasks.yaml", "- description: one\n- description: two\n")
+        const { stdout } = yield* shell(
+          dir.path,
+          `${process.execPath} elsewhere/baton.js run tasks.yaml --exec 'wc -w' --no-verify --json`
+        )
+        assert.deepInclude(JSON.parse(stdout), { exitCode: 0 })
+      }),
+    30_000
+  )
+})
+
+describe("signals", () => {
+  it.live(
+    "a second one ends at once, leaves no program alive, and the next run takes over",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        dir.write("tasks.txt", tasks(2))
+        const args = ["run", "tasks.txt", "--no-verify", "--lease", "1s", "--output", "ndjson"]
+        const run = yield* start(dir.path, [...args, "--shell", "echo $$ >> pids; sleep 300"])
+        yield* run.event("TaskStarted")
+        yield* run.event("TaskStarted")
+        yield* run.kill("SIGTERM")
+        yield* run.event("Draining")
+        yield* run.kill("SIGINT")
+        assert.strictEqual((yield* run.ended).code, 130)
+        for (const pid of dir.lines("pids")) assert.isFalse(runs(pid), `process ${pid} is alive`)
+        const last = yield* baton(dir.path, [...args, "--exec", "wc -w"])
+        assert.strictEqual(last.code, 0, last.stderr)
+        assert.include(last.stderr, "is taken over: its worker stopped answering")
+      }),
+    30_000
+  )
+
+  it.live(
+    "SIGHUP drains like SIGTERM and ends with 129; what runs when it comes is not lost",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        dir.write("tasks.txt", tasks(3))
+        const run = yield* start(dir.path, [
+          ...["run", "tasks.txt", "--shell", "until [ -e go ]; do sleep 0.02; done; cat", "--no-verify", "-j", "1"],
+          ...["--output", "ndjson"]
+        ])
+        yield* run.event("TaskStarted")
+        yield* run.kill("SIGHUP")
+        yield* run.event("Draining")
+        dir.write("go", "")
+        const { code, stderr, stdout } = yield* run.ended
+        assert.strictEqual(code, 129)
+        assert.include(stderr, "! interrupted: 1 of 3 tasks completed")
+        assert.include(stderr, "The same command goes on from here.")
+        assert.match(
+          stdout.trimEnd().split("\n").at(-1) ?? "",
+          /^\{"event":"RunEnded".*"reason":\{"_tag":"Interrupted"\}/
+        )
+        assert.deepStrictEqual(
+          (yield* list(dir.path)).map(({ status }) => status),
+          ["completed", "pending", "pending"]
+        )
+      }),
+    30_000
+  )
+})
+
+describe("output", () => {
+  it.live(
+    "a reader of the events that goes away ends the run with 141, without an error",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        dir.write("tasks.txt", tasks(5000))
+        const { stderr, stdout } = yield* shell(
+          dir.path,
+          "$BATON run tasks.txt --store memory: --executor fake --output ndjson | head -n 2; echo ${PIPESTATUS[0]}"
+        )
+        const [first = "", second = "", code] = stdout.trimEnd().split("\n")
+        assert.deepStrictEqual(
+          [JSON.parse(first).event, JSON.parse(second).event, code],
+          ["RunStarted", "TaskStarted", "141"]
+        )
+        assert.notMatch(stderr, /EPIPE|error:|^\s+at /m)
+      }),
+    30_000
+  )
+
+  it.live(
+    "a reader of other results that goes away is no error either",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        dir.write("tasks.txt", tasks(20_000))
+        yield* baton(dir.path, ["import", "tasks.txt"])
+        const { stderr, stdout } = yield* shell(dir.path, "$BATON list --json | head -c 1; echo ${PIPESTATUS[0]}")
+        assert.strictEqual(stdout, "[141\n")
+        assert.strictEqual(stderr, "")
+      }),
+    30_000
+  )
+
+  it.live(
+    "a reader that takes its time gets every event, and the store answers meanwhile",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        dir.write("tasks.txt", tasks(3000))
+        const args = ["run", "tasks.txt", "--executor", "fake", "--no-verify", "--output", "ndjson", "-j", "64"]
+        const child = spawn(process.execPath, [program, ...args], {
+          cwd: dir.path,
+          stdio: ["ignore", "pipe", "ignore"]
+        })
+        const closed = new Promise((resolve) => child.on("close", resolve))
+        yield* Effect.promise(() => new Promise((resolve) => child.stdout.once("readable", resolve)))
+        // Much more is written than the pipe holds, and nobody reads while this runs to its end.
+        assert.strictEqual((yield* baton(dir.path, ["status"])).code, 0)
+        let stdout = ""
+        child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
+        child.stdout.resume()
+        assert.strictEqual(yield* Effect.promise(() => closed), 0)
+        const events = stdout.trimEnd().split("\n")
+        assert.strictEqual(events.length, 2 + 2 * 3000)
+        assert.match(events.at(-1) ?? "", /^\{"event":"RunEnded"/)
+      }),
+    30_000
+  )
+
+  it.live(
+    "has colours only where they are wanted",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        dir.write("tasks.txt", tasks(1))
+        const args = ["run", "tasks.txt", "--store", "memory:", "--executor", "fake"]
+        assert.notMatch((yield* baton(dir.path, args)).stderr, escape)
+        assert.match((yield* baton(dir.path, args, { FORCE_COLOR: "1" })).stderr, escape)
+        assert.notMatch((yield* baton(dir.path, args, { FORCE_COLOR: "1", NO_COLOR: "1" })).stderr, escape)
+        assert.notMatch((yield* baton(dir.path, ["demo"])).stdout, escape)
+      }),
+    30_000
+  )
+})

@@ -1,0 +1,249 @@
+import { Task, TaskStore } from "@baton/core"
+import { assert, describe } from "@effect/vitest"
+import { Effect, FileSystem, Schema } from "effect"
+import { RunReport } from "../../src/output/RunReport.ts"
+import { add, fail } from "../commands/harness.ts"
+import { baton, file, test } from "./harness.ts"
+
+const fake = ["--executor", "fake"] as const
+const verified = [...fake, "--verifier", "always-pass"] as const
+
+const decodeReport = Schema.decodeUnknownEffect(Schema.fromJsonString(RunReport))
+
+/** The objects of JSON lines. */
+const objects = (text: string): ReadonlyArray<Record<string, unknown>> =>
+  text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+
+const numbered = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ id: `t${index}`, description: `Task ${index}` }))
+
+describe("baton run", () => {
+  test(
+    "imports its source, completes it, and writes to standard error alone",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one", "two", "three")
+      const { exitCode, stderr, stdout } = yield* baton(["run", tasks, ...verified])
+      assert.deepStrictEqual({ exitCode, stdout }, { exitCode: 0, stdout: "" })
+      assert.include(stderr, "tasks.txt: 3 tasks added\n")
+      assert.match(stderr, /^✓ 3 of 3 tasks completed in \d+ms/m)
+      const { completed } = yield* TaskStore.TaskStore.use((store) => store.counts)
+      assert.strictEqual(completed, 3)
+    })
+  )
+
+  test(
+    "run again, executes nothing",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one", "two")
+      yield* baton(["run", tasks, ...verified])
+      const { exitCode, stderr, stdout } = yield* baton(["run", tasks, ...verified, "--output", "ndjson"])
+      assert.strictEqual(exitCode, 0)
+      assert.include(stderr, "0 tasks added, 2 there before")
+      assert.include(stderr, "✓ nothing to do: all 2 tasks are completed already")
+      assert.deepStrictEqual(
+        objects(stdout).map(({ event }) => event),
+        ["RunStarted", "RunEnded"]
+      )
+    })
+  )
+
+  test(
+    "prints one object at the end with --json",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one", "two")
+      const { stdout } = yield* baton(["run", tasks, ...verified, "--json"])
+      assert.strictEqual(stdout.split("\n").length, 2)
+      const report = yield* decodeReport(stdout)
+      assert.deepInclude(report, {
+        reason: { _tag: "Drained", waiting: 0 },
+        exitCode: 0,
+        imported: { added: 2, existing: 0, skipped: 0 }
+      })
+      assert.deepInclude(report.counts, { completed: 2, pending: 0 })
+      assert.deepInclude(report.stats, { tasksCompleted: 2, tasksUnverified: 0 })
+    })
+  )
+
+  test(
+    "prints every event with --output ndjson, an object a line, the end last",
+    Effect.gen(function* () {
+      yield* add({ id: "a", description: "Do a" })
+      const { stdout } = yield* baton(["run", ...verified, "--output", "ndjson"])
+      const events = objects(stdout)
+      assert.deepStrictEqual(
+        events.map(({ event, taskId }) => [event, taskId]),
+        [
+          ["RunStarted", undefined],
+          ["TaskStarted", "a"],
+          ["TaskCompleted", "a"],
+          ["RunEnded", undefined]
+        ]
+      )
+      assert.deepInclude(events[2], { output: "Fake result for: Do a", verified: true, attempt: 1 })
+      assert.deepInclude(events[3], { reason: { _tag: "Drained", waiting: 0 } })
+    })
+  )
+
+  test(
+    "ends with 2 when a task is in the dead-letter queue, and says what to type",
+    Effect.gen(function* () {
+      yield* add({ id: "a", description: "Do a" })
+      yield* fail("no")
+      const { exitCode, stderr } = yield* baton(["run", ...fake])
+      assert.strictEqual(exitCode, 2)
+      assert.include(stderr, "baton dlq requeue --all")
+    })
+  )
+
+  test(
+    "ends with 2 when a task waits for one that will never complete",
+    Effect.gen(function* () {
+      yield* add({ id: "a", description: "Do a" }, { id: "b", description: "Do b", dependsOn: ["a"] })
+      yield* TaskStore.TaskStore.use((store) => store.cancel({ ids: [Task.TaskId.make("a")] }))
+      const { exitCode, stderr } = yield* baton(["run", ...fake])
+      assert.strictEqual(exitCode, 2)
+      assert.include(stderr, "1 waits for a task that did not complete")
+    })
+  )
+
+  test(
+    "ends with 3 when a limit stopped it, and names the limit",
+    Effect.gen(function* () {
+      yield* add(...numbered(5))
+      const { exitCode, stderr, stdout } = yield* baton(["run", ...fake, "-j", "1", "--max-iterations", "2", "--json"])
+      assert.strictEqual(exitCode, 3)
+      assert.include(stderr, "limit of 2 attempts")
+      const report = yield* decodeReport(stdout)
+      assert.deepInclude(report, { exitCode: 3 })
+      assert.deepInclude(report.counts, { completed: 2, pending: 3 })
+    })
+  )
+
+  test(
+    "says when nothing was verified, unless --no-verify does",
+    Effect.gen(function* () {
+      yield* add({ id: "a", description: "Do a" })
+      assert.include((yield* baton(["run", ...fake])).stderr, "1 task completed unverified")
+      yield* add({ id: "b", description: "Do b" })
+      assert.notInclude((yield* baton(["run", ...fake, "--no-verify"])).stderr, "unverified")
+    })
+  )
+
+  test(
+    "is silent with --quiet when nothing is wrong",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one")
+      const outcome = yield* baton(["run", tasks, ...fake, "--quiet"])
+      assert.deepStrictEqual(outcome, { stdout: "", stderr: "", exitCode: 0 })
+    })
+  )
+
+  test(
+    "takes a limit from the environment, and the flag over it",
+    Effect.gen(function* () {
+      yield* add(...numbered(5))
+      const env = { BATON_MAX_ITERATIONS: "1", BATON_CONCURRENCY: "1" }
+      const limited = yield* baton(["run", ...fake], { env })
+      assert.strictEqual(limited.exitCode, 3)
+      const { exitCode } = yield* baton(["run", ...fake, "--max-iterations", "100"], { env })
+      assert.strictEqual(exitCode, 0)
+    })
+  )
+
+  test(
+    "names the variable whose value is wrong",
+    Effect.gen(function* () {
+      const { exitCode, stderr } = yield* baton(["run", ...fake], { env: { BATON_LEASE: "soon" } })
+      assert.strictEqual(exitCode, 1)
+      assert.include(stderr, 'error: BATON_LEASE is "soon": it takes a duration')
+    })
+  )
+
+  test(
+    "a flag for the executor wins over another one in the environment",
+    Effect.gen(function* () {
+      yield* add({ id: "a", description: "Do a" })
+      const { exitCode } = yield* baton(["run", ...fake], { env: { BATON_EXEC: "no-such-program" } })
+      assert.strictEqual(exitCode, 0)
+    })
+  )
+})
+
+describe("baton run refuses", () => {
+  const refusals: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, sentence: string]> = [
+    ["to guess how a task is done", [], "error: Nothing says how a task is to be done: give a command"],
+    ["two executors", ["--exec", "a", "--shell", "b"], "error: --exec and --shell are both given"],
+    ["a verifier that is not wanted", [...fake, "--verify", "a", "--no-verify"], "error: --verify and --no-verify"],
+    [
+      "a shell's work without a shell",
+      ["--exec", "sort | uniq"],
+      '--exec cannot be run. The operator "|" needs a shell'
+    ],
+    [
+      "a budget that nobody can keep",
+      ["--exec", "a", "--max-cost", "1"],
+      "error: --max-cost cannot be kept with --exec"
+    ],
+    [
+      "two things on standard output",
+      [...fake, "--json", "--output", "ndjson"],
+      "error: --json and --output ndjson both"
+    ],
+    ["an executor that it does not know", ["--executor", "clude"], 'error: --executor is "clude": it takes fake.']
+  ]
+  for (const [what, args, sentence] of refusals) {
+    test(
+      what,
+      Effect.gen(function* () {
+        const tasks = yield* file("tasks.txt", "one")
+        const { exitCode, stderr, stdout } = yield* baton(["run", tasks, ...args])
+        assert.deepStrictEqual({ exitCode, stdout }, { exitCode: 1, stdout: "" })
+        assert.include(stderr, sentence)
+        // Before anything was imported.
+        const { pending } = yield* TaskStore.TaskStore.use((store) => store.counts)
+        assert.strictEqual(pending, 0)
+      })
+    )
+  }
+
+  test(
+    "a source with a bad line, and says which",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.jsonl", '{"description":"fine"}', '{"description":')
+      const { exitCode, stderr } = yield* baton(["run", tasks, ...fake])
+      assert.strictEqual(exitCode, 1)
+      assert.match(stderr, /^\S*tasks\.jsonl:2: /m)
+    })
+  )
+
+  test(
+    "a store it does not know, and lists those it does",
+    Effect.gen(function* () {
+      for (const url of ["mysql://x", "tasks.db"]) {
+        const { exitCode, stderr } = yield* baton(["run", ...fake, "--store", url])
+        assert.strictEqual(exitCode, 1)
+        assert.include(stderr, `error: --store does not know "${url}": it takes test:.`)
+      }
+    })
+  )
+
+  test(
+    "to make a new store when there is no source",
+    Effect.gen(function* () {
+      const { StoreSchemes } = yield* Effect.promise(() => import("../../src/store/StoreSchemes.ts"))
+      const schemes = yield* StoreSchemes
+      const sqlite = schemes.get("sqlite")
+      if (sqlite === undefined) return assert.fail("there is no sqlite: scheme")
+      const fs = yield* FileSystem.FileSystem
+      const location = `${yield* fs.makeTempDirectoryScoped()}/none/baton.db`
+      const error = yield* Effect.flip(
+        Effect.provide(TaskStore.TaskStore, sqlite.open({ location, mustExist: true }), { local: true })
+      )
+      assert.include(error.message, `There is no store at ${location}`)
+      assert.isFalse(yield* fs.exists(location))
+    })
+  )
+})
