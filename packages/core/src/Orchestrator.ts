@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as References from "effect/References"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import type * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Event } from "./Event.ts"
@@ -22,9 +23,10 @@ import { ExecutionError } from "./ExecutionError.ts"
 import { Executor } from "./Executor.ts"
 import { Hooks } from "./Hooks.ts"
 import * as eventBus from "./internal/run/eventBus.ts"
-import { giveBackQueued, live } from "./internal/run/lifecycle.ts"
+import { holdBack, live } from "./internal/run/lifecycle.ts"
 import * as Run from "./internal/run/run.ts"
 import * as spans from "./internal/run/spans.ts"
+import { storeCall } from "./internal/run/storeCall.ts"
 import * as tally from "./internal/run/tally.ts"
 import * as OrchestratorConfig from "./OrchestratorConfig.ts"
 import { Safety } from "./Safety.ts"
@@ -89,7 +91,7 @@ export interface RunSummary {
  */
 export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   message: Schema.String,
-  /** What made going on senseless; null when this orchestrator was running already. */
+  /** What made going on senseless; null where the message says it all. */
   error: Schema.NullOr(Schema.Union([ExecutionError, VerificationError, TaskStoreError]))
 }) {}
 
@@ -118,56 +120,61 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
   let current = yield* Run.make(parts)
   let running = false
 
+  const pausing = yield* Semaphore.make(1)
+
+  // One at a time and to the end, so that what the state says and what the run does stay in step.
   const setPaused = (paused: boolean): Effect.Effect<void> =>
-    Effect.gen(function* () {
-      const from = SubscriptionRef.getUnsafe(state)
-      if (!running || from !== (paused ? "running" : "paused")) return
-      yield* SubscriptionRef.set(state, paused ? "paused" : "running")
-      if (paused) {
-        current.gate.closeUnsafe()
-        yield* giveBackQueued(current, "the run was paused")
-        yield* parts.bus.publish({ _tag: "Paused", at: Run.now(parts) })
-      } else {
-        current.gate.openUnsafe()
-        // What was given back is wanted again.
-        current.demand.openUnsafe()
-        yield* parts.bus.publish({ _tag: "Resumed", at: Run.now(parts) })
-      }
-    })
+    Effect.suspend(() => {
+      if (!running || SubscriptionRef.getUnsafe(state) !== (paused ? "running" : "paused")) return Effect.void
+      return paused ? pause : resume
+    }).pipe(Semaphore.withPermit(pausing), Effect.uninterruptible)
+
+  const pause = Effect.gen(function* () {
+    current.gate.closeUnsafe()
+    yield* SubscriptionRef.set(state, "paused")
+    yield* holdBack(current, "paused", "the run was paused before it was started")
+    yield* parts.bus.publish({ _tag: "Paused", at: Run.now(parts) })
+  })
+
+  const resume = Effect.gen(function* () {
+    current.gate.openUnsafe()
+    // What was given back is wanted again.
+    current.demand.openUnsafe()
+    yield* SubscriptionRef.set(state, "running")
+    yield* parts.bus.publish({ _tag: "Resumed", at: Run.now(parts) })
+  })
 
   const start = (options: { readonly untilDrained: boolean }): Effect.Effect<RunSummary, RunFailed> =>
-    Effect.suspend(() => {
-      if (running) return Effect.fail(new RunFailed({ message: "This orchestrator is running already.", error: null }))
-      running = true
-      return parts
-        .spans("Orchestrator.run", () => ({ "baton.owner": parts.owner }), runOnce(options))
-        .pipe(
-          Effect.ensuring(
-            Effect.suspend(() => {
-              running = false
-              return Effect.void
-            })
-          ),
-          config.logLevel === undefined
-            ? (effect) => effect
-            : Effect.provideService(References.MinimumLogLevel, config.logLevel)
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        if (running)
+          return Effect.fail(new RunFailed({ message: "This orchestrator is running already.", error: null }))
+        running = true
+        return Effect.ensuring(
+          parts.spans("Orchestrator.run", () => ({ "baton.owner": parts.owner }), runOnce(options, restore)),
+          Effect.sync(() => {
+            running = false
+          })
         )
-    })
+      })
+    ).pipe((run) =>
+      config.logLevel === undefined ? run : Effect.provideService(run, References.MinimumLogLevel, config.logLevel)
+    )
 
-  const runOnce = Effect.fnUntraced(function* (options: {
-    readonly untilDrained: boolean
-  }): Effect.fn.Return<RunSummary, RunFailed> {
+  const runOnce = Effect.fnUntraced(function* (
+    options: { readonly untilDrained: boolean },
+    restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
+  ): Effect.fn.Return<RunSummary, RunFailed> {
     current = yield* Run.make(parts)
     yield* SubscriptionRef.set(state, "running")
-    const { error, reason } = yield* Effect.onExit(live(current, options, setPaused), () =>
-      SubscriptionRef.set(state, "stopped")
-    )
-    if (error !== null) {
+    const { error, reason } = yield* live(current, options, setPaused, restore)
+    if (reason._tag === "Failed") {
       yield* SubscriptionRef.set(state, "error")
-      return yield* new RunFailed({ message: error.message, error })
+      return yield* new RunFailed({ message: reason.message, error })
     }
+    yield* SubscriptionRef.set(state, "stopped")
     const counts = yield* Effect.mapError(
-      parts.store.counts,
+      storeCall(current, "counts", parts.store.counts),
       (error) => new RunFailed({ message: error.message, error })
     )
     return { reason, stats: toStats(), counts }

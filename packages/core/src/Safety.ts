@@ -16,7 +16,7 @@ import * as budget from "./internal/safety/budget.ts"
 import * as circuitBreaker from "./internal/safety/circuitBreaker.ts"
 import { combine } from "./internal/safety/combine.ts"
 import * as deadline from "./internal/safety/deadline.ts"
-import { buildAll } from "./internal/layers.ts"
+import { buildAll, type LayersOf } from "./internal/layers.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import type { Usage } from "./Usage.ts"
 
@@ -41,6 +41,8 @@ export interface SafetyService {
   readonly recordSuccess: (unreserved: Usage | null) => Effect.Effect<void>
   /** An attempt failed or was rejected. `unreserved` is what it used beyond its reservations. */
   readonly recordFailure: (reason: string, unreserved: Usage | null) => Effect.Effect<void>
+  /** An attempt ended without counting: given back, or its lease was lost. What it used counts all the same. */
+  readonly recordRelease: (unreserved: Usage | null) => Effect.Effect<void>
   /** Why the run has to stop, once it has to. */
   readonly stopReason: Effect.Effect<Option.Option<SafetyStop>>
   /** Returns when the run has to stop; never before. */
@@ -85,6 +87,7 @@ export const make = (options: Partial<SafetyService> & Pick<SafetyService, "allo
   reserve: () => Effect.succeed(reservation),
   recordSuccess: () => Effect.void,
   recordFailure: () => Effect.void,
+  recordRelease: () => Effect.void,
   stopReason: Effect.succeedNone,
   awaitStop: Effect.never,
   changes: Stream.empty,
@@ -153,6 +156,7 @@ export const layerDeadline = (duration: Duration.Input): Layer.Layer<Safety> =>
  * @category combinators
  * @since 0.1.0
  */
-export const layerAll = <E = never, R = never>(
-  ...layers: ReadonlyArray<Layer.Layer<Safety, E, R>>
-): Layer.Layer<Safety, E, R> => Layer.effect(Safety, Effect.map(buildAll(Safety, layers), combine))
+export const layerAll = <Layers extends LayersOf<Safety>>(
+  ...layers: Layers
+): Layer.Layer<Safety, Layer.Error<Layers[number]>, Layer.Services<Layers[number]>> =>
+  Layer.effect(Safety, Effect.map(buildAll(Safety, layers), combine))

@@ -10,7 +10,7 @@ import * as Usage from "../../Usage.ts"
 import type { VerificationError } from "../../VerificationError.ts"
 import type { Checkpoints } from "./checkpoints.ts"
 import type { Held } from "./held.ts"
-import { errored, type Outcome } from "./outcome.ts"
+import { errored, type Outcome, unstorable } from "./outcome.ts"
 import { end, fail, ofAttempt, type Run } from "./run.ts"
 import { withTransientRetry } from "./transientRetry.ts"
 
@@ -36,7 +36,11 @@ export const attempt = Effect.fnUntraced(function* (
 
   const allowed = yield* Effect.exit(restore(run.safety.allow))
   if (Exit.isFailure(allowed)) return cutOff(run, held, allowed.cause, stopped)
+  // Cut off in the moment in which it was allowed.
+  if (held.abort !== undefined) return cutOff(run, held, Cause.interrupt(), stopped)
   held.phase = "working"
+  const startedAt = run.clock.currentTimeMillisUnsafe()
+  held.startedAt = startedAt
   run.tally.started++
   yield* run.bus.publish({
     _tag: "TaskStarted",
@@ -79,14 +83,19 @@ export const attempt = Effect.fnUntraced(function* (
     const saved = yield* Effect.exit(restore(checkpoints.save(held, execution)))
     if (Exit.isFailure(saved))
       return cutOff(run, held, saved.cause, () => unverifiable(execution, "it was interrupted"))
-    if (saved.value !== undefined) {
-      held.abort ??= saved.value.status === "cancelled" ? "cancelled" : "lease-lost"
-      return lost
+    switch (saved.value._tag) {
+      case "Saved":
+        break
+      case "Lost":
+        held.abort ??= saved.value.status === "cancelled" ? "cancelled" : "lease-lost"
+        return lost
+      case "Refused":
+        return unstorable(saved.value.error)
     }
     yield* run.bus.publish({
       _tag: "TaskExecuted",
       ...ofAttempt(run, task),
-      durationMillis: run.clock.currentTimeMillisUnsafe() - held.startedAt,
+      durationMillis: run.clock.currentTimeMillisUnsafe() - startedAt,
       usage: execution.usage
     })
   }
@@ -156,6 +165,8 @@ const cutOff = <E>(
       return lost
     case "shutdown":
       return { _tag: "GivenBack", reason: "the run ended before it was done" }
+    case "paused":
+      return { _tag: "GivenBack", reason: "the run was paused before it was started" }
     case "execution-timeout":
       return {
         _tag: "Errored",
@@ -166,9 +177,10 @@ const cutOff = <E>(
     case "verification-timeout":
       return onError(run, "the verification took too long and was stopped")
     case undefined: {
-      if (Cause.hasInterruptsOnly(cause)) return { _tag: "GivenBack", reason: "it was interrupted" }
       const error = Cause.findErrorOption(cause)
-      return onError(run, Option.isSome(error) ? error.value : String(Cause.squash(cause)))
+      if (Option.isSome(error)) return onError(run, error.value)
+      // Nobody here cut it off. Were it given back, it would be tried again for ever.
+      return onError(run, Cause.hasInterruptsOnly(cause) ? "it interrupted itself" : String(Cause.squash(cause)))
     }
   }
 }

@@ -10,6 +10,7 @@ export const control = (run: Run, setPaused: (paused: boolean) => Effect.Effect<
   Effect.gen(function* () {
     let seen = yield* storeCall(run, "control", run.store.control)
     if (seen.paused) yield* setPaused(true)
+    run.ready.openUnsafe()
     while (true) {
       const next = yield* storeCall(run, "awaitControl", run.store.awaitControl(seen.revision))
       run.beat.openUnsafe()

@@ -18,7 +18,6 @@ export const heartbeat = (run: Run): Effect.Effect<void> =>
     while (true) {
       yield* Effect.raceFirst(Effect.sleep(interval), run.beat.await)
       run.beat.closeUnsafe()
-      yield* extend(run)
       yield* reclaim(run)
     }
   }).pipe(Effect.catch((error) => Effect.sync(() => fail(run, error))))
@@ -39,8 +38,12 @@ const extend = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<void, Ta
   }
 })
 
-/** Takes back the tasks of workers that stopped answering; returns how many. */
+/**
+ * Takes back the tasks of workers that stopped answering; returns how many. Our own leases are extended first: after an
+ * outage of the store they may have ended too, and what we work on must not be taken for a dead worker's.
+ */
 export const reclaim = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<number, TaskStoreError> {
+  yield* extend(run)
   const { maxAttempts, onCrash } = run.config
   const swept = yield* storeCall(run, "sweep", run.store.sweep({ maxAttempts, onCrash }))
   if (swept.length === 0) return 0

@@ -3,7 +3,7 @@ import type { Claim } from "../../TaskStore.ts"
 import type { Usage } from "../../Usage.ts"
 
 /** Why work on a task is cut off. */
-export type Abort = "execution-timeout" | "verification-timeout" | "lease-lost" | "cancelled" | "shutdown"
+export type Abort = "execution-timeout" | "verification-timeout" | "lease-lost" | "cancelled" | "paused" | "shutdown"
 
 /** A claim from the moment it is made until its end is durable; the heartbeat keeps the leases of all that are held. */
 export interface Held {
@@ -12,7 +12,8 @@ export interface Held {
   /** The fiber that works on it; interrupting it cuts the work off. */
   worker: Fiber.Fiber<unknown, unknown> | undefined
   abort: Abort | undefined
-  startedAt: number
+  /** Undefined until Safety allowed it. */
+  startedAt: number | undefined
   /** What this attempt used so far, failed tries included. */
   usage: Usage | null
   /** The part of `usage` that went through reservations and is on Safety's books already. */
@@ -24,7 +25,7 @@ export const make = (claim: Claim): Held => ({
   phase: "queued",
   worker: undefined,
   abort: undefined,
-  startedAt: 0,
+  startedAt: undefined,
   usage: null,
   reserved: null
 })

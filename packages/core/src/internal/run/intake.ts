@@ -12,6 +12,7 @@ import { storeCall } from "./storeCall.ts"
  */
 export const intake = (run: Run, options: { readonly untilDrained: boolean }): Effect.Effect<void> =>
   Effect.gen(function* () {
+    yield* run.ready.await
     while (true) {
       yield* run.gate.await
       const room = wanted(run)

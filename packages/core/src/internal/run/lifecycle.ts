@@ -1,11 +1,14 @@
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Metrics from "../../OrchestratorMetrics.ts"
 import type { BreakerState } from "../../Safety.ts"
 import type { StopReason } from "../../StopReason.ts"
 import * as checkpoints from "./checkpoints.ts"
@@ -13,8 +16,8 @@ import { control } from "./control.ts"
 import { heartbeat } from "./heartbeat.ts"
 import { abort } from "./held.ts"
 import { intake } from "./intake.ts"
-import { settle } from "./outcome.ts"
-import { type Ending, end, now, type Run } from "./run.ts"
+import { conclude } from "./outcome.ts"
+import { type Ending, end, forget, now, type Run } from "./run.ts"
 import { settler } from "./settler.ts"
 import { toStats } from "./tally.ts"
 import { worker } from "./worker.ts"
@@ -22,55 +25,77 @@ import { worker } from "./worker.ts"
 /** What is cut off gets this long to end its processes and give its lease back; after that the lease runs out. */
 const releaseTimeout = Duration.seconds(15)
 
-/** Starts the fibers of a run, waits for its ending, drains, and says how it ended. */
+/**
+ * Starts the fibers of a run, waits for its ending, drains, and says how it ended. Uninterruptible: interruption of what
+ * `restore` wraps is the signal to drain.
+ */
 export const live = Effect.fnUntraced(function* (
   run: Run,
   options: { readonly untilDrained: boolean },
-  setPaused: (paused: boolean) => Effect.Effect<void>
+  setPaused: (paused: boolean) => Effect.Effect<void>,
+  restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
 ): Effect.fn.Return<Ending> {
   yield* run.bus.publish({ _tag: "RunStarted", at: now(run), owner: run.owner })
-  return yield* Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      const fork = <A>(effect: Effect.Effect<A>) => Effect.forkIn(Effect.interruptible(effect), scope)
+  const scope = yield* Scope.make()
+  const fork = <A>(effect: Effect.Effect<A>) => Effect.forkIn(Effect.interruptible(surviving(run, effect)), scope)
 
-      const saving = yield* checkpoints.make(run)
-      yield* fork(settler(run))
-      yield* fork(saving.write)
-      yield* fork(heartbeat(run))
-      yield* fork(run.executing.watch)
-      yield* fork(run.verifying.watch)
-      yield* fork(control(run, setPaused))
-      yield* fork(watchSafety(run))
-      for (let started = 0; started < run.config.concurrency; started++) yield* fork(worker(run, saving))
-      const claiming = yield* fork(intake(run, options))
+  const saving = yield* checkpoints.make(run)
+  yield* fork(settler(run))
+  yield* fork(saving.write)
+  yield* fork(heartbeat(run))
+  yield* fork(run.executing.watch)
+  yield* fork(run.verifying.watch)
+  yield* fork(control(run, setPaused))
+  yield* fork(watchSafety(run))
+  for (let started = 0; started < run.config.concurrency; started++) yield* fork(worker(run, saving))
+  const claiming = yield* fork(intake(run, options))
 
-      const ended = yield* Effect.exit(restore(Deferred.await(run.ending)))
-      const ending: Ending = Exit.isSuccess(ended) ? ended.value : { reason: { _tag: "Interrupted" }, error: null }
+  const ended = yield* Effect.exit(restore(Deferred.await(run.ending)))
+  const ending: Ending = Exit.isSuccess(ended) ? ended.value : { reason: { _tag: "Interrupted" }, error: null }
 
-      // In a fiber of its own: this one may be interrupted already, and the drain has to be able to time out.
-      const draining = yield* fork(drain(run, claiming, ending.reason))
-      yield* Fiber.await(draining)
-      yield* Scope.close(scope, Exit.void)
+  // Detached and awaited: this fiber may be interrupted already, and each step has to be able to time out.
+  yield* Effect.flatMap(
+    Effect.forkDetach(Effect.interruptible(shutDown(run, claiming, ending.reason, scope))),
+    Fiber.await
+  )
 
-      run.tally.endedAt = run.clock.currentTimeMillisUnsafe()
-      const stats = toStats(run.tally, run.tally.endedAt)
-      yield* run.bus.publish({ _tag: "RunEnded", at: now(run), reason: ending.reason, stats })
-      yield* run.bus.flush
-      return ending
+  run.tally.endedAt = run.clock.currentTimeMillisUnsafe()
+  const stats = toStats(run.tally, run.tally.endedAt)
+  yield* Metric.update(Metrics.held, run.held.size)
+  yield* run.bus.publish({ _tag: "RunEnded", at: now(run), reason: ending.reason, stats })
+  yield* run.bus.flush
+  return ending
+})
+
+/** A bug in one fiber of a run ends the run: the others would wait for it for ever. */
+const surviving = <A>(run: Run, effect: Effect.Effect<A>): Effect.Effect<A> =>
+  Effect.tapCause(effect, (cause) =>
+    Effect.sync(() => {
+      if (Cause.hasInterruptsOnly(cause)) return
+      end(run, { _tag: "Failed", message: `The run broke: ${String(Cause.squash(cause))}` })
     })
   )
+
+const shutDown = Effect.fnUntraced(function* (
+  run: Run,
+  claiming: Fiber.Fiber<unknown>,
+  reason: StopReason,
+  scope: Scope.Closeable
+) {
+  yield* drain(run, claiming, reason)
+  // Foreign code that cannot be interrupted is left behind: it holds no lease for longer than its end.
+  const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void))
+  yield* Effect.timeoutOption(Fiber.await(closing), releaseTimeout)
 })
 
 /**
  * The stop order: stop claiming, give back what was not started, let work under way finish within the drain timeout, cut
- * the rest off and give it back, and wait until the store has every end.
+ * the rest off and give it back, and wait until the store has every end. Each step has its deadline.
  */
 const drain = Effect.fnUntraced(function* (run: Run, claiming: Fiber.Fiber<unknown>, reason: StopReason) {
-  yield* Fiber.interrupt(claiming)
-  yield* giveBackQueued(run, "the run ended before it was started")
+  yield* Effect.timeoutOption(Fiber.interrupt(claiming), releaseTimeout)
+  yield* Effect.timeoutOption(holdBack(run, "shutdown", "the run ended before it was started"), releaseTimeout)
   if (run.held.size === 0) return
-  for (const held of run.held) if (held.phase === "waiting") abort(held, "shutdown")
   if (run.busy > 0) yield* run.bus.publish({ _tag: "Draining", at: now(run), reason: describe(reason) })
   const finished = yield* Effect.timeoutOption(run.quiet.await, run.config.drainTimeout)
   if (finished._tag === "Some") return
@@ -82,18 +107,13 @@ const drain = Effect.fnUntraced(function* (run: Run, claiming: Fiber.Fiber<unkno
   )
 })
 
-/** Gives back what was claimed ahead, for the others to take. */
-export const giveBackQueued = Effect.fnUntraced(function* (run: Run, reason: string) {
+/** Gives back what was claimed and not started, for the others to take. */
+export const holdBack = Effect.fnUntraced(function* (run: Run, why: "paused" | "shutdown", reason: string) {
+  for (const held of run.held) if (held.phase === "waiting") abort(held, why)
   for (const held of yield* Queue.clear(run.queue)) {
-    if (held.abort !== undefined) {
-      run.held.delete(held)
-      continue
-    }
-    held.phase = "settling"
-    const settlement = yield* settle(run.config, held, { _tag: "GivenBack", reason })
-    yield* Queue.offer(run.ended, { held, settlement })
+    if (held.abort === undefined) yield* conclude(run, held, { _tag: "GivenBack", reason })
+    else forget(run, held)
   }
-  if (run.held.size === 0) run.quiet.openUnsafe()
 })
 
 const describe = (reason: StopReason): string => {

@@ -1,5 +1,7 @@
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Execution from "../../Execution.ts"
 import type { ExecutionError } from "../../ExecutionError.ts"
@@ -7,9 +9,11 @@ import type { Resolved } from "../../OrchestratorConfig.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import { transition } from "../../TaskState.ts"
 import type { Settlement } from "../../TaskStore.ts"
+import type { TaskStoreError } from "../../TaskStoreError.ts"
 import * as Usage from "../../Usage.ts"
 import type { Verification } from "../../Verification.ts"
 import type { Held } from "./held.ts"
+import type { Run } from "./run.ts"
 
 /** How an attempt went, before it is decided what that means for the task. */
 export type Outcome =
@@ -45,6 +49,14 @@ export const errored = (error: ExecutionError): Outcome => ({
           usage: error.usage ?? null,
           metadata: error.metadata ?? {}
         })
+})
+
+/** What the store cannot take of one task is a failure of that task. */
+export const unstorable = (error: TaskStoreError): Outcome => ({
+  _tag: "Errored",
+  message: `The result could not be stored: ${error.message}`,
+  permanent: true,
+  execution: null
 })
 
 /** What the verdict tells the next attempt. */
@@ -98,6 +110,16 @@ export const settle = (config: Resolved, held: Held, outcome: Outcome): Effect.E
   }
 }
 
+/** Sends an attempt's end on its way to the store. */
+export const conclude = Effect.fnUntraced(function* (run: Run, held: Held, outcome: Outcome) {
+  held.phase = "settling"
+  const settlement = yield* settle(run.config, held, outcome)
+  if (settlement._tag === "Retry" || settlement._tag === "Release") {
+    run.returning.set(settlement.taskId, Deferred.makeUnsafe())
+  }
+  yield* Queue.offer(run.ended, { held, settlement })
+})
+
 const usageOf = (held: Held) => ({
   attemptUsage: held.usage,
   usage: Usage.add(held.claim.task.usage, held.usage)
@@ -119,10 +141,15 @@ const failed = Effect.fnUntraced(function* (
   const settlement = { taskId: task.id, token, ...usageOf(held), ...fields }
   const next = transition(task, { _tag: "AttemptFailed", permanent }, config)
   return Result.isSuccess(next) && next.success.status === "pending"
-    ? { ...settlement, _tag: "Retry", delay: yield* RetryPolicy.delayAfter(config.retryPolicy, task.attempts) }
+    ? { ...settlement, _tag: "Retry", delay: yield* delayAfter(config, task.attempts) }
     : { ...settlement, _tag: "Fail" }
 })
 
-/** The delay of a settlement in milliseconds, for events. */
-export const delayMillis = (settlement: Settlement): number =>
-  settlement._tag === "Retry" ? Duration.toMillis(settlement.delay) : 0
+// The policy is the user's code; where it dies, the task is tried again at once and not held for ever.
+const delayAfter = (config: Resolved, attempts: number): Effect.Effect<Duration.Duration> =>
+  Effect.catchCause(RetryPolicy.delayAfter(config.retryPolicy, attempts), (cause) =>
+    Effect.logError("The retry policy died; the next attempt follows at once", cause).pipe(
+      Effect.annotateLogs({ module: "RetryPolicy" }),
+      Effect.as(Duration.zero)
+    )
+  )

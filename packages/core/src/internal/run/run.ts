@@ -3,13 +3,15 @@ import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import type { ExecutorService } from "../../Executor.ts"
 import type { ExecutionError } from "../../ExecutionError.ts"
+import * as Metrics from "../../OrchestratorMetrics.ts"
 import type { Resolved } from "../../OrchestratorConfig.ts"
 import type { SafetyService } from "../../Safety.ts"
 import type { StopReason } from "../../StopReason.ts"
-import type { Task } from "../../Task.ts"
+import type { Task, TaskId } from "../../Task.ts"
 import type { Settlement, TaskStore } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import type { VerificationError } from "../../VerificationError.ts"
@@ -56,10 +58,14 @@ export interface Run extends Parts {
   /** Claimed and not started. */
   readonly queue: Queue.Queue<Held>
   readonly ended: Queue.Queue<Ended>
+  /** Tasks that go back to pending with the next write; what is claimed of them again waits until that is told. */
+  readonly returning: Map<TaskId, Deferred.Deferred<void>>
   readonly executing: deadlines.Deadlines<Held>
   readonly verifying: deadlines.Deadlines<Held>
   /** Opened when workers may want more claims. */
   readonly demand: Latch.Latch
+  /** Opened when the requests that were in force before the run are known. */
+  readonly ready: Latch.Latch
   /** Open while the run is not paused. */
   readonly gate: Latch.Latch
   /** Open while nothing is held. */
@@ -78,11 +84,13 @@ export const make = Effect.fnUntraced(function* (parts: Parts): Effect.fn.Return
     held: new Set(),
     queue: yield* Queue.bounded<Held>(concurrency + prefetch),
     ended: yield* Queue.bounded<Ended>(concurrency + prefetch),
+    returning: new Map(),
     executing: yield* deadlines.make<Held>(parts.config.executionTimeout, (held) => abort(held, "execution-timeout")),
     verifying: yield* deadlines.make<Held>(parts.config.verificationTimeout, (held) =>
       abort(held, "verification-timeout")
     ),
     demand: Latch.makeUnsafe(true),
+    ready: Latch.makeUnsafe(false),
     gate: Latch.makeUnsafe(true),
     quiet: Latch.makeUnsafe(true),
     beat: Latch.makeUnsafe(false),
@@ -116,3 +124,10 @@ export const forget = (run: Run, held: Held): void => {
   run.held.delete(held)
   if (run.held.size === 0) run.quiet.openUnsafe()
 }
+
+/** Counts a lease that went to another worker. */
+export const loseLease = (run: Run): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    run.tally.leasesLost++
+    return Metric.update(Metrics.leasesLost, 1)
+  })

@@ -1,14 +1,16 @@
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
 import type { Event } from "../../Event.ts"
 import * as Metrics from "../../OrchestratorMetrics.ts"
 import type { LostLease } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
-import * as Usage from "../../Usage.ts"
 import { leaseKey } from "./leaseKey.ts"
-import { delayMillis, settle } from "./outcome.ts"
-import { type Ended, fail, forget, ofAttempt, type Run } from "./run.ts"
+import { settle, unstorable } from "./outcome.ts"
+import { type Ended, fail, forget, loseLease, ofAttempt, type Run } from "./run.ts"
 import { storeCall } from "./storeCall.ts"
 
 /** More than this in one write makes it long without making it cheaper. */
@@ -18,65 +20,76 @@ const maxBatch = 1000
  * Writes the ends of attempts by group commit: while one write is under way the next batch gathers, so one task alone
  * is settled at once and a thousand cost one write. Only what the store has taken is counted and published.
  */
-export const settler = (run: Run): Effect.Effect<void> =>
-  Queue.takeBetween(run.ended, 1, maxBatch).pipe(
-    Effect.flatMap((batch) => write(run, batch)),
-    Effect.forever,
-    Effect.catch((error) => Effect.sync(() => fail(run, error)))
-  )
+export const settler = (run: Run): Effect.Effect<never> =>
+  Effect.forever(Effect.flatMap(Queue.takeBetween(run.ended, 1, maxBatch), (batch) => write(run, batch)))
 
-const write = (run: Run, entries: ReadonlyArray<Ended>): Effect.Effect<void, TaskStoreError> =>
-  storeCall(run, "settle", run.store.settle(entries.map(({ settlement }) => settlement))).pipe(
-    Effect.matchEffect({
-      onSuccess: ({ lost }) => account(run, entries, lost),
-      onFailure: (error) => (entries.length > 1 ? writeOneByOne(run, entries) : giveUp(run, entries, error))
-    })
-  )
+const write = (run: Run, entries: ReadonlyArray<Ended>): Effect.Effect<void> =>
+  Effect.matchEffect(settleAll(run, entries), {
+    onSuccess: ({ lost }) => account(run, entries, lost),
+    // One row that the store cannot take must not take its whole batch down with it.
+    onFailure: (error) =>
+      entries.length > 1
+        ? Effect.forEach(entries, (entry) => write(run, [entry]), { discard: true })
+        : Effect.forEach(entries, (entry) => giveUp(run, entry, error), { discard: true })
+  })
 
-/** One row that the store cannot take must not take its whole batch down with it. */
-const writeOneByOne = (run: Run, entries: ReadonlyArray<Ended>) =>
-  Effect.forEach(entries, (entry) => write(run, [entry]), { discard: true })
+const settleAll = (run: Run, entries: ReadonlyArray<Ended>) =>
+  storeCall(run, "settle", run.store.settle(entries.map(({ settlement }) => settlement)))
 
 /** A result that cannot be stored is a failure of its task; if even that cannot be stored, the store is gone. */
-const giveUp = Effect.fnUntraced(function* (
-  run: Run,
-  entries: ReadonlyArray<Ended>,
-  error: TaskStoreError
-): Effect.fn.Return<void, TaskStoreError> {
-  for (const { held, settlement } of entries) {
-    if (settlement._tag === "Fail" || settlement._tag === "Release") return yield* Effect.fail(error)
-    const message = `The result could not be stored: ${error.message}`
-    const outcome = { _tag: "Errored", message, permanent: true, execution: null } as const
-    const failed = yield* settle(run.config, held, outcome)
-    const { lost } = yield* storeCall(run, "settle", run.store.settle([failed]))
-    yield* account(run, [{ held, settlement: failed }], lost)
+const giveUp = Effect.fnUntraced(function* (run: Run, { held, settlement }: Ended, error: TaskStoreError) {
+  if (settlement._tag !== "Release") {
+    const failed: Ended = { held, settlement: yield* settle(run.config, held, unstorable(error)) }
+    const reply = yield* Effect.result(settleAll(run, [failed]))
+    if (Result.isSuccess(reply)) return yield* account(run, [failed], reply.success.lost)
   }
+  leave(run, { held, settlement })
+  fail(run, error)
 })
 
+const leave = (run: Run, { held, settlement: { taskId } }: Ended) => {
+  forget(run, held)
+  const returning = run.returning.get(taskId)
+  if (returning === undefined) return
+  run.returning.delete(taskId)
+  Deferred.doneUnsafe(returning, Effect.void)
+}
+
 const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<Ended>, lost: ReadonlyArray<LostLease>) {
-  const lostByToken = lost.length === 0 ? undefined : new Map(lost.map((lease) => [leaseKey(lease), lease]))
+  const lostByKey = lost.length === 0 ? undefined : new Map(lost.map((lease) => [leaseKey(lease), lease]))
   const events: Array<Event> = []
   const ended: Metrics.Ended = { completed: 0, retried: 0, failed: 0, released: 0 }
   for (const entry of entries) {
-    forget(run, entry.held)
-    const lease = lostByToken?.get(leaseKey(entry.settlement))
-    const durationMillis = run.clock.currentTimeMillisUnsafe() - entry.held.startedAt
-    if (lease === undefined) {
-      run.tally.usage = Usage.add(run.tally.usage, entry.held.usage)
+    const about = ofAttempt(run, entry.held.claim.task)
+    const lease = lostByKey?.get(leaseKey(entry.settlement))
+    if (lease === undefined || (yield* settledBefore(run, entry))) {
       count(run, entry, ended)
-      const event = eventOf(run, entry, durationMillis)
-      if (event !== undefined) events.push(event)
+      // What was claimed ahead and never started is not worth telling.
+      if (entry.held.startedAt === undefined) continue
+      const durationMillis = run.clock.currentTimeMillisUnsafe() - entry.held.startedAt
+      events.push(eventOf(entry, about, durationMillis))
       yield* Metric.update(Metrics.attemptDuration, durationMillis)
     } else if (lease.status === "cancelled") {
-      events.push({ _tag: "TaskCancelled", ...ofAttempt(run, entry.held.claim.task) })
+      events.push({ _tag: "TaskCancelled", ...about })
     } else {
-      run.tally.leasesLost++
-      events.push({ _tag: "LeaseLost", ...ofAttempt(run, entry.held.claim.task), finished: true })
+      yield* loseLease(run)
+      events.push({ _tag: "LeaseLost", ...about, finished: true })
     }
   }
   yield* Metrics.countEnded(ended)
   if (events.length > 0) yield* run.bus.publishAll(events)
+  for (const entry of entries) leave(run, entry)
 })
+
+const outcomeOf = { Complete: "completed", Retry: "retried", Fail: "failed", Release: "released" } as const
+
+/** When only the answer to a write was lost, the second try finds its own work: the ledger tells. */
+const settledBefore = (run: Run, { settlement }: Ended): Effect.Effect<boolean> =>
+  Effect.match(storeCall(run, "attempts", run.store.attempts(settlement.taskId)), {
+    onSuccess: (attempts) =>
+      attempts.some(({ outcome, token }) => token === settlement.token && outcome === outcomeOf[settlement._tag]),
+    onFailure: () => false
+  })
 
 const count = (run: Run, { held, settlement }: Ended, ended: Metrics.Ended): void => {
   switch (settlement._tag) {
@@ -95,14 +108,16 @@ const count = (run: Run, { held, settlement }: Ended, ended: Metrics.Ended): voi
       return
     case "Release":
       // Claimed ahead and never started: not worth telling.
-      if (held.startedAt > 0) run.tally.released++
+      if (held.startedAt !== undefined) run.tally.released++
       ended.released++
   }
 }
 
-const eventOf = (run: Run, { held, settlement }: Ended, durationMillis: number): Event | undefined => {
-  const about = ofAttempt(run, held.claim.task)
-  const { usage } = held
+const eventOf = (
+  { held: { usage }, settlement }: Ended,
+  about: ReturnType<typeof ofAttempt>,
+  durationMillis: number
+): Event => {
   switch (settlement._tag) {
     case "Complete":
       return {
@@ -118,13 +133,13 @@ const eventOf = (run: Run, { held, settlement }: Ended, durationMillis: number):
         _tag: "TaskRetried",
         ...about,
         feedback: settlement.feedback,
-        delayMillis: delayMillis(settlement),
+        delayMillis: Duration.toMillis(settlement.delay),
         durationMillis,
         usage
       }
     case "Fail":
       return { _tag: "TaskFailed", ...about, feedback: settlement.feedback, durationMillis, usage }
     case "Release":
-      return held.startedAt > 0 ? { _tag: "TaskReleased", ...about, reason: settlement.reason } : undefined
+      return { _tag: "TaskReleased", ...about, reason: settlement.reason }
   }
 }

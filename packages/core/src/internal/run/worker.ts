@@ -1,31 +1,15 @@
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import * as Usage from "../../Usage.ts"
 import { attempt, type Lost } from "./attempt.ts"
 import type { Checkpoints } from "./checkpoints.ts"
 import type { Held } from "./held.ts"
-import { type Outcome, settle } from "./outcome.ts"
-import { forget, ofAttempt, type Run } from "./run.ts"
-
-/** Before the next task is taken, so that a limit counts this attempt when the next one asks. */
-const record = (run: Run, held: Held, outcome: Outcome | Lost): Effect.Effect<void> => {
-  const unreserved =
-    held.usage !== null && held.reserved !== null ? Usage.subtract(held.usage, held.reserved) : held.usage
-  switch (outcome._tag) {
-    case "Accepted":
-      return run.safety.recordSuccess(unreserved)
-    case "Rejected":
-      return run.safety.recordFailure(outcome.verification.feedback, unreserved)
-    case "Errored":
-    case "Unverifiable":
-      return run.safety.recordFailure(outcome.message, unreserved)
-    case "GivenBack":
-    case "Lost":
-      return Effect.void
-  }
-}
+import { conclude, type Outcome } from "./outcome.ts"
+import { forget, loseLease, ofAttempt, type Run } from "./run.ts"
 
 /**
  * One worker: takes claims and carries them out, one after the other, in the same fiber. A fiber per task would cost
@@ -47,34 +31,62 @@ const work = (run: Run, checkpoints: Checkpoints): Effect.Effect<never> =>
             forget(run, held)
             continue
           }
+          // Claimed while the run was being paused.
+          if (!Latch.isOpen(run.gate)) {
+            yield* conclude(run, held, { _tag: "GivenBack", reason: "the run was paused before it was started" })
+            continue
+          }
           held.worker = fiber
           held.phase = "waiting"
-          held.startedAt = run.clock.currentTimeMillisUnsafe()
+          const { task } = held.claim
+          const returning = run.returning.get(task.id)
+          if (returning !== undefined) yield* Effect.exit(restore(Deferred.await(returning)))
           run.busy++
           const outcome = yield* run.spans(
             "Orchestrator.attempt",
-            () => ({ "task.id": held.claim.task.id, "task.attempt": held.claim.task.attempts }),
+            () => ({ "task.id": task.id, "task.attempt": task.attempts }),
             attempt(run, checkpoints, held, restore)
           )
           yield* record(run, held, outcome)
-          held.phase = "settling"
           held.worker = undefined
           run.busy--
-          if (outcome._tag === "Lost") {
-            const cancelled = held.abort === "cancelled"
-            if (!cancelled) run.tally.leasesLost++
-            forget(run, held)
-            yield* run.bus.publish(
-              cancelled
-                ? { _tag: "TaskCancelled", ...ofAttempt(run, held.claim.task) }
-                : { _tag: "LeaseLost", ...ofAttempt(run, held.claim.task), finished: false }
-            )
-          } else {
-            const settlement = yield* settle(run.config, held, outcome)
-            yield* Queue.offer(run.ended, { held, settlement })
-          }
+          if (outcome._tag === "Lost") yield* lose(run, held)
+          else yield* conclude(run, held, outcome)
           if (pause > 0) yield* restore(Effect.sleep(pause))
         }
       })
     )
   )
+
+const lose = Effect.fnUntraced(function* (run: Run, held: Held) {
+  forget(run, held)
+  const about = ofAttempt(run, held.claim.task)
+  if (held.abort === "cancelled") return yield* run.bus.publish({ _tag: "TaskCancelled", ...about })
+  yield* loseLease(run)
+  yield* run.bus.publish({ _tag: "LeaseLost", ...about, finished: false })
+})
+
+/** Before the next task is taken, so that a limit counts this attempt when the next one asks. */
+const record = (run: Run, held: Held, outcome: Outcome | Lost): Effect.Effect<void> => {
+  run.tally.usage = Usage.add(run.tally.usage, held.usage)
+  return Effect.catchCause(recordOutcome(run, held, outcome), (cause) =>
+    Effect.logError("Safety died while an attempt was recorded", cause).pipe(Effect.annotateLogs({ module: "Safety" }))
+  )
+}
+
+const recordOutcome = (run: Run, held: Held, outcome: Outcome | Lost): Effect.Effect<void> => {
+  const unreserved =
+    held.usage !== null && held.reserved !== null ? Usage.subtract(held.usage, held.reserved) : held.usage
+  switch (outcome._tag) {
+    case "Accepted":
+      return run.safety.recordSuccess(unreserved)
+    case "Rejected":
+      return run.safety.recordFailure(outcome.verification.feedback, unreserved)
+    case "Errored":
+    case "Unverifiable":
+      return run.safety.recordFailure(outcome.message, unreserved)
+    case "GivenBack":
+    case "Lost":
+      return run.safety.recordRelease(unreserved)
+  }
+}

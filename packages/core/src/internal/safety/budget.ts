@@ -162,6 +162,7 @@ export const make = Effect.fnUntraced(function* (options: {
     reserve,
     recordSuccess: record,
     recordFailure: (_reason, unreserved) => record(unreserved),
+    recordRelease: record,
     stopReason: Effect.sync(() => stop),
     awaitStop: Deferred.await(stopped)
   } satisfies Partial<SafetyService>

@@ -12,6 +12,8 @@ export const combine = (services: ReadonlyArray<SafetyService>): SafetyService =
     Effect.forEach(services, (safety) => safety.recordSuccess(unreserved), { discard: true }),
   recordFailure: (reason, unreserved) =>
     Effect.forEach(services, (safety) => safety.recordFailure(reason, unreserved), { discard: true }),
+  recordRelease: (unreserved) =>
+    Effect.forEach(services, (safety) => safety.recordRelease(unreserved), { discard: true }),
   stopReason: Effect.map(
     Effect.forEach(services, (safety) => safety.stopReason),
     Option.firstSomeOf
