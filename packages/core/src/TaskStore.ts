@@ -20,6 +20,7 @@ import type { Attempt, LeaseToken } from "./Attempt.ts"
 import type { Execution } from "./Execution.ts"
 import * as memoryStore from "./internal/memoryStore.ts"
 import type { NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
+import type { TaskRecord } from "./TaskRecord.ts"
 import type { TaskStoreError, TasksRefused } from "./TaskStoreError.ts"
 import type { Usage } from "./Usage.ts"
 import type { Verification } from "./Verification.ts"
@@ -106,6 +107,21 @@ export class TaskStore extends Context.Service<
 
     /** Returns when the control state's revision is no longer `revision`. */
     readonly awaitControl: (revision: number) => Effect.Effect<Control, TaskStoreError>
+
+    /**
+     * Everything that the store knows of its tasks, in the order they were added, a page at a time: for a backup, or to
+     * `restore` it in another store. Every record is consistent; tasks that change between two pages are as they were when
+     * their page was read.
+     */
+    readonly dump: (query?: DumpQuery) => Effect.Effect<RecordPage, TaskStoreError>
+
+    /**
+     * Adds tasks as they were in another store, in their order: status, history, fencing and all. All or nothing; an id
+     * that is in the store already is refused with `IdInUse`. A dependency need not be there: whoever waits for it goes on
+     * once it completes or is restored as completed. A task that was in progress is restored with a lease that has ended,
+     * so that the next `sweep` takes it back as it does after a crash.
+     */
+    readonly restore: (records: ReadonlyArray<TaskRecord>) => Effect.Effect<void, TaskStoreError | TasksRefused>
   }
 >()("@baton/core/TaskStore") {}
 
@@ -214,6 +230,19 @@ export interface ListQuery {
 
 export interface TaskPage {
   readonly tasks: ReadonlyArray<Task>
+  /** Where the next page starts; null on the last page. */
+  readonly next: string | null
+}
+
+export interface DumpQuery {
+  /** Default 100. */
+  readonly limit?: number | undefined
+  /** The `next` of the page before. */
+  readonly cursor?: string | undefined
+}
+
+export interface RecordPage {
+  readonly records: ReadonlyArray<TaskRecord>
   /** Where the next page starts; null on the last page. */
   readonly next: string | null
 }

@@ -23,7 +23,7 @@ export class TaskStoreError extends Schema.TaggedError<TaskStoreError>()("TaskSt
 }) {}
 
 /**
- * Why one task of an `add` call was refused.
+ * Why one task of a call was refused.
  *
  * @category errors
  * @since 0.1.0
@@ -39,8 +39,8 @@ export const Refusal = Schema.Struct({
 export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
 
 /**
- * Nothing of an `add` call was added, because these tasks cannot be. `IdInUse`: the id belongs to a task with another
- * description.
+ * Nothing of an `add` or `restore` call was added, because these tasks cannot be. `IdInUse`: the id belongs to a task with
+ * another description, or, when restoring, to any task.
  *
  * @category errors
  * @since 0.1.0

@@ -4,6 +4,8 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as TaskRecord from "../TaskRecord.ts"
 import type { Control, ControlRequest, Lease, LostLease, TaskStore, WorkSignal } from "../TaskStore.ts"
 import { TasksRefused } from "../TaskStoreError.ts"
 import { admit } from "./memory/admission.ts"
@@ -14,11 +16,27 @@ import type { HeldRow } from "./memory/row.ts"
 import * as Table from "./memory/table.ts"
 import * as Transitions from "./memory/transitions.ts"
 
+/** A store whose contents can be kept elsewhere. */
+export interface Memory {
+  readonly store: TaskStore["Service"]
+  readonly table: Table.Table
+  readonly isPaused: () => boolean
+  /** Says that the contents are no longer what they were, but what they were before. */
+  readonly changedBack: (paused: boolean) => void
+}
+
+/** A store with nothing in it. */
+export const make: Effect.Effect<TaskStore["Service"]> = Effect.suspend(() =>
+  Effect.map(over(Table.make(), { paused: false }), ({ store }) => store)
+)
+
 /** Every operation is one synchronous step, which makes it atomic among fibers and spares the hot path an effect per task. */
-export const make: Effect.Effect<TaskStore["Service"]> = Effect.gen(function* () {
+export const over = Effect.fnUntraced(function* (
+  table: Table.Table,
+  { paused }: { readonly paused: boolean }
+): Effect.fn.Return<Memory> {
   const clock = yield* Clock.Clock
-  const table = Table.make()
-  let control: Control = { revision: 0, paused: false, stops: 0 }
+  let control: Control = { revision: 0, paused, stops: 0 }
   const worked = Bell.make()
   const controlled = Bell.make()
 
@@ -80,7 +98,7 @@ export const make: Effect.Effect<TaskStore["Service"]> = Effect.gen(function* ()
     stop: () => changeControl({ stops: control.stops + 1 })
   }
 
-  return {
+  const store: TaskStore["Service"] = {
     add: (tasks) =>
       Effect.suspend(() => {
         const { existing, fresh, refusals } = admit(table, tasks)
@@ -96,7 +114,7 @@ export const make: Effect.Effect<TaskStore["Service"]> = Effect.gen(function* ()
     checkpoint: (checkpoints) =>
       Effect.sync(() => {
         const now = readClock()
-        return fenced(checkpoints, (row, saved) => Transitions.checkpoint(row, saved, now))
+        return fenced(checkpoints, (row, saved) => Transitions.checkpoint(table, row, saved, now))
       }),
 
     settle: (settlements) =>
@@ -121,7 +139,10 @@ export const make: Effect.Effect<TaskStore["Service"]> = Effect.gen(function* ()
 
     get: (id) => Effect.sync(() => Option.fromNullishOr(table.byId.get(id)?.task)),
 
-    list: (query) => Effect.suspend(() => page(table, query ?? {})),
+    list: (query) =>
+      Effect.suspend(() =>
+        Effect.map(page(table, query ?? {}), ({ next, rows }) => ({ tasks: rows.map(({ task }) => task), next }))
+      ),
 
     attempts: (id) =>
       Effect.sync(() => {
@@ -171,6 +192,31 @@ export const make: Effect.Effect<TaskStore["Service"]> = Effect.gen(function* ()
     awaitWork: (options) => awaitWork(options.untilDrained),
     control: Effect.sync(() => control),
     request: (request) => Effect.sync(() => requests[request]()),
-    awaitControl
+    awaitControl,
+
+    dump: (query) =>
+      Effect.suspend(() =>
+        Effect.map(page(table, query ?? {}), ({ next, rows }) => ({ records: rows.map(Ledger.record), next }))
+      ),
+
+    restore: (records) =>
+      Effect.suspend(() => {
+        const valid = TaskRecord.validate(records, (id) => table.byId.has(id))
+        if (Result.isFailure(valid)) return Effect.fail(valid.failure)
+        const now = readClock()
+        for (const record of records) Transitions.restore(table, record, now)
+        worked.ring()
+        return Effect.void
+      })
+  }
+
+  return {
+    store,
+    table,
+    isPaused: () => control.paused,
+    changedBack: (paused) => {
+      if (control.paused !== paused) changeControl({ paused })
+      worked.ring()
+    }
   }
 })

@@ -15,9 +15,10 @@
  */
 import * as assert from "node:assert/strict"
 import type { Vitest } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { TaskStore } from "../TaskStore.ts"
@@ -35,6 +36,7 @@ import { reading } from "./internal/reading.ts"
 import { settling } from "./internal/settling.ts"
 import { sweeping } from "./internal/sweeping.ts"
 import { text } from "./internal/text.ts"
+import { transferring } from "./internal/transferring.ts"
 import { waiting } from "./internal/waiting.ts"
 import type { Capabilities, Case, World } from "./internal/world.ts"
 
@@ -50,7 +52,7 @@ export type { Capabilities } from "./internal/world.ts"
 export interface Options {
   /** Names the store in the tests' names. */
   readonly name: string
-  /** Builds a store with nothing in it; built anew for every test, so two builds must not share their tasks. */
+  /** Builds a store with nothing in it; built anew for every test, for some twice: two builds must not share their tasks. */
   readonly layer: Layer.Layer<TaskStore, unknown>
   /** Lets milliseconds pass for the store. Default `TestClock.adjust`, or real waiting when `virtualTime` is off. */
   readonly advance?: ((millis: number) => Effect.Effect<void>) | undefined
@@ -73,7 +75,8 @@ const groups: ReadonlyArray<readonly [name: string, cases: ReadonlyArray<Case>]>
   ["control", control],
   ["reading", reading],
   ["administration", administration],
-  ["text", text]
+  ["text", text],
+  ["transfer", transferring]
 ]
 
 /** Real time is dear, so a second of the suite is shorter there; still long enough to tell a late store from a wrong one. */
@@ -103,6 +106,7 @@ export const suite = (it: Vitest.Methods, options: Options): void => {
       const store = yield* TaskStore
       yield* run({
         store,
+        another: Effect.map(Layer.build(Layer.fresh(options.layer)), Context.get(TaskStore)),
         pass: (seconds) => advance(seconds * second),
         seconds: (seconds) => Duration.millis(seconds * second)
       })

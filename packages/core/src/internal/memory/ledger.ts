@@ -1,6 +1,7 @@
-import type * as DateTime from "effect/DateTime"
+import * as DateTime from "effect/DateTime"
 import type { Attempt, AttemptOutcome } from "../../Attempt.ts"
 import type { Execution } from "../../Execution.ts"
+import type { TaskRecord } from "../../TaskRecord.ts"
 import type { Usage } from "../../Usage.ts"
 import type { Verification } from "../../Verification.ts"
 import { type HeldRow, isHeld, type Row } from "./row.ts"
@@ -53,3 +54,17 @@ export const end = (
 /** The whole ledger, the attempt under way included. */
 export const read = (row: Row): ReadonlyArray<Attempt> =>
   isHeld(row) ? [...row.ledger, attempt(row, null, "running", null, saved(row))] : row.ledger
+
+/** The last day that a date can name. */
+const endOfTime = 8.64e15
+
+/** All there is to know of a row. */
+export const record = (row: Row): TaskRecord => ({
+  task: row.task,
+  token: row.claims,
+  leaseUntil: isHeld(row) ? DateTime.makeUnsafe(Math.min(row.due, endOfTime)) : null,
+  waitsFor: Array.from(row.waitsFor),
+  checkpoint: row.checkpoint,
+  previousOutput: row.previousOutput,
+  attempts: read(row)
+})

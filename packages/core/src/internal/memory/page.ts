@@ -1,6 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { Task } from "../../Task.ts"
-import type { ListQuery, TaskPage } from "../../TaskStore.ts"
+import type { ListQuery } from "../../TaskStore.ts"
 import { TaskStoreError } from "../../TaskStoreError.ts"
 import type { Row } from "./row.ts"
 import type { Table } from "./table.ts"
@@ -20,8 +19,13 @@ const firstAfter = (rows: ReadonlyArray<Row>, seq: number) => {
   return low
 }
 
+interface RowPage {
+  readonly rows: ReadonlyArray<Row>
+  readonly next: string | null
+}
+
 /** The cursor is the `seq` of the last task of the page before, so tasks that come or go move nothing. */
-export const page = (table: Table, query: ListQuery): Effect.Effect<TaskPage, TaskStoreError> => {
+export const page = (table: Table, query: ListQuery): Effect.Effect<RowPage, TaskStoreError> => {
   const after = query.cursor === undefined ? -1 : /^\d+$/.test(query.cursor) ? Number(query.cursor) : undefined
   if (after === undefined) {
     return Effect.fail(
@@ -29,14 +33,14 @@ export const page = (table: Table, query: ListQuery): Effect.Effect<TaskPage, Ta
     )
   }
   const limit = Math.max(1, query.limit ?? defaultLimit)
-  const tasks: Array<Task> = []
+  const rows: Array<Row> = []
   let last = after
   for (let index = firstAfter(table.rows, after); index < table.rows.length; index++) {
     const row = table.rows[index]
     if (row === undefined || (query.status !== undefined && row.task.status !== query.status)) continue
-    if (tasks.length === limit) return Effect.succeed({ tasks, next: String(last) })
-    tasks.push(row.task)
+    if (rows.length === limit) return Effect.succeed({ rows, next: String(last) })
+    rows.push(row)
     last = row.seq
   }
-  return Effect.succeed({ tasks, next: null })
+  return Effect.succeed({ rows, next: null })
 }

@@ -2,12 +2,13 @@ import * as Brand from "effect/Brand"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
-import type { LeaseToken } from "../../Attempt.ts"
+import type { Attempt, LeaseToken } from "../../Attempt.ts"
 import type { NewTask, Task } from "../../Task.ts"
 import * as TaskState from "../../TaskState.ts"
+import type { TaskRecord } from "../../TaskRecord.ts"
 import type { Checkpoint, Claim, ClaimOptions, Settlement, SweepOptions, SweptTask } from "../../TaskStore.ts"
 import * as Ledger from "./ledger.ts"
-import { type HeldRow, isHeld, noAttempts, type Row } from "./row.ts"
+import { type HeldRow, type Holder, isHeld, noAttempts, type Row } from "./row.ts"
 import * as Table from "./table.ts"
 
 /** The time of one write, read once for all its tasks. */
@@ -58,21 +59,37 @@ export const add = (table: Table.Table, added: NewTask, now: Now) => {
     due: availableAt.epochMilliseconds,
     claims: 0,
     holder: null,
-    blockers: 0,
+    waitsFor: Table.incomplete(table, added.dependsOn ?? []),
     checkpoint: null,
     previousOutput: null,
     ledger: noAttempts,
     place: null,
     slot: 0
   }
-  for (const id of row.task.dependsOn) {
-    if (table.byId.get(id)?.task.status === "completed") continue
-    const dependants = table.dependants.get(id)
-    if (dependants === undefined) table.dependants.set(id, [row])
-    else dependants.push(row)
-    row.blockers++
+  Table.insert(table, row, now.millis)
+}
+
+const holderOf = ({ execution, owner, startedAt, token }: Attempt): Holder => ({ owner, token, startedAt, execution })
+
+/** Adds a task as it was elsewhere. */
+export const restore = (table: Table.Table, record: TaskRecord, now: Now) => {
+  const { attempts, task } = record
+  const running = task.status === "in_progress" ? attempts.at(-1) : undefined
+  const row: Row = {
+    seq: table.nextSeq++,
+    task,
+    due: running === undefined ? task.availableAt.epochMilliseconds : now.millis,
+    claims: record.token,
+    holder: running === undefined ? null : holderOf(running),
+    waitsFor: Table.incomplete(table, record.waitsFor),
+    checkpoint: record.checkpoint,
+    previousOutput: record.previousOutput,
+    ledger: running === undefined ? attempts : attempts.slice(0, -1),
+    place: null,
+    slot: 0
   }
   Table.insert(table, row, now.millis)
+  if (task.status === "completed") Table.unblockDependants(table, task.id, now.millis)
 }
 
 export const claim = (table: Table.Table, options: ClaimOptions, now: Now): ReadonlyArray<Claim> => {
@@ -82,6 +99,7 @@ export const claim = (table: Table.Table, options: ClaimOptions, now: Now): Read
   while (claims.length < options.limit) {
     const row = table.ready.peek()
     if (row === undefined) break
+    table.witness.touch(row)
     const token = leaseToken(++row.claims)
     row.holder = { owner: options.owner, token, startedAt: now.at, execution: null }
     const task: Task = { ...row.task, status: "in_progress", attempts: row.task.attempts + 1, updatedAt: now.at }
@@ -91,9 +109,10 @@ export const claim = (table: Table.Table, options: ClaimOptions, now: Now): Read
   return claims
 }
 
-export const checkpoint = (row: HeldRow, saved: Checkpoint, now: Now) => {
+export const checkpoint = (table: Table.Table, row: HeldRow, saved: Checkpoint, now: Now) => {
+  table.witness.touch(row)
   row.checkpoint = saved.execution
-  row.holder.execution = saved.execution
+  row.holder = { ...row.holder, execution: saved.execution }
   row.task = { ...row.task, usage: saved.usage, updatedAt: now.at }
 }
 
@@ -103,6 +122,7 @@ const leave = (table: Table.Table, row: Row, task: Task, now: Now) => {
 }
 
 export const settle = (table: Table.Table, row: HeldRow, settlement: Settlement, now: Now) => {
+  table.witness.touch(row)
   if (settlement._tag === "Release") {
     Ledger.end(row, now.at, "released", settlement.reason)
     const attempts = Math.max(0, row.task.attempts - 1)
@@ -140,6 +160,7 @@ export const sweep = (table: Table.Table, options: SweepOptions, now: Now): Read
     const { owner, token } = row.holder
     const state = next(row, TaskState.Transition.cases.LeaseExpired.make({}), options)
     if (state === undefined) break
+    table.witness.touch(row)
     const silence = `Worker ${owner} stopped answering.`
     Ledger.end(row, now.at, "lease_expired", silence)
     const failed = state.status === "failed"
@@ -153,6 +174,7 @@ export const sweep = (table: Table.Table, options: SweepOptions, now: Now): Read
 export const requeue = (table: Table.Table, row: Row, now: Now): boolean => {
   const state = next(row, TaskState.Transition.cases.Requeued.make({}), anyPolicy)
   if (state === undefined) return false
+  table.witness.touch(row)
   const requeues = row.task.requeues + 1
   change(table, row, { ...row.task, ...state, requeues, availableAt: now.at, updatedAt: now.at }, now)
   return true
@@ -162,6 +184,7 @@ export const requeue = (table: Table.Table, row: Row, now: Now): boolean => {
 export const cancel = (table: Table.Table, row: Row, now: Now): "unchanged" | "pending" | "running" => {
   const state = next(row, TaskState.Transition.cases.Cancelled.make({}), anyPolicy)
   if (state === undefined) return "unchanged"
+  table.witness.touch(row)
   const running = isHeld(row)
   if (isHeld(row)) Ledger.end(row, now.at, "cancelled", "The task was cancelled while it ran.")
   leave(table, row, { ...row.task, ...state, updatedAt: now.at }, now)

@@ -2,6 +2,7 @@ import * as assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import type { Claim, Settlement } from "../../TaskStore.ts"
 import * as Model from "./model.ts"
+import { transfer } from "./transfer.ts"
 import {
   claim,
   complete,
@@ -40,6 +41,7 @@ export const check = Effect.fnUntraced(function* (
     yield* compare(run)
   }
   yield* compareLedgers(run)
+  yield* transfer(world)
 })
 
 /** On a real clock, what is done later has to be later for store and model alike, or their orders differ. */

@@ -21,7 +21,8 @@ import {
   type World
 } from "./world.ts"
 
-const texts: ReadonlyArray<readonly [what: string, text: string]> = [
+/** Texts that a store may be tempted to change. */
+export const texts: ReadonlyArray<readonly [what: string, text: string]> = [
   ["nothing at all", ""],
   ["a NUL in the middle", "before\0after"],
   ["emoji and combining marks", "👩‍👩‍👧 e\u0301 नमस्ते שלום"],
@@ -29,6 +30,9 @@ const texts: ReadonlyArray<readonly [what: string, text: string]> = [
   ["quotes and backslashes", `'; DROP TABLE tasks; -- "\\" \\u0000 $1 ? :name %s {{x}}`],
   ["the highest code points", "\uffff\u{10ffff}"]
 ]
+
+/** A text that has no UTF-8. */
+export const brokenText = "a\ud800b"
 
 /** Sends a text through every place where a store keeps one, and expects it back as it was. */
 const roundTrip = Effect.fnUntraced(function* (world: World, text: string) {
@@ -63,7 +67,7 @@ export const text: ReadonlyArray<Case> = [
   ...texts.map(([what, text]) => it(`text with ${what} comes back as it was`, (world) => roundTrip(world, text))),
   it(
     "text with half of a surrogate pair comes back as it was",
-    (world) => roundTrip(world, "a\ud800b"),
+    (world) => roundTrip(world, brokenText),
     "loneSurrogates"
   ),
   it(

@@ -22,6 +22,8 @@ export interface Capabilities {
 /** What a case works with: a store with nothing in it, and its time. */
 export interface World {
   readonly store: TaskStore["Service"]
+  /** One more store with nothing in it. */
+  readonly another: Effect.Effect<TaskStore["Service"], unknown, Scope.Scope>
   /** Lets so many of the suite's seconds pass. */
   readonly pass: (seconds: number) => Effect.Effect<void>
   /** So many of the suite's seconds; on a real clock they are shorter than others'. */
