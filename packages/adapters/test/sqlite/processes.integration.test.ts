@@ -1,6 +1,7 @@
-import { Task, TaskStore } from "@baton/core"
+import { Execution, Task, TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Option } from "effect"
+import { TestClock } from "effect/testing"
 import { join } from "node:path"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import * as OtherProcess from "./otherProcess.ts"
@@ -18,6 +19,17 @@ const open = (filename: string) =>
 
 const add = (store: TaskStore.TaskStore["Service"], names: ReadonlyArray<string>) =>
   store.add(names.map((id) => Task.make({ id, description: `Do ${id}.` })))
+
+const complete = ({ task, token }: TaskStore.Claim, output: string): TaskStore.Settlement => ({
+  _tag: "Complete",
+  taskId: task.id,
+  token,
+  execution: Execution.make({ output }),
+  verification: null,
+  verified: false,
+  attemptUsage: null,
+  usage: null
+})
 
 describe("several processes on one SQLite store", () => {
   it.live("share the work: every task is completed by one of them, once", () =>
@@ -105,6 +117,29 @@ describe("several processes on one SQLite store", () => {
       assert.lengthOf(page.tasks, completed)
       for (const task of page.tasks) assert.match(task.result ?? "", /^by \d+$/)
       assert.lengthOf((yield* store.list({ status: "in_progress", limit: 3000 })).tasks, in_progress)
+    })
+  )
+
+  it.effect("fence each other: who lost its lease to another connection changes nothing", () =>
+    Effect.gen(function* () {
+      const filename = yield* newFile
+      const [paused, successor] = [yield* open(filename), yield* open(filename)]
+      yield* add(paused, ["a"])
+      const [stale] = yield* paused.claim({ limit: 1, owner: "paused", lease: Duration.seconds(1) })
+      yield* TestClock.adjust("2 seconds")
+      assert.lengthOf(yield* successor.sweep({ maxAttempts: 3, onCrash: "retry" }), 1)
+      const [current] = yield* successor.claim({ limit: 1, owner: "successor", lease: Duration.minutes(1) })
+      assert.ok(stale && current)
+      assert.strictEqual(current.token, stale.token + 1)
+
+      const lease = { taskId: stale.task.id, token: stale.token }
+      const lost = { lost: [{ ...lease, status: "in_progress" }] }
+      const execution = Execution.make({ output: "too late" })
+      assert.deepStrictEqual(yield* paused.checkpoint([{ ...lease, execution, usage: null }]), lost)
+      assert.deepStrictEqual(yield* paused.extend([lease], Duration.minutes(1)), lost)
+      assert.deepStrictEqual(yield* paused.settle([complete(stale, "too late")]), lost)
+      assert.deepStrictEqual(yield* successor.settle([complete(current, "in time")]), { lost: [] })
+      assert.strictEqual(Option.getOrThrow(yield* paused.get(stale.task.id)).result, "in time")
     })
   )
 

@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -38,6 +39,9 @@ const poll = { watched: "250 millis", unwatched: "50 millis" } as const
 /** Under load the file changes with every write, our own included: looking this often is enough. */
 const breather = "10 millis"
 
+/** Other processes do not wait for a clock that a test has stopped, and need not be looked for while it jumps. */
+const realTime = Clock.Clock.defaultValue()
+
 /**
  * Watches for writes by other processes. The truth is `dataVersion`, which SQLite keeps for this purpose and answers in
  * microseconds; that the operating system reports a change of the log is a hint to ask at once.
@@ -71,7 +75,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.andThen(Effect.raceFirst(hinted, Effect.sleep(watched ? poll.watched : poll.unwatched))),
       Effect.andThen(Effect.sleep(breather))
     )
-  }).pipe(Effect.forever, Effect.forkScoped)
+  }).pipe(Effect.forever, Effect.provideService(Clock.Clock, realTime), Effect.forkScoped)
 
   return changes
 })

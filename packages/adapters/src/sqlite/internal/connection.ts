@@ -77,13 +77,16 @@ export const open = Effect.fnUntraced(function* (
     )
 
   yield* verify(() => prepareFile(filename, path))
-  yield* verify(() => inspect(filename, path, known.length))
+  yield* verify(() => inspectLog(filename, path, known.length))
 
   const db = yield* Effect.acquireRelease(
     attempt(() => new DatabaseSync(path, { timeout: busyTimeoutMillis })),
     // The last connection to close writes the log back into the file and removes it.
     (db) => Effect.sync(() => db.close())
   )
+
+  // Nothing is written before this: what is not ours stays as it is.
+  yield* verify(() => inspect(filename, path, db, known.length))
 
   yield* verify(() => {
     if (db.prepare("PRAGMA journal_mode = WAL").get()?.journal_mode !== "wal") return Errors.noWal(filename)
@@ -139,7 +142,9 @@ export const open = Effect.fnUntraced(function* (
     write: (body, { commitIf } = { commitIf: always }) =>
       // The time is read once the lock is held, so that a write that waited for it starts no lease in the past.
       Clock.clockWith((clock) =>
-        attempt(() => transact(beginWrite, () => body({ sql, now: clock.currentTimeMillisUnsafe() }), commitIf))
+        attempt(() =>
+          transact(beginWrite, () => body({ sql, now: Math.floor(clock.currentTimeMillisUnsafe()) }), commitIf)
+        )
       ),
     dataVersion: attempt(() => Rows.int(dataVersion.get()?.data_version))
   }
@@ -170,22 +175,27 @@ const create = (path: string) => {
 }
 
 /**
- * Looks at a file that is there already through a connection that cannot write: what is not ours stays as it is, to the
- * byte. Not through a file handle of our own: closing one would drop the locks that this process holds on the file
- * (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+ * Looks at a file with a log beside it through a connection that cannot write, because one that can would write the log
+ * into the file when it is closed. Not through a file handle of our own: closing one would drop the locks that this
+ * process holds on the file (https://www.sqlite.org/howtocorrupt.html, section 2.2).
  */
-const inspect = (filename: string, path: string, known: number): string | undefined => {
-  const { size } = statSync(path)
-  // A journal is left when its writer died before the file was a store; only a connection that writes can roll it back.
-  if (size === 0 || existsSync(`${path}-journal`)) return undefined
+const inspectLog = (filename: string, path: string, known: number): string | undefined => {
+  if (!existsSync(`${path}-wal`)) return undefined
   const db = new DatabaseSync(path, { readOnly: true, timeout: busyTimeoutMillis })
   try {
-    const problem = identify(filename, db, known)
-    if (problem !== undefined || size > checkedSize) return problem
-    return db.prepare("PRAGMA quick_check(1)").get()?.quick_check === "ok" ? undefined : Errors.damaged(filename)
+    return identify(filename, db, known)
   } finally {
     db.close()
   }
+}
+
+const inspect = (filename: string, path: string, db: DatabaseSync, known: number): string | undefined => {
+  const { size } = statSync(path)
+  // SQLite takes a file that is smaller than a page for an empty one, and would write over it.
+  if (size > 0 && db.prepare("PRAGMA page_count").get()?.page_count === 0) return Errors.notADatabase(filename)
+  const problem = identify(filename, db, known)
+  if (problem !== undefined || size > checkedSize) return problem
+  return db.prepare("PRAGMA quick_check(1)").get()?.quick_check === "ok" ? undefined : Errors.damaged(filename)
 }
 
 const version = (db: DatabaseSync): number => Rows.int(db.prepare("PRAGMA user_version").get()?.user_version)

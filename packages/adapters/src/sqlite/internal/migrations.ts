@@ -107,6 +107,8 @@ export const migrations: ReadonlyArray<Migration> = [
   }
 ]
 
+export const latestVersion = migrations.length
+
 /** Brings a file from `version` up to date. Call it inside a write transaction, so that of two processes one does it. */
 export const migrate = (db: DatabaseSync, version: number, pending: ReadonlyArray<Migration> = migrations) => {
   for (const { sql } of pending.slice(version)) db.exec(sql)

@@ -1,0 +1,112 @@
+import { Task, TaskStore } from "@baton/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Option, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { SqliteTaskStore } from "@baton/adapters/sqlite"
+import * as Connection from "../../src/sqlite/internal/connection.ts"
+import { latestVersion, migrations } from "../../src/sqlite/internal/migrations.ts"
+import { folder } from "./temporary.ts"
+
+/** A file as version 1 wrote it, with a task of each kind: kept as text, made once, never changed. */
+const version1 = readFileSync(new URL("./fixtures/version-1.sql", import.meta.url), "utf8")
+
+const fileOfVersion1 = Effect.map(folder, (path) => {
+  const filename = join(path, "baton.db")
+  const db = new DatabaseSync(filename)
+  db.exec(version1)
+  db.close()
+  return filename
+})
+
+const query = (filename: string, sql: string) => {
+  const db = new DatabaseSync(filename, { readOnly: true })
+  const rows = db.prepare(sql).all()
+  db.close()
+  return rows.map((row) => Object.fromEntries(Object.entries(row)))
+}
+
+const nextMigration = { name: "0002_add_color", sql: "ALTER TABLE tasks ADD COLUMN color TEXT DEFAULT 'green'" }
+
+const id = Task.TaskId.make
+
+describe("the migrations of a SQLite store", () => {
+  it.effect("open a file of version 1 with all that is in it", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileOfVersion1
+      yield* Effect.gen(function* () {
+        const store = yield* TaskStore.TaskStore
+        assert.deepStrictEqual(
+          { ...(yield* store.counts) },
+          { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
+        )
+        assert.strictEqual(Option.getOrThrow(yield* store.get(id("completed"))).result, "the answer")
+        const failed = yield* store.attempts(id("failed"))
+        assert.deepStrictEqual(
+          failed.map(({ error, outcome }) => [outcome, error]),
+          [
+            ["retried", "Say more."],
+            ["failed", "Refused."]
+          ]
+        )
+        yield* TestClock.adjust("2 seconds")
+        yield* store.sweep({ maxAttempts: 3, onCrash: "retry" })
+        const claims = yield* store.claim({ limit: 10, owner: "worker", lease: Duration.minutes(1) })
+        assert.deepStrictEqual(
+          claims.map(({ checkpoint, task, token }) => [task.id, token, checkpoint?.output ?? null]),
+          [
+            ["running", 2, "saved"],
+            ["pending", 1, null]
+          ]
+        )
+      }).pipe(Effect.provide(SqliteTaskStore.layer({ filename }), { local: true }))
+      assert.deepStrictEqual(query(filename, "PRAGMA user_version"), [{ user_version: latestVersion }])
+    })
+  )
+
+  it.effect("bring an older file up to date, once", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileOfVersion1
+      const known = [...migrations.slice(0, 1), nextMigration]
+      const open = Effect.scoped(Connection.open({ filename, synchronous: "FULL", migrations: known }))
+      yield* open
+      yield* open
+      assert.deepStrictEqual(query(filename, "SELECT DISTINCT color FROM tasks"), [{ color: "green" }])
+      assert.deepStrictEqual(query(filename, "PRAGMA user_version"), [{ user_version: 2 }])
+    })
+  )
+
+  it.effect("leave a file as it was when one of them fails", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileOfVersion1
+      const known = [...migrations.slice(0, 1), nextMigration, { name: "0003_break", sql: "DROP TABLE nothing" }]
+      const opened = yield* Effect.result(
+        Effect.scoped(Connection.open({ filename, synchronous: "FULL", migrations: known }))
+      )
+      assert.isTrue(Result.isFailure(opened))
+      assert.deepStrictEqual(query(filename, "PRAGMA user_version"), [{ user_version: 1 }])
+      assert.notInclude(
+        query(filename, "SELECT name FROM pragma_table_info('tasks')").map(({ name }) => name),
+        "color"
+      )
+    })
+  )
+
+  it.effect("never change once published: version 1 of a new file is that of an old one", () =>
+    Effect.gen(function* () {
+      const schema = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
+      const old = yield* fileOfVersion1
+      const fresh = join(yield* folder, "baton.db")
+      yield* Effect.scoped(
+        Connection.open({ filename: fresh, synchronous: "FULL", migrations: migrations.slice(0, 1) })
+      )
+      assert.deepStrictEqual(query(fresh, schema), query(old, schema))
+    })
+  )
+
+  it("are numbered without a gap", () => {
+    migrations.forEach(({ name }, index) => assert.match(name, new RegExp(`^${String(index + 1).padStart(4, "0")}_`)))
+  })
+})

@@ -1,0 +1,78 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DatabaseSync, type StatementSync } from "node:sqlite"
+import { migrate } from "../../src/sqlite/internal/migrations.ts"
+import { prepare } from "../../src/sqlite/internal/statements.ts"
+
+const db = new DatabaseSync(":memory:")
+migrate(db, 0)
+
+/** The texts of all statements, as they are prepared. */
+const texts: Array<string> = []
+const statements = prepare({
+  prepare: (sql: string): StatementSync => {
+    texts.push(sql)
+    return db.prepare(sql)
+  }
+})
+
+/** How SQLite is going to run a statement, a line for each loop. */
+const plan = (sql: string) =>
+  db
+    .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+    .all()
+    .map(({ detail }) => String(detail))
+
+const planOf = (...words: ReadonlyArray<string>) => {
+  const found = texts.filter((text) => words.every((word) => text.includes(word)))
+  assert.lengthOf(found, 1, `one statement has ${words.join(" and ")}`)
+  return plan(found[0] ?? "")
+}
+
+describe("the statements of a SQLite store", () => {
+  it("claim from the index that holds nothing but claimable tasks, in its order", () => {
+    assert.deepStrictEqual(planOf("INDEXED BY tasks_claimable CROSS JOIN"), [
+      "SEARCH t USING INDEX tasks_claimable (priority=? AND available_at<?)",
+      "SEARCH i USING INTEGER PRIMARY KEY (rowid=?)"
+    ])
+    assert.deepStrictEqual(planOf("SELECT priority, available_at"), [
+      "SEARCH tasks USING COVERING INDEX tasks_claimable (priority<?)"
+    ])
+    assert.include(planOf("token = token + 1"), "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)")
+  })
+
+  it("find expired leases in an index that holds nothing but leases", () => {
+    assert.deepStrictEqual(planOf("lease_until <= ?"), ["SEARCH tasks USING INDEX tasks_leased (lease_until<?)"])
+    assert.deepStrictEqual(planOf("SELECT lease_until"), ["SCAN tasks USING COVERING INDEX tasks_leased"])
+  })
+
+  it("settle by id, and find dependants without looking at other tasks", () => {
+    for (const text of texts.filter((text) => text.includes("token = ?"))) {
+      assert.deepStrictEqual(plan(text), ["SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)"], text)
+    }
+    assert.deepStrictEqual(planOf("blockers = blockers - 1"), [
+      "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)",
+      "LIST SUBQUERY 1",
+      "SEARCH dependencies USING PRIMARY KEY (dependency=?)"
+    ])
+  })
+
+  it("find the failed and the cancelled among a million completed ones", () => {
+    for (const status of ["failed", "cancelled"]) {
+      for (const text of texts.filter((text) => text.includes(`status = '${status}' AND seq > ?`))) {
+        assert.isTrue(
+          plan(text).some((line) => line.includes(`INDEX tasks_${status} (`)),
+          text
+        )
+      }
+    }
+  })
+
+  it("never walk through a whole table of tasks or attempts", () => {
+    assert.isAbove(texts.length, Object.keys(statements).length - 1)
+    for (const text of texts) {
+      for (const line of plan(text)) {
+        assert.notMatch(line, /^SCAN (tasks|t|attempts|a|task_inputs|i)$/, text)
+      }
+    }
+  })
+})
