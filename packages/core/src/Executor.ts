@@ -11,7 +11,7 @@ import type { AttemptContext } from "./AttemptContext.ts"
 import type { Execution } from "./Execution.ts"
 import type { ExecutionError } from "./ExecutionError.ts"
 import * as fake from "./internal/fakeExecutor.ts"
-import { buildAll } from "./internal/layers.ts"
+import { buildAll, type LayersOf } from "./internal/layers.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import type { Task } from "./Task.ts"
 
@@ -72,17 +72,17 @@ export interface FakeOptions {
 export const layerFake = (options?: FakeOptions): Layer.Layer<Executor> => layer(fake.execute(options ?? {}))
 
 /**
- * Picks the executor for each task. `select` returns the position of a layer.
+ * Picks the executor for each task: by its metadata, its id, what its description looks like.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const layerRoute = <E = never, R = never>(options: {
-  readonly executors: Readonly<Record<string, Layer.Layer<Executor, E, R>>>
-  /** Names the executor of a task; a name that does not exist falls back to `otherwise`. */
+export const layerRoute = <Named extends Layer.Layer<Executor, unknown, unknown>, E, R>(options: {
+  readonly executors: Readonly<Record<string, Named>>
+  /** Names the executor of a task; `otherwise` takes those without a name, or with one that is not there. */
   readonly select: (task: Task) => string | undefined
   readonly otherwise: Layer.Layer<Executor, E, R>
-}): Layer.Layer<Executor, E, R> =>
+}): Layer.Layer<Executor, E | Layer.Error<Named>, R | Layer.Services<Named>> =>
   Layer.effect(
     Executor,
     Effect.gen(function* () {
@@ -107,16 +107,18 @@ export const layerRoute = <E = never, R = never>(options: {
  * @category combinators
  * @since 0.1.0
  */
-export const layerEscalation = <E = never, R = never>(options: {
-  readonly ladder: readonly [Layer.Layer<Executor, E, R>, ...ReadonlyArray<Layer.Layer<Executor, E, R>>]
+export const layerEscalation = <
+  const Ladder extends readonly [Layer.Layer<Executor, unknown, unknown>, ...LayersOf<Executor>]
+>(options: {
+  readonly ladder: Ladder
   /** Default 1. */
   readonly attemptsEach?: number | undefined
-}): Layer.Layer<Executor, E, R> =>
+}): Layer.Layer<Executor, Layer.Error<Ladder[number]>, Layer.Services<Ladder[number]>> =>
   Layer.effect(
     Executor,
     Effect.map(buildAll(Executor, options.ladder), (ladder) => ({
       execute: (task, context) => {
-        const step = Math.floor((context.attempt - 1) / (options.attemptsEach ?? 1))
+        const step = Math.floor((context.attempt - 1) / Math.max(1, options.attemptsEach ?? 1))
         const executor = ladder[Math.min(step, ladder.length - 1)]
         return executor === undefined ? Effect.die(new Error("an empty ladder")) : executor.execute(task, context)
       }

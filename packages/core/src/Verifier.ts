@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import type { AttemptContext } from "./AttemptContext.ts"
 import type { Execution } from "./Execution.ts"
 import * as combine from "./internal/combineVerdicts.ts"
-import { buildAll } from "./internal/layers.ts"
+import { buildAll, type LayersOf } from "./internal/layers.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import type { Task } from "./Task.ts"
 import * as Verification from "./Verification.ts"
@@ -71,78 +71,76 @@ export const layerAlwaysPass: Layer.Layer<Verifier> = Layer.succeed(Verifier, {
   kind: "pure"
 })
 
+const none: VerifierService = {
+  verify: () => Effect.succeed(Verification.pass({ confidence: 0, feedback: "Not verified" })),
+  kind: "none"
+}
+
 /**
  * No verifier: tasks complete as unverified, and the run says so.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerNone: Layer.Layer<Verifier> = Layer.succeed(Verifier, {
-  verify: () => Effect.succeed(Verification.pass({ confidence: 0, feedback: "Not verified" })),
-  kind: "none"
-})
+export const layerNone: Layer.Layer<Verifier> = Layer.succeed(Verifier, none)
 
-const combined =
-  (join: (verdicts: ReadonlyArray<Verification.Verification>) => Verification.Verification) =>
-  <E, R>(layers: ReadonlyArray<Layer.Layer<Verifier, E, R>>): Layer.Layer<Verifier, E, R> =>
-    Layer.effect(
-      Verifier,
-      Effect.map(buildAll(Verifier, layers), (verifiers) => ({
-        kind: verifiers.every((verifier) => verifier.kind === "pure") ? "pure" : "effectful",
-        verify: (task, execution, context) =>
-          Effect.map(
-            Effect.forEach(verifiers, (verifier) => verifier.verify(task, execution, context), {
-              concurrency: "unbounded"
-            }),
-            join
-          )
-      }))
-    )
-
-/**
- * Passes when all pass; the feedback of those that reject is joined. One that fails to judge fails the whole.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const layerAll = <E = never, R = never>(
-  ...layers: ReadonlyArray<Layer.Layer<Verifier, E, R>>
-): Layer.Layer<Verifier, E, R> => combined(combine.atLeast(layers.length))(layers)
-
-/**
- * Passes when one passes.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const layerAny = <E = never, R = never>(
-  ...layers: ReadonlyArray<Layer.Layer<Verifier, E, R>>
-): Layer.Layer<Verifier, E, R> => combined(combine.atLeast(1))(layers)
-
-/**
- * Passes when at least `quorum` pass. A verifier that fails to judge has no vote; the whole fails only when, without
- * those, the votes decide neither way.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const layerQuorum = <E = never, R = never>(
-  quorum: number,
-  ...layers: ReadonlyArray<Layer.Layer<Verifier, E, R>>
-): Layer.Layer<Verifier, E, R> =>
+// Where nobody looks there is no vote, and where nobody at all looks there is no verifier.
+const ballot = <Layers extends LayersOf<Verifier>>(
+  layers: Layers,
+  quorumOf: (voters: number) => number
+): Layer.Layer<Verifier, Layer.Error<Layers[number]>, Layer.Services<Layers[number]>> =>
   Layer.effect(
     Verifier,
-    Effect.map(buildAll(Verifier, layers), (verifiers) => ({
-      kind: verifiers.every((verifier) => verifier.kind === "pure") ? "pure" : "effectful",
-      verify: (task, execution, context) =>
-        Effect.flatMap(
-          Effect.forEach(verifiers, (verifier) => Effect.result(verifier.verify(task, execution, context)), {
-            concurrency: "unbounded"
-          }),
-          combine.vote(quorum)
-        )
-    }))
+    Effect.map(buildAll(Verifier, layers), (verifiers) => {
+      const voters = verifiers.filter(({ kind }) => kind !== "none")
+      if (voters.length === 0) return none
+      const count = combine.vote(Math.max(1, quorumOf(voters.length)))
+      return {
+        kind: voters.every(({ kind }) => kind === "pure") ? "pure" : "effectful",
+        verify: (task, execution, context) =>
+          Effect.flatMap(
+            Effect.forEach(voters, (verifier) => Effect.result(verifier.verify(task, execution, context)), {
+              concurrency: "unbounded"
+            }),
+            count
+          )
+      }
+    })
   )
+
+/**
+ * Passes when all pass, rejects when one rejects; the feedback of those that reject is joined. One that fails to judge
+ * fails the whole, unless another one rejects.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const layerAll = <Layers extends LayersOf<Verifier>>(
+  ...layers: Layers
+): Layer.Layer<Verifier, Layer.Error<Layers[number]>, Layer.Services<Layers[number]>> =>
+  ballot(layers, (voters) => voters)
+
+/**
+ * Passes when one passes. One that fails to judge fails the whole, unless another one passes.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const layerAny = <Layers extends LayersOf<Verifier>>(
+  ...layers: Layers
+): Layer.Layer<Verifier, Layer.Error<Layers[number]>, Layer.Services<Layers[number]>> => ballot(layers, () => 1)
+
+/**
+ * Passes when at least `quorum` pass, rejects when that can no longer be. A verifier that fails to judge has no vote; the
+ * whole fails when those votes could have changed the outcome. A `Fatal` error always fails the whole.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const layerQuorum = <Layers extends LayersOf<Verifier>>(
+  quorum: number,
+  ...layers: Layers
+): Layer.Layer<Verifier, Layer.Error<Layers[number]>, Layer.Services<Layers[number]>> => ballot(layers, () => quorum)
 
 /**
  * Rejects a verdict that passes with less than this confidence.
@@ -153,4 +151,15 @@ export const layerQuorum = <E = never, R = never>(
 export const layerMinConfidence = <E = never, R = never>(
   minimum: number,
   verifier: Layer.Layer<Verifier, E, R>
-): Layer.Layer<Verifier, E, R> => combined(combine.minConfidence(minimum))([verifier])
+): Layer.Layer<Verifier, E, R> =>
+  Layer.effect(
+    Verifier,
+    Effect.map(Layer.build(verifier), (context) => {
+      const { kind, verify } = Context.get(context, Verifier)
+      return {
+        kind,
+        verify: (task, execution, attempt) =>
+          Effect.map(verify(task, execution, attempt), combine.minConfidence(minimum))
+      }
+    })
+  )

@@ -3,50 +3,57 @@ import * as Result from "effect/Result"
 import type { SafetyStop } from "../SafetyStop.ts"
 import * as Usage from "../Usage.ts"
 import type { Verification } from "../Verification.ts"
-import * as Verdict from "../Verification.ts"
-import type { VerificationError } from "../VerificationError.ts"
+import { VerificationError } from "../VerificationError.ts"
 
-/** At least `quorum` have to pass. Confidence is that of the weakest verdict on the winning side. */
-export const atLeast =
-  (quorum: number) =>
-  (verdicts: ReadonlyArray<Verification>): Verification => {
-    const passing = verdicts.filter((verdict) => verdict.passed)
-    const rejecting = verdicts.filter((verdict) => !verdict.passed)
-    const passed = passing.length >= quorum
-    const deciding = passed ? passing : rejecting
-    return {
-      passed,
-      confidence: deciding.reduce((least, verdict) => Math.min(least, verdict.confidence), 1),
-      feedback: deciding.flatMap(({ feedback }) => (feedback === "" ? [] : [feedback])).join("\n"),
-      issues: deciding.flatMap(({ issues }) => issues),
-      usage: verdicts.reduce<Usage.Usage | null>((sum, { usage }) => Usage.add(sum, usage), null)
-    }
-  }
+type Vote = Result.Result<Verification, VerificationError | SafetyStop>
 
-/** As `atLeast`, where some did not come to a verdict. */
+/**
+ * Passes when at least `quorum` pass. Who came to no verdict has no vote; if those votes could have changed the outcome,
+ * there is none. What judging used is counted in any case.
+ */
 export const vote =
   (quorum: number) =>
-  (
-    results: ReadonlyArray<Result.Result<Verification, VerificationError | SafetyStop>>
-  ): Effect.Effect<Verification, VerificationError | SafetyStop> => {
-    const verdicts = results.filter(Result.isSuccess).map(({ success }) => success)
-    const errors = results.filter(Result.isFailure).map(({ failure }) => failure)
+  (votes: ReadonlyArray<Vote>): Effect.Effect<Verification, VerificationError | SafetyStop> => {
+    const verdicts = votes.filter(Result.isSuccess).map(({ success }) => success)
+    const errors = votes.filter(Result.isFailure).map(({ failure }) => failure)
+    const usage = [...verdicts, ...errors].reduce<Usage.Usage | null>(
+      (sum, vote) => ("usage" in vote ? Usage.add(sum, vote.usage) : sum),
+      null
+    )
     const decisive = errors.find((error) => error._tag === "SafetyStop" || error.reason === "Fatal")
-    if (decisive !== undefined) return Effect.fail(decisive)
-    const verdict = atLeast(quorum)(verdicts)
+    if (decisive !== undefined) return Effect.fail(withUsage(decisive, usage))
+    const passing = verdicts.filter(({ passed }) => passed)
+    const passed = passing.length >= quorum
     const [undecided] = errors
-    if (undecided !== undefined && !verdict.passed && passing(verdicts) + errors.length >= quorum) {
-      return Effect.fail(undecided)
+    if (undecided !== undefined && !passed && passing.length + errors.length >= quorum) {
+      return Effect.fail(withUsage(undecided, usage))
     }
-    return Effect.succeed(verdict)
+    return Effect.succeed(verdictOf(passed, passed ? passing : verdicts.filter((verdict) => !verdict.passed), usage))
   }
 
-const passing = (verdicts: ReadonlyArray<Verification>) => verdicts.filter(({ passed }) => passed).length
+/** The verdict of a side: as sure as the least sure of it. */
+const verdictOf = (passed: boolean, side: ReadonlyArray<Verification>, usage: Usage.Usage | null): Verification => ({
+  passed,
+  confidence: side.reduce((least, { confidence }) => Math.min(least, confidence), 1),
+  feedback: side.flatMap(({ feedback }) => (feedback === "" ? [] : [feedback])).join("\n"),
+  issues: side.flatMap(({ issues }) => issues),
+  usage
+})
+
+const withUsage = (error: VerificationError | SafetyStop, usage: Usage.Usage | null) =>
+  error._tag === "SafetyStop" || usage === null
+    ? error
+    : new VerificationError({
+        reason: error.reason,
+        message: error.message,
+        usage,
+        ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
+        ...(error.cause === undefined ? undefined : { cause: error.cause })
+      })
 
 export const minConfidence =
   (minimum: number) =>
-  ([verdict]: ReadonlyArray<Verification>): Verification => {
-    if (verdict === undefined) return Verdict.reject("no verdict")
+  (verdict: Verification): Verification => {
     if (!verdict.passed || verdict.confidence >= minimum) return verdict
     const doubt = `The verifier passed this with confidence ${verdict.confidence}, below the required ${minimum}.`
     return { ...verdict, passed: false, feedback: verdict.feedback === "" ? doubt : `${doubt} ${verdict.feedback}` }

@@ -1,13 +1,27 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 
-/** Builds several layers of the same service side by side, each on its own, so that none hides another. */
-export const buildAll = <I, S, E, R>(
+/** Layers of one service, each with its own errors and requirements. */
+export type LayersOf<I> = ReadonlyArray<Layer.Layer<I, unknown, unknown>>
+
+/**
+ * Builds several layers of the same service side by side, so that none hides another. What they have in common, a
+ * client or a limiter, is built once for all of them.
+ */
+export function buildAll<I, S, Layers extends LayersOf<I>>(
   service: Context.Key<I, S>,
-  layers: ReadonlyArray<Layer.Layer<I, E, R>>
-): Effect.Effect<ReadonlyArray<S>, E, R | Scope.Scope> =>
-  Effect.forEach(layers, (layer) =>
-    Effect.map(Layer.build(Layer.fresh(layer)), (context) => Context.get(context, service))
-  )
+  layers: Layers
+): Effect.Effect<ReadonlyArray<S>, Layer.Error<Layers[number]>, Layer.Services<Layers[number]> | Scope.Scope>
+// An overload, because only the caller's side needs the errors and requirements of each single layer.
+export function buildAll<I, S, E, R>(service: Context.Key<I, S>, layers: ReadonlyArray<Layer.Layer<I, E, R>>) {
+  return Effect.contextWith((context: Context.Context<R | Scope.Scope>) => {
+    const memoMap = Layer.CurrentMemoMap.forkOrCreate(context)
+    return Effect.forEach(layers, (layer) =>
+      Effect.map(Layer.buildWithMemoMap(layer, memoMap, Context.get(context, Scope.Scope)), (built) =>
+        Context.get(built, service)
+      )
+    )
+  })
+}

@@ -32,7 +32,7 @@ const dice = (seed: number) => {
 
 const turns = (times: number) => (times === 0 ? Effect.void : Effect.repeat(Effect.yieldNow, { times: times - 1 }))
 
-const ends = ["TaskCompleted", "TaskRetried", "TaskFailed", "TaskReleased", "TaskCancelled", "LeaseLost"]
+const ends = new Set<string>(["TaskCompleted", "TaskRetried", "TaskFailed", "TaskReleased", "TaskCancelled", "LeaseLost"])
 
 /** What the events of one run have to fulfil, whatever happened. */
 const problemsOf = (events: ReadonlyArray<Event.Event>) => {
@@ -45,7 +45,7 @@ const problemsOf = (events: ReadonlyArray<Event.Event>) => {
     if (event._tag === "TaskStarted") {
       if (open.has(event.taskId)) problems.push(`${event.taskId} started before its end was told`)
       open.add(event.taskId)
-    } else if (ends.includes(event._tag) && "taskId" in event) {
+    } else if (ends.has(event._tag) && "taskId" in event) {
       // What was refused before it started ends without a start.
       if (!open.delete(event.taskId) && event._tag !== "TaskReleased") problems.push(`${event.taskId} ended twice`)
     }

@@ -1,0 +1,233 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, DateTime, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  type AttemptContext,
+  Execution,
+  ExecutionError,
+  Executor,
+  RetryPolicy,
+  Task,
+  Verification,
+  Verifier
+} from "@baton/core"
+import { get, make, tasks } from "./harness.ts"
+
+const service = <E>(layer: Layer.Layer<Executor.Executor, E>) =>
+  Effect.flatMap(Layer.build(layer), (context) => Effect.provide(Executor.Executor, context))
+
+const now = DateTime.makeUnsafe(0)
+const task = (options: Partial<Task.Task> = {}): Task.Task => ({
+  id: Task.TaskId.make("a"),
+  description: "do a",
+  status: "in_progress",
+  result: null,
+  attempts: 1,
+  metadata: {},
+  priority: 0,
+  availableAt: now,
+  dependsOn: [],
+  feedback: null,
+  verified: false,
+  requeues: 0,
+  usage: null,
+  createdAt: now,
+  updatedAt: now,
+  ...options
+})
+const at = (attempt: number): AttemptContext => ({
+  attempt,
+  idempotencyKey: `a/${attempt}`,
+  previous: null,
+  spend: ({ call }) => call
+})
+const named = (name: string) => Executor.layer(() => Effect.succeed(Execution.make({ output: name })))
+
+describe("Executor.layerFake", () => {
+  it.effect("succeeds with a line about the task", () =>
+    Effect.gen(function* () {
+      const execution = yield* (yield* service(Executor.layerFake())).execute(task(), at(1))
+      assert.deepStrictEqual(execution, {
+        output: "Fake result for: do a",
+        confidence: 0.9,
+        usage: null,
+        metadata: {}
+      })
+      const other = yield* service(Executor.layerFake({ output: "Dry run" }))
+      assert.strictEqual((yield* other.execute(task(), at(1))).output, "Dry run for: do a")
+    })
+  )
+
+  it.effect("fails every attempt when told so", () =>
+    Effect.gen(function* () {
+      const executor = yield* service(Executor.layerFake({ success: false }))
+      for (const attempt of [1, 2, 50]) {
+        const error = yield* Effect.flip(executor.execute(task(), at(attempt)))
+        assert.deepInclude(error, { _tag: "ExecutionError", reason: "Failed", message: "Fake failure" })
+      }
+    })
+  )
+
+  it.effect("fails the first attempts of each task, then succeeds", () =>
+    Effect.gen(function* () {
+      const executor = yield* service(Executor.layerFake({ failures: 2 }))
+      yield* Effect.flip(executor.execute(task(), at(1)))
+      yield* Effect.flip(executor.execute(task(), at(2)))
+      yield* executor.execute(task(), at(3))
+      yield* Effect.flip(executor.execute(task({ id: Task.TaskId.make("b") }), at(1)))
+    })
+  )
+
+  it.effect("takes as long as it is told, whatever comes of it", () =>
+    Effect.gen(function* () {
+      for (const success of [true, false]) {
+        const executor = yield* service(Executor.layerFake({ delay: "10 seconds", success }))
+        const fiber = yield* Effect.forkChild(Effect.exit(executor.execute(task(), at(1))))
+        yield* TestClock.adjust("9 seconds")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* Fiber.join(fiber))._tag, success ? "Success" : "Failure")
+      }
+    })
+  )
+
+  it.effect("follows a script for each attempt, which wins over the rest", () =>
+    Effect.gen(function* () {
+      const executor = yield* service(
+        Executor.layerFake({
+          success: false,
+          script: ({ metadata }, { attempt }) => {
+            if (metadata["hard"] !== true) return undefined
+            if (attempt === 1) {
+              return { _tag: "Fail", error: new ExecutionError({ reason: "Permanent", message: "refused" }) }
+            }
+            return attempt === 2 ? { _tag: "Succeed", output: "scripted" } : { _tag: "Succeed" }
+          }
+        })
+      )
+      const hard = task({ metadata: { hard: true } })
+      assert.strictEqual((yield* Effect.flip(executor.execute(hard, at(1)))).message, "refused")
+      assert.strictEqual((yield* executor.execute(hard, at(2))).output, "scripted")
+      assert.strictEqual((yield* executor.execute(hard, at(3))).output, "Fake result for: do a")
+      assert.strictEqual((yield* Effect.flip(executor.execute(task(), at(1)))).message, "Fake failure")
+    })
+  )
+
+  it.effect("hangs until it is interrupted", () =>
+    Effect.gen(function* () {
+      const executor = yield* service(Executor.layerFake({ script: () => ({ _tag: "Hang" }) }))
+      const fiber = yield* Effect.forkChild(executor.execute(task(), at(1)), { startImmediately: true })
+      yield* TestClock.adjust("1000 days")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+})
+
+describe("Executor.layerRoute", () => {
+  const routed = Executor.layerRoute({
+    executors: { writer: named("writer"), coder: named("coder") },
+    select: ({ description, metadata }) =>
+      /code/i.test(description) ? "coder" : typeof metadata["kind"] === "string" ? metadata["kind"] : undefined,
+    otherwise: named("otherwise")
+  })
+
+  it.effect("picks by metadata or by what the task looks like; the rest goes to `otherwise`", () =>
+    Effect.gen(function* () {
+      const executor = yield* service(routed)
+      const output = (options: Partial<Task.Task>) =>
+        Effect.map(executor.execute(task(options), at(1)), (execution) => execution.output)
+      assert.strictEqual(yield* output({ metadata: { kind: "writer" } }), "writer")
+      assert.strictEqual(yield* output({ description: "review this code" }), "coder")
+      assert.strictEqual(yield* output({}), "otherwise")
+      assert.strictEqual(yield* output({ metadata: { kind: "painter" } }), "otherwise")
+      assert.strictEqual(yield* output({ metadata: { kind: "toString" } }), "otherwise")
+      assert.strictEqual(yield* output({ metadata: { kind: "__proto__" } }), "otherwise")
+    })
+  )
+
+  it.effect("builds what its executors share once, and each executor once", () =>
+    Effect.gen(function* () {
+      class Client extends Context.Service<Client, { readonly id: number }>()("test/Client") {}
+      let built = 0
+      const client = Layer.effect(
+        Client,
+        Effect.sync(() => ({ id: ++built }))
+      )
+      const model = (name: string) =>
+        Layer.effect(
+          Executor.Executor,
+          Effect.map(Client, ({ id }) => ({
+            execute: () => Effect.succeed(Execution.make({ output: `${name} of client ${id}` }))
+          }))
+        ).pipe(Layer.provide(client))
+      const executor = yield* service(
+        Executor.layerRoute({
+          executors: { large: model("large"), small: model("small") },
+          select: ({ id }) => id,
+          otherwise: model("other")
+        })
+      )
+      const ids = ["large", "small", "x"].map((id) => Task.TaskId.make(id))
+      const outputs = yield* Effect.forEach(ids, (id) => executor.execute(task({ id }), at(1)))
+      assert.deepStrictEqual(
+        outputs.map(({ output }) => output),
+        ["large of client 1", "small of client 1", "other of client 1"]
+      )
+      assert.strictEqual(built, 1)
+    })
+  )
+})
+
+describe("Executor.layerEscalation", () => {
+  const ladder = [named("cheap"), named("better"), named("best")] as const
+  const outputs = (layer: Layer.Layer<Executor.Executor>, attempts: ReadonlyArray<number>) =>
+    Effect.flatMap(service(layer), (executor) =>
+      Effect.forEach(attempts, (attempt) => Effect.map(executor.execute(task(), at(attempt)), ({ output }) => output))
+    )
+
+  it.effect("moves up after each failed attempt, and stays on the last", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* outputs(Executor.layerEscalation({ ladder }), [1, 2, 3, 4, 99]), [
+        "cheap",
+        "better",
+        "best",
+        "best",
+        "best"
+      ])
+    })
+  )
+
+  it.effect("gives each executor as many attempts as told", () =>
+    Effect.gen(function* () {
+      const layer = Executor.layerEscalation({ ladder, attemptsEach: 2 })
+      assert.deepStrictEqual(yield* outputs(layer, [1, 2, 3, 4, 5, 6, 7]), [
+        "cheap",
+        "cheap",
+        "better",
+        "better",
+        "best",
+        "best",
+        "best"
+      ])
+      const atLeastOne = Executor.layerEscalation({ ladder, attemptsEach: 0 })
+      assert.deepStrictEqual(yield* outputs(atLeastOne, [1, 2]), ["cheap", "better"])
+    })
+  )
+
+  it.effect("in a run: what the cheap one could not do, the better one does", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config: { retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layerEscalation({ ladder }),
+        verifier: Verifier.layerPure(({ id }, { output }) =>
+          id === "easy" || output === "better" ? Verification.pass() : Verification.reject("not good enough")
+        )
+      })
+      yield* store.add(tasks("easy", "hard"))
+      yield* orchestrator.run
+      assert.strictEqual((yield* get(store, "easy")).result, "cheap")
+      assert.strictEqual((yield* get(store, "hard")).result, "better")
+    })
+  )
+})

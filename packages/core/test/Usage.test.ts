@@ -1,0 +1,63 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Usage } from "@baton/core"
+
+const numbers = Usage.Usage
+const some: Usage.Usage = {
+  inputTokens: 5,
+  outputTokens: 4,
+  cacheReadTokens: 3,
+  cacheWriteTokens: 2,
+  costUsd: 0.5
+}
+
+describe("Usage.add", () => {
+  it.prop("does not care about the order, and nothing metered adds nothing", [numbers, numbers], ([left, right]) => {
+    assert.deepStrictEqual(Usage.add(left, right), Usage.add(right, left))
+    assert.strictEqual(Usage.add(left, Usage.zero)?.costUsd === null, left.costUsd === null)
+    assert.deepStrictEqual(Usage.add(left, null), left)
+    assert.deepStrictEqual(Usage.add(undefined, right), right)
+  })
+
+  it("is unknown as soon as one part is, and nothing when nothing was metered", () => {
+    assert.isNull(Usage.add(some, { ...some, costUsd: null })?.costUsd)
+    assert.isNull(Usage.add(null, undefined))
+    assert.strictEqual(Usage.add(some, some)?.costUsd, 1)
+    assert.deepStrictEqual(Usage.add(some, Usage.zero), some)
+  })
+})
+
+describe("Usage.subtract", () => {
+  it.prop("takes away what was added", [numbers, numbers], ([whole, part]) => {
+    const sum = Usage.add(whole, part)
+    if (sum === null) return assert.fail("nothing")
+    const rest = Usage.subtract(sum, part)
+    assert.strictEqual(Usage.totalTokens(rest), Usage.totalTokens(whole))
+  })
+
+  it.prop("is never below zero", [numbers, numbers], ([whole, part]) => {
+    const rest = Usage.subtract(whole, part)
+    for (const value of [rest.inputTokens, rest.outputTokens, rest.cacheReadTokens, rest.cacheWriteTokens]) {
+      assert.isAtLeast(value, 0)
+    }
+    if (rest.costUsd !== null) assert.isAtLeast(rest.costUsd, 0)
+  })
+
+  it("of all of it nothing is left, also where nobody knows what it cost", () => {
+    assert.deepStrictEqual(Usage.subtract(some, some), Usage.zero)
+    const priceless = { ...some, costUsd: null }
+    assert.deepStrictEqual(Usage.subtract(priceless, priceless), Usage.zero)
+  })
+
+  it("stays unknown where something is left whose price is unknown", () => {
+    const part = { ...some, outputTokens: 3 }
+    assert.isNull(Usage.subtract({ ...some, costUsd: null }, { ...part, costUsd: null }).costUsd)
+    assert.isNull(Usage.subtract({ ...some, costUsd: null }, some).costUsd)
+  })
+})
+
+describe("Usage.totalTokens", () => {
+  it("counts every kind", () => {
+    assert.strictEqual(Usage.totalTokens(some), 14)
+    assert.strictEqual(Usage.totalTokens(Usage.zero), 0)
+  })
+})

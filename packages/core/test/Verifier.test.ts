@@ -1,0 +1,233 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Duration, Effect, Layer, Schema } from "effect"
+import { Execution, SafetyStop, Task, Usage, Verification, VerificationError, Verifier } from "@baton/core"
+import { get, make, tasks } from "./harness.ts"
+
+const service = (layer: Layer.Layer<Verifier.Verifier>) =>
+  Effect.flatMap(Layer.build(layer), (context) => Effect.provide(Verifier.Verifier, context))
+
+const now = DateTime.makeUnsafe(0)
+const task: Task.Task = {
+  id: Task.TaskId.make("a"),
+  description: "do a",
+  status: "in_progress",
+  result: null,
+  attempts: 1,
+  metadata: {},
+  priority: 0,
+  availableAt: now,
+  dependsOn: [],
+  feedback: null,
+  verified: false,
+  requeues: 0,
+  usage: null,
+  createdAt: now,
+  updatedAt: now
+}
+const judge = (layer: Layer.Layer<Verifier.Verifier>) =>
+  Effect.flatMap(service(layer), ({ verify }) =>
+    verify(task, Execution.make({ output: "x" }), {
+      attempt: 1,
+      idempotencyKey: "a/1",
+      previous: null,
+      spend: ({ call }) => call
+    })
+  )
+
+const cost = (costUsd: number): Usage.Usage => ({ ...Usage.zero, costUsd })
+const pass = (confidence = 1) => Verifier.layer(() => Effect.succeed(Verification.pass({ confidence, usage: cost(1) })))
+const reject = (feedback = "no") =>
+  Verifier.layer(() => Effect.succeed(Verification.reject(feedback, { issues: [`${feedback}!`], usage: cost(1) })))
+const broken = (reason: VerificationError["reason"] = "Failed", message: string = reason) =>
+  Verifier.layer(() => Effect.fail(new VerificationError({ reason, message, usage: cost(1) })))
+const stop = new SafetyStop({ limit: "cost", message: "used up" })
+const stopping = Verifier.layer(() => Effect.fail(stop))
+
+describe("Verifier.layerAll", () => {
+  it.effect("passes when all pass, as sure as the least sure of them", () =>
+    Effect.gen(function* () {
+      const verdict = yield* judge(Verifier.layerAll(pass(0.9), pass(0.6), pass(0.8)))
+      assert.deepStrictEqual(verdict, Verification.pass({ confidence: 0.6, usage: cost(3) }))
+    })
+  )
+
+  it.effect("rejects when one rejects, and joins what those say", () =>
+    Effect.gen(function* () {
+      const verdict = yield* judge(Verifier.layerAll(reject("too long"), pass(), reject("too dry")))
+      assert.isFalse(verdict.passed)
+      assert.strictEqual(verdict.feedback, "too long\ntoo dry")
+      assert.deepStrictEqual(verdict.issues, ["too long!", "too dry!"])
+    })
+  )
+
+  it.effect("is undecided when one that could have rejected fails to judge", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip(judge(Verifier.layerAll(pass(), broken()))))._tag, "VerificationError")
+    })
+  )
+
+  it.effect("rejects all the same when another one rejects: the vote that is missing changes nothing", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* judge(Verifier.layerAll(broken(), reject("too long")))).feedback, "too long")
+    })
+  )
+})
+
+describe("Verifier.layerAny", () => {
+  it.effect("passes when one passes, with what that one says", () =>
+    Effect.gen(function* () {
+      const verdict = yield* judge(Verifier.layerAny(reject(), pass(0.7), broken()))
+      assert.deepStrictEqual(verdict, Verification.pass({ confidence: 0.7, usage: cost(3) }))
+    })
+  )
+
+  it.effect("rejects when all reject, and is undecided when one that could have passed fails to judge", () =>
+    Effect.gen(function* () {
+      assert.isFalse((yield* judge(Verifier.layerAny(reject(), reject()))).passed)
+      yield* Effect.flip(judge(Verifier.layerAny(reject(), broken())))
+    })
+  )
+})
+
+describe("Verifier.layerQuorum", () => {
+  it.effect("passes with as many votes as asked for; a tie at the quorum passes, below it rejects", () =>
+    Effect.gen(function* () {
+      const four = [pass(), pass(), reject(), reject()] as const
+      assert.isTrue((yield* judge(Verifier.layerQuorum(2, ...four))).passed)
+      assert.isFalse((yield* judge(Verifier.layerQuorum(3, ...four))).passed)
+    })
+  )
+
+  it.effect("an error is no vote: neither for nor against", () =>
+    Effect.gen(function* () {
+      assert.isTrue((yield* judge(Verifier.layerQuorum(2, pass(), pass(), broken()))).passed)
+      assert.isFalse((yield* judge(Verifier.layerQuorum(2, reject(), reject(), broken()))).passed)
+      const undecided = yield* Effect.flip(judge(Verifier.layerQuorum(2, pass(), reject(), broken("Transient"))))
+      assert.deepInclude(undecided, { _tag: "VerificationError", reason: "Transient" })
+      yield* Effect.flip(judge(Verifier.layerQuorum(1, broken(), broken())))
+    })
+  )
+
+  it.effect("Fatal and SafetyStop win over any majority", () =>
+    Effect.gen(function* () {
+      const fatal = yield* Effect.flip(judge(Verifier.layerQuorum(1, pass(), pass(), broken("Fatal", "bad key"))))
+      assert.deepInclude(fatal, { reason: "Fatal", message: "bad key" })
+      assert.strictEqual(yield* Effect.flip(judge(Verifier.layerQuorum(1, pass(), stopping))), stop)
+      assert.strictEqual(yield* Effect.flip(judge(Verifier.layerAny(pass(), stopping))), stop)
+    })
+  )
+
+  it.effect("counts what all judges used, also those that failed, and also when there is no verdict", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* judge(Verifier.layerQuorum(1, pass(), reject(), broken()))).usage, cost(3))
+      const undecided = yield* Effect.flip(judge(Verifier.layerQuorum(2, pass(), reject(), broken())))
+      assert.deepStrictEqual(undecided._tag === "VerificationError" ? undecided.usage : undefined, cost(3))
+    })
+  )
+
+  it.effect("keeps what an undecided error says about trying again", () =>
+    Effect.gen(function* () {
+      const limited = Verifier.layer(() =>
+        Effect.fail(
+          new VerificationError({
+            reason: "Transient",
+            message: "429",
+            retryAfter: Duration.seconds(7),
+            usage: cost(1),
+            cause: "headers"
+          })
+        )
+      )
+      const error = yield* Effect.flip(judge(Verifier.layerAll(limited, pass())))
+      assert.deepInclude(error, { message: "429", retryAfter: Duration.seconds(7), cause: "headers" })
+    })
+  )
+
+  it.effect("never passes without a vote, and never with more votes asked for than there are", () =>
+    Effect.gen(function* () {
+      assert.isFalse((yield* judge(Verifier.layerQuorum(0, reject(), reject()))).passed)
+      assert.isFalse((yield* judge(Verifier.layerQuorum(3, pass(), pass()))).passed)
+    })
+  )
+
+  it.effect.prop(
+    "agrees with counting, whatever the votes",
+    [
+      Schema.Array(Schema.Literals(["pass", "reject", "error"])).check(Schema.isMinLength(1), Schema.isMaxLength(7)),
+      Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 }))
+    ],
+    ([votes, quorum]) =>
+      Effect.gen(function* () {
+        const count = (kind: (typeof votes)[number]) => votes.filter((vote) => vote === kind).length
+        const layers = votes.map((vote) => (vote === "pass" ? pass() : vote === "reject" ? reject() : broken()))
+        const result = yield* Effect.result(judge(Verifier.layerQuorum(quorum, ...layers)))
+        const expected =
+          count("pass") >= quorum
+            ? true
+            : count("pass") + count("error") >= quorum && count("error") > 0
+              ? "error"
+              : false
+        assert.strictEqual(result._tag === "Success" ? result.success.passed : "error", expected)
+      })
+  )
+})
+
+describe("Verifier.layerMinConfidence", () => {
+  it.effect("rejects a pass that is too unsure, and says so to the next attempt", () =>
+    Effect.gen(function* () {
+      const verdict = yield* judge(Verifier.layerMinConfidence(0.8, pass(0.79)))
+      assert.isFalse(verdict.passed)
+      assert.strictEqual(verdict.feedback, "The verifier passed this with confidence 0.79, below the required 0.8.")
+      assert.deepStrictEqual(verdict.usage, cost(1))
+    })
+  )
+
+  it.effect("lets through a pass that is sure enough, a rejection, and an error", () =>
+    Effect.gen(function* () {
+      assert.isTrue((yield* judge(Verifier.layerMinConfidence(0.8, pass(0.8)))).passed)
+      assert.strictEqual((yield* judge(Verifier.layerMinConfidence(0.8, reject("too long")))).feedback, "too long")
+      yield* Effect.flip(judge(Verifier.layerMinConfidence(0.8, broken())))
+    })
+  )
+})
+
+describe("what kind of verifier a combination is", () => {
+  const kindOf = (layer: Layer.Layer<Verifier.Verifier>) => Effect.map(service(layer), ({ kind }) => kind)
+  const pure = Verifier.layerPure(() => Verification.pass())
+
+  it.effect("pure when all are pure, effectful when one is", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* kindOf(Verifier.layerAll(pure, Verifier.layerAlwaysPass)), "pure")
+      assert.strictEqual(yield* kindOf(Verifier.layerAny(pure, pass())), "effectful")
+      assert.strictEqual(yield* kindOf(Verifier.layerMinConfidence(0.5, pure)), "pure")
+      assert.strictEqual(yield* kindOf(Verifier.layerMinConfidence(0.5, pass())), "effectful")
+    })
+  )
+
+  it.effect("where nobody looks nothing is verified: no layer of nothing vouches for a result", () =>
+    Effect.gen(function* () {
+      const nobody = [
+        Verifier.layerAll(),
+        Verifier.layerAny(),
+        Verifier.layerQuorum(0),
+        Verifier.layerAll(Verifier.layerNone),
+        Verifier.layerMinConfidence(0.5, Verifier.layerNone)
+      ]
+      for (const layer of nobody) {
+        assert.strictEqual(yield* kindOf(layer), "none")
+        const { orchestrator, store } = yield* make({ verifier: layer })
+        yield* store.add(tasks("a"))
+        assert.strictEqual((yield* orchestrator.run).stats.tasksUnverified, 1)
+        assert.isFalse((yield* get(store, "a")).verified)
+      }
+    })
+  )
+
+  it.effect("one that does not look has no vote", () =>
+    Effect.gen(function* () {
+      const layer = Verifier.layerAll(Verifier.layerNone, pass(0.9))
+      assert.strictEqual(yield* kindOf(layer), "effectful")
+      assert.strictEqual((yield* judge(layer)).confidence, 0.9)
+    })
+  )
+})
