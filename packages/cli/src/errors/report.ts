@@ -53,5 +53,10 @@ const sentence = (error: unknown): string => {
   if (CliError.isCliError(error) && error._tag === "ShowHelp") return ""
   // Its lines start with the file and the line, as an editor wants them.
   if (error instanceof SourceError) return error.message
-  return `error: ${Predicate.isError(error) ? error.message : String(error)}`
+  if (isPlatformError(error) && error.reason.module === "Stdio") {
+    return `error: standard output cannot be written: ${text(error.reason.cause ?? error)}.`
+  }
+  return `error: ${text(error)}`
 }
+
+const text = (error: unknown): string => (Predicate.isError(error) ? error.message : String(error))

@@ -11,7 +11,6 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import { count } from "../format/quantity.ts"
-import { elapsed } from "../format/time.ts"
 import * as notices from "./notices.ts"
 import { Progress } from "./Progress.ts"
 import * as progressLine from "./progressLine.ts"
@@ -121,10 +120,10 @@ const waitingFor = ({ endless, lease, store }: Options, progress: Progress) => {
       if (counts !== undefined && progress.running.size === 0) progress.recount(counts)
     }
     const due = Math.min(...progress.retrying.values())
-    if (due !== Infinity) return due > now ? `next retry in ${elapsed(Duration.millis(due - now))}` : undefined
+    if (due !== Infinity) return due > now ? `next retry in ${progressLine.clock(due - now)}` : undefined
     if (counts === undefined) return undefined
     if (counts.in_progress > 0) {
-      return `waiting for ${count(counts.in_progress, "task")} of other workers (leases last ${elapsed(lease)})`
+      return `waiting for ${count(counts.in_progress, "task")} of other workers (leases last ${progressLine.clock(Duration.toMillis(lease))})`
     }
     if (endless) return "waiting for tasks"
     const later = counts.pending - counts.waiting

@@ -118,8 +118,13 @@ export const perSecond = (rate: number): string => {
   return rate * 60 >= 1 ? `${Math.round(rate * 60)}/min` : `${Math.round(rate * 3600)}/h`
 }
 
-/** Whole seconds: a running clock with tenths only flickers. */
-const clock = (millis: number): string => {
+/**
+ * A duration in whole seconds: a running clock with tenths only flickers.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const clock = (millis: number): string => {
   const seconds = Math.max(0, Math.round(millis / 1000))
   return seconds < 60 ? `${seconds}s` : elapsed(Duration.seconds(seconds))
 }

@@ -9,7 +9,6 @@ import type { Event } from "@baton/core/Event"
 import * as Execution from "@baton/core/Execution"
 import { ExecutionError } from "@baton/core/ExecutionError"
 import * as Executor from "@baton/core/Executor"
-import type { Hook } from "@baton/core/Hooks"
 import * as Orchestrator from "@baton/core/Orchestrator"
 import * as OrchestratorBuilder from "@baton/core/OrchestratorBuilder"
 import * as RetryPolicy from "@baton/core/RetryPolicy"
@@ -20,12 +19,12 @@ import * as Verification from "@baton/core/Verification"
 import * as Verifier from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Stdio from "effect/Stdio"
 import { canvas } from "../format/canvas.ts"
 import { count } from "../format/quantity.ts"
 import * as Style from "../format/style.ts"
 import { pad } from "../format/width.ts"
 import { writeLine } from "../output/stdout.ts"
+import { withEvents } from "./withEvents.ts"
 
 interface Scene {
   readonly id: string
@@ -89,20 +88,20 @@ const verifier = Verifier.layer((task, { output }) =>
  */
 export const demo = Effect.gen(function* () {
   const { style } = yield* canvas
-  const stdio = yield* Stdio.Stdio
-  const print = (lines: ReadonlyArray<string>) =>
-    lines.length === 0 ? Effect.void : Effect.provideService(writeLine(lines.join("\n")), Stdio.Stdio, stdio)
+  const print = (lines: ReadonlyArray<string>) => writeLine(lines.join("\n"))
 
   yield* print([style.bold("Three tasks, three attempts each; a scripted executor and a real verifier."), ""])
   const play = Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
     yield* store.add(scenes.map(({ description, id }) => Task.make({ id, description })))
-    return yield* Orchestrator.Orchestrator.use(({ run }) => run)
+    const { events, run } = yield* Orchestrator.Orchestrator
+    return yield* withEvents(run, events, (event) =>
+      linesOf(event, style)
+        .map((line) => `${line}\n`)
+        .join("")
+    )
   })
-  const { counts, stats } = yield* Effect.provide(
-    play,
-    stage((event) => print(linesOf(event, style)))
-  )
+  const { counts, stats } = yield* Effect.provide(play, stage)
   yield* print([
     "",
     [
@@ -117,15 +116,13 @@ export const demo = Effect.gen(function* () {
   ])
 })
 
-const stage = (hook: Hook) =>
-  OrchestratorBuilder.make()
-    .withTaskStore(TaskStore.layerMemory)
-    .withExecutor(executor)
-    .withVerifier(verifier)
-    .withSafety(Safety.layerCircuitBreaker({ maxIterations: 100 }))
-    .withConfig({ maxAttempts, retryPolicy: RetryPolicy.immediate, pauseBetweenTasks: pause })
-    .withHook(hook)
-    .build()
+const stage = OrchestratorBuilder.make()
+  .withTaskStore(TaskStore.layerMemory)
+  .withExecutor(executor)
+  .withVerifier(verifier)
+  .withSafety(Safety.layerCircuitBreaker({ maxIterations: 100 }))
+  .withConfig({ maxAttempts, retryPolicy: RetryPolicy.immediate, pauseBetweenTasks: pause })
+  .build()
 
 /** One line for a change of status, indented ones for what led to it. */
 const linesOf = (event: Event, style: Style.Style): ReadonlyArray<string> => {

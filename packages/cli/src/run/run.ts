@@ -3,14 +3,16 @@
  *
  * @since 0.1.0
  */
-import * as Console from "effect/Console"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { hostname } from "node:os"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import type { RunFlags, SourceFlags } from "../flags/runFlags.ts"
 import { count, number } from "../format/quantity.ts"
 import { safeText } from "../format/safeText.ts"
+import { clock } from "../output/progressLine.ts"
 import type { RunReport } from "../output/RunReport.ts"
+import * as Screen from "../output/Screen.ts"
 import * as terminal from "../output/terminal.ts"
 import { importSources } from "../sources/importSources.ts"
 import * as store from "../store/storeFromUrl.ts"
@@ -26,8 +28,9 @@ import { runTasks } from "./runTasks.ts"
 export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
   const plan = yield* prepare(flags)
   const work = Effect.gen(function* () {
-    const imported = flags.sources.length === 0 ? null : yield* importAll(flags)
-    yield* runTasks({ plan, flags, imported, endless: false, terminal: yield* terminal.stderr })
+    const shown = yield* terminal.stderr
+    const imported = flags.sources.length === 0 ? null : yield* importAll(flags, shown)
+    yield* runTasks({ plan, flags, imported, endless: false, terminal: shown })
   })
   // Without sources there have to be tasks already; a new empty store would only hide that this is the wrong directory.
   yield* Effect.provide(work, flags.sources.length === 0 ? store.layerExisting : store.layer)
@@ -56,14 +59,23 @@ const prepare = Effect.fnUntraced(function* (flags: RunFlags) {
   return yield* plans.make(flags, `${hostname()}/${process.pid}`)
 })
 
-const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
+const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, shown: terminal.Terminal) {
+  const screen = yield* Screen.make(shown, flags.quiet || !shown.canAnimate ? Effect.undefined : yield* reading)
   const { added, existing, perSource, skipped, warnings } = yield* importSources(flags.sources, flags)
-  for (const warning of warnings) yield* Console.error(safeText(warning))
+  for (const warning of warnings) screen.line(safeText(warning))
   if (!flags.quiet) {
-    for (const result of perSource) yield* Console.error(`${safeText(result.source)}: ${sentence(result)}`)
+    for (const result of perSource) screen.line(`${safeText(result.source)}: ${sentence(result)}`)
   }
   return { added, existing, skipped }
 }, Effect.scoped)
+
+/** A list of a million lines takes its time; one of a few is read before anyone could see this. */
+const reading = Effect.map(Clock.currentTimeMillis, (start) =>
+  Effect.map(Clock.currentTimeMillis, (now) => {
+    const millis = now - start
+    return millis < 1000 ? undefined : `reading the sources  ${clock(millis)}`
+  })
+)
 
 const sentence = ({ added, existing, skipped }: NonNullable<RunReport["imported"]>): string =>
   [

@@ -147,9 +147,10 @@ describe("output", () => {
         const dir = yield* folder
         dir.write("tasks.txt", tasks(20_000))
         yield* baton(dir.path, ["import", "tasks.txt"])
-        const { stderr, stdout } = yield* shell(dir.path, "$BATON list --json | head -c 1; echo ${PIPESTATUS[0]}")
-        assert.strictEqual(stdout, "[141\n")
-        assert.strictEqual(stderr, "")
+        const listed = yield* shell(dir.path, "$BATON list --json | head -c 1; echo ${PIPESTATUS[0]}")
+        assert.deepStrictEqual(listed, { stdout: "[141\n", stderr: "" })
+        const demo = yield* shell(dir.path, "$BATON demo | head -c 1; echo ${PIPESTATUS[0]}")
+        assert.deepStrictEqual(demo, { stdout: "T141\n", stderr: "" })
       }),
     30_000
   )
