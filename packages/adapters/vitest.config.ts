@@ -1,3 +1,9 @@
 import { defineConfig } from "vitest/config"
 
-export default defineConfig({ test: { include: ["test/**/*.test.ts"], typecheck: { enabled: false } } })
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: ["test/servers/globalSetup.ts"],
+    typecheck: { enabled: false }
+  }
+})

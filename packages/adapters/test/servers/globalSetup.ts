@@ -1,0 +1,32 @@
+import type { TestProject } from "vitest/node"
+import * as Postgres from "./postgres.ts"
+import type { Server } from "./process.ts"
+import * as Redis from "./redis.ts"
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** Where the tests' PostgreSQL is; null where none is to be had. */
+    readonly postgresUrl: string | null
+    /** Where the tests' Redis is; null where none is to be had. */
+    readonly redisUrl: string | null
+  }
+}
+
+type Found = Pick<Server, "url" | "remove"> | undefined
+
+/** Finds the servers that the tests need. Without one its tests are skipped, except in CI, where that would hide them. */
+export default async (project: TestProject) => {
+  const [postgres, redis] = await Promise.all([Postgres.find(), Redis.find()])
+  insist("PostgreSQL", "BATON_TEST_POSTGRES_URL", postgres)
+  insist("Redis", "BATON_TEST_REDIS_URL", redis)
+  project.provide("postgresUrl", postgres?.url ?? null)
+  project.provide("redisUrl", redis?.url ?? null)
+  return () => Promise.all([postgres?.remove(), redis?.remove()])
+}
+
+const insist = (name: string, variable: string, found: Found) => {
+  if (found !== undefined) return
+  const missing = `No ${name} was found: name one in ${variable}, start one on its default port, or install it.`
+  if (process.env.CI === "true") throw new Error(missing)
+  console.warn(`\n${"!".repeat(80)}\n${missing}\nEVERY TEST THAT NEEDS IT IS SKIPPED.\n${"!".repeat(80)}\n`)
+}

@@ -1,0 +1,90 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { Effect, Redacted, type Scope } from "effect"
+import { execFileSync } from "node:child_process"
+import { userInfo } from "node:os"
+import { dirname, join } from "node:path"
+import { findProgram, freePort, makeFolder, serve, type Server, unprivilegedUser } from "./process.ts"
+
+/** Whether tests can work there: somebody answers, and schemas can be made. */
+const answers = (url: string): Promise<boolean> =>
+  PgClient.PgClient.use((sql) =>
+    sql.unsafe<{ readonly can: boolean }>("SELECT has_database_privilege(current_database(), 'CREATE') AS can")
+  ).pipe(
+    Effect.map(([row]) => row?.can === true),
+    Effect.provide(PgClient.layer({ url: Redacted.make(url), connectTimeout: "2 seconds" })),
+    Effect.orElseSucceed(() => false),
+    Effect.runPromise
+  )
+
+/** Whoever the default port knows without a password. */
+const defaultUrls = (): ReadonlyArray<string> => {
+  const { PGDATABASE, PGPASSWORD, PGUSER } = process.env
+  const users = PGUSER === undefined ? [userInfo().username, "postgres"] : [PGUSER]
+  return users.flatMap((user) => {
+    const login = PGPASSWORD === undefined ? user : `${user}:${encodeURIComponent(PGPASSWORD)}`
+    const databases = PGDATABASE === undefined ? ["test", user] : [PGDATABASE]
+    return databases.map((database) => `postgres://${login}@127.0.0.1:5432/${database}`)
+  })
+}
+
+/** The server that the tests share: the one that was named, the one that runs, or one that is started for them. */
+export const find = async (): Promise<Pick<Server, "url" | "remove"> | undefined> => {
+  const remove = async () => {}
+  const named = process.env.BATON_TEST_POSTGRES_URL
+  if (named !== undefined && named !== "") {
+    if (await answers(named)) return { url: named, remove }
+    throw new Error("BATON_TEST_POSTGRES_URL names a PostgreSQL that does not answer, or where no schema can be made.")
+  }
+  for (const url of defaultUrls()) {
+    // One after the other, because the first that answers is taken.
+    if (await answers(url)) return { url, remove }
+  }
+  return isInstalled() ? start() : undefined
+}
+
+/** Whether `start` can start one. */
+export const isInstalled = (): boolean => findProgram("initdb") !== undefined
+
+/** What makes a server whose data nobody needs faster. */
+const settings = { fsync: "off", full_page_writes: "off", max_connections: "200", lc_messages: "C" }
+
+/** Starts a PostgreSQL of its own, for tests that stop it or fill it. */
+export const start = async (more: Readonly<Record<string, string>> = {}): Promise<Server> => {
+  const initdb = findProgram("initdb")
+  if (initdb === undefined) throw new Error("No initdb was found: install PostgreSQL.")
+  const user = unprivilegedUser("postgres", "nobody")
+  const folder = makeFolder("postgres", user)
+  const data = join(folder, "data")
+  execFileSync(initdb, ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"], {
+    cwd: folder,
+    stdio: ["ignore", "ignore", "pipe"],
+    ...user
+  })
+  const port = await freePort()
+  const given = { ...settings, listen_addresses: "127.0.0.1", unix_socket_directories: folder, ...more }
+  return serve(
+    {
+      command: join(dirname(initdb), "postgres"),
+      args: [
+        "-D",
+        data,
+        "-p",
+        String(port),
+        ...Object.entries(given).flatMap(([name, value]) => ["-c", `${name}=${value}`])
+      ],
+      user,
+      folder,
+      ready: /ready to accept connections/,
+      signals: { stop: "SIGINT", crash: "SIGQUIT" }
+    },
+    `postgres://postgres@127.0.0.1:${port}/postgres`,
+    port
+  )
+}
+
+/** A PostgreSQL of a test's own, which ends with the test. */
+export const temporary = (more?: Readonly<Record<string, string>>): Effect.Effect<Server, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.promise(() => start(more)),
+    (server) => Effect.promise(() => server.remove())
+  )
