@@ -81,8 +81,7 @@ export const fromEvent = (event: Event, progress: Progress): Notice | undefined 
       return fine("resumed")
     case "Draining":
       return attention(
-        `${firstLine(event.reason)}: letting ${count(progress.running.size, "running task")} finish; ` +
-          "a second signal (Ctrl-C) ends at once"
+        `${firstLine(event.reason)}: ${count(progress.running.size, "task")} may finish; Ctrl-C again ends at once`
       )
     default:
       return undefined

@@ -81,7 +81,7 @@ const bar = ({ completed, failed, total }: Progress, { endless }: View, style: S
 
 const facts = (progress: Progress, view: View, style: Style): ReadonlyArray<Part> => {
   const { now, waiting } = view
-  const { failed, paused, retrying, running } = progress
+  const { draining, failed, paused, retrying, running } = progress
   const none: Paint = (text) => text
   const parts: Array<Part> = [{ text: done(progress, view), paint: style.bold, spare: 0 }]
   const add = (text: string, paint: Paint, spare: number) => parts.push({ text, paint, spare })
@@ -89,7 +89,8 @@ const facts = (progress: Progress, view: View, style: Style): ReadonlyArray<Part
   if (atWork > 0) add(`${number(atWork)} running`, style.cyan, 0)
   if (retrying.size > 0) add(`${number(retrying.size)} retrying`, style.yellow, 0)
   if (failed > 0) add(`${number(failed)} dead`, style.red, 0)
-  if (paused) add("paused", style.yellow, 0)
+  if (draining) add("ending", style.yellow, 0)
+  else if (paused) add("paused", style.yellow, 0)
   if (waiting !== undefined) {
     add(waiting, none, 0)
     return parts
@@ -97,7 +98,7 @@ const facts = (progress: Progress, view: View, style: Style): ReadonlyArray<Part
   const rate = progress.ratePerSecond(now)
   if (rate > 0) add(perSecond(rate), none, 1)
   const remaining = progress.remainingMillis(now)
-  if (!view.endless && !paused && remaining !== undefined) add(`ETA ${clock(remaining)}`, none, 0)
+  if (!view.endless && !paused && !draining && remaining !== undefined) add(`ETA ${clock(remaining)}`, none, 0)
   add(clock(progress.elapsedMillis(now)), style.dim, 4)
   const cost = progress.usage?.costUsd
   if (cost !== undefined && cost !== null && cost > 0) add(usd(cost), none, 3)

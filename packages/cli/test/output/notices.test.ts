@@ -37,7 +37,7 @@ describe("notices", () => {
     assert.strictEqual(line(events.plain("Paused", 1)), "! paused; `baton resume` goes on")
     assert.strictEqual(
       line(events.reasoned("Draining", 1, "the run was interrupted")),
-      "! the run was interrupted: letting 2 running tasks finish; a second signal (Ctrl-C) ends at once"
+      "! the run was interrupted: 2 tasks may finish; Ctrl-C again ends at once"
     )
   })
 

@@ -59,12 +59,12 @@ describe("progressLine", () => {
     )
   })
 
-  it("a paused run says so and promises no end", () => {
+  it("a run that is paused or ending says so and promises no end", () => {
     const progress = busy()
     progress.on(events.plain("Paused", 10))
-    const line = progressLine.plain(progress, view, Style.none)
-    assert.include(line, "paused")
-    assert.notInclude(line, "ETA")
+    assert.include(progressLine.plain(progress, view, Style.none), "1 dead, paused, 10/s, 10s")
+    progress.on(events.reasoned("Draining", 10, "the run was interrupted"))
+    assert.include(progressLine.plain(progress, view, Style.none), "1 dead, ending, 10/s, 10s")
   })
 
   it("rates have the unit that makes them readable", () => {
