@@ -1,8 +1,9 @@
 /**
  * Hooks: functions that are called with the events of a run, one after the other, in order.
  *
- * A hook observes. One that fails, dies or takes too long is logged and never stops a run. When hooks are slower than
- * the work, the work waits for them: nothing is dropped.
+ * A hook observes. One that fails or dies is logged and never stops a run. One that takes longer than 30 seconds is cut
+ * off, and switched off when that happens three times in a row. When hooks are slower than the work, the work waits for
+ * them: nothing is dropped.
  *
  * @since 0.1.0
  */

@@ -12,6 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as References from "effect/References"
 import * as Schema from "effect/Schema"
@@ -26,7 +27,6 @@ import * as eventBus from "./internal/run/eventBus.ts"
 import { holdBack, live } from "./internal/run/lifecycle.ts"
 import * as Run from "./internal/run/run.ts"
 import * as spans from "./internal/run/spans.ts"
-import { storeCall } from "./internal/run/storeCall.ts"
 import * as tally from "./internal/run/tally.ts"
 import * as OrchestratorConfig from "./OrchestratorConfig.ts"
 import { Safety } from "./Safety.ts"
@@ -62,7 +62,7 @@ export class Orchestrator extends Context.Service<
     readonly state: SubscriptionRef.SubscriptionRef<OrchestratorState>
     /** What the current run did so far, or the last one did. */
     readonly stats: Effect.Effect<Stats>
-    /** Events from now on. A subscriber that does not keep up slows the run down: nothing is dropped. */
+    /** Events from now on. A subscriber that falls 16 384 events behind misses the oldest; hooks miss none. */
     readonly events: Stream.Stream<Event>
   }
 >()("@baton/core/Orchestrator") {}
@@ -102,6 +102,8 @@ export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.OrchestratorConfig) {
+  const problem = OrchestratorConfig.problemOf(config)
+  if (problem !== undefined) return yield* Effect.die(new Error(problem))
   const hooks = yield* Hooks
   const random = yield* Random.nextIntBetween(0, 2 ** 31)
   const parts: Run.Parts = {
@@ -167,17 +169,14 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
   ): Effect.fn.Return<RunSummary, RunFailed> {
     current = yield* Run.make(parts)
     yield* SubscriptionRef.set(state, "running")
-    const { error, reason } = yield* live(current, options, setPaused, restore)
-    if (reason._tag === "Failed") {
-      yield* SubscriptionRef.set(state, "error")
-      return yield* new RunFailed({ message: reason.message, error })
+    const { counts, error, reason, stats } = yield* live(current, options, setPaused, restore)
+    if (reason._tag !== "Failed" && Option.isSome(counts)) {
+      yield* SubscriptionRef.set(state, "stopped")
+      return { reason, stats, counts: counts.value }
     }
-    yield* SubscriptionRef.set(state, "stopped")
-    const counts = yield* Effect.mapError(
-      storeCall(current, "counts", parts.store.counts),
-      (error) => new RunFailed({ message: error.message, error })
-    )
-    return { reason, stats: toStats(), counts }
+    yield* SubscriptionRef.set(state, "error")
+    const silent = "The run ended, but its store does not tell how the tasks stand."
+    return yield* new RunFailed({ message: reason._tag === "Failed" ? reason.message : silent, error })
   })
 
   const toStats = () => tally.toStats(current.tally, parts.clock.currentTimeMillisUnsafe())

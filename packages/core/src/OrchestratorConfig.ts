@@ -89,24 +89,40 @@ export interface Resolved {
 }
 
 /**
+ * What is wrong with a configuration, as a sentence for the person who wrote it; undefined when nothing is.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const problemOf = (config: OrchestratorConfig): string | undefined => {
+  for (const name of ["concurrency", "prefetch", "maxAttempts"] as const) {
+    const value = config[name]
+    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue
+    if (name === "maxAttempts" && value === Infinity) continue
+    return `${name} has to be a whole number of at least 1, and is ${value}.`
+  }
+  return undefined
+}
+
+/**
  * Fills in the defaults. `retryOnFailure: false` becomes a single attempt.
  *
  * @category configuration
  * @since 0.1.0
  */
 export const resolve = (config: OrchestratorConfig): Resolved => {
-  const concurrency = Math.max(1, config.concurrency ?? defaults.concurrency)
+  const concurrency = config.concurrency ?? defaults.concurrency
   const duration = (value: Duration.Input | undefined, fallback: Duration.Duration) =>
     value === undefined ? fallback : Duration.fromInputUnsafe(value)
   return {
     verifyResults: config.verifyResults ?? defaults.verifyResults,
-    maxAttempts: config.retryOnFailure === false ? 1 : Math.max(1, config.maxAttempts ?? defaults.maxAttempts),
+    maxAttempts: config.retryOnFailure === false ? 1 : (config.maxAttempts ?? defaults.maxAttempts),
     retryPolicy: config.retryPolicy ?? defaults.retryPolicy,
     transientRetry: config.transientRetry ?? defaults.transientRetry,
     maxRetryAfter: duration(config.maxRetryAfter, defaults.maxRetryAfter),
     pauseBetweenTasks: duration(config.pauseBetweenTasks, defaults.pauseBetweenTasks),
     concurrency,
-    prefetch: Math.max(1, config.prefetch ?? concurrency),
+    prefetch: config.prefetch ?? concurrency,
     executionTimeout: duration(config.executionTimeout, defaults.executionTimeout),
     verificationTimeout: duration(config.verificationTimeout, defaults.verificationTimeout),
     leaseDuration: duration(config.leaseDuration, defaults.leaseDuration),

@@ -125,7 +125,11 @@ export const make = Effect.fnUntraced(function* (
     requeue: (selection) => durably(store.requeue(selection)),
     cancel: (selection) => durably(store.cancel(selection)),
     prune: (options) => durably(store.prune(options)),
-    request: (request) => durably(Effect.tap(store.request(request), Effect.sync(noteChange))),
+    request: (request) => {
+      const requested = store.request(request)
+      // A stop is for the runs of now, which are all in this process.
+      return request === "stop" ? requested : durably(Effect.tap(requested, Effect.sync(noteChange)))
+    },
     restore: (records) => durably(store.restore(records))
   }
 })

@@ -195,7 +195,13 @@ export type Settlement =
   | (SettlementFields & { readonly _tag: "Complete"; readonly execution: Execution; readonly verified: boolean })
   | (FailureFields & { readonly _tag: "Retry"; readonly delay: Duration.Duration })
   | (FailureFields & { readonly _tag: "Fail" })
-  | (Lease & { readonly _tag: "Release"; readonly reason: string })
+  | (Lease & {
+      readonly _tag: "Release"
+      readonly reason: string
+      /** What it used until then. */
+      readonly attemptUsage: Usage | null
+      readonly usage: Usage | null
+    })
 
 /** Names the leases of a call that were no longer current; for these nothing was written. */
 export interface FencedReply {

@@ -32,7 +32,14 @@ const dice = (seed: number) => {
 
 const turns = (times: number) => (times === 0 ? Effect.void : Effect.repeat(Effect.yieldNow, { times: times - 1 }))
 
-const ends = new Set<string>(["TaskCompleted", "TaskRetried", "TaskFailed", "TaskReleased", "TaskCancelled", "LeaseLost"])
+const ends = new Set<string>([
+  "TaskCompleted",
+  "TaskRetried",
+  "TaskFailed",
+  "TaskReleased",
+  "TaskCancelled",
+  "LeaseLost"
+])
 
 /** What the events of one run have to fulfil, whatever happened. */
 const problemsOf = (events: ReadonlyArray<Event.Event>) => {

@@ -173,7 +173,9 @@ describe("drained", () => {
       yield* journal.next("RunStarted")
       yield* TestClock.adjust("30 seconds")
       assert.isUndefined(run.pollUnsafe())
-      yield* store.settle([{ _tag: "Release", taskId: other.task.id, token: other.token, reason: "bye" }])
+      yield* store.settle([
+        { _tag: "Release", taskId: other.task.id, token: other.token, reason: "bye", attemptUsage: null, usage: null }
+      ])
       assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 1)
     })
   )

@@ -42,7 +42,7 @@ export interface Connection {
  * How long the thread may be blocked by a lock that another process holds. Transactions take a millisecond or two, so
  * most locks are gone by then; after that, waiting is left to `untilUnlocked`, which lets other fibers work.
  */
-const busyTimeoutMillis = 20
+const busyTimeoutMillis = 100
 
 const untilUnlocked = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("50 millis")]).pipe(
   Schedule.jittered,

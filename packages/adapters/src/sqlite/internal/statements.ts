@@ -264,9 +264,9 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       ]
     >(ledgerEntry("?, ?, ?", held)),
 
-    endUnsettled: change<[now: number, outcome: string, error: Text, id: Text, token: number]>(
-      ledgerEntry(saved, held)
-    ),
+    endUnsettled: change<
+      [now: number, outcome: string, error: Text, attemptUsage: Json | null, id: Text, token: number]
+    >(ledgerEntry("execution, NULL, COALESCE(?, NULLIF(execution -> '$.usage', 'null'))", held)),
 
     retry: run<
       [availableAt: number, feedback: Text, usage: Json | null, checkpoint: Json | null, now: number, id: Text]
@@ -279,9 +279,10 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       UPDATE tasks SET status = 'failed', feedback = ?, usage = ?, checkpoint = ?, updated_at = ?, execution = NULL
       WHERE id = ?`),
 
-    release: run<[now: number, now: number, id: Text]>(`
+    release: run<[usage: Json | null, now: number, now: number, id: Text]>(`
       UPDATE tasks SET
-        status = 'pending', attempts = MAX(0, attempts - 1), available_at = ?, updated_at = ?, ${keepOutput}
+        status = 'pending', attempts = MAX(0, attempts - 1), usage = COALESCE(?, usage), available_at = ?,
+        updated_at = ?, ${keepOutput}
       WHERE id = ?`),
 
     hasDependencies: first<[]>("SELECT 1 FROM dependencies LIMIT 1"),

@@ -123,8 +123,9 @@ const settleOne = (
 ): "completed" | "pending" | "failed" | undefined => {
   const { token } = settlement
   if (settlement._tag === "Release") {
-    if (sql.endUnsettled(now, "released", Rows.toText(settlement.reason), id, token) === 0) return undefined
-    sql.release(now, now, id)
+    const used = Rows.toJsonOrNull(settlement.attemptUsage)
+    if (sql.endUnsettled(now, "released", Rows.toText(settlement.reason), used, id, token) === 0) return undefined
+    sql.release(Rows.toJsonOrNull(settlement.usage), now, now, id)
     return "pending"
   }
   const verification = Rows.toJsonOrNull(settlement.verification)
@@ -207,7 +208,7 @@ export const sweep = (writing: Writing, options: SweepOptions, limit: number): R
     const owner = Rows.text(row.owner)
     const silence = Rows.toText(`Worker ${owner} stopped answering.`)
     const failed = state.status === "failed"
-    sql.endUnsettled(now, "lease_expired", silence, Rows.toText(found.id), found.token)
+    sql.endUnsettled(now, "lease_expired", silence, null, Rows.toText(found.id), found.token)
     if (failed) sql.bury(silence, now, found.seq)
     else sql.takeBack(now, now, found.seq)
     move(moved, found, state.status)
@@ -239,7 +240,7 @@ export const cancel = (writing: Writing, tasks: ReadonlyArray<Found>): ReadonlyA
   const changed = tasks.filter((found) => {
     if (next(found, cancelled, anyPolicy) === undefined) return false
     // Does nothing for a pending task, which has no attempt under way.
-    sql.endUnsettled(now, "cancelled", "The task was cancelled while it ran.", Rows.toText(found.id), found.token)
+    sql.endUnsettled(now, "cancelled", "The task was cancelled while it ran.", null, Rows.toText(found.id), found.token)
     sql.cancel(now, found.seq)
     move(moved, found, "cancelled")
     return true

@@ -34,10 +34,10 @@ const attempt = (
 })
 
 /** Of an attempt that nobody settled, what it had made durable is what is known. */
-const saved = (row: HeldRow): Outturn => ({
+export const saved = (row: HeldRow, usage: Usage | null = null): Outturn => ({
   execution: row.holder.execution,
   verification: null,
-  usage: row.holder.execution?.usage ?? null
+  usage: usage ?? row.holder.execution?.usage ?? null
 })
 
 /** Writes the row of the attempt that ends here. Call it before the task changes. */

@@ -124,9 +124,10 @@ const leave = (table: Table.Table, row: Row, task: Task, now: Now) => {
 export const settle = (table: Table.Table, row: HeldRow, settlement: Settlement, now: Now) => {
   table.witness.touch(row)
   if (settlement._tag === "Release") {
-    Ledger.end(row, now.at, "released", settlement.reason)
+    Ledger.end(row, now.at, "released", settlement.reason, Ledger.saved(row, settlement.attemptUsage))
     const attempts = Math.max(0, row.task.attempts - 1)
-    leave(table, row, { ...row.task, status: "pending", attempts, availableAt: now.at, updatedAt: now.at }, now)
+    const usage = settlement.usage ?? row.task.usage
+    leave(table, row, { ...row.task, status: "pending", attempts, usage, availableAt: now.at, updatedAt: now.at }, now)
     return
   }
   const { execution, usage, verification } = settlement

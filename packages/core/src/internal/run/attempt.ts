@@ -141,7 +141,7 @@ const contextOf = (run: Run, held: Held): AttemptContext => {
     previous: task.feedback === null ? null : { output: previousOutput, feedback: task.feedback },
     spend: ({ call, spent, worstCase }) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(run.safety.reserve(worstCase)), (reservation) =>
+        Effect.flatMap(run.safety.reserve(worstCase), (reservation) =>
           Effect.onExit(restore(call), (exit) => {
             const usage = spent(exit)
             held.reserved = Usage.add(held.reserved, usage)

@@ -12,7 +12,13 @@ import type { Hook } from "../../Hooks.ts"
 /** Long enough for any hook that observes; a hook that takes longer is cut off so that it cannot stall the run. */
 const hookTimeout = Duration.seconds(30)
 
+/** A hook that does not finish in time this often, one event after the other, is switched off. */
+const strikes = 3
+
 const capacity = 4096
+
+/** How far a subscriber may fall behind before it misses the oldest events: it observes, and must not stall a run. */
+const subscriberCapacity = 16_384
 
 interface Flush {
   readonly _tag: "Flush"
@@ -20,7 +26,7 @@ interface Flush {
 }
 
 /**
- * Carries events to hooks and subscribers, in order and without loss: when they are slower than the work, publishing
+ * Carries events to hooks and subscribers, in order. Hooks get every event: when they are slower than the work, publishing
  * waits. Hooks run in one fiber of their own, a batch at a time, so that the workers never run foreign code.
  */
 export interface EventBus {
@@ -33,16 +39,23 @@ export interface EventBus {
 
 export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
   const pending = yield* Queue.bounded<Event | Flush>(capacity)
-  const subscribers = yield* PubSub.bounded<Event>(capacity)
+  const subscribers = yield* PubSub.sliding<Event>(subscriberCapacity)
+
+  const late = hooks.map(() => 0)
 
   const callHooks = Effect.fnUntraced(function* (events: ReadonlyArray<Event>) {
-    if (hooks.length === 0) return
     let position = 0
     const total = events.length * hooks.length
     const callFrom = Effect.whileLoop({
       while: () => position < total,
-      body: () => callHook(hooks[position % hooks.length], events[Math.floor(position / hooks.length)]),
-      step: () => void position++
+      body: () => {
+        const hook = position % hooks.length
+        return late[hook] === strikes ? Effect.void : callHook(hooks[hook], events[Math.floor(position / hooks.length)])
+      },
+      step: () => {
+        const hook = position++ % hooks.length
+        if (late[hook] !== strikes) late[hook] = 0
+      }
     })
     while (position < total) {
       const fiber = yield* Effect.forkChild(callFrom, { startImmediately: true })
@@ -53,11 +66,16 @@ export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
         yield* Effect.timeoutOption(Fiber.await(fiber), hookTimeout)
       }
       if (fiber.pollUnsafe() !== undefined) continue
-      yield* Effect.logWarning("A hook did not finish in time and was cut off").pipe(
-        Effect.annotateLogs({ module: "Hooks", timeout: Duration.format(hookTimeout) })
-      )
-      yield* Fiber.interrupt(fiber)
-      position++
+      const hook = position++ % hooks.length
+      const times = (late[hook] ?? 0) + 1
+      late[hook] = times
+      yield* Effect.logWarning(
+        times === strikes
+          ? "A hook did not finish in time again and is switched off"
+          : "A hook did not finish in time and was cut off"
+      ).pipe(Effect.annotateLogs({ module: "Hooks", hook, timeout: Duration.format(hookTimeout) }))
+      // Not waited for: it may not be interruptible either.
+      yield* Effect.forkDetach(Fiber.interrupt(fiber))
     }
   })
 

@@ -14,20 +14,24 @@ import { storeCall } from "./storeCall.ts"
  */
 export const heartbeat = (run: Run): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const interval = Duration.divideUnsafe(run.config.leaseDuration, 3)
     while (true) {
-      yield* Effect.raceFirst(Effect.sleep(interval), run.beat.await)
+      yield* Effect.raceFirst(Effect.sleep(interval(run)), run.beat.await)
       run.beat.closeUnsafe()
+      yield* extend(run)
       yield* reclaim(run)
     }
   }).pipe(Effect.catch((error) => Effect.sync(() => fail(run, error))))
 
+const interval = (run: Run) => Duration.toMillis(run.config.leaseDuration) / 3
+
 const extend = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<void, TaskStoreError> {
   yield* Metric.update(Metrics.held, run.held.size)
+  const extendedAt = run.clock.currentTimeMillisUnsafe()
   if (run.held.size === 0) return
   const held = Array.from(run.held)
   const leases = held.map(({ claim }) => ({ taskId: claim.task.id, token: claim.token }))
   const { lost } = yield* storeCall(run, "extend", run.store.extend(leases, run.config.leaseDuration))
+  run.extendedAt = extendedAt
   if (lost.length === 0) return
   const byLease = new Map(leases.map((lease, index) => [leaseKey(lease), held[index]]))
   for (const lease of lost) {
@@ -39,11 +43,11 @@ const extend = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<void, Ta
 })
 
 /**
- * Takes back the tasks of workers that stopped answering; returns how many. Our own leases are extended first: after an
- * outage of the store they may have ended too, and what we work on must not be taken for a dead worker's.
+ * Takes back the tasks of workers that stopped answering; returns how many. When the heartbeat is late, our own leases are
+ * extended first: after an outage of the store, what we work on must not be taken for a dead worker's.
  */
 export const reclaim = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<number, TaskStoreError> {
-  yield* extend(run)
+  if (run.clock.currentTimeMillisUnsafe() - run.extendedAt > interval(run)) yield* extend(run)
   const { maxAttempts, onCrash } = run.config
   const swept = yield* storeCall(run, "sweep", run.store.sweep({ maxAttempts, onCrash }))
   if (swept.length === 0) return 0

@@ -13,6 +13,7 @@ import { storeCall } from "./storeCall.ts"
 export const intake = (run: Run, options: { readonly untilDrained: boolean }): Effect.Effect<void> =>
   Effect.gen(function* () {
     yield* run.ready.await
+    let fruitless = 0
     while (true) {
       yield* run.gate.await
       const room = wanted(run)
@@ -21,9 +22,14 @@ export const intake = (run: Run, options: { readonly untilDrained: boolean }): E
         yield* run.demand.await
         continue
       }
-      if ((yield* claim(run, room)) > 0) continue
       // Nothing to claim, unless a worker died and its lease has just ended.
-      if ((yield* reclaim(run)) > 0) continue
+      if ((yield* claim(run, room)) > 0 || (yield* reclaim(run)) > 0) {
+        fruitless = 0
+        continue
+      }
+      // A store may wake us for nothing, but not make us spin.
+      if (fruitless > 1) yield* Effect.sleep(Math.min(2 ** fruitless, 500))
+      fruitless++
       const signal = yield* storeCall(run, "awaitWork", run.store.awaitWork(options))
       if (signal === "claimable") continue
       // What we still hold can come back to be retried, or make others claimable.

@@ -5,12 +5,15 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Metrics from "../../OrchestratorMetrics.ts"
 import type { BreakerState } from "../../Safety.ts"
+import type { Stats } from "../../Stats.ts"
 import type { StopReason } from "../../StopReason.ts"
+import type { Counts } from "../../TaskStore.ts"
 import * as checkpoints from "./checkpoints.ts"
 import { control } from "./control.ts"
 import { heartbeat } from "./heartbeat.ts"
@@ -18,6 +21,7 @@ import { abort } from "./held.ts"
 import { intake } from "./intake.ts"
 import { conclude } from "./outcome.ts"
 import { type Ending, end, forget, now, type Run } from "./run.ts"
+import { storeCall } from "./storeCall.ts"
 import { settler } from "./settler.ts"
 import { toStats } from "./tally.ts"
 import { worker } from "./worker.ts"
@@ -34,7 +38,7 @@ export const live = Effect.fnUntraced(function* (
   options: { readonly untilDrained: boolean },
   setPaused: (paused: boolean) => Effect.Effect<void>,
   restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
-): Effect.fn.Return<Ending> {
+): Effect.fn.Return<Ended> {
   yield* run.bus.publish({ _tag: "RunStarted", at: now(run), owner: run.owner })
   const scope = yield* Scope.make()
   const fork = <A>(effect: Effect.Effect<A>) => Effect.forkIn(Effect.interruptible(surviving(run, effect)), scope)
@@ -54,18 +58,22 @@ export const live = Effect.fnUntraced(function* (
   const ending: Ending = Exit.isSuccess(ended) ? ended.value : { reason: { _tag: "Interrupted" }, error: null }
 
   // Detached and awaited: this fiber may be interrupted already, and each step has to be able to time out.
-  yield* Effect.flatMap(
-    Effect.forkDetach(Effect.interruptible(shutDown(run, claiming, ending.reason, scope))),
-    Fiber.await
-  )
+  const shuttingDown = yield* Effect.forkDetach(Effect.interruptible(shutDown(run, claiming, ending.reason, scope)))
+  const counted = yield* Fiber.await(shuttingDown)
 
   run.tally.endedAt = run.clock.currentTimeMillisUnsafe()
   const stats = toStats(run.tally, run.tally.endedAt)
   yield* Metric.update(Metrics.held, run.held.size)
   yield* run.bus.publish({ _tag: "RunEnded", at: now(run), reason: ending.reason, stats })
   yield* run.bus.flush
-  return ending
+  return { ...ending, stats, counts: Exit.isSuccess(counted) ? counted.value : Option.none() }
 })
+
+/** How a run ended, and how the store looked then, if it still answered. */
+export interface Ended extends Ending {
+  readonly stats: Stats
+  readonly counts: Option.Option<Counts>
+}
 
 /** A bug in one fiber of a run ends the run: the others would wait for it for ever. */
 const surviving = <A>(run: Run, effect: Effect.Effect<A>): Effect.Effect<A> =>
@@ -86,6 +94,7 @@ const shutDown = Effect.fnUntraced(function* (
   // Foreign code that cannot be interrupted is left behind: it holds no lease for longer than its end.
   const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void))
   yield* Effect.timeoutOption(Fiber.await(closing), releaseTimeout)
+  return yield* Effect.timeoutOption(storeCall(run, "counts", run.store.counts), releaseTimeout)
 })
 
 /**

@@ -82,7 +82,7 @@ export const settle = (config: Resolved, held: Held, outcome: Outcome): Effect.E
         verified: outcome.verified
       })
     case "GivenBack":
-      return Effect.succeed({ ...lease, _tag: "Release", reason: outcome.reason })
+      return Effect.succeed({ ...lease, ...usageOf(held), _tag: "Release", reason: outcome.reason })
     case "Rejected":
       return failed(config, held, {
         execution: outcome.execution,

@@ -73,6 +73,8 @@ export interface Run extends Parts {
   /** Opened to make the heartbeat beat now. */
   readonly beat: Latch.Latch
   readonly ending: Deferred.Deferred<Ending>
+  /** When all leases were last extended. */
+  extendedAt: number
   busy: number
 }
 
@@ -95,6 +97,7 @@ export const make = Effect.fnUntraced(function* (parts: Parts): Effect.fn.Return
     quiet: Latch.makeUnsafe(true),
     beat: Latch.makeUnsafe(false),
     ending: yield* Deferred.make<Ending>(),
+    extendedAt: parts.clock.currentTimeMillisUnsafe(),
     busy: 0
   }
 })

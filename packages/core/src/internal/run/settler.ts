@@ -60,20 +60,23 @@ const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<En
   const events: Array<Event> = []
   const ended: Metrics.Ended = { completed: 0, retried: 0, failed: 0, released: 0 }
   for (const entry of entries) {
-    const about = ofAttempt(run, entry.held.claim.task)
     const lease = lostByKey?.get(leaseKey(entry.settlement))
-    if (lease === undefined || (yield* settledBefore(run, entry))) {
-      count(run, entry, ended)
-      // What was claimed ahead and never started is not worth telling.
-      if (entry.held.startedAt === undefined) continue
-      const durationMillis = run.clock.currentTimeMillisUnsafe() - entry.held.startedAt
-      events.push(eventOf(entry, about, durationMillis))
+    const taken = lease === undefined || (yield* settledBefore(run, entry))
+    if (taken) count(run, entry, ended)
+    else if (lease.status !== "cancelled") yield* loseLease(run)
+    // Claimed ahead and never started: no start of it was told, so there is no end to tell.
+    if (entry.held.startedAt === undefined) continue
+    const about = ofAttempt(run, entry.held.claim.task)
+    const durationMillis = run.clock.currentTimeMillisUnsafe() - entry.held.startedAt
+    if (taken) {
       yield* Metric.update(Metrics.attemptDuration, durationMillis)
-    } else if (lease.status === "cancelled") {
-      events.push({ _tag: "TaskCancelled", ...about })
+      events.push(eventOf(entry, about, durationMillis))
     } else {
-      yield* loseLease(run)
-      events.push({ _tag: "LeaseLost", ...about, finished: true })
+      events.push(
+        lease.status === "cancelled"
+          ? { _tag: "TaskCancelled", ...about }
+          : { _tag: "LeaseLost", ...about, finished: true }
+      )
     }
   }
   yield* Metrics.countEnded(ended)

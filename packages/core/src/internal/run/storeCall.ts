@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
-import { TaskStoreError } from "../../TaskStoreError.ts"
+import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { now, type Run } from "./run.ts"
 
 /** For as long as it takes: a store that is away for an hour must not end a run that is to last all night. */
@@ -19,14 +19,8 @@ export const storeCall = <A>(
   restore: (wait: Effect.Effect<void>) => Effect.Effect<void> = identity
 ): Effect.Effect<A, TaskStoreError> =>
   Effect.catch(
-    run.spans(`TaskStore.${name}`, () => ({}), typed(call)),
-    (error) => (error.reason === "Unavailable" ? again(run, name, typed(call), error, restore) : Effect.fail(error))
-  )
-
-/** A bug in a store ends the run with a sentence; as a defect it would end one fiber and leave the others waiting. */
-const typed = <A>(call: Effect.Effect<A, TaskStoreError>): Effect.Effect<A, TaskStoreError> =>
-  Effect.catchDefect(call, (cause) =>
-    Effect.fail(new TaskStoreError({ reason: "Unusable", message: `The store broke: ${String(cause)}`, cause }))
+    run.spans(`TaskStore.${name}`, () => ({}), call),
+    (error) => (error.reason === "Unavailable" ? again(run, name, call, error, restore) : Effect.fail(error))
   )
 
 const again = Effect.fnUntraced(function* <A>(

@@ -60,10 +60,13 @@ const work = (run: Run, checkpoints: Checkpoints): Effect.Effect<never> =>
 
 const lose = Effect.fnUntraced(function* (run: Run, held: Held) {
   forget(run, held)
+  if (held.abort !== "cancelled") yield* loseLease(run)
+  // An attempt of which no start was told has no end to tell.
+  if (held.startedAt === undefined) return
   const about = ofAttempt(run, held.claim.task)
-  if (held.abort === "cancelled") return yield* run.bus.publish({ _tag: "TaskCancelled", ...about })
-  yield* loseLease(run)
-  yield* run.bus.publish({ _tag: "LeaseLost", ...about, finished: false })
+  yield* run.bus.publish(
+    held.abort === "cancelled" ? { _tag: "TaskCancelled", ...about } : { _tag: "LeaseLost", ...about, finished: false }
+  )
 })
 
 /** Before the next task is taken, so that a limit counts this attempt when the next one asks. */

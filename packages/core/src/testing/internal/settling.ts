@@ -132,6 +132,16 @@ export const settling: ReadonlyArray<Case> = [
       assert.equal(third.previousOutput, "Too short")
     })
   ),
+  it(
+    "what a released attempt used is kept, in the task and in the ledger",
+    Effect.fnUntraced(function* (world) {
+      const claimed = yield* claimNew(world, "a")
+      yield* settle(world, release(claimed, "shutting down", { attemptUsage: usage(3), usage: usage(5) }))
+      assert.deepEqual((yield* find(world, "a")).usage, usage(5))
+      const [attempt] = yield* world.store.attempts(claimed.task.id)
+      assert.deepEqual(attempt?.usage, usage(3))
+    })
+  ),
   ...failures.flatMap(([what, end]) => [
     it(
       `an output that could not be verified is verified by the next attempt, after the task is ${what}`,

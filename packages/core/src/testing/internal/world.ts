@@ -137,9 +137,14 @@ export const fail = (claimed: Claim, options?: Failure): Ending<"Fail"> => ({
   ...failure(claimed, options)
 })
 
-export const release = (claimed: Claim, reason = "shutting down"): Ending<"Release"> => ({
+export const release = (
+  claimed: Claim,
+  reason = "shutting down",
+  used: Pick<Ending<"Release">, "attemptUsage" | "usage"> = { attemptUsage: null, usage: null }
+): Ending<"Release"> => ({
   _tag: "Release",
   ...leaseOf(claimed),
+  ...used,
   reason
 })
 
