@@ -4,6 +4,6 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/servers/globalSetup.ts"],
-    typecheck: { enabled: false }
+    testTimeout: 30_000, hookTimeout: 30_000
   }
 })
