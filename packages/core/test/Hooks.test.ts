@@ -1,0 +1,165 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Effect, Exit, Fiber, Latch } from "effect"
+import { Event, Executor, Hooks, RetryPolicy, Task, Verification, Verifier } from "@baton/core"
+import { make, tasks } from "./harness.ts"
+
+const at = DateTime.makeUnsafe(0)
+const started = Event.Event.cases.TaskStarted.make({
+  at,
+  taskId: Task.TaskId.make("a"),
+  attempt: 1,
+  description: "do a",
+  resumed: false
+})
+const paused = Event.Event.cases.Paused.make({ at })
+
+describe("Hooks.handle", () => {
+  it.effect("calls the function of the event's kind, and only that", () =>
+    Effect.gen(function* () {
+      const seen: Array<unknown> = []
+      const hook = Hooks.handle({
+        TaskStarted: ({ description }) => Effect.sync(() => seen.push(description)),
+        Resumed: () => Effect.sync(() => seen.push("resumed"))
+      })
+      yield* hook(started)
+      yield* hook(paused)
+      assert.deepStrictEqual(seen, ["do a"])
+    })
+  )
+
+  it.effect("does nothing for kinds it has no function for", () =>
+    Effect.gen(function* () {
+      yield* Hooks.handle({})(started)
+      yield* Hooks.handle({ TaskStarted: undefined })(started)
+    })
+  )
+
+  it.effect("hands on how the function ended", () =>
+    Effect.gen(function* () {
+      const hook = Hooks.handle({ Paused: () => Effect.fail("no") })
+      assert.deepStrictEqual(yield* Effect.exit(hook(paused)), Exit.fail("no"))
+    })
+  )
+})
+
+describe("Hooks.layer", () => {
+  it.effect("is empty by default, and the last layer counts", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* Hooks.Hooks, [])
+      const hook: Hooks.Hook = () => Effect.void
+      assert.deepStrictEqual(yield* Effect.provide(Hooks.Hooks, Hooks.layer(hook, hook)), [hook, hook])
+    })
+  )
+})
+
+describe("the hooks of a run", () => {
+  it.effect("are called one after the other, in their order, for one event after the other", () =>
+    Effect.gen(function* () {
+      const calls: Array<string> = []
+      const hook =
+        (name: string): Hooks.Hook =>
+        ({ _tag }) =>
+          Effect.gen(function* () {
+            calls.push(`${name} ${_tag}`)
+            yield* Effect.repeat(Effect.yieldNow, { times: 5 })
+            calls.push(`${name} end`)
+          })
+      const { orchestrator, store } = yield* make({
+        config: { concurrency: 3, retryPolicy: RetryPolicy.immediate },
+        hooks: [hook("first"), hook("second")],
+        verifier: Verifier.layerPure(({ attempts }) =>
+          attempts === 1 ? Verification.reject("no") : Verification.pass()
+        )
+      })
+      yield* store.add(tasks("a", "b", "c"))
+      yield* orchestrator.run
+      assert.isAbove(calls.length, 40)
+      for (let index = 0; index < calls.length; index += 4) {
+        const event = calls[index]?.replace("first ", "")
+        assert.deepStrictEqual(calls.slice(index, index + 4), [
+          `first ${event}`,
+          "first end",
+          `second ${event}`,
+          "second end"
+        ])
+      }
+    })
+  )
+
+  it.effect("get every event once, in the order of things, also when they fail or die", () =>
+    Effect.gen(function* () {
+      const seen: Array<Event.Event> = []
+      const { journal, orchestrator, store } = yield* make({
+        config: { concurrency: 8, maxAttempts: 2, retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layerFake({ failures: 1 }),
+        hooks: [
+          (event) =>
+            Effect.suspend(() => {
+              seen.push(event)
+              return seen.length % 2 === 0 ? Effect.fail("no") : Effect.die(new Error("a hook's bug"))
+            })
+        ]
+      })
+      yield* store.add(tasks(...Array.from({ length: 200 }, (_, index) => `t${index}`)))
+      yield* orchestrator.run
+      assert.deepStrictEqual(seen, journal.events)
+      const byTask = Map.groupBy(seen, (event) => ("taskId" in event ? event.taskId : ""))
+      for (const [taskId, events] of byTask) {
+        if (taskId === "") continue
+        assert.deepStrictEqual(
+          events.map(({ _tag }) => _tag),
+          ["TaskStarted", "TaskRetried", "TaskStarted", "TaskCompleted"]
+        )
+      }
+    })
+  )
+
+  it.effect("a handler that throws before it returns an effect is one that died", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        hooks: [
+          () => {
+            throw new Error("a hook's bug")
+          }
+        ]
+      })
+      yield* store.add(tasks("a"))
+      assert.strictEqual((yield* orchestrator.run).stats.tasksCompleted, 1)
+      assert.strictEqual(journal.tags().at(-1), "RunEnded")
+    })
+  )
+
+  it.effect("have seen everything when the run returns", () =>
+    Effect.gen(function* () {
+      const gate = yield* Latch.make()
+      let last = ""
+      const { orchestrator, store } = yield* make({
+        hooks: [
+          ({ _tag }) =>
+            Effect.andThen(
+              gate.await,
+              Effect.sync(() => void (last = _tag))
+            )
+        ]
+      })
+      yield* store.add(tasks("a", "b"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* Effect.repeat(Effect.yieldNow, { times: 200 })
+      assert.isUndefined(run.pollUnsafe())
+      yield* gate.open
+      yield* Fiber.join(run)
+      assert.strictEqual(last, "RunEnded")
+    })
+  )
+
+  it.effect("reach a run only through its own layer", () =>
+    Effect.gen(function* () {
+      let called = 0
+      const layer = Hooks.layer(() => Effect.sync(() => called++))
+      const { orchestrator, store } = yield* make()
+      yield* store.add(tasks("a"))
+      yield* Effect.provide(orchestrator.run, layer)
+      assert.strictEqual(called, 0)
+    })
+  )
+})
