@@ -6,19 +6,22 @@ import * as Changes from "../../src/sqlite/internal/changes.ts"
 import { folder } from "./temporary.ts"
 
 describe("the changes of a SQLite store", () => {
-  it.live("are found by asking where the file system announces none", () =>
-    Effect.gen(function* () {
-      let version = 1
-      const changes = yield* Changes.make(
-        join(yield* folder, "not there"),
-        Effect.sync(() => version)
-      )
-      const woken = yield* Effect.forkChild(Effect.all([changes.work.next(), changes.control.next()]), {
-        startImmediately: true
-      })
-      version++
-      yield* Fiber.join(woken)
-    })
+  it.live(
+    "are found by asking where the file system announces none",
+    () =>
+      Effect.gen(function* () {
+        let version = 1
+        const changes = yield* Changes.make(
+          join(yield* folder, "not there"),
+          Effect.sync(() => version)
+        )
+        const woken = yield* Effect.forkChild(Effect.all([changes.work.next(), changes.control.next()]), {
+          startImmediately: true
+        })
+        version++
+        yield* Fiber.join(woken)
+      }),
+    30_000
   )
 
   it.effect("are asked for at once where the file system announces them", () =>

@@ -35,25 +35,28 @@ describe("what goes wrong with SQLite", () => {
     })
   )
 
-  it.effect("a lock that another process does not let go is Unavailable, and nothing is written", () =>
-    Effect.gen(function* () {
-      const filename = join(yield* folder, "baton.db")
-      const connection = yield* Connection.open({ filename, synchronous: "FULL" })
-      const other = new DatabaseSync(filename)
-      other.exec("BEGIN IMMEDIATE")
-      const writing = yield* Effect.forkChild(
-        connection.write((writing) => add(writing, tasks.slice(0, 1))),
-        { startImmediately: true }
-      )
-      yield* TestClock.adjust("10 seconds")
-      const error = yield* Effect.flip(Fiber.join(writing))
-      assert.strictEqual(error.reason, "Unavailable")
-      assert.include(error.message, "keeps the store")
-      assert.strictEqual(yield* connection.read((sql) => sql.store().pending), 0)
-      other.exec("ROLLBACK")
-      other.close()
-      yield* connection.write((writing) => add(writing, tasks.slice(0, 1)))
-    })
+  it.effect(
+    "a lock that another process does not let go is Unavailable, and nothing is written",
+    () =>
+      Effect.gen(function* () {
+        const filename = join(yield* folder, "baton.db")
+        const connection = yield* Connection.open({ filename, synchronous: "FULL" })
+        const other = new DatabaseSync(filename)
+        other.exec("BEGIN IMMEDIATE")
+        const writing = yield* Effect.forkChild(
+          connection.write((writing) => add(writing, tasks.slice(0, 1))),
+          { startImmediately: true }
+        )
+        yield* TestClock.adjust("10 seconds")
+        const error = yield* Effect.flip(Fiber.join(writing))
+        assert.strictEqual(error.reason, "Unavailable")
+        assert.include(error.message, "keeps the store")
+        assert.strictEqual(yield* connection.read((sql) => sql.store().pending), 0)
+        other.exec("ROLLBACK")
+        other.close()
+        yield* connection.write((writing) => add(writing, tasks.slice(0, 1)))
+      }),
+    30_000
   )
 
   it.effect("a lock that another process lets go of is waited for", () =>

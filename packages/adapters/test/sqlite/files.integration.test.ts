@@ -219,26 +219,29 @@ describe("the file of a SQLite store", () => {
     })
   )
 
-  it.live("is refused when this user may not write it, or its folder", () =>
-    Effect.gen(function* () {
-      const path = yield* folder
-      const filename = join(path, "baton.db")
-      yield* withStore(filename, add)
-      // Root may write everything, so the user has to be another one where the tests run as root.
-      const user = process.getuid?.() === 0 ? { uid: 65_534 } : undefined
-      for (const [folderMode, fileMode] of [
-        [0o777, 0o444],
-        [0o555, 0o666]
-      ] as const) {
-        fs.chmodSync(path, folderMode)
-        fs.chmodSync(filename, fileMode)
-        const other = yield* OtherProcess.idle
-        const message = yield* Effect.flip(other.call({ op: "open", filename, ...user }))
-        assertSentence(message, filename)
-        assert.include(message, "write permission")
-      }
-      fs.chmodSync(path, 0o700)
-    })
+  it.live(
+    "is refused when this user may not write it, or its folder",
+    () =>
+      Effect.gen(function* () {
+        const path = yield* folder
+        const filename = join(path, "baton.db")
+        yield* withStore(filename, add)
+        // Root may write everything, so the user has to be another one where the tests run as root.
+        const user = process.getuid?.() === 0 ? { uid: 65_534 } : undefined
+        for (const [folderMode, fileMode] of [
+          [0o777, 0o444],
+          [0o555, 0o666]
+        ] as const) {
+          fs.chmodSync(path, folderMode)
+          fs.chmodSync(filename, fileMode)
+          const other = yield* OtherProcess.idle
+          const message = yield* Effect.flip(other.call({ op: "open", filename, ...user }))
+          assertSentence(message, filename)
+          assert.include(message, "write permission")
+        }
+        fs.chmodSync(path, 0o700)
+      }),
+    30_000
   )
 
   it.effect("is said to be closed by whoever comes too late", () =>

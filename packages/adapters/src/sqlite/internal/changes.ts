@@ -33,18 +33,19 @@ export interface Changes {
   readonly control: Bell
 }
 
-/** How long a change by another process can stay unseen where the file system announces none. */
-const poll = { watched: "250 millis", unwatched: "50 millis" } as const
+/** How long, in milliseconds, a change can stay unseen where the file system announces none, or not this one. */
+const longestPause = { watched: 500, unwatched: 50 } as const
 
-/** Under load the file changes with every write, our own included: looking this often is enough. */
-const breather = "10 millis"
+/** The pause after a hint, in milliseconds; it doubles until the next. Under load every write is a hint, our own too. */
+const shortestPause = 5
 
 /** Other processes do not wait for a clock that a test has stopped, and need not be looked for while it jumps. */
 const realTime = Clock.Clock.defaultValue()
 
 /**
  * Watches for writes by other processes. The truth is `dataVersion`, which SQLite keeps for this purpose and answers in
- * microseconds; that the operating system reports a change of the log is a hint to ask at once.
+ * microseconds; that the operating system reports a change of the log is a hint to ask soon, and then again: a write is
+ * announced before it is on the disk, and visible after.
  */
 export const make = Effect.fnUntraced(function* (
   logFile: string,
@@ -69,13 +70,20 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
+  const longest = watched ? longestPause.watched : longestPause.unwatched
+  let pause: number = longest
   yield* Effect.suspend(() => {
-    const hinted = hint.next()
-    return look.pipe(
-      Effect.andThen(Effect.raceFirst(hinted, Effect.sleep(watched ? poll.watched : poll.unwatched))),
-      Effect.andThen(Effect.sleep(breather))
-    )
-  }).pipe(Effect.forever, Effect.provideService(Clock.Clock, realTime), Effect.forkScoped)
+    const hinted = Effect.as(hint.next(), true)
+    return Effect.andThen(look, Effect.raceFirst(hinted, Effect.as(Effect.sleep(pause), false)))
+  }).pipe(
+    Effect.flatMap((hinted) => {
+      pause = hinted ? shortestPause : Math.min(pause * 2, longest)
+      return hinted ? Effect.sleep(shortestPause) : Effect.void
+    }),
+    Effect.forever,
+    Effect.provideService(Clock.Clock, realTime),
+    Effect.forkScoped
+  )
 
   return changes
 })

@@ -1,0 +1,55 @@
+import { Task, TaskStore } from "@baton/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { chunkSize } from "../../src/sqlite/internal/reading.ts"
+import { layerTemporary } from "./temporary.ts"
+
+const many = Array.from({ length: 2 * chunkSize + 1 }, (_, index) =>
+  Task.make({ id: `task-${index}`, description: "One of many." })
+)
+const ids = many.map(({ id }) => id)
+const nothing = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+
+/** These change a part at a time, so that a million tasks do not keep others from writing: nothing may get lost between. */
+describe("what a SQLite store does in parts, it does as a whole", () => {
+  it.effect("cancelling, requeueing and pruning by status, in the order of adding", () =>
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      yield* store.add(many)
+      assert.deepStrictEqual(yield* store.cancel({ status: "pending" }), ids)
+      assert.deepStrictEqual({ ...(yield* store.counts) }, { ...nothing, cancelled: many.length })
+      assert.deepStrictEqual(yield* store.requeue({ status: "cancelled" }), ids)
+      assert.deepStrictEqual({ ...(yield* store.counts) }, { ...nothing, pending: many.length })
+      yield* store.cancel({ status: "pending" })
+      assert.strictEqual(yield* store.prune({ statuses: ["cancelled"] }), many.length)
+      assert.deepStrictEqual({ ...(yield* store.counts) }, nothing)
+    }).pipe(Effect.provide(layerTemporary, { local: true }))
+  )
+
+  it.effect("the same by id, in the order given, each named once or twice", () =>
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      yield* store.add(many)
+      const backwards = ids.toReversed()
+      assert.deepStrictEqual(yield* store.cancel({ ids: [...backwards, ...backwards] }), backwards)
+      assert.deepStrictEqual({ ...(yield* store.counts) }, { ...nothing, cancelled: many.length })
+      assert.strictEqual(yield* store.prune({ statuses: ["cancelled"], ids: [...ids, ...ids] }), many.length)
+    }).pipe(Effect.provide(layerTemporary, { local: true }))
+  )
+
+  it.effect("taking back the tasks of dead workers", () =>
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      yield* store.add(many)
+      yield* store.claim({ limit: many.length, owner: "victim", lease: Duration.seconds(1) })
+      yield* TestClock.adjust("2 seconds")
+      const swept = yield* store.sweep({ maxAttempts: 3, onCrash: "retry" })
+      assert.deepStrictEqual(
+        swept.map(({ taskId }) => taskId),
+        ids
+      )
+      assert.deepStrictEqual({ ...(yield* store.counts) }, { ...nothing, pending: many.length })
+    }).pipe(Effect.provide(layerTemporary, { local: true }))
+  )
+})
