@@ -62,7 +62,10 @@ export class Orchestrator extends Context.Service<
     readonly state: SubscriptionRef.SubscriptionRef<OrchestratorState>
     /** What the current run did so far, or the last one did. */
     readonly stats: Effect.Effect<Stats>
-    /** Events from now on. A subscriber that falls 16 384 events behind misses the oldest; hooks miss none. */
+    /**
+     * Events from now on. Nothing is dropped: a subscriber that does not keep up slows the run down, and one that takes no
+     * more holds it up until it is stopped.
+     */
     readonly events: Stream.Stream<Event>
   }
 >()("@baton/core/Orchestrator") {}
@@ -104,6 +107,8 @@ export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
 export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.OrchestratorConfig) {
   const problem = OrchestratorConfig.problemOf(config)
   if (problem !== undefined) return yield* Effect.die(new Error(problem))
+  const withLogLevel = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    config.logLevel === undefined ? effect : Effect.provideService(effect, References.MinimumLogLevel, config.logLevel)
   const hooks = yield* Hooks
   const random = yield* Random.nextIntBetween(0, 2 ** 31)
   const parts: Run.Parts = {
@@ -113,7 +118,7 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
     verifier: yield* Verifier,
     safety: yield* Safety,
     clock: yield* Clock.Clock,
-    bus: yield* eventBus.make(hooks),
+    bus: yield* withLogLevel(eventBus.make(hooks)),
     spans: yield* spans.make,
     // Never the same twice: a restarted worker must not be taken for its predecessor.
     owner: `${config.owner ?? "worker"}-${random.toString(36)}`
@@ -159,9 +164,7 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
           })
         )
       })
-    ).pipe((run) =>
-      config.logLevel === undefined ? run : Effect.provideService(run, References.MinimumLogLevel, config.logLevel)
-    )
+    ).pipe(withLogLevel)
 
   const runOnce = Effect.fnUntraced(function* (
     options: { readonly untilDrained: boolean },

@@ -12,13 +12,13 @@ import type { Hook } from "../../Hooks.ts"
 /** Long enough for any hook that observes; a hook that takes longer is cut off so that it cannot stall the run. */
 const hookTimeout = Duration.seconds(30)
 
+/** Hooks that are cut off, each in its turn, are waited for at the end of a run. */
+const closeTimeout = Duration.minutes(5)
+
 /** A hook that does not finish in time this often, one event after the other, is switched off. */
 const strikes = 3
 
 const capacity = 4096
-
-/** How far a subscriber may fall behind before it misses the oldest events: it observes, and must not stall a run. */
-const subscriberCapacity = 16_384
 
 interface Flush {
   readonly _tag: "Flush"
@@ -26,20 +26,23 @@ interface Flush {
 }
 
 /**
- * Carries events to hooks and subscribers, in order. Hooks get every event: when they are slower than the work, publishing
+ * Carries events to hooks and subscribers, in order and without loss: when they are slower than the work, publishing
  * waits. Hooks run in one fiber of their own, a batch at a time, so that the workers never run foreign code.
  */
 export interface EventBus {
   readonly publish: (event: Event) => Effect.Effect<void>
   readonly publishAll: (events: ReadonlyArray<Event>) => Effect.Effect<void>
   readonly events: Stream.Stream<Event>
-  /** Returns when everything published so far has gone through all hooks. */
-  readonly flush: Effect.Effect<void>
+  /**
+   * Publishes the last event of a run, and returns when it has gone through all hooks and to all subscribers; or after a
+   * while, because a reader that takes no more must not keep a run from ending.
+   */
+  readonly close: (event: Event) => Effect.Effect<void>
 }
 
 export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
   const pending = yield* Queue.bounded<Event | Flush>(capacity)
-  const subscribers = yield* PubSub.sliding<Event>(subscriberCapacity)
+  const subscribers = yield* PubSub.bounded<Event>(capacity)
 
   const late = hooks.map(() => 0)
 
@@ -106,11 +109,17 @@ export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
     publish: (event) => (Queue.offerUnsafe(pending, event) ? Effect.void : Effect.asVoid(Queue.offer(pending, event))),
     publishAll: (events) => Effect.asVoid(Queue.offerAll(pending, events)),
     events: Stream.fromPubSub(subscribers),
-    flush: Effect.gen(function* () {
-      const done = yield* Deferred.make<void>()
-      yield* Queue.offer(pending, { _tag: "Flush", done })
-      yield* Effect.timeoutOption(Deferred.await(done), hookTimeout)
-    })
+    close: (event) => {
+      const told = Effect.gen(function* () {
+        const done = yield* Deferred.make<void>()
+        yield* Queue.offerAll(pending, [event, { _tag: "Flush", done }])
+        yield* Deferred.await(done)
+      })
+      // Detached and awaited: the caller is uninterruptible, and this has to be able to time out.
+      return Effect.asVoid(
+        Effect.flatMap(Effect.forkDetach(Effect.interruptible(Effect.timeoutOption(told, closeTimeout))), Fiber.await)
+      )
+    }
   } satisfies EventBus
 })
 

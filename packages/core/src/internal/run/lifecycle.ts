@@ -29,6 +29,9 @@ import { worker } from "./worker.ts"
 /** What is cut off gets this long to end its processes and give its lease back; after that the lease runs out. */
 const releaseTimeout = Duration.seconds(15)
 
+/** Readers that take no more events must not hold up a drain. */
+const tellTimeout = Duration.seconds(1)
+
 /**
  * Starts the fibers of a run, waits for its ending, drains, and says how it ended. Uninterruptible: interruption of what
  * `restore` wraps is the signal to drain.
@@ -64,8 +67,7 @@ export const live = Effect.fnUntraced(function* (
   run.tally.endedAt = run.clock.currentTimeMillisUnsafe()
   const stats = toStats(run.tally, run.tally.endedAt)
   yield* Metric.update(Metrics.held, run.held.size)
-  yield* run.bus.publish({ _tag: "RunEnded", at: now(run), reason: ending.reason, stats })
-  yield* run.bus.flush
+  yield* run.bus.close({ _tag: "RunEnded", at: now(run), reason: ending.reason, stats })
   return { ...ending, stats, counts: Exit.isSuccess(counted) ? counted.value : Option.none() }
 })
 
@@ -105,7 +107,10 @@ const drain = Effect.fnUntraced(function* (run: Run, claiming: Fiber.Fiber<unkno
   yield* Effect.timeoutOption(Fiber.interrupt(claiming), releaseTimeout)
   yield* Effect.timeoutOption(holdBack(run, "shutdown", "the run ended before it was started"), releaseTimeout)
   if (run.held.size === 0) return
-  if (run.busy > 0) yield* run.bus.publish({ _tag: "Draining", at: now(run), reason: describe(reason) })
+  if (run.busy > 0) {
+    const draining = run.bus.publish({ _tag: "Draining", at: now(run), reason: describe(reason) })
+    yield* Effect.timeoutOption(draining, tellTimeout)
+  }
   const finished = yield* Effect.timeoutOption(run.quiet.await, run.config.drainTimeout)
   if (finished._tag === "Some") return
   for (const held of run.held) abort(held, "shutdown")
