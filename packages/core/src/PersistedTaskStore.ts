@@ -104,7 +104,9 @@ export const make = Effect.fnUntraced(function* (
 
   // An operation can be interrupted while it waits: what it changed is written all the same.
   yield* Effect.addFinalizer(() => Effect.suspend(() => (hasChanges.isOpen() ? write : Effect.void)))
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(hasChanges.await, write)))
+  // Opening a latch resumes who waits there and then, in the middle of an operation: it has to yield.
+  const writeNext = hasChanges.await.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(write))
+  yield* Effect.forkScoped(Effect.forever(writeNext))
 
   /** Returns when what the operation changed is written. */
   const durably = <A, E>(operation: Effect.Effect<A, E>): Effect.Effect<A, E | TaskStoreError> =>

@@ -1,0 +1,313 @@
+import { Execution, PersistedTaskStore, Task, TaskRecord, TaskStore, TaskStoreError } from "@baton/core"
+import { TaskStoreSuite } from "@baton/core/testing"
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
+
+type Store = TaskStore.TaskStore["Service"]
+type Write = (changes: PersistedTaskStore.Changes) => Effect.Effect<void, TaskStoreError>
+
+const plain = Schema.encodeSync(Schema.Array(TaskRecord.TaskRecord))
+
+const dumpAll = (store: Store) => Effect.map(store.dump({ limit: 1_000_000 }), ({ records }) => records)
+
+/** A place where changes are written to, as the documentation of `Changes` says. */
+const makePlace = () => {
+  const records = new Map<string, TaskRecord.TaskRecord>()
+  const place = {
+    records,
+    paused: false,
+    writes: 0,
+    write: (changes: PersistedTaskStore.Changes) =>
+      Effect.sync(() => {
+        place.writes++
+        for (const id of changes.removed) assert.isTrue(records.delete(id), `${id} was there before it went`)
+        for (const record of changes.written) records.set(record.task.id, record)
+        place.paused = changes.paused
+      })
+  }
+  return place
+}
+
+const noSpace = new TaskStoreError({ reason: "Unavailable", message: "No space is left." })
+
+const open = (place: ReturnType<typeof makePlace>, write: Write = place.write) =>
+  PersistedTaskStore.make({ records: Array.from(place.records.values()), paused: place.paused, write })
+
+const expectKept = Effect.fnUntraced(function* (store: Store, place: ReturnType<typeof makePlace>) {
+  // Heartbeats are not written.
+  const timeless = (records: ReadonlyArray<TaskRecord.TaskRecord>) =>
+    plain(records.map((record) => Object.assign({}, record, { leaseUntil: null })))
+  assert.deepStrictEqual(timeless(Array.from(place.records.values())), timeless(yield* dumpAll(store)))
+})
+
+/** A store of which `wrap` sees every operation that changes something. */
+const around = (store: Store, wrap: <A, E>(operation: Effect.Effect<A, E>) => Effect.Effect<A, E>): Store => ({
+  ...store,
+  add: (tasks) => wrap(store.add(tasks)),
+  claim: (options) => wrap(store.claim(options)),
+  checkpoint: (checkpoints) => wrap(store.checkpoint(checkpoints)),
+  settle: (settlements) => wrap(store.settle(settlements)),
+  sweep: (options) => wrap(store.sweep(options)),
+  requeue: (selection) => wrap(store.requeue(selection)),
+  cancel: (selection) => wrap(store.cancel(selection)),
+  prune: (options) => wrap(store.prune(options)),
+  request: (request) => wrap(store.request(request)),
+  restore: (records) => wrap(store.restore(records))
+})
+
+/** What was written is compared with what the store knows, once it is closed. */
+const faithful = Layer.effect(
+  TaskStore.TaskStore,
+  Effect.gen(function* () {
+    const place = makePlace()
+    const opened = yield* Deferred.make<Store>()
+    yield* Effect.addFinalizer(() =>
+      Effect.orDie(Effect.flatMap(Deferred.await(opened), (store) => expectKept(store, place)))
+    )
+    const store = yield* open(place)
+    yield* Deferred.succeed(opened, store)
+    return store
+  })
+)
+
+TaskStoreSuite.suite(it, { name: "persisted", layer: faithful })
+
+/** Every write fails the first time, and every operation is tried again: as if nothing had happened. */
+const flaky = Layer.effect(
+  TaskStore.TaskStore,
+  Effect.gen(function* () {
+    const place = makePlace()
+    let fails = false
+    const store = yield* open(place, (changes) => {
+      fails = !fails
+      return fails ? Effect.fail(noSpace) : place.write(changes)
+    })
+    return around(store, (operation) => Effect.retry(operation, { while: (error) => error === noSpace }))
+  })
+)
+
+TaskStoreSuite.suite(it, { name: "persisted, every first write fails", layer: flaky })
+
+const task = (id: string, options?: Omit<Parameters<typeof Task.make>[0], "id" | "description">) =>
+  Task.make({ id, description: `Do ${id}.`, ...options })
+
+const ids = (...names: ReadonlyArray<string>) => names.map((name) => Task.TaskId.make(name))
+
+const claim = (store: Store, limit = 1) => store.claim({ limit, owner: "worker", lease: Duration.minutes(1) })
+
+const complete = ({ task, token }: TaskStore.Claim): TaskStore.Settlement => ({
+  _tag: "Complete",
+  taskId: task.id,
+  token,
+  execution: Execution.make({ output: `${task.id} is done` }),
+  verification: null,
+  verified: false,
+  attemptUsage: null,
+  usage: null
+})
+
+/** A place whose writes wait until they are let through, one by one, with an exit for each. */
+const gated = () => {
+  const place = makePlace()
+  const started: Array<PersistedTaskStore.Changes> = []
+  const gates: Array<Deferred.Deferred<void, TaskStoreError>> = []
+  return {
+    place,
+    started,
+    write: (changes: PersistedTaskStore.Changes) =>
+      Effect.suspend(() => {
+        const gate = Deferred.makeUnsafe<void, TaskStoreError>()
+        started.push(changes)
+        gates.push(gate)
+        return Effect.andThen(Deferred.await(gate), place.write(changes))
+      }),
+    /** Lets the write that waits go on, or fails it. */
+    next: (exit: Exit.Exit<void, TaskStoreError> = Exit.void) =>
+      Effect.gen(function* () {
+        const gate = gates.shift()
+        assert.isDefined(gate, "a write is under way")
+        yield* Deferred.done(gate, exit)
+        yield* settled
+      })
+  }
+}
+
+/** Lets every fiber go on until it has to wait. */
+const settled = Effect.repeat(Effect.yieldNow, { times: 20 })
+
+const fork = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.tap(Effect.forkChild(effect, { startImmediately: true }), settled)
+
+const written = (changes: PersistedTaskStore.Changes | undefined) => changes?.written.map(({ task }) => task.id)
+
+describe("PersistedTaskStore", () => {
+  it.effect("an operation returns when its change is written, and not before", () =>
+    Effect.gen(function* () {
+      const { next, place, started, write } = gated()
+      const store = yield* open(place, write)
+      const adding = yield* fork(store.add([task("a")]))
+      assert.deepStrictEqual(written(started[0]), ids("a"))
+      assert.isUndefined(adding.pollUnsafe())
+      yield* next()
+      assert.deepStrictEqual(adding.pollUnsafe(), Exit.succeed({ added: ids("a"), existing: 0 }))
+    })
+  )
+
+  it.effect("changes that come while a write is under way are written together", () =>
+    Effect.gen(function* () {
+      const { next, place, started, write } = gated()
+      const store = yield* open(place, write)
+      const adding = yield* fork(store.add([task("a")]))
+      const others = yield* fork(
+        Effect.forEach(["b", "c", "d"], (id) => store.add([task(id)]), { concurrency: "unbounded", discard: true })
+      )
+      yield* next()
+      assert.isDefined(adding.pollUnsafe())
+      assert.isUndefined(others.pollUnsafe())
+      yield* next()
+      assert.isDefined(others.pollUnsafe())
+      assert.deepStrictEqual(started.map(written), [ids("a"), ids("b", "c", "d")])
+    })
+  )
+
+  it.effect("what changes nothing is not written: reading, heartbeats, a claim of nothing, a stop", () =>
+    Effect.gen(function* () {
+      const place = makePlace()
+      const store = yield* open(place)
+      yield* store.add([task("a")])
+      const [claimed] = yield* claim(store)
+      assert.isDefined(claimed)
+      assert.strictEqual(place.writes, 2)
+      yield* store.extend([{ taskId: claimed.task.id, token: claimed.token }], Duration.minutes(2))
+      yield* claim(store)
+      yield* store.add([task("a")])
+      yield* store.list()
+      yield* store.request("stop")
+      yield* settled
+      assert.strictEqual(place.writes, 2)
+    })
+  )
+
+  it.effect("a write that fails fails its operations and those built on it, and nothing has changed", () =>
+    Effect.gen(function* () {
+      const { next, place, write } = gated()
+      const store = yield* open(place, write)
+      const adding = yield* fork(store.add([task("a"), task("b", { dependsOn: ["a"] })]))
+      yield* next()
+      yield* Fiber.join(adding)
+      const before = plain(yield* dumpAll(store))
+      const claiming = yield* fork(claim(store))
+      const more = yield* fork(store.add([task("c")]))
+      const cancelling = yield* fork(store.cancel({ ids: ids("b") }))
+      const pausing = yield* fork(store.request("pause"))
+      yield* next(Exit.fail(noSpace))
+      for (const fiber of [claiming, more, cancelling, pausing]) {
+        assert.deepStrictEqual(fiber.pollUnsafe(), Exit.fail(noSpace))
+      }
+      assert.deepStrictEqual(plain(yield* dumpAll(store)), before)
+      assert.isFalse((yield* store.control).paused)
+      assert.strictEqual((yield* store.counts).waiting, 1)
+      const again = yield* fork(claim(store))
+      yield* next()
+      const [claimed] = yield* Fiber.join(again)
+      assert.strictEqual(claimed?.token, 1)
+      yield* expectKept(store, place)
+    })
+  )
+
+  it.effect("a lease that was extended keeps its end when a write fails", () =>
+    Effect.gen(function* () {
+      const { next, place, write } = gated()
+      const store = yield* open(place, write)
+      const setting = yield* fork(Effect.andThen(store.add([task("a")]), claim(store)))
+      yield* next()
+      yield* next()
+      const [claimed] = yield* Fiber.join(setting)
+      assert.isDefined(claimed)
+      const lease = { taskId: claimed.task.id, token: claimed.token }
+      const execution = Execution.make({ output: "saved" })
+      yield* fork(Effect.exit(store.checkpoint([{ ...lease, execution, usage: null }])))
+      yield* store.extend([lease], Duration.hours(1))
+      yield* next(Exit.fail(noSpace))
+      const [record] = yield* dumpAll(store)
+      assert.isNull(record?.checkpoint)
+      assert.strictEqual(record?.leaseUntil?.epochMilliseconds, Duration.toMillis("1 hour"))
+    })
+  )
+
+  it.effect("who waits for work or for a request looks again when a write fails", () =>
+    Effect.gen(function* () {
+      const { next, place, write } = gated()
+      const store = yield* open(place, write)
+      const adding = yield* fork(store.add([task("a")]))
+      yield* next()
+      yield* Fiber.join(adding)
+      const claiming = yield* fork(claim(store))
+      const waiting = yield* fork(store.awaitWork({ untilDrained: true }))
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* next(Exit.fail(noSpace))
+      assert.deepStrictEqual(claiming.pollUnsafe(), Exit.fail(noSpace))
+      assert.deepStrictEqual(waiting.pollUnsafe(), Exit.succeed("claimable"))
+    })
+  )
+
+  it.effect("a write that dies does not take the store with it", () =>
+    Effect.gen(function* () {
+      const place = makePlace()
+      let dies = true
+      const store = yield* open(place, (changes) => (dies ? Effect.die("a bug") : place.write(changes)))
+      const exit = yield* Effect.exit(store.add([task("a")]))
+      assert.isTrue(Exit.hasDies(exit))
+      dies = false
+      assert.deepStrictEqual((yield* store.add([task("a")])).added, ids("a"))
+    })
+  )
+
+  it.effect("what an operation changed is written, though it was interrupted and the store closed", () =>
+    Effect.gen(function* () {
+      const { next, place, started, write } = gated()
+      const scope = yield* Scope.make()
+      const store = yield* Scope.provide(open(place, write), scope)
+      const first = yield* fork(store.add([task("a")]))
+      const second = yield* fork(store.add([task("b")]))
+      yield* Fiber.interruptAll([first, second])
+      const closing = yield* fork(Scope.close(scope, Exit.void))
+      assert.isUndefined(closing.pollUnsafe())
+      yield* next()
+      yield* next()
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(started.map(written), [ids("a"), ids("b")])
+      assert.deepStrictEqual(Array.from(place.records.keys()), ["a", "b"])
+    })
+  )
+
+  it.effect("a store goes on where another one left it: history, pause and all", () =>
+    Effect.gen(function* () {
+      const place = makePlace()
+      const before = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const store = yield* open(place)
+          yield* store.add([task("a"), task("b", { dependsOn: ["a"] }), task("c")])
+          const [a] = yield* claim(store, 2)
+          assert.isDefined(a)
+          yield* store.settle([complete(a)])
+          yield* store.request("pause")
+          return yield* dumpAll(store)
+        })
+      )
+      const store = yield* open(place)
+      const after = yield* dumpAll(store)
+      assert.deepStrictEqual(
+        after.map((record) => Object.assign({}, record, { leaseUntil: null })),
+        before.map((record) => Object.assign({}, record, { leaseUntil: null }))
+      )
+      assert.isTrue((yield* store.control).paused)
+      assert.deepStrictEqual(
+        (yield* store.sweep({ maxAttempts: 3, onCrash: "retry" })).map(({ taskId }) => taskId),
+        ids("c")
+      )
+      assert.strictEqual((yield* store.request("resume")).paused, false)
+      assert.isFalse(place.paused)
+    })
+  )
+})
