@@ -215,6 +215,27 @@ describe("PersistedTaskStore", () => {
     })
   )
 
+  it.effect("a completion whose write fails lets nobody go on", () =>
+    Effect.gen(function* () {
+      const { next, place, write } = gated()
+      const store = yield* open(place, write)
+      const setting = yield* fork(Effect.andThen(store.add([task("a"), task("b", { dependsOn: ["a"] })]), claim(store)))
+      yield* next()
+      yield* next()
+      const [claimed] = yield* Fiber.join(setting)
+      assert.isDefined(claimed)
+      const settling = yield* fork(store.settle([complete(claimed)]))
+      yield* next(Exit.fail(noSpace))
+      assert.deepStrictEqual(settling.pollUnsafe(), Exit.fail(noSpace))
+      assert.strictEqual((yield* store.counts).waiting, 1)
+      assert.deepStrictEqual(yield* claim(store), [])
+      const again = yield* fork(store.settle([complete(claimed)]))
+      yield* next()
+      assert.deepStrictEqual(yield* Fiber.join(again), { lost: [] })
+      assert.strictEqual((yield* store.counts).waiting, 0)
+    })
+  )
+
   it.effect("a lease that was extended keeps its end when a write fails", () =>
     Effect.gen(function* () {
       const { next, place, write } = gated()
