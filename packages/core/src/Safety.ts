@@ -105,8 +105,7 @@ export const layerAllowAll: Layer.Layer<Safety> = Layer.succeed(Safety, make({ a
 /**
  * Stops a run after `maxIterations` attempts, or after `maxConsecutiveFailures` failed attempts without a success in
  * between. With `coolDown`, consecutive failures do not stop the run: attempts wait that long, then one goes ahead as a
- * probe, and the rest follow when it succeeds; a probe that has told nothing after another cool-down is followed by the
- * next. A limit that is left out does not exist.
+ * probe, and the rest follow when it succeeds. A limit that is left out does not exist.
  *
  * @category layers
  * @since 0.1.0

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Queue, Stream } from "effect"
+import { Effect, Fiber, Layer, Option, Queue, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Safety } from "@baton/core"
 
@@ -178,7 +178,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("a probe that is given back without an end does not block the next for ever", () =>
+  it.effect("a probe that is given back lets the next one go ahead, and only that one", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* failTimes(safety, 2)
@@ -186,8 +186,56 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
       yield* safety.allow
       const fibers = [yield* ask(safety), yield* ask(safety)]
       assert.strictEqual(allowed(fibers), 0)
-      yield* TestClock.adjust("1 minute")
+      yield* safety.recordRelease(null)
       assert.strictEqual(allowed(fibers), 1)
+    })
+  )
+
+  it.effect("a probe stays the only one for as long as it takes", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      yield* failTimes(safety, 2)
+      yield* TestClock.adjust("1 minute")
+      yield* safety.allow
+      const fiber = yield* ask(safety)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(allowed([fiber]), 0)
+      yield* safety.recordSuccess(null)
+      yield* Fiber.join(fiber)
+    })
+  )
+
+  it.effect("what is given back while it is closed or open changes nothing", () =>
+    Effect.gen(function* () {
+      const safety = yield* cooling
+      yield* safety.recordRelease(null)
+      yield* failTimes(safety, 2)
+      const fiber = yield* ask(safety)
+      yield* safety.recordRelease(null)
+      assert.strictEqual(allowed([fiber]), 0)
+      assert.isTrue(Option.isNone(yield* safety.stopReason))
+    })
+  )
+
+  it.effect("a probe that is interrupted on its way in is given back by who asked, and lost by nobody", () =>
+    Effect.gen(function* () {
+      for (let moment = 0; moment < 30; moment++) {
+        const safety = yield* cooling
+        yield* failTimes(safety, 2)
+        yield* TestClock.adjust("1 minute")
+        let granted = false
+        const asking = yield* safety.allow.pipe(
+          Effect.onExit((exit) => {
+            granted = exit._tag === "Success"
+            return granted ? Effect.void : safety.recordRelease(null)
+          }),
+          Effect.provideService(References.MaxOpsBeforeYield, 3),
+          Effect.forkChild
+        )
+        for (let turn = 0; turn < moment; turn++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(asking)
+        if (!granted) yield* safety.allow
+      }
     })
   )
 
@@ -219,12 +267,13 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     Effect.gen(function* () {
       const safety = yield* breaker({ maxIterations: 1, maxConsecutiveFailures: 1, coolDown: "1 minute" })
       yield* safety.recordFailure("down", null)
-      const fibers = [yield* ask(safety), yield* ask(safety)]
+      const fibers = [yield* ask(safety), yield* ask(safety), yield* ask(safety)]
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(allowed(fibers), 1)
+      yield* safety.recordFailure("still down", null)
       yield* TestClock.adjust("1 minute")
       const exits = yield* Effect.forEach(fibers, (fiber) => Effect.result(Fiber.join(fiber)))
-      assert.deepStrictEqual(exits.map(({ _tag }) => _tag).toSorted(), ["Failure", "Success"])
+      assert.deepStrictEqual(exits.map(({ _tag }) => _tag).toSorted(), ["Failure", "Failure", "Success"])
     })
   )
 

@@ -143,6 +143,24 @@ describe("Safety.layerAll", () => {
     })
   )
 
+  it.effect("passes releases on to all: what they used counts, and a probe makes way", () =>
+    Effect.gen(function* () {
+      const safety = yield* service(
+        Safety.layerAll(
+          Safety.layerCircuitBreaker({ maxConsecutiveFailures: 1, coolDown: "1 minute" }),
+          Safety.layerBudget({ maxCostUsd: 1 })
+        )
+      )
+      yield* safety.recordFailure("no", null)
+      yield* TestClock.adjust("1 minute")
+      yield* safety.allow
+      yield* safety.recordRelease({ ...Usage.zero, costUsd: 0.4 })
+      yield* safety.allow
+      yield* safety.recordRelease({ ...Usage.zero, costUsd: 0.6 })
+      assert.strictEqual((yield* Effect.flip(safety.allow)).limit, "cost")
+    })
+  )
+
   it.effect("books a commit with all", () =>
     Effect.gen(function* () {
       const safety = yield* service(
@@ -187,6 +205,7 @@ describe("Safety.make", () => {
       const safety = Safety.make({ allow: Effect.void })
       yield* safety.recordFailure("no", null)
       yield* safety.recordSuccess(null)
+      yield* safety.recordRelease(null)
       assert.isTrue(Option.isNone(yield* safety.stopReason))
       assert.deepStrictEqual(yield* Stream.runCollect(safety.changes), [])
     })

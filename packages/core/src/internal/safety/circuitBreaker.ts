@@ -58,21 +58,16 @@ export const make = Effect.fnUntraced(function* (options: {
       return Effect.forkIn(Effect.andThen(Effect.sleep(coolDown), over), scope)
     })
 
-  // The first that comes through the door closes it behind itself and is the probe. A probe that is given back tells
-  // nothing, so the next one does not wait for its end but for another cool-down.
-  const enter = (coolDown: Duration.Duration): Effect.Effect<void, SafetyStop> =>
-    Effect.uninterruptible(
-      Effect.suspend(() => {
-        if (state === "closed" || Option.isSome(stop) || !Latch.isOpen(door)) return allow
-        door.closeUnsafe()
-        return Effect.andThen(startCoolDown(coolDown), start)
-      })
-    )
+  // The first that comes through the door closes it behind itself and is the probe.
+  const enter: Effect.Effect<void, SafetyStop> = Effect.suspend(() => {
+    if (state === "closed" || Option.isSome(stop) || !Latch.isOpen(door)) return allow
+    door.closeUnsafe()
+    return start
+  })
 
   const allow: Effect.Effect<void, SafetyStop> = Effect.suspend(() => {
     if (Option.isSome(stop)) return Effect.fail(stop.value)
-    if (state === "closed" || Option.isNone(options.coolDown)) return start
-    return Effect.andThen(Effect.interruptible(Latch.await(door)), enter(options.coolDown.value))
+    return state === "closed" ? start : Effect.andThen(Latch.await(door), enter)
   })
 
   const start: Effect.Effect<void, SafetyStop> = Effect.suspend(() => {
@@ -113,6 +108,11 @@ export const make = Effect.fnUntraced(function* (options: {
             message: `${consecutiveFailures} attempts in a row failed; the last one: ${reason}`
           })
         )
+      }),
+    // A probe that was given back tells nothing: the next one goes ahead.
+    recordRelease: () =>
+      Effect.sync(() => {
+        if (state === "half-open") door.openUnsafe()
       }),
     stopReason: Effect.sync(() => stop),
     awaitStop: Deferred.await(stopped),
