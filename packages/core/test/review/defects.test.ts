@@ -75,6 +75,29 @@ describe("foreign code that throws fails the attempt: no claim is held for ever"
     })
   )
 
+  it.effect("an executor in plain JavaScript that returns nothing", () =>
+    ends({ executor: Executor.layer(() => Effect.succeed(JSON.parse("null"))) })
+  )
+
+  it.effect("a verifier in plain JavaScript that returns nothing", () =>
+    ends({ verifier: Verifier.layer(() => Effect.succeed(JSON.parse("null"))) })
+  )
+
+  it.effect("a description of what a call spent", () =>
+    ends({
+      config: { maxAttempts: 1 },
+      executor: Executor.layer((_task, { spend }) =>
+        spend({
+          worstCase: { costUsd: 1, tokens: 0, what: "model-x" },
+          call: Effect.succeed(Execution.make({ output: "x" })),
+          spent: () => {
+            throw new Error("bug")
+          }
+        })
+      )
+    })
+  )
+
   it.effect("the retry policy", () =>
     ends({
       config: {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
+import { Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { Task } from "@baton/core"
+import { Execution, Task, TaskStore } from "@baton/core"
 import { make, tasks } from "../harness.ts"
 
 const turns = (times = 300) => Effect.repeat(Effect.yieldNow, { times })
@@ -45,6 +45,58 @@ describe("numbers that make no sense", () => {
         const { stats } = yield* orchestrator.run
         assert.deepStrictEqual([stats.tasksCompleted, stats.executions], [2500, 2500])
       }
+    })
+  )
+})
+
+describe("an idle worker among others", () => {
+  it.effect("starts a new task at once, however often others were faster before", () =>
+    Effect.gen(function* () {
+      const real = yield* Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
+        Effect.provide(TaskStore.TaskStore, context)
+      )
+      let othersAreFaster = true
+      const claim: typeof real.claim = Effect.fnUntraced(function* (options) {
+        if (!othersAreFaster) return yield* real.claim(options)
+        const claims = yield* real.claim({ ...options, owner: "other" })
+        yield* real.settle(
+          claims.map(({ task, token }) => ({
+            _tag: "Complete",
+            taskId: task.id,
+            token,
+            attemptUsage: null,
+            usage: null,
+            execution: Execution.make({ output: "x" }),
+            verification: null,
+            verified: false
+          }))
+        )
+        return []
+      })
+      const { journal, orchestrator, store } = yield* make({
+        store: Layer.succeed(TaskStore.TaskStore, { ...real, claim })
+      })
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* journal.next("RunStarted")
+      yield* turns()
+      for (let index = 0; index < 20; index++) {
+        yield* store.add(tasks(`t${index}`))
+        yield* turns()
+        yield* TestClock.adjust("1 minute")
+        yield* turns()
+      }
+      assert.strictEqual((yield* store.counts).completed, 20)
+      // Once more, and the next one is ours.
+      yield* store.add(tasks("theirs"))
+      yield* turns()
+      othersAreFaster = false
+      yield* store.add(tasks("ours"))
+      yield* turns()
+      const started = journal.of("TaskStarted").length
+      yield* orchestrator.stop
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(run)
+      assert.strictEqual(started, 1)
     })
   )
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Latch, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { Execution, Executor, RetryPolicy, TaskStore, TaskStoreError } from "@baton/core"
+import { Execution, ExecutionError, Executor, RetryPolicy, TaskStore, TaskStoreError } from "@baton/core"
 import { get, make, tasks } from "../harness.ts"
 
 const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
@@ -9,6 +9,7 @@ const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
 )
 const storeOf = (store: TaskStore.TaskStore["Service"]) => Layer.succeed(TaskStore.TaskStore, store)
 const turns = (times = 300) => Effect.repeat(Effect.yieldNow, { times })
+const failed = new ExecutionError({ reason: "Failed", message: "no" })
 const unavailable = new TaskStoreError({ reason: "Unavailable", message: "connection refused" })
 
 describe("a worker that is alive", () => {
@@ -109,6 +110,50 @@ describe("a worker that is alive", () => {
       assert.strictEqual((yield* get(store, "a")).status, "completed")
       assert.deepStrictEqual([summary.stats.tasksCompleted, summary.stats.leasesLost], [1, 0])
       assert.deepStrictEqual(journal.tags().slice(-2), ["TaskCompleted", "RunEnded"])
+    })
+  )
+})
+
+describe("a task that is held three times", () => {
+  it.effect("does not make its last attempt wait for ever for a former one's end to be told", () =>
+    Effect.gen(function* () {
+      const real = yield* memory
+      const [lateWork, answer] = [yield* Latch.make(), yield* Latch.make()]
+      let settles = 0
+      // A worker that was frozen: its lease ended and it does not know yet.
+      let frozen = true
+      const { journal, orchestrator, store } = yield* make({
+        config: { concurrency: 3, maxAttempts: 9, retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layer((_task, { attempt }) => {
+          if (attempt === 1) return Effect.andThen(lateWork.await, Effect.fail(failed))
+          return attempt === 2 ? Effect.fail(failed) : Effect.succeed(Execution.make({ output: "x" }))
+        }),
+        store: storeOf({
+          ...real,
+          extend: (leases, lease) =>
+            Effect.suspend(() => (frozen ? Effect.succeed({ lost: [] }) : real.extend(leases, lease))),
+          settle: (settlements) => Effect.tap(real.settle(settlements), ++settles === 1 ? answer.await : Effect.void)
+        })
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkDetach(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      yield* TestClock.adjust("31 seconds")
+      yield* turns()
+      frozen = false
+      yield* lateWork.open
+      yield* turns()
+      yield* answer.open
+      yield* turns()
+      for (let minutes = 0; minutes < 5; minutes++) {
+        yield* TestClock.adjust("1 minute")
+        yield* turns(50)
+      }
+      const ended = run.pollUnsafe()?._tag
+      yield* orchestrator.stop
+      yield* TestClock.adjust("10 minutes")
+      yield* turns()
+      assert.strictEqual(ended, "Success")
     })
   )
 })

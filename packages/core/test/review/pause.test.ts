@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Latch, Layer, References, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
-import { Execution, Executor, Safety, TaskStore } from "@baton/core"
+import { Execution, Executor, Safety, TaskStore, TaskStoreError } from "@baton/core"
 import { get, make, tasks } from "../harness.ts"
 
 const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
@@ -124,6 +124,76 @@ describe("pause and resume at the same time", () => {
         yield* Fiber.join(run)
       }
       assert.deepStrictEqual(stuck, [])
+    })
+  )
+})
+
+describe("a pause in the moment in which the run ends", () => {
+  it.effect("is told before the end or not at all", () =>
+    Effect.gen(function* () {
+      const late: Array<string> = []
+      for (let moment = 0; moment < 120; moment++) {
+        const { journal, orchestrator, store } = yield* make({
+          executor: Executor.layer(() => Effect.as(turns(5), Execution.make({ output: "x" })))
+        })
+        yield* store.add(tasks("a"))
+        const run = yield* Effect.forkChild(orchestrator.run)
+        yield* turns(moment)
+        const pausing = yield* Effect.provideService(orchestrator.pause, References.MaxOpsBeforeYield, 3).pipe(
+          Effect.forkChild
+        )
+        yield* turns()
+        yield* orchestrator.resume
+        yield* Fiber.join(run)
+        yield* Fiber.join(pausing)
+        yield* turns(20)
+        if (journal.tags().at(-1) !== "RunEnded") late.push(`${moment}: ${journal.tags().slice(-2).join(", ")}`)
+        const state = yield* SubscriptionRef.get(orchestrator.state)
+        if (state !== "stopped") late.push(`${moment}: ${state}`)
+      }
+      assert.deepStrictEqual(late, [])
+    })
+  )
+})
+
+describe("a pause while the store is away", () => {
+  it.effect("does not keep a later run from starting or being paused", () =>
+    Effect.gen(function* () {
+      const real = yield* memory
+      let away = true
+      const { journal, orchestrator, store } = yield* make({
+        store: storeOf({
+          ...real,
+          settle: (settlements) =>
+            Effect.suspend(() =>
+              away
+                ? Effect.fail(new TaskStoreError({ reason: "Unavailable", message: "connection refused" }))
+                : real.settle(settlements)
+            )
+        })
+      })
+      const minutes = (count: number) =>
+        Effect.repeat(Effect.andThen(TestClock.adjust("1 minute"), turns(20)), { times: count })
+      yield* store.add(tasks(..."abcdefghijklmnop"))
+      const first = yield* Effect.forkDetach(orchestrator.run)
+      yield* turns()
+      const pausing = yield* Effect.forkDetach(orchestrator.pause)
+      yield* turns()
+      yield* orchestrator.stop
+      yield* minutes(10)
+      assert.isDefined(first.pollUnsafe())
+      away = false
+      yield* store.request("pause")
+      const second = yield* Effect.forkDetach(orchestrator.run)
+      yield* minutes(1)
+      const states = [yield* SubscriptionRef.get(orchestrator.state)]
+      yield* store.request("resume")
+      yield* minutes(1)
+      const ended = [pausing.pollUnsafe() !== undefined, second.pollUnsafe() !== undefined]
+      yield* orchestrator.stop
+      yield* minutes(10)
+      assert.deepStrictEqual([states, ended], [["paused"], [true, true]])
+      assert.isAbove(journal.of("TaskCompleted").length, 0)
     })
   )
 })

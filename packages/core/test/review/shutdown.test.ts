@@ -99,6 +99,33 @@ describe("shutdown ends within its timeouts", () => {
   )
 })
 
+describe("once a stop was asked for", () => {
+  it.effect("nothing starts, also not what a claim under way brings", () =>
+    Effect.gen(function* () {
+      const real = yield* memory
+      const claiming = yield* Latch.make()
+      const answer = yield* Latch.make()
+      const { journal, orchestrator, store } = yield* make({
+        store: storeOf({
+          ...real,
+          claim: (options) => Effect.andThen(claiming.open, Effect.andThen(answer.await, real.claim(options)))
+        })
+      })
+      yield* store.add(tasks("a", "b"))
+      const run = yield* Effect.forkDetach(orchestrator.run)
+      yield* claiming.await
+      yield* orchestrator.stop
+      yield* turns()
+      yield* answer.open
+      yield* anHour
+      assert.isTrue(ended(run))
+      assert.strictEqual(journal.of("TaskStarted").length, 0)
+      const { in_progress, pending } = yield* store.counts
+      assert.deepStrictEqual([pending, in_progress], [2, 0])
+    })
+  )
+})
+
 describe("no event is lost at the end", () => {
   it.effect("although the hooks are slower than the work", () =>
     Effect.gen(function* () {
