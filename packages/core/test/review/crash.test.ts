@@ -1,0 +1,126 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { Execution, Executor, Task, TaskStore, Verification, Verifier } from "@baton/core"
+import { make } from "../harness.ts"
+
+const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
+  Effect.provide(TaskStore.TaskStore, context)
+)
+const turns = (times: number) => (times === 0 ? Effect.void : Effect.repeat(Effect.yieldNow, { times: times - 1 }))
+
+/** A small generator of its own, so that a seed tells the whole story. */
+const dice = (seed: number) => {
+  let state = seed >>> 0
+  return (sides: number) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * sides)
+  }
+}
+
+describe("workers that are killed at any moment", () => {
+  it.effect.prop(
+    "lose no task, complete none twice, and what was saved is never executed again",
+    [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 }))],
+    ([seed]) =>
+      Effect.gen(function* () {
+        const roll = dice(seed)
+        const real = yield* memory
+        const total = 1 + roll(25)
+        const ids = Array.from({ length: total }, (_, index) => Task.TaskId.make(`t${index}`))
+        yield* real.add(ids.map((id) => ({ id, description: "x" })))
+        const saved = new Set<string>()
+        const problems: Array<string> = []
+        const accepted = new Map<string, number>()
+
+        const worker = Effect.fnUntraced(function* () {
+          let dead = false
+          // A killed process neither sends anything nor hears an answer; what it sent may have arrived.
+          const call = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+            Effect.suspend(() => {
+              if (dead) return Effect.never
+              return Effect.andThen(
+                turns(roll(6)),
+                Effect.suspend(() =>
+                  dead
+                    ? Effect.never
+                    : Effect.tap(effect, () => Effect.andThen(turns(roll(6)), dead ? Effect.never : Effect.void))
+                )
+              )
+            })
+          const mortal = <A>(effect: Effect.Effect<A>) => Effect.tap(effect, () => (dead ? Effect.never : Effect.void))
+          const { journal, orchestrator } = yield* make({
+            config: { concurrency: 1 + roll(4), prefetch: 1 + roll(6), maxAttempts: 1000, leaseDuration: "9 seconds" },
+            executor: Executor.layer(({ id }) =>
+              mortal(
+                Effect.suspend(() => {
+                  if (saved.has(id)) problems.push(`${id} was executed although its output was saved`)
+                  return Effect.as(turns(roll(12)), Execution.make({ output: `result of ${id}` }))
+                })
+              )
+            ),
+            verifier: Verifier.layer(() => mortal(Effect.as(turns(roll(12)), Verification.pass()))),
+            store: Layer.succeed(TaskStore.TaskStore, {
+              ...real,
+              claim: (options) => call(real.claim(options)),
+              checkpoint: (checkpoints) =>
+                call(
+                  Effect.tap(real.checkpoint(checkpoints), ({ lost }) =>
+                    Effect.sync(() => {
+                      const gone = new Set<string>(lost.map(({ taskId }) => taskId))
+                      for (const { taskId } of checkpoints) if (!gone.has(taskId)) saved.add(taskId)
+                    })
+                  )
+                ),
+              settle: (settlements) =>
+                call(
+                  Effect.tap(real.settle(settlements), ({ lost }) =>
+                    Effect.sync(() => {
+                      const gone = new Set<string>(lost.map(({ taskId }) => taskId))
+                      for (const { _tag, taskId } of settlements) {
+                        if (_tag === "Complete" && !gone.has(taskId))
+                          accepted.set(taskId, (accepted.get(taskId) ?? 0) + 1)
+                      }
+                    })
+                  )
+                ),
+              extend: (leases, lease) => call(real.extend(leases, lease)),
+              sweep: (options) => call(real.sweep(options)),
+              counts: call(real.counts),
+              control: call(real.control),
+              awaitWork: (options) => call(real.awaitWork(options)),
+              awaitControl: (revision) => call(real.awaitControl(revision))
+            })
+          })
+          const fiber = yield* Effect.forkDetach(orchestrator.run)
+          return { fiber, journal, kill: () => void (dead = true) }
+        })
+
+        let workers = [yield* worker(), yield* worker()]
+        const isDone = (counts: TaskStore.Counts) => counts.pending === 0 && counts.in_progress === 0
+        let steps = 0
+        for (; steps < 3000 && !isDone(yield* real.counts); steps++) {
+          yield* turns(roll(15))
+          if (roll(4) === 0) yield* TestClock.adjust(roll(3000))
+          if (steps < 200 && roll(4) === 0) {
+            workers[roll(workers.length)]?.kill()
+            workers = [...workers, yield* worker()].slice(-3)
+          }
+          // There is always one that lives.
+          if (steps === 200) workers = [...workers, yield* worker()]
+        }
+        for (const id of ids) {
+          const attempts = yield* real.attempts(id)
+          if (attempts.filter(({ outcome }) => outcome === "completed").length !== 1)
+            problems.push(`${id} is not completed`)
+          if (accepted.get(id) !== 1) problems.push(`${id} was accepted ${accepted.get(id)} times`)
+          for (const [index, attempt] of attempts.entries()) {
+            if (attempt.token !== index + 1) problems.push(`${id}: a claim without a row`)
+          }
+        }
+        assert.deepStrictEqual(problems, [])
+        for (const { kill } of workers) kill()
+      }),
+    { timeout: 120_000, arbitrary: { runs: 25 } }
+  )
+})
