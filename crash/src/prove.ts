@@ -1,0 +1,153 @@
+/** The proof for one store: four workers, some thousand tasks, faults until all is done, and a look at what came out. */
+import { Task, type TaskRecord, TaskStore } from "@baton/core"
+import { Deferred, Effect, Schedule, type Scope } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { check, type Evidence, type Findings, type Violation } from "./check.ts"
+import { type Injected, inject } from "./faults.ts"
+import * as History from "./history.ts"
+import * as Proxy from "./proxy.ts"
+import { layers, startServer, type StoreName, through } from "./stores.ts"
+import { makeSlot } from "./workers.ts"
+
+export interface Options {
+  readonly store: StoreName
+  readonly seed: number
+  readonly tasks: number
+  /** How long all that may take. */
+  readonly seconds: number
+}
+
+export interface Proof {
+  readonly store: StoreName
+  readonly tasks: number
+  readonly seconds: number
+  readonly injected: Injected
+  readonly findings: Findings
+  readonly evidence: Evidence
+}
+
+const workers = 4
+const concurrency = 8
+const leaseMillis = 2000
+const maxAttempts = 8
+
+/** How many tasks have the same priority. Earlier ones have a higher one: what is taken back is next, whatever waits. */
+const samePriority = 25
+
+const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "baton-crash-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }))
+)
+
+const makeTasks = (count: number) =>
+  Array.from({ length: count }, (_, index) =>
+    Task.make({
+      id: `task-${index}`,
+      description: `the work of task ${index}`,
+      priority: Math.floor((count - index) / samePriority)
+    })
+  )
+
+/** The supervisor's own look at the store: a new connection each time, and again until it succeeds. */
+const look = <A, E>(
+  options: Options,
+  place: string,
+  use: (store: TaskStore.TaskStore["Service"]) => Effect.Effect<A, E>
+) =>
+  Effect.flatMap(TaskStore.TaskStore, use).pipe(
+    Effect.provide(layers[options.store](place)),
+    Effect.retry(Schedule.spaced("200 millis")),
+    Effect.orDie
+  )
+
+const dump = Effect.fnUntraced(function* (store: TaskStore.TaskStore["Service"]) {
+  const records: Array<TaskRecord.TaskRecord> = []
+  let cursor: string | null | undefined
+  while (cursor !== null) {
+    const page: TaskStore.RecordPage = yield* store.dump({ limit: 500, ...(cursor === undefined ? {} : { cursor }) })
+    records.push(...page.records)
+    cursor = page.next
+  }
+  return records
+})
+
+const drained = (options: Options, place: string) =>
+  look(options, place, (store) => store.counts).pipe(
+    Effect.repeat({
+      schedule: Schedule.spaced("250 millis"),
+      until: ({ in_progress, pending }) => pending + in_progress === 0
+    })
+  )
+
+export const prove = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Proof, never, Scope.Scope> {
+  const began = Date.now()
+  const path = yield* folder
+  const history = join(path, "history.jsonl")
+  writeFileSync(history, "")
+  const server = yield* startServer(options.store)
+  const place = server?.url ?? join(path, "baton.db")
+  const tasks = makeTasks(options.tasks)
+  yield* look(options, place, (store) =>
+    Effect.forEach(chunksOf(tasks, 1000), (chunk) => store.add(chunk), { discard: true })
+  )
+
+  const injected: Injected = {
+    counts: { kill: 0, freeze: 0, cut: 0, swallow: 0, restart: 0 },
+    kills: [],
+    outages: []
+  }
+  const ended = yield* Deferred.make<string>()
+  const problems: Array<string> = []
+
+  const stops = yield* Effect.scoped(
+    Effect.gen(function* () {
+      const proxies =
+        server === undefined
+          ? []
+          : yield* Effect.forEach(Array.from({ length: workers }), () => Proxy.make(server.port))
+      const slots = yield* Effect.forEach(Array.from({ length: workers }), (_, index) => {
+        const proxy = proxies[index]
+        const { seed, store } = options
+        const reached = proxy === undefined ? place : through(place, proxy.port)
+        return makeSlot(
+          index + 1,
+          { store, place: reached, history, seed, leaseMillis, concurrency, maxAttempts },
+          ended
+        )
+      })
+      const faults = Effect.scoped(inject({ slots, proxies, server, leaseMillis }, options.seed, injected))
+      const outcome = yield* Effect.raceAllFirst([
+        Effect.as(drained(options, place), "drained" as const),
+        Deferred.await(ended),
+        faults,
+        Effect.as(Effect.sleep(options.seconds * 1000), "late" as const)
+      ])
+      if (outcome === "late") problems.push(`The store was not drained within ${options.seconds} seconds.`)
+      else if (outcome !== "drained") problems.push(outcome)
+      return yield* Effect.forEach(slots, (slot) => slot.stop, { concurrency: "unbounded" })
+    })
+  )
+  for (const problem of stops) if (problem !== null) problems.push(problem)
+
+  const evidence: Evidence = {
+    added: tasks.map(({ id }) => id),
+    history: History.read(history),
+    records: yield* look(options, place, dump),
+    injected,
+    maxAttempts,
+    leaseMillis
+  }
+  const findings = check(evidence)
+  const all: ReadonlyArray<Violation> = [
+    ...problems.map((message) => ({ task: null, message })),
+    ...findings.violations
+  ]
+  const seconds = Math.round((Date.now() - began) / 1000)
+  const { store } = options
+  return { store, tasks: tasks.length, seconds, injected, evidence, findings: { ...findings, violations: all } }
+})
+
+const chunksOf = <A>(items: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size))

@@ -1,0 +1,95 @@
+import { byTask, type Evidence, type Violation } from "./check.ts"
+import type { Proof } from "./prove.ts"
+
+const median = (values: ReadonlyArray<number>): number | undefined =>
+  values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)]
+
+const inSeconds = (millis: number | undefined): string =>
+  millis === undefined || !Number.isFinite(millis) ? "-" : `${(millis / 1000).toFixed(2)} s`
+
+const columns: ReadonlyArray<readonly [title: string, cell: (proof: Proof) => string | number]> = [
+  ["store", ({ store }) => store],
+  ["seconds", ({ seconds }) => seconds],
+  ["kills", ({ injected }) => injected.counts.kill],
+  ["freezes", ({ injected }) => injected.counts.freeze],
+  ["cuts", ({ injected }) => injected.counts.cut],
+  ["half-open", ({ injected }) => injected.counts.swallow],
+  ["restarts", ({ injected }) => injected.counts.restart],
+  ["tasks", ({ tasks }) => tasks],
+  ["completed", ({ findings }) => findings.completed],
+  ["failed", ({ findings }) => findings.failed],
+  ["executions", ({ findings }) => findings.executions],
+  ["repeated", ({ findings }) => findings.repeated],
+  ["late starts", ({ findings }) => findings.late],
+  ["fenced", ({ findings }) => findings.fenced],
+  ["takeovers", ({ findings }) => findings.takeovers.length],
+  ["median", ({ findings }) => inSeconds(median(findings.takeovers))],
+  ["max", ({ findings }) => inSeconds(Math.max(...findings.takeovers))],
+  ["lost", ({ findings }) => findings.lost],
+  ["settled twice", ({ findings }) => findings.settledTwice]
+]
+
+/** A row for each store. */
+export const table = (proofs: ReadonlyArray<Proof>): string => {
+  const rows = [
+    columns.map(([title]) => title),
+    ...proofs.map((proof) => columns.map(([, cell]) => String(cell(proof))))
+  ]
+  const widths = columns.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join("  ")
+    )
+    .join("\n")
+}
+
+/** Histories that are printed in full; more of the same help nobody. */
+const shownTasks = 3
+const shownViolations = 20
+
+/** What is wrong, with all that is known of the first tasks that it happened to. */
+export const violations = ({ evidence, findings, store }: Proof): string => {
+  const tasks = [...new Set(findings.violations.map(({ task }) => task))].filter((task) => task !== null)
+  return [
+    `${store}: ${findings.violations.length} violations`,
+    ...findings.violations.slice(0, shownViolations).map(sentence),
+    ...tasks.slice(0, shownTasks).map((task) => story(evidence, task))
+  ].join("\n")
+}
+
+const sentence = ({ message, task }: Violation): string => (task === null ? `  ${message}` : `  ${task} ${message}`)
+
+const time = (millis: number): string => new Date(millis).toISOString().slice(11, 23)
+
+const story = ({ history, injected, records }: Evidence, id: string): string => {
+  const lines = byTask(history).get(id) ?? []
+  const record = records.find(({ task }) => task.id === id)
+  const owners = new Set(lines.map(({ worker }) => worker))
+  const happened = [
+    ...lines.map((line) => {
+      const { _tag, at, task: _, worker, ...rest } = line
+      return { at, text: `${worker} ${_tag} ${JSON.stringify(rest)}` }
+    }),
+    ...injected.kills
+      .filter(({ worker }) => owners.has(worker))
+      .map(({ at, worker }) => ({ at, text: `${worker} KILLED` }))
+  ].toSorted((left, right) => left.at - right.at)
+  return [
+    `\n  ${id}: what happened`,
+    ...happened.map(({ at, text }) => `    ${time(at)} ${text}`),
+    `  ${id}: what the store says`,
+    ...(record === undefined
+      ? ["    nothing"]
+      : [
+          `    ${JSON.stringify(record.task)}`,
+          ...record.attempts.map(
+            ({ endedAt, execution, number, outcome, owner, startedAt, token, verification }) =>
+              `    lease ${token}, attempt ${number}, ${owner}: ${time(startedAt.epochMilliseconds)} to ` +
+              `${endedAt === null ? "now" : time(endedAt.epochMilliseconds)}, ${outcome}, ` +
+              `${execution?.output ?? "no output"}, ${verification === null ? "no verdict" : verification.passed ? "passed" : "rejected"}`
+          )
+        ])
+  ].join("\n")
+}

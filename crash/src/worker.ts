@@ -1,0 +1,174 @@
+/**
+ * One worker process: an orchestrator that runs until it is told to stop, or killed, and writes down what it does and what
+ * the store answers. Its one argument is its `WorkerConfig`. It ends with its parent, whose end closes its stdin.
+ */
+import {
+  Execution,
+  ExecutionError,
+  Executor,
+  Hooks,
+  Orchestrator,
+  RetryPolicy,
+  Safety,
+  type Task,
+  TaskStore,
+  Verification,
+  VerificationError,
+  Verifier
+} from "@baton/core"
+import { NodeRuntime } from "@effect/platform-node"
+import { Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { behaviourOf } from "./behaviour.ts"
+import { type Write, writer } from "./history.ts"
+import { layers, StoreName } from "./stores.ts"
+
+export const WorkerConfig = Schema.Struct({
+  store: StoreName,
+  /** A file or a URL. */
+  place: Schema.String,
+  history: Schema.String,
+  /** Unique per start. */
+  name: Schema.String,
+  seed: Schema.Int,
+  leaseMillis: Schema.Int,
+  concurrency: Schema.Int,
+  maxAttempts: Schema.Int
+})
+export type WorkerConfig = typeof WorkerConfig.Type
+
+/** The lease under which a task object was claimed: executors are not told. */
+const tokens = new WeakMap<Task.Task, number>()
+
+const tokenOf = (task: Task.Task): number => tokens.get(task) ?? 0
+
+/** The store, with what it answered written down before anybody else hears of it. */
+const recorded = (store: TaskStore.TaskStore["Service"], write: Write): TaskStore.TaskStore["Service"] => ({
+  ...store,
+  claim: (options) =>
+    Effect.tap(store.claim(options), (claims) =>
+      Effect.sync(() => {
+        for (const { task, token } of claims) tokens.set(task, token)
+        write(
+          claims.map(({ checkpoint, task, token }) => ({
+            _tag: "Claimed",
+            task: task.id,
+            token,
+            attempt: task.attempts,
+            saved: checkpoint?.output ?? null
+          }))
+        )
+      })
+    ),
+  checkpoint: (checkpoints) =>
+    Effect.tap(store.checkpoint(checkpoints), ({ lost }) =>
+      Effect.sync(() =>
+        write(
+          checkpoints.map(({ execution: { output }, taskId: task, token }) =>
+            lost.some((lease) => lease.taskId === task && lease.token === token)
+              ? { _tag: "Fenced", task, token, what: "checkpoint", as: null, output }
+              : { _tag: "Saved", task, token, output }
+          )
+        )
+      )
+    ),
+  settle: (settlements) =>
+    Effect.tap(store.settle(settlements), ({ lost }) =>
+      Effect.sync(() =>
+        write(
+          settlements.map((settlement) => {
+            const { _tag: as, taskId: task, token } = settlement
+            const output = as === "Release" ? null : (settlement.execution?.output ?? null)
+            return lost.some((lease) => lease.taskId === task && lease.token === token)
+              ? { _tag: "Fenced", task, token, what: "settle", as, output }
+              : { _tag: "Settled", task, token, as }
+          })
+        )
+      )
+    ),
+  sweep: (options) =>
+    Effect.tap(store.sweep(options), (swept) =>
+      Effect.sync(() => write(swept.map(({ taskId: task, token }) => ({ _tag: "Reclaimed", task, token }))))
+    )
+})
+
+const executor = ({ name, seed }: WorkerConfig, write: Write) => {
+  let executions = 0
+  return Executor.layer((task, { attempt }) =>
+    Effect.suspend(() => {
+      const token = tokenOf(task)
+      // No two executions bring out the same.
+      const output = `${task.id} under lease ${token}, execution ${++executions} of ${name}`
+      write([{ _tag: "Executed", task: task.id, token, attempt, output }])
+      const does = behaviourOf(seed, task.id, attempt)
+      return Effect.andThen(
+        Effect.sleep(does.executionMillis),
+        does.execution === "succeeds"
+          ? Effect.succeed(Execution.make({ output }))
+          : Effect.fail(
+              new ExecutionError({
+                reason: does.execution === "fails" ? "Failed" : "Permanent",
+                message: `It ${does.execution}.`
+              })
+            )
+      )
+    })
+  )
+}
+
+const verifier = ({ seed }: WorkerConfig) =>
+  Verifier.layer((task, _, { attempt }) => {
+    const does = behaviourOf(seed, task.id, attempt)
+    const verdict = {
+      passes: Effect.succeed(Verification.pass()),
+      rejects: Effect.succeed(Verification.reject("Once more.")),
+      breaks: Effect.fail(new VerificationError({ reason: "Failed", message: "It breaks." }))
+    }
+    return Effect.andThen(Effect.sleep(does.verificationMillis), verdict[does.verification])
+  })
+
+const telling = (write: Write) => {
+  const tell = ({ _tag: event, attempt, taskId }: Told) =>
+    Effect.sync(() => write([{ _tag: "Told", task: taskId, event, attempt }]))
+  return Hooks.layer(Hooks.handle({ TaskCompleted: tell, TaskFailed: tell, TaskRetried: tell, LeaseLost: tell }))
+}
+interface Told {
+  readonly _tag: string
+  readonly taskId: string
+  readonly attempt: number
+}
+
+/** A store that is away while the worker starts: it is not what the worker dies of. */
+const whileAway = Schedule.spaced("100 millis")
+
+const program = (config: WorkerConfig) =>
+  Effect.gen(function* () {
+    const write = writer(config.history, config.name)
+    const opened = yield* Layer.build(layers[config.store](config.place)).pipe(
+      Effect.retry({ schedule: whileAway, while: (error) => error.reason === "Unavailable" })
+    )
+    const store = Layer.effect(
+      TaskStore.TaskStore,
+      Effect.map(TaskStore.TaskStore, (store) => recorded(store, write))
+    ).pipe(Layer.provide(Layer.succeedContext(opened)))
+    const orchestrator = Orchestrator.layer({
+      owner: config.name,
+      leaseDuration: config.leaseMillis,
+      concurrency: config.concurrency,
+      maxAttempts: config.maxAttempts,
+      drainTimeout: "5 seconds",
+      retryPolicy: RetryPolicy.exponential({ base: "20 millis", max: "200 millis" }),
+      transientRetry: Schedule.upTo(Schedule.spaced(Duration.millis(10)), { times: 1 })
+    }).pipe(Layer.provide([store, executor(config, write), verifier(config), Safety.layerAllowAll, telling(write)]))
+    yield* Effect.provide(
+      Effect.flatMap(Orchestrator.Orchestrator, ({ runForever }) => runForever),
+      orchestrator
+    )
+  }).pipe(Effect.scoped)
+
+process.stdin.resume().once("end", () => process.exit(1))
+Schema.decodeUnknownEffect(Schema.fromJsonString(WorkerConfig))(process.argv[2]).pipe(
+  Effect.flatMap(program),
+  // stdin would keep the process alive.
+  Effect.ensuring(Effect.sync(() => process.stdin.destroy())),
+  NodeRuntime.runMain
+)
