@@ -126,13 +126,14 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
   const state = yield* SubscriptionRef.make<OrchestratorState>("idle")
   let current = yield* Run.make(parts)
   let running = false
+  let pausable = false
 
   const pausing = yield* Semaphore.make(1)
 
   // One at a time and to the end, so that what the state says and what the run does stay in step.
   const setPaused = (paused: boolean): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (!running || SubscriptionRef.getUnsafe(state) !== (paused ? "running" : "paused")) return Effect.void
+      if (!pausable || SubscriptionRef.getUnsafe(state) !== (paused ? "running" : "paused")) return Effect.void
       return paused ? pause : resume
     }).pipe(Semaphore.withPermit(pausing), Effect.uninterruptible)
 
@@ -151,6 +152,13 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
     yield* parts.bus.publish({ _tag: "Resumed", at: Run.now(parts) })
   })
 
+  const endPausing = Semaphore.withPermit(
+    pausing,
+    Effect.sync(() => {
+      pausable = false
+    })
+  )
+
   const start = (options: { readonly untilDrained: boolean }): Effect.Effect<RunSummary, RunFailed> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
@@ -161,6 +169,7 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
           parts.spans("Orchestrator.run", () => ({ "baton.owner": parts.owner }), runOnce(options, restore)),
           Effect.sync(() => {
             running = false
+            pausable = false
           })
         )
       })
@@ -172,7 +181,8 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
   ): Effect.fn.Return<RunSummary, RunFailed> {
     current = yield* Run.make(parts)
     yield* SubscriptionRef.set(state, "running")
-    const { counts, error, reason, stats } = yield* live(current, options, setPaused, restore)
+    pausable = true
+    const { counts, error, reason, stats } = yield* live(current, options, setPaused, endPausing, restore)
     if (reason._tag !== "Failed" && Option.isSome(counts)) {
       yield* SubscriptionRef.set(state, "stopped")
       return { reason, stats, counts: counts.value }

@@ -20,14 +20,16 @@ export const make = Effect.fnUntraced(function* <K>(
 ): Effect.fn.Return<Deadlines<K>> {
   const clock = yield* Clock.Clock
   const millis = Duration.toMillis(duration)
+  // Not the time of day: when that is set, or the machine slept, work must not be cut off all at once.
+  const now = () => Number(clock.currentTimeNanosUnsafe()) / 1e6
   // A Map iterates in insertion order, which here is the order of the deadlines.
   const pending = new Map<K, number>()
   const nonEmpty = Latch.makeUnsafe(false)
 
   const reachDue = () => {
-    const now = clock.currentTimeMillisUnsafe()
+    const reached = now()
     for (const [key, deadline] of pending) {
-      if (deadline > now) return deadline - now
+      if (deadline > reached) return Math.ceil(deadline - reached)
       pending.delete(key)
       onReached(key)
     }
@@ -40,7 +42,7 @@ export const make = Effect.fnUntraced(function* <K>(
       if (millis === Infinity) return
       // Deleted first: a key that is set again has to move to the end.
       pending.delete(key)
-      pending.set(key, clock.currentTimeMillisUnsafe() + millis)
+      pending.set(key, now() + millis)
       if (pending.size === 1) nonEmpty.openUnsafe()
     },
     clear: (key) => {

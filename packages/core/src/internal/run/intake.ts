@@ -30,7 +30,9 @@ export const intake = (run: Run, options: { readonly untilDrained: boolean }): E
       // A store may wake us for nothing, but not make us spin.
       if (fruitless > 1) yield* Effect.sleep(Math.min(2 ** fruitless, 500))
       fruitless++
+      const before = run.clock.currentTimeMillisUnsafe()
       const signal = yield* storeCall(run, "awaitWork", run.store.awaitWork(options))
+      if (run.clock.currentTimeMillisUnsafe() > before) fruitless = 0
       if (signal === "claimable") continue
       // What we still hold can come back to be retried, or make others claimable.
       if (run.held.size > 0) {
@@ -45,7 +47,10 @@ export const intake = (run: Run, options: { readonly untilDrained: boolean }): E
 const wanted = (run: Run): number => {
   const queued = Queue.sizeUnsafe(run.queue)
   const { concurrency, prefetch } = run.config
-  return queued * 2 > prefetch ? 0 : Math.max(0, prefetch + (concurrency - run.busy) - queued)
+  if (queued * 2 > prefetch) return 0
+  // When ends come faster than the store takes them, claiming waits.
+  const unsettled = 2 * (concurrency + prefetch) - run.held.size
+  return Math.max(0, Math.min(unsettled, prefetch + (concurrency - run.busy) - queued))
 }
 
 // Not to be interrupted between the claim and our knowing of it: such a task would be nobody's until its lease ends.

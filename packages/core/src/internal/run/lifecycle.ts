@@ -40,6 +40,8 @@ export const live = Effect.fnUntraced(function* (
   run: Run,
   options: { readonly untilDrained: boolean },
   setPaused: (paused: boolean) => Effect.Effect<void>,
+  /** Ends all pausing, so that nothing is told of it after the end of the run. */
+  endPausing: Effect.Effect<void>,
   restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
 ): Effect.fn.Return<Ended> {
   yield* run.bus.publish({ _tag: "RunStarted", at: now(run), owner: run.owner })
@@ -61,7 +63,9 @@ export const live = Effect.fnUntraced(function* (
   const ending: Ending = Exit.isSuccess(ended) ? ended.value : { reason: { _tag: "Interrupted" }, error: null }
 
   // Detached and awaited: this fiber may be interrupted already, and each step has to be able to time out.
-  const shuttingDown = yield* Effect.forkDetach(Effect.interruptible(shutDown(run, claiming, ending.reason, scope)))
+  const shuttingDown = yield* Effect.forkDetach(
+    Effect.interruptible(shutDown(run, claiming, ending.reason, scope, endPausing))
+  )
   const counted = yield* Fiber.await(shuttingDown)
 
   run.tally.endedAt = run.clock.currentTimeMillisUnsafe()
@@ -90,12 +94,14 @@ const shutDown = Effect.fnUntraced(function* (
   run: Run,
   claiming: Fiber.Fiber<unknown>,
   reason: StopReason,
-  scope: Scope.Closeable
+  scope: Scope.Closeable,
+  endPausing: Effect.Effect<void>
 ) {
   yield* drain(run, claiming, reason)
   // Foreign code that cannot be interrupted is left behind: it holds no lease for longer than its end.
   const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void))
   yield* Effect.timeoutOption(Fiber.await(closing), releaseTimeout)
+  yield* Effect.timeoutOption(endPausing, tellTimeout)
   return yield* Effect.timeoutOption(storeCall(run, "counts", run.store.counts), releaseTimeout)
 })
 

@@ -114,7 +114,9 @@ export const settle = (config: Resolved, held: Held, outcome: Outcome): Effect.E
 export const conclude = Effect.fnUntraced(function* (run: Run, held: Held, outcome: Outcome) {
   held.phase = "settling"
   const settlement = yield* settle(run.config, held, outcome)
-  if (settlement._tag === "Retry" || settlement._tag === "Release") {
+  const returns = settlement._tag === "Retry" || settlement._tag === "Release"
+  // Someone may wait for an earlier return of the same task already.
+  if (returns && !run.returning.has(settlement.taskId)) {
     run.returning.set(settlement.taskId, Deferred.makeUnsafe())
   }
   yield* Queue.offer(run.ended, { held, settlement })

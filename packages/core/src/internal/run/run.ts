@@ -85,7 +85,8 @@ export const make = Effect.fnUntraced(function* (parts: Parts): Effect.fn.Return
     tally: tally.make(parts.clock.currentTimeMillisUnsafe()),
     held: new Set(),
     queue: yield* Queue.bounded<Held>(concurrency + prefetch),
-    ended: yield* Queue.bounded<Ended>(concurrency + prefetch),
+    // Each claim has one end, and the intake bounds the claims: bounded here as well, a pause or a drain could block.
+    ended: yield* Queue.unbounded<Ended>(),
     returning: new Map(),
     executing: yield* deadlines.make<Held>(parts.config.executionTimeout, (held) => abort(held, "execution-timeout")),
     verifying: yield* deadlines.make<Held>(parts.config.verificationTimeout, (held) =>

@@ -6,7 +6,7 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type { Event } from "../../Event.ts"
 import * as Metrics from "../../OrchestratorMetrics.ts"
-import type { LostLease } from "../../TaskStore.ts"
+import type { FencedReply } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { leaseKey } from "./leaseKey.ts"
 import { settle, unstorable } from "./outcome.ts"
@@ -25,7 +25,7 @@ export const settler = (run: Run): Effect.Effect<never> =>
 
 const write = (run: Run, entries: ReadonlyArray<Ended>): Effect.Effect<void> =>
   Effect.matchEffect(settleAll(run, entries), {
-    onSuccess: ({ lost }) => account(run, entries, lost),
+    onSuccess: (reply) => account(run, entries, reply),
     // One row that the store cannot take must not take its whole batch down with it.
     onFailure: (error) =>
       entries.length > 1
@@ -34,14 +34,26 @@ const write = (run: Run, entries: ReadonlyArray<Ended>): Effect.Effect<void> =>
   })
 
 const settleAll = (run: Run, entries: ReadonlyArray<Ended>) =>
-  storeCall(run, "settle", run.store.settle(entries.map(({ settlement }) => settlement)))
+  Effect.suspend(() => {
+    let tries = 0
+    const call = Effect.suspend(() => {
+      tries++
+      return run.store.settle(entries.map(({ settlement }) => settlement))
+    })
+    return Effect.map(storeCall(run, "settle", call), ({ lost }): Reply => ({ lost, repeated: tries > 1 }))
+  })
+
+interface Reply extends FencedReply {
+  /** The answer to an earlier try got lost; that try may have done the work. */
+  readonly repeated: boolean
+}
 
 /** A result that cannot be stored is a failure of its task; if even that cannot be stored, the store is gone. */
 const giveUp = Effect.fnUntraced(function* (run: Run, { held, settlement }: Ended, error: TaskStoreError) {
   if (settlement._tag !== "Release") {
     const failed: Ended = { held, settlement: yield* settle(run.config, held, unstorable(error)) }
     const reply = yield* Effect.result(settleAll(run, [failed]))
-    if (Result.isSuccess(reply)) return yield* account(run, [failed], reply.success.lost)
+    if (Result.isSuccess(reply)) return yield* account(run, [failed], reply.success)
   }
   leave(run, { held, settlement })
   fail(run, error)
@@ -55,13 +67,13 @@ const leave = (run: Run, { held, settlement: { taskId } }: Ended) => {
   Deferred.doneUnsafe(returning, Effect.void)
 }
 
-const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<Ended>, lost: ReadonlyArray<LostLease>) {
+const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<Ended>, { lost, repeated }: Reply) {
   const lostByKey = lost.length === 0 ? undefined : new Map(lost.map((lease) => [leaseKey(lease), lease]))
   const events: Array<Event> = []
   const ended: Metrics.Ended = { completed: 0, retried: 0, failed: 0, released: 0 }
   for (const entry of entries) {
     const lease = lostByKey?.get(leaseKey(entry.settlement))
-    const taken = lease === undefined || (yield* settledBefore(run, entry))
+    const taken = lease === undefined || (repeated && (yield* settledBefore(run, entry)))
     if (taken) count(run, entry, ended)
     else if (lease.status !== "cancelled") yield* loseLease(run)
     // Claimed ahead and never started: no start of it was told, so there is no end to tell.
@@ -82,6 +94,7 @@ const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<En
   yield* Metrics.countEnded(ended)
   if (events.length > 0) yield* run.bus.publishAll(events)
   for (const entry of entries) leave(run, entry)
+  run.demand.openUnsafe()
 })
 
 const outcomeOf = { Complete: "completed", Retry: "retried", Fail: "failed", Release: "released" } as const

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -45,7 +46,7 @@ const work = (run: Run, checkpoints: Checkpoints): Effect.Effect<never> =>
           const outcome = yield* run.spans(
             "Orchestrator.attempt",
             () => ({ "task.id": task.id, "task.attempt": task.attempts }),
-            attempt(run, checkpoints, held, restore)
+            Effect.catchCause(attempt(run, checkpoints, held, restore), died)
           )
           yield* record(run, held, outcome)
           held.worker = undefined
@@ -57,6 +58,15 @@ const work = (run: Run, checkpoints: Checkpoints): Effect.Effect<never> =>
       })
     )
   )
+
+/** Foreign code can break what it touches, by answering with nothing at all for instance: its attempt has failed. */
+const died = (cause: Cause.Cause<never>): Effect.Effect<Outcome> =>
+  Effect.succeed({
+    _tag: "Errored",
+    message: `The attempt died: ${String(Cause.squash(cause))}`,
+    permanent: false,
+    execution: null
+  })
 
 const lose = Effect.fnUntraced(function* (run: Run, held: Held) {
   forget(run, held)
@@ -71,6 +81,8 @@ const lose = Effect.fnUntraced(function* (run: Run, held: Held) {
 
 /** Before the next task is taken, so that a limit counts this attempt when the next one asks. */
 const record = (run: Run, held: Held, outcome: Outcome | Lost): Effect.Effect<void> => {
+  // Never allowed to start: nothing to tell Safety.
+  if (held.startedAt === undefined) return Effect.void
   run.tally.usage = Usage.add(run.tally.usage, held.usage)
   return Effect.catchCause(recordOutcome(run, held, outcome), (cause) =>
     Effect.logError("Safety died while an attempt was recorded", cause).pipe(Effect.annotateLogs({ module: "Safety" }))
