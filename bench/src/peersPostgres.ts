@@ -1,0 +1,149 @@
+/**
+ * Other queues on PostgreSQL, doing the same work: claim, do nothing, complete. A database of its own is made for it and
+ * dropped; BATON_BENCH_POSTGRES_URL names a server where that is allowed.
+ */
+import { Logger, makeWorkerUtils, run, WorkerPreset } from "graphile-worker"
+import pg from "pg"
+import { PgBoss } from "pg-boss"
+import { rate, report } from "./measurement.ts"
+
+const server = process.env["BATON_BENCH_POSTGRES_URL"] ?? "postgres://postgres@127.0.0.1:5432/postgres"
+const database = `baton_bench_${process.pid}`
+const url = new URL(server)
+url.pathname = `/${database}`
+const connectionString = url.href
+
+const administer = async (sql: string): Promise<void> => {
+  const client = new pg.Client({ connectionString: server })
+  await client.connect()
+  await client.query(sql)
+  await client.end()
+}
+
+/** Bare statements that keep result and attempts: what no queue can beat. */
+const bare = async (batch: number, connections: number, count: number): Promise<number> => {
+  const pool = new pg.Pool({ connectionString, max: connections })
+  await pool.query(`DROP TABLE IF EXISTS bare_attempt, bare_task;
+    CREATE TABLE bare_task (id bigint PRIMARY KEY, description text, status text, result text, attempts int);
+    CREATE TABLE bare_attempt (task bigint, number int, output text);
+    CREATE INDEX ON bare_task (id) WHERE status = 'pending'`)
+  await pool.query(
+    "INSERT INTO bare_task SELECT n, 'the work of task ' || n, 'pending', NULL, 0 FROM generate_series(1, $1) n",
+    [count]
+  )
+  const worker = async (): Promise<void> => {
+    for (;;) {
+      const { rows } = await pool.query(
+        `WITH c AS MATERIALIZED (
+           SELECT id FROM bare_task WHERE status = 'pending' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+         UPDATE bare_task t SET status = 'in_progress', attempts = attempts + 1 FROM c WHERE t.id = c.id
+         RETURNING t.id, t.attempts`,
+        [batch]
+      )
+      if (rows.length === 0) return
+      await pool.query(
+        `WITH s AS (SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[]) AS s(id, number, output)),
+           kept AS (INSERT INTO bare_attempt SELECT * FROM s)
+         UPDATE bare_task t SET status = 'completed', result = s.output FROM s WHERE t.id = s.id`,
+        [rows.map(({ id }) => id), rows.map(({ attempts }) => attempts), rows.map(({ id }) => `the result of ${id}`)]
+      )
+    }
+  }
+  const perSecond = await rate(count, 1, async () => {
+    await Promise.all(Array.from({ length: connections }, worker))
+  })
+  await pool.end()
+  return perSecond
+}
+
+const pgBoss = async (batchSize: number, workers: number, count: number): Promise<number> => {
+  const boss = new PgBoss({ connectionString, max: workers + 2 })
+  boss.on("error", () => {})
+  await boss.start()
+  const queue = `bench-${batchSize}`
+  await boss.createQueue(queue)
+  for (let added = 0; added < count; added += 1000) {
+    await boss.insert(
+      queue,
+      Array.from({ length: 1000 }, (_, index) => ({ data: { n: added + index } }))
+    )
+  }
+  const worker = async (): Promise<void> => {
+    for (;;) {
+      const jobs = await boss.fetch(queue, { batchSize })
+      if (jobs.length === 0) return
+      await boss.complete(
+        queue,
+        jobs.map(({ id }) => id),
+        { output: "a result" }
+      )
+    }
+  }
+  const perSecond = await rate(count, 1, async () => {
+    await Promise.all(Array.from({ length: workers }, worker))
+  })
+  await boss.stop({ graceful: false })
+  return perSecond
+}
+
+const graphile = async (
+  options: { readonly concurrency: number; readonly batched: boolean },
+  count: number
+): Promise<number> => {
+  const logger = new Logger(() => () => {})
+  const utils = await makeWorkerUtils({ connectionString, logger })
+  await utils.migrate()
+  for (let added = 0; added < count; added += 1000) {
+    await utils.addJobs(Array.from({ length: 1000 }, (_, n) => ({ identifier: "noop", payload: { n: added + n } })))
+  }
+  let done = 0
+  const perSecond = await rate(
+    count,
+    1,
+    () =>
+      new Promise<void>((resolve, reject) => {
+        run({
+          connectionString,
+          logger,
+          noHandleSignals: true,
+          concurrency: options.concurrency,
+          ...(options.batched
+            ? {
+                preset: {
+                  extends: [WorkerPreset],
+                  worker: { localQueue: { size: 2000 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 }
+                }
+              }
+            : undefined),
+          taskList: {
+            noop: () => {
+              done++
+              if (done === count) resolve()
+            }
+          }
+        }).then((runner) => void stops.push(() => runner.stop()), reject)
+      })
+  )
+  for (const stop of stops.splice(0)) await stop()
+  await utils.release()
+  return perSecond
+}
+const stops: Array<() => Promise<void>> = []
+
+await administer(`CREATE DATABASE ${database}`)
+try {
+  const floor = "bare pg, batch 1 000, 2 connections"
+  report({ what: floor, value: await bare(1000, 2, 100_000), unit: "tasks/s" })
+  report({ what: "bare pg, batch 100, 8 connections", value: await bare(100, 8, 50_000), unit: "tasks/s" })
+  report({ what: "bare pg, batch 1, 8 connections", value: await bare(1, 8, 10_000), unit: "tasks/s" })
+  const peers: ReadonlyArray<readonly [string, () => Promise<number>]> = [
+    ["pg-boss, batch 100, results kept", () => pgBoss(100, 8, 50_000)],
+    ["pg-boss, batch 1 000, results kept", () => pgBoss(1000, 4, 100_000)],
+    ["graphile-worker, default, nothing kept", () => graphile({ concurrency: 8, batched: false }, 10_000)],
+    ["graphile-worker, local queue, nothing kept", () => graphile({ concurrency: 24, batched: true }, 100_000)]
+  ]
+  for (const [what, measure] of peers) report({ what, value: await measure(), unit: "tasks/s", against: floor })
+} finally {
+  await administer(`DROP DATABASE ${database} WITH (FORCE)`)
+}
+process.exit()
