@@ -3,7 +3,7 @@
  * dropped; BATON_BENCH_POSTGRES_URL names a server where that is allowed.
  */
 import { Logger, makeWorkerUtils, run, WorkerPreset } from "graphile-worker"
-import pg from "pg"
+import { Client, Pool } from "pg"
 import { PgBoss } from "pg-boss"
 import { rate, report } from "./measurement.ts"
 
@@ -14,7 +14,7 @@ url.pathname = `/${database}`
 const connectionString = url.href
 
 const administer = async (sql: string): Promise<void> => {
-  const client = new pg.Client({ connectionString: server })
+  const client = new Client({ connectionString: server })
   await client.connect()
   await client.query(sql)
   await client.end()
@@ -22,7 +22,7 @@ const administer = async (sql: string): Promise<void> => {
 
 /** Bare statements that keep result and attempts: what no queue can beat. */
 const bare = async (batch: number, connections: number, count: number): Promise<number> => {
-  const pool = new pg.Pool({ connectionString, max: connections })
+  const pool = new Pool({ connectionString, max: connections })
   await pool.query(`DROP TABLE IF EXISTS bare_attempt, bare_task;
     CREATE TABLE bare_task (id bigint PRIMARY KEY, description text, status text, result text, attempts int);
     CREATE TABLE bare_attempt (task bigint, number int, output text);
