@@ -1,0 +1,52 @@
+import { TaskRecord, TaskStore, type TaskStoreError } from "@baton/core"
+import { assert } from "@effect/vitest"
+import { Effect, Layer, Schema, Scope } from "effect"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { JsonTaskStore } from "@baton/adapters/json"
+
+/** In memory where there is such a disk: the tests flush hundreds of small files. */
+const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir()
+
+/** A folder of its own for as long as the scope lives. */
+export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(parent, "baton-json-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+export const dumpAll = (store: TaskStore.TaskStore["Service"]) =>
+  Effect.map(store.dump({ limit: 1_000_000 }), ({ records }) => records)
+
+const plain = Schema.encodeSync(TaskRecord.TaskRecord)
+
+/** What has to be the same after the file is opened again: all but the leases, whose holders are gone. */
+export const lasting = (record: TaskRecord.TaskRecord, options?: { readonly history?: boolean | undefined }) => {
+  const { attempts, leaseUntil, ...rest } = plain(record)
+  return { ...rest, isLeased: leaseUntil !== null, attempts: options?.history === false ? undefined : attempts }
+}
+
+/** A new store in a file of its own. Once it is closed, the file has to say what the store knew. */
+export const layerTemporary = (
+  options?: Omit<JsonTaskStore.Options, "filename">
+): Layer.Layer<TaskStore.TaskStore, TaskStoreError> =>
+  Layer.effect(
+    TaskStore.TaskStore,
+    Effect.gen(function* () {
+      const filename = join(yield* folder, "tasks.json")
+      const inner = yield* Scope.make()
+      const store = yield* Scope.provide(JsonTaskStore.make({ ...options, filename }), inner)
+      yield* Effect.addFinalizer((exit) =>
+        Effect.gen(function* () {
+          yield* Scope.close(inner, exit)
+          const before = yield* dumpAll(store)
+          const after = yield* Effect.scoped(Effect.flatMap(JsonTaskStore.make({ filename }), dumpAll))
+          assert.deepStrictEqual(
+            after.map((record) => lasting(record, options)),
+            before.map((record) => lasting(record, options))
+          )
+        }).pipe(Effect.orDie)
+      )
+      return store
+    })
+  )
