@@ -182,12 +182,8 @@ export const make = Effect.fnUntraced(function* (
     const mark = `${sender}.${(calls++).toString(36)}`
     let inDoubt = false
     return Effect.suspend(() =>
-      Batches.fenced(settlements, (chunk, first) =>
-        write(
-          Scripts.settle,
-          [mark, inDoubt ? "1" : "0", String(first), ...chunk.flatMap(settlementParameters)],
-          identity
-        )
+      Batches.fenced(settlements, (chunk) =>
+        write(Scripts.settle, [mark, inDoubt ? "1" : "0", ...chunk.flatMap(settlementParameters)], identity)
       )
     ).pipe(
       Effect.onError(() =>

@@ -17,11 +17,11 @@ const chunks = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
 /** Does `write` for all leases, a chunk at a time, and gathers those that are lost from pairs of index and status. */
 export const fenced = Effect.fnUntraced(function* <A extends Lease>(
   leases: ReadonlyArray<A>,
-  write: (chunk: ReadonlyArray<A>, first: number) => Effect.Effect<ReadonlyArray<Replies.Reply>, TaskStoreError>
+  write: (chunk: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<Replies.Reply>, TaskStoreError>
 ): Effect.fn.Return<FencedReply, TaskStoreError> {
   const lost: Array<LostLease> = []
-  for (const [index, chunk] of chunks(leases).entries()) {
-    const replies = yield* write(chunk, index * chunkSize)
+  for (const chunk of chunks(leases)) {
+    const replies = yield* write(chunk)
     for (const [at, status] of Replies.grouped(replies, 2)) {
       const lease = chunk[Replies.number(at)]
       if (lease !== undefined) {

@@ -12,8 +12,8 @@ export interface Keys {
  * - hashes with a field per task: `tasks` (what changes, as text: see `lua/prelude.ts`), `inputs` (what does not),
  *   `feedback`, `usage`, `checkpoints`
  * - `attempts`: a field per attempt that ended, `<token> <id>`
- * - sorted sets: `ready` in the order of claiming; `delayed` by `availableAt`; `leases` by their end; one per status,
- *   by `seq`; `dependants` and `dependencies`, who waits for whom, both ways
+ * - sorted sets: `ready` in the order of claiming; `delayed` by `availableAt`; `leases` by their end; one per other
+ *   status by `seq`; `dependants` and `dependencies`, who waits for whom, both ways
  */
 const parts = [
   "meta",
@@ -29,7 +29,6 @@ const parts = [
   "dependants",
   "dependencies",
   "pending",
-  "in_progress",
   "completed",
   "failed",
   "cancelled"

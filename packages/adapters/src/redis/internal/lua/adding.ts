@@ -47,21 +47,16 @@ if mode == 'check' or #refusals > 0 or #fresh == 0 then return { -1, existing, r
 local seq = redis.call('HINCRBY', META, 'seq', #fresh) - #fresh
 if not schema then redis.call('HSET', META, 'schema', ARGV[1]) end
 for index, new in ipairs(fresh) do
+  local available = new.available == '' and today or new.available
   local task = {
-    id = new.id, seq = text(seq + index), blockers = 0, priority = new.priority, created = today, updated = today,
-    available = new.available == '' and today or new.available, status = 'pending', attempts = 0, token = 0,
-    requeues = 0, verified = 0, output = 0, saved = 0, started = 0, owner = ''
+    new.id, text(seq + index), '0', new.priority, today, today, available, 'pending', '0', '0', '0', '0', '0', '0', '0', ''
   }
   for _, dependency in ipairs(new.dependencies) do
-    local found = tasks[dependency.id]
-    if not found or found.status ~= 'completed' then
-      task.blockers = task.blockers + 1
-      block(task, dependency.id)
-    end
+    if not isCompleted(dependency.id) then block(task, dependency.id) end
   end
-  write('HSET', TASKS, task.id, line(task))
-  write('HSET', INPUTS, task.id, new.head .. new.rest)
-  write('ZADD', PENDING, task.seq, task.id)
+  write(HSET, TASKS, new.id, print(task))
+  write(HSET, INPUTS, new.id, new.head .. new.rest)
+  write(ZADD, PENDING, task[Seq], new.id)
   lineUp(task)
 end
 return { commit(), existing, refusals }
@@ -78,7 +73,7 @@ local at = ARGUMENTS
 while at <= #ARGV do
   local task = {
     id = ARGV[at], inputs = ARGV[at + 1], feedback = ARGV[at + 2], usage = ARGV[at + 3], checkpoint = ARGV[at + 4],
-    state = ARGV[at + 5], dependencies = {}, rows = {}
+    line = ARGV[at + 5], dependencies = {}, rows = {}
   }
   at = at + 7
   for _ = 1, ARGV[at - 1] do
@@ -106,31 +101,29 @@ local seq = redis.call('HINCRBY', META, 'seq', #restored) - #restored
 if not schema then redis.call('HSET', META, 'schema', ARGV[1]) end
 local completed = {}
 for index, record in ipairs(restored) do
-  local task = parse(record.id, text(seq + index) .. ' 0 ' .. record.state)
-  tasks[task.id] = task
-  changed[task.id] = task
-  write('HSET', INPUTS, task.id, record.inputs)
-  if record.feedback ~= '' then write('HSET', FEEDBACK, task.id, record.feedback) end
-  if record.usage ~= '' then write('HSET', USAGE, task.id, record.usage) end
-  if record.checkpoint ~= '' then write('HSET', CHECKPOINTS, task.id, record.checkpoint) end
-  for _, row in ipairs(record.rows) do write('HSET', ATTEMPTS, row[1], row[2]) end
-  write('ZADD', INDEX[task.status], task.seq, task.id)
-  if task.status == 'completed' then completed[#completed + 1] = task.id end
-  if task.status == 'in_progress' then
-    write('ZADD', LEASES, today, task.id)
+  local id = record.id
+  local task = parse(id, text(seq + index) .. ' 0 ' .. record.line)
+  tasks[id] = task
+  changed[id] = task
+  write(HSET, INPUTS, id, record.inputs)
+  if record.feedback ~= '' then write(HSET, FEEDBACK, id, record.feedback) end
+  if record.usage ~= '' then write(HSET, USAGE, id, record.usage) end
+  if record.checkpoint ~= '' then write(HSET, CHECKPOINTS, id, record.checkpoint) end
+  for _, row in ipairs(record.rows) do write(HSET, ATTEMPTS, row[1], row[2]) end
+  if task[Status] == 'completed' then completed[#completed + 1] = id end
+  if task[Status] == 'in_progress' then
+    write(ZADD, LEASES, today, id)
     wakeIn(0)
+  else
+    write(ZADD, INDEX[task[Status]], task[Seq], id)
   end
 end
 for _, record in ipairs(restored) do
   local task = tasks[record.id]
   for _, dependency in ipairs(record.dependencies) do
-    local found = tasks[dependency]
-    if not found or found.status ~= 'completed' then
-      task.blockers = task.blockers + 1
-      block(task, dependency)
-    end
+    if not isCompleted(dependency) then block(task, dependency) end
   end
-  if task.status == 'pending' then lineUp(task) end
+  if task[Status] == 'pending' then lineUp(task) end
 end
 unblock(completed)
 return { commit(), existing }

@@ -1,3 +1,5 @@
+import { ranked } from "./reading.ts"
+
 /**
  * Takes back tasks whose lease has ended. Arguments: the number of attempts with which a task is given up, or 0 to give up
  * all of them; how many at most. Returns for each: id, token, status, owner, attempts.
@@ -12,18 +14,18 @@ local saved = unverified(held)
 local swept = { -1 }
 for _, task in ipairs(held) do
   -- The owner is JSON: its quotes are the sentence's.
-  local silence = '"Worker ' .. sub(task.owner, 2, -2) .. ' stopped answering."'
-  local givenUp = tonumber(task.attempts) >= maxAttempts
+  local silence = '"Worker ' .. sub(task[Owner], 2, -2) .. ' stopped answering."'
+  local givenUp = tonumber(task[Attempts]) >= maxAttempts
   endAttempt(task, 'lease_expired', silence, saved(task))
   if givenUp then
-    write('HSET', FEEDBACK, task.id, silence)
+    write(HSET, FEEDBACK, task[Id], silence)
     move(task, 'failed')
   else
-    task.available = today
+    task[Available] = today
     move(task, 'pending')
     lineUp(task)
   end
-  for _, value in ipairs({ task.id, task.token, task.status, task.owner, task.attempts }) do
+  for _, value in ipairs({ task[Id], task[Token], task[Status], task[Owner], task[Attempts] }) do
     swept[#swept + 1] = value
   end
 end
@@ -33,20 +35,15 @@ return swept
 
 /**
  * The tasks that the arguments from `at` on select: `ids` and each id, or `status`, the status, after which
- * `seq` and how many. Returns them with the last `seq`, which is nothing at the end.
+ * `seq` and how many. Returns them, and where the next part starts; nothing at the end.
  */
-const select = String.raw`
+const select = `${ranked}${String.raw`
 local function select(at)
   local ids, last = {}, ''
   if ARGV[at] == 'ids' then
     for index = at + 1, #ARGV do ids[#ids + 1] = ARGV[index] end
   else
-    local limit = tonumber(ARGV[at + 3])
-    local found = redis.call(
-      'ZRANGEBYSCORE', INDEX[ARGV[at + 1]], '(' .. ARGV[at + 2], '+inf', 'WITHSCORES', 'LIMIT', 0, limit
-    )
-    for index = 1, #found, 2 do ids[#ids + 1] = found[index] end
-    if #ids == limit then last = found[#found] end
+    ids, last = ranked(ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]))
   end
   load(ids)
   local selected, seen = {}, {}
@@ -58,20 +55,20 @@ local function select(at)
   end
   return selected, last
 end
-`
+`}`
 
 /** Arguments: a selection. Returns where the next part of it starts, and the ids of those that changed. */
 export const requeue = `${select}${String.raw`
 local selected, last = select(ARGUMENTS)
 local reply = { -1, last }
 for _, task in ipairs(selected) do
-  if task.status == 'failed' or task.status == 'cancelled' then
-    task.attempts = 0
-    task.requeues = task.requeues + 1
-    task.available = today
+  if task[Status] == 'failed' or task[Status] == 'cancelled' then
+    task[Attempts] = 0
+    task[Requeues] = task[Requeues] + 1
+    task[Available] = today
     move(task, 'pending')
     lineUp(task)
-    reply[#reply + 1] = task.id
+    reply[#reply + 1] = task[Id]
   end
 end
 reply[1] = commit()
@@ -83,22 +80,22 @@ export const cancel = `${select}${String.raw`
 local selected, last = select(ARGUMENTS)
 local running = {}
 for _, task in ipairs(selected) do
-  if task.status == 'in_progress' then running[#running + 1] = task end
+  if task[Status] == 'in_progress' then running[#running + 1] = task end
 end
 local saved = unverified(running)
 local reply = { -1, last }
 for _, task in ipairs(selected) do
-  if task.status == 'pending' or task.status == 'in_progress' then
-    if task.status == 'in_progress' then
+  if task[Status] == 'pending' or task[Status] == 'in_progress' then
+    if task[Status] == 'in_progress' then
       endAttempt(task, 'cancelled', '"The task was cancelled while it ran."', saved(task))
       revised = true
-    elseif tonumber(task.blockers) == 0 then
+    elseif tonumber(task[Blockers]) == 0 then
       dequeue(task)
     else
       waiting = waiting - 1
     end
     move(task, 'cancelled')
-    reply[#reply + 1] = task.id
+    reply[#reply + 1] = task[Id]
   end
 end
 reply[1] = commit()
@@ -114,15 +111,15 @@ local statuses, latest = ARGV[ARGUMENTS], now - ARGV[ARGUMENTS + 1]
 local selected, last = select(ARGUMENTS + 2)
 local deleted = 0
 for _, task in ipairs(selected) do
-  if find(statuses, ' ' .. task.status .. ' ', 1, true) and tonumber(task.updated) <= latest then
+  if find(statuses, ' ' .. task[Status] .. ' ', 1, true) and tonumber(task[Updated]) <= latest then
     deleted = deleted + 1
-    for _, key in ipairs({ TASKS, INPUTS, FEEDBACK, USAGE, CHECKPOINTS }) do write('HDEL', key, task.id) end
-    for token = 1, task.token do write('HDEL', ATTEMPTS, token .. ' ' .. task.id) end
-    write('ZREM', INDEX[task.status], task.id)
-    if tonumber(task.blockers) > 0 then
-      for _, dependency in ipairs(edges(DEPENDENCIES, task.id)) do
-        write('ZREM', DEPENDENCIES, edge(task.id, dependency))
-        write('ZREM', DEPENDANTS, edge(dependency, task.id))
+    for _, key in ipairs({ TASKS, INPUTS, FEEDBACK, USAGE, CHECKPOINTS }) do remove(key, task[Id]) end
+    for token = 1, task[Token] do write(HDEL, ATTEMPTS, token .. ' ' .. task[Id]) end
+    write(ZREM, INDEX[task[Status]], task[Id])
+    if tonumber(task[Blockers]) > 0 then
+      for _, dependency in ipairs(edges(DEPENDENCIES, task[Id])) do
+        write(ZREM, DEPENDENCIES, edge(task[Id], dependency))
+        write(ZREM, DEPENDANTS, edge(dependency, task[Id]))
       end
     end
   end

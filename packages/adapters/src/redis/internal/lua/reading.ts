@@ -7,7 +7,7 @@ export const control = `return redis.call('HMGET', META, 'revision', 'paused', '
 /** How many tasks there are of each kind. */
 export const counts = String.raw`
 return {
-  redis.call('ZCARD', PENDING), redis.call('ZCARD', IN_PROGRESS), redis.call('ZCARD', COMPLETED),
+  redis.call('ZCARD', PENDING), redis.call('ZCARD', LEASES), redis.call('ZCARD', COMPLETED),
   redis.call('ZCARD', FAILED), redis.call('ZCARD', CANCELLED), tonumber(redis.call('HGET', META, 'waiting') or 0)
 }
 `
@@ -38,7 +38,7 @@ local function describe(ids)
   local inputs, feedback, usage, rows, results = mget(INPUTS, ids), mget(FEEDBACK, ids), mget(USAGE, ids), {}, {}
   for _, id in ipairs(ids) do
     local task = tasks[id]
-    if task and task.status == 'completed' then rows[#rows + 1] = task.token .. ' ' .. id end
+    if task and task[Status] == 'completed' then rows[#rows + 1] = task[Token] .. ' ' .. id end
   end
   for index, row in ipairs(mget(ATTEMPTS, rows)) do
     results[rows[index]] = match(row or '', '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)')
@@ -47,17 +47,17 @@ local function describe(ids)
   for index, id in ipairs(ids) do
     local task = tasks[id]
     described[index] = task and concat({
-      task.state, inputs[index], feedback[index] or 'null', usage[index] or 'null',
-      results[task.token .. ' ' .. id] or 'null', id
+      print(task), inputs[index], feedback[index] or 'null', usage[index] or 'null',
+      results[task[Token] .. ' ' .. id] or 'null', id
     }, '\n')
   end
   return described
 end
 `
 
-/** The ids of a page, in the order of adding: of one status, or merged from all of them. */
-const page = String.raw`
-local function page(status, after, limit)
+/** Ids in the order of adding, of one status or merged from all, and the `seq` of the last one if there may be more. */
+export const ranked = String.raw`
+local function ranked(status, after, limit)
   local found = {}
   for name, key in pairs(INDEX) do
     if status == '' or status == name then
@@ -65,10 +65,19 @@ local function page(status, after, limit)
       for index = 1, #part, 2 do found[#found + 1] = { id = part[index], seq = tonumber(part[index + 1]) } end
     end
   end
+  if status == '' or status == 'in_progress' then
+    -- Few enough to look at all of them: no more than workers hold.
+    local leased = redis.call('ZRANGE', LEASES, 0, -1)
+    load(leased)
+    for _, id in ipairs(leased) do
+      local seq = tasks[id] and tonumber(tasks[id][Seq])
+      if seq and seq > tonumber(after) then found[#found + 1] = { id = id, seq = seq } end
+    end
+  end
   table.sort(found, function(left, right) return left.seq < right.seq end)
   local ids = {}
   for index = 1, math.min(limit, #found) do ids[index] = found[index].id end
-  return ids
+  return ids, #ids == limit and text(found[limit].seq) or ''
 end
 `
 
@@ -76,15 +85,15 @@ end
 export const get = `${describe}return describe({ ARGV[ARGUMENTS] })[1]`
 
 /** Arguments: a status or nothing, after which `seq`, how many. */
-export const list = `${describe}${page}
-return describe(page(ARGV[ARGUMENTS], ARGV[ARGUMENTS + 1], tonumber(ARGV[ARGUMENTS + 2])))`
+export const list = `${describe}${ranked}
+return describe((ranked(ARGV[ARGUMENTS], ARGV[ARGUMENTS + 1], tonumber(ARGV[ARGUMENTS + 2]))))`
 
 /** A task's ledger: its line, its checkpoint, and token and row of each attempt that ended. */
 const ledger = String.raw`
 local function ledger(task)
   local fields = {}
-  for token = 1, task.token do fields[token] = token .. ' ' .. task.id end
-  local rows = { task.state, redis.call('HGET', CHECKPOINTS, task.id) or 'null' }
+  for token = 1, task[Token] do fields[token] = token .. ' ' .. task[Id] end
+  local rows = { print(task), redis.call('HGET', CHECKPOINTS, task[Id]) or 'null' }
   for token, row in ipairs(mget(ATTEMPTS, fields)) do
     if row then
       rows[#rows + 1] = token
@@ -102,15 +111,15 @@ load({ id })
 return tasks[id] and ledger(tasks[id])`
 
 /** Arguments: after which `seq`, how many. Returns for each task: itself, its ledger, its lease, what it waits for. */
-export const dump = `${describe}${page}${ledger}${String.raw`
-local ids = page('', ARGV[ARGUMENTS], tonumber(ARGV[ARGUMENTS + 1]))
+export const dump = `${describe}${ranked}${ledger}${String.raw`
+local ids = ranked('', ARGV[ARGUMENTS], tonumber(ARGV[ARGUMENTS + 1]))
 local described = describe(ids)
 local records = {}
 for index, id in ipairs(ids) do
   local task = tasks[id]
   records[index] = {
     described[index], ledger(task), redis.call('ZSCORE', LEASES, id) or '',
-    tonumber(task.blockers) > 0 and edges(DEPENDENCIES, id) or {}
+    tonumber(task[Blockers]) > 0 and edges(DEPENDENCIES, id) or {}
   }
 end
 return records

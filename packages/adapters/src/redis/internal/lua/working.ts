@@ -9,12 +9,11 @@ local limit, owner, lease = tonumber(ARGV[ARGUMENTS]), ARGV[ARGUMENTS + 1], tonu
 local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', today, 'LIMIT', 0, CHUNK)
 if #due > 0 then
   for _, member in ipairs(due) do
-    write('ZADD', READY, 0, member)
-    write('ZREM', DELAYED, member)
+    write(ZADD, READY, '0', member)
+    write(ZREM, DELAYED, member)
   end
-  flush('ZADD')
-  flush('ZREM')
-  writes.ZADD, writes.ZREM = {}, {}
+  flush('ZADD', ZADD)
+  flush('ZREM', ZREM)
   if #due == CHUNK then return { -1, 'again' } end
 end
 
@@ -26,8 +25,8 @@ local inputs = mget(INPUTS, ids)
 local known, rows = {}, {}
 for _, id in ipairs(ids) do
   local task = tasks[id]
-  if task.token ~= '0' then known[#known + 1] = id end
-  if task.output ~= '0' then rows[#rows + 1] = task.output .. ' ' .. id end
+  if task[Token] ~= '0' then known[#known + 1] = id end
+  if task[Output] ~= '0' then rows[#rows + 1] = task[Output] .. ' ' .. id end
 end
 local before = {}
 local feedback, usage, checkpoints = mget(FEEDBACK, known), mget(USAGE, known), mget(CHECKPOINTS, known)
@@ -43,13 +42,13 @@ local claims = { 0 }
 for index, id in ipairs(ids) do
   local task = tasks[id]
   move(task, 'in_progress')
-  task.attempts = task.attempts + 1
-  task.token = task.token + 1
-  task.started = today
-  task.owner = owner
-  write('ZADD', LEASES, ends, id)
+  task[Attempts] = task[Attempts] + 1
+  task[Token] = task[Token] + 1
+  task[Started] = today
+  task[Owner] = owner
+  write(ZADD, LEASES, ends, id)
   local brought = before[id] and concat(before[id], '\n') or 'null\nnull\nnull\nnull'
-  claims[index + 1] = concat({ line(task), inputs[index], brought, id }, '\n')
+  claims[index + 1] = print(task) .. '\n' .. inputs[index] .. '\n' .. brought .. '\n' .. id
 end
 redis.call('ZREMRANGEBYRANK', READY, 0, #ids - 1)
 -- Should this worker die, others have to look when the lease ends.
@@ -68,14 +67,14 @@ for index, id in ipairs(ids) do
   local at = ARGUMENTS + (index - 1) * 4
   local task = tasks[id]
   if isHeld(task, ARGV[at + 1]) then
-    task.saved = task.token
-    task.updated = today
+    task[Saved] = task[Token]
+    task[Updated] = today
     changed[id] = task
-    write('HSET', CHECKPOINTS, id, ARGV[at + 2])
-    if ARGV[at + 3] == 'null' then write('HDEL', USAGE, id) else write('HSET', USAGE, id, ARGV[at + 3]) end
+    write(HSET, CHECKPOINTS, id, ARGV[at + 2])
+    if ARGV[at + 3] == 'null' then remove(USAGE, id) else write(HSET, USAGE, id, ARGV[at + 3]) end
   else
     lost[#lost + 1] = index - 1
-    lost[#lost + 1] = task and task.status or ''
+    lost[#lost + 1] = task and task[Status] or ''
   end
 end
 lost[1] = commit()
@@ -93,12 +92,12 @@ local lost = { -1 }
 for index, id in ipairs(ids) do
   local task = tasks[id]
   if isHeld(task, ARGV[ARGUMENTS + index * 2]) then
-    write('ZADD', LEASES, ends, id)
+    write(ZADD, LEASES, ends, id)
     -- It can end earlier than it did.
     wakeIn(lease)
   else
     lost[#lost + 1] = index - 1
-    lost[#lost + 1] = task and task.status or ''
+    lost[#lost + 1] = task and task[Status] or ''
   end
 end
 lost[1] = commit()
@@ -106,13 +105,13 @@ return lost
 `
 
 /**
- * Arguments: the call's mark, whether it may have been made before, the index of its first settlement; for each settlement:
+ * Arguments: the call's mark, whether it may have been made before; for each settlement:
  * way, id, token, delay or `verified`; three lines of what the attempt brought out, or what it used if it is released;
  * usage, feedback or reason, checkpoint (each of the last three can be nothing). Returns the lost ones: index and status.
  */
 export const settle = String.raw`
-local mark, again, first = ARGV[ARGUMENTS], ARGV[ARGUMENTS + 1] == '1', tonumber(ARGV[ARGUMENTS + 2])
-local FIRST, SIZE = ARGUMENTS + 3, 8
+local mark, again = ARGV[ARGUMENTS], ARGV[ARGUMENTS + 1] == '1'
+local FIRST, SIZE = ARGUMENTS + 2, 8
 local ids, released = {}, {}
 for at = FIRST, #ARGV, SIZE do ids[#ids + 1] = ARGV[at + 1] end
 load(ids)
@@ -122,7 +121,7 @@ end
 local saved = unverified(released)
 
 local function keep(key, id, value)
-  if value == '' then write('HDEL', key, id) else write('HSET', key, id, value) end
+  if value == '' then remove(key, id) else write(HSET, key, id, value) end
 end
 
 local lost, completed = { -1 }, {}
@@ -130,38 +129,37 @@ for index, id in ipairs(ids) do
   local at = FIRST + (index - 1) * SIZE
   local way, token, outturn, words = ARGV[at], ARGV[at + 2], ARGV[at + 4], ARGV[at + 6]
   local task = tasks[id]
-  local marker = mark .. ':' .. (first + index - 1)
   if not isHeld(task, token) then
     -- The reply of a call can get lost after its work was done: the ledger tells whether it was.
     local row = again and redis.call('HGET', ATTEMPTS, token .. ' ' .. id)
-    if not row or match(row, '^%S+ %S+ %S+ %S+ (%S+)') ~= marker then
+    if not row or match(row, '^%S+ %S+ %S+ %S+ (%S+)') ~= mark then
       lost[#lost + 1] = index - 1
-      lost[#lost + 1] = task and task.status or ''
+      lost[#lost + 1] = task and task[Status] or ''
     end
   elseif way == 'Release' then
-    endAttempt(task, 'released', words, saved(task, outturn ~= '' and outturn or nil), marker)
-    if ARGV[at + 5] ~= '' then write('HSET', USAGE, id, ARGV[at + 5]) end
-    task.attempts = math.max(0, task.attempts - 1)
-    task.available = today
+    endAttempt(task, 'released', words, saved(task, outturn ~= '' and outturn or nil), mark)
+    if ARGV[at + 5] ~= '' then write(HSET, USAGE, id, ARGV[at + 5]) end
+    task[Attempts] = math.max(0, task[Attempts] - 1)
+    task[Available] = today
     move(task, 'pending')
     lineUp(task)
   else
     keep(USAGE, id, ARGV[at + 5])
     keep(CHECKPOINTS, id, ARGV[at + 7])
-    task.saved = 0
+    task[Saved] = 0
     if way == 'Complete' then
-      endAttempt(task, 'completed', 'null', outturn, marker)
+      endAttempt(task, 'completed', 'null', outturn, mark)
       keep(FEEDBACK, id, '')
-      task.verified = ARGV[at + 3]
-      task.output = 0
+      task[Verified] = ARGV[at + 3]
+      task[Output] = 0
       move(task, 'completed')
       completed[#completed + 1] = id
     else
-      endAttempt(task, way == 'Retry' and 'retried' or 'failed', words, outturn, marker)
+      endAttempt(task, way == 'Retry' and 'retried' or 'failed', words, outturn, mark)
       keep(FEEDBACK, id, words)
-      task.output = sub(outturn, 1, 5) == 'null\n' and 0 or token
+      task[Output] = sub(outturn, 1, 5) == 'null\n' and 0 or token
       if way == 'Retry' then
-        task.available = text(later(tonumber(ARGV[at + 3])))
+        task[Available] = text(later(tonumber(ARGV[at + 3])))
         move(task, 'pending')
         lineUp(task)
       else
