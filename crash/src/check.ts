@@ -1,6 +1,6 @@
 /** Holds the history that the workers wrote against what the store says in the end. Pure: the same input, the same verdict. */
 import type { Attempt, TaskRecord } from "@baton/core"
-import type { Injected } from "./faults.ts"
+import type { Injected, Kill, Outage } from "./faults.ts"
 import type { Line } from "./history.ts"
 
 export interface Evidence {
@@ -9,7 +9,9 @@ export interface Evidence {
   readonly history: ReadonlyArray<Line>
   /** Everything that the store knows in the end. */
   readonly records: ReadonlyArray<TaskRecord.TaskRecord>
-  readonly injected: Pick<Injected, "kills" | "outages">
+  readonly injected: Pick<Injected, "kills" | "freezes" | "outages">
+  /** Whether a worker that is frozen in the middle of a write keeps all others from writing, as SQLite's lock does. */
+  readonly sharesLock: boolean
   readonly maxAttempts: number
   readonly leaseMillis: number
 }
@@ -85,6 +87,8 @@ export const check = (evidence: Evidence): Findings => {
   const takeovers: Array<number> = []
   const totals = { completed: 0, failed: 0, repeated: 0, late: 0, lost: 0, settledTwice: 0, disturbedTakeovers: 0 }
 
+  const outages = [...evidence.injected.outages, ...(evidence.sharesLock ? standstills(evidence) : [])]
+
   for (const [id] of lines) if (!evidence.added.includes(id)) violations.push({ task: id, message: "was never added" })
   for (const id of records.keys()) {
     if (!evidence.added.includes(id)) violations.push({ task: id, message: "is in the store and was never added" })
@@ -111,7 +115,7 @@ export const check = (evidence: Evidence): Findings => {
     checkExecutions(record, seen, violate)
     totals.repeated += countRepeated(record, seen)
     totals.late += countLate(record, seen)
-    for (const takeover of takeoversOf(record, evidence)) {
+    for (const takeover of takeoversOf(record, evidence.injected.kills, outages)) {
       if (takeover.disturbed) totals.disturbedTakeovers++
       else takeovers.push(takeover.millis)
       if (takeover.disturbed || takeover.millis <= evidence.leaseMillis + takeoverMargin) continue
@@ -260,15 +264,24 @@ const countLate = ({ attempts }: TaskRecord.TaskRecord, { executed }: Seen): num
   }).length
 }
 
-const takeoversOf = ({ attempts }: TaskRecord.TaskRecord, { injected }: Evidence) =>
+/** Freezes during which nobody else got anything written either. */
+const standstills = ({ history, injected }: Evidence): ReadonlyArray<Outage> =>
+  injected.freezes.filter(
+    ({ from, to, worker }) =>
+      !history.some(
+        (line) => line._tag !== "Executed" && line.worker !== worker && line.at > from + 500 && line.at < to
+      )
+  )
+
+const takeoversOf = ({ attempts }: TaskRecord.TaskRecord, kills: ReadonlyArray<Kill>, outages: ReadonlyArray<Outage>) =>
   attempts.flatMap((row, index) => {
-    const killed = injected.kills.find(({ worker }) => isOf(row.owner, worker))
+    const killed = kills.find(({ worker }) => isOf(row.owner, worker))
     if (killed === undefined || row.outcome !== "lease_expired" || row.endedAt === null) return []
     if (row.endedAt.epochMilliseconds < killed.at) return []
     // The last attempt is taken over by nobody: it goes to the dead-letter queue.
     const end = attempts[index + 1]?.startedAt ?? row.endedAt
     const millis = end.epochMilliseconds - killed.at
-    const disturbed = injected.outages.some(({ from, to }) => from <= end.epochMilliseconds && to >= killed.at)
+    const disturbed = outages.some(({ from, to }) => from <= end.epochMilliseconds && to >= killed.at)
     return [{ worker: killed.worker, millis, disturbed }]
   })
 

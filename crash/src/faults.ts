@@ -1,5 +1,5 @@
 /** What is done to the workers and to their store, at random from a seed. */
-import { Effect, type Scope } from "effect"
+import { Effect, Schedule, type Scope } from "effect"
 import type { Server } from "../../packages/adapters/test/servers/process.ts"
 import type { Proxy } from "./proxy.ts"
 import { between, generator, pick, shuffled } from "./random.ts"
@@ -7,15 +7,21 @@ import type { Slot } from "./workers.ts"
 
 export type Fault = "kill" | "freeze" | "cut" | "swallow" | "restart"
 
-/** How often each is done: all of a hand come before the next hand, in an order of its own. */
-const hands: { readonly [Kind in "process" | "server"]: ReadonlyArray<Fault> } = {
-  process: ["kill", "kill", "kill", "freeze"],
-  server: ["kill", "kill", "kill", "kill", "freeze", "freeze", "cut", "cut", "swallow", "restart"]
-}
+/**
+ * What is done in turn, each hand in an order of its own. The first leaves the server alone, so that it can be told how long
+ * others take to take over.
+ */
+const processHand: ReadonlyArray<Fault> = ["kill", "kill", "kill", "freeze"]
+const serverHand: ReadonlyArray<Fault> = ["kill", "freeze", "cut", "cut", "swallow", "restart", "restart"]
 
 export interface Kill {
   readonly worker: string
   readonly at: number
+}
+
+/** A time in which a worker stood still. */
+export interface Freeze extends Outage {
+  readonly worker: string
 }
 
 /** A time in which the store could not be reached by all workers. */
@@ -28,6 +34,7 @@ export interface Outage {
 export interface Injected {
   readonly counts: { [Kind in Fault]: number }
   readonly kills: Array<Kill>
+  readonly freezes: Array<Freeze>
   readonly outages: Array<Outage>
 }
 
@@ -52,8 +59,9 @@ export const inject = Effect.fnUntraced(function* (
   injected: Injected
 ): Effect.fn.Return<never, never, Scope.Scope> {
   const random = generator(seed)
+  const hands = target.server === undefined ? [processHand] : [processHand, serverHand]
   while (true) {
-    for (const fault of shuffled(random, hands[target.server === undefined ? "process" : "server"])) {
+    for (const fault of hands.flatMap((hand) => shuffled(random, hand))) {
       yield* Effect.sleep(between(random, 100, 900))
       yield* does[fault](target, random, injected)
       injected.counts[fault]++
@@ -69,34 +77,45 @@ const outage = (injected: Injected, from: number) =>
     injected.outages.push({ from, to: now + noticeMillis + Math.min(longestWaitMillis, now - from) })
   })
 
+/** One of those that work, as soon as there are others that can take over from it. */
+const fewestWorking = 3
+
+const victim = (target: Target, random: () => number) =>
+  Effect.sync(() => {
+    const working = target.slots.filter((slot) => slot.isWorking())
+    return working.length < fewestWorking ? undefined : pick(random, working)
+  }).pipe(
+    Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (slot) => slot !== undefined }),
+    Effect.flatMap((slot) => Effect.fromNullishOr(slot)),
+    Effect.orDie
+  )
+
 const does: { readonly [Kind in Fault]: Does } = {
   kill: (target, random, injected) =>
     Effect.gen(function* () {
-      const slot = pick(
-        random,
-        target.slots.filter((slot) => !slot.isFrozen())
-      )
+      const slot = yield* victim(target, random)
       const rest = between(random, 0, 500)
-      if (slot === undefined) return
       injected.kills.push(yield* slot.kill)
       yield* Effect.sleep(rest)
       yield* slot.start
     }).pipe(Effect.uninterruptible),
 
   // Others go on meanwhile: only so is there somebody to take over.
-  freeze: (target, random) =>
+  freeze: (target, random, injected) =>
     Effect.gen(function* () {
-      const slot = pick(
-        random,
-        target.slots.filter((slot) => !slot.isFrozen())
-      )
+      const slot = yield* victim(target, random)
       const millis = target.leaseMillis * between(random, 1.1, 2)
-      if (slot === undefined) return
       yield* Effect.forkScoped(
         Effect.acquireUseRelease(
           slot.freeze,
           () => Effect.sleep(millis),
-          () => slot.thaw
+          ({ at: from, worker }) =>
+            Effect.andThen(
+              slot.thaw,
+              Effect.sync(() => {
+                injected.freezes.push({ worker, from, to: Date.now() })
+              })
+            )
         )
       )
     }),

@@ -9,12 +9,14 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { prove, type Proof } from "./prove.ts"
 import { table, violations } from "./report.ts"
 import { servers, StoreName, storeNames } from "./stores.ts"
 
-const usage = `Usage: node crash/src/main.ts [${storeNames.join(" | ")}]... [--seed N] [--tasks N] [--seconds N]\n`
+const usage = `Usage: node crash/src/main.ts [${storeNames.join(" | ")}]... [--seed N] [--tasks N] [--seconds N] [--history FOLDER]\n`
 
 const say = (text: string) => Effect.sync(() => process.stdout.write(`${text}\n`))
 
@@ -25,11 +27,17 @@ const Arguments = Schema.Struct({
   values: Schema.Struct({
     seed: Schema.optionalKey(Whole),
     tasks: Schema.optionalKey(Whole),
-    seconds: Schema.optionalKey(Whole)
+    seconds: Schema.optionalKey(Whole),
+    history: Schema.optionalKey(Schema.String)
   })
 })
 
-const options = { seed: { type: "string" }, tasks: { type: "string" }, seconds: { type: "string" } } as const
+const options = {
+  seed: { type: "string" },
+  tasks: { type: "string" },
+  seconds: { type: "string" },
+  history: { type: "string" }
+} as const
 
 const readArguments = Effect.try({
   try: () => parseArgs({ allowPositionals: true, options }),
@@ -40,8 +48,10 @@ const isCi = process.env.CI === "true"
 
 const main = Effect.gen(function* () {
   const { positionals, values } = yield* readArguments
-  const { seconds = 240, seed = Date.now() % 1_000_000, tasks = 4000 } = values
+  const { history, seconds = 240, seed = Date.now() % 1_000_000, tasks = 4000 } = values
   yield* say(`seed ${seed}, node ${process.version}`)
+  if (history !== undefined) mkdirSync(history, { recursive: true })
+  const keep = (store: StoreName) => (history === undefined ? undefined : join(history, `${store}.jsonl`))
   const proofs: Array<Proof> = []
   let failed = false
   for (const store of positionals.length > 0 ? positionals : storeNames) {
@@ -52,7 +62,7 @@ const main = Effect.gen(function* () {
       continue
     }
     yield* say(`${store}: ${tasks} tasks ...`)
-    const proof = yield* Effect.scoped(prove({ store, seed, tasks, seconds }))
+    const proof = yield* Effect.scoped(prove({ store, seed, tasks, seconds, keep: keep(store) }))
     proofs.push(proof)
     if (proof.findings.violations.length === 0) continue
     failed = true

@@ -1,7 +1,7 @@
 /** The proof for one store: four workers, some thousand tasks, faults until all is done, and a look at what came out. */
 import { Task, type TaskRecord, TaskStore } from "@baton/core"
 import { Deferred, Effect, Schedule, type Scope } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { check, type Evidence, type Findings, type Violation } from "./check.ts"
@@ -17,6 +17,8 @@ export interface Options {
   readonly tasks: number
   /** How long all that may take. */
   readonly seconds: number
+  /** Where what the workers wrote is left for a person to look at; nowhere if undefined. */
+  readonly keep: string | undefined
 }
 
 export interface Proof {
@@ -96,6 +98,7 @@ export const prove = Effect.fnUntraced(function* (options: Options): Effect.fn.R
   const injected: Injected = {
     counts: { kill: 0, freeze: 0, cut: 0, swallow: 0, restart: 0 },
     kills: [],
+    freezes: [],
     outages: []
   }
   const ended = yield* Deferred.make<string>()
@@ -131,11 +134,13 @@ export const prove = Effect.fnUntraced(function* (options: Options): Effect.fn.R
   )
   for (const problem of stops) if (problem !== null) problems.push(problem)
 
+  if (options.keep !== undefined) copyFileSync(history, options.keep)
   const evidence: Evidence = {
     added: tasks.map(({ id }) => id),
     history: History.read(history),
     records: yield* look(options, place, dump),
     injected,
+    sharesLock: server === undefined,
     maxAttempts,
     leaseMillis
   }

@@ -129,7 +129,10 @@ const verifier = ({ seed }: WorkerConfig) =>
 const telling = (write: Write) => {
   const tell = ({ _tag: event, attempt, taskId }: Told) =>
     Effect.sync(() => write([{ _tag: "Told", task: taskId, event, attempt }]))
-  return Hooks.layer(Hooks.handle({ TaskCompleted: tell, TaskFailed: tell, TaskRetried: tell, LeaseLost: tell }))
+  const announce = () => Effect.sync(() => process.stdout.write("started\n"))
+  return Hooks.layer(
+    Hooks.handle({ RunStarted: announce, TaskCompleted: tell, TaskFailed: tell, TaskRetried: tell, LeaseLost: tell })
+  )
 }
 interface Told {
   readonly _tag: string

@@ -5,13 +5,13 @@ import type { WorkerConfig } from "./worker.ts"
 
 /** A place for one worker process, which can be killed and started again, frozen and thawed. */
 export interface Slot {
-  /** The process that is there now. */
-  readonly name: () => string
-  readonly isFrozen: () => boolean
+  /** Whether its process has a store and is not frozen. */
+  readonly isWorking: () => boolean
   /** Ends it as a crash would; returns its name and when that was. */
   readonly kill: Effect.Effect<{ readonly worker: string; readonly at: number }>
   readonly start: Effect.Effect<void>
-  readonly freeze: Effect.Effect<void>
+  /** Stops it where it is; returns its name and when that was. */
+  readonly freeze: Effect.Effect<{ readonly worker: string; readonly at: number }>
   readonly thaw: Effect.Effect<void>
   /** Tells it to stop; what it was still alive after the deadline, or null. */
   readonly stop: Effect.Effect<string | null>
@@ -34,13 +34,14 @@ export const makeSlot = Effect.fnUntraced(function* (
   let child: ChildProcess | undefined
   let starts = 0
   let frozen = false
+  let ready = false
   let expected = false
   const name = () => `worker${index}.${starts}`
 
   const start = Effect.sync(() => {
     starts++
     expected = false
-    frozen = false
+    ready = false
     let output = ""
     const argument: WorkerConfig = { ...config, name: name() }
     const started = spawn(process.execPath, [program, JSON.stringify(argument)], { stdio: ["pipe", "pipe", "pipe"] })
@@ -48,7 +49,10 @@ export const makeSlot = Effect.fnUntraced(function* (
     const keep = (bytes: Buffer) => {
       output = (output + bytes.toString()).slice(-keptOutput)
     }
-    started.stdout.on("data", keep)
+    // All that it ever says there is that it has started.
+    started.stdout.once("data", () => {
+      if (child === started) ready = true
+    })
     started.stderr.on("data", keep)
     started.once("exit", (code, signal) => {
       if (child !== started || expected) return
@@ -69,6 +73,7 @@ export const makeSlot = Effect.fnUntraced(function* (
 
   const kill = Effect.suspend(() => {
     expected = true
+    ready = false
     const killed = { worker: name(), at: Date.now() }
     child?.kill("SIGKILL")
     return Effect.as(awaitExit, killed)
@@ -77,13 +82,12 @@ export const makeSlot = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => kill)
   yield* start
   return {
-    name,
-    isFrozen: () => frozen,
+    isWorking: () => ready && !frozen,
     kill,
     start,
     freeze: Effect.suspend(() => {
       frozen = true
-      return signal("SIGSTOP")
+      return Effect.as(signal("SIGSTOP"), { worker: name(), at: Date.now() })
     }),
     thaw: Effect.suspend(() => {
       frozen = false
