@@ -19,6 +19,10 @@ const { metafile } = await build({
   legalComments: "none",
   // Its ES modules: for Node it offers CommonJS only, whose names a bundle that is split cannot import.
   alias: { yaml: "./node_modules/yaml/browser/index.js" },
+  // For drivers that are CommonJS and load Node's own modules.
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);'
+  },
   logLevel: "warning",
   metafile: true
 })

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
+import * as Redacted from "effect/Redacted"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import { defaultStoreUrl } from "../flags/storeUrl.ts"
 
@@ -63,6 +64,17 @@ const sqlite: StoreScheme = {
     )
 }
 
+const redis = (scheme: "redis" | "rediss"): StoreScheme => ({
+  example: `${scheme}://HOST:PORT`,
+  open: ({ location, mustExist }) =>
+    Layer.unwrap(
+      Effect.map(
+        Effect.promise(() => import("@baton/adapters/redis")),
+        ({ RedisTaskStore }) => RedisTaskStore.layer({ url: Redacted.make(`${scheme}:${location}`), mustExist })
+      )
+    )
+})
+
 /**
  * The schemes that exist.
  *
@@ -73,6 +85,8 @@ export const StoreSchemes = Context.Reference<ReadonlyMap<string, StoreScheme>>(
   defaultValue: () =>
     new Map([
       ["sqlite", sqlite],
+      ["redis", redis("redis")],
+      ["rediss", redis("rediss")],
       ["memory", memory]
     ])
 })
