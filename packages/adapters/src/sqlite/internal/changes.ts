@@ -1,36 +1,16 @@
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { watch } from "node:fs"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-
-/** Wakes whoever waits at the moment it rings. */
-export interface Bell {
-  readonly ring: () => void
-  /** The next ring, counted from this call and not from when the effect runs, so that none in between is missed. */
-  readonly next: () => Effect.Effect<void>
-}
-
-const makeBell = (): Bell => {
-  let waited: Deferred.Deferred<void> | undefined
-  return {
-    ring: () => {
-      if (waited === undefined) return
-      const rung = waited
-      waited = undefined
-      Deferred.doneUnsafe(rung, Effect.void)
-    },
-    next: () => Deferred.await((waited ??= Deferred.makeUnsafe()))
-  }
-}
+import * as Bell from "../../internal/bell.ts"
 
 /** Rung after own writes, and when another process wrote. */
 export interface Changes {
   /** Something may be claimable, expired or drained. */
-  readonly work: Bell
+  readonly work: Bell.Bell
   /** The control state may have another revision. */
-  readonly control: Bell
+  readonly control: Bell.Bell
 }
 
 /** How long, in milliseconds, a change can stay unseen where the file system announces none, or not this one. */
@@ -51,8 +31,8 @@ export const make = Effect.fnUntraced(function* (
   logFile: string,
   dataVersion: Effect.Effect<number, TaskStoreError>
 ): Effect.fn.Return<Changes, TaskStoreError, Scope.Scope> {
-  const changes: Changes = { work: makeBell(), control: makeBell() }
-  const hint = makeBell()
+  const changes: Changes = { work: Bell.make(), control: Bell.make() }
+  const hint = Bell.make()
   const watched = yield* watchFile(logFile, hint.ring)
   let seen = yield* dataVersion
 

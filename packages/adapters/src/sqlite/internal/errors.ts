@@ -89,7 +89,7 @@ export const fromCause = (filename: string, cause: unknown): TaskStoreError | un
       case "ELOOP":
       case "EINVAL":
       case "ERR_INVALID_ARG_VALUE":
-        return unusable(`The store ${filename} cannot be opened: ${cause.message}.`, cause)
+        return unusable(`The store ${filename} cannot be in that place: name another file.`, cause)
     }
   }
   return undefined

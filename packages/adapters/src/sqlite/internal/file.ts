@@ -20,8 +20,8 @@ export const ensure = (filename: string, path: string): string | undefined => {
   if (found?.isDirectory()) return Errors.isDirectory(filename)
   if (found !== undefined && !found.isFile()) return Errors.notADatabase(filename)
   if (found === undefined) {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    create(path)
+    makeFolder(dirname(path))
+    unlessThere(path, () => closeSync(openSync(path, "wx", 0o600)))
   }
   // SQLite would open such a file all the same and fail at the first write, without saying why.
   accessSync(path, constants.R_OK | constants.W_OK)
@@ -29,10 +29,17 @@ export const ensure = (filename: string, path: string): string | undefined => {
   return undefined
 }
 
-/** Does nothing if another process was faster. */
-const create = (path: string) => {
+/** One folder after the other: in a place like /proc, where none can be made, Node's own `recursive` tries for ever. */
+const makeFolder = (path: string): void => {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  unlessThere(path, () => mkdirSync(path, { mode: 0o700 }))
+}
+
+/** Makes something, and leaves it at that when another process was faster. */
+const unlessThere = (path: string, make: () => void) => {
   try {
-    closeSync(openSync(path, "wx", 0o600))
+    make()
   } catch (cause) {
     if (!existsSync(path)) throw cause
   }
