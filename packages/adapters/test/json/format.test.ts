@@ -1,0 +1,455 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { utimesSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { hasPython, load, loadAndSave, python, rewrite } from "./python.ts"
+import {
+  claim,
+  claimOne,
+  complete,
+  completeAll,
+  dataOf,
+  fail,
+  find,
+  id,
+  lease,
+  opened,
+  patient,
+  task,
+  textOf,
+  withStore
+} from "./stores.ts"
+import { dumpAll, folder } from "./temporary.ts"
+
+const newFile = Effect.map(folder, (path) => join(path, "tasks.json"))
+
+/** A file with this text, last written in the morning that tests happen on. */
+const fileWith = Effect.fnUntraced(function* (text: string) {
+  const filename = yield* newFile
+  const morning = new Date("2026-01-05T09:00:00.000Z")
+  writeFileSync(filename, text)
+  utimesSync(filename, morning, morning)
+  yield* TestClock.setTime(morning.getTime() + 3_600_000)
+  return filename
+})
+
+/** The tasks of the lab's own demonstration, as its store saves them. */
+const lab = `{
+  "tasks": [
+    {
+      "id": "task-001",
+      "description": "Write a haiku about orchestration",
+      "status": "pending",
+      "result": null,
+      "attempts": 0,
+      "metadata": {}
+    },
+    {
+      "id": "task-002",
+      "description": "Explain the conductor pattern in one sentence",
+      "status": "pending",
+      "result": null,
+      "attempts": 0,
+      "metadata": {}
+    },
+    {
+      "id": "task-003",
+      "description": "List 3 benefits of modular architecture",
+      "status": "pending",
+      "result": null,
+      "attempts": 0,
+      "metadata": {}
+    }
+  ]
+}`
+
+const one = (fields: string) => `{"tasks": [{"id": "a", "description": "Do a."${fields}}]}`
+
+describe("the file of a JSON store", () => {
+  it.effect("is the lab's: its tasks are worked off and stay in its fields", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(lab)
+      yield* withStore(filename, completeAll)
+      const { tasks } = dataOf(filename)
+      assert.deepStrictEqual(
+        tasks.map((task: object) => Object.keys(task)),
+        Array.from({ length: 3 }, () => ["id", "description", "status", "result", "attempts", "metadata", "baton"])
+      )
+      assert.deepInclude(tasks[2], {
+        id: "task-003",
+        description: "List 3 benefits of modular architecture",
+        status: "completed",
+        result: "task-003 is done",
+        attempts: 1,
+        metadata: {}
+      })
+    })
+  )
+
+  it.effect.skipIf(!hasPython)("opens in the lab's own code after a run, and here again after that has saved it", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(lab)
+      yield* withStore(filename, completeAll)
+      const [first] = JSON.parse(python(load, filename))
+      assert.deepStrictEqual(first, {
+        id: "task-001",
+        description: "Write a haiku about orchestration",
+        status: "completed",
+        result: "task-001 is done",
+        attempts: 1,
+        metadata: {}
+      })
+      python(loadAndSave, filename)
+      assert.notInclude(textOf(filename), "baton")
+      const result = yield* withStore(filename, (store) => find(store, "task-001"))
+      assert.strictEqual(result.status, "completed")
+      assert.strictEqual(result.result, "task-001 is done")
+    })
+  )
+
+  it.effect.skipIf(!hasPython)("is what Python's json.dump writes, to the letter", () =>
+    Effect.gen(function* () {
+      const filename = yield* newFile
+      const metadata = { "né\u007f\u2028": ["\u{1f600}", {}, [], null, true, 1.5, -3], "": { a: [[]] } }
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          yield* store.add([task("ä\n\"\\'/"), task("b", { metadata, priority: 2, dependsOn: ["ä\n\"\\'/"] })])
+          const claimed = yield* claimOne(store)
+          yield* store.settle([complete(claimed, "日本\ttab\u0001")])
+          yield* store.request("pause")
+        })
+      )
+      assert.strictEqual(textOf(filename), python(rewrite, filename))
+      assert.match(textOf(filename), /^[\0-\x7e]*$/)
+    })
+  )
+
+  it.effect("has the fields of the lab and no more than is used", () =>
+    Effect.gen(function* () {
+      const filename = yield* newFile
+      yield* TestClock.setTime(Date.UTC(2026, 0, 5, 9, 0, 0))
+      yield* withStore(filename, (store) => store.add([task("a"), task("b", { priority: -1, dependsOn: ["a"] })]))
+      assert.strictEqual(
+        textOf(filename),
+        `{
+  "tasks": [
+    {
+      "id": "a",
+      "description": "Do a.",
+      "status": "pending",
+      "result": null,
+      "attempts": 0,
+      "metadata": {},
+      "baton": {
+        "createdAt": "2026-01-05T09:00:00.000Z"
+      }
+    },
+    {
+      "id": "b",
+      "description": "Do b.",
+      "status": "pending",
+      "result": null,
+      "attempts": 0,
+      "metadata": {},
+      "baton": {
+        "priority": -1,
+        "dependsOn": [
+          "a"
+        ],
+        "waitsFor": [
+          "a"
+        ],
+        "createdAt": "2026-01-05T09:00:00.000Z"
+      }
+    }
+  ]
+}`
+      )
+    })
+  )
+
+  it.effect("is not touched by who only looks", () =>
+    Effect.gen(function* () {
+      const text = `\uFEFF {"tasks" :[ ] , "x":1}\r\n`
+      const filename = yield* fileWith(text)
+      yield* withStore(filename, (store) => Effect.andThen(store.list(), claim(store)))
+      assert.strictEqual(textOf(filename), text)
+    })
+  )
+
+  it.effect(
+    "keeps what is not ours to the letter: other fields, their order, numbers that JavaScript would round",
+    () =>
+      Effect.gen(function* () {
+        const odd = `{"a":1.0,  "big": 12345678901234567890,"e":1E400, "esc":"\\u00e9"}`
+        const filename = yield* fileWith(`{
+  "version": 1.10,
+  "tasks": [
+    {"max_attempts": 7, "id": "a", "x": ${odd}, "metadata": ${odd.replace("1E400", "1E10")}, "description": "Do \\u0061."},
+    {   "description": "Do b.", "id": "b" }
+  ],
+  "notes": ["kept",   "as is"]
+}
+`)
+        yield* withStore(filename, (store) =>
+          Effect.gen(function* () {
+            const claimed = yield* claimOne(store)
+            assert.strictEqual(claimed.task.description, "Do a.")
+            yield* store.settle([complete(claimed)])
+          })
+        )
+        const text = textOf(filename)
+        const kept = [
+          `{\n  "version": 1.10,\n  "tasks": [\n    {\n      "max_attempts": 7,\n      "id": "a",\n      "x": ${odd},\n`,
+          `      "metadata": ${odd.replace("1E400", "1E10")},\n      "description": "Do \\u0061.",\n      "status": "completed",\n`,
+          `    },\n    {   "description": "Do b.", "id": "b" }\n  ],\n  "notes": ["kept",   "as is"]\n}\n`
+        ]
+        for (const part of kept) assert.include(text, part)
+        assert.isTrue(text.startsWith(kept[0] ?? "") && text.endsWith(kept[2] ?? ""))
+      })
+  )
+
+  it.effect("stays ASCII if it was, and keeps its characters if it had any others", () =>
+    Effect.gen(function* () {
+      const ascii = yield* fileWith(one(`, "metadata": {"x": "\\u00e9"}`))
+      const unicode = yield* fileWith(one(`, "metadata": {"x": "é"}`))
+      for (const filename of [ascii, unicode]) {
+        yield* withStore(filename, (store) =>
+          Effect.gen(function* () {
+            const claimed = yield* claimOne(store)
+            yield* store.settle([complete(claimed, "日本")])
+          })
+        )
+        assert.strictEqual((yield* withStore(filename, (store) => find(store, "a"))).result, "日本")
+      }
+      assert.include(textOf(ascii), `"result": "\\u65e5\\u672c"`)
+      assert.include(textOf(unicode), `"result": "日本"`)
+      assert.include(textOf(unicode), `{"x": "é"}`)
+    })
+  )
+
+  it.effect("may leave out all but ids and descriptions", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(one(`, "metadata": null`))
+      const found = yield* withStore(filename, (store) => find(store, "a"))
+      const morning = DateTime.makeUnsafe("2026-01-05T09:00:00.000Z")
+      assert.deepInclude(found, { status: "pending", result: null, attempts: 0, metadata: {}, priority: 0 })
+      assert.deepEqual([found.createdAt, found.updatedAt, found.availableAt], [morning, morning, morning])
+    })
+  )
+
+  it.effect("may be empty, or hold no tasks", () =>
+    Effect.gen(function* () {
+      for (const text of ["", " \n", "{}", `{"tasks": []}`, `{"other": 1}\n`]) {
+        const filename = yield* fileWith(text)
+        yield* withStore(filename, (store) =>
+          Effect.gen(function* () {
+            assert.deepStrictEqual((yield* store.list()).tasks, [])
+            yield* store.add([task("a")])
+          })
+        )
+        assert.strictEqual(dataOf(filename).tasks[0].id, "a")
+        yield* withStore(filename, (store) =>
+          Effect.gen(function* () {
+            yield* store.cancel({ status: "pending" })
+            yield* store.prune({ statuses: ["cancelled"] })
+          })
+        )
+        assert.deepStrictEqual(dataOf(filename).tasks, [])
+        if (text.includes("other")) assert.strictEqual(textOf(filename), `{\n  "other": 1,\n  "tasks": []\n}\n`)
+      }
+    })
+  )
+
+  it.effect("tells a task that was left in progress, which the next sweep takes back with its attempt counted", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(one(`, "status": "in_progress", "attempts": 2`))
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          assert.strictEqual(yield* store.awaitWork({ untilDrained: true }), "claimable")
+          const [swept] = yield* store.sweep(patient)
+          assert.deepEqual(swept, { ...lease("a", 2), status: "pending", attempts: 2, owner: "unknown" })
+          const { task, token } = yield* claimOne(store)
+          assert.deepStrictEqual([token, task.attempts], [3, 3])
+        })
+      )
+      assert.strictEqual(dataOf(filename).tasks[0].attempts, 3)
+    })
+  )
+
+  it.effect("keeps a cancelled task as one that failed, which is all that the lab can read", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(lab)
+      yield* withStore(filename, (store) => store.cancel({ ids: [id("task-002")] }))
+      const saved = dataOf(filename).tasks[1]
+      assert.deepStrictEqual([saved.status, saved.baton.cancelled], ["failed", true])
+      if (hasPython) assert.strictEqual(JSON.parse(python(load, filename))[1].status, "failed")
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          assert.strictEqual((yield* find(store, "task-002")).status, "cancelled")
+          yield* store.requeue({ status: "cancelled" })
+        })
+      )
+      assert.isUndefined(dataOf(filename).tasks[1].baton.cancelled)
+    })
+  )
+
+  it.effect("keeps whether runs are paused, for as long as they are", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(`${lab}\n`)
+      yield* withStore(filename, (store) => store.request("pause"))
+      assert.strictEqual(
+        textOf(filename),
+        `${lab.replace(/\}$/, "")}`.replace(/\n$/, `,\n  "baton": {\n    "paused": true\n  }\n}\n`)
+      )
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          assert.isTrue((yield* store.control).paused)
+          yield* store.request("resume")
+        })
+      )
+      assert.strictEqual(textOf(filename), `${lab}\n`)
+    })
+  )
+
+  it.effect("leaves the history out if told so, and what the next attempt needs in", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(lab)
+      const write = { history: false }
+      yield* withStore(
+        filename,
+        (store) =>
+          Effect.gen(function* () {
+            const first = yield* claimOne(store)
+            yield* store.settle([fail(first, "half of it", "Only half.")])
+          }),
+        write
+      )
+      const { baton } = dataOf(filename).tasks[0]
+      assert.isUndefined(baton.history)
+      assert.deepInclude(baton, { token: 1, feedback: "Only half.", previousOutput: "half of it" })
+      yield* withStore(
+        filename,
+        (store) =>
+          Effect.gen(function* () {
+            yield* store.requeue({ status: "failed" })
+            const again = (yield* claim(store, 3)).find((claimed) => claimed.task.id === "task-001")
+            assert.deepStrictEqual([again?.token, again?.previousOutput], [2, "half of it"])
+            yield* store.request("stop")
+          }),
+        write
+      )
+      const [left] = yield* withStore(filename, dumpAll, write)
+      assert.strictEqual(left?.previousOutput, "half of it")
+      assert.deepStrictEqual(
+        left?.attempts.map(({ outcome, token }) => [token, outcome]),
+        [
+          [1, "retried"],
+          [2, "running"]
+        ]
+      )
+    })
+  )
+})
+
+describe("a JSON store whose file was edited", () => {
+  /** A file with the task `a` completed by Baton, and one more that depends on it. */
+  const edited = Effect.fnUntraced(function* (change: (fields: Record<string, unknown>) => void) {
+    const filename = yield* fileWith(one(""))
+    yield* withStore(filename, (store) =>
+      Effect.gen(function* () {
+        yield* store.add([task("b", { dependsOn: ["a"] })])
+        const claimed = yield* claimOne(store)
+        yield* store.settle([complete(claimed)])
+      })
+    )
+    const data = dataOf(filename)
+    change(data.tasks[0])
+    writeFileSync(filename, JSON.stringify(data))
+    return filename
+  })
+
+  const outcomes = (filename: string) =>
+    withStore(filename, (store) =>
+      Effect.map(store.attempts(id("a")), (attempts) => attempts.map(({ outcome, token }) => [token, outcome]))
+    )
+
+  it.effect("does a task again that was set back to pending, and hands on what it had", () =>
+    Effect.gen(function* () {
+      const filename = yield* edited((fields) => {
+        fields["status"] = "pending"
+        fields["attempts"] = 0
+      })
+      assert.deepStrictEqual(yield* outcomes(filename), [[1, "retried"]])
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          const { previousOutput, task, token } = yield* claimOne(store)
+          assert.deepStrictEqual([token, task.attempts, previousOutput], [2, 1, "a is done"])
+        })
+      )
+    })
+  )
+
+  it.effect("takes over a result that was corrected", () =>
+    Effect.gen(function* () {
+      const filename = yield* edited((fields) => {
+        fields["result"] = "corrected"
+        fields["attempts"] = 5
+      })
+      assert.strictEqual((yield* withStore(filename, (store) => find(store, "a"))).result, "corrected")
+      assert.deepStrictEqual(yield* outcomes(filename), [[1, "completed"]])
+    })
+  )
+
+  it.effect("believes that a task is done when its status says so, and lets those go on that waited", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(one(""))
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          yield* store.add([task("b", { dependsOn: ["a"] })])
+          yield* claim(store)
+        })
+      )
+      const data = dataOf(filename)
+      data.tasks[0].status = "completed"
+      data.tasks[0].result = "by hand"
+      writeFileSync(filename, JSON.stringify(data))
+      assert.deepStrictEqual(yield* outcomes(filename), [
+        [1, "lease_expired"],
+        [2, "completed"]
+      ])
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          assert.strictEqual((yield* find(store, "a")).result, "by hand")
+          assert.deepStrictEqual(
+            (yield* claim(store)).map(({ task }) => task.id),
+            [id("b")]
+          )
+        })
+      )
+    })
+  )
+
+  it.effect("takes a task that was put in progress as left behind", () =>
+    Effect.gen(function* () {
+      const filename = yield* edited((fields) => {
+        fields["status"] = "in_progress"
+      })
+      assert.deepStrictEqual(yield* outcomes(filename), [
+        [1, "retried"],
+        [2, "running"]
+      ])
+      const swept = yield* withStore(filename, (store) => store.sweep(patient))
+      assert.strictEqual(swept.length, 1)
+    })
+  )
+
+  it.effect("takes a completed task without a result, as the lab can leave it, as completed", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(one(`, "status": "completed", "result": null, "attempts": 0`))
+      yield* opened(filename)
+      assert.strictEqual((yield* withStore(filename, (store) => find(store, "a"))).result, "")
+    })
+  )
+})
