@@ -4,7 +4,7 @@
  *
  * `PersistedTaskStore` does all that a store has to do; what is left is to read the list once, and to write it.
  */
-import { PersistedTaskStore, Task, TaskRecord, TaskStore, TaskStoreError } from "@baton/core"
+import { PersistedTaskStore, type Task, TaskRecord, TaskStore, TaskStoreError } from "@baton/core"
 import { Effect, Layer, Schema } from "effect"
 import { KeyValueStore } from "effect/persistence"
 
