@@ -10,13 +10,13 @@ export interface Behaviour {
 }
 
 /** The same for the same attempt under the same seed, in whatever process it runs. */
-export const behaviourOf = (seed: number, task: string, attempt: number): Behaviour => {
+export const behaviourOf = (seed: number, pace: number, task: string, attempt: number): Behaviour => {
   const random = generator(seedOf(seed, task, attempt))
   const [execution, verification] = [random(), random()]
   return {
     execution: seedOf(seed, task) % 100 === 0 ? "is refused" : execution < 0.08 ? "fails" : "succeeds",
-    executionMillis: between(random, 0, 50),
+    executionMillis: pace * between(random, 0, 50),
     verification: verification < 0.08 ? "rejects" : verification < 0.14 ? "breaks" : "passes",
-    verificationMillis: between(random, 0, 20)
+    verificationMillis: pace * between(random, 0, 20)
   }
 }

@@ -14,6 +14,8 @@ export interface Evidence {
   readonly sharesLock: boolean
   readonly maxAttempts: number
   readonly leaseMillis: number
+  /** How long a takeover may take beyond the lease: a heartbeat of the others, which is a third of it, and the claim. */
+  readonly marginMillis: number
 }
 
 export interface Violation {
@@ -40,9 +42,6 @@ export interface Findings {
   readonly lost: number
   readonly settledTwice: number
 }
-
-/** Beyond the lease: a heartbeat of the others, which is a third of it, and the claim. */
-export const takeoverMargin = 1500
 
 /** What counts as an attempt. */
 const counted = new Set(["completed", "retried", "failed", "lease_expired"])
@@ -89,9 +88,10 @@ export const check = (evidence: Evidence): Findings => {
 
   const outages = [...evidence.injected.outages, ...(evidence.sharesLock ? standstills(evidence) : [])]
 
-  for (const [id] of lines) if (!evidence.added.includes(id)) violations.push({ task: id, message: "was never added" })
+  const added = new Set(evidence.added)
+  for (const [id] of lines) if (!added.has(id)) violations.push({ task: id, message: "was never added" })
   for (const id of records.keys()) {
-    if (!evidence.added.includes(id)) violations.push({ task: id, message: "is in the store and was never added" })
+    if (!added.has(id)) violations.push({ task: id, message: "is in the store and was never added" })
   }
 
   for (const id of evidence.added) {
@@ -118,7 +118,7 @@ export const check = (evidence: Evidence): Findings => {
     for (const takeover of takeoversOf(record, evidence.injected.kills, outages)) {
       if (takeover.disturbed) totals.disturbedTakeovers++
       else takeovers.push(takeover.millis)
-      if (takeover.disturbed || takeover.millis <= evidence.leaseMillis + takeoverMargin) continue
+      if (takeover.disturbed || takeover.millis <= evidence.leaseMillis + evidence.marginMillis) continue
       violate(`was taken over ${takeover.millis} ms after ${takeover.worker} was killed`)
     }
   }

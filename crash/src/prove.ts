@@ -15,8 +15,12 @@ export interface Options {
   readonly store: StoreName
   readonly seed: number
   readonly tasks: number
+  /** How many times longer than usual a task takes: few tasks that last, instead of many. */
+  readonly pace: number
   /** How long all that may take. */
   readonly seconds: number
+  /** How long a takeover may take beyond the lease. */
+  readonly marginMillis: number
   /** Where what the workers wrote is left for a person to look at; nowhere if undefined. */
   readonly keep: string | undefined
 }
@@ -37,6 +41,9 @@ const maxAttempts = 8
 
 /** How many tasks have the same priority. Earlier ones have a higher one: what is taken back is next, whatever waits. */
 const samePriority = 25
+
+/** A server that was restarted answers sooner. */
+const lookDeadline = "60 seconds"
 
 const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "baton-crash-"))),
@@ -61,6 +68,7 @@ const look = <A, E>(
   Effect.flatMap(TaskStore.TaskStore, use).pipe(
     Effect.provide(layers[options.store](place)),
     Effect.retry(Schedule.spaced("200 millis")),
+    Effect.timeout(lookDeadline),
     Effect.orDie
   )
 
@@ -112,11 +120,11 @@ export const prove = Effect.fnUntraced(function* (options: Options): Effect.fn.R
           : yield* Effect.forEach(Array.from({ length: workers }), () => Proxy.make(server.port))
       const slots = yield* Effect.forEach(Array.from({ length: workers }), (_, index) => {
         const proxy = proxies[index]
-        const { seed, store } = options
+        const { pace, seed, store } = options
         const reached = proxy === undefined ? place : through(place, proxy.port)
         return makeSlot(
           index + 1,
-          { store, place: reached, history, seed, leaseMillis, concurrency, maxAttempts },
+          { store, place: reached, history, seed, pace, leaseMillis, concurrency, maxAttempts },
           ended
         )
       })
@@ -142,7 +150,8 @@ export const prove = Effect.fnUntraced(function* (options: Options): Effect.fn.R
     injected,
     sharesLock: server === undefined,
     maxAttempts,
-    leaseMillis
+    leaseMillis,
+    marginMillis: options.marginMillis
   }
   const findings = check(evidence)
   const all: ReadonlyArray<Violation> = [

@@ -1,5 +1,5 @@
 import { byTask, type Evidence, type Violation } from "./check.ts"
-import type { Proof } from "./prove.ts"
+import type { Options, Proof } from "./prove.ts"
 
 const median = (values: ReadonlyArray<number>): number | undefined =>
   values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)]
@@ -48,6 +48,10 @@ export const table = (proofs: ReadonlyArray<Proof>): string => {
 /** Histories that are printed in full; more of the same help nobody. */
 const shownTasks = 3
 const shownViolations = 20
+
+/** The command that does the same again, as far as processes allow. */
+export const repeat = ({ pace, seed, store, tasks }: Pick<Options, "store" | "seed" | "tasks" | "pace">): string =>
+  `npx pnpm@12 test:crash ${store} --seed ${seed} --tasks ${tasks}${pace === 1 ? "" : ` --pace ${pace}`}`
 
 /** What is wrong, with all that is known of the first tasks that it happened to. */
 export const violations = ({ evidence, findings, store }: Proof): string => {

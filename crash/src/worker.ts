@@ -21,6 +21,7 @@ import { Duration, Effect, Layer, Schedule, Schema } from "effect"
 import { behaviourOf } from "./behaviour.ts"
 import { type Write, writer } from "./history.ts"
 import { layers, StoreName } from "./stores.ts"
+import { announcement } from "./workers.ts"
 
 export const WorkerConfig = Schema.Struct({
   store: StoreName,
@@ -30,6 +31,8 @@ export const WorkerConfig = Schema.Struct({
   /** Unique per start. */
   name: Schema.String,
   seed: Schema.Int,
+  /** How many times longer than usual everything takes. */
+  pace: Schema.Number,
   leaseMillis: Schema.Int,
   concurrency: Schema.Int,
   maxAttempts: Schema.Int
@@ -91,7 +94,7 @@ const recorded = (store: TaskStore.TaskStore["Service"], write: Write): TaskStor
     )
 })
 
-const executor = ({ name, seed }: WorkerConfig, write: Write) => {
+const executor = ({ name, pace, seed }: WorkerConfig, write: Write) => {
   let executions = 0
   return Executor.layer((task, { attempt }) =>
     Effect.suspend(() => {
@@ -99,7 +102,7 @@ const executor = ({ name, seed }: WorkerConfig, write: Write) => {
       // No two executions bring out the same.
       const output = `${task.id} under lease ${token}, execution ${++executions} of ${name}`
       write([{ _tag: "Executed", task: task.id, token, attempt, output }])
-      const does = behaviourOf(seed, task.id, attempt)
+      const does = behaviourOf(seed, pace, task.id, attempt)
       return Effect.andThen(
         Effect.sleep(does.executionMillis),
         does.execution === "succeeds"
@@ -115,9 +118,9 @@ const executor = ({ name, seed }: WorkerConfig, write: Write) => {
   )
 }
 
-const verifier = ({ seed }: WorkerConfig) =>
+const verifier = ({ pace, seed }: WorkerConfig) =>
   Verifier.layer((task, _, { attempt }) => {
-    const does = behaviourOf(seed, task.id, attempt)
+    const does = behaviourOf(seed, pace, task.id, attempt)
     const verdict = {
       passes: Effect.succeed(Verification.pass()),
       rejects: Effect.succeed(Verification.reject("Once more.")),
@@ -129,7 +132,7 @@ const verifier = ({ seed }: WorkerConfig) =>
 const telling = (write: Write) => {
   const tell = ({ _tag: event, attempt, taskId }: Told) =>
     Effect.sync(() => write([{ _tag: "Told", task: taskId, event, attempt }]))
-  const announce = () => Effect.sync(() => process.stdout.write("started\n"))
+  const announce = () => Effect.sync(() => process.stdout.write(announcement))
   return Hooks.layer(
     Hooks.handle({ RunStarted: announce, TaskCompleted: tell, TaskFailed: tell, TaskRetried: tell, LeaseLost: tell })
   )

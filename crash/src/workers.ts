@@ -19,6 +19,9 @@ export interface Slot {
 
 const program = fileURLToPath(new URL("worker.ts", import.meta.url))
 
+/** What a worker says as soon as it works. */
+export const announcement = "It works.\n"
+
 /** How much of what a worker says is kept for the case that it ends by itself. */
 const keptOutput = 4000
 
@@ -49,9 +52,9 @@ export const makeSlot = Effect.fnUntraced(function* (
     const keep = (bytes: Buffer) => {
       output = (output + bytes.toString()).slice(-keptOutput)
     }
-    // All that it ever says there is that it has started.
-    started.stdout.once("data", () => {
-      if (child === started) ready = true
+    started.stdout.on("data", (bytes: Buffer) => {
+      keep(bytes)
+      if (child === started && bytes.includes(announcement)) ready = true
     })
     started.stderr.on("data", keep)
     started.once("exit", (code, signal) => {
