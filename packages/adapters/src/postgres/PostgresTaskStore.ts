@@ -46,8 +46,8 @@ import * as Waiting from "./internal/waiting.ts"
 export interface StoreOptions {
   /** The schema that holds the store's tables, and nothing else. Made where there is none. Default "baton". */
   readonly schema?: string | undefined
-  /** Whether to make the store where there is none, rather than to fail. Default true. */
-  readonly create?: boolean | undefined
+  /** Fail rather than make a new store when there is none in this place. Default false. */
+  readonly mustExist?: boolean | undefined
   /** How long a statement may take before it is stopped and fails as `Unavailable`. Default 10 seconds. */
   readonly statementTimeout?: Duration.Input | undefined
   /**
@@ -82,7 +82,7 @@ export interface Options extends StoreOptions {
  */
 export const defaults = {
   schema: defaultSchema,
-  create: true,
+  mustExist: false,
   statementTimeout: Duration.seconds(10),
   maxConnections: 5,
   applicationName: "baton"
@@ -151,7 +151,7 @@ const assemble = Effect.fnUntraced(function* (
   { listen, place, prepare, sql }: Connected,
   options: StoreOptions
 ): Effect.fn.Return<TaskStore["Service"], TaskStoreError, Scope.Scope> {
-  yield* migrate(sql, { place, create: options.create ?? defaults.create })
+  yield* migrate(sql, { place, mustExist: options.mustExist ?? defaults.mustExist })
 
   const names = Names.make(place.schemaName)
   const db = Database.make(sql, { place, prepare, deadline: Duration.sum(timeoutOf(options), grace) })

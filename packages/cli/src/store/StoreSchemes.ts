@@ -64,6 +64,17 @@ const sqlite: StoreScheme = {
     )
 }
 
+const postgres = (scheme: "postgres" | "postgresql"): StoreScheme => ({
+  example: `${scheme}://USER:PASSWORD@HOST:PORT/DATABASE`,
+  open: ({ location, mustExist }) =>
+    Layer.unwrap(
+      Effect.map(
+        Effect.promise(() => import("@baton/adapters/postgres")),
+        ({ PostgresTaskStore }) => PostgresTaskStore.layer({ url: Redacted.make(`${scheme}:${location}`), mustExist })
+      )
+    )
+})
+
 const redis = (scheme: "redis" | "rediss"): StoreScheme => ({
   example: `${scheme}://HOST:PORT`,
   open: ({ location, mustExist }) =>
@@ -85,6 +96,8 @@ export const StoreSchemes = Context.Reference<ReadonlyMap<string, StoreScheme>>(
   defaultValue: () =>
     new Map([
       ["sqlite", sqlite],
+      ["postgres", postgres("postgres")],
+      ["postgresql", postgres("postgresql")],
       ["redis", redis("redis")],
       ["rediss", redis("rediss")],
       ["memory", memory]

@@ -8,8 +8,8 @@ import { type Migration, migrations } from "./migrations.ts"
 
 export interface MigrateOptions {
   readonly place: Errors.Place
-  /** Whether to make the store where there is none. */
-  readonly create: boolean
+  /** Fail rather than make the store where there is none. */
+  readonly mustExist: boolean
   readonly migrations?: ReadonlyArray<Migration> | undefined
 }
 
@@ -53,7 +53,7 @@ export const migrate = Effect.fnUntraced(
       if (found.encoding !== "UTF8") return yield* refuse(Errors.notUtf8(place, found.encoding))
       if (!found.has_store) {
         if (found.relations > 0) return yield* refuse(Errors.foreign(place))
-        if (!options.create) return yield* refuse(Errors.missing(place))
+        if (options.mustExist) return yield* refuse(Errors.missing(place))
         return { applied: 0, hasSchema: found.has_schema, hasStore: false }
       }
       const [last] = yield* run<{ readonly applied: number }>(`SELECT max(version) AS applied FROM ${history}`)
