@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs"
+import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
 import process from "node:process"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -33,8 +33,7 @@ export interface Lock {
 
 /**
  * Locks a file for as long as the scope is open. Of several processes one gets it; what a process that is gone left
- * behind is taken over. Two that take over the same lock at the same time are told apart by `check`: the one whose lock
- * file was replaced can write nothing.
+ * behind is taken over.
  */
 export const acquire = Effect.fnUntraced(function* (
   filename: string,
@@ -47,7 +46,7 @@ export const acquire = Effect.fnUntraced(function* (
     started: startOf(process.pid)
   }
   const lock: LockFile = { filename, lockFile: `${path}.lock`, owner, text: `${encode(owner)}\n` }
-  const isOurs = () => read(lock) === lock.text
+  const isOurs = () => read(lock.lockFile) === lock.text
   yield* Effect.acquireRelease(
     Errors.attempt(filename, () => take(lock)),
     () =>
@@ -73,22 +72,43 @@ interface LockFile {
 
 /** Makes the lock file ours. */
 const take = (lock: LockFile): void => {
-  try {
-    return writeFileSync(lock.lockFile, lock.text, { flag: "wx" })
-  } catch (cause) {
-    if (!Errors.hasCode(cause, "EEXIST")) throw cause
+  while (!create(lock)) {
+    const found = read(lock.lockFile)
+    // Given back just now.
+    if (found === undefined) continue
+    const refusal = refuse(lock, found)
+    if (refusal !== undefined) throw Errors.unusable(refusal)
+    remove(lock, found)
   }
-  const found = read(lock)
-  const refusal = found === undefined ? undefined : refuse(lock, found)
-  if (refusal !== undefined) throw Errors.unusable(refusal)
-  const ours = `${lock.lockFile}.${lock.owner.pid}`
-  writeFileSync(ours, lock.text)
-  renameSync(ours, lock.lockFile)
 }
 
-const read = ({ lockFile }: LockFile): string | undefined => {
+/** Whether it could be made: it is not there. */
+const create = ({ lockFile, text }: LockFile): boolean => {
   try {
-    return readFileSync(lockFile, "utf8")
+    writeFileSync(lockFile, text, { flag: "wx" })
+    return true
+  } catch (cause) {
+    if (Errors.hasCode(cause, "EEXIST")) return false
+    throw cause
+  }
+}
+
+/** Removes a lock that was left behind, and not the one that another process may have put in its place meanwhile. */
+const remove = ({ lockFile, owner }: LockFile, found: string): void => {
+  const aside = `${lockFile}.${owner.pid}`
+  try {
+    renameSync(lockFile, aside)
+    if (read(aside) !== found) linkSync(aside, lockFile)
+  } catch (cause) {
+    // Somebody was faster to remove it, or to make a new one.
+    if (!Errors.hasCode(cause, "ENOENT", "EEXIST")) throw cause
+  }
+  rmSync(aside, { force: true })
+}
+
+const read = (file: string): string | undefined => {
+  try {
+    return readFileSync(file, "utf8")
   } catch (cause) {
     if (Errors.hasCode(cause, "ENOENT")) return undefined
     throw cause
