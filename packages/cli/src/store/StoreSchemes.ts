@@ -42,13 +42,18 @@ const memory: StoreScheme = {
     )
 }
 
-const sqlite: StoreScheme = {
-  example: "sqlite:PATH",
+/** A store in a file, whose layer `load` brings. */
+const inFile = (
+  scheme: string,
+  example: string,
+  load: (filename: string) => Effect.Effect<Layer.Layer<TaskStore, TaskStoreError>>
+): StoreScheme => ({
+  example: `${scheme}:PATH`,
   open: ({ location, mustExist }) =>
     Layer.unwrap(
       Effect.gen(function* () {
         if (location.trim() === "") {
-          return yield* new CommandFailed({ message: `--store sqlite: needs a path, as in ${defaultStoreUrl}.` })
+          return yield* new CommandFailed({ message: `--store ${scheme}: needs a path, as in ${example}.` })
         }
         const fs = yield* FileSystem.FileSystem
         if (mustExist && !(yield* Effect.orElseSucceed(fs.exists(location), () => true))) {
@@ -58,11 +63,24 @@ const sqlite: StoreScheme = {
               "or bring tasks with `baton import FILE`, `baton add TEXT` or `baton run FILE`."
           })
         }
-        const { SqliteTaskStore } = yield* Effect.promise(() => import("@baton/adapters/sqlite"))
-        return SqliteTaskStore.layer({ filename: location })
+        return yield* load(location)
       })
     )
-}
+})
+
+const sqlite = inFile("sqlite", defaultStoreUrl, (filename) =>
+  Effect.map(
+    Effect.promise(() => import("@baton/adapters/sqlite")),
+    ({ SqliteTaskStore }) => SqliteTaskStore.layer({ filename })
+  )
+)
+
+const json = inFile("json", "json:tasks.json", (filename) =>
+  Effect.map(
+    Effect.promise(() => import("@baton/adapters/json")),
+    ({ JsonTaskStore }) => JsonTaskStore.layer({ filename })
+  )
+)
 
 const postgres = (scheme: "postgres" | "postgresql"): StoreScheme => ({
   example: `${scheme}://USER:PASSWORD@HOST:PORT/DATABASE`,
@@ -96,6 +114,7 @@ export const StoreSchemes = Context.Reference<ReadonlyMap<string, StoreScheme>>(
   defaultValue: () =>
     new Map([
       ["sqlite", sqlite],
+      ["json", json],
       ["postgres", postgres("postgres")],
       ["postgresql", postgres("postgresql")],
       ["redis", redis("redis")],
