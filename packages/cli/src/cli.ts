@@ -16,6 +16,7 @@ import { dlq } from "./commands/dlq/index.ts"
 import { exportCommand } from "./commands/export.ts"
 import { importCommand } from "./commands/import.ts"
 import { list } from "./commands/list.ts"
+import { migrateStore } from "./commands/migrateStore.ts"
 import { pause } from "./commands/pause.ts"
 import { prune } from "./commands/prune.ts"
 import { resume } from "./commands/resume.ts"
@@ -57,6 +58,7 @@ export const baton = Command.make("baton").pipe(
     stop,
     exportCommand,
     prune,
+    migrateStore,
     demo
   ]),
   Command.provide(logger.layer),

@@ -21,6 +21,8 @@ export interface Surroundings {
   /** What is typed, where a question can be asked. */
   readonly keys?: ReadonlyArray<string>
   readonly stdin?: string
+  /** More stores, by the scheme of their URLs. */
+  readonly stores?: Readonly<Record<string, TaskStore.TaskStore["Service"]>>
   /** Called with everything that is written to standard output. */
   readonly onStdout?: (text: string) => void
 }
@@ -51,7 +53,12 @@ export const baton = Effect.fnUntraced(function* (args: ReadonlyArray<string>, s
     }),
     Layer.succeed(
       StoreSchemes,
-      new Map([["memory", { example: "memory:", open: () => Layer.succeed(TaskStore.TaskStore, store) }]])
+      new Map(
+        Object.entries({ memory: store, ...surroundings.stores }).map(([scheme, store]) => [
+          scheme,
+          { example: `${scheme}:`, open: () => Layer.succeed(TaskStore.TaskStore, store) }
+        ])
+      )
     ),
     ConfigProvider.layer(ConfigProvider.fromUnknown({ BATON_STORE: "memory:" })),
     TestConsole.layer

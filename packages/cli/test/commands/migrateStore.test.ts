@@ -1,0 +1,183 @@
+import { assert, describe } from "@effect/vitest"
+import { Task, TaskRecord, TaskStore, TaskStoreError } from "@baton/core"
+import { Context, Effect, Layer, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { add, baton, claim, complete, everyKind, test, text } from "./harness.ts"
+
+type Store = TaskStore.TaskStore["Service"]
+
+const plain = Schema.encodeSync(Schema.Array(TaskRecord.TaskRecord))
+
+const contents = (store: Store) =>
+  Effect.map(store.dump({ limit: 10_000 }), ({ records }) =>
+    plain(records.map((record) => Object.assign({}, record, { leaseUntil: null })))
+  )
+
+/** A store with nothing in it, beside the one that the harness has. */
+const another = Effect.scoped(
+  Effect.map(Layer.build(Layer.fresh(TaskStore.layerMemory)), Context.get(TaskStore.TaskStore))
+)
+
+const migrate = Effect.fnUntraced(function* (to: Store, ...flags: ReadonlyArray<string>) {
+  return yield* baton(["migrate-store", "memory:", "to:", ...flags], { stores: { to } })
+})
+
+describe("baton migrate-store", () => {
+  test(
+    "copies tasks of every kind with all that is known of them, and leaves the source as it is",
+    Effect.gen(function* () {
+      const from = yield* TaskStore.TaskStore
+      const to = yield* another
+      yield* everyKind
+      yield* TestClock.adjust("2 hours")
+      const before = yield* contents(from)
+      assert.deepStrictEqual(yield* migrate(to), {
+        stdout: text("6 tasks copied with all history: 1 completed, 1 failed, 1 cancelled, 1 in_progress, 2 pending."),
+        stderr: "",
+        exitCode: 0
+      })
+      assert.deepStrictEqual(yield* contents(to), before)
+      assert.deepStrictEqual(yield* contents(from), before)
+      assert.strictEqual((yield* to.sweep({ maxAttempts: 3, onCrash: "retry" })).length, 1)
+    })
+  )
+
+  test(
+    "copies more than a page, and says whether runs are paused",
+    Effect.gen(function* () {
+      const from = yield* TaskStore.TaskStore
+      const to = yield* another
+      yield* from.add(Array.from({ length: 1_234 }, (_, index) => Task.make({ id: `t${index}`, description: "x" })))
+      yield* from.request("pause")
+      const { exitCode, stderr, stdout } = yield* migrate(to)
+      assert.strictEqual(stdout, text("1,234 tasks copied with all history: 1,234 pending."))
+      assert.strictEqual(stderr, text("Runs are paused in TO, as they are in FROM; `baton resume` goes on."))
+      assert.strictEqual(exitCode, 0)
+      assert.deepStrictEqual(yield* contents(to), yield* contents(from))
+      assert.isTrue((yield* to.control).paused)
+    })
+  )
+
+  test(
+    "prints JSON for programs",
+    Effect.gen(function* () {
+      yield* add({ id: "a", description: "A" }, { id: "b", description: "B", dependsOn: ["a"] })
+      yield* complete("done")
+      assert.strictEqual(
+        (yield* migrate(yield* another, "--json")).stdout,
+        text(
+          '{"copied":2,"counts":{"pending":1,"in_progress":0,"completed":1,"failed":0,"cancelled":0,"waiting":0},"paused":false}'
+        )
+      )
+    })
+  )
+
+  test(
+    "refuses a target that has tasks, whatever they are",
+    Effect.gen(function* () {
+      const to = yield* another
+      yield* add({ id: "a", description: "A" })
+      yield* to.add([Task.make({ id: "b", description: "B" })])
+      assert.deepStrictEqual(yield* migrate(to, "--force"), {
+        stdout: "",
+        stderr: text("error: TO has 1 task already: name a store with nothing in it."),
+        exitCode: 1
+      })
+      assert.strictEqual((yield* to.counts).pending, 1)
+    })
+  )
+
+  test(
+    "refuses a source that is being worked on, unless told to go on",
+    Effect.gen(function* () {
+      const to = yield* another
+      yield* add({ id: "a", description: "A" }, { id: "b", description: "B" }, { id: "c", description: "C" })
+      yield* claim()
+      yield* claim()
+      assert.deepStrictEqual(yield* migrate(to), {
+        stdout: "",
+        stderr: text(
+          "error: 2 tasks of FROM are being worked on: stop the runs with `baton stop` first, or add --force, and what they " +
+            "bring out from then on is missing in TO."
+        ),
+        exitCode: 1
+      })
+      assert.deepStrictEqual(yield* contents(to), [])
+      const forced = yield* migrate(to, "--force")
+      assert.deepStrictEqual(
+        [forced.stdout, forced.exitCode],
+        [text("3 tasks copied with all history: 2 in_progress, 1 pending."), 0]
+      )
+    })
+  )
+
+  test(
+    "tells when the source changed while it was copied",
+    Effect.gen(function* () {
+      const from = yield* TaskStore.TaskStore
+      yield* add({ id: "a", description: "A" }, { id: "b", description: "B" })
+      for (const [flags, expected] of [
+        [
+          [],
+          [
+            "error: FROM changed while it was copied (1 completed in FROM, 0 in TO; 1 pending in FROM, 2 in TO): " +
+              "delete what is in TO, and try again when nothing runs.",
+            1
+          ]
+        ],
+        [
+          ["--force"],
+          ["FROM changed while it was copied (2 completed in FROM, 1 in TO; 0 pending in FROM, 1 in TO).", 0]
+        ]
+      ] as const) {
+        const inner = yield* another
+        const completeOne = Effect.orDie(Effect.provideService(complete("done"), TaskStore.TaskStore, from))
+        const to = {
+          ...inner,
+          restore: (records: Parameters<Store["restore"]>[0]) => Effect.tap(inner.restore(records), completeOne)
+        }
+        const { exitCode, stderr } = yield* migrate(to, ...flags)
+        assert.deepStrictEqual([stderr, exitCode], [text(expected[0]), expected[1]])
+      }
+    })
+  )
+
+  test(
+    "says how far it came when the target fails",
+    Effect.gen(function* () {
+      const from = yield* TaskStore.TaskStore
+      const inner = yield* another
+      yield* from.add(Array.from({ length: 700 }, (_, index) => Task.make({ id: `t${index}`, description: "x" })))
+      const full = new TaskStoreError({ reason: "Unavailable", message: "No space is left: free some." })
+      const to: Store = {
+        ...inner,
+        restore: (records) =>
+          Effect.flatMap(inner.counts, ({ pending }) => (pending > 0 ? Effect.fail(full) : inner.restore(records)))
+      }
+      assert.deepStrictEqual(yield* migrate(to), {
+        stdout: "",
+        stderr: text(
+          "Only 500 of 700 tasks were copied: delete what is in TO before you try again.",
+          "error: No space is left: free some."
+        ),
+        exitCode: 1
+      })
+    })
+  )
+
+  test(
+    "refuses to copy a store into itself, or to where nothing stays",
+    Effect.gen(function* () {
+      const message = (from: string, to: string) =>
+        Effect.map(baton(["migrate-store", from, to]), ({ stderr }) => stderr)
+      assert.strictEqual(
+        yield* message("sqlite:a.db", "sqlite:a.db"),
+        text("error: FROM and TO are the same store: name another one.")
+      )
+      assert.strictEqual(
+        yield* message("sqlite:a.db", "memory:"),
+        text("error: TO would be gone with this command: name a store that stays.")
+      )
+    })
+  )
+})
