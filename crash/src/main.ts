@@ -83,7 +83,7 @@ const main = Effect.gen(function* () {
 main.pipe(
   Effect.catch((error) =>
     Effect.sync(() => {
-      process.stderr.write(`${String(error)}\n${usage}`)
+      process.stderr.write(`${typeof error === "string" ? error : error.message}\n${usage}`)
       process.exitCode = 1
     })
   ),

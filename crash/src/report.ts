@@ -25,6 +25,7 @@ const columns: ReadonlyArray<readonly [title: string, cell: (proof: Proof) => st
   ["takeovers", ({ findings }) => findings.takeovers.length],
   ["median", ({ findings }) => inSeconds(median(findings.takeovers))],
   ["max", ({ findings }) => inSeconds(Math.max(...findings.takeovers))],
+  ["in outages", ({ findings }) => findings.disturbedTakeovers],
   ["lost", ({ findings }) => findings.lost],
   ["settled twice", ({ findings }) => findings.settledTwice]
 ]
