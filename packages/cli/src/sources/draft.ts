@@ -39,9 +39,10 @@ export interface Draft {
  * @since 0.1.0
  */
 export const fromFields = (
-  fields: Schema.JsonObject,
+  record: Schema.JsonObject,
   template: Template.Template | undefined
 ): Result.Result<Draft, string> => {
+  const fields = unpack(record)
   const own = Result.all({
     id: readId(fields["id"]),
     description: readDescription(fields, template),
@@ -105,6 +106,21 @@ const statuses: ReadonlySet<Field> = new Set(Task.TaskStatus.literals)
 
 const isSaved = (fields: Schema.JsonObject): boolean =>
   statuses.has(fields["status"]) && fields["id"] !== undefined && /^\d+$/.test(String(fields["attempts"]))
+
+/** In the file of a JSON store, what the lab has no field for is in an object of its own. */
+const unpack = (fields: Schema.JsonObject): Schema.JsonObject => {
+  const { baton, ...rest } = fields
+  if (!isJsonObject(baton) || !isSaved(fields)) return fields
+  const { availableAt = null, cancelled, dependsOn = null, priority = null } = baton
+  const { status = null } = rest
+  return {
+    availableAt,
+    dependsOn,
+    priority,
+    ...rest,
+    status: cancelled === true && status === "failed" ? "cancelled" : status
+  }
+}
 
 const overStatus = (status: Field) => (status === "completed" || status === "cancelled" ? status : undefined)
 

@@ -1,3 +1,4 @@
+import { Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Result, type Schema } from "effect"
 import * as Draft from "../../src/sources/draft.ts"
@@ -132,5 +133,19 @@ describe("draft", () => {
       [undefined, undefined, "completed", undefined, "cancelled"]
     )
     assert.deepStrictEqual(saved("failed").task, { description: "x", metadata: { kept: 1 } })
+  })
+
+  it("reads a task out of the file of a JSON store as it was added", () => {
+    const saved = (status: string, baton: Schema.JsonObject) =>
+      draft({ id: "a", status, attempts: 1, result: null, metadata: { kept: 1 }, baton })
+    const history = [{ number: 1, token: 1, outcome: "failed" }]
+    assert.deepStrictEqual(saved("failed", { priority: 2, dependsOn: ["b"], token: 1, history }), {
+      id: "a",
+      task: { description: "x", metadata: { kept: 1 }, priority: 2, dependsOn: [Task.TaskId.make("b")] },
+      over: undefined
+    })
+    assert.strictEqual(saved("failed", { cancelled: true }).over, "cancelled")
+    assert.strictEqual(saved("pending", { cancelled: true }).over, undefined)
+    assert.deepStrictEqual(draft({ baton: { priority: 2 } }).task.metadata, { baton: { priority: 2 } })
   })
 })
