@@ -77,9 +77,9 @@ import * as Texts from "./internal/texts.ts"
 export interface Options {
   /**
    * Where the store is: `redis://USER:PASSWORD@HOST:6379/0`, with `rediss:` for TLS. The number of the database and
-   * `?prefix=NAME` can follow.
+   * `?prefix=NAME` can follow. No message ever shows the password.
    */
-  readonly url: Redacted.Redacted<string>
+  readonly url: string | Redacted.Redacted
   /** What the names of all keys begin with, between braces. Default: that of the URL, or `baton`. */
   readonly prefix?: string | undefined
   /** Fail if there is no store yet. It is there once tasks were added. Default: false. */
@@ -91,8 +91,21 @@ export interface Options {
 }
 
 /**
+ * The defaults.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const defaults = {
+  prefix: "baton",
+  mustExist: false,
+  connectTimeout: Duration.seconds(5),
+  commandTimeout: Duration.seconds(10)
+} as const satisfies Omit<Options, "url">
+
+/**
  * A store in Redis, connected for as long as the layer lives. Fails with a `TaskStoreError` of one sentence, which has no
- * password in it, when the server cannot be reached, would drop keys, or has something else where the store should be.
+ * password in it, when the server cannot be reached, refuses the user, would drop keys, or has something else where the store should be.
  *
  * @category layers
  * @since 0.1.0
@@ -115,8 +128,10 @@ const mostLostAttempts = 10_000
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<TaskStore["Service"], TaskStoreError, Scope.Scope> {
-  const address = yield* Effect.fromResult(Address.parse(Redacted.value(options.url)))
-  const prefix = options.prefix ?? address.prefix ?? "baton"
+  const address = yield* Effect.fromResult(
+    Address.parse(Redacted.isRedacted(options.url) ? Redacted.value(options.url) : options.url)
+  )
+  const prefix = options.prefix ?? address.prefix ?? defaults.prefix
   if (!/^[^{}]{1,200}$/.test(prefix)) {
     return yield* Errors.unusable("The prefix of a Redis store is a name of 1 to 200 characters without braces.")
   }
@@ -128,8 +143,8 @@ export const make = Effect.fnUntraced(function* (
     keys,
     prefix,
     sender,
-    connectTimeoutMillis: Duration.toMillis(options.connectTimeout ?? "5 seconds"),
-    commandTimeoutMillis: Duration.toMillis(options.commandTimeout ?? "10 seconds")
+    connectTimeoutMillis: Duration.toMillis(options.connectTimeout ?? defaults.connectTimeout),
+    commandTimeoutMillis: Duration.toMillis(options.commandTimeout ?? defaults.commandTimeout)
   })
   const { run } = connection
   const exists = yield* run(Scripts.open, [], (reply) => reply === 1)

@@ -1,5 +1,8 @@
 import { TaskStoreSuite } from "@baton/core/testing"
 import { it } from "@effect/vitest"
-import { layerOn, url } from "./temporary.ts"
+import { describe } from "vitest"
+import { isMissing, layer } from "./redis.ts"
 
-TaskStoreSuite.suite(it, { name: "redis", layer: layerOn(url), capabilities: { virtualTime: false } })
+describe.skipIf(isMissing)("on a server", () => {
+  TaskStoreSuite.suite(it, { name: "Redis", layer: layer(), capabilities: { virtualTime: false } })
+})

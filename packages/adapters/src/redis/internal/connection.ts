@@ -1,7 +1,7 @@
 import { createClient } from "@redis/client"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Address from "./address.ts"
 import * as Errors from "./errors.ts"
@@ -53,7 +53,9 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   /** In a cluster, the node that has the store's keys, as soon as another one has sent us there. */
   let moved: Address.Address | undefined
   let current: Client | undefined
-  const connecting = yield* Semaphore.make(1)
+  /** The attempt to connect that is under way: whoever needs a connection meanwhile waits for this one. */
+  let attempt: Fiber.Fiber<Client, TaskStoreError> | undefined
+  const scope = yield* Effect.scope
   const check = Server.makeCheck(Address.show(address))
 
   const drop = (client: Client | undefined) => {
@@ -66,24 +68,24 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const server = () => Address.show(moved ?? address)
   const toError = (cause: unknown) => Errors.fromCause({ server: server(), prefix, database: address.database }, cause)
 
-  const ask: Connection["ask"] = (client, command) =>
+  const within = <A>(client: Client, millis: number, command: () => Promise<A>) =>
     Effect.timeoutOrElse(Effect.tryPromise({ try: command, catch: toError }), {
-      duration: commandTimeoutMillis,
+      duration: millis,
       orElse: () => {
         drop(client)
-        return Effect.fail(Errors.silent(server(), commandTimeoutMillis / 1000))
+        return Effect.fail(Errors.silent(server(), millis / 1000))
       }
     })
+
+  const ask: Connection["ask"] = (client, command) => within(client, commandTimeoutMillis, command)
 
   const connect = (to: Address.Address): Effect.Effect<Client, TaskStoreError> =>
     Effect.suspend(() => {
       const client = makeClient(to, options.connectTimeoutMillis)
-      return Effect.onError(
-        Effect.as(
-          ask(client, () => client.connect()),
-          client
-        ),
-        () => Effect.sync(() => drop(client))
+      return within(client, options.connectTimeoutMillis, () => client.connect()).pipe(
+        Effect.mapError((error) => (Errors.isHangUp(error.cause) ? Errors.hungUp(server(), error.cause) : error)),
+        Effect.as(client),
+        Effect.onError(() => Effect.sync(() => drop(client)))
       )
     })
 
@@ -116,11 +118,17 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
 
   const isReady = (client: Client | undefined): client is Client => client?.isReady === true
 
-  const acquire = Effect.suspend(() =>
-    isReady(current)
-      ? Effect.succeed(current)
-      : connecting.withPermit(Effect.suspend(() => (isReady(current) ? Effect.succeed(current) : connectAndCheck)))
-  )
+  const acquire = Effect.suspend(() => {
+    if (isReady(current)) return Effect.succeed(current)
+    if (attempt !== undefined) return Fiber.join(attempt)
+    const ended = Effect.sync(() => {
+      attempt = undefined
+    })
+    return Effect.flatMap(Effect.forkIn(Effect.ensuring(connectAndCheck, ended), scope), (fiber) => {
+      attempt = fiber
+      return Fiber.join(fiber)
+    })
+  })
 
   const evaluate = (client: Client, script: Script, parameters: ReadonlyArray<string>) => {
     const send = (command: "EVAL" | "EVALSHA", program: string) =>

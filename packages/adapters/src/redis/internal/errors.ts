@@ -1,4 +1,4 @@
-import { ErrorReply } from "@redis/client"
+import { ErrorReply, SocketClosedUnexpectedlyError } from "@redis/client"
 import * as Schema from "effect/Schema"
 import { TaskStoreError } from "@baton/core/TaskStoreError"
 import { schemaVersion } from "./lua/prelude.ts"
@@ -46,6 +46,16 @@ export const fromCause = (context: Context, cause: unknown): TaskStoreError => {
 export const disconnected = (server: string, cause?: unknown) =>
   unavailable(`The connection to ${server} broke: check that the server runs and the network is up.`, cause)
 
+/** Whether the other side ended the connection without a word. */
+export const isHangUp = (cause: unknown): boolean =>
+  cause instanceof SocketClosedUnexpectedlyError || (isNodeError(cause) && cause.code === "ECONNRESET")
+
+export const hungUp = (server: string, cause: unknown) =>
+  unavailable(
+    `${server} hangs up as soon as it is called: is it a Redis, and is it right that the URL says redis:// or rediss:// (TLS)?`,
+    cause
+  )
+
 export const silent = (server: string, seconds: number) =>
   unavailable(`${server} did not answer within ${seconds} s: check its load and the network.`)
 
@@ -57,11 +67,7 @@ const fromReply = ({ database, prefix, server }: Context, cause: ErrorReply): Ta
     case "WRONGPASS":
       return unusable(`${server} does not accept this user name and password: correct them in the URL.`, cause)
     case "NOPERM":
-      return unusable(
-        `${server} denies this user what the store needs (${withoutKind(message)}): allow it the keys {${prefix}}:*, ` +
-          `the channel {${prefix}}:changes, and the categories @read, @write, @scripting, @pubsub and @connection.`,
-        cause
-      )
+      return unusable(denied(prefix, server, withoutKind(message)), cause)
     case "DENIED":
       return unusable(`${server} is in protected mode and refuses other machines: set a password there.`, cause)
     case "BATONSCHEMA":
@@ -90,6 +96,9 @@ const fromReply = ({ database, prefix, server }: Context, cause: ErrorReply): Ta
     case "TRYAGAIN":
       return unavailable(`The cluster of ${server} is being rearranged: wait until it is done.`, cause)
   }
+  if (/user executing the script can't/.test(message)) {
+    return unusable(denied(prefix, server, withoutKind(message)), cause)
+  }
   if (/max number of clients/i.test(message)) {
     return unavailable(`${server} has no connection left: raise its maxclients, or end other clients.`, cause)
   }
@@ -104,6 +113,10 @@ const fromReply = ({ database, prefix, server }: Context, cause: ErrorReply): Ta
   }
   return unusable(`${server} does not work as expected (${message}): was the store changed by hand?`, cause)
 }
+
+const denied = (prefix: string, server: string, what: string) =>
+  `${server} denies this user what the store needs (${what}): give it the rights "~{${prefix}}:* ` +
+  `&{${prefix}}:changes +@read +@write +@scripting +@pubsub +@connection +time +info".`
 
 const withoutKind = (message: string) => message.slice(message.indexOf(" ") + 1)
 

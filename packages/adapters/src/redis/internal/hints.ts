@@ -19,6 +19,8 @@ export type Look<A> = { readonly seen: A } | { readonly again: number }
 interface Watcher {
   /** When to look, in epoch milliseconds. */
   due: number
+  /** When to look at the earliest. */
+  rested: number
   woken: Deferred.Deferred<void> | undefined
 }
 
@@ -30,7 +32,7 @@ export const make = Effect.map(Clock.Clock, (clock): Hints => {
 
   const untilDue = (watcher: Watcher): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const left = watcher.due - clock.currentTimeMillisUnsafe()
+      const left = Math.max(watcher.due, watcher.rested) - clock.currentTimeMillisUnsafe()
       if (left <= 0) return Effect.void
       const woken = (watcher.woken = Deferred.makeUnsafe<void>())
       return Effect.andThen(Effect.raceFirst(Deferred.await(woken), Effect.sleep(left)), untilDue(watcher))
@@ -38,16 +40,15 @@ export const make = Effect.map(Clock.Clock, (clock): Hints => {
 
   const watch = <A, E>(look: Effect.Effect<Look<A>, E>, poll: () => number): Effect.Effect<A, E> =>
     Effect.suspend(() => {
-      const watcher: Watcher = { due: 0, woken: undefined }
+      const watcher: Watcher = { due: 0, rested: 0, woken: undefined }
       watchers.add(watcher)
       const next: Effect.Effect<A, E> = Effect.suspend(() => {
         // Hints that come while it looks count: what it sees can be older than they are.
         watcher.due = Infinity
-        const looked = clock.currentTimeMillisUnsafe()
+        watcher.rested = clock.currentTimeMillisUnsafe() + breather
         return Effect.flatMap(look, (found) => {
           if ("seen" in found) return Effect.succeed(found.seen)
-          const again = clock.currentTimeMillisUnsafe() + Math.min(found.again, poll())
-          watcher.due = Math.max(Math.min(watcher.due, again), looked + breather)
+          watcher.due = Math.min(watcher.due, clock.currentTimeMillisUnsafe() + Math.min(found.again, poll()))
           return Effect.andThen(untilDue(watcher), next)
         })
       })

@@ -1,5 +1,21 @@
-/** Whether there is a store; fails where there is something else. */
-export const open = `return schema and 1 or 0`
+/**
+ * Whether there is a store; fails where there is something else, and for a user who may not do all that scripts do: one
+ * that is denied a command half-way would leave half of its work behind.
+ */
+export const open = String.raw`
+local commands = {
+  { 'HSET', META, '', '' }, { 'HDEL', META, '' }, { 'HINCRBY', META, '', 1 }, { 'HMGET', META, '' },
+  { 'ZADD', READY, 0, '' }, { 'ZREM', READY, '' }, { 'ZREMRANGEBYRANK', READY, 0, 0 }, { 'ZRANGE', READY, 0, 0 },
+  { 'ZRANGEBYSCORE', READY, 0, 0 }, { 'ZRANGEBYLEX', READY, '-', '+' }, { 'ZCARD', READY }, { 'ZSCORE', READY, '' },
+  { 'PUBLISH', CHANNEL, '' }
+}
+for _, command in ipairs(commands) do
+  if redis.acl_check_cmd and not redis.acl_check_cmd(unpack(command)) then
+    return redis.error_reply('NOPERM it may not do ' .. command[1])
+  end
+end
+return schema and 1 or 0
+`
 
 /** The control state. */
 export const control = `return redis.call('HMGET', META, 'revision', 'paused', 'stops')`

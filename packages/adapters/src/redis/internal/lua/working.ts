@@ -34,7 +34,7 @@ for index, id in ipairs(known) do
   before[id] = { feedback[index] or 'null', usage[index] or 'null', checkpoints[index] or 'null', 'null' }
 end
 for index, row in ipairs(mget(ATTEMPTS, rows)) do
-  before[sub(rows[index], find(rows[index], ' ', 1, true) + 1)][4] = match(row, '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)')
+  before[sub(rows[index], find(rows[index], ' ', 1, true) + 1)][4] = match(row or '', '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)') or 'null'
 end
 
 local ends = text(later(lease))

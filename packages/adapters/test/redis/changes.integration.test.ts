@@ -1,0 +1,184 @@
+import { assert, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Schedule } from "effect"
+import { describe } from "vitest"
+import * as Servers from "../servers/redis.ts"
+import * as Proxy from "./proxy.ts"
+import {
+  add,
+  cannotStart,
+  claim,
+  type Client,
+  client,
+  complete,
+  id,
+  isMissing,
+  open,
+  prefix,
+  type Store,
+  url
+} from "./redis.ts"
+
+/** Half of the time after which a store looks without having been told to. */
+const prompt = Duration.millis(1500)
+
+const untilDrained = { untilDrained: true }
+const forEver = { untilDrained: false }
+
+/** Whoever waits for the effect, and has begun to. */
+const start = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
+
+/** The reply, which must not come from looking from time to time. */
+const promptly = <A, E>(fiber: Fiber.Fiber<A, E>) =>
+  Effect.timeoutOrElse(Fiber.join(fiber), {
+    duration: prompt,
+    orElse: () => Effect.die(new Error("it was not told"))
+  })
+
+const listeners = (redis: Client, name: string) =>
+  Effect.promise(async () => Number((await redis.pubSubNumSub([`{${name}}:changes`]))[`{${name}}:changes`]))
+
+const untilHeardBy = (redis: Client, name: string, count: number) =>
+  Effect.repeat(Effect.andThen(Effect.sleep("10 millis"), listeners(redis, name)), {
+    until: (found) => found === count
+  })
+
+/** Two stores on the same tasks, both of which listen. */
+const twoStores = Effect.gen(function* () {
+  const name = yield* prefix()
+  const here = yield* open({ prefix: name })
+  const there = yield* open({ prefix: name })
+  yield* untilHeardBy(yield* client(), name, 2)
+  return { here, there, name }
+})
+
+describe.skipIf(isMissing)("a store in Redis is told by others", () => {
+  it.live("of tasks that are added, within milliseconds", () =>
+    Effect.gen(function* () {
+      const { here, there } = yield* twoStores
+      const delays: Array<number> = []
+      for (let round = 0; round < 15; round++) {
+        const waiting = yield* start(here.awaitWork(forEver))
+        yield* Effect.sleep("20 millis")
+        const [took] = yield* Effect.timed(Effect.andThen(add(there, `task-${round}`), promptly(waiting)))
+        delays.push(Duration.toMillis(took))
+        assert.lengthOf(yield* claim(here), 1)
+      }
+      const median = delays.toSorted((left, right) => left - right)[7]
+      assert.isBelow(median ?? Infinity, 50)
+    })
+  )
+
+  it.live("of the end of a lease that they took", () =>
+    Effect.gen(function* () {
+      const { here, there } = yield* twoStores
+      const waiting = yield* start(here.awaitWork(forEver))
+      yield* add(there, "a")
+      yield* claim(there, { lease: Duration.millis(200) })
+      yield* promptly(waiting)
+      const again = yield* start(here.awaitWork(forEver))
+      assert.strictEqual(yield* promptly(again), "claimable")
+      const sweep = here.sweep({ maxAttempts: 3, onCrash: "retry" })
+      const [swept] = yield* Effect.retry(
+        Effect.filterOrFail(sweep, (tasks) => tasks.length === 1),
+        Schedule.spaced("10 millis")
+      )
+      assert.strictEqual(swept?.taskId, id("a"))
+    })
+  )
+
+  it.live("that all is done", () =>
+    Effect.gen(function* () {
+      const { here, there } = yield* twoStores
+      yield* add(there, "a")
+      const [a] = yield* claim(there)
+      assert.ok(a)
+      const waiting = yield* start(here.awaitWork(untilDrained))
+      yield* there.settle([complete(a)])
+      assert.strictEqual(yield* promptly(waiting), "drained")
+    })
+  )
+
+  it.live("of requests, and of running tasks that are cancelled", () =>
+    Effect.gen(function* () {
+      const { here, there } = yield* twoStores
+      const paused = yield* start(here.awaitControl(0))
+      yield* there.request("pause")
+      assert.deepStrictEqual(yield* promptly(paused), { revision: 1, paused: true, stops: 0 })
+      yield* add(there, "a")
+      yield* claim(there)
+      const cancelled = yield* start(here.awaitControl(1))
+      yield* there.cancel({ ids: [id("a")] })
+      assert.strictEqual((yield* promptly(cancelled)).revision, 2)
+    })
+  )
+})
+
+describe.skipIf(isMissing)("a store in Redis that hears nothing", () => {
+  it.live("finds its work all the same, and requests too", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const proxy = yield* Proxy.make(url)
+      const here = yield* open({ prefix: name, url: proxy.url })
+      const there = yield* open({ prefix: name })
+      yield* untilHeardBy(yield* client(), name, 2)
+      proxy.deafen()
+      const waiting = yield* start(here.awaitWork(forEver))
+      const watching = yield* start(here.awaitControl(0))
+      yield* Effect.sleep("50 millis")
+      yield* add(there, "a")
+      yield* there.request("pause")
+      const [took, signal] = yield* Effect.timed(Fiber.join(waiting))
+      assert.strictEqual(signal, "claimable")
+      assert.strictEqual((yield* Fiber.join(watching)).paused, true)
+      assert.isAbove(Duration.toMillis(took), 500, "it was not told")
+      assert.isBelow(Duration.toMillis(took), 6000)
+    })
+  )
+})
+
+/** How many commands clients have sent; those that scripts do inside are counted elsewhere. */
+const sent = (redis: Client) =>
+  Effect.promise(async () => {
+    const calls = (await redis.info("commandstats")).matchAll(/cmdstat_(evalsha|eval|ping|subscribe|info):calls=(\d+)/g)
+    return Array.from(calls, ([, , count]) => Number(count)).reduce((total, count) => total + count, 0)
+  })
+
+describe.skipIf(cannotStart)("a store in Redis", () => {
+  it.live("listens again as soon as its connection is killed", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const redis = yield* client(server.url)
+      const here = yield* open({ url: server.url })
+      const there = yield* open({ url: server.url })
+      yield* untilHeardBy(redis, "baton", 2)
+      for (let round = 0; round < 3; round++) {
+        yield* Effect.promise(() => redis.sendCommand(["CLIENT", "KILL", "TYPE", "pubsub"]))
+        const waiting = yield* start(here.awaitWork(forEver))
+        yield* add(there, `during-${round}`)
+        yield* promptly(waiting)
+        yield* claim(here)
+        yield* untilHeardBy(redis, "baton", 2)
+        const again = yield* start(here.awaitWork(forEver))
+        yield* add(there, `after-${round}`)
+        yield* promptly(again)
+        yield* claim(here)
+      }
+    })
+  )
+
+  it.live("sends no more than a command a second when there is nothing to do", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const redis = yield* client(server.url)
+      const store: Store = yield* open({ url: server.url })
+      yield* start(store.awaitWork(forEver))
+      yield* start(store.awaitControl(0))
+      yield* untilHeardBy(redis, "baton", 1)
+      yield* Effect.sleep("200 millis")
+      const before = yield* sent(redis)
+      yield* Effect.sleep("5 seconds")
+      // One of them is ours.
+      assert.isAtMost((yield* sent(redis)) - before, 6)
+    })
+  )
+})

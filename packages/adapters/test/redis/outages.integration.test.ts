@@ -1,0 +1,268 @@
+import type { TaskStore } from "@baton/core"
+import { assert, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Option, Schedule } from "effect"
+import { describe } from "vitest"
+import * as Servers from "../servers/redis.ts"
+import * as Proxy from "./proxy.ts"
+import {
+  add,
+  cannotStart,
+  claim,
+  client,
+  complete,
+  id,
+  isMissing,
+  open,
+  prefix,
+  refused,
+  type Store,
+  url
+} from "./redis.ts"
+
+/** What a call fails with. */
+const failure = Effect.fnUntraced(function* (call: Effect.Effect<unknown, unknown>) {
+  const error = yield* Effect.flip(call)
+  assert.propertyVal(error, "reason", "Unavailable")
+  assert.instanceOf(error, Error)
+  return error.message
+})
+
+/** Tries until it works, as the orchestrator does while a store is away. */
+const persist = <A, E>(call: Effect.Effect<A, E>) => Effect.retry(call, Schedule.spaced("20 millis"))
+
+const outcomes = (store: Store, name: string) =>
+  Effect.map(store.attempts(id(name)), (attempts) => attempts.map(({ outcome }) => outcome))
+
+describe.skipIf(cannotStart)("a Redis server that goes away", () => {
+  it.live("has kept what it took, when it crashes with a log of its writes", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const store = yield* open({ url: server.url })
+      yield* add(store, "a", "b", "c")
+      const [a, b] = yield* claim(store, { limit: 2 })
+      assert.ok(a && b)
+      yield* store.settle([complete(a, "the answer")])
+      yield* Effect.promise(server.crash)
+      assert.match(yield* failure(store.counts), /^(Nothing answers as|The connection to) Redis at 127.0.0.1:\d+/)
+      assert.match(yield* failure(store.counts), /^Nothing answers as Redis at 127.0.0.1:\d+: start it/)
+      yield* Effect.promise(server.start)
+      const { completed, in_progress, pending } = yield* persist(store.counts)
+      assert.deepStrictEqual({ completed, in_progress, pending }, { completed: 1, in_progress: 1, pending: 1 })
+      assert.strictEqual(Option.getOrThrow(yield* store.get(id("a"))).result, "the answer")
+      assert.deepStrictEqual((yield* store.settle([complete(b)])).lost, [])
+    })
+  )
+
+  it.live("is listened to again once it is back", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const store = yield* open({ url: server.url })
+      const other = yield* open({ url: server.url })
+      const waiting = yield* Effect.forkChild(persist(store.awaitWork({ untilDrained: false })))
+      const watching = yield* Effect.forkChild(persist(store.awaitControl(0)))
+      yield* Effect.promise(server.stop)
+      yield* failure(other.counts)
+      yield* Effect.promise(server.start)
+      yield* persist(add(other, "a"))
+      yield* other.request("pause")
+      assert.strictEqual(yield* Fiber.join(waiting), "claimable")
+      assert.strictEqual((yield* Fiber.join(watching)).paused, true)
+    })
+  )
+
+  it.live("is missed with a sentence by a store that is opened meanwhile", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      yield* Effect.promise(server.stop)
+      const error = yield* refused({ url: server.url })
+      assert.strictEqual(
+        error.message,
+        `Nothing answers as Redis at 127.0.0.1:${server.port}: start it, or correct the URL.`
+      )
+    })
+  )
+})
+
+describe.skipIf(cannotStart)("connections that a Redis server ends", () => {
+  it.live("are replaced", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const store = yield* open({ url: server.url })
+      yield* add(store, "a")
+      const redis = yield* client(server.url)
+      for (let round = 0; round < 5; round++) {
+        yield* Effect.promise(() => redis.sendCommand(["CLIENT", "KILL", "SKIPME", "yes"]))
+        assert.strictEqual((yield* persist(store.counts)).pending, 1)
+      }
+    })
+  )
+})
+
+describe.skipIf(isMissing)("a network between store and Redis", () => {
+  const commandTimeout = Duration.millis(400)
+
+  it.live("that swallows everything makes calls fail in time, and is left for a new connection", () =>
+    Effect.gen(function* () {
+      const proxy = yield* Proxy.make(url)
+      const store = yield* open({
+        url: proxy.url,
+        prefix: yield* prefix(),
+        commandTimeout,
+        connectTimeout: commandTimeout
+      })
+      yield* add(store, "a")
+      proxy.swallow()
+      assert.match(yield* failure(store.counts), /did not answer within 0\.4 s/)
+      assert.match(yield* failure(claim(store)), /did not answer within 0\.4 s/)
+      proxy.heal()
+      assert.lengthOf(yield* persist(claim(store)), 1)
+    })
+  )
+
+  it.live("that swallows everything is tried with one connection, however many calls wait for it", () =>
+    Effect.gen(function* () {
+      const proxy = yield* Proxy.make(url)
+      const store = yield* open({
+        url: proxy.url,
+        prefix: yield* prefix(),
+        commandTimeout,
+        connectTimeout: commandTimeout
+      })
+      proxy.swallow()
+      yield* failure(store.counts)
+      const calls = Array.from({ length: 50 }, () => Effect.flip(store.counts))
+      const before = proxy.connections()
+      const [took] = yield* Effect.timed(Effect.all(calls, { concurrency: "unbounded" }))
+      assert.isBelow(Duration.toMillis(took), 10 * Duration.toMillis(commandTimeout))
+      // One is for the calls, one is for listening.
+      assert.isAtMost(proxy.connections() - before, 2)
+    })
+  )
+
+  it.live("that swallows everything does not keep a store from closing", () =>
+    Effect.gen(function* () {
+      const proxy = yield* Proxy.make(url)
+      const name = yield* prefix()
+      const use = Effect.gen(function* () {
+        const store = yield* open({ url: proxy.url, prefix: name })
+        yield* add(store, "a")
+        proxy.swallow()
+        yield* Effect.forkChild(store.counts, { startImmediately: true })
+      })
+      assert.isTrue(Option.isSome(yield* Effect.timeoutOption(Effect.scoped(use), "5 seconds")))
+    })
+  )
+
+  it.live("that loses the reply of a settle does not make a lost lease of it, and the task is settled once", () =>
+    Effect.gen(function* () {
+      const proxy = yield* Proxy.make(url)
+      const name = yield* prefix()
+      const store = yield* open({ url: proxy.url, prefix: name, commandTimeout })
+      const other = yield* open({ prefix: name })
+      yield* add(store, "a", "b")
+      const [a, b] = yield* claim(store)
+      assert.ok(a && b)
+      const settle = store.settle([complete(a, "the answer"), { ...complete(b), _tag: "Release", reason: "later" }])
+      proxy.swallowReplies()
+      yield* failure(settle)
+      // It was carried out: somebody else can even have claimed what was given back.
+      const [again] = yield* persist(Effect.filterOrFail(claim(other), (claims) => claims.length === 1))
+      assert.strictEqual(again?.task.id, "b")
+      proxy.heal()
+      assert.deepStrictEqual((yield* persist(settle)).lost, [])
+      assert.deepStrictEqual(yield* outcomes(store, "a"), ["completed"])
+      assert.deepStrictEqual(yield* outcomes(store, "b"), ["released", "running"])
+      // Another call with the same leases is not the same call.
+      const late = yield* store.settle([complete(a), complete(b)])
+      assert.deepStrictEqual(
+        late.lost.map(({ status, taskId }) => [taskId, status]),
+        [
+          [id("a"), "completed"],
+          [id("b"), "in_progress"]
+        ]
+      )
+    })
+  )
+
+  it.live("that loses a settle on its way leaves it to be done once there is a way", () =>
+    Effect.gen(function* () {
+      const proxy = yield* Proxy.make(url)
+      const store = yield* open({ url: proxy.url, prefix: yield* prefix(), commandTimeout })
+      yield* add(store, "a")
+      const [a] = yield* claim(store)
+      assert.ok(a)
+      const settle = store.settle([complete(a, "the answer")])
+      proxy.swallow()
+      yield* failure(settle)
+      proxy.heal()
+      assert.deepStrictEqual((yield* persist(settle)).lost, [])
+      assert.strictEqual(Option.getOrThrow(yield* store.get(id("a"))).result, "the answer")
+    })
+  )
+
+  it.live("that loses the reply of a claim leaves its tasks to be taken back when the lease ends", () =>
+    Effect.gen(function* () {
+      const proxy = yield* Proxy.make(url)
+      const name = yield* prefix()
+      const store = yield* open({ url: proxy.url, prefix: name, commandTimeout })
+      const other = yield* open({ prefix: name })
+      yield* add(store, "a")
+      proxy.swallowReplies()
+      yield* failure(claim(store, { lease: Duration.millis(300), owner: "cut off" }))
+      const sweep = other.sweep({ maxAttempts: 5, onCrash: "retry" })
+      const swept = yield* persist(Effect.filterOrFail(sweep, (tasks) => tasks.length === 1))
+      assert.deepStrictEqual(
+        swept.map(({ owner, status, taskId }) => [taskId, owner, status]),
+        [["a", "cut off", "pending"]]
+      )
+      assert.lengthOf(yield* claim(other), 1)
+      assert.deepStrictEqual(yield* outcomes(other, "a"), ["lease_expired", "running"])
+    })
+  )
+
+  it.live("that loses the reply of an add lets it be repeated", () =>
+    Effect.gen(function* () {
+      const proxy = yield* Proxy.make(url)
+      const store = yield* open({ url: proxy.url, prefix: yield* prefix(), commandTimeout })
+      proxy.swallowReplies()
+      yield* failure(add(store, "a", "b"))
+      proxy.heal()
+      assert.deepStrictEqual(yield* persist(add(store, "a", "b", "c")), { added: [id("c")], existing: 2 })
+    })
+  )
+
+  it.live("that is cut again and again loses nothing and settles nothing twice", () =>
+    Effect.gen(function* () {
+      const proxy = yield* Proxy.make(url)
+      const store = yield* open({ url: proxy.url, prefix: yield* prefix() })
+      const names = Array.from({ length: 400 }, (_, index) => `task-${index}`)
+      yield* persist(add(store, ...names))
+      const cutting = yield* Effect.forkChild(
+        Effect.forever(Effect.andThen(Effect.sleep("7 millis"), Effect.sync(proxy.cut)))
+      )
+      const lost: Array<TaskStore.LostLease> = []
+      const work = Effect.gen(function* () {
+        while (true) {
+          const claims = yield* persist(claim(store, { limit: 5, lease: Duration.seconds(1) }))
+          lost.push(...(yield* persist(store.settle(claims.map((claimed) => complete(claimed))))).lost)
+          yield* persist(store.sweep({ maxAttempts: 1000, onCrash: "retry" }))
+          if ((yield* persist(store.counts)).completed === names.length) return
+        }
+      })
+      yield* Effect.all([work, work], { concurrency: 2 })
+      yield* Fiber.interrupt(cutting)
+      for (const name of names) {
+        const ended = yield* persist(outcomes(store, name))
+        assert.strictEqual(ended.at(-1), "completed")
+        assert.lengthOf(
+          ended.filter((outcome) => outcome === "completed"),
+          1
+        )
+      }
+      for (const { taskId, token } of lost) {
+        const attempt = (yield* persist(store.attempts(taskId))).find((attempt) => attempt.token === token)
+        assert.strictEqual(attempt?.outcome, "lease_expired", "a lease that was reported as lost was")
+      }
+    })
+  )
+})

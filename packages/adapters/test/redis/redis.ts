@@ -1,0 +1,95 @@
+import { RedisTaskStore } from "@baton/adapters/redis"
+import { Task, TaskStore } from "@baton/core"
+import { createClient } from "@redis/client"
+import { Context, Duration, Effect, Layer, Logger } from "effect"
+import { randomUUID } from "node:crypto"
+import { inject } from "vitest"
+import * as Servers from "../servers/redis.ts"
+
+/** Where the shared server is; its tests are skipped where there is none. */
+export const sharedUrl = inject("redisUrl")
+
+export const isMissing = sharedUrl === null
+
+/** Whether tests can start servers of their own. */
+export const cannotStart = !Servers.isInstalled()
+
+export const url = sharedUrl ?? "redis://127.0.0.1:1"
+
+/** A connection of the test's own, to look behind the store and to disturb it. */
+export const client = (to = url) =>
+  Effect.acquireRelease(
+    Effect.promise(() =>
+      createClient({ url: to, RESP: 2 })
+        .on("error", () => {})
+        .connect()
+    ),
+    (redis) => Effect.sync(() => redis.destroy())
+  )
+
+export type Client = Effect.Success<ReturnType<typeof client>>
+
+/** All keys of a store that there are. */
+export const keys = (redis: Client, prefix: string) => Effect.promise(() => redis.keys(`{${prefix}}:*`))
+
+/** The name of a store that is not there yet, and is gone after the test. */
+export const prefix = Effect.fnUntraced(function* (at = url) {
+  const redis = yield* client(at)
+  return yield* Effect.acquireRelease(
+    Effect.sync(() => `baton-test-${randomUUID()}`),
+    (name) =>
+      Effect.flatMap(keys(redis, name), (found) =>
+        found.length === 0 ? Effect.void : Effect.promise(() => redis.del(found))
+      )
+  )
+})
+
+/** A store that says nothing of how its server is set up, which is the tests' business. */
+const quiet = (options: RedisTaskStore.Options) => Layer.provide(RedisTaskStore.layer(options), Logger.layer([]))
+
+type Options = Omit<RedisTaskStore.Options, "url"> & { readonly url?: string }
+
+/** One more store under the prefix, with connections of its own. */
+export const open = (options: Options) =>
+  Effect.map(Layer.build(Layer.fresh(quiet({ url, ...options }))), (context) =>
+    Context.get(context, TaskStore.TaskStore)
+  )
+
+/** A store with nothing in it, which is gone after the test. */
+export const layer = (options?: Options) =>
+  Layer.unwrap(Effect.map(prefix(options?.url), (name) => quiet({ url, ...options, prefix: name })))
+
+/** What `open` has to fail with. */
+export const refused = (options: Options) => Effect.flip(Effect.scoped(open(options)))
+
+export type Store = TaskStore.TaskStore["Service"]
+
+export const id = (name: string) => Task.TaskId.make(name)
+
+export const add = (store: Store, ...names: ReadonlyArray<string>) =>
+  store.add(names.map((name) => Task.make({ id: name, description: `Do ${name}.` })))
+
+export const claim = (store: Store, options?: Partial<TaskStore.ClaimOptions>) =>
+  store.claim({ limit: 100, owner: "worker", lease: Duration.minutes(1), ...options })
+
+export const complete = ({ task, token }: TaskStore.Claim, output = "done") =>
+  ({
+    _tag: "Complete",
+    taskId: task.id,
+    token,
+    execution: { output, confidence: 1, usage: null, metadata: {} },
+    verification: null,
+    verified: false,
+    attemptUsage: null,
+    usage: null
+  }) as const satisfies TaskStore.Settlement
+
+/** What is logged meanwhile. */
+export const logged = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const messages: Array<string> = []
+  const logger = Logger.make(({ message }) => {
+    messages.push(String(message))
+  })
+  yield* Effect.provide(effect, Logger.layer([logger]))
+  return messages
+})

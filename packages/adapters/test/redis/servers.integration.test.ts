@@ -1,0 +1,330 @@
+import { RedisTaskStore } from "@baton/adapters/redis"
+import { assert, it } from "@effect/vitest"
+import { Effect, Layer, Redacted } from "effect"
+import { describe } from "vitest"
+import * as Servers from "../servers/redis.ts"
+import {
+  add,
+  cannotStart,
+  claim,
+  type Client,
+  client,
+  complete,
+  isMissing,
+  logged,
+  open,
+  prefix,
+  refused,
+  url
+} from "./redis.ts"
+
+const command = (redis: Client, ...words: ReadonlyArray<string>) => Effect.promise(() => redis.sendCommand(words))
+
+/** What a call fails with, for those where trying again may help. */
+const unavailable = Effect.fnUntraced(function* (call: Effect.Effect<unknown, unknown>) {
+  const error = yield* Effect.flip(call)
+  assert.propertyVal(error, "reason", "Unavailable")
+  assert.instanceOf(error, Error)
+  return error.message
+})
+
+/** What a call fails with, for those where a person has to look. */
+const unusable = Effect.fnUntraced(function* (call: Effect.Effect<unknown, unknown>) {
+  const error = yield* Effect.flip(call)
+  assert.propertyVal(error, "reason", "Unusable")
+  assert.instanceOf(error, Error)
+  return error.message
+})
+
+describe.skipIf(cannotStart)("a Redis server that would lose tasks", () => {
+  it.live("is refused if it drops keys when its memory is full", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary({ "maxmemory-policy": "allkeys-lru" })
+      const name = `Redis at 127.0.0.1:${server.port}`
+      assert.strictEqual(
+        yield* unusable(Effect.scoped(open({ url: server.url }))),
+        `${name} drops keys when its memory is full (maxmemory-policy allkeys-lru), and tasks with them: ` +
+          "set maxmemory-policy to noeviction there."
+      )
+    })
+  )
+
+  it.live("is not refused if it drops only keys that expire, because none of a store does", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary({ "maxmemory-policy": "volatile-lru" })
+      const store = yield* open({ url: server.url })
+      assert.strictEqual((yield* store.counts).pending, 0)
+    })
+  )
+
+  it.live("is warned of, once, if it keeps no log of its writes", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary({ appendonly: "no" })
+      const redis = yield* client(server.url)
+      const messages = yield* logged(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const store = yield* RedisTaskStore.make({ url: server.url })
+            yield* command(redis, "CLIENT", "KILL", "SKIPME", "yes")
+            yield* Effect.retry(store.counts, { times: 5 })
+          })
+        )
+      )
+      assert.lengthOf(messages, 1)
+      assert.match(messages[0] ?? "", /keeps no log of its writes.*Set appendonly to yes there\.$/)
+    })
+  )
+
+  it.live("is not warned of if it keeps one", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      assert.deepStrictEqual(yield* logged(Effect.scoped(RedisTaskStore.make({ url: server.url }))), [])
+    })
+  )
+})
+
+describe.skipIf(cannotStart)("a Redis server that asks who it is", () => {
+  const password = "sesame/5%"
+  const withLogin = (url: string, login: string) => url.replace("redis://", `redis://${login}@`)
+
+  it.live("lets a store in with the password of its URL", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary({ requirepass: password })
+      const url = withLogin(server.url, `:${encodeURIComponent(password)}`)
+      const store = yield* open({ url })
+      yield* add(store, "a")
+      const [context] = [yield* Layer.build(RedisTaskStore.layer({ url: Redacted.make(url) }))]
+      assert.ok(context)
+    })
+  )
+
+  it.live("refuses one without a password, or with another, and no message has the password in it", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary({ requirepass: password })
+      const name = `Redis at 127.0.0.1:${server.port}`
+      assert.strictEqual(
+        yield* unusable(Effect.scoped(open({ url: server.url }))),
+        `${name} asks for a password: put it into the URL, as in redis://:PASSWORD@HOST.`
+      )
+      const error = yield* refused({ url: withLogin(server.url, "somebody:wrong-secret") })
+      assert.strictEqual(error.message, `${name} does not accept this user name and password: correct them in the URL.`)
+      assert.notInclude(JSON.stringify(error), "wrong-secret")
+      const anonymous = yield* refused({ url: withLogin(server.url, ":wrong-secret") })
+      assert.notInclude(JSON.stringify(anonymous), "wrong-secret")
+    })
+  )
+
+  it.live("refuses a password where none is asked for", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      assert.match(
+        yield* unusable(Effect.scoped(open({ url: withLogin(server.url, ":needless") }))),
+        /asks for no password: take it out of the URL\.$/
+      )
+    })
+  )
+
+  it.live("can give a user the rights that the message names, and no more", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const redis = yield* client(server.url)
+      yield* command(redis, "ACL", "SETUSER", "baton", "on", ">secret")
+      const url = withLogin(server.url, "baton:secret")
+      const message = yield* unusable(Effect.scoped(open({ url, prefix: "mine" })))
+      assert.include(message, `Redis at 127.0.0.1:${server.port} denies this user what the store needs`)
+      const rights = /"(.*)"/.exec(message)?.[1]?.split(" ") ?? []
+      yield* command(redis, "ACL", "SETUSER", "baton", ...rights)
+      const store = yield* open({ url, prefix: "mine" })
+      yield* add(store, "a")
+      const [a] = yield* claim(store)
+      assert.ok(a)
+      yield* store.settle([complete(a)])
+      yield* store.request("stop")
+      assert.strictEqual(yield* store.prune({ statuses: ["completed"] }), 1)
+      assert.match(yield* unusable(Effect.scoped(open({ url, prefix: "theirs" }))), /denies this user/)
+    })
+  )
+
+  it.live("is found out before anything is written if it denies a command", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const redis = yield* client(server.url)
+      yield* command(redis, "ACL", "SETUSER", "baton", "on", ">secret", "~*", "&*", "+@all", "-zrem")
+      const message = yield* unusable(Effect.scoped(open({ url: withLogin(server.url, "baton:secret") })))
+      assert.include(message, "it may not do ZREM")
+    })
+  )
+
+  it.live("may deny it to be asked what it is like", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const redis = yield* client(server.url)
+      yield* command(redis, "ACL", "SETUSER", "baton", "on", ">secret", "~*", "&*", "+@all", "-info")
+      const store = yield* open({ url: withLogin(server.url, "baton:secret") })
+      yield* add(store, "a")
+      assert.lengthOf(yield* claim(store), 1)
+    })
+  )
+})
+
+describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
+  it.live("says so if its memory is full, and writes nothing of the call", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const redis = yield* client(server.url)
+      const store = yield* open({ url: server.url })
+      yield* add(store, "a")
+      const [a] = yield* claim(store)
+      assert.ok(a)
+      yield* command(redis, "CONFIG", "SET", "maxmemory", "1mb")
+      const full = /is out of memory: raise its maxmemory, or prune tasks that are done\.$/
+      assert.match(yield* unavailable(add(store, "b")), full)
+      const settle = store.settle([complete(a)])
+      assert.match(yield* unavailable(settle), full)
+      assert.match(
+        yield* unavailable(store.sweep({ maxAttempts: 1, onCrash: "retry" }).pipe(Effect.andThen(add(store, "b")))),
+        full
+      )
+      yield* command(redis, "CONFIG", "SET", "maxmemory", "0")
+      const { completed, in_progress, pending } = yield* store.counts
+      assert.deepStrictEqual({ completed, in_progress, pending }, { completed: 0, in_progress: 1, pending: 0 })
+      assert.deepStrictEqual((yield* settle).lost, [])
+    })
+  )
+
+  it.live("lets tasks that are done be pruned when its memory is full", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const redis = yield* client(server.url)
+      const store = yield* open({ url: server.url })
+      yield* add(store, "a")
+      const [a] = yield* claim(store)
+      assert.ok(a)
+      yield* store.settle([complete(a)])
+      yield* command(redis, "CONFIG", "SET", "maxmemory", "1mb")
+      assert.strictEqual(yield* store.prune({ statuses: ["completed"] }), 1)
+    })
+  )
+
+  it.live("says so if it has too few replicas", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary({ "min-replicas-to-write": "1" })
+      const store = yield* open({ url: server.url })
+      assert.match(yield* unavailable(add(store, "a")), /has too few replicas to write/)
+    })
+  )
+
+  it.live("says so if it is a replica, at the start and when it becomes one", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const redis = yield* client(server.url)
+      const store = yield* open({ url: server.url })
+      yield* command(redis, "REPLICAOF", "127.0.0.1", "1")
+      const readOnly = /is a replica, which takes no writes: name the primary in the URL\.$/
+      assert.match(yield* unavailable(add(store, "a")), readOnly)
+      assert.match(yield* unavailable(add(store, "a")), readOnly)
+      assert.match(yield* unavailable(Effect.scoped(open({ url: server.url }))), readOnly)
+      yield* command(redis, "REPLICAOF", "NO", "ONE")
+      assert.lengthOf((yield* add(store, "a")).added, 1)
+    })
+  )
+
+  it.live("says so if somebody's script does not end", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary({ "lua-time-limit": "100" })
+      const store = yield* open({ url: server.url })
+      const other = yield* client(server.url)
+      const endless = other.sendCommand(["EVAL", "while true do end", "0"]).catch(() => {})
+      const message = yield* Effect.flip(Effect.forever(store.counts))
+      assert.strictEqual(message.reason, "Unavailable")
+      assert.match(message.message, /is busy with somebody's long script/)
+      const redis = yield* client(server.url)
+      yield* command(redis, "SCRIPT", "KILL")
+      yield* Effect.promise(() => endless)
+      assert.strictEqual((yield* store.counts).pending, 0)
+    })
+  )
+
+  it.live("says so if it has no connection left", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary({ maxclients: "1" })
+      yield* client(server.url)
+      assert.match(
+        yield* unavailable(Effect.scoped(open({ url: server.url }))),
+        /(has no connection left: raise its maxclients|hangs up as soon as it is called)/
+      )
+    })
+  )
+})
+
+describe.skipIf(isMissing)("what is found in Redis", () => {
+  it.live("is left alone if it is of a newer version", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const redis = yield* client()
+      const store = yield* open({ prefix: name })
+      yield* add(store, "a")
+      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "2"))
+      const newer = /was written by a newer version of Baton \(schema 2, this one knows 1\): update Baton\.$/
+      assert.match(yield* unusable(Effect.scoped(open({ prefix: name }))), newer)
+      assert.match(yield* unusable(claim(store)), newer)
+      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "1"))
+      assert.lengthOf(yield* claim(store), 1)
+    })
+  )
+
+  it.live("is left alone if it is not Baton's", () =>
+    Effect.gen(function* () {
+      const foreign = /are not Baton's: name another prefix, as in redis:\/\/HOST\?prefix=NAME\.$/
+      const redis = yield* client()
+      for (const occupy of [
+        (name: string) => redis.set(`{${name}}:meta`, "mine"),
+        (name: string) => redis.hSet(`{${name}}:meta`, "colour", "blue"),
+        (name: string) => redis.hSet(`{${name}}:tasks`, "a", "mine"),
+        (name: string) => redis.set(`{${name}}:ready`, "mine")
+      ]) {
+        const name = yield* prefix()
+        yield* Effect.promise(async () => occupy(name))
+        assert.match(yield* unusable(Effect.scoped(open({ prefix: name }))), foreign)
+      }
+    })
+  )
+
+  it.live("has to be there where it must", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      assert.match(
+        yield* unusable(Effect.scoped(open({ prefix: name, mustExist: true }))),
+        new RegExp(`^There is no store "${name}" on Redis at`)
+      )
+      yield* add(yield* open({ prefix: name }), "a")
+      assert.strictEqual((yield* (yield* open({ prefix: name, mustExist: true })).counts).pending, 1)
+    })
+  )
+
+  it.live("can be several stores, each under its prefix, in the URL or beside it", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      yield* add(yield* open({ prefix: name }), "a")
+      assert.strictEqual((yield* (yield* open({ url: `${url}/0?prefix=${name}` })).counts).pending, 1)
+      assert.strictEqual((yield* (yield* open({ prefix: yield* prefix() })).counts).pending, 0)
+      assert.match(yield* unusable(Effect.scoped(open({ prefix: "a}b" }))), /without braces/)
+    })
+  )
+
+  it.live("is named if a value of it cannot be read", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const redis = yield* client()
+      const store = yield* open({ prefix: name })
+      yield* add(store, "a")
+      yield* Effect.promise(() => redis.hSet(`{${name}}:inputs`, "a", "garbage\n{}\n[]"))
+      assert.match(
+        yield* unusable(store.list()),
+        new RegExp(
+          `^The store "${name}" on Redis at .* holds a value that cannot be read: restore it from a backup\\.$`
+        )
+      )
+    })
+  )
+})

@@ -1,0 +1,205 @@
+import { Task, type TaskStore } from "@baton/core"
+import { assert, it } from "@effect/vitest"
+import { DateTime, Duration, Effect } from "effect"
+import { describe } from "vitest"
+import { add, claim, client, complete, id, isMissing, keys, open, prefix, type Store } from "./redis.ts"
+
+const names = (count: number) => Array.from({ length: count }, (_, index) => `task-${index}`)
+
+/** Claims and completes until nothing is left, and says what it completed. */
+const drain = Effect.fnUntraced(function* (store: Store, limit: number) {
+  const completed: Array<string> = []
+  while (true) {
+    const claims = yield* claim(store, { limit })
+    if (claims.length === 0) return completed
+    assert.deepStrictEqual((yield* store.settle(claims.map((claimed) => complete(claimed)))).lost, [])
+    completed.push(...claims.map(({ task }) => task.id))
+  }
+})
+
+describe.skipIf(isMissing)("several workers on one store in Redis", () => {
+  it.live("share the work: every task is completed by one of them, once", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const stores = yield* Effect.forEach([1, 2, 3, 4], () => open({ prefix: name }))
+      const [store] = stores
+      assert.ok(store)
+      yield* add(store, ...names(1000))
+      const shares = yield* Effect.forEach(stores, (each) => drain(each, 7), { concurrency: "unbounded" })
+      assert.sameMembers(shares.flat(), names(1000))
+      for (const share of shares) assert.isNotEmpty(share)
+    })
+  )
+
+  it.live("settle a lease once, whoever they are", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const stores = yield* Effect.forEach([1, 2, 3, 4], () => open({ prefix: name }))
+      const [store] = stores
+      assert.ok(store)
+      yield* add(store, ...names(50))
+      const claims = yield* claim(store)
+      const replies = yield* Effect.forEach(
+        stores,
+        (each, index) => each.settle(claims.map((claimed) => complete(claimed, `by ${index}`))),
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual(replies.flatMap(({ lost }) => lost).length, 3 * 50)
+      for (const name of names(50)) assert.lengthOf(yield* store.attempts(id(name)), 1)
+    })
+  )
+
+  it.live("never lose a lease that was extended in time to a sweep", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const worker = yield* open({ prefix: name })
+      const sweeper = yield* open({ prefix: name })
+      yield* add(worker, ...names(100))
+      const lease = Duration.millis(150)
+      const leases = (yield* claim(worker, { lease })).map(({ task, token }) => ({ taskId: task.id, token }))
+      const lost: Array<TaskStore.LostLease> = []
+      const swept: Array<TaskStore.SweptTask> = []
+      for (let round = 0; round < 100; round++) {
+        const held = leases.filter(({ taskId }) => !swept.some((task) => task.taskId === taskId))
+        const [reply, taken] = yield* Effect.all(
+          [worker.extend(held, lease), sweeper.sweep({ maxAttempts: 9, onCrash: "retry" })],
+          { concurrency: 2 }
+        )
+        lost.push(...reply.lost)
+        swept.push(...taken)
+      }
+      // On a machine that stands still for a while some leases end; then worker and sweeper agree on which.
+      const late = yield* worker.extend(leases, lease)
+      assert.sameMembers(
+        late.lost.map(({ taskId }) => taskId),
+        swept.map(({ taskId }) => taskId)
+      )
+      for (const { taskId } of lost)
+        assert.include(
+          swept.map((task) => task.taskId),
+          taskId
+        )
+    })
+  )
+
+  it.live("add the same tasks at the same time, and each is added by one of them", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const stores = yield* Effect.forEach([1, 2, 3, 4], () => open({ prefix: name }))
+      const replies = yield* Effect.forEach(stores, (store) => add(store, ...names(300)), { concurrency: "unbounded" })
+      assert.sameMembers(
+        replies.flatMap(({ added }) => added),
+        names(300).map(id)
+      )
+    })
+  )
+
+  it.live("go on when the server forgets their scripts", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const store = yield* open({ prefix: name })
+      const redis = yield* client()
+      yield* add(store, "a", "b")
+      yield* Effect.promise(() => redis.scriptFlush())
+      const claims = yield* claim(store)
+      assert.lengthOf(claims, 2)
+      yield* Effect.promise(() => redis.scriptFlush())
+      assert.deepStrictEqual((yield* store.settle(claims.map((claimed) => complete(claimed)))).lost, [])
+      assert.strictEqual((yield* store.counts).completed, 2)
+    })
+  )
+})
+
+describe.skipIf(isMissing)("what a store keeps in Redis", () => {
+  it.live("is nothing until tasks are added", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const redis = yield* client()
+      const store = yield* open({ prefix: name })
+      yield* store.counts
+      yield* claim(store)
+      yield* store.list()
+      assert.deepStrictEqual(yield* keys(redis, name), [])
+    })
+  )
+
+  it.live("is gone once its tasks are pruned, dependencies included", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const redis = yield* client()
+      const store = yield* open({ prefix: name })
+      yield* store.add([
+        Task.make({ id: "a", description: "A", dependsOn: [] }),
+        Task.make({ id: "b", description: "B", dependsOn: ["a"] }),
+        Task.make({ id: "c", description: "C", dependsOn: ["a", "b"] })
+      ])
+      const [a] = yield* claim(store)
+      assert.ok(a)
+      const execution = { output: "x", confidence: 1, usage: null, metadata: {} }
+      yield* store.checkpoint([{ taskId: a.task.id, token: a.token, execution, usage: null }])
+      yield* store.settle([{ ...complete(a), _tag: "Fail", feedback: "no", checkpoint: execution }])
+      yield* store.cancel({ status: "pending" })
+      assert.strictEqual(yield* store.prune({ statuses: ["completed", "failed", "cancelled"] }), 3)
+      assert.deepStrictEqual(yield* keys(redis, name), [`{${name}}:meta`])
+      yield* add(store, "c")
+      yield* Effect.flatMap(claim(store), (claims) => store.settle(claims.map((claimed) => complete(claimed))))
+      assert.strictEqual((yield* store.counts).completed, 1)
+    })
+  )
+
+  it.live("has no key that expires", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const redis = yield* client()
+      const store = yield* open({ prefix: name })
+      yield* add(store, ...names(5))
+      yield* claim(store, { limit: 2 })
+      const found = yield* keys(redis, name)
+      assert.isNotEmpty(found)
+      for (const key of found) assert.strictEqual(yield* Effect.promise(() => redis.ttl(key)), -1)
+    })
+  )
+
+  it.live("is claimed in order however much becomes due at once", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const redis = yield* client()
+      const store = yield* open({ prefix: name })
+      // More than one call moves; the urgent one is the last of them.
+      const count = 9000
+      const [seconds] = yield* Effect.promise(() => redis.sendCommand<[string, string]>(["TIME"]))
+      const availableAt = DateTime.makeUnsafe((Number(seconds) + 2) * 1000)
+      yield* store.add(
+        [...names(count), "urgent"].map((name) =>
+          Task.make({ id: name, description: "Do it.", priority: name === "urgent" ? 1 : 0, availableAt })
+        )
+      )
+      assert.deepStrictEqual(yield* claim(store), [])
+      yield* store.awaitWork({ untilDrained: false })
+      const [first, second] = yield* claim(store, { limit: 2 })
+      assert.deepStrictEqual([first?.task.id, second?.task.id], [id("urgent"), id("task-0")])
+    })
+  )
+
+  it.live("is claimed and settled by the thousand", () =>
+    Effect.gen(function* () {
+      const store = yield* open({ prefix: yield* prefix() })
+      yield* add(store, ...names(2500))
+      const claims = yield* claim(store, { limit: 2500 })
+      assert.deepStrictEqual(
+        claims.map(({ task }) => task.id),
+        names(2500).map(id)
+      )
+      const leases = claims.map(({ task, token }) => ({ taskId: task.id, token }))
+      assert.deepStrictEqual((yield* store.extend(leases, Duration.minutes(1))).lost, [])
+      yield* store.settle(claims.slice(0, 2000).map((claimed) => complete(claimed)))
+      const { lost } = yield* store.settle(claims.map((claimed) => complete(claimed)))
+      assert.deepStrictEqual(
+        lost.map(({ taskId }) => taskId),
+        names(2000).map(id)
+      )
+      assert.lengthOf((yield* store.list({ limit: 2400 })).tasks, 2400)
+      assert.strictEqual(yield* store.prune({ statuses: ["completed"] }), 2500)
+    })
+  )
+})
