@@ -92,6 +92,44 @@ describe("leases", () => {
     })
   )
 
+  it.effect("what was claimed ahead is not started when its lease ended in an outage", () =>
+    Effect.gen(function* () {
+      const executed: Array<string> = []
+      const gate = yield* Latch.make()
+      const real = yield* memory
+      let cut = false
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(({ id }) =>
+          Effect.sync(() => executed.push(id)).pipe(
+            Effect.andThen(gate.await),
+            Effect.as(Execution.make({ output: "x" }))
+          )
+        ),
+        store: Layer.succeed(TaskStore.TaskStore, {
+          ...real,
+          extend: (leases, lease) =>
+            Effect.suspend(() => (cut ? Effect.fail(unavailable) : real.extend(leases, lease))),
+          sweep: () => Effect.succeed([])
+        })
+      })
+      yield* store.add(tasks("a", "b"))
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* journal.next("TaskStarted")
+      cut = true
+      yield* TestClock.adjust("31 seconds")
+      yield* real.sweep({ maxAttempts: 3, onCrash: "retry" })
+      const others = yield* real.claim({ limit: 2, owner: "other", lease: Duration.minutes(5) })
+      assert.strictEqual(others.length, 2)
+      cut = false
+      yield* gate.open
+      yield* journal.next("LeaseLost")
+      yield* TestClock.adjust("10 seconds")
+      yield* orchestrator.stop
+      yield* Fiber.join(run)
+      assert.deepStrictEqual(executed, ["a"])
+    })
+  )
+
   it.effect("a result that comes after its lease was lost is not accepted, and is said to be late", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Metrics from "../../OrchestratorMetrics.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
-import { abort } from "./held.ts"
+import { abort, type Held } from "./held.ts"
 import { leaseKey } from "./leaseKey.ts"
 import { fail, now, type Run } from "./run.ts"
 import { storeCall } from "./storeCall.ts"
@@ -24,7 +24,8 @@ export const heartbeat = (run: Run): Effect.Effect<void> =>
 
 const interval = (run: Run) => Duration.toMillis(run.config.leaseDuration) / 3
 
-const extend = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<void, TaskStoreError> {
+/** Extends the leases of all that is held, and cuts off what turns out to be lost. */
+export const extend = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<void, TaskStoreError> {
   yield* Metric.update(Metrics.held, run.held.size)
   const extendedAt = run.clock.currentTimeMillisUnsafe()
   if (run.held.size === 0) return
@@ -41,6 +42,13 @@ const extend = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<void, Ta
     abort(entry, lease.status === "cancelled" ? "cancelled" : "lease-lost")
   }
 })
+
+/**
+ * Whether a lease has ended for all we know: this process was frozen, or the store away, for longer than it lasts.
+ */
+export const mayHaveEnded = (run: Run, { claimedAt }: Held): boolean =>
+  run.clock.currentTimeMillisUnsafe() - Math.max(claimedAt, run.extendedAt) >=
+  Duration.toMillis(run.config.leaseDuration)
 
 /**
  * Takes back the tasks of workers that stopped answering; returns how many. When the heartbeat is late, our own leases are

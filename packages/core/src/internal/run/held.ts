@@ -8,6 +8,7 @@ export type Abort = "execution-timeout" | "verification-timeout" | "lease-lost" 
 /** A claim from the moment it is made until its end is durable; the heartbeat keeps the leases of all that are held. */
 export interface Held {
   readonly claim: Claim
+  readonly claimedAt: number
   phase: "queued" | "waiting" | "working" | "settling"
   /** The fiber that works on it; interrupting it cuts the work off. */
   worker: Fiber.Fiber<unknown, unknown> | undefined
@@ -20,8 +21,9 @@ export interface Held {
   reserved: Usage | null
 }
 
-export const make = (claim: Claim): Held => ({
+export const make = (claim: Claim, claimedAt: number): Held => ({
   claim,
+  claimedAt,
   phase: "queued",
   worker: undefined,
   abort: undefined,

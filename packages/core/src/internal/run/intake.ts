@@ -60,7 +60,8 @@ const claim = (run: Run, limit: number): Effect.Effect<number, TaskStoreError> =
       storeCall(run, "claim", run.store.claim({ limit, owner: run.owner, lease: run.config.leaseDuration }), restore),
       (claims) => {
         if (claims.length === 0) return Effect.succeed(0)
-        const entries = claims.map(held.make)
+        const claimedAt = run.clock.currentTimeMillisUnsafe()
+        const entries = claims.map((claim) => held.make(claim, claimedAt))
         for (const entry of entries) run.held.add(entry)
         run.quiet.closeUnsafe()
         return Effect.as(Queue.offerAll(run.queue, entries), claims.length)

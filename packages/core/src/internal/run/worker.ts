@@ -9,6 +9,7 @@ import * as Usage from "../../Usage.ts"
 import { attempt, type Lost } from "./attempt.ts"
 import type { Checkpoints } from "./checkpoints.ts"
 import type { Held } from "./held.ts"
+import { extend, mayHaveEnded } from "./heartbeat.ts"
 import { conclude, type Outcome } from "./outcome.ts"
 import { forget, loseLease, ofAttempt, type Run } from "./run.ts"
 
@@ -39,6 +40,8 @@ const work = (run: Run, checkpoints: Checkpoints): Effect.Effect<never> =>
           }
           held.worker = fiber
           held.phase = "waiting"
+          // Work that nobody will accept is not started.
+          if (mayHaveEnded(run, held)) yield* Effect.exit(restore(extend(run)))
           const { task } = held.claim
           const returning = run.returning.get(task.id)
           if (returning !== undefined) yield* Effect.exit(restore(Deferred.await(returning)))
