@@ -14,7 +14,23 @@
  *       "result": "...",
  *       "attempts": 1,
  *       "metadata": {},
- *       "baton": { "verified": true, "createdAt": "2026-01-05T09:00:00.000Z", "token": 1, "history": [] }
+ *       "baton": {
+ *         "verified": true,
+ *         "createdAt": "2026-01-05T09:00:00.000Z",
+ *         "updatedAt": "2026-01-05T09:00:07.000Z",
+ *         "token": 1,
+ *         "history": [
+ *           {
+ *             "number": 1,
+ *             "token": 1,
+ *             "owner": "worker-1",
+ *             "startedAt": "2026-01-05T09:00:00.000Z",
+ *             "endedAt": "2026-01-05T09:00:07.000Z",
+ *             "outcome": "completed",
+ *             "execution": { "confidence": 1, "usage": null, "metadata": {} }
+ *           }
+ *         ]
+ *       }
  *     }
  *   ]
  * }
@@ -26,9 +42,9 @@
  *
  * What Baton knows beyond the lab is under `baton`, and only what is not as it is by default: `priority`, `availableAt`,
  * `dependsOn` (and `waitsFor`, those of them that have yet to complete), `feedback`, `verified`, `requeues`, `usage`,
- * `createdAt`, `updatedAt`, `token` (of the last lease), `checkpoint`, and `history`, the ledger of attempts. A cancelled
- * task has the status `failed`, as the lab knows no other, and `"cancelled": true`. A file whose runs are paused has
- * `"baton": { "paused": true }` beside its tasks.
+ * `createdAt`, `updatedAt`, `token` (of the last lease), `checkpoint`, and `history`, the ledger of attempts, in which the
+ * output that is the result is not repeated. A cancelled task has the status `failed`, as the lab knows no other, and
+ * `"cancelled": true`. A file whose runs are paused has `"baton": { "paused": true }` beside its tasks.
  *
  * **Guarantees**
  *
@@ -68,7 +84,7 @@ import * as Texts from "./internal/texts.ts"
 export interface Options {
   /** Where the file is. It is made by the first write where there is none, and its folder too, readable for this user alone. */
   readonly filename: string
-  /** Whether the attempts of each task are written too. Default true; they are about half of the file. */
+  /** Whether the attempts of each task are written too. Default true; they are most of the file. */
   readonly history?: boolean | undefined
 }
 

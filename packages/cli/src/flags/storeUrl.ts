@@ -24,7 +24,8 @@ export const defaultStoreUrl = "sqlite:.baton/baton.db"
  */
 export const StoreUrl = GlobalFlag.Setting("store")({
   flag: value("store", Kind.text("URL", "the URL of a store, such as sqlite:PATH"), {
-    description: "Where the tasks are: sqlite:PATH, or memory: for a run that leaves nothing behind",
+    description:
+      "Where the tasks are: sqlite:PATH, json:PATH, postgres://…, redis://…, or memory: for a run that leaves nothing behind",
     default: defaultStoreUrl
   }).pipe(Flag.map((url) => url ?? defaultStoreUrl))
 })

@@ -29,7 +29,7 @@ export interface Document {
 }
 
 /** What a file says that is not there. */
-export const empty: Document = { fields: new Map(), ending: "", isAscii: true, paused: false, entries: [] }
+const empty: Document = { fields: new Map(), ending: "", isAscii: true, paused: false, entries: [] }
 
 /** Reads the text of a file that was last written at `writtenAt`; fails with the place of a mistake and what it is. */
 export const read = (text: string, writtenAt: DateTime.Utc): Result.Result<Document, string> =>
@@ -73,7 +73,7 @@ const readScan = (text: string, { root, tasks }: Scan, writtenAt: DateTime.Utc):
   return Result.succeed({
     fields: fieldsOf(text, root),
     ending: text.slice(root.end),
-    isAscii: isAscii(text),
+    isAscii: /^[\0-\x7f]*$/.test(text),
     paused: whole.success.baton?.paused ?? false,
     entries: Array.from(found.values(), ({ span, task }) => ({
       record: toRecord(task, { writtenAt, isCompleted }),
@@ -82,8 +82,6 @@ const readScan = (text: string, { root, tasks }: Scan, writtenAt: DateTime.Utc):
     }))
   })
 }
-
-export const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
 
 const fieldsOf = (text: string, { fields }: ObjectSpan): Fields =>
   new Map(Array.from(fields, ([name, { end, start }]) => [name, text.slice(start, end)]))
