@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/servers/globalSetup.ts"],
-    testTimeout: 30_000, hookTimeout: 30_000
+    testTimeout: 30_000,
+    hookTimeout: 30_000
   }
 })

@@ -78,7 +78,7 @@ export const make = Effect.fnUntraced(function* (
       listening = true
       // Whatever was told while nobody listened.
       ringAll()
-      yield* Effect.forever(
+      return yield* Effect.forever(
         Effect.map(Queue.takeAll(notifications), (heard) => {
           for (const { payload } of heard) hear(payload)
         })
