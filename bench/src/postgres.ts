@@ -1,11 +1,14 @@
 /**
- * Other queues on PostgreSQL, doing the same work: claim, do nothing, complete. A database of its own is made for it and
- * dropped; BATON_BENCH_POSTGRES_URL names a server where that is allowed.
+ * The orchestrator on PostgreSQL beside other queues, doing the same work: claim, do nothing, complete; Baton verifies and
+ * keeps result and history besides. A database of its own is made for it and dropped; BATON_BENCH_POSTGRES_URL names a
+ * server where that is allowed.
  */
+import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { Logger, makeWorkerUtils, run, WorkerPreset } from "graphile-worker"
 import { Client, Pool } from "pg"
 import { PgBoss } from "pg-boss"
 import { rate, report } from "./measurement.ts"
+import { runNoop } from "./orchestrate.ts"
 
 const server = process.env["BATON_BENCH_POSTGRES_URL"] ?? "postgres://postgres@127.0.0.1:5432/postgres"
 const database = `baton_bench_${process.pid}`
@@ -136,6 +139,13 @@ try {
   report({ what: floor, value: await bare(1000, 2, 100_000), unit: "tasks/s" })
   report({ what: "bare pg, batch 100, 8 connections", value: await bare(100, 8, 50_000), unit: "tasks/s" })
   report({ what: "bare pg, batch 1, 8 connections", value: await bare(1, 8, 10_000), unit: "tasks/s" })
+  for (const prefetch of [64, 1000]) {
+    const store = PostgresTaskStore.layer({ url: connectionString, schema: `baton_${prefetch}` })
+    const { addPerSecond, runPerSecond } = await runNoop(store, { count: 50_000, concurrency: 64, prefetch })
+    const what = `Baton, 64 workers, prefetch ${prefetch}`
+    report({ what, value: runPerSecond, unit: "tasks/s", against: floor, target: "aim: 30 000 tasks/s" })
+    report({ what: `  added, prefetch ${prefetch}`, value: addPerSecond, unit: "tasks/s" })
+  }
   const peers: ReadonlyArray<readonly [string, () => Promise<number>]> = [
     ["pg-boss, batch 100, results kept", () => pgBoss(100, 8, 50_000)],
     ["pg-boss, batch 1 000, results kept", () => pgBoss(1000, 4, 100_000)],
