@@ -73,12 +73,12 @@ const once = (tasks: ReadonlyArray<NewTask>) => {
 const encode = (tasks: ReadonlyArray<NewTask>): ReadonlyArray<string> => {
   const here = new Set(tasks.map(({ id }) => id))
   return tasks.flatMap((task) => {
-    const { head, rest } = Rows.inputs(task)
+    const { head, lines } = Rows.inputs(task)
     const dependencies = new Set(task.dependsOn)
     return [
       Texts.key(task.id),
-      head,
-      rest,
+      lines,
+      String(head),
       String(task.priority ?? 0),
       task.availableAt === undefined ? "" : Texts.millis(task.availableAt.epochMilliseconds),
       String(dependencies.size),

@@ -7,7 +7,7 @@ import * as Rows from "./rows.ts"
 import * as Texts from "./texts.ts"
 
 /** As many tasks as one script looks at where a call can mean any number: others get their turn in between. */
-export const chunkSize = 500
+export const chunkSize = 1000
 
 const chunks = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
   Array.from({ length: Math.ceil(all.length / chunkSize) }, (_, index) =>

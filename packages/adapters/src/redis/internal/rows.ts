@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
+import { Buffer } from "node:buffer"
 import { type Attempt, AttemptOutcome } from "@baton/core/Attempt"
 import type { NewTask, Task, TaskId } from "@baton/core/Task"
 import { TaskStatus } from "@baton/core/Task"
@@ -37,13 +38,15 @@ const parseLine = (line: string | undefined) => {
 
 interface Line extends ReturnType<typeof parseLine> {}
 
-/** What does not change of a task, as three lines. */
+/** What does not change of a task, as three lines, and how many bytes of them are the description with its line break. */
 export const inputs = ({
   dependsOn = [],
   description,
   metadata = {}
-}: Pick<NewTask, "description" | "metadata" | "dependsOn">) =>
-  ({ head: `${Texts.json(description)}\n`, rest: `${Texts.json(metadata)}\n${Texts.json(dependsOn)}` }) as const
+}: Pick<NewTask, "description" | "metadata" | "dependsOn">) => {
+  const head = `${Texts.json(description)}\n`
+  return { lines: `${head}${Texts.json(metadata)}\n${Texts.json(dependsOn)}`, head: Buffer.byteLength(head) }
+}
 
 /** Tasks that were added together share their times: making them anew for each is a fifth of a claim. */
 const memoTime = () => {
@@ -58,62 +61,80 @@ const memoTime = () => {
   }
 }
 
-const toTask = (
-  lines: ReadonlyArray<string>,
-  line: Line,
-  found: TaskStatus,
-  result: string | null,
-  id: TaskId,
-  time = Texts.time
-): Task => ({
+/** What the store tells of a task, in lines and words. */
+interface Parts {
+  readonly id: TaskId
+  readonly line: Line
+  readonly status: TaskStatus
+  readonly result: string | null
+  readonly inputs: ReadonlyArray<string>
+  readonly feedback: string | undefined
+  readonly usage: string | undefined
+}
+
+const toTask = ({ feedback, id, inputs, line, result, status, usage }: Parts, time = Texts.time): Task => ({
   id,
-  description: Texts.string(lines[1]),
-  status: found,
+  description: Texts.string(inputs[0]),
+  status,
   result,
   attempts: line.attempts,
-  metadata: Texts.metadata(lines[2]),
+  metadata: Texts.metadata(inputs[1]),
   priority: line.priority,
   availableAt: time(line.available),
-  dependsOn: Texts.taskIds(lines[3]),
-  feedback: Texts.stringOrNull(lines[4]),
+  dependsOn: Texts.taskIds(inputs[2]),
+  feedback: Texts.stringOrNull(feedback),
   verified: line.verified,
   requeues: line.requeues,
-  usage: Texts.usageOrNull(lines[5]),
+  usage: Texts.usageOrNull(usage),
   createdAt: time(line.created),
   updatedAt: time(line.updated)
 })
 
-/** The id is the last of the lines, and can have line breaks itself. */
-const idFrom = (lines: ReadonlyArray<string>, first: number) =>
-  Texts.id(lines.length === first + 1 ? Replies.text(lines[first]) : lines.slice(first).join("\n"))
-
-/** A task with its `seq`, as `describe` in `lua/reading.ts` writes it. */
+/** A task with its `seq`, as `describe` in `lua/reading.ts` writes it: the id comes last, because it can have line breaks. */
 export const task = (reply: Replies.Reply): { readonly seq: number; readonly task: Task } => {
-  const lines = Replies.text(reply).split("\n")
-  const line = parseLine(lines[0])
+  const [words, description, metadata, dependsOn, feedback, usage, execution, ...id] = Replies.text(reply).split("\n")
+  const line = parseLine(words)
   const found = status(line.status)
-  const execution = found === "completed" ? Texts.executionOrNull(lines[6]) : null
-  return { seq: line.seq, task: toTask(lines, line, found, execution?.output ?? null, idFrom(lines, 7)) }
+  return {
+    seq: line.seq,
+    task: toTask({
+      id: Texts.id(id.join("\n")),
+      line,
+      status: found,
+      result: found === "completed" ? (Texts.executionOrNull(execution)?.output ?? null) : null,
+      inputs: [description ?? "", metadata ?? "", dependsOn ?? ""],
+      feedback,
+      usage
+    })
+  }
 }
 
 /** Claims as `claim` in `lua/working.ts` writes them. */
 export const claims = (replies: ReadonlyArray<Replies.Reply>): ReadonlyArray<Claim> => {
   const time = memoTime()
-  const updated = memoTime()
-  return replies.map((reply) => {
-    const lines = Replies.text(reply).split("\n")
-    const line = parseLine(lines[0])
+  const updatedAt = memoTime()
+  return Replies.grouped(replies, 4).map(([key, words, inputs, left]) => {
+    const line = parseLine(Replies.text(words))
+    const [feedback, usage, checkpoint, execution] = left === "" ? nothingLeft : Replies.text(left).split("\n")
+    const parts: Parts = {
+      id: Texts.id(Replies.text(key)),
+      line,
+      status: "in_progress",
+      result: null,
+      inputs: Replies.text(inputs).split("\n"),
+      feedback,
+      usage
+    }
     return {
-      task: {
-        ...toTask(lines, line, "in_progress", null, idFrom(lines, 8), time),
-        updatedAt: updated(line.updated)
-      },
+      task: { ...toTask(parts, time), updatedAt: updatedAt(line.updated) },
       token: Texts.leaseToken(line.token),
-      checkpoint: Texts.executionOrNull(lines[6]),
-      previousOutput: Texts.executionOrNull(lines[7])?.output || null
+      checkpoint: Texts.executionOrNull(checkpoint),
+      previousOutput: Texts.executionOrNull(execution)?.output || null
     }
   })
 }
+
+const nothingLeft = ["null", "null", "null", "null"]
 
 /** The row of an attempt that ended, as `endAttempt` in `lua/prelude.ts` writes it. */
 const endedAttempt = (taskId: TaskId, token: number, reply: Replies.Reply): Attempt => {
@@ -196,7 +217,6 @@ export const recordParameters = ({
 }: TaskRecord): ReadonlyArray<string> => {
   const running = task.status === "in_progress" ? attempts.at(-1) : undefined
   const failed = attempts.findLast(({ outcome }) => outcome === "retried" || outcome === "failed")
-  const { head, rest } = inputs(task)
   const line = [
     task.priority,
     Texts.millis(task.createdAt.epochMilliseconds),
@@ -218,7 +238,7 @@ export const recordParameters = ({
   )
   return [
     Texts.key(task.id),
-    head + rest,
+    inputs(task).lines,
     Texts.jsonOrNothing(task.feedback),
     Texts.jsonOrNothing(task.usage),
     Texts.jsonOrNothing(checkpoint),

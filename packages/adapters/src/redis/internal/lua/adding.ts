@@ -1,7 +1,7 @@
 /**
  * `check` says which of the tasks are there and which have to be refused; `add` also adds those that are new, unless one
- * has to be refused. Arguments: the mode; for each task: id, description and line break, the other inputs, priority,
- * `availableAt` or nothing, how many dependencies, and each of them behind `+` if it is in this call too, `-` if not.
+ * has to be refused. Arguments: the mode; for each task: id, inputs, how many characters of them are the description,
+ * priority, `availableAt` or nothing, how many dependencies, and each of them behind `+` if it is in this call too, `-` if not.
  */
 export const add = String.raw`
 local mode = ARGV[ARGUMENTS]
@@ -9,7 +9,7 @@ local added, ids = {}, {}
 local at = ARGUMENTS + 1
 while at <= #ARGV do
   local task = {
-    id = ARGV[at], head = ARGV[at + 1], rest = ARGV[at + 2], priority = ARGV[at + 3], available = ARGV[at + 4],
+    id = ARGV[at], inputs = ARGV[at + 1], head = tonumber(ARGV[at + 2]), priority = ARGV[at + 3], available = ARGV[at + 4],
     dependencies = {}
   }
   at = at + 6
@@ -40,7 +40,7 @@ for index, task in ipairs(added) do
 end
 for index, inputs in ipairs(mget(INPUTS, stored)) do
   local task = added[existing[index] + 1]
-  if sub(inputs, 1, #task.head) ~= task.head then refusals[#refusals + 1] = { existing[index] } end
+  if sub(inputs, 1, task.head) ~= sub(task.inputs, 1, task.head) then refusals[#refusals + 1] = { existing[index] } end
 end
 if mode == 'check' or #refusals > 0 or #fresh == 0 then return { -1, existing, refusals } end
 
@@ -54,8 +54,8 @@ for index, new in ipairs(fresh) do
   for _, dependency in ipairs(new.dependencies) do
     if not isCompleted(dependency.id) then block(task, dependency.id) end
   end
-  write(HSET, TASKS, new.id, print(task))
-  write(HSET, INPUTS, new.id, new.head .. new.rest)
+  save(task)
+  write(HSET, INPUTS, new.id, new.inputs)
   write(ZADD, PENDING, task[Seq], new.id)
   lineUp(task)
 end
@@ -104,7 +104,6 @@ for index, record in ipairs(restored) do
   local id = record.id
   local task = parse(id, text(seq + index) .. ' 0 ' .. record.line)
   tasks[id] = task
-  changed[id] = task
   write(HSET, INPUTS, id, record.inputs)
   if record.feedback ~= '' then write(HSET, FEEDBACK, id, record.feedback) end
   if record.usage ~= '' then write(HSET, USAGE, id, record.usage) end
@@ -123,6 +122,7 @@ for _, record in ipairs(restored) do
   for _, dependency in ipairs(record.dependencies) do
     if not isCompleted(dependency) then block(task, dependency) end
   end
+  save(task)
   if task[Status] == 'pending' then lineUp(task) end
 end
 unblock(completed)

@@ -105,13 +105,18 @@ end
 
 -- The tasks that this script looked at, as they will be after it.
 local tasks = {}
-local changed = {}
+local changed = false
 
 local function load(ids)
   local lines = mget(TASKS, ids)
   for index, id in ipairs(ids) do
     if lines[index] and not tasks[id] then tasks[id] = parse(id, lines[index]) end
   end
+end
+
+local function save(task)
+  changed = true
+  write(HSET, TASKS, task[Id], print(task))
 end
 
 -- A number as text of 15 characters whose order is that of the numbers.
@@ -162,12 +167,13 @@ local function dequeue(task)
   write(ZREM, DELAYED, place(task))
 end
 
+-- Call it when all else of the task is changed.
 local function move(task, status)
   if INDEX[task[Status]] then write(ZREM, INDEX[task[Status]], task[Id]) end
   if INDEX[status] then write(ZADD, INDEX[status], task[Seq], task[Id]) end
   task[Status] = status
   task[Updated] = today
-  changed[task[Id]] = task
+  save(task)
 end
 
 local function isHeld(task, token)
@@ -233,7 +239,7 @@ local function unblock(completed)
       local task = tasks[dependant]
       if task then
         task[Blockers] = task[Blockers] - 1
-        changed[dependant] = task
+        save(task)
         if task[Blockers] == 0 and task[Status] == 'pending' then
           waiting = waiting - 1
           enqueue(task)
@@ -256,7 +262,6 @@ end
 
 -- Makes it so, tells others, and returns in how many milliseconds to look for work; -1 for nothing new.
 local function commit()
-  for id, task in pairs(changed) do write(HSET, TASKS, id, print(task)) end
   flush('HSET', HSET)
   flush('ZADD', ZADD)
   flush('HDEL', HDEL)
@@ -266,7 +271,7 @@ local function commit()
     redis.call('HINCRBY', META, 'revision', 1)
     publish('control')
   end
-  if next(changed) and isDrained() then wakeIn(0) end
+  if changed and isDrained() then wakeIn(0) end
   if not wake then return -1 end
   publish('work ' .. text(wake))
   return wake
