@@ -1,7 +1,7 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
-import { TaskStore } from "@baton/core"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Execution, Task, TaskStore } from "@baton/core"
+import { Context, Duration, Effect, Layer, Redacted } from "effect"
 import { randomUUID } from "node:crypto"
 import { inject } from "vitest"
 
@@ -37,3 +37,57 @@ export const open = (options: Omit<PostgresTaskStore.Options, "url"> & { readonl
 /** A store with nothing in it, which is gone after the test. */
 export const layer = (options?: Omit<PostgresTaskStore.Options, "url">) =>
   Layer.unwrap(Effect.map(schema(), (name) => PostgresTaskStore.layer({ url, ...options, schema: name })))
+
+export type Store = TaskStore.TaskStore["Service"]
+
+export const id = (name: string): Task.TaskId => Task.TaskId.make(name)
+
+export const names = (count: number, name = "task"): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, index) => `${name}-${index}`)
+
+export const add = (store: Store, ids: ReadonlyArray<string>, options?: Pick<Task.NewTask, "priority">) =>
+  store.add(ids.map((id) => Task.make({ id, description: `Do ${id}.`, ...options })))
+
+export const claim = (store: Store, options?: Partial<TaskStore.ClaimOptions>) =>
+  store.claim({ limit: 1_000, owner: "worker", lease: Duration.hours(1), ...options })
+
+export const complete = ({ task, token }: TaskStore.Claim, output = "done"): TaskStore.Settlement => ({
+  _tag: "Complete",
+  taskId: task.id,
+  token,
+  execution: Execution.make({ output }),
+  verification: null,
+  verified: false,
+  attemptUsage: null,
+  usage: null
+})
+
+const failure = ({ task, token }: TaskStore.Claim) => ({
+  taskId: task.id,
+  token,
+  execution: null,
+  verification: null,
+  attemptUsage: null,
+  usage: null,
+  feedback: "not good enough",
+  checkpoint: null
+})
+
+export const fail = (claimed: TaskStore.Claim): TaskStore.Settlement => ({ ...failure(claimed), _tag: "Fail" })
+
+export const retry = (claimed: TaskStore.Claim): TaskStore.Settlement => ({
+  ...failure(claimed),
+  _tag: "Retry",
+  delay: Duration.zero
+})
+
+export const release = ({ task, token }: TaskStore.Claim): TaskStore.Settlement => ({
+  _tag: "Release",
+  taskId: task.id,
+  token,
+  reason: "shutting down",
+  attemptUsage: null,
+  usage: null
+})
+
+export const patient: TaskStore.SweepOptions = { maxAttempts: 1_000, onCrash: "retry" }

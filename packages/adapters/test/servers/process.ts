@@ -14,6 +14,8 @@ export interface User {
 export interface Server {
   readonly url: string
   readonly port: number
+  /** Where its data are. */
+  readonly folder: string
   /** Starts it again, on the same port and with the same data. Returns when it answers. */
   readonly start: () => Promise<void>
   /** Ends it in order, its connections included. */
@@ -143,6 +145,7 @@ export const serve = async (program: Program, url: string, port: number): Promis
   const server: Server = {
     url,
     port,
+    folder: program.folder,
     start,
     stop: () => end(program.signals.stop),
     crash: () => end(program.signals.crash),

@@ -37,13 +37,15 @@ const longestMessage = 1024 * 1024 * 1024 - 1
 const keepAlive = Duration.seconds(15)
 
 /**
- * Settings of our sessions. Every statement of ours is to find its rows by an index, one by one, whatever size the tables
- * have, and a plan is made once for each connection: made over empty tables and left to itself, it would scan them for as
- * long as the connection lives.
+ * Settings of our sessions. Every statement of ours is to find its rows by an index, one after the other, whatever size the
+ * tables have, and a plan is made once for each connection: made over empty tables and left to itself, it would read them
+ * as a whole for as long as the connection lives.
  */
 const sessionSettings = (statementTimeout: Duration.Duration) => ({
   plan_cache_mode: "force_generic_plan",
   enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
   jit: "off",
   statement_timeout: String(Math.ceil(Duration.toMillis(statementTimeout))),
   // Whoever stops in the middle of a transaction must not keep its locks.

@@ -38,31 +38,34 @@ export const statements = ({ attempts, inputs, tasks }: Names) => ({
   /** Where the tasks with these ids are; those that are not there are left out. */
   seqs: `SELECT i.id, i.seq::float8 AS seq FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id`,
 
-  /** How leases stand that a write found not to be current. `ended`: how the attempt under this lease ended, if it did. */
+  /**
+   * How leases stand that a write found not to be current. `ended`: how the attempt under this lease ended, if it did. By
+   * row and not only by id, because a task that was pruned and added again has the same tokens once more.
+   */
   stand: `
-    SELECT t.status, coalesce(t.lease = x.token, false) AS held,
-      CASE WHEN t.status = 'completed' AND t.token = x.token THEN 'completed' ELSE a.outcome END AS ended
-    FROM unnest($1::text[], $2::float8[]) WITH ORDINALITY AS x (id, token, n)
+    SELECT t.status, coalesce(t.seq = x.seq AND t.lease = x.token, false) AS held,
+      CASE WHEN t.seq = x.seq AND t.status = 'completed' AND t.token = x.token THEN 'completed' ELSE a.outcome END AS ended
+    FROM unnest($1::text[], $2::float8[], $3::float8[]) WITH ORDINALITY AS x (id, seq, token, n)
     LEFT JOIN ${inputs} i ON i.id = x.id
     LEFT JOIN ${tasks} t ON t.seq = i.seq
-    LEFT JOIN ${attempts} a ON a.task = t.seq AND a.token = x.token::bigint
+    LEFT JOIN ${attempts} a ON a.task = x.seq::bigint AND a.token = x.token::bigint
     ORDER BY x.n`
 })
 
-/** A lease of a batch for which nothing was written. */
-interface Missed<A extends Lease> {
+/** A lease of a batch, and the row that it is on. */
+export interface Located<A extends Lease> {
   /** Its place in the batch. */
   readonly n: number
+  /** `nowhere` when its task is not there. */
+  readonly seq: number
   readonly lease: A
 }
 
-/** A lease of a batch, and the row that it is on. */
-export interface Located<A extends Lease> extends Missed<A> {
-  readonly seq: number
-}
+/** No task has this `seq`. */
+const nowhere = -1
 
-/** How such a lease stands. */
-export interface Standing<A extends Lease> extends Missed<A> {
+/** How a lease stands for which nothing was written. */
+export interface Standing<A extends Lease> extends Located<A> {
   readonly status: LostLease["status"]
   /** Whether it is current all the same. */
   readonly held: boolean
@@ -90,7 +93,7 @@ export const make = (db: Database, names: Names, seqs: Seqs) => {
         )
 
   const stand = <A extends Lease>(
-    leases: ReadonlyArray<Missed<A>>
+    leases: ReadonlyArray<Located<A>>
   ): Effect.Effect<ReadonlyArray<Standing<A>>, TaskStoreError> =>
     leases.length === 0
       ? Effect.succeed([])
@@ -98,14 +101,14 @@ export const make = (db: Database, names: Names, seqs: Seqs) => {
           sql.stand,
           [
             texts(leases.map(({ lease }) => Text.encode(lease.taskId))),
+            numbers(leases.map(({ seq }) => seq)),
             numbers(leases.map(({ lease }) => lease.token))
           ],
           (rows) =>
-            leases.map(({ lease, n }, index) => {
+            leases.map((each, index) => {
               const row = rows[index] ?? {}
               return {
-                n,
-                lease,
+                ...each,
                 status: Rows.statusOrNull(row.status),
                 held: Rows.boolean(row.held),
                 ended: Rows.outcomeOrNull(row.ended)
@@ -135,15 +138,15 @@ export const make = (db: Database, names: Names, seqs: Seqs) => {
   ): Effect.fn.Return<ReadonlyArray<Standing<A>>, TaskStoreError> {
     const found = yield* look(leases.flatMap(({ taskId }) => (seqs.get(taskId) === undefined ? taskId : [])))
     const located: Array<Located<A>> = []
-    const gone: Array<Missed<A>> = []
+    const gone: Array<Located<A>> = []
     for (const [n, lease] of leases.entries()) {
       const seq = seqs.get(lease.taskId) ?? found.get(lease.taskId)
-      if (seq === undefined) gone.push({ n, lease })
+      if (seq === undefined) gone.push({ n, seq: nowhere, lease })
       else located.push({ n, seq, lease })
     }
     const standings = Array.from(yield* stand(gone))
     for (const round of inRounds(located)) {
-      const missed: Array<Missed<A>> = []
+      const missed: Array<Located<A>> = []
       for (const part of inParts(round, ({ lease }) => sizeOf(lease))) missed.push(...(yield* write(part)))
       // Before the next round, which may move the same tasks on.
       standings.push(...(yield* stand(missed)))

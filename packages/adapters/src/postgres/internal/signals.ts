@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function* (
   // What was told last must not be lost with this process: `baton add` ends right after it.
   yield* Effect.addFinalizer(() => send)
   yield* telling.await.pipe(
-    Effect.andThen(send),
+    Effect.andThen(Effect.uninterruptible(send)),
     Effect.andThen(Effect.sleep(breather)),
     Effect.forever,
     Effect.forkScoped

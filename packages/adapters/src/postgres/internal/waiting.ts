@@ -105,12 +105,10 @@ export const make = (db: Database, names: Names, signals: Signals): Waiting => {
     notice
   )
 
-  /** Until nobody has looked for so long that somebody should. */
-  const untilUnseen: Effect.Effect<void> = Effect.suspend(() => {
-    const interval = pollInterval()
-    return Effect.andThen(Effect.sleep(interval), Clock.currentTimeMillis).pipe(
-      Effect.flatMap((now) => (now - seen.at < interval ? untilUnseen : Effect.void))
-    )
+  /** Until nobody has looked for so long that somebody should; who looks for work leaves no need to. */
+  const untilUnseen: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const left = seen.at + pollInterval() * 1.1 - now
+    return left > 0 ? Effect.andThen(Effect.sleep(left), untilUnseen) : Effect.void
   })
 
   const awaitControl = (revision: number): Effect.Effect<Control, TaskStoreError> =>

@@ -1,0 +1,198 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { TaskStoreError } from "@baton/core"
+import { Duration, Effect, Fiber, Option } from "effect"
+import * as Postgres from "../servers/postgres.ts"
+import {
+  add,
+  claim,
+  client,
+  complete,
+  id,
+  isMissing,
+  names,
+  open,
+  patient,
+  retry,
+  schema,
+  type Store,
+  url
+} from "./postgres.ts"
+import * as Proxy from "./proxy.ts"
+
+const attempts = (store: Store, name: string) => Effect.map(store.attempts(id(name)), (rows) => rows.length)
+
+/** Until the operation is answered again: as a run does, which tries for as long as it takes. */
+const untilAnswered = <A>(operation: Effect.Effect<A, TaskStoreError>) =>
+  Effect.retry(operation, { while: ({ reason }) => reason === "Unavailable" })
+
+/** Opens as many connections as the store needs, so that what follows opens none. */
+const warmUp = (store: Store) => Effect.all([store.counts, store.counts, store.counts], { concurrency: 3 })
+
+/** Ends the sessions of the schema's stores that listen; how many there were. */
+const endListeners = Effect.fnUntraced(function* (application: string) {
+  const sql = yield* client()
+  const ended = yield* sql.unsafe(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND query LIKE 'LISTEN%'",
+    [application]
+  )
+  return ended.length
+})
+
+describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
+  it.live("(b) has its tasks, though it never heard that it claimed them", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const proxy = yield* Proxy.make(url)
+      const store = yield* open({ url: proxy.url, schema: name, listen: false, statementTimeout: Duration.millis(300) })
+      const other = yield* open({ schema: name })
+      yield* add(store, names(20))
+      yield* warmUp(store)
+      proxy.swallowAnswers()
+      const error = yield* Effect.flip(claim(store, { limit: 10 }))
+      assert.equal(error.reason, "Unavailable")
+      assert.equal((yield* other.counts).in_progress, 10, "they are claimed all the same")
+      proxy.restore()
+      const claims = yield* untilAnswered(claim(store, { limit: 10 }))
+      assert.deepEqual(
+        claims.map(({ task }) => String(task.id)),
+        names(10)
+      )
+      assert.ok(claims.every(({ task, token }) => task.attempts === 1 && token === 1))
+      assert.deepEqual((yield* store.settle(claims.map((each) => complete(each)))).lost, [])
+      assert.equal(yield* attempts(store, "task-0"), 1)
+      assert.lengthOf(yield* claim(store), 10, "what comes next is new")
+    })
+  )
+
+  it.live("(b) does not take for another's what it settled without hearing of it", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const proxy = yield* Proxy.make(url)
+      const store = yield* open({ url: proxy.url, schema: name, listen: false, statementTimeout: Duration.millis(300) })
+      const other = yield* open({ schema: name })
+      yield* add(store, ["a", "b", "c"])
+      const [a, b, c] = yield* claim(store)
+      assert.ok(a && b && c)
+      // A task that another worker took over meanwhile is lost, whatever became of the answer.
+      yield* other.cancel({ ids: [id("c")] })
+      const ends = [complete(a), retry(b), complete(c)]
+      yield* warmUp(store)
+      proxy.swallowAnswers()
+      assert.equal((yield* Effect.flip(store.settle(ends))).reason, "Unavailable")
+      proxy.restore()
+      const { lost } = yield* untilAnswered(store.settle(ends))
+      assert.deepEqual(lost, [{ taskId: id("c"), token: c.token, status: "cancelled" }])
+      assert.deepEqual(
+        (yield* store.attempts(id("a"))).map(({ outcome }) => outcome),
+        ["completed"]
+      )
+      assert.lengthOf((yield* store.settle([complete(a)])).lost, 1, "a second end is one too many")
+    })
+  )
+
+  it.live("gives up on a connection that swallows everything, also where it must not be interrupted", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const proxy = yield* Proxy.make(url)
+      const store = yield* open({ url: proxy.url, schema: name, statementTimeout: Duration.millis(300) })
+      yield* add(store, ["a"])
+      proxy.swallow()
+      const error = yield* claim(store).pipe(Effect.uninterruptible, Effect.flip, Effect.timeout("5 seconds"))
+      assert.equal(error._tag === "TaskStoreError" ? error.reason : error._tag, "Unavailable")
+      assert.match(error.message, /^PostgreSQL at 127\.0\.0\.1:\d+ does not answer: check the server and the network/)
+      proxy.restore()
+      assert.lengthOf(yield* untilAnswered(claim(store)), 1)
+    })
+  )
+
+  it.live("(c) hears of work again after its listener was ended", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const other = yield* open({ schema: name })
+      const store = yield* open({ schema: name, applicationName: name })
+      const hears = Effect.gen(function* () {
+        const waiting = yield* Effect.forkChild(store.awaitWork({ untilDrained: false }), { startImmediately: true })
+        yield* add(other, names(1, `task-${Math.random()}`))
+        assert.equal(yield* Fiber.join(waiting), "claimable")
+        yield* claim(store)
+      })
+      yield* hears
+      // The listener connects in the background.
+      yield* endListeners(name).pipe(Effect.repeat({ until: (ended) => ended > 0 }))
+      yield* hears
+      yield* endListeners(name).pipe(Effect.repeat({ until: (ended) => ended > 0 }))
+    })
+  )
+
+  it.live("(c) finds work by looking when its listener is deaf and does not know", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const proxy = yield* Proxy.make(url)
+      const other = yield* open({ schema: name })
+      const store = yield* open({ url: proxy.url, schema: name, statementTimeout: Duration.millis(500) })
+      const waiting = yield* Effect.forkChild(untilAnswered(store.awaitWork({ untilDrained: false })), {
+        startImmediately: true
+      })
+      proxy.deafen()
+      yield* add(other, ["a"])
+      assert.equal(yield* Effect.timeout(Fiber.join(waiting), "10 seconds"), "claimable")
+    })
+  )
+
+  it.live("asks at most once a second while there is nothing to do", () =>
+    Effect.gen(function* () {
+      const seconds = 4
+      for (const listen of [true, false]) {
+        const proxy = yield* Proxy.make(url)
+        const store = yield* open({ url: proxy.url, schema: yield* schema(), listen })
+        const { revision } = yield* store.control
+        yield* Effect.forkChild(store.awaitWork({ untilDrained: false }), { startImmediately: true })
+        yield* Effect.forkChild(store.awaitControl(revision), { startImmediately: true })
+        // What they look at before they wait.
+        yield* Effect.sleep(Duration.millis(500))
+        const before = proxy.sent()
+        yield* Effect.sleep(Duration.seconds(seconds))
+        assert.isAtMost(proxy.sent() - before, seconds)
+      }
+    })
+  )
+})
+
+describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server that is restarted", () => {
+  it.live("fails what is under way, and nothing else: the stores on it go on", () =>
+    Effect.gen(function* () {
+      const server = yield* Postgres.temporary()
+      const store = yield* open({ url: server.url, schema: "baton" })
+      const other = yield* open({ url: server.url, schema: "baton" })
+      yield* add(store, names(3))
+      const [first] = yield* claim(store, { limit: 1 })
+      assert.ok(first)
+
+      yield* Effect.promise(server.stop)
+      const operations: ReadonlyArray<Effect.Effect<unknown, TaskStoreError>> = [
+        store.counts,
+        claim(store),
+        store.settle([complete(first)]),
+        store.sweep(patient)
+      ]
+      for (const operation of operations) {
+        const error = yield* Effect.flip(operation)
+        assert.equal(error.reason, "Unavailable")
+        assert.match(error.message, /^PostgreSQL at 127\.0\.0\.1:\d+ does not take connections: start the server/)
+      }
+      yield* Effect.promise(server.start)
+      assert.deepEqual((yield* untilAnswered(store.settle([complete(first)]))).lost, [])
+
+      yield* Effect.promise(server.crash)
+      yield* Effect.promise(server.start)
+      assert.equal(Option.getOrThrow(yield* untilAnswered(store.get(id("task-0")))).status, "completed")
+      assert.lengthOf(yield* untilAnswered(claim(store)), 2)
+
+      // Its listener is back as well.
+      yield* untilAnswered(other.counts)
+      const waiting = yield* Effect.forkChild(store.awaitWork({ untilDrained: false }), { startImmediately: true })
+      yield* add(other, ["new"])
+      assert.equal(yield* Fiber.join(waiting), "claimable")
+    })
+  )
+})

@@ -1,0 +1,301 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { PostgresTaskStore } from "@baton/adapters/postgres"
+import { Task, TaskStore } from "@baton/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { inspect } from "node:util"
+import { migrate } from "../../src/postgres/internal/migrate.ts"
+import { type Migration, migrations } from "../../src/postgres/internal/migrations.ts"
+import * as Postgres from "../servers/postgres.ts"
+import { add, claim, client, id, isMissing, open, schema, url } from "./postgres.ts"
+
+const secret = "s3cr3t-pass"
+
+/** The error of opening a store, which is one sentence for a person and keeps secrets. */
+const refusal = Effect.fnUntraced(function* (options: PostgresTaskStore.Options) {
+  const error = yield* Effect.flip(Effect.scoped(PostgresTaskStore.make(options)))
+  assert.equal(error._tag, "TaskStoreError")
+  assert.notInclude(inspect(error, { depth: 10, showHidden: true }), secret)
+  assert.notInclude(error.message, "\n")
+  return `${error.reason}: ${error.message}`
+})
+
+const placeAt = (schemaName: string) => ({ schemaName, server: "PostgreSQL at here", database: "test", user: "me" })
+
+const versions = Effect.fnUntraced(function* (name: string) {
+  const sql = yield* client()
+  const rows = yield* sql.unsafe<{ readonly version: number; readonly name: string }>(
+    `SELECT version, name FROM "${name}".baton_migrations ORDER BY version`
+  )
+  return rows.map(({ name, version }) => `${version} ${name}`)
+})
+
+const added: Migration = {
+  name: "0002_add_color",
+  statements: (schema) => [`ALTER TABLE ${schema}.tasks ADD COLUMN color text`]
+}
+
+describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
+  it.live("is made by one of many that start at the same time", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const stores = yield* Effect.forEach(Array.from({ length: 8 }), () => open({ schema: name }), { concurrency: 8 })
+      yield* Effect.forEach(stores, (store, index) => add(store, [`task-${index}`]), { concurrency: 8 })
+      for (const store of stores) assert.equal((yield* store.counts).pending, 8)
+      assert.deepEqual(yield* versions(name), ["1 0001_create_tasks"])
+    })
+  )
+
+  it.live("can have any name, and one server can have many", () =>
+    Effect.gen(function* () {
+      const sql = yield* client()
+      for (const name of ["baton test \"quoted\" '$1' ü", "x".repeat(63)]) {
+        yield* Effect.acquireRelease(Effect.void, () =>
+          Effect.ignore(sql.unsafe(`DROP SCHEMA IF EXISTS "${name.replaceAll('"', '""')}" CASCADE`), { log: true })
+        )
+        const [store, other] = yield* Effect.all([open({ schema: name }), open({ schema: name })])
+        const waiting = yield* Effect.forkChild(other.awaitWork({ untilDrained: false }), { startImmediately: true })
+        yield* add(store, ["a"])
+        assert.equal(yield* Fiber.join(waiting), "claimable")
+        assert.lengthOf(yield* claim(other), 1)
+      }
+    })
+  )
+
+  it.live("is brought up to date with what is in it kept, also by many at the same time", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      yield* Effect.scoped(Effect.flatMap(open({ schema: name }), (store) => add(store, ["a"])))
+      const options = { place: placeAt(name), mustExist: true, migrations: [...migrations, added] }
+      yield* Effect.forEach(
+        Array.from({ length: 4 }),
+        () => Effect.scoped(Effect.flatMap(client(), (sql) => migrate(sql, options))),
+        { concurrency: 4 }
+      )
+      assert.deepEqual(yield* versions(name), ["1 0001_create_tasks", "2 0002_add_color"])
+      const sql = yield* client()
+      assert.lengthOf(yield* sql.unsafe(`SELECT color FROM "${name}".tasks`), 1)
+    })
+  )
+
+  it.live("is left as it is by a migration that fails", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      yield* Effect.scoped(open({ schema: name }))
+      const broken: Migration = { name: "0003_break", statements: () => ["SELECT 1 / 0"] }
+      const sql = yield* client()
+      const error = yield* Effect.flip(
+        migrate(sql, { place: placeAt(name), mustExist: true, migrations: [...migrations, added, broken] })
+      )
+      assert.equal(error.reason, "Unusable")
+      assert.deepEqual(yield* versions(name), ["1 0001_create_tasks"])
+      assert.isDefined(yield* open({ schema: name }))
+    })
+  )
+
+  it.live("is refused when a newer version made it", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      yield* Effect.scoped(open({ schema: name }))
+      const sql = yield* client()
+      yield* migrate(sql, { place: placeAt(name), mustExist: true, migrations: [...migrations, added] })
+      assert.match(
+        yield* refusal({ url, schema: name }),
+        /^Unusable: The store in schema ".*" of database ".*" was written by a newer version of Baton \(schema 2, this one knows 1\): update Baton\.$/
+      )
+    })
+  )
+
+  it.live("is refused when its tables are not Baton's, and left as it is", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const sql = yield* client()
+      yield* sql.unsafe(`CREATE SCHEMA "${name}"`)
+      yield* sql.unsafe(`CREATE TABLE "${name}".tasks (id int)`)
+      assert.match(yield* refusal({ url, schema: name }), /holds tables that are not Baton's: name another schema\.$/)
+      assert.deepEqual(yield* sql.unsafe(`SELECT id FROM "${name}".tasks`), [])
+    })
+  )
+
+  it.live("is used when it is there and empty, and not made where it must exist", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const sql = yield* client()
+      assert.match(
+        yield* refusal({ url, schema: name, mustExist: true }),
+        /^Unusable: There is no store in schema ".*" of database ".*" on PostgreSQL at .*: check the store's URL/
+      )
+      assert.deepEqual(yield* sql.unsafe("SELECT FROM pg_namespace WHERE nspname = $1", [name]), [])
+      yield* sql.unsafe(`CREATE SCHEMA "${name}"`)
+      assert.equal((yield* (yield* open({ schema: name })).counts).pending, 0)
+      assert.equal((yield* (yield* open({ schema: name, mustExist: true })).counts).pending, 0)
+    })
+  )
+
+  it.live("that was changed by hand is told apart from a server that is away", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const store = yield* open({ schema: name })
+      const sql = yield* client()
+      yield* add(store, ["a"])
+      yield* sql.unsafe(`UPDATE "${name}".task_inputs SET metadata = '[1]'`)
+      const unreadable = yield* Effect.flip(store.get(id("a")))
+      assert.equal(unreadable.reason, "Unusable")
+      assert.match(unreadable.message, /holds a value that cannot be read: restore it from a backup\.$/)
+      yield* sql.unsafe(`DROP TABLE "${name}".attempts`)
+      const gone = yield* Effect.flip(store.attempts(id("a")))
+      assert.equal(gone.reason, "Unusable")
+      assert.match(gone.message, /is not as Baton made it \(relation ".*" does not exist\)/)
+    })
+  )
+
+  it.live("is shared with the application's own client, transactions included", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const context = yield* Layer.build(
+        PostgresTaskStore.layerWith({ schema: name }).pipe(
+          Layer.provideMerge(PgClient.layer({ url: Redacted.make(url) }))
+        )
+      )
+      const store = Context.get(context, TaskStore.TaskStore)
+      const sql = Context.get(context, PgClient.PgClient)
+      const addBoth = (fails: boolean) =>
+        sql.withTransaction(
+          Effect.andThen(
+            store.add([Task.make({ id: `${fails}`, description: "Do it." })]),
+            fails ? Effect.fail("no" as const) : Effect.void
+          )
+        )
+      yield* Effect.ignore(addBoth(true))
+      yield* addBoth(false)
+      assert.deepEqual(
+        (yield* claim(store)).map(({ task }) => String(task.id)),
+        ["false"]
+      )
+    })
+  )
+})
+
+describe("opening a PostgreSQL store is refused in one sentence", () => {
+  it.live("when there is no such place", () =>
+    Effect.gen(function* () {
+      const refusals: ReadonlyArray<readonly [string, RegExp]> = [
+        ["mysql://me@here/db", /^Unusable: This is no URL of PostgreSQL's: write it as postgres:\/\/USER:PASSWORD@/],
+        [`postgres://me:${secret}@:not-a-port/`, /^Unusable: This is no URL of PostgreSQL's/],
+        [
+          `postgres://me:${secret}@127.0.0.1:1/db`,
+          /^Unavailable: PostgreSQL at 127\.0\.0\.1:1 does not take connections: start the server, or check host and port/
+        ],
+        [
+          `postgres://me:${secret}@no-such-host.invalid/db`,
+          /^Unavailable: The host of PostgreSQL at no-such-host\.invalid:5432 is not known: check the host/
+        ],
+        [
+          `postgres:///db?host=/no/such/folder&user=me&password=${secret}`,
+          /^Unavailable: PostgreSQL at \/no\/such\/folder/
+        ]
+      ]
+      for (const [place, sentence] of refusals) {
+        assert.match(yield* refusal({ url: place }), sentence)
+        assert.match(yield* refusal({ url: Redacted.make(place) }), sentence)
+      }
+      assert.match(
+        yield* refusal({ url: "postgres://me@here/db", schema: "x".repeat(64) }),
+        /^Unusable: "x{64}" is no name for a schema: it has 1 to 63 bytes\.$/
+      )
+    })
+  )
+})
+
+/** A server that asks everybody but its superuser for a password. */
+const strictServer = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "baton-test-hba-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+  )
+  const hba = join(folder, "pg_hba.conf")
+  writeFileSync(hba, "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+  chmodSync(folder, 0o755)
+  chmodSync(hba, 0o644)
+  return yield* Postgres.temporary({ hba_file: hba, max_connections: "8", superuser_reserved_connections: "3" })
+})
+
+describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server refuses in one sentence", () => {
+  it.live("a user, a password, missing rights, a database, an encoding, and one connection too many", () =>
+    Effect.gen(function* () {
+      const server = yield* strictServer
+      const sql = yield* client(server.url)
+      const as = (login: string, database = "postgres") => `postgres://${login}@127.0.0.1:${server.port}/${database}`
+      yield* sql.unsafe(`CREATE ROLE worker LOGIN PASSWORD '${secret}'`)
+      yield* sql.unsafe(`CREATE ROLE reader LOGIN PASSWORD '${secret}'`)
+      yield* sql.unsafe("ALTER ROLE reader SET default_transaction_read_only = on")
+      yield* sql.unsafe("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+
+      assert.match(
+        yield* refusal({ url: as(`worker:not-${secret}`) }),
+        /^Unusable: PostgreSQL at .* refused user "worker": check the user name and the password in the store's URL\.$/
+      )
+      assert.match(yield* refusal({ url: as("worker") }), /^Unusable: .* user "worker" do not agree on a password/)
+      assert.match(yield* refusal({ url: as(`nobody:${secret}`) }), /^Unusable: .* refused user "nobody"/)
+      assert.match(
+        yield* refusal({ url: as(`worker:${secret}`) }),
+        /^Unusable: User "worker" lacks rights for schema "baton" in database "postgres" \(permission denied for database postgres\): let its owner run GRANT CREATE ON DATABASE "postgres" TO "worker"/
+      )
+      assert.match(
+        yield* refusal({ url: as(`worker:${secret}`, "nowhere") }),
+        /^Unusable: PostgreSQL at .* has no database "nowhere": create it with "createdb nowhere"/
+      )
+      assert.match(
+        yield* refusal({ url: as("postgres", "latin") }),
+        /^Unusable: Database "latin" keeps text as LATIN1, which cannot hold all of it: create one with ENCODING 'UTF8'\.$/
+      )
+      yield* Effect.scoped(open({ url: server.url, schema: "baton" }))
+      assert.match(
+        yield* refusal({ url: as(`worker:${secret}`) }),
+        /^Unusable: User "worker" lacks rights for schema "baton"/
+      )
+
+      yield* sql.unsafe("GRANT CREATE ON DATABASE postgres TO reader")
+      assert.match(
+        yield* refusal({ url: as(`reader:${secret}`), schema: "readonly" }),
+        /^Unavailable: PostgreSQL at .* takes no writes, as a standby does: name the primary in the store's URL/
+      )
+
+      yield* sql.unsafe("GRANT CREATE ON DATABASE postgres TO worker")
+      const store = yield* open({ url: as(`worker:${secret}`), schema: "own", maxConnections: 4, listen: false })
+      const hog = yield* Effect.forEach([1, 2, 3, 4], () => client(as(`worker:${secret}`)))
+      yield* Effect.forEach(hog, (each) => Effect.ignore(each.reserve))
+      const error = yield* Effect.flip(
+        Effect.scoped(PostgresTaskStore.make({ url: as(`worker:${secret}`), schema: "own" }))
+      )
+      assert.match(error.message, /has no connection left: raise its max_connections, or run fewer workers/)
+      assert.equal(error.reason, "Unavailable")
+      assert.equal((yield* store.counts).pending, 0)
+    })
+  )
+
+  it.live("a statement that takes too long, and a run can go on", () =>
+    Effect.gen(function* () {
+      const server = yield* Postgres.temporary()
+      const store = yield* open({ url: server.url, schema: "baton", statementTimeout: Duration.millis(200) })
+      const sql = yield* client(server.url)
+      yield* add(store, ["a"])
+      yield* sql.withTransaction(
+        Effect.gen(function* () {
+          yield* sql.unsafe("LOCK TABLE baton.tasks IN ACCESS EXCLUSIVE MODE")
+          const error = yield* Effect.flip(claim(store))
+          assert.equal(error.reason, "Unavailable")
+          assert.match(
+            error.message,
+            /took too long and was stopped: look for what slows it down or locks its tables\.$/
+          )
+        })
+      )
+      assert.lengthOf(yield* claim(store), 1)
+      assert.ok(Option.isSome(yield* store.get(id("a"))))
+    })
+  )
+})
