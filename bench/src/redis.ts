@@ -3,8 +3,9 @@
  * own, with a log that it flushes every second.
  */
 import { RedisTaskStore } from "@baton/adapters/redis"
+import { Execution, Executor, Orchestrator, Safety, Task, Verifier } from "@baton/core"
 import { createClient } from "@redis/client"
-import { Redacted } from "effect"
+import { Context, Effect, Layer, Queue } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -78,24 +79,75 @@ const bare = async (url: string, batch: number): Promise<number> => {
   return perSecond
 }
 
-const folder = mkdtempSync(join(tmpdir(), "baton-bench-"))
-const port = await freePort()
-const settings = { port: String(port), bind: "127.0.0.1", dir: folder, save: "", appendonly: "yes" }
-const server = spawn(
-  "redis-server",
-  Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
-  { stdio: ["ignore", "pipe", "inherit"] }
-)
-for await (const chunk of server.stdout) if (String(chunk).includes("Ready to accept connections")) break
-server.stdout.resume()
-const url = `redis://127.0.0.1:${port}`
+/** Runs `measure` on a server of its own: one that rewrites the log of an earlier measurement is busy with that. */
+const onServer = async <A>(measure: (url: string) => Promise<A>): Promise<A> => {
+  const folder = mkdtempSync(join(tmpdir(), "baton-bench-"))
+  const port = await freePort()
+  const settings = { port: String(port), bind: "127.0.0.1", dir: folder, save: "", appendonly: "yes" }
+  const server = spawn(
+    "redis-server",
+    Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+    { stdio: ["ignore", "pipe", "inherit"] }
+  )
+  await new Promise<void>((resolve) => {
+    server.stdout.on("data", (chunk) => {
+      if (String(chunk).includes("Ready to accept connections")) resolve()
+    })
+  })
+  try {
+    return await measure(`redis://127.0.0.1:${port}`)
+  } finally {
+    server.kill()
+    await once(server, "exit")
+    rmSync(folder, { recursive: true })
+  }
+}
 
-report({ what: "bare Lua, AOF everysec, 8 clients, batch 1", value: await bare(url, 1), unit: "tasks/s" })
+/** How soon an idle worker starts a task that comes through another connection, as from another process; sorted, in ms. */
+const wakeUps = (url: string): Promise<ReadonlyArray<number>> =>
+  Effect.gen(function* () {
+    const started = yield* Queue.unbounded<number>()
+    const worker = Orchestrator.layer().pipe(
+      Layer.provide([
+        Executor.layer(() =>
+          Effect.sync(() => {
+            Queue.offerUnsafe(started, performance.now())
+            return Execution.make({ output: "" })
+          })
+        ),
+        Verifier.layerNone,
+        Safety.layerAllowAll
+      ]),
+      Layer.provide(RedisTaskStore.layer({ url }))
+    )
+    const orchestrator = Context.get(yield* Layer.build(worker), Orchestrator.Orchestrator)
+    const store = yield* RedisTaskStore.make({ url })
+    yield* Effect.forkScoped(orchestrator.runForever)
+    const delays: Array<number> = []
+    for (let round = 0; round < 40; round++) {
+      yield* Effect.sleep(100)
+      const added = performance.now()
+      yield* store.add([Task.make({ id: `task-${round}`, description: "" })])
+      delays.push((yield* Queue.take(started)) - added)
+    }
+    return delays.sort((left, right) => left - right)
+  }).pipe(Effect.scoped, Effect.runPromise)
+
+const delays = await onServer(wakeUps)
+report({ what: "added until started, median", value: delays[delays.length >> 1] ?? 0, unit: "ms", target: "< 50 ms" })
+report({ what: "added until started, worst", value: delays.at(-1) ?? 0, unit: "ms" })
+
+report({
+  what: "bare Lua, AOF everysec, 8 clients, batch 1",
+  value: await onServer((url) => bare(url, 1)),
+  unit: "tasks/s"
+})
 const base = "bare Lua, AOF everysec, 8 clients, batch 100"
-report({ what: base, value: await bare(url, 100), unit: "tasks/s" })
+report({ what: base, value: await onServer((url) => bare(url, 100)), unit: "tasks/s" })
 for (const prefetch of [concurrency, 1000]) {
-  const store = RedisTaskStore.layer({ url: Redacted.make(url), prefix: `prefetch-${prefetch}` })
-  const { addPerSecond, runPerSecond } = await runNoop(store, { count, concurrency, prefetch })
+  const { addPerSecond, runPerSecond } = await onServer((url) =>
+    runNoop(RedisTaskStore.layer({ url }), { count, concurrency, prefetch })
+  )
   report({
     what: `redis store, ${concurrency} workers, prefetch ${prefetch}`,
     value: runPerSecond,
@@ -105,6 +157,3 @@ for (const prefetch of [concurrency, 1000]) {
   })
   report({ what: `  added, prefetch ${prefetch}`, value: addPerSecond, unit: "tasks/s" })
 }
-server.kill()
-await once(server, "exit")
-rmSync(folder, { recursive: true })
