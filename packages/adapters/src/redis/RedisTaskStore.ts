@@ -340,7 +340,8 @@ export const make = Effect.fnUntraced(function* (
 
     prune,
 
-    awaitWork: ({ untilDrained }) => changes.work.watch(outlook(untilDrained), untilPoll),
+    awaitWork: ({ untilDrained }) =>
+      Effect.andThen(changes.listen, changes.work.watch(outlook(untilDrained), untilPoll)),
 
     control,
 
@@ -350,13 +351,12 @@ export const make = Effect.fnUntraced(function* (
         Effect.sync(() => changes.control.hint(0))
       ),
 
-    awaitControl: (revision) =>
-      changes.control.watch(
-        Effect.map(control, (found): Look<Control> =>
-          found.revision === revision ? { again: Infinity } : { seen: found }
-        ),
-        untilPoll
-      ),
+    awaitControl: (revision) => {
+      const look = Effect.map(control, (found): Look<Control> =>
+        found.revision === revision ? { again: Infinity } : { seen: found }
+      )
+      return Effect.andThen(changes.listen, changes.control.watch(look, untilPoll))
+    },
 
     dump: (query = {}) =>
       Effect.map(

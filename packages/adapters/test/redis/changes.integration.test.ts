@@ -42,11 +42,15 @@ const untilHeardBy = (redis: Client, name: string, count: number) =>
     until: (found) => found === count
   })
 
+/** Lets a store listen, which it does from the first time that somebody waits. */
+const listen = (store: Store) => store.awaitControl(-1)
+
 /** Two stores on the same tasks, both of which listen. */
 const twoStores = Effect.gen(function* () {
   const name = yield* prefix()
   const here = yield* open({ prefix: name })
   const there = yield* open({ prefix: name })
+  yield* Effect.forEach([here, there], listen)
   yield* untilHeardBy(yield* client(), name, 2)
   return { here, there, name }
 })
@@ -120,7 +124,8 @@ describe.skipIf(isMissing)("a store in Redis that hears nothing", () => {
       const proxy = yield* Proxy.make(url)
       const here = yield* open({ prefix: name, url: proxy.url })
       const there = yield* open({ prefix: name })
-      yield* untilHeardBy(yield* client(), name, 2)
+      yield* listen(here)
+      yield* untilHeardBy(yield* client(), name, 1)
       proxy.deafen()
       const waiting = yield* start(here.awaitWork(forEver))
       const watching = yield* start(here.awaitControl(0))
@@ -144,12 +149,26 @@ const sent = (redis: Client) =>
   })
 
 describe.skipIf(cannotStart)("a store in Redis", () => {
+  it.live("needs a second connection only once somebody waits", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.temporary()
+      const redis = yield* client(server.url)
+      const store = yield* open({ url: server.url })
+      yield* add(store, "a")
+      yield* claim(store)
+      assert.strictEqual(yield* listeners(redis, "baton"), 0)
+      yield* Effect.forEach([store, store], listen)
+      yield* untilHeardBy(redis, "baton", 1)
+    })
+  )
+
   it.live("listens again as soon as its connection is killed", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
       const here = yield* open({ url: server.url })
       const there = yield* open({ url: server.url })
+      yield* Effect.forEach([here, there], listen)
       yield* untilHeardBy(redis, "baton", 2)
       for (let round = 0; round < 3; round++) {
         yield* Effect.promise(() => redis.sendCommand(["CLIENT", "KILL", "TYPE", "pubsub"]))

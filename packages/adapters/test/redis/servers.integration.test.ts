@@ -318,13 +318,13 @@ describe.skipIf(isMissing)("what is found in Redis", () => {
       const redis = yield* client()
       const store = yield* open({ prefix: name })
       yield* add(store, "a")
-      yield* Effect.promise(() => redis.hSet(`{${name}}:inputs`, "a", "garbage\n{}\n[]"))
-      assert.match(
-        yield* unusable(store.list()),
-        new RegExp(
-          `^The store "${name}" on Redis at .* holds a value that cannot be read: restore it from a backup\\.$`
-        )
+      const unreadable = new RegExp(
+        `^The store "${name}" on Redis at .* holds a value that cannot be read: restore it from a backup\\.$`
       )
+      yield* Effect.promise(() => redis.hSet(`{${name}}:inputs`, "a", "garbage\n{}\n[]"))
+      assert.match(yield* unusable(store.list()), unreadable)
+      yield* Effect.promise(() => redis.hSet(`{${name}}:tasks`, "a", "garbage"))
+      assert.match(yield* unusable(claim(store)), unreadable)
     })
   )
 })

@@ -82,6 +82,21 @@ describe.skipIf(isMissing)("several workers on one store in Redis", () => {
     })
   )
 
+  it.live("are told apart from their predecessors, even when they go by the same name", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const before = yield* open({ prefix: name })
+      yield* add(before, "a")
+      const [old] = yield* claim(before, { owner: "worker", lease: Duration.zero })
+      const after = yield* open({ prefix: name })
+      assert.lengthOf(yield* after.sweep({ maxAttempts: 9, onCrash: "retry" }), 1)
+      const [current] = yield* claim(after, { owner: "worker" })
+      assert.ok(old && current)
+      assert.lengthOf((yield* before.settle([complete(old, "late")])).lost, 1)
+      assert.deepStrictEqual((yield* after.settle([complete(current)])).lost, [])
+    })
+  )
+
   it.live("add the same tasks at the same time, and each is added by one of them", () =>
     Effect.gen(function* () {
       const name = yield* prefix()

@@ -12,6 +12,8 @@ export interface Changes {
   readonly work: Hints.Hints
   /** The control state may have another revision. */
   readonly control: Hints.Hints
+  /** Begins to listen, when the first one waits: who never does needs no connection for it. */
+  readonly listen: Effect.Effect<void>
   /** Whether others are heard at the moment. */
   readonly isListening: () => boolean
 }
@@ -48,7 +50,7 @@ export const make = Effect.fnUntraced(function* (
     if (kind === "control") control.hint(0)
   }
 
-  const listen = Effect.gen(function* () {
+  const hear = Effect.gen(function* () {
     const client = yield* connection.another
     const closed = Deferred.makeUnsafe<void>()
     client.once("terminated", () => Deferred.doneUnsafe(closed, Effect.void))
@@ -66,8 +68,16 @@ export const make = Effect.fnUntraced(function* (
       })
     )
   )
-  yield* listen.pipe(Effect.retry(reconnect), Effect.andThen(Effect.sleep(pause)), Effect.forever, Effect.forkScoped)
-  return { work, control, isListening: () => listening }
+  const scope = yield* Effect.scope
+  const listen = yield* hear.pipe(
+    Effect.retry(reconnect),
+    Effect.andThen(Effect.sleep(pause)),
+    Effect.forever,
+    Effect.forkIn(scope),
+    Effect.asVoid,
+    Effect.cached
+  )
+  return { work, control, listen, isListening: () => listening }
 })
 
 const ping = (connection: Connection, client: Client): Effect.Effect<never, TaskStoreError> =>

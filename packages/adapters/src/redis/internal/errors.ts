@@ -34,10 +34,7 @@ export const isReply = (cause: unknown, kind: string): boolean => kindOf(cause) 
 export const fromCause = (context: Context, cause: unknown): TaskStoreError => {
   const { prefix, server } = context
   if (cause instanceof UnreadableReply || Schema.isSchemaError(cause)) {
-    return unusable(
-      `The store "${prefix}" on ${server} holds a value that cannot be read: restore it from a backup.`,
-      cause
-    )
+    return unusable(unreadable(prefix, server), cause)
   }
   if (cause instanceof ErrorReply) return fromReply(context, cause)
   return isNodeError(cause) ? fromNode(server, cause) : disconnected(server, cause)
@@ -96,6 +93,7 @@ const fromReply = ({ database, prefix, server }: Context, cause: ErrorReply): Ta
     case "TRYAGAIN":
       return unavailable(`The cluster of ${server} is being rearranged: wait until it is done.`, cause)
   }
+  if (message.includes("BATONVALUE")) return unusable(unreadable(prefix, server), cause)
   if (/user executing the script can't/.test(message)) {
     return unusable(denied(prefix, server, withoutKind(message)), cause)
   }
@@ -113,6 +111,9 @@ const fromReply = ({ database, prefix, server }: Context, cause: ErrorReply): Ta
   }
   return unusable(`${server} does not work as expected (${message}): was the store changed by hand?`, cause)
 }
+
+const unreadable = (prefix: string, server: string) =>
+  `The store "${prefix}" on ${server} holds a value that cannot be read: restore it from a backup.`
 
 const denied = (prefix: string, server: string, what: string) =>
   `${server} denies this user what the store needs (${what}): give it the rights "~{${prefix}}:* ` +

@@ -96,7 +96,9 @@ local LINE = '^([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) (
   .. ' ([^ ]+) ([^ ]+) (.*)$'
 
 local function parse(id, line)
-  return { id, match(line, LINE) }
+  local task = { id, match(line, LINE) }
+  if not task[Owner] then error('BATONVALUE') end
+  return task
 end
 
 local function print(task)
