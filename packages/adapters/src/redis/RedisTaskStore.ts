@@ -1,5 +1,5 @@
 /**
- * A task store in Redis 7 (or Valkey), for any number of workers on any number of machines.
+ * A task store in Redis 7, for any number of workers on any number of machines.
  *
  * Every transition is one script that the server runs as one step, for a whole batch of tasks. Leases and delays go by the
  * server's clock. All keys of a store carry one hash tag, so that a cluster keeps them on one node, and none of them

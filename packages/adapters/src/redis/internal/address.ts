@@ -68,7 +68,7 @@ export const clientOptions = (address: Address, connectTimeoutMillis: number) =>
       port,
       connectTimeout: connectTimeoutMillis,
       reconnectStrategy: false as const,
-      ...(tls ? { tls: true as const, servername: host } : undefined)
+      ...(tls ? { tls: true as const } : undefined)
     },
     database,
     ...(username === undefined ? undefined : { username }),

@@ -83,7 +83,6 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     Effect.suspend(() => {
       const client = makeClient(to, options.connectTimeoutMillis)
       return within(client, options.connectTimeoutMillis, () => client.connect()).pipe(
-        Effect.mapError((error) => (Errors.isHangUp(error.cause) ? Errors.hungUp(server(), error.cause) : error)),
         Effect.as(client),
         Effect.onError(() => Effect.sync(() => drop(client)))
       )
@@ -108,6 +107,9 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       )
     )
   ).pipe(
+    Effect.mapError((error) =>
+      Errors.isHangUp(error.cause) ? Errors.hungUp(server(), address.tls, error.cause) : error
+    ),
     // That node may be gone: the one of the URL knows which one has its keys now.
     Effect.tapError(() =>
       Effect.sync(() => {

@@ -47,9 +47,10 @@ export const disconnected = (server: string, cause?: unknown) =>
 export const isHangUp = (cause: unknown): boolean =>
   cause instanceof SocketClosedUnexpectedlyError || (isNodeError(cause) && cause.code === "ECONNRESET")
 
-export const hungUp = (server: string, cause: unknown) =>
+export const hungUp = (server: string, tls: boolean, cause: unknown) =>
   unavailable(
-    `${server} hangs up as soon as it is called: is it a Redis, and is it right that the URL says redis:// or rediss:// (TLS)?`,
+    `${server} hangs up as soon as it is called: check that it runs, and whether it ` +
+      (tls ? "knows TLS (else the URL has to say redis://)." : "wants TLS (then the URL has to say rediss://)."),
     cause
   )
 
