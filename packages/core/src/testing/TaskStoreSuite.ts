@@ -126,7 +126,7 @@ export const suite = (it: Vitest.Methods, options: Options): void => {
       "any sequence of commands does what the state machine says",
       [Commands],
       ([commands]) => inWorld((world) => ModelCheck.check(world, virtualTime, commands)),
-      { timeout: testTimeout, arbitrary: { runs: virtualTime ? 200 : 20, size: 50 } }
+      { timeout: virtualTime ? testTimeout : 4 * testTimeout, arbitrary: { runs: virtualTime ? 200 : 20, size: 50 } }
     )
   })
 }
