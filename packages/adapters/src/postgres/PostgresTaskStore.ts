@@ -180,7 +180,7 @@ const assemble = Effect.fnUntraced(function* (
   const tell = (kind: Signals.Kind) => Effect.sync(() => signals.tell(kind))
 
   return {
-    add: (tasks) => Effect.tap(admission.add(tasks), () => tell("work")),
+    add: (tasks) => Effect.tap(admission.add(tasks), () => Effect.andThen(tell("work"), count)),
 
     claim: (options) =>
       Effect.tap(claim(options), (claims) => {

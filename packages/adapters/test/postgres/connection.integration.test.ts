@@ -110,16 +110,16 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
       const name = yield* schema()
       const other = yield* open({ schema: name })
       const store = yield* open({ schema: name, applicationName: name })
-      const hears = Effect.gen(function* () {
+      const hearsOf = Effect.fnUntraced(function* (task: string) {
         const waiting = yield* Effect.forkChild(store.awaitWork({ untilDrained: false }), { startImmediately: true })
-        yield* add(other, names(1, `task-${Math.random()}`))
+        yield* add(other, [task])
         assert.equal(yield* Fiber.join(waiting), "claimable")
         yield* claim(store)
       })
-      yield* hears
+      yield* hearsOf("a")
       // The listener connects in the background.
       yield* endListeners(name).pipe(Effect.repeat({ until: (ended) => ended > 0 }))
-      yield* hears
+      yield* hearsOf("b")
       yield* endListeners(name).pipe(Effect.repeat({ until: (ended) => ended > 0 }))
     })
   )

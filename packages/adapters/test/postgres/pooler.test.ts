@@ -15,5 +15,16 @@ const layer = Layer.unwrap(
 )
 
 describe.skipIf(isMissing)("through a pooler that lends sessions for a transaction", () => {
+  it.live("is refused where it was not told so, and says how to tell", () =>
+    Effect.gen(function* () {
+      const pooler = yield* Pooler.make(url)
+      const name = yield* schema()
+      const error = yield* Effect.flip(PostgresTaskStore.make({ url: pooler.url, schema: name }))
+      assert.match(error.message, /unsupported startup parameter: .*\): if that is a pooler, add listen=false to the/)
+      const store = yield* PostgresTaskStore.make({ url: `${pooler.url}?listen=false&schema=${name}` })
+      assert.equal((yield* store.counts).pending, 0)
+    })
+  )
+
   TaskStoreSuite.suite(it, { name: "PostgreSQL behind a pooler", layer, capabilities: { virtualTime: false } })
 })

@@ -265,6 +265,10 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server refuses in one sen
       )
 
       yield* sql.unsafe("GRANT CREATE ON DATABASE postgres TO worker")
+      assert.match(
+        yield* refusal({ url: `${as(`worker:${secret}`)}?sslmode=require` }),
+        /^Unusable: PostgreSQL at .* cannot be trusted \(The server does not support TLS\): name its authority's file in/
+      )
       const store = yield* open({ url: as(`worker:${secret}`), schema: "own", maxConnections: 4, listen: false })
       const hog = yield* Effect.forEach([1, 2, 3, 4], () => client(as(`worker:${secret}`)))
       yield* Effect.forEach(hog, (each) => Effect.ignore(each.reserve))

@@ -9,6 +9,9 @@ export interface Address {
   readonly user: string
 }
 
+/** The values that libpq knows for this. */
+const sslModes = new Set(["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])
+
 /** What a URL names, or nothing if it is none of PostgreSQL's. */
 export const parse = (
   url: Redacted.Redacted
@@ -16,6 +19,7 @@ export const parse = (
   const parsed = URL.parse(Redacted.value(url))
   if (parsed === null || (parsed.protocol !== "postgres:" && parsed.protocol !== "postgresql:")) return undefined
   const query = parsed.searchParams
+  if (!sslModes.has(query.get("sslmode") ?? "prefer") || !/^\d*$/.test(query.get("port") ?? "")) return undefined
   const host = query.get("host") ?? (parsed.hostname === "" ? "localhost" : decode(parsed.hostname))
   const port = query.get("port") ?? (parsed.port === "" ? "5432" : parsed.port)
   const user = query.get("user") ?? decode(parsed.username)
@@ -24,7 +28,7 @@ export const parse = (
   return { address, query }
 }
 
-/** What is not encoded properly stays as it is; the driver refuses it. */
+/** What is not encoded properly stays as it is. */
 const decode = (part: string): string =>
   Result.getOrElse(
     Result.try(() => decodeURIComponent(part)),

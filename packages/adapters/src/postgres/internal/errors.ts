@@ -45,6 +45,12 @@ export const isConflict = (error: SqlError): boolean => {
   return found === code.deadlock || found === code.serialization
 }
 
+/** How Node calls what is wrong with a certificate, and the driver a server without TLS. */
+const untrusted = /CERT|SIGNATURE|^ERR_TLS|does not support TLS/
+
+const isUntrusted = (error: SqlError): boolean =>
+  error.reason.operation === "connect" && untrusted.test(codeOf(error) ?? detailOf(error))
+
 /** The error for a person. */
 export const fromDriver = (place: Place, error: SqlError | NoAnswer | UnreadableRow): TaskStoreError => {
   const { database, schemaName, server, user } = place
@@ -109,6 +115,11 @@ export const fromDriver = (place: Place, error: SqlError | NoAnswer | Unreadable
     case "54000":
     case "54001":
       return unusable(`A value is too large for PostgreSQL (${detailOf(error)}): make it smaller.`, error)
+    case "08P01":
+      return unusable(
+        `${server} refuses the connection (${detailOf(error)}): if that is a pooler, add listen=false to the store's URL.`,
+        error
+      )
     case "ENOTFOUND":
     case "EAI_AGAIN":
       return unavailable(
@@ -121,6 +132,13 @@ export const fromDriver = (place: Place, error: SqlError | NoAnswer | Unreadable
         `${server} does not take connections: start the server, or check host and port in the store's URL.`,
         error
       )
+  }
+  if (isUntrusted(error)) {
+    return unusable(
+      `${server} cannot be trusted (${detailOf(error)}): name its authority's file in NODE_EXTRA_CA_CERTS, or correct ` +
+        "sslmode in the store's URL.",
+      error
+    )
   }
   switch (error.reason._tag) {
     case "ConnectionError":

@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer"
+
 /** The longest name that PostgreSQL does not cut, in bytes of UTF-8. */
 const longestName = 63
 

@@ -27,9 +27,8 @@ export interface Signals {
 /** Under load every write is worth telling; telling so often is enough, and the server handles them one at a time. */
 const breather = "20 millis"
 
-const reconnect = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
-  Schedule.jittered
-)
+/** Many workers lose their connections at the same time when a server restarts. */
+const reconnect = Schedule.jittered(Schedule.spaced("1 second"))
 
 const notify = "SELECT pg_notify($1, kind || ':' || $2) FROM unnest($3::text[]) AS x (kind)"
 
