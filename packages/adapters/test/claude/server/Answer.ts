@@ -1,0 +1,87 @@
+/** What the server does with one request: a whole answer, or one of the ways in which it goes wrong. */
+export type Answer =
+  | ({ readonly _tag: "Reply" } & Reply)
+  /** An HTTP error with the API's envelope. */
+  | ({ readonly _tag: "Error" } & Failure)
+  /** Streams `text`, then says `event: error`, after the 200 of the headers. Without a stream, the HTTP error. */
+  | { readonly _tag: "ErrorEvent"; readonly text?: string; readonly type: string; readonly message?: string }
+  /** Streams `text` and ends in order, without `message_delta` and `message_stop`. */
+  | { readonly _tag: "CleanEof"; readonly text?: string }
+  /** Destroys the connection: before any header, after the headers, or after some text. */
+  | { readonly _tag: "Drop"; readonly after?: "nothing" | "headers" | "text"; readonly text?: string }
+  /** Says nothing more, ever: no headers at all, nothing after them, or nothing after some text but `ping`, if asked. */
+  | {
+      readonly _tag: "Stall"
+      readonly after?: "nothing" | "headers" | "text"
+      readonly text?: string
+      readonly pingEveryMillis?: number
+    }
+  /** Anything: a proxy's HTML page, JSON that is none. */
+  | {
+      readonly _tag: "Raw"
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly body: string
+    }
+
+export interface Reply {
+  readonly text?: string
+  /** Instead of `text`: blocks as they are. */
+  readonly content?: ReadonlyArray<Readonly<Record<string, unknown>>>
+  /** Put in front as a thinking block. */
+  readonly thinking?: string
+  readonly stopReason?: string
+  readonly stopDetails?: Readonly<Record<string, unknown>> | null
+  /** Merged over the usage that the server works out; null is sent as null. */
+  readonly usage?: Readonly<Record<string, unknown>>
+  /** Merged over the usage in `message_start` alone. */
+  readonly startUsage?: Readonly<Record<string, unknown>>
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sends events of a name that nobody knows in between. */
+  readonly unknownEvents?: boolean
+  /** How many `ping`s are sent in between. Default 1. */
+  readonly pings?: number
+  /** Into how many deltas the text is cut. Default 3. */
+  readonly deltas?: number
+  /** Waits for this before the headers are sent. */
+  readonly before?: Promise<unknown>
+  /** Waits for this after `message_start`. */
+  readonly hold?: Promise<unknown>
+}
+
+export interface Failure {
+  readonly status: number
+  readonly type?: string
+  readonly message?: string
+  readonly errorCode?: string
+  /** As the header says it: seconds, or an HTTP date. */
+  readonly retryAfter?: string | number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly before?: Promise<unknown>
+}
+
+export const reply = (text: string, options: Omit<Reply, "text"> = {}): Answer => ({ _tag: "Reply", text, ...options })
+
+export const error = (status: number, options: Omit<Failure, "status"> = {}): Answer => ({
+  _tag: "Error",
+  status,
+  ...options
+})
+
+/** Decides the answer to each request; undefined leaves it to the server. `n` counts requests for messages, from 1. */
+export type Script = (request: RequestSeen, n: number) => Answer | undefined | Promise<Answer | undefined>
+
+/** One request, as it is kept in the journal. */
+export interface RequestSeen {
+  /** 1 for the first request of any kind. */
+  readonly id: number
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  /** Parsed JSON; undefined without a body. */
+  readonly body: unknown
+  /** The status that was sent; undefined while none was. */
+  status?: number
+  /** Whether the client went away before the answer had ended. */
+  aborted?: boolean
+}
