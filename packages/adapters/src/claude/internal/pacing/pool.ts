@@ -1,0 +1,180 @@
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type { ClaudeError } from "../../ClaudeError.ts"
+import type { Tokens } from "../../Reply.ts"
+import * as Bucket from "./bucket.ts"
+import { type Headers, reset, type Resource, resources, stated } from "./limits.ts"
+import * as Queue from "./queue.ts"
+
+/** What a request may use, by resource. */
+export type Demand = Readonly<Record<Resource, number>>
+
+export type Limits = Readonly<Partial<Record<Resource, number | undefined>>>
+
+/** A request that was let go. */
+export interface Admission {
+  readonly admittedAt: number
+  readonly shares: Readonly<Record<Resource, Bucket.Share>>
+  /** When the server said that its limits will be whole again. */
+  reset: number | undefined
+}
+
+/** A request that waits to be let go. */
+export interface Waiting extends Queue.Entry<Waiting> {
+  readonly demand: Demand
+  readonly resume: (effect: Effect.Effect<Admission>) => void
+  /** Set when it left the queue because it may go. */
+  admission: Admission | undefined
+}
+
+type Admitted = Pick<Waiting, "resume"> & { readonly admission: Admission }
+
+/** All that shares the limits of one model. Nothing in here waits or takes the time: whoever calls does. */
+export interface Pool {
+  readonly buckets: Readonly<Record<Resource, Bucket.Bucket>>
+  readonly queue: Queue.Queue<Waiting>
+  running: number
+  /** How many may be under way at the same time: `Infinity` until the server objects to a steep rise. */
+  window: number
+  /** Nobody goes before this, in epoch milliseconds. */
+  pausedUntil: number
+  /** How often in a row the server turned requests away that knew of the time before. */
+  streak: number
+  refusedAt: number
+}
+
+/** Without a word of the server, a pause is so long at first, and doubles up to the longest. */
+const firstPause = 1000
+const longestPause = 60_000
+
+/** Nobody waits longer than this on the server's word alone: then one request asks again. In milliseconds. */
+export const longestAsked = Duration.toMillis("5 minutes")
+
+export const make = (limits: Limits, now: number): Pool => ({
+  buckets: {
+    requests: Bucket.make(limits.requests, now),
+    "input-tokens": Bucket.make(limits["input-tokens"], now),
+    "output-tokens": Bucket.make(limits["output-tokens"], now),
+    tokens: Bucket.make(limits.tokens, now)
+  },
+  queue: Queue.make(),
+  running: 0,
+  window: Infinity,
+  pausedUntil: 0,
+  streak: 0,
+  refusedAt: 0
+})
+
+/** How long until a request may go, in milliseconds; `Infinity` when another has to end first. */
+export const wait = (pool: Pool, demand: Demand, now: number): number => {
+  if (pool.running >= pool.window) return Infinity
+  let longest = Math.max(0, pool.pausedUntil - now)
+  for (const resource of resources) {
+    longest = Math.max(longest, Bucket.wait(pool.buckets[resource], demand[resource], now))
+  }
+  return longest
+}
+
+export const admit = (pool: Pool, demand: Demand, now: number): Admission => {
+  pool.running++
+  const take = (resource: Resource) => Bucket.take(pool.buckets[resource], demand[resource], now)
+  return {
+    admittedAt: now,
+    shares: {
+      requests: take("requests"),
+      "input-tokens": take("input-tokens"),
+      "output-tokens": take("output-tokens"),
+      tokens: take("tokens")
+    },
+    reset: undefined
+  }
+}
+
+/** Takes those out of the queue who may go now, in their order. They have to be told. */
+export const admitWaiting = (pool: Pool, now: number): ReadonlyArray<Admitted> => {
+  const admitted: Array<Admitted> = []
+  for (let first = pool.queue.first; first !== undefined; first = pool.queue.first) {
+    if (wait(pool, first.demand, now) > 0) break
+    Queue.leave(pool.queue, first)
+    const admission = admit(pool, first.demand, now)
+    first.admission = admission
+    admitted.push({ admission, resume: first.resume })
+  }
+  return admitted
+}
+
+/** It was let go and never went. */
+export const withdraw = (pool: Pool, { shares }: Admission, now: number): void => {
+  pool.running--
+  for (const resource of resources) Bucket.giveBack(pool.buckets[resource], shares[resource], now)
+}
+
+export const heard = (pool: Pool, admission: Admission, headers: Headers, now: number): void => {
+  for (const resource of resources) {
+    const found = stated(headers, resource)
+    if (found !== undefined) Bucket.learn(pool.buckets[resource], found, admission.shares[resource], now)
+  }
+  admission.reset = reset(headers)
+}
+
+export const answered = (pool: Pool, admission: Admission, tokens: Tokens, now: number): void => {
+  pool.running--
+  settle(pool, admission, tokens, now)
+  // One more for each window's worth of answers: a slow rise is what the server asks for.
+  if (pool.window !== Infinity) pool.window += 1 / pool.window
+  if (admission.admittedAt >= pool.refusedAt) pool.streak = 0
+}
+
+/** What it used is what counts; what came out of the prompt cache does not. */
+const settle = (pool: Pool, { shares }: Admission, tokens: Tokens, now: number): void => {
+  const input = tokens.input + tokens.cacheWrite5m + tokens.cacheWrite1h
+  Bucket.settle(pool.buckets["input-tokens"], shares["input-tokens"], input, now)
+  Bucket.settle(pool.buckets["output-tokens"], shares["output-tokens"], tokens.output, now)
+  Bucket.settle(pool.buckets.tokens, shares.tokens, input + tokens.output, now)
+}
+
+/** Nobody knows what it used, so what was taken for it is gone. */
+export const interrupted = (pool: Pool): void => {
+  pool.running--
+}
+
+export const failed = (pool: Pool, admission: Admission, error: ClaudeError, now: number): void => {
+  pool.running--
+  if (error.tokens !== null) {
+    if (error.tokens.input > 0 || error.tokens.output > 0) settle(pool, admission, error.tokens, now)
+    else refund(pool, admission, now)
+  }
+  // No key, no money: waiting helps nobody, and the run ends by itself.
+  if (error.reason === "Fatal") return
+  if (error.type === "ramp_limit_exceeded") {
+    // Those that were sent together are turned away together, and are one objection.
+    if (admission.admittedAt >= pool.refusedAt) pool.window = Math.max(1, Math.floor((pool.running + 1) / 2))
+    pause(pool, admission, error, now)
+  } else if (error.status === 429 || error.type === "rate_limit_error") {
+    pause(pool, admission, error, now)
+  } else if (error.status === 529 || error.type === "overloaded_error") {
+    pause(pool, admission, error, now)
+  }
+}
+
+/** The server counts a request that it turned away, and none of its tokens. */
+const refund = (pool: Pool, { shares }: Admission, now: number): void => {
+  for (const resource of resources) {
+    if (resource !== "requests") Bucket.giveBack(pool.buckets[resource], shares[resource], now)
+  }
+}
+
+const pause = (pool: Pool, admission: Admission, { retryAfter }: ClaudeError, now: number): void => {
+  const isNews = admission.admittedAt >= pool.refusedAt
+  const asked = retryAfter === undefined ? undefined : Duration.toMillis(retryAfter)
+  const until = asked === undefined ? admission.reset : now + asked
+  if (until !== undefined) {
+    pool.pausedUntil = Math.max(pool.pausedUntil, Math.min(until, now + longestAsked))
+  } else if (isNews) {
+    pool.pausedUntil = Math.max(pool.pausedUntil, now + Math.min(longestPause, firstPause * 2 ** pool.streak))
+  }
+  if (isNews) {
+    pool.streak++
+    pool.refusedAt = now
+  }
+}
