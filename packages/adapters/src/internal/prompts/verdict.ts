@@ -17,7 +17,7 @@ export const Verdict = Schema.Struct({
     description: "For whoever tries again: what to do differently. Empty when nothing is wrong"
   }),
   issues: Schema.Array(Schema.String).annotate({ description: "Each thing that is wrong, in a few words" })
-}).annotate({ identifier: "Verdict" })
+})
 
 export interface Verdict extends Schema.Schema.Type<typeof Verdict> {}
 

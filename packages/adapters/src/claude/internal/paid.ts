@@ -1,0 +1,48 @@
+import type { AttemptContext } from "@baton/core/AttemptContext"
+import type { SafetyStop } from "@baton/core/SafetyStop"
+import type { Usage } from "@baton/core/Usage"
+import * as Cause from "effect/Cause"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { About, ClaudeClientService } from "../ClaudeClient.ts"
+import type { ClaudeError } from "../ClaudeError.ts"
+import type { MessageRequest } from "../MessageRequest.ts"
+import * as Pricing from "../Pricing.ts"
+import type { Reply } from "../Reply.ts"
+
+/**
+ * Sends a request under the run's budget. What it used is known of a reply, and of an error unless it broke off:
+ * `usageOf` says.
+ */
+export const paid = (client: ClaudeClientService, prices: Pricing.PriceTable) => {
+  const usageOf = ({ tokens }: Reply | ClaudeError, { model }: MessageRequest): Usage | null =>
+    tokens === null ? null : Pricing.usageOf(prices, model, tokens, client.billing)
+
+  const send = (
+    request: MessageRequest,
+    about: About,
+    context: AttemptContext
+  ): Effect.Effect<Reply, ClaudeError | SafetyStop> =>
+    context.spend({
+      worstCase: Pricing.worstCase(prices, request, inputTokensAtMost(request), client.billing),
+      call: client.send(request, about),
+      spent: (exit) => {
+        if (Exit.isSuccess(exit)) return usageOf(exit.value, request)
+        const error = Cause.findErrorOption(exit.cause)
+        return Option.isSome(error) ? usageOf(error.value, request) : null
+      }
+    })
+
+  return { send, usageOf }
+}
+
+/**
+ * More tokens than the input of a request can have: a token stands for at least one byte. It is three or four times too
+ * much for most texts, and it is the only number that is certain without asking.
+ */
+export const inputTokensAtMost = ({ messages, output_config, system }: MessageRequest): number =>
+  new TextEncoder().encode(JSON.stringify({ messages, output_config, system })).length + addedByTheApi
+
+// Instructions for structured output, and the marks between turns.
+const addedByTheApi = 1024
