@@ -25,8 +25,11 @@ import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
 import { stop } from "./commands/stop.ts"
 import { worker } from "./commands/worker.ts"
+import { askedBy, load } from "./config/loadProject.ts"
+import * as Project from "./config/Project.ts"
 import { EndedWith, exitCodes } from "./errors/CommandFailed.ts"
 import { isBrokenPipe, report } from "./errors/report.ts"
+import { ConfigFile, Profile } from "./flags/project.ts"
 import { LogFormatFlag, LogLevelFlag } from "./flags/logging.ts"
 import { StoreUrl } from "./flags/storeUrl.ts"
 import * as logger from "./output/logger.ts"
@@ -62,7 +65,7 @@ export const baton = Command.make("baton").pipe(
     demo
   ]),
   Command.provide(logger.layer),
-  Command.withGlobalFlags([StoreUrl, LogLevelFlag, LogFormatFlag])
+  Command.withGlobalFlags([StoreUrl, ConfigFile, Profile, LogLevelFlag, LogFormatFlag])
 )
 
 const settings = Layer.merge(
@@ -78,7 +81,18 @@ const settings = Layer.merge(
  */
 export const run = (args: ReadonlyArray<string>) =>
   Command.runWith(baton, { version: manifest.version })(args).pipe(
+    Effect.provide(projectOf(args)),
     Effect.tapCause(report),
     Effect.catchIf(isBrokenPipe, () => Effect.fail(new EndedWith({ exitCode: exitCodes.brokenPipe }))),
     Effect.provide(settings)
   )
+
+/** Help is there whatever is wrong with the configuration. */
+const projectOf = (args: ReadonlyArray<string>) =>
+  args.length === 0 || args.some((arg) => asksOnly.has(arg))
+    ? Layer.empty
+    : Layer.unwrap(
+        Effect.map(load(askedBy(args)), (project) => (project === null ? Layer.empty : Project.layer(project)))
+      )
+
+const asksOnly = new Set(["--help", "-h", "--version", "--completions"])

@@ -7,6 +7,8 @@ import type { Executor } from "@baton/core/Executor"
 import type { Verifier } from "@baton/core/Verifier"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Project from "../config/Project.ts"
+import type { CommandFailed } from "../errors/CommandFailed.ts"
 
 /**
  * The executors, by name.
@@ -19,8 +21,13 @@ export const executors = {
   fake: Effect.map(
     Effect.promise(() => import("@baton/core/Executor")),
     ({ layerFake }) => layerFake()
+  ),
+  /** The layer of the configuration. */
+  config: Effect.map(
+    Effect.promise(() => import("@baton/core/Executor")),
+    ({ Executor }) => Project.part("executor", Executor)
   )
-} as const satisfies Record<string, Effect.Effect<Layer.Layer<Executor>>>
+} as const satisfies Record<string, Effect.Effect<Layer.Layer<Executor, CommandFailed>>>
 
 /**
  * The verifiers, by name.
@@ -32,5 +39,10 @@ export const verifiers = {
   "always-pass": Effect.map(
     Effect.promise(() => import("@baton/core/Verifier")),
     ({ layerAlwaysPass }) => layerAlwaysPass
+  ),
+  /** The layer of the configuration. */
+  config: Effect.map(
+    Effect.promise(() => import("@baton/core/Verifier")),
+    ({ Verifier }) => Project.part("verifier", Verifier)
   )
-} as const satisfies Record<string, Effect.Effect<Layer.Layer<Verifier>>>
+} as const satisfies Record<string, Effect.Effect<Layer.Layer<Verifier, CommandFailed>>>

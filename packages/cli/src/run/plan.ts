@@ -13,8 +13,9 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import * as Project from "../config/Project.ts"
 import { CommandFailed } from "../errors/CommandFailed.ts"
-import type { Given } from "../flags/envFlag.ts"
+import { type Given, origins } from "../flags/envFlag.ts"
 import type { RunFlags } from "../flags/runFlags.ts"
 import { executors, verifiers } from "./executors.ts"
 
@@ -25,9 +26,9 @@ import { executors, verifiers } from "./executors.ts"
  * @since 0.1.0
  */
 export interface Plan {
-  readonly executor: Layer.Layer<Executor, never, Platform>
-  readonly verifier: Layer.Layer<Verifier, never, Platform>
-  readonly safety: Layer.Layer<Safety>
+  readonly executor: Layer.Layer<Executor, CommandFailed, Platform>
+  readonly verifier: Layer.Layer<Verifier, CommandFailed, Platform>
+  readonly safety: Layer.Layer<Safety, CommandFailed>
   readonly config: OrchestratorConfig
   readonly lease: Duration.Duration
   readonly concurrency: number
@@ -136,13 +137,13 @@ const parse = (module: typeof Command.Command, { by, value }: Given<string>) =>
     (error) => new CommandFailed({ message: `${by} cannot be run. ${error.message}` })
   )
 
-/** The one that was given. Flags win over the environment; two flags that say different things are a mistake. */
+/** The one that was given, where it counts most; two flags that say different things are a mistake. */
 const choose = <A extends Given<string>>(
   ...candidates: ReadonlyArray<A | undefined>
 ): Effect.Effect<A | undefined, CommandFailed> => {
   const present = candidates.filter((candidate) => candidate !== undefined)
-  const flags = present.filter(({ origin }) => origin === "flag")
-  const [first, second] = flags.length > 0 ? flags : present
+  const [first, second] =
+    origins.map((from) => present.filter(({ origin }) => origin === from)).find(({ length }) => length > 0) ?? []
   return second === undefined || first === undefined
     ? Effect.succeed(first)
     : Effect.fail(new CommandFailed({ message: `${first.by} and ${second.by} are both given: leave one of them out.` }))
@@ -158,7 +159,8 @@ const safetyOf = Effect.fnUntraced(function* (flags: RunFlags) {
     ...(maxCost === undefined && maxTokens === undefined
       ? []
       : [Safety.layerBudget({ maxCostUsd: maxCost?.value, maxTokens: maxTokens?.value })]),
-    ...(maxDuration === undefined ? [] : [Safety.layerDeadline(maxDuration)])
+    ...(maxDuration === undefined ? [] : [Safety.layerDeadline(maxDuration)]),
+    ...((yield* Project.Project).parts.safety === undefined ? [] : [Project.part("safety", Safety.Safety)])
   ]
   return limits.length === 0 ? Safety.layerAllowAll : Safety.layerAll(...limits)
 })

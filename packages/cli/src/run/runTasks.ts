@@ -9,6 +9,7 @@ import { TaskStore } from "@baton/core/TaskStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { Project } from "../config/Project.ts"
 import { EndedWith, exitCodes } from "../errors/CommandFailed.ts"
 import { isBrokenPipe } from "../errors/report.ts"
 import type { RunFlags } from "../flags/runFlags.ts"
@@ -67,7 +68,7 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
         if (isBrokenPipe(error)) display.line("nobody reads standard output any more, so the run has ended")
       })
     ),
-    Effect.provide(layerOf(plan, display.hook)),
+    Effect.provide(layerOf(plan, [display.hook, ...(yield* Project).hooks])),
     Effect.provideService(LogLines, display.line)
   )
 
@@ -82,9 +83,9 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
   )
 }, Effect.scoped)
 
-const layerOf = (plan: Plan, hook: Hooks.Hook) =>
+const layerOf = (plan: Plan, hooks: ReadonlyArray<Hooks.Hook>) =>
   Orchestrator.layer(plan.config).pipe(
-    Layer.provide([plan.executor, plan.verifier, plan.safety, Hooks.layer(hook)]),
+    Layer.provide([plan.executor, plan.verifier, plan.safety, Hooks.layer(...hooks)]),
     Layer.provide(childGroups.layer)
   )
 

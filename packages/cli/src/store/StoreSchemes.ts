@@ -11,6 +11,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
+import * as Project from "../config/Project.ts"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import { defaultStoreUrl } from "../flags/storeUrl.ts"
 
@@ -38,6 +39,17 @@ const memory: StoreScheme = {
       Effect.map(
         Effect.promise(() => import("@baton/core/TaskStore")),
         ({ layerMemory }) => layerMemory
+      )
+    )
+}
+
+const config: StoreScheme = {
+  example: "config, for the layer of baton.config.ts",
+  open: () =>
+    Layer.unwrap(
+      Effect.map(
+        Effect.promise(() => import("@baton/core/TaskStore")),
+        ({ TaskStore }) => Project.part("store", TaskStore)
       )
     )
 }
@@ -119,6 +131,7 @@ export const StoreSchemes = Context.Reference<ReadonlyMap<string, StoreScheme>>(
       ["postgresql", postgres("postgresql")],
       ["redis", redis("redis")],
       ["rediss", redis("rediss")],
-      ["memory", memory]
+      ["memory", memory],
+      [Project.fromConfig, config]
     ])
 })

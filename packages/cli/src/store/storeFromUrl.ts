@@ -10,6 +10,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
+import { fromConfig } from "../config/Project.ts"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import { StoreUrl } from "../flags/storeUrl.ts"
 import { StoreSchemes } from "./StoreSchemes.ts"
@@ -27,7 +28,7 @@ export const storeFromUrl = (url: string, options?: { readonly mustExist?: boole
     Effect.gen(function* () {
       const schemes = yield* StoreSchemes
       const colon = url.indexOf(":")
-      const scheme = schemes.get(url.slice(0, Math.max(0, colon)))
+      const scheme = schemes.get(url === fromConfig ? url : url.slice(0, Math.max(0, colon)))
       if (scheme === undefined) {
         const examples = [...schemes.values()].map(({ example }) => example).join(", ")
         return yield* new CommandFailed({ message: `--store does not know "${url}": it takes ${examples}.` })

@@ -6,10 +6,12 @@
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import { Project } from "../config/Project.ts"
 import { defaultStoreUrl, StoreUrl } from "../flags/storeUrl.ts"
 
 /**
- * `baton`, with the `--store` that was given if it is needed again. A password is never repeated.
+ * `baton`, with the `--config`, `--profile` and `--store` that were given, if they are needed again. A password is never
+ * repeated.
  *
  * @category getters
  * @since 0.1.0
@@ -17,9 +19,14 @@ import { defaultStoreUrl, StoreUrl } from "../flags/storeUrl.ts"
 export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identifier<"store">> = Effect.gen(
   function* () {
     const url = yield* StoreUrl
+    const project = yield* Project
     const fromEnvironment = yield* Effect.orElseSucceed(Config.String("BATON_STORE"), () => undefined)
-    if (url === defaultStoreUrl || url === fromEnvironment) return "baton"
-    return `baton --store ${quoted(withoutPassword(url))}`
+    const found = fromEnvironment ?? project.settings["store"] ?? defaultStoreUrl
+    return [
+      "baton",
+      ...project.flags.map(quoted),
+      ...(url === found ? [] : ["--store", quoted(withoutPassword(url))])
+    ].join(" ")
   }
 )
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
+import { Project } from "../../src/config/Project.ts"
 import { StoreUrl } from "../../src/flags/storeUrl.ts"
 import { commandName } from "../../src/tasks/commandName.ts"
 
@@ -14,6 +15,21 @@ describe("commandName", () => {
     Effect.gen(function* () {
       assert.strictEqual(yield* nameFor("sqlite:.baton/baton.db"), "baton")
       assert.strictEqual(yield* nameFor("sqlite:x.db", { BATON_STORE: "sqlite:x.db" }), "baton")
+    })
+  )
+
+  it.effect("repeats the flags that chose a configuration, and leaves out the store that it names", () =>
+    Effect.gen(function* () {
+      const project = {
+        name: "x.ts",
+        flags: ["--config", "x.ts"],
+        settings: { store: "sqlite:x.db" },
+        parts: {},
+        hooks: []
+      }
+      const name = (url: string) => Effect.provideService(nameFor(url), Project, project)
+      assert.strictEqual(yield* name("sqlite:x.db"), "baton --config x.ts")
+      assert.strictEqual(yield* name("sqlite:.baton/baton.db"), "baton --config x.ts --store sqlite:.baton/baton.db")
     })
   )
 

@@ -192,7 +192,7 @@ describe("baton run refuses", () => {
       [...fake, "--json", "--output", "ndjson"],
       "error: --json and --output ndjson both"
     ],
-    ["an executor that it does not know", ["--executor", "clude"], 'error: --executor is "clude": it takes fake.']
+    ["an executor that it does not know", ["--executor", "clude"], 'error: --executor is "clude": it takes fake']
   ]
   for (const [what, args, sentence] of refusals) {
     test(

@@ -1,0 +1,104 @@
+/**
+ * The types of `baton.config.ts`.
+ *
+ * @since 0.1.0
+ */
+import type { Executor } from "@baton/core/Executor"
+import type { Hook } from "@baton/core/Hooks"
+import type { Safety } from "@baton/core/Safety"
+import type { TaskStore } from "@baton/core/TaskStore"
+import type { Verifier } from "@baton/core/Verifier"
+import type { Layer } from "effect/Layer"
+
+/**
+ * A duration, as flags take it: `500ms`, `30s`, `10m`, `8h`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type DurationText = `${number}${"ms" | "s" | "m" | "h" | "d"}`
+
+/**
+ * What holds for every command in this directory. Each setting is a flag in camel case, with the flag's default; where a
+ * flag takes the name of a part, a layer of your own can stand here. A flag wins over the environment, and the
+ * environment over this file. Relative paths are relative to the working directory.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settings {
+  /** Where the tasks are: a URL such as `sqlite:.baton/baton.db`, or a layer. */
+  readonly store?: string | Layer<TaskStore, unknown>
+  /** The command line that does a task: the description on stdin, the output from stdout. */
+  readonly exec?: string
+  /** The same in a shell, for pipes and redirections. */
+  readonly shell?: string
+  /** An executor by name, or a layer. */
+  readonly executor?: "claude" | "claude-code" | "fake" | Layer<Executor, unknown>
+  /** The command line that checks an output: the output on stdin; exit code 0 accepts. */
+  readonly verify?: string
+  /** A verifier by name, or a layer. */
+  readonly verifier?: "claude" | "always-pass" | Layer<Verifier, unknown>
+  /** Accept every output; says that this is meant. */
+  readonly noVerify?: boolean
+  /** Limits of your own, besides those below. */
+  readonly safety?: Layer<Safety, unknown>
+  /** Called with every event of a run. */
+  readonly hooks?: ReadonlyArray<Hook>
+  /** Tasks at the same time. */
+  readonly concurrency?: number
+  /** Tasks claimed ahead; raise it for tasks of milliseconds. */
+  readonly prefetch?: number
+  /** Attempts per task, the first included. */
+  readonly maxAttempts?: number
+  /** The wait before the second attempt; it doubles with each further one. */
+  readonly retryDelay?: DurationText
+  /** The longest that one attempt may take. */
+  readonly timeout?: DurationText
+  /** The longest that a command may print nothing. */
+  readonly idleTimeout?: DurationText
+  /** The longest that one verification may take. */
+  readonly verifyTimeout?: DurationText
+  /** Stop a run after so many attempts. */
+  readonly maxIterations?: number
+  /** Stop a run after so many failed attempts with no success in between. */
+  readonly maxConsecutiveFailures?: number
+  /** Stop a run before it costs more, in US dollars. */
+  readonly maxCost?: number
+  /** Stop a run before it uses more tokens. */
+  readonly maxTokens?: number
+  /** Stop a run after this long. */
+  readonly maxDuration?: DurationText
+  /** How long running tasks may go on once a run has to stop. */
+  readonly drainTimeout?: DurationText
+  /** A task whose worker died is taken over after this long. */
+  readonly lease?: DurationText
+  /** What becomes of a task whose worker died. */
+  readonly onCrash?: "retry" | "dead-letter"
+  /** What a run prints: for people, or every event as JSON. */
+  readonly output?: "human" | "ndjson"
+  /** No progress and no summary, only what went wrong. */
+  readonly quiet?: boolean
+  /** The least important messages to log. */
+  readonly logLevel?: "trace" | "debug" | "info" | "warn" | "error" | "none"
+  /** How messages are logged. */
+  readonly logFormat?: "human" | "json"
+}
+
+/**
+ * A configuration: settings, and profiles that are laid over them by `--profile NAME`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BatonConfig extends Settings {
+  readonly profiles?: Readonly<Record<string, Settings>>
+}
+
+/**
+ * Returns its argument: it is there for the types, in `export default defineConfig({ ... })`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const defineConfig = (config: BatonConfig): BatonConfig => config

@@ -1,0 +1,97 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { fileURLToPath } from "node:url"
+import { baton, folder } from "./baton.ts"
+
+const core = new URL("../../../core/src/index.ts", import.meta.url).href
+const effect = import.meta.resolve("effect")
+
+describe("baton.config.ts", () => {
+  it.live("can import the types where baton is not installed, and stands in for flags", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", "one\ntwo words\n")
+      dir.write(
+        "baton.config.ts",
+        `import { defineConfig } from "@baton/cli/config"
+         export default defineConfig({ store: "sqlite:mine.db", exec: "wc -w", verify: "grep -q 1", maxAttempts: 1 })`
+      )
+      const run = yield* baton(dir.path, ["run", "tasks.txt"])
+      assert.strictEqual(run.code, 2, run.stderr)
+      assert.include(run.stderr, "1 of 2 tasks completed")
+      // What it names is not repeated in what to do next.
+      assert.include(run.stderr, "  baton dlq list ")
+
+      // The environment wins over it, and a flag over both.
+      const environment = { BATON_VERIFY: "grep -q nothing" }
+      yield* baton(dir.path, ["dlq", "requeue", "--all"])
+      assert.strictEqual((yield* baton(dir.path, ["run"], environment)).code, 2)
+      yield* baton(dir.path, ["dlq", "requeue", "--all"])
+      assert.strictEqual((yield* baton(dir.path, ["run", "--verify", "grep -q 2"], environment)).code, 0)
+    })
+  )
+
+  it.live("brings layers of its own, built with the effect of its own directory", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", "one\ntwo words\n")
+      dir.write(
+        "baton.config.ts",
+        `import { Execution, Executor, Safety, TaskStore, Verification, Verifier } from ${JSON.stringify(core)}
+         import { Console, Effect, Layer } from ${JSON.stringify(effect)}
+         const settings = {
+           store: TaskStore.layerMemory,
+           executor: Executor.layer((task) =>
+             Effect.as(Effect.sleep(1), Execution.make({ output: task.description.toUpperCase() }))),
+           verifier: Verifier.layer((_, { output }) =>
+             Effect.succeed(output === "ONE" ? Verification.pass() : Verification.reject("not one"))),
+           safety: Safety.layerCircuitBreaker({ maxIterations: 3 }),
+           hooks: [(event) => Console.error("hook: " + event._tag)],
+           maxAttempts: 5, retryDelay: "1ms",
+           profiles: {
+             broken: { store: Layer.empty },
+             failing: { executor: Layer.effect(Executor.Executor, Effect.fail(new Error("no such model"))) }
+           }
+         }
+         export default settings`
+      )
+      const run = yield* baton(dir.path, ["run", "tasks.txt"])
+      assert.strictEqual(run.code, 3, run.stderr)
+      assert.include(run.stderr, "hook: VerificationFailed")
+      assert.include(run.stderr, "1 of 2 tasks completed")
+
+      const broken = yield* baton(dir.path, ["list", "--profile", "broken"])
+      assert.deepInclude(broken, {
+        code: 1,
+        stderr:
+          "error: `store` in baton.config.ts (profile broken) is a layer that provides something else: " +
+          "it has to provide @baton/core/TaskStore.\n"
+      })
+      const failing = yield* baton(dir.path, ["run", "tasks.txt", "--profile", "failing"])
+      assert.strictEqual(failing.code, 1)
+      assert.include(
+        failing.stderr,
+        "error: `executor` in baton.config.ts (profile failing) cannot be made: no such model"
+      )
+    })
+  )
+
+  it.live("that is wrong stops every command but the help", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("baton.config.ts", "export default {\n  concurency: 2\n}\n")
+      assert.deepInclude(yield* baton(dir.path, ["run"]), {
+        code: 1,
+        stdout: "",
+        stderr: "baton.config.ts:2: there is no setting `concurency`; did you mean `concurrency`?\n"
+      })
+      assert.strictEqual((yield* baton(dir.path, ["run", "--help"])).code, 0)
+      assert.strictEqual((yield* baton(dir.path, ["--version"])).code, 0)
+      const other = fileURLToPath(new URL("../..", import.meta.url))
+      assert.include(
+        (yield* baton(other, ["list", "--config", "none.ts"])).stderr,
+        "There is no configuration at none.ts."
+      )
+    })
+  )
+})
