@@ -27,9 +27,11 @@ export interface AttemptContext {
   /** What the last failed attempt brought out, and why it was not accepted. */
   readonly previous: { readonly output: string | null; readonly feedback: string } | null
   /**
-   * Runs a paid call under the run's budget: reserves `worstCase` before the call starts, and commits what `spent` reads
-   * from its exit. Where that is null, because the call was cut off and nobody can say, the whole reservation is
-   * committed, so that the budget holds in any case.
+   * Runs a paid call under the budgets of the task and of the run: reserves `worstCase` before the call starts, and commits
+   * what `spent` reads from its exit. Where that is null, because the call was cut off and nobody can say, the whole
+   * reservation is committed, so that the budgets hold in any case, and the attempt's usage says that its cost is unknown.
+   * Usage that is not null has to be in the output or the error as well: that is where the ledger takes it from. Pass a
+   * `SafetyStop` on as it is.
    */
   readonly spend: <A, E, R>(options: {
     readonly worstCase: Spend

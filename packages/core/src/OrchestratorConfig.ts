@@ -22,6 +22,13 @@ export interface OrchestratorConfig {
   readonly retryOnFailure?: boolean | undefined
   /** Total attempts per task, the first included. Default 3. */
   readonly maxAttempts?: number | undefined
+  /**
+   * USD that one task may cost over all its attempts, judging included. A call that could exceed it is not made, and the
+   * task goes to the dead-letter queue. Default no limit.
+   */
+  readonly maxCostPerTask?: number | undefined
+  /** Tokens that one task may use over all its attempts, judging included. Default no limit. */
+  readonly maxTokensPerTask?: number | undefined
   /** The wait between attempts. Default `RetryPolicy.exponential()`. */
   readonly retryPolicy?: RetryPolicy.RetryPolicy | undefined
   /** Tries of the same attempt after transient errors of executor or verifier. Default: 5 more, 0.5 s doubling to 30 s. */
@@ -74,6 +81,8 @@ export const defaults = {
 export interface Resolved {
   readonly verifyResults: boolean
   readonly maxAttempts: number
+  readonly maxCostPerTask: number | undefined
+  readonly maxTokensPerTask: number | undefined
   readonly retryPolicy: RetryPolicy.RetryPolicy
   readonly transientRetry: RetryPolicy.TransientRetry
   readonly maxRetryAfter: Duration.Duration
@@ -101,6 +110,10 @@ export const problemOf = (config: OrchestratorConfig): string | undefined => {
     if (name === "maxAttempts" && value === Infinity) continue
     return `${name} has to be a whole number of at least 1, and is ${value}.`
   }
+  for (const name of ["maxCostPerTask", "maxTokensPerTask"] as const) {
+    const value = config[name]
+    if (value !== undefined && !(value > 0)) return `${name} has to be above 0, and is ${value}.`
+  }
   return undefined
 }
 
@@ -117,6 +130,8 @@ export const resolve = (config: OrchestratorConfig): Resolved => {
   return {
     verifyResults: config.verifyResults ?? defaults.verifyResults,
     maxAttempts: config.retryOnFailure === false ? 1 : (config.maxAttempts ?? defaults.maxAttempts),
+    maxCostPerTask: config.maxCostPerTask,
+    maxTokensPerTask: config.maxTokensPerTask,
     retryPolicy: config.retryPolicy ?? defaults.retryPolicy,
     transientRetry: config.transientRetry ?? defaults.transientRetry,
     maxRetryAfter: duration(config.maxRetryAfter, defaults.maxRetryAfter),

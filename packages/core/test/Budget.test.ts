@@ -109,6 +109,16 @@ describe("Safety.layerBudget", () => {
     })
   )
 
+  it.effect("says that it was too small from the start, where nothing was spent yet", () =>
+    Effect.gen(function* () {
+      const stop = yield* Effect.flip((yield* budget({ maxCostUsd: 0.05 })).reserve(worst(0.06)))
+      assert.strictEqual(
+        stop.message,
+        "The budget of $0.05 is too small to begin with: the next call (model-x) can cost up to $0.06."
+      )
+    })
+  )
+
   it.effect("when it stops, those that wait hear of it", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })

@@ -26,6 +26,32 @@ describe("Usage.add", () => {
   })
 })
 
+describe("a call that broke off", () => {
+  const broke = Usage.atMost({ costUsd: 0.02, tokens: 30 })
+
+  it("leaves the cost unknown, and known between what", () => {
+    const sum = Usage.add(some, broke)
+    assert.deepStrictEqual(sum, { ...some, costUsd: null, bounds: { minUsd: 0.5, maxUsd: 0.52, maxTokens: 44 } })
+    assert.deepStrictEqual(Usage.add(sum, some)?.bounds, { minUsd: 1, maxUsd: 1.02, maxTokens: 58 })
+    assert.deepStrictEqual(Usage.subtract(Usage.add(sum, some) ?? Usage.zero, sum ?? Usage.zero).costUsd, 0.5)
+  })
+
+  it("has no upper bound once something without a price is added", () => {
+    const sum = Usage.add(broke, { ...some, costUsd: null })
+    assert.deepStrictEqual(sum?.bounds, { minUsd: 0, maxUsd: null, maxTokens: 44 })
+    assert.isNull(Usage.maxUsd(sum ?? Usage.zero))
+    assert.isNull(Usage.subtract(sum ?? Usage.zero, broke).costUsd)
+  })
+
+  it.prop("of two accounts the larger has at least what each has", [numbers, numbers], ([left, right]) => {
+    const larger = Usage.larger(left, right) ?? assert.fail("nothing")
+    assert.deepStrictEqual(larger, Usage.larger(right, left))
+    assert.isAtLeast(Usage.totalTokens(larger), Usage.totalTokens(left))
+    assert.isAtLeast(Usage.minUsd(larger), Usage.minUsd(left))
+    assert.deepStrictEqual(Usage.larger(null, left), left)
+  })
+})
+
 describe("Usage.subtract", () => {
   it.prop("takes away what was added", [numbers, numbers], ([whole, part]) => {
     const sum = Usage.add(whole, part)

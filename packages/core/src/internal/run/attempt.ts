@@ -12,6 +12,7 @@ import type { Checkpoints } from "./checkpoints.ts"
 import type { Held } from "./held.ts"
 import { errored, type Outcome, unstorable } from "./outcome.ts"
 import { end, fail, ofAttempt, type Run } from "./run.ts"
+import * as spending from "./spending.ts"
 import { withTransientRetry } from "./transientRetry.ts"
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -32,7 +33,7 @@ export const attempt = Effect.fnUntraced(function* (
   restore: Restore
 ): Effect.fn.Return<Outcome | Lost> {
   const { checkpoint, task } = held.claim
-  const context = contextOf(run, held)
+  const context = yield* contextOf(run, held)
 
   const allowed = yield* Effect.exit(restore(run.safety.allow))
   if (Exit.isFailure(allowed)) return cutOff(run, held, allowed.cause, stopped)
@@ -51,6 +52,8 @@ export const attempt = Effect.fnUntraced(function* (
 
   let execution: Execution
   if (checkpoint === null) {
+    const usedUp = spending.usedUp(run.config, task)
+    if (usedUp !== undefined) return { _tag: "Errored", message: usedUp, permanent: true, execution: null }
     run.tally.executions++
     run.executing.set(held)
     const executed = yield* Effect.exit(
@@ -108,7 +111,7 @@ export const attempt = Effect.fnUntraced(function* (
         () => attributes(held),
         withTransientRetry(run, held, {
           call: Effect.suspend(() => run.verifier.verify(task, execution, context)),
-          isTransient: (error: VerificationError) => error.reason !== "Fatal",
+          isTransient: (error: VerificationError) => error.reason !== "Fatal" && error.reason !== "Permanent",
           onRetry: (reason, delayMillis) =>
             run.bus.publish({ _tag: "VerificationRetried", ...ofAttempt(run, task), reason, delayMillis })
         })
@@ -133,24 +136,15 @@ export const attempt = Effect.fnUntraced(function* (
 
 const attributes = ({ claim: { task } }: Held) => ({ "task.id": task.id, "task.attempt": task.attempts })
 
-const contextOf = (run: Run, held: Held): AttemptContext => {
+const contextOf = Effect.fnUntraced(function* (run: Run, held: Held): Effect.fn.Return<AttemptContext> {
   const { previousOutput, task } = held.claim
   return {
     attempt: task.attempts,
     idempotencyKey: idempotencyKey(task),
     previous: task.feedback === null ? null : { output: previousOutput, feedback: task.feedback },
-    spend: ({ call, spent, worstCase }) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(run.safety.reserve(worstCase), (reservation) =>
-          Effect.onExit(restore(call), (exit) => {
-            const usage = spent(exit)
-            held.reserved = Usage.add(held.reserved, usage)
-            return reservation.commit(usage)
-          })
-        )
-      )
+    spend: yield* spending.spend(run, held)
   }
-}
+})
 
 /** Why a piece of work did not end by itself: our own interruption says so in `held.abort`, the rest is an error. */
 const cutOff = <E>(
@@ -195,16 +189,21 @@ const executionFailed = (run: Run, error: ExecutionError | SafetyStop | string):
   if (typeof error === "string") {
     return { _tag: "Errored", message: `The executor died: ${error}`, permanent: false, execution: null }
   }
-  if (error._tag === "SafetyStop") return stopped(run, error)
+  if (error._tag === "SafetyStop") {
+    return error.scope === "task"
+      ? { _tag: "Errored", message: error.message, permanent: true, execution: null }
+      : stopped(run, error)
+  }
   if (error.reason !== "Fatal") return errored(error)
   fail(run, error)
   return { _tag: "GivenBack", reason: error.message }
 }
 
-const unverifiable = (execution: Execution, why: string): Outcome => ({
+const unverifiable = (execution: Execution, why: string, permanent = false): Outcome => ({
   _tag: "Unverifiable",
   execution,
-  message: `The output could not be verified: ${why}`
+  message: `The output could not be verified: ${why}`,
+  permanent
 })
 
 const verificationFailed = (
@@ -213,8 +212,10 @@ const verificationFailed = (
   error: VerificationError | SafetyStop | string
 ): Outcome => {
   if (typeof error === "string") return unverifiable(execution, error)
-  if (error._tag === "SafetyStop") return stopped(run, error)
-  if (error.reason !== "Fatal") return unverifiable(execution, error.message)
+  if (error._tag === "SafetyStop") {
+    return error.scope === "task" ? unverifiable(execution, error.message, true) : stopped(run, error)
+  }
+  if (error.reason !== "Fatal") return unverifiable(execution, error.message, error.reason === "Permanent")
   fail(run, error)
   return { _tag: "GivenBack", reason: error.message }
 }

@@ -31,7 +31,12 @@ export type Outcome =
       readonly permanent: boolean
     }
   /** There is an output, and no verifier came to a verdict on it. */
-  | { readonly _tag: "Unverifiable"; readonly execution: Execution.Execution; readonly message: string }
+  | {
+      readonly _tag: "Unverifiable"
+      readonly execution: Execution.Execution
+      readonly message: string
+      readonly permanent: boolean
+    }
   /** Not the task's doing: the attempt does not count. */
   | { readonly _tag: "GivenBack"; readonly reason: string }
 
@@ -97,7 +102,7 @@ export const settle = (config: Resolved, held: Held, outcome: Outcome): Effect.E
         verification: null,
         feedback: outcome.message,
         checkpoint: outcome.execution,
-        permanent: false
+        permanent: outcome.permanent
       })
     case "Errored":
       return failed(config, held, {

@@ -51,6 +51,8 @@ const work = (run: Run, checkpoints: Checkpoints): Effect.Effect<never> =>
             () => ({ "task.id": task.id, "task.attempt": task.attempts }),
             Effect.catchCause(attempt(run, checkpoints, held, restore), died)
           )
+          // Of calls before one that was cut off, no output and no error tells.
+          held.usage = Usage.larger(held.usage, held.reserved)
           yield* record(run, held, outcome)
           held.worker = undefined
           run.busy--

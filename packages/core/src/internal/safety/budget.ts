@@ -52,20 +52,26 @@ export const make = Effect.fnUntraced(function* (options: {
     return reason
   }
 
-  const haltUsedUp = (limit: "cost" | "tokens", whatNext: string): SafetyStop =>
-    halt(
-      limit,
+  const haltUsedUp = (limit: "cost" | "tokens", next?: string): SafetyStop => {
+    const [spent, of] =
       limit === "cost"
-        ? `The budget is used up: ${usd(committed.cost / 1e9)} of ${usd(options.maxCostUsd ?? 0)} spent${whatNext}.`
-        : `The budget is used up: ${committed.tokens} of ${max.tokens} tokens used${whatNext}.`
+        ? [usd(committed.cost / 1e9), usd(options.maxCostUsd ?? 0)]
+        : [`${committed.tokens}`, `${max.tokens} tokens`]
+    const isFresh = committed.cost === 0 && committed.tokens === 0
+    return halt(
+      limit,
+      isFresh
+        ? `The budget of ${of} is too small to begin with: ${next ?? "nothing fits"}.`
+        : `The budget is used up: ${spent} of ${of} ${limit === "cost" ? "spent" : "used"}${next === undefined ? "" : `, and ${next}`}.`
     )
+  }
 
   const refuse = (limit: "cost" | "tokens", { costUsd, tokens, what }: Spend): SafetyStop =>
     haltUsedUp(
       limit,
       limit === "cost"
-        ? `, and the next call (${what}) can cost up to ${usd(costUsd ?? 0)}`
-        : `, and the next call (${what}) can use up to ${tokens}`
+        ? `the next call (${what}) can cost up to ${usd(costUsd ?? 0)}`
+        : `the next call (${what}) can use up to ${tokens}`
     )
 
   // `!(a <= b)`, so that a sum that is not a number exceeds every limit.
@@ -152,8 +158,8 @@ export const make = Effect.fnUntraced(function* (options: {
   // What nobody reserves is known only afterwards, so the attempt after the limit was reached is the first to be refused.
   const allow = Effect.suspend(() => {
     if (Option.isSome(stop)) return Effect.fail(stop.value)
-    if (committed.cost > 0 && committed.cost >= max.cost) return Effect.fail(haltUsedUp("cost", ""))
-    if (committed.tokens > 0 && committed.tokens >= max.tokens) return Effect.fail(haltUsedUp("tokens", ""))
+    if (committed.cost > 0 && committed.cost >= max.cost) return Effect.fail(haltUsedUp("cost"))
+    if (committed.tokens > 0 && committed.tokens >= max.tokens) return Effect.fail(haltUsedUp("tokens"))
     return Effect.void
   })
 
@@ -179,4 +185,5 @@ const spentBy = (usage: Usage.Usage, worst: Amount): Amount => ({
 /** Digits beyond a thousandth of a nano-dollar are noise of the floating point, not money. */
 const toNano = (amount: number, round: (value: number) => number): number => round(Number((amount * 1e9).toFixed(3)))
 
-const usd = (amount: number) => `$${Number(amount.toFixed(6))}`
+/** An amount as a sentence names it. */
+export const usd = (amount: number): string => `$${Number(amount.toFixed(6))}`
