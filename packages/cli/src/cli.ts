@@ -15,6 +15,7 @@ import { demo } from "./commands/demo.ts"
 import { dlq } from "./commands/dlq/index.ts"
 import { exportCommand } from "./commands/export.ts"
 import { importCommand } from "./commands/import.ts"
+import { init } from "./commands/init.ts"
 import { list } from "./commands/list.ts"
 import { migrateStore } from "./commands/migrateStore.ts"
 import { pause } from "./commands/pause.ts"
@@ -62,7 +63,8 @@ export const baton = Command.make("baton").pipe(
     exportCommand,
     prune,
     migrateStore,
-    demo
+    demo,
+    init
   ]),
   Command.provide(logger.layer),
   Command.withGlobalFlags([StoreUrl, ConfigFile, Profile, LogLevelFlag, LogFormatFlag])
