@@ -54,6 +54,37 @@ export const PriceTable = Schema.Struct({
 /** @since 0.1.0 */
 export interface PriceTable extends Schema.Schema.Type<typeof PriceTable> {}
 
+/**
+ * Prices of your own: the two that every provider names, and those of the prompt cache where they differ from Claude's
+ * rules. Left out, reading costs as much as input (which nobody exceeds), and keeping costs 1.25 times as much for five
+ * minutes and twice as much for an hour.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const OwnPrice = Schema.Struct({
+  input: Amount,
+  output: Amount,
+  cacheRead: Schema.optionalKey(Amount),
+  cacheWrite5m: Schema.optionalKey(Amount),
+  cacheWrite1h: Schema.optionalKey(Amount),
+  above: Price.fields.above
+})
+
+/** @since 0.1.0 */
+export interface OwnPrice extends Schema.Schema.Type<typeof OwnPrice> {}
+
+/**
+ * Prices of your own by model id. A whole `PriceTable` is one as well.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const OwnPrices = Schema.Struct({ models: Schema.Record(Schema.String, OwnPrice) })
+
+/** @since 0.1.0 */
+export interface OwnPrices extends Schema.Schema.Type<typeof OwnPrices> {}
+
 /** The factor of a request that is part of a batch. */
 const batchDiscount = 0.5
 
@@ -76,24 +107,44 @@ export const Prices = Context.Reference<PriceTable>("@baton/adapters/claude/Pric
 export const listed: PriceTable = Schema.decodeUnknownSync(PriceTable)(listPrices)
 
 /**
+ * A table with prices of your own laid over it.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const merge = (table: PriceTable, { models }: OwnPrices): PriceTable => ({
+  ...table,
+  models: {
+    ...table.models,
+    ...Object.fromEntries(
+      Object.entries(models).map(([model, own]) => [
+        model,
+        { cacheRead: own.input, cacheWrite5m: own.input * 1.25, cacheWrite1h: own.input * 2, ...own }
+      ])
+    )
+  }
+})
+
+/**
  * The price of a model; undefined when it is unknown.
  *
  * @category getters
  * @since 0.1.0
  */
 export const priceOf = ({ models }: PriceTable, model: string): Price | undefined =>
-  Object.hasOwn(models, model) ? models[model] : models[model.replace(/-\d{8}$/, "")]
+  [model, model.replace(/-\d{8}$/, "")].flatMap((id) => (Object.hasOwn(models, id) ? [models[id]] : [])).at(0)
 
 /**
- * What a request cost in USD; null when the model's price is unknown.
+ * What a request cost in USD; null when the model's price is unknown. What used nothing cost nothing, at any price.
  *
  * @category getters
  * @since 0.1.0
  */
 export const costUsd = (table: PriceTable, model: string, tokens: Tokens, billing: Billing): number | null => {
+  const prompt = tokens.input + tokens.cacheRead + tokens.cacheWrite5m + tokens.cacheWrite1h
+  if (prompt + tokens.output === 0) return 0
   const price = priceOf(table, model)
   if (price === undefined) return null
-  const prompt = tokens.input + tokens.cacheRead + tokens.cacheWrite5m + tokens.cacheWrite1h
   const rate = price.above !== undefined && prompt > price.above.promptTokens ? price.above : price
   const perMillion =
     tokens.input * rate.input +
@@ -101,8 +152,10 @@ export const costUsd = (table: PriceTable, model: string, tokens: Tokens, billin
     tokens.cacheRead * rate.cacheRead +
     tokens.cacheWrite5m * rate.cacheWrite5m +
     tokens.cacheWrite1h * rate.cacheWrite1h
-  return (perMillion / 1e6) * (billing === "batch" ? batchDiscount : 1)
+  return (perMillion / 1e6) * factorOf(billing)
 }
+
+const factorOf = (billing: Billing): number => (billing === "batch" ? batchDiscount : 1)
 
 /**
  * What a request used, in the terms that the orchestrator keeps.
@@ -119,18 +172,58 @@ export const usageOf = (table: PriceTable, model: string, tokens: Tokens, billin
 })
 
 /**
- * The most that a request can cost: its input at the dearest rate that can apply to input, and all of its `max_tokens`.
+ * More tokens than the input of a request can have. A token stands for at least one byte of the text as the tokenizer
+ * sees it, so the bytes are a bound that holds without asking; for most texts it is three or four times too much.
+ * Counting them at the API would not do: what that answers is an estimate itself.
  *
  * @category getters
  * @since 0.1.0
  */
-export const worstCase = (table: PriceTable, request: MessageRequest, inputTokens: number, billing: Billing): Spend => {
+export const maxInputTokens = ({ messages, output_config, system }: MessageRequest): number =>
+  // Indented, as the API may show the schema to the model so.
+  bytesOf(JSON.stringify({ messages, system })) + bytesOf(JSON.stringify(output_config?.format ?? "", null, 2)) + unseen
+
+const encoder = new TextEncoder()
+
+/** Normalizing, which tokenizers may do, makes a few characters longer: a single ligature can become three words. */
+const bytesOf = (text: string): number =>
+  Math.max(encoder.encode(text).length, encoder.encode(text.normalize("NFKC")).length)
+
+/** What the API adds: the marks between turns, and instructions for structured output. */
+const unseen = 1024
+
+/**
+ * The most that a request can cost: an upper bound of its input at the dearest rate that can apply to it, and all of its
+ * `max_tokens`.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const worstCase = (
+  table: PriceTable,
+  request: MessageRequest,
+  billing: Billing,
+  inputTokens = maxInputTokens(request)
+): Spend => {
   const price = priceOf(table, request.model)
-  const tokens = inputTokens + request.max_tokens
-  if (price === undefined) return { costUsd: null, tokens, what: request.model }
-  const rate = price.above !== undefined && inputTokens > price.above.promptTokens ? price.above : price
-  const dearest = Math.max(rate.input, rate.cacheWrite5m, rate.cacheWrite1h)
-  const cost =
-    ((inputTokens * dearest + request.max_tokens * rate.output) / 1e6) * (billing === "batch" ? batchDiscount : 1)
-  return { costUsd: cost, tokens, what: request.model }
+  const spend = { tokens: inputTokens + request.max_tokens, what: request.model }
+  if (price === undefined) return { ...spend, costUsd: null }
+  const cost = (rate: Omit<Price, "above">, tokens: number) =>
+    ((tokens * dearestInput(rate, request) + request.max_tokens * rate.output) / 1e6) * factorOf(billing)
+  const { above } = price
+  // Whether the request itself is over the threshold is not known, only that it can be.
+  const costUsd =
+    above === undefined || inputTokens <= above.promptTokens
+      ? cost(price, inputTokens)
+      : Math.max(cost(price, above.promptTokens), cost(above, inputTokens))
+  return { ...spend, costUsd }
+}
+
+/** Only what is marked for it is written to the prompt cache. */
+const dearestInput = (rate: Omit<Price, "above">, { messages, system = [] }: MessageRequest): number => {
+  const isMarked =
+    system.some(({ cache_control }) => cache_control !== undefined) ||
+    messages.some(({ content }) => typeof content !== "string" && content.some((block) => "cache_control" in block))
+  const always = Math.max(rate.input, rate.cacheRead)
+  return isMarked ? Math.max(always, rate.cacheWrite5m, rate.cacheWrite1h) : always
 }

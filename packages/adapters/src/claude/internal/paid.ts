@@ -25,7 +25,7 @@ export const paid = (client: ClaudeClientService, prices: Pricing.PriceTable) =>
     context: AttemptContext
   ): Effect.Effect<Reply, ClaudeError | SafetyStop> =>
     context.spend({
-      worstCase: Pricing.worstCase(prices, request, inputTokensAtMost(request), client.billing),
+      worstCase: Pricing.worstCase(prices, request, client.billing),
       call: client.send(request, about),
       spent: (exit) => {
         if (Exit.isSuccess(exit)) return usageOf(exit.value, request)
@@ -36,13 +36,3 @@ export const paid = (client: ClaudeClientService, prices: Pricing.PriceTable) =>
 
   return { send, usageOf }
 }
-
-/**
- * More tokens than the input of a request can have: a token stands for at least one byte. It is three or four times too
- * much for most texts, and it is the only number that is certain without asking.
- */
-export const inputTokensAtMost = ({ messages, output_config, system }: MessageRequest): number =>
-  new TextEncoder().encode(JSON.stringify({ messages, output_config, system })).length + addedByTheApi
-
-// Instructions for structured output, and the marks between turns.
-const addedByTheApi = 1024

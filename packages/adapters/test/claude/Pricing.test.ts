@@ -1,0 +1,179 @@
+import { assert, describe, it } from "@effect/vitest"
+import { MessageRequest, Pricing, Reply } from "@baton/adapters/claude"
+import { Schema } from "effect"
+
+const request = (options: Partial<MessageRequest.MessageRequest> = {}): MessageRequest.MessageRequest => ({
+  model: "claude-sonnet-5-5",
+  max_tokens: 1000,
+  messages: [{ role: "user", content: "Say hello" }],
+  ...options
+})
+const tokens = (some: Partial<Reply.Tokens>): Reply.Tokens => ({ ...Reply.noTokens, ...some })
+const cost = (model: string, some: Partial<Reply.Tokens>, billing: Reply.Billing = "standard") =>
+  Pricing.costUsd(Pricing.listed, model, tokens(some), billing)
+const million = 1_000_000
+
+describe("the price list", () => {
+  it("has the day it was looked up", () => {
+    assert.match(Pricing.listed.date, /^\d{4}-\d{2}-\d{2}$/)
+  })
+
+  it("follows the provider's rules between the kinds of tokens, so that a slip of the pen shows", () => {
+    for (const [model, { above, ...price }] of Object.entries(Pricing.listed.models)) {
+      for (const rate of above === undefined ? [price] : [price, above]) {
+        assert.strictEqual(rate.output, rate.input * 5, model)
+        assert.strictEqual(rate.cacheWrite5m, rate.input * 1.25, model)
+        assert.strictEqual(rate.cacheWrite1h, rate.input * 2, model)
+        assert.isAtMost(rate.cacheRead, rate.input / 10, model)
+        assert.isAbove(rate.cacheRead, 0, model)
+      }
+    }
+  })
+
+  it("finds a model under its name with a date, and says nothing of one it does not have", () => {
+    assert.isDefined(Pricing.priceOf(Pricing.listed, "claude-haiku-4-5-20251001"))
+    for (const unknown of ["claude-mythos-preview", "gpt", "toString", ""]) {
+      assert.isUndefined(Pricing.priceOf(Pricing.listed, unknown))
+      assert.isNull(cost(unknown, { output: 1 }))
+    }
+  })
+})
+
+describe("costUsd", () => {
+  it("adds up the kinds of tokens at their own prices", () => {
+    const each = { input: million, output: million, cacheRead: million, cacheWrite5m: million, cacheWrite1h: million }
+    assert.strictEqual(cost("claude-sonnet-5-5", each), 2 + 10 + 0.1 + 2.5 + 4)
+    assert.strictEqual(cost("claude-opus-5-5", { input: million, output: million }), 24)
+    assert.strictEqual(cost("claude-fable-5-2", { cacheRead: million }), 0.2)
+  })
+
+  it("takes the dearer rates for all tokens of a request whose whole prompt is over the threshold", () => {
+    assert.strictEqual(cost("claude-haiku-5-5", { input: 100_000, output: million }), 0.01 + 0.5)
+    assert.strictEqual(
+      cost("claude-haiku-5-5", { input: 1, cacheRead: 100_000, output: million }),
+      0.0000005 + 0.005 + 2.5
+    )
+  })
+
+  it("is half in a batch", () => {
+    assert.strictEqual(cost("claude-sonnet-5-5", { output: million }, "batch"), 5)
+  })
+
+  it("is nothing for nothing, whatever the model: an answer out of a cache has no unknown cost", () => {
+    assert.strictEqual(cost("nobody-knows", {}), 0)
+  })
+})
+
+describe("merge", () => {
+  it("lays prices over the list; what is left out follows from the input's price", () => {
+    const table = Pricing.merge(Pricing.listed, {
+      models: {
+        "my-model": { input: 4, output: 8 },
+        "claude-sonnet-5-5": { input: 1, output: 2, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0 }
+      }
+    })
+    assert.deepStrictEqual(Pricing.priceOf(table, "my-model"), {
+      input: 4,
+      output: 8,
+      cacheRead: 4,
+      cacheWrite5m: 5,
+      cacheWrite1h: 8
+    })
+    assert.strictEqual(Pricing.priceOf(table, "claude-sonnet-5-5")?.cacheWrite1h, 0)
+    assert.deepStrictEqual(table.models["claude-opus-5-5"], Pricing.listed.models["claude-opus-5-5"])
+    assert.deepStrictEqual(Pricing.merge(table, Pricing.listed).models["my-model"], table.models["my-model"])
+  })
+})
+
+describe("maxInputTokens", () => {
+  const atLeast = (text: string, least: number) =>
+    assert.isAtLeast(Pricing.maxInputTokens(request({ messages: [{ role: "user", content: text }] })), least)
+
+  it("has a token for every byte, in every script, and for what normalizing can make of it", () => {
+    atLeast("a".repeat(5000), 5000)
+    atLeast("汉".repeat(5000), 15_000)
+    atLeast("👩‍🚀".repeat(1000), 11_000)
+    atLeast("\uFDFA".repeat(1000), 33_000)
+  })
+
+  it("counts all that is sent: system, schema, and turns that are sent back", () => {
+    const plain = Pricing.maxInputTokens(request())
+    const text = "x".repeat(2000)
+    const more: ReadonlyArray<Partial<MessageRequest.MessageRequest>> = [
+      { system: [{ type: "text", text }] },
+      { output_config: { format: { type: "json_schema", schema: { type: "object", description: text } } } },
+      { messages: [{ role: "assistant", content: [{ type: "thinking", thinking: "", signature: text }] }] }
+    ]
+    for (const options of more) assert.isAtLeast(Pricing.maxInputTokens(request(options)), plain + 1950)
+  })
+
+  it("is not absurd: under twice the bytes of a text", () => {
+    const text = "The quick brown fox jumps over the lazy dog. ".repeat(200)
+    assert.isAtMost(Pricing.maxInputTokens(request({ messages: [{ role: "user", content: text }] })), 2 * text.length)
+  })
+})
+
+describe("worstCase", () => {
+  it("is unknown for an unknown model, and has its tokens all the same", () => {
+    const spend = Pricing.worstCase(Pricing.listed, request({ model: "x" }), "standard")
+    assert.strictEqual(spend.costUsd, null)
+    assert.isAbove(spend.tokens, 1000)
+    assert.strictEqual(spend.what, "x")
+  })
+
+  it("counts on writing to the prompt cache only where something is marked for it", () => {
+    const marked = request({ system: [{ type: "text", text: "", cache_control: { type: "ephemeral", ttl: "1h" } }] })
+    const input = (of: MessageRequest.MessageRequest) =>
+      Pricing.worstCase(Pricing.listed, { ...of, max_tokens: 0 }, "standard", million).costUsd ?? 0
+    assert.strictEqual(input(request()), 2)
+    assert.strictEqual(input(marked), 4)
+  })
+
+  const Split = Schema.Struct({
+    model: Schema.Literals(["claude-haiku-5-5", "claude-sonnet-5-5", "claude-fable-5-2", "cheaper-above"]),
+    bound: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 300_000 })),
+    maxTokens: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 128_000 })),
+    /** How much of the bound, and of the rest, each kind takes, in percent. */
+    parts: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 }))).check(
+      Schema.isMinLength(5),
+      Schema.isMaxLength(5)
+    ),
+    billing: Schema.Literals(["standard", "batch"]),
+    marked: Schema.Boolean
+  })
+  const free = { input: 1, output: 1, cacheRead: 1, cacheWrite5m: 1, cacheWrite1h: 1 }
+  const table = Pricing.merge(Pricing.listed, {
+    models: {
+      "cheaper-above": { input: 2, output: 9, above: { promptTokens: 100_000, ...free } }
+    }
+  })
+
+  it.prop(
+    "no split of the tokens between the kinds costs more",
+    [Split],
+    ([{ billing, bound, marked, maxTokens, model, parts }]) => {
+      let left = bound
+      const take = (index: number) => {
+        const taken = Math.floor((left * (parts[index] ?? 0)) / 100)
+        left -= taken
+        return taken
+      }
+      const real = tokens({
+        input: take(0),
+        cacheRead: take(1),
+        cacheWrite5m: marked ? take(2) : 0,
+        cacheWrite1h: marked ? take(3) : 0,
+        output: Math.floor((maxTokens * (parts[4] ?? 0)) / 100)
+      })
+      const sent = request({
+        model,
+        max_tokens: maxTokens,
+        ...(marked ? { system: [{ type: "text", text: "", cache_control: { type: "ephemeral" } }] } : undefined)
+      })
+      const worst = Pricing.worstCase(table, sent, billing, bound)
+      assert.isAtMost(Pricing.costUsd(table, model, real, billing) ?? Infinity, (worst.costUsd ?? 0) + 1e-12)
+      assert.isAtMost(real.input + real.output + real.cacheRead, worst.tokens)
+    },
+    { arbitrary: { runs: 500 } }
+  )
+})
