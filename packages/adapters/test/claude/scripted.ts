@@ -1,0 +1,42 @@
+import { ClaudeClient, type ClaudeError, type MessageRequest, Reply } from "@baton/adapters/claude"
+import { Effect, Layer } from "effect"
+
+export interface Sent {
+  readonly request: MessageRequest.MessageRequest
+  readonly about: Parameters<ClaudeClient["Service"]["send"]>[1]
+}
+
+export type Answer = ClaudeError | Partial<Reply.Reply>
+
+/** A whole answer. */
+export const reply = (options: Partial<Reply.Reply>): Reply.Reply => ({
+  id: "msg_1",
+  model: "claude-haiku-5-5",
+  text: "",
+  content: [],
+  stopReason: "end_turn",
+  refusal: null,
+  tokens: { ...Reply.noTokens, input: 1000, output: 200 },
+  billing: "standard",
+  requestId: "req_1",
+  cached: false,
+  ...options
+})
+
+/** A client that gives these answers in turn, and the last of them from then on; `sent` is what it was asked. */
+export const make = (...answers: ReadonlyArray<Answer>) => {
+  const sent: Array<Sent> = []
+  const layer = Layer.succeed(ClaudeClient, {
+    billing: "standard",
+    send: (request, about) =>
+      Effect.suspend(() => {
+        sent.push({ request, about })
+        const answer = answers[Math.min(sent.length, answers.length) - 1] ?? {}
+        return "_tag" in answer ? Effect.fail(answer) : Effect.succeed(reply(answer))
+      }),
+    countTokens: () => Effect.succeed(0),
+    model: (id) =>
+      Effect.succeed({ id, lifecycle: "active", retiresAt: null, maxInputTokens: null, maxOutputTokens: null })
+  })
+  return { layer, sent }
+}
