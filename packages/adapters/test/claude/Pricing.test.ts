@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MessageRequest, Pricing, Reply } from "@baton/adapters/claude"
+import { type MessageRequest, Pricing, Reply } from "@baton/adapters/claude"
 import { Schema } from "effect"
 
 const request = (options: Partial<MessageRequest.MessageRequest> = {}): MessageRequest.MessageRequest => ({
