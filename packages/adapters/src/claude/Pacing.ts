@@ -130,23 +130,16 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
       : rung
   }).pipe(Effect.forever, Effect.forkScoped)
 
-  /** The turn of a request. Interrupting it leaves the queue, or gives back what it was let go with. */
-  const turn = (pool: Pool.Pool, demand: Pool.Demand): Effect.Effect<Pool.Admission> =>
-    Effect.suspend(() => {
-      const time = now()
-      if (pool.queue.size === 0 && Pool.wait(pool, demand, time) === 0) {
-        return Effect.succeed(Pool.admit(pool, demand, time))
-      }
-      return Effect.callback<Pool.Admission>((resume) => {
-        const waiting: Pool.Waiting = { demand, resume, admission: undefined, previous: undefined, next: undefined }
-        Queue.join(pool.queue, waiting)
-        if (pool.queue.first === waiting) bell.ring()
-        return Effect.sync(() => {
-          const first = pool.queue.first === waiting
-          if (waiting.admission === undefined) Queue.leave(pool.queue, waiting)
-          else Pool.withdraw(pool, waiting.admission, now())
-          if (first || waiting.admission !== undefined) bell.ring()
-        })
+  /** Waits for its turn. Interrupting it leaves the queue, or gives back what it was let go with. */
+  const queueUp = (pool: Pool.Pool, demand: Pool.Demand): Effect.Effect<Pool.Admission> =>
+    Effect.callback((resume) => {
+      const waiting: Pool.Waiting = { demand, resume, admission: undefined, previous: undefined, next: undefined }
+      Queue.join(pool.queue, waiting)
+      if (pool.queue.first === waiting) bell.ring()
+      return Effect.sync(() => {
+        if (waiting.admission === undefined) Queue.leave(pool.queue, waiting)
+        else Pool.withdraw(pool, waiting.admission, now())
+        if (pool.queue.size > 0) bell.ring()
       })
     })
 
@@ -158,8 +151,10 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
           body()
           if (pool.queue.size > 0) bell.ring()
         }
-        return Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(restore(turn(pool, Demand.of(request))), (admission) =>
+        // Nothing may come between being let go and the promise to tell how it ended.
+        return Effect.uninterruptibleMask((restore) => {
+          const demand = Demand.of(request)
+          const run = (admission: Pool.Admission) =>
             Effect.onExit(
               restore(
                 send({
@@ -168,8 +163,9 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
               ),
               (exit) => Effect.sync(() => change(() => ended(pool, admission, exit, now())))
             )
-          )
-        )
+          const admission = Pool.tryAdmit(pool, demand, now())
+          return admission === undefined ? Effect.flatMap(restore(queueUp(pool, demand)), run) : run(admission)
+        })
       }),
 
     snapshot: Effect.sync(() =>

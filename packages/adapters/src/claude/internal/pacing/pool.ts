@@ -75,7 +75,7 @@ export const wait = (pool: Pool, demand: Demand, now: number): number => {
   return longest
 }
 
-export const admit = (pool: Pool, demand: Demand, now: number): Admission => {
+const admit = (pool: Pool, demand: Demand, now: number): Admission => {
   pool.running++
   const take = (resource: Resource) => Bucket.take(pool.buckets[resource], demand[resource], now)
   return {
@@ -89,6 +89,10 @@ export const admit = (pool: Pool, demand: Demand, now: number): Admission => {
     reset: undefined
   }
 }
+
+/** Lets a request go at once, unless it has to wait or others do. */
+export const tryAdmit = (pool: Pool, demand: Demand, now: number): Admission | undefined =>
+  pool.queue.size === 0 && wait(pool, demand, now) === 0 ? admit(pool, demand, now) : undefined
 
 /** Takes those out of the queue who may go now, in their order. They have to be told. */
 export const admitWaiting = (pool: Pool, now: number): ReadonlyArray<Admitted> => {
