@@ -1,0 +1,59 @@
+import { ClaudeClient, ClaudeError, type MessageRequest, Reply } from "@baton/adapters/claude"
+import { Task } from "@baton/core"
+import { Effect } from "effect"
+
+type About = Parameters<ClaudeClient["Service"]["send"]>[1]
+
+export const request = (
+  text: string,
+  more: Partial<MessageRequest.MessageRequest> = {}
+): MessageRequest.MessageRequest => ({
+  model: "claude-sonnet-5-5",
+  max_tokens: 1000,
+  messages: [{ role: "user", content: text }],
+  ...more
+})
+
+export const about = (more: Partial<About> = {}): About => ({
+  taskId: Task.TaskId.make("task"),
+  requeues: 0,
+  idempotencyKey: "task/1",
+  purpose: "execute",
+  rejected: null,
+  ...more
+})
+
+export const reply = (text: string, more: Partial<Reply.Reply> = {}): Reply.Reply => ({
+  id: "msg_1",
+  model: "claude-sonnet-5-5",
+  text,
+  content: [{ type: "text", text }],
+  stopReason: "end_turn",
+  refusal: null,
+  tokens: { ...Reply.noTokens, input: 10, output: 5 },
+  billing: "standard",
+  requestId: "req_1",
+  cached: false,
+  ...more
+})
+
+export const failure = (more: Partial<ConstructorParameters<typeof ClaudeError>[0]> = {}) =>
+  new ClaudeError({ reason: "Transient", type: "network", message: "It broke off.", tokens: null, ...more })
+
+/** A client that answers as `send` does, and keeps what it was asked. */
+export const scripted = (
+  send: (request: MessageRequest.MessageRequest, n: number) => ReturnType<ClaudeClient["Service"]["send"]>
+) => {
+  const sent: Array<MessageRequest.MessageRequest> = []
+  const client = ClaudeClient.of({
+    billing: "standard",
+    send: (request) =>
+      Effect.suspend(() => {
+        sent.push(request)
+        return send(request, sent.length)
+      }),
+    countTokens: () => Effect.die("not asked for"),
+    model: () => Effect.die("not asked for")
+  })
+  return { client, sent }
+}
