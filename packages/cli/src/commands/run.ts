@@ -5,7 +5,8 @@
  */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { runFlags, sourceFlags } from "../flags/runFlags.ts"
+import { FlagGroups } from "../flags/flagGroups.ts"
+import { flagGroups, runFlags, sourceFlags } from "../flags/runFlags.ts"
 
 /**
  * Runs a list of tasks to its end.
@@ -19,6 +20,7 @@ export const run = Command.make("run", { ...sourceFlags, ...runFlags }, (flags) 
     ({ run }) => run(flags)
   )
 ).pipe(
+  Command.annotate(FlagGroups, flagGroups),
   Command.withDescription(
     "Import the sources and work on the tasks until none is left that could run. Running it again goes on where it stopped: what is completed stays completed.\n\n" +
       "The command of --exec gets a task's description on stdin and BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK (why the last attempt failed) and BATON_METADATA in its environment.\n\n" +

@@ -5,7 +5,8 @@
  */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { runFlags } from "../flags/runFlags.ts"
+import { FlagGroups } from "../flags/flagGroups.ts"
+import { flagGroups, runFlags } from "../flags/runFlags.ts"
 
 /**
  * Works on tasks as they come.
@@ -19,6 +20,7 @@ export const worker = Command.make("worker", runFlags, (flags) =>
     ({ work }) => work(flags)
   )
 ).pipe(
+  Command.annotate(FlagGroups, flagGroups),
   Command.withDescription(
     "Work on the tasks of the store and wait for new ones, until a signal, a limit or `baton stop` ends it. Any number of workers can share a store. Takes the flags of `baton run`.\n\n" +
       "Exit codes: 0 `baton stop` ended it; 1 usage, configuration or an unexpected error; 3 a limit stopped it; 129, 130, 143 a signal stopped it after the drain."

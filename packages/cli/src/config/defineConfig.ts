@@ -67,6 +67,10 @@ export interface Settings {
   readonly maxCost?: number
   /** Stop a run before it uses more tokens. */
   readonly maxTokens?: number
+  /** Give a task up before all its attempts together cost more, in US dollars. */
+  readonly maxCostPerTask?: number
+  /** Give a task up before all its attempts together use more tokens. */
+  readonly maxTokensPerTask?: number
   /** Stop a run after this long. */
   readonly maxDuration?: DurationText
   /** How long running tasks may go on once a run has to stop. */
@@ -75,6 +79,30 @@ export interface Settings {
   readonly lease?: DurationText
   /** What becomes of a task whose worker died. */
   readonly onCrash?: "retry" | "dead-letter"
+  /** The model that does the work. */
+  readonly model?: string
+  /** The model that checks it. */
+  readonly judgeModel?: string
+  /** Instructions to the model for every task. */
+  readonly system?: string
+  /** The same, from a file. */
+  readonly systemFile?: string
+  /** What the judge is to look for besides what the task says. */
+  readonly criteria?: string
+  /** The longest answer, in tokens. */
+  readonly maxOutputTokens?: number
+  /** How hard the model thinks. */
+  readonly effort?: "low" | "medium" | "high" | "xhigh" | "max"
+  /** A file with the JSON Schema that answers have to meet. */
+  readonly outputSchema?: string
+  /** A JSON file with prices of models, in US dollars for a million tokens. */
+  readonly prices?: string
+  /** The most requests a minute to each model. */
+  readonly rpm?: number
+  /** The most input tokens a minute to each model. */
+  readonly inputTpm?: number
+  /** The most output tokens a minute to each model. */
+  readonly outputTpm?: number
   /** What a run prints: for people, or every event as JSON. */
   readonly output?: "human" | "ndjson"
   /** No progress and no summary, only what went wrong. */

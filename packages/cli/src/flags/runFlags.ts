@@ -7,11 +7,43 @@ import * as Argument from "effect/cli/Argument"
 import type * as Command from "effect/cli/Command"
 import { executors, verifiers } from "../run/executors.ts"
 import { Format } from "../sources/Format.ts"
+import { claudeFlags } from "./claudeFlags.ts"
 import { given, toggle, value } from "./envFlag.ts"
+import type { FlagGroup } from "./flagGroups.ts"
 import * as Kind from "./Kind.ts"
 import * as ownFlag from "./ownFlag.ts"
 
 const command = Kind.text("CMD", "a command line")
+
+const limitFlags = {
+  maxAttempts: value("max-attempts", Kind.count(1), {
+    description: "Attempts per task, the first included, before it goes to the dead-letter queue",
+    default: "3"
+  }),
+  timeout: value("timeout", Kind.duration("10 millis"), {
+    description: "The longest that one attempt may take",
+    default: "10m"
+  }),
+  idleTimeout: value("idle-timeout", Kind.duration("10 millis"), {
+    description: "The longest that a command may print nothing",
+    default: "no limit"
+  }),
+  verifyTimeout: value("verify-timeout", Kind.duration("10 millis"), {
+    description: "The longest that one verification may take",
+    default: "5m"
+  }),
+  maxIterations: value("max-iterations", Kind.count(1), { description: "Stop the run after so many attempts" }),
+  maxConsecutiveFailures: value("max-consecutive-failures", Kind.count(1), {
+    description: "Stop the run after so many failed attempts with no success in between"
+  }),
+  maxCost: given("max-cost", Kind.dollars, { description: "Stop the run before it costs more" }),
+  maxTokens: given("max-tokens", Kind.count(1), { description: "Stop the run before it uses more tokens" }),
+  maxCostPerTask: given("max-cost-per-task", Kind.dollars, {
+    description: "Give a task up before all its attempts together cost more"
+  }),
+  maxTokensPerTask: given("max-tokens-per-task", Kind.count(1), { description: "The same for tokens" }),
+  maxDuration: value("max-duration", Kind.duration("10 millis"), { description: "Stop the run after this long" })
+}
 
 /**
  * What does the work and what checks it, the limits of both, and what is shown.
@@ -36,33 +68,11 @@ export const runFlags = {
     description: "Tasks claimed ahead; raise it for tasks of milliseconds",
     default: "the concurrency"
   }),
-  maxAttempts: value("max-attempts", Kind.count(1), {
-    description: "Attempts per task, the first included, before it goes to the dead-letter queue",
-    default: "3"
-  }),
+  ...limitFlags,
   retryDelay: value("retry-delay", Kind.duration(), {
     description: "The wait before the second attempt; it doubles with each further one",
     default: "1s"
   }),
-  timeout: value("timeout", Kind.duration("10 millis"), {
-    description: "The longest that one attempt may take",
-    default: "10m"
-  }),
-  idleTimeout: value("idle-timeout", Kind.duration("10 millis"), {
-    description: "The longest that a command may print nothing",
-    default: "no limit"
-  }),
-  verifyTimeout: value("verify-timeout", Kind.duration("10 millis"), {
-    description: "The longest that one verification may take",
-    default: "5m"
-  }),
-  maxIterations: value("max-iterations", Kind.count(1), { description: "Stop the run after so many attempts" }),
-  maxConsecutiveFailures: value("max-consecutive-failures", Kind.count(1), {
-    description: "Stop the run after so many failed attempts with no success in between"
-  }),
-  maxCost: given("max-cost", Kind.dollars, { description: "Stop the run before it costs more" }),
-  maxTokens: given("max-tokens", Kind.count(1), { description: "Stop the run before it uses more tokens" }),
-  maxDuration: value("max-duration", Kind.duration("10 millis"), { description: "Stop the run after this long" }),
   drainTimeout: value("drain-timeout", Kind.duration(), {
     description: "How long running tasks may go on once the run has to stop",
     default: "30s"
@@ -75,6 +85,7 @@ export const runFlags = {
     description: "What becomes of a task whose worker died; dead-letter is for work that must not run twice",
     default: "retry"
   }),
+  ...claudeFlags,
   output: value("output", Kind.oneOf("human", "ndjson"), {
     description: "ndjson prints every event on stdout, a JSON object a line",
     default: "human"
@@ -101,6 +112,17 @@ export const sourceFlags = {
   ),
   format: ownFlag.value("format", Kind.oneOf(...Format.literals), "Read all sources so, whatever their names say")
 }
+
+/**
+ * The flags that the help shows under a title of their own.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const flagGroups: ReadonlyArray<FlagGroup> = [
+  { title: "Limits", keys: Object.keys(limitFlags) },
+  { title: "Flags for --executor claude and --verifier claude", keys: Object.keys(claudeFlags) }
+]
 
 /** @since 0.1.0 */
 export type SourceFlags = Command.Command.Config.Infer<typeof sourceFlags>

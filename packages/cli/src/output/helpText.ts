@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import type { FlagDoc, HelpDoc } from "effect/cli/HelpDoc"
+import * as Context from "effect/Context"
 import * as Option from "effect/Option"
+import { FlagGroups } from "../flags/flagGroups.ts"
 import type { Style } from "../format/style.ts"
 import { displayWidth, pad } from "../format/width.ts"
 
@@ -49,7 +51,7 @@ export const helpText = (help: HelpDoc, options: Options): string => {
         list(commands.map(({ description, name, shortDescription }) => [name, shortDescription ?? description]))
       )
     ),
-    ...section("Flags", list([...help.flags, ...(help.inheritedFlags ?? [])].map(flagEntry))),
+    ...grouped(help).flatMap(({ flags, title }) => section(title, list(flags.map(flagEntry)))),
     ...section("Flags of every command", list((help.globalFlags ?? []).map(flagEntry))),
     ...section(
       "Examples",
@@ -60,6 +62,19 @@ export const helpText = (help: HelpDoc, options: Options): string => {
     )
   ].join("\n")
 }
+
+/** The flags in the groups of their command, those in none first. */
+const grouped = (help: HelpDoc) => {
+  const flags = [...help.flags, ...(help.inheritedFlags ?? [])]
+  const groups = Context.get(help.annotations, FlagGroups).map(({ keys, title }) => {
+    const names = new Set(keys.map(kebabCase))
+    return { title, flags: flags.filter(({ name }) => names.has(name.replace(/^-+/, ""))) }
+  })
+  const rest = flags.filter((flag) => !groups.some(({ flags }) => flags.includes(flag)))
+  return [{ title: "Flags", flags: rest }, ...groups]
+}
+
+const kebabCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 /** The label has the choices already. */
 const textOf = (description: Option.Option<string>): string =>
