@@ -73,7 +73,7 @@ describe("the judge's prompt", () => {
 
 describe("a verdict", () => {
   it("that rejects always says why", () => {
-    const said = { passed: false, confidence: 0.9, feedback: " ", issues: [] as ReadonlyArray<string> }
+    const said = { passed: false, confidence: 0.9, feedback: " ", issues: [] as ReadonlyArray<string>, reasoning: "" }
     assert.strictEqual(toVerification({ ...said, feedback: "add it" }, null).feedback, "add it")
     assert.strictEqual(toVerification({ ...said, issues: ["no price", "no date"] }, null).feedback, "no price; no date")
     assert.strictEqual(

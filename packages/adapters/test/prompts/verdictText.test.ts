@@ -41,9 +41,16 @@ describe("verdictText.parse", () => {
   it("reads the four lines", () => {
     assert.deepStrictEqual(
       verdict("PASSED: no\nCONFIDENCE: 0.85\nFEEDBACK: The price is missing: add it\nISSUES: no price, no date"),
-      { passed: false, confidence: 0.85, feedback: "The price is missing: add it", issues: ["no price", "no date"] }
+      {
+        reasoning: "",
+        passed: false,
+        confidence: 0.85,
+        feedback: "The price is missing: add it",
+        issues: ["no price", "no date"]
+      }
     )
     assert.deepStrictEqual(verdict("PASSED: yes\r\nCONFIDENCE: 1\r\nFEEDBACK: good\r\nISSUES: none"), {
+      reasoning: "",
       passed: true,
       confidence: 1,
       feedback: "good",
@@ -65,6 +72,7 @@ describe("verdictText.parse", () => {
       "* 3 typos"
     ].join("\n")
     assert.deepStrictEqual(verdict(text), {
+      reasoning: "The task asks for a price. There is one.",
       passed: true,
       confidence: 0.9,
       feedback: "Name the currency.*\nIt is in the task.",

@@ -23,10 +23,10 @@ export interface Verdict extends Schema.Schema.Type<typeof Verdict> {}
 
 /** A rejection always says why: the next attempt has nothing else to go by. */
 export const toVerification = (
-  { confidence, feedback, issues, passed, reasoning }: Omit<Verdict, "reasoning"> & { readonly reasoning?: string },
+  { confidence, feedback, issues, passed, reasoning }: Verdict,
   usage: Usage | null
 ): Verification.Verification => {
   if (passed) return Verification.pass({ confidence, feedback: feedback.trim(), issues, usage })
-  const why = [feedback, issues.join("; "), reasoning ?? ""].map((text) => text.trim()).find((text) => text !== "")
+  const why = [feedback, issues.join("; "), reasoning].map((text) => text.trim()).find((text) => text !== "")
   return Verification.reject(why ?? "The judge did not say what is wrong.", { confidence, issues, usage })
 }

@@ -11,20 +11,21 @@ import type { Verdict } from "./verdict.ts"
  * ISSUES: comma-separated list of issues
  * ```
  *
- * Labels count at the start of a line, in any case and order, in Markdown's bold or list marks or without; text before
- * them does not matter. A verdict is read only where there is no doubt, because a wrong one completes a task: `PASSED`
+ * Labels count at the start of a line, in any case and order, in Markdown's bold or list marks or without; the text before
+ * them is the reasoning. A verdict is read only where there is no doubt, because a wrong one completes a task: `PASSED`
  * has to be there and say `yes` and nothing else to pass, and where there are several, as when a judge quotes what it
  * judges, all have to agree. Without a confidence that can be read it is 0.5, and with several the lowest counts.
  */
-export const parse = (text: string): Result.Result<Omit<Verdict, "reasoning">, string> => {
+export const parse = (text: string): Result.Result<Verdict, string> => {
   const found: Record<Label, Array<string>> = { passed: [], confidence: [], feedback: [], issues: [] }
-  let open: Array<string> | undefined
+  const reasoning = [""]
+  let open = reasoning
   for (const line of text.split(/\r\n|\n|\r/)) {
     const [, label, value] = labelled.exec(line) ?? []
     if (label !== undefined && value !== undefined) {
       open = found[labels[label.toLowerCase()] ?? "feedback"]
       open.push(value)
-    } else if (open !== undefined) {
+    } else {
       open.push(`${open.pop()}\n${line}`)
     }
   }
@@ -33,6 +34,7 @@ export const parse = (text: string): Result.Result<Omit<Verdict, "reasoning">, s
   if (first === "unclear" || others.includes("unclear")) return Result.fail("its line PASSED: does not say yes or no")
   if (others.some((other) => other !== first)) return Result.fail("its lines PASSED: contradict each other")
   return Result.succeed({
+    reasoning: plain(reasoning.join("")),
     passed: first === "yes",
     confidence: found.confidence.length === 0 ? unsaid : found.confidence.map(confidenceOf).reduce(lower),
     feedback: plain(found.feedback.at(-1) ?? ""),

@@ -25,7 +25,7 @@ export interface NoVerdict {
 }
 
 /** What a judge's answer says. Only a whole answer counts: what was cut off may have been about to say the opposite. */
-export const read = (format: "json" | "text", reply: Reply): Result.Result<Omit<Verdict, "reasoning">, NoVerdict> => {
+export const read = (format: "json" | "text", reply: Reply): Result.Result<Verdict, NoVerdict> => {
   switch (reply.stopReason) {
     case "end_turn":
     case "stop_sequence":

@@ -1,0 +1,128 @@
+/**
+ * A verifier on Effect's `LanguageModel` service: a judge from any provider of the `@effect/ai-*` packages.
+ *
+ * It asks, shows and reads what `ClaudeVerifier` does: task and output stand between tags that neither of them can
+ * contain or foresee, the verdict is an object that is checked against its schema (or, with `format: "text"`, four lines),
+ * and an answer that is not clear is no verdict. Give it another model than the executor's: two layers of the same service
+ * are told apart by providing each of them where it is used.
+ *
+ * | what happens | error |
+ * |---|---|
+ * | rate limit, overload, network | `Transient` |
+ * | an answer that is cut off, or is no verdict | `Failed` |
+ * | the request or its content is refused | `Permanent` |
+ * | no key or a wrong one, a quota used up, a wrong address | `Fatal` |
+ *
+ * None of these rejects the output: it is kept, and only judging is tried again.
+ *
+ * @since 0.1.0
+ */
+import type { AttemptContext } from "@baton/core/AttemptContext"
+import type { Execution } from "@baton/core/Execution"
+import type { SafetyStop } from "@baton/core/SafetyStop"
+import type { Task } from "@baton/core/Task"
+import type { Usage } from "@baton/core/Usage"
+import type { Verification } from "@baton/core/Verification"
+import { VerificationError } from "@baton/core/VerificationError"
+import { Verifier, type VerifierService } from "@baton/core/Verifier"
+import type { AiError } from "effect/ai/AiError"
+import { LanguageModel } from "effect/ai/LanguageModel"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import { confirmed } from "../internal/judge/confirm.ts"
+import { judgeInstructions, judgePrompt } from "../internal/prompts/judge.ts"
+import { toVerification, Verdict } from "../internal/prompts/verdict.ts"
+import * as verdictText from "../internal/prompts/verdictText.ts"
+import type { Costs } from "./Costs.ts"
+import { reasonOf, sentence, unfinished } from "./internal/errors.ts"
+import { paid } from "./internal/paid.ts"
+
+/**
+ * How outputs are judged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends Costs {
+  /** What counts besides the task itself: a rubric, in your words. */
+  readonly criteria?: string | undefined
+  /**
+   * How often a rejection is asked for again; the majority of all opinions counts, and it takes more than half of them to
+   * pass. Use an even number. Default 0: a rejection stands.
+   */
+  readonly confirm?: number | undefined
+  /** Default `json`. `text` for models without structured output. */
+  readonly format?: "json" | "text" | undefined
+}
+
+/**
+ * A verifier that asks a language model.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<Verifier, never, LanguageModel> =>
+  Layer.effect(Verifier, make(options))
+
+const make = Effect.fnUntraced(function* (options: Options) {
+  const model = yield* LanguageModel
+  const { spend, usageOf, usageOfError } = yield* paid(options)
+  const format = options.format ?? "json"
+  const confirm = options.confirm ?? 0
+  const system = judgeInstructions(format, options.criteria)
+
+  const ask = Effect.fnUntraced(function* (
+    task: Task,
+    execution: Execution,
+    context: AttemptContext,
+    opinion: number
+  ): Effect.fn.Return<Verification, VerificationError | SafetyStop> {
+    const texts = { system, user: judgePrompt(task.description, execution.output, opinion) }
+    const asked =
+      format === "json"
+        ? Effect.map(
+            spend(texts, (prompt) => model.generateObject({ prompt, objectName: "verdict", schema: Verdict }), context),
+            (response) => ({ response, verdict: Result.succeed(response.value) })
+          )
+        : Effect.map(
+            spend(texts, (prompt) => model.generateText({ prompt }), context),
+            (response) => ({ response, verdict: verdictText.parse(response.text) })
+          )
+    const { response, verdict } = yield* Effect.mapError(asked, (error) =>
+      error._tag === "SafetyStop" ? error : unasked(error, usageOfError(error))
+    )
+    const usage = usageOf(response)
+    const why = unfinished(response.finishReason)
+    if (why !== undefined)
+      return yield* noVerdict(why.reason, `The judge gave no verdict: ${lowerFirst(why.message)}`, usage)
+    return Result.isSuccess(verdict)
+      ? toVerification(verdict.success, usage)
+      : yield* noVerdict("Failed", `The judge gave no clear verdict: ${verdict.failure}`, usage)
+  })
+
+  const verify: VerifierService["verify"] = (task, execution, context) =>
+    confirmed(confirm, (opinion) => ask(task, execution, context, opinion))
+
+  return { verify, kind: "effectful" } satisfies VerifierService
+})
+
+const noVerdict = (reason: "Failed" | "Permanent", sentence: string, usage: Usage | null) =>
+  new VerificationError({ reason, message: `${sentence}.`, ...(usage === null ? undefined : { usage }) })
+
+const unasked = (error: AiError, usage: Usage | null) =>
+  new VerificationError({
+    reason: reasonOf(error),
+    message: messageOf(error),
+    ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
+    ...(usage === null ? undefined : { usage }),
+    cause: error
+  })
+
+// The decoder's own words quote the answer, and with it the output, at any length.
+const messageOf = (error: AiError) =>
+  error.reason._tag === "StructuredOutputError"
+    ? 'The judge\'s answer is not a verdict in JSON; for a model without structured output, use the format "text".'
+    : `The judge could not be asked: ${sentence(error)}`
+
+const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)
