@@ -4,13 +4,36 @@
  * The response cache and the batches are layers that take a `ClaudeClient` and provide another one, so an executor does
  * not know whether its request was sent at once, answered from the cache, or sent with a thousand others.
  *
+ * Answers are always streamed, and count only when they are whole: one that ends without `message_stop`, or goes silent,
+ * is an error. The client never tries again by itself, since whoever calls it keeps the budget; it tells whether trying
+ * again makes sense, and when:
+ *
+ * | what happens | reason |
+ * |---|---|
+ * | 400, 404, 413, another 4xx | `Permanent` |
+ * | 401, 403, 402, a spend limit, credit used up | `Fatal` |
+ * | 408, 409, 429, 5xx, 529 | `Transient`, with `retryAfter` where the server says it |
+ * | the same as an `error` event in a stream | as its type says |
+ * | no connection, a connection that is lost, an answer without its end | `Transient` |
+ * | no answer within `timeout`, nothing more within `idleTimeout` | `TimedOut` |
+ * | an answer that is none of Claude's | `Failed` |
+ *
  * @since 0.1.0
  */
 import type { TaskId } from "@baton/core/Task"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import type { ClaudeError } from "./ClaudeError.ts"
+import * as reply from "./internal/reply.ts"
+import * as Sdk from "./internal/sdk.ts"
+import * as body from "./internal/transport/body.ts"
+import * as Broken from "./internal/transport/broken.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
+import * as Pacing from "./Pacing.ts"
 import type { Billing, Reply } from "./Reply.ts"
 
 /**
@@ -45,6 +68,11 @@ export interface About {
   readonly purpose: "execute" | "judge"
   /** An answer that was rejected already, and must not come out of the cache again. */
   readonly rejected: string | null
+  /**
+   * Told when the answer begins: from then on, what the request has in common with others can be read from the prompt
+   * cache. Not told where there is no such moment, as in a batch.
+   */
+  readonly onStart?: (() => void) | undefined
 }
 
 /** A model, as the API describes it. Prices are not part of it: see `Pricing`. */
@@ -56,3 +84,127 @@ export interface ModelInfo {
   readonly maxInputTokens: number | null
   readonly maxOutputTokens: number | null
 }
+
+/**
+ * How the API is reached.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends Sdk.Options {
+  /** How long the server may say nothing, not even that it is alive, once its answer has begun. Default 90 seconds; at most 5 minutes. */
+  readonly idleTimeout?: Duration.Input | undefined
+  /** Limits to keep besides those that the server states. */
+  readonly pacing?: Pacing.Options | undefined
+}
+
+/**
+ * A client of the API itself.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { ClaudeClient, ClaudeExecutor } from "@baton/adapters/claude"
+ * import { Config, Effect, Layer } from "effect"
+ *
+ * const client = Layer.unwrap(Effect.map(Config.Redacted("ANTHROPIC_API_KEY"), (apiKey) => ClaudeClient.layer({ apiKey })))
+ *
+ * const executor = ClaudeExecutor.layer({ system: "You answer in one sentence." }).pipe(Layer.provide(client))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<ClaudeClient> => Layer.effect(ClaudeClient, make(options))
+
+const make = Effect.fnUntraced(function* (options: Options) {
+  const clock = yield* Clock.Clock
+  const sdk = yield* Sdk.make(options)
+  const pacing = yield* Pacing.make(options.pacing)
+  const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? Duration.seconds(90))
+
+  const stream = (request: MessageRequest, about: About, { heard }: Pacing.Permit): Effect.Effect<Reply, ClaudeError> =>
+    Effect.suspend(() => {
+      // It ends the request at any point: before the headers, in the body, and between the two.
+      const controller = new AbortController()
+      return Effect.onExit(
+        Effect.gen(function* () {
+          const response = yield* sdk.call(
+            (client) =>
+              client
+                .post("/v1/messages", { body: { ...request, stream: true }, stream: true, signal: controller.signal })
+                .asResponse(),
+            heard
+          )
+          yield* heard(response.headers)
+          const requestId = response.headers.get("request-id") ?? undefined
+          const type = response.headers.get("content-type") ?? "nothing"
+          if (response.body === null || !type.startsWith("text/event-stream")) {
+            return yield* Broken.malformed(`Instead of a stream of events, the server answered with ${type}`, requestId)
+          }
+          const message = yield* body.read(response.body, {
+            clock,
+            idleTimeout,
+            requestId,
+            onStart: about.onStart ?? (() => {}),
+            hide: sdk.hide
+          })
+          return yield* Effect.mapBoth(decodeMessage(message), {
+            onSuccess: (message) => reply.fromMessage(message, { billing: "standard", requestId: requestId ?? null }),
+            onFailure: () => Broken.malformed("Claude's answer is not a message", requestId)
+          })
+        }),
+        (exit) => (exit._tag === "Success" ? Effect.void : Effect.sync(() => controller.abort()))
+      )
+    })
+
+  return {
+    billing: "standard",
+    send: (request, about) => pacing.pace(request, (permit) => stream(request, about, permit)),
+    countTokens: ({ messages, model, output_config, system, thinking }) =>
+      Effect.flatMap(
+        sdk.call((client, signal) =>
+          client.post("/v1/messages/count_tokens", {
+            body: { messages, model, output_config, system, thinking },
+            signal
+          })
+        ),
+        (answer) =>
+          Effect.mapBoth(decodeCount(answer), {
+            onSuccess: ({ input_tokens }) => input_tokens,
+            onFailure: () => Broken.malformed("The server's answer is not a number of tokens", undefined)
+          })
+      ),
+    model: (id) =>
+      Effect.flatMap(
+        sdk.call((client, signal) => client.models.retrieve(id, undefined, { signal })),
+        (answer) =>
+          Effect.mapBoth(decodeModel(answer), {
+            onSuccess: (model): ModelInfo => ({
+              id: model.id,
+              lifecycle: model.lifecycle ?? "active",
+              retiresAt: model.retires_at?.slice(0, 10) ?? null,
+              maxInputTokens: model.max_input_tokens ?? null,
+              maxOutputTokens: model.max_tokens ?? null
+            }),
+            onFailure: () => Broken.malformed("The server's answer is not a model", undefined)
+          })
+      )
+  } satisfies ClaudeClientService
+})
+
+const decodeMessage = Schema.decodeUnknownEffect(reply.Message)
+
+const decodeCount = Schema.decodeUnknownEffect(Schema.Struct({ input_tokens: Schema.Int }))
+
+const Limit = Schema.optionalKey(Schema.NullOr(Schema.Int))
+
+const decodeModel = Schema.decodeUnknownEffect(
+  Schema.Struct({
+    id: Schema.String,
+    lifecycle: Schema.optionalKey(Schema.Literals(["active", "deprecated", "retired"])),
+    retires_at: Schema.optionalKey(Schema.NullOr(Schema.String)),
+    max_input_tokens: Limit,
+    max_tokens: Limit
+  })
+)

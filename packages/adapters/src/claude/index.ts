@@ -1,5 +1,5 @@
 /** @since 0.1.0 */
-export { ClaudeClient } from "./ClaudeClient.ts"
+export * as ClaudeClient from "./ClaudeClient.ts"
 export { ClaudeError } from "./ClaudeError.ts"
 export * as ClaudeVerifier from "./ClaudeVerifier.ts"
 export * as MessageRequest from "./MessageRequest.ts"

@@ -15,9 +15,9 @@ const newFile = Effect.map(folder, (path) => join(path, "cache.db"))
 const open = Effect.fnUntraced(function* (filename: string, send: Send) {
   const { client, sent } = scripted(send)
   const context = yield* Layer.build(
-    Layer.fresh(ResponseCache.layer({ filename })).pipe(Layer.provide(Layer.succeed(ClaudeClient, client)))
+    Layer.fresh(ResponseCache.layer({ filename })).pipe(Layer.provide(Layer.succeed(ClaudeClient.ClaudeClient, client)))
   )
-  return { cache: Context.get(context, ClaudeClient), sent }
+  return { cache: Context.get(context, ClaudeClient.ClaudeClient), sent }
 })
 
 const numbered: Send = (_, n) => Effect.succeed(reply(`answer ${n}`))
@@ -133,16 +133,18 @@ describe("a response cache", () => {
 
   it.effect("passes on the client's price and its other methods", () =>
     Effect.gen(function* () {
-      const client = ClaudeClient.of({
+      const client = ClaudeClient.ClaudeClient.of({
         billing: "batch",
         send: () => Effect.die("not asked for"),
         countTokens: () => Effect.succeed(7),
         model: () => Effect.fail(failure())
       })
       const context = yield* Layer.build(
-        ResponseCache.layer({ filename: yield* newFile }).pipe(Layer.provide(Layer.succeed(ClaudeClient, client)))
+        ResponseCache.layer({ filename: yield* newFile }).pipe(
+          Layer.provide(Layer.succeed(ClaudeClient.ClaudeClient, client))
+        )
       )
-      const cache = Context.get(context, ClaudeClient)
+      const cache = Context.get(context, ClaudeClient.ClaudeClient)
       assert.strictEqual(cache.billing, "batch")
       assert.strictEqual(yield* cache.countTokens(request("a")), 7)
       assert.deepStrictEqual(yield* Effect.flip(cache.model("x")), failure())

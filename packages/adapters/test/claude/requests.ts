@@ -2,7 +2,7 @@ import { ClaudeClient, ClaudeError, type MessageRequest, Reply } from "@baton/ad
 import { Task } from "@baton/core"
 import { Effect } from "effect"
 
-type About = Parameters<ClaudeClient["Service"]["send"]>[1]
+type About = Parameters<ClaudeClient.ClaudeClient["Service"]["send"]>[1]
 
 export const request = (
   text: string,
@@ -42,10 +42,10 @@ export const failure = (more: Partial<ConstructorParameters<typeof ClaudeError>[
 
 /** A client that answers as `send` does, and keeps what it was asked. */
 export const scripted = (
-  send: (request: MessageRequest.MessageRequest, n: number) => ReturnType<ClaudeClient["Service"]["send"]>
+  send: (request: MessageRequest.MessageRequest, n: number) => ReturnType<ClaudeClient.ClaudeClient["Service"]["send"]>
 ) => {
   const sent: Array<MessageRequest.MessageRequest> = []
-  const client = ClaudeClient.of({
+  const client = ClaudeClient.ClaudeClient.of({
     billing: "standard",
     send: (request) =>
       Effect.suspend(() => {

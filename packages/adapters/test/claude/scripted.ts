@@ -3,7 +3,7 @@ import { Effect, Layer } from "effect"
 
 export interface Sent {
   readonly request: MessageRequest.MessageRequest
-  readonly about: Parameters<ClaudeClient["Service"]["send"]>[1]
+  readonly about: Parameters<ClaudeClient.ClaudeClient["Service"]["send"]>[1]
 }
 
 export type Answer = ClaudeError | Partial<Reply.Reply>
@@ -26,7 +26,7 @@ export const reply = (options: Partial<Reply.Reply>): Reply.Reply => ({
 /** A client that gives these answers in turn, and the last of them from then on; `sent` is what it was asked. */
 export const make = (...answers: ReadonlyArray<Answer>) => {
   const sent: Array<Sent> = []
-  const layer = Layer.succeed(ClaudeClient, {
+  const layer = Layer.succeed(ClaudeClient.ClaudeClient, {
     billing: "standard",
     send: (request, about) =>
       Effect.suspend(() => {

@@ -1,0 +1,63 @@
+import * as Predicate from "effect/Predicate"
+import { ClaudeError } from "../../ClaudeError.ts"
+import { noTokens, type Tokens } from "../../Reply.ts"
+
+/** No answer began in time. The server may be at work on it all the same, so nobody can say what it costs. */
+export const late = (duration: string): ClaudeError =>
+  make("TimedOut", "timeout", `Claude's API did not begin to answer within ${duration}`, undefined, null)
+
+/** The connection failed before an answer began. What nobody began to answer is not billed. */
+export const unreachable = (cause: unknown, host: string): ClaudeError => {
+  const code = codeOf(cause)
+  if (code === "UND_ERR_HEADERS_TIMEOUT") return late(nodesLimit)
+  return make("Transient", "network", `The connection to ${host} failed${inBrackets(code)}`, undefined, noTokens)
+}
+
+/** The connection was lost while the answer came. */
+export const lost = (cause: unknown, requestId: string | undefined): ClaudeError => {
+  const code = codeOf(cause)
+  if (code === "UND_ERR_BODY_TIMEOUT") return idle(nodesLimit, requestId)
+  const what = `The connection was lost in the middle of Claude's answer${inBrackets(code)}`
+  return make("Transient", "network", what, requestId, null)
+}
+
+/** The answer began, and then nothing came any more, not even a sign of life. */
+export const idle = (duration: string, requestId: string | undefined): ClaudeError =>
+  make("TimedOut", "idle", `Claude's answer stopped in the middle: nothing came for ${duration}`, requestId, null)
+
+/** The answer ended in order, but without its end. */
+export const truncated = (requestId: string | undefined): ClaudeError =>
+  make("Transient", "truncated", "Claude's answer ended in the middle", requestId, null)
+
+/** An answer that none of Claude's API is. */
+export const malformed = (what: string, requestId: string | undefined): ClaudeError =>
+  make("Failed", "malformed", what, requestId, null)
+
+/** The client itself cannot send anything as it is set up. */
+export const unusable = (what: string): ClaudeError => make("Fatal", "configuration", what, undefined, noTokens)
+
+const make = (
+  reason: ClaudeError["reason"],
+  type: string,
+  message: string,
+  requestId: string | undefined,
+  tokens: Tokens | null
+): ClaudeError =>
+  new ClaudeError({
+    reason,
+    type,
+    message: requestId === undefined ? `${message}.` : `${message} [${requestId}].`,
+    ...(requestId === undefined ? undefined : { requestId }),
+    tokens
+  })
+
+/** Node's `fetch` has limits of its own for the time to the headers and between two pieces of the body. */
+const nodesLimit = "5 minutes"
+
+/** The system's word for it, which `fetch` puts into causes of causes. */
+const codeOf = (error: unknown, depth = 0): string | undefined => {
+  if (Predicate.hasProperty(error, "code") && Predicate.isString(error.code)) return error.code
+  return depth < 5 && Predicate.hasProperty(error, "cause") ? codeOf(error.cause, depth + 1) : undefined
+}
+
+const inBrackets = (code: string | undefined) => (code === undefined ? "" : ` (${code})`)

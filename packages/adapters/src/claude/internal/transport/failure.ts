@@ -1,0 +1,136 @@
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { ClaudeError } from "../../ClaudeError.ts"
+import type { Tokens } from "../../Reply.ts"
+import { type Headers, retryAfter } from "./retryAfter.ts"
+
+const Envelope = Schema.Struct({
+  error: Schema.Struct({
+    type: Schema.optionalKey(Schema.NullOr(Schema.String)),
+    message: Schema.optionalKey(Schema.NullOr(Schema.String)),
+    details: Schema.optionalKey(
+      Schema.NullOr(Schema.Struct({ error_code: Schema.optionalKey(Schema.NullOr(Schema.String)) }))
+    )
+  }),
+  request_id: Schema.optionalKey(Schema.NullOr(Schema.String))
+})
+
+const nothing: typeof Envelope.Type = { error: {} }
+
+const decodeEnvelope = Schema.decodeUnknownOption(Envelope)
+
+/** An error that the API states: as the body of a response, or as an event in a stream whose headers said 200. */
+export interface Stated {
+  /** Undefined in a stream. */
+  readonly status: number | undefined
+  /** The error envelope, or whatever came in its place. */
+  readonly body: unknown
+  readonly headers: Headers | undefined
+  readonly nowMillis: number
+  readonly tokens: Tokens | null
+  /** Takes the key out of the server's words. */
+  readonly hide?: ((text: string) => string) | undefined
+}
+
+/** What an error of the API means for a task. In a stream there is no status, and the error's type decides alone. */
+export const stated = ({ body, headers, hide = identity, nowMillis, status, tokens }: Stated): ClaudeError => {
+  const { error, request_id } = Option.getOrElse(decodeEnvelope(body), () => nothing)
+  const code = error.details?.error_code ?? undefined
+  const named = error.type ?? (status === undefined ? "api_error" : (typeOf[status] ?? `http_${status}`))
+  const said = shorten(hide(error.message ?? ""))
+  // Its code says more than its type where a 429 is not about the rate at all.
+  const type = code !== undefined && codes.has(code) ? code : named
+  const reason = reasonOf(status, type, code, said)
+  const requestId = headers?.get("request-id") ?? request_id ?? undefined
+  const wait = headers === undefined ? undefined : retryAfter(headers, nowMillis)
+  return new ClaudeError({
+    reason: reason === "Transient" && headers?.get("x-should-retry") === "false" ? "Failed" : reason,
+    type,
+    message: sentence(status, type, said, requestId),
+    ...(status === undefined ? undefined : { status }),
+    ...(requestId === undefined ? undefined : { requestId }),
+    ...(wait === undefined ? undefined : { retryAfter: wait }),
+    tokens
+  })
+}
+
+const typeOf: Readonly<Record<number, string>> = {
+  400: "invalid_request_error",
+  401: "authentication_error",
+  402: "billing_error",
+  403: "permission_error",
+  404: "not_found_error",
+  413: "request_too_large",
+  429: "rate_limit_error",
+  500: "api_error",
+  504: "timeout_error",
+  529: "overloaded_error"
+}
+
+const statusOf = new Map(Object.entries(typeOf).map(([status, type]) => [type, Number(status)]))
+
+const spendLimits = new Set(["contract_spend_limit_reached", "enforced_spend_limit_reached"])
+
+const codes = new Set([...spendLimits, "ramp_limit_exceeded"])
+
+// A spend limit that a customer has set, and credit that is used up, come as a plain 400. Only its words tell, and they
+// may change; but were it taken for a bad request, every task of the list would end in the dead-letter queue.
+const noMoney = /\b(?:spend(?:ing)? limit|usage limits?|credit balance)\b/i
+
+const reasonOf = (
+  givenStatus: number | undefined,
+  type: string,
+  code: string | undefined,
+  said: string
+): ClaudeError["reason"] => {
+  const status = givenStatus ?? statusOf.get(type) ?? 500
+  if (spendLimits.has(type) || code?.endsWith("spend_limit_reached") === true) return "Fatal"
+  switch (status) {
+    case 400:
+      return noMoney.test(said) ? "Fatal" : "Permanent"
+    case 401:
+    case 402:
+    case 403:
+      return "Fatal"
+    case 408:
+    case 409:
+    case 429:
+      return "Transient"
+    default:
+      return status >= 500 ? "Transient" : "Permanent"
+  }
+}
+
+const sentence = (status: number | undefined, type: string, said: string, requestId: string | undefined): string => {
+  const what = `${introduction(type)} (${status === undefined ? type : `${status} ${type}`})`
+  const words = said === "" ? what : `${what}: ${said.replace(/\.$/, "")}`
+  return requestId === undefined ? `${words}.` : `${words} [${requestId}].`
+}
+
+const introduction = (type: string): string => {
+  switch (type) {
+    case "authentication_error":
+      return "Claude's API does not take the key; check it"
+    case "permission_error":
+      return "The key may not do this"
+    case "billing_error":
+      return "Claude's API wants its billing to be looked at"
+    case "contract_spend_limit_reached":
+    case "enforced_spend_limit_reached":
+      return "The account's spend limit is reached; raise it, or wait until it starts anew"
+    case "not_found_error":
+      return "Claude's API does not know this"
+    case "rate_limit_error":
+    case "ramp_limit_exceeded":
+      return "Claude's API wants fewer requests"
+    case "overloaded_error":
+      return "Claude's API is overloaded"
+    default:
+      return "Claude's API answered with an error"
+  }
+}
+
+const longestSaid = 500
+
+const shorten = (text: string) => (text.length <= longestSaid ? text : `${text.slice(0, longestSaid)}…`)
