@@ -166,7 +166,17 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
           return Effect.fail(new RunFailed({ message: "This orchestrator is running already.", error: null }))
         running = true
         return Effect.ensuring(
-          parts.spans("Orchestrator.run", () => ({ "baton.owner": parts.owner }), runOnce(options, restore)),
+          parts.spans.open(
+            "invoke_workflow baton",
+            () => ({
+              attributes: {
+                "gen_ai.operation.name": "invoke_workflow",
+                "gen_ai.workflow.name": "baton",
+                "baton.owner": parts.owner
+              }
+            }),
+            runOnce(options, restore)
+          ),
           Effect.sync(() => {
             running = false
             pausable = false

@@ -3,9 +3,11 @@ import { Effect, Fiber, Layer, Logger, type LogLevel, Metric, References, Tracer
 import { TestClock } from "effect/testing"
 import {
   Execution,
+  ExecutionError,
   Executor,
   OrchestratorMetrics,
   RetryPolicy,
+  Safety,
   TaskStore,
   TaskStoreError,
   Verification,
@@ -42,48 +44,132 @@ const path = (span: Tracer.Span): string => {
 const approving = Verifier.layer(() => Effect.succeed(Verification.pass()))
 
 describe("spans", () => {
-  it.effect("of a run lie within each other: run, attempt, execution and verification, and the store's calls", () => {
+  it.effect("of a task are a trace of its own, linked to the run that holds the calls of the store", () => {
     const { spans, tracer } = makeTracer()
     return Effect.gen(function* () {
       const { orchestrator, store } = yield* make({ verifier: approving })
       yield* store.add(tasks("a", "b"))
       yield* orchestrator.run
       const count = (wanted: string) => spans.filter((span) => path(span) === wanted).length
-      assert.strictEqual(count("Orchestrator.run"), 1)
-      assert.strictEqual(count("Orchestrator.run > Orchestrator.attempt"), 2)
-      assert.strictEqual(count("Orchestrator.run > Orchestrator.attempt > Executor.execute"), 2)
-      assert.strictEqual(count("Orchestrator.run > Orchestrator.attempt > Verifier.verify"), 2)
-      for (const call of ["claim", "checkpoint", "settle", "awaitWork", "control", "counts"]) {
-        assert.isAtLeast(count(`Orchestrator.run > TaskStore.${call}`), 1, call)
+      assert.strictEqual(count("invoke_workflow baton"), 1)
+      assert.strictEqual(count("baton.task"), 2)
+      assert.strictEqual(count("baton.task > invoke_agent"), 2)
+      assert.strictEqual(count("baton.task > baton.verify"), 2)
+      for (const call of ["claim", "checkpoint", "settle", "control", "counts"]) {
+        assert.isAtLeast(count(`invoke_workflow baton > TaskStore.${call}`), 1, call)
       }
-      assert.strictEqual(new Set(spans.map((span) => span.traceId)).size, 1)
+      assert.isFalse(spans.some(({ name }) => name.includes("await")))
+      assert.strictEqual(new Set(spans.map((span) => span.traceId)).size, 3)
+      const [run, ...others] = spans
+      for (const { links, name } of others) {
+        if (name === "baton.task")
+          assert.deepStrictEqual(
+            links.map(({ span }) => span.spanId),
+            [run?.spanId]
+          )
+      }
     }).pipe(Effect.withTracer(tracer))
   })
 
-  it.effect("name the task and its attempt, and the worker", () => {
+  it.effect("name the task and its attempt, the worker, and how it went", () => {
     const { spans, tracer } = makeTracer()
     return Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { owner: "laptop", retryPolicy: RetryPolicy.immediate },
-        executor: Executor.layerFake({ failures: 1 }),
-        verifier: approving
+        executor: Executor.layer((_, { attempt }) =>
+          Effect.succeed(
+            Execution.make({
+              output: `${attempt}`,
+              usage: { inputTokens: 5, outputTokens: 2, cacheReadTokens: 3, cacheWriteTokens: 0, costUsd: 0.25 }
+            })
+          )
+        ),
+        verifier: Verifier.layer((_, { output }) =>
+          Effect.succeed(output === "1" ? Verification.reject("no", { confidence: 0.5 }) : Verification.pass())
+        )
       })
       yield* store.add(tasks("a"))
       yield* orchestrator.run
       const about = (name: string) =>
         spans
           .filter((span) => span.name === name)
-          .map(({ attributes }) => [attributes.get("task.id"), attributes.get("task.attempt")])
+          .map(({ attributes }) => [attributes.get("baton.task.id"), attributes.get("baton.task.attempt")])
       const both = [
         ["a", 1],
         ["a", 2]
       ]
-      assert.deepStrictEqual(about("Orchestrator.attempt"), both)
-      assert.deepStrictEqual(about("Executor.execute"), both)
-      assert.deepStrictEqual(about("Verifier.verify"), [["a", 2]])
-      const run = spans.find(({ name }) => name === "Orchestrator.run")
+      assert.deepStrictEqual(about("baton.task"), both)
+      assert.deepStrictEqual(about("invoke_agent"), both)
+      assert.deepStrictEqual(about("baton.verify"), both)
+      const run = spans.find(({ name }) => name.startsWith("invoke_workflow"))
       assert.match(String(run?.attributes.get("baton.owner")), /^laptop-/)
+      const attempts = spans.filter(({ name }) => name === "baton.task")
+      assert.deepStrictEqual(
+        attempts.map(({ attributes }) => attributes.get("baton.task.outcome")),
+        ["rejected", "accepted"]
+      )
+      assert.deepInclude(Object.fromEntries(attempts[0]?.attributes ?? []), {
+        "gen_ai.usage.input_tokens": 8,
+        "gen_ai.usage.output_tokens": 2,
+        "gen_ai.usage.cache_read.input_tokens": 3,
+        "baton.cost.usd": 0.25
+      })
+      const verdicts = spans.flatMap(({ events }) => events)
+      assert.deepStrictEqual(
+        verdicts.map(([name, , attributes]) => [name, attributes?.["gen_ai.evaluation.score.label"]]),
+        [
+          ["gen_ai.evaluation.result", "fail"],
+          ["gen_ai.evaluation.result", "pass"]
+        ]
+      )
     }).pipe(Effect.withTracer(tracer))
+  })
+
+  it.effect("of a later attempt go on with the trace of the first, and link to it", () => {
+    const { spans, tracer } = makeTracer()
+    return Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config: { retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layerFake({ failures: 2 })
+      })
+      yield* store.add(tasks("a"))
+      yield* orchestrator.run
+      const [first, ...later] = spans.filter(({ name }) => name === "baton.task")
+      assert.strictEqual(later.length, 2)
+      for (const span of later) {
+        assert.strictEqual(span.traceId, first?.traceId)
+        assert.strictEqual(span.links[0]?.span.spanId, first?.spanId)
+      }
+    }).pipe(Effect.withTracer(tracer))
+  })
+
+  it.effect("survive a restart: the store knows the trace of a task that another process tried", () => {
+    const before = makeTracer()
+    const after = makeTracer()
+    const rejecting = Verifier.layer(() => Effect.succeed(Verification.reject("no")))
+    return Effect.gen(function* () {
+      const shared = yield* memory
+      const parts = { store: Layer.succeed(TaskStore.TaskStore, shared) }
+      yield* shared.add(tasks("a"))
+      // The first process dies between the attempts: it is interrupted while it waits for the second.
+      const one = yield* make({
+        ...parts,
+        config: { retryPolicy: RetryPolicy.exponential({ base: "1 hour" }) },
+        verifier: rejecting
+      }).pipe(Effect.withTracer(before.tracer))
+      const run = yield* Effect.forkChild(Effect.withTracer(one.orchestrator.run, before.tracer))
+      yield* one.journal.next("TaskRetried")
+      yield* Fiber.interrupt(run)
+      yield* TestClock.adjust("3 hours")
+      const two = yield* make({ ...parts, verifier: approving }).pipe(Effect.withTracer(after.tracer))
+      yield* Effect.withTracer(two.orchestrator.run, after.tracer)
+      const first = before.spans.find(({ name }) => name === "baton.task")
+      const second = after.spans.find(({ name }) => name === "baton.task")
+      assert.strictEqual(second?.attributes.get("baton.task.attempt"), 2)
+      assert.isDefined(first)
+      assert.strictEqual(second?.traceId, first?.traceId)
+      assert.strictEqual(second?.links[0]?.span.spanId, first?.spanId)
+    })
   })
 
   it.effect("have all ended when the run has, and say how", () => {
@@ -104,7 +190,7 @@ describe("spans", () => {
         spans.filter(({ status }) => status._tag !== "Ended").map(({ name }) => name),
         []
       )
-      const executions = spans.filter(({ name }) => name === "Executor.execute")
+      const executions = spans.filter(({ name }) => name === "invoke_agent")
       assert.deepStrictEqual(
         executions.map(({ status }) => (status._tag === "Ended" ? status.exit._tag : status._tag)).toSorted(),
         ["Failure", "Success"]
@@ -123,10 +209,7 @@ describe("spans", () => {
       yield* store.add(tasks("a"))
       yield* orchestrator.run
       const own = spans.find(({ name }) => name === "my request")
-      assert.strictEqual(
-        own === undefined ? "" : path(own),
-        "Orchestrator.run > Orchestrator.attempt > Executor.execute > my request"
-      )
+      assert.strictEqual(own === undefined ? "" : path(own), "baton.task > invoke_agent > my request")
     }).pipe(Effect.withTracer(tracer))
   })
 
@@ -199,7 +282,64 @@ describe("metrics", () => {
       yield* TestClock.adjust("2 seconds")
       yield* Fiber.join(run)
       const { count, max, min } = yield* Metric.value(OrchestratorMetrics.attemptDuration)
-      assert.deepStrictEqual([count, min, max], [2, 2000, 2000])
+      assert.deepStrictEqual([count, min, max], [2, 2, 2])
+    }).pipe(fresh)
+  )
+
+  it.effect("count what attempts used, what was tried again, and how long verifications took", () =>
+    Effect.gen(function* () {
+      const usage = (costUsd: number | null) => ({
+        inputTokens: 5,
+        outputTokens: 2,
+        cacheReadTokens: 3,
+        cacheWriteTokens: 0,
+        costUsd
+      })
+      const tried = new Set<string>()
+      const { orchestrator, store } = yield* make({
+        executor: Executor.layer(({ id }) =>
+          tried.has(id)
+            ? Effect.succeed(Execution.make({ output: "x", usage: usage(id === "a" ? 0.25 : null) }))
+            : Effect.suspend(() => {
+                tried.add(id)
+                return Effect.fail(new ExecutionError({ reason: "Transient", message: "busy" }))
+              })
+        ),
+        verifier: Verifier.layer(() => Effect.as(Effect.sleep("2 seconds"), Verification.pass()))
+      })
+      yield* store.add(tasks("a", "b"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      for (let second = 0; second < 20; second++) {
+        yield* Effect.repeat(Effect.yieldNow, { times: 50 })
+        yield* TestClock.adjust("1 second")
+      }
+      yield* Fiber.join(run)
+      const counted = (metric: Metric.Counter<number>, attributes: Record<string, string> = {}) =>
+        Effect.map(Metric.value(Metric.withAttributes(metric, attributes)), ({ count }) => count)
+      assert.strictEqual(yield* counted(OrchestratorMetrics.tokens, { type: "input" }), 10)
+      assert.strictEqual(yield* counted(OrchestratorMetrics.tokens, { type: "cache_read" }), 6)
+      assert.strictEqual(yield* counted(OrchestratorMetrics.cost), 0.25)
+      assert.strictEqual(yield* counted(OrchestratorMetrics.transientRetries, { of: "execution" }), 2)
+      const { count, sum } = yield* Metric.value(OrchestratorMetrics.verificationDuration)
+      assert.deepStrictEqual([count, sum], [2, 4])
+    }).pipe(fresh)
+  )
+
+  it.effect("tell the state of the circuit breaker", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config: { maxAttempts: 1 },
+        executor: Executor.layerFake({ success: false }),
+        safety: Safety.layerCircuitBreaker({ maxConsecutiveFailures: 1, coolDown: "1 hour" })
+      })
+      yield* store.add(tasks("a", "b"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* Effect.repeat(Effect.yieldNow, { times: 200 })
+      const states = yield* Effect.forEach(["closed", "open", "half-open"], (state) =>
+        Effect.map(Metric.value(Metric.withAttributes(OrchestratorMetrics.circuit, { state })), ({ value }) => value)
+      )
+      assert.deepStrictEqual(states, [0, 1, 0])
+      yield* Fiber.interrupt(run)
     }).pipe(fresh)
   )
 
@@ -210,7 +350,7 @@ describe("metrics", () => {
       yield* orchestrator.run
       const snapshot = yield* Metric.snapshot
       const names = new Set(snapshot.map(({ id }) => id))
-      assert.isTrue(names.has("baton_attempts_total") && names.has("baton_attempt_duration_milliseconds"))
+      assert.isTrue(names.has("baton_attempts_total") && names.has("baton_attempt_duration_seconds"))
       for (const { description, id } of snapshot) if (id.startsWith("baton_")) assert.isNotEmpty(description ?? "")
     }).pipe(fresh)
   )

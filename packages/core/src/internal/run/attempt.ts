@@ -6,6 +6,7 @@ import { type AttemptContext, idempotencyKey } from "../../AttemptContext.ts"
 import type { Execution } from "../../Execution.ts"
 import type { ExecutionError } from "../../ExecutionError.ts"
 import type { SafetyStop } from "../../SafetyStop.ts"
+import * as Metrics from "../../OrchestratorMetrics.ts"
 import * as Usage from "../../Usage.ts"
 import type { VerificationError } from "../../VerificationError.ts"
 import type { Checkpoints } from "./checkpoints.ts"
@@ -13,6 +14,7 @@ import type { Held } from "./held.ts"
 import { errored, type Outcome, unstorable } from "./outcome.ts"
 import { end, fail, ofAttempt, type Run } from "./run.ts"
 import * as spending from "./spending.ts"
+import * as traces from "./traces.ts"
 import { withTransientRetry } from "./transientRetry.ts"
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -58,21 +60,24 @@ export const attempt = Effect.fnUntraced(function* (
     run.executing.set(held)
     const executed = yield* Effect.exit(
       restore(
-        run.spans(
-          "Executor.execute",
-          () => attributes(held),
+        run.spans.open(
+          "invoke_agent",
+          () => ({ attributes: { ...traces.ofAttempt(task), "gen_ai.operation.name": "invoke_agent" } }),
           withTransientRetry<Execution, ExecutionError>(run, held, {
             call: Effect.suspend(() => run.executor.execute(task, context)),
             isTransient: (error) => error.reason === "Transient",
             onRetry: (reason, delayMillis) =>
-              run.bus.publish({ _tag: "ExecutionRetried", ...ofAttempt(run, task), reason, delayMillis })
+              Effect.andThen(
+                Metrics.countRetry("execution"),
+                run.bus.publish({ _tag: "ExecutionRetried", ...ofAttempt(run, task), reason, delayMillis })
+              )
           })
         )
       )
     )
     run.executing.clear(held)
     if (Exit.isFailure(executed)) return cutOff(run, held, executed.cause, executionFailed)
-    execution = executed.value
+    execution = yield* traces.keep(run, executed.value)
     held.usage = Usage.add(held.usage, execution.usage)
   } else {
     execution = checkpoint
@@ -104,21 +109,31 @@ export const attempt = Effect.fnUntraced(function* (
   }
 
   run.verifying.set(held)
+  const verifyingSince = run.clock.currentTimeMillisUnsafe()
   const verified = yield* Effect.exit(
     restore(
-      run.spans(
-        "Verifier.verify",
-        () => attributes(held),
+      run.spans.open(
+        "baton.verify",
+        () => ({ attributes: traces.ofAttempt(task) }),
         withTransientRetry(run, held, {
-          call: Effect.suspend(() => run.verifier.verify(task, execution, context)),
+          call: traces.ofVerdict(
+            run,
+            Effect.suspend(() => run.verifier.verify(task, execution, context))
+          ),
           isTransient: (error: VerificationError) => error.reason !== "Fatal" && error.reason !== "Permanent",
           onRetry: (reason, delayMillis) =>
-            run.bus.publish({ _tag: "VerificationRetried", ...ofAttempt(run, task), reason, delayMillis })
+            Effect.andThen(
+              Metrics.countRetry("verification"),
+              run.bus.publish({ _tag: "VerificationRetried", ...ofAttempt(run, task), reason, delayMillis })
+            )
         })
       )
     )
   )
   run.verifying.clear(held)
+  if (run.verifier.kind === "effectful") {
+    yield* Metrics.measureVerification(run.clock.currentTimeMillisUnsafe() - verifyingSince)
+  }
   if (Exit.isFailure(verified)) {
     return cutOff(run, held, verified.cause, (run, error) => verificationFailed(run, execution, error))
   }
@@ -133,8 +148,6 @@ export const attempt = Effect.fnUntraced(function* (
   })
   return { _tag: "Rejected", execution, verification }
 })
-
-const attributes = ({ claim: { task } }: Held) => ({ "task.id": task.id, "task.attempt": task.attempts })
 
 const contextOf = Effect.fnUntraced(function* (run: Run, held: Held): Effect.fn.Return<AttemptContext> {
   const { previousOutput, task } = held.claim

@@ -41,24 +41,27 @@ export const make = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<Che
       execution,
       usage: Usage.add(held.claim.task.usage, held.usage)
     }))
-    return Effect.matchEffect(storeCall(run, "checkpoint", run.store.checkpoint(checkpoints)), {
-      onSuccess: ({ lost }) =>
-        Effect.sync(() => {
-          const byLease = new Map(lost.map((lease) => [leaseKey(lease), lease.status]))
-          batch.forEach(({ done }, index) => {
-            const lease = checkpoints[index]
-            const status = lease === undefined ? undefined : byLease.get(leaseKey(lease))
-            Deferred.doneUnsafe(done, Effect.succeed(status === undefined ? saved : { _tag: "Lost", status }))
-          })
-        }),
-      // One output that the store cannot take must not take the others of its batch down with it.
-      onFailure: (error) =>
-        batch.length > 1
-          ? Effect.forEach(batch, (entry) => writeBatch([entry]), { discard: true })
-          : Effect.sync(() => {
-              for (const { done } of batch) Deferred.doneUnsafe(done, Effect.succeed({ _tag: "Refused", error }))
+    return Effect.matchEffect(
+      storeCall(run, "checkpoint", run.store.checkpoint(checkpoints), { size: checkpoints.length }),
+      {
+        onSuccess: ({ lost }) =>
+          Effect.sync(() => {
+            const byLease = new Map(lost.map((lease) => [leaseKey(lease), lease.status]))
+            batch.forEach(({ done }, index) => {
+              const lease = checkpoints[index]
+              const status = lease === undefined ? undefined : byLease.get(leaseKey(lease))
+              Deferred.doneUnsafe(done, Effect.succeed(status === undefined ? saved : { _tag: "Lost", status }))
             })
-    })
+          }),
+        // One output that the store cannot take must not take the others of its batch down with it.
+        onFailure: (error) =>
+          batch.length > 1
+            ? Effect.forEach(batch, (entry) => writeBatch([entry]), { discard: true })
+            : Effect.sync(() => {
+                for (const { done } of batch) Deferred.doneUnsafe(done, Effect.succeed({ _tag: "Refused", error }))
+              })
+      }
+    )
   }
 
   return {

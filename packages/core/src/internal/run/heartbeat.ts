@@ -31,7 +31,9 @@ export const extend = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<v
   if (run.held.size === 0) return
   const held = Array.from(run.held)
   const leases = held.map(({ claim }) => ({ taskId: claim.task.id, token: claim.token }))
-  const { lost } = yield* storeCall(run, "extend", run.store.extend(leases, run.config.leaseDuration))
+  const { lost } = yield* storeCall(run, "extend", run.store.extend(leases, run.config.leaseDuration), {
+    size: leases.length
+  })
   run.extendedAt = extendedAt
   if (lost.length === 0) return
   const byLease = new Map(leases.map((lease, index) => [leaseKey(lease), held[index]]))

@@ -57,7 +57,9 @@ const wanted = (run: Run): number => {
 const claim = (run: Run, limit: number): Effect.Effect<number, TaskStoreError> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(
-      storeCall(run, "claim", run.store.claim({ limit, owner: run.owner, lease: run.config.leaseDuration }), restore),
+      storeCall(run, "claim", run.store.claim({ limit, owner: run.owner, lease: run.config.leaseDuration }), {
+        restore
+      }),
       (claims) => {
         if (claims.length === 0) return Effect.succeed(0)
         const claimedAt = run.clock.currentTimeMillisUnsafe()

@@ -154,7 +154,7 @@ const circuitEvents = { closed: "CircuitClosed", open: "CircuitOpened", "half-op
 
 const watchSafety = (run: Run): Effect.Effect<void> => {
   const publish = ({ reason, state }: BreakerState) =>
-    run.bus.publish({ _tag: circuitEvents[state], at: now(run), reason })
+    Effect.andThen(Metrics.setCircuit(state), run.bus.publish({ _tag: circuitEvents[state], at: now(run), reason }))
   return Effect.all(
     [
       Stream.runForEach(run.safety.changes, publish),

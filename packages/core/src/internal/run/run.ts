@@ -21,6 +21,7 @@ import type { EventBus } from "./eventBus.ts"
 import { abort, type Held } from "./held.ts"
 import * as tally from "./tally.ts"
 import type { Spans } from "./spans.ts"
+import type { Traces } from "./traces.ts"
 
 /** What ends a run, and the error behind it if there is one. */
 export interface Ending {
@@ -60,6 +61,7 @@ export interface Run extends Parts {
   readonly ended: Queue.Queue<Ended>
   /** Tasks that go back to pending with the next write; what is claimed of them again waits until that is told. */
   readonly returning: Map<TaskId, Deferred.Deferred<void>>
+  readonly traces: Traces
   readonly executing: deadlines.Deadlines<Held>
   readonly verifying: deadlines.Deadlines<Held>
   /** Opened when workers may want more claims. */
@@ -88,6 +90,7 @@ export const make = Effect.fnUntraced(function* (parts: Parts): Effect.fn.Return
     // Each claim has one end, and the intake bounds the claims: bounded here as well, a pause or a drain could block.
     ended: yield* Queue.unbounded<Ended>(),
     returning: new Map(),
+    traces: new Map(),
     executing: yield* deadlines.make<Held>(parts.config.executionTimeout, (held) => abort(held, "execution-timeout")),
     verifying: yield* deadlines.make<Held>(parts.config.verificationTimeout, (held) =>
       abort(held, "verification-timeout")

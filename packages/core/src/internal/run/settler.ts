@@ -1,13 +1,13 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type { Event } from "../../Event.ts"
 import * as Metrics from "../../OrchestratorMetrics.ts"
 import type { FencedReply } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
+import * as Usage from "../../Usage.ts"
 import { leaseKey } from "./leaseKey.ts"
 import { settle, unstorable } from "./outcome.ts"
 import { type Ended, fail, forget, loseLease, ofAttempt, type Run } from "./run.ts"
@@ -40,7 +40,10 @@ const settleAll = (run: Run, entries: ReadonlyArray<Ended>) =>
       tries++
       return run.store.settle(entries.map(({ settlement }) => settlement))
     })
-    return Effect.map(storeCall(run, "settle", call), ({ lost }): Reply => ({ lost, repeated: tries > 1 }))
+    return Effect.map(storeCall(run, "settle", call, { size: entries.length }), ({ lost }): Reply => ({
+      lost,
+      repeated: tries > 1
+    }))
   })
 
 interface Reply extends FencedReply {
@@ -70,7 +73,7 @@ const leave = (run: Run, { held, settlement: { taskId } }: Ended) => {
 const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<Ended>, { lost, repeated }: Reply) {
   const lostByKey = lost.length === 0 ? undefined : new Map(lost.map((lease) => [leaseKey(lease), lease]))
   const events: Array<Event> = []
-  const ended: Metrics.Ended = { completed: 0, retried: 0, failed: 0, released: 0 }
+  const ended: Metrics.Ended = { completed: 0, retried: 0, failed: 0, released: 0, usage: null, costUsd: 0 }
   for (const entry of entries) {
     const lease = lostByKey?.get(leaseKey(entry.settlement))
     const taken = lease === undefined || (repeated && (yield* settledBefore(run, entry)))
@@ -81,7 +84,9 @@ const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<En
     const about = ofAttempt(run, entry.held.claim.task)
     const durationMillis = run.clock.currentTimeMillisUnsafe() - entry.held.startedAt
     if (taken) {
-      yield* Metric.update(Metrics.attemptDuration, durationMillis)
+      ended.usage = Usage.add(ended.usage, entry.held.usage)
+      ended.costUsd += entry.held.usage?.costUsd ?? 0
+      yield* Metrics.measureAttempt(durationMillis)
       events.push(eventOf(entry, about, durationMillis))
     } else {
       events.push(

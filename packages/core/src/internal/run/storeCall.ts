@@ -15,13 +15,26 @@ export const storeCall = <A>(
   run: Run,
   name: string,
   call: Effect.Effect<A, TaskStoreError>,
-  /** Where the call itself must not be interrupted, the waits between tries still can. */
-  restore: (wait: Effect.Effect<void>) => Effect.Effect<void> = identity
-): Effect.Effect<A, TaskStoreError> =>
-  Effect.catch(
-    run.spans(`TaskStore.${name}`, () => ({}), call),
+  options: {
+    /** How many tasks it is about. */
+    readonly size?: number
+    /** Where the call itself must not be interrupted, the waits between tries still can. */
+    readonly restore?: (wait: Effect.Effect<void>) => Effect.Effect<void>
+  } = {}
+): Effect.Effect<A, TaskStoreError> => {
+  const { restore = identity, size } = options
+  return Effect.catch(
+    // A call that waits for something to happen is no work: its span would be as long as the night.
+    name.startsWith("await")
+      ? call
+      : run.spans.open(
+          `TaskStore.${name}`,
+          () => (size === undefined ? {} : { attributes: { "baton.batch.size": size } }),
+          call
+        ),
     (error) => (error.reason === "Unavailable" ? again(run, name, call, error, restore) : Effect.fail(error))
   )
+}
 
 const again = Effect.fnUntraced(function* <A>(
   run: Run,

@@ -12,6 +12,7 @@ import type { Held } from "./held.ts"
 import { extend, mayHaveEnded } from "./heartbeat.ts"
 import { conclude, type Outcome } from "./outcome.ts"
 import { forget, loseLease, ofAttempt, type Run } from "./run.ts"
+import * as traces from "./traces.ts"
 
 /**
  * One worker: takes claims and carries them out, one after the other, in the same fiber. A fiber per task would cost
@@ -46,11 +47,8 @@ const work = (run: Run, checkpoints: Checkpoints): Effect.Effect<never> =>
           const returning = run.returning.get(task.id)
           if (returning !== undefined) yield* Effect.exit(restore(Deferred.await(returning)))
           run.busy++
-          const outcome = yield* run.spans(
-            "Orchestrator.attempt",
-            () => ({ "task.id": task.id, "task.attempt": task.attempts }),
-            Effect.catchCause(attempt(run, checkpoints, held, restore), died)
-          )
+          const carriedOut = Effect.catchCause(attempt(run, checkpoints, held, restore), died)
+          const outcome = yield* run.spans.enabled ? traces.ofTask(run, held, carriedOut) : carriedOut
           // Of calls before one that was cut off, no output and no error tells.
           held.usage = Usage.larger(held.usage, held.reserved)
           yield* record(run, held, outcome)
