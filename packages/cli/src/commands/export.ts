@@ -5,6 +5,7 @@
  */
 import type { Task } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
@@ -18,6 +19,7 @@ import { ExportFormat, fromPath, render } from "../format/exportFormat.ts"
 import { writeAll } from "../output/stdout.ts"
 import { count } from "../format/quantity.ts"
 import { safeText } from "../format/safeText.ts"
+import type { TaskRecord } from "../format/taskJson.ts"
 import * as store from "../store/storeFromUrl.ts"
 import { pages } from "../tasks/pages.ts"
 import { writeFile } from "../tasks/writeFile.ts"
@@ -55,7 +57,7 @@ export const exportCommand = Command.make(
       exported += page.length
       return page
     })
-    const text = byPage(render[format](input.history ? withHistory(tasks) : tasks))
+    const text = byPage(render[format](withHistory(tasks, wantsHistory(format, input.history))))
     if (input.output === undefined || input.output === "-") return yield* writeAll(text)
     yield* writeFile(input.output, text)
     yield* Console.error(`${count(exported, "task")} exported to ${safeText(input.output)}.`)
@@ -92,11 +94,18 @@ const formatOf = (input: {
   readonly output: string | undefined
 }): ExportFormat => input.format ?? (input.output === undefined ? undefined : fromPath(input.output)) ?? "jsonl"
 
-const withHistory = <E, R>(tasks: Stream.Stream<Task, E, R>) =>
+/** A table and a report name the models, which are in the ledger; of what was not metered there are none to name. */
+const wantsHistory = (format: ExportFormat, history: boolean) => (task: Task) =>
+  history || ((format === "csv" || format === "md") && task.usage !== null)
+
+const withHistory = <E, R>(tasks: Stream.Stream<Task, E, R>, wants: (task: Task) => boolean) =>
   Stream.mapArrayEffect(tasks, (page) =>
     TaskStore.use((store) =>
-      Effect.forEach(page, (task) => Effect.map(store.attempts(task.id), (history) => ({ ...task, history })), {
-        concurrency: ledgersAtOnce
-      })
+      Effect.forEach(
+        page,
+        (task): Effect.Effect<TaskRecord, TaskStoreError> =>
+          wants(task) ? Effect.map(store.attempts(task.id), (history) => ({ ...task, history })) : Effect.succeed(task),
+        { concurrency: ledgersAtOnce }
+      )
     )
   )

@@ -31,7 +31,7 @@ export const status = Command.make(
   { json, watch: ownFlag.toggle("watch", "Go on telling, every second, until q or Ctrl-C") },
   Effect.fnUntraced(function* (input) {
     const printed = input.json
-      ? Effect.flatMap(Snapshot.read, (snapshot) => printJson(Snapshot.Snapshot, snapshot))
+      ? Effect.flatMap(Snapshot.read({ watching: input.watch }), (snapshot) => printJson(Snapshot.Snapshot, snapshot))
       : Effect.flatMap(report(false), (lines) => writeLine(lines.join("\n")))
     if (!input.watch) return yield* printed
     const stdio = yield* Stdio.Stdio
@@ -54,5 +54,5 @@ export const status = Command.make(
 )
 
 const report = Effect.fnUntraced(function* (watching: boolean) {
-  return statusReport(yield* Snapshot.read, yield* canvas, { command: yield* commandName, watching })
+  return statusReport(yield* Snapshot.read({ watching }), yield* canvas, { command: yield* commandName, watching })
 })

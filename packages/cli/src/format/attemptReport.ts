@@ -37,9 +37,14 @@ export const attemptReport = (
     ...labelled("Error", attempt.error ?? "", style),
     ...verdict(attempt, style),
     ...labelled("Used", attempt.usage === null ? "" : usage(attempt.usage), style),
+    ...labelled("Judging", judging(attempt), style),
     ...noted(attempt, style)
   ]
 }
+
+/** The verifier's part of what was used. */
+const judging = ({ verification }: Attempt): string =>
+  verification === null || verification.usage === null ? "" : `${usage(verification.usage)} of it`
 
 /** One line beside its label, several below it, nothing when there is nothing to say. */
 const labelled = (label: string, text: string, style: Style.Style): ReadonlyArray<string> => {

@@ -35,6 +35,20 @@ export const usd = (amount: number): string => {
 }
 
 /**
+ * What it cost: `$0.0123`, or `$0.01 to $0.02` where calls broke off and nobody knows; never zero for what is unknown.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const cost = (used: Usage.Usage): string => {
+  if (used.costUsd !== null) return usd(used.costUsd)
+  const least = Usage.minUsd(used)
+  const most = Usage.maxUsd(used)
+  if (most !== null) return least === 0 ? `at most ${usd(most)}` : `${usd(least)} to ${usd(most)}`
+  return least === 0 ? "cost unknown" : `${usd(least)} and more, cost unknown`
+}
+
+/**
  * What was used: `1,234 tokens (1,000 in, 234 out), $0.0123`.
  *
  * @category converting
@@ -49,6 +63,5 @@ export const usage = (used: Usage.Usage): string => {
   ]
   const split = kinds.filter(([tokens]) => tokens > 0).map(([tokens, kind]) => `${number(tokens)} ${kind}`)
   const total = count(Usage.totalTokens(used), "token")
-  const cost = used.costUsd === null ? "cost unknown" : usd(used.costUsd)
-  return `${split.length === 0 ? total : `${total} (${split.join(", ")})`}, ${cost}`
+  return `${split.length === 0 ? total : `${total} (${split.join(", ")})`}, ${cost(used)}`
 }

@@ -6,7 +6,7 @@
 import * as Duration from "effect/Duration"
 import type { Snapshot } from "../tasks/snapshot.ts"
 import { facts } from "./block.ts"
-import { count, number } from "./quantity.ts"
+import { count, number, usage } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
 import * as Style from "./style.ts"
 import type { Canvas } from "./table.ts"
@@ -36,6 +36,7 @@ export const statusReport = (snapshot: Snapshot, canvas: Canvas, options: Report
     headline(snapshot, style),
     "",
     ...countLines(snapshot, canvas),
+    ...usedLines(snapshot, canvas),
     ...deadLetterLines(snapshot, canvas),
     "",
     ...facts(
@@ -89,6 +90,12 @@ const oldest = ({ oldestRunning }: Snapshot): string =>
   oldestRunning === null
     ? ""
     : `the oldest, ${firstLine(oldestRunning.id)}, for ${elapsed(Duration.seconds(oldestRunning.seconds))}`
+
+const usedLines = ({ total, used }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {
+  if (used.usage === null) return []
+  const part = used.examined < total ? ` (the first ${number(used.examined)} tasks)` : ""
+  return ["", `${style.bold("Used")}  ${fit(`${usage(used.usage)}${part}`, columns - 6)}`]
+}
 
 const deadLetterLines = ({ counts, deadLetters }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {
   if (deadLetters.feedback.length === 0) return []

@@ -6,10 +6,12 @@
  *
  * @since 0.1.0
  */
-import type { Task } from "@baton/core/Task"
+import * as Usage from "@baton/core/Usage"
 import * as DateTime from "effect/DateTime"
 import * as Csv from "effect/encoding/Csv"
 import * as Stream from "effect/Stream"
+import { models } from "./models.ts"
+import type { TaskRecord } from "./taskJson.ts"
 
 /**
  * The columns, in their order. Programs may rely on it: new columns come last.
@@ -33,13 +35,19 @@ export const csvColumns = [
   "cacheReadTokens",
   "cacheWriteTokens",
   "costUsd",
-  "metadata"
+  "metadata",
+  "costAtLeastUsd",
+  "costAtMostUsd",
+  "models"
 ] as const
 
 type Row = { readonly [Column in (typeof csvColumns)[number]]: string }
 
-/** What is not known is an empty cell. */
-const row = (task: Task): Row => ({
+/**
+ * What is not known is an empty cell: a cost that nobody can say, because calls broke off, is none, and its bounds are
+ * beside it. Models are those of the ledger, where the task comes with it.
+ */
+const row = (task: TaskRecord): Row => ({
   id: task.id,
   status: task.status,
   description: task.description,
@@ -55,7 +63,10 @@ const row = (task: Task): Row => ({
   cacheReadTokens: String(task.usage?.cacheReadTokens ?? ""),
   cacheWriteTokens: String(task.usage?.cacheWriteTokens ?? ""),
   costUsd: String(task.usage?.costUsd ?? ""),
-  metadata: JSON.stringify(task.metadata)
+  metadata: JSON.stringify(task.metadata),
+  costAtLeastUsd: String(task.usage === null ? "" : Usage.minUsd(task.usage)),
+  costAtMostUsd: String((task.usage === null ? null : Usage.maxUsd(task.usage)) ?? ""),
+  models: models(task.history ?? []).join(" ")
 })
 
 /**
@@ -64,5 +75,5 @@ const row = (task: Task): Row => ({
  * @category streams
  * @since 0.1.0
  */
-export const csv = <E, R>(tasks: Stream.Stream<Task, E, R>): Stream.Stream<string, E, R> =>
+export const csv = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
   tasks.pipe(Stream.map(row), Stream.pipeThroughChannel(Csv.encodeString({ columns: csvColumns, headers: true })))

@@ -3,10 +3,11 @@
  *
  * @since 0.1.0
  */
-import type { Task } from "@baton/core/Task"
 import * as Stream from "effect/Stream"
 import { count, usage } from "./quantity.ts"
+import { models } from "./models.ts"
 import { firstLine, safeText } from "./safeText.ts"
+import type { TaskRecord } from "./taskJson.ts"
 import { statusWord } from "./taskTable.ts"
 
 /**
@@ -15,15 +16,16 @@ import { statusWord } from "./taskTable.ts"
  * @category streams
  * @since 0.1.0
  */
-export const markdown = <E, R>(tasks: Stream.Stream<Task, E, R>): Stream.Stream<string, E, R> =>
+export const markdown = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
   tasks.pipe(Stream.map(section), Stream.prepend(["# Tasks\n"]))
 
-const section = (task: Task): string => {
+const section = (task: TaskRecord): string => {
   const facts = [
     statusWord(task),
     ...(task.status === "completed" ? [task.verified ? "verified" : "not verified"] : []),
     count(task.attempts, "attempt"),
-    ...(task.usage === null ? [] : [usage(task.usage)])
+    ...(task.usage === null ? [] : [usage(task.usage)]),
+    ...models(task.history ?? [])
   ]
   return [
     "",

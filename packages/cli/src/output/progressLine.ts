@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import { number, usd } from "../format/quantity.ts"
+import { cost, number } from "../format/quantity.ts"
 import type { Paint, Style } from "../format/style.ts"
 import { elapsed } from "../format/time.ts"
 import { displayWidth, fit } from "../format/width.ts"
@@ -100,8 +100,8 @@ const facts = (progress: Progress, view: View, style: Style): ReadonlyArray<Part
   const remaining = progress.remainingMillis(now)
   if (!view.endless && !paused && !draining && remaining !== undefined) add(`ETA ${clock(remaining)}`, none, 0)
   add(clock(progress.elapsedMillis(now)), style.dim, 4)
-  const cost = progress.usage?.costUsd
-  if (cost !== undefined && cost !== null && cost > 0) add(usd(cost), none, 3)
+  const { usage } = progress
+  if (usage !== null && usage.costUsd !== 0) add(cost(usage), none, 3)
   return parts
 }
 

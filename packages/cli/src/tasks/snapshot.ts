@@ -6,6 +6,7 @@
 import { TaskId } from "@baton/core/Task"
 import { Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Usage from "@baton/core/Usage"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -33,6 +34,12 @@ export const Snapshot = Schema.Struct({
     feedback: Schema.Array(Schema.Struct({ text: Schema.String, count: Schema.Int })),
     /** How many dead letters were read for it: the first 1000. */
     examined: Schema.Int
+  }),
+  used: Schema.Struct({
+    /** What they used together; null when nothing was metered. */
+    usage: Schema.NullOr(Usage.Usage),
+    /** How many tasks were read for it: the first 5000, or 1000 where it is told again and again. */
+    examined: Schema.Int
   })
 })
 
@@ -48,18 +55,31 @@ const feedbackShown = 5
  * @category constructors
  * @since 0.1.0
  */
-export const read: Effect.Effect<Snapshot, TaskStoreError, TaskStore> = Effect.gen(function* () {
+export const read = Effect.fnUntraced(function* (options: {
+  /** Whether it is read again and again. */
+  readonly watching: boolean
+}): Effect.fn.Return<Snapshot, TaskStoreError, TaskStore> {
   const store = yield* TaskStore
   const counts = yield* store.counts
   const { paused } = yield* store.control
+  const total = counts.pending + counts.in_progress + counts.completed + counts.failed + counts.cancelled
   return {
-    total: counts.pending + counts.in_progress + counts.completed + counts.failed + counts.cancelled,
+    total,
     counts,
     paused,
     oldestRunning: counts.in_progress === 0 ? null : yield* oldestRunning,
-    deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters
+    deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters,
+    used: yield* used(options.watching ? 1000 : 5000)
   }
 })
+
+/** A store has no sums: counting on it would slow every write down, for a line that is read now and then. */
+const used = (limit: number) =>
+  Stream.runFold(
+    pages({ limit }),
+    (): Snapshot["used"] => ({ usage: null, examined: 0 }),
+    ({ examined, usage }, task) => ({ usage: Usage.add(usage, task.usage), examined: examined + 1 })
+  )
 
 /** A running task changes when it is claimed and when its output is saved, so the one that changed first is close enough. */
 const oldestRunning = Effect.gen(function* () {

@@ -1,10 +1,10 @@
 import { assert, describe } from "@effect/vitest"
 import { NodeServices } from "@effect/platform-node"
-import { TaskStore } from "@baton/core"
+import { Execution, TaskStore, Usage } from "@baton/core"
 import { Effect, FileSystem, Schema, Stream } from "effect"
 import { Csv } from "effect/encoding"
 import { TaskRecord } from "../../src/format/taskJson.ts"
-import { add, baton, complete, everyKind, fail, morning, test, text } from "./harness.ts"
+import { add, baton, claim, complete, everyKind, fail, morning, test, text } from "./harness.ts"
 
 const records = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(TaskRecord)))
 const rows = (csv: string) =>
@@ -47,7 +47,8 @@ describe("baton export", () => {
       assert.isTrue(
         stdout.startsWith(
           "id,status,description,result,attempts,feedback,verified,priority,createdAt,updatedAt," +
-            "inputTokens,outputTokens,cacheReadTokens,cacheWriteTokens,costUsd,metadata\r\n"
+            "inputTokens,outputTokens,cacheReadTokens,cacheWriteTokens,costUsd,metadata," +
+            "costAtLeastUsd,costAtMostUsd,models\r\n"
         )
       )
       const [first, second] = yield* rows(stdout)
@@ -65,9 +66,42 @@ describe("baton export", () => {
         createdAt: at,
         updatedAt: at,
         ...unmetered,
-        metadata: '{"k":["\\"","\\n"]}'
+        metadata: '{"k":["\\"","\\n"]}',
+        costAtLeastUsd: "",
+        costAtMostUsd: "",
+        models: ""
       })
       assert.strictEqual(second?.["feedback"], "no, it\nfailed")
+    })
+  )
+
+  test(
+    "names the models, and what a cost lies between that nobody can say",
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      yield* add({ id: "a", description: "Do a" })
+      const { task, token } = yield* claim()
+      const known: Usage.Usage = { ...Usage.zero, outputTokens: 9, costUsd: 0.25 }
+      const usage = Usage.add(known, Usage.atMost({ costUsd: 0.5, tokens: 100 }))
+      const execution = Execution.make({ output: "x", usage, metadata: { model: "claude-x" } })
+      yield* store.settle([
+        {
+          _tag: "Complete",
+          taskId: task.id,
+          token,
+          attemptUsage: usage,
+          usage,
+          execution,
+          verification: null,
+          verified: false
+        }
+      ])
+      const [row] = yield* rows((yield* baton(["export", "--format", "csv"])).stdout)
+      assert.deepInclude(row, { costUsd: "", costAtLeastUsd: "0.25", costAtMostUsd: "0.75", models: "claude-x" })
+      const { stdout } = yield* baton(["export", "--format", "md"])
+      assert.include(stdout, "9 tokens (9 out), $0.2500 to $0.7500 · claude-x*")
+      assert.include((yield* baton(["list"])).stdout, "$0.2500 to $0.7500")
+      assert.include((yield* baton(["status"])).stdout, "\nUsed  9 tokens (9 out), $0.2500 to $0.7500\n")
     })
   )
 

@@ -15,13 +15,13 @@ describe("baton list", () => {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["list"], { columns: 80 }), {
         stdout: text(
-          "ID        STATUS       TRIES  PRIO  CHANGED  DESCRIPTION",
-          "parse     completed        2     0       3m  Parse the report…",
-          "check     failed           1     0       4m  Check every link",
-          "ship      in progress      1     5       3m  Ship it",
-          "notes     cancelled        0     0       3m  Write the notes",
-          "plan      pending          0     0       3m  Plan the next release",
-          "announce  pending          0     0       3m  Announce it"
+          "ID        STATUS       TRIES  PRIO     COST  CHANGED  DESCRIPTION",
+          "parse     completed        2     0  $0.0123       3m  Parse the report…",
+          "check     failed           1     0                4m  Check every link",
+          "ship      in progress      1     5                3m  Ship it",
+          "notes     cancelled        0     0                3m  Write the notes",
+          "plan      pending          0     0                3m  Plan the next release",
+          "announce  pending          0     0                3m  Announce it"
         ),
         stderr: "",
         exitCode: 0
@@ -30,7 +30,7 @@ describe("baton list", () => {
   )
 
   test(
-    "leaves out the priorities when there are none, and cuts to the terminal",
+    "leaves out priorities and costs when there are none, and cuts to the terminal",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "a", description: "Read all of the minutes of the last three years" })

@@ -1,5 +1,5 @@
 import { assert, describe } from "@effect/vitest"
-import { TaskStore } from "@baton/core"
+import { TaskStore, Usage } from "@baton/core"
 import { Deferred, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Snapshot } from "../../src/tasks/snapshot.ts"
@@ -19,6 +19,8 @@ describe("baton status", () => {
           "  completed    1",
           "  failed       1  in the dead-letter queue",
           "  cancelled    1",
+          "",
+          "Used  1,234 tokens (1,200 in, 34 out), $0.0123",
           "",
           "Why tasks failed",
           "  1  exit code 2: 3 links are dead…",
@@ -88,7 +90,11 @@ describe("baton status", () => {
         counts: { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 },
         paused: false,
         oldestRunning: { id: "ship", startedAt: "2026-01-05T09:01:02.500Z", seconds: 180 },
-        deadLetters: { feedback: [{ text: "exit code 2: 3 links are dead…", count: 1 }], examined: 1 }
+        deadLetters: { feedback: [{ text: "exit code 2: 3 links are dead…", count: 1 }], examined: 1 },
+        used: {
+          usage: { ...Usage.zero, inputTokens: 1200, outputTokens: 34, costUsd: 0.0123 },
+          examined: 6
+        }
       })
     })
   )

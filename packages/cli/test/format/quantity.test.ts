@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Usage } from "@baton/core"
-import { count, number, usage, usd } from "../../src/format/quantity.ts"
+import { cost, count, number, usage, usd } from "../../src/format/quantity.ts"
 
 describe("quantity", () => {
   it("sets thousands apart", () => {
@@ -30,5 +30,15 @@ describe("quantity", () => {
       "1,234 tokens (1,000 in, 234 out), $0.0123"
     )
     assert.strictEqual(usage({ ...Usage.zero, costUsd: null }), "0 tokens, cost unknown")
+  })
+
+  it("says between what a cost lies of which nobody knows more", () => {
+    const broke = Usage.atMost({ costUsd: 0.5, tokens: 100 })
+    const known: Usage.Usage = { ...Usage.zero, costUsd: 0.25 }
+    const unknown: Usage.Usage = { ...Usage.zero, costUsd: null }
+    const sum = (other: Usage.Usage) => cost(Usage.add(known, other) ?? Usage.zero)
+    assert.strictEqual(cost(broke), "at most $0.5000")
+    assert.strictEqual(sum(broke), "$0.2500 to $0.7500")
+    assert.strictEqual(sum(unknown), "$0.2500 and more, cost unknown")
   })
 })
