@@ -1,8 +1,10 @@
 /** @since 0.1.0 */
 export * as ClaudeClient from "./ClaudeClient.ts"
 export { ClaudeError } from "./ClaudeError.ts"
+export * as ClaudeExecutor from "./ClaudeExecutor.ts"
 export * as ClaudeVerifier from "./ClaudeVerifier.ts"
 export * as MessageRequest from "./MessageRequest.ts"
+export { OutputSchemaError } from "./OutputSchemaError.ts"
 export * as Pacing from "./Pacing.ts"
 export * as Pricing from "./Pricing.ts"
 export * as Reply from "./Reply.ts"
