@@ -59,6 +59,8 @@ export const Reply = Schema.Struct({
   refusal: Schema.NullOr(Schema.String),
   /** What this answer used; nothing when it came from the response cache. */
   tokens: Tokens,
+  /** The server did not say what it used, so `tokens` lacks some of it and nobody knows the cost. */
+  unmetered: Schema.optionalKey(Schema.Literal(true)),
   billing: Billing,
   /** The id to quote to the provider. */
   requestId: Schema.NullOr(Schema.String),

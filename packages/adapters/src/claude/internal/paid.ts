@@ -12,12 +12,14 @@ import * as Pricing from "../Pricing.ts"
 import type { Reply } from "../Reply.ts"
 
 /**
- * Sends a request under the run's budget. What it used is known of a reply, and of an error unless it broke off:
- * `usageOf` says.
+ * Sends a request under the run's budget. What it used is known of a reply, unless the server does not count, and of
+ * an error, unless it broke off: `usageOf` says.
  */
 export const paid = (client: ClaudeClientService, prices: Pricing.PriceTable) => {
-  const usageOf = ({ tokens }: Reply | ClaudeError, { model }: MessageRequest): Usage | null =>
-    tokens === null ? null : Pricing.usageOf(prices, model, tokens, client.billing)
+  const usageOf = (answer: Reply | ClaudeError, { model }: MessageRequest): Usage | null =>
+    answer.tokens === null || ("unmetered" in answer && !answer.cached)
+      ? null
+      : Pricing.usageOf(prices, model, answer.tokens, client.billing)
 
   const send = (
     request: MessageRequest,

@@ -49,11 +49,16 @@ export const fromMessage = (
     stopReason: message.stop_reason ?? "unknown",
     refusal: [category, explanation].filter((part) => typeof part === "string" && part !== "").join(": ") || null,
     tokens: tokensOf(message.usage ?? {}),
+    ...(isMetered(message.usage ?? {}) ? undefined : { unmetered: true }),
     billing,
     requestId,
     cached: false
   }
 }
+
+/** Two numbers are always there where anything is counted; the prompt cache is not everywhere. */
+const isMetered = (usage: typeof Usage.Type): boolean =>
+  typeof usage.input_tokens === "number" && typeof usage.output_tokens === "number"
 
 /** How many were kept for an hour is a detail of the sum: where it does not add up, the sum holds. */
 const tokensOf = (usage: typeof Usage.Type): Tokens => {

@@ -6,12 +6,31 @@ import { noTokens, type Tokens } from "../../Reply.ts"
 export const late = (duration: string): ClaudeError =>
   make("TimedOut", "timeout", `Claude's API did not begin to answer within ${duration}`, undefined, null)
 
-/** The connection failed before an answer began. What nobody began to answer is not billed. */
+/**
+ * The connection failed before an answer began. Where it was never made, nothing was sent and nothing is billed; where it
+ * was lost later, the server may have been at work already.
+ */
 export const unreachable = (cause: unknown, host: string): ClaudeError => {
   const code = codeOf(cause)
   if (code === "UND_ERR_HEADERS_TIMEOUT") return late(nodesLimit)
-  return make("Transient", "network", `The connection to ${host} failed${inBrackets(code)}`, undefined, noTokens)
+  const tokens = code !== undefined && neverMade.has(code) ? noTokens : null
+  return make("Transient", "network", `The connection to ${host} failed${inBrackets(code)}`, undefined, tokens)
 }
+
+const neverMade = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "CERT_HAS_EXPIRED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "ERR_TLS_CERT_ALTNAME_INVALID"
+])
 
 /** The connection was lost while the answer came. */
 export const lost = (cause: unknown, requestId: string | undefined): ClaudeError => {
