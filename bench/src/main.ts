@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url"
 import { collect, type Measurement } from "./measurement.ts"
 
 const folder = fileURLToPath(new URL(".", import.meta.url))
-const support = new Set(["main", "measurement", "orchestrate"])
+const support = new Set(["main", "measurement", "orchestrate", "places"])
 const all = readdirSync(folder)
   .map((file) => file.replace(/\.ts$/, ""))
   .filter((name) => !support.has(name))

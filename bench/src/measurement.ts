@@ -3,7 +3,7 @@ export interface Measurement {
   readonly what: string
   /** In `unit`; for rates, higher is better, for times and sizes lower. */
   readonly value: number
-  readonly unit: "tasks/s" | "ms" | "MB" | "x"
+  readonly unit: "tasks/s" | "/s" | "ms" | "MB" | "x"
   /** The line that this one is held against, by its name, in the same run. */
   readonly against?: string
   /** What the ratio to it has to be, as a sentence for the table. */

@@ -16,7 +16,13 @@ export const add = Effect.fnUntraced(function* (count: number, from = 0) {
 /** Runs what is in the store with an executor that does nothing, a verifier that always passes, and a hook. */
 export const runNoop = <E>(
   store: Layer.Layer<TaskStore.TaskStore, E>,
-  options: { readonly count: number; readonly concurrency: number; readonly prefetch?: number }
+  options: {
+    readonly count: number
+    readonly concurrency: number
+    readonly prefetch?: number
+    /** Where the ids start. */
+    readonly from?: number
+  }
 ): Promise<{ readonly addPerSecond: number; readonly runPerSecond: number }> => {
   let events = 0
   const layer = Orchestrator.layer({
@@ -38,7 +44,7 @@ export const runNoop = <E>(
   return Effect.gen(function* () {
     const orchestrator = yield* Orchestrator.Orchestrator
     const adding = performance.now()
-    yield* add(options.count)
+    yield* add(options.count, options.from)
     const start = performance.now()
     const { stats } = yield* orchestrator.run
     const end = performance.now()

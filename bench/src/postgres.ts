@@ -1,30 +1,17 @@
 /**
  * The orchestrator on PostgreSQL beside other queues, doing the same work: claim, do nothing, complete; Baton verifies and
- * keeps result and history besides. A database of its own is made for it and dropped; BATON_BENCH_POSTGRES_URL names a
- * server where that is allowed.
+ * keeps result and history besides.
  */
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { Logger, makeWorkerUtils, run, WorkerPreset } from "graphile-worker"
-import { Client, Pool } from "pg"
+import { Pool } from "pg"
 import { PgBoss } from "pg-boss"
 import { rate, report } from "./measurement.ts"
 import { runNoop } from "./orchestrate.ts"
-
-const server = process.env["BATON_BENCH_POSTGRES_URL"] ?? "postgres://postgres@127.0.0.1:5432/postgres"
-const database = `baton_bench_${process.pid}`
-const url = new URL(server)
-url.pathname = `/${database}`
-const connectionString = url.href
-
-const administer = async (sql: string): Promise<void> => {
-  const client = new Client({ connectionString: server })
-  await client.connect()
-  await client.query(sql)
-  await client.end()
-}
+import { onPostgres } from "./places.ts"
 
 /** Bare statements that keep result and attempts: what no queue can beat. */
-const bare = async (batch: number, connections: number, count: number): Promise<number> => {
+const bare = async (connectionString: string, batch: number, connections: number, count: number): Promise<number> => {
   const pool = new Pool({ connectionString, max: connections })
   await pool.query(`DROP TABLE IF EXISTS bare_attempt, bare_task;
     CREATE TABLE bare_task (id bigint PRIMARY KEY, description text, status text, result text, attempts int);
@@ -59,7 +46,7 @@ const bare = async (batch: number, connections: number, count: number): Promise<
   return perSecond
 }
 
-const pgBoss = async (batchSize: number, workers: number, count: number): Promise<number> => {
+const pgBoss = async (connectionString: string, batchSize: number, workers: number, count: number): Promise<number> => {
   const boss = new PgBoss({ connectionString, max: workers + 2 })
   boss.on("error", () => {})
   await boss.start()
@@ -90,6 +77,7 @@ const pgBoss = async (batchSize: number, workers: number, count: number): Promis
 }
 
 const graphile = async (
+  connectionString: string,
   options: { readonly concurrency: number; readonly batched: boolean },
   count: number
 ): Promise<number> => {
@@ -133,27 +121,24 @@ const graphile = async (
 }
 const stops: Array<() => Promise<void>> = []
 
-await administer(`CREATE DATABASE ${database}`)
-try {
+await onPostgres(async (url) => {
   const floor = "bare pg, batch 1 000, 2 connections"
-  report({ what: floor, value: await bare(1000, 2, 100_000), unit: "tasks/s" })
-  report({ what: "bare pg, batch 100, 8 connections", value: await bare(100, 8, 50_000), unit: "tasks/s" })
-  report({ what: "bare pg, batch 1, 8 connections", value: await bare(1, 8, 10_000), unit: "tasks/s" })
+  report({ what: floor, value: await bare(url, 1000, 2, 100_000), unit: "tasks/s" })
+  report({ what: "bare pg, batch 100, 8 connections", value: await bare(url, 100, 8, 50_000), unit: "tasks/s" })
+  report({ what: "bare pg, batch 1, 8 connections", value: await bare(url, 1, 8, 10_000), unit: "tasks/s" })
   for (const prefetch of [64, 1000]) {
-    const store = PostgresTaskStore.layer({ url: connectionString, schema: `baton_${prefetch}` })
+    const store = PostgresTaskStore.layer({ url, schema: `baton_${prefetch}` })
     const { addPerSecond, runPerSecond } = await runNoop(store, { count: 50_000, concurrency: 64, prefetch })
     const what = `Baton, 64 workers, prefetch ${prefetch}`
     report({ what, value: runPerSecond, unit: "tasks/s", against: floor, target: "aim: 30 000 tasks/s" })
     report({ what: `  added, prefetch ${prefetch}`, value: addPerSecond, unit: "tasks/s" })
   }
   const peers: ReadonlyArray<readonly [string, () => Promise<number>]> = [
-    ["pg-boss, batch 100, results kept", () => pgBoss(100, 8, 50_000)],
-    ["pg-boss, batch 1 000, results kept", () => pgBoss(1000, 4, 100_000)],
-    ["graphile-worker, default, nothing kept", () => graphile({ concurrency: 8, batched: false }, 10_000)],
-    ["graphile-worker, local queue, nothing kept", () => graphile({ concurrency: 24, batched: true }, 100_000)]
+    ["pg-boss, batch 100, results kept", () => pgBoss(url, 100, 8, 50_000)],
+    ["pg-boss, batch 1 000, results kept", () => pgBoss(url, 1000, 4, 100_000)],
+    ["graphile-worker, default, nothing kept", () => graphile(url, { concurrency: 8, batched: false }, 10_000)],
+    ["graphile-worker, local queue, nothing kept", () => graphile(url, { concurrency: 24, batched: true }, 100_000)]
   ]
   for (const [what, measure] of peers) report({ what, value: await measure(), unit: "tasks/s", against: floor })
-} finally {
-  await administer(`DROP DATABASE ${database} WITH (FORCE)`)
-}
+})
 process.exit()

@@ -1,0 +1,88 @@
+/** Places to measure stores in: of their own, and gone afterwards. */
+import { PostgresTaskStore } from "@baton/adapters/postgres"
+import { RedisTaskStore } from "@baton/adapters/redis"
+import { SqliteTaskStore } from "@baton/adapters/sqlite"
+import type { TaskStore } from "@baton/core"
+import { type Layer, Redacted } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Client } from "pg"
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const address = server.address()
+  server.close()
+  return typeof address === "object" && address !== null ? address.port : 0
+}
+
+const inFolder = async <A>(measure: (folder: string) => Promise<A>): Promise<A> => {
+  const folder = mkdtempSync(join(tmpdir(), "baton-bench-"))
+  try {
+    return await measure(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** In a new file. */
+export const onSqlite = <A>(measure: (url: string) => Promise<A>): Promise<A> =>
+  inFolder((folder) => measure(`sqlite:${join(folder, "store.db")}`))
+
+/** On a server that flushes its log every second. One that rewrites the log of an earlier measurement is busy with that. */
+export const onRedis = <A>(measure: (url: string) => Promise<A>): Promise<A> =>
+  inFolder(async (folder) => {
+    const port = await freePort()
+    const settings = { port: String(port), bind: "127.0.0.1", dir: folder, save: "", appendonly: "yes" }
+    const server = spawn(
+      "redis-server",
+      Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+      { stdio: ["ignore", "pipe", "inherit"] }
+    )
+    await new Promise<void>((resolve) => {
+      server.stdout.on("data", (chunk) => {
+        if (String(chunk).includes("Ready to accept connections")) resolve()
+      })
+    })
+    try {
+      return await measure(`redis://127.0.0.1:${port}`)
+    } finally {
+      server.kill()
+      await once(server, "exit")
+    }
+  })
+
+let databases = 0
+
+/** In a new database; BATON_BENCH_POSTGRES_URL names a server where one may be made. */
+export const onPostgres = async <A>(measure: (url: string) => Promise<A>): Promise<A> => {
+  const server = process.env["BATON_BENCH_POSTGRES_URL"] ?? "postgres://postgres@127.0.0.1:5432/postgres"
+  const database = `baton_bench_${process.pid}_${databases++}`
+  const administer = async (sql: string): Promise<void> => {
+    const client = new Client({ connectionString: server })
+    await client.connect()
+    await client.query(sql)
+    await client.end()
+  }
+  const url = new URL(server)
+  url.pathname = `/${database}`
+  await administer(`CREATE DATABASE ${database}`)
+  try {
+    return await measure(url.href)
+  } finally {
+    await administer(`DROP DATABASE ${database} WITH (FORCE)`)
+  }
+}
+
+/** The store at a place, with the durability that is measured elsewhere too. */
+export const storeAt = (url: string): Layer.Layer<TaskStore.TaskStore, unknown> => {
+  const filename = url.replace(/^sqlite:/, "")
+  if (filename !== url) return SqliteTaskStore.layer({ filename, synchronous: "NORMAL" })
+  return url.startsWith("redis:")
+    ? RedisTaskStore.layer({ url: Redacted.make(url) })
+    : PostgresTaskStore.layer({ url: Redacted.make(url) })
+}
