@@ -1,4 +1,5 @@
 /** @since 0.1.0 */
+export * as Batches from "./Batches.ts"
 export * as ClaudeClient from "./ClaudeClient.ts"
 export { ClaudeError } from "./ClaudeError.ts"
 export * as ClaudeExecutor from "./ClaudeExecutor.ts"

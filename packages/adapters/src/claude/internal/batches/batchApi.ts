@@ -1,0 +1,103 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { ClaudeError } from "../../ClaudeError.ts"
+import type { MessageRequest } from "../../MessageRequest.ts"
+import type { Sdk } from "../sdk.ts"
+import * as Broken from "../transport/broken.ts"
+
+/** The endpoints for batches. */
+export interface BatchApi {
+  readonly create: (requests: ReadonlyArray<BatchRequest>) => Effect.Effect<Batch, ClaudeError>
+  readonly retrieve: (id: string) => Effect.Effect<Batch, ClaudeError>
+  /** All batches of the key's workspace, the latest first. */
+  readonly list: Stream.Stream<Batch, ClaudeError>
+  /** One line a request, in any order. */
+  readonly results: (id: string) => Stream.Stream<unknown, ClaudeError>
+}
+
+export interface BatchRequest {
+  readonly custom_id: string
+  readonly params: MessageRequest
+}
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+/** What we need to know of a batch. */
+export const Batch = Schema.Struct({
+  id: Schema.NonEmptyString,
+  processing_status: Schema.String,
+  created_at: Schema.DateTimeUtcFromString,
+  request_counts: Schema.Struct({
+    processing: Count,
+    succeeded: Count,
+    errored: Count,
+    canceled: Count,
+    expired: Count
+  }),
+  /** Null until the batch has ended, and again when its results are gone. */
+  results_url: Schema.NullOr(Schema.String)
+})
+
+export interface Batch extends Schema.Schema.Type<typeof Batch> {}
+
+/** How many requests it has. They all count as processing until the whole batch has ended. */
+export const sizeOf = ({ request_counts: counts }: Batch): number =>
+  counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
+
+const decodeBatch = Schema.decodeUnknownEffect(Batch)
+const decodePage = Schema.decodeUnknownEffect(
+  Schema.Struct({ data: Schema.Array(Batch), has_more: Schema.Boolean, last_id: Schema.NullOr(Schema.String) })
+)
+
+const path = "/v1/messages/batches"
+
+const pageSize = 100
+
+/** The endpoints as the API has them. */
+export const fromSdk = (sdk: Sdk): BatchApi => {
+  const batch = (answer: unknown) =>
+    Effect.mapError(decodeBatch(answer), () => Broken.malformed("The server's answer is not a batch", undefined))
+
+  const page = (after: string | null) =>
+    Effect.flatMap(
+      sdk.call((client, signal) =>
+        client.get(path, { query: { limit: pageSize, ...(after === null ? undefined : { after_id: after }) }, signal })
+      ),
+      (answer) =>
+        Effect.mapError(decodePage(answer), () =>
+          Broken.malformed("The server's answer is no list of batches", undefined)
+        )
+    )
+
+  return {
+    create: (requests) =>
+      Effect.flatMap(
+        sdk.call((client, signal) => client.post(path, { body: { requests }, signal })),
+        batch
+      ),
+    retrieve: (id) =>
+      Effect.flatMap(
+        sdk.call((client, signal) => client.messages.batches.retrieve(id, undefined, { signal })),
+        batch
+      ),
+    list: Stream.paginate<string | null, Batch, ClaudeError>(null, (after) =>
+      Effect.map(page(after), ({ data, has_more, last_id }) => [
+        data,
+        has_more && last_id !== null ? Option.some(last_id) : Option.none()
+      ])
+    ),
+    results: (id) =>
+      Stream.unwrap(
+        Effect.map(
+          Effect.acquireRelease(
+            sdk.call((client, signal) => client.messages.batches.results(id, undefined, { signal })),
+            (lines) => Effect.sync(() => lines.controller.abort()),
+            { interruptible: true }
+          ),
+          (lines) => Stream.fromAsyncIterable(lines, (cause) => Broken.lost(cause, undefined))
+        )
+      )
+  }
+}

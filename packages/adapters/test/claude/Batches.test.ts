@@ -1,0 +1,316 @@
+import { Batches, Reply } from "@baton/adapters/claude"
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Duration, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { statSync } from "node:fs"
+import { countingClock, failure as refusal, promptOf } from "./batches/api.ts"
+import { failure, gather, isWaiting, poll, text, texts, world } from "./batches/run.ts"
+
+const prompts = (batch: { readonly requests: ReadonlyArray<Parameters<typeof promptOf>[0]> } | undefined) =>
+  (batch?.requests ?? []).map(promptOf)
+
+describe("requests become batches", () => {
+  it.effect("sends what arrives together as one batch, and gives each its own answer at half the price", () =>
+    Effect.gen(function* () {
+      const { batches, end, start } = yield* world()
+      const { ask } = yield* start()
+      const first = yield* ask("one")
+      yield* TestClock.adjust("900 millis")
+      const second = yield* ask("two")
+      yield* TestClock.adjust("900 millis")
+      assert.lengthOf(batches(), 0)
+      yield* TestClock.adjust("100 millis")
+      assert.deepStrictEqual(batches().map(prompts), [["one", "two"]])
+      end()
+      yield* poll
+      assert.deepStrictEqual(yield* texts([first, second]), ["Echo: one", "Echo: two"])
+      const { billing, tokens } = yield* Fiber.join(first)
+      assert.strictEqual(billing, "batch")
+      assert.deepStrictEqual(tokens, { ...Reply.noTokens, input: 10, output: 5 })
+    })
+  )
+
+  it.effect("sends a full batch at once, and the rest in further ones", () =>
+    Effect.gen(function* () {
+      const { batches, start } = yield* world()
+      const { ask } = yield* start({ maxRequests: 2 })
+      for (const prompt of ["1", "2", "3"]) yield* ask(prompt)
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(batches().map(prompts), [["1", "2"]])
+      yield* gather
+      assert.deepStrictEqual(batches().map(prompts), [["1", "2"], ["3"]])
+    })
+  )
+
+  it.effect("does not wait for ever for a list that never stops growing", () =>
+    Effect.gen(function* () {
+      const { batches, start } = yield* world()
+      const { ask } = yield* start()
+      for (let n = 0; n < 70; n++) {
+        yield* ask(`${n}`)
+        yield* TestClock.adjust("500 millis")
+      }
+      assert.lengthOf(batches(), 1)
+    })
+  )
+
+  it.effect("makes a second batch of what follows from the answers of the first", () =>
+    Effect.gen(function* () {
+      const { batches, endAtOnce, start } = yield* world()
+      endAtOnce()
+      const { ask } = yield* start()
+      const answers = [yield* ask("one"), yield* ask("two")]
+      yield* gather
+      for (const answer of yield* texts(answers)) yield* ask(`judge ${answer}`, { purpose: "judge" })
+      yield* gather
+      assert.deepStrictEqual(batches().map(prompts), [
+        ["one", "two"],
+        ["judge Echo: one", "judge Echo: two"]
+      ])
+    })
+  )
+
+  it.effect("does not send what was given up before its batch was made", () =>
+    Effect.gen(function* () {
+      const { batches, start } = yield* world()
+      const { ask } = yield* start()
+      yield* Fiber.interrupt(yield* ask("one"))
+      yield* ask("two")
+      yield* gather
+      assert.deepStrictEqual(batches().map(prompts), [["two"]])
+    })
+  )
+
+  it.effect("looks less and less often while nothing happens, and at least every minute", () =>
+    Effect.gen(function* () {
+      const { end, looks, start } = yield* world()
+      const { ask } = yield* start()
+      const sending = yield* ask("one")
+      yield* gather
+      yield* TestClock.adjust("1 minute")
+      const early = looks()
+      assert.isBelow(early, 10)
+      yield* TestClock.adjust("10 hours")
+      const before = looks()
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(looks() - before, 10)
+      end()
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* text(sending), "Echo: one")
+    })
+  )
+
+  it.effect("waits for ten thousand answers with two timers at most", () =>
+    Effect.gen(function* () {
+      const { counting, most } = countingClock(yield* Clock.Clock)
+      yield* Effect.gen(function* () {
+        const { batches, end, start } = yield* world()
+        const { ask } = yield* start()
+        const sendings = yield* Effect.forEach(Array.from({ length: 10_000 }), (_, n) => ask(`${n}`))
+        yield* gather
+        yield* poll
+        assert.lengthOf(batches(), 1)
+        end()
+        yield* poll
+        assert.lengthOf(new Set(yield* texts(sendings)), 10_000)
+      }).pipe(Effect.provideService(Clock.Clock, counting))
+      assert.isAtMost(most(), 2)
+    })
+  )
+})
+
+describe("requests without an answer", () => {
+  const endings = {
+    expired: ["Failed", "expired"],
+    canceled: ["Failed", "canceled"],
+    overloaded_error: ["Failed", "overloaded_error"],
+    api_error: ["Failed", "api_error"],
+    invalid_request_error: ["Permanent", "invalid_request_error"],
+    authentication_error: ["Fatal", "authentication_error"]
+  } as const
+
+  it.effect("fail, cost nothing, and are sent again when they are asked again", () =>
+    Effect.gen(function* () {
+      let good = false
+      const { batches, endAtOnce, start } = yield* world((prompt) => {
+        if (good) return "good"
+        return prompt === "expired" || prompt === "canceled" ? { type: prompt } : { type: "errored", error: prompt }
+      })
+      endAtOnce()
+      const { ask } = yield* start()
+      const all = yield* Effect.forEach(Object.keys(endings), (prompt) => ask(prompt))
+      yield* gather
+      const errors = yield* Effect.forEach(all, failure)
+      assert.deepStrictEqual(
+        errors.map((error) => [error?.reason, error?.type]),
+        Object.values(endings).map(([reason, type]) => [reason, type])
+      )
+      for (const error of errors) assert.deepStrictEqual(error?.tokens, Reply.noTokens)
+
+      good = true
+      const again = yield* ask("expired")
+      yield* gather
+      assert.strictEqual(yield* text(again), "good")
+      assert.lengthOf(batches(), 2)
+    })
+  )
+
+  it.effect("that failed while nobody waited are sent again, for nobody's attempt", () =>
+    Effect.gen(function* () {
+      let good = false
+      const { end, endAtOnce, start } = yield* world(() => (good ? "good" : { type: "expired" }))
+      const first = yield* start()
+      yield* first.ask("one")
+      yield* gather
+      yield* first.stop
+      end()
+      const second = yield* start()
+      yield* poll
+      good = true
+      endAtOnce()
+      const again = yield* second.ask("one")
+      yield* gather
+      assert.strictEqual(yield* text(again), "good")
+    })
+  )
+
+  it.effect("are those that the results lack, once they have been read several times", () =>
+    Effect.gen(function* () {
+      const { endAtOnce, start } = yield* world((prompt) => (prompt === "lacking" ? undefined : "good"))
+      endAtOnce()
+      const { ask } = yield* start()
+      const lacking = yield* ask("lacking")
+      const good = yield* ask("good")
+      yield* gather
+      assert.strictEqual(yield* text(good), "good")
+      assert.isTrue(isWaiting(lacking))
+      yield* poll
+      const error = yield* failure(lacking)
+      assert.strictEqual(error?.type, "no_result")
+      assert.strictEqual(error?.reason, "Failed")
+    })
+  )
+
+  it.effect("results that break off are read again, and nothing of them is lost", () =>
+    Effect.gen(function* () {
+      const { batches, cut, endAtOnce, start } = yield* world()
+      endAtOnce()
+      cut(1, 2)
+      const { ask } = yield* start()
+      const sendings = yield* Effect.forEach(["1", "2", "3"], (prompt) => ask(prompt))
+      yield* gather
+      assert.deepStrictEqual(sendings.map(isWaiting), [true, true, false])
+      yield* poll
+      assert.deepStrictEqual(yield* texts(sendings), ["Echo: 1", "Echo: 2", "Echo: 3"])
+      assert.lengthOf(batches(), 1)
+    })
+  )
+})
+
+describe("the API refuses a batch", () => {
+  it.effect("for a while: its requests wait as long as it says, and those that arrive meanwhile join them", () =>
+    Effect.gen(function* () {
+      const { batches, next, start } = yield* world()
+      next(refusal({ status: 429, type: "rate_limit_error", retryAfter: Duration.minutes(2) }))
+      const { ask } = yield* start()
+      yield* ask("one")
+      yield* gather
+      yield* ask("two")
+      yield* TestClock.adjust("117 seconds")
+      assert.lengthOf(batches(), 0)
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(batches().map(prompts), [["one", "two"]])
+    })
+  )
+
+  it.effect("again and again: its requests fail in the end", () =>
+    Effect.gen(function* () {
+      const { next, start, tries } = yield* world()
+      next(...Array.from({ length: 20 }, () => refusal({ status: 529, type: "overloaded_error" })))
+      const { ask } = yield* start()
+      const sending = yield* ask("one")
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual((yield* failure(sending))?.reason, "Transient")
+      assert.strictEqual(tries(), 11)
+    })
+  )
+
+  it.effect("for one request that it names: only that one is to blame", () =>
+    Effect.gen(function* () {
+      const { batches, next, start } = yield* world()
+      next(refusal({ reason: "Permanent", status: 400, message: "requests.1.params.max_tokens: Field required" }))
+      const { ask } = yield* start()
+      const sendings = yield* Effect.forEach(["1", "2", "3"], (prompt) => ask(prompt))
+      yield* gather
+      assert.strictEqual((yield* failure(sendings[1]!))?.reason, "Permanent")
+      assert.deepStrictEqual(batches().map(prompts), [["1", "3"]])
+    })
+  )
+
+  it.effect("for a reason that has nothing to do with a single task: the run ends, and no task is to blame", () =>
+    Effect.gen(function* () {
+      const { next, start } = yield* world()
+      next(refusal({ reason: "Permanent", status: 400, message: "Batches are not enabled." }))
+      const { ask } = yield* start()
+      const sendings = yield* Effect.forEach(["1", "2"], (prompt) => ask(prompt))
+      yield* gather
+      const errors = yield* Effect.forEach(sendings, failure)
+      assert.deepStrictEqual(
+        errors.map((error) => error?.reason),
+        ["Fatal", "Fatal"]
+      )
+    })
+  )
+
+  it.effect("for its size: it is cut in half until it is taken", () =>
+    Effect.gen(function* () {
+      const { batches, next, start } = yield* world()
+      const tooLarge = refusal({ reason: "Permanent", status: 413, type: "request_too_large" })
+      next(tooLarge, tooLarge)
+      const { ask } = yield* start()
+      for (const prompt of ["1", "2", "3", "4"]) yield* ask(prompt)
+      yield* gather
+      assert.deepStrictEqual(batches().map(prompts).sort(), [["1"], ["2"], ["3"], ["4"]])
+    })
+  )
+
+  it.effect("for its key: everything fails at once", () =>
+    Effect.gen(function* () {
+      const { next, start, tries } = yield* world()
+      next(refusal({ reason: "Fatal", status: 401, type: "authentication_error" }))
+      const { ask } = yield* start()
+      const sending = yield* ask("1")
+      yield* gather
+      assert.strictEqual((yield* failure(sending))?.reason, "Fatal")
+      assert.strictEqual(tries(), 1)
+    })
+  )
+})
+
+describe("the journal", () => {
+  it.effect("is readable for its user alone, and for one process", () =>
+    Effect.gen(function* () {
+      const { filename, start } = yield* world()
+      const run = yield* start()
+      assert.strictEqual(statSync(filename).mode & 0o777, 0o600)
+      const error = yield* Effect.flip(start())
+      assert.strictEqual(error.reason, "Fatal")
+      assert.match(error.message, /^Another run works with the batches of .*: let it end, or stop it\.$/)
+      yield* run.stop
+      yield* start()
+    })
+  )
+
+  it.effect("tells of the batches that have not ended, also while a run is under way", () =>
+    Effect.gen(function* () {
+      const { endAtOnce, filename, start } = yield* world()
+      assert.deepStrictEqual(yield* Batches.underWay({ filename }), [])
+      const { ask } = yield* start()
+      yield* ask("1")
+      yield* ask("2")
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* Batches.underWay({ filename }), [{ id: "batch_1", requests: 2, createdAt: 1000 }])
+      endAtOnce()
+    })
+  )
+})

@@ -1,0 +1,171 @@
+import { ClaudeError, Reply } from "@baton/adapters/claude"
+import { Clock, DateTime, Effect, Stream } from "effect"
+import type { Batch, BatchApi, BatchRequest } from "../../../src/claude/internal/batches/batchApi.ts"
+
+/** How one request of a batch ends: a text, the type of a result that brought none, or no result at all. */
+export type Ending =
+  | string
+  | undefined
+  | { readonly type: "errored"; readonly error: string }
+  | { readonly type: string }
+
+/** What becomes of a request to create a batch. */
+export type Fate = "ok" | "lose" | "hang" | "vanish" | ClaudeError
+
+export interface Seen {
+  readonly id: string
+  readonly requests: ReadonlyArray<BatchRequest>
+}
+
+export const failure = (options: Partial<ConstructorParameters<typeof ClaudeError>[0]> = {}) =>
+  new ClaudeError({ reason: "Transient", type: "network", message: "It failed.", tokens: Reply.noTokens, ...options })
+
+interface Stored extends Seen {
+  readonly createdAt: number
+  ended: boolean
+}
+
+/** The text of a request's only turn. */
+export const promptOf = ({ params }: BatchRequest): string => {
+  const content = params.messages[0]?.content
+  return typeof content === "string" ? content : ""
+}
+
+/** The API's batches in memory. They end when they are told to, and their results come in reverse. */
+export const make = Effect.fnUntraced(function* (
+  answer: (prompt: string, request: BatchRequest) => Ending = (prompt) => `Echo: ${prompt}`
+) {
+  const clock = yield* Clock.Clock
+  const stored: Array<Stored> = []
+  const fates: Array<Fate> = []
+  const cuts: Array<number> = []
+  let endAtOnce = false
+  let tries = 0
+  let looks = 0
+  let unknown = false
+
+  const show = ({ createdAt, ended, id, requests }: Stored): Batch => ({
+    id,
+    processing_status: ended ? "ended" : "in_progress",
+    created_at: DateTime.makeUnsafe(createdAt),
+    request_counts: {
+      processing: ended ? 0 : requests.length,
+      succeeded: ended ? requests.length : 0,
+      errored: 0,
+      canceled: 0,
+      expired: 0
+    },
+    results_url: ended ? `https://localhost/${id}` : null
+  })
+
+  const lines = (request: BatchRequest): ReadonlyArray<unknown> => {
+    const ending = answer(promptOf(request), request)
+    if (ending === undefined) return []
+    if (typeof ending === "string") {
+      const message = {
+        id: "msg_1",
+        model: request.params.model,
+        content: [{ type: "text", text: ending }],
+        stop_reason: "end_turn",
+        usage: { input_tokens: 10, output_tokens: 5 }
+      }
+      return [{ custom_id: request.custom_id, result: { type: "succeeded", message } }]
+    }
+    const error =
+      "error" in ending ? { error: { type: "error", error: { type: ending.error, message: "It went wrong" } } } : {}
+    return [{ custom_id: request.custom_id, result: { type: ending.type, ...error } }]
+  }
+
+  const add = (requests: ReadonlyArray<BatchRequest>) => {
+    const batch = {
+      id: `batch_${stored.length + 1}`,
+      requests,
+      createdAt: clock.currentTimeMillisUnsafe(),
+      ended: endAtOnce
+    }
+    stored.push(batch)
+    return batch
+  }
+
+  const find = (id: string) =>
+    Effect.suspend(() => {
+      const batch = unknown ? undefined : stored.find((batch) => batch.id === id)
+      return batch === undefined
+        ? Effect.fail(failure({ reason: "Permanent", status: 404, type: "not_found_error" }))
+        : Effect.succeed(batch)
+    })
+
+  const api: BatchApi = {
+    create: (requests) =>
+      Effect.suspend((): Effect.Effect<Batch, ClaudeError> => {
+        tries++
+        const fate = fates.shift() ?? "ok"
+        if (typeof fate !== "string") return Effect.fail(fate)
+        if (fate === "vanish") return Effect.fail(failure())
+        const batch = add(requests)
+        if (fate === "lose") return Effect.fail(failure())
+        return fate === "hang" ? Effect.never : Effect.succeed(show(batch))
+      }),
+    retrieve: (id) =>
+      Effect.suspend(() => {
+        looks++
+        return Effect.map(find(id), show)
+      }),
+    list: Stream.suspend(() => Stream.fromIterable(stored.toReversed().map(show))),
+    results: (id) =>
+      Stream.unwrap(
+        Effect.map(find(id), ({ requests }) => {
+          const all = requests.toReversed().flatMap(lines)
+          const cut = cuts.shift()
+          return cut === undefined
+            ? Stream.fromIterable(all)
+            : Stream.concat(Stream.fromIterable(all.slice(0, cut)), Stream.fail(failure()))
+        })
+      )
+  }
+
+  return {
+    api,
+    /** All batches there are. */
+    batches: (): ReadonlyArray<Seen> => stored,
+    /** How often somebody tried to create one. */
+    tries: () => tries,
+    /** How often somebody looked at one. */
+    looks: () => looks,
+    /** What becomes of the next attempts to create one. */
+    next: (...list: ReadonlyArray<Fate>) => void fates.push(...list),
+    /** The next results break off after so many. */
+    cut: (...list: ReadonlyArray<number>) => void cuts.push(...list),
+    /** Someone else's batch. */
+    add: (requests: ReadonlyArray<BatchRequest>) => void add(requests),
+    end: () => {
+      for (const batch of stored) batch.ended = true
+    },
+    /** From now on, batches have ended when they are created. */
+    endAtOnce: () => {
+      endAtOnce = true
+    },
+    /** From now on, no batch is known. */
+    forget: () => {
+      unknown = true
+    }
+  }
+})
+
+/** A clock that counts the timers that are set. */
+export const countingClock = (clock: Clock.Clock) => {
+  let running = 0
+  let most = 0
+  const counting: Clock.Clock = {
+    ...clock,
+    sleep: (duration) =>
+      Effect.suspend(() => {
+        most = Math.max(most, ++running)
+        return Effect.ensuring(
+          clock.sleep(duration),
+          Effect.sync(() => running--)
+        )
+      })
+  }
+  return { counting, most: () => most }
+}
