@@ -51,6 +51,8 @@ export interface OrchestratorConfig {
   readonly onCrash?: "retry" | "dead-letter" | undefined
   /** How long work under way may go on once the run is told to stop. Default 30 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
+  /** Whether prompts and outputs are part of traces. Default false. */
+  readonly traceContent?: boolean | undefined
   /** The least important log messages that are kept. Default: what the surrounding program has. */
   readonly logLevel?: LogLevel.LogLevel | undefined
 }
@@ -74,7 +76,8 @@ export const defaults = {
   verificationTimeout: Duration.minutes(5),
   leaseDuration: Duration.seconds(30),
   onCrash: "retry",
-  drainTimeout: Duration.seconds(30)
+  drainTimeout: Duration.seconds(30),
+  traceContent: false
 } as const satisfies OrchestratorConfig
 
 /** A configuration with all defaults filled in. */
@@ -94,6 +97,7 @@ export interface Resolved {
   readonly leaseDuration: Duration.Duration
   readonly onCrash: "retry" | "dead-letter"
   readonly drainTimeout: Duration.Duration
+  readonly traceContent: boolean
   readonly logLevel: LogLevel.LogLevel | undefined
 }
 
@@ -143,6 +147,7 @@ export const resolve = (config: OrchestratorConfig): Resolved => {
     leaseDuration: duration(config.leaseDuration, defaults.leaseDuration),
     onCrash: config.onCrash ?? defaults.onCrash,
     drainTimeout: duration(config.drainTimeout, defaults.drainTimeout),
+    traceContent: config.traceContent ?? defaults.traceContent,
     logLevel: config.logLevel
   }
 }

@@ -90,6 +90,28 @@ export const duration = (minimum: Duration.Input = 0): Kind<Duration.Duration> =
   }
 }
 
+/** Where a server listens. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * A port, on this machine only unless an address is in front of it: `9464`, `0.0.0.0:9464`, `[::1]:9464`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const address: Kind<Address> = {
+  metavar: "[HOST:]PORT",
+  expected: "a port such as 9464, or an address and a port such as 0.0.0.0:9464",
+  read: (text) => {
+    const [, bracketed, plain, digits = ""] = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text) ?? []
+    const port = digits === "" ? Infinity : Number(digits)
+    return port > 65_535 ? undefined : { host: bracketed ?? plain ?? "127.0.0.1", port }
+  }
+}
+
 /**
  * One of some names.
  *

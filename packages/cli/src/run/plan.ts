@@ -17,6 +17,7 @@ import * as Project from "../config/Project.ts"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import { type Given, origins } from "../flags/envFlag.ts"
 import type { RunFlags } from "../flags/runFlags.ts"
+import * as Telemetry from "../telemetry/Telemetry.ts"
 import { executors, verifiers } from "./executors.ts"
 
 /**
@@ -83,7 +84,8 @@ export const make = Effect.fnUntraced(function* (
       verificationTimeout: Duration.sum(verifyTimeout, stopping),
       leaseDuration: lease,
       onCrash: flags.onCrash,
-      drainTimeout: flags.drainTimeout
+      drainTimeout: flags.drainTimeout,
+      traceContent: yield* Telemetry.capturesContent
     },
     lease,
     concurrency,

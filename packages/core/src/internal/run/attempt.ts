@@ -62,9 +62,12 @@ export const attempt = Effect.fnUntraced(function* (
       restore(
         run.spans.open(
           "invoke_agent",
-          () => ({ attributes: { ...traces.ofAttempt(task), "gen_ai.operation.name": "invoke_agent" } }),
+          () => ({ attributes: traces.ofInvocation(run, task) }),
           withTransientRetry<Execution, ExecutionError>(run, held, {
-            call: Effect.suspend(() => run.executor.execute(task, context)),
+            call: traces.ofOutput(
+              run,
+              Effect.suspend(() => run.executor.execute(task, context))
+            ),
             isTransient: (error) => error.reason === "Transient",
             onRetry: (reason, delayMillis) =>
               Effect.andThen(

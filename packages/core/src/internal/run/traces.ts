@@ -151,3 +151,22 @@ export const ofVerdict = <E>(run: Run, verify: Effect.Effect<Verification, E>): 
         )
       )
     : verify
+
+/** The attributes of the span of an execution. */
+export const ofInvocation = (run: Run, task: Task) => ({
+  ...ofAttempt(task),
+  "gen_ai.operation.name": "invoke_agent",
+  ...(run.config.traceContent ? { "gen_ai.input.messages": message("user", task.description) } : {})
+})
+
+/** Adds what came out to the span of an execution, where that is asked for. */
+export const ofOutput = <E>(run: Run, execute: Effect.Effect<Execution.Execution, E>) =>
+  run.spans.enabled && run.config.traceContent
+    ? Effect.tap(execute, ({ output }) =>
+        Effect.annotateCurrentSpan("gen_ai.output.messages", message("assistant", output))
+      )
+    : execute
+
+/** Messages as the GenAI conventions write them into an attribute. */
+const message = (role: "user" | "assistant", content: string) =>
+  JSON.stringify([{ role, parts: [{ type: "text", content }] }])
