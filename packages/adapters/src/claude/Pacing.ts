@@ -28,7 +28,8 @@ import type { Reply } from "./Reply.ts"
 
 /**
  * Limits to keep, for each model on its own. What is left out is learned from the server's answers; where both are known,
- * the lower one holds.
+ * the lower one holds. One that is set is never exceeded, for which a request counts with all that it may use until its
+ * answer is there.
  *
  * @category configuration
  * @since 0.1.0
@@ -37,7 +38,7 @@ export interface Options {
   readonly requestsPerMinute?: number | undefined
   /** Tokens that come out of the prompt cache do not count. */
   readonly inputTokensPerMinute?: number | undefined
-  /** Kept by counting each request with its `max_tokens` until its answer is there: keep those low. */
+  /** A request may use its `max_tokens`: the lower they are, the more requests can be under way. */
   readonly outputTokensPerMinute?: number | undefined
 }
 
@@ -182,6 +183,6 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
 const ended = (pool: Pool.Pool, admission: Pool.Admission, exit: Exit.Exit<Reply, ClaudeError>, now: number): void => {
   if (Exit.isSuccess(exit)) return Pool.answered(pool, admission, exit.value.tokens, now)
   const error = Exit.findErrorOption(exit)
-  if (Option.isNone(error)) return Pool.interrupted(pool)
+  if (Option.isNone(error)) return Pool.interrupted(pool, admission, now)
   Pool.failed(pool, admission, error.value, now)
 }

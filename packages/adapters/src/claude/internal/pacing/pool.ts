@@ -38,9 +38,8 @@ export interface Pool {
   window: number
   /** Nobody goes before this, in epoch milliseconds. */
   pausedUntil: number
-  /** How often in a row the server turned requests away that knew of the time before. */
+  /** How often in a row the server turned requests away, those that were sent together counted once. */
   streak: number
-  refusedAt: number
 }
 
 /** Without a word of the server, a pause is so long at first, and doubles up to the longest. */
@@ -52,22 +51,24 @@ export const longestAsked = Duration.toMillis("5 minutes")
 
 export const make = (limits: Limits, now: number): Pool => ({
   buckets: {
-    requests: Bucket.make(limits.requests, now),
-    "input-tokens": Bucket.make(limits["input-tokens"], now),
-    "output-tokens": Bucket.make(limits["output-tokens"], now),
-    tokens: Bucket.make(limits.tokens, now)
+    // A request is one, from the start.
+    requests: Bucket.make(false, limits.requests, now),
+    "input-tokens": tokenBucket(limits["input-tokens"], now),
+    "output-tokens": tokenBucket(limits["output-tokens"], now),
+    tokens: tokenBucket(limits.tokens, now)
   },
   queue: Queue.make(),
   running: 0,
   window: Infinity,
   pausedUntil: 0,
-  streak: 0,
-  refusedAt: 0
+  streak: 0
 })
+
+const tokenBucket = (limit: number | undefined, now: number) => Bucket.make(limit !== undefined, limit, now)
 
 /** How long until a request may go, in milliseconds; `Infinity` when another has to end first. */
 export const wait = (pool: Pool, demand: Demand, now: number): number => {
-  if (pool.running >= pool.window) return Infinity
+  if (pool.running >= Math.floor(pool.window)) return Infinity
   let longest = Math.max(0, pool.pausedUntil - now)
   for (const resource of resources) {
     longest = Math.max(longest, Bucket.wait(pool.buckets[resource], demand[resource], now))
@@ -126,7 +127,7 @@ export const answered = (pool: Pool, admission: Admission, tokens: Tokens, now: 
   settle(pool, admission, tokens, now)
   // One more for each window's worth of answers: a slow rise is what the server asks for.
   if (pool.window !== Infinity) pool.window += 1 / pool.window
-  if (admission.admittedAt >= pool.refusedAt) pool.streak = 0
+  if (isNews(pool, admission)) pool.streak = 0
 }
 
 /** What it used is what counts; what came out of the prompt cache does not. */
@@ -137,48 +138,50 @@ const settle = (pool: Pool, { shares }: Admission, tokens: Tokens, now: number):
   Bucket.settle(pool.buckets.tokens, shares.tokens, input + tokens.output, now)
 }
 
-/** Nobody knows what it used, so what was taken for it is gone. */
-export const interrupted = (pool: Pool): void => {
+export const interrupted = (pool: Pool, { shares }: Admission, now: number): void => {
   pool.running--
+  for (const resource of resources) Bucket.giveUp(pool.buckets[resource], shares[resource], now)
 }
 
 export const failed = (pool: Pool, admission: Admission, error: ClaudeError, now: number): void => {
-  pool.running--
-  if (error.tokens !== null) {
-    if (error.tokens.input > 0 || error.tokens.output > 0) settle(pool, admission, error.tokens, now)
-    else refund(pool, admission, now)
+  if (error.tokens === null) {
+    interrupted(pool, admission, now)
+  } else {
+    pool.running--
+    if (error.tokens.input + error.tokens.output > 0) settle(pool, admission, error.tokens, now)
+    else turnedAway(pool, admission, now)
   }
   // No key, no money: waiting helps nobody, and the run ends by itself.
   if (error.reason === "Fatal") return
   if (error.type === "ramp_limit_exceeded") {
     // Those that were sent together are turned away together, and are one objection.
-    if (admission.admittedAt >= pool.refusedAt) pool.window = Math.max(1, Math.floor((pool.running + 1) / 2))
+    if (isNews(pool, admission)) pool.window = Math.max(1, Math.floor((pool.running + 1) / 2))
     pause(pool, admission, error, now)
-  } else if (error.status === 429 || error.type === "rate_limit_error") {
-    pause(pool, admission, error, now)
-  } else if (error.status === 529 || error.type === "overloaded_error") {
+  } else if (pausing.types.has(error.type) || pausing.statuses.has(error.status)) {
     pause(pool, admission, error, now)
   }
 }
 
+/** Turned away at a limit, or because the server has too much to do. */
+const pausing = {
+  types: new Set(["rate_limit_error", "overloaded_error"]),
+  statuses: new Set<number | undefined>([429, 529])
+}
+
 /** The server counts a request that it turned away, and none of its tokens. */
-const refund = (pool: Pool, { shares }: Admission, now: number): void => {
+const turnedAway = (pool: Pool, { shares }: Admission, now: number): void => {
   for (const resource of resources) {
     if (resource !== "requests") Bucket.giveBack(pool.buckets[resource], shares[resource], now)
   }
 }
 
+/** Whether a request was sent after the last pause; what was sent before knew nothing of it. */
+const isNews = (pool: Pool, { admittedAt }: Admission): boolean => admittedAt >= pool.pausedUntil
+
 const pause = (pool: Pool, admission: Admission, { retryAfter }: ClaudeError, now: number): void => {
-  const isNews = admission.admittedAt >= pool.refusedAt
-  const asked = retryAfter === undefined ? undefined : Duration.toMillis(retryAfter)
-  const until = asked === undefined ? admission.reset : now + asked
-  if (until !== undefined) {
-    pool.pausedUntil = Math.max(pool.pausedUntil, Math.min(until, now + longestAsked))
-  } else if (isNews) {
-    pool.pausedUntil = Math.max(pool.pausedUntil, now + Math.min(longestPause, firstPause * 2 ** pool.streak))
-  }
-  if (isNews) {
-    pool.streak++
-    pool.refusedAt = now
-  }
+  const asked = retryAfter === undefined ? admission.reset : now + Duration.toMillis(retryAfter)
+  const own = isNews(pool, admission) ? now + Math.min(longestPause, firstPause * 2 ** pool.streak++) : 0
+  // The clocks of others may be wrong, so a time that has passed says nothing.
+  const until = asked !== undefined && (retryAfter !== undefined || asked > now) ? asked : own
+  pool.pausedUntil = Math.max(pool.pausedUntil, Math.min(until, now + longestAsked))
 }

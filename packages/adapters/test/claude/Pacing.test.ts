@@ -1,0 +1,604 @@
+import { type ClaudeError, Pacing, type Reply } from "@baton/adapters/claude"
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, DateTime, Deferred, Duration, Effect, Exit, Fiber, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { failure, reply, request } from "./requests.ts"
+
+const tokens = (more: Partial<Reply.Tokens>): Reply.Tokens => ({
+  input: 0,
+  output: 0,
+  cacheRead: 0,
+  cacheWrite5m: 0,
+  cacheWrite1h: 0,
+  ...more
+})
+
+/** A request whose input is counted as exactly `input` tokens. */
+const sized = (input: number, output: number, model = "claude-sonnet-5-5") => {
+  const empty = request("", { model, max_tokens: output })
+  const fixed = JSON.stringify([null, empty.messages, null]).length
+  return request("x".repeat(input * 3 - fixed), { model, max_tokens: output })
+}
+
+const small = sized(20, 10)
+
+type Outcome = { readonly exit: Exit.Exit<Reply.Reply, ClaudeError>; readonly headers?: Record<string, string> }
+
+const answered = (used: Partial<Reply.Tokens> = { input: 20, output: 10 }, headers: Record<string, string> = {}) => ({
+  exit: Exit.succeed(reply("text", { tokens: tokens(used) })),
+  headers
+})
+
+const turnedAway = (more: Parameters<typeof failure>[0], headers: Record<string, string> = {}) => ({
+  exit: Exit.fail(failure({ tokens: tokens({}), ...more })),
+  headers
+})
+
+/** A pace, and requests under it whose end the test decides. */
+const start = Effect.fnUntraced(function* (options?: Pacing.Options) {
+  const pacing = yield* Pacing.make(options)
+  const started: Array<{ readonly id: number; readonly at: number }> = []
+  let last = 0
+  const send = Effect.fnUntraced(function* (asked = small) {
+    const id = ++last
+    const end = yield* Deferred.make<Outcome>()
+    const fiber = yield* Effect.forkChild(
+      pacing.pace(asked, ({ heard }) =>
+        Effect.gen(function* () {
+          started.push({ id, at: yield* Clock.currentTimeMillis })
+          const { exit, headers = {} } = yield* Deferred.await(end)
+          yield* heard(new Headers(headers))
+          return yield* exit
+        })
+      ),
+      { startImmediately: true }
+    )
+    return {
+      fiber,
+      end: (outcome: Outcome = answered()) =>
+        // What the end of one request means for the others takes a moment.
+        Effect.andThen(Deferred.succeed(end, outcome), Effect.tap(Fiber.await(fiber), TestClock.adjust(0)))
+    }
+  })
+  const sendMany = (count: number, asked?: typeof small) =>
+    Effect.forEach(Array.from({ length: count }), () => send(asked))
+  return { pacing, send, sendMany, started, ids: () => started.map(({ id }) => id), count: () => started.length }
+})
+
+const limits = (resource: string, limit: number, remaining: number, reset = "1970-01-01T00:01:00Z") => ({
+  [`anthropic-ratelimit-${resource}-limit`]: String(limit),
+  [`anthropic-ratelimit-${resource}-remaining`]: String(remaining),
+  [`anthropic-ratelimit-${resource}-reset`]: reset
+})
+
+const seconds = (amount: number) => Duration.seconds(amount)
+
+describe("a limit of requests", () => {
+  it.effect("lets a minute's worth go at once, and the others as the minute passes, first come, first served", () =>
+    Effect.gen(function* () {
+      const { count, ids, sendMany, started } = yield* start({ requestsPerMinute: 6 })
+      yield* sendMany(10)
+      assert.deepStrictEqual(ids(), [1, 2, 3, 4, 5, 6])
+      yield* TestClock.adjust("9999 millis")
+      assert.strictEqual(count(), 6)
+      yield* TestClock.adjust("1 milli")
+      assert.strictEqual(count(), 7)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(ids(), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+      assert.deepStrictEqual(
+        started.slice(6).map(({ at }) => at),
+        [10_000, 20_000, 30_000, 40_000]
+      )
+    })
+  )
+
+  it.effect("is kept for each model on its own", () =>
+    Effect.gen(function* () {
+      const { ids, send } = yield* start({ requestsPerMinute: 1 })
+      yield* send()
+      yield* send()
+      yield* send(sized(20, 10, "claude-haiku-5-5"))
+      assert.deepStrictEqual(ids(), [1, 3])
+    })
+  )
+
+  it.effect("is none when nothing is set and the server states none", () =>
+    Effect.gen(function* () {
+      const { count, sendMany } = yield* start()
+      yield* sendMany(500)
+      assert.strictEqual(count(), 500)
+    })
+  )
+})
+
+describe("a limit of tokens", () => {
+  it.effect("counts the input that a request has", () =>
+    Effect.gen(function* () {
+      const { count, sendMany } = yield* start({ inputTokensPerMinute: 100 })
+      const [first] = yield* sendMany(3, sized(50, 1))
+      assert.strictEqual(count(), 2)
+      yield* first!.end(answered({ input: 50 }))
+      yield* TestClock.adjust(seconds(29))
+      assert.strictEqual(count(), 2)
+      yield* TestClock.adjust(seconds(1))
+      assert.strictEqual(count(), 3)
+    })
+  )
+
+  it.effect("does not count what came out of the prompt cache", () =>
+    Effect.gen(function* () {
+      const { count, send } = yield* start({ inputTokensPerMinute: 100 })
+      const first = yield* send(sized(100, 1))
+      yield* send(sized(70, 1))
+      assert.strictEqual(count(), 1)
+      yield* first.end(answered({ input: 20, cacheRead: 70, cacheWrite5m: 5, cacheWrite1h: 5 }))
+      assert.strictEqual(count(), 2)
+    })
+  )
+
+  it.effect("holds back all that a request may answer until it has answered", () =>
+    Effect.gen(function* () {
+      const { count, send } = yield* start({ outputTokensPerMinute: 100 })
+      const first = yield* send(sized(20, 100))
+      yield* send(sized(20, 40))
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(count(), 1)
+      yield* first.end(answered({ output: 60 }))
+      assert.strictEqual(count(), 2)
+    })
+  )
+
+  it.effect("makes up for a request that used more than could be known", () =>
+    Effect.gen(function* () {
+      const { count, send } = yield* start({ inputTokensPerMinute: 60 })
+      const first = yield* send(sized(30, 1))
+      yield* first.end(answered({ input: 90 }))
+      yield* send(sized(30, 1))
+      yield* TestClock.adjust(seconds(59))
+      assert.strictEqual(count(), 1)
+      yield* TestClock.adjust(seconds(1))
+      assert.strictEqual(count(), 2)
+    })
+  )
+
+  it.effect("lets a request that is larger than it go when nothing else was used", () =>
+    Effect.gen(function* () {
+      const { ids, send } = yield* start({ inputTokensPerMinute: 60, outputTokensPerMinute: 60 })
+      yield* (yield* send(sized(30, 1))).end(answered({ input: 30 }))
+      const large = yield* send(sized(500, 500))
+      yield* send(sized(20, 1))
+      yield* TestClock.adjust(seconds(29))
+      assert.deepStrictEqual(ids(), [1])
+      yield* TestClock.adjust(seconds(1))
+      assert.deepStrictEqual(ids(), [1, 2])
+      yield* large.end(answered({ input: 60, output: 10 }))
+      yield* TestClock.adjust(seconds(20))
+      assert.deepStrictEqual(ids(), [1, 2, 3])
+    })
+  )
+
+  it.effect("is not used up by a request that was turned away", () =>
+    Effect.gen(function* () {
+      const { count, send } = yield* start({ inputTokensPerMinute: 60, outputTokensPerMinute: 60 })
+      const first = yield* send(sized(60, 60))
+      yield* send(sized(60, 60))
+      yield* first.end(turnedAway({ type: "api_error", status: 500 }))
+      assert.strictEqual(count(), 2)
+    })
+  )
+})
+
+describe("limits that the server states", () => {
+  it.effect("hold from the first answer on", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start()
+      const first = yield* send()
+      yield* first.end(answered(undefined, limits("requests", 6, 2)))
+      yield* sendMany(4)
+      assert.strictEqual(count(), 3)
+      yield* TestClock.adjust(seconds(10))
+      assert.strictEqual(count(), 4)
+    })
+  )
+
+  it.effect("leave out of account what was sent since", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start()
+      const first = yield* send()
+      yield* sendMany(2)
+      yield* first.end(answered(undefined, limits("requests", 60, 4)))
+      yield* sendMany(4)
+      assert.strictEqual(count(), 5)
+    })
+  )
+
+  it.effect("tell that others use the same limit", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start({ requestsPerMinute: 60 })
+      yield* (yield* send()).end(answered(undefined, limits("requests", 100, 1)))
+      yield* sendMany(2)
+      assert.strictEqual(count(), 2)
+    })
+  )
+
+  it.effect("do not raise one that was set", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start({ requestsPerMinute: 2 })
+      yield* (yield* send()).end(answered(undefined, limits("requests", 100, 99)))
+      yield* sendMany(3)
+      assert.strictEqual(count(), 2)
+    })
+  )
+
+  it.effect("can change: a higher one lets more go", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start()
+      yield* (yield* send()).end(answered(undefined, limits("requests", 6, 1)))
+      const [second] = yield* sendMany(10)
+      yield* second!.end(answered(undefined, limits("requests", 600, 500)))
+      assert.strictEqual(count(), 2)
+      yield* TestClock.adjust("900 millis")
+      assert.strictEqual(count(), 11)
+    })
+  )
+
+  it.effect.each(["input-tokens", "output-tokens", "tokens"])("are kept for %s", (resource) =>
+    Effect.gen(function* () {
+      const { count, send } = yield* start()
+      const used = resource === "output-tokens" ? { output: 60 } : { input: 60 }
+      const each = resource === "output-tokens" ? sized(20, 60) : sized(60, 0)
+      yield* (yield* send(each)).end(answered(used, limits(resource, 600, 60)))
+      yield* (yield* send(each)).end(answered(used))
+      yield* send(each)
+      yield* TestClock.adjust(seconds(5))
+      assert.strictEqual(count(), 2)
+      yield* TestClock.adjust(seconds(1))
+      assert.strictEqual(count(), 3)
+    })
+  )
+
+  it.effect("are used up: answers that are shorter than they could be hold back less", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start()
+      const loose = sized(20, 1000)
+      for (let round = 0; round < 40; round++) {
+        yield* (yield* send(loose)).end(answered({ input: 20, output: 10 }, limits("output-tokens", 2000, 2000)))
+      }
+      yield* sendMany(30, loose)
+      assert.isAbove(count(), 60)
+    })
+  )
+
+  it.effect.each([
+    limits("requests", 0, 0),
+    { "anthropic-ratelimit-requests-limit": "many", "anthropic-ratelimit-requests-remaining": "0" },
+    { "anthropic-ratelimit-requests-limit": "1" },
+    { "anthropic-ratelimit-requests-remaining": "0" }
+  ])("are not taken from headers that make no sense: %j", (headers) =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start()
+      yield* (yield* send()).end(answered(undefined, headers))
+      yield* sendMany(3)
+      assert.strictEqual(count(), 4)
+    })
+  )
+})
+
+describe("a server that turns requests away", () => {
+  const rateLimited = { type: "rate_limit_error", status: 429 }
+  const overloaded = { type: "overloaded_error", status: 529 }
+
+  it.effect("pauses all who wait for this model for as long as it says, and no other", () =>
+    Effect.gen(function* () {
+      const { count, ids, pacing, send, sendMany } = yield* start()
+      const [first] = yield* sendMany(2)
+      yield* first!.end(turnedAway({ ...rateLimited, retryAfter: seconds(7) }))
+      yield* sendMany(2)
+      yield* send(sized(20, 10, "claude-haiku-5-5"))
+      assert.deepStrictEqual(ids(), [1, 2, 5])
+      assert.deepStrictEqual(yield* pacing.snapshot, [
+        { model: "claude-sonnet-5-5", waiting: 2, running: 1, pausedUntil: DateTime.makeUnsafe(7000) },
+        { model: "claude-haiku-5-5", waiting: 0, running: 1, pausedUntil: undefined }
+      ])
+      yield* TestClock.adjust("6999 millis")
+      assert.strictEqual(count(), 3)
+      yield* TestClock.adjust("1 milli")
+      assert.strictEqual(count(), 5)
+    })
+  )
+
+  it.effect("can make the pause longer, and not shorter", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start()
+      const [first, second, third] = yield* sendMany(3)
+      yield* first!.end(turnedAway({ ...rateLimited, retryAfter: seconds(7) }))
+      yield* second!.end(turnedAway({ ...rateLimited, retryAfter: seconds(20) }))
+      yield* third!.end(turnedAway({ ...rateLimited, retryAfter: seconds(1) }))
+      yield* send()
+      yield* TestClock.adjust(seconds(19))
+      assert.strictEqual(count(), 3)
+      yield* TestClock.adjust(seconds(1))
+      assert.strictEqual(count(), 4)
+    })
+  )
+
+  it.effect("is asked again after five minutes, however long it wants to be left alone", () =>
+    Effect.gen(function* () {
+      const { count, send } = yield* start()
+      yield* (yield* send()).end(turnedAway({ ...rateLimited, retryAfter: Duration.days(1) }))
+      yield* send()
+      yield* TestClock.adjust("299 seconds")
+      assert.strictEqual(count(), 1)
+      yield* TestClock.adjust(seconds(1))
+      assert.strictEqual(count(), 2)
+    })
+  )
+
+  it.effect("is left alone until the limit that is used up is whole again when it says no more than that", () =>
+    Effect.gen(function* () {
+      const { count, send } = yield* start()
+      const used = { ...limits("requests", 60, 0, "1970-01-01T00:00:42Z"), ...limits("input-tokens", 600, 500) }
+      yield* (yield* send()).end(turnedAway(rateLimited, used))
+      yield* send()
+      yield* TestClock.adjust(seconds(41))
+      assert.strictEqual(count(), 1)
+      yield* TestClock.adjust(seconds(1))
+      assert.strictEqual(count(), 2)
+    })
+  )
+
+  it.effect("is backed off from, twice as long each time, when it says nothing; success ends that", () =>
+    Effect.gen(function* () {
+      const { count, send } = yield* start()
+      for (const [round, pause] of [1, 2, 4].entries()) {
+        yield* (yield* send()).end(turnedAway(overloaded))
+        const next = yield* send()
+        yield* TestClock.adjust(Duration.millis(pause * 1000 - 1))
+        assert.strictEqual(count(), 2 * round + 1)
+        yield* TestClock.adjust("1 milli")
+        assert.strictEqual(count(), 2 * round + 2)
+        yield* Fiber.interrupt(next.fiber)
+      }
+      yield* (yield* send()).end()
+      yield* (yield* send()).end(turnedAway(overloaded))
+      yield* send()
+      yield* TestClock.adjust(seconds(1))
+      assert.strictEqual(count(), 9)
+    })
+  )
+
+  it.effect("is backed off from once when it turns many away that were sent together", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start()
+      const wave = yield* sendMany(20)
+      for (const each of wave) yield* each.end(turnedAway(overloaded))
+      yield* send()
+      yield* TestClock.adjust(seconds(1))
+      assert.strictEqual(count(), 21)
+    })
+  )
+
+  it.effect("keeps its rate when it is only overloaded", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start({ requestsPerMinute: 60 })
+      yield* (yield* send()).end(turnedAway({ ...overloaded, retryAfter: seconds(1) }))
+      yield* sendMany(70)
+      yield* TestClock.adjust(seconds(1))
+      assert.strictEqual(count(), 61)
+      yield* TestClock.adjust(seconds(2))
+      assert.strictEqual(count(), 63)
+    })
+  )
+
+  it.effect("because of a steep rise gets half as many at the same time, and more again with each answer", () =>
+    Effect.gen(function* () {
+      const { count, pacing, sendMany } = yield* start()
+      const wave = yield* sendMany(8)
+      const objection = { type: "ramp_limit_exceeded", status: 429, retryAfter: seconds(3) }
+      for (const each of wave) yield* each.end(turnedAway(objection))
+      const next = yield* sendMany(20)
+      yield* TestClock.adjust(seconds(2))
+      assert.strictEqual(count(), 8)
+      yield* TestClock.adjust(seconds(1))
+      assert.strictEqual((yield* pacing.snapshot)[0]?.running, 4)
+      for (const each of next.slice(0, 4)) yield* each.end()
+      assert.strictEqual((yield* pacing.snapshot)[0]?.running, 4)
+      for (const each of next.slice(4, 8)) yield* each.end()
+      assert.strictEqual((yield* pacing.snapshot)[0]?.running, 5)
+    })
+  )
+
+  it.effect("for good pauses nothing: a spend limit, a wrong key", () =>
+    Effect.gen(function* () {
+      const { count, pacing, send } = yield* start()
+      for (const status of [429, 401]) {
+        const fatal = turnedAway({
+          reason: "Fatal",
+          type: "enforced_spend_limit_reached",
+          status,
+          retryAfter: seconds(60)
+        })
+        yield* (yield* send()).end(fatal)
+      }
+      yield* send()
+      assert.strictEqual(count(), 3)
+      assert.isUndefined((yield* pacing.snapshot)[0]?.pausedUntil)
+    })
+  )
+
+  it.effect("with another error pauses nothing", () =>
+    Effect.gen(function* () {
+      const { count, send } = yield* start()
+      yield* (yield* send()).end(turnedAway({ type: "api_error", status: 500, retryAfter: seconds(60) }))
+      yield* send()
+      assert.strictEqual(count(), 2)
+    })
+  )
+})
+
+describe("a request that waits", () => {
+  it.effect("can be interrupted: those behind it move up", () =>
+    Effect.gen(function* () {
+      const { ids, pacing, send } = yield* start({ requestsPerMinute: 1, inputTokensPerMinute: 600 })
+      yield* send()
+      const waiting = [yield* send(), yield* send(), yield* send(), yield* send()]
+      for (const index of [2, 0, 3]) yield* Fiber.interrupt(waiting[index]!.fiber)
+      assert.strictEqual((yield* pacing.snapshot)[0]?.waiting, 1)
+      yield* TestClock.adjust(seconds(60))
+      assert.deepStrictEqual(ids(), [1, 3])
+    })
+  )
+
+  it.effect("makes way when it is interrupted at the head, for one that needs less", () =>
+    Effect.gen(function* () {
+      const { ids, send } = yield* start({ inputTokensPerMinute: 100 })
+      yield* send(sized(60, 1))
+      const large = yield* send(sized(90, 1))
+      yield* send(sized(40, 1))
+      assert.deepStrictEqual(ids(), [1])
+      yield* Fiber.interrupt(large.fiber)
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(ids(), [1, 3])
+    })
+  )
+
+  it.effect("costs nothing when it is interrupted in the moment in which it is let go", () =>
+    Effect.gen(function* () {
+      const pacing = yield* Pacing.make({ requestsPerMinute: 2 })
+      const fill = () => pacing.pace(small, () => Effect.succeed(reply("text")))
+      yield* fill()
+      yield* fill()
+      let victim: Fiber.Fiber<unknown, unknown> | undefined
+      // Both are let go at the same time, and the first interrupts the second before it runs.
+      yield* Effect.forkChild(
+        pacing.pace(small, () => Effect.sync(() => (victim?.interruptUnsafe(), reply("text")))),
+        { startImmediately: true }
+      )
+      victim = yield* Effect.forkChild(fill(), { startImmediately: true })
+      const third = yield* Effect.forkChild(fill(), { startImmediately: true })
+      yield* TestClock.setTime(Duration.toMillis("1 hour"))
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(victim)))
+      yield* Fiber.join(third)
+      assert.deepStrictEqual(yield* pacing.snapshot, [
+        { model: small.model, waiting: 0, running: 0, pausedUntil: undefined }
+      ])
+    })
+  )
+
+  it.effect("spends none of its timeout: that starts when it is sent", () =>
+    Effect.gen(function* () {
+      const pacing = yield* Pacing.make({ requestsPerMinute: 1 })
+      const limited = () =>
+        pacing.pace(small, () =>
+          Effect.timeoutOrElse(Effect.as(Effect.sleep("2 seconds"), reply("text")), {
+            duration: "3 seconds",
+            orElse: () => Effect.fail(failure({ reason: "TimedOut" }))
+          })
+        )
+      const fibers = [yield* Effect.forkChild(limited()), yield* Effect.forkChild(limited())]
+      yield* TestClock.adjust("2 minutes")
+      assert.lengthOf(yield* Fiber.joinAll(fibers), 2)
+    })
+  )
+
+  it.effect("has no timer of its own", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let sleeps = 0
+      const counting: Clock.Clock = {
+        ...clock,
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        sleep: (duration) => Effect.suspend(() => (sleeps++, clock.sleep(duration)))
+      }
+      yield* Effect.gen(function* () {
+        const { count, sendMany } = yield* start({ requestsPerMinute: 60 })
+        yield* sendMany(1000)
+        assert.strictEqual(count(), 60)
+        assert.isAtMost(sleeps, 2)
+      }).pipe(Effect.provideService(Clock.Clock, counting))
+    })
+  )
+})
+
+/** What the API does: refills continuously, and refuses what does not fit. */
+const overdrawn = (
+  limit: number,
+  charges: ReadonlyArray<{ readonly at: number; readonly amount: number }>
+): boolean => {
+  let level = limit
+  let last = 0
+  return charges
+    .toSorted((left, right) => left.at - right.at)
+    .some(({ amount, at }) => {
+      level = Math.min(limit, level + ((at - last) / 60_000) * limit) - amount
+      last = at
+      return level < -0.001
+    })
+}
+
+const Share = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 }))
+
+const Load = Schema.Struct({
+  requestsPerMinute: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 })),
+  inputTokensPerMinute: Schema.Int.check(Schema.isBetween({ minimum: 120, maximum: 1000 })),
+  outputTokensPerMinute: Schema.Int.check(Schema.isBetween({ minimum: 120, maximum: 1000 })),
+  requests: Schema.Array(
+    Schema.Struct({
+      /** When it is asked for, in seconds. */
+      at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 })),
+      input: Schema.Int.check(Schema.isBetween({ minimum: 20, maximum: 120 })),
+      maxTokens: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 120 })),
+      /** Shares of what it could use. */
+      cached: Share,
+      answer: Share,
+      seconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 90 })),
+      /** When the API counts the output, as a share of the time that it takes. */
+      counted: Share,
+      end: Schema.Literals(["answer", "answer", "turned away", "unknown", "interrupted"])
+    })
+  ).check(Schema.isMinLength(1), Schema.isMaxLength(30))
+})
+
+it.effect.prop(
+  "no limit that is set is ever exceeded, whatever is asked for, in which order, and however it ends",
+  [Load],
+  ([{ requests, ...options }]) =>
+    Effect.gen(function* () {
+      const pacing = yield* Pacing.make(options)
+      const starts: Array<{ readonly at: number; readonly amount: number }> = []
+      const inputs: typeof starts = []
+      const outputs: typeof starts = []
+      const fibers = yield* Effect.forEach(requests, (each) => {
+        const sending = pacing.pace(sized(each.input, each.maxTokens), () =>
+          Effect.gen(function* () {
+            const at = yield* Clock.currentTimeMillis
+            const cached = Math.floor((each.input * each.cached) / 100)
+            const output = each.end === "answer" ? Math.floor((each.maxTokens * each.answer) / 100) : each.maxTokens
+            starts.push({ at, amount: 1 })
+            if (each.end !== "turned away") {
+              inputs.push({ at, amount: each.end === "answer" ? each.input - cached : each.input })
+              outputs.push({ at: at + each.seconds * 10 * each.counted, amount: output })
+            }
+            yield* Effect.sleep(seconds(each.seconds))
+            switch (each.end) {
+              case "answer":
+                return reply("text", { tokens: tokens({ input: each.input - cached, cacheRead: cached, output }) })
+              case "turned away":
+                return yield* failure({ status: 500, tokens: tokens({}) })
+              case "unknown":
+                return yield* failure()
+              case "interrupted":
+                return yield* Effect.interrupt
+            }
+          })
+        )
+        return Effect.forkChild(Effect.delay(sending, seconds(each.at)))
+      })
+      yield* TestClock.adjust("3 hours")
+      yield* Effect.forEach(fibers, Fiber.await)
+      assert.lengthOf(starts, requests.length)
+      assert.isFalse(overdrawn(options.requestsPerMinute, starts), "requests")
+      assert.isFalse(overdrawn(options.inputTokensPerMinute, inputs), "input tokens")
+      assert.isFalse(overdrawn(options.outputTokensPerMinute, outputs), "output tokens")
+    })
+)
