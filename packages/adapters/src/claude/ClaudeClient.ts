@@ -25,6 +25,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { ClaudeError } from "./ClaudeError.ts"
@@ -94,6 +95,8 @@ export interface ModelInfo {
 export interface Options extends Sdk.Options {
   /** How long the server may say nothing, not even that it is alive, once its answer has begun. Default 90 seconds; at most 5 minutes. */
   readonly idleTimeout?: Duration.Input | undefined
+  /** How long a whole request may take, by what it is for; waiting for its turn does not count. Default no limit. */
+  readonly requestTimeout?: { readonly [purpose in About["purpose"]]?: Duration.Input } | undefined
   /** Limits to keep besides those that the server states. */
   readonly pacing?: Pacing.Options | undefined
 }
@@ -123,37 +126,50 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const pacing = yield* Pacing.make(options.pacing)
   const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? Duration.seconds(90))
 
+  const within = (purpose: About["purpose"]) => {
+    const limit = options.requestTimeout?.[purpose]
+    if (limit === undefined) return identity
+    const duration = Duration.fromInputUnsafe(limit)
+    const orElse = () => Effect.fail(Broken.overlong(Duration.format(duration)))
+    return Effect.timeoutOrElse({ duration, orElse })
+  }
+
   const stream = (request: MessageRequest, about: About, { heard }: Pacing.Permit): Effect.Effect<Reply, ClaudeError> =>
     Effect.suspend(() => {
       // It ends the request at any point: before the headers, in the body, and between the two.
       const controller = new AbortController()
       return Effect.onExit(
-        Effect.gen(function* () {
-          const response = yield* sdk.call(
-            (client) =>
-              client
-                .post("/v1/messages", { body: { ...request, stream: true }, stream: true, signal: controller.signal })
-                .asResponse(),
-            heard
-          )
-          yield* heard(response.headers)
-          const requestId = response.headers.get("request-id") ?? undefined
-          const type = response.headers.get("content-type") ?? "nothing"
-          if (response.body === null || !type.startsWith("text/event-stream")) {
-            return yield* Broken.malformed(`Instead of a stream of events, the server answered with ${type}`, requestId)
-          }
-          const message = yield* body.read(response.body, {
-            clock,
-            idleTimeout,
-            requestId,
-            onStart: about.onStart ?? (() => {}),
-            hide: sdk.hide
+        within(about.purpose)(
+          Effect.gen(function* () {
+            const response = yield* sdk.call(
+              (client) =>
+                client
+                  .post("/v1/messages", { body: { ...request, stream: true }, stream: true, signal: controller.signal })
+                  .asResponse(),
+              heard
+            )
+            yield* heard(response.headers)
+            const requestId = response.headers.get("request-id") ?? undefined
+            const type = response.headers.get("content-type") ?? "nothing"
+            if (response.body === null || !type.startsWith("text/event-stream")) {
+              return yield* Broken.malformed(
+                `Instead of a stream of events, the server answered with ${type}`,
+                requestId
+              )
+            }
+            const message = yield* body.read(response.body, {
+              clock,
+              idleTimeout,
+              requestId,
+              onStart: about.onStart ?? (() => {}),
+              hide: sdk.hide
+            })
+            return yield* Effect.mapBoth(decodeMessage(message), {
+              onSuccess: (message) => reply.fromMessage(message, { billing: "standard", requestId: requestId ?? null }),
+              onFailure: () => Broken.malformed("Claude's answer is not a message", requestId)
+            })
           })
-          return yield* Effect.mapBoth(decodeMessage(message), {
-            onSuccess: (message) => reply.fromMessage(message, { billing: "standard", requestId: requestId ?? null }),
-            onFailure: () => Broken.malformed("Claude's answer is not a message", requestId)
-          })
-        }),
+        ),
         (exit) => (exit._tag === "Success" ? Effect.void : Effect.sync(() => controller.abort()))
       )
     })

@@ -6,6 +6,10 @@ import { noTokens, type Tokens } from "../../Reply.ts"
 export const late = (duration: string): ClaudeError =>
   make("TimedOut", "timeout", `Claude's API did not begin to answer within ${duration}`, undefined, null)
 
+/** The answer took too long altogether. */
+export const overlong = (duration: string): ClaudeError =>
+  make("TimedOut", "timeout", `Claude's answer took longer than ${duration}`, undefined, null)
+
 /**
  * The connection failed before an answer began. Where it was never made, nothing was sent and nothing is billed; where it
  * was lost later, the server may have been at work already.
