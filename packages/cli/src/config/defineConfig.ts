@@ -105,6 +105,8 @@ export interface Settings {
   readonly outputTpm?: number
   /** What a run prints: for people, or every event as JSON. */
   readonly output?: "human" | "ndjson"
+  /** Progress as lines of text, one every now and then, in place of a live view: for screen readers. */
+  readonly plain?: boolean
   /** No progress and no summary, only what went wrong. */
   readonly quiet?: boolean
   /** The least important messages to log. */

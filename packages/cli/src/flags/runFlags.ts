@@ -91,6 +91,9 @@ export const runFlags = {
     default: "human"
   }),
   json: ownFlag.toggle("json", "Print one JSON object on stdout at the end"),
+  plain: toggle("plain", {
+    description: "Progress as lines of text, one every now and then, in place of a live view: for screen readers"
+  }),
   quiet: toggle("quiet", { description: "No progress and no summary, only what went wrong", alias: "q" })
 }
 

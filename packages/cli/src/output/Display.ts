@@ -4,18 +4,26 @@
  * @since 0.1.0
  */
 import type { Hook } from "@baton/core/Hooks"
-import type { Counts, TaskStore } from "@baton/core/TaskStore"
+import type { Orchestrator } from "@baton/core/Orchestrator"
+import type { Counts } from "@baton/core/TaskStore"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import { count } from "../format/quantity.ts"
+import { Keyboard } from "../process/keyboard.ts"
+import * as signals from "../process/signals.ts"
+import { fromProgress } from "./live/fromProgress.ts"
+import * as keys from "./live/keys.ts"
+import { hasRoom, layout } from "./live/layout.ts"
+import { Places } from "./live/Places.ts"
+import type { Limits } from "./live/View.ts"
 import * as notices from "./notices.ts"
 import { Progress } from "./Progress.ts"
 import * as progressLine from "./progressLine.ts"
 import * as Screen from "./Screen.ts"
 import type { Terminal } from "./terminal.ts"
+import * as waitingFor from "./waitingFor.ts"
 
 /**
  * A display.
@@ -30,7 +38,12 @@ export interface Display {
   /** Adds a line that stays. */
   readonly line: (text: string) => void
   readonly flush: Effect.Effect<void>
+  /** Lets keys steer the run, until the scope ends. */
+  readonly listen: (run: Steered) => Effect.Effect<void, never, Scope.Scope>
 }
+
+/** What keys can do. */
+export type Steered = Pick<Orchestrator["Service"], "pause" | "resume" | "stop">
 
 /**
  * What is shown, and of which run.
@@ -38,19 +51,14 @@ export interface Display {
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends waitingFor.Options {
   readonly terminal: Terminal
-  readonly store: TaskStore["Service"]
-  readonly lease: Duration.Duration
   readonly concurrency: number
-  /** A worker waits for new tasks and has no end. */
-  readonly endless: boolean
+  readonly maxAttempts: number
+  readonly limits: Limits
   /** Only what is lasting, no progress. */
   readonly quiet: boolean
 }
-
-/** A run that has done nothing for so long is asked what it waits for, and again after as long. */
-const idle = 2000
 
 /** When everything fails, a thousand lines a second help nobody; what failed is in the store. */
 const failuresPerSecond = 10
@@ -65,33 +73,82 @@ export const make = Effect.fnUntraced(function* (
   options: Options,
   counts: Counts
 ): Effect.fn.Return<Display, never, Stdio.Stdio | Scope.Scope> {
-  const { endless, terminal } = options
+  const { concurrency, endless, terminal } = options
   const clock = yield* Clock.Clock
   const progress = new Progress(counts, clock.currentTimeMillisUnsafe())
-  const waiting = waitingFor(options, progress)
+  const places = new Places(concurrency)
+  const waitsFor = waitingFor.make(options, progress)
+  const isLive = terminal.canAnimate && !options.quiet
+  let hasKeys = false
+  let isHelping = false
+
+  const viewed = (now: number, waiting: string | undefined): string => {
+    const { columns, rows } = terminal.size()
+    // The last column stays free, because some terminals break a line that fills it; the last row is the cursor's.
+    const size = { columns: columns - 1, rows: rows - 1 }
+    if (!hasRoom(size)) {
+      const view = { now, endless, concurrency, waiting }
+      return progressLine.live(progress, view, { columns: size.columns, style: terminal.style })
+    }
+    const listening = { hasKeys, isHelping, isSignalled: signals.isReceived() }
+    const view = fromProgress(progress, places, {
+      ...options,
+      now,
+      waiting,
+      hints: keys.hints(progress, listening),
+      help: isHelping ? keys.help : undefined
+    })
+    return layout(view, size, terminal.style).join("\n")
+  }
 
   const status: Screen.Status = Effect.gen(function* () {
     if (options.quiet || progress.ended !== undefined) return undefined
     const now = clock.currentTimeMillisUnsafe()
-    const view = { now, endless, concurrency: options.concurrency, waiting: yield* waiting(now) }
-    return terminal.canAnimate
-      ? progressLine.live(progress, view, { columns: terminal.columns() - 1, style: terminal.style })
-      : progressLine.plain(progress, view, terminal.style)
+    const waiting = yield* waitsFor(now)
+    return isLive
+      ? viewed(now, waiting)
+      : progressLine.plain(progress, { now, endless, concurrency, waiting }, terminal.style)
   })
   const screen = yield* Screen.make(terminal, status)
 
   const show = (notice: notices.Notice) =>
-    screen.line(notices.toLine(notice, { columns: terminal.columns(), style: terminal.style }))
+    screen.line(notices.toLine(notice, { columns: terminal.size().columns, style: terminal.style }))
   const mayShow = failureLimit((hidden) => show({ mark: "failed", text: `${count(hidden, "more task")} failed` }))
+  const isWorthALine = (event: Parameters<Hook>[0]): boolean => {
+    if (event._tag !== "TaskFailed") return true
+    // The view itself shows what failed last.
+    return !(isLive && hasRoom(terminal.size())) && mayShow(event.at.epochMilliseconds)
+  }
   const hook: Hook = (event) => {
-    if (event._tag !== "TaskFailed" || mayShow(event.at.epochMilliseconds)) {
-      const notice = notices.fromEvent(event, progress)
+    if (isWorthALine(event)) {
+      const notice = notices.fromEvent(event, progress, { hasKeys, isSignalled: signals.isReceived() })
       if (notice !== undefined) show(notice)
     }
     progress.on(event)
     return Effect.void
   }
-  return { hook, progress, line: screen.line, flush: screen.flush }
+
+  const listen = Effect.fnUntraced(function* (run: Steered): Effect.fn.Return<void, never, Scope.Scope> {
+    if (!isLive) return
+    const keyboard = yield* yield* Keyboard
+    if (keyboard === undefined) return
+    hasKeys = true
+    const away = (until: Effect.Effect<void>) => screen.leave.pipe(Effect.andThen(until), Effect.andThen(screen.resume))
+    const actions: Readonly<Record<string, Effect.Effect<void>>> = {
+      p: run.pause,
+      r: run.resume,
+      q: run.stop,
+      "?": Effect.sync(() => {
+        isHelping = !isHelping
+      }),
+      suspend: away(keyboard.suspend),
+      continue: away(keyboard.regain)
+    }
+    yield* Effect.forkScoped(
+      Effect.forever(Effect.flatMap(keyboard.key, (key) => actions[key.toLowerCase()] ?? Effect.void))
+    )
+  })
+  return { hook, progress, line: screen.line, flush: screen.flush, listen }
 })
 
 /** Whether one more failure may be shown now; `onHidden` tells afterwards how many were not. */
@@ -106,27 +163,4 @@ const failureLimit = (onHidden: (hidden: number) => void) => {
     }
     return ++failures <= failuresPerSecond
   }
-}
-
-const waitingFor = ({ endless, lease, store }: Options, progress: Progress) => {
-  let counts: Counts | undefined
-  let countedAt = 0
-  return Effect.fnUntraced(function* (now: number): Effect.fn.Return<string | undefined> {
-    if (progress.running.size > 0 || progress.paused || now - progress.lastEventAt < idle) return undefined
-    if (now - countedAt >= idle) {
-      countedAt = now
-      counts = yield* Effect.orElseSucceed(store.counts, () => undefined)
-      // While nothing runs here, the store's word needs no correction.
-      if (counts !== undefined && progress.running.size === 0) progress.recount(counts)
-    }
-    const due = Math.min(...progress.retrying.values())
-    if (due !== Infinity) return due > now ? `next retry in ${progressLine.clock(due - now)}` : undefined
-    if (counts === undefined) return undefined
-    if (counts.in_progress > 0) {
-      return `waiting for ${count(counts.in_progress, "task")} of other workers (leases last ${progressLine.clock(Duration.toMillis(lease))})`
-    }
-    if (endless) return "waiting for tasks"
-    const later = counts.pending - counts.waiting
-    return later > 0 ? `waiting for ${count(later, "task")} due later` : undefined
-  })
 }

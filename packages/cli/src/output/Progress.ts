@@ -7,13 +7,14 @@
  * @since 0.1.0
  */
 import type { Event } from "@baton/core/Event"
+import type { BreakerState } from "@baton/core/Safety"
 import type { Stats } from "@baton/core/Stats"
 import type { StopReason } from "@baton/core/StopReason"
 import type { TaskId } from "@baton/core/Task"
 import type { Counts } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
-
-type EventOf<Tag extends Event["_tag"]> = Extract<Event, { readonly _tag: Tag }>
+import { Durations } from "./Durations.ts"
+import { Rate } from "./Rate.ts"
 
 /**
  * How a run ended, as its last event tells it.
@@ -26,20 +27,41 @@ export interface Ended {
   readonly stats: Stats
 }
 
-interface Sample {
-  readonly at: number
-  readonly ended: number
+/**
+ * A task at work here. Times are milliseconds since the epoch.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Running {
+  readonly attempt: number
+  readonly description: string
+  readonly startedAt: number
+  phase: "executing" | "verifying"
+  /** Set when a call failed in passing: when it is made again, and why it failed. */
+  pause: { readonly until: number; readonly reason: string } | undefined
 }
 
-/** Long enough to be steady, short enough to follow a change. */
-const rateWindow = 15_000
-const sampleSpacing = 500
-
-/** A rate over fewer ends than this says little; the whole run so far says more. */
-const steady = 5
+/**
+ * An attempt that failed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Failure {
+  readonly taskId: TaskId
+  readonly attempt: number
+  readonly at: number
+  readonly feedback: string
+  /** Whether the task went to the dead-letter queue; it is tried again otherwise. */
+  readonly isFinal: boolean
+}
 
 /** Reasons differ in a word or in everything; more of them than this are not looked at. */
 const remembered = 1000
+
+/** More than any view has room for. */
+const lastFailures = 16
 
 /**
  * The state of a run.
@@ -52,13 +74,22 @@ export class Progress {
   total: number
   completed: number
   failed: number
-  /** Tasks at work here, by the event that started them. */
-  readonly running = new Map<TaskId, EventOf<"TaskStarted">>()
+  /** Attempts that were started here. */
+  started = 0
+  /** Tasks at work here. */
+  readonly running = new Map<TaskId, Running>()
   /** Tasks that failed here and will be tried again; when, in milliseconds since the epoch. */
   readonly retrying = new Map<TaskId, number>()
   /** Why tasks failed for good here, and how many of them. */
   readonly failures = new Map<string, number>()
+  /** The latest attempts that failed here, the last one first; those of a while ago are left out. */
+  latest: ReadonlyArray<Failure> = []
+  /** Attempts that failed here with no success since. */
+  failuresInARow = 0
+  /** How long attempts took that ended here by themselves. */
+  readonly durations = new Durations()
   usage: Usage.Usage | null = null
+  breaker: BreakerState | undefined
   paused = false
   draining = false
   lastEventAt: number
@@ -67,7 +98,7 @@ export class Progress {
 
   private readonly startedAt: number
   private endedHere = 0
-  private samples: Array<Sample>
+  private readonly rate: Rate
 
   constructor(counts: Counts, now: number) {
     this.total = counts.pending + counts.in_progress + counts.completed + counts.failed
@@ -75,25 +106,50 @@ export class Progress {
     this.failed = counts.failed
     this.startedAt = now
     this.lastEventAt = now
-    this.samples = [{ at: now, ended: 0 }]
+    this.rate = new Rate(now)
   }
 
   on(event: Event): void {
-    this.lastEventAt = event.at.epochMilliseconds
+    const at = event.at.epochMilliseconds
+    this.lastEventAt = at
     switch (event._tag) {
       case "TaskStarted":
-        this.running.set(event.taskId, event)
+        this.started++
+        this.running.set(event.taskId, {
+          attempt: event.attempt,
+          description: event.description,
+          startedAt: at,
+          phase: event.resumed ? "verifying" : "executing",
+          pause: undefined
+        })
         if (event.attempt > 1) this.retrying.delete(event.taskId)
         return
+      case "TaskExecuted": {
+        const running = this.running.get(event.taskId)
+        if (running === undefined) return
+        running.phase = "verifying"
+        running.pause = undefined
+        return
+      }
+      case "ExecutionRetried":
+      case "VerificationRetried": {
+        const running = this.running.get(event.taskId)
+        if (running !== undefined) running.pause = { until: at + event.delayMillis, reason: event.reason }
+        return
+      }
       case "TaskCompleted":
         this.running.delete(event.taskId)
         this.completed++
         this.endedHere++
+        this.failuresInARow = 0
+        this.durations.add(event.durationMillis)
         this.spend(event.usage)
         return
       case "TaskRetried":
         this.running.delete(event.taskId)
-        this.retrying.set(event.taskId, event.at.epochMilliseconds + event.delayMillis)
+        this.retrying.set(event.taskId, at + event.delayMillis)
+        this.fail({ taskId: event.taskId, attempt: event.attempt, at, feedback: event.feedback, isFinal: false })
+        this.durations.add(event.durationMillis)
         this.spend(event.usage)
         return
       case "TaskFailed":
@@ -101,6 +157,8 @@ export class Progress {
         this.failed++
         this.endedHere++
         this.remember(event.feedback)
+        this.fail({ taskId: event.taskId, attempt: event.attempt, at, feedback: event.feedback, isFinal: true })
+        this.durations.add(event.durationMillis)
         this.spend(event.usage)
         return
       case "TaskReleased":
@@ -113,6 +171,15 @@ export class Progress {
         return
       case "LeaseReclaimed":
         if (event.status === "failed") this.failed++
+        return
+      case "CircuitOpened":
+        this.breaker = { state: "open", reason: event.reason }
+        return
+      case "CircuitHalfOpened":
+        this.breaker = { state: "half-open", reason: event.reason }
+        return
+      case "CircuitClosed":
+        this.breaker = { state: "closed", reason: event.reason }
         return
       case "Paused":
         this.paused = true
@@ -142,17 +209,7 @@ export class Progress {
 
   /** Tasks that ended here per second, lately; zero while none has. */
   ratePerSecond(now: number): number {
-    const last = this.samples.at(-1)
-    if (last !== undefined && now - last.at >= sampleSpacing) {
-      this.samples.push({ at: now, ended: this.endedHere })
-      const oldest = this.samples.findLastIndex(({ at }) => at <= now - rateWindow)
-      if (oldest > 0) this.samples = this.samples.slice(oldest)
-    }
-    const since = this.samples[0]
-    const recent = since === undefined ? 0 : this.endedHere - since.ended
-    const [ended, millis] =
-      recent >= steady && since !== undefined ? [recent, now - since.at] : [this.endedHere, now - this.startedAt]
-    return millis <= 0 ? 0 : (ended / millis) * 1000
+    return this.rate.perSecond(now, this.endedHere)
   }
 
   /** How long what is left takes at this rate; undefined when nobody can say. */
@@ -160,6 +217,11 @@ export class Progress {
     const rate = this.ratePerSecond(now)
     const left = this.total - this.completed - this.failed
     return rate === 0 || left < 0 ? undefined : (left / rate) * 1000
+  }
+
+  private fail(failure: Failure): void {
+    this.failuresInARow++
+    this.latest = [failure, ...this.latest.slice(0, lastFailures - 1)]
   }
 
   private remember(feedback: string): void {

@@ -1,8 +1,8 @@
 /**
- * Standard error while a command is at work: lines that stay, and on a terminal one line below them that is redrawn.
+ * Standard error while a command is at work: lines that stay, and on a terminal a few below them that are redrawn.
  *
- * Everything that is shown goes through here, log messages too, so that nothing tears the line that is redrawn. Adding a
- * line costs nothing but memory until the next drawing.
+ * Everything that is shown goes through here, log messages too, so that nothing tears what is redrawn. Adding a line costs
+ * nothing but memory until the next drawing.
  *
  * @since 0.1.0
  */
@@ -25,10 +25,14 @@ export interface Screen {
   readonly line: (text: string) => void
   /** Draws what has been added so far, and waits until it is written. */
   readonly flush: Effect.Effect<void>
+  /** Leaves the terminal as others expect it, and draws nothing but lines that stay, until `resume`. */
+  readonly leave: Effect.Effect<void>
+  /** Draws again, below whatever came in between. */
+  readonly resume: Effect.Effect<void>
 }
 
 /**
- * What is redrawn: on a terminal the line at the bottom, elsewhere a line every now and then. Undefined draws nothing.
+ * What is redrawn: on a terminal the lines at the bottom, elsewhere a line every now and then. Undefined draws nothing.
  *
  * @category models
  * @since 0.1.0
@@ -38,61 +42,83 @@ export type Status = Effect.Effect<string | undefined>
 const frame = Duration.millis(100)
 const plainInterval = Duration.seconds(10)
 
-const eraseLine = "\r\u001B[2K"
-
 /**
- * A screen that draws until its scope ends; the line at the bottom is gone then.
+ * A screen that draws until its scope ends; what is redrawn is gone then.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (
+export const make = (terminal: Terminal, status: Status): Effect.Effect<Screen, never, Stdio.Stdio | Scope.Scope> =>
+  terminal.canAnimate ? animated(terminal, status) : plain(status)
+
+/** Someone who no longer reads what is shown (`2>&1 | head`) does not stop the work. */
+const writer = Effect.map(Stdio.Stdio, (stdio) => {
+  const stderr = stdio.stderr({ endOnDone: false })
+  return (text: string) => (text === "" ? Effect.void : Effect.ignore(Stream.run(Stream.succeed(text), stderr)))
+})
+
+const animated = Effect.fnUntraced(function* (
   terminal: Terminal,
   status: Status
 ): Effect.fn.Return<Screen, never, Stdio.Stdio | Scope.Scope> {
-  const stderr = (yield* Stdio.Stdio).stderr({ endOnDone: false })
+  // Loaded here, because most commands draw nothing.
+  const Drawing = yield* Effect.promise(() => import("./live/drawing.ts"))
+  const write = yield* writer
+  const drawing = Drawing.make()
   // Bounded by what happens between two drawings.
   let lines: Array<string> = []
-  let drawn = ""
-  let last: string | undefined
-
-  // Someone who no longer reads what is shown (`2>&1 | head`) does not stop the work.
-  const write = (text: string) => (text === "" ? Effect.void : Effect.ignore(Stream.run(Stream.succeed(text), stderr)))
+  let isAway = false
 
   const oneAtATime = Semaphore.makeUnsafe(1)
   const draw = (bottom: string) =>
     Effect.suspend(() => {
-      if (lines.length === 0 && bottom === drawn) return Effect.void
-      const text = (drawn === "" ? "" : eraseLine) + lines.map((line) => `${line}\n`).join("") + bottom
+      const lasting = lines
       lines = []
-      drawn = bottom
-      return write(text)
+      return write(drawing.draw(bottom === "" || isAway ? [] : bottom.split("\n"), lasting, terminal.size()))
     }).pipe(Semaphore.withPermit(oneAtATime))
-
   const redraw = Effect.flatMap(status, (text) => draw(text ?? ""))
-  yield* Effect.addFinalizer(() => draw(""))
-  yield* Effect.forkScoped(
-    terminal.canAnimate
-      ? Effect.forever(Effect.andThen(redraw, Effect.sleep(frame)))
-      : Effect.all(
-          [
-            Effect.forever(Effect.andThen(Effect.sleep(frame), draw(""))),
-            Effect.forever(
-              Effect.andThen(
-                Effect.sleep(plainInterval),
-                Effect.map(status, (text) => {
-                  // A worker that waits all night does not have to say so every time.
-                  if (text !== undefined && text !== last) lines.push(text)
-                  last = text
-                })
-              )
-            )
-          ],
-          { concurrency: "unbounded", discard: true }
-        )
+
+  // A process that ends at once, by a second signal or a bug, runs no finalizers, and the cursor would stay hidden.
+  const onExit = () => process.stderr.write(drawing.leave())
+  yield* Effect.acquireRelease(
+    Effect.sync(() => process.on("exit", onExit)),
+    () => Effect.sync(() => process.off("exit", onExit))
   )
+  yield* Effect.addFinalizer(() => draw(""))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(redraw, Effect.sleep(frame))))
   return {
     line: (text) => void lines.push(text),
-    flush: draw("")
+    flush: draw(""),
+    leave: Effect.suspend(() => {
+      isAway = true
+      return write(drawing.leave())
+    }),
+    resume: Effect.suspend(() => {
+      isAway = false
+      return redraw
+    })
   }
+})
+
+const plain = Effect.fnUntraced(function* (status: Status): Effect.fn.Return<Screen, never, Stdio.Stdio | Scope.Scope> {
+  const write = yield* writer
+  let lines: Array<string> = []
+  let last: string | undefined
+
+  const oneAtATime = Semaphore.makeUnsafe(1)
+  const flush = Effect.suspend(() => {
+    const text = lines.map((line) => `${line}\n`).join("")
+    lines = []
+    return write(text)
+  }).pipe(Semaphore.withPermit(oneAtATime))
+
+  const tell = Effect.map(status, (text) => {
+    // A worker that waits all night does not have to say so every time.
+    if (text !== undefined && text !== last) lines.push(text)
+    last = text
+  })
+  yield* Effect.addFinalizer(() => flush)
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(frame), flush)))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(plainInterval), tell)))
+  return { line: (text) => void lines.push(text), flush, leave: Effect.void, resume: Effect.void }
 })

@@ -46,12 +46,25 @@ export const toLine = (
 }
 
 /**
+ * Who reads a notice, and what can be done about it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Reader {
+  /** Whether keys steer the run. */
+  readonly hasKeys: boolean
+  /** Whether a signal has come: the next one ends the process at once. */
+  readonly isSignalled: boolean
+}
+
+/**
  * The notice for an event that `progress` has not taken in yet; undefined for most.
  *
  * @category converting
  * @since 0.1.0
  */
-export const fromEvent = (event: Event, progress: Progress): Notice | undefined => {
+export const fromEvent = (event: Event, progress: Progress, reader: Reader): Notice | undefined => {
   switch (event._tag) {
     case "TaskFailed":
       return failed(
@@ -76,12 +89,12 @@ export const fromEvent = (event: Event, progress: Progress): Notice | undefined 
     case "StoreUnavailable":
       return attention(`the store does not answer: ${firstLine(event.reason)}`)
     case "Paused":
-      return attention("paused; `baton resume` goes on")
+      return attention(reader.hasKeys ? "paused; r goes on" : "paused; `baton resume` goes on")
     case "Resumed":
       return fine("resumed")
     case "Draining":
       return attention(
-        `${firstLine(event.reason)}: ${count(progress.running.size, "task")} may finish; Ctrl-C again ends at once`
+        `${firstLine(event.reason)}: ${count(progress.running.size, "task")} may finish; Ctrl-C ${reader.isSignalled ? "again" : "twice"} ends at once`
       )
     default:
       return undefined

@@ -9,6 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Style from "../format/style.ts"
+import { isForeground } from "../process/foreground.ts"
+import type { Size } from "./live/layout.ts"
 
 /**
  * Standard error as something to draw on.
@@ -17,22 +19,25 @@ import * as Style from "../format/style.ts"
  * @since 0.1.0
  */
 export interface Terminal {
-  /** Whether a line can be redrawn. False in a pipe, in CI, and on a terminal that cannot move its cursor. */
+  /** Whether lines can be redrawn. False in a pipe, in CI, and on a terminal that cannot move its cursor. */
   readonly canAnimate: boolean
   readonly style: Style.Style
-  /** How wide it is now; a person may resize it at any time. Unlimited where there is no terminal. */
-  readonly columns: () => number
+  /** How large it is now; a person may resize it at any time. Unlimited where there is no terminal. */
+  readonly size: () => Size
 }
 
 /**
- * How wide the terminal behind standard error is.
+ * How large the terminal behind standard error is.
  *
  * @category services
  * @since 0.1.0
  */
-export const StderrColumns = Context.Reference<() => number>("@baton/cli/output/StderrColumns", {
-  defaultValue: () => () => process.stderr.columns ?? 80
+export const StderrSize = Context.Reference<() => Size>("@baton/cli/output/StderrSize", {
+  // A terminal that does not know its size says 0.
+  defaultValue: () => () => ({ columns: process.stderr.columns || 80, rows: process.stderr.rows || 24 })
 })
+
+const unlimited: Size = { columns: Infinity, rows: Infinity }
 
 const variable = (name: string) => Config.option(Config.NonEmptyString(name))
 
@@ -52,13 +57,15 @@ const environment = Config.all({
 export const stderr: Effect.Effect<Terminal, never, Stdio.Stdio> = Effect.gen(function* () {
   const isTerminal = yield* (yield* Stdio.Stdio).stderrIsTerminal
   const { ci, forceColor, noColor, term } = yield* Effect.orDie(environment)
-  const columns = yield* StderrColumns
+  const size = yield* StderrSize
+  // In the background, the terminal is what others are typing into.
+  const isOwn = isTerminal && isForeground()
   const isDumb = Option.contains(term, "dumb")
   const isForced = Option.exists(forceColor, (value) => value !== "0" && value !== "false")
   const canColor = Option.isNone(noColor) && !isDumb && (isTerminal || isForced)
   return {
-    canAnimate: isTerminal && !isDumb && !Option.exists(ci, (value) => value !== "0" && value !== "false"),
+    canAnimate: isOwn && !isDumb && !Option.exists(ci, (value) => value !== "0" && value !== "false"),
     style: canColor ? Style.colored : Style.none,
-    columns: isTerminal ? columns : () => Infinity
+    size: isTerminal ? size : () => unlimited
   }
 })

@@ -32,6 +32,14 @@ export const receive = (signal: Signal): boolean => {
 }
 
 /**
+ * Whether a signal was received: the next one ends the process at once.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const isReceived = (): boolean => received !== undefined
+
+/**
  * The exit code of a process that was interrupted: by the signal that was received, or from within, as by Ctrl-C in a
  * prompt.
  *

@@ -5,6 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Stdio from "effect/Stdio"
 import { hostname } from "node:os"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import type { RunFlags, SourceFlags } from "../flags/runFlags.ts"
@@ -14,6 +15,7 @@ import { clock } from "../output/progressLine.ts"
 import type { RunReport } from "../output/RunReport.ts"
 import * as Screen from "../output/Screen.ts"
 import * as terminal from "../output/terminal.ts"
+import { Keyboard } from "../process/keyboard.ts"
 import { importSources } from "../sources/importSources.ts"
 import * as store from "../store/storeFromUrl.ts"
 import * as plans from "./plan.ts"
@@ -28,12 +30,14 @@ import { runTasks } from "./runTasks.ts"
 export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
   const plan = yield* prepare(flags)
   const work = Effect.gen(function* () {
-    const shown = yield* terminal.stderr
+    const shown = yield* terminalFor(flags)
     const imported = flags.sources.length === 0 ? null : yield* importAll(flags, shown)
     yield* runTasks({ plan, flags, imported, endless: false, terminal: shown })
   })
+  // What is typed may be the tasks.
+  const steered = flags.sources.includes("-") ? Effect.provideService(work, Keyboard, Effect.undefined) : work
   // Without sources there have to be tasks already; a new empty store would only hide that this is the wrong directory.
-  yield* Effect.provide(work, flags.sources.length === 0 ? store.layerExisting : store.layer)
+  yield* Effect.provide(steered, flags.sources.length === 0 ? store.layerExisting : store.layer)
 })
 
 /**
@@ -45,7 +49,7 @@ export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
 export const work = Effect.fnUntraced(function* (flags: RunFlags) {
   const plan = yield* prepare(flags)
   const work = Effect.gen(function* () {
-    yield* runTasks({ plan, flags, imported: null, endless: true, terminal: yield* terminal.stderr })
+    yield* runTasks({ plan, flags, imported: null, endless: true, terminal: yield* terminalFor(flags) })
   })
   yield* Effect.provide(work, store.layer)
 })
@@ -57,6 +61,13 @@ const prepare = Effect.fnUntraced(function* (flags: RunFlags) {
     })
   }
   return yield* plans.make(flags, `${hostname()}/${process.pid}`)
+})
+
+/** Events that are printed on the same terminal would tear what is redrawn. */
+const terminalFor = Effect.fnUntraced(function* (flags: RunFlags) {
+  const shown = yield* terminal.stderr
+  const isTorn = flags.output === "ndjson" && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
+  return { ...shown, canAnimate: shown.canAnimate && !flags.plain && !isTorn }
 })
 
 const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, shown: terminal.Terminal) {

@@ -5,7 +5,9 @@
  */
 import * as Hooks from "@baton/core/Hooks"
 import * as Orchestrator from "@baton/core/Orchestrator"
+import { defaults } from "@baton/core/OrchestratorConfig"
 import { TaskStore } from "@baton/core/TaskStore"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -16,6 +18,7 @@ import type { RunFlags } from "../flags/runFlags.ts"
 import { StoreUrl } from "../flags/storeUrl.ts"
 import * as Display from "../output/Display.ts"
 import { eventJson } from "../output/eventJson.ts"
+import type { Limits } from "../output/live/View.ts"
 import { LogLines } from "../output/logger.ts"
 import { exitCode, RunReport } from "../output/RunReport.ts"
 import { writeLine } from "../output/stdout.ts"
@@ -35,7 +38,7 @@ import { withEvents } from "./withEvents.ts"
  */
 export interface Options {
   readonly plan: Plan
-  readonly flags: Pick<RunFlags, "json" | "output" | "quiet">
+  readonly flags: RunFlags
   readonly terminal: Terminal
   readonly imported: RunReport["imported"]
   /** Waits for new tasks and has no end. */
@@ -53,16 +56,27 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
   const store = yield* TaskStore
   const counts = yield* store.counts
   const display = yield* Display.make(
-    { terminal, store, lease: plan.lease, concurrency: plan.concurrency, endless, quiet: flags.quiet },
+    {
+      terminal,
+      store,
+      lease: plan.lease,
+      concurrency: plan.concurrency,
+      maxAttempts: plan.config.maxAttempts ?? defaults.maxAttempts,
+      limits: limitsOf(flags),
+      endless,
+      quiet: flags.quiet
+    },
     counts
   )
 
   const work = Effect.gen(function* () {
     const orchestrator = yield* Orchestrator.Orchestrator
     const run = endless ? orchestrator.runForever : orchestrator.run
+    yield* display.listen(orchestrator)
     if (flags.output !== "ndjson") return yield* run
     return yield* withEvents(run, orchestrator.events, (event) => `${eventJson(event)}\n`)
   }).pipe(
+    Effect.scoped,
     Effect.tapError((error) =>
       Effect.sync(() => {
         if (isBrokenPipe(error)) display.line("nobody reads standard output any more, so the run has ended")
@@ -83,6 +97,14 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
   )
 }, Effect.scoped)
 
+const limitsOf = (flags: RunFlags): Limits => ({
+  maxCostUsd: flags.maxCost?.value,
+  maxTokens: flags.maxTokens?.value,
+  maxIterations: flags.maxIterations,
+  maxConsecutiveFailures: flags.maxConsecutiveFailures,
+  maxDurationMillis: flags.maxDuration === undefined ? undefined : Duration.toMillis(flags.maxDuration)
+})
+
 const layerOf = (plan: Plan, hooks: ReadonlyArray<Hooks.Hook>) =>
   Orchestrator.layer(plan.config).pipe(
     Layer.provide([plan.executor, plan.verifier, plan.safety, Hooks.layer(...hooks)]),
@@ -100,11 +122,11 @@ const tell = Effect.fnUntraced(function* (options: Options, { flush, line, progr
     (ended.reason._tag === "Interrupted" ? signalExitCode() : exitCodes.error)
   const report = { ...ended, counts, exitCode: code, imported: options.imported }
   if (!options.flags.quiet) {
-    const { columns, style } = options.terminal
+    const { size, style } = options.terminal
     const command = yield* commandName
     const lines = summary(report, progress, {
       style,
-      columns: columns(),
+      columns: size().columns,
       command,
       endless: options.endless,
       unverifiedIsMeant: options.plan.unverifiedIsMeant,

@@ -12,10 +12,12 @@ const open = Effect.fnUntraced(function* (options: Partial<Display.Options> = {}
   const store = yield* TaskStore.TaskStore
   const display = yield* Display.make(
     {
-      terminal: { canAnimate: false, style: Style.none, columns: () => Infinity },
+      terminal: { canAnimate: false, style: Style.none, size: () => ({ columns: Infinity, rows: Infinity }) },
       store,
       lease: Duration.seconds(30),
       concurrency: 4,
+      maxAttempts: 3,
+      limits: {},
       endless: false,
       quiet: false,
       ...options

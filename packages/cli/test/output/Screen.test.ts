@@ -2,11 +2,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, PlatformError, Scope, Exit, Sink, Stdio } from "effect"
 import { TestClock } from "effect/testing"
 import * as Style from "../../src/format/style.ts"
+import { showCursor } from "../../src/output/live/drawing.ts"
 import * as Screen from "../../src/output/Screen.ts"
+import * as xterm from "./live/xterm.ts"
 
-const erase = "\r\u001B[2K"
-
-const terminal = (canAnimate: boolean) => ({ canAnimate, style: Style.none, columns: () => 80 })
+const terminal = (canAnimate: boolean) => ({
+  canAnimate,
+  style: Style.none,
+  size: () => ({ columns: 80, rows: 24 })
+})
 
 /** A screen, and what it has written so far. */
 const open = Effect.fnUntraced(function* (canAnimate: boolean, status: Screen.Status) {
@@ -21,20 +25,24 @@ const open = Effect.fnUntraced(function* (canAnimate: boolean, status: Screen.St
     Scope.provide(scope)
   )
   yield* TestClock.adjust(0)
-  return { screen, written, close: Scope.close(scope, Exit.void) }
+  const shown = Effect.suspend(() => {
+    const { all, write } = xterm.open(80, 24)
+    return Effect.map(write(written.join("")), all)
+  })
+  return { screen, shown, written, close: Scope.close(scope, Exit.void) }
 })
 
 describe("Screen on a terminal", () => {
-  it.effect("redraws its line at most ten times a second", () =>
+  it.effect("redraws at most ten times a second, in one piece each time", () =>
     Effect.gen(function* () {
       let drawings = 0
-      const { written } = yield* open(
+      const { shown, written } = yield* open(
         true,
-        Effect.sync(() => `line ${drawings++}`)
+        Effect.sync(() => `line ${drawings++}\nof two`)
       )
       yield* TestClock.adjust("1 second")
       assert.strictEqual(written.length, 11)
-      assert.strictEqual(written.join(""), Array.from({ length: 11 }, (_, n) => `line ${n}`).join(erase))
+      assert.deepStrictEqual(yield* shown, ["line 10", "of two"])
     })
   )
 
@@ -42,28 +50,48 @@ describe("Screen on a terminal", () => {
     Effect.gen(function* () {
       const { written } = yield* open(true, Effect.succeed("same"))
       yield* TestClock.adjust("5 seconds")
-      assert.deepStrictEqual(written, ["same"])
+      assert.strictEqual(written.length, 1)
     })
   )
 
-  it.effect("lasting lines go above the line that is redrawn", () =>
+  it.effect("lasting lines go above what is redrawn", () =>
     Effect.gen(function* () {
-      const { screen, written } = yield* open(true, Effect.succeed("status"))
+      const { screen, shown, written } = yield* open(true, Effect.succeed("status"))
       screen.line("one")
       screen.line("two")
       yield* TestClock.adjust("100 millis")
-      assert.deepStrictEqual(written, ["status", `${erase}one\ntwo\nstatus`])
+      assert.strictEqual(written.length, 2)
+      assert.deepStrictEqual(yield* shown, ["one", "two", "status"])
     })
   )
 
-  it.effect("takes its line away at the end, and loses no line", () =>
+  it.effect("takes what it redraws away at the end, shows the cursor, and loses no line", () =>
     Effect.gen(function* () {
-      const { close, screen, written } = yield* open(true, Effect.succeed("status"))
+      const { close, screen, shown, written } = yield* open(true, Effect.succeed("status"))
       screen.line("last")
       yield* close
-      assert.deepStrictEqual(written, ["status", `${erase}last\n`])
+      assert.deepStrictEqual(yield* shown, ["last"])
+      assert.include(written.at(-1), showCursor)
       yield* TestClock.adjust("1 second")
       assert.strictEqual(written.length, 2)
+    })
+  )
+
+  it.effect("draws nothing but lasting lines while the terminal is left to others, and goes on below them", () =>
+    Effect.gen(function* () {
+      let drawings = 0
+      const { screen, shown, written } = yield* open(
+        true,
+        Effect.sync(() => `line ${drawings++}`)
+      )
+      yield* screen.leave
+      assert.strictEqual(written.at(-1), showCursor)
+      screen.line("a notice")
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* shown, ["line 0", "a notice"])
+      yield* screen.resume
+      assert.deepStrictEqual((yield* shown).slice(0, 2), ["line 0", "a notice"])
+      assert.strictEqual((yield* shown).length, 3)
     })
   )
 })

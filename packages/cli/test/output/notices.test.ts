@@ -9,8 +9,10 @@ const progress = new Progress(events.counts({ pending: 9 }), 0)
 progress.on(events.started(1, "c0ffee", 1, "Summarise the minutes of the meeting in March\nand keep it short"))
 progress.on(events.started(1, "other"))
 
-const line = (event: Event.Event, columns = Infinity) => {
-  const notice = notices.fromEvent(event, progress)
+const reader = { hasKeys: false, isSignalled: false }
+
+const line = (event: Event.Event, columns = Infinity, who: Partial<notices.Reader> = {}) => {
+  const notice = notices.fromEvent(event, progress, { ...reader, ...who })
   return notice === undefined ? undefined : notices.toLine(notice, { style: Style.none, columns })
 }
 
@@ -36,9 +38,14 @@ describe("notices", () => {
   it("says how to go on from a pause, and what a second signal does", () => {
     assert.strictEqual(line(events.plain("Paused", 1)), "! paused; `baton resume` goes on")
     assert.strictEqual(
-      line(events.reasoned("Draining", 1, "the run was interrupted")),
+      line(events.reasoned("Draining", 1, "the run was interrupted"), Infinity, { isSignalled: true }),
       "! the run was interrupted: 2 tasks may finish; Ctrl-C again ends at once"
     )
+    assert.strictEqual(
+      line(events.reasoned("Draining", 1, "a stop was requested")),
+      "! a stop was requested: 2 tasks may finish; Ctrl-C twice ends at once"
+    )
+    assert.strictEqual(line(events.plain("Paused", 1), Infinity, { hasKeys: true }), "! paused; r goes on")
   })
 
   it("a worker that died is told apart from a task that died with it", () => {

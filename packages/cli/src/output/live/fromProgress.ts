@@ -1,0 +1,105 @@
+/**
+ * The live view of a run that is going on here.
+ *
+ * @since 0.1.0
+ */
+import type { TaskId } from "@baton/core/Task"
+import type { Progress, Running } from "../Progress.ts"
+import type { Places } from "./Places.ts"
+import type { FailureRow, Hint, Limits, TaskRow, View } from "./View.ts"
+
+/**
+ * What the view shows besides the progress.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Surroundings {
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  readonly concurrency: number
+  readonly endless: boolean
+  readonly maxAttempts: number
+  readonly limits: Limits
+  /** What the run waits for, when it does nothing else. */
+  readonly waiting: string | undefined
+  readonly hints: ReadonlyArray<Hint>
+  readonly help: ReadonlyArray<Hint> | undefined
+}
+
+/** So many ends a second for each place cannot be followed by eye. */
+const hectic = 3
+
+/**
+ * The view at one moment.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromProgress = (progress: Progress, places: Places, options: Surroundings): View => {
+  const { concurrency, endless, now, waiting } = options
+  const { completed, failed, retrying, total } = progress
+  const ratePerSecond = progress.ratePerSecond(now)
+  const isHectic = ratePerSecond > hectic * concurrency
+  // Tasks whose end is on its way to the store are no longer worked on.
+  const running = Math.min(progress.running.size, concurrency)
+  const shown = places.assign(progress.running, {
+    now,
+    isHectic,
+    // A short list does not need the places of a long one; a worker may get one at any time.
+    limit: endless ? concurrency : Math.min(concurrency, Math.max(1, total))
+  })
+  const idWidth = progress.latest.reduce((width, { taskId }) => Math.max(width, taskId.length), places.idWidth)
+  places.idWidth = Math.max(places.idWidth, idWidth)
+  return {
+    state: stateOf(progress, waiting),
+    completed,
+    failed,
+    running,
+    retrying: retrying.size,
+    pending: Math.max(0, total - completed - failed - running - retrying.size),
+    total: endless ? undefined : total,
+    elapsedMillis: progress.elapsedMillis(now),
+    ratePerSecond: waiting === undefined ? ratePerSecond : 0,
+    remainingMillis: waiting === undefined ? progress.remainingMillis(now) : undefined,
+    usage: progress.usage,
+    safety: {
+      limits: options.limits,
+      breaker: progress.breaker,
+      failuresInARow: progress.failuresInARow,
+      attempts: progress.started
+    },
+    maxAttempts: options.maxAttempts,
+    tasks: shown.map((task) => (task === undefined ? undefined : rowOf(task, now))),
+    failures: progress.latest.map(({ at, attempt, feedback, isFinal, taskId }): FailureRow => ({
+      id: taskId,
+      attempt,
+      ageMillis: Math.max(0, now - at),
+      feedback,
+      isFinal
+    })),
+    idWidth: places.idWidth,
+    message: waiting ?? (isHectic && running > 0 ? "tasks end faster than one can read" : undefined),
+    hints: options.hints,
+    help: options.help
+  }
+}
+
+const stateOf = ({ draining, paused }: Progress, waiting: string | undefined): View["state"] => {
+  if (draining) return "ending"
+  if (paused) return "paused"
+  return waiting === undefined ? "running" : "waiting"
+}
+
+const rowOf = ([id, task]: readonly [TaskId, Running], now: number): TaskRow => {
+  const { attempt, description, pause, phase, startedAt } = task
+  const isWaiting = pause !== undefined && pause.until > now
+  return {
+    id,
+    attempt,
+    ageMillis: Math.max(0, now - startedAt),
+    doing: isWaiting ? "waiting" : phase,
+    waitMillis: isWaiting ? pause.until - now : 0,
+    text: isWaiting ? pause.reason : description
+  }
+}
