@@ -4,6 +4,8 @@ import { createClient } from "@redis/client"
 import { Context, Duration, Effect, Layer, Logger } from "effect"
 import { randomUUID } from "node:crypto"
 import { inject } from "vitest"
+// Declares what it provides, for the tests of other packages too.
+import type {} from "../servers/globalSetup.ts"
 import * as Servers from "../servers/redis.ts"
 
 /** Where the shared server is; its tests are skipped where there is none. */
