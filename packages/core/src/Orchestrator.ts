@@ -24,11 +24,13 @@ import { ExecutionError } from "./ExecutionError.ts"
 import { Executor } from "./Executor.ts"
 import { Hooks } from "./Hooks.ts"
 import * as eventBus from "./internal/run/eventBus.ts"
+import * as redaction from "./internal/redaction/services.ts"
 import { holdBack, live } from "./internal/run/lifecycle.ts"
 import * as Run from "./internal/run/run.ts"
 import * as spans from "./internal/run/spans.ts"
 import * as tally from "./internal/run/tally.ts"
 import * as OrchestratorConfig from "./OrchestratorConfig.ts"
+import { Redactor } from "./Redactor.ts"
 import { Safety } from "./Safety.ts"
 import type { Stats } from "./Stats.ts"
 import type { StopReason } from "./StopReason.ts"
@@ -110,12 +112,15 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
   const withLogLevel = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     config.logLevel === undefined ? effect : Effect.provideService(effect, References.MinimumLogLevel, config.logLevel)
   const hooks = yield* Hooks
+  const redact = yield* Redactor
+  const executor = yield* Executor
+  const verifier = yield* Verifier
   const random = yield* Random.nextIntBetween(0, 2 ** 31)
   const parts: Run.Parts = {
     config: OrchestratorConfig.resolve(config),
     store: yield* TaskStore,
-    executor: yield* Executor,
-    verifier: yield* Verifier,
+    executor: redact === null ? executor : redaction.executor(redact, executor),
+    verifier: redact === null ? verifier : redaction.verifier(redact, verifier),
     safety: yield* Safety,
     clock: yield* Clock.Clock,
     bus: yield* withLogLevel(eventBus.make(hooks)),

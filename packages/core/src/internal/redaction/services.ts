@@ -1,0 +1,91 @@
+import * as Effect from "effect/Effect"
+import * as Formatter from "effect/Formatter"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import type { ExecutorService } from "../../Executor.ts"
+import { ExecutionError } from "../../ExecutionError.ts"
+import type { Redact } from "../../Redactor.ts"
+import type { Metadata } from "../../Task.ts"
+import { VerificationError } from "../../VerificationError.ts"
+import type { VerifierService } from "../../Verifier.ts"
+import { isSecretName, mark } from "./patterns.ts"
+
+/** An executor whose metadata and errors hold no secrets. Its output is left as it is. */
+export const executor = (redact: Redact, { execute }: ExecutorService): ExecutorService => ({
+  execute: (task, context) =>
+    Effect.suspend(() => execute(task, context)).pipe(
+      Effect.map((execution) => ({ ...execution, metadata: object(redact, execution.metadata) })),
+      Effect.mapError((error) => {
+        if (error._tag === "SafetyStop") return error
+        const { cause, message, metadata, ...rest } = error
+        return new ExecutionError({
+          ...rest,
+          message: redact(message),
+          ...(metadata === undefined ? undefined : { metadata: object(redact, metadata) }),
+          ...(cause === undefined || tells(redact, cause) ? undefined : { cause })
+        })
+      }),
+      Effect.catchDefect((cause) => Effect.die(defect(redact, cause)))
+    )
+})
+
+/** A verifier whose feedback, issues and errors hold no secrets. */
+export const verifier = (redact: Redact, { kind, verify }: VerifierService): VerifierService => ({
+  kind,
+  verify: (task, execution, context) =>
+    Effect.suspend(() => verify(task, execution, context)).pipe(
+      Effect.map((verdict) => ({
+        ...verdict,
+        feedback: redact(verdict.feedback),
+        issues: verdict.issues.map((issue) => redact(issue))
+      })),
+      Effect.mapError((error) => {
+        if (error._tag === "SafetyStop") return error
+        const { cause, message, ...rest } = error
+        return new VerificationError({
+          ...rest,
+          message: redact(message),
+          ...(cause === undefined || tells(redact, cause) ? undefined : { cause })
+        })
+      }),
+      Effect.catchDefect((cause) => Effect.die(defect(redact, cause)))
+    )
+})
+
+const object = (redact: Redact, metadata: Metadata): Metadata =>
+  Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, field(redact, name, value)]))
+
+const field = (redact: Redact, name: string, value: Schema.Json): Schema.Json =>
+  Predicate.isString(value) && isSecretName(name) ? mark : json(redact, value)
+
+const json = (redact: Redact, value: Schema.Json): Schema.Json => {
+  if (Predicate.isString(value)) return redact(value)
+  if (value === null || typeof value !== "object") return value
+  return isArray(value) ? value.map((item) => json(redact, item)) : object(redact, value)
+}
+
+// `Array.isArray` does not know of arrays that are read-only.
+const isArray = (value: Schema.JsonArray | Schema.JsonObject): value is Schema.JsonArray => Array.isArray(value)
+
+const defect = (redact: Redact, cause: unknown): unknown =>
+  tells(redact, cause) ? new Error(redact(String(cause))) : cause
+
+/**
+ * Whether what can be printed of an error, or of the errors behind it, holds a secret. What is behind an error cannot be
+ * changed, as it may be anything: only left out.
+ */
+const tells = (redact: Redact, cause: unknown): boolean => {
+  const printed = Result.try(() => {
+    let texts = ""
+    let error = cause
+    for (let depth = 0; depth < 8 && error !== undefined; depth++) {
+      texts += `${String(error)}\n${Formatter.formatJson(error)}\n`
+      if (!(error instanceof Error)) break
+      texts += `${error.stack}\n`
+      error = error.cause
+    }
+    return texts
+  })
+  return Result.isFailure(printed) || redact(printed.success) !== printed.success
+}
