@@ -63,7 +63,7 @@ describe("a redactor", () => {
     ["DB_PASSWORD='hunter2'", "DB_PASSWORD='[redacted]'"],
     ["x-api-key: abcdef12", "x-api-key: [redacted]"],
     ["error: DB_PASSWORD=hunter2: no", "error: DB_PASSWORD=[redacted] no"],
-    ["a=b    ["x-api-key: abcdef12", "x-api-key: [redacted]"]password=hunter2", "a=b&password=[redacted]"]
+    ["a=b&password=hunter2", "a=b&password=[redacted]"]
   ])("%s", (text, expected) => {
     assert.strictEqual(redact(text), expected)
   })
