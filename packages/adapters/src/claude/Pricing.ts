@@ -12,7 +12,8 @@ import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
 import type { MessageRequest } from "./MessageRequest.ts"
 import listPrices from "./prices.json" with { type: "json" }
-import type { Billing, Tokens } from "./Reply.ts"
+import type { ClaudeError } from "./ClaudeError.ts"
+import type { Billing, Reply, Tokens } from "./Reply.ts"
 
 const Amount = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
@@ -170,6 +171,23 @@ export const usageOf = (table: PriceTable, model: string, tokens: Tokens, billin
   cacheWriteTokens: tokens.cacheWrite5m + tokens.cacheWrite1h,
   costUsd: costUsd(table, model, tokens, billing)
 })
+
+/**
+ * What a request used, by its answer or its error; null when nobody can say, because it broke off or the server does not
+ * count.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const usedBy = (
+  table: PriceTable,
+  { model }: MessageRequest,
+  answer: Reply | ClaudeError,
+  billing: Billing
+): Usage | null =>
+  answer.tokens === null || ("unmetered" in answer && !answer.cached)
+    ? null
+    : usageOf(table, model, answer.tokens, billing)
 
 /**
  * More tokens than the input of a request can have. A token stands for at least one byte of the text as the tokenizer

@@ -10,6 +10,7 @@ import { Format } from "../sources/Format.ts"
 import { claudeFlags } from "./claudeFlags.ts"
 import { given, toggle, value } from "./envFlag.ts"
 import type { FlagGroup } from "./flagGroups.ts"
+import { hookFlags } from "./hookFlags.ts"
 import * as Kind from "./Kind.ts"
 import * as ownFlag from "./ownFlag.ts"
 
@@ -86,9 +87,13 @@ export const runFlags = {
     default: "retry"
   }),
   ...claudeFlags,
+  ...hookFlags,
   output: value("output", Kind.oneOf("human", "ndjson"), {
     description: "ndjson prints every event on stdout, a JSON object a line",
     default: "human"
+  }),
+  metricsPort: value("metrics-port", Kind.address, {
+    description: "Serve metrics to Prometheus at /metrics, on this machine only unless a host is given"
   }),
   json: ownFlag.toggle("json", "Print one JSON object on stdout at the end"),
   plain: toggle("plain", {
@@ -124,7 +129,8 @@ export const sourceFlags = {
  */
 export const flagGroups: ReadonlyArray<FlagGroup> = [
   { title: "Limits", keys: Object.keys(limitFlags) },
-  { title: "Flags for --executor claude and --verifier claude", keys: Object.keys(claudeFlags) }
+  { title: "Flags for --executor claude and --verifier claude", keys: Object.keys(claudeFlags) },
+  { title: "Who else hears of it", keys: Object.keys(hookFlags) }
 ]
 
 /** @since 0.1.0 */

@@ -8,7 +8,24 @@ import type { Verifier } from "@baton/core/Verifier"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Project from "../config/Project.ts"
+import type { Parts } from "../claude/parts.ts"
 import type { CommandFailed } from "../errors/CommandFailed.ts"
+
+/**
+ * What parts with a name are made from.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ingredients {
+  /** The parts that ask Claude; made where one of them is chosen. */
+  readonly claude: Parts | undefined
+}
+
+const claude = ({ claude }: Ingredients) =>
+  claude === undefined ? Effect.die(new Error("no part for Claude was made")) : Effect.succeed(claude)
+
+type Named<Service> = (ingredients: Ingredients) => Effect.Effect<Layer.Layer<Service, CommandFailed>>
 
 /**
  * The executors, by name.
@@ -18,16 +35,20 @@ import type { CommandFailed } from "../errors/CommandFailed.ts"
  */
 export const executors = {
   /** Answers at once, does nothing and costs nothing. */
-  fake: Effect.map(
-    Effect.promise(() => import("@baton/core/Executor")),
-    ({ layerFake }) => layerFake()
-  ),
+  fake: () =>
+    Effect.map(
+      Effect.promise(() => import("@baton/core/Executor")),
+      ({ layerFake }) => layerFake()
+    ),
+  /** Claude's API. */
+  claude: (ingredients) => Effect.map(claude(ingredients), ({ executor }) => executor),
   /** The layer of the configuration. */
-  config: Effect.map(
-    Effect.promise(() => import("@baton/core/Executor")),
-    ({ Executor }) => Project.part("executor", Executor)
-  )
-} as const satisfies Record<string, Effect.Effect<Layer.Layer<Executor, CommandFailed>>>
+  config: () =>
+    Effect.map(
+      Effect.promise(() => import("@baton/core/Executor")),
+      ({ Executor }) => Project.part("executor", Executor)
+    )
+} as const satisfies Record<string, Named<Executor>>
 
 /**
  * The verifiers, by name.
@@ -36,13 +57,17 @@ export const executors = {
  * @since 0.1.0
  */
 export const verifiers = {
-  "always-pass": Effect.map(
-    Effect.promise(() => import("@baton/core/Verifier")),
-    ({ layerAlwaysPass }) => layerAlwaysPass
-  ),
+  "always-pass": () =>
+    Effect.map(
+      Effect.promise(() => import("@baton/core/Verifier")),
+      ({ layerAlwaysPass }) => layerAlwaysPass
+    ),
+  /** Claude's API. */
+  claude: (ingredients) => Effect.map(claude(ingredients), ({ verifier }) => verifier),
   /** The layer of the configuration. */
-  config: Effect.map(
-    Effect.promise(() => import("@baton/core/Verifier")),
-    ({ Verifier }) => Project.part("verifier", Verifier)
-  )
-} as const satisfies Record<string, Effect.Effect<Layer.Layer<Verifier, CommandFailed>>>
+  config: () =>
+    Effect.map(
+      Effect.promise(() => import("@baton/core/Verifier")),
+      ({ Verifier }) => Project.part("verifier", Verifier)
+    )
+} as const satisfies Record<string, Named<Verifier>>

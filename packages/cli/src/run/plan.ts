@@ -13,15 +13,19 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import type { Parts } from "../claude/parts.ts"
 import * as Project from "../config/Project.ts"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import { type Given, origins } from "../flags/envFlag.ts"
 import type { RunFlags } from "../flags/runFlags.ts"
+import * as hooks from "../hooks/hooks.ts"
+import type { ModelUse } from "../output/modelUse.ts"
+import type { SourceError } from "../sources/SourceError.ts"
 import * as Telemetry from "../telemetry/Telemetry.ts"
 import { executors, verifiers } from "./executors.ts"
 
 /**
- * What a run is made of, apart from its store and its hooks.
+ * What a run is made of, apart from its store and its display.
  *
  * @category models
  * @since 0.1.0
@@ -33,8 +37,11 @@ export interface Plan {
   readonly config: OrchestratorConfig
   readonly lease: Duration.Duration
   readonly concurrency: number
+  readonly hooks: hooks.Start
   /** Whether it is meant that nothing is verified. */
   readonly unverifiedIsMeant: boolean
+  /** What was asked of each model so far, as far as it is metered. */
+  readonly modelUse: () => ReadonlyArray<ModelUse>
 }
 
 type Platform = ChildProcessSpawner | FileSystem.FileSystem
@@ -65,23 +72,36 @@ const stopping = Duration.seconds(15)
 export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
   owner: string
-): Effect.fn.Return<Plan, CommandFailed> {
+): Effect.fn.Return<Plan, CommandFailed | SourceError, FileSystem.FileSystem> {
   const timeout = flags.timeout ?? defaults.timeout
   const verifyTimeout = flags.verifyTimeout ?? defaults.verifyTimeout
   const lease = flags.lease ?? defaults.lease
   const concurrency = flags.concurrency ?? defaults.concurrency
+  const executor = yield* chooseExecutor(flags)
+  const verifier = yield* chooseVerifier(flags)
+  const asks = {
+    executor: executor === flags.executor && executor.value === "claude",
+    verifier: verifier !== undefined && verifier === flags.verifier && verifier.value === "claude"
+  }
+  yield* checkFlags(flags, asks)
+  const claude =
+    asks.executor || asks.verifier
+      ? yield* (yield* claudeModule).make(flags, { ...asks, timeout, verifyTimeout })
+      : undefined
   return {
-    executor: yield* executorOf(flags, timeout),
-    verifier: yield* verifierOf(flags, verifyTimeout),
+    executor: yield* executorOf(flags, executor, timeout, claude),
+    verifier: yield* verifierOf(flags, verifier, verifyTimeout, claude),
     safety: yield* safetyOf(flags),
     config: {
       owner,
       concurrency,
       prefetch: flags.prefetch,
       maxAttempts: flags.maxAttempts,
+      maxCostPerTask: flags.maxCostPerTask?.value,
+      maxTokensPerTask: flags.maxTokensPerTask?.value,
       retryPolicy: yield* retryPolicyOf(flags),
-      executionTimeout: Duration.sum(timeout, stopping),
-      verificationTimeout: Duration.sum(verifyTimeout, stopping),
+      executionTimeout: asks.executor ? withWaiting(timeout) : Duration.sum(timeout, stopping),
+      verificationTimeout: asks.verifier ? withWaiting(verifyTimeout) : Duration.sum(verifyTimeout, stopping),
       leaseDuration: lease,
       onCrash: flags.onCrash,
       drainTimeout: flags.drainTimeout,
@@ -89,20 +109,49 @@ export const make = Effect.fnUntraced(function* (
     },
     lease,
     concurrency,
-    unverifiedIsMeant: flags.noVerify
+    hooks: yield* hooks.make(flags),
+    unverifiedIsMeant: flags.noVerify,
+    modelUse: claude?.modelUse ?? (() => [])
   }
 })
 
-const executorOf = Effect.fnUntraced(function* (flags: RunFlags, timeout: Duration.Duration) {
+/**
+ * How long an attempt may take in which `timeout` bounds each request: a few tries, and an hour for the pace, which a
+ * person or the server sets.
+ */
+const withWaiting = (timeout: Duration.Duration) => Duration.sum(Duration.times(timeout, 6), Duration.hours(1))
+
+const chooseExecutor = Effect.fnUntraced(function* (flags: RunFlags) {
   const chosen = yield* choose(flags.exec, flags.shell, flags.executor)
-  if (chosen === undefined) {
-    return yield* new CommandFailed({
-      message:
-        "Nothing says how a task is to be done: give a command, as in --exec 'claude -p', or try it out with --executor fake."
-    })
-  }
-  if (chosen === flags.executor) return yield* executors[flags.executor.value]
-  const limit = flags.maxCost ?? flags.maxTokens
+  if (chosen !== undefined) return chosen
+  return yield* new CommandFailed({
+    message:
+      "Nothing says how a task is to be done: give a command, as in --exec 'claude -p', or --executor claude, or try it out with --executor fake."
+  })
+})
+
+/** What is said to Claude on a command line that asks nobody is a mistake; in the environment it may be for other runs. */
+const checkFlags = (flags: RunFlags, asks: { readonly executor: boolean; readonly verifier: boolean }) => {
+  const { criteria, effort, judgeModel, maxOutputTokens, model, outputSchema, system, systemFile } = flags
+  const misplaced = [
+    ...(asks.executor ? [] : [model, system, systemFile, maxOutputTokens, effort, outputSchema]),
+    ...(asks.verifier ? [] : [judgeModel, criteria])
+  ].find((given) => given?.origin === "flag")
+  if (misplaced === undefined) return Effect.void
+  const part = misplaced === judgeModel || misplaced === criteria ? "--verifier claude" : "--executor claude"
+  return Effect.fail(new CommandFailed({ message: `${misplaced.by} is for ${part}: add that, or leave it out.` }))
+}
+
+const claudeModule = Effect.promise(() => import("../claude/parts.ts"))
+
+const executorOf = Effect.fnUntraced(function* (
+  flags: RunFlags,
+  chosen: Given<string>,
+  timeout: Duration.Duration,
+  claude: Parts | undefined
+) {
+  if (chosen === flags.executor) return yield* executors[flags.executor.value]({ claude })
+  const limit = flags.maxCost ?? flags.maxTokens ?? flags.maxCostPerTask ?? flags.maxTokensPerTask
   if (limit !== undefined) {
     return yield* new CommandFailed({
       message:
@@ -115,18 +164,27 @@ const executorOf = Effect.fnUntraced(function* (flags: RunFlags, timeout: Durati
   return CommandExecutor.layer({ command, timeout, idleTimeout: flags.idleTimeout })
 })
 
-const verifierOf = Effect.fnUntraced(function* (flags: RunFlags, timeout: Duration.Duration) {
+const chooseVerifier = Effect.fnUntraced(function* (flags: RunFlags) {
   const chosen = yield* choose(flags.verify, flags.verifier)
   if (chosen?.origin === "flag" && flags.noVerify) {
     return yield* new CommandFailed({
       message: `${chosen.by} and --no-verify contradict each other: leave one of them out.`
     })
   }
-  if (chosen === undefined || flags.noVerify) {
+  return flags.noVerify ? undefined : chosen
+})
+
+const verifierOf = Effect.fnUntraced(function* (
+  flags: RunFlags,
+  chosen: Given<string> | undefined,
+  timeout: Duration.Duration,
+  claude: Parts | undefined
+) {
+  if (chosen === undefined) {
     const { layerNone } = yield* Effect.promise(() => import("@baton/core/Verifier"))
     return layerNone
   }
-  if (chosen === flags.verifier) return yield* verifiers[flags.verifier.value]
+  if (chosen === flags.verifier) return yield* verifiers[flags.verifier.value]({ claude })
   const { Command, CommandVerifier } = yield* commandModule
   return CommandVerifier.layer({ command: yield* parse(Command, chosen), timeout, idleTimeout: flags.idleTimeout })
 })

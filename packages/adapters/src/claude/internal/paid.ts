@@ -16,10 +16,8 @@ import type { Reply } from "../Reply.ts"
  * an error, unless it broke off: `usageOf` says.
  */
 export const paid = (client: ClaudeClientService, prices: Pricing.PriceTable) => {
-  const usageOf = (answer: Reply | ClaudeError, { model }: MessageRequest): Usage | null =>
-    answer.tokens === null || ("unmetered" in answer && !answer.cached)
-      ? null
-      : Pricing.usageOf(prices, model, answer.tokens, client.billing)
+  const usageOf = (answer: Reply | ClaudeError, request: MessageRequest): Usage | null =>
+    Pricing.usedBy(prices, request, answer, client.billing)
 
   const send = (
     request: MessageRequest,

@@ -1,0 +1,54 @@
+/**
+ * Counts what a run asks of each model.
+ *
+ * @since 0.1.0
+ */
+import { ClaudeClient, Pricing } from "@baton/adapters/claude"
+import * as Usage from "@baton/core/Usage"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type { ModelUse } from "../output/modelUse.ts"
+
+/**
+ * The counts, by model.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Meter = Map<string, ModelUse>
+
+/**
+ * A client that counts what goes through another one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, never, ClaudeClient.ClaudeClient> =>
+  Layer.effect(
+    ClaudeClient.ClaudeClient,
+    Effect.gen(function* () {
+      const client = yield* ClaudeClient.ClaudeClient
+      const prices = yield* Pricing.Prices
+      const send: ClaudeClient.ClaudeClientService["send"] = (request, about) =>
+        Effect.onExit(client.send(request, about), (exit) =>
+          Effect.sync(() => {
+            const { model } = request
+            const answer = Exit.isSuccess(exit) ? exit.value : Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+            const known = answer === undefined ? null : Pricing.usedBy(prices, request, answer, client.billing)
+            const before = meter.get(model)
+            meter.set(model, {
+              model,
+              requests: (before?.requests ?? 0) + 1,
+              cached: (before?.cached ?? 0) + (Exit.isSuccess(exit) && exit.value.cached ? 1 : 0),
+              usage:
+                Usage.add(before?.usage, known ?? Usage.atMost(Pricing.worstCase(prices, request, client.billing))) ??
+                Usage.zero
+            })
+          })
+        )
+      return { ...client, send }
+    })
+  )

@@ -1,0 +1,88 @@
+/**
+ * The parts of a run that ask Claude: an executor and a judge over one client, so that they share its pace.
+ *
+ * @since 0.1.0
+ */
+import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
+import type { Executor } from "@baton/core/Executor"
+import type { Verifier } from "@baton/core/Verifier"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import { CommandFailed } from "../errors/CommandFailed.ts"
+import type { RunFlags } from "../flags/runFlags.ts"
+import type { ModelUse } from "../output/modelUse.ts"
+import type { SourceError } from "../sources/SourceError.ts"
+import * as account from "./account.ts"
+import * as meter from "./meter.ts"
+import * as preflight from "./preflight.ts"
+import * as settings from "./settings.ts"
+
+/** Which parts of a run ask Claude. */
+export interface Wanted {
+  readonly executor: boolean
+  readonly verifier: boolean
+  /** The longest that one request may take. */
+  readonly timeout: Duration.Duration
+  readonly verifyTimeout: Duration.Duration
+}
+
+/**
+ * The parts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Parts {
+  readonly executor: Layer.Layer<Executor, CommandFailed>
+  readonly verifier: Layer.Layer<Verifier, CommandFailed>
+  /** What was asked of each model so far. */
+  readonly modelUse: () => ReadonlyArray<ModelUse>
+}
+
+/**
+ * Makes them, once all that can be checked before anything is spent is in order.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  flags: RunFlags,
+  wanted: Wanted
+): Effect.fn.Return<Parts, CommandFailed | SourceError, FileSystem.FileSystem> {
+  const { executor, prices, verifier } = yield* settings.read(flags)
+  const asked = [
+    ...(wanted.executor ? [{ model: executor.model, flag: "--model" as const, maxTokens: executor.maxTokens }] : []),
+    ...(wanted.verifier
+      ? [{ model: verifier.model, flag: "--judge-model" as const, maxTokens: ClaudeVerifier.defaultMaxTokens }]
+      : [])
+  ]
+  yield* preflight.checkPrices(asked, prices, flags.maxCost ?? flags.maxCostPerTask)
+  const api = ClaudeClient.layer({
+    ...(yield* account.require),
+    timeout: Duration.min(wanted.timeout, mostUntilHeaders),
+    idleTimeout: flags.idleTimeout === undefined ? undefined : Duration.min(flags.idleTimeout, mostUntilHeaders),
+    requestTimeout: { execute: wanted.timeout, judge: wanted.verifyTimeout },
+    pacing: {
+      requestsPerMinute: flags.rpm?.value,
+      inputTokensPerMinute: flags.inputTpm?.value,
+      outputTokensPerMinute: flags.outputTpm?.value
+    }
+  })
+  yield* Effect.provide(preflight.checkModels(asked), api, { local: true })
+
+  const counts: meter.Meter = new Map()
+  const priced = Layer.succeed(Pricing.Prices, prices)
+  const client = meter.layer(counts).pipe(Layer.provide(api), Layer.provideMerge(priced))
+  const executing = Layer.provide(ClaudeExecutor.layer(executor), client)
+  const judging = Layer.provide(ClaudeVerifier.layer(verifier), client)
+  return {
+    executor: Layer.catch(executing, ({ message }) => Layer.unwrap(Effect.fail(new CommandFailed({ message })))),
+    verifier: judging,
+    modelUse: () => [...counts.values()]
+  }
+})
+
+/** Node itself waits no longer for an answer to begin, nor for its next byte. */
+const mostUntilHeaders = Duration.minutes(5)

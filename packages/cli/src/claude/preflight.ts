@@ -1,0 +1,84 @@
+/**
+ * What can be found out before anything is spent.
+ *
+ * @since 0.1.0
+ */
+import { ClaudeClient, Pricing } from "@baton/adapters/claude"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { CommandFailed } from "../errors/CommandFailed.ts"
+import type { Given } from "../flags/envFlag.ts"
+import { safeText } from "../format/safeText.ts"
+
+/** A model that a run will ask. */
+export interface Asked {
+  readonly model: string
+  /** The flag that names another one. */
+  readonly flag: "--model" | "--judge-model"
+  /** The longest answer that will be asked for. */
+  readonly maxTokens: number
+}
+
+/**
+ * Refuses a limit in USD over a model whose price is unknown: it could not be kept.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const checkPrices = (
+  asked: ReadonlyArray<Asked>,
+  prices: Pricing.PriceTable,
+  limit: Given<number> | undefined
+): Effect.Effect<void, CommandFailed> => {
+  const unknown = asked.find(({ model }) => Pricing.priceOf(prices, model) === undefined)
+  if (limit === undefined || unknown === undefined) return Effect.void
+  return Effect.fail(
+    new CommandFailed({
+      message: `${limit.by} cannot be kept: the price of ${unknown.model} is unknown. Give it, in USD for a million tokens: --price ${unknown.model}=INPUT,OUTPUT`
+    })
+  )
+}
+
+/**
+ * Asks the API about the models, which is free: whether the key is good, whether there are models of these names, and
+ * whether they will be there for long. A server that cannot be asked that, as many gateways, is let be.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const checkModels = Effect.fnUntraced(function* (
+  asked: ReadonlyArray<Asked>
+): Effect.fn.Return<void, CommandFailed, ClaudeClient.ClaudeClient> {
+  const client = yield* ClaudeClient.ClaudeClient
+  yield* Effect.forEach(asked, (each) => checkModel(client, each), { concurrency: 2, discard: true })
+})
+
+const checkModel = Effect.fnUntraced(function* (client: ClaudeClient.ClaudeClientService, asked: Asked) {
+  const { flag, maxTokens, model } = asked
+  const result = yield* Effect.result(client.model(model))
+  if (result._tag === "Failure") {
+    const { message, reason, type } = result.failure
+    if (reason === "Fatal") return yield* new CommandFailed({ message })
+    // A server without this endpoint says 404 as well, but in words of its own.
+    if (type !== "not_found_error") return
+    return yield* new CommandFailed({
+      message: `There is no model ${model}, or the key may not use it: name another one with ${flag}.`
+    })
+  }
+  const { lifecycle, maxOutputTokens, retiresAt } = result.success
+  if (lifecycle === "retired") {
+    const since = retiresAt === null ? "" : ` on ${retiresAt}`
+    return yield* new CommandFailed({
+      message: `The model ${model} was retired${since}: name another one with ${flag}.`
+    })
+  }
+  if (maxOutputTokens !== null && maxTokens > maxOutputTokens) {
+    return yield* new CommandFailed({
+      message: `The model ${model} writes ${maxOutputTokens} tokens at most: lower --max-output-tokens, which is ${maxTokens}.`
+    })
+  }
+  if (lifecycle === "deprecated") {
+    const when = retiresAt === null ? "soon" : `on ${retiresAt}`
+    yield* Console.error(safeText(`warning: the model ${model} goes away ${when}: ${flag} names another one.`))
+  }
+})

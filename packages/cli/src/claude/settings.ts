@@ -1,0 +1,81 @@
+/**
+ * What the flags say to Claude, read and checked.
+ *
+ * @since 0.1.0
+ */
+import { ClaudeExecutor, ClaudeVerifier, type Pricing } from "@baton/adapters/claude"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as JsonSchema from "effect/JsonSchema"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import * as SchemaRepresentation from "effect/SchemaRepresentation"
+import { CommandFailed } from "../errors/CommandFailed.ts"
+import type { ClaudeFlags } from "../flags/claudeFlags.ts"
+import type { Given } from "../flags/envFlag.ts"
+import { isJsonObject } from "../sources/Entry.ts"
+import * as jsonText from "../sources/jsonText.ts"
+import * as SourceError from "../sources/SourceError.ts"
+import { tableOf } from "./prices.ts"
+import { readText } from "./readText.ts"
+
+/**
+ * The options of executor and judge, with their models named, and the prices that apply.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settings {
+  readonly executor: ClaudeExecutor.Options & { readonly model: string; readonly maxTokens: number }
+  readonly verifier: ClaudeVerifier.Options & { readonly model: string }
+  readonly prices: Pricing.PriceTable
+}
+
+/**
+ * Reads them. Fails with one sentence that names the flag.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const read = Effect.fnUntraced(function* (
+  flags: ClaudeFlags
+): Effect.fn.Return<Settings, CommandFailed | SourceError.SourceError, FileSystem.FileSystem> {
+  return {
+    executor: {
+      model: flags.model?.value ?? ClaudeExecutor.defaultModel,
+      maxTokens: flags.maxOutputTokens?.value ?? ClaudeExecutor.defaultMaxTokens,
+      system: yield* systemOf(flags),
+      effort: flags.effort?.value,
+      schema: flags.outputSchema === undefined ? undefined : yield* schemaOf(flags.outputSchema)
+    },
+    verifier: { model: flags.judgeModel?.value ?? ClaudeVerifier.defaultModel, criteria: flags.criteria?.value },
+    prices: yield* tableOf(flags)
+  }
+})
+
+const systemOf = Effect.fnUntraced(function* ({ system, systemFile }: ClaudeFlags) {
+  if (system !== undefined && systemFile !== undefined) {
+    return yield* new CommandFailed({
+      message: `${system.by} and ${systemFile.by} are both given: leave one of them out.`
+    })
+  }
+  return systemFile === undefined ? system?.value : yield* readText(systemFile)
+})
+
+const schemaOf = Effect.fnUntraced(function* (given: Given<string>) {
+  const json = jsonText.parse(yield* readText(given))
+  if (Result.isFailure(json)) return yield* SourceError.make(given.value, json.failure.line, json.failure.message)
+  const value = json.success
+  if (!isJsonObject(value)) {
+    return yield* SourceError.make(given.value, 1, 'a JSON Schema is an object, such as {"type": "object", ...}')
+  }
+  return yield* Effect.try({
+    // What a JSON Schema can say needs no services, which its type does not know.
+    try: () =>
+      SchemaRepresentation.fromJsonSchemaDocument(JsonSchema.fromSchemaDraft2020_12(value)) as Schema.Codec<unknown>,
+    catch: (cause) =>
+      new CommandFailed({
+        message: `The schema in ${given.value} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`
+      })
+  })
+})
