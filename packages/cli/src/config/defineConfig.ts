@@ -79,6 +79,14 @@ export interface Settings {
   readonly lease?: DurationText
   /** What becomes of a task whose worker died. */
   readonly onCrash?: "retry" | "dead-letter"
+  /** A command line that is run for each completed task. */
+  readonly onComplete?: string
+  /** A command line that is run for each task that goes to the dead-letter queue. */
+  readonly onFail?: string
+  /** A command line that is run when a run has ended. */
+  readonly onEnd?: string
+  /** An address that these events are posted to. */
+  readonly webhook?: string
   /** The model that does the work. */
   readonly model?: string
   /** The model that checks it. */
@@ -103,6 +111,8 @@ export interface Settings {
   readonly inputTpm?: number
   /** The most output tokens a minute to each model. */
   readonly outputTpm?: number
+  /** Serve metrics to Prometheus: a port on this machine, or an address and a port. */
+  readonly metricsPort?: number | string
   /** What a run prints: for people, or every event as JSON. */
   readonly output?: "human" | "ndjson"
   /** Progress as lines of text, one every now and then, in place of a live view: for screen readers. */

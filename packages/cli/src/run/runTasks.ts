@@ -26,6 +26,7 @@ import { summary } from "../output/summary.ts"
 import type { Terminal } from "../output/terminal.ts"
 import * as childGroups from "../process/childGroups.ts"
 import { signalExitCode } from "../process/signals.ts"
+import * as Telemetry from "../telemetry/Telemetry.ts"
 import { commandName } from "../tasks/commandName.ts"
 import type { Plan } from "./plan.ts"
 import { withEvents } from "./withEvents.ts"
@@ -69,6 +70,7 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
     counts
   )
 
+  const flagHooks = yield* Effect.provideService(plan.hooks, LogLines, display.line)
   const work = Effect.gen(function* () {
     const orchestrator = yield* Orchestrator.Orchestrator
     const run = endless ? orchestrator.runForever : orchestrator.run
@@ -82,7 +84,9 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
         if (isBrokenPipe(error)) display.line("nobody reads standard output any more, so the run has ended")
       })
     ),
-    Effect.provide(layerOf(plan, [display.hook, ...(yield* Project).hooks])),
+    Effect.provide(layerOf(plan, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks])),
+    // Outside the orchestrator, which looks for a tracer when it is made.
+    Effect.provide(Telemetry.layer(flags.metricsPort)),
     Effect.provideService(LogLines, display.line)
   )
 
@@ -91,6 +95,7 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
     Effect.gen(function* () {
       const exit = yield* Effect.exit(restore(work))
       const code = yield* tell(options, display)
+      yield* Effect.provideService(flagHooks.finish, LogLines, display.line)
       yield* exit
       if (code !== exitCodes.ok) return yield* new EndedWith({ exitCode: code })
     })

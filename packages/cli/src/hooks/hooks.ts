@@ -1,0 +1,94 @@
+/**
+ * The hooks that flags ask for.
+ *
+ * @since 0.1.0
+ */
+import type { Event } from "@baton/core/Event"
+import type { Hook } from "@baton/core/Hooks"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import { CommandFailed } from "../errors/CommandFailed.ts"
+import type { Given } from "../flags/envFlag.ts"
+import type { HookFlags } from "../flags/hookFlags.ts"
+import type { Delivery } from "./Delivery.ts"
+
+/**
+ * Hooks, and what is to be done when the run has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FlagHooks {
+  readonly hooks: ReadonlyArray<Hook>
+  /** Delivers what is left, within a bounded time. */
+  readonly finish: Effect.Effect<void>
+}
+
+/**
+ * Starts hooks, until the scope ends.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Start = Effect.Effect<FlagHooks, never, ChildProcessSpawner | Scope.Scope>
+
+/**
+ * Reads the flags. Fails with one sentence where what they say cannot be done.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (flags: HookFlags): Effect.fn.Return<Start, CommandFailed> {
+  const starts: Array<Effect.Effect<Delivery, never, ChildProcessSpawner | Scope.Scope>> = []
+  for (const [flag, event] of commandsOf(flags)) starts.push(yield* command(flag, event))
+  if (flags.webhook !== undefined) starts.push(yield* webhook(flags.webhook))
+  return Effect.map(Effect.all(starts), (deliveries) => ({
+    hooks: deliveries.map(({ hook }) => hook),
+    finish: Effect.forEach(deliveries, ({ finish }) => finish, { concurrency: "unbounded", discard: true })
+  }))
+})
+
+const commandsOf = ({ onComplete, onEnd, onFail }: HookFlags) =>
+  (
+    [
+      [onComplete, "TaskCompleted"],
+      [onFail, "TaskFailed"],
+      [onEnd, "RunEnded"]
+    ] as const
+  ).flatMap(([flag, event]) => (flag === undefined ? [] : [[flag, event] as const]))
+
+const command = Effect.fnUntraced(function* ({ by, value }: Given<string>, event: Event["_tag"]) {
+  const { Command } = yield* Effect.promise(() => import("@baton/adapters/command"))
+  const { make } = yield* Effect.promise(() => import("./hookCommand.ts"))
+  const command = yield* Effect.mapError(
+    Effect.fromResult(Command.parse(value)),
+    (error) => new CommandFailed({ message: `${by} cannot be run. ${error.message}` })
+  )
+  return make({ name: by, command, event })
+})
+
+const webhook = Effect.fnUntraced(function* ({ by, value }: Given<URL>) {
+  const { keyOf } = yield* Effect.promise(() => import("./signature.ts"))
+  const { make } = yield* Effect.promise(() => import("./webhook.ts"))
+  if (value.username !== "" || value.password !== "") {
+    return yield* new CommandFailed({
+      message: `${by} has a user name or a password in its address, which is not sent: have the receiver check the signature, with BATON_WEBHOOK_SECRET.`
+    })
+  }
+  const secret = yield* Effect.orElseSucceed(secretConfig, () => undefined)
+  const key = secret === undefined ? undefined : keyOf(secret)
+  if (secret !== undefined && key === undefined) {
+    return yield* new CommandFailed({
+      message:
+        "BATON_WEBHOOK_SECRET cannot sign: it has to be whsec_ and 24 to 64 bytes in base64. Make one with `echo whsec_$(openssl rand -base64 32)`."
+    })
+  }
+  return make({ name: by, url: value, key })
+})
+
+const secretConfig: Config.Config<Redacted.Redacted<string> | undefined> = Config.Redacted("BATON_WEBHOOK_SECRET").pipe(
+  Config.withDefault(undefined)
+)
