@@ -2,8 +2,6 @@ import { ClaudeClient, ClaudeError, type MessageRequest, Reply } from "@baton/ad
 import { Task } from "@baton/core"
 import { Effect } from "effect"
 
-type About = Parameters<ClaudeClient.ClaudeClient["Service"]["send"]>[1]
-
 export const request = (
   text: string,
   more: Partial<MessageRequest.MessageRequest> = {}
@@ -14,7 +12,7 @@ export const request = (
   ...more
 })
 
-export const about = (more: Partial<About> = {}): About => ({
+export const about = (more: Partial<ClaudeClient.About> = {}): ClaudeClient.About => ({
   taskId: Task.TaskId.make("task"),
   requeues: 0,
   idempotencyKey: "task/1",

@@ -16,6 +16,8 @@ export type Answer =
       readonly text?: string
       readonly pingEveryMillis?: number
     }
+  /** A stream, piece by piece as given. */
+  | { readonly _tag: "Bytes"; readonly chunks: ReadonlyArray<Uint8Array> }
   /** Anything: a proxy's HTML page, JSON that is none. */
   | {
       readonly _tag: "Raw"
@@ -62,7 +64,10 @@ export interface Failure {
 
 export const reply = (text: string, options: Omit<Reply, "text"> = {}): Answer => ({ _tag: "Reply", text, ...options })
 
-export const error = (status: number, options: Omit<Failure, "status"> = {}): Answer => ({
+export const error = (
+  status: number,
+  options: Omit<Failure, "status"> = {}
+): Extract<Answer, { readonly _tag: "Error" }> => ({
   _tag: "Error",
   status,
   ...options

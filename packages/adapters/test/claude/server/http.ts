@@ -9,6 +9,8 @@ export interface World {
   script: Script
   /** Counts requests for messages. */
   messages: number
+  /** Called for each ping of a stalled stream. */
+  readonly pinged: () => void
   readonly promptCache: PromptCache
   readonly rateLimits: RateLimits
   /** The only key that is taken; any, when undefined. */

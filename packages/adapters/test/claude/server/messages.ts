@@ -103,11 +103,17 @@ const carryOut = async (world: World, exchange: Exchange, body: Json, answer: An
       }
       if (answer._tag === "Drop") return void request.socket.destroy()
       if (answer.pingEveryMillis !== undefined) {
-        const timer = setInterval(() => response.write(Stream.ping), answer.pingEveryMillis)
+        const timer = setInterval(() => response.write(Stream.ping, world.pinged), answer.pingEveryMillis)
         response.once("close", () => clearInterval(timer))
       }
       return
     }
+    case "Bytes":
+      open()
+      request.socket.setNoDelay(true)
+      for (const chunk of answer.chunks) await new Promise((resolve) => response.write(chunk, resolve))
+      response.end()
+      return
     case "Raw":
       seen.status = answer.status
       response.writeHead(answer.status, answer.headers)

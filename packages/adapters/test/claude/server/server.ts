@@ -36,6 +36,8 @@ export interface ClaudeServer {
   readonly peak: () => number
   /** Resolves as soon as the server's state satisfies the predicate, which is asked whenever a request comes, is answered or aborted. */
   readonly until: (predicate: (server: ClaudeServer) => boolean) => Promise<void>
+  /** Resolves with the next ping of a stream that has stalled. */
+  readonly pinged: () => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -44,6 +46,7 @@ const routes: ReadonlyArray<Route> = [...Messages.routes, ...Models.routes, ...B
 export const start = (options: Options = {}): Promise<ClaudeServer> => {
   const journal: Array<RequestSeen> = []
   const watchers = new Set<() => void>()
+  const pings: Array<() => void> = []
   const changed = () => {
     for (const watcher of watchers) watcher()
   }
@@ -55,6 +58,9 @@ export const start = (options: Options = {}): Promise<ClaudeServer> => {
     url: () => url,
     script: options.script ?? (() => undefined),
     messages: 0,
+    pinged: () => {
+      for (const resolve of pings.splice(0)) resolve()
+    },
     promptCache: new PromptCache(),
     rateLimits: new RateLimits(options.limits ?? {}),
     apiKey: options.apiKey
@@ -157,6 +163,7 @@ export const start = (options: Options = {}): Promise<ClaudeServer> => {
         watchers.add(watcher)
         watcher()
       }),
+    pinged: () => new Promise((resolve) => pings.push(resolve)),
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -189,12 +196,13 @@ const parse = (text: string): unknown => {
   }
 }
 
-/** Key and version, in the order in which the API looks at them. */
+/** Key and version, in the order in which the API looks at them. Versions before this one take the key in another header. */
 const check = (world: World, { headers }: IncomingMessage) => {
-  const key = /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1]
+  const version = headers["anthropic-version"]
+  const isOlder = version !== undefined && String(version) < "2026-10-21"
+  const key = /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1] ?? (isOlder ? headers["x-api-key"] : undefined)
   if (key === undefined) throw new Refused(401, "Authorization: Bearer header is required")
   if (world.apiKey !== undefined && key !== world.apiKey) throw new Refused(401, "invalid API key")
-  const version = headers["anthropic-version"]
   if (version === undefined) throw new Refused(400, "anthropic-version: header is required")
   if (!/^\d{4}-\d{2}-\d{2}$/.test(String(version))) {
     throw new Refused(400, `anthropic-version: "${String(version)}" is not a valid version`)

@@ -67,6 +67,7 @@ export const validate = (body: unknown, options: { readonly beta: boolean; reado
   if (typeof body.model !== "string") throw new Refused(400, "model: Field required")
   const model = modelOf(body.model)
   if (model === undefined || model.lifecycle === "retired") throw new Refused(404, `model: ${body.model}`)
+  if (options.counting && body.max_tokens !== undefined) refuse("max_tokens: Extra inputs are not permitted")
   if (!options.counting) {
     if (body.max_tokens === undefined) refuse("max_tokens: Field required")
     if (!Number.isInteger(body.max_tokens) || Number(body.max_tokens) < 0) {

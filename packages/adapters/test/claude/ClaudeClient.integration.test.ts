@@ -1,0 +1,564 @@
+import { ClaudeClient, type ClaudeError } from "@baton/adapters/claude"
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Context, Duration, Effect, Exit, Fiber, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import { type Answer, error, reply } from "./server/Answer.ts"
+import { key, layer, setup } from "./clients.ts"
+import { inspect } from "node:util"
+import { about, request } from "./requests.ts"
+import * as Server from "./server/server.ts"
+
+const noTokens = { input: 0, output: 0, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0 }
+
+/** What the client makes of one answer of the server. */
+const errorFor = (answer: Answer, options: Parameters<typeof setup>[0] = {}) =>
+  Effect.gen(function* () {
+    const { send, server } = yield* setup(options)
+    server.script(() => answer)
+    return yield* Effect.flip(send())
+  })
+
+const facts = ({ reason, status, tokens, type }: ClaudeError) => ({ reason, type, status, tokens })
+
+/** Lets virtual time pass while real bytes come in, until the fiber has ended. */
+const passTime = <A, E>(fiber: Fiber.Fiber<A, E>, step: Duration.Input) =>
+  Effect.gen(function* () {
+    while (fiber.pollUnsafe() === undefined) {
+      yield* TestClock.adjust(step)
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+    }
+    return yield* Fiber.await(fiber)
+  })
+
+describe("what is sent", () => {
+  it.live("is a stream, with the key as a bearer and the version of the API", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      yield* send()
+      const [seen] = server.journal
+      assert.deepInclude(seen?.headers, { authorization: `Bearer ${key}`, "anthropic-version": "2026-10-21" })
+      assert.deepStrictEqual(seen?.body, { ...request("Hello"), stream: true })
+    })
+  )
+
+  it.live("is only ever sent once, whatever goes wrong", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      for (const answer of [
+        error(429),
+        error(500),
+        error(529),
+        error(408),
+        error(409),
+        { _tag: "Drop", after: "nothing" },
+        { _tag: "Drop", text: "half" }
+      ] satisfies ReadonlyArray<Answer>) {
+        server.script(() => answer)
+        const before = server.messages().length
+        yield* Effect.flip(send())
+        assert.strictEqual(server.messages().length, before + 1)
+      }
+    })
+  )
+
+  it.live("is aborted when the caller is interrupted before the answer begins", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() => ({ _tag: "Stall", after: "nothing" }))
+      const fiber = yield* Effect.forkChild(send(), { startImmediately: true })
+      yield* Effect.promise(() => server.until(() => server.messages().length === 1))
+      yield* Fiber.interrupt(fiber)
+      const exit = yield* Fiber.await(fiber)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+      yield* Effect.promise(() => server.until(() => server.messages()[0]?.aborted === true))
+    })
+  )
+
+  it.live("is aborted when the caller is interrupted in the middle of the answer, which is no broken answer", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() => ({ _tag: "Stall", text: "half" }))
+      const started = Promise.withResolvers<void>()
+      const fiber = yield* Effect.forkChild(send({}, { onStart: started.resolve }), { startImmediately: true })
+      yield* Effect.promise(() => started.promise)
+      yield* Fiber.interrupt(fiber)
+      const exit = yield* Fiber.await(fiber)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+      yield* Effect.promise(() => server.until(() => server.messages()[0]?.aborted === true))
+    })
+  )
+})
+
+describe("an answer", () => {
+  it.live("is whole: its text, all its blocks, what it used, and how it ended", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() =>
+        reply("Good morning 🥐", {
+          thinking: "French?",
+          unknownEvents: true,
+          pings: 5,
+          headers: { "request-id": "req_x" }
+        })
+      )
+      const { content, id: _, ...rest } = yield* send({ model: "claude-haiku-5-5" })
+      assert.deepStrictEqual(rest, {
+        model: "claude-haiku-5-5",
+        text: "Good morning 🥐",
+        stopReason: "end_turn",
+        refusal: null,
+        tokens: { ...noTokens, input: 2, output: 6 },
+        billing: "standard",
+        requestId: "req_x",
+        cached: false
+      })
+      assert.deepStrictEqual(
+        content.map(({ text, thinking, type }) => ({ type, text, thinking })),
+        [
+          { type: "thinking", text: undefined, thinking: "French?" },
+          { type: "text", text: "Good morning 🥐", thinking: undefined }
+        ]
+      )
+    })
+  )
+
+  it.live("keeps every stop reason, also one that is newer than this code", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      for (const stopReason of [
+        "end_turn",
+        "max_tokens",
+        "stop_sequence",
+        "tool_use",
+        "pause_turn",
+        "refusal",
+        "model_context_window_exceeded",
+        "sunset"
+      ]) {
+        server.script(() => reply("so far", { stopReason }))
+        assert.strictEqual((yield* send()).stopReason, stopReason)
+      }
+    })
+  )
+
+  it.live("says why Claude refused", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() =>
+        reply("", {
+          stopReason: "refusal",
+          stopDetails: { type: "refusal", category: "bio", explanation: "It may harm." }
+        })
+      )
+      assert.strictEqual((yield* send()).refusal, "bio: It may harm.")
+    })
+  )
+
+  it.live("used what its end says, not what its start said", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() =>
+        reply("x", {
+          usage: { input_tokens: 100, output_tokens: 50 },
+          startUsage: { input_tokens: 1, output_tokens: 1 }
+        })
+      )
+      assert.deepStrictEqual((yield* send()).tokens, { ...noTokens, input: 100, output: 50 })
+    })
+  )
+
+  it.live("used what its start said where its end says null", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() =>
+        reply("x", {
+          usage: {
+            input_tokens: null,
+            cache_read_input_tokens: null,
+            cache_creation_input_tokens: null,
+            output_tokens: 9
+          },
+          startUsage: { input_tokens: 7, cache_read_input_tokens: 5, cache_creation: null, output_tokens: 1 }
+        })
+      )
+      assert.deepStrictEqual((yield* send()).tokens, { ...noTokens, input: 7, cacheRead: 5, output: 9 })
+    })
+  )
+
+  it.live("tells apart what the prompt cache keeps for five minutes and for an hour", () =>
+    Effect.gen(function* () {
+      const { send } = yield* setup()
+      const system = (ttl: "5m" | "1h", text: string) => [
+        { type: "text" as const, text: text.repeat(600), cache_control: { type: "ephemeral" as const, ttl } }
+      ]
+      assert.strictEqual((yield* send({ system: system("5m", "short ") })).tokens.cacheWrite5m, 900)
+      assert.strictEqual((yield* send({ system: system("1h", "long ") })).tokens.cacheWrite1h, 750)
+      const { tokens } = yield* send({ system: system("1h", "long ") })
+      assert.deepStrictEqual(tokens, { ...noTokens, input: 2, output: 3, cacheRead: 750 })
+    })
+  )
+
+  it.live("is told of when it begins", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      const hold = Promise.withResolvers<void>()
+      const started = Promise.withResolvers<void>()
+      server.script(() => reply("x", { hold: hold.promise }))
+      const fiber = yield* Effect.forkChild(send({}, { onStart: started.resolve }))
+      yield* Effect.promise(() => started.promise)
+      assert.isUndefined(fiber.pollUnsafe())
+      hold.resolve()
+      assert.strictEqual((yield* Fiber.join(fiber)).text, "x")
+    })
+  )
+
+  it.live("comes through any proxy that cuts its bytes anywhere", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      const events = [
+        { type: "message_start", message: { id: "msg_1", model: "m", usage: { input_tokens: 3, output_tokens: 1 } } },
+        { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
+        { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "äöü 🥐 \u2028\r\n" } },
+        { type: "content_block_delta", index: 0, delta: { type: "sparkle_delta", sparkle: 1 } },
+        { type: "content_block_stop", index: 0 },
+        { type: "message_delta", delta: { stop_reason: "end_turn" }, usage: { output_tokens: 4 } },
+        { type: "message_stop" }
+      ]
+      for (const [lineEnd, named] of [
+        ["\n", true],
+        ["\r\n", true],
+        ["\r", false]
+      ] as const) {
+        const text = events
+          .map(
+            (event) =>
+              `${named ? `event: ${event.type}${lineEnd}` : ""}: a comment${lineEnd}data: ${JSON.stringify(event)}${lineEnd}${lineEnd}`
+          )
+          .join("")
+        for (const size of [1, 7, 100_000]) {
+          server.script(() => ({ _tag: "Bytes", chunks: cut(new TextEncoder().encode(text), size) }))
+          const { stopReason, text: answer, tokens } = yield* send()
+          assert.deepStrictEqual(
+            { stopReason, answer, tokens },
+            { stopReason: "end_turn", answer: "äöü 🥐 \u2028\r\n", tokens: { ...noTokens, input: 3, output: 4 } }
+          )
+        }
+      }
+    })
+  )
+})
+
+const cut = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
+  Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
+
+type Http = Extract<Answer, { readonly status: number }>
+
+describe("an error of the API", () => {
+  for (const [answer, reason, type] of [
+    [error(400), "Permanent", "invalid_request_error"],
+    [error(400, { message: "prompt is too long: 2 tokens > 1 maximum" }), "Permanent", "invalid_request_error"],
+    [error(400, { message: "You have reached your specified API usage limits." }), "Fatal", "invalid_request_error"],
+    [error(400, { message: "Your credit balance is too low to access the API." }), "Fatal", "invalid_request_error"],
+    [error(401), "Fatal", "authentication_error"],
+    [error(402), "Fatal", "billing_error"],
+    [error(403), "Fatal", "permission_error"],
+    [error(404), "Permanent", "not_found_error"],
+    [error(408, { type: "timeout_error" }), "Transient", "timeout_error"],
+    [error(409), "Transient", "conflict_error"],
+    [error(413), "Permanent", "request_too_large"],
+    [error(422, { type: "invalid_request_error" }), "Permanent", "invalid_request_error"],
+    [error(429), "Transient", "rate_limit_error"],
+    [error(429, { errorCode: "contract_spend_limit_reached" }), "Fatal", "contract_spend_limit_reached"],
+    [error(429, { errorCode: "enforced_spend_limit_reached" }), "Fatal", "enforced_spend_limit_reached"],
+    [error(429, { errorCode: "ramp_limit_exceeded" }), "Transient", "ramp_limit_exceeded"],
+    [error(500), "Transient", "api_error"],
+    [error(503, { type: "api_error" }), "Transient", "api_error"],
+    [error(504), "Transient", "timeout_error"],
+    [error(529), "Transient", "overloaded_error"],
+    [error(503, { headers: { "x-should-retry": "false" } }), "Failed", "api_error"],
+    [
+      { _tag: "Raw", status: 502, headers: { "content-type": "text/html" }, body: "<h1>Bad gateway" },
+      "Transient",
+      "http_502"
+    ],
+    [
+      { _tag: "Raw", status: 404, headers: { "content-type": "text/html" }, body: "<h1>Not here" },
+      "Permanent",
+      "not_found_error"
+    ]
+  ] satisfies ReadonlyArray<readonly [Http, ClaudeError["reason"], string]>) {
+    const name =
+      answer._tag === "Raw" ? answer.body : (answer.errorCode ?? answer.message ?? answer.headers?.["x-should-retry"])
+    it.live(`${answer.status}${name === undefined ? "" : ` (${name})`} is ${reason}`, () =>
+      Effect.gen(function* () {
+        const failed = yield* errorFor(answer)
+        assert.deepStrictEqual(facts(failed), { reason, type, status: answer.status, tokens: noTokens })
+        assert.match(failed.message, /\.$/)
+      })
+    )
+  }
+
+  for (const [type, reason] of [
+    ["overloaded_error", "Transient"],
+    ["api_error", "Transient"],
+    ["rate_limit_error", "Transient"],
+    ["invalid_request_error", "Permanent"],
+    ["authentication_error", "Fatal"],
+    ["something_new_error", "Transient"]
+  ] as const) {
+    it.live(`${type} in the middle of a stream is ${reason}, by its type alone, and nobody knows what it cost`, () =>
+      Effect.gen(function* () {
+        const failed = yield* errorFor({ _tag: "ErrorEvent", type, text: "half an ans" })
+        assert.deepStrictEqual(facts(failed), { reason, type, status: undefined, tokens: null })
+      })
+    )
+  }
+
+  it.live("in a stream that had not begun cost nothing", () =>
+    Effect.gen(function* () {
+      const body = 'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+      const failed = yield* errorFor({
+        _tag: "Raw",
+        status: 200,
+        headers: { "content-type": "text/event-stream" },
+        body
+      })
+      assert.deepStrictEqual(facts(failed), {
+        reason: "Transient",
+        type: "overloaded_error",
+        status: undefined,
+        tokens: noTokens
+      })
+    })
+  )
+
+  it.live("carries the request's id and the API's words, but not at any length", () =>
+    Effect.gen(function* () {
+      const failed = yield* errorFor(error(400, { message: `max_tokens: too many. ${"x".repeat(10_000)}` }))
+      assert.match(failed.requestId ?? "", /^req_/)
+      assert.include(failed.message, "max_tokens: too many.")
+      assert.include(failed.message, failed.requestId ?? "none")
+      assert.isBelow(failed.message.length, 700)
+    })
+  )
+})
+
+describe("how long to wait", () => {
+  for (const [what, headers, millis] of [
+    ["seconds", { "retry-after": "7" }, 7000],
+    ["a day", { "retry-after": "86400" }, 86_400_000],
+    ["milliseconds, which win", { "retry-after-ms": "1500", "retry-after": "7" }, 1500],
+    ["a date", { "retry-after": "Thu, 01 Jan 1970 00:01:00 GMT" }, 60_000],
+    ["a date that is past", { "retry-after": "Wed, 31 Dec 1969 00:00:00 GMT" }, 0],
+    ["nonsense", { "retry-after": "soon" }, undefined],
+    ["a negative number", { "retry-after": "-5" }, undefined]
+  ] as const) {
+    it.effect(`is told as ${what}`, () =>
+      Effect.gen(function* () {
+        const { retryAfter } = yield* errorFor(error(429, { headers }))
+        assert.strictEqual(retryAfter === undefined ? undefined : Duration.toMillis(retryAfter), millis)
+      })
+    )
+  }
+})
+
+describe("a connection", () => {
+  it.live("that is refused is Transient, and cost nothing", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.scoped(Server.make())
+      const context = yield* Layer.build(layer(server.url))
+      const failed = yield* Effect.flip(Context.get(context, ClaudeClient.ClaudeClient).send(request("Hello"), about()))
+      assert.deepStrictEqual(facts(failed), {
+        reason: "Transient",
+        type: "network",
+        status: undefined,
+        tokens: noTokens
+      })
+      assert.include(failed.message, "ECONNREFUSED")
+    })
+  )
+
+  it.live("that drops before the answer begins is Transient, and nobody knows what it cost", () =>
+    Effect.gen(function* () {
+      const failed = yield* errorFor({ _tag: "Drop", after: "nothing" })
+      assert.deepStrictEqual(facts(failed), {
+        reason: "Transient",
+        type: "network",
+        status: undefined,
+        tokens: null
+      })
+    })
+  )
+
+  for (const after of ["headers", "text"] as const) {
+    it.live(`that drops after the ${after} is Transient, and nobody knows what it cost`, () =>
+      Effect.gen(function* () {
+        const failed = yield* errorFor({ _tag: "Drop", after, text: "half an ans" })
+        assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "network", status: undefined, tokens: null })
+      })
+    )
+  }
+
+  it.live("that ends in order without message_stop is Transient: half an answer is none", () =>
+    Effect.gen(function* () {
+      const failed = yield* errorFor({ _tag: "CleanEof", text: "looks whole." })
+      assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "truncated", status: undefined, tokens: null })
+      assert.match(failed.requestId ?? "", /^req_/)
+    })
+  )
+
+  for (const after of ["headers", "text"] as const) {
+    it.effect(`that goes silent after the ${after} is TimedOut after idleTimeout, and aborted`, () =>
+      Effect.gen(function* () {
+        const { send, server } = yield* setup({ idleTimeout: "30 seconds" })
+        server.script(() => ({ _tag: "Stall", after, text: "half" }))
+        const fiber = yield* Effect.forkChild(Effect.flip(send()))
+        const exit = yield* passTime(fiber, "10 seconds")
+        assert.isTrue(Exit.isSuccess(exit))
+        if (!Exit.isSuccess(exit)) return
+        assert.deepStrictEqual(facts(exit.value), { reason: "TimedOut", type: "idle", status: undefined, tokens: null })
+        assert.include(exit.value.message, "30s")
+        yield* Effect.promise(() => server.until(() => server.messages()[0]?.aborted === true))
+      })
+    )
+  }
+
+  it.effect("that sends nothing but pings is alive, for as long as it takes", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup({ idleTimeout: "30 seconds" })
+      const started = Promise.withResolvers<void>()
+      server.script(() => ({ _tag: "Stall", text: "half", pingEveryMillis: 1 }))
+      const fiber = yield* Effect.forkChild(send({}, { onStart: started.resolve }))
+      yield* Effect.promise(() => started.promise)
+      for (let seconds = 0; seconds < 300; seconds += 20) {
+        // The first of them has been read by the time the last one is sent: client and server share an event loop.
+        for (let pings = 0; pings < 3; pings++) yield* Effect.promise(() => server.pinged())
+        yield* TestClock.adjust("20 seconds")
+      }
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.live("on which no answer begins is TimedOut after timeout, and nobody knows what it cost", () =>
+    Effect.gen(function* () {
+      const failed = yield* errorFor({ _tag: "Stall", after: "nothing" }, { timeout: "50 millis" })
+      assert.deepStrictEqual(facts(failed), { reason: "TimedOut", type: "timeout", status: undefined, tokens: null })
+    })
+  )
+})
+
+describe("an answer that is none of Claude's", () => {
+  for (const [what, contentType, body] of [
+    ["a page of a proxy", "text/html", "<h1>Sign in"],
+    ["JSON in place of a stream", "application/json", "{}"],
+    ["an event that is no JSON", "text/event-stream", "event: message_start\ndata: {\n\n"],
+    [
+      "a message without an id",
+      "text/event-stream",
+      'event: message_start\ndata: {"message":{}}\n\nevent: message_stop\ndata: {}\n\n'
+    ]
+  ] as const) {
+    it.live(`is Failed: ${what}`, () =>
+      Effect.gen(function* () {
+        const failed = yield* errorFor({ _tag: "Raw", status: 200, headers: { "content-type": contentType }, body })
+        assert.deepStrictEqual(facts(failed), { reason: "Failed", type: "malformed", status: undefined, tokens: null })
+      })
+    )
+  }
+})
+
+describe("the key", () => {
+  it.live("appears in no error, not even where the server repeats it", () =>
+    Effect.gen(function* () {
+      for (const answer of [
+        error(401, { message: `invalid key ${key}` }),
+        { _tag: "ErrorEvent", type: "api_error", message: `you sent ${key}` },
+        { _tag: "Drop", after: "nothing" },
+        { _tag: "Raw", status: 500, body: `Bearer ${key}` }
+      ] satisfies ReadonlyArray<Answer>) {
+        const failed = yield* errorFor(answer)
+        const seen = [String(failed), failed.message, failed.stack, JSON.stringify(failed), inspect(failed)].join()
+        assert.notInclude(seen, key)
+      }
+    })
+  )
+
+  for (const [what, apiKey] of [
+    ["is empty", " \n"],
+    ["has a line break in it", "sk-ant\nsecret"]
+  ] as const) {
+    it.live(`that ${what} is Fatal, without a request`, () =>
+      Effect.gen(function* () {
+        const { send, server } = yield* setup({ apiKey: Redacted.make(apiKey) })
+        const failed = yield* Effect.flip(send())
+        assert.deepStrictEqual(facts(failed), {
+          reason: "Fatal",
+          type: "configuration",
+          status: undefined,
+          tokens: noTokens
+        })
+        assert.notInclude(failed.message, "secret")
+        assert.strictEqual(server.journal.length, 0)
+      })
+    )
+  }
+
+  it.live("may have blanks around it, as files and shells add them", () =>
+    Effect.gen(function* () {
+      const { send } = yield* setup({ apiKey: Redacted.make(` ${key}\n`) }, { apiKey: key })
+      assert.strictEqual((yield* send()).stopReason, "end_turn")
+    })
+  )
+
+  it.live("is Fatal when the base URL is none", () =>
+    Effect.gen(function* () {
+      const { send } = yield* setup({ baseUrl: "localhost" })
+      const failed = yield* Effect.flip(send())
+      assert.strictEqual(failed.reason, "Fatal")
+      assert.include(failed.message, '"localhost"')
+    })
+  )
+})
+
+describe("countTokens", () => {
+  it.live("counts a request as it would be sent", () =>
+    Effect.gen(function* () {
+      const { client } = yield* setup()
+      const system = [{ type: "text" as const, text: "Be brief." }]
+      assert.strictEqual(yield* client.countTokens(request("Hello", { system, service_tier: "auto" })), 5)
+    })
+  )
+
+  it.live("fails as sending does", () =>
+    Effect.gen(function* () {
+      const { client } = yield* setup()
+      const failed = yield* Effect.flip(client.countTokens(request("Hello", { model: "gpt-2" })))
+      assert.deepInclude(facts(failed), { reason: "Permanent", status: 404 })
+    })
+  )
+})
+
+describe("model", () => {
+  it.live("knows the limits of a model and when it goes away", () =>
+    Effect.gen(function* () {
+      const { client } = yield* setup()
+      assert.deepStrictEqual(yield* client.model("claude-sonnet-4-5"), {
+        id: "claude-sonnet-4-5",
+        lifecycle: "deprecated",
+        retiresAt: "2026-11-30",
+        maxInputTokens: 200_000,
+        maxOutputTokens: 64_000
+      })
+    })
+  )
+
+  it.live("is Permanent for one that does not exist", () =>
+    Effect.gen(function* () {
+      const { client } = yield* setup()
+      const failed = yield* Effect.flip(client.model("gpt-2"))
+      assert.deepInclude(facts(failed), { reason: "Permanent", status: 404 })
+      assert.include(failed.message, "gpt-2")
+    })
+  )
+})
