@@ -144,7 +144,7 @@ export const make = (db: DatabaseSync): Journal => {
     },
     intend: (items, now) =>
       transact(() => {
-        const seq = Number(addBatch.run(items.length, now).lastInsertRowid)
+        const seq = Number(addBatch.run(items.length, Math.floor(now)).lastInsertRowid)
         for (const { digest, key } of items) addItem.run(key, digest, seq)
         return seq
       }),

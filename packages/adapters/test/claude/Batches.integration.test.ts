@@ -1,0 +1,169 @@
+import { Pricing, Reply } from "@baton/adapters/claude"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { folder } from "../sqlite/temporary.ts"
+import { reply, type Script } from "./server/Answer.ts"
+import { control } from "./server/batches.ts"
+import * as Server from "./server/server.ts"
+
+const script = fileURLToPath(new URL("batches/fixtures/process.ts", import.meta.url))
+const tasks = 20
+
+const Report = Schema.fromJsonString(
+  Schema.Struct({
+    counts: Schema.Struct({ completed: Schema.Int, pending: Schema.Int, failed: Schema.Int }),
+    results: Schema.Array(Schema.NullOr(Schema.String)),
+    costUsd: Schema.Finite
+  })
+)
+
+const exit = (child: ChildProcess) =>
+  Effect.callback<void>((resume) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+    child.once("exit", () => resume(Effect.void))
+  })
+
+const kill = (child: ChildProcess) =>
+  Effect.andThen(
+    Effect.sync(() => child.kill("SIGKILL")),
+    exit(child)
+  )
+
+const usage = { input_tokens: 1_000_000, output_tokens: 100_000 }
+const verdict = { reasoning: "", passed: true, confidence: 1, feedback: "", issues: [] }
+
+/** Every request uses the same, the judge's too. */
+const answers: Script = ({ body }) =>
+  reply(JSON.stringify(body).includes("json_schema") ? JSON.stringify(verdict) : "done", { usage })
+
+/** A server, a list, and runs over it. */
+const world = Effect.gen(function* () {
+  const server = yield* Server.make({ script: answers })
+  const path = yield* folder
+  const start = (...options: ReadonlyArray<string>) =>
+    Effect.acquireRelease(
+      Effect.sync(() => spawn(process.execPath, [script, server.url, path, String(tasks), ...options])),
+      kill
+    )
+  const finish = Effect.gen(function* () {
+    const child = yield* start()
+    let out = ""
+    let err = ""
+    child.stdout.on("data", (chunk) => (out += String(chunk)))
+    child.stderr.on("data", (chunk) => (err += String(chunk)))
+    yield* exit(child)
+    assert.strictEqual(err, "")
+    // Logs go to standard output in a program without a logger of its own.
+    return yield* Schema.decodeEffect(Report)(out.trim().split("\n").at(-1) ?? "")
+  })
+  const seen = (method: string, path: RegExp) =>
+    server.journal.filter((request) => request.method === method && path.test(request.path)).length
+  const { all, end, set } = control(server)
+  return {
+    start,
+    finish,
+    set: (...settings: Parameters<typeof set>) => Effect.promise(() => set(...settings)),
+    end: Effect.promise(end),
+    batches: Effect.promise(all),
+    /** Waits until the server has seen so many requests to create a batch, or to look at one. */
+    created: (count: number) => Effect.promise(() => server.until(() => seen("POST", /\/batches$/) >= count)),
+    looked: Effect.promise(() => server.until(() => seen("GET", /\/batches\/[^/]+$/) >= 1)),
+    path
+  }
+})
+
+/** All done, in one batch for the work and one for the judge, and paid once at half the price. */
+const assertDone = Effect.fnUntraced(function* (
+  { batches, finish }: Effect.Success<typeof world>,
+  sizes: ReadonlyArray<number> = [tasks, tasks]
+) {
+  const { costUsd, counts, results } = yield* finish
+  assert.deepStrictEqual(counts, { completed: tasks, pending: 0, failed: 0 })
+  assert.deepStrictEqual(new Set(results), new Set(["done"]))
+  const created = (yield* batches).map(({ customIds }) => customIds)
+  assert.deepStrictEqual(
+    created.map(({ length }) => length),
+    sizes
+  )
+  assert.strictEqual(new Set(created.flat()).size, 2 * tasks)
+  const tokens = { ...Reply.noTokens, input: usage.input_tokens, output: usage.output_tokens }
+  const price = (billing: Reply.Billing) => Pricing.costUsd(Pricing.listed, "claude-haiku-5-5", tokens, billing) ?? 0
+  assert.approximately(costUsd, 2 * tasks * price("batch"), 1e-6)
+  assert.approximately(price("batch"), price("standard") / 2, 1e-9)
+})
+
+describe.concurrent("a run whose process is killed", () => {
+  it.live("not at all: needs one batch for the work and one for the judge, at half the price", () =>
+    Effect.scoped(Effect.flatMap(world, (all) => assertDone(all)))
+  )
+
+  it.live("while the batch is being created, goes on with that batch", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      yield* all.set({ creates: ["hang"] })
+      const child = yield* all.start()
+      yield* all.created(1)
+      yield* kill(child)
+      yield* assertDone(all)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("after the answer about the new batch got lost, goes on with that batch", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      yield* all.set({ creates: ["lose"], hold: true })
+      const child = yield* all.start()
+      yield* all.created(1)
+      yield* kill(child)
+      yield* all.set({ hold: false })
+      yield* assertDone(all)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("while it waits for the batch, goes on with that batch", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      yield* all.set({ hold: true })
+      const child = yield* all.start()
+      yield* all.looked
+      yield* kill(child)
+      yield* all.set({ hold: false })
+      yield* assertDone(all)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("after results that broke off, reads them again", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      yield* all.set({ cutResults: 1 })
+      const child = yield* all.start()
+      yield* all.created(2)
+      yield* kill(child)
+      // The judge had half of the outputs already.
+      yield* assertDone(all, [tasks, tasks / 2, tasks / 2])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("by its first answer, before that is in the store, has it from the journal", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      const child = yield* all.start("die")
+      yield* exit(child)
+      assert.strictEqual(child.signalCode, "SIGKILL")
+      yield* assertDone(all)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("while the judge's batch is being created, goes on with both", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      yield* all.set({ creates: ["ok", "hang"] })
+      const child = yield* all.start()
+      yield* all.created(2)
+      yield* kill(child)
+      yield* assertDone(all)
+    }).pipe(Effect.scoped)
+  )
+})

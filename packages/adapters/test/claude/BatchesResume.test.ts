@@ -1,0 +1,329 @@
+import { Batches } from "@baton/adapters/claude"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { request } from "./batches/run.ts"
+import { failure, gather, isWaiting, poll, text, texts, world } from "./batches/run.ts"
+
+const stranger = (count: number, names = "stranger") =>
+  Array.from({ length: count }, (_, n) => ({ custom_id: `${names}-${n}`, params: request(`${n}`) }))
+
+describe("a batch outlives the run", () => {
+  it.effect("which is started again days later and finds it, whatever the number of the attempt", () =>
+    Effect.gen(function* () {
+      const { batches, end, start } = yield* world()
+      const first = yield* start()
+      yield* first.ask("one")
+      yield* first.ask("two")
+      yield* gather
+      yield* first.stop
+      end()
+      yield* TestClock.adjust("3 days")
+      const second = yield* start()
+      const sendings = [
+        yield* second.ask("two", { idempotencyKey: "two/2" }),
+        yield* second.ask("one", { idempotencyKey: "one/2" })
+      ]
+      yield* gather
+      assert.deepStrictEqual(yield* texts(sendings), ["Echo: two", "Echo: one"])
+      assert.lengthOf(batches(), 1)
+    })
+  )
+
+  it.effect("in which a task that is interrupted leaves its request where it is", () =>
+    Effect.gen(function* () {
+      const { batches, end, start } = yield* world()
+      const { ask } = yield* start()
+      const given = yield* ask("one")
+      yield* gather
+      yield* Fiber.interrupt(given)
+      const again = yield* ask("one")
+      yield* gather
+      end()
+      yield* poll
+      assert.strictEqual(yield* text(again), "Echo: one")
+      assert.lengthOf(batches(), 1)
+    })
+  )
+
+  it.effect("and an answer outlives its hand-over, which nobody may have written down", () =>
+    Effect.gen(function* () {
+      const { batches, endAtOnce, start } = yield* world()
+      endAtOnce()
+      const first = yield* start()
+      const sending = yield* first.ask("one")
+      yield* gather
+      assert.strictEqual(yield* text(sending), "Echo: one")
+      yield* first.stop
+      const second = yield* start()
+      assert.strictEqual(yield* text(yield* second.ask("one", { idempotencyKey: "one/2" })), "Echo: one")
+      assert.lengthOf(batches(), 1)
+    })
+  )
+
+  it.effect("and is forgotten when the API has forgotten it", () =>
+    Effect.gen(function* () {
+      const { batches, endAtOnce, start } = yield* world()
+      endAtOnce()
+      const first = yield* start()
+      yield* first.ask("one")
+      yield* gather
+      yield* TestClock.adjust("30 days")
+      yield* first.ask("two")
+      yield* gather
+      yield* first.stop
+      const second = yield* start()
+      yield* second.ask("one")
+      yield* gather
+      assert.lengthOf(batches(), 3)
+    })
+  )
+
+  it.effect("also when its end was seen while nobody waited for it", () =>
+    Effect.gen(function* () {
+      const { batches, end, start } = yield* world()
+      const first = yield* start()
+      yield* first.ask("one")
+      yield* gather
+      yield* first.stop
+      end()
+      const second = yield* start()
+      yield* poll
+      assert.deepStrictEqual(yield* Batches.underWay({ filename: (yield* world()).filename }), [])
+      assert.strictEqual(yield* text(yield* second.ask("one")), "Echo: one")
+      assert.lengthOf(batches(), 1)
+    })
+  )
+})
+
+describe("a request is asked again", () => {
+  it.effect("in the same run: its first answer was no use, so it gets another one", () =>
+    Effect.gen(function* () {
+      let n = 0
+      const { batches, endAtOnce, start } = yield* world(() => `answer ${++n}`)
+      endAtOnce()
+      const { ask } = yield* start()
+      const first = yield* ask("one")
+      yield* gather
+      const second = yield* ask("one")
+      yield* gather
+      assert.deepStrictEqual(yield* texts([first, second]), ["answer 1", "answer 2"])
+      assert.lengthOf(batches(), 2)
+    })
+  )
+
+  it.effect("in a later run: not by the answer that was rejected", () =>
+    Effect.gen(function* () {
+      let n = 0
+      const { endAtOnce, start } = yield* world(() => `answer ${++n}`)
+      endAtOnce()
+      const first = yield* start()
+      yield* first.ask("one")
+      yield* gather
+      yield* first.stop
+      const second = yield* start()
+      const sending = yield* second.ask("one", { rejected: "answer 1" })
+      yield* gather
+      assert.strictEqual(yield* text(sending), "answer 2")
+    })
+  )
+
+  it.effect("at the same time: as a vote, whose answers a later run finds one by one", () =>
+    Effect.gen(function* () {
+      let n = 0
+      const { batches, end, start } = yield* world(() => `answer ${++n}`)
+      const first = yield* start()
+      for (let vote = 0; vote < 3; vote++) yield* first.ask("one")
+      yield* gather
+      assert.lengthOf(new Set(batches()[0]?.requests.map(({ custom_id }) => custom_id)), 3)
+      yield* first.stop
+      end()
+      const second = yield* start()
+      yield* gather
+      const votes: Array<string> = []
+      for (let vote = 0; vote < 3; vote++) votes.push(yield* text(yield* second.ask("one")))
+      assert.sameMembers(votes, ["answer 1", "answer 2", "answer 3"])
+      assert.lengthOf(batches(), 1)
+    })
+  )
+
+  it.effect("after its task was requeued: anew", () =>
+    Effect.gen(function* () {
+      const { batches, endAtOnce, start } = yield* world()
+      endAtOnce()
+      const first = yield* start()
+      yield* first.ask("one")
+      yield* gather
+      yield* first.stop
+      const second = yield* start()
+      yield* second.ask("one", { requeues: 1, idempotencyKey: "one/1.1" })
+      yield* gather
+      assert.lengthOf(batches(), 2)
+    })
+  )
+
+  it.effect("by another task, because the cache asks once for all: what is left of the last run is for it", () =>
+    Effect.gen(function* () {
+      const { batches, end, start } = yield* world()
+      const first = yield* start()
+      yield* first.ask("one", { id: "left" })
+      yield* gather
+      yield* first.stop
+      end()
+      const second = yield* start()
+      const sending = yield* second.ask("one", { id: "right" })
+      yield* gather
+      assert.strictEqual(yield* text(sending), "Echo: one")
+      assert.lengthOf(batches(), 1)
+      // What has been handed out is not for others: without a cache, everybody wants an answer of their own.
+      yield* second.ask("one", { id: "third" })
+      yield* gather
+      assert.lengthOf(batches(), 2)
+    })
+  )
+})
+
+describe("nobody knows whether a batch was created", () => {
+  it.effect("because the answer got lost: it is found among those that the API lists", () =>
+    Effect.gen(function* () {
+      const { batches, end, next, start } = yield* world()
+      next("lose")
+      const { ask } = yield* start()
+      const sendings = [yield* ask("one"), yield* ask("two")]
+      yield* gather
+      yield* TestClock.adjust("1 hour")
+      assert.lengthOf(batches(), 1)
+      assert.deepStrictEqual(sendings.map(isWaiting), [true, true])
+      end()
+      yield* poll
+      assert.deepStrictEqual(yield* texts(sendings), ["Echo: one", "Echo: two"])
+      assert.lengthOf(batches(), 1)
+    })
+  )
+
+  it.effect("because the run ended while it was being created: the next one finds it", () =>
+    Effect.gen(function* () {
+      const { batches, end, filename, next, start } = yield* world()
+      next("hang")
+      const first = yield* start()
+      yield* first.ask("one")
+      yield* gather
+      const stopping = yield* Effect.forkChild(first.stop)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual(yield* Batches.underWay({ filename }), [{ id: null, requests: 1, createdAt: 1000 }])
+      const second = yield* start()
+      const sending = yield* second.ask("one")
+      yield* poll
+      assert.isTrue(isWaiting(sending))
+      end()
+      yield* poll
+      assert.strictEqual(yield* text(sending), "Echo: one")
+      assert.lengthOf(batches(), 1)
+    })
+  )
+
+  it.effect("and it was not: its requests are sent a minute later", () =>
+    Effect.gen(function* () {
+      const { batches, endAtOnce, next, start } = yield* world()
+      endAtOnce()
+      next("vanish")
+      const { ask } = yield* start()
+      const sending = yield* ask("one")
+      yield* TestClock.adjust("45 seconds")
+      assert.lengthOf(batches(), 0)
+      yield* poll
+      assert.strictEqual(yield* text(sending), "Echo: one")
+      assert.lengthOf(batches(), 1)
+    })
+  )
+
+  it.effect("and someone else's batch of the same size has to end before that is certain", () =>
+    Effect.gen(function* () {
+      const { add, batches, end, next, start } = yield* world()
+      next("vanish")
+      const { ask } = yield* start()
+      const sending = yield* ask("one")
+      yield* gather
+      add(stranger(1))
+      yield* TestClock.adjust("20 hours")
+      assert.lengthOf(batches(), 1)
+      end()
+      yield* poll
+      assert.lengthOf(batches(), 2)
+      end()
+      yield* poll
+      assert.strictEqual(yield* text(sending), "Echo: one")
+    })
+  )
+
+  it.effect("while someone else has batches of the same size, of another one, and one of long ago", () =>
+    Effect.gen(function* () {
+      const { add, batches, end, next, start } = yield* world()
+      add(stranger(1, "old"))
+      yield* TestClock.adjust("3 hours")
+      const { ask } = yield* start()
+      next("lose")
+      const sending = yield* ask("one")
+      yield* gather
+      add(stranger(1, "same"))
+      add(stranger(2, "larger"))
+      end()
+      yield* poll
+      assert.strictEqual(yield* text(sending), "Echo: one")
+      assert.lengthOf(batches(), 4)
+    })
+  )
+
+  it.effect("and other batches are created meanwhile", () =>
+    Effect.gen(function* () {
+      const { batches, end, next, start } = yield* world()
+      next("lose")
+      const { ask } = yield* start()
+      const first = yield* ask("one")
+      yield* gather
+      const second = yield* ask("two")
+      yield* gather
+      end()
+      yield* poll
+      assert.deepStrictEqual(yield* texts([first, second]), ["Echo: one", "Echo: two"])
+      assert.lengthOf(batches(), 2)
+    })
+  )
+})
+
+describe("the API does not know a batch", () => {
+  it.effect("any more: its requests are sent again", () =>
+    Effect.gen(function* () {
+      const { batches, forget, start } = yield* world()
+      const first = yield* start()
+      yield* first.ask("one")
+      yield* gather
+      yield* first.stop
+      yield* TestClock.adjust("30 days")
+      forget()
+      const second = yield* start()
+      yield* second.ask("one")
+      yield* poll
+      assert.lengthOf(batches(), 2)
+    })
+  )
+
+  it.effect("that it should know: the run ends, for sent again it would be paid twice", () =>
+    Effect.gen(function* () {
+      const { batches, forget, start } = yield* world()
+      const first = yield* start()
+      yield* first.ask("one")
+      yield* gather
+      yield* first.stop
+      forget()
+      const second = yield* start()
+      const sending = yield* second.ask("one")
+      yield* poll
+      const error = yield* failure(sending)
+      assert.strictEqual(error?.reason, "Fatal")
+      assert.match(error?.message ?? "", /^The batch batch_1 is unknown to this API key: use the key that it was/)
+      assert.lengthOf(batches(), 1)
+    })
+  )
+})
