@@ -47,7 +47,7 @@ import * as Layer from "effect/Layer"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Schema from "effect/Schema"
 import * as Command from "../command/Command.ts"
-import { excerpt } from "../command/internal/collector.ts"
+import { excerpt, wholeWords } from "../command/internal/collector.ts"
 import { environment } from "../command/internal/environment.ts"
 import { reasonFor } from "../command/internal/runForTask.ts"
 import * as Program from "../command/Program.ts"
@@ -159,7 +159,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       }
     })
     const outcome: Execution.Execution | ExecutionError = outcomeOf(
-      { ended, session, stderrTail: stderr.text(), now: clock.currentTimeMillisUnsafe(), maxRetryAfter },
+      { ended, session, stderrTail: wholeWords(stderr.text()), now: clock.currentTimeMillisUnsafe(), maxRetryAfter },
       options
     )
     return outcome instanceof ExecutionError ? yield* outcome : outcome

@@ -42,7 +42,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { excerpt, shorten, whole } from "./internal/collector.ts"
+import { excerpt, shorten, whole, wholeWords } from "./internal/collector.ts"
 import { formatBytes } from "./internal/formatBytes.ts"
 import { exitSentence, lastLines } from "./internal/sentences.ts"
 import { reasonFor, runForTask } from "./internal/runForTask.ts"
@@ -110,7 +110,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     )
     const { by, durationMillis, exitCode, signal } = ended
     const output = stdout.text()
-    const stderrTail = stderr.text()
+    const stderrTail = wholeWords(stderr.text())
     const metadata = { exitCode, signal, durationMillis, stderrTail }
     if (by === "itself" && exitCode === 0) {
       return Execution.make({ output: output.replace(/\r?\n$/, ""), metadata })

@@ -33,7 +33,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { excerpt } from "./internal/collector.ts"
+import { excerpt, wholeWords } from "./internal/collector.ts"
 import { reasonFor, runForTask } from "./internal/runForTask.ts"
 import { exitSentence, lastLines } from "./internal/sentences.ts"
 import type * as Program from "./Program.ts"
@@ -87,7 +87,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
       }),
       notRun
     )
-    const printed = [stdout.text().trimEnd(), stderr.text().trimEnd()].filter(Boolean).join("\n")
+    const printed = [stdout, stderr]
+      .map(({ text }) => wholeWords(text()).trimEnd())
+      .filter(Boolean)
+      .join("\n")
     if (ended.by !== "itself" || !isVerdict(ended.exitCode)) {
       return yield* new VerificationError({
         reason: ended.by === "itself" ? "Failed" : "TimedOut",

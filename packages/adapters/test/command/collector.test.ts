@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { excerpt, shorten, whole } from "../../src/command/internal/collector.ts"
+import { excerpt, shorten, whole, wholeWords } from "../../src/command/internal/collector.ts"
 import { formatBytes } from "../../src/command/internal/formatBytes.ts"
 
 const Chunks = Schema.Array(Schema.Array(Schema.Literals([97, 98, 10])).check(Schema.isMaxLength(40)))
@@ -40,6 +40,19 @@ describe("excerpt", () => {
     const collector = excerpt(6, 6)
     collector.push(new TextEncoder().encode("😀".repeat(5)))
     assert.strictEqual(collector.text(), "😀\n[... 8 bytes left out ...]\n😀")
+  })
+})
+
+describe("wholeWords", () => {
+  it("leaves out the rest of a word that was cut in two, and nothing else", () => {
+    const cut = (text: string) => {
+      const collector = excerpt(4, 20)
+      collector.push(new TextEncoder().encode(text))
+      return wholeWords(collector.text()).split("\n").at(-1)
+    }
+    assert.strictEqual(cut("the key sk-ant-0123456789 is wrong, sorry"), " is wrong, sorry")
+    assert.strictEqual(cut(`the {"a":1,"b":2,"c":3,"d":4,"e":5}`), `,"c":3,"d":4,"e":5}`)
+    assert.strictEqual(wholeWords("nothing was cut"), "nothing was cut")
   })
 })
 

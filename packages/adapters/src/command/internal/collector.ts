@@ -57,6 +57,13 @@ export const excerpt = (head: number, tail: number): Collector => {
   }
 }
 
+/**
+ * An excerpt without the rest of the word that its cut went through: half a secret no longer looks like one, and would be
+ * kept where the whole is not.
+ */
+export const wholeWords = (excerpted: string): string =>
+  excerpted.replace(/(\[\.\.\. [\d.]+ \w+ left out \.\.\.\]\n)[\w.~+/=-]{1,2048}/, "$1")
+
 /** Keeps everything up to `limit` bytes and refuses what exceeds it. */
 export const whole = (limit: number): Collector => {
   // One growing buffer: a program that prints byte by byte must not cost an object per byte.

@@ -22,8 +22,17 @@ export const exitSentence = (
 /** What a program printed last, as the end of a sentence about it. */
 export const lastLines = (printed: string): string => {
   const text = printed.trim()
-  return text === "" ? "" : `: ${text.split("\n").slice(-10).join("\n").slice(-2048).toWellFormed()}`
+  return text === "" ? "" : `: ${end(text.split("\n").slice(-10).join("\n"))}`
 }
+
+// A word that is cut in two is left out: half a secret is no longer known as one.
+const end = (text: string): string =>
+  text.length <= 2048
+    ? text
+    : text
+        .slice(-2048)
+        .replace(/^[\w.~+/=-]+/, "")
+        .toWellFormed()
 
 // What shells, `env`, `nice` and the like mean by these.
 const hints = new Map<number | null, string>([
