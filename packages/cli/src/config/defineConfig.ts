@@ -103,6 +103,16 @@ export interface Settings {
   readonly effort?: "low" | "medium" | "high" | "xhigh" | "max"
   /** A file with the JSON Schema that answers have to meet. */
   readonly outputSchema?: string
+  /** What Claude Code may do unasked. */
+  readonly permissionMode?: string
+  /** Tools that Claude Code may use unasked, such as `Edit,Bash(npm test *)`. */
+  readonly allowedTools?: string
+  /** The directory that Claude Code works in. */
+  readonly cwd?: string
+  /** The most turns that an attempt of Claude Code may take. */
+  readonly maxTurns?: number
+  /** End a session of Claude Code when it has cost this much, in US dollars. */
+  readonly maxCostPerAttempt?: number
   /** A JSON file with prices of models, in US dollars for a million tokens. */
   readonly prices?: string
   /** The most requests a minute to each model. */

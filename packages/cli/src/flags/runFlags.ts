@@ -7,6 +7,7 @@ import * as Argument from "effect/cli/Argument"
 import type * as Command from "effect/cli/Command"
 import { executors, verifiers } from "../run/executors.ts"
 import { Format } from "../sources/Format.ts"
+import { claudeCodeFlags } from "./claudeCodeFlags.ts"
 import { claudeFlags } from "./claudeFlags.ts"
 import { given, toggle, value } from "./envFlag.ts"
 import type { FlagGroup } from "./flagGroups.ts"
@@ -87,6 +88,7 @@ export const runFlags = {
     default: "retry"
   }),
   ...claudeFlags,
+  ...claudeCodeFlags,
   ...hookFlags,
   output: value("output", Kind.oneOf("human", "ndjson"), {
     description: "ndjson prints every event on stdout, a JSON object a line",
@@ -130,6 +132,10 @@ export const sourceFlags = {
 export const flagGroups: ReadonlyArray<FlagGroup> = [
   { title: "Limits", keys: Object.keys(limitFlags) },
   { title: "Flags for --executor claude and --verifier claude", keys: Object.keys(claudeFlags) },
+  {
+    title: "Flags for --executor claude-code, which takes --model, --effort and --system as well",
+    keys: Object.keys(claudeCodeFlags)
+  },
   { title: "Who else hears of it", keys: Object.keys(hookFlags) }
 ]
 

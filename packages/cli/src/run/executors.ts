@@ -6,7 +6,9 @@
 import type { Executor } from "@baton/core/Executor"
 import type { Verifier } from "@baton/core/Verifier"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Project from "../config/Project.ts"
 import type { Parts } from "../claude/parts.ts"
 import type { CommandFailed } from "../errors/CommandFailed.ts"
@@ -20,12 +22,16 @@ import type { CommandFailed } from "../errors/CommandFailed.ts"
 export interface Ingredients {
   /** The parts that ask Claude; made where one of them is chosen. */
   readonly claude: Parts | undefined
+  /** Made where it is chosen. */
+  readonly claudeCode?: Layer.Layer<Executor, never, Platform> | undefined
 }
+
+type Platform = ChildProcessSpawner | FileSystem.FileSystem
 
 const claude = ({ claude }: Ingredients) =>
   claude === undefined ? Effect.die(new Error("no part for Claude was made")) : Effect.succeed(claude)
 
-type Named<Service> = (ingredients: Ingredients) => Effect.Effect<Layer.Layer<Service, CommandFailed>>
+type Named<Service> = (ingredients: Ingredients) => Effect.Effect<Layer.Layer<Service, CommandFailed, Platform>>
 
 /**
  * The executors, by name.
@@ -42,6 +48,9 @@ export const executors = {
     ),
   /** Claude's API. */
   claude: (ingredients) => Effect.map(claude(ingredients), ({ executor }) => executor),
+  /** `claude -p`. */
+  "claude-code": ({ claudeCode }) =>
+    claudeCode === undefined ? Effect.die(new Error("no Claude Code was made")) : Effect.succeed(claudeCode),
   /** The layer of the configuration. */
   config: () =>
     Effect.map(

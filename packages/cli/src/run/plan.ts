@@ -22,7 +22,7 @@ import * as hooks from "../hooks/hooks.ts"
 import type { ModelUse } from "../output/modelUse.ts"
 import type { SourceError } from "../sources/SourceError.ts"
 import * as Telemetry from "../telemetry/Telemetry.ts"
-import { executors, verifiers } from "./executors.ts"
+import { executors, type Ingredients, verifiers } from "./executors.ts"
 
 /**
  * What a run is made of, apart from its store and its display.
@@ -81,6 +81,7 @@ export const make = Effect.fnUntraced(function* (
   const verifier = yield* chooseVerifier(flags)
   const asks = {
     executor: executor === flags.executor && executor.value === "claude",
+    agent: executor === flags.executor && executor.value === "claude-code",
     verifier: verifier !== undefined && verifier === flags.verifier && verifier.value === "claude"
   }
   yield* checkFlags(flags, asks)
@@ -89,7 +90,10 @@ export const make = Effect.fnUntraced(function* (
       ? yield* (yield* claudeModule).make(flags, { ...asks, timeout, verifyTimeout })
       : undefined
   return {
-    executor: yield* executorOf(flags, executor, timeout, claude),
+    executor: yield* executorOf(flags, executor, timeout, {
+      claude,
+      claudeCode: asks.agent ? yield* (yield* claudeCodeModule).make(flags, timeout) : undefined
+    }),
     verifier: yield* verifierOf(flags, verifier, verifyTimeout, claude),
     safety: yield* safetyOf(flags),
     config: {
@@ -100,7 +104,7 @@ export const make = Effect.fnUntraced(function* (
       maxCostPerTask: flags.maxCostPerTask?.value,
       maxTokensPerTask: flags.maxTokensPerTask?.value,
       retryPolicy: yield* retryPolicyOf(flags),
-      executionTimeout: asks.executor ? withWaiting(timeout) : Duration.sum(timeout, stopping),
+      executionTimeout: asks.executor || asks.agent ? withWaiting(timeout) : Duration.sum(timeout, stopping),
       verificationTimeout: asks.verifier ? withWaiting(verifyTimeout) : Duration.sum(verifyTimeout, stopping),
       leaseDuration: lease,
       onCrash: flags.onCrash,
@@ -131,26 +135,39 @@ const chooseExecutor = Effect.fnUntraced(function* (flags: RunFlags) {
 })
 
 /** What is said to Claude on a command line that asks nobody is a mistake; in the environment it may be for other runs. */
-const checkFlags = (flags: RunFlags, asks: { readonly executor: boolean; readonly verifier: boolean }) => {
+const checkFlags = (
+  flags: RunFlags,
+  asks: { readonly executor: boolean; readonly agent: boolean; readonly verifier: boolean }
+) => {
   const { criteria, effort, judgeModel, maxOutputTokens, model, outputSchema, system, systemFile } = flags
+  const { allowedTools, cwd, maxCostPerAttempt, maxTurns, permissionMode } = flags
+  const forAgent = [permissionMode, allowedTools, cwd, maxTurns, maxCostPerAttempt]
   const misplaced = [
-    ...(asks.executor ? [] : [model, system, systemFile, maxOutputTokens, effort, outputSchema]),
+    ...(asks.executor ? [] : [systemFile, maxOutputTokens, outputSchema]),
+    ...(asks.executor || asks.agent ? [] : [model, system, effort]),
+    ...(asks.agent ? [] : forAgent),
     ...(asks.verifier ? [] : [judgeModel, criteria])
   ].find((given) => given?.origin === "flag")
   if (misplaced === undefined) return Effect.void
-  const part = misplaced === judgeModel || misplaced === criteria ? "--verifier claude" : "--executor claude"
+  const part =
+    misplaced === judgeModel || misplaced === criteria
+      ? "--verifier claude"
+      : forAgent.some((given) => given === misplaced)
+        ? "--executor claude-code"
+        : "--executor claude"
   return Effect.fail(new CommandFailed({ message: `${misplaced.by} is for ${part}: add that, or leave it out.` }))
 }
 
 const claudeModule = Effect.promise(() => import("../claude/parts.ts"))
+const claudeCodeModule = Effect.promise(() => import("../claude/claudeCode.ts"))
 
 const executorOf = Effect.fnUntraced(function* (
   flags: RunFlags,
   chosen: Given<string>,
   timeout: Duration.Duration,
-  claude: Parts | undefined
+  ingredients: Ingredients
 ) {
-  if (chosen === flags.executor) return yield* executors[flags.executor.value]({ claude })
+  if (chosen === flags.executor) return yield* executors[flags.executor.value](ingredients)
   const limit = flags.maxCost ?? flags.maxTokens ?? flags.maxCostPerTask ?? flags.maxTokensPerTask
   if (limit !== undefined) {
     return yield* new CommandFailed({
