@@ -3,12 +3,10 @@ import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { Execution, Task, TaskStore } from "@baton/core"
 import { Context, Duration, Effect, Layer, Redacted } from "effect"
 import { randomUUID } from "node:crypto"
-import { inject } from "vitest"
-// Declares what it provides, for the tests of other packages too.
-import type {} from "../servers/globalSetup.ts"
+import { postgresUrl } from "../servers/provided.ts"
 
 /** Where the shared server is; its tests are skipped where there is none. */
-export const sharedUrl = inject("postgresUrl")
+export const sharedUrl = postgresUrl
 
 export const isMissing = sharedUrl === null
 

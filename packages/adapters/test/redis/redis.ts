@@ -3,13 +3,11 @@ import { Task, TaskStore } from "@baton/core"
 import { createClient } from "@redis/client"
 import { Context, Duration, Effect, Layer, Logger } from "effect"
 import { randomUUID } from "node:crypto"
-import { inject } from "vitest"
-// Declares what it provides, for the tests of other packages too.
-import type {} from "../servers/globalSetup.ts"
+import { redisUrl } from "../servers/provided.ts"
 import * as Servers from "../servers/redis.ts"
 
 /** Where the shared server is; its tests are skipped where there is none. */
-export const sharedUrl = inject("redisUrl")
+export const sharedUrl = redisUrl
 
 export const isMissing = sharedUrl === null
 

@@ -3,15 +3,6 @@ import * as Postgres from "./postgres.ts"
 import type { Server } from "./process.ts"
 import * as Redis from "./redis.ts"
 
-declare module "vitest" {
-  interface ProvidedContext {
-    /** Where the tests' PostgreSQL is; null where none is to be had. */
-    readonly postgresUrl: string | null
-    /** Where the tests' Redis is; null where none is to be had. */
-    readonly redisUrl: string | null
-  }
-}
-
 type Found = Pick<Server, "url" | "remove"> | undefined
 
 /** Finds the servers that the tests need. Without one its tests are skipped, except in CI, where that would hide them. */

@@ -23,7 +23,7 @@ const contents = (open: Effect.Effect<Store, unknown, never> | ReturnType<typeof
       const { next, records } = yield* store.dump({ limit: 10_000 })
       assert.isNull(next)
       const { paused } = yield* store.control
-      const history = plain(records).map((record) => ({ ...record, leaseUntil: record.leaseUntil === null }))
+      const history = plain(records).map(({ leaseUntil, ...record }) => [record, leaseUntil === null])
       return { records: history, counts: { ...(yield* store.counts) }, paused }
     })
   )
