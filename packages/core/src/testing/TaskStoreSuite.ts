@@ -28,6 +28,7 @@ import { checkpoints } from "./internal/checkpoints.ts"
 import { claiming } from "./internal/claiming.ts"
 import { control } from "./internal/control.ts"
 import { dependencies } from "./internal/dependencies.ts"
+import { hazards } from "./internal/hazards.ts"
 import { leases } from "./internal/leases.ts"
 import { ledger } from "./internal/ledger.ts"
 import { Commands } from "./internal/model.ts"
@@ -76,7 +77,8 @@ const groups: ReadonlyArray<readonly [name: string, cases: ReadonlyArray<Case>]>
   ["reading", reading],
   ["administration", administration],
   ["text", text],
-  ["transfer", transferring]
+  ["transfer", transferring],
+  ["withstanding", hazards]
 ]
 
 /** Real time is dear, so a second of the suite is shorter there; still long enough to tell a late store from a wrong one. */
