@@ -8,6 +8,7 @@ import { StopReason } from "@baton/core/StopReason"
 import { Counts } from "@baton/core/TaskStore"
 import * as Schema from "effect/Schema"
 import { exitCodes } from "../errors/CommandFailed.ts"
+import { ModelUse } from "./modelUse.ts"
 
 /**
  * The object that `--json` prints.
@@ -23,6 +24,8 @@ export const RunReport = Schema.Struct({
   imported: Schema.NullOr(Schema.Struct({ added: Schema.Int, existing: Schema.Int, skipped: Schema.Int })),
   /** This run. */
   stats: Stats,
+  /** What it asked of each model, as far as it is metered: judging included, and so are calls that failed. */
+  models: Schema.Array(ModelUse),
   /** All tasks of the store. */
   counts: Counts
 })

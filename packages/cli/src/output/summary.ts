@@ -4,9 +4,10 @@
  * @since 0.1.0
  */
 import type { Counts } from "@baton/core/TaskStore"
+import * as Usage from "@baton/core/Usage"
 import * as Duration from "effect/Duration"
 import { facts } from "../format/block.ts"
-import { count, number, usage } from "../format/quantity.ts"
+import { cost, count, number, usage } from "../format/quantity.ts"
 import { firstLine } from "../format/safeText.ts"
 import * as Style from "../format/style.ts"
 import { elapsed } from "../format/time.ts"
@@ -84,7 +85,17 @@ const headline = (report: RunReport, { endless }: Options): Notice => {
 
 const allAre = (tasks: number): string => (tasks === 1 ? "the only task is" : `all ${number(tasks)} tasks are`)
 
-const details = ({ counts, stats }: RunReport): ReadonlyArray<readonly [string, string]> => {
+/** A line a model, the dearest first; judging and failed calls included. */
+const byModel = (models: RunReport["models"]): ReadonlyArray<readonly [string, string]> =>
+  models
+    .toSorted((left, right) => Usage.minUsd(right.usage) - Usage.minUsd(left.usage))
+    .map(({ cached, model, requests, usage }) => {
+      const fromCache = cached === 0 ? "" : `, ${number(cached)} of them from the cache`
+      const used = `${count(Usage.totalTokens(usage), "token")}, ${cost(usage)}`
+      return ["", `${firstLine(model)}: ${count(requests, "request")}${fromCache}, ${used}`] as const
+    })
+
+const details = ({ counts, models, stats }: RunReport): ReadonlyArray<readonly [string, string]> => {
   const left = [
     [counts.pending - counts.waiting, "pending"],
     [
@@ -103,6 +114,7 @@ const details = ({ counts, stats }: RunReport): ReadonlyArray<readonly [string, 
     ],
     ["taken over", stats.leasesLost === 0 ? "" : `${count(stats.leasesLost, "task")} by other workers`],
     ["used", stats.usage === null ? "" : usage(stats.usage)],
+    ...byModel(models),
     ["failed", counts.failed === 0 ? "" : `${count(counts.failed, "task")}, in the dead-letter queue`],
     [
       "left",

@@ -125,7 +125,7 @@ const tell = Effect.fnUntraced(function* (options: Options, { flush, line, progr
   const code =
     exitCode({ ...ended, counts }, options) ??
     (ended.reason._tag === "Interrupted" ? signalExitCode() : exitCodes.error)
-  const report = { ...ended, counts, exitCode: code, imported: options.imported }
+  const report = { ...ended, counts, exitCode: code, imported: options.imported, models: options.plan.modelUse() }
   if (!options.flags.quiet) {
     const { size, style } = options.terminal
     const command = yield* commandName

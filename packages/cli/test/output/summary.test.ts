@@ -1,5 +1,6 @@
-import type { Event, StopReason } from "@baton/core"
+import { type Event, type StopReason, Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
+import type { ModelUse } from "../../src/output/modelUse.ts"
 import * as Style from "../../src/format/style.ts"
 import { Progress } from "../../src/output/Progress.ts"
 import { exitCode } from "../../src/output/RunReport.ts"
@@ -23,6 +24,7 @@ const lines = (
     readonly counts: Parameters<typeof events.counts>[0]
     readonly stats?: Parameters<typeof events.stats>[0]
     readonly events?: ReadonlyArray<Event.Event>
+    readonly models?: ReadonlyArray<ModelUse>
   },
   overrides?: Partial<typeof options>
 ) => {
@@ -33,6 +35,7 @@ const lines = (
       reason: end.reason ?? drained,
       exitCode: 0,
       imported: null,
+      models: end.models ?? [],
       stats: events.stats(end.stats),
       counts: events.counts(end.counts)
     },
@@ -69,6 +72,24 @@ describe("summary", () => {
         "  baton export --format csv  take the results"
       ]
     )
+  })
+
+  it("has a line for each model, the dearest first, and says where nobody knows the cost", () => {
+    const used = (outputTokens: number, costUsd: number): Usage.Usage => ({ ...Usage.zero, outputTokens, costUsd })
+    const broke = Usage.add(used(100, 0.5), Usage.atMost({ costUsd: 0.25, tokens: 50 })) ?? Usage.zero
+    const shown = lines({
+      counts: { completed: 2 },
+      stats: { tasksStarted: 2, tasksCompleted: 2, usage: broke },
+      models: [
+        { model: "judge", requests: 1, cached: 0, usage: used(1, 0.01) },
+        { model: "worker", requests: 12, cached: 3, usage: broke }
+      ]
+    })
+    assert.deepStrictEqual(shown.slice(1, 4), [
+      "  used  100 tokens (100 out), $0.5000 to $0.7500",
+      "        worker: 12 requests, 3 of them from the cache, 100 tokens, $0.5000 to $0.7500",
+      "        judge: 1 request, 1 token, $0.0100"
+    ])
   })
 
   it("reasons beyond the first five are counted together", () => {
