@@ -90,6 +90,9 @@ export const runFlags = {
   ...claudeFlags,
   ...claudeCodeFlags,
   ...hookFlags,
+  noRedact: toggle("no-redact", {
+    description: "Keep secrets that are found in metadata, feedback and errors, in place of [redacted]"
+  }),
   output: value("output", Kind.oneOf("human", "ndjson"), {
     description: "ndjson prints every event on stdout, a JSON object a line",
     default: "human"

@@ -6,11 +6,14 @@
 import * as Hooks from "@baton/core/Hooks"
 import * as Orchestrator from "@baton/core/Orchestrator"
 import { defaults } from "@baton/core/OrchestratorConfig"
+import * as Redactor from "@baton/core/Redactor"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as account from "../claude/account.ts"
 import { Project } from "../config/Project.ts"
 import { EndedWith, exitCodes } from "../errors/CommandFailed.ts"
 import { isBrokenPipe } from "../errors/report.ts"
@@ -84,7 +87,9 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
         if (isBrokenPipe(error)) display.line("nobody reads standard output any more, so the run has ended")
       })
     ),
-    Effect.provide(layerOf(plan, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks])),
+    Effect.provide(
+      layerOf(plan, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks], yield* redactorOf(flags))
+    ),
     // Outside the orchestrator, which looks for a tracer when it is made.
     Effect.provide(Telemetry.layer(flags.metricsPort)),
     Effect.provideService(LogLines, display.line)
@@ -110,9 +115,15 @@ const limitsOf = (flags: RunFlags): Limits => ({
   maxDurationMillis: flags.maxDuration === undefined ? undefined : Duration.toMillis(flags.maxDuration)
 })
 
-const layerOf = (plan: Plan, hooks: ReadonlyArray<Hooks.Hook>) =>
+/** The key of the environment is known by its value as well: programs that are run have it in theirs. */
+const redactorOf = Effect.fnUntraced(function* ({ noRedact }: RunFlags) {
+  if (noRedact) return Redactor.layerNone
+  return Redactor.layer({ secrets: Option.toArray(yield* account.find).map(({ apiKey }) => apiKey) })
+})
+
+const layerOf = (plan: Plan, hooks: ReadonlyArray<Hooks.Hook>, redactor: Layer.Layer<never>) =>
   Orchestrator.layer(plan.config).pipe(
-    Layer.provide([plan.executor, plan.verifier, plan.safety, Hooks.layer(...hooks)]),
+    Layer.provide([plan.executor, plan.verifier, plan.safety, Hooks.layer(...hooks), redactor]),
     Layer.provide(childGroups.layer)
   )
 

@@ -1,0 +1,95 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { baton, folder } from "./baton.ts"
+
+const shaped = `sk-ant-api03-${"Ab1".repeat(20)}`
+/** Looks like nothing; only its value tells. */
+const plain = "correct horse battery"
+const password = "hunter2hunter2"
+const secrets = [shaped, plain, password]
+
+const env = { ANTHROPIC_API_KEY: plain, KEY: shaped }
+
+/** Says all three where a program says what goes wrong, and fails. */
+const leaking = [
+  'echo "401 for key $KEY" >&2',
+  'echo "retrying as $ANTHROPIC_API_KEY" >&2',
+  `echo "no route to https://app:${password}@db.example/x?api_key=$KEY" >&2`
+].join("; ")
+
+/** Everything that was written into the folder of a run, byte by byte. */
+const written = (path: string): string =>
+  readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"))
+    .join("\n")
+
+const found = (text: string) => secrets.filter((secret) => text.includes(secret))
+
+describe("a secret that a program prints", () => {
+  it.live(
+    "is in no store, event, log, export or answer, and not in what the next attempt is told",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        const args = [
+          "run",
+          ...["--shell", `printf %s "$BATON_FEEDBACK" > told-$BATON_ATTEMPT; ${leaking}; exit 1`],
+          ...["--max-attempts", "2", "--retry-delay", "0s", "--output", "ndjson", "--log-level", "trace"]
+        ]
+        yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
+        const run = yield* baton(dir.path, args, env)
+        assert.strictEqual(run.code, 2, run.stderr)
+        const show = yield* baton(dir.path, ["show", "a", "--json"], env)
+        const dlq = yield* baton(dir.path, ["dlq", "list"], env)
+        const exported = yield* baton(dir.path, ["export", "--format", "json"], env)
+        // It is told, only not what the secrets are.
+        assert.include(show.stdout, "401 for key [redacted]")
+        assert.include(dir.read("told-2"), "401 for key [redacted]")
+        const everything = [run, show, dlq, exported].map(({ stderr, stdout }) => stdout + stderr).join("\n")
+        assert.deepStrictEqual(found(everything), [])
+        assert.deepStrictEqual(found(written(dir.path)), [])
+      }),
+    60_000
+  )
+
+  it.live(
+    "in the feedback of a check, or beside an output that is accepted, is not kept either; the output is as it came",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
+        dir.write("check.sh", `#!/bin/sh\n[ "$BATON_ATTEMPT" -eq 2 ] || { echo "wrong: $KEY"; exit 1; }\n`)
+        const run = yield* baton(
+          dir.path,
+          [
+            "run",
+            ...["--shell", `${leaking}; echo "the output says ${"$"}KEY"`, "--verify", "sh check.sh"],
+            ...["--retry-delay", "0s", "--output", "ndjson"]
+          ],
+          env
+        )
+        assert.strictEqual(run.code, 0, run.stderr)
+        const show = yield* baton(dir.path, ["show", "a", "--json"], env)
+        assert.include(show.stdout, "wrong: [redacted]")
+        assert.include(show.stdout, `the output says ${shaped}`)
+        const besides = (show.stdout + run.stdout + run.stderr).replaceAll(`the output says ${shaped}`, "")
+        assert.deepStrictEqual(found(besides), [])
+      }),
+    60_000
+  )
+
+  it.live(
+    "is kept with --no-redact",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
+        yield* baton(dir.path, ["run", "--shell", `${leaking}; exit 1`, "--max-attempts", "1", "--no-redact"], env)
+        assert.deepStrictEqual(found(written(dir.path)), secrets)
+      }),
+    60_000
+  )
+})
