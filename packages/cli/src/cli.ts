@@ -20,6 +20,7 @@ import { list } from "./commands/list.ts"
 import { migrateStore } from "./commands/migrateStore.ts"
 import { pause } from "./commands/pause.ts"
 import { prune } from "./commands/prune.ts"
+import { report as reportCommand } from "./commands/report.ts"
 import { resume } from "./commands/resume.ts"
 import { run as runCommand } from "./commands/run.ts"
 import { show } from "./commands/show.ts"
@@ -61,6 +62,7 @@ export const baton = Command.make("baton").pipe(
     resume,
     stop,
     exportCommand,
+    reportCommand,
     prune,
     migrateStore,
     demo,

@@ -7,15 +7,22 @@ import type { Attempt } from "@baton/core/Attempt"
 import { firstLine } from "./safeText.ts"
 
 /**
- * The models that did the work of these attempts, as their executors noted them; each once.
+ * The model that did the work of an attempt, as its executor noted it.
  *
  * @category getters
  * @since 0.1.0
  */
-export const models = (history: ReadonlyArray<Attempt>): ReadonlyArray<string> => {
-  const names = history.flatMap(({ execution }) => {
-    const model = execution?.metadata["model"]
-    return typeof model === "string" ? [firstLine(model)] : []
-  })
-  return [...new Set(names)]
+export const modelOf = ({ execution }: Attempt): string | undefined => {
+  const model = execution?.metadata["model"]
+  return typeof model === "string" ? firstLine(model) : undefined
 }
+
+/**
+ * The models that did the work of these attempts; each once.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const models = (history: ReadonlyArray<Attempt>): ReadonlyArray<string> => [
+  ...new Set(history.map(modelOf).filter((model) => model !== undefined))
+]

@@ -30,7 +30,13 @@ export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identi
   }
 )
 
-const withoutPassword = (url: string): string =>
+/**
+ * The URL of a store, fit to be shown.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const withoutPassword = (url: string): string =>
   url.replace(/^(\w+:\/\/[^:/@]*):.*@/, "$1:…@").replace(/(\bpassword=)[^&]*/gi, "$1…")
 
 /** As a shell reads it back. */

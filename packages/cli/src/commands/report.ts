@@ -1,0 +1,106 @@
+/**
+ * `baton report`
+ *
+ * @since 0.1.0
+ */
+import { TaskStore } from "@baton/core/TaskStore"
+import type { TaskRecord } from "@baton/core/TaskRecord"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Clock from "effect/Clock"
+import * as Command from "effect/cli/Command"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Kind from "../flags/Kind.ts"
+import * as ownFlag from "../flags/ownFlag.ts"
+import { StoreUrl } from "../flags/storeUrl.ts"
+import { canvas } from "../format/canvas.ts"
+import { safeText } from "../format/safeText.ts"
+import { writeAll } from "../output/stdout.ts"
+import type { About } from "../report/facts.ts"
+import type { Report } from "../report/Report.ts"
+import * as store from "../store/storeFromUrl.ts"
+import { commandName, withoutPassword } from "../tasks/commandName.ts"
+import { writeFile } from "../tasks/writeFile.ts"
+
+const formats = ["text", "md", "html"] as const
+
+/**
+ * Tells what became of all tasks of a store.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const report = Command.make(
+  "report",
+  {
+    format: ownFlag.value(
+      "format",
+      Kind.oneOf(...formats),
+      "How it is written (default: what FILE's name says, or text)"
+    ),
+    output: ownFlag.value(
+      "output",
+      Kind.text("FILE", "the path of a file, or - for standard output"),
+      "Write to this file, which is replaced when all is written",
+      { alias: "o" }
+    )
+  },
+  Effect.fnUntraced(function* ({ format, output }) {
+    const gathered = yield* gather
+    const about = { store: withoutPassword(yield* StoreUrl), command: yield* commandName }
+    const text = yield* render(format ?? formatOf(output), gathered, about)
+    if (output === undefined || output === "-") return yield* writeAll(Stream.succeed(text))
+    yield* writeFile(output, Stream.succeed(text))
+    yield* Console.error(`Report written to ${safeText(output)}.`)
+  })
+).pipe(
+  Command.withDescription(
+    "Tell what became of all tasks: what failed and why, attempts, time, tokens and cost. The HTML is one file that needs nothing else, with a timeline and the history of the tasks that failed or took the most attempts."
+  ),
+  Command.withShortDescription("Tell what became of all tasks, and why"),
+  Command.withExamples([
+    { command: "baton report", description: "In the terminal" },
+    { command: "baton report -o report.html", description: "As a page with a timeline" }
+  ]),
+  Command.provide(store.layerExisting)
+)
+
+const formatOf = (output: string | undefined): (typeof formats)[number] =>
+  output === undefined ? "text" : /\.html?$/i.test(output) ? "html" : /\.(?:md|markdown)$/i.test(output) ? "md" : "text"
+
+/** Records are large where outputs are: a page at a time, and none is kept. */
+const pageSize = 50
+
+const gather = Effect.gen(function* () {
+  const { Report } = yield* Effect.promise(() => import("../report/Report.ts"))
+  const tasks = yield* TaskStore
+  const gathered = new Report(yield* Clock.currentTimeMillis)
+  const first: string | undefined = undefined
+  const pages = Stream.paginate<string | undefined, TaskRecord, TaskStoreError, never>(first, (cursor) =>
+    Effect.map(
+      tasks.dump({ limit: pageSize, cursor }),
+      ({ next, records }) => [records, Option.map(Option.fromNullOr(next), (next): string | undefined => next)] as const
+    )
+  )
+  yield* Stream.runForEach(pages, (record) => Effect.sync(() => gathered.add(record)))
+  return gathered
+})
+
+const render = Effect.fnUntraced(function* (format: (typeof formats)[number], gathered: Report, about: About) {
+  switch (format) {
+    case "html": {
+      const { html } = yield* Effect.promise(() => import("../report/html.ts"))
+      return html(gathered, about)
+    }
+    case "md": {
+      const { markdown } = yield* Effect.promise(() => import("../report/markdown.ts"))
+      return markdown(gathered, about)
+    }
+    case "text": {
+      const { text } = yield* Effect.promise(() => import("../report/text.ts"))
+      return `${text(gathered, about, yield* canvas).join("\n")}\n`
+    }
+  }
+})
