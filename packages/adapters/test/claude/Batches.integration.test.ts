@@ -94,7 +94,7 @@ const assertDone = Effect.fnUntraced(function* (
   assert.approximately(price("batch"), price("standard") / 2, 1e-9)
 })
 
-describe.concurrent("a run whose process is killed", () => {
+describe("a run whose process is killed", { timeout: 120_000 }, () => {
   it.live("not at all: needs one batch for the work and one for the judge, at half the price", () =>
     Effect.scoped(Effect.flatMap(world, (all) => assertDone(all)))
   )

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
+import { Batches, ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
 import type { Executor } from "@baton/core/Executor"
 import type { Verifier } from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
@@ -26,6 +26,8 @@ export interface Wanted {
   /** The longest that one request may take. */
   readonly timeout: Duration.Duration
   readonly verifyTimeout: Duration.Duration
+  /** Where the journal of batches is; undefined where requests are sent one by one. */
+  readonly journal: string | undefined
 }
 
 /**
@@ -59,8 +61,9 @@ export const make = Effect.fnUntraced(function* (
       : [])
   ]
   yield* preflight.checkPrices(asked, prices, flags.maxCost ?? flags.maxCostPerTask)
+  const from = yield* account.require
   const api = ClaudeClient.layer({
-    ...(yield* account.require),
+    ...from,
     timeout: Duration.min(wanted.timeout, mostUntilHeaders),
     idleTimeout: flags.idleTimeout === undefined ? undefined : Duration.min(flags.idleTimeout, mostUntilHeaders),
     requestTimeout: { execute: wanted.timeout, judge: wanted.verifyTimeout },
@@ -74,15 +77,24 @@ export const make = Effect.fnUntraced(function* (
 
   const counts: meter.Meter = new Map()
   const priced = Layer.succeed(Pricing.Prices, prices)
-  const client = meter.layer(counts).pipe(Layer.provide(api), Layer.provideMerge(priced))
+  const sending =
+    wanted.journal === undefined
+      ? api
+      : Layer.provide(failing(Batches.layer({ ...from, filename: wanted.journal })), api)
+  const client = meter.layer(counts).pipe(Layer.provide(sending), Layer.provideMerge(priced))
   const executing = Layer.provide(ClaudeExecutor.layer(executor), client)
   const judging = Layer.provide(ClaudeVerifier.layer(verifier), client)
   return {
-    executor: Layer.catch(executing, ({ message }) => Layer.unwrap(Effect.fail(new CommandFailed({ message })))),
+    executor: failing(executing),
     verifier: judging,
     modelUse: () => [...counts.values()]
   }
 })
+
+const failing = <A, E extends { readonly message: string }, R>(
+  layer: Layer.Layer<A, E, R>
+): Layer.Layer<A, CommandFailed, R> =>
+  Layer.catch(layer, ({ message }) => Layer.unwrap(Effect.fail(new CommandFailed({ message }))))
 
 /** Node itself waits no longer for an answer to begin, nor for its next byte. */
 const mostUntilHeaders = Duration.minutes(5)

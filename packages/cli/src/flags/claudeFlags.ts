@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type * as Command from "effect/cli/Command"
-import { given } from "./envFlag.ts"
+import { given, toggle } from "./envFlag.ts"
 import * as Kind from "./Kind.ts"
 import * as ownFlag from "./ownFlag.ts"
 
@@ -50,6 +50,10 @@ const price: Kind.Kind<ModelPrice> = {
  * @since 0.1.0
  */
 export const claudeFlags = {
+  batch: toggle("batch", {
+    description:
+      "Send what is asked in batches, at half the price: answers within a day. -j is how many tasks wait at once, by default 10000"
+  }),
   model: given("model", model, { description: "The model that does the work", default: "claude-sonnet-5-5" }),
   judgeModel: given("judge-model", model, { description: "The model that checks it", default: "claude-haiku-5-5" }),
   system: given("system", Kind.text("TEXT", "instructions"), { description: "Instructions for every task" }),

@@ -11,6 +11,7 @@ import type { Verifier } from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import type * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type { Parts } from "../claude/parts.ts"
@@ -18,9 +19,11 @@ import * as Project from "../config/Project.ts"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import { type Given, origins } from "../flags/envFlag.ts"
 import type { RunFlags } from "../flags/runFlags.ts"
+import { StoreUrl } from "../flags/storeUrl.ts"
 import * as hooks from "../hooks/hooks.ts"
 import type { ModelUse } from "../output/modelUse.ts"
 import type { SourceError } from "../sources/SourceError.ts"
+import { beside } from "../store/beside.ts"
 import * as Telemetry from "../telemetry/Telemetry.ts"
 import { executors, type Ingredients, verifiers } from "./executors.ts"
 
@@ -42,6 +45,8 @@ export interface Plan {
   readonly unverifiedIsMeant: boolean
   /** What was asked of each model so far, as far as it is metered. */
   readonly modelUse: () => ReadonlyArray<ModelUse>
+  /** What is left to say when the run has ended. */
+  readonly afterwards: Effect.Effect<ReadonlyArray<string>>
 }
 
 type Platform = ChildProcessSpawner | FileSystem.FileSystem
@@ -72,11 +77,10 @@ const stopping = Duration.seconds(15)
 export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
   owner: string
-): Effect.fn.Return<Plan, CommandFailed | SourceError, FileSystem.FileSystem> {
+): Effect.fn.Return<Plan, CommandFailed | SourceError, FileSystem.FileSystem | GlobalFlag.Setting.Identifier<"store">> {
   const timeout = flags.timeout ?? defaults.timeout
   const verifyTimeout = flags.verifyTimeout ?? defaults.verifyTimeout
   const lease = flags.lease ?? defaults.lease
-  const concurrency = flags.concurrency ?? defaults.concurrency
   const executor = yield* chooseExecutor(flags)
   const verifier = yield* chooseVerifier(flags)
   const asks = {
@@ -85,37 +89,55 @@ export const make = Effect.fnUntraced(function* (
     verifier: verifier !== undefined && verifier === flags.verifier && verifier.value === "claude"
   }
   yield* checkFlags(flags, asks)
+  const inBatches = asks.executor ? yield* batchesModule : undefined
+  const journal = asks.executor ? beside(yield* StoreUrl, "batches") : undefined
+  if (flags.batch && journal === undefined) {
+    return yield* new CommandFailed({
+      message: "--batch needs a store that is still there tomorrow: leave out --store memory:."
+    })
+  }
+  if (!flags.batch && journal !== undefined && inBatches !== undefined) yield* inBatches.warn(journal)
+  const batching = flags.batch ? inBatches : undefined
+  const concurrency = flags.concurrency ?? (batching ?? { defaults }).defaults.concurrency
   const claude =
     asks.executor || asks.verifier
-      ? yield* (yield* claudeModule).make(flags, { ...asks, timeout, verifyTimeout })
+      ? yield* (yield* claudeModule).make(flags, {
+          ...asks,
+          timeout,
+          verifyTimeout,
+          journal: flags.batch ? journal : undefined
+        })
       : undefined
+  const chosen = yield* verifierOf(flags, verifier, verifyTimeout, claude)
+  const config: OrchestratorConfig = {
+    owner,
+    concurrency,
+    prefetch: flags.prefetch,
+    maxAttempts: flags.maxAttempts,
+    maxCostPerTask: flags.maxCostPerTask?.value,
+    maxTokensPerTask: flags.maxTokensPerTask?.value,
+    retryPolicy: yield* retryPolicyOf(flags),
+    executionTimeout: asks.executor || asks.agent ? withWaiting(timeout) : Duration.sum(timeout, stopping),
+    verificationTimeout: asks.verifier ? withWaiting(verifyTimeout) : Duration.sum(verifyTimeout, stopping),
+    leaseDuration: lease,
+    onCrash: flags.onCrash,
+    drainTimeout: flags.drainTimeout,
+    traceContent: yield* Telemetry.capturesContent
+  }
   return {
     executor: yield* executorOf(flags, executor, timeout, {
       claude,
       claudeCode: asks.agent ? yield* (yield* claudeCodeModule).make(flags, timeout) : undefined
     }),
-    verifier: yield* verifierOf(flags, verifier, verifyTimeout, claude),
+    verifier: batching === undefined || asks.verifier ? chosen : batching.gently(chosen),
     safety: yield* safetyOf(flags),
-    config: {
-      owner,
-      concurrency,
-      prefetch: flags.prefetch,
-      maxAttempts: flags.maxAttempts,
-      maxCostPerTask: flags.maxCostPerTask?.value,
-      maxTokensPerTask: flags.maxTokensPerTask?.value,
-      retryPolicy: yield* retryPolicyOf(flags),
-      executionTimeout: asks.executor || asks.agent ? withWaiting(timeout) : Duration.sum(timeout, stopping),
-      verificationTimeout: asks.verifier ? withWaiting(verifyTimeout) : Duration.sum(verifyTimeout, stopping),
-      leaseDuration: lease,
-      onCrash: flags.onCrash,
-      drainTimeout: flags.drainTimeout,
-      traceContent: yield* Telemetry.capturesContent
-    },
+    config: batching?.configOf(config) ?? config,
     lease,
     concurrency,
     hooks: yield* hooks.make(flags),
     unverifiedIsMeant: flags.noVerify,
-    modelUse: claude?.modelUse ?? (() => [])
+    modelUse: claude?.modelUse ?? (() => []),
+    afterwards: batching === undefined || journal === undefined ? Effect.succeed([]) : batching.notice(journal)
   }
 })
 
@@ -142,6 +164,9 @@ const checkFlags = (
   const { criteria, effort, judgeModel, maxOutputTokens, model, outputSchema, system, systemFile } = flags
   const { allowedTools, cwd, maxCostPerAttempt, maxTurns, permissionMode } = flags
   const forAgent = [permissionMode, allowedTools, cwd, maxTurns, maxCostPerAttempt]
+  if (flags.batch && !asks.executor) {
+    return Effect.fail(new CommandFailed({ message: "--batch is for --executor claude: add that, or leave it out." }))
+  }
   const misplaced = [
     ...(asks.executor ? [] : [systemFile, maxOutputTokens, outputSchema]),
     ...(asks.executor || asks.agent ? [] : [model, system, effort]),
@@ -158,6 +183,7 @@ const checkFlags = (
   return Effect.fail(new CommandFailed({ message: `${misplaced.by} is for ${part}: add that, or leave it out.` }))
 }
 
+const batchesModule = Effect.promise(() => import("./inBatches.ts"))
 const claudeModule = Effect.promise(() => import("../claude/parts.ts"))
 const claudeCodeModule = Effect.promise(() => import("../claude/claudeCode.ts"))
 

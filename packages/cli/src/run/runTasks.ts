@@ -149,6 +149,7 @@ const tell = Effect.fnUntraced(function* (options: Options, { flush, line, progr
       storeIsGone: (yield* StoreUrl).startsWith("memory:")
     })
     for (const text of lines) line(text)
+    for (const text of yield* options.plan.afterwards) line(text)
   }
   yield* flush
   if (options.flags.json) yield* writeLine(encodeReport(report))
