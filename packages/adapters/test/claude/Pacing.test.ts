@@ -247,7 +247,7 @@ describe("limits that the server states", () => {
       const { count, send } = yield* start()
       const used = resource === "output-tokens" ? { output: 60 } : { input: 60 }
       const each = resource === "output-tokens" ? sized(20, 60) : sized(60, 0)
-      yield* (yield* send(each)).end(answered(used, limits(resource, 600, 60)))
+      yield* (yield* send(each)).end(answered(used, limits(resource, 600, 120)))
       yield* (yield* send(each)).end(answered(used))
       yield* send(each)
       yield* TestClock.adjust(seconds(5))

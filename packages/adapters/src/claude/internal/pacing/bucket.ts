@@ -8,27 +8,30 @@ const epsilon = 1e-6
 const forgetting = 0.1
 
 /**
- * A token bucket as the API keeps one for each limit: it holds what may be used in a minute and refills continuously.
+ * How requests use up a bucket:
  *
- * What a request uses is known at its end, and when the API counted it is never known. So of a limit that was set, all
- * that a request may use is held back until its end and taken only then: it fits whenever the API counts it, and the limit
- * is never exceeded. A limit that the server stated is there to be used up: what is likely is taken at the start, and put
- * right at the end and by what the server says next.
+ * - `counted`: each is one, from the start
+ * - `held`: all that it may use is held back until its end and taken only then. What it uses is known at its end, and
+ *   when the API counted it is never known: so it fits at any time, and a limit that was set is never exceeded
+ * - `expected`: what is likely is taken at the start, and put right at the end. A limit that the server stated is there to
+ *   be used up, and it says when we took too much
  */
+export type Use = "counted" | "held" | "expected"
+
+/** A token bucket as the API keeps one for each limit: it holds what may be used in a minute and refills continuously. */
 export interface Bucket {
+  readonly use: Use
   /** The limit that was set, which is kept whatever the server says. */
   readonly set: number | undefined
-  /** Whether shares are held back until the end. */
-  readonly holds: boolean
   /** The limit that applies; `Infinity` as long as none is known. */
   limit: number
   /** Less than nothing when a request used more than was expected: later ones wait for that. */
   level: number
   /** When `level` was true, in epoch milliseconds. */
   at: number
-  /** What requests under way may still use. */
-  held: number
-  /** All that was ever taken or held: the difference between two readings is what was sent in between. */
+  /** The amounts of the requests under way. */
+  pending: number
+  /** All amounts that were ever sent: the difference between two readings is what was sent in between. */
   sent: number
   /** How much of what they could have used requests did use lately. */
   share: number
@@ -50,13 +53,13 @@ export interface Share {
   readonly mark: number
 }
 
-export const make = (holds: boolean, set: number | undefined, now: number): Bucket => ({
+export const make = (use: Use, set: number | undefined, now: number): Bucket => ({
+  use,
   set,
-  holds,
   limit: set ?? Infinity,
   level: set ?? Infinity,
   at: now,
-  held: 0,
+  pending: 0,
   sent: 0,
   share: 1
 })
@@ -68,12 +71,14 @@ const refill = (bucket: Bucket, now: number): void => {
   change(bucket, bucket.limit === Infinity ? 0 : (bucket.limit / minute) * elapsed)
 }
 
+const held = ({ pending, use }: Bucket): number => (use === "held" ? pending : 0)
+
 const change = (bucket: Bucket, amount: number): void => {
   bucket.level = Math.min(bucket.limit, bucket.level + amount)
 }
 
 /** What a request that can use `most` is counted as. Most answers are much shorter than they could be. */
-const expected = (bucket: Bucket, most: number): number => (bucket.holds ? most : most * bucket.share)
+const expected = (bucket: Bucket, most: number): number => (bucket.use === "expected" ? most * bucket.share : most)
 
 /**
  * How long until there is enough, in milliseconds; `Infinity` when others have to end first. A request that is too large
@@ -82,7 +87,7 @@ const expected = (bucket: Bucket, most: number): number => (bucket.holds ? most 
 export const wait = (bucket: Bucket, most: number, now: number): number => {
   if (bucket.limit === Infinity) return 0
   refill(bucket, now)
-  const needed = Math.min(expected(bucket, most), bucket.limit) + bucket.held
+  const needed = Math.min(expected(bucket, most), bucket.limit) + held(bucket)
   const missing = needed - bucket.level
   if (missing <= epsilon) return 0
   return needed > bucket.limit + epsilon ? Infinity : Math.ceil((missing / bucket.limit) * minute)
@@ -91,8 +96,8 @@ export const wait = (bucket: Bucket, most: number, now: number): number => {
 export const take = (bucket: Bucket, most: number, now: number): Share => {
   refill(bucket, now)
   const amount = expected(bucket, most)
-  if (bucket.holds) bucket.held += amount
-  else change(bucket, -amount)
+  if (bucket.use !== "held") change(bucket, -amount)
+  bucket.pending += amount
   bucket.sent += amount
   return { most, amount, mark: bucket.sent }
 }
@@ -113,20 +118,19 @@ export const giveUp = (bucket: Bucket, { amount }: Share, now: number): void => 
 
 const finish = (bucket: Bucket, amount: number, used: number, now: number): void => {
   refill(bucket, now)
-  if (bucket.holds) {
-    bucket.held = Math.max(0, bucket.held - amount)
-    change(bucket, -used)
-  } else {
-    change(bucket, amount - used)
-  }
+  bucket.pending = Math.max(0, bucket.pending - amount)
+  change(bucket, bucket.use === "held" ? -used : amount - used)
 }
 
 /**
- * The server stated its limit in the answer to a request. Others may share the limit, so what remains can only be less
- * than what we counted; what was sent after that request is not part of the statement.
+ * The server stated its limit in the answer to a request. The first time that is all we know, and nothing is in it for sure
+ * of what has not ended, or of requests that were sent later. From then on we keep count ourselves, and hear only of others
+ * who use the same limit: to take off again and again what the server may not have counted yet would cost up to a minute.
  */
 export const learn = (bucket: Bucket, { limit, remaining }: Stated, { mark }: Share, now: number): void => {
   refill(bucket, now)
+  const uncounted = bucket.use === "counted" ? bucket.sent - mark : bucket.pending
+  const left = bucket.limit === Infinity ? remaining - uncounted : remaining + held(bucket)
   bucket.limit = Math.min(limit, bucket.set ?? Infinity)
-  bucket.level = Math.min(bucket.limit, bucket.level, remaining - (bucket.sent - mark) + bucket.held)
+  bucket.level = Math.min(bucket.limit, bucket.level, left)
 }

@@ -6,7 +6,9 @@ import type { Stated } from "./bucket.ts"
  * What the API limits for each model. `tokens` is input and output together: the API states it where a workspace has
  * such a limit.
  */
-export const resources = ["requests", "input-tokens", "output-tokens", "tokens"] as const
+export const tokenResources = ["input-tokens", "output-tokens", "tokens"] as const
+
+export const resources = ["requests", ...tokenResources] as const
 
 export type Resource = (typeof resources)[number]
 

@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import type { ClaudeError } from "../../ClaudeError.ts"
 import type { Tokens } from "../../Reply.ts"
 import * as Bucket from "./bucket.ts"
-import { type Headers, reset, type Resource, resources, stated } from "./limits.ts"
+import { type Headers, reset, type Resource, resources, stated, tokenResources } from "./limits.ts"
 import * as Queue from "./queue.ts"
 
 /** What a request may use, by resource. */
@@ -51,8 +51,7 @@ export const longestAsked = Duration.toMillis("5 minutes")
 
 export const make = (limits: Limits, now: number): Pool => ({
   buckets: {
-    // A request is one, from the start.
-    requests: Bucket.make(false, limits.requests, now),
+    requests: Bucket.make("counted", limits.requests, now),
     "input-tokens": tokenBucket(limits["input-tokens"], now),
     "output-tokens": tokenBucket(limits["output-tokens"], now),
     tokens: tokenBucket(limits.tokens, now)
@@ -64,7 +63,8 @@ export const make = (limits: Limits, now: number): Pool => ({
   streak: 0
 })
 
-const tokenBucket = (limit: number | undefined, now: number) => Bucket.make(limit !== undefined, limit, now)
+const tokenBucket = (limit: number | undefined, now: number) =>
+  Bucket.make(limit === undefined ? "expected" : "held", limit, now)
 
 /** How long until a request may go, in milliseconds; `Infinity` when another has to end first. */
 export const wait = (pool: Pool, demand: Demand, now: number): number => {
@@ -140,7 +140,7 @@ const settle = (pool: Pool, { shares }: Admission, tokens: Tokens, now: number):
 
 export const interrupted = (pool: Pool, { shares }: Admission, now: number): void => {
   pool.running--
-  for (const resource of resources) Bucket.giveUp(pool.buckets[resource], shares[resource], now)
+  for (const resource of tokenResources) Bucket.giveUp(pool.buckets[resource], shares[resource], now)
 }
 
 export const failed = (pool: Pool, admission: Admission, error: ClaudeError, now: number): void => {
@@ -170,9 +170,7 @@ const pausing = {
 
 /** The server counts a request that it turned away, and none of its tokens. */
 const turnedAway = (pool: Pool, { shares }: Admission, now: number): void => {
-  for (const resource of resources) {
-    if (resource !== "requests") Bucket.giveBack(pool.buckets[resource], shares[resource], now)
-  }
+  for (const resource of tokenResources) Bucket.giveBack(pool.buckets[resource], shares[resource], now)
 }
 
 /** Whether a request was sent after the last pause; what was sent before knew nothing of it. */
