@@ -33,7 +33,8 @@ export interface SafetyService {
   /** Lets one attempt start. May wait (a breaker that cools down); fails when the run has to stop. */
   readonly allow: Effect.Effect<void, SafetyStop>
   /**
-   * Sets money and tokens aside before a paid call. Waits while calls under way may still free enough of them. Call it
+   * Sets money and tokens aside before a paid call. Waits while calls under way may still free enough of them. Once the run
+   * has to stop, what is left is still there for work under way, so that an output that was paid for can be judged. Call it
    * where interruption is off, so that what was granted is not lost on its way; its wait can be interrupted all the same.
    */
   readonly reserve: (spend: Spend) => Effect.Effect<Reservation, SafetyStop>

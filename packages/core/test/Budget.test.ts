@@ -129,6 +129,21 @@ describe("Safety.layerBudget", () => {
     })
   )
 
+  it.effect("once it has stopped, work under way may still use what is left", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.05 })
+      const first = yield* safety.reserve(worst(0.04))
+      const waiting = yield* reserve(safety, worst(0.02))
+      const stop = yield* Effect.flip(safety.reserve(worst(0.06)))
+      yield* first.commit(cost(0.03))
+      const second = yield* Fiber.join(waiting)
+      assert.strictEqual(yield* Effect.flip(safety.reserve(worst(0.021))), stop)
+      yield* second.commit(cost(0.01))
+      yield* safety.reserve(worst(0.01))
+      assert.strictEqual(yield* Effect.flip(safety.allow), stop)
+    })
+  )
+
   it.effect("refuses a call whose price is unknown under a limit in USD, and says what to do", () =>
     Effect.gen(function* () {
       const stop = yield* Effect.flip((yield* budget({ maxCostUsd: 1 })).reserve(worst(null)))

@@ -40,6 +40,8 @@ export const make = Effect.fnUntraced(function* (options: {
   }
   const waiting: Array<Waiting> = []
   let stop = Option.none<SafetyStop>()
+  /** Set when something was spent of which nobody knows how much: whatever is left cannot be told any more. */
+  let broken = Option.none<SafetyStop>()
   let committed = nothing
   let reserved = nothing
 
@@ -48,7 +50,6 @@ export const make = Effect.fnUntraced(function* (options: {
     const reason = new SafetyStop({ limit, message })
     stop = Option.some(reason)
     Deferred.doneUnsafe(stopped, Effect.succeed(reason))
-    for (const { answer } of waiting.splice(0)) Deferred.doneUnsafe(answer, Effect.fail(reason))
     return reason
   }
 
@@ -94,15 +95,18 @@ export const make = Effect.fnUntraced(function* (options: {
     }
   }
 
-  // First come, first served: a large call at the head is not starved by small ones behind it.
+  // First come, first served: a large call at the head is not starved by small ones behind it. This goes on once the run has
+  // to stop, so that work under way can finish on what is left: an output that was paid for can still be judged.
   const admit = () => {
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
       const worst = worstOf(next.spend)
       const hopeless = exceeded(plus(committed, worst))
-      if (hopeless !== undefined) return void refuse(hopeless, next.spend)
-      if (exceeded(plus(plus(committed, reserved), worst)) !== undefined) return
+      if (hopeless === undefined && exceeded(plus(plus(committed, reserved), worst)) !== undefined) return
       waiting.shift()
-      Deferred.doneUnsafe(next.answer, Effect.succeed(take(next.spend)))
+      Deferred.doneUnsafe(
+        next.answer,
+        hopeless === undefined ? Effect.succeed(take(next.spend)) : Effect.fail(refuse(hopeless, next.spend))
+      )
     }
   }
 
@@ -110,7 +114,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const reserve = (spend: Spend): Effect.Effect<Reservation, SafetyStop> =>
     Effect.uninterruptible(
       Effect.suspend(() => {
-        if (Option.isSome(stop)) return Effect.fail(stop.value)
+        if (Option.isSome(broken)) return Effect.fail(broken.value)
         if (spend.costUsd === null && max.cost !== Infinity) {
           return Effect.fail(
             halt(
@@ -148,10 +152,12 @@ export const make = Effect.fnUntraced(function* (options: {
       if (unreserved === null) return
       committed = plus(committed, spentBy(unreserved, nothing))
       if (unreserved.costUsd === null && max.cost !== Infinity) {
-        halt(
+        const reason = halt(
           "cost",
           "An attempt reported usage without a price, so a budget in USD cannot hold. Give its price, or drop the budget."
         )
+        broken = Option.some(reason)
+        for (const { answer } of waiting.splice(0)) Deferred.doneUnsafe(answer, Effect.fail(reason))
       }
     })
 
