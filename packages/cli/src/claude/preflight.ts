@@ -3,9 +3,10 @@
  *
  * @since 0.1.0
  */
-import { ClaudeClient, Pricing } from "@baton/adapters/claude"
+import { ClaudeClient, type ClaudeError, Pricing } from "@baton/adapters/claude"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import type { Given } from "../flags/envFlag.ts"
 import { safeText } from "../format/safeText.ts"
@@ -53,11 +54,21 @@ export const checkModels = Effect.fnUntraced(function* (
   yield* Effect.forEach(asked, (each) => checkModel(client, each), { concurrency: 2, discard: true })
 })
 
+/** A connection that fails once may do so in passing. */
+const aFewTimes = {
+  schedule: Schedule.exponential("200 millis"),
+  times: 4,
+  while: ({ type }: ClaudeError) => type === "network"
+}
+
 const checkModel = Effect.fnUntraced(function* (client: ClaudeClient.ClaudeClientService, asked: Asked) {
   const { flag, maxTokens, model } = asked
-  const result = yield* Effect.result(client.model(model))
+  const result = yield* Effect.result(Effect.retry(client.model(model), aFewTimes))
   if (result._tag === "Failure") {
     const { message, reason, type } = result.failure
+    if (type === "network") {
+      return yield* new CommandFailed({ message: `${message} Is ANTHROPIC_BASE_URL right, and this machine online?` })
+    }
     if (reason === "Fatal") return yield* new CommandFailed({ message })
     // A server without this endpoint says 404 as well, but in words of its own.
     if (type !== "not_found_error") return

@@ -94,7 +94,7 @@ export const fromEvent = (event: Event, progress: Progress, reader: Reader): Not
       return fine("resumed")
     case "Draining":
       return attention(
-        `${firstLine(event.reason)}: ${count(progress.running.size, "task")} may finish; Ctrl-C ${reader.isSignalled ? "again" : "twice"} ends at once`
+        `${firstLine(event.reason).replace(/\.$/, "")}: ${count(progress.running.size, "task")} may finish; Ctrl-C ${reader.isSignalled ? "again" : "twice"} ends at once`
       )
     default:
       return undefined
