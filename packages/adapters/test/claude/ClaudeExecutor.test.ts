@@ -1,7 +1,7 @@
 import { ClaudeClient, ClaudeError, ClaudeExecutor, type OutputSchemaError, Reply } from "@baton/adapters/claude"
 import { type AttemptContext, type Execution, type ExecutionError, Executor, type Safety, type Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schema, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { attempt, task } from "../command/fixtures.ts"
 import { type Answer, make, reply } from "./scripted.ts"
@@ -39,6 +39,42 @@ const failed = (...args: Parameters<typeof run>) =>
   })
 
 const previous = (feedback: string, output: string | null = "the earlier answer") => ({ output, feedback })
+
+describe("the span of a request", () => {
+  it.effect("tells model and tokens in the names of the GenAI conventions, and nothing that was said", () =>
+    Effect.gen(function* () {
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const about = { task: { description: "the secret question" } }
+      yield* Effect.withTracer(executed([{ text: "the secret answer" }], {}, about), tracer)
+      const busy = new ClaudeError({
+        reason: "Transient",
+        type: "overloaded_error",
+        message: "busy",
+        tokens: Reply.noTokens
+      })
+      yield* Effect.withTracer(failed([busy], {}, about), tracer)
+      const [answered, refused] = spans.filter(({ name }) => name === "chat claude-sonnet-5-5")
+      assert.strictEqual(answered?.kind, "client")
+      assert.deepInclude(Object.fromEntries(answered?.attributes ?? []), {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.request.model": "claude-sonnet-5-5",
+        "gen_ai.response.model": "claude-haiku-5-5",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 200
+      })
+      assert.strictEqual(refused?.attributes.get("error.type"), "overloaded_error")
+      for (const { attributes } of spans) assert.notMatch(JSON.stringify([...attributes]), /secret/)
+    })
+  )
+})
 
 describe("a request", () => {
   it.effect("is the description, and nothing else", () =>

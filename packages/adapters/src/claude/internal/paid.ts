@@ -10,6 +10,7 @@ import type { ClaudeError } from "../ClaudeError.ts"
 import type { MessageRequest } from "../MessageRequest.ts"
 import * as Pricing from "../Pricing.ts"
 import type { Reply } from "../Reply.ts"
+import { traced } from "./traced.ts"
 
 /**
  * Sends a request under the run's budget. What it used is known of a reply, unless the server does not count, and of
@@ -26,7 +27,7 @@ export const paid = (client: ClaudeClientService, prices: Pricing.PriceTable) =>
   ): Effect.Effect<Reply, ClaudeError | SafetyStop> =>
     context.spend({
       worstCase: Pricing.worstCase(prices, request, client.billing),
-      call: client.send(request, about),
+      call: traced(request, about.purpose, client.send(request, about)),
       spent: (exit) => {
         if (Exit.isSuccess(exit)) return usageOf(exit.value, request)
         const error = Cause.findErrorOption(exit.cause)
