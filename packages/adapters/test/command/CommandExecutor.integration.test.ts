@@ -1,7 +1,7 @@
 import { Command } from "@baton/adapters/command"
 import { Executor } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -21,6 +21,29 @@ import {
 } from "./fixtures.ts"
 
 describe("CommandExecutor", { timeout: 30_000 }, () => {
+  it.live("opens a span that names the program, and neither its arguments nor its input", () =>
+    Effect.gen(function* () {
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const command = Command.make("/bin/cat", ["--", "-"])
+      yield* Effect.withTracer(execute({ command }, { task: { description: "secret" } }), tracer)
+      const span = spans.find(({ name }) => name === "execute_tool cat")
+      assert.deepInclude(Object.fromEntries(span?.attributes ?? []), {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "cat",
+        "process.exit.code": 0,
+        "baton.ended_by": "itself"
+      })
+      assert.notMatch(JSON.stringify(spans.flatMap(({ attributes }) => [...attributes])), /secret|--/)
+    })
+  )
+
   describe("input", () => {
     it.live("gives the description to the program, byte for byte", () =>
       Effect.gen(function* () {
