@@ -7,8 +7,11 @@
  * @since 0.1.0
  */
 import type { Spend } from "@baton/core/Safety"
-import type { Usage } from "@baton/core/Usage"
+import * as Usage from "@baton/core/Usage"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { MessageRequest } from "./MessageRequest.ts"
 import listPrices from "./prices.json" with { type: "json" }
@@ -164,7 +167,7 @@ const factorOf = (billing: Billing): number => (billing === "batch" ? batchDisco
  * @category getters
  * @since 0.1.0
  */
-export const usageOf = (table: PriceTable, model: string, tokens: Tokens, billing: Billing): Usage => ({
+export const usageOf = (table: PriceTable, model: string, tokens: Tokens, billing: Billing): Usage.Usage => ({
   inputTokens: tokens.input,
   outputTokens: tokens.output,
   cacheReadTokens: tokens.cacheRead,
@@ -184,10 +187,29 @@ export const usedBy = (
   { model }: MessageRequest,
   answer: Reply | ClaudeError,
   billing: Billing
-): Usage | null =>
+): Usage.Usage | null =>
   answer.tokens === null || ("unmetered" in answer && !answer.cached)
     ? null
     : usageOf(table, model, answer.tokens, billing)
+
+/**
+ * What a request is booked with, by how it ended; null when nobody can say. A request in a batch is booked when its answer
+ * is handed out: interrupted, it stays in the batch, and whoever asks for it again books it.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const usedIn = (
+  table: PriceTable,
+  request: MessageRequest,
+  exit: Exit.Exit<Reply, ClaudeError>,
+  billing: Billing
+): Usage.Usage | null => {
+  if (Exit.isSuccess(exit)) return usedBy(table, request, exit.value, billing)
+  const error = Cause.findErrorOption(exit.cause)
+  if (Option.isSome(error)) return usedBy(table, request, error.value, billing)
+  return billing === "batch" && Cause.hasInterruptsOnly(exit.cause) ? Usage.zero : null
+}
 
 /**
  * More tokens than the input of a request can have. A token stands for at least one byte of the text as the tokenizer

@@ -5,11 +5,9 @@
  */
 import { ClaudeClient, Pricing } from "@baton/adapters/claude"
 import * as Usage from "@baton/core/Usage"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type { ModelUse } from "../output/modelUse.ts"
 
 /**
@@ -36,8 +34,7 @@ export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, neve
         Effect.onExit(client.send(request, about), (exit) =>
           Effect.sync(() => {
             const { model } = request
-            const answer = Exit.isSuccess(exit) ? exit.value : Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-            const known = answer === undefined ? null : Pricing.usedBy(prices, request, answer, client.billing)
+            const known = Pricing.usedIn(prices, request, exit, client.billing)
             const before = meter.get(model)
             meter.set(model, {
               model,

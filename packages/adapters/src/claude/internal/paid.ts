@@ -1,10 +1,7 @@
 import type { AttemptContext } from "@baton/core/AttemptContext"
 import type { SafetyStop } from "@baton/core/SafetyStop"
 import type { Usage } from "@baton/core/Usage"
-import * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import type { About, ClaudeClientService } from "../ClaudeClient.ts"
 import type { ClaudeError } from "../ClaudeError.ts"
 import type { MessageRequest } from "../MessageRequest.ts"
@@ -28,11 +25,7 @@ export const paid = (client: ClaudeClientService, prices: Pricing.PriceTable) =>
     context.spend({
       worstCase: Pricing.worstCase(prices, request, client.billing),
       call: traced(request, about.purpose, client.send(request, about)),
-      spent: (exit) => {
-        if (Exit.isSuccess(exit)) return usageOf(exit.value, request)
-        const error = Cause.findErrorOption(exit.cause)
-        return Option.isSome(error) ? usageOf(error.value, request) : null
-      }
+      spent: (exit) => Pricing.usedIn(prices, request, exit, client.billing)
     })
 
   return { send, usageOf }
