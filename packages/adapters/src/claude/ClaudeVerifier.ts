@@ -103,17 +103,27 @@ export const defaultMaxTokens = 2048
 export const layer = (options: Options = {}): Layer.Layer<Verifier, never, ClaudeClient> =>
   Layer.effect(Verifier, make(options))
 
+/** Shorter texts do not get into the prompt cache: it takes 512 tokens and more. */
+const cacheable = 2000
+
 const make = Effect.fnUntraced(function* (options: Options) {
   const client = yield* ClaudeClient
   const { send, usageOf } = paid(client, yield* Pricing.Prices)
   const format = options.format ?? "json"
   const confirm = options.confirm ?? 0
 
+  const instructions = judgeInstructions(format, options.criteria)
   const fixed = {
     model: options.model ?? defaultModel,
     max_tokens: options.maxTokens ?? defaultMaxTokens,
-    // The same for all tasks, so that the API need not read it again; it ignores the mark where the text is too short.
-    system: [{ type: "text", text: judgeInstructions(format, options.criteria), cache_control: { type: "ephemeral" } }],
+    // The same for all tasks, so that the API need not read it again. What is marked is set aside at a higher price.
+    system: [
+      {
+        type: "text",
+        text: instructions,
+        ...(instructions.length < cacheable ? undefined : { cache_control: { type: "ephemeral" } })
+      }
+    ],
     ...(format === "json" ? { output_config: { format: outputFormat } } : undefined)
   } satisfies Partial<MessageRequest>
 

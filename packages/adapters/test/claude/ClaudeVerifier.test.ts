@@ -123,6 +123,15 @@ describe("ClaudeVerifier", () => {
     })
   )
 
+  it.effect("long criteria are marked for the prompt cache, which takes no short ones", () =>
+    Effect.gen(function* () {
+      const marked = (criteria: string) =>
+        Effect.map(judged({ criteria }, [yes]), ({ sent }) => sent[0]?.request.system?.[0]?.cache_control !== undefined)
+      assert.isFalse(yield* marked(""))
+      assert.isTrue(yield* marked("A rule. ".repeat(200)))
+    })
+  )
+
   it.effect("the same output is the same request, so that a cache can answer it", () =>
     Effect.gen(function* () {
       const first = yield* judged({ confirm: 2 }, [no])
