@@ -113,7 +113,8 @@ const drain = Effect.fnUntraced(function* (run: Run, claiming: Fiber.Fiber<unkno
   yield* Effect.timeoutOption(Fiber.interrupt(claiming), releaseTimeout)
   yield* Effect.timeoutOption(holdBack(run, "shutdown", "the run ended before it was started"), releaseTimeout)
   if (run.held.size === 0) return
-  if (run.busy > 0) {
+  // Where nothing may finish, there is nothing to tell.
+  if (run.busy > 0 && !Duration.isZero(run.config.drainTimeout)) {
     const draining = run.bus.publish({ _tag: "Draining", at: now(run), reason: describe(reason) })
     yield* Effect.timeoutOption(draining, tellTimeout)
   }
