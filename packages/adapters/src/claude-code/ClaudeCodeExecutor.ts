@@ -173,7 +173,7 @@ const notRun = (program: string) => (error: ProgramError) =>
     reason: reasonFor(error),
     message:
       error.reason === "NotFound"
-        ? `Claude Code is not there: no program "${program}". Install it (npm install -g @anthropic-ai/claude-code), or say where it is.`
+        ? `Claude Code is not there: no program "${program}". Install it (npm install -g @anthropic-ai/claude-code), or put its directory into PATH.`
         : error.message,
     cause: error
   })

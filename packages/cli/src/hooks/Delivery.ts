@@ -59,7 +59,10 @@ export interface Options {
 export interface Delivery {
   /** Takes an event and returns at once. */
   readonly hook: Hook
-  /** Delivers what is left within half a minute, and tells what was not delivered. Cannot be interrupted. */
+  /**
+   * Delivers what is left, within fifteen seconds and as much for the last event, and tells
+   * what was not delivered. Cannot be interrupted.
+   */
   readonly finish: Effect.Effect<void>
 }
 

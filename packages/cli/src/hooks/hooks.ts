@@ -7,6 +7,7 @@ import type { Event } from "@baton/core/Event"
 import type { Hook } from "@baton/core/Hooks"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -42,30 +43,45 @@ export type Start = Effect.Effect<FlagHooks, never, ChildProcessSpawner | Scope.
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (flags: HookFlags): Effect.fn.Return<Start, CommandFailed> {
-  const starts: Array<Effect.Effect<Delivery, never, ChildProcessSpawner | Scope.Scope>> = []
-  for (const [flag, event] of commandsOf(flags)) starts.push(yield* command(flag, event))
-  if (flags.webhook !== undefined) starts.push(yield* webhook(flags.webhook))
-  return Effect.map(Effect.all(starts), (deliveries) => ({
-    hooks: deliveries.map(({ hook }) => hook),
-    finish: Effect.forEach(deliveries, ({ finish }) => finish, { concurrency: "unbounded", discard: true })
-  }))
+  const { onComplete, onEnd, onFail } = flags
+  const ofTasks = [
+    ...(onComplete === undefined ? [] : [yield* command(onComplete, "TaskCompleted")]),
+    ...(onFail === undefined ? [] : [yield* command(onFail, "TaskFailed")]),
+    ...(flags.webhook === undefined ? [] : [yield* webhook(flags.webhook)])
+  ]
+  const ofEnd = onEnd === undefined ? [] : [yield* command(onEnd, "RunEnded")]
+  return Effect.gen(function* () {
+    const first = yield* Effect.all(ofTasks)
+    const last = yield* Effect.all(ofEnd)
+    const all = [...first, ...last]
+    return {
+      hooks: all.map(({ hook }) => hook),
+      finish: all.length === 0 ? Effect.void : withNotice(Effect.andThen(finishAll(first), finishAll(last)))
+    }
+  })
 })
 
-const commandsOf = ({ onComplete, onEnd, onFail }: HookFlags) =>
-  (
-    [
-      [onComplete, "TaskCompleted"],
-      [onFail, "TaskFailed"],
-      [onEnd, "RunEnded"]
-    ] as const
-  ).flatMap(([flag, event]) => (flag === undefined ? [] : [[flag, event] as const]))
+const finishAll = (deliveries: ReadonlyArray<Delivery>) =>
+  Effect.forEach(deliveries, ({ finish }) => finish, { concurrency: "unbounded", discard: true })
+
+/** Says what it waits for, should it take so long that someone wonders. */
+const withNotice = Effect.fnUntraced(function* (finish: Effect.Effect<void>) {
+  const notice = yield* Effect.logInfo("Waiting for hooks, not for long").pipe(
+    Effect.delay("2 seconds"),
+    Effect.interruptible,
+    Effect.forkChild
+  )
+  yield* finish
+  yield* Fiber.interrupt(notice)
+})
 
 const command = Effect.fnUntraced(function* ({ by, value }: Given<string>, event: Event["_tag"]) {
   const { Command } = yield* Effect.promise(() => import("@baton/adapters/command"))
   const { make } = yield* Effect.promise(() => import("./hookCommand.ts"))
   const command = yield* Effect.mapError(
     Effect.fromResult(Command.parse(value)),
-    (error) => new CommandFailed({ message: `${by} cannot be run. ${error.message}` })
+    ({ detail }) =>
+      new CommandFailed({ message: `${by} cannot be run. ${detail}: put it into a script, and name that.` })
   )
   return make({ name: by, command, event })
 })

@@ -1,0 +1,161 @@
+import type { Event } from "@baton/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Redacted, Schedule } from "effect"
+import { TestClock } from "effect/testing"
+import { Webhook } from "standardwebhooks"
+import type { Delivery } from "../../src/hooks/Delivery.ts"
+import { keyOf, signatureOf } from "../../src/hooks/signature.ts"
+import * as webhook from "../../src/hooks/webhook.ts"
+import { completed, ended, started } from "../output/events.ts"
+import { withLogs } from "./logs.ts"
+import { type Answer, receiver } from "./receiver.ts"
+
+const theEnd = ended(2, { _tag: "Stopped" })
+const secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+
+const make = (url: string, signed = false) =>
+  webhook.make({ name: "--webhook", url: new URL(url), key: signed ? keyOf(Redacted.make(secret)) : undefined })
+
+const offer = ({ hook }: Delivery, ...events: ReadonlyArray<Event.Event>) =>
+  Effect.forEach(events, (event) => Effect.orDie(hook(event)), { discard: true })
+
+/** Waits on the live clock, while the test's stands still. */
+const until = (condition: () => boolean) =>
+  TestClock.withLive(
+    Effect.suspend(() => (condition() ? Effect.void : Effect.fail("not yet"))).pipe(
+      Effect.retry(Schedule.max([Schedule.spaced("5 millis"), Schedule.recurs(2000)])),
+      Effect.orDie
+    )
+  )
+
+const always = (answer: Answer) => () => answer
+
+describe("webhooks", () => {
+  it.effect("posts what was completed, what failed and the end, and nothing else", () =>
+    Effect.gen(function* () {
+      const { received, url } = yield* receiver(always({ status: 204 }))
+      const delivery = yield* make(url)
+      yield* offer(delivery, started(0, "a"), completed(1, "a"), theEnd)
+      yield* delivery.finish
+      assert.deepStrictEqual(
+        received.map(({ body }) => JSON.parse(body).event),
+        ["TaskCompleted", "RunEnded"]
+      )
+      const [first, second] = received
+      assert.deepInclude(JSON.parse(first?.body ?? ""), { taskId: "a", attempt: 1, at: "1970-01-01T00:00:01.000Z" })
+      assert.strictEqual(first?.headers["content-type"], "application/json")
+      assert.notProperty(first?.headers, "webhook-signature")
+      assert.notProperty(first?.headers, "traceparent")
+      assert.notStrictEqual(first?.headers["webhook-id"], second?.headers["webhook-id"])
+    })
+  )
+
+  it.live("signs so that another implementation of Standard Webhooks takes it", () =>
+    Effect.gen(function* () {
+      const { received, url } = yield* receiver(always({ status: 200, body: "thanks" }))
+      const delivery = yield* make(url, true)
+      yield* offer(delivery, completed(1, "ä 🥐"))
+      yield* delivery.finish
+      const [{ body, headers } = assert.fail("nothing came")] = received
+      const sent = { ...headers } as Record<string, string>
+      assert.deepInclude(new Webhook(secret).verify(body, sent), { taskId: "ä 🥐" })
+      assert.throws(() => new Webhook(secret).verify(`${body} `, sent))
+    })
+  )
+
+  it.effect("posts again, under the same id, until it is taken", () =>
+    withLogs((lines) =>
+      Effect.gen(function* () {
+        const answers: ReadonlyArray<Answer> = [
+          { status: 500 },
+          { status: 429, headers: { "retry-after": "7" } },
+          { status: 200 }
+        ]
+        const { received, url } = yield* receiver((n) => answers[n - 1] ?? { status: 200 })
+        const delivery = yield* make(url)
+        yield* offer(delivery, completed(1, "a"))
+        const finished = yield* Effect.forkChild(delivery.finish)
+        yield* until(() => received.length === 1)
+        yield* TestClock.withLive(Effect.yieldNow)
+        yield* adjustUntil("200 millis", () => received.length === 2)
+        yield* adjustUntil("200 millis", () => received.length === 3)
+        yield* Fiber.join(finished)
+        assert.strictEqual(new Set(received.map(({ headers }) => headers["webhook-id"])).size, 1)
+        const times = received.map(({ headers }) => Number(headers["webhook-timestamp"]))
+        assert.isAtLeast((times[2] ?? 0) - (times[1] ?? 0), 7)
+        assert.deepStrictEqual(lines, [])
+      })
+    )
+  )
+
+  for (const [what, answer, count, cause] of [
+    ["a bad request", { status: 400 }, 1, "it answered 400"],
+    ["a redirection", { status: 302, headers: { location: "/elsewhere" } }, 1, "it answered 302"],
+    ["a receiver that is gone", { status: 410 }, 1, "it answered 410"],
+    ["a server that stays broken", { status: 503 }, 5, "it answered 503"],
+    ["a receiver that never answers", undefined, 5, "it did not answer within 10s"]
+  ] as const) {
+    it.effect(`posts ${count === 1 ? "once" : "five times"} to ${what}`, () =>
+      withLogs((lines) =>
+        Effect.gen(function* () {
+          const { received, url } = yield* receiver(() => answer)
+          const delivery = yield* make(url)
+          yield* offer(delivery, completed(1, "a"))
+          yield* adjustUntil("500 millis", () => lines.length > 0)
+          assert.strictEqual(received.length, count)
+          assert.deepStrictEqual(lines, [`A hook failed hook=--webhook cause=${cause}`])
+          yield* delivery.finish
+        })
+      )
+    )
+  }
+
+  it.effect("names why nothing was reached, and never the address", () =>
+    withLogs((lines) =>
+      Effect.gen(function* () {
+        const { stop, url } = yield* receiver(always({ status: 200 }))
+        stop()
+        const delivery = yield* make(url)
+        yield* offer(delivery, completed(1, "a"))
+        yield* adjustUntil("500 millis", () => lines.length > 0)
+        assert.deepStrictEqual(lines, ["A hook failed hook=--webhook cause=it was not reached (ECONNREFUSED)"])
+        yield* delivery.finish
+      })
+    )
+  )
+})
+
+describe("a secret", () => {
+  it("signs as another implementation does", () => {
+    const key = keyOf(Redacted.make(secret)) ?? assert.fail("no key")
+    const message = { id: "msg_1", timestamp: 1614265330, body: '{"test": 2432232314}' }
+    assert.strictEqual(
+      signatureOf(key, message),
+      new Webhook(secret).sign(message.id, new Date(message.timestamp * 1000), message.body)
+    )
+  })
+
+  it("is of 24 to 64 bytes in base64, and never printed", () => {
+    for (const text of [
+      "",
+      "abc",
+      "whsec_plJ3nmyCDGBKInavdOK15jsl",
+      "whsec_",
+      "whsec_not base64 at all, really!",
+      `whsec_${"A".repeat(100)}`
+    ]) {
+      assert.isUndefined(keyOf(Redacted.make(text)), text)
+    }
+    const key = keyOf(Redacted.make(secret))
+    assert.notInclude(`${String(key)}${JSON.stringify(key)}`, "C2FV")
+  })
+})
+
+/** Lets the test's time go by in steps, and what the network does in between happen, until there is something. */
+const adjustUntil = Effect.fnUntraced(function* (step: "200 millis" | "500 millis", condition: () => boolean) {
+  for (let steps = 0; !condition() && steps < 2000; steps++) {
+    yield* TestClock.adjust(step)
+    yield* TestClock.withLive(Effect.sleep("2 millis"))
+  }
+  assert.isTrue(condition())
+})
