@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import manifest from "../package.json" with { type: "json" }
 import { add } from "./commands/add.ts"
+import { cache } from "./commands/cache/index.ts"
 import { cancel } from "./commands/cancel.ts"
 import { demo } from "./commands/demo.ts"
 import { dlq } from "./commands/dlq/index.ts"
@@ -64,6 +65,7 @@ export const baton = Command.make("baton").pipe(
     exportCommand,
     reportCommand,
     prune,
+    cache,
     migrateStore,
     demo,
     init

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Batches, ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
+import { Batches, ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing, ResponseCache } from "@baton/adapters/claude"
 import type { Executor } from "@baton/core/Executor"
 import type { Verifier } from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
@@ -28,6 +28,8 @@ export interface Wanted {
   readonly verifyTimeout: Duration.Duration
   /** Where the journal of batches is; undefined where requests are sent one by one. */
   readonly journal: string | undefined
+  /** Where answers are kept; undefined where they are not. */
+  readonly cache: string | undefined
 }
 
 /**
@@ -81,7 +83,14 @@ export const make = Effect.fnUntraced(function* (
     wanted.journal === undefined
       ? api
       : Layer.provide(failing(Batches.layer({ ...from, filename: wanted.journal })), api)
-  const client = meter.layer(counts).pipe(Layer.provide(sending), Layer.provideMerge(priced))
+  const kept =
+    wanted.cache === undefined
+      ? sending
+      : Layer.provide(
+          failing(ResponseCache.layer({ filename: wanted.cache }), " Or do without it: --no-cache."),
+          sending
+        )
+  const client = meter.layer(counts).pipe(Layer.provide(kept), Layer.provideMerge(priced))
   const executing = Layer.provide(ClaudeExecutor.layer(executor), client)
   const judging = Layer.provide(ClaudeVerifier.layer(verifier), client)
   return {
@@ -92,9 +101,10 @@ export const make = Effect.fnUntraced(function* (
 })
 
 const failing = <A, E extends { readonly message: string }, R>(
-  layer: Layer.Layer<A, E, R>
+  layer: Layer.Layer<A, E, R>,
+  wayOut = ""
 ): Layer.Layer<A, CommandFailed, R> =>
-  Layer.catch(layer, ({ message }) => Layer.unwrap(Effect.fail(new CommandFailed({ message }))))
+  Layer.catch(layer, ({ message }) => Layer.unwrap(Effect.fail(new CommandFailed({ message: `${message}${wayOut}` }))))
 
 /** Node itself waits no longer for an answer to begin, nor for its next byte. */
 const mostUntilHeaders = Duration.minutes(5)

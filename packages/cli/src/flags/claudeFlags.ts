@@ -78,6 +78,9 @@ export const claudeFlags = {
     "USD for a million tokens of a model, where the price list is wrong or lacks it"
   ),
   prices: given("prices", file, { description: "The same for many models, from a JSON file" }),
+  noCache: toggle("no-cache", {
+    description: "Ask again what was answered before; answers are otherwise kept beside the store, and cost once"
+  }),
   rpm: given("rpm", Kind.count(1), {
     description: "Send at most so many requests a minute to each model",
     default: "what the server allows"

@@ -105,7 +105,8 @@ export const make = Effect.fnUntraced(function* (
           ...asks,
           timeout,
           verifyTimeout,
-          journal: flags.batch ? journal : undefined
+          journal: flags.batch ? journal : undefined,
+          cache: flags.noCache ? undefined : beside(yield* StoreUrl, "cache")
         })
       : undefined
   const chosen = yield* verifierOf(flags, verifier, verifyTimeout, claude)
