@@ -1,3 +1,4 @@
+import { LLMock } from "@copilotkit/aimock"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
@@ -6,7 +7,7 @@ import { baton, folder } from "./baton.ts"
 
 const shaped = `sk-ant-api03-${"Ab1".repeat(20)}`
 /** Looks like nothing; only its value tells. */
-const plain = "correct horse battery"
+const plain = "correct.horse.battery"
 const password = "hunter2hunter2"
 const secrets = [shaped, plain, password]
 
@@ -77,6 +78,30 @@ describe("a secret that a program prints", () => {
         assert.include(show.stdout, `the output says ${shaped}`)
         const besides = (show.stdout + run.stdout + run.stderr).replaceAll(`the output says ${shaped}`, "")
         assert.deepStrictEqual(found(besides), [])
+      }),
+    60_000
+  )
+
+  it.live(
+    "that an API repeats in its error is not kept either",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        const mock = new LLMock({ port: 0, logLevel: "silent" })
+        const url = yield* Effect.acquireRelease(
+          Effect.promise(() => mock.start()),
+          () => Effect.promise(() => mock.stop())
+        )
+        const message = `no: ${plain}, ${shaped}, https://app:${password}@proxy.example/`
+        mock.on({ userMessage: "leak" }, { error: { message, type: "invalid_request_error" }, status: 400 })
+        yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
+        const args = ["run", "--executor", "claude", "--no-verify", "--output", "ndjson", "--log-level", "trace"]
+        const run = yield* baton(dir.path, args, { ...env, ANTHROPIC_BASE_URL: url })
+        assert.strictEqual(run.code, 2, run.stderr)
+        const show = yield* baton(dir.path, ["show", "a", "--json"], env)
+        assert.include(show.stdout, "[redacted]")
+        assert.deepStrictEqual(found([run, show].map(({ stderr, stdout }) => stdout + stderr).join("\n")), [])
+        assert.deepStrictEqual(found(written(dir.path)), [])
       }),
     60_000
   )
