@@ -7,11 +7,16 @@ import { TaskId } from "@baton/core/Task"
 import { Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Usage from "@baton/core/Usage"
+import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { existsSync } from "node:fs"
+import { StoreUrl } from "../flags/storeUrl.ts"
 import { firstLine } from "../format/safeText.ts"
+import { beside } from "../store/beside.ts"
 import { pages } from "./pages.ts"
 
 /**
@@ -40,7 +45,16 @@ export const Snapshot = Schema.Struct({
     usage: Schema.NullOr(Usage.Usage),
     /** How many tasks were read for it: the first 5000, or 1000 where it is told again and again. */
     examined: Schema.Int
-  })
+  }),
+  /** Batches that had not ended when a run last looked, the oldest first; `id` is null where it is unknown whether there is one. */
+  batches: Schema.Array(
+    Schema.Struct({
+      id: Schema.NullOr(Schema.String),
+      requests: Schema.Int,
+      createdAt: Schema.DateTimeUtcFromString,
+      seconds: Schema.Finite
+    })
+  )
 })
 
 /** @since 0.1.0 */
@@ -58,7 +72,7 @@ const feedbackShown = 5
 export const read = Effect.fnUntraced(function* (options: {
   /** Whether it is read again and again. */
   readonly watching: boolean
-}): Effect.fn.Return<Snapshot, TaskStoreError, TaskStore> {
+}): Effect.fn.Return<Snapshot, TaskStoreError, TaskStore | GlobalFlag.Setting.Identifier<"store">> {
   const store = yield* TaskStore
   const counts = yield* store.counts
   const { paused } = yield* store.control
@@ -69,8 +83,24 @@ export const read = Effect.fnUntraced(function* (options: {
     paused,
     oldestRunning: counts.in_progress === 0 ? null : yield* oldestRunning,
     deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters,
-    used: yield* used(options.watching ? 1000 : 5000)
+    used: yield* used(options.watching ? 1000 : 5000),
+    batches: yield* batches
   }
+})
+
+const batches = Effect.gen(function* () {
+  const filename = beside(yield* StoreUrl, "batches")
+  // Most lists have never seen one, and what is needed to look takes time to load.
+  if (filename === undefined || !existsSync(filename)) return []
+  const { Batches } = yield* Effect.promise(() => import("@baton/adapters/claude"))
+  const now = yield* Clock.currentTimeMillis
+  const underWay = yield* Effect.orElseSucceed(Batches.underWay({ filename }), () => [])
+  return underWay.map(({ createdAt, id, requests }) => ({
+    id,
+    requests,
+    createdAt: DateTime.makeUnsafe(createdAt),
+    seconds: Math.max(0, now - createdAt) / 1000
+  }))
 })
 
 /** A store has no sums: counting on it would slow every write down, for a line that is read now and then. */

@@ -94,7 +94,8 @@ describe("baton status", () => {
         used: {
           usage: { ...Usage.zero, inputTokens: 1200, outputTokens: 34, costUsd: 0.0123 },
           examined: 6
-        }
+        },
+        batches: []
       })
     })
   )
