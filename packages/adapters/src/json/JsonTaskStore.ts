@@ -69,9 +69,11 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { Buffer } from "node:buffer"
 import * as PersistedTaskStore from "@baton/core/PersistedTaskStore"
+import type { Diagnosis } from "@baton/core/Diagnosis"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Document from "./internal/document.ts"
+import { diagnose as diagnoseFile } from "./internal/diagnose.ts"
 import * as Errors from "./internal/errors.ts"
 import * as TaskFile from "./internal/file.ts"
 import * as Render from "./internal/render.ts"
@@ -168,3 +170,12 @@ const contents = function* (
   }
   yield encode(frame.end)
 }
+
+/**
+ * Looks at the file, what is in it, who uses it, and its disk, and says what would be in the way of a run. Writes nothing, and makes nothing.
+ *
+ * @category diagnosing
+ * @since 0.1.0
+ */
+export const diagnose: (options: { readonly filename: string }) => Effect.Effect<ReadonlyArray<Diagnosis>> =
+  diagnoseFile

@@ -19,12 +19,14 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import type { Diagnosis } from "@baton/core/Diagnosis"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Admission from "./internal/admission.ts"
 import * as Claiming from "./internal/claiming.ts"
-import { type Connected, connect, defaultSchema, placeOf } from "./internal/connect.ts"
+import { type Connected, connect, type ConnectOptions, defaultSchema, placeOf } from "./internal/connect.ts"
 import * as Database from "./internal/database.ts"
+import * as Diagnose from "./internal/diagnose.ts"
 import * as Leases from "./internal/leases.ts"
 import { migrate } from "./internal/migrate.ts"
 import * as Names from "./internal/names.ts"
@@ -127,16 +129,27 @@ export const layerWith = (options: StoreOptions = {}): Layer.Layer<TaskStore, Ta
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<TaskStore["Service"], TaskStoreError, Scope.Scope> {
-  const connected = yield* connect({
-    url: options.url,
-    schema: options.schema,
-    maxConnections: Math.max(2, options.maxConnections ?? defaults.maxConnections),
-    statementTimeout: timeoutOf(options),
-    listen: options.listen,
-    applicationName: options.applicationName ?? defaults.applicationName
-  })
-  return yield* assemble(connected, options)
+  return yield* assemble(yield* connect(connecting(options)), options)
 })
+
+const connecting = (options: Options): ConnectOptions => ({
+  url: options.url,
+  schema: options.schema,
+  maxConnections: Math.max(2, options.maxConnections ?? defaults.maxConnections),
+  statementTimeout: timeoutOf(options),
+  listen: options.listen,
+  applicationName: options.applicationName ?? defaults.applicationName
+})
+
+/**
+ * Looks at the server, at what it is set to, at rights, and at the store on it, and says what would be in the way of a run,
+ * or of what the store promises. Writes nothing.
+ *
+ * @category diagnosing
+ * @since 0.1.0
+ */
+export const diagnose = (options: Options): Effect.Effect<ReadonlyArray<Diagnosis>> =>
+  Diagnose.diagnose(connecting(options))
 
 const timeoutOf = ({ statementTimeout = defaults.statementTimeout }: StoreOptions) =>
   Duration.fromInputUnsafe(statementTimeout)

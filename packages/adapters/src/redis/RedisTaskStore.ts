@@ -40,6 +40,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
+import type { Diagnosis } from "@baton/core/Diagnosis"
 import type { TaskId } from "@baton/core/Task"
 import * as TaskRecord from "@baton/core/TaskRecord"
 import {
@@ -56,11 +57,13 @@ import {
   type WorkSignal
 } from "@baton/core/TaskStore"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Diagnosing from "../internal/diagnosing.ts"
 import * as Address from "./internal/address.ts"
 import * as Admission from "./internal/admission.ts"
 import * as Batches from "./internal/batches.ts"
 import * as Changes from "./internal/changes.ts"
 import * as Connection from "./internal/connection.ts"
+import * as Diagnose from "./internal/diagnose.ts"
 import * as Errors from "./internal/errors.ts"
 import type { Look } from "./internal/hints.ts"
 import * as Keys from "./internal/keys.ts"
@@ -119,6 +122,24 @@ const poll = { listening: Duration.toMillis("3 seconds"), deaf: Duration.toMilli
 /** A ledger is read token by token; a record that pretends to have lost so many attempts would keep the server busy. */
 const mostLostAttempts = 10_000
 
+/** What the options come to. */
+const resolve = (options: Options): Result.Result<Omit<Connection.Options, "sender">, TaskStoreError> =>
+  Result.flatMap(
+    Address.parse(Redacted.isRedacted(options.url) ? Redacted.value(options.url) : options.url),
+    (address) => {
+      const prefix = options.prefix ?? address.prefix ?? defaults.prefix
+      return /^[^{}]{1,200}$/.test(prefix)
+        ? Result.succeed({
+            address,
+            prefix,
+            keys: Keys.make(prefix),
+            connectTimeoutMillis: Duration.toMillis(options.connectTimeout ?? defaults.connectTimeout),
+            commandTimeoutMillis: Duration.toMillis(options.commandTimeout ?? defaults.commandTimeout)
+          })
+        : Result.fail(Errors.unusable("The prefix of a Redis store is a name of 1 to 200 characters without braces."))
+    }
+  )
+
 /**
  * The store without its layer.
  *
@@ -128,24 +149,11 @@ const mostLostAttempts = 10_000
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<TaskStore["Service"], TaskStoreError, Scope.Scope> {
-  const address = yield* Effect.fromResult(
-    Address.parse(Redacted.isRedacted(options.url) ? Redacted.value(options.url) : options.url)
-  )
-  const prefix = options.prefix ?? address.prefix ?? defaults.prefix
-  if (!/^[^{}]{1,200}$/.test(prefix)) {
-    return yield* Errors.unusable("The prefix of a Redis store is a name of 1 to 200 characters without braces.")
-  }
-  const keys = Keys.make(prefix)
+  const connecting = yield* Effect.fromResult(resolve(options))
+  const { address, keys, prefix } = connecting
   // Not from `Random`: it can be seeded, and two stores must not take each other's changes for their own.
   const sender = randomUUID().slice(0, 8)
-  const connection = yield* Connection.make({
-    address,
-    keys,
-    prefix,
-    sender,
-    connectTimeoutMillis: Duration.toMillis(options.connectTimeout ?? defaults.connectTimeout),
-    commandTimeoutMillis: Duration.toMillis(options.commandTimeout ?? defaults.commandTimeout)
-  })
+  const connection = yield* Connection.make({ ...connecting, sender })
   const { run } = connection
   const exists = yield* run(Scripts.open, [], (reply) => reply === 1)
   if (options.mustExist === true && !exists) {
@@ -369,3 +377,16 @@ export const make = Effect.fnUntraced(function* (
     restore
   }
 })
+
+/**
+ * Looks at the server, at what it is set to, and at the store on it, and says what would be in the way of a run, or of what
+ * the store promises. Writes nothing.
+ *
+ * @category diagnosing
+ * @since 0.1.0
+ */
+export const diagnose = (options: Options): Effect.Effect<ReadonlyArray<Diagnosis>> =>
+  Result.match(resolve(options), {
+    onFailure: (error) => Effect.succeed([Diagnosing.fromError("address", error)]),
+    onSuccess: Diagnose.diagnose
+  })

@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import type { Diagnosis } from "@baton/core/Diagnosis"
 import {
   type Control,
   type ControlRequest,
@@ -27,6 +28,7 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { add } from "./internal/admission.ts"
 import * as Changes from "./internal/changes.ts"
 import * as Connection from "./internal/connection.ts"
+import { diagnose as diagnoseFile } from "./internal/diagnose.ts"
 import { attempts, chunkSize, dump, findChunk, leaseEnd, list, nextAvailable, outlook } from "./internal/reading.ts"
 import * as Rows from "./internal/rows.ts"
 import type { Statements } from "./internal/statements.ts"
@@ -240,3 +242,12 @@ const requests: { readonly [Request in ControlRequest]: (sql: Statements) => voi
   resume: (sql) => sql.resume(),
   stop: (sql) => sql.stop()
 }
+
+/**
+ * Looks at the file, what is in it, and its disk, and says what would be in the way of a run. Writes nothing, and makes nothing.
+ *
+ * @category diagnosing
+ * @since 0.1.0
+ */
+export const diagnose: (options: { readonly filename: string }) => Effect.Effect<ReadonlyArray<Diagnosis>> =
+  diagnoseFile

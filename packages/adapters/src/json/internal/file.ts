@@ -108,7 +108,7 @@ export const open = Effect.fnUntraced(function* (
 })
 
 /** Where the file really is, which has to be a place that we can write to; makes its folder. */
-const locate = (filename: string): string => {
+export const locate = (filename: string): string => {
   const path = resolve(filename)
   const found = statOf(path)
   if (found === undefined) {
@@ -130,7 +130,8 @@ const statOf = (path: string): BigIntStats | undefined => statSync(path, { bigin
 /** Tells one content of a file from another. */
 const versionOf = ({ dev, ino, mtimeNs, size }: BigIntStats): string => [dev, ino, mtimeNs, size].join(" ")
 
-const load = (path: string) => {
+/** What is in the file; nothing if it is not there. */
+export const load = (path: string) => {
   const stats = statOf(path)
   return {
     // Takes a byte order mark off, and throws on bytes that are no UTF-8.

@@ -63,6 +63,15 @@ export const acquire = Effect.fnUntraced(function* (
   }
 })
 
+/** Who has the file, if that is anybody who is still there. Takes nothing. */
+export const look = (filename: string, path: string): string | undefined => {
+  const lockFile = `${path}.lock`
+  const found = read(lockFile)
+  return found === undefined
+    ? undefined
+    : refuse({ filename, lockFile, owner: { pid: process.pid, host: hostname() } }, found)
+}
+
 interface LockFile {
   readonly filename: string
   readonly lockFile: string
@@ -116,7 +125,14 @@ const read = (file: string): string | undefined => {
 }
 
 /** Why the file cannot be had; undefined when the lock was left by a process that is gone. */
-const refuse = ({ filename, lockFile, owner }: LockFile, text: string): string | undefined => {
+const refuse = (
+  {
+    filename,
+    lockFile,
+    owner
+  }: Pick<LockFile, "filename" | "lockFile"> & { readonly owner: Pick<Owner, "pid" | "host"> },
+  text: string
+): string | undefined => {
   // Made and not yet written: its process died in between, or will find out that the lock is not its own any more.
   if (text === "") return undefined
   const found = Option.getOrUndefined(decode(text))

@@ -90,10 +90,7 @@ export const fromDriver = (place: Place, error: SqlError | NoAnswer | Unreadable
         error
       )
     case code.readOnly:
-      return unavailable(
-        `${server} takes no writes, as a standby does: name the primary in the store's URL, or wait until it is one.`,
-        error
-      )
+      return unavailable(standby(place), error)
     case "53100":
       return unavailable(`No space is left on the disk of ${server}: free some.`, error)
     case "53200":
@@ -177,6 +174,12 @@ export const missing = ({ database, schemaName, server }: Place) =>
 export const newer = ({ database, schemaName }: Place, found: number, known: number) =>
   `The store in schema "${schemaName}" of database "${database}" was written by a newer version of Baton ` +
   `(schema ${found}, this one knows ${known}): update Baton.`
+
+export const standby = ({ server }: Place) =>
+  `${server} takes no writes, as a standby does: name the primary in the store's URL, or wait until it is one.`
+
+/** As PostgreSQL counts: 13.0. */
+export const oldestVersion = 130_000
 
 export const tooOld = ({ server }: Place, version: number) =>
   `${server} is of version ${Math.floor(version / 10_000)}: Baton needs PostgreSQL 13 or newer.`

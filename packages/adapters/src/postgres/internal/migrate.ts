@@ -49,7 +49,7 @@ export const migrate = Effect.fnUntraced(
       const found = yield* look
       if (found === undefined) return yield* Effect.fail(Errors.unusable(Errors.foreign(place)))
       const refuse = (problem: string) => Effect.fail(Errors.unusable(problem))
-      if (found.version < 130_000) return yield* refuse(Errors.tooOld(place, found.version))
+      if (found.version < Errors.oldestVersion) return yield* refuse(Errors.tooOld(place, found.version))
       if (found.encoding !== "UTF8") return yield* refuse(Errors.notUtf8(place, found.encoding))
       if (!found.has_store) {
         if (found.relations > 0) return yield* refuse(Errors.foreign(place))

@@ -73,7 +73,7 @@ const fromReply = ({ database, prefix, server }: Context, cause: ErrorReply): Ta
     case "WRONGTYPE":
       return unusable(foreign(prefix, server), cause)
     case "LOADING":
-      return unavailable(`${server} is still loading its data: wait until it is done.`, cause)
+      return unavailable(loading(server), cause)
     case "BUSY":
       return unavailable(`${server} is busy with somebody's long script: wait, or end it with SCRIPT KILL.`, cause)
     case "READONLY":
@@ -133,6 +133,8 @@ const fromSchema = (prefix: string, server: string, found: string, cause: unknow
 
 const foreign = (prefix: string, server: string) =>
   `The keys {${prefix}}:* on ${server} are not Baton's: name another prefix, as in redis://HOST?prefix=NAME.`
+
+export const loading = (server: string) => `${server} is still loading its data: wait until it is done.`
 
 export const readOnly = (server: string) =>
   `${server} is a replica, which takes no writes: name the primary in the URL.`

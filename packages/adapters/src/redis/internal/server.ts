@@ -10,7 +10,9 @@ import type * as Replies from "./replies.ts"
 export const makeCheck = (server: string) => {
   let warned = false
   return Effect.fnUntraced(function* (reply: Replies.Reply): Effect.fn.Return<void, TaskStoreError> {
-    const info = parse(typeof reply === "string" ? reply : "")
+    const info = parseInfo(reply)
+    // It does not say yet whether it keeps a log, and answers to nothing else.
+    if (info.get("loading") === "1") return yield* Errors.unavailable(Errors.loading(server))
     const policy = info.get("maxmemory_policy") ?? ""
     // Those that evict `volatile` keys leave ours alone: none of them has an expiry.
     if (policy.startsWith("allkeys")) return yield* Errors.unusable(Errors.evicting(server, policy))
@@ -24,9 +26,10 @@ export const makeCheck = (server: string) => {
   })
 }
 
-const parse = (info: string): ReadonlyMap<string, string> =>
+/** The fields of a reply to `INFO`; none if it is no such reply. */
+export const parseInfo = (reply: Replies.Reply): ReadonlyMap<string, string> =>
   new Map(
-    info.split("\r\n").flatMap((line): ReadonlyArray<readonly [string, string]> => {
+    (typeof reply === "string" ? reply : "").split("\r\n").flatMap((line): ReadonlyArray<readonly [string, string]> => {
       const colon = line.indexOf(":")
       return colon > 0 ? [[line.slice(0, colon), line.slice(colon + 1)]] : []
     })

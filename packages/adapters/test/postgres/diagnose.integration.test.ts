@@ -1,0 +1,88 @@
+import { PostgresTaskStore } from "@baton/adapters/postgres"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { of, summary } from "../diagnoses.ts"
+import * as Postgres from "../servers/postgres.ts"
+import { client, isMissing, open, schema, url } from "./postgres.ts"
+import * as Pooler from "./pooler.ts"
+
+describe.skipIf(isMissing)("the diagnosis of a PostgreSQL store", () => {
+  it.live("finds nothing wrong with a store, and makes none", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const sql = yield* client()
+      const found = yield* PostgresTaskStore.diagnose({ url, schema: name })
+      assert.deepStrictEqual(
+        summary(found).filter((line) => !line.startsWith("fsync")),
+        ["server ok", "version ok", "synchronous_commit ok", "clock ok", "notifications ok", "store ok"]
+      )
+      assert.match(of(found, "store").message, /^There is no store in schema ".*" yet, and this user may make it\.$/)
+      assert.deepStrictEqual(yield* sql.unsafe(`SELECT FROM pg_namespace WHERE nspname = '${name}'`), [])
+      yield* Effect.scoped(open({ schema: name }))
+      assert.match(of(yield* PostgresTaskStore.diagnose({ url, schema: name }), "store").message, /\(schema \d+\)\.$/)
+      yield* sql.unsafe(`INSERT INTO "${name}".baton_migrations VALUES (999, 'later', now())`)
+      const newer = of(yield* PostgresTaskStore.diagnose({ url, schema: name }), "store")
+      assert.deepStrictEqual([newer.status, newer.fix], ["fail", "Update Baton."])
+    })
+  )
+
+  it.live("tells what is not the store's", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const sql = yield* client()
+      yield* sql.unsafe(`CREATE SCHEMA "${name}"`)
+      yield* sql.unsafe(`CREATE TABLE "${name}".theirs (x integer)`)
+      const { message, status } = of(yield* PostgresTaskStore.diagnose({ url, schema: name }), "store")
+      assert.strictEqual(status, "fail")
+      assert.match(message, /holds tables that are not Baton's\.$/)
+    })
+  )
+
+  it.live("tells of a pooler that lends sessions for a transaction", () =>
+    Effect.gen(function* () {
+      const pooler = yield* Pooler.make(url)
+      const found = yield* PostgresTaskStore.diagnose({ url: pooler.url })
+      const server = of(found, "server")
+      assert.strictEqual(server.status, "fail")
+      assert.match(server.fix ?? "", /listen=false/)
+      const told = yield* PostgresTaskStore.diagnose({ url: pooler.url, listen: false, schema: yield* schema() })
+      assert.strictEqual(of(told, "notifications").status, "ok")
+      assert.strictEqual(of(told, "store").status, "ok")
+    })
+  )
+
+  it.live("tells what is no address, and who is not there", () =>
+    Effect.gen(function* () {
+      for (const [to, expected] of [
+        ["http://secret@nowhere", /^This is no URL of PostgreSQL's\.$/],
+        ["postgres://me:secret@127.0.0.1:1/work", /^PostgreSQL at 127\.0\.0\.1:1 does not take connections\.$/]
+      ] as const) {
+        const { message, status } = of(yield* PostgresTaskStore.diagnose({ url: to }), "server")
+        assert.strictEqual(status, "fail")
+        assert.match(message, expected)
+      }
+    })
+  )
+})
+
+describe.skipIf(!Postgres.isInstalled())("the diagnosis of a PostgreSQL server", () => {
+  it.live("warns of settings that lose what was reported, and of rights that are missing", () =>
+    Effect.gen(function* () {
+      const server = yield* Postgres.temporary({ synchronous_commit: "off", fsync: "off" })
+      const sql = yield* client(server.url)
+      const found = yield* PostgresTaskStore.diagnose({ url: server.url })
+      assert.strictEqual(of(found, "fsync").status, "warn")
+      assert.strictEqual(of(found, "synchronous_commit").status, "warn")
+      yield* sql.unsafe("CREATE ROLE poor LOGIN")
+      const poor = server.url.replace("postgres@", "poor@")
+      const rights = Effect.map(PostgresTaskStore.diagnose({ url: poor }), (found) => of(found, "rights"))
+      assert.match((yield* rights).fix ?? "", /^Let its owner run GRANT CREATE ON DATABASE "postgres" TO "poor"\.$/)
+      yield* Effect.scoped(open({ url: server.url }))
+      assert.match((yield* rights).message, /\(USAGE ON SCHEMA\)\.$/)
+      yield* sql.unsafe("GRANT USAGE ON SCHEMA baton TO poor")
+      yield* sql.unsafe("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA baton TO poor")
+      yield* sql.unsafe("REVOKE DELETE ON baton.attempts FROM poor")
+      assert.match((yield* rights).message, /\(DELETE ON attempts\)\.$/)
+    })
+  )
+})
