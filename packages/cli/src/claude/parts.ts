@@ -5,7 +5,7 @@
  */
 import { Batches, ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing, ResponseCache } from "@baton/adapters/claude"
 import type { Executor } from "@baton/core/Executor"
-import type { Verifier } from "@baton/core/Verifier"
+import { layerMinConfidence, type Verifier } from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -95,7 +95,7 @@ export const make = Effect.fnUntraced(function* (
   const judging = Layer.provide(ClaudeVerifier.layer(verifier), client)
   return {
     executor: failing(executing),
-    verifier: judging,
+    verifier: flags.minConfidence === undefined ? judging : layerMinConfidence(flags.minConfidence.value, judging),
     modelUse: () => [...counts.values()]
   }
 })

@@ -48,7 +48,11 @@ export const read = Effect.fnUntraced(function* (
       effort: flags.effort?.value,
       schema: flags.outputSchema === undefined ? undefined : yield* schemaOf(flags.outputSchema)
     },
-    verifier: { model: flags.judgeModel?.value ?? ClaudeVerifier.defaultModel, criteria: flags.criteria?.value },
+    verifier: {
+      model: flags.judgeModel?.value ?? ClaudeVerifier.defaultModel,
+      criteria: flags.criteria?.value,
+      confirm: flags.confirm?.value
+    },
     prices: yield* tableOf(flags)
   }
 })

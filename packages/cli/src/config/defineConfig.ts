@@ -97,6 +97,10 @@ export interface Settings {
   readonly systemFile?: string
   /** What the judge is to look for besides what the task says. */
   readonly criteria?: string
+  /** Ask the judge so often again before an output is rejected; the majority counts. */
+  readonly confirm?: number
+  /** Reject what the judge passes with less confidence, from 0 to 1. */
+  readonly minConfidence?: number
   /** The longest answer, in tokens. */
   readonly maxOutputTokens?: number
   /** How hard the model thinks. */
@@ -121,6 +125,8 @@ export interface Settings {
   readonly inputTpm?: number
   /** The most output tokens a minute to each model. */
   readonly outputTpm?: number
+  /** Keep secrets that are found in metadata, feedback and errors. */
+  readonly noRedact?: boolean
   /** Serve metrics to Prometheus: a port on this machine, or an address and a port. */
   readonly metricsPort?: number | string
   /** What a run prints: for people, or every event as JSON. */

@@ -62,6 +62,18 @@ export const dollars: Kind<number> = {
   }
 }
 
+/**
+ * A share of the whole: a number from 0 to 1.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const share: Kind<number> = {
+  metavar: "0..1",
+  expected: "a number from 0 to 1 such as 0.8",
+  read: (text) => (/^(?:0?\.\d+|0|1|1\.0+)$/.test(text) ? Number(text) : undefined)
+}
+
 const millis = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 const isUnit = (unit: string | undefined): unit is keyof typeof millis => unit !== undefined && unit in millis

@@ -61,6 +61,13 @@ export const claudeFlags = {
   criteria: given("criteria", Kind.text("TEXT", "what an output has to meet"), {
     description: "What the judge is to look for besides what the task says"
   }),
+  confirm: given("confirm", Kind.count(0), {
+    description: "Ask the judge so often again before an output is rejected; the majority counts",
+    default: "0"
+  }),
+  minConfidence: given("min-confidence", Kind.share, {
+    description: "Reject what the judge passes with less confidence"
+  }),
   maxOutputTokens: given("max-output-tokens", Kind.count(1), {
     description: "The longest answer; keep it near what you expect, as budgets and rate limits count on all of it",
     default: "8192"

@@ -162,8 +162,10 @@ const checkFlags = (
   flags: RunFlags,
   asks: { readonly executor: boolean; readonly agent: boolean; readonly verifier: boolean }
 ) => {
-  const { criteria, effort, judgeModel, maxOutputTokens, model, outputSchema, system, systemFile } = flags
+  const { confirm, criteria, judgeModel, minConfidence } = flags
+  const { effort, maxOutputTokens, model, outputSchema, system, systemFile } = flags
   const { allowedTools, cwd, maxCostPerAttempt, maxTurns, permissionMode } = flags
+  const forJudge = [judgeModel, criteria, confirm, minConfidence]
   const forAgent = [permissionMode, allowedTools, cwd, maxTurns, maxCostPerAttempt]
   if (flags.batch && !asks.executor) {
     return Effect.fail(new CommandFailed({ message: "--batch is for --executor claude: add that, or leave it out." }))
@@ -172,15 +174,11 @@ const checkFlags = (
     ...(asks.executor ? [] : [systemFile, maxOutputTokens, outputSchema]),
     ...(asks.executor || asks.agent ? [] : [model, system, effort]),
     ...(asks.agent ? [] : forAgent),
-    ...(asks.verifier ? [] : [judgeModel, criteria])
+    ...(asks.verifier ? [] : forJudge)
   ].find((given) => given?.origin === "flag")
   if (misplaced === undefined) return Effect.void
-  const part =
-    misplaced === judgeModel || misplaced === criteria
-      ? "--verifier claude"
-      : forAgent.some((given) => given === misplaced)
-        ? "--executor claude-code"
-        : "--executor claude"
+  const isFor = (part: ReadonlyArray<unknown>) => part.includes(misplaced)
+  const part = isFor(forJudge) ? "--verifier claude" : isFor(forAgent) ? "--executor claude-code" : "--executor claude"
   return Effect.fail(new CommandFailed({ message: `${misplaced.by} is for ${part}: add that, or leave it out.` }))
 }
 

@@ -31,6 +31,17 @@ describe("Kind", () => {
     ])
   })
 
+  it("a share is a number from 0 to 1", () => {
+    assert.deepStrictEqual(["0", "1", "0.8", ".5", "1.0", "1.1", "-0.5", "80%", "", "."].map(Kind.share.read), [
+      0,
+      1,
+      0.8,
+      0.5,
+      1,
+      ...Array.from({ length: 5 }, () => undefined)
+    ])
+  })
+
   it("money may have a dollar sign, and is more than nothing", () => {
     assert.deepStrictEqual(["2.50", "$10", ".5", "0", "-1", "2,50", "$"].map(Kind.dollars.read), [
       2.5,
