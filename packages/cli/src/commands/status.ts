@@ -7,18 +7,24 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Stdio from "effect/Stdio"
+import * as Terminal from "effect/Terminal"
+import { toggle } from "../flags/envFlag.ts"
 import * as ownFlag from "../flags/ownFlag.ts"
 import { json } from "../flags/taskFlags.ts"
 import { canvas } from "../format/canvas.ts"
+import { layout } from "../output/live/layout.ts"
 import { writeLine } from "../output/stdout.ts"
+import { isDumb } from "../output/terminal.ts"
 import { statusReport } from "../format/statusReport.ts"
 import * as store from "../store/storeFromUrl.ts"
 import { commandName } from "../tasks/commandName.ts"
 import { printJson } from "../tasks/printJson.ts"
 import { redraw, untilQuit } from "../tasks/redraw.ts"
+import * as storeView from "../tasks/storeView.ts"
 import * as Snapshot from "../tasks/snapshot.ts"
 
 const everySecond = Schedule.fixed("1 second")
+const everyTenSeconds = Schedule.fixed("10 seconds")
 
 /**
  * Tells where the work stands.
@@ -28,15 +34,20 @@ const everySecond = Schedule.fixed("1 second")
  */
 export const status = Command.make(
   "status",
-  { json, watch: ownFlag.toggle("watch", "Go on telling, every second, until q or Ctrl-C") },
+  {
+    json,
+    watch: ownFlag.toggle("watch", "Go on telling, every second, until q or Ctrl-C"),
+    plain: toggle("plain", { description: "With --watch, a line of text now and then: for screen readers" })
+  },
   Effect.fnUntraced(function* (input) {
     const printed = input.json
       ? Effect.flatMap(Snapshot.read({ watching: input.watch }), (snapshot) => printJson(Snapshot.Snapshot, snapshot))
-      : Effect.flatMap(report(false), (lines) => writeLine(lines.join("\n")))
+      : Effect.flatMap(report, (lines) => writeLine(lines.join("\n")))
     if (!input.watch) return yield* printed
     const stdio = yield* Stdio.Stdio
     if (input.json || !(yield* stdio.stdoutIsTerminal)) return yield* Effect.repeat(printed, everySecond)
-    yield* untilQuit(Effect.flatMap(report(true), redraw).pipe(Effect.repeat(everySecond)))
+    if (input.plain || (yield* isDumb)) return yield* plain
+    yield* untilQuit(yield* drawing)
     // The screen it was drawn on is gone now.
     yield* printed
   })
@@ -53,6 +64,30 @@ export const status = Command.make(
   Command.provide(store.layerExisting)
 )
 
-const report = Effect.fnUntraced(function* (watching: boolean) {
-  return statusReport(yield* Snapshot.read({ watching }), yield* canvas, { command: yield* commandName, watching })
+const drawing = Effect.gen(function* () {
+  const read = yield* storeView.make
+  const { style } = yield* canvas
+  const terminal = yield* Terminal.Terminal
+  const draw = Effect.gen(function* () {
+    const view = yield* read
+    const [columns, rows] = [yield* terminal.columns, yield* terminal.rows]
+    yield* redraw(layout(view, { columns: columns || 80, rows: rows || 24 }, style))
+  })
+  return Effect.repeat(draw, everySecond)
+})
+
+const plain = Effect.gen(function* () {
+  let last: string | undefined
+  const read = yield* storeView.make
+  const tell = Effect.flatMap(read, (view) => {
+    const text = storeView.toText(view)
+    if (text === last) return Effect.void
+    last = text
+    return writeLine(text)
+  })
+  return yield* Effect.repeat(tell, everyTenSeconds)
+})
+
+const report = Effect.gen(function* () {
+  return statusReport(yield* Snapshot.read({ watching: false }), yield* canvas, { command: yield* commandName })
 })

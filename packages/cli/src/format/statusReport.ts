@@ -5,6 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import type { Snapshot } from "../tasks/snapshot.ts"
+import { batchLines } from "./batchLines.ts"
 import { facts } from "./block.ts"
 import { count, number, usage } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
@@ -17,8 +18,6 @@ import { fit, pad } from "./width.ts"
 export interface ReportOptions {
   /** How `baton` is to be called for this store. */
   readonly command: string
-  /** Whether it is shown again and again. */
-  readonly watching: boolean
 }
 
 const margin = "  "
@@ -37,10 +36,11 @@ export const statusReport = (snapshot: Snapshot, canvas: Canvas, options: Report
     "",
     ...countLines(snapshot, canvas),
     ...usedLines(snapshot, canvas),
+    ...batchLines(snapshot, canvas),
     ...deadLetterLines(snapshot, canvas),
     "",
     ...facts(
-      nextSteps(snapshot, options).map(([step, why]) => [`${options.command} ${step}`, why] as const),
+      nextSteps(snapshot).map(([step, why]) => [`${options.command} ${step}`, why] as const),
       { style: { ...Style.none, dim: style.bold }, margin }
     )
   ]
@@ -113,10 +113,7 @@ const deadLetterLines = ({ counts, deadLetters }: Snapshot, { columns, style }: 
 }
 
 /** What helps from here, the most useful first. */
-const nextSteps = (
-  { counts, paused, total }: Snapshot,
-  { watching }: ReportOptions
-): ReadonlyArray<readonly [command: string, why: string]> => {
+const nextSteps = ({ counts, paused, total }: Snapshot): ReadonlyArray<readonly [command: string, why: string]> => {
   const ready = counts.pending - counts.waiting
   const idle = counts.in_progress === 0
   const steps: ReadonlyArray<readonly [boolean, string, string]> = [
@@ -131,7 +128,7 @@ const nextSteps = (
       "list --status pending",
       "see what waits for tasks that did not complete"
     ],
-    [!idle && !watching, "status --watch", "watch it go on"],
+    [!idle, "status --watch", "watch it go on"],
     [counts.completed > 0 && idle && ready <= 0, "export --format csv", "take the results"]
   ]
   return steps.flatMap(([applies, step, why]) => (applies ? [[step, why] as const] : []))

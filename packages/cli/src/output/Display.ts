@@ -141,6 +141,7 @@ export const make = Effect.fnUntraced(function* (
       "?": Effect.sync(() => {
         isHelping = !isHelping
       }),
+      quit: away(keyboard.quit),
       suspend: away(keyboard.suspend),
       continue: away(keyboard.regain)
     }

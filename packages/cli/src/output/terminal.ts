@@ -41,10 +41,17 @@ const unlimited: Size = { columns: Infinity, rows: Infinity }
 
 const variable = (name: string) => Config.option(Config.NonEmptyString(name))
 
+/**
+ * Whether the terminal cannot move its cursor.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const isDumb: Effect.Effect<boolean> = Effect.map(Effect.orDie(variable("TERM")), Option.contains("dumb"))
+
 const environment = Config.all({
   noColor: variable("NO_COLOR"),
   forceColor: variable("FORCE_COLOR"),
-  term: variable("TERM"),
   ci: variable("CI")
 })
 
@@ -56,15 +63,15 @@ const environment = Config.all({
  */
 export const stderr: Effect.Effect<Terminal, never, Stdio.Stdio> = Effect.gen(function* () {
   const isTerminal = yield* (yield* Stdio.Stdio).stderrIsTerminal
-  const { ci, forceColor, noColor, term } = yield* Effect.orDie(environment)
+  const { ci, forceColor, noColor } = yield* Effect.orDie(environment)
   const size = yield* StderrSize
   // In the background, the terminal is what others are typing into.
   const isOwn = isTerminal && isForeground()
-  const isDumb = Option.contains(term, "dumb")
+  const isFixed = yield* isDumb
   const isForced = Option.exists(forceColor, (value) => value !== "0" && value !== "false")
-  const canColor = Option.isNone(noColor) && !isDumb && (isTerminal || isForced)
+  const canColor = Option.isNone(noColor) && !isFixed && (isTerminal || isForced)
   return {
-    canAnimate: isOwn && !isDumb && !Option.exists(ci, (value) => value !== "0" && value !== "false"),
+    canAnimate: isOwn && !isFixed && !Option.exists(ci, (value) => value !== "0" && value !== "false"),
     style: canColor ? Style.colored : Style.none,
     size: isTerminal ? size : () => unlimited
   }

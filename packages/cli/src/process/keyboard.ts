@@ -20,10 +20,12 @@ import { isForeground } from "./foreground.ts"
  * @since 0.1.0
  */
 export interface Keyboard {
-  /** Waits for the next key. `suspend` is Ctrl-Z, `continue` says that the process was stopped by others and goes on. */
+  /** Waits for the next key. `suspend` is Ctrl-Z, `quit` Ctrl-\, and `continue` says that the process was stopped by others and goes on. */
   readonly key: Effect.Effect<string>
   /** Gives the terminal back and stops the process. Returns when it goes on and the terminal is its own again. */
   readonly suspend: Effect.Effect<void>
+  /** Gives the terminal back and ends the process as Ctrl-\ does. */
+  readonly quit: Effect.Effect<void>
   /** Returns when the terminal is this process's own. */
   readonly regain: Effect.Effect<void>
 }
@@ -46,7 +48,7 @@ const listen: Effect.Effect<Keyboard | undefined, never, Scope.Scope> = Effect.g
   const onData = (data: string) => {
     for (const character of data) {
       if (character === interrupt) signal("SIGINT")
-      else if (character === quit) signal("SIGQUIT")
+      else if (character === quit) Queue.offerUnsafe(keys, "quit")
       else if (character === suspend) Queue.offerUnsafe(keys, "suspend")
     }
     // What comes in one piece is an arrow key or a text that was pasted, which may well hold a q.
@@ -76,6 +78,10 @@ const listen: Effect.Effect<Keyboard | undefined, never, Scope.Scope> = Effect.g
   return {
     key: Queue.take(keys),
     regain: Effect.andThen(release, regain),
+    quit: Effect.andThen(
+      release,
+      Effect.sync(() => signal("SIGQUIT"))
+    ),
     suspend: Effect.gen(function* () {
       yield* release
       signal("SIGTSTP")

@@ -20,6 +20,10 @@ const write = (text: string) => writeAll(Stream.succeed(text))
 
 const clearBelow = "\u001B[J"
 
+// A synchronized update: a terminal that knows it shows the whole of it at once.
+const begin = "\u001B[?2026h"
+const end = "\u001B[?2026l"
+
 /**
  * Draws lines over what was drawn before, without a flicker; what is below the last row of the terminal is left out.
  *
@@ -32,7 +36,7 @@ export const redraw = Effect.fnUntraced(function* (
   const terminal = yield* Terminal.Terminal
   const rows = yield* terminal.rows
   const shown = rows === 0 ? lines : lines.slice(0, rows)
-  yield* write(home + shown.map((line) => line + clearLine).join("\r\n") + clearBelow)
+  yield* write(begin + home + shown.map((line) => line + clearLine).join("\r\n") + clearBelow + end)
 })
 
 /**

@@ -23,12 +23,16 @@ const hanging = 2000
  * @since 0.1.0
  */
 export class Places {
-  /** The widest id so far. */
-  idWidth = 0
+  private width = 0
   private readonly ids: Array<TaskId | undefined>
 
   constructor(concurrency: number) {
     this.ids = Array.from({ length: Math.min(most, concurrency) }, () => undefined)
+  }
+
+  /** The widest id so far. */
+  get idWidth(): number {
+    return this.width
   }
 
   /** Who is where now, among at most `limit` places. */
@@ -51,6 +55,11 @@ export class Places {
     })
   }
 
+  /** Makes room for ids that have no place here. */
+  widen(others: ReadonlyArray<{ readonly taskId: TaskId }>): void {
+    this.width = others.reduce((width, { taskId }) => Math.max(width, displayWidth(taskId)), this.width)
+  }
+
   /** Tasks are in the order in which they started. */
   private fill(running: ReadonlyMap<TaskId, Running>, taken: ReadonlySet<TaskId>, oldest: number): void {
     let place = this.ids.indexOf(undefined)
@@ -58,7 +67,7 @@ export class Places {
       if (place === -1 || startedAt > oldest) return
       if (taken.has(id)) continue
       this.ids[place] = id
-      this.idWidth = Math.max(this.idWidth, displayWidth(id))
+      this.width = Math.max(this.width, displayWidth(id))
       place = this.ids.indexOf(undefined, place)
     }
   }

@@ -60,8 +60,8 @@ export interface TaskRow {
 export interface FailureRow {
   readonly id: string
   readonly attempt: number
-  /** How long ago; undefined when nobody knows. */
-  readonly ageMillis: number | undefined
+  /** How long ago. */
+  readonly ageMillis: number
   readonly feedback: string
   /** Whether the task is in the dead-letter queue; it is tried again otherwise. */
   readonly isFinal: boolean
@@ -81,7 +81,8 @@ export interface View {
   readonly completed: number
   readonly failed: number
   readonly running: number
-  readonly retrying: number
+  /** Undefined where nobody knows. */
+  readonly retrying: number | undefined
   readonly pending: number
   /** Undefined where there is no end, so no share of it either. */
   readonly total: number | undefined

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { TaskId } from "@baton/core/Task"
-import type { Progress, Running } from "../Progress.ts"
+import type { Failure, Progress, Running } from "../Progress.ts"
 import type { Places } from "./Places.ts"
 import type { FailureRow, Hint, Limits, TaskRow, View } from "./View.ts"
 
@@ -49,8 +49,7 @@ export const fromProgress = (progress: Progress, places: Places, options: Surrou
     // A short list does not need the places of a long one; a worker may get one at any time.
     limit: endless ? concurrency : Math.min(concurrency, Math.max(1, total))
   })
-  const idWidth = progress.latest.reduce((width, { taskId }) => Math.max(width, taskId.length), places.idWidth)
-  places.idWidth = Math.max(places.idWidth, idWidth)
+  places.widen(progress.latest)
   return {
     state: stateOf(progress, waiting),
     completed,
@@ -91,7 +90,27 @@ const stateOf = ({ draining, paused }: Progress, waiting: string | undefined): V
   return waiting === undefined ? "running" : "waiting"
 }
 
-const rowOf = ([id, task]: readonly [TaskId, Running], now: number): TaskRow => {
+/**
+ * A failed attempt as it is shown.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const failureOf = ({ at, attempt, feedback, isFinal, taskId }: Failure, now: number): FailureRow => ({
+  id: taskId,
+  attempt,
+  ageMillis: Math.max(0, now - at),
+  feedback,
+  isFinal
+})
+
+/**
+ * A task at work as it is shown.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const rowOf = ([id, task]: readonly [TaskId, Running], now: number): TaskRow => {
   const { attempt, description, pause, phase, startedAt } = task
   const isWaiting = pause !== undefined && pause.until > now
   return {

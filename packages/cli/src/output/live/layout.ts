@@ -64,7 +64,7 @@ export const layout = (view: View, { columns, rows }: Size, style: Style): Reado
 const body = (view: View, canvas: Canvas, rows: number, isRoomy: boolean): ReadonlyArray<string> => {
   const chrome = isRoomy ? 2 : 0
   // Held free even while nothing failed: the list of tasks must not shrink when something does.
-  const reserved = isRoomy ? chrome + Math.max(3, Math.floor(rows / 5)) : Math.min(2, Math.max(0, rows - 2))
+  const reserved = isRoomy ? chrome + Math.max(1, Math.floor(rows / 5)) : Math.min(1, Math.max(0, rows - 3))
   const places = Math.max(0, Math.min(view.tasks.length, rows - chrome - reserved))
   const failed = Math.min(view.failures.length, rows - chrome - places - (isRoomy ? chrome : 0))
   const tasks = [...(isRoomy ? ["", lists.header(view, canvas)] : []), ...lists.running(view, canvas, places)]
@@ -72,7 +72,7 @@ const body = (view: View, canvas: Canvas, rows: number, isRoomy: boolean): Reado
     failed <= 0
       ? []
       : [
-          ...(isRoomy ? ["", canvas.style.dim("  failed last")] : []),
+          ...(isRoomy ? ["", canvas.style.dim("  last failures")] : []),
           ...lists.failures(view, canvas, Math.min(failed, isRoomy ? reserved - chrome : reserved))
         ]
   const lines = [...tasks, ...failures]

@@ -35,11 +35,11 @@ const tries = (attempt: number, { maxAttempts }: View): string =>
 
 /** The columns that both lists begin with. */
 const head = (
-  row: { readonly id: string; readonly attempt: number; readonly ageMillis: number | undefined },
+  row: { readonly id: string; readonly attempt: number; readonly ageMillis: number },
   view: View,
   { attempt, id }: Columns
 ): string => {
-  const age = pad(row.ageMillis === undefined ? "" : clock(row.ageMillis), ageCells, "right")
+  const age = pad(clock(row.ageMillis), ageCells, "right")
   if (id === 0) return age
   return [pad(fit(firstLine(row.id), id), id), pad(tries(row.attempt, view), attempt, "right"), age].join(gap)
 }
@@ -68,13 +68,12 @@ export const running = (view: View, canvas: Canvas, rows: number): ReadonlyArray
   const shape = columnsOf(view, canvas)
   const isCut = view.tasks.length > rows
   const places = view.tasks.slice(0, isCut ? rows - 1 : rows)
-  const lines = places.map((row) => (row === undefined ? "" : taskLine(row, view, shape, style)))
+  const lines: ReadonlyArray<string> = places.map((row) => (row === undefined ? "" : taskLine(row, view, shape, style)))
   const hidden = isCut ? Math.max(0, view.running - places.filter((row) => row !== undefined).length) : 0
-  if (isCut) lines.push(hidden === 0 ? "" : style.dim(`${gap}and ${hidden} more`))
-  if (view.message !== undefined && places.every((row) => row === undefined) && lines.length > 0) {
-    lines[0] = gap + style.dim(fit(view.message, columns - gap.length))
+  if (view.message !== undefined && places.every((row) => row === undefined)) {
+    return [gap + style.dim(fit(view.message, columns - gap.length)), ...lines.slice(1)]
   }
-  return lines
+  return isCut ? [...lines, hidden === 0 ? "" : style.dim(`${gap}and ${hidden} more`)] : lines
 }
 
 const paints: Readonly<Record<TaskRow["doing"], (style: Style) => Paint>> = {

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Usage from "@baton/core/Usage"
-import { count, number, usd } from "../../format/quantity.ts"
+import { cost, number, usd } from "../../format/quantity.ts"
 import { firstLine } from "../../format/safeText.ts"
 import type { Paint, Style } from "../../format/style.ts"
 import { pad } from "../../format/width.ts"
@@ -44,7 +44,7 @@ export const overview = (view: View, canvas: Canvas): ReadonlyArray<string> => {
   return [
     bar(view, canvas),
     labelled("tasks", tasks(view, canvas.style)),
-    ...(view.elapsedMillis === undefined ? [] : [labelled("time", time(view, view.elapsedMillis, canvas.style))]),
+    labelled("time", time(view, canvas.style)),
     ...(money.length === 0 ? [] : [labelled("spent", money)]),
     ...(limits.length === 0 ? [] : [labelled("limits", limits)])
   ]
@@ -75,25 +75,25 @@ const bar = (view: View, { columns, isNarrow, style }: Canvas): string => {
 
 const tasks = (view: View, style: Style): ReadonlyArray<Part> => {
   const { completed, failed, pending, retrying, running, total } = view
-  const digits = number(total ?? completed).length
-  const part = (value: number, what: string, paint: Paint): Part => ({
-    text: `${pad(number(value), Math.min(digits, 7), "right")} ${what}`,
+  const part = (value: number, digits: number, what: string, paint: Paint): Part => ({
+    text: `${pad(number(value), digits, "right")} ${what}`,
     paint: value === 0 ? style.dim : paint
   })
+  const all = number(total ?? completed).length
   return [
-    part(completed, "completed", style.green),
-    part(failed, "failed", style.red),
-    part(running, "running", style.cyan),
-    part(retrying, "retrying", style.yellow),
-    ...(total === undefined ? [] : [part(pending, "pending", unpainted)])
+    part(completed, all, "completed", style.green),
+    part(failed, 3, "failed", style.red),
+    part(running, 3, "running", style.cyan),
+    ...(retrying === undefined ? [] : [part(retrying, 3, "retrying", style.yellow)]),
+    ...(total === undefined ? [] : [part(pending, all, "pending", unpainted)])
   ]
 }
 
-const time = (view: View, elapsedMillis: number, style: Style): ReadonlyArray<Part> => {
-  const { ratePerSecond, remainingMillis, state } = view
+const time = (view: View, style: Style): ReadonlyArray<Part> => {
+  const { elapsedMillis, ratePerSecond, remainingMillis, state } = view
   const hasEnd = remainingMillis !== undefined && (state === "running" || state === "waiting")
   return [
-    { text: pad(clock(elapsedMillis), 6), paint: unpainted },
+    ...(elapsedMillis === undefined ? [] : [{ text: pad(clock(elapsedMillis), 6), paint: unpainted }]),
     { text: pad(ratePerSecond > 0 ? perSecond(ratePerSecond) : "", 8), paint: unpainted },
     { text: hasEnd ? `${clock(remainingMillis)} left` : "", paint: style.bold }
   ]
@@ -104,10 +104,9 @@ const spent = ({ safety, usage }: View, style: Style): ReadonlyArray<Part> => {
   if (usage === null && maxCostUsd === undefined && maxTokens === undefined) return []
   const used = usage ?? Usage.zero
   const tokens = number(Usage.totalTokens(used))
-  const cost = used.costUsd === null ? "cost unknown" : usd(used.costUsd)
   return [
     {
-      text: maxCostUsd === undefined ? cost : `${cost} of ${usd(maxCostUsd)}`,
+      text: maxCostUsd === undefined ? cost(used) : `${cost(used)} of ${usd(maxCostUsd)}`,
       paint: used.costUsd === null ? style.yellow : unpainted
     },
     {
@@ -129,15 +128,17 @@ const safety = (safety: SafetyView, { elapsedMillis, usage }: View, style: Style
     add(`breaker ${breaker.state}: ${firstLine(breaker.reason)}`, breaker.state === "open" ? style.red : style.yellow)
   } else if (maxConsecutiveFailures !== undefined) {
     add(
-      `breaker closed, ${number(failuresInARow)} of ${count(maxConsecutiveFailures, "failure")} in a row`,
+      `breaker closed, ${number(failuresInARow)}/${number(maxConsecutiveFailures)} failed in a row`,
       near(maxConsecutiveFailures - failuresInARow - 1, maxConsecutiveFailures, style)
     )
   } else if (breaker !== undefined) {
     add("breaker closed", unpainted)
   }
   if (maxCostUsd !== undefined) {
-    const left = Math.max(0, maxCostUsd - (usage?.costUsd ?? 0))
-    if (usage?.costUsd !== null) add(`${usd(left)} left`, near(left, maxCostUsd, style))
+    // What may have been spent is as good as spent: the budget counts it so.
+    const most = usage === null ? 0 : Usage.maxUsd(usage)
+    const left = Math.max(0, maxCostUsd - (most ?? 0))
+    if (most !== null) add(`${usd(left)} left`, near(left, maxCostUsd, style))
   }
   if (maxTokens !== undefined) {
     const left = Math.max(0, maxTokens - (usage === null ? 0 : Usage.totalTokens(usage)))
