@@ -89,8 +89,13 @@ export const OwnPrices = Schema.Struct({ models: Schema.Record(Schema.String, Ow
 /** @since 0.1.0 */
 export interface OwnPrices extends Schema.Schema.Type<typeof OwnPrices> {}
 
-/** The factor of a request that is part of a batch. */
-const batchDiscount = 0.5
+/**
+ * The factor of a request that is part of a batch.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const batchDiscount = 0.5
 
 /**
  * The prices that apply; the list prices unless another table is provided.

@@ -55,13 +55,9 @@ export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
   wanted: Wanted
 ): Effect.fn.Return<Parts, CommandFailed | SourceError, FileSystem.FileSystem> {
-  const { executor, prices, verifier } = yield* settings.read(flags)
-  const asked = [
-    ...(wanted.executor ? [{ model: executor.model, flag: "--model" as const, maxTokens: executor.maxTokens }] : []),
-    ...(wanted.verifier
-      ? [{ model: verifier.model, flag: "--judge-model" as const, maxTokens: ClaudeVerifier.defaultMaxTokens }]
-      : [])
-  ]
+  const read = yield* settings.read(flags)
+  const { executor, prices, verifier } = read
+  const asked = preflight.askedOf(read, wanted)
   yield* preflight.checkPrices(asked, prices, flags.maxCost ?? flags.maxCostPerTask)
   const from = yield* account.require
   const api = ClaudeClient.layer({
@@ -75,7 +71,7 @@ export const make = Effect.fnUntraced(function* (
       outputTokensPerMinute: flags.outputTpm?.value
     }
   })
-  yield* Effect.provide(preflight.checkModels(asked), api, { local: true })
+  yield* Effect.provide(preflight.checkModels(asked, { offline: "refuse" }), api, { local: true })
 
   const counts: meter.Meter = new Map()
   const priced = Layer.succeed(Pricing.Prices, prices)

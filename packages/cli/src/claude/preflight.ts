@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
-import { ClaudeClient, type ClaudeError, Pricing } from "@baton/adapters/claude"
+import { ClaudeClient, type ClaudeError, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import type { Given } from "../flags/envFlag.ts"
 import { safeText } from "../format/safeText.ts"
+import type { Settings } from "./settings.ts"
 
 /** A model that a run will ask. */
 export interface Asked {
@@ -19,6 +20,22 @@ export interface Asked {
   /** The longest answer that will be asked for. */
   readonly maxTokens: number
 }
+
+/**
+ * The models that a run with these settings will ask.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const askedOf = (
+  { executor, verifier }: Settings,
+  asks: { readonly executor: boolean; readonly verifier: boolean }
+): ReadonlyArray<Asked> => [
+  ...(asks.executor ? [{ model: executor.model, flag: "--model" as const, maxTokens: executor.maxTokens }] : []),
+  ...(asks.verifier
+    ? [{ model: verifier.model, flag: "--judge-model" as const, maxTokens: ClaudeVerifier.defaultMaxTokens }]
+    : [])
+]
 
 /**
  * Refuses a limit in USD over a model whose price is unknown: it could not be kept.
@@ -48,10 +65,14 @@ export const checkPrices = (
  * @since 0.1.0
  */
 export const checkModels = Effect.fnUntraced(function* (
-  asked: ReadonlyArray<Asked>
+  asked: ReadonlyArray<Asked>,
+  options: {
+    /** What to do where the server cannot be reached at all. */
+    readonly offline: "refuse" | "ignore"
+  }
 ): Effect.fn.Return<void, CommandFailed, ClaudeClient.ClaudeClient> {
   const client = yield* ClaudeClient.ClaudeClient
-  yield* Effect.forEach(asked, (each) => checkModel(client, each), { concurrency: 2, discard: true })
+  yield* Effect.forEach(asked, (each) => checkModel(client, each, options.offline), { concurrency: 2, discard: true })
 })
 
 /** A connection that fails once may do so in passing. */
@@ -61,11 +82,16 @@ const aFewTimes = {
   while: ({ type }: ClaudeError) => type === "network"
 }
 
-const checkModel = Effect.fnUntraced(function* (client: ClaudeClient.ClaudeClientService, asked: Asked) {
+const checkModel = Effect.fnUntraced(function* (
+  client: ClaudeClient.ClaudeClientService,
+  asked: Asked,
+  offline: "refuse" | "ignore"
+) {
   const { flag, maxTokens, model } = asked
   const result = yield* Effect.result(Effect.retry(client.model(model), aFewTimes))
   if (result._tag === "Failure") {
     const { message, reason, type } = result.failure
+    if (type === "network" && offline === "ignore") return
     if (type === "network") {
       return yield* new CommandFailed({ message: `${message} Is ANTHROPIC_BASE_URL right, and this machine online?` })
     }

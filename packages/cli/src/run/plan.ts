@@ -84,9 +84,8 @@ export const make = Effect.fnUntraced(function* (
   const executor = yield* chooseExecutor(flags)
   const verifier = yield* chooseVerifier(flags)
   const asks = {
-    executor: executor === flags.executor && executor.value === "claude",
-    agent: executor === flags.executor && executor.value === "claude-code",
-    verifier: verifier !== undefined && verifier === flags.verifier && verifier.value === "claude"
+    ...(yield* asksClaude(flags)),
+    agent: executor === flags.executor && executor.value === "claude-code"
   }
   yield* checkFlags(flags, asks)
   const inBatches = asks.executor ? yield* batchesModule : undefined
@@ -147,6 +146,21 @@ export const make = Effect.fnUntraced(function* (
  * person or the server sets.
  */
 const withWaiting = (timeout: Duration.Duration) => Duration.sum(Duration.times(timeout, 6), Duration.hours(1))
+
+/**
+ * Which parts of a run ask Claude's API; it may have no executor yet.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const asksClaude = Effect.fnUntraced(function* (flags: RunFlags) {
+  const executor = yield* choose(flags.exec, flags.shell, flags.executor)
+  const verifier = yield* chooseVerifier(flags)
+  return {
+    executor: executor !== undefined && executor === flags.executor && executor.value === "claude",
+    verifier: verifier !== undefined && verifier === flags.verifier && verifier.value === "claude"
+  }
+})
 
 const chooseExecutor = Effect.fnUntraced(function* (flags: RunFlags) {
   const chosen = yield* choose(flags.exec, flags.shell, flags.executor)

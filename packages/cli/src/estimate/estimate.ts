@@ -1,0 +1,183 @@
+/**
+ * What a run will cost: at the least, as can be expected, and at the worst.
+ *
+ * @since 0.1.0
+ */
+import { type MessageRequest, Pricing, type Reply } from "@baton/adapters/claude"
+import * as Schema from "effect/Schema"
+import type { History } from "./history.ts"
+import type { Rate } from "./tokens.ts"
+
+/**
+ * Three numbers: none can be below the first or, but for calls that break off and are repeated, above the last.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Range = Schema.Struct({ low: Schema.Finite, expected: Schema.Finite, worst: Schema.Finite })
+
+/** @since 0.1.0 */
+export interface Range extends Schema.Schema.Type<typeof Range> {}
+
+/**
+ * One part of a run. Costs are in USD, null where the model's price is unknown.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const PartEstimate = Schema.Struct({
+  part: Schema.Literals(["work", "judging"]),
+  model: Schema.String,
+  requests: Range,
+  inputTokens: Range,
+  outputTokens: Range,
+  costUsd: Schema.NullOr(Range),
+  /** The same in batches. */
+  batchCostUsd: Schema.NullOr(Range)
+})
+
+/** @since 0.1.0 */
+export interface PartEstimate extends Schema.Schema.Type<typeof PartEstimate> {}
+
+/** A part of a run, as far as it costs something. */
+export interface Asked {
+  /** The request for next to nothing: what all requests have in common. */
+  readonly empty: MessageRequest.MessageRequest
+  readonly rate: Rate
+}
+
+/** What an estimate is made from. */
+export interface Options {
+  readonly executor: Asked
+  /** Null where no model judges. */
+  readonly judge: Asked | null
+  readonly prices: Pricing.PriceTable
+  /** The lengths of the descriptions, in bytes. */
+  readonly lengths: ReadonlyArray<number>
+  readonly maxAttempts: number
+  readonly history: History
+}
+
+/** Counting is an estimate itself, and what a guess can be off by depends on the language. */
+const least = { counted: 0.9, guessed: 0.5 }
+
+/** The prompt of an attempt after the first has, besides, the marks and sentences around what went before. */
+const aroundFeedback = 300
+
+/**
+ * Makes it: the parts that ask a model.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): ReadonlyArray<PartEstimate> => {
+  const { executor, history, judge, maxAttempts } = options
+  const answer = { low: 1, expected: history.answerTokens, worst: executor.empty.max_tokens }
+  const verdict = { low: 1, expected: history.verdictTokens, worst: judge?.empty.max_tokens ?? 1000 }
+  const feedback = answer.worst + verdict.worst + aroundFeedback
+  const work = partOf("work", executor, answer, options, {
+    // The first attempt has no feedback in its prompt, all others have.
+    worst: (input) => [
+      [1, input],
+      [maxAttempts - 1, input + feedback]
+    ]
+  })
+  if (judge === null) return [work]
+  const judging = partOf("judging", judge, verdict, options, {
+    besides: answer,
+    worst: (input) => [[maxAttempts, input + answer.worst]]
+  })
+  return [work, judging]
+}
+
+const partOf = (
+  part: PartEstimate["part"],
+  { empty, rate }: Asked,
+  output: Range,
+  { history, lengths, prices }: Options,
+  shape: {
+    /** What a prompt has besides the description. */
+    readonly besides?: Range
+    /** How many requests there are at the worst, and the tokens of each. */
+    readonly worst: (input: number) => ReadonlyArray<readonly [requests: number, input: number]>
+  }
+): PartEstimate => {
+  const { model } = empty
+  const bound = Pricing.maxInputTokens(empty)
+  const share = least[rate.basis]
+  const sums = {
+    requests: { low: 0, expected: 0, worst: 0 },
+    input: { low: 0, expected: 0, worst: 0 },
+    output: { low: 0, expected: 0, worst: 0 },
+    cost: { low: 0, expected: 0, worst: 0 }
+  }
+  const add = (which: keyof Range, requests: number, tokens: Reply.Tokens, cost: number | null) => {
+    sums.requests[which] += requests
+    sums.input[which] += requests * (tokens.input + tokens.cacheRead)
+    sums.output[which] += requests * tokens.output
+    sums.cost[which] += requests * (cost ?? NaN)
+  }
+  const priced = (which: "low" | "expected", requests: number, tokens: Reply.Tokens) =>
+    add(which, requests, tokens, Pricing.costUsd(prices, model, tokens, "standard"))
+
+  for (const length of lengths) {
+    const own = length * rate.perByte
+    priced("low", 1, {
+      ...noTokens,
+      input: Math.floor(own * share) + (shape.besides?.low ?? 0),
+      cacheRead: Math.floor(rate.fixed * share),
+      output: output.low
+    })
+    priced("expected", history.attempts, {
+      ...noTokens,
+      input: Math.round(own + rate.fixed + (shape.besides?.expected ?? 0)),
+      output: output.expected
+    })
+    for (const [requests, input] of shape.worst(bound + length)) {
+      const { costUsd } = Pricing.worstCase(prices, empty, "standard", input)
+      add("worst", requests, { ...noTokens, input, output: output.worst }, costUsd)
+    }
+  }
+  const { cost } = sums
+  const costUsd = lengths.length > 0 && Number.isNaN(cost.worst) ? null : cost
+  return {
+    part,
+    model,
+    requests: whole(sums.requests),
+    inputTokens: whole(sums.input),
+    outputTokens: whole(sums.output),
+    costUsd,
+    batchCostUsd: costUsd === null ? null : times(costUsd, Pricing.batchDiscount)
+  }
+}
+
+const noTokens: Reply.Tokens = { input: 0, output: 0, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0 }
+
+const map = ({ expected, low, worst }: Range, f: (value: number) => number): Range => ({
+  low: f(low),
+  expected: f(expected),
+  worst: f(worst)
+})
+
+const whole = (range: Range): Range => map(range, Math.round)
+
+const times = (range: Range, factor: number): Range => map(range, (value) => value * factor)
+
+/**
+ * The sum of what parts cost; null where one of them is unknown.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const sum = (costs: ReadonlyArray<Range | null>): Range | null =>
+  costs.reduce<Range | null>(
+    (total, cost) =>
+      total === null || cost === null
+        ? null
+        : {
+            low: total.low + cost.low,
+            expected: total.expected + cost.expected,
+            worst: total.worst + cost.worst
+          },
+    { low: 0, expected: 0, worst: 0 }
+  )
