@@ -396,6 +396,30 @@ describe("verification", () => {
     })
   )
 
+  it.effect(
+    "a task whose output will never be judged goes there at once, with its output, and is judged when requeued",
+    () =>
+      Effect.gen(function* () {
+        let verifications = 0
+        const { orchestrator, store } = yield* make({
+          verifier: Verifier.layer(() =>
+            Effect.suspend(() =>
+              ++verifications === 1
+                ? Effect.fail(new VerificationError({ reason: "Permanent", message: "too long to judge" }))
+                : Effect.succeed(Verification.pass())
+            )
+          )
+        })
+        yield* store.add(tasks("a"))
+        const first = yield* orchestrator.run
+        assert.deepStrictEqual([first.counts.failed, verifications], [1, 1])
+        assert.deepInclude(yield* get(store, "a"), { status: "failed", attempts: 1 })
+        yield* store.requeue({ ids: [Task.TaskId.make("a")] })
+        const second = yield* orchestrator.run
+        assert.deepStrictEqual([second.counts.completed, second.stats.executions], [1, 0])
+      })
+  )
+
   it.effect("completes tasks as unverified when there is no verifier, and counts them", () =>
     Effect.gen(function* () {
       const none = yield* make({ verifier: Verifier.layerNone })
