@@ -14,11 +14,13 @@ import { cache } from "./commands/cache/index.ts"
 import { cancel } from "./commands/cancel.ts"
 import { demo } from "./commands/demo.ts"
 import { dlq } from "./commands/dlq/index.ts"
+import { doctor } from "./commands/doctor.ts"
 import { exportCommand } from "./commands/export.ts"
 import { importCommand } from "./commands/import.ts"
 import { init } from "./commands/init.ts"
 import { list } from "./commands/list.ts"
 import { migrateStore } from "./commands/migrateStore.ts"
+import { plan } from "./commands/plan.ts"
 import { pause } from "./commands/pause.ts"
 import { prune } from "./commands/prune.ts"
 import { report as reportCommand } from "./commands/report.ts"
@@ -47,10 +49,11 @@ import * as presenter from "./output/presenter.ts"
 export const baton = Command.make("baton").pipe(
   Command.withDescription(
     "Run a list of AI tasks to verified completion.\n\n" +
-      "What holds for every run can be in the environment: BATON_STORE for --store, BATON_MAX_ATTEMPTS for --max-attempts and so on; a flag wins over it."
+      "What holds for every run can be in the environment (BATON_STORE for --store, BATON_MAX_ATTEMPTS for --max-attempts and so on) or in baton.config.ts; a flag wins over both."
   ),
   Command.withSubcommands([
     runCommand,
+    plan,
     worker,
     add,
     importCommand,
@@ -67,8 +70,9 @@ export const baton = Command.make("baton").pipe(
     prune,
     cache,
     migrateStore,
-    demo,
-    init
+    init,
+    doctor,
+    demo
   ]),
   Command.provide(logger.layer),
   Command.withGlobalFlags([StoreUrl, ConfigFile, Profile, LogLevelFlag, LogFormatFlag])

@@ -52,7 +52,7 @@ export const askedBy = (args: ReadonlyArray<string>): Asked => {
     return found === undefined ? undefined : found === flag ? own[index + 1] : found.slice(flag.length + 1)
   }
   return {
-    file: valueOf("--config"),
+    file: valueOf("--config-file"),
     profile: valueOf("--profile")
   }
 }
@@ -65,7 +65,7 @@ export const askedBy = (args: ReadonlyArray<string>): Asked => {
  */
 export const load = Effect.fnUntraced(function* (onCommandLine: Asked) {
   const asked = {
-    file: onCommandLine.file ?? (yield* variable("BATON_CONFIG")),
+    file: onCommandLine.file ?? (yield* variable("BATON_CONFIG_FILE")),
     profile: onCommandLine.profile ?? (yield* variable("BATON_PROFILE"))
   }
   const file = yield* find(asked)
@@ -75,7 +75,7 @@ export const load = Effect.fnUntraced(function* (onCommandLine: Asked) {
   const exported = yield* evaluate(file, path.resolve(file))
   const text = yield* Effect.orElseSucceed(fs.readFileString(file), () => "")
   const flags = [
-    ...(onCommandLine.file === undefined ? [] : ["--config", onCommandLine.file]),
+    ...(onCommandLine.file === undefined ? [] : ["--config-file", onCommandLine.file]),
     ...(onCommandLine.profile === undefined ? [] : ["--profile", onCommandLine.profile])
   ]
   return { ...(yield* Effect.fromResult(read({ file, text }, exported, asked.profile))), flags }

@@ -13,9 +13,9 @@ import * as ownFlag from "./ownFlag.ts"
  * @category flags
  * @since 0.1.0
  */
-export const ConfigFile = GlobalFlag.Setting("config")({
+export const ConfigFile = GlobalFlag.Setting("config-file")({
   flag: ownFlag.value(
-    "config",
+    "config-file",
     Kind.text("FILE", "the path of a configuration"),
     "The configuration (default baton.config.ts, where there is one)"
   )

@@ -62,3 +62,23 @@ export const pad = (text: string, cells: number, align: "left" | "right" = "left
   const spaces = " ".repeat(Math.max(0, cells - displayWidth(text)))
   return align === "left" ? text + spaces : spaces + text
 }
+
+/**
+ * The text as lines of whole words; an empty text is an empty line.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const wrap = (text: string, columns: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let line = ""
+  for (const word of text.split(" ")) {
+    if (line !== "" && displayWidth(line) + 1 + displayWidth(word) > columns) {
+      lines.push(line)
+      line = word
+    } else {
+      line = line === "" ? word : `${line} ${word}`
+    }
+  }
+  return [...lines, line]
+}

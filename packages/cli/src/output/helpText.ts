@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import { FlagGroups } from "../flags/flagGroups.ts"
 import type { Style } from "../format/style.ts"
-import { displayWidth, pad } from "../format/width.ts"
+import { displayWidth, pad, wrap } from "../format/width.ts"
 
 /**
  * Where the help is shown.
@@ -101,19 +101,4 @@ const table = (entries: ReadonlyArray<Entry>, columns: number, style: Style): Re
           ...rest.map((line) => indent + line)
         ]
   })
-}
-
-/** Lines of whole words; an empty text is an empty line. */
-const wrap = (text: string, columns: number): ReadonlyArray<string> => {
-  const lines: Array<string> = []
-  let line = ""
-  for (const word of text.split(" ")) {
-    if (line !== "" && displayWidth(line) + 1 + displayWidth(word) > columns) {
-      lines.push(line)
-      line = word
-    } else {
-      line = line === "" ? word : `${line} ${word}`
-    }
-  }
-  return [...lines, line]
 }

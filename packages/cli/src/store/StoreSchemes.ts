@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { Diagnosis } from "@baton/core/Diagnosis"
 import type { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Context from "effect/Context"
@@ -30,6 +31,8 @@ export interface StoreScheme {
     /** Fail rather than make a new store when there is none at this place. */
     readonly mustExist: boolean
   }) => Layer.Layer<TaskStore, CommandFailed | TaskStoreError, FileSystem.FileSystem | Path.Path>
+  /** Looks at a store without opening it, where the kind of store can tell of itself. */
+  readonly diagnose?: (location: string) => Effect.Effect<ReadonlyArray<Diagnosis>>
 }
 
 const memory: StoreScheme = {
@@ -54,11 +57,14 @@ const config: StoreScheme = {
     )
 }
 
-/** A store in a file, whose layer `load` brings. */
+/** A store in a file, of a module that `load` brings. */
 const inFile = (
   scheme: string,
   example: string,
-  load: (filename: string) => Effect.Effect<Layer.Layer<TaskStore, TaskStoreError>>
+  load: Effect.Effect<{
+    readonly layer: (options: { readonly filename: string }) => Layer.Layer<TaskStore, TaskStoreError>
+    readonly diagnose: (options: { readonly filename: string }) => Effect.Effect<ReadonlyArray<Diagnosis>>
+  }>
 ): StoreScheme => ({
   example: `${scheme}:PATH`,
   open: ({ location, mustExist }) =>
@@ -75,46 +81,70 @@ const inFile = (
               "or bring tasks with `baton import FILE`, `baton add TEXT` or `baton run FILE`."
           })
         }
-        return yield* load(location)
+        return (yield* load).layer({ filename: location })
       })
-    )
+    ),
+  diagnose: (location) => Effect.flatMap(load, ({ diagnose }) => diagnose({ filename: location }))
 })
 
-const sqlite = inFile("sqlite", defaultStoreUrl, (filename) =>
+const sqlite = inFile(
+  "sqlite",
+  defaultStoreUrl,
   Effect.map(
     Effect.promise(() => import("@baton/adapters/sqlite")),
-    ({ SqliteTaskStore }) => SqliteTaskStore.layer({ filename })
+    ({ SqliteTaskStore }) => SqliteTaskStore
   )
 )
 
-const json = inFile("json", "json:tasks.json", (filename) =>
+const json = inFile(
+  "json",
+  "json:tasks.json",
   Effect.map(
     Effect.promise(() => import("@baton/adapters/json")),
-    ({ JsonTaskStore }) => JsonTaskStore.layer({ filename })
+    ({ JsonTaskStore }) => JsonTaskStore
   )
 )
 
-const postgres = (scheme: "postgres" | "postgresql"): StoreScheme => ({
-  example: `${scheme}://USER:PASSWORD@HOST:PORT/DATABASE`,
-  open: ({ location, mustExist }) =>
-    Layer.unwrap(
-      Effect.map(
-        Effect.promise(() => import("@baton/adapters/postgres")),
-        ({ PostgresTaskStore }) => PostgresTaskStore.layer({ url: Redacted.make(`${scheme}:${location}`), mustExist })
-      )
-    )
-})
+/** A store on a server, of a module that `load` brings. */
+const onServer = (
+  scheme: string,
+  address: string,
+  load: Effect.Effect<{
+    readonly layer: (options: {
+      readonly url: Redacted.Redacted
+      readonly mustExist: boolean
+    }) => Layer.Layer<TaskStore, TaskStoreError>
+    readonly diagnose: (options: { readonly url: Redacted.Redacted }) => Effect.Effect<ReadonlyArray<Diagnosis>>
+  }>
+): StoreScheme => {
+  const urlOf = (location: string) => Redacted.make(`${scheme}:${location}`)
+  return {
+    example: `${scheme}://${address}`,
+    open: ({ location, mustExist }) =>
+      Layer.unwrap(Effect.map(load, ({ layer }) => layer({ url: urlOf(location), mustExist }))),
+    diagnose: (location) => Effect.flatMap(load, ({ diagnose }) => diagnose({ url: urlOf(location) }))
+  }
+}
 
-const redis = (scheme: "redis" | "rediss"): StoreScheme => ({
-  example: `${scheme}://HOST:PORT`,
-  open: ({ location, mustExist }) =>
-    Layer.unwrap(
-      Effect.map(
-        Effect.promise(() => import("@baton/adapters/redis")),
-        ({ RedisTaskStore }) => RedisTaskStore.layer({ url: Redacted.make(`${scheme}:${location}`), mustExist })
-      )
+const postgres = (scheme: "postgres" | "postgresql") =>
+  onServer(
+    scheme,
+    "USER:PASSWORD@HOST:PORT/DATABASE",
+    Effect.map(
+      Effect.promise(() => import("@baton/adapters/postgres")),
+      ({ PostgresTaskStore }) => PostgresTaskStore
     )
-})
+  )
+
+const redis = (scheme: "redis" | "rediss") =>
+  onServer(
+    scheme,
+    "HOST:PORT",
+    Effect.map(
+      Effect.promise(() => import("@baton/adapters/redis")),
+      ({ RedisTaskStore }) => RedisTaskStore
+    )
+  )
 
 /**
  * The schemes that exist.

@@ -10,7 +10,7 @@ import { Project } from "../config/Project.ts"
 import { defaultStoreUrl, StoreUrl } from "../flags/storeUrl.ts"
 
 /**
- * `baton`, with the `--config`, `--profile` and `--store` that were given, if they are needed again. A password is never
+ * `baton`, with the `--config-file`, `--profile` and `--store` that were given, if they are needed again. A password is never
  * repeated.
  *
  * @category getters
@@ -39,6 +39,11 @@ export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identi
 export const withoutPassword = (url: string): string =>
   url.replace(/^(\w+:\/\/[^:/@]*):.*@/, "$1:…@").replace(/(\bpassword=)[^&]*/gi, "$1…")
 
-/** As a shell reads it back. */
-const quoted = (word: string): string =>
+/**
+ * As a shell reads it back.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const quoted = (word: string): string =>
   /^[\w./:@=+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`

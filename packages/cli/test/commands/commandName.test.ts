@@ -22,14 +22,14 @@ describe("commandName", () => {
     Effect.gen(function* () {
       const project = {
         name: "x.ts",
-        flags: ["--config", "x.ts"],
+        flags: ["--config-file", "x.ts"],
         settings: { store: "sqlite:x.db" },
         parts: {},
         hooks: []
       }
       const name = (url: string) => Effect.provideService(nameFor(url), Project, project)
-      assert.strictEqual(yield* name("sqlite:x.db"), "baton --config x.ts")
-      assert.strictEqual(yield* name("sqlite:.baton/baton.db"), "baton --config x.ts --store sqlite:.baton/baton.db")
+      assert.strictEqual(yield* name("sqlite:x.db"), "baton --config-file x.ts")
+      assert.strictEqual(yield* name("sqlite:.baton/baton.db"), "baton --config-file x.ts --store sqlite:.baton/baton.db")
     })
   )
 

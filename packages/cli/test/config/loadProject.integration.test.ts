@@ -104,7 +104,7 @@ describe("a configuration", () => {
   )
 
   it("is chosen by flags that are read before the others", () => {
-    assert.deepStrictEqual(askedBy(["run", "--config", "a.ts", "--profile=b", "--", "--config", "c.ts"]), {
+    assert.deepStrictEqual(askedBy(["run", "--config-file", "a.ts", "--profile=b", "--", "--config-file", "c.ts"]), {
       file: "a.ts",
       profile: "b"
     })

@@ -1,6 +1,6 @@
 import { Effect, Queue, Schema, type Scope } from "effect"
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -39,6 +39,7 @@ export const folder = Effect.acquireRelease(
       path,
       write: (name: string, text: string) => writeFileSync(join(path, name), text),
       read: (name: string) => readFileSync(join(path, name), "utf8"),
+      entries: () => readdirSync(path),
       lines: (name: string) =>
         readFileSync(join(path, name), "utf8")
           .split("\n")

@@ -89,7 +89,7 @@ describe("baton.config.ts", () => {
       assert.strictEqual((yield* baton(dir.path, ["--version"])).code, 0)
       const other = fileURLToPath(new URL("../..", import.meta.url))
       assert.include(
-        (yield* baton(other, ["list", "--config", "none.ts"])).stderr,
+        (yield* baton(other, ["list", "--config-file", "none.ts"])).stderr,
         "There is no configuration at none.ts."
       )
     })

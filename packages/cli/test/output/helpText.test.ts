@@ -52,7 +52,7 @@ describe("help", () => {
       })
       assert.deepStrictEqual(yield* print("lsit"), {
         help: "",
-        errors: 'error: There is no command "lsit"; did you mean list?\nTry `baton --help`.'
+        errors: 'error: There is no command "lsit"; did you mean list or init?\nTry `baton --help`.'
       })
       assert.deepStrictEqual(yield* print("demo", "--strore"), {
         help: "",
