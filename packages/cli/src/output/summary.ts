@@ -29,6 +29,8 @@ export interface Options {
   readonly columns: number
   /** How `baton` is called for this store. */
   readonly command: string
+  /** What was typed to start this run. */
+  readonly again: string
   /** A worker has no end that it could miss. */
   readonly endless: boolean
   /** Whether it is meant that nothing was verified. */
@@ -48,7 +50,7 @@ const reasonsShown = 5
  */
 export const summary = (report: RunReport, progress: Progress, options: Options): ReadonlyArray<string> => [
   toLine(headline(report, options), { style: options.style, columns: Infinity }),
-  ...facts(details(report), { style: options.style, margin }),
+  ...facts(details(report, progress), { style: options.style, margin }),
   ...failures(report, progress, options),
   ...unverified(report, options),
   ...nextSteps(report, options)
@@ -95,7 +97,21 @@ const byModel = (models: RunReport["models"]): ReadonlyArray<readonly [string, s
       return ["", `${firstLine(model)}: ${count(requests, "request")}${fromCache}, ${used}`] as const
     })
 
-const details = ({ counts, models, stats }: RunReport): ReadonlyArray<readonly [string, string]> => {
+/** How many there were: as many as tasks, if nothing had to be tried again. */
+const attempts = ({ tasksRetried, tasksStarted }: RunReport["stats"]): string =>
+  tasksRetried === 0 ? "" : `${number(tasksStarted)}, ${number(tasksRetried)} of which failed and were tried again`
+
+/** One attempt has no distribution. */
+const times = ({ durations }: Progress): string => {
+  if (durations.count < 2) return ""
+  const quantile = (share: number) => elapsed(Duration.millis(durations.quantile(share)))
+  return `p50 ${quantile(0.5)}, p95 ${quantile(0.95)} an attempt`
+}
+
+const details = (
+  { counts, models, stats }: RunReport,
+  progress: Progress
+): ReadonlyArray<readonly [string, string]> => {
   const left = [
     [counts.pending - counts.waiting, "pending"],
     [
@@ -105,7 +121,8 @@ const details = ({ counts, models, stats }: RunReport): ReadonlyArray<readonly [
     [counts.in_progress, "in progress elsewhere"]
   ] as const
   const entries = [
-    ["retried", stats.tasksRetried === 0 ? "" : count(stats.tasksRetried, "attempt")],
+    ["attempts", attempts(stats)],
+    ["time", times(progress)],
     [
       "released",
       stats.tasksReleased === 0
@@ -172,7 +189,7 @@ const nextSteps = ({ counts, reason, stats }: RunReport, options: Options): Read
     applies ? [[`${options.command} ${step}`, why] as const] : []
   )
   return [
-    ...(goesOn ? [`${margin}The same command goes on from here.`] : []),
+    ...(goesOn ? ["", `${margin}The same command goes on from here:`, margin + margin + options.again] : []),
     ...(entries.length === 0
       ? []
       : ["", ...facts(entries, { style: { ...Style.none, dim: options.style.bold }, margin })])

@@ -30,6 +30,7 @@ import type { Terminal } from "../output/terminal.ts"
 import * as childGroups from "../process/childGroups.ts"
 import { signalExitCode } from "../process/signals.ts"
 import * as Telemetry from "../telemetry/Telemetry.ts"
+import { commandLine } from "../tasks/commandLine.ts"
 import { commandName } from "../tasks/commandName.ts"
 import type { Plan } from "./plan.ts"
 import { withEvents } from "./withEvents.ts"
@@ -144,6 +145,7 @@ const tell = Effect.fnUntraced(function* (options: Options, { flush, line, progr
       style,
       columns: size().columns,
       command,
+      again: yield* commandLine,
       endless: options.endless,
       unverifiedIsMeant: options.plan.unverifiedIsMeant,
       storeIsGone: (yield* StoreUrl).startsWith("memory:")

@@ -105,7 +105,7 @@ describe("signals", () => {
         const { code, stderr, stdout } = yield* run.ended
         assert.strictEqual(code, 129)
         assert.include(stderr, "! interrupted: 1 of 3 tasks completed")
-        assert.include(stderr, "The same command goes on from here.")
+        assert.include(stderr, "The same command goes on from here:\n    baton run ")
         assert.match(
           stdout.trimEnd().split("\n").at(-1) ?? "",
           /^\{"event":"RunEnded".*"reason":\{"_tag":"Interrupted"\}/

@@ -1,3 +1,4 @@
+import { Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Progress } from "../../src/output/Progress.ts"
 import * as events from "./events.ts"
@@ -77,5 +78,46 @@ describe("Progress", () => {
     assert.strictEqual(progress.usage?.costUsd, 0.75)
     progress.on(events.completed(1, "c", 1, null))
     assert.isNull(progress.usage?.costUsd)
+  })
+
+  it("knows what each task is at: executing, verifying, or waiting for a call that is made again", () => {
+    const progress = make({ pending: 2 })
+    progress.on(events.started(1, "a"))
+    progress.on(events.executionRetried(2, "a", "429: slow down", 5000))
+    const phase = (id: string) => {
+      const { pause, phase } = progress.running.get(Task.TaskId.make(id)) ?? {}
+      return [phase, pause?.until, pause?.reason]
+    }
+    assert.deepStrictEqual(phase("a"), ["executing", 7000, "429: slow down"])
+    progress.on(events.executed(8, "a"))
+    assert.deepStrictEqual(phase("a"), ["verifying", undefined, undefined])
+    progress.on(events.resumed(9, "b"))
+    assert.deepStrictEqual(phase("b"), ["verifying", undefined, undefined])
+  })
+
+  it("keeps the last failures, whether or not they are tried again, and counts them in a row", () => {
+    const progress = make({ pending: 50 })
+    for (let n = 0; n < 30; n++) progress.on(events.failed(n, `t${n}`, "no"))
+    progress.on(events.retried(31, "again", 1, 1000))
+    assert.deepStrictEqual(
+      progress.latest.slice(0, 2).map(({ isFinal, taskId }) => [String(taskId), isFinal]),
+      [
+        ["again", false],
+        ["t29", true]
+      ]
+    )
+    assert.strictEqual(progress.latest.length, 16)
+    assert.strictEqual(progress.failuresInARow, 31)
+    progress.on(events.completed(32, "again", 2))
+    assert.strictEqual(progress.failuresInARow, 0)
+    assert.strictEqual(progress.durations.count, 32)
+  })
+
+  it("follows the breaker", () => {
+    const progress = make({ pending: 1 })
+    progress.on(events.reasoned("CircuitOpened", 1, "five failed"))
+    assert.deepStrictEqual(progress.breaker, { state: "open", reason: "five failed" })
+    progress.on(events.reasoned("CircuitClosed", 2, "one succeeded"))
+    assert.strictEqual(progress.breaker?.state, "closed")
   })
 })

@@ -19,6 +19,28 @@ export const started = (seconds: number, id: string, n = 1, description = `do ${
   resumed: false
 })
 
+/** Started with an output that was saved before. */
+export const resumed = (seconds: number, id: string): AnyEvent => ({
+  _tag: "TaskStarted",
+  ...attempt(seconds, id, 1),
+  description: `do ${id}`,
+  resumed: true
+})
+
+export const executed = (seconds: number, id: string): AnyEvent => ({
+  _tag: "TaskExecuted",
+  ...attempt(seconds, id, 1),
+  durationMillis: 1000,
+  usage: null
+})
+
+export const executionRetried = (seconds: number, id: string, reason: string, delayMillis: number): AnyEvent => ({
+  _tag: "ExecutionRetried",
+  ...attempt(seconds, id, 1),
+  reason,
+  delayMillis
+})
+
 export const completed = (seconds: number, id: string, n = 1, cost?: number | null): AnyEvent => ({
   _tag: "TaskCompleted",
   ...attempt(seconds, id, n),

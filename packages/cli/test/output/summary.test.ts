@@ -13,6 +13,7 @@ const options = {
   style: Style.none,
   columns: 80,
   command: "baton",
+  again: "baton run tasks.txt --exec ./work",
   endless: false,
   unverifiedIsMeant: false,
   storeIsGone: false
@@ -62,8 +63,9 @@ describe("summary", () => {
       }),
       [
         "✗ 7 of 10 tasks completed in 10.0s (1.0/s)",
-        "  retried  6 attempts",
-        "  failed   3 tasks, in the dead-letter queue",
+        "  attempts  16, 6 of which failed and were tried again",
+        "  time      p50 1.0s, p95 1.0s an attempt",
+        "  failed    3 tasks, in the dead-letter queue",
         "    2  two",
         "    1  one…",
         "",
@@ -114,12 +116,14 @@ describe("summary", () => {
         reason: { _tag: "LimitReached", limit: "iterations", message: "The limit of 10 attempts was reached." },
         counts: { completed: 10, pending: 5, waiting: 2 },
         stats: { tasksStarted: 10, tasksCompleted: 10, tasksReleased: 1 }
-      }).slice(0, 4),
+      }).slice(0, 6),
       [
         "✗ The limit of 10 attempts was reached. 10 of 15 tasks completed in 10.0s (1.0/s)",
         "  released  1 task, pending again; the attempt does not count",
         "  left      3 pending, 2 wait for tasks that did not complete",
-        "  The same command goes on from here."
+        "",
+        "  The same command goes on from here:",
+        "    baton run tasks.txt --exec ./work"
       ]
     )
   })
