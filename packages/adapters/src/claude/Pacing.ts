@@ -137,36 +137,52 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
       const waiting: Pool.Waiting = { demand, resume, admission: undefined, previous: undefined, next: undefined }
       Queue.join(pool.queue, waiting)
       if (pool.queue.first === waiting) bell.ring()
-      return Effect.sync(() => {
-        if (waiting.admission === undefined) Queue.leave(pool.queue, waiting)
-        else Pool.withdraw(pool, waiting.admission, now())
-        if (pool.queue.size > 0) bell.ring()
-      })
+      return Effect.sync(() => leave(pool, waiting))
     })
+
+  const leave = (pool: Pool.Pool, waiting: Pool.Waiting): void => {
+    // Nobody moves up when somebody in the middle leaves.
+    const matters = pool.queue.first === waiting || waiting.admission !== undefined
+    if (waiting.admission === undefined) Queue.leave(pool.queue, waiting)
+    else Pool.withdraw(pool, waiting.admission, now())
+    if (matters) changed(pool)
+  }
+
+  const changed = (pool: Pool.Pool): void => {
+    if (pool.queue.size > 0) bell.ring()
+  }
+
+  const carryOut = (
+    pool: Pool.Pool,
+    admission: Pool.Admission,
+    sending: (permit: Permit) => Effect.Effect<Reply, ClaudeError>
+  ) =>
+    Effect.onExit(
+      sending({
+        heard: (headers) =>
+          Effect.sync(() => {
+            Pool.heard(pool, admission, headers, now())
+            changed(pool)
+          })
+      }),
+      (exit) =>
+        Effect.sync(() => {
+          ended(pool, admission, exit, now())
+          changed(pool)
+        })
+    )
 
   return {
     pace: (request, send) =>
-      Effect.suspend(() => {
+      // Nothing may come between being let go and the promise to tell how it ended.
+      Effect.uninterruptibleMask((restore) => {
         const pool = poolOf(request.model)
-        const change = (body: () => void) => {
-          body()
-          if (pool.queue.size > 0) bell.ring()
-        }
-        // Nothing may come between being let go and the promise to tell how it ended.
-        return Effect.uninterruptibleMask((restore) => {
-          const demand = Demand.of(request)
-          const run = (admission: Pool.Admission) =>
-            Effect.onExit(
-              restore(
-                send({
-                  heard: (headers) => Effect.sync(() => change(() => Pool.heard(pool, admission, headers, now())))
-                })
-              ),
-              (exit) => Effect.sync(() => change(() => ended(pool, admission, exit, now())))
-            )
-          const admission = Pool.tryAdmit(pool, demand, now())
-          return admission === undefined ? Effect.flatMap(restore(queueUp(pool, demand)), run) : run(admission)
-        })
+        const demand = Demand.of(request)
+        const admitted = Pool.tryAdmit(pool, demand, now())
+        const sending = (permit: Permit) => restore(send(permit))
+        return admitted === undefined
+          ? Effect.flatMap(restore(queueUp(pool, demand)), (admission) => carryOut(pool, admission, sending))
+          : carryOut(pool, admitted, sending)
       }),
 
     snapshot: Effect.sync(() =>
