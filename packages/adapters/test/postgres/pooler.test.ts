@@ -2,7 +2,9 @@ import { TaskStoreSuite } from "@baton/core/testing"
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { describe } from "vitest"
-import { isMissing, schema, url } from "./postgres.ts"
+import { placeOf } from "../../src/postgres/internal/connect.ts"
+import * as Errors from "../../src/postgres/internal/errors.ts"
+import { client, isMissing, schema, url } from "./postgres.ts"
 import * as Pooler from "./pooler.ts"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 
@@ -23,6 +25,21 @@ describe.skipIf(isMissing)("through a pooler that lends sessions for a transacti
       assert.match(error.message, /unsupported startup parameter: .*\): if that is a pooler, add listen=false to the/)
       const store = yield* PostgresTaskStore.make({ url: `${pooler.url}?listen=false&schema=${name}` })
       assert.equal((yield* store.counts).pending, 0)
+    })
+  )
+
+  it.live("is told apart from a broken store where the pooler forgets what a session prepared", () =>
+    Effect.gen(function* () {
+      const sql = yield* client()
+      const place = placeOf(sql.config)
+      // What a store hears when its statement is prepared in one session and run in another.
+      const error = yield* Effect.flip(sql.unsafe("EXECUTE prepared_elsewhere").unprepared)
+      const { message, reason } = Errors.fromDriver(place, error)
+      assert.equal(reason, "Unusable")
+      assert.match(
+        message,
+        /mixes up the statements of its sessions \(.*\), as a pooler does .*: add listen=false to the/
+      )
     })
   )
 

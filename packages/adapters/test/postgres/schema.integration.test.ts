@@ -210,14 +210,14 @@ describe("opening a PostgreSQL store is refused in one sentence", () => {
   )
 })
 
-/** A server that asks everybody but its superuser for a password. */
+/** A server that asks everybody but its superuser for a password, and knows no strangers. */
 const strictServer = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "baton-test-hba-"))),
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
   )
   const hba = join(folder, "pg_hba.conf")
-  writeFileSync(hba, "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+  writeFileSync(hba, "host all postgres 127.0.0.1/32 trust\nhost all worker,reader,nobody 127.0.0.1/32 scram-sha-256\n")
   chmodSync(folder, 0o755)
   chmodSync(hba, 0o644)
   return yield* Postgres.temporary({ hba_file: hba, max_connections: "8", superuser_reserved_connections: "3" })
@@ -245,6 +245,10 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server refuses in one sen
         /^Unusable: User "worker" lacks rights for schema "baton" in database "postgres" \(permission denied for database postgres\): let its owner run GRANT CREATE ON DATABASE "postgres" TO "worker"/
       )
       assert.match(
+        yield* refusal({ url: as(`stranger:${secret}`) }),
+        /^Unusable: PostgreSQL at .* does not let user "stranger" into database "postgres" from here \(no pg_hba\.conf entry .*\): add sslmode=require to the store's URL if/
+      )
+      assert.match(
         yield* refusal({ url: as(`worker:${secret}`, "nowhere") }),
         /^Unusable: PostgreSQL at .* has no database "nowhere": create it with "createdb nowhere"/
       )
@@ -267,7 +271,7 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server refuses in one sen
       yield* sql.unsafe("GRANT CREATE ON DATABASE postgres TO worker")
       assert.match(
         yield* refusal({ url: `${as(`worker:${secret}`)}?sslmode=require` }),
-        /^Unusable: PostgreSQL at .* cannot be trusted \(The server does not support TLS\): name its authority's file in/
+        /^Unusable: PostgreSQL at .* offers no encryption: set ssl to on there, or correct sslmode in the store's URL\.$/
       )
       const store = yield* open({ url: as(`worker:${secret}`), schema: "own", maxConnections: 4, listen: false })
       const hog = yield* Effect.forEach([1, 2, 3, 4], () => client(as(`worker:${secret}`)))

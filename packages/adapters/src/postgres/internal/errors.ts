@@ -45,8 +45,11 @@ export const isConflict = (error: SqlError): boolean => {
   return found === code.deadlock || found === code.serialization
 }
 
-/** How Node calls what is wrong with a certificate, and the driver a server without TLS. */
-const untrusted = /CERT|SIGNATURE|^ERR_TLS|does not support TLS/
+/** How the driver calls a server without TLS. */
+const noTls = /does not support TLS/
+
+/** How Node calls what is wrong with a certificate. */
+const untrusted = /CERT|SIGNATURE|^ERR_TLS/
 
 const isUntrusted = (error: SqlError): boolean =>
   error.reason.operation === "connect" && untrusted.test(codeOf(error) ?? detailOf(error))
@@ -63,6 +66,9 @@ export const fromDriver = (place: Place, error: SqlError | NoAnswer | Unreadable
       break
   }
   const found = codeOf(error)
+  if (found === "28000" && detailOf(error).includes("pg_hba.conf")) {
+    return unusable(notAdmitted(place, detailOf(error)), error)
+  }
   switch (found) {
     case "28P01":
     case "28000":
@@ -117,6 +123,13 @@ export const fromDriver = (place: Place, error: SqlError | NoAnswer | Unreadable
         `${server} refuses the connection (${detailOf(error)}): if that is a pooler, add listen=false to the store's URL.`,
         error
       )
+    case "26000":
+    case "42P05":
+      return unusable(
+        `${server} mixes up the statements of its sessions (${detailOf(error)}), as a pooler does that lends them for a ` +
+          "transaction: add listen=false to the store's URL.",
+        error
+      )
     case "ENOTFOUND":
     case "EAI_AGAIN":
       return unavailable(
@@ -129,6 +142,12 @@ export const fromDriver = (place: Place, error: SqlError | NoAnswer | Unreadable
         `${server} does not take connections: start the server, or check host and port in the store's URL.`,
         error
       )
+  }
+  if (error.reason.operation === "connect" && noTls.test(detailOf(error))) {
+    return unusable(
+      `${server} offers no encryption: set ssl to on there, or correct sslmode in the store's URL.`,
+      error
+    )
   }
   if (isUntrusted(error)) {
     return unusable(
@@ -157,6 +176,11 @@ export const fromDriver = (place: Place, error: SqlError | NoAnswer | Unreadable
       )
   }
 }
+
+/** Whether it would with encryption, the server does not say. */
+const notAdmitted = ({ database, server, user }: Place, detail: string) =>
+  `${server} does not let user "${user}" into database "${database}" from here (${detail}): add sslmode=require to the ` +
+  "store's URL if it admits only encrypted connections, or add this user and machine to its pg_hba.conf."
 
 const unreadable = ({ database, schemaName }: Place) =>
   `The store in schema "${schemaName}" of database "${database}" holds a value that cannot be read: restore it from a backup.`

@@ -27,8 +27,11 @@ export interface Signals {
 /** Under load every write is worth telling; telling so often is enough, and the server handles them one at a time. */
 const breather = "20 millis"
 
-/** Many workers lose their connections at the same time when a server restarts. */
-const reconnect = Schedule.jittered(Schedule.spaced("1 second"))
+/** For as long as it takes; jittered, because many workers lose their connections at the same time. */
+const reconnect = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
+
+/** Before listening again after a connection that worked and then broke. */
+const pause = "100 millis"
 
 const notify = "SELECT pg_notify($1, kind || ':' || $2) FROM unnest($3::text[]) AS x (kind)"
 
@@ -77,10 +80,16 @@ export const make = Effect.fnUntraced(function* (
       listening = true
       // Whatever was told while nobody listened.
       ringAll()
-      return yield* Effect.forever(
-        Effect.map(Queue.takeAll(notifications), (heard) => {
+      yield* Queue.takeAll(notifications).pipe(
+        Effect.map((heard) => {
           for (const { payload } of heard) hear(payload)
-        })
+        }),
+        Effect.forever,
+        Effect.catch((error) =>
+          Effect.logDebug("The connection for notifications was lost; connecting again", error.message).pipe(
+            Effect.annotateLogs({ module: "PostgresTaskStore" })
+          )
+        )
       )
     })
   ).pipe(
@@ -93,15 +102,7 @@ export const make = Effect.fnUntraced(function* (
   )
 
   if (options.listen) {
-    yield* listen.pipe(
-      Effect.tapError((error) =>
-        Effect.logDebug("The connection for notifications was lost; connecting again", error.message).pipe(
-          Effect.annotateLogs({ module: "PostgresTaskStore" })
-        )
-      ),
-      Effect.retry(reconnect),
-      Effect.forkScoped
-    )
+    yield* listen.pipe(Effect.retry(reconnect), Effect.andThen(Effect.sleep(pause)), Effect.forever, Effect.forkScoped)
   }
 
   return {
