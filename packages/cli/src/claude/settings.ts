@@ -76,10 +76,36 @@ const schemaOf = Effect.fnUntraced(function* (given: Given<string>) {
   return yield* Effect.try({
     // What a JSON Schema can say needs no services, which its type does not know.
     try: () =>
-      SchemaRepresentation.fromJsonSchemaDocument(JsonSchema.fromSchemaDraft2020_12(value)) as Schema.Codec<unknown>,
+      SchemaRepresentation.fromJsonSchemaDocument(
+        JsonSchema.fromSchemaDraft2020_12(closed(value))
+      ) as Schema.Codec<unknown>,
     catch: (cause) =>
       new CommandFailed({
         message: `The schema in ${given.value} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`
       })
   })
 })
+
+/** Objects have the fields they name and no others, unless they say so: Claude is held to that in any case. */
+const closed = (schema: Schema.JsonObject): Schema.JsonObject => {
+  const parts = Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [
+      key,
+      isJsonObject(value) && isMapOfSchemas(key) ? valuesClosed(value) : closedIn(value)
+    ])
+  )
+  return isJsonObject(schema["properties"]) && schema["additionalProperties"] === undefined
+    ? { ...parts, additionalProperties: false }
+    : parts
+}
+
+/** Its keys are names of the author's, which may look like words of JSON Schema. */
+const isMapOfSchemas = (key: string): boolean => ["properties", "$defs", "definitions"].includes(key)
+
+const valuesClosed = (schemas: Schema.JsonObject): Schema.JsonObject =>
+  Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, closedIn(schema)]))
+
+const closedIn = (value: Schema.Json): Schema.Json => {
+  if (isJsonObject(value)) return closed(value)
+  return Array.isArray(value) ? value.map((item: Schema.Json) => closedIn(item)) : value
+}

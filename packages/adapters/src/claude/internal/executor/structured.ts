@@ -29,7 +29,7 @@ export const make = Effect.fnUntraced(function* (
   })
   if (jsonSchema.type !== "object") {
     return yield* new OutputSchemaError({
-      message: "The schema for outputs has to be an object: put it into a field of a Schema.Struct."
+      message: "The schema for outputs has to be an object with named fields: put what it is now into a field of one."
     })
   }
   const plain = yield* Effect.mapError(

@@ -1,0 +1,303 @@
+import { TaskStore } from "@baton/core"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { reply } from "../../../adapters/test/claude/server/Answer.ts"
+import * as Server from "../../../adapters/test/claude/server/server.ts"
+import { PlanReport } from "../../src/estimate/plan.ts"
+import { add } from "../commands/harness.ts"
+import { baton, file, test } from "./harness.ts"
+
+const key = "sk-ant-not-a-real-key"
+const claude = ["--executor", "claude", "--no-verify"] as const
+
+/** A command line with a server that speaks Claude's API, which has to be asked for `requests` messages. */
+const withServer = Effect.fnUntraced(function* (
+  args: ReadonlyArray<string>,
+  options: { readonly env?: Record<string, string>; readonly server?: Server.Options } = {}
+) {
+  const server = yield* Server.make({ apiKey: key, ...options.server })
+  const env = { ANTHROPIC_API_KEY: key, ANTHROPIC_BASE_URL: server.url, BATON_NO_CACHE: "true", ...options.env }
+  const ended = yield* baton(args, { env })
+  assert.notInclude(ended.stderr + ended.stdout, key)
+  return { ...ended, server }
+})
+
+/** Fails with this sentence before anything is sent or added. */
+const refused = (
+  args: ReadonlyArray<string>,
+  expected: string | RegExp,
+  options?: { readonly env?: Record<string, string> }
+) =>
+  Effect.gen(function* () {
+    const tasks = yield* file("tasks.txt", "one", "two")
+    const { exitCode, server, stderr } = yield* withServer(["run", tasks, ...args], options)
+    assert.strictEqual(exitCode, 1, stderr)
+    assert.strictEqual(stderr.trimEnd().split("\n").length, stderr.includes("Try `baton") ? 2 : 1)
+    if (typeof expected === "string") assert.include(stderr, expected)
+    else assert.match(stderr, expected)
+    assert.strictEqual(server.messages().length, 0)
+    assert.strictEqual((yield* TaskStore.TaskStore.use((store) => store.counts)).pending, 0)
+  })
+
+describe("before anything is spent", () => {
+  test(
+    "no key",
+    refused(claude, "error: There is no key for Claude's API: put one into the environment as ANTHROPIC_API_KEY", {
+      env: { ANTHROPIC_API_KEY: " " }
+    })
+  )
+  test("a wrong key", refused(claude, /^error: .*key/i, { env: { ANTHROPIC_API_KEY: "sk-wrong" } }))
+  test(
+    "a model that does not exist",
+    refused(
+      [...claude, "--model", "claude-none"],
+      "There is no model claude-none, or the key may not use it: name another one with --model."
+    )
+  )
+  test(
+    "a judge that does not exist",
+    refused(
+      ["--executor", "fake", "--verifier", "claude", "--judge-model", "claude-none"],
+      "There is no model claude-none, or the key may not use it: name another one with --judge-model."
+    )
+  )
+  test(
+    "a model that was retired, with the day",
+    refused(
+      [...claude, "--model", "claude-sonnet-4"],
+      "The model claude-sonnet-4 was retired on 2026-06-15: name another one with --model."
+    )
+  )
+  test("a budget of nothing", refused([...claude, "--max-cost", "0"], '--max-cost is "0": it takes an amount'))
+  test(
+    "a budget for a model whose price is unknown, with the flag that gives it",
+    refused(
+      [...claude, "--model", "my-model", "--max-cost", "1"],
+      "--max-cost cannot be kept: the price of my-model is unknown. Give it, in USD for a million tokens: --price my-model=INPUT,OUTPUT"
+    )
+  )
+  test(
+    "the same for a limit per task",
+    refused([...claude, "--model", "my-model", "--max-cost-per-task", "1"], "--price my-model=INPUT,OUTPUT")
+  )
+  test("a price that is none", refused([...claude, "--price", "my-model=2"], "such as claude-x=2,10"))
+  test(
+    "a file that is not there",
+    refused([...claude, "--prices", "nowhere.json"], "--prices names nowhere.json, and there is no such file.")
+  )
+  test(
+    "more output than the model can write",
+    refused([...claude, "--max-output-tokens", "200000"], "writes 128000 tokens at most: lower --max-output-tokens")
+  )
+  test(
+    "instructions twice",
+    refused([...claude, "--system", "a", "--system-file", "b"], "--system and --system-file are both given")
+  )
+  test(
+    "what is said to Claude where nobody asks it",
+    refused(["--exec", "cat", "--no-verify", "--model", "x"], "--model is for --executor claude")
+  )
+  test(
+    "criteria for a judge that is none",
+    refused([...claude, "--criteria", "short"], "--criteria is for --verifier claude: add that, or leave it out.")
+  )
+
+  test(
+    "a line of a price file that is wrong",
+    Effect.gen(function* () {
+      const prices = yield* file("prices.json", "{", '  "models": {', '    "my-model": { "input": 2 }', "  }", "}")
+      const { exitCode, stderr } = yield* withServer(["run", ...claude, "--prices", prices])
+      assert.strictEqual(exitCode, 1)
+      assert.match(stderr, /prices\.json:3: models → my-model → output: /)
+      const broken = yield* file("broken.json", '{"models": {', "  oops")
+      assert.match((yield* withServer(["run", ...claude, "--prices", broken])).stderr, /broken\.json:2: not valid JSON/)
+    })
+  )
+
+  test(
+    "a schema that structured output cannot express",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one")
+      const schema = yield* file("schema.json", '{"type": "array", "items": {"type": "string"}}')
+      const { exitCode, server, stderr } = yield* withServer(["run", tasks, ...claude, "--output-schema", schema])
+      assert.strictEqual(exitCode, 1)
+      assert.include(stderr, "has to be an object with named fields")
+      assert.strictEqual(server.messages().length, 0)
+    })
+  )
+})
+
+describe("a run with Claude", () => {
+  test(
+    "warns of a model that goes away, with the day, and goes on",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one")
+      const { exitCode, stderr } = yield* withServer(["run", tasks, ...claude, "--model", "claude-sonnet-4-5"])
+      assert.strictEqual(exitCode, 0, stderr)
+      assert.include(stderr, "warning: the model claude-sonnet-4-5 goes away on 2026-11-30: --model names another one.")
+    })
+  )
+
+  test(
+    "a prompt over the context window fails its task, for nothing, and no other",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "short", "long")
+      const { exitCode, stderr } = yield* withServer(["run", tasks, ...claude], {
+        server: {
+          script: ({ body }) =>
+            JSON.stringify(body).includes("long")
+              ? { _tag: "Error", status: 400, message: "prompt is too long: 1200000 tokens > 1000000 maximum" }
+              : reply("done")
+        }
+      })
+      assert.strictEqual(exitCode, 2)
+      assert.include(stderr, "prompt is too long")
+      assert.include(stderr, "1 of 2 tasks completed")
+    })
+  )
+
+  test(
+    "says what it is to do, in the words of the flags",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one")
+      const system = yield* file("system.txt", "You answer in French.")
+      const schema = yield* file(
+        "schema.json",
+        '{"type": "object", "properties": {"topic": {"type": "string"}, "properties": {"type": "object", "properties": {}}}, "required": ["topic"]}'
+      )
+      const { exitCode, server, stderr } = yield* withServer(
+        [
+          ...["run", tasks, "--executor", "claude", "--verifier", "claude", "--model", "claude-opus-5-5"],
+          ...[
+            "--judge-model",
+            "claude-sonnet-5-5",
+            "--system-file",
+            system,
+            "--criteria",
+            "It is French.",
+            "--effort",
+            "low"
+          ],
+          ...["--max-output-tokens", "123", "--output-schema", schema]
+        ],
+        {
+          server: {
+            script: (_, n) =>
+              n === 1
+                ? reply('{"topic": "pain"}')
+                : reply('{"reasoning": "r", "passed": true, "confidence": 1, "feedback": "", "issues": []}')
+          }
+        }
+      )
+      assert.strictEqual(exitCode, 0, stderr)
+      const [asked, judged] = server.messages().map(({ body }) => JSON.stringify(body))
+      for (const part of [
+        '"claude-opus-5-5"',
+        "You answer in French.",
+        '"max_tokens":123',
+        '"effort":"low"',
+        '"topic"'
+      ]) {
+        assert.include(asked, part)
+      }
+      for (const part of ['"claude-sonnet-5-5"', "It is French."]) assert.include(judged, part)
+      const { result } = (yield* TaskStore.TaskStore.use((store) => store.list())).tasks[0] ?? {}
+      assert.strictEqual(result, '{"topic":"pain"}')
+    })
+  )
+})
+
+const decodePlan = Schema.decodeUnknownEffect(Schema.fromJsonString(PlanReport))
+
+describe("baton plan", () => {
+  test(
+    "counts tasks and tokens, names three costs, and neither sends nor adds anything",
+    Effect.gen(function* () {
+      yield* add({ id: "there", description: "was there" }, { id: "both", description: "in both" })
+      const tasks = yield* file(
+        "tasks.jsonl",
+        '{"id": "both", "description": "in both"}',
+        '{"id": "new", "description": "Summarise this"}',
+        '{"id": "over", "description": "done", "status": "completed", "attempts": 1}'
+      )
+      const args = ["plan", tasks, "--executor", "claude", "--verifier", "claude", "--max-cost", "2"]
+      const { exitCode, server, stdout } = yield* withServer([...args, "--json"])
+      assert.strictEqual(exitCode, 0)
+      const plan = yield* decodePlan(stdout)
+      assert.deepStrictEqual(plan.tasks, { new: 1, existing: 1, skipped: 1, pending: 2, total: 3 })
+      assert.deepStrictEqual(plan.prompts, ["was there", "in both", "Summarise this"])
+      assert.strictEqual(plan.estimate?.inputBasis, "counted")
+      assert.strictEqual(plan.maxCostUsd, 2)
+      assert.deepStrictEqual(
+        plan.estimate?.parts.map(({ model, part, requests }) => [part, model, requests]),
+        [
+          ["work", "claude-sonnet-5-5", { low: 3, expected: 3, worst: 9 }],
+          ["judging", "claude-haiku-5-5", { low: 3, expected: 3, worst: 9 }]
+        ]
+      )
+      const { expected = 0, low = 0, worst = 0 } = plan.estimate?.costUsd ?? {}
+      assert.isAbove(low, 0)
+      assert.isAbove(expected, low)
+      assert.isAbove(worst, expected)
+      assert.strictEqual(plan.estimate?.batchCostUsd?.worst, worst / 2)
+      assert.strictEqual(server.messages().length, 0)
+      assert.strictEqual((yield* TaskStore.TaskStore.use((store) => store.counts)).pending, 2)
+      const human = yield* withServer(args)
+      assert.include(
+        human.stdout,
+        "3 tasks to do: 1 new, 2 pending in the store; of the sources 1 there before, 1 over already\n"
+      )
+      assert.include(human.stdout, "\n  3  Summarise this\n")
+      assert.include(human.stdout, "--max-cost stops the run before it costs more than $2.00.")
+    })
+  )
+
+  test(
+    "guesses without a key, and says so; what is unknown is unknown",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one", "two")
+      const args = ["plan", tasks, ...claude, "--model", "my-model"]
+      const { exitCode, stderr, stdout } = yield* baton(args)
+      assert.strictEqual(exitCode, 0, stderr)
+      assert.match(stdout, /work \(my-model\) +unknown +unknown +unknown\n/)
+      assert.include(stdout, "guessed from their length")
+      assert.include(stdout, "--price my-model=INPUT,OUTPUT")
+      assert.notInclude(stdout, "$0")
+      const priced = yield* baton([...args, "--price", "my-model=1,2"])
+      assert.notInclude(priced.stdout, "unknown")
+    })
+  )
+
+  test(
+    "expects what the tasks of the store have taken so far",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one", "two")
+      const script = () => reply("x".repeat(400))
+      yield* withServer(["run", tasks, ...claude, "--max-iterations", "1"], { server: { script } })
+      const { stdout } = yield* withServer(["plan", ...claude, "--json"])
+      const { estimate, tasks: counts } = yield* decodePlan(stdout)
+      assert.strictEqual(counts.total, 1)
+      assert.strictEqual(estimate?.completedTasks, 1)
+      assert.strictEqual(estimate?.answerTokens, 100)
+    })
+  )
+
+  test(
+    "knows no cost of a command, and of no tasks that they cost nothing",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one")
+      assert.include((yield* baton(["plan", tasks, "--exec", "cat"])).stdout, "What it costs is unknown")
+      assert.include((yield* baton(["plan", ...claude])).stdout, "There is nothing to do, so it costs nothing.")
+    })
+  )
+
+  test(
+    "reports what is wrong with its sources as an import would",
+    Effect.gen(function* () {
+      const tasks = yield* file("books.csv", "title", "One")
+      const { exitCode, stderr } = yield* baton(["plan", tasks, "--template", "{{name}}", ...claude])
+      assert.strictEqual(exitCode, 1)
+      assert.match(stderr, /books\.csv:1: the template's \{\{name\}\} is no column; there are title/)
+    })
+  )
+})
