@@ -71,6 +71,7 @@ describe("links between pages", () => {
     "AGENTS.md",
     "docs/architecture.md",
     "docs/state-machine.md",
+    "docs/stores.md",
     "docs/walkthrough.md"
   ]
 
