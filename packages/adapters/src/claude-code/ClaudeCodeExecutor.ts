@@ -19,7 +19,7 @@
  * | the model refused; the first request was not valid or too long | `Permanent` |
  * | not logged in, a wrong key, no money, a model or an option that does not exist, a usage limit that lasts longer, no `claude` | `Fatal` |
  *
- * A session that is cut off, by a limit or by interruption, gets SIGINT first, on which Claude Code tells what it has cost,
+ * A session that is cut off, by a limit or by interruption, gets SIGINT first, on which Claude Code as a rule tells what it has cost,
  * then SIGTERM and SIGKILL, five seconds apart. Signals go to the whole process group.
  *
  * **Budgets**

@@ -66,6 +66,8 @@ const table: ReadonlyArray<{
   { situation: "garbled", reason: "Failed", message: /exited with code 0 and told no result\.$/, costUsd: null },
   { situation: "empty", reason: "Failed", message: /its answer is empty\.$/, costUsd: 0.05253 },
   { situation: "success-but-1", reason: "Failed", message: /\(completed, exit code 1\)/, costUsd: 0.05253 },
+  { situation: "success-but-is-error", reason: "Failed", message: /\(completed, exit code 0\)/, costUsd: 0.05253 },
+  { situation: "success-but-subtype", reason: "Failed", message: /\(completed, exit code 0\)/, costUsd: 0.05253 },
   { situation: "success-but-model-error", reason: "Failed", message: /\(model_error, exit code 0\)/, costUsd: 0.05253 },
   {
     situation: "ok",

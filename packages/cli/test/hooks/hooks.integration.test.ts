@@ -2,7 +2,7 @@ import { Command } from "@baton/adapters/command"
 import { TaskStore } from "@baton/core"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Schedule, type Scope } from "effect"
+import { Effect, Fiber, Schedule, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -115,9 +115,8 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
   live(
     "do not slow a run of a thousand tasks, though nothing is answered before its end",
     Effect.gen(function* () {
-      const over = yield* Deferred.make<void>()
-      const open = Effect.runPromise(Deferred.await(over))
-      const { received, url } = yield* receiver(() => open.then(() => ({ status: 200 })))
+      const over = Promise.withResolvers<{ readonly status: number }>()
+      const { received, url } = yield* receiver(() => over.promise)
       yield* add(...Array.from({ length: 1000 }, (_, n) => ({ id: `t${n}`, description: "do it" })))
       let before = -1
       const { exitCode, stderr } = yield* baton(
@@ -126,7 +125,7 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
           onStdout: (text) => {
             if (!text.includes('{"event":"RunEnded"')) return Effect.void
             before = received.length
-            return Deferred.succeed(over, undefined)
+            return Effect.sync(() => over.resolve({ status: 200 }))
           }
         }
       )

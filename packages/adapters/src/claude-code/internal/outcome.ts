@@ -82,7 +82,7 @@ const failureOf = (over: Over, options: Options): Failure => {
     // The next attempt goes on in the same directory, so it may come through with what is there by then.
     case "budget_exhausted":
       return failed(
-        `Claude Code was not done when it had spent $${cents(result)} of the $${options.maxBudgetUsd ?? "?"} that an attempt may cost`,
+        `Claude Code was not done when it had spent ${usd(result.total_cost_usd ?? 0)} of the ${usd(options.maxBudgetUsd ?? 0)} that an attempt may cost`,
         result
       )
     case "prompt_too_long":
@@ -152,7 +152,7 @@ const failed = (what: string, { permission_denials }: Result): Failure => {
 
 const detail = (said: string, stop = ".") => lastLines(said) || stop
 
-const cents = ({ total_cost_usd }: Result) => (total_cost_usd ?? 0).toFixed(2)
+const usd = (amount: number) => `$${amount.toFixed(amount < 0.1 ? 4 : 2)}`
 
 const deniedTools = (denials: Result["permission_denials"]): ReadonlyArray<string> => [
   ...new Set((denials ?? []).flatMap(({ tool_name }) => tool_name ?? []))
