@@ -32,7 +32,7 @@ export const batchLines = (
       `In ${batches.length === 1 ? "a batch" : count(batches.length, "batch", "batches")}: ${count(total, "request")}`
     ),
     ...batches.slice(0, shown).map(({ id, requests, seconds }) => {
-      const name = id === null ? "looked for: its creation was cut off" : firstLine(id)
+      const name = id === null ? "nobody has heard yet that it was created" : firstLine(id)
       return fit(`  ${count(requests, "request")} for ${elapsed(Duration.seconds(seconds))}  ${name}`, columns)
     }),
     ...(rest > 0 ? [`  and ${count(rest, "more", "more")}`] : []),

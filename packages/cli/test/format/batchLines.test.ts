@@ -25,7 +25,7 @@ describe("the batches under way", () => {
         "",
         "In 2 batches: 401 requests",
         "  400 requests for 2h 01m  msgbatch_1",
-        "  1 request for 5.0s  looked for: its creation was cut off",
+        "  1 request for 5.0s  nobody has heard yet that it was created",
         "  The run that sent them, or the same command again, takes the answers."
       ])
     )

@@ -1,0 +1,102 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { reply } from "../../../adapters/test/claude/server/Answer.ts"
+import { control } from "../../../adapters/test/claude/server/batches.ts"
+import * as Server from "../../../adapters/test/claude/server/server.ts"
+import { baton, folder, list, start } from "./baton.ts"
+
+const tasks = 30
+const verdict = { reasoning: "", passed: true, confidence: 1, feedback: "", issues: [] }
+
+const world = Effect.gen(function* () {
+  const server = yield* Server.make({
+    script: ({ body }) => reply(JSON.stringify(body).includes("json_schema") ? JSON.stringify(verdict) : "done")
+  })
+  const { path, write } = yield* folder
+  write("tasks.txt", Array.from({ length: tasks }, (_, n) => `Task ${n}\n`).join(""))
+  const env = { ANTHROPIC_API_KEY: "key", ANTHROPIC_BASE_URL: server.url }
+  const args = ["run", "tasks.txt", "--executor", "claude", "--verifier", "claude", "--lease", "1s", "--batch"]
+  const { all, set } = control(server)
+  const seen = (method: string, path: RegExp) =>
+    server.journal.filter((request) => request.method === method && path.test(request.path)).length
+  return {
+    path,
+    run: (...more: ReadonlyArray<string>) => baton(path, [...args, ...more], env),
+    start: start(path, args, env),
+    baton: (...args: ReadonlyArray<string>) => baton(path, args, env),
+    set: (settings: Parameters<typeof set>[0]) => Effect.promise(() => set(settings)),
+    sizes: Effect.map(Effect.promise(all), (batches) => batches.map(({ customIds }) => customIds.length)),
+    created: Effect.promise(() => server.until(() => seen("POST", /\/batches$/) > 0)),
+    looked: Effect.promise(() => server.until(() => seen("GET", /\/batches\/[^/]+$/) > 0)),
+    completed: Effect.map(list(path), (all) => all.filter(({ status }) => status === "completed").length)
+  }
+})
+
+describe("baton run --batch", { timeout: 120_000 }, () => {
+  it.live("killed while its batch is created, and run again, completes all tasks with that one batch", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      yield* all.set({ creates: ["hang"] })
+      const killed = yield* all.start
+      yield* all.created
+      yield* killed.kill("SIGKILL")
+      yield* killed.ended
+      const { code, stderr } = yield* all.run()
+      assert.strictEqual(code, 0, stderr)
+      assert.strictEqual(yield* all.completed, tasks)
+      // One for the work, one for the judge.
+      assert.deepStrictEqual(yield* all.sizes, [tasks, tasks])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("stopped by Ctrl-C ends at once, says what is under way, and goes on with it the next time", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      yield* all.set({ hold: true })
+      const stopped = yield* all.start
+      yield* all.looked
+      yield* stopped.kill("SIGINT")
+      const { code, stderr } = yield* stopped.ended
+      assert.strictEqual(code, 130)
+      assert.include(stderr, `${tasks} requests: run the same command again, now or tomorrow, to pick them up`)
+      assert.notInclude(stderr, "may finish")
+      assert.include((yield* all.baton("status")).stdout, `In a batch: ${tasks} requests`)
+      const one = yield* all.baton("run", "--executor", "claude", "--no-verify", "--max-iterations", "1")
+      assert.include(one.stderr, `${tasks} requests of this list are in a batch: add --batch to pick them up`)
+
+      yield* all.set({ hold: false })
+      const again = yield* all.run("--json")
+      assert.strictEqual(again.code, 0, again.stderr)
+      assert.strictEqual(yield* all.completed, tasks)
+      assert.deepStrictEqual(yield* all.sizes, [tasks, tasks - 1])
+      assert.notInclude((yield* all.baton("status")).stdout, "In a batch")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("checks outputs with a program, a few at a time", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      const { code, stderr } = yield* all.baton(
+        ...["run", "tasks.txt", "--executor", "claude", "--batch", "--verify", "grep -q done"]
+      )
+      assert.strictEqual(code, 0, stderr)
+      assert.deepStrictEqual(yield* all.sizes, [tasks])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("refuses what cannot be done in batches", () =>
+    Effect.gen(function* () {
+      const { baton } = yield* world
+      const refusal = (...args: ReadonlyArray<string>) =>
+        Effect.map(baton("run", "tasks.txt", "--batch", ...args), ({ code, stderr }) => {
+          assert.strictEqual(code, 1)
+          return stderr.trim()
+        })
+      assert.match(yield* refusal("--exec", "cat"), /--batch is for --executor claude: add that, or leave it out\.$/)
+      assert.match(
+        yield* refusal("--executor", "claude", "--store", "memory:"),
+        /--batch needs a store that is still there tomorrow: leave out --store memory:\.$/
+      )
+    }).pipe(Effect.scoped)
+  )
+})
