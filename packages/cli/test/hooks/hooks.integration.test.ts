@@ -27,6 +27,8 @@ const script = `
   const { appendFileSync, readFileSync } = require("node:fs")
   const { BATON_EVENT, BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK, BATON_STOP_REASON } = process.env
   const told = { BATON_EVENT, BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK, BATON_STOP_REASON }
+  // Slow, so that only a run that waits for it tells of its end afterwards.
+  if (BATON_EVENT !== "RunEnded") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
   appendFileSync(process.argv[2], JSON.stringify({ ...told, event: JSON.parse(readFileSync(0, "utf8")) }) + "\\n")
 `
 
