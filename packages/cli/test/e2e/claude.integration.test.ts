@@ -1,0 +1,245 @@
+import { LLMock } from "@copilotkit/aimock"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { type Answer, reply } from "../../../adapters/test/claude/server/Answer.ts"
+import { chaos } from "../../../adapters/test/claude/server/chaos.ts"
+import { lastText } from "../../../adapters/test/claude/server/message.ts"
+import * as Server from "../../../adapters/test/claude/server/server.ts"
+import { PlanReport } from "../../src/estimate/plan.ts"
+import { RunReport } from "../../src/output/RunReport.ts"
+import { baton, folder, start } from "./baton.ts"
+
+/** Rows with quoted fields, commas and lines in a field; each has an id that its prompt repeats. */
+const csv = (rows: number): string =>
+  [
+    "id,summary,description",
+    ...Array.from(
+      { length: rows },
+      (_, index) =>
+        `p${index},"Package ${index}, in short","Number ${index} is a ""package"",\nwhich does one thing${" and another".repeat(index % 9)}."`
+    )
+  ].join("\n")
+
+const template = ["--template", "Summarise {{id}}: {{description}}"]
+const both = ["--executor", "claude", "--verifier", "claude", "--retry-delay", "10ms"]
+
+const verdict = (passed: boolean, feedback = ""): Answer =>
+  reply(JSON.stringify({ reasoning: "Looked at it.", passed, confidence: 0.9, feedback, issues: [] }))
+
+const isJudge = (body: unknown): boolean => JSON.stringify(body).includes("json_schema")
+
+/** Summarises, and accepts every summary. */
+const summaries = ({ body }: { readonly body: unknown }): Answer =>
+  isJudge(body) ? verdict(true) : reply("It is a package that does what it says, and nothing that it does not say.")
+
+const idOf = (body: unknown): string => /Summarise (p\d+):/.exec(lastText(body))?.[1] ?? ""
+
+const setUp = Effect.fnUntraced(function* (rows: number, options?: Server.Options) {
+  const dir = yield* folder
+  dir.write("packages.csv", csv(rows))
+  const server = yield* Server.make({ script: summaries, ...options })
+  const env = { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: server.url }
+  return {
+    server,
+    env,
+    path: dir.path,
+    baton: (...args: ReadonlyArray<string>) => baton(dir.path, args, env),
+    start: (...args: ReadonlyArray<string>) => start(dir.path, args, env)
+  }
+})
+
+const decodeReport = Schema.decodeUnknownSync(Schema.fromJsonString(RunReport))
+const decodePlan = Schema.decodeUnknownSync(Schema.fromJsonString(PlanReport))
+
+describe("a list on Claude", { timeout: 120_000 }, () => {
+  it.live(
+    "is done and judged within its budget, with cost, tokens and model of each task, for what its plan said",
+    () =>
+      Effect.gen(function* () {
+        const { baton } = yield* setUp(400)
+        const args = ["packages.csv", ...template, ...both, "--max-cost", "1", "-j", "32", "--json"]
+        const planned = yield* baton("plan", ...args)
+        const { estimate, tasks } = decodePlan(planned.stdout)
+        assert.strictEqual(tasks.new, 400)
+        const run = yield* baton("run", ...args)
+        assert.strictEqual(run.code, 0, run.stderr)
+        const { counts, models, stats } = decodeReport(run.stdout)
+        assert.strictEqual(counts.completed, 400)
+        const cost = stats.usage?.costUsd ?? NaN
+        assert.isAtMost(cost, 1)
+        assert.isAtLeast(cost, estimate?.costUsd?.low ?? NaN)
+        assert.isAtMost(cost, estimate?.costUsd?.worst ?? NaN)
+        assert.deepStrictEqual(
+          models.map(({ model, requests }) => [model, requests]),
+          [
+            ["claude-sonnet-5-5", 400],
+            ["claude-haiku-5-5", 400]
+          ]
+        )
+        const { stdout } = yield* baton("export", "--format", "csv")
+        const [header = "", ...rows] = stdout.trimEnd().split("\r\n")
+        assert.strictEqual(header.split(",").at(-1), "models")
+        assert.strictEqual(rows.length, 400)
+        for (const row of rows) assert.match(row, /,(0\.\d+),\1,claude-sonnet-5-5$/)
+        assert.include((yield* baton("list")).stdout.split("\n")[0], "COST")
+        assert.match((yield* baton("status")).stdout, /\nUsed {2}[\d,]+ tokens \(.*\), \$\d/)
+      })
+  )
+
+  it.live("is done although one request in five fails or breaks off, and says what nobody knows", () =>
+    Effect.gen(function* () {
+      const { baton } = yield* setUp(120, {
+        script: chaos({ rateLimited: 0.07, failing: 0.07, dropped: 0.06, seed: 7 }, summaries)
+      })
+      const run = yield* baton("run", "packages.csv", ...template, ...both, "--max-cost", "20", "-j", "32", "--json")
+      assert.strictEqual(run.code, 0, run.stderr)
+      const { counts, stats } = decodeReport(run.stdout)
+      assert.strictEqual(counts.completed, 120)
+      // Answers broke off in the middle: what they cost is between two numbers.
+      assert.isNull(stats.usage?.costUsd)
+      assert.isAbove(stats.usage?.bounds?.minUsd ?? 0, 0)
+      assert.isAtMost(stats.usage?.bounds?.maxUsd ?? Infinity, 20)
+      assert.match(run.stderr, /used +[\d,]+ tokens \(.*\), \$[\d.]+ to \$[\d.]+\n/)
+    })
+  )
+
+  it.live("killed in the middle and started again, asks nothing again that was answered", () =>
+    Effect.gen(function* () {
+      const gate = Promise.withResolvers<void>()
+      let executions = 0
+      const { server, start, baton } = yield* setUp(80, {
+        script: (request) => {
+          if (isJudge(request.body)) return summaries(request)
+          // The rest is under way, and unanswered, when the process is killed.
+          return ++executions <= 30 ? summaries(request) : { ...reply("Late."), before: gate.promise }
+        }
+      })
+      const work = () => server.messages().filter(({ body }) => !isJudge(body))
+      const args = ["run", "packages.csv", ...template, ...both, "-j", "16", "--lease", "1s"]
+      const completed = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const first = yield* start(...args, "--output", "ndjson")
+          const ids: Array<string> = []
+          while (ids.length < 30) ids.push((yield* first.event("TaskCompleted")).taskId ?? "")
+          yield* Effect.promise(() => server.until(() => work().length === 46))
+          yield* first.kill("SIGKILL")
+          yield* first.ended
+          return ids
+        })
+      )
+      gate.resolve()
+      const second = yield* baton(...args, "--json")
+      assert.strictEqual(second.code, 0, second.stderr)
+      assert.strictEqual(decodeReport(second.stdout).counts.completed, 80)
+      const asked = work()
+      for (const id of completed) {
+        assert.strictEqual(asked.filter(({ body }) => idOf(body) === id).length, 1, id)
+      }
+      // Those that were cut off are asked once more, and no others.
+      assert.isAtMost(asked.length, 80 + 16)
+    })
+  )
+
+  it.live("stops before its budget is exceeded, with exit 3, and goes on with a larger one", () =>
+    Effect.gen(function* () {
+      const { baton, server } = yield* setUp(60)
+      const args = ["run", "packages.csv", ...template, ...both, "-j", "32", "--max-output-tokens", "300", "--json"]
+      const stopped = yield* baton(...args, "--max-cost", "0.01")
+      assert.strictEqual(stopped.code, 3, stopped.stderr)
+      assert.include(stopped.stderr, "The budget is used up")
+      const first = decodeReport(stopped.stdout)
+      assert.isAbove(first.stats.usage?.costUsd ?? 0, 0)
+      assert.isAtMost(first.stats.usage?.costUsd ?? Infinity, 0.01)
+      assert.isAbove(first.counts.completed, 0)
+      assert.strictEqual(first.counts.completed + first.counts.pending, 60)
+      const answered = server.messages().length
+      const raised = yield* baton(...args, "--max-cost", "5")
+      assert.strictEqual(raised.code, 0, raised.stderr)
+      assert.strictEqual(decodeReport(raised.stdout).counts.completed, 60)
+      // Nothing of what was paid for is asked again.
+      assert.strictEqual(server.messages().length, 120)
+      assert.isBelow(answered, 120)
+    })
+  )
+
+  it.live("gives a task up whose attempts would cost too much, and names the flag", () =>
+    Effect.gen(function* () {
+      const { baton } = yield* setUp(3, {
+        script: (request) =>
+          isJudge(request.body) ? verdict(!lastText(request.body).includes("p1:"), "Say more.") : summaries(request)
+      })
+      const limit = ["--max-cost-per-task", "0.006", "--max-output-tokens", "300", "--max-attempts", "20"]
+      const run = yield* baton("run", "packages.csv", ...template, ...both, ...limit, "--no-cache")
+      assert.strictEqual(run.code, 2, run.stderr)
+      assert.include(run.stderr, "2 of 3 tasks completed")
+      const { stdout } = yield* baton("show", "p1")
+      assert.match(stdout, /The task may cost \$0\.006, earlier attempts have cost \$0\.00\d+, and the next call/)
+      assert.include(stdout, "--max-cost-per-task")
+    })
+  )
+
+  it.live("tells the next attempt what the judge did not like, and shows both", () =>
+    Effect.gen(function* () {
+      let verdicts = 0
+      const { baton, server } = yield* setUp(1, {
+        script: ({ body }) =>
+          isJudge(body)
+            ? verdict(++verdicts > 1, "Name the package.")
+            : reply(verdicts === 0 ? "It is nice." : "p0 is.")
+      })
+      const run = yield* baton("run", "packages.csv", ...template, ...both)
+      assert.strictEqual(run.code, 0, run.stderr)
+      const [first, second] = server.messages().filter(({ body }) => !isJudge(body))
+      assert.notInclude(lastText(first?.body), "Name the package.")
+      assert.include(lastText(second?.body), "It is nice.")
+      assert.include(lastText(second?.body), "Name the package.")
+      const { stdout } = yield* baton("show", "p0")
+      assert.match(stdout, /#1 retried/)
+      assert.match(stdout, /#2 completed/)
+      assert.match(stdout, /Judging: \d+ tokens .* of it/)
+    })
+  )
+
+  it.live("that cannot reach the API says so before anything is added", () =>
+    Effect.gen(function* () {
+      const { path } = yield* setUp(2)
+      const env = { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: "http://127.0.0.1:9" }
+      const run = yield* baton(path, ["run", "packages.csv", ...template, ...both], env)
+      assert.strictEqual(run.code, 1)
+      assert.match(run.stderr, /^error: The connection to 127\.0\.0\.1:9 failed.* Is ANTHROPIC_BASE_URL right/)
+    })
+  )
+})
+
+describe("against a server that others wrote", { timeout: 120_000 }, () => {
+  const aimock = Effect.acquireRelease(
+    Effect.promise(async () => {
+      const mock = new LLMock({ port: 0 })
+      await mock.start()
+      return mock
+    }),
+    (mock) => Effect.promise(() => mock.stop())
+  )
+
+  it.live("a list is done, whatever that server knows of models and prices", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("packages.csv", csv(40))
+      const mock = yield* aimock
+      const usage = { input_tokens: 100, output_tokens: 20 }
+      mock.on(
+        { userMessage: /key of this request/ },
+        { content: JSON.stringify({ reasoning: "r", passed: true, confidence: 1, feedback: "", issues: [] }), usage }
+      )
+      mock.on({ userMessage: /Summarise/ }, { content: "A package.", usage })
+      const env = { ANTHROPIC_API_KEY: "any", ANTHROPIC_BASE_URL: mock.url }
+      const args = ["run", "packages.csv", ...template, ...both, "--model", "my-model", "--price", "my-model=2,10"]
+      const run = yield* baton(dir.path, [...args, "--max-cost", "5", "-j", "8", "--json"], env)
+      assert.strictEqual(run.code, 0, run.stderr)
+      const { counts, stats } = decodeReport(run.stdout)
+      assert.strictEqual(counts.completed, 40)
+      assert.closeTo(stats.usage?.costUsd ?? 0, (40 * (100 * 2 + 20 * 10 + 100 * 0.1 + 20 * 0.5)) / 1e6, 1e-9)
+      assert.strictEqual(mock.getRequests().length, 80)
+    })
+  )
+})
