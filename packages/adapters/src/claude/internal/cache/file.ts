@@ -73,8 +73,8 @@ export const open = Effect.fnUntraced(function* (
 
   return {
     get: (key) => attempt(() => decode(get.get(key)?.reply)),
-    // One statement is one transaction. At 30 microseconds without a flush of the disk, gathering several into one would
-    // cost the first of them more than it spares.
+    // One statement is one transaction. It takes a tenth of a millisecond, half of which is the disk's; gathering eight
+    // into one would spare a third of that, and answers take seconds.
     set: (key, reply) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.asVoid(attempt(() => set.run(key, JSON.stringify(reply), Math.floor(now))))
@@ -129,7 +129,13 @@ const prepare = (filename: string, path: string, db: DatabaseSync): void => {
     refuse(Errors.damaged(filename))
 
   // Where the file system cannot do it, the file works all the same, one process after the other.
-  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864")
+  // Keys are random, so a longer log means that fewer pages are written back twice.
+  db.exec(`
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA journal_size_limit = 67108864;
+  `)
   if (pragma("user_version") === version) return
   db.exec("BEGIN IMMEDIATE")
   try {
