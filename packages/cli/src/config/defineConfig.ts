@@ -125,6 +125,8 @@ export interface Settings {
   readonly inputTpm?: number
   /** The most output tokens a minute to each model. */
   readonly outputTpm?: number
+  /** Asks Claude in batches, at half the price: answers come within a day. */
+  readonly batch?: boolean
   /** Asks Claude again what it answered before; answers are otherwise kept beside the store. */
   readonly noCache?: boolean
   /** Keep secrets that are found in metadata, feedback and errors. */

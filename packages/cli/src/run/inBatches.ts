@@ -70,7 +70,11 @@ export const notice = Effect.fnUntraced(function* (filename: string): Effect.fn.
   const requests = yield* requestsIn(filename)
   return requests === 0
     ? []
-    : [`  in a batch  ${count(requests, "request")}: run the same command again, now or tomorrow, to pick them up`]
+    : [
+        "",
+        `  ${count(requests, "request")} ${requests === 1 ? "is" : "are"} in a batch, which goes on without this run: ` +
+          "the same command picks up the answers, now or tomorrow."
+      ]
 })
 
 /**

@@ -58,7 +58,10 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
       yield* stopped.kill("SIGINT")
       const { code, stderr } = yield* stopped.ended
       assert.strictEqual(code, 130)
-      assert.include(stderr, `${tasks} requests: run the same command again, now or tomorrow, to pick them up`)
+      assert.include(
+        stderr,
+        `${tasks} requests are in a batch, which goes on without this run: the same command picks up`
+      )
       assert.notInclude(stderr, "may finish")
       assert.include((yield* all.baton("status")).stdout, `In a batch: ${tasks} requests`)
       const one = yield* all.baton("run", "--executor", "claude", "--no-verify", "--max-iterations", "1")

@@ -16,6 +16,9 @@ const firstInterval = 5 * seconds
 const longestInterval = 60 * seconds
 const growth = 1.5
 
+/** A server that wants to be left alone for longer is asked all the same: an answer may be there. */
+const longestPause = 10 * longestInterval
+
 /** How long the API keeps results. */
 export const kept = Duration.toMillis("29 days")
 
@@ -128,7 +131,7 @@ export const poller = (office: Office): Effect.Effect<never, ClaudeError> => {
     return batch.processing_status === "ended" ? yield* collect(row, batch) : false
   })
 
-  /** Returns how long the next look should wait at least. */
+  /** Returns how long the next look should wait at least, which the server may say. */
   const onError = Effect.fnUntraced(function* (row: BatchRow, error: ClaudeError) {
     if (error.type === "journal") return yield* Effect.fail(error)
     if (error.reason === "Fatal") {
@@ -142,7 +145,7 @@ export const poller = (office: Office): Effect.Effect<never, ClaudeError> => {
         Effect.annotateLogs({ batch: row.id ?? "unknown", reason: error.message })
       )
     }
-    return error.retryAfter === undefined ? 0 : Duration.toMillis(error.retryAfter)
+    return error.retryAfter === undefined ? 0 : Math.min(Duration.toMillis(error.retryAfter), longestPause)
   })
 
   return Effect.gen(function* () {
