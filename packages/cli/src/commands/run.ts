@@ -33,6 +33,10 @@ export const run = Command.make("run", { ...sourceFlags, ...runFlags }, (flags) 
       command: "baton run books.csv --template 'Summarise {{title}}' --exec 'claude -p' -j 8",
       description: "A task a row, eight at a time"
     },
+    {
+      command: "baton run prompts.csv --template '{{prompt}}' --executor claude --verifier claude --max-cost 5",
+      description: "Claude's API, for five dollars at most"
+    },
     { command: "baton run --shell 'claude -p | tee -a log'", description: "Go on with what is in the store" },
     {
       command: "baton run todo.md --executor fake --output ndjson | jq -r .event",

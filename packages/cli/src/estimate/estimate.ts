@@ -55,6 +55,8 @@ export interface Options {
   /** The lengths of the descriptions, in bytes. */
   readonly lengths: ReadonlyArray<number>
   readonly maxAttempts: number
+  /** How often a rejection can be asked for again. */
+  readonly confirm: number
   readonly history: History
 }
 
@@ -71,7 +73,7 @@ const aroundFeedback = 300
  * @since 0.1.0
  */
 export const make = (options: Options): ReadonlyArray<PartEstimate> => {
-  const { executor, history, judge, maxAttempts } = options
+  const { confirm, executor, history, judge, maxAttempts } = options
   const answer = { low: 1, expected: history.answerTokens, worst: executor.empty.max_tokens }
   const verdict = { low: 1, expected: history.verdictTokens, worst: judge?.empty.max_tokens ?? 1000 }
   const feedback = answer.worst + verdict.worst + aroundFeedback
@@ -85,7 +87,7 @@ export const make = (options: Options): ReadonlyArray<PartEstimate> => {
   if (judge === null) return [work]
   const judging = partOf("judging", judge, verdict, options, {
     besides: answer,
-    worst: (input) => [[maxAttempts, input + answer.worst]]
+    worst: (input) => [[maxAttempts * (1 + confirm), input + answer.worst]]
   })
   return [work, judging]
 }

@@ -105,6 +105,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, 
     prices: read.prices,
     lengths: work.lengths,
     maxAttempts,
+    confirm: read.verifier.confirm ?? 0,
     history
   })
   return {

@@ -23,7 +23,7 @@ const limitFlags = {
     default: "3"
   }),
   timeout: value("timeout", Kind.duration("10 millis"), {
-    description: "The longest that one attempt may take",
+    description: "The longest that one attempt may take; with Claude, one request",
     default: "10m"
   }),
   idleTimeout: value("idle-timeout", Kind.duration("10 millis"), {
