@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -43,6 +44,12 @@ const frame = Duration.millis(100)
 const plainInterval = Duration.seconds(10)
 
 /**
+ * While someone pulls at a window nothing is redrawn: some terminals tell their size a quarter of a second late, and what
+ * is drawn meanwhile for the old one would be left behind.
+ */
+const settling = 300
+
+/**
  * A screen that draws until its scope ends; what is redrawn is gone then.
  *
  * @category constructors
@@ -63,18 +70,30 @@ const animated = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Screen, never, Stdio.Stdio | Scope.Scope> {
   // Loaded here, because most commands draw nothing.
   const Drawing = yield* Effect.promise(() => import("./live/drawing.ts"))
+  const clock = yield* Clock.Clock
   const write = yield* writer
   const drawing = Drawing.make()
   // Bounded by what happens between two drawings.
   let lines: Array<string> = []
   let isAway = false
+  let size = terminal.size()
+  let settledAt = 0
+
+  const isSettled = (): boolean => {
+    const now = terminal.size()
+    const at = clock.currentTimeMillisUnsafe()
+    if (now.columns !== size.columns || now.rows !== size.rows) settledAt = at + settling
+    size = now
+    return at >= settledAt
+  }
 
   const oneAtATime = Semaphore.makeUnsafe(1)
   const draw = (bottom: string) =>
     Effect.suspend(() => {
       const lasting = lines
       lines = []
-      return write(drawing.draw(bottom === "" || isAway ? [] : bottom.split("\n"), lasting, terminal.size()))
+      const shown = bottom === "" || isAway || !isSettled() ? [] : bottom.split("\n")
+      return write(drawing.draw(shown, lasting, terminal.size()))
     }).pipe(Semaphore.withPermit(oneAtATime))
   const redraw = Effect.flatMap(status, (text) => draw(text ?? ""))
 

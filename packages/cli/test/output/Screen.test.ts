@@ -6,17 +6,14 @@ import { showCursor } from "../../src/output/live/drawing.ts"
 import * as Screen from "../../src/output/Screen.ts"
 import * as xterm from "./live/xterm.ts"
 
-const terminal = (canAnimate: boolean) => ({
-  canAnimate,
-  style: Style.none,
-  size: () => ({ columns: 80, rows: 24 })
-})
+const standard = () => ({ columns: 80, rows: 24 })
+const terminal = (canAnimate: boolean, size = standard) => ({ canAnimate, style: Style.none, size })
 
 /** A screen, and what it has written so far. */
-const open = Effect.fnUntraced(function* (canAnimate: boolean, status: Screen.Status) {
+const open = Effect.fnUntraced(function* (canAnimate: boolean, status: Screen.Status, size = standard) {
   const written: Array<string> = []
   const scope = yield* Scope.make()
-  const screen = yield* Screen.make(terminal(canAnimate), status).pipe(
+  const screen = yield* Screen.make(terminal(canAnimate, size), status).pipe(
     Effect.provide(
       Stdio.layerTest({
         stderr: () => Sink.forEach((part: string | Uint8Array) => Effect.sync(() => written.push(String(part))))
@@ -74,6 +71,21 @@ describe("Screen on a terminal", () => {
       assert.include(written.at(-1), showCursor)
       yield* TestClock.adjust("1 second")
       assert.strictEqual(written.length, 2)
+    })
+  )
+
+  it.effect("draws nothing while the terminal is being resized, and goes on when that is over", () =>
+    Effect.gen(function* () {
+      const size = { columns: 80, rows: 24 }
+      const { shown, written } = yield* open(true, Effect.succeed("status"), () => ({ ...size }))
+      for (const columns of [70, 60, 50]) {
+        size.columns = columns
+        yield* TestClock.adjust("200 millis")
+        assert.deepStrictEqual(yield* shown, [])
+      }
+      yield* TestClock.adjust("300 millis")
+      assert.deepStrictEqual(yield* shown, ["status"])
+      assert.strictEqual(written.length, 3)
     })
   )
 

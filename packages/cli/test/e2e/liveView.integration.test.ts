@@ -1,0 +1,170 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { baton, folder, list } from "./baton.ts"
+import * as tmux from "./tmux.ts"
+
+const timeout = 90_000
+const run = "baton run tasks.txt --shell 'sleep 0.3; cat' --verify 'grep -q [0-9]' -j 6"
+
+/** A shell in a folder with 400 tasks, on a terminal of this size. */
+const open = Effect.fnUntraced(function* (columns: number, rows: number) {
+  const dir = yield* folder
+  dir.write("tasks.txt", Array.from({ length: 400 }, (_, n) => `Name a prime above ${n}`).join("\n"))
+  return { dir, terminal: yield* tmux.open(dir.path, columns, rows) }
+})
+
+/** The view, once a few tasks are through. */
+const working = (lines: ReadonlyArray<string>) =>
+  lines.some((line) => /^running {2}[█▓░]+ .*\/400$/.test(line)) &&
+  lines.some((line) => /^tasks +[1-9]\d* completed/.test(line)) &&
+  lines.some((line) => /executing +Name a prime above \d+$/.test(line))
+
+/** The shell has its terminal back as it was: keys are echoed, lines are edited, the cursor is there. */
+const isClean = Effect.fnUntraced(function* (terminal: tmux.Terminal) {
+  yield* terminal.enter("echo code $?; stty -a | tr ' ' '\\n' | grep -x -e -echo -e echo -e -icanon -e icanon -e isig")
+  const lines = yield* terminal.until((lines) => lines.includes("icanon") || lines.includes("-icanon"))
+  const modes = (yield* terminal.until((lines) => lines.at(-1) === "$")).filter((line) =>
+    /^-?(?:echo|icanon|isig)$/.test(line)
+  )
+  assert.deepStrictEqual(modes.toSorted(), ["echo", "icanon", "isig"])
+  assert.isTrue(yield* terminal.isCursorVisible)
+  return lines.find((line) => line.startsWith("code "))
+})
+
+/** Nothing of the view is left, and no task is lost. */
+const isDrained = Effect.fnUntraced(function* (cwd: string, lines: ReadonlyArray<string>) {
+  assert.isFalse(lines.some((line) => /[█▓░]|executing|last failures/.test(line)))
+  const tasks = yield* list(cwd)
+  assert.strictEqual(tasks.length, 400)
+  assert.isTrue(tasks.every(({ status }) => status === "completed" || status === "pending"))
+  assert.isTrue(tasks.some(({ status }) => status === "completed"))
+})
+
+const test = (name: string, effect: Effect.Effect<void, unknown, Scope.Scope>) =>
+  it.live(name, () => Effect.scoped(effect), timeout)
+
+describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", () => {
+  for (const [columns, rows] of [
+    [80, 24],
+    [160, 50]
+  ] as const) {
+    test(
+      `q ends the run and leaves the terminal as it was, at ${columns} by ${rows}`,
+      Effect.gen(function* () {
+        const { dir, terminal } = yield* open(columns, rows)
+        yield* terminal.enter(run)
+        const lines = yield* terminal.until(working)
+        assert.isFalse(yield* terminal.isCursorVisible)
+        assert.strictEqual(lines.at(-1), "p pause   q stop   ? help")
+        yield* terminal.press("q")
+        yield* terminal.line(/^! stopped as requested: \d+ of 400 tasks completed/)
+        assert.strictEqual(yield* isClean(terminal), "code 143")
+        yield* isDrained(dir.path, yield* terminal.screen)
+      })
+    )
+  }
+
+  test(
+    "Ctrl-C ends the run, a second one ends it at once; both leave the terminal as it was",
+    Effect.gen(function* () {
+      const { dir, terminal } = yield* open(80, 24)
+      yield* terminal.enter(run)
+      yield* terminal.until(working)
+      yield* terminal.press("C-c")
+      yield* terminal.line(/^! interrupted: \d+ of 400 tasks completed/)
+      assert.strictEqual(yield* isClean(terminal), "code 130")
+      yield* isDrained(dir.path, yield* terminal.screen)
+
+      yield* terminal.enter("clear; baton run --shell 'sleep 60' --no-verify --lease 1s")
+      yield* terminal.line(/executing/)
+      yield* terminal.press("C-c")
+      yield* terminal.line(/^what runs may finish {3}Ctrl-C ends at once/)
+      yield* terminal.press("C-c")
+      yield* terminal.until((lines) => lines.at(-1) === "$")
+      assert.strictEqual(yield* isClean(terminal), "code 130")
+    })
+  )
+
+  test(
+    "`baton stop` in another terminal ends the run, and this one is as it was",
+    Effect.gen(function* () {
+      const { dir, terminal } = yield* open(80, 24)
+      yield* terminal.enter(run)
+      yield* terminal.until(working)
+      const { code, stdout } = yield* baton(dir.path, ["stop"])
+      assert.strictEqual(code, 0)
+      assert.include(stdout, "Asked every run to end.")
+      yield* terminal.line(/^! stopped as requested/)
+      assert.strictEqual(yield* isClean(terminal), "code 143")
+      yield* isDrained(dir.path, yield* terminal.screen)
+    })
+  )
+
+  test(
+    "p pauses and r resumes; a resize redraws, and Ctrl-Z and fg leave and come back",
+    Effect.gen(function* () {
+      const { terminal } = yield* open(80, 24)
+      yield* terminal.enter(run)
+      yield* terminal.until(working)
+      yield* terminal.press("p")
+      yield* terminal.line(/^paused {3}[█▓░]/)
+      yield* terminal.line(/^r resume {3}q stop {3}\? help$/)
+      yield* terminal.press("r")
+      yield* terminal.until(working)
+
+      for (const [columns, rows] of [
+        [60, 20],
+        [120, 40],
+        [70, 30],
+        [100, 30]
+      ] as const) {
+        yield* terminal.resize(columns, rows)
+        // As wide as the terminal, and there once.
+        const isRedrawn = (lines: ReadonlyArray<string>) =>
+          lines.filter((line) => line.includes("█")).length === 1 &&
+          lines.some((line) => /█.*\/400$/.test(line) && line.length === columns - 1)
+        yield* terminal.until(isRedrawn)
+      }
+
+      yield* terminal.press("C-z")
+      yield* terminal.line(/Stopped/)
+      assert.isTrue(yield* terminal.isCursorVisible)
+      yield* terminal.enter("clear; fg")
+      yield* terminal.until(working)
+      assert.isFalse(yield* terminal.isCursorVisible)
+      yield* terminal.press("q")
+      yield* terminal.line(/^! stopped as requested/)
+      yield* isClean(terminal)
+    })
+  )
+
+  test(
+    "a run in the background writes lines, and does not touch the terminal of the shell",
+    Effect.gen(function* () {
+      const { terminal } = yield* open(80, 24)
+      yield* terminal.enter(`${run} --max-iterations 20 &`)
+      yield* terminal.line(/20 attempts/)
+      assert.isFalse((yield* terminal.screen).some((line) => /█|Stopped/.test(line)))
+      yield* terminal.enter("wait; clear")
+      yield* terminal.until((lines) => lines.at(-1) === "$")
+      yield* isClean(terminal)
+    })
+  )
+
+  test(
+    "status --watch shows the tasks at work, and q comes back",
+    Effect.gen(function* () {
+      const { dir, terminal } = yield* open(80, 24)
+      const other = yield* tmux.open(dir.path, 80, 24)
+      yield* terminal.enter(run)
+      yield* terminal.until(working)
+      yield* other.enter("baton status --watch")
+      yield* other.until(working)
+      yield* other.press("q")
+      yield* other.line(/^400 tasks/)
+      yield* isClean(other)
+      yield* terminal.press("q")
+      yield* terminal.line(/^! stopped as requested/)
+    })
+  )
+})

@@ -1,0 +1,75 @@
+/** A terminal of its own for a test, in which a person could sit: a shell with job control, keys, sizes. */
+import { Effect, Schedule, type Scope } from "effect"
+import { execFileSync, spawnSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
+
+const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
+
+export const isInstalled = spawnSync("tmux", ["-V"]).status === 0
+
+let opened = 0
+
+export interface Terminal {
+  /** Types text, and Enter. */
+  readonly enter: (line: string) => Effect.Effect<void>
+  /** Types keys by their names, as `q` or `C-c`. */
+  readonly press: (...keys: ReadonlyArray<string>) => Effect.Effect<void>
+  readonly resize: (columns: number, rows: number) => Effect.Effect<void>
+  /** The lines in sight. */
+  readonly screen: Effect.Effect<ReadonlyArray<string>>
+  /** Waits until what is on the screen is as wanted, and returns it. */
+  readonly until: (is: (lines: ReadonlyArray<string>) => boolean) => Effect.Effect<ReadonlyArray<string>>
+  /** Waits until a line of the screen is so. */
+  readonly line: (pattern: RegExp) => Effect.Effect<string>
+  readonly isCursorVisible: Effect.Effect<boolean>
+}
+
+/** A shell in `cwd`, in which `baton` is what was built. It is killed when the scope ends. */
+export const open = (cwd: string, columns: number, rows: number): Effect.Effect<Terminal, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const socket = `baton-test-${process.pid}-${opened++}`
+    // Not what CI says of itself: there is somebody at this terminal.
+    const env = {
+      PATH: process.env["PATH"] ?? "",
+      HOME: cwd,
+      LANG: "C.UTF-8",
+      TERM: "xterm-256color",
+      SHELL: "/bin/sh"
+    }
+    const tmux = (...args: ReadonlyArray<string>) =>
+      execFileSync("tmux", ["-u", "-f", "/dev/null", "-L", socket, ...args], { cwd, env, encoding: "utf8" })
+    // No history, which would be written while the folder is removed.
+    const baton = `unset HISTFILE; baton() { '${process.execPath}' '${program}' "$@"; }; PS1='$ '; clear`
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const size = ["-x", String(columns), "-y", String(rows)]
+        tmux("new-session", "-d", "-s", "t", ...size, "bash --norc --noprofile")
+        tmux("send-keys", "-t", "t", baton, "Enter")
+      }),
+      () => Effect.sync(() => tmux("kill-server"))
+    )
+    const screen = Effect.sync(() => tmux("capture-pane", "-p", "-t", "t").trimEnd().split("\n"))
+    const until: Terminal["until"] = (is) =>
+      Effect.repeat(screen, { until: is, schedule: Schedule.spaced("50 millis") }).pipe(
+        Effect.timeoutOrElse({
+          duration: "30 seconds",
+          orElse: () =>
+            Effect.flatMap(screen, (lines) => Effect.die(new Error(`It did not come to that:\n${lines.join("\n")}`)))
+        })
+      )
+    yield* until((lines) => lines.at(-1) === "$" && lines.length === 1)
+    return {
+      enter: (line) => Effect.sync(() => void tmux("send-keys", "-t", "t", line, "Enter")),
+      press: (...keys) => Effect.sync(() => void tmux("send-keys", "-t", "t", ...keys)),
+      resize: (columns, rows) =>
+        Effect.sync(() => void tmux("resize-window", "-t", "t", "-x", String(columns), "-y", String(rows))),
+      screen,
+      until,
+      line: (pattern) =>
+        Effect.map(
+          until((lines) => lines.some((line) => pattern.test(line))),
+          (lines) => lines.find((line) => pattern.test(line)) ?? ""
+        ),
+      isCursorVisible: Effect.sync(() => tmux("display-message", "-p", "-t", "t", "#{cursor_flag}").trim() === "1")
+    }
+  })
