@@ -102,7 +102,8 @@ export const readSession = () => {
   }
 
   const lines = splitLines(maxLineBytes, (line) => {
-    const json = line === null ? Option.none() : messages.decodeJson(line)
+    // Every message is an object; parsing a flood of anything else would cost a stack trace a line.
+    const json = line?.startsWith("{") === true ? messages.decodeJson(line) : Option.none()
     if (Option.isNone(json)) {
       session.unreadable++
       return
