@@ -185,6 +185,19 @@ describe("an answer", () => {
     })
   )
 
+  it.live("is unknown where the server does not say it, and nothing where it says nothing", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      const answered = (usage: Readonly<Record<string, unknown>>) => {
+        server.script(() => reply("x", { usage, startUsage: { input_tokens: null, output_tokens: null } }))
+        return send()
+      }
+      assert.isTrue((yield* answered({ input_tokens: 10, output_tokens: null })).unmetered)
+      assert.isTrue((yield* answered({ input_tokens: null, output_tokens: 10 })).unmetered)
+      assert.isUndefined((yield* answered({ input_tokens: 0, output_tokens: 0 })).unmetered)
+    })
+  )
+
   it.live("tells apart what the prompt cache keeps for five minutes and for an hour", () =>
     Effect.gen(function* () {
       const { send } = yield* setup()
@@ -437,6 +450,22 @@ describe("a connection", () => {
       }
       assert.isUndefined(fiber.pollUnsafe())
       yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.effect("that takes longer than a request may is TimedOut, however alive it is", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup({ requestTimeout: { execute: "1 minute", judge: "1 second" } })
+      const started = Promise.withResolvers<void>()
+      server.script(() => ({ _tag: "Stall", text: "half", pingEveryMillis: 1 }))
+      const fiber = yield* Effect.forkChild(send({}, { onStart: started.resolve }), { startImmediately: true })
+      yield* Effect.promise(() => started.promise)
+      yield* TestClock.adjust("59 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      const failed = yield* Effect.flip(Fiber.join(fiber))
+      assert.deepStrictEqual(facts(failed), { reason: "TimedOut", type: "timeout", status: undefined, tokens: null })
+      yield* Effect.promise(() => server.until(() => server.messages()[0]?.aborted === true))
     })
   )
 

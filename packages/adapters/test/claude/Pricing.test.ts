@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type MessageRequest, Pricing, Reply } from "@baton/adapters/claude"
+import { ClaudeError, type MessageRequest, Pricing, Reply } from "@baton/adapters/claude"
 import { Schema } from "effect"
 
 const request = (options: Partial<MessageRequest.MessageRequest> = {}): MessageRequest.MessageRequest => ({
@@ -61,6 +61,34 @@ describe("costUsd", () => {
 
   it("is nothing for nothing, whatever the model: an answer out of a cache has no unknown cost", () => {
     assert.strictEqual(cost("nobody-knows", {}), 0)
+  })
+})
+
+describe("usedBy", () => {
+  const answer: Reply.Reply = {
+    id: "msg",
+    model: "claude-sonnet-5-5",
+    text: "x",
+    content: [],
+    stopReason: "end_turn",
+    refusal: null,
+    tokens: tokens({ output: million }),
+    billing: "standard",
+    requestId: null,
+    cached: false
+  }
+  const used = (answer: Reply.Reply | ClaudeError) => Pricing.usedBy(Pricing.listed, request(), answer, "standard")
+
+  it("is known of an answer that was counted, and nothing of one out of the response cache", () => {
+    assert.strictEqual(used(answer)?.costUsd, 10)
+    assert.strictEqual(used({ ...answer, cached: true, unmetered: true, tokens: Reply.noTokens })?.costUsd, 0)
+  })
+
+  it("is unknown where the server does not count, and where an answer broke off", () => {
+    assert.isNull(used({ ...answer, unmetered: true }))
+    const failed = { reason: "Transient", type: "network", message: "" } as const
+    assert.isNull(used(new ClaudeError({ ...failed, tokens: null })))
+    assert.strictEqual(used(new ClaudeError({ ...failed, tokens: Reply.noTokens }))?.costUsd, 0)
   })
 })
 
