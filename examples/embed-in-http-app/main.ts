@@ -1,0 +1,37 @@
+/**
+ * An HTTP app with a worker in it. Start it, then:
+ *
+ *   curl -X POST localhost:3000/tasks -H 'content-type: application/json' -d '{"id": "a", "description": "greet"}'
+ *   curl localhost:3000/tasks/a
+ */
+import { SqliteTaskStore } from "@baton/adapters/sqlite"
+import { Executor, Orchestrator, Safety, Verifier } from "@baton/core"
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { Layer } from "effect"
+import { HttpRouter } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { createServer } from "node:http"
+import { Api } from "./Api.ts"
+import { handlers } from "./handlers.ts"
+import { worker } from "./worker.ts"
+
+// In earnest: ClaudeExecutor.layer() and ClaudeVerifier.layer(), over ClaudeClient.layer({ apiKey }).
+const orchestrator = Orchestrator.layer({ concurrency: 4 }).pipe(
+  Layer.provide([
+    Executor.layerFake(),
+    Verifier.layerAlwaysPass,
+    Safety.layerCircuitBreaker({ maxConsecutiveFailures: 20 })
+  ])
+)
+
+const app = Layer.merge(
+  HttpRouter.serve(HttpApiBuilder.layer(Api).pipe(Layer.provide(handlers))).pipe(
+    Layer.provide(NodeHttpServer.layer(createServer, { port: 3000 }))
+  ),
+  worker.pipe(Layer.provide(orchestrator))
+).pipe(
+  // One store for both of them.
+  Layer.provide(SqliteTaskStore.layer({ filename: ".baton/app.db" }))
+)
+
+Layer.launch(app).pipe(NodeRuntime.runMain)

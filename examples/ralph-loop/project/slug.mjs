@@ -1,0 +1,3 @@
+export const slug = (text) => {
+  return text
+}

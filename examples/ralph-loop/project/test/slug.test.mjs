@@ -1,0 +1,7 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { slug } from "../slug.mjs"
+
+test("lowers the case", () => assert.match(slug("Hello"), /^hello$/))
+test("joins words with single dashes", () => assert.equal(slug("hello  wide world"), "hello-wide-world"))
+test("drops what is neither a letter nor a digit", () => assert.equal(slug("What's up?"), "whats-up"))

@@ -1,0 +1,20 @@
+/** The layers of the real thing: a file, Claude, a judge, and a budget. Nothing in `program.ts` changes with them. */
+import { ClaudeClient, ClaudeExecutor, ClaudeVerifier } from "@baton/adapters/claude"
+import { SqliteTaskStore } from "@baton/adapters/sqlite"
+import { Orchestrator, Safety } from "@baton/core"
+import { Config, Effect, Layer } from "effect"
+
+const claude = Layer.unwrap(
+  Effect.map(Config.Redacted("ANTHROPIC_API_KEY"), (apiKey) => ClaudeClient.layer({ apiKey }))
+)
+
+const parts = Layer.mergeAll(
+  ClaudeExecutor.layer({ system: "You summarise books in one sentence." }),
+  ClaudeVerifier.layer({ criteria: "One sentence, and about that book." }),
+  Safety.layerBudget({ maxCostUsd: 5 })
+).pipe(Layer.provide(claude))
+
+export const live = Orchestrator.layer({ concurrency: 8 }).pipe(
+  Layer.provide(parts),
+  Layer.provideMerge(SqliteTaskStore.layer({ filename: ".baton/books.db" }))
+)

@@ -1,0 +1,11 @@
+/** A program that works through a list and says how it went. It knows no store, no model and no clock: only services. */
+import { Orchestrator, Task, TaskStore } from "@baton/core"
+import { Effect } from "effect"
+
+export const summarise = Effect.fn("summarise")(function* (titles: ReadonlyArray<string>) {
+  const store = yield* TaskStore.TaskStore
+  const orchestrator = yield* Orchestrator.Orchestrator
+  yield* store.add(titles.map((title, index) => Task.make({ id: `book-${index}`, description: `Summarise ${title}` })))
+  const { counts, stats } = yield* orchestrator.run
+  return `${counts.completed} of ${titles.length} summarised in ${Math.round(stats.elapsedSeconds)} s`
+})

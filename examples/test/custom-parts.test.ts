@@ -1,0 +1,116 @@
+import { Execution, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { NodeHttpServer } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Schema } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as HttpExecutor from "../custom-executor/HttpExecutor.ts"
+import * as SchemaVerifier from "../custom-verifier/SchemaVerifier.ts"
+
+const Request = Schema.Struct({ model: Schema.String, prompt: Schema.String })
+
+/** A server that answers so, and keeps what it was asked. */
+const serverOf = (answer: (prompt: string) => { readonly status?: number; readonly body: unknown }) => {
+  const prompts: Array<string> = []
+  const route = HttpRouter.add(
+    "POST",
+    "/api/generate",
+    Effect.gen(function* () {
+      const { prompt } = yield* HttpServerRequest.schemaBodyJson(Request)
+      prompts.push(prompt)
+      const { body, status = 200 } = answer(prompt)
+      return HttpServerResponse.jsonUnsafe(body, { status })
+    })
+  )
+  const server = HttpRouter.serve(route, { disableListenLog: true, disableLogger: true }).pipe(
+    Layer.provideMerge(NodeHttpServer.layerTest)
+  )
+  return { prompts, server }
+}
+
+const runWith = (server: ReturnType<typeof serverOf>["server"], verifier: Layer.Layer<Verifier.Verifier>) =>
+  Effect.gen(function* () {
+    const store = yield* TaskStore.TaskStore
+    yield* store.add([Task.make({ id: "a", description: "Name a colour as JSON" })])
+    const orchestrator = yield* Orchestrator.Orchestrator
+    const summary = yield* Effect.result(orchestrator.run)
+    return { summary, attempts: yield* store.attempts(Task.TaskId.make("a")) }
+  }).pipe(
+    Effect.provide(
+      Orchestrator.layer({ retryPolicy: RetryPolicy.immediate, transientRetry: RetryPolicy.transient }).pipe(
+        Layer.provide([HttpExecutor.layer({ url: "", model: "small" }), verifier, Safety.layerAllowAll]),
+        Layer.provideMerge(TaskStore.layerMemory)
+      )
+    ),
+    Effect.provide(server)
+  )
+
+describe("an executor of one's own", () => {
+  it.live("asks a server, and tells the next attempt what was wrong", () =>
+    Effect.gen(function* () {
+      const { prompts, server } = serverOf((prompt) => ({
+        body: { response: prompt.includes("not accepted") ? `{"colour":"teal"}` : "teal", eval_count: 3 }
+      }))
+      const { attempts } = yield* runWith(server, SchemaVerifier.layer(Schema.Struct({ colour: Schema.String })))
+      assert.deepStrictEqual(
+        attempts.map(({ outcome }) => outcome),
+        ["retried", "completed"]
+      )
+      assert.include(prompts[1], "The output has to be JSON")
+      assert.strictEqual(attempts[1]?.usage?.outputTokens, 3)
+    })
+  )
+
+  it.live(
+    "says what a failure means: a busy server is asked again within the attempt, a missing model stops the run",
+    () =>
+      Effect.gen(function* () {
+        let calls = 0
+        const busy = serverOf(() => (++calls === 1 ? { status: 503, body: {} } : { body: { response: "teal" } }))
+        const { attempts } = yield* runWith(busy.server, Verifier.layerAlwaysPass)
+        assert.deepStrictEqual([attempts.length, calls], [1, 2])
+        const missing = serverOf(() => ({ status: 404, body: {} }))
+        const { summary } = yield* runWith(missing.server, Verifier.layerAlwaysPass)
+        assert.isTrue(summary._tag === "Failure" && summary.failure.message.includes("does not have this model"))
+      })
+  )
+})
+
+describe("a verifier of one's own", () => {
+  const verdict = (output: string) =>
+    Verifier.Verifier.use((verifier) =>
+      verifier.verify(task, Execution.make({ output }), {
+        attempt: 1,
+        idempotencyKey: "a/1",
+        previous: null,
+        spend: ({ call }) => call
+      })
+    ).pipe(Effect.provide(SchemaVerifier.layer(Schema.Struct({ colour: Schema.String, shade: Schema.Int }))))
+
+  const task: Task.Task = Schema.decodeUnknownSync(Task.Task)({
+    id: "a",
+    description: "",
+    status: "in_progress",
+    result: null,
+    attempts: 1,
+    metadata: {},
+    priority: 0,
+    availableAt: "2026-01-01T00:00:00Z",
+    dependsOn: [],
+    feedback: null,
+    verified: false,
+    requeues: 0,
+    usage: null,
+    createdAt: "2026-01-01T00:00:00Z",
+    updatedAt: "2026-01-01T00:00:00Z"
+  })
+
+  it.effect("accepts what fits, in a fence or not, and says where something does not", () =>
+    Effect.gen(function* () {
+      assert.isTrue((yield* verdict(`{"colour":"teal","shade":3}`)).passed)
+      assert.isTrue((yield* verdict('```json\n{"colour":"teal","shade":3}\n```')).passed)
+      const { feedback, passed } = yield* verdict(`{"colour":"teal","shade":"dark"}`)
+      assert.isFalse(passed)
+      assert.include(feedback, "shade")
+    })
+  )
+})

@@ -1,0 +1,63 @@
+import { assert, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { start } from "../../packages/adapters/test/claude/server/server.ts"
+
+const program = fileURLToPath(new URL("../../packages/cli/dist/baton.js", import.meta.url))
+const run = promisify(execFile)
+
+/** Runs a script of an example in a copy of its folder, as a user would. */
+const inCopy = async <A>(
+  example: string,
+  body: (
+    script: (
+      name: string,
+      args: ReadonlyArray<string>,
+      env?: Record<string, string>
+    ) => Promise<{ stdout: string; stderr: string }>,
+    path: string
+  ) => Promise<A>
+) => {
+  const path = mkdtempSync(join(tmpdir(), "baton-example-"))
+  cpSync(fileURLToPath(new URL(`../${example}`, import.meta.url)), path, { recursive: true })
+  const BATON = `${process.execPath} ${program}`
+  const PATH = `${join(process.execPath, "..")}:${process.env["PATH"] ?? ""}`
+  try {
+    return await body(
+      (name, args, env) =>
+        run(join(path, name), args, { cwd: path, timeout: 50_000, env: { ...process.env, BATON, PATH, ...env } }),
+      path
+    )
+  } finally {
+    rmSync(path, { recursive: true, force: true })
+  }
+}
+
+it("ralph-loop: the agent is sent back until the tests of the project pass", () =>
+  inCopy("ralph-loop", async (script, path) => {
+    const { stderr } = await script("loop.sh", [])
+    assert.include(stderr, "1 of 1 task completed")
+    assert.match(stderr, /attempts +3, 2 of which failed/)
+    assert.include(readFileSync(join(path, "project/slug.mjs"), "utf8"), "[^a-z0-9-]")
+  }))
+
+it("batch-prompts: a table goes in, and comes out with answers, now or as a batch", async () => {
+  const server = await start({})
+  const env = { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: server.url }
+  try {
+    for (const mode of [[], ["--batch"]]) {
+      await inCopy("batch-prompts", async (script) => {
+        const { stderr, stdout } = await script("run.sh", mode, env)
+        assert.include(stdout, "4 tasks")
+        assert.include(stderr, "4 of 4 tasks completed")
+        assert.strictEqual(stdout.match(/""topic"":""billing""/g)?.length, 4, stdout)
+      })
+    }
+  } finally {
+    await server.stop()
+  }
+})
