@@ -21,8 +21,8 @@
  *
  * When a connection breaks, nobody knows whether the command under way was carried out, so nothing is sent again behind the
  * caller's back: the call fails as `Unavailable`. Running the same `settle` effect again is safe: the ledger has a mark of
- * the call, so that what it did the first time is not reported as a lost lease. A `claim` whose reply got lost is taken back
- * when its lease ends, like that of a worker that died.
+ * the call, so that what it did the first time is not reported as a lost lease. What a `claim` has taken whose reply got lost
+ * is what the next claim of this owner brings, without another attempt being counted.
  *
  * It uses `@redis/client`, the core of the npm package `redis`. The `NodeRedis` of `@effect/platform-node` is a layer over
  * the same client, but it logs every broken connection with its stack trace, beside the sentence that the store fails with;
@@ -175,10 +175,28 @@ export const make = Effect.fnUntraced(function* (
       return read(rest)
     })
 
+  let calls = 0
+  const nextMark = () => `${sender}.${(calls++).toString(36)}`
+
+  /** Claims that were made and not answered: whether they claimed anything is not known. */
+  let unanswered: ReadonlyArray<{ readonly owner: string; readonly mark: string }> = []
+
   const claimSome = (limit: number, { lease, owner }: ClaimOptions) =>
-    write(Scripts.claim, [String(limit), Texts.json(owner), Texts.duration(lease)], (replies) =>
-      replies[0] === "again" ? ("again" as const) : Rows.claims(replies)
-    )
+    Effect.suspend(() => {
+      const mark = nextMark()
+      const lost = unanswered.flatMap((each) => (each.owner === owner ? each.mark : []))
+      const parameters = [String(limit), Texts.json(owner), Texts.duration(lease), mark, ...lost]
+      return write(Scripts.claim, parameters, ([found, ...claims]) => {
+        if (found !== "more") unanswered = unanswered.filter((each) => !lost.includes(each.mark))
+        return found === "again" ? found : Rows.claims(claims)
+      }).pipe(
+        Effect.onError(() =>
+          Effect.sync(() => {
+            unanswered = [...unanswered, { owner, mark }]
+          })
+        )
+      )
+    })
 
   const claim = Effect.fnUntraced(function* (
     options: ClaimOptions
@@ -199,10 +217,8 @@ export const make = Effect.fnUntraced(function* (
     return claims
   })
 
-  let calls = 0
-
   const settle = (settlements: ReadonlyArray<Settlement>): Effect.Effect<FencedReply, TaskStoreError> => {
-    const mark = `${sender}.${(calls++).toString(36)}`
+    const mark = nextMark()
     let inDoubt = false
     return Effect.suspend(() =>
       Batches.fenced(settlements, (chunk) =>

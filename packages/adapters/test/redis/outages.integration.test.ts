@@ -194,7 +194,42 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
     })
   )
 
-  it.live("that loses the reply of a claim leaves its tasks to be taken back when the lease ends", () =>
+  it.live("that loses the reply of a claim makes the next claim bring its tasks, as they were claimed", () =>
+    Effect.gen(function* () {
+      const { proxy, url } = yield* network
+      const store = yield* open({ url: proxy.url, commandTimeout })
+      const other = yield* open({ url })
+      yield* add(store, "a", "b", "c", "d", "e")
+      yield* claim(other, { limit: 1, owner: "other" })
+      proxy.swallowReplies()
+      yield* failure(claim(store, { limit: 3 }))
+      assert.strictEqual((yield* other.counts).in_progress, 4, "they are claimed all the same")
+      // This one is not answered either, and so it does not matter that it found them.
+      yield* failure(claim(store, { limit: 3 }))
+      proxy.heal()
+      assert.deepStrictEqual(
+        (yield* persist(claim(store, { owner: "somebody else", limit: 1 }))).map(({ task }) => String(task.id)),
+        ["e"],
+        "they are the owner's"
+      )
+      const two = yield* claim(store, { limit: 2 })
+      const third = yield* claim(store, { limit: 2 })
+      const claims = [...two, ...third]
+      assert.deepStrictEqual(
+        claims.map(({ task, token }) => [String(task.id), task.attempts, Number(token)]),
+        [
+          ["b", 1, 1],
+          ["c", 1, 1],
+          ["d", 1, 1]
+        ]
+      )
+      assert.lengthOf(yield* claim(store), 0, "and they come once")
+      assert.deepStrictEqual((yield* store.settle(claims.map((claimed) => complete(claimed)))).lost, [])
+      assert.deepStrictEqual(yield* outcomes(store, "b"), ["completed"])
+    })
+  )
+
+  it.live("that loses the reply of a claim leaves its tasks to be taken back when the worker is gone too", () =>
     Effect.gen(function* () {
       const { proxy, url } = yield* network
       const store = yield* open({ url: proxy.url, commandTimeout })

@@ -4,7 +4,7 @@ import type { Claim, ClaimOptions } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import type { Database } from "./database.ts"
 import { later, type Names, taskColumns } from "./names.ts"
-import { int, number, numbers, span, text } from "./parameters.ts"
+import { int, number, numbers, type Parameter, span, text } from "./parameters.ts"
 import * as Rows from "./rows.ts"
 import type { Seqs } from "./seqs.ts"
 import * as Text from "./text.ts"
@@ -41,10 +41,13 @@ export const statements = ({ attempts, changes, inputs, levels, tasks }: Names) 
       )
       ${claims("claimed")}`,
 
-    /** What calls claimed whose answers never arrived. */
-    reclaim: claims(
-      `(SELECT * FROM ${tasks} WHERE status = 'in_progress' AND owner = $1 AND claim_call = ANY ($2::float8[]))`
-    )
+    /** What calls claimed whose answers never arrived, under a lease that starts anew. */
+    reclaim: `
+      WITH reclaimed AS (
+        UPDATE ${tasks} t SET lease_until = ${later("$3")}
+        WHERE t.status = 'in_progress' AND t.owner = $1 AND t.claim_call = ANY ($2::float8[]) RETURNING t.*
+      )
+      ${claims("reclaimed")}`
   }
 }
 
@@ -72,9 +75,10 @@ export const make = (db: Database, names: Names, seqs: Seqs, instance: number) =
 
   const reclaim = Effect.fnUntraced(function* (
     owner: string,
-    lost: ReadonlyArray<number>
+    lost: ReadonlyArray<number>,
+    lease: Parameter
   ): Effect.fn.Return<ReadonlyArray<Claim>, TaskStoreError> {
-    const claims = yield* db.run(sql.reclaim, [text(Text.encode(owner)), numbers(lost)], read)
+    const claims = yield* db.run(sql.reclaim, [text(Text.encode(owner)), numbers(lost), lease], read)
     unanswered = unanswered.filter(({ call }) => !lost.includes(call))
     return claims
   })
@@ -85,13 +89,14 @@ export const make = (db: Database, names: Names, seqs: Seqs, instance: number) =
     owner
   }: ClaimOptions): Effect.fn.Return<ReadonlyArray<Claim>, TaskStoreError> {
     if (limit < 1) return []
+    const duration = number(span(Duration.toMillis(lease)))
     const lost = unanswered.flatMap((each) => (each.owner === owner ? each.call : []))
     if (lost.length > 0) {
-      const found = yield* reclaim(owner, lost)
+      const found = yield* reclaim(owner, lost, duration)
       if (found.length > 0) return found
     }
     const call = calls++
-    const parameters = [int(limit), text(Text.encode(owner)), number(span(Duration.toMillis(lease))), number(call)]
+    const parameters = [int(limit), text(Text.encode(owner)), duration, number(call)]
     return yield* Effect.tapError(db.run(sql.claim, parameters, read), () =>
       Effect.sync(() => {
         unanswered = [...unanswered, { owner, call }]

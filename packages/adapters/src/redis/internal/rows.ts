@@ -15,7 +15,7 @@ const sweptStatus: (text: unknown) => "pending" | "failed" = Schema.decodeUnknow
   Schema.Literals(["pending", "failed"])
 )
 
-/** The line that scripts keep of a task, in words; the owner is the rest of it. See `STATE` in `lua/prelude.ts`. */
+/** The line that scripts keep of a task, in words; the owner is the rest of it. See `LINE` in `lua/prelude.ts`. */
 const parseLine = (line: string | undefined) => {
   const words = Replies.text(line).split(" ")
   return {
@@ -32,7 +32,7 @@ const parseLine = (line: string | undefined) => {
     output: Replies.number(words[11]),
     saved: Replies.number(words[12]),
     started: words[13],
-    owner: words.slice(14).join(" ")
+    owner: words.slice(15).join(" ")
   }
 }
 
@@ -230,6 +230,7 @@ export const recordParameters = ({
     task.status === "completed" || !failed?.execution ? 0 : failed.token,
     running?.execution ? token : 0,
     running === undefined ? 0 : Texts.millis(running.startedAt.epochMilliseconds),
+    "-",
     running === undefined ? "" : Texts.json(running.owner)
   ]
   const dependencies = new Set(waitsFor)

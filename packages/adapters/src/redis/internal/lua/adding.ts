@@ -49,7 +49,8 @@ if not schema then redis.call('HSET', META, 'schema', ARGV[1]) end
 for index, new in ipairs(fresh) do
   local available = new.available == '' and today or new.available
   local task = {
-    new.id, text(seq + index), '0', new.priority, today, today, available, 'pending', '0', '0', '0', '0', '0', '0', '0', ''
+    new.id, text(seq + index), '0', new.priority, today, today, available, 'pending', '0', '0', '0', '0', '0', '0', '0',
+    '-', ''
   }
   for _, dependency in ipairs(new.dependencies) do
     if not isCompleted(dependency.id) then block(task, dependency.id) end

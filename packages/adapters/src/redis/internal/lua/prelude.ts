@@ -90,10 +90,10 @@ end
 -- A task: its id, and the words of the line that is kept of it, which is everything that changes and fits in a word. A
 -- table with names for keys would take four times the room. The owner comes last, because he can have spaces.
 local Id, Seq, Blockers, Priority, Created, Updated, Available, Status, Attempts, Token, Requeues, Verified, Output,
-  Saved, Started, Owner = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+  Saved, Started, Call, Owner = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
 -- A set of characters is matched twice as fast as a class.
 local LINE = '^([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+)'
-  .. ' ([^ ]+) ([^ ]+) (.*)$'
+  .. ' ([^ ]+) ([^ ]+) ([^ ]+) (.*)$'
 
 local function parse(id, line)
   local task = { id, match(line, LINE) }

@@ -1,26 +1,45 @@
 /**
- * Claims tasks, or returns `again` when more has become due than one call should move. Arguments: limit, owner, lease.
- * Returns for each claim: the id; the line of its task; three lines of inputs; what earlier attempts left (feedback, usage,
- * checkpoint and the previous execution, a line each) or nothing.
+ * Claims tasks, or returns `again` when more has become due than one call should move. Arguments: limit, owner, lease, the
+ * call's mark, and the marks of earlier calls that were never answered: what those claimed comes first, as it was claimed,
+ * and nothing else with it. Returns `all`, or `more` when they claimed more than that, and for each claim: the id; the line of its task; three lines of inputs; what earlier
+ * attempts left (feedback, usage, checkpoint and the previous execution, a line each) or nothing.
  */
 export const claim = String.raw`
 local limit, owner, lease = tonumber(ARGV[ARGUMENTS]), ARGV[ARGUMENTS + 1], tonumber(ARGV[ARGUMENTS + 2])
--- All that is due has to be in 'ready' before it can be said what goes first.
-local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', today, 'LIMIT', 0, CHUNK)
-if #due > 0 then
-  for _, member in ipairs(due) do
-    write(ZADD, READY, '0', member)
-    write(ZREM, DELAYED, member)
+local mark = ARGV[ARGUMENTS + 3]
+local ids = {}
+if #ARGV > ARGUMENTS + 3 then
+  local unanswered = {}
+  for at = ARGUMENTS + 4, #ARGV do unanswered[ARGV[at]] = true end
+  local held = redis.call('ZRANGE', LEASES, 0, -1)
+  load(held)
+  for _, id in ipairs(held) do
+    local task = tasks[id]
+    if task and task[Owner] == owner and unanswered[task[Call]] then ids[#ids + 1] = id end
   end
-  flush('ZADD', ZADD)
-  flush('ZREM', ZREM)
-  if #due == CHUNK then return { -1, 'again' } end
+  table.sort(ids, function(left, right) return place(tasks[left]) < place(tasks[right]) end)
 end
+local isMore = #ids > limit
+for index = limit + 1, #ids do ids[index] = nil end
+local isNew = #ids == 0
 
-local ids = redis.call('ZRANGE', READY, 0, limit - 1)
-if #ids == 0 then return { -1 } end
-for index, member in ipairs(ids) do ids[index] = sub(member, PLACE + 1) end
-load(ids)
+if isNew then
+  -- All that is due has to be in 'ready' before it can be said what goes first.
+  local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', today, 'LIMIT', 0, CHUNK)
+  if #due > 0 then
+    for _, member in ipairs(due) do
+      write(ZADD, READY, '0', member)
+      write(ZREM, DELAYED, member)
+    end
+    flush('ZADD', ZADD)
+    flush('ZREM', ZREM)
+    if #due == CHUNK then return { -1, 'again' } end
+  end
+  ids = redis.call('ZRANGE', READY, 0, limit - 1)
+  if #ids == 0 then return { -1 } end
+  for index, member in ipairs(ids) do ids[index] = sub(member, PLACE + 1) end
+  load(ids)
+end
 local inputs = mget(INPUTS, ids)
 local known, rows = {}, {}
 for _, id in ipairs(ids) do
@@ -38,21 +57,26 @@ for index, row in ipairs(mget(ATTEMPTS, rows)) do
 end
 
 local ends = text(later(lease))
-local claims = { 0 }
+local claims = { 0, isMore and 'more' or 'all' }
 for index, id in ipairs(ids) do
   local task = tasks[id]
   local at = (index - 1) * 4
-  task[Attempts] = task[Attempts] + 1
-  task[Token] = task[Token] + 1
-  task[Started] = today
-  task[Owner] = owner
-  move(task, 'in_progress')
+  task[Call] = mark
+  if isNew then
+    task[Attempts] = task[Attempts] + 1
+    task[Token] = task[Token] + 1
+    task[Started] = today
+    task[Owner] = owner
+    move(task, 'in_progress')
+  else
+    save(task)
+  end
   write(ZADD, LEASES, ends, id)
   -- Not in one text: Lua looks at every character of a text that it makes.
-  claims[at + 2], claims[at + 3], claims[at + 4] = id, print(task), inputs[index]
-  claims[at + 5] = before[id] and concat(before[id], '\n') or ''
+  claims[at + 3], claims[at + 4], claims[at + 5] = id, print(task), inputs[index]
+  claims[at + 6] = before[id] and concat(before[id], '\n') or ''
 end
-redis.call('ZREMRANGEBYRANK', READY, 0, #ids - 1)
+if isNew then redis.call('ZREMRANGEBYRANK', READY, 0, #ids - 1) end
 -- Should this worker die, others have to look when the lease ends.
 wakeIn(lease)
 claims[1] = commit()
