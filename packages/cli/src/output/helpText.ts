@@ -51,7 +51,7 @@ export const helpText = (help: HelpDoc, options: Options): string => {
         list(commands.map(({ description, name, shortDescription }) => [name, shortDescription ?? description]))
       )
     ),
-    ...grouped(help).flatMap(({ flags, title }) => section(title, list(flags.map(flagEntry)))),
+    ...flagSections(help).flatMap(({ flags, title }) => section(title, list(flags.map(flagEntry)))),
     ...section("Flags of every command", list((help.globalFlags ?? []).map(flagEntry))),
     ...section(
       "Examples",
@@ -63,8 +63,15 @@ export const helpText = (help: HelpDoc, options: Options): string => {
   ].join("\n")
 }
 
-/** The flags in the groups of their command, those in none first. */
-const grouped = (help: HelpDoc) => {
+/**
+ * The flags in the groups of their command, those in none first.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const flagSections = (
+  help: HelpDoc
+): ReadonlyArray<{ readonly title: string; readonly flags: ReadonlyArray<FlagDoc> }> => {
   const flags = [...help.flags, ...(help.inheritedFlags ?? [])]
   const groups = Context.get(help.annotations, FlagGroups).map(({ keys, title }) => {
     const names = new Set(keys.map(kebabCase))

@@ -1,0 +1,61 @@
+/** The commands of `baton` as data: what they tell of themselves, and whether they take a command line. */
+import { NodeServices } from "@effect/platform-node"
+import { ConfigProvider, Effect, Layer } from "effect"
+import { CliConfig, type CliError, CliOutput, Command, GlobalFlag, type HelpDoc } from "effect/cli"
+import { TestConsole } from "effect/testing"
+import { baton } from "../../src/cli.ts"
+
+/** The same commands, which read their flags and then do nothing. */
+const withoutHandlers = (command: Command.Command.Any): Command.Command.Any => {
+  const stub = Command.withHandler(command as typeof baton, () => Effect.void)
+  const children = command.subcommands.flatMap(({ commands }) => commands.map(withoutHandlers))
+  return children.length === 0 ? stub : Command.withSubcommands(stub, children)
+}
+
+const stub = withoutHandlers(baton) as Command.Command<"baton", unknown, unknown, unknown, never>
+
+/** What a command line comes to: the help it asks for, or what is wrong with it. */
+const invoke = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
+  const found = { help: Array<HelpDoc.HelpDoc>(), errors: Array<string>() }
+  const presenter = CliOutput.layerPresenter({
+    present: (event) =>
+      Effect.sync(() => {
+        if (event._tag === "Help") found.help.push(event.helpDoc)
+        if (event._tag === "InvalidInvocation") found.errors.push(...event.errors.map(sentence))
+      })
+  })
+  const surroundings = Layer.mergeAll(
+    presenter,
+    CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
+    TestConsole.layer,
+    ConfigProvider.layer(ConfigProvider.fromUnknown({})),
+    NodeServices.layer
+  )
+  yield* Effect.ignore(Command.runWith(stub, { version: "0" })(args)).pipe(
+    Effect.provide(surroundings, { local: true })
+  )
+  return found
+})
+
+const sentence = (error: CliError.NonShowHelpErrors) =>
+  error._tag === "UnrecognizedOption" ? `there is no flag ${error.option}` : error.message
+
+/** What a command tells of itself. */
+export const helpOf = (path: ReadonlyArray<string>): Effect.Effect<HelpDoc.HelpDoc> =>
+  Effect.map(invoke([...path, "--help"]), ({ help }) => {
+    if (help[0] === undefined) throw new Error(`baton ${path.join(" ")} has no help`)
+    return help[0]
+  })
+
+/** Why `baton` would not take these arguments; nothing when it would. */
+export const mistakesIn = (args: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.map(invoke(args), ({ errors }) => errors)
+
+/** All commands, by what one types after `baton`, in the order of the help. */
+export const paths: ReadonlyArray<ReadonlyArray<string>> = (() => {
+  const below = (command: Command.Command.Any, path: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> =>
+    command.subcommands.flatMap(({ commands }) =>
+      commands.flatMap((child) => [[...path, child.name], ...below(child, [...path, child.name])])
+    )
+  return below(baton, [])
+})()

@@ -1,0 +1,109 @@
+/** The page about the command line, made of what the commands tell of themselves. Run as a program, it writes the page. */
+import { Effect, Option } from "effect"
+import type { HelpDoc } from "effect/cli"
+import { writeFileSync } from "node:fs"
+import { settings } from "../../src/flags/envFlag.ts"
+import { flagSections } from "../../src/output/helpText.ts"
+import { helpOf, paths } from "./commandTree.ts"
+
+/** Where it goes. */
+export const file = new URL("../../../../docs/cli.md", import.meta.url)
+
+/** What brings it up to date. */
+export const command = "npx pnpm@12 docs:cli"
+
+const preface = `<!-- Made by \`${command}\` from what the commands tell of themselves: change it there. -->
+
+# The command line
+
+Each command tells the same with \`--help\`. A flag that has a variable can also be set in the environment or in
+\`baton.config.ts\`, in camel case: see [configuration](configuration.md). Results go to standard output, everything else to
+standard error. \`--json\` and \`--output ndjson\` are for programs, and stay as they are.
+
+| exit code | |
+|---|---|
+| 0 | every task completed; for other commands, what was asked for is done |
+| 1 | wrong usage or configuration, or an unexpected error |
+| 2 | at least one task is in the dead-letter queue, or waits for one that will not complete |
+| 3 | a safety limit stopped the run |
+| 129, 130, 143 | a signal stopped it, after the drain (143 also after \`baton stop\`) |
+`
+
+const text = (value: Option.Option<string>) => Option.getOrElse(value, () => "").replace(/ \(choices: [^)]*\)$/, "")
+const cell = (value: string) => value.replaceAll("|", "\\|").replaceAll("\n", " ")
+const code = (value: string) => `\`${value}\``
+
+const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
+  [head, head.map(() => "---"), ...rows.map((row) => row.map(cell))].map((row) => `| ${row.join(" | ")} |`).join("\n")
+
+const variables = new Map(Array.from(settings.values(), ({ flag, variable }) => [flag, variable]))
+
+const flagRow = ({ aliases, description, name, type }: HelpDoc.FlagDoc) => {
+  const long = `--${name}`
+  const names = [...aliases, long].map((name) => (type === "boolean" ? name : `${name} ${type}`))
+  return [names.map(code).join(", "), text(description), code(variables.get(long) ?? "")].map((cell) =>
+    cell === "``" ? "" : cell
+  )
+}
+
+const flagTable = (flags: ReadonlyArray<HelpDoc.FlagDoc>) => {
+  const rows = flags.map(flagRow)
+  return rows.some(([, , variable]) => variable !== "")
+    ? table(["flag", "", "variable"], rows)
+    : table(
+        ["flag", ""],
+        rows.map((row) => row.slice(0, 2))
+      )
+}
+
+const same = (left: HelpDoc.FlagDoc) => (right: HelpDoc.FlagDoc) =>
+  left.name === right.name && text(left.description) === text(right.description)
+
+/** Many flags that another command has as well are told of there. */
+const shared = 20
+
+const section = (path: ReadonlyArray<string>, help: HelpDoc.HelpDoc, run: HelpDoc.HelpDoc): ReadonlyArray<string> => {
+  const isRun = help.usage === run.usage
+  const common = isRun ? [] : help.flags.filter((flag) => run.flags.some(same(flag)))
+  const asRun = common.length > shared
+  const missing = run.flags.filter((flag) => !common.some(same(flag)))
+  return [
+    `${path.length > 1 ? "###" : "##"} baton ${path.join(" ")}`,
+    help.description,
+    `\`\`\`text\n${help.usage.replace("<subcommand>", "COMMAND").replaceAll(/[<>]/g, "")}\n\`\`\``,
+    ...((help.args ?? []).length === 0
+      ? []
+      : [
+          table(
+            ["argument", ""],
+            (help.args ?? []).map(({ description, name }) => [code(name), text(description)])
+          )
+        ]),
+    ...(asRun
+      ? [
+          `It takes the flags of [baton run](#baton-run)${missing.length === 0 ? "" : `, without ${missing.map(({ name }) => code(`--${name}`)).join(", ")}`}.`
+        ]
+      : []),
+    ...flagSections(help).flatMap(({ flags, title }) => {
+      const own = asRun ? flags.filter((flag) => !common.includes(flag)) : flags
+      if (own.length === 0) return []
+      return title === "Flags" ? [flagTable(own)] : [`**${title}**`, flagTable(own)]
+    }),
+    ...((help.examples ?? []).length === 0
+      ? []
+      : [
+          `\`\`\`sh\n${(help.examples ?? []).map(({ command, description = "" }) => `# ${description}\n${command}`).join("\n")}\n\`\`\``
+        ])
+  ]
+}
+
+/** The page as it should be. */
+export const reference = Effect.gen(function* () {
+  const root = yield* helpOf([])
+  const run = yield* helpOf(["run"])
+  const sections: Array<string> = [preface.trimEnd(), "## Flags of every command", flagTable(root.globalFlags ?? [])]
+  for (const path of paths) sections.push(...section(path, yield* helpOf(path), run))
+  return sections.join("\n\n") + "\n"
+})
+
+if (import.meta.main) writeFileSync(file, await Effect.runPromise(reference))
