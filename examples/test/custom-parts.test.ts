@@ -38,10 +38,10 @@ const runWith = (server: ReturnType<typeof serverOf>["server"], verifier: Layer.
     Effect.provide(
       Orchestrator.layer({ retryPolicy: RetryPolicy.immediate, transientRetry: RetryPolicy.transient }).pipe(
         Layer.provide([HttpExecutor.layer({ url: "", model: "small" }), verifier, Safety.layerAllowAll]),
-        Layer.provideMerge(TaskStore.layerMemory)
+        Layer.provideMerge(TaskStore.layerMemory),
+        Layer.provide(server)
       )
-    ),
-    Effect.provide(server)
+    )
   )
 
 describe("an executor of one's own", () => {

@@ -89,10 +89,11 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
       })
     ),
     Effect.provide(
-      layerOf(plan, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks], yield* redactorOf(flags))
+      layerOf(plan, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks], yield* redactorOf(flags)).pipe(
+        // The orchestrator looks for a tracer when it is made.
+        Layer.provideMerge(Telemetry.layer(flags.metricsPort))
+      )
     ),
-    // Outside the orchestrator, which looks for a tracer when it is made.
-    Effect.provide(Telemetry.layer(flags.metricsPort)),
     Effect.provideService(LogLines, display.line)
   )
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { FetchHttpClient, HttpClient } from "effect/http"
 import { execFileSync, spawnSync } from "node:child_process"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -158,9 +159,9 @@ describe("--metrics-port", () => {
       yield* baton(dir.path, ["import", "tasks.txt"])
       const worker = yield* start(dir.path, [...args, "--metrics-port", `${port}`])
       yield* worker.event("TaskFailed")
-      const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/metrics`))
-      assert.match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/)
-      const text = yield* Effect.promise(() => response.text())
+      const response = yield* HttpClient.get(`http://127.0.0.1:${port}/metrics`)
+      assert.match(response.headers["content-type"] ?? "", /^text\/plain; version=0\.0\.4/)
+      const text = yield* response.text
       assert.match(text, /^baton_attempts_total\{outcome="failed"\} 1$/m)
       assert.match(text, /^baton_attempt_duration_seconds_count \d+$/m)
       assert.match(text, /^baton_tasks\{status="pending"\} \d+$/m)
@@ -174,7 +175,7 @@ describe("--metrics-port", () => {
       if (hasPromtool) execFileSync("promtool", ["check", "metrics"], { input: text })
       yield* worker.kill("SIGTERM")
       assert.strictEqual((yield* worker.ended).code, 143)
-    })
+    }).pipe(Effect.provide(FetchHttpClient.layer))
   )
 
   it.live("that is taken or no address is refused before anything is done", () =>
