@@ -21,7 +21,9 @@ export const Verification = Schema.Struct({
   feedback: Schema.String,
   issues: Schema.Array(Schema.String),
   /** What judging used; null when the verifier meters nothing. */
-  usage: Schema.NullOr(Usage)
+  usage: Schema.NullOr(Usage),
+  /** The models that judged, where it was models. */
+  models: Schema.optionalKey(Schema.Array(Schema.String))
 })
 
 /** @since 0.1.0 */
@@ -38,7 +40,8 @@ export const pass = (options?: Partial<Omit<Verification, "passed">>): Verificat
   confidence: options?.confidence ?? 1,
   feedback: options?.feedback ?? "",
   issues: options?.issues ?? [],
-  usage: options?.usage ?? null
+  usage: options?.usage ?? null,
+  ...(options?.models === undefined ? undefined : { models: options.models })
 })
 
 /**
@@ -55,5 +58,17 @@ export const reject = (
   confidence: options?.confidence ?? 1,
   feedback,
   issues: options?.issues ?? [],
-  usage: options?.usage ?? null
+  usage: options?.usage ?? null,
+  ...(options?.models === undefined ? undefined : { models: options.models })
 })
+
+/**
+ * The models behind several verdicts, each once, as the part of a verdict that they make.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const modelsOf = (verdicts: ReadonlyArray<Verification>): Pick<Verification, "models"> => {
+  const models = [...new Set(verdicts.flatMap(({ models = [] }) => models))]
+  return models.length === 0 ? {} : { models }
+}

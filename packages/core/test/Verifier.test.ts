@@ -90,6 +90,15 @@ describe("Verifier.layerAny", () => {
 })
 
 describe("Verifier.layerQuorum", () => {
+  it.effect("names all models that judged, each once", () =>
+    Effect.gen(function* () {
+      const by = (model: string, passed = true) =>
+        Verifier.layer(() => Effect.succeed({ ...Verification.pass({ models: [model] }), passed }))
+      const verdict = yield* judge(Verifier.layerQuorum(2, by("a"), by("b", false), by("a")))
+      assert.deepStrictEqual(verdict.models, ["a", "b"])
+    })
+  )
+
   it.effect("passes with as many votes as asked for; a tie at the quorum passes, below it rejects", () =>
     Effect.gen(function* () {
       const four = [pass(), pass(), reject(), reject()] as const

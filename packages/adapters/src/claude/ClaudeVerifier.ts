@@ -161,7 +161,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
       verdict = read(format, reply)
     }
     const usage = usageOf(reply, request)
-    return Result.isSuccess(verdict) ? toVerification(verdict.success, usage) : yield* noVerdict(verdict.failure, usage)
+    return Result.isSuccess(verdict)
+      ? { ...toVerification(verdict.success, usage), models: [reply.model] }
+      : yield* noVerdict(verdict.failure, usage)
   })
 
   const verify: VerifierService["verify"] = (task, execution, context) =>

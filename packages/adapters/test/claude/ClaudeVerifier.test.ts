@@ -88,7 +88,8 @@ describe("ClaudeVerifier", () => {
         confidence: 0.9,
         feedback: "name a price",
         issues: ["no price"],
-        usage: each
+        usage: each,
+        models: ["claude-haiku-5-5"]
       })
       const [{ about, request } = assert.fail("nothing was sent")] = sent
       assert.strictEqual(request.model, "claude-haiku-5-5")
@@ -187,7 +188,14 @@ describe("ClaudeVerifier", () => {
       const { sent, verdict } = yield* judged({ format: "text" }, [
         { text: "There is a price.\n\nPASSED: yes\nCONFIDENCE: 0.8\nFEEDBACK: fine\nISSUES: none" }
       ])
-      assert.deepStrictEqual(verdict, { passed: true, confidence: 0.8, feedback: "fine", issues: [], usage: each })
+      assert.deepStrictEqual(verdict, {
+        passed: true,
+        confidence: 0.8,
+        feedback: "fine",
+        issues: [],
+        usage: each,
+        models: ["claude-haiku-5-5"]
+      })
       assert.isUndefined(sent[0]?.request.output_config)
       assert.include(sent[0]?.request.system?.[0]?.text, "PASSED: yes or no")
     })

@@ -6,6 +6,7 @@
 import type { Attempt } from "@baton/core/Attempt"
 import * as Duration from "effect/Duration"
 import { block } from "./block.ts"
+import { judgesOf } from "./models.ts"
 import { usage } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
 import * as Style from "./style.ts"
@@ -42,9 +43,11 @@ export const attemptReport = (
   ]
 }
 
-/** The verifier's part of what was used. */
-const judging = ({ verification }: Attempt): string =>
-  verification === null || verification.usage === null ? "" : `${usage(verification.usage)} of it`
+/** Who judged, and its part of what was used. */
+const judging = ({ verification }: Attempt): string => {
+  const used = verification === null || verification.usage === null ? [] : [`${usage(verification.usage)} of it`]
+  return [...judgesOf(verification), ...used].join(", ")
+}
 
 /** One line beside its label, several below it, nothing when there is nothing to say. */
 const labelled = (label: string, text: string, style: Style.Style): ReadonlyArray<string> => {

@@ -18,11 +18,21 @@ export const modelOf = ({ execution }: Attempt): string | undefined => {
 }
 
 /**
- * The models that did the work of these attempts; each once.
+ * The models that did the work of these attempts, and those that judged it; each once.
  *
  * @category getters
  * @since 0.1.0
  */
-export const models = (history: ReadonlyArray<Attempt>): ReadonlyArray<string> => [
-  ...new Set(history.map(modelOf).filter((model) => model !== undefined))
-]
+export const models = (history: ReadonlyArray<Attempt>): ReadonlyArray<string> => {
+  const workers = history.map(modelOf).filter((model) => model !== undefined)
+  return [...new Set([...workers, ...history.flatMap(({ verification }) => judgesOf(verification))])]
+}
+
+/**
+ * The models that judged.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const judgesOf = (verification: Attempt["verification"]): ReadonlyArray<string> =>
+  (verification?.models ?? []).map(firstLine)

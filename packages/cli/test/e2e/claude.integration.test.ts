@@ -80,7 +80,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
         const [header = "", ...rows] = stdout.trimEnd().split("\r\n")
         assert.strictEqual(header.split(",").at(-1), "models")
         assert.strictEqual(rows.length, 400)
-        for (const row of rows) assert.match(row, /,(0\.\d+),\1,claude-sonnet-5-5$/)
+        for (const row of rows) assert.match(row, /,(0\.\d+),\1,claude-sonnet-5-5 claude-haiku-5-5$/)
         assert.include((yield* baton("list")).stdout.split("\n")[0], "COST")
         assert.match((yield* baton("status")).stdout, /\nUsed {2}[\d,]+ tokens \(.*\), \$\d/)
       })
@@ -196,7 +196,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       const { stdout } = yield* baton("show", "p0")
       assert.match(stdout, /#1 retried/)
       assert.match(stdout, /#2 completed/)
-      assert.match(stdout, /Judging: \d+ tokens .* of it/)
+      assert.match(stdout, /Judging: claude-haiku-5-5, \d+ tokens .* of it/)
     })
   )
 

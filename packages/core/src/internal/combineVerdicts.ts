@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { SafetyStop } from "../SafetyStop.ts"
 import * as Usage from "../Usage.ts"
-import type { Verification } from "../Verification.ts"
+import { modelsOf, type Verification } from "../Verification.ts"
 import { VerificationError } from "../VerificationError.ts"
 
 type Vote = Result.Result<Verification, VerificationError | SafetyStop>
@@ -28,7 +28,10 @@ export const vote =
     if (undecided !== undefined && !passed && passing.length + errors.length >= quorum) {
       return Effect.fail(withUsage(undecided, usage))
     }
-    return Effect.succeed(verdictOf(passed, passed ? passing : verdicts.filter((verdict) => !verdict.passed), usage))
+    return Effect.succeed({
+      ...verdictOf(passed, passed ? passing : verdicts.filter((verdict) => !verdict.passed), usage),
+      ...modelsOf(verdicts)
+    })
   }
 
 /** The verdict of a side: as sure as the least sure of it. */

@@ -1,6 +1,6 @@
 import type { SafetyStop } from "@baton/core/SafetyStop"
 import * as Usage from "@baton/core/Usage"
-import type { Verification } from "@baton/core/Verification"
+import { modelsOf, type Verification } from "@baton/core/Verification"
 import { VerificationError } from "@baton/core/VerificationError"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -49,7 +49,8 @@ const majority = (side: ReadonlyArray<Verification>, usage: Usage.Usage | null):
   confidence: side.reduce((least, { confidence }) => Math.min(least, confidence), 1),
   feedback: side[0]?.feedback ?? "",
   issues: side[0]?.issues ?? [],
-  usage
+  usage,
+  ...modelsOf(side)
 })
 
 const withUsage = ({ cause, message, reason, retryAfter }: VerificationError, usage: Usage.Usage | null) =>
