@@ -21,18 +21,19 @@
  * @since 0.1.0
  */
 import type { TaskId } from "@baton/core/Task"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { ClaudeError } from "./ClaudeError.ts"
 import * as reply from "./internal/reply.ts"
 import * as Sdk from "./internal/sdk.ts"
-import * as body from "./internal/transport/body.ts"
+import { read as readBody } from "./internal/transport/body.ts"
 import * as Broken from "./internal/transport/broken.ts"
+import * as Watchdog from "./internal/transport/watchdog.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import * as Pacing from "./Pacing.ts"
 import type { Billing, Reply } from "./Reply.ts"
@@ -121,10 +122,10 @@ export interface Options extends Sdk.Options {
 export const layer = (options: Options): Layer.Layer<ClaudeClient> => Layer.effect(ClaudeClient, make(options))
 
 const make = Effect.fnUntraced(function* (options: Options) {
-  const clock = yield* Clock.Clock
   const sdk = yield* Sdk.make(options)
   const pacing = yield* Pacing.make(options.pacing)
   const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? Duration.seconds(90))
+  const watchdog = yield* Watchdog.make(idleTimeout)
 
   const within = (purpose: About["purpose"]) => {
     const limit = options.requestTimeout?.[purpose]
@@ -134,43 +135,53 @@ const make = Effect.fnUntraced(function* (options: Options) {
     return Effect.timeoutOrElse({ duration, orElse })
   }
 
+  const readAnswer = (
+    response: Response,
+    onStart: About["onStart"],
+    heard: Pacing.Permit["heard"]
+  ): Effect.Effect<Reply, ClaudeError> => {
+    const requestId = response.headers.get("request-id")
+    const type = response.headers.get("content-type") ?? "nothing"
+    if (response.body === null || !type.startsWith("text/event-stream")) {
+      const what = `Instead of a stream of events, the server answered with ${type}`
+      return Effect.andThen(heard(response.headers), Effect.fail(Broken.malformed(what, requestId ?? undefined)))
+    }
+    const { body } = response
+    return Effect.flatMap(heard(response.headers), () =>
+      Effect.flatMap(
+        readBody(body, {
+          watchdog,
+          idleTimeout: Duration.format(idleTimeout),
+          requestId: requestId ?? undefined,
+          onStart,
+          hide: sdk.hide
+        }),
+        (message) =>
+          Exit.match(decodeMessage(message), {
+            onSuccess: (message) => Effect.succeed(reply.fromMessage(message, { billing: "standard", requestId })),
+            onFailure: () => Effect.fail(Broken.malformed("Claude's answer is not a message", requestId ?? undefined))
+          })
+      )
+    )
+  }
+
   const stream = (request: MessageRequest, about: About, { heard }: Pacing.Permit): Effect.Effect<Reply, ClaudeError> =>
     Effect.suspend(() => {
       // It ends the request at any point: before the headers, in the body, and between the two.
       const controller = new AbortController()
+      const asked = sdk.call(
+        (client) =>
+          client
+            .post("/v1/messages", { body: { ...request, stream: true }, stream: true, signal: controller.signal })
+            .asResponse(),
+        heard
+      )
       return Effect.onExit(
-        within(about.purpose)(
-          Effect.gen(function* () {
-            const response = yield* sdk.call(
-              (client) =>
-                client
-                  .post("/v1/messages", { body: { ...request, stream: true }, stream: true, signal: controller.signal })
-                  .asResponse(),
-              heard
-            )
-            yield* heard(response.headers)
-            const requestId = response.headers.get("request-id") ?? undefined
-            const type = response.headers.get("content-type") ?? "nothing"
-            if (response.body === null || !type.startsWith("text/event-stream")) {
-              return yield* Broken.malformed(
-                `Instead of a stream of events, the server answered with ${type}`,
-                requestId
-              )
-            }
-            const message = yield* body.read(response.body, {
-              clock,
-              idleTimeout,
-              requestId,
-              onStart: about.onStart ?? (() => {}),
-              hide: sdk.hide
-            })
-            return yield* Effect.mapBoth(decodeMessage(message), {
-              onSuccess: (message) => reply.fromMessage(message, { billing: "standard", requestId: requestId ?? null }),
-              onFailure: () => Broken.malformed("Claude's answer is not a message", requestId)
-            })
-          })
-        ),
-        (exit) => (exit._tag === "Success" ? Effect.void : Effect.sync(() => controller.abort()))
+        within(about.purpose)(Effect.flatMap(asked, (response) => readAnswer(response, about.onStart, heard))),
+        (exit) => {
+          if (Exit.isFailure(exit)) controller.abort()
+          return Effect.void
+        }
       )
     })
 
@@ -209,7 +220,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   } satisfies ClaudeClientService
 })
 
-const decodeMessage = Schema.decodeUnknownEffect(reply.Message)
+const decodeMessage = Schema.decodeUnknownExit(reply.Message)
 
 const decodeCount = Schema.decodeUnknownEffect(Schema.Struct({ input_tokens: Schema.Int }))
 

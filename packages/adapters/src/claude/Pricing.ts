@@ -231,8 +231,11 @@ export const maxInputTokens = ({ messages, output_config, system }: MessageReque
 const encoder = new TextEncoder()
 
 /** Normalizing, which tokenizers may do, makes a few characters longer: a single ligature can become three words. */
-const bytesOf = (text: string): number =>
-  Math.max(encoder.encode(text).length, encoder.encode(text.normalize("NFKC")).length)
+const bytesOf = (text: string): number => {
+  const bytes = encoder.encode(text).length
+  // A byte for each character: nothing but ASCII, which is normal as it is.
+  return bytes === text.length ? bytes : Math.max(bytes, encoder.encode(text.normalize("NFKC")).length)
+}
 
 /** What the API adds: the marks between turns, and instructions for structured output. */
 const unseen = 1024

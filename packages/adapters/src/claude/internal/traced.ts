@@ -2,7 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { Span } from "effect/Tracer"
+import * as Tracer from "effect/Tracer"
 import type { ClaudeError } from "../ClaudeError.ts"
 import type { MessageRequest } from "../MessageRequest.ts"
 import type { Reply } from "../Reply.ts"
@@ -13,6 +13,16 @@ import type { Reply } from "../Reply.ts"
  * https://github.com/open-telemetry/semantic-conventions-genai
  */
 export const traced = (
+  request: MessageRequest,
+  purpose: "execute" | "judge",
+  send: Effect.Effect<Reply, ClaudeError>
+): Effect.Effect<Reply, ClaudeError> =>
+  Effect.withFiber((fiber) =>
+    // A span costs time even where nobody looks at it, as with Effect's own tracer, which keeps them in memory.
+    fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer ? send : inSpan(request, purpose, send)
+  )
+
+const inSpan = (
   request: MessageRequest,
   purpose: "execute" | "judge",
   send: Effect.Effect<Reply, ClaudeError>
@@ -34,7 +44,7 @@ export const traced = (
     (span) => Effect.onExit(Effect.withParentSpan(send, span), (exit) => Effect.sync(() => describe(span, exit)))
   )
 
-const describe = (span: Span, exit: Exit.Exit<Reply, ClaudeError>): void => {
+const describe = (span: Tracer.Span, exit: Exit.Exit<Reply, ClaudeError>): void => {
   if (Exit.isSuccess(exit)) {
     const { billing, cached, id, model, stopReason, tokens } = exit.value
     span.attribute("gen_ai.response.id", id)

@@ -115,11 +115,14 @@ export const withdraw = (pool: Pool, { shares }: Admission, now: number): void =
 }
 
 export const heard = (pool: Pool, admission: Admission, headers: Headers, now: number): void => {
+  let isUsedUp = false
   for (const resource of resources) {
     const found = stated(headers, resource)
-    if (found !== undefined) Bucket.learn(pool.buckets[resource], found, admission.shares[resource], now)
+    if (found === undefined) continue
+    Bucket.learn(pool.buckets[resource], found, admission.shares[resource], now)
+    isUsedUp ||= found.remaining === 0
   }
-  admission.reset = reset(headers)
+  admission.reset = isUsedUp ? reset(headers) : undefined
 }
 
 export const answered = (pool: Pool, admission: Admission, tokens: Tokens, now: number): void => {
