@@ -75,6 +75,9 @@ export const larger = (left: Usage | null, right: Usage | null): Usage | null =>
   return both(left, right, Math.max)
 }
 
+/** Digits beyond a millionth of a millionth are noise of the floating point, and no money. */
+const tidy = (amount: number): number => (amount < 1e3 ? Math.round(amount * 1e12) / 1e12 : amount)
+
 const both = (left: Usage, right: Usage, combine: (left: number, right: number) => number): Usage => {
   const tokens = {
     inputTokens: combine(left.inputTokens, right.inputTokens),
@@ -83,7 +86,7 @@ const both = (left: Usage, right: Usage, combine: (left: number, right: number) 
     cacheWriteTokens: combine(left.cacheWriteTokens, right.cacheWriteTokens)
   }
   if (left.costUsd !== null && right.costUsd !== null) {
-    return { ...tokens, costUsd: combine(left.costUsd, right.costUsd) }
+    return { ...tokens, costUsd: tidy(combine(left.costUsd, right.costUsd)) }
   }
   const max = [maxUsd(left), maxUsd(right)] as const
   const bounds = {

@@ -31,6 +31,8 @@ import type { ResponseCacheError } from "./ResponseCacheError.ts"
 export interface Options {
   /** Where the answers are. The file is made where there is none, readable for this user alone; processes can share it. */
   readonly filename: string
+  /** The address of the server, where it is not the API's own: each server has answers of its own. */
+  readonly server?: string | undefined
 }
 
 /**
@@ -52,7 +54,7 @@ type Landing =
   /** It was interrupted, which says nothing about the request. */
   | { readonly _tag: "Abandoned" }
 
-const make = Effect.fnUntraced(function* ({ filename }: Options) {
+const make = Effect.fnUntraced(function* ({ filename, server }: Options) {
   const client = yield* ClaudeClient
   const file = yield* CacheFile.open(filename)
   const flights = new Map<string, Deferred.Deferred<Landing>>()
@@ -99,7 +101,7 @@ const make = Effect.fnUntraced(function* ({ filename }: Options) {
 
   const send = (request: MessageRequest, about: About): Effect.Effect<Reply, ClaudeError> =>
     Effect.suspend(() => {
-      const key = keyOf(request, about)
+      const key = keyOf(request, about, server)
       const landing = flights.get(key)
       if (landing === undefined) return lead(key, request, about)
       return Effect.flatMap(Deferred.await(landing), (landed) => {
@@ -144,7 +146,7 @@ export interface Info {
  * @category getters
  * @since 0.1.0
  */
-export const info = ({ filename }: Options): Effect.Effect<Info, ResponseCacheError> =>
+export const info = ({ filename }: Pick<Options, "filename">): Effect.Effect<Info, ResponseCacheError> =>
   Effect.suspend(() => {
     if (!existsSync(filename)) return Effect.succeed({ entries: 0, bytes: 0 })
     return Effect.scoped(
@@ -163,7 +165,7 @@ const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false 
  * @category running
  * @since 0.1.0
  */
-export const clear = ({ filename }: Options): Effect.Effect<number, ResponseCacheError> =>
+export const clear = ({ filename }: Pick<Options, "filename">): Effect.Effect<number, ResponseCacheError> =>
   Effect.suspend(() =>
     existsSync(filename)
       ? Effect.scoped(Effect.flatMap(CacheFile.open(filename), ({ clear }) => clear))

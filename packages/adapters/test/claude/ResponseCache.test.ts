@@ -12,10 +12,12 @@ type Send = Parameters<typeof scripted>[0]
 const newFile = Effect.map(folder, (path) => join(path, "cache.db"))
 
 /** A cache on this file, in front of a client that answers as `send` does. */
-const open = Effect.fnUntraced(function* (filename: string, send: Send) {
+const open = Effect.fnUntraced(function* (filename: string, send: Send, server?: string) {
   const { client, sent } = scripted(send)
   const context = yield* Layer.build(
-    Layer.fresh(ResponseCache.layer({ filename })).pipe(Layer.provide(Layer.succeed(ClaudeClient.ClaudeClient, client)))
+    Layer.fresh(ResponseCache.layer({ filename, server })).pipe(
+      Layer.provide(Layer.succeed(ClaudeClient.ClaudeClient, client))
+    )
   )
   return { cache: Context.get(context, ClaudeClient.ClaudeClient), sent }
 })
@@ -41,6 +43,17 @@ describe("a response cache", () => {
       const { cache, sent } = yield* open(filename, numbered)
       assert.deepStrictEqual(yield* cache.send(request("a"), about()), inserted("answer 1"))
       assert.lengthOf(sent, 0)
+    })
+  )
+
+  it.effect("never serves the answer of one server as that of another", () =>
+    Effect.gen(function* () {
+      const filename = yield* newFile
+      const standIn = yield* open(filename, () => Effect.succeed(reply("made up")), "http://127.0.0.1:4000")
+      yield* standIn.cache.send(request("a"), about())
+      const real = yield* open(filename, numbered)
+      assert.deepStrictEqual(yield* real.cache.send(request("a"), about()), reply("answer 1"))
+      assert.isTrue((yield* standIn.cache.send(request("a"), about())).cached)
     })
   )
 

@@ -83,7 +83,10 @@ export const make = Effect.fnUntraced(function* (
     wanted.cache === undefined
       ? sending
       : Layer.provide(
-          failing(ResponseCache.layer({ filename: wanted.cache }), " Or do without it: --no-cache."),
+          failing(
+            ResponseCache.layer({ filename: wanted.cache, server: from.baseUrl }),
+            " Or do without it: --no-cache."
+          ),
           sending
         )
   const client = meter.layer(counts).pipe(Layer.provide(kept), Layer.provideMerge(priced))
