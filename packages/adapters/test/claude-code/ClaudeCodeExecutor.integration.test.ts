@@ -1,11 +1,11 @@
 import { ClaudeCodeExecutor } from "@baton/adapters/claude-code"
-import { type AttemptContext, Executor, Orchestrator, Safety, Task, TaskStore, type Usage, Verifier } from "@baton/core"
+import { Executor, Orchestrator, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { attempt, isAlive, task, until, untilGone, untilPids } from "../command/fixtures.ts"
-import { execute, failure, type Options, standIn } from "./fixtures.ts"
+import { execute, failure, ledger, type Options, standIn } from "./fixtures.ts"
 
 const half = { output: "half of it" }
 
@@ -368,20 +368,6 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
     )
   })
 })
-
-/** A context that writes down what is reserved and what is spent. */
-const ledger = () => {
-  const reserved: Array<Safety.Spend> = []
-  const spent: Array<Usage.Usage | null> = []
-  const context: Pick<AttemptContext, "spend"> = {
-    spend: ({ call, spent: read, worstCase }) =>
-      Effect.suspend(() => {
-        reserved.push(worstCase)
-        return Effect.onExit(call, (exit) => Effect.sync(() => spent.push(read(exit))))
-      })
-  }
-  return { context, reserved, spent }
-}
 
 /** Ten tasks, four at a time, under a budget. */
 const run = (options: Options, maxCostUsd: number) =>

@@ -1,5 +1,5 @@
 import { ClaudeCodeExecutor } from "@baton/adapters/claude-code"
-import { type AttemptContext, Executor, type Task } from "@baton/core"
+import { type AttemptContext, Executor, type Safety, type Task, type Usage } from "@baton/core"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs"
@@ -52,3 +52,17 @@ export const failure = Effect.fnUntraced(function* (...args: Parameters<typeof e
   const error = yield* Effect.flip(execute(...args))
   return error._tag === "ExecutionError" ? error : yield* Effect.die(new Error(error.message))
 })
+
+/** A context that writes down what is reserved and what is spent. */
+export const ledger = () => {
+  const reserved: Array<Safety.Spend> = []
+  const spent: Array<Usage.Usage | null> = []
+  const context: Pick<AttemptContext, "spend"> = {
+    spend: ({ call, spent: read, worstCase }) =>
+      Effect.suspend(() => {
+        reserved.push(worstCase)
+        return Effect.onExit(call, (exit) => Effect.sync(() => spent.push(read(exit))))
+      })
+  }
+  return { context, reserved, spent }
+}

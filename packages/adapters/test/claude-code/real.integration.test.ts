@@ -3,14 +3,14 @@
  * BATON_TEST_CLAUDE, and is skipped elsewhere: it is too large a program to install for every run of the tests.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { error, reply } from "../claude/server/Answer.ts"
 import * as Server from "../claude/server/server.ts"
-import { directory } from "../command/fixtures.ts"
-import { execute, failure, type Options } from "./fixtures.ts"
+import { directory, until } from "../command/fixtures.ts"
+import { execute, failure, ledger, type Options } from "./fixtures.ts"
 
 const program = process.env["BATON_TEST_CLAUDE"] ?? "claude"
 const isThere = spawnSync(program, ["--version"]).status === 0
@@ -131,11 +131,13 @@ describe.skipIf(!isThere)(`the real Claude Code${isThere ? "" : " (not installed
 
   it.live("tells what it cost when it is stopped", () =>
     Effect.gen(function* () {
-      const { options, server } = yield* setup
-      server.script(bash("sleep 100"))
-      const error = yield* failure(options({ allowedTools: ["Bash"], timeout: "4 seconds" }))
-      assert.strictEqual(error.reason, "TimedOut")
-      assert.isAbove(error.usage?.costUsd ?? 0, 0.05)
+      const { options, path, server } = yield* setup
+      server.script(bash(`touch started && '${process.execPath}' -e 'setTimeout(() => {}, 100000)'`))
+      const { context, spent } = ledger()
+      const fiber = yield* Effect.forkChild(execute(options({ allowedTools: ["Bash"] }), { attempt: context }))
+      yield* until(() => (existsSync(join(path, "started")) ? true : undefined))
+      yield* Fiber.interrupt(fiber)
+      assert.isAbove(spent[0]?.costUsd ?? 0, 0.05)
     })
   )
 
