@@ -61,7 +61,7 @@ export const atMost = (worst: { readonly costUsd: number | null; readonly tokens
 export const add = (left: Usage | null | undefined, right: Usage | null | undefined): Usage | null => {
   if (!left) return right ?? null
   if (!right) return left
-  return both(left, right, (left, right) => left + right)
+  return both(left, right, sum)
 }
 
 /**
@@ -76,7 +76,10 @@ export const larger = (left: Usage | null, right: Usage | null): Usage | null =>
 }
 
 /** Digits beyond a millionth of a millionth are noise of the floating point, and no money. */
-const tidy = (amount: number): number => (amount < 1e3 ? Math.round(amount * 1e12) / 1e12 : amount)
+const sum = (left: number, right: number): number => {
+  const exact = left + right
+  return Number.isInteger(exact) || exact >= 1e3 ? exact : Math.round(exact * 1e12) / 1e12
+}
 
 const both = (left: Usage, right: Usage, combine: (left: number, right: number) => number): Usage => {
   const tokens = {
@@ -86,7 +89,7 @@ const both = (left: Usage, right: Usage, combine: (left: number, right: number) 
     cacheWriteTokens: combine(left.cacheWriteTokens, right.cacheWriteTokens)
   }
   if (left.costUsd !== null && right.costUsd !== null) {
-    return { ...tokens, costUsd: tidy(combine(left.costUsd, right.costUsd)) }
+    return { ...tokens, costUsd: combine(left.costUsd, right.costUsd) }
   }
   const max = [maxUsd(left), maxUsd(right)] as const
   const bounds = {
