@@ -9,6 +9,8 @@ export interface Block {
   /** The line that opens it. */
   readonly line: number
   readonly language: string
+  /** What stands beside the language: `run` for shell code that the tests run, the name of a file. */
+  readonly info: string
   readonly code: string
 }
 
@@ -19,19 +21,34 @@ export interface Page {
 }
 
 const blocksOf = (text: string): ReadonlyArray<Block> =>
-  Array.from(text.matchAll(/^```(\S+)[^\n]*\n([\s\S]*?)^```$/gm), ({ index, 1: language = "", 2: code = "" }) => ({
-    line: text.slice(0, index).split("\n").length,
-    language,
-    code
-  }))
+  Array.from(
+    text.matchAll(/^```(\S+)([^\n]*)\n([\s\S]*?)^```$/gm),
+    ({ index, 1: language = "", 2: info = "", 3: code = "" }) => ({
+      line: text.slice(0, index).split("\n").length,
+      language,
+      info: info.trim(),
+      code
+    })
+  )
+
+const read = (name: string, change: (text: string) => string = (text) => text): Page => {
+  const text = change(readFileSync(root + name, "utf8"))
+  return { name, text, blocks: blocksOf(text) }
+}
+
+const isOurs = (name: string) => !name.includes("node_modules") && !name.includes("docs/api")
 
 /** Every page of the project, that of the interfaces left out, which is made of the sources. */
 export const pages: ReadonlyArray<Page> = globSync(
   ["*.md", "docs/**/*.md", "packages/*/README.md", "examples/**/*.md", "bench/*.md", ".changeset/*.md"],
-  { cwd: root, exclude: (name) => name.includes("node_modules") || name.includes("docs/api") }
+  { cwd: root, exclude: (name) => !isOurs(name) }
 )
   .sort()
-  .map((name) => {
-    const text = readFileSync(root + name, "utf8")
-    return { name, text, blocks: blocksOf(text) }
-  })
+  .map((name) => read(name))
+
+/** The comments of the sources that have code in them, as pages with the lines of their files. */
+export const comments = (): ReadonlyArray<Page> =>
+  globSync("packages/*/src/**/*.ts", { cwd: root, exclude: (name) => !isOurs(name) })
+    .sort()
+    .map((name) => read(name, (text) => text.replaceAll(/^.*$/gm, (line) => /^ \*(?: (.*))?$/.exec(line)?.[1] ?? "")))
+    .filter(({ blocks }) => blocks.length > 0)

@@ -3,7 +3,7 @@
  *
  * **Example** (a store held against the contract)
  *
- * ```ts
+ * ```ts unchecked: the store is yours
  * import { TaskStoreSuite } from "@baton/core/testing"
  * import { it } from "@effect/vitest"
  * import * as MyStore from "./MyStore.ts"
