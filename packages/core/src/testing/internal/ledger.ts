@@ -29,7 +29,13 @@ const timeless = (attempt: Attempt) => {
   return { ...rest, ended: endedAt !== null }
 }
 
-const rejected = Verification.reject("Too short.", { confidence: 0.75, issues: ["short"], usage: usage(3, null) })
+const rejected = Verification.reject("Too short.", {
+  confidence: 0.75,
+  issues: ["short"],
+  // All that the two can have.
+  usage: { ...usage(3, null), bounds: { minUsd: 0.25, maxUsd: 0.5, maxTokens: 30 } },
+  models: ["judge-a", "judge-b"]
+})
 
 export const ledger: ReadonlyArray<Case> = [
   it(
