@@ -79,9 +79,28 @@ describe("a batch outlives the run", () => {
     })
   )
 
+  it.effect("and is not forgotten while it is under way, however long that takes", () =>
+    Effect.gen(function* () {
+      const { batches, end, endAtOnce, start } = yield* world()
+      const first = yield* start()
+      yield* first.ask("old")
+      yield* gather
+      yield* first.stop
+      yield* TestClock.adjust("30 days")
+      endAtOnce()
+      const { ask } = yield* start()
+      const old = yield* ask("old")
+      assert.strictEqual(yield* Effect.andThen(gather, text(yield* ask("new"))), "Echo: new")
+      end()
+      yield* poll
+      assert.strictEqual(yield* text(old), "Echo: old")
+      assert.lengthOf(batches(), 2)
+    })
+  )
+
   it.effect("also when its end was seen while nobody waited for it", () =>
     Effect.gen(function* () {
-      const { batches, end, start } = yield* world()
+      const { batches, end, filename, start } = yield* world()
       const first = yield* start()
       yield* first.ask("one")
       yield* gather
@@ -89,7 +108,7 @@ describe("a batch outlives the run", () => {
       end()
       const second = yield* start()
       yield* poll
-      assert.deepStrictEqual(yield* Batches.underWay({ filename: (yield* world()).filename }), [])
+      assert.deepStrictEqual(yield* Batches.underWay({ filename }), [])
       assert.strictEqual(yield* text(yield* second.ask("one")), "Echo: one")
       assert.lengthOf(batches(), 1)
     })
@@ -171,6 +190,7 @@ describe("a request is asked again", () => {
       yield* first.stop
       end()
       const second = yield* start()
+      yield* gather
       const sending = yield* second.ask("one", { id: "right" })
       yield* gather
       assert.strictEqual(yield* text(sending), "Echo: one")
@@ -179,6 +199,13 @@ describe("a request is asked again", () => {
       yield* second.ask("one", { id: "third" })
       yield* gather
       assert.lengthOf(batches(), 2)
+      yield* second.stop
+      end()
+      const last = yield* start()
+      yield* last.ask("one", { id: "third" })
+      yield* last.ask("one", { id: "fourth" })
+      yield* gather
+      assert.lengthOf(batches(), 3)
     })
   )
 })
@@ -229,6 +256,7 @@ describe("nobody knows whether a batch was created", () => {
       endAtOnce()
       next("vanish")
       const { ask } = yield* start()
+      yield* TestClock.adjust("1 hour")
       const sending = yield* ask("one")
       yield* TestClock.adjust("45 seconds")
       assert.lengthOf(batches(), 0)
@@ -272,6 +300,20 @@ describe("nobody knows whether a batch was created", () => {
       yield* poll
       assert.strictEqual(yield* text(sending), "Echo: one")
       assert.lengthOf(batches(), 4)
+    })
+  )
+
+  it.effect("and those of someone else that cannot be it do not delay anything, though they are under way", () =>
+    Effect.gen(function* () {
+      const { add, batches, next, start } = yield* world()
+      add(stranger(1, "old"))
+      yield* TestClock.adjust("3 hours")
+      next("vanish")
+      const { ask } = yield* start()
+      yield* ask("one")
+      add(stranger(2, "larger"))
+      yield* poll
+      assert.lengthOf(batches(), 3)
     })
   )
 

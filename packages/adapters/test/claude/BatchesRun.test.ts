@@ -1,0 +1,129 @@
+import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
+import { Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { join } from "node:path"
+import * as Send from "../../src/claude/internal/batches/send.ts"
+import { folder } from "../sqlite/temporary.ts"
+import * as Api from "./batches/api.ts"
+import { make as scripted } from "./scripted.ts"
+
+const model = "claude-haiku-5-5"
+const verdict = (passed: boolean, feedback = "") =>
+  JSON.stringify({ reasoning: "", passed, confidence: 1, feedback, issues: [] })
+const isJudged = ({ params }: Parameters<typeof Api.promptOf>[0]) => params.output_config !== undefined
+
+/** Runs a list to its end; batches have ended when they are created. */
+const run = Effect.fnUntraced(function* (options: {
+  readonly tasks: number
+  readonly answer: Parameters<typeof Api.make>[0]
+  readonly judged?: boolean
+  readonly safety?: Layer.Layer<Safety.Safety>
+}) {
+  const { api, batches, endAtOnce } = yield* Api.make(options.answer)
+  endAtOnce()
+  const filename = join(yield* folder, "batches.db")
+  const client = Layer.effect(
+    ClaudeClient.ClaudeClient,
+    Effect.gen(function* () {
+      const send = yield* Effect.orDie(Send.make(api, { filename }))
+      return { ...(yield* ClaudeClient.ClaudeClient), billing: "batch" as const, send }
+    })
+  ).pipe(Layer.provide(scripted().layer))
+  const parts = Orchestrator.layer({
+    concurrency: 100,
+    executionTimeout: "3 days",
+    verificationTimeout: "3 days",
+    retryPolicy: RetryPolicy.immediate
+  }).pipe(
+    Layer.provide([
+      Layer.provide(ClaudeExecutor.layer({ model }), client),
+      options.judged === true ? Layer.provide(ClaudeVerifier.layer({ model }), client) : Verifier.layerNone,
+      options.safety ?? Safety.layerAllowAll
+    ]),
+    Layer.provideMerge(TaskStore.layerMemory)
+  )
+  return yield* Effect.gen(function* () {
+    const store = yield* TaskStore.TaskStore
+    const ids = Array.from({ length: options.tasks }, (_, n) => `task-${n}`)
+    yield* store.add(ids.map((id) => Task.make({ id, description: id })))
+    const running = yield* Effect.forkChild(Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run))
+    for (let minute = 0; minute < 60; minute++) yield* TestClock.adjust("1 minute")
+    const { stats } = yield* Fiber.join(running)
+    const { tasks } = yield* store.list({ limit: 100 })
+    return { stats, tasks, sizes: batches().map(({ requests }) => requests.length), batches: batches() }
+  }).pipe(Effect.provide(parts))
+})
+
+describe("a run in batches", () => {
+  it.effect("turns what failed and expired into attempts, which succeed in the next batch", () =>
+    Effect.gen(function* () {
+      const seen = new Set<string>()
+      const { sizes, stats, tasks } = yield* run({
+        tasks: 6,
+        answer: (prompt) => {
+          const id = prompt.slice(0, 6)
+          if (seen.has(id)) return "done"
+          seen.add(id)
+          switch (Number(id.at(-1)) % 3) {
+            case 0:
+              return { type: "expired" }
+            case 1:
+              return { type: "errored", error: "api_error" }
+            default:
+              return "done"
+          }
+        }
+      })
+      assert.deepStrictEqual(sizes, [6, 4])
+      assert.strictEqual(stats.tasksCompleted, 6)
+      assert.deepStrictEqual(
+        tasks.map(({ attempts }) => attempts),
+        [2, 2, 1, 2, 2, 1]
+      )
+      // Only the answers were paid for.
+      assert.strictEqual(stats.usage?.inputTokens, 60)
+    })
+  )
+
+  it.effect("asks the judge in a second batch, and puts what it says into the next attempts in a third", () =>
+    Effect.gen(function* () {
+      const { batches, sizes, stats } = yield* run({
+        tasks: 4,
+        judged: true,
+        answer: (prompt, request) => {
+          if (!isJudged(request)) return prompt.includes("too short") ? "a long answer" : "short"
+          return prompt.includes("a long answer") ? verdict(true) : verdict(false, "too short")
+        }
+      })
+      assert.deepStrictEqual(sizes, [4, 4, 4, 4])
+      assert.strictEqual(stats.tasksCompleted, 4)
+      for (const request of batches[2]?.requests ?? []) assert.include(Api.promptOf(request), "too short")
+      const cost = Pricing.costUsd(
+        Pricing.listed,
+        model,
+        { input: 160, output: 80, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0 },
+        "batch"
+      )
+      assert.approximately(stats.usage?.costUsd ?? 0, cost ?? 0, 1e-9)
+    })
+  )
+
+  it.effect("that may not spend much sends a few requests at a time, and goes on with what they left over", () =>
+    Effect.gen(function* () {
+      const { sizes, stats } = yield* run({
+        tasks: 6,
+        answer: () => "done",
+        // One request can take up to some 9,000 tokens, and takes 15.
+        safety: Safety.layerBudget({ maxTokens: 20_000 })
+      })
+      assert.strictEqual(stats.tasksCompleted, 6)
+      assert.isAbove(sizes.length, 1)
+      assert.strictEqual(
+        sizes.reduce((sum, size) => sum + size, 0),
+        6
+      )
+    })
+  )
+})
