@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto"
+import { request } from "node:http"
 import type { Failure } from "./Answer.ts"
 import { envelope, isObject, type Json, Refused, type Route, sendError, sendJson, type World } from "./http.ts"
 import { defaultAnswer, messageFor } from "./message.ts"
@@ -282,12 +283,23 @@ export const routes: ReadonlyArray<Route> = [
 
 /** The other side of `/_batches`. */
 export const control = ({ url }: { readonly url: string }) => ({
-  all: async (): Promise<ReadonlyArray<BatchSeen>> => JSON.parse(await (await fetch(`${url}/_batches`)).text()),
+  all: async (): Promise<ReadonlyArray<BatchSeen>> => JSON.parse(await call("GET", `${url}/_batches`)),
   set: async (settings: Settings): Promise<void> => {
-    await fetch(`${url}/_batches`, { method: "POST", body: JSON.stringify(settings) })
+    await call("POST", `${url}/_batches`, settings)
   },
   /** All batches have ended now. */
   end: async (): Promise<void> => {
-    await fetch(`${url}/_batches/end`, { method: "POST" })
+    await call("POST", `${url}/_batches/end`)
   }
 })
+
+const call = (method: string, url: string, body?: unknown): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const sent = request(url, { method }, (response) => {
+      let text = ""
+      response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
+      response.once("end", () => resolve(text))
+    })
+    sent.once("error", reject)
+    sent.end(body === undefined ? undefined : JSON.stringify(body))
+  })
