@@ -125,6 +125,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const sdk = yield* Sdk.make(options)
   const pacing = yield* Pacing.make(options.pacing)
   const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? Duration.seconds(90))
+  const idleWords = Duration.format(idleTimeout)
   const watchdog = yield* Watchdog.make(idleTimeout)
 
   const within = (purpose: About["purpose"]) => {
@@ -151,7 +152,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       Effect.flatMap(
         readBody(body, {
           watchdog,
-          idleTimeout: Duration.format(idleTimeout),
+          idleTimeout: idleWords,
           requestId: requestId ?? undefined,
           onStart,
           hide: sdk.hide
@@ -169,15 +170,12 @@ const make = Effect.fnUntraced(function* (options: Options) {
     Effect.suspend(() => {
       // It ends the request at any point: before the headers, in the body, and between the two.
       const controller = new AbortController()
-      const asked = sdk.call(
-        (client) =>
-          client
-            .post("/v1/messages", { body: { ...request, stream: true }, stream: true, signal: controller.signal })
-            .asResponse(),
-        heard
-      )
       return Effect.onExit(
-        within(about.purpose)(Effect.flatMap(asked, (response) => readAnswer(response, about.onStart, heard))),
+        within(about.purpose)(
+          Effect.flatMap(sdk.open(request, controller.signal, heard), (response) =>
+            readAnswer(response, about.onStart, heard)
+          )
+        ),
         (exit) => {
           if (Exit.isFailure(exit)) controller.abort()
           return Effect.void

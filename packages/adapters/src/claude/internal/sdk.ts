@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { ClaudeError } from "../ClaudeError.ts"
+import type { MessageRequest } from "../MessageRequest.ts"
 import { noTokens } from "../Reply.ts"
 import * as Broken from "./transport/broken.ts"
 import type { Headers } from "./transport/retryAfter.ts"
@@ -23,11 +24,17 @@ export interface Options {
  * other credentials, opens no spans, and prints nothing.
  */
 export interface Sdk {
-  /** One call; interrupting it aborts the request. `refused` hears the headers of an error before it is handed on. */
-  readonly call: <A>(
-    make: (client: Anthropic, signal: AbortSignal) => PromiseLike<A>,
-    refused?: (headers: Headers) => Effect.Effect<void>
-  ) => Effect.Effect<A, ClaudeError>
+  /** One call; interrupting it aborts the request. */
+  readonly call: <A>(make: (client: Anthropic, signal: AbortSignal) => PromiseLike<A>) => Effect.Effect<A, ClaudeError>
+  /**
+   * Asks for a message as a stream, and returns once its headers are there. The caller's signal ends the request at any
+   * point, its body included. `refused` hears the headers of an error before it is handed on.
+   */
+  readonly open: (
+    request: MessageRequest,
+    signal: AbortSignal,
+    refused: (headers: Headers) => Effect.Effect<void>
+  ) => Effect.Effect<Response, ClaudeError>
   /** Takes the key out of a text that comes from outside. */
   readonly hide: (text: string) => string
 }
@@ -68,17 +75,30 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
 
   return {
     hide,
-    call: (make, refused) =>
+    call: (make) =>
       flaw === undefined
         ? Effect.callback((resume, signal) => {
             make(client, signal).then(
               (value) => resume(Effect.succeed(value)),
-              (cause: unknown) => {
-                const failed = Effect.fail(failure(cause))
-                const headers = cause instanceof APIError ? cause.headers : undefined
-                resume(refused && headers ? Effect.andThen(refused(headers), failed) : failed)
-              }
+              (cause: unknown) => resume(Effect.fail(failure(cause)))
             )
+          })
+        : Effect.fail(Broken.unusable(flaw)),
+    open: (request, signal, refused) =>
+      flaw === undefined
+        ? Effect.callback((resume) => {
+            const body = { ...request, stream: true }
+            client
+              .post("/v1/messages", { body, stream: true, signal })
+              .asResponse()
+              .then(
+                (response) => resume(Effect.succeed(response)),
+                (cause: unknown) => {
+                  const failed = Effect.fail(failure(cause))
+                  const headers = cause instanceof APIError ? cause.headers : undefined
+                  resume(headers === undefined ? failed : Effect.andThen(refused(headers), failed))
+                }
+              )
           })
         : Effect.fail(Broken.unusable(flaw))
   }
