@@ -1,3 +1,4 @@
+// The other side of a server under test is any HTTP client. @effect-diagnostics globalFetch:off globalFetchInEffect:off
 import Anthropic, {
   APIConnectionError,
   APIError,

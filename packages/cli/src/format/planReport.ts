@@ -77,7 +77,7 @@ const notes = (estimate: NonNullable<PlanReport["estimate"]>, maxCostUsd: number
   const how =
     inputBasis === "counted"
       ? "counted by the API on a sample"
-      : "guessed from their length: there is no key to have them counted"
+      : "guessed from their length, as no API counted them"
   const answers =
     completedTasks > 0
       ? `as ${count(completedTasks, "task")} of the store had on average`
