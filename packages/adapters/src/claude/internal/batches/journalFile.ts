@@ -122,13 +122,17 @@ const fromCause = (filename: string, cause: unknown): ClaudeError | undefined =>
       case 11:
       case 26:
         return refusal(`${name} is damaged: move the file away, and what is in a batch is sent again.`, cause)
+      case 8:
+      case 14:
+        return unopened(name, cause)
       case 13:
         return refusal(`No space is left on the disk of ${filename}: free some.`, cause)
       default:
         return refusal(`${name} cannot be used: ${cause.message}.`, cause)
     }
   }
-  return isNodeError(cause)
-    ? refusal(`${name} cannot be opened (${cause.code}): name another place.`, cause)
-    : undefined
+  return isNodeError(cause) ? unopened(name, cause) : undefined
 }
+
+const unopened = (name: string, cause: unknown) =>
+  refusal(`${name} cannot be opened: is it a file, in a folder that this user can write to?`, cause)
