@@ -238,6 +238,28 @@ describe("a store in trouble", () => {
     })
   )
 
+  it.effect("tells that a task is completed after the store has made that durable, and not before", () =>
+    Effect.gen(function* () {
+      const writing = yield* Latch.make()
+      const written = yield* Latch.make()
+      const real = yield* memory
+      const { journal, orchestrator, store } = yield* make({
+        store: Layer.succeed(TaskStore.TaskStore, {
+          ...real,
+          settle: (settlements) => Effect.andThen(writing.open, Effect.andThen(written.await, real.settle(settlements)))
+        })
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* writing.await
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(journal.of("TaskCompleted"), [])
+      yield* written.open
+      yield* Fiber.join(run)
+      assert.strictEqual(journal.of("TaskCompleted").length, 1)
+    })
+  )
+
   it.effect("a row that it cannot take fails alone: the rest of its batch is settled", () =>
     Effect.gen(function* () {
       const real = yield* memory
