@@ -44,8 +44,6 @@ import type { Diagnosis } from "@baton/core/Diagnosis"
 import type { TaskId } from "@baton/core/Task"
 import * as TaskRecord from "@baton/core/TaskRecord"
 import {
-  type Claim,
-  type ClaimOptions,
   type Control,
   type FencedReply,
   type PruneOptions,
@@ -62,6 +60,7 @@ import * as Address from "./internal/address.ts"
 import * as Admission from "./internal/admission.ts"
 import * as Batches from "./internal/batches.ts"
 import * as Changes from "./internal/changes.ts"
+import * as Claiming from "./internal/claiming.ts"
 import * as Connection from "./internal/connection.ts"
 import * as Diagnose from "./internal/diagnose.ts"
 import * as Errors from "./internal/errors.ts"
@@ -163,11 +162,7 @@ export const make = Effect.fnUntraced(function* (
   const untilPoll = () => (changes.isListening() ? poll.listening : poll.deaf)
 
   /** Scripts that write answer first in how many milliseconds there may be work. */
-  const write = <A>(
-    script: Scripts.Script,
-    parameters: ReadonlyArray<string>,
-    read: (replies: ReadonlyArray<Replies.Reply>) => A
-  ): Effect.Effect<A, TaskStoreError> =>
+  const write: Claiming.Write = (script, parameters, read) =>
     run(script, parameters, (reply) => {
       const [wake, ...rest] = Replies.array(reply)
       const inMillis = Replies.number(wake)
@@ -178,44 +173,7 @@ export const make = Effect.fnUntraced(function* (
   let calls = 0
   const nextMark = () => `${sender}.${(calls++).toString(36)}`
 
-  /** Claims that were made and not answered: whether they claimed anything is not known. */
-  let unanswered: ReadonlyArray<{ readonly owner: string; readonly mark: string }> = []
-
-  const claimSome = (limit: number, { lease, owner }: ClaimOptions) =>
-    Effect.suspend(() => {
-      const mark = nextMark()
-      const lost = unanswered.flatMap((each) => (each.owner === owner ? each.mark : []))
-      const parameters = [String(limit), Texts.json(owner), Texts.duration(lease), mark, ...lost]
-      return write(Scripts.claim, parameters, ([found, ...claims]) => {
-        if (found !== "more") unanswered = unanswered.filter((each) => !lost.includes(each.mark))
-        return found === "again" ? found : Rows.claims(claims)
-      }).pipe(
-        Effect.onError(() =>
-          Effect.sync(() => {
-            unanswered = [...unanswered, { owner, mark }]
-          })
-        )
-      )
-    })
-
-  const claim = Effect.fnUntraced(function* (
-    options: ClaimOptions
-  ): Effect.fn.Return<ReadonlyArray<Claim>, TaskStoreError> {
-    const claims: Array<Claim> = []
-    while (claims.length < options.limit) {
-      const limit = Math.min(options.limit - claims.length, Batches.chunkSize)
-      const some = yield* Effect.result(claimSome(limit, options))
-      if (Result.isFailure(some)) {
-        // What was claimed before must not wait for its lease to end.
-        if (claims.length > 0) return claims
-        return yield* Effect.fail(some.failure)
-      }
-      if (some.success === "again") continue
-      for (const claimed of some.success) claims.push(claimed)
-      if (some.success.length < limit) break
-    }
-    return claims
-  })
+  const claim = Claiming.make(write, nextMark)
 
   const settle = (settlements: ReadonlyArray<Settlement>): Effect.Effect<FencedReply, TaskStoreError> => {
     const mark = nextMark()

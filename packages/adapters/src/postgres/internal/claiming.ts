@@ -57,6 +57,9 @@ interface Unanswered {
   readonly call: number
 }
 
+/** In a long outage, most calls never arrive; what the first of them may have claimed has no lease any more by then. */
+const mostUnanswered = 100
+
 /**
  * Claims for one store. When the connection breaks after a claim was written and before it was heard of, its tasks would be
  * nobody's until their leases end, and each would have lost an attempt; so the next claim asks what became of it.
@@ -99,7 +102,7 @@ export const make = (db: Database, names: Names, seqs: Seqs, instance: number) =
     const parameters = [int(limit), text(Text.encode(owner)), duration, number(call)]
     return yield* Effect.tapError(db.run(sql.claim, parameters, read), () =>
       Effect.sync(() => {
-        unanswered = [...unanswered, { owner, call }]
+        unanswered = [...unanswered, { owner, call }].slice(-mostUnanswered)
       })
     )
   })
