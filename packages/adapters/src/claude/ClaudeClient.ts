@@ -70,6 +70,8 @@ export interface About {
   readonly purpose: "execute" | "judge"
   /** An answer that was rejected already, and must not come out of the cache again. */
   readonly rejected: string | null
+  /** Told when the request leaves: until then it waits for its turn. Not told where it goes in a batch. */
+  readonly onSend?: (() => void) | undefined
   /**
    * Told when the answer begins: from then on, what the request has in common with others can be read from the prompt
    * cache. Not told where there is no such moment, as in a batch.
@@ -168,6 +170,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   const stream = (request: MessageRequest, about: About, { heard }: Pacing.Permit): Effect.Effect<Reply, ClaudeError> =>
     Effect.suspend(() => {
+      about.onSend?.()
       // It ends the request at any point: before the headers, in the body, and between the two.
       const controller = new AbortController()
       return Effect.onExit(

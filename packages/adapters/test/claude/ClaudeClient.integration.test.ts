@@ -61,6 +61,19 @@ describe("what is sent", () => {
     })
   )
 
+  it.live("tells when it leaves, which is after its turn has come", () =>
+    Effect.gen(function* () {
+      const { send } = yield* setup({ pacing: { requestsPerMinute: 1 } })
+      const told: Array<string> = []
+      const tell = (what: string) => () => void told.push(what)
+      yield* send({}, { onSend: tell("sent"), onStart: tell("answered") })
+      assert.deepStrictEqual(told, ["sent", "answered"])
+      const second = yield* Effect.forkChild(send({}, { onSend: tell("sent again") }), { startImmediately: true })
+      yield* Fiber.interrupt(second)
+      assert.deepStrictEqual(told, ["sent", "answered"])
+    })
+  )
+
   it.live("is aborted when the caller is interrupted before the answer begins", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()

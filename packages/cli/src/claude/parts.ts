@@ -5,6 +5,7 @@
  */
 import { Batches, ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing, ResponseCache } from "@baton/adapters/claude"
 import type { Executor } from "@baton/core/Executor"
+import type { TaskId } from "@baton/core/Task"
 import { layerMinConfidence, type Verifier } from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,6 +19,7 @@ import * as account from "./account.ts"
 import * as meter from "./meter.ts"
 import * as preflight from "./preflight.ts"
 import * as settings from "./settings.ts"
+import * as turns from "./turns.ts"
 
 /** Which parts of a run ask Claude. */
 export interface Wanted {
@@ -43,6 +45,8 @@ export interface Parts {
   readonly verifier: Layer.Layer<Verifier, CommandFailed>
   /** What was asked of each model so far. */
   readonly modelUse: () => ReadonlyArray<ModelUse>
+  /** Since when a request for this task waits for its turn, in milliseconds since the epoch; undefined if none does. */
+  readonly pacedSince: (id: TaskId) => number | undefined
 }
 
 /**
@@ -75,9 +79,10 @@ export const make = Effect.fnUntraced(function* (
 
   const counts: meter.Meter = new Map()
   const priced = Layer.succeed(Pricing.Prices, prices)
+  const waiting: turns.Turns = new Map()
   const sending =
     wanted.journal === undefined
-      ? api
+      ? Layer.provide(turns.layer(waiting), api)
       : Layer.provide(failing(Batches.layer({ ...from, filename: wanted.journal })), api)
   const kept =
     wanted.cache === undefined
@@ -95,7 +100,8 @@ export const make = Effect.fnUntraced(function* (
   return {
     executor: failing(executing),
     verifier: flags.minConfidence === undefined ? judging : layerMinConfidence(flags.minConfidence.value, judging),
-    modelUse: () => [...counts.values()]
+    modelUse: () => [...counts.values()],
+    pacedSince: (id) => waiting.get(id)
   }
 })
 

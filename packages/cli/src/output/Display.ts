@@ -13,7 +13,7 @@ import type * as Stdio from "effect/Stdio"
 import { count } from "../format/quantity.ts"
 import { Keyboard } from "../process/keyboard.ts"
 import * as signals from "../process/signals.ts"
-import { fromProgress } from "./live/fromProgress.ts"
+import { fromProgress, type Surroundings } from "./live/fromProgress.ts"
 import * as keys from "./live/keys.ts"
 import { hasRoom, layout } from "./live/layout.ts"
 import { Places } from "./live/Places.ts"
@@ -56,6 +56,7 @@ export interface Options extends waitingFor.Options {
   readonly concurrency: number
   readonly maxAttempts: number
   readonly limits: Limits
+  readonly pacedSince: Surroundings["pacedSince"]
   /** Only what is lasting, no progress. */
   readonly quiet: boolean
 }

@@ -7,6 +7,7 @@ import type * as Command from "@baton/adapters/command"
 import type { Executor } from "@baton/core/Executor"
 import type { OrchestratorConfig } from "@baton/core/OrchestratorConfig"
 import type { Safety } from "@baton/core/Safety"
+import type { TaskId } from "@baton/core/Task"
 import type { Verifier } from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -45,6 +46,8 @@ export interface Plan {
   readonly unverifiedIsMeant: boolean
   /** What was asked of each model so far, as far as it is metered. */
   readonly modelUse: () => ReadonlyArray<ModelUse>
+  /** Since when work on a task waits because of a rate limit, in milliseconds since the epoch; undefined if it does not. */
+  readonly pacedSince: (id: TaskId) => number | undefined
   /** What is left to say when the run has ended. */
   readonly afterwards: Effect.Effect<ReadonlyArray<string>>
 }
@@ -137,6 +140,7 @@ export const make = Effect.fnUntraced(function* (
     hooks: yield* hooks.make(flags),
     unverifiedIsMeant: flags.noVerify,
     modelUse: claude?.modelUse ?? (() => []),
+    pacedSince: claude?.pacedSince ?? (() => undefined),
     afterwards: batching === undefined || journal === undefined ? Effect.succeed([]) : batching.notice(journal)
   }
 })

@@ -68,6 +68,7 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
       concurrency: plan.concurrency,
       maxAttempts: plan.config.maxAttempts ?? defaults.maxAttempts,
       limits: limitsOf(flags),
+      pacedSince: plan.pacedSince,
       endless,
       quiet: flags.quiet
     },

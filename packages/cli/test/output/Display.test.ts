@@ -22,6 +22,7 @@ const open = Effect.fnUntraced(function* (options: Partial<Display.Options> = {}
       concurrency: 4,
       maxAttempts: 3,
       limits: {},
+      pacedSince: () => undefined,
       endless: false,
       quiet: false,
       ...options

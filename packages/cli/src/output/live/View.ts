@@ -44,7 +44,8 @@ export interface TaskRow {
   readonly id: string
   readonly attempt: number
   readonly ageMillis: number
-  readonly doing: "executing" | "verifying" | "waiting"
+  /** `waiting` is for a call that failed and is made again, `paced` for the turn under a rate limit. */
+  readonly doing: "executing" | "verifying" | "waiting" | "paced"
   /** How long it waits still, while it does. */
   readonly waitMillis: number
   /** What it is about, or why it waits. */

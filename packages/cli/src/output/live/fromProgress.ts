@@ -21,11 +21,16 @@ export interface Surroundings {
   readonly endless: boolean
   readonly maxAttempts: number
   readonly limits: Limits
+  /** Since when a task waits because of a rate limit; undefined if it does not. */
+  readonly pacedSince: (id: TaskId) => number | undefined
   /** What the run waits for, when it does nothing else. */
   readonly waiting: string | undefined
   readonly hints: ReadonlyArray<Hint>
   readonly help: ReadonlyArray<Hint> | undefined
 }
+
+/** A wait that is shorter is not worth a word. */
+const noticeable = 500
 
 /** So many ends a second for each place cannot be followed by eye. */
 const hectic = 3
@@ -69,7 +74,7 @@ export const fromProgress = (progress: Progress, places: Places, options: Surrou
       attempts: progress.started
     },
     maxAttempts: options.maxAttempts,
-    tasks: shown.map((task) => (task === undefined ? undefined : rowOf(task, now))),
+    tasks: shown.map((task) => (task === undefined ? undefined : rowOf(task, now, options.pacedSince(task[0])))),
     failures: progress.latest.map(({ at, attempt, feedback, isFinal, taskId }): FailureRow => ({
       id: taskId,
       attempt,
@@ -110,14 +115,18 @@ export const failureOf = ({ at, attempt, feedback, isFinal, taskId }: Failure, n
  * @category converting
  * @since 0.1.0
  */
-export const rowOf = ([id, task]: readonly [TaskId, Running], now: number): TaskRow => {
+export const rowOf = (
+  [id, task]: readonly [TaskId, Running],
+  now: number,
+  pacedSince: number | undefined
+): TaskRow => {
   const { attempt, description, pause, phase, startedAt } = task
   const isWaiting = pause !== undefined && pause.until > now
   return {
     id,
     attempt,
     ageMillis: Math.max(0, now - startedAt),
-    doing: isWaiting ? "waiting" : phase,
+    doing: isWaiting ? "waiting" : pacedSince !== undefined && now - pacedSince >= noticeable ? "paced" : phase,
     waitMillis: isWaiting ? pause.until - now : 0,
     text: isWaiting ? pause.reason : description
   }

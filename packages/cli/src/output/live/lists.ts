@@ -79,7 +79,8 @@ export const running = (view: View, canvas: Canvas, rows: number): ReadonlyArray
 const paints: Readonly<Record<TaskRow["doing"], (style: Style) => Paint>> = {
   executing: () => unpainted,
   verifying: ({ cyan }) => cyan,
-  waiting: ({ yellow }) => yellow
+  waiting: ({ yellow }) => yellow,
+  paced: ({ yellow }) => yellow
 }
 
 const taskLine = (row: TaskRow, view: View, shape: Columns, style: Style): string => {
