@@ -52,7 +52,7 @@ import { environment } from "../command/internal/environment.ts"
 import { reasonFor } from "../command/internal/runForTask.ts"
 import * as Program from "../command/Program.ts"
 import type { ProgramError } from "../command/ProgramError.ts"
-import { attemptPrompt } from "../internal/prompts/attempt.ts"
+import { agentPrompt } from "../internal/prompts/attempt.ts"
 import { argumentsOf } from "./internal/arguments.ts"
 import { reservations } from "./internal/budget.ts"
 import { outcomeOf } from "./internal/outcome.ts"
@@ -145,7 +145,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         env: { ...options.env, ...env },
         timeout: options.timeout,
         idleTimeout: options.idleTimeout,
-        stdin: attemptPrompt(task.description, context.previous),
+        stdin: agentPrompt(task.description, context.previous),
         stdout: push,
         stderr: stderr.push,
         stop

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { attemptPrompt } from "../../src/internal/prompts/attempt.ts"
+import { agentPrompt, attemptPrompt } from "../../src/internal/prompts/attempt.ts"
 import { fence } from "../../src/internal/prompts/fence.ts"
 import { judgeInstructions, judgePrompt } from "../../src/internal/prompts/judge.ts"
 import { toVerification } from "../../src/internal/prompts/verdict.ts"
@@ -40,12 +40,16 @@ describe("attemptPrompt", () => {
     assert.match(prompt, /<feedback-([0-9a-f]{16})>\nhow much\?\n<\/feedback-\1>/)
   })
 
-  it("shows no answer where there was none", () => {
+  it("asks the same again where there was no answer, and tells an agent what went wrong", () => {
     for (const output of [null, ""]) {
-      const prompt = attemptPrompt("Price a loaf", { output, feedback: "it took too long" })
+      const previous = { output, feedback: "it took too long" }
+      assert.strictEqual(attemptPrompt("Price a loaf", previous), "Price a loaf")
+      const prompt = agentPrompt("Price a loaf", previous)
       assert.notInclude(prompt, "<answer")
-      assert.include(prompt, "it took too long")
+      assert.match(prompt, /^Price a loaf\n[\s\S]*it took too long/)
     }
+    const judged = { output: "cheap", feedback: "how much?" }
+    assert.strictEqual(agentPrompt("Price a loaf", judged), attemptPrompt("Price a loaf", judged))
   })
 })
 
