@@ -238,6 +238,22 @@ describe("an answer", () => {
     })
   )
 
+  it.live("is whole with message_stop, even if the connection is lost after that", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() => reply("x", { afterwards: "is reset" }))
+      assert.strictEqual((yield* send()).text, "x")
+    })
+  )
+
+  it.live("is whole with message_stop, even if the server then forgets to end", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() => reply("x", { afterwards: "stays open" }))
+      assert.strictEqual((yield* send()).text, "x")
+    })
+  )
+
   it.live("comes through any proxy that cuts its bytes anywhere", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()

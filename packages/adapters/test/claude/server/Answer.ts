@@ -45,6 +45,8 @@ export interface Reply {
   readonly pings?: number
   /** Into how many deltas the text is cut. Default 3. */
   readonly deltas?: number
+  /** What becomes of the connection after `message_stop`, if it is not ended in order. */
+  readonly afterwards?: "stays open" | "is reset"
   /** Waits for this before the headers are sent. */
   readonly before?: Promise<unknown>
   /** Waits for this after `message_start`. */
