@@ -12,7 +12,6 @@ import { toggle } from "../flags/envFlag.ts"
 import * as ownFlag from "../flags/ownFlag.ts"
 import { json } from "../flags/taskFlags.ts"
 import { canvas } from "../format/canvas.ts"
-import { layout } from "../output/live/layout.ts"
 import { writeLine } from "../output/stdout.ts"
 import { isDumb } from "../output/terminal.ts"
 import { statusReport } from "../format/statusReport.ts"
@@ -20,7 +19,6 @@ import * as store from "../store/storeFromUrl.ts"
 import { commandName } from "../tasks/commandName.ts"
 import { printJson } from "../tasks/printJson.ts"
 import { redraw, untilQuit } from "../tasks/redraw.ts"
-import * as storeView from "../tasks/storeView.ts"
 import * as Snapshot from "../tasks/snapshot.ts"
 
 const everySecond = Schedule.fixed("1 second")
@@ -64,8 +62,11 @@ export const status = Command.make(
   Command.provide(store.layerExisting)
 )
 
+const storeView = Effect.promise(() => import("../tasks/storeView.ts"))
+
 const drawing = Effect.gen(function* () {
-  const read = yield* storeView.make
+  const { layout } = yield* Effect.promise(() => import("../output/live/layout.ts"))
+  const read = yield* (yield* storeView).make
   const { style } = yield* canvas
   const terminal = yield* Terminal.Terminal
   const draw = Effect.gen(function* () {
@@ -78,9 +79,10 @@ const drawing = Effect.gen(function* () {
 
 const plain = Effect.gen(function* () {
   let last: string | undefined
-  const read = yield* storeView.make
+  const { make, toText } = yield* storeView
+  const read = yield* make
   const tell = Effect.flatMap(read, (view) => {
-    const text = storeView.toText(view)
+    const text = toText(view)
     if (text === last) return Effect.void
     last = text
     return writeLine(text)
