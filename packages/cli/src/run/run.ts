@@ -6,6 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
+import { fstatSync } from "node:fs"
 import { hostname } from "node:os"
 import { CommandFailed } from "../errors/CommandFailed.ts"
 import type { RunFlags, SourceFlags } from "../flags/runFlags.ts"
@@ -63,12 +64,20 @@ const prepare = Effect.fnUntraced(function* (flags: RunFlags) {
   return yield* plans.make(flags, `${hostname()}/${process.pid}`)
 })
 
-/** Events that are printed on the same terminal would tear what is redrawn. */
+/**
+ * Events that are printed on the same terminal would tear what is redrawn. What reads them from a pipe (`| jq`) mostly
+ * prints there as well; what goes into a file does not.
+ */
 const terminalFor = Effect.fnUntraced(function* (flags: RunFlags) {
   const shown = yield* terminal.stderr
-  const isTorn = flags.output === "ndjson" && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
+  const isTorn = flags.output === "ndjson" && ((yield* (yield* Stdio.Stdio).stdoutIsTerminal) || isPipe())
   return { ...shown, canAnimate: shown.canAnimate && !flags.plain && !isTorn }
 })
+
+const isPipe = () => {
+  const stdout = fstatSync(process.stdout.fd)
+  return stdout.isFIFO() || stdout.isSocket()
+}
 
 const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, shown: terminal.Terminal) {
   const screen = yield* Screen.make(shown, flags.quiet || !shown.canAnimate ? Effect.undefined : yield* reading)

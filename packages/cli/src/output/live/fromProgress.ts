@@ -65,7 +65,7 @@ export const fromProgress = (progress: Progress, places: Places, options: Surrou
     total: endless ? undefined : total,
     elapsedMillis: progress.elapsedMillis(now),
     ratePerSecond: waiting === undefined ? ratePerSecond : 0,
-    remainingMillis: waiting === undefined ? progress.remainingMillis(now) : undefined,
+    remainingMillis: waiting === undefined && !endless ? progress.remainingMillis(now) : undefined,
     usage: progress.usage,
     safety: {
       limits: options.limits,
@@ -115,11 +115,7 @@ export const failureOf = ({ at, attempt, feedback, isFinal, taskId }: Failure, n
  * @category converting
  * @since 0.1.0
  */
-export const rowOf = (
-  [id, task]: readonly [TaskId, Running],
-  now: number,
-  pacedSince: number | undefined
-): TaskRow => {
+export const rowOf = ([id, task]: readonly [TaskId, Running], now: number, pacedSince: number | undefined): TaskRow => {
   const { attempt, description, pause, phase, startedAt } = task
   const isWaiting = pause !== undefined && pause.until > now
   return {
