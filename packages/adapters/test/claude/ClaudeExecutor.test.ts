@@ -371,9 +371,10 @@ describe("structured output", () => {
     topic: Schema.Literals(["billing", "bug"]),
     confidence: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
     due: Schema.optionalKey(Schema.DateTimeUtcFromString),
-    pair: Schema.Tuple([Schema.String, Schema.Int])
+    pair: Schema.Tuple([Schema.String, Schema.Int]),
+    price: Schema.FiniteFromString
   })
-  const answer = { topic: "bug", confidence: 0.5, due: null, pair: { "0": "a", "1": 1 } }
+  const answer = { topic: "bug", confidence: 0.5, due: null, pair: { "0": "a", "1": 1 }, price: "1.50" }
 
   it.effect("holds Claude to what the API can express of a schema", () =>
     Effect.gen(function* () {
@@ -389,7 +390,12 @@ describe("structured output", () => {
   it.effect("is JSON as the schema writes it, not as the API wants it", () =>
     Effect.gen(function* () {
       const { execution } = yield* executed([{ text: JSON.stringify(answer) }], { schema })
-      assert.deepStrictEqual(JSON.parse(execution.output), { topic: "bug", confidence: 0.5, pair: ["a", 1] })
+      assert.deepStrictEqual(JSON.parse(execution.output), {
+        topic: "bug",
+        confidence: 0.5,
+        pair: ["a", 1],
+        price: "1.5"
+      })
     })
   )
 
