@@ -27,11 +27,12 @@ export interface Terminal {
 /** A shell in `cwd`, in which `baton` is what was built. It is killed when the scope ends. */
 export const open = (cwd: string, columns: number, rows: number): Effect.Effect<Terminal, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const socket = `baton-test-${process.pid}-${opened++}`
+    const socket = `t${opened++}`
     // Not what CI says of itself: there is somebody at this terminal.
     const env = {
       PATH: process.env["PATH"] ?? "",
       HOME: cwd,
+      TMUX_TMPDIR: cwd,
       LANG: "C.UTF-8",
       TERM: "xterm-256color",
       SHELL: "/bin/sh"
