@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Task, TaskState } from "@baton/core"
 import { Result } from "effect"
 import { existsSync, readFileSync } from "node:fs"
+import { pages } from "../../packages/cli/test/docs/pages.ts"
 
 const statuses = Task.TaskStatus.literals
 
@@ -64,23 +65,41 @@ describe("docs/state-machine.md", () => {
   })
 })
 
-describe("links between pages", () => {
-  const pages = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "AGENTS.md",
-    "docs/architecture.md",
-    "docs/state-machine.md",
-    "docs/stores.md",
-    "docs/walkthrough.md"
-  ]
+/** The anchors of a page, as GitHub makes them of its headings. */
+const anchorsOf = (text: string) =>
+  new Set(
+    Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading = ""]) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+        .replaceAll(/\s/g, "-")
+    )
+  )
 
-  it.each(pages)("of %s lead to files that exist", (name) => {
+describe("links between pages", () => {
+  it.each(pages)("of $name lead to files and headings that exist", ({ name, text }) => {
     const url = new URL(`../../${name}`, import.meta.url)
-    const links = Array.from(readFileSync(url, "utf8").matchAll(/\]\((?!https?:)([^)#]+)/g), ([, link = ""]) => link)
-    assert.isNotEmpty(links)
+    const links = Array.from(
+      text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/\]\((?!https?:)([^)]+)\)/g),
+      ([, link = ""]) => link
+    )
+    const dead = links.filter((link) => {
+      const [file = "", anchor] = link.split("#")
+      const target = file === "" ? url : new URL(file, url)
+      if (!existsSync(target)) return true
+      return (
+        anchor !== undefined && target.pathname.endsWith(".md") && !anchorsOf(readFileSync(target, "utf8")).has(anchor)
+      )
+    })
+    assert.deepStrictEqual(dead, [])
+  })
+
+  it("lead from the index to every page of docs", () => {
+    const index = pages.find(({ name }) => name === "docs/README.md")?.text ?? ""
+    const others = pages.map(({ name }) => name).filter((name) => name.startsWith("docs/") && name !== "docs/README.md")
+    assert.isNotEmpty(others)
     assert.deepStrictEqual(
-      links.filter((link) => !existsSync(new URL(link, url))),
+      others.filter((name) => !index.includes(`](${name.slice("docs/".length)})`)),
       []
     )
   })
