@@ -3,15 +3,19 @@
  * their `exports` have them. A block with a name beside its language (`ts MyStore.ts`) can be imported by the others of its
  * page; one that says `run` besides is run as a program. One that begins with `unchecked:` and a reason is left out.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import { type Block, comments, type Page, pages } from "../../packages/cli/test/docs/pages.ts"
 
+const examples = fileURLToPath(new URL("../", import.meta.url))
+
 /** Inside the workspace, so that imports find its packages; hidden, so that no other check looks at it. */
-const folder = fileURLToPath(new URL("../.docs/", import.meta.url))
+const folder = `${mkdtempSync(`${examples}.docs-`)}/`
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const isLeftOut = ({ info }: Block) => info.startsWith("unchecked:")
 
@@ -44,7 +48,6 @@ describe("TypeScript in the documentation", () => {
   })
 
   it("compiles, and runs where it says so", () => {
-    rmSync(folder, { recursive: true, force: true })
     const origins = new Map<string, string>()
     for (const { block, page } of blocks) {
       if (isLeftOut(block)) continue
@@ -59,9 +62,9 @@ describe("TypeScript in the documentation", () => {
       folder + "tsconfig.json",
       JSON.stringify({ extends: "../../tsconfig.base.json", files, compilerOptions })
     )
-    const tsc = spawnSync("tsc", ["-p", folder, "--pretty", "false"], { encoding: "utf8" })
+    const tsc = spawnSync(`${examples}node_modules/.bin/tsc`, ["-p", folder, "--pretty", "false"], { encoding: "utf8" })
     const told = tsc.stdout.replaceAll(
-      /^(?:.*\.docs\/)?([\w-]+\/[\w.-]+\.ts)/gm,
+      /^(?:.*\.docs-\w+\/)?([\w-]+\/[\w.-]+\.ts)/gm,
       (file, name: string) => origins.get(name) ?? file
     )
     assert.strictEqual(told + tsc.stderr + (tsc.error?.message ?? ""), "")
@@ -73,6 +76,5 @@ describe("TypeScript in the documentation", () => {
       })
       assert.strictEqual(status, 0, `${page.name}:${block.line}: ${stderr}`)
     }
-    rmSync(folder, { recursive: true, force: true })
   })
 })
