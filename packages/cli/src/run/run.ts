@@ -9,6 +9,7 @@ import * as Stdio from "effect/Stdio"
 import { fstatSync } from "node:fs"
 import { hostname } from "node:os"
 import { CommandFailed } from "../errors/CommandFailed.ts"
+import { LogFormatFlag } from "../flags/logging.ts"
 import type { RunFlags, SourceFlags } from "../flags/runFlags.ts"
 import { count, number } from "../format/quantity.ts"
 import { safeText } from "../format/safeText.ts"
@@ -80,8 +81,19 @@ const isPipe = () => {
 }
 
 const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, shown: terminal.Terminal) {
-  const screen = yield* Screen.make(shown, flags.quiet || !shown.canAnimate ? Effect.undefined : yield* reading)
+  const isLogged = (yield* LogFormatFlag) === "json"
+  const screen = yield* Screen.make(
+    shown,
+    isLogged || flags.quiet || !shown.canAnimate ? Effect.undefined : yield* reading
+  )
   const { added, existing, perSource, skipped, warnings } = yield* importSources(flags.sources, flags)
+  if (isLogged) {
+    for (const warning of warnings) yield* Effect.logWarning(safeText(warning))
+    for (const result of perSource) {
+      yield* Effect.logInfo("A source was imported").pipe(Effect.annotateLogs({ ...result }))
+    }
+    return { added, existing, skipped }
+  }
   for (const warning of warnings) screen.line(safeText(warning))
   if (!flags.quiet) {
     for (const result of perSource) screen.line(`${safeText(result.source)}: ${sentence(result)}`)

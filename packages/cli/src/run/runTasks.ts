@@ -18,10 +18,12 @@ import { Project } from "../config/Project.ts"
 import { EndedWith, exitCodes } from "../errors/CommandFailed.ts"
 import { isBrokenPipe } from "../errors/report.ts"
 import type { RunFlags } from "../flags/runFlags.ts"
+import { LogFormatFlag } from "../flags/logging.ts"
 import { StoreUrl } from "../flags/storeUrl.ts"
 import * as Display from "../output/Display.ts"
 import { eventJson } from "../output/eventJson.ts"
 import type { Limits } from "../output/live/View.ts"
+import * as LogDisplay from "../output/LogDisplay.ts"
 import { LogLines } from "../output/logger.ts"
 import { exitCode, RunReport } from "../output/RunReport.ts"
 import { writeLine } from "../output/stdout.ts"
@@ -60,20 +62,23 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
   const { endless, flags, plan, terminal } = options
   const store = yield* TaskStore
   const counts = yield* store.counts
-  const display = yield* Display.make(
-    {
-      terminal,
-      store,
-      lease: plan.lease,
-      concurrency: plan.concurrency,
-      maxAttempts: plan.config.maxAttempts ?? defaults.maxAttempts,
-      limits: limitsOf(flags),
-      pacedSince: plan.pacedSince,
-      endless,
-      quiet: flags.quiet
-    },
-    counts
-  )
+  const display =
+    (yield* LogFormatFlag) === "json"
+      ? yield* LogDisplay.make(flags, counts)
+      : yield* Display.make(
+          {
+            terminal,
+            store,
+            lease: plan.lease,
+            concurrency: plan.concurrency,
+            maxAttempts: plan.config.maxAttempts ?? defaults.maxAttempts,
+            limits: limitsOf(flags),
+            pacedSince: plan.pacedSince,
+            endless,
+            quiet: flags.quiet
+          },
+          counts
+        )
 
   const flagHooks = yield* Effect.provideService(plan.hooks, LogLines, display.line)
   const work = Effect.gen(function* () {
@@ -140,7 +145,9 @@ const tell = Effect.fnUntraced(function* (options: Options, { flush, line, progr
     exitCode({ ...ended, counts }, options) ??
     (ended.reason._tag === "Interrupted" ? signalExitCode() : exitCodes.error)
   const report = { ...ended, counts, exitCode: code, imported: options.imported, models: options.plan.modelUse() }
-  if (!options.flags.quiet) {
+  if ((yield* LogFormatFlag) === "json") {
+    yield* LogDisplay.logEnd(report)
+  } else if (!options.flags.quiet) {
     const { size, style } = options.terminal
     const command = yield* commandName
     const lines = summary(report, progress, {
