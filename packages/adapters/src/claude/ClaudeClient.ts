@@ -70,7 +70,10 @@ export interface About {
   readonly purpose: "execute" | "judge"
   /** An answer that was rejected already, and must not come out of the cache again. */
   readonly rejected: string | null
-  /** Told when the request leaves: until then it waits for its turn. Not told where it goes in a batch. */
+  /**
+   * Told when the request leaves or becomes part of a batch: until then it waits for its turn, and
+   * interrupting it costs nothing. Every client has to tell.
+   */
   readonly onSend?: (() => void) | undefined
   /**
    * Told when the answer begins: from then on, what the request has in common with others can be read from the prompt
@@ -143,14 +146,17 @@ const make = Effect.fnUntraced(function* (options: Options) {
     onStart: About["onStart"],
     heard: Pacing.Permit["heard"]
   ): Effect.Effect<Reply, ClaudeError> => {
-    const requestId = response.headers.get("request-id")
-    const type = response.headers.get("content-type") ?? "nothing"
+    // Read once: each look into `Headers` is as slow as all of this.
+    const values = new Map(response.headers)
+    const headers = { get: (name: string) => values.get(name) ?? null }
+    const requestId = headers.get("request-id")
+    const type = headers.get("content-type") ?? "nothing"
     if (response.body === null || !type.startsWith("text/event-stream")) {
       const what = `Instead of a stream of events, the server answered with ${type}`
-      return Effect.andThen(heard(response.headers), Effect.fail(Broken.malformed(what, requestId ?? undefined)))
+      return Effect.andThen(heard(headers), Effect.fail(Broken.malformed(what, requestId ?? undefined)))
     }
     const { body } = response
-    return Effect.flatMap(heard(response.headers), () =>
+    return Effect.flatMap(heard(headers), () =>
       Effect.flatMap(
         readBody(body, {
           watchdog,

@@ -141,7 +141,9 @@ export const merge = (table: PriceTable, { models }: OwnPrices): PriceTable => (
  * @since 0.1.0
  */
 export const priceOf = ({ models }: PriceTable, model: string): Price | undefined =>
-  [model, model.replace(/-\d{8}$/, "")].flatMap((id) => (Object.hasOwn(models, id) ? [models[id]] : [])).at(0)
+  own(models, model) ?? own(models, model.replace(/-\d{8}$/, ""))
+
+const own = (models: PriceTable["models"], id: string) => (Object.hasOwn(models, id) ? models[id] : undefined)
 
 /**
  * What a request cost in USD; null when the model's price is unknown. What used nothing cost nothing, at any price.
@@ -226,15 +228,15 @@ export const usedIn = (
  */
 export const maxInputTokens = ({ messages, output_config, system }: MessageRequest): number =>
   // Indented, as the API may show the schema to the model so.
-  bytesOf(JSON.stringify({ messages, system })) + bytesOf(JSON.stringify(output_config?.format ?? "", null, 2)) + unseen
-
-const encoder = new TextEncoder()
+  bytesOf(JSON.stringify({ messages, system })) +
+  (output_config?.format === undefined ? 0 : bytesOf(JSON.stringify(output_config.format, null, 2))) +
+  unseen
 
 /** Normalizing, which tokenizers may do, makes a few characters longer: a single ligature can become three words. */
 const bytesOf = (text: string): number => {
-  const bytes = encoder.encode(text).length
+  const bytes = Buffer.byteLength(text)
   // A byte for each character: nothing but ASCII, which is normal as it is.
-  return bytes === text.length ? bytes : Math.max(bytes, encoder.encode(text.normalize("NFKC")).length)
+  return bytes === text.length ? bytes : Math.max(bytes, Buffer.byteLength(text.normalize("NFKC")))
 }
 
 /** What the API adds: the marks between turns, and instructions for structured output. */

@@ -75,6 +75,8 @@ export const make = (): Assembly => {
     take: (name, data) => {
       // Most events are of a known name, and some proxies leave the name out.
       if (name !== "message" && !Object.hasOwn(handlers, name)) return
+      // Most blocks have nothing to be put together at their end.
+      if (name === "content_block_stop" && inputs.size === 0) return
       const event = objectOf(JSON.parse(data))
       handlers[name === "message" ? textOf(event.type) : name]?.(event)
     },
