@@ -37,6 +37,12 @@ export interface AttemptContext {
     readonly worstCase: Spend
     readonly call: Effect.Effect<A, E, R>
     readonly spent: (exit: Exit.Exit<A, E>) => Usage | null
+    /**
+     * The call goes on when it is interrupted, and the next attempt that makes it gets its result and pays for it, as in a
+     * batch. So nothing is committed for it where there will be such an attempt; where there will not, because the task
+     * was cancelled for instance, the whole reservation is.
+     */
+    readonly isResumable?: boolean | undefined
   }) => Effect.Effect<A, E | SafetyStop, R>
 }
 

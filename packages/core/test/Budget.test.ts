@@ -7,6 +7,7 @@ import {
   RetryPolicy,
   Safety,
   SafetyStop,
+  Task,
   Usage,
   Verification,
   Verifier
@@ -430,6 +431,38 @@ describe("a run under a budget", () => {
       assert.deepInclude(second.reason, { _tag: "LimitReached", limit: "cost" })
       assert.strictEqual(journal.of("TaskStarted").length, 2)
       assert.strictEqual((yield* get(store, "a")).attempts, 0)
+    })
+  )
+
+  it.effect("books a call that goes on without its task where nobody will make it again, and only there", () =>
+    Effect.gen(function* () {
+      const ends = [
+        ({ orchestrator }: Effect.Success<ReturnType<typeof make>>) => orchestrator.stop,
+        ({ store }: Effect.Success<ReturnType<typeof make>>) => store.cancel({ ids: [Task.TaskId.make("a")] })
+      ]
+      const booked = yield* Effect.forEach(ends, (end) =>
+        Effect.gen(function* () {
+          const called = yield* Latch.make()
+          const parts = yield* make({
+            config: { drainTimeout: 0 },
+            executor: Executor.layer((_task, { spend }) =>
+              spend({
+                worstCase: worst(0.03),
+                call: Effect.andThen(called.open, Effect.never),
+                spent: () => null,
+                isResumable: true
+              })
+            )
+          })
+          yield* parts.store.add(tasks("a"))
+          const run = yield* Effect.forkChild(parts.orchestrator.run)
+          yield* called.await
+          yield* end(parts)
+          const { stats } = yield* Fiber.join(run)
+          return Usage.maxUsd(stats.usage ?? Usage.zero)
+        })
+      )
+      assert.deepStrictEqual(booked, [0, 0.03])
     })
   )
 

@@ -81,6 +81,23 @@ describe("requests become batches", () => {
     })
   )
 
+  it.effect("tells when a request becomes part of a batch, or is found in one", () =>
+    Effect.gen(function* () {
+      const { start } = yield* world()
+      const told: Array<string> = []
+      const onSend = () => void told.push("sent")
+      const first = yield* start()
+      yield* first.ask("one", { onSend })
+      assert.deepStrictEqual(told, [])
+      yield* gather
+      assert.deepStrictEqual(told, ["sent"])
+      yield* first.stop
+      const second = yield* start()
+      yield* second.ask("one", { onSend })
+      assert.deepStrictEqual(told, ["sent", "sent"])
+    })
+  )
+
   it.effect("looks less and less often while nothing happens, and at least every minute", () =>
     Effect.gen(function* () {
       const { end, looks, start } = yield* world()

@@ -1,5 +1,13 @@
 import { ClaudeClient, ClaudeError, ClaudeExecutor, type OutputSchemaError, Reply } from "@baton/adapters/claude"
-import { type AttemptContext, type Execution, type ExecutionError, Executor, type Safety, type Task } from "@baton/core"
+import {
+  type AttemptContext,
+  type Execution,
+  type ExecutionError,
+  Executor,
+  type Safety,
+  type Task,
+  Usage
+} from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schema, Tracer } from "effect"
 import { TestClock } from "effect/testing"
@@ -352,6 +360,36 @@ describe("the budget", () => {
       yield* executed([{ text: "done" }], { maxTokens: 8000 }, { attempt: { spend } })
       assert.deepStrictEqual(seen, ["claude-sonnet-5-5", true, 0.004])
     })
+  )
+
+  it.effect(
+    "takes nothing for a request that was interrupted before it left, and all that was set aside for one after",
+    () =>
+      Effect.gen(function* () {
+        const booked = Effect.fnUntraced(function* (send: ClaudeClient.ClaudeClient["Service"]["send"]) {
+          let seen: unknown
+          const spend: AttemptContext["spend"] = ({ call, spent }) =>
+            Effect.onExit(call, (exit) => Effect.sync(() => (seen = spent(exit))))
+          const client = Layer.effect(
+            ClaudeClient.ClaudeClient,
+            Effect.map(ClaudeClient.ClaudeClient, (client) => ({ ...client, send }))
+          ).pipe(Layer.provide(make().layer))
+          const fiber = yield* Executor.Executor.use(({ execute }) => execute(task(), attempt({ spend }))).pipe(
+            Effect.provide(Layer.provide(ClaudeExecutor.layer(), client)),
+            Effect.forkChild({ startImmediately: true })
+          )
+          yield* Effect.yieldNow
+          yield* Fiber.interrupt(fiber)
+          return seen
+        })
+        assert.deepStrictEqual(yield* booked(() => Effect.never), Usage.zero)
+        const leaves = (_: unknown, { onSend }: ClaudeClient.About) =>
+          Effect.andThen(
+            Effect.sync(() => onSend?.()),
+            Effect.never
+          )
+        assert.isNull(yield* booked(leaves))
+      })
   )
 
   it.effect("takes the whole reservation for a request that was cut off", () =>

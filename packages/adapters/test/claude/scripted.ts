@@ -30,7 +30,9 @@ export const make = (...answers: ReadonlyArray<Answer>) => {
     billing: "standard",
     send: (request, about) =>
       Effect.suspend(() => {
-        sent.push({ request, about })
+        const { onSend, ...asked } = about
+        onSend?.()
+        sent.push({ request, about: asked })
         const answer = answers[Math.min(sent.length, answers.length) - 1] ?? {}
         return "_tag" in answer ? Effect.fail(answer) : Effect.succeed(reply(answer))
       }),

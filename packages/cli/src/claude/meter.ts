@@ -30,9 +30,16 @@ export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, neve
     Effect.gen(function* () {
       const client = yield* ClaudeClient.ClaudeClient
       const prices = yield* Pricing.Prices
-      const send: ClaudeClient.ClaudeClientService["send"] = (request, about) =>
-        Effect.onExit(client.send(request, about), (exit) =>
+      const send: ClaudeClient.ClaudeClientService["send"] = (request, about) => {
+        let hasLeft = false
+        const onSend = () => {
+          hasLeft = true
+          about.onSend?.()
+        }
+        return Effect.onExit(client.send(request, { ...about, onSend }), (exit) =>
           Effect.sync(() => {
+            // Cut off while it waited for its turn: it was never asked.
+            if (!hasLeft && Exit.hasInterrupts(exit)) return
             const { model } = request
             const known = Pricing.usedIn(prices, request, exit, client.billing)
             const before = meter.get(model)
@@ -46,6 +53,7 @@ export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, neve
             })
           })
         )
+      }
       return { ...client, send }
     })
   )

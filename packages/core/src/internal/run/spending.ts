@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { AttemptContext } from "../../AttemptContext.ts"
 import type { Reservation, SafetyService, Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
@@ -25,11 +26,12 @@ export const spend = Effect.fnUntraced(function* (run: Run, held: Held): Effect.
             (reservation) => both(own, reservation)
           )
         )
-  return ({ call, spent, worstCase }) =>
+  return ({ call, isResumable, spent, worstCase }) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(reserve(worstCase), (reservation) =>
         Effect.onExit(restore(call), (exit) => {
-          const usage = spent(exit)
+          const isPaidLater = isResumable === true && Exit.hasInterrupts(exit) && isMadeAgain(held)
+          const usage = spent(exit) ?? (isPaidLater ? Usage.zero : null)
           if (usage === null) {
             // No error and no output tells of it, so it is kept here: the ledger must not say that it cost nothing.
             const unknown = Usage.atMost(worstCase)
@@ -41,6 +43,10 @@ export const spend = Effect.fnUntraced(function* (run: Run, held: Held): Effect.
       )
     )
 })
+
+/** Whether the call that was cut off is made again, by this attempt's successor. */
+const isMadeAgain = ({ abort }: Held): boolean =>
+  abort === "shutdown" || abort === "execution-timeout" || abort === "verification-timeout"
 
 /** Why nothing more can be spent on a task, where that is clear before it is started. */
 export const usedUp = (limits: Limits, task: Task): string | undefined => {

@@ -15,6 +15,8 @@ export interface Waiter {
   readonly request: MessageRequest
   readonly bytes: number
   readonly reply: Deferred.Deferred<Reply, ClaudeError>
+  /** Told when the request becomes part of a batch. */
+  readonly onSend: (() => void) | undefined
 }
 
 /** Who waits for what. All functions run in one go. */
@@ -59,17 +61,26 @@ export const make = (journal: Journal): Desk => {
 export const register = (
   desk: Desk,
   journal: Journal,
-  asked: { readonly identity: Identity; readonly request: MessageRequest; readonly rejected: string | null },
+  asked: {
+    readonly identity: Identity
+    readonly request: MessageRequest
+    readonly rejected: string | null
+    readonly onSend: (() => void) | undefined
+  },
   now: number
 ): Waiter | { readonly key: string; readonly answered: Reply } => {
-  const { identity, rejected, request } = asked
+  const { identity, onSend, rejected, request } = asked
   const isTaken = (key: string) => desk.waiting.has(key) || desk.handedOut.has(key)
   const wait = (key: string): Waiter => {
     const bytes = Buffer.byteLength(JSON.stringify(request)) + overhead
     const reply = Deferred.makeUnsafe<Reply, ClaudeError>()
-    const waiter = { key, digest: identity.digest, request, bytes, reply }
+    const waiter = { key, digest: identity.digest, request, bytes, reply, onSend }
     desk.waiting.set(key, waiter)
     return waiter
+  }
+  const waitInBatch = (key: string): Waiter => {
+    onSend?.()
+    return wait(key)
   }
   const handOut = (key: string, answered: Reply) => {
     desk.handedOut.add(key)
@@ -87,12 +98,12 @@ export const register = (
       desk.handedOut.add(key)
       continue
     }
-    if (entry?.answer === null) return wait(key)
+    if (entry?.answer === null) return waitInBatch(key)
     // The response cache asks once for several tasks that want the same, and after a crash for another of them than before.
     for (const orphan of desk.orphans.get(identity.digest) ?? []) {
       adopt(desk, identity, orphan)
       const left = isTaken(orphan) ? undefined : journal.find(orphan)
-      if (left?.answer === null) return wait(orphan)
+      if (left?.answer === null) return waitInBatch(orphan)
       if (left?.answer?._tag !== "Replied" || left.answer.reply.text === rejected) continue
       return handOut(orphan, left.answer.reply)
     }
@@ -128,7 +139,10 @@ export const take = (desk: Desk, limits: { readonly requests: number; readonly b
     taken.push(waiter)
     bytes += waiter.bytes
   }
-  for (const waiter of taken) leave(desk, waiter)
+  for (const waiter of taken) {
+    leave(desk, waiter)
+    waiter.onSend?.()
+  }
   return taken
 }
 

@@ -72,7 +72,8 @@ export const make = Effect.fnUntraced(function* (
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         if (broken !== undefined) return yield* Effect.fail(broken)
-        const asked = { identity: identify(request, about), request, rejected: about.rejected }
+        const { onSend, rejected } = about
+        const asked = { identity: identify(request, about), request, rejected, onSend }
         const found = yield* journal.use((journal) =>
           Desk.register(desk, journal, asked, clock.currentTimeMillisUnsafe())
         )
