@@ -205,6 +205,25 @@ describe("requests without an answer", () => {
       const error = yield* failure(lacking)
       assert.strictEqual(error?.type, "no_result")
       assert.strictEqual(error?.reason, "Failed")
+      assert.isNull(error?.tokens)
+    })
+  )
+
+  it.effect("cost nobody knows what where the result cannot be read", () =>
+    Effect.gen(function* () {
+      const { endAtOnce, start } = yield* world((prompt) => ({ type: prompt }))
+      endAtOnce()
+      const { ask } = yield* start()
+      const all = [yield* ask("succeeded"), yield* ask("newer")]
+      yield* gather
+      const errors = yield* Effect.forEach(all, failure)
+      assert.deepStrictEqual(
+        errors.map((error) => [error?.type, error?.tokens]),
+        [
+          ["malformed", null],
+          ["newer", null]
+        ]
+      )
     })
   )
 

@@ -9,7 +9,9 @@ export const Answer = Schema.Union([
     reason: Schema.Literals(["Failed", "Permanent", "Fatal"]),
     type: Schema.String,
     message: Schema.String,
-    requestId: Schema.optionalKey(Schema.String)
+    requestId: Schema.optionalKey(Schema.String),
+    /** It may have been answered, and then it was paid for. */
+    unmetered: Schema.optionalKey(Schema.Literal(true))
   })
 ])
 
@@ -19,8 +21,8 @@ export type Unanswered = Extract<Answer, { readonly _tag: "Unanswered" }>
 export const unanswered = (fields: Omit<Unanswered, "_tag">): Answer => ({ _tag: "Unanswered", ...fields })
 
 /** Only what was answered is paid for. */
-export const toError = ({ _tag, ...fields }: Unanswered): ClaudeError =>
-  new ClaudeError({ ...fields, tokens: noTokens })
+export const toError = ({ _tag, unmetered, ...fields }: Unanswered): ClaudeError =>
+  new ClaudeError({ ...fields, tokens: unmetered === true ? null : noTokens })
 
 /** The same error with another meaning for the tasks; for requests that were never worked on, so that it cost nothing. */
 export const blame = (error: ClaudeError, reason: ClaudeError["reason"], message = error.message): ClaudeError =>

@@ -30,7 +30,8 @@ const answerOf = (result: { readonly type: string; readonly [field: string]: unk
           unanswered({
             reason: "Failed",
             type: "malformed",
-            message: "The batch brought a message that cannot be read."
+            message: "The batch brought a message that cannot be read.",
+            unmetered: true
           }),
         onSome: (message) => ({ _tag: "Replied", reply: fromMessage(message, { billing: "batch", requestId: null }) })
       })
@@ -66,7 +67,8 @@ const answerOf = (result: { readonly type: string; readonly [field: string]: unk
       return unanswered({
         reason: "Failed",
         type: result.type,
-        message: `The batch brought no answer (${result.type}).`
+        message: `The batch brought no answer (${result.type}).`,
+        unmetered: true
       })
   }
 }

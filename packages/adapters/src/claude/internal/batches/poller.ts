@@ -79,7 +79,8 @@ export const poller = (office: Office): Effect.Effect<never, ClaudeError> => {
     const nothing = unanswered({
       reason: "Failed",
       type: "no_result",
-      message: `The batch ${id} has no result for it.`
+      message: `The batch ${id} has no result for it.`,
+      unmetered: true
     })
     const missing = yield* unansweredOf(seq)
     yield* settle(seq, new Map(missing.map((key) => [key, nothing])))
