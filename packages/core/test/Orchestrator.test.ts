@@ -556,6 +556,27 @@ describe("fatal errors", () => {
   )
 })
 
+describe("a fatal error, with more work at hand", () => {
+  it.effect("is met by no other task", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const { orchestrator, store } = yield* make({
+        config: { prefetch: 50 },
+        executor: Executor.layer(() =>
+          Effect.suspend(() => {
+            calls++
+            return failing("Fatal", "the key was refused")
+          })
+        )
+      })
+      yield* store.add(tasks(...Array.from({ length: 50 }, (_, index) => `task-${index}`)))
+      yield* Effect.flip(orchestrator.run)
+      assert.strictEqual(calls, 1)
+      assert.strictEqual((yield* store.counts).pending, 50)
+    })
+  )
+})
+
 describe("hooks and events", () => {
   it.effect("a hook that fails, dies or hangs stops nothing, and the others still get every event", () =>
     Effect.gen(function* () {

@@ -39,6 +39,11 @@ const work = (run: Run, checkpoints: Checkpoints): Effect.Effect<never> =>
             yield* conclude(run, held, { _tag: "GivenBack", reason: "the run was paused before it was started" })
             continue
           }
+          // Another worker has just met what ends the run, a bad key for instance: this one would only meet it again.
+          if (Deferred.isDoneUnsafe(run.ending)) {
+            yield* conclude(run, held, { _tag: "GivenBack", reason: "the run ended before it was started" })
+            continue
+          }
           held.worker = fiber
           held.phase = "waiting"
           // Work that nobody will accept is not started.
