@@ -18,8 +18,8 @@
  * | `model_context_window_exceeded`, `tool_use` | `Permanent` |
  * | any other | `Failed` |
  *
- * What a request that fails means is told at `ClaudeClient`, with one difference: a model that does not exist is `Fatal`
- * here, because no other task could be done either.
+ * What a request that fails means is told at `ClaudeClient`, with a difference: a model that does not exist is `Fatal`
+ * here, and so is a rate limit that lasts longer than `maxRetryAfter`, because no other task could be done either.
  *
  * Instructions that are the same for all tasks (`system`) come first, and are marked for Claude's prompt cache when they
  * are long enough for it. The first request then goes alone until its answer begins, so that all the others find them there.
@@ -33,6 +33,7 @@ import { Executor, type ExecutorService } from "@baton/core/Executor"
 import type { SafetyStop } from "@baton/core/SafetyStop"
 import type { Task } from "@baton/core/Task"
 import * as Usage from "@baton/core/Usage"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { attemptPrompt } from "../internal/prompts/attempt.ts"
@@ -40,6 +41,7 @@ import { ClaudeClient } from "./ClaudeClient.ts"
 import { outcome, truncatedAt, unanswered } from "./internal/executor/outcome.ts"
 import * as Structured from "./internal/executor/structured.ts"
 import * as WarmUp from "./internal/executor/warmUp.ts"
+import { defaultMaxRetryAfter } from "./internal/meaning.ts"
 import { paid } from "./internal/paid.ts"
 import type { Effort, MessageRequest, Turn } from "./MessageRequest.ts"
 import type { OutputSchemaError } from "./OutputSchemaError.ts"
@@ -72,6 +74,8 @@ export interface Options {
   /** How long Claude's prompt cache keeps `system`. Default 5 minutes from the last use; an hour costs more to write. */
   readonly cache?: "5m" | "1h" | "off" | undefined
   readonly serviceTier?: "auto" | "standard_only" | undefined
+  /** The longest wait for a rate limit that the API may ask for; a longer one ends the run. Default 5 minutes. */
+  readonly maxRetryAfter?: Duration.Input | undefined
 }
 
 /**
@@ -125,6 +129,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       : yield* WarmUp.make(cache === "5m" ? "5 minutes" : "1 hour")
   const model = options.model ?? defaultModel
   const maxTokens = options.maxTokens ?? defaultMaxTokens
+  const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? defaultMaxRetryAfter)
   const fixed = fixedPart(options, model, cache, structured)
 
   const execute: ExecutorService["execute"] = Effect.fnUntraced(function* (
@@ -155,7 +160,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       const reply = yield* Effect.mapError(warmUp === undefined ? ask() : warmUp(ask), (error) =>
         error._tag === "SafetyStop"
           ? error
-          : unanswered(error, model, Usage.add(before, spentBy(usageOf(error, request))))
+          : unanswered(error, model, Usage.add(before, spentBy(usageOf(error, request))), maxRetryAfter)
       )
       usage = Usage.add(usage, usageOf(reply, request))
       text += reply.text

@@ -16,7 +16,7 @@
  * | no answer in time | `TimedOut` |
  * | an answer that is cut off, or is no verdict | `Failed` |
  * | the judge refuses, or the output is too long for it | `Permanent` |
- * | no key or a wrong one, a spend limit, a model that does not exist | `Fatal` |
+ * | no key or a wrong one, a spend limit, a rate limit that lasts longer than `maxRetryAfter`, a model that does not exist | `Fatal` |
  *
  * None of these rejects the output: it is kept, and only judging is tried again.
  *
@@ -32,6 +32,7 @@ import type { Task } from "@baton/core/Task"
 import type { Verification } from "@baton/core/Verification"
 import type { VerificationError } from "@baton/core/VerificationError"
 import { Verifier, type VerifierService } from "@baton/core/Verifier"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -41,6 +42,7 @@ import { toVerification } from "../internal/prompts/verdict.ts"
 import { ClaudeClient } from "./ClaudeClient.ts"
 import { noVerdict, unsent } from "./internal/judge/errors.ts"
 import { outputFormat, read } from "./internal/judge/reading.ts"
+import { defaultMaxRetryAfter } from "./internal/meaning.ts"
 import { paid } from "./internal/paid.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import * as Pricing from "./Pricing.ts"
@@ -65,6 +67,8 @@ export interface Options {
   readonly confirm?: number | undefined
   /** Default `json`. `text` for models and gateways without structured output. */
   readonly format?: "json" | "text" | undefined
+  /** The longest wait for a rate limit that the API may ask for; a longer one ends the run. Default 5 minutes. */
+  readonly maxRetryAfter?: Duration.Input | undefined
 }
 
 /**
@@ -111,6 +115,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const { send, usageOf } = paid(client, yield* Pricing.Prices)
   const format = options.format ?? "json"
   const confirm = options.confirm ?? 0
+  const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? defaultMaxRetryAfter)
 
   const instructions = judgeInstructions(format, options.criteria)
   const fixed = {
@@ -150,7 +155,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
           },
           context
         ),
-        (error) => (error._tag === "SafetyStop" ? error : unsent(error, usageOf(error, request)))
+        (error) => (error._tag === "SafetyStop" ? error : unsent(error, usageOf(error, request), maxRetryAfter))
       )
 
     let reply = yield* askedOnce(null)

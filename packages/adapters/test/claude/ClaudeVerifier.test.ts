@@ -243,6 +243,11 @@ describe("ClaudeVerifier, when there is no verdict", () => {
     ["no answer in time", failure({ reason: "TimedOut", type: "idle" }), "TimedOut"],
     ["400", failure({ reason: "Permanent", type: "invalid_request_error", status: 400 }), "Permanent"],
     ["401", failure({ reason: "Fatal", type: "authentication_error", status: 401 }), "Fatal"],
+    [
+      "a rate limit for a day",
+      failure({ type: "rate_limit_error", status: 429, retryAfter: Duration.days(1) }),
+      "Fatal"
+    ],
     ["a model that does not exist", failure({ reason: "Permanent", type: "not_found_error", status: 404 }), "Fatal"]
   ]
   it.effect.each(broken)("%s is no vote", ([, error, reason]) =>

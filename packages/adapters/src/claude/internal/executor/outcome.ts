@@ -1,9 +1,11 @@
 import * as Execution from "@baton/core/Execution"
 import { ExecutionError } from "@baton/core/ExecutionError"
 import type { Usage } from "@baton/core/Usage"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ClaudeError } from "../../ClaudeError.ts"
 import type { Reply } from "../../Reply.ts"
+import { toRun } from "../meaning.ts"
 import type { Structured } from "./structured.ts"
 
 /** What one attempt brought: the last answer, the text of all its turns, and what they used together. */
@@ -75,11 +77,16 @@ export const truncatedAt = (feedback: string): number | undefined => {
 }
 
 /** What a request that brought no answer means to the run. `usage` is that of the turns before it as well. */
-export const unanswered = (error: ClaudeError, model: string, usage: Usage | null): ExecutionError =>
-  new ExecutionError({
-    // All tasks ask the same model: when there is none of its name, none of them can be done.
-    reason: error.status === 404 ? "Fatal" : error.reason,
-    message: error.status === 404 ? `${error.message} The model asked for is ${model}.` : error.message,
+export const unanswered = (
+  error: ClaudeError,
+  model: string,
+  usage: Usage | null,
+  maxRetryAfter: Duration.Duration
+): ExecutionError => {
+  const { message, reason } = toRun(error, maxRetryAfter)
+  return new ExecutionError({
+    reason,
+    message: error.status === 404 ? `${message} The model asked for is ${model}.` : message,
     metadata: {
       model,
       type: error.type,
@@ -90,3 +97,4 @@ export const unanswered = (error: ClaudeError, model: string, usage: Usage | nul
     ...(usage === null ? undefined : { usage }),
     cause: error
   })
+}
