@@ -115,7 +115,15 @@ export const make = Effect.fnUntraced(function* (
   const show = (notice: notices.Notice) =>
     screen.line(notices.toLine(notice, { columns: terminal.size().columns, style: terminal.style }))
   const mayShow = failureLimit((hidden) => show({ mark: "failed", text: `${count(hidden, "more task")} failed` }))
+  const gone = new Set<string>()
   const isWorthALine = (event: Parameters<Hook>[0]): boolean => {
+    // A worker leaves as many tasks behind as it worked on, and all of them for the same reason.
+    if (event._tag === "LeaseReclaimed" && event.status === "pending") {
+      const isNew = !gone.has(event.owner)
+      gone.add(event.owner)
+      return isNew
+    }
+    if (event._tag === "LeaseReclaimed") return mayShow(event.at.epochMilliseconds)
     if (event._tag !== "TaskFailed") return true
     // The view itself shows what failed last.
     return !(isLive && hasRoom(terminal.size())) && mayShow(event.at.epochMilliseconds)

@@ -77,9 +77,7 @@ export const fromEvent = (event: Event, progress: Progress, reader: Reader): Not
     case "LeaseReclaimed":
       return event.status === "failed"
         ? failed(`${firstLine(event.taskId)} failed: its worker stopped answering (${firstLine(event.owner)})`)
-        : attention(
-            `${firstLine(event.taskId)} is taken over: its worker stopped answering (${firstLine(event.owner)})`
-          )
+        : attention(`the tasks of a worker are taken over: it stopped answering (${firstLine(event.owner)})`)
     case "CircuitOpened":
       return attention(`no new attempts for now: ${firstLine(event.reason)}`)
     case "CircuitHalfOpened":

@@ -83,7 +83,7 @@ describe("signals", () => {
         for (const pid of dir.lines("pids")) assert.isFalse(runs(pid), `process ${pid} is alive`)
         const last = yield* baton(dir.path, [...args, "--exec", "wc -w"])
         assert.strictEqual(last.code, 0, last.stderr)
-        assert.include(last.stderr, "is taken over: its worker stopped answering")
+        assert.include(last.stderr, "are taken over: it stopped answering")
       }),
     30_000
   )

@@ -100,6 +100,19 @@ describe("Display", () => {
   )
 
   test(
+    "tells of a worker that died in one line, and of what died with it in ten a second",
+    Effect.gen(function* () {
+      const { display, feed, text } = yield* open()
+      yield* feed(...Array.from({ length: 25 }, (_, n) => events.reclaimed(1, `t${n}`, "pending")))
+      yield* feed(...Array.from({ length: 25 }, (_, n) => events.reclaimed(1, `f${n}`, "failed")))
+      yield* display.flush
+      const lines = text().trimEnd().split("\n")
+      assert.lengthOf(lines, 11)
+      assert.strictEqual(lines[0], "! the tasks of a worker are taken over: it stopped answering (host/1-abc)")
+    })
+  )
+
+  test(
     "a quiet one tells of failures and of nothing else",
     Effect.gen(function* () {
       yield* add("a", "b")

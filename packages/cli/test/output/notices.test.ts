@@ -51,7 +51,7 @@ describe("notices", () => {
   it("a worker that died is told apart from a task that died with it", () => {
     assert.strictEqual(
       line(events.reclaimed(1, "a", "pending")),
-      "! a is taken over: its worker stopped answering (host/1-abc)"
+      "! the tasks of a worker are taken over: it stopped answering (host/1-abc)"
     )
     assert.strictEqual(
       line(events.reclaimed(1, "a", "failed")),
