@@ -6,6 +6,8 @@
  * asked hears of it. Only answers that ended by themselves are kept: no failure, no refusal, nothing that was cut off.
  * A task that was requeued gets a new answer, and so does one whose answer of before was rejected.
  *
+ * A file of a gigabyte forgets its oldest answers as new ones come.
+ *
  * Answers out of the cache have used no tokens. Whoever asks for something that is under way already waits for that answer.
  *
  * @since 0.1.0

@@ -1,9 +1,10 @@
 import { ClaudeClient, type MessageRequest, Reply, ResponseCache, ResponseCacheError } from "@baton/adapters/claude"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
 import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import * as CacheFile from "../../src/claude/internal/cache/file.ts"
 import { folder } from "./folder.ts"
 import { about, failure, reply, request, scripted } from "./requests.ts"
 
@@ -352,6 +353,20 @@ describe("the file of a response cache", () => {
       const { cache } = yield* open(yield* newFile, () => Effect.succeed(reply("\ud800 and \u0000")))
       yield* cache.send(request("\udfff"), about())
       assert.strictEqual((yield* cache.send(request("\udfff"), about())).text, "\ud800 and \u0000")
+    })
+  )
+
+  it.effect("forgets its oldest answers when the file has grown too large, and no more than that", () =>
+    Effect.gen(function* () {
+      const limit = 4_000_000
+      const filename = yield* newFile
+      const file = yield* CacheFile.open(filename, limit)
+      const answer = reply("x".repeat(1000))
+      for (let n = 0; n < 3000; n++) yield* file.set(`${n}`, answer)
+      assert.isTrue(Option.isNone(yield* file.get("0")))
+      assert.isTrue(Option.isSome(yield* file.get("2999")))
+      assert.isAbove(yield* file.entries, 500)
+      assert.isBelow(yield* file.entries, 1500)
     })
   )
 

@@ -32,6 +32,11 @@ const applicationId = 0x42415443
 /** With another layout, or when requests come to mean something else, all answers of before are dropped. */
 const version = 1
 
+/** A file that grew to this size forgets its oldest answers, some at a time, so that nobody waits for it. */
+const maxSize = 1024 * 1024 * 1024
+const forgottenAtOnce = 512
+const lookedAfter = 256
+
 /** How long the thread may be blocked by a lock that another process holds; writing takes much less. */
 const busyTimeoutMillis = 20
 
@@ -43,7 +48,8 @@ const untilUnlocked = Schedule.spaced("10 millis").pipe(Schedule.jittered, Sched
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Reply))
 
 export const open = Effect.fnUntraced(function* (
-  filename: string
+  filename: string,
+  limit = maxSize
 ): Effect.fn.Return<CacheFile, ResponseCacheError, Scope.Scope> {
   const path = resolve(filename)
   const attempt = <A>(body: () => A): Effect.Effect<A, ResponseCacheError> =>
@@ -70,15 +76,26 @@ export const open = Effect.fnUntraced(function* (
   )
   const count = yield* attempt(() => db.prepare("SELECT count(*) AS entries FROM answers"))
   const remove = yield* attempt(() => db.prepare("DELETE FROM answers"))
+  const size = yield* attempt(() =>
+    db.prepare(`
+      SELECT (page_count - freelist_count) * page_size AS bytes
+      FROM pragma_page_count, pragma_freelist_count, pragma_page_size`)
+  )
+  const forget = yield* attempt(() =>
+    db.prepare("DELETE FROM answers WHERE rowid IN (SELECT rowid FROM answers ORDER BY rowid LIMIT ?)")
+  )
+  let added = 0
+  const write = (key: string, reply: Reply, now: number) => {
+    set.run(key, JSON.stringify(reply), now)
+    if (++added % lookedAfter === 0 && Number(size.get()?.bytes) > limit) forget.run(forgottenAtOnce)
+  }
 
   return {
     get: (key) => attempt(() => decode(get.get(key)?.reply)),
     // One statement is one transaction. It takes a tenth of a millisecond, half of which is the disk's; gathering eight
     // into one would spare a third of that, and answers take seconds.
     set: (key, reply) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Effect.asVoid(attempt(() => set.run(key, JSON.stringify(reply), Math.floor(now))))
-      ),
+      Effect.flatMap(Clock.currentTimeMillis, (now) => attempt(() => write(key, reply, Math.floor(now)))),
     entries: attempt(() => Number(count.get()?.entries)),
     clear: Effect.tap(
       attempt(() => Number(remove.run().changes)),
