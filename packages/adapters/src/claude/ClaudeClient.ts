@@ -17,6 +17,7 @@
  * | no connection, a connection that is lost, an answer without its end | `Transient` |
  * | no answer within `timeout`, nothing more within `idleTimeout` | `TimedOut` |
  * | an answer that is none of Claude's | `Failed` |
+ * | a web page | `Fatal` |
  *
  * @since 0.1.0
  */
@@ -151,6 +152,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     const headers = { get: (name: string) => values.get(name) ?? null }
     const requestId = headers.get("request-id")
     const type = headers.get("content-type") ?? "nothing"
+    if (type.startsWith("text/html")) return Effect.fail(Broken.page(requestId ?? undefined))
     if (response.body === null || !type.startsWith("text/event-stream")) {
       const what = `Instead of a stream of events, the server answered with ${type}`
       return Effect.andThen(heard(headers), Effect.fail(Broken.malformed(what, requestId ?? undefined)))

@@ -508,7 +508,6 @@ describe("a connection", () => {
 
 describe("an answer that is none of Claude's", () => {
   for (const [what, contentType, body] of [
-    ["a page of a proxy", "text/html", "<h1>Sign in"],
     ["JSON in place of a stream", "application/json", "{}"],
     ["an event that is no JSON", "text/event-stream", "event: message_start\ndata: {\n\n"],
     [
@@ -524,6 +523,24 @@ describe("an answer that is none of Claude's", () => {
       })
     )
   }
+})
+
+describe("a proxy", () => {
+  it.live("that answers with a page of its own is Fatal: no request gets through", () =>
+    Effect.gen(function* () {
+      const headers = { "content-type": "text/html" }
+      const failed = yield* errorFor({ _tag: "Raw", status: 200, headers, body: "<h1>Sign in" })
+      assert.deepStrictEqual(facts(failed), { reason: "Fatal", type: "malformed", status: undefined, tokens: null })
+    })
+  )
+
+  it.live("that did not wait for an answer does not know what it cost", () =>
+    Effect.gen(function* () {
+      const headers = { "content-type": "text/html" }
+      const failed = yield* errorFor({ _tag: "Raw", status: 504, headers, body: "<h1>Gateway timeout" })
+      assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "timeout_error", status: 504, tokens: null })
+    })
+  )
 })
 
 describe("the key", () => {

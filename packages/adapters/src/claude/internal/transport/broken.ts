@@ -56,6 +56,16 @@ export const truncated = (requestId: string | undefined): ClaudeError =>
 export const malformed = (what: string, requestId: string | undefined): ClaudeError =>
   make("Failed", "malformed", what, requestId, null)
 
+/** A page for people, of a proxy that wants a login for instance: every other request would get it as well. */
+export const page = (requestId: string | undefined): ClaudeError =>
+  make(
+    "Fatal",
+    "malformed",
+    "Instead of Claude's API, a web page answered: check the base URL, and what lies between this machine and the API",
+    requestId,
+    null
+  )
+
 /** The client itself cannot send anything as it is set up. */
 export const unusable = (what: string): ClaudeError => make("Fatal", "configuration", what, undefined, noTokens)
 

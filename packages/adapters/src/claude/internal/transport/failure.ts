@@ -35,7 +35,8 @@ export interface Stated {
 
 /** What an error of the API means for a task. In a stream there is no status, and the error's type decides alone. */
 export const stated = ({ body, headers, hide = identity, nowMillis, status, tokens }: Stated): ClaudeError => {
-  const { error, request_id } = Option.getOrElse(decodeEnvelope(body), () => nothing)
+  const envelope = decodeEnvelope(body)
+  const { error, request_id } = Option.getOrElse(envelope, () => nothing)
   const code = error.details?.error_code ?? undefined
   const named = error.type ?? (status === undefined ? "api_error" : (typeOf[status] ?? `http_${status}`))
   const said = shorten(hide(error.message ?? ""))
@@ -51,9 +52,12 @@ export const stated = ({ body, headers, hide = identity, nowMillis, status, toke
     ...(status === undefined ? undefined : { status }),
     ...(requestId === undefined ? undefined : { requestId }),
     ...(wait === undefined ? undefined : { retryAfter: wait }),
-    tokens
+    tokens: Option.isNone(envelope) && status !== undefined && impatient.has(status) ? null : tokens
   })
 }
+
+// A proxy's own words for that the API took too long: it may be at work on an answer, and bill it.
+const impatient = new Set([504, 524])
 
 const typeOf: Readonly<Record<number, string>> = {
   400: "invalid_request_error",
