@@ -225,9 +225,11 @@ export class Progress {
   }
 
   private remember(feedback: string): void {
-    const known = this.failures.get(feedback)
-    if (known !== undefined) this.failures.set(feedback, known + 1)
-    else if (this.failures.size < remembered) this.failures.set(feedback, 1)
+    // The id of a request tells failures apart whose cause is the same.
+    const cause = feedback.replace(/ \[req_\w+\]/g, "")
+    const known = this.failures.get(cause)
+    if (known !== undefined) this.failures.set(cause, known + 1)
+    else if (this.failures.size < remembered) this.failures.set(cause, 1)
   }
 
   private spend(usage: Usage.Usage | null): void {

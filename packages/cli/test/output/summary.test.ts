@@ -103,6 +103,15 @@ describe("summary", () => {
     assert.include(shown, "    3  for other reasons")
   })
 
+  it("failures that differ in the id of their request alone have one reason", () => {
+    const shown = lines({
+      counts: { failed: 8 },
+      stats: { tasksStarted: 8, tasksFailed: 8 },
+      events: Array.from({ length: 8 }, (_, n) => events.failed(1, `t${n}`, `The API is down [req_0${n}aB].`))
+    })
+    assert.include(shown, "    8  The API is down.")
+  })
+
   it("tells that nothing was verified, unless that is meant", () => {
     const end = { counts: { completed: 1 }, stats: { tasksStarted: 1, tasksCompleted: 1, tasksUnverified: 1 } }
     const hint = "! 1 task completed unverified: nothing checked what came out."
