@@ -40,7 +40,7 @@ describe("CommandExecutor", { timeout: 30_000 }, () => {
         "process.exit.code": 0,
         "baton.ended_by": "itself"
       })
-      assert.notMatch(JSON.stringify(spans.flatMap(({ attributes }) => [...attributes])), /secret|--/)
+      assert.notMatch(JSON.stringify(spans.map(({ attributes }) => Array.from(attributes))), /secret|--/)
     })
   )
 

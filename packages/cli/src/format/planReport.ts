@@ -75,9 +75,7 @@ const notes = (estimate: NonNullable<PlanReport["estimate"]>, maxCostUsd: number
   const { answerTokens, completedTasks, inputBasis, maxAttempts, parts } = estimate
   const input = parts.reduce((sum, { inputTokens }) => sum + inputTokens.expected, 0)
   const how =
-    inputBasis === "counted"
-      ? "counted by the API on a sample"
-      : "guessed from their length, as no API counted them"
+    inputBasis === "counted" ? "counted by the API on a sample" : "guessed from their length, as no API counted them"
   const answers =
     completedTasks > 0
       ? `as ${count(completedTasks, "task")} of the store had on average`

@@ -111,7 +111,9 @@ export const make = Effect.gen(function* () {
       usage: null,
       safety: undefined,
       maxAttempts: undefined,
-      tasks: places.assign(tasks, { now, limit: widest, isHectic: false }).map((task) => task && rowOf(task, now, undefined)),
+      tasks: places
+        .assign(tasks, { now, limit: widest, isHectic: false })
+        .map((task) => task && rowOf(task, now, undefined)),
       failures: failures.map((failure) => failureOf(failure, now)),
       idWidth: places.idWidth,
       message: counts.in_progress === 0 ? "nothing is being worked on" : undefined,

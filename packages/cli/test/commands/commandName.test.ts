@@ -29,7 +29,10 @@ describe("commandName", () => {
       }
       const name = (url: string) => Effect.provideService(nameFor(url), Project, project)
       assert.strictEqual(yield* name("sqlite:x.db"), "baton --config-file x.ts")
-      assert.strictEqual(yield* name("sqlite:.baton/baton.db"), "baton --config-file x.ts --store sqlite:.baton/baton.db")
+      assert.strictEqual(
+        yield* name("sqlite:.baton/baton.db"),
+        "baton --config-file x.ts --store sqlite:.baton/baton.db"
+      )
     })
   )
 
