@@ -10,7 +10,8 @@ import { Usage } from "./Usage.ts"
  * Verification could not be carried out. The output is kept and verification alone is tried again; nothing is executed,
  * or paid for, a second time.
  *
- * - `Transient`, `Failed`, `TimedOut`: tried again, with this attempt and the next ones
+ * - `Transient`, `TimedOut`: tried again, with this attempt and the next ones
+ * - `Failed` (it worked and came to no verdict): once more with this attempt, and with the next ones
  * - `Permanent` (this output will never be judged): the task goes to the dead-letter queue, with its output
  * - `Fatal` (a bad key, a missing program): the run stops and the task is released
  *

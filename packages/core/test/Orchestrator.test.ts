@@ -359,14 +359,32 @@ describe("verification", () => {
     })
   )
 
-  it.effect("retries a verifier that crashes on the same output; nothing is executed again", () =>
+  it.effect("asks a verifier that comes to no verdict once more, and again with each further attempt", () =>
+    Effect.gen(function* () {
+      let verifications = 0
+      const { orchestrator, store } = yield* make({
+        config: { maxAttempts: 3, retryPolicy: RetryPolicy.immediate, transientRetry: Schedule.recurs(5) },
+        verifier: Verifier.layer(() =>
+          Effect.suspend(() => {
+            verifications++
+            return Effect.fail(new VerificationError({ reason: "Failed", message: "no clear verdict" }))
+          })
+        )
+      })
+      yield* store.add(tasks("a"))
+      const summary = yield* orchestrator.run
+      assert.deepStrictEqual([summary.stats.executions, summary.counts.failed, verifications], [1, 1, 6])
+    })
+  )
+
+  it.effect("retries a verifier that cannot be reached on the same output; nothing is executed again", () =>
     Effect.gen(function* () {
       let verifications = 0
       const { journal, orchestrator, store } = yield* make({
         verifier: Verifier.layer(() =>
           Effect.suspend(() =>
             ++verifications < 3
-              ? Effect.fail(new VerificationError({ reason: "Failed", message: "judge crashed" }))
+              ? Effect.fail(new VerificationError({ reason: "Transient", message: "judge is away" }))
               : Effect.succeed(Verification.pass())
           )
         )

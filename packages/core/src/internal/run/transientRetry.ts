@@ -45,7 +45,10 @@ const retry = Effect.fnUntraced(function* <A, E extends Passing>(
 ): Effect.fn.Return<A, E | SafetyStop> {
   const step = yield* Schedule.toStep(run.config.transientRetry)
   let error = first
+  let unusable = 0
   while (true) {
+    // A verifier that worked and came to no verdict, and does so again, would be paid for nothing once more.
+    if (error.reason === "Failed" && ++unusable > 1) return yield* Effect.fail(error)
     const next = yield* Effect.option(step(run.clock.currentTimeMillisUnsafe(), error))
     const asked = error.retryAfter ?? Duration.zero
     if (Option.isNone(next) || Duration.isGreaterThan(asked, run.config.maxRetryAfter)) return yield* Effect.fail(error)
