@@ -8,6 +8,8 @@ import { DatabaseSync } from "node:sqlite"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import { latestVersion } from "../../src/sqlite/internal/migrations.ts"
 import * as OtherProcess from "./otherProcess.ts"
+import { identify } from "../../src/sqlite/internal/file.ts"
+import { applicationId } from "../../src/sqlite/internal/migrations.ts"
 import { folder } from "./temporary.ts"
 
 type Store = TaskStore.TaskStore["Service"]
@@ -278,3 +280,27 @@ describe("the file of a SQLite store", () => {
 })
 
 const mode = (filename: string, name: string) => fs.statSync(join(filename, "..", name)).mode & 0o777
+
+describe("a file that another process makes a store of in the very moment it is looked at", () => {
+  it.effect("is one of ours, or empty, and never somebody else's", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "baton.db")
+      const db = new DatabaseSync(path)
+      db.exec("PRAGMA journal_mode = WAL")
+      // The other process is done between two of the statements that look.
+      const prepare = db.prepare.bind(db)
+      db.prepare = (sql) => {
+        if (sql.includes("user_version")) {
+          const other = new DatabaseSync(path)
+          other.exec(
+            `BEGIN; CREATE TABLE t (x); PRAGMA application_id = ${applicationId}; PRAGMA user_version = 1; COMMIT`
+          )
+          other.close()
+        }
+        return prepare(sql)
+      }
+      assert.isUndefined(identify("baton.db", db, 1))
+      db.close()
+    })
+  )
+})

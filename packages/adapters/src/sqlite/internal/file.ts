@@ -72,8 +72,21 @@ export const inspect = (filename: string, path: string, db: DatabaseSync, known:
 
 export const version = (db: DatabaseSync): number => Rows.int(db.prepare("PRAGMA user_version").get()?.user_version)
 
-/** Why this is no file for us, if it is none; an empty database is. */
+/**
+ * Why this is no file for us, if it is none; an empty database is. All of it is read in one moment: between two of these
+ * statements, another process can make an empty file one of ours, which would then look like somebody else's.
+ */
 export const identify = (filename: string, db: DatabaseSync, known: number): string | undefined => {
+  if (db.isTransaction) return identifyNow(filename, db, known)
+  db.exec("BEGIN")
+  try {
+    return identifyNow(filename, db, known)
+  } finally {
+    db.exec("ROLLBACK")
+  }
+}
+
+const identifyNow = (filename: string, db: DatabaseSync, known: number): string | undefined => {
   const id = db.prepare("PRAGMA application_id").get()?.application_id
   const found = version(db)
   if (id === applicationId) return found > known ? Errors.newer(filename, found, known) : undefined
