@@ -145,11 +145,21 @@ export const make = (db: Database, names: Names, seqs: Seqs) => {
       else located.push({ n, seq, lease })
     }
     const standings = Array.from(yield* stand(gone))
+    // Rows for which nothing was written although their lease is current: whoever called tries them again. What the batch
+    // says of them later has to wait for that, or it would come first.
+    const undecided = new Set<number>()
     for (const round of inRounds(located)) {
       const missed: Array<Located<A>> = []
-      for (const part of inParts(round, ({ lease }) => sizeOf(lease))) missed.push(...(yield* write(part)))
+      const ready = undecided.size === 0 ? round : round.filter(({ seq }) => !undecided.has(seq))
+      for (const part of inParts(ready, ({ lease }) => sizeOf(lease))) missed.push(...(yield* write(part)))
+      for (const each of round) {
+        if (undecided.has(each.seq)) standings.push({ ...each, status: "in_progress", held: true, ended: null })
+      }
       // Before the next round, which may move the same tasks on.
-      standings.push(...(yield* stand(missed)))
+      for (const standing of yield* stand(missed)) {
+        standings.push(standing)
+        if (standing.held) undecided.add(standing.seq)
+      }
     }
     return standings.sort((left, right) => left.n - right.n)
   })

@@ -43,6 +43,19 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
+    "a batch that settles a task twice counts in its order, also where others wait for the task",
+    Effect.fnUntraced(function* (world) {
+      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      const claimed = yield* claimOne(world)
+      const { lost } = yield* world.store.settle([complete(claimed), retry(claimed)])
+      assert.deepEqual(
+        lost.map(({ status }) => status),
+        ["completed"]
+      )
+      assert.deepEqual(claimedIds(yield* claim(world)), ["b"])
+    })
+  ),
+  it(
     "a task waits for all of its dependencies",
     Effect.fnUntraced(function* (world) {
       yield* world.store.add([
