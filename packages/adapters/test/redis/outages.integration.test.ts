@@ -1,6 +1,6 @@
 import type { TaskStore } from "@baton/core"
 import { assert, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Option, Schedule } from "effect"
+import { Duration, Effect, Fiber, Latch, Option, Schedule } from "effect"
 import { describe } from "vitest"
 import * as Servers from "../servers/redis.ts"
 import * as Proxy from "./proxy.ts"
@@ -266,12 +266,12 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
       const names = Array.from({ length: 200 }, (_, index) => `task-${index}`)
       yield* persist(add(store, ...names))
       // After an answer got through, however long that takes on a busy machine: between two cuts something has to happen.
-      let answers = 0
+      const through = Latch.makeUnsafe(false)
       const cutting = yield* Effect.forkChild(
         Effect.forever(
           Effect.gen(function* () {
-            const seen = answers
-            while (answers === seen) yield* Effect.sleep("2 millis")
+            yield* through.await
+            through.closeUnsafe()
             yield* Effect.sleep("5 millis")
             proxy.cut()
           })
@@ -281,7 +281,7 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
       const work = Effect.gen(function* () {
         while (true) {
           const claims = yield* persist(claim(store, { limit: 5, lease: Duration.seconds(1) }))
-          answers++
+          through.openUnsafe()
           lost.push(...(yield* persist(store.settle(claims.map((claimed) => complete(claimed))))).lost)
           yield* persist(store.sweep({ maxAttempts: 1000, onCrash: "retry" }))
           if ((yield* persist(store.counts)).completed === names.length) return
