@@ -3,55 +3,79 @@ import * as Formatter from "effect/Formatter"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
+import type { Execution } from "../../Execution.ts"
 import type { ExecutorService } from "../../Executor.ts"
 import { ExecutionError } from "../../ExecutionError.ts"
 import type { Redact } from "../../Redactor.ts"
+import type { SafetyStop } from "../../SafetyStop.ts"
 import type { Metadata } from "../../Task.ts"
+import type { Verification } from "../../Verification.ts"
 import { VerificationError } from "../../VerificationError.ts"
 import type { VerifierService } from "../../Verifier.ts"
 import { isSecretName, mark } from "./patterns.ts"
 
 /** An executor whose metadata and errors hold no secrets. Its output is left as it is. */
-export const executor = (redact: Redact, { execute }: ExecutorService): ExecutorService => ({
-  execute: (task, context) =>
-    Effect.suspend(() => execute(task, context)).pipe(
-      Effect.map((execution) => ({ ...execution, metadata: object(redact, execution.metadata) })),
-      Effect.mapError((error) => {
-        if (error._tag === "SafetyStop") return error
-        const { cause, message, metadata, ...rest } = error
-        return new ExecutionError({
-          ...rest,
-          message: redact(message),
-          ...(metadata === undefined ? undefined : { metadata: object(redact, metadata) }),
-          ...(cause === undefined || tells(redact, cause) ? undefined : { cause })
-        })
-      }),
-      Effect.catchDefect((cause) => Effect.die(defect(redact, cause)))
+export const executor = (redact: Redact, { execute }: ExecutorService): ExecutorService => {
+  const onError = (error: ExecutionError | SafetyStop) => {
+    if (error._tag === "SafetyStop") return error
+    const { cause, message, metadata, ...rest } = error
+    return new ExecutionError({
+      ...rest,
+      message: redact(message),
+      ...(metadata === undefined ? undefined : { metadata: object(redact, metadata) }),
+      ...(cause === undefined || tells(redact, cause) ? undefined : { cause })
+    })
+  }
+  const onSuccess = (execution: Execution) =>
+    Effect.succeed(
+      isEmpty(execution.metadata) ? execution : { ...execution, metadata: object(redact, execution.metadata) }
     )
-})
+  return { execute: (task, context) => guarded(redact, () => execute(task, context), onSuccess, onError) }
+}
 
 /** A verifier whose feedback, issues and errors hold no secrets. */
-export const verifier = (redact: Redact, { kind, verify }: VerifierService): VerifierService => ({
-  kind,
-  verify: (task, execution, context) =>
-    Effect.suspend(() => verify(task, execution, context)).pipe(
-      Effect.map((verdict) => ({
-        ...verdict,
-        feedback: redact(verdict.feedback),
-        issues: verdict.issues.map((issue) => redact(issue))
-      })),
-      Effect.mapError((error) => {
-        if (error._tag === "SafetyStop") return error
-        const { cause, message, ...rest } = error
-        return new VerificationError({
-          ...rest,
-          message: redact(message),
-          ...(cause === undefined || tells(redact, cause) ? undefined : { cause })
-        })
-      }),
-      Effect.catchDefect((cause) => Effect.die(defect(redact, cause)))
+export const verifier = (redact: Redact, { kind, verify }: VerifierService): VerifierService => {
+  const onError = (error: VerificationError | SafetyStop) => {
+    if (error._tag === "SafetyStop") return error
+    const { cause, message, ...rest } = error
+    return new VerificationError({
+      ...rest,
+      message: redact(message),
+      ...(cause === undefined || tells(redact, cause) ? undefined : { cause })
+    })
+  }
+  const onSuccess = (verdict: Verification) =>
+    Effect.succeed(
+      verdict.feedback === "" && verdict.issues.length === 0
+        ? verdict
+        : { ...verdict, feedback: redact(verdict.feedback), issues: verdict.issues.map((issue) => redact(issue)) }
     )
-})
+  return {
+    kind,
+    verify: (task, execution, context) => guarded(redact, () => verify(task, execution, context), onSuccess, onError)
+  }
+}
+
+/** One step around a call that succeeds, as most do. */
+const guarded = <A, E>(
+  redact: Redact,
+  call: () => Effect.Effect<A, E>,
+  onSuccess: (value: A) => Effect.Effect<A>,
+  onError: (error: E) => E
+): Effect.Effect<A, E> =>
+  Effect.matchCauseEffect(Effect.suspend(call), {
+    onSuccess,
+    onFailure: (cause) =>
+      Effect.failCause(cause).pipe(
+        Effect.mapError(onError),
+        Effect.catchDefect((cause) => Effect.die(defect(redact, cause)))
+      )
+  })
+
+const isEmpty = (metadata: Metadata): boolean => {
+  for (const _ in metadata) return false
+  return true
+}
 
 const object = (redact: Redact, metadata: Metadata): Metadata =>
   Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, field(redact, name, value)]))

@@ -35,7 +35,7 @@ export const attempt = Effect.fnUntraced(function* (
   restore: Restore
 ): Effect.fn.Return<Outcome | Lost> {
   const { checkpoint, task } = held.claim
-  const context = yield* contextOf(run, held)
+  const context = contextOf(run, held)
 
   const allowed = yield* Effect.exit(restore(run.safety.allow))
   if (Exit.isFailure(allowed)) return cutOff(run, held, allowed.cause, stopped)
@@ -80,7 +80,7 @@ export const attempt = Effect.fnUntraced(function* (
     )
     run.executing.clear(held)
     if (Exit.isFailure(executed)) return cutOff(run, held, executed.cause, executionFailed)
-    execution = yield* traces.keep(run, executed.value)
+    execution = run.spans.enabled ? yield* traces.keep(executed.value) : executed.value
     held.usage = Usage.add(held.usage, execution.usage)
   } else {
     execution = checkpoint
@@ -152,15 +152,15 @@ export const attempt = Effect.fnUntraced(function* (
   return { _tag: "Rejected", execution, verification }
 })
 
-const contextOf = Effect.fnUntraced(function* (run: Run, held: Held): Effect.fn.Return<AttemptContext> {
+const contextOf = (run: Run, held: Held): AttemptContext => {
   const { previousOutput, task } = held.claim
   return {
     attempt: task.attempts,
     idempotencyKey: idempotencyKey(task),
     previous: task.feedback === null ? null : { output: previousOutput, feedback: task.feedback },
-    spend: yield* spending.spend(run, held)
+    spend: spending.spend(run, held)
   }
-})
+}
 
 /** Why a piece of work did not end by itself: our own interruption says so in `held.abort`, the rest is an error. */
 const cutOff = <E>(

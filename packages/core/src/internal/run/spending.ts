@@ -15,17 +15,8 @@ type Limits = Pick<Run["config"], "maxCostPerTask" | "maxTokensPerTask">
  * How an attempt pays for its calls: out of what is left to its task, then out of what is left to the run. The order is the
  * same for all, so no two calls wait for each other.
  */
-export const spend = Effect.fnUntraced(function* (run: Run, held: Held): Effect.fn.Return<AttemptContext["spend"]> {
-  const ofTask = yield* taskBudget(run.config, held.claim.task)
-  const reserve = (worstCase: Spend) =>
-    ofTask === undefined
-      ? run.safety.reserve(worstCase)
-      : Effect.flatMap(ofTask.reserve(worstCase), (own) =>
-          Effect.map(
-            Effect.onError(run.safety.reserve(worstCase), () => own.commit(Usage.zero)),
-            (reservation) => both(own, reservation)
-          )
-        )
+export const spend = (run: Run, held: Held): AttemptContext["spend"] => {
+  const reserve = reserving(run, held)
   return ({ call, isResumable, spent, worstCase }) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(reserve(worstCase), (reservation) =>
@@ -42,7 +33,28 @@ export const spend = Effect.fnUntraced(function* (run: Run, held: Held): Effect.
         })
       )
     )
-})
+}
+
+/** Most tasks have no limit of their own, and many make no call that is paid: a budget is made for the first one that does. */
+const reserving = (run: Run, held: Held): SafetyService["reserve"] => {
+  const { maxCostPerTask, maxTokensPerTask } = run.config
+  if (maxCostPerTask === undefined && maxTokensPerTask === undefined) return run.safety.reserve
+  let ofTask: Pick<SafetyService, "reserve"> | undefined
+  const own = Effect.suspend(() =>
+    ofTask === undefined
+      ? Effect.map(taskBudget(run.config, held.claim.task), (made) => (ofTask ??= made))
+      : Effect.succeed(ofTask)
+  )
+  return (worstCase) =>
+    Effect.flatMap(own, (ofTask) =>
+      Effect.flatMap(ofTask.reserve(worstCase), (own) =>
+        Effect.map(
+          Effect.onError(run.safety.reserve(worstCase), () => own.commit(Usage.zero)),
+          (reservation) => both(own, reservation)
+        )
+      )
+    )
+}
 
 /** Whether the call that was cut off is made again, by this attempt's successor. */
 const isMadeAgain = ({ abort }: Held): boolean =>
@@ -61,13 +73,12 @@ export const usedUp = (limits: Limits, task: Task): string | undefined => {
   return undefined
 }
 
-/** What is left to a task; undefined where it has no limit. */
+/** What is left to a task. */
 const taskBudget = Effect.fnUntraced(function* (
   limits: Limits,
   task: Task
-): Effect.fn.Return<Pick<SafetyService, "reserve"> | undefined> {
+): Effect.fn.Return<Pick<SafetyService, "reserve">> {
   const { maxCostPerTask, maxTokensPerTask } = limits
-  if (maxCostPerTask === undefined && maxTokensPerTask === undefined) return undefined
   const used = task.usage ?? Usage.zero
   const left = yield* budget.make({
     maxCostUsd: maxCostPerTask === undefined ? undefined : Math.max(0, maxCostPerTask - (Usage.maxUsd(used) ?? 0)),

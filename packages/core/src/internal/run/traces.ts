@@ -93,13 +93,11 @@ const remember = (run: Run, task: Task, span: Tracer.AnySpan, outcome: Outcome |
 }
 
 /** An output that is about to be saved, with the context of its trace. */
-export const keep = (run: Run, execution: Execution.Execution): Effect.Effect<Execution.Execution> =>
-  run.spans.enabled
-    ? Effect.match(Effect.currentSpan, {
-        onFailure: () => execution,
-        onSuccess: (span) => withParent(execution, encode(firstOf(span)))
-      })
-    : Effect.succeed(execution)
+export const keep = (execution: Execution.Execution): Effect.Effect<Execution.Execution> =>
+  Effect.match(Effect.currentSpan, {
+    onFailure: () => execution,
+    onSuccess: (span) => withParent(execution, encode(firstOf(span)))
+  })
 
 const firstOf = (span: Tracer.Span): Tracer.AnySpan =>
   Option.isSome(span.parent) && span.parent.value._tag === "ExternalSpan" ? span.parent.value : span
