@@ -6,7 +6,7 @@ import { Comment, Converter, ReflectionKind } from "typedoc"
 
 /** `core/src/Task` is imported as `@baton/core/Task`; what is below a folder of the adapters is exported by the folder. */
 const importedAs = (name) =>
-  name === "cli/src/config/defineConfig"
+  name === "cli/src/settings/defineConfig"
     ? "@baton/cli/config"
     : name.replace(/^core\/src\/testing\/.*/, "@baton/core/testing").replace(/^(\w+)\/src\/(.*)$/, "@baton/$1/$2")
 

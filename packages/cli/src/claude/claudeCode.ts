@@ -6,8 +6,8 @@
 import { ClaudeCodeExecutor } from "@baton/adapters/claude-code"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { CommandFailed } from "../errors/CommandFailed.ts"
-import type { RunFlags } from "../flags/runFlags.ts"
+import { CommandFailed } from "../system/CommandFailed.ts"
+import type { RunFlags } from "../settings/runFlags.ts"
 
 /**
  * Makes it. Fails with one sentence where it cannot keep a limit.

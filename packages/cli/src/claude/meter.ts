@@ -8,7 +8,7 @@ import * as Usage from "@baton/core/Usage"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import type { ModelUse } from "../output/modelUse.ts"
+import type { ModelUse } from "../view/modelUse.ts"
 
 /**
  * The counts, by model.

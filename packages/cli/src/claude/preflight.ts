@@ -7,9 +7,9 @@ import { ClaudeClient, type ClaudeError, ClaudeVerifier, Pricing } from "@baton/
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { CommandFailed } from "../errors/CommandFailed.ts"
-import type { Given } from "../flags/envFlag.ts"
-import { safeText } from "../format/safeText.ts"
+import { CommandFailed } from "../system/CommandFailed.ts"
+import type { Given } from "../settings/envFlag.ts"
+import { safeText } from "../view/safeText.ts"
 import type { Settings } from "./settings.ts"
 
 /** A model that a run will ask. */

@@ -8,10 +8,10 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { ClaudeFlags, ModelPrice } from "../flags/claudeFlags.ts"
+import type { ClaudeFlags, ModelPrice } from "../settings/claudeFlags.ts"
 import * as jsonText from "../sources/jsonText.ts"
 import * as SourceError from "../sources/SourceError.ts"
-import type { CommandFailed } from "../errors/CommandFailed.ts"
+import type { CommandFailed } from "../system/CommandFailed.ts"
 import { readText } from "./readText.ts"
 
 /**

@@ -5,8 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import { CommandFailed } from "../errors/CommandFailed.ts"
-import type { Given } from "../flags/envFlag.ts"
+import { CommandFailed } from "../system/CommandFailed.ts"
+import type { Given } from "../settings/envFlag.ts"
 
 /**
  * The text of the file. Fails with one sentence that names the flag.

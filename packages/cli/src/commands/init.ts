@@ -7,9 +7,9 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
-import { fileNames } from "../config/loadProject.ts"
-import { writeLine } from "../output/stdout.ts"
-import { writeFile } from "../tasks/writeFile.ts"
+import { fileNames } from "../settings/loadProject.ts"
+import { writeLine } from "../view/stdout.ts"
+import { writeFile } from "../system/writeFile.ts"
 
 /**
  * Writes a configuration and a list to begin with. A file that is there stays as it is.
@@ -19,7 +19,7 @@ import { writeFile } from "../tasks/writeFile.ts"
  */
 export const init = Command.make("init", {}, () =>
   Effect.gen(function* () {
-    const files = yield* Effect.promise(() => import("../init/files.ts"))
+    const files = yield* Effect.promise(() => import("./initFiles.ts"))
     const configuration = yield* write(fileNames, files.configuration)
     const tasks = yield* write(["tasks.md"], files.tasks)
     const width = Math.max(configuration.length, tasks.length) + 2

@@ -5,11 +5,11 @@
  */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { all, json, limit, status } from "../flags/taskFlags.ts"
-import { statusWord, taskColumns } from "../format/taskTable.ts"
-import * as store from "../store/storeFromUrl.ts"
-import { commandName } from "../tasks/commandName.ts"
-import { printTable } from "../tasks/printTable.ts"
+import { all, json, limit, status } from "../settings/taskFlags.ts"
+import { statusWord, taskColumns } from "../view/taskTable.ts"
+import * as store from "../run/storeFromUrl.ts"
+import { commandName } from "../view/commandName.ts"
+import { printTable } from "../view/printTable.ts"
 
 /**
  * Lists tasks in the order they were added.

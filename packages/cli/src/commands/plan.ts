@@ -8,13 +8,13 @@ import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { FlagGroups } from "../flags/flagGroups.ts"
-import { flagGroups, runFlags, sourceFlags } from "../flags/runFlags.ts"
-import { canvas } from "../format/canvas.ts"
-import { safeText } from "../format/safeText.ts"
-import { writeLine } from "../output/stdout.ts"
-import * as store from "../store/storeFromUrl.ts"
-import { printJson } from "../tasks/printJson.ts"
+import { FlagGroups } from "../settings/flagGroups.ts"
+import { flagGroups, runFlags, sourceFlags } from "../settings/runFlags.ts"
+import { canvas } from "../view/canvas.ts"
+import { safeText } from "../view/safeText.ts"
+import { writeLine } from "../view/stdout.ts"
+import * as store from "../run/storeFromUrl.ts"
+import { printJson } from "../view/printJson.ts"
 
 /**
  * Tells what a run would do and cost.
@@ -25,8 +25,8 @@ import { printJson } from "../tasks/printJson.ts"
 export const plan = Command.make("plan", { ...sourceFlags, ...runFlags }, (flags) =>
   Effect.gen(function* () {
     const { asksClaude } = yield* Effect.promise(() => import("../run/plan.ts"))
-    const { make, PlanReport } = yield* Effect.promise(() => import("../estimate/plan.ts"))
-    const { planReport } = yield* Effect.promise(() => import("../format/planReport.ts"))
+    const { make, PlanReport } = yield* Effect.promise(() => import("../claude/plan.ts"))
+    const { planReport } = yield* Effect.promise(() => import("../view/planReport.ts"))
     const asks = yield* asksClaude(flags)
     const layer = flags.sources.length === 0 ? store.layerExisting : existingOrNone
     const report = yield* Effect.provide(make(flags, asks), layer)

@@ -12,17 +12,17 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as Kind from "../flags/Kind.ts"
-import * as ownFlag from "../flags/ownFlag.ts"
-import { StoreUrl } from "../flags/storeUrl.ts"
-import { canvas } from "../format/canvas.ts"
-import { safeText } from "../format/safeText.ts"
-import { writeAll } from "../output/stdout.ts"
-import type { About } from "../report/facts.ts"
-import type { Report } from "../report/Report.ts"
-import * as store from "../store/storeFromUrl.ts"
-import { commandName, withoutPassword } from "../tasks/commandName.ts"
-import { writeFile } from "../tasks/writeFile.ts"
+import * as Kind from "../settings/Kind.ts"
+import * as ownFlag from "../settings/ownFlag.ts"
+import { StoreUrl } from "../settings/storeUrl.ts"
+import { canvas } from "../view/canvas.ts"
+import { safeText } from "../view/safeText.ts"
+import { writeAll } from "../view/stdout.ts"
+import type { About } from "../view/report/facts.ts"
+import type { Report } from "../view/report/Report.ts"
+import * as store from "../run/storeFromUrl.ts"
+import { commandName, withoutPassword } from "../view/commandName.ts"
+import { writeFile } from "../system/writeFile.ts"
 
 const formats = ["text", "md", "html"] as const
 
@@ -74,7 +74,7 @@ const formatOf = (output: string | undefined): (typeof formats)[number] =>
 const pageSize = 50
 
 const gather = Effect.gen(function* () {
-  const { Report } = yield* Effect.promise(() => import("../report/Report.ts"))
+  const { Report } = yield* Effect.promise(() => import("../view/report/Report.ts"))
   const tasks = yield* TaskStore
   const gathered = new Report(yield* Clock.currentTimeMillis)
   const first: string | undefined = undefined
@@ -91,15 +91,15 @@ const gather = Effect.gen(function* () {
 const render = Effect.fnUntraced(function* (format: (typeof formats)[number], gathered: Report, about: About) {
   switch (format) {
     case "html": {
-      const { html } = yield* Effect.promise(() => import("../report/html.ts"))
+      const { html } = yield* Effect.promise(() => import("../view/report/html.ts"))
       return html(gathered, about)
     }
     case "md": {
-      const { markdown } = yield* Effect.promise(() => import("../report/markdown.ts"))
+      const { markdown } = yield* Effect.promise(() => import("../view/report/markdown.ts"))
       return markdown(gathered, about)
     }
     case "text": {
-      const { text } = yield* Effect.promise(() => import("../report/text.ts"))
+      const { text } = yield* Effect.promise(() => import("../view/report/text.ts"))
       return `${text(gathered, about, yield* canvas).join("\n")}\n`
     }
   }

@@ -6,12 +6,12 @@
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { json } from "../flags/taskFlags.ts"
-import { writeLine } from "../output/stdout.ts"
-import { count } from "../format/quantity.ts"
-import * as store from "../store/storeFromUrl.ts"
-import { ControlResult, controlResult } from "../tasks/controlResult.ts"
-import { printJson } from "../tasks/printJson.ts"
+import { json } from "../settings/taskFlags.ts"
+import { writeLine } from "../view/stdout.ts"
+import { count } from "../view/quantity.ts"
+import * as store from "../run/storeFromUrl.ts"
+import { ControlResult, controlResult } from "./controlResult.ts"
+import { printJson } from "../view/printJson.ts"
 
 /**
  * Ends a pause.

@@ -8,18 +8,18 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
-import { toggle } from "../flags/envFlag.ts"
-import * as ownFlag from "../flags/ownFlag.ts"
-import { json } from "../flags/taskFlags.ts"
-import { canvas } from "../format/canvas.ts"
-import { writeLine } from "../output/stdout.ts"
-import { isDumb } from "../output/terminal.ts"
-import { statusReport } from "../format/statusReport.ts"
-import * as store from "../store/storeFromUrl.ts"
-import { commandName } from "../tasks/commandName.ts"
-import { printJson } from "../tasks/printJson.ts"
-import { redraw, untilQuit } from "../tasks/redraw.ts"
-import * as Snapshot from "../tasks/snapshot.ts"
+import { toggle } from "../settings/envFlag.ts"
+import * as ownFlag from "../settings/ownFlag.ts"
+import { json } from "../settings/taskFlags.ts"
+import { canvas } from "../view/canvas.ts"
+import { writeLine } from "../view/stdout.ts"
+import { isDumb } from "../view/terminal.ts"
+import { statusReport } from "../view/statusReport.ts"
+import * as store from "../run/storeFromUrl.ts"
+import { commandName } from "../view/commandName.ts"
+import { printJson } from "../view/printJson.ts"
+import { redraw, untilQuit } from "../view/redraw.ts"
+import * as Snapshot from "../view/snapshot.ts"
 
 const everySecond = Schedule.fixed("1 second")
 const everyTenSeconds = Schedule.fixed("10 seconds")
@@ -62,10 +62,10 @@ export const status = Command.make(
   Command.provide(store.layerExisting)
 )
 
-const storeView = Effect.promise(() => import("../tasks/storeView.ts"))
+const storeView = Effect.promise(() => import("../view/live/storeView.ts"))
 
 const drawing = Effect.gen(function* () {
-  const { layout } = yield* Effect.promise(() => import("../output/live/layout.ts"))
+  const { layout } = yield* Effect.promise(() => import("../view/live/layout.ts"))
   const read = yield* (yield* storeView).make
   const { style } = yield* canvas
   const terminal = yield* Terminal.Terminal

@@ -5,8 +5,8 @@
  */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { FlagGroups } from "../flags/flagGroups.ts"
-import { flagGroups, runFlags } from "../flags/runFlags.ts"
+import { FlagGroups } from "../settings/flagGroups.ts"
+import { flagGroups, runFlags } from "../settings/runFlags.ts"
 
 /**
  * Works on tasks as they come.

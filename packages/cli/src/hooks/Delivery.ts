@@ -18,7 +18,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { safeText } from "../format/safeText.ts"
+import { safeText } from "../view/safeText.ts"
 
 /**
  * An event was not delivered.

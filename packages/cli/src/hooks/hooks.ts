@@ -11,9 +11,9 @@ import * as Fiber from "effect/Fiber"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { CommandFailed } from "../errors/CommandFailed.ts"
-import type { Given } from "../flags/envFlag.ts"
-import type { HookFlags } from "../flags/hookFlags.ts"
+import { CommandFailed } from "../system/CommandFailed.ts"
+import type { Given } from "../settings/envFlag.ts"
+import type { HookFlags } from "../settings/hookFlags.ts"
 import type { Delivery } from "./Delivery.ts"
 
 /**

@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import * as Project from "../config/Project.ts"
+import * as Project from "../settings/Project.ts"
 import type { Parts } from "../claude/parts.ts"
-import type { CommandFailed } from "../errors/CommandFailed.ts"
+import type { CommandFailed } from "../system/CommandFailed.ts"
 
 /**
  * What parts with a name are made from.

@@ -11,8 +11,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
-import { count } from "../format/quantity.ts"
-import { safeText } from "../format/safeText.ts"
+import { count } from "../view/quantity.ts"
+import { safeText } from "../view/safeText.ts"
 
 /**
  * What applies when nothing is said.

@@ -10,7 +10,7 @@ import * as Fiber from "effect/Fiber"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import { writeAll } from "../output/stdout.ts"
+import { writeAll } from "../view/stdout.ts"
 
 /**
  * Runs, and writes what `render` makes of the events, the last one included. When they cannot be written any more, because

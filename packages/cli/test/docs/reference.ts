@@ -2,8 +2,8 @@
 import { Effect, Option } from "effect"
 import type { HelpDoc } from "effect/cli"
 import { writeFileSync } from "node:fs"
-import { settings } from "../../src/flags/envFlag.ts"
-import { flagSections } from "../../src/output/helpText.ts"
+import { settings } from "../../src/settings/envFlag.ts"
+import { flagSections } from "../../src/view/helpText.ts"
 import { helpOf, paths } from "./commandTree.ts"
 
 /** Where it goes. */

@@ -5,8 +5,8 @@ import { type Answer, reply } from "../../../adapters/test/claude/server/Answer.
 import { chaos } from "../../../adapters/test/claude/server/chaos.ts"
 import { lastText } from "../../../adapters/test/claude/server/message.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
-import { PlanReport } from "../../src/estimate/plan.ts"
-import { RunReport } from "../../src/output/RunReport.ts"
+import { PlanReport } from "../../src/claude/plan.ts"
+import { RunReport } from "../../src/view/RunReport.ts"
 import { baton, folder, start } from "./baton.ts"
 
 /** Rows with quoted fields, commas and lines in a field; each has an id that its prompt repeats. */

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Latch } from "effect"
 import { TestClock } from "effect/testing"
 import * as Delivery from "../../src/hooks/Delivery.ts"
-import { completed, ended } from "../output/events.ts"
+import { completed, ended } from "../view/events.ts"
 import { withLogs } from "./logs.ts"
 
 const theEnd = ended(1, { _tag: "Stopped" })

@@ -6,7 +6,7 @@ import { Webhook } from "standardwebhooks"
 import type { Delivery } from "../../src/hooks/Delivery.ts"
 import { keyOf, signatureOf } from "../../src/hooks/signature.ts"
 import * as webhook from "../../src/hooks/webhook.ts"
-import { completed, ended, started } from "../output/events.ts"
+import { completed, ended, started } from "../view/events.ts"
 import { withLogs } from "./logs.ts"
 import { type Answer, receiver } from "./receiver.ts"
 

@@ -1,7 +1,7 @@
 import { Task, TaskStore } from "@baton/core"
 import { assert, describe } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
-import { RunReport } from "../../src/output/RunReport.ts"
+import { RunReport } from "../../src/view/RunReport.ts"
 import { add, fail } from "../commands/harness.ts"
 import { baton, file, test } from "./harness.ts"
 
@@ -233,7 +233,7 @@ describe("baton run refuses", () => {
   test(
     "to make a new store when there is no source",
     Effect.gen(function* () {
-      const { StoreSchemes } = yield* Effect.promise(() => import("../../src/store/StoreSchemes.ts"))
+      const { StoreSchemes } = yield* Effect.promise(() => import("../../src/run/StoreSchemes.ts"))
       const schemes = yield* StoreSchemes
       const sqlite = schemes.get("sqlite")
       if (sqlite === undefined) return assert.fail("there is no sqlite: scheme")

@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { CommandFailed } from "../../errors/CommandFailed.ts"
-import { StoreUrl } from "../../flags/storeUrl.ts"
-import { beside } from "../../store/beside.ts"
+import { CommandFailed } from "../../system/CommandFailed.ts"
+import { StoreUrl } from "../../settings/storeUrl.ts"
+import { beside } from "../../settings/beside.ts"
 
 /**
  * The file of the store of this command line.

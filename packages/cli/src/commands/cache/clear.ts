@@ -6,10 +6,10 @@
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { json } from "../../flags/taskFlags.ts"
-import { count } from "../../format/quantity.ts"
-import { writeLine } from "../../output/stdout.ts"
-import { printJson } from "../../tasks/printJson.ts"
+import { json } from "../../settings/taskFlags.ts"
+import { count } from "../../view/quantity.ts"
+import { writeLine } from "../../view/stdout.ts"
+import { printJson } from "../../view/printJson.ts"
 import { cacheFile, claudeModule } from "./cacheFile.ts"
 
 const Result = Schema.Struct({ forgotten: Schema.Int })

@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import * as Command from "effect/cli/Command"
-import { all, json, limit } from "../../flags/taskFlags.ts"
-import { deadLetterColumns } from "../../format/taskTable.ts"
-import * as store from "../../store/storeFromUrl.ts"
-import { printTable } from "../../tasks/printTable.ts"
+import { all, json, limit } from "../../settings/taskFlags.ts"
+import { deadLetterColumns } from "../../view/taskTable.ts"
+import * as store from "../../run/storeFromUrl.ts"
+import { printTable } from "../../view/printTable.ts"
 
 /**
  * Lists what is in the dead-letter queue, and why.

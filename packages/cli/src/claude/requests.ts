@@ -1,0 +1,103 @@
+/**
+ * What a run would send for a task: the requests of the very executor and judge that it would use, without sending them.
+ *
+ * @since 0.1.0
+ */
+import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, type MessageRequest, Reply } from "@baton/adapters/claude"
+import type { AttemptContext } from "@baton/core/AttemptContext"
+import * as Execution from "@baton/core/Execution"
+import { Executor } from "@baton/core/Executor"
+import * as Task from "@baton/core/Task"
+import { Verifier } from "@baton/core/Verifier"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { CommandFailed } from "../system/CommandFailed.ts"
+import type { Settings } from "./settings.ts"
+
+/**
+ * The requests for a description.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Requests {
+  readonly execute: (description: string) => Effect.Effect<MessageRequest.MessageRequest>
+  readonly judge: (description: string, output: string) => Effect.Effect<MessageRequest.MessageRequest>
+}
+
+/**
+ * Makes them. Fails with one sentence when the executor cannot be made of these settings.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  settings: Settings
+): Effect.fn.Return<Requests, CommandFailed, Scope.Scope> {
+  let sent: MessageRequest.MessageRequest | undefined
+  const client = Layer.succeed(ClaudeClient.ClaudeClient, {
+    billing: "standard",
+    send: (request, { onStart }) =>
+      Effect.sync(() => {
+        sent = request
+        onStart?.()
+        return answer
+      }),
+    countTokens: () => Effect.die("unused"),
+    model: () => Effect.die("unused")
+  })
+  const layers = Layer.mergeAll(ClaudeExecutor.layer(settings.executor), ClaudeVerifier.layer(settings.verifier))
+  const context = yield* Effect.mapError(
+    Layer.build(Layer.provide(layers, client)),
+    ({ message }) => new CommandFailed({ message })
+  )
+  const executor = yield* Effect.provide(Executor, context)
+  const verifier = yield* Effect.provide(Verifier, context)
+
+  // What the made-up answer is worth to them is of no interest.
+  const capture = <A, E>(call: Effect.Effect<A, E>) =>
+    Effect.flatMap(Effect.exit(call), () =>
+      sent === undefined ? Effect.die(new Error("nothing was sent")) : Effect.succeed(sent)
+    )
+  return {
+    execute: (description) => capture(executor.execute(task(description), attempt)),
+    judge: (description, output) => capture(verifier.verify(task(description), Execution.make({ output }), attempt))
+  }
+})
+
+const answer: Reply.Reply = {
+  id: "",
+  model: "",
+  text: "{}",
+  content: [],
+  stopReason: "end_turn",
+  refusal: null,
+  tokens: Reply.noTokens,
+  billing: "standard",
+  requestId: null,
+  cached: false
+}
+
+const attempt: AttemptContext = { attempt: 1, idempotencyKey: "", previous: null, spend: ({ call }) => call }
+
+const epoch = DateTime.makeUnsafe(0)
+
+const task = (description: string): Task.Task => ({
+  id: Task.TaskId.make("plan"),
+  description,
+  status: "in_progress",
+  result: null,
+  attempts: 1,
+  metadata: {},
+  priority: 0,
+  availableAt: epoch,
+  dependsOn: [],
+  feedback: null,
+  verified: false,
+  requeues: 0,
+  usage: null,
+  createdAt: epoch,
+  updatedAt: epoch
+})

@@ -1,0 +1,67 @@
+/**
+ * Logs to standard error, for people or for machines.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import type * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Formatter from "effect/Formatter"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
+import * as Console from "effect/Console"
+import { LogFormatFlag, LogLevelFlag } from "../settings/logging.ts"
+
+/**
+ * Takes log lines in place of standard error: a screen that redraws itself, say. Undefined while there is none.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const LogLines = Context.Reference<((line: string) => void) | undefined>("@baton/cli/output/LogLines", {
+  defaultValue: () => undefined
+})
+
+/**
+ * The logger that the flags of the command line ask for.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<
+  never,
+  never,
+  GlobalFlag.Setting.Identifier<"log-level"> | GlobalFlag.Setting.Identifier<"log-format">
+> = Layer.unwrap(
+  Effect.gen(function* () {
+    const level = yield* LogLevelFlag
+    const format = yield* LogFormatFlag
+    return Layer.merge(
+      Logger.layer([toStderr(format === "json" ? Logger.formatJson : human), Logger.tracerLogger]),
+      Layer.succeed(References.MinimumLogLevel, level)
+    )
+  })
+)
+
+/** `10:32:07 WARN  message key=value` */
+const human = Logger.make(({ cause, date, fiber, logLevel, message }) => {
+  const messages = Array.isArray(message) ? message : [message]
+  const annotations = Object.entries(fiber.getRef(References.CurrentLogAnnotations))
+  return [
+    date.toTimeString().slice(0, 8),
+    logLevel.toUpperCase().padEnd(5),
+    ...messages.map(text),
+    ...annotations.map(([key, value]) => `${key}=${text(value)}`),
+    ...(cause.reasons.length === 0 ? [] : [`\n${Cause.pretty(cause)}`])
+  ].join(" ")
+})
+
+const text = (value: unknown): string => (typeof value === "string" ? value : Formatter.format(value))
+
+const toStderr = (logger: Logger.Logger<unknown, string>): Logger.Logger<unknown, void> =>
+  Logger.make((options) => {
+    const write = options.fiber.getRef(LogLines) ?? options.fiber.getRef(Console.Console).error
+    write(logger.log(options))
+  })

@@ -1,0 +1,75 @@
+/**
+ * Writes a file that is never half there.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import * as Stream from "effect/Stream"
+import { CommandFailed } from "./CommandFailed.ts"
+
+/**
+ * Writes text to a file, through a temporary file beside it that takes its place when all is written and on the disk. A
+ * failure or an interruption leaves what was there. What is no regular file (a pipe, a device) is written to directly.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const writeFile = Effect.fnUntraced(function* <E, R>(
+  file: string,
+  text: Stream.Stream<string, E, R>
+): Effect.fn.Return<void, E | CommandFailed, R | FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  // A link stays a link: what it points to is replaced.
+  const target = yield* Effect.orElseSucceed(fs.realPath(file), () => file)
+  const existing = yield* Effect.option(fs.stat(target))
+  const failed = (error: PlatformError) =>
+    new CommandFailed({ message: `${file} cannot be written: ${reason(error)}.` })
+  if (existing._tag === "Some" && existing.value.type !== "File") {
+    return yield* writeTo(target, "w", text, failed)
+  }
+  yield* Effect.acquireUseRelease(
+    Effect.mapError(fs.makeTempDirectory({ directory: path.dirname(target), prefix: ".baton-" }), failed),
+    (directory) => {
+      const temporary = path.join(directory, path.basename(target))
+      return Effect.andThen(
+        writeTo(temporary, "wx", text, failed),
+        Effect.mapError(fs.rename(temporary, target), failed)
+      )
+    },
+    (directory) => Effect.ignore(fs.remove(directory, { recursive: true }), { log: true })
+  )
+})
+
+const writeTo = <E, R>(
+  file: string,
+  flag: "w" | "wx",
+  text: Stream.Stream<string, E, R>,
+  failed: (error: PlatformError) => CommandFailed
+): Effect.Effect<void, E | CommandFailed, R | FileSystem.FileSystem> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const opened = yield* Effect.mapError(fs.open(file, { flag }), failed)
+      const encoder = new TextEncoder()
+      yield* Stream.runForEachArray(text, (parts) =>
+        Effect.mapError(opened.writeAll(encoder.encode(parts.join(""))), failed)
+      )
+      // A device or a pipe has nothing to sync.
+      if (flag === "wx") yield* Effect.mapError(opened.sync, failed)
+    })
+  )
+
+const reason = (error: PlatformError): string => {
+  switch (error.reason._tag) {
+    case "NotFound":
+      return "its directory does not exist"
+    case "PermissionDenied":
+      return "permission denied"
+    default:
+      return error.message
+  }
+}

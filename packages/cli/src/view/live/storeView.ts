@@ -1,0 +1,143 @@
+/**
+ * The live view of a store that others work on.
+ *
+ * @since 0.1.0
+ */
+import type { Task, TaskId } from "@baton/core/Task"
+import { TaskStore } from "@baton/core/TaskStore"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { count, number } from "../quantity.ts"
+import { failureOf, rowOf } from "./fromProgress.ts"
+import { Places } from "./Places.ts"
+import type { View } from "./View.ts"
+import type { Failure, Running } from "../Progress.ts"
+import { clock, perSecond } from "../progressLine.ts"
+import { Rate } from "../Rate.ts"
+
+/** More lines than terminals have. */
+const most = 100
+
+/** Dead letters come in the order of their tasks, so the latest are looked for among so many. */
+const examinedAtMost = 1000
+
+interface Started {
+  readonly attempt: number
+  readonly at: number
+}
+
+/**
+ * Reads a view of the store, again and again: a rate needs more than one look.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.gen(function* () {
+  const store = yield* TaskStore
+  const starts = new Map<TaskId, Started>()
+  let rate: Rate | undefined
+  let failed = -1
+  let failures: ReadonlyArray<Failure> = []
+  const places = new Places(most)
+  let widest = 1
+
+  /** Asked once for each attempt: it does not change. */
+  const startOf = Effect.fnUntraced(function* ({ attempts, id, updatedAt }: Task) {
+    const known = starts.get(id)
+    if (known?.attempt === attempts) return known
+    const ledger = yield* store.attempts(id)
+    const running = ledger.findLast(({ outcome }) => outcome === "running")
+    const start = { attempt: attempts, at: (running?.startedAt ?? updatedAt).epochMilliseconds }
+    starts.set(id, start)
+    return start
+  })
+
+  const running = Effect.fnUntraced(function* () {
+    const { tasks } = yield* store.list({ status: "in_progress", limit: most })
+    for (const id of starts.keys()) if (!tasks.some((task) => task.id === id)) starts.delete(id)
+    const started = yield* Effect.forEach(tasks, (task) => Effect.map(startOf(task), ({ at }) => ({ task, at })))
+    return new Map(
+      started
+        .toSorted((a, b) => a.at - b.at)
+        .map(({ at, task }): readonly [TaskId, Running] => {
+          // A running task changes when it is claimed and when its output is saved.
+          const phase = task.updatedAt.epochMilliseconds > at ? "verifying" : "executing"
+          const { attempts, description, id } = task
+          return [id, { attempt: attempts, description, startedAt: at, phase, pause: undefined }]
+        })
+    )
+  })
+
+  const deadLetters = Effect.gen(function* () {
+    const { tasks } = yield* store.list({ status: "failed", limit: examinedAtMost })
+    return tasks
+      .map((task): Failure => ({
+        taskId: task.id,
+        attempt: task.attempts,
+        at: task.updatedAt.epochMilliseconds,
+        feedback: task.feedback ?? "no feedback",
+        isFinal: true
+      }))
+      .toSorted((a, b) => b.at - a.at)
+      .slice(0, most)
+  })
+
+  return Effect.gen(function* (): Effect.fn.Return<View, TaskStoreError> {
+    const now = yield* Clock.currentTimeMillis
+    const counts = yield* store.counts
+    const { paused } = yield* store.control
+    const ended = counts.completed + counts.failed
+    rate ??= new Rate(now, ended)
+    const ratePerSecond = rate.perSecond(now, ended)
+    const tasks = counts.in_progress === 0 ? new Map<TaskId, Running>() : yield* running()
+    widest = Math.max(widest, tasks.size)
+    if (counts.failed !== failed) {
+      failures = counts.failed === 0 ? [] : yield* deadLetters
+      failed = counts.failed
+    }
+    places.widen(failures)
+    return {
+      state: paused ? "paused" : counts.in_progress > 0 ? "running" : "idle",
+      completed: counts.completed,
+      failed: counts.failed,
+      running: counts.in_progress,
+      retrying: undefined,
+      pending: counts.pending,
+      total: counts.pending + counts.in_progress + ended,
+      elapsedMillis: undefined,
+      ratePerSecond,
+      remainingMillis: ratePerSecond === 0 ? undefined : ((counts.pending + counts.in_progress) / ratePerSecond) * 1000,
+      usage: null,
+      safety: undefined,
+      maxAttempts: undefined,
+      tasks: places
+        .assign(tasks, { now, limit: widest, isHectic: false })
+        .map((task) => task && rowOf(task, now, undefined)),
+      failures: failures.map((failure) => failureOf(failure, now)),
+      idWidth: places.idWidth,
+      message: counts.in_progress === 0 ? "nothing is being worked on" : undefined,
+      hints: [["q", "back"]],
+      help: undefined
+    }
+  })
+})
+
+/**
+ * A view in one line of text, for those who have it read to them.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const toText = (view: View): string =>
+  [
+    `${number(view.completed)} of ${count(view.total ?? view.completed, "task")} completed`,
+    `${number(view.failed)} failed`,
+    `${number(view.running)} running`,
+    `${number(view.pending)} pending`,
+    ...(view.ratePerSecond > 0 ? [perSecond(view.ratePerSecond)] : []),
+    ...(view.remainingMillis === undefined || view.remainingMillis === 0
+      ? []
+      : [`${clock(view.remainingMillis)} left`]),
+    ...(view.state === "paused" ? ["paused"] : [])
+  ].join(", ")

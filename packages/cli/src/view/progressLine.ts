@@ -1,0 +1,131 @@
+/**
+ * One line that says how far a run is.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import { cost, number } from "./quantity.ts"
+import type { Paint, Style } from "./style.ts"
+import { elapsed } from "./time.ts"
+import { displayWidth, fit } from "./width.ts"
+import type { Progress } from "./Progress.ts"
+
+/**
+ * What else the line depends on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface View {
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** Tasks whose end is on its way to the store are no longer worked on. */
+  readonly concurrency: number
+  /** A worker has no end, so there is no share of it. */
+  readonly endless: boolean
+  /** What the run waits for, when it does nothing else. */
+  readonly waiting: string | undefined
+}
+
+interface Part {
+  readonly text: string
+  readonly paint: Paint
+  /** What goes first when the line is too long; 0 always stays. */
+  readonly spare: number
+}
+
+const barCells = 16
+
+/**
+ * The line for a terminal of so many columns.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const live = (progress: Progress, view: View, options: { readonly columns: number; readonly style: Style }) => {
+  const { columns, style } = options
+  let parts = [...bar(progress, view, style), ...facts(progress, view, style)]
+  const width = () => parts.reduce((sum, part) => sum + displayWidth(part.text), 2 * (parts.length - 1))
+  for (let spare = Math.max(...parts.map((part) => part.spare)); spare > 0 && width() > columns; spare--) {
+    parts = parts.filter((part) => part.spare !== spare)
+  }
+  return width() > columns
+    ? fit(parts.map(({ text }) => text).join("  "), columns)
+    : parts.map(({ paint, text }) => paint(text)).join("  ")
+}
+
+/**
+ * The line for a log: no colours, no length to keep to.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const plain = (progress: Progress, view: View, style: Style): string =>
+  facts(progress, view, style)
+    .map(({ text }) => text)
+    .join(", ")
+
+const bar = ({ completed, failed, total }: Progress, { endless }: View, style: Style): ReadonlyArray<Part> => {
+  if (endless || total === 0) return []
+  const done = Math.min(barCells, Math.floor((completed / total) * barCells))
+  const dead = failed === 0 ? 0 : Math.min(barCells - done, Math.max(1, Math.floor((failed / total) * barCells)))
+  return [
+    {
+      text: "█".repeat(done + dead) + "░".repeat(barCells - done - dead),
+      paint: () =>
+        style.green("█".repeat(done)) + style.red("█".repeat(dead)) + style.dim("░".repeat(barCells - done - dead)),
+      spare: 2
+    }
+  ]
+}
+
+const facts = (progress: Progress, view: View, style: Style): ReadonlyArray<Part> => {
+  const { now, waiting } = view
+  const { draining, failed, paused, retrying, running } = progress
+  const none: Paint = (text) => text
+  const parts: Array<Part> = [{ text: done(progress, view), paint: style.bold, spare: 0 }]
+  const add = (text: string, paint: Paint, spare: number) => parts.push({ text, paint, spare })
+  const atWork = Math.min(running.size, view.concurrency)
+  if (atWork > 0) add(`${number(atWork)} running`, style.cyan, 0)
+  if (retrying.size > 0) add(`${number(retrying.size)} retrying`, style.yellow, 0)
+  if (failed > 0) add(`${number(failed)} dead`, style.red, 0)
+  if (draining) add("ending", style.yellow, 0)
+  else if (paused) add("paused", style.yellow, 0)
+  if (waiting !== undefined) {
+    add(waiting, none, 0)
+    return parts
+  }
+  const rate = progress.ratePerSecond(now)
+  if (rate > 0) add(perSecond(rate), none, 1)
+  const remaining = progress.remainingMillis(now)
+  if (!view.endless && !paused && !draining && remaining !== undefined) add(`ETA ${clock(remaining)}`, none, 0)
+  add(clock(progress.elapsedMillis(now)), style.dim, 4)
+  const { usage } = progress
+  if (usage !== null && usage.costUsd !== 0) add(cost(usage), none, 3)
+  return parts
+}
+
+const done = ({ completed, total }: Progress, { endless }: View): string =>
+  endless ? `${number(completed)} done` : `${number(completed)}/${number(Math.max(total, completed))} done`
+
+/**
+ * A rate with as many digits as say something, in a unit that makes the number at least one: `45/s`, `4.5/s`, `12/min`.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const perSecond = (rate: number): string => {
+  if (rate >= 1) return `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))}/s`
+  return rate * 60 >= 1 ? `${Math.round(rate * 60)}/min` : `${Math.round(rate * 3600)}/h`
+}
+
+/**
+ * A duration in whole seconds: a running clock with tenths only flickers.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const clock = (millis: number): string => {
+  const seconds = Math.max(0, Math.round(millis / 1000))
+  return seconds < 60 ? `${seconds}s` : elapsed(Duration.seconds(seconds))
+}

@@ -1,0 +1,93 @@
+/**
+ * What every format of a report tells.
+ *
+ * @since 0.1.0
+ */
+import * as Usage from "@baton/core/Usage"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import { cost, count, number } from "../quantity.ts"
+import { elapsed, moment } from "../time.ts"
+import { type Group, ranked, type Report } from "./Report.ts"
+
+/** What a report is about, beside its numbers. */
+export interface About {
+  /** The store, without a password. */
+  readonly store: string
+  /** How `baton` is called for it. */
+  readonly command: string
+}
+
+/** One sentence: how it went. */
+export const headline = ({ statuses, tasks }: Report): string => {
+  if (tasks === 0) return "There are no tasks."
+  const rest = [
+    [statuses.failed, "failed"],
+    [statuses.in_progress, "in progress"],
+    [statuses.pending, "pending"],
+    [statuses.cancelled, "cancelled"]
+  ] as const
+  const parts = rest.filter(([some]) => some > 0).map(([some, what]) => `${number(some)} ${what}`)
+  return `${[`${number(statuses.completed)} of ${count(tasks, "task")} completed`, ...parts].join(", ")}.`
+}
+
+/** Labels and values. */
+export const facts = (report: Report): ReadonlyArray<readonly [label: string, value: string]> => {
+  const { attempts, durations, outcomes, statuses, unverified, usage } = report
+  const span = report.span()
+  const failedAttempts = (outcomes.get("retried") ?? 0) + (outcomes.get("failed") ?? 0)
+  const lost = outcomes.get("lease_expired") ?? 0
+  const ended = statuses.completed + statuses.failed
+  const list: ReadonlyArray<readonly [string, string | undefined]> = [
+    ["Success", ended === 0 ? undefined : `${percent(statuses.completed / ended)} of the tasks that ended`],
+    ["Unverified", unverified === 0 ? undefined : `${count(unverified, "task")} completed, checked by nobody`],
+    ["Attempts", `${number(attempts)}${failedAttempts === 0 ? "" : `, ${number(failedAttempts)} of them failed`}`],
+    ["Crashes", lost === 0 ? undefined : `${count(lost, "attempt")} whose worker stopped answering`],
+    [
+      "An attempt",
+      durations.count === 0
+        ? undefined
+        : `${took(durations.quantile(0.5))} median, ${took(durations.quantile(0.95))} at the 95th percentile`
+    ],
+    [
+      "All of it",
+      span === undefined ? undefined : `${took(span.until - span.from)}, ${at(span.from)} to ${at(span.until)}`
+    ],
+    ["Tokens", usage === null ? undefined : tokens(usage)],
+    ["Cost", usage === null ? undefined : cost(usage)]
+  ]
+  return list.flatMap(([label, value]) => (value === undefined ? [] : [[label, value] as const]))
+}
+
+/** The causes of failure, the most frequent first. */
+export const causes = (report: Report): ReadonlyArray<Group> => ranked(report.causes)
+
+/** What the models used; none where nothing names a model. */
+export const models = (report: Report): ReadonlyArray<Group> => ranked(report.models)
+
+/** The workers; told only where there was more than one. */
+export const workers = (report: Report): ReadonlyArray<Group> => (report.workers.size > 1 ? ranked(report.workers) : [])
+
+/** What can be done from here. */
+export const nextSteps = ({ statuses }: Report, { command }: About): ReadonlyArray<readonly [string, string]> => {
+  const steps: ReadonlyArray<readonly [boolean, string, string]> = [
+    [statuses.failed > 0, `${command} dlq requeue --all`, "tries the failed tasks again with the next run"],
+    [statuses.pending > 0, `${command} run`, "goes on with the pending tasks"],
+    [statuses.completed > 0, `${command} export --format csv`, "takes the results"]
+  ]
+  return steps.flatMap(([applies, step, why]) => (applies ? [[step, why] as const] : []))
+}
+
+export const took = (millis: number): string => elapsed(Duration.millis(millis))
+
+export const at = (millis: number): string => moment(DateTime.makeUnsafe(millis))
+
+export const percent = (share: number): string =>
+  // All but one of a thousand are not all.
+  share < 1 && share > 0.995 ? "99.5%" : `${Math.floor(share * 1000) / 10}%`
+
+export const tokens = (usage: Usage.Usage): string => {
+  const input = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
+  const cached = usage.cacheReadTokens === 0 ? "" : `, ${percent(usage.cacheReadTokens / input)} of it from the cache`
+  return `${number(Usage.totalTokens(usage))}: ${number(input)} in${cached}, ${number(usage.outputTokens)} out`
+}

@@ -1,0 +1,240 @@
+/**
+ * A report as one HTML file that needs nothing beside it: no script, no font, no request.
+ *
+ * @since 0.1.0
+ */
+import type { AttemptOutcome } from "@baton/core/Attempt"
+import { cost, count, number, usage, usd } from "../quantity.ts"
+import * as Facts from "./facts.ts"
+import { type Bucket, histogram } from "./histogram.ts"
+import type { Chapter, Group, Report, Story } from "./Report.ts"
+import { css } from "./css.ts"
+import { timeline } from "./timeline.ts"
+
+/**
+ * The page.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const html = (report: Report, about: Facts.About): string =>
+  [
+    "<!doctype html>",
+    '<html lang="en">',
+    "<head>",
+    '<meta charset="utf-8">',
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    // Task text is data: should any of it slip through as markup, it can still load and run nothing.
+    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
+    `<title>Baton: ${escape(Facts.headline(report))}</title>`,
+    `<style>${css}</style>`,
+    "</head>",
+    "<body>",
+    "<main>",
+    "<header>",
+    `<p class="eyebrow">Baton report · ${escape(about.store)} · ${escape(Facts.at(report.now))}</p>`,
+    `<h1>${escape(Facts.headline(report))}</h1>`,
+    statusBar(report),
+    "</header>",
+    section("Numbers", definitionList(Facts.facts(report))),
+    section("Why attempts failed", groupTable(Facts.causes(report), "Cause", true)),
+    section("Timeline", timelineChart(report)),
+    `<div class="pair">${section("How long attempts took", durationChart(report))}${section("What tasks cost", costChart(report))}</div>`,
+    section("Models", groupTable(Facts.models(report), "Model")),
+    section("Workers", groupTable(Facts.workers(report), "Worker")),
+    section("Tasks", stories(report)),
+    section("From here", steps(Facts.nextSteps(report, about))),
+    "</main>",
+    "</body>",
+    "</html>",
+    ""
+  ].join("\n")
+
+const escapes: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;"
+}
+
+/** Characters that cannot stand in HTML, and those that would turn the reading order around, are left out. */
+// eslint-disable-next-line no-control-regex
+const unfit = /[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\u202A-\u202E\u2066-\u2069]/g
+
+const escape = (text: string): string =>
+  text.replace(unfit, "").replace(/[&<>"']/g, (character) => escapes[character] ?? "")
+
+/** Nothing to show, nothing shown. */
+const section = (title: string, body: string): string =>
+  body === "" ? "" : `<section>\n<h2>${escape(title)}</h2>\n${body}\n</section>`
+
+const statusBar = ({ statuses, tasks }: Report): string => {
+  if (tasks === 0) return ""
+  const parts = (["completed", "failed", "in_progress", "pending", "cancelled"] as const).filter(
+    (status) => statuses[status] > 0
+  )
+  const segments = parts.map(
+    (status) =>
+      `<span class="${status}" style="flex-grow:${statuses[status]}" title="${number(statuses[status])} ${words(status)}"></span>`
+  )
+  const legend = parts.map((status) => `<li class="${status}">${number(statuses[status])} ${words(status)}</li>`)
+  return `<div class="bar" role="img" aria-label="${escape(parts.map((status) => `${statuses[status]} ${words(status)}`).join(", "))}">${segments.join("")}</div>\n<ul class="legend">${legend.join("")}</ul>`
+}
+
+const words = (name: string): string => name.replace("_", " ")
+
+const definitionList = (entries: ReadonlyArray<readonly [string, string]>): string =>
+  entries.length === 0
+    ? ""
+    : `<dl>${entries.map(([label, value]) => `<div><dt>${escape(label)}</dt><dd>${escape(value)}</dd></div>`).join("")}</dl>`
+
+const groupTable = (groups: ReadonlyArray<Group>, title: string, countsTasks = false): string => {
+  if (groups.length === 0) return ""
+  const metered = groups.some((group) => group.usage !== null)
+  const heads = [title, ...(countsTasks ? ["Tasks"] : []), "Attempts", ...(metered ? ["Tokens", "Cost"] : [])]
+  const rows = groups.map((group) => [
+    escape(group.name),
+    ...(countsTasks ? [number(group.tasks)] : []),
+    number(group.attempts),
+    ...(metered
+      ? group.usage === null
+        ? ["", ""]
+        : [escape(Facts.tokens(group.usage).split(":")[0] ?? ""), escape(cost(group.usage))]
+      : [])
+  ])
+  const head = heads.map((name, index) => `<th${index === 0 ? "" : ' class="number"'}>${escape(name)}</th>`).join("")
+  const body = rows
+    .map(
+      (row) =>
+        `<tr>${row.map((cell, index) => `<td${index === 0 ? "" : ' class="number"'}>${cell}</td>`).join("")}</tr>`
+    )
+    .join("\n")
+  return `<table><thead><tr>${head}</tr></thead><tbody>\n${body}\n</tbody></table>`
+}
+
+const width = 960
+const outcomesInOrder: ReadonlyArray<AttemptOutcome> = [
+  "completed",
+  "retried",
+  "failed",
+  "lease_expired",
+  "cancelled",
+  "released",
+  "running"
+]
+
+const timelineChart = (report: Report): string => {
+  const span = report.span()
+  if (span === undefined) return ""
+  const chart = timeline(report)
+  const height = chart._tag === "Bars" ? Math.max(1, chart.lanes) * 14 : 160
+  const marks =
+    chart._tag === "Bars"
+      ? chart.bars.map(
+          ({ from, lane, outcome, to }) =>
+            `<rect class="${outcome}" x="${round(from * width)}" y="${lane * 14 + 1}" width="${round(Math.max(1.5, (to - from) * width - 0.5))}" height="12" rx="2"/>`
+        )
+      : chart.slices.flatMap((slice, index) => {
+          let y = height
+          return outcomesInOrder.flatMap((outcome) => {
+            const size = ((slice[outcome] ?? 0) / Math.max(1, chart.most)) * height
+            if (size === 0) return []
+            y -= size
+            const step = width / chart.slices.length
+            return [
+              `<rect class="${outcome}" x="${round(index * step)}" y="${round(y)}" width="${round(step - 1)}" height="${round(size)}"/>`
+            ]
+          })
+        })
+  const used = outcomesInOrder.filter((outcome) => report.outcomes.has(outcome))
+  const legend = used
+    .map((outcome) => `<li class="${outcome}">${number(report.outcomes.get(outcome) ?? 0)} ${words(outcome)}</li>`)
+    .join("")
+  const note =
+    chart._tag === "Bars"
+      ? "Each bar is an attempt from its claim to its end; rows are at the same time."
+      : `How many attempts were under way, from claim to end; ${number(chart.most)} at most.`
+  return [
+    `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Timeline of ${count(report.attempts, "attempt")}" preserveAspectRatio="none" style="height:${height}px">`,
+    ...marks,
+    "</svg>",
+    `<div class="axis"><span>${escape(Facts.at(span.from))}</span><span>${escape(Facts.took(span.until - span.from))}</span><span>${escape(Facts.at(span.until))}</span></div>`,
+    `<ul class="legend">${legend}</ul>`,
+    `<p class="note">${escape(note)}</p>`
+  ].join("\n")
+}
+
+const round = (value: number): number => Math.round(value * 10) / 10
+
+const durationChart = ({ ended, ends, starts }: Report): string => {
+  const values = starts.flatMap((start, index) => (ended[index] === "running" ? [] : [(ends[index] ?? start) - start]))
+  return barChart(histogram(values, 1), Facts.took)
+}
+
+const costChart = ({ costs }: Report): string =>
+  // Where nothing costs anything there is nothing to compare.
+  costs.some((value) => value > 0) ? barChart(histogram(costs, 0.0001), usd) : ""
+
+const barChart = (buckets: ReadonlyArray<Bucket>, label: (value: number) => string): string => {
+  if (buckets.length === 0) return ""
+  const most = buckets.reduce((highest, bucket) => Math.max(highest, bucket.count), 1)
+  const rows = buckets.map(
+    (bucket) =>
+      `<tr><th>${bucket.from === 0 ? `under ${escape(label(bucket.to))}` : `${escape(label(bucket.from))} – ${escape(label(bucket.to))}`}</th><td><span style="width:${round((bucket.count / most) * 100)}%"></span></td><td class="number">${number(bucket.count)}</td></tr>`
+  )
+  return `<table class="chart"><tbody>${rows.join("")}</tbody></table>`
+}
+
+const stories = (report: Report): string => {
+  const told = report.told()
+  const rest = report.tasks - told.length
+  return [
+    ...told.map(story),
+    rest <= 0
+      ? ""
+      : `<p class="note">${count(rest, "more task")} not shown here: those that failed come first, then those that took the most attempts. <code>baton export --history</code> has them all.</p>`
+  ].join("\n")
+}
+
+const story = (task: Story): string => {
+  const facts = [
+    words(task.status) + (task.status === "completed" && !task.verified ? ", unverified" : ""),
+    count(task.attempts.length, "attempt"),
+    ...(task.usage === null ? [] : [cost(task.usage)])
+  ]
+  return [
+    "<details>",
+    `<summary><span class="dot ${task.status}"></span><span class="what">${escape(task.description.split("\n")[0] ?? "")}</span><span class="how">${escape(facts.join(" · "))}</span></summary>`,
+    `<p class="id">${escape(task.id)}</p>`,
+    `<pre>${escape(task.description)}</pre>`,
+    "<ol>",
+    ...task.attempts.map(chapter),
+    "</ol>",
+    ...(task.result === null ? [] : ["<h3>Result</h3>", `<pre>${escape(task.result)}</pre>`]),
+    "</details>"
+  ].join("\n")
+}
+
+const chapter = (attempt: Chapter): string => {
+  const facts = [
+    Facts.at(attempt.startedAt),
+    ...(attempt.endedAt === null ? ["still running"] : [Facts.took(attempt.endedAt - attempt.startedAt)]),
+    ...(attempt.model === null ? [] : [attempt.model]),
+    ...(attempt.usage === null ? [] : [usage(attempt.usage)]),
+    attempt.owner
+  ]
+  return [
+    `<li><p><span class="dot ${attempt.outcome}"></span><strong>${words(attempt.outcome)}</strong> <span class="how">${escape(facts.join(" · "))}</span></p>`,
+    ...(attempt.error === null ? [] : [`<pre class="error">${escape(attempt.error)}</pre>`]),
+    ...(attempt.output === null || attempt.output === ""
+      ? []
+      : [`<details><summary>its output</summary><pre>${escape(attempt.output)}</pre></details>`]),
+    "</li>"
+  ].join("\n")
+}
+
+const steps = (entries: ReadonlyArray<readonly [string, string]>): string =>
+  entries.length === 0
+    ? ""
+    : `<ul class="steps">${entries.map(([step, why]) => `<li><code>${escape(step)}</code> ${escape(why)}</li>`).join("")}</ul>`

@@ -1,0 +1,76 @@
+/**
+ * A report for a terminal.
+ *
+ * @since 0.1.0
+ */
+import { cost, number } from "../quantity.ts"
+import { facts as aligned } from "../block.ts"
+import { safeText } from "../safeText.ts"
+import * as Style from "../style.ts"
+import type { Canvas } from "../table.ts"
+import { fit, pad } from "../width.ts"
+import * as Facts from "./facts.ts"
+import { type Bucket, histogram } from "./histogram.ts"
+import type { Group, Report } from "./Report.ts"
+
+const margin = "  "
+const shown = 10
+
+/**
+ * The lines.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const text = (report: Report, about: Facts.About, { columns, style }: Canvas): ReadonlyArray<string> => [
+  style.bold(Facts.headline(report)),
+  "",
+  ...aligned(Facts.facts(report), { style, margin }),
+  ...section("Why attempts failed", groups(Facts.causes(report), columns, causeCount), style),
+  ...section("How long attempts took", bars(durations(report), columns, style), style),
+  ...section("Models", groups(Facts.models(report), columns, attemptCount), style),
+  ...section("Workers", groups(Facts.workers(report), columns, attemptCount), style),
+  ...section(
+    "From here",
+    aligned(Facts.nextSteps(report, about), { style: { ...Style.none, dim: style.bold }, margin }),
+    style
+  )
+]
+
+const section = (title: string, lines: ReadonlyArray<string>, style: Style.Style): ReadonlyArray<string> =>
+  lines.length === 0 ? [] : ["", style.bold(title), ...lines]
+
+const causeCount = ({ attempts, tasks }: Group): string =>
+  tasks === 0 ? `${number(attempts)} retried` : `${number(tasks)} failed`
+
+const attemptCount = (group: Group): string =>
+  `${number(group.attempts)}${group.usage === null ? "" : `, ${cost(group.usage)}`}`
+
+const groups = (all: ReadonlyArray<Group>, columns: number, count: (group: Group) => string): ReadonlyArray<string> => {
+  const some = all.slice(0, shown)
+  const digits = Math.max(0, ...some.map((group) => count(group).length))
+  const rest = all.length - some.length
+  return [
+    ...some.map(
+      (group) => `${margin}${pad(count(group), digits, "right")}  ${fit(safeText(group.name), columns - digits - 4)}`
+    ),
+    ...(rest > 0 ? [`${margin}${pad("", digits)}  and ${number(rest)} more`] : [])
+  ]
+}
+
+const durations = ({ ended, ends, starts }: Report) =>
+  histogram(
+    starts.flatMap((start, index) => (ended[index] === "running" ? [] : [(ends[index] ?? start) - start])),
+    1
+  )
+
+const bars = (buckets: ReadonlyArray<Bucket>, columns: number, style: Style.Style): ReadonlyArray<string> => {
+  const most = buckets.reduce((highest, { count }) => Math.max(highest, count), 1)
+  const labels = buckets.map(({ from, to }) => (from === 0 ? `< ${Facts.took(to)}` : Facts.took(from)))
+  const width = Math.max(0, ...labels.map(({ length }) => length))
+  const cells = Math.max(10, Math.min(columns, 100) - width - 16)
+  return buckets.map(({ count }, index) => {
+    const length = count === 0 ? 0 : Math.max(1, Math.round((count / most) * cells))
+    return `${margin}${pad(labels[index] ?? "", width, "right")}  ${style.cyan("█".repeat(length))} ${number(count)}`.trimEnd()
+  })
+}

@@ -1,0 +1,78 @@
+/**
+ * What standard error can show.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stdio from "effect/Stdio"
+import * as Style from "./style.ts"
+import { isForeground } from "../system/foreground.ts"
+import type { Size } from "./live/layout.ts"
+
+/**
+ * Standard error as something to draw on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Terminal {
+  /** Whether lines can be redrawn. False in a pipe, in CI, and on a terminal that cannot move its cursor. */
+  readonly canAnimate: boolean
+  readonly style: Style.Style
+  /** How large it is now; a person may resize it at any time. Unlimited where there is no terminal. */
+  readonly size: () => Size
+}
+
+/**
+ * How large the terminal behind standard error is.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const StderrSize = Context.Reference<() => Size>("@baton/cli/output/StderrSize", {
+  // A terminal that does not know its size says 0.
+  defaultValue: () => () => ({ columns: process.stderr.columns || 80, rows: process.stderr.rows || 24 })
+})
+
+const unlimited: Size = { columns: Infinity, rows: Infinity }
+
+const variable = (name: string) => Config.option(Config.NonEmptyString(name))
+
+/**
+ * Whether the terminal cannot move its cursor.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const isDumb: Effect.Effect<boolean> = Effect.map(Effect.orDie(variable("TERM")), Option.contains("dumb"))
+
+const environment = Config.all({
+  noColor: variable("NO_COLOR"),
+  forceColor: variable("FORCE_COLOR"),
+  ci: variable("CI")
+})
+
+/**
+ * Standard error of this process: `NO_COLOR`, `FORCE_COLOR`, `TERM=dumb` and `CI` are respected.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const stderr: Effect.Effect<Terminal, never, Stdio.Stdio> = Effect.gen(function* () {
+  const isTerminal = yield* (yield* Stdio.Stdio).stderrIsTerminal
+  const { ci, forceColor, noColor } = yield* Effect.orDie(environment)
+  const size = yield* StderrSize
+  // In the background, the terminal is what others are typing into.
+  const isOwn = isTerminal && isForeground()
+  const isFixed = yield* isDumb
+  const isForced = Option.exists(forceColor, (value) => value !== "0" && value !== "false")
+  const canColor = Option.isNone(noColor) && !isFixed && (isTerminal || isForced)
+  return {
+    canAnimate: isOwn && !isFixed && !Option.exists(ci, (value) => value !== "0" && value !== "false"),
+    style: canColor ? Style.colored : Style.none,
+    size: isTerminal ? size : () => unlimited
+  }
+})

@@ -1,0 +1,67 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration } from "effect"
+import * as Kind from "../../src/settings/Kind.ts"
+
+describe("Kind", () => {
+  it("durations are read with their unit, and several add up", () => {
+    const millis = (text: string) => {
+      const duration = Kind.duration().read(text)
+      return duration === undefined ? undefined : Duration.toMillis(duration)
+    }
+    assert.deepStrictEqual(
+      ["500ms", "30s", "10m", "8h", "2d", "1.5s", "1h30m", "0s"].map(millis),
+      [500, 30_000, 600_000, 28_800_000, 172_800_000, 1500, 5_400_000, 0]
+    )
+    for (const text of ["", "30", "s", "-1s", "1 s", "1w", "30sec", "1s!"]) assert.isUndefined(millis(text), text)
+  })
+
+  it("a duration below the least is refused, and the least is named", () => {
+    const kind = Kind.duration("1 second")
+    assert.isUndefined(kind.read("999ms"))
+    assert.isDefined(kind.read("1s"))
+    assert.include(kind.expected, "of at least 1s")
+  })
+
+  it("counts are whole numbers from the least on", () => {
+    const kind = Kind.count(1)
+    assert.deepStrictEqual(["1", "64", "0", "-1", "1.5", "1e3", "", "x", "99999999999999999999"].map(kind.read), [
+      1,
+      64,
+      ...Array.from({ length: 7 }, () => undefined)
+    ])
+  })
+
+  it("a share is a number from 0 to 1", () => {
+    assert.deepStrictEqual(["0", "1", "0.8", ".5", "1.0", "1.1", "-0.5", "80%", "", "."].map(Kind.share.read), [
+      0,
+      1,
+      0.8,
+      0.5,
+      1,
+      ...Array.from({ length: 5 }, () => undefined)
+    ])
+  })
+
+  it("money may have a dollar sign, and is more than nothing", () => {
+    assert.deepStrictEqual(["2.50", "$10", ".5", "0", "-1", "2,50", "$"].map(Kind.dollars.read), [
+      2.5,
+      10,
+      0.5,
+      ...Array.from({ length: 4 }, () => undefined)
+    ])
+  })
+
+  it("names are taken as they are and listed for the reader", () => {
+    const kind = Kind.oneOf("retry", "dead-letter")
+    assert.strictEqual(kind.read("retry"), "retry")
+    assert.isUndefined(kind.read("Retry"))
+    assert.strictEqual(kind.expected, "retry or dead-letter")
+    assert.strictEqual(Kind.names({ fake: 1 }).expected, "fake")
+    assert.isUndefined(Kind.names({ fake: 1 }).read("toString"))
+  })
+
+  it("text is not blank", () => {
+    assert.isUndefined(Kind.text("CMD", "a command").read("  "))
+    assert.strictEqual(Kind.text("CMD", "a command").read(" wc "), " wc ")
+  })
+})

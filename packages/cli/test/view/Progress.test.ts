@@ -1,0 +1,123 @@
+import { Task } from "@baton/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Progress } from "../../src/view/Progress.ts"
+import * as events from "./events.ts"
+
+const make = (counts: Parameters<typeof events.counts>[0]) => new Progress(events.counts(counts), 0)
+
+describe("Progress", () => {
+  it("counts on from where the store stood", () => {
+    const progress = make({ pending: 3, completed: 5, failed: 1, cancelled: 7 })
+    progress.on(events.started(1, "a"))
+    progress.on(events.started(1, "b"))
+    progress.on(events.completed(2, "a"))
+    progress.on(events.failed(2, "b", "no"))
+    assert.deepInclude(progress, { total: 9, completed: 6, failed: 2 })
+    assert.strictEqual(progress.running.size, 0)
+  })
+
+  it("a retried task is neither running nor done until it starts again", () => {
+    const progress = make({ pending: 1 })
+    progress.on(events.started(1, "a"))
+    progress.on(events.retried(2, "a", 1, 5000))
+    assert.deepStrictEqual([progress.running.size, [...progress.retrying.values()]], [0, [7000]])
+    progress.on(events.started(7, "a", 2))
+    assert.deepStrictEqual([progress.running.size, progress.retrying.size], [1, 0])
+  })
+
+  it("tasks that were given back, lost or cancelled no longer run", () => {
+    const progress = make({ pending: 2 })
+    progress.on(events.started(1, "a"))
+    progress.on(events.started(1, "b"))
+    progress.on(events.released(2, "a"))
+    progress.on(events.cancelled(2, "b"))
+    assert.deepStrictEqual([progress.running.size, progress.total], [0, 1])
+  })
+
+  it("a task whose worker died for the last time is a dead letter", () => {
+    const progress = make({ in_progress: 2 })
+    progress.on(events.reclaimed(1, "a", "failed"))
+    progress.on(events.reclaimed(1, "b", "pending"))
+    assert.strictEqual(progress.failed, 1)
+  })
+
+  it("the rate follows the last seconds, and the end in sight follows the rate", () => {
+    const progress = make({ pending: 100 })
+    for (let second = 1; second <= 10; second++) {
+      progress.on(events.completed(second, `a${second}`))
+      progress.ratePerSecond(second * 1000)
+    }
+    assert.closeTo(progress.ratePerSecond(10_000), 1, 0.01)
+    assert.closeTo(progress.remainingMillis(10_000) ?? 0, 90_000, 1000)
+    for (let second = 11; second <= 30; second++) {
+      for (let n = 0; n < 4; n++) progress.on(events.completed(second, `b${second}-${n}`))
+      progress.ratePerSecond(second * 1000)
+    }
+    assert.closeTo(progress.ratePerSecond(30_000), 4, 0.3)
+  })
+
+  it("while little has ended, the rate is that of the whole run", () => {
+    const progress = make({ pending: 100 })
+    assert.strictEqual(progress.ratePerSecond(5000), 0)
+    assert.isUndefined(progress.remainingMillis(5000))
+    progress.on(events.completed(60, "a"))
+    assert.closeTo(progress.ratePerSecond(60_000), 1 / 60, 0.001)
+  })
+
+  it("reasons are counted, and there is an end to how many are kept", () => {
+    const progress = make({ pending: 5000 })
+    for (let n = 0; n < 3000; n++) progress.on(events.failed(1, `t${n}`, n % 2 === 0 ? "same" : `reason ${n}`))
+    assert.strictEqual(progress.failures.get("same"), 1500)
+    assert.strictEqual(progress.failures.size, 1000)
+  })
+
+  it("costs add up, and a cost that is unknown makes the sum unknown", () => {
+    const progress = make({ pending: 3 })
+    progress.on(events.completed(1, "a", 1, 0.25))
+    progress.on(events.completed(1, "b", 1, 0.5))
+    assert.strictEqual(progress.usage?.costUsd, 0.75)
+    progress.on(events.completed(1, "c", 1, null))
+    assert.isNull(progress.usage?.costUsd)
+  })
+
+  it("knows what each task is at: executing, verifying, or waiting for a call that is made again", () => {
+    const progress = make({ pending: 2 })
+    progress.on(events.started(1, "a"))
+    progress.on(events.executionRetried(2, "a", "429: slow down", 5000))
+    const phase = (id: string) => {
+      const { pause, phase } = progress.running.get(Task.TaskId.make(id)) ?? {}
+      return [phase, pause?.until, pause?.reason]
+    }
+    assert.deepStrictEqual(phase("a"), ["executing", 7000, "429: slow down"])
+    progress.on(events.executed(8, "a"))
+    assert.deepStrictEqual(phase("a"), ["verifying", undefined, undefined])
+    progress.on(events.resumed(9, "b"))
+    assert.deepStrictEqual(phase("b"), ["verifying", undefined, undefined])
+  })
+
+  it("keeps the last failures, whether or not they are tried again, and counts them in a row", () => {
+    const progress = make({ pending: 50 })
+    for (let n = 0; n < 30; n++) progress.on(events.failed(n, `t${n}`, "no"))
+    progress.on(events.retried(31, "again", 1, 1000))
+    assert.deepStrictEqual(
+      progress.latest.slice(0, 2).map(({ isFinal, taskId }) => [String(taskId), isFinal]),
+      [
+        ["again", false],
+        ["t29", true]
+      ]
+    )
+    assert.strictEqual(progress.latest.length, 16)
+    assert.strictEqual(progress.failuresInARow, 31)
+    progress.on(events.completed(32, "again", 2))
+    assert.strictEqual(progress.failuresInARow, 0)
+    assert.strictEqual(progress.durations.count, 32)
+  })
+
+  it("follows the breaker", () => {
+    const progress = make({ pending: 1 })
+    progress.on(events.reasoned("CircuitOpened", 1, "five failed"))
+    assert.deepStrictEqual(progress.breaker, { state: "open", reason: "five failed" })
+    progress.on(events.reasoned("CircuitClosed", 2, "one succeeded"))
+    assert.strictEqual(progress.breaker?.state, "closed")
+  })
+})

@@ -1,0 +1,89 @@
+import { Task } from "@baton/core"
+import { assert, describe, it } from "@effect/vitest"
+import { fromProgress, type Surroundings } from "../../../src/view/live/fromProgress.ts"
+import { Places } from "../../../src/view/live/Places.ts"
+import { Progress } from "../../../src/view/Progress.ts"
+import * as events from "../events.ts"
+
+const surroundings: Surroundings = {
+  now: 10_000,
+  concurrency: 4,
+  endless: false,
+  maxAttempts: 3,
+  limits: {},
+  pacedSince: () => undefined,
+  waiting: undefined,
+  hints: [],
+  help: undefined
+}
+
+const open = (pending: number, ...fed: ReadonlyArray<Parameters<Progress["on"]>[0]>) => {
+  const progress = new Progress(events.counts({ pending }), 0)
+  for (const event of fed) progress.on(event)
+  return (options: Partial<Surroundings> = {}) => fromProgress(progress, new Places(4), { ...surroundings, ...options })
+}
+
+describe("the view of a run", () => {
+  it("says of each task whether it is executed, verified, waits to be tried again, or for its turn", () => {
+    const view = open(
+      9,
+      events.started(1, "executed"),
+      events.started(2, "verified"),
+      events.executed(3, "verified"),
+      events.started(3, "again"),
+      events.executionRetried(8, "again", "529: overloaded", 5000),
+      events.started(4, "paced")
+    )
+    const paced = Task.TaskId.make("paced")
+    const { tasks } = view({ pacedSince: (id) => (id === paced ? 6000 : undefined) })
+    assert.deepStrictEqual(
+      tasks.map((task) => [task?.id, task?.doing, task?.waitMillis, task?.text]),
+      [
+        ["executed", "executing", 0, "do executed"],
+        ["verified", "verifying", 0, "do verified"],
+        ["again", "waiting", 3000, "529: overloaded"],
+        ["paced", "paced", 0, "do paced"]
+      ]
+    )
+    // Once the wait is over, and before it has been noticed.
+    const later = view({ now: 14_000, pacedSince: () => 13_900 })
+    assert.deepStrictEqual(
+      later.tasks.map((task) => task?.doing),
+      ["executing", "verifying", "executing", "executing"]
+    )
+  })
+
+  it("counts every task once", () => {
+    const { completed, failed, pending, retrying, running, total } = open(
+      10,
+      events.started(1, "a"),
+      events.started(1, "b"),
+      events.started(1, "c"),
+      events.started(1, "d"),
+      events.completed(2, "a"),
+      events.failed(2, "b", "no"),
+      events.retried(2, "c", 1, 60_000)
+    )()
+    assert.deepStrictEqual([completed, failed, running, retrying, pending, total], [1, 1, 1, 1, 6, 10])
+  })
+
+  it("has no more lines than there are tasks, and is paused, ending or waiting as the run is", () => {
+    const view = open(2, events.started(1, "a"))
+    assert.strictEqual(view().tasks.length, 2)
+    assert.strictEqual(view({ endless: true }).tasks.length, 4)
+    const done = open(2, events.started(1, "a"), events.completed(2, "a"))
+    assert.isDefined(done().remainingMillis)
+    assert.isUndefined(done({ endless: true }).remainingMillis)
+    assert.strictEqual(view().state, "running")
+    assert.strictEqual(view({ waiting: "next retry in 5s" }).state, "waiting")
+    assert.strictEqual(open(2, events.plain("Paused", 1))().state, "paused")
+    assert.strictEqual(open(2, events.plain("Paused", 1), events.reasoned("Draining", 2, "stop"))().state, "ending")
+  })
+
+  it("tasks that come and go faster than one can read are not named", () => {
+    const many = Array.from({ length: 500 }, (_, n) => events.completed(9, `t${n}`))
+    const view = open(1000, ...many, events.started(9, "now"), events.started(9, "and-now"))()
+    assert.deepStrictEqual(view.tasks, [undefined, undefined, undefined, undefined])
+    assert.strictEqual(view.message, "tasks end faster than one can read")
+  })
+})

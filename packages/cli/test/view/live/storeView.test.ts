@@ -1,0 +1,94 @@
+import { TaskStore } from "@baton/core"
+import { assert, describe } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import * as storeView from "../../../src/view/live/storeView.ts"
+import { add, baton, complete, fail, morning, test } from "../../commands/harness.ts"
+
+const claim = (limit: number) =>
+  TaskStore.TaskStore.use((store) => store.claim({ limit, owner: "elsewhere", lease: Duration.hours(1) }))
+
+const tasks = (...ids: ReadonlyArray<string>) => add(...ids.map((id) => ({ id, description: `do ${id}` })))
+
+describe("the view of a store", () => {
+  test(
+    "shows the tasks at work, how long they have been, and the dead letters that came last",
+    Effect.gen(function* () {
+      yield* morning
+      yield* tasks("dead", "deader", "slow", "new", "later")
+      yield* fail("first")
+      yield* TestClock.adjust("1 second")
+      yield* fail("second")
+      const read = yield* storeView.make
+      yield* claim(1)
+      yield* TestClock.adjust("10 seconds")
+      yield* claim(1)
+      yield* TestClock.adjust("2 seconds")
+      const view = yield* read
+      assert.deepStrictEqual(
+        view.tasks.map((task) => [task?.id, task?.ageMillis, task?.doing, task?.text]),
+        [
+          ["slow", 12_000, "executing", "do slow"],
+          ["new", 2000, "executing", "do new"]
+        ]
+      )
+      assert.deepStrictEqual(
+        view.failures.map(({ ageMillis, feedback, id }) => [id, ageMillis, feedback]),
+        [
+          ["deader", 12_000, "second"],
+          ["dead", 13_000, "first"]
+        ]
+      )
+      assert.deepInclude(view, { state: "running", running: 2, failed: 2, pending: 1, total: 5, message: undefined })
+    })
+  )
+
+  test(
+    "knows the rate from its second look on, and whether the store is paused",
+    Effect.gen(function* () {
+      yield* morning
+      yield* tasks("a", "b", "c", "d")
+      const read = yield* storeView.make
+      assert.deepInclude(yield* read, { state: "idle", message: "nothing is being worked on", ratePerSecond: 0 })
+      yield* complete("done")
+      yield* TestClock.adjust("2 seconds")
+      assert.deepInclude(yield* read, { ratePerSecond: 0.5, remainingMillis: 6000 })
+      yield* TaskStore.TaskStore.use((store) => store.request("pause"))
+      assert.deepInclude(yield* read, { state: "paused" })
+      assert.strictEqual(
+        storeView.toText(yield* read),
+        "1 of 4 tasks completed, 0 failed, 0 running, 3 pending, 30/min, 6s left, paused"
+      )
+    })
+  )
+
+  test(
+    "is watched as lines of text where it is to be read out",
+    Effect.gen(function* () {
+      yield* morning
+      yield* tasks("a", "b")
+      const printed: Array<string> = []
+      const [once, twice] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const fiber = yield* Effect.forkChild(
+        baton(["status", "--watch", "--plain"], {
+          columns: 80,
+          onStdout: (line) => {
+            printed.push(line)
+            Deferred.doneUnsafe(printed.length === 1 ? once : twice, Effect.void)
+          }
+        }),
+        { startImmediately: true }
+      )
+      yield* Deferred.await(once)
+      // Nothing new to say.
+      yield* TestClock.adjust("30 seconds")
+      yield* complete("done")
+      yield* TestClock.adjust("10 seconds")
+      yield* Deferred.await(twice)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(printed[0], "0 of 2 tasks completed, 0 failed, 0 running, 2 pending\n")
+      assert.match(printed[1] ?? "", /^1 of 2 tasks completed, 0 failed, 0 running, 1 pending, /)
+      assert.strictEqual(printed.length, 2)
+    })
+  )
+})

@@ -1,0 +1,80 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Style from "../../src/view/style.ts"
+import { Progress } from "../../src/view/Progress.ts"
+import * as progressLine from "../../src/view/progressLine.ts"
+import * as events from "./events.ts"
+
+const busy = () => {
+  const progress = new Progress(events.counts({ pending: 400 }), 0)
+  for (let n = 0; n < 100; n++) progress.on(events.completed(10, `done-${n}`, 1, 0.01))
+  for (let n = 0; n < 8; n++) progress.on(events.started(10, `running-${n}`))
+  progress.on(events.retried(10, "again", 1, 1000))
+  progress.on(events.failed(10, "dead", "no"))
+  return progress
+}
+
+const view = { now: 10_000, endless: false, concurrency: 8, waiting: undefined }
+const live = (progress: Progress, columns: number, style = Style.none) =>
+  progressLine.live(progress, view, { columns, style })
+
+describe("progressLine", () => {
+  it("shows done, running, retrying, dead, the rate, the end in sight, the time and the cost", () => {
+    assert.strictEqual(
+      live(busy(), 200),
+      "█████░░░░░░░░░░░  100/400 done  8 running  1 retrying  1 dead  10/s  ETA 30s  10s  $1.00"
+    )
+  })
+
+  it("leaves out the least important first when the terminal is narrow, and never exceeds it", () => {
+    assert.strictEqual(live(busy(), 70), "100/400 done  8 running  1 retrying  1 dead  10/s  ETA 30s")
+    for (let columns = 1; columns < 120; columns++) assert.isAtMost(live(busy(), columns).length, columns)
+    assert.strictEqual(live(busy(), 20), "100/400 done  8 run…")
+  })
+
+  it("has no escape sequence without colours, and the same text with them", () => {
+    // eslint-disable-next-line no-control-regex
+    const escapes = /\u001B\[\d+m/g
+    assert.notMatch(live(busy(), 100), escapes)
+    assert.match(live(busy(), 100, Style.colored), escapes)
+    assert.strictEqual(live(busy(), 100, Style.colored).replace(escapes, ""), live(busy(), 100))
+  })
+
+  it("does not count as running what is on its way to the store", () => {
+    assert.include(progressLine.plain(busy(), { ...view, concurrency: 2 }, Style.none), "2 running")
+  })
+
+  it("says what a run waits for in place of a rate", () => {
+    const progress = new Progress(events.counts({ pending: 1, in_progress: 3, completed: 6 }), 0)
+    assert.strictEqual(
+      progressLine.plain(progress, { ...view, waiting: "waiting for 3 tasks of other workers" }, Style.none),
+      "6/10 done, waiting for 3 tasks of other workers"
+    )
+  })
+
+  it("a worker has no total and no end", () => {
+    const progress = busy()
+    assert.strictEqual(
+      progressLine.plain(progress, { ...view, endless: true }, Style.none),
+      "100 done, 8 running, 1 retrying, 1 dead, 10/s, 10s, $1.00"
+    )
+  })
+
+  it("a run that is paused or ending says so and promises no end", () => {
+    const progress = busy()
+    progress.on(events.plain("Paused", 10))
+    assert.include(progressLine.plain(progress, view, Style.none), "1 dead, paused, 10/s, 10s")
+    progress.on(events.reasoned("Draining", 10, "the run was interrupted"))
+    assert.include(progressLine.plain(progress, view, Style.none), "1 dead, ending, 10/s, 10s")
+  })
+
+  it("rates have the unit that makes them readable", () => {
+    assert.deepStrictEqual([12_345, 45.2, 4.52, 1, 0.5, 0.01].map(progressLine.perSecond), [
+      "12,345/s",
+      "45/s",
+      "4.5/s",
+      "1.0/s",
+      "30/min",
+      "36/h"
+    ])
+  })
+})

@@ -1,0 +1,44 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Usage } from "@baton/core"
+import { cost, count, number, usage, usd } from "../../src/view/quantity.ts"
+
+describe("quantity", () => {
+  it("sets thousands apart", () => {
+    assert.deepStrictEqual([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"])
+  })
+
+  it("counts one and many", () => {
+    assert.strictEqual(count(1, "task"), "1 task")
+    assert.strictEqual(count(0, "task"), "0 tasks")
+    assert.strictEqual(count(1200, "try", "tries"), "1,200 tries")
+  })
+
+  it("shows small amounts of money too, and never as nothing", () => {
+    assert.deepStrictEqual([0, 0.00001, 0.0123, 0.5, 1, 1234.5].map(usd), [
+      "$0.00",
+      "< $0.0001",
+      "$0.0123",
+      "$0.5000",
+      "$1.00",
+      "$1,234.50"
+    ])
+  })
+
+  it("says what was used, and when the price is not known", () => {
+    assert.strictEqual(
+      usage({ ...Usage.zero, inputTokens: 1000, outputTokens: 234, costUsd: 0.0123 }),
+      "1,234 tokens (1,000 in, 234 out), $0.0123"
+    )
+    assert.strictEqual(usage({ ...Usage.zero, costUsd: null }), "0 tokens, cost unknown")
+  })
+
+  it("says between what a cost lies of which nobody knows more", () => {
+    const broke = Usage.atMost({ costUsd: 0.5, tokens: 100 })
+    const known: Usage.Usage = { ...Usage.zero, costUsd: 0.25 }
+    const unknown: Usage.Usage = { ...Usage.zero, costUsd: null }
+    const sum = (other: Usage.Usage) => cost(Usage.add(known, other) ?? Usage.zero)
+    assert.strictEqual(cost(broke), "at most $0.5000")
+    assert.strictEqual(sum(broke), "$0.2500 to $0.7500")
+    assert.strictEqual(sum(unknown), "$0.2500 and more, cost unknown")
+  })
+})

@@ -1,0 +1,220 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Attempt, Task, type TaskRecord } from "@baton/core"
+import { DateTime, Schema } from "effect"
+import { causes, facts, headline } from "../../../src/view/report/facts.ts"
+import { histogram } from "../../../src/view/report/histogram.ts"
+import { html } from "../../../src/view/report/html.ts"
+import { markdown } from "../../../src/view/report/markdown.ts"
+import { Report } from "../../../src/view/report/Report.ts"
+import { text } from "../../../src/view/report/text.ts"
+import { timeline } from "../../../src/view/report/timeline.ts"
+import * as Style from "../../../src/view/style.ts"
+
+const morning = Date.UTC(2026, 0, 5, 9)
+const about = { store: "sqlite:x.db", command: "baton" }
+const canvas = { style: Style.none, columns: 80 }
+
+interface Try {
+  readonly outcome: Attempt.AttemptOutcome
+  readonly at?: number
+  readonly took?: number
+  readonly error?: string
+  readonly costUsd?: number | null
+  readonly model?: string
+}
+
+const record = (id: string, status: Task.TaskStatus, tries: ReadonlyArray<Try>, description = `do ${id}`) => {
+  const time = (millis: number) => DateTime.makeUnsafe(morning + millis)
+  const usageOf = ({ costUsd }: Try) =>
+    costUsd === undefined
+      ? null
+      : { inputTokens: 100, outputTokens: 10, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd }
+  const attempts = tries.map((one, index): Attempt.Attempt => ({
+    taskId: Task.TaskId.make(id),
+    number: index + 1,
+    token: Schema.decodeSync(Attempt.LeaseToken)(index + 1),
+    owner: "worker-1",
+    startedAt: time(one.at ?? 0),
+    endedAt: one.outcome === "running" ? null : time((one.at ?? 0) + (one.took ?? 100)),
+    execution: {
+      output: `output ${index + 1} of ${id}`,
+      confidence: 1,
+      usage: usageOf(one),
+      metadata: one.model === undefined ? {} : { model: one.model }
+    },
+    verification: null,
+    outcome: one.outcome,
+    error: one.error ?? null,
+    usage: usageOf(one)
+  }))
+  const task: Task.Task = {
+    id: Task.TaskId.make(id),
+    description,
+    status,
+    result: status === "completed" ? `output of ${id}` : null,
+    attempts: tries.length,
+    metadata: {},
+    priority: 0,
+    availableAt: time(0),
+    dependsOn: [],
+    feedback: tries.at(-1)?.error ?? null,
+    verified: true,
+    requeues: 0,
+    usage: attempts.at(-1)?.usage ?? null,
+    createdAt: time(0),
+    updatedAt: time(0)
+  }
+  return {
+    task,
+    token: tries.length,
+    leaseUntil: null,
+    waitsFor: [],
+    checkpoint: null,
+    previousOutput: null,
+    attempts
+  } satisfies TaskRecord.TaskRecord
+}
+
+const reportOf = (...records: ReadonlyArray<TaskRecord.TaskRecord>) => {
+  const report = new Report(morning + 10_000)
+  for (const one of records) report.add(one)
+  return report
+}
+
+describe("a report", () => {
+  it("tells how many tasks ended how, what attempts took and what they cost", () => {
+    const report = reportOf(
+      record("a", "completed", [{ outcome: "completed", took: 1000, costUsd: 0.25, model: "m-1" }]),
+      record("b", "failed", [
+        { outcome: "retried", took: 2000, error: "no" },
+        { outcome: "failed", at: 3000, took: 3000, error: "still no" }
+      ]),
+      record("c", "pending", [])
+    )
+    assert.strictEqual(headline(report), "1 of 3 tasks completed, 1 failed, 1 pending.")
+    const told = Object.fromEntries(facts(report))
+    assert.strictEqual(told["Success"], "50% of the tasks that ended")
+    assert.strictEqual(told["Attempts"], "3, 2 of them failed")
+    assert.match(told["An attempt"] ?? "", /^(?:1\.9|2\.0)s median, (?:2\.9|3\.0)s at the 95th percentile$/)
+    assert.strictEqual(told["Tokens"], "110: 100 in, 10 out")
+    assert.strictEqual(told["Cost"], "$0.2500")
+  })
+
+  it("never tells a cost that nobody knows as zero", () => {
+    const report = reportOf(record("a", "completed", [{ outcome: "completed", costUsd: null }]))
+    assert.strictEqual(Object.fromEntries(facts(report))["Cost"], "cost unknown")
+    assert.notInclude(html(report, about), "$0")
+  })
+
+  it("groups failures by what they have in common, those that cost a task first", () => {
+    const report = reportOf(
+      ...Array.from({ length: 5 }, (_, index) =>
+        record(`r${index}`, "completed", [
+          { outcome: "retried", error: `rate limited, request req_${index}0a1b2c3d4e5f, ${index} s` },
+          { outcome: "completed" }
+        ])
+      ),
+      record("f", "failed", [{ outcome: "failed", error: "It refused.\nAt length." }])
+    )
+    assert.deepStrictEqual(
+      causes(report).map(({ attempts, name, tasks }) => [name, tasks, attempts]),
+      [
+        ["It refused.…", 1, 1],
+        ["rate limited, request req_…, # s", 0, 5]
+      ]
+    )
+  })
+
+  it("tells the tasks that failed before those that were retried, and not all of a thousand", () => {
+    const report = reportOf(
+      ...Array.from({ length: 1000 }, (_, index) => record(`t${index}`, "completed", [{ outcome: "completed" }])),
+      record("late", "failed", [{ outcome: "failed", error: "no" }]),
+      record("twice", "completed", [{ outcome: "retried", error: "no" }, { outcome: "completed" }])
+    )
+    const told = report.told()
+    assert.deepStrictEqual([told[0]?.id, told[1]?.id, told.length], ["late", "twice", 250])
+    assert.include(html(report, about), "752 more tasks not shown here")
+  })
+
+  it("of an empty store says so in every format", () => {
+    const empty = reportOf()
+    for (const page of [html(empty, about), markdown(empty, about), text(empty, about, canvas).join("\n")]) {
+      assert.include(page, "There are no tasks.")
+      assert.notMatch(page, /NaN|Infinity|undefined/)
+    }
+  })
+
+  it("treats what tasks say as text, whatever it says", () => {
+    const hostile = `</pre><script>alert(1)</script><img src=x onerror=alert(2)> & "quoted" | \u001B[31mred \u202Edlrow`
+    const report = reportOf(
+      record(hostile, "failed", [{ outcome: "failed", error: hostile, model: hostile, costUsd: 1 }], hostile)
+    )
+    const page = html(report, { store: hostile, command: hostile })
+    assert.notMatch(page, /<script|<img|onerror=alert\(2\)>(?!&)/)
+    assert.notInclude(page, '"quoted"')
+    // eslint-disable-next-line no-control-regex
+    assert.notMatch(page, /[\u001B\u202E]/)
+    assert.include(page, "default-src 'none'")
+    const md = markdown(report, { store: hostile, command: hostile })
+    assert.notMatch(md, /(?<!\\)<script/)
+    for (const line of md.split("\n").filter((line) => line.startsWith("| \\<"))) {
+      assert.isAtMost(line.match(/(?<!\\)\|/g)?.length ?? 0, 4, line)
+    }
+    // eslint-disable-next-line no-control-regex
+    assert.notMatch(text(report, about, canvas).join("\n"), /\u001B|\u202E/)
+  })
+})
+
+describe("a histogram", () => {
+  it("has steps of 1, 2, 5 and holds every value", () => {
+    const buckets = histogram([0.5, 1, 1.9, 2, 4.99, 5, 9, 10, 120], 1)
+    assert.deepStrictEqual(
+      buckets.filter(({ count }) => count > 0).map(({ count, from, to }) => [from, to, count]),
+      [
+        [0, 2, 3],
+        [2, 5, 2],
+        [5, 10, 2],
+        [10, 20, 1],
+        [100, 200, 1]
+      ]
+    )
+    for (let value = 1; value < 100_000; value = value * 1.37 + 1) {
+      const [bucket] = histogram([value], 1)
+      assert.isTrue(bucket !== undefined && bucket.from <= value && value < bucket.to, `${value}`)
+    }
+    assert.deepStrictEqual(histogram([], 1), [])
+  })
+})
+
+describe("a timeline", () => {
+  it("puts attempts that overlap in lanes of their own, and uses a lane again", () => {
+    const chart = timeline(
+      reportOf(
+        record("a", "completed", [{ outcome: "completed", at: 0, took: 500 }]),
+        record("b", "completed", [{ outcome: "completed", at: 100, took: 900 }]),
+        record("c", "completed", [{ outcome: "completed", at: 500, took: 500 }])
+      )
+    )
+    assert.isTrue(chart._tag === "Bars")
+    if (chart._tag !== "Bars") return
+    assert.deepStrictEqual(
+      chart.bars.map(({ from, lane, to }) => [lane, from, to]),
+      [
+        [0, 0, 0.5],
+        [1, 0.1, 1],
+        [0, 0.5, 1]
+      ]
+    )
+  })
+
+  it("sums up attempts that are too many to be told apart", () => {
+    const chart = timeline(
+      reportOf(
+        ...Array.from({ length: 2000 }, (_, index) =>
+          record(`t${index}`, "completed", [{ outcome: "completed", at: index, took: 10 }])
+        )
+      )
+    )
+    assert.isTrue(chart._tag === "Slices" && chart.most > 1 && chart.slices.every(({ completed = 0 }) => completed > 0))
+  })
+})

@@ -1,0 +1,194 @@
+import { type Event, type StopReason, Usage } from "@baton/core"
+import { assert, describe, it } from "@effect/vitest"
+import type { ModelUse } from "../../src/view/modelUse.ts"
+import * as Style from "../../src/view/style.ts"
+import { Progress } from "../../src/view/Progress.ts"
+import { exitCode } from "../../src/view/RunReport.ts"
+import { summary } from "../../src/view/summary.ts"
+import * as events from "./events.ts"
+
+const drained: StopReason.StopReason = { _tag: "Drained", waiting: 0 }
+
+const options = {
+  style: Style.none,
+  columns: 80,
+  command: "baton",
+  again: "baton run tasks.txt --exec ./work",
+  endless: false,
+  unverifiedIsMeant: false,
+  storeIsGone: false
+}
+
+const lines = (
+  end: {
+    readonly reason?: StopReason.StopReason
+    readonly counts: Parameters<typeof events.counts>[0]
+    readonly stats?: Parameters<typeof events.stats>[0]
+    readonly events?: ReadonlyArray<Event.Event>
+    readonly models?: ReadonlyArray<ModelUse>
+  },
+  overrides?: Partial<typeof options>
+) => {
+  const progress = new Progress(events.counts({}), 0)
+  for (const event of end.events ?? []) progress.on(event)
+  return summary(
+    {
+      reason: end.reason ?? drained,
+      exitCode: 0,
+      imported: null,
+      models: end.models ?? [],
+      stats: events.stats(end.stats),
+      counts: events.counts(end.counts)
+    },
+    progress,
+    { ...options, ...overrides }
+  )
+}
+
+describe("summary", () => {
+  it("one line, when all is well, and how to take the results", () => {
+    assert.deepStrictEqual(lines({ counts: { completed: 400 }, stats: { tasksStarted: 400, tasksCompleted: 400 } }), [
+      "✓ 400 of 400 tasks completed in 10.0s (40/s)",
+      "",
+      "  baton export --format csv  take the results"
+    ])
+  })
+
+  it("groups what failed by reason, the most frequent first, and says what to type", () => {
+    assert.deepStrictEqual(
+      lines({
+        counts: { completed: 7, failed: 3 },
+        stats: { tasksStarted: 16, tasksCompleted: 7, tasksFailed: 3, tasksRetried: 6 },
+        events: [events.failed(1, "a", "one\nmore"), events.failed(1, "b", "two"), events.failed(1, "c", "two")]
+      }),
+      [
+        "✗ 7 of 10 tasks completed in 10.0s (1.0/s)",
+        "  attempts  16, 6 of which failed and were tried again",
+        "  time      p50 1.0s, p95 1.0s an attempt",
+        "  failed    3 tasks, in the dead-letter queue",
+        "    2  two",
+        "    1  one…",
+        "",
+        "  baton dlq list             see what failed, and why",
+        "  baton dlq requeue --all    try it again with the next run",
+        "  baton export --format csv  take the results"
+      ]
+    )
+  })
+
+  it("has a line for each model, the dearest first, and says where nobody knows the cost", () => {
+    const used = (outputTokens: number, costUsd: number): Usage.Usage => ({ ...Usage.zero, outputTokens, costUsd })
+    const broke = Usage.add(used(100, 0.5), Usage.atMost({ costUsd: 0.25, tokens: 50 })) ?? Usage.zero
+    const shown = lines({
+      counts: { completed: 2 },
+      stats: { tasksStarted: 2, tasksCompleted: 2, usage: broke },
+      models: [
+        { model: "judge", requests: 1, cached: 0, usage: used(1, 0.01) },
+        { model: "worker", requests: 12, cached: 3, usage: broke }
+      ]
+    })
+    assert.deepStrictEqual(shown.slice(1, 4), [
+      "  used  100 tokens (100 out), $0.5000 to $0.7500",
+      "        worker: 12 requests, 3 of them from the cache, 100 tokens, $0.5000 to $0.7500",
+      "        judge: 1 request, 1 token, $0.0100"
+    ])
+  })
+
+  it("reasons beyond the first five are counted together", () => {
+    const shown = lines({
+      counts: { failed: 8 },
+      stats: { tasksStarted: 8, tasksFailed: 8 },
+      events: Array.from({ length: 8 }, (_, n) => events.failed(1, `t${n}`, `reason ${n}`))
+    })
+    assert.include(shown, "    3  for other reasons")
+  })
+
+  it("failures that differ in the id of their request alone have one reason", () => {
+    const shown = lines({
+      counts: { failed: 8 },
+      stats: { tasksStarted: 8, tasksFailed: 8 },
+      events: Array.from({ length: 8 }, (_, n) => events.failed(1, `t${n}`, `The API is down [req_0${n}aB].`))
+    })
+    assert.include(shown, "    8  The API is down.")
+  })
+
+  it("tells that nothing was verified, unless that is meant", () => {
+    const end = { counts: { completed: 1 }, stats: { tasksStarted: 1, tasksCompleted: 1, tasksUnverified: 1 } }
+    const hint = "! 1 task completed unverified: nothing checked what came out."
+    assert.include(lines(end), hint)
+    assert.notInclude(lines(end, { unverifiedIsMeant: true }), hint)
+  })
+
+  it("a stopped run names its limit, what is left, and that it can go on", () => {
+    assert.deepStrictEqual(
+      lines({
+        reason: { _tag: "LimitReached", limit: "iterations", message: "The limit of 10 attempts was reached." },
+        counts: { completed: 10, pending: 5, waiting: 2 },
+        stats: { tasksStarted: 10, tasksCompleted: 10, tasksReleased: 1 }
+      }).slice(0, 6),
+      [
+        "✗ The limit of 10 attempts was reached. 10 of 15 tasks completed in 10.0s (1.0/s)",
+        "  released  1 task, pending again; the attempt does not count",
+        "  left      3 pending, 2 wait for tasks that did not complete",
+        "",
+        "  The same command goes on from here:",
+        "    baton run tasks.txt --exec ./work"
+      ]
+    )
+  })
+
+  it("a run that finds nothing to do says why", () => {
+    assert.deepStrictEqual(lines({ counts: { completed: 400 } }), [
+      "✓ nothing to do: all 400 tasks are completed already"
+    ])
+    assert.deepStrictEqual(lines({ counts: {} }), ["! nothing to do: there are no tasks"])
+  })
+
+  it("names no store that is gone with the process", () => {
+    const end = { counts: { completed: 1 }, stats: { tasksStarted: 1, tasksCompleted: 1 } }
+    assert.strictEqual(lines(end, { storeIsGone: true }).length, 1)
+  })
+
+  it("a worker tells what it did itself", () => {
+    assert.deepStrictEqual(
+      lines(
+        {
+          reason: { _tag: "Stopped" },
+          counts: { completed: 900, pending: 4 },
+          stats: { tasksStarted: 20, tasksCompleted: 20 }
+        },
+        { endless: true }
+      ).slice(0, 2),
+      ["✓ stopped as requested: 20 tasks completed in 10.0s (2.0/s)", "  left  4 pending"]
+    )
+  })
+})
+
+describe("exitCode", () => {
+  const of = (reason: StopReason.StopReason, counts: Parameters<typeof events.counts>[0], endless = false) =>
+    exitCode({ reason, counts: events.counts(counts) }, { endless })
+
+  it("is 0 when every task completed, cancelled ones aside", () => {
+    assert.strictEqual(of(drained, { completed: 3, cancelled: 1 }), 0)
+  })
+
+  it("is 2 when a task is dead, or can never run", () => {
+    assert.strictEqual(of(drained, { completed: 3, failed: 1 }), 2)
+    assert.strictEqual(of({ _tag: "Drained", waiting: 1 }, { pending: 1, waiting: 1, cancelled: 1 }), 2)
+  })
+
+  it("is 3 when a limit stopped the run, dead letters or not", () => {
+    assert.strictEqual(of({ _tag: "LimitReached", limit: "cost", message: "" }, { failed: 1, pending: 1 }), 3)
+  })
+
+  it("a stopped run has not done its work unless it was through; a worker has", () => {
+    assert.strictEqual(of({ _tag: "Stopped" }, { pending: 1 }), 143)
+    assert.strictEqual(of({ _tag: "Stopped" }, { completed: 1 }), 0)
+    assert.strictEqual(of({ _tag: "Stopped" }, { pending: 1 }, true), 0)
+  })
+
+  it("is left to the signal or the error that ended the run", () => {
+    assert.isNull(of({ _tag: "Interrupted" }, { pending: 1 }))
+    assert.isNull(of({ _tag: "Failed", message: "" }, { pending: 1 }))
+  })
+})
