@@ -52,7 +52,7 @@ const shownViolations = 20
 
 /** The command that does the same again, as far as processes allow. */
 export const repeat = ({ pace, seed, store, tasks }: Pick<Options, "store" | "seed" | "tasks" | "pace">): string =>
-  `npx pnpm@12 test:crash ${store} --seed ${seed} --tasks ${tasks}${pace === 1 ? "" : ` --pace ${pace}`}`
+  `npx -y pnpm@12 test:crash ${store} --seed ${seed} --tasks ${tasks}${pace === 1 ? "" : ` --pace ${pace}`}`
 
 /** What is wrong, with all that is known of the first tasks that it happened to. */
 export const violations = ({ evidence, findings, store }: Proof): string => {

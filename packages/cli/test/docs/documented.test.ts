@@ -48,7 +48,7 @@ describe("the documentation", () => {
         const names = [...flags, ...globalFlags].flatMap(({ aliases, name }) => aliases.concat(`--${name}`))
         known.set(path.join(" "), new Set(names))
       }
-      // Those of `npx pnpm@12 test:crash`.
+      // Those of `npx -y pnpm@12 test:crash`.
       const others = ["--seconds", "--pace"]
       const all = new Set([...others, ...Array.from(known.values(), (names) => [...names]).flat()])
       const unknown: Array<string> = []

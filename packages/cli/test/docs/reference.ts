@@ -10,7 +10,7 @@ import { helpOf, paths } from "./commandTree.ts"
 export const file = new URL("../../../../docs/cli.md", import.meta.url)
 
 /** What brings it up to date. */
-export const command = "npx pnpm@12 docs:cli"
+export const command = "npx -y pnpm@12 docs:cli"
 
 const preface = `<!-- Made by \`${command}\` from what the commands tell of themselves: change it there. -->
 

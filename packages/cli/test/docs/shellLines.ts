@@ -65,6 +65,6 @@ export const batonLines = (code: string): ReadonlyArray<ReadonlyArray<string>> =
 }
 
 /** What can stand before a program. */
-const runners = new Set(["npx", "pnpm@12", "nohup", "exec", "time", "sudo", "if", "then", "do", "!", "{", "("])
+const runners = new Set(["npx", "-y", "pnpm@12", "nohup", "exec", "time", "sudo", "if", "then", "do", "!", "{", "("])
 
 const withoutHereDocuments = (code: string) => code.replaceAll(/<<-?\s*(['"]?)(\w+)\1(.*)\n[\s\S]*?\n\2\n/g, "$3\n")
