@@ -1,16 +1,24 @@
-// `pnpm baton ...`: builds what is stale, then becomes `baton` in the directory that pnpm was called from. It runs in
-// this very process, so that signals and exit codes are its own, and nothing but its output goes to stdout.
-import { spawnSync } from "node:child_process"
+// `pnpm baton ...`: bundles the command line if its sources changed, then becomes `baton` in the directory that pnpm was
+// called from. It runs in this process, which keeps signals and exit codes, and only its output goes to stdout.
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 
-const build = spawnSync("turbo", ["run", "build", "--filter=@baton/cli", "--output-logs=errors-only"], {
+const turbo = spawn("turbo", ["run", "bundle", "--filter=@baton/cli", "--output-logs=errors-only"], {
   env: { ...process.env, DO_NOT_TRACK: "1" },
-  encoding: "utf8",
+  stdio: ["ignore", "pipe", "pipe"],
   shell: process.platform === "win32"
 })
-if (build.status === 0) {
+const output = []
+turbo.stdout.on("data", (chunk) => output.push(chunk))
+turbo.stderr.on("data", (chunk) => output.push(chunk))
+const notice = setTimeout(() => process.stderr.write("Building baton ...\n"), 500)
+const [code] = await once(turbo, "close").catch((error) => (output.push(`${error.message}\n`), [1]))
+clearTimeout(notice)
+
+if (code === 0) {
   process.chdir(process.env.INIT_CWD ?? ".")
   await import("../packages/cli/dist/baton.js")
 } else {
-  process.stderr.write(build.error === undefined ? build.stdout + build.stderr : `${build.error.message}\n`)
+  for (const chunk of output) process.stderr.write(chunk)
   process.exitCode = 1
 }
