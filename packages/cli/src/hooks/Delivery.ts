@@ -1,10 +1,8 @@
 /**
- * Delivers events of a run to somewhere else, beside the run and never in its way.
+ * Delivers the events of a run to a receiver in the background, without slowing the run.
  *
- * Events wait in a queue of a thousand; when it is full, the oldest makes room. What is not delivered is counted and told
- * at the end. The last event of a run goes out after all others.
- *
- * @since 0.1.0
+ * The queue holds 1,000 events; when it is full, the oldest event is dropped. Undelivered events are counted and reported
+ * at the end. The last event of a run is delivered after all others.
  */
 import type { Event } from "@baton/core/Event"
 import type { Hook } from "@baton/core/Hooks"
@@ -20,29 +18,19 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { safeText } from "../view/safeText.ts"
 
-/**
- * An event was not delivered.
- *
- * @category errors
- * @since 0.1.0
- */
+/** An event was not delivered. */
 export class DeliveryFailed extends Schema.TaggedError<DeliveryFailed>()("DeliveryFailed", {
-  /** What went wrong. Failures with the same words are counted together. */
+  /** Failures with the same message are counted together. */
   message: Schema.String,
-  /** More of the first of them. */
+  /** Shown with the first failure that has this message. */
   detail: Schema.optionalKey(Schema.String),
-  /** Whether nothing will be delivered any more. */
+  /** Whether to stop delivering. */
   final: Schema.optionalKey(Schema.Boolean)
 }) {}
 
-/**
- * Where events go, and how.
- *
- * @category models
- * @since 0.1.0
- */
+/** Which events are delivered, and how. */
 export interface Options {
-  /** The flag that asked for it. */
+  /** The flag that configured the delivery. */
   readonly name: string
   readonly wants: (event: Event) => boolean
   readonly deliver: (event: Event) => Effect.Effect<void, DeliveryFailed>
@@ -50,36 +38,26 @@ export interface Options {
   readonly concurrency: number
 }
 
-/**
- * A delivery under way.
- *
- * @category models
- * @since 0.1.0
- */
+/** A running delivery. */
 export interface Delivery {
-  /** Takes an event and returns at once. */
+  /** Queues an event and returns immediately. */
   readonly hook: Hook
   /**
-   * Delivers what is left, within fifteen seconds and as much for the last event, and tells
-   * what was not delivered. Cannot be interrupted.
+   * Delivers the queued events, then the last one, waiting at most 15 seconds for each step, and logs how many events were
+   * not delivered. Cannot be interrupted.
    */
   readonly finish: Effect.Effect<void>
 }
 
 const capacity = 1000
 
-/** So much for the events that wait at the end of a run, and as much for the last one. */
-const patience = Duration.seconds(15)
+/** Applies once to the queued events and once to the last event. */
+const flushTimeout = Duration.seconds(15)
 
-/** Every cause is told once; more kinds of failure than this help nobody. */
-const mostCauses = 20
+/** Each cause is logged once; causes beyond this number are logged as "other reasons". */
+const maxCauses = 20
 
-/**
- * Delivers until its scope ends.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Delivers until its scope ends. */
 export const make = Effect.fnUntraced(function* ({
   concurrency,
   deliver,
@@ -113,15 +91,14 @@ export const make = Effect.fnUntraced(function* ({
   const failed = (error: DeliveryFailed) =>
     Effect.suspend(() => {
       if (error.final === true) closed = true
-      const cause = failures.has(error.message) || failures.size < mostCauses ? error.message : "other reasons"
+      const cause = failures.has(error.message) || failures.size < maxCauses ? error.message : "other reasons"
       const times = (failures.get(cause) ?? 0) + 1
       failures.set(cause, times)
       if (times > 1) return Effect.void
       return Effect.logWarning("A hook failed").pipe(
         Effect.annotateLogs({
           hook: name,
-          cause: safeText(cause),
-          ...(error.detail === undefined ? {} : { detail: safeText(error.detail) })
+          cause: safeText(error.detail === undefined ? cause : `${cause}: ${error.detail}`)
         })
       )
     })
@@ -149,7 +126,7 @@ export const make = Effect.fnUntraced(function* ({
   )
   for (let started = 0; started < concurrency; started++) yield* FiberSet.run(workers, work)
 
-  const tell = Effect.suspend(() => {
+  const logUndelivered = Effect.suspend(() => {
     const repeated = [...failures].filter(([, times]) => times > 1)
     const messages = repeated.map(([cause, times]) =>
       Effect.annotateLogs(Effect.logWarning("A hook failed several times"), {
@@ -165,13 +142,13 @@ export const make = Effect.fnUntraced(function* ({
   })
 
   const flush = Effect.gen(function* () {
-    yield* Effect.timeoutOption(idle.await, patience)
-    // What goes on now would come after the end of the run.
+    yield* Effect.timeoutOption(idle.await, flushTimeout)
+    // Deliveries still in progress would arrive after the event that ends the run.
     dropped += unfinished
     yield* FiberSet.clear(workers)
     const end = last
     if (end === undefined) return
-    const delivered = yield* Effect.timeoutOption(attempt(end), patience)
+    const delivered = yield* Effect.timeoutOption(attempt(end), flushTimeout)
     if (Option.isNone(delivered)) dropped++
   })
 
@@ -182,9 +159,9 @@ export const make = Effect.fnUntraced(function* ({
         if (event._tag === "RunEnded") last = event
         else enqueue(event)
       }),
-    // Detached and awaited: a run that was interrupted has its hooks called as well, and each step has to be able to time out.
+    // Detached and awaited: hooks also run after an interrupted run, and each step must be able to time out.
     finish: Effect.uninterruptible(
-      Effect.andThen(Effect.flatMap(Effect.forkDetach(Effect.interruptible(flush)), Fiber.await), tell)
+      Effect.andThen(Effect.flatMap(Effect.forkDetach(Effect.interruptible(flush)), Fiber.await), logUndelivered)
     )
   }
 })

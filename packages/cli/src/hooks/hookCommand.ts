@@ -1,17 +1,15 @@
 /**
- * Runs a program for events of a run: the event as JSON on standard input, the essence of it in the environment, nothing of
- * it in the command line.
+ * Runs a program for events of a run. The program receives the event as JSON on standard input and its main fields as
+ * environment variables. Event data never becomes part of the command line.
  *
  * | variable | |
  * |---|---|
  * | `BATON_EVENT` | `TaskCompleted`, `TaskFailed` or `RunEnded` |
- * | `BATON_TASK_ID`, `BATON_ATTEMPT` | of the task |
- * | `BATON_FEEDBACK` | why it failed, shortened to its first 32 Ki characters |
+ * | `BATON_TASK_ID`, `BATON_ATTEMPT` | the task and the number of the attempt |
+ * | `BATON_FEEDBACK` | why the task failed, cut to 32 Ki characters |
  * | `BATON_STOP_REASON` | why the run ended: `Drained`, `Stopped`, `Interrupted`, `LimitReached`, `Failed` |
  *
- * One program at a time for each flag, for a minute at most. What it prints is not shown, unless it fails.
- *
- * @since 0.1.0
+ * Each flag runs one program at a time, for at most one minute. The program's output is only shown if the program fails.
  */
 import * as Command from "@baton/adapters/command"
 import type { Event } from "@baton/core/Event"
@@ -25,12 +23,7 @@ import * as Delivery from "./Delivery.ts"
 const timeout = Duration.minutes(1)
 const stop = [{ signal: "SIGTERM", grace: Duration.seconds(1) }] as const
 
-/**
- * Runs the program for one kind of event, until its scope ends.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Runs the program for one kind of event, until its scope ends. */
 export const make = Effect.fnUntraced(function* (options: {
   readonly name: string
   readonly command: Command.Command.Command
@@ -60,7 +53,7 @@ export const make = Effect.fnUntraced(function* (options: {
     )
     if (ended.by === "itself" && ended.exitCode === 0) return
     const detail = printed.trim().split("\n").at(-1) ?? ""
-    return yield* new Delivery.DeliveryFailed({ message: ending(ended), ...(detail === "" ? {} : { detail }) })
+    return yield* new Delivery.DeliveryFailed({ message: describeExit(ended), ...(detail === "" ? {} : { detail }) })
   })
 
   return yield* Delivery.make({ name, deliver, concurrency: 1, wants: ({ _tag }) => _tag === options.event })
@@ -68,9 +61,9 @@ export const make = Effect.fnUntraced(function* (options: {
 
 const tail = 2048
 
-const ending = ({ by, exitCode, signal }: Command.Program.Ended): string => {
-  if (by === "timeout") return `it took longer than ${Duration.format(timeout)} and was stopped`
-  return signal === null ? `it exited with code ${exitCode}` : `it was killed by ${signal}`
+const describeExit = ({ by, exitCode, signal }: Command.Program.Ended): string => {
+  if (by === "timeout") return `The program was stopped after ${Duration.format(timeout)}`
+  return signal === null ? `The program exited with code ${exitCode}` : `The program was killed by ${signal}`
 }
 
 const variablesOf = (event: Event): Record<string, string | undefined> => ({
@@ -81,7 +74,7 @@ const variablesOf = (event: Event): Record<string, string | undefined> => ({
   BATON_STOP_REASON: event._tag === "RunEnded" ? event.reason._tag : undefined
 })
 
-// A variable ends at its first NUL, and the system takes none that is too long.
+// A variable ends at its first NUL, and the system limits its length.
 const plain = (text: string) =>
   text
     .slice(0, 32 * 1024)

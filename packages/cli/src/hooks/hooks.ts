@@ -1,8 +1,4 @@
-/**
- * The hooks that flags ask for.
- *
- * @since 0.1.0
- */
+/** The hooks that flags configure. */
 import type { Event } from "@baton/core/Event"
 import type { Hook } from "@baton/core/Hooks"
 import * as Config from "effect/Config"
@@ -16,32 +12,17 @@ import type { Given } from "../settings/envFlag.ts"
 import type { HookFlags } from "../settings/hookFlags.ts"
 import type { Delivery } from "./Delivery.ts"
 
-/**
- * Hooks, and what is to be done when the run has ended.
- *
- * @category models
- * @since 0.1.0
- */
+/** Hooks and their finalizer. */
 export interface FlagHooks {
   readonly hooks: ReadonlyArray<Hook>
-  /** Delivers what is left, within a bounded time. */
+  /** Called after the run: delivers the queued events within a bounded time. */
   readonly finish: Effect.Effect<void>
 }
 
-/**
- * Starts hooks, until the scope ends.
- *
- * @category models
- * @since 0.1.0
- */
+/** Starts the hooks; they stop when the scope closes. */
 export type Start = Effect.Effect<FlagHooks, never, ChildProcessSpawner | Scope.Scope>
 
-/**
- * Reads the flags. Fails with one sentence where what they say cannot be done.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Reads the flags; fails with a message for the user if a value cannot be used. */
 export const make = Effect.fnUntraced(function* (flags: HookFlags): Effect.fn.Return<Start, CommandFailed> {
   const { onComplete, onEnd, onFail } = flags
   const ofTasks = [
@@ -64,9 +45,9 @@ export const make = Effect.fnUntraced(function* (flags: HookFlags): Effect.fn.Re
 const finishAll = (deliveries: ReadonlyArray<Delivery>) =>
   Effect.forEach(deliveries, ({ finish }) => finish, { concurrency: "unbounded", discard: true })
 
-/** Says what it waits for, should it take so long that someone wonders. */
+/** Logs that Baton waits for hooks if that takes longer than two seconds. */
 const withNotice = Effect.fnUntraced(function* (finish: Effect.Effect<void>) {
-  const notice = yield* Effect.logInfo("Waiting for hooks, not for long").pipe(
+  const notice = yield* Effect.logInfo("Waiting up to 30 seconds for hooks to finish").pipe(
     Effect.delay("2 seconds"),
     Effect.interruptible,
     Effect.forkChild
@@ -81,7 +62,9 @@ const command = Effect.fnUntraced(function* ({ by, value }: Given<string>, event
   const command = yield* Effect.mapError(
     Effect.fromResult(Command.parse(value)),
     ({ detail }) =>
-      new CommandFailed({ message: `${by} cannot be run. ${detail}: put it into a script, and name that.` })
+      new CommandFailed({
+        message: `${by} cannot be run. ${detail}: put the command into a script and pass the script's path.`
+      })
   )
   return make({ name: by, command, event })
 })
@@ -91,7 +74,7 @@ const webhook = Effect.fnUntraced(function* ({ by, value }: Given<URL>) {
   const { make } = yield* Effect.promise(() => import("./webhook.ts"))
   if (value.username !== "" || value.password !== "") {
     return yield* new CommandFailed({
-      message: `${by} has a user name or a password in its address, which is not sent: have the receiver check the signature, with BATON_WEBHOOK_SECRET.`
+      message: `${by} has a user name or password in its URL; Baton does not send them. Remove them, set BATON_WEBHOOK_SECRET, and let the receiver check the signature.`
     })
   }
   const secret = yield* Effect.orElseSucceed(secretConfig, () => undefined)
@@ -99,7 +82,7 @@ const webhook = Effect.fnUntraced(function* ({ by, value }: Given<URL>) {
   if (secret !== undefined && key === undefined) {
     return yield* new CommandFailed({
       message:
-        "BATON_WEBHOOK_SECRET cannot sign: it has to be whsec_ and 24 to 64 bytes in base64. Make one with `echo whsec_$(openssl rand -base64 32)`."
+        "BATON_WEBHOOK_SECRET is not a valid secret: it takes whsec_ followed by 24 to 64 bytes in base64. Create one with `echo whsec_$(openssl rand -base64 32)`."
     })
   }
   return make({ name: by, url: value, key })

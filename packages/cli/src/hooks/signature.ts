@@ -1,21 +1,16 @@
 /**
- * Signs webhooks as Standard Webhooks 1.0 has it, so that a receiver can check with any of its libraries who sent them.
- *
- * @since 0.1.0
+ * Signs webhooks as specified by Standard Webhooks 1.0, so that receivers can verify them with any of its libraries.
  */
 import * as Redacted from "effect/Redacted"
 import { createHmac } from "node:crypto"
 
-/** A key, of which nothing can be printed. */
+/** A signing key; redacted, so it is never printed. */
 export type Key = Redacted.Redacted<Uint8Array>
 
 const prefix = "whsec_"
 
 /**
- * The key in a secret: `whsec_` and 24 to 64 bytes in base64; the prefix can be left out. Undefined when it is none.
- *
- * @category constructors
- * @since 0.1.0
+ * Reads a key from `whsec_` and 24 to 64 bytes in base64; the prefix is optional. Undefined if the secret is invalid.
  */
 export const keyOf = (secret: Redacted.Redacted<string>): Key | undefined => {
   const text = Redacted.value(secret).trim()
@@ -25,12 +20,7 @@ export const keyOf = (secret: Redacted.Redacted<string>): Key | undefined => {
   return bytes.length < 24 || bytes.length > 64 ? undefined : Redacted.make(new Uint8Array(bytes))
 }
 
-/**
- * What `webhook-signature` has to be for a message.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The value of the `webhook-signature` header for a message. */
 export const signatureOf = (
   key: Key,
   message: { readonly id: string; readonly timestamp: number; readonly body: string }

@@ -1,17 +1,16 @@
 /**
- * Posts events to an address.
+ * Posts events to a URL.
  *
- * | answer | |
+ * | response | result |
  * |---|---|
  * | 2xx | delivered |
- * | 5xx, 429, 408, none within ten seconds, no connection | posted again, five times in all, with a growing wait or after `retry-after` |
- * | 410 | nothing is posted any more |
- * | anything else, redirections included | not delivered |
+ * | 5xx, 429, 408, no response within ten seconds, no connection | retried up to four times, with exponential backoff or after `retry-after` |
+ * | 410 | not delivered; no further events are posted |
+ * | anything else, including redirects | not delivered |
  *
- * The headers are those of Standard Webhooks: `webhook-id`, the same for every try at one event, `webhook-timestamp`, and
- * with a key `webhook-signature`. An event can arrive twice, and events can arrive out of order; the last one arrives last.
- *
- * @since 0.1.0
+ * The headers follow Standard Webhooks: `webhook-id`, which is the same for every attempt to deliver one event,
+ * `webhook-timestamp`, and `webhook-signature` if there is a key. An event can arrive twice, and events can arrive out of
+ * order; the last event of a run arrives last.
  */
 import type { Event } from "@baton/core/Event"
 import * as Clock from "effect/Clock"
@@ -23,6 +22,7 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -33,30 +33,21 @@ import { eventJson } from "../view/eventJson.ts"
 import * as Delivery from "./Delivery.ts"
 import { type Key, signatureOf } from "./signature.ts"
 
-/**
- * Which events are posted.
- *
- * @category configuration
- * @since 0.1.0
- */
+/** The events that are posted. */
 export const events: ReadonlySet<Event["_tag"]> = new Set(["TaskCompleted", "TaskFailed", "RunEnded"])
 
-const answerTimeout = Duration.seconds(10)
-const longestWait = Duration.seconds(30)
-const tries = 5
+const responseTimeout = Duration.seconds(10)
+const maxDelay = Duration.seconds(30)
+const maxAttempts = 5
 
-/** A try that failed, and may work later. */
-class Again extends Schema.TaggedError<Again>()("Again", {
+/** The delivery failed and can be retried. */
+class Retryable extends Schema.TaggedError<Retryable>()("Retryable", {
   message: Schema.String,
+  detail: Schema.optionalKey(Schema.String),
   retryAfter: Schema.Duration
 }) {}
 
-/**
- * Posts events until its scope ends.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Posts events until its scope closes. */
 export const make = Effect.fnUntraced(function* (options: {
   readonly name: string
   readonly url: URL
@@ -77,20 +68,22 @@ export const make = Effect.fnUntraced(function* (options: {
         ...signature
       })
     )
-    const response = yield* client.execute(request).pipe(
-      Effect.tap((response) => Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1)))),
+    const { detail, response } = yield* client.execute(request).pipe(
+      Effect.flatMap((response) => Effect.map(detailOf(response), (detail) => ({ detail, response }))),
       Effect.timeoutOrElse({
-        duration: answerTimeout,
-        orElse: () => Effect.fail(again(`it did not answer within ${Duration.format(answerTimeout)}`))
+        duration: responseTimeout,
+        orElse: () => Effect.fail(retryable(`The webhook did not answer within ${Duration.format(responseTimeout)}`))
       }),
-      Effect.catchTag("HttpClientError", (error) => Effect.fail(again(`it was not reached (${codeOf(error)})`)))
+      Effect.catchTag("HttpClientError", (error) =>
+        Effect.fail(retryable(`The webhook could not be reached (${codeOf(error)})`))
+      )
     )
     if (response.status >= 200 && response.status < 300) return
-    const message = `it answered ${response.status}`
+    const message = `The webhook answered ${response.status}`
     if (response.status >= 500 || response.status === 429 || response.status === 408) {
-      return yield* again(message, retryAfterOf(response))
+      return yield* new Retryable({ message, ...detail, retryAfter: retryAfterOf(response) })
     }
-    return yield* new Delivery.DeliveryFailed({ message, final: response.status === 410 })
+    return yield* new Delivery.DeliveryFailed({ message, ...detail, final: response.status === 410 })
   })
 
   return yield* Delivery.make({
@@ -102,9 +95,11 @@ export const make = Effect.fnUntraced(function* (options: {
       return Effect.suspend(() => {
         const id = `msg_${randomUUID()}`
         return post(id, body).pipe(
-          Effect.retry({ schedule, while: Predicate.isTagged("Again") }),
-          Effect.catchTag("Again", ({ message }) => Effect.fail(new Delivery.DeliveryFailed({ message }))),
-          // The address, which may hold a secret, is not for traces.
+          Effect.retry({ schedule, while: Predicate.isTagged("Retryable") }),
+          Effect.catchTag("Retryable", ({ detail, message }) =>
+            Effect.fail(new Delivery.DeliveryFailed({ message, ...(detail === undefined ? {} : { detail }) }))
+          ),
+          // The URL can contain a secret, so it must not appear in traces.
           Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
         )
       })
@@ -112,26 +107,37 @@ export const make = Effect.fnUntraced(function* (options: {
   })
 })
 
-const again = (message: string, retryAfter = Duration.zero) => new Again({ message, retryAfter })
+const retryable = (message: string) => new Retryable({ message, retryAfter: Duration.zero })
 
-// Half a second, doubled each time and jittered; what the receiver asks for wins when it is longer.
+// Starts at half a second and doubles, with jitter; a longer `retry-after` takes precedence.
 const schedule = Schedule.exponential("500 millis").pipe(
   Schedule.jittered,
-  Schedule.setInputType<Again | Delivery.DeliveryFailed>(),
+  Schedule.setInputType<Retryable | Delivery.DeliveryFailed>(),
   Schedule.modifyDelay(({ duration, input }) =>
     Effect.succeed(
-      Duration.min(Duration.max(duration, input._tag === "Again" ? input.retryAfter : Duration.zero), longestWait)
+      Duration.min(Duration.max(duration, input._tag === "Retryable" ? input.retryAfter : Duration.zero), maxDelay)
     )
   ),
-  Schedule.upTo({ times: tries - 1 })
+  Schedule.upTo({ times: maxAttempts - 1 })
 )
+
+/** The first line of the response's body, which usually says why the webhook was refused. */
+const detailOf = ({ stream }: HttpClientResponse): Effect.Effect<{ readonly detail?: string }> =>
+  Stream.runHead(stream).pipe(
+    Effect.map((chunk) => {
+      const text = Option.match(chunk, { onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) })
+      const detail = text.trimStart().split("\n", 1)[0]?.trimEnd().slice(0, 200) ?? ""
+      return detail === "" ? {} : { detail }
+    }),
+    Effect.orElseSucceed(() => ({}))
+  )
 
 const retryAfterOf = ({ headers }: HttpClientResponse): Duration.Duration => {
   const seconds = Number(headers["retry-after"])
   return Number.isFinite(seconds) && seconds > 0 ? Duration.seconds(seconds) : Duration.zero
 }
 
-/** `ECONNREFUSED` and the like; the text of the error would name the address, which may hold a secret. */
+/** A code such as `ECONNREFUSED`. The error's text contains the URL, and with it possibly a secret. */
 const codeOf = ({ reason }: HttpClientError.HttpClientError): string => {
   for (
     let error: unknown = reason;
@@ -143,7 +149,7 @@ const codeOf = ({ reason }: HttpClientError.HttpClientError): string => {
   return "no connection"
 }
 
-// A redirection is not followed: what is posted is meant for this address alone.
+// Redirects are not followed: events are sent to the configured URL only.
 const clientLayer = Layer.provide(
   FetchHttpClient.layer,
   Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" })

@@ -19,7 +19,7 @@ const offer = ({ hook }: Delivery.Delivery, ids: ReadonlyArray<string>) =>
 const numbered = (count: number) => Array.from({ length: count }, (_, n) => `t${n}`)
 
 describe("Delivery", () => {
-  it.effect("delivers in order, and the end of the run after all others", () =>
+  it.effect("delivers events in order, and the end of the run last", () =>
     withLogs((lines) =>
       Effect.gen(function* () {
         const seen: Array<string> = []
@@ -42,7 +42,7 @@ describe("Delivery", () => {
     )
   )
 
-  it.effect("lets the oldest go when too many wait, never the end of the run, and says how many", () =>
+  it.effect("drops the oldest events when the queue is full, but never the end of the run, and logs how many", () =>
     withLogs((lines) =>
       Effect.gen(function* () {
         const seen: Array<string> = []
@@ -68,7 +68,7 @@ describe("Delivery", () => {
     )
   )
 
-  it.effect("tells each cause of failure once, and at the end how often it was", () =>
+  it.effect("logs each cause of failure once, and its number of occurrences at the end", () =>
     withLogs((lines) =>
       Effect.gen(function* () {
         const delivery = yield* make((event) =>
@@ -81,7 +81,7 @@ describe("Delivery", () => {
         yield* offer(delivery, numbered(4))
         yield* delivery.finish
         assert.deepStrictEqual(lines, [
-          "A hook failed hook=--hook cause=no luck detail=with t0",
+          "A hook failed hook=--hook cause=no luck: with t0",
           "A hook failed hook=--hook cause=a bug",
           "A hook failed several times hook=--hook cause=no luck times=3"
         ])
@@ -89,7 +89,7 @@ describe("Delivery", () => {
     )
   )
 
-  it.effect("delivers nothing any more to a receiver that is gone", () =>
+  it.effect("stops delivering to a receiver that is gone", () =>
     withLogs((lines) =>
       Effect.gen(function* () {
         let calls = 0
@@ -110,7 +110,7 @@ describe("Delivery", () => {
     )
   )
 
-  it.effect("gives up on what hangs at the end, and tries the end of the run all the same", () =>
+  it.effect("abandons deliveries that hang at the end, and still delivers the end of the run", () =>
     withLogs((lines) =>
       Effect.gen(function* () {
         const tried: Array<string> = []
@@ -133,7 +133,7 @@ describe("Delivery", () => {
     )
   )
 
-  it.effect("finishes for a run that was interrupted", () =>
+  it.effect("finishes its deliveries after the run was interrupted", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const ready = yield* Deferred.make<void>()

@@ -14,7 +14,7 @@ import { baton } from "../run/harness.ts"
 import { withLogs } from "./logs.ts"
 import { receiver } from "./receiver.ts"
 
-/** A test with a store of its own, in real time. */
+/** A test with a separate store, in real time. */
 const live = (name: string, effect: Effect.Effect<void, unknown, TaskStore.TaskStore | Scope.Scope>) =>
   it.live(name, () => Effect.provide(Effect.scoped(effect), TaskStore.layerMemory, { local: true }))
 
@@ -26,13 +26,13 @@ const folder = Effect.acquireRelease(
 const script = `
   const { appendFileSync, readFileSync } = require("node:fs")
   const { BATON_EVENT, BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK, BATON_STOP_REASON } = process.env
-  const told = { BATON_EVENT, BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK, BATON_STOP_REASON }
-  // Slow, so that only a run that waits for it tells of its end afterwards.
+  const variables = { BATON_EVENT, BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK, BATON_STOP_REASON }
+  // Slow, so that the end of the run is only recorded last if Baton waits for the other hooks.
   if (BATON_EVENT !== "RunEnded") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
-  appendFileSync(process.argv[2], JSON.stringify({ ...told, event: JSON.parse(readFileSync(0, "utf8")) }) + "\\n")
+  appendFileSync(process.argv[2], JSON.stringify({ ...variables, event: JSON.parse(readFileSync(0, "utf8")) }) + "\\n")
 `
 
-/** A program that notes what it is told, and how to read it. */
+/** A program that records its input, and a function that reads the record. */
 const notes = Effect.map(folder, (path) => {
   const file = join(path, "notes")
   const program = join(path, "hook.cjs")
@@ -54,7 +54,7 @@ const odd = "'$(touch pwned)' \"; exit"
 
 describe("hooks of a run", { timeout: 60_000 }, () => {
   live(
-    "are told on standard input and in the environment, the end last",
+    "receive events on standard input and in the environment, the end of the run last",
     Effect.gen(function* () {
       const { command, read } = yield* notes
       yield* add({ id: "good", description: "yes" }, { id: odd, description: "no" })
@@ -77,7 +77,7 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
   )
 
   live(
-    "that fail or are missing are told of, and stop nothing",
+    "that fail or are missing are reported and do not stop the run",
     Effect.gen(function* () {
       yield* add(...["a", "b", "c"].map((id) => ({ id, description: "yes" })))
       const { exitCode, stderr } = yield* baton([
@@ -88,16 +88,19 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
       assert.strictEqual(exitCode, 0)
       assert.include(stderr, "3 tasks completed")
       assert.strictEqual(
-        stderr.match(/A hook failed hook=--on-complete cause=it exited with code 3 detail=no disk/g)?.length,
+        stderr.match(/A hook failed hook=--on-complete cause=The program exited with code 3: no disk/g)?.length,
         1
       )
-      assert.match(stderr, /A hook failed several times hook=--on-complete cause=it exited with code 3 times=3/)
+      assert.match(
+        stderr,
+        /A hook failed several times hook=--on-complete cause=The program exited with code 3 times=3/
+      )
       assert.match(stderr, /A hook failed hook=--on-end cause=Not found: the program "\/nowhere\/program"/)
     })
   )
 
   live(
-    "hear of a worker as well",
+    "receive the events of a worker too",
     Effect.gen(function* () {
       const { command, read } = yield* notes
       const store = yield* TaskStore.TaskStore
@@ -115,7 +118,7 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
   )
 
   live(
-    "do not slow a run of a thousand tasks, though nothing is answered before its end",
+    "do not slow down a run of a thousand tasks, even if the receiver does not respond before its end",
     Effect.gen(function* () {
       const over = Promise.withResolvers<{ readonly status: number }>()
       const { received, url } = yield* receiver(() => over.promise)
@@ -144,19 +147,24 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
       "a pipe",
       ["--on-fail", "a | b"],
       {},
-      /--on-fail cannot be run\. The operator "\|" needs a shell: put it into a script/
+      /--on-fail cannot be run\. The operator "\|" needs a shell: put the command into a script/
     ],
-    ["another scheme", ["--webhook", "ftp://host"], {}, /it takes an address that begins with https:\/\/ or http:\/\//],
-    ["a password", ["--webhook", "https://me:hidden@host/"], {}, /^error: --webhook has a user name or a password/m],
     [
-      "a secret that cannot sign",
-      ["--webhook", "https://host/"],
-      { BATON_WEBHOOK_SECRET: "hidden" },
-      /openssl rand -base64 32/
-    ]
+      "a URL that is not HTTP",
+      ["--webhook", "ftp://host"],
+      {},
+      /it takes an address that begins with https:\/\/ or http:\/\//
+    ],
+    [
+      "a URL with a password",
+      ["--webhook", "https://me:hidden@host/"],
+      {},
+      /^error: --webhook has a user name or password/m
+    ],
+    ["an invalid secret", ["--webhook", "https://host/"], { BATON_WEBHOOK_SECRET: "hidden" }, /openssl rand -base64 32/]
   ] as const) {
     live(
-      `with ${what} are refused before anything is done`,
+      `${what} is refused before the run starts`,
       Effect.gen(function* () {
         yield* add({ id: "a", description: "yes" })
         const { exitCode, stderr } = yield* baton(["run", "--executor", "fake", "--no-verify", ...args], { env })
@@ -170,8 +178,8 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
   }
 })
 
-describe("a hook's program", () => {
-  it.effect("that hangs is stopped after a minute", () =>
+describe("a hook program", () => {
+  it.effect("is stopped after one minute", () =>
     withLogs((lines) =>
       Effect.gen(function* () {
         const { path } = yield* notes
@@ -190,7 +198,7 @@ describe("a hook's program", () => {
         yield* TestClock.adjust("1 minute")
         const finished = yield* Effect.forkChild(finish)
         yield* Fiber.join(finished)
-        assert.deepStrictEqual(lines, ["A hook failed hook=--on-complete cause=it took longer than 1m and was stopped"])
+        assert.deepStrictEqual(lines, ["A hook failed hook=--on-complete cause=The program was stopped after 1m"])
       })
     ).pipe(Effect.provide(NodeServices.layer))
   )

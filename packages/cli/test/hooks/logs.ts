@@ -1,6 +1,6 @@
 import { Effect, Logger, References } from "effect"
 
-/** What is logged, as `message key=value`. */
+/** Log entries as `message key=value`. */
 export const recorded = () => {
   const lines: Array<string> = []
   const logger = Logger.make(({ fiber, message }) => {
@@ -10,7 +10,7 @@ export const recorded = () => {
   return { lines, layer: Logger.layer([logger]) }
 }
 
-/** Runs with what is logged kept. */
+/** Runs an effect and records its log entries. */
 export const withLogs = <A, E, R>(test: (lines: ReadonlyArray<string>) => Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     const { layer, lines } = recorded()

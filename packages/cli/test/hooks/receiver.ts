@@ -12,7 +12,7 @@ export interface Answer {
   readonly body?: string
 }
 
-/** A server that keeps what it gets, and answers as told: never, where it is told nothing. */
+/** A server that records each request and sends the given response; without one, it never responds. */
 export const receiver = (answer: (n: number, received: Received) => Answer | undefined | Promise<Answer>) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly url: string; readonly received: Array<Received>; readonly stop: () => void }>(

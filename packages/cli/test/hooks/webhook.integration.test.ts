@@ -19,7 +19,7 @@ const make = (url: string, signed = false) =>
 const offer = ({ hook }: Delivery, ...events: ReadonlyArray<Event.Event>) =>
   Effect.forEach(events, (event) => Effect.orDie(hook(event)), { discard: true })
 
-/** Waits on the live clock, while the test's stands still. */
+/** Waits in real time; the test's clock does not advance. */
 const until = (condition: () => boolean) =>
   TestClock.withLive(
     Effect.suspend(() => (condition() ? Effect.void : Effect.fail("not yet"))).pipe(
@@ -31,7 +31,7 @@ const until = (condition: () => boolean) =>
 const always = (answer: Answer) => () => answer
 
 describe("webhooks", () => {
-  it.effect("posts what was completed, what failed and the end, and nothing else", () =>
+  it.effect("posts only completed tasks, failed tasks and the end of the run", () =>
     Effect.gen(function* () {
       const { received, url } = yield* receiver(always({ status: 204 }))
       const delivery = yield* make(url)
@@ -50,20 +50,20 @@ describe("webhooks", () => {
     })
   )
 
-  it.live("signs so that another implementation of Standard Webhooks takes it", () =>
+  it.live("another implementation of Standard Webhooks accepts the signature", () =>
     Effect.gen(function* () {
       const { received, url } = yield* receiver(always({ status: 200, body: "thanks" }))
       const delivery = yield* make(url, true)
       yield* offer(delivery, completed(1, "ä 🥐"))
       yield* delivery.finish
-      const [{ body, headers } = assert.fail("nothing came")] = received
+      const [{ body, headers } = assert.fail("nothing was received")] = received
       const sent = { ...headers } as Record<string, string>
       assert.deepInclude(new Webhook(secret).verify(body, sent), { taskId: "ä 🥐" })
       assert.throws(() => new Webhook(secret).verify(`${body} `, sent))
     })
   )
 
-  it.effect("posts again, under the same id, until it is taken", () =>
+  it.effect("retries with the same id until the receiver accepts", () =>
     withLogs((lines) =>
       Effect.gen(function* () {
         const answers: ReadonlyArray<Answer> = [
@@ -89,11 +89,11 @@ describe("webhooks", () => {
   )
 
   for (const [what, answer, count, cause] of [
-    ["a bad request", { status: 400 }, 1, "it answered 400"],
-    ["a redirection", { status: 302, headers: { location: "/elsewhere" } }, 1, "it answered 302"],
-    ["a receiver that is gone", { status: 410 }, 1, "it answered 410"],
-    ["a server that stays broken", { status: 503 }, 5, "it answered 503"],
-    ["a receiver that never answers", undefined, 5, "it did not answer within 10s"]
+    ["a bad request", { status: 400, body: "\nno_text\nno more" }, 1, "The webhook answered 400: no_text"],
+    ["a redirect", { status: 302, headers: { location: "/elsewhere" } }, 1, "The webhook answered 302"],
+    ["a receiver that is gone", { status: 410 }, 1, "The webhook answered 410"],
+    ["a server that stays broken", { status: 503, body: "busy" }, 5, "The webhook answered 503: busy"],
+    ["a receiver that never answers", undefined, 5, "The webhook did not answer within 10s"]
   ] as const) {
     it.effect(`posts ${count === 1 ? "once" : "five times"} to ${what}`, () =>
       withLogs((lines) =>
@@ -110,7 +110,7 @@ describe("webhooks", () => {
     )
   }
 
-  it.effect("names why nothing was reached, and never the address", () =>
+  it.effect("reports why the connection failed, without the URL", () =>
     withLogs((lines) =>
       Effect.gen(function* () {
         const { stop, url } = yield* receiver(always({ status: 200 }))
@@ -118,15 +118,17 @@ describe("webhooks", () => {
         const delivery = yield* make(url)
         yield* offer(delivery, completed(1, "a"))
         yield* adjustUntil("500 millis", () => lines.length > 0)
-        assert.deepStrictEqual(lines, ["A hook failed hook=--webhook cause=it was not reached (ECONNREFUSED)"])
+        assert.deepStrictEqual(lines, [
+          "A hook failed hook=--webhook cause=The webhook could not be reached (ECONNREFUSED)"
+        ])
         yield* delivery.finish
       })
     )
   )
 })
 
-describe("a secret", () => {
-  it("signs as another implementation does", () => {
+describe("the webhook secret", () => {
+  it("produces the same signature as another implementation", () => {
     const key = keyOf(Redacted.make(secret)) ?? assert.fail("no key")
     const message = { id: "msg_1", timestamp: 1614265330, body: '{"test": 2432232314}' }
     assert.strictEqual(
@@ -135,7 +137,7 @@ describe("a secret", () => {
     )
   })
 
-  it("is of 24 to 64 bytes in base64, and never printed", () => {
+  it("has 24 to 64 bytes in base64 and is never printed", () => {
     for (const text of [
       "",
       "abc",
@@ -151,7 +153,7 @@ describe("a secret", () => {
   })
 })
 
-/** Lets the test's time go by in steps, and what the network does in between happen, until there is something. */
+/** Advances the test's clock in steps, with time for network activity in between, until the condition holds. */
 const adjustUntil = Effect.fnUntraced(function* (step: "200 millis" | "500 millis", condition: () => boolean) {
   for (let steps = 0; !condition() && steps < 2000; steps++) {
     yield* TestClock.adjust(step)
