@@ -87,7 +87,7 @@ export const read = Effect.fnUntraced(function* (
       readEntries(source, template),
       Effect.fnUntraced(function* (entries) {
         const tasks = entries.flatMap((entry) => {
-          if (entry._tag === "Over") skipped++
+          if (entry._tag === "Finished") skipped++
           return entry._tag === "Task" ? [entry.task] : []
         })
         const isThere = yield* Effect.forEach(tasks, ({ id }) => Effect.map(store.get(id), Option.isSome), lookUps)

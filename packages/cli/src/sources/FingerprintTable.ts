@@ -1,31 +1,24 @@
 /**
- * A compact map from fingerprints to positive numbers: 12 bytes a slot, where a `Map` of strings takes about 150 bytes an
- * entry. A million ids stay within 50 MB.
- *
- * @since 0.1.0
+ * A compact map from fingerprints to positive numbers. It uses 12 bytes per slot; a `Map` of strings uses about 150 bytes
+ * per entry. A million ids take less than 50 MB.
  */
 
-/** High and low half of the fingerprint, and the number; a slot without a number is free. */
+/** A slot holds the two halves of the fingerprint and the number; it is free while the number is 0. */
 const width = 3
 
-/**
- * Numbers by fingerprint, in one typed array with open addressing.
- *
- * @category models
- * @since 0.1.0
- */
+/** Numbers by fingerprint, in one typed array with open addressing. */
 export class FingerprintTable {
   private capacity = 1024
   private slots = new Uint32Array(this.capacity * width)
   private size = 0
 
-  /** The number that is kept for a fingerprint of 16 hexadecimal digits; 0 when there is none. */
+  /** The number stored for a fingerprint of 16 hexadecimal digits, or 0. */
   get(fingerprint: string): number {
     const { high, low } = halves(fingerprint)
     return this.slots[this.find(high, low) + 2] ?? 0
   }
 
-  /** Keeps a number between 1 and 2^32 - 1. */
+  /** Stores a number between 1 and 2^32 - 1. */
   set(fingerprint: string, value: number): void {
     const { high, low } = halves(fingerprint)
     this.put(high, low, value)
@@ -54,7 +47,7 @@ export class FingerprintTable {
     this.slots[slot + 2] = value
   }
 
-  /** Where a fingerprint is, or the free slot where it would be. */
+  /** The index of a fingerprint's slot, or of the free slot for it. */
   private find(high: number, low: number): number {
     const { capacity, slots } = this
     let slot = low % capacity

@@ -1,26 +1,18 @@
-/**
- * The kinds of file that Baton reads tasks from.
- *
- * @since 0.1.0
- */
+/** The file formats that Baton reads tasks from. */
 import * as Schema from "effect/Schema"
 
 /**
- * How a source is written down.
+ * The format of a source.
  *
- * - `jsonl`: a JSON object or string a line
- * - `json`: an array of them, or an object whose `tasks` is one
- * - `csv`, `tsv`: a row a task, under a row of column names
- * - `yaml`: a list of mappings or strings, or a mapping whose `tasks` is one
- * - `md`: open checkboxes
- * - `txt`: a line a task
- *
- * @category models
- * @since 0.1.0
+ * - `jsonl`: one JSON object or string per line
+ * - `json`: an array of objects or strings, or an object with such an array as `tasks`
+ * - `csv`, `tsv`: a header row, then one row per task
+ * - `yaml`: a list of mappings or strings, or a mapping with such a list as `tasks`
+ * - `md`: unchecked checkboxes
+ * - `txt`: one task per line
  */
 export const Format = Schema.Literals(["jsonl", "json", "csv", "tsv", "yaml", "md", "txt"])
 
-/** @since 0.1.0 */
 export type Format = typeof Format.Type
 
 const byExtension: ReadonlyMap<string, Format> = new Map([
@@ -36,26 +28,11 @@ const byExtension: ReadonlyMap<string, Format> = new Map([
   ["txt", "txt"]
 ])
 
-/**
- * The file names that need no `--format`, for messages.
- *
- * @category models
- * @since 0.1.0
- */
+/** The extensions that need no `--format`, for messages. */
 export const extensions: string = [...byExtension.keys()].map((extension) => `.${extension}`).join(", ")
 
-/**
- * The extension of a path with its dot, or an empty string.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The extension of a path with its dot, or an empty string. */
 export const extensionOf = (path: string): string => /[^/\\](\.[^./\\]+)$/.exec(path)?.[1] ?? ""
 
-/**
- * The format that a path's extension stands for.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The format for a path's extension. */
 export const fromPath = (path: string): Format | undefined => byExtension.get(extensionOf(path).slice(1).toLowerCase())

@@ -1,33 +1,24 @@
-/**
- * Collects what is wrong with a list of work, so that a person can put it right in one go.
- *
- * @since 0.1.0
- */
+/** Collects the problems of the sources, so that a user can fix them all at once. */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import { SourceError, type SourceProblem } from "./SourceError.ts"
 
-/** More than this is not read by anyone, and a file of a million bad lines must not fill the memory. */
-const shown = 20
+/** Limited so that a file with a million bad lines does not fill the memory. */
+const maxShown = 20
 
-/**
- * Keeps the first problems and counts the others.
- *
- * @category models
- * @since 0.1.0
- */
+/** Keeps the first problems and counts the rest. */
 export class ProblemList {
   private readonly problems: Array<SourceProblem> = []
   private total = 0
 
-  /** Whether nothing was wrong so far. */
+  /** Whether there are no problems so far. */
   get isEmpty(): boolean {
     return this.total === 0
   }
 
   add(file: string, line: number | null, message: string): void {
     this.total++
-    if (this.problems.length < shown) this.problems.push({ file, line, message })
+    if (this.problems.length < maxShown) this.problems.push({ file, line, message })
   }
 
   /** Fails with the problems, if there are any. */

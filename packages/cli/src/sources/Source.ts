@@ -1,8 +1,4 @@
-/**
- * A place that tasks are read from: a file, or standard input.
- *
- * @since 0.1.0
- */
+/** A place that tasks are read from: a file, or standard input. */
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -14,16 +10,11 @@ import { createReadStream } from "node:fs"
 import { extensionOf, extensions, type Format, fromPath } from "./Format.ts"
 import * as SourceError from "./SourceError.ts"
 
-/**
- * A source that is known to exist and can be read more than once.
- *
- * @category models
- * @since 0.1.0
- */
+/** A source that is known to exist and can be read more than once. */
 export interface Source {
-  /** What messages call it: the path as it was given, or `<stdin>`. */
+  /** Its name in messages: the path as the user wrote it, or `<stdin>`. */
   readonly name: string
-  /** Where its bytes are. */
+  /** The file with its content. */
   readonly path: string
   readonly format: Format
 }
@@ -31,11 +22,9 @@ export interface Source {
 const stdinName = "<stdin>"
 
 /**
- * Finds the source that an argument names; `-` is standard input, which is read as `jsonl` unless `format` says otherwise.
- * What can be read only once (standard input, a pipe) is copied to a private temporary file, which goes with the scope.
- *
- * @category constructors
- * @since 0.1.0
+ * Opens the source named by an argument; `-` is standard input, which is read as `jsonl` unless `format` is given.
+ * Standard input and pipes can be read only once, so they are copied to a private temporary file, which is deleted with
+ * the scope.
  */
 export const open = Effect.fnUntraced(function* (
   argument: string,
@@ -48,7 +37,7 @@ export const open = Effect.fnUntraced(function* (
   }
   const info = yield* Effect.mapError(fs.stat(argument), readError(argument))
   if (info.type === "Directory") {
-    return yield* SourceError.make(argument, null, "is a directory; name the files in it, for example with a pattern")
+    return yield* SourceError.make(argument, null, "is a directory; name files instead, for example with a pattern")
   }
   const known = format ?? fromPath(argument)
   if (known === undefined) {
@@ -56,15 +45,15 @@ export const open = Effect.fnUntraced(function* (
     return yield* SourceError.make(
       argument,
       null,
-      `${extension === "" ? "has no extension" : `is of an unknown kind (${extension})`}, so its format is not known; ` +
-        `Baton reads ${extensions}, or say which it is with --format`
+      `${extension === "" ? "has no extension" : `has an unknown extension (${extension})`}; ` +
+        `Baton reads ${extensions}; for another name, add --format`
     )
   }
   const path = info.type === "File" ? argument : yield* spool(argument, readOnce(argument))
   return { name: argument, path, format: known }
 })
 
-/** A pipe has no positions, which is how `FileSystem.stream` reads. */
+/** Reads a pipe: `FileSystem.stream` reads by position, which pipes do not support. */
 const readOnce = (path: string) =>
   NodeStream.fromReadable<Uint8Array, PlatformError>({
     evaluate: () => createReadStream(path),
@@ -87,12 +76,7 @@ const spool = Effect.fnUntraced(function* (name: string, bytes: Stream.Stream<Ui
 const spoolError = (name: string) => (error: PlatformError) =>
   SourceError.make(name, null, `cannot be copied to a temporary file: ${describe(error)}`)
 
-/**
- * Says why a source cannot be read.
- *
- * @category errors
- * @since 0.1.0
- */
+/** Describes why a source cannot be read. */
 export const readError =
   (name: string) =>
   (error: PlatformError): SourceError.SourceError =>
@@ -101,7 +85,7 @@ export const readError =
 const describe = (error: PlatformError): string => {
   switch (error.reason._tag) {
     case "NotFound":
-      return "there is no such file"
+      return "file not found"
     case "PermissionDenied":
       return "cannot be read: permission denied"
     default:

@@ -1,23 +1,16 @@
-/**
- * The order in which tasks that depend on each other can be added.
- *
- * @since 0.1.0
- */
+/** Orders tasks by their dependencies. */
 
-/** What is to be added in which order, and what can be added in none. */
+/** The order in which to add tasks, and the cycles that prevent one. */
 export interface Ordering {
-  /** Each id after those it depends on. */
+  /** Each id comes after its dependencies. */
   readonly order: ReadonlyArray<string>
-  /** Rings of ids, each depending on the next and the last one on the first. */
+  /** Each id of a cycle depends on the next one, and the last id on the first. */
   readonly cycles: ReadonlyArray<ReadonlyArray<string>>
 }
 
 /**
- * Sorts ids so that each comes after those it depends on; ids that are not in the graph are taken to be there already.
- * Works without recursion, so a chain may be as long as it likes.
- *
- * @category converting
- * @since 0.1.0
+ * Sorts ids so that each comes after its dependencies. Ids that are not in the graph count as already added. It does not
+ * recurse, so the length of a chain is not limited by the stack.
  */
 export const sort = (graph: ReadonlyMap<string, ReadonlyArray<string>>): Ordering => {
   const order: Array<string> = []
@@ -25,7 +18,7 @@ export const sort = (graph: ReadonlyMap<string, ReadonlyArray<string>>): Orderin
   const done = new Set<string>()
   for (const root of graph.keys()) {
     if (done.has(root)) continue
-    /** The way from the root to where the search is, with how many dependencies of each are dealt with. */
+    /** The path from the root to the current id; `next` is the index of the dependency to visit next. */
     const path: Array<{ readonly id: string; next: number }> = [{ id: root, next: 0 }]
     const onPath = new Map([[root, 0]])
     for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {

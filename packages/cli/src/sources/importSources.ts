@@ -1,8 +1,4 @@
-/**
- * Imports lists of work into the store.
- *
- * @since 0.1.0
- */
+/** Imports the tasks of sources into the store. */
 import type { NewTask } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
@@ -19,40 +15,38 @@ import * as Source from "./Source.ts"
 import * as SourceError from "./SourceError.ts"
 import { validateSources } from "./validateSources.ts"
 
-/** What an import did. */
+/** The result of an import. */
 export interface ImportResult extends ImportCounts {
   readonly perSource: ReadonlyArray<SourceResult>
-  /** What a person should hear of though nothing is wrong, such as a source without tasks. */
+  /** Warnings for the user, such as a source without tasks. */
   readonly warnings: ReadonlyArray<string>
 }
 
-/** What an import did with one source. */
+/** The result for one source. */
 export interface SourceResult extends ImportCounts {
   readonly source: string
 }
 
 interface ImportCounts {
   readonly added: number
-  /** How many were in the store before, or were repeated under the same id. */
+  /** Tasks that were already in the store, or repeated under the same id. */
   readonly existing: number
-  /** How many were over already: ticked, or saved as completed or cancelled. */
+  /** Tasks that were already finished: checked off, or saved as completed or cancelled. */
   readonly skipped: number
 }
 
-/** A batch is full when it has this many tasks or their descriptions this many characters, whichever comes first. */
+/** A batch is full when it reaches one of these limits; `characters` counts the descriptions. */
 const batchLimit = { tasks: 1000, characters: 4 * 1024 * 1024 }
 
 /**
- * Adds the tasks of all sources to the store; importing the same again adds nothing. Sources are paths, or `-` for standard
- * input.
+ * Adds the tasks of all sources to the store. Importing a source again adds nothing. Sources are paths, or `-` for
+ * standard input.
  *
- * All sources are read twice: once to find what is wrong, and once, when nothing is, to add them. So either everything is
- * added or nothing, unless the store fails on the way or a file is changed under it; importing again then adds the rest.
- * Tasks are added in the order of the sources, but one that comes before what it depends on is added at the end. Memory
- * grows with the number of ids that the sources give and of such tasks, and not with what the others say.
+ * Every source is read twice: first to find problems, then, if there are none, to add the tasks. An import therefore adds
+ * all tasks or none, unless the store fails or a file changes in the meantime; importing again then adds the rest.
  *
- * @category constructors
- * @since 0.1.0
+ * Tasks are added in the order of the sources, except that a task listed before one of its dependencies is added at the
+ * end. Memory grows with the number of explicit ids and of such postponed tasks, not with the size of the sources.
  */
 export const importSources = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
@@ -65,21 +59,21 @@ export const importSources = Effect.fnUntraced(function* (
   const template = yield* parseTemplate(options.template)
   const opened = yield* Effect.forEach(Arr.dedupe(sources), (source) => Source.open(source, options.format))
   const validated = yield* validateSources(opened, template)
-  const tallies = opened.map((source): Tally => ({ source, added: 0, existing: 0, skipped: 0, blank: [] }))
-  const postponed = new Map<string, Located>()
+  const tallies = opened.map((source): Tally => ({ source, added: 0, existing: 0, skipped: 0, emptyLines: [] }))
+  const postponed = new Map<string, PendingTask>()
   const batch = yield* makeBatch
   for (const tally of tallies) {
     yield* Stream.runForEachArray(
       readEntries(tally.source, template),
       Effect.fnUntraced(function* (entries) {
         for (const entry of entries) {
-          if (entry._tag === "Problem") return yield* changed(tally, entry.line, entry.message)
-          if (entry._tag === "Over") {
+          if (entry._tag === "Problem") return yield* fileChanged(tally, entry.line, entry.message)
+          if (entry._tag === "Finished") {
             tally.skipped++
             continue
           }
-          const task = withoutMet(entry.task, validated.isCompleted)
-          if (!/\S/.test(task.description)) tally.blank.push(entry.line)
+          const task = withoutCompletedDependencies(entry.task, validated.isCompleted)
+          if (!/\S/.test(task.description)) tally.emptyLines.push(entry.line)
           if (!validated.postponed.has(task.id)) yield* batch.add({ tally, line: entry.line, task })
           else if (postponed.has(task.id)) tally.existing++
           else postponed.set(task.id, { tally, line: entry.line, task })
@@ -88,8 +82,8 @@ export const importSources = Effect.fnUntraced(function* (
     )
   }
   for (const id of validated.postponed) {
-    const located = postponed.get(id)
-    if (located !== undefined) yield* batch.add(located)
+    const pending = postponed.get(id)
+    if (pending !== undefined) yield* batch.add(pending)
   }
   yield* batch.flush
   return summarize(tallies)
@@ -100,23 +94,23 @@ interface Tally {
   added: number
   existing: number
   skipped: number
-  /** The lines from which a template rendered nothing. */
-  readonly blank: Array<number>
+  /** Lines for which the template rendered an empty description. */
+  readonly emptyLines: Array<number>
 }
 
-interface Located extends SourceTask {
+interface PendingTask extends SourceTask {
   readonly tally: Tally
 }
 
-/** A task without the dependencies that were completed before, and that the store will therefore never hear of. */
-const withoutMet = (task: NewTask, isCompleted: (id: string) => boolean): NewTask =>
+/** Removes dependencies that the source marks as completed: they are not added to the store. */
+const withoutCompletedDependencies = (task: NewTask, isCompleted: (id: string) => boolean): NewTask =>
   task.dependsOn?.some(isCompleted) === true
     ? { ...task, dependsOn: task.dependsOn.filter((id) => !isCompleted(id)) }
     : task
 
-/** Adds tasks to the store many at a time. */
+/** Adds tasks to the store in batches. */
 const makeBatch = Effect.map(TaskStore, (store) => {
-  let batch: Array<Located> = []
+  let batch: Array<PendingTask> = []
   let characters = 0
   const flush = Effect.suspend(() => {
     const full = batch
@@ -124,36 +118,36 @@ const makeBatch = Effect.map(TaskStore, (store) => {
     characters = 0
     return full.length === 0 ? Effect.void : addBatch(store, full)
   })
-  const add = (located: Located) => {
-    batch.push(located)
-    characters += located.task.description.length
+  const add = (pending: PendingTask) => {
+    batch.push(pending)
+    characters += pending.task.description.length
     return batch.length >= batchLimit.tasks || characters >= batchLimit.characters ? flush : Effect.void
   }
   return { add, flush }
 })
 
-const changed = (tally: Tally, line: number, what: string) =>
+const fileChanged = (tally: Tally, line: number, problem: string) =>
   Effect.fail(
-    SourceError.make(tally.source.name, line, `the file changed while it was imported (${what}); import it again`)
+    SourceError.make(tally.source.name, line, `the file changed during the import (${problem}); import it again`)
   )
 
-const addBatch = Effect.fnUntraced(function* (store: TaskStore["Service"], batch: ReadonlyArray<Located>) {
-  const byId = new Map(batch.toReversed().map((located) => [located.task.id, located]))
-  const tasks = batch.filter((located) => byId.get(located.task.id) === located).map(({ task }) => task)
+const addBatch = Effect.fnUntraced(function* (store: TaskStore["Service"], batch: ReadonlyArray<PendingTask>) {
+  const byId = new Map(batch.toReversed().map((pending) => [pending.task.id, pending]))
+  const tasks = batch.filter((pending) => byId.get(pending.task.id) === pending).map(({ task }) => task)
   const { added } = yield* Effect.catchTag(store.add(tasks), "TasksRefused", (error) => refused(error, byId))
   const isNew = new Set(added)
-  for (const located of batch) {
-    if (isNew.delete(located.task.id)) located.tally.added++
-    else located.tally.existing++
+  for (const { tally, task } of batch) {
+    if (isNew.delete(task.id)) tally.added++
+    else tally.existing++
   }
 })
 
-/** The first reading has looked at all this, so another program was at work on the store in between. */
-const refused = (error: TasksRefused, byId: ReadonlyMap<string, Located>) => {
+/** Reports refused tasks. Validation found no problem with them, so another program changed the store in the meantime. */
+const refused = (error: TasksRefused, byId: ReadonlyMap<string, PendingTask>) => {
   const problems = new ProblemList()
   for (const { message, taskId } of error.refusals) {
-    const located = byId.get(taskId)
-    problems.add(located?.tally.source.name ?? taskId, located?.line ?? null, message)
+    const pending = byId.get(taskId)
+    problems.add(pending?.tally.source.name ?? taskId, pending?.line ?? null, message)
   }
   return Effect.andThen(problems.check, Effect.die(error))
 }
@@ -174,18 +168,17 @@ const summarize = (tallies: ReadonlyArray<Tally>): ImportResult => {
   }
 }
 
-const warnings = ({ added, blank, existing, skipped, source }: Tally): ReadonlyArray<string> => {
+const warnings = ({ added, emptyLines, existing, skipped, source }: Tally): ReadonlyArray<string> => {
   const found: Array<string> = []
-  if (added + existing + skipped === 0)
-    found.push(`${source.name}: there is no task in it${hints[source.format] ?? ""}`)
-  const [line] = blank
+  if (added + existing + skipped === 0) found.push(`${source.name}: found no tasks${hints[source.format] ?? ""}`)
+  const [line] = emptyLines
   if (line !== undefined) {
-    const others = blank.length === 1 ? "" : ` and from ${blank.length - 1} more`
-    found.push(`${source.name}:${line}: the template renders an empty description from this record${others}`)
+    const others = emptyLines.length === 1 ? "" : ` and ${emptyLines.length - 1} more`
+    found.push(`${source.name}:${line}: the template renders an empty description for this record${others}`)
   }
   return found
 }
 
 const hints: { readonly [format in Format]?: string } = {
-  md: "; a task is an open checkbox, such as - [ ] write the report"
+  md: "; write each task as a checkbox, such as - [ ] write the report"
 }

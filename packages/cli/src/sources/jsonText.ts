@@ -1,41 +1,24 @@
 /**
- * Reads JSON text and knows where it is: the line on which each element of a list starts, and the place of a mistake.
- * `JSON.parse` tells neither.
- *
- * @since 0.1.0
+ * A JSON parser that reports positions: the line where each element of a list starts, and the line and column of an error.
+ * `JSON.parse` reports neither.
  */
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 
-/**
- * A mistake in JSON text.
- *
- * @category models
- * @since 0.1.0
- */
+/** A syntax error in JSON text. */
 export interface JsonFault {
   readonly line: number
   readonly message: string
 }
 
-/**
- * An element of the list that a document is.
- *
- * @category models
- * @since 0.1.0
- */
+/** An element of a list. */
 export interface JsonElement {
   readonly line: number
-  /** The element's own text. */
+  /** The element's source text. */
   readonly text: string
 }
 
-/**
- * The value that a text stands for.
- *
- * @category converting
- * @since 0.1.0
- */
+/** Parses JSON text. */
 export const parse = (text: string): Result.Result<Schema.Json, JsonFault> => {
   try {
     const value: Schema.Json = JSON.parse(text)
@@ -46,10 +29,7 @@ export const parse = (text: string): Result.Result<Schema.Json, JsonFault> => {
 }
 
 /**
- * The elements of a document that is a list, or that is an object with a list as its `tasks`; undefined when it is neither.
- *
- * @category converting
- * @since 0.1.0
+ * The elements of a list, or of the list `tasks` in an object; undefined for any other document.
  */
 export const elements = (text: string): Result.Result<ReadonlyArray<JsonElement> | undefined, JsonFault> => {
   const reader = new JsonReader(text)
@@ -107,7 +87,7 @@ class JsonReader {
         else this.value(1)
       })
     } else this.value(0)
-    if (!Number.isNaN(this.peek())) this.fail("nothing more")
+    if (!Number.isNaN(this.peek())) this.fail("the end")
     return found
   }
 
@@ -178,8 +158,8 @@ class JsonReader {
     } catch {
       return this.fault(
         end === -1 || literal.includes("\n")
-          ? "this string is not closed on its line"
-          : "this string has an unknown escape (a backslash is written \\\\) or a control character"
+          ? "this string is not closed before the end of its line"
+          : "this string has an invalid escape (write a backslash as \\\\) or a control character"
       )
     }
   }
@@ -190,7 +170,7 @@ class JsonReader {
     return (quote - before) % 2 === 0
   }
 
-  /** The first character that is not white space; NaN at the end. */
+  /** Skips white space and returns the next character code, or NaN at the end. */
   private peek(): number {
     for (; ; this.index++) {
       const code = this.text.charCodeAt(this.index)

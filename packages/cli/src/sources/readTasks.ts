@@ -1,8 +1,4 @@
-/**
- * Reads the tasks of one source.
- *
- * @since 0.1.0
- */
+/** Reads the tasks of one source. */
 import type { NewTask } from "@baton/core/Task"
 import { TaskId } from "@baton/core/Task"
 import * as Effect from "effect/Effect"
@@ -28,32 +24,27 @@ import * as Template from "./template.ts"
 
 /** How sources are read. */
 export interface ReadOptions {
-  /** Builds each description from its record's fields. */
+  /** Renders each description from the fields of its record. */
   readonly template?: string | undefined
-  /** Instead of the one that the file's extension stands for. */
+  /** Overrides the format for the file's extension. */
   readonly format?: Format | undefined
 }
 
-/** A task, and the line where it starts. */
+/** A task and the line where it starts. */
 export interface SourceTask {
   readonly line: number
   readonly task: NewTask
 }
 
-/**
- * What a source holds, once it is read as tasks.
- *
- * @category models
- * @since 0.1.0
- */
+/** An entry of a source, read as a task. */
 export type TaskEntry =
   | (SourceTask & {
       readonly _tag: "Task"
-      /** Whether the id is the author's, and not made from the content. */
+      /** Whether the source gives the id; otherwise it is made from the content. */
       readonly named: boolean
     })
   | {
-      readonly _tag: "Over"
+      readonly _tag: "Finished"
       readonly line: number
       readonly id: string | undefined
       readonly status: "completed" | "cancelled"
@@ -61,11 +52,8 @@ export type TaskEntry =
   | { readonly _tag: "Problem"; readonly line: number; readonly message: string }
 
 /**
- * The tasks of a source, in its order and without those that are over already. Fails after the last one, with all that is
- * wrong with the source, or earlier when it cannot be read.
- *
- * @category streams
- * @since 0.1.0
+ * The unfinished tasks of a source, in order. Fails after the last task if the source has problems, or earlier if it cannot
+ * be read.
  */
 export const readTasks = (
   argument: string,
@@ -89,12 +77,7 @@ export const readTasks = (
     })
   )
 
-/**
- * Reads `--template`.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Parses `--template`. */
 export const parseTemplate = (
   template: string | undefined
 ): Effect.Effect<Template.Template | undefined, SourceError.SourceError> =>
@@ -104,12 +87,7 @@ export const parseTemplate = (
         SourceError.make("--template", null, message)
       )
 
-/**
- * Everything that an open source holds. Ids that are made from content are the same in every reading.
- *
- * @category streams
- * @since 0.1.0
- */
+/** All entries of an open source. Ids made from content are the same every time the source is read. */
 export const readEntries = (
   source: Source.Source,
   template: Template.Template | undefined
@@ -143,11 +121,11 @@ const readFormat = (source: Source.Source, template: Template.Template | undefin
 const toTask = (entry: Entry, template: Template.Template | undefined, occurrences: FingerprintTable): TaskEntry => {
   const { line } = entry
   if (entry._tag === "Problem") return entry
-  if (entry._tag === "Done") return { _tag: "Over", line, id: undefined, status: "completed" }
+  if (entry._tag === "Done") return { _tag: "Finished", line, id: undefined, status: "completed" }
   const draft = Draft.fromFields(entry.fields, template)
   if (Result.isFailure(draft)) return { _tag: "Problem", line, message: draft.failure }
-  const { id, over, task } = draft.success
-  if (over !== undefined) return { _tag: "Over", line, id, status: over }
+  const { finished, id, task } = draft.success
+  if (finished !== undefined) return { _tag: "Finished", line, id, status: finished }
   if (id !== undefined) return { _tag: "Task", line, named: true, task: { ...task, id: TaskId.make(id) } }
   const content = stableId.ofContent(task)
   return {

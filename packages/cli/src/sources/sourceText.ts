@@ -1,8 +1,4 @@
-/**
- * The text of a source, as a stream whose memory does not grow with the file.
- *
- * @since 0.1.0
- */
+/** Streams the text of a source in constant memory. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
@@ -18,25 +14,22 @@ export interface Line {
 
 const LF = 10
 
-/** A string cannot be much larger than this; a document or a line that is must be cut up by its author. */
+/** Close to the maximum length of a string; longer lines and documents must be split by the user. */
 const maxText = 256 * 1024 * 1024
 
-/** Marks the end of the bytes, so that the last line is decoded by the step that decodes the others. */
+/** Marks the end of the stream, so that the last line is decoded like all others. */
 const endOfBytes = new Uint8Array(0)
 
 interface Pending {
-  /** The bytes of a line whose end has not been read yet. */
+  /** The bytes of an incomplete line. */
   bytes: Array<Uint8Array>
   size: number
   line: number
 }
 
 /**
- * The text in blocks that end with a line break, the last one perhaps not. Without its byte order mark. Fails with the
- * line of the first byte that is not UTF-8.
- *
- * @category streams
- * @since 0.1.0
+ * The text without its byte order mark, in blocks that end with a line break (the last block may end without one). Fails
+ * with the line of the first byte that is not UTF-8.
  */
 export const blocks = (source: Source): Stream.Stream<string, SourceError.SourceError, FileSystem.FileSystem> =>
   Stream.unwrap(
@@ -71,12 +64,7 @@ export const blocks = (source: Source): Stream.Stream<string, SourceError.Source
     })
   )
 
-/**
- * The lines, without their line breaks (LF or CRLF).
- *
- * @category streams
- * @since 0.1.0
- */
+/** The lines, without their line breaks (LF or CRLF). */
 export const lines = (source: Source): Stream.Stream<Line, SourceError.SourceError, FileSystem.FileSystem> =>
   Stream.mapAccum(
     blocks(source),
@@ -94,12 +82,7 @@ export const lines = (source: Source): Stream.Stream<Line, SourceError.SourceErr
     }
   )
 
-/**
- * The whole text of a source that can only be read whole.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The whole text of a source. */
 export const whole = (source: Source): Effect.Effect<string, SourceError.SourceError, FileSystem.FileSystem> =>
   blocks(source).pipe(
     Stream.runFoldEffect(
@@ -110,7 +93,7 @@ export const whole = (source: Source): Effect.Effect<string, SourceError.SourceE
               SourceError.make(
                 source.name,
                 null,
-                "is larger than 256 MiB, too large for one document; write it as .jsonl, a task a line"
+                "is larger than 256 MiB, the limit for one document; convert it to .jsonl with one task per line"
               )
             )
           : Effect.succeed(text + block)
@@ -140,16 +123,16 @@ const decode = (decoder: TextDecoder, source: Source, bytes: Uint8Array, firstLi
     catch: () => {
       const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
       return firstLine === 1 && utf16
-        ? SourceError.make(source.name, 1, "is UTF-16 text; save it as UTF-8")
+        ? SourceError.make(source.name, 1, "is encoded as UTF-16; save the file as UTF-8")
         : SourceError.make(
             source.name,
             firstLine + linesBeforeFault(bytes),
-            "is not UTF-8 text here; save the file as UTF-8 (a binary file has no tasks to read)"
+            "is not UTF-8 text; save the file as UTF-8 (binary files are not supported)"
           )
     }
   })
 
-/** A character never spans a line break, so the lines can be tried one by one. */
+/** A character never spans a line break, so each line can be decoded separately. */
 const linesBeforeFault = (bytes: Uint8Array): number => {
   const decoder = new TextDecoder("utf-8", { fatal: true })
   let count = 0

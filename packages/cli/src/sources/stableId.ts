@@ -1,8 +1,4 @@
-/**
- * Ids from content, so that importing a source again finds the tasks of the first time.
- *
- * @since 0.1.0
- */
+/** Makes ids from content, so that importing a source again finds the same tasks. */
 import type * as Task from "@baton/core/Task"
 import * as DateTime from "effect/DateTime"
 import type * as Schema from "effect/Schema"
@@ -10,19 +6,12 @@ import { hash } from "node:crypto"
 import { isJsonObject } from "./Entry.ts"
 
 /**
- * 64 bits of a SHA-256, as 16 hexadecimal digits: among a million texts, two share a fingerprint once in 37 million times.
- *
- * @category getters
- * @since 0.1.0
+ * 64 bits of a SHA-256 hash, as 16 hexadecimal digits. The probability that two of a million texts share a fingerprint is
+ * 1 in 37 million.
  */
 export const fingerprint = (text: string): string => hash("sha256", text, "hex").slice(0, 16)
 
-/**
- * The fingerprint of what a task says, whatever the order in which its fields were written.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The fingerprint of a task's content, independent of the order of its fields. */
 export const ofContent = (task: Omit<Task.NewTask, "id">): string =>
   fingerprint(
     canonicalJson([
@@ -34,12 +23,7 @@ export const ofContent = (task: Omit<Task.NewTask, "id">): string =>
     ])
   )
 
-/**
- * The id of the nth task with the same content; the first is 1.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The id of the nth task with the same content; the first is 1. */
 export const ofOccurrence = (content: string, n: number): string => (n === 1 ? content : `${content}-${n}`)
 
 const canonicalJson = (value: Schema.Json): string => {

@@ -1,18 +1,9 @@
-/**
- * Templates: a description with places that a record's fields fill, such as `Summarise {{title}}`.
- *
- * @since 0.1.0
- */
+/** Templates: descriptions with placeholders for a record's fields, such as `Summarise {{title}}`. */
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { isJsonObject } from "./Entry.ts"
 
-/**
- * A template, taken apart.
- *
- * @category models
- * @since 0.1.0
- */
+/** A parsed template. */
 export interface Template {
   readonly parts: ReadonlyArray<Part>
 }
@@ -20,11 +11,7 @@ export interface Template {
 type Part = { readonly _tag: "Text"; readonly text: string } | { readonly _tag: "Field"; readonly name: string }
 
 /**
- * Reads a template, or says what is wrong with it. A name between braces may have spaces around it; `\{{` stands for two
- * literal braces.
- *
- * @category constructors
- * @since 0.1.0
+ * Parses a template, or fails with a description of the problem. A name may have spaces around it; `\{{` is a literal `{{`.
  */
 export const parse = (source: string): Result.Result<Template, string> => {
   const parts: Array<Part> = []
@@ -40,11 +27,11 @@ export const parse = (source: string): Result.Result<Template, string> => {
     }
     const close = source.indexOf("}}", open)
     if (close === -1) {
-      return Result.fail(`the {{ at character ${open + 1} has no closing }}; write \\{{ for literal braces`)
+      return Result.fail(`the {{ at character ${open + 1} has no closing }}; for a literal {{, write \\{{`)
     }
     const name = source.slice(open + 2, close).trim()
     if (name === "") {
-      return Result.fail(`the {{ }} at character ${open + 1} names no field; write \\{{ for literal braces`)
+      return Result.fail(`the {{ }} at character ${open + 1} names no field; for a literal {{, write \\{{`)
     }
     parts.push({ _tag: "Text", text: text + source.slice(at, open) }, { _tag: "Field", name })
     text = ""
@@ -55,11 +42,8 @@ export const parse = (source: string): Result.Result<Template, string> => {
 }
 
 /**
- * Fills a template in, or says which field is missing. A name is that of a field, or a path to a field in a field, such as
- * `author.name` or `files.0`. Null fills in nothing; a list or an object, its JSON.
- *
- * @category converting
- * @since 0.1.0
+ * Renders a template, or reports the field that is missing. A name is a field or a path to a nested field, such as
+ * `author.name` or `files.0`. Null is rendered as nothing; lists and objects are rendered as JSON.
  */
 export const render = (template: Template, fields: Schema.JsonObject): Result.Result<string, string> => {
   let rendered = ""
@@ -71,7 +55,7 @@ export const render = (template: Template, fields: Schema.JsonObject): Result.Re
     const value = lookUp(fields, part.name)
     if (value === undefined) {
       return Result.fail(
-        `the template's {{${part.name}}} is no field of this record; it has ${list(Object.keys(fields))}`
+        `the template uses {{${part.name}}}, but this record has no such field; its fields are ${list(Object.keys(fields))}`
       )
     }
     if (typeof value === "string") rendered += value
@@ -80,28 +64,18 @@ export const render = (template: Template, fields: Schema.JsonObject): Result.Re
   return Result.succeed(rendered)
 }
 
-/**
- * Says which of a template's fields is no column of a table, if one is not.
- *
- * @category getters
- * @since 0.1.0
- */
+/** Reports a field of the template that is not a column of the table. */
 export const missingColumn = (template: Template, columns: ReadonlyArray<string>): string | undefined => {
   const missing = template.parts.find((part) => part._tag === "Field" && !columns.includes(part.name))
   return missing?._tag === "Field"
-    ? `the template's {{${missing.name}}} is no column; there are ${list(columns)}`
+    ? `the template uses {{${missing.name}}}, but there is no such column; the columns are ${list(columns)}`
     : undefined
 }
 
-/**
- * Names as a message lists them.
- *
- * @category converting
- * @since 0.1.0
- */
+/** A list of names for a message. */
 export const list = (names: ReadonlyArray<string>): string => {
   const some = names.slice(0, 20).join(", ")
-  return names.length > 20 ? `${some}, …` : some === "" ? "none" : some
+  return names.length > 20 ? `${some}, …` : some === "" ? "(none)" : some
 }
 
 const lookUp = (fields: Schema.JsonObject, name: string): Schema.Json | undefined => {

@@ -1,8 +1,4 @@
-/**
- * The first of the two readings of an import: finds all that is wrong before anything is added.
- *
- * @since 0.1.0
- */
+/** The first of the two passes of an import: finds all problems before anything is added. */
 import type { NewTask, TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -19,25 +15,22 @@ import type { SourceError } from "./SourceError.ts"
 import { fingerprint, ofContent } from "./stableId.ts"
 import type { Template } from "./template.ts"
 
-/** What the second reading needs to know of the first. */
+/** Information from the first pass for the second one. */
 export interface Validated {
-  /** The ids of the tasks that come before one they depend on, in an order in which they can be added after all others. */
+  /** The ids of the tasks listed before one of their dependencies, in the order in which to add them at the end. */
   readonly postponed: ReadonlySet<string>
-  /** Whether a task with this id is in the sources, but was completed before. */
+  /** Whether the sources contain a task with this id that is already completed. */
   readonly isCompleted: (id: string) => boolean
 }
 
-/** Stores answer these from an index; more at once would only queue up. */
-const lookUps = { concurrency: 16 }
+/** Stores answer these from an index; more concurrent lookups would only queue up. */
+const lookups = { concurrency: 16 }
 
 /**
- * Reads the sources and fails with everything that is wrong with them, together or with what the store has already.
+ * Reads the sources and fails with all problems: in a source, between sources, and with tasks in the store.
  *
- * Of a task only the id that its author gave it is kept, in compact form; of one that comes before what it depends on, the
- * dependencies as well. One that depends on nothing but earlier ones can neither be in a cycle nor lack anything.
- *
- * @category constructors
- * @since 0.1.0
+ * Only explicit ids are kept in memory, as fingerprints, and the dependencies of tasks that are listed before one of them. A
+ * task whose dependencies are all listed before it cannot be part of a cycle or miss a dependency.
  */
 export const validateSources = Effect.fnUntraced(function* (
   sources: ReadonlyArray<Source>,
@@ -46,25 +39,25 @@ export const validateSources = Effect.fnUntraced(function* (
   const store = yield* TaskStore
   const problems = new ProblemList()
   const named = new NamedTasks()
-  const over = new FingerprintTable()
+  const finished = new FingerprintTable()
   const postponed = new Map<string, Postponed>()
   const { waiting: _, ...counts } = yield* store.counts
   const storeIsEmpty = Object.values(counts).every((count) => count === 0)
 
-  const statusOf = (id: string) => over.get(fingerprint(id))
-  const isAhead = (id: string) => (named.has(id) && !postponed.has(id)) || statusOf(id) === completed
+  const statusOf = (id: string) => finished.get(fingerprint(id))
+  const isEarlier = (id: string) => (named.has(id) && !postponed.has(id)) || statusOf(id) === completed
 
   const checkChunk = Effect.fnUntraced(function* (source: Source, entries: ReadonlyArray<TaskEntry>) {
     const fresh: Array<SourceTask> = []
     for (const entry of entries) {
       if (entry._tag === "Problem") problems.add(source.name, entry.line, entry.message)
-      else if (entry._tag === "Over") {
+      else if (entry._tag === "Finished") {
         if (entry.id !== undefined)
-          over.set(fingerprint(entry.id), entry.status === "completed" ? completed : cancelled)
+          finished.set(fingerprint(entry.id), entry.status === "completed" ? completed : cancelled)
       } else {
         const { dependsOn, id } = entry.task
-        // Before its own id is known, as it may depend on itself.
-        if (dependsOn?.every(isAhead) === false) postponed.set(id, { source, line: entry.line, dependsOn })
+        // Checked before its own id is added, because it may depend on itself.
+        if (dependsOn?.every(isEarlier) === false) postponed.set(id, { source, line: entry.line, dependsOn })
         if (!entry.named) continue
         const earlier = named.add(source, entry)
         if (earlier === "new") fresh.push(entry)
@@ -72,19 +65,19 @@ export const validateSources = Effect.fnUntraced(function* (
       }
     }
     if (storeIsEmpty || !problems.isEmpty) return
-    const taken = yield* Effect.filter(fresh, ({ task }) => isTaken(store, task), lookUps)
+    const taken = yield* Effect.filter(fresh, ({ task }) => isTaken(store, task), lookups)
     for (const { line, task } of taken) problems.add(source.name, line, idInUse(task.id))
   })
 
   for (const source of sources) {
     yield* Stream.runForEachArray(readEntries(source, template), (entries) => checkChunk(source, entries))
   }
-  // A record that could not be read may be the very one that others depend on.
+  // Other tasks may depend on a record that could not be read, so dependencies are checked only without problems.
   yield* problems.check
 
   const isKnown = (id: string) => named.has(id) || postponed.has(id) || statusOf(id) === completed
   const elsewhere = new Set([...postponed.values()].flatMap(({ dependsOn }) => dependsOn.filter((id) => !isKnown(id))))
-  const missing = new Set(yield* Effect.filter(elsewhere, (id) => Effect.map(store.get(id), Option.isNone), lookUps))
+  const missing = new Set(yield* Effect.filter(elsewhere, (id) => Effect.map(store.get(id), Option.isNone), lookups))
   for (const { dependsOn, line, source } of postponed.values()) {
     for (const id of dependsOn.filter((id) => missing.has(id))) {
       problems.add(source.name, line, unknownDependency(id, statusOf(id) === cancelled))
@@ -96,7 +89,7 @@ export const validateSources = Effect.fnUntraced(function* (
     if (first !== undefined) problems.add(first.source.name, first.line, dependencyCycle(cycle))
   }
   yield* problems.check
-  return { postponed: new Set(order), isCompleted: completedIn(over) }
+  return { postponed: new Set(order), isCompleted: completedIn(finished) }
 })
 
 interface Postponed {
@@ -108,12 +101,12 @@ interface Postponed {
 const completed = 1
 const cancelled = 2
 
-/** Made out here so that it holds on to nothing else of the first reading while the second one goes on. */
-const completedIn = (over: FingerprintTable) => (id: string) => over.get(fingerprint(id)) === completed
+/** A separate function, so that the closure does not retain the other data of the first pass during the second one. */
+const completedIn = (finished: FingerprintTable) => (id: string) => finished.get(fingerprint(id)) === completed
 
-/** The tasks that their author gave an id: where each is, and whether another one says the same. */
+/** The tasks with explicit ids: finds the position and duplicates of each. */
 class NamedTasks {
-  /** By id the line, counted on from one source to the next; by id and content together whether it was seen. */
+  /** Maps an id to its line, counted across all sources, and the id with its content to 1 if it occurred. */
   private readonly table = new FingerprintTable()
   private readonly starts: Array<{ readonly source: Source; readonly before: number }> = []
   private last = 0
@@ -122,7 +115,7 @@ class NamedTasks {
     return this.table.get(fingerprint(id)) !== 0
   }
 
-  /** Where the id was before with another content, or that it is new or the same. */
+  /** Returns the place of an earlier task with the same id and different content, or whether the task is new or the same. */
   add(source: Source, { line, task }: SourceTask): "new" | "same" | Place {
     if (this.starts.at(-1)?.source !== source) this.starts.push({ source, before: this.last })
     this.last = (this.starts.at(-1)?.before ?? 0) + line
@@ -156,20 +149,20 @@ const isTaken = (store: TaskStore["Service"], { description, id }: NewTask) =>
 
 const duplicateId = (id: string, { line, source }: Place, current: Source) => {
   const place = source === current || source === undefined ? `line ${line}` : `${source.name}:${line}`
-  return `the id "${id}" is already that of another task, on ${place}; give each task an id of its own`
+  return `the id "${id}" is already used by another task on ${place}; give each task a different id`
 }
 
 const idInUse = (id: string) =>
-  `the id "${id}" belongs to a task with another description in the store; give this one an id of its own`
+  `task "${id}" has another text in the store; did the template change? Give this task another id, or use another store (--store)`
 
 const unknownDependency = (id: string, isCancelled: boolean) =>
   isCancelled
-    ? `depends on "${id}", which was cancelled; take it out of dependsOn, or set its status to pending`
-    : `depends on "${id}", which is neither in the import nor in the store`
+    ? `depends on "${id}", which was cancelled; remove it from dependsOn, or set its status to pending`
+    : `depends on "${id}", which does not exist in the sources or the store; add it, or remove it from dependsOn`
 
 const dependencyCycle = (cycle: ReadonlyArray<string>) => {
   const [first] = cycle
-  if (cycle.length === 1) return `"${first}" depends on itself, so it can never start; take it out of its dependsOn`
+  if (cycle.length === 1) return `"${first}" depends on itself, so it can never start; remove it from its dependsOn`
   const shown = cycle.length > 8 ? [...cycle.slice(0, 8), "…"] : cycle
-  return `these tasks wait for each other, so none can start: ${[...shown, first].join(" → ")}; take one dependency out`
+  return `these tasks depend on each other, so none can start: ${[...shown, first].join(" → ")}; remove one dependency`
 }

@@ -95,7 +95,7 @@ describe("baton import", () => {
       Effect.gen(function* () {
         const { exitCode, stderr } = yield* baton(["import", path("empty.md")])
         assert.strictEqual(exitCode, 0)
-        assert.include(stderr, "there is no task in it")
+        assert.include(stderr, "found no tasks")
       })
     )
   )

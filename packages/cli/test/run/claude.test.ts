@@ -297,7 +297,10 @@ describe("baton plan", () => {
       const tasks = yield* file("books.csv", "title", "One")
       const { exitCode, stderr } = yield* baton(["plan", tasks, "--template", "{{name}}", ...claude])
       assert.strictEqual(exitCode, 1)
-      assert.match(stderr, /books\.csv:1: the template's \{\{name\}\} is no column; there are title/)
+      assert.match(
+        stderr,
+        /books\.csv:1: the template uses \{\{name\}\}, but there is no such column; the columns are title/
+      )
     })
   )
 })

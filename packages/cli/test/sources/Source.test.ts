@@ -12,14 +12,14 @@ const describedIn = (path: string) =>
   Effect.map(Stream.runCollect(readTasks(path)), (tasks) => tasks.map(({ task }) => task.description))
 
 describeSources("Source", (it) => {
-  it.effect("reads the format that the extension stands for, in whatever case", () =>
+  it.effect("takes the format from the extension, in upper or lower case", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* descriptions("LIST.TXT", "one\n"), [[1, "one"]])
       assert.deepStrictEqual(yield* descriptions("a.b.Md", "- [ ] one\n"), [[1, "one"]])
     })
   )
 
-  it.effect("reads another format when told to", () =>
+  it.effect("reads the given format instead of that of the extension", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* descriptions("list", "one\n", { format: "txt" }), [[1, "one"]])
       assert.deepStrictEqual(yield* descriptions("list.txt", '"one"\n', { format: "jsonl" }), [[1, "one"]])
@@ -28,35 +28,35 @@ describeSources("Source", (it) => {
 
   const known = ".jsonl, .ndjson, .json, .csv, .tsv, .yaml, .yml, .md, .markdown, .txt"
 
-  it.effect("names the formats there are when it does not know one", () =>
+  it.effect("lists the known extensions if the format is unknown", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("list.docx", ""), [
-        `list.docx: is of an unknown kind (.docx), so its format is not known; Baton reads ${known}, or say which it is with --format`
+        `list.docx: has an unknown extension (.docx); Baton reads ${known}; for another name, add --format`
       ])
       assert.deepStrictEqual(yield* complaints("list", ""), [
-        `list: has no extension, so its format is not known; Baton reads ${known}, or say which it is with --format`
+        `list: has no extension; Baton reads ${known}; for another name, add --format`
       ])
       assert.match((yield* complaints(".txt", ""))[0] ?? "", /^\.txt: has no extension/)
     })
   )
 
-  it.effect("tells of a missing file and of a directory", () =>
+  it.effect("reports a missing file and a directory", () =>
     Effect.gen(function* () {
       const path = yield* write("a.txt", "")
-      assert.deepStrictEqual(yield* problem(`${path}.txt`, "b.txt"), ["b.txt: there is no such file"])
+      assert.deepStrictEqual(yield* problem(`${path}.txt`, "b.txt"), ["b.txt: file not found"])
       const fs = yield* FileSystem.FileSystem
       yield* fs.makeDirectory(`${path}.md`)
       assert.deepStrictEqual(yield* problem(`${path}.md`, "b.md"), [
-        "b.md: is a directory; name the files in it, for example with a pattern"
+        "b.md: is a directory; name files instead, for example with a pattern"
       ])
     })
   )
 
-  it.effect("tells of a file that may not be read", () =>
+  it.effect("reports a file that cannot be read", () =>
     Effect.gen(function* () {
       const path = yield* write("a.txt", "one\n")
       const fs = yield* FileSystem.FileSystem
-      // Root may read everything, so the refusal itself has to be made up.
+      // Root can read every file, so the error is simulated.
       const denied = PlatformError.systemError({ _tag: "PermissionDenied", module: "FileSystem", method: "open" })
       const guarded = Layer.succeed(FileSystem.FileSystem, { ...fs, stream: () => Stream.fail(denied) })
       assert.deepStrictEqual(yield* Effect.provide(problem(path, "a.txt"), guarded), [
@@ -72,16 +72,16 @@ describeSources("Source", (it) => {
     })
   )
 
-  it.effect("calls standard input by its name", () =>
+  it.effect("calls standard input <stdin> in messages", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* Effect.provide(problem("-", "-"), stdin('"one"\n{}\n{')), [
-        "<stdin>:2: there is no \"description\" among the fields none; add one, or build it from others with --template '… {{title}} …'",
+        "<stdin>:2: there is no field \"description\"; the fields are (none); add one, or build it from other ones with --template '… {{title}} …'",
         "<stdin>:3: not valid JSON at column 2: expected a field name in double quotes, found the end"
       ])
     })
   )
 
-  it.effect("keeps its copy of standard input to itself, and removes it", () =>
+  it.effect("makes its copy of standard input private and removes it", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const path = yield* Effect.scoped(
@@ -98,7 +98,7 @@ describeSources("Source", (it) => {
     })
   )
 
-  it.effect("tells of standard input that breaks off", () =>
+  it.effect("reports an error while reading standard input", () =>
     Effect.gen(function* () {
       const broken = PlatformError.systemError({
         _tag: "Unknown",
@@ -113,7 +113,7 @@ describeSources("Source", (it) => {
     })
   )
 
-  it.effect("reads a pipe, which can be read only once", () =>
+  it.effect("reads a pipe, although it can be read only once", () =>
     Effect.gen(function* () {
       const path = yield* write("a.txt", "")
       const pipe = `${path}.pipe.txt`
@@ -126,10 +126,10 @@ describeSources("Source", (it) => {
     })
   )
 
-  it.effect("tells of a template that cannot be read", () =>
+  it.effect("reports an invalid template", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.txt", "one\n", { template: "{{x" }), [
-        "--template: the {{ at character 1 has no closing }}; write \\{{ for literal braces"
+        "--template: the {{ at character 1 has no closing }}; for a literal {{, write \\{{"
       ])
     })
   )

@@ -5,14 +5,14 @@ import { sort } from "../../src/sources/dependencies.ts"
 const graph = (edges: Record<string, ReadonlyArray<string>>) => new Map(Object.entries(edges))
 
 describe("dependencies", () => {
-  it("puts each after those it depends on, and leaves out those that are elsewhere", () => {
+  it("puts each id after its dependencies and omits ids outside the graph", () => {
     assert.deepStrictEqual(sort(graph({ c: ["b", "elsewhere"], b: ["a"], a: ["root"] })), {
       order: ["a", "b", "c"],
       cycles: []
     })
   })
 
-  it("names the ids of a cycle in order", () => {
+  it("lists the ids of a cycle in order", () => {
     assert.deepStrictEqual(sort(graph({ in: ["a"], a: ["b"], b: ["c"], c: ["a"] })).cycles, [["a", "b", "c"]])
   })
 
@@ -20,21 +20,21 @@ describe("dependencies", () => {
     assert.deepStrictEqual(sort(graph({ a: ["a"] })).cycles, [["a"]])
   })
 
-  it("finds every one of several cycles", () => {
+  it("finds all cycles", () => {
     assert.deepStrictEqual(sort(graph({ a: ["b"], b: ["a"], c: ["d"], d: ["c", "a"] })).cycles, [
       ["a", "b"],
       ["c", "d"]
     ])
   })
 
-  it("follows a chain of a hundred thousand", () => {
+  it("sorts a chain of 100,000 ids", () => {
     const chain = new Map(Array.from({ length: 100_000 }, (_, i) => [`${i}`, [`${i + 1}`]]))
     const { cycles, order } = sort(chain)
     assert.deepStrictEqual([order.length, order[0], order.at(-1), cycles.length], [100_000, "99999", "0", 0])
   })
 
   it.prop(
-    "sorts every graph without a cycle",
+    "sorts every acyclic graph",
     [Schema.Array(Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 }))))],
     ([rows]) => {
       const edges = new Map(rows.map((row, i) => [`${i}`, row.filter((to) => to < i).map(String)]))

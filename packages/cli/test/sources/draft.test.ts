@@ -13,8 +13,8 @@ const refuses = (fields: Schema.JsonObject, message: string) =>
   )
 
 describe("draft", () => {
-  it("reads a task's own fields, and adds the others to its metadata", () => {
-    const { id, over, task } = draft({
+  it("reads the fields of a task and adds the others to its metadata", () => {
+    const { id, finished, task } = draft({
       id: "a",
       metadata: { team: "docs", url: "mine" },
       url: "theirs",
@@ -24,7 +24,7 @@ describe("draft", () => {
       dependsOn: ["b", 3, "b"]
     })
     assert.strictEqual(id, "a")
-    assert.strictEqual(over, undefined)
+    assert.strictEqual(finished, undefined)
     assert.deepEqual<unknown>(task, {
       description: "x",
       metadata: { url: "mine", nested: { a: [1] }, team: "docs" },
@@ -34,22 +34,22 @@ describe("draft", () => {
     })
   })
 
-  it("takes what is null or empty as not given", () => {
+  it("ignores null and empty values", () => {
     const nothing = { id: null, metadata: "", priority: null, availableAt: " ", dependsOn: "" }
-    assert.deepStrictEqual(draft(nothing), { id: undefined, over: undefined, task: { description: "x" } })
+    assert.deepStrictEqual(draft(nothing), { id: undefined, finished: undefined, task: { description: "x" } })
   })
 
-  it("takes a prompt for the description, unless there is one", () => {
+  it("uses the prompt as the description unless there is a description", () => {
     const fromPrompt = Result.getOrThrow(Draft.fromFields({ prompt: "p" }, undefined))
     assert.deepStrictEqual(fromPrompt.task, { description: "p" })
     assert.deepStrictEqual(draft({ prompt: "p" }).task, { description: "x", metadata: { prompt: "p" } })
   })
 
-  it("takes whole numbers as ids", () => {
+  it("accepts whole numbers as ids", () => {
     assert.strictEqual(draft({ id: 17 }).id, "17")
-    refuses({ id: 1.5 }, '"id" must be text, got 1.5; put it in double quotes')
-    refuses({ id: 2 ** 60 }, '"id" must be text, got 1152921504606847000; put it in double quotes')
-    refuses({ id: ["a"] }, '"id" must be text, got a list; put it in double quotes')
+    refuses({ id: 1.5 }, '"id" must be text, but is 1.5; put it in double quotes')
+    refuses({ id: 2 ** 60 }, '"id" must be text, but is 1152921504606847000; put it in double quotes')
+    refuses({ id: ["a"] }, '"id" must be text, but is a list; put it in double quotes')
   })
 
   it("reads dependencies from a list or from text", () => {
@@ -57,21 +57,24 @@ describe("draft", () => {
     for (const dependsOn of [[""], [null], ["a", {}], 5, { a: 1 }]) {
       assert.isTrue(Result.isFailure(Draft.fromFields({ description: "x", dependsOn }, undefined)))
     }
-    refuses({ dependsOn: ["a", true] }, '"dependsOn" must be a list of ids, such as ["a", "b"] or "a, b"; got a list')
+    refuses(
+      { dependsOn: ["a", true] },
+      '"dependsOn" must be a list of ids, such as ["a", "b"] or "a, b", but is a list'
+    )
   })
 
-  it("says what is wrong with a field", () => {
-    refuses({ priority: "high" }, '"priority" must be a whole number (higher runs first), got "high"')
-    refuses({ priority: 1.5 }, '"priority" must be a whole number (higher runs first), got 1.5')
-    refuses({ metadata: ["a"] }, '"metadata" must be an object, such as {"team": "docs"}; got a list')
-    refuses({ metadata: "text" }, '"metadata" must be an object, such as {"team": "docs"}; got "text"')
-    refuses({ description: 5 }, '"description" must be text, got 5; put it in double quotes')
-    refuses({ description: " \n" }, "the description is empty; say what is to be done")
+  it("describes what is wrong with a field", () => {
+    refuses({ priority: "high" }, '"priority" must be a whole number (higher runs first), but is "high"')
+    refuses({ priority: 1.5 }, '"priority" must be a whole number (higher runs first), but is 1.5')
+    refuses({ metadata: ["a"] }, '"metadata" must be an object, such as {"team": "docs"}, but is a list')
+    refuses({ metadata: "text" }, '"metadata" must be an object, such as {"team": "docs"}, but is "text"')
+    refuses({ description: 5 }, '"description" must be text, but is 5; put it in double quotes')
+    refuses({ description: " \n" }, "the description is empty; write what the task is to do")
     const quoted = `"${"y".repeat(38)}…`
-    refuses({ priority: "y".repeat(60) }, `"priority" must be a whole number (higher runs first), got ${quoted}`)
+    refuses({ priority: "y".repeat(60) }, `"priority" must be a whole number (higher runs first), but is ${quoted}`)
   })
 
-  it("takes only times that mean the same everywhere", () => {
+  it("accepts only times that mean the same on every machine", () => {
     for (const [time, iso] of [
       ["2026-03-01", "2026-03-01T00:00:00.000Z"],
       ["2026-03-01T09:30Z", "2026-03-01T09:30:00.000Z"],
@@ -83,28 +86,28 @@ describe("draft", () => {
     for (const time of ["tomorrow", "2026-03-01T09:30", "2026-13-01", "1", 1_700_000_000]) {
       refuses(
         { availableAt: time },
-        `"availableAt" must be a time such as 2026-03-01T09:00:00Z, got ${JSON.stringify(time)}`
+        `"availableAt" must be a time such as 2026-03-01T09:00:00Z, but is ${JSON.stringify(time)}`
       )
     }
   })
 
-  it("names the fields of a record without a description", () => {
+  it("lists the fields of a record without a description", () => {
     const read = Draft.fromFields({ id: 1, title: "t" }, undefined)
     assert.deepStrictEqual(
       Result.map(read, () => "read"),
       Result.fail(
-        "there is no \"description\" among the fields id, title; add one, or build it from others with --template '… {{title}} …'"
+        "there is no field \"description\"; the fields are id, title; add one, or build it from other ones with --template '… {{title}} …'"
       )
     )
   })
 
-  it("refuses fields that are nested too deep to be worked with", () => {
+  it("refuses fields that are nested too deep", () => {
     const nest = (depth: number): Schema.Json => (depth === 0 ? 1 : [nest(depth - 1)])
     assert.deepStrictEqual(draft({ a: nest(99) }).task.metadata, { a: nest(99) })
-    refuses({ a: nest(100) }, "its fields are nested deeper than 100 levels")
+    refuses({ a: nest(100) }, "the fields are nested deeper than 100 levels")
   })
 
-  it("keeps a field that is called __proto__ a field", () => {
+  it("treats __proto__ as an ordinary field", () => {
     const { metadata } = Result.getOrThrow(
       Draft.fromFields(JSON.parse('{"prompt": "x", "__proto__": {"p": 1}}'), undefined)
     ).task
@@ -112,7 +115,7 @@ describe("draft", () => {
     assert.strictEqual(Object.getPrototypeOf(metadata), Object.prototype)
   })
 
-  it("leaves out where a saved task stood, and says when it is over", () => {
+  it("drops the progress of a saved task and marks finished tasks", () => {
     const saved = (status: string) =>
       draft({
         id: "a",
@@ -129,23 +132,23 @@ describe("draft", () => {
         kept: 1
       })
     assert.deepStrictEqual(
-      ["pending", "in_progress", "completed", "failed", "cancelled"].map((status) => saved(status).over),
+      ["pending", "in_progress", "completed", "failed", "cancelled"].map((status) => saved(status).finished),
       [undefined, undefined, "completed", undefined, "cancelled"]
     )
     assert.deepStrictEqual(saved("failed").task, { description: "x", metadata: { kept: 1 } })
   })
 
-  it("reads a task out of the file of a JSON store as it was added", () => {
+  it("reads a task from the file of a JSON store as it was added", () => {
     const saved = (status: string, baton: Schema.JsonObject) =>
       draft({ id: "a", status, attempts: 1, result: null, metadata: { kept: 1 }, baton })
     const history = [{ number: 1, token: 1, outcome: "failed" }]
     assert.deepStrictEqual(saved("failed", { priority: 2, dependsOn: ["b"], token: 1, history }), {
       id: "a",
       task: { description: "x", metadata: { kept: 1 }, priority: 2, dependsOn: [Task.TaskId.make("b")] },
-      over: undefined
+      finished: undefined
     })
-    assert.strictEqual(saved("failed", { cancelled: true }).over, "cancelled")
-    assert.strictEqual(saved("pending", { cancelled: true }).over, undefined)
+    assert.strictEqual(saved("failed", { cancelled: true }).finished, "cancelled")
+    assert.strictEqual(saved("pending", { cancelled: true }).finished, undefined)
     assert.deepStrictEqual(draft({ baton: { priority: 2 } }).task.metadata, { baton: { priority: 2 } })
   })
 })

@@ -31,14 +31,14 @@ const stored = Effect.gen(function* () {
 
 const storedIds = Effect.map(stored, (tasks) => tasks.map(({ id }) => String(id)))
 
-/** What the suite runs each of its tests on: a store of its own. */
+/** Provides a separate store to each test. */
 const fresh = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, Layer.fresh(TaskStore.layerMemory))
 
-/** A place for an id in an order that the seed decides. */
+/** A sort key for an id, derived from the seed. */
 const order = (seed: number, id: string) => Number.parseInt(fingerprint(`${seed}${id}`).slice(0, 8), 16)
 
 describeSources("importSources", (it) => {
-  it.effect("adds the tasks of every source, and nothing when they are imported again", () =>
+  it.effect("adds the tasks of every source, and nothing on a second import", () =>
     Effect.gen(function* () {
       const { load } = yield* project({ "a.txt": "one\ntwo\n", "b.md": "- [ ] three\n- [x] four\n" })
       const first = yield* load(["a.txt", "b.md"])
@@ -59,7 +59,7 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("adds only what is new when a source has grown", () =>
+  it.effect("adds only the new tasks when a source has grown", () =>
     Effect.gen(function* () {
       const { load, put } = yield* project({ "a.txt": "one\n" })
       yield* load(["a.txt"])
@@ -69,7 +69,7 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("keeps equal lines of one source apart, and takes equal lines of two for one", () =>
+  it.effect("treats equal lines of one source as different tasks, and equal lines of two sources as one task", () =>
     Effect.gen(function* () {
       const { load } = yield* project({ "a.txt": "one\none\n", "b.txt": "one\n" })
       const { added, existing } = yield* load(["a.txt", "b.txt"])
@@ -77,14 +77,14 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("imports a source that is named twice once", () =>
+  it.effect("imports a source only once if it is named twice", () =>
     Effect.gen(function* () {
       const { load } = yield* project({ "a.txt": "one\n" })
       assert.strictEqual((yield* load(["a.txt", "a.txt"])).perSource.length, 1)
     }).pipe(fresh)
   )
 
-  it.effect("imports standard input, in the given format and with the template", () =>
+  it.effect("imports standard input with the given format and template", () =>
     Effect.gen(function* () {
       const { load } = yield* project({})
       const { perSource } = yield* load(["-"], { format: "csv", template: "Do {{what}}" })
@@ -93,7 +93,7 @@ describeSources("importSources", (it) => {
     }).pipe(fresh, Effect.provide(stdin("what\nit\n")))
   )
 
-  it.effect("adds tasks by the thousand, in the order of the source", () =>
+  it.effect("adds tasks in batches of a thousand, in the order of the source", () =>
     Effect.gen(function* () {
       const sizes: Array<number> = []
       const store = yield* TaskStore.TaskStore
@@ -116,7 +116,7 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("adds sooner when the tasks are large, so as not to hold them all", () =>
+  it.effect("adds smaller batches when the tasks are large, to limit memory", () =>
     Effect.gen(function* () {
       const sizes: Array<number> = []
       const store = yield* TaskStore.TaskStore
@@ -135,7 +135,7 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("adds tasks after those they depend on, wherever those are", () =>
+  it.effect("adds tasks after their dependencies, wherever those are listed", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       yield* store.add([Task.make({ id: "there", description: "already there" })])
@@ -155,7 +155,7 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("keeps the order of the source when each task comes after those it depends on", () =>
+  it.effect("keeps the order of the source if each task is listed after its dependencies", () =>
     Effect.gen(function* () {
       const { load } = yield* project({
         "a.jsonl": [
@@ -175,7 +175,7 @@ describeSources("importSources", (it) => {
   )
 
   it.effect.prop(
-    "adds every list without a dependency cycle, in whatever order it is written",
+    "adds every list without a dependency cycle, in any order",
     [Schema.Array(Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 })))), Schema.Int],
     ([rows, seed]) =>
       Effect.gen(function* () {
@@ -195,7 +195,7 @@ describeSources("importSources", (it) => {
   )
 
   it.effect.prop(
-    "adds nothing of a list with a dependency cycle, wherever it is and in whatever order it is written",
+    "adds nothing from a list with a dependency cycle, in any order",
     [
       Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 6 })),
       Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 })),
@@ -222,19 +222,19 @@ describeSources("importSources", (it) => {
       }).pipe(fresh)
   )
 
-  it.effect("imports every row of a real file, and warns of descriptions that a template leaves empty", () =>
+  it.effect("imports every row of a real file and warns about empty rendered descriptions", () =>
     Effect.gen(function* () {
       const packages = new URL("fixtures/packages.csv", import.meta.url).pathname
       const result = yield* importSources([packages], { template: "{{description}}" })
       assert.strictEqual(result.added, 30)
       assert.deepStrictEqual(result.warnings, [
-        `${packages}:143: the template renders an empty description from this record and from 1 more`
+        `${packages}:143: the template renders an empty description for this record and 1 more`
       ])
       assert.strictEqual((yield* importSources([packages], { template: "{{description}}" })).existing, 30)
     }).pipe(fresh)
   )
 
-  it.effect("takes a dependency on a task that was completed before as met", () =>
+  it.effect("treats a dependency on a task that the source marks as completed as met", () =>
     Effect.gen(function* () {
       const { load } = yield* project({
         "a.json":
@@ -249,21 +249,18 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("warns of a source without tasks", () =>
+  it.effect("warns about a source without tasks", () =>
     Effect.gen(function* () {
       const { load } = yield* project({ "a.txt": "", "b.md": "# Plan\n", "c.md": "- [x] done\n" })
       const { warnings } = yield* load(["a.txt", "b.md", "c.md"])
       assert.deepStrictEqual(
         warnings.map((warning) => warning.replace(/^.*\//, "")),
-        [
-          "a.txt: there is no task in it",
-          "b.md: there is no task in it; a task is an open checkbox, such as - [ ] write the report"
-        ]
+        ["a.txt: found no tasks", "b.md: found no tasks; write each task as a checkbox, such as - [ ] write the report"]
       )
     }).pipe(fresh)
   )
 
-  it.effect("adds nothing of any source when one is wrong, and tells of all that is wrong", () =>
+  it.effect("adds nothing if any source has a problem, and reports all problems", () =>
     Effect.gen(function* () {
       const { complaints } = yield* project({
         "a.txt": "fine\n",
@@ -271,15 +268,15 @@ describeSources("importSources", (it) => {
         "c.csv": "description,n\nx\n"
       })
       assert.deepStrictEqual(yield* complaints("a.txt", "b.jsonl", "c.csv"), [
-        "b.jsonl:2: the description is empty; say what is to be done",
-        'b.jsonl:3: "priority" must be a whole number (higher runs first), got "high"',
-        "c.csv:2: this row has 1 field, but there are 2 columns; a field with a comma, a quote or a line break in it goes in double quotes"
+        "b.jsonl:2: the description is empty; write what the task is to do",
+        'b.jsonl:3: "priority" must be a whole number (higher runs first), but is "high"',
+        "c.csv:2: this row has 1 field, but there are 2 columns; put fields that contain a comma, a quote or a line break in double quotes"
       ])
       assert.deepStrictEqual(yield* stored, [])
     }).pipe(fresh)
   )
 
-  it.effect("names both lines of an id that two tasks have, in one source or in two", () =>
+  it.effect("reports both lines if two tasks have the same id, in one source or two", () =>
     Effect.gen(function* () {
       const { complaints } = yield* project({
         "a.jsonl":
@@ -287,14 +284,14 @@ describeSources("importSources", (it) => {
         "b.csv": "id,description,n\nb,x,1\na,x,\n"
       })
       assert.deepStrictEqual(yield* complaints("a.jsonl", "b.csv"), [
-        'a.jsonl:3: the id "a" is already that of another task, on line 1; give each task an id of its own',
-        'b.csv:2: the id "b" is already that of another task, on a.jsonl:4; give each task an id of its own',
-        'b.csv:3: the id "a" is already that of another task, on a.jsonl:1; give each task an id of its own'
+        'a.jsonl:3: the id "a" is already used by another task on line 1; give each task a different id',
+        'b.csv:2: the id "b" is already used by another task on a.jsonl:4; give each task a different id',
+        'b.csv:3: the id "a" is already used by another task on a.jsonl:1; give each task a different id'
       ])
     }).pipe(fresh)
   )
 
-  it.effect("takes the same record twice under one id for one task", () =>
+  it.effect("treats the same record with the same id as one task", () =>
     Effect.gen(function* () {
       const { load } = yield* project({
         "a.jsonl": '{"id": "a", "description": "x"}\n{"description": "x", "id": "a"}\n'
@@ -304,7 +301,7 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("tells of an id that the store has for another task, before anything is added", () =>
+  it.effect("reports an id that belongs to another task in the store before anything is added", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       yield* store.add([Task.make({ id: "a", description: "other" })])
@@ -312,13 +309,13 @@ describeSources("importSources", (it) => {
         "a.jsonl": '"new"\n{"id": "a", "description": "x"}\n{"id": "b", "description": "y"}\n'
       })
       assert.deepStrictEqual(yield* complaints("a.jsonl"), [
-        'a.jsonl:2: the id "a" belongs to a task with another description in the store; give this one an id of its own'
+        'a.jsonl:2: task "a" has another text in the store; did the template change? Give this task another id, or use another store (--store)'
       ])
       assert.deepStrictEqual(yield* storedIds, ["a"])
     }).pipe(fresh)
   )
 
-  it.effect("maps what the store refuses at the last moment to its line", () =>
+  it.effect("reports the line of a task that the store refuses during the import", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       const raced = Layer.succeed(TaskStore.TaskStore, {
@@ -331,7 +328,7 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("tells of a dependency that is nowhere, or was cancelled", () =>
+  it.effect("reports a dependency that does not exist or was cancelled", () =>
     Effect.gen(function* () {
       const { complaints } = yield* project({
         "a.jsonl": [
@@ -340,24 +337,24 @@ describeSources("importSources", (it) => {
         ].join("\n")
       })
       assert.deepStrictEqual(yield* complaints("a.jsonl"), [
-        'a.jsonl:1: depends on "gone", which is neither in the import nor in the store',
-        'a.jsonl:1: depends on "b", which was cancelled; take it out of dependsOn, or set its status to pending'
+        'a.jsonl:1: depends on "gone", which does not exist in the sources or the store; add it, or remove it from dependsOn',
+        'a.jsonl:1: depends on "b", which was cancelled; remove it from dependsOn, or set its status to pending'
       ])
     }).pipe(fresh)
   )
 
-  it.effect("does not hold a broken record against those that depend on it", () =>
+  it.effect("does not report tasks that depend on an invalid record", () =>
     Effect.gen(function* () {
       const { complaints } = yield* project({
         "a.jsonl": '{"id": "a", "description": ""}\n{"id": "b", "description": "x", "dependsOn": ["a"]}\n'
       })
       assert.deepStrictEqual(yield* complaints("a.jsonl"), [
-        "a.jsonl:1: the description is empty; say what is to be done"
+        "a.jsonl:1: the description is empty; write what the task is to do"
       ])
     }).pipe(fresh)
   )
 
-  it.effect("names the ids of a dependency cycle in order", () =>
+  it.effect("lists the ids of a dependency cycle in order", () =>
     Effect.gen(function* () {
       const ring = (ids: ReadonlyArray<string>) =>
         ids.map((id, i) => JSON.stringify({ id, description: id, dependsOn: [ids[(i + 1) % ids.length]] })).join("\n")
@@ -366,14 +363,14 @@ describeSources("importSources", (it) => {
         "b.jsonl": ring(["1", "2", "3", "4", "5", "6", "7", "8", "9"])
       })
       assert.deepStrictEqual(yield* complaints("a.jsonl", "b.jsonl"), [
-        "a.jsonl:1: these tasks wait for each other, so none can start: a → b → c → a; take one dependency out",
-        'a.jsonl:4: "self" depends on itself, so it can never start; take it out of its dependsOn',
-        "b.jsonl:1: these tasks wait for each other, so none can start: 1 → 2 → 3 → 4 → 5 → 6 → 7 → 8 → … → 1; take one dependency out"
+        "a.jsonl:1: these tasks depend on each other, so none can start: a → b → c → a; remove one dependency",
+        'a.jsonl:4: "self" depends on itself, so it can never start; remove it from its dependsOn',
+        "b.jsonl:1: these tasks depend on each other, so none can start: 1 → 2 → 3 → 4 → 5 → 6 → 7 → 8 → … → 1; remove one dependency"
       ])
     }).pipe(fresh)
   )
 
-  it.effect("says so when a file changes between the two readings", () =>
+  it.effect("reports a file that changes between the two passes", () =>
     Effect.gen(function* () {
       const { complaints, put } = yield* project({ "a.txt": "one\n", "b.jsonl": '"two"\n' })
       const store = yield* TaskStore.TaskStore
@@ -385,12 +382,12 @@ describeSources("importSources", (it) => {
       yield* store.add([Task.make({ id: "x", description: "x" })])
       yield* put("a.jsonl", '{"id": "new", "description": "new", "dependsOn": ["x"]}\n')
       assert.deepStrictEqual(yield* Effect.provide(complaints("b.jsonl", "a.jsonl"), meddling("{")), [
-        "b.jsonl:1: the file changed while it was imported (not valid JSON at column 2: expected a field name in double quotes, found the end); import it again"
+        "b.jsonl:1: the file changed during the import (not valid JSON at column 2: expected a field name in double quotes, found the end); import it again"
       ])
     }).pipe(fresh)
   )
 
-  it.effect("looks up ids in the store only when there is something in it", () =>
+  it.effect("looks up ids in the store only if the store has tasks", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       const asked: Array<string> = []

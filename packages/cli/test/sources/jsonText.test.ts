@@ -14,7 +14,7 @@ const parses = (text: string) => {
 }
 
 describe("jsonText", () => {
-  it("finds the line and the text of each element of a list", () => {
+  it("returns the line and the text of each element of a list", () => {
     assert.deepStrictEqual(
       jsonText.elements('[\n  {"a": [1, 2],\n "b": "]"}, "x\\"",\n\n  3\n]\n'),
       Result.succeed([
@@ -25,14 +25,14 @@ describe("jsonText", () => {
     )
   })
 
-  it("finds the list that is an object's tasks, whatever is beside it", () => {
+  it("returns the list `tasks` of an object and ignores its other fields", () => {
     assert.deepStrictEqual(
       jsonText.elements('{"version": 1, "other": {"tasks": [1]},\n"t\\u0061sks": [\n2], "end": [null]}'),
       Result.succeed([{ line: 3, text: "2" }])
     )
   })
 
-  it("finds no list where there is none", () => {
+  it("returns no elements if there is no list", () => {
     for (const text of ["{}", '{"tasks": {}}', '"x"', " 12 "]) {
       assert.deepStrictEqual(jsonText.elements(text), Result.succeed(undefined), text)
     }
@@ -47,21 +47,21 @@ describe("jsonText", () => {
     ['{"a": nul}', 1, "column 7: expected a value, found nul}"],
     ['{"a": nulls}', 1, "column 7: expected a value, found nulls}"],
     ["[01]", 1, "column 2: expected a value, found 01]"],
-    ["[1] x", 1, "column 5: expected nothing more, found x"],
+    ["[1] x", 1, "column 5: expected the end, found x"],
     ["[1", 1, "column 3: expected a comma or ], found the end"],
     ["", 1, "column 1: expected a value, found the end"],
-    ['["a\nb"]', 1, "column 2: this string is not closed on its line"],
-    ['[\n"abc', 2, "column 1: this string is not closed on its line"],
-    ['["\\x"]', 1, "column 2: this string has an unknown escape (a backslash is written \\\\) or a control character"],
+    ['["a\nb"]', 1, "column 2: this string is not closed before the end of its line"],
+    ['[\n"abc', 2, "column 1: this string is not closed before the end of its line"],
+    ['["\\x"]', 1, "column 2: this string has an invalid escape (write a backslash as \\\\) or a control character"],
     [`${"[".repeat(1001)}${"]".repeat(1001)}`, 1, "column 1001: nested deeper than 1000 levels"]
-  ] as const)("says what is wrong with %j", (text, line, message) => {
+  ] as const)("describes the syntax error in %j", (text, line, message) => {
     assert.deepStrictEqual(
       Result.getFailure(jsonText.elements(text)),
       Result.getFailure(Result.fail({ line, message: `not valid JSON at ${message}` }))
     )
   })
 
-  it.prop("takes every document that JSON.parse takes", [Schema.Json], ([value]) => {
+  it.prop("accepts every document that JSON.parse accepts", [Schema.Json], ([value]) => {
     for (const space of [0, 2]) {
       const text = JSON.stringify(value, null, space)
       assert.isTrue(Result.isSuccess(jsonText.elements(text)), text)
@@ -69,7 +69,7 @@ describe("jsonText", () => {
   })
 
   it.prop(
-    "the elements of a list stand for its values, each on the line where it starts",
+    "the elements of a list parse to its values, each with the line where it starts",
     [Schema.Array(Schema.Json)],
     ([list]) => {
       const text = JSON.stringify(list, null, 2)
@@ -86,7 +86,7 @@ describe("jsonText", () => {
   )
 
   it.prop(
-    "agrees with JSON.parse on a document that lost a character",
+    "agrees with JSON.parse on a document with a missing character",
     [Schema.Json, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1000 }))],
     ([value, at]) => {
       const whole = JSON.stringify(value, null, 1)

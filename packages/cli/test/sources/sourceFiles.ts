@@ -8,11 +8,11 @@ import type { SourceError } from "../../src/sources/SourceError.ts"
 
 type Services = NodeServices.NodeServices
 
-/** A group of tests that read real files. */
+/** A group of tests with access to files and an empty store. */
 export const describeSources = (name: string, tests: (it: Vitest.MethodsNonLive<Services>) => void) =>
   layer(NodeServices.layer)(name, tests)
 
-/** Puts a file into a directory that goes when the test ends. */
+/** Writes a file into a temporary directory, which is removed after the test. */
 export const write = Effect.fnUntraced(function* (name: string, content: string | Uint8Array) {
   const fs = yield* FileSystem.FileSystem
   const path = `${yield* fs.makeTempDirectoryScoped()}/${name}`
@@ -20,13 +20,13 @@ export const write = Effect.fnUntraced(function* (name: string, content: string 
   return path
 })
 
-/** The tasks of a file with this name and content, with their lines. */
+/** The tasks of a file with this name and content, and their lines. */
 export const read = Effect.fnUntraced(function* (name: string, content: string | Uint8Array, options?: ReadOptions) {
   const path = yield* write(name, content)
   return yield* Stream.runCollect(readTasks(path, options))
 })
 
-/** The tasks of a file, as line and description. */
+/** The lines and descriptions of a file's tasks. */
 export const descriptions = (name: string, content: string | Uint8Array, options?: ReadOptions) =>
   Effect.map(read(name, content, options), (tasks) =>
     tasks.map(({ line, task }): readonly [number, string] => [line, task.description])
@@ -40,7 +40,7 @@ export const readOne = (name: string, content: string, options?: ReadOptions) =>
     return task
   })
 
-/** What a person is told about a file, with its name instead of its path. */
+/** The problems reported for a file, with its name instead of its path. */
 export const complaints = Effect.fnUntraced(function* (
   name: string,
   content: string | Uint8Array,

@@ -6,7 +6,7 @@ import { describeSources, read } from "./sourceFiles.ts"
 const ids = (content: string) => Effect.map(read("a.jsonl", content), (tasks) => tasks.map(({ task }) => task.id))
 
 describe("stableId", () => {
-  it("is the same in every version, or importing a list again would double it", () => {
+  it("is the same in every version, so that importing a list again adds nothing", () => {
     assert.strictEqual(ofContent({ description: "Write a haiku" }), "2d021ab0bb2256c2")
     const availableAt = DateTime.makeUnsafe("2026-03-01T00:00:00Z")
     assert.strictEqual(
@@ -15,11 +15,11 @@ describe("stableId", () => {
     )
   })
 
-  it("takes what is not given for its default", () => {
+  it("treats missing fields as their defaults", () => {
     assert.strictEqual(ofContent({ description: "x" }), ofContent({ description: "x", metadata: {}, priority: 0 }))
   })
 
-  it("changes with everything that a task says", () => {
+  it("depends on every field of a task", () => {
     const task = { description: "x", metadata: { a: 1 } }
     const others = [
       { ...task, description: "y" },
@@ -49,7 +49,7 @@ describe("stableId", () => {
 })
 
 describeSources("the ids of a source", (it) => {
-  it.effect("are the same in every reading, in whatever order and format the fields are written", () =>
+  it.effect("are the same on every import, in any format and order of fields", () =>
     Effect.gen(function* () {
       const expected = yield* ids('{"description": "x", "a": "1", "b": "2"}')
       assert.deepStrictEqual(yield* ids('{"b": "2",   "a": "1", "description": "x"}'), expected)
@@ -60,7 +60,7 @@ describeSources("the ids of a source", (it) => {
     })
   )
 
-  it.effect("tell equal records apart, and do not move when others are put between them", () =>
+  it.effect("distinguish equal records and do not change when other records are inserted", () =>
     Effect.gen(function* () {
       const [first, second, third] = yield* ids('"x"\n"x"\n"x"\n')
       assert.deepStrictEqual([second, third], [`${first}-2`, `${first}-3`])
@@ -71,7 +71,7 @@ describeSources("the ids of a source", (it) => {
     })
   )
 
-  it.effect("are those that the author gave", () =>
+  it.effect("are the explicit ones if the source gives them", () =>
     Effect.gen(function* () {
       assert.deepEqual(yield* ids('{"id": " a ", "description": "x"}\n{"id": 2, "description": "x"}'), ["a", "2"])
     })

@@ -12,11 +12,11 @@ const refuses = (source: string, fields: Schema.JsonObject, expected: string) =>
   assert.deepStrictEqual(render(source, fields), Result.fail(expected))
 
 describe("template", () => {
-  it("fills in fields, with or without spaces in the braces", () => {
+  it("renders fields, with or without spaces in the braces", () => {
     renders("Summarise {{title}}: {{ body }}", { title: "A", body: "B" }, "Summarise A: B")
   })
 
-  it("fills in numbers and booleans as they are, nothing for null, and JSON for lists and objects", () => {
+  it("renders numbers and booleans as text, null as nothing, and lists and objects as JSON", () => {
     renders(
       "{{n}}/{{b}}/{{z}}/{{l}}/{{o}}",
       { n: 1.5, b: true, z: null, l: [1], o: { a: "x" } },
@@ -36,49 +36,64 @@ describe("template", () => {
     renders("{{ Full Name }}", { "Full Name": "Ada" }, "Ada")
   })
 
-  it("does not look into what it filled in", () => {
+  it("does not render placeholders in the rendered values", () => {
     renders("{{a}}", { a: "{{b}}", b: "no" }, "{{b}}")
   })
 
-  it("keeps single braces and closing ones, and takes \\{{ for two literal braces", () => {
+  it("keeps single and closing braces, and renders \\{{ as two literal braces", () => {
     renders("{a} }} \\{{a}} {{a}}", { a: "x" }, "{a} }} {{a}} x")
   })
 
-  it("names the fields there are when one is missing", () => {
-    refuses("{{titel}}", { id: 1, title: "A" }, "the template's {{titel}} is no field of this record; it has id, title")
+  it("lists the fields of a record if one is missing", () => {
+    refuses(
+      "{{titel}}",
+      { id: 1, title: "A" },
+      "the template uses {{titel}}, but this record has no such field; its fields are id, title"
+    )
   })
 
-  it("does not find what every object inherits", () => {
-    refuses("{{a.toString}}", { a: {} }, "the template's {{a.toString}} is no field of this record; it has a")
-    refuses("{{constructor}}", {}, "the template's {{constructor}} is no field of this record; it has none")
+  it("does not find inherited properties", () => {
+    refuses(
+      "{{a.toString}}",
+      { a: {} },
+      "the template uses {{a.toString}}, but this record has no such field; its fields are a"
+    )
+    refuses(
+      "{{constructor}}",
+      {},
+      "the template uses {{constructor}}, but this record has no such field; its fields are (none)"
+    )
   })
 
-  it("lists twenty fields at most", () => {
+  it("lists at most twenty fields", () => {
     const fields = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`f${i}`, i]))
     const shown = Array.from({ length: 20 }, (_, i) => `f${i}`).join(", ")
-    refuses("{{x}}", fields, `the template's {{x}} is no field of this record; it has ${shown}, …`)
+    refuses("{{x}}", fields, `the template uses {{x}}, but this record has no such field; its fields are ${shown}, …`)
   })
 
-  it("refuses braces that are never closed or name nothing", () => {
-    refuses("ab {{title", {}, "the {{ at character 4 has no closing }}; write \\{{ for literal braces")
-    refuses("{{ }}", {}, "the {{ }} at character 1 names no field; write \\{{ for literal braces")
+  it("refuses unclosed and empty braces", () => {
+    refuses("ab {{title", {}, "the {{ at character 4 has no closing }}; for a literal {{, write \\{{")
+    refuses("{{ }}", {}, "the {{ }} at character 1 names no field; for a literal {{, write \\{{")
   })
 
-  it("names the columns there are", () => {
+  it("lists the columns", () => {
     const template = Template.parse("{{a}} {{b.c}}")
     assert.isTrue(Result.isSuccess(template))
     const missing = (columns: ReadonlyArray<string>) =>
       Result.map(template, (it) => Template.missingColumn(it, columns))
-    assert.deepStrictEqual(missing(["a", "b"]), Result.succeed("the template's {{b.c}} is no column; there are a, b"))
+    assert.deepStrictEqual(
+      missing(["a", "b"]),
+      Result.succeed("the template uses {{b.c}}, but there is no such column; the columns are a, b")
+    )
     assert.deepStrictEqual(missing(["a", "b.c"]), Result.succeed(undefined))
   })
 
-  it.prop("renders any text with escaped braces as it is", [Schema.String], ([text]) => {
+  it.prop("renders any text with escaped braces unchanged", [Schema.String], ([text]) => {
     renders(text.replaceAll("{{", "\\{{"), {}, text)
   })
 
   it.prop(
-    "renders any field between any texts",
+    "renders any field between any two texts",
     [Schema.String, Schema.String, Schema.String],
     ([before, value, after]) => {
       const escape = (text: string) => text.replaceAll("{{", "\\{{").replace(/[{\\]$/, "")

@@ -1,8 +1,4 @@
-/**
- * Tables: comma- or tab-separated values under a row of column names.
- *
- * @since 0.1.0
- */
+/** Tables: comma- or tab-separated values with a header row. */
 import * as Csv from "effect/encoding/Csv"
 import type * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
@@ -11,20 +7,17 @@ import type { Source } from "../Source.ts"
 import type { SourceError } from "../SourceError.ts"
 import * as sourceText from "../sourceText.ts"
 
-/** What a table is read with. */
+/** Options for reading a table. */
 export interface CsvOptions {
   readonly delimiter: "," | "\t"
-  /** Says what is wrong with the columns, if anything: once, instead of once a row. */
+  /** Describes a problem with the columns, so that it is reported once instead of for every row. */
   readonly checkColumns: (columns: ReadonlyArray<string>) => string | undefined
 }
 
 /**
- * Reads a table. A row is on the line where it starts, whatever line breaks its quoted fields or those before it hold.
- * Blank lines are skipped, and a column without a name is left out. A row that breaks the quoting ends the reading, as
- * nothing after it can be trusted.
- *
- * @category streams
- * @since 0.1.0
+ * Reads a table. Each row has the number of its first line, also after quoted fields that contain line breaks. Blank lines
+ * and columns without a name are skipped. Reading ends at a row with wrong quotes, because the rows after it cannot be
+ * told apart reliably.
  */
 export const read = (
   source: Source,
@@ -39,11 +32,11 @@ export const read = (
     Stream.catchTag("CsvError", (error) => Stream.succeed(Entry.problem(error.line, describe(error))))
   )
 
-/** In UTF-16 code units; without a limit, a quote that is never closed would take in the rest of the file. */
+/** In UTF-16 code units. Without a limit, a field with an unclosed quote would contain the rest of the file. */
 const maxRecordSize = 64 * 1024 * 1024
 
 interface Table {
-  /** Where the next row starts. The parser names lines in errors only, but keeps the line breaks in the cells. */
+  /** The line of the next row, counted here because the parser reports lines in errors only. */
   line: number
   columns: ReadonlyArray<string> | undefined
   rejected: boolean
@@ -64,7 +57,7 @@ const entries = (table: Table, row: Csv.Row, checkColumns: CsvOptions["checkColu
       Entry.problem(
         line,
         `this row has ${count(row.length, "field")}, but there are ${count(columns.length, "column")}; ` +
-          `a field with a comma, a quote or a line break in it goes in double quotes`
+          `put fields that contain a comma, a quote or a line break in double quotes`
       )
     ]
   }
@@ -77,7 +70,7 @@ const lineBreaks = (cell: string): number =>
 
 const repeated = (columns: ReadonlyArray<string>): string | undefined => {
   const name = columns.find((name, index) => name !== "" && columns.indexOf(name) !== index)
-  return name === undefined ? undefined : `there are two columns ${JSON.stringify(name)}; give each a name of its own`
+  return name === undefined ? undefined : `two columns are named ${JSON.stringify(name)}; rename one of them`
 }
 
 const count = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`
@@ -85,9 +78,9 @@ const count = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`
 const describe = (error: Csv.CsvError): string => {
   const field = error.column === undefined ? "a field" : `field ${error.column}`
   if (error.kind === "RecordSize") {
-    return "the row that starts here is larger than 64 MiB; is a double quote missing at the end of a field?"
+    return "the row that starts here is larger than 64 MiB; check for a missing double quote at the end of a field"
   }
   return error.message.startsWith("Unterminated")
-    ? `the double quote that opens ${field} of this row is never closed`
-    : `${field} of this row has a double quote in the middle; put the field in double quotes and double those in it ("")`
+    ? `${field} of this row starts with a double quote that is never closed`
+    : `${field} of this row has a double quote in the middle; put the field in double quotes and write the inner ones twice ("")`
 }

@@ -1,8 +1,4 @@
-/**
- * A JSON document: a list of objects or strings, or an object whose `tasks` is such a list.
- *
- * @since 0.1.0
- */
+/** A JSON document: a list of objects or strings, or an object whose `tasks` is such a list. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
@@ -13,12 +9,7 @@ import type { Source } from "../Source.ts"
 import type { SourceError } from "../SourceError.ts"
 import * as sourceText from "../sourceText.ts"
 
-/**
- * Reads a JSON document. It is held in memory; its elements become values one by one.
- *
- * @category streams
- * @since 0.1.0
- */
+/** Reads a JSON document. The text is held in memory; the elements are parsed one by one. */
 export const read = (source: Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
   Stream.unwrap(Effect.map(sourceText.whole(source), entries))
 

@@ -1,8 +1,4 @@
-/**
- * JSON lines: an object or a string a line.
- *
- * @since 0.1.0
- */
+/** JSON lines: one object or string per line. */
 import * as Arr from "effect/Array"
 import type * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
@@ -13,12 +9,7 @@ import type { Source } from "../Source.ts"
 import type { SourceError } from "../SourceError.ts"
 import * as sourceText from "../sourceText.ts"
 
-/**
- * Reads a source of JSON lines. Blank lines are skipped; a broken one is a problem of its own.
- *
- * @category streams
- * @since 0.1.0
- */
+/** Reads JSON lines. Blank lines are skipped; each invalid line is a separate problem. */
 export const read = (source: Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
   Stream.mapAccumArray(
     sourceText.lines(source),

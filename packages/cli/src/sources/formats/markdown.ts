@@ -1,8 +1,4 @@
-/**
- * Markdown: the open checkboxes of its lists.
- *
- * @since 0.1.0
- */
+/** Markdown: the unchecked checkboxes of lists. */
 import type * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import * as Entry from "../Entry.ts"
@@ -11,31 +7,28 @@ import type { SourceError } from "../SourceError.ts"
 import * as sourceText from "../sourceText.ts"
 
 /**
- * Reads a task from each open checkbox (`- [ ] text`, with any list marker, however deep). The lines below that are
- * indented further than its marker belong to it, up to the next checkbox. A ticked one is done. Whatever else the document
- * says, and what it shows in fenced code, is no task.
- *
- * @category streams
- * @since 0.1.0
+ * Reads a task from each unchecked checkbox (`- [ ] text`), with any list marker and at any depth. The lines below it that
+ * are indented further than its marker belong to it, up to the next checkbox. A checked one is done. All other text is
+ * ignored, including checkboxes in fenced code.
  */
 export const read = (source: Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
   Stream.mapAccum(
     sourceText.lines(source),
-    (): Reading => ({ item: undefined, fence: undefined }),
-    (reading, line) => [reading, step(reading, line)],
-    { onHalt: (reading) => finish(reading) }
+    (): ParserState => ({ item: undefined, fence: undefined }),
+    (state, line) => [state, step(state, line)],
+    { onHalt: (state) => finish(state) }
   )
 
-interface Reading {
+interface ParserState {
   item: Item | undefined
-  /** The marker that closes the code block that the reading is in. */
+  /** The marker that closes the current code block. */
   fence: string | undefined
 }
 
 interface Item {
   readonly line: number
   readonly done: boolean
-  /** The columns of the list marker and of what follows it. */
+  /** The columns of the list marker and of the text after it. */
   readonly indent: number
   readonly contentIndent: number
   readonly lines: Array<string>
@@ -43,22 +36,22 @@ interface Item {
 
 const checkbox = /^(\s*)([-*+]|\d{1,9}[.)])(\s+)\[([ xX])\](?:\s+(.*))?$/
 
-const step = (reading: Reading, { number, text }: sourceText.Line): ReadonlyArray<Entry.Entry> => {
-  const { item } = reading
+const step = (state: ParserState, { number, text }: sourceText.Line): ReadonlyArray<Entry.Entry> => {
+  const { item } = state
   const belongs = item !== undefined && (text.trim() === "" || indentOf(text) > item.indent)
-  // What is open in an item ends with the item: a code block that is never closed takes no further tasks with it.
-  const fence = item === undefined || belongs ? reading.fence : undefined
-  reading.fence = nextFence(fence, text)
-  const box = fence === undefined && reading.fence === undefined ? checkbox.exec(text) : null
+  // A code block that is never closed ends with its item, so that it does not hide the tasks after it.
+  const fence = item === undefined || belongs ? state.fence : undefined
+  state.fence = nextFence(fence, text)
+  const box = fence === undefined && state.fence === undefined ? checkbox.exec(text) : null
   if (box === null) {
-    if (!belongs) return finish(reading)
+    if (!belongs) return finish(state)
     item.lines.push(dedent(text, item.contentIndent))
     return []
   }
-  const finished = finish(reading)
+  const finished = finish(state)
   const [, before = "", marker = "", space = "", tick, content = ""] = box
   const indent = indentOf(before)
-  reading.item = {
+  state.item = {
     line: number,
     done: tick !== " ",
     indent,
@@ -68,9 +61,9 @@ const step = (reading: Reading, { number, text }: sourceText.Line): ReadonlyArra
   return finished
 }
 
-const finish = (reading: Reading): ReadonlyArray<Entry.Entry> => {
-  const { item } = reading
-  reading.item = undefined
+const finish = (state: ParserState): ReadonlyArray<Entry.Entry> => {
+  const { item } = state
+  state.item = undefined
   if (item === undefined) return []
   return [item.done ? { _tag: "Done", line: item.line } : Entry.described(item.line, item.lines.join("\n").trim())]
 }
@@ -90,7 +83,7 @@ const dedent = (text: string, columns: number): string => {
   return " ".repeat(Math.max(0, indent - columns)) + text.trimStart()
 }
 
-/** Tabs reach to the next multiple of four, as Markdown has it. */
+/** A tab advances to the next multiple of four columns, as in Markdown. */
 const expand = (space: string): string => {
   let expanded = ""
   for (const character of space) expanded += character === "\t" ? " ".repeat(4 - (expanded.length % 4)) : " "

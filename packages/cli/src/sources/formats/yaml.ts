@@ -1,8 +1,4 @@
-/**
- * A YAML document: a list of mappings or strings, or a mapping whose `tasks` is such a list.
- *
- * @since 0.1.0
- */
+/** A YAML document: a list of mappings or strings, or a mapping whose `tasks` is such a list. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -14,17 +10,12 @@ import type { Source } from "../Source.ts"
 import type { SourceError } from "../SourceError.ts"
 import * as sourceText from "../sourceText.ts"
 
-/**
- * Reads a YAML document. It is held in memory.
- *
- * @category streams
- * @since 0.1.0
- */
+/** Reads a YAML document. It is held in memory. */
 export const read = (source: Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
   Stream.unwrap(
     Effect.gen(function* () {
       const text = yield* sourceText.whole(source)
-      // Most runs read no YAML, and the library takes as long to load as the rest of the program.
+      // Loaded on demand: most runs read no YAML, and the library takes as long to load as the rest of the program.
       const yaml = yield* Effect.promise(() => import("yaml"))
       return Stream.fromIterable(entries(yaml, text))
     })
@@ -34,7 +25,7 @@ const entries = (yaml: typeof Yaml, text: string): ReadonlyArray<Entry.Entry> =>
   const lineCounter = new yaml.LineCounter()
   const document = yaml.parseDocument(text, { lineCounter, prettyErrors: false, merge: true, logLevel: "error" })
   const lineOf = (offset: number | undefined) => Math.max(1, lineCounter.linePos(offset ?? 0).line)
-  // The errors after the first are mostly its consequences.
+  // Later errors are mostly consequences of the first one.
   const [error] = document.errors
   if (error !== undefined) return [Entry.problem(lineOf(error.pos[0]), describe(error))]
   const root = document.contents
@@ -54,7 +45,10 @@ const entry = (node: Yaml.Node, document: Yaml.Document.Parsed, line: number): E
   try {
     return Option.match(decodeJson(node.toJS(document)), {
       onNone: () =>
-        Entry.problem(line, "this task has a value that JSON cannot hold, such as .nan or !!binary; quote it"),
+        Entry.problem(
+          line,
+          "this task has a value that JSON cannot represent, such as .nan or !!binary; put it in double quotes"
+        ),
       onSome: (value) => Entry.fromJson(line, value)
     })
   } catch (error) {
@@ -66,5 +60,5 @@ const decodeJson = Schema.decodeUnknownOption(Schema.Json)
 
 const describe = (error: Yaml.YAMLError): string =>
   error.code === "MULTIPLE_DOCS"
-    ? "a second document starts here; put all tasks into one list"
+    ? "a second document starts here; put all tasks into one list of one document"
     : `not valid YAML: ${error.message}`

@@ -8,7 +8,7 @@ import { complaints, describeSources, descriptions, read, readOne } from "../sou
 const packages = new URL("../fixtures/packages.csv", import.meta.url).pathname
 
 describeSources("csv", (it) => {
-  it.effect("reads a row a task, with the other columns as metadata", () =>
+  it.effect("reads one task per row, with the other columns as metadata", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* readOne("a.csv", "title,description,n\nA,Do a,\n"), {
         description: "Do a",
@@ -17,7 +17,7 @@ describeSources("csv", (it) => {
     })
   )
 
-  it.effect("knows the physical line of each row, after quoted line breaks of every kind", () =>
+  it.effect("reports the physical line of each row, also after quoted line breaks of every kind", () =>
     Effect.gen(function* () {
       const content = 'description,b\r\n"one\ntwo\r\nthree",x\r\n\r\nfour,"y\n\n"\r\nfive,z\n"six",""'
       assert.deepStrictEqual(yield* descriptions("a.csv", content), [
@@ -38,13 +38,13 @@ describeSources("csv", (it) => {
     })
   )
 
-  it.effect("leaves out a column without a name", () =>
+  it.effect("skips a column without a name", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* readOne("a.csv", ",description,\n0,x,\n"), { description: "x" })
     })
   )
 
-  it.effect("reads the fields of a task from their columns", () =>
+  it.effect("reads the fields of a task from columns with their names", () =>
     Effect.gen(function* () {
       const content =
         'id,description,priority,availableAt,dependsOn,metadata\na,x,-3,2026-03-01,"b; c,b","{""k"": [1]}"\nb,y,,,,\n'
@@ -62,7 +62,7 @@ describeSources("csv", (it) => {
     })
   )
 
-  it.effect("reads tabs between fields in a .tsv", () =>
+  it.effect("separates fields by tabs in a .tsv file", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* readOne("a.tsv", "description\tn\nx, y\t1\n"), {
         description: "x, y",
@@ -71,7 +71,7 @@ describeSources("csv", (it) => {
     })
   )
 
-  it.effect("renders a template from the columns", () =>
+  it.effect("renders a template with the columns", () =>
     Effect.gen(function* () {
       const template = "Summarise {{title}}: {{description}}"
       assert.deepStrictEqual(yield* readOne("a.csv", "title,description\nA,about a\n", { template }), {
@@ -81,7 +81,7 @@ describeSources("csv", (it) => {
     })
   )
 
-  it.effect("does not repeat in the metadata what the template only passes on", () =>
+  it.effect("omits the description from the metadata if the template only copies it", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* readOne("a.csv", "n,description\n1,x\n", { template: "{{description}}" }), {
         description: "x",
@@ -103,34 +103,34 @@ describeSources("csv", (it) => {
     })
   )
 
-  it.effect("finds nothing in a file without rows", () =>
+  it.effect("finds no tasks in a file without rows", () =>
     Effect.gen(function* () {
       for (const content of ["", "\n\n", "description\n"]) assert.deepStrictEqual(yield* read("a.csv", content), [])
     })
   )
 
-  it.effect("tells of a row with the wrong number of fields, and reads on", () =>
+  it.effect("reports a row with the wrong number of fields and continues", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.csv", 'description,n\n"a\nb",1\nc\nd,1,2\n,1\n'), [
-        "a.csv:4: this row has 1 field, but there are 2 columns; a field with a comma, a quote or a line break in it goes in double quotes",
-        "a.csv:5: this row has 3 fields, but there are 2 columns; a field with a comma, a quote or a line break in it goes in double quotes",
-        "a.csv:6: the description is empty; say what is to be done"
+        "a.csv:4: this row has 1 field, but there are 2 columns; put fields that contain a comma, a quote or a line break in double quotes",
+        "a.csv:5: this row has 3 fields, but there are 2 columns; put fields that contain a comma, a quote or a line break in double quotes",
+        "a.csv:6: the description is empty; write what the task is to do"
       ])
     })
   )
 
-  it.effect("tells of a quote that is never closed by the line of its row", () =>
+  it.effect("reports the line of a row with an unclosed quote", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.csv", 'description,n\n"a\nb",1\nc,"d\ne,2\n'), [
-        "a.csv:4: the double quote that opens field 2 of this row is never closed"
+        "a.csv:4: field 2 of this row starts with a double quote that is never closed"
       ])
     })
   )
 
-  it.effect("tells of a quote in the middle of a field", () =>
+  it.effect("reports a quote in the middle of a field", () =>
     Effect.gen(function* () {
       const message =
-        'of this row has a double quote in the middle; put the field in double quotes and double those in it ("")'
+        'of this row has a double quote in the middle; put the field in double quotes and write the inner ones twice ("")'
       assert.deepStrictEqual(yield* complaints("a.csv", 'n,description\n1,a 5" disk\n'), [
         `a.csv:2: field 2 ${message}`
       ])
@@ -138,33 +138,33 @@ describeSources("csv", (it) => {
     })
   )
 
-  it.effect("tells once of a missing description column", () =>
+  it.effect("reports a missing description column once", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.csv", "\nid,title\n1,A\n2,B\n"), [
-        "a.csv:2: there is no column \"description\" among id, title; add one, or build it from others with --template '… {{title}} …'"
+        "a.csv:2: there is no column \"description\"; the columns are id, title; add one, or build it from other ones with --template '… {{title}} …'"
       ])
     })
   )
 
-  it.effect("tells once of a template's field that is no column", () =>
+  it.effect("reports a template field without a column once", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.csv", "id,title\n1,A\n2,B\n", { template: "{{titel}}" }), [
-        "a.csv:1: the template's {{titel}} is no column; there are id, title"
+        "a.csv:1: the template uses {{titel}}, but there is no such column; the columns are id, title"
       ])
     })
   )
 
-  it.effect("tells of two columns with one name", () =>
+  it.effect("reports two columns with the same name", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.csv", "description,n,n\nx,1,2\n"), [
-        'a.csv:1: there are two columns "n"; give each a name of its own'
+        'a.csv:1: two columns are named "n"; rename one of them'
       ])
     })
   )
 
   const Text = Schema.String.check(Schema.makeFilter((text) => text.isWellFormed()))
   const Rows = Schema.Array(Schema.Struct({ description: Text, note: Text }))
-  it.effect.prop("reads what was written, on the lines where it was written", [Rows], ([rows]) =>
+  it.effect.prop("reads back every table, with the lines of its rows", [Rows], ([rows]) =>
     Effect.gen(function* () {
       const columns = ["description", "note"]
       const written = rows.map(({ description, note }) => ({ description: `x${description}`, note }))

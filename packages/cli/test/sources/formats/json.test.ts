@@ -29,7 +29,7 @@ const lab = `{
 }`
 
 describeSources("json", (it) => {
-  it.effect("reads a list of objects and strings, each on the line where it starts", () =>
+  it.effect("reads a list of objects and strings, each with the line where it starts", () =>
     Effect.gen(function* () {
       const content = '[\n  {\n    "description": "one"\n  },\n  "two",\n  {"description": "three"}\n]\n'
       assert.deepStrictEqual(yield* descriptions("a.json", content), [
@@ -40,21 +40,19 @@ describeSources("json", (it) => {
     })
   )
 
-  it.effect(
-    "reads a saved list of tasks, without what it knows of their progress and without those that are over",
-    () =>
-      Effect.gen(function* () {
-        assert.deepStrictEqual(yield* read("tasks.json", lab), [
-          {
-            line: 12,
-            task: Task.make({ id: "task-002", description: "Write a limerick", metadata: { style: "bawdy" } })
-          },
-          { line: 21, task: Task.make({ id: "task-003", description: "Write an ode" }) }
-        ])
-      })
+  it.effect("reads a saved list of tasks without their progress and without finished tasks", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* read("tasks.json", lab), [
+        {
+          line: 12,
+          task: Task.make({ id: "task-002", description: "Write a limerick", metadata: { style: "bawdy" } })
+        },
+        { line: 21, task: Task.make({ id: "task-003", description: "Write an ode" }) }
+      ])
+    })
   )
 
-  it.effect("keeps a status that is not that of a saved task", () =>
+  it.effect("keeps a status field that does not belong to a saved task", () =>
     Effect.gen(function* () {
       const content = '[{"id": 7, "description": "x", "status": "completed", "result": "open"}]'
       assert.deepStrictEqual(yield* readOne("a.json", content), {
@@ -64,7 +62,7 @@ describeSources("json", (it) => {
     })
   )
 
-  it.effect("finds nothing in an empty document or list", () =>
+  it.effect("finds no tasks in an empty document or list", () =>
     Effect.gen(function* () {
       for (const content of ["", " \n", "[]", '{"tasks": []}']) {
         assert.deepStrictEqual(yield* read("a.json", content), [])
@@ -72,7 +70,7 @@ describeSources("json", (it) => {
     })
   )
 
-  it.effect("tells where the document is broken", () =>
+  it.effect("reports the position of a syntax error", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.json", '[\n  "one",\n  "two",\n]\n'), [
         "a.json:4: not valid JSON at column 1: expected a value, found ]"
@@ -80,7 +78,7 @@ describeSources("json", (it) => {
     })
   )
 
-  it.effect("tells of a document that is no list", () =>
+  it.effect("reports a document that is not a list", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.json", '{"description": "one"}'), [
         'a.json:1: expected a list of tasks, or an object with such a list as its "tasks"'
@@ -88,11 +86,11 @@ describeSources("json", (it) => {
     })
   )
 
-  it.effect("tells of each element that is no task", () =>
+  it.effect("reports each element that is not a task", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.json", '["one",\n2,\n{"description": ""}]'), [
-        "a.json:2: expected an object with a description, or a string; got 2",
-        "a.json:3: the description is empty; say what is to be done"
+        "a.json:2: expected an object with a description, or a string, but found 2",
+        "a.json:3: the description is empty; write what the task is to do"
       ])
     })
   )

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { complaints, describeSources, descriptions, read } from "../sourceFiles.ts"
 
 describeSources("markdown", (it) => {
-  it.effect("reads the open checkboxes of every kind of list, and skips ticked ones", () =>
+  it.effect("reads unchecked checkboxes in every kind of list and skips checked ones", () =>
     Effect.gen(function* () {
       const content =
         "# Plan\n\n- [ ] dash\n* [ ] star\n+ [ ] plus\n1. [ ] first\n22) [ ] second\n- [x] done\n- [X] done too\n- plain\n[ ] no list\n- [-] no box\n"
@@ -17,7 +17,7 @@ describeSources("markdown", (it) => {
     })
   )
 
-  it.effect("joins what is indented below a checkbox to it, up to the next checkbox or what is not", () =>
+  it.effect("adds the indented lines below a checkbox to it, up to the next checkbox or unindented line", () =>
     Effect.gen(function* () {
       const content = [
         "- [ ] write the report",
@@ -42,7 +42,7 @@ describeSources("markdown", (it) => {
     })
   )
 
-  it.effect("makes a task of its own of a nested checkbox, and none of what is below a ticked one", () =>
+  it.effect("makes a separate task of a nested checkbox and ignores the text below a checked one", () =>
     Effect.gen(function* () {
       const content = "- [ ] parent\n  - [ ] child\n    of it\n- [x] done\n  - [ ] open child\n  and its text\n"
       assert.deepStrictEqual(yield* descriptions("a.markdown", content), [
@@ -53,7 +53,7 @@ describeSources("markdown", (it) => {
     })
   )
 
-  it.effect("takes no task from fenced code, and keeps the code that belongs to one", () =>
+  it.effect("ignores checkboxes in fenced code and keeps the code of a task", () =>
     Effect.gen(function* () {
       const content = [
         "```md",
@@ -80,17 +80,17 @@ describeSources("markdown", (it) => {
     })
   )
 
-  it.effect("finds nothing in a text without checkboxes", () =>
+  it.effect("finds no tasks in text without checkboxes", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* read("a.md", "# Title\n\ntext\n- list\n"), [])
     })
   )
 
-  it.effect("tells of a checkbox without a text", () =>
+  it.effect("reports a checkbox without text", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.md", "- [ ] one\n- [ ]\n- [ ]  \n"), [
-        "a.md:2: the description is empty; say what is to be done",
-        "a.md:3: the description is empty; say what is to be done"
+        "a.md:2: the description is empty; write what the task is to do",
+        "a.md:3: the description is empty; write what the task is to do"
       ])
     })
   )

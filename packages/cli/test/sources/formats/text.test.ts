@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { complaints, describeSources, descriptions, read, readOne } from "../sourceFiles.ts"
 
 describeSources("text", (it) => {
-  it.effect("reads a task a line, without the space around it, and skips blank lines", () =>
+  it.effect("reads one task per line, trims it and skips blank lines", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* descriptions("a.txt", "\uFEFFone\r\n\r\n  two \n\t\nthree"), [
         [1, "one"],
@@ -13,7 +13,7 @@ describeSources("text", (it) => {
     })
   )
 
-  it.effect("puts each line into a template as its description", () =>
+  it.effect("renders a template with each line as the description", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* readOne("a.txt", "cats\n", { template: "Write about {{description}}." }), {
         description: "Write about cats.",
@@ -22,38 +22,38 @@ describeSources("text", (it) => {
     })
   )
 
-  it.effect("finds nothing in an empty file", () =>
+  it.effect("finds no tasks in an empty file", () =>
     Effect.gen(function* () {
       for (const content of ["", "\n", " \r\n\n"]) assert.deepStrictEqual(yield* read("a.txt", content), [])
     })
   )
 
-  it.effect("tells of the line that is not UTF-8", () =>
+  it.effect("reports the line that is not UTF-8", () =>
     Effect.gen(function* () {
       const latin1 = Uint8Array.from([...Buffer.from("one\ntwo\ncaf"), 0xe9, ...Buffer.from("\nfour\n")])
       assert.deepStrictEqual(yield* complaints("a.txt", latin1), [
-        "a.txt:3: is not UTF-8 text here; save the file as UTF-8 (a binary file has no tasks to read)"
+        "a.txt:3: is not UTF-8 text; save the file as UTF-8 (binary files are not supported)"
       ])
     })
   )
 
-  it.effect("tells of a character that the end of the file cuts off", () =>
+  it.effect("reports a character that is cut off by the end of the file", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.txt", Buffer.from("one\ntwo €").subarray(0, -1)), [
-        "a.txt:2: is not UTF-8 text here; save the file as UTF-8 (a binary file has no tasks to read)"
+        "a.txt:2: is not UTF-8 text; save the file as UTF-8 (binary files are not supported)"
       ])
     })
   )
 
-  it.effect("tells of UTF-16 by name", () =>
+  it.effect("reports UTF-16 by name", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.txt", Buffer.from("\uFEFFone\ntwo\n", "utf16le")), [
-        "a.txt:1: is UTF-16 text; save it as UTF-8"
+        "a.txt:1: is encoded as UTF-16; save the file as UTF-8"
       ])
     })
   )
 
-  it.effect("numbers the lines of a file that is many chunks long", () =>
+  it.effect("numbers the lines of a file with many chunks", () =>
     Effect.gen(function* () {
       const lines = Array.from({ length: 50_000 }, (_, i) => `line ${i + 1} ✓`)
       assert.deepStrictEqual(

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { complaints, describeSources, descriptions, read } from "../sourceFiles.ts"
 
 describeSources("yaml", (it) => {
-  it.effect("reads a list of mappings and strings, each on the line where it starts", () =>
+  it.effect("reads a list of mappings and strings, each with the line where it starts", () =>
     Effect.gen(function* () {
       const content = "# work\n- description: |\n    one\n    more\n  n: 1\n\n- two\n- prompt: three\n"
       assert.deepStrictEqual(yield* descriptions("a.yaml", content), [
@@ -15,7 +15,7 @@ describeSources("yaml", (it) => {
     })
   )
 
-  it.effect("reads the list that is a mapping's tasks, with anchors and merged mappings", () =>
+  it.effect("reads the list `tasks` of a mapping, with anchors and merged mappings", () =>
     Effect.gen(function* () {
       const content =
         "base: &base {priority: 5, team: docs}\ntasks:\n  - {<<: *base, id: 1, description: x}\n  - id: b\n    description: y\n    dependsOn: [1]\n"
@@ -26,7 +26,7 @@ describeSources("yaml", (it) => {
     })
   )
 
-  it.effect("finds nothing in an empty document or list", () =>
+  it.effect("finds no tasks in an empty document or list", () =>
     Effect.gen(function* () {
       for (const content of ["", "# nothing\n", "---\n", "[]\n", "tasks: []\n"]) {
         assert.deepStrictEqual(yield* read("a.yaml", content), [])
@@ -34,7 +34,7 @@ describeSources("yaml", (it) => {
     })
   )
 
-  it.effect("tells where the document is broken", () =>
+  it.effect("reports the line of a syntax error", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.yaml", "- description: one\n- description: a: b\n"), [
         "a.yaml:2: not valid YAML: Nested mappings are not allowed in compact mappings"
@@ -45,15 +45,15 @@ describeSources("yaml", (it) => {
     })
   )
 
-  it.effect("tells of a second document", () =>
+  it.effect("reports a second document", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.yaml", "- one\n---\n- two\n"), [
-        "a.yaml:2: a second document starts here; put all tasks into one list"
+        "a.yaml:2: a second document starts here; put all tasks into one list of one document"
       ])
     })
   )
 
-  it.effect("tells of a document that is no list", () =>
+  it.effect("reports a document that is not a list", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.yaml", "\ndescription: one\n"), [
         'a.yaml:2: expected a list of tasks, or a mapping with such a list as its "tasks"'
@@ -61,22 +61,22 @@ describeSources("yaml", (it) => {
     })
   )
 
-  it.effect("tells of each item that is no task", () =>
+  it.effect("reports each item that is not a task", () =>
     Effect.gen(function* () {
       const content =
         "- one\n- 42\n-\n- description: 7\n- description: x\n  n: .nan\n- *nowhere\n- description: x\n  id: 12345678901234567890\n"
       assert.deepStrictEqual(yield* complaints("a.yaml", content), [
-        "a.yaml:2: expected an object with a description, or a string; got 42",
-        "a.yaml:3: expected an object with a description, or a string; got null",
-        'a.yaml:4: "description" must be text, got 7; put it in double quotes',
-        "a.yaml:5: this task has a value that JSON cannot hold, such as .nan or !!binary; quote it",
+        "a.yaml:2: expected an object with a description, or a string, but found 42",
+        "a.yaml:3: expected an object with a description, or a string, but found null",
+        'a.yaml:4: "description" must be text, but is 7; put it in double quotes',
+        "a.yaml:5: this task has a value that JSON cannot represent, such as .nan or !!binary; put it in double quotes",
         "a.yaml:7: not valid YAML: Unresolved alias (the anchor must be set before the alias): nowhere",
-        'a.yaml:8: "id" must be text, got 12345678901234567000; put it in double quotes'
+        'a.yaml:8: "id" must be text, but is 12345678901234567000; put it in double quotes'
       ])
     })
   )
 
-  it.effect("does not unfold what is made to fill the memory", () =>
+  it.effect("refuses aliases that would exhaust the memory", () =>
     Effect.gen(function* () {
       const content = [
         "- &a [x, x, x, x, x, x, x, x, x]",
