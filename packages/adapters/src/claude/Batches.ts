@@ -1,20 +1,19 @@
 /**
- * Sends requests to Claude in batches, at half the price: the answers come within a day, most of them within an hour.
+ * Sends requests to Claude in batches, at half the price. Answers arrive within a day, most of them within an hour.
  *
- * To an executor or a judge this is a client like any other. A request that is sent through it waits, and costs a fiber
- * and no timer meanwhile, so thousands can wait at once: as many as the orchestrator's `concurrency` says, and for as
- * long as its `executionTimeout` and `verificationTimeout` allow, which both have to be longer than a day. Requests that
- * arrive together become one batch; what follows from its answers, such as verdicts and further attempts, becomes the
- * next ones.
+ * An executor or a judge uses it like any other client. A request waits for its batch and costs a fiber and no timer, so
+ * thousands can wait at once: as many as the orchestrator's `concurrency`, for as long as its `executionTimeout` and
+ * `verificationTimeout`, both of which have to exceed a day. Requests that arrive together become one batch; the requests
+ * that follow from its answers, such as those of the judge and of further attempts, become the next ones.
  *
- * What is in a batch is in a journal on disk before the batch is created, and answers are in it before they are handed
- * out. So the process can be stopped or killed at any time and started again days later: the same request of the same
- * task finds its batch, whatever the number of the attempt, and is not paid for twice. A batch whose creation was cut off
- * is looked for among those that the API lists, and nothing is sent again while one that may be it is under way.
+ * A request is in a journal on disk before its batch is created, and an answer is in it before it is delivered. The process
+ * can be stopped or killed at any time and started again days later: the same request of the same task resumes its batch,
+ * whatever the number of the attempt, and is not paid for twice. When the creation of a batch was cut off, the next run
+ * looks for it among those that the API lists, and sends nothing again while a batch that may be the one is in progress.
  * Interrupting a request leaves it in its batch.
  *
- * A request that the API could not answer, because it failed or expired there, fails and costs nothing. One process at a
- * time uses a journal; another one that opens it is refused.
+ * A request that the API did not answer, because it failed or expired there, fails and costs nothing. One process at a time
+ * uses a journal; a second one that opens it fails.
  *
  * @since 0.1.0
  */
@@ -23,12 +22,12 @@ import * as Layer from "effect/Layer"
 import { ClaudeClient, type ClaudeClientService } from "./ClaudeClient.ts"
 import type { ClaudeError } from "./ClaudeError.ts"
 import { fromSdk } from "./internal/batches/batchApi.ts"
-import * as JournalFile from "./internal/batches/journalFile.ts"
+import * as Journal from "./internal/batches/journal.ts"
 import * as Send from "./internal/batches/send.ts"
 import * as Sdk from "./internal/sdk.ts"
 
 /**
- * How the API is reached, and where the journal is.
+ * The API's address and key, and the path of the journal.
  *
  * @category configuration
  * @since 0.1.0
@@ -56,8 +55,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
  * @category models
  * @since 0.1.0
  */
-export interface UnderWay {
-  /** Null while it is unknown whether it was created at all. */
+export interface BatchInProgress {
+  /** Null while it is unknown whether the batch exists. */
   readonly id: string | null
   readonly requests: number
   /** When it was created, in epoch milliseconds. */
@@ -65,13 +64,14 @@ export interface UnderWay {
 }
 
 /**
- * The batches of a journal that have not ended, as far as the journal knows; none where there is no journal. A run can
- * be under way meanwhile.
+ * The batches in a journal that have not ended; none where there is no journal. A run can be using the journal meanwhile.
  *
  * @category getters
  * @since 0.1.0
  */
-export const underWay = (options: { readonly filename: string }): Effect.Effect<ReadonlyArray<UnderWay>, ClaudeError> =>
-  Effect.map(JournalFile.underWay(options.filename), (rows) =>
+export const inProgress = (options: {
+  readonly filename: string
+}): Effect.Effect<ReadonlyArray<BatchInProgress>, ClaudeError> =>
+  Effect.map(Journal.inProgress(options.filename), (rows) =>
     rows.map(({ createdAt, id, requests }) => ({ id, requests, createdAt }))
   )

@@ -1,5 +1,5 @@
 /**
- * Why a request to Claude brought no answer.
+ * The errors of this package.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { Tokens } from "./Reply.ts"
 
 /**
- * A request failed. `reason` says what it means for a task, in the sense of `ExecutionError`:
+ * A request failed. `reason` has the meaning that it has in `ExecutionError`:
  *
  * - `Transient`: rate limit, overload, network, a stream that broke off: the same request may work later
  * - `TimedOut`: no answer in time
@@ -20,14 +20,37 @@ import { Tokens } from "./Reply.ts"
  */
 export class ClaudeError extends Schema.TaggedError<ClaudeError>()("ClaudeError", {
   reason: Schema.Literals(["Transient", "TimedOut", "Failed", "Permanent", "Fatal"]),
-  /** The API's own word (`rate_limit_error`, `overloaded_error`), or ours where it sends none (`network`, `idle`, `truncated`). */
+  /** The API's error type (`rate_limit_error`, `overloaded_error`), or one of this package (`network`, `idle`, `truncated`). */
   type: Schema.String,
-  /** One sentence for a person; it holds no key. */
+  /** One sentence for a person; it never contains the key. */
   message: Schema.String,
   status: Schema.optionalKey(Schema.Int),
   requestId: Schema.optionalKey(Schema.String),
   retryAfter: Schema.optionalKey(Schema.Duration),
-  /** What it used all the same: `null` when nobody can say, because it broke off after the server began to answer. */
+  /** What the request used; `null` when that is unknown, because it broke off after the server began to answer. */
   tokens: Schema.NullOr(Tokens),
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}
+
+/**
+ * Structured output cannot express this schema: its root is not an object, or it refers to itself.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OutputSchemaError extends Schema.TaggedError<OutputSchemaError>()("OutputSchemaError", {
+  /** One sentence for a person: what cannot be expressed, and what to do instead. */
+  message: Schema.String
+}) {}
+
+/**
+ * The file of a response cache cannot be opened, read or written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ResponseCacheError extends Schema.TaggedError<ResponseCacheError>()("ResponseCacheError", {
+  /** One sentence for a person, with the remedy. */
+  message: Schema.String,
   cause: Schema.optionalKey(Schema.Defect())
 }) {}

@@ -44,7 +44,7 @@ import * as WarmUp from "./internal/executor/warmUp.ts"
 import { defaultMaxRetryAfter } from "./internal/meaning.ts"
 import { paid } from "./internal/paid.ts"
 import type { Effort, MessageRequest, Turn } from "./MessageRequest.ts"
-import type { OutputSchemaError } from "./OutputSchemaError.ts"
+import type { OutputSchemaError } from "./ClaudeError.ts"
 import * as Pricing from "./Pricing.ts"
 
 /**

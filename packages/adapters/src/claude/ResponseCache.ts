@@ -1,14 +1,14 @@
 /**
- * Answers of Claude in a file, so that the same request is paid for once: after a crash, in a second run over the same
- * list, or for two tasks that ask the same. Verdicts too, as the judge sends requests like any other.
+ * Keeps Claude's replies in a file, so that the same request is paid for once: after a crash, in a second run over the
+ * same list, or for two tasks with the same prompt. The judge's requests are kept like any other.
  *
- * The same is: the same model and the same request, down to the last character. An answer is in the file before whoever
- * asked hears of it. Only answers that ended by themselves are kept: no failure, no refusal, nothing that was cut off.
- * A task that was requeued gets a new answer, and so does one whose answer of before was rejected.
+ * Two requests are the same when the model and the whole request agree, to the last character. A reply is in the file
+ * before the caller receives it. Only replies that ended by themselves are kept: no failure, no refusal, nothing that was
+ * cut off. A requeued task gets a new reply, and so does a task whose earlier reply was rejected.
  *
- * A file of a gigabyte forgets its oldest answers as new ones come.
+ * A file that reaches a gigabyte drops its oldest replies as new ones arrive.
  *
- * Answers out of the cache have used no tokens. Whoever asks for something that is under way already waits for that answer.
+ * A reply from the cache has used no tokens. A request for a reply that is already under way waits for it.
  *
  * @since 0.1.0
  */
@@ -19,28 +19,27 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { existsSync, statSync } from "node:fs"
 import { type About, ClaudeClient, type ClaudeClientService } from "./ClaudeClient.ts"
-import type { ClaudeError } from "./ClaudeError.ts"
-import * as CacheFile from "./internal/cache/file.ts"
-import { keyOf } from "./internal/cache/key.ts"
+import type { ClaudeError, ResponseCacheError } from "./ClaudeError.ts"
+import { cacheKey } from "./internal/requestIdentity.ts"
+import * as ResponseCacheFile from "./internal/responseCacheFile.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import { noTokens, type Reply } from "./Reply.ts"
-import type { ResponseCacheError } from "./ResponseCacheError.ts"
 
 /**
  * @category configuration
  * @since 0.1.0
  */
 export interface Options {
-  /** Where the answers are. The file is made where there is none, readable for this user alone; processes can share it. */
+  /** Path of the file. It is created where there is none, readable for this user alone; processes can share it. */
   readonly filename: string
-  /** The address of the server, where it is not the API's own: each server has answers of its own. */
+  /** The address of the server, where it is not the API's own: replies are kept separately for each server. */
   readonly server?: string | undefined
 }
 
 /**
- * A client that sends only what the cache has no answer for, through another client. Fails with one sentence, and leaves
- * the file as it is, when the file is damaged or no cache of Baton's. Once it is open, a file that fails costs a warning
- * and never an answer.
+ * A client that sends through another client only the requests that the cache has no reply for. Fails with one sentence,
+ * and leaves the file unchanged, when the file is damaged or is not a response cache. Once it is open, an error of the
+ * file causes a warning and never costs a reply.
  *
  * @category layers
  * @since 0.1.0
@@ -48,28 +47,28 @@ export interface Options {
 export const layer = (options: Options): Layer.Layer<ClaudeClient, ResponseCacheError, ClaudeClient> =>
   Layer.effect(ClaudeClient, make(options))
 
-/** How a request that others wait for has ended. */
-type Landing =
-  | { readonly _tag: "Answered"; readonly reply: Reply }
-  /** With an error, or with an answer that is not worth keeping. */
-  | { readonly _tag: "Unanswered" }
-  /** It was interrupted, which says nothing about the request. */
-  | { readonly _tag: "Abandoned" }
+/** The result of a request that others wait for. */
+type Shared =
+  | { readonly _tag: "Replied"; readonly reply: Reply }
+  /** An error, or a reply that is not kept. */
+  | { readonly _tag: "NothingKept" }
+  /** The request was interrupted, so nothing is known about it. */
+  | { readonly _tag: "Interrupted" }
 
 const make = Effect.fnUntraced(function* ({ filename, server }: Options) {
   const client = yield* ClaudeClient
-  const file = yield* CacheFile.open(filename)
-  const flights = new Map<string, Deferred.Deferred<Landing>>()
+  const file = yield* ResponseCacheFile.open(filename)
+  const inFlight = new Map<string, Deferred.Deferred<Shared>>()
 
-  let warned = false
+  let hasWarned = false
   const warn = (error: ResponseCacheError) =>
     Effect.suspend(() => {
-      if (warned) return Effect.void
-      warned = true
-      return Effect.logWarning(`Answers are not kept. ${error.message}`)
+      if (hasWarned) return Effect.void
+      hasWarned = true
+      return Effect.logWarning(`Replies are not kept. ${error.message}`)
     })
 
-  const look = (key: string, about: About) =>
+  const lookUp = (key: string, about: About) =>
     file.get(key).pipe(
       Effect.catch((error) => Effect.as(warn(error), Option.none<Reply>())),
       Effect.map(Option.filter(({ text }) => text !== about.rejected))
@@ -82,20 +81,20 @@ const make = Effect.fnUntraced(function* ({ filename, server }: Options) {
       )
     )
 
-  /** Asks for all who want the same from now on; whatever becomes of it, they are told. */
-  const lead = (key: string, request: MessageRequest, about: About): Effect.Effect<Reply, ClaudeError> =>
+  /** Sends a request for all that need its reply from now on. They are notified however it ends. */
+  const sendForAll = (key: string, request: MessageRequest, about: About): Effect.Effect<Reply, ClaudeError> =>
     Effect.uninterruptibleMask((restore) => {
-      const landed = Deferred.makeUnsafe<Landing>()
-      flights.set(key, landed)
+      const shared = Deferred.makeUnsafe<Shared>()
+      inFlight.set(key, shared)
       return restore(
-        Effect.flatMap(look(key, about), (found) =>
+        Effect.flatMap(lookUp(key, about), (found) =>
           Option.isSome(found) ? Effect.succeed(fromCache(found.value)) : sendAndKeep(key, request, about)
         )
       ).pipe(
         Effect.onExit((exit) =>
           Effect.sync(() => {
-            flights.delete(key)
-            Deferred.doneUnsafe(landed, Effect.succeed(landingOf(exit)))
+            inFlight.delete(key)
+            Deferred.doneUnsafe(shared, Effect.succeed(sharedOf(exit)))
           })
         )
       )
@@ -103,13 +102,13 @@ const make = Effect.fnUntraced(function* ({ filename, server }: Options) {
 
   const send = (request: MessageRequest, about: About): Effect.Effect<Reply, ClaudeError> =>
     Effect.suspend(() => {
-      const key = keyOf(request, about, server)
-      const landing = flights.get(key)
-      if (landing === undefined) return lead(key, request, about)
-      return Effect.flatMap(Deferred.await(landing), (landed) => {
-        if (landed._tag === "Abandoned") return send(request, about)
-        return landed._tag === "Answered" && landed.reply.text !== about.rejected
-          ? Effect.succeed(fromCache(landed.reply))
+      const key = cacheKey(request, about, server)
+      const other = inFlight.get(key)
+      if (other === undefined) return sendForAll(key, request, about)
+      return Effect.flatMap(Deferred.await(other), (shared) => {
+        if (shared._tag === "Interrupted") return send(request, about)
+        return shared._tag === "Replied" && shared.reply.text !== about.rejected
+          ? Effect.succeed(fromCache(shared.reply))
           : sendAndKeep(key, request, about)
       })
     })
@@ -117,33 +116,33 @@ const make = Effect.fnUntraced(function* ({ filename, server }: Options) {
   return { ...client, send } satisfies ClaudeClientService
 })
 
-/** Whether an answer ended by itself. A refusal, or one that was cut off, may turn out better the next time. */
+/** Whether a reply ended by itself. One that was refused or cut off may be better the next time. */
 const isKept = ({ stopReason, text }: Reply): boolean =>
   (stopReason === "end_turn" || stopReason === "stop_sequence") && text !== ""
 
 const fromCache = (reply: Reply): Reply => ({ ...reply, tokens: noTokens, cached: true })
 
-const landingOf = (exit: Exit.Exit<Reply, ClaudeError>): Landing => {
+const sharedOf = (exit: Exit.Exit<Reply, ClaudeError>): Shared => {
   if (Exit.isSuccess(exit)) {
-    return isKept(exit.value) ? { _tag: "Answered", reply: exit.value } : { _tag: "Unanswered" }
+    return isKept(exit.value) ? { _tag: "Replied", reply: exit.value } : { _tag: "NothingKept" }
   }
-  return Exit.hasInterrupts(exit) ? { _tag: "Abandoned" } : { _tag: "Unanswered" }
+  return Exit.hasInterrupts(exit) ? { _tag: "Interrupted" } : { _tag: "NothingKept" }
 }
 
 /**
- * What is in a cache.
+ * The size of a cache.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Info {
   readonly entries: number
-  /** What it takes on the disk. */
+  /** Its size on the disk. */
   readonly bytes: number
 }
 
 /**
- * Looks at a cache; where there is no file, it is empty.
+ * Returns the size of a cache; zero where there is no file.
  *
  * @category getters
  * @since 0.1.0
@@ -153,7 +152,7 @@ export const info = ({ filename }: Pick<Options, "filename">): Effect.Effect<Inf
     if (!existsSync(filename)) return Effect.succeed({ entries: 0, bytes: 0 })
     return Effect.scoped(
       Effect.map(
-        Effect.flatMap(CacheFile.open(filename), ({ entries }) => entries),
+        Effect.flatMap(ResponseCacheFile.open(filename), ({ entries }) => entries),
         (entries) => ({ entries, bytes: sizeOf(filename) + sizeOf(`${filename}-wal`) })
       )
     )
@@ -162,7 +161,7 @@ export const info = ({ filename }: Pick<Options, "filename">): Effect.Effect<Inf
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
 /**
- * Forgets all answers and returns how many there were. Other processes can have the cache open meanwhile.
+ * Removes all replies and returns their number. Other processes can have the cache open meanwhile.
  *
  * @category running
  * @since 0.1.0
@@ -170,6 +169,6 @@ const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false 
 export const clear = ({ filename }: Pick<Options, "filename">): Effect.Effect<number, ResponseCacheError> =>
   Effect.suspend(() =>
     existsSync(filename)
-      ? Effect.scoped(Effect.flatMap(CacheFile.open(filename), ({ clear }) => clear))
+      ? Effect.scoped(Effect.flatMap(ResponseCacheFile.open(filename), ({ clear }) => clear))
       : Effect.succeed(0)
   )

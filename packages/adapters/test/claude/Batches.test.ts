@@ -331,7 +331,7 @@ describe("the journal", () => {
       assert.strictEqual(statSync(filename).mode & 0o777, 0o600)
       const error = yield* Effect.flip(start())
       assert.strictEqual(error.reason, "Fatal")
-      assert.match(error.message, /^Another run works with the batches of .*: let it end, or stop it\.$/)
+      assert.match(error.message, /^Another run uses the batch journal .*: wait until it ends, or stop it\.$/)
       yield* run.stop
       yield* start()
     })
@@ -340,12 +340,12 @@ describe("the journal", () => {
   it.effect("tells of the batches that have not ended, also while a run is under way", () =>
     Effect.gen(function* () {
       const { endAtOnce, filename, start } = yield* world()
-      assert.deepStrictEqual(yield* Batches.underWay({ filename }), [])
+      assert.deepStrictEqual(yield* Batches.inProgress({ filename }), [])
       const { ask } = yield* start()
       yield* ask("1")
       yield* ask("2")
       yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(yield* Batches.underWay({ filename }), [{ id: "batch_1", requests: 2, createdAt: 1000 }])
+      assert.deepStrictEqual(yield* Batches.inProgress({ filename }), [{ id: "batch_1", requests: 2, createdAt: 1000 }])
       endAtOnce()
     })
   )

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import * as JournalFile from "../../src/claude/internal/batches/journalFile.ts"
+import * as Journal from "../../src/claude/internal/batches/journal.ts"
 import { folder } from "../sqlite/temporary.ts"
 
 const database = (filename: string, sql: string) => {
@@ -16,7 +16,7 @@ const refused = (prepare: (filename: string) => void, expected: RegExp) =>
   Effect.gen(function* () {
     const filename = join(yield* folder, "batches.db")
     prepare(filename)
-    const error = yield* Effect.flip(Effect.scoped(JournalFile.open(filename)))
+    const error = yield* Effect.flip(Effect.scoped(Journal.open(filename)))
     assert.strictEqual(error.reason, "Fatal")
     assert.match(error.message, expected)
     assert.notInclude(error.message, "\n")
@@ -26,14 +26,14 @@ describe("a journal of batches that cannot be used", () => {
   it.effect("because it is somebody else's database", () =>
     refused(
       (filename) => database(filename, "CREATE TABLE mine (x)"),
-      /^The file .* is a database, but no journal of batches: move it away\.$/
+      /^The file .* is a database, but not a batch journal of Baton: name another file, or move this one away\.$/
     )
   )
 
   it.effect("because a newer version wrote it", () =>
     refused(
       (filename) => database(filename, `PRAGMA application_id = ${0x42415442}; PRAGMA user_version = 99`),
-      /^The journal of batches .* was written by a newer version of Baton: update Baton\.$/
+      /^The batch journal .* was written by a newer version of Baton: update Baton\.$/
     )
   )
 
@@ -42,19 +42,16 @@ describe("a journal of batches that cannot be used", () => {
       const text = "Dear diary, ".repeat(1000)
       yield* refused(
         (filename) => writeFileSync(filename, text),
-        /^The journal of batches .* is damaged: move the file away, and what is in a batch is sent again\.$/
+        /^The file .* is not a database: name another file, or move this one away\.$/
       )
       const filename = join(yield* folder, "batches.db")
       writeFileSync(filename, text)
-      yield* Effect.exit(Effect.scoped(JournalFile.open(filename)))
+      yield* Effect.exit(Effect.scoped(Journal.open(filename)))
       assert.strictEqual(readFileSync(filename, "utf8"), text)
     })
   )
 
   it.effect("because it is a folder", () =>
-    refused(
-      (filename) => mkdirSync(filename),
-      /^The journal of batches .* cannot be opened: is it a file, in a folder that this user can write to\?$/
-    )
+    refused((filename) => mkdirSync(filename), / is a folder: name a file for the batch journal\.$/)
   )
 })

@@ -108,7 +108,7 @@ describe("a batch outlives the run", () => {
       end()
       const second = yield* start()
       yield* poll
-      assert.deepStrictEqual(yield* Batches.underWay({ filename }), [])
+      assert.deepStrictEqual(yield* Batches.inProgress({ filename }), [])
       assert.strictEqual(yield* text(yield* second.ask("one")), "Echo: one")
       assert.lengthOf(batches(), 1)
     })
@@ -238,7 +238,7 @@ describe("nobody knows whether a batch was created", () => {
       const stopping = yield* Effect.forkChild(first.stop)
       yield* TestClock.adjust("10 seconds")
       yield* Fiber.join(stopping)
-      assert.deepStrictEqual(yield* Batches.underWay({ filename }), [{ id: null, requests: 1, createdAt: 1000 }])
+      assert.deepStrictEqual(yield* Batches.inProgress({ filename }), [{ id: null, requests: 1, createdAt: 1000 }])
       const second = yield* start()
       const sending = yield* second.ask("one")
       yield* poll

@@ -4,7 +4,7 @@ import { Context, Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
 import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import * as CacheFile from "../../src/claude/internal/cache/file.ts"
+import * as ResponseCacheFile from "../../src/claude/internal/responseCacheFile.ts"
 import { folder } from "./folder.ts"
 import { about, failure, reply, request, scripted } from "./requests.ts"
 
@@ -271,16 +271,19 @@ describe("the file of a response cache", () => {
   it.effect("is left alone when it is something else", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
-      const expected = `The file ${filename} is no response cache of Baton's: name another file, or move this one away.`
+      const noDatabase = `The file ${filename} is not a database: name another file, or move this one away.`
       writeFileSync(filename, "Buy milk")
-      assert.strictEqual(yield* refused(filename), expected)
+      assert.strictEqual(yield* refused(filename), noDatabase)
       writeFileSync(filename, "Buy milk\n".repeat(2000))
-      assert.strictEqual(yield* refused(filename), expected)
+      assert.strictEqual(yield* refused(filename), noDatabase)
       writeFileSync(filename, "")
       const other = new DatabaseSync(filename)
       other.exec("CREATE TABLE notes (text TEXT)")
       other.close()
-      assert.strictEqual(yield* refused(filename), expected)
+      assert.strictEqual(
+        yield* refused(filename),
+        `The file ${filename} is a database, but not a response cache of Baton: name another file, or move this one away.`
+      )
     })
   )
 
@@ -302,7 +305,7 @@ describe("the file of a response cache", () => {
       newer.close()
       assert.strictEqual(
         yield* refused(filename),
-        `The response cache ${filename} was written by a newer version of Baton: update Baton, or delete the file.`
+        `The response cache ${filename} was written by a newer version of Baton: update Baton.`
       )
     })
   )
@@ -311,10 +314,7 @@ describe("the file of a response cache", () => {
     Effect.gen(function* () {
       const path = yield* folder
       const error = yield* Effect.flip(open(path, unsent))
-      assert.strictEqual(
-        error.message,
-        `The response cache ${path} cannot be opened: name another file, or check its folder and permissions.`
-      )
+      assert.strictEqual(error.message, `${path} is a folder: name a file for the response cache.`)
     })
   )
 
@@ -360,7 +360,7 @@ describe("the file of a response cache", () => {
     Effect.gen(function* () {
       const limit = 4_000_000
       const filename = yield* newFile
-      const file = yield* CacheFile.open(filename, limit)
+      const file = yield* ResponseCacheFile.open(filename, limit)
       const answer = reply("x".repeat(1000))
       for (let n = 0; n < 3000; n++) yield* file.set(`${n}`, answer)
       assert.isTrue(Option.isNone(yield* file.get("0")))

@@ -95,7 +95,7 @@ export const warn = Effect.fnUntraced(function* (filename: string): Effect.fn.Re
 })
 
 /** A journal that cannot be read is no reason to say nothing else: whoever opens it is told. */
-const underWay = (filename: string) => Effect.orElseSucceed(Batches.underWay({ filename }), () => [])
+const underWay = (filename: string) => Effect.orElseSucceed(Batches.inProgress({ filename }), () => [])
 
 const requestsIn = (filename: string) =>
   Effect.map(underWay(filename), (batches) => batches.reduce((sum, { requests }) => sum + requests, 0))

@@ -94,7 +94,7 @@ const batches = Effect.gen(function* () {
   if (filename === undefined || !existsSync(filename)) return []
   const { Batches } = yield* Effect.promise(() => import("@baton/adapters/claude"))
   const now = yield* Clock.currentTimeMillis
-  const underWay = yield* Effect.orElseSucceed(Batches.underWay({ filename }), () => [])
+  const underWay = yield* Effect.orElseSucceed(Batches.inProgress({ filename }), () => [])
   return underWay.map(({ createdAt, id, requests }) => ({
     id,
     requests,

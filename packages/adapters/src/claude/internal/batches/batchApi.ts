@@ -7,13 +7,13 @@ import type { MessageRequest } from "../../MessageRequest.ts"
 import type { Sdk } from "../sdk.ts"
 import * as Broken from "../transport/broken.ts"
 
-/** The endpoints for batches. */
+/** The batch endpoints. */
 export interface BatchApi {
   readonly create: (requests: ReadonlyArray<BatchRequest>) => Effect.Effect<Batch, ClaudeError>
   readonly retrieve: (id: string) => Effect.Effect<Batch, ClaudeError>
-  /** All batches of the key's workspace, the latest first. */
+  /** All batches of the key's workspace, latest first. */
   readonly list: Stream.Stream<Batch, ClaudeError>
-  /** One line a request, in any order. */
+  /** One line per request, in any order. */
   readonly results: (id: string) => Stream.Stream<unknown, ClaudeError>
 }
 
@@ -24,7 +24,7 @@ export interface BatchRequest {
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
-/** What we need to know of a batch. */
+/** The fields of a batch that are used here. */
 export const Batch = Schema.Struct({
   id: Schema.NonEmptyString,
   processing_status: Schema.String,
@@ -36,13 +36,13 @@ export const Batch = Schema.Struct({
     canceled: Count,
     expired: Count
   }),
-  /** Null until the batch has ended, and again when its results are gone. */
+  /** Null until the batch has ended, and again when its results have been deleted. */
   results_url: Schema.NullOr(Schema.String)
 })
 
 export interface Batch extends Schema.Schema.Type<typeof Batch> {}
 
-/** How many requests it has. They all count as processing until the whole batch has ended. */
+/** The number of requests in a batch. All of them count as processing until the whole batch has ended. */
 export const sizeOf = ({ request_counts: counts }: Batch): number =>
   counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
 
@@ -55,7 +55,15 @@ const path = "/v1/messages/batches"
 
 const pageSize = 100
 
-/** The endpoints as the API has them. */
+/**
+ * The index of the request that an error names, as in `requests.3.params.max_tokens: ...`. The API gives it only in the
+ * text of the message.
+ */
+export const namedRequest = ({ message, status }: ClaudeError): number | undefined => {
+  const index = status === 400 ? /\brequests(?:\.|\[)(\d+)\b/.exec(message)?.[1] : undefined
+  return index === undefined ? undefined : Number(index)
+}
+
 export const fromSdk = (sdk: Sdk): BatchApi => {
   const batch = (answer: unknown) =>
     Effect.mapError(decodeBatch(answer), () => Broken.malformed("The server's answer is not a batch", undefined))
@@ -67,7 +75,7 @@ export const fromSdk = (sdk: Sdk): BatchApi => {
       ),
       (answer) =>
         Effect.mapError(decodePage(answer), () =>
-          Broken.malformed("The server's answer is no list of batches", undefined)
+          Broken.malformed("The server's answer is not a list of batches", undefined)
         )
     )
 

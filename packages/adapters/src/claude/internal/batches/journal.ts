@@ -1,61 +1,65 @@
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { DatabaseSync } from "node:sqlite"
-import { Answer } from "./answer.ts"
-
-/** "BATB": how a journal is recognised as ours. */
-export const applicationId = 0x42415442
-export const version = 1
+import type * as Scope from "effect/Scope"
+import { existsSync } from "node:fs"
+import { resolve } from "node:path"
+import { DatabaseSync, type StatementSync } from "node:sqlite"
+import * as SqliteFile from "../../../internal/SqliteFile.ts"
+import { ClaudeError } from "../../ClaudeError.ts"
+import { noTokens } from "../../Reply.ts"
+import { BatchResult } from "./batchResult.ts"
 
 /**
- * What is known of the requests that are, or may be, in a batch. Everything is written before it is done:
+ * The requests that are, or may be, in a batch. Every step is recorded before it happens:
  *
- * 1. `intend`: these requests are about to become a batch. Whoever finds that after a crash cannot know whether the
- *    batch exists, and looks for it among the batches that the API lists.
- * 2. `created`: it exists, under this id.
- * 3. `settle`: these of its requests have an answer. It stays after it was handed out, because what the answer was for
- *    is not durable yet: the same request of a later run gets it again.
- * 4. `ended`: all of them have.
+ * 1. `recordIntent`: these requests are about to become a batch. After a crash it is unknown whether the batch exists, and
+ *    the next run looks for it among the batches that the API lists.
+ * 2. `recordCreated`: the batch exists and has this id.
+ * 3. `recordResults`: these requests have a result. It is kept after it was delivered, because the task that it was for
+ *    may not be settled yet: the same request of a later run gets it again.
+ * 4. `recordEnded`: all requests of the batch have a result.
  */
 export interface Journal {
   readonly find: (key: string) => Entry | undefined
-  /** The new batch's number in this journal. What its requests brought before, an error for instance, is forgotten. */
-  readonly intend: (items: ReadonlyArray<Item>, now: number) => number
-  readonly created: (seq: number, id: string) => void
-  /** The batch does not exist: its requests are as if they had never been asked. Those that have an answer keep it. */
+  /** Returns the number of the new batch in this journal. Earlier results of its requests, such as errors, are dropped. */
+  readonly recordIntent: (requests: ReadonlyArray<RequestKey>, now: number) => number
+  readonly recordCreated: (seq: number, id: string) => void
+  /** The batch does not exist: the journal no longer knows its requests, except those that have a result. */
   readonly drop: (seq: number) => void
-  /** Returns the keys that had no answer until now. `isAwaited` says whose answer is handed out at once. */
-  readonly settle: (
+  /** Returns the keys that had no result before. `isWaiting` says whose result is delivered at once. */
+  readonly recordResults: (
     seq: number,
-    answers: ReadonlyArray<readonly [key: string, answer: Answer]>,
-    isAwaited: (key: string) => boolean
+    results: ReadonlyArray<readonly [key: string, result: BatchResult]>,
+    isWaiting: (key: string) => boolean
   ) => ReadonlyArray<string>
-  /** An answer is handed out that nobody waited for when it came. */
-  readonly claim: (key: string) => void
-  /** What has been handed out to nobody so far, answered or not. */
-  readonly unclaimed: () => ReadonlyArray<Item>
-  readonly ended: (seq: number) => void
-  readonly underWay: () => ReadonlyArray<BatchRow>
-  /** Whether a batch of the API's is one of ours already. */
+  readonly recordEnded: (seq: number) => void
+  /** The result of this request is delivered, although no request waited for it when it arrived. */
+  readonly markClaimed: (key: string) => void
+  /** The requests whose result has not been delivered, whether it has arrived or not. */
+  readonly unclaimed: () => ReadonlyArray<RequestKey>
+  /** The batches that have not ended. */
+  readonly inProgress: () => ReadonlyArray<BatchRow>
+  /** Whether a batch of the API is in this journal. */
   readonly knows: (id: string) => boolean
-  /** The requests of a batch that have no answer yet. */
+  /** The requests of a batch that have no result yet. */
   readonly unanswered: (seq: number) => ReadonlyArray<string>
-  /** Forgets what has ended and is older, answers and all. */
+  /** Removes ended batches that were created before this time, and their results. */
   readonly prune: (before: number) => void
 }
 
-/** A request: its custom id, and what is the same for all tasks that ask the same. */
-export interface Item {
+/** A request by its custom id, and by the digest that all tasks with the same request share. */
+export interface RequestKey {
   readonly key: string
   readonly digest: string
 }
 
-/** A request that was sent, or is about to be; its answer, when there is one. */
+/** A request that was sent, or is about to be, and its result where there is one. */
 export interface Entry {
   readonly seq: number
-  readonly answer: Answer | null
+  readonly result: BatchResult | null
 }
 
-/** A batch that has not ended; `id` is null while nobody knows whether it exists. */
+/** A batch that has not ended; `id` is null while it is unknown whether the batch exists. */
 export interface BatchRow {
   readonly seq: number
   readonly id: string | null
@@ -63,7 +67,7 @@ export interface BatchRow {
   readonly createdAt: number
 }
 
-export const schema = `
+const schema = `
   CREATE TABLE batches (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT UNIQUE,
@@ -84,11 +88,101 @@ export const schema = `
   CREATE INDEX items_unclaimed ON items (key) WHERE claimed = 0;
 `
 
-const AnswerText = Schema.fromJsonString(Answer)
-const decodeAnswer = Schema.decodeUnknownSync(AnswerText)
-const encodeAnswer = Schema.encodeSync(AnswerText)
+const format: SqliteFile.Format = {
+  label: "batch journal",
+  // "BATB"
+  applicationId: 0x42415442,
+  version: 1,
+  migrate: (db) => db.exec(schema),
+  ifDamaged: () => "move the file away, and the requests that are in a batch are sent again"
+}
 
-const decodeRow = Schema.decodeUnknownSync(
+/** The journal in its file. */
+export interface JournalFile {
+  /** Runs a body without interleaving with anything else in this process. Fails with one sentence for a person. */
+  readonly use: <A>(body: (journal: Journal) => A) => Effect.Effect<A, ClaudeError>
+}
+
+/**
+ * Opens the journal for this process alone, and creates the file where there is none. Two processes could not tell a batch
+ * that the other one is creating from a batch whose creator has died.
+ */
+export const open = Effect.fnUntraced(
+  function* (filename: string): Effect.fn.Return<JournalFile, SqliteFile.SqliteFileError, Scope.Scope> {
+    yield* Effect.acquireRelease(
+      Effect.mapError(
+        SqliteFile.attemptOn(format, filename)(() => lock(filename)),
+        usedByAnotherRun(filename)
+      ),
+      (db) => Effect.sync(() => db.close())
+    )
+    const { attempt, db } = yield* SqliteFile.open({ filename, format, pragmas: "PRAGMA synchronous = FULL" })
+    const journal = yield* attempt(() => make(db))
+    return {
+      use: (body) =>
+        Effect.mapError(
+          attempt(() => body(journal)),
+          toClaudeError
+        )
+    }
+  },
+  (opened) => Effect.mapError(opened, toClaudeError)
+)
+
+/** The batches that have not ended, read without the lock: a run can be using the journal. */
+export const inProgress = (filename: string): Effect.Effect<ReadonlyArray<BatchRow>, ClaudeError> =>
+  SqliteFile.attemptOn(
+    format,
+    filename
+  )(() => {
+    const path = resolve(filename)
+    if (!existsSync(path)) return []
+    const db = new DatabaseSync(path, { readOnly: true, timeout: 1000 })
+    try {
+      // A file that was just created has no tables yet.
+      return SqliteFile.versionOf(db) === 0 ? [] : selectRows(db.prepare(selectInProgress))
+    } finally {
+      db.close()
+    }
+  }).pipe(Effect.mapError(toClaudeError))
+
+/** A transaction that never ends, in a separate file: the operating system ends it with the process, however that ends. */
+const lock = (filename: string): DatabaseSync => {
+  const path = `${resolve(filename)}-lock`
+  SqliteFile.create(path)
+  const db = new DatabaseSync(path, { timeout: 0 })
+  try {
+    db.exec("BEGIN EXCLUSIVE")
+    return db
+  } catch (cause) {
+    db.close()
+    throw cause
+  }
+}
+
+const usedByAnotherRun = (filename: string) => (error: SqliteFile.SqliteFileError) =>
+  error.problem === "Locked"
+    ? new SqliteFile.SqliteFileError({
+        problem: "Locked",
+        message: `Another run uses the batch journal ${filename}: wait until it ends, or stop it.`
+      })
+    : error
+
+/** Nothing may be sent without the journal, so every error of it ends the run. */
+const toClaudeError = ({ cause, message }: SqliteFile.SqliteFileError): ClaudeError =>
+  new ClaudeError({
+    reason: "Fatal",
+    type: "journal",
+    message,
+    tokens: noTokens,
+    ...(cause === undefined ? undefined : { cause })
+  })
+
+const ResultText = Schema.fromJsonString(BatchResult)
+const decodeResult = Schema.decodeUnknownSync(ResultText)
+const encodeResult = Schema.encodeSync(ResultText)
+
+const decodeBatch = Schema.decodeUnknownSync(
   Schema.Struct({
     seq: Schema.Int,
     id: Schema.NullOr(Schema.String),
@@ -100,76 +194,74 @@ const decodeItem = Schema.decodeUnknownSync(Schema.Struct({ seq: Schema.Int, ans
 const decodeUnclaimed = Schema.decodeUnknownSync(Schema.Struct({ key: Schema.String, digest: Schema.String }))
 const decodeKey = Schema.decodeUnknownSync(Schema.Struct({ key: Schema.String }))
 
-const selectUnderWay =
+const selectInProgress =
   "SELECT seq, id, requests, created_at AS createdAt FROM batches WHERE ended = 0 ORDER BY created_at, seq"
 
-export const underWay = (db: DatabaseSync): ReadonlyArray<BatchRow> =>
-  db
-    .prepare(selectUnderWay)
-    .all()
-    .map((row) => decodeRow(row))
+const selectRows = (statement: StatementSync): ReadonlyArray<BatchRow> => statement.all().map((row) => decodeBatch(row))
 
 /** All functions throw what SQLite throws. */
-export const make = (db: DatabaseSync): Journal => {
+const make = (db: DatabaseSync): Journal => {
   const find = db.prepare("SELECT batch AS seq, answer FROM items WHERE key = ?")
   const addBatch = db.prepare("INSERT INTO batches (requests, created_at) VALUES (?, ?)")
   const addItem = db.prepare(
     `INSERT INTO items (key, request, batch) VALUES (?, ?, ?)
      ON CONFLICT (key) DO UPDATE SET batch = excluded.batch, answer = NULL, claimed = 0`
   )
-  const created = db.prepare("UPDATE batches SET id = ? WHERE seq = ?")
+  const setCreated = db.prepare("UPDATE batches SET id = ? WHERE seq = ?")
   const dropItems = db.prepare("DELETE FROM items WHERE batch = ? AND answer IS NULL")
   const dropBatch = db.prepare(
     "DELETE FROM batches WHERE seq = ? AND NOT EXISTS (SELECT 1 FROM items WHERE batch = batches.seq)"
   )
-  const answer = db.prepare("UPDATE items SET answer = ?, claimed = ? WHERE key = ? AND batch = ? AND answer IS NULL")
-  const claim = db.prepare("UPDATE items SET claimed = 1 WHERE key = ?")
+  const setResult = db.prepare(
+    "UPDATE items SET answer = ?, claimed = ? WHERE key = ? AND batch = ? AND answer IS NULL"
+  )
+  const setClaimed = db.prepare("UPDATE items SET claimed = 1 WHERE key = ?")
   const unclaimed = db.prepare("SELECT key, request AS digest FROM items WHERE claimed = 0")
-  const ended = db.prepare("UPDATE batches SET ended = 1 WHERE seq = ?")
-  const selectBatches = db.prepare(selectUnderWay)
+  const setEnded = db.prepare("UPDATE batches SET ended = 1 WHERE seq = ?")
+  const inProgress = db.prepare(selectInProgress)
   const knows = db.prepare("SELECT 1 FROM batches WHERE id = ?")
   const unanswered = db.prepare("SELECT key FROM items WHERE batch = ? AND answer IS NULL")
   const pruneItems = db.prepare(
     "DELETE FROM items WHERE batch IN (SELECT seq FROM batches WHERE ended = 1 AND created_at < ?)"
   )
   const pruneBatches = db.prepare("DELETE FROM batches WHERE ended = 1 AND created_at < ?")
-  const transact = transacting(db)
+  const transact = <A>(body: () => A): A => SqliteFile.transact(db, body)
 
   return {
     find: (key) => {
       const row = find.get(key)
       if (row === undefined) return undefined
       const item = decodeItem(row)
-      return { seq: item.seq, answer: item.answer === null ? null : decodeAnswer(item.answer) }
+      return { seq: item.seq, result: item.answer === null ? null : decodeResult(item.answer) }
     },
-    intend: (items, now) =>
+    recordIntent: (requests, now) =>
       transact(() => {
-        const seq = Number(addBatch.run(items.length, Math.floor(now)).lastInsertRowid)
-        for (const { digest, key } of items) addItem.run(key, digest, seq)
+        const seq = Number(addBatch.run(requests.length, Math.floor(now)).lastInsertRowid)
+        for (const { digest, key } of requests) addItem.run(key, digest, seq)
         return seq
       }),
-    created: (seq, id) => void created.run(id, seq),
+    recordCreated: (seq, id) => void setCreated.run(id, seq),
     drop: (seq) =>
       transact(() => {
         dropItems.run(seq)
         dropBatch.run(seq)
-        ended.run(seq)
+        setEnded.run(seq)
       }),
-    settle: (seq, answers, isAwaited) =>
+    recordResults: (seq, results, isWaiting) =>
       transact(() =>
-        answers.flatMap(([key, value]) =>
-          answer.run(encodeAnswer(value), isAwaited(key) ? 1 : 0, key, seq).changes === 0 ? [] : [key]
+        results.flatMap(([key, result]) =>
+          setResult.run(encodeResult(result), isWaiting(key) ? 1 : 0, key, seq).changes === 0 ? [] : [key]
         )
       ),
-    claim: (key) => {
-      // Not worth a flush of the disk: were it lost, a task would get the answer that another one had to the same request.
+    recordEnded: (seq) => void setEnded.run(seq),
+    markClaimed: (key) => {
+      // Without a flush of the disk: if the mark is lost, a task gets the reply that another one had to the same request.
       db.exec("PRAGMA synchronous = NORMAL")
-      claim.run(key)
+      setClaimed.run(key)
       db.exec("PRAGMA synchronous = FULL")
     },
     unclaimed: () => unclaimed.all().map((row) => decodeUnclaimed(row)),
-    ended: (seq) => void ended.run(seq),
-    underWay: () => selectBatches.all().map((row) => decodeRow(row)),
+    inProgress: () => selectRows(inProgress),
     knows: (id) => knows.get(id) !== undefined,
     unanswered: (seq) => unanswered.all(seq).map((row) => decodeKey(row).key),
     prune: (before) =>
@@ -179,18 +271,3 @@ export const make = (db: DatabaseSync): Journal => {
       })
   }
 }
-
-/** All or nothing, and durable when it returns. */
-export const transacting =
-  (db: DatabaseSync) =>
-  <A>(body: () => A): A => {
-    db.exec("BEGIN IMMEDIATE")
-    try {
-      const result = body()
-      db.exec("COMMIT")
-      return result
-    } catch (cause) {
-      if (db.isTransaction) db.exec("ROLLBACK")
-      throw cause
-    }
-  }

@@ -4,106 +4,105 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { ClaudeError } from "../../ClaudeError.ts"
-import { type Answer, blame, unanswered } from "./answer.ts"
 import { type Batch, sizeOf } from "./batchApi.ts"
-import * as Desk from "./desk.ts"
-import { itemOf } from "./item.ts"
+import { type BatchResult, resultOf, unanswered, withReason } from "./batchResult.ts"
+import type { BatchRuns } from "./batchRuns.ts"
 import type { BatchRow } from "./journal.ts"
-import type { Office } from "./office.ts"
 
 const seconds = Duration.toMillis("1 second")
 const firstInterval = 5 * seconds
 const longestInterval = 60 * seconds
 const growth = 1.5
 
-/** A server that wants to be left alone for longer is asked all the same: an answer may be there. */
+/** The longest wait that a server's `retry-after` can cause: results may have arrived meanwhile. */
 const longestPause = 10 * longestInterval
 
 /** How long the API keeps results. */
-export const kept = Duration.toMillis("29 days")
+const resultsKept = Duration.toMillis("29 days")
 
-/** A batch that a lost answer told of shows up in the list within this time, if it exists. */
-const settling = Duration.toMillis("1 minute")
+/** If a batch whose creation was not confirmed exists, the API lists it within this time. */
+const listingDelay = Duration.toMillis("1 minute")
 
-/** How far the clock of this machine may be off. */
+/** The largest difference to expect between this machine's clock and the API's. */
 const clockSkew = Duration.toMillis("1 hour")
 
-/** Results are written so many at once. */
+/** Results are written to the journal in chunks of this size. */
 const chunk = 500
 
-/** How often results that lack some requests are read again. */
-const mostReadings = 3
+/** How often results that lack some requests are read. */
+const maxReadings = 3
 
-/** Looks after all batches that have not ended: one fiber and one timer, however many requests are in them. */
-export const poller = (office: Office): Effect.Effect<never, ClaudeError> => {
-  const { api, clock, desk, journal } = office
-  const strangers = new Set<string>()
+/** Follows all batches that have not ended, with one fiber and one timer. */
+export const poll = (runs: BatchRuns): Effect.Effect<never, ClaudeError> => {
+  const { api, clock, journal, pending } = runs
+  /** Ids of batches that other programs created. */
+  const foreign = new Set<string>()
   const readings = new Map<number, number>()
   const failing = new Set<number>()
 
   const unansweredOf = (seq: number) => journal.use((journal) => journal.unanswered(seq))
 
   const failAll = (seq: number, error: ClaudeError) =>
-    Effect.map(unansweredOf(seq), (keys) => Desk.fail(desk, keys, error))
+    Effect.map(unansweredOf(seq), (keys) => pending.fail(keys, error))
 
-  /** Its requests are in no batch: whoever waits for one of them gets it into the next. */
+  /** The batch does not exist: those of its requests that a fiber waits for become part of the next one. */
   const sendAgain = ({ seq }: BatchRow) =>
     journal.use((journal) => {
       const keys = journal.unanswered(seq)
       journal.drop(seq)
-      Desk.putBack(desk, keys)
+      pending.putBack(keys)
     })
 
-  const settle = (seq: number, answers: ReadonlyMap<string, Answer>) =>
+  const record = (seq: number, results: ReadonlyMap<string, BatchResult>) =>
     journal.use((journal) => {
-      for (const key of journal.settle(seq, [...answers], (key) => desk.waiting.has(key))) {
-        const answer = answers.get(key)
-        if (answer !== undefined) Desk.answer(desk, key, answer)
+      for (const key of journal.recordResults(seq, [...results], pending.isWaiting)) {
+        const result = results.get(key)
+        if (result !== undefined) pending.complete(key, result)
       }
     })
 
-  /** Writes all results, and only then calls the batch ended: what breaks off is read again. */
+  /** Records all results before it records that the batch has ended, so that an interrupted reading is repeated. */
   const collect = Effect.fnUntraced(function* ({ seq }: BatchRow, { id, results_url }: Batch) {
     if (results_url !== null) {
       yield* api.results(id).pipe(
         Stream.rechunk(chunk),
-        Stream.runForEachArray((lines) => settle(seq, answersOf(lines)))
+        Stream.runForEachArray((lines) => record(seq, resultsOf(lines)))
       )
       const missing = yield* unansweredOf(seq)
       const reading = (readings.get(seq) ?? 0) + 1
-      if (missing.length > 0 && reading < mostReadings) {
+      if (missing.length > 0 && reading < maxReadings) {
         readings.set(seq, reading)
         return false
       }
     }
-    const nothing = unanswered({
+    const noResult = unanswered({
       reason: "Failed",
       type: "no_result",
-      message: `The batch ${id} has no result for it.`,
+      message: `The batch ${id} has no result for the request.`,
       unmetered: true
     })
     const missing = yield* unansweredOf(seq)
-    yield* settle(seq, new Map(missing.map((key) => [key, nothing])))
+    yield* record(seq, new Map(missing.map((key) => [key, noResult])))
     yield* journal.use((journal) => {
-      journal.ended(seq)
-      journal.prune(clock.currentTimeMillisUnsafe() - kept)
+      journal.recordEnded(seq)
+      journal.prune(clock.currentTimeMillisUnsafe() - resultsKept)
     })
-    yield* Effect.logInfo("A batch has ended").pipe(Effect.annotateLogs({ batch: id }))
+    yield* Effect.logInfo("Batch ended").pipe(Effect.annotateLogs({ batch: id }))
     return true
   })
 
   /**
-   * Looks for a batch of which nobody knows whether it was created. While one that may be it has not ended, its requests
-   * are not sent a second time: whose it is shows only in its results.
+   * Looks for a batch whose creation was not confirmed. While a batch that may be the one has not ended, its requests are
+   * not sent again: only its results show which requests it contains.
    */
   const find = Effect.fnUntraced(function* (row: BatchRow) {
     const { createdAt, requests, seq } = row
-    const known = yield* api.list.pipe(
+    const listed = yield* api.list.pipe(
       Stream.takeWhile((batch) => DateTime.toEpochMillis(batch.created_at) >= createdAt - clockSkew),
-      Stream.filter((batch) => sizeOf(batch) === requests && !strangers.has(batch.id)),
+      Stream.filter((batch) => sizeOf(batch) === requests && !foreign.has(batch.id)),
       Stream.runCollect
     )
-    const candidates = yield* journal.use((journal) => known.filter(({ id }) => !journal.knows(id)))
+    const candidates = yield* journal.use((journal) => listed.filter(({ id }) => !journal.knows(id)))
     const keys = new Set(yield* unansweredOf(seq))
     let mayExist = false
     for (const candidate of candidates) {
@@ -112,37 +111,38 @@ export const poller = (office: Office): Effect.Effect<never, ClaudeError> => {
         continue
       }
       const first = candidate.results_url === null ? Option.none() : yield* Stream.runHead(api.results(candidate.id))
-      const key = Option.isSome(first) ? itemOf(first.value)?.[0] : undefined
+      const key = Option.isSome(first) ? resultOf(first.value)?.[0] : undefined
       if (key === undefined || !keys.has(key)) {
-        strangers.add(candidate.id)
+        foreign.add(candidate.id)
         continue
       }
-      yield* journal.use((journal) => journal.created(seq, candidate.id))
+      yield* journal.use((journal) => journal.recordCreated(seq, candidate.id))
       return yield* collect(row, candidate)
     }
-    const doubted = clock.currentTimeMillisUnsafe() - (office.doubtedSince.get(seq) ?? office.startedAt)
-    if (mayExist || doubted < settling) return false
+    const unknownFor = clock.currentTimeMillisUnsafe() - (runs.unknownSince.get(seq) ?? runs.startedAt)
+    if (mayExist || unknownFor < listingDelay) return false
     yield* sendAgain(row)
     return true
   })
 
-  const look = Effect.fnUntraced(function* (row: BatchRow) {
+  /** Returns whether the batch has ended or turned out not to exist. */
+  const check = Effect.fnUntraced(function* (row: BatchRow) {
     if (row.id === null) return yield* find(row)
     const batch = yield* api.retrieve(row.id)
     return batch.processing_status === "ended" ? yield* collect(row, batch) : false
   })
 
-  /** Returns how long the next look should wait at least, which the server may say. */
+  /** Returns how long to wait at least before the next check, where the server says so. */
   const onError = Effect.fnUntraced(function* (row: BatchRow, error: ClaudeError) {
     if (error.type === "journal") return yield* Effect.fail(error)
     if (error.reason === "Fatal") {
-      yield* failAll(row.seq, blame(error, "Fatal"))
+      yield* failAll(row.seq, withReason(error, "Fatal"))
     } else if (error.status === 404 && row.id !== null) {
-      if (clock.currentTimeMillisUnsafe() - row.createdAt > kept) yield* sendAgain(row)
-      else yield* failAll(row.seq, blame(error, "Fatal", stranger(row.id)))
+      if (clock.currentTimeMillisUnsafe() - row.createdAt > resultsKept) yield* sendAgain(row)
+      else yield* failAll(row.seq, withReason(error, "Fatal", unknownBatch(row.id)))
     } else if (!failing.has(row.seq)) {
       failing.add(row.seq)
-      yield* Effect.logWarning("A batch could not be looked at; it is tried again").pipe(
+      yield* Effect.logWarning("Batch check failed; retrying").pipe(
         Effect.annotateLogs({ batch: row.id ?? "unknown", reason: error.message })
       )
     }
@@ -152,34 +152,34 @@ export const poller = (office: Office): Effect.Effect<never, ClaudeError> => {
   return Effect.gen(function* () {
     let interval = firstInterval
     while (true) {
-      office.changed.closeUnsafe()
-      const all = yield* journal.use((journal) => journal.underWay())
-      const rows = all.filter(({ seq }) => !office.beingCreated.has(seq))
-      let moved = false
+      runs.changed.closeUnsafe()
+      const all = yield* journal.use((journal) => journal.inProgress())
+      const rows = all.filter(({ seq }) => !runs.beingCreated.has(seq))
+      let progressed = false
       let pause = 0
       for (const row of rows) {
-        const result = yield* Effect.result(look(row))
+        const result = yield* Effect.result(check(row))
         if (result._tag === "Success") {
           failing.delete(row.seq)
-          moved ||= result.success
+          progressed ||= result.success
         } else pause = Math.max(pause, yield* onError(row, result.failure))
       }
       if (rows.length === 0) {
-        yield* office.changed.await
+        yield* runs.changed.await
         interval = firstInterval
         continue
       }
-      const wait = Math.max(moved ? firstInterval : interval, pause)
-      const isNew = yield* Effect.raceFirst(Effect.as(Effect.sleep(wait), false), Effect.as(office.changed.await, true))
-      interval = moved || isNew ? firstInterval : Math.min(interval * growth, longestInterval)
+      const wait = Math.max(progressed ? firstInterval : interval, pause)
+      const isNew = yield* Effect.raceFirst(Effect.as(Effect.sleep(wait), false), Effect.as(runs.changed.await, true))
+      interval = progressed || isNew ? firstInterval : Math.min(interval * growth, longestInterval)
     }
   })
 }
 
-const answersOf = (lines: ReadonlyArray<unknown>): ReadonlyMap<string, Answer> =>
-  new Map(lines.map(itemOf).filter((item) => item !== undefined))
+const resultsOf = (lines: ReadonlyArray<unknown>): ReadonlyMap<string, BatchResult> =>
+  new Map(lines.map(resultOf).filter((result) => result !== undefined))
 
-/** Were its requests sent again, they would be paid twice as soon as the right key is there. */
-const stranger = (id: string) =>
+/** Sending the requests again would pay for them twice once the right key is used. */
+const unknownBatch = (id: string) =>
   `The batch ${id} is unknown to this API key: use the key that it was created with, ` +
-  "or move the journal of batches away, and its requests are sent again."
+  "or move the batch journal away to send its requests again."

@@ -9,92 +9,85 @@ import type * as Scope from "effect/Scope"
 import type { ClaudeClientService } from "../../ClaudeClient.ts"
 import { ClaudeError } from "../../ClaudeError.ts"
 import { noTokens } from "../../Reply.ts"
+import { identify } from "../requestIdentity.ts"
 import type { BatchApi } from "./batchApi.ts"
-import { collector } from "./collector.ts"
-import * as Desk from "./desk.ts"
-import { identify } from "./identity.ts"
-import * as JournalFile from "./journalFile.ts"
-import type { Office } from "./office.ts"
-import { poller } from "./poller.ts"
+import { type BatchRuns, submit } from "./batchRuns.ts"
+import * as Journal from "./journal.ts"
+import * as PendingRequests from "./pendingRequests.ts"
+import { poll } from "./poller.ts"
 
 /** How requests become batches. */
 export interface Options {
-  /** Where the journal is. The file is made where there is none, readable for this user alone. */
+  /** Path of the journal. The file is created where there is none, readable for this user alone. */
   readonly filename: string
   /** A batch is created when no request has arrived for this long. Default 1 second. */
   readonly gather?: Duration.Input | undefined
-  /** The most requests in one batch. Default 100,000, which is the API's own limit. */
+  /** The most requests in one batch. Default 100,000, which is the API's limit. */
   readonly maxRequests?: number | undefined
 }
 
-/** The API takes 256 MB. A batch is built in memory, so it is kept well below that. */
+/** The API's limit is 256 MB. A batch is built in memory, so this limit is much lower. */
 const maxBytes = 100_000_000
 
-type Send = ClaudeClientService["send"]
-
-/** Sends requests as parts of batches; collector and poller work until the scope closes. */
+/** Sends requests in batches. The fibers that create and follow batches run until the scope closes. */
 export const make = Effect.fnUntraced(function* (
   api: BatchApi,
   options: Options
-): Effect.fn.Return<Send, ClaudeError, Scope.Scope> {
+): Effect.fn.Return<ClaudeClientService["send"], ClaudeError, Scope.Scope> {
   const clock = yield* Clock.Clock
-  const journal = yield* JournalFile.open(options.filename)
-  const desk = yield* journal.use(Desk.make)
-  const office: Office = {
+  const journal = yield* Journal.open(options.filename)
+  const pending = yield* journal.use(PendingRequests.make)
+  const runs: BatchRuns = {
     api,
     journal,
-    desk,
+    pending,
     clock,
-    gather: Duration.toMillis(options.gather ?? "1 second"),
-    limits: { requests: options.maxRequests ?? 100_000, bytes: maxBytes },
     startedAt: clock.currentTimeMillisUnsafe(),
     beingCreated: new Set(),
-    doubtedSince: new Map(),
+    unknownSince: new Map(),
     changed: Latch.makeUnsafe(false),
     closing: Latch.makeUnsafe(false)
   }
-  /** Set when nothing can be sent any more. */
+  /** Set when no request can be sent any more. */
   let broken: ClaudeError | undefined
-  const surviving = (fiber: Effect.Effect<never, ClaudeError>) =>
+  const failingAll = (fiber: Effect.Effect<never, ClaudeError>) =>
     Effect.catchCause(fiber, (cause) =>
       Effect.sync(() => {
         if (Cause.hasInterruptsOnly(cause)) return
-        broken = brokenBy(Cause.squash(cause))
-        Desk.fail(desk, desk.waiting.keys(), broken)
+        broken = errorOf(Cause.squash(cause))
+        pending.failAll(broken)
       })
     )
-  yield* Effect.forkScoped(surviving(collector(office)))
-  yield* Effect.forkScoped(surviving(poller(office)))
-  // Runs first, so that a batch that is being created knows that its time is short.
-  yield* Effect.addFinalizer(() => Latch.open(office.closing))
+  const limits = { requests: options.maxRequests ?? 100_000, bytes: maxBytes }
+  yield* Effect.forkScoped(failingAll(submit(runs, Duration.toMillis(options.gather ?? "1 second"), limits)))
+  yield* Effect.forkScoped(failingAll(poll(runs)))
+  // Runs first, so that the creation of a batch knows that its time is limited.
+  yield* Effect.addFinalizer(() => Latch.open(runs.closing))
 
   return (request, about) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         if (broken !== undefined) return yield* Effect.fail(broken)
         const { onSend, rejected } = about
-        const asked = { identity: identify(request, about), request, rejected, onSend }
+        const options = { identity: identify(request, about), request, rejected, onSend }
         const found = yield* journal.use((journal) =>
-          Desk.register(desk, journal, asked, clock.currentTimeMillisUnsafe())
+          pending.register(journal, options, clock.currentTimeMillisUnsafe())
         )
-        if ("answered" in found) return found.answered
+        if ("unclaimed" in found) return found.unclaimed
         return yield* Effect.onExit(restore(Deferred.await(found.reply)), (exit) =>
-          Effect.sync(() => {
-            if (Exit.isSuccess(exit)) desk.handedOut.add(found.key)
-            Desk.forget(desk, found)
-          })
+          Effect.sync(() => pending.remove(found, Exit.isSuccess(exit)))
         )
       })
     )
 })
 
-const brokenBy = (cause: unknown): ClaudeError =>
+const errorOf = (cause: unknown): ClaudeError =>
   cause instanceof ClaudeError
     ? cause
     : new ClaudeError({
         reason: "Fatal",
         type: "batches",
-        message: `The batches broke: ${String(cause)}`,
+        message: `Batches stopped working: ${String(cause)}`,
         tokens: noTokens,
         cause
       })

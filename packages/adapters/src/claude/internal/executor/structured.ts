@@ -2,7 +2,7 @@ import * as AnthropicStructuredOutput from "effect/ai/AnthropicStructuredOutput"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { MessageRequest } from "../../MessageRequest.ts"
-import { OutputSchemaError } from "../../OutputSchemaError.ts"
+import { OutputSchemaError } from "../../ClaudeError.ts"
 
 type Format = NonNullable<NonNullable<MessageRequest["output_config"]>["format"]>
 
