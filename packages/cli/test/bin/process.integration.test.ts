@@ -10,7 +10,7 @@ import { baton, folder, list, start } from "../e2e/baton.ts"
 const dist = fileURLToPath(new URL("../../dist", import.meta.url))
 const program = join(dist, "baton.js")
 
-/** A script for a shell, and what came of it; `$BATON` starts the built program. */
+/** Runs a shell script; `$BATON` starts the built program. */
 const shell = (cwd: string, script: string, env: Record<string, string> = {}) =>
   Effect.callback<{ readonly stdout: string; readonly stderr: string }>((resume) => {
     const child = spawn("bash", ["--norc", "--noprofile", "-c", script], {
@@ -25,7 +25,7 @@ const shell = (cwd: string, script: string, env: Record<string, string> = {}) =>
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-/** Whether a process is at work; one that has ended and that nobody has asked about is not. */
+/** Whether a process is running; a zombie is not. */
 const runs = (pid: string): boolean => {
   const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", pid], { encoding: "utf8" })
   return stdout !== "" && !stdout.startsWith("Z")
@@ -37,7 +37,7 @@ const tasks = (count: number) => Array.from({ length: count }, (_, index) => `ta
 const escape = /\u001B/
 
 describe("the built program", () => {
-  it.live("knows its version", () =>
+  it.live("prints its version", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       assert.deepInclude(yield* baton(dir.path, ["--version"]), {
@@ -49,7 +49,7 @@ describe("the built program", () => {
   )
 
   it.live(
-    "needs nothing that is not beside it",
+    "needs no files outside of its directory",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -67,7 +67,7 @@ describe("the built program", () => {
 
 describe("signals", () => {
   it.live(
-    "a second one ends at once, leaves no program alive, and the next run takes over",
+    "a second one ends the run at once, leaves no program running, and the next run takes over",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -89,7 +89,7 @@ describe("signals", () => {
   )
 
   it.live(
-    "SIGHUP drains like SIGTERM and ends with 129; what runs when it comes is not lost",
+    "SIGHUP drains like SIGTERM and exits with 129; running tasks are not lost",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -121,7 +121,7 @@ describe("signals", () => {
 
 describe("output", () => {
   it.live(
-    "a reader of the events that goes away ends the run with 141, without an error",
+    "the run exits with 141 and without an error when the reader of its events closes the pipe",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -141,7 +141,7 @@ describe("output", () => {
   )
 
   it.live(
-    "a reader of other results that goes away is no error either",
+    "closing the pipe of any other result is not an error",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -156,7 +156,7 @@ describe("output", () => {
   )
 
   it.live(
-    "a reader that takes its time gets every event, and the store answers meanwhile",
+    "a slow reader receives every event, and the store remains responsive",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -168,7 +168,7 @@ describe("output", () => {
         })
         const closed = new Promise((resolve) => child.on("close", resolve))
         yield* Effect.promise(() => new Promise((resolve) => child.stdout.once("readable", resolve)))
-        // Much more is written than the pipe holds, and nobody reads while this runs to its end.
+        // The output is much larger than the pipe's buffer, and is not read while this command runs.
         assert.strictEqual((yield* baton(dir.path, ["status"])).code, 0)
         let stdout = ""
         child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
@@ -182,7 +182,7 @@ describe("output", () => {
   )
 
   it.live(
-    "has colours only where they are wanted",
+    "uses colours only if the terminal and the environment allow them",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder

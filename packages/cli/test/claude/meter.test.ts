@@ -12,14 +12,14 @@ const about: ClaudeClient.About = {
   rejected: null
 }
 
-/** What is counted for a request that is interrupted, after `send` did with it what it does. */
+/** Interrupts a request that uses `send`, and returns what the meter counted. */
 const counted = Effect.fnUntraced(function* (send: ClaudeClient.ClaudeClient["Service"]["send"]) {
   const counts: meter.Meter = new Map()
   const inner = Layer.succeed(ClaudeClient.ClaudeClient, {
     billing: "standard",
     send,
     countTokens: () => Effect.succeed(0),
-    model: () => Effect.die("not asked")
+    model: () => Effect.die("not called")
   })
   const request = { model: "claude-sonnet-5-5", max_tokens: 1, messages: [] }
   const fiber = yield* ClaudeClient.ClaudeClient.use((client) => client.send(request, about)).pipe(
@@ -31,8 +31,8 @@ const counted = Effect.fnUntraced(function* (send: ClaudeClient.ClaudeClient["Se
   return [...counts.values()].map(({ requests, usage }) => [requests, usage.costUsd])
 })
 
-describe("a request that is interrupted", () => {
-  it.effect("is counted, at a cost that nobody knows, once it has left, and not before", () =>
+describe("an interrupted request", () => {
+  it.effect("is counted with an unknown cost, but only after it was sent", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* counted(() => Effect.never), [])
       const leaves = (_: unknown, { onSend }: ClaudeClient.About) =>

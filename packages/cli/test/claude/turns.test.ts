@@ -8,8 +8,8 @@ import * as turns from "../../src/claude/turns.ts"
 const taskId = Task.TaskId.make("a")
 const about = { taskId, requeues: 0, idempotencyKey: "a", purpose: "execute", rejected: null } as const
 
-describe("turns", () => {
-  it.effect("a request waits from when it is asked for until it leaves, or is given up", () =>
+describe("rate limits", () => {
+  it.effect("a request counts as waiting until it is sent or interrupted", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("5 seconds")
       const turn = yield* Deferred.make<void>()

@@ -8,7 +8,7 @@ const get = (id: string) =>
 
 describe("baton add", () => {
   test(
-    "prints the id, which follows from what the task says",
+    "prints the id, which is derived from the task's content",
     Effect.gen(function* () {
       const first = yield* baton(["add", "Say hello"])
       assert.match(first.stdout, /^[0-9a-f]{16}\n$/)
@@ -24,7 +24,7 @@ describe("baton add", () => {
   )
 
   test(
-    "takes everything that a task has",
+    "accepts every field of a task",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "first", description: "First" }, { id: "second", description: "Second" })
@@ -48,7 +48,7 @@ describe("baton add", () => {
   )
 
   test(
-    "reads the text from standard input, without the line break at its end",
+    "reads the text from standard input, without the final line break",
     Effect.gen(function* () {
       const { stdout } = yield* baton(["add", "-", "--json"], { stdin: "Line one\n\nline two 👋\n" })
       assert.match(stdout, /^\{"id":"[0-9a-f]{16}","added":true\}\n$/)
@@ -58,7 +58,7 @@ describe("baton add", () => {
   )
 
   test(
-    "refuses an empty text",
+    "refuses empty text",
     Effect.gen(function* () {
       for (const [args, stdin] of [
         [["add", "  "], ""],
@@ -76,7 +76,7 @@ describe("baton add", () => {
   )
 
   test(
-    "refuses an id that means something else, and a dependency that does not exist",
+    "refuses an id that belongs to another task, and a dependency that does not exist",
     Effect.gen(function* () {
       yield* baton(["add", "One", "--id", "a"])
       yield* complete("done")
@@ -93,7 +93,7 @@ describe("baton add", () => {
   )
 
   test(
-    "says what a flag takes",
+    "describes the value of a flag if it is invalid",
     Effect.gen(function* () {
       const cases: ReadonlyArray<readonly [flag: string, value: string, expected: string]> = [
         ["--metadata", "[1]", 'it takes a JSON object, such as \'{"team": "docs"}\'.'],

@@ -27,11 +27,11 @@ const client = ClaudeClient.ClaudeClient.of({
       requestId: null,
       cached: false
     }),
-  countTokens: () => Effect.die("not asked for"),
-  model: () => Effect.die("not asked for")
+  countTokens: () => Effect.die("not called"),
+  model: () => Effect.die("not called")
 })
 
-/** Has so many answers kept in this file. */
+/** Stores this number of responses in the file. */
 const keep = (filename: string, count: number) =>
   Effect.gen(function* () {
     const { send } = yield* ClaudeClient.ClaudeClient
@@ -57,7 +57,7 @@ const cacheTest = (name: string, effect: (dir: string) => Effect.Effect<void, un
   test(name, Effect.scoped(Effect.flatMap(folder, effect)))
 
 describe("baton cache", () => {
-  cacheTest("tells how many answers are kept beside the store", (dir) =>
+  cacheTest("reports the number of cached responses", (dir) =>
     Effect.gen(function* () {
       const filename = join(dir, "mine.cache.db")
       const store = `sqlite:${join(dir, "mine.db")}`
@@ -88,7 +88,7 @@ describe("baton cache", () => {
     })
   )
 
-  cacheTest("says in a sentence what is wrong with the file, and that a store in memory has none", (dir) =>
+  cacheTest("reports a file that is not a cache, and a store without a cache", (dir) =>
     Effect.gen(function* () {
       const filename = join(dir, "mine.cache.db")
       writeFileSync(filename, "Buy milk")

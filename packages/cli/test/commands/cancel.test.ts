@@ -4,7 +4,7 @@ import { baton, everyKind, test, text } from "./harness.ts"
 
 describe("baton cancel", () => {
   test(
-    "tells what was cancelled, what was running, what was over already and what does not exist",
+    "reports which tasks were cancelled, running, already finished or not found",
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["cancel", "plan", "ship", "parse", "notes", "note"]), {
@@ -20,7 +20,7 @@ describe("baton cancel", () => {
   )
 
   test(
-    "prints the same as JSON",
+    "prints the same information as JSON",
     Effect.gen(function* () {
       yield* everyKind
       const { exitCode, stdout } = yield* baton(["cancel", "plan", "ship", "plan", "parse", "--json"])
@@ -36,7 +36,7 @@ describe("baton cancel", () => {
   )
 
   test(
-    "names all the ids that do not exist",
+    "lists all ids that do not exist",
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["cancel", "x1", "x2"]), {
@@ -48,7 +48,7 @@ describe("baton cancel", () => {
   )
 
   test(
-    "wants an id",
+    "requires an id",
     Effect.gen(function* () {
       assert.strictEqual((yield* baton(["cancel"])).exitCode, 1)
     })

@@ -7,7 +7,7 @@ const control = TaskStore.TaskStore.use((store) => store.control)
 
 describe("baton pause and resume", () => {
   test(
-    "ask every run on the store, and say what that means now",
+    "apply to every run on the store and report the current state",
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["pause"]), {
@@ -24,7 +24,7 @@ describe("baton pause and resume", () => {
   )
 
   test(
-    "say so when nothing is running",
+    "report that nothing is running",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "a", description: "A" })
@@ -38,7 +38,7 @@ describe("baton pause and resume", () => {
 
 describe("baton stop", () => {
   test(
-    "asks every run to end, and says what that means now",
+    "asks every run to end and reports the current state",
     Effect.gen(function* () {
       yield* everyKind
       assert.strictEqual(
@@ -55,7 +55,7 @@ describe("baton stop", () => {
   )
 
   test(
-    "prints the same as JSON",
+    "prints the same information as JSON",
     Effect.gen(function* () {
       yield* everyKind
       assert.strictEqual((yield* baton(["stop", "--json"])).stdout, text('{"paused":false,"running":1,"pending":2}'))

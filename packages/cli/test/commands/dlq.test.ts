@@ -23,7 +23,7 @@ const failed = Effect.gen(function* () {
 
 describe("baton dlq list", () => {
   test(
-    "shows what failed and why",
+    "shows failed tasks with the reason",
     Effect.gen(function* () {
       yield* failed
       assert.deepStrictEqual(yield* baton(["dlq", "list"]), {
@@ -41,7 +41,7 @@ describe("baton dlq list", () => {
   )
 
   test(
-    "says so when nothing failed",
+    "reports an empty queue",
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* baton(["dlq", "list"]), {
         stdout: "",
@@ -54,7 +54,7 @@ describe("baton dlq list", () => {
 
 describe("baton dlq requeue", () => {
   test(
-    "puts tasks back to pending",
+    "makes tasks pending again",
     Effect.gen(function* () {
       yield* failed
       assert.deepStrictEqual(yield* baton(["dlq", "requeue", "a"]), {
@@ -68,7 +68,7 @@ describe("baton dlq requeue", () => {
   )
 
   test(
-    "takes all with --all, and not what was cancelled",
+    "requeues all failed tasks with --all, but no cancelled ones",
     Effect.gen(function* () {
       yield* failed
       yield* baton(["cancel", "d"])
@@ -81,7 +81,7 @@ describe("baton dlq requeue", () => {
   )
 
   test(
-    "requeues what it can, says what it cannot, and fails on an unknown id",
+    "requeues the failed tasks among the ids, reports the others, and fails on an unknown id",
     Effect.gen(function* () {
       yield* failed
       assert.deepStrictEqual(yield* baton(["dlq", "requeue", "a", "c", "zzzzzz"]), {
@@ -96,7 +96,7 @@ describe("baton dlq requeue", () => {
   )
 
   test(
-    "changes nothing when neither ids nor --all are given, or both",
+    "changes nothing if both ids and --all are given, or none of them",
     Effect.gen(function* () {
       yield* failed
       const neither = yield* baton(["dlq", "requeue"])
@@ -112,7 +112,7 @@ describe("baton dlq requeue", () => {
 
 describe("baton dlq purge", () => {
   test(
-    "asks before it deletes, and takes no for an answer",
+    "asks before it deletes and accepts no as an answer",
     Effect.gen(function* () {
       yield* failed
       const no = yield* baton(["dlq", "purge", "--all"], { columns: 80, keys: ["n"] })
@@ -126,7 +126,7 @@ describe("baton dlq purge", () => {
   )
 
   test(
-    "refuses without --yes where nobody can be asked",
+    "requires --yes without a terminal",
     Effect.gen(function* () {
       yield* failed
       assert.deepStrictEqual(yield* baton(["dlq", "purge", "a", "b"]), {
@@ -141,7 +141,7 @@ describe("baton dlq purge", () => {
   )
 
   test(
-    "deletes only dead letters, whatever ids it is given",
+    "deletes only dead letters, even if other ids are given",
     Effect.gen(function* () {
       yield* failed
       assert.deepStrictEqual(yield* baton(["dlq", "purge", "a", "c", "--yes"]), {
@@ -156,7 +156,7 @@ describe("baton dlq purge", () => {
   )
 
   test(
-    "deletes nothing when the only ids it is given are no dead letters",
+    "deletes nothing if none of the ids is a dead letter",
     Effect.gen(function* () {
       yield* everyKind
       const { stdout } = yield* baton(["dlq", "purge", "parse", "--yes", "--json"])

@@ -23,7 +23,7 @@ const examine = (dir: string, args: ReadonlyArray<string>, env: Record<string, s
   })
 
 describe("baton doctor", () => {
-  it.live("finds nothing in the way of a run that has all it needs, and writes nothing", () =>
+  it.live("finds no problems if everything is set up, and writes nothing", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const { code, found, stdout } = yield* examine(dir.path, ["--exec", "cat -", "--verify", "grep -q x"])
@@ -37,7 +37,7 @@ describe("baton doctor", () => {
     })
   )
 
-  it.live("names what is in the way, with the way out, and exits with 1", () =>
+  it.live("lists each problem with a solution and exits with 1", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("check.sh", "#!/bin/sh\n")
@@ -52,10 +52,10 @@ describe("baton doctor", () => {
     })
   )
 
-  it.live("tells of a damaged store, and of one that leaves nothing behind", () =>
+  it.live("reports a damaged store and a store that is not persistent", () =>
     Effect.gen(function* () {
       const dir = yield* folder
-      dir.write("broken.db", "this is no database, whatever its name says. ".repeat(100))
+      dir.write("broken.db", "this is not a database, despite its name. ".repeat(100))
       const broken = yield* examine(dir.path, ["--store", "sqlite:broken.db", "--exec", "cat"])
       assert.isTrue(broken.of("Store").some(({ status }) => status === "fail"))
       const memory = yield* examine(dir.path, ["--store", "memory:", "--exec", "cat"])
@@ -68,7 +68,7 @@ describe("baton doctor", () => {
     })
   )
 
-  it.live("says that there is no key, and never shows one that is there", () =>
+  it.live("reports a missing key and never prints an existing one", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const without = yield* examine(dir.path, ["--executor", "claude", "--no-verify"], { ANTHROPIC_API_KEY: "" })
@@ -90,7 +90,7 @@ describe("baton doctor", () => {
     })
   )
 
-  it.live("builds the layers of a configuration to see whether they can be", () =>
+  it.live("builds the layers of a configuration to check them", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const core = new URL("../../../core/src/index.ts", import.meta.url).href
@@ -109,7 +109,7 @@ describe("baton doctor", () => {
     })
   )
 
-  it.live("--config tells which settings apply, and where each comes from", () =>
+  it.live("--config lists the settings in effect and their sources", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write(

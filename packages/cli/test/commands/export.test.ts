@@ -20,7 +20,7 @@ const awkward = 'say "hi",\r\nthen\n=1+1;\u0007 日本 '
 
 describe("baton export", () => {
   test(
-    "writes a task a line by default, and one array with --format json",
+    "writes one task per line by default, and one array with --format json",
     Effect.gen(function* () {
       yield* everyKind
       const lines = yield* baton(["export"])
@@ -36,7 +36,7 @@ describe("baton export", () => {
   )
 
   test(
-    "writes CSV that reads back as it was, with columns that stay",
+    "writes CSV with stable columns that can be read back",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "a,b", description: awkward, metadata: { k: ['"', "\n"] }, priority: -1 })
@@ -76,7 +76,7 @@ describe("baton export", () => {
   )
 
   test(
-    "names the models, and what a cost lies between that nobody can say",
+    "lists the models, and the bounds of an uncertain cost",
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       yield* add({ id: "a", description: "Do a" })
@@ -106,7 +106,7 @@ describe("baton export", () => {
   )
 
   test(
-    "writes tokens and cost into columns of their own",
+    "writes tokens and cost into separate columns",
     Effect.gen(function* () {
       yield* everyKind
       const [parse, check] = yield* rows((yield* baton(["export", "--format", "csv"])).stdout)
@@ -119,7 +119,7 @@ describe("baton export", () => {
   )
 
   test(
-    "writes a report to read as Markdown",
+    "writes a Markdown report",
     Effect.gen(function* () {
       yield* everyKind
       const { stdout } = yield* baton(["export", "--format", "md", "--status", "completed"])
@@ -146,7 +146,7 @@ describe("baton export", () => {
   )
 
   test(
-    "adds every attempt with --history, and refuses it where it does not fit",
+    "adds every attempt with --history and refuses it for formats without room for attempts",
     Effect.gen(function* () {
       yield* everyKind
       const tasks = yield* records((yield* baton(["export", "--format", "json", "--history"])).stdout)
@@ -166,7 +166,7 @@ describe("baton export", () => {
   )
 
   test(
-    "writes an empty export that readers understand",
+    "writes a valid file if there are no tasks",
     Effect.gen(function* () {
       assert.strictEqual((yield* baton(["export"])).stdout, "")
       assert.strictEqual((yield* baton(["export", "--format", "json"])).stdout, "[]\n")
@@ -175,7 +175,7 @@ describe("baton export", () => {
   )
 
   test(
-    "writes more than a page",
+    "writes more than one page of tasks",
     Effect.gen(function* () {
       yield* morning
       yield* add(...Array.from({ length: 450 }, (_, index) => ({ id: `t${index}`, description: "D" })))
@@ -186,7 +186,7 @@ describe("baton export", () => {
   )
 
   test(
-    "replaces a file at once, in the format that its name says, and leaves nothing else behind",
+    "replaces a file atomically, in the format of its extension, without leaving other files",
     inDirectory((directory, fs) =>
       Effect.gen(function* () {
         yield* everyKind
@@ -204,7 +204,7 @@ describe("baton export", () => {
   )
 
   test(
-    "leaves the old file when the store fails on the way",
+    "keeps the old file if the store fails during the export",
     inDirectory((directory, fs) =>
       Effect.gen(function* () {
         yield* everyKind
@@ -228,7 +228,7 @@ describe("baton export", () => {
   )
 
   test(
-    "replaces what a link points to, and writes into what is no file",
+    "replaces the target of a link and writes to devices and pipes",
     inDirectory((directory, fs) =>
       Effect.gen(function* () {
         yield* everyKind
@@ -244,7 +244,7 @@ describe("baton export", () => {
   )
 
   test(
-    "says why a file cannot be written",
+    "reports why a file cannot be written",
     inDirectory((directory) =>
       Effect.gen(function* () {
         yield* everyKind

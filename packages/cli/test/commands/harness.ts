@@ -1,4 +1,4 @@
-/** Runs command lines in this process, against a store in memory that the test can reach into. */
+/** Runs command lines in this process on an in-memory store that the test can access. */
 import { NodeServices } from "@effect/platform-node"
 import { Execution, Task, TaskStore, Usage, Verification } from "@baton/core"
 import { it } from "@effect/vitest"
@@ -15,19 +15,19 @@ export interface Outcome {
 }
 
 export interface Surroundings {
-  /** A terminal so wide on standard output; without it, output goes to a pipe. */
+  /** The width of the terminal on standard output; without it, standard output is a pipe. */
   readonly columns?: number
   readonly color?: boolean
-  /** What is typed, where a question can be asked. */
+  /** The user's input; without it, there is no terminal to ask on. */
   readonly keys?: ReadonlyArray<string>
   readonly stdin?: string
-  /** More stores, by the scheme of their URLs. */
+  /** Additional stores, by the scheme of their URLs. */
   readonly stores?: Readonly<Record<string, TaskStore.TaskStore["Service"]>>
-  /** Called with everything that is written to standard output. */
+  /** Called with the output written to standard output. */
   readonly onStdout?: (text: string) => void
 }
 
-/** A command line against `store`, and what came of it. */
+/** Runs a command line on `store` and returns its output and exit code. */
 export const baton = Effect.fnUntraced(function* (args: ReadonlyArray<string>, surroundings: Surroundings = {}) {
   const store = yield* TaskStore.TaskStore
   const written: Array<string> = []
@@ -95,18 +95,18 @@ const terminal = Effect.fnUntraced(function* (surroundings: Surroundings) {
   })
 })
 
-/** A test with a store of its own. */
+/** A test with a separate store. */
 export const test = (name: string, effect: Effect.Effect<void, unknown, TaskStore.TaskStore>) =>
   it.effect(name, () => Effect.provide(effect, TaskStore.layerMemory, { local: true }))
 
-/** Lines as they are printed. */
+/** Joins lines as printed text. */
 export const text = (...lines: ReadonlyArray<string>) => lines.map((line) => `${line}\n`).join("")
 
 const lease = Duration.hours(1)
 
 const nothing = { attemptUsage: null, usage: null, execution: null, verification: null }
 
-/** Claims the task that comes first. */
+/** Claims the first task. */
 export const claim = (owner = "worker-1") =>
   TaskStore.TaskStore.use((store) =>
     Effect.map(store.claim({ limit: 1, owner, lease }), ([claim]) => {
@@ -115,7 +115,7 @@ export const claim = (owner = "worker-1") =>
     })
   )
 
-/** Completes the task that comes first. */
+/** Completes the first task. */
 export const complete = Effect.fnUntraced(function* (output: string, options?: { readonly verified?: boolean }) {
   const store = yield* TaskStore.TaskStore
   const { task, token } = yield* claim()
@@ -135,7 +135,7 @@ export const complete = Effect.fnUntraced(function* (output: string, options?: {
   ])
 })
 
-/** Fails the task that comes first, for good. */
+/** Fails the first task permanently. */
 export const fail = Effect.fnUntraced(function* (feedback: string) {
   const store = yield* TaskStore.TaskStore
   const { task, token } = yield* claim()
@@ -145,12 +145,12 @@ export const fail = Effect.fnUntraced(function* (feedback: string) {
 export const add = (...tasks: ReadonlyArray<Parameters<typeof Task.make>[0]>) =>
   TaskStore.TaskStore.use((store) => store.add(tasks.map(Task.make)))
 
-/** The morning that tests happen on. */
+/** The start time of the tests. */
 export const morning = TestClock.setTime(Date.UTC(2026, 0, 5, 9, 0, 0))
 
 /**
- * A task of every kind: `parse` completed at its second try, `check` failed, `ship` runs, `notes` was cancelled, `plan` is
- * pending and `announce` waits for `ship`.
+ * A task of every kind: `parse` completed on the second attempt, `check` failed, `ship` is running, `notes` was cancelled,
+ * `plan` is pending and `announce` waits for `ship`.
  */
 export const everyKind = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore

@@ -21,7 +21,7 @@ const descriptions = TaskStore.TaskStore.use((store) =>
 
 describe("baton import", () => {
   test(
-    "tells what was added, what was there before and what is over",
+    "reports the number of added, existing and skipped tasks",
     withFiles({ "list.md": "- [ ] Write it\n- [x] Think\n- [ ] Ship it\n" }, (path) =>
       Effect.gen(function* () {
         const file = path("list.md")
@@ -40,7 +40,7 @@ describe("baton import", () => {
   )
 
   test(
-    "tells it for each of several sources, as JSON too",
+    "reports the numbers for each of several sources, also as JSON",
     withFiles({ "a.txt": "One\nTwo\n", "b.jsonl": '{"id": "x", "description": "Three"}\n' }, (path) =>
       Effect.gen(function* () {
         const [a, b] = [path("a.txt"), path("b.jsonl")]
@@ -77,7 +77,7 @@ describe("baton import", () => {
   )
 
   test(
-    "adds nothing when a line is wrong, and says where",
+    "adds nothing if a line has a problem, and reports the line",
     withFiles({ "a.jsonl": '{"description": "Fine"}\n{"description": ""}\n' }, (path) =>
       Effect.gen(function* () {
         const { exitCode, stderr, stdout } = yield* baton(["import", path("a.jsonl")])
@@ -90,7 +90,7 @@ describe("baton import", () => {
   )
 
   test(
-    "warns of a source without tasks",
+    "warns about a source without tasks",
     withFiles({ "empty.md": "# Nothing here\n" }, (path) =>
       Effect.gen(function* () {
         const { exitCode, stderr } = yield* baton(["import", path("empty.md")])
@@ -101,7 +101,7 @@ describe("baton import", () => {
   )
 
   test(
-    "wants a source and a format that exists",
+    "requires a source and a known format",
     Effect.gen(function* () {
       assert.strictEqual((yield* baton(["import"])).exitCode, 1)
       const { exitCode, stderr } = yield* baton(["import", "-", "--format", "docx"])

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { baton, folder } from "../e2e/baton.ts"
 
 describe("baton init", () => {
-  it.live("writes a configuration and a list that run as they are", () =>
+  it.live("writes a configuration and a list that run unchanged", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const init = yield* baton(dir.path, ["init"])
@@ -16,7 +16,7 @@ describe("baton init", () => {
     })
   )
 
-  it.live("leaves files that are there as they are", () =>
+  it.live("does not change existing files", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("baton.config.mjs", "export default { exec: 'cat' }\n")

@@ -10,7 +10,7 @@ const numbered = (count: number) =>
 
 describe("baton list", () => {
   test(
-    "shows tasks in the order they were added",
+    "lists tasks in the order in which they were added",
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["list"], { columns: 80 }), {
@@ -30,7 +30,7 @@ describe("baton list", () => {
   )
 
   test(
-    "leaves out priorities and costs when there are none, and cuts to the terminal",
+    "omits the columns for priority and cost if they are empty, and fits the terminal",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "a", description: "Read all of the minutes of the last three years" })
@@ -43,7 +43,7 @@ describe("baton list", () => {
   )
 
   test(
-    "keeps to one status",
+    "filters by status",
     Effect.gen(function* () {
       yield* everyKind
       const { stdout } = yield* baton(["list", "--status", "in_progress"])
@@ -55,7 +55,7 @@ describe("baton list", () => {
   )
 
   test(
-    "prints an array of tasks with --json, all of them",
+    "prints all tasks as an array with --json",
     Effect.gen(function* () {
       yield* morning
       yield* add(...numbered(250))
@@ -65,7 +65,7 @@ describe("baton list", () => {
         tasks.map((task) => task.id),
         numbered(250).map((task) => Task.TaskId.make(task.id))
       )
-      // A task a line, for tools that read lines.
+      // One task per line, for line-based tools.
       assert.strictEqual(stdout.split("\n").length, 250 + 3)
       const some = yield* decode((yield* baton(["list", "--json", "--limit", "2"])).stdout)
       assert.strictEqual(some.length, 2)
@@ -73,7 +73,7 @@ describe("baton list", () => {
   )
 
   test(
-    "shows the first hundred on a terminal, and everything with --all or in a pipe",
+    "shows the first hundred tasks on a terminal, and all tasks with --all or in a pipe",
     Effect.gen(function* () {
       yield* morning
       yield* add(...numbered(250))
@@ -90,7 +90,7 @@ describe("baton list", () => {
   )
 
   test(
-    "says what to do when there is nothing",
+    "suggests a command if there are no tasks",
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* baton(["list"]), {
         stdout: "",
@@ -108,7 +108,7 @@ describe("baton list", () => {
   )
 
   test(
-    "does not let a task repaint the terminal",
+    "prints no control sequences from a task's text",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "evil\u001B[2J", description: "\u001B]0;owned\u0007\u001B[31mred\rhidden\u0000" })
@@ -123,7 +123,7 @@ describe("baton list", () => {
   )
 
   test(
-    "has colours only where they are wanted",
+    "uses colours only if the terminal and the environment allow them",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "a", description: "A" })
@@ -134,7 +134,7 @@ describe("baton list", () => {
   )
 
   test(
-    "refuses what is no status and no limit",
+    "refuses an invalid status or limit",
     Effect.gen(function* () {
       const status = yield* baton(["list", "--status", "done"])
       assert.strictEqual(status.exitCode, 1)

@@ -13,7 +13,7 @@ const contents = (store: Store) =>
     plain(records.map((record) => Object.assign({}, record, { leaseUntil: null })))
   )
 
-/** A store with nothing in it, beside the one that the harness has. */
+/** An empty store, in addition to the one of the harness. */
 const another = Effect.scoped(
   Effect.map(Layer.build(Layer.fresh(TaskStore.layerMemory)), Context.get(TaskStore.TaskStore))
 )
@@ -24,7 +24,7 @@ const migrate = Effect.fnUntraced(function* (to: Store, ...flags: ReadonlyArray<
 
 describe("baton migrate-store", () => {
   test(
-    "copies tasks of every kind with all that is known of them, and leaves the source as it is",
+    "copies tasks of every kind with all of their data and does not change the source",
     Effect.gen(function* () {
       const from = yield* TaskStore.TaskStore
       const to = yield* another
@@ -43,7 +43,7 @@ describe("baton migrate-store", () => {
   )
 
   test(
-    "copies more than a page, and says whether runs are paused",
+    "copies more than one page and reports whether runs are paused",
     Effect.gen(function* () {
       const from = yield* TaskStore.TaskStore
       const to = yield* another
@@ -59,7 +59,7 @@ describe("baton migrate-store", () => {
   )
 
   test(
-    "prints JSON for programs",
+    "prints JSON",
     Effect.gen(function* () {
       yield* add({ id: "a", description: "A" }, { id: "b", description: "B", dependsOn: ["a"] })
       yield* complete("done")
@@ -73,7 +73,7 @@ describe("baton migrate-store", () => {
   )
 
   test(
-    "refuses a target that has tasks, whatever they are",
+    "refuses a target that has any tasks",
     Effect.gen(function* () {
       const to = yield* another
       yield* add({ id: "a", description: "A" })
@@ -88,7 +88,7 @@ describe("baton migrate-store", () => {
   )
 
   test(
-    "refuses a source that is being worked on, unless told to go on",
+    "refuses a source with running tasks, except with --force",
     Effect.gen(function* () {
       const to = yield* another
       yield* add({ id: "a", description: "A" }, { id: "b", description: "B" }, { id: "c", description: "C" })
@@ -112,7 +112,7 @@ describe("baton migrate-store", () => {
   )
 
   test(
-    "tells when the source changed while it was copied",
+    "reports if the source changed during the copy",
     Effect.gen(function* () {
       const from = yield* TaskStore.TaskStore
       yield* add({ id: "a", description: "A" }, { id: "b", description: "B" })
@@ -143,7 +143,7 @@ describe("baton migrate-store", () => {
   )
 
   test(
-    "says how far it came when the target fails",
+    "reports its progress if the target fails",
     Effect.gen(function* () {
       const from = yield* TaskStore.TaskStore
       const inner = yield* another
@@ -166,7 +166,7 @@ describe("baton migrate-store", () => {
   )
 
   test(
-    "refuses to copy a store into itself, or to where nothing stays",
+    "refuses to copy a store into itself or into memory",
     Effect.gen(function* () {
       const message = (from: string, to: string) =>
         Effect.map(baton(["migrate-store", from, to]), ({ stderr }) => stderr)

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 
 const program = fileURLToPath(new URL("../../src/bin.ts", import.meta.url))
 
-/** `baton` as a process of its own, with a store in a directory of its own. */
+/** Runs `baton` as a separate process with a store in a separate directory. */
 const makeBaton = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -44,7 +44,7 @@ const tasks = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(Task
 
 describe("the commands as processes", () => {
   it.live(
-    "end quietly when nobody reads on, as in `baton list --json | head`",
+    "exit without an error when the reader closes the pipe, as in `baton list --json | head`",
     () =>
       live(
         Effect.gen(function* () {
@@ -55,7 +55,7 @@ describe("the commands as processes", () => {
           yield* baton.write("tasks.jsonl", lines.join("\n"))
           assert.strictEqual((yield* baton.run(["import", "tasks.jsonl"])).stdout, "tasks.jsonl: 5,000 tasks added\n")
           for (const args of [["list", "--json"], ["list"], ["export", "--format", "csv"]]) {
-            // Leaving after ten bytes closes the pipe, with megabytes still to come.
+            // The pipe is closed after ten bytes, with megabytes left to write.
             const command = [process.execPath, program, ...args].map((word) => `'${word}'`).join(" ")
             const { stderr, stdout } = yield* baton.shell(`{ ${command}; echo $? >status; } | head -c 10`)
             assert.strictEqual(stdout.length, 10)
@@ -68,7 +68,7 @@ describe("the commands as processes", () => {
   )
 
   it.live(
-    "carry five megabytes with NUL and emoji through unchanged",
+    "preserve five megabytes of text with NUL and emoji",
     () =>
       live(
         Effect.gen(function* () {
@@ -92,7 +92,7 @@ describe("the commands as processes", () => {
   )
 
   it.live(
-    "say what is missing when there is no store, and make none",
+    "report a missing store and do not create it",
     () =>
       live(
         Effect.gen(function* () {
@@ -109,7 +109,7 @@ describe("the commands as processes", () => {
   )
 
   it.live(
-    "repeat --store in what they say to type next",
+    "repeat --store in the commands that they suggest",
     () =>
       live(
         Effect.gen(function* () {

@@ -8,7 +8,7 @@ const ids = TaskStore.TaskStore.use((store) => Effect.map(store.list(), ({ tasks
 
 describe("baton prune", () => {
   test(
-    "deletes what was completed or cancelled, and leaves dead letters alone",
+    "deletes completed and cancelled tasks, but no dead letters",
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["prune", "--yes"]), {
@@ -21,7 +21,7 @@ describe("baton prune", () => {
   )
 
   test(
-    "deletes the statuses that are named, of the age that is given",
+    "deletes tasks with the given statuses and age",
     Effect.gen(function* () {
       yield* everyKind
       const tooYoung = yield* baton(["prune", "--status", "completed,failed", "--older-than", "1h", "--yes"])
@@ -42,7 +42,7 @@ describe("baton prune", () => {
   )
 
   test(
-    "only tells with --dry-run",
+    "deletes nothing with --dry-run",
     Effect.gen(function* () {
       yield* everyKind
       const all = ["prune", "--status", "completed,failed,cancelled", "--dry-run"]
@@ -59,7 +59,7 @@ describe("baton prune", () => {
   )
 
   test(
-    "asks first, and refuses where nobody can be asked",
+    "asks before it deletes, and requires --yes without a terminal",
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["prune"]), {
@@ -74,7 +74,7 @@ describe("baton prune", () => {
   )
 
   test(
-    "refuses statuses that are not over",
+    "refuses the statuses of unfinished tasks",
     Effect.gen(function* () {
       const { exitCode, stderr } = yield* baton(["prune", "--status", "completed,pending", "--yes"])
       assert.strictEqual(exitCode, 1)

@@ -4,7 +4,7 @@ import { add, baton, complete, fail, test } from "./harness.ts"
 
 describe("baton report", () => {
   test(
-    "tells what became of all tasks, in the format that is asked for",
+    "reports the results of all tasks in the requested format",
     Effect.gen(function* () {
       yield* add({ id: "a", description: "one" }, { id: "b", description: "two" })
       yield* complete("fine")

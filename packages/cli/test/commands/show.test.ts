@@ -6,7 +6,7 @@ import { add, baton, complete, everyKind, fail, morning, test, text } from "./ha
 
 describe("baton show", () => {
   test(
-    "tells the whole story of a task",
+    "shows all information about a task",
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["show", "parse"]), {
@@ -48,7 +48,7 @@ describe("baton show", () => {
   )
 
   test(
-    "tells what a task waits for and how long one has been running",
+    "shows a task's dependencies, and since when a task is running",
     Effect.gen(function* () {
       yield* everyKind
       assert.strictEqual(
@@ -72,7 +72,7 @@ describe("baton show", () => {
   )
 
   test(
-    "tells of a requeued task what it will hear",
+    "shows the feedback that a requeued task will receive",
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       yield* everyKind
@@ -84,7 +84,7 @@ describe("baton show", () => {
   )
 
   test(
-    "tells when a delayed task starts, and that a result was not verified",
+    "shows when a delayed task starts and whether the result was verified",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "now", description: "Now" })
@@ -97,7 +97,7 @@ describe("baton show", () => {
   )
 
   test(
-    "prints the task with its history as one JSON object",
+    "prints the task and its attempts as one JSON object",
     Effect.gen(function* () {
       yield* everyKind
       const { stdout } = yield* baton(["show", "parse", "--json"])
@@ -113,7 +113,7 @@ describe("baton show", () => {
   )
 
   test(
-    "does not let text repaint the terminal, and shows a long description in part",
+    "prints no control sequences from text, and shortens a long description",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "a", description: Array.from({ length: 60 }, (_, n) => `\u001B[${n}mline ${n}`).join("\r\n") })
@@ -126,7 +126,7 @@ describe("baton show", () => {
   )
 
   test(
-    "suggests the ids that were meant",
+    "suggests similar ids",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "packages-12", description: "A" }, { id: "other", description: "B" })

@@ -7,7 +7,7 @@ import { add, baton, complete, everyKind, fail, morning, test, text } from "./ha
 
 describe("baton status", () => {
   test(
-    "counts, names the oldest running task, groups the failures and says what to type next",
+    "shows counts, the oldest running task, failures by reason, and commands to type next",
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["status"], { columns: 80 }), {
@@ -36,7 +36,7 @@ describe("baton status", () => {
   )
 
   test(
-    "puts the most frequent failure first",
+    "lists the most frequent failure first",
     Effect.gen(function* () {
       yield* morning
       yield* add(...["a", "b", "c", "d", "e"].map((id) => ({ id, description: id })))
@@ -48,7 +48,7 @@ describe("baton status", () => {
   )
 
   test(
-    "looks at a thousand failures and says so",
+    "examines a thousand failures and says so",
     Effect.gen(function* () {
       yield* morning
       yield* add(...Array.from({ length: 1001 }, (_, index) => ({ id: `t${index}`, description: "D" })))
@@ -59,7 +59,7 @@ describe("baton status", () => {
   )
 
   test(
-    "leads on from every situation",
+    "suggests a next command in every state",
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       const next = Effect.map(baton(["status"]), ({ stdout }) => stdout.split("\n\n").at(-1))
@@ -101,7 +101,7 @@ describe("baton status", () => {
   )
 
   test(
-    "watches until q, on a screen of its own, and leaves the last report behind",
+    "watches on the alternate screen until q, then prints the last report",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "a", description: "A" })
@@ -113,7 +113,7 @@ describe("baton status", () => {
   )
 
   test(
-    "tells again every second",
+    "updates every second",
     Effect.gen(function* () {
       yield* morning
       yield* add({ id: "a", description: "A" })

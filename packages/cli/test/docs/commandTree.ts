@@ -1,11 +1,11 @@
-/** The commands of `baton` as data: what they tell of themselves, and whether they take a command line. */
+/** The commands of `baton` as data: their help, and whether they accept a command line. */
 import { NodeServices } from "@effect/platform-node"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { CliConfig, type CliError, CliOutput, Command, GlobalFlag, type HelpDoc } from "effect/cli"
 import { TestConsole } from "effect/testing"
 import { baton } from "../../src/cli.ts"
 
-/** The same commands, which read their flags and then do nothing. */
+/** The same commands, which parse their flags and do nothing else. */
 const withoutHandlers = (command: Command.Command.Any): Command.Command.Any => {
   const stub = Command.withHandler(command as typeof baton, () => Effect.void)
   const children = command.subcommands.flatMap(({ commands }) => commands.map(withoutHandlers))
@@ -14,7 +14,7 @@ const withoutHandlers = (command: Command.Command.Any): Command.Command.Any => {
 
 const stub = withoutHandlers(baton) as Command.Command<"baton", unknown, unknown, unknown, never>
 
-/** What a command line comes to: the help it asks for, or what is wrong with it. */
+/** The result of parsing a command line: the requested help, or the error. */
 const invoke = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const found = { help: Array<HelpDoc.HelpDoc>(), errors: Array<string>() }
   const presenter = CliOutput.layerPresenter({
@@ -40,18 +40,18 @@ const invoke = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
 const sentence = (error: CliError.NonShowHelpErrors) =>
   error._tag === "UnrecognizedOption" ? `there is no flag ${error.option}` : error.message
 
-/** What a command tells of itself. */
+/** The help of a command. */
 export const helpOf = (path: ReadonlyArray<string>): Effect.Effect<HelpDoc.HelpDoc> =>
   Effect.map(invoke([...path, "--help"]), ({ help }) => {
     if (help[0] === undefined) throw new Error(`baton ${path.join(" ")} has no help`)
     return help[0]
   })
 
-/** Why `baton` would not take these arguments; nothing when it would. */
+/** Why `baton` refuses these arguments; undefined if it accepts them. */
 export const mistakesIn = (args: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>> =>
   Effect.map(invoke(args), ({ errors }) => errors)
 
-/** All commands, by what one types after `baton`, in the order of the help. */
+/** All commands by name, in the order of the help. */
 export const paths: ReadonlyArray<ReadonlyArray<string>> = (() => {
   const below = (command: Command.Command.Any, path: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> =>
     command.subcommands.flatMap(({ commands }) =>

@@ -9,7 +9,7 @@ import { batonLines } from "./shellLines.ts"
 
 const shell = new Set(["sh", "bash", "console"])
 
-/** The shell code of a page, by the line it begins at; of a session on a terminal, what was typed. */
+/** The shell code of a page, by its first line; for a terminal session, only the typed commands. */
 const codeOf = (page: (typeof pages)[number]) =>
   page.blocks
     .filter(({ language }) => shell.has(language))
@@ -18,7 +18,7 @@ const codeOf = (page: (typeof pages)[number]) =>
       code: language === "console" ? Array.from(code.matchAll(/^\$ (.*)$/gm), ([, typed]) => typed).join("\n") : code
     }))
 
-/** What stands between backticks in running text. */
+/** The inline code of a text. */
 const inlineOf = (text: string) =>
   Array.from(text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/(?<!`)`([^`\n]+)`(?!`)/g), ([, code = ""]) => code)
 
@@ -27,11 +27,11 @@ describe("the documentation", () => {
     assert.isAbove(pages.flatMap(codeOf).flatMap(({ code }) => batonLines(code)).length, 50)
   })
 
-  it.effect.each(pages.filter((page) => codeOf(page).length > 0))("$name: every command can be typed so", (page) =>
+  it.effect.each(pages.filter((page) => codeOf(page).length > 0))("$name: every command is valid", (page) =>
     Effect.gen(function* () {
       for (const { code, line } of codeOf(page)) {
         for (const args of batonLines(code)) {
-          // In a definition of a function: the arguments are not known.
+          // In the definition of a function, the arguments are unknown.
           if (args.includes("$@")) continue
           const at = `${page.name}:${line}: baton ${args.join(" ")}`
           assert.deepStrictEqual(yield* mistakesIn(args), [], at)
@@ -40,7 +40,7 @@ describe("the documentation", () => {
     })
   )
 
-  it.effect("names no command and no flag that does not exist, in running text either", () =>
+  it.effect("mentions only commands and flags that exist, also in inline code", () =>
     Effect.gen(function* () {
       const known = new Map<string, ReadonlySet<string>>()
       for (const path of [[], ...paths]) {
@@ -48,7 +48,7 @@ describe("the documentation", () => {
         const names = [...flags, ...globalFlags].flatMap(({ aliases, name }) => aliases.concat(`--${name}`))
         known.set(path.join(" "), new Set(names))
       }
-      // Those of `npx -y pnpm@12 test:crash`.
+      // Flags of `npx -y pnpm@12 test:crash`.
       const others = ["--seconds", "--pace"]
       const all = new Set([...others, ...Array.from(known.values(), (names) => [...names]).flat()])
       const unknown: Array<string> = []
@@ -70,7 +70,7 @@ describe("the documentation", () => {
     })
   )
 
-  it("names no variable that nothing reads", () => {
+  it("mentions only environment variables that are read somewhere", () => {
     const root = fileURLToPath(new URL("../../../../", import.meta.url))
     const sources = globSync(["packages/*/{src,test}/**/*.ts", "crash/**/*.ts", "bench/**/*.ts"], {
       cwd: root,
@@ -81,7 +81,7 @@ describe("the documentation", () => {
     const named = pages.flatMap((page) =>
       Array.from(page.text.matchAll(/\bBATON_[A-Z_]*[A-Z]\b/g), ([name]) => [page.name, name] as const)
     )
-    // A build argument of the container's image.
+    // A build argument of the container image.
     const elsewhere = new Set(["BATON_VERSION"])
     assert.deepStrictEqual(
       named.filter(

@@ -1,4 +1,4 @@
-/** The pages of documentation, and what is in them. */
+/** The pages of the documentation and their code blocks. */
 import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
@@ -6,10 +6,10 @@ const root = fileURLToPath(new URL("../../../../", import.meta.url))
 
 /** A fenced block of code. */
 export interface Block {
-  /** The line that opens it. */
+  /** Its first line. */
   readonly line: number
   readonly language: string
-  /** What stands beside the language: `run` for shell code that the tests run, the name of a file. */
+  /** The text after the language: `run` for shell code that the tests run, or the name of a file. */
   readonly info: string
   readonly code: string
 }
@@ -38,7 +38,7 @@ const read = (name: string, change: (text: string) => string = (text) => text): 
 
 const isOurs = (name: string) => !name.includes("node_modules") && !name.includes("docs/api")
 
-/** Every page of the project, that of the interfaces left out, which is made of the sources. */
+/** Every page of the project except the API reference, which is generated. */
 export const pages: ReadonlyArray<Page> = globSync(
   ["*.md", "docs/**/*.md", "packages/*/README.md", "examples/**/*.md", "bench/*.md", ".changeset/*.md"],
   { cwd: root, exclude: (name) => !isOurs(name) }
@@ -46,7 +46,7 @@ export const pages: ReadonlyArray<Page> = globSync(
   .sort()
   .map((name) => read(name))
 
-/** The comments of the sources that have code in them, as pages with the lines of their files. */
+/** The doc comments with code blocks, as pages with the line numbers of their files. */
 export const comments = (): ReadonlyArray<Page> =>
   globSync("packages/*/src/**/*.ts", { cwd: root, exclude: (name) => !isOurs(name) })
     .sort()

@@ -8,16 +8,16 @@ import { pages } from "./pages.ts"
 
 const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
 
-/** Blocks that begin with `sh run`: those of a page are run one after the other, in one folder that is empty at first. */
+/** Blocks that begin with `sh run`. Those of one page run in order in one folder, which is empty at first. */
 const runnable = pages.flatMap(({ blocks, name }) => {
   const own = blocks.filter(({ info, language }) => language === "sh" && info === "run")
   return own.length === 0 ? [] : [{ name, blocks: own }]
 })
 
 describe("shell code in the documentation", () => {
-  it("is there", () => assert.isAbove(runnable.length, 1))
+  it("exists", () => assert.isAbove(runnable.length, 1))
 
-  it.each(runnable)("$name: what says so runs", ({ blocks, name }) => {
+  it.each(runnable)("$name: blocks marked `run` succeed", ({ blocks, name }) => {
     const folder = mkdtempSync(join(tmpdir(), "baton-docs-"))
     const bin = join(folder, "bin")
     const work = join(folder, "work")

@@ -1,6 +1,6 @@
-/** Takes the commands out of shell code as it stands in documentation: enough of a shell to tell words from operators. */
+/** Extracts the commands from shell code in the documentation; parses just enough to separate words and operators. */
 
-/** A word; null stands for an operator or the end of a line. */
+/** A word, or null for an operator or the end of a line. */
 type Token = string | null
 
 const tokens = (code: string): ReadonlyArray<Token> => {
@@ -46,7 +46,7 @@ const tokens = (code: string): ReadonlyArray<Token> => {
   return found
 }
 
-/** The arguments of every `baton` in shell code, however it is started; those of other programs are left out. */
+/** The arguments of every call of `baton`, however it is started; other programs are ignored. */
 export const batonLines = (code: string): ReadonlyArray<ReadonlyArray<string>> => {
   const commands: Array<Array<string>> = [[]]
   const substitutions: Array<string> = []
@@ -64,7 +64,7 @@ export const batonLines = (code: string): ReadonlyArray<ReadonlyArray<string>> =
   })
 }
 
-/** What can stand before a program. */
+/** Words that can precede the name of a program. */
 const runners = new Set(["npx", "-y", "pnpm@12", "nohup", "exec", "time", "sudo", "if", "then", "do", "!", "{", "("])
 
 const withoutHereDocuments = (code: string) => code.replaceAll(/<<-?\s*(['"]?)(\w+)\1(.*)\n[\s\S]*?\n\2\n/g, "$3\n")

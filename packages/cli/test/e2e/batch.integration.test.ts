@@ -33,7 +33,7 @@ const world = Effect.gen(function* () {
 })
 
 describe("baton run --batch", { timeout: 120_000 }, () => {
-  it.live("killed while its batch is created, and run again, completes all tasks with that one batch", () =>
+  it.live("completes all tasks with one batch after a kill during the batch's creation", () =>
     Effect.gen(function* () {
       const all = yield* world
       yield* all.set({ creates: ["hang"] })
@@ -44,12 +44,12 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
       const { code, stderr } = yield* all.run()
       assert.strictEqual(code, 0, stderr)
       assert.strictEqual(yield* all.completed, tasks)
-      // One for the work, one for the judge.
+      // One batch for the tasks, one for the judge.
       assert.deepStrictEqual(yield* all.sizes, [tasks, tasks])
     }).pipe(Effect.scoped)
   )
 
-  it.live("stopped by Ctrl-C ends at once, says what is under way, and goes on with it the next time", () =>
+  it.live("exits at once on Ctrl-C, reports the pending requests, and resumes them on the next run", () =>
     Effect.gen(function* () {
       const all = yield* world
       yield* all.set({ hold: true })
@@ -76,7 +76,7 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("checks outputs with a program, a few at a time", () =>
+  it.live("verifies outputs with a program, a few at a time", () =>
     Effect.gen(function* () {
       const all = yield* world
       const { code, stderr } = yield* all.baton(
@@ -87,7 +87,7 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("refuses what cannot be done in batches", () =>
+  it.live("refuses flags that do not work with batches", () =>
     Effect.gen(function* () {
       const { baton } = yield* world
       const refusal = (...args: ReadonlyArray<string>) =>

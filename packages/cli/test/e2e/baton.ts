@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 
 const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
 
-/** How a process ended, and all it printed. */
+/** The result of a process and its output. */
 export interface Ended {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -19,7 +19,7 @@ export interface Running {
   readonly pid: number
   readonly ended: Effect.Effect<Ended>
   readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
-  /** Waits for the next event with this name on stdout (`--output ndjson`); fails when the process ends before. */
+  /** Waits for the next event with this name on stdout (`--output ndjson`); fails if the process exits first. */
   readonly event: (name: string) => Effect.Effect<EventLine>
 }
 
@@ -31,7 +31,7 @@ export const EventLine = Schema.Struct({
 export type EventLine = typeof EventLine.Type
 const decodeLine = Schema.decodeUnknownSync(Schema.fromJsonString(EventLine))
 
-/** A folder of its own for a test, removed afterwards. */
+/** A temporary folder for a test. */
 export const folder = Effect.acquireRelease(
   Effect.sync(() => {
     const path = mkdtempSync(join(tmpdir(), "baton-e2e-"))
@@ -49,7 +49,7 @@ export const folder = Effect.acquireRelease(
   ({ path }) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-/** Starts the built `baton`; it is killed when the scope ends. */
+/** Starts the built `baton`; it is killed when the scope closes. */
 export const start = (
   cwd: string,
   args: ReadonlyArray<string>,
@@ -105,7 +105,7 @@ const collect = (child: ChildProcessWithoutNullStreams, onLine: (line: string) =
     child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }))
   })
 
-/** Runs `baton` to its end. */
+/** Runs `baton` and waits until it exits. */
 export const baton = (cwd: string, args: ReadonlyArray<string>, env?: Record<string, string>): Effect.Effect<Ended> =>
   Effect.scoped(Effect.flatMap(start(cwd, args, env), ({ ended }) => ended))
 
@@ -120,11 +120,11 @@ export const StoredTask = Schema.Struct({
 })
 const decodeTasks = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(StoredTask)))
 
-/** All tasks of a store, as `baton list --json` prints them. */
+/** All tasks of a store, from `baton list --json`. */
 export const list = (cwd: string, args: ReadonlyArray<string> = []) =>
   Effect.map(baton(cwd, ["list", "--all", "--json", ...args]), ({ stdout }) => decodeTasks(stdout))
 
-/** Whether a process is there. */
+/** Whether a process exists. */
 export const alive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)

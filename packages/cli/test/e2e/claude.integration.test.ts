@@ -9,7 +9,7 @@ import { PlanReport } from "../../src/claude/plan.ts"
 import { RunReport } from "../../src/view/RunReport.ts"
 import { baton, folder, start } from "./baton.ts"
 
-/** Rows with quoted fields, commas and lines in a field; each has an id that its prompt repeats. */
+/** Rows with quoted fields, commas and line breaks; each prompt contains the row's id. */
 const csv = (rows: number): string =>
   [
     "id,summary,description",
@@ -28,9 +28,9 @@ const verdict = (passed: boolean, feedback = ""): Answer =>
 
 const isJudge = (body: unknown): boolean => JSON.stringify(body).includes("json_schema")
 
-/** Summarises, and accepts every summary. */
+/** Answers each task with a summary and accepts every summary. */
 const summaries = ({ body }: { readonly body: unknown }): Answer =>
-  isJudge(body) ? verdict(true) : reply("It is a package that does what it says, and nothing that it does not say.")
+  isJudge(body) ? verdict(true) : reply("The package does exactly what its description says.")
 
 const idOf = (body: unknown): string => /Summarise (p\d+):/.exec(lastText(body))?.[1] ?? ""
 
@@ -53,7 +53,7 @@ const decodePlan = Schema.decodeUnknownSync(Schema.fromJsonString(PlanReport))
 
 describe("a list on Claude", { timeout: 120_000 }, () => {
   it.live(
-    "is done and judged within its budget, with cost, tokens and model of each task, for what its plan said",
+    "completes and is judged within its budget, with cost, tokens and model of each task, at the planned cost",
     () =>
       Effect.gen(function* () {
         const { baton } = yield* setUp(400)
@@ -86,7 +86,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       })
   )
 
-  it.live("is done although one request in five fails or breaks off, and says what nobody knows", () =>
+  it.live("completes although one in five requests fails or is cut off, and reports the uncertain cost", () =>
     Effect.gen(function* () {
       const { baton } = yield* setUp(120, {
         script: chaos({ rateLimited: 0.07, failing: 0.07, dropped: 0.06, seed: 7 }, summaries)
@@ -95,7 +95,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       assert.strictEqual(run.code, 0, run.stderr)
       const { counts, stats } = decodeReport(run.stdout)
       assert.strictEqual(counts.completed, 120)
-      // Answers broke off in the middle: what they cost is between two numbers.
+      // Some responses were cut off, so only bounds of their cost are known.
       assert.isNull(stats.usage?.costUsd)
       assert.isAbove(stats.usage?.bounds?.minUsd ?? 0, 0)
       assert.isAtMost(stats.usage?.bounds?.maxUsd ?? Infinity, 20)
@@ -103,14 +103,14 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
     })
   )
 
-  it.live("killed in the middle and started again, asks nothing again that was answered", () =>
+  it.live("after a kill and a restart, repeats no request that was answered", () =>
     Effect.gen(function* () {
       const gate = Promise.withResolvers<void>()
       let executions = 0
       const { server, start, baton } = yield* setUp(80, {
         script: (request) => {
           if (isJudge(request.body)) return summaries(request)
-          // The rest is under way, and unanswered, when the process is killed.
+          // The other requests are unanswered when the process is killed.
           return ++executions <= 30 ? summaries(request) : { ...reply("Late."), before: gate.promise }
         }
       })
@@ -135,12 +135,12 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       for (const id of completed) {
         assert.strictEqual(asked.filter(({ body }) => idOf(body) === id).length, 1, id)
       }
-      // Those that were cut off are asked once more, and no others.
+      // Only the requests that were cut off are repeated.
       assert.isAtMost(asked.length, 80 + 16)
     })
   )
 
-  it.live("stops before its budget is exceeded, with exit 3, and goes on with a larger one", () =>
+  it.live("stops before its budget is exceeded with exit code 3, and resumes with a larger one", () =>
     Effect.gen(function* () {
       const { baton, server } = yield* setUp(60)
       const args = ["run", "packages.csv", ...template, ...both, "-j", "32", "--max-output-tokens", "300", "--json"]
@@ -156,13 +156,13 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       const raised = yield* baton(...args, "--max-cost", "5")
       assert.strictEqual(raised.code, 0, raised.stderr)
       assert.strictEqual(decodeReport(raised.stdout).counts.completed, 60)
-      // Nothing of what was paid for is asked again.
+      // No paid request is repeated.
       assert.strictEqual(server.messages().length, 120)
       assert.isBelow(answered, 120)
     })
   )
 
-  it.live("gives a task up whose attempts would cost too much, and names the flag", () =>
+  it.live("fails a task whose attempts would exceed their budget, and names the flag", () =>
     Effect.gen(function* () {
       const { baton } = yield* setUp(3, {
         script: (request) =>
@@ -178,7 +178,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
     })
   )
 
-  it.live("tells the next attempt what the judge did not like, and shows both", () =>
+  it.live("passes the judge's feedback to the next attempt and shows both", () =>
     Effect.gen(function* () {
       let verdicts = 0
       const { baton, server } = yield* setUp(1, {
@@ -200,7 +200,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
     })
   )
 
-  it.live("that cannot reach the API says so before anything is added", () =>
+  it.live("fails before anything is added if the API cannot be reached", () =>
     Effect.gen(function* () {
       const { path } = yield* setUp(2)
       const env = { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: "http://127.0.0.1:9" }
@@ -211,7 +211,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
   )
 })
 
-describe("against a server that others wrote", { timeout: 120_000 }, () => {
+describe("with a third-party server", { timeout: 120_000 }, () => {
   const aimock = Effect.acquireRelease(
     Effect.promise(async () => {
       const mock = new LLMock({ port: 0 })
@@ -221,7 +221,7 @@ describe("against a server that others wrote", { timeout: 120_000 }, () => {
     (mock) => Effect.promise(() => mock.stop())
   )
 
-  it.live("a list is done, whatever that server knows of models and prices", () =>
+  it.live("a list completes, even if the server does not support models and prices", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("packages.csv", csv(40))

@@ -21,10 +21,10 @@ const setUp = Effect.fnUntraced(function* (count: number, script?: Parameters<ty
 
 describe("a run with --executor claude", () => {
   it.live(
-    "that is killed has nothing asked again that was answered",
+    "repeats no answered request after a kill",
     () =>
       Effect.gen(function* () {
-        // Six requests are answered, and the others wait until the run is dead.
+        // Six requests are answered; the others wait until the run is killed.
         const never = new Promise(() => {})
         const { asked, dir, env, server } = yield* setUp(12, {
           script: (_, n) => (n <= 6 ? reply(`answer ${n}`) : reply("late", { before: never }))
@@ -35,7 +35,7 @@ describe("a run with --executor claude", () => {
         yield* run.kill("SIGKILL")
         yield* run.ended
         const answered = new Set(asked().slice(0, 6))
-        // Its tasks as well are done anew, so that only the answers are left of it.
+        // The store is removed too, so that only the cached responses remain.
         rmSync(join(dir.path, ".baton", "baton.db"))
         for (const suffix of ["-wal", "-shm"]) rmSync(join(dir.path, ".baton", `baton.db${suffix}`), { force: true })
 
@@ -51,11 +51,11 @@ describe("a run with --executor claude", () => {
   )
 
   it.live(
-    "asks everything anew with --no-cache and after baton cache clear",
+    "repeats all requests with --no-cache and after `baton cache clear`",
     () =>
       Effect.gen(function* () {
         const { asked, dir, env } = yield* setUp(3)
-        // Every run has a store of its own in the same place.
+        // Every run has a new store in the same place.
         const run = (...more: ReadonlyArray<string>) =>
           Effect.gen(function* () {
             rmSync(join(dir.path, ".baton", "baton.db"), { force: true })

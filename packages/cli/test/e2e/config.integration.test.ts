@@ -7,7 +7,7 @@ const core = new URL("../../../core/src/index.ts", import.meta.url).href
 const effect = import.meta.resolve("effect")
 
 describe("baton.config.ts", () => {
-  it.live("can import the types where baton is not installed, and stands in for flags", () =>
+  it.live("can import the types where baton is not installed, and sets flags", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("tasks.txt", "one\ntwo words\n")
@@ -19,10 +19,10 @@ describe("baton.config.ts", () => {
       const run = yield* baton(dir.path, ["run", "tasks.txt"])
       assert.strictEqual(run.code, 2, run.stderr)
       assert.include(run.stderr, "1 of 2 tasks completed")
-      // What it names is not repeated in what to do next.
+      // The suggested commands do not repeat settings from the configuration.
       assert.include(run.stderr, "  baton dlq list ")
 
-      // The environment wins over it, and a flag over both.
+      // The environment overrides the configuration, and a flag overrides both.
       const environment = { BATON_VERIFY: "grep -q nothing" }
       yield* baton(dir.path, ["dlq", "requeue", "--all"])
       assert.strictEqual((yield* baton(dir.path, ["run"], environment)).code, 2)
@@ -31,7 +31,7 @@ describe("baton.config.ts", () => {
     })
   )
 
-  it.live("brings layers of its own, built with the effect of its own directory", () =>
+  it.live("provides layers, built with the `effect` package of its directory", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("tasks.txt", "one\ntwo words\n")
@@ -76,7 +76,7 @@ describe("baton.config.ts", () => {
     })
   )
 
-  it.live("that is wrong stops every command but the help", () =>
+  it.live("with a problem stops every command except the help", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("baton.config.ts", "export default {\n  concurency: 2\n}\n")

@@ -6,7 +6,7 @@ const History = Schema.fromJsonString(
   Schema.Struct({ history: Schema.Array(Schema.Struct({ number: Schema.Int, outcome: Schema.String })) })
 )
 
-/** A small generator, so that a failing run can be repeated by its seed. */
+/** A random number generator with a seed, so that a failing run can be repeated. */
 const seeded = (seed: number) => () => {
   seed = (seed * 1103515245 + 12345) % 2 ** 31
   return seed / 2 ** 31
@@ -17,9 +17,9 @@ const outcomes = (cwd: string, id: string) =>
     Effect.map(Schema.decodeUnknownEffect(History)(stdout), ({ history }) => history.map(({ outcome }) => outcome))
   )
 
-describe("a run that is killed", () => {
+describe("a killed run", () => {
   it.live(
-    "kill -9 five times at random loses nothing and settles nothing twice",
+    "loses no task and settles none twice after five kills at random times",
     () =>
       Effect.gen(function* () {
         const seed = (yield* Effect.sync(() => process.pid)) % 100_000
@@ -56,7 +56,7 @@ describe("a run that is killed", () => {
         for (const task of stored) {
           assert.strictEqual(task.status, "completed", `seed ${seed}: ${task.id}`)
           assert.strictEqual(task.result?.trim(), String(task.description.length))
-          // More than one attempt only where a kill cut the first one off.
+          // A task has a second attempt only if a kill interrupted the first one.
           const executed = executions.filter((id) => id === task.id).length
           assert.isAtLeast(executed, 1)
           assert.isAtMost(executed, task.attempts)
@@ -73,7 +73,7 @@ describe("a run that is killed", () => {
   )
 
   it.live(
-    "an output that was saved before the kill is verified by the next run, and not executed again",
+    "an output saved before the kill is verified by the next run without executing the task again",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -101,9 +101,9 @@ describe("a run that is killed", () => {
   )
 })
 
-describe("a run that is told to stop", () => {
+describe("a stopped run", () => {
   it.live(
-    "SIGTERM ends in good order within the drain timeout: exit 143, nothing in progress, no process left",
+    "exits within the drain timeout after SIGTERM: code 143, no task in progress, no process left",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -123,7 +123,7 @@ describe("a run that is told to stop", () => {
   )
 
   it.live(
-    "work that ends within the drain timeout counts",
+    "records tasks that finish within the drain timeout",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
 import { baton, folder, list, start } from "./baton.ts"
 
-/** The tasks of the lab's own demonstration, as its store saves them. */
+/** The tasks of the lab's demo, as its store saves them. */
 const lab = `{
   "tasks": [
     {
@@ -36,7 +36,7 @@ const lab = `{
   ]
 }`
 
-/** The lab's way to load its file, and a line for each task. */
+/** Loads the file with the lab's code and prints a line for each task. */
 const load = `
 import json
 from enum import Enum
@@ -55,9 +55,9 @@ const hasPython = spawnSync("python3", ["--version"]).status === 0
 
 const store = ["--store", "json:tasks.json"]
 
-describe("the lab's own file", () => {
+describe("the lab's file", () => {
   it.live.skipIf(!hasPython)(
-    "is worked off, and opens in the lab's code afterwards",
+    "can be run, and the lab's code can read it afterwards",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -72,7 +72,7 @@ describe("the lab's own file", () => {
   )
 
   it.live(
-    "is kept from a second process as long as it is in use, and whole when the first is killed",
+    "is locked while a process uses it, and intact after that process is killed",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -107,7 +107,7 @@ describe("the lab's own file", () => {
   )
 
   it.live(
-    "moves to a database and back",
+    "can be migrated to a database and back",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder

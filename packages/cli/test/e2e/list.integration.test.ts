@@ -7,12 +7,12 @@ const numbered = (count: number) =>
     JSON.stringify({ id: `t${index + 1}`, description: `task number ${index + 1}` })
   ).join("\n")
 
-/** Fails every 7th task on its first try, by the number in its id. */
+/** Fails the first attempt of every 7th task, by the number in its id. */
 const flaky = `n=\${BATON_TASK_ID#t}; [ $((n % 7)) -eq 0 ] && [ "$BATON_ATTEMPT" -eq 1 ] && { echo flaky >&2; exit 1; }; wc -w`
 
-describe("a list of work", () => {
+describe("a list of tasks", () => {
   it.live(
-    "completes with its output verified, and running it again executes nothing",
+    "completes with verified outputs; running it again executes nothing",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -49,7 +49,7 @@ describe("a list of work", () => {
   )
 
   it.live(
-    "a command that fails on every 7th task at first completes them all, with two attempts on those",
+    "completes if a command fails once on every 7th task, with two attempts on those",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -75,7 +75,7 @@ describe("a list of work", () => {
   )
 
   it.live(
-    "what never succeeds ends in the dead-letter queue with its feedback, and is finished after a requeue",
+    "moves tasks that keep failing to the dead-letter queue with their feedback, and completes them after a requeue",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -96,7 +96,7 @@ describe("a list of work", () => {
   )
 
   it.live(
-    "a verifier's feedback reaches the next attempt",
+    "passes a verifier's feedback to the next attempt",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -112,7 +112,7 @@ describe("a list of work", () => {
   )
 
   it.live(
-    "two runs on one store share the work, and no task is executed twice",
+    "is shared by two runs on one store without executing a task twice",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -139,7 +139,7 @@ describe("a list of work", () => {
 
 describe("limits", () => {
   it.live(
-    "stop a run with exit 3 and the reason, and leave the rest pending",
+    "stop a run with exit code 3 and the reason, and leave the other tasks pending",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder

@@ -6,20 +6,20 @@ import * as tmux from "./tmux.ts"
 const timeout = 90_000
 const run = "baton run tasks.txt --shell 'sleep 0.3; cat' --verify 'grep -q [0-9]' -j 6"
 
-/** A shell in a folder with 400 tasks, on a terminal of this size. */
+/** A shell on a terminal of this size, in a folder with 400 tasks. */
 const open = Effect.fnUntraced(function* (columns: number, rows: number) {
   const dir = yield* folder
   dir.write("tasks.txt", Array.from({ length: 400 }, (_, n) => `Name a prime above ${n}`).join("\n"))
   return { dir, terminal: yield* tmux.open(dir.path, columns, rows) }
 })
 
-/** The view, once a few tasks are through. */
+/** The view, after a few tasks have completed. */
 const working = (lines: ReadonlyArray<string>) =>
   lines.some((line) => /^running {2}[█▓░]+ .*\/400$/.test(line)) &&
   lines.some((line) => /^tasks +[1-9]\d* completed/.test(line)) &&
   lines.some((line) => /executing +Name a prime above \d+$/.test(line))
 
-/** The shell has its terminal back as it was: keys are echoed, lines are edited, the cursor is there. */
+/** Checks that the terminal is restored: keys are echoed, lines can be edited, the cursor is visible. */
 const isClean = Effect.fnUntraced(function* (terminal: tmux.Terminal) {
   yield* terminal.enter("echo code $?; stty -a | tr ' ' '\\n' | grep -x -e -echo -e echo -e -icanon -e icanon -e isig")
   const lines = yield* terminal.until((lines) => lines.includes("icanon") || lines.includes("-icanon"))
@@ -31,7 +31,7 @@ const isClean = Effect.fnUntraced(function* (terminal: tmux.Terminal) {
   return lines.find((line) => line.startsWith("code "))
 })
 
-/** Nothing of the view is left, and no task is lost. */
+/** Checks that the view is cleared and that no task is lost. */
 const isDrained = Effect.fnUntraced(function* (cwd: string, lines: ReadonlyArray<string>) {
   assert.isFalse(lines.some((line) => /[█▓░]|executing|last failures/.test(line)))
   const tasks = yield* list(cwd)
@@ -49,7 +49,7 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
     [160, 50]
   ] as const) {
     test(
-      `q ends the run and leaves the terminal as it was, at ${columns} by ${rows}`,
+      `q ends the run and restores the terminal, at ${columns} by ${rows}`,
       Effect.gen(function* () {
         const { dir, terminal } = yield* open(columns, rows)
         yield* terminal.enter(run)
@@ -65,7 +65,7 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
   }
 
   test(
-    "Ctrl-C ends the run, a second one ends it at once; both leave the terminal as it was",
+    "Ctrl-C drains the run, a second one ends it at once; both restore the terminal",
     Effect.gen(function* () {
       const { dir, terminal } = yield* open(80, 24)
       yield* terminal.enter(run)
@@ -86,7 +86,7 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
   )
 
   test(
-    "`baton stop` in another terminal ends the run, and this one is as it was",
+    "`baton stop` in another terminal ends the run and restores this terminal",
     Effect.gen(function* () {
       const { dir, terminal } = yield* open(80, 24)
       yield* terminal.enter(run)
@@ -101,7 +101,7 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
   )
 
   test(
-    "p pauses and r resumes; a resize redraws, and Ctrl-Z and fg leave and come back",
+    "p pauses, r resumes, a resize redraws, and Ctrl-Z and fg suspend and continue",
     Effect.gen(function* () {
       const { terminal } = yield* open(80, 24)
       yield* terminal.enter(run)
@@ -119,7 +119,7 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
         [100, 30]
       ] as const) {
         yield* terminal.resize(columns, rows)
-        // As wide as the terminal, and there once.
+        // The view is as wide as the terminal and appears once.
         const isRedrawn = (lines: ReadonlyArray<string>) =>
           lines.filter((line) => line.includes("█")).length === 1 &&
           lines.some((line) => /█.*\/400$/.test(line) && line.length === columns - 1)
@@ -139,7 +139,7 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
   )
 
   test(
-    "a run in the background writes lines, and is not stopped for touching the terminal",
+    "a run in the background writes lines and is not stopped for accessing the terminal",
     Effect.gen(function* () {
       const { terminal } = yield* open(80, 24)
       yield* terminal.enter(`${run} --max-iterations 20 &`)
@@ -151,7 +151,7 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
   )
 
   test(
-    "status --watch shows the tasks at work, and q comes back",
+    "status --watch shows the running tasks, and q exits",
     Effect.gen(function* () {
       const { dir, terminal } = yield* open(80, 24)
       const other = yield* tmux.open(dir.path, 80, 24)

@@ -12,7 +12,7 @@ const Line = Schema.fromJsonString(
 const decode = Schema.decodeUnknownSync(Line)
 
 describe("--log-format json", () => {
-  it.live("makes every line on standard error a record, none of which holds what tasks say", () =>
+  it.live("writes a record for every line on standard error, without task data", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("tasks.jsonl", `{"id":"a","description":"a SECRET"}\n{"id":"b","description":"b SECRET"}\n`)
@@ -30,7 +30,7 @@ describe("--log-format json", () => {
       assert.deepInclude(lines[2]?.annotations, { taskId: "b", attempt: 1 })
       assert.deepInclude(lines[3]?.annotations, { exitCode: 2, reason: "Drained", completed: 1, failed: 1 })
       assert.notInclude(stderr, "SECRET")
-      // What was asked for is still on standard output.
+      // The result is still on standard output.
       assert.include(stdout, '"exitCode"')
     })
   )

@@ -15,7 +15,7 @@ const plain = Schema.encodeSync(Schema.Array(TaskRecord.TaskRecord))
 const isOn = <E>(layer: Layer.Layer<TaskStore.TaskStore, E>) =>
   Effect.map(Layer.build(Layer.fresh(layer)), Context.get(TaskStore.TaskStore))
 
-/** All that a store knows; a lease ends when its task is moved. */
+/** All data of a store, without leases, which are not copied. */
 const contents = (open: Effect.Effect<Store, unknown, never> | ReturnType<typeof isOn>) =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -40,7 +40,7 @@ const odd = 'NUL \0, a lone half \ud83d, 𝕏, \u2028, "quotes" and \\ at the\ne
 
 const nothing = { attemptUsage: null, usage: null, execution: null, verification: null }
 
-/** Tasks of every kind, with all that a store can know of them. */
+/** Tasks of every kind, with every field that a store keeps. */
 const fill = Effect.fnUntraced(function* (store: Store) {
   const ids = (...names: ReadonlyArray<string>) => names.map((name) => Task.TaskId.make(name))
   const metadata = { kind: "x", deep: [1, { "": null, __proto__: "no" }], "with space": odd.slice(0, 5) }
@@ -91,13 +91,13 @@ const fill = Effect.fnUntraced(function* (store: Store) {
   yield* store.checkpoint([{ ...lease(running), execution, usage }])
   yield* store.cancel({ ids: ids("cancelled") })
   yield* store.request("pause")
-  // Its lease ended: `migrate-store` leaves alone what is being worked on.
+  // Its lease has expired: `migrate-store` refuses running tasks.
   yield* Effect.timeout(store.awaitWork({ untilDrained: false }), "5 seconds")
 })
 
 describe.skipIf(Postgres.isMissing || Redis.isMissing)("baton migrate-store", () => {
   it.live(
-    "takes a list through every kind of store, and nothing of it is another in the end",
+    "copies a list through every kind of store without changing it",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder

@@ -6,21 +6,21 @@ import { join } from "node:path"
 import { baton, folder } from "./baton.ts"
 
 const shaped = `sk-ant-api03-${"Ab1".repeat(20)}`
-/** Looks like nothing; only its value tells. */
+/** Has no recognizable shape; it is redacted by its value. */
 const plain = "correct.horse.battery"
 const password = "hunter2hunter2"
 const secrets = [shaped, plain, password]
 
 const env = { ANTHROPIC_API_KEY: plain, KEY: shaped }
 
-/** Says all three where a program says what goes wrong, and fails. */
+/** Prints all three secrets on standard error and fails. */
 const leaking = [
   'echo "401 for key $KEY" >&2',
   'echo "retrying as $ANTHROPIC_API_KEY" >&2',
   `echo "no route to https://app:${password}@db.example/x?api_key=$KEY" >&2`
 ].join("; ")
 
-/** Everything that was written into the folder of a run, byte by byte. */
+/** The contents of all files in the folder of a run. */
 const written = (path: string): string =>
   readdirSync(path, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -31,7 +31,7 @@ const found = (text: string) => secrets.filter((secret) => text.includes(secret)
 
 describe("a secret that a program prints", () => {
   it.live(
-    "is in no store, event, log, export or answer, and not in what the next attempt is told",
+    "appears in no store, event, log, export or output, and not in the feedback for the next attempt",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -46,7 +46,7 @@ describe("a secret that a program prints", () => {
         const show = yield* baton(dir.path, ["show", "a", "--json"], env)
         const dlq = yield* baton(dir.path, ["dlq", "list"], env)
         const exported = yield* baton(dir.path, ["export", "--format", "json"], env)
-        // It is told, only not what the secrets are.
+        // The message is kept, without the secrets.
         assert.include(show.stdout, "401 for key [redacted]")
         assert.include(dir.read("told-2"), "401 for key [redacted]")
         const everything = [run, show, dlq, exported].map(({ stderr, stdout }) => stdout + stderr).join("\n")
@@ -57,7 +57,7 @@ describe("a secret that a program prints", () => {
   )
 
   it.live(
-    "in the feedback of a check, or beside an output that is accepted, is not kept either; the output is as it came",
+    "is also removed from a verifier's feedback and from standard error of a successful program; the output is unchanged",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder
@@ -83,7 +83,7 @@ describe("a secret that a program prints", () => {
   )
 
   it.live(
-    "that an API repeats in its error is not kept either",
+    "is also removed from an API's error",
     () =>
       Effect.gen(function* () {
         const dir = yield* folder

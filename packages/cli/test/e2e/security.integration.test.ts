@@ -4,17 +4,17 @@ import { connect, createServer } from "node:net"
 import { networkInterfaces } from "node:os"
 import { baton, folder, list, start } from "./baton.ts"
 
-/** Commands, quotes, and what a terminal obeys. */
+/** Commands, quotes and terminal control sequences. */
 const hostile = `x'"; touch pwned; $(touch pwned) \`touch pwned\` | touch pwned & ../../etc && --exec sh\u001B[2J\u001B]0;owned\u0007`
 
 const task = JSON.stringify({ id: hostile, description: hostile, metadata: { [hostile]: hostile } })
 
-describe("what a task says", () => {
+describe("a task's text", () => {
   it.live.each([
     { reader: "a program", flags: ["--exec", "cat", "--verify", "grep -q touch"] },
     { reader: "a shell", flags: ["--shell", "cat | cat", "--verify", "grep -q touch"] },
     { reader: "hooks", flags: ["--exec", "cat", "--no-verify", "--on-complete", "cat", "--on-end", "cat"] }
-  ])("is read by $reader and never run, and moves no terminal", ({ flags }) =>
+  ])("is read by $reader, never executed, and printed without control sequences", ({ flags }) =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("tasks.jsonl", task)
@@ -54,7 +54,7 @@ const outside = Object.values(networkInterfaces())
   .find(({ family, internal }) => family === "IPv4" && !internal)?.address
 
 describe("--metrics-port", () => {
-  it.live.skipIf(outside === undefined)("answers on this machine, and on no other address of it", () =>
+  it.live.skipIf(outside === undefined)("listens on the loopback address only", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const dir = yield* folder

@@ -35,7 +35,7 @@ const Traces = Schema.fromJsonString(
 )
 const decodeTraces = Schema.decodeUnknownSync(Traces)
 
-/** A receiver of OTLP over HTTP that keeps what it gets, by path. */
+/** An OTLP receiver over HTTP that records the requests by path. */
 const receiver = Effect.acquireRelease(
   Effect.callback<{ readonly url: string; readonly bodies: Map<string, Array<string>>; readonly close: () => void }>(
     (resume) => {
@@ -68,8 +68,8 @@ const attributesOf = ({ attributes }: { readonly attributes: typeof Attributes.T
 
 const json = { OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" }
 
-describe("a collector that OTEL_EXPORTER_OTLP_ENDPOINT names", () => {
-  it.live("gets the traces of tasks, in the names of the GenAI conventions, also across a restart", () =>
+describe("the collector in OTEL_EXPORTER_OTLP_ENDPOINT", () => {
+  it.live("receives the traces of tasks with names from the GenAI conventions, also across a restart", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const { bodies, url } = yield* receiver
@@ -99,14 +99,14 @@ describe("a collector that OTEL_EXPORTER_OTLP_ENDPOINT names", () => {
         ["fail", "pass"]
       )
       assert.include(bodies.get("application/json /v1/traces")?.[0], '"baton"')
-      // Prompts and outputs stay here unless asked for.
+      // Prompts and outputs are exported only on request.
       assert.notInclude([...bodies.values()].flat().join(), "SECRET")
-      // Metrics go there as well.
+      // Metrics are exported too.
       assert.include(bodies.get("application/json /v1/metrics")?.join(), "baton_attempts_total")
     })
   )
 
-  it.live("gets prompts and outputs only when that is asked for, and protobuf unless it wants JSON", () =>
+  it.live("receives prompts and outputs only on request, and protobuf unless JSON is configured", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const { bodies, url } = yield* receiver
@@ -121,7 +121,7 @@ describe("a collector that OTEL_EXPORTER_OTLP_ENDPOINT names", () => {
     })
   )
 
-  it.live("that is away costs a run nothing but its traces", () =>
+  it.live("does not affect a run if it cannot be reached", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("tasks.txt", "one\ntwo\n")
@@ -150,7 +150,7 @@ const freePort = Effect.callback<number>((resume) => {
 const hasPromtool = spawnSync("promtool", ["--version"]).status === 0
 
 describe("--metrics-port", () => {
-  it.live("serves what Prometheus reads, while the run lasts", () =>
+  it.live("serves metrics for Prometheus during the run", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const port = yield* freePort
@@ -178,7 +178,7 @@ describe("--metrics-port", () => {
     }).pipe(Effect.provide(FetchHttpClient.layer))
   )
 
-  it.live("that is taken or no address is refused before anything is done", () =>
+  it.live("is refused before the run starts if it is in use or not a port", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const { url } = yield* receiver

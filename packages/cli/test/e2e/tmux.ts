@@ -1,4 +1,4 @@
-/** A terminal of its own for a test, in which a person could sit: a shell with job control, keys, sizes. */
+/** A separate terminal for a test: a shell with job control, keys and a size. */
 import { Effect, Schedule, type Scope } from "effect"
 import { execFileSync, spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -10,25 +10,25 @@ export const isInstalled = spawnSync("tmux", ["-V"]).status === 0
 let opened = 0
 
 export interface Terminal {
-  /** Types text, and Enter. */
+  /** Types text and presses Enter. */
   readonly enter: (line: string) => Effect.Effect<void>
-  /** Types keys by their names, as `q` or `C-c`. */
+  /** Presses keys by name, such as `q` or `C-c`. */
   readonly press: (...keys: ReadonlyArray<string>) => Effect.Effect<void>
   readonly resize: (columns: number, rows: number) => Effect.Effect<void>
-  /** The lines in sight. */
+  /** The visible lines. */
   readonly screen: Effect.Effect<ReadonlyArray<string>>
-  /** Waits until what is on the screen is as wanted, and returns it. */
+  /** Waits until the screen meets a condition, and returns its lines. */
   readonly until: (is: (lines: ReadonlyArray<string>) => boolean) => Effect.Effect<ReadonlyArray<string>>
-  /** Waits until a line of the screen is so. */
+  /** Waits until a line of the screen meets a condition. */
   readonly line: (pattern: RegExp) => Effect.Effect<string>
   readonly isCursorVisible: Effect.Effect<boolean>
 }
 
-/** A shell in `cwd`, in which `baton` is what was built. It is killed when the scope ends. */
+/** A shell in `cwd`, where `baton` is the built program. It is killed when the scope closes. */
 export const open = (cwd: string, columns: number, rows: number): Effect.Effect<Terminal, never, Scope.Scope> =>
   Effect.gen(function* () {
     const socket = `t${opened++}`
-    // Not what CI says of itself: there is somebody at this terminal.
+    // Unset, because this is an interactive terminal even on CI.
     const env = {
       PATH: process.env["PATH"] ?? "",
       HOME: cwd,
@@ -39,7 +39,7 @@ export const open = (cwd: string, columns: number, rows: number): Effect.Effect<
     }
     const tmux = (...args: ReadonlyArray<string>) =>
       execFileSync("tmux", ["-u", "-f", "/dev/null", "-L", socket, ...args], { cwd, env, encoding: "utf8" })
-    // No history, which would be written while the folder is removed.
+    // No history, because it would be written while the folder is removed.
     const baton = `unset HISTFILE; baton() { '${process.execPath}' '${program}' "$@"; }; PS1='$ '; clear`
     yield* Effect.acquireRelease(
       Effect.sync(() => {
@@ -55,7 +55,9 @@ export const open = (cwd: string, columns: number, rows: number): Effect.Effect<
         Effect.timeoutOrElse({
           duration: "30 seconds",
           orElse: () =>
-            Effect.flatMap(screen, (lines) => Effect.die(new Error(`It did not come to that:\n${lines.join("\n")}`)))
+            Effect.flatMap(screen, (lines) =>
+              Effect.die(new Error(`The screen never met the condition:\n${lines.join("\n")}`))
+            )
         })
       )
     yield* until((lines) => lines.at(-1) === "$" && lines.length === 1)

@@ -10,7 +10,7 @@ import { baton, file, test } from "./harness.ts"
 const key = "sk-ant-not-a-real-key"
 const claude = ["--executor", "claude", "--no-verify"] as const
 
-/** A command line with a server that speaks Claude's API, which has to be asked for `requests` messages. */
+/** Runs a command line with a fake Claude API, and checks that it receives `requests` messages. */
 const withServer = Effect.fnUntraced(function* (
   args: ReadonlyArray<string>,
   options: { readonly env?: Record<string, string>; readonly server?: Server.Options } = {}
@@ -22,7 +22,7 @@ const withServer = Effect.fnUntraced(function* (
   return { ...ended, server }
 })
 
-/** Fails with this sentence before anything is sent or added. */
+/** Fails with this message before anything is sent or added. */
 const refused = (
   args: ReadonlyArray<string>,
   expected: string | RegExp,
@@ -68,7 +68,7 @@ describe("before anything is spent", () => {
       "The model claude-sonnet-4 was retired on 2026-06-15: name another one with --model."
     )
   )
-  test("a budget of nothing", refused([...claude, "--max-cost", "0"], '--max-cost is "0": it takes an amount'))
+  test("a budget of zero", refused([...claude, "--max-cost", "0"], '--max-cost is "0": it takes an amount'))
   test(
     "a budget for a model whose price is unknown, with the flag that gives it",
     refused(
@@ -77,12 +77,12 @@ describe("before anything is spent", () => {
     )
   )
   test(
-    "the same for a limit per task",
+    "a limit per task for a model whose price is unknown",
     refused([...claude, "--model", "my-model", "--max-cost-per-task", "1"], "--price my-model=INPUT,OUTPUT")
   )
-  test("a price that is none", refused([...claude, "--price", "my-model=2"], "such as claude-x=2,10"))
+  test("an invalid price", refused([...claude, "--price", "my-model=2"], "such as claude-x=2,10"))
   test(
-    "a file that is not there",
+    "a missing file",
     refused([...claude, "--prices", "nowhere.json"], "--prices names nowhere.json, and there is no such file.")
   )
   test(
@@ -90,20 +90,20 @@ describe("before anything is spent", () => {
     refused([...claude, "--max-output-tokens", "200000"], "writes 128000 tokens at most: lower --max-output-tokens")
   )
   test(
-    "instructions twice",
+    "two system prompts",
     refused([...claude, "--system", "a", "--system-file", "b"], "--system and --system-file are both given")
   )
   test(
-    "what is said to Claude where nobody asks it",
+    "flags for Claude without Claude",
     refused(["--exec", "cat", "--no-verify", "--model", "x"], "--model is for --executor claude")
   )
   test(
-    "criteria for a judge that is none",
+    "criteria without a judge",
     refused([...claude, "--criteria", "short"], "--criteria is for --verifier claude: add that, or leave it out.")
   )
 
   test(
-    "a line of a price file that is wrong",
+    "a price file with an invalid line",
     Effect.gen(function* () {
       const prices = yield* file("prices.json", "{", '  "models": {', '    "my-model": { "input": 2 }', "  }", "}")
       const { exitCode, stderr } = yield* withServer(["run", ...claude, "--prices", prices])
@@ -129,7 +129,7 @@ describe("before anything is spent", () => {
 
 describe("a run with Claude", () => {
   test(
-    "warns of a model that goes away, with the day, and goes on",
+    "warns about a model that will be retired, with the date, and continues",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one")
       const { exitCode, stderr } = yield* withServer(["run", tasks, ...claude, "--model", "claude-sonnet-4-5"])
@@ -139,7 +139,7 @@ describe("a run with Claude", () => {
   )
 
   test(
-    "a prompt over the context window fails its task, for nothing, and no other",
+    "a prompt over the context window fails only its own task, at no cost",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "short", "long")
       const { exitCode, stderr } = yield* withServer(["run", tasks, ...claude], {
@@ -157,7 +157,7 @@ describe("a run with Claude", () => {
   )
 
   test(
-    "says what it is to do, in the words of the flags",
+    "sends the instructions given by flags",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one")
       const system = yield* file("system.txt", "You answer in French.")
@@ -211,7 +211,7 @@ const decodePlan = Schema.decodeUnknownEffect(Schema.fromJsonString(PlanReport))
 
 describe("baton plan", () => {
   test(
-    "counts tasks and tokens, names three costs, and neither sends nor adds anything",
+    "counts tasks and tokens, estimates three costs, and does not send or add anything",
     Effect.gen(function* () {
       yield* add({ id: "there", description: "was there" }, { id: "both", description: "in both" })
       const tasks = yield* file(
@@ -253,7 +253,7 @@ describe("baton plan", () => {
   )
 
   test(
-    "guesses without a key, and says so; what is unknown is unknown",
+    "estimates tokens without a key and says so; an unknown price stays unknown",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one", "two")
       const args = ["plan", tasks, ...claude, "--model", "my-model"]
@@ -269,7 +269,7 @@ describe("baton plan", () => {
   )
 
   test(
-    "expects what the tasks of the store have taken so far",
+    "estimates from the usage of the store's completed tasks",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one", "two")
       const script = () => reply("x".repeat(400))
@@ -283,7 +283,7 @@ describe("baton plan", () => {
   )
 
   test(
-    "knows no cost of a command, and of no tasks that they cost nothing",
+    "reports that the cost of a command is unknown, and that no tasks cost nothing",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one")
       assert.include((yield* baton(["plan", tasks, "--exec", "cat"])).stdout, "What it costs is unknown")
@@ -292,7 +292,7 @@ describe("baton plan", () => {
   )
 
   test(
-    "reports what is wrong with its sources as an import would",
+    "reports problems of its sources like an import",
     Effect.gen(function* () {
       const tasks = yield* file("books.csv", "title", "One")
       const { exitCode, stderr } = yield* baton(["plan", tasks, "--template", "{{name}}", ...claude])

@@ -33,7 +33,7 @@ const tasks = (count: number) =>
 
 describe("--executor claude-code", () => {
   live(
-    "does the tasks, keeps what they cost, and stops at the budget",
+    "executes the tasks, records their cost, and stops at the budget",
     Effect.gen(function* () {
       yield* tasks(6)
       const { exitCode, stderr } = yield* run("--max-cost", "0.25", "--max-cost-per-attempt", "0.06")
@@ -46,7 +46,7 @@ describe("--executor claude-code", () => {
   )
 
   live(
-    "takes its flags and those that it shares",
+    "accepts its own flags and shared ones",
     Effect.gen(function* () {
       yield* tasks(1)
       const { exitCode, stderr } = yield* run(
@@ -64,7 +64,7 @@ describe("--executor claude-code", () => {
     [["--output-schema", "x.json"], "--output-schema is for --executor claude: add that, or leave it out."]
   ] as const) {
     live(
-      `refuses ${args[0]} with a sentence`,
+      `refuses ${args[0]} with a message`,
       Effect.gen(function* () {
         yield* tasks(1)
         const { exitCode, stderr } = yield* run(...args)
@@ -75,7 +75,7 @@ describe("--executor claude-code", () => {
   }
 
   live(
-    "has flags that nobody else takes",
+    "has flags that other executors refuse",
     Effect.gen(function* () {
       yield* tasks(1)
       const { exitCode, stderr } = yield* baton(["run", "--executor", "fake", "--no-verify", "--max-turns", "3"])
@@ -85,7 +85,7 @@ describe("--executor claude-code", () => {
   )
 
   live(
-    "says how to get the program when it is not there, and gives the tasks back",
+    "explains how to install the missing program, and releases the tasks",
     Effect.gen(function* () {
       yield* tasks(1)
       process.env["PATH"] = "/nowhere"

@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs"
 import { baton, folder } from "../e2e/baton.ts"
 
 describe("baton demo", () => {
-  it.live("shows a retry, a dead letter and completions on 80 columns, with exit code 0 and nothing left behind", () =>
+  it.live("shows a retry, a dead letter and completed tasks in 80 columns, exits with 0 and leaves no files", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const { code, stderr, stdout } = yield* baton(dir.path, ["demo"])

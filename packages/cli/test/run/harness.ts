@@ -1,4 +1,4 @@
-/** Runs command lines in this process, against a store in memory that the test can reach into. */
+/** Runs command lines in this process on an in-memory store that the test can access. */
 import { NodeServices } from "@effect/platform-node"
 import { TaskStore } from "@baton/core"
 import { it } from "@effect/vitest"
@@ -10,11 +10,11 @@ import { StoreSchemes } from "../../src/run/StoreSchemes.ts"
 export interface Surroundings {
   /** Environment variables. */
   readonly env?: Readonly<Record<string, string>>
-  /** Called with everything that is written to standard output. */
+  /** Called with the output written to standard output. */
   readonly onStdout?: (text: string) => Effect.Effect<unknown>
 }
 
-/** A command line, and what came of it. `--store test:` is the store of the test. */
+/** Runs a command line and returns its output and exit code. `--store test:` is the store of the test. */
 export const baton = Effect.fnUntraced(function* (args: ReadonlyArray<string>, surroundings: Surroundings = {}) {
   const store = yield* TaskStore.TaskStore
   const stdout: Array<string> = []
@@ -48,7 +48,7 @@ export const baton = Effect.fnUntraced(function* (args: ReadonlyArray<string>, s
   }
 })
 
-/** A test with a store of its own. */
+/** A test with a separate store. */
 export const test = (
   name: string,
   effect: Effect.Effect<void, unknown, TaskStore.TaskStore | FileSystem.FileSystem | Path.Path | Scope.Scope>
@@ -57,7 +57,7 @@ export const test = (
     Effect.provide(Effect.scoped(effect), Layer.merge(TaskStore.layerMemory, NodeServices.layer), { local: true })
   )
 
-/** A file with this text; it is gone after the test. */
+/** A temporary file with this text. */
 export const file = Effect.fnUntraced(function* (name: string, ...lines: ReadonlyArray<string>) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path

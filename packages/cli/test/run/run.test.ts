@@ -10,7 +10,7 @@ const verified = [...fake, "--verifier", "always-pass"] as const
 
 const decodeReport = Schema.decodeUnknownEffect(Schema.fromJsonString(RunReport))
 
-/** The objects of JSON lines. */
+/** Parses JSON lines. */
 const objects = (text: string): ReadonlyArray<Record<string, unknown>> =>
   text
     .trimEnd()
@@ -22,7 +22,7 @@ const numbered = (count: number) =>
 
 describe("baton run", () => {
   test(
-    "imports its source, completes it, and writes to standard error alone",
+    "imports its source, completes the tasks, and writes only to standard error",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one", "two", "three")
       const { exitCode, stderr, stdout } = yield* baton(["run", tasks, ...verified])
@@ -35,7 +35,7 @@ describe("baton run", () => {
   )
 
   test(
-    "run again, executes nothing",
+    "executes nothing when it is run again",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one", "two")
       yield* baton(["run", tasks, ...verified])
@@ -68,7 +68,7 @@ describe("baton run", () => {
   )
 
   test(
-    "prints every event with --output ndjson, an object a line, the end last",
+    "prints every event with --output ndjson as one object per line, the end of the run last",
     Effect.gen(function* () {
       yield* add({ id: "a", description: "Do a" })
       const { stdout } = yield* baton(["run", ...verified, "--output", "ndjson"])
@@ -88,7 +88,7 @@ describe("baton run", () => {
   )
 
   test(
-    "ends with 2 when a task is in the dead-letter queue, and says what to type",
+    "exits with 2 if a task is in the dead-letter queue, and suggests a command",
     Effect.gen(function* () {
       yield* add({ id: "a", description: "Do a" })
       yield* fail("no")
@@ -99,7 +99,7 @@ describe("baton run", () => {
   )
 
   test(
-    "ends with 2 when a task waits for one that will never complete",
+    "exits with 2 if a task depends on one that will never complete",
     Effect.gen(function* () {
       yield* add({ id: "a", description: "Do a" }, { id: "b", description: "Do b", dependsOn: ["a"] })
       yield* TaskStore.TaskStore.use((store) => store.cancel({ ids: [Task.TaskId.make("a")] }))
@@ -110,7 +110,7 @@ describe("baton run", () => {
   )
 
   test(
-    "ends with 3 when a limit stopped it, and names the limit",
+    "exits with 3 if a limit stopped it, and names the limit",
     Effect.gen(function* () {
       yield* add(...numbered(5))
       const { exitCode, stderr, stdout } = yield* baton(["run", ...fake, "-j", "1", "--max-iterations", "2", "--json"])
@@ -123,7 +123,7 @@ describe("baton run", () => {
   )
 
   test(
-    "says when nothing was verified, unless --no-verify does",
+    "reports unverified tasks unless --no-verify is set",
     Effect.gen(function* () {
       yield* add({ id: "a", description: "Do a" })
       assert.include((yield* baton(["run", ...fake])).stderr, "1 task completed unverified")
@@ -133,7 +133,7 @@ describe("baton run", () => {
   )
 
   test(
-    "is silent with --quiet when nothing is wrong",
+    "prints nothing with --quiet if there are no problems",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one")
       const outcome = yield* baton(["run", tasks, ...fake, "--quiet"])
@@ -142,7 +142,7 @@ describe("baton run", () => {
   )
 
   test(
-    "takes a limit from the environment, and the flag over it",
+    "takes a limit from the environment; the flag overrides it",
     Effect.gen(function* () {
       yield* add(...numbered(5))
       const env = { BATON_MAX_ITERATIONS: "1", BATON_CONCURRENCY: "1" }
@@ -154,7 +154,7 @@ describe("baton run", () => {
   )
 
   test(
-    "names the variable whose value is wrong",
+    "names the variable with an invalid value",
     Effect.gen(function* () {
       const { exitCode, stderr } = yield* baton(["run", ...fake], { env: { BATON_LEASE: "soon" } })
       assert.strictEqual(exitCode, 1)
@@ -163,7 +163,7 @@ describe("baton run", () => {
   )
 
   test(
-    "a flag for the executor wins over another one in the environment",
+    "a flag for the executor overrides a different one from the environment",
     Effect.gen(function* () {
       yield* add({ id: "a", description: "Do a" })
       const { exitCode } = yield* baton(["run", ...fake], { env: { BATON_EXEC: "no-such-program" } })
@@ -174,25 +174,25 @@ describe("baton run", () => {
 
 describe("baton run refuses", () => {
   const refusals: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, sentence: string]> = [
-    ["to guess how a task is done", [], "error: Nothing says how a task is to be done: give a command"],
+    ["to run without an executor", [], "error: Nothing says how a task is to be done: give a command"],
     ["two executors", ["--exec", "a", "--shell", "b"], "error: --exec and --shell are both given"],
-    ["a verifier that is not wanted", [...fake, "--verify", "a", "--no-verify"], "error: --verify and --no-verify"],
+    ["a verifier with --no-verify", [...fake, "--verify", "a", "--no-verify"], "error: --verify and --no-verify"],
     [
-      "a shell's work without a shell",
+      "shell operators without a shell",
       ["--exec", "sort | uniq"],
       '--exec cannot be run. The operator "|" needs a shell'
     ],
     [
-      "a budget that nobody can keep",
+      "a budget that the executor cannot keep",
       ["--exec", "a", "--max-cost", "1"],
       "error: --max-cost cannot be kept with --exec"
     ],
     [
-      "two things on standard output",
+      "two formats on standard output",
       [...fake, "--json", "--output", "ndjson"],
       "error: --json and --output ndjson both"
     ],
-    ["an executor that it does not know", ["--executor", "clude"], 'error: --executor is "clude": it takes fake']
+    ["an unknown executor", ["--executor", "clude"], 'error: --executor is "clude": it takes fake']
   ]
   for (const [what, args, sentence] of refusals) {
     test(
@@ -202,7 +202,7 @@ describe("baton run refuses", () => {
         const { exitCode, stderr, stdout } = yield* baton(["run", tasks, ...args])
         assert.deepStrictEqual({ exitCode, stdout }, { exitCode: 1, stdout: "" })
         assert.include(stderr, sentence)
-        // Before anything was imported.
+        // Nothing was imported.
         const { pending } = yield* TaskStore.TaskStore.use((store) => store.counts)
         assert.strictEqual(pending, 0)
       })
@@ -210,7 +210,7 @@ describe("baton run refuses", () => {
   }
 
   test(
-    "a source with a bad line, and says which",
+    "a source with an invalid line, and names the line",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.jsonl", '{"description":"fine"}', '{"description":')
       const { exitCode, stderr } = yield* baton(["run", tasks, ...fake])
@@ -220,7 +220,7 @@ describe("baton run refuses", () => {
   )
 
   test(
-    "a store it does not know, and lists those it does",
+    "an unknown store, and lists the known ones",
     Effect.gen(function* () {
       for (const url of ["mysql://x", "tasks.db"]) {
         const { exitCode, stderr } = yield* baton(["run", ...fake, "--store", url])
@@ -231,12 +231,12 @@ describe("baton run refuses", () => {
   )
 
   test(
-    "to make a new store when there is no source",
+    "to create a store without a source",
     Effect.gen(function* () {
       const { StoreSchemes } = yield* Effect.promise(() => import("../../src/run/StoreSchemes.ts"))
       const schemes = yield* StoreSchemes
       const sqlite = schemes.get("sqlite")
-      if (sqlite === undefined) return assert.fail("there is no sqlite: scheme")
+      if (sqlite === undefined) return assert.fail("the sqlite: scheme is missing")
       const fs = yield* FileSystem.FileSystem
       const location = `${yield* fs.makeTempDirectoryScoped()}/none/baton.db`
       const error = yield* Effect.flip(

@@ -4,7 +4,7 @@ import { Deferred, Effect, Fiber } from "effect"
 import { add } from "../commands/harness.ts"
 import { baton, test } from "./harness.ts"
 
-/** A worker that has begun, and ways to wait for what it says. */
+/** Starts a worker, with functions that wait for its output. */
 const start = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
   const seen = new Map<string, Deferred.Deferred<void>>()
   const saw = (event: string) => {
@@ -29,7 +29,7 @@ const start = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
 
 describe("baton worker", () => {
   test(
-    "works on what is added while it waits, until it is stopped",
+    "executes tasks that are added while it waits, until it is stopped",
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       const worker = yield* start()
@@ -43,7 +43,7 @@ describe("baton worker", () => {
   )
 
   test(
-    "pauses and goes on, and says so",
+    "pauses and resumes, and reports both",
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       const worker = yield* start()
@@ -59,7 +59,7 @@ describe("baton worker", () => {
   )
 
   test(
-    "ends with 3 at a limit",
+    "exits with 3 at a limit",
     Effect.gen(function* () {
       yield* add({ id: "a", description: "Do a" }, { id: "b", description: "Do b" })
       const worker = yield* start("--max-iterations", "1", "-j", "1")

@@ -3,7 +3,7 @@ import { Duration } from "effect"
 import * as Kind from "../../src/settings/Kind.ts"
 
 describe("Kind", () => {
-  it("durations are read with their unit, and several add up", () => {
+  it("durations have units; several are added", () => {
     const millis = (text: string) => {
       const duration = Kind.duration().read(text)
       return duration === undefined ? undefined : Duration.toMillis(duration)
@@ -15,14 +15,14 @@ describe("Kind", () => {
     for (const text of ["", "30", "s", "-1s", "1 s", "1w", "30sec", "1s!"]) assert.isUndefined(millis(text), text)
   })
 
-  it("a duration below the least is refused, and the least is named", () => {
+  it("a duration below the minimum is refused with the minimum", () => {
     const kind = Kind.duration("1 second")
     assert.isUndefined(kind.read("999ms"))
     assert.isDefined(kind.read("1s"))
     assert.include(kind.expected, "of at least 1s")
   })
 
-  it("counts are whole numbers from the least on", () => {
+  it("counts are whole numbers from the minimum", () => {
     const kind = Kind.count(1)
     assert.deepStrictEqual(["1", "64", "0", "-1", "1.5", "1e3", "", "x", "99999999999999999999"].map(kind.read), [
       1,
@@ -31,7 +31,7 @@ describe("Kind", () => {
     ])
   })
 
-  it("a share is a number from 0 to 1", () => {
+  it("a fraction is a number from 0 to 1", () => {
     assert.deepStrictEqual(["0", "1", "0.8", ".5", "1.0", "1.1", "-0.5", "80%", "", "."].map(Kind.share.read), [
       0,
       1,
@@ -42,7 +42,7 @@ describe("Kind", () => {
     ])
   })
 
-  it("money may have a dollar sign, and is more than nothing", () => {
+  it("money may have a dollar sign and is greater than zero", () => {
     assert.deepStrictEqual(["2.50", "$10", ".5", "0", "-1", "2,50", "$"].map(Kind.dollars.read), [
       2.5,
       10,
@@ -51,7 +51,7 @@ describe("Kind", () => {
     ])
   })
 
-  it("names are taken as they are and listed for the reader", () => {
+  it("choices are taken unchanged and listed in the help", () => {
     const kind = Kind.oneOf("retry", "dead-letter")
     assert.strictEqual(kind.read("retry"), "retry")
     assert.isUndefined(kind.read("Retry"))

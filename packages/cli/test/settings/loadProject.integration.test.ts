@@ -5,7 +5,7 @@ import { askedBy, load } from "../../src/settings/loadProject.ts"
 import "../../src/settings/runFlags.ts"
 import "../../src/settings/storeUrl.ts"
 
-/** Loads a configuration of this text. */
+/** Loads a configuration with this text. */
 const loaded = Effect.fnUntraced(function* (text: string, profile?: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -22,7 +22,7 @@ const test = <E>(name: string, effect: Effect.Effect<void, E, NodeServices.NodeS
 
 describe("a configuration", () => {
   test(
-    "is TypeScript that Node runs as it is; its settings are as flags would have them",
+    "is TypeScript that Node runs directly; its settings are converted to those of flags",
     Effect.gen(function* () {
       const project = yield* loaded(`
         import type { BatonConfig } from "@baton/cli/config"
@@ -40,7 +40,7 @@ describe("a configuration", () => {
   )
 
   test(
-    "lays a profile over the rest, and one way to do a task replaces another",
+    "applies a profile over the other settings; one kind of executor replaces another",
     Effect.gen(function* () {
       const text = `export default {
         exec: "wc -w", verify: "grep x", concurrency: 2,
@@ -55,7 +55,7 @@ describe("a configuration", () => {
   )
 
   test(
-    "tells what is wrong, where, and what would be right",
+    "reports the problem, its line and what is expected",
     Effect.gen(function* () {
       const setting = (line: string) => problem(`export default {\n  exec: "wc",\n  ${line}\n}\n`)
       assert.strictEqual(
@@ -93,7 +93,7 @@ describe("a configuration", () => {
   )
 
   test(
-    "that was asked for has to be there",
+    "must exist if a flag names it",
     Effect.gen(function* () {
       const missing = yield* Effect.flip(load({ file: "nowhere.ts", profile: undefined }))
       assert.strictEqual(missing.message, "There is no configuration at nowhere.ts.")
@@ -103,7 +103,7 @@ describe("a configuration", () => {
     })
   )
 
-  it("is chosen by flags that are read before the others", () => {
+  it("is selected by flags that are parsed before all others", () => {
     assert.deepStrictEqual(askedBy(["run", "--config-file", "a.ts", "--profile=b", "--", "--config-file", "c.ts"]), {
       file: "a.ts",
       profile: "b"

@@ -4,18 +4,18 @@ import { nearest } from "../../src/settings/nearest.ts"
 const flags = ["concurrency", "max-attempts", "max-consecutive-failures", "max-cost", "store", "shell", "json"]
 
 describe("nearest", () => {
-  it("finds what differs by a few letters, the nearest first", () => {
+  it("finds names that differ by a few letters, the nearest first", () => {
     assert.deepStrictEqual(nearest("concurency", flags), ["concurrency"])
     assert.deepStrictEqual(nearest("sotre", flags), ["store"])
     assert.deepStrictEqual(nearest("jsno", flags), ["json"])
   })
 
-  it("finds a name by its parts", () => {
+  it("finds a name by a part of it", () => {
     assert.deepStrictEqual(nearest("max-failures", flags), ["max-consecutive-failures"])
     assert.deepStrictEqual(nearest("attempts", flags), ["max-attempts"])
   })
 
-  it("says nothing where nothing is near", () => {
+  it("finds nothing if no name is similar", () => {
     assert.deepStrictEqual(nearest("frobnicate", flags), [])
     assert.deepStrictEqual(nearest("xyz", []), [])
   })

@@ -15,7 +15,7 @@ const entry = Schema.fromJsonString(
 
 const logged = (format: "human" | "json", level: LogLevel.LogLevel) =>
   Effect.gen(function* () {
-    yield* Effect.logInfo("Nothing to see")
+    yield* Effect.logInfo("Hidden")
     yield* Effect.logWarning("A hook failed").pipe(Effect.annotateLogs({ module: "Hooks" }))
     return { errors: yield* TestConsole.errorLines, logs: yield* TestConsole.logLines }
   }).pipe(
@@ -50,7 +50,7 @@ describe("logger", () => {
     })
   )
 
-  it.effect("lines go to the screen while there is one", () =>
+  it.effect("lines are written through the screen while it is active", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       yield* Effect.logWarning("over here").pipe(

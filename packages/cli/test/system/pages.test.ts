@@ -3,7 +3,7 @@ import { Effect, Stream } from "effect"
 import { pages } from "../../src/system/pages.ts"
 import { add, morning, test } from "../commands/harness.ts"
 
-/** The sizes of the pages that reading tasks of this length takes. */
+/** The page sizes used to read tasks of this length. */
 const sizes = Effect.fnUntraced(function* (tasks: number, length: number, limit?: number) {
   yield* morning
   const description = "x".repeat(length)
@@ -18,28 +18,28 @@ const sizes = Effect.fnUntraced(function* (tasks: number, length: number, limit?
 
 describe("pages", () => {
   test(
-    "grow with small tasks",
+    "are larger for small tasks",
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* sizes(450, 10), [20, 200, 200, 30])
     })
   )
 
   test(
-    "shrink with large ones, so that little text is in memory at once",
+    "are smaller for large tasks, to limit memory",
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* sizes(26, 1024 * 1024), [20, 3, 3])
     })
   )
 
   test(
-    "end at the limit",
+    "end at the limit of tasks",
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* sizes(450, 10, 25), [20, 5])
     })
   )
 
   test(
-    "are none for an empty store",
+    "are not read from an empty store",
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* sizes(0, 0), [])
     })

@@ -10,7 +10,7 @@ import type { Keyboard } from "../../src/system/keyboard.ts"
 import * as events from "./events.ts"
 import * as xterm from "./live/xterm.ts"
 
-/** A display of a run on `store` that goes to a pipe, and what it has written so far. */
+/** A display that writes to a pipe, and its output so far. */
 const open = Effect.fnUntraced(function* (options: Partial<Display.Options> = {}) {
   const written: Array<string> = []
   const store = yield* TaskStore.TaskStore
@@ -56,7 +56,7 @@ const elsewhere = (limit: number) =>
 
 describe("Display", () => {
   test(
-    "says which tasks other workers hold instead of looking hung",
+    "reports that it waits for tasks of other workers",
     Effect.gen(function* () {
       yield* add("a", "b", "c")
       yield* elsewhere(2)
@@ -67,7 +67,7 @@ describe("Display", () => {
   )
 
   test(
-    "says when the next retry comes",
+    "shows when the next retry starts",
     Effect.gen(function* () {
       yield* add("a")
       const { feed, text } = yield* open()
@@ -78,7 +78,7 @@ describe("Display", () => {
   )
 
   test(
-    "a worker without work waits for tasks, and takes in what others completed",
+    "an idle worker waits for tasks and includes tasks completed by others",
     Effect.gen(function* () {
       const { text } = yield* open({ endless: true })
       yield* TestClock.adjust("10 seconds")
@@ -87,7 +87,7 @@ describe("Display", () => {
   )
 
   test(
-    "shows no more than ten failures a second, and counts the others",
+    "shows at most ten failures per second and counts the others",
     Effect.gen(function* () {
       const { display, feed, text } = yield* open()
       yield* feed(...Array.from({ length: 25 }, (_, n) => events.failed(1, `t${n}`, "no")))
@@ -100,7 +100,7 @@ describe("Display", () => {
   )
 
   test(
-    "tells of a worker that died in one line, and of what died with it in ten a second",
+    "reports a dead worker in one line, and at most ten of its tasks per second",
     Effect.gen(function* () {
       const { display, feed, text } = yield* open()
       yield* feed(...Array.from({ length: 25 }, (_, n) => events.reclaimed(1, `t${n}`, "pending")))
@@ -113,7 +113,7 @@ describe("Display", () => {
   )
 
   test(
-    "a quiet one tells of failures and of nothing else",
+    "reports only failures if it is quiet",
     Effect.gen(function* () {
       yield* add("a", "b")
       const { feed, text } = yield* open({ quiet: true })
@@ -124,7 +124,7 @@ describe("Display", () => {
   )
 })
 
-/** A display on a terminal, with a keyboard, and what the keys have done to the run. */
+/** A display on a terminal with a keyboard, and the effects of its keys on the run. */
 const openLive = Effect.fnUntraced(function* (options: Partial<Display.Options> = {}) {
   const opened = yield* open({
     terminal: { canAnimate: true, style: Style.none, size: () => ({ columns: 80, rows: 24 }) },
@@ -149,7 +149,7 @@ const openLive = Effect.fnUntraced(function* (options: Partial<Display.Options> 
 
 describe("Display on a terminal", () => {
   test(
-    "keys pause, resume and stop the run, others do nothing",
+    "keys pause, resume and stop the run; other keys do nothing",
     Effect.gen(function* () {
       yield* add("a")
       const { done, type } = yield* openLive()
@@ -159,7 +159,7 @@ describe("Display on a terminal", () => {
   )
 
   test(
-    "says what can be typed: it depends on how the run stands",
+    "lists the keys for the state of the run",
     Effect.gen(function* () {
       yield* add("a")
       const { feed, shown, type } = yield* openLive()
@@ -180,7 +180,7 @@ describe("Display on a terminal", () => {
   )
 
   test(
-    "help comes and goes",
+    "toggles the help",
     Effect.gen(function* () {
       yield* add("a")
       const { shown, type } = yield* openLive()
@@ -192,7 +192,7 @@ describe("Display on a terminal", () => {
   )
 
   test(
-    "shows failures in the view, and as lines where there is no room for one",
+    "shows failures in the view, or as lines if the terminal is too small for a view",
     Effect.gen(function* () {
       yield* add("a")
       const wide = yield* openLive()
@@ -212,7 +212,7 @@ describe("Display on a terminal", () => {
   )
 
   test(
-    "is gone at the end of the run, but for the lines that stay",
+    "is cleared at the end of the run, except for permanent lines",
     Effect.gen(function* () {
       yield* add("a")
       const { display, feed, shown, type } = yield* openLive()
@@ -226,7 +226,7 @@ describe("Display on a terminal", () => {
   )
 
   test(
-    "leaves the terminal before the process is suspended, and draws again after it",
+    "clears the terminal before the process is suspended and draws again afterwards",
     Effect.gen(function* () {
       yield* add("a")
       const { done, text, type } = yield* openLive()
@@ -238,7 +238,7 @@ describe("Display on a terminal", () => {
   )
 
   test(
-    "a quiet one takes no keys and draws nothing",
+    "accepts no keys and draws nothing if it is quiet",
     Effect.gen(function* () {
       yield* add("a")
       const { done, text, type } = yield* openLive({ quiet: true })

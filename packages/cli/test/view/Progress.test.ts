@@ -6,7 +6,7 @@ import * as events from "./events.ts"
 const make = (counts: Parameters<typeof events.counts>[0]) => new Progress(events.counts(counts), 0)
 
 describe("Progress", () => {
-  it("counts on from where the store stood", () => {
+  it("starts with the counts of the store", () => {
     const progress = make({ pending: 3, completed: 5, failed: 1, cancelled: 7 })
     progress.on(events.started(1, "a"))
     progress.on(events.started(1, "b"))
@@ -16,7 +16,7 @@ describe("Progress", () => {
     assert.strictEqual(progress.running.size, 0)
   })
 
-  it("a retried task is neither running nor done until it starts again", () => {
+  it("a task that waits for a retry is not counted as running or done", () => {
     const progress = make({ pending: 1 })
     progress.on(events.started(1, "a"))
     progress.on(events.retried(2, "a", 1, 5000))
@@ -25,7 +25,7 @@ describe("Progress", () => {
     assert.deepStrictEqual([progress.running.size, progress.retrying.size], [1, 0])
   })
 
-  it("tasks that were given back, lost or cancelled no longer run", () => {
+  it("tasks that were released, lost or cancelled are not counted as running", () => {
     const progress = make({ pending: 2 })
     progress.on(events.started(1, "a"))
     progress.on(events.started(1, "b"))
@@ -34,14 +34,14 @@ describe("Progress", () => {
     assert.deepStrictEqual([progress.running.size, progress.total], [0, 1])
   })
 
-  it("a task whose worker died for the last time is a dead letter", () => {
+  it("a task whose last attempt was lost with its worker is a dead letter", () => {
     const progress = make({ in_progress: 2 })
     progress.on(events.reclaimed(1, "a", "failed"))
     progress.on(events.reclaimed(1, "b", "pending"))
     assert.strictEqual(progress.failed, 1)
   })
 
-  it("the rate follows the last seconds, and the end in sight follows the rate", () => {
+  it("the rate covers the last seconds, and the remaining time follows from the rate", () => {
     const progress = make({ pending: 100 })
     for (let second = 1; second <= 10; second++) {
       progress.on(events.completed(second, `a${second}`))
@@ -56,7 +56,7 @@ describe("Progress", () => {
     assert.closeTo(progress.ratePerSecond(30_000), 4, 0.3)
   })
 
-  it("while little has ended, the rate is that of the whole run", () => {
+  it("the rate covers the whole run while few tasks have ended", () => {
     const progress = make({ pending: 100 })
     assert.strictEqual(progress.ratePerSecond(5000), 0)
     assert.isUndefined(progress.remainingMillis(5000))
@@ -64,14 +64,14 @@ describe("Progress", () => {
     assert.closeTo(progress.ratePerSecond(60_000), 1 / 60, 0.001)
   })
 
-  it("reasons are counted, and there is an end to how many are kept", () => {
+  it("counts a limited number of different reasons", () => {
     const progress = make({ pending: 5000 })
     for (let n = 0; n < 3000; n++) progress.on(events.failed(1, `t${n}`, n % 2 === 0 ? "same" : `reason ${n}`))
     assert.strictEqual(progress.failures.get("same"), 1500)
     assert.strictEqual(progress.failures.size, 1000)
   })
 
-  it("costs add up, and a cost that is unknown makes the sum unknown", () => {
+  it("adds up costs; an unknown cost makes the sum unknown", () => {
     const progress = make({ pending: 3 })
     progress.on(events.completed(1, "a", 1, 0.25))
     progress.on(events.completed(1, "b", 1, 0.5))
@@ -80,7 +80,7 @@ describe("Progress", () => {
     assert.isNull(progress.usage?.costUsd)
   })
 
-  it("knows what each task is at: executing, verifying, or waiting for a call that is made again", () => {
+  it("tracks the step of each task: executing, verifying, or waiting to repeat a request", () => {
     const progress = make({ pending: 2 })
     progress.on(events.started(1, "a"))
     progress.on(events.executionRetried(2, "a", "429: slow down", 5000))
@@ -95,7 +95,7 @@ describe("Progress", () => {
     assert.deepStrictEqual(phase("b"), ["verifying", undefined, undefined])
   })
 
-  it("keeps the last failures, whether or not they are tried again, and counts them in a row", () => {
+  it("keeps the last failures, retried or not, and counts consecutive ones", () => {
     const progress = make({ pending: 50 })
     for (let n = 0; n < 30; n++) progress.on(events.failed(n, `t${n}`, "no"))
     progress.on(events.retried(31, "again", 1, 1000))
@@ -113,7 +113,7 @@ describe("Progress", () => {
     assert.strictEqual(progress.durations.count, 32)
   })
 
-  it("follows the breaker", () => {
+  it("tracks the state of the breaker", () => {
     const progress = make({ pending: 1 })
     progress.on(events.reasoned("CircuitOpened", 1, "five failed"))
     assert.deepStrictEqual(progress.breaker, { state: "open", reason: "five failed" })

@@ -9,7 +9,7 @@ import * as xterm from "./live/xterm.ts"
 const standard = () => ({ columns: 80, rows: 24 })
 const terminal = (canAnimate: boolean, size = standard) => ({ canAnimate, style: Style.none, size })
 
-/** A screen, and what it has written so far. */
+/** A screen and its output so far. */
 const open = Effect.fnUntraced(function* (canAnimate: boolean, status: Screen.Status, size = standard) {
   const written: Array<string> = []
   const scope = yield* Scope.make()
@@ -30,7 +30,7 @@ const open = Effect.fnUntraced(function* (canAnimate: boolean, status: Screen.St
 })
 
 describe("Screen on a terminal", () => {
-  it.effect("redraws at most ten times a second, in one piece each time", () =>
+  it.effect("redraws at most ten times per second, with one write each time", () =>
     Effect.gen(function* () {
       let drawings = 0
       const { shown, written } = yield* open(
@@ -43,7 +43,7 @@ describe("Screen on a terminal", () => {
     })
   )
 
-  it.effect("writes nothing while nothing changes", () =>
+  it.effect("writes nothing if nothing changed", () =>
     Effect.gen(function* () {
       const { written } = yield* open(true, Effect.succeed("same"))
       yield* TestClock.adjust("5 seconds")
@@ -51,7 +51,7 @@ describe("Screen on a terminal", () => {
     })
   )
 
-  it.effect("lasting lines go above what is redrawn", () =>
+  it.effect("permanent lines are written above the redrawn ones", () =>
     Effect.gen(function* () {
       const { screen, shown, written } = yield* open(true, Effect.succeed("status"))
       screen.line("one")
@@ -62,7 +62,7 @@ describe("Screen on a terminal", () => {
     })
   )
 
-  it.effect("takes what it redraws away at the end, shows the cursor, and loses no line", () =>
+  it.effect("clears the redrawn lines at the end, shows the cursor, and loses no permanent line", () =>
     Effect.gen(function* () {
       const { close, screen, shown, written } = yield* open(true, Effect.succeed("status"))
       screen.line("last")
@@ -74,7 +74,7 @@ describe("Screen on a terminal", () => {
     })
   )
 
-  it.effect("draws nothing while the terminal is being resized, and goes on when that is over", () =>
+  it.effect("draws nothing during a resize and continues afterwards", () =>
     Effect.gen(function* () {
       const size = { columns: 80, rows: 24 }
       const { shown, written } = yield* open(true, Effect.succeed("status"), () => ({ ...size }))
@@ -89,7 +89,7 @@ describe("Screen on a terminal", () => {
     })
   )
 
-  it.effect("draws nothing but lasting lines while the terminal is left to others, and goes on below them", () =>
+  it.effect("writes only permanent lines while suspended, and continues below them", () =>
     Effect.gen(function* () {
       let drawings = 0
       const { screen, shown, written } = yield* open(
@@ -109,7 +109,7 @@ describe("Screen on a terminal", () => {
 })
 
 describe("Screen without a terminal", () => {
-  it.effect("prints where it stands every ten seconds, as lines of their own", () =>
+  it.effect("prints the progress every ten seconds on a separate line", () =>
     Effect.gen(function* () {
       let looks = 0
       const { screen, written } = yield* open(
@@ -124,7 +124,7 @@ describe("Screen without a terminal", () => {
     })
   )
 
-  it.effect("does not repeat itself", () =>
+  it.effect("does not print the same line twice", () =>
     Effect.gen(function* () {
       const { written } = yield* open(false, Effect.succeed("waiting"))
       yield* TestClock.adjust("10 minutes")
@@ -132,7 +132,7 @@ describe("Screen without a terminal", () => {
     })
   )
 
-  it.effect("goes on when nobody reads it any more", () =>
+  it.effect("continues after the reader has closed the pipe", () =>
     Effect.gen(function* () {
       const broken = PlatformError.systemError({ _tag: "Unknown", module: "Stdio", method: "stderr" })
       const flushed = yield* Effect.scoped(

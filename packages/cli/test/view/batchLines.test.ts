@@ -14,12 +14,10 @@ const batch = (id: string | null, requests: number, seconds: number) => ({
 const lines = (...batches: ReadonlyArray<ReturnType<typeof batch>>) =>
   batchLines({ batches }, { style: none, columns: 80 })
 
-describe("the batches under way", () => {
-  it.effect("are not there to be told of when there are none", () =>
-    Effect.sync(() => assert.deepStrictEqual(lines(), []))
-  )
+describe("the pending batches", () => {
+  it.effect("are not reported if there are none", () => Effect.sync(() => assert.deepStrictEqual(lines(), [])))
 
-  it.effect("are told with their size, their age and their id, or why there is none", () =>
+  it.effect("are reported with size, age and id, or the reason why there is no id", () =>
     Effect.sync(() =>
       assert.deepStrictEqual(lines(batch("msgbatch_1", 400, 7260), batch(null, 1, 5)), [
         "",
@@ -31,7 +29,7 @@ describe("the batches under way", () => {
     )
   )
 
-  it.effect("are counted beyond five", () =>
+  it.effect("are listed up to five; the others are counted", () =>
     Effect.sync(() => {
       const many = lines(...Array.from({ length: 8 }, (_, n) => batch(`msgbatch_${n}`, 10, 60)))
       assert.include(many, "In 8 batches: 80 requests")
@@ -41,7 +39,7 @@ describe("the batches under way", () => {
 })
 
 describe("the journal of batches", () => {
-  it.effect("is beside a store that is a file, and at the place of the default one for a server's", () =>
+  it.effect("is next to a store in a file, and in the default directory for a store on a server", () =>
     Effect.sync(() => {
       assert.strictEqual(beside("sqlite:.baton/baton.db", "batches"), ".baton/baton.batches.db")
       assert.strictEqual(beside("json:/lists/tasks.json", "batches"), "/lists/tasks.batches.db")
@@ -53,7 +51,7 @@ describe("the journal of batches", () => {
     })
   )
 
-  it.effect("is the same for a server's store whatever the password, and another one for another database", () =>
+  it.effect("does not depend on the password of a server, but on the database", () =>
     Effect.sync(() => {
       const of = (url: string) => beside(url, "batches")
       assert.strictEqual(of("postgres://me:old@host/tasks"), of("postgres://me:new@host/tasks"))

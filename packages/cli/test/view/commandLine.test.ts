@@ -6,14 +6,14 @@ const typed = (...args: ReadonlyArray<string>) =>
   Effect.runSync(Effect.provide(commandLine, Stdio.layerTest({ args: Effect.succeed(args) })))
 
 describe("commandLine", () => {
-  it("can be typed again as it is", () => {
+  it("can be typed again unchanged", () => {
     assert.strictEqual(
       typed("run", "my tasks.txt", "--exec", "echo it's $HOME", "-j", "8", "--max-tokens", "100"),
       String.raw`baton run 'my tasks.txt' --exec 'echo it'\''s $HOME' -j 8 --max-tokens 100`
     )
   })
 
-  it("repeats no password, no secret and no address of a webhook", () => {
+  it("contains no password, secret or webhook URL", () => {
     assert.strictEqual(
       typed("run", "--store", "postgres://me:hunter2@db/x", "--webhook", "https://hooks.example/T0/s3cret", "--json"),
       "baton run --store 'postgres://me:…@db/x' --webhook … --json"

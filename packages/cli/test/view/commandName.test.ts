@@ -11,14 +11,14 @@ const nameFor = (url: string, environment: Record<string, string> = {}) =>
   )
 
 describe("commandName", () => {
-  it.effect("leaves out a store that is found without being named", () =>
+  it.effect("omits the default store", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* nameFor("sqlite:.baton/baton.db"), "baton")
       assert.strictEqual(yield* nameFor("sqlite:x.db", { BATON_STORE: "sqlite:x.db" }), "baton")
     })
   )
 
-  it.effect("repeats the flags that chose a configuration, and leaves out the store that it names", () =>
+  it.effect("repeats the flags that select a configuration, and omits the store that it configures", () =>
     Effect.gen(function* () {
       const project = {
         name: "x.ts",
@@ -36,7 +36,7 @@ describe("commandName", () => {
     })
   )
 
-  it.effect("names any other, as a shell reads it back", () =>
+  it.effect("includes any other store, quoted for the shell", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* nameFor("sqlite:x.db"), "baton --store sqlite:x.db")
       assert.strictEqual(yield* nameFor("sqlite:x.db", { BATON_STORE: "sqlite:y.db" }), "baton --store sqlite:x.db")
@@ -44,7 +44,7 @@ describe("commandName", () => {
     })
   )
 
-  it.effect("never repeats a password", () =>
+  it.effect("never contains a password", () =>
     Effect.gen(function* () {
       for (const url of [
         "postgres://me:s3cret@db.example/work",

@@ -1,4 +1,4 @@
-/** Events for tests, a second after the other unless told otherwise. */
+/** Events for tests, one second apart unless stated otherwise. */
 import { type Event, type StopReason, type Stats, Task, Usage } from "@baton/core"
 import { DateTime } from "effect"
 
@@ -19,7 +19,7 @@ export const started = (seconds: number, id: string, n = 1, description = `do ${
   resumed: false
 })
 
-/** Started with an output that was saved before. */
+/** A task that starts with an output saved by an earlier run. */
 export const resumed = (seconds: number, id: string): AnyEvent => ({
   _tag: "TaskStarted",
   ...attempt(seconds, id, 1),

@@ -4,7 +4,7 @@ import { ConfigProvider, Effect, Layer, Sink, Stdio } from "effect"
 import { TestConsole } from "effect/testing"
 import { run } from "../../src/cli.ts"
 
-/** What a command line prints. */
+/** The output of a command line. */
 const print = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
   const services = Layer.mergeAll(
     TestConsole.layer,
@@ -20,7 +20,7 @@ const print = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
 })
 
 describe("help", () => {
-  it.effect("names every command, and keeps to a readable width", () =>
+  it.effect("lists every command and has a readable width", () =>
     Effect.gen(function* () {
       const { help } = yield* print()
       for (const name of ["run", "worker", "add", "import", "list", "status", "dlq", "stop", "demo"]) {
@@ -44,7 +44,7 @@ describe("help", () => {
     })
   )
 
-  it.effect("a command line that is wrong gets one sentence and the way to the help, on standard error", () =>
+  it.effect("an invalid command line prints one sentence and the command for help to standard error", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* print("run", "--concurency", "3"), {
         help: "",
@@ -65,7 +65,7 @@ describe("help", () => {
     })
   )
 
-  it.effect("a value that is wrong is shown with what would be right, wherever it came from", () =>
+  it.effect("an invalid value is shown with the expected one, from a flag or the environment", () =>
     Effect.gen(function* () {
       const { errors } = yield* print("run", "--timeout", "5")
       assert.include(errors, 'error: --timeout is "5": it takes a duration such as 500ms, 30s, 10m or 8h')

@@ -27,21 +27,21 @@ const render = (changes: Partial<Task.Task>) =>
   Effect.map(Stream.mkString(markdown(Stream.succeed({ ...task, ...changes }))), (text) => text.split("\n"))
 
 describe("markdown", () => {
-  it.effect("fences a result that has fences of its own", () =>
+  it.effect("fences a result that contains fences", () =>
     Effect.gen(function* () {
       const lines = yield* render({ result: "```js\nrun()\n```\n" })
       assert.deepStrictEqual(lines.slice(8), ["Result:", "", "````", "```js", "run()", "```", "````", ""])
     })
   )
 
-  it.effect("quotes a description, whatever Markdown is in it", () =>
+  it.effect("quotes a description that contains Markdown", () =>
     Effect.gen(function* () {
       const lines = yield* render({ description: "# Not a heading\n\n- nor a list" })
       assert.deepStrictEqual(lines.slice(6, 9), ["> # Not a heading", ">", "> - nor a list"])
     })
   )
 
-  it.effect("names a task whose id has backticks", () =>
+  it.effect("writes an id that contains backticks", () =>
     Effect.gen(function* () {
       const lines = yield* render({ id: Task.TaskId.make("a`b") })
       assert.strictEqual(lines[2], "## `` a`b ``")

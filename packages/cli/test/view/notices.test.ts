@@ -17,14 +17,14 @@ const line = (event: Event.Event, columns = Infinity, who: Partial<notices.Reade
 }
 
 describe("notices", () => {
-  it("a dead letter is named by what it was to do, with its reason", () => {
+  it("a dead letter is shown with its description and reason", () => {
     assert.strictEqual(
       line(events.failed(2, "c0ffee", "The verifier said:\nno")),
       "✗ c0ffee (Summarise the minutes of the meeting in…) failed after 3 attempts: The verifier said:…"
     )
   })
 
-  it("what a run goes through without a person's doing is not worth a line", () => {
+  it("events that need no action by a person print no line", () => {
     for (const event of [
       events.started(1, "a"),
       events.completed(2, "a"),
@@ -35,7 +35,7 @@ describe("notices", () => {
     }
   })
 
-  it("says how to go on from a pause, and what a second signal does", () => {
+  it("explains how to resume from a pause, and the effect of a second signal", () => {
     assert.strictEqual(line(events.plain("Paused", 1)), "! paused; `baton resume` goes on")
     assert.strictEqual(
       line(events.reasoned("Draining", 1, "the run was interrupted"), Infinity, { isSignalled: true }),
@@ -48,7 +48,7 @@ describe("notices", () => {
     assert.strictEqual(line(events.plain("Paused", 1), Infinity, { hasKeys: true }), "! paused; r goes on")
   })
 
-  it("a worker that died is told apart from a task that died with it", () => {
+  it("distinguishes a dead worker from a task that failed with it", () => {
     assert.strictEqual(
       line(events.reclaimed(1, "a", "pending")),
       "! the tasks of a worker are taken over: it stopped answering (host/1-abc)"
@@ -59,12 +59,12 @@ describe("notices", () => {
     )
   })
 
-  it("keeps to the width of the terminal", () => {
+  it("fits the width of the terminal", () => {
     assert.isAtMost(line(events.failed(2, "c0ffee", "x".repeat(500)), 60)?.length ?? 0, 60)
     assert.isAtMost(line(events.failed(2, "c0ffee", "x".repeat(5000)))?.length ?? 0, 500)
   })
 
-  it("lets no foreign text move the cursor", () => {
+  it("prints no control sequences from tasks", () => {
     // eslint-disable-next-line no-control-regex
     assert.notMatch(line(events.failed(2, "\u001B[2Jid", "\u001B]0;title\u0007\u001B[31mred")) ?? "", /\u001B/)
   })

@@ -18,20 +18,20 @@ const live = (progress: Progress, columns: number, style = Style.none) =>
   progressLine.live(progress, view, { columns, style })
 
 describe("progressLine", () => {
-  it("shows done, running, retrying, dead, the rate, the end in sight, the time and the cost", () => {
+  it("shows done, running, retrying and dead tasks, the rate, the remaining time, the elapsed time and the cost", () => {
     assert.strictEqual(
       live(busy(), 200),
       "█████░░░░░░░░░░░  100/400 done  8 running  1 retrying  1 dead  10/s  ETA 30s  10s  $1.00"
     )
   })
 
-  it("leaves out the least important first when the terminal is narrow, and never exceeds it", () => {
+  it("omits the least important parts on a narrow terminal, and never exceeds its width", () => {
     assert.strictEqual(live(busy(), 70), "100/400 done  8 running  1 retrying  1 dead  10/s  ETA 30s")
     for (let columns = 1; columns < 120; columns++) assert.isAtMost(live(busy(), columns).length, columns)
     assert.strictEqual(live(busy(), 20), "100/400 done  8 run…")
   })
 
-  it("has no escape sequence without colours, and the same text with them", () => {
+  it("has no escape sequences without colours, and the same text with colours", () => {
     // eslint-disable-next-line no-control-regex
     const escapes = /\u001B\[\d+m/g
     assert.notMatch(live(busy(), 100), escapes)
@@ -39,11 +39,11 @@ describe("progressLine", () => {
     assert.strictEqual(live(busy(), 100, Style.colored).replace(escapes, ""), live(busy(), 100))
   })
 
-  it("does not count as running what is on its way to the store", () => {
+  it("does not count tasks as running while their results are being stored", () => {
     assert.include(progressLine.plain(busy(), { ...view, concurrency: 2 }, Style.none), "2 running")
   })
 
-  it("says what a run waits for in place of a rate", () => {
+  it("shows what the run waits for instead of the rate", () => {
     const progress = new Progress(events.counts({ pending: 1, in_progress: 3, completed: 6 }), 0)
     assert.strictEqual(
       progressLine.plain(progress, { ...view, waiting: "waiting for 3 tasks of other workers" }, Style.none),
@@ -51,7 +51,7 @@ describe("progressLine", () => {
     )
   })
 
-  it("a worker has no total and no end", () => {
+  it("a worker shows no total and no remaining time", () => {
     const progress = busy()
     assert.strictEqual(
       progressLine.plain(progress, { ...view, endless: true }, Style.none),
@@ -59,7 +59,7 @@ describe("progressLine", () => {
     )
   })
 
-  it("a run that is paused or ending says so and promises no end", () => {
+  it("a run that is paused or draining says so and shows no remaining time", () => {
     const progress = busy()
     progress.on(events.plain("Paused", 10))
     assert.include(progressLine.plain(progress, view, Style.none), "1 dead, paused, 10/s, 10s")
@@ -67,7 +67,7 @@ describe("progressLine", () => {
     assert.include(progressLine.plain(progress, view, Style.none), "1 dead, ending, 10/s, 10s")
   })
 
-  it("rates have the unit that makes them readable", () => {
+  it("rates have a readable unit", () => {
     assert.deepStrictEqual([12_345, 45.2, 4.52, 1, 0.5, 0.01].map(progressLine.perSecond), [
       "12,345/s",
       "45/s",

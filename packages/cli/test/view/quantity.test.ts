@@ -3,17 +3,17 @@ import { Usage } from "@baton/core"
 import { cost, count, number, usage, usd } from "../../src/view/quantity.ts"
 
 describe("quantity", () => {
-  it("sets thousands apart", () => {
+  it("separates thousands", () => {
     assert.deepStrictEqual([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"])
   })
 
-  it("counts one and many", () => {
+  it("uses singular and plural", () => {
     assert.strictEqual(count(1, "task"), "1 task")
     assert.strictEqual(count(0, "task"), "0 tasks")
     assert.strictEqual(count(1200, "try", "tries"), "1,200 tries")
   })
 
-  it("shows small amounts of money too, and never as nothing", () => {
+  it("shows small amounts of money, never as zero", () => {
     assert.deepStrictEqual([0, 0.00001, 0.0123, 0.5, 1, 1234.5].map(usd), [
       "$0.00",
       "< $0.0001",
@@ -24,7 +24,7 @@ describe("quantity", () => {
     ])
   })
 
-  it("says what was used, and when the price is not known", () => {
+  it("shows usage, and an unknown price", () => {
     assert.strictEqual(
       usage({ ...Usage.zero, inputTokens: 1000, outputTokens: 234, costUsd: 0.0123 }),
       "1,234 tokens (1,000 in, 234 out), $0.0123"
@@ -32,7 +32,7 @@ describe("quantity", () => {
     assert.strictEqual(usage({ ...Usage.zero, costUsd: null }), "0 tokens, cost unknown")
   })
 
-  it("says between what a cost lies of which nobody knows more", () => {
+  it("shows the bounds of an uncertain cost", () => {
     const broke = Usage.atMost({ costUsd: 0.5, tokens: 100 })
     const known: Usage.Usage = { ...Usage.zero, costUsd: 0.25 }
     const unknown: Usage.Usage = { ...Usage.zero, costUsd: null }

@@ -7,12 +7,12 @@ const isHarmless = (text: string) =>
   !/[\x00-\x08\x0B-\x1F\x7F-\x9F\u202A-\u202E\u2066-\u2069]/.test(text)
 
 describe("safeText", () => {
-  it("keeps text, line breaks and tabs as they are", () => {
+  it("keeps text, line breaks and tabs unchanged", () => {
     const text = "Größe\t12\n日本語 👩‍👩‍👧 e\u0301\n"
     assert.strictEqual(safeText(text), text)
   })
 
-  it("leaves out colours, cursor movements, titles and links", () => {
+  it("removes colours, cursor movements, titles and links", () => {
     assert.strictEqual(safeText("\u001B[31mred\u001B[0m"), "red")
     assert.strictEqual(safeText("a\u001B[2J\u001B[1;1Hb"), "ab")
     assert.strictEqual(safeText("\u001B]0;owned\u0007text"), "text")
@@ -21,21 +21,21 @@ describe("safeText", () => {
     assert.strictEqual(safeText("\u001BPq#0\u001B\\text"), "text")
   })
 
-  it("shows other control characters", () => {
+  it("makes other control characters visible", () => {
     assert.strictEqual(safeText("a\rb\u0000c\u0007d\u007Fe"), "a␍b␀c␇d␡e")
     assert.strictEqual(safeText("\u0085"), "<U+0085>")
   })
 
-  it("takes the line breaks of Windows for line breaks", () => {
+  it("normalizes Windows line breaks", () => {
     assert.strictEqual(safeText("a\r\nb"), "a\nb")
   })
 
-  it("does not let text be read backwards", () => {
+  it("neutralizes text direction overrides", () => {
     assert.strictEqual(safeText("\u202Egpj.exe"), "<U+202E>gpj.exe")
   })
 
   it.prop(
-    "leaves nothing harmful of sequences that are nested, cut or without an end",
+    "removes nested, truncated and unterminated sequences",
     [
       Schema.Array(
         Schema.Literals([
@@ -61,7 +61,7 @@ describe("safeText", () => {
     }
   )
 
-  it("costs no more than its length, whatever the text", () => {
+  it("takes linear time for any text", () => {
     // Quadratic work would take minutes here.
     assert.isTrue(isHarmless(safeText("\u001B]".repeat(500_000))))
     assert.isTrue(isHarmless(safeText("\u001B[" + "1".repeat(1_000_000))))
@@ -70,7 +70,7 @@ describe("safeText", () => {
 })
 
 describe("firstLine", () => {
-  it("is the first line that says something, with a mark when there is more", () => {
+  it("is the first nonblank line, marked if more text follows", () => {
     assert.strictEqual(firstLine("one"), "one")
     assert.strictEqual(firstLine("\n\n  one  \n"), "one")
     assert.strictEqual(firstLine("one\ntwo"), "one…")
@@ -78,11 +78,11 @@ describe("firstLine", () => {
     assert.strictEqual(firstLine(""), "")
   })
 
-  it("has no tabs, which would shift a table", () => {
+  it("contains no tabs, which would misalign a table", () => {
     assert.strictEqual(firstLine("a\tb"), "a b")
   })
 
-  it("cuts a line that no terminal could show", () => {
+  it("cuts a line that is wider than any terminal", () => {
     const line = firstLine("x".repeat(5_000_000))
     assert.strictEqual(line.length, 4097)
     assert.isTrue(line.endsWith("x…"))

@@ -46,7 +46,7 @@ const lines = (
 }
 
 describe("summary", () => {
-  it("one line, when all is well, and how to take the results", () => {
+  it("is one line after a successful run, with the command to export the results", () => {
     assert.deepStrictEqual(lines({ counts: { completed: 400 }, stats: { tasksStarted: 400, tasksCompleted: 400 } }), [
       "✓ 400 of 400 tasks completed in 10.0s (40/s)",
       "",
@@ -54,7 +54,7 @@ describe("summary", () => {
     ])
   })
 
-  it("groups what failed by reason, the most frequent first, and says what to type", () => {
+  it("groups failures by reason, the most frequent first, and suggests commands", () => {
     assert.deepStrictEqual(
       lines({
         counts: { completed: 7, failed: 3 },
@@ -76,7 +76,7 @@ describe("summary", () => {
     )
   })
 
-  it("has a line for each model, the dearest first, and says where nobody knows the cost", () => {
+  it("has a line for each model, the most expensive first, and marks uncertain costs", () => {
     const used = (outputTokens: number, costUsd: number): Usage.Usage => ({ ...Usage.zero, outputTokens, costUsd })
     const broke = Usage.add(used(100, 0.5), Usage.atMost({ costUsd: 0.25, tokens: 50 })) ?? Usage.zero
     const shown = lines({
@@ -94,7 +94,7 @@ describe("summary", () => {
     ])
   })
 
-  it("reasons beyond the first five are counted together", () => {
+  it("counts reasons beyond the first five together", () => {
     const shown = lines({
       counts: { failed: 8 },
       stats: { tasksStarted: 8, tasksFailed: 8 },
@@ -103,7 +103,7 @@ describe("summary", () => {
     assert.include(shown, "    3  for other reasons")
   })
 
-  it("failures that differ in the id of their request alone have one reason", () => {
+  it("groups failures that differ only in the request id", () => {
     const shown = lines({
       counts: { failed: 8 },
       stats: { tasksStarted: 8, tasksFailed: 8 },
@@ -112,14 +112,14 @@ describe("summary", () => {
     assert.include(shown, "    8  The API is down.")
   })
 
-  it("tells that nothing was verified, unless that is meant", () => {
+  it("reports unverified tasks, unless verification is disabled", () => {
     const end = { counts: { completed: 1 }, stats: { tasksStarted: 1, tasksCompleted: 1, tasksUnverified: 1 } }
     const hint = "! 1 task completed unverified: nothing checked what came out."
     assert.include(lines(end), hint)
     assert.notInclude(lines(end, { unverifiedIsMeant: true }), hint)
   })
 
-  it("a stopped run names its limit, what is left, and that it can go on", () => {
+  it("a stopped run shows its limit, the remaining tasks, and how to resume", () => {
     assert.deepStrictEqual(
       lines({
         reason: { _tag: "LimitReached", limit: "iterations", message: "The limit of 10 attempts was reached." },
@@ -137,19 +137,19 @@ describe("summary", () => {
     )
   })
 
-  it("a run that finds nothing to do says why", () => {
+  it("a run with nothing to do explains why", () => {
     assert.deepStrictEqual(lines({ counts: { completed: 400 } }), [
       "✓ nothing to do: all 400 tasks are completed already"
     ])
     assert.deepStrictEqual(lines({ counts: {} }), ["! nothing to do: there are no tasks"])
   })
 
-  it("names no store that is gone with the process", () => {
+  it("suggests no commands for a store in memory", () => {
     const end = { counts: { completed: 1 }, stats: { tasksStarted: 1, tasksCompleted: 1 } }
     assert.strictEqual(lines(end, { storeIsGone: true }).length, 1)
   })
 
-  it("a worker tells what it did itself", () => {
+  it("a worker reports its own tasks", () => {
     assert.deepStrictEqual(
       lines(
         {
@@ -168,26 +168,26 @@ describe("exitCode", () => {
   const of = (reason: StopReason.StopReason, counts: Parameters<typeof events.counts>[0], endless = false) =>
     exitCode({ reason, counts: events.counts(counts) }, { endless })
 
-  it("is 0 when every task completed, cancelled ones aside", () => {
+  it("is 0 if every task completed or was cancelled", () => {
     assert.strictEqual(of(drained, { completed: 3, cancelled: 1 }), 0)
   })
 
-  it("is 2 when a task is dead, or can never run", () => {
+  it("is 2 if a task is a dead letter or can never run", () => {
     assert.strictEqual(of(drained, { completed: 3, failed: 1 }), 2)
     assert.strictEqual(of({ _tag: "Drained", waiting: 1 }, { pending: 1, waiting: 1, cancelled: 1 }), 2)
   })
 
-  it("is 3 when a limit stopped the run, dead letters or not", () => {
+  it("is 3 if a limit stopped the run, with or without dead letters", () => {
     assert.strictEqual(of({ _tag: "LimitReached", limit: "cost", message: "" }, { failed: 1, pending: 1 }), 3)
   })
 
-  it("a stopped run has not done its work unless it was through; a worker has", () => {
+  it("is not 0 for a stopped run with tasks left, but 0 for a stopped worker", () => {
     assert.strictEqual(of({ _tag: "Stopped" }, { pending: 1 }), 143)
     assert.strictEqual(of({ _tag: "Stopped" }, { completed: 1 }), 0)
     assert.strictEqual(of({ _tag: "Stopped" }, { pending: 1 }, true), 0)
   })
 
-  it("is left to the signal or the error that ended the run", () => {
+  it("is decided by the signal or error that ended the run", () => {
     assert.isNull(of({ _tag: "Interrupted" }, { pending: 1 }))
     assert.isNull(of({ _tag: "Failed", message: "" }, { pending: 1 }))
   })

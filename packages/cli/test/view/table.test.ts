@@ -17,7 +17,7 @@ const columns: ReadonlyArray<Column<Row>> = [
 
 const rows: ReadonlyArray<Row> = [
   { id: "a", n: 5, text: "short" },
-  { id: "a-much-longer-id", n: 1000, text: "a text that goes on for quite a while" }
+  { id: "a-much-longer-id", n: 1000, text: "a text that continues for quite some time" }
 ]
 
 const render = (rows: ReadonlyArray<Row>, width: number, pageSize = 10) =>
@@ -33,48 +33,48 @@ describe("table", () => {
       assert.deepStrictEqual(yield* render(rows, Infinity), [
         "ID                   N  TEXT",
         "a                    5  short",
-        "a-much-longer-id  1000  a text that goes on for quite a while"
+        "a-much-longer-id  1000  a text that continues for quite some time"
       ])
     })
   )
 
-  it.effect("cuts the last column to the width", () =>
+  it.effect("cuts the last column to fit the width", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* render(rows, 50), [
         "ID                   N  TEXT",
         "a                    5  short",
-        "a-much-longer-id  1000  a text that goes on for q…"
+        "a-much-longer-id  1000  a text that continues for…"
       ])
     })
   )
 
-  it.effect("cuts flexible columns when the last one has no room left", () =>
+  it.effect("cuts flexible columns if the last one has no space left", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* render(rows, 34), [
         "ID             N  TEXT",
         "a              5  short",
-        "a-much-lo…  1000  a text that goe…"
+        "a-much-lo…  1000  a text that con…"
       ])
     })
   )
 
-  it.effect("widens for later rows and prints its headers once", () =>
+  it.effect("widens columns for later rows and prints the headers once", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* render(rows, Infinity, 1), [
         "ID  N  TEXT",
         "a   5  short",
-        "a-much-longer-id  1000  a text that goes on for quite a while"
+        "a-much-longer-id  1000  a text that continues for quite some time"
       ])
     })
   )
 
-  it.effect("is nothing for no rows", () =>
+  it.effect("prints nothing without rows", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* render([], 80), [])
     })
   )
 
-  it.effect("pads before it paints", () =>
+  it.effect("pads cells before it adds colour", () =>
     Effect.gen(function* () {
       const painted = Stream.fromIterable(rows.slice(0, 1)).pipe(
         lines(() => columns, { style: Style.colored, columns: Infinity }),

@@ -3,7 +3,7 @@ import { DateTime, Duration } from "effect"
 import { age, elapsed, moment } from "../../src/view/time.ts"
 
 describe("time", () => {
-  it("says how long something took, to a useful precision", () => {
+  it("formats durations with a useful precision", () => {
     const cases: ReadonlyArray<readonly [Duration.Input, string]> = [
       [0, "0ms"],
       ["350 millis", "350ms"],
@@ -16,7 +16,7 @@ describe("time", () => {
     for (const [duration, text] of cases) assert.strictEqual(elapsed(Duration.fromInputUnsafe(duration)), text)
   })
 
-  it("says how long ago something was, in one unit", () => {
+  it("formats the age of something in one unit", () => {
     const cases: ReadonlyArray<readonly [Duration.Input, string]> = [
       [0, "now"],
       ["12 seconds", "12s"],
@@ -27,12 +27,12 @@ describe("time", () => {
     for (const [duration, text] of cases) assert.strictEqual(age(Duration.fromInputUnsafe(duration)), text)
   })
 
-  it("takes a clock that went back for no time at all", () => {
+  it("treats a negative duration as zero", () => {
     assert.strictEqual(elapsed(Duration.millis(-5)), "0ms")
     assert.strictEqual(age(Duration.millis(-5)), "now")
   })
 
-  it("says when, in UTC to the second", () => {
+  it("formats a time in UTC to the second", () => {
     assert.strictEqual(moment(DateTime.makeUnsafe("2026-11-21T08:30:12.345Z")), "2026-11-21 08:30:12Z")
   })
 })

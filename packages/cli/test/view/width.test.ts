@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { displayWidth, fit, pad } from "../../src/view/width.ts"
 
 describe("width", () => {
-  it("counts cells, not characters", () => {
+  it("counts terminal cells, not characters", () => {
     assert.strictEqual(displayWidth("abc"), 3)
     assert.strictEqual(displayWidth("é"), 1)
     assert.strictEqual(displayWidth("e\u0301"), 1)
@@ -14,7 +14,7 @@ describe("width", () => {
     assert.strictEqual(displayWidth("\u200B"), 0)
   })
 
-  it("cuts to the cells there are, and says so", () => {
+  it("cuts text to a number of cells and marks the cut", () => {
     assert.strictEqual(fit("abc", 3), "abc")
     assert.strictEqual(fit("abcd", 3), "ab…")
     assert.strictEqual(fit("abc", 1), "…")
@@ -26,7 +26,7 @@ describe("width", () => {
   })
 
   it.prop(
-    "never makes a line wider than it may be, and leaves one that fits as it is",
+    "never exceeds the width, and does not change a line that fits",
     [
       Schema.Array(Schema.Literals(["a", "日", "e\u0301", "👩‍👩‍👧", "❤️", "\u200B", "…", "한"])),
       Schema.Literals([0, 1, 2, 5, 9])
@@ -38,7 +38,7 @@ describe("width", () => {
     }
   )
 
-  it("fills up on either side", () => {
+  it("pads on either side", () => {
     assert.strictEqual(pad("日", 4), "日  ")
     assert.strictEqual(pad("7", 3, "right"), "  7")
     assert.strictEqual(pad("longer", 3), "longer")

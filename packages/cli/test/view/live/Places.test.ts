@@ -15,19 +15,19 @@ const options = { now: 10_000, limit: 4, isHectic: false }
 const ids = (shown: ReturnType<Places["assign"]>) => shown.map((task): string | undefined => task?.[0])
 
 describe("Places", () => {
-  it("a task keeps its line until it ends, and the next one takes the line that is free", () => {
+  it("a task keeps its line until it ends; the next task takes the free line", () => {
     const places = new Places(3)
     assert.deepStrictEqual(ids(places.assign(running(["a", 1], ["b", 2], ["c", 3]), options)), ["a", "b", "c"])
     assert.deepStrictEqual(ids(places.assign(running(["a", 1], ["c", 3]), options)), ["a", undefined, "c"])
     assert.deepStrictEqual(ids(places.assign(running(["a", 1], ["c", 3], ["d", 4]), options)), ["a", "d", "c"])
   })
 
-  it("more tasks than lines: those that started first are shown", () => {
+  it("shows the tasks that started first if there are more tasks than lines", () => {
     const places = new Places(2)
     assert.deepStrictEqual(ids(places.assign(running(["a", 1], ["b", 2], ["c", 3]), options)), ["a", "b"])
   })
 
-  it("a task that has only just started is not shown yet, and in a rush only one that hangs", () => {
+  it("does not show a task that has just started; if tasks are fast, it shows only slow ones", () => {
     const places = new Places(2)
     const tasks = running(["old", 5000], ["new", 9900])
     assert.deepStrictEqual(ids(places.assign(tasks, options)), ["old", undefined])
@@ -36,7 +36,7 @@ describe("Places", () => {
     assert.deepStrictEqual(ids(new Places(2).assign(rush, options)), ["old", "new"])
   })
 
-  it("the column of ids grows and never shrinks", () => {
+  it("the column for ids grows and never shrinks", () => {
     const places = new Places(1)
     places.assign(running(["a-long-id", 1]), options)
     places.assign(running(["b", 1]), options)

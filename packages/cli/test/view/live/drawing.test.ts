@@ -21,7 +21,7 @@ const view = (from: number, count: number, width = 20) =>
   Array.from({ length: count }, (_, index) => `line ${from + index} `.padEnd(width, "."))
 
 describe("drawing", () => {
-  it.effect("draws over what was there, whether there is more now or less", () =>
+  it.effect("replaces the previous lines with more or fewer lines", () =>
     Effect.gen(function* () {
       const { all, draw } = open(40, 12)
       for (const count of [3, 8, 8, 1, 5, 2]) {
@@ -31,7 +31,7 @@ describe("drawing", () => {
     })
   )
 
-  it.effect("lines that stay go by above, and none is lost when they scroll out of sight", () =>
+  it.effect("permanent lines are written above, and none is lost when they scroll out of view", () =>
     Effect.gen(function* () {
       const { all, draw } = open(40, 8)
       const lasting: Array<string> = []
@@ -44,7 +44,7 @@ describe("drawing", () => {
     })
   )
 
-  it.effect("writes nothing while nothing changes, and one piece when something does", () =>
+  it.effect("writes nothing if nothing changed, and otherwise writes once", () =>
     Effect.gen(function* () {
       const { draw, written } = open(40, 12)
       yield* draw(view(1, 4))
@@ -59,7 +59,7 @@ describe("drawing", () => {
     })
   )
 
-  it.effect("hides the cursor while something is drawn, and shows it again", () =>
+  it.effect("hides the cursor while lines are drawn and shows it afterwards", () =>
     Effect.gen(function* () {
       const { draw, drawing, written } = open(40, 12)
       yield* draw([], "before")
@@ -75,7 +75,7 @@ describe("drawing", () => {
     })
   )
 
-  it.effect("leaves nothing behind on a terminal that was made narrower, wider, lower or higher", () =>
+  it.effect("leaves no remains after a resize in any direction", () =>
     Effect.gen(function* () {
       const { all, draw, resize } = open(60, 20)
       const fitted = (columns: number, rows: number, n: number) => view(n, Math.min(9, rows - 2), columns - 1)
@@ -96,7 +96,7 @@ describe("drawing", () => {
     })
   )
 
-  it.effect("begins anew below what others have written meanwhile", () =>
+  it.effect("continues below the output of other programs", () =>
     Effect.gen(function* () {
       const { all, draw, drawing, type } = open(40, 20)
       yield* draw(view(1, 2))
@@ -108,7 +108,7 @@ describe("drawing", () => {
     })
   )
 
-  it.effect("wide characters take the room that they take", () =>
+  it.effect("accounts for the width of wide characters", () =>
     Effect.gen(function* () {
       const { all, draw } = open(20, 10)
       yield* draw(["四半期報告書の第三", "🎉🎉", "\u001B[31mred\u001B[39m"])

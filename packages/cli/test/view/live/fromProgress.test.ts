@@ -24,7 +24,7 @@ const open = (pending: number, ...fed: ReadonlyArray<Parameters<Progress["on"]>[
 }
 
 describe("the view of a run", () => {
-  it("says of each task whether it is executed, verified, waits to be tried again, or for its turn", () => {
+  it("shows for each task whether it executes, is verified, waits for a retry, or waits for the rate limit", () => {
     const view = open(
       9,
       events.started(1, "executed"),
@@ -45,7 +45,7 @@ describe("the view of a run", () => {
         ["paced", "paced", 0, "do paced"]
       ]
     )
-    // Once the wait is over, and before it has been noticed.
+    // After the wait, before the next event.
     const later = view({ now: 14_000, pacedSince: () => 13_900 })
     assert.deepStrictEqual(
       later.tasks.map((task) => task?.doing),
@@ -67,7 +67,7 @@ describe("the view of a run", () => {
     assert.deepStrictEqual([completed, failed, running, retrying, pending, total], [1, 1, 1, 1, 6, 10])
   })
 
-  it("has no more lines than there are tasks, and is paused, ending or waiting as the run is", () => {
+  it("has at most one line per task, and shows whether the run is paused, ending or waiting", () => {
     const view = open(2, events.started(1, "a"))
     assert.strictEqual(view().tasks.length, 2)
     assert.strictEqual(view({ endless: true }).tasks.length, 4)
@@ -80,7 +80,7 @@ describe("the view of a run", () => {
     assert.strictEqual(open(2, events.plain("Paused", 1), events.reasoned("Draining", 2, "stop"))().state, "ending")
   })
 
-  it("tasks that come and go faster than one can read are not named", () => {
+  it("does not list tasks that end faster than one can read", () => {
     const many = Array.from({ length: 500 }, (_, n) => events.completed(9, `t${n}`))
     const view = open(1000, ...many, events.started(9, "now"), events.started(9, "and-now"))()
     assert.deepStrictEqual(view.tasks, [undefined, undefined, undefined, undefined])

@@ -71,7 +71,7 @@ const plain = (shown: View, size: Size) => layout(shown, size, Style.none)
 const sgr = /\u001B\[\d+m/g
 
 describe("the live view", () => {
-  it("shows everything on 80 columns and 24 rows", () => {
+  it("shows all parts on 80 columns and 24 rows", () => {
     assert.deepStrictEqual(plain(view(), { columns: 79, rows: 23 }), [
       "running  ████████████████▓░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░   31%  124/400",
       "tasks    120 completed     4 failed     3 running     2 retrying   271 pending",
@@ -92,7 +92,7 @@ describe("the live view", () => {
     ])
   })
 
-  it("uses the room of 160 columns and 50 rows", () => {
+  it("uses the space of 160 columns and 50 rows", () => {
     const lines = plain(many, { columns: 159, rows: 49 })
     assert.strictEqual(lines.length, 49)
     assert.strictEqual(lines.filter((line) => line.includes("executing")).length, 29)
@@ -100,7 +100,7 @@ describe("the live view", () => {
     assert.strictEqual(lines.filter((line) => line.startsWith("✗")).length, 8)
   })
 
-  it("says the most important on 40 columns and 10 rows", () => {
+  it("shows the most important parts on 40 columns and 10 rows", () => {
     assert.deepStrictEqual(plain(view(), { columns: 39, rows: 9 }), [
       "running  ████▓░░░░░░░░░░   31%  124/400",
       "120 completed    4 failed    3 running",
@@ -114,7 +114,7 @@ describe("the live view", () => {
     ])
   })
 
-  it("never exceeds its terminal, whatever size that has", () => {
+  it("never exceeds the terminal, whatever its size", () => {
     for (let columns = 30; columns <= 170; columns += 11) {
       for (let rows = 8; rows <= 52; rows += 3) {
         for (const shown of [view(), many, view({ help: [["x".repeat(20), "y".repeat(200)]] })]) {
@@ -126,19 +126,19 @@ describe("the live view", () => {
     }
   })
 
-  it("has no room on a tiny terminal", () => {
+  it("shows nothing on a tiny terminal", () => {
     assert.isFalse(hasRoom({ columns: 29, rows: 24 }))
     assert.isFalse(hasRoom({ columns: 80, rows: 7 }))
     assert.isTrue(hasRoom({ columns: 30, rows: 8 }))
   })
 
-  it("the list of tasks stays as long as it is when something fails", () => {
+  it("the list of tasks does not change its length when a task fails", () => {
     const rows = (failures: View["failures"]) =>
       plain({ ...many, failures }, { columns: 79, rows: 23 }).filter((line) => line.includes("executing")).length
     assert.strictEqual(rows([]), rows(many.failures))
   })
 
-  it("help takes the place of the lists, and nothing else moves", () => {
+  it("the help replaces the lists, and nothing else moves", () => {
     const size = { columns: 79, rows: 23 }
     const without = plain(view(), size)
     const shown = plain(view({ help: [["p", "pause: no new tasks"]] }), size)
@@ -147,7 +147,7 @@ describe("the live view", () => {
     assert.strictEqual(shown.at(-1), without.at(-1))
   })
 
-  it("foreign text cannot move the cursor, break a line or shift a column", () => {
+  it("text from tasks cannot move the cursor, break a line or shift a column", () => {
     const lines = plain(
       view({
         tasks: [
@@ -171,7 +171,7 @@ describe("the live view", () => {
     assert.strictEqual(displayWidth(one.slice(0, one.indexOf("executing"))), two.indexOf("executing"))
   })
 
-  it("has no escape sequence without colours, and the same text with them", () => {
+  it("has no escape sequences without colours, and the same text with colours", () => {
     const size = { columns: 79, rows: 23 }
     const colored = layout(view(), size, Style.colored)
     assert.match(colored.join("\n"), sgr)
@@ -181,7 +181,7 @@ describe("the live view", () => {
     )
   })
 
-  it("says what a run waits for in place of tasks, and when tasks are too quick to be shown", () => {
+  it("shows a message in place of the tasks if the run waits", () => {
     const lines = plain(view({ tasks: [undefined, undefined], message: "next retry in 51s" }), {
       columns: 79,
       rows: 23
@@ -189,7 +189,7 @@ describe("the live view", () => {
     assert.deepStrictEqual(lines.slice(7, 9), ["  next retry in 51s", ""])
   })
 
-  it("a worker has no share of an end, and a run without limits says so", () => {
+  it("a worker shows no percentage", () => {
     const lines = plain(
       view({
         total: undefined,
@@ -208,7 +208,7 @@ describe("the live view", () => {
     )
   })
 
-  it("a breaker that is not closed is named with its reason, and a cost that nobody knows is not shown as known", () => {
+  it("shows the reason of an open breaker, and marks an unknown cost", () => {
     const breaker = { state: "open", reason: "5 attempts in a row failed" } as const
     const usage = { ...Usage.zero, inputTokens: 1, costUsd: null }
     const lines = plain(
@@ -224,7 +224,7 @@ describe("the live view", () => {
     ])
   })
 
-  it("while it is paused or ends, no end is promised", () => {
+  it("shows no remaining time while the run is paused or draining", () => {
     for (const state of ["paused", "ending"] as const) {
       const lines = plain(view({ state }), { columns: 79, rows: 23 })
       assert.isTrue(lines[0]?.startsWith(state))

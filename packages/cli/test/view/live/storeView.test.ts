@@ -12,7 +12,7 @@ const tasks = (...ids: ReadonlyArray<string>) => add(...ids.map((id) => ({ id, d
 
 describe("the view of a store", () => {
   test(
-    "shows the tasks at work, how long they have been, and the dead letters that came last",
+    "shows the running tasks with their age, and the latest dead letters",
     Effect.gen(function* () {
       yield* morning
       yield* tasks("dead", "deader", "slow", "new", "later")
@@ -44,7 +44,7 @@ describe("the view of a store", () => {
   )
 
   test(
-    "knows the rate from its second look on, and whether the store is paused",
+    "shows the rate from the second update on, and whether the store is paused",
     Effect.gen(function* () {
       yield* morning
       yield* tasks("a", "b", "c", "d")
@@ -63,7 +63,7 @@ describe("the view of a store", () => {
   )
 
   test(
-    "is watched as lines of text where it is to be read out",
+    "prints lines of text for screen readers",
     Effect.gen(function* () {
       yield* morning
       yield* tasks("a", "b")
@@ -80,7 +80,7 @@ describe("the view of a store", () => {
         { startImmediately: true }
       )
       yield* Deferred.await(once)
-      // Nothing new to say.
+      // Nothing changed.
       yield* TestClock.adjust("30 seconds")
       yield* complete("done")
       yield* TestClock.adjust("10 seconds")

@@ -1,9 +1,9 @@
-/** A terminal that draws nowhere: what a person would see after some text was written to it. */
+/** A headless terminal: the text that is visible after some output was written. */
 import { Effect } from "effect"
 import { createRequire } from "node:module"
 import type * as Headless from "@xterm/headless"
 
-// CommonJS, of which an import sees no names.
+// A CommonJS module without named exports.
 const { Terminal }: typeof Headless = createRequire(import.meta.url)("@xterm/headless")
 
 export const open = (columns: number, rows: number) => {
@@ -17,9 +17,9 @@ export const open = (columns: number, rows: number) => {
     size: () => ({ columns: terminal.cols, rows: terminal.rows }),
     write: (text: string) => Effect.callback<void>((resume) => terminal.write(text, () => resume(Effect.void))),
     resize: (columns: number, rows: number) => Effect.sync(() => terminal.resize(columns, rows)),
-    /** The lines in sight, without the empty ones at the end. */
+    /** The visible lines, without trailing empty ones. */
     screen: () => lines(terminal.buffer.active.baseY, terminal.buffer.active.baseY + terminal.rows),
-    /** Those as well that have gone by. */
+    /** The visible lines and those that scrolled out of view. */
     all: () => lines(0, terminal.buffer.active.baseY + terminal.rows)
   }
 }

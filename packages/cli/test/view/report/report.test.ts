@@ -82,7 +82,7 @@ const reportOf = (...records: ReadonlyArray<TaskRecord.TaskRecord>) => {
 }
 
 describe("a report", () => {
-  it("tells how many tasks ended how, what attempts took and what they cost", () => {
+  it("reports the outcomes of tasks, and the duration and cost of attempts", () => {
     const report = reportOf(
       record("a", "completed", [{ outcome: "completed", took: 1000, costUsd: 0.25, model: "m-1" }]),
       record("b", "failed", [
@@ -100,13 +100,13 @@ describe("a report", () => {
     assert.strictEqual(told["Cost"], "$0.2500")
   })
 
-  it("never tells a cost that nobody knows as zero", () => {
+  it("never reports an unknown cost as zero", () => {
     const report = reportOf(record("a", "completed", [{ outcome: "completed", costUsd: null }]))
     assert.strictEqual(Object.fromEntries(facts(report))["Cost"], "cost unknown")
     assert.notInclude(html(report, about), "$0")
   })
 
-  it("groups failures by what they have in common, those that cost a task first", () => {
+  it("groups similar failures, permanent ones first", () => {
     const report = reportOf(
       ...Array.from({ length: 5 }, (_, index) =>
         record(`r${index}`, "completed", [
@@ -125,7 +125,7 @@ describe("a report", () => {
     )
   })
 
-  it("tells the tasks that failed before those that were retried, and not all of a thousand", () => {
+  it("lists failed tasks before retried ones, up to a limit", () => {
     const report = reportOf(
       ...Array.from({ length: 1000 }, (_, index) => record(`t${index}`, "completed", [{ outcome: "completed" }])),
       record("late", "failed", [{ outcome: "failed", error: "no" }]),
@@ -136,7 +136,7 @@ describe("a report", () => {
     assert.include(html(report, about), "752 more tasks not shown here")
   })
 
-  it("of an empty store says so in every format", () => {
+  it("says in every format if the store is empty", () => {
     const empty = reportOf()
     for (const page of [html(empty, about), markdown(empty, about), text(empty, about, canvas).join("\n")]) {
       assert.include(page, "There are no tasks.")
@@ -144,7 +144,7 @@ describe("a report", () => {
     }
   })
 
-  it("treats what tasks say as text, whatever it says", () => {
+  it("treats the text of tasks as plain text", () => {
     const hostile = `</pre><script>alert(1)</script><img src=x onerror=alert(2)> & "quoted" | \u001B[31mred \u202Edlrow`
     const report = reportOf(
       record(hostile, "failed", [{ outcome: "failed", error: hostile, model: hostile, costUsd: 1 }], hostile)
@@ -166,7 +166,7 @@ describe("a report", () => {
 })
 
 describe("a histogram", () => {
-  it("has steps of 1, 2, 5 and holds every value", () => {
+  it("has steps of 1, 2 and 5 and contains every value", () => {
     const buckets = histogram([0.5, 1, 1.9, 2, 4.99, 5, 9, 10, 120], 1)
     assert.deepStrictEqual(
       buckets.filter(({ count }) => count > 0).map(({ count, from, to }) => [from, to, count]),
@@ -187,7 +187,7 @@ describe("a histogram", () => {
 })
 
 describe("a timeline", () => {
-  it("puts attempts that overlap in lanes of their own, and uses a lane again", () => {
+  it("puts overlapping attempts into separate lanes and reuses lanes", () => {
     const chart = timeline(
       reportOf(
         record("a", "completed", [{ outcome: "completed", at: 0, took: 500 }]),
@@ -207,7 +207,7 @@ describe("a timeline", () => {
     )
   })
 
-  it("sums up attempts that are too many to be told apart", () => {
+  it("merges attempts that are too many to be drawn separately", () => {
     const chart = timeline(
       reportOf(
         ...Array.from({ length: 2000 }, (_, index) =>
