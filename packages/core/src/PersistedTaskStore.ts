@@ -17,9 +17,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import * as MemoryDriver from "./internal/memory/driver.ts"
 import * as Journal from "./internal/memory/journal.ts"
 import * as Table from "./internal/memory/table.ts"
-import * as memoryStore from "./internal/memoryStore.ts"
+import * as Codec from "./internal/store/codec.ts"
+import * as Service from "./internal/store/service.ts"
 import type { TaskId } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
 import type { TaskStore } from "./TaskStore.ts"
@@ -36,14 +38,21 @@ export interface Changes {
   readonly removed: ReadonlyArray<TaskId>
   /** New tasks are in the order of adding, and come after all that are there. */
   readonly written: ReadonlyArray<TaskRecord>
-  /** Whether runs on this store are paused, from now on. */
+  /** Whether runs on this store are paused. */
   readonly paused: boolean
+  /**
+   * Grows when tasks are removed, and has to be given to {@link make} when the store is opened again: lease tokens of an id
+   * that is removed and added again start above it.
+   */
+  readonly tokenFloor: number
 }
 
 export interface Options {
   /** What is there already. Tasks that are in progress were left by a worker that is gone. */
   readonly records: ReadonlyArray<TaskRecord>
   readonly paused: boolean
+  /** The `tokenFloor` of the last changes that were written. Default 0. */
+  readonly tokenFloor?: number | undefined
   /** Makes changes durable. It is not interrupted, and never called again before it returns. */
   readonly write: (changes: Changes) => Effect.Effect<void, TaskStoreError>
 }
@@ -60,61 +69,71 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<TaskStore["Service"], TasksRefused | TaskStoreError, Scope.Scope> {
   const clock = yield* Clock.Clock
   const hasChanges = Latch.makeUnsafe()
-  let written = Deferred.makeUnsafe<void, TaskStoreError>()
-  /** Counts changes, and the newest one's write: how an operation finds out whether and for what it has to wait. */
-  const latest = { change: 0, written }
+  /** The write that changes go into from now on. */
+  let pending = makeWrite()
+  /** The number of changes, and the write that the newest one goes into. */
+  const newest = { change: 0, write: pending }
   const noteChange = () => {
-    latest.change++
-    latest.written = written
+    newest.change++
+    newest.write = pending
     hasChanges.openUnsafe()
   }
 
   const journal = Journal.make(noteChange)
-  const { changedBack, isPaused, store, table } = yield* memoryStore.over(Table.make(journal), options)
+  const table = Table.make(journal, options.tokenFloor)
+  const driver = yield* MemoryDriver.make(table, options)
+  const { store, wake } = yield* Service.make(driver)
   yield* store.restore(options.records)
   journal.take(table)
   journal.confirm()
   hasChanges.closeUnsafe()
   let { paused } = options
 
-  /** Leaves what has gathered to the write that starts now; what comes from here on, to the next. */
-  const nextWrite = () => {
-    const now = written
-    written = Deferred.makeUnsafe()
+  /** Lets later changes go into another write. */
+  const startPending = (): Write => {
+    const started = pending
+    pending = started.next = makeWrite()
     hasChanges.closeUnsafe()
-    return now
+    return started
   }
 
   const write = Effect.gen(function* () {
-    // In one step, so that every change is with the write that it waits for.
-    const changes = { ...journal.take(table), paused: isPaused() }
-    const done = nextWrite()
+    // In one step, so that each change goes into the write that its operation waits for.
+    const { removed, tokenFloor, written } = journal.take(table)
+    const changes = {
+      written: written.map(Codec.record),
+      removed: removed.map(Codec.taskId),
+      tokenFloor,
+      paused: driver.isPaused()
+    }
+    const started = startPending()
     const exit = yield* Effect.exit(options.write(changes))
     if (Exit.isSuccess(exit)) {
       journal.confirm()
       paused = changes.paused
     } else {
       journal.undo(table, clock.currentTimeMillisUnsafe())
-      changedBack(paused)
-      // What has come meanwhile was built on what is undone now.
-      Deferred.doneUnsafe(nextWrite(), exit)
+      driver.resetPaused(paused)
+      wake("work")
+      wake("control")
+      // Changes since then depend on changes that are undone.
+      Deferred.doneUnsafe(startPending().done, exit)
     }
-    Deferred.doneUnsafe(done, exit)
+    Deferred.doneUnsafe(started.done, exit)
   }).pipe(Effect.uninterruptible)
 
-  // An operation can be interrupted while it waits: what it changed is written all the same.
+  // An operation can be interrupted while it waits: its changes are written anyway.
   yield* Effect.addFinalizer(() => Effect.suspend(() => (hasChanges.isOpen() ? write : Effect.void)))
-  // Opening a latch resumes who waits there and then, in the middle of an operation: it has to yield.
+  // Opening a latch resumes the waiting fiber at once, in the middle of an operation: it has to yield.
   const writeNext = hasChanges.await.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(write))
   yield* Effect.forkScoped(Effect.forever(writeNext))
 
-  /** Returns when what the operation changed is written. */
+  /** Returns once the changes of an operation are written, in however many writes. */
   const durably = <A, E>(operation: Effect.Effect<A, E>): Effect.Effect<A, E | TaskStoreError> =>
     Effect.suspend(() => {
-      const { change } = latest
-      return Effect.flatMap(operation, (result) =>
-        latest.change === change ? Effect.succeed(result) : Effect.as(Deferred.await(latest.written), result)
-      )
+      const { change } = newest
+      const first = pending
+      return Effect.tap(operation, () => (newest.change === change ? Effect.void : written(first, newest.write)))
     })
 
   return {
@@ -129,9 +148,23 @@ export const make = Effect.fnUntraced(function* (
     prune: (options) => durably(store.prune(options)),
     request: (request) => {
       const requested = store.request(request)
-      // A stop is for the runs of now, which are all in this process.
+      // A stop is for the current runs, which are all in this process.
       return request === "stop" ? requested : durably(Effect.tap(requested, Effect.sync(noteChange)))
     },
     restore: (records) => durably(store.restore(records))
   }
 })
+
+interface Write {
+  readonly done: Deferred.Deferred<void, TaskStoreError>
+  next: Write | undefined
+}
+
+const makeWrite = (): Write => ({ done: Deferred.makeUnsafe(), next: undefined })
+
+/** Waits for all writes from `first` to `last`. */
+const written = (first: Write, last: Write): Effect.Effect<void, TaskStoreError> =>
+  Effect.andThen(
+    Deferred.await(first.done),
+    first === last || first.next === undefined ? Effect.void : written(first.next, last)
+  )

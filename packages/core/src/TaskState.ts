@@ -1,6 +1,6 @@
 /**
- * The state machine of a task, as one pure total function. Stores implement it in their own language; the contract suite
- * holds them against this one.
+ * The state machine of a task, as one pure total function. It decides every change of status: a run asks it directly, and
+ * stores get its decisions as the statuses and numbers below, which they apply in SQL or Lua.
  *
  * @since 0.1.0
  */
@@ -92,5 +92,49 @@ export const transition = (
       return from.status === "failed" || from.status === "cancelled" ? to("pending", 0) : illegal()
     case "Cancelled":
       return from.status === "pending" || running ? to("cancelled") : illegal()
+  }
+}
+
+/** The policy under which no failure is the last one. */
+const patient: FailurePolicy = { maxAttempts: Infinity, onCrash: "retry" }
+
+/**
+ * The statuses from which a transition exists.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const statusesBefore = (event: "Claimed" | "Requeued" | "Cancelled"): ReadonlyArray<TaskStatus> =>
+  TaskStatus.literals.filter((status) =>
+    Result.isSuccess(transition({ status, attempts: 0 }, { _tag: event }, patient))
+  )
+
+/**
+ * With how many attempts a task whose lease expired goes to the dead-letter queue.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const failsFrom = (policy: FailurePolicy): number => {
+  const fails = (attempts: number) =>
+    Result.getOrThrow(transition({ status: "in_progress", attempts }, { _tag: "LeaseExpired" }, policy)).status ===
+    "failed"
+  return fails(0) ? 0 : policy.maxAttempts
+}
+
+/**
+ * What becomes of a task whose attempt is settled: its status, and how many attempts it gets back. An `AttemptFailed` that
+ * is not permanent is one after which the policy allows another attempt.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const settled = (
+  event: Extract<Transition, { readonly _tag: "Verified" | "AttemptFailed" | "Released" }>
+): { readonly status: "completed" | "pending" | "failed"; readonly attemptsReturned: 0 | 1 } => {
+  const { attempts, status } = Result.getOrThrow(transition({ status: "in_progress", attempts: 1 }, event, patient))
+  return {
+    status: status === "completed" || status === "failed" ? status : "pending",
+    attemptsReturned: attempts === 0 ? 1 : 0
   }
 }

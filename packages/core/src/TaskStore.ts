@@ -12,13 +12,15 @@
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Attempt, LeaseToken } from "./Attempt.ts"
 import type { Execution } from "./Execution.ts"
-import * as memoryStore from "./internal/memoryStore.ts"
+import * as MemoryDriver from "./internal/memory/driver.ts"
+import * as Table from "./internal/memory/table.ts"
+import * as Service from "./internal/store/service.ts"
 import type { NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
 import type { TaskStoreError, TasksRefused } from "./TaskStoreError.ts"
@@ -304,4 +306,13 @@ export interface Control {
  * @category layers
  * @since 0.1.0
  */
-export const layerMemory: Layer.Layer<TaskStore> = Layer.effect(TaskStore, memoryStore.make)
+export const layerMemory: Layer.Layer<TaskStore> = Layer.effect(
+  TaskStore,
+  Effect.map(
+    Effect.flatMap(
+      Effect.suspend(() => MemoryDriver.make(Table.make())),
+      Service.make
+    ),
+    ({ store }) => store
+  )
+)

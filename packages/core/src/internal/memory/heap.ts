@@ -3,13 +3,13 @@ export interface Place<A> {
   readonly remove: (member: A) => void
 }
 
-/** It knows which place it is in and where, so that it can be taken out of the middle. */
+/** Knows its heap and its slot there, so that it can be removed from the middle. */
 export interface Member<A> {
   place: Place<A> | null
   slot: number
 }
 
-/** A binary heap; `remove` costs as little as `push`, which a heap that has to search for the member cannot offer. */
+/** A binary heap. `remove` costs as little as `push`, because a member knows its slot. */
 export interface Heap<A> extends Place<A> {
   readonly peek: () => A | undefined
   readonly push: (member: A) => void

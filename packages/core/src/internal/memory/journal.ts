@@ -1,29 +1,29 @@
-import type { TaskId } from "../../Task.ts"
-import type { TaskRecord } from "../../TaskRecord.ts"
-import * as Ledger from "./ledger.ts"
+import type { RecordRow } from "../../TaskStoreDriver.ts"
+import { recordRow } from "./driver.ts"
 import type { Row, State } from "./row.ts"
 import * as Table from "./table.ts"
 
 /** What has changed in a table. */
 export interface Difference {
   /** In the order of adding. */
-  readonly written: ReadonlyArray<TaskRecord>
-  readonly removed: ReadonlyArray<TaskId>
+  readonly written: ReadonlyArray<RecordRow>
+  readonly removed: ReadonlyArray<string>
+  readonly tokenFloor: number
 }
 
-/** Rows as they were before they changed; undefined for those that were not there. */
+/** Rows as they were before they changed; undefined for rows that were added. */
 type Before = Map<Row, State | undefined>
 
 /**
- * Remembers what changes in a table, so that it can be kept elsewhere, or undone where it cannot. Changes come in two
- * parts: what was taken to be kept, and what has changed since.
+ * Records the changes of a table, so that they can be written elsewhere, or undone when the write fails. Changes that were
+ * taken for a write are kept apart from later ones.
  */
-export interface Journal extends Table.Witness {
-  /** Whatever changed and has not been taken yet. */
+export interface Journal extends Table.Observer {
+  /** Takes the changes that have not been taken yet. */
   readonly take: (table: Table.Table) => Difference
-  /** What was taken is kept. */
+  /** The taken changes were written. */
   readonly confirm: () => void
-  /** Puts the table back to where it was before what was taken, and before what came after. */
+  /** Undoes the taken changes, and those that came after them. */
   readonly undo: (table: Table.Table, now: number) => void
 }
 
@@ -31,25 +31,26 @@ export const make = (onChange: () => void): Journal => {
   let taken: Before = new Map()
   let fresh: Before = new Map()
   return {
-    born: (row) => {
+    inserting: (row) => {
       fresh.set(row, undefined)
       onChange()
     },
-    touch: (row) => {
+    changing: (row) => {
       if (!fresh.has(row)) fresh.set(row, stateOf(row))
       onChange()
     },
     take: (table) => {
       taken = fresh
       fresh = new Map()
-      const isThere = (row: Row) => table.byId.get(row.task.id) === row
+      const isPresent = (row: Row) => table.byId.get(row.task.id) === row
       const rows = Array.from(taken.keys())
       return {
         written: rows
-          .filter(isThere)
+          .filter(isPresent)
           .sort((left, right) => left.seq - right.seq)
-          .map(Ledger.record),
-        removed: rows.filter((row) => !isThere(row) && taken.get(row) !== undefined).map(({ task }) => task.id)
+          .map(recordRow),
+        removed: rows.filter((row) => !isPresent(row) && taken.get(row) !== undefined).map(({ task }) => task.id),
+        tokenFloor: table.tokenFloor
       }
     },
     confirm: () => {
@@ -62,8 +63,8 @@ export const make = (onChange: () => void): Journal => {
           if (state === undefined) {
             rows.delete(row)
           } else {
-            // Heartbeats are not written down; a lease that is still the same keeps the end that it was extended to.
-            const due = row.holder?.token === state.holder?.token ? Math.max(row.due, state.due) : state.due
+            // Heartbeats are not written: a lease that is still current keeps the end that it was extended to.
+            const due = row.lease?.token === state.lease?.token ? Math.max(row.due, state.due) : state.due
             Object.assign(row, state, { due })
             rows.add(row)
           }
@@ -83,10 +84,7 @@ export const make = (onChange: () => void): Journal => {
 const stateOf = (row: Row): State => ({
   task: row.task,
   due: row.due,
-  claims: row.claims,
-  holder: row.holder,
+  lease: row.lease,
   waitsFor: new Set(row.waitsFor),
-  checkpoint: row.checkpoint,
-  previousOutput: row.previousOutput,
   ledger: row.ledger
 })

@@ -1,21 +1,21 @@
 import * as Heap from "./heap.ts"
 import { dueFirst, type Row } from "./row.ts"
 
-/** What can be claimed, in the order of claiming: higher priority first, then by `dueFirst`. */
+/** The claimable rows in the order of claiming: higher priority first, then by `dueFirst`. */
 export interface ReadyQueue {
   readonly peek: () => Row | undefined
   readonly push: (row: Row) => void
 }
 
 /**
- * The rows of one priority. Nearly all become claimable in the order in which they will be claimed, so they go into a
- * plain array and cost the same however many there are; a heap of a million costs 3 µs per row more. Only those that
- * come out of turn are sorted by a heap.
+ * The rows of one priority. Nearly all become claimable in the order in which they will be claimed, so they go into an
+ * array, at the same cost for any number of rows; a heap of a million rows costs 3 µs more per row. Only rows that arrive
+ * out of order go into a heap.
  */
 interface Lane extends Heap.Member<Lane> {
   readonly priority: number
-  readonly inTurn: Run
-  readonly outOfTurn: Heap.Heap<Row>
+  readonly inOrder: Run
+  readonly outOfOrder: Heap.Heap<Row>
 }
 
 export const make = (): ReadyQueue => {
@@ -23,7 +23,7 @@ export const make = (): ReadyQueue => {
   const order = Heap.make<Lane>((left, right) => left.priority > right.priority)
 
   const open = (priority: number): Lane => {
-    const lane = { priority, inTurn: makeRun(), outOfTurn: Heap.make<Row>(dueFirst), place: null, slot: 0 }
+    const lane = { priority, inOrder: makeRun(), outOfOrder: Heap.make<Row>(dueFirst), place: null, slot: 0 }
     lanes.set(priority, lane)
     order.push(lane)
     return lane
@@ -33,17 +33,19 @@ export const make = (): ReadyQueue => {
     push: (row) => {
       const { priority } = row.task
       const lane = lanes.get(priority) ?? open(priority)
-      if (!lane.inTurn.append(row)) lane.outOfTurn.push(row)
+      if (!lane.inOrder.append(row)) lane.outOfOrder.push(row)
     },
     peek: () => {
       for (let lane = order.peek(); lane !== undefined; lane = order.peek()) {
-        const inTurn = lane.inTurn.peek()
-        const outOfTurn = lane.outOfTurn.peek()
-        if (inTurn === undefined && outOfTurn === undefined) {
+        const inOrder = lane.inOrder.peek()
+        const outOfOrder = lane.outOfOrder.peek()
+        if (inOrder === undefined && outOfOrder === undefined) {
           order.remove(lane)
           lanes.delete(lane.priority)
         } else {
-          return outOfTurn === undefined || (inTurn !== undefined && dueFirst(inTurn, outOfTurn)) ? inTurn : outOfTurn
+          return outOfOrder === undefined || (inOrder !== undefined && dueFirst(inOrder, outOfOrder))
+            ? inOrder
+            : outOfOrder
         }
       }
       return undefined
@@ -61,7 +63,7 @@ interface Run extends Heap.Place<Row> {
 const makeRun = (): Run => {
   let rows: Array<Row | undefined> = []
   let front = 0
-  /** How many rows were cut off before `rows[0]`: slots count them, so that cutting moves nothing. */
+  /** How many rows were cut off before `rows[0]`. Slots count them, so that cutting moves no row. */
   let cut = 0
   /** The key of the last row; the row itself changes once it is claimed. */
   let last = { due: -Infinity, seq: -1 }

@@ -1,54 +1,107 @@
-import type * as DateTime from "effect/DateTime"
-import type { Attempt, LeaseToken } from "../../Attempt.ts"
-import type { Execution } from "../../Execution.ts"
-import type { Task, TaskId } from "../../Task.ts"
+import type { AttemptOutcome } from "../../Attempt.ts"
+import type { TaskStatus } from "../../Task.ts"
 import type { Member } from "./heap.ts"
 
-/** The claim that a task in progress is under. */
-export interface Holder {
+/** A task as the driver keeps it: the columns of a `TaskRow` and a `ClaimRow`, so that both are returned as they are. */
+export interface TaskColumns {
+  readonly seq: number
+  readonly id: string
+  readonly description: string
+  readonly status: TaskStatus
+  readonly attempts: number
+  readonly metadata: string | null
+  readonly priority: number
+  readonly availableAt: number
+  readonly dependsOn: string | null
+  readonly feedback: string | null
+  readonly verified: boolean
+  readonly requeues: number
+  readonly usage: string | null
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly execution: string | null
+  /** The last token that was given out. */
+  readonly token: number
+  readonly checkpoint: string | null
+  readonly previousExecution: string | null
+}
+
+/** The lease that a task in progress is under, and what its attempt has checkpointed. */
+export interface Lease {
   readonly owner: string
-  readonly token: LeaseToken
-  readonly startedAt: DateTime.Utc
-  /** What this attempt made durable so far. */
-  readonly execution: Execution | null
+  readonly token: number
+  readonly startedAt: number
+  readonly execution: string | null
+  readonly executionUsage: string | null
 }
 
-/** What changes of a row. But for `waitsFor`, everything is replaced and never changed: callers hold on to it. */
+/** An attempt in the ledger. */
+export interface AttemptColumns {
+  readonly number: number
+  readonly token: number
+  readonly owner: string
+  readonly startedAt: number
+  readonly endedAt: number | null
+  readonly outcome: AttemptOutcome
+  readonly error: string | null
+  readonly execution: string | null
+  readonly verification: string | null
+  readonly usage: string | null
+}
+
+/** What changes of a row. Except for `waitsFor`, values are replaced and not changed: readers keep them. */
 export interface State {
-  task: Task
-  /** When it needs attention next, in epoch milliseconds: `availableAt` of a pending task, the lease end of a running one. */
+  task: TaskColumns
+  /** When the row needs attention next, in epoch milliseconds: `availableAt` of a pending task, the lease end of a running one. */
   due: number
-  /** Claims so far: the last token given out. */
-  claims: number
-  /** Set as long as the task is in progress. */
-  holder: Holder | null
-  /** Dependencies that are not completed. */
-  waitsFor: Set<TaskId>
-  checkpoint: Execution | null
-  previousOutput: string | null
+  /** Set while the task is in progress. */
+  lease: Lease | null
+  /** Dependencies that have not completed. */
+  waitsFor: Set<string>
   /** The attempts that ended. Not grown in place: a pushed array reserves room for 17, and most tasks have one. */
-  ledger: ReadonlyArray<Attempt>
+  ledger: ReadonlyArray<AttemptColumns>
 }
 
-/** A task with what the store keeps beside it. */
+/** A task with everything that the driver keeps of it. */
 export interface Row extends State, Member<Row> {
   /** Its place in the order of adding. */
   readonly seq: number
 }
 
 /** The row of a task in progress. */
-export interface HeldRow extends Row {
-  holder: Holder
+export interface LeasedRow extends Row {
+  lease: Lease
 }
 
-export const isHeld = (row: Row): row is HeldRow => row.holder !== null
+export const isLeased = (row: Row): row is LeasedRow => row.lease !== null
 
 /** The ledger of a task that was never claimed. */
-export const noAttempts: ReadonlyArray<Attempt> = []
+export const noAttempts: ReadonlyArray<AttemptColumns> = []
 
-/** What most tasks wait for. One set for all of them, which nothing is ever put into. */
-export const noDependencies: Set<TaskId> = new Set()
+/** One empty set for all tasks that wait for nothing. */
+export const noDependencies: Set<string> = new Set()
 
-/** Who has been due for longest; among those due at the same time, who was added first. */
+/** Due for longest first; among those due at the same time, added first. */
 export const dueFirst = (left: Pick<Row, "due" | "seq">, right: Pick<Row, "due" | "seq">) =>
   left.due === right.due ? left.seq < right.seq : left.due < right.due
+
+/** The whole ledger, the attempt under way included. */
+export const attemptsOf = (row: Row): ReadonlyArray<AttemptColumns> => {
+  const { lease, ledger, task } = row
+  if (lease === null) return ledger
+  return [
+    ...ledger,
+    {
+      number: task.attempts,
+      token: lease.token,
+      owner: lease.owner,
+      startedAt: lease.startedAt,
+      endedAt: null,
+      outcome: "running",
+      error: null,
+      execution: lease.execution,
+      verification: null,
+      usage: lease.executionUsage
+    }
+  ]
+}

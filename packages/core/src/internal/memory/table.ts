@@ -1,35 +1,37 @@
-import type { Task, TaskId, TaskStatus } from "../../Task.ts"
-import type { Lease, Selection } from "../../TaskStore.ts"
+import type { TaskStatus } from "../../Task.ts"
+import type { LeaseRow, SelectionRow } from "../../TaskStoreDriver.ts"
 import * as Heap from "./heap.ts"
 import * as ReadyQueue from "./readyQueue.ts"
-import { dueFirst, type HeldRow, isHeld, noDependencies, type Row } from "./row.ts"
+import { dueFirst, isLeased, type LeasedRow, noDependencies, type Row, type TaskColumns } from "./row.ts"
 
-/** Is told of every row before it changes. */
-export interface Witness {
-  readonly born: (row: Row) => void
-  readonly touch: (row: Row) => void
+/** Called before each change of a row. */
+export interface Observer {
+  readonly inserting: (row: Row) => void
+  readonly changing: (row: Row) => void
 }
 
-const nobody: Witness = { born: () => {}, touch: () => {} }
+const noObserver: Observer = { inserting: () => {}, changing: () => {} }
 
 /**
- * All rows, and for each question that is asked often a structure that answers it without looking at every row. A row is
- * in one of them at most: `ready` and `delayed` hold what is pending and not blocked, `leases` what is in progress.
+ * All rows, with an index for each frequent question. A row is in at most one of `ready`, `delayed` and `leases`: the first
+ * two hold pending tasks that wait for no other task, the third tasks in progress.
  */
 export interface Table extends Contents {
-  readonly witness: Witness
+  readonly observer: Observer
   nextSeq: number
+  /** Greater than every token of a task that was pruned: an id that is added again starts above it. */
+  tokenFloor: number
 }
 
 interface Contents {
-  byId: Map<TaskId, Row>
+  byId: Map<string, Row>
   /** By `seq`, which has gaps once tasks are pruned. */
   rows: Array<Row>
   ready: ReadyQueue.ReadyQueue
   delayed: Heap.Heap<Row>
   leases: Heap.Heap<Row>
-  /** Who waits for a task; an entry goes when the task completes. */
-  dependants: Map<TaskId, Array<Row>>
+  /** The rows that wait for a task; an entry is deleted when the task completes. */
+  dependants: Map<string, Array<Row>>
   counts: { [Status in TaskStatus | "waiting"]: number }
 }
 
@@ -43,7 +45,7 @@ const empty = (): Contents => ({
   counts: { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
 })
 
-export const make = (witness = nobody): Table => ({ witness, nextSeq: 0, ...empty() })
+export const make = (observer = noObserver, tokenFloor = 0): Table => ({ observer, nextSeq: 1, tokenFloor, ...empty() })
 
 const count = (table: Table, row: Row, by: 1 | -1) => {
   table.counts[row.task.status] += by
@@ -72,11 +74,11 @@ const index = (table: Table, row: Row, now: number) => {
 }
 
 export const insert = (table: Table, row: Row, now: number) => {
-  table.witness.born(row)
+  table.observer.inserting(row)
   index(table, row, now)
 }
 
-/** Makes these, by `seq`, the table's rows. */
+/** Replaces all rows by these, which are sorted by `seq`. */
 export const rebuild = (table: Table, rows: ReadonlyArray<Row>, now: number) => {
   Object.assign(table, empty())
   for (const row of rows) {
@@ -85,8 +87,8 @@ export const rebuild = (table: Table, rows: ReadonlyArray<Row>, now: number) => 
   }
 }
 
-/** Gives a row its next task; every index follows. */
-export const change = (table: Table, row: Row, task: Task, due: number, now: number) => {
+/** Replaces the task of a row, and updates the indexes. */
+export const change = (table: Table, row: Row, task: TaskColumns, due: number, now: number) => {
   row.place?.remove(row)
   count(table, row, -1)
   row.task = task
@@ -102,15 +104,15 @@ export const extend = (table: Table, row: Row, due: number) => {
   table.leases.push(row)
 }
 
-/** Lets those go on that waited for this task. */
-export const unblockDependants = (table: Table, id: TaskId, now: number) => {
+/** Frees the tasks that wait for this one. */
+export const unblockDependants = (table: Table, id: string, now: number) => {
   const dependants = table.dependants.get(id)
   if (dependants === undefined) return
   table.dependants.delete(id)
   for (const row of dependants) {
-    // It may be pruned since.
+    // It may have been pruned.
     if (table.byId.get(row.task.id) !== row) continue
-    table.witness.touch(row)
+    table.observer.changing(row)
     row.waitsFor.delete(id)
     if (row.waitsFor.size === 0 && row.task.status === "pending") {
       table.counts.waiting--
@@ -119,7 +121,7 @@ export const unblockDependants = (table: Table, id: TaskId, now: number) => {
   }
 }
 
-/** Makes those claimable whose time has come. */
+/** Makes the tasks claimable whose time has come. */
 export const promote = (table: Table, now: number) => {
   for (let row = table.delayed.peek(); row !== undefined && row.due <= now; row = table.delayed.peek()) {
     table.delayed.remove(row)
@@ -127,28 +129,59 @@ export const promote = (table: Table, now: number) => {
   }
 }
 
-/** Those of these tasks that have not completed. */
-export const incomplete = (table: Table, ids: ReadonlyArray<TaskId>): Set<TaskId> =>
+/** The tasks among these that have not completed. */
+export const incomplete = (table: Table, ids: ReadonlyArray<string>): Set<string> =>
   ids.length === 0 ? noDependencies : new Set(ids.filter((id) => table.byId.get(id)?.task.status !== "completed"))
 
-/** The rows that a selection names, in its order. */
-export const select = (table: Table, selection: Selection): ReadonlyArray<Row> =>
-  "status" in selection
-    ? table.rows.filter((row) => row.task.status === selection.status)
-    : selection.ids.flatMap((id) => table.byId.get(id) ?? [])
-
-/** The lease's row, if the lease is current. */
-export const held = (table: Table, lease: Lease): HeldRow | undefined => {
-  const row = table.byId.get(lease.taskId)
-  return row !== undefined && isHeld(row) && row.holder.token === lease.token ? row : undefined
+/** The rows of a selection, and the `seq` of the last one that was looked at if there may be more. */
+export const select = (
+  table: Table,
+  selection: SelectionRow
+): { readonly rows: ReadonlyArray<Row>; readonly last: number | null } => {
+  if ("ids" in selection) return { rows: selection.ids.flatMap((id) => table.byId.get(id) ?? []), last: null }
+  const rows = page(table, selection)
+  return { rows, last: rows.length < selection.limit ? null : (rows.at(-1)?.seq ?? null) }
 }
 
-/** Forgets rows. */
+/** Up to `limit` rows after `after`, by `seq`. */
+export const page = (
+  table: Table,
+  { after, limit, status }: { readonly after: number; readonly limit: number; readonly status: TaskStatus | null }
+): ReadonlyArray<Row> => {
+  const rows: Array<Row> = []
+  for (let index = firstAfter(table.rows, after); index < table.rows.length && rows.length < limit; index++) {
+    const row = table.rows[index]
+    if (row !== undefined && (status === null || row.task.status === status)) rows.push(row)
+  }
+  return rows
+}
+
+/** Where the rows after `seq` start; rows are sorted by `seq`. */
+const firstAfter = (rows: ReadonlyArray<Row>, seq: number) => {
+  let low = 0
+  let high = rows.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const row = rows[middle]
+    if (row !== undefined && row.seq <= seq) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** The row of a lease, if the lease is current. */
+export const leased = (table: Table, { id, token }: LeaseRow): LeasedRow | undefined => {
+  const row = table.byId.get(id)
+  return row !== undefined && isLeased(row) && row.lease.token === token ? row : undefined
+}
+
+/** Deletes rows. */
 export const drop = (table: Table, gone: ReadonlySet<Row>) => {
   for (const row of gone) {
-    table.witness.touch(row)
+    table.observer.changing(row)
     count(table, row, -1)
     table.byId.delete(row.task.id)
+    table.tokenFloor = Math.max(table.tokenFloor, row.task.token)
   }
   table.rows = table.rows.filter((row) => !gone.has(row))
 }

@@ -1,193 +1,212 @@
-import * as Brand from "effect/Brand"
-import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
-import * as Result from "effect/Result"
-import type { Attempt, LeaseToken } from "../../Attempt.ts"
-import type { NewTask, Task } from "../../Task.ts"
-import * as TaskState from "../../TaskState.ts"
-import type { TaskRecord } from "../../TaskRecord.ts"
-import type { Checkpoint, Claim, ClaimOptions, Settlement, SweepOptions, SweptTask } from "../../TaskStore.ts"
-import * as Ledger from "./ledger.ts"
-import { type HeldRow, type Holder, isHeld, noAttempts, type Row } from "./row.ts"
+import type { AttemptOutcome } from "../../Attempt.ts"
+import type {
+  CheckpointRow,
+  ClaimRequest,
+  NewTaskRow,
+  RestoreRow,
+  SettlementRow,
+  SweepRequest
+} from "../../TaskStoreDriver.ts"
+import { isLeased, type LeasedRow, noAttempts, type Row, type TaskColumns } from "./row.ts"
 import * as Table from "./table.ts"
 
-/** The time of one write, read once for all its tasks. */
-export interface Now {
-  readonly millis: number
-  readonly at: DateTime.Utc
-}
-
-/** The last day that a date can name; a longer delay means "never by itself". */
+/** The last day that a date can name; a longer delay means that the task does not become available by itself. */
 const endOfTime = 8.64e15
 
-const later = (now: Now, delay: Duration.Duration) =>
-  DateTime.makeUnsafe(Math.min(now.millis + Duration.toMillis(delay), endOfTime))
+const later = (now: number, millis: number) => Math.min(now + millis, endOfTime)
 
-const leaseToken = Brand.nominal<LeaseToken>()
+/** What an attempt leaves in the ledger. */
+interface Trace {
+  readonly execution: string | null
+  readonly verification: string | null
+  readonly usage: string | null
+}
 
-const change = (table: Table.Table, row: Row, task: Task, now: Now) =>
-  Table.change(table, row, task, task.availableAt.epochMilliseconds, now.millis)
+/** What is known of an attempt that ends without a settlement: what it checkpointed. */
+const checkpointed = ({ lease }: LeasedRow, usage: string | null = null): Trace => ({
+  execution: lease.execution,
+  verification: null,
+  usage: usage ?? lease.executionUsage
+})
 
-/** The state that an event leads to, or nothing where the state machine knows no such transition. */
-const next = (row: Row, event: TaskState.Transition, policy: TaskState.FailurePolicy) =>
-  Result.getOrUndefined(TaskState.transition(row.task, event, policy))
+/** Writes the ledger's row of the attempt that ends. Called before the task changes. */
+const endAttempt = (row: LeasedRow, now: number, outcome: AttemptOutcome, error: string | null, trace: Trace) => {
+  row.ledger = [
+    ...row.ledger,
+    {
+      number: row.task.attempts,
+      token: row.lease.token,
+      owner: row.lease.owner,
+      startedAt: row.lease.startedAt,
+      endedAt: now,
+      outcome,
+      error,
+      execution: trace.execution,
+      verification: trace.verification,
+      usage: trace.usage
+    }
+  ]
+}
 
-/** For events that look at no policy. */
-const anyPolicy: TaskState.FailurePolicy = { maxAttempts: Infinity, onCrash: "retry" }
-
-export const add = (table: Table.Table, added: NewTask, now: Now) => {
-  const availableAt = added.availableAt ?? now.at
+export const add = (table: Table.Table, added: NewTaskRow, now: number) => {
+  const availableAt = added.availableAt ?? now
+  const seq = table.nextSeq++
   const row: Row = {
-    seq: table.nextSeq++,
+    seq,
     task: {
+      seq,
       id: added.id,
       description: added.description,
       status: "pending",
-      result: null,
       attempts: 0,
-      metadata: added.metadata ?? {},
-      priority: added.priority ?? 0,
+      metadata: added.metadata,
+      priority: added.priority,
       availableAt,
-      dependsOn: added.dependsOn ?? [],
+      dependsOn: added.dependsOn,
       feedback: null,
       verified: false,
       requeues: 0,
       usage: null,
-      createdAt: now.at,
-      updatedAt: now.at
+      createdAt: now,
+      updatedAt: now,
+      execution: null,
+      token: table.tokenFloor,
+      checkpoint: null,
+      previousExecution: null
     },
-    due: availableAt.epochMilliseconds,
-    claims: 0,
-    holder: null,
-    waitsFor: Table.incomplete(table, added.dependsOn ?? []),
-    checkpoint: null,
-    previousOutput: null,
+    due: availableAt,
+    lease: null,
+    waitsFor: Table.incomplete(table, added.dependencies),
     ledger: noAttempts,
     place: null,
     slot: 0
   }
-  Table.insert(table, row, now.millis)
+  Table.insert(table, row, now)
 }
 
-const holderOf = ({ execution, owner, startedAt, token }: Attempt): Holder => ({ owner, token, startedAt, execution })
-
-/** Adds a task as it was elsewhere. */
-export const restore = (table: Table.Table, record: TaskRecord, now: Now) => {
-  const { attempts, task } = record
-  const running = task.status === "in_progress" ? attempts.at(-1) : undefined
+/** Adds a task as it was in another store. */
+export const restore = (table: Table.Table, record: RestoreRow, now: number) => {
+  const { attemptRows, waitsFor, ...columns } = record
+  const running = record.status === "in_progress" ? attemptRows.at(-1) : undefined
+  const failed = attemptRows.findLast(({ outcome }) => outcome === "retried" || outcome === "failed")
+  const seq = table.nextSeq++
   const row: Row = {
-    seq: table.nextSeq++,
-    task,
-    due: running === undefined ? task.availableAt.epochMilliseconds : now.millis,
-    claims: record.token,
-    holder: running === undefined ? null : holderOf(running),
-    waitsFor: Table.incomplete(table, record.waitsFor),
-    checkpoint: record.checkpoint,
-    previousOutput: record.previousOutput,
-    ledger: running === undefined ? attempts : attempts.slice(0, -1),
+    seq,
+    task: {
+      ...columns,
+      seq,
+      execution: record.status === "completed" ? (attemptRows.at(-1)?.execution ?? null) : null,
+      previousExecution: record.status === "completed" ? null : (failed?.execution ?? null)
+    },
+    due: running === undefined ? record.availableAt : now,
+    lease:
+      running === undefined
+        ? null
+        : {
+            owner: running.owner,
+            token: running.token,
+            startedAt: running.startedAt,
+            execution: running.execution,
+            executionUsage: running.usage
+          },
+    waitsFor: Table.incomplete(table, waitsFor),
+    ledger: running === undefined ? attemptRows : attemptRows.slice(0, -1),
     place: null,
     slot: 0
   }
-  Table.insert(table, row, now.millis)
-  if (task.status === "completed") Table.unblockDependants(table, task.id, now.millis)
+  Table.insert(table, row, now)
+  if (record.status === "completed") Table.unblockDependants(table, record.id, now)
 }
 
-export const claim = (table: Table.Table, options: ClaimOptions, now: Now): ReadonlyArray<Claim> => {
-  const leaseEnd = now.millis + Duration.toMillis(options.lease)
-  const claims: Array<Claim> = []
-  Table.promote(table, now.millis)
-  while (claims.length < options.limit) {
+export const claim = (table: Table.Table, request: ClaimRequest, now: number): ReadonlyArray<TaskColumns> => {
+  const { leaseMillis, limit, owner } = request
+  const claimed: Array<TaskColumns> = []
+  Table.promote(table, now)
+  while (claimed.length < limit) {
     const row = table.ready.peek()
     if (row === undefined) break
-    table.witness.touch(row)
-    const token = leaseToken(++row.claims)
-    row.holder = { owner: options.owner, token, startedAt: now.at, execution: null }
-    const task: Task = { ...row.task, status: "in_progress", attempts: row.task.attempts + 1, updatedAt: now.at }
-    Table.change(table, row, task, leaseEnd, now.millis)
-    claims.push({ task, token, checkpoint: row.checkpoint, previousOutput: row.previousOutput })
+    table.observer.changing(row)
+    const token = row.task.token + 1
+    row.lease = { owner, token, startedAt: now, execution: null, executionUsage: null }
+    const task: TaskColumns = {
+      ...row.task,
+      status: "in_progress",
+      attempts: row.task.attempts + 1,
+      updatedAt: now,
+      token
+    }
+    Table.change(table, row, task, now + leaseMillis, now)
+    claimed.push(task)
   }
-  return claims
+  return claimed
 }
 
-export const checkpoint = (table: Table.Table, row: HeldRow, saved: Checkpoint, now: Now) => {
-  table.witness.touch(row)
-  row.checkpoint = saved.execution
-  row.holder = { ...row.holder, execution: saved.execution }
-  row.task = { ...row.task, usage: saved.usage, updatedAt: now.at }
+export const checkpoint = (table: Table.Table, row: LeasedRow, saved: CheckpointRow, now: number) => {
+  const { execution, executionUsage, usage } = saved
+  table.observer.changing(row)
+  row.lease = { ...row.lease, execution, executionUsage }
+  row.task = { ...row.task, usage, updatedAt: now }
 }
 
-const leave = (table: Table.Table, row: Row, task: Task, now: Now) => {
-  row.holder = null
-  change(table, row, task, now)
+/** Ends the lease, and gives the row its next task. */
+const leave = (table: Table.Table, row: Row, task: TaskColumns, now: number) => {
+  row.lease = null
+  Table.change(table, row, task, task.availableAt, now)
 }
 
-export const settle = (table: Table.Table, row: HeldRow, settlement: Settlement, now: Now) => {
-  table.witness.touch(row)
-  if (settlement._tag === "Release") {
-    Ledger.end(row, now.at, "released", settlement.reason, Ledger.saved(row, settlement.attemptUsage))
-    const attempts = Math.max(0, row.task.attempts - 1)
-    const usage = settlement.usage ?? row.task.usage
-    leave(table, row, { ...row.task, status: "pending", attempts, usage, availableAt: now.at, updatedAt: now.at }, now)
+export const settle = (table: Table.Table, row: LeasedRow, settlement: SettlementRow, now: number) => {
+  const { availableInMillis, error, execution, outcome, status, verification } = settlement
+  const { task } = row
+  table.observer.changing(row)
+  const attempts = Math.max(0, task.attempts - settlement.attemptsReturned)
+  const availableAt = availableInMillis === null ? task.availableAt : later(now, availableInMillis)
+  const changed = { ...task, status, attempts, availableAt, updatedAt: now }
+  if (outcome === "released") {
+    endAttempt(row, now, outcome, error, checkpointed(row, settlement.attemptUsage))
+    const usage = settlement.usage ?? task.usage
+    leave(table, row, { ...changed, usage, checkpoint: row.lease.execution ?? task.checkpoint }, now)
     return
   }
-  const { execution, usage, verification } = settlement
-  const outturn = { execution, verification, usage: settlement.attemptUsage }
-  const written = { ...row.task, usage, updatedAt: now.at }
-  if (settlement._tag === "Complete") {
-    Ledger.end(row, now.at, "completed", null, outturn)
-    row.checkpoint = null
-    row.previousOutput = null
-    const { verified } = settlement
-    const result = settlement.execution.output
-    leave(table, row, { ...written, status: "completed", result, verified, feedback: null }, now)
-    Table.unblockDependants(table, row.task.id, now.millis)
-    return
-  }
-  const { feedback } = settlement
-  Ledger.end(row, now.at, settlement._tag === "Retry" ? "retried" : "failed", feedback, outturn)
-  row.checkpoint = settlement.checkpoint
-  row.previousOutput = execution?.output || null
-  if (settlement._tag === "Retry") {
-    leave(table, row, { ...written, status: "pending", feedback, availableAt: later(now, settlement.delay) }, now)
-  } else {
-    leave(table, row, { ...written, status: "failed", feedback }, now)
-  }
+  endAttempt(row, now, outcome, error, { execution, verification, usage: settlement.attemptUsage })
+  const { checkpoint, feedback, usage, verified } = settlement
+  const isCompleted = outcome === "completed"
+  const results = { execution: isCompleted ? execution : null, previousExecution: isCompleted ? null : execution }
+  leave(table, row, { ...changed, ...results, checkpoint, feedback, usage, verified }, now)
+  if (isCompleted) Table.unblockDependants(table, task.id, now)
 }
 
-export const sweep = (table: Table.Table, options: SweepOptions, now: Now): ReadonlyArray<SweptTask> => {
-  const swept: Array<SweptTask> = []
-  for (let row = table.leases.peek(); row !== undefined && row.due <= now.millis; row = table.leases.peek()) {
-    if (!isHeld(row)) break
-    const { owner, token } = row.holder
-    const state = next(row, TaskState.Transition.cases.LeaseExpired.make({}), options)
-    if (state === undefined) break
-    table.witness.touch(row)
-    const silence = `Worker ${owner} stopped answering.`
-    Ledger.end(row, now.at, "lease_expired", silence)
-    const failed = state.status === "failed"
-    const written = { ...row.task, ...state, updatedAt: now.at }
-    leave(table, row, failed ? { ...written, feedback: silence } : { ...written, availableAt: now.at }, now)
-    swept.push({ taskId: row.task.id, token, status: failed ? "failed" : "pending", owner, attempts: state.attempts })
+/** Ends the attempt without a settlement: what it checkpointed is kept for the next one. */
+const interrupt = (row: LeasedRow, now: number, outcome: AttemptOutcome, reason: string): TaskColumns => {
+  endAttempt(row, now, outcome, reason, checkpointed(row))
+  return { ...row.task, checkpoint: row.lease.execution ?? row.task.checkpoint, updatedAt: now }
+}
+
+export const sweep = (table: Table.Table, request: SweepRequest, now: number) => {
+  const swept: Array<Pick<TaskColumns, "id" | "token" | "status" | "attempts"> & { readonly owner: string }> = []
+  while (swept.length < request.limit) {
+    const row = table.leases.peek()
+    if (row === undefined || row.due > now || !isLeased(row)) break
+    const { owner, token } = row.lease
+    const feedback = request.message.beforeOwner + owner + request.message.afterOwner
+    table.observer.changing(row)
+    const task = interrupt(row, now, "lease_expired", feedback)
+    const status = task.attempts >= request.failFromAttempts ? "failed" : "pending"
+    leave(table, row, status === "failed" ? { ...task, status, feedback } : { ...task, status, availableAt: now }, now)
+    swept.push({ id: task.id, token, status, owner, attempts: task.attempts })
   }
   return swept
 }
 
-export const requeue = (table: Table.Table, row: Row, now: Now): boolean => {
-  const state = next(row, TaskState.Transition.cases.Requeued.make({}), anyPolicy)
-  if (state === undefined) return false
-  table.witness.touch(row)
-  const requeues = row.task.requeues + 1
-  change(table, row, { ...row.task, ...state, requeues, availableAt: now.at, updatedAt: now.at }, now)
-  return true
+export const requeue = (table: Table.Table, row: Row, now: number) => {
+  table.observer.changing(row)
+  const { task } = row
+  const requeues = task.requeues + 1
+  const pending = { ...task, status: "pending", attempts: 0, requeues, availableAt: now, updatedAt: now } as const
+  Table.change(table, row, pending, now, now)
 }
 
-/** Whether the task was cancelled, and whether it was running. */
-export const cancel = (table: Table.Table, row: Row, now: Now): "unchanged" | "pending" | "running" => {
-  const state = next(row, TaskState.Transition.cases.Cancelled.make({}), anyPolicy)
-  if (state === undefined) return "unchanged"
-  table.witness.touch(row)
-  const running = isHeld(row)
-  if (isHeld(row)) Ledger.end(row, now.at, "cancelled", "The task was cancelled while it ran.")
-  leave(table, row, { ...row.task, ...state, updatedAt: now.at }, now)
-  return running ? "running" : "pending"
+export const cancel = (table: Table.Table, row: Row, reason: string, now: number) => {
+  table.observer.changing(row)
+  const task = isLeased(row) ? interrupt(row, now, "cancelled", reason) : { ...row.task, updatedAt: now }
+  leave(table, row, { ...task, status: "cancelled" }, now)
 }

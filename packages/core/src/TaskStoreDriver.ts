@@ -1,0 +1,472 @@
+/**
+ * What the author of a store implements: transitions over plain rows, each of them one atomic statement or script over a
+ * batch. {@link make} builds the `TaskStore` service from a driver.
+ *
+ * The driver knows the database: where rows live, how they are locked, and what the time is. Everything that is the same
+ * for all stores is done here, once: encoding and decoding, cursors, cycles and refusals, splitting of batches, telling
+ * lost leases from lost answers, waiting and wake-ups, and the texts of errors.
+ *
+ * **Guarantees a driver gives**
+ *
+ * - Each method is atomic: it changes all that it says, or nothing. When it returns, its change is durable.
+ * - A write under a lease changes a row only if the row is in progress and its token is the lease's token.
+ * - A token is greater than every token that was ever given out for the same id, also after the id was pruned and added
+ *   again.
+ * - The statuses that a change leads from and to come from `TaskState.transition`. The driver applies them and adds none.
+ *
+ * Delivery is at-least-once: a task is executed again when its lease expires. At most one result per lease is accepted.
+ *
+ * **Strings and documents**
+ *
+ * Every string that a driver gets is valid Unicode without U+0000, so any database can hold it. Documents (executions,
+ * verifications, usage, metadata) are JSON texts. A driver stores both without looking at them.
+ *
+ * **Rows**
+ *
+ * A driver returns rows as its database returns them. A number may be a `number`, a `bigint` or a decimal string, a time
+ * epoch milliseconds or a `Date`, a truth value a boolean or 0 and 1. A value of another kind fails the operation as
+ * `Unusable`, with a message that names the column.
+ *
+ * Hold a driver against the suite in `@baton/core/testing`. `examples/custom-store` in the repository is a complete driver.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import * as service from "./internal/store/service.ts"
+import type { AttemptOutcome } from "./Attempt.ts"
+import type { TaskStatus } from "./Task.ts"
+import type { ControlRequest, TaskStore } from "./TaskStore.ts"
+import type { TaskStoreError } from "./TaskStoreError.ts"
+
+/**
+ * A store's access to its database. Methods fail with a `TaskStoreError` that names the place and the way out.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface TaskStoreDriver {
+  /** Names the place in messages, as the subject of a sentence: `The SQLite file tasks.db`. */
+  readonly place: string
+
+  readonly limits?: Limits | undefined
+
+  /**
+   * Adds tasks whose ids are new; a task whose id is present stays as it is. Adds nothing when the reply names a conflict or
+   * an unknown dependency, or with `checkOnly`. Each id occurs once in a call. All tasks of a call are added in one write.
+   */
+  readonly add: (
+    tasks: ReadonlyArray<NewTaskRow>,
+    options: { readonly checkOnly: boolean }
+  ) => Effect.Effect<AddReply, TaskStoreError>
+
+  /**
+   * Claims up to `limit` tasks: pending, `availableAt` reached, all dependencies completed; higher priority first, then
+   * the one available for longest, then the one added first. Each becomes in progress under the next token, with one more
+   * attempt. Tasks that another call is claiming at the same moment are passed over. Never waits.
+   *
+   * When calls named in `unanswered` have claimed tasks for this owner that are still in progress under that claim, returns
+   * those, with a new lease and nothing else, up to `limit`. A driver that cannot lose an answer ignores this.
+   */
+  readonly claim: (options: ClaimRequest) => Effect.Effect<ReadonlyArray<ClaimRow>, TaskStoreError>
+
+  /** Saves outputs of attempts that are under way. Each task occurs once in a call. Returns the leases that were lost. */
+  readonly checkpoint: (
+    checkpoints: ReadonlyArray<CheckpointRow>
+  ) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>
+
+  /**
+   * Ends attempts: changes the task, writes the ledger, and frees dependants of completed tasks, in one write. Each task
+   * occurs once in a call. Returns the leases that were lost.
+   */
+  readonly settle: (
+    settlements: ReadonlyArray<SettlementRow>
+  ) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>
+
+  /** Sets the end of leases to `leaseMillis` from now. Each task occurs once in a call. Returns the leases that were lost. */
+  readonly extend: (
+    leases: ReadonlyArray<LeaseRow>,
+    leaseMillis: number
+  ) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>
+
+  /** Ends up to `limit` attempts whose lease has expired. The expiry is checked in the write itself. */
+  readonly sweep: (options: SweepRequest) => Effect.Effect<ReadonlyArray<SweptRow>, TaskStoreError>
+
+  readonly get: (id: string) => Effect.Effect<TaskRow | undefined, TaskStoreError>
+
+  /** Up to `limit` tasks with a `seq` greater than `after`, by `seq`; all of them, or those with one status. */
+  readonly list: (
+    page: Page & { readonly status: TaskStatus | null }
+  ) => Effect.Effect<ReadonlyArray<TaskRow>, TaskStoreError>
+
+  /** The ledger of a task, oldest attempt first, the one under way included. Empty when there is no such task. */
+  readonly attempts: (id: string) => Effect.Effect<ReadonlyArray<AttemptRow>, TaskStoreError>
+
+  readonly counts: Effect.Effect<CountsRow, TaskStoreError>
+
+  /** Puts the selected tasks whose status is in `from` back to pending, available now, with no attempts used. */
+  readonly requeue: (
+    selection: SelectionRow,
+    change: { readonly from: ReadonlyArray<TaskStatus> }
+  ) => Effect.Effect<ChangeReply, TaskStoreError>
+
+  /**
+   * Cancels the selected tasks whose status is in `from`. An attempt under way ends as `cancelled` with `reason`, its lease
+   * with it, and the control revision grows.
+   */
+  readonly cancel: (
+    selection: SelectionRow,
+    change: { readonly from: ReadonlyArray<TaskStatus>; readonly reason: string }
+  ) => Effect.Effect<ChangeReply, TaskStoreError>
+
+  /** Deletes the selected tasks whose status is in `from`, with ledgers and dependencies, if they have not changed for `unchangedMillis`. */
+  readonly prune: (
+    selection: SelectionRow,
+    change: { readonly from: ReadonlyArray<TaskStatus>; readonly unchangedMillis: number | null }
+  ) => Effect.Effect<ChangeReply, TaskStoreError>
+
+  /** When there is something to do next, and the control state, seen at one moment. */
+  readonly outlook: Effect.Effect<OutlookRow, TaskStoreError>
+
+  readonly control: Effect.Effect<ControlRow, TaskStoreError>
+
+  /** Makes a request to all runs on this store. The revision grows, and `stops` with a stop. */
+  readonly request: (request: ControlRequest) => Effect.Effect<ControlRow, TaskStoreError>
+
+  /** Up to `limit` tasks with a `seq` greater than `after`, by `seq`, with everything that is known of each at one moment. */
+  readonly dump: (page: Page) => Effect.Effect<ReadonlyArray<RecordRow>, TaskStoreError>
+
+  /**
+   * Adds tasks as they were in another store, in one write. Adds nothing when ids are present, and returns these. A task in
+   * progress gets a lease that has expired. Dependants of tasks that are restored as completed are freed.
+   */
+  readonly restore: (records: ReadonlyArray<RestoreRow>) => Effect.Effect<ReadonlyArray<string>, TaskStoreError>
+
+  /** What other processes change. Without it, only changes of this process wake waiting fibers before the poll interval. */
+  readonly notifications?: Notifications | undefined
+}
+
+/**
+ * How much one call of a driver takes. Larger batches are split, except for `add` and `restore`, which are one write.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  /** Rows that one call gets or returns. Default 1 000. */
+  readonly rows?: number | undefined
+  /** Characters of text in one call, a single row aside. Default 16 million. */
+  readonly characters?: number | undefined
+  /** Tasks that one call selects by status or sweeps; other processes write in between. Default 1 000. */
+  readonly selected?: number | undefined
+  /** Bytes of an id in UTF-8; longer ones are refused. Default: any number. */
+  readonly idBytes?: number | undefined
+}
+
+/**
+ * How a driver learns of changes by other processes, and makes its own known to them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Notifications {
+  /**
+   * Runs while fibers wait, from the first wait on. A stream that ends or fails is started again after a pause. Emit
+   * `listening` once changes are seen from then on.
+   */
+  readonly changes: Stream.Stream<Notification, TaskStoreError>
+  /** Makes changes of this process known. Called after writes, gathered. Leave it out when the writes do that themselves. */
+  readonly publish?: ((kinds: ReadonlyArray<"work" | "control">) => Effect.Effect<void, TaskStoreError>) | undefined
+  /** How long a waiting fiber waits before it looks on its own: while `changes` is listening, and while it is not. */
+  readonly pollInterval: { readonly listening: Duration.Duration; readonly disconnected: Duration.Duration }
+  /** The least time between two looks of one waiting fiber. Default: none. */
+  readonly rest?: Duration.Duration | undefined
+}
+
+/**
+ * - `listening`: from now on changes are seen
+ * - `work`: something may be claimable, expired or drained, now or after `delayMillis`
+ * - `control`: the control revision may have grown
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Notification {
+  readonly kind: "listening" | "work" | "control"
+  readonly delayMillis?: number | undefined
+}
+
+/**
+ * A value as a driver read it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Column = unknown
+
+/** @since 0.1.0 */
+export interface NewTaskRow {
+  readonly id: string
+  readonly description: string
+  /** A JSON object; null when it is empty. */
+  readonly metadata: string | null
+  readonly priority: number
+  /** Epoch milliseconds; null for now. */
+  readonly availableAt: number | null
+  /** The dependencies as the task was given them, a JSON array; null when there are none. */
+  readonly dependsOn: string | null
+  /** The ids that the task depends on, each once. */
+  readonly dependencies: ReadonlyArray<string>
+}
+
+/** @since 0.1.0 */
+export interface AddReply {
+  /** Ids that were present. */
+  readonly existing: ReadonlyArray<string>
+  /** Those of `existing` whose task has another description. */
+  readonly conflicts: ReadonlyArray<string>
+  /** Dependencies of new tasks that are neither present nor in this call. */
+  readonly unknown: ReadonlyArray<{ readonly id: string; readonly dependency: string }>
+}
+
+/** @since 0.1.0 */
+export interface ClaimRequest {
+  readonly limit: number
+  readonly owner: string
+  readonly leaseMillis: number
+  /** Identifies this call, so that a later one can ask what it claimed. */
+  readonly call: number
+  /** Calls of this owner whose answers never arrived. */
+  readonly unanswered: ReadonlyArray<number>
+}
+
+/**
+ * A task as its row is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TaskRow {
+  /** Grows in the order of adding, and is never used again: the cursor. */
+  readonly seq: Column
+  readonly id: Column
+  readonly description: Column
+  readonly status: Column
+  readonly attempts: Column
+  readonly metadata: Column
+  readonly priority: Column
+  readonly availableAt: Column
+  readonly dependsOn: Column
+  readonly feedback: Column
+  readonly verified: Column
+  readonly requeues: Column
+  readonly usage: Column
+  readonly createdAt: Column
+  readonly updatedAt: Column
+  /** The execution of the attempt that completed the task; read only of completed tasks. */
+  readonly execution: Column
+}
+
+/** A claimed task: as it is once it is claimed. */
+export interface ClaimRow extends Omit<TaskRow, "status" | "execution" | "verified"> {
+  readonly token: Column
+  readonly checkpoint: Column
+  /** The execution of the last attempt that was retried or failed, unless the task was completed since. */
+  readonly previousExecution: Column
+}
+
+/** @since 0.1.0 */
+export interface LeaseRow {
+  readonly id: string
+  readonly token: number
+}
+
+/** @since 0.1.0 */
+export interface CheckpointRow extends LeaseRow {
+  /** It is the attempt's output, and becomes the task's checkpoint if the attempt ends without a settlement. */
+  readonly execution: string
+  /** What this execution alone used; what the ledger shows for an attempt that ends without a settlement. */
+  readonly executionUsage: string | null
+  /** What all attempts of the task used. */
+  readonly usage: string | null
+}
+
+/**
+ * What a settlement writes. `completed`, `retried` and `failed` write every column. `released` keeps feedback and
+ * checkpoint, keeps `usage` where it is null, and takes execution and usage of the ledger's row from what the attempt has
+ * checkpointed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SettlementRow extends LeaseRow {
+  /** How the ledger says the attempt ended. */
+  readonly outcome: "completed" | "retried" | "failed" | "released"
+  /** The task's next status. */
+  readonly status: "completed" | "pending" | "failed"
+  /** How many attempts are given back to the task. */
+  readonly attemptsReturned: 0 | 1
+  /** The task is available so many milliseconds from now; null leaves its time as it is. */
+  readonly availableInMillis: number | null
+  /** The error in the ledger. */
+  readonly error: string | null
+  readonly feedback: string | null
+  readonly verified: boolean
+  readonly execution: string | null
+  readonly verification: string | null
+  /** What this attempt used. */
+  readonly attemptUsage: string | null
+  /** What all attempts of the task used. */
+  readonly usage: string | null
+  readonly checkpoint: string | null
+}
+
+/** A lease that was not current: nothing was written for it. */
+export interface LostLeaseRow {
+  /** Its place in the call. */
+  readonly index: number
+  /** The task's status now; null when there is no such task. */
+  readonly status: Column
+  /**
+   * How the ledger says that the attempt under this id and token ended; null where that is not known or not kept. A
+   * driver that cannot lose an answer returns null.
+   */
+  readonly outcome: Column
+}
+
+/** @since 0.1.0 */
+export interface SweepRequest {
+  /** Tasks with this many attempts or more become failed, others pending. */
+  readonly failFromAttempts: number
+  readonly limit: number
+  /** The error in the ledger, and the feedback of tasks that fail: the owner goes between the two. */
+  readonly message: { readonly beforeOwner: string; readonly afterOwner: string }
+}
+
+/** @since 0.1.0 */
+export interface SweptRow {
+  readonly id: Column
+  readonly token: Column
+  readonly status: Column
+  readonly owner: Column
+  readonly attempts: Column
+}
+
+/** @since 0.1.0 */
+export interface AttemptRow {
+  readonly number: Column
+  readonly token: Column
+  readonly owner: Column
+  readonly startedAt: Column
+  readonly endedAt: Column
+  readonly outcome: Column
+  readonly error: Column
+  readonly execution: Column
+  readonly verification: Column
+  readonly usage: Column
+}
+
+/** @since 0.1.0 */
+export interface CountsRow {
+  readonly pending: Column
+  readonly in_progress: Column
+  readonly completed: Column
+  readonly failed: Column
+  readonly cancelled: Column
+  readonly waiting: Column
+}
+
+/** Part of all tasks by `seq`. */
+export interface Page {
+  readonly after: number
+  readonly limit: number
+}
+
+/** Tasks by their ids, each once, or the next part of all tasks of a status. */
+export type SelectionRow = { readonly ids: ReadonlyArray<string> } | (Page & { readonly status: TaskStatus })
+
+/** @since 0.1.0 */
+export interface ChangeReply {
+  /** The tasks that changed. */
+  readonly ids: ReadonlyArray<string>
+  /** How many of them were in progress. */
+  readonly interrupted: number
+  /** The greatest `seq` that this part has looked at; null when there are no more tasks, or for a selection by ids. */
+  readonly last: number | null
+}
+
+/** @since 0.1.0 */
+export interface ControlRow {
+  readonly revision: Column
+  readonly paused: Column
+  readonly stops: Column
+}
+
+/** @since 0.1.0 */
+export interface OutlookRow extends ControlRow {
+  /** In how many milliseconds something becomes claimable or a lease expires; 0 or less for now, null for never. */
+  readonly dueInMillis: Column
+  /** No task is in progress, and no pending task becomes claimable by itself. */
+  readonly drained: Column
+}
+
+/** @since 0.1.0 */
+export interface RecordRow extends TaskRow {
+  /** The last token that was given out; 0 when there was none. */
+  readonly token: Column
+  /** When the lease of a task in progress ends. */
+  readonly leaseUntil: Column
+  readonly checkpoint: Column
+  /** The dependencies that have yet to complete. */
+  readonly waitsFor: ReadonlyArray<Column>
+  readonly attemptRows: ReadonlyArray<AttemptRow>
+}
+
+/** @since 0.1.0 */
+export interface RestoreRow {
+  readonly id: string
+  readonly description: string
+  readonly status: TaskStatus
+  readonly attempts: number
+  readonly metadata: string | null
+  readonly priority: number
+  readonly availableAt: number
+  readonly dependsOn: string | null
+  readonly feedback: string | null
+  readonly verified: boolean
+  readonly requeues: number
+  readonly usage: string | null
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly token: number
+  readonly checkpoint: string | null
+  /** Ids that the task waits for, each once, whether they are present or not. */
+  readonly waitsFor: ReadonlyArray<string>
+  /** Oldest first. The one under way has no end. */
+  readonly attemptRows: ReadonlyArray<RestoreAttemptRow>
+}
+
+/** @since 0.1.0 */
+export interface RestoreAttemptRow {
+  readonly number: number
+  readonly token: number
+  readonly owner: string
+  readonly startedAt: number
+  readonly endedAt: number | null
+  readonly outcome: AttemptOutcome
+  readonly error: string | null
+  readonly execution: string | null
+  readonly verification: string | null
+  readonly usage: string | null
+}
+
+/**
+ * The store over a driver, for as long as the scope is open.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: (driver: TaskStoreDriver) => Effect.Effect<TaskStore["Service"], never, Scope.Scope> = (driver) =>
+  Effect.map(service.make(driver), ({ store }) => store)

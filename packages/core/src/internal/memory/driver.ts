@@ -1,0 +1,203 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { ControlRequest } from "../../TaskStore.ts"
+import type {
+  ChangeReply,
+  LeaseRow,
+  LostLeaseRow,
+  RecordRow,
+  SelectionRow,
+  TaskStoreDriver
+} from "../../TaskStoreDriver.ts"
+import { attemptsOf, isLeased, type LeasedRow, type Row } from "./row.ts"
+import * as Table from "./table.ts"
+import * as Transitions from "./transitions.ts"
+
+/** A driver over a table in memory. */
+export interface MemoryDriver extends TaskStoreDriver {
+  readonly isPaused: () => boolean
+  /** Puts the pause back to what it was, with a new revision. */
+  readonly resetPaused: (paused: boolean) => void
+}
+
+/** Each operation is one synchronous step, so it is atomic among fibers and costs no effect per task. */
+export const make = Effect.fnUntraced(function* (
+  table: Table.Table,
+  options: { readonly paused: boolean } = { paused: false }
+): Effect.fn.Return<MemoryDriver> {
+  const clock = yield* Clock.Clock
+  let control = { revision: 0, paused: options.paused, stops: 0 }
+
+  /** Runs a write for each row whose lease is current, and returns the other leases. */
+  const underLeases = <A extends LeaseRow>(leases: ReadonlyArray<A>, write: (row: LeasedRow, lease: A) => void) => {
+    const lost: Array<LostLeaseRow> = []
+    for (const [index, lease] of leases.entries()) {
+      const row = Table.leased(table, lease)
+      if (row === undefined) lost.push({ index, status: table.byId.get(lease.id)?.task.status ?? null, outcome: null })
+      else write(row, lease)
+    }
+    return lost
+  }
+
+  const change = (changed: Partial<typeof control>) => {
+    control = { ...control, ...changed, revision: control.revision + 1 }
+    return control
+  }
+
+  const requests: { readonly [Request in ControlRequest]: () => typeof control } = {
+    pause: () => change({ paused: true }),
+    resume: () => change({ paused: false }),
+    stop: () => change({ stops: control.stops + 1 })
+  }
+
+  /** Acts on the selected rows whose status is one of `from`. */
+  const changeSelected = (
+    selection: SelectionRow,
+    from: ReadonlyArray<string>,
+    act: (rows: ReadonlyArray<Row>) => ReadonlyArray<Row>
+  ): ChangeReply => {
+    const { last, rows } = Table.select(table, selection)
+    const chosen = rows.filter(({ task }) => from.includes(task.status))
+    const interrupted = chosen.filter(isLeased).length
+    return { ids: act(chosen).map(({ task }) => task.id), interrupted, last }
+  }
+
+  return {
+    place: "The store in memory",
+    limits: { rows: Infinity, selected: Infinity, characters: Infinity },
+
+    add: (tasks, { checkOnly }) =>
+      Effect.sync(() => {
+        const ids = new Set(tasks.some(({ dependencies }) => dependencies.length > 0) ? tasks.map(({ id }) => id) : [])
+        const existing: Array<string> = []
+        const conflicts: Array<string> = []
+        const unknown: Array<{ readonly id: string; readonly dependency: string }> = []
+        const fresh: Array<(typeof tasks)[number]> = []
+        for (const added of tasks) {
+          const row = table.byId.get(added.id)
+          if (row === undefined) {
+            fresh.push(added)
+            for (const dependency of added.dependencies) {
+              if (!table.byId.has(dependency) && !ids.has(dependency)) unknown.push({ id: added.id, dependency })
+            }
+          } else {
+            existing.push(added.id)
+            if (row.task.description !== added.description) conflicts.push(added.id)
+          }
+        }
+        if (!checkOnly && conflicts.length === 0 && unknown.length === 0) {
+          const now = clock.currentTimeMillisUnsafe()
+          for (const added of fresh) Transitions.add(table, added, now)
+        }
+        return { existing, conflicts, unknown }
+      }),
+
+    claim: (request) => Effect.sync(() => Transitions.claim(table, request, clock.currentTimeMillisUnsafe())),
+
+    checkpoint: (checkpoints) =>
+      Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        return underLeases(checkpoints, (row, saved) => Transitions.checkpoint(table, row, saved, now))
+      }),
+
+    settle: (settlements) =>
+      Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        return underLeases(settlements, (row, settlement) => Transitions.settle(table, row, settlement, now))
+      }),
+
+    extend: (leases, leaseMillis) =>
+      Effect.sync(() => {
+        const end = clock.currentTimeMillisUnsafe() + leaseMillis
+        return underLeases(leases, (row) => Table.extend(table, row, end))
+      }),
+
+    sweep: (request) => Effect.sync(() => Transitions.sweep(table, request, clock.currentTimeMillisUnsafe())),
+
+    get: (id) => Effect.sync(() => table.byId.get(id)?.task),
+
+    list: (page) => Effect.sync(() => Table.page(table, page).map(({ task }) => task)),
+
+    attempts: (id) =>
+      Effect.sync(() => {
+        const row = table.byId.get(id)
+        return row === undefined ? [] : attemptsOf(row)
+      }),
+
+    counts: Effect.sync(() => ({ ...table.counts })),
+
+    requeue: (selection, { from }) =>
+      Effect.sync(() =>
+        changeSelected(selection, from, (rows) => {
+          const now = clock.currentTimeMillisUnsafe()
+          for (const row of rows) Transitions.requeue(table, row, now)
+          return rows
+        })
+      ),
+
+    cancel: (selection, { from, reason }) =>
+      Effect.sync(() => {
+        const reply = changeSelected(selection, from, (rows) => {
+          const now = clock.currentTimeMillisUnsafe()
+          for (const row of rows) Transitions.cancel(table, row, reason, now)
+          return rows
+        })
+        if (reply.interrupted > 0) change({})
+        return reply
+      }),
+
+    prune: (selection, { from, unchangedMillis }) =>
+      Effect.sync(() =>
+        changeSelected(selection, from, (rows) => {
+          const latest = clock.currentTimeMillisUnsafe() - (unchangedMillis ?? -Infinity)
+          const gone = new Set(rows.filter(({ task }) => task.updatedAt <= latest))
+          Table.drop(table, gone)
+          return Array.from(gone)
+        })
+      ),
+
+    outlook: Effect.sync(() => {
+      const now = clock.currentTimeMillisUnsafe()
+      Table.promote(table, now)
+      const { in_progress, pending, waiting } = table.counts
+      const due =
+        table.ready.peek() === undefined
+          ? Math.min(table.delayed.peek()?.due ?? Infinity, table.leases.peek()?.due ?? Infinity)
+          : now
+      return {
+        dueInMillis: due === Infinity ? null : due - now,
+        drained: in_progress === 0 && pending === waiting,
+        ...control
+      }
+    }),
+
+    control: Effect.sync(() => control),
+
+    request: (request) => Effect.sync(() => requests[request]()),
+
+    dump: (page) => Effect.sync(() => Table.page(table, { ...page, status: null }).map(recordRow)),
+
+    restore: (records) =>
+      Effect.sync(() => {
+        const present = records.flatMap(({ id }) => (table.byId.has(id) ? id : []))
+        if (present.length > 0) return present
+        const now = clock.currentTimeMillisUnsafe()
+        for (const record of records) Transitions.restore(table, record, now)
+        return present
+      }),
+
+    isPaused: () => control.paused,
+
+    resetPaused: (paused) => {
+      if (control.paused !== paused) change({ paused })
+    }
+  }
+})
+
+/** Everything that is known of a row. */
+export const recordRow = (row: Row): RecordRow => ({
+  ...row.task,
+  leaseUntil: isLeased(row) ? Math.min(row.due, 8.64e15) : null,
+  waitsFor: Array.from(row.waitsFor),
+  attemptRows: attemptsOf(row)
+})

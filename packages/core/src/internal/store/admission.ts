@@ -1,0 +1,96 @@
+import type { NewTask, TaskId } from "../../Task.ts"
+import type { Refusal } from "../../TaskStoreError.ts"
+
+/** Refusals of `add`: an id that has another description, an unknown dependency, a cycle. */
+
+const quote = (id: TaskId) => JSON.stringify(id)
+
+export const idInUse = (taskId: TaskId): Refusal => ({
+  taskId,
+  problem: "IdInUse",
+  message: `The id ${quote(taskId)} belongs to a task with another description: give one of them another id.`
+})
+
+export const unknownDependency = (taskId: TaskId, unknown: ReadonlyArray<TaskId>): Refusal => ({
+  taskId,
+  problem: "UnknownDependency",
+  message: `Task ${quote(taskId)} depends on ${unknown.map(quote).join(", ")}, which is not there: add it before, or together with it.`
+})
+
+/** A call's tasks, each id once, and a refusal for each id that comes with two descriptions. */
+export const distinct = (
+  tasks: ReadonlyArray<NewTask>
+): { readonly tasks: ReadonlyArray<NewTask>; readonly refusals: ReadonlyArray<Refusal> } => {
+  const byId = new Map<TaskId, NewTask>()
+  const refusals: Array<Refusal> = []
+  for (const task of tasks) {
+    const first = byId.get(task.id)
+    if (first === undefined) byId.set(task.id, task)
+    else if (first.description !== task.description) refusals.push(idInUse(task.id))
+  }
+  return { tasks: byId.size === tasks.length ? tasks : Array.from(byId.values()), refusals }
+}
+
+/**
+ * Cycles among the tasks of one call. There are no others: the tasks in a store depend on nothing that is added later.
+ * Runs in linear time and without recursion, because a chain can have a million tasks.
+ */
+export const cycles = (tasks: ReadonlyArray<NewTask>): ReadonlyArray<ReadonlyArray<TaskId>> => {
+  const linked = tasks.filter(({ dependsOn }) => dependsOn !== undefined && dependsOn.length > 0)
+  if (linked.length === 0) return []
+  const ids = new Set(linked.map(({ id }) => id))
+  const unmet = new Map<TaskId, Set<TaskId>>()
+  const dependants = new Map<TaskId, Array<TaskId>>()
+  const free: Array<TaskId> = []
+  for (const { dependsOn, id } of linked) {
+    const inner = new Set(dependsOn?.filter((dependency) => ids.has(dependency)))
+    if (inner.size === 0) free.push(id)
+    else unmet.set(id, inner)
+    for (const dependency of inner) {
+      const waiting = dependants.get(dependency)
+      if (waiting === undefined) dependants.set(dependency, [id])
+      else waiting.push(id)
+    }
+  }
+  // `free` grows during the loop.
+  for (const id of free) {
+    for (const dependant of dependants.get(id) ?? []) {
+      const left = unmet.get(dependant)
+      left?.delete(id)
+      if (left?.size === 0) {
+        unmet.delete(dependant)
+        free.push(dependant)
+      }
+    }
+  }
+  // Each task that is left is on a cycle or depends on one, so following its remaining dependencies leads to a cycle.
+  const found: Array<ReadonlyArray<TaskId>> = []
+  for (const start of unmet.keys()) {
+    const trail = new Set<TaskId>()
+    let next: TaskId | undefined = start
+    while (next !== undefined && !trail.has(next)) {
+      trail.add(next)
+      next = unmet
+        .get(next)
+        ?.values()
+        .find((id) => unmet.has(id))
+    }
+    const steps = Array.from(trail)
+    if (next !== undefined) found.push(steps.slice(steps.indexOf(next)))
+    for (const id of steps) unmet.delete(id)
+  }
+  return found
+}
+
+const longestShown = 8
+
+/** A refusal for each task of a cycle. */
+export const cycleRefusals = (cycle: ReadonlyArray<TaskId>): ReadonlyArray<Refusal> => {
+  const shown = cycle.slice(0, longestShown).map(quote)
+  const path = [...shown, ...(cycle.length > longestShown ? ["..."] : []), ...shown.slice(0, 1)].join(" on ")
+  return cycle.map((taskId) => ({
+    taskId,
+    problem: "DependencyCycle",
+    message: `Task ${quote(taskId)} waits for itself (${path}): take one of these dependencies out.`
+  }))
+}

@@ -1,0 +1,312 @@
+import * as Brand from "effect/Brand"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { type Attempt, AttemptOutcome, type LeaseToken } from "../../Attempt.ts"
+import { Execution } from "../../Execution.ts"
+import { Metadata, type NewTask, type Task, TaskId, TaskStatus } from "../../Task.ts"
+import * as TaskRecord from "../../TaskRecord.ts"
+import type { Checkpoint, Claim, Control, Counts, SweptTask } from "../../TaskStore.ts"
+import type * as Driver from "../../TaskStoreDriver.ts"
+import { TaskStoreError } from "../../TaskStoreError.ts"
+import { Usage } from "../../Usage.ts"
+import { Verification } from "../../Verification.ts"
+import * as Text from "./text.ts"
+
+/** The last day that a date can name, in epoch milliseconds. */
+const endOfTime = 8.64e15
+
+/** The first day that every database can hold: 4713 BC. */
+const startOfTime = -210_866_803_200_000
+
+/** A duration in milliseconds, rounded up so that nothing is due too early. */
+export const toMillis = (duration: Duration.Duration): number =>
+  Math.min(Math.ceil(Duration.toMillis(duration)), endOfTime)
+
+const toEpochMillis = (time: DateTime.Utc): number =>
+  Math.min(Math.max(Math.ceil(time.epochMilliseconds), startOfTime), endOfTime)
+
+/**
+ * The encoded form of every domain type that is kept as JSON is the value itself, so this is the codec's encoding at a
+ * tenth of its price (0.1 µs instead of 1.4 µs).
+ */
+const toJson = (value: Execution | Verification | Usage | Metadata | ReadonlyArray<string>): string =>
+  JSON.stringify(value)
+
+const toJsonOrNull = (value: Execution | Verification | Usage | null): string | null =>
+  value === null ? null : toJson(value)
+
+const toTextOrNull = (text: string | null): string | null => (text === null ? null : Text.encode(text))
+
+const metadataToJson = (value: Metadata | undefined): string | null =>
+  value === undefined || Object.keys(value).length === 0 ? null : toJson(value)
+
+const idsToJson = (ids: ReadonlyArray<TaskId> | undefined): string | null =>
+  ids === undefined || ids.length === 0 ? null : toJson(ids)
+
+const noIds: ReadonlyArray<string> = []
+
+const distinct = (ids: ReadonlyArray<TaskId> | undefined): ReadonlyArray<string> =>
+  ids === undefined || ids.length === 0 ? noIds : Array.from(new Set(ids), Text.encode)
+
+export const newTaskRow = (task: NewTask): Driver.NewTaskRow => ({
+  id: Text.encode(task.id),
+  description: Text.encode(task.description),
+  metadata: metadataToJson(task.metadata),
+  priority: task.priority ?? 0,
+  availableAt: task.availableAt === undefined ? null : toEpochMillis(task.availableAt),
+  dependsOn: idsToJson(task.dependsOn),
+  dependencies: distinct(task.dependsOn)
+})
+
+export const checkpointRow = ({ execution, taskId, token, usage }: Checkpoint): Driver.CheckpointRow => ({
+  id: Text.encode(taskId),
+  token,
+  execution: toJson(execution),
+  executionUsage: toJsonOrNull(execution.usage),
+  usage: toJsonOrNull(usage)
+})
+
+export { toJsonOrNull as document, toTextOrNull as textOrNull }
+
+export const restoreRow = ({
+  attempts,
+  checkpoint,
+  task,
+  token,
+  waitsFor
+}: TaskRecord.TaskRecord): Driver.RestoreRow => ({
+  id: Text.encode(task.id),
+  description: Text.encode(task.description),
+  status: task.status,
+  attempts: task.attempts,
+  metadata: metadataToJson(task.metadata),
+  priority: task.priority,
+  availableAt: toEpochMillis(task.availableAt),
+  dependsOn: idsToJson(task.dependsOn),
+  feedback: toTextOrNull(task.feedback),
+  verified: task.verified,
+  requeues: task.requeues,
+  usage: toJsonOrNull(task.usage),
+  createdAt: toEpochMillis(task.createdAt),
+  updatedAt: toEpochMillis(task.updatedAt),
+  token,
+  checkpoint: toJsonOrNull(checkpoint),
+  waitsFor: distinct(waitsFor),
+  attemptRows: attempts.map((attempt) => ({
+    number: attempt.number,
+    token: attempt.token,
+    owner: Text.encode(attempt.owner),
+    startedAt: toEpochMillis(attempt.startedAt),
+    endedAt: attempt.endedAt === null ? null : toEpochMillis(attempt.endedAt),
+    outcome: attempt.outcome,
+    error: toTextOrNull(attempt.error),
+    execution: toJsonOrNull(attempt.execution),
+    verification: toJsonOrNull(attempt.verification),
+    usage: toJsonOrNull(attempt.usage)
+  }))
+})
+
+/** A value in a row that no version of Baton writes. */
+class UnreadableColumn extends Schema.TaggedError<UnreadableColumn>()("UnreadableColumn", { message: Schema.String }) {}
+
+const unreadable = (column: string, expected: string): never => {
+  // Caught by `decode`, the only caller of the readers below: an effect per column would cost more than the column.
+  throw new UnreadableColumn({ message: `the column "${column}" is not ${expected}` })
+}
+
+/** Runs a reader; a value that it cannot read fails as `Unusable`. */
+export const decode = <A>(place: string, read: () => A): Result.Result<A, TaskStoreError> =>
+  Result.try({
+    try: read,
+    catch: (cause) => {
+      if (!(cause instanceof UnreadableColumn) && !Schema.isSchemaError(cause)) throw cause
+      return new TaskStoreError({
+        reason: "Unusable",
+        message: `${place} holds a value that Baton cannot read (${cause.message.split("\n")[0]}): restore a backup, or delete that task.`,
+        cause
+      })
+    }
+  })
+
+export const number = (column: string, value: Driver.Column): number => {
+  if (typeof value === "number") return value
+  const converted = typeof value === "bigint" || (typeof value === "string" && value !== "") ? Number(value) : NaN
+  return Number.isNaN(converted) ? unreadable(column, "a number") : converted
+}
+
+export const boolean = (column: string, value: Driver.Column): boolean => {
+  if (typeof value === "boolean") return value
+  if (value === 1 || value === 1n || value === "1") return true
+  return value === 0 || value === 0n || value === "0" ? false : unreadable(column, "a truth value")
+}
+
+const text = (column: string, value: Driver.Column): string =>
+  typeof value === "string" ? Text.decode(value) : unreadable(column, "text")
+
+const textOrNull = (column: string, value: Driver.Column): string | null =>
+  value === null ? null : text(column, value)
+
+const time = (column: string, value: Driver.Column): DateTime.Utc =>
+  DateTime.makeUnsafe(value instanceof Date ? value.getTime() : number(column, value))
+
+const timeOrNull = (column: string, value: Driver.Column): DateTime.Utc | null =>
+  value === null ? null : time(column, value)
+
+/** Tasks that were added together share their times: making one per task is a fifth of a claim. */
+const recentTimes = () => {
+  let last = DateTime.makeUnsafe(0)
+  return (column: string, value: Driver.Column): DateTime.Utc => {
+    if (last.epochMilliseconds !== value) last = time(column, value)
+    return last
+  }
+}
+
+const fromJson = <S extends Schema.Codec<unknown, unknown>>(schema: S) => {
+  const decode = Schema.decodeUnknownSync(Schema.fromJsonString(schema))
+  return (value: Driver.Column): S["Type"] | null => (value === null ? null : decode(value))
+}
+
+const execution = fromJson(Execution)
+const verification = fromJson(Verification)
+const usage = fromJson(Usage)
+const metadataFromJson = fromJson(Metadata)
+const taskIdsFromJson = fromJson(Schema.Array(TaskId))
+
+const noMetadata: Metadata = {}
+const noDependencies: ReadonlyArray<TaskId> = []
+
+const metadata = (value: Driver.Column): Metadata => metadataFromJson(value) ?? noMetadata
+const dependsOn = (value: Driver.Column): ReadonlyArray<TaskId> => taskIdsFromJson(value) ?? noDependencies
+
+const isStatus = Schema.is(TaskStatus)
+const isOutcome = Schema.is(AttemptOutcome)
+
+export const status = (value: Driver.Column): TaskStatus =>
+  isStatus(value) ? value : unreadable("status", "the status of a task")
+
+export const statusOrNull = (value: Driver.Column): TaskStatus | null => (value === null ? null : status(value))
+
+const outcome = (value: Driver.Column): AttemptOutcome =>
+  isOutcome(value) ? value : unreadable("outcome", "the outcome of an attempt")
+
+export const outcomeOrNull = (value: Driver.Column): AttemptOutcome | null => (value === null ? null : outcome(value))
+
+// Ids and tokens were checked on their way in.
+const brandTaskId: (id: string) => TaskId = Brand.nominal<TaskId>()
+const brandLeaseToken: (token: number) => LeaseToken = Brand.nominal<LeaseToken>()
+
+export const taskId = (value: Driver.Column): TaskId => brandTaskId(text("id", value))
+const leaseToken = (value: Driver.Column): LeaseToken => brandLeaseToken(number("token", value))
+
+export const seq = ({ seq }: Pick<Driver.TaskRow, "seq">): number => number("seq", seq)
+
+/** An empty output is none. */
+const output = (value: Driver.Column): string | null => execution(value)?.output || null
+
+export const task = (row: Driver.TaskRow): Task => {
+  const found = status(row.status)
+  return {
+    id: taskId(row.id),
+    description: text("description", row.description),
+    status: found,
+    result:
+      found === "completed" ? (execution(row.execution)?.output ?? unreadable("execution", "an execution")) : null,
+    attempts: number("attempts", row.attempts),
+    metadata: metadata(row.metadata),
+    priority: number("priority", row.priority),
+    availableAt: time("availableAt", row.availableAt),
+    dependsOn: dependsOn(row.dependsOn),
+    feedback: textOrNull("feedback", row.feedback),
+    verified: boolean("verified", row.verified),
+    requeues: number("requeues", row.requeues),
+    usage: usage(row.usage),
+    createdAt: time("createdAt", row.createdAt),
+    updatedAt: time("updatedAt", row.updatedAt)
+  }
+}
+
+export const claims = (rows: ReadonlyArray<Driver.ClaimRow>): ReadonlyArray<Claim> => {
+  const time = recentTimes()
+  const updatedAt = recentTimes()
+  return rows.map((row) => ({
+    task: {
+      id: taskId(row.id),
+      description: text("description", row.description),
+      status: "in_progress",
+      result: null,
+      attempts: number("attempts", row.attempts),
+      metadata: metadata(row.metadata),
+      priority: number("priority", row.priority),
+      availableAt: time("availableAt", row.availableAt),
+      dependsOn: dependsOn(row.dependsOn),
+      feedback: textOrNull("feedback", row.feedback),
+      verified: false,
+      requeues: number("requeues", row.requeues),
+      usage: usage(row.usage),
+      createdAt: time("createdAt", row.createdAt),
+      updatedAt: updatedAt("updatedAt", row.updatedAt)
+    },
+    token: leaseToken(row.token),
+    checkpoint: execution(row.checkpoint),
+    previousOutput: output(row.previousExecution)
+  }))
+}
+
+export const attempt = (taskId: TaskId, row: Driver.AttemptRow): Attempt => ({
+  taskId,
+  number: number("number", row.number),
+  token: leaseToken(row.token),
+  owner: text("owner", row.owner),
+  startedAt: time("startedAt", row.startedAt),
+  endedAt: timeOrNull("endedAt", row.endedAt),
+  execution: execution(row.execution),
+  verification: verification(row.verification),
+  outcome: outcome(row.outcome),
+  error: textOrNull("error", row.error),
+  usage: usage(row.usage)
+})
+
+export const record = (row: Driver.RecordRow): TaskRecord.TaskRecord => {
+  const found = task(row)
+  const attempts = row.attemptRows.map((each) => attempt(found.id, each))
+  const waitsFor = new Set(row.waitsFor.map(taskId))
+  const running = found.status === "in_progress" ? attempts.at(-1) : undefined
+  return {
+    task: found,
+    token: number("token", row.token),
+    leaseUntil: running === undefined ? null : time("leaseUntil", row.leaseUntil),
+    waitsFor: Array.from(new Set(found.dependsOn)).filter((id) => waitsFor.has(id)),
+    // An output that the attempt under way has checkpointed comes first.
+    checkpoint: running?.execution ?? execution(row.checkpoint),
+    previousOutput: TaskRecord.previousOutput(found.status, attempts),
+    attempts
+  }
+}
+
+export const swept = (row: Driver.SweptRow): SweptTask => {
+  const found = status(row.status)
+  return {
+    taskId: taskId(row.id),
+    token: leaseToken(row.token),
+    status: found === "failed" || found === "pending" ? found : unreadable("status", "pending or failed"),
+    owner: text("owner", row.owner),
+    attempts: number("attempts", row.attempts)
+  }
+}
+
+export const counts = (row: Driver.CountsRow): Counts => ({
+  pending: number("pending", row.pending),
+  in_progress: number("in_progress", row.in_progress),
+  completed: number("completed", row.completed),
+  failed: number("failed", row.failed),
+  cancelled: number("cancelled", row.cancelled),
+  waiting: number("waiting", row.waiting)
+})
+
+export const control = (row: Driver.ControlRow): Control => ({
+  revision: number("revision", row.revision),
+  paused: boolean("paused", row.paused),
+  stops: number("stops", row.stops)
+})

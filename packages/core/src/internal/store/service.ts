@@ -1,0 +1,500 @@
+import { isReadonlyArrayNonEmpty } from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { NewTask, TaskId, TaskStatus } from "../../Task.ts"
+import * as TaskRecord from "../../TaskRecord.ts"
+import * as TaskState from "../../TaskState.ts"
+import type {
+  AddResult,
+  Claim,
+  ClaimOptions,
+  DumpQuery,
+  FencedReply,
+  Lease,
+  LostLease,
+  PruneOptions,
+  Selection,
+  Settlement,
+  SweepOptions,
+  SweptTask,
+  TaskStore
+} from "../../TaskStore.ts"
+import type {
+  AddReply,
+  ChangeReply,
+  LeaseRow,
+  LostLeaseRow,
+  SelectionRow,
+  SettlementRow,
+  TaskStoreDriver
+} from "../../TaskStoreDriver.ts"
+import { type Refusal, TasksRefused, TaskStoreError } from "../../TaskStoreError.ts"
+import * as Admission from "./admission.ts"
+import * as Codec from "./codec.ts"
+import * as Text from "./text.ts"
+import * as Waiting from "./waiting.ts"
+
+const defaultRows = 1_000
+const defaultSelected = 1_000
+const defaultCharacters = 16 * 1024 * 1024
+const defaultPageSize = 100
+
+/** In a long outage most claims never arrive, and what the first of them may have claimed has expired. */
+const mostUnanswered = 100
+
+const expiredMessage = { beforeOwner: "Worker ", afterOwner: " stopped answering." }
+
+const cancelReason = "The task was cancelled while it ran."
+
+/** A store, and a way to wake the fibers that wait for it when it changes by itself. */
+export interface Made {
+  readonly store: TaskStore["Service"]
+  readonly wake: Waiting.Waiting["wake"]
+}
+
+export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effect.fn.Return<Made, never, Scope.Scope> {
+  const waiting = yield* Waiting.make(driver)
+  const maxRows = driver.limits?.rows ?? defaultRows
+  const maxSelected = driver.limits?.selected ?? defaultSelected
+  const maxCharacters = driver.limits?.characters ?? defaultCharacters
+  const maxIdBytes = driver.limits?.idBytes ?? Infinity
+
+  const decoded = <A>(read: () => A): Effect.Effect<A, TaskStoreError> =>
+    Effect.fromResult(Codec.decode(driver.place, read))
+
+  const unusable = (message: string) => new TaskStoreError({ reason: "Unusable", message })
+
+  // --------------------------------------------------------------------------------------------- adding
+
+  const refuseLongIds = (ids: ReadonlyArray<TaskId>): Effect.Effect<void, TaskStoreError> => {
+    if (maxIdBytes === Infinity) return Effect.void
+    const long = ids.find((id) => byteLength(Text.encode(id)) > maxIdBytes)
+    return long === undefined
+      ? Effect.void
+      : Effect.fail(
+          unusable(
+            `The id that begins with ${JSON.stringify(long.slice(0, 40))} is too long: ${driver.place} holds ids of up to ${maxIdBytes} bytes.`
+          )
+        )
+  }
+
+  const add = Effect.fnUntraced(function* (
+    tasks: ReadonlyArray<NewTask>
+  ): Effect.fn.Return<AddResult, TaskStoreError | TasksRefused> {
+    if (tasks.length === 0) return { added: [], existing: 0 }
+    yield* refuseLongIds(tasks.map(({ id }) => id))
+    const distinct = Admission.distinct(tasks)
+    const cycles = Admission.cycles(distinct.tasks)
+    const rows = distinct.tasks.map(Codec.newTaskRow)
+    if (distinct.refusals.length > 0 || cycles.length > 0) {
+      // Checked as well, so that every problem is named at once; what is present depends on nothing in this call.
+      const reply = yield* driver.add(rows, { checkOnly: true })
+      const existing = new Set(reply.existing.map(Text.decode))
+      const refusals = [
+        ...distinct.refusals,
+        ...refusalsOf(reply),
+        ...Admission.cycles(distinct.tasks.filter(({ id }) => !existing.has(id))).flatMap(Admission.cycleRefusals)
+      ]
+      if (isReadonlyArrayNonEmpty(refusals)) return yield* new TasksRefused({ refusals })
+    }
+    const reply = yield* driver.add(rows, { checkOnly: false })
+    const refusals = refusalsOf(reply)
+    if (isReadonlyArrayNonEmpty(refusals)) return yield* new TasksRefused({ refusals })
+    if (reply.existing.length < rows.length) waiting.announce("work")
+    const existing = new Set(reply.existing.map(Text.decode))
+    const added = distinct.tasks.map(({ id }) => id)
+    return {
+      added: existing.size === 0 ? added : added.filter((id) => !existing.has(id)),
+      existing: existing.size
+    }
+  })
+
+  // ------------------------------------------------------------------------------------------- claiming
+
+  let calls = yield* Random.nextIntBetween(0, 2 ** 50)
+  /** Claims that were made and not answered: nobody knows whether they claimed anything. */
+  let unanswered: ReadonlyArray<{ readonly owner: string; readonly call: number }> = []
+
+  const claimOnce = (
+    limit: number,
+    { lease, owner }: ClaimOptions
+  ): Effect.Effect<ReadonlyArray<Claim>, TaskStoreError> =>
+    Effect.suspend(() => {
+      const call = calls++
+      const lost = unanswered.flatMap((each) => (each.owner === owner ? each.call : []))
+      const request = { limit, owner: Text.encode(owner), leaseMillis: Codec.toMillis(lease), call, unanswered: lost }
+      return driver.claim(request).pipe(
+        Effect.onError(() =>
+          Effect.sync(() => {
+            unanswered = [...unanswered, { owner, call }].slice(-mostUnanswered)
+          })
+        ),
+        Effect.flatMap((rows) => {
+          // With as many as there is room for, there may be more of them.
+          if (lost.length > 0 && rows.length < limit) {
+            unanswered = unanswered.filter((each) => !lost.includes(each.call))
+          }
+          return decoded(() => Codec.claims(rows))
+        })
+      )
+    })
+
+  const claim = Effect.fnUntraced(function* (
+    options: ClaimOptions
+  ): Effect.fn.Return<ReadonlyArray<Claim>, TaskStoreError> {
+    const first = options.limit < 1 ? [] : yield* claimOnce(Math.min(options.limit, maxRows), options)
+    waiting.claimed(first.length)
+    if (first.length === 0) return first
+    // A fiber that waits for work has to know when the new leases expire: the claimer may die.
+    waiting.wake("work")
+    if (first.length < maxRows) return first
+    const claims = Array.from(first)
+    while (claims.length < options.limit) {
+      const limit = Math.min(options.limit - claims.length, maxRows)
+      const more = yield* Effect.result(claimOnce(limit, options))
+      // What was claimed before must not wait for its lease to expire.
+      if (Result.isFailure(more)) break
+      for (const each of more.success) claims.push(each)
+      if (more.success.length < limit) break
+    }
+    return claims
+  })
+
+  // -------------------------------------------------------------------------------- writing under leases
+
+  /** Writes for all leases, within the limits of a call, and returns those that were lost, in the order of the batch. */
+  const underLeases = Effect.fnUntraced(function* <A extends Lease, B extends LeaseRow>(
+    leases: ReadonlyArray<A>,
+    encode: (lease: A) => B,
+    charactersOf: (row: B) => number,
+    write: (rows: ReadonlyArray<B>) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>,
+    isWritten: (row: B, lost: LostLeaseRow) => boolean = () => false
+  ): Effect.fn.Return<FencedReply, TaskStoreError> {
+    if (leases.length === 0) return noneLost
+    const rows = leases.map(encode)
+    const lost: Array<LostLease> = []
+    for (const { from, to } of parts(rows, charactersOf, maxRows, maxCharacters)) {
+      const part = from === 0 && to === rows.length ? rows : rows.slice(from, to)
+      for (const each of yield* write(part)) {
+        const lease = leases[from + each.index]
+        const row = rows[from + each.index]
+        if (lease === undefined || row === undefined || isWritten(row, each)) continue
+        const { taskId, token } = lease
+        lost.push(yield* decoded(() => ({ taskId, token, status: Codec.statusOrNull(each.status) })))
+      }
+    }
+    return lost.length === 0 ? noneLost : { lost }
+  })
+
+  const settle = (settlements: ReadonlyArray<Settlement>): Effect.Effect<FencedReply, TaskStoreError> => {
+    /** Whether this call was made before and its answer lost: then it may have been carried out. */
+    let repeated = false
+    return Effect.suspend(() =>
+      underLeases(
+        settlements,
+        settlementRow,
+        charactersOf,
+        driver.settle,
+        // Only the owner of a lease settles it, so an attempt that ended as this settlement says was ended by it.
+        (row, lost) => repeated && lost.outcome === row.outcome
+      )
+    ).pipe(
+      Effect.onError(() =>
+        Effect.sync(() => {
+          repeated = true
+        })
+      ),
+      Effect.tap(() =>
+        Effect.sync(() => {
+          // Other processes have something to do when a task is pending again, or when nothing is left to claim: then
+          // they wait for the last task to end, or for one that this batch freed.
+          const concerns =
+            waiting.foundNothing() || settlements.some(({ _tag }) => _tag === "Retry" || _tag === "Release")
+          if (concerns) waiting.announce("work")
+          else waiting.wake("work")
+        })
+      )
+    )
+  }
+
+  const sweep = Effect.fnUntraced(function* (
+    policy: SweepOptions
+  ): Effect.fn.Return<ReadonlyArray<SweptTask>, TaskStoreError> {
+    const request = { failFromAttempts: TaskState.failsFrom(policy), limit: maxSelected, message: expiredMessage }
+    const swept: Array<SweptTask> = []
+    while (true) {
+      const rows = yield* driver.sweep(request)
+      for (const each of yield* decoded(() => rows.map(Codec.swept))) swept.push(each)
+      if (rows.length > 0) waiting.announce("work")
+      if (rows.length < maxSelected) return swept
+      yield* Effect.yieldNow
+    }
+  })
+
+  // ------------------------------------------------------------------------------------------- selecting
+
+  /** Changes the selected tasks, a part at a time: other processes write in between. */
+  const change = Effect.fnUntraced(function* (
+    selection: Selection,
+    act: (selection: SelectionRow) => Effect.Effect<ChangeReply, TaskStoreError>
+  ): Effect.fn.Return<{ readonly ids: ReadonlyArray<TaskId>; readonly interrupted: number }, TaskStoreError> {
+    const ids: Array<TaskId> = []
+    let interrupted = 0
+    const note = (reply: ChangeReply) => {
+      for (const id of reply.ids) ids.push(Codec.taskId(id))
+      interrupted += reply.interrupted
+      return reply.last
+    }
+    if ("ids" in selection) {
+      const selected = Array.from(new Set(selection.ids), Text.encode)
+      for (let from = 0; from < selected.length; from += maxSelected) {
+        note(yield* act({ ids: selected.slice(from, from + maxSelected) }))
+      }
+      return { ids, interrupted }
+    }
+    let after: number | null = 0
+    while (after !== null) {
+      after = note(yield* act({ status: selection.status, after, limit: maxSelected }))
+      if (after !== null) yield* Effect.yieldNow
+    }
+    return { ids, interrupted }
+  })
+
+  const requeue = Effect.fnUntraced(function* (selection: Selection) {
+    const from = TaskState.statusesBefore("Requeued")
+    if ("status" in selection && !from.includes(selection.status)) return []
+    const { ids } = yield* change(selection, (part) => driver.requeue(part, { from }))
+    if (ids.length > 0) waiting.announce("work")
+    return ids
+  })
+
+  const cancel = Effect.fnUntraced(function* (selection: Selection) {
+    const from = TaskState.statusesBefore("Cancelled")
+    if ("status" in selection && !from.includes(selection.status)) return []
+    const { ids, interrupted } = yield* change(selection, (part) => driver.cancel(part, { from, reason: cancelReason }))
+    if (interrupted > 0) waiting.announce("control")
+    if (ids.length > 0) waiting.announce("work")
+    return ids
+  })
+
+  const prune = Effect.fnUntraced(function* ({ ids, olderThan, statuses }: PruneOptions) {
+    const unchangedMillis = olderThan === undefined ? null : Codec.toMillis(olderThan)
+    const selections: ReadonlyArray<Selection> = ids === undefined ? statuses.map((status) => ({ status })) : [{ ids }]
+    let count = 0
+    for (const selection of selections) {
+      const from: ReadonlyArray<TaskStatus> = "status" in selection ? [selection.status] : statuses
+      const pruned = yield* change(selection, (part) => driver.prune(part, { from, unchangedMillis }))
+      count += pruned.ids.length
+    }
+    return count
+  })
+
+  // --------------------------------------------------------------------------------------------- reading
+
+  /** A page of rows; the cursor is the `seq` of its last row, so tasks that come or go move nothing. */
+  const page = Effect.fnUntraced(function* <Row extends { readonly seq: unknown }>(
+    { cursor = "0", limit = defaultPageSize }: DumpQuery,
+    read: (after: number, limit: number) => Effect.Effect<ReadonlyArray<Row>, TaskStoreError>
+  ): Effect.fn.Return<{ readonly rows: ReadonlyArray<Row>; readonly next: string | null }, TaskStoreError> {
+    if (!/^\d{1,15}$/.test(cursor)) {
+      return yield* unusable("This cursor is not one of this store's: list without one.")
+    }
+    // One more than asked for shows whether there is a next page.
+    const wanted = Math.max(1, limit) + 1
+    const rows: Array<Row> = []
+    let after = Number(cursor)
+    while (rows.length < wanted) {
+      const size = Math.min(wanted - rows.length, maxRows)
+      const part = yield* read(after, size)
+      for (const row of part) rows.push(row)
+      const last = part.at(-1)
+      if (last === undefined || part.length < size) break
+      after = yield* decoded(() => Codec.seq(last))
+    }
+    if (rows.length < wanted) return { rows, next: null }
+    rows.pop()
+    const last = rows.at(-1)
+    return { rows, next: last === undefined ? null : String(yield* decoded(() => Codec.seq(last))) }
+  })
+
+  const restore = Effect.fnUntraced(function* (
+    records: ReadonlyArray<TaskRecord.TaskRecord>
+  ): Effect.fn.Return<void, TaskStoreError | TasksRefused> {
+    yield* Effect.fromResult(TaskRecord.validate(records, () => false))
+    yield* refuseLongIds(records.map(({ task }) => task.id))
+    if (records.length === 0) return
+    const present = new Set((yield* driver.restore(records.map(Codec.restoreRow))).map(Text.decode))
+    yield* Effect.fromResult(TaskRecord.validate(records, (id) => present.has(id)))
+    waiting.announce("work")
+  })
+
+  const store: TaskStore["Service"] = {
+    add,
+    claim,
+    checkpoint: (checkpoints) =>
+      underLeases(checkpoints, Codec.checkpointRow, ({ execution }) => execution.length, driver.checkpoint),
+    settle,
+    extend: (leases, lease) => {
+      const leaseMillis = Codec.toMillis(lease)
+      // A lease may also expire earlier than before.
+      return Effect.tap(
+        underLeases(leases, leaseRow, noCharacters, (rows) => driver.extend(rows, leaseMillis)),
+        () => Effect.sync(() => waiting.wake("work"))
+      )
+    },
+    sweep,
+    get: (id) =>
+      Effect.flatMap(driver.get(Text.encode(id)), (row) =>
+        row === undefined ? Effect.succeedNone : decoded(() => Option.some(Codec.task(row)))
+      ),
+    list: (query = {}) =>
+      Effect.flatMap(
+        page(query, (after, limit) => driver.list({ after, limit, status: query.status ?? null })),
+        ({ next, rows }) => decoded(() => ({ tasks: rows.map(Codec.task), next }))
+      ),
+    attempts: (id) =>
+      Effect.flatMap(driver.attempts(Text.encode(id)), (rows) =>
+        decoded(() => rows.map((row) => Codec.attempt(id, row)))
+      ),
+    counts: Effect.flatMap(driver.counts, (row) => decoded(() => Codec.counts(row))),
+    requeue,
+    cancel,
+    prune,
+    awaitWork: waiting.awaitWork,
+    control: waiting.control,
+    request: (request) =>
+      Effect.tap(Effect.flatMap(driver.request(request), waiting.readControl), () =>
+        Effect.sync(() => waiting.announce("control"))
+      ),
+    awaitControl: waiting.awaitControl,
+    dump: (query = {}) =>
+      Effect.flatMap(
+        page(query, (after, limit) => driver.dump({ after, limit })),
+        ({ next, rows }) => decoded(() => ({ records: rows.map(Codec.record), next }))
+      ),
+    restore
+  }
+  return { store, wake: waiting.wake }
+})
+
+const noneLost: FencedReply = { lost: [] }
+
+const utf8 = new TextEncoder()
+
+const byteLength = (text: string): number => utf8.encode(text).length
+
+const refusalsOf = ({ conflicts, unknown }: AddReply): ReadonlyArray<Refusal> => {
+  if (conflicts.length === 0 && unknown.length === 0) return []
+  const byTask = new Map<TaskId, Array<TaskId>>()
+  for (const { dependency, id } of unknown) {
+    const task = Codec.taskId(id)
+    const dependencies = byTask.get(task)
+    if (dependencies === undefined) byTask.set(task, [Codec.taskId(dependency)])
+    else dependencies.push(Codec.taskId(dependency))
+  }
+  return [
+    ...conflicts.map((id) => Admission.idInUse(Codec.taskId(id))),
+    ...Array.from(byTask, ([id, dependencies]) => Admission.unknownDependency(id, dependencies))
+  ]
+}
+
+const leaseRow = ({ taskId, token }: Lease): LeaseRow => ({ id: Text.encode(taskId), token })
+
+const noCharacters = () => 0
+
+const charactersOf = ({ error, execution, verification }: SettlementRow): number =>
+  (error?.length ?? 0) + (execution?.length ?? 0) + (verification?.length ?? 0)
+
+/** Where each kind of settlement leads, as the state machine decides it. */
+const decisions = {
+  Complete: TaskState.settled({ _tag: "Verified" }),
+  Retry: TaskState.settled({ _tag: "AttemptFailed", permanent: false }),
+  Fail: TaskState.settled({ _tag: "AttemptFailed", permanent: true }),
+  Release: TaskState.settled({ _tag: "Released" })
+}
+
+const settlementRow = (settlement: Settlement): SettlementRow => {
+  const lease = leaseRow(settlement)
+  const { attemptsReturned, status } = decisions[settlement._tag]
+  const attemptUsage = Codec.document(settlement.attemptUsage)
+  const usage = Codec.document(settlement.usage)
+  if (settlement._tag === "Release") {
+    return {
+      ...lease,
+      outcome: "released",
+      status,
+      attemptsReturned,
+      availableInMillis: 0,
+      error: Text.encode(settlement.reason),
+      feedback: null,
+      verified: false,
+      execution: null,
+      verification: null,
+      attemptUsage,
+      usage,
+      checkpoint: null
+    }
+  }
+  const execution = Codec.document(settlement.execution)
+  const verification = Codec.document(settlement.verification)
+  if (settlement._tag === "Complete") {
+    return {
+      ...lease,
+      outcome: "completed",
+      status,
+      attemptsReturned,
+      availableInMillis: null,
+      error: null,
+      feedback: null,
+      verified: settlement.verified,
+      execution,
+      verification,
+      attemptUsage,
+      usage,
+      checkpoint: null
+    }
+  }
+  const feedback = Text.encode(settlement.feedback)
+  return {
+    ...lease,
+    outcome: settlement._tag === "Retry" ? "retried" : "failed",
+    status,
+    attemptsReturned,
+    availableInMillis: settlement._tag === "Retry" ? Codec.toMillis(settlement.delay) : null,
+    error: feedback,
+    feedback,
+    verified: false,
+    execution,
+    verification,
+    attemptUsage,
+    usage,
+    checkpoint: Codec.document(settlement.checkpoint)
+  }
+}
+
+/** Cuts a batch where a call would be too large, and before a task that the call has already. */
+const parts = function* <A extends LeaseRow>(
+  rows: ReadonlyArray<A>,
+  charactersOf: (row: A) => number,
+  maxRows: number,
+  maxCharacters: number
+): Generator<{ readonly from: number; readonly to: number }, void> {
+  let from = 0
+  let characters = 0
+  const ids = new Set<string>()
+  for (const [index, row] of rows.entries()) {
+    const size = charactersOf(row)
+    if (index > from && (index - from >= maxRows || characters + size > maxCharacters || ids.has(row.id))) {
+      yield { from, to: index }
+      from = index
+      characters = 0
+      ids.clear()
+    }
+    characters += size
+    ids.add(row.id)
+  }
+  yield { from, to: rows.length }
+}

@@ -1,0 +1,263 @@
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Control, TaskStore, WorkSignal } from "../../TaskStore.ts"
+import type { ControlRow, Notification, OutlookRow, TaskStoreDriver } from "../../TaskStoreDriver.ts"
+import type { TaskStoreError } from "../../TaskStoreError.ts"
+import * as Codec from "./codec.ts"
+
+type Kind = "work" | "control"
+
+/** Wakes the fibers that wait for one kind of change. */
+interface WakeUp {
+  /** Wakes them after `delayMillis`, or earlier if something else does. */
+  readonly wake: (delayMillis: number) => void
+  /**
+   * Runs `look` until it succeeds with a value: at once, when woken, and when the last look said so. A wake-up during a
+   * look counts, because the look may have seen what was before it.
+   */
+  readonly until: <A, E>(look: Effect.Effect<Look<A>, E>) => Effect.Effect<A, E>
+}
+
+/** What a look found, or in how many milliseconds to look again. */
+type Look<A> = { readonly found: A } | { readonly againInMillis: number }
+
+interface Watcher {
+  /** When to look, in epoch milliseconds. */
+  due: number
+  woken: Deferred.Deferred<void> | undefined
+}
+
+const makeWakeUp = (clock: Clock.Clock, restMillis: number): WakeUp => {
+  const watchers = new Set<Watcher>()
+
+  const untilDue = (watcher: Watcher, rested: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const left = Math.max(watcher.due, rested) - clock.currentTimeMillisUnsafe()
+      if (left <= 0) return Effect.void
+      const woken = (watcher.woken = Deferred.makeUnsafe<void>())
+      const awaited = Deferred.await(woken)
+      const next = left === Infinity ? awaited : Effect.raceFirst(awaited, clock.sleep(Duration.millis(left)))
+      return Effect.andThen(next, untilDue(watcher, rested))
+    })
+
+  return {
+    wake: (delayMillis) => {
+      if (watchers.size === 0) return
+      const due = clock.currentTimeMillisUnsafe() + delayMillis
+      for (const watcher of watchers) {
+        if (due >= watcher.due) continue
+        watcher.due = due
+        if (watcher.woken !== undefined) Deferred.doneUnsafe(watcher.woken, Effect.void)
+      }
+    },
+    until: <A, E>(look: Effect.Effect<Look<A>, E>) =>
+      Effect.suspend(() => {
+        const watcher: Watcher = { due: 0, woken: undefined }
+        watchers.add(watcher)
+        const next: Effect.Effect<A, E> = Effect.suspend(() => {
+          watcher.due = Infinity
+          watcher.woken = undefined
+          const rested = restMillis === 0 ? 0 : clock.currentTimeMillisUnsafe() + restMillis
+          return Effect.flatMap(look, (seen) => {
+            if ("found" in seen) return Effect.succeed(seen.found)
+            watcher.due = Math.min(watcher.due, clock.currentTimeMillisUnsafe() + seen.againInMillis)
+            return Effect.andThen(untilDue(watcher, rested), next)
+          })
+        })
+        return Effect.ensuring(
+          next,
+          Effect.sync(() => watchers.delete(watcher))
+        )
+      })
+  }
+}
+
+/** A timer that runs for longer would not notice that the machine's clock was set, or that the machine slept. */
+const longestPoll = Duration.hours(1)
+
+/** How long a worker waits that has just claimed in vain what looked claimable: another process has these rows locked. */
+const contendedPauseMillis = 20
+
+/** How long changes are gathered before they are published. */
+const publishInterval = Duration.millis(20)
+
+/** For as long as it takes; jittered, because many workers lose their connections at the same time. */
+const resubscribe = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
+
+/** Before subscribing again after a subscription that worked. */
+const resubscribePause = Duration.millis(100)
+
+export interface Waiting extends Pick<TaskStore["Service"], "awaitWork" | "control" | "awaitControl"> {
+  /** Wakes the waiting fibers of this process. */
+  readonly wake: (kind: Kind) => void
+  /** Wakes the waiting fibers of this process, and makes the change known to others. */
+  readonly announce: (kind: Kind) => void
+  /** Notes how many tasks a claim returned. */
+  readonly claimed: (count: number) => void
+  /** Whether the last claim found nothing to claim. */
+  readonly foundNothing: () => boolean
+  /** Notes a control state that was read elsewhere. */
+  readonly readControl: (row: ControlRow) => Effect.Effect<Control, TaskStoreError>
+}
+
+export const make = Effect.fnUntraced(function* (
+  driver: TaskStoreDriver
+): Effect.fn.Return<Waiting, never, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const { notifications } = driver
+  const restMillis = notifications?.rest === undefined ? 0 : Duration.toMillis(notifications.rest)
+  const wakeUps = { work: makeWakeUp(clock, restMillis), control: makeWakeUp(clock, restMillis) }
+  let listening = false
+  let foundNothing = false
+  /** When the control state was last seen, and at which revision: whoever looks for work sees it too. */
+  let controlSeen = { revision: -1, at: -Infinity }
+
+  const pollMillis = () =>
+    Duration.toMillis(
+      notifications === undefined
+        ? longestPoll
+        : listening
+          ? notifications.pollInterval.listening
+          : notifications.pollInterval.disconnected
+    )
+
+  const wake = (kind: Kind, delayMillis = 0) => {
+    if (kind === "control") controlSeen = { revision: controlSeen.revision, at: -Infinity }
+    wakeUps[kind].wake(delayMillis)
+  }
+
+  const subscribed =
+    notifications === undefined
+      ? Effect.void
+      : yield* subscribeOnce(notifications.changes, {
+          onChange: ({ delayMillis, kind }) => {
+            if (kind !== "listening") return wake(kind, delayMillis)
+            listening = true
+            // Changes before this moment may not have been seen.
+            wake("work")
+            wake("control")
+          },
+          onEnd: () => {
+            listening = false
+            wake("work")
+            wake("control")
+          }
+        })
+
+  const publish = notifications?.publish
+  const publishLater = publish === undefined ? () => {} : yield* publishGathered(publish)
+
+  const noteControl = (row: ControlRow): Control => {
+    const control = Codec.control(row)
+    if (controlSeen.revision !== control.revision) wakeUps.control.wake(0)
+    controlSeen = { revision: control.revision, at: clock.currentTimeMillisUnsafe() }
+    return control
+  }
+
+  const readControl = (row: ControlRow) => Effect.fromResult(Codec.decode(driver.place, () => noteControl(row)))
+
+  const control = Effect.flatMap(driver.control, readControl)
+
+  const awaitWork = (untilDrained: boolean): Effect.Effect<WorkSignal, TaskStoreError> =>
+    Effect.suspend(() => {
+      let contended = notifications !== undefined && foundNothing
+      const read = (row: OutlookRow): Look<WorkSignal> => {
+        const due = row.dueInMillis === null ? Infinity : Codec.number("dueInMillis", row.dueInMillis)
+        noteControl(row)
+        if (due <= 0 && !contended) return { found: "claimable" }
+        if (untilDrained && Codec.boolean("drained", row.drained)) return { found: "drained" }
+        const pause = due <= 0 ? contendedPauseMillis : Math.min(due, pollMillis())
+        contended = false
+        return { againInMillis: pause }
+      }
+      return wakeUps.work.until(
+        Effect.flatMap(driver.outlook, (row) => Effect.fromResult(Codec.decode(driver.place, () => read(row))))
+      )
+    })
+
+  const awaitControl = (revision: number): Effect.Effect<Control, TaskStoreError> =>
+    Effect.suspend(() => {
+      let first = true
+      return wakeUps.control.until(
+        Effect.suspend((): Effect.Effect<Look<Control>, TaskStoreError> => {
+          const interval = pollMillis() * 1.1
+          const unseenFor = clock.currentTimeMillisUnsafe() - controlSeen.at
+          if (!first && controlSeen.revision === revision && unseenFor < interval) {
+            return Effect.succeed({ againInMillis: interval - unseenFor })
+          }
+          first = false
+          return Effect.map(control, (found) => (found.revision === revision ? { againInMillis: interval } : { found }))
+        })
+      )
+    })
+
+  return {
+    awaitWork: ({ untilDrained }) => Effect.andThen(subscribed, awaitWork(untilDrained)),
+    control,
+    awaitControl: (revision) => Effect.andThen(subscribed, awaitControl(revision)),
+    wake,
+    announce: (kind) => {
+      wake(kind)
+      publishLater(kind)
+    },
+    claimed: (count) => {
+      foundNothing = count === 0
+    },
+    foundNothing: () => foundNothing,
+    readControl
+  }
+})
+
+/** Subscribes when this effect first runs, for as long as the scope is open, again and again. */
+const subscribeOnce = Effect.fnUntraced(function* (
+  changes: Stream.Stream<Notification, TaskStoreError>,
+  handle: { readonly onChange: (notification: Notification) => void; readonly onEnd: () => void }
+): Effect.fn.Return<Effect.Effect<void>, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const subscription = Stream.runForEachArray(changes, (notifications) =>
+    Effect.sync(() => notifications.forEach(handle.onChange))
+  ).pipe(
+    Effect.ensuring(Effect.sync(handle.onEnd)),
+    Effect.tapError((error) =>
+      Effect.annotateLogs(Effect.logDebug("The subscription to changes failed; subscribing again", error.message), {
+        module: "TaskStore"
+      })
+    ),
+    Effect.retry(resubscribe),
+    Effect.andThen(Effect.sleep(resubscribePause)),
+    Effect.forever
+  )
+  return yield* Effect.cached(Effect.asVoid(Effect.forkIn(subscription, scope)))
+})
+
+/** Publishes at once, and after that no more often than the interval, all that has gathered. */
+const publishGathered = Effect.fnUntraced(function* (
+  publish: (kinds: ReadonlyArray<Kind>) => Effect.Effect<void, TaskStoreError>
+): Effect.fn.Return<(kind: Kind) => void, never, Scope.Scope> {
+  const gathered = new Set<Kind>()
+  const hasGathered = Latch.makeUnsafe(false)
+  const flush = Effect.suspend(() => {
+    const kinds = Array.from(gathered)
+    gathered.clear()
+    hasGathered.closeUnsafe()
+    return kinds.length === 0 ? Effect.void : Effect.ignore(publish(kinds))
+  })
+  // A process that adds a task and ends has to publish before it ends.
+  yield* Effect.addFinalizer(() => flush)
+  yield* hasGathered.await.pipe(
+    Effect.andThen(Effect.uninterruptible(flush)),
+    Effect.andThen(Effect.sleep(publishInterval)),
+    Effect.forever,
+    Effect.forkScoped
+  )
+  return (kind) => {
+    gathered.add(kind)
+    hasGathered.openUnsafe()
+  }
+})
