@@ -382,9 +382,15 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
 
 const noneLost: FencedReply = { lost: [] }
 
-const utf8 = new TextEncoder()
-
-const byteLength = (text: string): number => utf8.encode(text).length
+/** Bytes in UTF-8 of text that is valid Unicode. */
+const byteLength = (text: string): number => {
+  let bytes = 0
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
+  }
+  return bytes
+}
 
 const refusalsOf = ({ conflicts, unknown }: AddReply): ReadonlyArray<Refusal> => {
   if (conflicts.length === 0 && unknown.length === 0) return []
