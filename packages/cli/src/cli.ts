@@ -10,10 +10,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import manifest from "../package.json" with { type: "json" }
 import { add } from "./commands/add.ts"
-import { cache } from "./commands/cache/index.ts"
+import { cache } from "./commands/cache.ts"
 import { cancel } from "./commands/cancel.ts"
 import { demo } from "./commands/demo.ts"
-import { dlq } from "./commands/dlq/index.ts"
+import { dlq } from "./commands/dlq.ts"
 import { doctor } from "./commands/doctor/index.ts"
 import { exportCommand } from "./commands/export.ts"
 import { importCommand } from "./commands/import.ts"
@@ -38,7 +38,7 @@ import { ConfigFile, Profile } from "./settings/projectFlags.ts"
 import { LogFormatFlag, LogLevelFlag } from "./settings/logging.ts"
 import { StoreUrl } from "./settings/storeUrl.ts"
 import * as logger from "./system/logger.ts"
-import * as presenter from "./view/presenter.ts"
+import * as presenter from "./view/help.ts"
 
 /**
  * The command `baton`, with all its subcommands.

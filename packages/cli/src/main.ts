@@ -7,7 +7,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
 import { run } from "./cli.ts"
-import { runMain } from "./system/runMain.ts"
+import { runMain } from "./system/process.ts"
 
 runMain(
   Stdio.Stdio.use(({ args }) => Effect.flatMap(args, run)).pipe(

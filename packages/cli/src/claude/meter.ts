@@ -5,10 +5,12 @@
  */
 import { ClaudeClient, Pricing } from "@baton/adapters/claude"
 import * as Usage from "@baton/core/Usage"
+import type { TaskId } from "@baton/core/Task"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import type { ModelUse } from "../view/modelUse.ts"
+import * as Clock from "effect/Clock"
+import type { ModelUse } from "../view/models.ts"
 
 /**
  * The counts, by model.
@@ -54,6 +56,44 @@ export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, neve
           })
         )
       }
+      return { ...client, send }
+    })
+  )
+
+/**
+ * The tasks that wait, and since when, in milliseconds since the epoch.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PacedSince = Map<TaskId, number>
+
+/**
+ * A client that notes what waits in another one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerPaced = (
+  pacedSince: PacedSince
+): Layer.Layer<ClaudeClient.ClaudeClient, never, ClaudeClient.ClaudeClient> =>
+  Layer.effect(
+    ClaudeClient.ClaudeClient,
+    Effect.gen(function* () {
+      const client = yield* ClaudeClient.ClaudeClient
+      const clock = yield* Clock.Clock
+      const send: ClaudeClient.ClaudeClientService["send"] = (request, about) =>
+        Effect.suspend(() => {
+          const over = () => {
+            pacedSince.delete(about.taskId)
+            about.onSend?.()
+          }
+          pacedSince.set(about.taskId, clock.currentTimeMillisUnsafe())
+          return Effect.ensuring(
+            client.send(request, { ...about, onSend: over }),
+            Effect.sync(() => pacedSince.delete(about.taskId))
+          )
+        })
       return { ...client, send }
     })
   )

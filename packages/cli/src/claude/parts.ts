@@ -13,13 +13,12 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import type { RunFlags } from "../settings/runFlags.ts"
-import type { ModelUse } from "../view/modelUse.ts"
+import type { ModelUse } from "../view/models.ts"
 import type { SourceError } from "../sources/SourceError.ts"
 import * as account from "./account.ts"
 import * as meter from "./meter.ts"
 import * as preflight from "./preflight.ts"
-import * as settings from "./settings.ts"
-import * as turns from "./turns.ts"
+import * as settings from "./options.ts"
 
 /** Which parts of a run ask Claude. */
 export interface Wanted {
@@ -79,10 +78,10 @@ export const make = Effect.fnUntraced(function* (
 
   const counts: meter.Meter = new Map()
   const priced = Layer.succeed(Pricing.Prices, prices)
-  const waiting: turns.Turns = new Map()
+  const pacedSince: meter.PacedSince = new Map()
   const sending =
     wanted.journal === undefined
-      ? Layer.provide(turns.layer(waiting), api)
+      ? Layer.provide(meter.layerPaced(pacedSince), api)
       : Layer.provide(failing(Batches.layer({ ...from, filename: wanted.journal })), api)
   const kept =
     wanted.cache === undefined
@@ -101,7 +100,7 @@ export const make = Effect.fnUntraced(function* (
     executor: failing(executing),
     verifier: flags.minConfidence === undefined ? judging : layerMinConfidence(flags.minConfidence.value, judging),
     modelUse: () => [...counts.values()],
-    pacedSince: (id) => waiting.get(id)
+    pacedSince: (id) => pacedSince.get(id)
   }
 })
 

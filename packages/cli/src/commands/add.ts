@@ -20,8 +20,8 @@ import * as ownFlag from "../settings/ownFlag.ts"
 import { idKind, json } from "../settings/taskFlags.ts"
 import { writeLine } from "../view/stdout.ts"
 import * as stableId from "../sources/stableId.ts"
-import * as store from "../run/storeFromUrl.ts"
-import { printJson } from "../view/printJson.ts"
+import * as store from "../run/stores.ts"
+import { printJson } from "../view/json.ts"
 
 const decodeMetadata = Schema.decodeUnknownOption(Schema.fromJsonString(Metadata))
 

@@ -13,10 +13,9 @@ import { ids, json } from "../settings/taskFlags.ts"
 import { writeLine } from "../view/stdout.ts"
 import { safeText } from "../view/safeText.ts"
 import { statusWord } from "../view/taskTable.ts"
-import * as store from "../run/storeFromUrl.ts"
-import { lookUp } from "./lookUp.ts"
-import { printJson } from "../view/printJson.ts"
-import { failOnUnknown } from "./unknownTask.ts"
+import * as store from "../run/stores.ts"
+import { lookUp, failOnUnknown } from "./taskIds.ts"
+import { printJson } from "../view/json.ts"
 
 const Result = Schema.Struct({
   cancelled: Schema.Array(Schema.Struct({ id: TaskId, wasRunning: Schema.Boolean })),

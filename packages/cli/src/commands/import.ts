@@ -16,8 +16,8 @@ import { count, number } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
 import { Format } from "../sources/Format.ts"
 import { importSources } from "../sources/importSources.ts"
-import * as store from "../run/storeFromUrl.ts"
-import { printJson } from "../view/printJson.ts"
+import * as store from "../run/stores.ts"
+import { printJson } from "../view/json.ts"
 
 const counts = {
   added: Schema.Int,

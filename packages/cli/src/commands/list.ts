@@ -6,10 +6,9 @@
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { all, json, limit, status } from "../settings/taskFlags.ts"
-import { statusWord, taskColumns } from "../view/taskTable.ts"
-import * as store from "../run/storeFromUrl.ts"
-import { commandName } from "../view/commandName.ts"
-import { printTable } from "../view/printTable.ts"
+import { statusWord, taskColumns, printTable } from "../view/taskTable.ts"
+import * as store from "../run/stores.ts"
+import { commandName } from "../view/commandLine.ts"
 
 /**
  * Lists tasks in the order they were added.

@@ -4,12 +4,17 @@
  * @since 0.1.0
  */
 import { Counts, TaskStore } from "@baton/core/TaskStore"
+import type { TaskRecord } from "@baton/core/TaskRecord"
+import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Clock from "effect/Clock"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import * as Kind from "../settings/Kind.ts"
 import * as ownFlag from "../settings/ownFlag.ts"
@@ -18,9 +23,8 @@ import { count, number } from "../view/quantity.ts"
 import * as Screen from "../view/Screen.ts"
 import { writeLine } from "../view/stdout.ts"
 import * as terminal from "../view/terminal.ts"
-import { storeFromUrl } from "../run/storeFromUrl.ts"
-import { copyRecords, underLease } from "./copyRecords.ts"
-import { printJson } from "../view/printJson.ts"
+import { storeFromUrl } from "../run/stores.ts"
+import { printJson } from "../view/json.ts"
 
 const Result = Schema.Struct({ copied: Schema.Int, counts: Counts, paused: Schema.Boolean })
 
@@ -132,4 +136,61 @@ const verify = Effect.fnUntraced(function* (from: Counts, to: Counts, isExpected
   const message = `FROM changed while it was copied (${differences.join("; ")})`
   if (isExpected) return yield* Console.error(`${message}.`)
   return yield* new CommandFailed({ message: `${message}: delete what is in TO, and try again when nothing runs.` })
+})
+
+type Store = TaskStore["Service"]
+
+/** A page is one write of the target: few enough for its history to fit in memory, many enough for a file that is rewritten. */
+const pageSize = 500
+
+/**
+ * Everything that a store knows of its tasks, in the order they were added; only a page of it is in memory.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+const records = (store: Store): Stream.Stream<TaskRecord, TaskStoreError> =>
+  Stream.paginate(undefined as string | undefined, (cursor) =>
+    Effect.map(
+      store.dump({ limit: pageSize, cursor }),
+      ({ next, records }) => [records, next === null ? Option.none() : Option.some(next)] as const
+    )
+  )
+
+/**
+ * How many tasks are being worked on right now: under a lease that has not ended.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+const underLease = Effect.fnUntraced(function* (store: Store): Effect.fn.Return<number, TaskStoreError> {
+  if ((yield* store.counts).in_progress === 0) return 0
+  const now = yield* Clock.currentTimeMillis
+  return yield* Stream.runFold(
+    records(store),
+    () => 0,
+    (count, { leaseUntil }) => (leaseUntil !== null && leaseUntil.epochMilliseconds > now ? count + 1 : count)
+  )
+})
+
+/**
+ * Copies tasks with all there is to know of them, and whether runs are paused. Tells `onPage` how many are copied so far.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+const copyRecords = Effect.fnUntraced(function* (options: {
+  readonly from: Store
+  readonly to: Store
+  readonly onPage: (copied: number) => void
+}): Effect.fn.Return<void, TaskStoreError | TasksRefused> {
+  const { from, onPage, to } = options
+  let copied = 0
+  yield* Stream.runForEachArray(records(from), (page) =>
+    Effect.andThen(
+      to.restore(page),
+      Effect.sync(() => onPage((copied += page.length)))
+    )
+  )
+  if ((yield* from.control).paused) yield* to.request("pause")
 })

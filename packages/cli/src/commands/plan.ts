@@ -10,11 +10,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { FlagGroups } from "../settings/flagGroups.ts"
 import { flagGroups, runFlags, sourceFlags } from "../settings/runFlags.ts"
-import { canvas } from "../view/canvas.ts"
+import { canvas, writeLine } from "../view/stdout.ts"
 import { safeText } from "../view/safeText.ts"
-import { writeLine } from "../view/stdout.ts"
-import * as store from "../run/storeFromUrl.ts"
-import { printJson } from "../view/printJson.ts"
+import * as store from "../run/stores.ts"
+import { printJson } from "../view/json.ts"
 
 /**
  * Tells what a run would do and cost.

@@ -17,10 +17,10 @@ import * as ownFlag from "../settings/ownFlag.ts"
 import { json, yes } from "../settings/taskFlags.ts"
 import { writeLine } from "../view/stdout.ts"
 import { count, number } from "../view/quantity.ts"
-import * as store from "../run/storeFromUrl.ts"
-import { confirm } from "../view/confirm.ts"
+import * as store from "../run/stores.ts"
+import { confirm } from "../view/terminal.ts"
 import { pages } from "../system/pages.ts"
-import { printJson } from "../view/printJson.ts"
+import { printJson } from "../view/json.ts"
 
 type Terminal = (typeof terminalStatuses)[number]
 

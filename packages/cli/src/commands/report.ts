@@ -15,13 +15,12 @@ import * as Stream from "effect/Stream"
 import * as Kind from "../settings/Kind.ts"
 import * as ownFlag from "../settings/ownFlag.ts"
 import { StoreUrl } from "../settings/storeUrl.ts"
-import { canvas } from "../view/canvas.ts"
+import { canvas, writeAll } from "../view/stdout.ts"
 import { safeText } from "../view/safeText.ts"
-import { writeAll } from "../view/stdout.ts"
-import type { About } from "../view/report/facts.ts"
+import type { About } from "../view/report/figures.ts"
 import type { Report } from "../view/report/Report.ts"
-import * as store from "../run/storeFromUrl.ts"
-import { commandName, withoutPassword } from "../view/commandName.ts"
+import * as store from "../run/stores.ts"
+import { commandName, withoutPassword } from "../view/commandLine.ts"
 import { writeFile } from "../system/writeFile.ts"
 
 const formats = ["text", "md", "html"] as const
@@ -95,7 +94,7 @@ const render = Effect.fnUntraced(function* (format: (typeof formats)[number], ga
       return html(gathered, about)
     }
     case "md": {
-      const { markdown } = yield* Effect.promise(() => import("../view/report/markdown.ts"))
+      const { markdown } = yield* Effect.promise(() => import("../view/report/text.ts"))
       return markdown(gathered, about)
     }
     case "text": {

@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import { json } from "../settings/taskFlags.ts"
 import { writeLine } from "../view/stdout.ts"
 import { count } from "../view/quantity.ts"
-import * as store from "../run/storeFromUrl.ts"
+import * as store from "../run/stores.ts"
 import { ControlResult, controlResult } from "./controlResult.ts"
-import { printJson } from "../view/printJson.ts"
+import { printJson } from "../view/json.ts"
 
 /**
  * Ends a pause.

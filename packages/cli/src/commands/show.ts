@@ -10,13 +10,11 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { id, json } from "../settings/taskFlags.ts"
-import { canvas } from "../view/canvas.ts"
-import { writeLine } from "../view/stdout.ts"
-import { TaskRecord } from "../view/taskJson.ts"
+import { canvas, writeLine } from "../view/stdout.ts"
+import { TaskRecord, printJson } from "../view/json.ts"
 import { taskReport } from "../view/taskReport.ts"
-import * as store from "../run/storeFromUrl.ts"
-import { printJson } from "../view/printJson.ts"
-import { failOnUnknown } from "./unknownTask.ts"
+import * as store from "../run/stores.ts"
+import { failOnUnknown } from "./taskIds.ts"
 
 /** A task may depend on thousands; the report names the first. */
 const dependenciesShown = 50

@@ -17,7 +17,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
-import { eventJson } from "../view/eventJson.ts"
+import { eventJson } from "../view/events.ts"
 import * as Delivery from "./Delivery.ts"
 
 const timeout = Duration.minutes(1)

@@ -29,7 +29,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
-import { eventJson } from "../view/eventJson.ts"
+import { eventJson } from "../view/events.ts"
 import * as Delivery from "./Delivery.ts"
 import { type Key, signatureOf } from "./signature.ts"
 

@@ -19,12 +19,11 @@ import * as Verification from "@baton/core/Verification"
 import * as Verifier from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { canvas } from "../view/canvas.ts"
+import { canvas, writeLine } from "../view/stdout.ts"
 import { count } from "../view/quantity.ts"
 import * as Style from "../view/style.ts"
 import { pad } from "../view/width.ts"
-import { writeLine } from "../view/stdout.ts"
-import { withEvents } from "./withEvents.ts"
+import { withEvents } from "../view/events.ts"
 
 interface Scene {
   readonly id: string

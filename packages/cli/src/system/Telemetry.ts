@@ -3,12 +3,13 @@
  *
  * @since 0.1.0
  */
-import type { TaskStore } from "@baton/core/TaskStore"
+import { TaskStore } from "@baton/core/TaskStore"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { CommandFailed } from "./CommandFailed.ts"
+import * as Metric from "effect/Metric"
 import type { Address } from "../settings/Kind.ts"
+import type { CommandFailed } from "./CommandFailed.ts"
 
 /**
  * Traces, metrics and logs over OTLP where the environment names a collector, and metrics for Prometheus where a port is
@@ -30,10 +31,7 @@ export const layer = (metricsPort: Address | undefined): Layer.Layer<never, Comm
         const server = yield* Effect.promise(() => import("./metricsServer.ts"))
         layers.push(server.layer(metricsPort))
       }
-      if (layers.length > 0) {
-        const depth = yield* Effect.promise(() => import("./queueDepth.ts"))
-        layers.push(depth.layer)
-      }
+      if (layers.length > 0) layers.push(layerQueueDepth)
       return layers.reduce((all, layer) => Layer.merge(all, layer), Layer.empty)
     })
   )
@@ -59,4 +57,37 @@ const hasCollector = Effect.map(
 export const capturesContent: Effect.Effect<boolean> = Effect.orElseSucceed(
   Config.Boolean("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
   () => false
+)
+
+/**
+ * Tasks in the store, by `status`; `waiting` is the part of `pending` that waits for another task.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const tasks = Metric.gauge("baton_tasks", { description: "Tasks in the store" })
+
+const statuses = (["pending", "waiting", "in_progress", "completed", "failed", "cancelled"] as const).map(
+  (status) => [status, Metric.withAttributes(tasks, { status })] as const
+)
+
+/**
+ * Keeps the metric up to date, as often as Prometheus looks by default. A store that does not answer leaves it as it is.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+const layerQueueDepth: Layer.Layer<never, never, TaskStore> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const store = yield* TaskStore
+    const update = Effect.gen(function* () {
+      const counts = yield* store.counts
+      for (const [status, metric] of statuses) yield* Metric.update(metric, counts[status])
+    })
+    yield* Effect.ignore(update).pipe(
+      Effect.andThen(Effect.sleep("15 seconds")),
+      Effect.forever,
+      Effect.forkScoped({ startImmediately: true })
+    )
+  })
 )

@@ -5,25 +5,24 @@
  */
 import type { Hook } from "@baton/core/Hooks"
 import type { Orchestrator } from "@baton/core/Orchestrator"
-import type { Counts } from "@baton/core/TaskStore"
+import type { Counts, TaskStore } from "@baton/core/TaskStore"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
-import { count } from "./quantity.ts"
+import * as Duration from "effect/Duration"
 import { Keyboard } from "../system/keyboard.ts"
-import * as signals from "../system/signals.ts"
-import { fromProgress, type Surroundings } from "./live/fromProgress.ts"
-import * as keys from "./live/keys.ts"
+import * as signals from "../system/process.ts"
+import { count } from "./quantity.ts"
+import { fromProgress, type Surroundings, Places } from "./live/fromProgress.ts"
 import { hasRoom, layout } from "./live/layout.ts"
-import { Places } from "./live/Places.ts"
-import type { Limits } from "./live/View.ts"
+import type { Limits, Hint } from "./live/View.ts"
 import * as notices from "./notices.ts"
 import { Progress } from "./Progress.ts"
 import * as progressLine from "./progressLine.ts"
+import { clock } from "./progressLine.ts"
 import * as Screen from "./Screen.ts"
 import type { Terminal } from "./terminal.ts"
-import * as waitingFor from "./waitingFor.ts"
 
 /**
  * A display.
@@ -51,7 +50,7 @@ export type Steered = Pick<Orchestrator["Service"], "pause" | "resume" | "stop">
  * @category models
  * @since 0.1.0
  */
-export interface Options extends waitingFor.Options {
+export interface Options extends WaitOptions {
   readonly terminal: Terminal
   readonly concurrency: number
   readonly maxAttempts: number
@@ -78,7 +77,7 @@ export const make = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   const progress = new Progress(counts, clock.currentTimeMillisUnsafe())
   const places = new Places(concurrency)
-  const waitsFor = waitingFor.make(options, progress)
+  const waitsFor = waitingFor(options, progress)
   const isLive = terminal.canAnimate && !options.quiet
   let hasKeys = false
   let isHelping = false
@@ -96,8 +95,8 @@ export const make = Effect.fnUntraced(function* (
       ...options,
       now,
       waiting,
-      hints: keys.hints(progress, listening),
-      help: isHelping ? keys.help : undefined
+      hints: keyHints(progress, listening),
+      help: isHelping ? keyHelp : undefined
     })
     return layout(view, size, terminal.style).join("\n")
   }
@@ -173,4 +172,94 @@ const failureLimit = (onHidden: (hidden: number) => void) => {
     }
     return ++failures <= failuresPerSecond
   }
+}
+
+/**
+ * Who listens, and to what.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+interface Listening {
+  readonly hasKeys: boolean
+  /** Whether the help is shown. */
+  readonly isHelping: boolean
+  /** Whether a signal has come: the next one ends the process at once. */
+  readonly isSignalled: boolean
+}
+
+/**
+ * What can be typed now, for the last line of the view.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+const keyHints = ({ draining, paused }: Progress, listening: Listening): ReadonlyArray<Hint> => {
+  const { hasKeys, isHelping, isSignalled } = listening
+  const help: ReadonlyArray<Hint> = hasKeys ? [["?", isHelping ? "back" : "help"]] : []
+  if (draining)
+    return [["", "what runs may finish"], [isSignalled ? "Ctrl-C" : "Ctrl-C twice", "ends at once"], ...help]
+  if (!hasKeys) return [["Ctrl-C", "stop"]]
+  return [paused ? ["r", "resume"] : ["p", "pause"], ["q", "stop"], ...help]
+}
+
+/**
+ * All of it, for those who ask.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+const keyHelp: ReadonlyArray<Hint> = [
+  ["p", "pause: no new tasks, those that run go on"],
+  ["r", "resume"],
+  ["q", "stop: what runs may finish, nothing is lost"],
+  ["Ctrl-C", "the same; a second one ends at once"],
+  ["Ctrl-Z", "suspend; fg goes on"],
+  ["?", "back"],
+  ["", "elsewhere: baton status, pause, resume, stop"]
+]
+
+/**
+ * Which run waits.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+interface WaitOptions {
+  readonly store: TaskStore["Service"]
+  readonly lease: Duration.Duration
+  /** A worker waits for new tasks and has no end. */
+  readonly endless: boolean
+}
+
+/** A run that has done nothing for so long is asked what it waits for, and again after as long. */
+const idle = 2000
+
+/**
+ * Asks, at some time; undefined while the run is at work, or when nobody can say.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+const waitingFor = ({ endless, lease, store }: WaitOptions, progress: Progress) => {
+  let counts: Counts | undefined
+  let countedAt = 0
+  return Effect.fnUntraced(function* (now: number): Effect.fn.Return<string | undefined> {
+    if (progress.running.size > 0 || progress.paused || now - progress.lastEventAt < idle) return undefined
+    if (now - countedAt >= idle) {
+      countedAt = now
+      counts = yield* Effect.orElseSucceed(store.counts, () => undefined)
+      // While nothing runs here, the store's word needs no correction.
+      if (counts !== undefined && progress.running.size === 0) progress.recount(counts)
+    }
+    const due = Math.min(...progress.retrying.values())
+    if (due !== Infinity) return due > now ? `next retry in ${clock(due - now)}` : undefined
+    if (counts === undefined) return undefined
+    if (counts.in_progress > 0) {
+      return `waiting for ${count(counts.in_progress, "task")} of other workers (leases last ${clock(Duration.toMillis(lease))})`
+    }
+    if (endless) return "waiting for tasks"
+    const later = counts.pending - counts.waiting
+    return later > 0 ? `waiting for ${count(later, "task")} due later` : undefined
+  })
 }

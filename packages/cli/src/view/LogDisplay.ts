@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Display } from "./Display.ts"
 import { Progress } from "./Progress.ts"
-import type { RunReport } from "./RunReport.ts"
+import type { RunReport } from "./summary.ts"
 
 /** Often enough to see that a run is alive, seldom enough not to fill the log of a night. */
 const interval = "30 seconds"

@@ -13,8 +13,6 @@ import type { StopReason } from "@baton/core/StopReason"
 import type { TaskId } from "@baton/core/Task"
 import type { Counts } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
-import { Durations } from "./Durations.ts"
-import { Rate } from "./Rate.ts"
 
 /**
  * How a run ended, as its last event tells it.
@@ -234,5 +232,80 @@ export class Progress {
 
   private spend(usage: Usage.Usage | null): void {
     if (usage !== null) this.usage = Usage.add(this.usage, usage)
+  }
+}
+
+/** Each step is 2 % longer than the one before: nobody reads a duration more exactly. */
+const growth = Math.log(1.02)
+
+/**
+ * A distribution of durations.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Durations {
+  count = 0
+  private readonly steps: Array<number> = []
+
+  add(millis: number): void {
+    const step = Math.max(0, Math.round(Math.log(Math.max(1, millis)) / growth))
+    this.steps[step] = (this.steps[step] ?? 0) + 1
+    this.count++
+  }
+
+  /** The milliseconds that this share of them, 0 to 1, did not exceed. */
+  quantile(share: number): number {
+    const rank = Math.max(1, Math.ceil(share * this.count))
+    let seen = 0
+    // Holes count nothing: `forEach` skips them.
+    let found = 0
+    this.steps.forEach((count, step) => {
+      if (seen < rank) found = step
+      seen += count
+    })
+    return Math.exp(found * growth)
+  }
+}
+
+interface Sample {
+  readonly at: number
+  readonly count: number
+}
+
+/** Long enough to be steady, short enough to follow a change. */
+const window = 15_000
+const spacing = 500
+
+/** A rate over fewer than this says little; the whole time so far says more. */
+const steady = 5
+
+/**
+ * A rate, fed with how many there are by now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Rate {
+  private readonly start: Sample
+  private samples: Array<Sample>
+
+  constructor(at: number, count = 0) {
+    this.start = { at, count }
+    this.samples = [this.start]
+  }
+
+  /** How many come per second; zero while none has. */
+  perSecond(now: number, count: number): number {
+    const last = this.samples.at(-1)
+    if (last !== undefined && now - last.at >= spacing) {
+      this.samples.push({ at: now, count })
+      const oldest = this.samples.findLastIndex(({ at }) => at <= now - window)
+      if (oldest > 0) this.samples = this.samples.slice(oldest)
+    }
+    const first = this.samples[0] ?? this.start
+    const since = count - first.count >= steady ? first : this.start
+    const millis = now - since.at
+    return millis <= 0 ? 0 : (Math.max(0, count - since.count) / millis) * 1000
   }
 }

@@ -13,7 +13,12 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
+import type { PlatformError } from "effect/PlatformError"
+import * as Queue from "effect/Queue"
+import * as EffectTerminal from "effect/Terminal"
 import type { Terminal } from "./terminal.ts"
+import { writeAll } from "./stdout.ts"
 
 /**
  * A screen.
@@ -140,4 +145,58 @@ const plain = Effect.fnUntraced(function* (status: Status): Effect.fn.Return<Scr
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(frame), flush)))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(plainInterval), tell)))
   return { line: (text) => void lines.push(text), flush, leave: Effect.void, resume: Effect.void }
+})
+
+const enter = "\u001B[?1049h\u001B[?25l"
+const leave = "\u001B[?25h\u001B[?1049l"
+const home = "\u001B[H"
+const clearLine = "\u001B[K"
+const write = (text: string) => writeAll(Stream.succeed(text))
+
+const clearBelow = "\u001B[J"
+
+// A synchronized update: a terminal that knows it shows the whole of it at once.
+const begin = "\u001B[?2026h"
+const end = "\u001B[?2026l"
+
+/**
+ * Draws lines over what was drawn before, without a flicker; what is below the last row of the terminal is left out.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const redraw = Effect.fnUntraced(function* (
+  lines: ReadonlyArray<string>
+): Effect.fn.Return<void, PlatformError, Stdio.Stdio | EffectTerminal.Terminal> {
+  const terminal = yield* EffectTerminal.Terminal
+  const rows = yield* terminal.rows
+  const shown = rows === 0 ? lines : lines.slice(0, rows)
+  yield* write(begin + home + shown.map((line) => line + clearLine).join("\r\n") + clearBelow + end)
+})
+
+/**
+ * Runs an effect that draws, on a screen of its own, until it ends or someone types q or Ctrl-C. The screen that was there
+ * before comes back, whatever happens.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const untilQuit = Effect.fnUntraced(function* <A, E, R>(
+  drawing: Effect.Effect<A, E, R>
+): Effect.fn.Return<void, E | PlatformError, R | Stdio.Stdio | EffectTerminal.Terminal> {
+  yield* Effect.acquireUseRelease(
+    write(enter),
+    () => Effect.scoped(Effect.raceFirst(drawing, quit)),
+    () => Effect.ignore(write(leave))
+  )
+})
+
+const quit = Effect.gen(function* () {
+  const { canPrompt } = yield* TerminalCapabilities
+  if (!canPrompt) return yield* Effect.never
+  const terminal = yield* EffectTerminal.Terminal
+  const keys = yield* terminal.readInput
+  // The queue ends at Ctrl-C.
+  const key = Effect.map(Queue.take(keys), (input) => input.key.name)
+  yield* Effect.ignore(Effect.repeat(key, { until: (name) => name === "q" }))
 })

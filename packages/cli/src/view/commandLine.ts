@@ -5,7 +5,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
-import { quoted, withoutPassword } from "./commandName.ts"
+import type * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Config from "effect/Config"
+import { Project } from "../settings/Project.ts"
+import { defaultStoreUrl, StoreUrl } from "../settings/storeUrl.ts"
 
 /** What stands behind these flags can be a secret; an address for webhooks is one by itself. */
 const sensitive = /^--(?:webhook|(?:.*-)?(?:secret|key|token|password))(?:-|=|$)/
@@ -26,3 +29,42 @@ export const commandLine: Effect.Effect<string, never, Stdio.Stdio> = Effect.map
       })
       .join(" ")
 )
+
+/**
+ * `baton`, with the `--config-file`, `--profile` and `--store` that were given, if they are needed again. A password is never
+ * repeated.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identifier<"store">> = Effect.gen(
+  function* () {
+    const url = yield* StoreUrl
+    const project = yield* Project
+    const fromEnvironment = yield* Effect.orElseSucceed(Config.String("BATON_STORE"), () => undefined)
+    const found = fromEnvironment ?? project.settings["store"] ?? defaultStoreUrl
+    return [
+      "baton",
+      ...project.flags.map(quoted),
+      ...(url === found ? [] : ["--store", quoted(withoutPassword(url))])
+    ].join(" ")
+  }
+)
+
+/**
+ * The URL of a store, fit to be shown.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const withoutPassword = (url: string): string =>
+  url.replace(/^(\w+:\/\/[^:/@]*):.*@/, "$1:…@").replace(/(\bpassword=)[^&]*/gi, "$1…")
+
+/**
+ * As a shell reads it back.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const quoted = (word: string): string =>
+  /^[\w./:@=+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`

@@ -9,7 +9,7 @@ import { safeText } from "./safeText.ts"
 import type { Style } from "./style.ts"
 import type { Canvas } from "./table.ts"
 import { displayWidth, fit, pad, wrap } from "./width.ts"
-import type { Section } from "../commands/doctor/doctor.ts"
+import type { Section } from "../commands/doctor/checks.ts"
 import type { Applied } from "../commands/doctor/settings.ts"
 
 const marks = { ok: "✓", warn: "!", fail: "✗" } as const

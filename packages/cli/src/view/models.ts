@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import type { Attempt } from "@baton/core/Attempt"
+import * as Usage from "@baton/core/Usage"
+import * as Schema from "effect/Schema"
 import { firstLine } from "./safeText.ts"
 
 /**
@@ -36,3 +38,20 @@ export const models = (history: ReadonlyArray<Attempt>): ReadonlyArray<string> =
  */
 export const judgesOf = (verification: Attempt["verification"]): ReadonlyArray<string> =>
   (verification?.models ?? []).map(firstLine)
+
+/**
+ * Requests to a model, and what they used.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ModelUse = Schema.Struct({
+  model: Schema.String,
+  requests: Schema.Int,
+  /** Those of `requests` that the response cache answered. */
+  cached: Schema.Int,
+  usage: Usage.Usage
+})
+
+/** @since 0.1.0 */
+export interface ModelUse extends Schema.Schema.Type<typeof ModelUse> {}

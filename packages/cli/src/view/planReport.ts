@@ -5,10 +5,9 @@
  */
 import type { PartEstimate, Range } from "../claude/estimate.ts"
 import type { PlanReport } from "../claude/plan.ts"
-import { block } from "./block.ts"
+import { block, type Canvas } from "./table.ts"
 import { count, number, usd } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
-import type { Canvas } from "./table.ts"
 import { pad } from "./width.ts"
 
 const margin = "  "

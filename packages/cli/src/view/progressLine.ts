@@ -4,9 +4,8 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import { cost, number } from "./quantity.ts"
+import { cost, number, elapsed } from "./quantity.ts"
 import type { Paint, Style } from "./style.ts"
-import { elapsed } from "./time.ts"
 import { displayWidth, fit } from "./width.ts"
 import type { Progress } from "./Progress.ts"
 

@@ -3,13 +3,21 @@
  *
  * @since 0.1.0
  */
-import type { Task } from "@baton/core/Task"
+import type { Task, TaskStatus } from "@baton/core/Task"
+import { TaskStore } from "@baton/core/TaskStore"
 import * as Duration from "effect/Duration"
-import { cost as costOf } from "./quantity.ts"
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { pages } from "../system/pages.ts"
+import { cost as costOf, age, count, number } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
 import * as Style from "./style.ts"
-import type { Canvas, Column } from "./table.ts"
-import { age } from "./time.ts"
+import { type Canvas, type Column, lines } from "./table.ts"
+import { canvas, writeAll, byPage } from "./stdout.ts"
+import { jsonArray } from "./json.ts"
 
 /**
  * The status in words.
@@ -61,3 +69,42 @@ export const deadLetterColumns =
     { header: "CHANGED", align: "right", text: (task) => changed(task, now), paint: () => style.dim },
     { header: "FEEDBACK", text: (task) => firstLine(task.feedback ?? "") || "no feedback" }
   ]
+
+/** What fits on a few screens: a million lines on a terminal help nobody. */
+const onTerminal = 100
+
+/**
+ * Prints tasks as a table, or as one JSON array. On a terminal the first hundred, elsewhere all of them, unless `limit` or
+ * `all` say otherwise.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const printTable = Effect.fnUntraced(function* (options: {
+  readonly status: TaskStatus | undefined
+  readonly limit: number | undefined
+  readonly all: boolean
+  readonly json: boolean
+  readonly columns: (canvas: Canvas, now: number) => (first: ReadonlyArray<Task>) => ReadonlyArray<Column<Task>>
+  /** Said when there is nothing to show. */
+  readonly nothing: string
+}) {
+  const { status } = options
+  const stdio = yield* Stdio.Stdio
+  const bounded = !options.all && !options.json && (yield* stdio.stdoutIsTerminal)
+  const limit = options.limit ?? (bounded ? onTerminal : undefined)
+  const tasks = pages({ status, limit })
+  if (options.json) return yield* writeAll(byPage(jsonArray(tasks)))
+  const store = yield* TaskStore
+  const counts = yield* store.counts
+  const { waiting: _, ...ofStatus } = counts
+  const total = status === undefined ? Object.values(ofStatus).reduce((sum, n) => sum + n, 0) : counts[status]
+  if (total === 0) return yield* Console.error(options.nothing)
+  const shown = yield* canvas
+  const now = yield* Clock.currentTimeMillis
+  const table = lines(options.columns(shown, now), shown)(tasks)
+  yield* writeAll(byPage(Stream.map(table, (line) => `${line}\n`)))
+  if (options.limit === undefined && bounded && onTerminal < total) {
+    yield* Console.error(`\nThe first ${number(onTerminal)} of ${count(total, "task")}: --all shows them all.`)
+  }
+})

@@ -8,8 +8,12 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
+import * as Prompt from "effect/cli/Prompt"
+import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
+import * as Console from "effect/Console"
+import { isForeground } from "../system/keyboard.ts"
+import { CommandFailed, EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import * as Style from "./style.ts"
-import { isForeground } from "../system/foreground.ts"
 import type { Size } from "./live/layout.ts"
 
 /**
@@ -75,4 +79,31 @@ export const stderr: Effect.Effect<Terminal, never, Stdio.Stdio> = Effect.gen(fu
     style: canColor ? Style.colored : Style.none,
     size: isTerminal ? size : () => unlimited
   }
+})
+
+/**
+ * Goes on when the answer is yes. A no ends the command; where nobody can be asked, so does the lack of `--yes`.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const confirm = Effect.fnUntraced(function* (options: {
+  /** What will be deleted, such as `2 tasks`. */
+  readonly what: string
+  /** Whether `--yes` has answered already. */
+  readonly yes: boolean
+}) {
+  if (options.yes) return
+  const { canPrompt } = yield* TerminalCapabilities
+  if (!canPrompt) {
+    return yield* new CommandFailed({
+      message: `This deletes ${options.what} for good, and nobody can be asked here: add --yes if that is meant.`
+    })
+  }
+  const prompt = Prompt.Confirm({ message: `Delete ${options.what} with all history, for good?` })
+  // Ctrl-C leaves the cursor behind the question.
+  const answer = yield* Effect.tapErrorTag(Prompt.run(prompt), "QuitError", () => Console.error(""))
+  if (answer) return
+  yield* Console.error("Nothing was deleted.")
+  return yield* new EndedWith({ exitCode: exitCodes.error })
 })

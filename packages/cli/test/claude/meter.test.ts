@@ -1,11 +1,13 @@
 import { ClaudeClient } from "@baton/adapters/claude"
 import { Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer, Deferred } from "effect"
+import { TestClock } from "effect/testing"
 import * as meter from "../../src/claude/meter.ts"
 
+const taskId = Task.TaskId.make("a")
 const about: ClaudeClient.About = {
-  taskId: Task.TaskId.make("a"),
+  taskId,
   requeues: 0,
   idempotencyKey: "a/1",
   purpose: "execute",
@@ -41,6 +43,43 @@ describe("an interrupted request", () => {
           return Effect.never
         })
       assert.deepStrictEqual(yield* counted(leaves), [[1, null]])
+    })
+  )
+})
+
+describe("a request that is paced", () => {
+  it.effect("waits from when it is asked for until it leaves, or is given up", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("5 seconds")
+      const turn = yield* Deferred.make<void>()
+      const waiting: meter.PacedSince = new Map()
+      const told: Array<string> = []
+      const paced = Layer.mock(ClaudeClient.ClaudeClient, {
+        billing: "standard",
+        send: (_, { onSend }) =>
+          Effect.andThen(
+            Deferred.await(turn),
+            Effect.andThen(
+              Effect.sync(() => onSend?.()),
+              Effect.never
+            )
+          )
+      })
+      const send = ClaudeClient.ClaudeClient.use((client) =>
+        client.send({ model: "m", max_tokens: 1, messages: [] }, { ...about, onSend: () => void told.push("sent") })
+      ).pipe(Effect.provide(meter.layerPaced(waiting).pipe(Layer.provide(paced))))
+
+      const given = yield* Effect.forkChild(send, { startImmediately: true })
+      assert.strictEqual(waiting.get(taskId), 5000)
+      yield* Fiber.interrupt(given)
+      assert.isFalse(waiting.has(taskId))
+
+      const fiber = yield* Effect.forkChild(send, { startImmediately: true })
+      assert.isTrue(waiting.has(taskId))
+      yield* Deferred.succeed(turn, undefined)
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual([waiting.has(taskId), told], [false, ["sent"]])
+      yield* Fiber.interrupt(fiber)
     })
   )
 })

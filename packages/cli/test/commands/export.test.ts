@@ -3,7 +3,7 @@ import { NodeServices } from "@effect/platform-node"
 import { Execution, TaskStore, Usage } from "@baton/core"
 import { Effect, FileSystem, Schema, Stream } from "effect"
 import { Csv } from "effect/encoding"
-import { TaskRecord } from "../../src/view/taskJson.ts"
+import { TaskRecord } from "../../src/view/json.ts"
 import { add, baton, claim, complete, everyKind, fail, morning, test, text } from "./harness.ts"
 
 const records = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(TaskRecord)))

@@ -6,7 +6,7 @@ import { ConfigProvider, Duration, Effect, Layer, Option, Queue, Runtime, Sink, 
 import { TerminalCapabilities } from "effect/cli"
 import { TestClock, TestConsole } from "effect/testing"
 import { run } from "../../src/cli.ts"
-import { StoreSchemes } from "../../src/run/StoreSchemes.ts"
+import { StoreSchemes } from "../../src/run/stores.ts"
 
 export interface Outcome {
   readonly stdout: string

@@ -1,7 +1,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Task, TaskStore } from "@baton/core"
 import { Effect, Schema } from "effect"
-import { TaskRecord } from "../../src/view/taskJson.ts"
+import { TaskRecord } from "../../src/view/json.ts"
 import { add, baton, complete, everyKind, fail, morning, test, text } from "./harness.ts"
 
 describe("baton show", () => {

@@ -2,7 +2,7 @@ import { assert, describe } from "@effect/vitest"
 import { TaskStore, Usage } from "@baton/core"
 import { Deferred, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { Snapshot } from "../../src/view/snapshot.ts"
+import { Snapshot } from "../../src/view/status.ts"
 import { add, baton, complete, everyKind, fail, morning, test, text } from "./harness.ts"
 
 describe("baton status", () => {

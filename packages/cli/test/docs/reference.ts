@@ -3,7 +3,7 @@ import { Effect, Option } from "effect"
 import type { HelpDoc } from "effect/cli"
 import { writeFileSync } from "node:fs"
 import { settings } from "../../src/settings/envFlag.ts"
-import { flagSections } from "../../src/view/helpText.ts"
+import { flagSections } from "../../src/view/help.ts"
 import { helpOf, paths } from "./commandTree.ts"
 
 /** Where it goes. */

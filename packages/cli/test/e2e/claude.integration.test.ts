@@ -6,7 +6,7 @@ import { chaos } from "../../../adapters/test/claude/server/chaos.ts"
 import { lastText } from "../../../adapters/test/claude/server/message.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
 import { PlanReport } from "../../src/claude/plan.ts"
-import { RunReport } from "../../src/view/RunReport.ts"
+import { RunReport } from "../../src/view/summary.ts"
 import { baton, folder, start } from "./baton.ts"
 
 /** Rows with quoted fields, commas and line breaks; each prompt contains the row's id. */

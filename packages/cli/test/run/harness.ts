@@ -5,7 +5,7 @@ import { it } from "@effect/vitest"
 import { ConfigProvider, Effect, FileSystem, Layer, Path, Runtime, type Scope, Sink, Stdio } from "effect"
 import { TestConsole } from "effect/testing"
 import { run } from "../../src/cli.ts"
-import { StoreSchemes } from "../../src/run/StoreSchemes.ts"
+import { StoreSchemes } from "../../src/run/stores.ts"
 
 export interface Surroundings {
   /** Environment variables. */

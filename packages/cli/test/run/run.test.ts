@@ -1,7 +1,7 @@
 import { Task, TaskStore } from "@baton/core"
 import { assert, describe } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
-import { RunReport } from "../../src/view/RunReport.ts"
+import { RunReport } from "../../src/view/summary.ts"
 import { add, fail } from "../commands/harness.ts"
 import { baton, file, test } from "./harness.ts"
 
@@ -233,7 +233,7 @@ describe("baton run refuses", () => {
   test(
     "to create a store without a source",
     Effect.gen(function* () {
-      const { StoreSchemes } = yield* Effect.promise(() => import("../../src/run/StoreSchemes.ts"))
+      const { StoreSchemes } = yield* Effect.promise(() => import("../../src/run/stores.ts"))
       const schemes = yield* StoreSchemes
       const sqlite = schemes.get("sqlite")
       if (sqlite === undefined) return assert.fail("the sqlite: scheme is missing")

@@ -1,10 +1,9 @@
 import { type Event, type StopReason, Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import type { ModelUse } from "../../src/view/modelUse.ts"
+import type { ModelUse } from "../../src/view/models.ts"
 import * as Style from "../../src/view/style.ts"
 import { Progress } from "../../src/view/Progress.ts"
-import { exitCode } from "../../src/view/RunReport.ts"
-import { summary } from "../../src/view/summary.ts"
+import { exitCode, summary } from "../../src/view/summary.ts"
 import * as events from "./events.ts"
 
 const drained: StopReason.StopReason = { _tag: "Drained", waiting: 0 }

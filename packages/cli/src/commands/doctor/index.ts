@@ -11,9 +11,8 @@ import { EndedWith, exitCodes } from "../../system/CommandFailed.ts"
 import * as ownFlag from "../../settings/ownFlag.ts"
 import { runFlags } from "../../settings/runFlags.ts"
 import { json } from "../../settings/taskFlags.ts"
-import { canvas } from "../../view/canvas.ts"
-import { writeLine } from "../../view/stdout.ts"
-import { printJson } from "../../view/printJson.ts"
+import { canvas, writeLine } from "../../view/stdout.ts"
+import { printJson } from "../../view/json.ts"
 
 const { exec, executor, judgeModel, model, noVerify, shell, verifier, verify } = runFlags
 
@@ -62,7 +61,7 @@ export const doctor = Command.make(
       else for (const line of report.settingLines(settings, yield* canvas)) yield* writeLine(line)
       return yield* endWith(settings.every(({ problem }) => problem === null))
     }
-    const { examine } = yield* Effect.promise(() => import("./doctor.ts"))
+    const { examine } = yield* Effect.promise(() => import("./checks.ts"))
     const sections = yield* examine(input)
     const all = sections.flatMap(({ found, title }) => found.map((diagnosis) => ({ section: title, ...diagnosis })))
     if (input.json) yield* printJson(Report, all)

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import { Project } from "../../settings/Project.ts"
 import { settings } from "../../settings/envFlag.ts"
 import { firstLine } from "../../view/safeText.ts"
-import { withoutPassword } from "../../view/commandName.ts"
+import { withoutPassword } from "../../view/commandLine.ts"
 
 /** A setting as it applies. */
 export interface Applied {

@@ -5,11 +5,12 @@
  *
  * @since 0.1.0
  */
-import type { Style } from "../style.ts"
-import * as lists from "./lists.ts"
-import { line } from "./line.ts"
-import { type Canvas, overview } from "./overview.ts"
-import type { View } from "./View.ts"
+import type { Style, Paint } from "../style.ts"
+import { firstLine } from "../safeText.ts"
+import { fit, pad } from "../width.ts"
+import { clock } from "../progressLine.ts"
+import { line, type Canvas, overview, unpainted } from "./overview.ts"
+import type { View, FailureRow, Hint, TaskRow } from "./View.ts"
 
 /**
  * How large a terminal is.
@@ -67,16 +68,123 @@ const body = (view: View, canvas: Canvas, rows: number, isRoomy: boolean): Reado
   const reserved = isRoomy ? chrome + Math.max(1, Math.floor(rows / 5)) : Math.min(1, Math.max(0, rows - 3))
   const places = Math.max(0, Math.min(view.tasks.length, rows - chrome - reserved))
   const failed = Math.min(view.failures.length, rows - chrome - places - (isRoomy ? chrome : 0))
-  const tasks = [...(isRoomy ? ["", lists.header(view, canvas)] : []), ...lists.running(view, canvas, places)]
+  const tasks = [...(isRoomy ? ["", taskHeader(view, canvas)] : []), ...taskLines(view, canvas, places)]
   const failures =
     failed <= 0
       ? []
       : [
           ...(isRoomy ? ["", canvas.style.dim("  last failures")] : []),
-          ...lists.failures(view, canvas, Math.min(failed, isRoomy ? reserved - chrome : reserved))
+          ...failureLines(view, canvas, Math.min(failed, isRoomy ? reserved - chrome : reserved))
         ]
   const lines = [...tasks, ...failures]
   if (view.help === undefined) return lines
-  const help = [...(isRoomy ? [""] : []), ...lists.help(view.help, canvas)].slice(0, rows)
+  const help = [...(isRoomy ? [""] : []), ...helpLines(view.help, canvas)].slice(0, rows)
   return [...help, ...Array<string>(Math.max(0, lines.length - help.length)).fill("")]
+}
+
+const gap = "  "
+const ageCells = 6
+const doingCells = 12
+
+/** What the columns before the text take; both lists have the same ones. */
+interface Columns {
+  readonly id: number
+  readonly attempt: number
+  /** What is left for the text of a running task. */
+  readonly text: number
+}
+
+const columnsOf = (view: View, { columns, isNarrow }: Canvas): Columns => {
+  const id = isNarrow ? 0 : Math.min(Math.max(view.idWidth, 4), columns < 120 ? 16 : 32)
+  const attempt = isNarrow ? 0 : Math.max(3, tries(9, view).length)
+  const before = (id === 0 ? 0 : id + attempt + 2 * gap.length) + ageCells + doingCells + 3 * gap.length
+  return { id, attempt, text: columns - before }
+}
+
+const tries = (attempt: number, { maxAttempts }: View): string =>
+  maxAttempts === undefined || maxAttempts === Infinity ? String(attempt) : `${attempt}/${maxAttempts}`
+
+/** The columns that both lists begin with. */
+const head = (
+  row: { readonly id: string; readonly attempt: number; readonly ageMillis: number },
+  view: View,
+  { attempt, id }: Columns
+): string => {
+  const age = pad(clock(row.ageMillis), ageCells, "right")
+  if (id === 0) return age
+  return [pad(fit(firstLine(row.id), id), id), pad(tries(row.attempt, view), attempt, "right"), age].join(gap)
+}
+
+/**
+ * The names of the columns of running tasks.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+const taskHeader = (view: View, canvas: Canvas): string => {
+  const { attempt, id } = columnsOf(view, canvas)
+  const names = [pad("age", ageCells, "right"), pad("doing", doingCells), "task"]
+  if (id > 0) names.unshift(pad("id", id), pad("try", attempt, "right"))
+  return canvas.style.dim(gap + names.join(gap))
+}
+
+/**
+ * As many lines as there are places, or as there is room for.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+const taskLines = (view: View, canvas: Canvas, rows: number): ReadonlyArray<string> => {
+  const { columns, style } = canvas
+  const shape = columnsOf(view, canvas)
+  const isCut = view.tasks.length > rows
+  const places = view.tasks.slice(0, isCut ? rows - 1 : rows)
+  const lines: ReadonlyArray<string> = places.map((row) => (row === undefined ? "" : taskLine(row, view, shape, style)))
+  const hidden = isCut ? Math.max(0, view.running - places.filter((row) => row !== undefined).length) : 0
+  if (view.message !== undefined && places.every((row) => row === undefined)) {
+    return [gap + style.dim(fit(view.message, columns - gap.length)), ...lines.slice(1)]
+  }
+  return isCut ? [...lines, hidden === 0 ? "" : style.dim(`${gap}and ${hidden} more`)] : lines
+}
+
+const paints: Readonly<Record<TaskRow["doing"], (style: Style) => Paint>> = {
+  executing: () => unpainted,
+  verifying: ({ cyan }) => cyan,
+  waiting: ({ yellow }) => yellow,
+  paced: ({ yellow }) => yellow
+}
+
+const taskLine = (row: TaskRow, view: View, shape: Columns, style: Style): string => {
+  const paint = paints[row.doing](style)
+  const doing = row.doing === "waiting" ? `retry ${clock(row.waitMillis)}` : row.doing
+  const text = fit(firstLine(row.text), shape.text)
+  return `${gap}${style.dim(head(row, view, shape))}${gap}${paint(pad(fit(doing, doingCells), doingCells))}${gap}${text}`.trimEnd()
+}
+
+/**
+ * The attempts that failed last.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+const failureLines = (view: View, canvas: Canvas, rows: number): ReadonlyArray<string> => {
+  const shape = columnsOf(view, canvas)
+  return view.failures.slice(0, rows).map((row) => failureLine(row, view, shape, canvas.style))
+}
+
+const failureLine = (row: FailureRow, view: View, shape: Columns, style: Style): string => {
+  const mark = row.isFinal ? style.red("✗") : style.yellow("↻")
+  const room = doingCells + gap.length + shape.text
+  return `${mark} ${style.dim(head(row, view, shape))}${gap}${fit(firstLine(row.feedback), room)}`.trimEnd()
+}
+
+/**
+ * What keys and commands do, one a line.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+const helpLines = (hints: ReadonlyArray<Hint>, { columns, style }: Canvas): ReadonlyArray<string> => {
+  const width = Math.max(...hints.map(([key]) => key.length))
+  return hints.map(([key, what]) => `${gap}${style.bold(pad(key, width))}${gap}${fit(what, columns - width - 4)}`)
 }

@@ -9,12 +9,10 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { count, number } from "../quantity.ts"
-import { failureOf, rowOf } from "./fromProgress.ts"
-import { Places } from "./Places.ts"
+import { failureOf, rowOf, Places } from "./fromProgress.ts"
 import type { View } from "./View.ts"
-import type { Failure, Running } from "../Progress.ts"
+import { type Failure, type Running, Rate } from "../Progress.ts"
 import { clock, perSecond } from "../progressLine.ts"
-import { Rate } from "../Rate.ts"
 
 /** More lines than terminals have. */
 const most = 100

@@ -9,7 +9,7 @@ import type { TaskRecord } from "@baton/core/TaskRecord"
 import * as Usage from "@baton/core/Usage"
 import { modelOf } from "../models.ts"
 import { firstLine } from "../safeText.ts"
-import { Durations } from "../Durations.ts"
+import { Durations } from "../Progress.ts"
 
 /** Tasks and attempts under one name: a cause, a model, a worker. */
 export interface Group {

@@ -4,14 +4,13 @@
  * @since 0.1.0
  */
 import { cost, number } from "../quantity.ts"
-import { facts as aligned } from "../block.ts"
-import { safeText } from "../safeText.ts"
+import { facts as aligned, type Canvas } from "../table.ts"
+import { safeText, firstLine } from "../safeText.ts"
 import * as Style from "../style.ts"
-import type { Canvas } from "../table.ts"
 import { fit, pad } from "../width.ts"
-import * as Facts from "./facts.ts"
-import { type Bucket, histogram } from "./histogram.ts"
-import type { Group, Report } from "./Report.ts"
+import * as Facts from "./figures.ts"
+import { type Bucket, histogram } from "./figures.ts"
+import type { Group, Report, Story } from "./Report.ts"
 
 const margin = "  "
 const shown = 10
@@ -74,3 +73,64 @@ const bars = (buckets: ReadonlyArray<Bucket>, columns: number, style: Style.Styl
     return `${margin}${pad(labels[index] ?? "", width, "right")}  ${style.cyan("█".repeat(length))} ${number(count)}`.trimEnd()
   })
 }
+
+const storiesTold = 50
+
+/**
+ * The page.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const markdown = (report: Report, about: Facts.About): string =>
+  [
+    `# ${cell(Facts.headline(report))}`,
+    "",
+    `*${cell(about.store)} · ${Facts.at(report.now)}*`,
+    "",
+    ...table(
+      ["", ""],
+      Facts.facts(report).map(([label, value]) => [label, value])
+    ),
+    ...markdownSection("Why attempts failed", ["Cause", "Tasks", "Attempts"], Facts.causes(report).map(causeRow)),
+    ...markdownSection("Models", ["Model", "Attempts", "Cost"], Facts.models(report).map(groupRow)),
+    ...markdownSection("Workers", ["Worker", "Attempts", "Cost"], Facts.workers(report).map(groupRow)),
+    ...markdownSection(
+      "Failed tasks",
+      ["Task", "Attempts", "Why"],
+      report
+        .told()
+        .filter(({ status }) => status === "failed")
+        .slice(0, storiesTold)
+        .map(failedRow)
+    )
+  ]
+    .join("\n")
+    .concat("\n")
+
+const causeRow = ({ attempts, name, tasks }: Group) => [name, number(tasks), number(attempts)]
+
+const groupRow = ({ attempts, name, usage }: Group) => [name, number(attempts), usage === null ? "" : cost(usage)]
+
+const failedRow = ({ attempts, description, id }: Story) => [
+  `${firstLine(description)} (${id})`,
+  number(attempts.length),
+  firstLine(attempts.at(-1)?.error ?? "")
+]
+
+const markdownSection = (title: string, heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
+  rows.length === 0 ? [] : ["", `## ${title}`, "", ...table(heads, rows)]
+
+const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) => [
+  line(heads),
+  line(heads.map(() => "---")),
+  ...rows.map((row) => line(row.map(cell)))
+]
+
+const line = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
+
+/** Text of a task stays text: no markup, no end of the cell. */
+const cell = (text: string): string =>
+  firstLine(text)
+    .slice(0, 300)
+    .replace(/[\\`*_{}[\]<>|#~]/g, (character) => `\\${character}`)

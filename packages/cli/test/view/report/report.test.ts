@@ -1,13 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Attempt, Task, type TaskRecord } from "@baton/core"
 import { DateTime, Schema } from "effect"
-import { causes, facts, headline } from "../../../src/view/report/facts.ts"
-import { histogram } from "../../../src/view/report/histogram.ts"
-import { html } from "../../../src/view/report/html.ts"
-import { markdown } from "../../../src/view/report/markdown.ts"
+import { causes, facts, headline, histogram } from "../../../src/view/report/figures.ts"
+import { html, timeline } from "../../../src/view/report/html.ts"
+import { markdown, text } from "../../../src/view/report/text.ts"
 import { Report } from "../../../src/view/report/Report.ts"
-import { text } from "../../../src/view/report/text.ts"
-import { timeline } from "../../../src/view/report/timeline.ts"
 import * as Style from "../../../src/view/style.ts"
 
 const morning = Date.UTC(2026, 0, 5, 9)

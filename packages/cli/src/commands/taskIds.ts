@@ -1,0 +1,93 @@
+/**
+ * Finds tasks by their ids.
+ *
+ * @since 0.1.0
+ */
+import type { Task, TaskId } from "@baton/core/Task"
+import { TaskStore } from "@baton/core/TaskStore"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { CommandFailed } from "../system/CommandFailed.ts"
+import { safeText } from "../view/safeText.ts"
+
+/**
+ * The tasks with these ids, each once, in the order of the ids; and the ids that name none.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const lookUp = Effect.fnUntraced(function* (
+  ids: ReadonlyArray<TaskId>
+): Effect.fn.Return<
+  { readonly known: ReadonlyArray<Task>; readonly unknown: ReadonlyArray<TaskId> },
+  TaskStoreError,
+  TaskStore
+> {
+  const store = yield* TaskStore
+  const asked = Arr.dedupe(ids)
+  const found = yield* Effect.forEach(asked, (id) => store.get(id), { concurrency: 8 })
+  return {
+    known: Arr.getSomes(found),
+    unknown: asked.filter((_, index) => Option.isNone(found[index] ?? Option.none()))
+  }
+})
+
+/**
+ * Fails with the ids, if there are any; one alone gets suggestions.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const failOnUnknown = Effect.fnUntraced(function* (
+  unknown: ReadonlyArray<string>
+): Effect.fn.Return<void, CommandFailed | TaskStoreError, TaskStore> {
+  const [id] = unknown
+  if (id === undefined) return
+  if (unknown.length > 1) {
+    return yield* new CommandFailed({ message: `There are no tasks with the ids ${unknown.map(safeText).join(", ")}.` })
+  }
+  const close = (yield* closeIds(id)).map(safeText)
+  const hint = close.length === 0 ? "`baton list` shows those there are." : `Did you mean ${close.join(" or ")}?`
+  return yield* new CommandFailed({ message: `There is no task with the id ${safeText(id)}. ${hint}` })
+})
+
+/** A look at the beginning of the store; more than that is not worth a suggestion. */
+const looked = 200
+const most = 3
+
+/**
+ * The ids closest to one that does not exist, the closest first; none when nothing is close.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const closeIds = (id: string): Effect.Effect<ReadonlyArray<string>, TaskStoreError, TaskStore> =>
+  TaskStore.use((store) =>
+    Effect.map(store.list({ limit: looked }), ({ tasks }) =>
+      tasks
+        .map((task) => ({ id: task.id, distance: distance(id, task.id) }))
+        .filter((candidate) => candidate.distance <= Math.max(1, id.length / 3))
+        .sort((left, right) => left.distance - right.distance)
+        .slice(0, most)
+        .map((candidate) => candidate.id)
+    )
+  )
+
+/** Edits from one to the other; the start of an id is as good as one edit. */
+const distance = (typed: string, id: string): number => {
+  if (typed.length >= 3 && id.startsWith(typed)) return 1
+  // Bounded, for a store may hold ids of any length.
+  if (Math.abs(typed.length - id.length) > typed.length / 3) return Infinity
+  let previous = Array.from({ length: id.length + 1 }, (_, column) => column)
+  for (let row = 1; row <= typed.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= id.length; column++) {
+      const replaced = (previous[column - 1] ?? 0) + (typed[row - 1] === id[column - 1] ? 0 : 1)
+      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1))
+    }
+    previous = current
+  }
+  return previous[id.length] ?? Infinity
+}

@@ -1,0 +1,211 @@
+/**
+ * Opens the store that `--store` names.
+ *
+ * @since 0.1.0
+ */
+import type { TaskStore } from "@baton/core/TaskStore"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import type { Diagnosis } from "@baton/core/Diagnosis"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Layer from "effect/Layer"
+import type * as Path from "effect/Path"
+import * as Context from "effect/Context"
+import * as Redacted from "effect/Redacted"
+import * as Project from "../settings/Project.ts"
+import { fromConfig } from "../settings/Project.ts"
+import { CommandFailed } from "../system/CommandFailed.ts"
+import { StoreUrl, defaultStoreUrl } from "../settings/storeUrl.ts"
+
+type Store<R = never> = Layer.Layer<TaskStore, CommandFailed | TaskStoreError, FileSystem.FileSystem | Path.Path | R>
+
+/**
+ * The store that a URL names.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const storeFromUrl = (url: string, options?: { readonly mustExist?: boolean | undefined }): Store =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const schemes = yield* StoreSchemes
+      const colon = url.indexOf(":")
+      const scheme = schemes.get(url === fromConfig ? url : url.slice(0, Math.max(0, colon)))
+      if (scheme === undefined) {
+        const examples = [...schemes.values()].map(({ example }) => example).join(", ")
+        return yield* new CommandFailed({ message: `--store does not know "${url}": it takes ${examples}.` })
+      }
+      return scheme.open({ location: url.slice(colon + 1), mustExist: options?.mustExist ?? false })
+    })
+  )
+
+/**
+ * The store of this command line; it is made when there is none yet. For commands that bring tasks.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap(
+  Effect.map(StoreUrl, (url) => storeFromUrl(url))
+)
+
+/**
+ * The store of this command line, which has to be there. For commands that look at tasks or change them.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerExisting: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap(
+  Effect.map(StoreUrl, (url) => storeFromUrl(url, { mustExist: true }))
+)
+
+/**
+ * One kind of store. What it needs is loaded when it is opened.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StoreScheme {
+  /** How its URLs look, for messages. */
+  readonly example: string
+  readonly open: (options: {
+    /** What follows the scheme and its colon. */
+    readonly location: string
+    /** Fail rather than make a new store when there is none at this place. */
+    readonly mustExist: boolean
+  }) => Layer.Layer<TaskStore, CommandFailed | TaskStoreError, FileSystem.FileSystem | Path.Path>
+  /** Looks at a store without opening it, where the kind of store can tell of itself. */
+  readonly diagnose?: (location: string) => Effect.Effect<ReadonlyArray<Diagnosis>>
+}
+
+const memory: StoreScheme = {
+  example: "memory:",
+  open: () =>
+    Layer.unwrap(
+      Effect.map(
+        Effect.promise(() => import("@baton/core/TaskStore")),
+        ({ layerMemory }) => layerMemory
+      )
+    )
+}
+
+const config: StoreScheme = {
+  example: "config, for the layer of baton.config.ts",
+  open: () =>
+    Layer.unwrap(
+      Effect.map(
+        Effect.promise(() => import("@baton/core/TaskStore")),
+        ({ TaskStore }) => Project.part("store", TaskStore)
+      )
+    )
+}
+
+/** A store in a file, of a module that `load` brings. */
+const inFile = (
+  scheme: string,
+  example: string,
+  load: Effect.Effect<{
+    readonly layer: (options: { readonly filename: string }) => Layer.Layer<TaskStore, TaskStoreError>
+    readonly diagnose: (options: { readonly filename: string }) => Effect.Effect<ReadonlyArray<Diagnosis>>
+  }>
+): StoreScheme => ({
+  example: `${scheme}:PATH`,
+  open: ({ location, mustExist }) =>
+    Layer.unwrap(
+      Effect.gen(function* () {
+        if (location.trim() === "") {
+          return yield* new CommandFailed({ message: `--store ${scheme}: needs a path, as in ${example}.` })
+        }
+        const fs = yield* FileSystem.FileSystem
+        if (mustExist && !(yield* Effect.orElseSucceed(fs.exists(location), () => true))) {
+          return yield* new CommandFailed({
+            message:
+              `There is no store at ${location}: go to the directory that has it, name another with --store, ` +
+              "or bring tasks with `baton import FILE`, `baton add TEXT` or `baton run FILE`."
+          })
+        }
+        return (yield* load).layer({ filename: location })
+      })
+    ),
+  diagnose: (location) => Effect.flatMap(load, ({ diagnose }) => diagnose({ filename: location }))
+})
+
+const sqlite = inFile(
+  "sqlite",
+  defaultStoreUrl,
+  Effect.map(
+    Effect.promise(() => import("@baton/adapters/sqlite")),
+    ({ SqliteTaskStore }) => SqliteTaskStore
+  )
+)
+
+const json = inFile(
+  "json",
+  "json:tasks.json",
+  Effect.map(
+    Effect.promise(() => import("@baton/adapters/json")),
+    ({ JsonTaskStore }) => JsonTaskStore
+  )
+)
+
+/** A store on a server, of a module that `load` brings. */
+const onServer = (
+  scheme: string,
+  address: string,
+  load: Effect.Effect<{
+    readonly layer: (options: {
+      readonly url: Redacted.Redacted
+      readonly mustExist: boolean
+    }) => Layer.Layer<TaskStore, TaskStoreError>
+    readonly diagnose: (options: { readonly url: Redacted.Redacted }) => Effect.Effect<ReadonlyArray<Diagnosis>>
+  }>
+): StoreScheme => {
+  const urlOf = (location: string) => Redacted.make(`${scheme}:${location}`)
+  return {
+    example: `${scheme}://${address}`,
+    open: ({ location, mustExist }) =>
+      Layer.unwrap(Effect.map(load, ({ layer }) => layer({ url: urlOf(location), mustExist }))),
+    diagnose: (location) => Effect.flatMap(load, ({ diagnose }) => diagnose({ url: urlOf(location) }))
+  }
+}
+
+const postgres = (scheme: "postgres" | "postgresql") =>
+  onServer(
+    scheme,
+    "USER:PASSWORD@HOST:PORT/DATABASE",
+    Effect.map(
+      Effect.promise(() => import("@baton/adapters/postgres")),
+      ({ PostgresTaskStore }) => PostgresTaskStore
+    )
+  )
+
+const redis = (scheme: "redis" | "rediss") =>
+  onServer(
+    scheme,
+    "HOST:PORT",
+    Effect.map(
+      Effect.promise(() => import("@baton/adapters/redis")),
+      ({ RedisTaskStore }) => RedisTaskStore
+    )
+  )
+
+/**
+ * The schemes that exist.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const StoreSchemes = Context.Reference<ReadonlyMap<string, StoreScheme>>("@baton/cli/store/StoreSchemes", {
+  defaultValue: () =>
+    new Map([
+      ["sqlite", sqlite],
+      ["json", json],
+      ["postgres", postgres("postgres")],
+      ["postgresql", postgres("postgresql")],
+      ["redis", redis("redis")],
+      ["rediss", redis("rediss")],
+      ["memory", memory],
+      [Project.fromConfig, config]
+    ])
+})

@@ -1,0 +1,174 @@
+/**
+ * What the command line says about itself: help, version, and what is wrong with a command line.
+ *
+ * @since 0.1.0
+ */
+import type * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
+import type { HelpDoc, FlagDoc } from "effect/cli/HelpDoc"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Stdio from "effect/Stdio"
+import type * as Terminal from "effect/Terminal"
+import * as Context from "effect/Context"
+import * as Option from "effect/Option"
+import { nearest } from "../settings/nearest.ts"
+import { FlagGroups } from "../settings/flagGroups.ts"
+import { canvas } from "./stdout.ts"
+import { safeText } from "./safeText.ts"
+import type { Style } from "./style.ts"
+import { displayWidth, pad, wrap } from "./width.ts"
+
+/**
+ * A command line that cannot be understood gets the reason and the way to the help, on standard error, not the whole help.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> = Layer.unwrap(
+  Effect.map(canvas, ({ columns, style }) =>
+    CliOutput.layerPresenter({
+      present: Effect.fnUntraced(function* (event) {
+        switch (event._tag) {
+          case "Version":
+            return yield* Console.log(event.version)
+          case "Help":
+            return yield* Console.log(helpText(event.helpDoc, { columns, style }))
+          case "InvalidInvocation": {
+            for (const error of event.errors) yield* Console.error(`error: ${safeText(sentence(error, event.helpDoc))}`)
+            return yield* Console.error(`Try \`${event.commandPath.join(" ")} --help\`.`)
+          }
+        }
+      })
+    })
+  )
+)
+
+const sentence = (error: CliError.NonShowHelpErrors, help: HelpDoc): string => {
+  switch (error._tag) {
+    case "UnrecognizedOption":
+      return unknown(`flag ${error.option}`, error.option.replace(/^-+/, ""), flagsOf(help), "--")
+    case "UnknownSubcommand":
+      return unknown(`command "${error.subcommand}"`, error.subcommand, commandsOf(help), "")
+    case "MissingOption":
+      return `--${error.option} is missing.`
+    case "MissingArgument":
+      return `${error.argument} is missing.`
+    case "UnexpectedArgument":
+      return `This command takes no ${error.arguments.map((argument) => `"${argument}"`).join(" and no ")}.`
+    default:
+      return error.message
+  }
+}
+
+const unknown = (what: string, word: string, candidates: Iterable<string>, prefix: string): string => {
+  const guesses = nearest(word, candidates).map((guess) => prefix + guess)
+  return guesses.length === 0 ? `There is no ${what}.` : `There is no ${what}; did you mean ${guesses.join(" or ")}?`
+}
+
+const flagsOf = ({ flags, globalFlags = [], inheritedFlags = [] }: HelpDoc): ReadonlyArray<string> =>
+  [...flags, ...inheritedFlags, ...globalFlags].map(({ name }) => name.replace(/^-+/, ""))
+
+const commandsOf = ({ subcommands = [] }: HelpDoc): ReadonlyArray<string> =>
+  subcommands.flatMap(({ commands }) => commands.map(({ name }) => name))
+
+/**
+ * Where the help is shown.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly style: Style
+  readonly columns: number
+}
+
+/** Longer lines are hard to read, however wide the terminal is. */
+const widest = 100
+const margin = "  "
+/** A label that is longer has its explanation below it. */
+const widestLabel = 30
+
+type Entry = readonly [label: string, text: string]
+
+/**
+ * The help.
+ *
+ * @category converting
+ * @since 0.1.0
+ */
+export const helpText = (help: HelpDoc, options: Options): string => {
+  const { style } = options
+  const columns = Math.min(options.columns, widest)
+  const section = (title: string, lines: ReadonlyArray<string>) =>
+    lines.length === 0 ? [] : ["", style.bold(title), ...lines]
+  const list = (entries: ReadonlyArray<Entry>) => table(entries, columns, style)
+  return [
+    ...help.description.split("\n").flatMap((paragraph) => wrap(paragraph, columns)),
+    ...section("Usage", [margin + usage(help.usage)]),
+    ...section("Arguments", list((help.args ?? []).map(({ description, name }) => [name, textOf(description)]))),
+    ...(help.subcommands ?? []).flatMap(({ commands, group }) =>
+      section(
+        group ?? "Commands",
+        list(commands.map(({ description, name, shortDescription }) => [name, shortDescription ?? description]))
+      )
+    ),
+    ...flagSections(help).flatMap(({ flags, title }) => section(title, list(flags.map(flagEntry)))),
+    ...section("Flags of every command", list((help.globalFlags ?? []).map(flagEntry))),
+    ...section(
+      "Examples",
+      (help.examples ?? []).flatMap(({ command, description = "" }) => [
+        margin + style.cyan(command),
+        margin + margin + style.dim(description)
+      ])
+    )
+  ].join("\n")
+}
+
+/**
+ * The flags in the groups of their command, those in none first.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const flagSections = (
+  help: HelpDoc
+): ReadonlyArray<{ readonly title: string; readonly flags: ReadonlyArray<FlagDoc> }> => {
+  const flags = [...help.flags, ...(help.inheritedFlags ?? [])]
+  const groups = Context.get(help.annotations, FlagGroups).map(({ keys, title }) => {
+    const names = new Set(keys.map(kebabCase))
+    return { title, flags: flags.filter(({ name }) => names.has(name.replace(/^-+/, ""))) }
+  })
+  const rest = flags.filter((flag) => !groups.some(({ flags }) => flags.includes(flag)))
+  return [{ title: "Flags", flags: rest }, ...groups]
+}
+
+const kebabCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
+/** The label has the choices already. */
+const textOf = (description: Option.Option<string>): string =>
+  Option.getOrElse(description, () => "").replace(/ \(choices: [^)]*\)$/, "")
+
+const usage = (text: string): string => text.replace("<subcommand>", "COMMAND").replaceAll(/[<>]/g, "")
+
+/** Short names first, as in `-j, --concurrency N`. */
+const flagEntry = ({ aliases, description, name, type }: FlagDoc): Entry => {
+  const names = [...aliases, name.startsWith("-") ? name : `--${name}`]
+  return [`${names.join(", ")}${type === "boolean" || type === "" ? "" : ` ${type}`}`, textOf(description)]
+}
+
+const table = (entries: ReadonlyArray<Entry>, columns: number, style: Style): ReadonlyArray<string> => {
+  const label = Math.min(widestLabel, Math.max(0, ...entries.map(([label]) => displayWidth(label))))
+  const indent = " ".repeat(margin.length + label + 2)
+  return entries.flatMap(([name, text]) => {
+    const [first = "", ...rest] = wrap(text, columns - indent.length)
+    const shown = margin + style.green(name)
+    return displayWidth(name) > label
+      ? [shown, ...[first, ...rest].map((line) => indent + line)]
+      : [
+          `${margin}${style.green(name)}${pad("", label - displayWidth(name))}  ${first}`.trimEnd(),
+          ...rest.map((line) => indent + line)
+        ]
+  })
+}

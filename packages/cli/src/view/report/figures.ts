@@ -1,0 +1,139 @@
+/**
+ * What every format of a report tells.
+ *
+ * @since 0.1.0
+ */
+import * as Usage from "@baton/core/Usage"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import { cost, count, number, elapsed, moment } from "../quantity.ts"
+import { type Group, ranked, type Report } from "./Report.ts"
+
+/** What a report is about, beside its numbers. */
+export interface About {
+  /** The store, without a password. */
+  readonly store: string
+  /** How `baton` is called for it. */
+  readonly command: string
+}
+
+/** One sentence: how it went. */
+export const headline = ({ statuses, tasks }: Report): string => {
+  if (tasks === 0) return "There are no tasks."
+  const rest = [
+    [statuses.failed, "failed"],
+    [statuses.in_progress, "in progress"],
+    [statuses.pending, "pending"],
+    [statuses.cancelled, "cancelled"]
+  ] as const
+  const parts = rest.filter(([some]) => some > 0).map(([some, what]) => `${number(some)} ${what}`)
+  return `${[`${number(statuses.completed)} of ${count(tasks, "task")} completed`, ...parts].join(", ")}.`
+}
+
+/** Labels and values. */
+export const facts = (report: Report): ReadonlyArray<readonly [label: string, value: string]> => {
+  const { attempts, durations, outcomes, statuses, unverified, usage } = report
+  const span = report.span()
+  const failedAttempts = (outcomes.get("retried") ?? 0) + (outcomes.get("failed") ?? 0)
+  const lost = outcomes.get("lease_expired") ?? 0
+  const ended = statuses.completed + statuses.failed
+  const list: ReadonlyArray<readonly [string, string | undefined]> = [
+    ["Success", ended === 0 ? undefined : `${percent(statuses.completed / ended)} of the tasks that ended`],
+    ["Unverified", unverified === 0 ? undefined : `${count(unverified, "task")} completed, checked by nobody`],
+    ["Attempts", `${number(attempts)}${failedAttempts === 0 ? "" : `, ${number(failedAttempts)} of them failed`}`],
+    ["Crashes", lost === 0 ? undefined : `${count(lost, "attempt")} whose worker stopped answering`],
+    [
+      "An attempt",
+      durations.count === 0
+        ? undefined
+        : `${took(durations.quantile(0.5))} median, ${took(durations.quantile(0.95))} at the 95th percentile`
+    ],
+    [
+      "All of it",
+      span === undefined ? undefined : `${took(span.until - span.from)}, ${at(span.from)} to ${at(span.until)}`
+    ],
+    ["Tokens", usage === null ? undefined : tokens(usage)],
+    ["Cost", usage === null ? undefined : cost(usage)]
+  ]
+  return list.flatMap(([label, value]) => (value === undefined ? [] : [[label, value] as const]))
+}
+
+/** The causes of failure, the most frequent first. */
+export const causes = (report: Report): ReadonlyArray<Group> => ranked(report.causes)
+
+/** What the models used; none where nothing names a model. */
+export const models = (report: Report): ReadonlyArray<Group> => ranked(report.models)
+
+/** The workers; told only where there was more than one. */
+export const workers = (report: Report): ReadonlyArray<Group> => (report.workers.size > 1 ? ranked(report.workers) : [])
+
+/** What can be done from here. */
+export const nextSteps = ({ statuses }: Report, { command }: About): ReadonlyArray<readonly [string, string]> => {
+  const steps: ReadonlyArray<readonly [boolean, string, string]> = [
+    [statuses.failed > 0, `${command} dlq requeue --all`, "tries the failed tasks again with the next run"],
+    [statuses.pending > 0, `${command} run`, "goes on with the pending tasks"],
+    [statuses.completed > 0, `${command} export --format csv`, "takes the results"]
+  ]
+  return steps.flatMap(([applies, step, why]) => (applies ? [[step, why] as const] : []))
+}
+
+export const took = (millis: number): string => elapsed(Duration.millis(millis))
+
+export const at = (millis: number): string => moment(DateTime.makeUnsafe(millis))
+
+export const percent = (share: number): string =>
+  // All but one of a thousand are not all.
+  share < 1 && share > 0.995 ? "99.5%" : `${Math.floor(share * 1000) / 10}%`
+
+export const tokens = (usage: Usage.Usage): string => {
+  const input = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
+  const cached = usage.cacheReadTokens === 0 ? "" : `, ${percent(usage.cacheReadTokens / input)} of it from the cache`
+  return `${number(Usage.totalTokens(usage))}: ${number(input)} in${cached}, ${number(usage.outputTokens)} out`
+}
+
+/** Values from `from` up to, and without, `to`. */
+export interface Bucket {
+  readonly from: number
+  readonly to: number
+  readonly count: number
+}
+
+const steps = [1, 2, 5]
+
+/**
+ * Groups that grow by the steps 1, 2, 5, 10: durations and costs differ by orders of magnitude. Without values there are
+ * none; what is below `least` is in the first.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const histogram = (values: Iterable<number>, least: number): ReadonlyArray<Bucket> => {
+  const counts = new Map<number, number>()
+  for (const value of values) {
+    const index = value < least ? 0 : indexOf(value / least)
+    counts.set(index, (counts.get(index) ?? 0) + 1)
+  }
+  if (counts.size === 0) return []
+  let first = Infinity
+  let last = 0
+  for (const index of counts.keys()) {
+    first = Math.min(first, index)
+    last = Math.max(last, index)
+  }
+  return Array.from({ length: last - first + 1 }, (_, offset) => {
+    const index = first + offset
+    return {
+      from: index === 0 ? 0 : edge(index) * least,
+      to: edge(index + 1) * least,
+      count: counts.get(index) ?? 0
+    }
+  })
+}
+
+const edge = (index: number): number => (steps[index % 3] ?? 1) * 10 ** Math.floor(index / 3)
+
+const indexOf = (ratio: number): number => {
+  let index = Math.max(0, Math.floor(Math.log10(ratio) * 3) - 1)
+  while (edge(index + 1) <= ratio) index++
+  return index
+}

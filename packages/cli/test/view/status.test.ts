@@ -1,0 +1,61 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Effect } from "effect"
+import { batchLines } from "../../src/view/status.ts"
+import { none } from "../../src/view/style.ts"
+import { beside } from "../../src/settings/beside.ts"
+
+const batch = (id: string | null, requests: number, seconds: number) => ({
+  id,
+  requests,
+  seconds,
+  createdAt: DateTime.makeUnsafe(0)
+})
+
+const lines = (...batches: ReadonlyArray<ReturnType<typeof batch>>) =>
+  batchLines({ batches }, { style: none, columns: 80 })
+
+describe("the pending batches", () => {
+  it.effect("are not reported if there are none", () => Effect.sync(() => assert.deepStrictEqual(lines(), [])))
+
+  it.effect("are reported with size, age and id, or the reason why there is no id", () =>
+    Effect.sync(() =>
+      assert.deepStrictEqual(lines(batch("msgbatch_1", 400, 7260), batch(null, 1, 5)), [
+        "",
+        "In 2 batches: 401 requests",
+        "  400 requests for 2h 01m  msgbatch_1",
+        "  1 request for 5.0s  nobody has heard yet that it was created",
+        "  The run that sent them, or the same command again, takes the answers."
+      ])
+    )
+  )
+
+  it.effect("are listed up to five; the others are counted", () =>
+    Effect.sync(() => {
+      const many = lines(...Array.from({ length: 8 }, (_, n) => batch(`msgbatch_${n}`, 10, 60)))
+      assert.include(many, "In 8 batches: 80 requests")
+      assert.include(many, "  and 3 more")
+    })
+  )
+})
+
+describe("the journal of batches", () => {
+  it.effect("is next to a store in a file, and in the default directory for a store on a server", () =>
+    Effect.sync(() => {
+      assert.strictEqual(beside("sqlite:.baton/baton.db", "batches"), ".baton/baton.batches.db")
+      assert.strictEqual(beside("json:/lists/tasks.json", "batches"), "/lists/tasks.batches.db")
+      assert.strictEqual(beside("memory:", "batches"), undefined)
+      assert.match(
+        beside("postgres://me:secret@host/tasks", "batches") ?? "",
+        /^\.baton\/postgres-[0-9a-f]{12}\.batches\.db$/
+      )
+    })
+  )
+
+  it.effect("does not depend on the password of a server, but on the database", () =>
+    Effect.sync(() => {
+      const of = (url: string) => beside(url, "batches")
+      assert.strictEqual(of("postgres://me:old@host/tasks"), of("postgres://me:new@host/tasks"))
+      assert.notStrictEqual(of("postgres://me@host/tasks"), of("postgres://me@host/others"))
+    })
+  )
+})
