@@ -218,7 +218,7 @@ const assumedVerdict = 200
  * @category constructors
  * @since 0.1.0
  */
-export const read = Effect.fnUntraced(function* (options: {
+export const readHistory = Effect.fnUntraced(function* (options: {
   readonly model: string
   /** The longest answer there can be. */
   readonly maxTokens: number

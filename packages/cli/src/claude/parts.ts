@@ -18,7 +18,7 @@ import type { SourceError } from "../sources/SourceError.ts"
 import * as account from "./account.ts"
 import * as meter from "./meter.ts"
 import * as preflight from "./preflight.ts"
-import * as settings from "./options.ts"
+import * as options from "./options.ts"
 
 /** Which parts of a run ask Claude. */
 export interface Wanted {
@@ -58,7 +58,7 @@ export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
   wanted: Wanted
 ): Effect.fn.Return<Parts, CommandFailed | SourceError, FileSystem.FileSystem> {
-  const read = yield* settings.read(flags)
+  const read = yield* options.read(flags)
   const { executor, prices, verifier } = read
   const asked = preflight.askedOf(read, wanted)
   yield* preflight.checkPrices(asked, prices, flags.maxCost ?? flags.maxCostPerTask)

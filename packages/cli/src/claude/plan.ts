@@ -18,20 +18,17 @@ import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { RunFlags, SourceFlags } from "../settings/runFlags.ts"
-import { FingerprintTable } from "../sources/FingerprintTable.ts"
+import { FingerprintTable, fingerprint } from "../sources/ids.ts"
 import { parseTemplate, readEntries, type ReadOptions } from "../sources/readTasks.ts"
 import * as Source from "../sources/Source.ts"
 import type * as SourceError from "../sources/SourceError.ts"
-import { fingerprint } from "../sources/stableId.ts"
 import { validateSources } from "../sources/validateSources.ts"
 import { pages } from "../system/pages.ts"
 import * as account from "./account.ts"
 import * as preflight from "./preflight.ts"
-import * as settings from "./options.ts"
+import * as options from "./options.ts"
 import * as Estimate from "./estimate.ts"
-import * as History from "./estimate.ts"
 import * as Requests from "./requests.ts"
-import * as Tokens from "./requests.ts"
 
 /**
  * The object that `baton plan --json` prints.
@@ -63,7 +60,7 @@ export const PlanReport = Schema.Struct({
       batchCostUsd: Schema.NullOr(Estimate.Range),
       maxAttempts: Schema.Int,
       /** How the tokens of prompts are known. */
-      inputBasis: Tokens.Basis,
+      inputBasis: Requests.Basis,
       /** From how many completed tasks the length of answers is known; 0 where it is assumed. */
       completedTasks: Schema.Int,
       /** What the expected costs count on. */
@@ -90,7 +87,7 @@ export interface Asks {
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, asks: Asks) {
-  const read = asks.executor ? yield* settings.read(flags) : undefined
+  const read = asks.executor ? yield* options.read(flags) : undefined
   const work = yield* readWorkload(flags.sources, flags)
   const { added, existing, pending, skipped } = work
   const report = {
@@ -105,13 +102,13 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, 
   const judging = (description: string) => requests.judge(description, ".")
   const rate = Effect.fnUntraced(function* (requestFor: Requests.Requests["execute"]) {
     return client === undefined
-      ? Tokens.guess(yield* requestFor("."))
-      : yield* Tokens.count(client, work.sample, requestFor)
+      ? Requests.guessTokens(yield* requestFor("."))
+      : yield* Requests.countTokens(client, work.sample, requestFor)
   })
   const executor = { empty: yield* requests.execute("."), rate: yield* rate(requests.execute) }
   const judge = asks.verifier ? { empty: yield* judging("."), rate: yield* rate(judging) } : null
   const maxAttempts = flags.maxAttempts ?? defaults.maxAttempts
-  const history = yield* History.read({ model: read.executor.model, maxTokens: read.executor.maxTokens })
+  const history = yield* Estimate.readHistory({ model: read.executor.model, maxTokens: read.executor.maxTokens })
   const parts = Estimate.make({
     executor,
     judge,

@@ -140,7 +140,7 @@ const bytes = (text: string): number => encoder.encode(text).length
  * @category constructors
  * @since 0.1.0
  */
-export const guess = (empty: MessageRequest.MessageRequest): Rate => {
+export const guessTokens = (empty: MessageRequest.MessageRequest): Rate => {
   const { messages, output_config, system } = empty
   return {
     perByte: 1 / bytesPerToken,
@@ -155,7 +155,7 @@ export const guess = (empty: MessageRequest.MessageRequest): Rate => {
  * @category constructors
  * @since 0.1.0
  */
-export const count = Effect.fnUntraced(function* (
+export const countTokens = Effect.fnUntraced(function* (
   client: ClaudeClient.ClaudeClientService,
   sample: ReadonlyArray<string>,
   requestFor: (description: string) => Effect.Effect<MessageRequest.MessageRequest>
@@ -170,5 +170,5 @@ export const count = Effect.fnUntraced(function* (
     const tokens = counted.reduce((sum, tokens) => sum + Math.max(0, tokens - fixed), 0)
     const length = filled.reduce((sum, description) => sum + bytes(description), 0)
     return { perByte: length === 0 ? 1 / bytesPerToken : tokens / length, fixed, basis: "counted" as const }
-  }).pipe(Effect.orElseSucceed(() => guess(empty)))
+  }).pipe(Effect.orElseSucceed(() => guessTokens(empty)))
 })

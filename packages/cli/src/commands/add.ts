@@ -19,7 +19,7 @@ import * as Kind from "../settings/Kind.ts"
 import * as ownFlag from "../settings/ownFlag.ts"
 import { idKind, json } from "../settings/taskFlags.ts"
 import { writeLine } from "../view/stdout.ts"
-import * as stableId from "../sources/stableId.ts"
+import * as ids from "../sources/ids.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
 
@@ -74,7 +74,7 @@ export const add = Command.make(
       ...(dependsOn.length === 0 ? undefined : { dependsOn })
     }
     // When it starts is left out of the id: the same delay is another time a moment later.
-    const id = input.id ?? TaskId.make(stableId.ofContent(task))
+    const id = input.id ?? TaskId.make(ids.ofContent(task))
     const now = yield* DateTime.now
     const availableAt = delay === undefined ? undefined : { availableAt: DateTime.addDuration(now, delay) }
     const { added } = yield* TaskStore.use((store) => store.add([{ ...task, ...availableAt, id }]))

@@ -70,7 +70,7 @@ const command = Effect.fnUntraced(function* ({ by, value }: Given<string>, event
 })
 
 const webhook = Effect.fnUntraced(function* ({ by, value }: Given<URL>) {
-  const { keyOf } = yield* Effect.promise(() => import("./signature.ts"))
+  const { keyOf } = yield* Effect.promise(() => import("./webhook.ts"))
   const { make } = yield* Effect.promise(() => import("./webhook.ts"))
   if (value.username !== "" || value.password !== "") {
     return yield* new CommandFailed({

@@ -92,3 +92,146 @@ const describe = (error: PlatformError): string => {
       return `cannot be read: ${error.message}`
   }
 }
+
+/** A line of a source, without its line break. */
+export interface Line {
+  /** Counted from 1. */
+  readonly number: number
+  readonly text: string
+}
+
+const LF = 10
+
+/** Close to the maximum length of a string; longer lines and documents must be split by the user. */
+const maxText = 256 * 1024 * 1024
+
+/** Marks the end of the stream, so that the last line is decoded like all others. */
+const endOfBytes = new Uint8Array(0)
+
+interface Pending {
+  /** The bytes of an incomplete line. */
+  bytes: Array<Uint8Array>
+  size: number
+  line: number
+}
+
+/**
+ * The text without its byte order mark, in blocks that end with a line break (the last block may end without one). Fails
+ * with the line of the first byte that is not UTF-8.
+ */
+export const blocks = (source: Source): Stream.Stream<string, SourceError.SourceError, FileSystem.FileSystem> =>
+  Stream.unwrap(
+    Effect.map(FileSystem.FileSystem, (fs) => {
+      const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+      return fs.stream(source.path).pipe(
+        Stream.mapError(readError(source.name)),
+        Stream.concat(Stream.succeed(endOfBytes)),
+        Stream.mapAccumEffect(
+          (): Pending => ({ bytes: [], size: 0, line: 1 }),
+          Effect.fnUntraced(function* (pending, chunk) {
+            const end = chunk === endOfBytes ? pending.size : chunk.lastIndexOf(LF) + 1
+            if (end === 0) {
+              pending.bytes.push(chunk)
+              pending.size += chunk.length
+              if (pending.size > maxText) {
+                return yield* SourceError.make(source.name, pending.line, "this line is longer than 256 MiB")
+              }
+              return [pending, []]
+            }
+            const block = join([...pending.bytes, chunk.subarray(0, end)])
+            const rest = chunk.subarray(end)
+            const text = yield* decode(decoder, source, block, pending.line)
+            pending.bytes = rest.length === 0 ? [] : [rest]
+            pending.size = rest.length
+            const first = pending.line === 1
+            pending.line += countLines(block)
+            return [pending, [first && text.startsWith("\uFEFF") ? text.slice(1) : text]]
+          })
+        )
+      )
+    })
+  )
+
+/** The lines, without their line breaks (LF or CRLF). */
+export const lines = (source: Source): Stream.Stream<Line, SourceError.SourceError, FileSystem.FileSystem> =>
+  Stream.mapAccum(
+    blocks(source),
+    () => 1,
+    (first, block) => {
+      const texts = block.split("\n")
+      if (block.endsWith("\n")) texts.pop()
+      return [
+        first + texts.length,
+        texts.map((text, index): Line => ({
+          number: first + index,
+          text: text.endsWith("\r") ? text.slice(0, -1) : text
+        }))
+      ]
+    }
+  )
+
+/** The whole text of a source. */
+export const whole = (source: Source): Effect.Effect<string, SourceError.SourceError, FileSystem.FileSystem> =>
+  blocks(source).pipe(
+    Stream.runFoldEffect(
+      () => "",
+      (text, block) =>
+        text.length + block.length > maxText
+          ? Effect.fail(
+              SourceError.make(
+                source.name,
+                null,
+                "is larger than 256 MiB, the limit for one document; convert it to .jsonl with one task per line"
+              )
+            )
+          : Effect.succeed(text + block)
+    )
+  )
+
+const join = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  if (parts.length === 1 && parts[0] !== undefined) return parts[0]
+  const joined = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    joined.set(part, offset)
+    offset += part.length
+  }
+  return joined
+}
+
+const countLines = (bytes: Uint8Array): number => {
+  let count = 0
+  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) count++
+  return count
+}
+
+const decode = (decoder: TextDecoder, source: Source, bytes: Uint8Array, firstLine: number) =>
+  Effect.try({
+    try: () => decoder.decode(bytes),
+    catch: () => {
+      const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
+      return firstLine === 1 && utf16
+        ? SourceError.make(source.name, 1, "is encoded as UTF-16; save the file as UTF-8")
+        : SourceError.make(
+            source.name,
+            firstLine + linesBeforeFault(bytes),
+            "is not UTF-8 text; save the file as UTF-8 (binary files are not supported)"
+          )
+    }
+  })
+
+/** A character never spans a line break, so each line can be decoded separately. */
+const linesBeforeFault = (bytes: Uint8Array): number => {
+  const decoder = new TextDecoder("utf-8", { fatal: true })
+  let count = 0
+  for (let start = 0; start < bytes.length; count++) {
+    const end = bytes.indexOf(LF, start) + 1 || bytes.length
+    try {
+      decoder.decode(bytes.subarray(start, end))
+    } catch {
+      break
+    }
+    start = end
+  }
+  return count
+}

@@ -1,5 +1,7 @@
 /** Problems in the sources that a user passed. */
 import * as Schema from "effect/Schema"
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
 
 /**
  * A problem and its location. `line` counts from 1; it is null if the problem concerns the whole file.
@@ -33,3 +35,29 @@ export class SourceError extends Schema.TaggedError<SourceError>()("SourceError"
 /** A `SourceError` with one problem. */
 export const make = (file: string, line: number | null, message: string): SourceError =>
   new SourceError({ problems: [{ file, line, message }], omitted: 0 })
+
+/** Limited so that a file with a million bad lines does not fill the memory. */
+const maxShown = 20
+
+/** Keeps the first problems and counts the rest. */
+export class ProblemList {
+  private readonly problems: Array<SourceProblem> = []
+  private total = 0
+
+  /** Whether there are no problems so far. */
+  get isEmpty(): boolean {
+    return this.total === 0
+  }
+
+  add(file: string, line: number | null, message: string): void {
+    this.total++
+    if (this.problems.length < maxShown) this.problems.push({ file, line, message })
+  }
+
+  /** Fails with the problems, if there are any. */
+  readonly check: Effect.Effect<void, SourceError> = Effect.suspend(() =>
+    Arr.isArrayNonEmpty(this.problems)
+      ? Effect.fail(new SourceError({ problems: this.problems, omitted: this.total - this.problems.length }))
+      : Effect.void
+  )
+}

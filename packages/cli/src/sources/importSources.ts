@@ -9,10 +9,9 @@ import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { Format } from "./Format.ts"
-import { ProblemList } from "./ProblemList.ts"
+import * as SourceError from "./SourceError.ts"
 import { parseTemplate, readEntries, type ReadOptions, type SourceTask } from "./readTasks.ts"
 import * as Source from "./Source.ts"
-import * as SourceError from "./SourceError.ts"
 import { validateSources } from "./validateSources.ts"
 
 /** The result of an import. */
@@ -144,7 +143,7 @@ const addBatch = Effect.fnUntraced(function* (store: TaskStore["Service"], batch
 
 /** Reports refused tasks. Validation found no problem with them, so another program changed the store in the meantime. */
 const refused = (error: TasksRefused, byId: ReadonlyMap<string, PendingTask>) => {
-  const problems = new ProblemList()
+  const problems = new SourceError.ProblemList()
   for (const { message, taskId } of error.refusals) {
     const pending = byId.get(taskId)
     problems.add(pending?.tally.source.name ?? taskId, pending?.line ?? null, message)

@@ -1,25 +1,20 @@
 /** Reads the tasks of one source. */
-import type { NewTask } from "@baton/core/Task"
-import { TaskId } from "@baton/core/Task"
+import { type NewTask, TaskId } from "@baton/core/Task"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Draft from "./draft.ts"
-import type { Entry } from "./Entry.ts"
-import { FingerprintTable } from "./FingerprintTable.ts"
+import * as Entry from "./Entry.ts"
+import * as ids from "./ids.ts"
 import type { Format } from "./Format.ts"
 import * as csv from "./formats/csv.ts"
 import * as json from "./formats/json.ts"
-import * as jsonl from "./formats/jsonl.ts"
 import * as markdown from "./formats/markdown.ts"
-import * as text from "./formats/text.ts"
 import * as yaml from "./formats/yaml.ts"
-import { ProblemList } from "./ProblemList.ts"
-import * as Source from "./Source.ts"
 import * as SourceError from "./SourceError.ts"
-import * as stableId from "./stableId.ts"
+import * as Source from "./Source.ts"
 import * as Template from "./template.ts"
 
 /** How sources are read. */
@@ -63,11 +58,11 @@ export const readTasks = (
     Effect.gen(function* () {
       const template = yield* parseTemplate(options.template)
       const source = yield* Source.open(argument, options.format)
-      const problems = new ProblemList()
+      const problems = new SourceError.ProblemList()
       return readEntries(source, template).pipe(
         Stream.mapAccum(
           () => problems,
-          (problems, entry): readonly [ProblemList, ReadonlyArray<SourceTask>] => {
+          (problems, entry): readonly [SourceError.ProblemList, ReadonlyArray<SourceTask>] => {
             if (entry._tag === "Problem") problems.add(source.name, entry.line, entry.message)
             return [problems, entry._tag === "Task" ? [{ line: entry.line, task: entry.task }] : []]
           }
@@ -94,7 +89,7 @@ export const readEntries = (
 ): Stream.Stream<TaskEntry, SourceError.SourceError, FileSystem.FileSystem> =>
   Stream.mapAccum(
     readFormat(source, template),
-    () => new FingerprintTable(),
+    () => new ids.FingerprintTable(),
     (occurrences, entry) => [occurrences, [toTask(entry, template, occurrences)]]
   )
 
@@ -102,9 +97,9 @@ const readFormat = (source: Source.Source, template: Template.Template | undefin
   const checkColumns = (columns: ReadonlyArray<string>) => Draft.checkColumns(columns, template)
   switch (source.format) {
     case "jsonl":
-      return jsonl.read(source)
+      return json.readLines(source)
     case "json":
-      return json.read(source)
+      return json.readDocument(source)
     case "csv":
       return csv.read(source, { delimiter: ",", checkColumns })
     case "tsv":
@@ -114,11 +109,22 @@ const readFormat = (source: Source.Source, template: Template.Template | undefin
     case "md":
       return markdown.read(source)
     case "txt":
-      return text.read(source)
+      return textLines(source)
   }
 }
 
-const toTask = (entry: Entry, template: Template.Template | undefined, occurrences: FingerprintTable): TaskEntry => {
+/** A task from each nonblank line. */
+const textLines = (source: Source.Source) =>
+  Source.lines(source).pipe(
+    Stream.filter(({ text }) => text.trim() !== ""),
+    Stream.map(({ number, text }) => Entry.described(number, text.trim()))
+  )
+
+const toTask = (
+  entry: Entry.Entry,
+  template: Template.Template | undefined,
+  occurrences: ids.FingerprintTable
+): TaskEntry => {
   const { line } = entry
   if (entry._tag === "Problem") return entry
   if (entry._tag === "Done") return { _tag: "Finished", line, id: undefined, status: "completed" }
@@ -127,11 +133,11 @@ const toTask = (entry: Entry, template: Template.Template | undefined, occurrenc
   const { finished, id, task } = draft.success
   if (finished !== undefined) return { _tag: "Finished", line, id, status: finished }
   if (id !== undefined) return { _tag: "Task", line, named: true, task: { ...task, id: TaskId.make(id) } }
-  const content = stableId.ofContent(task)
+  const content = ids.ofContent(task)
   return {
     _tag: "Task",
     line,
     named: false,
-    task: { ...task, id: TaskId.make(stableId.ofOccurrence(content, occurrences.increment(content))) }
+    task: { ...task, id: TaskId.make(ids.ofOccurrence(content, occurrences.increment(content))) }
   }
 }

@@ -6,13 +6,10 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as dependencies from "./dependencies.ts"
-import { FingerprintTable } from "./FingerprintTable.ts"
-import { ProblemList } from "./ProblemList.ts"
+import { FingerprintTable, fingerprint, ofContent } from "./ids.ts"
+import { ProblemList, type SourceError } from "./SourceError.ts"
 import { readEntries, type SourceTask, type TaskEntry } from "./readTasks.ts"
 import type { Source } from "./Source.ts"
-import type { SourceError } from "./SourceError.ts"
-import { fingerprint, ofContent } from "./stableId.ts"
 import type { Template } from "./template.ts"
 
 /** Information from the first pass for the second one. */
@@ -83,7 +80,7 @@ export const validateSources = Effect.fnUntraced(function* (
       problems.add(source.name, line, unknownDependency(id, statusOf(id) === cancelled))
     }
   }
-  const { cycles, order } = dependencies.sort(new Map([...postponed].map(([id, { dependsOn }]) => [id, dependsOn])))
+  const { cycles, order } = sortByDependency(new Map([...postponed].map(([id, { dependsOn }]) => [id, dependsOn])))
   for (const cycle of cycles) {
     const first = postponed.get(cycle[0] ?? "")
     if (first !== undefined) problems.add(first.source.name, first.line, dependencyCycle(cycle))
@@ -165,4 +162,46 @@ const dependencyCycle = (cycle: ReadonlyArray<string>) => {
   if (cycle.length === 1) return `"${first}" depends on itself, so it can never start; remove it from its dependsOn`
   const shown = cycle.length > 8 ? [...cycle.slice(0, 8), "…"] : cycle
   return `these tasks depend on each other, so none can start: ${[...shown, first].join(" → ")}; remove one dependency`
+}
+
+/** The order in which to add tasks, and the cycles that prevent one. */
+export interface Ordering {
+  /** Each id comes after its dependencies. */
+  readonly order: ReadonlyArray<string>
+  /** Each id of a cycle depends on the next one, and the last id on the first. */
+  readonly cycles: ReadonlyArray<ReadonlyArray<string>>
+}
+
+/**
+ * Sorts ids so that each comes after its dependencies. Ids that are not in the graph count as already added. It does not
+ * recurse, so the length of a chain is not limited by the stack.
+ */
+export const sortByDependency = (graph: ReadonlyMap<string, ReadonlyArray<string>>): Ordering => {
+  const order: Array<string> = []
+  const cycles: Array<ReadonlyArray<string>> = []
+  const done = new Set<string>()
+  for (const root of graph.keys()) {
+    if (done.has(root)) continue
+    /** The path from the root to the current id; `next` is the index of the dependency to visit next. */
+    const path: Array<{ readonly id: string; next: number }> = [{ id: root, next: 0 }]
+    const onPath = new Map([[root, 0]])
+    for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {
+      const dependency = graph.get(top.id)?.[top.next]
+      top.next++
+      if (dependency === undefined) {
+        order.push(top.id)
+        done.add(top.id)
+        onPath.delete(top.id)
+        path.pop()
+        continue
+      }
+      const start = onPath.get(dependency)
+      if (start !== undefined) cycles.push(path.slice(start).map(({ id }) => id))
+      else if (graph.has(dependency) && !done.has(dependency)) {
+        onPath.set(dependency, path.length)
+        path.push({ id: dependency, next: 0 })
+      }
+    }
+  }
+  return { order, cycles }
 }

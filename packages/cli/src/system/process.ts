@@ -85,7 +85,9 @@ export const isReceived = (): boolean => received !== undefined
 export const signalExitCode = (signal: Signal = received ?? "SIGINT"): number => codes[signal]
 
 /**
- * The spawner of the surroundings, with its programs accounted for.
+ * A spawner that leaves no program behind when the process has to end at once. In good order every program is stopped by
+ * the scope that it runs in. A second signal does not wait for that, so the groups of the programs that still run are
+ * killed while the process exits.
  *
  * @category layers
  * @since 0.1.0

@@ -97,7 +97,9 @@ const row = (task: TaskRecord): Row => ({
 })
 
 /**
- * A row a task under a row of column names, which is there even without tasks.
+ * CSV (RFC 4180, with CRLF): a row per task under a row of column names, which is there even without tasks. A cell may
+ * begin with `=`, `+`, `-` or `@`, which a spreadsheet can take for a formula. Changing such cells would change the data
+ * for every other reader, so they stay as they are.
  *
  * @category streams
  * @since 0.1.0

@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Option, Schema } from "effect"
 import { importSources } from "../../src/sources/importSources.ts"
 import type { ReadOptions } from "../../src/sources/readTasks.ts"
-import { fingerprint } from "../../src/sources/stableId.ts"
+import { fingerprint } from "../../src/sources/ids.ts"
 import { describeSources, messageLines, stdin } from "./sourceFiles.ts"
 
 /** Files in one directory, and imports of them by their names. */

@@ -1,6 +1,5 @@
 import { NodeServices } from "@effect/platform-node"
-import { layer } from "@effect/vitest"
-import type { Vitest } from "@effect/vitest"
+import { layer, type Vitest } from "@effect/vitest"
 import { Effect, FileSystem, Stdio, Stream } from "effect"
 import type { NewTask } from "@baton/core/Task"
 import { readTasks, type ReadOptions } from "../../src/sources/readTasks.ts"

@@ -3,9 +3,8 @@ import * as Csv from "effect/encoding/Csv"
 import type * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import * as Entry from "../Entry.ts"
-import type { Source } from "../Source.ts"
+import * as Source from "../Source.ts"
 import type { SourceError } from "../SourceError.ts"
-import * as sourceText from "../sourceText.ts"
 
 /** Options for reading a table. */
 export interface CsvOptions {
@@ -20,10 +19,10 @@ export interface CsvOptions {
  * told apart reliably.
  */
 export const read = (
-  source: Source,
+  source: Source.Source,
   { checkColumns, delimiter }: CsvOptions
 ): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
-  sourceText.blocks(source).pipe(
+  Source.blocks(source).pipe(
     Stream.pipeThroughChannelOrFail(Csv.decodeString<SourceError>({ delimiter, maxRecordSize })),
     Stream.mapAccumArray(
       (): Table => ({ line: 1, columns: undefined, rejected: false }),

@@ -1,17 +1,20 @@
-/** A JSON document: a list of objects or strings, or an object whose `tasks` is such a list. */
+/** JSON documents and JSON lines. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import * as Arr from "effect/Array"
 import * as Entry from "../Entry.ts"
 import * as jsonText from "../jsonText.ts"
-import type { Source } from "../Source.ts"
+import * as Source from "../Source.ts"
 import type { SourceError } from "../SourceError.ts"
-import * as sourceText from "../sourceText.ts"
 
-/** Reads a JSON document. The text is held in memory; the elements are parsed one by one. */
-export const read = (source: Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
-  Stream.unwrap(Effect.map(sourceText.whole(source), entries))
+/**
+ * Reads a JSON document: a list of objects or strings, or an object whose `tasks` is such a list. The text is held in memory; the elements are parsed one by
+ * one.
+ */
+export const readDocument = (source: Source.Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
+  Stream.unwrap(Effect.map(Source.whole(source), entries))
 
 const entries = (text: string): Stream.Stream<Entry.Entry> => {
   if (text.trim() === "") return Stream.empty
@@ -27,3 +30,19 @@ const element = ({ line, text }: jsonText.JsonElement): Entry.Entry =>
     onFailure: (fault) => Entry.problem(line, fault.message),
     onSuccess: (value) => Entry.fromJson(line, value)
   })
+
+/** Reads JSON lines. Blank lines are skipped; each invalid line is a separate problem. */
+export const readLines = (source: Source.Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
+  Stream.mapAccumArray(
+    Source.lines(source),
+    () => undefined,
+    (state, lines) => [state, Arr.flatMap(lines, entriesOf)]
+  )
+
+const entriesOf = ({ number, text }: Source.Line): ReadonlyArray<Entry.Entry> => {
+  if (text.trim() === "") return []
+  const parsed = jsonText.parse(text)
+  return [
+    Result.isSuccess(parsed) ? Entry.fromJson(number, parsed.success) : Entry.problem(number, parsed.failure.message)
+  ]
+}

@@ -2,18 +2,17 @@
 import type * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import * as Entry from "../Entry.ts"
-import type { Source } from "../Source.ts"
+import * as Source from "../Source.ts"
 import type { SourceError } from "../SourceError.ts"
-import * as sourceText from "../sourceText.ts"
 
 /**
  * Reads a task from each unchecked checkbox (`- [ ] text`), with any list marker and at any depth. The lines below it that
  * are indented further than its marker belong to it, up to the next checkbox. A checked one is done. All other text is
  * ignored, including checkboxes in fenced code.
  */
-export const read = (source: Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
+export const read = (source: Source.Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
   Stream.mapAccum(
-    sourceText.lines(source),
+    Source.lines(source),
     (): ParserState => ({ item: undefined, fence: undefined }),
     (state, line) => [state, step(state, line)],
     { onHalt: (state) => finish(state) }
@@ -36,7 +35,7 @@ interface Item {
 
 const checkbox = /^(\s*)([-*+]|\d{1,9}[.)])(\s+)\[([ xX])\](?:\s+(.*))?$/
 
-const step = (state: ParserState, { number, text }: sourceText.Line): ReadonlyArray<Entry.Entry> => {
+const step = (state: ParserState, { number, text }: Source.Line): ReadonlyArray<Entry.Entry> => {
   const { item } = state
   const belongs = item !== undefined && (text.trim() === "" || indentOf(text) > item.indent)
   // A code block that is never closed ends with its item, so that it does not hide the tasks after it.

@@ -6,15 +6,14 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type * as Yaml from "yaml"
 import * as Entry from "../Entry.ts"
-import type { Source } from "../Source.ts"
+import * as Source from "../Source.ts"
 import type { SourceError } from "../SourceError.ts"
-import * as sourceText from "../sourceText.ts"
 
 /** Reads a YAML document. It is held in memory. */
-export const read = (source: Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
+export const read = (source: Source.Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const text = yield* sourceText.whole(source)
+      const text = yield* Source.whole(source)
       // Loaded on demand: most runs read no YAML, and the library takes as long to load as the rest of the program.
       const yaml = yield* Effect.promise(() => import("yaml"))
       return Stream.fromIterable(entries(yaml, text))
