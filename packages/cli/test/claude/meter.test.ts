@@ -47,8 +47,8 @@ describe("an interrupted request", () => {
   )
 })
 
-describe("a request that is paced", () => {
-  it.effect("waits from when it is asked for until it leaves, or is given up", () =>
+describe("rate limits", () => {
+  it.effect("a request counts as waiting until it is sent or interrupted", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("5 seconds")
       const turn = yield* Deferred.make<void>()
