@@ -1,15 +1,13 @@
 #!/usr/bin/env node
-/**
- * The entry of the `baton` command. It has to be read by any Node: whatever needs a newer one is behind the import.
- */
+/** The entry of the `baton` command. Any version of Node must be able to parse this file; newer syntax is imported below. */
 import module from "node:module"
 
-const oldest = 24
+const minimum = 24
 const [major = 0] = process.versions.node.split(".").map(Number)
 
-if (major < oldest) {
+if (major < minimum) {
   process.stderr.write(
-    `baton needs Node ${oldest} or newer, and this is Node ${process.versions.node}: install one from https://nodejs.org.\n`
+    `This is Node ${process.versions.node}, but baton needs Node ${minimum} or newer. Install it from https://nodejs.org.\n`
   )
   process.exitCode = 1
 } else {

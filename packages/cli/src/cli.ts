@@ -1,8 +1,4 @@
-/**
- * The command line of `baton`.
- *
- * @since 0.1.0
- */
+/** The command line of `baton`. */
 import * as CliConfig from "effect/cli/CliConfig"
 import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
@@ -40,16 +36,11 @@ import { StoreUrl } from "./settings/storeUrl.ts"
 import * as logger from "./system/logger.ts"
 import * as presenter from "./view/help.ts"
 
-/**
- * The command `baton`, with all its subcommands.
- *
- * @category commands
- * @since 0.1.0
- */
+/** The `baton` command with its subcommands. */
 export const baton = Command.make("baton").pipe(
   Command.withDescription(
     "Run a list of AI tasks to verified completion.\n\n" +
-      "What holds for every run can be in the environment (BATON_STORE for --store, BATON_MAX_ATTEMPTS for --max-attempts and so on) or in baton.config.ts; a flag wins over both."
+      "Most flags can also be set in the environment (BATON_STORE for --store, BATON_MAX_ATTEMPTS for --max-attempts, and so on) or in baton.config.ts. Flags override the environment, and the environment overrides baton.config.ts."
   ),
   Command.withSubcommands([
     runCommand,
@@ -83,12 +74,7 @@ const settings = Layer.merge(
   CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
 )
 
-/**
- * Runs a command line. What goes wrong is told on standard error before it fails; the error carries the exit code.
- *
- * @category running
- * @since 0.1.0
- */
+/** Runs a command line. Prints errors to standard error and fails with an error that carries the exit code. */
 export const run = (args: ReadonlyArray<string>) =>
   Command.runWith(baton, { version: manifest.version })(args).pipe(
     Effect.provide(projectOf(args)),
@@ -97,12 +83,12 @@ export const run = (args: ReadonlyArray<string>) =>
     Effect.provide(settings)
   )
 
-/** Help is there whatever is wrong with the configuration. */
+/** Loads the configuration, except for help, which must work even if the configuration is invalid. */
 const projectOf = (args: ReadonlyArray<string>) =>
-  args.length === 0 || args.some((arg) => asksOnly.has(arg))
+  args.length === 0 || args.some((arg) => informational.has(arg))
     ? Layer.empty
     : Layer.unwrap(
         Effect.map(load(askedBy(args)), (project) => (project === null ? Layer.empty : Project.layer(project)))
       )
 
-const asksOnly = new Set(["--help", "-h", "--version", "--completions"])
+const informational = new Set(["--help", "-h", "--version", "--completions"])

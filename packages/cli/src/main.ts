@@ -1,8 +1,4 @@
-/**
- * Runs the command line of this process, and ends the process with its exit code.
- *
- * @since 0.1.0
- */
+/** Runs the command line of this process and exits with its exit code. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
@@ -11,7 +7,7 @@ import { runMain } from "./system/process.ts"
 
 runMain(
   Stdio.Stdio.use(({ args }) => Effect.flatMap(args, run)).pipe(
-    // The one place where the platform is chosen.
+    // The only place where the platform is chosen.
     Effect.provide(NodeServices.layer)
   )
 )

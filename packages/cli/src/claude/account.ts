@@ -1,20 +1,11 @@
-/**
- * As whom and where Claude's API is asked: what the environment says.
- *
- * @since 0.1.0
- */
+/** As whom and where Claude's API is asked: what the environment says. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { CommandFailed } from "../system/CommandFailed.ts"
 
-/**
- * A key, and the address it is for.
- *
- * @category models
- * @since 0.1.0
- */
+/** A key, and the address it is for. */
 export interface Account {
   readonly apiKey: Redacted.Redacted
   /** Undefined for the API's own address. */
@@ -27,12 +18,7 @@ const fromEnvironment = Config.all({
   baseUrl: Config.option(Config.NonEmptyString("ANTHROPIC_BASE_URL"))
 })
 
-/**
- * The account of the environment; none without a key. `ANTHROPIC_API_KEY` wins over `ANTHROPIC_AUTH_TOKEN`.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The account of the environment; none without a key. `ANTHROPIC_API_KEY` wins over `ANTHROPIC_AUTH_TOKEN`. */
 export const find: Effect.Effect<Option.Option<Account>> = Effect.map(
   Effect.orElseSucceed(fromEnvironment, () => ({ key: Option.none(), token: Option.none(), baseUrl: Option.none() })),
   ({ baseUrl, key, token }) =>
@@ -47,12 +33,7 @@ export const find: Effect.Effect<Option.Option<Account>> = Effect.map(
 
 const filled = Option.filter((key: Redacted.Redacted) => Redacted.value(key).trim() !== "")
 
-/**
- * The account of the environment, or one sentence on how to get one.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The account of the environment, or one sentence on how to get one. */
 export const require: Effect.Effect<Account, CommandFailed> = Effect.flatMap(
   find,
   Option.match({

@@ -1,20 +1,11 @@
-/**
- * The executor of `--executor claude-code`.
- *
- * @since 0.1.0
- */
+/** The executor of `--executor claude-code`. */
 import { ClaudeCodeExecutor } from "@baton/adapters/claude-code"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import type { RunFlags } from "../settings/runFlags.ts"
 
-/**
- * Makes it. Fails with one sentence where it cannot keep a limit.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Makes it. Fails with one sentence where it cannot keep a limit. */
 export const make = Effect.fnUntraced(function* (flags: RunFlags, timeout: Duration.Duration) {
   const tokens = flags.maxTokens ?? flags.maxTokensPerTask
   if (tokens !== undefined) {

@@ -1,8 +1,4 @@
-/**
- * What a run will cost: at the least, as can be expected, and at the worst.
- *
- * @since 0.1.0
- */
+/** What a run will cost: at the least, as can be expected, and at the worst. */
 import { type MessageRequest, Pricing, type Reply } from "@baton/adapters/claude"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -12,23 +8,12 @@ import * as Stream from "effect/Stream"
 import { pages } from "../system/pages.ts"
 import type { Rate } from "./requests.ts"
 
-/**
- * Three numbers: none can be below the first or, but for calls that break off and are repeated, above the last.
- *
- * @category models
- * @since 0.1.0
- */
+/** Three numbers: none can be below the first or, but for calls that break off and are repeated, above the last. */
 export const Range = Schema.Struct({ low: Schema.Finite, expected: Schema.Finite, worst: Schema.Finite })
 
-/** @since 0.1.0 */
 export interface Range extends Schema.Schema.Type<typeof Range> {}
 
-/**
- * One part of a run. Costs are in USD, null where the model's price is unknown.
- *
- * @category models
- * @since 0.1.0
- */
+/** One part of a run. Costs are in USD, null where the model's price is unknown. */
 export const PartEstimate = Schema.Struct({
   part: Schema.Literals(["work", "judging"]),
   model: Schema.String,
@@ -40,7 +25,6 @@ export const PartEstimate = Schema.Struct({
   batchCostUsd: Schema.NullOr(Range)
 })
 
-/** @since 0.1.0 */
 export interface PartEstimate extends Schema.Schema.Type<typeof PartEstimate> {}
 
 /** A part of a run, as far as it costs something. */
@@ -70,12 +54,7 @@ const least = { counted: 0.9, guessed: 0.5 }
 /** The prompt of an attempt after the first has, besides, the marks and sentences around what went before. */
 const aroundFeedback = 300
 
-/**
- * Makes it: the parts that ask a model.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Makes it: the parts that ask a model. */
 export const make = (options: Options): ReadonlyArray<PartEstimate> => {
   const { confirm, executor, history, judge, maxAttempts } = options
   const answer = { low: 1, expected: history.answerTokens, worst: executor.empty.max_tokens }
@@ -169,12 +148,7 @@ const whole = (range: Range): Range => map(range, Math.round)
 
 const times = (range: Range, factor: number): Range => map(range, (value) => value * factor)
 
-/**
- * The sum of what parts cost; null where one of them is unknown.
- *
- * @category combinators
- * @since 0.1.0
- */
+/** The sum of what parts cost; null where one of them is unknown. */
 export const sum = (costs: ReadonlyArray<Range | null>): Range | null =>
   costs.reduce<Range | null>(
     (total, cost) =>
@@ -188,12 +162,7 @@ export const sum = (costs: ReadonlyArray<Range | null>): Range | null =>
     { low: 0, expected: 0, worst: 0 }
   )
 
-/**
- * What can be expected of a task.
- *
- * @category models
- * @since 0.1.0
- */
+/** What can be expected of a task. */
 export interface History {
   /** From how many completed tasks it is known; 0 where it is assumed. */
   readonly tasks: number
@@ -212,12 +181,7 @@ const assumedAnswer = (maxTokens: number): number => Math.min(500, Math.ceil(max
 
 const assumedVerdict = 200
 
-/**
- * Reads the ledgers of completed tasks that this model has done.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Reads the ledgers of completed tasks that this model has done. */
 export const readHistory = Effect.fnUntraced(function* (options: {
   readonly model: string
   /** The longest answer there can be. */

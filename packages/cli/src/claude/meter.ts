@@ -1,8 +1,4 @@
-/**
- * Counts what a run asks of each model.
- *
- * @since 0.1.0
- */
+/** Counts what a run asks of each model. */
 import { ClaudeClient, Pricing } from "@baton/adapters/claude"
 import * as Usage from "@baton/core/Usage"
 import type { TaskId } from "@baton/core/Task"
@@ -12,20 +8,10 @@ import * as Layer from "effect/Layer"
 import * as Clock from "effect/Clock"
 import type { ModelUse } from "../view/models.ts"
 
-/**
- * The counts, by model.
- *
- * @category models
- * @since 0.1.0
- */
+/** The counts, by model. */
 export type Meter = Map<string, ModelUse>
 
-/**
- * A client that counts what goes through another one.
- *
- * @category layers
- * @since 0.1.0
- */
+/** A client that counts what goes through another one. */
 export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, never, ClaudeClient.ClaudeClient> =>
   Layer.effect(
     ClaudeClient.ClaudeClient,
@@ -60,20 +46,10 @@ export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, neve
     })
   )
 
-/**
- * The tasks that wait, and since when, in milliseconds since the epoch.
- *
- * @category models
- * @since 0.1.0
- */
+/** The tasks that wait, and since when, in milliseconds since the epoch. */
 export type PacedSince = Map<TaskId, number>
 
-/**
- * A client that notes what waits in another one.
- *
- * @category layers
- * @since 0.1.0
- */
+/** A client that notes what waits in another one. */
 export const layerPaced = (
   pacedSince: PacedSince
 ): Layer.Layer<ClaudeClient.ClaudeClient, never, ClaudeClient.ClaudeClient> =>

@@ -1,8 +1,4 @@
-/**
- * What the flags say to Claude, read and checked.
- *
- * @since 0.1.0
- */
+/** What the flags say to Claude, read and checked. */
 import { ClaudeExecutor, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -17,24 +13,14 @@ import { isJsonObject } from "../sources/Entry.ts"
 import * as jsonText from "../sources/jsonText.ts"
 import * as SourceError from "../sources/SourceError.ts"
 
-/**
- * The options of executor and judge, with their models named, and the prices that apply.
- *
- * @category models
- * @since 0.1.0
- */
+/** The options of executor and judge, with their models named, and the prices that apply. */
 export interface Settings {
   readonly executor: ClaudeExecutor.Options & { readonly model: string; readonly maxTokens: number }
   readonly verifier: ClaudeVerifier.Options & { readonly model: string }
   readonly prices: Pricing.PriceTable
 }
 
-/**
- * Reads them. Fails with one sentence that names the flag.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Reads them. Fails with one sentence that names the flag. */
 export const read = Effect.fnUntraced(function* (
   flags: ClaudeFlags
 ): Effect.fn.Return<Settings, CommandFailed | SourceError.SourceError, FileSystem.FileSystem> {
@@ -108,12 +94,7 @@ const closedIn = (value: Schema.Json): Schema.Json => {
   return Array.isArray(value) ? value.map((item: Schema.Json) => closedIn(item)) : value
 }
 
-/**
- * The table. A price on the command line wins over the file, and the file over the list.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The table. A price on the command line wins over the file, and the file over the list. */
 export const tableOf = Effect.fnUntraced(function* (
   flags: Pick<ClaudeFlags, "price" | "prices">
 ): Effect.fn.Return<Pricing.PriceTable, CommandFailed | SourceError.SourceError, FileSystem.FileSystem> {
@@ -125,12 +106,7 @@ export const tableOf = Effect.fnUntraced(function* (
 
 const entryOf = ({ model, ...price }: ModelPrice) => [model, price] as const
 
-/**
- * Reads a file of prices: `{"models": {"claude-x": {"input": 2, "output": 10}}}`, in USD for a million tokens.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Reads a file of prices: `{"models": {"claude-x": {"input": 2, "output": 10}}}`, in USD for a million tokens. */
 export const parse = (file: string, text: string): Effect.Effect<Pricing.OwnPrices, SourceError.SourceError> =>
   Effect.suspend(() => {
     const json = jsonText.parse(text)
@@ -163,12 +139,7 @@ const lineOf = (text: string, path: ReadonlyArray<string>): number => {
   return text.slice(0, at).split("\n").length
 }
 
-/**
- * The text of the file. Fails with one sentence that names the flag.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The text of the file. Fails with one sentence that names the flag. */
 export const readText = ({ by, value }: Given<string>): Effect.Effect<string, CommandFailed, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
     Effect.mapError(fs.readFileString(value), ({ reason }) => {

@@ -1,8 +1,4 @@
-/**
- * The parts of a run that ask Claude: an executor and a judge over one client, so that they share its pace.
- *
- * @since 0.1.0
- */
+/** The parts of a run that ask Claude: an executor and a judge over one client, so that they share its pace. */
 import { Batches, ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing, ResponseCache } from "@baton/adapters/claude"
 import type { Executor } from "@baton/core/Executor"
 import type { TaskId } from "@baton/core/Task"
@@ -33,12 +29,7 @@ export interface Wanted {
   readonly cache: string | undefined
 }
 
-/**
- * The parts.
- *
- * @category models
- * @since 0.1.0
- */
+/** The parts. */
 export interface Parts {
   readonly executor: Layer.Layer<Executor, CommandFailed>
   readonly verifier: Layer.Layer<Verifier, CommandFailed>
@@ -48,12 +39,7 @@ export interface Parts {
   readonly pacedSince: (id: TaskId) => number | undefined
 }
 
-/**
- * Makes them, once all that can be checked before anything is spent is in order.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Makes them, once all that can be checked before anything is spent is in order. */
 export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
   wanted: Wanted

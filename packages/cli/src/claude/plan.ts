@@ -1,8 +1,4 @@
-/**
- * What `baton plan` does: all that `baton run` would do first, and then sums in place of work.
- *
- * @since 0.1.0
- */
+/** What `baton plan` does: all that `baton run` would do first, and then sums in place of work. */
 import { ClaudeClient } from "@baton/adapters/claude"
 import { defaults } from "@baton/core/OrchestratorConfig"
 import { TaskStore } from "@baton/core/TaskStore"
@@ -30,12 +26,7 @@ import * as options from "./options.ts"
 import * as Estimate from "./estimate.ts"
 import * as Requests from "./requests.ts"
 
-/**
- * The object that `baton plan --json` prints.
- *
- * @category models
- * @since 0.1.0
- */
+/** The object that `baton plan --json` prints. */
 export const PlanReport = Schema.Struct({
   tasks: Schema.Struct({
     /** In the sources and not in the store. */
@@ -71,7 +62,6 @@ export const PlanReport = Schema.Struct({
   maxCostUsd: Schema.NullOr(Schema.Finite)
 })
 
-/** @since 0.1.0 */
 export interface PlanReport extends Schema.Schema.Type<typeof PlanReport> {}
 
 /** Which parts of the run ask Claude's API. */
@@ -80,12 +70,7 @@ export interface Asks {
   readonly verifier: boolean
 }
 
-/**
- * Plans a run. Nothing is written and nothing is spent: counting tokens is free of charge.
- *
- * @category running
- * @since 0.1.0
- */
+/** Plans a run. Nothing is written and nothing is spent: counting tokens is free of charge. */
 export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, asks: Asks) {
   const read = asks.executor ? yield* options.read(flags) : undefined
   const work = yield* readWorkload(flags.sources, flags)
@@ -141,12 +126,7 @@ const clientFor = Effect.fnUntraced(function* (asked: ReadonlyArray<preflight.As
   return Context.get(context, ClaudeClient.ClaudeClient)
 })
 
-/**
- * The work.
- *
- * @category models
- * @since 0.1.0
- */
+/** The work. */
 interface Workload {
   /** Tasks of the sources that the store does not have. */
   readonly added: number
@@ -170,12 +150,7 @@ const sampled = 20
 /** Stores answer these from an index. */
 const lookUps = { concurrency: 16 }
 
-/**
- * Reads sources and store. Fails with what an import would fail with.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Reads sources and store. Fails with what an import would fail with. */
 const readWorkload = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
   options: ReadOptions

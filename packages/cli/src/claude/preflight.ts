@@ -1,8 +1,4 @@
-/**
- * What can be found out before anything is spent.
- *
- * @since 0.1.0
- */
+/** What can be found out before anything is spent. */
 import { ClaudeClient, type ClaudeError, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
 import * as Diagnosis from "@baton/core/Diagnosis"
 import * as Console from "effect/Console"
@@ -23,12 +19,7 @@ export interface Asked {
   readonly maxTokens: number
 }
 
-/**
- * The models that a run with these settings will ask.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The models that a run with these settings will ask. */
 export const askedOf = (
   { executor, verifier }: Settings,
   asks: { readonly executor: boolean; readonly verifier: boolean }
@@ -39,12 +30,7 @@ export const askedOf = (
     : [])
 ]
 
-/**
- * Refuses a limit in USD over a model whose price is unknown: it could not be kept.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Refuses a limit in USD over a model whose price is unknown: it could not be kept. */
 export const checkPrices = (
   asked: ReadonlyArray<Asked>,
   prices: Pricing.PriceTable,
@@ -62,9 +48,6 @@ export const checkPrices = (
 /**
  * Asks the API about the models, which is free: whether the key is good, whether there are models of these names, and
  * whether they will be there for long. A server that cannot be asked that, as many gateways, is let be.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const checkModels = Effect.fnUntraced(function* (
   asked: ReadonlyArray<Asked>,
@@ -122,12 +105,7 @@ const checkModel = Effect.fnUntraced(function* (
   }
 })
 
-/**
- * What there is to say of the part of a run that asks Claude. The key is never shown.
- *
- * @category running
- * @since 0.1.0
- */
+/** What there is to say of the part of a run that asks Claude. The key is never shown. */
 export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier", model: Given<string> | undefined) {
   const account = yield* Effect.promise(() => import("./account.ts"))
   const found = yield* account.find

@@ -1,7 +1,5 @@
 /**
  * What a run would send for a task: the requests of the very executor and judge that it would use, without sending them.
- *
- * @since 0.1.0
  */
 import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, type MessageRequest, Reply } from "@baton/adapters/claude"
 import type { AttemptContext } from "@baton/core/AttemptContext"
@@ -17,23 +15,13 @@ import * as Schema from "effect/Schema"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import type { Settings } from "./options.ts"
 
-/**
- * The requests for a description.
- *
- * @category models
- * @since 0.1.0
- */
+/** The requests for a description. */
 export interface Requests {
   readonly execute: (description: string) => Effect.Effect<MessageRequest.MessageRequest>
   readonly judge: (description: string, output: string) => Effect.Effect<MessageRequest.MessageRequest>
 }
 
-/**
- * Makes them. Fails with one sentence when the executor cannot be made of these settings.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Makes them. Fails with one sentence when the executor cannot be made of these settings. */
 export const make = Effect.fnUntraced(function* (
   settings: Settings
 ): Effect.fn.Return<Requests, CommandFailed, Scope.Scope> {
@@ -103,12 +91,7 @@ const task = (description: string): Task.Task => ({
   updatedAt: epoch
 })
 
-/**
- * Tokens per byte of a description, and those that every request has besides.
- *
- * @category models
- * @since 0.1.0
- */
+/** Tokens per byte of a description, and those that every request has besides. */
 export interface Rate {
   readonly perByte: number
   readonly fixed: number
@@ -118,13 +101,9 @@ export interface Rate {
 /**
  * - `counted`: the API counted some of the prompts
  * - `guessed`: nobody was asked
- *
- * @category models
- * @since 0.1.0
  */
 export const Basis = Schema.Literals(["counted", "guessed"])
 
-/** @since 0.1.0 */
 export type Basis = typeof Basis.Type
 
 /** English text; other languages and code have more. */
@@ -134,12 +113,7 @@ const encoder = new TextEncoder()
 
 const bytes = (text: string): number => encoder.encode(text).length
 
-/**
- * A guess, from the length of a request for an empty description.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** A guess, from the length of a request for an empty description. */
 export const guessTokens = (empty: MessageRequest.MessageRequest): Rate => {
   const { messages, output_config, system } = empty
   return {
@@ -149,12 +123,7 @@ export const guessTokens = (empty: MessageRequest.MessageRequest): Rate => {
   }
 }
 
-/**
- * Counts requests for descriptions of a sample, free of charge. Where the server cannot count, it is a guess.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Counts requests for descriptions of a sample, free of charge. Where the server cannot count, it is a guess. */
 export const countTokens = Effect.fnUntraced(function* (
   client: ClaudeClient.ClaudeClientService,
   sample: ReadonlyArray<string>,

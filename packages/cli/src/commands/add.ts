@@ -1,8 +1,4 @@
-/**
- * `baton add`
- *
- * @since 0.1.0
- */
+/** `baton add` */
 import { Metadata, type NewTask, TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Argument from "effect/cli/Argument"
@@ -39,32 +35,31 @@ const integer: Kind.Kind<number> = {
 
 const Result = Schema.Struct({
   id: TaskId,
-  /** False when a task with this id and description was there before. */
+  /** False if a task with this id and description already exists. */
   added: Schema.Boolean
 })
 
-/**
- * Adds one task.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Adds one task. */
 export const add = Command.make(
   "add",
   {
-    text: Argument.String("TEXT").pipe(Argument.withDescription("What is to be done; - reads it from standard input")),
-    id: ownFlag.value("id", idKind, "Its id (default: made from what it says, so that adding it again adds nothing)"),
-    priority: ownFlag.value("priority", integer, "Higher runs first (default 0)"),
-    metadata: ownFlag.value("metadata", metadata, "What goes with it"),
-    dependsOn: ownFlag.values("depends-on", idKind, "Wait until this task is completed; can be repeated"),
-    delay: ownFlag.value("delay", Kind.duration(), "Wait so long before it starts"),
+    text: Argument.String("TEXT").pipe(Argument.withDescription("The task; - reads it from standard input")),
+    id: ownFlag.value(
+      "id",
+      idKind,
+      "The id (default: made from the content, so that adding the same task again has no effect)"
+    ),
+    priority: ownFlag.value("priority", integer, "Tasks with a higher priority run first (default 0)"),
+    metadata: ownFlag.value("metadata", metadata, "Data to store with the task"),
+    dependsOn: ownFlag.values("depends-on", idKind, "Start only after this task has completed; can be repeated"),
+    delay: ownFlag.value("delay", Kind.duration(), "Do not start the task before this time has passed"),
     json
   },
   Effect.fnUntraced(function* ({ dependsOn, delay, metadata, priority, ...input }) {
     const description = input.text === "-" ? yield* standardInput : input.text
     if (description.trim() === "") {
       return yield* new CommandFailed({
-        message: "There is no text to add: say what is to be done, as in `baton add 'Summarise README.md'`."
+        message: "The task is empty. Write what it is to do, as in `baton add 'Summarise README.md'`."
       })
     }
     const task: Omit<NewTask, "id"> = {
@@ -73,7 +68,7 @@ export const add = Command.make(
       ...(priority === undefined ? undefined : { priority }),
       ...(dependsOn.length === 0 ? undefined : { dependsOn })
     }
-    // When it starts is left out of the id: the same delay is another time a moment later.
+    // The id does not include the start time, because the same delay is a different time on every call.
     const id = input.id ?? TaskId.make(ids.ofContent(task))
     const now = yield* DateTime.now
     const availableAt = delay === undefined ? undefined : { availableAt: DateTime.addDuration(now, delay) }
@@ -81,20 +76,23 @@ export const add = Command.make(
     const isNew = added.length > 0
     if (!isNew) {
       yield* Console.error(
-        "This task is there already, so nothing was added: --id NAME adds it once more under another id."
+        "This task already exists, so nothing was added. To add it again, give it another id with --id."
       )
     }
     if (input.json) return yield* printJson(Result, { id, added: isNew })
     yield* writeLine(id)
   })
 ).pipe(
-  Command.withDescription("Add one task, and print its id."),
+  Command.withDescription("Add a task and print its id."),
   Command.withShortDescription("Add a task"),
   Command.withExamples([
-    { command: "baton add 'Summarise README.md in three sentences'", description: "A task for the next run" },
-    { command: "git diff | baton add - --id review --priority 10", description: "Its text from a pipe" },
-    { command: "baton add 'Merge both' --depends-on part-1 --depends-on part-2", description: "After two others" },
-    { command: "baton add 'Check the queue' --delay 8h", description: "Not before eight hours from now" }
+    { command: "baton add 'Summarise README.md in three sentences'", description: "Add a task for the next run" },
+    { command: "git diff | baton add - --id review --priority 10", description: "Read the text from a pipe" },
+    {
+      command: "baton add 'Merge both' --depends-on part-1 --depends-on part-2",
+      description: "Run the task after two others"
+    },
+    { command: "baton add 'Check the queue' --delay 8h", description: "Start the task in eight hours at the earliest" }
   ]),
   Command.provide(store.layer)
 )
@@ -102,6 +100,6 @@ export const add = Command.make(
 const standardInput = Effect.gen(function* () {
   const stdio = yield* Stdio.Stdio
   const text = yield* Stream.mkString(Stream.decodeText(stdio.stdin))
-  // The line break that a shell's pipe ends with is not part of the text.
+  // The final line break of a pipe is not part of the text.
   return text.replace(/\r?\n$/, "")
 })

@@ -1,8 +1,4 @@
-/**
- * `baton cache`
- *
- * @since 0.1.0
- */
+/** `baton cache` */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -15,35 +11,20 @@ import { CommandFailed } from "../system/CommandFailed.ts"
 import { StoreUrl } from "../settings/storeUrl.ts"
 import { beside } from "../settings/beside.ts"
 
-/**
- * The file of the store of this command line.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The cache file of the store on this command line. */
 const cacheFile = Effect.flatMap(StoreUrl, (url) => {
   const filename = beside(url, "cache")
   return filename === undefined
-    ? Effect.fail(new CommandFailed({ message: "A store in memory leaves nothing behind, and so it has no cache." }))
+    ? Effect.fail(new CommandFailed({ message: "A store in memory has no cache. Choose another store with --store." }))
     : Effect.succeed(filename)
 })
 
-/**
- * The module, loaded when it is needed.
- *
- * @category getters
- * @since 0.1.0
- */
+/** Loaded on demand. */
 const claudeModule = Effect.promise(() => import("@baton/adapters/claude"))
 
 const Cleared = Schema.Struct({ forgotten: Schema.Int })
 
-/**
- * Forgets all answers.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Deletes all cached responses. */
 const clear = Command.make(
   "clear",
   { json },
@@ -52,24 +33,19 @@ const clear = Command.make(
     const { ResponseCache } = yield* claudeModule
     const forgotten = yield* ResponseCache.clear({ filename })
     if (input.json) return yield* printJson(Cleared, { forgotten })
-    yield* writeLine(forgotten === 0 ? "There is nothing to forget." : `${count(forgotten, "answer")} forgotten.`)
+    yield* writeLine(forgotten === 0 ? "The cache is empty." : `${count(forgotten, "response")} deleted.`)
   })
 ).pipe(
   Command.withDescription(
-    "Forget the answers of Claude that are kept beside the store, so that the next run asks and pays for them again. Cleareds of tasks are no part of it: they stay. A run that is under way can go on."
+    "Delete the cached responses of Claude, so that the next run requests and pays for them again. The results of tasks are not affected, and running tasks continue."
   ),
-  Command.withShortDescription("Forget them"),
-  Command.withExamples([{ command: "baton cache clear", description: "The next run asks everything anew" }])
+  Command.withShortDescription("Delete the cached responses"),
+  Command.withExamples([{ command: "baton cache clear", description: "Let the next run repeat all requests" }])
 )
 
 const Result = Schema.Struct({ file: Schema.String, answers: Schema.Int, bytes: Schema.Int })
 
-/**
- * Tells what the response cache holds.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Reports the size of the response cache. */
 export const cache = Command.make(
   "cache",
   { json },
@@ -78,16 +54,16 @@ export const cache = Command.make(
     const { ResponseCache } = yield* claudeModule
     const { bytes, entries } = yield* ResponseCache.info({ filename })
     if (input.json) return yield* printJson(Result, { file: filename, answers: entries, bytes })
-    yield* writeLine(`${count(entries, "answer")}, ${number(Math.ceil(bytes / 1000))} kB, in ${safeText(filename)}`)
+    yield* writeLine(`${count(entries, "response")}, ${number(Math.ceil(bytes / 1000))} kB, in ${safeText(filename)}`)
   })
 ).pipe(
   Command.withDescription(
-    "Tell how many answers of Claude are kept beside the store. A request that was answered once is not paid for again: not after a crash, and not in another run. What was requeued is asked anew, and --no-cache asks everything anew."
+    "Show how many responses of Claude are cached. The cache is a file next to the store. A cached response is not paid for again, neither after a crash and a restart nor in another run. A requeued task repeats its requests, and --no-cache repeats all requests."
   ),
-  Command.withShortDescription("What is kept of Claude's answers"),
+  Command.withShortDescription("Show or clear the cached responses of Claude"),
   Command.withExamples([
-    { command: "baton cache", description: "How many answers, and how much room they take" },
-    { command: "baton cache clear", description: "Forget them" }
+    { command: "baton cache", description: "Show the number and size of the responses" },
+    { command: "baton cache clear", description: "Delete them" }
   ]),
   Command.withSubcommands([clear])
 )

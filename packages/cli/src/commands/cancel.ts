@@ -1,8 +1,4 @@
-/**
- * `baton cancel`
- *
- * @since 0.1.0
- */
+/** `baton cancel` */
 import { TaskId, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
@@ -19,20 +15,15 @@ import { printJson } from "../view/json.ts"
 
 const Result = Schema.Struct({
   cancelled: Schema.Array(Schema.Struct({ id: TaskId, wasRunning: Schema.Boolean })),
-  /** Tasks that were over already. */
+  /** Tasks that were already finished. */
   unchanged: Schema.Array(Schema.Struct({ id: TaskId, status: TaskStatus })),
   unknown: Schema.Array(TaskId)
 })
 
-/**
- * Cancels pending and running tasks.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Cancels pending and running tasks. */
 export const cancel = Command.make(
   "cancel",
-  { ids: ids({ min: 1, description: "The tasks" }), json },
+  { ids: ids({ min: 1, description: "The ids of the tasks" }), json },
   Effect.fnUntraced(function* (input) {
     const store = yield* TaskStore
     const before = yield* lookUp(input.ids)
@@ -40,27 +31,27 @@ export const cancel = Command.make(
     const cancelled = before.known
       .filter((task) => changed.has(task.id))
       .map((task) => ({ id: task.id, wasRunning: task.status === "in_progress" }))
-    // Looked up again: what was running a moment ago may have ended in between.
+    // Looked up again, because a running task may have ended in the meantime.
     const { known: unchanged } = yield* lookUp(input.ids.filter((id) => !changed.has(id)))
     if (input.json) yield* printJson(Result, { cancelled, unchanged, unknown: before.unknown })
     else if (cancelled.length > 0) yield* writeLine(cancelled.map(sentence).join("\n"))
     yield* Effect.forEach(
       unchanged,
-      (task) => Console.error(`${safeText(task.id)} is ${statusWord(task)} already, so there is nothing to cancel.`),
+      (task) => Console.error(`${safeText(task.id)} is already ${statusWord(task)}; it was not changed.`),
       { discard: true }
     )
     yield* failOnUnknown(before.unknown)
   })
 ).pipe(
   Command.withDescription(
-    "Cancel tasks. Pending ones do not start; a running one is stopped by its worker, and what it brings out late is not taken."
+    "Cancel tasks. A pending task does not start. A running task is stopped by its worker, and its result is discarded."
   ),
   Command.withShortDescription("Cancel tasks"),
   Command.withExamples([
-    { command: "baton cancel packages-12 packages-13", description: "Two tasks" },
+    { command: "baton cancel packages-12 packages-13", description: "Cancel two tasks" },
     {
       command: "baton cancel $(baton list --status pending --json | jq -r '.[].id')",
-      description: "All that are pending"
+      description: "Cancel all pending tasks"
     }
   ]),
   Command.provide(store.layerExisting)
@@ -68,5 +59,5 @@ export const cancel = Command.make(
 
 const sentence = ({ id, wasRunning }: (typeof Result.Type)["cancelled"][number]): string =>
   wasRunning
-    ? `${safeText(id)} is cancelled. It was running: its worker stops it now.`
+    ? `${safeText(id)} is cancelled. It was running; its worker is stopping it.`
     : `${safeText(id)} is cancelled.`

@@ -1,19 +1,10 @@
-/**
- * Requests that reach every run on a store.
- *
- * @since 0.1.0
- */
+/** Requests to every run on a store. */
 import { type ControlRequest, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/**
- * What holds after a request.
- *
- * @category models
- * @since 0.1.0
- */
+/** The state after a request. */
 export const ControlResult = Schema.Struct({
   paused: Schema.Boolean,
   /** Tasks in progress. */
@@ -21,15 +12,9 @@ export const ControlResult = Schema.Struct({
   pending: Schema.Int
 })
 
-/** @since 0.1.0 */
 export interface ControlResult extends Schema.Schema.Type<typeof ControlResult> {}
 
-/**
- * Makes a request.
- *
- * @category running
- * @since 0.1.0
- */
+/** Sends a request. */
 export const controlResult = Effect.fnUntraced(function* (
   request: ControlRequest
 ): Effect.fn.Return<ControlResult, TaskStoreError, TaskStore> {

@@ -1,17 +1,8 @@
-/**
- * `baton demo`
- *
- * @since 0.1.0
- */
+/** `baton demo` */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 
-/**
- * Shows a run from start to end, with nothing to set up.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Shows a complete run without any setup. */
 export const demo = Command.make("demo", {}, () =>
   Effect.flatMap(
     Effect.promise(() => import("../run/demo.ts")),
@@ -19,7 +10,7 @@ export const demo = Command.make("demo", {}, () =>
   )
 ).pipe(
   Command.withDescription(
-    "Show a run from start to end: a retry, a dead letter, results. Nothing to set up, no key, no cost."
+    "Show a complete run with a retry, a dead letter and results. The demo needs no setup and no API key, and costs nothing."
   ),
-  Command.withShortDescription("Show a run from start to end")
+  Command.withShortDescription("Show a complete run")
 )

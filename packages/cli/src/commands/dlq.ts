@@ -1,8 +1,4 @@
-/**
- * `baton dlq`
- *
- * @since 0.1.0
- */
+/** `baton dlq` */
 import { TaskId, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
@@ -22,12 +18,7 @@ import { printJson } from "../view/json.ts"
 import { confirm } from "../view/terminal.ts"
 import { lookUp, failOnUnknown } from "./taskIds.ts"
 
-/**
- * Lists what is in the dead-letter queue, and why.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Lists the dead letters with the reason of each. */
 const list = Command.make("list", { limit, all, json }, (input) =>
   printTable({
     ...input,
@@ -36,33 +27,28 @@ const list = Command.make("list", { limit, all, json }, (input) =>
     nothing: "The dead-letter queue is empty."
   })
 ).pipe(
-  Command.withDescription("List the tasks that failed for good, with the feedback of their last attempt."),
-  Command.withShortDescription("List what failed, and why"),
+  Command.withDescription("List the failed tasks with the feedback of their last attempt."),
+  Command.withShortDescription("List failed tasks and the reasons"),
   Command.withExamples([
-    { command: "baton dlq list", description: "Ids, tries and feedback" },
-    { command: "baton dlq list --json | jq -r '.[].id'", description: "The ids alone" }
+    { command: "baton dlq list", description: "Show ids, attempts and feedback" },
+    { command: "baton dlq list --json | jq -r '.[].id'", description: "Print only the ids" }
   ]),
   Command.provide(store.layerExisting)
 )
 
 const Requeued = Schema.Struct({
   requeued: Schema.Array(TaskId),
-  /** Tasks that are neither failed nor cancelled. */
+  /** Tasks that are not failed or cancelled. */
   unchanged: Schema.Array(Schema.Struct({ id: TaskId, status: TaskStatus })),
   unknown: Schema.Array(TaskId)
 })
 
-/**
- * Puts failed tasks back to pending.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Makes failed tasks pending again. */
 const requeue = Command.make(
   "requeue",
   {
-    ids: ids({ min: 0, description: "The tasks: failed ones, or cancelled ones" }),
-    all: ownFlag.toggle("all", "Everything in the dead-letter queue"),
+    ids: ids({ min: 0, description: "The ids of failed or cancelled tasks" }),
+    all: ownFlag.toggle("all", "All tasks in the dead-letter queue"),
     json
   },
   Effect.fnUntraced(function* (input) {
@@ -72,11 +58,13 @@ const requeue = Command.make(
     const { known: unchanged, unknown } = yield* lookUp(input.ids.filter((id) => !changed.has(id)))
     if (input.json) yield* printJson(Requeued, { requeued, unchanged, unknown })
     else if (requeued.length > 0) {
-      yield* writeLine(`${count(requeued.length, "task")} requeued: \`${yield* commandName} run\` tries again.`)
+      yield* writeLine(
+        `${count(requeued.length, "task")} requeued. Run \`${yield* commandName} run\` to execute ${requeued.length === 1 ? "it" : "them"} again.`
+      )
     } else if (input.all) yield* Console.error("The dead-letter queue is empty.")
     yield* Effect.forEach(
       unchanged,
-      (task) => Console.error(`${safeText(task.id)} is ${statusWord(task)}, so there is nothing to requeue.`),
+      (task) => Console.error(`${safeText(task.id)} is ${statusWord(task)}; it was not requeued.`),
       { discard: true }
     )
     yield* failOnUnknown(unknown)
@@ -84,34 +72,29 @@ const requeue = Command.make(
 ).pipe(
   Command.validate((input) => idsOrAll("requeue", input)),
   Command.withDescription(
-    "Put failed or cancelled tasks back to pending, with all their attempts before them. Their history stays, and the next attempt hears the last feedback."
+    "Make failed or cancelled tasks pending again, with the full number of attempts. Their history is kept, and the next attempt receives the last feedback."
   ),
-  Command.withShortDescription("Try tasks again that failed"),
+  Command.withShortDescription("Make failed tasks pending again"),
   Command.withExamples([
-    { command: "baton dlq requeue --all", description: "Everything that failed" },
-    { command: "baton dlq requeue packages-12", description: "One task" }
+    { command: "baton dlq requeue --all", description: "Requeue all failed tasks" },
+    { command: "baton dlq requeue packages-12", description: "Requeue one task" }
   ]),
   Command.provide(store.layerExisting)
 )
 
 const Purged = Schema.Struct({
   deleted: Schema.Int,
-  /** Tasks that did not fail, and so are not dead letters. */
+  /** Tasks that are not dead letters. */
   unchanged: Schema.Array(Schema.Struct({ id: TaskId, status: TaskStatus })),
   unknown: Schema.Array(TaskId)
 })
 
-/**
- * Deletes dead letters.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Deletes dead letters. */
 const purge = Command.make(
   "purge",
   {
-    ids: ids({ min: 0, description: "The tasks" }),
-    all: ownFlag.toggle("all", "Everything in the dead-letter queue"),
+    ids: ids({ min: 0, description: "The ids of dead letters" }),
+    all: ownFlag.toggle("all", "All tasks in the dead-letter queue"),
     yes,
     json
   },
@@ -135,28 +118,25 @@ const purge = Command.make(
     yield* Effect.forEach(
       unchanged,
       (task) =>
-        Console.error(`${safeText(task.id)} is ${statusWord(task)}, so it stays: only dead letters are purged.`),
+        Console.error(
+          `${safeText(task.id)} is ${statusWord(task)}; it was not deleted, because only dead letters are purged.`
+        ),
       { discard: true }
     )
     yield* failOnUnknown(unknown)
   })
 ).pipe(
   Command.validate((input) => idsOrAll("purge", input)),
-  Command.withDescription("Delete tasks that failed for good, with their history. Asks first, unless --yes is given."),
-  Command.withShortDescription("Delete what failed"),
+  Command.withDescription("Delete failed tasks and their history. Asks for confirmation unless --yes is given."),
+  Command.withShortDescription("Delete failed tasks"),
   Command.withExamples([
-    { command: "baton dlq purge packages-12", description: "One dead letter" },
-    { command: "baton dlq purge --all --yes", description: "All of them, without a question" }
+    { command: "baton dlq purge packages-12", description: "Delete one dead letter" },
+    { command: "baton dlq purge --all --yes", description: "Delete all dead letters without confirmation" }
   ]),
   Command.provide(store.layerExisting)
 )
 
-/**
- * Either ids or `--all`: nothing is changed because an id was forgotten.
- *
- * @category guards
- * @since 0.1.0
- */
+/** Requires either ids or `--all`, so that a forgotten id does not affect all tasks. */
 const idsOrAll = (
   verb: string,
   input: { readonly ids: ReadonlyArray<string>; readonly all: boolean }
@@ -164,21 +144,16 @@ const idsOrAll = (
   const named = input.ids.length > 0
   if (named !== input.all) return Effect.void
   const message = named
-    ? "Ids and --all do not go together: leave one of them out."
-    : `Nothing was named: say which tasks to ${verb} by their ids, or --all.`
+    ? "Ids and --all are both given. Use only one of them."
+    : `There are no tasks to ${verb}. Name their ids, or add --all.`
   return Effect.fail(new CliError.ValidationError({ message }))
 }
 
-/**
- * The commands around the dead-letter queue.
- *
- * @category commands
- * @since 0.1.0
- */
+/** The commands for the dead-letter queue. */
 export const dlq = Command.make("dlq").pipe(
   Command.withDescription(
-    "The dead-letter queue: tasks that used up their attempts, or that trying again would not help. They stay, with their whole history, until they are requeued or purged."
+    "The dead-letter queue contains tasks that have used all of their attempts, or that failed with a permanent error. They are kept with their history until they are requeued or purged."
   ),
-  Command.withShortDescription("See, requeue or purge what failed"),
+  Command.withShortDescription("List, requeue or purge failed tasks"),
   Command.withSubcommands([list, requeue, purge])
 )

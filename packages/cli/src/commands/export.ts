@@ -1,8 +1,4 @@
-/**
- * `baton export`
- *
- * @since 0.1.0
- */
+/** `baton export` */
 import type { Task } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -23,29 +19,24 @@ import * as store from "../run/stores.ts"
 import { pages } from "../system/pages.ts"
 import { writeFile } from "../system/writeFile.ts"
 
-/** Ledgers are read side by side, so that a store on another machine does not make it a long wait. */
-const ledgersAtOnce = 16
+/** Ledgers are read concurrently, so that a remote store does not slow down the export. */
+const ledgerConcurrency = 16
 
-/**
- * Writes out tasks and results.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Exports tasks and results. */
 export const exportCommand = Command.make(
   "export",
   {
     format: ownFlag.value(
       "format",
       Kind.oneOf(...ExportFormat.literals),
-      "How it is written (default: what FILE's name says, or jsonl)"
+      "The format (default: that of FILE's extension, or jsonl)"
     ),
     status,
-    history: ownFlag.toggle("history", "With every attempt of every task (jsonl and json)"),
+    history: ownFlag.toggle("history", "Include every attempt of every task (jsonl and json only)"),
     output: ownFlag.value(
       "output",
       Kind.text("FILE", "the path of a file, or - for standard output"),
-      "Write to this file, which is replaced when all is written",
+      "Write to this file; an existing file is replaced after a successful write",
       { alias: "o" }
     )
   },
@@ -67,23 +58,23 @@ export const exportCommand = Command.make(
     return input.history && (format === "csv" || format === "md")
       ? Effect.fail(
           new CliError.ValidationError({
-            message: `--history does not fit into ${format}: write jsonl or json, whose tasks can carry their attempts.`
+            message: `--history does not work with ${format}, which has no room for attempts. Use --format jsonl or json.`
           })
         )
       : Effect.void
   }),
   Command.withDescription(
     [
-      "Write out the tasks with their results, in the order they were added.",
-      "CSV is RFC 4180 with a row of column names; texts are written as they are, so open what you do not trust as text,",
-      "not as formulas."
+      "Export the tasks with their results, in the order in which they were added.",
+      "CSV follows RFC 4180 and has a header row. Texts are written unchanged, so import untrusted texts into a spreadsheet",
+      "as text, not as formulas."
     ].join(" ")
   ),
-  Command.withShortDescription("Write out tasks and results"),
+  Command.withShortDescription("Export tasks and results"),
   Command.withExamples([
-    { command: "baton export -o results.csv", description: "A table of everything" },
-    { command: "baton export --status completed | jq -r .result", description: "The results alone" },
-    { command: "baton export --format json --history -o audit.json", description: "With every attempt" }
+    { command: "baton export -o results.csv", description: "Write a table of all tasks" },
+    { command: "baton export --status completed | jq -r .result", description: "Print only the results" },
+    { command: "baton export --format json --history -o audit.json", description: "Include every attempt" }
   ]),
   Command.provide(store.layerExisting)
 )
@@ -93,7 +84,7 @@ const formatOf = (input: {
   readonly output: string | undefined
 }): ExportFormat => input.format ?? (input.output === undefined ? undefined : fromPath(input.output)) ?? "jsonl"
 
-/** A table and a report name the models, which are in the ledger; of what was not metered there are none to name. */
+/** A table and a Markdown report list the models, which are in the ledger. Tasks without usage have no models. */
 const wantsHistory = (format: ExportFormat, history: boolean) => (task: Task) =>
   history || ((format === "csv" || format === "md") && task.usage !== null)
 
@@ -104,7 +95,7 @@ const withHistory = <E, R>(tasks: Stream.Stream<Task, E, R>, wants: (task: Task)
         page,
         (task): Effect.Effect<TaskRecord, TaskStoreError> =>
           wants(task) ? Effect.map(store.attempts(task.id), (history) => ({ ...task, history })) : Effect.succeed(task),
-        { concurrency: ledgersAtOnce }
+        { concurrency: ledgerConcurrency }
       )
     )
   )

@@ -1,8 +1,4 @@
-/**
- * `baton import`
- *
- * @since 0.1.0
- */
+/** `baton import` */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
@@ -21,9 +17,9 @@ import { printJson } from "../view/json.ts"
 
 const counts = {
   added: Schema.Int,
-  /** In the store before, or repeated in the sources. */
+  /** Already in the store, or repeated in the sources. */
   existing: Schema.Int,
-  /** Over already: ticked, or saved as completed or cancelled. */
+  /** Already finished: checked off, or saved as completed or cancelled. */
   skipped: Schema.Int
 }
 
@@ -34,25 +30,26 @@ const Result = Schema.Struct({
   sources: Schema.Array(Schema.Struct({ source: Schema.String, ...counts }))
 })
 
-/**
- * Imports lists of work.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Imports lists of tasks. */
 export const importCommand = Command.make(
   "import",
   {
     sources: Argument.String("SOURCE").pipe(
-      Argument.withDescription("Files with tasks (.jsonl, .json, .csv, .tsv, .yaml, .md, .txt); - is standard input"),
+      Argument.withDescription(
+        "Files with tasks (.jsonl, .json, .csv, .tsv, .yaml, .md, .txt); - reads standard input"
+      ),
       Argument.variadic({ min: 1 })
     ),
     template: ownFlag.value(
       "template",
-      Kind.text("TEXT", "a text with the names of columns in it, such as 'Summarise {{title}}'"),
-      "Build each description from its record, such as 'Summarise {{title}}'"
+      Kind.text("TEXT", "a text with the names of columns, such as 'Summarise {{title}}'"),
+      "Render each description from the fields of its record, such as 'Summarise {{title}}'"
     ),
-    format: ownFlag.value("format", Kind.oneOf(...Format.literals), "Read all sources so, whatever their names say"),
+    format: ownFlag.value(
+      "format",
+      Kind.oneOf(...Format.literals),
+      "Read all sources in this format instead of that of their extension"
+    ),
     json
   },
   Effect.fnUntraced(function* ({ format, sources, template, ...input }) {
@@ -60,19 +57,19 @@ export const importCommand = Command.make(
     yield* Effect.forEach(warnings, (warning) => Console.error(safeText(warning)), { discard: true })
     if (input.json) return yield* printJson(Result, { ...total, sources: perSource })
     const lines = perSource.map((result) => `${safeText(result.source)}: ${sentence(result)}`)
-    yield* writeLine((perSource.length === 1 ? lines : [...lines, `Together: ${sentence(total)}`]).join("\n"))
+    yield* writeLine((perSource.length === 1 ? lines : [...lines, `Total: ${sentence(total)}`]).join("\n"))
   })
 ).pipe(
   Command.withDescription(
-    "Add the tasks of files to the store. Importing a file again adds what is new in it and nothing else; if a line is wrong, nothing is added at all."
+    "Add the tasks of files to the store. Importing a file again adds only new tasks. If any line has a problem, nothing is added."
   ),
   Command.withShortDescription("Add the tasks of files"),
   Command.withExamples([
-    { command: "baton import tasks.jsonl", description: "A task a line" },
-    { command: "baton import books.csv --template 'Summarise {{title}}'", description: "A task a row" },
+    { command: "baton import tasks.jsonl", description: "Add one task per line" },
+    { command: "baton import books.csv --template 'Summarise {{title}}'", description: "Add one task per row" },
     {
       command: "gh issue list --json title | baton import - --format json --template '{{title}}'",
-      description: "From a pipe"
+      description: "Read from a pipe"
     }
   ]),
   Command.provide(store.layer)
@@ -81,6 +78,6 @@ export const importCommand = Command.make(
 const sentence = ({ added, existing, skipped }: typeof Counts.Type): string =>
   [
     `${count(added, "task")} added`,
-    ...(existing === 0 ? [] : [`${number(existing)} there before`]),
-    ...(skipped === 0 ? [] : [`${number(skipped)} over already`])
+    ...(existing === 0 ? [] : [`${number(existing)} already in the store`]),
+    ...(skipped === 0 ? [] : [`${number(skipped)} skipped: already completed`])
   ].join(", ")

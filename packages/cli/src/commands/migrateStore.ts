@@ -1,8 +1,4 @@
-/**
- * `baton migrate-store`
- *
- * @since 0.1.0
- */
+/** `baton migrate-store` */
 import { Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskRecord } from "@baton/core/TaskRecord"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
@@ -30,42 +26,39 @@ const Result = Schema.Struct({ copied: Schema.Int, counts: Counts, paused: Schem
 
 const url = (metavar: string) => Kind.text(metavar, "the URL of a store, such as sqlite:PATH")
 
-/**
- * Copies a list from one store into another.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Copies all tasks from one store into another. */
 export const migrateStore = Command.make(
   "migrate-store",
   {
-    from: ownFlag.argument(url("FROM"), "The store that has the tasks"),
-    to: ownFlag.argument(url("TO"), "A store with nothing in it; it is made when there is none"),
-    force: ownFlag.toggle("force", "Copy though tasks are being worked on"),
+    from: ownFlag.argument(url("FROM"), "The store to copy from"),
+    to: ownFlag.argument(url("TO"), "The store to copy to; it must be empty, and is created if it does not exist"),
+    force: ownFlag.toggle("force", "Copy even if tasks are running"),
     json
   },
   Effect.fnUntraced(function* (input) {
     if (input.from === input.to) {
-      return yield* new CommandFailed({ message: "FROM and TO are the same store: name another one." })
+      return yield* new CommandFailed({ message: "FROM and TO are the same store. Use different stores." })
     }
     if (input.to.startsWith("memory:")) {
-      return yield* new CommandFailed({ message: "TO would be gone with this command: name a store that stays." })
+      return yield* new CommandFailed({
+        message: "TO is in memory and would be lost when this command exits. Use a persistent store."
+      })
     }
     const from = yield* open(input.from, { mustExist: true })
     const before = yield* from.counts
-    const running = input.force ? 0 : yield* underLease(from)
+    const running = input.force ? 0 : yield* countRunning(from)
     if (running > 0) {
       return yield* new CommandFailed({
         message:
-          `${count(running, "task")} of FROM ${running === 1 ? "is" : "are"} being worked on: stop the runs with ` +
-          "`baton stop` first, or add --force, and what they bring out from then on is missing in TO."
+          `${count(running, "task")} of FROM ${running === 1 ? "is" : "are"} running. Stop the runs with \`baton stop\` first, or ` +
+          "add --force; results that are stored in FROM after the copy are then missing in TO."
       })
     }
     const to = yield* open(input.to)
     const taken = totalOf(yield* to.counts)
     if (taken > 0) {
       return yield* new CommandFailed({
-        message: `TO has ${count(taken, "task")} already: name a store with nothing in it.`
+        message: `TO already has ${count(taken, "task")}. Use an empty store.`
       })
     }
     yield* copy(from, to, totalOf(before))
@@ -73,23 +66,26 @@ export const migrateStore = Command.make(
     yield* verify(yield* from.counts, counts, input.force)
     const { paused } = yield* to.control
     if (input.json) return yield* printJson(Result, { copied: totalOf(counts), counts, paused })
-    yield* writeLine(`${count(totalOf(counts), "task")} copied with all history${kinds(counts)}.`)
-    if (paused) yield* Console.error("Runs are paused in TO, as they are in FROM; `baton resume` goes on.")
+    yield* writeLine(`${count(totalOf(counts), "task")} copied with their history${kinds(counts)}.`)
+    if (paused) yield* Console.error("TO is paused because FROM is paused. Run `baton resume` to start tasks again.")
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
     [
-      "Copy all tasks of one store into another, with their results, history and fencing: nothing is lost, and runs go on",
-      "there where they were. FROM stays as it is. A task that was in progress is taken over in TO as after a crash. Fields",
-      "of a JSON file that are not Baton's stay behind."
+      "Copy all tasks of one store into another, with their results, history and fencing tokens, so that runs can continue",
+      "on TO. FROM is not changed. A task that is in progress is taken over on TO as after a crash. Fields of a JSON file",
+      "that Baton does not use are not copied."
     ].join(" ")
   ),
   Command.withShortDescription("Copy all tasks into another store"),
   Command.withExamples([
-    { command: "baton migrate-store json:tasks.json sqlite:.baton/baton.db", description: "From a file to a database" },
+    {
+      command: "baton migrate-store json:tasks.json sqlite:.baton/baton.db",
+      description: "Copy from a file to a database"
+    },
     {
       command: "baton migrate-store sqlite:.baton/baton.db postgres://localhost/work",
-      description: "To where several machines can work on it"
+      description: "Copy to a store that several machines can share"
     }
   ])
 )
@@ -108,12 +104,10 @@ const copy = Effect.fnUntraced(function* (from: TaskStore["Service"], to: TaskSt
   }
   yield* copyRecords({ from, to, onPage }).pipe(
     Effect.catchTag("TasksRefused", ({ refusals: [first] }) =>
-      Effect.fail(new CommandFailed({ message: `TO was given other tasks meanwhile. ${first.message}` }))
+      Effect.fail(new CommandFailed({ message: `Other tasks were added to TO during the copy. ${first.message}` }))
     ),
     Effect.onError(() =>
-      Console.error(
-        `Only ${number(copied)} of ${count(total, "task")} were copied: delete what is in TO before you try again.`
-      )
+      Console.error(`Only ${number(copied)} of ${count(total, "task")} were copied. Empty TO before you try again.`)
     )
   )
 }, Effect.scoped)
@@ -127,28 +121,23 @@ const kinds = (counts: Counts): string => {
   return found.length === 0 ? "" : `: ${found.map((status) => `${number(counts[status])} ${status}`).join(", ")}`
 }
 
-/** A difference means that FROM was worked on while it was read. */
+/** Compares the counts; a difference means that FROM changed during the copy. */
 const verify = Effect.fnUntraced(function* (from: Counts, to: Counts, isExpected: boolean) {
   const differences = [...statuses, "waiting" as const]
     .filter((status) => from[status] !== to[status])
     .map((status) => `${number(from[status])} ${status} in FROM, ${number(to[status])} in TO`)
   if (differences.length === 0) return
-  const message = `FROM changed while it was copied (${differences.join("; ")})`
+  const message = `FROM changed during the copy (${differences.join("; ")})`
   if (isExpected) return yield* Console.error(`${message}.`)
-  return yield* new CommandFailed({ message: `${message}: delete what is in TO, and try again when nothing runs.` })
+  return yield* new CommandFailed({ message: `${message}. Stop all runs, empty TO, and try again.` })
 })
 
 type Store = TaskStore["Service"]
 
-/** A page is one write of the target: few enough for its history to fit in memory, many enough for a file that is rewritten. */
+/** Records per write: small enough for memory, large enough for a target that rewrites a whole file each time. */
 const pageSize = 500
 
-/**
- * Everything that a store knows of its tasks, in the order they were added; only a page of it is in memory.
- *
- * @category streams
- * @since 0.1.0
- */
+/** All records of a store in the order in which they were added. Only one page is in memory. */
 const records = (store: Store): Stream.Stream<TaskRecord, TaskStoreError> =>
   Stream.paginate(undefined as string | undefined, (cursor) =>
     Effect.map(
@@ -157,13 +146,8 @@ const records = (store: Store): Stream.Stream<TaskRecord, TaskStoreError> =>
     )
   )
 
-/**
- * How many tasks are being worked on right now: under a lease that has not ended.
- *
- * @category getters
- * @since 0.1.0
- */
-const underLease = Effect.fnUntraced(function* (store: Store): Effect.fn.Return<number, TaskStoreError> {
+/** The number of running tasks, which have a lease that has not expired. */
+const countRunning = Effect.fnUntraced(function* (store: Store): Effect.fn.Return<number, TaskStoreError> {
   if ((yield* store.counts).in_progress === 0) return 0
   const now = yield* Clock.currentTimeMillis
   return yield* Stream.runFold(
@@ -174,10 +158,7 @@ const underLease = Effect.fnUntraced(function* (store: Store): Effect.fn.Return<
 })
 
 /**
- * Copies tasks with all there is to know of them, and whether runs are paused. Tells `onPage` how many are copied so far.
- *
- * @category running
- * @since 0.1.0
+ * Copies all records and the pause. Calls `onPage` with the number of records copied so far.
  */
 const copyRecords = Effect.fnUntraced(function* (options: {
   readonly from: Store

@@ -1,8 +1,4 @@
-/**
- * `baton pause`
- *
- * @since 0.1.0
- */
+/** `baton pause` */
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
@@ -14,12 +10,7 @@ import { commandName } from "../view/commandLine.ts"
 import { ControlResult, controlResult } from "./controlResult.ts"
 import { printJson } from "../view/json.ts"
 
-/**
- * Pauses every run on the store.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Pauses every run on the store. */
 export const pause = Command.make(
   "pause",
   { json },
@@ -28,18 +19,18 @@ export const pause = Command.make(
     const result = yield* controlResult("pause")
     if (input.json) return yield* printJson(ControlResult, result)
     const resume = `\`${yield* commandName} resume\``
-    const state = before.paused ? "Paused already" : "Paused"
+    const state = before.paused ? "Already paused" : "Paused"
     yield* writeLine(
       result.running === 0
-        ? `${state}. Nothing is running, and no run starts a task until ${resume}.`
-        : `${state}. ${count(result.running, "task")} still running will finish; no other starts until ${resume}.`
+        ? `${state}. No task is running, and none will start until ${resume}.`
+        : `${state}. ${count(result.running, "running task")} will finish; no other task starts until ${resume}.`
     )
   })
 ).pipe(
   Command.withDescription(
-    "Pause every run on the store, in this terminal, another one or on another machine. Tasks that run go on to their end; runs that start later wait as well."
+    "Pause every run on the store, including runs in other terminals and on other machines. Running tasks finish. Runs that start later also wait."
   ),
-  Command.withShortDescription("Start no more tasks for now"),
-  Command.withExamples([{ command: "baton pause", description: "Until baton resume" }]),
+  Command.withShortDescription("Pause all runs"),
+  Command.withExamples([{ command: "baton pause", description: "Pause until `baton resume`" }]),
   Command.provide(store.layerExisting)
 )

@@ -1,8 +1,4 @@
-/**
- * `baton plan`
- *
- * @since 0.1.0
- */
+/** `baton plan` */
 import * as TaskStore from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
@@ -15,12 +11,7 @@ import { safeText } from "../view/safeText.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
 
-/**
- * Tells what a run would do and cost.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Estimates the tasks and the cost of a run. */
 export const plan = Command.make("plan", { ...sourceFlags, ...runFlags }, (flags) =>
   Effect.gen(function* () {
     const { asksClaude } = yield* Effect.promise(() => import("../run/plan.ts"))
@@ -35,26 +26,27 @@ export const plan = Command.make("plan", { ...sourceFlags, ...runFlags }, (flags
 ).pipe(
   Command.annotate(FlagGroups, flagGroups),
   Command.withDescription(
-    "Tell what `baton run` would do with the same flags: how many tasks there are, the first prompts, their tokens, and what it will cost at the least, as can be expected, and at the worst, judging and retries included. Nothing is written and nothing is spent; with a key in the environment, Claude's API counts the tokens of a sample, which is free."
+    "Show what `baton run` would do with the same flags: the number of tasks, the first prompts and their tokens, and the lowest, expected and highest cost, including verification and retries. The command writes nothing and costs nothing. With an API key in the environment, Claude's API counts the tokens of a sample, which is free."
   ),
-  Command.withShortDescription("Tell what a run would do and cost"),
+  Command.withShortDescription("Estimate the tasks and the cost of a run"),
   Command.withExamples([
     {
       command: "baton plan books.csv --template 'Summarise {{title}}' --executor claude --verifier claude",
-      description: "Before the first run"
+      description: "Estimate the cost before the first run"
     },
-    { command: "baton plan --executor claude --json | jq .estimate.costUsd", description: "What is left, as numbers" }
+    {
+      command: "baton plan --executor claude --json | jq .estimate.costUsd",
+      description: "Print the cost of the remaining tasks"
+    }
   ])
 )
 
-/** Where there is no store yet, a run would make one: planning one does not. */
+/** Uses an empty store if none exists: a run would create the store, a plan does not. */
 const existingOrNone = Layer.catch(store.layerExisting, (error) =>
   error._tag === "CommandFailed"
     ? TaskStore.layerMemory
     : Layer.provideMerge(
         TaskStore.layerMemory,
-        Layer.effectDiscard(
-          Console.error(safeText(`warning: ${error.message} All tasks of the sources are counted as new.`))
-        )
+        Layer.effectDiscard(Console.error(safeText(`warning: ${error.message} All tasks in the sources count as new.`)))
       )
 )

@@ -1,8 +1,4 @@
-/**
- * `baton prune`
- *
- * @since 0.1.0
- */
+/** `baton prune` */
 import { type TaskStatus, terminalStatuses } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
@@ -26,7 +22,7 @@ type Terminal = (typeof terminalStatuses)[number]
 
 const statuses: Kind.Kind<ReadonlyArray<Terminal>> = {
   metavar: "STATUS,...",
-  expected: "completed, failed and cancelled, with commas between them",
+  expected: "completed, failed and cancelled, separated by commas",
   read: (text) => {
     const names = text.split(",").map((name) => terminalStatuses.find((status) => status === name.trim()))
     const known = names.filter((name) => name !== undefined)
@@ -34,28 +30,27 @@ const statuses: Kind.Kind<ReadonlyArray<Terminal>> = {
   }
 }
 
-/** Dead letters wait for a person, so they go only when they are named. */
+/** Dead letters wait for a person, so they are deleted only on request. */
 const byDefault: ReadonlyArray<Terminal> = ["completed", "cancelled"]
 
 const Result = Schema.Struct({ deleted: Schema.Int, dryRun: Schema.Boolean })
 
-/**
- * Deletes tasks that are over.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Deletes finished tasks. */
 export const prune = Command.make(
   "prune",
   {
-    statuses: ownFlag.value("status", statuses, `Only these (default ${byDefault.join(",")})`),
-    olderThan: ownFlag.value("older-than", Kind.duration(), "Only those that have not changed for so long"),
-    dryRun: ownFlag.toggle("dry-run", "Only tell how many there are"),
+    statuses: ownFlag.value(
+      "status",
+      statuses,
+      `Delete only tasks with these statuses (default ${byDefault.join(",")})`
+    ),
+    olderThan: ownFlag.value("older-than", Kind.duration(), "Delete only tasks that have not changed for this long"),
+    dryRun: ownFlag.toggle("dry-run", "Only print the number of tasks that would be deleted"),
     yes,
     json
   },
   Effect.fnUntraced(function* ({ olderThan, statuses = byDefault, ...input }) {
-    const found = yield* tally(statuses, olderThan)
+    const found = yield* countByStatus(statuses, olderThan)
     const expected = found.reduce((sum, [, tasks]) => sum + tasks, 0)
     const kinds = found
       .filter(([, tasks]) => tasks > 0)
@@ -72,26 +67,26 @@ export const prune = Command.make(
     if (input.json) {
       return yield* printJson(Result, { deleted: input.dryRun ? expected : deleted, dryRun: input.dryRun })
     }
-    if (expected === 0) return yield* Console.error("There is nothing to prune.")
+    if (expected === 0) return yield* Console.error("No tasks to delete.")
     yield* writeLine(
       input.dryRun ? `${count(expected, "task")} would be deleted (${kinds}).` : `${count(deleted, "task")} deleted.`
     )
   })
 ).pipe(
   Command.withDescription(
-    "Delete tasks that are over, with their results and their history. Asks first, unless --yes is given. Failed tasks stay unless they are named."
+    "Delete finished tasks with their results and history. Asks for confirmation unless --yes is given. Failed tasks are kept unless --status includes them."
   ),
-  Command.withShortDescription("Delete tasks that are over"),
+  Command.withShortDescription("Delete finished tasks"),
   Command.withExamples([
-    { command: "baton prune --older-than 7d", description: "What was completed or cancelled a week ago" },
-    { command: "baton prune --status completed,failed,cancelled --yes", description: "Everything that is over" },
-    { command: "baton prune --older-than 30d --dry-run", description: "Only tell how many" }
+    { command: "baton prune --older-than 7d", description: "Delete completed and cancelled tasks after a week" },
+    { command: "baton prune --status completed,failed,cancelled --yes", description: "Delete all finished tasks" },
+    { command: "baton prune --older-than 30d --dry-run", description: "Only count the tasks" }
   ]),
   Command.provide(store.layerExisting)
 )
 
-/** How many tasks of each status are old enough. */
-const tally = (statuses: ReadonlyArray<Terminal>, olderThan: Duration.Duration | undefined) =>
+/** Counts the tasks to delete by status. */
+const countByStatus = (statuses: ReadonlyArray<Terminal>, olderThan: Duration.Duration | undefined) =>
   Effect.gen(function* () {
     if (olderThan === undefined) {
       const counts = yield* TaskStore.use((store) => store.counts)

@@ -1,8 +1,4 @@
-/**
- * `baton report`
- *
- * @since 0.1.0
- */
+/** `baton report` */
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskRecord } from "@baton/core/TaskRecord"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -25,20 +21,11 @@ import { writeFile } from "../system/writeFile.ts"
 
 const formats = ["text", "md", "html"] as const
 
-/**
- * Tells what became of all tasks of a store.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Reports the results of all tasks in a store. */
 export const report = Command.make(
   "report",
   {
-    format: ownFlag.value(
-      "format",
-      Kind.oneOf(...formats),
-      "How it is written (default: what FILE's name says, or text)"
-    ),
+    format: ownFlag.value("format", Kind.oneOf(...formats), "The format (default: that of FILE's extension, or text)"),
     output: ownFlag.value(
       "output",
       Kind.text("FILE", "the path of a file, or - for standard output"),
@@ -56,12 +43,12 @@ export const report = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Tell what became of all tasks: what failed and why, attempts, time, tokens and cost. The HTML is one file that needs nothing else, with a timeline and the history of the tasks that failed or took the most attempts."
+    "Report on all tasks: failures and their causes, attempts, time, tokens and cost. The HTML report is a self-contained file with a timeline and the history of tasks that failed or needed the most attempts."
   ),
-  Command.withShortDescription("Tell what became of all tasks, and why"),
+  Command.withShortDescription("Report results, failures, time and cost"),
   Command.withExamples([
-    { command: "baton report", description: "In the terminal" },
-    { command: "baton report -o report.html", description: "As a page with a timeline" }
+    { command: "baton report", description: "Print the report" },
+    { command: "baton report -o report.html", description: "Write a page with a timeline" }
   ]),
   Command.provide(store.layerExisting)
 )
@@ -69,7 +56,7 @@ export const report = Command.make(
 const formatOf = (output: string | undefined): (typeof formats)[number] =>
   output === undefined ? "text" : /\.html?$/i.test(output) ? "html" : /\.(?:md|markdown)$/i.test(output) ? "md" : "text"
 
-/** Records are large where outputs are: a page at a time, and none is kept. */
+/** Records can be large, so only one page is in memory at a time. */
 const pageSize = 50
 
 const gather = Effect.gen(function* () {

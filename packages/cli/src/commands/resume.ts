@@ -1,8 +1,4 @@
-/**
- * `baton resume`
- *
- * @since 0.1.0
- */
+/** `baton resume` */
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
@@ -13,12 +9,7 @@ import * as store from "../run/stores.ts"
 import { ControlResult, controlResult } from "./controlResult.ts"
 import { printJson } from "../view/json.ts"
 
-/**
- * Ends a pause.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Ends a pause. */
 export const resume = Command.make(
   "resume",
   { json },
@@ -27,12 +18,12 @@ export const resume = Command.make(
     const result = yield* controlResult("resume")
     if (input.json) return yield* printJson(ControlResult, result)
     const pending =
-      result.pending === 0 ? "No task is pending." : `Runs start ${count(result.pending, "pending task")} again.`
-    yield* writeLine(before.paused ? `Resumed. ${pending}` : "Nothing was paused.")
+      result.pending === 0 ? "No tasks are pending." : `Runs can start ${count(result.pending, "pending task")}.`
+    yield* writeLine(before.paused ? `Resumed. ${pending}` : "The store was not paused.")
   })
 ).pipe(
-  Command.withDescription("End a pause: every run on the store starts tasks again."),
+  Command.withDescription("End a pause. Every run on the store starts tasks again."),
   Command.withShortDescription("End a pause"),
-  Command.withExamples([{ command: "baton resume", description: "Go on after baton pause" }]),
+  Command.withExamples([{ command: "baton resume", description: "Continue after `baton pause`" }]),
   Command.provide(store.layerExisting)
 )

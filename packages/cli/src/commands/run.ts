@@ -1,19 +1,10 @@
-/**
- * `baton run`
- *
- * @since 0.1.0
- */
+/** `baton run` */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { FlagGroups } from "../settings/flagGroups.ts"
 import { flagGroups, runFlags, sourceFlags } from "../settings/runFlags.ts"
 
-/**
- * Runs a list of tasks to its end.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Runs a list of tasks until no task is left that can run. */
 export const run = Command.make("run", { ...sourceFlags, ...runFlags }, (flags) =>
   Effect.flatMap(
     Effect.promise(() => import("../run/run.ts")),
@@ -22,25 +13,28 @@ export const run = Command.make("run", { ...sourceFlags, ...runFlags }, (flags) 
 ).pipe(
   Command.annotate(FlagGroups, flagGroups),
   Command.withDescription(
-    "Import the sources and work on the tasks until none is left that could run. Running it again goes on where it stopped: what is completed stays completed.\n\n" +
-      "The command of --exec gets a task's description on stdin and BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK (why the last attempt failed) and BATON_METADATA in its environment.\n\n" +
-      "Exit codes: 0 every task completed; 1 usage, configuration or an unexpected error; 2 at least one task is in the dead-letter queue, or waits for one that did not complete; 3 a limit stopped the run; 129, 130, 143 a signal (or `baton stop`) stopped it after the drain."
+    "Import the sources and run the tasks until no task is left that can run. Run the same command again to resume: completed tasks are not executed again.\n\n" +
+      "The --exec command receives the description of a task on stdin, and BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK (why the last attempt failed) and BATON_METADATA in its environment.\n\n" +
+      "Exit codes: 0 every task completed; 1 wrong usage or configuration, or an unexpected error; 2 at least one task is in the dead-letter queue, or depends on one that did not complete; 3 a limit stopped the run; 129, 130, 143 a signal (or `baton stop`) stopped the run after draining."
   ),
-  Command.withShortDescription("Work on a list of tasks until none is left"),
+  Command.withShortDescription("Run a list of tasks"),
   Command.withExamples([
-    { command: "baton run tasks.jsonl --exec 'claude -p' --verify './check.sh'", description: "Work through a list" },
+    {
+      command: "baton run tasks.jsonl --exec 'claude -p' --verify './check.sh'",
+      description: "Run a list with a verifier"
+    },
     {
       command: "baton run books.csv --template 'Summarise {{title}}' --exec 'claude -p' -j 8",
-      description: "A task a row, eight at a time"
+      description: "Run one task per row, eight at a time"
     },
     {
       command: "baton run prompts.csv --template '{{prompt}}' --executor claude --verifier claude --max-cost 5",
-      description: "Claude's API, for five dollars at most"
+      description: "Use Claude's API for at most five dollars"
     },
-    { command: "baton run --shell 'claude -p | tee -a log'", description: "Go on with what is in the store" },
+    { command: "baton run --shell 'claude -p | tee -a log'", description: "Resume the tasks in the store" },
     {
       command: "baton run todo.md --executor fake --output ndjson | jq -r .event",
-      description: "Try it out and see every event"
+      description: "Try it without a model and print every event"
     }
   ])
 )

@@ -1,8 +1,4 @@
-/**
- * `baton show`
- *
- * @since 0.1.0
- */
+/** `baton show` */
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskId } from "@baton/core/Task"
 import * as Command from "effect/cli/Command"
@@ -16,15 +12,10 @@ import { taskReport } from "../view/taskReport.ts"
 import * as store from "../run/stores.ts"
 import { failOnUnknown } from "./taskIds.ts"
 
-/** A task may depend on thousands; the report names the first. */
-const dependenciesShown = 50
+/** A task can have thousands of dependencies; only the first are shown. */
+const maxDependencies = 50
 
-/**
- * Shows one task with its whole ledger.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Shows a task with all of its attempts. */
 export const show = Command.make(
   "show",
   { id, json },
@@ -35,21 +26,21 @@ export const show = Command.make(
     const task = found.value
     const history = yield* store.attempts(task.id)
     if (input.json) return yield* printJson(TaskRecord, { ...task, history })
-    const dependencies = yield* Effect.forEach(task.dependsOn.slice(0, dependenciesShown), standing)
+    const dependencies = yield* Effect.forEach(task.dependsOn.slice(0, maxDependencies), statusOf)
     const report = taskReport({ task, history, dependencies }, yield* canvas, yield* Clock.currentTimeMillis)
     yield* writeLine(report.join("\n"))
   })
 ).pipe(
-  Command.withDescription("Show a task: what it asks, every attempt with its feedback and cost, and its result."),
+  Command.withDescription("Show a task: its description, every attempt with feedback and cost, and its result."),
   Command.withShortDescription("Show a task and its attempts"),
   Command.withExamples([
-    { command: "baton show packages-12", description: "What happened to one task" },
-    { command: "baton show packages-12 --json | jq -r .result", description: "Its result alone" }
+    { command: "baton show packages-12", description: "Show one task" },
+    { command: "baton show packages-12 --json | jq -r .result", description: "Print only its result" }
   ]),
   Command.provide(store.layerExisting)
 )
 
-const standing = (id: TaskId) =>
+const statusOf = (id: TaskId) =>
   TaskStore.use((store) =>
     Effect.map(store.get(id), (task) => [id, Option.getOrNull(Option.map(task, ({ status }) => status))] as const)
   )

@@ -1,8 +1,4 @@
-/**
- * `baton status`
- *
- * @since 0.1.0
- */
+/** `baton status` */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -23,18 +19,15 @@ import { redraw, untilQuit } from "../view/Screen.ts"
 const everySecond = Schedule.fixed("1 second")
 const everyTenSeconds = Schedule.fixed("10 seconds")
 
-/**
- * Tells where the work stands.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Shows the progress of the tasks. */
 export const status = Command.make(
   "status",
   {
     json,
-    watch: ownFlag.toggle("watch", "Go on telling, every second, until q or Ctrl-C"),
-    plain: toggle("plain", { description: "With --watch, a line of text now and then: for screen readers" })
+    watch: ownFlag.toggle("watch", "Update every second until q or Ctrl-C"),
+    plain: toggle("plain", {
+      description: "With --watch, print lines of text instead of a live view, for screen readers"
+    })
   },
   Effect.fnUntraced(function* (input) {
     const printed = input.json
@@ -45,18 +38,18 @@ export const status = Command.make(
     if (input.json || !(yield* stdio.stdoutIsTerminal)) return yield* Effect.repeat(printed, everySecond)
     if (input.plain || (yield* isDumb)) return yield* plain
     yield* untilQuit(yield* drawing)
-    // The screen it was drawn on is gone now.
+    // The view was drawn on the alternate screen, which is closed now.
     yield* printed
   })
 ).pipe(
   Command.withDescription(
-    "Tell how many tasks there are of each status, what has been running longest, why tasks failed, and what to type next."
+    "Show the number of tasks by status, the longest-running task, the reasons for failures, and the commands to type next."
   ),
-  Command.withShortDescription("Tell where the work stands"),
+  Command.withShortDescription("Show the progress"),
   Command.withExamples([
-    { command: "baton status", description: "Now" },
-    { command: "baton status --watch", description: "Every second" },
-    { command: "baton status --json | jq .counts.failed", description: "One number, for a script" }
+    { command: "baton status", description: "Show the progress once" },
+    { command: "baton status --watch", description: "Update it every second" },
+    { command: "baton status --json | jq .counts.failed", description: "Print the number of failed tasks" }
   ]),
   Command.provide(store.layerExisting)
 )
@@ -80,13 +73,13 @@ const plain = Effect.gen(function* () {
   let last: string | undefined
   const { make, toText } = yield* storeView
   const read = yield* make
-  const tell = Effect.flatMap(read, (view) => {
+  const printChange = Effect.flatMap(read, (view) => {
     const text = toText(view)
     if (text === last) return Effect.void
     last = text
     return writeLine(text)
   })
-  return yield* Effect.repeat(tell, everyTenSeconds)
+  return yield* Effect.repeat(printChange, everyTenSeconds)
 })
 
 const report = Effect.gen(function* () {

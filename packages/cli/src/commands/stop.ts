@@ -1,8 +1,4 @@
-/**
- * `baton stop`
- *
- * @since 0.1.0
- */
+/** `baton stop` */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { json } from "../settings/taskFlags.ts"
@@ -12,12 +8,7 @@ import * as store from "../run/stores.ts"
 import { ControlResult, controlResult } from "./controlResult.ts"
 import { printJson } from "../view/json.ts"
 
-/**
- * Ends every run on the store.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Stops every run on the store. */
 export const stop = Command.make(
   "stop",
   { json },
@@ -26,15 +17,15 @@ export const stop = Command.make(
     if (input.json) return yield* printJson(ControlResult, result)
     yield* writeLine(
       result.running === 0
-        ? "Asked every run to end. Nothing is running; workers that wait for tasks end too."
-        : `Asked every run to end. ${count(result.running, "running task")} may still finish; what does not is pending again.`
+        ? "Asked every run to stop. No task is running; idle workers stop too."
+        : `Asked every run to stop. ${count(result.running, "running task")} can still finish; unfinished tasks become pending again.`
     )
   })
 ).pipe(
   Command.withDescription(
-    "End every run and worker on the store, in whatever process: each gives its running tasks the drain timeout, puts back what is left and exits. Runs that start later are not affected."
+    "Stop every run and worker on the store, on all machines. Each one lets running tasks finish within the drain timeout, releases the others and exits. Runs that start later are not affected."
   ),
-  Command.withShortDescription("End every run"),
-  Command.withExamples([{ command: "baton stop", description: "Runs and workers, here and elsewhere" }]),
+  Command.withShortDescription("Stop all runs"),
+  Command.withExamples([{ command: "baton stop", description: "Stop all runs and workers" }]),
   Command.provide(store.layerExisting)
 )

@@ -1,8 +1,4 @@
-/**
- * Finds tasks by their ids.
- *
- * @since 0.1.0
- */
+/** Finds tasks by their ids. */
 import type { Task, TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -12,12 +8,7 @@ import * as Option from "effect/Option"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import { safeText } from "../view/safeText.ts"
 
-/**
- * The tasks with these ids, each once, in the order of the ids; and the ids that name none.
- *
- * @category getters
- * @since 0.1.0
- */
+/** Looks up tasks by id, without duplicates and in order; also returns the unknown ids. */
 export const lookUp = Effect.fnUntraced(function* (
   ids: ReadonlyArray<TaskId>
 ): Effect.fn.Return<
@@ -26,20 +17,15 @@ export const lookUp = Effect.fnUntraced(function* (
   TaskStore
 > {
   const store = yield* TaskStore
-  const asked = Arr.dedupe(ids)
-  const found = yield* Effect.forEach(asked, (id) => store.get(id), { concurrency: 8 })
+  const unique = Arr.dedupe(ids)
+  const found = yield* Effect.forEach(unique, (id) => store.get(id), { concurrency: 8 })
   return {
     known: Arr.getSomes(found),
-    unknown: asked.filter((_, index) => Option.isNone(found[index] ?? Option.none()))
+    unknown: unique.filter((_, index) => Option.isNone(found[index] ?? Option.none()))
   }
 })
 
-/**
- * Fails with the ids, if there are any; one alone gets suggestions.
- *
- * @category errors
- * @since 0.1.0
- */
+/** Fails if there are unknown ids; suggests similar ids for a single one. */
 export const failOnUnknown = Effect.fnUntraced(function* (
   unknown: ReadonlyArray<string>
 ): Effect.fn.Return<void, CommandFailed | TaskStoreError, TaskStore> {
@@ -49,36 +35,31 @@ export const failOnUnknown = Effect.fnUntraced(function* (
     return yield* new CommandFailed({ message: `There are no tasks with the ids ${unknown.map(safeText).join(", ")}.` })
   }
   const close = (yield* closeIds(id)).map(safeText)
-  const hint = close.length === 0 ? "`baton list` shows those there are." : `Did you mean ${close.join(" or ")}?`
+  const hint = close.length === 0 ? "`baton list` lists all tasks." : `Did you mean ${close.join(" or ")}?`
   return yield* new CommandFailed({ message: `There is no task with the id ${safeText(id)}. ${hint}` })
 })
 
-/** A look at the beginning of the store; more than that is not worth a suggestion. */
-const looked = 200
-const most = 3
+/** Only the first tasks are compared, to keep the error fast. */
+const maxCompared = 200
+const maxSuggestions = 3
 
-/**
- * The ids closest to one that does not exist, the closest first; none when nothing is close.
- *
- * @category getters
- * @since 0.1.0
- */
+/** Ids that are similar to an unknown one, the most similar first. */
 export const closeIds = (id: string): Effect.Effect<ReadonlyArray<string>, TaskStoreError, TaskStore> =>
   TaskStore.use((store) =>
-    Effect.map(store.list({ limit: looked }), ({ tasks }) =>
+    Effect.map(store.list({ limit: maxCompared }), ({ tasks }) =>
       tasks
         .map((task) => ({ id: task.id, distance: distance(id, task.id) }))
         .filter((candidate) => candidate.distance <= Math.max(1, id.length / 3))
         .sort((left, right) => left.distance - right.distance)
-        .slice(0, most)
+        .slice(0, maxSuggestions)
         .map((candidate) => candidate.id)
     )
   )
 
-/** Edits from one to the other; the start of an id is as good as one edit. */
+/** The edit distance; a prefix of an id counts as one edit. */
 const distance = (typed: string, id: string): number => {
   if (typed.length >= 3 && id.startsWith(typed)) return 1
-  // Bounded, for a store may hold ids of any length.
+  // Bounded, because ids can have any length.
   if (Math.abs(typed.length - id.length) > typed.length / 3) return Infinity
   let previous = Array.from({ length: id.length + 1 }, (_, column) => column)
   for (let row = 1; row <= typed.length; row++) {

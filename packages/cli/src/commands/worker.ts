@@ -1,19 +1,10 @@
-/**
- * `baton worker`
- *
- * @since 0.1.0
- */
+/** `baton worker` */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { FlagGroups } from "../settings/flagGroups.ts"
 import { flagGroups, runFlags } from "../settings/runFlags.ts"
 
-/**
- * Works on tasks as they come.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Runs tasks as they are added. */
 export const worker = Command.make("worker", runFlags, (flags) =>
   Effect.flatMap(
     Effect.promise(() => import("../run/run.ts")),
@@ -22,12 +13,12 @@ export const worker = Command.make("worker", runFlags, (flags) =>
 ).pipe(
   Command.annotate(FlagGroups, flagGroups),
   Command.withDescription(
-    "Work on the tasks of the store and wait for new ones, until a signal, a limit or `baton stop` ends it. Any number of workers can share a store. Takes the flags of `baton run`.\n\n" +
-      "Exit codes: 0 `baton stop` ended it; 1 usage, configuration or an unexpected error; 3 a limit stopped it; 129, 130, 143 a signal stopped it after the drain."
+    "Run the tasks of the store and wait for new ones until a signal, a limit or `baton stop` stops the worker. Several workers can share a store. Takes the flags of `baton run`.\n\n" +
+      "Exit codes: 0 `baton stop` stopped the worker; 1 wrong usage or configuration, or an unexpected error; 3 a limit stopped the worker; 129, 130, 143 a signal stopped the worker after draining."
   ),
-  Command.withShortDescription("Work on tasks as they come, without an end"),
+  Command.withShortDescription("Run tasks continuously and wait for new ones"),
   Command.withExamples([
-    { command: "baton worker --exec 'claude -p' --verify './check.sh' -j 2", description: "Two tasks at a time" },
-    { command: "baton --store sqlite:/srv/baton.db worker --exec ./handle", description: "On another store" }
+    { command: "baton worker --exec 'claude -p' --verify './check.sh' -j 2", description: "Run two tasks at a time" },
+    { command: "baton --store sqlite:/srv/baton.db worker --exec ./handle", description: "Use another store" }
   ])
 )

@@ -2,8 +2,6 @@
  * What `baton demo` shows: three tasks, one of which needs a retry and one of which can never be done.
  *
  * Nothing is staged but the answers: store, orchestrator, retries and verifier are those of every run.
- *
- * @since 0.1.0
  */
 import type { Event } from "@baton/core/Event"
 import * as Execution from "@baton/core/Execution"
@@ -79,12 +77,7 @@ const verifier = Verifier.layer((task, { output }) =>
   }).pipe(Effect.delay(thinking))
 )
 
-/**
- * Plays it on standard output.
- *
- * @category running
- * @since 0.1.0
- */
+/** Plays it on standard output. */
 export const demo = Effect.gen(function* () {
   const { style } = yield* canvas
   const print = (lines: ReadonlyArray<string>) => writeLine(lines.join("\n"))

@@ -1,7 +1,5 @@
 /**
  * The executors and verifiers that have a name, for `--executor` and `--verifier`. Each is loaded when it is chosen.
- *
- * @since 0.1.0
  */
 import type { Executor } from "@baton/core/Executor"
 import type { Verifier } from "@baton/core/Verifier"
@@ -13,12 +11,7 @@ import * as Project from "../settings/Project.ts"
 import type { Parts } from "../claude/parts.ts"
 import type { CommandFailed } from "../system/CommandFailed.ts"
 
-/**
- * What parts with a name are made from.
- *
- * @category models
- * @since 0.1.0
- */
+/** What parts with a name are made from. */
 export interface Ingredients {
   /** The parts that ask Claude; made where one of them is chosen. */
   readonly claude: Parts | undefined
@@ -33,12 +26,7 @@ const claude = ({ claude }: Ingredients) =>
 
 type Named<Service> = (ingredients: Ingredients) => Effect.Effect<Layer.Layer<Service, CommandFailed, Platform>>
 
-/**
- * The executors, by name.
- *
- * @category models
- * @since 0.1.0
- */
+/** The executors, by name. */
 export const executors = {
   /** Answers at once, does nothing and costs nothing. */
   fake: () =>
@@ -59,12 +47,7 @@ export const executors = {
     )
 } as const satisfies Record<string, Named<Executor>>
 
-/**
- * The verifiers, by name.
- *
- * @category models
- * @since 0.1.0
- */
+/** The verifiers, by name. */
 export const verifiers = {
   "always-pass": () =>
     Effect.map(

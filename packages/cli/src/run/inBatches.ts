@@ -1,8 +1,4 @@
-/**
- * How a run with `--batch` differs from others: its tasks wait for hours, thousands of them at once.
- *
- * @since 0.1.0
- */
+/** How a run with `--batch` differs from others: its tasks wait for hours, thousands of them at once. */
 import { Batches } from "@baton/adapters/claude"
 import type { OrchestratorConfig } from "@baton/core/OrchestratorConfig"
 import { Verifier } from "@baton/core/Verifier"
@@ -14,12 +10,7 @@ import * as Semaphore from "effect/Semaphore"
 import { count } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
 
-/**
- * What applies when nothing is said.
- *
- * @category configuration
- * @since 0.1.0
- */
+/** What applies when nothing is said. */
 export const defaults = {
   /** A task that waits costs a fiber and what it says. */
   concurrency: 10_000,
@@ -30,12 +21,7 @@ export const defaults = {
   timeout: Duration.days(7)
 } as const
 
-/**
- * The configuration of such a run. What is interrupted is not lost, so the end of a run does not wait for it.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The configuration of such a run. What is interrupted is not lost, so the end of a run does not wait for it. */
 export const configOf = (config: OrchestratorConfig): OrchestratorConfig => ({
   ...config,
   prefetch: config.prefetch ?? defaults.prefetch,
@@ -44,12 +30,7 @@ export const configOf = (config: OrchestratorConfig): OrchestratorConfig => ({
   drainTimeout: config.drainTimeout ?? Duration.zero
 })
 
-/**
- * A verifier that is not asked by ten thousand tasks at once when their outputs come.
- *
- * @category layers
- * @since 0.1.0
- */
+/** A verifier that is not asked by ten thousand tasks at once when their outputs come. */
 export const gently = <E, R>(verifier: Layer.Layer<Verifier, E, R>): Layer.Layer<Verifier, E, R> =>
   Layer.effect(
     Verifier,
@@ -60,12 +41,7 @@ export const gently = <E, R>(verifier: Layer.Layer<Verifier, E, R>): Layer.Layer
     })
   ).pipe(Layer.provide(verifier))
 
-/**
- * What is to be said of the batches under way when a run ends, if there are any.
- *
- * @category getters
- * @since 0.1.0
- */
+/** What is to be said of the batches under way when a run ends, if there are any. */
 export const notice = Effect.fnUntraced(function* (filename: string): Effect.fn.Return<ReadonlyArray<string>> {
   const requests = yield* requestsIn(filename)
   return requests === 0
@@ -77,12 +53,7 @@ export const notice = Effect.fnUntraced(function* (filename: string): Effect.fn.
       ]
 })
 
-/**
- * Warns of batches under way before a run that does not know of batches.
- *
- * @category running
- * @since 0.1.0
- */
+/** Warns of batches under way before a run that does not know of batches. */
 export const warn = Effect.fnUntraced(function* (filename: string): Effect.fn.Return<void> {
   const requests = yield* requestsIn(filename)
   if (requests === 0) return

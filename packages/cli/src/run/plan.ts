@@ -1,8 +1,4 @@
-/**
- * Turns the flags of a run into what the run is made of.
- *
- * @since 0.1.0
- */
+/** Turns the flags of a run into what the run is made of. */
 import type * as Command from "@baton/adapters/command"
 import type { Executor } from "@baton/core/Executor"
 import type { OrchestratorConfig } from "@baton/core/OrchestratorConfig"
@@ -28,12 +24,7 @@ import { beside } from "../settings/beside.ts"
 import * as Telemetry from "../system/Telemetry.ts"
 import { executors, type Ingredients, verifiers } from "./executors.ts"
 
-/**
- * What a run is made of, apart from its store and its display.
- *
- * @category models
- * @since 0.1.0
- */
+/** What a run is made of, apart from its store and its display. */
 export interface Plan {
   readonly executor: Layer.Layer<Executor, CommandFailed, Platform>
   readonly verifier: Layer.Layer<Verifier, CommandFailed, Platform>
@@ -54,12 +45,7 @@ export interface Plan {
 
 type Platform = ChildProcessSpawner | FileSystem.FileSystem
 
-/**
- * What applies when nothing is said, where that is not the orchestrator's own default.
- *
- * @category configuration
- * @since 0.1.0
- */
+/** What applies when nothing is said, where that is not the orchestrator's own default. */
 export const defaults = {
   /** Most commands wait for something else; a person who gives no number still wants an end in sight. */
   concurrency: 4,
@@ -71,12 +57,7 @@ export const defaults = {
 /** What stopping a program takes at most: the orchestrator's own limit must not cut off the report of the program's end. */
 const stopping = Duration.seconds(15)
 
-/**
- * Chooses executor, verifier and limits. Fails with one sentence when the flags do not make a run.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Chooses executor, verifier and limits. Fails with one sentence when the flags do not make a run. */
 export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
   owner: string
@@ -151,12 +132,7 @@ export const make = Effect.fnUntraced(function* (
  */
 const withWaiting = (timeout: Duration.Duration) => Duration.sum(Duration.times(timeout, 6), Duration.hours(1))
 
-/**
- * Which parts of a run ask Claude's API; it may have no executor yet.
- *
- * @category getters
- * @since 0.1.0
- */
+/** Which parts of a run ask Claude's API; it may have no executor yet. */
 export const asksClaude = Effect.fnUntraced(function* (flags: RunFlags) {
   const executor = yield* choose(flags.exec, flags.shell, flags.executor)
   const verifier = yield* chooseVerifier(flags)

@@ -1,8 +1,4 @@
-/**
- * What `baton run` and `baton worker` do.
- *
- * @since 0.1.0
- */
+/** What `baton run` and `baton worker` do. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
@@ -23,12 +19,7 @@ import * as store from "./stores.ts"
 import * as plans from "./plan.ts"
 import { runTasks } from "./runTasks.ts"
 
-/**
- * Imports the sources and works until nothing is left.
- *
- * @category running
- * @since 0.1.0
- */
+/** Imports the sources and works until nothing is left. */
 export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
   const plan = yield* prepare(flags)
   const work = Effect.gen(function* () {
@@ -42,12 +33,7 @@ export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
   yield* Effect.provide(steered, flags.sources.length === 0 ? store.layerExisting : store.layer)
 })
 
-/**
- * Works on whatever comes into the store, without an end.
- *
- * @category running
- * @since 0.1.0
- */
+/** Works on whatever comes into the store, without an end. */
 export const work = Effect.fnUntraced(function* (flags: RunFlags) {
   const plan = yield* prepare(flags)
   const work = Effect.gen(function* () {

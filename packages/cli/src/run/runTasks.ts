@@ -1,8 +1,4 @@
-/**
- * Works on the tasks of a store, shows how it goes, and tells how it ended.
- *
- * @since 0.1.0
- */
+/** Works on the tasks of a store, shows how it goes, and tells how it ended. */
 import * as Hooks from "@baton/core/Hooks"
 import * as Orchestrator from "@baton/core/Orchestrator"
 import { defaults } from "@baton/core/OrchestratorConfig"
@@ -34,12 +30,7 @@ import * as Telemetry from "../system/Telemetry.ts"
 import { commandLine, commandName } from "../view/commandLine.ts"
 import type { Plan } from "./plan.ts"
 
-/**
- * A run, planned.
- *
- * @category models
- * @since 0.1.0
- */
+/** A run, planned. */
 export interface Options {
   readonly plan: Plan
   readonly flags: RunFlags
@@ -49,12 +40,7 @@ export interface Options {
   readonly endless: boolean
 }
 
-/**
- * Runs until nothing is left, or without an end. Fails with the exit code when that is not zero.
- *
- * @category running
- * @since 0.1.0
- */
+/** Runs until nothing is left, or without an end. Fails with the exit code when that is not zero. */
 export const runTasks = Effect.fnUntraced(function* (options: Options) {
   const { endless, flags, plan, terminal } = options
   const store = yield* TaskStore

@@ -1,8 +1,4 @@
-/**
- * Opens the store that `--store` names.
- *
- * @since 0.1.0
- */
+/** Opens the store that `--store` names. */
 import type { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import type { Diagnosis } from "@baton/core/Diagnosis"
@@ -20,12 +16,7 @@ import { StoreUrl, defaultStoreUrl } from "../settings/storeUrl.ts"
 
 type Store<R = never> = Layer.Layer<TaskStore, CommandFailed | TaskStoreError, FileSystem.FileSystem | Path.Path | R>
 
-/**
- * The store that a URL names.
- *
- * @category layers
- * @since 0.1.0
- */
+/** The store that a URL names. */
 export const storeFromUrl = (url: string, options?: { readonly mustExist?: boolean | undefined }): Store =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -40,32 +31,17 @@ export const storeFromUrl = (url: string, options?: { readonly mustExist?: boole
     })
   )
 
-/**
- * The store of this command line; it is made when there is none yet. For commands that bring tasks.
- *
- * @category layers
- * @since 0.1.0
- */
+/** The store of this command line; it is made when there is none yet. For commands that bring tasks. */
 export const layer: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap(
   Effect.map(StoreUrl, (url) => storeFromUrl(url))
 )
 
-/**
- * The store of this command line, which has to be there. For commands that look at tasks or change them.
- *
- * @category layers
- * @since 0.1.0
- */
+/** The store of this command line, which has to be there. For commands that look at tasks or change them. */
 export const layerExisting: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap(
   Effect.map(StoreUrl, (url) => storeFromUrl(url, { mustExist: true }))
 )
 
-/**
- * One kind of store. What it needs is loaded when it is opened.
- *
- * @category models
- * @since 0.1.0
- */
+/** One kind of store. What it needs is loaded when it is opened. */
 export interface StoreScheme {
   /** How its URLs look, for messages. */
   readonly example: string
@@ -190,12 +166,7 @@ const redis = (scheme: "redis" | "rediss") =>
     )
   )
 
-/**
- * The schemes that exist.
- *
- * @category services
- * @since 0.1.0
- */
+/** The schemes that exist. */
 export const StoreSchemes = Context.Reference<ReadonlyMap<string, StoreScheme>>("@baton/cli/store/StoreSchemes", {
   defaultValue: () =>
     new Map([

@@ -3,9 +3,7 @@ import * as Schema from "effect/Schema"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 
-/**
- * A problem and its location. `line` counts from 1; it is null if the problem concerns the whole file.
- */
+/** A problem and its location. `line` counts from 1; it is null if the problem concerns the whole file. */
 export const SourceProblem = Schema.Struct({
   file: Schema.String,
   line: Schema.NullOr(Schema.Int),

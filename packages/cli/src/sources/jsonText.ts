@@ -28,9 +28,7 @@ export const parse = (text: string): Result.Result<Schema.Json, JsonFault> => {
   }
 }
 
-/**
- * The elements of a list, or of the list `tasks` in an object; undefined for any other document.
- */
+/** The elements of a list, or of the list `tasks` in an object; undefined for any other document. */
 export const elements = (text: string): Result.Result<ReadonlyArray<JsonElement> | undefined, JsonFault> => {
   const reader = new JsonReader(text)
   try {

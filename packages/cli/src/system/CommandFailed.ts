@@ -1,17 +1,8 @@
-/**
- * How commands fail, and the exit codes that tell it to other programs.
- *
- * @since 0.1.0
- */
+/** How commands fail, and the exit codes that tell it to other programs. */
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 
-/**
- * The exit codes of `baton`; a signal ends it with 128 and its number.
- *
- * @category models
- * @since 0.1.0
- */
+/** The exit codes of `baton`; a signal ends it with 128 and its number. */
 export const exitCodes = {
   /** Everything was done. */
   ok: 0,
@@ -27,24 +18,14 @@ export const exitCodes = {
   stopped: 143
 } as const
 
-/**
- * A command could not do what it was asked. Its message is one sentence for a person, with the way out.
- *
- * @category errors
- * @since 0.1.0
- */
+/** A command could not do what it was asked. Its message is one sentence for a person, with the way out. */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
   message: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = exitCodes.error
 }
 
-/**
- * A command did its work and has told its result; the exit code tells it to programs. Nothing more is printed.
- *
- * @category errors
- * @since 0.1.0
- */
+/** A command did its work and has told its result; the exit code tells it to programs. Nothing more is printed. */
 export class EndedWith extends Schema.TaggedError<EndedWith>()("EndedWith", { exitCode: Schema.Int }) {
   override readonly [Runtime.errorExitCode] = this.exitCode
 }

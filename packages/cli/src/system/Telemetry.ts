@@ -1,8 +1,4 @@
-/**
- * What a run tells machines that watch it. Nothing of it is loaded unless it is asked for.
- *
- * @since 0.1.0
- */
+/** What a run tells machines that watch it. Nothing of it is loaded unless it is asked for. */
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -14,9 +10,6 @@ import type { CommandFailed } from "./CommandFailed.ts"
 /**
  * Traces, metrics and logs over OTLP where the environment names a collector, and metrics for Prometheus where a port is
  * given.
- *
- * @category layers
- * @since 0.1.0
  */
 export const layer = (metricsPort: Address | undefined): Layer.Layer<never, CommandFailed, TaskStore> =>
   Layer.unwrap(
@@ -50,21 +43,13 @@ const hasCollector = Effect.map(
 
 /**
  * Whether prompts and outputs may be part of traces: only if the standard variable of the GenAI instrumentations says so.
- *
- * @category configuration
- * @since 0.1.0
  */
 export const capturesContent: Effect.Effect<boolean> = Effect.orElseSucceed(
   Config.Boolean("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
   () => false
 )
 
-/**
- * Tasks in the store, by `status`; `waiting` is the part of `pending` that waits for another task.
- *
- * @category metrics
- * @since 0.1.0
- */
+/** Tasks in the store, by `status`; `waiting` is the part of `pending` that waits for another task. */
 export const tasks = Metric.gauge("baton_tasks", { description: "Tasks in the store" })
 
 const statuses = (["pending", "waiting", "in_progress", "completed", "failed", "cancelled"] as const).map(
@@ -73,9 +58,6 @@ const statuses = (["pending", "waiting", "in_progress", "completed", "failed", "
 
 /**
  * Keeps the metric up to date, as often as Prometheus looks by default. A store that does not answer leaves it as it is.
- *
- * @category layers
- * @since 0.1.0
  */
 const layerQueueDepth: Layer.Layer<never, never, TaskStore> = Layer.effectDiscard(
   Effect.gen(function* () {

@@ -3,8 +3,6 @@
  *
  * The terminal hands them over one by one and shows none of them. It then does not make signals of Ctrl-C, Ctrl-\ and
  * Ctrl-Z any more, so that is done here, for the same processes: all of the group.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,12 +12,7 @@ import type * as Scope from "effect/Scope"
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 
-/**
- * A keyboard that is listened to.
- *
- * @category models
- * @since 0.1.0
- */
+/** A keyboard that is listened to. */
 export interface Keyboard {
   /** Waits for the next key. `suspend` is Ctrl-Z, `quit` Ctrl-\, and `continue` says that the process was stopped by others and goes on. */
   readonly key: Effect.Effect<string>
@@ -101,9 +94,6 @@ const signal = (name: NodeJS.Signals) => {
 
 /**
  * Listens to the keyboard until the scope ends. Undefined where there is none, or where it belongs to another process.
- *
- * @category services
- * @since 0.1.0
  */
 export const Keyboard = Context.Reference<Effect.Effect<Keyboard | undefined, never, Scope.Scope>>(
   "@baton/cli/process/Keyboard",
@@ -113,9 +103,6 @@ export const Keyboard = Context.Reference<Effect.Effect<Keyboard | undefined, ne
 /**
  * Whether the terminal listens to this process: not when a shell started it with `&` or was told `bg`. A process in the
  * background that changes the modes of the terminal is stopped by the system, so this has to be asked before.
- *
- * @category predicates
- * @since 0.1.0
  */
 export const isForeground = (): boolean => {
   if (process.platform === "win32") return true

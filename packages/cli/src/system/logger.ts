@@ -1,8 +1,4 @@
-/**
- * Logs to standard error, for people or for machines.
- *
- * @since 0.1.0
- */
+/** Logs to standard error, for people or for machines. */
 import * as Cause from "effect/Cause"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Context from "effect/Context"
@@ -14,22 +10,12 @@ import * as References from "effect/References"
 import * as Console from "effect/Console"
 import { LogFormatFlag, LogLevelFlag } from "../settings/logging.ts"
 
-/**
- * Takes log lines in place of standard error: a screen that redraws itself, say. Undefined while there is none.
- *
- * @category services
- * @since 0.1.0
- */
+/** Takes log lines in place of standard error: a screen that redraws itself, say. Undefined while there is none. */
 export const LogLines = Context.Reference<((line: string) => void) | undefined>("@baton/cli/output/LogLines", {
   defaultValue: () => undefined
 })
 
-/**
- * The logger that the flags of the command line ask for.
- *
- * @category layers
- * @since 0.1.0
- */
+/** The logger that the flags of the command line ask for. */
 export const layer: Layer.Layer<
   never,
   never,

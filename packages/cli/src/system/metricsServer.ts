@@ -1,8 +1,4 @@
-/**
- * Serves metrics to Prometheus.
- *
- * @since 0.1.0
- */
+/** Serves metrics to Prometheus. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
@@ -11,12 +7,7 @@ import { createServer } from "node:http"
 import { CommandFailed } from "./CommandFailed.ts"
 import type { Address } from "../settings/Kind.ts"
 
-/**
- * Answers `GET /metrics` in the text format of Prometheus while a run lasts.
- *
- * @category layers
- * @since 0.1.0
- */
+/** Answers `GET /metrics` in the text format of Prometheus while a run lasts. */
 export const layer = ({ host, port }: Address): Layer.Layer<never, CommandFailed> =>
   HttpRouter.serve(PrometheusMetrics.layerHttp(), { disableLogger: true, disableListenLog: true }).pipe(
     // Prometheus holds its connection open; nobody waits for it at the end.

@@ -1,8 +1,4 @@
-/**
- * Sends traces, metrics and logs to an OpenTelemetry collector, as the standard `OTEL_*` variables say.
- *
- * @since 0.1.0
- */
+/** Sends traces, metrics and logs to an OpenTelemetry collector, as the standard `OTEL_*` variables say. */
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -18,9 +14,6 @@ import { CommandFailed } from "./CommandFailed.ts"
  * Exports over OTLP/HTTP, in the encoding that `OTEL_EXPORTER_OTLP_PROTOCOL` names: `http/protobuf` unless it says
  * `http/json`. What is still to be sent at the end is sent then, within the timeout of the exporter; a collector that is
  * away costs nothing but its data.
- *
- * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<never, CommandFailed> = Layer.unwrap(
   Effect.gen(function* () {

@@ -1,8 +1,4 @@
-/**
- * All tasks of a store as a stream, of which only a page is in memory.
- *
- * @since 0.1.0
- */
+/** All tasks of a store as a stream, of which only a page is in memory. */
 import type { Task, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -25,9 +21,6 @@ interface Position {
 /**
  * Tasks in the order they were added. A task that changes its status while they are read may be seen or not; none is seen
  * twice. Pages are smaller where tasks are larger.
- *
- * @category streams
- * @since 0.1.0
  */
 export const pages = (options?: {
   readonly status?: TaskStatus | undefined

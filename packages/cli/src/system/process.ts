@@ -3,8 +3,6 @@
  *
  * The first SIGINT, SIGTERM or SIGHUP interrupts the main fiber, which drains; a second one ends the process at once. A
  * process that a signal stopped ends with 128 and the number of the signal: 130, 143, 129.
- *
- * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
@@ -13,12 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 
-/**
- * Runs an effect as the main program. Errors are not printed here: the effect has told its user what went wrong.
- *
- * @category running
- * @since 0.1.0
- */
+/** Runs an effect as the main program. Errors are not printed here: the effect has told its user what went wrong. */
 export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   const onSignal = (signal: Signal) => {
     if (!receive(signal)) {
@@ -42,45 +35,26 @@ export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
 
 const codes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
-/** @since 0.1.0 */
 export type Signal = keyof typeof codes
 
-/**
- * All of them.
- *
- * @category models
- * @since 0.1.0
- */
+/** All of them. */
 export const signals = ["SIGHUP", "SIGINT", "SIGTERM"] as const satisfies ReadonlyArray<Signal>
 
 let received: Signal | undefined
 
-/**
- * Notes that a signal was received. Returns whether it was the first.
- *
- * @category running
- * @since 0.1.0
- */
+/** Notes that a signal was received. Returns whether it was the first. */
 export const receive = (signal: Signal): boolean => {
   if (received !== undefined) return false
   received = signal
   return true
 }
 
-/**
- * Whether a signal was received: the next one ends the process at once.
- *
- * @category getters
- * @since 0.1.0
- */
+/** Whether a signal was received: the next one ends the process at once. */
 export const isReceived = (): boolean => received !== undefined
 
 /**
  * The exit code of a process that was interrupted: by the signal that was received, or from within, as by Ctrl-C in a
  * prompt.
- *
- * @category getters
- * @since 0.1.0
  */
 export const signalExitCode = (signal: Signal = received ?? "SIGINT"): number => codes[signal]
 
@@ -88,9 +62,6 @@ export const signalExitCode = (signal: Signal = received ?? "SIGINT"): number =>
  * A spawner that leaves no program behind when the process has to end at once. In good order every program is stopped by
  * the scope that it runs in. A second signal does not wait for that, so the groups of the programs that still run are
  * killed while the process exits.
- *
- * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<
   ChildProcessSpawner.ChildProcessSpawner,

@@ -1,8 +1,4 @@
-/**
- * Writes a file that is never half there.
- *
- * @since 0.1.0
- */
+/** Writes a file that is never half there. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -13,9 +9,6 @@ import { CommandFailed } from "./CommandFailed.ts"
 /**
  * Writes text to a file, through a temporary file beside it that takes its place when all is written and on the disk. A
  * failure or an interruption leaves what was there. What is no regular file (a pipe, a device) is written to directly.
- *
- * @category running
- * @since 0.1.0
  */
 export const writeFile = Effect.fnUntraced(function* <E, R>(
   file: string,

@@ -1,8 +1,4 @@
-/**
- * Shows a run on standard error while it goes on.
- *
- * @since 0.1.0
- */
+/** Shows a run on standard error while it goes on. */
 import type { Hook } from "@baton/core/Hooks"
 import type { Orchestrator } from "@baton/core/Orchestrator"
 import type { Counts, TaskStore } from "@baton/core/TaskStore"
@@ -24,12 +20,7 @@ import { clock } from "./progressLine.ts"
 import * as Screen from "./Screen.ts"
 import type { Terminal } from "./terminal.ts"
 
-/**
- * A display.
- *
- * @category models
- * @since 0.1.0
- */
+/** A display. */
 export interface Display {
   /** Feeds the display; give it to the run. */
   readonly hook: Hook
@@ -44,12 +35,7 @@ export interface Display {
 /** What keys can do. */
 export type Steered = Pick<Orchestrator["Service"], "pause" | "resume" | "stop">
 
-/**
- * What is shown, and of which run.
- *
- * @category models
- * @since 0.1.0
- */
+/** What is shown, and of which run. */
 export interface Options extends WaitOptions {
   readonly terminal: Terminal
   readonly concurrency: number
@@ -63,12 +49,7 @@ export interface Options extends WaitOptions {
 /** When everything fails, a thousand lines a second help nobody; what failed is in the store. */
 const failuresPerSecond = 10
 
-/**
- * A display that is drawn until its scope ends.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** A display that is drawn until its scope ends. */
 export const make = Effect.fnUntraced(function* (
   options: Options,
   counts: Counts
@@ -174,12 +155,7 @@ const failureLimit = (onHidden: (hidden: number) => void) => {
   }
 }
 
-/**
- * Who listens, and to what.
- *
- * @category models
- * @since 0.1.0
- */
+/** Who listens, and to what. */
 interface Listening {
   readonly hasKeys: boolean
   /** Whether the help is shown. */
@@ -188,12 +164,7 @@ interface Listening {
   readonly isSignalled: boolean
 }
 
-/**
- * What can be typed now, for the last line of the view.
- *
- * @category converting
- * @since 0.1.0
- */
+/** What can be typed now, for the last line of the view. */
 const keyHints = ({ draining, paused }: Progress, listening: Listening): ReadonlyArray<Hint> => {
   const { hasKeys, isHelping, isSignalled } = listening
   const help: ReadonlyArray<Hint> = hasKeys ? [["?", isHelping ? "back" : "help"]] : []
@@ -203,12 +174,7 @@ const keyHints = ({ draining, paused }: Progress, listening: Listening): Readonl
   return [paused ? ["r", "resume"] : ["p", "pause"], ["q", "stop"], ...help]
 }
 
-/**
- * All of it, for those who ask.
- *
- * @category constants
- * @since 0.1.0
- */
+/** All of it, for those who ask. */
 const keyHelp: ReadonlyArray<Hint> = [
   ["p", "pause: no new tasks, those that run go on"],
   ["r", "resume"],
@@ -219,12 +185,7 @@ const keyHelp: ReadonlyArray<Hint> = [
   ["", "elsewhere: baton status, pause, resume, stop"]
 ]
 
-/**
- * Which run waits.
- *
- * @category models
- * @since 0.1.0
- */
+/** Which run waits. */
 interface WaitOptions {
   readonly store: TaskStore["Service"]
   readonly lease: Duration.Duration
@@ -235,12 +196,7 @@ interface WaitOptions {
 /** A run that has done nothing for so long is asked what it waits for, and again after as long. */
 const idle = 2000
 
-/**
- * Asks, at some time; undefined while the run is at work, or when nobody can say.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Asks, at some time; undefined while the run is at work, or when nobody can say. */
 const waitingFor = ({ endless, lease, store }: WaitOptions, progress: Progress) => {
   let counts: Counts | undefined
   let countedAt = 0

@@ -1,8 +1,6 @@
 /**
  * Tells of a run in the log, for machines that read standard error: what is worth knowing, and how far it is now and then.
  * Messages are constant and what they are about is in their annotations; what a task says, or is told, is in neither.
- *
- * @since 0.1.0
  */
 import type { Event } from "@baton/core/Event"
 import type { Counts } from "@baton/core/TaskStore"
@@ -16,12 +14,7 @@ import type { RunReport } from "./summary.ts"
 /** Often enough to see that a run is alive, seldom enough not to fill the log of a night. */
 const interval = "30 seconds"
 
-/**
- * A display that logs until its scope ends.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** A display that logs until its scope ends. */
 export const make = Effect.fnUntraced(function* (
   options: { readonly quiet: boolean },
   counts: Counts
@@ -94,12 +87,7 @@ const info = (message: string, about: Record<string, unknown>) =>
 const warn = (message: string, about: Record<string, unknown>) =>
   Effect.logWarning(message).pipe(Effect.annotateLogs(about))
 
-/**
- * Logs how a run ended.
- *
- * @category running
- * @since 0.1.0
- */
+/** Logs how a run ended. */
 export const logEnd = ({ counts, exitCode, reason, stats }: RunReport): Effect.Effect<void> =>
   Effect.logInfo("The run has ended").pipe(
     Effect.annotateLogs({

@@ -3,8 +3,6 @@
  *
  * An event costs a few additions and at most one map entry: a run of ten thousands of tasks a second must not wait for
  * what shows it. Text is made when something is drawn, a few times a second.
- *
- * @since 0.1.0
  */
 import type { Event } from "@baton/core/Event"
 import type { BreakerState } from "@baton/core/Safety"
@@ -14,23 +12,13 @@ import type { TaskId } from "@baton/core/Task"
 import type { Counts } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
 
-/**
- * How a run ended, as its last event tells it.
- *
- * @category models
- * @since 0.1.0
- */
+/** How a run ended, as its last event tells it. */
 export interface Ended {
   readonly reason: StopReason
   readonly stats: Stats
 }
 
-/**
- * A task at work here. Times are milliseconds since the epoch.
- *
- * @category models
- * @since 0.1.0
- */
+/** A task at work here. Times are milliseconds since the epoch. */
 export interface Running {
   readonly attempt: number
   readonly description: string
@@ -40,12 +28,7 @@ export interface Running {
   pause: { readonly until: number; readonly reason: string } | undefined
 }
 
-/**
- * An attempt that failed.
- *
- * @category models
- * @since 0.1.0
- */
+/** An attempt that failed. */
 export interface Failure {
   readonly taskId: TaskId
   readonly attempt: number
@@ -61,12 +44,7 @@ const remembered = 1000
 /** More than any view has room for. */
 const lastFailures = 16
 
-/**
- * The state of a run.
- *
- * @category models
- * @since 0.1.0
- */
+/** The state of a run. */
 export class Progress {
   /** All tasks that count: those that were cancelled do not. */
   total: number
@@ -238,12 +216,7 @@ export class Progress {
 /** Each step is 2 % longer than the one before: nobody reads a duration more exactly. */
 const growth = Math.log(1.02)
 
-/**
- * A distribution of durations.
- *
- * @category models
- * @since 0.1.0
- */
+/** A distribution of durations. */
 export class Durations {
   count = 0
   private readonly steps: Array<number> = []
@@ -280,12 +253,7 @@ const spacing = 500
 /** A rate over fewer than this says little; the whole time so far says more. */
 const steady = 5
 
-/**
- * A rate, fed with how many there are by now.
- *
- * @category models
- * @since 0.1.0
- */
+/** A rate, fed with how many there are by now. */
 export class Rate {
   private readonly start: Sample
   private samples: Array<Sample>

@@ -3,8 +3,6 @@
  *
  * Everything that is shown goes through here, log messages too, so that nothing tears what is redrawn. Adding a line costs
  * nothing but memory until the next drawing.
- *
- * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -20,12 +18,7 @@ import * as EffectTerminal from "effect/Terminal"
 import type { Terminal } from "./terminal.ts"
 import { writeAll } from "./stdout.ts"
 
-/**
- * A screen.
- *
- * @category models
- * @since 0.1.0
- */
+/** A screen. */
 export interface Screen {
   /** Adds a line that stays. */
   readonly line: (text: string) => void
@@ -39,9 +32,6 @@ export interface Screen {
 
 /**
  * What is redrawn: on a terminal the lines at the bottom, elsewhere a line every now and then. Undefined draws nothing.
- *
- * @category models
- * @since 0.1.0
  */
 export type Status = Effect.Effect<string | undefined>
 
@@ -54,12 +44,7 @@ const plainInterval = Duration.seconds(10)
  */
 const settling = 300
 
-/**
- * A screen that draws until its scope ends; what is redrawn is gone then.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** A screen that draws until its scope ends; what is redrawn is gone then. */
 export const make = (terminal: Terminal, status: Status): Effect.Effect<Screen, never, Stdio.Stdio | Scope.Scope> =>
   terminal.canAnimate ? animated(terminal, status) : plain(status)
 
@@ -161,9 +146,6 @@ const end = "\u001B[?2026l"
 
 /**
  * Draws lines over what was drawn before, without a flicker; what is below the last row of the terminal is left out.
- *
- * @category running
- * @since 0.1.0
  */
 export const redraw = Effect.fnUntraced(function* (
   lines: ReadonlyArray<string>
@@ -177,9 +159,6 @@ export const redraw = Effect.fnUntraced(function* (
 /**
  * Runs an effect that draws, on a screen of its own, until it ends or someone types q or Ctrl-C. The screen that was there
  * before comes back, whatever happens.
- *
- * @category running
- * @since 0.1.0
  */
 export const untilQuit = Effect.fnUntraced(function* <A, E, R>(
   drawing: Effect.Effect<A, E, R>

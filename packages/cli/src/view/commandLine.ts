@@ -1,8 +1,4 @@
-/**
- * The command line of this process, to be typed again.
- *
- * @since 0.1.0
- */
+/** The command line of this process, to be typed again. */
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
@@ -13,12 +9,7 @@ import { defaultStoreUrl, StoreUrl } from "../settings/storeUrl.ts"
 /** What stands behind these flags can be a secret; an address for webhooks is one by itself. */
 const sensitive = /^--(?:webhook|(?:.*-)?(?:secret|key|token|password))(?:-|=|$)/
 
-/**
- * As it was typed, and as a shell reads it back; without what is nobody's business.
- *
- * @category getters
- * @since 0.1.0
- */
+/** As it was typed, and as a shell reads it back; without what is nobody's business. */
 export const commandLine: Effect.Effect<string, never, Stdio.Stdio> = Effect.map(
   Effect.flatMap(Stdio.Stdio, ({ args }) => args),
   (args) =>
@@ -33,9 +24,6 @@ export const commandLine: Effect.Effect<string, never, Stdio.Stdio> = Effect.map
 /**
  * `baton`, with the `--config-file`, `--profile` and `--store` that were given, if they are needed again. A password is never
  * repeated.
- *
- * @category getters
- * @since 0.1.0
  */
 export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identifier<"store">> = Effect.gen(
   function* () {
@@ -51,20 +39,10 @@ export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identi
   }
 )
 
-/**
- * The URL of a store, fit to be shown.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The URL of a store, fit to be shown. */
 export const withoutPassword = (url: string): string =>
   url.replace(/^(\w+:\/\/[^:/@]*):.*@/, "$1:…@").replace(/(\bpassword=)[^&]*/gi, "$1…")
 
-/**
- * As a shell reads it back.
- *
- * @category converting
- * @since 0.1.0
- */
+/** As a shell reads it back. */
 export const quoted = (word: string): string =>
   /^[\w./:@=+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`

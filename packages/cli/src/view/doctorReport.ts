@@ -1,8 +1,4 @@
-/**
- * What the doctor found, for people.
- *
- * @since 0.1.0
- */
+/** What the doctor found, for people. */
 import type { Diagnosis } from "@baton/core/Diagnosis"
 import { count } from "./quantity.ts"
 import { safeText } from "./safeText.ts"
@@ -17,12 +13,7 @@ const marks = { ok: "✓", warn: "!", fail: "✗" } as const
 const paintOf = (style: Style, status: Diagnosis["status"]) =>
   status === "ok" ? style.green : status === "warn" ? style.yellow : style.red
 
-/**
- * The sections, a line a finding, with the way out below what is not well.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The sections, a line a finding, with the way out below what is not well. */
 export const sectionLines = (sections: ReadonlyArray<Section>, canvas: Canvas): ReadonlyArray<string> => {
   const all = sections.flatMap(({ found }) => found)
   const width = all.reduce((widest, { check }) => Math.max(widest, check.length), 0)
@@ -57,12 +48,7 @@ const finding = (
   ]
 }
 
-/**
- * The settings, a line each.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The settings, a line each. */
 export const settingLines = (settings: ReadonlyArray<Applied>, { columns, style }: Canvas): ReadonlyArray<string> => {
   const names = settings.reduce((widest, { name }) => Math.max(widest, name.length), 0)
   const values = Math.min(

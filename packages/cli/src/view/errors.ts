@@ -1,8 +1,4 @@
-/**
- * Tells a person what went wrong.
- *
- * @since 0.1.0
- */
+/** Tells a person what went wrong. */
 import * as Cause from "effect/Cause"
 import * as CliError from "effect/cli/CliError"
 import * as Console from "effect/Console"
@@ -15,21 +11,13 @@ import { EndedWith } from "../system/CommandFailed.ts"
 /**
  * Writes the failures of a command to standard error: one sentence for what can be expected to go wrong, everything
  * there is to know for what cannot.
- *
- * @category running
- * @since 0.1.0
  */
 export const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   const text = describe(cause)
   return text === "" ? Effect.void : Console.error(text)
 }
 
-/**
- * Whether a write failed because nobody reads what is written any more, as in `baton list | head`.
- *
- * @category guards
- * @since 0.1.0
- */
+/** Whether a write failed because nobody reads what is written any more, as in `baton list | head`. */
 export const isBrokenPipe = (error: unknown): boolean => {
   const cause = isPlatformError(error) ? error.reason.cause : undefined
   return Predicate.hasProperty(cause, "code") && cause.code === "EPIPE"

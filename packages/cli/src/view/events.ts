@@ -1,8 +1,4 @@
-/**
- * Events as JSON lines: `{"event":"TaskCompleted","at":"2026-11-21T08:30:12.345Z","taskId":...}`.
- *
- * @since 0.1.0
- */
+/** Events as JSON lines: `{"event":"TaskCompleted","at":"2026-11-21T08:30:12.345Z","taskId":...}`. */
 import type { Event } from "@baton/core/Event"
 import type { Orchestrator } from "@baton/core/Orchestrator"
 import * as DateTime from "effect/DateTime"
@@ -18,9 +14,6 @@ import { writeAll } from "./stdout.ts"
  *
  * Written by hand for speed: apart from its time an event is made of JSON values already. It is what the schema of events
  * encodes to, with the tag under `event`.
- *
- * @category converting
- * @since 0.1.0
  */
 export const eventJson = ({ _tag, at, ...fields }: Event): string =>
   JSON.stringify({ event: _tag, at: DateTime.formatIso(at), ...fields })
@@ -30,9 +23,6 @@ export const eventJson = ({ _tag, at, ...fields }: Event): string =>
  * nobody reads them for instance, the run ends as by a signal, and with that error.
  *
  * Not a hook: hooks that take too long are cut off, and a reader may take all the time it wants. The run waits for it.
- *
- * @category running
- * @since 0.1.0
  */
 export const withEvents = <A, E, R>(
   run: Effect.Effect<A, E, R>,

@@ -1,8 +1,4 @@
-/**
- * The forms that tasks can be exported in.
- *
- * @since 0.1.0
- */
+/** The forms that tasks can be exported in. */
 import * as Usage from "@baton/core/Usage"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -19,33 +15,19 @@ import { statusWord } from "./taskTable.ts"
  * - `csv`: a row a task, with the columns of `csvColumns`
  * - `md`: a report to read
  * - `json`: one array
- *
- * @category models
- * @since 0.1.0
  */
 export const ExportFormat = Schema.Literals(["jsonl", "csv", "md", "json"])
 
-/** @since 0.1.0 */
 export type ExportFormat = typeof ExportFormat.Type
 
-/**
- * The format that a file's name stands for.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The format that a file's name stands for. */
 export const fromPath = (path: string): ExportFormat | undefined => {
   const extension = /\.(\w+)$/.exec(path)?.[1]?.toLowerCase()
   const name = extension === "ndjson" ? "jsonl" : extension === "markdown" ? "md" : extension
   return ExportFormat.literals.find((format) => format === name)
 }
 
-/**
- * The columns, in their order. Programs may rely on it: new columns come last.
- *
- * @category models
- * @since 0.1.0
- */
+/** The columns, in their order. Programs may rely on it: new columns come last. */
 export const csvColumns = [
   "id",
   "status",
@@ -100,19 +82,11 @@ const row = (task: TaskRecord): Row => ({
  * CSV (RFC 4180, with CRLF): a row per task under a row of column names, which is there even without tasks. A cell may
  * begin with `=`, `+`, `-` or `@`, which a spreadsheet can take for a formula. Changing such cells would change the data
  * for every other reader, so they stay as they are.
- *
- * @category streams
- * @since 0.1.0
  */
 const csv = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
   tasks.pipe(Stream.map(row), Stream.pipeThroughChannel(Csv.encodeString({ columns: csvColumns, headers: true })))
 
-/**
- * The sections.
- *
- * @category streams
- * @since 0.1.0
- */
+/** The sections. */
 const markdown = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
   tasks.pipe(Stream.map(section), Stream.prepend(["# Tasks\n"]))
 
@@ -159,12 +133,7 @@ const codeSpan = (text: string): string => {
 const longestRun = (text: string): number =>
   (text.match(/`+/g) ?? []).reduce((longest, run) => Math.max(longest, run.length), 0)
 
-/**
- * The text of an export, as it is to be written.
- *
- * @category streams
- * @since 0.1.0
- */
+/** The text of an export, as it is to be written. */
 export const render: {
   readonly [Format in ExportFormat]: <E, R>(tasks: Stream.Stream<TaskRecord, E, R>) => Stream.Stream<string, E, R>
 } = { jsonl: jsonLines, csv, md: markdown, json: jsonArray }

@@ -1,8 +1,4 @@
-/**
- * What the command line says about itself: help, version, and what is wrong with a command line.
- *
- * @since 0.1.0
- */
+/** What the command line says about itself: help, version, and what is wrong with a command line. */
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import type { HelpDoc, FlagDoc } from "effect/cli/HelpDoc"
@@ -22,9 +18,6 @@ import { displayWidth, pad, wrap } from "./width.ts"
 
 /**
  * A command line that cannot be understood gets the reason and the way to the help, on standard error, not the whole help.
- *
- * @category layers
- * @since 0.1.0
  */
 export const layer: Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> = Layer.unwrap(
   Effect.map(canvas, ({ columns, style }) =>
@@ -73,12 +66,7 @@ const flagsOf = ({ flags, globalFlags = [], inheritedFlags = [] }: HelpDoc): Rea
 const commandsOf = ({ subcommands = [] }: HelpDoc): ReadonlyArray<string> =>
   subcommands.flatMap(({ commands }) => commands.map(({ name }) => name))
 
-/**
- * Where the help is shown.
- *
- * @category models
- * @since 0.1.0
- */
+/** Where the help is shown. */
 export interface Options {
   readonly style: Style
   readonly columns: number
@@ -92,12 +80,7 @@ const widestLabel = 30
 
 type Entry = readonly [label: string, text: string]
 
-/**
- * The help.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The help. */
 export const helpText = (help: HelpDoc, options: Options): string => {
   const { style } = options
   const columns = Math.min(options.columns, widest)
@@ -126,12 +109,7 @@ export const helpText = (help: HelpDoc, options: Options): string => {
   ].join("\n")
 }
 
-/**
- * The flags in the groups of their command, those in none first.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The flags in the groups of their command, those in none first. */
 export const flagSections = (
   help: HelpDoc
 ): ReadonlyArray<{ readonly title: string; readonly flags: ReadonlyArray<FlagDoc> }> => {

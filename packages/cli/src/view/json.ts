@@ -1,8 +1,4 @@
-/**
- * Tasks as JSON: the stable form for other programs.
- *
- * @since 0.1.0
- */
+/** Tasks as JSON: the stable form for other programs. */
 import * as Attempt from "@baton/core/Attempt"
 import * as Task from "@baton/core/Task"
 import * as Arr from "effect/Array"
@@ -13,19 +9,13 @@ import type { PlatformError } from "effect/PlatformError"
 import type * as Stdio from "effect/Stdio"
 import { writeLine } from "./stdout.ts"
 
-/**
- * A task, with its ledger where that was asked for.
- *
- * @category models
- * @since 0.1.0
- */
+/** A task, with its ledger where that was asked for. */
 export const TaskRecord = Schema.Struct({
   ...Task.Task.fields,
   /** Its attempts, the oldest first. */
   history: Schema.optionalKey(Schema.Array(Attempt.Attempt))
 })
 
-/** @since 0.1.0 */
 export interface TaskRecord extends Schema.Schema.Type<typeof TaskRecord> {}
 
 const encodeAll = Schema.encodeEffect(Schema.NonEmptyArray(TaskRecord))
@@ -37,21 +27,11 @@ const lines = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<stri
     Effect.map(Effect.orDie(encodeAll(page)), (encoded) => Arr.map(encoded, (task) => JSON.stringify(task)))
   )
 
-/**
- * JSON lines: one task a line.
- *
- * @category streams
- * @since 0.1.0
- */
+/** JSON lines: one task a line. */
 export const jsonLines = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
   Stream.map(lines(tasks), (line) => `${line}\n`)
 
-/**
- * One JSON array, a task a line: `[]` for none.
- *
- * @category streams
- * @since 0.1.0
- */
+/** One JSON array, a task a line: `[]` for none. */
 export const jsonArray = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
   Stream.mapAccumArray(
     lines(tasks),
@@ -60,12 +40,7 @@ export const jsonArray = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.
     { onHalt: (before) => [before === "[\n" ? "[]\n" : "\n]\n"] }
   )
 
-/**
- * One object on one line, in the encoding of its schema.
- *
- * @category running
- * @since 0.1.0
- */
+/** One object on one line, in the encoding of its schema. */
 export const printJson = <A, I>(
   schema: Schema.Codec<A, I>,
   value: A

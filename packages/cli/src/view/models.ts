@@ -1,50 +1,26 @@
-/**
- * The models that a ledger names.
- *
- * @since 0.1.0
- */
+/** The models that a ledger names. */
 import type { Attempt } from "@baton/core/Attempt"
 import * as Usage from "@baton/core/Usage"
 import * as Schema from "effect/Schema"
 import { firstLine } from "./safeText.ts"
 
-/**
- * The model that did the work of an attempt, as its executor noted it.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The model that did the work of an attempt, as its executor noted it. */
 export const modelOf = ({ execution }: Attempt): string | undefined => {
   const model = execution?.metadata["model"]
   return typeof model === "string" ? firstLine(model) : undefined
 }
 
-/**
- * The models that did the work of these attempts, and those that judged it; each once.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The models that did the work of these attempts, and those that judged it; each once. */
 export const models = (history: ReadonlyArray<Attempt>): ReadonlyArray<string> => {
   const workers = history.map(modelOf).filter((model) => model !== undefined)
   return [...new Set([...workers, ...history.flatMap(({ verification }) => judgesOf(verification))])]
 }
 
-/**
- * The models that judged.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The models that judged. */
 export const judgesOf = (verification: Attempt["verification"]): ReadonlyArray<string> =>
   (verification?.models ?? []).map(firstLine)
 
-/**
- * Requests to a model, and what they used.
- *
- * @category models
- * @since 0.1.0
- */
+/** Requests to a model, and what they used. */
 export const ModelUse = Schema.Struct({
   model: Schema.String,
   requests: Schema.Int,
@@ -53,5 +29,4 @@ export const ModelUse = Schema.Struct({
   usage: Usage.Usage
 })
 
-/** @since 0.1.0 */
 export interface ModelUse extends Schema.Schema.Type<typeof ModelUse> {}

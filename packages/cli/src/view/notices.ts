@@ -1,8 +1,4 @@
-/**
- * What is worth a line that stays, while a run goes on.
- *
- * @since 0.1.0
- */
+/** What is worth a line that stays, while a run goes on. */
 import type { Event } from "@baton/core/Event"
 import type { TaskId } from "@baton/core/Task"
 import { count } from "./quantity.ts"
@@ -11,12 +7,7 @@ import type { Paint, Style } from "./style.ts"
 import { fit } from "./width.ts"
 import type { Progress } from "./Progress.ts"
 
-/**
- * A mark that says at a glance how things stand, and a line of text.
- *
- * @category models
- * @since 0.1.0
- */
+/** A mark that says at a glance how things stand, and a line of text. */
 export interface Notice {
   readonly mark: "failed" | "attention" | "fine"
   readonly text: string
@@ -31,12 +22,7 @@ const marks: Readonly<Record<Notice["mark"], readonly [sign: string, paint: (sty
   fine: ["✓", ({ green }) => green]
 }
 
-/**
- * A notice as a line.
- *
- * @category converting
- * @since 0.1.0
- */
+/** A notice as a line. */
 export const toLine = (
   { mark, text }: Notice,
   options: { readonly style: Style; readonly columns: number }
@@ -45,12 +31,7 @@ export const toLine = (
   return `${paint(options.style)(sign)} ${fit(text, Math.min(options.columns, longest) - 2)}`
 }
 
-/**
- * Who reads a notice, and what can be done about it.
- *
- * @category models
- * @since 0.1.0
- */
+/** Who reads a notice, and what can be done about it. */
 export interface Reader {
   /** Whether keys steer the run. */
   readonly hasKeys: boolean
@@ -58,12 +39,7 @@ export interface Reader {
   readonly isSignalled: boolean
 }
 
-/**
- * The notice for an event that `progress` has not taken in yet; undefined for most.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The notice for an event that `progress` has not taken in yet; undefined for most. */
 export const fromEvent = (event: Event, progress: Progress, reader: Reader): Notice | undefined => {
   switch (event._tag) {
     case "TaskFailed":

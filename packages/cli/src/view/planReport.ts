@@ -1,8 +1,4 @@
-/**
- * What a run will do and cost, for people.
- *
- * @since 0.1.0
- */
+/** What a run will do and cost, for people. */
 import type { PartEstimate, Range } from "../claude/estimate.ts"
 import type { PlanReport } from "../claude/plan.ts"
 import { block, type Canvas } from "./table.ts"
@@ -13,12 +9,7 @@ import { pad } from "./width.ts"
 const margin = "  "
 const linesOfPrompt = 6
 
-/**
- * The lines of `baton plan`.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The lines of `baton plan`. */
 export const planReport = (report: PlanReport, { style }: Canvas): ReadonlyArray<string> => [
   style.bold(headline(report)),
   ...(report.prompts.length === 0 ? [] : ["", style.bold("First prompts")]),

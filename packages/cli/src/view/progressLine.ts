@@ -1,20 +1,11 @@
-/**
- * One line that says how far a run is.
- *
- * @since 0.1.0
- */
+/** One line that says how far a run is. */
 import * as Duration from "effect/Duration"
 import { cost, number, elapsed } from "./quantity.ts"
 import type { Paint, Style } from "./style.ts"
 import { displayWidth, fit } from "./width.ts"
 import type { Progress } from "./Progress.ts"
 
-/**
- * What else the line depends on.
- *
- * @category models
- * @since 0.1.0
- */
+/** What else the line depends on. */
 export interface View {
   /** Milliseconds since the epoch. */
   readonly now: number
@@ -35,12 +26,7 @@ interface Part {
 
 const barCells = 16
 
-/**
- * The line for a terminal of so many columns.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The line for a terminal of so many columns. */
 export const live = (progress: Progress, view: View, options: { readonly columns: number; readonly style: Style }) => {
   const { columns, style } = options
   let parts = [...bar(progress, view, style), ...facts(progress, view, style)]
@@ -53,12 +39,7 @@ export const live = (progress: Progress, view: View, options: { readonly columns
     : parts.map(({ paint, text }) => paint(text)).join("  ")
 }
 
-/**
- * The line for a log: no colours, no length to keep to.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The line for a log: no colours, no length to keep to. */
 export const plain = (progress: Progress, view: View, style: Style): string =>
   facts(progress, view, style)
     .map(({ text }) => text)
@@ -109,21 +90,13 @@ const done = ({ completed, total }: Progress, { endless }: View): string =>
 
 /**
  * A rate with as many digits as say something, in a unit that makes the number at least one: `45/s`, `4.5/s`, `12/min`.
- *
- * @category converting
- * @since 0.1.0
  */
 export const perSecond = (rate: number): string => {
   if (rate >= 1) return `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))}/s`
   return rate * 60 >= 1 ? `${Math.round(rate * 60)}/min` : `${Math.round(rate * 3600)}/h`
 }
 
-/**
- * A duration in whole seconds: a running clock with tenths only flickers.
- *
- * @category converting
- * @since 0.1.0
- */
+/** A duration in whole seconds: a running clock with tenths only flickers. */
 export const clock = (millis: number): string => {
   const seconds = Math.max(0, Math.round(millis / 1000))
   return seconds < 60 ? `${seconds}s` : elapsed(Duration.seconds(seconds))

@@ -2,8 +2,6 @@
  * Makes text that others wrote (a description, what a model answered, what a program printed) harmless on a terminal.
  * Nothing in a task can move the cursor, recolour or retitle the terminal, hide text or reverse its reading order.
  * Machine formats (JSON, JSON lines, CSV) carry the text unchanged and do not come through here.
- *
- * @since 0.1.0
  */
 
 /**
@@ -24,24 +22,14 @@ const picture = (character: string): string => {
   return `<U+${code.toString(16).toUpperCase().padStart(4, "0")}>`
 }
 
-/**
- * The text with its line breaks and tabs: terminal sequences are left out, other control characters become visible.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The text with its line breaks and tabs: terminal sequences are left out, other control characters become visible. */
 export const safeText = (text: string): string =>
   text.replaceAll("\r\n", "\n").replace(sequences, "").replace(controls, picture)
 
 /** More of one line than any terminal is wide, so that a description of megabytes costs nothing in a table. */
 const longest = 4096
 
-/**
- * The first line that says something, for a place that has room for one line. Ends with `…` when the text goes on.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The first line that says something, for a place that has room for one line. Ends with `…` when the text goes on. */
 export const firstLine = (text: string): string => {
   const start = text.trimStart()
   const end = start.indexOf("\n")

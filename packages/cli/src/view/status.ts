@@ -1,8 +1,4 @@
-/**
- * Where the work on a store stands at one moment.
- *
- * @since 0.1.0
- */
+/** Where the work on a store stands at one moment. */
 import { TaskId } from "@baton/core/Task"
 import { Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -24,12 +20,7 @@ import { count, number, usage, elapsed } from "./quantity.ts"
 import * as Style from "./style.ts"
 import { fit, pad } from "./width.ts"
 
-/**
- * What `baton status` tells.
- *
- * @category models
- * @since 0.1.0
- */
+/** What `baton status` tells. */
 export const Snapshot = Schema.Struct({
   total: Schema.Int,
   counts: Counts,
@@ -62,18 +53,12 @@ export const Snapshot = Schema.Struct({
   )
 })
 
-/** @since 0.1.0 */
 export interface Snapshot extends Schema.Schema.Type<typeof Snapshot> {}
 
 const examinedAtMost = 1000
 const feedbackShown = 5
 
-/**
- * Reads it. Costs a few queries, however many tasks there are.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Reads it. Costs a few queries, however many tasks there are. */
 export const read = Effect.fnUntraced(function* (options: {
   /** Whether it is read again and again. */
   readonly watching: boolean
@@ -153,12 +138,7 @@ export interface ReportOptions {
 const margin = "  "
 const barCells = 30
 
-/**
- * The lines of `baton status`.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The lines of `baton status`. */
 export const statusReport = (snapshot: Snapshot, canvas: Canvas, options: ReportOptions): ReadonlyArray<string> => {
   const { style } = canvas
   return [
@@ -266,12 +246,7 @@ const nextSteps = ({ counts, paused, total }: Snapshot): ReadonlyArray<readonly 
 
 const shown = 5
 
-/**
- * A line for each of the oldest, under a heading; none without batches.
- *
- * @category converting
- * @since 0.1.0
- */
+/** A line for each of the oldest, under a heading; none without batches. */
 export const batchLines = (
   { batches }: Pick<Snapshot, "batches">,
   { columns, style }: Canvas

@@ -1,8 +1,4 @@
-/**
- * Standard output, where results go.
- *
- * @since 0.1.0
- */
+/** Standard output, where results go. */
 import * as Effect from "effect/Effect"
 import type { PlatformError } from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
@@ -13,35 +9,20 @@ import * as Terminal from "effect/Terminal"
 import * as Style from "./style.ts"
 import type { Canvas } from "./table.ts"
 
-/**
- * Writes text as it comes. Waits while the reader does not keep up; fails when there is no reader any more.
- *
- * @category running
- * @since 0.1.0
- */
+/** Writes text as it comes. Waits while the reader does not keep up; fails when there is no reader any more. */
 export const writeAll = <E, R>(
   text: Stream.Stream<string, E, R>
 ): Effect.Effect<void, E | PlatformError, R | Stdio.Stdio> =>
   Effect.flatMap(Stdio.Stdio, (stdio) => Stream.run(text, stdio.stdout({ endOnDone: false })))
 
-/**
- * Writes one line.
- *
- * @category running
- * @since 0.1.0
- */
+/** Writes one line. */
 export const writeLine = (line: string): Effect.Effect<void, PlatformError, Stdio.Stdio> =>
   writeAll(Stream.succeed(`${line}\n`))
 
 /** Far below the longest string there can be, even when a single task is megabytes. */
 const enough = 64 * 1024
 
-/**
- * The same text, with small parts that arrive together in one piece: a write a page, not a write a task.
- *
- * @category streams
- * @since 0.1.0
- */
+/** The same text, with small parts that arrive together in one piece: a write a page, not a write a task. */
 export const byPage = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E, R> =>
   Stream.mapArray(text, ([first, ...others]) => {
     const joined: Arr.NonEmptyArray<string> = [first]
@@ -53,12 +34,7 @@ export const byPage = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<s
     return joined
   })
 
-/**
- * Colours where they are wanted, and lines as wide as the terminal; without a terminal no line is cut.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Colours where they are wanted, and lines as wide as the terminal; without a terminal no line is cut. */
 export const canvas: Effect.Effect<Canvas, never, Stdio.Stdio | Terminal.Terminal> = Effect.gen(function* () {
   const { canColor } = yield* TerminalCapabilities
   const stdio = yield* Stdio.Stdio

@@ -1,20 +1,11 @@
-/**
- * Colours and weights for text on a terminal, or none.
- *
- * @since 0.1.0
- */
+/** Colours and weights for text on a terminal, or none. */
 import type { AttemptOutcome } from "@baton/core/Attempt"
 import type { TaskStatus } from "@baton/core/Task"
 
 /** Puts an appearance around a text. */
 export type Paint = (text: string) => string
 
-/**
- * The appearances that Baton uses.
- *
- * @category models
- * @since 0.1.0
- */
+/** The appearances that Baton uses. */
 export interface Style {
   readonly bold: Paint
   readonly dim: Paint
@@ -31,20 +22,10 @@ const sgr =
 
 const plain: Paint = (text) => text
 
-/**
- * No appearance at all: for pipes, files and `NO_COLOR`.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** No appearance at all: for pipes, files and `NO_COLOR`. */
 export const none: Style = { bold: plain, dim: plain, red: plain, green: plain, yellow: plain, cyan: plain }
 
-/**
- * Standard terminal colours, which follow the user's own palette.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Standard terminal colours, which follow the user's own palette. */
 export const colored: Style = {
   bold: sgr(1, 22),
   dim: sgr(2, 22),
@@ -54,12 +35,7 @@ export const colored: Style = {
   cyan: sgr(36, 39)
 }
 
-/**
- * How a status looks.
- *
- * @category getters
- * @since 0.1.0
- */
+/** How a status looks. */
 export const ofStatus = (style: Style, status: TaskStatus): Paint => {
   switch (status) {
     case "pending":
@@ -75,12 +51,7 @@ export const ofStatus = (style: Style, status: TaskStatus): Paint => {
   }
 }
 
-/**
- * How the outcome of an attempt looks.
- *
- * @category getters
- * @since 0.1.0
- */
+/** How the outcome of an attempt looks. */
 export const ofOutcome = (style: Style, outcome: AttemptOutcome): Paint => {
   switch (outcome) {
     case "running":

@@ -1,8 +1,4 @@
-/**
- * What a run did, for people, and what to type next.
- *
- * @since 0.1.0
- */
+/** What a run did, for people, and what to type next. */
 import { Counts } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
 import { Stats } from "@baton/core/Stats"
@@ -20,12 +16,7 @@ import type { Progress } from "./Progress.ts"
 import { perSecond } from "./progressLine.ts"
 import { ModelUse } from "./models.ts"
 
-/**
- * How and for whom it is told.
- *
- * @category models
- * @since 0.1.0
- */
+/** How and for whom it is told. */
 export interface Options {
   readonly style: Style.Style
   readonly columns: number
@@ -44,12 +35,7 @@ export interface Options {
 const margin = "  "
 const reasonsShown = 5
 
-/**
- * The lines at the end of a run.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The lines at the end of a run. */
 export const summary = (report: RunReport, progress: Progress, options: Options): ReadonlyArray<string> => [
   toLine(headline(report, options), { style: options.style, columns: Infinity }),
   ...facts(details(report, progress), { style: options.style, margin }),
@@ -198,12 +184,7 @@ const nextSteps = ({ counts, reason, stats }: RunReport, options: Options): Read
   ]
 }
 
-/**
- * The object that `--json` prints.
- *
- * @category models
- * @since 0.1.0
- */
+/** The object that `--json` prints. */
 export const RunReport = Schema.Struct({
   reason: StopReason,
   /** The exit code of the command. */
@@ -218,7 +199,6 @@ export const RunReport = Schema.Struct({
   counts: Counts
 })
 
-/** @since 0.1.0 */
 export interface RunReport extends Schema.Schema.Type<typeof RunReport> {}
 
 /**
@@ -228,9 +208,6 @@ export interface RunReport extends Schema.Schema.Type<typeof RunReport> {}
  * A task that waits for one that will never complete cannot be run any more than a dead letter can, so it counts as one. A
  * run that `baton stop` ended before its work was done ends as by a signal; a worker has no end of its own, so being
  * stopped is how it succeeds.
- *
- * @category getters
- * @since 0.1.0
  */
 export const exitCode = (
   { counts, reason }: Pick<RunReport, "counts" | "reason">,

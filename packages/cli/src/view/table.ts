@@ -1,20 +1,11 @@
-/**
- * Aligned columns for a list of any length: the widths come from the first rows, later rows can only widen them.
- *
- * @since 0.1.0
- */
+/** Aligned columns for a list of any length: the widths come from the first rows, later rows can only widen them. */
 import * as Stream from "effect/Stream"
 import { displayWidth, fit, pad } from "./width.ts"
 import type { Paint, Style } from "./style.ts"
 import { count } from "./quantity.ts"
 import { safeText } from "./safeText.ts"
 
-/**
- * One column of a table of `A`.
- *
- * @category models
- * @since 0.1.0
- */
+/** One column of a table of `A`. */
 export interface Column<A> {
   readonly header: string
   readonly align?: "left" | "right" | undefined
@@ -25,12 +16,7 @@ export interface Column<A> {
   readonly paint?: ((row: A) => Paint) | undefined
 }
 
-/**
- * Where a table is shown.
- *
- * @category models
- * @since 0.1.0
- */
+/** Where a table is shown. */
 export interface Canvas {
   readonly style: Style
   /** The cells that a line may take; `Infinity` cuts nothing. */
@@ -58,12 +44,7 @@ const fitColumns = <A>(columns: ReadonlyArray<Column<A>>, natural: ReadonlyArray
   return [...others, Math.max(1, Math.min(natural[last] ?? 0, cells - sum(others) - gaps))]
 }
 
-/**
- * The lines of a table, its headers first; nothing for no rows. The columns may depend on what the first rows hold.
- *
- * @category streams
- * @since 0.1.0
- */
+/** The lines of a table, its headers first; nothing for no rows. The columns may depend on what the first rows hold. */
 export const lines =
   <A>(columnsFor: (first: ReadonlyArray<A>) => ReadonlyArray<Column<A>>, canvas: Canvas) =>
   <E, R>(rows: Stream.Stream<A, E, R>): Stream.Stream<string, E, R> =>
@@ -109,9 +90,6 @@ const lineOf =
 /**
  * Someone's text as lines, each behind `margin`, without the blank lines around it. With `most`, what goes beyond that many
  * lines is counted and not shown.
- *
- * @category converting
- * @since 0.1.0
  */
 export const block = (text: string, margin: string, most = Infinity): ReadonlyArray<string> => {
   const lines = safeText(text)
@@ -124,12 +102,7 @@ export const block = (text: string, margin: string, most = Infinity): ReadonlyAr
   return [...kept, ...note].map((line) => (line === "" ? "" : margin + line))
 }
 
-/**
- * Labels in a column of their own, and what they stand for.
- *
- * @category converting
- * @since 0.1.0
- */
+/** Labels in a column of their own, and what they stand for. */
 export const facts = (
   entries: ReadonlyArray<readonly [label: string, value: string]>,
   options: {

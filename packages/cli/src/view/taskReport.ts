@@ -1,8 +1,4 @@
-/**
- * Everything about one task, for people.
- *
- * @since 0.1.0
- */
+/** Everything about one task, for people. */
 import type { Attempt } from "@baton/core/Attempt"
 import type { Task } from "@baton/core/Task"
 import type * as DateTime from "effect/DateTime"
@@ -14,12 +10,7 @@ import * as Style from "./style.ts"
 import { statusWord } from "./taskTable.ts"
 import { judgesOf } from "./models.ts"
 
-/**
- * A task with what is told along with it.
- *
- * @category models
- * @since 0.1.0
- */
+/** A task with what is told along with it. */
 export interface Subject {
   readonly task: Task
   readonly history: ReadonlyArray<Attempt>
@@ -30,12 +21,7 @@ export interface Subject {
 const margin = "  "
 const mostDescriptionLines = 40
 
-/**
- * The lines of `baton show`: the task, its description, its ledger, its result.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The lines of `baton show`: the task, its description, its ledger, its result. */
 export const taskReport = (subject: Subject, canvas: Canvas, now: number): ReadonlyArray<string> => {
   const { history, task } = subject
   const { style } = canvas
@@ -119,12 +105,7 @@ const dependency = (style: Style.Style, id: string, status: Task["status"] | nul
 const attemptMargin = "     "
 const mostLines = 12
 
-/**
- * A heading with number, outcome, time and worker; below it why it ended so, and what the executor noted.
- *
- * @category converting
- * @since 0.1.0
- */
+/** A heading with number, outcome, time and worker; below it why it ended so, and what the executor noted. */
 export const attemptReport = (
   attempt: Attempt,
   options: { readonly style: Style.Style; readonly now: number }

@@ -1,8 +1,4 @@
-/**
- * Tasks as rows of a table, for people.
- *
- * @since 0.1.0
- */
+/** Tasks as rows of a table, for people. */
 import type { Task, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Duration from "effect/Duration"
@@ -19,22 +15,12 @@ import { type Canvas, type Column, lines } from "./table.ts"
 import { canvas, writeAll, byPage } from "./stdout.ts"
 import { jsonArray } from "./json.ts"
 
-/**
- * The status in words.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The status in words. */
 export const statusWord = (task: Pick<Task, "status">): string => task.status.replace("_", " ")
 
 const changed = (task: Task, now: number): string => age(Duration.millis(now - task.updatedAt.epochMilliseconds))
 
-/**
- * The columns of `baton list`. Priorities and costs take room only when there are some.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The columns of `baton list`. Priorities and costs take room only when there are some. */
 export const taskColumns =
   ({ style }: Canvas, now: number) =>
   (first: ReadonlyArray<Task>): ReadonlyArray<Column<Task>> => {
@@ -55,12 +41,7 @@ export const taskColumns =
     ]
   }
 
-/**
- * The columns of `baton dlq list`: what died, and why.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The columns of `baton dlq list`: what died, and why. */
 export const deadLetterColumns =
   ({ style }: Canvas, now: number) =>
   (): ReadonlyArray<Column<Task>> => [
@@ -76,9 +57,6 @@ const onTerminal = 100
 /**
  * Prints tasks as a table, or as one JSON array. On a terminal the first hundred, elsewhere all of them, unless `limit` or
  * `all` say otherwise.
- *
- * @category running
- * @since 0.1.0
  */
 export const printTable = Effect.fnUntraced(function* (options: {
   readonly status: TaskStatus | undefined

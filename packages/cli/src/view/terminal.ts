@@ -1,8 +1,4 @@
-/**
- * What standard error can show.
- *
- * @since 0.1.0
- */
+/** What standard error can show. */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -16,12 +12,7 @@ import { CommandFailed, EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import * as Style from "./style.ts"
 import type { Size } from "./live/layout.ts"
 
-/**
- * Standard error as something to draw on.
- *
- * @category models
- * @since 0.1.0
- */
+/** Standard error as something to draw on. */
 export interface Terminal {
   /** Whether lines can be redrawn. False in a pipe, in CI, and on a terminal that cannot move its cursor. */
   readonly canAnimate: boolean
@@ -30,12 +21,7 @@ export interface Terminal {
   readonly size: () => Size
 }
 
-/**
- * How large the terminal behind standard error is.
- *
- * @category services
- * @since 0.1.0
- */
+/** How large the terminal behind standard error is. */
 export const StderrSize = Context.Reference<() => Size>("@baton/cli/output/StderrSize", {
   // A terminal that does not know its size says 0.
   defaultValue: () => () => ({ columns: process.stderr.columns || 80, rows: process.stderr.rows || 24 })
@@ -45,12 +31,7 @@ const unlimited: Size = { columns: Infinity, rows: Infinity }
 
 const variable = (name: string) => Config.option(Config.NonEmptyString(name))
 
-/**
- * Whether the terminal cannot move its cursor.
- *
- * @category getters
- * @since 0.1.0
- */
+/** Whether the terminal cannot move its cursor. */
 export const isDumb: Effect.Effect<boolean> = Effect.map(Effect.orDie(variable("TERM")), Option.contains("dumb"))
 
 const environment = Config.all({
@@ -59,12 +40,7 @@ const environment = Config.all({
   ci: variable("CI")
 })
 
-/**
- * Standard error of this process: `NO_COLOR`, `FORCE_COLOR`, `TERM=dumb` and `CI` are respected.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Standard error of this process: `NO_COLOR`, `FORCE_COLOR`, `TERM=dumb` and `CI` are respected. */
 export const stderr: Effect.Effect<Terminal, never, Stdio.Stdio> = Effect.gen(function* () {
   const isTerminal = yield* (yield* Stdio.Stdio).stderrIsTerminal
   const { ci, forceColor, noColor } = yield* Effect.orDie(environment)
@@ -81,12 +57,7 @@ export const stderr: Effect.Effect<Terminal, never, Stdio.Stdio> = Effect.gen(fu
   }
 })
 
-/**
- * Goes on when the answer is yes. A no ends the command; where nobody can be asked, so does the lack of `--yes`.
- *
- * @category running
- * @since 0.1.0
- */
+/** Goes on when the answer is yes. A no ends the command; where nobody can be asked, so does the lack of `--yes`. */
 export const confirm = Effect.fnUntraced(function* (options: {
   /** What will be deleted, such as `2 tasks`. */
   readonly what: string

@@ -1,8 +1,4 @@
-/**
- * How wide text is on a terminal, and making it fit.
- *
- * @since 0.1.0
- */
+/** How wide text is on a terminal, and making it fit. */
 
 // eslint-disable-next-line no-control-regex
 const ascii = /^[\x20-\x7E]*$/
@@ -18,12 +14,7 @@ const graphemeWidth = (grapheme: string): number => {
   return invisible.test(grapheme) ? 0 : 1
 }
 
-/**
- * The number of cells that a line without control characters takes.
- *
- * @category getters
- * @since 0.1.0
- */
+/** The number of cells that a line without control characters takes. */
 export const displayWidth = (text: string): number => {
   if (ascii.test(text)) return text.length
   let width = 0
@@ -31,12 +22,7 @@ export const displayWidth = (text: string): number => {
   return width
 }
 
-/**
- * The line cut to at most `cells`, ending with `…` when something was cut. No character is cut in two.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The line cut to at most `cells`, ending with `…` when something was cut. No character is cut in two. */
 export const fit = (text: string, cells: number): string => {
   if (text.length <= cells && ascii.test(text)) return text
   if (cells <= 0) return ""
@@ -52,23 +38,13 @@ export const fit = (text: string, cells: number): string => {
   return text
 }
 
-/**
- * The line with spaces up to `cells`; a longer one stays as it is.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The line with spaces up to `cells`; a longer one stays as it is. */
 export const pad = (text: string, cells: number, align: "left" | "right" = "left"): string => {
   const spaces = " ".repeat(Math.max(0, cells - displayWidth(text)))
   return align === "left" ? text + spaces : spaces + text
 }
 
-/**
- * The text as lines of whole words; an empty text is an empty line.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The text as lines of whole words; an empty text is an empty line. */
 export const wrap = (text: string, columns: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""

@@ -17,7 +17,7 @@ describe("baton add", () => {
       assert.notStrictEqual(other.stdout, first.stdout)
       assert.deepStrictEqual(yield* baton(["add", "Say hello"]), {
         stdout: first.stdout,
-        stderr: text("This task is there already, so nothing was added: --id NAME adds it once more under another id."),
+        stderr: text("This task already exists, so nothing was added. To add it again, give it another id with --id."),
         exitCode: 0
       })
     })
@@ -66,9 +66,7 @@ describe("baton add", () => {
       ] as const) {
         assert.deepStrictEqual(yield* baton(args, { stdin }), {
           stdout: "",
-          stderr: text(
-            "error: There is no text to add: say what is to be done, as in `baton add 'Summarise README.md'`."
-          ),
+          stderr: text("error: The task is empty. Write what it is to do, as in `baton add 'Summarise README.md'`."),
           exitCode: 1
         })
       }

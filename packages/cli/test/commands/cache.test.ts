@@ -62,25 +62,25 @@ describe("baton cache", () => {
       const filename = join(dir, "mine.cache.db")
       const store = `sqlite:${join(dir, "mine.db")}`
       assert.deepStrictEqual(yield* baton(["--store", store, "cache"]), {
-        stdout: `0 answers, 0 kB, in ${filename}\n`,
+        stdout: `0 responses, 0 kB, in ${filename}\n`,
         stderr: "",
         exitCode: 0
       })
       assert.isFalse(existsSync(filename))
       yield* keep(filename, 3)
-      assert.match((yield* baton(["--store", store, "cache"])).stdout, /^3 answers, \d+ kB, in /)
+      assert.match((yield* baton(["--store", store, "cache"])).stdout, /^3 responses, \d+ kB, in /)
       const { stdout } = yield* baton(["--store", store, "cache", "--json"])
       assert.deepInclude(JSON.parse(stdout), { file: filename, answers: 3 })
     })
   )
 
-  cacheTest("forgets them", (dir) =>
+  cacheTest("deletes them", (dir) =>
     Effect.gen(function* () {
       const filename = join(dir, "tasks.cache.db")
       const store = `json:${join(dir, "tasks.json")}`
       yield* keep(filename, 2)
-      assert.strictEqual((yield* baton(["--store", store, "cache", "clear"])).stdout, "2 answers forgotten.\n")
-      assert.strictEqual((yield* baton(["--store", store, "cache", "clear"])).stdout, "There is nothing to forget.\n")
+      assert.strictEqual((yield* baton(["--store", store, "cache", "clear"])).stdout, "2 responses deleted.\n")
+      assert.strictEqual((yield* baton(["--store", store, "cache", "clear"])).stdout, "The cache is empty.\n")
       yield* keep(filename, 2)
       assert.deepStrictEqual(JSON.parse((yield* baton(["--store", store, "cache", "clear", "--json"])).stdout), {
         forgotten: 2
@@ -95,13 +95,13 @@ describe("baton cache", () => {
       for (const args of [["cache"], ["cache", "clear"]]) {
         assert.deepStrictEqual(yield* baton(["--store", `sqlite:${join(dir, "mine.db")}`, ...args]), {
           stdout: "",
-          stderr: `error: The file ${filename} is no response cache of Baton's: name another file, or move this one away.\n`,
+          stderr: `error: The file ${filename} is not a database: name another file, or move this one away.\n`,
           exitCode: 1
         })
       }
       assert.deepStrictEqual(yield* baton(["cache"]), {
         stdout: "",
-        stderr: "error: A store in memory leaves nothing behind, and so it has no cache.\n",
+        stderr: "error: A store in memory has no cache. Choose another store with --store.\n",
         exitCode: 1
       })
     })

@@ -8,10 +8,10 @@ describe("baton cancel", () => {
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["cancel", "plan", "ship", "parse", "notes", "note"]), {
-        stdout: text("plan is cancelled.", "ship is cancelled. It was running: its worker stops it now."),
+        stdout: text("plan is cancelled.", "ship is cancelled. It was running; its worker is stopping it."),
         stderr: text(
-          "parse is completed already, so there is nothing to cancel.",
-          "notes is cancelled already, so there is nothing to cancel.",
+          "parse is already completed; it was not changed.",
+          "notes is already cancelled; it was not changed.",
           "error: There is no task with the id note. Did you mean notes?"
         ),
         exitCode: 1

@@ -11,15 +11,15 @@ describe("baton pause and resume", () => {
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["pause"]), {
-        stdout: text("Paused. 1 task still running will finish; no other starts until `baton resume`."),
+        stdout: text("Paused. 1 running task will finish; no other task starts until `baton resume`."),
         stderr: "",
         exitCode: 0
       })
       assert.isTrue((yield* control).paused)
-      assert.include((yield* baton(["pause"])).stdout, "Paused already. 1 task")
-      assert.strictEqual((yield* baton(["resume"])).stdout, text("Resumed. Runs start 2 pending tasks again."))
+      assert.include((yield* baton(["pause"])).stdout, "Already paused. 1 running task")
+      assert.strictEqual((yield* baton(["resume"])).stdout, text("Resumed. Runs can start 2 pending tasks."))
       assert.isFalse((yield* control).paused)
-      assert.strictEqual((yield* baton(["resume"])).stdout, text("Nothing was paused."))
+      assert.strictEqual((yield* baton(["resume"])).stdout, text("The store was not paused."))
     })
   )
 
@@ -30,7 +30,7 @@ describe("baton pause and resume", () => {
       yield* add({ id: "a", description: "A" })
       assert.strictEqual(
         (yield* baton(["pause"])).stdout,
-        text("Paused. Nothing is running, and no run starts a task until `baton resume`.")
+        text("Paused. No task is running, and none will start until `baton resume`.")
       )
     })
   )
@@ -43,13 +43,13 @@ describe("baton stop", () => {
       yield* everyKind
       assert.strictEqual(
         (yield* baton(["stop"])).stdout,
-        text("Asked every run to end. 1 running task may still finish; what does not is pending again.")
+        text("Asked every run to stop. 1 running task can still finish; unfinished tasks become pending again.")
       )
       assert.strictEqual((yield* control).stops, 1)
       yield* baton(["cancel", "ship"])
       assert.strictEqual(
         (yield* baton(["stop"])).stdout,
-        text("Asked every run to end. Nothing is running; workers that wait for tasks end too.")
+        text("Asked every run to stop. No task is running; idle workers stop too.")
       )
     })
   )

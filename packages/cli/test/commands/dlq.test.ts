@@ -58,7 +58,7 @@ describe("baton dlq requeue", () => {
     Effect.gen(function* () {
       yield* failed
       assert.deepStrictEqual(yield* baton(["dlq", "requeue", "a"]), {
-        stdout: text("1 task requeued: `baton run` tries again."),
+        stdout: text("1 task requeued. Run `baton run` to execute it again."),
         stderr: "",
         exitCode: 0
       })
@@ -85,10 +85,10 @@ describe("baton dlq requeue", () => {
     Effect.gen(function* () {
       yield* failed
       assert.deepStrictEqual(yield* baton(["dlq", "requeue", "a", "c", "zzzzzz"]), {
-        stdout: text("1 task requeued: `baton run` tries again."),
+        stdout: text("1 task requeued. Run `baton run` to execute it again."),
         stderr: text(
-          "c is completed, so there is nothing to requeue.",
-          "error: There is no task with the id zzzzzz. `baton list` shows those there are."
+          "c is completed; it was not requeued.",
+          "error: There is no task with the id zzzzzz. `baton list` lists all tasks."
         ),
         exitCode: 1
       })
@@ -101,10 +101,10 @@ describe("baton dlq requeue", () => {
       yield* failed
       const neither = yield* baton(["dlq", "requeue"])
       assert.strictEqual(neither.exitCode, 1)
-      assert.include(neither.stderr, "Nothing was named: say which tasks to requeue by their ids, or --all.")
+      assert.include(neither.stderr, "There are no tasks to requeue. Name their ids, or add --all.")
       const both = yield* baton(["dlq", "requeue", "a", "--all"])
       assert.strictEqual(both.exitCode, 1)
-      assert.include(both.stderr, "Ids and --all do not go together")
+      assert.include(both.stderr, "Ids and --all are both given")
       assert.strictEqual(yield* statusOf("a"), "failed")
     })
   )
@@ -146,7 +146,7 @@ describe("baton dlq purge", () => {
       yield* failed
       assert.deepStrictEqual(yield* baton(["dlq", "purge", "a", "c", "--yes"]), {
         stdout: text("1 dead letter deleted."),
-        stderr: text("c is completed, so it stays: only dead letters are purged."),
+        stderr: text("c is completed; it was not deleted, because only dead letters are purged."),
         exitCode: 0
       })
       assert.strictEqual(yield* statusOf("a"), undefined)

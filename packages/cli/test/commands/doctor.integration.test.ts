@@ -44,11 +44,11 @@ describe("baton doctor", () => {
       const { code, of } = yield* examine(dir.path, ["--exec", "no-such-program -p", "--verify", "./check.sh"])
       assert.strictEqual(code, 1)
       assert.deepInclude(of("Executor")[0], { check: "--exec", status: "fail" })
-      assert.include(of("Executor")[0]?.message, "There is no program no-such-program on the PATH")
+      assert.include(of("Executor")[0]?.message, "The program no-such-program was not found on the PATH")
       assert.include(of("Verifier")[0]?.fix, "chmod +x ./check.sh")
       const text = yield* baton(dir.path, ["doctor", "--exec", "no-such-program"])
       assert.include(text.stdout, "✗ 1 thing is in the way of a run, 1 warning")
-      assert.include(text.stdout, "→ Install it, or give its path.")
+      assert.include(text.stdout, "→ Install it, or use its full path.")
     })
   )
 
@@ -103,7 +103,7 @@ describe("baton doctor", () => {
       assert.strictEqual(code, 1)
       assert.deepInclude(of("Executor")[0], {
         status: "ok",
-        message: "The layer `executor` of baton.config.ts can be built."
+        message: "The layer `executor` in baton.config.ts builds."
       })
       assert.include(of("Verifier")[0]?.message, "is a layer that provides something else")
     })

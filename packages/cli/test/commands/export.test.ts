@@ -160,7 +160,7 @@ describe("baton export", () => {
       ]) {
         const { exitCode, stderr } = yield* baton(["export", "--history", ...args])
         assert.strictEqual(exitCode, 1)
-        assert.include(stderr, "--history does not fit into")
+        assert.include(stderr, "--history does not work with")
       }
     })
   )

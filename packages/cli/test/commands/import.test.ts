@@ -26,13 +26,13 @@ describe("baton import", () => {
       Effect.gen(function* () {
         const file = path("list.md")
         assert.deepStrictEqual(yield* baton(["import", file]), {
-          stdout: text(`${file}: 2 tasks added, 1 over already`),
+          stdout: text(`${file}: 2 tasks added, 1 skipped: already completed`),
           stderr: "",
           exitCode: 0
         })
         assert.strictEqual(
           (yield* baton(["import", file])).stdout,
-          text(`${file}: 0 tasks added, 2 there before, 1 over already`)
+          text(`${file}: 0 tasks added, 2 already in the store, 1 skipped: already completed`)
         )
         assert.deepStrictEqual(yield* descriptions, ["Write it", "Ship it"])
       })
@@ -56,9 +56,9 @@ describe("baton import", () => {
         assert.strictEqual(
           (yield* baton(["import", a, b])).stdout,
           text(
-            `${a}: 0 tasks added, 2 there before`,
-            `${b}: 0 tasks added, 1 there before`,
-            "Together: 0 tasks added, 3 there before"
+            `${a}: 0 tasks added, 2 already in the store`,
+            `${b}: 0 tasks added, 1 already in the store`,
+            "Total: 0 tasks added, 3 already in the store"
           )
         )
       })

@@ -22,7 +22,7 @@ describe("baton init", () => {
       dir.write("baton.config.mjs", "export default { exec: 'cat' }\n")
       dir.write("tasks.md", "- [ ] mine\n")
       const { stdout } = yield* baton(dir.path, ["init"])
-      assert.include(stdout, "baton.config.mjs (there already)")
+      assert.include(stdout, "baton.config.mjs (already exists)")
       assert.strictEqual(dir.read("tasks.md"), "- [ ] mine\n")
       assert.strictEqual(dir.read("baton.config.mjs"), "export default { exec: 'cat' }\n")
     })

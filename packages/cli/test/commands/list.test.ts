@@ -94,16 +94,13 @@ describe("baton list", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* baton(["list"]), {
         stdout: "",
-        stderr: text("There are no tasks yet: `baton add 'TEXT'` or `baton import FILE` brings some."),
+        stderr: text("There are no tasks yet. Add some with `baton add 'TEXT'` or `baton import FILE`."),
         exitCode: 0
       })
       assert.deepStrictEqual(yield* baton(["list", "--json"]), { stdout: "[]\n", stderr: "", exitCode: 0 })
       yield* morning
       yield* add({ id: "a", description: "A" })
-      assert.strictEqual(
-        (yield* baton(["list", "--status", "failed"])).stderr,
-        text("There are no tasks that are failed.")
-      )
+      assert.strictEqual((yield* baton(["list", "--status", "failed"])).stderr, text("There are no failed tasks."))
     })
   )
 

@@ -32,7 +32,9 @@ describe("baton migrate-store", () => {
       yield* TestClock.adjust("2 hours")
       const before = yield* contents(from)
       assert.deepStrictEqual(yield* migrate(to), {
-        stdout: text("6 tasks copied with all history: 1 completed, 1 failed, 1 cancelled, 1 in_progress, 2 pending."),
+        stdout: text(
+          "6 tasks copied with their history: 1 completed, 1 failed, 1 cancelled, 1 in_progress, 2 pending."
+        ),
         stderr: "",
         exitCode: 0
       })
@@ -50,8 +52,8 @@ describe("baton migrate-store", () => {
       yield* from.add(Array.from({ length: 1_234 }, (_, index) => Task.make({ id: `t${index}`, description: "x" })))
       yield* from.request("pause")
       const { exitCode, stderr, stdout } = yield* migrate(to)
-      assert.strictEqual(stdout, text("1,234 tasks copied with all history: 1,234 pending."))
-      assert.strictEqual(stderr, text("Runs are paused in TO, as they are in FROM; `baton resume` goes on."))
+      assert.strictEqual(stdout, text("1,234 tasks copied with their history: 1,234 pending."))
+      assert.strictEqual(stderr, text("TO is paused because FROM is paused. Run `baton resume` to start tasks again."))
       assert.strictEqual(exitCode, 0)
       assert.deepStrictEqual(yield* contents(to), yield* contents(from))
       assert.isTrue((yield* to.control).paused)
@@ -80,7 +82,7 @@ describe("baton migrate-store", () => {
       yield* to.add([Task.make({ id: "b", description: "B" })])
       assert.deepStrictEqual(yield* migrate(to, "--force"), {
         stdout: "",
-        stderr: text("error: TO has 1 task already: name a store with nothing in it."),
+        stderr: text("error: TO already has 1 task. Use an empty store."),
         exitCode: 1
       })
       assert.strictEqual((yield* to.counts).pending, 1)
@@ -97,8 +99,8 @@ describe("baton migrate-store", () => {
       assert.deepStrictEqual(yield* migrate(to), {
         stdout: "",
         stderr: text(
-          "error: 2 tasks of FROM are being worked on: stop the runs with `baton stop` first, or add --force, and what they " +
-            "bring out from then on is missing in TO."
+          "error: 2 tasks of FROM are running. Stop the runs with `baton stop` first, or add --force; " +
+            "results that are stored in FROM after the copy are then missing in TO."
         ),
         exitCode: 1
       })
@@ -106,7 +108,7 @@ describe("baton migrate-store", () => {
       const forced = yield* migrate(to, "--force")
       assert.deepStrictEqual(
         [forced.stdout, forced.exitCode],
-        [text("3 tasks copied with all history: 2 in_progress, 1 pending."), 0]
+        [text("3 tasks copied with their history: 2 in_progress, 1 pending."), 0]
       )
     })
   )
@@ -120,15 +122,12 @@ describe("baton migrate-store", () => {
         [
           [],
           [
-            "error: FROM changed while it was copied (1 completed in FROM, 0 in TO; 1 pending in FROM, 2 in TO): " +
-              "delete what is in TO, and try again when nothing runs.",
+            "error: FROM changed during the copy (1 completed in FROM, 0 in TO; 1 pending in FROM, 2 in TO). " +
+              "Stop all runs, empty TO, and try again.",
             1
           ]
         ],
-        [
-          ["--force"],
-          ["FROM changed while it was copied (2 completed in FROM, 1 in TO; 0 pending in FROM, 1 in TO).", 0]
-        ]
+        [["--force"], ["FROM changed during the copy (2 completed in FROM, 1 in TO; 0 pending in FROM, 1 in TO).", 0]]
       ] as const) {
         const inner = yield* another
         const completeOne = Effect.orDie(Effect.provideService(complete("done"), TaskStore.TaskStore, from))
@@ -157,7 +156,7 @@ describe("baton migrate-store", () => {
       assert.deepStrictEqual(yield* migrate(to), {
         stdout: "",
         stderr: text(
-          "Only 500 of 700 tasks were copied: delete what is in TO before you try again.",
+          "Only 500 of 700 tasks were copied. Empty TO before you try again.",
           "error: No space is left: free some."
         ),
         exitCode: 1
@@ -172,11 +171,11 @@ describe("baton migrate-store", () => {
         Effect.map(baton(["migrate-store", from, to]), ({ stderr }) => stderr)
       assert.strictEqual(
         yield* message("sqlite:a.db", "sqlite:a.db"),
-        text("error: FROM and TO are the same store: name another one.")
+        text("error: FROM and TO are the same store. Use different stores.")
       )
       assert.strictEqual(
         yield* message("sqlite:a.db", "memory:"),
-        text("error: TO would be gone with this command: name a store that stays.")
+        text("error: TO is in memory and would be lost when this command exits. Use a persistent store.")
       )
     })
   )

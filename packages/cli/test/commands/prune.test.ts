@@ -25,7 +25,7 @@ describe("baton prune", () => {
     Effect.gen(function* () {
       yield* everyKind
       const tooYoung = yield* baton(["prune", "--status", "completed,failed", "--older-than", "1h", "--yes"])
-      assert.deepStrictEqual(tooYoung, { stdout: "", stderr: text("There is nothing to prune."), exitCode: 0 })
+      assert.deepStrictEqual(tooYoung, { stdout: "", stderr: text("No tasks to delete."), exitCode: 0 })
       yield* TestClock.adjust("1 hour")
       const { stdout } = yield* baton([
         "prune",
@@ -80,7 +80,7 @@ describe("baton prune", () => {
       assert.strictEqual(exitCode, 1)
       assert.include(
         stderr,
-        '--status is "completed,pending": it takes completed, failed and cancelled, with commas between them.'
+        '--status is "completed,pending": it takes completed, failed and cancelled, separated by commas.'
       )
     })
   )

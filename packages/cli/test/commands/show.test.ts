@@ -138,7 +138,7 @@ describe("baton show", () => {
       assert.include((yield* baton(["show", "pack"])).stderr, "Did you mean packages-12?")
       assert.strictEqual(
         (yield* baton(["show", "unlike-any"])).stderr,
-        text("error: There is no task with the id unlike-any. `baton list` shows those there are.")
+        text("error: There is no task with the id unlike-any. `baton list` lists all tasks.")
       )
     })
   )

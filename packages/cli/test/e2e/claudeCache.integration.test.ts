@@ -67,7 +67,7 @@ describe("a run with --executor claude", () => {
         assert.strictEqual(yield* run(), 6)
         assert.strictEqual(yield* run(), 6)
         assert.strictEqual(yield* run("--no-cache"), 9)
-        assert.include((yield* baton(dir.path, ["cache", "clear"])).stdout, "3 answers forgotten")
+        assert.include((yield* baton(dir.path, ["cache", "clear"])).stdout, "3 responses deleted")
         assert.strictEqual(yield* run(), 12)
       }),
     60_000

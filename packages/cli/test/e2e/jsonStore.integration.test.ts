@@ -119,7 +119,7 @@ describe("the lab's file", () => {
         ] as const) {
           const { code, stderr, stdout } = yield* baton(dir.path, ["migrate-store", from, to])
           assert.strictEqual(code, 0, stderr)
-          assert.strictEqual(stdout, "3 tasks copied with all history: 3 completed.\n")
+          assert.strictEqual(stdout, "3 tasks copied with their history: 3 completed.\n")
         }
         const [there, back] = yield* Effect.forEach(["json:tasks.json", "json:back.json"], (url) =>
           baton(dir.path, ["export", "--history", "--store", url])

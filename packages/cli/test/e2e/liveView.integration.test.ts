@@ -93,7 +93,7 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
       yield* terminal.until(working)
       const { code, stdout } = yield* baton(dir.path, ["stop"])
       assert.strictEqual(code, 0)
-      assert.include(stdout, "Asked every run to end.")
+      assert.include(stdout, "Asked every run to stop.")
       yield* terminal.line(/^! stopped as requested/)
       assert.strictEqual(yield* isClean(terminal), "code 143")
       yield* isDrained(dir.path, yield* terminal.screen)

@@ -134,7 +134,7 @@ describe.skipIf(Postgres.isMissing || Redis.isMissing)("baton migrate-store", ()
           const from = places[index - 1]
           const { code, stderr, stdout } = yield* baton(dir.path, ["migrate-store", from?.url ?? "", url])
           assert.strictEqual(code, 0, `${url}: ${stderr}`)
-          assert.match(stdout, /^9 tasks copied with all history: /)
+          assert.match(stdout, /^9 tasks copied with their history: /)
           assert.deepStrictEqual(yield* contents(open), before, url.replace(/:.*/, ""))
         }
       }),

@@ -1,8 +1,4 @@
-/**
- * Looks at everything that a run would need, before it is needed.
- *
- * @since 0.1.0
- */
+/** Checks everything that a run needs. */
 import * as Diagnosis from "@baton/core/Diagnosis"
 import { Executor } from "@baton/core/Executor"
 import { Verifier } from "@baton/core/Verifier"
@@ -24,7 +20,7 @@ import { canvas } from "../../view/stdout.ts"
 import * as terminal from "../../view/terminal.ts"
 import { storeFromUrl, StoreSchemes } from "../../run/stores.ts"
 
-/** What a run would be made of. */
+/** The settings of the run to check. */
 export interface Parts {
   readonly exec: Given<string> | undefined
   readonly shell: Given<string> | undefined
@@ -36,18 +32,13 @@ export interface Parts {
   readonly judgeModel: Given<string> | undefined
 }
 
-/** Findings under a common heading. */
+/** Findings with a common heading. */
 export interface Section {
   readonly title: string
   readonly found: ReadonlyArray<Diagnosis.Diagnosis>
 }
 
-/**
- * What there is to say of this machine, the configuration, the store, and the parts of a run.
- *
- * @category running
- * @since 0.1.0
- */
+/** Checks this machine, the configuration, the store, the executor and the verifier. */
 export const examine = Effect.fnUntraced(function* (parts: Parts) {
   const project = yield* Project
   const url = yield* StoreUrl
@@ -57,8 +48,8 @@ export const examine = Effect.fnUntraced(function* (parts: Parts) {
       title: "Configuration",
       found: [
         project.name === null
-          ? Diagnosis.ok("file", "There is no baton.config.ts here; `baton init` writes one.")
-          : Diagnosis.ok("file", `${project.name} was read.`)
+          ? Diagnosis.ok("file", "There is no baton.config.ts in this directory. `baton init` creates one.")
+          : Diagnosis.ok("file", `${project.name} is valid.`)
       ]
     },
     { title: "Store", found: yield* store(url) },
@@ -77,14 +68,14 @@ const executor = Effect.fnUntraced(function* ({ exec, executor, model, shell: sc
   return [
     Diagnosis.warn(
       "executor",
-      "Nothing says how a task is to be done.",
-      "Give --exec or --executor here to have it checked, or put `exec` or `executor` into baton.config.ts."
+      "No executor is configured.",
+      "Add --exec or --executor to check it, or set `exec` or `executor` in baton.config.ts."
     )
   ]
 })
 
 const verifier = Effect.fnUntraced(function* ({ judgeModel, noVerify, verifier, verify }: Parts) {
-  if (noVerify) return [Diagnosis.ok("verifier", "Nothing checks what comes out, and that is meant.")]
+  if (noVerify) return [Diagnosis.ok("verifier", "Outputs are not verified (--no-verify).")]
   if (verifier?.value === fromConfig) return [yield* built("verifier", Verifier)]
   if (verifier?.value === "claude") return yield* claude.examine("verifier", judgeModel)
   if (verifier !== undefined) return [Diagnosis.ok("verifier", `The verifier is ${verifier.value}.`)]
@@ -92,51 +83,50 @@ const verifier = Effect.fnUntraced(function* ({ judgeModel, noVerify, verifier, 
   return [
     Diagnosis.warn(
       "verifier",
-      "Nothing checks what comes out: tasks complete unverified.",
-      "Give --verify or --verifier, or say with --no-verify that this is meant."
+      "No verifier is configured: outputs are not verified.",
+      "Add --verify or --verifier, or add --no-verify to accept every output."
     )
   ]
 })
 
-/** A layer of the configuration is well when it can be built. */
+/** Checks a layer of the configuration by building it. */
 const built = <Id, Service>(name: PartName, service: Context.Key<Id, Service>) =>
   Effect.gen(function* () {
     const project = yield* Project
     yield* Layer.build(part(name, service))
-    return Diagnosis.ok(name, `The layer \`${name}\` of ${project.name} can be built.`)
+    return Diagnosis.ok(name, `The layer \`${name}\` in ${project.name} builds.`)
   }).pipe(
-    Effect.catch(({ message }) => Effect.succeed(Diagnosis.fail(name, message, "Correct the configuration."))),
+    Effect.catch(({ message }) => Effect.succeed(Diagnosis.fail(name, message, "Fix the configuration."))),
     Effect.scoped
   )
 
-const oldest = 24
+const minimumNode = 24
 
-/** Below this the system begins to swap, or to kill. */
-const littleMemory = 256 * 1024 * 1024
+/** With less free memory, the system starts to swap or to kill processes. */
+const lowMemory = 256 * 1024 * 1024
 
-/**
- * What there is to say of them.
- *
- * @category running
- * @since 0.1.0
- */
+/** Checks this machine. */
 const machine = Effect.gen(function* () {
   return [node(process.versions.node), memory(freemem(), totalmem()), yield* screen]
 })
 
 const node = (version: string): Diagnosis.Diagnosis => {
   const found = `Baton ${manifest.version} on Node ${version}, ${process.platform} ${process.arch}.`
-  return Number(version.split(".")[0]) >= oldest
+  return Number(version.split(".")[0]) >= minimumNode
     ? Diagnosis.ok("node", found)
-    : Diagnosis.fail("node", found, `Install Node ${oldest} or newer from https://nodejs.org.`)
+    : Diagnosis.fail("node", found, `Install Node ${minimumNode} or newer from https://nodejs.org.`)
 }
 
 const memory = (free: number, total: number): Diagnosis.Diagnosis => {
   const gigabytes = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(1)} GB`
   const cores = availableParallelism()
   const found = `${cores === 1 ? "1 core" : `${cores} cores`}, ${gigabytes(free)} of ${gigabytes(total)} memory free.`
-  return free < littleMemory
-    ? Diagnosis.warn("memory", found, "Close something: programs that tasks run may be killed for lack of memory.")
+  return free < lowMemory
+    ? Diagnosis.warn(
+        "memory",
+        found,
+        "Close other programs, or the programs of tasks may be killed for lack of memory."
+      )
     : Diagnosis.ok("memory", found)
 }
 
@@ -145,48 +135,38 @@ const screen = Effect.gen(function* () {
   const { style } = yield* canvas
   const { columns, rows } = size()
   if (columns === Infinity) {
-    return Diagnosis.ok("terminal", "Standard error is no terminal: progress is told line by line.")
+    return Diagnosis.ok("terminal", "Standard error is not a terminal: progress is printed line by line.")
   }
   const found = `${columns} × ${rows}${style.bold("x") === "x" ? ", without colours" : ""}.`
-  if (!canAnimate) return Diagnosis.ok("terminal", `${found} Progress is told line by line.`)
+  if (!canAnimate) return Diagnosis.ok("terminal", `${found} Progress is printed line by line.`)
   return columns < 40 || rows < 10
-    ? Diagnosis.warn("terminal", found, "Make it larger: the live view needs 40 × 10 to say something.")
+    ? Diagnosis.warn("terminal", found, "Enlarge the terminal: the live view needs at least 40 × 10.")
     : Diagnosis.ok("terminal", found)
 })
 
-/**
- * Whether the program of a command line is there and may be run.
- *
- * @category running
- * @since 0.1.0
- */
+/** Checks that the program of a command line exists and is executable. */
 const program = Effect.fnUntraced(function* (by: string, commandLine: string) {
   const { Command } = yield* Effect.promise(() => import("@baton/adapters/command"))
   const parsed = Command.parse(commandLine)
-  if (Result.isFailure(parsed)) return Diagnosis.fail(by, parsed.failure.message, "Correct the command line.")
+  if (Result.isFailure(parsed)) return Diagnosis.fail(by, parsed.failure.message, "Fix the command line.")
   const name = parsed.success._tag === "Shell" ? "sh" : parsed.success.program
   const found = yield* locate(name)
-  if (found !== undefined) return Diagnosis.ok(by, `${name} is ${found === name ? "there" : found}.`)
+  if (found !== undefined) return Diagnosis.ok(by, found === name ? `${name} exists.` : `${name} is ${found}.`)
   return Diagnosis.fail(
     by,
-    `There is no program ${name}${name.includes("/") ? "" : " on the PATH"}, or it may not be run.`,
+    `The program ${name} was not found${name.includes("/") ? "" : " on the PATH"}, or it is not executable.`,
     name === "claude"
       ? "Install Claude Code: npm install -g @anthropic-ai/claude-code"
       : name.includes("/")
-        ? `Correct the path, or make the file executable: chmod +x ${name}`
-        : "Install it, or give its path."
+        ? `Fix the path, or make the file executable: chmod +x ${name}`
+        : "Install it, or use its full path."
   )
 })
 
-/**
- * Whether there is a shell for `--shell`.
- *
- * @category running
- * @since 0.1.0
- */
+/** Checks the shell for `--shell`. */
 const shell = (by: string) => program(by, "/bin/sh")
 
-/** Where the system would find a program. */
+/** Finds a program as the system does. */
 const locate = Effect.fnUntraced(function* (name: string) {
   const path = yield* Path.Path
   if (name.includes("/")) return (yield* isExecutable(name)) ? name : undefined
@@ -204,12 +184,7 @@ const isExecutable = Effect.fnUntraced(function* (file: string) {
   return status._tag === "Some" && status.value.type === "File" && (status.value.mode & 0o111) !== 0
 })
 
-/**
- * What there is to say of the store that a URL names.
- *
- * @category running
- * @since 0.1.0
- */
+/** Checks the store of a URL. */
 const store = Effect.fnUntraced(function* (url: string) {
   const schemes = yield* StoreSchemes
   const colon = url.indexOf(":")
@@ -217,18 +192,18 @@ const store = Effect.fnUntraced(function* (url: string) {
   return diagnose === undefined ? [yield* opened(url)] : yield* diagnose(url.slice(colon + 1))
 })
 
-/** A store that cannot tell more of itself: whether it opens and answers. */
+/** For stores without their own checks: opens the store and reads from it. */
 const opened = (url: string): Effect.Effect<Diagnosis.Diagnosis, never, Effect.Services<ReturnType<typeof open>>> =>
   Effect.match(open(url), {
     onSuccess: () =>
       url === "memory:"
         ? Diagnosis.warn(
             "store",
-            "Tasks are in memory, and gone with the process.",
-            "Name a file: --store sqlite:PATH."
+            "Tasks are kept in memory and are lost when the process exits.",
+            "Use a file: --store sqlite:PATH."
           )
-        : Diagnosis.ok("store", "It opens, and answers."),
-    onFailure: ({ message }) => Diagnosis.fail("store", message, "Correct --store, or the configuration.")
+        : Diagnosis.ok("store", "The store opens and responds."),
+    onFailure: ({ message }) => Diagnosis.fail("store", message, "Fix --store or the configuration.")
   })
 
 const open = (url: string) =>

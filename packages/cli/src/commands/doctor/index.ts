@@ -1,8 +1,4 @@
-/**
- * `baton doctor`
- *
- * @since 0.1.0
- */
+/** `baton doctor` */
 import * as Diagnosis from "@baton/core/Diagnosis"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
@@ -32,12 +28,7 @@ const Settings = Schema.Array(
   })
 )
 
-/**
- * Looks at everything that a run would need, or tells which settings apply.
- *
- * @category commands
- * @since 0.1.0
- */
+/** Checks everything that a run needs, or lists the settings in effect. */
 export const doctor = Command.make(
   "doctor",
   {
@@ -49,7 +40,7 @@ export const doctor = Command.make(
     noVerify,
     model,
     judgeModel,
-    config: ownFlag.toggle("config", "Tell which settings apply, and where each comes from"),
+    config: ownFlag.toggle("config", "List the settings in effect and where each comes from"),
     json
   },
   Effect.fnUntraced(function* (input) {
@@ -70,15 +61,16 @@ export const doctor = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Look at everything that a run would need: Node, the configuration, the store and whether it keeps what it promises, the program or the model that does a task, and what checks it. Nothing is written and nothing is spent.\n\n" +
-      "Exit codes: 0 nothing is in the way of a run; 1 something is."
+    "Check everything that a run needs: Node, the configuration, the store and its durability, the program or model that executes tasks, and the one that verifies outputs. The command writes nothing and costs nothing.\n\n" +
+      "Exit codes: 0 everything is ready for a run; 1 there is a problem."
   ),
-  Command.withShortDescription("Check that a run has all it needs"),
+  Command.withShortDescription("Check that everything is ready for a run"),
   Command.withExamples([
-    { command: "baton doctor --exec 'claude -p'", description: "Before the first run" },
-    { command: "baton doctor --store postgres://db/work", description: "Whether a store is fit for it" },
-    { command: "baton doctor --config", description: "Which settings apply here, and why" }
+    { command: "baton doctor --exec 'claude -p'", description: "Check before the first run" },
+    { command: "baton doctor --store postgres://db/work", description: "Check a store" },
+    { command: "baton doctor --config", description: "List the settings in effect and their sources" }
   ])
 )
 
-const endWith = (isWell: boolean) => (isWell ? Effect.void : Effect.fail(new EndedWith({ exitCode: exitCodes.error })))
+const endWith = (isReady: boolean) =>
+  isReady ? Effect.void : Effect.fail(new EndedWith({ exitCode: exitCodes.error }))

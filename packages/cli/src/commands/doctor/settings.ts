@@ -1,8 +1,4 @@
-/**
- * What applies to every run here, and where it comes from.
- *
- * @since 0.1.0
- */
+/** The settings in effect for every run in this directory. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -11,22 +7,19 @@ import { settings } from "../../settings/envFlag.ts"
 import { firstLine } from "../../view/safeText.ts"
 import { withoutPassword } from "../../view/commandLine.ts"
 
-/** A setting as it applies. */
+/** A setting in effect. */
 export interface Applied {
   readonly name: string
   readonly value: string
-  /** The variable, the file, or that it is the default. */
+  /** The variable, the file, or "default". */
   readonly from: string
-  /** What is wrong with the value. */
+  /** The problem with the value, if any. */
   readonly problem: string | null
 }
 
 /**
- * All settings that say something, in the order in which the help has them: the environment before the configuration
- * before the default. A flag would win over all of them.
- *
- * @category running
- * @since 0.1.0
+ * All settings that have a value, in the order of the help. The environment overrides the configuration, and the
+ * configuration overrides the default. A flag overrides all of them.
  */
 export const applied = Effect.gen(function* () {
   const project = yield* Project

@@ -1,17 +1,8 @@
-/**
- * What the live view of a run shows at one moment, as plain data.
- *
- * @since 0.1.0
- */
+/** What the live view of a run shows at one moment, as plain data. */
 import type { BreakerState } from "@baton/core/Safety"
 import type { Usage } from "@baton/core/Usage"
 
-/**
- * The limits that a run was given; what is left out does not exist.
- *
- * @category models
- * @since 0.1.0
- */
+/** The limits that a run was given; what is left out does not exist. */
 export interface Limits {
   readonly maxCostUsd?: number | undefined
   readonly maxTokens?: number | undefined
@@ -20,12 +11,7 @@ export interface Limits {
   readonly maxDurationMillis?: number | undefined
 }
 
-/**
- * How the run stands against its limits.
- *
- * @category models
- * @since 0.1.0
- */
+/** How the run stands against its limits. */
 export interface SafetyView {
   readonly limits: Limits
   /** Undefined until the breaker has said something: it starts closed. */
@@ -34,12 +20,7 @@ export interface SafetyView {
   readonly attempts: number
 }
 
-/**
- * A task at work.
- *
- * @category models
- * @since 0.1.0
- */
+/** A task at work. */
 export interface TaskRow {
   readonly id: string
   readonly attempt: number
@@ -52,12 +33,7 @@ export interface TaskRow {
   readonly text: string
 }
 
-/**
- * An attempt that failed.
- *
- * @category models
- * @since 0.1.0
- */
+/** An attempt that failed. */
 export interface FailureRow {
   readonly id: string
   readonly attempt: number
@@ -71,12 +47,7 @@ export interface FailureRow {
 /** A key, or what else can be typed, and what it does. */
 export type Hint = readonly [key: string, what: string]
 
-/**
- * The view.
- *
- * @category models
- * @since 0.1.0
- */
+/** The view. */
 export interface View {
   readonly state: "running" | "paused" | "ending" | "waiting" | "idle"
   readonly completed: number

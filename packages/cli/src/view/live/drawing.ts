@@ -2,20 +2,13 @@
  * Draws lines at the bottom of a terminal over what was drawn there before, and lets others go by above them.
  *
  * What changed is written in one piece, as a synchronized update where the terminal knows it, so nothing flickers.
- *
- * @since 0.1.0
  */
 import { createLogUpdate } from "log-update"
 import { Writable } from "node:stream"
 import { displayWidth } from "../width.ts"
 import type { Size } from "./layout.ts"
 
-/**
- * What is drawn, as the text that draws it; empty when there is nothing to change.
- *
- * @category models
- * @since 0.1.0
- */
+/** What is drawn, as the text that draws it; empty when there is nothing to change. */
 export interface Drawing {
   /** Draws `frame` at the bottom, behind lines that stay. */
   readonly draw: (frame: ReadonlyArray<string>, lasting: ReadonlyArray<string>, size: Size) => string
@@ -27,23 +20,13 @@ const beginUpdate = "\u001B[?2026h"
 const endUpdate = "\u001B[?2026l"
 const hideCursor = "\u001B[?25l"
 
-/**
- * Makes the cursor visible.
- *
- * @category constants
- * @since 0.1.0
- */
+/** Makes the cursor visible. */
 export const showCursor = "\u001B[?25h"
 
 // eslint-disable-next-line no-control-regex
 const sgr = /\u001B\[[\d;]*m/g
 
-/**
- * A drawing on a terminal on which nothing is drawn yet.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** A drawing on a terminal on which nothing is drawn yet. */
 export const make = (): Drawing => {
   let written: Array<string> = []
   let size: Size = { columns: 0, rows: 0 }

@@ -1,19 +1,10 @@
-/**
- * The live view of a run that is going on here.
- *
- * @since 0.1.0
- */
+/** The live view of a run that is going on here. */
 import type { TaskId } from "@baton/core/Task"
 import type { Failure, Progress, Running } from "../Progress.ts"
 import { displayWidth } from "../width.ts"
 import type { FailureRow, Hint, Limits, TaskRow, View } from "./View.ts"
 
-/**
- * What the view shows besides the progress.
- *
- * @category models
- * @since 0.1.0
- */
+/** What the view shows besides the progress. */
 export interface Surroundings {
   /** Milliseconds since the epoch. */
   readonly now: number
@@ -35,12 +26,7 @@ const noticeable = 500
 /** So many ends a second for each place cannot be followed by eye. */
 const hectic = 3
 
-/**
- * The view at one moment.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The view at one moment. */
 export const fromProgress = (progress: Progress, places: Places, options: Surroundings): View => {
   const { concurrency, endless, now, waiting } = options
   const { completed, failed, retrying, total } = progress
@@ -95,12 +81,7 @@ const stateOf = ({ draining, paused }: Progress, waiting: string | undefined): V
   return waiting === undefined ? "running" : "waiting"
 }
 
-/**
- * A failed attempt as it is shown.
- *
- * @category converting
- * @since 0.1.0
- */
+/** A failed attempt as it is shown. */
 export const failureOf = ({ at, attempt, feedback, isFinal, taskId }: Failure, now: number): FailureRow => ({
   id: taskId,
   attempt,
@@ -109,12 +90,7 @@ export const failureOf = ({ at, attempt, feedback, isFinal, taskId }: Failure, n
   isFinal
 })
 
-/**
- * A task at work as it is shown.
- *
- * @category converting
- * @since 0.1.0
- */
+/** A task at work as it is shown. */
 export const rowOf = ([id, task]: readonly [TaskId, Running], now: number, pacedSince: number | undefined): TaskRow => {
   const { attempt, description, pause, phase, startedAt } = task
   const isWaiting = pause !== undefined && pause.until > now
@@ -137,12 +113,7 @@ const readable = 300
 /** While tasks come and go faster than a person can read, only those that hang are worth a line. */
 const hanging = 2000
 
-/**
- * The places of a run.
- *
- * @category models
- * @since 0.1.0
- */
+/** The places of a run. */
 export class Places {
   private width = 0
   private readonly ids: Array<TaskId | undefined>

@@ -2,8 +2,6 @@
  * The live view as lines for a terminal of some size. It never has more lines than there are rows, nor wider ones.
  *
  * What comes and goes keeps its place: tasks stay in their line, and figures have room to grow, so that the eye can rest.
- *
- * @since 0.1.0
  */
 import type { Style, Paint } from "../style.ts"
 import { firstLine } from "../safeText.ts"
@@ -12,12 +10,7 @@ import { clock } from "../progressLine.ts"
 import { line, type Canvas, overview, unpainted } from "./overview.ts"
 import type { View, FailureRow, Hint, TaskRow } from "./View.ts"
 
-/**
- * How large a terminal is.
- *
- * @category models
- * @since 0.1.0
- */
+/** How large a terminal is. */
 export interface Size {
   readonly columns: number
   readonly rows: number
@@ -26,23 +19,13 @@ export interface Size {
 /** Below this, one line has to do. */
 const smallest: Size = { columns: 30, rows: 8 }
 
-/**
- * Whether there is room for the view at all.
- *
- * @category predicates
- * @since 0.1.0
- */
+/** Whether there is room for the view at all. */
 export const hasRoom = ({ columns, rows }: Size): boolean => columns >= smallest.columns && rows >= smallest.rows
 
 /** With fewer rows than this, nothing is left empty to look good. */
 const roomy = 14
 
-/**
- * The lines.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The lines. */
 export const layout = (view: View, { columns, rows }: Size, style: Style): ReadonlyArray<string> => {
   const canvas: Canvas = { columns, style, isNarrow: columns < 60 }
   const isRoomy = rows >= roomy
@@ -115,12 +98,7 @@ const head = (
   return [pad(fit(firstLine(row.id), id), id), pad(tries(row.attempt, view), attempt, "right"), age].join(gap)
 }
 
-/**
- * The names of the columns of running tasks.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The names of the columns of running tasks. */
 const taskHeader = (view: View, canvas: Canvas): string => {
   const { attempt, id } = columnsOf(view, canvas)
   const names = [pad("age", ageCells, "right"), pad("doing", doingCells), "task"]
@@ -128,12 +106,7 @@ const taskHeader = (view: View, canvas: Canvas): string => {
   return canvas.style.dim(gap + names.join(gap))
 }
 
-/**
- * As many lines as there are places, or as there is room for.
- *
- * @category converting
- * @since 0.1.0
- */
+/** As many lines as there are places, or as there is room for. */
 const taskLines = (view: View, canvas: Canvas, rows: number): ReadonlyArray<string> => {
   const { columns, style } = canvas
   const shape = columnsOf(view, canvas)
@@ -161,12 +134,7 @@ const taskLine = (row: TaskRow, view: View, shape: Columns, style: Style): strin
   return `${gap}${style.dim(head(row, view, shape))}${gap}${paint(pad(fit(doing, doingCells), doingCells))}${gap}${text}`.trimEnd()
 }
 
-/**
- * The attempts that failed last.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The attempts that failed last. */
 const failureLines = (view: View, canvas: Canvas, rows: number): ReadonlyArray<string> => {
   const shape = columnsOf(view, canvas)
   return view.failures.slice(0, rows).map((row) => failureLine(row, view, shape, canvas.style))
@@ -178,12 +146,7 @@ const failureLine = (row: FailureRow, view: View, shape: Columns, style: Style):
   return `${mark} ${style.dim(head(row, view, shape))}${gap}${fit(firstLine(row.feedback), room)}`.trimEnd()
 }
 
-/**
- * What keys and commands do, one a line.
- *
- * @category converting
- * @since 0.1.0
- */
+/** What keys and commands do, one a line. */
 const helpLines = (hints: ReadonlyArray<Hint>, { columns, style }: Canvas): ReadonlyArray<string> => {
   const width = Math.max(...hints.map(([key]) => key.length))
   return hints.map(([key, what]) => `${gap}${style.bold(pad(key, width))}${gap}${fit(what, columns - width - 4)}`)

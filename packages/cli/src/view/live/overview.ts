@@ -1,8 +1,4 @@
-/**
- * The upper part of the live view: the bar, how many tasks of each state, time, money, and limits.
- *
- * @since 0.1.0
- */
+/** The upper part of the live view: the bar, how many tasks of each state, time, money, and limits. */
 import * as Usage from "@baton/core/Usage"
 import { cost, number, usd } from "../quantity.ts"
 import { firstLine } from "../safeText.ts"
@@ -11,12 +7,7 @@ import { pad, displayWidth, fit } from "../width.ts"
 import { clock, perSecond } from "../progressLine.ts"
 import type { SafetyView, View } from "./View.ts"
 
-/**
- * How it is drawn.
- *
- * @category models
- * @since 0.1.0
- */
+/** How it is drawn. */
 export interface Canvas {
   readonly columns: number
   readonly style: Style
@@ -27,12 +18,7 @@ export interface Canvas {
 const labelCells = 7
 const gap = "  "
 
-/**
- * The lines, the most important first.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The lines, the most important first. */
 export const overview = (view: View, canvas: Canvas): ReadonlyArray<string> => {
   const labelled = (label: string, parts: ReadonlyArray<Part>) =>
     canvas.isNarrow
@@ -156,31 +142,16 @@ const safety = (safety: SafetyView, { elapsedMillis, usage }: View, style: Style
   return parts.length === 0 ? [{ text: "none", paint: style.dim }] : parts
 }
 
-/**
- * A piece of text and how it looks.
- *
- * @category models
- * @since 0.1.0
- */
+/** A piece of text and how it looks. */
 export interface Part {
   readonly text: string
   readonly paint: Paint
 }
 
-/**
- * Text as it is.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Text as it is. */
 export const unpainted: Paint = (text) => text
 
-/**
- * As many of the parts as fit next to each other, from the first on. The first is cut if it has to be.
- *
- * @category converting
- * @since 0.1.0
- */
+/** As many of the parts as fit next to each other, from the first on. The first is cut if it has to be. */
 export const line = (parts: ReadonlyArray<Part>, columns: number, gap = "   "): string => {
   let room = columns
   const shown: Array<string> = []

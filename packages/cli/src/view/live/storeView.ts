@@ -1,8 +1,4 @@
-/**
- * The live view of a store that others work on.
- *
- * @since 0.1.0
- */
+/** The live view of a store that others work on. */
 import type { Task, TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -25,12 +21,7 @@ interface Started {
   readonly at: number
 }
 
-/**
- * Reads a view of the store, again and again: a rate needs more than one look.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Reads a view of the store, again and again: a rate needs more than one look. */
 export const make = Effect.gen(function* () {
   const store = yield* TaskStore
   const starts = new Map<TaskId, Started>()
@@ -121,12 +112,7 @@ export const make = Effect.gen(function* () {
   })
 })
 
-/**
- * A view in one line of text, for those who have it read to them.
- *
- * @category converting
- * @since 0.1.0
- */
+/** A view in one line of text, for those who have it read to them. */
 export const toText = (view: View): string =>
   [
     `${number(view.completed)} of ${count(view.total ?? view.completed, "task")} completed`,

@@ -1,8 +1,4 @@
-/**
- * What became of all tasks of a store: gathered record by record, so that a list of any length fits into memory.
- *
- * @since 0.1.0
- */
+/** What became of all tasks of a store: gathered record by record, so that a list of any length fits into memory. */
 import type { Attempt, AttemptOutcome } from "@baton/core/Attempt"
 import type { TaskStatus } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
@@ -51,12 +47,7 @@ const storiesTold = 250
 
 const causesTold = 50
 
-/**
- * Gathers a report.
- *
- * @category models
- * @since 0.1.0
- */
+/** Gathers a report. */
 export class Report {
   readonly statuses = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0 }
   unverified = 0

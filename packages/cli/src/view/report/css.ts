@@ -1,14 +1,7 @@
-/**
- * How the HTML report looks, in light and in dark.
- *
- * @since 0.1.0
- */
+/** How the HTML report looks, in light and in dark. */
 
 /**
  * The style sheet. The colours of outcomes differ in lightness as well as in hue, for those who cannot tell red from green.
- *
- * @category configuration
- * @since 0.1.0
  */
 export const css = `
 :root { color-scheme: light dark;

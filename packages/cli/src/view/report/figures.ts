@@ -1,8 +1,4 @@
-/**
- * What every format of a report tells.
- *
- * @since 0.1.0
- */
+/** What every format of a report tells. */
 import * as Usage from "@baton/core/Usage"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -103,9 +99,6 @@ const steps = [1, 2, 5]
 /**
  * Groups that grow by the steps 1, 2, 5, 10: durations and costs differ by orders of magnitude. Without values there are
  * none; what is below `least` is in the first.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const histogram = (values: Iterable<number>, least: number): ReadonlyArray<Bucket> => {
   const counts = new Map<number, number>()

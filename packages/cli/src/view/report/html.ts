@@ -1,8 +1,4 @@
-/**
- * A report as one HTML file that needs nothing beside it: no script, no font, no request.
- *
- * @since 0.1.0
- */
+/** A report as one HTML file that needs nothing beside it: no script, no font, no request. */
 import type { AttemptOutcome } from "@baton/core/Attempt"
 import { cost, count, number, usage, usd } from "../quantity.ts"
 import * as Facts from "./figures.ts"
@@ -10,12 +6,7 @@ import { type Bucket, histogram } from "./figures.ts"
 import type { Chapter, Group, Report, Story } from "./Report.ts"
 import { css } from "./css.ts"
 
-/**
- * The page.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The page. */
 export const html = (report: Report, about: Facts.About): string =>
   [
     "<!doctype html>",
@@ -258,12 +249,7 @@ const mostBars = 1500
 const mostLanes = 40
 const sliceCount = 160
 
-/**
- * The timeline of a report.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The timeline of a report. */
 export const timeline = (report: Report): Timeline => {
   const span = report.span()
   if (span === undefined) return { _tag: "Bars", lanes: 0, bars: [] }

@@ -1,8 +1,4 @@
-/**
- * A report for a terminal.
- *
- * @since 0.1.0
- */
+/** A report for a terminal. */
 import { cost, number } from "../quantity.ts"
 import { facts as aligned, type Canvas } from "../table.ts"
 import { safeText, firstLine } from "../safeText.ts"
@@ -15,12 +11,7 @@ import type { Group, Report, Story } from "./Report.ts"
 const margin = "  "
 const shown = 10
 
-/**
- * The lines.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The lines. */
 export const text = (report: Report, about: Facts.About, { columns, style }: Canvas): ReadonlyArray<string> => [
   style.bold(Facts.headline(report)),
   "",
@@ -76,12 +67,7 @@ const bars = (buckets: ReadonlyArray<Bucket>, columns: number, style: Style.Styl
 
 const storiesTold = 50
 
-/**
- * The page.
- *
- * @category converting
- * @since 0.1.0
- */
+/** The page. */
 export const markdown = (report: Report, about: Facts.About): string =>
   [
     `# ${cell(Facts.headline(report))}`,
