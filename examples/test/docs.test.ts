@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Task, TaskState } from "@baton/core"
 import { Result } from "effect"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, globSync, readFileSync } from "node:fs"
+import { basename } from "node:path"
+import { fileURLToPath } from "node:url"
 import { pages } from "../../packages/cli/test/docs/pages.ts"
 
 const statuses = Task.TaskStatus.literals
@@ -65,7 +67,25 @@ describe("docs/state-machine.md", () => {
   })
 })
 
-/** The anchors of a page, as GitHub makes them of its headings. */
+describe("docs/layers.md", () => {
+  it("names every layer that the packages export, and no other", () => {
+    const root = fileURLToPath(new URL("../../", import.meta.url))
+    const modules = globSync("packages/{core,adapters}/src/**/*.ts", { cwd: root }).filter(
+      (name) => !name.includes("internal") && !name.includes("testing")
+    )
+    const exported = modules.flatMap((name) =>
+      Array.from(
+        readFileSync(root + name, "utf8").matchAll(/^export const (layer\w*)/gm),
+        ([, layer = ""]) => `${basename(name, ".ts")}.${layer}`
+      )
+    )
+    const layers = readFileSync(`${root}docs/layers.md`, "utf8")
+    const named = new Set(Array.from(layers.matchAll(/(?<=`)\w+\.layer\w*/g), ([layer]) => layer))
+    assert.deepStrictEqual([...named].sort(), exported.sort())
+  })
+})
+
+/** The anchors of a page, as GitHub derives them from its headings. */
 const anchorsOf = (text: string) =>
   new Set(
     Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading = ""]) =>

@@ -1,5 +1,5 @@
 /**
- * An executor on Effect's `LanguageModel` service: any provider of the `@effect/ai-*` packages, or one of your own.
+ * An executor on Effect's `LanguageModel` service (`effect/ai`): it calls whichever model you provide as that service.
  *
  * The task's description is the prompt. After a failed attempt, its output and why it was not accepted follow. What the
  * call used is taken from the model's response; what that costs is for you to say (`price`). The attempt's metadata has

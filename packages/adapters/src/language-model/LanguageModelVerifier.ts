@@ -1,5 +1,5 @@
 /**
- * A verifier on Effect's `LanguageModel` service: a judge from any provider of the `@effect/ai-*` packages.
+ * A judge on Effect's `LanguageModel` service (`effect/ai`): it asks whichever model you provide as that service.
  *
  * It asks, shows and reads what `ClaudeVerifier` does: task and output stand between tags that neither of them can
  * contain or foresee, the verdict is an object that is checked against its schema (or, with `format: "text"`, four lines),

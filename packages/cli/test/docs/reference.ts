@@ -1,4 +1,4 @@
-/** The page about the command line, made of what the commands tell of themselves. Run as a program, it writes the page. */
+/** Generates docs/cli.md from the commands' help. Run as a program, it writes the file. */
 import { Effect, Option } from "effect"
 import type { HelpDoc } from "effect/cli"
 import { writeFileSync } from "node:fs"
@@ -6,28 +6,29 @@ import { settings } from "../../src/settings/envFlag.ts"
 import { flagSections } from "../../src/view/help.ts"
 import { helpOf, paths } from "./commandTree.ts"
 
-/** Where it goes. */
 export const file = new URL("../../../../docs/cli.md", import.meta.url)
 
-/** What brings it up to date. */
+/** The command that regenerates the page. */
 export const command = "npx -y pnpm@12 docs:cli"
 
-const preface = `<!-- Made by \`${command}\` from what the commands tell of themselves: change it there. -->
+const preface = `<!-- Generated from the commands' help by \`${command}\`. Edit the help instead. -->
 
-# The command line
+# Command line reference
 
-Each command tells the same with \`--help\`. A flag that has a variable can also be set in the environment or in
-\`baton.config.ts\`, in camel case: see [configuration](configuration.md). Results go to standard output, everything else to
-standard error. \`--json\` and \`--output ndjson\` are for programs, and stay as they are.
-
-| exit code | |
-|---|---|
-| 0 | every task completed; for other commands, what was asked for is done |
-| 1 | wrong usage or configuration, or an unexpected error |
-| 2 | at least one task is in the dead-letter queue, or waits for one that will not complete |
-| 3 | a safety limit stopped the run |
-| 129, 130, 143 | a signal stopped it, after the drain (143 also after \`baton stop\`) |
+\`baton COMMAND --help\` prints the same text. Every flag that has a variable can also be set in the environment, or in
+\`baton.config.ts\` in camel case: see [configuration](configuration.md). Results go to standard output, and everything else
+goes to standard error. \`--json\` and \`--output ndjson\` are stable interfaces for programs.
 `
+
+const exitCodes = `## Exit codes
+
+| code | meaning |
+| --- | --- |
+| 0 | every task completed; for other commands, the command succeeded |
+| 1 | wrong usage or configuration, or an unexpected error |
+| 2 | at least one task is in the dead-letter queue, or depends on one that will not complete |
+| 3 | a safety limit stopped the run |
+| 129, 130, 143 | a signal stopped the run after the drain (143 also after \`baton stop\`) |`
 
 const text = (value: Option.Option<string>) => Option.getOrElse(value, () => "").replace(/ \(choices: [^)]*\)$/, "")
 const cell = (value: string) => value.replaceAll("|", "\\|").replaceAll("\n", " ")
@@ -59,7 +60,7 @@ const flagTable = (flags: ReadonlyArray<HelpDoc.FlagDoc>) => {
 const same = (left: HelpDoc.FlagDoc) => (right: HelpDoc.FlagDoc) =>
   left.name === right.name && text(left.description) === text(right.description)
 
-/** Many flags that another command has as well are told of there. */
+/** A command that shares more flags than this with `baton run` refers to it instead of listing them. */
 const shared = 20
 
 const section = (path: ReadonlyArray<string>, help: HelpDoc.HelpDoc, run: HelpDoc.HelpDoc): ReadonlyArray<string> => {
@@ -81,7 +82,7 @@ const section = (path: ReadonlyArray<string>, help: HelpDoc.HelpDoc, run: HelpDo
         ]),
     ...(asRun
       ? [
-          `It takes the flags of [baton run](#baton-run)${missing.length === 0 ? "" : `, without ${missing.map(({ name }) => code(`--${name}`)).join(", ")}`}.`
+          `Accepts the flags of [baton run](#baton-run)${missing.length === 0 ? "" : `, without ${missing.map(({ name }) => code(`--${name}`)).join(", ")}`}.`
         ]
       : []),
     ...flagSections(help).flatMap(({ flags, title }) => {
@@ -97,11 +98,28 @@ const section = (path: ReadonlyArray<string>, help: HelpDoc.HelpDoc, run: HelpDo
   ]
 }
 
-/** The page as it should be. */
+const commandTable = ({ subcommands = [] }: HelpDoc.HelpDoc) =>
+  table(
+    ["command", ""],
+    subcommands.flatMap(({ commands }) =>
+      commands.map(({ description, name, shortDescription }) => [
+        `[\`baton ${name}\`](#baton-${name})`,
+        shortDescription ?? description
+      ])
+    )
+  )
+
+/** The whole page. */
 export const reference = Effect.gen(function* () {
   const root = yield* helpOf([])
   const run = yield* helpOf(["run"])
-  const sections: Array<string> = [preface.trimEnd(), "## Flags of every command", flagTable(root.globalFlags ?? [])]
+  const sections: Array<string> = [
+    preface.trimEnd(),
+    commandTable(root),
+    exitCodes,
+    "## Flags of every command",
+    flagTable(root.globalFlags ?? [])
+  ]
   for (const path of paths) sections.push(...section(path, yield* helpOf(path), run))
   return sections.join("\n\n") + "\n"
 })
