@@ -1,7 +1,7 @@
 /**
- * What `baton demo` shows: three tasks, one of which needs a retry and one of which can never be done.
+ * `baton demo`: runs three tasks, one of which needs a retry and one of which always fails.
  *
- * Nothing is staged but the answers: store, orchestrator, retries and verifier are those of every run.
+ * Only the answers of the executor are scripted. The store, the orchestrator, retries and the verifier are real.
  */
 import type { Event } from "@baton/core/Event"
 import * as Execution from "@baton/core/Execution"
@@ -23,69 +23,69 @@ import * as Style from "../view/style.ts"
 import { pad } from "../view/width.ts"
 import { withEvents } from "../view/events.ts"
 
-interface Scene {
+interface DemoTask {
   readonly id: string
   readonly description: string
-  /** What the executor says at each attempt; null when it refuses. */
+  /** The executor's output for each attempt; null for a permanent failure. */
   readonly answers: ReadonlyArray<string | null>
-  /** What the verifier holds against an answer. */
-  readonly objection: (answer: string) => string | undefined
+  /** The verifier's feedback on an output, or undefined to accept it. */
+  readonly feedback: (answer: string) => string | undefined
 }
 
-const scenes: ReadonlyArray<Scene> = [
+const demoTasks: ReadonlyArray<DemoTask> = [
   {
     id: "task-001",
     description: "Name a prime between 20 and 30",
     answers: ["27", "29"],
-    objection: (answer) => (answer === "29" ? undefined : `${answer} is 3 × 9, not a prime number`)
+    feedback: (answer) => (answer === "29" ? undefined : `${answer} is 3 × 9, not a prime number`)
   },
   {
     id: "task-002",
     description: "Say good morning in French",
     answers: ["bonjour"],
-    objection: () => undefined
+    feedback: () => undefined
   },
   {
     id: "task-003",
     description: "Predict the lottery numbers",
     answers: [null],
-    objection: () => undefined
+    feedback: () => undefined
   }
 ]
 
-const sceneOf = (id: string) => scenes.find((scene) => scene.id === id)
-const refusal = "nobody can know that"
+const taskOf = (id: string) => demoTasks.find((task) => task.id === id)
+const refusal = "The lottery numbers cannot be predicted"
 const maxAttempts = 3
 
-/** Long enough to be seen happening, and all of it over in less than three seconds. */
-const thinking = Duration.millis(220)
+/** Slow enough to follow; the whole demo takes less than three seconds. */
+const answerDelay = Duration.millis(220)
 const pause = Duration.millis(150)
 
 const executor = Executor.layer((task, { attempt }) =>
   Effect.suspend(() => {
-    const output = sceneOf(task.id)?.answers[attempt - 1]
+    const output = taskOf(task.id)?.answers[attempt - 1]
     return typeof output === "string"
       ? Effect.succeed(Execution.make({ output, confidence: 0.9 }))
       : Effect.fail(new ExecutionError({ reason: "Permanent", message: refusal }))
-  }).pipe(Effect.delay(thinking))
+  }).pipe(Effect.delay(answerDelay))
 )
 
 const verifier = Verifier.layer((task, { output }) =>
   Effect.sync(() => {
-    const objection = sceneOf(task.id)?.objection(output)
-    return objection === undefined ? Verification.pass() : Verification.reject(objection)
-  }).pipe(Effect.delay(thinking))
+    const feedback = taskOf(task.id)?.feedback(output)
+    return feedback === undefined ? Verification.pass() : Verification.reject(feedback)
+  }).pipe(Effect.delay(answerDelay))
 )
 
-/** Plays it on standard output. */
+/** Runs the demo and prints its events to standard output. */
 export const demo = Effect.gen(function* () {
   const { style } = yield* canvas
   const print = (lines: ReadonlyArray<string>) => writeLine(lines.join("\n"))
 
-  yield* print([style.bold("Three tasks, three attempts each; a scripted executor and a real verifier."), ""])
-  const play = Effect.gen(function* () {
+  yield* print([style.bold("Three tasks, up to three attempts each, a scripted executor, a real verifier."), ""])
+  const runAll = Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
-    yield* store.add(scenes.map(({ description, id }) => Task.make({ id, description })))
+    yield* store.add(demoTasks.map(({ description, id }) => Task.make({ id, description })))
     const { events, run } = yield* Orchestrator.Orchestrator
     return yield* withEvents(run, events, (event) =>
       linesOf(event, style)
@@ -93,7 +93,7 @@ export const demo = Effect.gen(function* () {
         .join("")
     )
   })
-  const { counts, stats } = yield* Effect.provide(play, stage)
+  const { counts, stats } = yield* Effect.provide(runAll, layer)
   yield* print([
     "",
     [
@@ -102,13 +102,13 @@ export const demo = Effect.gen(function* () {
       style.red(`✗ ${counts.failed} in the dead-letter queue`)
     ].join("   "),
     "",
-    "Now your own list, a task a line, and your own command:",
+    "Now run your own list with one task per line, and your own commands:",
     `  ${style.bold("baton run tasks.txt --exec 'claude -p' --verify './check.sh'")}`,
     `  ${style.bold("baton run --help")}`
   ])
 })
 
-const stage = OrchestratorBuilder.make()
+const layer = OrchestratorBuilder.make()
   .withTaskStore(TaskStore.layerMemory)
   .withExecutor(executor)
   .withVerifier(verifier)
@@ -116,12 +116,12 @@ const stage = OrchestratorBuilder.make()
   .withConfig({ maxAttempts, retryPolicy: RetryPolicy.immediate, pauseBetweenTasks: pause })
   .build()
 
-/** One line for a change of status, indented ones for what led to it. */
+/** The lines for an event: one for a change of status, indented ones for the steps before it. */
 const linesOf = (event: Event, style: Style.Style): ReadonlyArray<string> => {
   const change = (id: string, from: Task.TaskStatus, to: Task.TaskStatus, note: string) =>
     `${style.bold(pad(id, 8))}  ${pad(from, 11)} → ${Style.ofStatus(style, to)(pad(to, 11))}  ${style.dim(note)}`
   const step = (text: string) => `${" ".repeat(10)}${text}`
-  const answer = (id: string, attempt: number) => sceneOf(id)?.answers[attempt - 1] ?? ""
+  const answer = (id: string, attempt: number) => taskOf(id)?.answers[attempt - 1] ?? ""
   switch (event._tag) {
     case "TaskStarted":
       return [change(event.taskId, "pending", "in_progress", `attempt ${event.attempt}: ${event.description}`)]
@@ -135,7 +135,7 @@ const linesOf = (event: Event, style: Style.Style): ReadonlyArray<string> => {
           event.taskId,
           "in_progress",
           "pending",
-          `attempts ${event.attempt} < ${maxAttempts}: again, with the feedback`
+          `attempt ${event.attempt} of ${maxAttempts} failed: retry with the feedback`
         )
       ]
     case "TaskCompleted":
@@ -145,8 +145,8 @@ const linesOf = (event: Event, style: Style.Style): ReadonlyArray<string> => {
       ]
     case "TaskFailed":
       return [
-        step(`executor ${style.red("refuses")}: ${event.feedback}`),
-        change(event.taskId, "in_progress", "failed", "trying again would not help: dead letter")
+        step(`executor ${style.red("fails")}: ${event.feedback}`),
+        change(event.taskId, "in_progress", "failed", "permanent failure: dead letter")
       ]
     default:
       return []

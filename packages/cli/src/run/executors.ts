@@ -1,5 +1,5 @@
 /**
- * The executors and verifiers that have a name, for `--executor` and `--verifier`. Each is loaded when it is chosen.
+ * The executors and verifiers for `--executor` and `--verifier`, by name. Each module is loaded on demand.
  */
 import type { Executor } from "@baton/core/Executor"
 import type { Verifier } from "@baton/core/Verifier"
@@ -11,34 +11,36 @@ import * as Project from "../settings/Project.ts"
 import type { Parts } from "../claude/parts.ts"
 import type { CommandFailed } from "../system/CommandFailed.ts"
 
-/** What parts with a name are made from. */
-export interface Ingredients {
-  /** The parts that ask Claude; made where one of them is chosen. */
+/** The parts that some executors and verifiers need. */
+export interface PartOptions {
+  /** The executor and verifier for Claude's API; defined if one of them is selected. */
   readonly claude: Parts | undefined
-  /** Made where it is chosen. */
+  /** Defined if `claude-code` is selected. */
   readonly claudeCode?: Layer.Layer<Executor, never, Platform> | undefined
 }
 
 type Platform = ChildProcessSpawner | FileSystem.FileSystem
 
-const claude = ({ claude }: Ingredients) =>
-  claude === undefined ? Effect.die(new Error("no part for Claude was made")) : Effect.succeed(claude)
+const claude = ({ claude }: PartOptions) =>
+  claude === undefined ? Effect.die(new Error("the parts for Claude's API are missing")) : Effect.succeed(claude)
 
-type Named<Service> = (ingredients: Ingredients) => Effect.Effect<Layer.Layer<Service, CommandFailed, Platform>>
+type Named<Service> = (options: PartOptions) => Effect.Effect<Layer.Layer<Service, CommandFailed, Platform>>
 
 /** The executors, by name. */
 export const executors = {
-  /** Answers at once, does nothing and costs nothing. */
+  /** Returns a fixed output immediately, at no cost. */
   fake: () =>
     Effect.map(
       Effect.promise(() => import("@baton/core/Executor")),
       ({ layerFake }) => layerFake()
     ),
   /** Claude's API. */
-  claude: (ingredients) => Effect.map(claude(ingredients), ({ executor }) => executor),
+  claude: (options) => Effect.map(claude(options), ({ executor }) => executor),
   /** `claude -p`. */
   "claude-code": ({ claudeCode }) =>
-    claudeCode === undefined ? Effect.die(new Error("no Claude Code was made")) : Effect.succeed(claudeCode),
+    claudeCode === undefined
+      ? Effect.die(new Error("the executor for Claude Code is missing"))
+      : Effect.succeed(claudeCode),
   /** The layer of the configuration. */
   config: () =>
     Effect.map(
@@ -55,7 +57,7 @@ export const verifiers = {
       ({ layerAlwaysPass }) => layerAlwaysPass
     ),
   /** Claude's API. */
-  claude: (ingredients) => Effect.map(claude(ingredients), ({ verifier }) => verifier),
+  claude: (options) => Effect.map(claude(options), ({ verifier }) => verifier),
   /** The layer of the configuration. */
   config: () =>
     Effect.map(

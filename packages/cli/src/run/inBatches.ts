@@ -1,4 +1,4 @@
-/** How a run with `--batch` differs from others: its tasks wait for hours, thousands of them at once. */
+/** Settings for runs with `--batch`, where thousands of tasks wait for hours at the same time. */
 import { Batches } from "@baton/adapters/claude"
 import type { OrchestratorConfig } from "@baton/core/OrchestratorConfig"
 import { Verifier } from "@baton/core/Verifier"
@@ -10,18 +10,18 @@ import * as Semaphore from "effect/Semaphore"
 import { count } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
 
-/** What applies when nothing is said. */
+/** The defaults of such a run. */
 export const defaults = {
-  /** A task that waits costs a fiber and what it says. */
+  /** A waiting task only uses a fiber and the memory for its text. */
   concurrency: 10_000,
   prefetch: 100,
-  /** Programs that check outputs, all of which come at the same time. */
+  /** The number of verifier programs that run at the same time; the outputs of a batch arrive together. */
   verifying: 4,
-  /** Where tasks wait for the budget, they wait for a batch of others and then for their own, each a day at most. */
+  /** A task can wait for the batch of other tasks, until the budget allows its own. Each batch takes up to a day. */
   timeout: Duration.days(7)
 } as const
 
-/** The configuration of such a run. What is interrupted is not lost, so the end of a run does not wait for it. */
+/** The configuration of such a run. Pending requests survive the run, so it does not wait for them when it stops. */
 export const configOf = (config: OrchestratorConfig): OrchestratorConfig => ({
   ...config,
   prefetch: config.prefetch ?? defaults.prefetch,
@@ -30,8 +30,8 @@ export const configOf = (config: OrchestratorConfig): OrchestratorConfig => ({
   drainTimeout: config.drainTimeout ?? Duration.zero
 })
 
-/** A verifier that is not asked by ten thousand tasks at once when their outputs come. */
-export const gently = <E, R>(verifier: Layer.Layer<Verifier, E, R>): Layer.Layer<Verifier, E, R> =>
+/** Limits the number of concurrent calls to a verifier, because all outputs of a batch arrive at the same time. */
+export const withLimit = <E, R>(verifier: Layer.Layer<Verifier, E, R>): Layer.Layer<Verifier, E, R> =>
   Layer.effect(
     Verifier,
     Effect.gen(function* () {
@@ -41,32 +41,32 @@ export const gently = <E, R>(verifier: Layer.Layer<Verifier, E, R>): Layer.Layer
     })
   ).pipe(Layer.provide(verifier))
 
-/** What is to be said of the batches under way when a run ends, if there are any. */
+/** Lines about pending batches for the end of a run. */
 export const notice = Effect.fnUntraced(function* (filename: string): Effect.fn.Return<ReadonlyArray<string>> {
   const requests = yield* requestsIn(filename)
   return requests === 0
     ? []
     : [
         "",
-        `  ${count(requests, "request")} ${requests === 1 ? "is" : "are"} in a batch, which goes on without this run: ` +
-          "the same command picks up the answers, now or tomorrow."
+        `  ${count(requests, "request")} ${requests === 1 ? "is" : "are"} in a batch, which continues without this run.`,
+        "  Run the same command again to collect the results."
       ]
 })
 
-/** Warns of batches under way before a run that does not know of batches. */
+/** Warns about pending batches before a run without `--batch`. */
 export const warn = Effect.fnUntraced(function* (filename: string): Effect.fn.Return<void> {
   const requests = yield* requestsIn(filename)
   if (requests === 0) return
   yield* Console.error(
     safeText(
-      `warning: ${count(requests, "request")} of this list ${requests === 1 ? "is" : "are"} in a batch: ` +
-        "add --batch to pick them up, or they are paid for a second time."
+      `warning: ${count(requests, "request")} of this list ${requests === 1 ? "is" : "are"} in a batch. ` +
+        "Add --batch to collect the results; otherwise the requests are sent and paid for again."
     )
   )
 })
 
-/** A journal that cannot be read is no reason to say nothing else: whoever opens it is told. */
-const underWay = (filename: string) => Effect.orElseSucceed(Batches.inProgress({ filename }), () => [])
+/** Errors are ignored here; a run that opens the journal reports them. */
+const pendingBatches = (filename: string) => Effect.orElseSucceed(Batches.inProgress({ filename }), () => [])
 
 const requestsIn = (filename: string) =>
-  Effect.map(underWay(filename), (batches) => batches.reduce((sum, { requests }) => sum + requests, 0))
+  Effect.map(pendingBatches(filename), (batches) => batches.reduce((sum, { requests }) => sum + requests, 0))

@@ -1,4 +1,4 @@
-/** Turns the flags of a run into what the run is made of. */
+/** Turns the flags of a run into its parts. */
 import type * as Command from "@baton/adapters/command"
 import type { Executor } from "@baton/core/Executor"
 import type { OrchestratorConfig } from "@baton/core/OrchestratorConfig"
@@ -22,9 +22,9 @@ import type { ModelUse } from "../view/models.ts"
 import type { SourceError } from "../sources/SourceError.ts"
 import { beside } from "../settings/beside.ts"
 import * as Telemetry from "../system/Telemetry.ts"
-import { executors, type Ingredients, verifiers } from "./executors.ts"
+import { executors, type PartOptions, verifiers } from "./executors.ts"
 
-/** What a run is made of, apart from its store and its display. */
+/** The layers and settings of a run, except for its store and display. */
 export interface Plan {
   readonly executor: Layer.Layer<Executor, CommandFailed, Platform>
   readonly verifier: Layer.Layer<Verifier, CommandFailed, Platform>
@@ -33,31 +33,31 @@ export interface Plan {
   readonly lease: Duration.Duration
   readonly concurrency: number
   readonly hooks: hooks.Start
-  /** Whether it is meant that nothing is verified. */
-  readonly unverifiedIsMeant: boolean
-  /** What was asked of each model so far, as far as it is metered. */
+  /** Whether `--no-verify` is set. */
+  readonly noVerify: boolean
+  /** The metered use of each model so far. */
   readonly modelUse: () => ReadonlyArray<ModelUse>
-  /** Since when work on a task waits because of a rate limit, in milliseconds since the epoch; undefined if it does not. */
+  /** The time since when a task has been waiting for a rate limit, in milliseconds since the epoch. */
   readonly pacedSince: (id: TaskId) => number | undefined
-  /** What is left to say when the run has ended. */
-  readonly afterwards: Effect.Effect<ReadonlyArray<string>>
+  /** Additional lines for the end of the run. */
+  readonly closingLines: Effect.Effect<ReadonlyArray<string>>
 }
 
 type Platform = ChildProcessSpawner | FileSystem.FileSystem
 
-/** What applies when nothing is said, where that is not the orchestrator's own default. */
+/** Defaults that differ from those of the orchestrator. */
 export const defaults = {
-  /** Most commands wait for something else; a person who gives no number still wants an end in sight. */
+  /** Most commands spend their time waiting, so several tasks can run at once. */
   concurrency: 4,
   timeout: Duration.minutes(10),
   verifyTimeout: Duration.minutes(5),
   lease: Duration.seconds(30)
 } as const
 
-/** What stopping a program takes at most: the orchestrator's own limit must not cut off the report of the program's end. */
-const stopping = Duration.seconds(15)
+/** Time to stop a program, so that the orchestrator's timeout does not end the attempt before the program's exit is known. */
+const stopGrace = Duration.seconds(15)
 
-/** Chooses executor, verifier and limits. Fails with one sentence when the flags do not make a run. */
+/** Chooses the executor, the verifier and the limits. Fails with a message for the user if the flags are inconsistent. */
 export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
   owner: string
@@ -76,7 +76,8 @@ export const make = Effect.fnUntraced(function* (
   const journal = asks.executor ? beside(yield* StoreUrl, "batches") : undefined
   if (flags.batch && journal === undefined) {
     return yield* new CommandFailed({
-      message: "--batch needs a store that is still there tomorrow: leave out --store memory:."
+      message:
+        "--batch does not work with a store in memory, which is lost before the results arrive. Remove --store memory:."
     })
   }
   if (!flags.batch && journal !== undefined && inBatches !== undefined) yield* inBatches.warn(journal)
@@ -101,8 +102,8 @@ export const make = Effect.fnUntraced(function* (
     maxCostPerTask: flags.maxCostPerTask?.value,
     maxTokensPerTask: flags.maxTokensPerTask?.value,
     retryPolicy: yield* retryPolicyOf(flags),
-    executionTimeout: asks.executor || asks.agent ? withWaiting(timeout) : Duration.sum(timeout, stopping),
-    verificationTimeout: asks.verifier ? withWaiting(verifyTimeout) : Duration.sum(verifyTimeout, stopping),
+    executionTimeout: asks.executor || asks.agent ? withWaiting(timeout) : Duration.sum(timeout, stopGrace),
+    verificationTimeout: asks.verifier ? withWaiting(verifyTimeout) : Duration.sum(verifyTimeout, stopGrace),
     leaseDuration: lease,
     onCrash: flags.onCrash,
     drainTimeout: flags.drainTimeout,
@@ -113,26 +114,26 @@ export const make = Effect.fnUntraced(function* (
       claude,
       claudeCode: asks.agent ? yield* (yield* claudeCodeModule).make(flags, timeout) : undefined
     }),
-    verifier: batching === undefined || asks.verifier ? chosen : batching.gently(chosen),
+    verifier: batching === undefined || asks.verifier ? chosen : batching.withLimit(chosen),
     safety: yield* safetyOf(flags),
     config: batching?.configOf(config) ?? config,
     lease,
     concurrency,
     hooks: yield* hooks.make(flags),
-    unverifiedIsMeant: flags.noVerify,
+    noVerify: flags.noVerify,
     modelUse: claude?.modelUse ?? (() => []),
     pacedSince: claude?.pacedSince ?? (() => undefined),
-    afterwards: batching === undefined || journal === undefined ? Effect.succeed([]) : batching.notice(journal)
+    closingLines: batching === undefined || journal === undefined ? Effect.succeed([]) : batching.notice(journal)
   }
 })
 
 /**
- * How long an attempt may take in which `timeout` bounds each request: a few tries, and an hour for the pace, which a
- * person or the server sets.
+ * The timeout of an attempt in which `timeout` limits each request: time for a few requests, and an hour of waiting for
+ * rate limits.
  */
 const withWaiting = (timeout: Duration.Duration) => Duration.sum(Duration.times(timeout, 6), Duration.hours(1))
 
-/** Which parts of a run ask Claude's API; it may have no executor yet. */
+/** Whether the executor and the verifier use Claude's API. The flags need not select an executor. */
 export const asksClaude = Effect.fnUntraced(function* (flags: RunFlags) {
   const executor = yield* choose(flags.exec, flags.shell, flags.executor)
   const verifier = yield* chooseVerifier(flags)
@@ -147,11 +148,11 @@ const chooseExecutor = Effect.fnUntraced(function* (flags: RunFlags) {
   if (chosen !== undefined) return chosen
   return yield* new CommandFailed({
     message:
-      "Nothing says how a task is to be done: give a command, as in --exec 'claude -p', or --executor claude, or try it out with --executor fake."
+      "No executor is set. Add a command, as in --exec 'claude -p', or --executor claude; --executor fake only tries out a list."
   })
 })
 
-/** What is said to Claude on a command line that asks nobody is a mistake; in the environment it may be for other runs. */
+/** A flag for an executor that is not used is an error; a variable is ignored, because it may be for other runs. */
 const checkFlags = (
   flags: RunFlags,
   asks: { readonly executor: boolean; readonly agent: boolean; readonly verifier: boolean }
@@ -162,7 +163,11 @@ const checkFlags = (
   const forJudge = [judgeModel, criteria, confirm, minConfidence]
   const forAgent = [permissionMode, allowedTools, cwd, maxTurns, maxCostPerAttempt]
   if (flags.batch && !asks.executor) {
-    return Effect.fail(new CommandFailed({ message: "--batch is for --executor claude: add that, or leave it out." }))
+    return Effect.fail(
+      new CommandFailed({
+        message: "--batch only works with --executor claude. Add --executor claude, or remove --batch."
+      })
+    )
   }
   const misplaced = [
     ...(asks.executor ? [] : [systemFile, maxOutputTokens, outputSchema]),
@@ -173,7 +178,9 @@ const checkFlags = (
   if (misplaced === undefined) return Effect.void
   const isFor = (part: ReadonlyArray<unknown>) => part.includes(misplaced)
   const part = isFor(forJudge) ? "--verifier claude" : isFor(forAgent) ? "--executor claude-code" : "--executor claude"
-  return Effect.fail(new CommandFailed({ message: `${misplaced.by} is for ${part}: add that, or leave it out.` }))
+  return Effect.fail(
+    new CommandFailed({ message: `${misplaced.by} only works with ${part}. Add ${part}, or remove ${misplaced.by}.` })
+  )
 }
 
 const batchesModule = Effect.promise(() => import("./inBatches.ts"))
@@ -184,15 +191,15 @@ const executorOf = Effect.fnUntraced(function* (
   flags: RunFlags,
   chosen: Given<string>,
   timeout: Duration.Duration,
-  ingredients: Ingredients
+  options: PartOptions
 ) {
-  if (chosen === flags.executor) return yield* executors[flags.executor.value](ingredients)
+  if (chosen === flags.executor) return yield* executors[flags.executor.value](options)
   const limit = flags.maxCost ?? flags.maxTokens ?? flags.maxCostPerTask ?? flags.maxTokensPerTask
   if (limit !== undefined) {
     return yield* new CommandFailed({
       message:
-        `${limit.by} cannot be kept with ${chosen.by}: a command does not tell what it costs. ` +
-        "Limit the run with --max-iterations or --max-duration, and the command with its own options."
+        `${limit.by} does not work with ${chosen.by}, because a command does not report its cost. ` +
+        "Use --max-iterations or --max-duration instead, or limit the cost with an option of the command."
     })
   }
   const { Command, CommandExecutor } = yield* commandModule
@@ -204,7 +211,7 @@ const chooseVerifier = Effect.fnUntraced(function* (flags: RunFlags) {
   const chosen = yield* choose(flags.verify, flags.verifier)
   if (chosen?.origin === "flag" && flags.noVerify) {
     return yield* new CommandFailed({
-      message: `${chosen.by} and --no-verify contradict each other: leave one of them out.`
+      message: `${chosen.by} and --no-verify are both given. Remove one of them.`
     })
   }
   return flags.noVerify ? undefined : chosen
@@ -233,7 +240,7 @@ const parse = (module: typeof Command.Command, { by, value }: Given<string>) =>
     (error) => new CommandFailed({ message: `${by} cannot be run. ${error.message}` })
   )
 
-/** The one that was given, where it counts most; two flags that say different things are a mistake. */
+/** Selects the candidate with the highest precedence. Two candidates with the same precedence are an error. */
 const choose = <A extends Given<string>>(
   ...candidates: ReadonlyArray<A | undefined>
 ): Effect.Effect<A | undefined, CommandFailed> => {
@@ -242,7 +249,7 @@ const choose = <A extends Given<string>>(
     origins.map((from) => present.filter(({ origin }) => origin === from)).find(({ length }) => length > 0) ?? []
   return second === undefined || first === undefined
     ? Effect.succeed(first)
-    : Effect.fail(new CommandFailed({ message: `${first.by} and ${second.by} are both given: leave one of them out.` }))
+    : Effect.fail(new CommandFailed({ message: `${first.by} and ${second.by} are both given. Remove one of them.` }))
 }
 
 const safetyOf = Effect.fnUntraced(function* (flags: RunFlags) {

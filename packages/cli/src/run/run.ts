@@ -1,4 +1,4 @@
-/** What `baton run` and `baton worker` do. */
+/** The commands `baton run` and `baton worker`. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
@@ -19,7 +19,7 @@ import * as store from "./stores.ts"
 import * as plans from "./plan.ts"
 import { runTasks } from "./runTasks.ts"
 
-/** Imports the sources and works until nothing is left. */
+/** Imports the sources and runs all tasks. */
 export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
   const plan = yield* prepare(flags)
   const work = Effect.gen(function* () {
@@ -27,13 +27,13 @@ export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
     const imported = flags.sources.length === 0 ? null : yield* importAll(flags, shown)
     yield* runTasks({ plan, flags, imported, endless: false, terminal: shown })
   })
-  // What is typed may be the tasks.
-  const steered = flags.sources.includes("-") ? Effect.provideService(work, Keyboard, Effect.undefined) : work
-  // Without sources there have to be tasks already; a new empty store would only hide that this is the wrong directory.
-  yield* Effect.provide(steered, flags.sources.length === 0 ? store.layerExisting : store.layer)
+  // Without keys if standard input contains the tasks.
+  const withKeys = flags.sources.includes("-") ? Effect.provideService(work, Keyboard, Effect.undefined) : work
+  // Without sources, the store must exist: creating an empty one would hide that this is the wrong directory.
+  yield* Effect.provide(withKeys, flags.sources.length === 0 ? store.layerExisting : store.layer)
 })
 
-/** Works on whatever comes into the store, without an end. */
+/** Runs the tasks of the store and waits for new ones. */
 export const work = Effect.fnUntraced(function* (flags: RunFlags) {
   const plan = yield* prepare(flags)
   const work = Effect.gen(function* () {
@@ -45,20 +45,21 @@ export const work = Effect.fnUntraced(function* (flags: RunFlags) {
 const prepare = Effect.fnUntraced(function* (flags: RunFlags) {
   if (flags.json && flags.output === "ndjson") {
     return yield* new CommandFailed({
-      message: "--json and --output ndjson both want standard output: the last event has what --json would print."
+      message:
+        "--json and --output ndjson both write to standard output. Remove --json: the last event contains the same result."
     })
   }
   return yield* plans.make(flags, `${hostname()}/${process.pid}`)
 })
 
 /**
- * Events that are printed on the same terminal would tear what is redrawn. What reads them from a pipe (`| jq`) mostly
- * prints there as well; what goes into a file does not.
+ * Disables the live view if events are written to standard output, unless it is a file. Events on a terminal would break
+ * the view, and a program that reads a pipe, such as `jq`, usually prints to the same terminal.
  */
 const terminalFor = Effect.fnUntraced(function* (flags: RunFlags) {
   const shown = yield* terminal.stderr
-  const isTorn = flags.output === "ndjson" && ((yield* (yield* Stdio.Stdio).stdoutIsTerminal) || isPipe())
-  return { ...shown, canAnimate: shown.canAnimate && !flags.plain && !isTorn }
+  const isDisturbed = flags.output === "ndjson" && ((yield* (yield* Stdio.Stdio).stdoutIsTerminal) || isPipe())
+  return { ...shown, canAnimate: shown.canAnimate && !flags.plain && !isDisturbed }
 })
 
 const isPipe = () => {
@@ -70,7 +71,7 @@ const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, sh
   const isLogged = (yield* LogFormatFlag) === "json"
   const screen = yield* Screen.make(
     shown,
-    isLogged || flags.quiet || !shown.canAnimate ? Effect.undefined : yield* reading
+    isLogged || flags.quiet || !shown.canAnimate ? Effect.undefined : yield* importProgress
   )
   const { added, existing, perSource, skipped, warnings } = yield* importSources(flags.sources, flags)
   if (isLogged) {
@@ -87,8 +88,8 @@ const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, sh
   return { added, existing, skipped }
 }, Effect.scoped)
 
-/** A list of a million lines takes its time; one of a few is read before anyone could see this. */
-const reading = Effect.map(Clock.currentTimeMillis, (start) =>
+/** Progress of the import, shown if it takes longer than a second. */
+const importProgress = Effect.map(Clock.currentTimeMillis, (start) =>
   Effect.map(Clock.currentTimeMillis, (now) => {
     const millis = now - start
     return millis < 1000 ? undefined : `reading the sources  ${clock(millis)}`
@@ -98,6 +99,6 @@ const reading = Effect.map(Clock.currentTimeMillis, (start) =>
 const sentence = ({ added, existing, skipped }: NonNullable<RunReport["imported"]>): string =>
   [
     `${count(added, "task")} added`,
-    ...(existing === 0 ? [] : [`${number(existing)} there before`]),
-    ...(skipped === 0 ? [] : [`${number(skipped)} over already`])
+    ...(existing === 0 ? [] : [`${number(existing)} already in the store`]),
+    ...(skipped === 0 ? [] : [`${number(skipped)} skipped: already completed`])
   ].join(", ")

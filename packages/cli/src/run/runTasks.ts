@@ -1,4 +1,4 @@
-/** Works on the tasks of a store, shows how it goes, and tells how it ended. */
+/** Runs the tasks of a store, shows the progress, and prints the summary. */
 import * as Hooks from "@baton/core/Hooks"
 import * as Orchestrator from "@baton/core/Orchestrator"
 import { defaults } from "@baton/core/OrchestratorConfig"
@@ -30,17 +30,17 @@ import * as Telemetry from "../system/Telemetry.ts"
 import { commandLine, commandName } from "../view/commandLine.ts"
 import type { Plan } from "./plan.ts"
 
-/** A run, planned. */
+/** The options of a run. */
 export interface Options {
   readonly plan: Plan
   readonly flags: RunFlags
   readonly terminal: Terminal
   readonly imported: RunReport["imported"]
-  /** Waits for new tasks and has no end. */
+  /** Whether to wait for new tasks. */
   readonly endless: boolean
 }
 
-/** Runs until nothing is left, or without an end. Fails with the exit code when that is not zero. */
+/** Runs all tasks, or waits for new ones if `endless`. Fails with the exit code if it is not zero. */
 export const runTasks = Effect.fnUntraced(function* (options: Options) {
   const { endless, flags, plan, terminal } = options
   const store = yield* TaskStore
@@ -74,23 +74,23 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
     Effect.scoped,
     Effect.tapError((error) =>
       Effect.sync(() => {
-        if (isBrokenPipe(error)) display.line("nobody reads standard output any more, so the run has ended")
+        if (isBrokenPipe(error)) display.line("standard output was closed; the run has ended")
       })
     ),
     Effect.provide(
       layerOf(plan, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks], yield* redactorOf(flags)).pipe(
-        // The orchestrator looks for a tracer when it is made.
+        // Provided to the orchestrator, which looks up the tracer when it is built.
         Layer.provideMerge(Telemetry.layer(flags.metricsPort))
       )
     ),
     Effect.provideService(LogLines, display.line)
   )
 
-  // However the run ends, a signal included, its end is told; so the telling cannot be interrupted.
+  // The summary is printed after every end of a run, including a signal, so this part cannot be interrupted.
   yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const exit = yield* Effect.exit(restore(work))
-      const code = yield* tell(options, display)
+      const code = yield* printSummary(options, display)
       yield* Effect.provideService(flagHooks.finish, LogLines, display.line)
       yield* exit
       if (code !== exitCodes.ok) return yield* new EndedWith({ exitCode: code })
@@ -106,7 +106,7 @@ const limitsOf = (flags: RunFlags): Limits => ({
   maxDurationMillis: flags.maxDuration === undefined ? undefined : Duration.toMillis(flags.maxDuration)
 })
 
-/** The key of the environment is known by its value as well: programs that are run have it in theirs. */
+/** The API key is redacted by its value too, because programs inherit it from the environment and can print it. */
 const redactorOf = Effect.fnUntraced(function* ({ noRedact }: RunFlags) {
   if (noRedact) return Redactor.layerNone
   return Redactor.layer({ secrets: Option.toArray(yield* account.find).map(({ apiKey }) => apiKey) })
@@ -118,8 +118,8 @@ const layerOf = (plan: Plan, hooks: ReadonlyArray<Hooks.Hook>, redactor: Layer.L
     Layer.provide(childGroups.layer)
   )
 
-/** Tells how the run ended, and returns the exit code for it. */
-const tell = Effect.fnUntraced(function* (options: Options, { flush, line, progress }: Display.Display) {
+/** Prints the summary and returns the exit code. */
+const printSummary = Effect.fnUntraced(function* (options: Options, { flush, line, progress }: Display.Display) {
   const { ended } = progress
   if (ended === undefined) return exitCodes.error
   const store = yield* TaskStore
@@ -139,11 +139,11 @@ const tell = Effect.fnUntraced(function* (options: Options, { flush, line, progr
       command,
       again: yield* commandLine,
       endless: options.endless,
-      unverifiedIsMeant: options.plan.unverifiedIsMeant,
+      noVerify: options.plan.noVerify,
       storeIsGone: (yield* StoreUrl).startsWith("memory:")
     })
     for (const text of lines) line(text)
-    for (const text of yield* options.plan.afterwards) line(text)
+    for (const text of yield* options.plan.closingLines) line(text)
   }
   yield* flush
   if (options.flags.json) yield* writeLine(encodeReport(report))

@@ -1,4 +1,4 @@
-/** Opens the store that `--store` names. */
+/** Opens the store of `--store`; the scheme of the URL selects the kind of store. */
 import type { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import type { Diagnosis } from "@baton/core/Diagnosis"
@@ -16,7 +16,7 @@ import { StoreUrl, defaultStoreUrl } from "../settings/storeUrl.ts"
 
 type Store<R = never> = Layer.Layer<TaskStore, CommandFailed | TaskStoreError, FileSystem.FileSystem | Path.Path | R>
 
-/** The store that a URL names. */
+/** The store with this URL. */
 export const storeFromUrl = (url: string, options?: { readonly mustExist?: boolean | undefined }): Store =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -25,33 +25,33 @@ export const storeFromUrl = (url: string, options?: { readonly mustExist?: boole
       const scheme = schemes.get(url === fromConfig ? url : url.slice(0, Math.max(0, colon)))
       if (scheme === undefined) {
         const examples = [...schemes.values()].map(({ example }) => example).join(", ")
-        return yield* new CommandFailed({ message: `--store does not know "${url}": it takes ${examples}.` })
+        return yield* new CommandFailed({ message: `--store is "${url}": it takes ${examples}.` })
       }
       return scheme.open({ location: url.slice(colon + 1), mustExist: options?.mustExist ?? false })
     })
   )
 
-/** The store of this command line; it is made when there is none yet. For commands that bring tasks. */
+/** The store of this command line, which is created if it does not exist. For commands that add tasks. */
 export const layer: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap(
   Effect.map(StoreUrl, (url) => storeFromUrl(url))
 )
 
-/** The store of this command line, which has to be there. For commands that look at tasks or change them. */
+/** The store of this command line, which must exist. For commands that read or change tasks. */
 export const layerExisting: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap(
   Effect.map(StoreUrl, (url) => storeFromUrl(url, { mustExist: true }))
 )
 
-/** One kind of store. What it needs is loaded when it is opened. */
+/** A kind of store. Its module is loaded when the store is opened. */
 export interface StoreScheme {
-  /** How its URLs look, for messages. */
+  /** An example of its URLs, for messages. */
   readonly example: string
   readonly open: (options: {
-    /** What follows the scheme and its colon. */
+    /** The URL without the scheme and its colon. */
     readonly location: string
-    /** Fail rather than make a new store when there is none at this place. */
+    /** Fail instead of creating a store if none exists. */
     readonly mustExist: boolean
   }) => Layer.Layer<TaskStore, CommandFailed | TaskStoreError, FileSystem.FileSystem | Path.Path>
-  /** Looks at a store without opening it, where the kind of store can tell of itself. */
+  /** Checks a store without opening it, if this kind of store supports that. */
   readonly diagnose?: (location: string) => Effect.Effect<ReadonlyArray<Diagnosis>>
 }
 
@@ -77,7 +77,7 @@ const config: StoreScheme = {
     )
 }
 
-/** A store in a file, of a module that `load` brings. */
+/** A store in a file, from the module that `load` returns. */
 const inFile = (
   scheme: string,
   example: string,
@@ -91,14 +91,16 @@ const inFile = (
     Layer.unwrap(
       Effect.gen(function* () {
         if (location.trim() === "") {
-          return yield* new CommandFailed({ message: `--store ${scheme}: needs a path, as in ${example}.` })
+          return yield* new CommandFailed({
+            message: `--store ${scheme}: has no path. Add one, as in --store ${example}.`
+          })
         }
         const fs = yield* FileSystem.FileSystem
         if (mustExist && !(yield* Effect.orElseSucceed(fs.exists(location), () => true))) {
           return yield* new CommandFailed({
             message:
-              `There is no store at ${location}: go to the directory that has it, name another with --store, ` +
-              "or bring tasks with `baton import FILE`, `baton add TEXT` or `baton run FILE`."
+              `There is no store at ${location}. Change to the directory of the store, choose another one with --store, ` +
+              "or create one with `baton run FILE`, `baton import FILE` or `baton add TEXT`."
           })
         }
         return (yield* load).layer({ filename: location })
@@ -125,7 +127,7 @@ const json = inFile(
   )
 )
 
-/** A store on a server, of a module that `load` brings. */
+/** A store on a server, from the module that `load` returns. */
 const onServer = (
   scheme: string,
   address: string,
@@ -166,7 +168,7 @@ const redis = (scheme: "redis" | "rediss") =>
     )
   )
 
-/** The schemes that exist. */
+/** The known schemes. */
 export const StoreSchemes = Context.Reference<ReadonlyMap<string, StoreScheme>>("@baton/cli/store/StoreSchemes", {
   defaultValue: () =>
     new Map([

@@ -1,31 +1,31 @@
-/** How commands fail, and the exit codes that tell it to other programs. */
+/** Errors of commands, and exit codes. */
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 
-/** The exit codes of `baton`; a signal ends it with 128 and its number. */
+/** The exit codes of `baton`. After a signal, the exit code is 128 plus its number. */
 export const exitCodes = {
-  /** Everything was done. */
+  /** Success. */
   ok: 0,
-  /** Bad usage or configuration, or an unexpected error. */
+  /** Wrong usage or configuration, or an unexpected error. */
   error: 1,
-  /** At least one task is in the dead-letter queue, or waits for one that will never complete. */
+  /** At least one task is in the dead-letter queue, or depends on one that will never complete. */
   deadLetters: 2,
   /** A safety limit stopped the run. */
   limitReached: 3,
-  /** Nobody reads the output any more: what a program gets that writes into a closed pipe. */
+  /** The pipe on standard output was closed; the code of SIGPIPE. */
   brokenPipe: 141,
-  /** `baton stop`, from elsewhere: as SIGTERM does. */
+  /** `baton stop`; the code of SIGTERM. */
   stopped: 143
 } as const
 
-/** A command could not do what it was asked. Its message is one sentence for a person, with the way out. */
+/** A command failed. The message says what happened, what was expected, and what to type. */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
   message: Schema.String
 }) {
   override readonly [Runtime.errorExitCode] = exitCodes.error
 }
 
-/** A command did its work and has told its result; the exit code tells it to programs. Nothing more is printed. */
+/** A command has printed its result and ends with this exit code. Nothing else is printed. */
 export class EndedWith extends Schema.TaggedError<EndedWith>()("EndedWith", { exitCode: Schema.Int }) {
   override readonly [Runtime.errorExitCode] = this.exitCode
 }

@@ -1,4 +1,4 @@
-/** What a run tells machines that watch it. Nothing of it is loaded unless it is asked for. */
+/** Traces, metrics and logs of a run for other systems. Modules are loaded only if they are configured. */
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -8,8 +8,8 @@ import type { Address } from "../settings/Kind.ts"
 import type { CommandFailed } from "./CommandFailed.ts"
 
 /**
- * Traces, metrics and logs over OTLP where the environment names a collector, and metrics for Prometheus where a port is
- * given.
+ * Exports traces, metrics and logs over OTLP if the environment names a collector, and serves metrics for Prometheus if a
+ * port is given.
  */
 export const layer = (metricsPort: Address | undefined): Layer.Layer<never, CommandFailed, TaskStore> =>
   Layer.unwrap(
@@ -42,14 +42,14 @@ const hasCollector = Effect.map(
 )
 
 /**
- * Whether prompts and outputs may be part of traces: only if the standard variable of the GenAI instrumentations says so.
+ * Whether traces may contain prompts and outputs. Only the standard variable of the GenAI instrumentations enables it.
  */
 export const capturesContent: Effect.Effect<boolean> = Effect.orElseSucceed(
   Config.Boolean("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
   () => false
 )
 
-/** Tasks in the store, by `status`; `waiting` is the part of `pending` that waits for another task. */
+/** Tasks in the store, by `status`; `waiting` is the part of `pending` that waits for dependencies. */
 export const tasks = Metric.gauge("baton_tasks", { description: "Tasks in the store" })
 
 const statuses = (["pending", "waiting", "in_progress", "completed", "failed", "cancelled"] as const).map(
@@ -57,7 +57,8 @@ const statuses = (["pending", "waiting", "in_progress", "completed", "failed", "
 )
 
 /**
- * Keeps the metric up to date, as often as Prometheus looks by default. A store that does not answer leaves it as it is.
+ * Updates the metric every 15 seconds, the default scrape interval of Prometheus. If the store does not respond, the metric
+ * keeps its value.
  */
 const layerQueueDepth: Layer.Layer<never, never, TaskStore> = Layer.effectDiscard(
   Effect.gen(function* () {

@@ -1,8 +1,8 @@
 /**
- * The keys that are typed while a command is at work.
+ * Reads single keys while a command runs.
  *
- * The terminal hands them over one by one and shows none of them. It then does not make signals of Ctrl-C, Ctrl-\ and
- * Ctrl-Z any more, so that is done here, for the same processes: all of the group.
+ * In raw mode, the terminal does not echo keys and does not turn Ctrl-C, Ctrl-\ and Ctrl-Z into signals, so this module
+ * sends the signals to the process group.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,15 +12,15 @@ import type * as Scope from "effect/Scope"
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 
-/** A keyboard that is listened to. */
+/** An open keyboard. */
 export interface Keyboard {
-  /** Waits for the next key. `suspend` is Ctrl-Z, `quit` Ctrl-\, and `continue` says that the process was stopped by others and goes on. */
+  /** Waits for the next key. `suspend` is Ctrl-Z, `quit` is Ctrl-\, and `continue` follows a SIGCONT from another process. */
   readonly key: Effect.Effect<string>
-  /** Gives the terminal back and stops the process. Returns when it goes on and the terminal is its own again. */
+  /** Releases the terminal and stops the process. Returns when the process continues in the foreground. */
   readonly suspend: Effect.Effect<void>
-  /** Gives the terminal back and ends the process as Ctrl-\ does. */
+  /** Releases the terminal and sends SIGQUIT. */
   readonly quit: Effect.Effect<void>
-  /** Returns when the terminal is this process's own. */
+  /** Returns when this process is in the foreground. */
   readonly regain: Effect.Effect<void>
 }
 
@@ -28,11 +28,11 @@ const interrupt = "\u0003"
 const suspend = "\u001A"
 const quit = "\u001C"
 
-/** A signal takes a moment to stop a process. */
-const stopping = "100 millis"
+/** Time for a signal to stop the process. */
+const stopDelay = "100 millis"
 
-/** How often a process in the background asks whether it is still there. */
-const regularly = Schedule.spaced("1 second")
+/** How often a background process checks whether it is in the foreground again. */
+const foregroundChecks = Schedule.spaced("1 second")
 
 const listen: Effect.Effect<Keyboard | undefined, never, Scope.Scope> = Effect.gen(function* () {
   const { stdin } = process
@@ -45,7 +45,7 @@ const listen: Effect.Effect<Keyboard | undefined, never, Scope.Scope> = Effect.g
       else if (character === quit) Queue.offerUnsafe(keys, "quit")
       else if (character === suspend) Queue.offerUnsafe(keys, "suspend")
     }
-    // What comes in one piece is an arrow key or a text that was pasted, which may well hold a q.
+    // Several characters at once are an arrow key or pasted text, which may contain a q.
     if (data.length === 1 && data >= " ") Queue.offerUnsafe(keys, data)
   }
   const onContinue = () => Queue.offerUnsafe(keys, "continue")
@@ -59,7 +59,7 @@ const listen: Effect.Effect<Keyboard | undefined, never, Scope.Scope> = Effect.g
     stdin.setRawMode(false)
   })
   const regain = Effect.andThen(
-    Effect.repeat(Effect.sync(isForeground), { until: (is) => is, schedule: regularly }),
+    Effect.repeat(Effect.sync(isForeground), { until: (is) => is, schedule: foregroundChecks }),
     acquire
   )
 
@@ -79,9 +79,9 @@ const listen: Effect.Effect<Keyboard | undefined, never, Scope.Scope> = Effect.g
     suspend: Effect.gen(function* () {
       yield* release
       signal("SIGTSTP")
-      yield* Effect.sleep(stopping)
+      yield* Effect.sleep(stopDelay)
       yield* regain
-      // That it goes on is known already.
+      // Discard the `continue` of this suspension.
       yield* Queue.clear(keys)
     })
   }
@@ -93,7 +93,7 @@ const signal = (name: NodeJS.Signals) => {
 }
 
 /**
- * Listens to the keyboard until the scope ends. Undefined where there is none, or where it belongs to another process.
+ * Opens the keyboard until the scope closes. Undefined without a terminal, or if another process is in the foreground.
  */
 export const Keyboard = Context.Reference<Effect.Effect<Keyboard | undefined, never, Scope.Scope>>(
   "@baton/cli/process/Keyboard",
@@ -101,8 +101,8 @@ export const Keyboard = Context.Reference<Effect.Effect<Keyboard | undefined, ne
 )
 
 /**
- * Whether the terminal listens to this process: not when a shell started it with `&` or was told `bg`. A process in the
- * background that changes the modes of the terminal is stopped by the system, so this has to be asked before.
+ * Whether this process is in the foreground of its terminal, and not in the background after `&` or `bg`. The system stops
+ * a background process that changes the modes of the terminal, so this must be checked first.
  */
 export const isForeground = (): boolean => {
   if (process.platform === "win32") return true
@@ -110,11 +110,11 @@ export const isForeground = (): boolean => {
   return group !== undefined && group === foreground
 }
 
-/** The process group of this process and that in the foreground of its terminal. */
+/** The process group of this process and the foreground group of its terminal. */
 const groups = (): ReadonlyArray<string> => {
   if (process.platform === "linux") {
     try {
-      // The name of the program, in parentheses, can hold anything.
+      // The name of the program, in parentheses, can contain any characters.
       const [, , group = "", , , foreground = ""] = readFileSync("/proc/self/stat", "utf8")
         .replace(/^.*\) /s, "")
         .split(" ")

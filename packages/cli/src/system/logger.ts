@@ -10,12 +10,12 @@ import * as References from "effect/References"
 import * as Console from "effect/Console"
 import { LogFormatFlag, LogLevelFlag } from "../settings/logging.ts"
 
-/** Takes log lines in place of standard error: a screen that redraws itself, say. Undefined while there is none. */
+/** Receives log lines instead of standard error, for example a screen that redraws itself. */
 export const LogLines = Context.Reference<((line: string) => void) | undefined>("@baton/cli/output/LogLines", {
   defaultValue: () => undefined
 })
 
-/** The logger that the flags of the command line ask for. */
+/** The logger configured by flags. */
 export const layer: Layer.Layer<
   never,
   never,

@@ -7,22 +7,22 @@ import { createServer } from "node:http"
 import { CommandFailed } from "./CommandFailed.ts"
 import type { Address } from "../settings/Kind.ts"
 
-/** Answers `GET /metrics` in the text format of Prometheus while a run lasts. */
+/** Serves `GET /metrics` in the Prometheus text format during a run. */
 export const layer = ({ host, port }: Address): Layer.Layer<never, CommandFailed> =>
   HttpRouter.serve(PrometheusMetrics.layerHttp(), { disableLogger: true, disableListenLog: true }).pipe(
-    // Prometheus holds its connection open; nobody waits for it at the end.
+    // No graceful shutdown, because Prometheus keeps its connection open.
     Layer.provide(NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: 0 })),
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectDiscard(
-        new CommandFailed({ message: `--metrics-port ${host}:${port} cannot be used: ${why(cause)}.` })
+        new CommandFailed({ message: `--metrics-port ${host}:${port} cannot be used: ${reasonOf(cause)}.` })
       )
     )
   )
 
-const why = (cause: unknown): string => {
+const reasonOf = (cause: unknown): string => {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-  if (code === "EADDRINUSE") return "another process listens there"
-  if (code === "EACCES") return "permission denied; ports from 1024 on need none"
+  if (code === "EADDRINUSE") return "another process uses this port"
+  if (code === "EACCES") return "permission denied; use a port from 1024"
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return "this machine has no such address"
   return cause instanceof Error ? cause.message : String(cause)
 }

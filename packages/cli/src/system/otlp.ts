@@ -1,4 +1,4 @@
-/** Sends traces, metrics and logs to an OpenTelemetry collector, as the standard `OTEL_*` variables say. */
+/** Sends traces, metrics and logs to an OpenTelemetry collector, configured by the standard `OTEL_*` variables. */
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -11,9 +11,8 @@ import manifest from "../../package.json" with { type: "json" }
 import { CommandFailed } from "./CommandFailed.ts"
 
 /**
- * Exports over OTLP/HTTP, in the encoding that `OTEL_EXPORTER_OTLP_PROTOCOL` names: `http/protobuf` unless it says
- * `http/json`. What is still to be sent at the end is sent then, within the timeout of the exporter; a collector that is
- * away costs nothing but its data.
+ * Exports over OTLP/HTTP, encoded as `OTEL_EXPORTER_OTLP_PROTOCOL` requires: `http/protobuf` (the default) or `http/json`.
+ * At the end, pending data is sent within the exporter's timeout. An unreachable collector does not affect the run.
  */
 export const layer: Layer.Layer<never, CommandFailed> = Layer.unwrap(
   Effect.gen(function* () {
@@ -33,11 +32,11 @@ export const layer: Layer.Layer<never, CommandFailed> = Layer.unwrap(
     }).pipe(
       Layer.provide(protocol === json ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf),
       Layer.provide(FetchHttpClient.layer),
-      Layer.provide(ConfigProvider.layerAdd(byDefault)),
+      Layer.provide(ConfigProvider.layerAdd(defaults)),
       Layer.catchCause((cause) =>
         Layer.effectDiscard(
           Effect.fail(
-            new CommandFailed({ message: `The OTEL_* variables cannot be read: ${messageOf(Cause.squash(cause))}` })
+            new CommandFailed({ message: `The OTEL_* variables are invalid: ${messageOf(Cause.squash(cause))}` })
           )
         )
       )
@@ -45,8 +44,8 @@ export const layer: Layer.Layer<never, CommandFailed> = Layer.unwrap(
   })
 )
 
-/** What the specification says applies when nothing is said: where there is an endpoint, every signal goes there. */
-const byDefault = ConfigProvider.fromUnknown({
+/** The defaults of the specification: with an endpoint, all signals are exported. */
+const defaults = ConfigProvider.fromUnknown({
   OTEL_TRACES_EXPORTER: ["otlp"],
   OTEL_METRICS_EXPORTER: ["otlp"],
   OTEL_LOGS_EXPORTER: ["otlp"]

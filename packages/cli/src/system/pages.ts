@@ -1,4 +1,4 @@
-/** All tasks of a store as a stream, of which only a page is in memory. */
+/** Streams all tasks of a store; only one page is in memory. */
 import type { Task, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
-/** So much text makes a page: asking for it costs little beside it, and it fits into any memory. */
-const pageText = 4 * 1024 * 1024
-const mostTasks = 200
-/** The first page: results can be ten megabytes each. */
-const firstTasks = 20
+/** The target size of a page: large compared to the cost of a request, and small enough for memory. */
+const charactersPerPage = 4 * 1024 * 1024
+const maxTasksPerPage = 200
+/** The first page is small, because each result can have ten megabytes. */
+const firstPageSize = 20
 
 interface Position {
   readonly cursor: string | undefined
@@ -19,15 +19,15 @@ interface Position {
 }
 
 /**
- * Tasks in the order they were added. A task that changes its status while they are read may be seen or not; none is seen
- * twice. Pages are smaller where tasks are larger.
+ * Tasks in the order in which they were added. A task that changes its status during the read may be missing, but no task
+ * appears twice. The size of a page adapts to the size of the tasks.
  */
 export const pages = (options?: {
   readonly status?: TaskStatus | undefined
-  /** At most this many. */
+  /** The maximum number of tasks. */
   readonly limit?: number | undefined
 }): Stream.Stream<Task, TaskStoreError, TaskStore> => {
-  const start: Position = { cursor: undefined, left: options?.limit ?? Infinity, size: firstTasks }
+  const start: Position = { cursor: undefined, left: options?.limit ?? Infinity, size: firstPageSize }
   return Stream.unwrap(
     Effect.map(TaskStore, (store) =>
       Stream.paginate(start, ({ cursor, left, size }) =>
@@ -43,5 +43,5 @@ export const pages = (options?: {
 
 const sizeAfter = (tasks: ReadonlyArray<Task>): number => {
   const text = tasks.reduce((sum, task) => sum + task.description.length + (task.result?.length ?? 0), 1)
-  return Math.min(mostTasks, Math.max(1, Math.floor((pageText * tasks.length) / text)))
+  return Math.min(maxTasksPerPage, Math.max(1, Math.floor((charactersPerPage * tasks.length) / text)))
 }

@@ -1,8 +1,8 @@
 /**
- * Runs the main fiber of the process: signals, and the exit code at the end.
+ * Runs the main fiber of the process, handles signals and sets the exit code.
  *
- * The first SIGINT, SIGTERM or SIGHUP interrupts the main fiber, which drains; a second one ends the process at once. A
- * process that a signal stopped ends with 128 and the number of the signal: 130, 143, 129.
+ * The first SIGINT, SIGTERM or SIGHUP interrupts the main fiber, which drains the run. A second signal exits immediately.
+ * After a signal, the exit code is 128 plus the number of the signal: 130, 143 or 129.
  */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
@@ -11,11 +11,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 
-/** Runs an effect as the main program. Errors are not printed here: the effect has told its user what went wrong. */
+/** Runs an effect as the main program. Errors are not printed here, because the effect prints its own errors. */
 export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   const onSignal = (signal: Signal) => {
     if (!receive(signal)) {
-      // Off the line that is redrawn.
+      // Leave the redrawn line.
       if (process.stderr.isTTY) process.stderr.write("\n")
       process.exit(signalExitCode(signal))
     }
@@ -27,7 +27,7 @@ export const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
     teardown(exit, (code) => {
       const isInterrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
       process.exitCode = isInterrupted ? signalExitCode() : code
-      // What is still on its way to a pipe is written first.
+      // Exit after pending output has been written to the pipe.
       process.stdout.write("", () => process.exit())
     })
   })
@@ -37,31 +37,29 @@ const codes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
 export type Signal = keyof typeof codes
 
-/** All of them. */
+/** All handled signals. */
 export const signals = ["SIGHUP", "SIGINT", "SIGTERM"] as const satisfies ReadonlyArray<Signal>
 
 let received: Signal | undefined
 
-/** Notes that a signal was received. Returns whether it was the first. */
+/** Records a received signal. Returns whether it is the first one. */
 export const receive = (signal: Signal): boolean => {
   if (received !== undefined) return false
   received = signal
   return true
 }
 
-/** Whether a signal was received: the next one ends the process at once. */
+/** Whether a signal was received; the next one exits immediately. */
 export const isReceived = (): boolean => received !== undefined
 
 /**
- * The exit code of a process that was interrupted: by the signal that was received, or from within, as by Ctrl-C in a
- * prompt.
+ * The exit code of an interrupted process: that of the received signal, or of SIGINT after Ctrl-C in a prompt.
  */
 export const signalExitCode = (signal: Signal = received ?? "SIGINT"): number => codes[signal]
 
 /**
- * A spawner that leaves no program behind when the process has to end at once. In good order every program is stopped by
- * the scope that it runs in. A second signal does not wait for that, so the groups of the programs that still run are
- * killed while the process exits.
+ * A spawner that kills all running programs when the process exits immediately. Normally the scope of each program stops
+ * it. A second signal does not wait for that, so the process groups of the running programs are killed during the exit.
  */
 export const layer: Layer.Layer<
   ChildProcessSpawner.ChildProcessSpawner,
@@ -82,7 +80,7 @@ export const layer: Layer.Layer<
     return ChildProcessSpawner.make(
       Effect.fnUntraced(function* (command) {
         let pid: number | undefined
-        // Registered before the program starts, so that it runs after the program is gone.
+        // Added before the program starts, so that it runs after the program has stopped.
         yield* Effect.addFinalizer(() => Effect.sync(() => pid !== undefined && running.delete(pid)))
         const handle = yield* spawner.spawn(command)
         pid = handle.pid
@@ -97,6 +95,6 @@ const kill = (pid: number) => {
   try {
     process.kill(-pid, "SIGKILL")
   } catch {
-    // It has ended, or was never the leader of a group.
+    // The process has exited, or it is not the leader of a group.
   }
 }

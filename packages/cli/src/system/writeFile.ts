@@ -1,4 +1,4 @@
-/** Writes a file that is never half there. */
+/** Writes files atomically. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -7,8 +7,8 @@ import * as Stream from "effect/Stream"
 import { CommandFailed } from "./CommandFailed.ts"
 
 /**
- * Writes text to a file, through a temporary file beside it that takes its place when all is written and on the disk. A
- * failure or an interruption leaves what was there. What is no regular file (a pipe, a device) is written to directly.
+ * Writes text to a temporary file in the same directory, syncs it to disk, and renames it to the target. A failure or an
+ * interruption leaves the old file unchanged. Pipes and devices are written to directly.
  */
 export const writeFile = Effect.fnUntraced(function* <E, R>(
   file: string,
@@ -16,7 +16,7 @@ export const writeFile = Effect.fnUntraced(function* <E, R>(
 ): Effect.fn.Return<void, E | CommandFailed, R | FileSystem.FileSystem | Path.Path> {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  // A link stays a link: what it points to is replaced.
+  // The target of a link is replaced, not the link.
   const target = yield* Effect.orElseSucceed(fs.realPath(file), () => file)
   const existing = yield* Effect.option(fs.stat(target))
   const failed = (error: PlatformError) =>

@@ -10,19 +10,18 @@ import * as Stream from "effect/Stream"
 import { writeAll } from "./stdout.ts"
 
 /**
- * One event as a line, without its line break.
+ * An event as one line, without a line break: the encoding of the event's schema, with the tag in the field `event`.
  *
- * Written by hand for speed: apart from its time an event is made of JSON values already. It is what the schema of events
- * encodes to, with the tag under `event`.
+ * Encoded by hand for speed: all fields except the time are already JSON values.
  */
 export const eventJson = ({ _tag, at, ...fields }: Event): string =>
   JSON.stringify({ event: _tag, at: DateTime.formatIso(at), ...fields })
 
 /**
- * Runs, and writes what `render` makes of the events, the last one included. When they cannot be written any more, because
- * nobody reads them for instance, the run ends as by a signal, and with that error.
+ * Runs an effect and writes its rendered events, including the last one. If an event cannot be written, for example because
+ * the pipe was closed, the run is interrupted and fails with that error.
  *
- * Not a hook: hooks that take too long are cut off, and a reader may take all the time it wants. The run waits for it.
+ * This is not a hook, because slow hooks are cut off. A slow reader makes the run wait instead.
  */
 export const withEvents = <A, E, R>(
   run: Effect.Effect<A, E, R>,
@@ -45,7 +44,7 @@ export const withEvents = <A, E, R>(
       )
       const broken = Effect.matchEffect(Fiber.join(writer), { onFailure: Effect.fail, onSuccess: () => Effect.never })
       const exit = yield* Effect.exit(restore(Effect.raceFirst(run, broken)))
-      // A run that was interrupted before it started has no last event to wait for.
+      // A run that was interrupted before its start has no last event.
       yield* started ? Fiber.await(writer) : Fiber.interrupt(writer)
       return yield* exit
     })

@@ -27,7 +27,7 @@ export interface Options {
   /** A worker has no end that it could miss. */
   readonly endless: boolean
   /** Whether it is meant that nothing was verified. */
-  readonly unverifiedIsMeant: boolean
+  readonly noVerify: boolean
   /** Whether the store is gone with this process. */
   readonly storeIsGone: boolean
 }
@@ -149,7 +149,7 @@ const failures = ({ stats }: RunReport, progress: Progress, { columns, style }: 
 }
 
 const unverified = ({ stats }: RunReport, options: Options): ReadonlyArray<string> =>
-  options.unverifiedIsMeant || stats.tasksUnverified === 0
+  options.noVerify || stats.tasksUnverified === 0
     ? []
     : [
         toLine(

@@ -64,7 +64,7 @@ describe("baton doctor", () => {
         ["warn"]
       )
       const unknown = yield* examine(dir.path, ["--store", "mysql://x", "--exec", "cat"])
-      assert.include(unknown.of("Store")[0]?.message, '--store does not know "mysql://x"')
+      assert.include(unknown.of("Store")[0]?.message, '--store is "mysql://x": it takes')
     })
   )
 

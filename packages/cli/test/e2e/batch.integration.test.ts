@@ -58,14 +58,11 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
       yield* stopped.kill("SIGINT")
       const { code, stderr } = yield* stopped.ended
       assert.strictEqual(code, 130)
-      assert.include(
-        stderr,
-        `${tasks} requests are in a batch, which goes on without this run: the same command picks up`
-      )
+      assert.include(stderr, `${tasks} requests are in a batch, which continues without this run.`)
       assert.notInclude(stderr, "may finish")
       assert.include((yield* all.baton("status")).stdout, `In a batch: ${tasks} requests`)
       const one = yield* all.baton("run", "--executor", "claude", "--no-verify", "--max-iterations", "1")
-      assert.include(one.stderr, `${tasks} requests of this list are in a batch: add --batch to pick them up`)
+      assert.include(one.stderr, `${tasks} requests of this list are in a batch. Add --batch to collect the results`)
 
       yield* all.set({ hold: false })
       const again = yield* all.run("--json")
@@ -95,10 +92,13 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
           assert.strictEqual(code, 1)
           return stderr.trim()
         })
-      assert.match(yield* refusal("--exec", "cat"), /--batch is for --executor claude: add that, or leave it out\.$/)
+      assert.match(
+        yield* refusal("--exec", "cat"),
+        /--batch only works with --executor claude\. Add --executor claude, or remove --batch\.$/
+      )
       assert.match(
         yield* refusal("--executor", "claude", "--store", "memory:"),
-        /--batch needs a store that is still there tomorrow: leave out --store memory:\.$/
+        /--batch does not work with a store in memory, .*Remove --store memory:\.$/
       )
     }).pipe(Effect.scoped)
   )

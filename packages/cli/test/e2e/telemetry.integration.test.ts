@@ -188,7 +188,7 @@ describe("--metrics-port", () => {
       assert.deepInclude(yield* run(taken), { code: 1 })
       assert.include(
         (yield* run(taken)).stderr,
-        `--metrics-port ${taken} cannot be used: another process listens there.`
+        `--metrics-port ${taken} cannot be used: another process uses this port.`
       )
       assert.include((yield* run("http")).stderr, '--metrics-port is "http": it takes a port such as 9464')
       assert.include((yield* baton(dir.path, ["list"])).stdout, "pending")

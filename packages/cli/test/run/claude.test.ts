@@ -95,11 +95,14 @@ describe("before anything is spent", () => {
   )
   test(
     "flags for Claude without Claude",
-    refused(["--exec", "cat", "--no-verify", "--model", "x"], "--model is for --executor claude")
+    refused(["--exec", "cat", "--no-verify", "--model", "x"], "--model only works with --executor claude")
   )
   test(
     "criteria without a judge",
-    refused([...claude, "--criteria", "short"], "--criteria is for --verifier claude: add that, or leave it out.")
+    refused(
+      [...claude, "--criteria", "short"],
+      "--criteria only works with --verifier claude. Add --verifier claude, or remove --criteria."
+    )
   )
 
   test(

@@ -61,7 +61,10 @@ describe("--executor claude-code", () => {
     [["--max-cost", "1"], "--max-cost needs --max-cost-per-attempt with --executor claude-code"],
     [["--max-cost-per-task", "1"], "--max-cost-per-task needs --max-cost-per-attempt"],
     [["--max-tokens", "1"], "--max-tokens cannot be kept with --executor claude-code, which has no limit in tokens"],
-    [["--output-schema", "x.json"], "--output-schema is for --executor claude: add that, or leave it out."]
+    [
+      ["--output-schema", "x.json"],
+      "--output-schema only works with --executor claude. Add --executor claude, or remove --output-schema."
+    ]
   ] as const) {
     live(
       `refuses ${args[0]} with a message`,
@@ -80,7 +83,10 @@ describe("--executor claude-code", () => {
       yield* tasks(1)
       const { exitCode, stderr } = yield* baton(["run", "--executor", "fake", "--no-verify", "--max-turns", "3"])
       assert.strictEqual(exitCode, 1)
-      assert.include(stderr, "--max-turns is for --executor claude-code: add that, or leave it out.")
+      assert.include(
+        stderr,
+        "--max-turns only works with --executor claude-code. Add --executor claude-code, or remove --max-turns."
+      )
     })
   )
 

@@ -41,7 +41,7 @@ describe("baton run", () => {
       yield* baton(["run", tasks, ...verified])
       const { exitCode, stderr, stdout } = yield* baton(["run", tasks, ...verified, "--output", "ndjson"])
       assert.strictEqual(exitCode, 0)
-      assert.include(stderr, "0 tasks added, 2 there before")
+      assert.include(stderr, "0 tasks added, 2 already in the store")
       assert.include(stderr, "✓ nothing to do: all 2 tasks are completed already")
       assert.deepStrictEqual(
         objects(stdout).map(({ event }) => event),
@@ -174,7 +174,7 @@ describe("baton run", () => {
 
 describe("baton run refuses", () => {
   const refusals: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, sentence: string]> = [
-    ["to run without an executor", [], "error: Nothing says how a task is to be done: give a command"],
+    ["to run without an executor", [], "error: No executor is set. Add a command"],
     ["two executors", ["--exec", "a", "--shell", "b"], "error: --exec and --shell are both given"],
     ["a verifier with --no-verify", [...fake, "--verify", "a", "--no-verify"], "error: --verify and --no-verify"],
     [
@@ -185,7 +185,7 @@ describe("baton run refuses", () => {
     [
       "a budget that the executor cannot keep",
       ["--exec", "a", "--max-cost", "1"],
-      "error: --max-cost cannot be kept with --exec"
+      "error: --max-cost does not work with --exec"
     ],
     [
       "two formats on standard output",
@@ -225,7 +225,7 @@ describe("baton run refuses", () => {
       for (const url of ["mysql://x", "tasks.db"]) {
         const { exitCode, stderr } = yield* baton(["run", ...fake, "--store", url])
         assert.strictEqual(exitCode, 1)
-        assert.include(stderr, `error: --store does not know "${url}": it takes test:.`)
+        assert.include(stderr, `error: --store is "${url}": it takes test:.`)
       }
     })
   )
