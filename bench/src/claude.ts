@@ -1,7 +1,7 @@
 /** What the executor on Claude adds to the official SDK, against a server in another process that answers at once. */
 import Anthropic from "@anthropic-ai/sdk"
 import { ClaudeClient, ClaudeExecutor } from "@baton/adapters/claude"
-import { type AttemptContext, Executor, Task } from "@baton/core"
+import { Attempt, type AttemptContext, Executor, Task } from "@baton/core"
 import { DateTime, Effect, Layer, ManagedRuntime, Redacted } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -72,7 +72,13 @@ const task: Task.Task = {
   createdAt: now,
   updatedAt: now
 }
-const context: AttemptContext = { attempt: 1, idempotencyKey: "task/1", previous: null, spend: ({ call }) => call }
+const context: AttemptContext = {
+  attempt: 1,
+  leaseToken: Attempt.LeaseToken.make(1),
+  idempotencyKey: "task/1",
+  previous: null,
+  spend: ({ call }) => call
+}
 
 const withExecutor = (count: number) =>
   runtime.runPromise(

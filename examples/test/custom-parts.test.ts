@@ -1,4 +1,4 @@
-import { Execution, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { Attempt, Execution, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
@@ -80,6 +80,7 @@ describe("a verifier of one's own", () => {
     Verifier.Verifier.use((verifier) =>
       verifier.verify(task, Execution.make({ output }), {
         attempt: 1,
+        leaseToken: Attempt.LeaseToken.make(1),
         idempotencyKey: "a/1",
         previous: null,
         spend: ({ call }) => call

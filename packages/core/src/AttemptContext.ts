@@ -5,6 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type { LeaseToken } from "./Attempt.ts"
 import type { Spend } from "./Safety.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import type { Task } from "./Task.ts"
@@ -19,6 +20,12 @@ import type { Usage } from "./Usage.ts"
 export interface AttemptContext {
   /** 1 for the first attempt since the task was added or last requeued. */
   readonly attempt: number
+  /**
+   * The token of the lease under which this attempt runs. It grows with every claim of the task, so a system that you write
+   * to can fence off workers that lost their lease: send the token with each write, let the system keep the highest token
+   * per task, and let it refuse writes with a lower one.
+   */
+  readonly leaseToken: LeaseToken
   /**
    * The same for the same attempt of the same task, wherever and however often it runs: pass it to a service that
    * deduplicates requests.

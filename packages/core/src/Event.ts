@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import type { AttemptOutcome } from "./Attempt.ts"
 import { Stats } from "./Stats.ts"
 import { StopReason } from "./StopReason.ts"
 import { TaskId } from "./Task.ts"
@@ -14,6 +15,8 @@ import { Usage } from "./Usage.ts"
 const at = { at: Schema.DateTimeUtcFromString }
 const ofAttempt = { ...at, taskId: TaskId, attempt: Schema.Int }
 const durationMillis = Schema.Finite
+/** The outcome that the ledger records for the attempt. */
+const outcome = <const Outcome extends AttemptOutcome>(outcome: Outcome) => ({ outcome: Schema.Literal(outcome) })
 
 /**
  * Every event that a run publishes.
@@ -34,6 +37,7 @@ export const Event = Schema.TaggedUnion({
   VerificationFailed: { ...ofAttempt, feedback: Schema.String, issues: Schema.Array(Schema.String) },
   TaskCompleted: {
     ...ofAttempt,
+    ...outcome("completed"),
     output: Schema.String,
     verified: Schema.Boolean,
     durationMillis,
@@ -42,19 +46,26 @@ export const Event = Schema.TaggedUnion({
   /** The attempt failed and another follows after `delayMillis`. */
   TaskRetried: {
     ...ofAttempt,
+    ...outcome("retried"),
     feedback: Schema.String,
     delayMillis: durationMillis,
     durationMillis,
     usage: Schema.NullOr(Usage)
   },
   /** The task went to the dead-letter queue. */
-  TaskFailed: { ...ofAttempt, feedback: Schema.String, durationMillis, usage: Schema.NullOr(Usage) },
+  TaskFailed: {
+    ...ofAttempt,
+    ...outcome("failed"),
+    feedback: Schema.String,
+    durationMillis,
+    usage: Schema.NullOr(Usage)
+  },
   /** The attempt was given back and does not count. */
-  TaskReleased: { ...ofAttempt, reason: Schema.String },
+  TaskReleased: { ...ofAttempt, ...outcome("released"), reason: Schema.String },
   /** Someone cancelled the task while it ran here. */
-  TaskCancelled: ofAttempt,
+  TaskCancelled: { ...ofAttempt, ...outcome("cancelled") },
   /** The lease was taken back while the task ran here; whatever it brought out was not accepted. */
-  LeaseLost: { ...ofAttempt, finished: Schema.Boolean },
+  LeaseLost: { ...ofAttempt, ...outcome("lease_expired"), finished: Schema.Boolean },
   /** The lease of a worker that stopped answering was taken back. `status`: where its task went. */
   LeaseReclaimed: { ...ofAttempt, owner: Schema.String, status: Schema.Literals(["pending", "failed"]) },
   CircuitOpened: { ...at, reason: Schema.String },

@@ -16,19 +16,17 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as References from "effect/References"
 import * as Schema from "effect/Schema"
-import * as Semaphore from "effect/Semaphore"
 import type * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Event } from "./Event.ts"
 import { ExecutionError } from "./ExecutionError.ts"
 import { Executor } from "./Executor.ts"
 import { Hooks } from "./Hooks.ts"
-import * as eventBus from "./internal/run/eventBus.ts"
+import * as runEvents from "./internal/run/events.ts"
 import * as redaction from "./internal/redaction/services.ts"
-import { holdBack, live } from "./internal/run/lifecycle.ts"
-import * as Run from "./internal/run/run.ts"
-import * as spans from "./internal/run/spans.ts"
-import * as tally from "./internal/run/tally.ts"
+import type { RunParts } from "./internal/run/parts.ts"
+import * as runs from "./internal/run/run.ts"
+import { makeSpans } from "./internal/run/traces.ts"
 import * as OrchestratorConfig from "./OrchestratorConfig.ts"
 import { Redactor } from "./Redactor.ts"
 import { Safety } from "./Safety.ts"
@@ -116,53 +114,23 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
   const executor = yield* Executor
   const verifier = yield* Verifier
   const random = yield* Random.nextIntBetween(0, 2 ** 31)
-  const parts: Run.Parts = {
+  const parts: RunParts = {
     config: OrchestratorConfig.resolve(config),
     store: yield* TaskStore,
     executor: redact === null ? executor : redaction.executor(redact, executor),
     verifier: redact === null ? verifier : redaction.verifier(redact, verifier),
     safety: yield* Safety,
     clock: yield* Clock.Clock,
-    bus: yield* withLogLevel(eventBus.make(hooks)),
-    spans: yield* spans.make,
-    // Never the same twice: a restarted worker must not be taken for its predecessor.
+    events: yield* withLogLevel(runEvents.make(hooks)),
+    spans: yield* makeSpans,
+    // Unique per start, so that a restarted worker is never mistaken for its predecessor.
     owner: `${config.owner ?? "worker"}-${random.toString(36)}`
   }
   const state = yield* SubscriptionRef.make<OrchestratorState>("idle")
-  let current = yield* Run.make(parts)
+  const onChange = (next: OrchestratorState) => SubscriptionRef.set(state, next)
+  /** The current run, or the last one. */
+  let run: runs.Run | undefined
   let running = false
-  let pausable = false
-
-  const pausing = yield* Semaphore.make(1)
-
-  // One at a time and to the end, so that what the state says and what the run does stay in step.
-  const setPaused = (paused: boolean): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (!pausable || SubscriptionRef.getUnsafe(state) !== (paused ? "running" : "paused")) return Effect.void
-      return paused ? pause : resume
-    }).pipe(Semaphore.withPermit(pausing), Effect.uninterruptible)
-
-  const pause = Effect.gen(function* () {
-    current.gate.closeUnsafe()
-    yield* SubscriptionRef.set(state, "paused")
-    yield* holdBack(current, "paused", "the run was paused before it was started")
-    yield* parts.bus.publish({ _tag: "Paused", at: Run.now(parts) })
-  })
-
-  const resume = Effect.gen(function* () {
-    current.gate.openUnsafe()
-    // What was given back is wanted again.
-    current.demand.openUnsafe()
-    yield* SubscriptionRef.set(state, "running")
-    yield* parts.bus.publish({ _tag: "Resumed", at: Run.now(parts) })
-  })
-
-  const endPausing = Semaphore.withPermit(
-    pausing,
-    Effect.sync(() => {
-      pausable = false
-    })
-  )
 
   const start = (options: { readonly untilDrained: boolean }): Effect.Effect<RunSummary, RunFailed> =>
     Effect.uninterruptibleMask((restore) =>
@@ -184,7 +152,6 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
           ),
           Effect.sync(() => {
             running = false
-            pausable = false
           })
         )
       })
@@ -194,32 +161,46 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
     options: { readonly untilDrained: boolean },
     restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
   ): Effect.fn.Return<RunSummary, RunFailed> {
-    current = yield* Run.make(parts)
+    run = yield* runs.make(parts, { ...options, onChange })
     yield* SubscriptionRef.set(state, "running")
-    pausable = true
-    const { counts, error, reason, stats } = yield* live(current, options, setPaused, endPausing, restore)
+    const { counts, error, reason, stats } = yield* run.live(restore)
     if (reason._tag !== "Failed" && Option.isSome(counts)) {
       yield* SubscriptionRef.set(state, "stopped")
       return { reason, stats, counts: counts.value }
     }
     yield* SubscriptionRef.set(state, "error")
-    const silent = "The run ended, but its store does not tell how the tasks stand."
+    const silent = "The run ended, but its store does not report the tasks any more."
     return yield* new RunFailed({ message: reason._tag === "Failed" ? reason.message : silent, error })
   })
 
-  const toStats = () => tally.toStats(current.tally, parts.clock.currentTimeMillisUnsafe())
+  const setPaused = (paused: boolean) => Effect.suspend(() => run?.setPaused(paused) ?? Effect.void)
 
   return Orchestrator.of({
     run: start({ untilDrained: true }),
     runForever: start({ untilDrained: false }),
     pause: setPaused(true),
     resume: setPaused(false),
-    stop: Effect.sync(() => Run.end(current, { _tag: "Stopped" })),
+    stop: Effect.sync(() => run?.stop.request({ _tag: "Stopped" })),
     state,
-    stats: Effect.sync(toStats),
-    events: parts.bus.events
+    stats: Effect.sync(() => run?.stats() ?? noStats),
+    events: parts.events.events
   })
 })
+
+/** The stats before the first run. */
+const noStats: Stats = {
+  tasksStarted: 0,
+  tasksCompleted: 0,
+  tasksUnverified: 0,
+  tasksFailed: 0,
+  tasksRetried: 0,
+  tasksReleased: 0,
+  executions: 0,
+  leasesLost: 0,
+  elapsedSeconds: 0,
+  successRate: 0,
+  usage: null
+}
 
 /**
  * The orchestrator as a layer.

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, DateTime, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import {
+  Attempt,
   type AttemptContext,
   Execution,
   ExecutionError,
@@ -37,6 +38,7 @@ const task = (options: Partial<Task.Task> = {}): Task.Task => ({
 })
 const at = (attempt: number): AttemptContext => ({
   attempt,
+  leaseToken: Attempt.LeaseToken.make(attempt),
   idempotencyKey: `a/${attempt}`,
   previous: null,
   spend: ({ call }) => call

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Layer, Schema } from "effect"
-import { Execution, SafetyStop, Task, Usage, Verification, VerificationError, Verifier } from "@baton/core"
+import { Attempt, Execution, SafetyStop, Task, Usage, Verification, VerificationError, Verifier } from "@baton/core"
 import { get, make, tasks } from "./harness.ts"
 
 const service = (layer: Layer.Layer<Verifier.Verifier>) =>
@@ -28,6 +28,7 @@ const judge = (layer: Layer.Layer<Verifier.Verifier>) =>
   Effect.flatMap(service(layer), ({ verify }) =>
     verify(task, Execution.make({ output: "x" }), {
       attempt: 1,
+      leaseToken: Attempt.LeaseToken.make(1),
       idempotencyKey: "a/1",
       previous: null,
       spend: ({ call }) => call

@@ -1,5 +1,5 @@
 import { Command, CommandExecutor, CommandVerifier } from "@baton/adapters/command"
-import { type AttemptContext, Execution, Executor, Task, Verifier } from "@baton/core"
+import { Attempt, type AttemptContext, Execution, Executor, Task, Verifier } from "@baton/core"
 import { NodeServices } from "@effect/platform-node"
 import { DateTime, Effect, Layer, Schedule } from "effect"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -29,6 +29,7 @@ export const task = (options?: Partial<Task.Task>): Task.Task => ({
 
 export const attempt = (options?: Partial<AttemptContext>): AttemptContext => ({
   attempt: 1,
+  leaseToken: Attempt.LeaseToken.make(1),
   idempotencyKey: "task-1/1",
   previous: null,
   spend: ({ call }) => call,

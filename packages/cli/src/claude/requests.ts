@@ -2,6 +2,7 @@
  * What a run would send for a task: the requests of the very executor and judge that it would use, without sending them.
  */
 import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, type MessageRequest, Reply } from "@baton/adapters/claude"
+import { LeaseToken } from "@baton/core/Attempt"
 import type { AttemptContext } from "@baton/core/AttemptContext"
 import * as Execution from "@baton/core/Execution"
 import { Executor } from "@baton/core/Executor"
@@ -69,7 +70,13 @@ const answer: Reply.Reply = {
   cached: false
 }
 
-const attempt: AttemptContext = { attempt: 1, idempotencyKey: "", previous: null, spend: ({ call }) => call }
+const attempt: AttemptContext = {
+  attempt: 1,
+  leaseToken: LeaseToken.make(1),
+  idempotencyKey: "",
+  previous: null,
+  spend: ({ call }) => call
+}
 
 const epoch = DateTime.makeUnsafe(0)
 

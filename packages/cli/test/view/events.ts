@@ -43,6 +43,7 @@ export const executionRetried = (seconds: number, id: string, reason: string, de
 
 export const completed = (seconds: number, id: string, n = 1, cost?: number | null): AnyEvent => ({
   _tag: "TaskCompleted",
+  outcome: "completed",
   ...attempt(seconds, id, n),
   output: "",
   verified: true,
@@ -52,6 +53,7 @@ export const completed = (seconds: number, id: string, n = 1, cost?: number | nu
 
 export const retried = (seconds: number, id: string, n: number, delayMillis: number): AnyEvent => ({
   _tag: "TaskRetried",
+  outcome: "retried",
   ...attempt(seconds, id, n),
   feedback: "try harder",
   delayMillis,
@@ -61,6 +63,7 @@ export const retried = (seconds: number, id: string, n: number, delayMillis: num
 
 export const failed = (seconds: number, id: string, feedback: string, n = 3): AnyEvent => ({
   _tag: "TaskFailed",
+  outcome: "failed",
   ...attempt(seconds, id, n),
   feedback,
   durationMillis: 1000,
@@ -69,11 +72,13 @@ export const failed = (seconds: number, id: string, feedback: string, n = 3): An
 
 export const cancelled = (seconds: number, id: string): AnyEvent => ({
   _tag: "TaskCancelled",
+  outcome: "cancelled",
   ...attempt(seconds, id, 1)
 })
 
 export const released = (seconds: number, id: string): AnyEvent => ({
   _tag: "TaskReleased",
+  outcome: "released",
   ...attempt(seconds, id, 1),
   reason: "shutdown"
 })

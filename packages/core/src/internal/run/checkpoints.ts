@@ -5,71 +5,70 @@ import type { Execution } from "../../Execution.ts"
 import type { TaskStatus } from "../../Task.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import * as Usage from "../../Usage.ts"
-import type { Held } from "./held.ts"
-import { leaseKey } from "./leaseKey.ts"
-import type { Run } from "./run.ts"
+import { type ClaimedTask, leaseKey } from "./claims.ts"
+import type { RunParts } from "./parts.ts"
 import { storeCall } from "./storeCall.ts"
 
-/** What became of a checkpoint: the lease can be gone, and the store can be unable to take just this output. */
-export type Checkpointed =
+/** The result of a checkpoint: the lease can be lost, and the store can refuse this output alone. */
+export type CheckpointResult =
   | { readonly _tag: "Saved" }
   | { readonly _tag: "Lost"; readonly status: TaskStatus | null }
   | { readonly _tag: "Refused"; readonly error: TaskStoreError }
 
-interface Pending {
-  readonly held: Held
-  readonly execution: Execution
-  readonly done: Deferred.Deferred<Checkpointed>
-}
-
-/** Makes outputs durable before they are verified, many in one write: while one write is under way the next gathers. */
+/** Makes outputs durable before they are verified: while one write is under way the next batch gathers. */
 export interface Checkpoints {
   /** Returns once the output is durable, or cannot become so. */
-  readonly save: (held: Held, execution: Execution) => Effect.Effect<Checkpointed>
-  readonly write: Effect.Effect<never>
+  readonly save: (claimed: ClaimedTask, execution: Execution) => Effect.Effect<CheckpointResult>
+  readonly loop: Effect.Effect<never>
 }
 
-const saved: Checkpointed = { _tag: "Saved" }
+interface Pending {
+  readonly claimed: ClaimedTask
+  readonly execution: Execution
+  readonly result: Deferred.Deferred<CheckpointResult>
+}
 
-export const make = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<Checkpoints> {
-  const pending = yield* Queue.bounded<Pending>(run.config.concurrency)
+const saved: CheckpointResult = { _tag: "Saved" }
+
+export const make = Effect.fnUntraced(function* (parts: RunParts): Effect.fn.Return<Checkpoints> {
+  const pending = yield* Queue.bounded<Pending>(parts.config.concurrency)
 
   const writeBatch = (batch: ReadonlyArray<Pending>): Effect.Effect<void> => {
-    const checkpoints = batch.map(({ execution, held }) => ({
-      taskId: held.claim.task.id,
-      token: held.claim.token,
+    const checkpoints = batch.map(({ claimed: { claim, usage }, execution }) => ({
+      taskId: claim.task.id,
+      token: claim.token,
       execution,
-      usage: Usage.add(held.claim.task.usage, held.usage)
+      usage: Usage.add(claim.task.usage, usage)
     }))
     return Effect.matchEffect(
-      storeCall(run, "checkpoint", run.store.checkpoint(checkpoints), { size: checkpoints.length }),
+      storeCall(parts, "checkpoint", parts.store.checkpoint(checkpoints), { size: checkpoints.length }),
       {
         onSuccess: ({ lost }) =>
           Effect.sync(() => {
             const byLease = new Map(lost.map((lease) => [leaseKey(lease), lease.status]))
-            batch.forEach(({ done }, index) => {
+            batch.forEach(({ result }, index) => {
               const lease = checkpoints[index]
               const status = lease === undefined ? undefined : byLease.get(leaseKey(lease))
-              Deferred.doneUnsafe(done, Effect.succeed(status === undefined ? saved : { _tag: "Lost", status }))
+              Deferred.doneUnsafe(result, Effect.succeed(status === undefined ? saved : { _tag: "Lost", status }))
             })
           }),
-        // One output that the store cannot take must not take the others of its batch down with it.
+        // One output that the store refuses must not fail the others of its batch.
         onFailure: (error) =>
           batch.length > 1
             ? Effect.forEach(batch, (entry) => writeBatch([entry]), { discard: true })
             : Effect.sync(() => {
-                for (const { done } of batch) Deferred.doneUnsafe(done, Effect.succeed({ _tag: "Refused", error }))
+                for (const { result } of batch) Deferred.doneUnsafe(result, Effect.succeed({ _tag: "Refused", error }))
               })
       }
     )
   }
 
   return {
-    save: Effect.fnUntraced(function* (held, execution) {
-      const done = Deferred.makeUnsafe<Checkpointed>()
-      yield* Queue.offer(pending, { held, execution, done })
-      return yield* Deferred.await(done)
+    save: Effect.fnUntraced(function* (claimed, execution) {
+      const result = Deferred.makeUnsafe<CheckpointResult>()
+      yield* Queue.offer(pending, { claimed, execution, result })
+      return yield* Deferred.await(result)
     }),
-    write: Effect.forever(Effect.flatMap(Queue.takeBetween(pending, 1, Infinity), writeBatch))
+    loop: Effect.forever(Effect.flatMap(Queue.takeBetween(pending, 1, Infinity), writeBatch))
   }
 })

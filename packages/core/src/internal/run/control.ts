@@ -1,21 +1,85 @@
 import * as Effect from "effect/Effect"
-import { end, fail, type Run } from "./run.ts"
+import * as Latch from "effect/Latch"
+import * as Semaphore from "effect/Semaphore"
+import type { Claims } from "./claims.ts"
+import type { Heartbeat } from "./heartbeat.ts"
+import { now, type RunParts, type StopSignal } from "./parts.ts"
+import type { Settler } from "./settler.ts"
 import { storeCall } from "./storeCall.ts"
 
-/**
- * Follows the requests that reach a run through its store: from another terminal, or another machine. Every change also
- * makes the heart beat, because a cancelled task is named in its reply.
- */
-export const control = (run: Run, setPaused: (paused: boolean) => Effect.Effect<void>): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    let seen = yield* storeCall(run, "control", run.store.control)
-    if (seen.paused) yield* setPaused(true)
-    run.ready.openUnsafe()
-    while (true) {
-      const next = yield* storeCall(run, "awaitControl", run.store.awaitControl(seen.revision))
-      run.beat.openUnsafe()
-      if (next.paused !== seen.paused) yield* setPaused(next.paused)
-      if (next.stops > seen.stops) end(run, { _tag: "Stopped" })
-      seen = next
-    }
-  }).pipe(Effect.catch((error) => Effect.sync(() => fail(run, error))))
+/** Pauses, resumes and stops a run, for its own process and for requests that come through the store. */
+export interface Control {
+  readonly setPaused: (paused: boolean) => Effect.Effect<void>
+  readonly isPaused: () => boolean
+  /** Returns when the requests that were in force before the run are known, and the run is not paused. */
+  readonly awaitActive: Effect.Effect<void>
+  /** After this, pausing and resuming do nothing: no event about them may follow the end of the run. */
+  readonly close: Effect.Effect<void>
+  readonly loop: Effect.Effect<void>
+}
+
+/** What pausing works with. */
+export interface ControlParts {
+  readonly claims: Claims
+  readonly heartbeat: Pick<Heartbeat, "beat">
+  readonly settler: Pick<Settler, "releaseUnstarted">
+  readonly stop: StopSignal
+  readonly onChange: (state: "running" | "paused") => Effect.Effect<void>
+}
+
+export const make = (parts: RunParts, { claims, heartbeat, onChange, settler, stop }: ControlParts): Control => {
+  /** Open once the requests that were in force before the run are known. */
+  const known = Latch.makeUnsafe(false)
+  /** Open while the run is not paused. */
+  const active = Latch.makeUnsafe(true)
+  const changing = Semaphore.makeUnsafe(1)
+  let isClosed = false
+
+  const pause = Effect.gen(function* () {
+    active.closeUnsafe()
+    yield* onChange("paused")
+    yield* settler.releaseUnstarted("paused")
+    yield* parts.events.publish({ _tag: "Paused", at: now(parts) })
+  })
+
+  const resume = Effect.gen(function* () {
+    active.openUnsafe()
+    // What was released can be claimed again.
+    claims.wakeUp()
+    yield* onChange("running")
+    yield* parts.events.publish({ _tag: "Resumed", at: now(parts) })
+  })
+
+  // One change at a time and to its end, so that the reported state and the behaviour stay in step.
+  const setPaused = (paused: boolean): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (isClosed || paused === !Latch.isOpen(active)) return Effect.void
+      return paused ? pause : resume
+    }).pipe(Semaphore.withPermit(changing), Effect.uninterruptible)
+
+  return {
+    setPaused,
+    isPaused: () => !Latch.isOpen(active),
+    awaitActive: Effect.andThen(known.await, active.await),
+    close: Semaphore.withPermit(
+      changing,
+      Effect.sync(() => {
+        isClosed = true
+      })
+    ),
+    loop: Effect.gen(function* () {
+      let seen = yield* storeCall(parts, "control", parts.store.control)
+      if (seen.paused) yield* setPaused(true)
+      known.openUnsafe()
+      while (true) {
+        const waiting = parts.store.awaitControl(seen.revision)
+        const next = yield* storeCall(parts, "awaitControl", waiting, { isWait: true })
+        // The reply to the heartbeat names the tasks that were cancelled.
+        heartbeat.beat()
+        if (next.paused !== seen.paused) yield* setPaused(next.paused)
+        if (next.stops > seen.stops) stop.request({ _tag: "Stopped" })
+        seen = next
+      }
+    }).pipe(Effect.catch((error) => Effect.sync(() => stop.fail(error))))
+  }
+}

@@ -4,14 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
 /**
- * One timer for any number of deadlines that all lie the same duration ahead: they end in the order they were set, so
- * only the first needs a timer. `Effect.timeout` costs 1.6 µs and a timer per task; this costs a map entry.
+ * One timer for any number of deadlines that are all the same duration ahead: they are reached in the order in which they
+ * were set, so only the first needs a timer. `Effect.timeout` costs 1.6 µs and a timer per task; this costs a map entry.
  */
 export interface Deadlines<K> {
   readonly set: (key: K) => void
   readonly clear: (key: K) => void
-  /** Calls `onReached` for each deadline that is reached, for ever. */
-  readonly watch: Effect.Effect<never>
+  /** Calls `onReached` for each deadline that is reached. */
+  readonly loop: Effect.Effect<never>
 }
 
 export const make = Effect.fnUntraced(function* <K>(
@@ -20,9 +20,9 @@ export const make = Effect.fnUntraced(function* <K>(
 ): Effect.fn.Return<Deadlines<K>> {
   const clock = yield* Clock.Clock
   const millis = Duration.toMillis(duration)
-  // Not the time of day: when that is set, or the machine slept, work must not be cut off all at once.
+  // Monotonic: when the wall clock is set, or the machine slept, the work must not be cut off all at once.
   const now = () => Number(clock.currentTimeNanosUnsafe()) / 1e6
-  // A Map iterates in insertion order, which here is the order of the deadlines.
+  // A Map iterates in insertion order, which is the order of the deadlines.
   const pending = new Map<K, number>()
   const nonEmpty = Latch.makeUnsafe(false)
 
@@ -40,7 +40,7 @@ export const make = Effect.fnUntraced(function* <K>(
   return {
     set: (key) => {
       if (millis === Infinity) return
-      // Deleted first: a key that is set again has to move to the end.
+      // Deleted first: a key that is set again moves to the end.
       pending.delete(key)
       pending.set(key, now() + millis)
       if (pending.size === 1) nonEmpty.openUnsafe()
@@ -48,7 +48,7 @@ export const make = Effect.fnUntraced(function* <K>(
     clear: (key) => {
       pending.delete(key)
     },
-    watch: Effect.forever(
+    loop: Effect.forever(
       Effect.suspend(() => {
         const wait = reachDue()
         return wait === undefined ? nonEmpty.await : Effect.sleep(wait)

@@ -1,76 +1,84 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
-import * as Metrics from "../../OrchestratorMetrics.ts"
+import * as Latch from "effect/Latch"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
-import { abort, type Held } from "./held.ts"
-import { leaseKey } from "./leaseKey.ts"
-import { fail, now, type Run } from "./run.ts"
+import { type ClaimedTask, type Claims, leaseKey } from "./claims.ts"
+import * as metrics from "./metrics.ts"
+import { now, type RunParts, type StopSignal } from "./parts.ts"
 import { storeCall } from "./storeCall.ts"
 
 /**
- * Keeps the leases of everything that is held, one call for all, three times a lease or at once when `beat` is opened.
- * The reply names what is no longer ours: that work is cut off at once. Each beat also takes back what dead workers held.
+ * Extends the leases of all claimed tasks, one call for all, three times per lease duration. The reply names the leases
+ * that were lost; the work on those tasks is cut off. Each beat also takes back the tasks of dead workers.
  */
-export const heartbeat = (run: Run): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    while (true) {
-      yield* Effect.raceFirst(Effect.sleep(interval(run)), run.beat.await)
-      run.beat.closeUnsafe()
-      yield* extend(run)
-      yield* reclaim(run)
+export interface Heartbeat {
+  /** Beats at once. */
+  readonly beat: () => void
+  /** Extends all leases now, when that of this task may have ended: this process was frozen, or the store was away. */
+  readonly refresh: (claimed: ClaimedTask) => Effect.Effect<void, TaskStoreError> | undefined
+  /** Takes back the tasks of workers that stopped answering, and returns their number. */
+  readonly reclaim: Effect.Effect<number, TaskStoreError>
+  readonly loop: Effect.Effect<void>
+}
+
+export const make = (parts: RunParts, claims: Claims, stop: StopSignal): Heartbeat => {
+  const { clock, config, store } = parts
+  const leaseMillis = Duration.toMillis(config.leaseDuration)
+  const interval = leaseMillis / 3
+  const beat = Latch.makeUnsafe(false)
+  let extendedAt = clock.currentTimeMillisUnsafe()
+
+  const extend = Effect.gen(function* () {
+    yield* metrics.setHeld(claims.size())
+    const startedAt = clock.currentTimeMillisUnsafe()
+    if (claims.size() === 0) return
+    const claimed = Array.from(claims.all())
+    const leases = claimed.map(({ claim }) => ({ taskId: claim.task.id, token: claim.token }))
+    const extending = store.extend(leases, config.leaseDuration)
+    const { lost } = yield* storeCall(parts, "extend", extending, { size: leases.length })
+    extendedAt = startedAt
+    if (lost.length === 0) return
+    const byLease = new Map(leases.map((lease, index) => [leaseKey(lease), claimed[index]]))
+    for (const lease of lost) {
+      const entry = byLease.get(leaseKey(lease))
+      // A task that was settled while the call was under way has no lease to lose.
+      if (entry === undefined || !claims.has(entry)) continue
+      entry.abort(lease.status === "cancelled" ? "cancelled" : "lease-lost")
     }
-  }).pipe(Effect.catch((error) => Effect.sync(() => fail(run, error))))
-
-const interval = (run: Run) => Duration.toMillis(run.config.leaseDuration) / 3
-
-/** Extends the leases of all that is held, and cuts off what turns out to be lost. */
-export const extend = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<void, TaskStoreError> {
-  yield* Metric.update(Metrics.held, run.held.size)
-  const extendedAt = run.clock.currentTimeMillisUnsafe()
-  if (run.held.size === 0) return
-  const held = Array.from(run.held)
-  const leases = held.map(({ claim }) => ({ taskId: claim.task.id, token: claim.token }))
-  const { lost } = yield* storeCall(run, "extend", run.store.extend(leases, run.config.leaseDuration), {
-    size: leases.length
   })
-  run.extendedAt = extendedAt
-  if (lost.length === 0) return
-  const byLease = new Map(leases.map((lease, index) => [leaseKey(lease), held[index]]))
-  for (const lease of lost) {
-    const entry = byLease.get(leaseKey(lease))
-    // Settled while the heartbeat was under way: not lost at all.
-    if (entry === undefined || !run.held.has(entry)) continue
-    abort(entry, lease.status === "cancelled" ? "cancelled" : "lease-lost")
+
+  const reclaim = Effect.gen(function* () {
+    // After an outage of the store, the tasks of this worker must not be taken for those of a dead one.
+    if (clock.currentTimeMillisUnsafe() - extendedAt > interval) yield* extend
+    const { maxAttempts, onCrash } = config
+    const swept = yield* storeCall(parts, "sweep", store.sweep({ maxAttempts, onCrash }))
+    if (swept.length === 0) return 0
+    yield* parts.events.publishAll(
+      swept.map(({ attempts, owner, status, taskId }) => ({
+        _tag: "LeaseReclaimed",
+        at: now(parts),
+        taskId,
+        attempt: attempts,
+        owner,
+        status
+      }))
+    )
+    claims.wakeUp()
+    return swept.length
+  })
+
+  return {
+    beat: () => void beat.openUnsafe(),
+    refresh: ({ claimedAt }) =>
+      clock.currentTimeMillisUnsafe() - Math.max(claimedAt, extendedAt) >= leaseMillis ? extend : undefined,
+    reclaim,
+    loop: Effect.gen(function* () {
+      while (true) {
+        yield* Effect.raceFirst(Effect.sleep(interval), beat.await)
+        beat.closeUnsafe()
+        yield* extend
+        yield* reclaim
+      }
+    }).pipe(Effect.catch((error) => Effect.sync(() => stop.fail(error))))
   }
-})
-
-/**
- * Whether a lease has ended for all we know: this process was frozen, or the store away, for longer than it lasts.
- */
-export const mayHaveEnded = (run: Run, { claimedAt }: Held): boolean =>
-  run.clock.currentTimeMillisUnsafe() - Math.max(claimedAt, run.extendedAt) >=
-  Duration.toMillis(run.config.leaseDuration)
-
-/**
- * Takes back the tasks of workers that stopped answering; returns how many. When the heartbeat is late, our own leases are
- * extended first: after an outage of the store, what we work on must not be taken for a dead worker's.
- */
-export const reclaim = Effect.fnUntraced(function* (run: Run): Effect.fn.Return<number, TaskStoreError> {
-  if (run.clock.currentTimeMillisUnsafe() - run.extendedAt > interval(run)) yield* extend(run)
-  const { maxAttempts, onCrash } = run.config
-  const swept = yield* storeCall(run, "sweep", run.store.sweep({ maxAttempts, onCrash }))
-  if (swept.length === 0) return 0
-  yield* run.bus.publishAll(
-    swept.map(({ attempts, owner, status, taskId }) => ({
-      _tag: "LeaseReclaimed",
-      at: now(run),
-      taskId,
-      attempt: attempts,
-      owner,
-      status
-    }))
-  )
-  run.demand.openUnsafe()
-  return swept.length
-})
+}

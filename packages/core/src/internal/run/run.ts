@@ -1,140 +1,198 @@
-import type * as Clock from "effect/Clock"
-import * as DateTime from "effect/DateTime"
-import * as Deferred from "effect/Deferred"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
-import * as Metric from "effect/Metric"
-import * as Queue from "effect/Queue"
-import type { ExecutorService } from "../../Executor.ts"
-import type { ExecutionError } from "../../ExecutionError.ts"
-import * as Metrics from "../../OrchestratorMetrics.ts"
-import type { Resolved } from "../../OrchestratorConfig.ts"
-import type { SafetyService } from "../../Safety.ts"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { BreakerState } from "../../Safety.ts"
+import type { Stats } from "../../Stats.ts"
 import type { StopReason } from "../../StopReason.ts"
-import type { Task, TaskId } from "../../Task.ts"
-import type { Settlement, TaskStore } from "../../TaskStore.ts"
-import type { TaskStoreError } from "../../TaskStoreError.ts"
-import type { VerificationError } from "../../VerificationError.ts"
-import type { VerifierService } from "../../Verifier.ts"
-import * as deadlines from "./deadlines.ts"
-import type { EventBus } from "./eventBus.ts"
-import { abort, type Held } from "./held.ts"
-import * as tally from "./tally.ts"
-import type { Spans } from "./spans.ts"
-import type { Traces } from "./traces.ts"
+import type { Counts } from "../../TaskStore.ts"
+import * as attempts from "./attempts.ts"
+import * as claimed from "./claims.ts"
+import * as control from "./control.ts"
+import * as heartbeats from "./heartbeat.ts"
+import * as intake from "./intake.ts"
+import * as metrics from "./metrics.ts"
+import { makeStopSignal, now, type RunParts, type Stop, type StopSignal } from "./parts.ts"
+import * as settler from "./settler.ts"
+import { storeCall } from "./storeCall.ts"
+import * as workers from "./workers.ts"
 
-/** What ends a run, and the error behind it if there is one. */
-export interface Ending {
-  readonly reason: StopReason
-  readonly error: ExecutionError | VerificationError | TaskStoreError | null
-}
+/** Work that is cut off gets this long to end its processes and release its lease; after that the lease runs out. */
+const releaseTimeout = Duration.seconds(15)
 
-/** An attempt that has ended and is on its way to the store. */
-export interface Ended {
-  readonly held: Held
-  readonly settlement: Settlement
-}
+/** Readers that take no more events must not hold up a drain. */
+const publishTimeout = Duration.seconds(1)
 
-/** What an orchestrator is made of, whatever it runs. */
-export interface Parts {
-  readonly config: Resolved
-  readonly store: TaskStore["Service"]
-  readonly executor: ExecutorService
-  readonly verifier: VerifierService
-  readonly safety: SafetyService
-  readonly clock: Clock.Clock
-  readonly bus: EventBus
-  readonly spans: Spans
-  readonly owner: string
-}
-
-/** One run: its parts, and the state that its fibers share. */
-export interface Run extends Parts {
-  readonly tally: tally.Tally
+/**
+ * One run. Intake claims tasks, workers carry out their attempts, the settler writes the outcomes, the heartbeat keeps
+ * the leases, and control pauses and stops the run. Each of them owns its state; what they share is the registry of
+ * claimed tasks, the stop signal and the immutable parts.
+ */
+export interface Run {
   /**
-   * Every claim whose end is not durable yet. Not keyed by task: one that was cancelled and requeued can be claimed
-   * again while its former attempt is still being cut off.
+   * Starts the fibers of the run, waits for a stop, and drains. Uninterruptible: interrupting what `restore` wraps is the
+   * signal to stop.
    */
-  readonly held: Set<Held>
-  /** Claimed and not started. */
-  readonly queue: Queue.Queue<Held>
-  readonly ended: Queue.Queue<Ended>
-  /** Tasks that go back to pending with the next write; what is claimed of them again waits until that is told. */
-  readonly returning: Map<TaskId, Deferred.Deferred<void>>
-  readonly traces: Traces
-  readonly executing: deadlines.Deadlines<Held>
-  readonly verifying: deadlines.Deadlines<Held>
-  /** Opened when workers may want more claims. */
-  readonly demand: Latch.Latch
-  /** Opened when the requests that were in force before the run are known. */
-  readonly ready: Latch.Latch
-  /** Open while the run is not paused. */
-  readonly gate: Latch.Latch
-  /** Open while nothing is held. */
-  readonly quiet: Latch.Latch
-  /** Opened to make the heartbeat beat now. */
-  readonly beat: Latch.Latch
-  readonly ending: Deferred.Deferred<Ending>
-  /** When all leases were last extended. */
-  extendedAt: number
-  busy: number
+  readonly live: (restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>) => Effect.Effect<RunResult>
+  readonly setPaused: (paused: boolean) => Effect.Effect<void>
+  readonly stop: StopSignal
+  readonly stats: () => Stats
 }
 
-export const make = Effect.fnUntraced(function* (parts: Parts): Effect.fn.Return<Run> {
-  const { concurrency, prefetch } = parts.config
-  return {
-    ...parts,
-    tally: tally.make(parts.clock.currentTimeMillisUnsafe()),
-    held: new Set(),
-    queue: yield* Queue.bounded<Held>(concurrency + prefetch),
-    // Each claim has one end, and the intake bounds the claims: bounded here as well, a pause or a drain could block.
-    ended: yield* Queue.unbounded<Ended>(),
-    returning: new Map(),
-    traces: new Map(),
-    executing: yield* deadlines.make<Held>(parts.config.executionTimeout, (held) => abort(held, "execution-timeout")),
-    verifying: yield* deadlines.make<Held>(parts.config.verificationTimeout, (held) =>
-      abort(held, "verification-timeout")
-    ),
-    demand: Latch.makeUnsafe(true),
-    ready: Latch.makeUnsafe(false),
-    gate: Latch.makeUnsafe(true),
-    quiet: Latch.makeUnsafe(true),
-    beat: Latch.makeUnsafe(false),
-    ending: yield* Deferred.make<Ending>(),
-    extendedAt: parts.clock.currentTimeMillisUnsafe(),
-    busy: 0
+/** Why a run stopped, what it did, and what the store held afterwards, if it still answered. */
+export interface RunResult extends Stop {
+  readonly stats: Stats
+  readonly counts: Option.Option<Counts>
+}
+
+export const make = Effect.fnUntraced(function* (
+  parts: RunParts,
+  options: {
+    readonly untilDrained: boolean
+    /** Called when the run is paused or resumed. */
+    readonly onChange: (state: "running" | "paused") => Effect.Effect<void>
   }
+): Effect.fn.Return<Run> {
+  const { clock, config, events, owner, store } = parts
+  const stop = makeStopSignal()
+  const claims = yield* claimed.make({ ...config, now: () => clock.currentTimeMillisUnsafe() })
+  const settling = yield* settler.make(parts, claims, stop)
+  const heartbeat = heartbeats.make(parts, claims, stop)
+  const controlling = control.make(parts, {
+    claims,
+    heartbeat,
+    settler: settling,
+    stop,
+    onChange: options.onChange
+  })
+  const attempting = yield* attempts.make(parts, stop)
+  const working = workers.make(parts, {
+    attempts: attempting,
+    claims,
+    control: controlling,
+    heartbeat,
+    settler: settling,
+    stop
+  })
+  const claiming = intake.loop(parts, { claims, control: controlling, heartbeat, stop, workers: working }, options)
+
+  const startedAt = clock.currentTimeMillisUnsafe()
+  let endedAt: number | undefined
+
+  const stats = (): Stats => {
+    const settled = settling.stats()
+    const { tasksCompleted, tasksFailed } = settled
+    return {
+      ...attempting.stats(),
+      ...settled,
+      ...working.stats(),
+      elapsedSeconds: ((endedAt ?? clock.currentTimeMillisUnsafe()) - startedAt) / 1000,
+      successRate: tasksCompleted === 0 ? 0 : tasksCompleted / (tasksCompleted + tasksFailed)
+    }
+  }
+
+  const live: Run["live"] = Effect.fnUntraced(function* (restore) {
+    yield* events.publish({ _tag: "RunStarted", at: now(parts), owner })
+    const scope = yield* Scope.make()
+    const fork = <A>(loop: Effect.Effect<A>) => Effect.forkIn(Effect.interruptible(stoppingOnDefect(loop)), scope)
+    for (const loop of [settling.loop, heartbeat.loop, controlling.loop, watchSafety]) yield* fork(loop)
+    for (const loop of [...attempting.loops, ...working.loops]) yield* fork(loop)
+    const claimingFiber = yield* fork(claiming)
+
+    const stopped = yield* Effect.exit(restore(stop.await))
+    const ending: Stop = Exit.isSuccess(stopped) ? stopped.value : { reason: { _tag: "Interrupted" }, error: null }
+
+    // Detached and awaited: this fiber may be interrupted already, and each step has to be able to time out.
+    const shuttingDown = yield* Effect.forkDetach(Effect.interruptible(shutDown(claimingFiber, ending.reason, scope)))
+    const counted = yield* Fiber.await(shuttingDown)
+
+    endedAt = clock.currentTimeMillisUnsafe()
+    yield* metrics.setHeld(claims.size())
+    const summary = stats()
+    yield* events.close({ _tag: "RunEnded", at: now(parts), reason: ending.reason, stats: summary })
+    return { ...ending, stats: summary, counts: Exit.isSuccess(counted) ? counted.value : Option.none() }
+  })
+
+  /** A bug in one fiber of a run ends the run, because the others would wait for it forever. */
+  const stoppingOnDefect = <A>(loop: Effect.Effect<A>): Effect.Effect<A> =>
+    Effect.tapCause(loop, (cause) =>
+      Effect.sync(() => {
+        if (Cause.hasInterruptsOnly(cause)) return
+        stop.request({ _tag: "Failed", message: `The run broke: ${String(Cause.squash(cause))}` })
+      })
+    )
+
+  const shutDown = Effect.fnUntraced(function* (
+    claimingFiber: Fiber.Fiber<unknown>,
+    reason: StopReason,
+    scope: Scope.Closeable
+  ) {
+    yield* drain(claimingFiber, reason)
+    // Foreign code that cannot be interrupted is left behind. It holds no lease for longer than the lease duration.
+    const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void))
+    yield* Effect.timeoutOption(Fiber.await(closing), releaseTimeout)
+    yield* Effect.timeoutOption(controlling.close, publishTimeout)
+    return yield* Effect.timeoutOption(storeCall(parts, "counts", store.counts), releaseTimeout)
+  })
+
+  /**
+   * Stops claiming, releases what was not started, lets running tasks finish within the drain timeout, cuts off and
+   * releases the rest, and waits until the store has every settlement. Each step has its own timeout.
+   */
+  const drain = Effect.fnUntraced(function* (claimingFiber: Fiber.Fiber<unknown>, reason: StopReason) {
+    yield* Effect.timeoutOption(Fiber.interrupt(claimingFiber), releaseTimeout)
+    yield* Effect.timeoutOption(settling.releaseUnstarted("shutdown"), releaseTimeout)
+    if (claims.size() === 0) return
+    if (working.busy() > 0 && !Duration.isZero(config.drainTimeout)) {
+      const draining = events.publish({ _tag: "Draining", at: now(parts), reason: describe(reason) })
+      yield* Effect.timeoutOption(draining, publishTimeout)
+    }
+    const finished = yield* Effect.timeoutOption(claims.awaitEmpty, config.drainTimeout)
+    if (Option.isSome(finished)) return
+    for (const task of claims.all()) task.abort("shutdown")
+    const released = yield* Effect.timeoutOption(claims.awaitEmpty, releaseTimeout)
+    if (Option.isSome(released)) return
+    yield* Effect.logWarning("Some tasks could not be released; they are taken over when their leases end").pipe(
+      Effect.annotateLogs({ module: "Orchestrator", tasks: claims.size() })
+    )
+  })
+
+  const watchSafety: Effect.Effect<void> = Effect.all(
+    [
+      Stream.runForEach(parts.safety.changes, ({ reason, state }) =>
+        Effect.andThen(
+          metrics.setCircuit(state),
+          events.publish({ _tag: circuitEvents[state], at: now(parts), reason })
+        )
+      ),
+      Effect.map(parts.safety.awaitStop, stop.limitReached)
+    ],
+    { concurrency: "unbounded", discard: true }
+  )
+
+  return { live, setPaused: controlling.setPaused, stop, stats }
 })
 
-/** Asks the run to end; the first reason counts. */
-export const end = (run: Run, reason: StopReason, error: Ending["error"] = null): void => {
-  Deferred.doneUnsafe(run.ending, Effect.succeed({ reason, error }))
+const describe = (reason: StopReason): string => {
+  switch (reason._tag) {
+    case "Drained":
+      return "nothing is left to do"
+    case "Stopped":
+      return "a stop was requested"
+    case "Interrupted":
+      return "the run was interrupted"
+    case "LimitReached":
+    case "Failed":
+      return reason.message
+  }
 }
 
-export const fail = (run: Run, error: NonNullable<Ending["error"]>): void =>
-  end(run, { _tag: "Failed", message: error.message }, error)
-
-/** The time that an event happened. Events of one millisecond share it: making one costs as much as the event. */
-export const now = (run: Parts): DateTime.Utc => {
-  const millis = run.clock.currentTimeMillisUnsafe()
-  if (latest.epochMilliseconds !== millis) latest = DateTime.makeUnsafe(millis)
-  return latest
-}
-
-let latest = DateTime.makeUnsafe(0)
-
-/** The fields that every event about an attempt has. */
-export const ofAttempt = (run: Parts, task: Task) => ({ at: now(run), taskId: task.id, attempt: task.attempts })
-
-/** Forgets a claim whose end is durable, or which is no longer ours. */
-export const forget = (run: Run, held: Held): void => {
-  run.held.delete(held)
-  if (run.held.size === 0) run.quiet.openUnsafe()
-}
-
-/** Counts a lease that went to another worker. */
-export const loseLease = (run: Run): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    run.tally.leasesLost++
-    return Metric.update(Metrics.leasesLost, 1)
-  })
+const circuitEvents = {
+  closed: "CircuitClosed",
+  open: "CircuitOpened",
+  "half-open": "CircuitHalfOpened"
+} as const satisfies Record<BreakerState["state"], string>

@@ -4,138 +4,228 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type { Event } from "../../Event.ts"
-import * as Metrics from "../../OrchestratorMetrics.ts"
-import type { FencedReply } from "../../TaskStore.ts"
+import type * as Outcome from "../../Outcome.ts"
+import type { Stats } from "../../Stats.ts"
+import type { TaskId } from "../../Task.ts"
+import type { FencedReply, Settlement } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
-import * as Usage from "../../Usage.ts"
-import { leaseKey } from "./leaseKey.ts"
-import { settle, unstorable } from "./outcome.ts"
-import { type Ended, fail, forget, loseLease, ofAttempt, type Run } from "./run.ts"
+import { type ClaimedTask, type Claims, leaseKey } from "./claims.ts"
+import * as metrics from "./metrics.ts"
+import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
+import { attemptOutcome, settlementOf, unstorable } from "./settlement.ts"
 import { storeCall } from "./storeCall.ts"
 
-/** More than this in one write makes it long without making it cheaper. */
+/** More settlements in one write make it longer without making it cheaper. */
 const maxBatch = 1000
 
 /**
- * Writes the ends of attempts by group commit: while one write is under way the next batch gathers, so one task alone
- * is settled at once and a thousand cost one write. Only what the store has taken is counted and published.
+ * Writes the outcomes of attempts by group commit: while one write is under way the next batch gathers, so that a single
+ * task is settled at once and a thousand cost one write. Only what the store has accepted is counted and published.
  */
-export const settler = (run: Run): Effect.Effect<never> =>
-  Effect.forever(Effect.flatMap(Queue.takeBetween(run.ended, 1, maxBatch), (batch) => write(run, batch)))
+export interface Settler {
+  /** Sends the outcome of an attempt on its way to the store. */
+  readonly settle: (claimed: ClaimedTask, outcome: Outcome.Outcome) => Effect.Effect<void>
+  /** Releases everything that was claimed and not started. */
+  readonly releaseUnstarted: (cause: "paused" | "shutdown") => Effect.Effect<void>
+  /**
+   * While an earlier attempt of a task is on its way back to pending: returns when its event is published, so that the
+   * next attempt starts after that.
+   */
+  readonly returning: (taskId: TaskId) => Effect.Effect<void> | undefined
+  readonly stats: () => SettlerStats
+  readonly loop: Effect.Effect<never>
+}
 
-const write = (run: Run, entries: ReadonlyArray<Ended>): Effect.Effect<void> =>
-  Effect.matchEffect(settleAll(run, entries), {
-    onSuccess: (reply) => account(run, entries, reply),
-    // One row that the store cannot take must not take its whole batch down with it.
-    onFailure: (error) =>
-      entries.length > 1
-        ? Effect.forEach(entries, (entry) => write(run, [entry]), { discard: true })
-        : Effect.forEach(entries, (entry) => giveUp(run, entry, error), { discard: true })
-  })
+type SettlerStats = Pick<
+  Stats,
+  "tasksCompleted" | "tasksUnverified" | "tasksRetried" | "tasksFailed" | "tasksReleased" | "leasesLost"
+>
 
-const settleAll = (run: Run, entries: ReadonlyArray<Ended>) =>
-  Effect.suspend(() => {
-    let tries = 0
-    const call = Effect.suspend(() => {
-      tries++
-      return run.store.settle(entries.map(({ settlement }) => settlement))
-    })
-    return Effect.map(storeCall(run, "settle", call, { size: entries.length }), ({ lost }): Reply => ({
-      lost,
-      repeated: tries > 1
-    }))
-  })
+interface PendingSettlement {
+  readonly claimed: ClaimedTask
+  readonly settlement: Settlement
+}
 
 interface Reply extends FencedReply {
-  /** The answer to an earlier try got lost; that try may have done the work. */
-  readonly repeated: boolean
+  /** An earlier try failed, and may have been written: only its answer may have been lost. */
+  readonly isRepeated: boolean
 }
 
-/** A result that cannot be stored is a failure of its task; if even that cannot be stored, the store is gone. */
-const giveUp = Effect.fnUntraced(function* (run: Run, { held, settlement }: Ended, error: TaskStoreError) {
-  if (settlement._tag !== "Release") {
-    const failed: Ended = { held, settlement: yield* settle(run.config, held, unstorable(error)) }
-    const reply = yield* Effect.result(settleAll(run, [failed]))
-    if (Result.isSuccess(reply)) return yield* account(run, [failed], reply.success)
-  }
-  leave(run, { held, settlement })
-  fail(run, error)
-})
+const notStarted = {
+  paused: "the run was paused before it was started",
+  shutdown: "the run ended before it was started"
+} as const
 
-const leave = (run: Run, { held, settlement: { taskId } }: Ended) => {
-  forget(run, held)
-  const returning = run.returning.get(taskId)
-  if (returning === undefined) return
-  run.returning.delete(taskId)
-  Deferred.doneUnsafe(returning, Effect.void)
-}
+export const make = Effect.fnUntraced(function* (
+  parts: RunParts,
+  claims: Claims,
+  stop: StopSignal
+): Effect.fn.Return<Settler> {
+  // Each claim is settled once, and the number of claims is bounded. A bounded queue could block a pause or a drain.
+  const pending = yield* Queue.unbounded<PendingSettlement>()
+  const returning = new Map<TaskId, Deferred.Deferred<void>>()
+  const counts = { completed: 0, unverified: 0, retried: 0, failed: 0, released: 0, leasesLost: 0 }
 
-const account = Effect.fnUntraced(function* (run: Run, entries: ReadonlyArray<Ended>, { lost, repeated }: Reply) {
-  const lostByKey = lost.length === 0 ? undefined : new Map(lost.map((lease) => [leaseKey(lease), lease]))
-  const events: Array<Event> = []
-  const ended: Metrics.Ended = { completed: 0, retried: 0, failed: 0, released: 0, usage: null, costUsd: 0 }
-  for (const entry of entries) {
-    const lease = lostByKey?.get(leaseKey(entry.settlement))
-    const taken = lease === undefined || (repeated && (yield* settledBefore(run, entry)))
-    if (taken) count(run, entry, ended)
-    else if (lease.status !== "cancelled") yield* loseLease(run)
-    // Claimed ahead and never started: no start of it was told, so there is no end to tell.
-    if (entry.held.startedAt === undefined) continue
-    const about = ofAttempt(run, entry.held.claim.task)
-    const durationMillis = run.clock.currentTimeMillisUnsafe() - entry.held.startedAt
-    if (taken) {
-      ended.usage = Usage.add(ended.usage, entry.held.usage)
-      ended.costUsd += entry.held.usage?.costUsd ?? 0
-      yield* Metrics.measureAttempt(durationMillis)
-      events.push(eventOf(entry, about, durationMillis))
-    } else {
-      events.push(
-        lease.status === "cancelled"
-          ? { _tag: "TaskCancelled", ...about }
-          : { _tag: "LeaseLost", ...about, finished: true }
-      )
-    }
-  }
-  yield* Metrics.countEnded(ended)
-  if (events.length > 0) yield* run.bus.publishAll(events)
-  for (const entry of entries) leave(run, entry)
-  run.demand.openUnsafe()
-})
-
-const outcomeOf = { Complete: "completed", Retry: "retried", Fail: "failed", Release: "released" } as const
-
-/** When only the answer to a write was lost, the second try finds its own work: the ledger tells. */
-const settledBefore = (run: Run, { settlement }: Ended): Effect.Effect<boolean> =>
-  Effect.match(storeCall(run, "attempts", run.store.attempts(settlement.taskId)), {
-    onSuccess: (attempts) =>
-      attempts.some(({ outcome, token }) => token === settlement.token && outcome === outcomeOf[settlement._tag]),
-    onFailure: () => false
+  const settle = Effect.fnUntraced(function* (claimed: ClaimedTask, outcome: Outcome.Outcome) {
+    if (outcome._tag === "Lost") return yield* drop(claimed)
+    claimed.phase = "settling"
+    const settlement = yield* settlementOf(parts.config, claimed, outcome)
+    const returns = settlement._tag === "Retry" || settlement._tag === "Release"
+    // An earlier return of the same task may be under way, and another attempt may wait for it.
+    if (returns && !returning.has(settlement.taskId)) returning.set(settlement.taskId, Deferred.makeUnsafe())
+    yield* Queue.offer(pending, { claimed, settlement })
   })
 
-const count = (run: Run, { held, settlement }: Ended, ended: Metrics.Ended): void => {
-  switch (settlement._tag) {
-    case "Complete":
-      run.tally.completed++
-      ended.completed++
-      if (!settlement.verified) run.tally.unverified++
-      return
-    case "Retry":
-      run.tally.retried++
-      ended.retried++
-      return
-    case "Fail":
-      run.tally.failed++
-      ended.failed++
-      return
-    case "Release":
-      // Claimed ahead and never started: not worth telling.
-      if (held.startedAt !== undefined) run.tally.released++
-      ended.released++
+  /** The lease is gone, so nothing is written. */
+  const drop = Effect.fnUntraced(function* (claimed: ClaimedTask) {
+    claims.remove(claimed)
+    const isCancelled = claimed.abortReason === "cancelled"
+    if (!isCancelled) yield* countLostLease
+    if (claimed.startedAt === undefined) return
+    const about = ofAttempt(parts, claimed.claim.task)
+    yield* parts.events.publish(
+      isCancelled
+        ? { _tag: "TaskCancelled", outcome: "cancelled", ...about }
+        : { _tag: "LeaseLost", outcome: "lease_expired", ...about, finished: false }
+    )
+  })
+
+  const releaseUnstarted = Effect.fnUntraced(function* (cause: "paused" | "shutdown") {
+    for (const claimed of claims.all()) if (claimed.phase === "waiting") claimed.abort(cause)
+    for (const claimed of yield* claims.takeQueued) {
+      if (claimed.abortReason === undefined) yield* settle(claimed, { _tag: "Released", reason: notStarted[cause] })
+      else claims.remove(claimed)
+    }
+  })
+
+  const write = (entries: ReadonlyArray<PendingSettlement>): Effect.Effect<void> =>
+    Effect.matchEffect(call(entries), {
+      onSuccess: (reply) => accept(entries, reply),
+      // One row that the store refuses must not fail the others of its batch.
+      onFailure: (error) =>
+        Effect.forEach(entries, (entry) => (entries.length > 1 ? write([entry]) : giveUp(entry, error)), {
+          discard: true
+        })
+    })
+
+  const call = (entries: ReadonlyArray<PendingSettlement>): Effect.Effect<Reply, TaskStoreError> =>
+    Effect.suspend(() => {
+      let tries = 0
+      const settling = Effect.suspend(() => {
+        tries++
+        return parts.store.settle(entries.map(({ settlement }) => settlement))
+      })
+      return Effect.map(storeCall(parts, "settle", settling, { size: entries.length }), ({ lost }) => ({
+        lost,
+        isRepeated: tries > 1
+      }))
+    })
+
+  /** Fails a task whose result the store refuses. When the store refuses even that, it is unusable, and the run ends. */
+  const giveUp = Effect.fnUntraced(function* ({ claimed, settlement }: PendingSettlement, error: TaskStoreError) {
+    if (settlement._tag !== "Release") {
+      const failed = { claimed, settlement: yield* settlementOf(parts.config, claimed, unstorable(error)) }
+      const reply = yield* Effect.result(call([failed]))
+      if (Result.isSuccess(reply)) return yield* accept([failed], reply.success)
+    }
+    leave({ claimed, settlement })
+    stop.fail(error)
+  })
+
+  const accept = Effect.fnUntraced(function* (entries: ReadonlyArray<PendingSettlement>, { isRepeated, lost }: Reply) {
+    const lostByKey = lost.length === 0 ? undefined : new Map(lost.map((lease) => [leaseKey(lease), lease]))
+    const events: Array<Event> = []
+    const metered = metrics.makeAttemptBatch()
+    for (const entry of entries) {
+      const { claimed, settlement } = entry
+      const lease = lostByKey?.get(leaseKey(settlement))
+      const isAccepted = lease === undefined || (isRepeated && (yield* isSettledAlready(settlement)))
+      if (isAccepted) {
+        count(entry)
+        metered.outcomes[attemptOutcome[settlement._tag]]++
+      } else if (lease.status !== "cancelled") yield* countLostLease
+      // No start of it was published, so no end is.
+      if (claimed.startedAt === undefined) continue
+      const about = ofAttempt(parts, claimed.claim.task)
+      const durationMillis = parts.clock.currentTimeMillisUnsafe() - claimed.startedAt
+      if (isAccepted) {
+        metrics.addUsage(metered, claimed.usage)
+        yield* metrics.measureAttempt(durationMillis)
+        events.push(eventOf(entry, about, durationMillis))
+      } else {
+        events.push(
+          lease.status === "cancelled"
+            ? { _tag: "TaskCancelled", outcome: "cancelled", ...about }
+            : { _tag: "LeaseLost", outcome: "lease_expired", ...about, finished: true }
+        )
+      }
+    }
+    yield* metrics.countAttempts(metered)
+    if (events.length > 0) yield* parts.events.publishAll(events)
+    for (const entry of entries) leave(entry)
+    claims.wakeUp()
+  })
+
+  /** When only the answer to a write was lost, the second try finds its own work in the ledger. */
+  const isSettledAlready = ({ _tag, taskId, token }: Settlement): Effect.Effect<boolean> =>
+    Effect.match(storeCall(parts, "attempts", parts.store.attempts(taskId)), {
+      onSuccess: (attempts) =>
+        attempts.some((attempt) => attempt.token === token && attempt.outcome === attemptOutcome[_tag]),
+      onFailure: () => false
+    })
+
+  const count = ({ claimed, settlement }: PendingSettlement): void => {
+    switch (settlement._tag) {
+      case "Complete":
+        counts.completed++
+        if (!settlement.verified) counts.unverified++
+        return
+      case "Retry":
+        counts.retried++
+        return
+      case "Fail":
+        counts.failed++
+        return
+      case "Release":
+        // What was claimed ahead and never started is of no interest.
+        if (claimed.startedAt !== undefined) counts.released++
+    }
   }
-}
+
+  const countLostLease = Effect.suspend(() => {
+    counts.leasesLost++
+    return metrics.countLostLease
+  })
+
+  const leave = ({ claimed, settlement: { taskId } }: PendingSettlement) => {
+    claims.remove(claimed)
+    const returned = returning.get(taskId)
+    if (returned === undefined) return
+    returning.delete(taskId)
+    Deferred.doneUnsafe(returned, Effect.void)
+  }
+
+  return {
+    settle,
+    releaseUnstarted,
+    returning: (taskId) => {
+      const returned = returning.get(taskId)
+      return returned === undefined ? undefined : Deferred.await(returned)
+    },
+    stats: () => ({
+      tasksCompleted: counts.completed,
+      tasksUnverified: counts.unverified,
+      tasksRetried: counts.retried,
+      tasksFailed: counts.failed,
+      tasksReleased: counts.released,
+      leasesLost: counts.leasesLost
+    }),
+    loop: Effect.forever(Effect.flatMap(Queue.takeBetween(pending, 1, maxBatch), write))
+  }
+})
 
 const eventOf = (
-  { held: { usage }, settlement }: Ended,
+  { claimed: { usage }, settlement }: PendingSettlement,
   about: ReturnType<typeof ofAttempt>,
   durationMillis: number
 ): Event => {
@@ -143,6 +233,7 @@ const eventOf = (
     case "Complete":
       return {
         _tag: "TaskCompleted",
+        outcome: "completed",
         ...about,
         output: settlement.execution.output,
         verified: settlement.verified,
@@ -152,6 +243,7 @@ const eventOf = (
     case "Retry":
       return {
         _tag: "TaskRetried",
+        outcome: "retried",
         ...about,
         feedback: settlement.feedback,
         delayMillis: Duration.toMillis(settlement.delay),
@@ -159,8 +251,15 @@ const eventOf = (
         usage
       }
     case "Fail":
-      return { _tag: "TaskFailed", ...about, feedback: settlement.feedback, durationMillis, usage }
+      return {
+        _tag: "TaskFailed",
+        outcome: "failed",
+        ...about,
+        feedback: settlement.feedback,
+        durationMillis,
+        usage
+      }
     case "Release":
-      return { _tag: "TaskReleased", ...about, reason: settlement.reason }
+      return { _tag: "TaskReleased", outcome: "released", ...about, reason: settlement.reason }
   }
 }

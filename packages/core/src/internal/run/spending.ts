@@ -6,75 +6,71 @@ import { SafetyStop } from "../../SafetyStop.ts"
 import type { Task } from "../../Task.ts"
 import * as Usage from "../../Usage.ts"
 import * as budget from "../safety/budget.ts"
-import type { Held } from "./held.ts"
-import type { Run } from "./run.ts"
+import type { ClaimedTask } from "./claims.ts"
+import type { RunParts } from "./parts.ts"
 
-type Limits = Pick<Run["config"], "maxCostPerTask" | "maxTokensPerTask">
+type Limits = Pick<RunParts["config"], "maxCostPerTask" | "maxTokensPerTask">
 
 /**
- * How an attempt pays for its calls: out of what is left to its task, then out of what is left to the run. The order is the
- * same for all, so no two calls wait for each other.
+ * How an attempt pays for its calls: from the budget of its task first, then from the budget of the run. The order is the
+ * same for all calls, so that no two of them wait for each other.
  */
-export const spend = (run: Run, held: Held): AttemptContext["spend"] => {
-  const reserve = reserving(run, held)
+export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["spend"] => {
+  const reserve = reserving(parts, claimed)
   return ({ call, isResumable, spent, worstCase }) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(reserve(worstCase), (reservation) =>
         Effect.onExit(restore(call), (exit) => {
-          const isPaidLater = isResumable === true && Exit.hasInterrupts(exit) && isMadeAgain(held)
+          const isPaidLater = isResumable === true && Exit.hasInterrupts(exit) && isRepeated(claimed)
           const usage = spent(exit) ?? (isPaidLater ? Usage.zero : null)
-          if (usage === null) {
-            // No error and no output tells of it, so it is kept here: the ledger must not say that it cost nothing.
-            const unknown = Usage.atMost(worstCase)
-            held.usage = Usage.add(held.usage, unknown)
-            held.reserved = Usage.add(held.reserved, unknown)
-          } else held.reserved = Usage.add(held.reserved, usage)
+          // Without this, the ledger would say that a call that was cut off cost nothing.
+          if (usage === null) claimed.addReservedUsage(Usage.atMost(worstCase), { isUnreported: true })
+          else claimed.addReservedUsage(usage, { isUnreported: false })
           return reservation.commit(usage)
         })
       )
     )
 }
 
-/** Most tasks have no limit of their own, and many make no call that is paid: a budget is made for the first one that does. */
-const reserving = (run: Run, held: Held): SafetyService["reserve"] => {
-  const { maxCostPerTask, maxTokensPerTask } = run.config
-  if (maxCostPerTask === undefined && maxTokensPerTask === undefined) return run.safety.reserve
-  let ofTask: Pick<SafetyService, "reserve"> | undefined
-  const own = Effect.suspend(() =>
-    ofTask === undefined
-      ? Effect.map(taskBudget(run.config, held.claim.task), (made) => (ofTask ??= made))
-      : Effect.succeed(ofTask)
+/** Made for the first call that is paid: most tasks have no limit of their own, and many make no such call. */
+const reserving = ({ config, safety }: RunParts, claimed: ClaimedTask): SafetyService["reserve"] => {
+  const { maxCostPerTask, maxTokensPerTask } = config
+  if (maxCostPerTask === undefined && maxTokensPerTask === undefined) return safety.reserve
+  let taskBudget: Pick<SafetyService, "reserve"> | undefined
+  const getTaskBudget = Effect.suspend(() =>
+    taskBudget === undefined
+      ? Effect.map(makeTaskBudget(config, claimed.claim.task), (made) => (taskBudget ??= made))
+      : Effect.succeed(taskBudget)
   )
   return (worstCase) =>
-    Effect.flatMap(own, (ofTask) =>
-      Effect.flatMap(ofTask.reserve(worstCase), (own) =>
+    Effect.flatMap(getTaskBudget, (taskBudget) =>
+      Effect.flatMap(taskBudget.reserve(worstCase), (ofTask) =>
         Effect.map(
-          Effect.onError(run.safety.reserve(worstCase), () => own.commit(Usage.zero)),
-          (reservation) => both(own, reservation)
+          Effect.onError(safety.reserve(worstCase), () => ofTask.commit(Usage.zero)),
+          (ofRun) => both(ofTask, ofRun)
         )
       )
     )
 }
 
-/** Whether the call that was cut off is made again, by this attempt's successor. */
-const isMadeAgain = ({ abort }: Held): boolean =>
-  abort === "shutdown" || abort === "execution-timeout" || abort === "verification-timeout"
+/** Whether the next attempt makes the call that was cut off again. */
+const isRepeated = ({ abortReason }: ClaimedTask): boolean =>
+  abortReason === "shutdown" || abortReason === "execution-timeout" || abortReason === "verification-timeout"
 
-/** Why nothing more can be spent on a task, where that is clear before it is started. */
+/** Why nothing more can be spent on a task, when that is known before it is started. */
 export const usedUp = (limits: Limits, task: Task): string | undefined => {
   const { maxCostPerTask, maxTokensPerTask } = limits
   const used = task.usage ?? Usage.zero
   const cost = Usage.maxUsd(used)
   if (maxCostPerTask !== undefined && cost === null) {
-    return "What this task has cost so far is unknown, so its limit in USD cannot hold. Give the price, or drop maxCostPerTask (--max-cost-per-task)."
+    return "The cost of this task so far is unknown, so its limit in USD cannot hold. Give the price, or drop maxCostPerTask (--max-cost-per-task)."
   }
   if (maxCostPerTask !== undefined && cost !== null && cost >= maxCostPerTask) return overCost(limits, task)
   if (maxTokensPerTask !== undefined && Usage.maxTokens(used) >= maxTokensPerTask) return overTokens(limits, task)
   return undefined
 }
 
-/** What is left to a task. */
-const taskBudget = Effect.fnUntraced(function* (
+const makeTaskBudget = Effect.fnUntraced(function* (
   limits: Limits,
   task: Task
 ): Effect.fn.Return<Pick<SafetyService, "reserve">> {
@@ -87,7 +83,7 @@ const taskBudget = Effect.fnUntraced(function* (
   return {
     reserve: (worst) =>
       Effect.mapError(left.reserve(worst), (stop) =>
-        // Every task would fail for that: it is for the run to stop.
+        // An unknown price fails every task, so it stops the run.
         worst.costUsd === null && stop.limit === "cost"
           ? stop
           : new SafetyStop({
@@ -99,8 +95,8 @@ const taskBudget = Effect.fnUntraced(function* (
   }
 })
 
-const both = (own: Reservation, ofRun: Reservation): Reservation => ({
-  commit: (usage) => Effect.andThen(own.commit(usage), ofRun.commit(usage))
+const both = (ofTask: Reservation, ofRun: Reservation): Reservation => ({
+  commit: (usage) => Effect.andThen(ofTask.commit(usage), ofRun.commit(usage))
 })
 
 const overCost = ({ maxCostPerTask = 0 }: Limits, { usage }: Task, next?: Spend): string => {

@@ -1,65 +1,79 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import { identity } from "effect/Function"
 import * as Schedule from "effect/Schedule"
 import type { ExecutionError } from "../../ExecutionError.ts"
+import type { Resolved } from "../../OrchestratorConfig.ts"
 import type { SafetyStop } from "../../SafetyStop.ts"
-import * as Usage from "../../Usage.ts"
 import type { VerificationError } from "../../VerificationError.ts"
-import type { Held } from "./held.ts"
-import type { Run } from "./run.ts"
 
-type Passing = ExecutionError | VerificationError
+type CallError = ExecutionError | VerificationError
+
+type Settings = Pick<Resolved, "transientRetry" | "maxRetryAfter">
 
 interface Options<A, E> {
   readonly call: Effect.Effect<A, E | SafetyStop>
   readonly isTransient: (error: E) => boolean
+  /** Called with the error of each call, before the retry that may follow. */
+  readonly onError: (error: E | SafetyStop) => void
   readonly onRetry: (reason: string, delayMillis: number) => Effect.Effect<void>
 }
 
-/**
- * Tries a call again within the same attempt when it failed in passing. The provider's `retryAfter` wins over the
- * schedule; one that is longer than we are ready to wait fails the attempt instead. Costs nothing while calls succeed.
- */
-export const withTransientRetry = <A, E extends Passing>(
-  run: Run,
-  held: Held,
+/** Retries a call within the same attempt after a transient error. Costs nothing while calls succeed. */
+export const withTransientRetry = <A, E extends CallError>(
+  settings: Settings,
   options: Options<A, E>
 ): Effect.Effect<A, E | SafetyStop> =>
   Effect.catch(options.call, (error) => {
-    meter(held, error)
-    return error._tag !== "SafetyStop" && options.isTransient(error)
-      ? retry(run, held, options, error)
-      : Effect.fail(error)
+    options.onError(error)
+    return isTransient(options, error) ? retry(settings, options, error) : Effect.fail<E | SafetyStop>(error)
   })
 
-const meter = (held: Held, error: Passing | SafetyStop) => {
-  if (error._tag !== "SafetyStop" && error.usage !== undefined) held.usage = Usage.add(held.usage, error.usage)
-}
+const isTransient = <A, E extends CallError>(options: Options<A, E>, error: E | SafetyStop): error is E =>
+  error._tag !== "SafetyStop" && options.isTransient(error)
 
-const retry = Effect.fnUntraced(function* <A, E extends Passing>(
-  run: Run,
-  held: Held,
+const retry = <A, E extends CallError>(
+  settings: Settings,
   options: Options<A, E>,
   first: E
-): Effect.fn.Return<A, E | SafetyStop> {
-  const step = yield* Schedule.toStep(run.config.transientRetry)
-  let error = first
-  let unusable = 0
-  while (true) {
-    // A verifier that worked and came to no verdict, and does so again, would be paid for nothing once more.
-    if (error.reason === "Failed" && ++unusable > 1) return yield* Effect.fail(error)
-    const next = yield* Effect.option(step(run.clock.currentTimeMillisUnsafe(), error))
-    const asked = error.retryAfter ?? Duration.zero
-    if (Option.isNone(next) || Duration.isGreaterThan(asked, run.config.maxRetryAfter)) return yield* Effect.fail(error)
-    const delay = Duration.max(next.value[1], asked)
-    yield* options.onRetry(error.message, Duration.toMillis(delay))
-    yield* Effect.sleep(delay)
-    const result = yield* Effect.result(options.call)
-    if (result._tag === "Success") return result.success
-    const failure = result.failure
-    meter(held, failure)
-    if (failure._tag === "SafetyStop" || !options.isTransient(failure)) return yield* Effect.fail(failure)
-    error = failure
-  }
-})
+): Effect.Effect<A, E | SafetyStop> =>
+  Effect.suspend(() => {
+    let isFirst = true
+    // Fails with transient errors alone. Every other result is returned, so that it ends the retries.
+    const calls = Effect.suspend((): Effect.Effect<Effect.Effect<A, E | SafetyStop>, E> => {
+      // `Effect.retry` costs 1.2 µs per call even when nothing fails, so it starts with the failure of the call before.
+      if (isFirst) {
+        isFirst = false
+        return Effect.fail(first)
+      }
+      return Effect.matchEffect(options.call, {
+        onSuccess: (value) => Effect.succeed(Effect.succeed(value)),
+        onFailure: (error) => {
+          options.onError(error)
+          return isTransient(options, error) ? Effect.fail(error) : Effect.succeed(Effect.fail<E | SafetyStop>(error))
+        }
+      })
+    })
+    return Effect.flatMap(Effect.retry(calls, transientSchedule<E>(settings, options.onRetry)), identity)
+  })
+
+/**
+ * The configured schedule, delayed by at least the `retryAfter` of the error. Ends when that is longer than allowed, and
+ * when a verifier without a verdict fails a second time, because each of its calls is paid for.
+ */
+const transientSchedule = <E extends CallError>(
+  { maxRetryAfter, transientRetry }: Settings,
+  onRetry: Options<unknown, E>["onRetry"]
+) => {
+  let withoutVerdict = 0
+  return transientRetry.pipe(
+    Schedule.while(({ input }) => {
+      if (input.reason === "Failed" && ++withoutVerdict > 1) return false
+      return input.retryAfter === undefined || Duration.isLessThanOrEqualTo(input.retryAfter, maxRetryAfter)
+    }),
+    Schedule.modifyDelay(({ duration, input }) =>
+      Effect.succeed(input.retryAfter === undefined ? duration : Duration.max(duration, input.retryAfter))
+    ),
+    Schedule.tap(({ duration, input }) => onRetry(input.message, Duration.toMillis(duration)))
+  )
+}

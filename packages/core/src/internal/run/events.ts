@@ -9,14 +9,14 @@ import * as Stream from "effect/Stream"
 import type { Event } from "../../Event.ts"
 import type { Hook } from "../../Hooks.ts"
 
-/** Long enough for any hook that observes; a hook that takes longer is cut off so that it cannot stall the run. */
+/** A hook that takes longer is cut off, so that it cannot stall the run. */
 const hookTimeout = Duration.seconds(30)
 
-/** Hooks that are cut off, each in its turn, are waited for at the end of a run. */
+/** The end of a run waits this long for hooks, each of which may be cut off in turn. */
 const closeTimeout = Duration.minutes(5)
 
-/** A hook that does not finish in time this often, one event after the other, is switched off. */
-const strikes = 3
+/** A hook that times out for this many events in a row is switched off. */
+const maxTimeouts = 3
 
 const capacity = 4096
 
@@ -26,16 +26,16 @@ interface Flush {
 }
 
 /**
- * Carries events to hooks and subscribers, in order and without loss: when they are slower than the work, publishing
- * waits. Hooks run in one fiber of their own, a batch at a time, so that the workers never run foreign code.
+ * Delivers events to hooks and subscribers, in order and without loss: when they are slower than the work, publishing
+ * waits. One fiber calls the hooks, a batch of events at a time, so that workers never run foreign code.
  */
-export interface EventBus {
+export interface RunEvents {
   readonly publish: (event: Event) => Effect.Effect<void>
   readonly publishAll: (events: ReadonlyArray<Event>) => Effect.Effect<void>
   readonly events: Stream.Stream<Event>
   /**
-   * Publishes the last event of a run, and returns when it has gone through all hooks and to all subscribers; or after a
-   * while, because a reader that takes no more must not keep a run from ending.
+   * Publishes the last event of a run, and returns when all hooks and subscribers have it, or after a timeout: a reader
+   * that takes no more events must not keep a run from ending.
    */
   readonly close: (event: Event) => Effect.Effect<void>
 }
@@ -44,7 +44,7 @@ export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
   const pending = yield* Queue.bounded<Event | Flush>(capacity)
   const subscribers = yield* PubSub.bounded<Event>(capacity)
 
-  const late = hooks.map(() => 0)
+  const timeouts = hooks.map(() => 0)
 
   const callHooks = Effect.fnUntraced(function* (events: ReadonlyArray<Event>) {
     let position = 0
@@ -53,31 +53,33 @@ export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
       while: () => position < total,
       body: () => {
         const hook = position % hooks.length
-        return late[hook] === strikes ? Effect.void : callHook(hooks[hook], events[Math.floor(position / hooks.length)])
+        return timeouts[hook] === maxTimeouts
+          ? Effect.void
+          : callHook(hooks[hook], events[Math.floor(position / hooks.length)])
       },
       step: () => {
         const hook = position++ % hooks.length
-        if (late[hook] !== strikes) late[hook] = 0
+        if (timeouts[hook] !== maxTimeouts) timeouts[hook] = 0
       }
     })
     while (position < total) {
       const fiber = yield* Effect.forkChild(callFrom, { startImmediately: true })
       let seen = -1
-      // One timer a batch: a hook is stuck when the position has not moved between two looks.
+      // One timer per batch: a hook is stuck when the position has not moved between two looks.
       while (fiber.pollUnsafe() === undefined && seen !== position) {
         seen = position
         yield* Effect.timeoutOption(Fiber.await(fiber), hookTimeout)
       }
       if (fiber.pollUnsafe() !== undefined) continue
       const hook = position++ % hooks.length
-      const times = (late[hook] ?? 0) + 1
-      late[hook] = times
+      const times = (timeouts[hook] ?? 0) + 1
+      timeouts[hook] = times
       yield* Effect.logWarning(
-        times === strikes
+        times === maxTimeouts
           ? "A hook did not finish in time again and is switched off"
           : "A hook did not finish in time and was cut off"
       ).pipe(Effect.annotateLogs({ module: "Hooks", hook, timeout: Duration.format(hookTimeout) }))
-      // Not waited for: it may not be interruptible either.
+      // Not awaited, because the hook may not be interruptible.
       yield* Effect.forkDetach(Fiber.interrupt(fiber))
     }
   })
@@ -110,17 +112,20 @@ export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
     publishAll: (events) => Effect.asVoid(Queue.offerAll(pending, events)),
     events: Stream.fromPubSub(subscribers),
     close: (event) => {
-      const told = Effect.gen(function* () {
+      const delivered = Effect.gen(function* () {
         const done = yield* Deferred.make<void>()
         yield* Queue.offerAll(pending, [event, { _tag: "Flush", done }])
         yield* Deferred.await(done)
       })
       // Detached and awaited: the caller is uninterruptible, and this has to be able to time out.
       return Effect.asVoid(
-        Effect.flatMap(Effect.forkDetach(Effect.interruptible(Effect.timeoutOption(told, closeTimeout))), Fiber.await)
+        Effect.flatMap(
+          Effect.forkDetach(Effect.interruptible(Effect.timeoutOption(delivered, closeTimeout))),
+          Fiber.await
+        )
       )
     }
-  } satisfies EventBus
+  } satisfies RunEvents
 })
 
 const callHook = (hook: Hook | undefined, event: Event | undefined): Effect.Effect<void> =>

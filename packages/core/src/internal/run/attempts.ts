@@ -1,0 +1,280 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import { type AttemptContext, idempotencyKey } from "../../AttemptContext.ts"
+import * as Execution from "../../Execution.ts"
+import { ExecutionError } from "../../ExecutionError.ts"
+import type * as Outcome from "../../Outcome.ts"
+import type { SafetyStop } from "../../SafetyStop.ts"
+import type { Stats } from "../../Stats.ts"
+import type { Verification } from "../../Verification.ts"
+import { VerificationError } from "../../VerificationError.ts"
+import * as checkpoints from "./checkpoints.ts"
+import type { ClaimedTask } from "./claims.ts"
+import * as deadlines from "./deadlines.ts"
+import * as metrics from "./metrics.ts"
+import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
+import { unstorable } from "./settlement.ts"
+import * as spending from "./spending.ts"
+import * as traces from "./traces.ts"
+import { withTransientRetry } from "./transientRetry.ts"
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** Carries out attempts: allow, execute, checkpoint, verify. */
+export interface Attempts {
+  /** Only what is inside `restore` can be interrupted, so that an attempt that is cut off still has an outcome. */
+  readonly attempt: (claimed: ClaimedTask, restore: Restore) => Effect.Effect<Outcome.Outcome>
+  readonly stats: () => Pick<Stats, "tasksStarted" | "executions">
+  readonly loops: ReadonlyArray<Effect.Effect<never>>
+}
+
+const lost: Outcome.Lost = { _tag: "Lost" }
+
+export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSignal): Effect.fn.Return<Attempts> {
+  const { clock, config, events, executor, safety, spans, verifier } = parts
+  const saving = yield* checkpoints.make(parts)
+  const executing = yield* deadlines.make<ClaimedTask>(config.executionTimeout, (claimed) =>
+    claimed.abort("execution-timeout")
+  )
+  const verifying = yield* deadlines.make<ClaimedTask>(config.verificationTimeout, (claimed) =>
+    claimed.abort("verification-timeout")
+  )
+  let started = 0
+  let executions = 0
+
+  const attempt = Effect.fnUntraced(function* (
+    claimed: ClaimedTask,
+    restore: Restore
+  ): Effect.fn.Return<Outcome.Outcome> {
+    const { checkpoint, task } = claimed.claim
+    const allowed = yield* Effect.exit(restore(safety.allow))
+    if (Exit.isFailure(allowed)) return cutOff(claimed, allowed.cause, onNotAllowed)
+    // Aborted in the moment in which it was allowed.
+    if (claimed.abortReason !== undefined) return cutOff(claimed, Cause.interrupt(), onNotAllowed)
+    claimed.phase = "working"
+    claimed.startedAt = clock.currentTimeMillisUnsafe()
+    started++
+    yield* events.publish({
+      _tag: "TaskStarted",
+      ...ofAttempt(parts, task),
+      description: task.description,
+      resumed: checkpoint !== null
+    })
+
+    const context = contextOf(parts, claimed)
+    let execution: Execution.Execution
+    if (checkpoint === null) {
+      const usedUp = spending.usedUp(config, task)
+      if (usedUp !== undefined) return errored("Permanent", usedUp)
+      executions++
+      executing.set(claimed)
+      const executed = yield* Effect.exit(restore(execute(claimed, context)))
+      executing.clear(claimed)
+      if (Exit.isFailure(executed)) return cutOff(claimed, executed.cause, onExecutionError)
+      execution = spans.enabled ? yield* traces.withTraceContext(executed.value) : executed.value
+      claimed.addUsage(execution.usage)
+    } else {
+      execution = checkpoint
+    }
+
+    if (!config.verifyResults || verifier.kind === "none") {
+      return { _tag: "Accepted", execution, verification: null, verified: false }
+    }
+    if (verifier.kind === "effectful" && checkpoint === null) {
+      const failed = yield* save(claimed, execution, restore)
+      if (failed !== undefined) return failed
+    }
+
+    verifying.set(claimed)
+    const verifyingSince = clock.currentTimeMillisUnsafe()
+    const verified = yield* Effect.exit(restore(verify(claimed, execution, context)))
+    verifying.clear(claimed)
+    if (verifier.kind === "effectful") {
+      yield* metrics.measureVerification(clock.currentTimeMillisUnsafe() - verifyingSince)
+    }
+    if (Exit.isFailure(verified))
+      return cutOff(claimed, verified.cause, (error) => onVerificationError(execution, error))
+    const verification = verified.value
+    claimed.addUsage(verification.usage)
+    if (verification.passed) return { _tag: "Accepted", execution, verification, verified: true }
+    yield* events.publish({
+      _tag: "VerificationFailed",
+      ...ofAttempt(parts, task),
+      feedback: verification.feedback,
+      issues: verification.issues
+    })
+    return { _tag: "Rejected", execution, verification }
+  })
+
+  const execute = (claimed: ClaimedTask, context: AttemptContext) => {
+    const { task } = claimed.claim
+    return spans.open(
+      "invoke_agent",
+      () => ({ attributes: traces.ofInvocation(parts, task) }),
+      withTransientRetry<Execution.Execution, ExecutionError>(config, {
+        call: traces.withOutput(
+          parts,
+          Effect.suspend(() => executor.execute(task, context))
+        ),
+        isTransient: ({ reason }) => reason === "Transient",
+        onError: (error) => addUsageOf(claimed, error),
+        onRetry: (reason, delayMillis) =>
+          Effect.andThen(
+            metrics.countRetry("execution"),
+            events.publish({ _tag: "ExecutionRetried", ...ofAttempt(parts, task), reason, delayMillis })
+          )
+      })
+    )
+  }
+
+  /** Makes the output durable. Returns an outcome when that failed. */
+  const save = Effect.fnUntraced(function* (
+    claimed: ClaimedTask,
+    execution: Execution.Execution,
+    restore: Restore
+  ): Effect.fn.Return<Outcome.Outcome | undefined> {
+    const saved = yield* Effect.exit(restore(saving.save(claimed, execution)))
+    if (Exit.isFailure(saved)) {
+      return cutOff(claimed, saved.cause, () => unverifiable(execution, "Failed", "it was interrupted"))
+    }
+    switch (saved.value._tag) {
+      case "Lost":
+        claimed.abortReason ??= saved.value.status === "cancelled" ? "cancelled" : "lease-lost"
+        return lost
+      case "Refused":
+        return unstorable(saved.value.error)
+      case "Saved":
+        yield* events.publish({
+          _tag: "TaskExecuted",
+          ...ofAttempt(parts, claimed.claim.task),
+          durationMillis: clock.currentTimeMillisUnsafe() - (claimed.startedAt ?? 0),
+          usage: execution.usage
+        })
+        return undefined
+    }
+  })
+
+  const verify = (claimed: ClaimedTask, execution: Execution.Execution, context: AttemptContext) => {
+    const { task } = claimed.claim
+    return spans.open(
+      "baton.verify",
+      () => ({ attributes: traces.ofAttempt(task) }),
+      withTransientRetry<Verification, VerificationError>(config, {
+        call: traces.withVerdict(
+          parts,
+          Effect.suspend(() => verifier.verify(task, execution, context))
+        ),
+        isTransient: ({ reason }) => reason !== "Fatal" && reason !== "Permanent",
+        onError: (error) => addUsageOf(claimed, error),
+        onRetry: (reason, delayMillis) =>
+          Effect.andThen(
+            metrics.countRetry("verification"),
+            events.publish({ _tag: "VerificationRetried", ...ofAttempt(parts, task), reason, delayMillis })
+          )
+      })
+    )
+  }
+
+  /** The outcome of an attempt that did not end by itself: from its abort reason if it was aborted, or from the error. */
+  const cutOff = <E>(
+    { abortReason }: ClaimedTask,
+    cause: Cause.Cause<E>,
+    onError: (error: E | string) => Outcome.Outcome
+  ): Outcome.Outcome => {
+    switch (abortReason) {
+      case "lease-lost":
+      case "cancelled":
+        return lost
+      case "shutdown":
+        return { _tag: "Released", reason: "the run ended before it was done" }
+      case "paused":
+        return { _tag: "Released", reason: "the run was paused before it was started" }
+      case "execution-timeout":
+        return errored("TimedOut", "The execution took too long and was stopped.")
+      case "verification-timeout":
+        return onError("the verification took too long and was stopped")
+      case undefined: {
+        const error = Cause.findErrorOption(cause)
+        if (Option.isSome(error)) return onError(error.value)
+        // The attempt interrupted itself. Releasing it would retry it forever.
+        return onError(Cause.hasInterruptsOnly(cause) ? "it interrupted itself" : String(Cause.squash(cause)))
+      }
+    }
+  }
+
+  const onNotAllowed = (error: SafetyStop | string): Outcome.Outcome =>
+    typeof error === "string" ? errored("Failed", error) : onLimit(error)
+
+  const onLimit = (limit: SafetyStop): Outcome.Released => {
+    stop.limitReached(limit)
+    return { _tag: "Released", reason: limit.message }
+  }
+
+  const onExecutionError = (error: ExecutionError | SafetyStop | string): Outcome.Outcome => {
+    if (typeof error === "string") return errored("Failed", `The executor died: ${error}`)
+    if (error._tag === "SafetyStop")
+      return error.scope === "task" ? errored("Permanent", error.message) : onLimit(error)
+    return error.reason === "Fatal" ? onFatal(error) : { _tag: "Errored", execution: partialExecution(error), error }
+  }
+
+  const onVerificationError = (
+    execution: Execution.Execution,
+    error: VerificationError | SafetyStop | string
+  ): Outcome.Outcome => {
+    if (typeof error === "string") return unverifiable(execution, "Failed", error)
+    if (error._tag === "SafetyStop") {
+      return error.scope === "task" ? unverifiable(execution, "Permanent", error.message) : onLimit(error)
+    }
+    return error.reason === "Fatal" ? onFatal(error) : { _tag: "Unverifiable", execution, error }
+  }
+
+  const onFatal = (error: ExecutionError | VerificationError): Outcome.Released => {
+    stop.fail(error)
+    return { _tag: "Released", reason: error.message }
+  }
+
+  return {
+    attempt,
+    stats: () => ({ tasksStarted: started, executions }),
+    loops: [saving.loop, executing.loop, verifying.loop]
+  }
+})
+
+const contextOf = (parts: RunParts, claimed: ClaimedTask): AttemptContext => {
+  const { previousOutput, task, token } = claimed.claim
+  return {
+    attempt: task.attempts,
+    leaseToken: token,
+    idempotencyKey: idempotencyKey(task),
+    previous: task.feedback === null ? null : { output: previousOutput, feedback: task.feedback },
+    spend: spending.spend(parts, claimed)
+  }
+}
+
+const addUsageOf = (claimed: ClaimedTask, error: ExecutionError | VerificationError | SafetyStop): void => {
+  if (error._tag !== "SafetyStop") claimed.addUsage(error.usage)
+}
+
+const errored = (reason: ExecutionError["reason"], message: string): Outcome.Errored => ({
+  _tag: "Errored",
+  execution: null,
+  error: new ExecutionError({ reason, message })
+})
+
+const unverifiable = (
+  execution: Execution.Execution,
+  reason: VerificationError["reason"],
+  message: string
+): Outcome.Unverifiable => ({
+  _tag: "Unverifiable",
+  execution,
+  error: new VerificationError({ reason, message })
+})
+
+/** What a failed execution leaves for the ledger: partial output, exit code, request id. */
+const partialExecution = ({ metadata, output, usage }: ExecutionError): Execution.Execution | null =>
+  output === undefined && metadata === undefined
+    ? null
+    : Execution.make({ output: output ?? "", confidence: 0, usage: usage ?? null, metadata: metadata ?? {} })

@@ -1,0 +1,129 @@
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { ExecutionError } from "../../ExecutionError.ts"
+import * as Outcome from "../../Outcome.ts"
+import type { Stats } from "../../Stats.ts"
+import * as Usage from "../../Usage.ts"
+import type { Attempts } from "./attempts.ts"
+import type { ClaimedTask, Claims } from "./claims.ts"
+import type { Control } from "./control.ts"
+import type { Heartbeat } from "./heartbeat.ts"
+import type { RunParts, StopSignal } from "./parts.ts"
+import type { Settler } from "./settler.ts"
+import * as traces from "./traces.ts"
+
+/** Take claimed tasks and carry out their attempts, one after the other per worker. */
+export interface Workers {
+  /** How many workers work on a task. */
+  readonly busy: () => number
+  readonly stats: () => Pick<Stats, "usage">
+  readonly loops: ReadonlyArray<Effect.Effect<never>>
+}
+
+/** What workers work with. */
+export interface WorkerParts {
+  readonly attempts: Attempts
+  readonly claims: Claims
+  readonly control: Pick<Control, "isPaused">
+  readonly heartbeat: Pick<Heartbeat, "refresh">
+  readonly settler: Pick<Settler, "returning" | "settle">
+  readonly stop: StopSignal
+}
+
+export const make = (
+  parts: RunParts,
+  { attempts, claims, control, heartbeat, settler, stop }: WorkerParts
+): Workers => {
+  const pauseMillis = Duration.toMillis(parts.config.pauseBetweenTasks)
+  const tracing = traces.make(parts)
+  let busy = 0
+  let usage: Usage.Usage | null = null
+
+  /** Why a task that was just taken is not started. */
+  const reasonNotToStart = (): string | undefined => {
+    if (control.isPaused()) return "the run was paused before it was started"
+    // Another worker has met what ends the run, a bad key for instance: this one would only meet it again.
+    return stop.isRequested() ? "the run ended before it was started" : undefined
+  }
+
+  const work = Effect.uninterruptibleMask((restore) =>
+    Effect.withFiber<never>((fiber) =>
+      Effect.gen(function* () {
+        while (true) {
+          const claimed = yield* restore(claims.take)
+          // Lost or cancelled while it was queued.
+          if (claimed.abortReason !== undefined) {
+            claims.remove(claimed)
+            continue
+          }
+          const reason = reasonNotToStart()
+          if (reason !== undefined) {
+            yield* settler.settle(claimed, { _tag: "Released", reason })
+            continue
+          }
+          claimed.assign(fiber)
+          // Work that would not be accepted is not started.
+          const refreshing = heartbeat.refresh(claimed)
+          if (refreshing !== undefined) yield* Effect.exit(restore(refreshing))
+          const returning = settler.returning(claimed.claim.task.id)
+          if (returning !== undefined) yield* Effect.exit(restore(returning))
+          busy++
+          const attempt = Effect.catchCause(attempts.attempt(claimed, restore), died)
+          const outcome = yield* tracing === undefined ? attempt : tracing.ofTask(claimed, attempt)
+          claimed.closeUsage()
+          yield* record(claimed, outcome)
+          claimed.unassign()
+          busy--
+          yield* settler.settle(claimed, outcome)
+          if (pauseMillis > 0) yield* restore(Effect.sleep(pauseMillis))
+        }
+      })
+    )
+  )
+
+  /** Before the next task is taken, so that a limit counts this attempt when the next one asks. */
+  const record = (claimed: ClaimedTask, outcome: Outcome.Outcome): Effect.Effect<void> => {
+    // Never allowed to start: Safety has nothing to count.
+    if (claimed.startedAt === undefined) return Effect.void
+    usage = Usage.add(usage, claimed.usage)
+    return Effect.catchCause(recordOutcome(claimed, outcome), (cause) =>
+      Effect.logError("Safety died while an attempt was recorded", cause).pipe(
+        Effect.annotateLogs({ module: "Safety" })
+      )
+    )
+  }
+
+  const recordOutcome = (claimed: ClaimedTask, outcome: Outcome.Outcome): Effect.Effect<void> => {
+    const unreserved = claimed.unreservedUsage()
+    switch (outcome._tag) {
+      case "Accepted":
+        return parts.safety.recordSuccess(unreserved)
+      case "Rejected":
+      case "Errored":
+      case "Unverifiable":
+        return parts.safety.recordFailure(Outcome.feedback(outcome), unreserved)
+      case "Released":
+      case "Lost":
+        return parts.safety.recordRelease(unreserved)
+    }
+  }
+
+  // A fiber per task would cost 2.8 µs. Instead, aborting a task ends its worker's fiber, and a new one takes over.
+  const worker = Effect.forever(Effect.flatMap(Effect.forkChild(work), Fiber.await))
+
+  return {
+    busy: () => busy,
+    stats: () => ({ usage }),
+    loops: Array.from({ length: parts.config.concurrency }, () => worker)
+  }
+}
+
+/** Foreign code can break its caller, by returning nothing at all for instance. That fails its attempt. */
+const died = (cause: Cause.Cause<never>): Effect.Effect<Outcome.Outcome> =>
+  Effect.succeed({
+    _tag: "Errored",
+    execution: null,
+    error: new ExecutionError({ reason: "Failed", message: `The attempt died: ${String(Cause.squash(cause))}` })
+  })
