@@ -1,15 +1,15 @@
 import { between, generator, seedOf } from "./random.ts"
 
-/** What one attempt at a task does. */
+/** The scripted result of one attempt at a task. */
 export interface Behaviour {
   readonly execution: "succeeds" | "fails" | "is refused"
   readonly executionMillis: number
-  /** `breaks`: no verdict, so that the saved output has to be verified by the next attempt. */
+  /** `breaks` gives no verdict, so the next attempt has to verify the saved output. */
   readonly verification: "passes" | "rejects" | "breaks"
   readonly verificationMillis: number
 }
 
-/** The same for the same attempt under the same seed, in whatever process it runs. */
+/** Depends on the seed, the task and the attempt only, so every process computes the same behaviour. */
 export const behaviourOf = (seed: number, pace: number, task: string, attempt: number): Behaviour => {
   const random = generator(seedOf(seed, task, attempt))
   const [execution, verification] = [random(), random()]

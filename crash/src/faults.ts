@@ -1,36 +1,36 @@
-/** What is done to the workers and to their store, at random from a seed. */
+/** Injects faults into the workers and their store, in an order that depends on a seed. */
 import { Effect, Schedule, type Scope } from "effect"
 import type { Server } from "../../packages/adapters/test/servers/process.ts"
 import type { Proxy } from "./proxy.ts"
 import { between, generator, pick, shuffled } from "./random.ts"
 import type { Slot } from "./workers.ts"
 
-export type Fault = "kill" | "freeze" | "cut" | "swallow" | "restart"
+export type Fault = "kill" | "freeze" | "cut" | "halfOpen" | "restart"
 
 /**
- * What is done in turn, each hand in an order of its own. The first leaves the server alone, so that it can be told how long
- * others take to take over.
+ * The faults of one round; each group is shuffled separately. The first group leaves the server alone, so that takeovers can
+ * be measured.
  */
-const processHand: ReadonlyArray<Fault> = ["kill", "kill", "kill", "freeze"]
-const serverHand: ReadonlyArray<Fault> = ["kill", "freeze", "cut", "cut", "swallow", "restart", "restart"]
+const processFaults: ReadonlyArray<Fault> = ["kill", "kill", "kill", "freeze"]
+const serverFaults: ReadonlyArray<Fault> = ["kill", "freeze", "cut", "cut", "halfOpen", "restart", "restart"]
 
 export interface Kill {
   readonly worker: string
   readonly at: number
 }
 
-/** A time in which a worker stood still. */
+/** A period during which a worker was frozen. */
 export interface Freeze extends Outage {
   readonly worker: string
 }
 
-/** A time in which the store could not be reached by all workers. */
+/** A period during which some workers could not reach the store. */
 export interface Outage {
   readonly from: number
   readonly to: number
 }
 
-/** What was done until now. */
+/** The faults so far. */
 export interface Injected {
   readonly counts: { [Kind in Fault]: number }
   readonly kills: Array<Kill>
@@ -40,36 +40,36 @@ export interface Injected {
 
 export interface Target {
   readonly slots: ReadonlyArray<Slot>
-  /** One for each slot; none where the store has no server. */
+  /** One for each slot; empty if the store has no server. */
   readonly proxies: ReadonlyArray<Proxy>
   readonly server: Server | undefined
   readonly leaseMillis: number
 }
 
-/** Until a worker notices that nothing comes back: the adapters' timeout here, and a little. */
+/** How long a worker takes to notice a dead connection: the adapters' timeout here, and a margin. */
 const noticeMillis = 1500
 
-/** The longest wait between two tries of a worker to reach its store. Before, each wait doubles the time that it was away. */
+/** A worker's longest delay between two attempts to reach its store. Until then, the delay doubles with each attempt. */
 const longestWaitMillis = 5000
 
-/** Does one thing after the other until it is interrupted. What is under way then is undone. */
+/** Injects one fault after another until it is interrupted; the fault in progress is then reverted. */
 export const inject = Effect.fnUntraced(function* (
   target: Target,
   seed: number,
   injected: Injected
 ): Effect.fn.Return<never, never, Scope.Scope> {
   const random = generator(seed)
-  const hands = target.server === undefined ? [processHand] : [processHand, serverHand]
+  const groups = target.server === undefined ? [processFaults] : [processFaults, serverFaults]
   while (true) {
-    for (const fault of hands.flatMap((hand) => shuffled(random, hand))) {
+    for (const fault of groups.flatMap((group) => shuffled(random, group))) {
       yield* Effect.sleep(between(random, 100, 900))
-      yield* does[fault](target, random, injected)
+      yield* injectors[fault](target, random, injected)
       injected.counts[fault]++
     }
   }
 })
 
-type Does = (target: Target, random: () => number, injected: Injected) => Effect.Effect<void, never, Scope.Scope>
+type Injector = (target: Target, random: () => number, injected: Injected) => Effect.Effect<void, never, Scope.Scope>
 
 const outage = (injected: Injected, from: number) =>
   Effect.sync(() => {
@@ -77,33 +77,33 @@ const outage = (injected: Injected, from: number) =>
     injected.outages.push({ from, to: now + noticeMillis + Math.min(longestWaitMillis, now - from) })
   })
 
-/** One of those that work, as soon as there are others that can take over from it. */
-const fewestWorking = 3
+/** A worker is chosen only while two others work, which can take over its tasks. */
+const minWorking = 3
 
-const victim = (target: Target, random: () => number) =>
+const workingSlot = (target: Target, random: () => number) =>
   Effect.sync(() => {
     const working = target.slots.filter((slot) => slot.isWorking())
-    return working.length < fewestWorking ? undefined : pick(random, working)
+    return working.length < minWorking ? undefined : pick(random, working)
   }).pipe(
     Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (slot) => slot !== undefined }),
     Effect.flatMap((slot) => Effect.fromNullishOr(slot)),
     Effect.orDie
   )
 
-const does: { readonly [Kind in Fault]: Does } = {
+const injectors: { readonly [Kind in Fault]: Injector } = {
   kill: (target, random, injected) =>
     Effect.gen(function* () {
-      const slot = yield* victim(target, random)
-      const rest = between(random, 0, 500)
+      const slot = yield* workingSlot(target, random)
+      const delay = between(random, 0, 500)
       injected.kills.push(yield* slot.kill)
-      yield* Effect.sleep(rest)
+      yield* Effect.sleep(delay)
       yield* slot.start
     }).pipe(Effect.uninterruptible),
 
-  // Others go on meanwhile: only so is there somebody to take over.
+  // In the background, so that other faults continue while the worker is frozen.
   freeze: (target, random, injected) =>
     Effect.gen(function* () {
-      const slot = yield* victim(target, random)
+      const slot = yield* workingSlot(target, random)
       const millis = target.leaseMillis * between(random, 1.1, 2)
       yield* Effect.forkScoped(
         Effect.acquireUseRelease(
@@ -128,17 +128,17 @@ const does: { readonly [Kind in Fault]: Does } = {
       return outage(injected, Date.now())
     }),
 
-  swallow: (target, random, injected) =>
+  halfOpen: (target, random, injected) =>
     Effect.suspend(() => {
       const from = Date.now()
       const all = random() < 0.5
       const one = pick(random, target.proxies)
       const proxies = target.proxies.filter((proxy) => all || proxy === one)
       return Effect.acquireUseRelease(
-        Effect.sync(() => proxies.forEach((proxy) => proxy.swallow())),
+        Effect.sync(() => proxies.forEach((proxy) => proxy.halfOpen())),
         () => Effect.sleep(between(random, 500, 3000)),
         () => {
-          for (const proxy of proxies) proxy.flow()
+          for (const proxy of proxies) proxy.restore()
           return outage(injected, from)
         }
       )
@@ -149,9 +149,9 @@ const does: { readonly [Kind in Fault]: Does } = {
       if (server === undefined) return
       const from = Date.now()
       const crash = random() < 0.5
-      const rest = between(random, 0, 1000)
+      const delay = between(random, 0, 1000)
       yield* Effect.promise(() => (crash ? server.crash() : server.stop()))
-      yield* Effect.sleep(rest)
+      yield* Effect.sleep(delay)
       yield* Effect.promise(() => server.start())
       yield* outage(injected, from)
     }).pipe(Effect.uninterruptible)

@@ -1,33 +1,39 @@
 /**
- * What the workers did, as they saw it: one line of JSON for each thing, all in one file, in the order in which it
- * happened. A line is in the file before its writer goes on, so that a kill takes nothing back.
+ * The history of a test: a file to which all workers append a line of JSON for each event, in order. A line is written before
+ * the worker continues, so a kill loses no line.
  */
 import { Schema } from "effect"
 import { openSync, readFileSync, writeSync } from "node:fs"
 
-/** Milliseconds since 1970, who saw it, and under which lease. */
+/** Milliseconds since 1970, the worker, the task and its lease token. */
 const fields = { at: Schema.Number, worker: Schema.String, task: Schema.String, token: Schema.Int }
 
 export const Line = Schema.TaggedUnion({
-  /** The store handed the task out; `saved` is the output that it brought along. */
+  /** The store returned the task from a claim; `saved` is its saved output. */
   Claimed: { ...fields, attempt: Schema.Int, saved: Schema.NullOr(Schema.String) },
   /** The executor was called. */
   Executed: { ...fields, attempt: Schema.Int, output: Schema.String },
-  /** The store said that the output is durable. */
+  /** The store acknowledged the checkpoint. */
   Saved: { ...fields, output: Schema.String },
-  /** The store said that the end of the attempt is durable. */
+  /** The store acknowledged the settlement. */
   Settled: { ...fields, as: Schema.Literals(["Complete", "Retry", "Fail", "Release"]) },
-  /** The store said that the lease is gone. `output`: what would have been written. */
+  /** The store reported a lost lease; `output` was not written. */
   Fenced: {
     ...fields,
     what: Schema.Literals(["checkpoint", "settle"]),
     as: Schema.NullOr(Schema.Literals(["Complete", "Retry", "Fail", "Release"])),
     output: Schema.NullOr(Schema.String)
   },
-  /** The lease of a silent worker was taken back by this one. */
+  /** This worker swept the expired lease of another. */
   Reclaimed: fields,
-  /** The run told a hook that the task has ended. */
-  Told: { at: Schema.Number, worker: Schema.String, task: Schema.String, event: Schema.String, attempt: Schema.Int }
+  /** The run published an event about the end of an attempt. */
+  Published: {
+    at: Schema.Number,
+    worker: Schema.String,
+    task: Schema.String,
+    event: Schema.String,
+    attempt: Schema.Int
+  }
 })
 export type Line = typeof Line.Type
 

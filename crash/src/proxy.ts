@@ -1,23 +1,23 @@
 import { createServer, type Socket, connect } from "node:net"
 import { Effect, type Scope } from "effect"
 
-/** Stands between a worker and its server, and spoils the connection. */
+/** A TCP proxy between a worker and its server that can break their connections. */
 export interface Proxy {
   readonly port: number
   /** Resets all connections. */
   readonly cut: () => void
   /**
-   * Makes all connections half-open: they stay, and what is sent over them goes nowhere, for good. So do new ones until
-   * `flow` is called.
+   * Makes all connections half-open: they stay open, and drop every byte for the rest of their life. New connections do the
+   * same until `restore` is called.
    */
-  readonly swallow: () => void
-  readonly flow: () => void
+  readonly halfOpen: () => void
+  readonly restore: () => void
 }
 
 interface Pair {
   readonly client: Socket
   readonly server: Socket
-  swallowed: boolean
+  isHalfOpen: boolean
 }
 
 export const make = (target: number): Effect.Effect<Proxy, never, Scope.Scope> =>
@@ -33,18 +33,18 @@ export const make = (target: number): Effect.Effect<Proxy, never, Scope.Scope> =
           cut()
         })
     ),
-    ({ cut, flow, listener, swallow }) => {
+    ({ cut, halfOpen, listener, restore }) => {
       const address = listener.address()
-      return { port: typeof address === "object" && address !== null ? address.port : 0, cut, swallow, flow }
+      return { port: typeof address === "object" && address !== null ? address.port : 0, cut, halfOpen, restore }
     }
   )
 
 const open = (target: number) => {
   const pairs = new Set<Pair>()
-  let swallowing = false
+  let opensHalf = false
 
   const listener = createServer((client) => {
-    const pair: Pair = { client, server: connect(target, "127.0.0.1"), swallowed: swallowing }
+    const pair: Pair = { client, server: connect(target, "127.0.0.1"), isHalfOpen: opensHalf }
     pairs.add(pair)
     const close = () => {
       pairs.delete(pair)
@@ -57,7 +57,7 @@ const open = (target: number) => {
     ] as const) {
       from.setNoDelay(true)
       from.on("data", (bytes) => {
-        if (!pair.swallowed) to.write(bytes)
+        if (!pair.isHalfOpen) to.write(bytes)
       })
       from.on("error", close)
       from.on("close", close)
@@ -72,12 +72,12 @@ const open = (target: number) => {
         server.resetAndDestroy()
       }
     },
-    swallow: () => {
-      swallowing = true
-      for (const pair of pairs) pair.swallowed = true
+    halfOpen: () => {
+      opensHalf = true
+      for (const pair of pairs) pair.isHalfOpen = true
     },
-    flow: () => {
-      swallowing = false
+    restore: () => {
+      opensHalf = false
     }
   }
 }

@@ -1,5 +1,5 @@
 import { byTask, type Evidence, type Violation } from "./check.ts"
-import type { Options, Proof } from "./prove.ts"
+import type { CrashTestResult, Options } from "./crashTest.ts"
 
 const median = (values: ReadonlyArray<number>): number | undefined =>
   values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)]
@@ -7,13 +7,13 @@ const median = (values: ReadonlyArray<number>): number | undefined =>
 const inSeconds = (millis: number | undefined): string =>
   millis === undefined || !Number.isFinite(millis) ? "-" : `${(millis / 1000).toFixed(2)} s`
 
-const columns: ReadonlyArray<readonly [title: string, cell: (proof: Proof) => string | number]> = [
+const columns: ReadonlyArray<readonly [title: string, cell: (result: CrashTestResult) => string | number]> = [
   ["store", ({ store }) => store],
   ["seconds", ({ seconds }) => seconds],
   ["kills", ({ injected }) => injected.counts.kill],
   ["freezes", ({ injected }) => injected.counts.freeze],
   ["cuts", ({ injected }) => injected.counts.cut],
-  ["half-open", ({ injected }) => injected.counts.swallow],
+  ["half-open", ({ injected }) => injected.counts.halfOpen],
   ["restarts", ({ injected }) => injected.counts.restart],
   ["tasks", ({ tasks }) => tasks],
   ["completed", ({ findings }) => findings.completed],
@@ -30,11 +30,11 @@ const columns: ReadonlyArray<readonly [title: string, cell: (proof: Proof) => st
   ["settled twice", ({ findings }) => findings.settledTwice]
 ]
 
-/** A row for each store. */
-export const table = (proofs: ReadonlyArray<Proof>): string => {
+/** A table with a row for each store. */
+export const table = (results: ReadonlyArray<CrashTestResult>): string => {
   const rows = [
     columns.map(([title]) => title),
-    ...proofs.map((proof) => columns.map(([, cell]) => String(cell(proof))))
+    ...results.map((result) => columns.map(([, cell]) => String(cell(result))))
   ]
   const widths = columns.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows
@@ -46,33 +46,39 @@ export const table = (proofs: ReadonlyArray<Proof>): string => {
     .join("\n")
 }
 
-/** Histories that are printed in full; more of the same help nobody. */
+/** How many tasks are printed with their full history. */
 const shownTasks = 3
 const shownViolations = 20
 
-/** The command that does the same again, as far as processes allow. */
-export const repeat = ({ pace, seed, store, tasks }: Pick<Options, "store" | "seed" | "tasks" | "pace">): string =>
+/** The command that repeats the test with the same seed. */
+export const repeatCommand = ({
+  pace,
+  seed,
+  store,
+  tasks
+}: Pick<Options, "store" | "seed" | "tasks" | "pace">): string =>
   `npx -y pnpm@12 test:crash ${store} --seed ${seed} --tasks ${tasks}${pace === 1 ? "" : ` --pace ${pace}`}`
 
-/** What is wrong, with all that is known of the first tasks that it happened to. */
-export const violations = ({ evidence, findings, store }: Proof): string => {
+/** The violations, with the full history of the first tasks concerned. */
+export const violations = ({ evidence, findings, store }: CrashTestResult): string => {
   const tasks = [...new Set(findings.violations.map(({ task }) => task))].filter((task) => task !== null)
   return [
     `${store}: ${findings.violations.length} violations`,
-    ...findings.violations.slice(0, shownViolations).map(sentence),
-    ...tasks.slice(0, shownTasks).map((task) => story(evidence, task))
+    ...findings.violations.slice(0, shownViolations).map(violationLine),
+    ...tasks.slice(0, shownTasks).map((task) => taskHistory(evidence, task))
   ].join("\n")
 }
 
-const sentence = ({ message, task }: Violation): string => (task === null ? `  ${message}` : `  ${task} ${message}`)
+const violationLine = ({ message, task }: Violation): string =>
+  task === null ? `  ${message}` : `  ${task} ${message}`
 
 const time = (millis: number): string => new Date(millis).toISOString().slice(11, 23)
 
-const story = ({ history, injected, records }: Evidence, id: string): string => {
+const taskHistory = ({ history, injected, records }: Evidence, id: string): string => {
   const lines = byTask(history).get(id) ?? []
   const record = records.find(({ task }) => task.id === id)
   const owners = new Set(lines.map(({ worker }) => worker))
-  const happened = [
+  const events = [
     ...lines.map((line) => {
       const { _tag, at, task: _, worker, ...rest } = line
       return { at, text: `${worker} ${_tag} ${JSON.stringify(rest)}` }
@@ -82,9 +88,9 @@ const story = ({ history, injected, records }: Evidence, id: string): string => 
       .map(({ at, worker }) => ({ at, text: `${worker} KILLED` }))
   ].toSorted((left, right) => left.at - right.at)
   return [
-    `\n  ${id}: what happened`,
-    ...happened.map(({ at, text }) => `    ${time(at)} ${text}`),
-    `  ${id}: what the store says`,
+    `\n  ${id}: history`,
+    ...events.map(({ at, text }) => `    ${time(at)} ${text}`),
+    `  ${id}: in the store`,
     ...(record === undefined
       ? ["    nothing"]
       : [

@@ -11,19 +11,19 @@ export const StoreName = Schema.Literals(["sqlite", "postgres", "redis"])
 export type StoreName = typeof StoreName.Type
 export const storeNames = StoreName.literals
 
-/** Shorter than a lease, so that a connection on which nothing arrives is given up in time. */
-const patience = Duration.seconds(1)
+/** Shorter than a lease, so that a worker abandons a dead connection before its leases expire. */
+const commandTimeout = Duration.seconds(1)
 
-/** The store as a user would open it. `place` is a file or a URL. */
+/** Opens the store as a user would. `place` is a file or a URL. */
 export const layers: {
   readonly [Name in StoreName]: (place: string) => Layer.Layer<TaskStore.TaskStore, TaskStoreError>
 } = {
   sqlite: (filename) => SqliteTaskStore.layer({ filename }),
-  postgres: (url) => PostgresTaskStore.layer({ url, statementTimeout: patience }),
-  redis: (url) => RedisTaskStore.layer({ url: Redacted.make(url), commandTimeout: patience, connectTimeout: patience })
+  postgres: (url) => PostgresTaskStore.layer({ url, statementTimeout: commandTimeout }),
+  redis: (url) => RedisTaskStore.layer({ url: Redacted.make(url), commandTimeout, connectTimeout: commandTimeout })
 }
 
-/** A server of the proof's own, set to keep what it acknowledged through a crash; nothing for a store that has none. */
+/** The test's own server, configured to keep every acknowledged write; undefined for a store without a server. */
 export const servers: {
   readonly [Name in StoreName]:
     | { readonly isInstalled: () => boolean; readonly start: () => Promise<Server>; readonly missing: string }
@@ -33,17 +33,17 @@ export const servers: {
   postgres: {
     isInstalled: PostgresServer.isInstalled,
     start: () => PostgresServer.start({ fsync: "on", full_page_writes: "on" }),
-    missing: "No initdb was found: install PostgreSQL."
+    missing: "initdb was not found: install PostgreSQL."
   },
   redis: {
     isInstalled: RedisServer.isInstalled,
     start: () => RedisServer.start({ appendfsync: "always" }),
-    missing: "No redis-server was found: install Redis."
+    missing: "redis-server was not found: install Redis."
   }
 }
 
-/** The same place, reached through another port. */
-export const through = (url: string, port: number): string => {
+/** The same URL with another port. */
+export const withPort = (url: string, port: number): string => {
   const changed = new URL(url)
   changed.port = String(port)
   return changed.href

@@ -1,6 +1,6 @@
 /**
- * One worker process: an orchestrator that runs until it is told to stop, or killed, and writes down what it does and what
- * the store answers. Its one argument is its `WorkerConfig`. It ends with its parent, whose end closes its stdin.
+ * One worker process: an orchestrator that runs until it is stopped or killed, and records its executions and the replies of
+ * the store. Its argument is a `WorkerConfig` as JSON. It exits when its parent does, because that closes its stdin.
  */
 import {
   Execution,
@@ -21,7 +21,7 @@ import { Duration, Effect, Layer, Schedule, Schema } from "effect"
 import { behaviourOf } from "./behaviour.ts"
 import { type Write, writer } from "./history.ts"
 import { layers, StoreName } from "./stores.ts"
-import { announcement } from "./workers.ts"
+import { readyMessage } from "./workers.ts"
 
 export const WorkerConfig = Schema.Struct({
   store: StoreName,
@@ -31,7 +31,7 @@ export const WorkerConfig = Schema.Struct({
   /** Unique per start. */
   name: Schema.String,
   seed: Schema.Int,
-  /** How many times longer than usual everything takes. */
+  /** Multiplies every duration. */
   pace: Schema.Number,
   leaseMillis: Schema.Int,
   concurrency: Schema.Int,
@@ -39,12 +39,12 @@ export const WorkerConfig = Schema.Struct({
 })
 export type WorkerConfig = typeof WorkerConfig.Type
 
-/** The lease under which a task object was claimed: executors are not told. */
+/** The lease token of each claimed task object, for the executor. */
 const tokens = new WeakMap<Task.Task, number>()
 
 const tokenOf = (task: Task.Task): number => tokens.get(task) ?? 0
 
-/** The store, with what it answered written down before anybody else hears of it. */
+/** Records the replies of the store before it returns them. */
 const recorded = (store: TaskStore.TaskStore["Service"], write: Write): TaskStore.TaskStore["Service"] => ({
   ...store,
   claim: (options) =>
@@ -99,7 +99,7 @@ const executor = ({ name, pace, seed }: WorkerConfig, write: Write) => {
   return Executor.layer((task, { attempt }) =>
     Effect.suspend(() => {
       const token = tokenOf(task)
-      // No two executions bring out the same.
+      // Unique per execution.
       const output = `${task.id} under lease ${token}, execution ${++executions} of ${name}`
       write([{ _tag: "Executed", task: task.id, token, attempt, output }])
       const does = behaviourOf(seed, pace, task.id, attempt)
@@ -110,7 +110,7 @@ const executor = ({ name, pace, seed }: WorkerConfig, write: Write) => {
           : Effect.fail(
               new ExecutionError({
                 reason: does.execution === "fails" ? "Failed" : "Permanent",
-                message: `It ${does.execution}.`
+                message: `The execution ${does.execution}.`
               })
             )
       )
@@ -123,34 +123,40 @@ const verifier = ({ pace, seed }: WorkerConfig) =>
     const does = behaviourOf(seed, pace, task.id, attempt)
     const verdict = {
       passes: Effect.succeed(Verification.pass()),
-      rejects: Effect.succeed(Verification.reject("Once more.")),
-      breaks: Effect.fail(new VerificationError({ reason: "Failed", message: "It breaks." }))
+      rejects: Effect.succeed(Verification.reject("Try again.")),
+      breaks: Effect.fail(new VerificationError({ reason: "Failed", message: "The verifier broke." }))
     }
     return Effect.andThen(Effect.sleep(does.verificationMillis), verdict[does.verification])
   })
 
-const telling = (write: Write) => {
-  const tell = ({ _tag: event, attempt, taskId }: Told) =>
-    Effect.sync(() => write([{ _tag: "Told", task: taskId, event, attempt }]))
-  const announce = () => Effect.sync(() => process.stdout.write(announcement))
+const recordEvents = (write: Write) => {
+  const record = ({ _tag: event, attempt, taskId }: TaskEvent) =>
+    Effect.sync(() => write([{ _tag: "Published", task: taskId, event, attempt }]))
+  const reportReady = () => Effect.sync(() => process.stdout.write(readyMessage))
   return Hooks.layer(
-    Hooks.handle({ RunStarted: announce, TaskCompleted: tell, TaskFailed: tell, TaskRetried: tell, LeaseLost: tell })
+    Hooks.handle({
+      RunStarted: reportReady,
+      TaskCompleted: record,
+      TaskFailed: record,
+      TaskRetried: record,
+      LeaseLost: record
+    })
   )
 }
-interface Told {
+interface TaskEvent {
   readonly _tag: string
   readonly taskId: string
   readonly attempt: number
 }
 
-/** A store that is away while the worker starts: it is not what the worker dies of. */
-const whileAway = Schedule.spaced("100 millis")
+/** The worker retries while its store is unreachable at the start. */
+const openRetry = Schedule.spaced("100 millis")
 
 const program = (config: WorkerConfig) =>
   Effect.gen(function* () {
     const write = writer(config.history, config.name)
     const opened = yield* Layer.build(layers[config.store](config.place)).pipe(
-      Effect.retry({ schedule: whileAway, while: (error) => error.reason === "Unavailable" })
+      Effect.retry({ schedule: openRetry, while: (error) => error.reason === "Unavailable" })
     )
     const store = Layer.effect(
       TaskStore.TaskStore,
@@ -164,7 +170,9 @@ const program = (config: WorkerConfig) =>
       drainTimeout: "5 seconds",
       retryPolicy: RetryPolicy.exponential({ base: "20 millis", max: "200 millis" }),
       transientRetry: Schedule.upTo(Schedule.spaced(Duration.millis(10)), { times: 1 })
-    }).pipe(Layer.provide([store, executor(config, write), verifier(config), Safety.layerAllowAll, telling(write)]))
+    }).pipe(
+      Layer.provide([store, executor(config, write), verifier(config), Safety.layerAllowAll, recordEvents(write)])
+    )
     yield* Effect.provide(
       Effect.flatMap(Orchestrator.Orchestrator, ({ runForever }) => runForever),
       orchestrator
@@ -174,7 +182,7 @@ const program = (config: WorkerConfig) =>
 process.stdin.resume().once("end", () => process.exit(1))
 Schema.decodeUnknownEffect(Schema.fromJsonString(WorkerConfig))(process.argv[2]).pipe(
   Effect.flatMap(program),
-  // stdin would keep the process alive.
+  // An open stdin would keep the process alive.
   Effect.ensuring(Effect.sync(() => process.stdin.destroy())),
   NodeRuntime.runMain
 )

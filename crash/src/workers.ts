@@ -3,32 +3,32 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import type { WorkerConfig } from "./worker.ts"
 
-/** A place for one worker process, which can be killed and started again, frozen and thawed. */
+/** A slot for one worker process, which can be killed, restarted, frozen and thawed. */
 export interface Slot {
-  /** Whether its process has a store and is not frozen. */
+  /** Whether its process has opened the store and is not frozen. */
   readonly isWorking: () => boolean
-  /** Ends it as a crash would; returns its name and when that was. */
+  /** Kills the process; returns its name and the time. */
   readonly kill: Effect.Effect<{ readonly worker: string; readonly at: number }>
   readonly start: Effect.Effect<void>
-  /** Stops it where it is; returns its name and when that was. */
+  /** Freezes the process with SIGSTOP; returns its name and the time. */
   readonly freeze: Effect.Effect<{ readonly worker: string; readonly at: number }>
   readonly thaw: Effect.Effect<void>
-  /** Tells it to stop; what it was still alive after the deadline, or null. */
+  /** Stops the process with SIGTERM; returns a message if it was still alive after the deadline, else null. */
   readonly stop: Effect.Effect<string | null>
 }
 
 const program = fileURLToPath(new URL("worker.ts", import.meta.url))
 
-/** What a worker says as soon as it works. */
-export const announcement = "It works.\n"
+/** Printed by a worker when its run has started. */
+export const readyMessage = "ready\n"
 
-/** How much of what a worker says is kept for the case that it ends by itself. */
+/** How many characters of a worker's output are kept for the report of an unexpected exit. */
 const keptOutput = 4000
 
-/** Longer than a run takes to drain: see `drainTimeout` of the worker, and what the store may need to answer. */
+/** Longer than a run takes to drain: the worker's `drainTimeout` plus the time of the last writes. */
 const stopDeadline = "30 seconds"
 
-/** `ended` is completed if a worker ends that nobody killed. All processes are killed when the scope closes. */
+/** Completes `ended` if a worker exits unexpectedly. All processes are killed when the scope closes. */
 export const makeSlot = Effect.fnUntraced(function* (
   index: number,
   config: Omit<WorkerConfig, "name">,
@@ -54,12 +54,12 @@ export const makeSlot = Effect.fnUntraced(function* (
     }
     started.stdout.on("data", (bytes: Buffer) => {
       keep(bytes)
-      if (child === started && bytes.includes(announcement)) ready = true
+      if (child === started && bytes.includes(readyMessage)) ready = true
     })
     started.stderr.on("data", keep)
     started.once("exit", (code, signal) => {
       if (child !== started || expected) return
-      const how = `${argument.name} ended by itself (${signal ?? `exit ${code}`}):\n${output}`
+      const how = `${argument.name} exited unexpectedly (${signal ?? `exit ${code}`}):\n${output}`
       Deferred.doneUnsafe(ended, Effect.succeed(how))
     })
   })
@@ -102,7 +102,7 @@ export const makeSlot = Effect.fnUntraced(function* (
       const stopped = yield* Effect.timeoutOption(awaitExit, stopDeadline)
       if (stopped._tag === "Some") return null
       yield* kill
-      return `${name()} did not stop within ${stopDeadline} of a SIGTERM.`
+      return `${name()} did not stop within ${stopDeadline} after SIGTERM.`
     })
   }
 })

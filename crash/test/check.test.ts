@@ -72,7 +72,7 @@ const settled = (token: number, as: Extract<Line, { _tag: "Settled" }>["as"]): L
   ...at(token),
   as
 })
-const told = (event: string): Line => ({ _tag: "Told", at: 0, worker: "w1", task: "t", event, attempt: 1 })
+const published = (event: string): Line => ({ _tag: "Published", at: 0, worker: "w1", task: "t", event, attempt: 1 })
 const rejected = { verification: Verification.reject("no") }
 
 const found = (
@@ -95,28 +95,28 @@ const found = (
 const messages = (...evidence: Parameters<typeof found>) => found(...evidence).violations.map(({ message }) => message)
 
 const completed = record([row(1, "completed", { output: "a" })])
-const ordinary = [executed(1, "a"), saved(1, "a"), settled(1, "Complete"), told("TaskCompleted")]
+const ordinary = [executed(1, "a"), saved(1, "a"), settled(1, "Complete"), published("TaskCompleted")]
 
-describe("what is allowed", () => {
+describe("accepts", () => {
   it("a task that was executed, saved and completed", () => {
     const findings = found(ordinary, [completed])
     assert.deepStrictEqual(findings.violations, [])
     assert.deepInclude(findings, { completed: 1, failed: 0, executions: 1, repeated: 0, fenced: 0, lost: 0 })
   })
 
-  it("another worker verifies what a killed one had saved", () => {
+  it("a second worker that verifies the output which a killed one saved", () => {
     const attempts = [row(1, "lease_expired", { output: "a" }), row(2, "completed", { output: "a" })]
     assert.deepStrictEqual(messages([executed(1, "a"), saved(1, "a"), settled(2, "Complete")], [record(attempts)]), [])
   })
 
-  it("what a killed one had not saved is executed again", () => {
+  it("a second execution when a killed worker saved no output", () => {
     const attempts = [row(1, "lease_expired"), row(2, "completed", { output: "b" })]
     const findings = found([executed(1, "a"), executed(2, "b"), settled(2, "Complete")], [record(attempts)])
     assert.deepStrictEqual(findings.violations, [])
     assert.strictEqual(findings.repeated, 1)
   })
 
-  it("a rejected output is followed by another execution", () => {
+  it("a second execution after a rejection", () => {
     const attempts = [row(1, "retried", { output: "a", ...rejected }), row(2, "completed", { output: "b" })]
     const history = [executed(1, "a"), saved(1, "a"), settled(1, "Retry"), executed(2, "b"), settled(2, "Complete")]
     const findings = found(history, [record(attempts)])
@@ -124,60 +124,60 @@ describe("what is allowed", () => {
     assert.strictEqual(findings.repeated, 0)
   })
 
-  it("a released attempt does not count", () => {
+  it("a released attempt that does not count", () => {
     const attempts = [row(1, "released"), row(2, "completed", { number: 1, output: "b" })]
     assert.deepStrictEqual(messages([executed(2, "b")], [record(attempts, { attempts: 1 })]), [])
   })
 
-  it("a settle whose answer got lost is refused when it is sent again", () => {
+  it("a refusal of a repeated settlement whose first reply was lost", () => {
     const fenced: Line = { _tag: "Fenced", ...at(1), what: "settle", as: "Complete", output: "a" }
     assert.deepStrictEqual(messages([executed(1, "a"), saved(1, "a"), fenced], [completed]), [])
   })
 
-  it("a task whose workers keep dying ends as failed without being settled", () => {
+  it("a task that failed without a settlement because its workers kept dying", () => {
     const attempts = [row(1, "lease_expired"), row(2, "lease_expired"), row(3, "lease_expired")]
     assert.deepStrictEqual(messages([], [record(attempts, { status: "failed" })]), [])
   })
 })
 
-describe("what is found", () => {
+describe("finds", () => {
   const cases: ReadonlyArray<readonly [string, Parameters<typeof found>, RegExp]> = [
-    ["a task that is gone", [ordinary, []], /not in the store any more/],
-    ["a task that nobody added", [ordinary, [completed], { added: [] }], /never added/],
+    ["a missing task", [ordinary, []], /no longer in the store/],
+    ["a task that was not added", [ordinary, [completed], { added: [] }], /never added/],
     [
       "a task that did not end",
       [[], [record([row(1, "retried")], { status: "pending" })]],
-      /did not end: it is pending/
+      /did not end: its status is pending/
     ],
     [
       "two final rows in the ledger",
       [[executed(2, "b")], [record([row(1, "completed", { output: "a" }), row(2, "completed", { output: "b" })])]],
-      /settled for good more than once/
+      /more than one final settlement/
     ],
     [
       "two final acknowledgements",
       [[...ordinary, settled(2, "Fail")], [record([row(1, "retried"), row(2, "failed")], { status: "failed" })]],
-      /settled for good more than once/
+      /more than one final settlement/
     ],
-    ["two announcements", [[...ordinary, told("TaskFailed")], [completed]], /settled for good more than once/],
+    ["two final events", [[...ordinary, published("TaskFailed")], [completed]], /more than one final settlement/],
     [
       "the result of a worker that had lost its lease",
       [[executed(1, "a")], [record([row(1, "lease_expired"), row(2, "completed", { output: "a" })])]],
       /result of a worker that had lost its lease/
     ],
-    ["a result that nobody brought out", [[], [completed]], /nobody brought out/],
+    ["a result that no execution produced", [[], [completed]], /no execution produced/],
     [
-      "a result that is not the one of the ledger",
+      "a result that differs from the ledger",
       [ordinary, [record(completed.attempts, { result: "b" })]],
-      /another result than the attempt/
+      /a different result than the attempt/
     ],
     [
-      "an acknowledged end that is not there",
+      "an acknowledged settlement that is missing",
       [[settled(1, "Retry"), ...ordinary], [completed]],
-      /settled as Retry under lease 1, and that is completed/
+      /settled as Retry under lease 1, but its outcome is completed/
     ],
     [
-      "an acknowledged output that is not there",
+      "an acknowledged output that is missing",
       [
         [executed(1, "a"), saved(1, "a"), executed(2, "b")],
         [record([row(1, "lease_expired"), row(2, "completed", { output: "b" })])]
@@ -193,7 +193,7 @@ describe("what is found", () => {
       /executed under lease 2, although its output was saved under lease 1/
     ],
     [
-      "an execution after a verifier that came to no verdict",
+      "an execution after a verifier gave no verdict",
       [
         [executed(1, "a"), saved(1, "a"), executed(2, "b")],
         [record([row(1, "retried", { output: "a" }), row(2, "completed", { output: "b" })])]
@@ -206,24 +206,24 @@ describe("what is found", () => {
       /executed 2 times under lease 1/
     ],
     [
-      "an execution by somebody else",
+      "an execution by another worker",
       [[{ ...executed(1, "a"), worker: "w9" }], [completed]],
-      /executed by w9 under w1-x's lease 1/
+      /executed by w9 under lease 1, which belongs to w1-x/
     ],
     [
-      "a lease that was given out twice",
+      "a lease that was claimed twice",
       [[...ordinary, claimed(1, "w1"), claimed(1, "w2")], [completed]],
-      /handed out twice under lease 1/
+      /claimed twice under lease 1/
     ],
     [
       "a count that does not add up",
       [ordinary, [record(completed.attempts, { attempts: 2 })]],
-      /says 2 attempts, and its ledger has 1/
+      /counts 2 attempts, but its ledger has 1/
     ],
     [
-      "a claim of which the ledger does not know",
+      "a claim that is not in the ledger",
       [ordinary, [{ ...completed, token: 2 }]],
-      /claimed 2 times, and its ledger has 1 rows/
+      /claimed 2 times, but its ledger has 1 rows/
     ]
   ]
   for (const [name, evidence, message] of cases) {
@@ -239,33 +239,33 @@ describe("takeover", () => {
   const history = [executed(2, "b")]
   const kills = [{ worker: "w1", at: 1000 }]
 
-  it("one that takes too long is found", () => {
+  it("that takes too long is a violation", () => {
     assert.deepStrictEqual(messages(history, [record(attempts)], { injected: { kills, freezes: [], outages: [] } }), [
-      "was taken over 4000 ms after w1 was killed"
+      "was taken over only 4000 ms after w1 was killed"
     ])
   })
 
-  it("one in time is measured", () => {
+  it("in time is measured", () => {
     const injected = { kills: [{ worker: "w1", at: 2500 }], freezes: [], outages: [] }
     const findings = found(history, [record(attempts)], { injected })
     assert.deepStrictEqual(findings.violations, [])
     assert.deepStrictEqual(findings.takeovers, [2500])
   })
 
-  it("one during an outage is counted and not judged", () => {
+  it("during an outage is counted and not judged", () => {
     const injected = { kills, freezes: [], outages: [{ from: 4900, to: 6000 }] }
     const findings = found(history, [record(attempts)], { injected })
     assert.deepStrictEqual(findings.violations, [])
     assert.deepInclude(findings, { takeovers: [], disturbedTakeovers: 1 })
   })
 
-  it("where writers share a lock, a frozen one that keeps all others from writing is an outage", () => {
+  it("while a frozen worker holds a lock that all writers share is not judged", () => {
     const injected = { kills, freezes: [{ worker: "w3", from: 1500, to: 4500 }], outages: [] }
-    const judged = (sharesLock: boolean, lines: ReadonlyArray<Line>) =>
+    const violationsWith = (sharesLock: boolean, lines: ReadonlyArray<Line>) =>
       messages(lines, [record(attempts)], { injected, sharesLock }).length
-    assert.strictEqual(judged(true, history), 0)
-    assert.strictEqual(judged(false, history), 1)
+    assert.strictEqual(violationsWith(true, history), 0)
+    assert.strictEqual(violationsWith(false, history), 1)
     const meanwhile: Line = { _tag: "Reclaimed", at: 3000, worker: "w2", task: "t", token: 1 }
-    assert.strictEqual(judged(true, [...history, meanwhile]), 1)
+    assert.strictEqual(violationsWith(true, [...history, meanwhile]), 1)
   })
 })

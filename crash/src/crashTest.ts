@@ -1,4 +1,4 @@
-/** The proof for one store: four workers, some thousand tasks, faults until all is done, and a look at what came out. */
+/** The crash test of one store: four workers, thousands of tasks, faults until all tasks ended, then a check of the results. */
 import { Task, type TaskRecord, TaskStore } from "@baton/core"
 import { Deferred, Effect, Schedule, type Scope } from "effect"
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -8,24 +8,24 @@ import { check, type Evidence, type Findings, type Violation } from "./check.ts"
 import { type Injected, inject } from "./faults.ts"
 import * as History from "./history.ts"
 import * as Proxy from "./proxy.ts"
-import { layers, startServer, type StoreName, through } from "./stores.ts"
+import { layers, startServer, type StoreName, withPort } from "./stores.ts"
 import { makeSlot } from "./workers.ts"
 
 export interface Options {
   readonly store: StoreName
   readonly seed: number
   readonly tasks: number
-  /** How many times longer than usual a task takes: few tasks that last, instead of many. */
+  /** Multiplies the duration of tasks: fewer, longer tasks. */
   readonly pace: number
-  /** How long all that may take. */
+  /** The time limit of the test. */
   readonly seconds: number
-  /** How long a takeover may take beyond the lease. */
+  /** How much longer than the lease a takeover may take. */
   readonly marginMillis: number
-  /** Where what the workers wrote is left for a person to look at; nowhere if undefined. */
+  /** Where to copy the history for later inspection. */
   readonly keep: string | undefined
 }
 
-export interface Proof {
+export interface CrashTestResult {
   readonly store: StoreName
   readonly tasks: number
   readonly seconds: number
@@ -39,11 +39,11 @@ const concurrency = 8
 const leaseMillis = 2000
 const maxAttempts = 8
 
-/** How many tasks have the same priority. Earlier ones have a higher one: what is taken back is next, whatever waits. */
-const samePriority = 25
+/** Tasks per priority. Earlier tasks have higher priorities, so a released task is claimed next. */
+const tasksPerPriority = 25
 
-/** A server that was restarted answers sooner. */
-const lookDeadline = "60 seconds"
+/** More than a restarted server needs until it responds. */
+const accessDeadline = "60 seconds"
 
 const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "baton-crash-"))),
@@ -55,12 +55,12 @@ const makeTasks = (count: number) =>
     Task.make({
       id: `task-${index}`,
       description: `the work of task ${index}`,
-      priority: Math.floor((count - index) / samePriority)
+      priority: Math.floor((count - index) / tasksPerPriority)
     })
   )
 
-/** The supervisor's own look at the store: a new connection each time, and again until it succeeds. */
-const look = <A, E>(
+/** Accesses the store over a new connection, and retries until that succeeds. */
+const withStore = <A, E>(
   options: Options,
   place: string,
   use: (store: TaskStore.TaskStore["Service"]) => Effect.Effect<A, E>
@@ -68,7 +68,7 @@ const look = <A, E>(
   Effect.flatMap(TaskStore.TaskStore, use).pipe(
     Effect.provide(layers[options.store](place)),
     Effect.retry(Schedule.spaced("200 millis")),
-    Effect.timeout(lookDeadline),
+    Effect.timeout(accessDeadline),
     Effect.orDie
   )
 
@@ -83,15 +83,17 @@ const dump = Effect.fnUntraced(function* (store: TaskStore.TaskStore["Service"])
   return records
 })
 
-const drained = (options: Options, place: string) =>
-  look(options, place, (store) => store.counts).pipe(
+const awaitDrained = (options: Options, place: string) =>
+  withStore(options, place, (store) => store.counts).pipe(
     Effect.repeat({
       schedule: Schedule.spaced("250 millis"),
       until: ({ in_progress, pending }) => pending + in_progress === 0
     })
   )
 
-export const prove = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Proof, never, Scope.Scope> {
+export const crashTest = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<CrashTestResult, never, Scope.Scope> {
   const began = Date.now()
   const path = yield* folder
   const history = join(path, "history.jsonl")
@@ -99,12 +101,12 @@ export const prove = Effect.fnUntraced(function* (options: Options): Effect.fn.R
   const server = yield* startServer(options.store)
   const place = server?.url ?? join(path, "baton.db")
   const tasks = makeTasks(options.tasks)
-  yield* look(options, place, (store) =>
+  yield* withStore(options, place, (store) =>
     Effect.forEach(chunksOf(tasks, 1000), (chunk) => store.add(chunk), { discard: true })
   )
 
   const injected: Injected = {
-    counts: { kill: 0, freeze: 0, cut: 0, swallow: 0, restart: 0 },
+    counts: { kill: 0, freeze: 0, cut: 0, halfOpen: 0, restart: 0 },
     kills: [],
     freezes: [],
     outages: []
@@ -121,7 +123,7 @@ export const prove = Effect.fnUntraced(function* (options: Options): Effect.fn.R
       const slots = yield* Effect.forEach(Array.from({ length: workers }), (_, index) => {
         const proxy = proxies[index]
         const { pace, seed, store } = options
-        const reached = proxy === undefined ? place : through(place, proxy.port)
+        const reached = proxy === undefined ? place : withPort(place, proxy.port)
         return makeSlot(
           index + 1,
           { store, place: reached, history, seed, pace, leaseMillis, concurrency, maxAttempts },
@@ -130,7 +132,7 @@ export const prove = Effect.fnUntraced(function* (options: Options): Effect.fn.R
       })
       const faults = Effect.scoped(inject({ slots, proxies, server, leaseMillis }, options.seed, injected))
       const outcome = yield* Effect.raceAllFirst([
-        Effect.as(drained(options, place), "drained" as const),
+        Effect.as(awaitDrained(options, place), "drained" as const),
         Deferred.await(ended),
         faults,
         Effect.as(Effect.sleep(options.seconds * 1000), "late" as const)
@@ -146,7 +148,7 @@ export const prove = Effect.fnUntraced(function* (options: Options): Effect.fn.R
   const evidence: Evidence = {
     added: tasks.map(({ id }) => id),
     history: History.read(history),
-    records: yield* look(options, place, dump),
+    records: yield* withStore(options, place, dump),
     injected,
     sharesLock: server === undefined,
     maxAttempts,
