@@ -1,4 +1,4 @@
-/** What the executor on Claude adds to the official SDK, against a server in another process that answers at once. */
+/** The overhead of ClaudeExecutor over the official SDK, against a server in another process that answers at once. */
 import Anthropic from "@anthropic-ai/sdk"
 import { ClaudeClient, ClaudeExecutor } from "@baton/adapters/claude"
 import { Attempt, type AttemptContext, Executor, Task } from "@baton/core"
@@ -20,11 +20,11 @@ const url = await new Promise<string>((resolve) =>
 
 const concurrency = 64
 const model = "claude-haiku-5-5"
-const description = "Tell in a few sentences what this package does, for whom, and what it needs. ".repeat(8)
+const description = "Describe this package in a few sentences: its purpose, its users and its requirements. ".repeat(8)
 
 const bare = new Anthropic({ apiKey: "key", baseURL: url, maxRetries: 0, openTelemetry: false, logLevel: "off" })
 
-/** The same call as plainly as the SDK allows: the text of a whole answer, and what it used. */
+/** The same call with the SDK alone: the complete text of an answer, and its usage. */
 const callSdk = async () => {
   let text = ""
   let output = 0
@@ -38,7 +38,7 @@ const callSdk = async () => {
     if (event.type === "content_block_delta" && event.delta.type === "text_delta") text += event.delta.text
     else if (event.type === "message_delta") output = event.usage.output_tokens
   }
-  if (text.length < description.length || output === 0) throw new Error("half an answer")
+  if (text.length < description.length || output === 0) throw new Error("incomplete answer")
 }
 
 const withSdk = async (count: number) => {
@@ -96,8 +96,8 @@ const withExecutor = (count: number) =>
     })
   )
 
-// Many short rounds, of which the best counts: other work on the machine only ever slows one down. Where there is a lot
-// of it, the processor's time says more than the clock.
+// The best of many short rounds, because other work on the machine can only slow a round down. On a busy machine, CPU time
+// is more reliable than elapsed time.
 const calls = 500
 const rounds = 40
 const time = async (best: { wall: number; cpu: number }, work: (count: number) => Promise<unknown>) => {
@@ -130,7 +130,7 @@ report({
   target
 })
 
-/** What is left in memory once nothing is under way, and what was finalized is gone. */
+/** The heap in use while no call is in progress, in megabytes, after garbage collection and finalizers. */
 const heap = async () => {
   for (let round = 0; round < 4; round++) {
     collectGarbage()

@@ -1,14 +1,14 @@
-/** The cost of a task must not depend on how many there are. */
+/** The cost of a task must not depend on the number of tasks. */
 import { type Attempt, Execution, Task, type TaskRecord, TaskStore } from "@baton/core"
 import { DateTime, Effect, type Layer } from "effect"
 import { report } from "./measurement.ts"
 import { runNoop } from "./orchestrate.ts"
-import { onPostgres, onRedis, onSqlite, storeAt } from "./places.ts"
+import { withPostgres, withRedis, withSqlite, storeLayer } from "./temporaryStores.ts"
 
 const concurrency = 64
 const spaced = (count: number): string => count.toLocaleString("en").replaceAll(",", " ")
 
-// The first run warms up the compiler and is not counted.
+// Warm-up, not measured.
 for (let warmup = 0; warmup < 3; warmup++) await runNoop(TaskStore.layerMemory, { count: 20_000, concurrency })
 
 const base = "memory store, 1 000 tasks at a time"
@@ -37,14 +37,14 @@ const attempt: Attempt.Attempt = {
   owner: "worker",
   startedAt: now,
   endedAt: now,
-  execution: Execution.make({ output: "the result of a task that was completed long ago" }),
+  execution: Execution.make({ output: "the result of a task that completed long ago" }),
   verification: null,
   outcome: "completed",
   error: null,
   usage: null
 }
 
-/** A task that was completed long ago. */
+/** A task that completed long ago. */
 const completed = (index: number): TaskRecord.TaskRecord => {
   const id = Task.TaskId.make(`done-${index}`)
   return {
@@ -84,19 +84,19 @@ const fill = (store: Layer.Layer<TaskStore.TaskStore, unknown>, from: number, to
   ).pipe(Effect.provide(store), Effect.runPromise)
 
 const count = 20_000
-for (const [name, onPlace] of [
-  ["sqlite", onSqlite],
-  ["postgres", onPostgres],
-  ["redis", onRedis]
+for (const [name, withStore] of [
+  ["sqlite", withSqlite],
+  ["postgres", withPostgres],
+  ["redis", withRedis]
 ] as const) {
-  await onPlace(async (url) => {
-    const store = storeAt(url)
+  await withStore(async (url) => {
+    const store = storeLayer(url)
     let from = 0
     let added = 0
     const measure = async (done: number) => {
       await fill(store, from, done)
       let best = { addPerSecond: 0, runPerSecond: 0 }
-      // The best of some: what a store does in the background after it was filled is not the cost of a task.
+      // The best of four rounds, to exclude the store's background work after it was filled.
       for (let round = 0; round < 4; round++) {
         const found = await runNoop(store, { count, concurrency, prefetch: 1000, from: added })
         added += count
@@ -115,10 +115,10 @@ for (const [name, onPlace] of [
       [`${name}, ${spaced(count)} tasks added`, "addPerSecond"],
       [`${name}, ${spaced(count)} tasks run`, "runPerSecond"]
     ] as const) {
-      const base = `${what}, beside 10 000 completed ones`
+      const base = `${what}, with 10 000 completed tasks`
       report({ what: base, value: few[key], unit: "tasks/s" })
       report({
-        what: `${what}, beside 1 000 000`,
+        what: `${what}, with 1 000 000`,
         value: many[key],
         unit: "tasks/s",
         against: base,

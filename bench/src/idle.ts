@@ -1,19 +1,19 @@
-/** What workers cost a server while they have nothing to do. */
+/** The load of idle workers on a server. */
 import { Executor, Orchestrator, Safety, Verifier } from "@baton/core"
 import { createClient } from "@redis/client"
 import { Effect, Layer } from "effect"
 import { Client } from "pg"
 import { report } from "./measurement.ts"
-import { onPostgres, onRedis, storeAt } from "./places.ts"
+import { withPostgres, withRedis, storeLayer } from "./temporaryStores.ts"
 
 const workers = 4
 const seconds = 20
 
-/** Commands a second and worker; `count` says how many the server had so far, and sends `own` commands to know. */
+/** Commands per second and worker. `count` returns the server's total so far, for which it sends `own` commands. */
 const measure = (url: string, count: () => Promise<number>, own: number): Promise<number> => {
   const worker = Orchestrator.layer({ concurrency: 8 }).pipe(
     Layer.provide([Executor.layerFake(), Verifier.layerNone, Safety.layerAllowAll]),
-    Layer.provide(Layer.fresh(storeAt(url)))
+    Layer.provide(Layer.fresh(storeLayer(url)))
   )
   return Effect.gen(function* () {
     for (let index = 0; index < workers; index++) {
@@ -24,7 +24,7 @@ const measure = (url: string, count: () => Promise<number>, own: number): Promis
       )
       yield* Effect.forkScoped(run)
     }
-    // Until all of them are connected and have looked once, and the server has counted that.
+    // Until all workers are connected and have polled once, and the server has counted that.
     yield* Effect.sleep("12 seconds")
     const before = yield* Effect.promise(count)
     yield* Effect.sleep(`${seconds} seconds`)
@@ -33,13 +33,13 @@ const measure = (url: string, count: () => Promise<number>, own: number): Promis
   }).pipe(Effect.scoped, Effect.runPromise)
 }
 
-/** The transactions of a database; statements outside of one are one each. */
+/** Counts the transactions of a database; a statement outside a transaction counts as one. */
 const postgres = (parameters: string) =>
-  onPostgres(async (url) => {
+  withPostgres(async (url) => {
     const client = new Client({ connectionString: url })
     await client.connect()
     const count = async (): Promise<number> => {
-      // Sessions report what they did with a delay.
+      // Sessions report their statistics with a delay.
       await client.query("SELECT pg_sleep(1.1)")
       const { rows } = await client.query<{ readonly count: number }>(
         `SELECT (xact_commit + xact_rollback)::float8 AS count FROM pg_stat_database WHERE datname = current_database()`
@@ -51,9 +51,9 @@ const postgres = (parameters: string) =>
     return rate
   })
 
-/** The commands that clients sent; those inside scripts are counted too, so they are left out. */
+/** Counts the commands that clients sent. Redis also counts the commands inside scripts, which are excluded here. */
 const redis = () =>
-  onRedis(async (url) => {
+  withRedis(async (url) => {
     const client = await createClient({ url }).connect()
     const count = async (): Promise<number> => {
       const stats = (await client.info("commandstats")).matchAll(
@@ -66,7 +66,7 @@ const redis = () =>
     return rate
   })
 
-const what = `asked by an idle worker (${workers} of them, ${seconds} s)`
+const what = `requests of an idle worker (${workers} workers, ${seconds} s)`
 const target = "<= 1 /s"
 report({ what: `postgres, ${what}`, value: await postgres(""), unit: "/s", target })
 report({ what: `postgres behind a pooler, ${what}`, value: await postgres("?listen=false"), unit: "/s", target })

@@ -1,9 +1,9 @@
 /**
- * Runs the benchmarks, each in a process of its own, and prints one table. The ratios are taken within one run: absolute
- * figures of a shared machine say little.
+ * Runs each benchmark in its own process and prints one table. Compare the ratios, which are taken within one run; absolute
+ * figures of a shared machine mean little.
  *
- *   node bench/src/main.ts            all
- *   node bench/src/main.ts memory     some
+ *   node bench/src/main.ts            all benchmarks
+ *   node bench/src/main.ts memory     some of them
  */
 import { spawnSync } from "node:child_process"
 import { readdirSync } from "node:fs"
@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url"
 import { collect, type Measurement } from "./measurement.ts"
 
 const folder = fileURLToPath(new URL(".", import.meta.url))
-const support = new Set(["main", "measurement", "orchestrate", "places"])
+const support = new Set(["main", "measurement", "orchestrate", "temporaryStores"])
 const all = readdirSync(folder)
   .map((file) => file.replace(/\.ts$/, ""))
   .filter((name) => !support.has(name))
@@ -20,7 +20,7 @@ const all = readdirSync(folder)
 const chosen = process.argv.slice(2)
 const unknown = chosen.filter((name) => !all.includes(name))
 if (unknown.length > 0) {
-  process.stderr.write(`There is no benchmark called ${unknown.join(", ")}; there are: ${all.join(", ")}.\n`)
+  process.stderr.write(`Unknown benchmark: ${unknown.join(", ")}. Expected one of: ${all.join(", ")}.\n`)
   process.exit(1)
 }
 

@@ -1,18 +1,18 @@
-/** One line of the table: a name, a figure, and what it is to be compared with. */
+/** One line of the table: a name, a value, and the line to compare it with. */
 export interface Measurement {
   readonly what: string
-  /** In `unit`; for rates, higher is better, for times and sizes lower. */
+  /** In `unit`. Higher is better for rates, lower for times and sizes. */
   readonly value: number
   readonly unit: "tasks/s" | "/s" | "ms" | "MB" | "x"
-  /** The line that this one is held against, by its name, in the same run. */
+  /** The name of the line in the same run that this one is divided by. */
   readonly against?: string
-  /** What the ratio to it has to be, as a sentence for the table. */
+  /** The expected ratio or value, as text for the table. */
   readonly target?: string
 }
 
 const marker = "measurement:"
 
-/** A benchmark runs in a process of its own and hands its figures to the table through stdout. */
+/** Sends a measurement from the benchmark's process to the table, through stdout. */
 export const report = (measurement: Measurement): void => {
   process.stdout.write(`${marker}${JSON.stringify(measurement)}\n`)
 }
@@ -23,7 +23,7 @@ export const collect = (stdout: string): ReadonlyArray<Measurement> =>
     .filter((line) => line.startsWith(marker))
     .map((line) => JSON.parse(line.slice(marker.length)))
 
-/** Tasks per second of `work` over `count` tasks; the best of `rounds`, since a shared machine only ever slows down. */
+/** Tasks per second of `work` over `count` tasks: the best of `rounds`, because a shared machine can only slow a round down. */
 export const rate = async (count: number, rounds: number, work: () => Promise<void>): Promise<number> => {
   let best = 0
   for (let round = 0; round < rounds; round++) {

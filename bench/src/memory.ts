@@ -1,4 +1,4 @@
-/** The orchestrator on the memory store, against Effect's own in-memory queue. */
+/** The orchestrator on the memory store, compared with Effect's in-memory queue. */
 import { TaskStore } from "@baton/core"
 import { Effect, Layer, Schema } from "effect"
 import { PersistedQueue } from "effect/persistence"

@@ -13,14 +13,14 @@ export const add = Effect.fnUntraced(function* (count: number, from = 0) {
   }
 })
 
-/** Runs what is in the store with an executor that does nothing, a verifier that always passes, and a hook. */
+/** Runs the tasks of a store with an executor that does nothing, a verifier that always passes, and a hook. */
 export const runNoop = <E>(
   store: Layer.Layer<TaskStore.TaskStore, E>,
   options: {
     readonly count: number
     readonly concurrency: number
     readonly prefetch?: number
-    /** Where the ids start. */
+    /** The number of the first id. */
     readonly from?: number
   }
 ): Promise<{ readonly addPerSecond: number; readonly runPerSecond: number }> => {

@@ -1,4 +1,4 @@
-/** What it costs that thousands of requests wait for their turn, against as many fibers that sleep. */
+/** The cost of thousands of requests that wait for a rate limit, compared with as many sleeping fibers. */
 import { Pacing, Reply } from "@baton/adapters/claude"
 import { Effect, Fiber } from "effect"
 import { setFlagsFromString } from "node:v8"
@@ -11,7 +11,7 @@ const collectGarbage: () => void = runInNewContext("gc")
 const count = 10_000
 const waited = 1000
 
-/** Megabytes that `count` of them take while they wait, and the processor's milliseconds from their start to their end. */
+/** The megabytes that `count` waiting fibers take, and the CPU milliseconds from their start to their end. */
 const measure = (wait: () => Effect.Effect<unknown, unknown>) =>
   Effect.gen(function* () {
     collectGarbage()
@@ -48,8 +48,8 @@ const reply = Effect.succeed<Reply.Reply>({
   cached: false
 })
 
-/** The machine and its garbage only ever add to a figure. */
-const least = (figures: ReadonlyArray<{ readonly megabytes: number; readonly cpuMillis: number }>) => ({
+/** The minimum of each figure, because other work and garbage can only increase it. */
+const minimum = (figures: ReadonlyArray<{ readonly megabytes: number; readonly cpuMillis: number }>) => ({
   megabytes: Math.min(...figures.map(({ megabytes }) => megabytes)),
   cpuMillis: Math.min(...figures.map(({ cpuMillis }) => cpuMillis))
 })
@@ -64,21 +64,21 @@ const main = Effect.gen(function* () {
     figures.sleeping.push(yield* sleeping())
     figures.waiting.push(yield* waiting())
   }
-  return { sleeping: least(figures.sleeping), waiting: least(figures.waiting) }
+  return { sleeping: minimum(figures.sleeping), waiting: minimum(figures.waiting) }
 }).pipe(Effect.scoped)
 
 const { sleeping, waiting } = await Effect.runPromise(main)
 const kinds = [
-  ["memory", "megabytes", "MB", "<= 1.75 x: each has a place in a queue"],
-  ["processor, for 1 s and their end", "cpuMillis", "ms", "<= 1.15 x"]
+  ["memory", "megabytes", "MB", "<= 1.75 x: each has an entry in a queue"],
+  ["CPU time, for 1 s and their end", "cpuMillis", "ms", "<= 1.15 x"]
 ] as const
 for (const [name, figure, unit, target] of kinds) {
-  report({ what: `${count} fibers that sleep, ${name}`, value: sleeping[figure], unit })
+  report({ what: `${count} sleeping fibers, ${name}`, value: sleeping[figure], unit })
   report({
-    what: `${count} requests that wait, ${name}`,
+    what: `${count} waiting requests, ${name}`,
     value: waiting[figure],
     unit,
-    against: `${count} fibers that sleep, ${name}`,
+    against: `${count} sleeping fibers, ${name}`,
     target
   })
 }

@@ -1,4 +1,4 @@
-/** Other queues on Redis, doing the same work. A server of its own is started, with an append-only file synced each second. */
+/** Other queues on Redis with the same work, on a server with an append-only file that is flushed every second. */
 import { NodeRedis } from "@effect/platform-node"
 import { Queue, Worker } from "bullmq"
 import { Effect, Layer, Schema } from "effect"

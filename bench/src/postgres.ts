@@ -1,6 +1,6 @@
 /**
- * The orchestrator on PostgreSQL beside other queues, doing the same work: claim, do nothing, complete; Baton verifies and
- * keeps result and history besides.
+ * The orchestrator on PostgreSQL and other queues with the same work: claim, do nothing, complete. Baton additionally
+ * verifies, and keeps results and history.
  */
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { Logger, makeWorkerUtils, run, WorkerPreset } from "graphile-worker"
@@ -8,9 +8,9 @@ import { Pool } from "pg"
 import { PgBoss } from "pg-boss"
 import { rate, report } from "./measurement.ts"
 import { runNoop } from "./orchestrate.ts"
-import { onPostgres } from "./places.ts"
+import { withPostgres } from "./temporaryStores.ts"
 
-/** Bare statements that keep result and attempts: what no queue can beat. */
+/** Bare statements that keep results and attempts: the upper bound for a queue. */
 const bare = async (connectionString: string, batch: number, connections: number, count: number): Promise<number> => {
   const pool = new Pool({ connectionString, max: connections })
   await pool.query(`DROP TABLE IF EXISTS bare_attempt, bare_task;
@@ -121,7 +121,7 @@ const graphile = async (
 }
 const stops: Array<() => Promise<void>> = []
 
-await onPostgres(async (url) => {
+await withPostgres(async (url) => {
   const floor = "bare pg, batch 1 000, 2 connections"
   report({ what: floor, value: await bare(url, 1000, 2, 100_000), unit: "tasks/s" })
   report({ what: "bare pg, batch 100, 8 connections", value: await bare(url, 100, 8, 50_000), unit: "tasks/s" })

@@ -1,11 +1,11 @@
 /**
- * The orchestrator on Redis, against bare scripts that keep the same: result, attempts, lease. The server is one of its
- * own, with a log that it flushes every second.
+ * The orchestrator on Redis, compared with bare scripts that keep the same data: result, attempts, lease. The server flushes
+ * its append-only file every second.
  */
 import { createClient } from "@redis/client"
 import { report } from "./measurement.ts"
 import { runNoop } from "./orchestrate.ts"
-import { onRedis, storeAt } from "./places.ts"
+import { withRedis, storeLayer } from "./temporaryStores.ts"
 
 const count = 100_000
 const concurrency = 64
@@ -65,13 +65,15 @@ const bare = async (url: string, batch: number): Promise<number> => {
 
 report({
   what: "bare Lua, AOF everysec, 8 clients, batch 1",
-  value: await onRedis((url) => bare(url, 1)),
+  value: await withRedis((url) => bare(url, 1)),
   unit: "tasks/s"
 })
 const base = "bare Lua, AOF everysec, 8 clients, batch 100"
-report({ what: base, value: await onRedis((url) => bare(url, 100)), unit: "tasks/s" })
+report({ what: base, value: await withRedis((url) => bare(url, 100)), unit: "tasks/s" })
 for (const prefetch of [concurrency, 1000]) {
-  const { addPerSecond, runPerSecond } = await onRedis((url) => runNoop(storeAt(url), { count, concurrency, prefetch }))
+  const { addPerSecond, runPerSecond } = await withRedis((url) =>
+    runNoop(storeLayer(url), { count, concurrency, prefetch })
+  )
   report({
     what: `redis store, ${concurrency} workers, prefetch ${prefetch}`,
     value: runPerSecond,

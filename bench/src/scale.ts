@@ -1,4 +1,4 @@
-/** A million tasks in SQLite: what one costs then, how much memory that takes, and how long the import of a file. */
+/** A million tasks in SQLite: the cost of a task, the memory, and the time to import a file. */
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import { Executor, Orchestrator, Safety, Verifier } from "@baton/core"
 import { Effect, Layer } from "effect"
@@ -13,7 +13,7 @@ import { add } from "./orchestrate.ts"
 const folder = mkdtempSync(join(tmpdir(), "baton-bench-"))
 const slice = 50_000
 
-// A process of its own fills the store, so that the memory measured here is that of the work.
+// A separate process fills the store, so that this process measures the memory of the work only.
 if (process.argv[2] !== undefined) {
   const [, , filename, count] = process.argv
   await Effect.runPromise(
@@ -22,7 +22,7 @@ if (process.argv[2] !== undefined) {
   process.exit()
 }
 
-/** Works on `slice` tasks of a store with `queued` ones; the rest stays queued. */
+/** Runs `slice` tasks of a store that contains `queued`; the rest stay queued. */
 const work = (filename: string, queued: number) =>
   Effect.gen(function* () {
     const orchestrator = yield* Orchestrator.Orchestrator
@@ -77,7 +77,7 @@ await new Promise<void>((resolve) => {
 })
 const baton = fileURLToPath(new URL("../../packages/cli/dist/baton.js", import.meta.url))
 
-/** Runs the built program; how long it took, and the most memory it had, which is what a user sees of both. */
+/** Runs the built program; returns its elapsed time and peak memory. */
 const run = (...args: ReadonlyArray<string>) => {
   const start = performance.now()
   const { stderr } = spawnSync("/usr/bin/time", ["-f", "%M", process.execPath, baton, ...args], { encoding: "utf8" })

@@ -1,4 +1,4 @@
-/** The orchestrator on SQLite, against bare statements of `node:sqlite` that keep the same: result, attempts, history. */
+/** The orchestrator on SQLite, compared with bare `node:sqlite` statements that keep the same data: result, attempts, history. */
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

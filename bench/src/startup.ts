@@ -1,16 +1,16 @@
-/** What a person waits for before the program has done anything. Needs the bundle: `pnpm build` first. */
+/** The start-up time of the command line. Needs the bundle: run `pnpm build` first. */
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { report } from "./measurement.ts"
 
 const baton = fileURLToPath(new URL("../../packages/cli/dist/baton.js", import.meta.url))
 
-/** The median of alternating runs, so that a slow moment of the machine hits both. */
+/** Runs alternate, so that a slow moment of the machine affects both medians. */
 const times: { node: Array<number>; baton: Array<number> } = { node: [], baton: [] }
 const time = (args: ReadonlyArray<string>): number => {
   const start = performance.now()
   const { status } = spawnSync(process.execPath, args, { stdio: "ignore" })
-  if (status !== 0) throw new Error(`node ${args.join(" ")} ended with ${status}`)
+  if (status !== 0) throw new Error(`node ${args.join(" ")} exited with ${status}`)
   return performance.now() - start
 }
 for (let round = 0; round < 15; round++) {

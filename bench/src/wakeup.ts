@@ -1,4 +1,4 @@
-/** How soon an idle worker starts a task that another process adds. */
+/** How long it takes until an idle worker starts a task that another process adds. */
 import { Executor, Execution, Orchestrator, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { Effect, Layer, Queue } from "effect"
 import { spawn } from "node:child_process"
@@ -6,15 +6,15 @@ import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { report } from "./measurement.ts"
-import { onPostgres, onRedis, onSqlite, storeAt } from "./places.ts"
+import { withPostgres, withRedis, withSqlite, storeLayer } from "./temporaryStores.ts"
 
 const rounds = 40
-/** Processes start their clocks at different times. */
+/** A clock that processes share; `performance.now()` starts at zero in each. */
 const now = (): number => performance.timeOrigin + performance.now()
 
-const place = process.argv[2]
-if (place !== undefined) {
-  // The other process: adds a task for each line it is sent, with the time in it.
+const storeUrl = process.argv[2]
+if (storeUrl !== undefined) {
+  // The other process: adds a task for each line that it receives, with the time as its description.
   const main = Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
     const lines = yield* Queue.unbounded<string>()
@@ -27,7 +27,7 @@ if (place !== undefined) {
       yield* store.add([Task.make({ id, description: String(now()) })])
     }
   })
-  await Effect.runPromise(Effect.provide(main, storeAt(place)))
+  await Effect.runPromise(Effect.provide(main, storeLayer(storeUrl)))
 }
 
 const measure = async (url: string): Promise<ReadonlyArray<number>> => {
@@ -43,7 +43,7 @@ const measure = async (url: string): Promise<ReadonlyArray<number>> => {
       Verifier.layerNone,
       Safety.layerAllowAll
     ]),
-    Layer.provide(storeAt(url))
+    Layer.provide(storeLayer(url))
   )
   const other = spawn(process.execPath, [fileURLToPath(import.meta.url), url], { stdio: ["pipe", "pipe", "inherit"] })
   await once(other.stdout, "data")
@@ -52,7 +52,7 @@ const measure = async (url: string): Promise<ReadonlyArray<number>> => {
     yield* Effect.forkScoped(orchestrator.runForever)
     const delays: Array<number> = []
     for (let round = 0; round < rounds; round++) {
-      // Long enough for the worker to be idle again, and of no length that anything else has.
+      // Long enough for the worker to be idle again, with intervals that match no timer of the worker.
       yield* Effect.sleep(83 + 7 * (round % 11))
       other.stdin.write(`task-${round}\n`)
       delays.push(yield* Queue.take(seen))
@@ -67,13 +67,13 @@ const measure = async (url: string): Promise<ReadonlyArray<number>> => {
   }
 }
 
-for (const [name, onPlace, target] of [
-  ["sqlite", onSqlite, "< 100 ms"],
-  ["postgres", onPostgres, "< 50 ms"],
-  ["redis", onRedis, "< 50 ms"]
+for (const [name, withStore, target] of [
+  ["sqlite", withSqlite, "< 100 ms"],
+  ["postgres", withPostgres, "< 50 ms"],
+  ["redis", withRedis, "< 50 ms"]
 ] as const) {
-  const delays = await onPlace(measure)
-  const what = `${name}, added by another process until started`
+  const delays = await withStore(measure)
+  const what = `${name}, from adding in another process to starting`
   report({ what: `${what}, median`, value: delays[rounds >> 1] ?? 0, unit: "ms", target })
   report({ what: `${what}, worst`, value: delays.at(-1) ?? 0, unit: "ms" })
 }

@@ -1,4 +1,4 @@
-/** Places to measure stores in: of their own, and gone afterwards. */
+/** Temporary stores, which are removed after the measurement. */
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { RedisTaskStore } from "@baton/adapters/redis"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
@@ -29,12 +29,15 @@ const inFolder = async <A>(measure: (folder: string) => Promise<A>): Promise<A> 
   }
 }
 
-/** In a new file. */
-export const onSqlite = <A>(measure: (url: string) => Promise<A>): Promise<A> =>
+/** Uses a new SQLite file. */
+export const withSqlite = <A>(measure: (url: string) => Promise<A>): Promise<A> =>
   inFolder((folder) => measure(`sqlite:${join(folder, "store.db")}`))
 
-/** On a server that flushes its log every second. One that rewrites the log of an earlier measurement is busy with that. */
-export const onRedis = <A>(measure: (url: string) => Promise<A>): Promise<A> =>
+/**
+ * Starts a Redis server that flushes its append-only file every second. Each measurement has its own server, because a
+ * server may still be rewriting the file of an earlier one.
+ */
+export const withRedis = <A>(measure: (url: string) => Promise<A>): Promise<A> =>
   inFolder(async (folder) => {
     const port = await freePort()
     const settings = { port: String(port), bind: "127.0.0.1", dir: folder, save: "", appendonly: "yes" }
@@ -58,8 +61,8 @@ export const onRedis = <A>(measure: (url: string) => Promise<A>): Promise<A> =>
 
 let databases = 0
 
-/** In a new database; BATON_BENCH_POSTGRES_URL names a server where one may be made. */
-export const onPostgres = async <A>(measure: (url: string) => Promise<A>): Promise<A> => {
+/** Creates a database on the server at BATON_BENCH_POSTGRES_URL, or on the local one. */
+export const withPostgres = async <A>(measure: (url: string) => Promise<A>): Promise<A> => {
   const server = process.env["BATON_BENCH_POSTGRES_URL"] ?? "postgres://postgres@127.0.0.1:5432/postgres"
   const database = `baton_bench_${process.pid}_${databases++}`
   const administer = async (sql: string): Promise<void> => {
@@ -78,8 +81,8 @@ export const onPostgres = async <A>(measure: (url: string) => Promise<A>): Promi
   }
 }
 
-/** The store at a place, with the durability that is measured elsewhere too. */
-export const storeAt = (url: string): Layer.Layer<TaskStore.TaskStore, unknown> => {
+/** The layer for a store URL. SQLite runs with `synchronous: NORMAL`. */
+export const storeLayer = (url: string): Layer.Layer<TaskStore.TaskStore, unknown> => {
   const filename = url.replace(/^sqlite:/, "")
   if (filename !== url) return SqliteTaskStore.layer({ filename, synchronous: "NORMAL" })
   return url.startsWith("redis:")
