@@ -1,4 +1,4 @@
-// Draws what a terminal shows as an SVG: tmux capture-pane -e -p -t PANE | node scripts/ansi-svg.mjs COLUMNS > view.svg
+// Renders a terminal's contents as an SVG: tmux capture-pane -e -p -t PANE | node scripts/ansi-svg.mjs COLUMNS > view.svg
 import { text } from "node:stream/consumers"
 
 const columns = Number(process.argv[2] ?? 80)
@@ -13,7 +13,7 @@ const isWide = (grapheme) =>
   )
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
 
-/** What SGR codes leave of a style. */
+/** Applies SGR codes to a style. */
 const restyle = (style, codes) => {
   let next = style
   for (const code of codes.split(";").map(Number)) {
@@ -41,7 +41,7 @@ for (const [index, line] of lines.entries()) {
     const fill = style.color ?? (style.dim ? dimmed : foreground)
     const opacity = style.color !== undefined && style.dim ? ' opacity="0.6"' : ""
     const weight = style.bold ? ' font-weight="bold"' : ""
-    // Each word has its place, so that no font can shift a column.
+    // Each word is positioned separately, so that no font can shift a column.
     for (const [word] of part.matchAll(/ +|[█▓░]+|[^ █▓░]+/g)) {
       const [x, y] = [(margin + column * cell).toFixed(1), margin + index * row]
       const cells = [...graphemes.segment(word)].reduce((sum, { segment }) => sum + (isWide(segment) ? 2 : 1), 0)

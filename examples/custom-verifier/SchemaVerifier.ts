@@ -1,6 +1,6 @@
 /**
- * A verifier of one's own: the output has to be JSON of a schema. It computes and does no I/O, so it is a pure one, and
- * what it says is feedback for the next attempt: where the output is wrong, and what would be right.
+ * Your own verifier: the output must be JSON that matches a schema. It does no I/O, so it is a pure verifier. Its feedback
+ * tells the next attempt which part of the output is wrong and the expected format.
  */
 import { Verification, Verifier } from "@baton/core"
 import { Result, Schema } from "effect"
@@ -11,9 +11,9 @@ export const layer = <A>(schema: Schema.Codec<A, unknown>) => {
     const decoded = decode(withoutFence(output), { errors: "all" })
     return Result.isSuccess(decoded)
       ? Verification.pass()
-      : Verification.reject(`The output has to be JSON, and nothing else.\n${String(decoded.failure)}`)
+      : Verification.reject(`The output must be JSON, without any other text.\n${String(decoded.failure)}`)
   })
 }
 
-/** Models like to put JSON into a fence of Markdown. */
+/** Removes the Markdown fence that models often put around JSON. */
 const withoutFence = (text: string): string => /^\s*```(?:json)?\n([\s\S]*?)\n```\s*$/.exec(text)?.[1] ?? text

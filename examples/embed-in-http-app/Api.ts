@@ -1,4 +1,4 @@
-/** What the app offers over HTTP: hand in a task, ask for it, see how the work stands. */
+/** The HTTP API: add a task, get a task, count the tasks by status. */
 import { Task, TaskStore } from "@baton/core"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"

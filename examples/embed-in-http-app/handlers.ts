@@ -1,4 +1,4 @@
-/** The handlers talk to the store; the worker beside them does the tasks. They need not know of each other. */
+/** The handlers read and write the store, and the worker does the tasks. Neither depends on the other. */
 import { TaskStore } from "@baton/core"
 import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
@@ -10,7 +10,7 @@ export const handlers = HttpApiBuilder.group(
   Effect.fn(function* (handlers) {
     const store = yield* TaskStore.TaskStore
     return handlers.handleAll({
-      // Handing in the same task twice, because an answer got lost, adds it once.
+      // A client that repeats a request because the answer was lost adds the task once.
       add: ({ payload }) =>
         Effect.map(Effect.orDie(store.add([payload])), ({ added }) => ({ id: payload.id, isNew: added.length > 0 })),
       get: ({ params: { id } }) =>

@@ -1,5 +1,5 @@
 /**
- * An HTTP app with a worker in it. Start it, then:
+ * An HTTP app that runs an orchestrator. Start it, then:
  *
  *   curl -X POST localhost:3000/tasks -H 'content-type: application/json' -d '{"id": "a", "description": "greet"}'
  *   curl localhost:3000/tasks/a
@@ -15,7 +15,7 @@ import { Api } from "./Api.ts"
 import { handlers } from "./handlers.ts"
 import { worker } from "./worker.ts"
 
-// In earnest: ClaudeExecutor.layer() and ClaudeVerifier.layer(), over ClaudeClient.layer({ apiKey }).
+// In production: ClaudeExecutor.layer() and ClaudeVerifier.layer(), with ClaudeClient.layer({ apiKey }).
 const orchestrator = Orchestrator.layer({ concurrency: 4 }).pipe(
   Layer.provide([
     Executor.layerFake(),
@@ -30,7 +30,7 @@ const app = Layer.merge(
   ),
   worker.pipe(Layer.provide(orchestrator))
 ).pipe(
-  // One store for both of them.
+  // Shared by the handlers and the worker.
   Layer.provide(SqliteTaskStore.layer({ filename: ".baton/app.db" }))
 )
 

@@ -1,4 +1,4 @@
-/** The worker as a layer: it works for as long as the app lives, and drains when the app is stopped. */
+/** The worker as a layer: it runs as long as the app, and drains when the app stops. */
 import { Orchestrator } from "@baton/core"
 import { Effect, Layer } from "effect"
 

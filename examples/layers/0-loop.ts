@@ -1,4 +1,4 @@
-// Layer 0, the loop: take the next task, execute it, save the result, until none is left.
+// Layer 0, the loop: take the next task, execute it, save the result, until no task is left.
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 

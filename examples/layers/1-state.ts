@@ -1,7 +1,7 @@
-// Layer 1, state and attempts: a store knows where each task stands.
+// Layer 1, state and attempts: a store holds the state of each task.
 //
-// The loop is still ours. What is new: `claim` moves a task from pending to in_progress and counts an attempt, `settle`
-// ends the attempt as completed or failed. Both carry the claim's token, so nobody else can end this attempt.
+// The loop is still ours. `claim` moves a task from pending to in_progress, counts an attempt and returns a lease token.
+// `settle` ends the attempt as completed or failed, and carries the token, so that no other worker can end this attempt.
 import { Execution, Task, TaskStore } from "@baton/core"
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Duration, Effect, Result } from "effect"

@@ -1,7 +1,7 @@
-// Layer 2, retries: the orchestrator takes over the loop, and an executor does the work.
+// Layer 2, retries: the orchestrator replaces the loop, and an executor does the work.
 //
-// An attempt that fails puts its task back to pending until `maxAttempts` are used up; then the task is failed, which is
-// the dead-letter queue: it stays, with its last feedback, for a person to look at.
+// A task whose attempt failed returns to pending until `maxAttempts` are used up. Then it goes to the dead-letter queue: its
+// status is failed, and it keeps its last feedback until a person requeues or deletes it.
 import { ExecutionError, Executor, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"

@@ -1,7 +1,7 @@
-// Layer 3, verification: that something came out does not mean that the task is done. A verifier says so.
+// Layer 3, verification: an output completes a task only if a verifier accepts it.
 //
-// The first haiku has two lines. The verifier rejects it and says why, the executor reads that in its context and does
-// better. The ledger keeps both attempts.
+// The first haiku has two lines. The verifier rejects it with feedback, the executor reads the feedback in its context and
+// improves the haiku. The ledger keeps both attempts.
 import {
   Execution,
   Executor,
@@ -17,11 +17,11 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { printTasks } from "./printTasks.ts"
 
-const lines = ["Rain on the tin roof", "the build is green at last", "nobody restarts"]
+const lines = ["Rain on the tin roof", "the build is green at last", "no one restarts it"]
 
 const executor = Executor.layer((_task, { attempt, previous }) =>
   Effect.gen(function* () {
-    yield* Console.log(`attempt ${attempt}, told: ${previous?.feedback ?? "nothing yet"}`)
+    yield* Console.log(`attempt ${attempt}, feedback: ${previous?.feedback ?? "none"}`)
     return Execution.make({ output: lines.slice(0, previous === null ? 2 : 3).join(" / ") })
   })
 )

@@ -1,7 +1,7 @@
-// Layer 4, safety: limits end a run that would go on to no use.
+// Layer 4, safety: limits end a run that cannot succeed.
 //
-// The provider is down, so every attempt fails. Without limits, twenty tasks would fail three times each. The breaker
-// opens after three failures in a row: the run ends and says why, and what it did not get to stays pending.
+// The provider is down, so every attempt fails. Without limits, twenty tasks would fail three times each. The circuit breaker
+// opens after three failures in a row: the run ends with the reason, and the remaining tasks stay pending.
 import { ExecutionError, Executor, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"

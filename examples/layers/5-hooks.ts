@@ -1,12 +1,12 @@
-// Layer 5, hooks: watch a run without being part of it.
+// Layer 5, hooks: observe a run without affecting it.
 //
-// A hook gets every event, in order, and only after the store has made it true. The second hook is broken on purpose:
-// it is logged, and the run goes on.
+// A hook receives every event, in order, after the change is in the store. The second hook always fails: the failure is
+// logged, and the run continues.
 import { Executor, Hooks, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 
-const narrator = Hooks.handle({
+const printEvents = Hooks.handle({
   RunStarted: () => Console.log("run started"),
   TaskStarted: (event) => Console.log(`▶ ${event.taskId}, attempt ${event.attempt}`),
   TaskRetried: (event) => Console.log(`↻ ${event.taskId}: ${event.feedback}`),
@@ -15,7 +15,7 @@ const narrator = Hooks.handle({
   RunEnded: (event) => Console.log(`run ended: ${event.reason._tag}, ${event.stats.tasksCompleted} completed`)
 })
 
-const broken = Hooks.handle({ TaskStarted: () => Effect.fail("this hook lost its connection") })
+const failing = Hooks.handle({ TaskStarted: () => Effect.fail("this hook lost its connection") })
 
 const program = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore
@@ -27,7 +27,7 @@ const program = Effect.gen(function* () {
 })
 
 const live = Orchestrator.layer({ retryPolicy: RetryPolicy.immediate }).pipe(
-  Layer.provide(Hooks.layer(narrator, broken)),
+  Layer.provide(Hooks.layer(printEvents, failing)),
   Layer.provideMerge(
     Layer.mergeAll(
       TaskStore.layerMemory,

@@ -1,7 +1,7 @@
-// Layer 6, the builder: the same parts, put together in one sentence.
+// Layer 6, the builder: combines the same parts in one expression.
 //
-// Leave out `withTaskStore` or `withExecutor` and `build()` does not compile. Leave out the verifier and tasks complete as
-// unverified; leave out safety and there are no limits.
+// Without `withTaskStore` or `withExecutor`, `build()` does not compile. Without a verifier, tasks complete as unverified.
+// Without safety, the run has no limits.
 import {
   ExecutionError,
   Executor,

@@ -1,4 +1,4 @@
-// What the layers print at their end: where every task of the store stands.
+// Prints the state of every task, at the end of each program.
 import { TaskStore } from "@baton/core"
 import { Console, Effect } from "effect"
 
@@ -7,9 +7,9 @@ const icons = { pending: "○", in_progress: "▶", completed: "✓", failed: "�
 export const printTasks = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore
   for (const task of (yield* store.list()).tasks) {
-    const said = task.result ?? task.feedback
+    const text = task.result ?? task.feedback
     yield* Console.log(
-      `${icons[task.status]} ${task.id}: ${task.status}, attempts ${task.attempts}${said === null ? "" : `, ${said}`}`
+      `${icons[task.status]} ${task.id}: ${task.status}, attempts ${task.attempts}${text === null ? "" : `, ${text}`}`
     )
   }
 })

@@ -1,8 +1,8 @@
-// Stands in for an agent: reads its prompt, and mends one thing in the project each time it is asked.
+// A scripted agent: reads its prompt, and fixes one bug of the project per attempt.
 import { readFileSync, writeFileSync } from "node:fs"
 
-const asked = readFileSync(0, "utf8").trim().split("\n")[0]
-const told = process.env.BATON_FEEDBACK ?? ""
+const prompt = readFileSync(0, "utf8").trim().split("\n")[0]
+const feedback = process.env.BATON_FEEDBACK ?? ""
 
 const drafts = [
   "text",
@@ -19,8 +19,6 @@ writeFileSync(
   source.replace(/return .*/, () => `return ${next}`)
 )
 
-console.log(`I was asked: ${asked}`)
-console.log(
-  told === "" ? "Nobody has tried yet." : `I was told: ${told.split("\n").find((line) => line.includes("✖")) ?? "no"}`
-)
+console.log(`Task: ${prompt}`)
+console.log(`Feedback: ${feedback.split("\n").find((line) => line.includes("✖")) ?? "none"}`)
 console.log(`slug() now returns ${next}`)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The loop: an agent, its verifier, and limits on how often it may try.
+# The loop: an agent, its verifier, and limits on its attempts.
 set -euo pipefail
 cd "$(dirname "$0")"
 baton=${BATON:-baton}

@@ -1,4 +1,4 @@
-/** The layers of the real thing: a file, Claude, a judge, and a budget. Nothing in `program.ts` changes with them. */
+/** The production layers: a SQLite file, Claude, a judge and a budget. `program.ts` is the same in tests. */
 import { ClaudeClient, ClaudeExecutor, ClaudeVerifier } from "@baton/adapters/claude"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import { Orchestrator, Safety } from "@baton/core"

@@ -1,4 +1,4 @@
-/** A program that works through a list and says how it went. It knows no store, no model and no clock: only services. */
+/** Runs a list and returns a summary. It depends on services only, not on a store, a model or a clock. */
 import { Orchestrator, Task, TaskStore } from "@baton/core"
 import { Effect } from "effect"
 

@@ -1,7 +1,7 @@
 /**
- * The TypeScript in the documentation and in the comments of the sources is compiled, as a user would: with the packages as
- * their `exports` have them. A block with a name beside its language (`ts MyStore.ts`) can be imported by the others of its
- * page; one that says `run` besides is run as a program. One that begins with `unchecked:` and a reason is left out.
+ * Compiles the TypeScript of the documentation and of the source comments as a user would, through the `exports` of the
+ * packages. The other blocks of a page can import a block with a file name after its language (`ts MyStore.ts`). A block
+ * marked `run` is also run as a program. A block marked `unchecked:` with a reason is excluded.
  */
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
@@ -12,12 +12,12 @@ import { type Block, comments, type Page, pages } from "../../packages/cli/test/
 
 const examples = fileURLToPath(new URL("../", import.meta.url))
 
-/** Inside the workspace, so that imports find its packages; hidden, so that no other check looks at it. */
+/** Inside the workspace, so that imports resolve to its packages; hidden from the other checks. */
 const folder = `${mkdtempSync(`${examples}.docs-`)}/`
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const isLeftOut = ({ info }: Block) => info.startsWith("unchecked:")
+const isExcluded = ({ info }: Block) => info.startsWith("unchecked:")
 
 const blocks = [...pages, ...comments()].flatMap((page) =>
   page.blocks.filter(({ language }) => language === "ts" || language === "typescript").map((block) => ({ page, block }))
@@ -35,26 +35,28 @@ const compilerOptions = {
 }
 
 describe("TypeScript in the documentation", () => {
-  it("is there", () => {
+  it("exists", () => {
     assert.isAbove(blocks.length, 12)
   })
 
-  it("is left out for a reason only", () => {
-    const unexplained = blocks.filter(({ block }) => isLeftOut(block) && block.info.length < "unchecked: reason".length)
+  it("is excluded only with a reason", () => {
+    const unexplained = blocks.filter(
+      ({ block }) => isExcluded(block) && block.info.length < "unchecked: reason".length
+    )
     assert.deepStrictEqual(
       unexplained.map(({ block, page }) => `${page.name}:${block.line}`),
       []
     )
   })
 
-  it("compiles, and runs where it says so", () => {
+  it("compiles, and runs if it is marked `run`", () => {
     const origins = new Map<string, string>()
     for (const { block, page } of blocks) {
-      if (isLeftOut(block)) continue
+      if (isExcluded(block)) continue
       const name = nameOf(page, block)
       origins.set(name, page.name)
       mkdirSync(dirname(folder + name), { recursive: true })
-      // Moved down to the lines that it has on its page, for the messages.
+      // Shifted to its lines on the page, so that messages have the right line numbers.
       writeFileSync(folder + name, "\n".repeat(block.line) + block.code)
     }
     const files = Array.from(origins.keys())
@@ -63,11 +65,11 @@ describe("TypeScript in the documentation", () => {
       JSON.stringify({ extends: "../../tsconfig.base.json", files, compilerOptions })
     )
     const tsc = spawnSync(`${examples}node_modules/.bin/tsc`, ["-p", folder, "--pretty", "false"], { encoding: "utf8" })
-    const told = tsc.stdout.replaceAll(
+    const messages = tsc.stdout.replaceAll(
       /^(?:.*\.docs-\w+\/)?([\w-]+\/[\w.-]+\.ts)/gm,
       (file, name: string) => origins.get(name) ?? file
     )
-    assert.strictEqual(told + tsc.stderr + (tsc.error?.message ?? ""), "")
+    assert.strictEqual(messages + tsc.stderr + (tsc.error?.message ?? ""), "")
     for (const { block, page } of blocks) {
       if (!block.info.endsWith(" run")) continue
       const { status, stderr } = spawnSync(process.execPath, [folder + nameOf(page, block)], {

@@ -8,7 +8,7 @@ import * as SchemaVerifier from "../custom-verifier/SchemaVerifier.ts"
 
 const Request = Schema.Struct({ model: Schema.String, prompt: Schema.String })
 
-/** A server that answers so, and keeps what it was asked. */
+/** A server that responds with `answer` and records the prompts. */
 const serverOf = (answer: (prompt: string) => { readonly status?: number; readonly body: unknown }) => {
   const prompts: Array<string> = []
   const route = HttpRouter.add(
@@ -44,38 +44,36 @@ const runWith = (server: ReturnType<typeof serverOf>["server"], verifier: Layer.
     )
   )
 
-describe("an executor of one's own", () => {
-  it.live("asks a server, and tells the next attempt what was wrong", () =>
+describe("custom-executor", () => {
+  it.live("calls a server, and passes the feedback to the next attempt", () =>
     Effect.gen(function* () {
       const { prompts, server } = serverOf((prompt) => ({
-        body: { response: prompt.includes("not accepted") ? `{"colour":"teal"}` : "teal", eval_count: 3 }
+        body: { response: prompt.includes("was rejected") ? `{"colour":"teal"}` : "teal", eval_count: 3 }
       }))
       const { attempts } = yield* runWith(server, SchemaVerifier.layer(Schema.Struct({ colour: Schema.String })))
       assert.deepStrictEqual(
         attempts.map(({ outcome }) => outcome),
         ["retried", "completed"]
       )
-      assert.include(prompts[1], "The output has to be JSON")
+      assert.include(prompts[1], "The output must be JSON")
       assert.strictEqual(attempts[1]?.usage?.outputTokens, 3)
     })
   )
 
-  it.live(
-    "says what a failure means: a busy server is asked again within the attempt, a missing model stops the run",
-    () =>
-      Effect.gen(function* () {
-        let calls = 0
-        const busy = serverOf(() => (++calls === 1 ? { status: 503, body: {} } : { body: { response: "teal" } }))
-        const { attempts } = yield* runWith(busy.server, Verifier.layerAlwaysPass)
-        assert.deepStrictEqual([attempts.length, calls], [1, 2])
-        const missing = serverOf(() => ({ status: 404, body: {} }))
-        const { summary } = yield* runWith(missing.server, Verifier.layerAlwaysPass)
-        assert.isTrue(summary._tag === "Failure" && summary.failure.message.includes("does not have this model"))
-      })
+  it.live("retries a busy server within the attempt, and stops the run for a missing model", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const busy = serverOf(() => (++calls === 1 ? { status: 503, body: {} } : { body: { response: "teal" } }))
+      const { attempts } = yield* runWith(busy.server, Verifier.layerAlwaysPass)
+      assert.deepStrictEqual([attempts.length, calls], [1, 2])
+      const missing = serverOf(() => ({ status: 404, body: {} }))
+      const { summary } = yield* runWith(missing.server, Verifier.layerAlwaysPass)
+      assert.isTrue(summary._tag === "Failure" && summary.failure.message.includes("does not have this model"))
+    })
   )
 })
 
-describe("a verifier of one's own", () => {
+describe("custom-verifier", () => {
   const verdict = (output: string) =>
     Verifier.Verifier.use((verifier) =>
       verifier.verify(task, Execution.make({ output }), {
@@ -105,7 +103,7 @@ describe("a verifier of one's own", () => {
     updatedAt: "2026-01-01T00:00:00Z"
   })
 
-  it.effect("accepts what fits, in a fence or not, and says where something does not", () =>
+  it.effect("accepts matching JSON, fenced or not, and names the field that does not match", () =>
     Effect.gen(function* () {
       assert.isTrue((yield* verdict(`{"colour":"teal","shade":3}`)).passed)
       assert.isTrue((yield* verdict('```json\n{"colour":"teal","shade":3}\n```')).passed)

@@ -19,8 +19,8 @@ const [header = [], , ...rows] = page
   .filter((line) => line.startsWith("|"))
   .map(cells)
 
-/** Every event of this kind, under every policy, on a task with so many attempts used. */
-const outcomes = (tag: string, status: Task.TaskStatus, attempts: number) =>
+/** The results of a transition under every policy, for a task with this many attempts used. */
+const results = (tag: string, status: Task.TaskStatus, attempts: number) =>
   [true, false].flatMap((permanent) =>
     (["retry", "dead-letter"] as const).map((onCrash) => {
       const event = TaskState.Transition.make(
@@ -33,7 +33,7 @@ const outcomes = (tag: string, status: Task.TaskStatus, attempts: number) =>
 const plainTags = ["Claimed", "Verified", "Released", "LeaseExpired", "Requeued", "Cancelled"] as const
 const eventTag = (tag: string) => plainTags.find((known) => known === tag) ?? assert.fail(`no transition ${tag}`)
 
-/** What the last column says of a task that has used two attempts. */
+/** The attempts of a task that had used two, for each entry of the last column. */
 const attemptsAfterTwo = new Map([
   ["+ 1", 3],
   ["- 1", 1],
@@ -51,15 +51,15 @@ describe("docs/state-machine.md", () => {
     rows.flatMap((row) => statuses.map((status, column) => [row[0] ?? "", status, row[column + 1] ?? ""] as const))
   )("%s from %s: %s", (tag, status, cell) => {
     const reached = [1, 2, 3].flatMap((attempts) =>
-      outcomes(tag, status, attempts).flatMap((result) => (Result.isSuccess(result) ? [result.success.status] : []))
+      results(tag, status, attempts).flatMap((result) => (Result.isSuccess(result) ? [result.success.status] : []))
     )
     assert.deepStrictEqual(new Set(reached), new Set(cell === "·" ? [] : cell.split(", ")))
   })
 
-  it("says how each transition changes the attempts", () => {
+  it("has the change of attempts for each transition", () => {
     for (const [tag = "", , , , , , change = ""] of rows) {
       for (const status of statuses) {
-        for (const result of outcomes(tag, status, 2)) {
+        for (const result of results(tag, status, 2)) {
           if (Result.isSuccess(result)) assert.strictEqual(result.success.attempts, attemptsAfterTwo.get(change), tag)
         }
       }

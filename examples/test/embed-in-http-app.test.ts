@@ -8,7 +8,7 @@ import { Api } from "../embed-in-http-app/Api.ts"
 import { handlers } from "../embed-in-http-app/handlers.ts"
 import { worker } from "../embed-in-http-app/worker.ts"
 
-it.live("an app takes tasks over HTTP, and does them", () =>
+it.live("an app accepts tasks over HTTP and completes them", () =>
   Effect.gen(function* () {
     const done = yield* Deferred.make<void>()
     const orchestrator = Orchestrator.layer().pipe(
@@ -46,7 +46,7 @@ it.live("an app takes tasks over HTTP, and does them", () =>
       const task = yield* client.tasks.get({ params: { id } })
       assert.deepInclude(task, { status: "completed", result: "GOOD MORNING" })
       assert.strictEqual((yield* client.tasks.counts()).completed, 1)
-      const missing = yield* Effect.flip(client.tasks.get({ params: { id: Task.TaskId.make("nobody") } }))
+      const missing = yield* Effect.flip(client.tasks.get({ params: { id: Task.TaskId.make("missing") } }))
       assert.strictEqual(missing._tag, "TaskNotFound")
     }).pipe(Effect.provide(app))
   }).pipe(Effect.scoped)

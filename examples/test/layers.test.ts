@@ -3,61 +3,61 @@ import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 
-/** Runs a layer as a user would, and returns what it prints. Rejects when it does not exit with 0. */
-const printed = async (name: string) => {
+/** Runs a program as a user would, and returns its output. Rejects if the exit code is not 0. */
+const outputOf = async (name: string) => {
   const file = fileURLToPath(new URL(`../layers/${name}.ts`, import.meta.url))
   const { stderr, stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 30_000 })
   assert.strictEqual(stderr, "")
   return stdout.trimEnd().split("\n")
 }
 
-/** The lines that tell what a layer adds, in this order; others may stand between them. */
+/** Expects these lines in this order, possibly with others between them. */
 const assertLines = (lines: ReadonlyArray<string>, expected: ReadonlyArray<string>) => {
   const found = lines.filter((line) => expected.includes(line))
   assert.deepStrictEqual(found, expected)
 }
 
-describe("the layers", () => {
+describe("examples/layers", () => {
   it("0: the loop gives every task a result", async () => {
-    const lines = await printed("0-loop")
+    const lines = await outputOf("0-loop")
     assert.lengthOf(lines, 3)
     assertLines(lines, ['Outline the announcement: a result for "Outline the announcement"'])
   })
 
-  it("1: the store tells completed from failed, and counts attempts", async () => {
-    assertLines(await printed("1-state"), [
+  it("1: the store distinguishes completed and failed tasks, and counts attempts", async () => {
+    assertLines(await outputOf("1-state"), [
       "name: in_progress, attempt 1",
       "✓ name: completed, attempts 1, done: Name the release",
       "✗ translate: failed, attempts 1, no dictionary for this language"
     ])
   })
 
-  it("2: a failed attempt is tried again until the attempts are used up", async () => {
-    assertLines(await printed("2-retries"), [
+  it("2: a failed task is retried until its attempts are used up", async () => {
+    assertLines(await outputOf("2-retries"), [
       "6 executions for 3 tasks, 3 retried",
       "✓ flaky: completed, attempts 2, done on attempt 2",
       "✗ hopeless: failed, attempts 3, the source file is gone"
     ])
   })
 
-  it("3: a rejected output is tried again with the verifier's feedback", async () => {
-    assertLines(await printed("3-verification"), [
-      "attempt 1, told: nothing yet",
-      "attempt 2, told: a haiku has 3 lines, this one has 2",
+  it("3: a rejected task is retried with the verifier's feedback", async () => {
+    assertLines(await outputOf("3-verification"), [
+      "attempt 1, feedback: none",
+      "attempt 2, feedback: a haiku has 3 lines, this one has 2",
       'ledger: attempt 1 retried, output "Rain on the tin roof / the build is green at last"'
     ])
   })
 
-  it("4: the breaker stops a run that only fails", async () => {
-    assertLines(await printed("4-safety"), [
+  it("4: the circuit breaker stops a run that only fails", async () => {
+    assertLines(await outputOf("4-safety"), [
       "3 executions, then: LimitReached",
       "3 attempts in a row failed; the last one: the provider is down",
       "20 of 20 tasks are still pending"
     ])
   })
 
-  it("5: hooks see the run, and a broken one does not stop it", async () => {
-    const lines = await printed("5-hooks")
+  it("5: hooks observe the run, and a failing hook does not stop it", async () => {
+    const lines = await outputOf("5-hooks")
     assertLines(lines, [
       "run started",
       "▶ name, attempt 1",
@@ -68,8 +68,8 @@ describe("the layers", () => {
     assert.isTrue(lines.some((line) => line.includes("A hook failed")))
   })
 
-  it("6: the builder puts the same parts together", async () => {
-    const lines = await printed("6-builder")
+  it("6: the builder combines the same parts", async () => {
+    const lines = await outputOf("6-builder")
     assertLines(lines, [
       "▶ [1] Name the release",
       "▶ [2] Outline the announcement",

@@ -10,7 +10,7 @@ import { start } from "../../packages/adapters/test/claude/server/server.ts"
 const program = fileURLToPath(new URL("../../packages/cli/dist/baton.js", import.meta.url))
 const run = promisify(execFile)
 
-/** Runs a script of an example in a copy of its folder, as a user would. */
+/** Runs a script of an example in a copy of its directory, as a user would. */
 const inCopy = async <A>(
   example: string,
   body: (
@@ -37,7 +37,7 @@ const inCopy = async <A>(
   }
 }
 
-it("ralph-loop: the agent is sent back until the tests of the project pass", () =>
+it("ralph-loop: the agent is retried until the tests of the project pass", () =>
   inCopy("ralph-loop", async (script, path) => {
     const { stderr } = await script("loop.sh", [])
     assert.include(stderr, "1 of 1 task completed")
@@ -45,7 +45,7 @@ it("ralph-loop: the agent is sent back until the tests of the project pass", () 
     assert.include(readFileSync(join(path, "project/slug.mjs"), "utf8"), "[^a-z0-9-]")
   }))
 
-it("batch-prompts: a table goes in, and comes out with answers, now or as a batch", async () => {
+it("batch-prompts: exports the table with answers, with and without --batch", async () => {
   const server = await start({})
   const env = { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: server.url }
   try {

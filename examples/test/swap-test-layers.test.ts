@@ -13,8 +13,8 @@ import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { summarise } from "../swap-test-layers/program.ts"
 
-/** The same program under layers that follow a script: no file, no key, no network, and an hour passes in no time. */
-const under = (script: Executor.FakeOptions["script"]) =>
+/** Scripted layers for the same program: no file, no key, no network, and virtual time. */
+const scripted = (script: Executor.FakeOptions["script"]) =>
   Orchestrator.layer({ retryPolicy: RetryPolicy.exponential({ base: "1 hour" }), concurrency: 4 }).pipe(
     Layer.provide([
       Executor.layerFake({ script }),
@@ -27,29 +27,31 @@ const under = (script: Executor.FakeOptions["script"]) =>
   )
 
 describe("summarise", () => {
-  it.effect("tells how many books were summarised", () =>
+  it.effect("returns the number of summarised books", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* summarise(["Emma", "Dracula"]), "2 of 2 summarised in 0 s")
-    }).pipe(Effect.provide(under(undefined)))
+    }).pipe(Effect.provide(scripted(undefined)))
   )
 
-  it.effect("tries a rejected summary again, within the hour", () =>
+  it.effect("retries a rejected summary after the delay", () =>
     Effect.gen(function* () {
-      const told = yield* Effect.forkChild(summarise(["Emma"]))
+      const summary = yield* Effect.forkChild(summarise(["Emma"]))
       yield* Effect.repeat(Effect.yieldNow, { times: 100 })
       yield* TestClock.adjust("2 hours")
-      assert.match(yield* Fiber.join(told), /^1 of 1 summarised in [1-9]\d+ s$/)
+      assert.match(yield* Fiber.join(summary), /^1 of 1 summarised in [1-9]\d+ s$/)
     }).pipe(
-      Effect.provide(under((_, { attempt }) => ({ _tag: "Succeed", output: attempt === 1 ? "a guess" : "a summary" })))
+      Effect.provide(
+        scripted((_, { attempt }) => ({ _tag: "Succeed", output: attempt === 1 ? "a guess" : "a summary" }))
+      )
     )
   )
 
-  it.effect("goes on when one book cannot be summarised", () =>
+  it.effect("continues when one book cannot be summarised", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* summarise(["Emma", "a blank book"]), "1 of 2 summarised in 0 s")
     }).pipe(
       Effect.provide(
-        under(({ description }) =>
+        scripted(({ description }) =>
           description.includes("blank")
             ? { _tag: "Fail", error: new ExecutionError({ reason: "Permanent", message: "It has no text." }) }
             : undefined
