@@ -99,14 +99,13 @@ export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
 }) {}
 
 /**
- * Builds an orchestrator over the store, executor, verifier, safety and hooks of its surroundings.
+ * Builds an orchestrator from the store, executor, verifier, safety and hooks in its context.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.OrchestratorConfig) {
-  const problem = OrchestratorConfig.problemOf(config)
-  if (problem !== undefined) return yield* Effect.die(new Error(problem))
+export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.OrchestratorConfig) {
+  const config = yield* OrchestratorConfig.resolve(options)
   const withLogLevel = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     config.logLevel === undefined ? effect : Effect.provideService(effect, References.MinimumLogLevel, config.logLevel)
   const hooks = yield* Hooks
@@ -115,7 +114,7 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
   const verifier = yield* Verifier
   const random = yield* Random.nextIntBetween(0, 2 ** 31)
   const parts: RunParts = {
-    config: OrchestratorConfig.resolve(config),
+    config,
     store: yield* TaskStore,
     executor: redact === null ? executor : redaction.executor(redact, executor),
     verifier: redact === null ? verifier : redaction.verifier(redact, verifier),
@@ -124,7 +123,7 @@ export const make = Effect.fnUntraced(function* (config: OrchestratorConfig.Orch
     events: yield* withLogLevel(runEvents.make(hooks)),
     spans: yield* makeSpans,
     // Unique per start, so that a restarted worker is never mistaken for its predecessor.
-    owner: `${config.owner ?? "worker"}-${random.toString(36)}`
+    owner: `${config.owner}-${random.toString(36)}`
   }
   const state = yield* SubscriptionRef.make<OrchestratorState>("idle")
   const onChange = (next: OrchestratorState) => SubscriptionRef.set(state, next)
@@ -210,5 +209,5 @@ const noStats: Stats = {
  */
 export const layer = (
   config: OrchestratorConfig.OrchestratorConfig = {}
-): Layer.Layer<Orchestrator, never, TaskStore | Executor | Verifier | Safety> =>
+): Layer.Layer<Orchestrator, OrchestratorConfig.InvalidConfig, TaskStore | Executor | Verifier | Safety> =>
   Layer.effect(Orchestrator, make(config))

@@ -9,7 +9,7 @@ import type { Event } from "./Event.ts"
 import type { Executor } from "./Executor.ts"
 import * as Hooks from "./Hooks.ts"
 import * as Orchestrator from "./Orchestrator.ts"
-import type { OrchestratorConfig } from "./OrchestratorConfig.ts"
+import type { InvalidConfig, OrchestratorConfig } from "./OrchestratorConfig.ts"
 import * as Safety from "./Safety.ts"
 import type { TaskStore } from "./TaskStore.ts"
 import * as Verifier from "./Verifier.ts"
@@ -59,7 +59,7 @@ export interface OrchestratorBuilder<Has extends Services, E, R> {
     ...missing: [Required] extends [Has] ? [] : [missing: Exclude<Required, Has>]
   ) => Layer.Layer<
     Orchestrator.Orchestrator | Verifier.Verifier | Safety.Safety | Has,
-    E,
+    E | InvalidConfig,
     R | Exclude<Services, Verifier.Verifier | Safety.Safety | Has>
   >
 }

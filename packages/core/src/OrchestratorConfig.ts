@@ -1,61 +1,162 @@
 /**
- * How an orchestrator behaves. Every field has a default.
+ * The settings of an orchestrator. Each of them has a default.
  *
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import type * as LogLevel from "effect/LogLevel"
+import * as Effect from "effect/Effect"
+import * as Formatter from "effect/Formatter"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as RetryPolicy from "./RetryPolicy.ts"
 
+const count = Schema.Number.check(
+  Schema.makeFilter((value) => Number.isInteger(value) && value >= 1, { expected: "a whole number of at least 1" })
+)
+
+const countOrInfinity = Schema.Number.check(
+  Schema.makeFilter((value) => value === Infinity || (Number.isInteger(value) && value >= 1), {
+    expected: "a whole number of at least 1, or Infinity"
+  })
+)
+
+const amount = Schema.Number.check(Schema.makeFilter((value) => value > 0, { expected: "a number above 0" }))
+
+const isDurationInput = (value: unknown): value is Duration.Input =>
+  !Number.isNaN(value) && Option.isSome(parseDuration(value))
+
+// Checks its input at run time, whatever its type says.
+const parseDuration: (value: unknown) => Option.Option<Duration.Duration> = Option.liftThrowable((value) =>
+  Duration.fromInputUnsafe(value as Duration.Input)
+)
+
+const expectedDuration = 'a duration of at least 0, such as "30 seconds" or a number of milliseconds'
+
+const duration = Schema.declare(isDurationInput, { expected: expectedDuration }).pipe(
+  Schema.decodeTo(
+    Schema.Duration.check(Schema.makeFilter((value) => Duration.toMillis(value) >= 0, { expected: expectedDuration })),
+    SchemaTransformation.transform({
+      decode: (value) => Duration.fromInputUnsafe(value),
+      encode: (value): Duration.Input => value
+    })
+  )
+)
+
+const leaseDuration = duration.check(
+  Schema.makeFilter((value) => Duration.isFinite(value) && Duration.toMillis(value) >= 1, {
+    expected: "a finite duration of at least 1 millisecond"
+  })
+)
+
+const schedule = <Input>() =>
+  Schema.declare((value): value is Schedule.Schedule<unknown, Input> => Schedule.isSchedule(value), {
+    expected: "a Schedule"
+  })
+
+const withDefault = <S extends Schema.Constraint>(value: S["Type"]) =>
+  Schema.withDecodingDefaultType<S>(Effect.succeed(value))
+
 /**
- * What can be configured.
+ * The settings, with their defaults and their valid values. Decoding fills in the defaults.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const OrchestratorConfig = Schema.Struct({
+  /** Names this worker in the ledger, with a random suffix that makes it unique. Default "worker". */
+  owner: Schema.String.pipe(withDefault("worker")),
+  /** Whether outputs are verified. Default true. */
+  verifyResults: Schema.Boolean.pipe(withDefault(true)),
+  /** Whether a failed attempt is followed by another. Default true. */
+  retryOnFailure: Schema.Boolean.pipe(withDefault(true)),
+  /** Attempts per task, the first included. Default 3. */
+  maxAttempts: countOrInfinity.pipe(withDefault(3)),
+  /**
+   * The most that one task may cost in USD over all its attempts, verification included. A call that could exceed it is not
+   * made, and the task goes to the dead-letter queue. Default: no limit.
+   */
+  maxCostPerTask: Schema.optional(amount),
+  /** The most tokens that one task may use over all its attempts, verification included. Default: no limit. */
+  maxTokensPerTask: Schema.optional(amount),
+  /** The delay between attempts. Default `RetryPolicy.exponential()`. */
+  retryPolicy: schedule<number>().pipe(withDefault(RetryPolicy.exponential())),
+  /** Retries of a call within an attempt, after a transient error. Default `RetryPolicy.transient`: 5, after 0.5 s doubling. */
+  transientRetry: schedule<RetryPolicy.TransientError>().pipe(withDefault(RetryPolicy.transient)),
+  /** The longest `retryAfter` that an attempt waits for. A longer one fails the attempt. Default 5 minutes. */
+  maxRetryAfter: duration.pipe(withDefault(Duration.minutes(5))),
+  /** A pause of each worker after each task. Default 0. */
+  pauseBetweenTasks: duration.pipe(withDefault(Duration.zero)),
+  /** The number of workers: how many tasks run at the same time. Default 1. */
+  concurrency: count.pipe(withDefault(1)),
+  /** How many tasks are claimed ahead of the workers. Default: the concurrency. Raise it for tasks of milliseconds. */
+  prefetch: Schema.optional(count),
+  /** The longest execution of one attempt, its transient retries included. Default 10 minutes. */
+  executionTimeout: duration.pipe(withDefault(Duration.minutes(10))),
+  /** The longest verification of one output, its retries included. Default 5 minutes. */
+  verificationTimeout: duration.pipe(withDefault(Duration.minutes(5))),
+  /** A task is taken over after this long without a heartbeat. Leases are extended three times as often. Default 30 seconds. */
+  leaseDuration: leaseDuration.pipe(withDefault(Duration.seconds(30))),
+  /** What happens to the task of a dead worker. Choose `dead-letter` for work that must not run twice. Default `retry`. */
+  onCrash: Schema.Literals(["retry", "dead-letter"]).pipe(withDefault("retry")),
+  /** How long running tasks may continue after the run was told to stop. Default 30 seconds. */
+  drainTimeout: duration.pipe(withDefault(Duration.seconds(30))),
+  /** Whether traces contain prompts and outputs. Default false. */
+  traceContent: Schema.Boolean.pipe(withDefault(false)),
+  /** The minimum level of log messages. Default: that of the surrounding program. */
+  logLevel: Schema.optional(Schema.Literals(["All", "Fatal", "Error", "Warn", "Info", "Debug", "Trace", "None"]))
+})
+
+/**
+ * The settings as you write them. Durations are anything that `Duration.Input` accepts.
  *
  * @category models
  * @since 0.1.0
  */
-export interface OrchestratorConfig {
-  /** Names this worker in the ledger; made unique by a random suffix. Default "worker". */
-  readonly owner?: string | undefined
-  /** Whether outputs are verified at all. Default true. */
-  readonly verifyResults?: boolean | undefined
-  /** Whether a failed attempt is followed by another. Default true. */
-  readonly retryOnFailure?: boolean | undefined
-  /** Total attempts per task, the first included. Default 3. */
-  readonly maxAttempts?: number | undefined
-  /**
-   * USD that one task may cost over all its attempts, judging included. A call that could exceed it is not made, and the
-   * task goes to the dead-letter queue. Default no limit.
-   */
-  readonly maxCostPerTask?: number | undefined
-  /** Tokens that one task may use over all its attempts, judging included. Default no limit. */
-  readonly maxTokensPerTask?: number | undefined
-  /** The wait between attempts. Default `RetryPolicy.exponential()`. */
-  readonly retryPolicy?: RetryPolicy.RetryPolicy | undefined
-  /** Tries of the same attempt after transient errors of executor or verifier. Default: 5 more, 0.5 s doubling to 30 s. */
-  readonly transientRetry?: RetryPolicy.TransientRetry | undefined
-  /** The longest `retryAfter` that is waited for; a longer one fails the attempt. Default 5 minutes. */
-  readonly maxRetryAfter?: Duration.Input | undefined
-  /** A pause after each task, per worker. Default none. */
-  readonly pauseBetweenTasks?: Duration.Input | undefined
-  /** Tasks at the same time. Default 1. */
-  readonly concurrency?: number | undefined
-  /** Tasks claimed ahead of the workers. Default: the concurrency. Raise it for tasks of milliseconds. */
-  readonly prefetch?: number | undefined
-  /** The longest execution of one attempt, its transient retries included. Default 10 minutes. */
-  readonly executionTimeout?: Duration.Input | undefined
-  /** The longest verification of one output, its retries included. Default 5 minutes. */
-  readonly verificationTimeout?: Duration.Input | undefined
-  /** After this long without a heartbeat a task is taken over. Default 30 seconds; the heartbeat is a third of it. */
-  readonly leaseDuration?: Duration.Input | undefined
-  /** What becomes of a task whose worker died: `retry`, or `dead-letter` for work that must not run twice. Default `retry`. */
-  readonly onCrash?: "retry" | "dead-letter" | undefined
-  /** How long work under way may go on once the run is told to stop. Default 30 seconds. */
-  readonly drainTimeout?: Duration.Input | undefined
-  /** Whether prompts and outputs are part of traces. Default false. */
-  readonly traceContent?: boolean | undefined
-  /** The least important log messages that are kept. Default: what the surrounding program has. */
-  readonly logLevel?: LogLevel.LogLevel | undefined
+export interface OrchestratorConfig extends Schema.Codec.Encoded<typeof OrchestratorConfig> {}
+
+/**
+ * The settings with all defaults filled in. `retryOnFailure: false` is `maxAttempts: 1`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Resolved extends Omit<typeof OrchestratorConfig.Type, "retryOnFailure" | "prefetch"> {
+  readonly prefetch: number
 }
+
+/**
+ * A setting has a value that it cannot have.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidConfig extends Schema.TaggedError<InvalidConfig>()("InvalidConfig", {
+  /** One sentence per setting: its value, and what was expected. */
+  message: Schema.String
+}) {}
+
+/**
+ * Fills in the defaults.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const resolve = (config: OrchestratorConfig): Effect.Effect<Resolved, InvalidConfig> =>
+  decode(config, { errors: "all" }).pipe(
+    Effect.map(fillIn),
+    Effect.mapError(({ issue }) => new InvalidConfig({ message: describe(config, issue) }))
+  )
+
+const decode = Schema.decodeUnknownEffect(OrchestratorConfig)
+
+const fillIn = ({ retryOnFailure, ...settings }: typeof OrchestratorConfig.Type): Resolved => ({
+  ...settings,
+  maxAttempts: retryOnFailure ? settings.maxAttempts : 1,
+  prefetch: settings.prefetch ?? settings.concurrency
+})
 
 /**
  * The defaults.
@@ -63,91 +164,16 @@ export interface OrchestratorConfig {
  * @category configuration
  * @since 0.1.0
  */
-export const defaults = {
-  verifyResults: true,
-  retryOnFailure: true,
-  maxAttempts: 3,
-  retryPolicy: RetryPolicy.exponential(),
-  transientRetry: RetryPolicy.transient,
-  maxRetryAfter: Duration.minutes(5),
-  pauseBetweenTasks: Duration.zero,
-  concurrency: 1,
-  executionTimeout: Duration.minutes(10),
-  verificationTimeout: Duration.minutes(5),
-  leaseDuration: Duration.seconds(30),
-  onCrash: "retry",
-  drainTimeout: Duration.seconds(30),
-  traceContent: false
-} as const satisfies OrchestratorConfig
+export const defaults: Resolved = fillIn(Schema.decodeUnknownSync(OrchestratorConfig)({}))
 
-/** A configuration with all defaults filled in. */
-export interface Resolved {
-  readonly verifyResults: boolean
-  readonly maxAttempts: number
-  readonly maxCostPerTask: number | undefined
-  readonly maxTokensPerTask: number | undefined
-  readonly retryPolicy: RetryPolicy.RetryPolicy
-  readonly transientRetry: RetryPolicy.TransientRetry
-  readonly maxRetryAfter: Duration.Duration
-  readonly pauseBetweenTasks: Duration.Duration
-  readonly concurrency: number
-  readonly prefetch: number
-  readonly executionTimeout: Duration.Duration
-  readonly verificationTimeout: Duration.Duration
-  readonly leaseDuration: Duration.Duration
-  readonly onCrash: "retry" | "dead-letter"
-  readonly drainTimeout: Duration.Duration
-  readonly traceContent: boolean
-  readonly logLevel: LogLevel.LogLevel | undefined
+const describe = (config: OrchestratorConfig, issue: SchemaIssue.Issue): string => {
+  const values = new Map<string, unknown>(Object.entries(config))
+  return formatIssues(issue)
+    .issues.map(({ message, path }) => {
+      const setting = String(path?.[0])
+      return `${setting} is ${Formatter.format(values.get(setting))}. ${message}.`
+    })
+    .join("\n")
 }
 
-/**
- * What is wrong with a configuration, as a sentence for the person who wrote it; undefined when nothing is.
- *
- * @category configuration
- * @since 0.1.0
- */
-export const problemOf = (config: OrchestratorConfig): string | undefined => {
-  for (const name of ["concurrency", "prefetch", "maxAttempts"] as const) {
-    const value = config[name]
-    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue
-    if (name === "maxAttempts" && value === Infinity) continue
-    return `${name} has to be a whole number of at least 1, and is ${value}.`
-  }
-  for (const name of ["maxCostPerTask", "maxTokensPerTask"] as const) {
-    const value = config[name]
-    if (value !== undefined && !(value > 0)) return `${name} has to be above 0, and is ${value}.`
-  }
-  return undefined
-}
-
-/**
- * Fills in the defaults. `retryOnFailure: false` becomes a single attempt.
- *
- * @category configuration
- * @since 0.1.0
- */
-export const resolve = (config: OrchestratorConfig): Resolved => {
-  const concurrency = config.concurrency ?? defaults.concurrency
-  const duration = (value: Duration.Input | undefined, fallback: Duration.Duration) =>
-    value === undefined ? fallback : Duration.fromInputUnsafe(value)
-  return {
-    verifyResults: config.verifyResults ?? defaults.verifyResults,
-    maxAttempts: config.retryOnFailure === false ? 1 : (config.maxAttempts ?? defaults.maxAttempts),
-    maxCostPerTask: config.maxCostPerTask,
-    maxTokensPerTask: config.maxTokensPerTask,
-    retryPolicy: config.retryPolicy ?? defaults.retryPolicy,
-    transientRetry: config.transientRetry ?? defaults.transientRetry,
-    maxRetryAfter: duration(config.maxRetryAfter, defaults.maxRetryAfter),
-    pauseBetweenTasks: duration(config.pauseBetweenTasks, defaults.pauseBetweenTasks),
-    concurrency,
-    prefetch: config.prefetch ?? concurrency,
-    executionTimeout: duration(config.executionTimeout, defaults.executionTimeout),
-    verificationTimeout: duration(config.verificationTimeout, defaults.verificationTimeout),
-    leaseDuration: duration(config.leaseDuration, defaults.leaseDuration),
-    onCrash: config.onCrash ?? defaults.onCrash,
-    drainTimeout: duration(config.drainTimeout, defaults.drainTimeout),
-    traceContent: config.traceContent ?? defaults.traceContent,
-    logLevel: config.logLevel
-  }
-}
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()

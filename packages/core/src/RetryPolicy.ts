@@ -51,7 +51,10 @@ export const immediate: RetryPolicy = Schedule.spaced(Duration.zero)
  * @category models
  * @since 0.1.0
  */
-export type TransientRetry = Schedule.Schedule<unknown, ExecutionError | VerificationError>
+export type TransientRetry = Schedule.Schedule<unknown, TransientError>
+
+/** The errors of the calls that are retried. */
+export type TransientError = ExecutionError | VerificationError
 
 /**
  * Five more tries, half a second apart at first, doubling, jittered.

@@ -7,6 +7,7 @@ import {
   type Hooks,
   Orchestrator,
   OrchestratorBuilder,
+  type OrchestratorConfig,
   RetryPolicy,
   Safety,
   Task,
@@ -201,7 +202,7 @@ export const types = () => {
   // What it gives, how it can fail and what it needs, and no more than that.
   const whole = withStore.withExecutor(executor).build()
   expectSame<Gives<typeof whole>, Orchestrator.Orchestrator | TaskStore.TaskStore | Executor.Executor | Rest>(true)
-  expectSame<Layer.Error<typeof whole>, NoKey>(true)
+  expectSame<Layer.Error<typeof whole>, NoKey | OrchestratorConfig.InvalidConfig>(true)
   expectSame<Layer.Services<typeof whole>, Key>(true)
 
   const both = empty
@@ -209,11 +210,11 @@ export const types = () => {
     .withTaskStore(store)
     .onTaskComplete(() => Effect.fail("ignored"))
     .build()
-  expectSame<Layer.Error<typeof both>, NoKey | NoDisk>(true)
+  expectSame<Layer.Error<typeof both>, NoKey | NoDisk | OrchestratorConfig.InvalidConfig>(true)
   expectSame<Layer.Services<typeof both>, Key | Disk>(true)
 
   const plain = withStore.withExecutor(Executor.layerFake()).build()
-  expectSame<Layer.Error<typeof plain>, never>(true)
+  expectSame<Layer.Error<typeof plain>, OrchestratorConfig.InvalidConfig>(true)
   expectSame<Layer.Services<typeof plain>, never>(true)
 
   // A handler gets the fields of its kind of event.

@@ -209,10 +209,14 @@ describe("a limit per task", () => {
     })
   )
 
-  it("has to be above zero", () => {
-    assert.include(OrchestratorConfig.problemOf({ maxCostPerTask: 0 }), "maxCostPerTask")
-    assert.include(OrchestratorConfig.problemOf({ maxTokensPerTask: NaN }), "maxTokensPerTask")
-  })
+  it.effect("has to be above zero", () =>
+    Effect.gen(function* () {
+      for (const config of [{ maxCostPerTask: 0 }, { maxTokensPerTask: NaN }]) {
+        const { message } = yield* Effect.flip(OrchestratorConfig.resolve(config))
+        assert.match(message, /^max(Cost|Tokens)PerTask is .* Expected a number above 0\.$/)
+      }
+    })
+  )
 })
 
 describe("the ledger", () => {
