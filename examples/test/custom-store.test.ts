@@ -5,10 +5,13 @@ import { Effect, Layer } from "effect"
 import { KeyValueStore } from "effect/persistence"
 import * as KeyValueTaskStore from "../custom-store/KeyValueTaskStore.ts"
 
-const empty = Layer.provide(KeyValueTaskStore.layer, Layer.fresh(KeyValueStore.layerMemory))
-
 // All that a store of one's own needs to be held against the contract.
-TaskStoreSuite.suite(it, { name: "key-value", layer: empty, capabilities: { loneSurrogates: true } })
+TaskStoreSuite.suite(it, {
+  name: "key-value",
+  makePlace: Layer.build(Layer.fresh(KeyValueStore.layerMemory)),
+  open: (keys) => Layer.provide(Layer.fresh(KeyValueTaskStore.layer), Layer.succeedContext(keys)),
+  capabilities: { places: "exclusive" }
+})
 
 it.effect("a later run goes on where an earlier one stopped", () =>
   Effect.gen(function* () {

@@ -144,6 +144,12 @@ export interface TaskStoreDriver {
    */
   readonly restore: (records: ReadonlyArray<RestoreRow>) => Effect.Effect<ReadonlyArray<string>, TaskStoreError>
 
+  /**
+   * How long a worker waits whose claim found nothing although a task looked claimable: another call may have locked it. For
+   * drivers whose `claim` passes over locked rows. Default: not at all.
+   */
+  readonly contendedPause?: Duration.Duration | undefined
+
   /** What other processes change. Without it, only changes of this process wake waiting fibers before the poll interval. */
   readonly notifications?: Notifications | undefined
 }

@@ -16,6 +16,7 @@ const makePlace = () => {
   const place = {
     records,
     paused: false,
+    tokenFloor: 0,
     writes: 0,
     write: (changes: PersistedTaskStore.Changes) =>
       Effect.sync(() => {
@@ -23,6 +24,7 @@ const makePlace = () => {
         for (const id of changes.removed) assert.isTrue(records.delete(id), `${id} was there before it went`)
         for (const record of changes.written) records.set(record.task.id, record)
         place.paused = changes.paused
+        place.tokenFloor = changes.tokenFloor
       })
   }
   return place
@@ -31,7 +33,12 @@ const makePlace = () => {
 const noSpace = new TaskStoreError({ reason: "Unavailable", message: "No space is left." })
 
 const open = (place: ReturnType<typeof makePlace>, write: Write = place.write) =>
-  PersistedTaskStore.make({ records: Array.from(place.records.values()), paused: place.paused, write })
+  PersistedTaskStore.make({
+    records: Array.from(place.records.values()),
+    paused: place.paused,
+    tokenFloor: place.tokenFloor,
+    write
+  })
 
 const expectKept = Effect.fnUntraced(function* (store: Store, place: ReturnType<typeof makePlace>) {
   // Heartbeats are not written.
@@ -55,38 +62,48 @@ const around = (store: Store, wrap: <A, E>(operation: Effect.Effect<A, E>) => Ef
   restore: (records) => wrap(store.restore(records))
 })
 
-/** What was written is compared with what the store knows, once it is closed. */
-const faithful = Layer.effect(
-  TaskStore.TaskStore,
-  Effect.gen(function* () {
-    const place = makePlace()
-    const opened = yield* Deferred.make<Store>()
-    yield* Effect.addFinalizer(() =>
-      Effect.orDie(Effect.flatMap(Deferred.await(opened), (store) => expectKept(store, place)))
-    )
-    const store = yield* open(place)
-    yield* Deferred.succeed(opened, store)
-    return store
-  })
-)
+/** What was written is compared with what the store knows, each time it is closed. */
+const layerAt = (place: ReturnType<typeof makePlace>) =>
+  Layer.effect(
+    TaskStore.TaskStore,
+    Effect.gen(function* () {
+      const opened = yield* Deferred.make<Store>()
+      yield* Effect.addFinalizer(() =>
+        Effect.orDie(Effect.flatMap(Deferred.await(opened), (store) => expectKept(store, place)))
+      )
+      const store = yield* open(place)
+      yield* Deferred.succeed(opened, store)
+      return store
+    })
+  )
 
-TaskStoreSuite.suite(it, { name: "persisted", layer: faithful })
+TaskStoreSuite.suite(it, {
+  name: "persisted",
+  makePlace: Effect.sync(makePlace),
+  open: layerAt,
+  capabilities: { places: "exclusive" }
+})
 
 /** Every write fails the first time, and every operation is tried again: as if nothing had happened. */
-const flaky = Layer.effect(
-  TaskStore.TaskStore,
-  Effect.gen(function* () {
-    const place = makePlace()
-    let fails = false
-    const store = yield* open(place, (changes) => {
-      fails = !fails
-      return fails ? Effect.fail(noSpace) : place.write(changes)
+const layerFlaky = (place: ReturnType<typeof makePlace>) =>
+  Layer.effect(
+    TaskStore.TaskStore,
+    Effect.gen(function* () {
+      let fails = false
+      const store = yield* open(place, (changes) => {
+        fails = !fails
+        return fails ? Effect.fail(noSpace) : place.write(changes)
+      })
+      return around(store, (operation) => Effect.retry(operation, { while: (error) => error === noSpace }))
     })
-    return around(store, (operation) => Effect.retry(operation, { while: (error) => error === noSpace }))
-  })
-)
+  )
 
-TaskStoreSuite.suite(it, { name: "persisted, every first write fails", layer: flaky })
+TaskStoreSuite.suite(it, {
+  name: "persisted, every first write fails",
+  makePlace: Effect.sync(makePlace),
+  open: layerFlaky,
+  capabilities: { places: "exclusive" }
+})
 
 const task = (id: string, options?: Omit<Parameters<typeof Task.make>[0], "id" | "description">) =>
   Task.make({ id, description: `Do ${id}.`, ...options })

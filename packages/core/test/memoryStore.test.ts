@@ -3,7 +3,12 @@ import { TaskStoreSuite } from "@baton/core/testing"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 
-TaskStoreSuite.suite(it, { name: "memory", layer: TaskStore.layerMemory })
+TaskStoreSuite.suite(it, {
+  name: "memory",
+  makePlace: Effect.void,
+  open: () => TaskStore.layerMemory,
+  capabilities: { places: "once" }
+})
 
 it.effect("a cursor that is not one of the store's is refused", () =>
   Effect.gen(function* () {

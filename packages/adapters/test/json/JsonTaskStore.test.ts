@@ -1,7 +1,18 @@
 import { TaskStoreSuite } from "@baton/core/testing"
 import { it } from "@effect/vitest"
-import { layerTemporary } from "./temporary.ts"
+import { layerChecked, newFile } from "./temporary.ts"
 
-TaskStoreSuite.suite(it, { name: "json", layer: layerTemporary() })
+TaskStoreSuite.suite(it, {
+  name: "json",
+  makePlace: newFile,
+  open: (filename) => layerChecked(filename),
+  capabilities: { places: "exclusive" }
+})
 
-TaskStoreSuite.suite(it, { name: "json, without history", layer: layerTemporary({ history: false }) })
+// Without its history a task cannot be reopened as it was: the suite asks for ledgers.
+TaskStoreSuite.suite(it, {
+  name: "json, without history",
+  makePlace: newFile,
+  open: (filename) => layerChecked(filename, { history: false }),
+  capabilities: { places: "once" }
+})

@@ -26,14 +26,17 @@ export const lasting = (record: TaskRecord.TaskRecord, options?: { readonly hist
   return { ...rest, isLeased: leaseUntil !== null, attempts: options?.history === false ? undefined : attempts }
 }
 
-/** A new store in a file of its own. Once it is closed, the file has to say what the store knew. */
-export const layerTemporary = (
+/** The name of a file that does not exist yet, in a folder that is removed after the test. */
+export const newFile = Effect.map(folder, (path) => join(path, "tasks.json"))
+
+/** The store in a file. Each time it is closed, the file has to contain what the store knew. */
+export const layerChecked = (
+  filename: string,
   options?: Omit<JsonTaskStore.Options, "filename">
 ): Layer.Layer<TaskStore.TaskStore, TaskStoreError> =>
   Layer.effect(
     TaskStore.TaskStore,
     Effect.gen(function* () {
-      const filename = join(yield* folder, "tasks.json")
       const inner = yield* Scope.make()
       const store = yield* Scope.provide(JsonTaskStore.make({ ...options, filename }), inner)
       yield* Effect.addFinalizer((exit) =>

@@ -1,8 +1,14 @@
 import { TaskStoreSuite } from "@baton/core/testing"
 import { it } from "@effect/vitest"
 import { describe } from "vitest"
-import { isMissing, layer } from "./postgres.ts"
+import { PostgresTaskStore } from "@baton/adapters/postgres"
+import { isMissing, schema, url } from "./postgres.ts"
 
 describe.skipIf(isMissing)("on a server", () => {
-  TaskStoreSuite.suite(it, { name: "PostgreSQL", layer: layer(), capabilities: { virtualTime: false } })
+  TaskStoreSuite.suite(it, {
+    name: "PostgreSQL",
+    makePlace: schema(),
+    open: (name) => PostgresTaskStore.layer({ url, schema: name, maxConnections: 2 }),
+    capabilities: { virtualTime: false }
+  })
 })

@@ -1,6 +1,6 @@
 import { TaskStoreSuite } from "@baton/core/testing"
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { describe } from "vitest"
 import { placeOf } from "../../src/postgres/internal/connect.ts"
 import * as Errors from "../../src/postgres/internal/errors.ts"
@@ -8,13 +8,11 @@ import { client, isMissing, schema, url } from "./postgres.ts"
 import * as Pooler from "./pooler.ts"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 
-const layer = Layer.unwrap(
-  Effect.gen(function* () {
-    const pooler = yield* Pooler.make(url)
-    yield* Effect.addFinalizer(() => Effect.sync(() => assert.deepEqual(pooler.complaints, [])))
-    return PostgresTaskStore.layer({ url: pooler.url, schema: yield* schema(), listen: false })
-  })
-)
+const makePlace = Effect.gen(function* () {
+  const pooler = yield* Pooler.make(url)
+  yield* Effect.addFinalizer(() => Effect.sync(() => assert.deepEqual(pooler.complaints, [])))
+  return { url: pooler.url, schema: yield* schema() }
+})
 
 describe.skipIf(isMissing)("through a pooler that lends sessions for a transaction", () => {
   it.live("is refused where it was not told so, and says how to tell", () =>
@@ -43,5 +41,10 @@ describe.skipIf(isMissing)("through a pooler that lends sessions for a transacti
     })
   )
 
-  TaskStoreSuite.suite(it, { name: "PostgreSQL behind a pooler", layer, capabilities: { virtualTime: false } })
+  TaskStoreSuite.suite(it, {
+    name: "PostgreSQL behind a pooler",
+    makePlace,
+    open: (place) => PostgresTaskStore.layer({ ...place, listen: false, maxConnections: 2 }),
+    capabilities: { virtualTime: false }
+  })
 })

@@ -1,8 +1,13 @@
 import { TaskStoreSuite } from "@baton/core/testing"
 import { it } from "@effect/vitest"
 import { describe } from "vitest"
-import { isMissing, layer } from "./redis.ts"
+import { isMissing, layerAt, prefix } from "./redis.ts"
 
 describe.skipIf(isMissing)("on a server", () => {
-  TaskStoreSuite.suite(it, { name: "Redis", layer: layer(), capabilities: { virtualTime: false } })
+  TaskStoreSuite.suite(it, {
+    name: "Redis",
+    makePlace: prefix(),
+    open: (name) => layerAt({ prefix: name }),
+    capabilities: { virtualTime: false }
+  })
 })

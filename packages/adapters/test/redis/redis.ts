@@ -49,6 +49,9 @@ const quiet = (options: RedisTaskStore.Options) => Layer.provide(RedisTaskStore.
 
 type Options = Omit<RedisTaskStore.Options, "url"> & { readonly url?: string }
 
+/** The store under the prefix. */
+export const layerAt = (options: Options) => quiet({ url, ...options })
+
 /** One more store under the prefix, with connections of its own. */
 export const open = (options: Options) =>
   Effect.map(Layer.build(Layer.fresh(quiet({ url, ...options }))), (context) =>

@@ -1,5 +1,10 @@
 import { TaskStoreSuite } from "@baton/core/testing"
 import { it } from "@effect/vitest"
-import { layerTemporary } from "./temporary.ts"
+import { SqliteTaskStore } from "@baton/adapters/sqlite"
+import { newFile } from "./temporary.ts"
 
-TaskStoreSuite.suite(it, { name: "sqlite", layer: layerTemporary })
+TaskStoreSuite.suite(it, {
+  name: "sqlite",
+  makePlace: newFile,
+  open: (filename) => SqliteTaskStore.layer({ filename })
+})

@@ -14,7 +14,10 @@ export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireR
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
+/** The name of a file that does not exist yet, in a folder that is removed after the test. */
+export const newFile = Effect.map(folder, (path) => join(path, "baton.db"))
+
 /** A new store in a file of its own. */
 export const layerTemporary: Layer.Layer<TaskStore.TaskStore, TaskStoreError> = Layer.unwrap(
-  Effect.map(folder, (path) => SqliteTaskStore.layer({ filename: join(path, "baton.db") }))
+  Effect.map(newFile, (filename) => SqliteTaskStore.layer({ filename }))
 )

@@ -81,9 +81,6 @@ const makeWakeUp = (clock: Clock.Clock, restMillis: number): WakeUp => {
 /** A timer that runs for longer would not notice that the machine's clock was set, or that the machine slept. */
 const longestPoll = Duration.hours(1)
 
-/** How long a worker waits that has just claimed in vain what looked claimable: another process has these rows locked. */
-const contendedPauseMillis = 20
-
 /** How long changes are gathered before they are published. */
 const publishInterval = Duration.millis(20)
 
@@ -113,6 +110,7 @@ export const make = Effect.fnUntraced(function* (
   const { notifications } = driver
   const restMillis = notifications?.rest === undefined ? 0 : Duration.toMillis(notifications.rest)
   const wakeUps = { work: makeWakeUp(clock, restMillis), control: makeWakeUp(clock, restMillis) }
+  const contendedMillis = driver.contendedPause === undefined ? undefined : Duration.toMillis(driver.contendedPause)
   let listening = false
   let foundNothing = false
   /** When the control state was last seen, and at which revision: whoever looks for work sees it too. */
@@ -166,13 +164,13 @@ export const make = Effect.fnUntraced(function* (
 
   const awaitWork = (untilDrained: boolean): Effect.Effect<WorkSignal, TaskStoreError> =>
     Effect.suspend(() => {
-      let contended = notifications !== undefined && foundNothing
+      let contended = contendedMillis !== undefined && foundNothing
       const read = (row: OutlookRow): Look<WorkSignal> => {
         const due = row.dueInMillis === null ? Infinity : Codec.number("dueInMillis", row.dueInMillis)
         noteControl(row)
         if (due <= 0 && !contended) return { found: "claimable" }
         if (untilDrained && Codec.boolean("drained", row.drained)) return { found: "drained" }
-        const pause = due <= 0 ? contendedPauseMillis : Math.min(due, pollMillis())
+        const pause = due <= 0 && contendedMillis !== undefined ? contendedMillis : Math.min(due, pollMillis())
         contended = false
         return { againInMillis: pause }
       }

@@ -18,25 +18,25 @@ import {
   plainTask,
   settle,
   task,
-  type World
-} from "./world.ts"
+  type Fixture
+} from "./fixture.ts"
 
 /** The refusals of an `add` that has to be refused. */
-const refusals = Effect.fnUntraced(function* ({ store }: World, tasks: ReadonlyArray<Task.NewTask>) {
+const refusals = Effect.fnUntraced(function* ({ store }: Fixture, tasks: ReadonlyArray<Task.NewTask>) {
   const error: TasksRefused | TaskStoreError = yield* Effect.flip(store.add(tasks))
   assert.ok(error instanceof TasksRefused)
   for (const { message, taskId } of error.refusals) assert.ok(message.includes(taskId), `"${message}" names its task`)
   return error.refusals.map(({ problem, taskId }) => `${taskId}: ${problem}`).toSorted()
 })
 
-const isThere = ({ store }: World, name: string) => Effect.map(store.get(id(name)), Option.isSome)
+const isThere = ({ store }: Fixture, name: string) => Effect.map(store.get(id(name)), Option.isSome)
 
 export const adding: ReadonlyArray<Case> = [
   it(
     "a task is added as pending, with the defaults for what was left out",
-    Effect.fnUntraced(function* (world) {
-      assert.deepEqual(yield* world.store.add([task("a")]), { added: ["a"], existing: 0 })
-      const added = yield* find(world, "a")
+    Effect.fnUntraced(function* (fixture) {
+      assert.deepEqual(yield* fixture.store.add([task("a")]), { added: ["a"], existing: 0 })
+      const added = yield* find(fixture, "a")
       const { availableAt, createdAt, updatedAt, ...rest } = plainTask(added)
       assert.deepEqual(rest, {
         id: "a",
@@ -58,13 +58,13 @@ export const adding: ReadonlyArray<Case> = [
   ),
   it(
     "a task keeps what it was added with",
-    Effect.fnUntraced(function* (world) {
+    Effect.fnUntraced(function* (fixture) {
       const availableAt = DateTime.makeUnsafe("2030-01-02T03:04:05.678Z")
-      yield* world.store.add([
+      yield* fixture.store.add([
         task("a"),
         task("b", { metadata: { kind: "x", rank: [1, { deep: true }] }, priority: -3, availableAt, dependsOn: ["a"] })
       ])
-      const added = yield* find(world, "b")
+      const added = yield* find(fixture, "b")
       assert.deepEqual(added.metadata, { kind: "x", rank: [1, { deep: true }] })
       assert.equal(added.priority, -3)
       assert.deepEqual(added.dependsOn, ["a"])
@@ -73,21 +73,21 @@ export const adding: ReadonlyArray<Case> = [
   ),
   it(
     "a task that is already there is left as it is",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a", { priority: 1 })])
-      const before = yield* find(world, "a")
-      yield* world.pass(1)
-      const again = yield* world.store.add([task("a", { priority: 2, metadata: { other: true } }), task("b")])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a", { priority: 1 })])
+      const before = yield* find(fixture, "a")
+      yield* fixture.advance(1)
+      const again = yield* fixture.store.add([task("a", { priority: 2, metadata: { other: true } }), task("b")])
       assert.deepEqual(again, { added: ["b"], existing: 1 })
-      assert.deepEqual(plainTask(yield* find(world, "a")), plainTask(before))
+      assert.deepEqual(plainTask(yield* find(fixture, "a")), plainTask(before))
     })
   ),
   it(
     "a completed task that is added again stays completed",
-    Effect.fnUntraced(function* (world) {
-      yield* settle(world, complete(yield* claimNew(world, "a")))
-      assert.deepEqual(yield* world.store.add([task("a")]), { added: [], existing: 1 })
-      assert.equal((yield* find(world, "a")).status, "completed")
+    Effect.fnUntraced(function* (fixture) {
+      yield* settle(fixture, complete(yield* claimNew(fixture, "a")))
+      assert.deepEqual(yield* fixture.store.add([task("a")]), { added: [], existing: 1 })
+      assert.equal((yield* find(fixture, "a")).status, "completed")
     })
   ),
   it(
@@ -123,29 +123,29 @@ export const adding: ReadonlyArray<Case> = [
   ),
   it(
     "an id in use by another description refuses the whole call",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a")])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a")])
       const other = Task.make({ id: "a", description: "Something else." })
-      assert.deepEqual(yield* refusals(world, [task("b"), other, task("c")]), ["a: IdInUse"])
-      assert.equal((yield* find(world, "a")).description, "Do a.")
-      assert.equal(yield* isThere(world, "b"), false)
-      assert.equal(yield* isThere(world, "c"), false)
+      assert.deepEqual(yield* refusals(fixture, [task("b"), other, task("c")]), ["a: IdInUse"])
+      assert.equal((yield* find(fixture, "a")).description, "Do a.")
+      assert.equal(yield* isThere(fixture, "b"), false)
+      assert.equal(yield* isThere(fixture, "c"), false)
     })
   ),
   it(
     "an id with two descriptions in one call refuses the whole call",
-    Effect.fnUntraced(function* (world) {
+    Effect.fnUntraced(function* (fixture) {
       const other = Task.make({ id: "a", description: "Something else." })
-      assert.deepEqual(yield* refusals(world, [task("a"), task("b"), other]), ["a: IdInUse"])
-      assert.equal((yield* world.store.counts).pending, 0)
+      assert.deepEqual(yield* refusals(fixture, [task("a"), task("b"), other]), ["a: IdInUse"])
+      assert.equal((yield* fixture.store.counts).pending, 0)
     })
   ),
   it(
     "an unknown dependency refuses the whole call",
-    Effect.fnUntraced(function* (world) {
+    Effect.fnUntraced(function* (fixture) {
       const tasks = [task("a"), task("b", { dependsOn: ["a", "nowhere"] })]
-      assert.deepEqual(yield* refusals(world, tasks), ["b: UnknownDependency"])
-      assert.equal(yield* isThere(world, "a"), false)
+      assert.deepEqual(yield* refusals(fixture, tasks), ["b: UnknownDependency"])
+      assert.equal(yield* isThere(fixture, "a"), false)
     })
   ),
   it(
@@ -158,7 +158,7 @@ export const adding: ReadonlyArray<Case> = [
   ),
   it(
     "tasks that wait for each other are refused, and those behind them are not blamed",
-    Effect.fnUntraced(function* (world) {
+    Effect.fnUntraced(function* (fixture) {
       const tasks = [
         task("behind", { dependsOn: ["c"] }),
         task("a", { dependsOn: ["c"] }),
@@ -167,21 +167,21 @@ export const adding: ReadonlyArray<Case> = [
         task("apart")
       ]
       const cycle = ["a: DependencyCycle", "b: DependencyCycle", "c: DependencyCycle"]
-      assert.deepEqual(yield* refusals(world, tasks), cycle)
-      assert.equal(yield* isThere(world, "apart"), false)
+      assert.deepEqual(yield* refusals(fixture, tasks), cycle)
+      assert.equal(yield* isThere(fixture, "apart"), false)
     })
   ),
   it(
     "a task that waits for itself is refused",
-    Effect.fnUntraced(function* (world) {
-      assert.deepEqual(yield* refusals(world, [task("a", { dependsOn: ["a"] })]), ["a: DependencyCycle"])
+    Effect.fnUntraced(function* (fixture) {
+      assert.deepEqual(yield* refusals(fixture, [task("a", { dependsOn: ["a"] })]), ["a: DependencyCycle"])
     })
   ),
   it(
     "every problem of a call is named at once",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a")])
-      const found = yield* refusals(world, [
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a")])
+      const found = yield* refusals(fixture, [
         Task.make({ id: "a", description: "Something else." }),
         task("b", { dependsOn: ["nowhere"] }),
         task("c", { dependsOn: ["c"] })

@@ -21,51 +21,51 @@ import {
   retry,
   settle,
   task,
-  type World
-} from "./world.ts"
+  type Fixture
+} from "./fixture.ts"
 
 /** A time so many of the suite's seconds from now. */
-export const inSeconds = (world: World, seconds: number): Effect.Effect<DateTime.Utc> =>
-  Effect.map(Clock.currentTimeMillis, (now) => DateTime.makeUnsafe(now + Duration.toMillis(world.seconds(seconds))))
+export const inSeconds = (fixture: Fixture, seconds: number): Effect.Effect<DateTime.Utc> =>
+  Effect.map(Clock.currentTimeMillis, (now) => DateTime.makeUnsafe(now + Duration.toMillis(fixture.seconds(seconds))))
 
 /** Before all time that the suite knows; a test clock starts in 1970. */
 const longAgo = (order: number) => DateTime.makeUnsafe(Date.UTC(1969, 0, order))
 
-const addedAndClaimed = Effect.fnUntraced(function* (world: World, tasks: ReadonlyArray<Task.NewTask>) {
-  yield* world.store.add(tasks)
-  return claimedIds(yield* claim(world))
+const addedAndClaimed = Effect.fnUntraced(function* (fixture: Fixture, tasks: ReadonlyArray<Task.NewTask>) {
+  yield* fixture.store.add(tasks)
+  return claimedIds(yield* claim(fixture))
 })
 
 export const claiming: ReadonlyArray<Case> = [
   it(
     "an empty store gives nothing",
-    Effect.fnUntraced(function* (world) {
-      assert.deepEqual(yield* claim(world), [])
+    Effect.fnUntraced(function* (fixture) {
+      assert.deepEqual(yield* claim(fixture), [])
     })
   ),
   it(
     "a claimed task is in progress, with this attempt counted",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
       assert.equal(claimed.task.status, "in_progress")
       assert.equal(claimed.task.attempts, 1)
       assert.equal(claimed.token, 1)
       assert.equal(claimed.checkpoint, null)
       assert.equal(claimed.previousOutput, null)
-      assert.deepEqual(plainTask(yield* find(world, "a")), plainTask(claimed.task))
+      assert.deepEqual(plainTask(yield* find(fixture, "a")), plainTask(claimed.task))
     })
   ),
   it(
     "a claimed task is not claimed again",
-    Effect.fnUntraced(function* (world) {
-      yield* claimNew(world, "a")
-      assert.deepEqual(yield* claim(world), [])
+    Effect.fnUntraced(function* (fixture) {
+      yield* claimNew(fixture, "a")
+      assert.deepEqual(yield* claim(fixture), [])
     })
   ),
   it(
     "a higher priority goes first",
-    Effect.fnUntraced(function* (world) {
-      const order = yield* addedAndClaimed(world, [
+    Effect.fnUntraced(function* (fixture) {
+      const order = yield* addedAndClaimed(fixture, [
         task("low", { priority: -1 }),
         task("normal"),
         task("high", { priority: 10 }),
@@ -76,8 +76,8 @@ export const claiming: ReadonlyArray<Case> = [
   ),
   it(
     "of the same priority, the one available for longest goes first",
-    Effect.fnUntraced(function* (world) {
-      const order = yield* addedAndClaimed(world, [
+    Effect.fnUntraced(function* (fixture) {
+      const order = yield* addedAndClaimed(fixture, [
         task("now"),
         task("third", { availableAt: longAgo(3) }),
         task("first", { availableAt: longAgo(1) }),
@@ -89,28 +89,28 @@ export const claiming: ReadonlyArray<Case> = [
   ),
   it(
     "of those available for equally long, the one added first goes first",
-    Effect.fnUntraced(function* (world) {
+    Effect.fnUntraced(function* (fixture) {
       const availableAt = longAgo(1)
-      yield* world.store.add([task("b", { availableAt }), task("a", { availableAt })])
-      yield* world.store.add([task("0", { availableAt })])
-      assert.deepEqual(claimedIds(yield* claim(world)), ["b", "a", "0"])
+      yield* fixture.store.add([task("b", { availableAt }), task("a", { availableAt })])
+      yield* fixture.store.add([task("0", { availableAt })])
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["b", "a", "0"])
     })
   ),
   it(
     "a claim takes no more than its limit, and goes on from there",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(numbered(5))
-      assert.deepEqual(claimedIds(yield* claim(world, { limit: 2 })), ["task-0", "task-1"])
-      assert.deepEqual(claimedIds(yield* claim(world, { limit: 2 })), ["task-2", "task-3"])
-      assert.deepEqual(claimedIds(yield* claim(world, { limit: 2 })), ["task-4"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(5))
+      assert.deepEqual(claimedIds(yield* claim(fixture, { limit: 2 })), ["task-0", "task-1"])
+      assert.deepEqual(claimedIds(yield* claim(fixture, { limit: 2 })), ["task-2", "task-3"])
+      assert.deepEqual(claimedIds(yield* claim(fixture, { limit: 2 })), ["task-4"])
     })
   ),
   it(
     "a thousand tasks are claimed at once, in order",
-    Effect.fnUntraced(function* (world) {
+    Effect.fnUntraced(function* (fixture) {
       const tasks = numbered(1_500)
-      yield* world.store.add(tasks)
-      const claims = yield* claim(world, { limit: 1_000 })
+      yield* fixture.store.add(tasks)
+      const claims = yield* claim(fixture, { limit: 1_000 })
       assert.deepEqual(
         claimedIds(claims),
         tasks.slice(0, 1_000).map((each) => each.id)
@@ -119,21 +119,21 @@ export const claiming: ReadonlyArray<Case> = [
   ),
   it(
     "a task is not claimed before it is available",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("later", { availableAt: yield* inSeconds(world, 3) }), task("now")])
-      assert.deepEqual(claimedIds(yield* claim(world)), ["now"])
-      yield* world.pass(1)
-      assert.deepEqual(yield* claim(world), [])
-      yield* world.pass(3)
-      assert.deepEqual(claimedIds(yield* claim(world)), ["later"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("later", { availableAt: yield* inSeconds(fixture, 3) }), task("now")])
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["now"])
+      yield* fixture.advance(1)
+      assert.deepEqual(yield* claim(fixture), [])
+      yield* fixture.advance(3)
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["later"])
     })
   ),
   it(
     "claimers at the same time never share a task",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(numbered(200))
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(200))
       const claims = yield* Effect.all(
-        Array.from({ length: 40 }, (_, index) => claim(world, { limit: 7, owner: `worker-${index}` })),
+        Array.from({ length: 40 }, (_, index) => claim(fixture, { limit: 7, owner: `worker-${index}` })),
         { concurrency: "unbounded" }
       )
       const taken = claims.flatMap(claimedIds)
@@ -143,21 +143,21 @@ export const claiming: ReadonlyArray<Case> = [
   ),
   it(
     "a task's token grows by one with each claim and is never used again",
-    Effect.fnUntraced(function* (world) {
-      const first = yield* claimNew(world, "a")
-      yield* settle(world, retry(first))
-      const second = yield* claimOne(world)
-      yield* settle(world, release(second))
-      const third = yield* claimOne(world, { lease: world.seconds(1) })
-      yield* world.pass(2)
-      yield* world.store.sweep(patient)
-      const fourth = yield* claimOne(world)
-      yield* settle(world, fail(fourth))
-      yield* world.store.requeue({ ids: ids("a") })
-      const fifth = yield* claimOne(world)
-      yield* world.store.cancel({ ids: ids("a") })
-      yield* world.store.requeue({ ids: ids("a") })
-      const sixth = yield* claimOne(world)
+    Effect.fnUntraced(function* (fixture) {
+      const first = yield* claimNew(fixture, "a")
+      yield* settle(fixture, retry(first))
+      const second = yield* claimOne(fixture)
+      yield* settle(fixture, release(second))
+      const third = yield* claimOne(fixture, { lease: fixture.seconds(1) })
+      yield* fixture.advance(2)
+      yield* fixture.store.sweep(patient)
+      const fourth = yield* claimOne(fixture)
+      yield* settle(fixture, fail(fourth))
+      yield* fixture.store.requeue({ ids: ids("a") })
+      const fifth = yield* claimOne(fixture)
+      yield* fixture.store.cancel({ ids: ids("a") })
+      yield* fixture.store.requeue({ ids: ids("a") })
+      const sixth = yield* claimOne(fixture)
       assert.deepEqual(
         [first, second, third, fourth, fifth, sixth].map(({ token }) => token),
         [1, 2, 3, 4, 5, 6]
@@ -166,20 +166,20 @@ export const claiming: ReadonlyArray<Case> = [
   ),
   it(
     "a task that comes back goes behind those that have been available for longer",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(["retried", "released", "swept"].map((name) => task(name)))
-      const [retried, released] = yield* claim(world, { limit: 2 })
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(["retried", "released", "swept"].map((name) => task(name)))
+      const [retried, released] = yield* claim(fixture, { limit: 2 })
       assert.ok(retried && released)
-      yield* claimOne(world, { lease: world.seconds(1) })
-      yield* world.pass(1)
-      yield* world.store.add([task("waiting")])
-      yield* world.pass(1)
-      yield* settle(world, retry(retried))
-      yield* world.pass(1)
-      yield* settle(world, release(released))
-      yield* world.pass(1)
-      yield* world.store.sweep(patient)
-      assert.deepEqual(claimedIds(yield* claim(world)), ["waiting", "retried", "released", "swept"])
+      yield* claimOne(fixture, { lease: fixture.seconds(1) })
+      yield* fixture.advance(1)
+      yield* fixture.store.add([task("waiting")])
+      yield* fixture.advance(1)
+      yield* settle(fixture, retry(retried))
+      yield* fixture.advance(1)
+      yield* settle(fixture, release(released))
+      yield* fixture.advance(1)
+      yield* fixture.store.sweep(patient)
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["waiting", "retried", "released", "swept"])
     })
   )
 ]

@@ -1,7 +1,7 @@
 import * as assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { type Case, claimNew, ids, it } from "./world.ts"
+import { type Case, claimNew, ids, it } from "./fixture.ts"
 
 export const control: ReadonlyArray<Case> = [
   it(
@@ -9,7 +9,8 @@ export const control: ReadonlyArray<Case> = [
     Effect.fnUntraced(function* ({ store }) {
       const { paused, stops } = yield* store.control
       assert.deepEqual({ paused, stops }, { paused: false, stops: 0 })
-    })
+    }),
+    { inOneSession: true }
   ),
   it(
     "a pause is in force until it is lifted",
@@ -22,7 +23,8 @@ export const control: ReadonlyArray<Case> = [
       const resumed = yield* store.request("resume")
       assert.equal(resumed.paused, false)
       assert.ok(resumed.revision > paused.revision)
-    })
+    }),
+    { inOneSession: true }
   ),
   it(
     "stop requests are counted, so that each is seen once",
@@ -31,7 +33,8 @@ export const control: ReadonlyArray<Case> = [
       assert.equal((yield* store.request("stop")).stops, stops + 1)
       assert.equal((yield* store.request("stop")).stops, stops + 2)
       assert.equal((yield* store.request("pause")).stops, stops + 2)
-    })
+    }),
+    { inOneSession: true }
   ),
   it(
     "who watches the requests is told at once of what is new",
@@ -39,27 +42,30 @@ export const control: ReadonlyArray<Case> = [
       const { revision } = yield* store.control
       yield* store.request("pause")
       assert.equal((yield* store.awaitControl(revision)).paused, true)
-    })
+    }),
+    { inOneSession: true }
   ),
   it(
     "who watches the requests is woken by the next one",
-    Effect.fnUntraced(function* ({ pass, store }) {
+    Effect.fnUntraced(function* ({ advance, store }) {
       const { revision } = yield* store.control
       const watcher = yield* Effect.forkChild(store.awaitControl(revision), { startImmediately: true })
-      yield* pass(1)
+      yield* advance(1)
       assert.equal(watcher.pollUnsafe(), undefined, "it still waits")
       yield* store.request("stop")
       assert.equal((yield* Fiber.join(watcher)).stops, 1)
-    })
+    }),
+    { inOneSession: true }
   ),
   it(
     "who watches the requests is woken when a running task is cancelled",
-    Effect.fnUntraced(function* (world) {
-      yield* claimNew(world, "a")
-      const { revision } = yield* world.store.control
-      const watcher = yield* Effect.forkChild(world.store.awaitControl(revision), { startImmediately: true })
-      yield* world.store.cancel({ ids: ids("a") })
+    Effect.fnUntraced(function* (fixture) {
+      yield* claimNew(fixture, "a")
+      const { revision } = yield* fixture.store.control
+      const watcher = yield* Effect.forkChild(fixture.store.awaitControl(revision), { startImmediately: true })
+      yield* fixture.store.cancel({ ids: ids("a") })
       assert.ok((yield* Fiber.join(watcher)).revision > revision)
-    })
+    }),
+    { inOneSession: true }
   )
 ]

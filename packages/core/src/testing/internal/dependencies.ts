@@ -16,194 +16,194 @@ import {
   retry,
   settle,
   task,
-  type World
-} from "./world.ts"
+  type Fixture
+} from "./fixture.ts"
 
-const waiting = ({ store }: World) => Effect.map(store.counts, (counts) => counts.waiting)
+const waiting = ({ store }: Fixture) => Effect.map(store.counts, (counts) => counts.waiting)
 
 /** Claims what can be claimed, completes it and says what it was. */
-const completeAll = Effect.fnUntraced(function* (world: World) {
-  const claims = yield* claim(world)
-  yield* settle(world, ...claims.map((claimed) => complete(claimed)))
+const completeAll = Effect.fnUntraced(function* (fixture: Fixture) {
+  const claims = yield* claim(fixture)
+  yield* settle(fixture, ...claims.map((claimed) => complete(claimed)))
   return claimedIds(claims)
 })
 
 export const dependencies: ReadonlyArray<Case> = [
   it(
     "a chain is worked off link by link",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("c", { dependsOn: ["b"] }), task("b", { dependsOn: ["a"] }), task("a")])
-      assert.equal(yield* waiting(world), 2)
-      assert.deepEqual(yield* completeAll(world), ["a"])
-      assert.equal(yield* waiting(world), 1)
-      assert.deepEqual(yield* completeAll(world), ["b"])
-      assert.deepEqual(yield* completeAll(world), ["c"])
-      assert.equal(yield* waiting(world), 0)
-      assert.equal((yield* world.store.counts).completed, 3)
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("c", { dependsOn: ["b"] }), task("b", { dependsOn: ["a"] }), task("a")])
+      assert.equal(yield* waiting(fixture), 2)
+      assert.deepEqual(yield* completeAll(fixture), ["a"])
+      assert.equal(yield* waiting(fixture), 1)
+      assert.deepEqual(yield* completeAll(fixture), ["b"])
+      assert.deepEqual(yield* completeAll(fixture), ["c"])
+      assert.equal(yield* waiting(fixture), 0)
+      assert.equal((yield* fixture.store.counts).completed, 3)
     })
   ),
   it(
     "a batch that settles a task twice counts in its order, also where others wait for the task",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"] })])
-      const claimed = yield* claimOne(world)
-      const { lost } = yield* world.store.settle([complete(claimed), retry(claimed)])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      const claimed = yield* claimOne(fixture)
+      const { lost } = yield* fixture.store.settle([complete(claimed), retry(claimed)])
       assert.deepEqual(
         lost.map(({ status }) => status),
         ["completed"]
       )
-      assert.deepEqual(claimedIds(yield* claim(world)), ["b"])
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["b"])
     })
   ),
   it(
     "a task waits for all of its dependencies",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([
         task("a"),
         task("b"),
         task("c"),
         task("last", { dependsOn: ["a", "b", "c"], priority: 9 })
       ])
-      const [a, b, c] = yield* claim(world)
+      const [a, b, c] = yield* claim(fixture)
       assert.ok(a && b && c)
-      assert.deepEqual(yield* claim(world), [])
-      yield* settle(world, complete(a), complete(c))
-      assert.deepEqual(yield* claim(world), [])
-      yield* settle(world, complete(b))
-      assert.deepEqual(claimedIds(yield* claim(world)), ["last"])
+      assert.deepEqual(yield* claim(fixture), [])
+      yield* settle(fixture, complete(a), complete(c))
+      assert.deepEqual(yield* claim(fixture), [])
+      yield* settle(fixture, complete(b))
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["last"])
     })
   ),
   it(
     "dependencies that complete in one batch let their dependant go",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b"), task("last", { dependsOn: ["a", "b"] })])
-      assert.deepEqual(yield* completeAll(world), ["a", "b"])
-      assert.deepEqual(yield* completeAll(world), ["last"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b"), task("last", { dependsOn: ["a", "b"] })])
+      assert.deepEqual(yield* completeAll(fixture), ["a", "b"])
+      assert.deepEqual(yield* completeAll(fixture), ["last"])
     })
   ),
   it(
     "all that wait for a task go on when it completes, in the order of claiming",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([
         task("first"),
         task("b", { dependsOn: ["first"] }),
         task("a", { dependsOn: ["first"] }),
         task("urgent", { dependsOn: ["first"], priority: 5 })
       ])
-      yield* completeAll(world)
-      assert.deepEqual(yield* completeAll(world), ["urgent", "b", "a"])
+      yield* completeAll(fixture)
+      assert.deepEqual(yield* completeAll(fixture), ["urgent", "b", "a"])
     })
   ),
   it(
     "a dependency that is named twice is one dependency",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a", "a"] })])
-      assert.equal(yield* waiting(world), 1)
-      yield* completeAll(world)
-      assert.equal(yield* waiting(world), 0)
-      assert.deepEqual(yield* completeAll(world), ["b"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a", "a"] })])
+      assert.equal(yield* waiting(fixture), 1)
+      yield* completeAll(fixture)
+      assert.equal(yield* waiting(fixture), 0)
+      assert.deepEqual(yield* completeAll(fixture), ["b"])
     })
   ),
   it(
     "a dependency that is already completed does not block",
-    Effect.fnUntraced(function* (world) {
-      yield* settle(world, complete(yield* claimNew(world, "a")))
-      yield* world.store.add([task("b", { dependsOn: ["a"] })])
-      assert.equal(yield* waiting(world), 0)
-      assert.deepEqual(claimedIds(yield* claim(world)), ["b"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* settle(fixture, complete(yield* claimNew(fixture, "a")))
+      yield* fixture.store.add([task("b", { dependsOn: ["a"] })])
+      assert.equal(yield* waiting(fixture), 0)
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["b"])
     })
   ),
   it(
     "a dependency blocks as long as it is retried, released or taken back",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"] })])
-      yield* settle(world, retry(yield* claimOne(world)))
-      yield* settle(world, release(yield* claimOne(world)))
-      yield* claimOne(world, { lease: world.seconds(1) })
-      yield* world.pass(2)
-      yield* world.store.sweep(patient)
-      assert.deepEqual(yield* completeAll(world), ["a"])
-      assert.deepEqual(yield* completeAll(world), ["b"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      yield* settle(fixture, retry(yield* claimOne(fixture)))
+      yield* settle(fixture, release(yield* claimOne(fixture)))
+      yield* claimOne(fixture, { lease: fixture.seconds(1) })
+      yield* fixture.advance(2)
+      yield* fixture.store.sweep(patient)
+      assert.deepEqual(yield* completeAll(fixture), ["a"])
+      assert.deepEqual(yield* completeAll(fixture), ["b"])
     })
   ),
   it(
     "a dependency that failed blocks until it is requeued and completes",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"] })])
-      yield* settle(world, fail(yield* claimOne(world)))
-      assert.deepEqual(yield* claim(world), [])
-      assert.equal(yield* waiting(world), 1)
-      yield* world.store.requeue({ ids: ids("a") })
-      assert.deepEqual(yield* completeAll(world), ["a"])
-      assert.deepEqual(yield* completeAll(world), ["b"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      yield* settle(fixture, fail(yield* claimOne(fixture)))
+      assert.deepEqual(yield* claim(fixture), [])
+      assert.equal(yield* waiting(fixture), 1)
+      yield* fixture.store.requeue({ ids: ids("a") })
+      assert.deepEqual(yield* completeAll(fixture), ["a"])
+      assert.deepEqual(yield* completeAll(fixture), ["b"])
     })
   ),
   it(
     "a dependency that was cancelled blocks until it is requeued and completes",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"] })])
-      yield* world.store.cancel({ ids: ids("a") })
-      assert.deepEqual(yield* claim(world), [])
-      yield* world.store.requeue({ ids: ids("a") })
-      assert.deepEqual(yield* completeAll(world), ["a"])
-      assert.deepEqual(yield* completeAll(world), ["b"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      yield* fixture.store.cancel({ ids: ids("a") })
+      assert.deepEqual(yield* claim(fixture), [])
+      yield* fixture.store.requeue({ ids: ids("a") })
+      assert.deepEqual(yield* completeAll(fixture), ["a"])
+      assert.deepEqual(yield* completeAll(fixture), ["b"])
     })
   ),
   it(
     "a task that is cancelled and requeued while it waits goes on waiting",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"] })])
-      yield* world.store.cancel({ ids: ids("b") })
-      assert.equal(yield* waiting(world), 0)
-      yield* world.store.requeue({ ids: ids("b") })
-      assert.equal(yield* waiting(world), 1)
-      assert.deepEqual(yield* completeAll(world), ["a"])
-      assert.deepEqual(yield* completeAll(world), ["b"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      yield* fixture.store.cancel({ ids: ids("b") })
+      assert.equal(yield* waiting(fixture), 0)
+      yield* fixture.store.requeue({ ids: ids("b") })
+      assert.equal(yield* waiting(fixture), 1)
+      assert.deepEqual(yield* completeAll(fixture), ["a"])
+      assert.deepEqual(yield* completeAll(fixture), ["b"])
     })
   ),
   it(
     "a task that was cancelled while its dependency completed is not claimed, and waits for nothing once requeued",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"] })])
-      yield* world.store.cancel({ ids: ids("b") })
-      assert.deepEqual(yield* completeAll(world), ["a"])
-      assert.deepEqual(yield* claim(world), [])
-      yield* world.store.requeue({ ids: ids("b") })
-      assert.equal(yield* waiting(world), 0)
-      assert.deepEqual(yield* completeAll(world), ["b"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      yield* fixture.store.cancel({ ids: ids("b") })
+      assert.deepEqual(yield* completeAll(fixture), ["a"])
+      assert.deepEqual(yield* claim(fixture), [])
+      yield* fixture.store.requeue({ ids: ids("b") })
+      assert.equal(yield* waiting(fixture), 0)
+      assert.deepEqual(yield* completeAll(fixture), ["b"])
     })
   ),
   it(
     "a task whose dependencies are completed still waits until it is available",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"], availableAt: yield* inSeconds(world, 3) })])
-      assert.deepEqual(yield* completeAll(world), ["a"])
-      assert.equal(yield* waiting(world), 0)
-      assert.deepEqual(yield* claim(world), [])
-      yield* world.pass(4)
-      assert.deepEqual(yield* completeAll(world), ["b"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"], availableAt: yield* inSeconds(fixture, 3) })])
+      assert.deepEqual(yield* completeAll(fixture), ["a"])
+      assert.equal(yield* waiting(fixture), 0)
+      assert.deepEqual(yield* claim(fixture), [])
+      yield* fixture.advance(4)
+      assert.deepEqual(yield* completeAll(fixture), ["b"])
     })
   ),
   it(
     "pruning a completed task blocks nobody",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"] })])
-      yield* completeAll(world)
-      assert.equal(yield* world.store.prune({ statuses: ["completed"] }), 1)
-      assert.equal(yield* waiting(world), 0)
-      yield* settle(world, fail(yield* claimOne(world)))
-      yield* world.store.requeue({ ids: ids("b") })
-      assert.deepEqual(yield* completeAll(world), ["b"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      yield* completeAll(fixture)
+      assert.equal(yield* fixture.store.prune({ statuses: ["completed"] }), 1)
+      assert.equal(yield* waiting(fixture), 0)
+      yield* settle(fixture, fail(yield* claimOne(fixture)))
+      yield* fixture.store.requeue({ ids: ids("b") })
+      assert.deepEqual(yield* completeAll(fixture), ["b"])
     })
   ),
   it(
     "pruning a failed task lets nobody go on: it never completed",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"] })])
-      yield* settle(world, fail(yield* claimOne(world)))
-      assert.equal(yield* world.store.prune({ statuses: ["failed"] }), 1)
-      assert.deepEqual(yield* claim(world), [])
-      assert.equal(yield* waiting(world), 1)
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      yield* settle(fixture, fail(yield* claimOne(fixture)))
+      assert.equal(yield* fixture.store.prune({ statuses: ["failed"] }), 1)
+      assert.deepEqual(yield* claim(fixture), [])
+      assert.equal(yield* waiting(fixture), 1)
     })
   )
 ]

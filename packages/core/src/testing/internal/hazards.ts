@@ -23,12 +23,12 @@ import {
   statusOf,
   task,
   usage,
-  type World
-} from "./world.ts"
+  type Fixture
+} from "./fixture.ts"
 
 /** Until what was claimed belongs to nobody any more; who claimed it. */
-const takeBack = Effect.fnUntraced(function* ({ pass, store }: World) {
-  yield* pass(2)
+const takeBack = Effect.fnUntraced(function* ({ advance, store }: Fixture) {
+  yield* advance(2)
   return (yield* store.sweep(patient)).map(({ owner }) => owner)
 })
 
@@ -39,15 +39,15 @@ const takeBack = Effect.fnUntraced(function* ({ pass, store }: World) {
 export const hazards: ReadonlyArray<Case> = [
   it(
     "(a) a recovery on a stale view: of sweeps and results at the same time, each task heeds one",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(numbered(60))
-      const claims = yield* claim(world, { lease: world.seconds(1) })
-      yield* world.pass(2)
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(60))
+      const claims = yield* claim(fixture, { lease: fixture.seconds(1) })
+      yield* fixture.advance(2)
       const [swept, ...lost] = yield* Effect.all(
         [
-          Effect.map(world.store.sweep(patient), (swept) => swept.map(({ taskId }) => taskId)),
+          Effect.map(fixture.store.sweep(patient), (swept) => swept.map(({ taskId }) => taskId)),
           ...[0, 20, 40].map((from) =>
-            Effect.map(world.store.settle(claims.slice(from, from + 20).map((each) => complete(each))), (reply) =>
+            Effect.map(fixture.store.settle(claims.slice(from, from + 20).map((each) => complete(each))), (reply) =>
               reply.lost.map(({ taskId }) => taskId)
             )
           )
@@ -55,67 +55,69 @@ export const hazards: ReadonlyArray<Case> = [
         { concurrency: "unbounded" }
       )
       assert.deepEqual(swept?.toSorted(), lost.flat().toSorted())
-      const { completed, in_progress, pending } = yield* world.store.counts
+      const { completed, in_progress, pending } = yield* fixture.store.counts
       assert.deepEqual([completed + pending, in_progress, pending], [60, 0, swept?.length])
     })
   ),
   it(
     "(b) a claim that was never handed on: its tasks come back with the end of the lease, and none before",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(numbered(20))
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(20))
       // Interrupted at a moment that nobody chose: claimed or not, but never in between.
-      const claiming = yield* Effect.forkChild(claim(world, { limit: 10, owner: "lost", lease: world.seconds(1) }))
+      const claiming = yield* Effect.forkChild(claim(fixture, { limit: 10, owner: "lost", lease: fixture.seconds(1) }))
       yield* Effect.yieldNow
       yield* Fiber.interrupt(claiming)
-      const rest = yield* claim(world, { owner: "other" })
+      const rest = yield* claim(fixture, { owner: "other" })
       const lost = 20 - rest.length
       assert.ok(lost === 0 || lost === 10, "a claim is whole, or there is none")
       assert.equal(new Set(claimedIds(rest)).size, rest.length)
       assert.deepEqual(
-        yield* takeBack(world),
+        yield* takeBack(fixture),
         Array.from({ length: lost }, () => "lost")
       )
-      assert.equal((yield* claim(world, { owner: "other" })).length, lost)
+      assert.equal((yield* claim(fixture, { owner: "other" })).length, lost)
     })
   ),
   it(
     "(c) a wake-up that never comes: what becomes due by itself wakes whoever waits all the same",
-    Effect.fnUntraced(function* (world) {
-      yield* claimNew(world, "a", world.seconds(1))
-      const waiting = yield* Effect.forkChild(world.store.awaitWork({ untilDrained: true }), { startImmediately: true })
-      yield* world.pass(2)
+    Effect.fnUntraced(function* (fixture) {
+      yield* claimNew(fixture, "a", fixture.seconds(1))
+      const waiting = yield* Effect.forkChild(fixture.store.awaitWork({ untilDrained: true }), {
+        startImmediately: true
+      })
+      yield* fixture.advance(2)
       assert.equal(yield* Fiber.join(waiting), "claimable")
-      assert.equal((yield* world.store.sweep(patient)).length, 1)
+      assert.equal((yield* fixture.store.sweep(patient)).length, 1)
       // It is there to claim, and nobody says so again.
-      assert.equal(yield* world.store.awaitWork({ untilDrained: true }), "claimable")
-      assert.deepEqual(claimedIds(yield* claim(world)), ["a"])
+      assert.equal(yield* fixture.store.awaitWork({ untilDrained: true }), "claimable")
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["a"])
     })
   ),
   it(
     "(d) an end without ownership: neither another's result nor a late failure brings a completed task back",
-    Effect.fnUntraced(function* (world) {
-      const stale = yield* claimNew(world, "a", world.seconds(1))
-      yield* takeBack(world)
-      yield* settle(world, complete(yield* claimOne(world, { owner: "successor" }), "mine"))
+    Effect.fnUntraced(function* (fixture) {
+      const stale = yield* claimNew(fixture, "a", fixture.seconds(1))
+      yield* takeBack(fixture)
+      yield* settle(fixture, complete(yield* claimOne(fixture, { owner: "successor" }), "mine"))
       const ends = [fail(stale, { output: "late" }), release(stale), complete(stale, "late")]
-      for (const end of ends) assert.equal((yield* world.store.settle([end])).lost[0]?.status, "completed")
-      assert.deepEqual((yield* find(world, "a")).result, "mine")
-      assert.deepEqual(yield* outcomes(world, "a"), ["lease_expired", "completed"])
-      assert.deepEqual(yield* claim(world), [])
+      for (const end of ends) assert.equal((yield* fixture.store.settle([end])).lost[0]?.status, "completed")
+      assert.deepEqual((yield* find(fixture, "a")).result, "mine")
+      assert.deepEqual(yield* outcomes(fixture, "a"), ["lease_expired", "completed"])
+      assert.deepEqual(yield* claim(fixture), [])
     })
   ),
   it(
     "(e) a shutdown that leaves tasks leased: what was released is there at once, the rest with the end of its lease",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(numbered(3))
-      const [first, second] = yield* claim(world, { owner: "stopped", lease: world.seconds(1) })
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(3))
+      const [first, second] = yield* claim(fixture, { owner: "stopped", lease: fixture.seconds(1) })
       assert.ok(first && second)
-      yield* world.store.checkpoint([{ ...leaseOf(second), execution: execution("saved"), usage: usage(7) }])
-      yield* settle(world, release(first))
-      const [again] = yield* claim(world)
+      yield* fixture.store.checkpoint([{ ...leaseOf(second), execution: execution("saved"), usage: usage(7) }])
+      yield* settle(fixture, release(first))
+      const [again] = yield* claim(fixture)
       assert.deepEqual([again?.task.id, again?.task.attempts], ["task-0", 1])
-      assert.deepEqual(yield* takeBack(world), ["stopped", "stopped"])
-      const others = yield* claim(world)
+      assert.deepEqual(yield* takeBack(fixture), ["stopped", "stopped"])
+      const others = yield* claim(fixture)
       assert.deepEqual(
         others.map(({ checkpoint, task }) => [task.id, task.attempts, checkpoint?.output]),
         [
@@ -127,15 +129,15 @@ export const hazards: ReadonlyArray<Case> = [
   ),
   it(
     "(f) tasks that ended and never go: thousands are pruned in one call, and nothing is left of them",
-    Effect.fnUntraced(function* (world) {
-      const { store } = world
+    Effect.fnUntraced(function* (fixture) {
+      const { store } = fixture
       const many = numbered(2_100)
       const [first, second] = many
       assert.ok(first && second)
       yield* store.add([...many, task("dependant", { dependsOn: [first.id, second.id] })])
-      const claims = yield* claim(world, { limit: 3_000 })
+      const claims = yield* claim(fixture, { limit: 3_000 })
       assert.equal(claims.length, many.length)
-      yield* settle(world, ...claims.map((each, index) => (index % 3 === 0 ? fail(each) : complete(each))))
+      yield* settle(fixture, ...claims.map((each, index) => (index % 3 === 0 ? fail(each) : complete(each))))
       yield* store.cancel({ ids: [id("dependant")] })
       assert.equal(yield* store.prune({ statuses: ["completed", "failed", "cancelled"] }), many.length + 1)
       assert.deepEqual(
@@ -145,34 +147,34 @@ export const hazards: ReadonlyArray<Case> = [
       assert.deepEqual((yield* store.dump()).records, [])
       assert.deepEqual(yield* store.attempts(first.id), [])
       assert.equal((yield* store.add(many)).added.length, many.length)
-      assert.deepEqual(claimedIds(yield* claim(world, { limit: 1 })), [first.id])
+      assert.deepEqual(claimedIds(yield* claim(fixture, { limit: 1 })), [first.id])
     })
   ),
   it(
     "(g) a poisoned batch: what is odd in one result keeps no other from being written",
-    Effect.fnUntraced(function* (world) {
+    Effect.fnUntraced(function* (fixture) {
       const outputs = ["plain", ...texts.map(([, text]) => text), "", "x".repeat(1_000_000), "last"]
-      yield* world.store.add(numbered(outputs.length))
-      const claims = yield* claim(world)
-      yield* settle(world, ...claims.map((each, index) => complete(each, outputs[index])))
+      yield* fixture.store.add(numbered(outputs.length))
+      const claims = yield* claim(fixture)
+      yield* settle(fixture, ...claims.map((each, index) => complete(each, outputs[index])))
       for (const [index, output] of outputs.entries()) {
-        assert.ok((yield* find(world, `task-${index}`)).result === output, `result ${index}`)
+        assert.ok((yield* find(fixture, `task-${index}`)).result === output, `result ${index}`)
       }
     })
   ),
   it(
     "(h) an identity that is used again: a worker that restarts under its name is not taken for its predecessor",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a")])
-      const before = yield* claimOne(world, { owner: "host-1", lease: world.seconds(1) })
-      assert.deepEqual(yield* claim(world, { owner: "host-1" }), [], "what the other holds is not its own")
-      assert.deepEqual(yield* takeBack(world), ["host-1"])
-      const after = yield* claimOne(world, { owner: "host-1" })
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a")])
+      const before = yield* claimOne(fixture, { owner: "host-1", lease: fixture.seconds(1) })
+      assert.deepEqual(yield* claim(fixture, { owner: "host-1" }), [], "what the other holds is not its own")
+      assert.deepEqual(yield* takeBack(fixture), ["host-1"])
+      const after = yield* claimOne(fixture, { owner: "host-1" })
       assert.equal(after.task.attempts, 2)
       const stale = [complete(before, "of the first"), release(before)]
-      for (const end of stale) assert.equal((yield* world.store.settle([end])).lost.length, 1)
-      assert.equal(yield* statusOf(world, "a"), "in_progress")
-      yield* settle(world, complete(after, "of the second"))
+      for (const end of stale) assert.equal((yield* fixture.store.settle([end])).lost.length, 1)
+      assert.equal(yield* statusOf(fixture, "a"), "in_progress")
+      yield* settle(fixture, complete(after, "of the second"))
     })
   )
 ]

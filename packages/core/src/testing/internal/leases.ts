@@ -25,8 +25,8 @@ import {
   statusOf,
   task,
   usage,
-  type World
-} from "./world.ts"
+  type Fixture
+} from "./fixture.ts"
 
 const saved = (claimed: Claim, output = "saved") => ({
   ...leaseOf(claimed),
@@ -47,11 +47,11 @@ const writes: ReadonlyArray<
 ]
 
 /** A worker that overslept, and the one that has its task now. */
-const overtaken = Effect.fnUntraced(function* (world: World) {
-  const stale = yield* claimNew(world, "a", world.seconds(1))
-  yield* world.pass(2)
-  yield* world.store.sweep(patient)
-  const current = yield* claimOne(world, { owner: "successor" })
+const overtaken = Effect.fnUntraced(function* (fixture: Fixture) {
+  const stale = yield* claimNew(fixture, "a", fixture.seconds(1))
+  yield* fixture.advance(2)
+  yield* fixture.store.sweep(patient)
+  const current = yield* claimOne(fixture, { owner: "successor" })
   return { stale, current }
 })
 
@@ -59,87 +59,87 @@ export const leases: ReadonlyArray<Case> = [
   ...writes.flatMap(([what, write]) => [
     it(
       `${what} by a worker that was overtaken changes nothing and is reported`,
-      Effect.fnUntraced(function* (world) {
-        const { current, stale } = yield* overtaken(world)
-        const before = plainTask(yield* find(world, "a"))
-        const { lost } = yield* write(world.store, stale)
+      Effect.fnUntraced(function* (fixture) {
+        const { current, stale } = yield* overtaken(fixture)
+        const before = plainTask(yield* find(fixture, "a"))
+        const { lost } = yield* write(fixture.store, stale)
         assert.deepEqual(lost, [{ ...leaseOf(stale), status: "in_progress" }])
-        assert.deepEqual(plainTask(yield* find(world, "a")), before)
-        assert.deepEqual(yield* outcomes(world, "a"), ["lease_expired", "running"])
-        yield* settle(world, complete(current, "mine"))
-        assert.equal((yield* find(world, "a")).result, "mine")
+        assert.deepEqual(plainTask(yield* find(fixture, "a")), before)
+        assert.deepEqual(yield* outcomes(fixture, "a"), ["lease_expired", "running"])
+        yield* settle(fixture, complete(current, "mine"))
+        assert.equal((yield* find(fixture, "a")).result, "mine")
       })
     ),
     it(
       `${what} for a task that was cancelled meanwhile changes nothing and is reported`,
-      Effect.fnUntraced(function* (world) {
-        const claimed = yield* claimNew(world, "a")
-        yield* world.store.cancel({ ids: ids("a") })
-        const { lost } = yield* write(world.store, claimed)
+      Effect.fnUntraced(function* (fixture) {
+        const claimed = yield* claimNew(fixture, "a")
+        yield* fixture.store.cancel({ ids: ids("a") })
+        const { lost } = yield* write(fixture.store, claimed)
         assert.deepEqual(lost, [{ ...leaseOf(claimed), status: "cancelled" }])
-        assert.equal(yield* statusOf(world, "a"), "cancelled")
-        assert.deepEqual(yield* outcomes(world, "a"), ["cancelled"])
+        assert.equal(yield* statusOf(fixture, "a"), "cancelled")
+        assert.deepEqual(yield* outcomes(fixture, "a"), ["cancelled"])
       })
     ),
     it(
       `${what} for a task that is back in line changes nothing and is reported`,
-      Effect.fnUntraced(function* (world) {
-        const claimed = yield* claimNew(world, "a")
-        yield* settle(world, release(claimed))
-        const { lost } = yield* write(world.store, claimed)
+      Effect.fnUntraced(function* (fixture) {
+        const claimed = yield* claimNew(fixture, "a")
+        yield* settle(fixture, release(claimed))
+        const { lost } = yield* write(fixture.store, claimed)
         assert.deepEqual(lost, [{ ...leaseOf(claimed), status: "pending" }])
-        assert.deepEqual(yield* outcomes(world, "a"), ["released"])
-        assert.equal((yield* claimOne(world)).checkpoint, null)
+        assert.deepEqual(yield* outcomes(fixture, "a"), ["released"])
+        assert.equal((yield* claimOne(fixture)).checkpoint, null)
       })
     ),
     it(
       `${what} for a task that is gone is reported`,
-      Effect.fnUntraced(function* (world) {
-        const claimed = yield* claimNew(world, "a")
-        yield* settle(world, complete(claimed))
-        yield* world.store.prune({ statuses: ["completed"] })
-        assert.deepEqual((yield* write(world.store, claimed)).lost, [{ ...leaseOf(claimed), status: null }])
+      Effect.fnUntraced(function* (fixture) {
+        const claimed = yield* claimNew(fixture, "a")
+        yield* settle(fixture, complete(claimed))
+        yield* fixture.store.prune({ statuses: ["completed"] })
+        assert.deepEqual((yield* write(fixture.store, claimed)).lost, [{ ...leaseOf(claimed), status: null }])
       })
     )
   ]),
   it(
     "a result is accepted once",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      yield* settle(world, complete(claimed, "first"))
-      const { lost } = yield* world.store.settle([complete(claimed, "second")])
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      yield* settle(fixture, complete(claimed, "first"))
+      const { lost } = yield* fixture.store.settle([complete(claimed, "second")])
       assert.deepEqual(lost, [{ ...leaseOf(claimed), status: "completed" }])
-      assert.equal((yield* find(world, "a")).result, "first")
-      assert.deepEqual(yield* outcomes(world, "a"), ["completed"])
+      assert.equal((yield* find(fixture, "a")).result, "first")
+      assert.deepEqual(yield* outcomes(fixture, "a"), ["completed"])
     })
   ),
   it(
     "a lease that comes twice in a batch counts once",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      const { lost } = yield* world.store.settle([complete(claimed, "first"), complete(claimed, "second")])
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      const { lost } = yield* fixture.store.settle([complete(claimed, "first"), complete(claimed, "second")])
       assert.deepEqual(lost, [{ ...leaseOf(claimed), status: "completed" }])
-      assert.equal((yield* find(world, "a")).result, "first")
-      assert.deepEqual(yield* outcomes(world, "a"), ["completed"])
+      assert.equal((yield* find(fixture, "a")).result, "first")
+      assert.deepEqual(yield* outcomes(fixture, "a"), ["completed"])
     })
   ),
   it(
     "a token that was never given out is no lease",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
       const guessed = { ...claimed, token: LeaseToken.make(claimed.token + 1) }
-      assert.equal((yield* world.store.settle([complete(guessed)])).lost.length, 1)
-      assert.equal(yield* statusOf(world, "a"), "in_progress")
+      assert.equal((yield* fixture.store.settle([complete(guessed)])).lost.length, 1)
+      assert.equal(yield* statusOf(fixture, "a"), "in_progress")
     })
   ),
   it(
     "a batch with a stale settlement goes through for the rest",
-    Effect.fnUntraced(function* (world) {
-      const { stale, current } = yield* overtaken(world)
-      yield* world.store.add([task("b"), task("c"), task("d")])
-      const [b, c, d] = yield* claim(world)
+    Effect.fnUntraced(function* (fixture) {
+      const { stale, current } = yield* overtaken(fixture)
+      yield* fixture.store.add([task("b"), task("c"), task("d")])
+      const [b, c, d] = yield* claim(fixture)
       assert.ok(b && c && d)
-      const { lost } = yield* world.store.settle([
+      const { lost } = yield* fixture.store.settle([
         complete(b),
         complete(stale, "late"),
         fail(c),
@@ -147,31 +147,31 @@ export const leases: ReadonlyArray<Case> = [
         complete(current)
       ])
       assert.deepEqual(lost, [{ ...leaseOf(stale), status: "in_progress" }])
-      const statuses = yield* Effect.forEach(["a", "b", "c", "d"], (name) => statusOf(world, name))
+      const statuses = yield* Effect.forEach(["a", "b", "c", "d"], (name) => statusOf(fixture, name))
       assert.deepEqual(statuses, ["completed", "completed", "failed", "pending"])
     })
   ),
   it(
     "a batch with a stale checkpoint goes through for the rest",
-    Effect.fnUntraced(function* (world) {
-      const { stale } = yield* overtaken(world)
-      const b = yield* claimNew(world, "b")
-      const { lost } = yield* world.store.checkpoint([saved(stale, "late"), saved(b)])
+    Effect.fnUntraced(function* (fixture) {
+      const { stale } = yield* overtaken(fixture)
+      const b = yield* claimNew(fixture, "b")
+      const { lost } = yield* fixture.store.checkpoint([saved(stale, "late"), saved(b)])
       assert.deepEqual(lost, [{ ...leaseOf(stale), status: "in_progress" }])
-      yield* settle(world, release(b))
-      assert.equal((yield* claimOne(world)).checkpoint?.output, "saved")
+      yield* settle(fixture, release(b))
+      assert.equal((yield* claimOne(fixture)).checkpoint?.output, "saved")
     })
   ),
   it(
     "a batch with a stale heartbeat goes through for the rest",
-    Effect.fnUntraced(function* (world) {
-      const stale = yield* claimNew(world, "a")
-      yield* settle(world, complete(stale))
-      const b = yield* claimNew(world, "b", world.seconds(2))
-      const { lost } = yield* world.store.extend([leaseOf(stale), leaseOf(b)], longLease)
+    Effect.fnUntraced(function* (fixture) {
+      const stale = yield* claimNew(fixture, "a")
+      yield* settle(fixture, complete(stale))
+      const b = yield* claimNew(fixture, "b", fixture.seconds(2))
+      const { lost } = yield* fixture.store.extend([leaseOf(stale), leaseOf(b)], longLease)
       assert.deepEqual(lost, [{ ...leaseOf(stale), status: "completed" }])
-      yield* world.pass(3)
-      assert.deepEqual(yield* world.store.sweep(patient), [])
+      yield* fixture.advance(3)
+      assert.deepEqual(yield* fixture.store.sweep(patient), [])
     })
   ),
   it(

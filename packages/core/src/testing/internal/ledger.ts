@@ -20,7 +20,7 @@ import {
   retry,
   settle,
   usage
-} from "./world.ts"
+} from "./fixture.ts"
 
 /** A ledger row without its times, which have to be in order. */
 const timeless = (attempt: Attempt) => {
@@ -40,9 +40,9 @@ const rejected = Verification.reject("Too short.", {
 export const ledger: ReadonlyArray<Case> = [
   it(
     "the ledger has the attempt under way",
-    Effect.fnUntraced(function* (world) {
-      yield* claimNew(world, "a")
-      assert.deepEqual(timeless(yield* lastAttempt(world, "a")), {
+    Effect.fnUntraced(function* (fixture) {
+      yield* claimNew(fixture, "a")
+      assert.deepEqual(timeless(yield* lastAttempt(fixture, "a")), {
         taskId: "a",
         number: 1,
         token: 1,
@@ -58,12 +58,12 @@ export const ledger: ReadonlyArray<Case> = [
   ),
   it(
     "the ledger has what a completed attempt brought out",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      yield* world.pass(1)
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      yield* fixture.advance(1)
       const verification = Verification.pass({ feedback: "Fine.", confidence: 0.25, issues: ["a", "b"] })
-      yield* settle(world, { ...complete(claimed), verification, attemptUsage: usage(8), usage: usage(100) })
-      const attempt = yield* lastAttempt(world, "a")
+      yield* settle(fixture, { ...complete(claimed), verification, attemptUsage: usage(8), usage: usage(100) })
+      const attempt = yield* lastAttempt(fixture, "a")
       assert.ok(attempt.endedAt && attempt.endedAt.epochMilliseconds > attempt.startedAt.epochMilliseconds)
       assert.deepEqual(timeless(attempt), {
         taskId: "a",
@@ -82,11 +82,11 @@ export const ledger: ReadonlyArray<Case> = [
   ...failures.map(([outcome, end]) =>
     it(
       `the ledger has why an attempt was ${outcome}`,
-      Effect.fnUntraced(function* (world) {
-        const claimed = yield* claimNew(world, "a")
+      Effect.fnUntraced(function* (fixture) {
+        const claimed = yield* claimNew(fixture, "a")
         const settlement = { ...end(claimed, { feedback: "Too short.", output: "x" }), verification: rejected }
-        yield* settle(world, { ...settlement, attemptUsage: usage(8) })
-        assert.deepEqual(timeless(yield* lastAttempt(world, "a")), {
+        yield* settle(fixture, { ...settlement, attemptUsage: usage(8) })
+        assert.deepEqual(timeless(yield* lastAttempt(fixture, "a")), {
           taskId: "a",
           number: 1,
           token: 1,
@@ -103,9 +103,9 @@ export const ledger: ReadonlyArray<Case> = [
   ),
   it(
     "the ledger has why an attempt was released",
-    Effect.fnUntraced(function* (world) {
-      yield* settle(world, release(yield* claimNew(world, "a"), "The run was paused."))
-      const attempt = yield* lastAttempt(world, "a")
+    Effect.fnUntraced(function* (fixture) {
+      yield* settle(fixture, release(yield* claimNew(fixture, "a"), "The run was paused."))
+      const attempt = yield* lastAttempt(fixture, "a")
       assert.equal(attempt.outcome, "released")
       assert.equal(attempt.error, "The run was paused.")
       assert.equal(attempt.number, 1)
@@ -114,19 +114,19 @@ export const ledger: ReadonlyArray<Case> = [
   ),
   it(
     "the ledger has every attempt, oldest first, across releases, crashes, cancellations and requeues",
-    Effect.fnUntraced(function* (world) {
-      yield* settle(world, retry(yield* claimNew(world, "a")))
-      yield* settle(world, release(yield* claimOne(world)))
-      yield* claimOne(world, { lease: world.seconds(1), owner: "victim" })
-      yield* world.pass(2)
-      yield* world.store.sweep(patient)
-      yield* settle(world, fail(yield* claimOne(world)))
-      yield* world.store.requeue({ ids: ids("a") })
-      yield* claimOne(world)
-      yield* world.store.cancel({ ids: ids("a") })
-      yield* world.store.requeue({ ids: ids("a") })
-      yield* settle(world, complete(yield* claimOne(world)))
-      const attempts = yield* world.store.attempts(id("a"))
+    Effect.fnUntraced(function* (fixture) {
+      yield* settle(fixture, retry(yield* claimNew(fixture, "a")))
+      yield* settle(fixture, release(yield* claimOne(fixture)))
+      yield* claimOne(fixture, { lease: fixture.seconds(1), owner: "victim" })
+      yield* fixture.advance(2)
+      yield* fixture.store.sweep(patient)
+      yield* settle(fixture, fail(yield* claimOne(fixture)))
+      yield* fixture.store.requeue({ ids: ids("a") })
+      yield* claimOne(fixture)
+      yield* fixture.store.cancel({ ids: ids("a") })
+      yield* fixture.store.requeue({ ids: ids("a") })
+      yield* settle(fixture, complete(yield* claimOne(fixture)))
+      const attempts = yield* fixture.store.attempts(id("a"))
       assert.deepEqual(
         attempts.map(({ number, outcome, token }) => [token, number, outcome]),
         [

@@ -15,11 +15,11 @@ import {
   release,
   retry,
   task,
-  type World
-} from "./world.ts"
+  type Fixture
+} from "./fixture.ts"
 
 interface Run {
-  readonly world: World
+  readonly fixture: Fixture
   /** Off for a store on a clock of its own, whose leases are made too long to end here. */
   readonly virtualTime: boolean
   readonly model: Model.Model
@@ -29,42 +29,42 @@ interface Run {
 
 /** Does the commands to the store and to the model, and compares after each. */
 export const check = Effect.fnUntraced(function* (
-  world: World,
+  fixture: Fixture,
   virtualTime: boolean,
   commands: ReadonlyArray<Model.Command>
 ) {
-  const run: Run = { world, virtualTime, model: Model.make(), leases: [] }
-  yield* world.store.add(Model.specs.map(({ dependsOn, id, priority }) => task(id, { priority, dependsOn })))
+  const run: Run = { fixture, virtualTime, model: Model.make(), leases: [] }
+  yield* fixture.store.add(Model.specs.map(({ dependsOn, id, priority }) => task(id, { priority, dependsOn })))
   for (const command of commands) {
     if (!virtualTime) yield* tick(run)
     yield* perform(run, command)
     yield* compare(run)
   }
   yield* compareLedgers(run)
-  yield* transfer(world)
+  yield* transfer(fixture)
 })
 
 /** On a real clock, what is done later has to be later for store and model alike, or their orders differ. */
-const tick = ({ model, world }: Run) => {
+const tick = ({ model, fixture }: Run) => {
   model.now++
-  return world.pass(0.02)
+  return fixture.advance(0.02)
 }
 
 const timed = ({ virtualTime }: Run, ending: Model.Ending): Model.Ending =>
   virtualTime || ending.way !== "Retry" ? ending : { ...ending, delay: 0 }
 
-const compare = Effect.fnUntraced(function* ({ model, world }: Run) {
-  const { tasks } = yield* world.store.list()
+const compare = Effect.fnUntraced(function* ({ model, fixture }: Run) {
+  const { tasks } = yield* fixture.store.list()
   assert.deepEqual(
     tasks.map(({ attempts, id, status }) => [id, status, attempts]),
     Array.from(model.tasks.values(), ({ attempts, id, status }) => [id, status, attempts])
   )
-  assert.deepEqual({ ...(yield* world.store.counts) }, Model.counts(model))
+  assert.deepEqual({ ...(yield* fixture.store.counts) }, Model.counts(model))
 })
 
-const compareLedgers = Effect.fnUntraced(function* ({ model, world }: Run) {
+const compareLedgers = Effect.fnUntraced(function* ({ model, fixture }: Run) {
   for (const { id: name, outcomes } of model.tasks.values()) {
-    const ledger = yield* world.store.attempts(id(name))
+    const ledger = yield* fixture.store.attempts(id(name))
     assert.deepEqual(
       ledger.map(({ outcome, token }) => [token, outcome]),
       outcomes.map((outcome, index) => [index + 1, outcome])
@@ -86,12 +86,12 @@ const fenced = (run: Run, leases: ReadonlyArray<Claim>, change: (task: Model.Mod
     return []
   })
 
-const settlement = ({ world }: Run, claimed: Claim, ending: Model.Ending): Settlement => {
+const settlement = ({ fixture }: Run, claimed: Claim, ending: Model.Ending): Settlement => {
   switch (ending.way) {
     case "Complete":
       return complete(claimed)
     case "Retry":
-      return retry(claimed, { delay: world.seconds(ending.delay) })
+      return retry(claimed, { delay: fixture.seconds(ending.delay) })
     case "Fail":
       return fail(claimed)
     case "Release":
@@ -100,17 +100,17 @@ const settlement = ({ world }: Run, claimed: Claim, ending: Model.Ending): Settl
 }
 
 const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
-  const { leases, model, virtualTime, world } = run
-  const lease = (seconds: number) => (virtualTime ? world.seconds(seconds) : longLease)
+  const { leases, model, virtualTime, fixture } = run
+  const lease = (seconds: number) => (virtualTime ? fixture.seconds(seconds) : longLease)
   switch (command._tag) {
     case "Add": {
-      const { added, existing } = yield* world.store.add(Model.specs.map(({ id }) => task(id)))
+      const { added, existing } = yield* fixture.store.add(Model.specs.map(({ id }) => task(id)))
       assert.deepEqual([added, existing], [[], Model.specs.length])
       return
     }
     case "Claim": {
       const expected = Model.claimable(model).slice(0, command.limit)
-      const claims = yield* claim(world, { limit: command.limit, lease: lease(command.lease) })
+      const claims = yield* claim(fixture, { limit: command.limit, lease: lease(command.lease) })
       assert.deepEqual(
         claims.map((claimed) => claimed.task.id),
         expected.map(({ id }) => id)
@@ -129,7 +129,7 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
       if (claimed === undefined) return
       const output = execution(`saved under ${claimed.token}`)
       const lost = fenced(run, [claimed], (held) => Model.checkpoint(model, held, output.output))
-      const reply = yield* world.store.checkpoint([{ ...leaseOf(claimed), execution: output, usage: null }])
+      const reply = yield* fixture.store.checkpoint([{ ...leaseOf(claimed), execution: output, usage: null }])
       assert.deepEqual(reply.lost, lost)
       return
     }
@@ -145,34 +145,34 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
           if (pick !== undefined) Model.settle(model, held, pick.ending)
         }
       )
-      const reply = yield* world.store.settle(picked.map(({ claimed, ending }) => settlement(run, claimed, ending)))
+      const reply = yield* fixture.store.settle(picked.map(({ claimed, ending }) => settlement(run, claimed, ending)))
       assert.deepEqual(reply.lost, lost)
       return
     }
     case "Extend": {
       const picked = chosen(run, command.leases)
       const lost = fenced(run, picked, (held) => Model.extend(model, held, command.lease))
-      const reply = yield* world.store.extend(picked.map(leaseOf), lease(command.lease))
+      const reply = yield* fixture.store.extend(picked.map(leaseOf), lease(command.lease))
       assert.deepEqual(reply.lost, lost)
       return
     }
     case "Sweep": {
       if (!virtualTime) return
       const expected = Model.sweep(model, command)
-      const swept = yield* world.store.sweep(command)
+      const swept = yield* fixture.store.sweep(command)
       assert.deepEqual(swept.map(({ taskId }) => String(taskId)).toSorted(), expected.toSorted())
       return
     }
     case "Pass": {
       if (!virtualTime) return
       model.now += command.seconds
-      yield* world.pass(command.seconds)
+      yield* fixture.advance(command.seconds)
       return
     }
     case "Cancel": {
       const expected = names(command.tasks).filter((name) => Model.cancel(model, name))
       assert.deepEqual(
-        [...(yield* world.store.cancel({ ids: ids(...names(command.tasks)) }))].toSorted(),
+        [...(yield* fixture.store.cancel({ ids: ids(...names(command.tasks)) }))].toSorted(),
         expected.toSorted()
       )
       return
@@ -180,7 +180,7 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
     case "Requeue": {
       const expected = names(command.tasks).filter((name) => Model.requeue(model, name))
       assert.deepEqual(
-        [...(yield* world.store.requeue({ ids: ids(...names(command.tasks)) }))].toSorted(),
+        [...(yield* fixture.store.requeue({ ids: ids(...names(command.tasks)) }))].toSorted(),
         expected.toSorted()
       )
       return

@@ -15,11 +15,11 @@ import {
   plainTask,
   settle,
   task,
-  type World
-} from "./world.ts"
+  type Fixture
+} from "./fixture.ts"
 
 /** All pages of a query, each as ids. */
-const pages = Effect.fnUntraced(function* ({ store }: World, query: ListQuery) {
+const pages = Effect.fnUntraced(function* ({ store }: Fixture, query: ListQuery) {
   const found: Array<ReadonlyArray<string>> = []
   let cursor: string | undefined
   do {
@@ -47,17 +47,17 @@ export const reading: ReadonlyArray<Case> = [
   ),
   it(
     "the counts say how many tasks there are of each kind",
-    Effect.fnUntraced(function* (world) {
+    Effect.fnUntraced(function* (fixture) {
       const none = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
-      assert.deepEqual({ ...(yield* world.store.counts) }, none)
-      yield* world.store.add([...numbered(6), task("waiting", { dependsOn: ["task-5"] })])
-      assert.deepEqual({ ...(yield* world.store.counts) }, { ...none, pending: 7, waiting: 1 })
-      const [first, second, third] = yield* claim(world, { limit: 4 })
+      assert.deepEqual({ ...(yield* fixture.store.counts) }, none)
+      yield* fixture.store.add([...numbered(6), task("waiting", { dependsOn: ["task-5"] })])
+      assert.deepEqual({ ...(yield* fixture.store.counts) }, { ...none, pending: 7, waiting: 1 })
+      const [first, second, third] = yield* claim(fixture, { limit: 4 })
       assert.ok(first && second && third)
-      yield* settle(world, complete(first), complete(second), fail(third))
-      yield* world.store.cancel({ ids: ids("task-4") })
+      yield* settle(fixture, complete(first), complete(second), fail(third))
+      yield* fixture.store.cancel({ ids: ids("task-4") })
       assert.deepEqual(
-        { ...(yield* world.store.counts) },
+        { ...(yield* fixture.store.counts) },
         {
           pending: 2,
           in_progress: 1,
@@ -67,8 +67,8 @@ export const reading: ReadonlyArray<Case> = [
           waiting: 1
         }
       )
-      yield* world.store.prune({ statuses: ["completed", "failed", "cancelled"] })
-      assert.deepEqual({ ...(yield* world.store.counts) }, { ...none, pending: 2, in_progress: 1, waiting: 1 })
+      yield* fixture.store.prune({ statuses: ["completed", "failed", "cancelled"] })
+      assert.deepEqual({ ...(yield* fixture.store.counts) }, { ...none, pending: 2, in_progress: 1, waiting: 1 })
     })
   ),
   it(
@@ -79,11 +79,11 @@ export const reading: ReadonlyArray<Case> = [
   ),
   it(
     "tasks are listed in the order they were added, whatever becomes of them",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("b"), task("urgent", { priority: 5 }), task("a")])
-      yield* settle(world, complete(yield* claimOne(world)))
-      yield* claimOne(world)
-      const { next, tasks } = yield* world.store.list()
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("b"), task("urgent", { priority: 5 }), task("a")])
+      yield* settle(fixture, complete(yield* claimOne(fixture)))
+      yield* claimOne(fixture)
+      const { next, tasks } = yield* fixture.store.list()
       assert.deepEqual(
         tasks.map((each) => [each.id, each.status]),
         [
@@ -94,43 +94,43 @@ export const reading: ReadonlyArray<Case> = [
       )
       assert.equal(next, null)
       for (const listed of tasks) {
-        assert.deepEqual(Option.map(yield* world.store.get(listed.id), plainTask), Option.some(plainTask(listed)))
+        assert.deepEqual(Option.map(yield* fixture.store.get(listed.id), plainTask), Option.some(plainTask(listed)))
       }
     })
   ),
   it(
     "a page has a hundred tasks unless told otherwise",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(numbered(150))
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(150))
       assert.deepEqual(
-        (yield* pages(world, {})).map((page) => page.length),
+        (yield* pages(fixture, {})).map((page) => page.length),
         [100, 50]
       )
     })
   ),
   it(
     "pages follow one another without gap or overlap, and the last one says so",
-    Effect.fnUntraced(function* (world) {
+    Effect.fnUntraced(function* (fixture) {
       const tasks = numbered(12)
-      yield* world.store.add(tasks)
+      yield* fixture.store.add(tasks)
       const all = tasks.map((each) => each.id)
-      const inFives = yield* pages(world, { limit: 5 })
+      const inFives = yield* pages(fixture, { limit: 5 })
       assert.deepEqual(inFives, [all.slice(0, 5), all.slice(5, 10), all.slice(10)])
-      assert.deepEqual(yield* pages(world, { limit: 6 }), [all.slice(0, 6), all.slice(6)])
+      assert.deepEqual(yield* pages(fixture, { limit: 6 }), [all.slice(0, 6), all.slice(6)])
     })
   ),
   it(
     "tasks that are added, change or go between two pages move nothing",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(numbered(6))
-      const first = yield* world.store.list({ limit: 3 })
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(6))
+      const first = yield* fixture.store.list({ limit: 3 })
       assert.ok(first.next)
-      const [done] = yield* claim(world, { limit: 2 })
+      const [done] = yield* claim(fixture, { limit: 2 })
       assert.ok(done)
-      yield* settle(world, complete(done))
-      yield* world.store.prune({ statuses: ["completed"] })
-      yield* world.store.add([task("new", { priority: 9 })])
-      const second = yield* world.store.list({ cursor: first.next })
+      yield* settle(fixture, complete(done))
+      yield* fixture.store.prune({ statuses: ["completed"] })
+      yield* fixture.store.add([task("new", { priority: 9 })])
+      const second = yield* fixture.store.list({ cursor: first.next })
       assert.deepEqual(
         second.tasks.map((each) => each.id),
         ["task-3", "task-4", "task-5", "new"]
@@ -139,17 +139,17 @@ export const reading: ReadonlyArray<Case> = [
   ),
   it(
     "a list can be of one status, page by page",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(numbered(10))
-      const claims = yield* claim(world, { limit: 7 })
-      yield* settle(world, ...claims.map((claimed, index) => (index % 2 === 0 ? complete(claimed) : fail(claimed))))
-      assert.deepEqual(yield* pages(world, { status: "completed", limit: 2 }), [
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(10))
+      const claims = yield* claim(fixture, { limit: 7 })
+      yield* settle(fixture, ...claims.map((claimed, index) => (index % 2 === 0 ? complete(claimed) : fail(claimed))))
+      assert.deepEqual(yield* pages(fixture, { status: "completed", limit: 2 }), [
         ["task-0", "task-2"],
         ["task-4", "task-6"]
       ])
-      assert.deepEqual(yield* pages(world, { status: "failed" }), [["task-1", "task-3", "task-5"]])
-      assert.deepEqual(yield* pages(world, { status: "pending" }), [["task-7", "task-8", "task-9"]])
-      assert.deepEqual(yield* pages(world, { status: "cancelled" }), [[]])
+      assert.deepEqual(yield* pages(fixture, { status: "failed" }), [["task-1", "task-3", "task-5"]])
+      assert.deepEqual(yield* pages(fixture, { status: "pending" }), [["task-7", "task-8", "task-9"]])
+      assert.deepEqual(yield* pages(fixture, { status: "cancelled" }), [[]])
     })
   )
 ]

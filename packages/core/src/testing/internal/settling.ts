@@ -20,21 +20,21 @@ import {
   retry,
   settle,
   usage,
-  type World
-} from "./world.ts"
+  type Fixture
+} from "./fixture.ts"
 
 /** Puts a task back in line, whether it was retried or has failed. */
-const bringBack = (world: World, name: string) =>
-  Effect.andThen(world.store.requeue({ ids: ids(name) }), claimOne(world, { owner: "successor" }))
+const bringBack = (fixture: Fixture, name: string) =>
+  Effect.andThen(fixture.store.requeue({ ids: ids(name) }), claimOne(fixture, { owner: "successor" }))
 
 export const settling: ReadonlyArray<Case> = [
   it(
     "completing a task saves its result, and that it was verified",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      yield* world.pass(1)
-      yield* settle(world, { ...complete(claimed, "the answer"), usage: usage(20) })
-      const done = yield* find(world, "a")
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      yield* fixture.advance(1)
+      yield* settle(fixture, { ...complete(claimed, "the answer"), usage: usage(20) })
+      const done = yield* find(fixture, "a")
       assert.equal(done.status, "completed")
       assert.equal(done.result, "the answer")
       assert.equal(done.verified, true)
@@ -42,14 +42,14 @@ export const settling: ReadonlyArray<Case> = [
       assert.equal(done.feedback, null)
       assert.deepEqual(done.usage, usage(20))
       assert.ok(done.updatedAt.epochMilliseconds > done.createdAt.epochMilliseconds)
-      assert.deepEqual(yield* claim(world), [])
+      assert.deepEqual(yield* claim(fixture), [])
     })
   ),
   it(
     "a task can be completed without having been verified, and an empty result is a result",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      yield* settle(world, {
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      yield* settle(fixture, {
         _tag: "Complete",
         ...leaseOf(claimed),
         execution: execution(""),
@@ -58,23 +58,23 @@ export const settling: ReadonlyArray<Case> = [
         attemptUsage: null,
         usage: null
       })
-      const done = yield* find(world, "a")
+      const done = yield* find(fixture, "a")
       assert.equal(done.verified, false)
       assert.equal(done.result, "")
     })
   ),
   it(
     "a retried task is back in line with its feedback, its attempts and what it used",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      yield* settle(world, { ...retry(claimed, { feedback: "Say more.", output: "Too short" }), usage: usage(5) })
-      const retried = yield* find(world, "a")
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      yield* settle(fixture, { ...retry(claimed, { feedback: "Say more.", output: "Too short" }), usage: usage(5) })
+      const retried = yield* find(fixture, "a")
       assert.equal(retried.status, "pending")
       assert.equal(retried.attempts, 1)
       assert.equal(retried.feedback, "Say more.")
       assert.equal(retried.result, null)
       assert.deepEqual(retried.usage, usage(5))
-      const again = yield* claimOne(world)
+      const again = yield* claimOne(fixture)
       assert.equal(again.task.attempts, 2)
       assert.equal(again.task.feedback, "Say more.")
       assert.equal(again.previousOutput, "Too short")
@@ -83,50 +83,50 @@ export const settling: ReadonlyArray<Case> = [
   ),
   it(
     "feedback is gone once the task completes",
-    Effect.fnUntraced(function* (world) {
-      yield* settle(world, retry(yield* claimNew(world, "a"), { feedback: "Say more." }))
-      yield* settle(world, complete(yield* claimOne(world)))
-      assert.equal((yield* find(world, "a")).feedback, null)
+    Effect.fnUntraced(function* (fixture) {
+      yield* settle(fixture, retry(yield* claimNew(fixture, "a"), { feedback: "Say more." }))
+      yield* settle(fixture, complete(yield* claimOne(fixture)))
+      assert.equal((yield* find(fixture, "a")).feedback, null)
     })
   ),
   it(
     "a retried task is not claimed before its delay is over",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      yield* settle(world, retry(claimed, { delay: world.seconds(3) }))
-      yield* world.pass(1)
-      assert.deepEqual(yield* claim(world), [])
-      yield* world.pass(3)
-      assert.deepEqual(claimedIds(yield* claim(world)), ["a"])
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      yield* settle(fixture, retry(claimed, { delay: fixture.seconds(3) }))
+      yield* fixture.advance(1)
+      assert.deepEqual(yield* claim(fixture), [])
+      yield* fixture.advance(3)
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["a"])
     })
   ),
   it(
     "a failed task stays, with its feedback, until it is asked for",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      yield* settle(world, { ...fail(claimed, { feedback: "Refused." }), usage: usage(5) })
-      const failed = yield* find(world, "a")
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      yield* settle(fixture, { ...fail(claimed, { feedback: "Refused." }), usage: usage(5) })
+      const failed = yield* find(fixture, "a")
       assert.equal(failed.status, "failed")
       assert.equal(failed.attempts, 1)
       assert.equal(failed.feedback, "Refused.")
       assert.equal(failed.result, null)
       assert.deepEqual(failed.usage, usage(5))
-      yield* world.pass(5)
-      assert.deepEqual(yield* claim(world), [])
+      yield* fixture.advance(5)
+      assert.deepEqual(yield* claim(fixture), [])
     })
   ),
   it(
     "a released task has its attempt given back and is available at once",
-    Effect.fnUntraced(function* (world) {
-      yield* settle(world, retry(yield* claimNew(world, "a"), { feedback: "Say more.", output: "Too short" }))
-      const second = yield* claimOne(world)
+    Effect.fnUntraced(function* (fixture) {
+      yield* settle(fixture, retry(yield* claimNew(fixture, "a"), { feedback: "Say more.", output: "Too short" }))
+      const second = yield* claimOne(fixture)
       assert.equal(second.task.attempts, 2)
-      yield* settle(world, release(second))
-      const released = yield* find(world, "a")
+      yield* settle(fixture, release(second))
+      const released = yield* find(fixture, "a")
       assert.equal(released.status, "pending")
       assert.equal(released.attempts, 1)
       assert.equal(released.feedback, "Say more.")
-      const third = yield* claimOne(world)
+      const third = yield* claimOne(fixture)
       assert.equal(third.task.attempts, 2)
       assert.equal(third.token, 3)
       assert.equal(third.previousOutput, "Too short")
@@ -134,72 +134,76 @@ export const settling: ReadonlyArray<Case> = [
   ),
   it(
     "what a released attempt used is kept, in the task and in the ledger",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      yield* settle(world, release(claimed, "shutting down", { attemptUsage: usage(3), usage: usage(5) }))
-      assert.deepEqual((yield* find(world, "a")).usage, usage(5))
-      const [attempt] = yield* world.store.attempts(claimed.task.id)
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      yield* settle(fixture, release(claimed, "shutting down", { attemptUsage: usage(3), usage: usage(5) }))
+      assert.deepEqual((yield* find(fixture, "a")).usage, usage(5))
+      const [attempt] = yield* fixture.store.attempts(claimed.task.id)
       assert.deepEqual(attempt?.usage, usage(3))
     })
   ),
   ...failures.flatMap(([what, end]) => [
     it(
       `an output that could not be verified is verified by the next attempt, after the task is ${what}`,
-      Effect.fnUntraced(function* (world) {
-        const claimed = yield* claimNew(world, "a")
+      Effect.fnUntraced(function* (fixture) {
+        const claimed = yield* claimNew(fixture, "a")
         const output = execution("unverified")
-        yield* world.store.checkpoint([{ ...leaseOf(claimed), execution: output, usage: usage(7) }])
-        yield* settle(world, end(claimed, { output: "unverified", checkpoint: output }))
-        assert.deepEqual((yield* bringBack(world, "a")).checkpoint, output)
+        yield* fixture.store.checkpoint([{ ...leaseOf(claimed), execution: output, usage: usage(7) }])
+        yield* settle(fixture, end(claimed, { output: "unverified", checkpoint: output }))
+        assert.deepEqual((yield* bringBack(fixture, "a")).checkpoint, output)
       })
     ),
     it(
       `an output that was rejected is not verified again, after the task is ${what}`,
-      Effect.fnUntraced(function* (world) {
-        const claimed = yield* claimNew(world, "a")
-        yield* world.store.checkpoint([{ ...leaseOf(claimed), execution: execution("bad"), usage: null }])
-        yield* settle(world, end(claimed, { output: "bad" }))
-        const next = yield* bringBack(world, "a")
+      Effect.fnUntraced(function* (fixture) {
+        const claimed = yield* claimNew(fixture, "a")
+        yield* fixture.store.checkpoint([{ ...leaseOf(claimed), execution: execution("bad"), usage: null }])
+        yield* settle(fixture, end(claimed, { output: "bad" }))
+        const next = yield* bringBack(fixture, "a")
         assert.equal(next.checkpoint, null)
         assert.equal(next.previousOutput, "bad")
       })
     ),
     it(
       `an attempt that brought nothing out leaves no previous output, after the task is ${what}`,
-      Effect.fnUntraced(function* (world) {
-        yield* settle(world, end(yield* claimNew(world, "a"), { output: "something" }))
-        yield* settle(world, end(yield* bringBack(world, "a"), { output: null }))
-        const third = yield* bringBack(world, "a")
+      Effect.fnUntraced(function* (fixture) {
+        yield* settle(fixture, end(yield* claimNew(fixture, "a"), { output: "something" }))
+        yield* settle(fixture, end(yield* bringBack(fixture, "a"), { output: null }))
+        const third = yield* bringBack(fixture, "a")
         assert.equal(third.previousOutput, null)
-        yield* settle(world, end(third, { output: "" }))
-        assert.equal((yield* bringBack(world, "a")).previousOutput, null)
+        yield* settle(fixture, end(third, { output: "" }))
+        assert.equal((yield* bringBack(fixture, "a")).previousOutput, null)
       })
     )
   ]),
   it(
     "what was not metered stays unknown, and so does an unknown price",
-    Effect.fnUntraced(function* (world) {
-      yield* settle(world, complete(yield* claimNew(world, "a")))
-      assert.equal((yield* find(world, "a")).usage, null)
-      assert.equal((yield* lastAttempt(world, "a")).usage, null)
+    Effect.fnUntraced(function* (fixture) {
+      yield* settle(fixture, complete(yield* claimNew(fixture, "a")))
+      assert.equal((yield* find(fixture, "a")).usage, null)
+      assert.equal((yield* lastAttempt(fixture, "a")).usage, null)
       const priceless = usage(9, null)
-      yield* settle(world, { ...complete(yield* claimNew(world, "b")), usage: priceless, attemptUsage: priceless })
-      assert.deepEqual((yield* find(world, "b")).usage, priceless)
-      assert.deepEqual((yield* lastAttempt(world, "b")).usage, priceless)
+      yield* settle(fixture, { ...complete(yield* claimNew(fixture, "b")), usage: priceless, attemptUsage: priceless })
+      assert.deepEqual((yield* find(fixture, "b")).usage, priceless)
+      assert.deepEqual((yield* lastAttempt(fixture, "b")).usage, priceless)
       const free = usage(9, 0)
-      yield* settle(world, { ...complete(yield* claimNew(world, "c")), usage: free, attemptUsage: usage(9, 0.1 + 0.2) })
-      assert.deepEqual((yield* find(world, "c")).usage, free)
-      assert.deepEqual((yield* lastAttempt(world, "c")).usage, usage(9, 0.1 + 0.2))
+      yield* settle(fixture, {
+        ...complete(yield* claimNew(fixture, "c")),
+        usage: free,
+        attemptUsage: usage(9, 0.1 + 0.2)
+      })
+      assert.deepEqual((yield* find(fixture, "c")).usage, free)
+      assert.deepEqual((yield* lastAttempt(fixture, "c")).usage, usage(9, 0.1 + 0.2))
     })
   ),
   it(
     "a thousand tasks are settled at once, each in its own way",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(numbered(1_000))
-      const claims = yield* claim(world, { limit: 1_000 })
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(1_000))
+      const claims = yield* claim(fixture, { limit: 1_000 })
       const ways = [complete, retry, fail, release]
-      yield* settle(world, ...claims.map((claimed, index) => (ways[index % ways.length] ?? complete)(claimed)))
-      const { completed, failed, in_progress, pending } = yield* world.store.counts
+      yield* settle(fixture, ...claims.map((claimed, index) => (ways[index % ways.length] ?? complete)(claimed)))
+      const { completed, failed, in_progress, pending } = yield* fixture.store.counts
       assert.deepEqual(
         { completed, failed, in_progress, pending },
         { completed: 250, failed: 250, in_progress: 0, pending: 500 }

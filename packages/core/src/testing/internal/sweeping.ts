@@ -18,143 +18,143 @@ import {
   settle,
   statusOf,
   task
-} from "./world.ts"
+} from "./fixture.ts"
 
 export const sweeping: ReadonlyArray<Case> = [
   it(
     "a task whose lease goes on is left alone",
-    Effect.fnUntraced(function* (world) {
-      yield* claimNew(world, "a", world.seconds(5))
-      yield* world.pass(1)
-      assert.deepEqual(yield* world.store.sweep(patient), [])
-      assert.equal(yield* statusOf(world, "a"), "in_progress")
+    Effect.fnUntraced(function* (fixture) {
+      yield* claimNew(fixture, "a", fixture.seconds(5))
+      yield* fixture.advance(1)
+      assert.deepEqual(yield* fixture.store.sweep(patient), [])
+      assert.equal(yield* statusOf(fixture, "a"), "in_progress")
     })
   ),
   it(
     "a task whose worker died is taken back once, and the attempt counts",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a")])
-      const claimed = yield* claimOne(world, { owner: "victim", lease: world.seconds(1) })
-      yield* world.pass(2)
-      assert.deepEqual(yield* world.store.sweep(patient), [
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a")])
+      const claimed = yield* claimOne(fixture, { owner: "victim", lease: fixture.seconds(1) })
+      yield* fixture.advance(2)
+      assert.deepEqual(yield* fixture.store.sweep(patient), [
         { ...leaseOf(claimed), status: "pending", owner: "victim", attempts: 1 }
       ])
-      assert.deepEqual(yield* world.store.sweep(patient), [])
-      const swept = yield* find(world, "a")
+      assert.deepEqual(yield* fixture.store.sweep(patient), [])
+      const swept = yield* find(fixture, "a")
       assert.equal(swept.status, "pending")
       assert.equal(swept.attempts, 1)
-      const again = yield* claimOne(world)
+      const again = yield* claimOne(fixture)
       assert.equal(again.task.attempts, 2)
       assert.equal(again.token, 2)
     })
   ),
   it(
     "a lease that has ended can be settled as long as nobody took the task back",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a", world.seconds(1))
-      yield* world.pass(2)
-      yield* settle(world, complete(claimed))
-      assert.deepEqual(yield* world.store.sweep(patient), [])
-      assert.equal(yield* statusOf(world, "a"), "completed")
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a", fixture.seconds(1))
+      yield* fixture.advance(2)
+      yield* settle(fixture, complete(claimed))
+      assert.deepEqual(yield* fixture.store.sweep(patient), [])
+      assert.equal(yield* statusOf(fixture, "a"), "completed")
     })
   ),
   it(
     "a heartbeat that is just in time wins",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a", world.seconds(3))
-      yield* world.pass(2)
-      assert.deepEqual((yield* world.store.extend([leaseOf(claimed)], world.seconds(3))).lost, [])
-      yield* world.pass(2)
-      assert.deepEqual(yield* world.store.sweep(patient), [])
-      yield* world.pass(2)
-      assert.equal((yield* world.store.sweep(patient)).length, 1)
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a", fixture.seconds(3))
+      yield* fixture.advance(2)
+      assert.deepEqual((yield* fixture.store.extend([leaseOf(claimed)], fixture.seconds(3))).lost, [])
+      yield* fixture.advance(2)
+      assert.deepEqual(yield* fixture.store.sweep(patient), [])
+      yield* fixture.advance(2)
+      assert.equal((yield* fixture.store.sweep(patient)).length, 1)
     })
   ),
   it(
     "of several leases only those that ended are taken back",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b"), task("c")])
-      yield* claimOne(world, { lease: longLease })
-      yield* claimOne(world, { lease: world.seconds(1) })
-      yield* claimOne(world, { lease: longLease })
-      yield* world.pass(2)
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b"), task("c")])
+      yield* claimOne(fixture, { lease: longLease })
+      yield* claimOne(fixture, { lease: fixture.seconds(1) })
+      yield* claimOne(fixture, { lease: longLease })
+      yield* fixture.advance(2)
       assert.deepEqual(
-        (yield* world.store.sweep(patient)).map(({ taskId }) => taskId),
+        (yield* fixture.store.sweep(patient)).map(({ taskId }) => taskId),
         ["b"]
       )
     })
   ),
   it(
     "a task that used up its attempts goes to the dead-letter queue and says why",
-    Effect.fnUntraced(function* (world) {
+    Effect.fnUntraced(function* (fixture) {
       const policy = { maxAttempts: 2, onCrash: "retry" } as const
-      yield* claimNew(world, "a", world.seconds(1))
-      yield* world.pass(2)
+      yield* claimNew(fixture, "a", fixture.seconds(1))
+      yield* fixture.advance(2)
       assert.deepEqual(
-        (yield* world.store.sweep(policy)).map(({ status }) => status),
+        (yield* fixture.store.sweep(policy)).map(({ status }) => status),
         ["pending"]
       )
-      yield* claimOne(world, { lease: world.seconds(1) })
-      yield* world.pass(2)
-      const swept = yield* world.store.sweep(policy)
+      yield* claimOne(fixture, { lease: fixture.seconds(1) })
+      yield* fixture.advance(2)
+      const swept = yield* fixture.store.sweep(policy)
       assert.deepEqual(
         swept.map(({ attempts, status }) => [status, attempts]),
         [["failed", 2]]
       )
-      const failed = yield* find(world, "a")
+      const failed = yield* find(fixture, "a")
       assert.equal(failed.status, "failed")
       assert.equal(failed.attempts, 2)
       assert.match(failed.feedback ?? "", /stopped answering/)
-      assert.deepEqual(yield* outcomes(world, "a"), ["lease_expired", "lease_expired"])
-      assert.deepEqual(yield* claim(world), [])
+      assert.deepEqual(yield* outcomes(fixture, "a"), ["lease_expired", "lease_expired"])
+      assert.deepEqual(yield* claim(fixture), [])
     })
   ),
   it(
     "work that must not run twice goes to the dead-letter queue at its first crash",
-    Effect.fnUntraced(function* (world) {
-      yield* claimNew(world, "a", world.seconds(1))
-      yield* world.pass(2)
-      const swept = yield* world.store.sweep({ maxAttempts: 10, onCrash: "dead-letter" })
+    Effect.fnUntraced(function* (fixture) {
+      yield* claimNew(fixture, "a", fixture.seconds(1))
+      yield* fixture.advance(2)
+      const swept = yield* fixture.store.sweep({ maxAttempts: 10, onCrash: "dead-letter" })
       assert.deepEqual(
         swept.map(({ attempts, status }) => [status, attempts]),
         [["failed", 1]]
       )
-      assert.equal(yield* statusOf(world, "a"), "failed")
+      assert.equal(yield* statusOf(fixture, "a"), "failed")
     })
   ),
   it(
     "a task that was cancelled is not taken back",
-    Effect.fnUntraced(function* (world) {
-      yield* claimNew(world, "a", world.seconds(1))
-      yield* world.store.cancel({ ids: ids("a") })
-      yield* world.pass(2)
-      assert.deepEqual(yield* world.store.sweep(patient), [])
-      assert.equal(yield* statusOf(world, "a"), "cancelled")
+    Effect.fnUntraced(function* (fixture) {
+      yield* claimNew(fixture, "a", fixture.seconds(1))
+      yield* fixture.store.cancel({ ids: ids("a") })
+      yield* fixture.advance(2)
+      assert.deepEqual(yield* fixture.store.sweep(patient), [])
+      assert.equal(yield* statusOf(fixture, "a"), "cancelled")
     })
   ),
   it(
     "sweeps at the same time take each task back once",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add(numbered(100))
-      yield* claim(world, { lease: world.seconds(1) })
-      yield* world.pass(2)
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(100))
+      yield* claim(fixture, { lease: fixture.seconds(1) })
+      yield* fixture.advance(2)
       const sweeps = yield* Effect.all(
-        Array.from({ length: 10 }, () => world.store.sweep(patient)),
+        Array.from({ length: 10 }, () => fixture.store.sweep(patient)),
         { concurrency: "unbounded" }
       )
       assert.equal(sweeps.flat().length, 100)
-      const claims = yield* claim(world, { limit: 1_000 })
+      const claims = yield* claim(fixture, { limit: 1_000 })
       assert.equal(claims.length, 100)
       assert.ok(claims.every(({ task }) => task.attempts === 2))
     })
   ),
   it(
     "a task that is taken back is available at once",
-    Effect.fnUntraced(function* (world) {
-      yield* claimNew(world, "a", world.seconds(1))
-      yield* world.pass(2)
-      yield* world.store.sweep(patient)
-      assert.deepEqual(claimedIds(yield* claim(world)), ["a"])
+    Effect.fnUntraced(function* (fixture) {
+      yield* claimNew(fixture, "a", fixture.seconds(1))
+      yield* fixture.advance(2)
+      yield* fixture.store.sweep(patient)
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["a"])
     })
   )
 ]

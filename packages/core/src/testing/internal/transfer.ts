@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TaskRecord from "../../TaskRecord.ts"
 import type { TaskStore } from "../../TaskStore.ts"
-import type { World } from "./world.ts"
+import type { Fixture } from "./fixture.ts"
 
 type Store = TaskStore["Service"]
 
@@ -35,16 +35,16 @@ export const dumpAll = Effect.fnUntraced(function* (store: Store, limit?: number
 
 /** Moves everything into a new store, and compares the two. */
 export const transfer = Effect.fnUntraced(function* (
-  world: World,
+  fixture: Fixture,
   arrange: (records: ReadonlyArray<TaskRecord.TaskRecord>) => ReadonlyArray<TaskRecord.TaskRecord> = (records) =>
     records
-): Effect.fn.Return<World, unknown, Scope.Scope> {
-  const store = yield* world.another
-  const records = arrange(yield* dumpAll(world.store))
+): Effect.fn.Return<Fixture, unknown, Scope.Scope> {
+  const store = yield* fixture.another
+  const records = arrange(yield* dumpAll(fixture.store))
   yield* store.restore(records)
   const byId = (left: { readonly task: { readonly id: string } }, right: typeof left) =>
     left.task.id < right.task.id ? -1 : 1
-  assert.deepEqual((yield* contents(store)).sort(byId), (yield* contents(world.store)).sort(byId))
-  assert.deepEqual({ ...(yield* store.counts) }, { ...(yield* world.store.counts) })
-  return { ...world, store }
+  assert.deepEqual((yield* contents(store)).sort(byId), (yield* contents(fixture.store)).sort(byId))
+  assert.deepEqual({ ...(yield* store.counts) }, { ...(yield* fixture.store.counts) })
+  return { ...fixture, store }
 })

@@ -18,33 +18,33 @@ import {
   retry,
   settle,
   task,
-  type World
-} from "./world.ts"
+  type Fixture
+} from "./fixture.ts"
 
 /** What a worker does: waits for a signal and looks, as often as it takes, because a signal can be for nothing. */
 const untilFound = <A>(
-  world: World,
+  fixture: Fixture,
   look: Effect.Effect<ReadonlyArray<A>, unknown>,
   options = { untilDrained: false }
 ): Effect.Effect<ReadonlyArray<A>, unknown> =>
-  Effect.flatMap(world.store.awaitWork(options), (signal) => {
+  Effect.flatMap(fixture.store.awaitWork(options), (signal) => {
     assert.equal(signal, "claimable")
     return Effect.flatMap(look, (found) =>
-      found.length > 0 ? Effect.succeed(found) : Effect.andThen(Effect.yieldNow, untilFound(world, look, options))
+      found.length > 0 ? Effect.succeed(found) : Effect.andThen(Effect.yieldNow, untilFound(fixture, look, options))
     )
   })
 
-const untilDrained = (world: World): Effect.Effect<"drained", unknown> =>
-  Effect.flatMap(world.store.awaitWork({ untilDrained: true }), (signal) =>
-    signal === "drained" ? Effect.succeed(signal) : Effect.andThen(Effect.yieldNow, untilDrained(world))
+const untilDrained = (fixture: Fixture): Effect.Effect<"drained", unknown> =>
+  Effect.flatMap(fixture.store.awaitWork({ untilDrained: true }), (signal) =>
+    signal === "drained" ? Effect.succeed(signal) : Effect.andThen(Effect.yieldNow, untilDrained(fixture))
   )
 
 const start = <A>(waiting: Effect.Effect<A, unknown>) => Effect.forkChild(waiting, { startImmediately: true })
 
-const waitForClaim = (world: World) => start(Effect.map(untilFound(world, claim(world)), claimedIds))
+const waitForClaim = (fixture: Fixture) => start(Effect.map(untilFound(fixture, claim(fixture)), claimedIds))
 
-const waitForSweep = (world: World) =>
-  start(Effect.map(untilFound(world, world.store.sweep(patient)), (swept) => swept.map(({ taskId }) => taskId)))
+const waitForSweep = (fixture: Fixture) =>
+  start(Effect.map(untilFound(fixture, fixture.store.sweep(patient)), (swept) => swept.map(({ taskId }) => taskId)))
 
 const isWaiting = (fiber: Fiber.Fiber<unknown, unknown>) =>
   assert.equal(fiber.pollUnsafe(), undefined, "it still waits")
@@ -52,170 +52,172 @@ const isWaiting = (fiber: Fiber.Fiber<unknown, unknown>) =>
 export const waiting: ReadonlyArray<Case> = [
   it(
     "who waits is told at once when there is something to claim",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a")])
-      assert.equal(yield* world.store.awaitWork({ untilDrained: false }), "claimable")
-      assert.equal(yield* world.store.awaitWork({ untilDrained: true }), "claimable")
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a")])
+      assert.equal(yield* fixture.store.awaitWork({ untilDrained: false }), "claimable")
+      assert.equal(yield* fixture.store.awaitWork({ untilDrained: true }), "claimable")
     })
   ),
   it(
     "who waits is woken by a task that is added",
-    Effect.fnUntraced(function* (world) {
-      const worker = yield* waitForClaim(world)
-      yield* world.pass(1)
+    Effect.fnUntraced(function* (fixture) {
+      const worker = yield* waitForClaim(fixture)
+      yield* fixture.advance(1)
       isWaiting(worker)
-      yield* world.store.add([task("a")])
+      yield* fixture.store.add([task("a")])
       assert.deepEqual(yield* Fiber.join(worker), ["a"])
     })
   ),
   it(
     "all who wait are woken",
-    Effect.fnUntraced(function* (world) {
-      const workers = yield* Effect.forEach(["a", "b", "c"], () => start(untilFound(world, claim(world, { limit: 1 }))))
-      yield* world.store.add([task("a"), task("b"), task("c")])
+    Effect.fnUntraced(function* (fixture) {
+      const workers = yield* Effect.forEach(["a", "b", "c"], () =>
+        start(untilFound(fixture, claim(fixture, { limit: 1 })))
+      )
+      yield* fixture.store.add([task("a"), task("b"), task("c")])
       const claims = yield* Effect.forEach(workers, (worker) => Fiber.join(worker))
       assert.deepEqual(claims.flatMap(claimedIds).toSorted(), ["a", "b", "c"])
     })
   ),
   it(
     "who waits is woken when a task becomes available",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a", { availableAt: yield* inSeconds(world, 3) })])
-      const worker = yield* waitForClaim(world)
-      yield* world.pass(1)
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a", { availableAt: yield* inSeconds(fixture, 3) })])
+      const worker = yield* waitForClaim(fixture)
+      yield* fixture.advance(1)
       isWaiting(worker)
-      yield* world.pass(3)
+      yield* fixture.advance(3)
       assert.deepEqual(yield* Fiber.join(worker), ["a"])
     })
   ),
   it(
     "who waits for one time is woken earlier by a task that is available earlier",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("late", { availableAt: yield* inSeconds(world, 3_600) })])
-      const worker = yield* waitForClaim(world)
-      yield* world.pass(1)
-      yield* world.store.add([task("early", { availableAt: yield* inSeconds(world, 1) })])
-      yield* world.pass(2)
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("late", { availableAt: yield* inSeconds(fixture, 3_600) })])
+      const worker = yield* waitForClaim(fixture)
+      yield* fixture.advance(1)
+      yield* fixture.store.add([task("early", { availableAt: yield* inSeconds(fixture, 1) })])
+      yield* fixture.advance(2)
       assert.deepEqual(yield* Fiber.join(worker), ["early"])
     })
   ),
   it(
     "who waits is woken when the delay of a retried task is over",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      const worker = yield* waitForClaim(world)
-      yield* settle(world, retry(claimed, { delay: world.seconds(2) }))
-      yield* world.pass(3)
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      const worker = yield* waitForClaim(fixture)
+      yield* settle(fixture, retry(claimed, { delay: fixture.seconds(2) }))
+      yield* fixture.advance(3)
       assert.deepEqual(yield* Fiber.join(worker), ["a"])
     })
   ),
   it(
     "who waits is woken by a task that is released, requeued, or whose dependency completes",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a"), task("b", { dependsOn: ["a"] })])
-      const first = yield* claimOne(world)
-      const afterRelease = yield* waitForClaim(world)
-      yield* settle(world, release(first))
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      const first = yield* claimOne(fixture)
+      const afterRelease = yield* waitForClaim(fixture)
+      yield* settle(fixture, release(first))
       assert.deepEqual(yield* Fiber.join(afterRelease), ["a"])
-      yield* world.store.cancel({ ids: ids("a") })
-      const afterRequeue = yield* start(untilFound(world, claim(world)))
-      yield* world.store.requeue({ ids: ids("a") })
+      yield* fixture.store.cancel({ ids: ids("a") })
+      const afterRequeue = yield* start(untilFound(fixture, claim(fixture)))
+      yield* fixture.store.requeue({ ids: ids("a") })
       const [again] = yield* Fiber.join(afterRequeue)
       assert.equal(again?.task.id, "a")
-      const afterCompletion = yield* waitForClaim(world)
-      yield* settle(world, complete(again))
+      const afterCompletion = yield* waitForClaim(fixture)
+      yield* settle(fixture, complete(again))
       assert.deepEqual(yield* Fiber.join(afterCompletion), ["b"])
     })
   ),
   it(
     "who waits is woken when a lease ends",
-    Effect.fnUntraced(function* (world) {
-      yield* claimNew(world, "a", world.seconds(2))
-      const sweeper = yield* waitForSweep(world)
-      yield* world.pass(1)
+    Effect.fnUntraced(function* (fixture) {
+      yield* claimNew(fixture, "a", fixture.seconds(2))
+      const sweeper = yield* waitForSweep(fixture)
+      yield* fixture.advance(1)
       isWaiting(sweeper)
-      yield* world.pass(2)
+      yield* fixture.advance(2)
       assert.deepEqual(yield* Fiber.join(sweeper), ["a"])
     })
   ),
   it(
     "who waits for the end of a lease that is extended is woken at its new end",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a", world.seconds(3))
-      const sweeper = yield* waitForSweep(world)
-      yield* world.pass(1)
-      yield* world.store.extend([leaseOf(claimed)], world.seconds(5))
-      yield* world.pass(3)
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a", fixture.seconds(3))
+      const sweeper = yield* waitForSweep(fixture)
+      yield* fixture.advance(1)
+      yield* fixture.store.extend([leaseOf(claimed)], fixture.seconds(5))
+      yield* fixture.advance(3)
       isWaiting(sweeper)
-      yield* world.pass(3)
+      yield* fixture.advance(3)
       assert.deepEqual(yield* Fiber.join(sweeper), ["a"])
     })
   ),
   it(
     "who waits can be interrupted, and nobody else is disturbed",
-    Effect.fnUntraced(function* (world) {
-      const gone = yield* waitForClaim(world)
-      const worker = yield* waitForClaim(world)
+    Effect.fnUntraced(function* (fixture) {
+      const gone = yield* waitForClaim(fixture)
+      const worker = yield* waitForClaim(fixture)
       yield* Fiber.interrupt(gone)
-      yield* world.store.add([task("a")])
+      yield* fixture.store.add([task("a")])
       assert.deepEqual(yield* Fiber.join(worker), ["a"])
     })
   ),
   it(
     "an empty store is drained",
-    Effect.fnUntraced(function* (world) {
-      assert.equal(yield* world.store.awaitWork({ untilDrained: true }), "drained")
+    Effect.fnUntraced(function* (fixture) {
+      assert.equal(yield* fixture.store.awaitWork({ untilDrained: true }), "drained")
     })
   ),
   it(
     "a store is drained when all its tasks have ended, or wait for one that did not complete",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([
         task("a"),
         task("b"),
         task("c", { dependsOn: ["b"] }),
         task("d", { dependsOn: ["c"] }),
         task("e")
       ])
-      yield* world.store.cancel({ ids: ids("e") })
-      const [a, b] = yield* claim(world)
+      yield* fixture.store.cancel({ ids: ids("e") })
+      const [a, b] = yield* claim(fixture)
       assert.ok(a && b)
-      yield* settle(world, complete(a), fail(b))
-      assert.equal(yield* world.store.awaitWork({ untilDrained: true }), "drained")
+      yield* settle(fixture, complete(a), fail(b))
+      assert.equal(yield* fixture.store.awaitWork({ untilDrained: true }), "drained")
     })
   ),
   it(
     "a store with a running task is drained once the task has ended",
-    Effect.fnUntraced(function* (world) {
-      const claimed = yield* claimNew(world, "a")
-      const run = yield* start(untilDrained(world))
-      yield* world.pass(1)
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      const run = yield* start(untilDrained(fixture))
+      yield* fixture.advance(1)
       isWaiting(run)
-      yield* settle(world, complete(claimed))
+      yield* settle(fixture, complete(claimed))
       assert.equal(yield* Fiber.join(run), "drained")
     })
   ),
   it(
     "a store is drained once its last task is cancelled",
-    Effect.fnUntraced(function* (world) {
-      yield* claimNew(world, "running")
-      yield* world.store.add([task("later", { availableAt: yield* inSeconds(world, 3_600) })])
-      const run = yield* start(untilDrained(world))
-      yield* world.store.cancel({ ids: ids("running") })
-      yield* world.pass(1)
+    Effect.fnUntraced(function* (fixture) {
+      yield* claimNew(fixture, "running")
+      yield* fixture.store.add([task("later", { availableAt: yield* inSeconds(fixture, 3_600) })])
+      const run = yield* start(untilDrained(fixture))
+      yield* fixture.store.cancel({ ids: ids("running") })
+      yield* fixture.advance(1)
       isWaiting(run)
-      yield* world.store.cancel({ ids: ids("later") })
+      yield* fixture.store.cancel({ ids: ids("later") })
       assert.equal(yield* Fiber.join(run), "drained")
     })
   ),
   it(
     "a store is not drained while a task becomes available later",
-    Effect.fnUntraced(function* (world) {
-      yield* world.store.add([task("a", { availableAt: yield* inSeconds(world, 3) })])
-      const run = yield* start(untilFound(world, claim(world), { untilDrained: true }))
-      yield* world.pass(1)
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a", { availableAt: yield* inSeconds(fixture, 3) })])
+      const run = yield* start(untilFound(fixture, claim(fixture), { untilDrained: true }))
+      yield* fixture.advance(1)
       isWaiting(run)
-      yield* world.pass(3)
+      yield* fixture.advance(3)
       assert.deepEqual(claimedIds(yield* Fiber.join(run)), ["a"])
     })
   )

@@ -11,33 +11,31 @@ import type { Claim, Lease, Settlement, TaskStore } from "../../TaskStore.ts"
 import type { Usage } from "../../Usage.ts"
 import * as Verification from "../../Verification.ts"
 
-/** What a store may be unable to do. Everything else in the suite is the contract. */
-export interface Capabilities {
-  /** Time passes for the store only when the test says so; off for a store with a clock of its own. */
-  readonly virtualTime: boolean
-  /** Half of a surrogate pair, which is no text in UTF-8, comes back as it was. */
-  readonly loneSurrogates: boolean
-}
-
-/** What a case works with: a store with nothing in it, and its time. */
-export interface World {
+/** What a case works with: a store at an empty place, and its time. */
+export interface Fixture {
+  /** Closed and opened again between operations, unless the case runs in one session. */
   readonly store: TaskStore["Service"]
-  /** One more store with nothing in it. */
+  /** One more store, at an empty place of its own. */
   readonly another: Effect.Effect<TaskStore["Service"], unknown, Scope.Scope>
-  /** Lets so many of the suite's seconds pass. */
-  readonly pass: (seconds: number) => Effect.Effect<void>
-  /** So many of the suite's seconds; on a real clock they are shorter than others'. */
+  /** Lets seconds of the suite pass. */
+  readonly advance: (seconds: number) => Effect.Effect<void>
+  /** Seconds of the suite; shorter than real seconds for a store with a clock of its own. */
   readonly seconds: (seconds: number) => Duration.Duration
 }
 
 /** One promise of the contract. */
 export interface Case {
   readonly name: string
-  readonly run: (world: World) => Effect.Effect<void, unknown, Scope.Scope>
-  readonly needs: keyof Capabilities | undefined
+  readonly run: (fixture: Fixture) => Effect.Effect<void, unknown, Scope.Scope>
+  /** Depends on what an exclusive store forgets when it is closed. */
+  readonly inOneSession: boolean
 }
 
-export const it = (name: string, run: Case["run"], needs?: keyof Capabilities): Case => ({ name, run, needs })
+export const it = (name: string, run: Case["run"], options?: { readonly inOneSession: boolean }): Case => ({
+  name,
+  run,
+  inOneSession: options?.inOneSession ?? false
+})
 
 export const id = (name: string): Task.TaskId => Task.TaskId.make(name)
 
@@ -63,7 +61,7 @@ export const usage = (outputTokens: number, costUsd: number | null = outputToken
 export const longLease = Duration.hours(10)
 
 export const claim = (
-  { store }: World,
+  { store }: Fixture,
   options?: { readonly limit?: number; readonly owner?: string; readonly lease?: Duration.Duration }
 ): Effect.Effect<ReadonlyArray<Claim>, unknown> =>
   store.claim({
@@ -73,18 +71,18 @@ export const claim = (
   })
 
 export const claimOne = Effect.fnUntraced(function* (
-  world: World,
+  fixture: Fixture,
   options?: { readonly owner?: string; readonly lease?: Duration.Duration }
 ) {
-  const [claimed] = yield* claim(world, { ...options, limit: 1 })
+  const [claimed] = yield* claim(fixture, { ...options, limit: 1 })
   assert.ok(claimed, "there is a task to claim")
   return claimed
 })
 
 /** Adds one task and claims it. */
-export const claimNew = Effect.fnUntraced(function* (world: World, name: string, lease?: Duration.Duration) {
-  yield* world.store.add([task(name)])
-  const claimed = yield* claimOne(world, lease === undefined ? {} : { lease })
+export const claimNew = Effect.fnUntraced(function* (fixture: Fixture, name: string, lease?: Duration.Duration) {
+  yield* fixture.store.add([task(name)])
+  const claimed = yield* claimOne(fixture, lease === undefined ? {} : { lease })
   assert.equal(claimed.task.id, name)
   return claimed
 })
@@ -149,20 +147,20 @@ export const release = (
 })
 
 /** Settles, and insists that every lease was current. */
-export const settle = Effect.fnUntraced(function* ({ store }: World, ...settlements: ReadonlyArray<Settlement>) {
+export const settle = Effect.fnUntraced(function* ({ store }: Fixture, ...settlements: ReadonlyArray<Settlement>) {
   assert.deepEqual((yield* store.settle(settlements)).lost, [])
 })
 
 /** The task, which has to be there. */
-export const find = Effect.fnUntraced(function* ({ store }: World, name: string) {
+export const find = Effect.fnUntraced(function* ({ store }: Fixture, name: string) {
   const found = yield* store.get(id(name))
   return Option.getOrThrowWith(found, () => new assert.AssertionError({ message: `task ${name} is there` }))
 })
 
-export const statusOf = (world: World, name: string): Effect.Effect<Task.TaskStatus, unknown> =>
-  Effect.map(find(world, name), ({ status }) => status)
+export const statusOf = (fixture: Fixture, name: string): Effect.Effect<Task.TaskStatus, unknown> =>
+  Effect.map(find(fixture, name), ({ status }) => status)
 
-export const outcomes = ({ store }: World, name: string): Effect.Effect<ReadonlyArray<string>, unknown> =>
+export const outcomes = ({ store }: Fixture, name: string): Effect.Effect<ReadonlyArray<string>, unknown> =>
   Effect.map(store.attempts(id(name)), (attempts) => attempts.map(({ outcome }) => outcome))
 
 /** Plain data to compare by value; it also holds what a store returns against the schema. */
@@ -175,7 +173,7 @@ export const plainAttempt = Schema.encodeSync(Attempt.Attempt)
 export const patient = { maxAttempts: 1_000, onCrash: "retry" } as const
 
 /** The newest row of a task's ledger. */
-export const lastAttempt = Effect.fnUntraced(function* ({ store }: World, name: string) {
+export const lastAttempt = Effect.fnUntraced(function* ({ store }: Fixture, name: string) {
   const last = (yield* store.attempts(id(name))).at(-1)
   assert.ok(last, "there is an attempt")
   return last

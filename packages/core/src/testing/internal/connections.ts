@@ -1,0 +1,125 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { TaskStore } from "../../TaskStore.ts"
+
+type Store = TaskStore["Service"]
+
+interface Connection {
+  readonly store: Store
+  readonly scope: Scope.Closeable
+}
+
+/** How a case uses its place. */
+export interface Use {
+  /** How many connections are open at the same time; operations take turns. */
+  readonly connections: number
+  /** Closes and opens all connections each time so many operations have written; 0 for never. */
+  readonly reopenAfterWrites: number
+  /** Whether the connections may be closed while tasks are in progress: leases last longer than a connection. */
+  readonly keepsLeases: boolean
+}
+
+/** Opens a store, for as long as the scope lasts. */
+export const open = (layer: Layer.Layer<TaskStore, unknown>): Effect.Effect<Store, unknown, Scope.Scope> =>
+  Effect.map(Layer.build(Layer.fresh(layer)), Context.get(TaskStore))
+
+/**
+ * A store that is closed and opened again between operations, and whose operations go through several connections in
+ * turn, as if several processes made them. For a store that keeps its promises there is no difference.
+ */
+export const make = Effect.fnUntraced(function* (
+  layer: Layer.Layer<TaskStore, unknown>,
+  use: Use
+): Effect.fn.Return<Store, unknown, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const opening = Semaphore.makeUnsafe(1)
+  let connections: ReadonlyArray<Connection> = []
+  let inFlight = 0
+  let operations = 0
+  let writes = 0
+
+  const connect = Effect.gen(function* () {
+    const own = yield* Scope.fork(scope)
+    const store = yield* Effect.provideService(open(layer), Scope.Scope, own)
+    return { store, scope: own }
+  })
+
+  const connectAll = Effect.map(
+    Effect.forEach(
+      Array.from({ length: use.connections }, (_, index) => index),
+      () => connect
+    ),
+    (opened) => {
+      connections = opened
+    }
+  )
+
+  const reopen = Effect.gen(function* () {
+    for (const { scope } of connections) yield* Scope.close(scope, Exit.void)
+    writes = 0
+    yield* connectAll
+  })
+
+  const isDue = Effect.suspend(() => {
+    const [first] = connections
+    if (first === undefined || use.reopenAfterWrites === 0 || writes < use.reopenAfterWrites || inFlight > 0) {
+      return Effect.succeed(false)
+    }
+    return use.keepsLeases
+      ? Effect.succeed(true)
+      : Effect.map(first.store.counts, ({ in_progress }) => in_progress === 0)
+  })
+
+  const connection = opening.withPermits(1)(
+    Effect.gen(function* () {
+      if (yield* isDue) yield* reopen
+      const next = connections[operations++ % connections.length]
+      inFlight++
+      return next ?? (yield* Effect.die(new Error("The store is closed.")))
+    })
+  )
+
+  const run = <A, E>(operation: (store: Store) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.acquireUseRelease(
+      Effect.orDie(connection),
+      ({ store }) => operation(store),
+      () =>
+        Effect.sync(() => {
+          inFlight--
+        })
+    )
+
+  const write = <A, E>(operation: (store: Store) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.tap(run(operation), () =>
+      Effect.sync(() => {
+        writes++
+      })
+    )
+
+  yield* connectAll
+  return {
+    add: (tasks) => write((store) => store.add(tasks)),
+    claim: (options) => write((store) => store.claim(options)),
+    checkpoint: (checkpoints) => write((store) => store.checkpoint(checkpoints)),
+    settle: (settlements) => write((store) => store.settle(settlements)),
+    extend: (leases, lease) => write((store) => store.extend(leases, lease)),
+    sweep: (options) => write((store) => store.sweep(options)),
+    get: (id) => run((store) => store.get(id)),
+    list: (query) => run((store) => store.list(query)),
+    attempts: (id) => run((store) => store.attempts(id)),
+    counts: run((store) => store.counts),
+    requeue: (selection) => write((store) => store.requeue(selection)),
+    cancel: (selection) => write((store) => store.cancel(selection)),
+    prune: (options) => write((store) => store.prune(options)),
+    awaitWork: (options) => run((store) => store.awaitWork(options)),
+    control: run((store) => store.control),
+    request: (request) => write((store) => store.request(request)),
+    awaitControl: (revision) => run((store) => store.awaitControl(revision)),
+    dump: (query) => run((store) => store.dump(query)),
+    restore: (records) => write((store) => store.restore(records))
+  }
+})
