@@ -36,6 +36,19 @@ describe("npx -y pnpm@12 demo", () => {
     )
   })
 
+  it("prints what the README and the walkthrough show", () => {
+    const printed = run(process.execPath, [`${root}packages/cli/dist/baton.js`, "demo"], folder).stdout.split("\n")
+    for (const page of ["README.md", "docs/walkthrough.md"]) {
+      const shown = /^```text\n([\s\S]*?)\n```$/m.exec(readFileSync(root + page, "utf8"))?.[1]?.split("\n") ?? []
+      assert.isNotEmpty(shown)
+      assert.deepStrictEqual(
+        shown.filter((line) => !printed.includes(line)),
+        [],
+        page
+      )
+    }
+  })
+
   it("says that it builds while it does, and keeps stdout for the command", async () => {
     const bin = join(folder, "slow")
     mkdirSync(bin)
