@@ -1,5 +1,6 @@
 /** The cost of thousands of requests that wait for a rate limit, compared with as many sleeping fibers. */
-import { Pacing, Reply } from "@baton/adapters/claude"
+import { Pacing, type Reply } from "@baton/adapters/claude"
+import { Usage } from "@baton/core"
 import { Effect, Fiber } from "effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -42,7 +43,7 @@ const reply = Effect.succeed<Reply.Reply>({
   content: [],
   stopReason: "end_turn",
   refusal: null,
-  tokens: Reply.noTokens,
+  usage: Usage.zero,
   billing: "standard",
   requestId: null,
   cached: false

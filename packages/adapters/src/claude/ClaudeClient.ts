@@ -1,42 +1,46 @@
 /**
- * The client of Claude's API that executor, judge and `plan` share: one place for pacing, and one service to decorate.
+ * The client of Claude's API. Executor, judge and `plan` share it, so that there is one place for pacing and one service to
+ * decorate.
  *
- * The response cache and the batches are layers that take a `ClaudeClient` and provide another one, so an executor does
- * not know whether its request was sent at once, answered from the cache, or sent with a thousand others.
+ * The response cache and the batches are layers that take a `ClaudeClient` and provide another one, so an executor does not
+ * know whether its request was sent at once, answered from the cache, or sent together with a thousand others.
  *
- * Answers are always streamed, and count only when they are whole: one that ends without `message_stop`, or goes silent,
- * is an error. The client never tries again by itself, since whoever calls it keeps the budget; it tells whether trying
- * again makes sense, and when:
+ * Answers are always streamed, and count only when they are complete: one that ends without `message_stop`, or goes silent,
+ * is an error. The client never retries, because its callers keep the budget; its errors say whether a retry can help, and
+ * when:
  *
  * | what happens | reason |
  * |---|---|
  * | 400, 404, 413, another 4xx | `Permanent` |
- * | 401, 403, 402, a spend limit, credit used up | `Fatal` |
- * | 408, 409, 429, 5xx, 529 | `Transient`, with `retryAfter` where the server says it |
+ * | 401, 403, 402, a spend limit, used-up credit | `Fatal` |
+ * | 408, 409, 429, 5xx, 529 | `Transient`, with `retryAfter` where the server states it |
  * | the same as an `error` event in a stream | as its type says |
- * | no connection, a connection that is lost, an answer without its end | `Transient` |
- * | no answer within `timeout`, nothing more within `idleTimeout` | `TimedOut` |
- * | an answer that is none of Claude's | `Failed` |
+ * | no connection, a lost connection, an answer without its end | `Transient` |
+ * | no answer within `timeout`, silence for `idleTimeout` | `TimedOut` |
+ * | a response that Claude's API does not send | `Failed` |
  * | a web page | `Fatal` |
  *
  * @since 0.1.0
  */
 import type { TaskId } from "@baton/core/Task"
+import type { Usage } from "@baton/core/Usage"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { ClaudeError } from "./ClaudeError.ts"
-import * as reply from "./internal/reply.ts"
+import * as ApiErrors from "./internal/apiErrors.ts"
+import { ApiMessage, toReply } from "./internal/apiMessage.ts"
+import * as MessageStream from "./internal/messageStream.ts"
 import * as Sdk from "./internal/sdk.ts"
-import { read as readBody } from "./internal/transport/body.ts"
-import * as Broken from "./internal/transport/broken.ts"
-import * as Watchdog from "./internal/transport/watchdog.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import * as Pacing from "./Pacing.ts"
+import * as Pricing from "./Pricing.ts"
 import type { Billing, Reply } from "./Reply.ts"
 
 /**
@@ -51,65 +55,77 @@ export class ClaudeClient extends Context.Service<ClaudeClient, ClaudeClientServ
 
 /** @since 0.1.0 */
 export interface ClaudeClientService {
-  /** How its calls are paid for: a budget reserves at this price. */
+  /** How its requests are billed: a budget reserves at this price. */
   readonly billing: Billing
-  /** Sends one request and returns the whole answer. Never tries again by itself; interrupting it aborts the request. */
+  /** Sends one request and returns the whole answer. It never retries; interrupting it aborts the request. */
   readonly send: (request: MessageRequest, about: About) => Effect.Effect<Reply, ClaudeError>
   /** An estimate of the input tokens of a request; free of charge. */
   readonly countTokens: (request: MessageRequest) => Effect.Effect<number, ClaudeError>
-  /** What the API knows of a model; fails with `Permanent` when there is none of this name. */
+  /** What the API knows about a model; fails with `Permanent` when there is no model of this name. */
   readonly model: (id: string) => Effect.Effect<ModelInfo, ClaudeError>
 }
 
-/** What a request is for. */
+/** The context of a request. */
 export interface About {
   readonly taskId: TaskId
-  /** How often the task was requeued: an answer from before is not served again after that. */
+  /** How often the task was requeued: an answer from before a requeue is not served again. */
   readonly requeues: number
   /** The attempt's key, with a suffix where an attempt makes several requests. */
   readonly idempotencyKey: string
   readonly purpose: "execute" | "judge"
-  /** An answer that was rejected already, and must not come out of the cache again. */
+  /** The answer that was rejected, and must not be served from the cache again. */
   readonly rejected: string | null
   /**
-   * Told when the request leaves or becomes part of a batch: until then it waits for its turn, and
-   * interrupting it costs nothing. Every client has to tell.
+   * Called when the request is sent or becomes part of a batch. Until then it waits for its turn, and interrupting it costs
+   * nothing. Every client has to call it.
    */
   readonly onSend?: (() => void) | undefined
   /**
-   * Told when the answer begins: from then on, what the request has in common with others can be read from the prompt
-   * cache. Not told where there is no such moment, as in a batch.
+   * Called when the answer begins: from then on, other requests can read the common prefix from the prompt cache. Not called
+   * where there is no such moment, as in a batch.
    */
   readonly onStart?: (() => void) | undefined
 }
 
-/** A model, as the API describes it. Prices are not part of it: see `Pricing`. */
+/** A model, as the API describes it. It does not state prices: see `Pricing`. */
 export interface ModelInfo {
   readonly id: string
   readonly lifecycle: "active" | "deprecated" | "retired"
-  /** The day it goes away, as `2026-11-30`. */
+  /** The day on which it is retired, as `2026-11-30`. */
   readonly retiresAt: string | null
   readonly maxInputTokens: number | null
   readonly maxOutputTokens: number | null
 }
 
 /**
- * How the API is reached.
+ * What a request used, by how it ended; null when that is unknown, because the request was cut off after it was sent.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const usageOf = (exit: Exit.Exit<Reply, ClaudeError>): Usage | null => {
+  if (Exit.isSuccess(exit)) return exit.value.usage
+  const error = Cause.findErrorOption(exit.cause)
+  return Option.isSome(error) ? error.value.usage : null
+}
+
+/**
+ * How to reach the API.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options extends Sdk.Options {
-  /** How long the server may say nothing, not even that it is alive, once its answer has begun. Default 90 seconds; at most 5 minutes. */
+  /** How long the server may send nothing, not even a ping, once its answer has begun. Default 90 seconds; at most 5 minutes. */
   readonly idleTimeout?: Duration.Input | undefined
-  /** How long a whole request may take, by what it is for; waiting for its turn does not count. Default no limit. */
+  /** How long a whole request may take, by purpose, not counting the wait for its turn. Default no limit. */
   readonly requestTimeout?: { readonly [purpose in About["purpose"]]?: Duration.Input } | undefined
-  /** Limits to keep besides those that the server states. */
+  /** Limits to keep in addition to those that the server states. */
   readonly pacing?: Pacing.Options | undefined
 }
 
 /**
- * A client of the API itself.
+ * A client of the API. It prices what requests use by `Pricing.Prices`.
  *
  * **Example**
  *
@@ -132,35 +148,37 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const pacing = yield* Pacing.make(options.pacing)
   const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? Duration.seconds(90))
   const idleWords = Duration.format(idleTimeout)
-  const watchdog = yield* Watchdog.make(idleTimeout)
+  const watchdog = yield* MessageStream.makeWatchdog(idleTimeout)
+  const prices = yield* Pricing.Prices
 
   const within = (purpose: About["purpose"]) => {
     const limit = options.requestTimeout?.[purpose]
     if (limit === undefined) return identity
     const duration = Duration.fromInputUnsafe(limit)
-    const orElse = () => Effect.fail(Broken.overlong(Duration.format(duration)))
+    const orElse = () => Effect.fail(ApiErrors.tookLongerThan(Duration.format(duration)))
     return Effect.timeoutOrElse({ duration, orElse })
   }
 
   const readAnswer = (
     response: Response,
+    model: string,
     onStart: About["onStart"],
-    heard: Pacing.Permit["heard"]
+    onHeaders: Pacing.Permit["onHeaders"]
   ): Effect.Effect<Reply, ClaudeError> => {
-    // Read once: each look into `Headers` is as slow as all of this.
+    // Copied, because one lookup in `Headers` takes as long as the copy.
     const values = new Map(response.headers)
     const headers = { get: (name: string) => values.get(name) ?? null }
     const requestId = headers.get("request-id")
     const type = headers.get("content-type") ?? "nothing"
-    if (type.startsWith("text/html")) return Effect.fail(Broken.page(requestId ?? undefined))
+    if (type.startsWith("text/html")) return Effect.fail(ApiErrors.webPage(requestId ?? undefined))
     if (response.body === null || !type.startsWith("text/event-stream")) {
       const what = `Instead of a stream of events, the server answered with ${type}`
-      return Effect.andThen(heard(headers), Effect.fail(Broken.malformed(what, requestId ?? undefined)))
+      return Effect.andThen(onHeaders(headers), Effect.fail(ApiErrors.malformed(what, requestId ?? undefined)))
     }
     const { body } = response
-    return Effect.flatMap(heard(headers), () =>
+    return Effect.flatMap(onHeaders(headers), () =>
       Effect.flatMap(
-        readBody(body, {
+        MessageStream.read(body, {
           watchdog,
           idleTimeout: idleWords,
           requestId: requestId ?? undefined,
@@ -169,22 +187,27 @@ const make = Effect.fnUntraced(function* (options: Options) {
         }),
         (message) =>
           Exit.match(decodeMessage(message), {
-            onSuccess: (message) => Effect.succeed(reply.fromMessage(message, { billing: "standard", requestId })),
-            onFailure: () => Effect.fail(Broken.malformed("Claude's answer is not a message", requestId ?? undefined))
+            onSuccess: (message) => Effect.succeed(toReply(message, { model, prices, billing: "standard", requestId })),
+            onFailure: () =>
+              Effect.fail(ApiErrors.malformed("Claude's answer is not a message", requestId ?? undefined))
           })
       )
     )
   }
 
-  const stream = (request: MessageRequest, about: About, { heard }: Pacing.Permit): Effect.Effect<Reply, ClaudeError> =>
+  const stream = (
+    request: MessageRequest,
+    about: About,
+    { onHeaders }: Pacing.Permit
+  ): Effect.Effect<Reply, ClaudeError> =>
     Effect.suspend(() => {
       about.onSend?.()
-      // It ends the request at any point: before the headers, in the body, and between the two.
+      // It aborts the request at any point: before the headers, in the body, and between the two.
       const controller = new AbortController()
       return Effect.onExit(
         within(about.purpose)(
-          Effect.flatMap(sdk.open(request, controller.signal, heard), (response) =>
-            readAnswer(response, about.onStart, heard)
+          Effect.flatMap(sdk.open(request, controller.signal, onHeaders), (response) =>
+            readAnswer(response, request.model, about.onStart, onHeaders)
           )
         ),
         (exit) => {
@@ -208,7 +231,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         (answer) =>
           Effect.mapBoth(decodeCount(answer), {
             onSuccess: ({ input_tokens }) => input_tokens,
-            onFailure: () => Broken.malformed("The server's answer is not a number of tokens", undefined)
+            onFailure: () => ApiErrors.malformed("The server's answer is not a number of tokens", undefined)
           })
       ),
     model: (id) =>
@@ -223,13 +246,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
               maxInputTokens: model.max_input_tokens ?? null,
               maxOutputTokens: model.max_tokens ?? null
             }),
-            onFailure: () => Broken.malformed("The server's answer is not a model", undefined)
+            onFailure: () => ApiErrors.malformed("The server's answer is not a model", undefined)
           })
       )
   } satisfies ClaudeClientService
 })
 
-const decodeMessage = Schema.decodeUnknownExit(reply.Message)
+const decodeMessage = Schema.decodeUnknownExit(ApiMessage)
 
 const decodeCount = Schema.decodeUnknownEffect(Schema.Struct({ input_tokens: Schema.Int }))
 

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
+import { Usage } from "@baton/core/Usage"
 import * as Schema from "effect/Schema"
-import { Tokens } from "./Reply.ts"
 
 /**
  * A request failed. `reason` has the meaning that it has in `ExecutionError`:
@@ -28,7 +28,7 @@ export class ClaudeError extends Schema.TaggedError<ClaudeError>()("ClaudeError"
   requestId: Schema.optionalKey(Schema.String),
   retryAfter: Schema.optionalKey(Schema.Duration),
   /** What the request used; `null` when that is unknown, because it broke off after the server began to answer. */
-  tokens: Schema.NullOr(Tokens),
+  usage: Schema.NullOr(Usage),
   cause: Schema.optionalKey(Schema.Defect())
 }) {}
 

@@ -1,28 +1,28 @@
 /**
- * An executor that asks Claude.
+ * An executor that sends tasks to Claude.
  *
- * The task's description is the prompt, and nothing is added to it. After a failed attempt, the output of that attempt
- * and why it was not accepted follow, fenced off as data; attempts before that are not repeated. The attempt's metadata
- * has `model`, `requestId`, `stopReason`, `cached` (it came from the response cache) and `billing`.
+ * The prompt is the task's description and nothing else. After a failed attempt, the previous attempt's output and the
+ * reason it was rejected follow, fenced off as data; earlier attempts are not repeated. The attempt's metadata has `model`,
+ * `requestId`, `stopReason`, `cached` (the reply came from the response cache) and `billing`.
  *
- * Every request is paid for under the run's budget: before it is sent, the most that it can cost is set aside.
+ * Every request is paid for under the run's budget: the most that it can cost is reserved before it is sent.
  *
- * How an answer ended decides what it is worth:
+ * The stop reason of a reply decides what it is worth:
  *
  * | stop reason | |
  * |---|---|
- * | `end_turn`, `stop_sequence` | the output, unless it is empty or does not fit the schema: `Failed` |
+ * | `end_turn`, `stop_sequence` | the output, unless it is empty or does not match the schema: `Failed` |
  * | `max_tokens` | `Failed`; with `growTo`, the next attempt may write twice as much |
- * | `pause_turn` | continued, a few times; each turn is a request of its own |
+ * | `pause_turn` | continued, up to eight turns; each turn is a separate request |
  * | `refusal` | `Permanent`, with the category |
  * | `model_context_window_exceeded`, `tool_use` | `Permanent` |
  * | any other | `Failed` |
  *
- * What a request that fails means is told at `ClaudeClient`, with a difference: a model that does not exist is `Fatal`
- * here, and so is a rate limit that lasts longer than `maxRetryAfter`, because no other task could be done either.
+ * `ClaudeClient` lists what a failed request means, with two differences: a model that does not exist is `Fatal` here, and
+ * so is a rate limit that lasts longer than `maxRetryAfter`, because no other task could be completed either.
  *
- * Instructions that are the same for all tasks (`system`) come first, and are marked for Claude's prompt cache when they
- * are long enough for it. The first request then goes alone until its answer begins, so that all the others find them there.
+ * Instructions that are the same for all tasks (`system`) come first, and are marked for Claude's prompt cache when they are
+ * long enough for it. The first request then runs alone until its answer begins, so that the others find them in the cache.
  *
  * @since 0.1.0
  */
@@ -38,17 +38,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { attemptPrompt } from "../internal/prompts/attempt.ts"
 import { ClaudeClient } from "./ClaudeClient.ts"
-import { outcome, truncatedAt, unanswered } from "./internal/executor/outcome.ts"
-import * as Structured from "./internal/executor/structured.ts"
-import * as WarmUp from "./internal/executor/warmUp.ts"
-import { defaultMaxRetryAfter } from "./internal/meaning.ts"
-import { paid } from "./internal/paid.ts"
+import { defaultMaxRetryAfter } from "./internal/apiErrors.ts"
+import * as BudgetedSend from "./internal/budgetedSend.ts"
+import * as ExecutionOf from "./internal/execution.ts"
+import { isCacheable, makeWarming } from "./internal/promptCache.ts"
 import type { Effort, MessageRequest, Turn } from "./MessageRequest.ts"
 import type { OutputSchemaError } from "./ClaudeError.ts"
 import * as Pricing from "./Pricing.ts"
 
 /**
- * How Claude is asked.
+ * How tasks are sent to Claude.
  *
  * @category models
  * @since 0.1.0
@@ -57,29 +56,29 @@ export interface Options {
   /** Default `claude-sonnet-5-5`. */
   readonly model?: string | undefined
   /**
-   * The most that it may write, thinking included. Default 8192. Budgets and rate limits count with all of it, so keep it
-   * near what you expect.
+   * The most tokens that it may write, thinking included. Default 8192. Budgets and rate limits count on all of them, so
+   * choose a number near what you expect.
    */
   readonly maxTokens?: number | undefined
-  /** An attempt after one that was cut off may write twice as much as that one, up to this. Default: as much as before. */
+  /** The attempt after one that was cut off may write twice as much as that one, up to this limit. Default: no growth. */
   readonly growTo?: number | undefined
   /** Instructions for all tasks. */
   readonly system?: string | undefined
-  /** How hard it thinks. Default: the model's own. */
+  /** How hard it thinks. Default: the model's default. */
   readonly effort?: Effort | undefined
-  /** When it thinks; which of these a model can do is up to the model. Default: the model's own. */
+  /** When it thinks; not every model supports every value. Default: the model's default. */
   readonly thinking?: "adaptive" | "between_tools" | "disabled" | { readonly budgetTokens: number } | undefined
-  /** The output is JSON of this schema, an object at its root. Claude is held to it, and the answer is checked here again. */
-  readonly schema?: Structured.OutputSchema | undefined
-  /** How long Claude's prompt cache keeps `system`. Default 5 minutes from the last use; an hour costs more to write. */
+  /** The output is JSON that matches this schema, whose root is an object. The API constrains Claude to it, and the answer is validated again. */
+  readonly schema?: ExecutionOf.OutputSchema | undefined
+  /** How long Claude's prompt cache keeps `system`. Default 5 minutes after the last use; an hour costs more to write. */
   readonly cache?: "5m" | "1h" | "off" | undefined
   readonly serviceTier?: "auto" | "standard_only" | undefined
-  /** The longest wait for a rate limit that the API may ask for; a longer one ends the run. Default 5 minutes. */
+  /** The longest wait for a rate limit; the run ends when the API asks for a longer one. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.Input | undefined
 }
 
 /**
- * The model that is asked where none is named.
+ * The default model.
  *
  * @category configuration
  * @since 0.1.0
@@ -87,7 +86,7 @@ export interface Options {
 export const defaultModel = "claude-sonnet-5-5"
 
 /**
- * The most that it may write where nothing is said, in tokens.
+ * The default of `maxTokens`.
  *
  * @category configuration
  * @since 0.1.0
@@ -95,7 +94,7 @@ export const defaultModel = "claude-sonnet-5-5"
 export const defaultMaxTokens = 8192
 
 /**
- * An executor that asks Claude. Fails to build with a schema that the API cannot express.
+ * An executor that sends tasks to Claude. Building it fails with a schema that the API does not support.
  *
  * **Example**
  *
@@ -119,14 +118,14 @@ export const layer = (options: Options = {}): Layer.Layer<Executor, OutputSchema
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const client = yield* ClaudeClient
-  const { send, usageOf } = paid(client, yield* Pricing.Prices)
-  const structured = options.schema === undefined ? undefined : yield* Structured.make(options.schema)
-  const cache = isLong(options.system) ? (options.cache ?? "5m") : "off"
-  // In a batch all requests begin whenever the API likes, and waiting for one of them would take hours.
-  const warmUp =
+  const send = BudgetedSend.make(client, yield* Pricing.Prices)
+  const structured = options.schema === undefined ? undefined : yield* ExecutionOf.makeStructuredOutput(options.schema)
+  const cache = isCacheable(options.system ?? "") ? (options.cache ?? "5m") : "off"
+  // The requests of a batch begin at any time, and waiting for the first of them would take hours.
+  const warming =
     cache === "off" || client.billing === "batch"
       ? undefined
-      : yield* WarmUp.make(cache === "5m" ? "5 minutes" : "1 hour")
+      : yield* makeWarming(cache === "5m" ? "5 minutes" : "1 hour")
   const model = options.model ?? defaultModel
   const maxTokens = options.maxTokens ?? defaultMaxTokens
   const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? defaultMaxRetryAfter)
@@ -144,7 +143,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     for (let turn = 1; ; turn++) {
       const request: MessageRequest = { ...fixed, max_tokens, messages: [...messages] }
       const before: Usage.Usage | null = usage
-      const ask = (onStart?: () => void) =>
+      const sendTurn = (onStart?: () => void) =>
         send(
           request,
           {
@@ -157,15 +156,15 @@ const make = Effect.fnUntraced(function* (options: Options) {
           },
           context
         )
-      const reply = yield* Effect.mapError(warmUp === undefined ? ask() : warmUp(ask), (error) =>
+      const reply = yield* Effect.mapError(warming === undefined ? sendTurn() : warming(sendTurn), (error) =>
         error._tag === "SafetyStop"
           ? error
-          : unanswered(error, model, Usage.add(before, spentBy(usageOf(error, request))), maxRetryAfter)
+          : ExecutionOf.fromError(error, model, Usage.add(before, unlessNothing(error.usage)), maxRetryAfter)
       )
-      usage = Usage.add(usage, usageOf(reply, request))
+      usage = Usage.add(usage, reply.usage)
       text += reply.text
-      if (reply.stopReason !== "pause_turn" || turn === mostTurns) {
-        return yield* outcome({ reply, text, usage, maxTokens: max_tokens }, structured)
+      if (reply.stopReason !== "pause_turn" || turn === maxTurns) {
+        return yield* ExecutionOf.fromReply({ last: reply, text, usage, maxTokens: max_tokens }, structured)
       }
       messages.push({ role: "assistant", content: reply.content })
     }
@@ -174,15 +173,15 @@ const make = Effect.fnUntraced(function* (options: Options) {
   return { execute }
 })
 
-/** How many requests one attempt may take when Claude pauses its turn. */
-const mostTurns = 8
+/** The most requests that one attempt may take when Claude pauses its turn. */
+const maxTurns = 8
 
-/** What all requests have in common. */
+/** The part that all requests have in common. */
 const fixedPart = (
   { effort, serviceTier, system, thinking }: Options,
   model: string,
   cache: "5m" | "1h" | "off",
-  structured: Structured.Structured | undefined
+  structured: ExecutionOf.StructuredOutput | undefined
 ) => ({
   model,
   ...(system === undefined || system.trim() === ""
@@ -213,14 +212,11 @@ const fixedPart = (
   ...(serviceTier === undefined ? undefined : { service_tier: serviceTier })
 })
 
-/** Shorter texts do not get into the prompt cache: it takes 512 tokens and more. */
-const isLong = (system: string | undefined): boolean => system !== undefined && system.length >= 1500
-
 const maxTokensFor = ({ previous }: AttemptContext, usual: number, growTo: number | undefined): number => {
-  const cutOff = growTo === undefined || previous === null ? undefined : truncatedAt(previous.feedback)
+  const cutOff = growTo === undefined || previous === null ? undefined : ExecutionOf.truncatedAt(previous.feedback)
   return growTo === undefined || cutOff === undefined ? usual : Math.max(usual, Math.min(2 * cutOff, growTo))
 }
 
-/** A request that was turned away used nothing, which need not be written down. */
-const spentBy = (usage: Usage.Usage | null): Usage.Usage | null =>
+/** A request that was refused used nothing, which is not worth recording. */
+const unlessNothing = (usage: Usage.Usage | null): Usage.Usage | null =>
   usage === null || Usage.totalTokens(usage) === 0 ? null : usage

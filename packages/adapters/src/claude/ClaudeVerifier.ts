@@ -1,27 +1,27 @@
 /**
  * A verifier that asks Claude whether an output does what its task asks for.
  *
- * The judge answers in a fixed form: its reasoning first, then whether the output passes, how sure it is, feedback and
- * issues. By default that form is JSON which the API holds the model to; with `format: "text"` it is the four lines
- * `PASSED: / CONFIDENCE: / FEEDBACK: / ISSUES:`, for models and gateways without structured output. Either way the answer
- * is checked again here, and one that is not clear is no verdict.
+ * The judge answers in a fixed form: its reasoning first, then whether the output passes, its confidence, feedback and
+ * issues. By default that form is JSON that the API constrains the model to; with `format: "text"` it is the four lines
+ * `PASSED: / CONFIDENCE: / FEEDBACK: / ISSUES:`, for models and gateways without structured output. In both forms the answer
+ * is checked again, and an unclear answer is not a verdict.
  *
- * Task and output are shown to the judge between tags that neither of them can contain or foresee, and the judge is told
- * that whatever stands between them is material and no instruction. Nothing makes a language model immune to what it
- * reads: for outputs whose authors gain by passing, combine it with a check that is a program.
+ * The judge sees task and output between tags that neither of them can contain or predict, with the instruction that the
+ * text between them is material and not an instruction. Nothing makes a language model immune to what it reads: for outputs
+ * whose authors gain by passing, combine it with a check that is a program.
  *
  * | what happens | error |
  * |---|---|
  * | rate limit, overload, network | `Transient` |
  * | no answer in time | `TimedOut` |
- * | an answer that is cut off, or is no verdict | `Failed` |
+ * | an answer that is cut off, or is not a verdict | `Failed` |
  * | the judge refuses, or the output is too long for it | `Permanent` |
- * | no key or a wrong one, a spend limit, a rate limit that lasts longer than `maxRetryAfter`, a model that does not exist | `Fatal` |
+ * | a missing or wrong key, a spend limit, a rate limit that lasts longer than `maxRetryAfter`, a model that does not exist | `Fatal` |
  *
- * None of these rejects the output: it is kept, and only judging is tried again.
+ * None of these rejects the output: it is kept, and only the verification is retried.
  *
  * Several judges are several layers: `Verifier.layerQuorum(2, judge("claude-haiku-5-5"), judge("claude-sonnet-5-5"), ...)`.
- * `Verifier.layerMinConfidence(0.8, ...)` around one rejects what it passes with less.
+ * `Verifier.layerMinConfidence(0.8, ...)` around one rejects outputs that it passes with a lower confidence.
  *
  * @since 0.1.0
  */
@@ -40,39 +40,38 @@ import { confirmed } from "../internal/judge/confirm.ts"
 import { judgeInstructions, judgePrompt } from "../internal/prompts/judge.ts"
 import { toVerification } from "../internal/prompts/verdict.ts"
 import { ClaudeClient } from "./ClaudeClient.ts"
-import { noVerdict, unsent } from "./internal/judge/errors.ts"
-import { outputFormat, read } from "./internal/judge/reading.ts"
-import { defaultMaxRetryAfter } from "./internal/meaning.ts"
-import { paid } from "./internal/paid.ts"
+import { defaultMaxRetryAfter } from "./internal/apiErrors.ts"
+import * as BudgetedSend from "./internal/budgetedSend.ts"
+import * as VerdictReply from "./internal/verdictReply.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import * as Pricing from "./Pricing.ts"
 
 /**
- * How Claude judges.
+ * How the judge is set up.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Default `claude-haiku-5-5`: cheap, and another model than the executor's, as models are kind to themselves. */
+  /** Default `claude-haiku-5-5`: cheap, and not the executor's model, because models favour their own answers. */
   readonly model?: string | undefined
-  /** What counts besides the task itself: a rubric, in your words. */
+  /** Criteria in addition to the task: a rubric in plain text. */
   readonly criteria?: string | undefined
-  /** The most that the judge may write, its reasoning included. Default 2048. */
+  /** The most tokens that the judge may write, its reasoning included. Default 2048. */
   readonly maxTokens?: number | undefined
   /**
-   * How often a rejection is asked for again; the majority of all opinions counts, and it takes more than half of them to
-   * pass. Use an even number. Default 0: a rejection stands.
+   * How many further opinions a rejection needs; the majority of all opinions counts, and an output passes with more than
+   * half of them. Use an even number. Default 0: the first rejection counts.
    */
   readonly confirm?: number | undefined
   /** Default `json`. `text` for models and gateways without structured output. */
   readonly format?: "json" | "text" | undefined
-  /** The longest wait for a rate limit that the API may ask for; a longer one ends the run. Default 5 minutes. */
+  /** The longest wait for a rate limit; the run ends when the API asks for a longer one. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.Input | undefined
 }
 
 /**
- * The model that judges where none is named.
+ * The default model.
  *
  * @category configuration
  * @since 0.1.0
@@ -80,7 +79,7 @@ export interface Options {
 export const defaultModel = "claude-haiku-5-5"
 
 /**
- * The most that a judge may write where nothing is said, in tokens.
+ * The default of `maxTokens`.
  *
  * @category configuration
  * @since 0.1.0
@@ -112,7 +111,7 @@ const cacheable = 2000
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const client = yield* ClaudeClient
-  const { send, usageOf } = paid(client, yield* Pricing.Prices)
+  const send = BudgetedSend.make(client, yield* Pricing.Prices)
   const format = options.format ?? "json"
   const confirm = options.confirm ?? 0
   const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? defaultMaxRetryAfter)
@@ -121,7 +120,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const fixed = {
     model: options.model ?? defaultModel,
     max_tokens: options.maxTokens ?? defaultMaxTokens,
-    // The same for all tasks, so that the API need not read it again. What is marked is set aside at a higher price.
+    // The same for all tasks, so that the API can cache it. A marked text is reserved at a higher price.
     system: [
       {
         type: "text",
@@ -129,7 +128,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         ...(instructions.length < cacheable ? undefined : { cache_control: { type: "ephemeral" } })
       }
     ],
-    ...(format === "json" ? { output_config: { format: outputFormat } } : undefined)
+    ...(format === "json" ? { output_config: { format: VerdictReply.outputFormat } } : undefined)
   } satisfies Partial<MessageRequest>
 
   const ask = Effect.fnUntraced(function* (
@@ -142,7 +141,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       ...fixed,
       messages: [{ role: "user", content: judgePrompt(task.description, execution.output, opinion) }]
     }
-    const askedOnce = (rejected: string | null) =>
+    const sendOnce = (rejected: string | null) =>
       Effect.mapError(
         send(
           request,
@@ -155,20 +154,19 @@ const make = Effect.fnUntraced(function* (options: Options) {
           },
           context
         ),
-        (error) => (error._tag === "SafetyStop" ? error : unsent(error, usageOf(error, request), maxRetryAfter))
+        (error) => (error._tag === "SafetyStop" ? error : VerdictReply.fromError(error, maxRetryAfter))
       )
 
-    let reply = yield* askedOnce(null)
-    let verdict = read(format, reply)
-    // What a cache kept of an earlier judge would be no verdict for ever.
+    let reply = yield* sendOnce(null)
+    let verdict = VerdictReply.read(format, reply)
+    // A cached reply without a verdict would be served every time.
     if (Result.isFailure(verdict) && reply.cached) {
-      reply = yield* askedOnce(reply.text)
-      verdict = read(format, reply)
+      reply = yield* sendOnce(reply.text)
+      verdict = VerdictReply.read(format, reply)
     }
-    const usage = usageOf(reply, request)
     return Result.isSuccess(verdict)
-      ? { ...toVerification(verdict.success, usage), models: [reply.model] }
-      : yield* noVerdict(verdict.failure, usage)
+      ? { ...toVerification(verdict.success, reply.usage), models: [reply.model] }
+      : yield* VerdictReply.toVerificationError(verdict.failure, reply.usage)
   })
 
   const verify: VerifierService["verify"] = (task, execution, context) =>

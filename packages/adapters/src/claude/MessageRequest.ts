@@ -1,6 +1,6 @@
 /**
- * One request to Claude's Messages API, in the API's own words: plain JSON, so that it can be sent, counted, hashed for
- * the cache and written into a batch as it is. There are no sampling parameters: the API refuses them since version
+ * One request to Claude's Messages API, with the API's field names: plain JSON, so that it can be sent, counted, hashed for
+ * the cache and written into a batch unchanged. There are no sampling parameters: the API rejects them since version
  * 2026-10-21.
  *
  * @since 0.1.0
@@ -13,7 +13,7 @@ const CacheControl = Schema.Struct({
 })
 
 /**
- * A block of text; `cache_control` marks the end of a prefix that the API keeps for the requests that follow.
+ * A block of text; `cache_control` marks the end of a prefix that the API caches for later requests.
  *
  * @category models
  * @since 0.1.0
@@ -28,7 +28,7 @@ export const TextBlock = Schema.Struct({
 export interface TextBlock extends Schema.Schema.Type<typeof TextBlock> {}
 
 /**
- * One turn. `content` is text, or blocks; blocks of an assistant turn are sent back to Claude as they came.
+ * One turn. `content` is text or blocks; the blocks of an assistant turn are sent back to Claude unchanged.
  *
  * @category models
  * @since 0.1.0
@@ -53,7 +53,18 @@ export const Effort = Schema.Literals(["low", "medium", "high", "xhigh", "max"])
 export type Effort = typeof Effort.Type
 
 /**
- * A request. Whether it is streamed is no part of it: the client decides how to fetch the answer.
+ * The form that the API constrains an answer to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const OutputFormat = Schema.Struct({ type: Schema.Literal("json_schema"), schema: Schema.JsonObject })
+
+/** @since 0.1.0 */
+export interface OutputFormat extends Schema.Schema.Type<typeof OutputFormat> {}
+
+/**
+ * A request. It does not say whether the answer is streamed: the client decides that.
  *
  * @category models
  * @since 0.1.0
@@ -67,7 +78,7 @@ export const MessageRequest = Schema.Struct({
   output_config: Schema.optionalKey(
     Schema.Struct({
       effort: Schema.optionalKey(Effort),
-      format: Schema.optionalKey(Schema.Struct({ type: Schema.Literal("json_schema"), schema: Schema.JsonObject }))
+      format: Schema.optionalKey(OutputFormat)
     })
   ),
   service_tier: Schema.optionalKey(Schema.Literals(["auto", "standard_only"]))

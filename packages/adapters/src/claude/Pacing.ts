@@ -1,12 +1,12 @@
 /**
- * Keeps requests under the API's limits, which it counts per model: requests, input tokens and output tokens a minute.
+ * Keeps requests under the API's limits, which it counts per model: requests, input tokens and output tokens per minute.
  *
  * Every model has a pool that all fibers share. A request waits in it, first come, first served, until it fits under the
- * limits that were set and under those that the server states in its answers. When the server turns one away (429), the
- * whole pool pauses for as long as it says; when it is overloaded (529), the pool backs off and then goes on at the same
- * rate; when it objects to a steep rise, fewer requests are under way at the same time.
+ * configured limits and under those that the server states in its answers. When the server refuses a request (429), the
+ * whole pool pauses for as long as the server says; when the server is overloaded (529), the pool backs off and then
+ * continues at the same rate; when the server objects to a steep rise, fewer requests run at the same time.
  *
- * Waiting costs a fiber and an entry in a queue: there is one timer for a pool, whatever the number that waits.
+ * Waiting costs a fiber and an entry in a queue. A pool has one timer, whatever the number of waiting requests.
  *
  * @since 0.1.0
  */
@@ -15,35 +15,33 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Bell from "../internal/bell.ts"
 import type { ClaudeError } from "./ClaudeError.ts"
-import * as Demand from "./internal/pacing/demand.ts"
-import type { Headers } from "./internal/pacing/limits.ts"
-import * as Pool from "./internal/pacing/pool.ts"
-import * as Queue from "./internal/pacing/queue.ts"
+import type { Headers } from "./internal/apiErrors.ts"
+import * as Pool from "./internal/rateLimitPool.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import type { Reply } from "./Reply.ts"
 
 /**
- * Limits to keep, for each model on its own. What is left out is learned from the server's answers; where both are known,
- * the lower one holds. One that is set is never exceeded, for which a request counts with all that it may use until its
- * answer is there.
+ * Limits to keep, for each model separately. Limits that are not set are learned from the server's answers; where both are
+ * known, the lower one applies. A configured limit is never exceeded: until its answer is complete, a request counts with
+ * all that it may use.
  *
  * @category configuration
  * @since 0.1.0
  */
 export interface Options {
   readonly requestsPerMinute?: number | undefined
-  /** Tokens that come out of the prompt cache do not count. */
+  /** Tokens that come from the prompt cache do not count. */
   readonly inputTokensPerMinute?: number | undefined
-  /** A request may use its `max_tokens`: the lower they are, the more requests can be under way. */
+  /** A request may use its `max_tokens`: the lower they are, the more requests can run at the same time. */
   readonly outputTokensPerMinute?: number | undefined
 }
 
 /**
- * How it stands with one model.
+ * The state of one model's pool.
  *
  * @category models
  * @since 0.1.0
@@ -57,14 +55,14 @@ export interface Snapshot {
 }
 
 /**
- * What a request reports while it is under way.
+ * What a running request reports.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Permit {
-  /** The headers of the answer, also of one that turns the request away: they state the limits. */
-  readonly heard: (headers: Headers) => Effect.Effect<void>
+  /** The headers of the answer or the refusal, which state the limits. */
+  readonly onHeaders: (headers: Headers) => Effect.Effect<void>
 }
 
 /**
@@ -75,8 +73,8 @@ export interface Permit {
  */
 export interface Pacing {
   /**
-   * Sends a request as soon as it may go. What its answer used, or why it failed, decides about those that follow.
-   * Timeouts belong inside `send`: the time before is none of the request's.
+   * Sends a request as soon as it may start. Its usage, or the reason why it failed, decides about the requests that follow.
+   * Put timeouts inside `send`, because the wait is not part of the request.
    */
   readonly pace: (
     request: MessageRequest,
@@ -85,22 +83,23 @@ export interface Pacing {
   readonly snapshot: Effect.Effect<ReadonlyArray<Snapshot>>
 }
 
-/** A timer that is set for longer would not notice that the machine's clock was changed, or that it slept. */
+/** A longer sleep would not notice that the machine's clock was changed or that the machine was suspended. */
 const longestSleep = Duration.toMillis("1 minute")
 
 /**
  * Makes a pace. It ends with the scope.
  *
- * Effect's own `RateLimiter` does not carry this: it takes from one bucket at a time, cannot give back what a request did
- * not use, learns from refusals only and not from headers, and lets each waiter sleep on its own.
+ * Effect's `RateLimiter` does not fit: it takes from one bucket at a time, cannot return what a request did not use, learns
+ * from refusals but not from headers, and lets each waiter sleep separately.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<Pacing, never, Scope.Scope> {
   const clock = yield* Clock.Clock
-  const pools = new Map<string, Pool.Pool>()
-  const bell = Bell.make()
+  const pools = new Map<string, Pool.RateLimitPool>()
+  /** Opened when something changed that waiting requests depend on. */
+  const changed = Latch.makeUnsafe(false)
   const limits: Pool.Limits = {
     requests: options.requestsPerMinute,
     "input-tokens": options.inputTokensPerMinute,
@@ -109,7 +108,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
 
   const now = () => clock.currentTimeMillisUnsafe()
 
-  const poolOf = (model: string): Pool.Pool => {
+  const poolOf = (model: string): Pool.RateLimitPool => {
     const found = pools.get(model)
     if (found !== undefined) return found
     const made = Pool.make(limits, now())
@@ -117,72 +116,72 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
     return made
   }
 
-  // Lets those go who may, and sleeps until the first of the others may, or something has changed.
+  // Admits the requests that may start, and sleeps until the first of the others may, or something has changed.
   yield* Effect.suspend(() => {
-    // From here on: what changes while the admitted ones start must not be missed.
-    const rung = bell.next()
+    // Closed first: a change that happens while the admitted requests start must not be missed.
+    changed.closeUnsafe()
     let pause = longestSleep
     for (const pool of pools.values()) {
       for (const { admission, resume } of Pool.admitWaiting(pool, now())) resume(Effect.succeed(admission))
       if (pool.queue.first !== undefined) pause = Math.min(pause, Pool.wait(pool, pool.queue.first.demand, now()))
     }
     return Array.from(pools.values()).some(({ queue }) => queue.size > 0)
-      ? Effect.raceFirst(rung, Effect.sleep(pause))
-      : rung
+      ? Effect.raceFirst(changed.await, Effect.sleep(pause))
+      : changed.await
   }).pipe(Effect.forever, Effect.forkScoped)
 
-  /** Waits for its turn. Interrupting it leaves the queue, or gives back what it was let go with. */
-  const queueUp = (pool: Pool.Pool, demand: Pool.Demand): Effect.Effect<Pool.Admission> =>
+  /** Waits for its turn. Interrupting it leaves the queue, or gives back the admission. */
+  const queueUp = (pool: Pool.RateLimitPool, demand: Pool.Demand): Effect.Effect<Pool.Admission> =>
     Effect.callback((resume) => {
       const waiting: Pool.Waiting = { demand, resume, admission: undefined, previous: undefined, next: undefined }
-      Queue.join(pool.queue, waiting)
-      if (pool.queue.first === waiting) bell.ring()
+      Pool.join(pool, waiting)
+      if (pool.queue.first === waiting) changed.openUnsafe()
       return Effect.sync(() => leave(pool, waiting))
     })
 
-  const leave = (pool: Pool.Pool, waiting: Pool.Waiting): void => {
-    // Nobody moves up when somebody in the middle leaves.
+  const leave = (pool: Pool.RateLimitPool, waiting: Pool.Waiting): void => {
+    // No other request can start because one in the middle of the queue leaves.
     const matters = pool.queue.first === waiting || waiting.admission !== undefined
-    if (waiting.admission === undefined) Queue.leave(pool.queue, waiting)
+    if (waiting.admission === undefined) Pool.leave(pool, waiting)
     else Pool.withdraw(pool, waiting.admission, now())
-    if (matters) changed(pool)
+    if (matters) notify(pool)
   }
 
-  const changed = (pool: Pool.Pool): void => {
-    if (pool.queue.size > 0) bell.ring()
+  const notify = (pool: Pool.RateLimitPool): void => {
+    if (pool.queue.size > 0) changed.openUnsafe()
   }
 
-  const carryOut = (
-    pool: Pool.Pool,
+  const run = (
+    pool: Pool.RateLimitPool,
     admission: Pool.Admission,
-    sending: (permit: Permit) => Effect.Effect<Reply, ClaudeError>
+    send: (permit: Permit) => Effect.Effect<Reply, ClaudeError>
   ) =>
     Effect.onExit(
-      sending({
-        heard: (headers) =>
+      send({
+        onHeaders: (headers) =>
           Effect.sync(() => {
-            Pool.heard(pool, admission, headers, now())
-            changed(pool)
+            Pool.learn(pool, admission, headers, now())
+            notify(pool)
           })
       }),
       (exit) =>
         Effect.sync(() => {
-          ended(pool, admission, exit, now())
-          changed(pool)
+          settle(pool, admission, exit, now())
+          notify(pool)
         })
     )
 
   return {
     pace: (request, send) =>
-      // Nothing may come between being let go and the promise to tell how it ended.
+      // Uninterruptible between the admission and the finalizer that settles it.
       Effect.uninterruptibleMask((restore) => {
         const pool = poolOf(request.model)
-        const demand = Demand.of(request)
+        const demand = Pool.demandOf(request)
         const admitted = Pool.tryAdmit(pool, demand, now())
-        const sending = (permit: Permit) => restore(send(permit))
+        const interruptible = (permit: Permit) => restore(send(permit))
         return admitted === undefined
-          ? Effect.flatMap(restore(queueUp(pool, demand)), (admission) => carryOut(pool, admission, sending))
-          : carryOut(pool, admitted, sending)
+          ? Effect.flatMap(restore(queueUp(pool, demand)), (admission) => run(pool, admission, interruptible))
+          : run(pool, admitted, interruptible)
       }),
 
     snapshot: Effect.sync(() =>
@@ -196,8 +195,13 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
   }
 })
 
-const ended = (pool: Pool.Pool, admission: Pool.Admission, exit: Exit.Exit<Reply, ClaudeError>, now: number): void => {
-  if (Exit.isSuccess(exit)) return Pool.answered(pool, admission, exit.value.tokens, now)
+const settle = (
+  pool: Pool.RateLimitPool,
+  admission: Pool.Admission,
+  exit: Exit.Exit<Reply, ClaudeError>,
+  now: number
+): void => {
+  if (Exit.isSuccess(exit)) return Pool.answered(pool, admission, exit.value.usage, now)
   const error = Exit.findErrorOption(exit)
   if (Option.isNone(error)) return Pool.interrupted(pool, admission, now)
   Pool.failed(pool, admission, error.value, now)

@@ -7,16 +7,12 @@
  * @since 0.1.0
  */
 import type { Spend } from "@baton/core/Safety"
-import * as Usage from "@baton/core/Usage"
-import * as Cause from "effect/Cause"
+import type * as Usage from "@baton/core/Usage"
 import * as Context from "effect/Context"
-import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { MessageRequest } from "./MessageRequest.ts"
 import listPrices from "./prices.json" with { type: "json" }
-import type { ClaudeError } from "./ClaudeError.ts"
-import type { Billing, Reply, Tokens } from "./Reply.ts"
+import type { Billing } from "./Reply.ts"
 
 const Amount = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
@@ -146,77 +142,54 @@ export const priceOf = ({ models }: PriceTable, model: string): Price | undefine
 const own = (models: PriceTable["models"], id: string) => (Object.hasOwn(models, id) ? models[id] : undefined)
 
 /**
- * What a request cost in USD; null when the model's price is unknown. What used nothing cost nothing, at any price.
+ * What a request used, by the kinds of tokens that have their own price.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Billed extends Omit<Usage.Usage, "bounds" | "costUsd"> {
+  readonly billing: Billing
+  /** The part of `cacheWriteTokens` that the prompt cache keeps for an hour, and not for five minutes. Default 0. */
+  readonly cacheWrite1hTokens?: number | undefined
+}
+
+/**
+ * The cost of a request in USD; null when the model's price is unknown. A request that used nothing cost nothing.
  *
  * @category getters
  * @since 0.1.0
  */
-export const costUsd = (table: PriceTable, model: string, tokens: Tokens, billing: Billing): number | null => {
-  const prompt = tokens.input + tokens.cacheRead + tokens.cacheWrite5m + tokens.cacheWrite1h
-  if (prompt + tokens.output === 0) return 0
+export const costUsd = (table: PriceTable, model: string, billed: Billed): number | null => {
+  const { cacheReadTokens, cacheWrite1hTokens = 0, cacheWriteTokens, inputTokens, outputTokens } = billed
+  const prompt = inputTokens + cacheReadTokens + cacheWriteTokens
+  if (prompt + outputTokens === 0) return 0
   const price = priceOf(table, model)
   if (price === undefined) return null
   const rate = price.above !== undefined && prompt > price.above.promptTokens ? price.above : price
   const perMillion =
-    tokens.input * rate.input +
-    tokens.output * rate.output +
-    tokens.cacheRead * rate.cacheRead +
-    tokens.cacheWrite5m * rate.cacheWrite5m +
-    tokens.cacheWrite1h * rate.cacheWrite1h
-  return (perMillion / 1e6) * factorOf(billing)
+    inputTokens * rate.input +
+    outputTokens * rate.output +
+    cacheReadTokens * rate.cacheRead +
+    (cacheWriteTokens - cacheWrite1hTokens) * rate.cacheWrite5m +
+    cacheWrite1hTokens * rate.cacheWrite1h
+  return (perMillion / 1e6) * factorOf(billed.billing)
 }
 
 const factorOf = (billing: Billing): number => (billing === "batch" ? batchDiscount : 1)
 
 /**
- * What a request used, in the terms that the orchestrator keeps.
+ * What a request used, with its cost.
  *
  * @category getters
  * @since 0.1.0
  */
-export const usageOf = (table: PriceTable, model: string, tokens: Tokens, billing: Billing): Usage.Usage => ({
-  inputTokens: tokens.input,
-  outputTokens: tokens.output,
-  cacheReadTokens: tokens.cacheRead,
-  cacheWriteTokens: tokens.cacheWrite5m + tokens.cacheWrite1h,
-  costUsd: costUsd(table, model, tokens, billing)
+export const usageOf = (table: PriceTable, model: string, billed: Billed): Usage.Usage => ({
+  inputTokens: billed.inputTokens,
+  outputTokens: billed.outputTokens,
+  cacheReadTokens: billed.cacheReadTokens,
+  cacheWriteTokens: billed.cacheWriteTokens,
+  costUsd: costUsd(table, model, billed)
 })
-
-/**
- * What a request used, by its answer or its error; null when nobody can say, because it broke off or the server does not
- * count.
- *
- * @category getters
- * @since 0.1.0
- */
-export const usedBy = (
-  table: PriceTable,
-  { model }: MessageRequest,
-  answer: Reply | ClaudeError,
-  billing: Billing
-): Usage.Usage | null =>
-  answer.tokens === null || ("unmetered" in answer && !answer.cached)
-    ? null
-    : usageOf(table, model, answer.tokens, billing)
-
-/**
- * What a request is booked with, by how it ended; null when nobody can say. A request in a batch is booked when its answer
- * is handed out: interrupted, it stays in the batch, and whoever asks for it again books it.
- *
- * @category getters
- * @since 0.1.0
- */
-export const usedIn = (
-  table: PriceTable,
-  request: MessageRequest,
-  exit: Exit.Exit<Reply, ClaudeError>,
-  billing: Billing
-): Usage.Usage | null => {
-  if (Exit.isSuccess(exit)) return usedBy(table, request, exit.value, billing)
-  const error = Cause.findErrorOption(exit.cause)
-  if (Option.isSome(error)) return usedBy(table, request, error.value, billing)
-  return billing === "batch" && Cause.hasInterruptsOnly(exit.cause) ? Usage.zero : null
-}
 
 /**
  * More tokens than the input of a request can have. A token stands for at least one byte of the text as the tokenizer

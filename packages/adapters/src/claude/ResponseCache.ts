@@ -12,6 +12,7 @@
  *
  * @since 0.1.0
  */
+import * as Usage from "@baton/core/Usage"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -23,7 +24,7 @@ import type { ClaudeError, ResponseCacheError } from "./ClaudeError.ts"
 import { cacheKey } from "./internal/requestIdentity.ts"
 import * as ResponseCacheFile from "./internal/responseCacheFile.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
-import { noTokens, type Reply } from "./Reply.ts"
+import type { Reply } from "./Reply.ts"
 
 /**
  * @category configuration
@@ -120,7 +121,7 @@ const make = Effect.fnUntraced(function* ({ filename, server }: Options) {
 const isKept = ({ stopReason, text }: Reply): boolean =>
   (stopReason === "end_turn" || stopReason === "stop_sequence") && text !== ""
 
-const fromCache = (reply: Reply): Reply => ({ ...reply, tokens: noTokens, cached: true })
+const fromCache = (reply: Reply): Reply => ({ ...reply, usage: Usage.zero, cached: true })
 
 const sharedOf = (exit: Exit.Exit<Reply, ClaudeError>): Shared => {
   if (Exit.isSuccess(exit)) {

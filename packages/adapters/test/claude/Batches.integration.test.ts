@@ -1,4 +1,5 @@
-import { Pricing, Reply } from "@baton/adapters/claude"
+import { Usage } from "@baton/core"
+import { Pricing, type Reply } from "@baton/adapters/claude"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -88,8 +89,9 @@ const assertDone = Effect.fnUntraced(function* (
     sizes
   )
   assert.strictEqual(new Set(created.flat()).size, 2 * tasks)
-  const tokens = { ...Reply.noTokens, input: usage.input_tokens, output: usage.output_tokens }
-  const price = (billing: Reply.Billing) => Pricing.costUsd(Pricing.listed, "claude-haiku-5-5", tokens, billing) ?? 0
+  const tokens = { ...Usage.zero, inputTokens: usage.input_tokens, outputTokens: usage.output_tokens }
+  const price = (billing: Reply.Billing) =>
+    Pricing.costUsd(Pricing.listed, "claude-haiku-5-5", { ...tokens, billing }) ?? 0
   assert.approximately(costUsd, 2 * tasks * price("batch"), 1e-6)
   assert.approximately(price("batch"), price("standard") / 2, 1e-9)
 })

@@ -1,9 +1,11 @@
-import { Batches, Reply } from "@baton/adapters/claude"
+import { Batches } from "@baton/adapters/claude"
+import { Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { statSync } from "node:fs"
 import { countingClock, failure as refusal, promptOf } from "./batches/api.ts"
+import { used } from "./requests.ts"
 import { failure, gather, isWaiting, poll, text, texts, world } from "./batches/run.ts"
 
 const prompts = (batch: { readonly requests: ReadonlyArray<Parameters<typeof promptOf>[0]> } | undefined) =>
@@ -24,9 +26,9 @@ describe("requests become batches", () => {
       end()
       yield* poll
       assert.deepStrictEqual(yield* texts([first, second]), ["Echo: one", "Echo: two"])
-      const { billing, tokens } = yield* Fiber.join(first)
+      const { billing, usage } = yield* Fiber.join(first)
       assert.strictEqual(billing, "batch")
-      assert.deepStrictEqual(tokens, { ...Reply.noTokens, input: 10, output: 5 })
+      assert.deepStrictEqual(usage, used({ inputTokens: 10, outputTokens: 5, billing }))
     })
   )
 
@@ -162,7 +164,7 @@ describe("requests without an answer", () => {
         errors.map((error) => [error?.reason, error?.type]),
         Object.values(endings).map(([reason, type]) => [reason, type])
       )
-      for (const error of errors) assert.deepStrictEqual(error?.tokens, Reply.noTokens)
+      for (const error of errors) assert.deepStrictEqual(error?.usage, Usage.zero)
 
       good = true
       const again = yield* ask("expired")
@@ -205,7 +207,7 @@ describe("requests without an answer", () => {
       const error = yield* failure(lacking)
       assert.strictEqual(error?.type, "no_result")
       assert.strictEqual(error?.reason, "Failed")
-      assert.isNull(error?.tokens)
+      assert.isNull(error?.usage)
     })
   )
 
@@ -218,7 +220,7 @@ describe("requests without an answer", () => {
       yield* gather
       const errors = yield* Effect.forEach(all, failure)
       assert.deepStrictEqual(
-        errors.map((error) => [error?.type, error?.tokens]),
+        errors.map((error) => [error?.type, error?.usage]),
         [
           ["malformed", null],
           ["newer", null]

@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Journal from "../../src/claude/internal/batches/journal.ts"
+import { identify } from "../../src/claude/internal/requestIdentity.ts"
 import { folder } from "../sqlite/temporary.ts"
+import { about, request, world } from "./batches/run.ts"
+import { reply, used } from "./requests.ts"
 
 const database = (filename: string, sql: string) => {
   const db = new DatabaseSync(filename)
@@ -53,5 +56,35 @@ describe("a journal of batches that cannot be used", () => {
 
   it.effect("because it is a folder", () =>
     refused((filename) => mkdirSync(filename), / is a folder: name a file for the batch journal\.$/)
+  )
+})
+
+describe("a batch journal of an earlier version", () => {
+  it.effect("still has its replies, at what they cost", () =>
+    Effect.gen(function* () {
+      const { filename, start } = yield* world()
+      const answer = (id: string, more: object) => {
+        const { usage: _, ...rest } = reply(`answer ${id}`, { refusal: "bio", billing: "batch", requestId: null })
+        const tokens = { input: 10, output: 5, cacheRead: 3, cacheWrite5m: 2, cacheWrite1h: 1 }
+        return JSON.stringify({ _tag: "Replied", reply: { ...rest, tokens, ...more } })
+      }
+      const identity = (id: string) => identify(request(id), about(id))
+      database(
+        filename,
+        `CREATE TABLE batches (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, requests INTEGER NOT NULL,
+           created_at INTEGER NOT NULL, ended INTEGER NOT NULL DEFAULT 0) STRICT;
+         CREATE TABLE items (key TEXT NOT NULL UNIQUE, request TEXT NOT NULL, batch INTEGER NOT NULL, answer TEXT,
+           claimed INTEGER NOT NULL DEFAULT 0) STRICT;
+         INSERT INTO items VALUES ('${identity("a").id}', 'x', 1, '${answer("a", {})}', 0);
+         INSERT INTO items VALUES ('${identity("b").id}', 'x', 1, '${answer("b", { unmetered: true })}', 0);
+         PRAGMA application_id = ${0x42415442}; PRAGMA user_version = 1`
+      )
+      const { ask } = yield* start()
+      const first = yield* Fiber.join(yield* ask("a"))
+      assert.deepInclude(first, { text: "answer a", refusal: "bio", billing: "batch", stopReason: "end_turn" })
+      const tokens = { inputTokens: 10, outputTokens: 5, cacheReadTokens: 3, cacheWriteTokens: 3 }
+      assert.deepStrictEqual(first.usage, used({ ...tokens, cacheWrite1hTokens: 1, billing: "batch" }))
+      assert.isNull((yield* Fiber.join(yield* ask("b"))).usage)
+    })
   )
 })

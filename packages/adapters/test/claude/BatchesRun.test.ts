@@ -1,5 +1,5 @@
 import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
-import { Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier, Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -100,12 +100,12 @@ describe("a run in batches", () => {
       assert.deepStrictEqual(sizes, [4, 4, 4, 4])
       assert.strictEqual(stats.tasksCompleted, 4)
       for (const request of batches[2]?.requests ?? []) assert.include(Api.promptOf(request), "too short")
-      const cost = Pricing.costUsd(
-        Pricing.listed,
-        model,
-        { input: 160, output: 80, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0 },
-        "batch"
-      )
+      const cost = Pricing.costUsd(Pricing.listed, model, {
+        ...Usage.zero,
+        inputTokens: 160,
+        outputTokens: 80,
+        billing: "batch"
+      })
       assert.approximately(stats.usage?.costUsd ?? 0, cost ?? 0, 1e-9)
     })
   )

@@ -2,13 +2,14 @@ import { ClaudeClient, type ClaudeError } from "@baton/adapters/claude"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Duration, Effect, Exit, Fiber, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
+import { Usage } from "@baton/core"
 import { type Answer, error, reply } from "./server/Answer.ts"
 import { key, layer, setup } from "./clients.ts"
 import { inspect } from "node:util"
-import { about, request } from "./requests.ts"
+import { about, request, used } from "./requests.ts"
 import * as Server from "./server/server.ts"
 
-const noTokens = { input: 0, output: 0, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0 }
+const usedBySonnet = (tokens: Parameters<typeof used>[0]) => used(tokens, "claude-sonnet-5-5")
 
 /** What the client makes of one answer of the server. */
 const errorFor = (answer: Answer, options: Parameters<typeof setup>[0] = {}) =>
@@ -18,7 +19,7 @@ const errorFor = (answer: Answer, options: Parameters<typeof setup>[0] = {}) =>
     return yield* Effect.flip(send())
   })
 
-const facts = ({ reason, status, tokens, type }: ClaudeError) => ({ reason, type, status, tokens })
+const facts = ({ reason, status, type, usage }: ClaudeError) => ({ reason, type, status, usage })
 
 /** Lets virtual time pass while real bytes come in, until the fiber has ended. */
 const passTime = <A, E>(fiber: Fiber.Fiber<A, E>, step: Duration.Input) =>
@@ -120,7 +121,7 @@ describe("an answer", () => {
         text: "Good morning 🥐",
         stopReason: "end_turn",
         refusal: null,
-        tokens: { ...noTokens, input: 2, output: 6 },
+        usage: used({ inputTokens: 2, outputTokens: 6 }),
         billing: "standard",
         requestId: "req_x",
         cached: false
@@ -176,7 +177,7 @@ describe("an answer", () => {
           startUsage: { input_tokens: 1, output_tokens: 1 }
         })
       )
-      assert.deepStrictEqual((yield* send()).tokens, { ...noTokens, input: 100, output: 50 })
+      assert.deepStrictEqual((yield* send()).usage, usedBySonnet({ inputTokens: 100, outputTokens: 50 }))
     })
   )
 
@@ -194,7 +195,10 @@ describe("an answer", () => {
           startUsage: { input_tokens: 7, cache_read_input_tokens: 5, cache_creation: null, output_tokens: 1 }
         })
       )
-      assert.deepStrictEqual((yield* send()).tokens, { ...noTokens, input: 7, cacheRead: 5, output: 9 })
+      assert.deepStrictEqual(
+        (yield* send()).usage,
+        usedBySonnet({ inputTokens: 7, cacheReadTokens: 5, outputTokens: 9 })
+      )
     })
   )
 
@@ -205,9 +209,9 @@ describe("an answer", () => {
         server.script(() => reply("x", { usage, startUsage: { input_tokens: null, output_tokens: null } }))
         return send()
       }
-      assert.isTrue((yield* answered({ input_tokens: 10, output_tokens: null })).unmetered)
-      assert.isTrue((yield* answered({ input_tokens: null, output_tokens: 10 })).unmetered)
-      assert.isUndefined((yield* answered({ input_tokens: 0, output_tokens: 0 })).unmetered)
+      assert.isNull((yield* answered({ input_tokens: 10, output_tokens: null })).usage)
+      assert.isNull((yield* answered({ input_tokens: null, output_tokens: 10 })).usage)
+      assert.deepStrictEqual((yield* answered({ input_tokens: 0, output_tokens: 0 })).usage, Usage.zero)
     })
   )
 
@@ -217,10 +221,13 @@ describe("an answer", () => {
       const system = (ttl: "5m" | "1h", text: string) => [
         { type: "text" as const, text: text.repeat(600), cache_control: { type: "ephemeral" as const, ttl } }
       ]
-      assert.strictEqual((yield* send({ system: system("5m", "short ") })).tokens.cacheWrite5m, 900)
-      assert.strictEqual((yield* send({ system: system("1h", "long ") })).tokens.cacheWrite1h, 750)
-      const { tokens } = yield* send({ system: system("1h", "long ") })
-      assert.deepStrictEqual(tokens, { ...noTokens, input: 2, output: 3, cacheRead: 750 })
+      const uncached = { inputTokens: 2, outputTokens: 3 }
+      const short = yield* send({ system: system("5m", "short ") })
+      assert.deepStrictEqual(short.usage, usedBySonnet({ ...uncached, cacheWriteTokens: 900 }))
+      const long = yield* send({ system: system("1h", "long ") })
+      assert.deepStrictEqual(long.usage, usedBySonnet({ ...uncached, cacheWriteTokens: 750, cacheWrite1hTokens: 750 }))
+      const again = yield* send({ system: system("1h", "long ") })
+      assert.deepStrictEqual(again.usage, usedBySonnet({ ...uncached, cacheReadTokens: 750 }))
     })
   )
 
@@ -279,10 +286,14 @@ describe("an answer", () => {
           .join("")
         for (const size of [1, 7, 100_000]) {
           server.script(() => ({ _tag: "Bytes", chunks: cut(new TextEncoder().encode(text), size) }))
-          const { stopReason, text: answer, tokens } = yield* send()
+          const { stopReason, text: answer, usage } = yield* send()
           assert.deepStrictEqual(
-            { stopReason, answer, tokens },
-            { stopReason: "end_turn", answer: "äöü 🥐 \u2028\r\n", tokens: { ...noTokens, input: 3, output: 4 } }
+            { stopReason, answer, usage },
+            {
+              stopReason: "end_turn",
+              answer: "äöü 🥐 \u2028\r\n",
+              usage: usedBySonnet({ inputTokens: 3, outputTokens: 4 })
+            }
           )
         }
       }
@@ -334,7 +345,7 @@ describe("an error of the API", () => {
     it.live(`${answer.status}${name === undefined ? "" : ` (${name})`} is ${reason}`, () =>
       Effect.gen(function* () {
         const failed = yield* errorFor(answer)
-        assert.deepStrictEqual(facts(failed), { reason, type, status: answer.status, tokens: noTokens })
+        assert.deepStrictEqual(facts(failed), { reason, type, status: answer.status, usage: Usage.zero })
         assert.match(failed.message, /\.$/)
       })
     )
@@ -351,7 +362,7 @@ describe("an error of the API", () => {
     it.live(`${type} in the middle of a stream is ${reason}, by its type alone, and nobody knows what it cost`, () =>
       Effect.gen(function* () {
         const failed = yield* errorFor({ _tag: "ErrorEvent", type, text: "half an ans" })
-        assert.deepStrictEqual(facts(failed), { reason, type, status: undefined, tokens: null })
+        assert.deepStrictEqual(facts(failed), { reason, type, status: undefined, usage: null })
       })
     )
   }
@@ -369,7 +380,7 @@ describe("an error of the API", () => {
         reason: "Transient",
         type: "overloaded_error",
         status: undefined,
-        tokens: noTokens
+        usage: Usage.zero
       })
     })
   )
@@ -414,7 +425,7 @@ describe("a connection", () => {
         reason: "Transient",
         type: "network",
         status: undefined,
-        tokens: noTokens
+        usage: Usage.zero
       })
       assert.include(failed.message, "ECONNREFUSED")
     })
@@ -427,7 +438,7 @@ describe("a connection", () => {
         reason: "Transient",
         type: "network",
         status: undefined,
-        tokens: null
+        usage: null
       })
     })
   )
@@ -436,7 +447,7 @@ describe("a connection", () => {
     it.live(`that drops after the ${after} is Transient, and nobody knows what it cost`, () =>
       Effect.gen(function* () {
         const failed = yield* errorFor({ _tag: "Drop", after, text: "half an ans" })
-        assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "network", status: undefined, tokens: null })
+        assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "network", status: undefined, usage: null })
       })
     )
   }
@@ -444,7 +455,7 @@ describe("a connection", () => {
   it.live("that ends in order without message_stop is Transient: half an answer is none", () =>
     Effect.gen(function* () {
       const failed = yield* errorFor({ _tag: "CleanEof", text: "looks whole." })
-      assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "truncated", status: undefined, tokens: null })
+      assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "truncated", status: undefined, usage: null })
       assert.match(failed.requestId ?? "", /^req_/)
     })
   )
@@ -458,7 +469,7 @@ describe("a connection", () => {
         const exit = yield* passTime(fiber, "10 seconds")
         assert.isTrue(Exit.isSuccess(exit))
         if (!Exit.isSuccess(exit)) return
-        assert.deepStrictEqual(facts(exit.value), { reason: "TimedOut", type: "idle", status: undefined, tokens: null })
+        assert.deepStrictEqual(facts(exit.value), { reason: "TimedOut", type: "idle", status: undefined, usage: null })
         assert.include(exit.value.message, "30s")
         yield* Effect.promise(() => server.until(() => server.messages()[0]?.aborted === true))
       })
@@ -493,7 +504,7 @@ describe("a connection", () => {
       assert.isUndefined(fiber.pollUnsafe())
       yield* TestClock.adjust("1 second")
       const failed = yield* Effect.flip(Fiber.join(fiber))
-      assert.deepStrictEqual(facts(failed), { reason: "TimedOut", type: "timeout", status: undefined, tokens: null })
+      assert.deepStrictEqual(facts(failed), { reason: "TimedOut", type: "timeout", status: undefined, usage: null })
       yield* Effect.promise(() => server.until(() => server.messages()[0]?.aborted === true))
     })
   )
@@ -501,7 +512,7 @@ describe("a connection", () => {
   it.live("on which no answer begins is TimedOut after timeout, and nobody knows what it cost", () =>
     Effect.gen(function* () {
       const failed = yield* errorFor({ _tag: "Stall", after: "nothing" }, { timeout: "50 millis" })
-      assert.deepStrictEqual(facts(failed), { reason: "TimedOut", type: "timeout", status: undefined, tokens: null })
+      assert.deepStrictEqual(facts(failed), { reason: "TimedOut", type: "timeout", status: undefined, usage: null })
     })
   )
 })
@@ -519,7 +530,7 @@ describe("an answer that is none of Claude's", () => {
     it.live(`is Failed: ${what}`, () =>
       Effect.gen(function* () {
         const failed = yield* errorFor({ _tag: "Raw", status: 200, headers: { "content-type": contentType }, body })
-        assert.deepStrictEqual(facts(failed), { reason: "Failed", type: "malformed", status: undefined, tokens: null })
+        assert.deepStrictEqual(facts(failed), { reason: "Failed", type: "malformed", status: undefined, usage: null })
       })
     )
   }
@@ -530,7 +541,7 @@ describe("a proxy", () => {
     Effect.gen(function* () {
       const headers = { "content-type": "text/html" }
       const failed = yield* errorFor({ _tag: "Raw", status: 200, headers, body: "<h1>Sign in" })
-      assert.deepStrictEqual(facts(failed), { reason: "Fatal", type: "malformed", status: undefined, tokens: null })
+      assert.deepStrictEqual(facts(failed), { reason: "Fatal", type: "malformed", status: undefined, usage: null })
     })
   )
 
@@ -538,7 +549,7 @@ describe("a proxy", () => {
     Effect.gen(function* () {
       const headers = { "content-type": "text/html" }
       const failed = yield* errorFor({ _tag: "Raw", status: 504, headers, body: "<h1>Gateway timeout" })
-      assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "timeout_error", status: 504, tokens: null })
+      assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "timeout_error", status: 504, usage: null })
     })
   )
 })
@@ -571,7 +582,7 @@ describe("the key", () => {
           reason: "Fatal",
           type: "configuration",
           status: undefined,
-          tokens: noTokens
+          usage: Usage.zero
         })
         assert.notInclude(failed.message, "secret")
         assert.strictEqual(server.journal.length, 0)

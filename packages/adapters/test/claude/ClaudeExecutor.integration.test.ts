@@ -131,7 +131,7 @@ describe("a list of tasks", () => {
       assert.deepStrictEqual(
         tasks.map(({ attempts, feedback, status }) => ({ attempts, feedback, status })),
         [
-          { attempts: 1, feedback: "Claude refused to do this (bio).", status: "failed" },
+          { attempts: 1, feedback: "Claude refused the task (bio).", status: "failed" },
           { attempts: 1, feedback: null, status: "completed" }
         ]
       )

@@ -1,4 +1,4 @@
-import { ClaudeClient, ClaudeError, ClaudeExecutor, type OutputSchemaError, Reply } from "@baton/adapters/claude"
+import { ClaudeClient, ClaudeError, ClaudeExecutor, type OutputSchemaError, type Reply } from "@baton/adapters/claude"
 import {
   type AttemptContext,
   type Execution,
@@ -65,7 +65,7 @@ describe("the span of a request", () => {
         reason: "Transient",
         type: "overloaded_error",
         message: "busy",
-        tokens: Reply.noTokens
+        usage: Usage.zero
       })
       yield* Effect.withTracer(failed([busy], {}, about), tracer)
       const [answered, refused] = spans.filter(({ name }) => name === "chat claude-sonnet-5-5")
@@ -199,10 +199,10 @@ describe("an answer", () => {
   )
 
   for (const [stopReason, reason, sentence] of [
-    ["refusal", "Permanent", /refused to do this \(bio: It may harm\)\.$/],
+    ["refusal", "Permanent", /refused the task \(bio: It may harm\)\.$/],
     ["model_context_window_exceeded", "Permanent", /make the task smaller/],
-    ["tool_use", "Permanent", /was given none/],
-    ["max_tokens", "Failed", /cut off at 8192 tokens/],
+    ["tool_use", "Permanent", /the request has no tools/],
+    ["max_tokens", "Failed", /cut off at its maximum of 8192 tokens/],
     ["sunset", "Failed", /\(sunset\)/]
   ] as const) {
     it.effect(`that ended with ${stopReason} is ${reason}, and paid for`, () =>
@@ -251,7 +251,7 @@ describe("an attempt after one that was cut off", () => {
   it.effect("and one that failed for another reason may not write more", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* grown("It is too short."), 8192)
-      assert.strictEqual(yield* grown("He said: The answer was cut off at 9000 tokens"), 8192)
+      assert.strictEqual(yield* grown("He said: The answer was cut off at its maximum of 9000 tokens"), 8192)
     })
   )
 })
@@ -295,7 +295,7 @@ describe("a turn that Claude pauses", () => {
 
   it.effect("and then breaks off still used what the turns before it used", () =>
     Effect.gen(function* () {
-      const broken = new ClaudeError({ reason: "Transient", type: "network", message: "Gone.", tokens: null })
+      const broken = new ClaudeError({ reason: "Transient", type: "network", message: "Gone.", usage: null })
       const { error } = yield* failed([{ text: "a", stopReason: "pause_turn" }, broken])
       assert.strictEqual(error.reason, "Transient")
       assert.strictEqual(error.usage?.inputTokens, 1000)
@@ -309,7 +309,7 @@ describe("a request that fails", () => {
       reason: "Transient",
       type: "rate_limit_error",
       message: "Wait.",
-      tokens: Reply.noTokens,
+      usage: Usage.zero,
       ...more
     })
 
@@ -335,7 +335,7 @@ describe("a request that fails", () => {
 
   it.effect("used what it says", () =>
     Effect.gen(function* () {
-      const { error: found } = yield* failed([error({ tokens: { ...Reply.noTokens, input: 7 } })])
+      const { error: found } = yield* failed([error({ usage: { ...Usage.zero, inputTokens: 7 } })])
       assert.strictEqual(found.usage?.inputTokens, 7)
     })
   )
@@ -397,7 +397,7 @@ describe("the budget", () => {
       const seen: Array<unknown> = []
       const spend: AttemptContext["spend"] = ({ call, spent }) =>
         Effect.onExit(call, (exit) => Effect.sync(() => seen.push(spent(exit))))
-      const broken = new ClaudeError({ reason: "Transient", type: "network", message: "Gone.", tokens: null })
+      const broken = new ClaudeError({ reason: "Transient", type: "network", message: "Gone.", usage: null })
       yield* failed([broken], {}, { attempt: { spend } })
       assert.deepStrictEqual(seen, [null])
     })
@@ -480,7 +480,7 @@ describe("structured output", () => {
         )
         assert.strictEqual(error._tag, "OutputSchemaError")
         assert.match(error.message, sentence)
-        assert.match(error.message, /^The schema for outputs [^\n]*$/)
+        assert.match(error.message, /^(?:The output schema|Claude's structured output) [^\n]*$/)
       })
     )
   }
@@ -511,7 +511,7 @@ describe("the first request of many with the same long instructions", () => {
     return { calls, execute }
   })
 
-  const gone = new ClaudeError({ reason: "Transient", type: "network", message: "Gone.", tokens: null })
+  const gone = new ClaudeError({ reason: "Transient", type: "network", message: "Gone.", usage: null })
 
   it.effect("goes alone until its answer begins, and then all others go at once", () =>
     Effect.gen(function* () {

@@ -1,8 +1,9 @@
-import { ClaudeError, ClaudeVerifier, Pricing, Reply } from "@baton/adapters/claude"
+import { ClaudeError, ClaudeVerifier } from "@baton/adapters/claude"
 import { Execution, type Safety, SafetyStop, Usage, Verifier } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Schema } from "effect"
 import { attempt, task } from "../command/fixtures.ts"
+import { used } from "./requests.ts"
 import { type Answer, make } from "./scripted.ts"
 
 const verdict = (passed: boolean, options: Readonly<Record<string, unknown>> = {}): Answer => ({
@@ -23,18 +24,12 @@ const failure = (options: Partial<ConstructorParameters<typeof ClaudeError>[0]> 
     reason: "Transient",
     type: "overloaded_error",
     message: "Claude is overloaded.",
-    tokens: Reply.noTokens,
+    usage: Usage.zero,
     ...options
   })
 
 /** What one answer of the scripted client costs at the list price. */
-const cost = Pricing.costUsd(
-  Pricing.listed,
-  "claude-haiku-5-5",
-  { ...Reply.noTokens, input: 1000, output: 200 },
-  "standard"
-)
-const each: Usage.Usage = { ...Usage.zero, inputTokens: 1000, outputTokens: 200, costUsd: cost }
+const each = used({ inputTokens: 1000, outputTokens: 200 })
 const times = (n: number) =>
   Array.from({ length: n }, () => each).reduce((sum, one) => Usage.add(sum, one) ?? sum, Usage.zero)
 
@@ -211,7 +206,7 @@ describe("ClaudeVerifier, when there is no verdict", () => {
       "an output too long for the model",
       { text: "", stopReason: "model_context_window_exceeded" },
       "Permanent",
-      /too long/
+      /exceed the context window/
     ],
     ["an answer that is not finished", { ...yes, stopReason: "pause_turn" }, "Failed", /pause_turn/],
     ["no text", { text: "" }, "Failed", /not a verdict in JSON/],
@@ -265,7 +260,7 @@ describe("ClaudeVerifier, when there is no verdict", () => {
 
   it.effect("a request that broke off books all that was set aside; one that was turned away books nothing", () =>
     Effect.gen(function* () {
-      const brokeOff = yield* unjudged({}, [failure({ type: "truncated", tokens: null })])
+      const brokeOff = yield* unjudged({}, [failure({ type: "truncated", usage: null })])
       assert.isNull(brokeOff.books[0]?.spent)
       assert.isUndefined(brokeOff.error.usage)
       const turnedAway = yield* unjudged({}, [failure()])
@@ -275,7 +270,7 @@ describe("ClaudeVerifier, when there is no verdict", () => {
 
   it.effect("an answer out of the cache that is no verdict is asked for once more, past the cache", () =>
     Effect.gen(function* () {
-      const stale = { text: "It passes!", cached: true, tokens: Reply.noTokens }
+      const stale = { text: "It passes!", cached: true, usage: Usage.zero }
       const { sent, verdict } = yield* judged({}, [stale, yes])
       assert.isTrue(verdict.passed)
       assert.deepStrictEqual(
@@ -331,7 +326,7 @@ describe("ClaudeVerifier with confirm", () => {
 
   it.effect("an opinion that fails is no vote", () =>
     Effect.gen(function* () {
-      const broken = failure({ tokens: { ...Reply.noTokens, input: 1000, output: 200 } })
+      const broken = failure({ usage: used({ inputTokens: 1000, outputTokens: 200 }) })
       assert.isFalse((yield* judged({ confirm: 2 }, [no, broken, no])).verdict.passed)
       const { error } = yield* unjudged({ confirm: 2 }, [no, broken, yes])
       assert.strictEqual(error.reason, "Transient")

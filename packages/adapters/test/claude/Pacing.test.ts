@@ -1,17 +1,24 @@
 import { type ClaudeError, Pacing, type Reply } from "@baton/adapters/claude"
+import { Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, DateTime, Deferred, Duration, Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { failure, reply, request } from "./requests.ts"
 
-const tokens = (more: Partial<Reply.Tokens>): Reply.Tokens => ({
-  input: 0,
-  output: 0,
-  cacheRead: 0,
-  cacheWrite5m: 0,
-  cacheWrite1h: 0,
-  ...more
+const usage = ({ cacheRead = 0, cacheWrite = 0, input = 0, output = 0 }: Tokens): Usage.Usage => ({
+  ...Usage.zero,
+  inputTokens: input,
+  outputTokens: output,
+  cacheReadTokens: cacheRead,
+  cacheWriteTokens: cacheWrite
 })
+
+interface Tokens {
+  readonly input?: number
+  readonly output?: number
+  readonly cacheRead?: number
+  readonly cacheWrite?: number
+}
 
 /** A request whose input is counted as exactly `input` tokens. */
 const sized = (input: number, output: number, model = "claude-sonnet-5-5") => {
@@ -24,13 +31,13 @@ const small = sized(20, 10)
 
 type Outcome = { readonly exit: Exit.Exit<Reply.Reply, ClaudeError>; readonly headers?: Record<string, string> }
 
-const answered = (used: Partial<Reply.Tokens> = { input: 20, output: 10 }, headers: Record<string, string> = {}) => ({
-  exit: Exit.succeed(reply("text", { tokens: tokens(used) })),
+const answered = (used: Tokens = { input: 20, output: 10 }, headers: Record<string, string> = {}) => ({
+  exit: Exit.succeed(reply("text", { usage: usage(used) })),
   headers
 })
 
 const turnedAway = (more: Parameters<typeof failure>[0], headers: Record<string, string> = {}) => ({
-  exit: Exit.fail(failure({ tokens: tokens({}), ...more })),
+  exit: Exit.fail(failure({ usage: Usage.zero, ...more })),
   headers
 })
 
@@ -43,11 +50,11 @@ const start = Effect.fnUntraced(function* (options?: Pacing.Options) {
     const id = ++last
     const end = yield* Deferred.make<Outcome>()
     const fiber = yield* Effect.forkChild(
-      pacing.pace(asked, ({ heard }) =>
+      pacing.pace(asked, ({ onHeaders }) =>
         Effect.gen(function* () {
           started.push({ id, at: yield* Clock.currentTimeMillis })
           const { exit, headers = {} } = yield* Deferred.await(end)
-          yield* heard(new Headers(headers))
+          yield* onHeaders(new Headers(headers))
           return yield* exit
         })
       ),
@@ -131,7 +138,7 @@ describe("a limit of tokens", () => {
       const first = yield* send(sized(100, 1))
       yield* send(sized(70, 1))
       assert.strictEqual(count(), 1)
-      yield* first.end(answered({ input: 20, cacheRead: 70, cacheWrite5m: 5, cacheWrite1h: 5 }))
+      yield* first.end(answered({ input: 20, cacheRead: 70, cacheWrite: 10 }))
       assert.strictEqual(count(), 2)
     })
   )
@@ -584,9 +591,9 @@ it.effect.prop(
             yield* Effect.sleep(seconds(each.seconds))
             switch (each.end) {
               case "answer":
-                return reply("text", { tokens: tokens({ input: each.input - cached, cacheRead: cached, output }) })
+                return reply("text", { usage: usage({ input: each.input - cached, cacheRead: cached, output }) })
               case "turned away":
-                return yield* failure({ status: 500, tokens: tokens({}) })
+                return yield* failure({ status: 500, usage: Usage.zero })
               case "unknown":
                 return yield* failure()
               case "interrupted":

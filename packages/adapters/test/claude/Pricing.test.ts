@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ClaudeError, type MessageRequest, Pricing, Reply } from "@baton/adapters/claude"
-import { Schema } from "effect"
+import { ClaudeClient, type MessageRequest, Pricing } from "@baton/adapters/claude"
+import { Usage } from "@baton/core"
+import { Exit, Schema } from "effect"
+import { failure, reply } from "./requests.ts"
 
 const request = (options: Partial<MessageRequest.MessageRequest> = {}): MessageRequest.MessageRequest => ({
   model: "claude-sonnet-5-5",
@@ -8,9 +10,8 @@ const request = (options: Partial<MessageRequest.MessageRequest> = {}): MessageR
   messages: [{ role: "user", content: "Say hello" }],
   ...options
 })
-const tokens = (some: Partial<Reply.Tokens>): Reply.Tokens => ({ ...Reply.noTokens, ...some })
-const cost = (model: string, some: Partial<Reply.Tokens>, billing: Reply.Billing = "standard") =>
-  Pricing.costUsd(Pricing.listed, model, tokens(some), billing)
+const billed = (some: Partial<Pricing.Billed>): Pricing.Billed => ({ ...Usage.zero, billing: "standard", ...some })
+const cost = (model: string, some: Partial<Pricing.Billed>) => Pricing.costUsd(Pricing.listed, model, billed(some))
 const million = 1_000_000
 
 describe("the price list", () => {
@@ -34,29 +35,35 @@ describe("the price list", () => {
     assert.isDefined(Pricing.priceOf(Pricing.listed, "claude-haiku-4-5-20251001"))
     for (const unknown of ["claude-mythos-preview", "gpt", "toString", ""]) {
       assert.isUndefined(Pricing.priceOf(Pricing.listed, unknown))
-      assert.isNull(cost(unknown, { output: 1 }))
+      assert.isNull(cost(unknown, { outputTokens: 1 }))
     }
   })
 })
 
 describe("costUsd", () => {
   it("adds up the kinds of tokens at their own prices", () => {
-    const each = { input: million, output: million, cacheRead: million, cacheWrite5m: million, cacheWrite1h: million }
+    const each = {
+      inputTokens: million,
+      outputTokens: million,
+      cacheReadTokens: million,
+      cacheWriteTokens: 2 * million,
+      cacheWrite1hTokens: million
+    }
     assert.strictEqual(cost("claude-sonnet-5-5", each), 2 + 10 + 0.1 + 2.5 + 4)
-    assert.strictEqual(cost("claude-opus-5-5", { input: million, output: million }), 24)
-    assert.strictEqual(cost("claude-fable-5-2", { cacheRead: million }), 0.2)
+    assert.strictEqual(cost("claude-opus-5-5", { inputTokens: million, outputTokens: million }), 24)
+    assert.strictEqual(cost("claude-fable-5-2", { cacheReadTokens: million }), 0.2)
   })
 
   it("takes the dearer rates for all tokens of a request whose whole prompt is over the threshold", () => {
-    assert.strictEqual(cost("claude-haiku-5-5", { input: 100_000, output: million }), 0.01 + 0.5)
+    assert.strictEqual(cost("claude-haiku-5-5", { inputTokens: 100_000, outputTokens: million }), 0.01 + 0.5)
     assert.strictEqual(
-      cost("claude-haiku-5-5", { input: 1, cacheRead: 100_000, output: million }),
+      cost("claude-haiku-5-5", { inputTokens: 1, cacheReadTokens: 100_000, outputTokens: million }),
       0.0000005 + 0.005 + 2.5
     )
   })
 
   it("is half in a batch", () => {
-    assert.strictEqual(cost("claude-sonnet-5-5", { output: million }, "batch"), 5)
+    assert.strictEqual(cost("claude-sonnet-5-5", { outputTokens: million, billing: "batch" }), 5)
   })
 
   it("is nothing for nothing, whatever the model: an answer out of a cache has no unknown cost", () => {
@@ -64,31 +71,16 @@ describe("costUsd", () => {
   })
 })
 
-describe("usedBy", () => {
-  const answer: Reply.Reply = {
-    id: "msg",
-    model: "claude-sonnet-5-5",
-    text: "x",
-    content: [],
-    stopReason: "end_turn",
-    refusal: null,
-    tokens: tokens({ output: million }),
-    billing: "standard",
-    requestId: null,
-    cached: false
-  }
-  const used = (answer: Reply.Reply | ClaudeError) => Pricing.usedBy(Pricing.listed, request(), answer, "standard")
+describe("usageOf", () => {
+  const error = (usage: Usage.Usage | null) => Exit.fail(failure({ usage }))
 
-  it("is known of an answer that was counted, and nothing of one out of the response cache", () => {
-    assert.strictEqual(used(answer)?.costUsd, 10)
-    assert.strictEqual(used({ ...answer, cached: true, unmetered: true, tokens: Reply.noTokens })?.costUsd, 0)
-  })
-
-  it("is unknown where the server does not count, and where an answer broke off", () => {
-    assert.isNull(used({ ...answer, unmetered: true }))
-    const failed = { reason: "Transient", type: "network", message: "" } as const
-    assert.isNull(used(new ClaudeError({ ...failed, tokens: null })))
-    assert.strictEqual(used(new ClaudeError({ ...failed, tokens: Reply.noTokens }))?.costUsd, 0)
+  it("is the usage of the reply or the error, and unknown for a request that was cut off", () => {
+    const usage = { ...Usage.zero, outputTokens: 5, costUsd: 10 }
+    assert.deepStrictEqual(ClaudeClient.usageOf(Exit.succeed(reply("x", { usage }))), usage)
+    assert.isNull(ClaudeClient.usageOf(Exit.succeed(reply("x", { usage: null }))))
+    assert.deepStrictEqual(ClaudeClient.usageOf(error(Usage.zero)), Usage.zero)
+    assert.isNull(ClaudeClient.usageOf(error(null)))
+    assert.isNull(ClaudeClient.usageOf(Exit.interrupt()))
   })
 })
 
@@ -186,12 +178,12 @@ describe("worstCase", () => {
         left -= taken
         return taken
       }
-      const real = tokens({
-        input: take(0),
-        cacheRead: take(1),
-        cacheWrite5m: marked ? take(2) : 0,
-        cacheWrite1h: marked ? take(3) : 0,
-        output: Math.floor((maxTokens * (parts[4] ?? 0)) / 100)
+      const real = billed({
+        billing,
+        inputTokens: take(0),
+        cacheReadTokens: take(1),
+        cacheWriteTokens: marked ? take(2) : 0,
+        outputTokens: Math.floor((maxTokens * (parts[4] ?? 0)) / 100)
       })
       const sent = request({
         model,
@@ -199,8 +191,8 @@ describe("worstCase", () => {
         ...(marked ? { system: [{ type: "text", text: "", cache_control: { type: "ephemeral" } }] } : undefined)
       })
       const worst = Pricing.worstCase(table, sent, billing, bound)
-      assert.isAtMost(Pricing.costUsd(table, model, real, billing) ?? Infinity, (worst.costUsd ?? 0) + 1e-12)
-      assert.isAtMost(real.input + real.output + real.cacheRead, worst.tokens)
+      assert.isAtMost(Pricing.costUsd(table, model, real) ?? Infinity, (worst.costUsd ?? 0) + 1e-12)
+      assert.isAtMost(Usage.totalTokens({ ...real, costUsd: 0 }), worst.tokens)
     },
     { arbitrary: { runs: 500 } }
   )

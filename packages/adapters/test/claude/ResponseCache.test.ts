@@ -1,9 +1,11 @@
-import { ClaudeClient, type MessageRequest, Reply, ResponseCache, ResponseCacheError } from "@baton/adapters/claude"
+import { ClaudeClient, type MessageRequest, ResponseCache, ResponseCacheError } from "@baton/adapters/claude"
+import { Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Option } from "effect"
 import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { cacheKey } from "../../src/claude/internal/requestIdentity.ts"
 import * as ResponseCacheFile from "../../src/claude/internal/responseCacheFile.ts"
 import { folder } from "./folder.ts"
 import { about, failure, reply, request, scripted } from "./requests.ts"
@@ -25,7 +27,7 @@ const open = Effect.fnUntraced(function* (filename: string, send: Send, server?:
 
 const numbered: Send = (_, n) => Effect.succeed(reply(`answer ${n}`))
 
-const inserted = (text: string) => ({ ...reply(text), tokens: Reply.noTokens, cached: true })
+const inserted = (text: string) => ({ ...reply(text), usage: Usage.zero, cached: true })
 
 describe("a response cache", () => {
   it.effect("answers the same request again without sending it, at no cost", () =>
@@ -324,7 +326,7 @@ describe("the file of a response cache", () => {
       const { cache, sent } = yield* open(filename, numbered)
       yield* cache.send(request("a"), about())
       const other = new DatabaseSync(filename)
-      for (const row of ["{", "{}", '"text"', JSON.stringify({ ...reply("a"), tokens: { input: -1 } })]) {
+      for (const row of ["{", "{}", '"text"', JSON.stringify({ ...reply("a"), usage: { inputTokens: -1 } })]) {
         other.prepare("UPDATE answers SET reply = ?").run(row)
         const before = sent.length
         assert.isFalse((yield* cache.send(request("a"), about())).cached)
@@ -332,6 +334,26 @@ describe("the file of a response cache", () => {
         assert.lengthOf(sent, before + 1)
       }
       other.close()
+    })
+  )
+
+  it.effect("keeps its replies when a newer version opens it", () =>
+    Effect.gen(function* () {
+      const filename = yield* newFile
+      const old = new DatabaseSync(filename)
+      old.exec(`
+        CREATE TABLE answers (key TEXT NOT NULL UNIQUE, reply TEXT NOT NULL, answered_at INTEGER NOT NULL) STRICT;
+        PRAGMA application_id = ${0x42415443};
+        PRAGMA user_version = 1;
+      `)
+      const { usage: _, ...rest } = reply("kept \ud800")
+      const tokens = { input: 1, output: 2, cacheRead: 3, cacheWrite5m: 4, cacheWrite1h: 5 }
+      old
+        .prepare("INSERT INTO answers VALUES (?, ?, 0)")
+        .run(cacheKey(request("a"), about(), undefined), JSON.stringify({ ...rest, tokens, unmetered: true }))
+      old.close()
+      const { cache } = yield* open(filename, unsent)
+      assert.deepStrictEqual(yield* cache.send(request("a"), about()), inserted("kept \ud800"))
     })
   )
 

@@ -1,5 +1,5 @@
-import { ClaudeClient, ClaudeError, type MessageRequest, Reply } from "@baton/adapters/claude"
-import { Task } from "@baton/core"
+import { ClaudeClient, ClaudeError, type MessageRequest, Pricing, type Reply } from "@baton/adapters/claude"
+import { Task, Usage } from "@baton/core"
 import { Effect } from "effect"
 
 export const request = (
@@ -21,6 +21,10 @@ export const about = (more: Partial<ClaudeClient.About> = {}): ClaudeClient.Abou
   ...more
 })
 
+/** What a request used, at list prices. */
+export const used = (tokens: Partial<Pricing.Billed>, model = "claude-haiku-5-5"): Usage.Usage =>
+  Pricing.usageOf(Pricing.listed, model, { ...Usage.zero, billing: "standard", ...tokens })
+
 export const reply = (text: string, more: Partial<Reply.Reply> = {}): Reply.Reply => ({
   id: "msg_1",
   model: "claude-sonnet-5-5",
@@ -28,7 +32,7 @@ export const reply = (text: string, more: Partial<Reply.Reply> = {}): Reply.Repl
   content: [{ type: "text", text }],
   stopReason: "end_turn",
   refusal: null,
-  tokens: { ...Reply.noTokens, input: 10, output: 5 },
+  usage: used({ inputTokens: 10, outputTokens: 5 }, "claude-sonnet-5-5"),
   billing: "standard",
   requestId: "req_1",
   cached: false,
@@ -36,7 +40,7 @@ export const reply = (text: string, more: Partial<Reply.Reply> = {}): Reply.Repl
 })
 
 export const failure = (more: Partial<ConstructorParameters<typeof ClaudeError>[0]> = {}) =>
-  new ClaudeError({ reason: "Transient", type: "network", message: "It broke off.", tokens: null, ...more })
+  new ClaudeError({ reason: "Transient", type: "network", message: "It broke off.", usage: null, ...more })
 
 /** A client that answers as `send` does, and keeps what it was asked. */
 export const scripted = (

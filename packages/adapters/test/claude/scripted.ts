@@ -1,5 +1,6 @@
-import { ClaudeClient, type ClaudeError, type MessageRequest, Reply } from "@baton/adapters/claude"
+import { ClaudeClient, type ClaudeError, type MessageRequest, type Reply } from "@baton/adapters/claude"
 import { Effect, Layer } from "effect"
+import { used } from "./requests.ts"
 
 export interface Sent {
   readonly request: MessageRequest.MessageRequest
@@ -16,7 +17,7 @@ export const reply = (options: Partial<Reply.Reply>): Reply.Reply => ({
   content: [],
   stopReason: "end_turn",
   refusal: null,
-  tokens: { ...Reply.noTokens, input: 1000, output: 200 },
+  usage: used({ inputTokens: 1000, outputTokens: 200 }),
   billing: "standard",
   requestId: "req_1",
   cached: false,
@@ -34,7 +35,9 @@ export const make = (...answers: ReadonlyArray<Answer>) => {
         onSend?.()
         sent.push({ request, about: asked })
         const answer = answers[Math.min(sent.length, answers.length) - 1] ?? {}
-        return "_tag" in answer ? Effect.fail(answer) : Effect.succeed(reply(answer))
+        return "_tag" in answer
+          ? Effect.fail(answer)
+          : Effect.succeed(reply({ usage: used({ inputTokens: 1000, outputTokens: 200 }, request.model), ...answer }))
       }),
     countTokens: () => Effect.succeed(0),
     model: (id) =>

@@ -1,5 +1,5 @@
 /** What a run will cost: at the least, as can be expected, and at the worst. */
-import { type MessageRequest, Pricing, type Reply } from "@baton/adapters/claude"
+import { type MessageRequest, Pricing } from "@baton/adapters/claude"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Schema from "effect/Schema"
@@ -96,31 +96,31 @@ const partOf = (
     output: { low: 0, expected: 0, worst: 0 },
     cost: { low: 0, expected: 0, worst: 0 }
   }
-  const add = (which: keyof Range, requests: number, tokens: Reply.Tokens, cost: number | null) => {
+  const add = (which: keyof Range, requests: number, tokens: Pricing.Billed, cost: number | null) => {
     sums.requests[which] += requests
-    sums.input[which] += requests * (tokens.input + tokens.cacheRead)
-    sums.output[which] += requests * tokens.output
+    sums.input[which] += requests * (tokens.inputTokens + tokens.cacheReadTokens)
+    sums.output[which] += requests * tokens.outputTokens
     sums.cost[which] += requests * (cost ?? NaN)
   }
-  const priced = (which: "low" | "expected", requests: number, tokens: Reply.Tokens) =>
-    add(which, requests, tokens, Pricing.costUsd(prices, model, tokens, "standard"))
+  const priced = (which: "low" | "expected", requests: number, tokens: Pricing.Billed) =>
+    add(which, requests, tokens, Pricing.costUsd(prices, model, tokens))
 
   for (const length of lengths) {
     const own = length * rate.perByte
     priced("low", 1, {
       ...noTokens,
-      input: Math.floor(own * share) + (shape.besides?.low ?? 0),
-      cacheRead: Math.floor(rate.fixed * share),
-      output: output.low
+      inputTokens: Math.floor(own * share) + (shape.besides?.low ?? 0),
+      cacheReadTokens: Math.floor(rate.fixed * share),
+      outputTokens: output.low
     })
     priced("expected", history.attempts, {
       ...noTokens,
-      input: Math.round(own + rate.fixed + (shape.besides?.expected ?? 0)),
-      output: output.expected
+      inputTokens: Math.round(own + rate.fixed + (shape.besides?.expected ?? 0)),
+      outputTokens: output.expected
     })
     for (const [requests, input] of shape.worst(bound + length)) {
       const { costUsd } = Pricing.worstCase(prices, empty, "standard", input)
-      add("worst", requests, { ...noTokens, input, output: output.worst }, costUsd)
+      add("worst", requests, { ...noTokens, inputTokens: input, outputTokens: output.worst }, costUsd)
     }
   }
   const { cost } = sums
@@ -136,7 +136,13 @@ const partOf = (
   }
 }
 
-const noTokens: Reply.Tokens = { input: 0, output: 0, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0 }
+const noTokens: Pricing.Billed = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  billing: "standard"
+}
 
 const map = ({ expected, low, worst }: Range, f: (value: number) => number): Range => ({
   low: f(low),

@@ -29,7 +29,9 @@ export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, neve
             // Cut off while it waited for its turn: it was never asked.
             if (!hasLeft && Exit.hasInterrupts(exit)) return
             const { model } = request
-            const known = Pricing.usedIn(prices, request, exit, client.billing)
+            const isInBatch = client.billing === "batch" && Exit.hasInterrupts(exit)
+            // Interrupted, a request stays in its batch, and the run that gets its reply pays for it.
+            const known = isInBatch ? Usage.zero : ClaudeClient.usageOf(exit)
             const before = meter.get(model)
             meter.set(model, {
               model,

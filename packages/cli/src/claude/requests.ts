@@ -1,12 +1,13 @@
 /**
  * What a run would send for a task: the requests of the very executor and judge that it would use, without sending them.
  */
-import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, type MessageRequest, Reply } from "@baton/adapters/claude"
+import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, type MessageRequest, type Reply } from "@baton/adapters/claude"
 import { LeaseToken } from "@baton/core/Attempt"
 import type { AttemptContext } from "@baton/core/AttemptContext"
 import * as Execution from "@baton/core/Execution"
 import { Executor } from "@baton/core/Executor"
 import * as Task from "@baton/core/Task"
+import * as Usage from "@baton/core/Usage"
 import { Verifier } from "@baton/core/Verifier"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -64,7 +65,7 @@ const answer: Reply.Reply = {
   content: [],
   stopReason: "end_turn",
   refusal: null,
-  tokens: Reply.noTokens,
+  usage: Usage.zero,
   billing: "standard",
   requestId: null,
   cached: false

@@ -1,5 +1,5 @@
-import { ClaudeClient, Reply, ResponseCache } from "@baton/adapters/claude"
-import { Task, type TaskStore } from "@baton/core"
+import { ClaudeClient, ResponseCache } from "@baton/adapters/claude"
+import { Task, type TaskStore, Usage } from "@baton/core"
 import { assert, describe } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -22,7 +22,7 @@ const client = ClaudeClient.ClaudeClient.of({
       content: [{ type: "text", text: "Hello" }],
       stopReason: "end_turn",
       refusal: null,
-      tokens: Reply.noTokens,
+      usage: Usage.zero,
       billing: "standard",
       requestId: null,
       cached: false

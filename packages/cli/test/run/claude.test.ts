@@ -124,7 +124,7 @@ describe("before anything is spent", () => {
       const schema = yield* file("schema.json", '{"type": "array", "items": {"type": "string"}}')
       const { exitCode, server, stderr } = yield* withServer(["run", tasks, ...claude, "--output-schema", schema])
       assert.strictEqual(exitCode, 1)
-      assert.include(stderr, "has to be an object with named fields")
+      assert.include(stderr, "must be an object with named fields")
       assert.strictEqual(server.messages().length, 0)
     })
   )

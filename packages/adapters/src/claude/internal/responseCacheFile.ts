@@ -25,17 +25,18 @@ const format: SqliteFile.Format = {
   label: "response cache",
   // "BATC"
   applicationId: 0x42415443,
-  // With another layout, or when a request gets another meaning, all earlier replies are dropped.
-  version: 1,
-  migrate: (db) =>
-    db.exec(`
-      DROP TABLE IF EXISTS answers;
-      CREATE TABLE answers (
-        key TEXT NOT NULL UNIQUE,
-        reply TEXT NOT NULL,
-        answered_at INTEGER NOT NULL
-      ) STRICT;
-    `),
+  version: 2,
+  migrate: (db, from) =>
+    db.exec(
+      from === 0
+        ? `CREATE TABLE answers (
+             key TEXT NOT NULL UNIQUE,
+             reply TEXT NOT NULL,
+             answered_at INTEGER NOT NULL
+           ) STRICT`
+        : // Version 1 kept tokens by kind. What a reply from the cache once used does not matter any more.
+          "UPDATE answers SET reply = json_set(json_remove(reply, '$.tokens', '$.unmetered'), '$.usage', NULL)"
+    ),
   ifDamaged: () => "delete the file"
 }
 

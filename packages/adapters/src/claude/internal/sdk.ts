@@ -1,16 +1,14 @@
 import type { Anthropic } from "@anthropic-ai/sdk"
+import * as Usage from "@baton/core/Usage"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { ClaudeError } from "../ClaudeError.ts"
 import type { MessageRequest } from "../MessageRequest.ts"
-import { noTokens } from "../Reply.ts"
-import * as Broken from "./transport/broken.ts"
-import type { Headers } from "./transport/retryAfter.ts"
-import { stated } from "./transport/failure.ts"
+import * as ApiErrors from "./apiErrors.ts"
 
-/** Where and as whom requests are made. */
+/** The API's address and key. */
 export interface Options {
   readonly apiKey: Redacted.Redacted
   /** Default `https://api.anthropic.com`. */
@@ -20,37 +18,37 @@ export interface Options {
 }
 
 /**
- * The official SDK, held to what it is good at: it makes requests and states errors. It does not try again, looks for no
- * other credentials, opens no spans, and prints nothing.
+ * The official SDK, reduced to sending requests and reporting errors: it does not retry, look for other credentials, open
+ * spans or print anything.
  */
 export interface Sdk {
   /** One call; interrupting it aborts the request. */
   readonly call: <A>(make: (client: Anthropic, signal: AbortSignal) => PromiseLike<A>) => Effect.Effect<A, ClaudeError>
   /**
-   * Asks for a message as a stream, and returns once its headers are there. The caller's signal ends the request at any
-   * point, its body included. `refused` hears the headers of an error before it is handed on.
+   * Requests a message as a stream, and returns when its headers have arrived. The caller's signal aborts the request at any
+   * point, its body included. `onRefusal` receives the headers of an error before the effect fails.
    */
   readonly open: (
     request: MessageRequest,
     signal: AbortSignal,
-    refused: (headers: Headers) => Effect.Effect<void>
+    onRefusal: (headers: ApiErrors.Headers) => Effect.Effect<void>
   ) => Effect.Effect<Response, ClaudeError>
-  /** Takes the key out of a text that comes from outside. */
+  /** Removes the key from a text of the server. */
   readonly hide: (text: string) => string
 }
 
 export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Sdk> {
-  // Loaded here, so that the module costs nothing where no client is made.
+  // Loaded here, so that importing the module does not load the SDK.
   const { APIConnectionTimeoutError, APIError, Anthropic } = yield* Effect.promise(() => import("@anthropic-ai/sdk"))
   const clock = yield* Clock.Clock
   const key = Redacted.value(options.apiKey).trim()
   const baseURL = options.baseUrl ?? "https://api.anthropic.com"
   const timeout = Duration.fromInputUnsafe(options.timeout ?? Duration.minutes(5))
-  const flaw = flawOf(key, baseURL)
+  const problem = problemOf(key, baseURL)
   const host = URL.canParse(baseURL) ? new URL(baseURL).host : ""
   const hide = (text: string) => (key === "" ? text : text.replaceAll(key, "<key>"))
 
-  // A key and an address that are given explicitly keep the SDK from looking for others.
+  // With an explicit key and address, the SDK does not look for others.
   const client = new Anthropic({
     apiKey: key,
     baseURL,
@@ -61,14 +59,14 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   })
 
   const failure = (cause: unknown): ClaudeError => {
-    if (cause instanceof APIConnectionTimeoutError) return Broken.late(Duration.format(timeout))
-    if (!(cause instanceof APIError) || cause.status === undefined) return Broken.unreachable(cause, host)
-    return stated({
+    if (cause instanceof APIConnectionTimeoutError) return ApiErrors.noAnswerWithin(Duration.format(timeout))
+    if (!(cause instanceof APIError) || cause.status === undefined) return ApiErrors.connectionFailed(cause, host)
+    return ApiErrors.fromApi({
       status: cause.status,
       body: cause.error,
       headers: cause.headers,
       nowMillis: clock.currentTimeMillisUnsafe(),
-      tokens: noTokens,
+      usage: Usage.zero,
       hide
     })
   }
@@ -76,16 +74,16 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   return {
     hide,
     call: (make) =>
-      flaw === undefined
+      problem === undefined
         ? Effect.callback((resume, signal) => {
             make(client, signal).then(
               (value) => resume(Effect.succeed(value)),
               (cause: unknown) => resume(Effect.fail(failure(cause)))
             )
           })
-        : Effect.fail(Broken.unusable(flaw)),
-    open: (request, signal, refused) =>
-      flaw === undefined
+        : Effect.fail(ApiErrors.misconfigured(problem)),
+    open: (request, signal, onRefusal) =>
+      problem === undefined
         ? Effect.callback((resume) => {
             const body = { ...request, stream: true }
             client
@@ -96,18 +94,18 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
                 (cause: unknown) => {
                   const failed = Effect.fail(failure(cause))
                   const headers = cause instanceof APIError ? cause.headers : undefined
-                  resume(headers === undefined ? failed : Effect.andThen(refused(headers), failed))
+                  resume(headers === undefined ? failed : Effect.andThen(onRefusal(headers), failed))
                 }
               )
           })
-        : Effect.fail(Broken.unusable(flaw))
+        : Effect.fail(ApiErrors.misconfigured(problem))
   }
 })
 
-const flawOf = (key: string, baseUrl: string): string | undefined => {
+const problemOf = (key: string, baseUrl: string): string | undefined => {
   if (key === "") return "The key for Claude's API is empty"
   if (!/^[\x21-\x7e]+$/.test(key))
-    return "The key for Claude's API has a character in it that no key has: copy it again"
-  if (!URL.canParse(baseUrl)) return `The base URL "${baseUrl}" of Claude's API is no URL: write it as https://host`
+    return "The key for Claude's API contains a character that keys do not have: copy it again"
+  if (!URL.canParse(baseUrl)) return `The base URL "${baseUrl}" of Claude's API is not a URL: write it as https://host`
   return undefined
 }

@@ -1,4 +1,5 @@
-import { ClaudeError, Reply } from "@baton/adapters/claude"
+import { ClaudeError } from "@baton/adapters/claude"
+import { Usage } from "@baton/core"
 import { Clock, DateTime, Effect, Stream } from "effect"
 import type { Batch, BatchApi, BatchRequest } from "../../../src/claude/internal/batches/batchApi.ts"
 
@@ -18,7 +19,7 @@ export interface Seen {
 }
 
 export const failure = (options: Partial<ConstructorParameters<typeof ClaudeError>[0]> = {}) =>
-  new ClaudeError({ reason: "Transient", type: "network", message: "It failed.", tokens: Reply.noTokens, ...options })
+  new ClaudeError({ reason: "Transient", type: "network", message: "It failed.", usage: Usage.zero, ...options })
 
 interface Stored extends Seen {
   readonly createdAt: number

@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import type { ClaudeError } from "../../ClaudeError.ts"
 import type { MessageRequest } from "../../MessageRequest.ts"
 import type { Sdk } from "../sdk.ts"
-import * as Broken from "../transport/broken.ts"
+import * as ApiErrors from "../apiErrors.ts"
 
 /** The batch endpoints. */
 export interface BatchApi {
@@ -66,7 +66,7 @@ export const namedRequest = ({ message, status }: ClaudeError): number | undefin
 
 export const fromSdk = (sdk: Sdk): BatchApi => {
   const batch = (answer: unknown) =>
-    Effect.mapError(decodeBatch(answer), () => Broken.malformed("The server's answer is not a batch", undefined))
+    Effect.mapError(decodeBatch(answer), () => ApiErrors.malformed("The server's answer is not a batch", undefined))
 
   const page = (after: string | null) =>
     Effect.flatMap(
@@ -75,7 +75,7 @@ export const fromSdk = (sdk: Sdk): BatchApi => {
       ),
       (answer) =>
         Effect.mapError(decodePage(answer), () =>
-          Broken.malformed("The server's answer is not a list of batches", undefined)
+          ApiErrors.malformed("The server's answer is not a list of batches", undefined)
         )
     )
 
@@ -104,7 +104,7 @@ export const fromSdk = (sdk: Sdk): BatchApi => {
             (lines) => Effect.sync(() => lines.controller.abort()),
             { interruptible: true }
           ),
-          (lines) => Stream.fromAsyncIterable(lines, (cause) => Broken.lost(cause, undefined))
+          (lines) => Stream.fromAsyncIterable(lines, (cause) => ApiErrors.connectionLost(cause, undefined))
         )
       )
   }

@@ -1,13 +1,13 @@
+import * as Usage from "@baton/core/Usage"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ClaudeError } from "../../ClaudeError.ts"
-import { noTokens, Reply } from "../../Reply.ts"
-import { fromMessage, Message } from "../reply.ts"
-import { stated } from "../transport/failure.ts"
+import * as ApiErrors from "../apiErrors.ts"
+import { ApiMessage } from "../apiMessage.ts"
 
 /** The result of one request of a batch, as the journal keeps it. */
 export const BatchResult = Schema.Union([
-  Schema.TaggedStruct("Replied", { reply: Reply }),
+  Schema.TaggedStruct("Replied", { message: ApiMessage }),
   Schema.TaggedStruct("Unanswered", {
     reason: Schema.Literals(["Failed", "Permanent", "Fatal"]),
     type: Schema.String,
@@ -25,7 +25,7 @@ export const unanswered = (fields: Omit<Unanswered, "_tag">): BatchResult => ({ 
 
 /** Only answered requests are billed. */
 export const toError = ({ _tag, unmetered, ...fields }: Unanswered): ClaudeError =>
-  new ClaudeError({ ...fields, tokens: unmetered === true ? null : noTokens })
+  new ClaudeError({ ...fields, usage: unmetered === true ? null : Usage.zero })
 
 /** The same error with another reason, for requests that were never processed and so cost nothing. */
 export const withReason = (error: ClaudeError, reason: ClaudeError["reason"], message = error.message): ClaudeError =>
@@ -36,11 +36,11 @@ export const withReason = (error: ClaudeError, reason: ClaudeError["reason"], me
     ...(error.status === undefined ? undefined : { status: error.status }),
     ...(error.requestId === undefined ? undefined : { requestId: error.requestId }),
     ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
-    tokens: noTokens,
+    usage: Usage.zero,
     ...(error.cause === undefined ? undefined : { cause: error.cause })
   })
 
-const decodeMessage = Schema.decodeUnknownOption(Message)
+const decodeMessage = Schema.decodeUnknownOption(ApiMessage)
 
 const decodeLine = Schema.decodeUnknownOption(
   Schema.Struct({
@@ -68,15 +68,15 @@ const fromApi = (result: { readonly type: string; readonly [field: string]: unkn
             message: "The batch returned a message that cannot be read.",
             unmetered: true
           }),
-        onSome: (message) => ({ _tag: "Replied", reply: fromMessage(message, { billing: "batch", requestId: null }) })
+        onSome: (message) => ({ _tag: "Replied", message })
       })
     case "errored": {
-      const { message, reason, requestId, type } = stated({
+      const { message, reason, requestId, type } = ApiErrors.fromApi({
         status: undefined,
         body: result.error,
         headers: undefined,
         nowMillis: 0,
-        tokens: noTokens
+        usage: Usage.zero
       })
       return unanswered({
         // A retry within the attempt would take another day and spend no attempt.

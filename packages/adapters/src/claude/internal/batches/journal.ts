@@ -1,3 +1,4 @@
+import * as Usage from "@baton/core/Usage"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -6,7 +7,6 @@ import { resolve } from "node:path"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 import * as SqliteFile from "../../../internal/SqliteFile.ts"
 import { ClaudeError } from "../../ClaudeError.ts"
-import { noTokens } from "../../Reply.ts"
 import { BatchResult } from "./batchResult.ts"
 
 /**
@@ -88,12 +88,36 @@ const schema = `
   CREATE INDEX items_unclaimed ON items (key) WHERE claimed = 0;
 `
 
+/** Version 1 kept replies instead of messages, whose cost depends on the prices at the time of their delivery. */
+const keepMessages = `
+  UPDATE items SET answer = json_object('_tag', 'Replied', 'message', json_object(
+    'id', answer ->> '$.reply.id',
+    'model', answer ->> '$.reply.model',
+    'content', json(answer -> '$.reply.content'),
+    'stop_reason', answer ->> '$.reply.stopReason',
+    'stop_details', json_object('explanation', answer ->> '$.reply.refusal'),
+    'usage', iif(answer -> '$.reply.unmetered' IS NULL, json_object(
+      'input_tokens', answer -> '$.reply.tokens.input',
+      'output_tokens', answer -> '$.reply.tokens.output',
+      'cache_read_input_tokens', answer -> '$.reply.tokens.cacheRead',
+      'cache_creation', json_object(
+        'ephemeral_5m_input_tokens', answer -> '$.reply.tokens.cacheWrite5m',
+        'ephemeral_1h_input_tokens', answer -> '$.reply.tokens.cacheWrite1h'
+      )
+    ), NULL)
+  ))
+  WHERE answer ->> '$._tag' = 'Replied';
+`
+
 const format: SqliteFile.Format = {
   label: "batch journal",
   // "BATB"
   applicationId: 0x42415442,
-  version: 1,
-  migrate: (db) => db.exec(schema),
+  version: 2,
+  migrate: (db, from) => {
+    if (from === 0) db.exec(schema)
+    if (from === 1) db.exec(keepMessages)
+  },
   ifDamaged: () => "move the file away, and the requests that are in a batch are sent again"
 }
 
@@ -174,7 +198,7 @@ const toClaudeError = ({ cause, message }: SqliteFile.SqliteFileError): ClaudeEr
     reason: "Fatal",
     type: "journal",
     message,
-    tokens: noTokens,
+    usage: Usage.zero,
     ...(cause === undefined ? undefined : { cause })
   })
 

@@ -3,7 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { ClaudeError } from "../../ClaudeError.ts"
 import type { MessageRequest } from "../../MessageRequest.ts"
+import type { PriceTable } from "../../Pricing.ts"
 import type { Reply } from "../../Reply.ts"
+import { type ApiMessage, toReply } from "../apiMessage.ts"
 import { customId, type RequestIdentity } from "../requestIdentity.ts"
 import { type BatchResult, toError } from "./batchResult.ts"
 import type { Journal, RequestKey } from "./journal.ts"
@@ -64,7 +66,7 @@ export interface BatchLimits {
 /** What a batch adds to a request: its id and some punctuation. */
 const overhead = 128
 
-export const make = (journal: Journal): PendingRequests => {
+export const make = (journal: Journal, prices: PriceTable): PendingRequests => {
   const waiting = new Map<string, PendingRequest>()
   const unsent = new Map<string, PendingRequest>()
   /** Keys whose reply this run has received, and does not want a second time. */
@@ -100,10 +102,13 @@ export const make = (journal: Journal): PendingRequests => {
     if (unsent.size === 0) hasUnsent.closeUnsafe()
   }
 
-  const completeWith = (keys: Iterable<string>, result: Effect.Effect<Reply, ClaudeError>) => {
+  const replyTo = ({ model }: MessageRequest, message: ApiMessage) =>
+    toReply(message, { model, prices, billing: "batch", requestId: null })
+
+  const failWith = (keys: Iterable<string>, error: ClaudeError) => {
     for (const key of keys) {
       const pending = waiting.get(key)
-      if (pending !== undefined) Deferred.doneUnsafe(pending.reply, result)
+      if (pending !== undefined) Deferred.doneUnsafe(pending.reply, Effect.fail(error))
     }
   }
 
@@ -125,10 +130,11 @@ export const make = (journal: Journal): PendingRequests => {
           return wait(key)
         }
         if (entry?.result._tag !== "Replied") return undefined
-        if (entry.result.reply.text === rejected) return "rejected"
+        const reply = replyTo(request, entry.result.message)
+        if (reply.text === rejected) return "rejected"
         delivered.add(key)
         journal.markClaimed(key)
-        return { key, unclaimed: entry.result.reply }
+        return { key, unclaimed: reply }
       }
 
       for (let ordinal = 0; ; ordinal++) {
@@ -182,10 +188,14 @@ export const make = (journal: Journal): PendingRequests => {
         if (pending !== undefined) addUnsent(pending, latestAt)
       }
     },
-    complete: (key, result) =>
-      completeWith([key], result._tag === "Replied" ? Effect.succeed(result.reply) : Effect.fail(toError(result))),
-    fail: (keys, error) => completeWith(keys, Effect.fail(error)),
-    failAll: (error) => completeWith(waiting.keys(), Effect.fail(error)),
+    complete: (key, result) => {
+      const pending = waiting.get(key)
+      if (pending === undefined) return
+      if (result._tag === "Unanswered") return failWith([key], toError(result))
+      Deferred.doneUnsafe(pending.reply, Effect.succeed(replyTo(pending.request, result.message)))
+    },
+    fail: failWith,
+    failAll: (error) => failWith(waiting.keys(), error),
     unsent: () => ({ requests: unsent.size, bytes: unsentBytes, latestAt }),
     awaitUnsent: hasUnsent.await
   }

@@ -1,3 +1,4 @@
+import * as Usage from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -8,7 +9,7 @@ import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import type { ClaudeClientService } from "../../ClaudeClient.ts"
 import { ClaudeError } from "../../ClaudeError.ts"
-import { noTokens } from "../../Reply.ts"
+import { Prices } from "../../Pricing.ts"
 import { identify } from "../requestIdentity.ts"
 import type { BatchApi } from "./batchApi.ts"
 import { type BatchRuns, submit } from "./batchRuns.ts"
@@ -36,7 +37,8 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ClaudeClientService["send"], ClaudeError, Scope.Scope> {
   const clock = yield* Clock.Clock
   const journal = yield* Journal.open(options.filename)
-  const pending = yield* journal.use(PendingRequests.make)
+  const prices = yield* Prices
+  const pending = yield* journal.use((journal) => PendingRequests.make(journal, prices))
   const runs: BatchRuns = {
     api,
     journal,
@@ -88,6 +90,6 @@ const errorOf = (cause: unknown): ClaudeError =>
         reason: "Fatal",
         type: "batches",
         message: `Batches stopped working: ${String(cause)}`,
-        tokens: noTokens,
+        usage: Usage.zero,
         cause
       })

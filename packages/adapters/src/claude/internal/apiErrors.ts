@@ -1,0 +1,284 @@
+import * as Usage from "@baton/core/Usage"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import { ClaudeError } from "../ClaudeError.ts"
+
+/** The response headers; the web's `Headers` and similar types. */
+export interface Headers {
+  readonly get: (name: string) => string | null
+}
+
+// Errors of the connection and of the client
+
+/** No answer began in time. The server may be processing the request, so its cost is unknown. */
+export const noAnswerWithin = (duration: string): ClaudeError =>
+  make("TimedOut", "timeout", `Claude's API did not begin to answer within ${duration}`, undefined, null)
+
+/** The whole answer took too long. */
+export const tookLongerThan = (duration: string): ClaudeError =>
+  make("TimedOut", "timeout", `Claude's answer took longer than ${duration}`, undefined, null)
+
+/**
+ * The connection failed before an answer began. If it was never established, nothing was sent and nothing is billed; if it
+ * was lost later, the server may have processed the request.
+ */
+export const connectionFailed = (cause: unknown, host: string): ClaudeError => {
+  const code = codeOf(cause)
+  if (code === "UND_ERR_HEADERS_TIMEOUT") return noAnswerWithin(nodesLimit)
+  const usage = code !== undefined && neverEstablished.has(code) ? Usage.zero : null
+  return make("Transient", "network", `The connection to ${host} failed${inBrackets(code)}`, undefined, usage)
+}
+
+const neverEstablished = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "CERT_HAS_EXPIRED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "ERR_TLS_CERT_ALTNAME_INVALID"
+])
+
+/** The connection was lost during the answer. */
+export const connectionLost = (cause: unknown, requestId: string | undefined): ClaudeError => {
+  const code = codeOf(cause)
+  if (code === "UND_ERR_BODY_TIMEOUT") return silentFor(nodesLimit, requestId)
+  const what = `The connection was lost in the middle of Claude's answer${inBrackets(code)}`
+  return make("Transient", "network", what, requestId, null)
+}
+
+/** The answer began, and then the server sent nothing, not even a ping. */
+export const silentFor = (duration: string, requestId: string | undefined): ClaudeError =>
+  make("TimedOut", "idle", `Claude's answer stopped in the middle: nothing came for ${duration}`, requestId, null)
+
+/** The answer ended without an error and without its last event. */
+export const truncated = (requestId: string | undefined): ClaudeError =>
+  make("Transient", "truncated", "Claude's answer ended in the middle", requestId, null)
+
+/** A response that Claude's API does not send. */
+export const malformed = (what: string, requestId: string | undefined): ClaudeError =>
+  make("Failed", "malformed", what, requestId, null)
+
+/** A web page, such as the login page of a proxy: every other request would get it as well. */
+export const webPage = (requestId: string | undefined): ClaudeError =>
+  make(
+    "Fatal",
+    "malformed",
+    "A web page answered instead of Claude's API: check the base URL, and any proxy between this machine and the API",
+    requestId,
+    null
+  )
+
+/** The client cannot send any request with this configuration. */
+export const misconfigured = (what: string): ClaudeError => make("Fatal", "configuration", what, undefined, Usage.zero)
+
+const make = (
+  reason: ClaudeError["reason"],
+  type: string,
+  message: string,
+  requestId: string | undefined,
+  usage: Usage.Usage | null
+): ClaudeError =>
+  new ClaudeError({
+    reason,
+    type,
+    message: requestId === undefined ? `${message}.` : `${message} [${requestId}].`,
+    ...(requestId === undefined ? undefined : { requestId }),
+    usage
+  })
+
+/** Node's `fetch` limits the time to the headers and between two pieces of the body. */
+const nodesLimit = "5 minutes"
+
+/** The system's error code, which `fetch` puts into causes of causes. */
+const codeOf = (error: unknown, depth = 0): string | undefined => {
+  if (Predicate.hasProperty(error, "code") && Predicate.isString(error.code)) return error.code
+  return depth < 5 && Predicate.hasProperty(error, "cause") ? codeOf(error.cause, depth + 1) : undefined
+}
+
+const inBrackets = (code: string | undefined) => (code === undefined ? "" : ` (${code})`)
+
+// Errors that the API reports
+
+const Envelope = Schema.Struct({
+  error: Schema.Struct({
+    type: Schema.optionalKey(Schema.NullOr(Schema.String)),
+    message: Schema.optionalKey(Schema.NullOr(Schema.String)),
+    details: Schema.optionalKey(
+      Schema.NullOr(Schema.Struct({ error_code: Schema.optionalKey(Schema.NullOr(Schema.String)) }))
+    )
+  }),
+  request_id: Schema.optionalKey(Schema.NullOr(Schema.String))
+})
+
+const nothing: typeof Envelope.Type = { error: {} }
+
+const decodeEnvelope = Schema.decodeUnknownOption(Envelope)
+
+/** An error that the API reports, as the body of a response or as an event in a stream whose status is 200. */
+export interface Reported {
+  /** Undefined in a stream. */
+  readonly status: number | undefined
+  /** The error envelope, or whatever the server sent in its place. */
+  readonly body: unknown
+  readonly headers: Headers | undefined
+  readonly nowMillis: number
+  readonly usage: Usage.Usage | null
+  /** Removes the key from the server's text. */
+  readonly hide?: ((text: string) => string) | undefined
+}
+
+/** The error for what the API reports. A stream has no status, so the error's type decides alone. */
+export const fromApi = ({ body, headers, hide = identity, nowMillis, status, usage }: Reported): ClaudeError => {
+  const envelope = decodeEnvelope(body)
+  const { error, request_id } = Option.getOrElse(envelope, () => nothing)
+  const code = error.details?.error_code ?? undefined
+  const named = error.type ?? (status === undefined ? "api_error" : (typeOf[status] ?? `http_${status}`))
+  const said = shorten(hide(error.message ?? ""))
+  // The code is more precise than the type where a 429 is not about the rate.
+  const type = code !== undefined && codes.has(code) ? code : named
+  const reason = reasonOf(status, type, code, said)
+  const requestId = headers?.get("request-id") ?? request_id ?? undefined
+  const wait = headers === undefined ? undefined : retryAfter(headers, nowMillis)
+  return new ClaudeError({
+    reason: reason === "Transient" && headers?.get("x-should-retry") === "false" ? "Failed" : reason,
+    type,
+    message: sentence(status, type, said, requestId),
+    ...(status === undefined ? undefined : { status }),
+    ...(requestId === undefined ? undefined : { requestId }),
+    ...(wait === undefined ? undefined : { retryAfter: wait }),
+    usage: Option.isNone(envelope) && status !== undefined && proxyTimeouts.has(status) ? null : usage
+  })
+}
+
+// A proxy reports that the API took too long: the API may be processing the request, and bill it.
+const proxyTimeouts = new Set([504, 524])
+
+const typeOf: Readonly<Record<number, string>> = {
+  400: "invalid_request_error",
+  401: "authentication_error",
+  402: "billing_error",
+  403: "permission_error",
+  404: "not_found_error",
+  413: "request_too_large",
+  429: "rate_limit_error",
+  500: "api_error",
+  504: "timeout_error",
+  529: "overloaded_error"
+}
+
+const statusOf = new Map(Object.entries(typeOf).map(([status, type]) => [type, Number(status)]))
+
+const spendLimits = new Set(["contract_spend_limit_reached", "enforced_spend_limit_reached"])
+
+const codes = new Set([...spendLimits, "ramp_limit_exceeded"])
+
+// A spend limit that a customer has set, and used-up credit, are reported as a plain 400. Only the text tells them apart,
+// and it may change; but taken for a bad request, they would send every task of the list to the dead-letter queue.
+const noMoney = /\b(?:spend(?:ing)? limit|usage limits?|credit balance)\b/i
+
+const reasonOf = (
+  givenStatus: number | undefined,
+  type: string,
+  code: string | undefined,
+  said: string
+): ClaudeError["reason"] => {
+  const status = givenStatus ?? statusOf.get(type) ?? 500
+  if (spendLimits.has(type) || code?.endsWith("spend_limit_reached") === true) return "Fatal"
+  switch (status) {
+    case 400:
+      return noMoney.test(said) ? "Fatal" : "Permanent"
+    case 401:
+    case 402:
+    case 403:
+      return "Fatal"
+    case 408:
+    case 409:
+    case 429:
+      return "Transient"
+    default:
+      return status >= 500 ? "Transient" : "Permanent"
+  }
+}
+
+const sentence = (status: number | undefined, type: string, said: string, requestId: string | undefined): string => {
+  const what = `${introduction(type)} (${status === undefined ? type : `${status} ${type}`})`
+  const words = said === "" ? what : `${what}: ${said.replace(/\.$/, "")}`
+  return requestId === undefined ? `${words}.` : `${words} [${requestId}].`
+}
+
+const introduction = (type: string): string => {
+  switch (type) {
+    case "authentication_error":
+      return "Claude's API rejected the key; check it"
+    case "permission_error":
+      return "The key does not have this permission"
+    case "billing_error":
+      return "Claude's API reports a problem with billing"
+    case "contract_spend_limit_reached":
+    case "enforced_spend_limit_reached":
+      return "The account's spend limit is reached; raise it, or wait for its next period"
+    case "not_found_error":
+      return "Claude's API does not know this"
+    case "rate_limit_error":
+    case "ramp_limit_exceeded":
+      return "Claude's API limits the rate of requests"
+    case "overloaded_error":
+      return "Claude's API is overloaded"
+    default:
+      return "Claude's API answered with an error"
+  }
+}
+
+const longestSaid = 500
+
+const shorten = (text: string) => (text.length <= longestSaid ? text : `${text.slice(0, longestSaid)}…`)
+
+/**
+ * How long the server asks to wait: milliseconds in their own header, else seconds or an HTTP date. Undefined when there is
+ * no such header, or its value is not a time.
+ */
+const retryAfter = (headers: Headers, nowMillis: number): Duration.Duration | undefined => {
+  const millis = number(headers.get("retry-after-ms"))
+  if (millis !== undefined) return Duration.millis(millis)
+  const text = headers.get("retry-after")
+  const seconds = number(text)
+  if (seconds !== undefined) return Duration.seconds(seconds)
+  const date = text === null || !/[a-z]/i.test(text) ? Option.none() : DateTime.make(text)
+  return Option.isSome(date) ? Duration.millis(Math.max(0, date.value.epochMilliseconds - nowMillis)) : undefined
+}
+
+const number = (text: string | null): number | undefined =>
+  text !== null && /^\d{1,15}(?:\.\d{1,9})?$/.test(text.trim()) ? Number(text) : undefined
+
+// Errors as a run sees them
+
+/** The longest wait that the API may ask for, unless configured otherwise. */
+export const defaultMaxRetryAfter = Duration.minutes(5)
+
+/**
+ * The reason and message of an error for a run in which all requests use the same model. If that model does not exist, no
+ * request can be answered. If a rate limit lasts for hours, waiting would use up every attempt of every task, so the run
+ * ends and continues when it is started again.
+ */
+export const forRun = (
+  { message, reason, retryAfter, status }: ClaudeError,
+  maxRetryAfter: Duration.Duration
+): Pick<ClaudeError, "reason" | "message"> => {
+  if (status === 404) return { reason: "Fatal", message }
+  return status === 429 && retryAfter !== undefined && Duration.isGreaterThan(retryAfter, maxRetryAfter)
+    ? {
+        reason: "Fatal",
+        message: `${message} The API asks to wait ${Duration.format(retryAfter)}: run this again after that.`
+      }
+    : { reason, message }
+}

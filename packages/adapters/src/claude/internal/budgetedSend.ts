@@ -1,0 +1,91 @@
+import type { AttemptContext } from "@baton/core/AttemptContext"
+import type { SafetyStop } from "@baton/core/SafetyStop"
+import * as Usage from "@baton/core/Usage"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Tracer from "effect/Tracer"
+import { type About, type ClaudeClientService, usageOf } from "../ClaudeClient.ts"
+import type { ClaudeError } from "../ClaudeError.ts"
+import type { MessageRequest } from "../MessageRequest.ts"
+import * as Pricing from "../Pricing.ts"
+import type { Reply } from "../Reply.ts"
+
+/** Sends requests under the budgets of the task and of the run, each with a span. */
+export const make =
+  (client: ClaudeClientService, prices: Pricing.PriceTable) =>
+  (request: MessageRequest, about: About, context: AttemptContext): Effect.Effect<Reply, ClaudeError | SafetyStop> =>
+    Effect.suspend(() => {
+      let wasSent = false
+      const observed: About = {
+        ...about,
+        onSend: () => {
+          wasSent = true
+          about.onSend?.()
+        }
+      }
+      return context.spend({
+        worstCase: Pricing.worstCase(prices, request, client.billing),
+        call: withSpan(request, about.purpose, client.send(request, observed)),
+        spent: (exit) => {
+          const isInterrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+          // A request that was interrupted while it waited for its turn cost nothing.
+          return isInterrupted && !wasSent ? Usage.zero : usageOf(exit)
+        },
+        // It stays in its batch, and the same request of a later attempt gets its reply.
+        isResumable: client.billing === "batch"
+      })
+    })
+
+/**
+ * A span for one request, named by the OpenTelemetry GenAI conventions; it contains neither prompt nor answer. The SDK's
+ * span is switched off, because it would duplicate this one.
+ * https://github.com/open-telemetry/semantic-conventions-genai
+ */
+const withSpan = (
+  request: MessageRequest,
+  purpose: About["purpose"],
+  send: Effect.Effect<Reply, ClaudeError>
+): Effect.Effect<Reply, ClaudeError> =>
+  Effect.withFiber((fiber) =>
+    // Effect's own tracer keeps spans in memory, where nothing reads them, and a span costs time.
+    fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
+      ? send
+      : Effect.useSpan(
+          `chat ${request.model}`,
+          { kind: "client", attributes: attributesOf(request, purpose) },
+          (span) => Effect.onExit(Effect.withParentSpan(send, span), (exit) => Effect.sync(() => describe(span, exit)))
+        )
+  )
+
+const attributesOf = (request: MessageRequest, purpose: About["purpose"]) => ({
+  "gen_ai.operation.name": "chat",
+  "gen_ai.provider.name": "anthropic",
+  "gen_ai.request.model": request.model,
+  "gen_ai.request.max_tokens": request.max_tokens,
+  "gen_ai.request.stream": true,
+  "gen_ai.output.type": request.output_config?.format === undefined ? "text" : "json",
+  "baton.purpose": purpose
+})
+
+const describe = (span: Tracer.Span, exit: Exit.Exit<Reply, ClaudeError>): void => {
+  if (Exit.isFailure(exit)) {
+    const error = Cause.findErrorOption(exit.cause)
+    if (Option.isSome(error)) span.attribute("error.type", error.value.type)
+    return
+  }
+  const { billing, cached, id, model, stopReason, usage } = exit.value
+  span.attribute("gen_ai.response.id", id)
+  span.attribute("gen_ai.response.model", model)
+  span.attribute("gen_ai.response.finish_reasons", [stopReason])
+  if (usage !== null) {
+    const { cacheReadTokens, cacheWriteTokens, inputTokens, outputTokens } = usage
+    span.attribute("gen_ai.usage.input_tokens", inputTokens + cacheReadTokens + cacheWriteTokens)
+    span.attribute("gen_ai.usage.output_tokens", outputTokens)
+    span.attribute("gen_ai.usage.cache_read.input_tokens", cacheReadTokens)
+    span.attribute("gen_ai.usage.cache_write.input_tokens", cacheWriteTokens)
+  }
+  span.attribute("baton.response.cached", cached)
+  span.attribute("baton.response.billing", billing)
+}

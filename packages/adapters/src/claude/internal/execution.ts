@@ -1,0 +1,146 @@
+import * as Execution from "@baton/core/Execution"
+import { ExecutionError } from "@baton/core/ExecutionError"
+import type { Usage } from "@baton/core/Usage"
+import type * as Duration from "effect/Duration"
+import * as AnthropicStructuredOutput from "effect/ai/AnthropicStructuredOutput"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { type ClaudeError, OutputSchemaError } from "../ClaudeError.ts"
+import type { OutputFormat } from "../MessageRequest.ts"
+import type { Reply } from "../Reply.ts"
+import { forRun } from "./apiErrors.ts"
+
+/** The replies of one attempt: the last one, the text of all its turns, and their usage together. */
+export interface Turns {
+  readonly last: Reply
+  readonly text: string
+  readonly usage: Usage | null
+  readonly maxTokens: number
+}
+
+/** The execution for a reply, or the error, by the reason for which the reply ended. */
+export const fromReply = (
+  { last, maxTokens, text, usage }: Turns,
+  structured: StructuredOutput | undefined
+): Effect.Effect<Execution.Execution, ExecutionError> => {
+  const { billing, cached, model, refusal, requestId, stopReason } = last
+  const metadata = { model, requestId, stopReason, cached, billing }
+
+  const fail = (reason: ExecutionError["reason"], message: string) =>
+    Effect.fail(
+      new ExecutionError({
+        reason,
+        message,
+        metadata,
+        ...(text === "" ? undefined : { output: text }),
+        ...(usage === null ? undefined : { usage })
+      })
+    )
+
+  switch (stopReason) {
+    case "end_turn":
+    case "stop_sequence":
+      if (text.trim() === "") return fail("Failed", "Claude answered without any text.")
+      return structured === undefined
+        ? Effect.succeed(Execution.make({ output: text, usage, metadata }))
+        : Effect.matchEffect(structured.read(text), {
+            onSuccess: (output) => Effect.succeed(Execution.make({ output, usage, metadata })),
+            onFailure: (why) => fail("Failed", `Claude's answer does not match the output schema: ${why}`)
+          })
+    case "refusal":
+      return fail("Permanent", `Claude refused the task${refusal === null ? "" : ` (${refusal.replace(/\.$/, "")})`}.`)
+    case "max_tokens":
+      return fail("Failed", cutOffAt(maxTokens))
+    case "model_context_window_exceeded":
+      return fail("Permanent", `The task and its answer exceed the context window of ${model}: make the task smaller.`)
+    case "tool_use":
+      return fail("Permanent", "Claude tried to use a tool, but the request has no tools.")
+    case "pause_turn":
+      return fail("Failed", "Claude paused its turn too often and did not finish.")
+    default:
+      return fail("Failed", `Claude stopped in the middle, for a reason unknown to this version (${stopReason}).`)
+  }
+}
+
+/** Becomes part of the next attempt's prompt, and tells `truncatedAt` the limit of this one. */
+const cutOffAt = (maxTokens: number) =>
+  `The answer was cut off at its maximum of ${maxTokens} tokens: make it shorter, or raise the maximum.`
+
+/**
+ * The limit at which the previous attempt was cut off. It is read from the feedback because `AttemptContext.previous` has no
+ * metadata.
+ */
+export const truncatedAt = (feedback: string): number | undefined => {
+  const [, tokens] = /^The answer was cut off at (?:its maximum of )?(\d{1,9}) tokens/.exec(feedback) ?? []
+  return tokens === undefined ? undefined : Number(tokens)
+}
+
+/** The error for a request without a reply. `usage` includes that of the turns before it. */
+export const fromError = (
+  error: ClaudeError,
+  model: string,
+  usage: Usage | null,
+  maxRetryAfter: Duration.Duration
+): ExecutionError => {
+  const { message, reason } = forRun(error, maxRetryAfter)
+  return new ExecutionError({
+    reason,
+    message: error.status === 404 ? `${message} The requested model is ${model}.` : message,
+    metadata: {
+      model,
+      type: error.type,
+      ...(error.status === undefined ? undefined : { status: error.status }),
+      ...(error.requestId === undefined ? undefined : { requestId: error.requestId })
+    },
+    ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
+    ...(usage === null ? undefined : { usage }),
+    cause: error
+  })
+}
+
+/** An output schema: any schema that encodes to JSON without services. */
+export type OutputSchema = Schema.ConstraintCodec<unknown, unknown>
+
+export interface StructuredOutput {
+  /** What the API constrains the model to. */
+  readonly format: OutputFormat
+  /** Validates an answer against the schema, and returns it as the schema encodes it. Fails with the problem. */
+  readonly read: (text: string) => Effect.Effect<string, string>
+}
+
+/**
+ * Prepares an output schema. The API supports only part of JSON Schema, so the schema it gets is an approximation, and
+ * answers are decoded with the original one.
+ */
+export const makeStructuredOutput = Effect.fnUntraced(function* (
+  schema: OutputSchema
+): Effect.fn.Return<StructuredOutput, OutputSchemaError> {
+  const { codec, jsonSchema } = yield* Effect.try({
+    try: () => AnthropicStructuredOutput.toCodecAnthropic(schema),
+    catch: (cause) => new OutputSchemaError({ message: schemaProblem(cause) })
+  })
+  if (jsonSchema.type !== "object") {
+    return yield* new OutputSchemaError({
+      message: "The output schema must be an object with named fields: wrap the current schema in a field of one."
+    })
+  }
+  const plain = yield* Effect.mapError(
+    Schema.decodeUnknownEffect(Schema.JsonObject)(jsonSchema),
+    (error) => new OutputSchemaError({ message: schemaProblem(error) })
+  )
+  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(codec))
+  const encode = Schema.encodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(schema)))
+  return {
+    format: { type: "json_schema", schema: plain },
+    read: (text) => Effect.mapError(Effect.flatMap(decode(text), encode), ({ message }) => shorten(message))
+  }
+})
+
+const schemaProblem = (cause: unknown): string => {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return /recursive/i.test(why)
+    ? "The output schema refers to itself, which Claude's structured output does not support: give it a fixed depth."
+    : `Claude's structured output does not support this output schema: ${shorten(why)}`
+}
+
+const shorten = (text: string) => (text.length <= 500 ? text : `${text.slice(0, 500)}…`)

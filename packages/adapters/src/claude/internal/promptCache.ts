@@ -1,0 +1,46 @@
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+
+/**
+ * Warms the prompt cache: the first of the calls with a common prefix runs alone until its answer begins. From then on the
+ * API has the prefix in its prompt cache, and the other calls, which waited, pay a fraction of its price.
+ *
+ * They wait for that one call only. When it fails, is interrupted, or ends without an answer, all of them run, and the next
+ * call after them is a first one again. The same happens when the cache has expired because no call was made meanwhile.
+ */
+export const makeWarming = (ttl: Duration.Input): Effect.Effect<Warming> =>
+  Effect.map(Clock.Clock, (clock) => {
+    const ttlMillis = Duration.toMillis(Duration.fromInputUnsafe(ttl))
+    let warmUntil = -Infinity
+    let first: Deferred.Deferred<void> | undefined
+
+    const begun = () => {
+      warmUntil = clock.currentTimeMillisUnsafe() + ttlMillis
+    }
+
+    return (call) =>
+      Effect.uninterruptibleMask((restore) => {
+        if (clock.currentTimeMillisUnsafe() < warmUntil) return restore(call(begun))
+        if (first !== undefined) return restore(Effect.andThen(Deferred.await(first), call(begun)))
+        const mine = Deferred.makeUnsafe<void>()
+        first = mine
+        const release = () => {
+          if (first === mine) first = undefined
+          Deferred.doneUnsafe(mine, Exit.void)
+        }
+        const start = () => {
+          begun()
+          release()
+        }
+        return Effect.onExit(restore(call(start)), () => Effect.sync(release))
+      })
+  })
+
+/** Runs a call now, or after the first one has begun. The call reports when its answer begins. */
+export type Warming = <A, E, R>(call: (onStart: () => void) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** Shorter texts do not get into the prompt cache: it takes 512 tokens and more. */
+export const isCacheable = (text: string): boolean => text.length >= 1500

@@ -1,0 +1,258 @@
+import type { Usage } from "@baton/core/Usage"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { ClaudeError } from "../ClaudeError.ts"
+import type { MessageRequest } from "../MessageRequest.ts"
+import type { Headers } from "./apiErrors.ts"
+import * as TokenBucket from "./tokenBucket.ts"
+
+/**
+ * What the API limits for each model. `tokens` is input and output together: the API states it for workspaces that have
+ * such a limit.
+ */
+const tokenResources = ["input-tokens", "output-tokens", "tokens"] as const
+
+const resources = ["requests", ...tokenResources] as const
+
+export type Resource = (typeof resources)[number]
+
+/** The most that a request may use of each resource. */
+export type Demand = Readonly<Record<Resource, number>>
+
+export type Limits = Readonly<Partial<Record<Resource, number | undefined>>>
+
+/**
+ * A low number of bytes for each token: English has about four, most other scripts three, where a token is often a letter.
+ * The answer tells the actual number.
+ */
+const bytesPerToken = 3
+
+export const demandOf = ({ max_tokens, messages, output_config, system }: MessageRequest): Demand => {
+  const input = Math.ceil(Buffer.byteLength(JSON.stringify([system, messages, output_config])) / bytesPerToken)
+  return { requests: 1, "input-tokens": input, "output-tokens": max_tokens, tokens: input + max_tokens }
+}
+
+/** A request that was admitted. */
+export interface Admission {
+  readonly admittedAt: number
+  readonly taken: Readonly<Record<Resource, TokenBucket.Taken>>
+  /** When the used-up limits are full again, as the server stated it. */
+  reset: number | undefined
+}
+
+/**
+ * A request that waits. The queue is linked both ways, so that leaving it takes constant time at any length; a `Set` walks
+ * over all its removed entries to find its first.
+ */
+export interface Waiting {
+  readonly demand: Demand
+  readonly resume: (effect: Effect.Effect<Admission>) => void
+  /** Set when it left the queue because it was admitted. */
+  admission: Admission | undefined
+  previous: Waiting | undefined
+  next: Waiting | undefined
+}
+
+type Admitted = Pick<Waiting, "resume"> & { readonly admission: Admission }
+
+/** The shared limits of one model. No function here waits or reads the clock. */
+export interface RateLimitPool {
+  readonly buckets: Readonly<Record<Resource, TokenBucket.TokenBucket>>
+  readonly queue: { first: Waiting | undefined; last: Waiting | undefined; size: number }
+  running: number
+  /** How many requests may run at the same time: `Infinity` until the server objects to a steep rise. */
+  window: number
+  /** No request starts before this, in epoch milliseconds. */
+  pausedUntil: number
+  /** How often in a row the server refused requests, where those that were sent together count once. */
+  streak: number
+}
+
+/** Without a time from the server, the first pause is this long, and each further one doubles up to the longest. */
+const firstPause = 1000
+const longestPause = 60_000
+
+/** The longest pause that the server's word alone can cause; after it, one request asks again. */
+const longestAsked = Duration.toMillis("5 minutes")
+
+export const make = (limits: Limits, now: number): RateLimitPool => ({
+  buckets: {
+    requests: TokenBucket.make("counted", limits.requests, now),
+    "input-tokens": tokenBucket(limits["input-tokens"], now),
+    "output-tokens": tokenBucket(limits["output-tokens"], now),
+    tokens: tokenBucket(limits.tokens, now)
+  },
+  queue: { first: undefined, last: undefined, size: 0 },
+  running: 0,
+  window: Infinity,
+  pausedUntil: 0,
+  streak: 0
+})
+
+const tokenBucket = (limit: number | undefined, now: number) =>
+  TokenBucket.make(limit === undefined ? "expected" : "reserved", limit, now)
+
+export const join = ({ queue }: RateLimitPool, waiting: Waiting): void => {
+  waiting.previous = queue.last
+  if (queue.last === undefined) queue.first = waiting
+  else queue.last.next = waiting
+  queue.last = waiting
+  queue.size++
+}
+
+/** The request has to be in the queue. */
+export const leave = ({ queue }: RateLimitPool, waiting: Waiting): void => {
+  if (waiting.previous === undefined) queue.first = waiting.next
+  else waiting.previous.next = waiting.next
+  if (waiting.next === undefined) queue.last = waiting.previous
+  else waiting.next.previous = waiting.previous
+  waiting.previous = undefined
+  waiting.next = undefined
+  queue.size--
+}
+
+/** The time until a request may start, in milliseconds; `Infinity` when another one has to end first. */
+export const wait = (pool: RateLimitPool, demand: Demand, now: number): number => {
+  if (pool.running >= Math.floor(pool.window)) return Infinity
+  let longest = Math.max(0, pool.pausedUntil - now)
+  for (const resource of resources) {
+    longest = Math.max(longest, TokenBucket.wait(pool.buckets[resource], demand[resource], now))
+  }
+  return longest
+}
+
+const admit = (pool: RateLimitPool, demand: Demand, now: number): Admission => {
+  pool.running++
+  const take = (resource: Resource) => TokenBucket.take(pool.buckets[resource], demand[resource], now)
+  return {
+    admittedAt: now,
+    taken: {
+      requests: take("requests"),
+      "input-tokens": take("input-tokens"),
+      "output-tokens": take("output-tokens"),
+      tokens: take("tokens")
+    },
+    reset: undefined
+  }
+}
+
+/** Admits a request at once, unless it or others have to wait. */
+export const tryAdmit = (pool: RateLimitPool, demand: Demand, now: number): Admission | undefined =>
+  pool.queue.size === 0 && wait(pool, demand, now) === 0 ? admit(pool, demand, now) : undefined
+
+/** Takes the requests that may start out of the queue, in their order. The caller has to resume them. */
+export const admitWaiting = (pool: RateLimitPool, now: number): ReadonlyArray<Admitted> => {
+  const admitted: Array<Admitted> = []
+  for (let first = pool.queue.first; first !== undefined; first = pool.queue.first) {
+    if (wait(pool, first.demand, now) > 0) break
+    leave(pool, first)
+    const admission = admit(pool, first.demand, now)
+    first.admission = admission
+    admitted.push({ admission, resume: first.resume })
+  }
+  return admitted
+}
+
+/** An admitted request was not sent. */
+export const withdraw = (pool: RateLimitPool, { taken }: Admission, now: number): void => {
+  pool.running--
+  for (const resource of resources) TokenBucket.giveBack(pool.buckets[resource], taken[resource], now)
+}
+
+/** Learns the limits that the headers of a response state. */
+export const learn = (pool: RateLimitPool, admission: Admission, headers: Headers, now: number): void => {
+  let isUsedUp = false
+  for (const resource of resources) {
+    const found = statedLimit(headers, resource)
+    if (found === undefined) continue
+    TokenBucket.learn(pool.buckets[resource], found, admission.taken[resource], now)
+    isUsedUp ||= found.remaining === 0
+  }
+  admission.reset = isUsedUp ? resetOf(headers) : undefined
+}
+
+/** A limit of zero could never be waited for, so it does not count. */
+const statedLimit = (headers: Headers, resource: Resource): TokenBucket.StatedLimit | undefined => {
+  const limit = count(headers, `anthropic-ratelimit-${resource}-limit`)
+  const remaining = count(headers, `anthropic-ratelimit-${resource}-remaining`)
+  return limit === undefined || limit === 0 || remaining === undefined ? undefined : { limit, remaining }
+}
+
+const count = (headers: Headers, name: string): number | undefined => {
+  const text = headers.get(name)
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}
+
+/** When the used-up limits are full again, in epoch milliseconds; undefined when none is used up. */
+const resetOf = (headers: Headers): number | undefined => {
+  const times = resources.flatMap((resource) => {
+    if (statedLimit(headers, resource)?.remaining !== 0) return []
+    const text = headers.get(`anthropic-ratelimit-${resource}-reset`)
+    const time = text === null ? Option.none() : DateTime.make(text)
+    return Option.isSome(time) ? [time.value.epochMilliseconds] : []
+  })
+  return times.length === 0 ? undefined : Math.max(...times)
+}
+
+/** A request was answered; `usage` is null when the server did not count it. */
+export const answered = (pool: RateLimitPool, admission: Admission, usage: Usage | null, now: number): void => {
+  pool.running--
+  settle(pool, admission, usage, now)
+  // One more for every window of answers: the server asks for a slow rise.
+  if (pool.window !== Infinity) pool.window += 1 / pool.window
+  if (isNews(pool, admission)) pool.streak = 0
+}
+
+/** Tokens from the prompt cache do not count. */
+const settle = (pool: RateLimitPool, { taken }: Admission, usage: Usage | null, now: number): void => {
+  if (usage === null) {
+    for (const resource of tokenResources) TokenBucket.settleUnknown(pool.buckets[resource], taken[resource], now)
+    return
+  }
+  const input = usage.inputTokens + usage.cacheWriteTokens
+  TokenBucket.settle(pool.buckets["input-tokens"], taken["input-tokens"], input, now)
+  TokenBucket.settle(pool.buckets["output-tokens"], taken["output-tokens"], usage.outputTokens, now)
+  TokenBucket.settle(pool.buckets.tokens, taken.tokens, input + usage.outputTokens, now)
+}
+
+export const interrupted = (pool: RateLimitPool, admission: Admission, now: number): void => {
+  pool.running--
+  settle(pool, admission, null, now)
+}
+
+export const failed = (pool: RateLimitPool, admission: Admission, error: ClaudeError, now: number): void => {
+  pool.running--
+  const { usage } = error
+  if (usage === null || usage.inputTokens + usage.outputTokens > 0) settle(pool, admission, usage, now)
+  // The server counts a request that it refused, and none of its tokens.
+  else
+    for (const resource of tokenResources) TokenBucket.giveBack(pool.buckets[resource], admission.taken[resource], now)
+  // Without a key or money, waiting does not help, and the run ends.
+  if (error.reason === "Fatal") return
+  if (error.type === "ramp_limit_exceeded") {
+    // Requests that were sent together are refused together, and count as one objection.
+    if (isNews(pool, admission)) pool.window = Math.max(1, Math.floor((pool.running + 1) / 2))
+    pause(pool, admission, error, now)
+  } else if (pausing.types.has(error.type) || pausing.statuses.has(error.status)) {
+    pause(pool, admission, error, now)
+  }
+}
+
+/** Refused at a limit, or because the server is overloaded. */
+const pausing = {
+  types: new Set(["rate_limit_error", "overloaded_error"]),
+  statuses: new Set<number | undefined>([429, 529])
+}
+
+/** Whether a request was sent after the last pause. An earlier one could not have kept to it. */
+const isNews = (pool: RateLimitPool, { admittedAt }: Admission): boolean => admittedAt >= pool.pausedUntil
+
+const pause = (pool: RateLimitPool, admission: Admission, { retryAfter }: ClaudeError, now: number): void => {
+  const asked = retryAfter === undefined ? admission.reset : now + Duration.toMillis(retryAfter)
+  const own = isNews(pool, admission) ? now + Math.min(longestPause, firstPause * 2 ** pool.streak++) : 0
+  // The server's clock may be wrong, so a time in the past says nothing.
+  const until = asked !== undefined && (retryAfter !== undefined || asked > now) ? asked : own
+  pool.pausedUntil = Math.max(pool.pausedUntil, Math.min(until, now + longestAsked))
+}
