@@ -3,7 +3,7 @@ import { ClaudeCodeExecutor } from "@baton/adapters/claude-code"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import type { RunFlags } from "../settings/runFlags.ts"
+import { explicit, type RunFlags } from "../settings/flags.ts"
 
 /** Makes it. Fails with one sentence where it cannot keep a limit. */
 export const make = Effect.fnUntraced(function* (flags: RunFlags, timeout: Duration.Duration) {
@@ -21,9 +21,9 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags, timeout: Durat
   }
   return ClaudeCodeExecutor.layer({
     timeout,
-    idleTimeout: flags.idleTimeout,
+    idleTimeout: flags.idleTimeout?.value,
     cwd: flags.cwd?.value,
-    model: flags.model?.value,
+    model: explicit(flags.model),
     appendSystemPrompt: flags.system?.value,
     permissionMode: flags.permissionMode?.value,
     // As one value: Claude Code splits it, and knows of the blanks and commas inside of brackets.

@@ -1,5 +1,5 @@
 /** What the flags say to Claude, read and checked. */
-import { ClaudeExecutor, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
+import { type ClaudeExecutor, type ClaudeVerifier, Pricing } from "@baton/adapters/claude"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as JsonSchema from "effect/JsonSchema"
@@ -7,8 +7,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import type { ClaudeFlags, ModelPrice } from "../settings/claudeFlags.ts"
-import type { Given } from "../settings/envFlag.ts"
+import type { Given, RunFlags } from "../settings/flags.ts"
+import type { ModelPrice } from "../settings/options.ts"
 import { isJsonObject } from "../sources/Entry.ts"
 import * as jsonText from "../sources/jsonText.ts"
 import * as SourceError from "../sources/SourceError.ts"
@@ -22,26 +22,26 @@ export interface Settings {
 
 /** Reads them. Fails with one sentence that names the flag. */
 export const read = Effect.fnUntraced(function* (
-  flags: ClaudeFlags
+  flags: RunFlags
 ): Effect.fn.Return<Settings, CommandFailed | SourceError.SourceError, FileSystem.FileSystem> {
   return {
     executor: {
-      model: flags.model?.value ?? ClaudeExecutor.defaultModel,
-      maxTokens: flags.maxOutputTokens?.value ?? ClaudeExecutor.defaultMaxTokens,
+      model: flags.model.value,
+      maxTokens: flags.maxOutputTokens.value,
       system: yield* systemOf(flags),
       effort: flags.effort?.value,
       schema: flags.outputSchema === undefined ? undefined : yield* schemaOf(flags.outputSchema)
     },
     verifier: {
-      model: flags.judgeModel?.value ?? ClaudeVerifier.defaultModel,
+      model: flags.judgeModel.value,
       criteria: flags.criteria?.value,
-      confirm: flags.confirm?.value
+      confirm: flags.confirm.value
     },
     prices: yield* tableOf(flags)
   }
 })
 
-const systemOf = Effect.fnUntraced(function* ({ system, systemFile }: ClaudeFlags) {
+const systemOf = Effect.fnUntraced(function* ({ system, systemFile }: RunFlags) {
   if (system !== undefined && systemFile !== undefined) {
     return yield* new CommandFailed({
       message: `${system.by} and ${systemFile.by} are both given: leave one of them out.`
@@ -96,7 +96,7 @@ const closedIn = (value: Schema.Json): Schema.Json => {
 
 /** The table. A price on the command line wins over the file, and the file over the list. */
 export const tableOf = Effect.fnUntraced(function* (
-  flags: Pick<ClaudeFlags, "price" | "prices">
+  flags: Pick<RunFlags, "price" | "prices">
 ): Effect.fn.Return<Pricing.PriceTable, CommandFailed | SourceError.SourceError, FileSystem.FileSystem> {
   const given = { models: Object.fromEntries(flags.price.map(entryOf)) }
   if (flags.prices === undefined) return Pricing.merge(Pricing.listed, given)

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import type { RunFlags } from "../settings/runFlags.ts"
+import type { RunFlags } from "../settings/flags.ts"
 import type { ModelUse } from "../view/models.ts"
 import type { SourceError } from "../sources/SourceError.ts"
 import * as account from "./account.ts"
@@ -52,7 +52,7 @@ export const make = Effect.fnUntraced(function* (
   const api = ClaudeClient.layer({
     ...from,
     timeout: Duration.min(wanted.timeout, mostUntilHeaders),
-    idleTimeout: flags.idleTimeout === undefined ? undefined : Duration.min(flags.idleTimeout, mostUntilHeaders),
+    idleTimeout: flags.idleTimeout === undefined ? undefined : Duration.min(flags.idleTimeout.value, mostUntilHeaders),
     requestTimeout: { execute: wanted.timeout, judge: wanted.verifyTimeout },
     pacing: {
       requestsPerMinute: flags.rpm?.value,

@@ -1,6 +1,5 @@
 /** What `baton plan` does: all that `baton run` would do first, and then sums in place of work. */
 import { ClaudeClient } from "@baton/adapters/claude"
-import { defaults } from "@baton/core/OrchestratorConfig"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Context from "effect/Context"
@@ -13,7 +12,8 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import type { RunFlags, SourceFlags } from "../settings/runFlags.ts"
+import type { RunFlags } from "../settings/flags.ts"
+import type { SourceOptions } from "../settings/options.ts"
 import { FingerprintTable, fingerprint } from "../sources/ids.ts"
 import { parseTemplate, readEntries, type ReadOptions } from "../sources/readTasks.ts"
 import * as Source from "../sources/Source.ts"
@@ -71,7 +71,7 @@ export interface Asks {
 }
 
 /** Plans a run. Nothing is written and nothing is spent: counting tokens is free of charge. */
-export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, asks: Asks) {
+export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, asks: Asks) {
   const read = asks.executor ? yield* options.read(flags) : undefined
   const work = yield* readWorkload(flags.sources, flags)
   const { added, existing, pending, skipped } = work
@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, 
   })
   const executor = { empty: yield* requests.execute("."), rate: yield* rate(requests.execute) }
   const judge = asks.verifier ? { empty: yield* judging("."), rate: yield* rate(judging) } : null
-  const maxAttempts = flags.maxAttempts ?? defaults.maxAttempts
+  const maxAttempts = flags.maxAttempts.value
   const history = yield* Estimate.readHistory({ model: read.executor.model, maxTokens: read.executor.maxTokens })
   const parts = Estimate.make({
     executor,

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Option from "effect/Option"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import type { Given } from "../settings/envFlag.ts"
+import type { Given } from "../settings/flags.ts"
 import { safeText } from "../view/safeText.ts"
 import type { Settings } from "./options.ts"
 
@@ -106,7 +106,7 @@ const checkModel = Effect.fnUntraced(function* (
 })
 
 /** What there is to say of the part of a run that asks Claude. The key is never shown. */
-export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier", model: Given<string> | undefined) {
+export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier", model: Given<string>) {
   const account = yield* Effect.promise(() => import("./account.ts"))
   const found = yield* account.find
   if (Option.isNone(found)) {
@@ -119,8 +119,8 @@ export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier
     ]
   }
   const { apiKey, baseUrl } = found.value
-  const { ClaudeClient, ClaudeExecutor, ClaudeVerifier } = yield* Effect.promise(() => import("@baton/adapters/claude"))
-  const id = model?.value ?? (part === "executor" ? ClaudeExecutor.defaultModel : ClaudeVerifier.defaultModel)
+  const { ClaudeClient } = yield* Effect.promise(() => import("@baton/adapters/claude"))
+  const id = model.value
   const place = baseUrl === undefined ? "" : ` at ${withoutSecrets(baseUrl)}`
   const key = Diagnosis.ok("key", `There is a key for Claude's API${place}.`)
   const asked = ClaudeClient.ClaudeClient.use((client) => client.model(id)).pipe(

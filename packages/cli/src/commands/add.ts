@@ -12,8 +12,7 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import * as Kind from "../settings/Kind.ts"
-import * as ownFlag from "../settings/ownFlag.ts"
-import { idKind, json } from "../settings/taskFlags.ts"
+import * as options from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
 import * as ids from "../sources/ids.ts"
 import * as store from "../run/stores.ts"
@@ -44,16 +43,20 @@ export const add = Command.make(
   "add",
   {
     text: Argument.String("TEXT").pipe(Argument.withDescription("The task; - reads it from standard input")),
-    id: ownFlag.value(
+    id: options.value(
       "id",
-      idKind,
+      options.idKind,
       "The id (default: made from the content, so that adding the same task again has no effect)"
     ),
-    priority: ownFlag.value("priority", integer, "Tasks with a higher priority run first (default 0)"),
-    metadata: ownFlag.value("metadata", metadata, "Data to store with the task"),
-    dependsOn: ownFlag.values("depends-on", idKind, "Start only after this task has completed; can be repeated"),
-    delay: ownFlag.value("delay", Kind.duration(), "Do not start the task before this time has passed"),
-    json
+    priority: options.value("priority", integer, "Tasks with a higher priority run first (default 0)"),
+    metadata: options.value("metadata", metadata, "Data to store with the task"),
+    dependsOn: options.values(
+      "depends-on",
+      options.idKind,
+      "Start only after this task has completed; can be repeated"
+    ),
+    delay: options.value("delay", Kind.duration(), "Do not start the task before this time has passed"),
+    json: options.json
   },
   Effect.fnUntraced(function* ({ dependsOn, delay, metadata, priority, ...input }) {
     const description = input.text === "-" ? yield* standardInput : input.text

@@ -2,13 +2,13 @@
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { json } from "../settings/taskFlags.ts"
+import { json } from "../settings/options.ts"
 import { count, number } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
 import { writeLine } from "../view/stdout.ts"
 import { printJson } from "../view/json.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import { StoreUrl } from "../settings/storeUrl.ts"
+import { StoreUrl } from "../settings/flags.ts"
 import { beside } from "../settings/beside.ts"
 
 /** The cache file of the store on this command line. */

@@ -6,10 +6,9 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as CliError from "effect/cli/CliError"
-import { all, json, limit, ids, yes } from "../settings/taskFlags.ts"
 import { deadLetterColumns, printTable, statusWord } from "../view/taskTable.ts"
 import * as store from "../run/stores.ts"
-import * as ownFlag from "../settings/ownFlag.ts"
+import * as options from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
 import { count } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
@@ -19,7 +18,7 @@ import { confirm } from "../view/terminal.ts"
 import { lookUp, failOnUnknown } from "./taskIds.ts"
 
 /** Lists the dead letters with the reason of each. */
-const list = Command.make("list", { limit, all, json }, (input) =>
+const list = Command.make("list", { limit: options.limit, all: options.all, json: options.json }, (input) =>
   printTable({
     ...input,
     status: "failed",
@@ -47,9 +46,9 @@ const Requeued = Schema.Struct({
 const requeue = Command.make(
   "requeue",
   {
-    ids: ids({ min: 0, description: "The ids of failed or cancelled tasks" }),
-    all: ownFlag.toggle("all", "All tasks in the dead-letter queue"),
-    json
+    ids: options.ids({ min: 0, description: "The ids of failed or cancelled tasks" }),
+    all: options.toggle("all", "All tasks in the dead-letter queue"),
+    json: options.json
   },
   Effect.fnUntraced(function* (input) {
     const store = yield* TaskStore
@@ -93,10 +92,10 @@ const Purged = Schema.Struct({
 const purge = Command.make(
   "purge",
   {
-    ids: ids({ min: 0, description: "The ids of dead letters" }),
-    all: ownFlag.toggle("all", "All tasks in the dead-letter queue"),
-    yes,
-    json
+    ids: options.ids({ min: 0, description: "The ids of dead letters" }),
+    all: options.toggle("all", "All tasks in the dead-letter queue"),
+    yes: options.yes,
+    json: options.json
   },
   Effect.fnUntraced(function* (input) {
     const store = yield* TaskStore

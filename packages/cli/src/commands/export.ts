@@ -8,8 +8,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Kind from "../settings/Kind.ts"
-import * as ownFlag from "../settings/ownFlag.ts"
-import { status } from "../settings/taskFlags.ts"
+import * as options from "../settings/options.ts"
 import { byPage, writeAll } from "../view/stdout.ts"
 import { ExportFormat, fromPath, render } from "../view/exportFormat.ts"
 import { count } from "../view/quantity.ts"
@@ -26,14 +25,14 @@ const ledgerConcurrency = 16
 export const exportCommand = Command.make(
   "export",
   {
-    format: ownFlag.value(
+    format: options.value(
       "format",
       Kind.oneOf(...ExportFormat.literals),
       "The format (default: that of FILE's extension, or jsonl)"
     ),
-    status,
-    history: ownFlag.toggle("history", "Include every attempt of every task (jsonl and json only)"),
-    output: ownFlag.value(
+    status: options.status,
+    history: options.toggle("history", "Include every attempt of every task (jsonl and json only)"),
+    output: options.value(
       "output",
       Kind.text("FILE", "the path of a file, or - for standard output"),
       "Write to this file; an existing file is replaced after a successful write",

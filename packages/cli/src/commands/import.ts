@@ -1,16 +1,12 @@
 /** `baton import` */
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Kind from "../settings/Kind.ts"
-import * as ownFlag from "../settings/ownFlag.ts"
-import { json } from "../settings/taskFlags.ts"
+import * as options from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
 import { count, number } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
-import { Format } from "../sources/Format.ts"
 import { importSources } from "../sources/importSources.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
@@ -34,23 +30,8 @@ const Result = Schema.Struct({
 export const importCommand = Command.make(
   "import",
   {
-    sources: Argument.String("SOURCE").pipe(
-      Argument.withDescription(
-        "Files with tasks (.jsonl, .json, .csv, .tsv, .yaml, .md, .txt); - reads standard input"
-      ),
-      Argument.variadic({ min: 1 })
-    ),
-    template: ownFlag.value(
-      "template",
-      Kind.text("TEXT", "a text with the names of columns, such as 'Summarise {{title}}'"),
-      "Render each description from the fields of its record, such as 'Summarise {{title}}'"
-    ),
-    format: ownFlag.value(
-      "format",
-      Kind.oneOf(...Format.literals),
-      "Read all sources in this format instead of that of their extension"
-    ),
-    json
+    ...options.sourceOptions({ min: 1 }),
+    json: options.json
   },
   Effect.fnUntraced(function* ({ format, sources, template, ...input }) {
     const { perSource, warnings, ...total } = yield* importSources(sources, { format, template })

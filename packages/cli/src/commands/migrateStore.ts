@@ -13,8 +13,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import * as Kind from "../settings/Kind.ts"
-import * as ownFlag from "../settings/ownFlag.ts"
-import { json } from "../settings/taskFlags.ts"
+import * as options from "../settings/options.ts"
 import { count, number } from "../view/quantity.ts"
 import * as Screen from "../view/Screen.ts"
 import { writeLine } from "../view/stdout.ts"
@@ -30,10 +29,10 @@ const url = (metavar: string) => Kind.text(metavar, "the URL of a store, such as
 export const migrateStore = Command.make(
   "migrate-store",
   {
-    from: ownFlag.argument(url("FROM"), "The store to copy from"),
-    to: ownFlag.argument(url("TO"), "The store to copy to; it must be empty, and is created if it does not exist"),
-    force: ownFlag.toggle("force", "Copy even if tasks are running"),
-    json
+    from: options.argument(url("FROM"), "The store to copy from"),
+    to: options.argument(url("TO"), "The store to copy to; it must be empty, and is created if it does not exist"),
+    force: options.toggle("force", "Copy even if tasks are running"),
+    json: options.json
   },
   Effect.fnUntraced(function* (input) {
     if (input.from === input.to) {

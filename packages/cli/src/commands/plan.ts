@@ -4,17 +4,17 @@ import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { FlagGroups } from "../settings/flagGroups.ts"
-import { flagGroups, runFlags, sourceFlags } from "../settings/runFlags.ts"
+import { FlagGroups, runFlags, runGroups } from "../settings/flags.ts"
+import { sourceOptions } from "../settings/options.ts"
 import { canvas, writeLine } from "../view/stdout.ts"
 import { safeText } from "../view/safeText.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
 
 /** Estimates the tasks and the cost of a run. */
-export const plan = Command.make("plan", { ...sourceFlags, ...runFlags }, (flags) =>
+export const plan = Command.make("plan", { ...sourceOptions({ min: 0 }), ...runFlags }, (flags) =>
   Effect.gen(function* () {
-    const { asksClaude } = yield* Effect.promise(() => import("../run/plan.ts"))
+    const { asksClaude } = yield* Effect.promise(() => import("../run/runParts.ts"))
     const { make, PlanReport } = yield* Effect.promise(() => import("../claude/plan.ts"))
     const { planReport } = yield* Effect.promise(() => import("../view/planReport.ts"))
     const asks = yield* asksClaude(flags)
@@ -24,7 +24,7 @@ export const plan = Command.make("plan", { ...sourceFlags, ...runFlags }, (flags
     yield* writeLine(planReport(report, yield* canvas).join("\n"))
   })
 ).pipe(
-  Command.annotate(FlagGroups, flagGroups),
+  Command.annotate(FlagGroups, runGroups),
   Command.withDescription(
     "Show what `baton run` would do with the same flags: the number of tasks, the first prompts and their tokens, and the lowest, expected and highest cost, including verification and retries. The command writes nothing and costs nothing. With an API key in the environment, Claude's API counts the tokens of a sample, which is free."
   ),

@@ -9,8 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Kind from "../settings/Kind.ts"
-import * as ownFlag from "../settings/ownFlag.ts"
-import { json, yes } from "../settings/taskFlags.ts"
+import * as options from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
 import { count, number } from "../view/quantity.ts"
 import * as store from "../run/stores.ts"
@@ -39,15 +38,15 @@ const Result = Schema.Struct({ deleted: Schema.Int, dryRun: Schema.Boolean })
 export const prune = Command.make(
   "prune",
   {
-    statuses: ownFlag.value(
+    statuses: options.value(
       "status",
       statuses,
       `Delete only tasks with these statuses (default ${byDefault.join(",")})`
     ),
-    olderThan: ownFlag.value("older-than", Kind.duration(), "Delete only tasks that have not changed for this long"),
-    dryRun: ownFlag.toggle("dry-run", "Only print the number of tasks that would be deleted"),
-    yes,
-    json
+    olderThan: options.value("older-than", Kind.duration(), "Delete only tasks that have not changed for this long"),
+    dryRun: options.toggle("dry-run", "Only print the number of tasks that would be deleted"),
+    yes: options.yes,
+    json: options.json
   },
   Effect.fnUntraced(function* ({ olderThan, statuses = byDefault, ...input }) {
     const found = yield* countByStatus(statuses, olderThan)

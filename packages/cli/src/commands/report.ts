@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Kind from "../settings/Kind.ts"
-import * as ownFlag from "../settings/ownFlag.ts"
-import { StoreUrl } from "../settings/storeUrl.ts"
+import * as options from "../settings/options.ts"
+import { StoreUrl } from "../settings/flags.ts"
 import { canvas, writeAll } from "../view/stdout.ts"
 import { safeText } from "../view/safeText.ts"
 import type { About } from "../view/report/figures.ts"
@@ -25,8 +25,8 @@ const formats = ["text", "md", "html"] as const
 export const report = Command.make(
   "report",
   {
-    format: ownFlag.value("format", Kind.oneOf(...formats), "The format (default: that of FILE's extension, or text)"),
-    output: ownFlag.value(
+    format: options.value("format", Kind.oneOf(...formats), "The format (default: that of FILE's extension, or text)"),
+    output: options.value(
       "output",
       Kind.text("FILE", "the path of a file, or - for standard output"),
       "Write to this file, which is replaced when all is written",

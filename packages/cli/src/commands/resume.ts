@@ -2,7 +2,7 @@
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { json } from "../settings/taskFlags.ts"
+import { json } from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
 import { count } from "../view/quantity.ts"
 import * as store from "../run/stores.ts"

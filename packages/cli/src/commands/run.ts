@@ -1,17 +1,17 @@
 /** `baton run` */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { FlagGroups } from "../settings/flagGroups.ts"
-import { flagGroups, runFlags, sourceFlags } from "../settings/runFlags.ts"
+import { FlagGroups, runFlags, runGroups } from "../settings/flags.ts"
+import { sourceOptions } from "../settings/options.ts"
 
 /** Runs a list of tasks until no task is left that can run. */
-export const run = Command.make("run", { ...sourceFlags, ...runFlags }, (flags) =>
+export const run = Command.make("run", { ...sourceOptions({ min: 0 }), ...runFlags }, (flags) =>
   Effect.flatMap(
     Effect.promise(() => import("../run/run.ts")),
     ({ run }) => run(flags)
   )
 ).pipe(
-  Command.annotate(FlagGroups, flagGroups),
+  Command.annotate(FlagGroups, runGroups),
   Command.withDescription(
     "Import the sources and run the tasks until no task is left that can run. Run the same command again to resume: completed tasks are not executed again.\n\n" +
       "The --exec command receives the description of a task on stdin, and BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK (why the last attempt failed) and BATON_METADATA in its environment.\n\n" +

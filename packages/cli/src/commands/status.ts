@@ -4,9 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
-import { toggle } from "../settings/envFlag.ts"
-import * as ownFlag from "../settings/ownFlag.ts"
-import { json } from "../settings/taskFlags.ts"
+import { statusFlags } from "../settings/flags.ts"
+import * as options from "../settings/options.ts"
 import { canvas, writeLine } from "../view/stdout.ts"
 import { isDumb } from "../view/terminal.ts"
 import * as Snapshot from "../view/status.ts"
@@ -23,11 +22,9 @@ const everyTenSeconds = Schedule.fixed("10 seconds")
 export const status = Command.make(
   "status",
   {
-    json,
-    watch: ownFlag.toggle("watch", "Update every second until q or Ctrl-C"),
-    plain: toggle("plain", {
-      description: "With --watch, print lines of text instead of a live view, for screen readers"
-    })
+    json: options.json,
+    watch: options.toggle("watch", "Update every second until q or Ctrl-C"),
+    ...statusFlags
   },
   Effect.fnUntraced(function* (input) {
     const printed = input.json

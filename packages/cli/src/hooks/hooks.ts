@@ -8,8 +8,7 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import type { Given } from "../settings/envFlag.ts"
-import type { HookFlags } from "../settings/hookFlags.ts"
+import type { Given, RunFlags } from "../settings/flags.ts"
 import type { Delivery } from "./Delivery.ts"
 
 /** Hooks and their finalizer. */
@@ -23,7 +22,9 @@ export interface FlagHooks {
 export type Start = Effect.Effect<FlagHooks, never, ChildProcessSpawner | Scope.Scope>
 
 /** Reads the flags; fails with a message for the user if a value cannot be used. */
-export const make = Effect.fnUntraced(function* (flags: HookFlags): Effect.fn.Return<Start, CommandFailed> {
+export const make = Effect.fnUntraced(function* (
+  flags: Pick<RunFlags, "onComplete" | "onEnd" | "onFail" | "webhook">
+): Effect.fn.Return<Start, CommandFailed> {
   const { onComplete, onEnd, onFail } = flags
   const ofTasks = [
     ...(onComplete === undefined ? [] : [yield* command(onComplete, "TaskCompleted")]),
@@ -69,10 +70,10 @@ const command = Effect.fnUntraced(function* ({ by, value }: Given<string>, event
   return make({ name: by, command, event })
 })
 
-const webhook = Effect.fnUntraced(function* ({ by, value }: Given<URL>) {
-  const { keyOf } = yield* Effect.promise(() => import("./webhook.ts"))
-  const { make } = yield* Effect.promise(() => import("./webhook.ts"))
-  if (value.username !== "" || value.password !== "") {
+const webhook = Effect.fnUntraced(function* ({ by, value }: Given<string>) {
+  const url = new URL(value)
+  const { keyOf, make } = yield* Effect.promise(() => import("./webhook.ts"))
+  if (url.username !== "" || url.password !== "") {
     return yield* new CommandFailed({
       message: `${by} has a user name or password in its URL; Baton does not send them. Remove them, set BATON_WEBHOOK_SECRET, and let the receiver check the signature.`
     })
@@ -85,7 +86,7 @@ const webhook = Effect.fnUntraced(function* ({ by, value }: Given<URL>) {
         "BATON_WEBHOOK_SECRET is not a valid secret: it takes whsec_ followed by 24 to 64 bytes in base64. Create one with `echo whsec_$(openssl rand -base64 32)`."
     })
   }
-  return make({ name: by, url: value, key })
+  return make({ name: by, url, key })
 })
 
 const secretConfig: Config.Config<Redacted.Redacted<string> | undefined> = Config.Redacted("BATON_WEBHOOK_SECRET").pipe(

@@ -8,6 +8,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Project from "../settings/Project.ts"
+import type { ValueOf } from "../settings/settings.ts"
 import type { Parts } from "../claude/parts.ts"
 import type { CommandFailed } from "../system/CommandFailed.ts"
 
@@ -27,7 +28,7 @@ const claude = ({ claude }: PartOptions) =>
 type Named<Service> = (options: PartOptions) => Effect.Effect<Layer.Layer<Service, CommandFailed, Platform>>
 
 /** The executors, by name. */
-export const executors = {
+export const executors: Readonly<Record<ValueOf<"executor">, Named<Executor>>> = {
   /** Returns a fixed output immediately, at no cost. */
   fake: () =>
     Effect.map(
@@ -47,10 +48,10 @@ export const executors = {
       Effect.promise(() => import("@baton/core/Executor")),
       ({ Executor }) => Project.part("executor", Executor)
     )
-} as const satisfies Record<string, Named<Executor>>
+}
 
 /** The verifiers, by name. */
-export const verifiers = {
+export const verifiers: Readonly<Record<ValueOf<"verifier">, Named<Verifier>>> = {
   "always-pass": () =>
     Effect.map(
       Effect.promise(() => import("@baton/core/Verifier")),
@@ -64,4 +65,4 @@ export const verifiers = {
       Effect.promise(() => import("@baton/core/Verifier")),
       ({ Verifier }) => Project.part("verifier", Verifier)
     )
-} as const satisfies Record<string, Named<Verifier>>
+}

@@ -5,8 +5,8 @@ import * as Stdio from "effect/Stdio"
 import { fstatSync } from "node:fs"
 import { hostname } from "node:os"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import { LogFormatFlag } from "../settings/logging.ts"
-import type { RunFlags, SourceFlags } from "../settings/runFlags.ts"
+import { LogFormatFlag, type RunFlags } from "../settings/flags.ts"
+import type { SourceOptions } from "../settings/options.ts"
 import { count, number } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
 import { clock } from "../view/progressLine.ts"
@@ -16,16 +16,16 @@ import * as terminal from "../view/terminal.ts"
 import { Keyboard } from "../system/keyboard.ts"
 import { importSources } from "../sources/importSources.ts"
 import * as store from "./stores.ts"
-import * as plans from "./plan.ts"
+import * as RunParts from "./runParts.ts"
 import { runTasks } from "./runTasks.ts"
 
 /** Imports the sources and runs all tasks. */
-export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
-  const plan = yield* prepare(flags)
+export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions) {
+  const parts = yield* prepare(flags)
   const work = Effect.gen(function* () {
     const shown = yield* terminalFor(flags)
     const imported = flags.sources.length === 0 ? null : yield* importAll(flags, shown)
-    yield* runTasks({ plan, flags, imported, endless: false, terminal: shown })
+    yield* runTasks({ parts, flags, imported, endless: false, terminal: shown })
   })
   // Without keys if standard input contains the tasks.
   const withKeys = flags.sources.includes("-") ? Effect.provideService(work, Keyboard, Effect.undefined) : work
@@ -35,21 +35,21 @@ export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags) {
 
 /** Runs the tasks of the store and waits for new ones. */
 export const work = Effect.fnUntraced(function* (flags: RunFlags) {
-  const plan = yield* prepare(flags)
+  const parts = yield* prepare(flags)
   const work = Effect.gen(function* () {
-    yield* runTasks({ plan, flags, imported: null, endless: true, terminal: yield* terminalFor(flags) })
+    yield* runTasks({ parts, flags, imported: null, endless: true, terminal: yield* terminalFor(flags) })
   })
   yield* Effect.provide(work, store.layer)
 })
 
 const prepare = Effect.fnUntraced(function* (flags: RunFlags) {
-  if (flags.json && flags.output === "ndjson") {
+  if (flags.json && flags.output.value === "ndjson") {
     return yield* new CommandFailed({
       message:
         "--json and --output ndjson both write to standard output. Remove --json: the last event contains the same result."
     })
   }
-  return yield* plans.make(flags, `${hostname()}/${process.pid}`)
+  return yield* RunParts.make(flags, `${hostname()}/${process.pid}`)
 })
 
 /**
@@ -58,7 +58,7 @@ const prepare = Effect.fnUntraced(function* (flags: RunFlags) {
  */
 const terminalFor = Effect.fnUntraced(function* (flags: RunFlags) {
   const shown = yield* terminal.stderr
-  const isDisturbed = flags.output === "ndjson" && ((yield* (yield* Stdio.Stdio).stdoutIsTerminal) || isPipe())
+  const isDisturbed = flags.output.value === "ndjson" && ((yield* (yield* Stdio.Stdio).stdoutIsTerminal) || isPipe())
   return { ...shown, canAnimate: shown.canAnimate && !flags.plain && !isDisturbed }
 })
 
@@ -67,7 +67,7 @@ const isPipe = () => {
   return stdout.isFIFO() || stdout.isSocket()
 }
 
-const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceFlags, shown: terminal.Terminal) {
+const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, shown: terminal.Terminal) {
   const isLogged = (yield* LogFormatFlag) === "json"
   const screen = yield* Screen.make(
     shown,

@@ -1,7 +1,6 @@
 /** Runs the tasks of a store, shows the progress, and prints the summary. */
 import * as Hooks from "@baton/core/Hooks"
 import * as Orchestrator from "@baton/core/Orchestrator"
-import { defaults } from "@baton/core/OrchestratorConfig"
 import * as Redactor from "@baton/core/Redactor"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Duration from "effect/Duration"
@@ -13,9 +12,7 @@ import * as account from "../claude/account.ts"
 import { Project } from "../settings/Project.ts"
 import { EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import { isBrokenPipe } from "../view/errors.ts"
-import type { RunFlags } from "../settings/runFlags.ts"
-import { LogFormatFlag } from "../settings/logging.ts"
-import { StoreUrl } from "../settings/storeUrl.ts"
+import { type RunFlags, LogFormatFlag, StoreUrl } from "../settings/flags.ts"
 import * as Display from "../view/Display.ts"
 import { eventJson, withEvents } from "../view/events.ts"
 import type { Limits } from "../view/live/View.ts"
@@ -28,11 +25,11 @@ import * as childGroups from "../system/process.ts"
 import { signalExitCode } from "../system/process.ts"
 import * as Telemetry from "../system/Telemetry.ts"
 import { commandLine, commandName } from "../view/commandLine.ts"
-import type { Plan } from "./plan.ts"
+import type { RunParts } from "./runParts.ts"
 
 /** The options of a run. */
 export interface Options {
-  readonly plan: Plan
+  readonly parts: RunParts
   readonly flags: RunFlags
   readonly terminal: Terminal
   readonly imported: RunReport["imported"]
@@ -42,7 +39,7 @@ export interface Options {
 
 /** Runs all tasks, or waits for new ones if `endless`. Fails with the exit code if it is not zero. */
 export const runTasks = Effect.fnUntraced(function* (options: Options) {
-  const { endless, flags, plan, terminal } = options
+  const { endless, flags, parts, terminal } = options
   const store = yield* TaskStore
   const counts = yield* store.counts
   const display =
@@ -52,23 +49,23 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
           {
             terminal,
             store,
-            lease: plan.lease,
-            concurrency: plan.concurrency,
-            maxAttempts: plan.config.maxAttempts ?? defaults.maxAttempts,
+            lease: parts.lease,
+            concurrency: parts.concurrency,
+            maxAttempts: flags.maxAttempts.value,
             limits: limitsOf(flags),
-            pacedSince: plan.pacedSince,
+            pacedSince: parts.pacedSince,
             endless,
             quiet: flags.quiet
           },
           counts
         )
 
-  const flagHooks = yield* Effect.provideService(plan.hooks, LogLines, display.line)
+  const flagHooks = yield* Effect.provideService(parts.hooks, LogLines, display.line)
   const work = Effect.gen(function* () {
     const orchestrator = yield* Orchestrator.Orchestrator
     const run = endless ? orchestrator.runForever : orchestrator.run
     yield* display.listen(orchestrator)
-    if (flags.output !== "ndjson") return yield* run
+    if (flags.output.value !== "ndjson") return yield* run
     return yield* withEvents(run, orchestrator.events, (event) => `${eventJson(event)}\n`)
   }).pipe(
     Effect.scoped,
@@ -78,9 +75,9 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
       })
     ),
     Effect.provide(
-      layerOf(plan, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks], yield* redactorOf(flags)).pipe(
+      layerOf(parts, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks], yield* redactorOf(flags)).pipe(
         // Provided to the orchestrator, which looks up the tracer when it is built.
-        Layer.provideMerge(Telemetry.layer(flags.metricsPort))
+        Layer.provideMerge(Telemetry.layer(flags.metricsPort?.value))
       )
     ),
     Effect.provideService(LogLines, display.line)
@@ -101,9 +98,9 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
 const limitsOf = (flags: RunFlags): Limits => ({
   maxCostUsd: flags.maxCost?.value,
   maxTokens: flags.maxTokens?.value,
-  maxIterations: flags.maxIterations,
-  maxConsecutiveFailures: flags.maxConsecutiveFailures,
-  maxDurationMillis: flags.maxDuration === undefined ? undefined : Duration.toMillis(flags.maxDuration)
+  maxIterations: flags.maxIterations?.value,
+  maxConsecutiveFailures: flags.maxConsecutiveFailures?.value,
+  maxDurationMillis: flags.maxDuration === undefined ? undefined : Duration.toMillis(flags.maxDuration.value)
 })
 
 /** The API key is redacted by its value too, because programs inherit it from the environment and can print it. */
@@ -112,9 +109,9 @@ const redactorOf = Effect.fnUntraced(function* ({ noRedact }: RunFlags) {
   return Redactor.layer({ secrets: Option.toArray(yield* account.find).map(({ apiKey }) => apiKey) })
 })
 
-const layerOf = (plan: Plan, hooks: ReadonlyArray<Hooks.Hook>, redactor: Layer.Layer<never>) =>
-  Orchestrator.layer(plan.config).pipe(
-    Layer.provide([plan.executor, plan.verifier, plan.safety, Hooks.layer(...hooks), redactor]),
+const layerOf = (parts: RunParts, hooks: ReadonlyArray<Hooks.Hook>, redactor: Layer.Layer<never>) =>
+  Orchestrator.layer(parts.config).pipe(
+    Layer.provide([parts.executor, parts.verifier, parts.safety, Hooks.layer(...hooks), redactor]),
     Layer.provide(childGroups.layer)
   )
 
@@ -127,7 +124,7 @@ const printSummary = Effect.fnUntraced(function* (options: Options, { flush, lin
   const code =
     exitCode({ ...ended, counts }, options) ??
     (ended.reason._tag === "Interrupted" ? signalExitCode() : exitCodes.error)
-  const report = { ...ended, counts, exitCode: code, imported: options.imported, models: options.plan.modelUse() }
+  const report = { ...ended, counts, exitCode: code, imported: options.imported, models: options.parts.modelUse() }
   if ((yield* LogFormatFlag) === "json") {
     yield* LogDisplay.logEnd(report)
   } else if (!options.flags.quiet) {
@@ -139,11 +136,11 @@ const printSummary = Effect.fnUntraced(function* (options: Options, { flush, lin
       command,
       again: yield* commandLine,
       endless: options.endless,
-      noVerify: options.plan.noVerify,
+      noVerify: options.parts.noVerify,
       storeIsGone: (yield* StoreUrl).startsWith("memory:")
     })
     for (const text of lines) line(text)
-    for (const text of yield* options.plan.closingLines) line(text)
+    for (const text of yield* options.parts.closingLines) line(text)
   }
   yield* flush
   if (options.flags.json) yield* writeLine(encodeReport(report))

@@ -12,7 +12,8 @@ import * as Redacted from "effect/Redacted"
 import * as Project from "../settings/Project.ts"
 import { fromConfig } from "../settings/Project.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import { StoreUrl, defaultStoreUrl } from "../settings/storeUrl.ts"
+import { StoreUrl } from "../settings/flags.ts"
+import { settings } from "../settings/settings.ts"
 
 type Store<R = never> = Layer.Layer<TaskStore, CommandFailed | TaskStoreError, FileSystem.FileSystem | Path.Path | R>
 
@@ -111,7 +112,7 @@ const inFile = (
 
 const sqlite = inFile(
   "sqlite",
-  defaultStoreUrl,
+  settings.store.default,
   Effect.map(
     Effect.promise(() => import("@baton/adapters/sqlite")),
     ({ SqliteTaskStore }) => SqliteTaskStore

@@ -1,43 +1,30 @@
-/**
- * Kinds of value that a flag takes: how each is written, and what is said of one that is not.
- *
- * @since 0.1.0
- */
+/** Kinds of values: how a value is written in the help, how it is read, and what a message about a wrong value says. */
 import * as Duration from "effect/Duration"
 
-/**
- * A kind of value.
- *
- * @category models
- * @since 0.1.0
- */
 export interface Kind<A> {
-  /** How the help shows it. */
+  /** The placeholder in the help. */
   readonly metavar: string
   /** Completes the sentence "it takes ...". */
   readonly expected: string
-  /** The value that a text stands for; undefined when it stands for none. */
+  /** Reads a value; undefined if the text is not one. */
   readonly read: (text: string) => A | undefined
 }
 
-/**
- * Any text that is not empty.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Text that is not blank. */
 export const text = (metavar: string, expected: string): Kind<string> => ({
   metavar,
   expected,
   read: (text) => (text.trim() === "" ? undefined : text)
 })
 
-/**
- * A whole number of at least `minimum`.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** On or off: a flag without a value. */
+export const onOff: Kind<boolean> = {
+  metavar: "",
+  expected: "true or false",
+  read: (text) => (/^(?:true|yes|on|y|1)$/.test(text) ? true : /^(?:false|no|off|n|0)$/.test(text) ? false : undefined)
+}
+
+/** A whole number of at least `minimum`. */
 export const count = (minimum: number): Kind<number> => ({
   metavar: "N",
   expected: `a whole number of at least ${minimum}`,
@@ -47,12 +34,7 @@ export const count = (minimum: number): Kind<number> => ({
   }
 })
 
-/**
- * An amount of money, with or without a dollar sign.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** An amount of money greater than zero, with or without a dollar sign. */
 export const dollars: Kind<number> = {
   metavar: "USD",
   expected: "an amount in US dollars such as 2.50",
@@ -62,12 +44,7 @@ export const dollars: Kind<number> = {
   }
 }
 
-/**
- * A share of the whole: a number from 0 to 1.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** A number from 0 to 1. */
 export const share: Kind<number> = {
   metavar: "0..1",
   expected: "a number from 0 to 1 such as 0.8",
@@ -78,12 +55,7 @@ const millis = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 const isUnit = (unit: string | undefined): unit is keyof typeof millis => unit !== undefined && unit in millis
 
-/**
- * A duration: `500ms`, `30s`, `10m`, `8h`, `2d`, and several of them together, `1h30m`. The unit cannot be left out.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** A duration such as `500ms`, `30s`, `10m`, `8h`, `2d` or `1h30m`. The unit is required. */
 export const duration = (minimum: Duration.Input = 0): Kind<Duration.Duration> => {
   const atLeast = Duration.toMillis(minimum)
   return {
@@ -102,18 +74,13 @@ export const duration = (minimum: Duration.Input = 0): Kind<Duration.Duration> =
   }
 }
 
-/** Where a server listens. */
+/** The address that a server listens on. */
 export interface Address {
   readonly host: string
   readonly port: number
 }
 
-/**
- * A port, on this machine only unless an address is in front of it: `9464`, `0.0.0.0:9464`, `[::1]:9464`.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** A port of this machine, or an address and a port: `9464`, `0.0.0.0:9464`, `[::1]:9464`. */
 export const address: Kind<Address> = {
   metavar: "[HOST:]PORT",
   expected: "a port such as 9464, or an address and a port such as 0.0.0.0:9464",
@@ -124,33 +91,16 @@ export const address: Kind<Address> = {
   }
 }
 
-/**
- * One of some names.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const oneOf = <const Name extends string>(...names: readonly [Name, ...ReadonlyArray<Name>]): Kind<Name> => ({
-  metavar: names.join("|"),
-  expected: enumerate(names),
-  read: (text) => names.find((name) => name === text)
-})
-
-/**
- * The name of one of a record's members.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const names = <Name extends string>(members: Readonly<Record<Name, unknown>>): Kind<Name> => {
-  const isName = (text: string): text is Name => Object.hasOwn(members, text)
-  const all = Object.keys(members)
-  return {
-    metavar: all.join("|"),
-    expected: enumerate(all),
-    read: (text) => (isName(text) ? text : undefined)
-  }
+/** A URL of a web server. */
+export const url: Kind<string> = {
+  metavar: "URL",
+  expected: "a URL that begins with https:// or http://",
+  read: (text) => (/^https?:/i.test(text) && URL.canParse(text) ? text : undefined)
 }
 
-const enumerate = (names: ReadonlyArray<string>): string =>
-  names.length === 1 ? `${names[0]}` : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`
+/** One of several names. */
+export const oneOf = <const Name extends string>(...names: readonly [Name, ...ReadonlyArray<Name>]): Kind<Name> => ({
+  metavar: names.join("|"),
+  expected: names.length === 1 ? names[0] : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`,
+  read: (text) => names.find((name) => name === text)
+})

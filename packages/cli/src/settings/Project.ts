@@ -43,7 +43,7 @@ const none: ProjectService = { name: null, flags: [], settings: {}, parts: {}, h
  * @category services
  * @since 0.1.0
  */
-export const Project = Context.Reference<ProjectService>("@baton/cli/config/Project", { defaultValue: () => none })
+export const Project = Context.Reference<ProjectService>("@baton/cli/settings/Project", { defaultValue: () => none })
 
 /**
  * The part of the configuration that flags look into, as a path that no environment variable can have.
@@ -51,7 +51,7 @@ export const Project = Context.Reference<ProjectService>("@baton/cli/config/Proj
  * @category configuration
  * @since 0.1.0
  */
-export const root = "baton.config"
+export const fileRoot = "baton.config"
 
 /**
  * Stands in a setting for a layer: `--store config`, `--executor config`, `--verifier config`.
@@ -70,7 +70,7 @@ export const fromConfig = "config"
 export const layer = (project: ProjectService): Layer.Layer<never> =>
   Layer.merge(
     Layer.succeed(Project, project),
-    ConfigProvider.layerAdd(ConfigProvider.fromUnknown({ [root]: project.settings }))
+    ConfigProvider.layerAdd(ConfigProvider.fromUnknown({ [fileRoot]: project.settings }))
   )
 
 /**

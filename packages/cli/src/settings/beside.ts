@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto"
 import { dirname, join, parse } from "node:path"
-import { defaultStoreUrl } from "./storeUrl.ts"
+import { settings } from "./settings.ts"
 
 /**
  * The file of one kind for a store: beside a store that is a file, and where the default store would be for a server's,
@@ -25,7 +25,7 @@ export const beside = (storeUrl: string, kind: string): string | undefined => {
       return join(dir, `${name}.${kind}.db`)
     }
     default:
-      return join(dirname(pathOf(defaultStoreUrl)), `${scheme}-${fingerprint(storeUrl)}.${kind}.db`)
+      return join(dirname(pathOf(settings.store.default)), `${scheme}-${fingerprint(storeUrl)}.${kind}.db`)
   }
 }
 

@@ -16,7 +16,7 @@ import * as Result from "effect/Result"
 import { registerHooks } from "node:module"
 import { pathToFileURL } from "node:url"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import { settings as known } from "./envFlag.ts"
+import { settingInFile, settingNames, variableName } from "./settings.ts"
 import { nearest } from "./nearest.ts"
 import * as sources from "../sources/SourceError.ts"
 import type { Hook } from "@baton/core/Hooks"
@@ -65,8 +65,8 @@ export const askedBy = (args: ReadonlyArray<string>): Asked => {
  */
 export const load = Effect.fnUntraced(function* (onCommandLine: Asked) {
   const asked = {
-    file: onCommandLine.file ?? (yield* variable("BATON_CONFIG_FILE")),
-    profile: onCommandLine.profile ?? (yield* variable("BATON_PROFILE"))
+    file: onCommandLine.file ?? (yield* variable(variableName("configFile"))),
+    profile: onCommandLine.profile ?? (yield* variable(variableName("profile")))
   }
   const file = yield* find(asked)
   if (file === null) return null
@@ -192,14 +192,14 @@ const read = (
       if (key !== "safety") settings[key] = fromConfig
     } else if (key === "safety") {
       return wrong(key, "`safety` takes a layer; limits such as `maxCost` are settings of their own.")
-    } else if (!known.has(key)) {
-      const guesses = nearest(key, [...known.keys(), "safety", "hooks", "profiles"])
+    } else if (settingInFile(key) === undefined) {
+      const guesses = nearest(key, [...settingNames.filter(settingInFile), "safety", "hooks", "profiles"])
       const meant = guesses.length === 0 ? "" : `; did you mean \`${guesses.join("` or `")}\`?`
       return wrong(key, `there is no setting \`${key}\`${meant === "" ? "." : meant}`)
     } else if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
       settings[key] = String(value)
     } else {
-      return wrong(key, `\`${key}\` takes ${known.get(key)?.expected ?? "a text or a number"}.`)
+      return wrong(key, `\`${key}\` takes ${settingInFile(key)?.kind.expected ?? "a text or a number"}.`)
     }
   }
   return Result.succeed({

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import * as Console from "effect/Console"
-import { LogFormatFlag, LogLevelFlag } from "../settings/logging.ts"
+import { LogFormatFlag, LogLevelFlag } from "../settings/flags.ts"
 
 /** Receives log lines instead of standard error, for example a screen that redraws itself. */
 export const LogLines = Context.Reference<((line: string) => void) | undefined>("@baton/cli/output/LogLines", {

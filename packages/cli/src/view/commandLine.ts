@@ -4,7 +4,8 @@ import * as Stdio from "effect/Stdio"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Config from "effect/Config"
 import { Project } from "../settings/Project.ts"
-import { defaultStoreUrl, StoreUrl } from "../settings/storeUrl.ts"
+import { StoreUrl } from "../settings/flags.ts"
+import { settings, variableName } from "../settings/settings.ts"
 
 /** What stands behind these flags can be a secret; an address for webhooks is one by itself. */
 const sensitive = /^--(?:webhook|(?:.*-)?(?:secret|key|token|password))(?:-|=|$)/
@@ -29,8 +30,8 @@ export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identi
   function* () {
     const url = yield* StoreUrl
     const project = yield* Project
-    const fromEnvironment = yield* Effect.orElseSucceed(Config.String("BATON_STORE"), () => undefined)
-    const found = fromEnvironment ?? project.settings["store"] ?? defaultStoreUrl
+    const fromEnvironment = yield* Effect.orElseSucceed(Config.String(variableName("store")), () => undefined)
+    const found = fromEnvironment ?? project.settings["store"] ?? settings.store.default
     return [
       "baton",
       ...project.flags.map(quoted),

@@ -6,7 +6,7 @@ import type { Style } from "./style.ts"
 import type { Canvas } from "./table.ts"
 import { displayWidth, fit, pad, wrap } from "./width.ts"
 import type { Section } from "../commands/doctor/checks.ts"
-import type { Applied } from "../commands/doctor/settings.ts"
+import type { Applied } from "../settings/flags.ts"
 
 const marks = { ok: "✓", warn: "!", fail: "✗" } as const
 

@@ -10,7 +10,7 @@ import type * as Terminal from "effect/Terminal"
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import { nearest } from "../settings/nearest.ts"
-import { FlagGroups } from "../settings/flagGroups.ts"
+import { FlagGroups } from "../settings/flags.ts"
 import { canvas } from "./stdout.ts"
 import { safeText } from "./safeText.ts"
 import type { Style } from "./style.ts"
@@ -114,15 +114,13 @@ export const flagSections = (
   help: HelpDoc
 ): ReadonlyArray<{ readonly title: string; readonly flags: ReadonlyArray<FlagDoc> }> => {
   const flags = [...help.flags, ...(help.inheritedFlags ?? [])]
-  const groups = Context.get(help.annotations, FlagGroups).map(({ keys, title }) => {
-    const names = new Set(keys.map(kebabCase))
-    return { title, flags: flags.filter(({ name }) => names.has(name.replace(/^-+/, ""))) }
-  })
+  const groups = Context.get(help.annotations, FlagGroups).map((group) => ({
+    title: group.title,
+    flags: flags.filter(({ name }) => group.flags.has(name.replace(/^-+/, "")))
+  }))
   const rest = flags.filter((flag) => !groups.some(({ flags }) => flags.includes(flag)))
   return [{ title: "Flags", flags: rest }, ...groups]
 }
-
-const kebabCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 /** The label has the choices already. */
 const textOf = (description: Option.Option<string>): string =>

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { settings } from "../../src/settings/envFlag.ts"
+import { settingNames, variableName } from "../../src/settings/settings.ts"
 import { helpOf, mistakesIn, paths } from "./commandTree.ts"
 import { pages } from "./pages.ts"
 import { batonLines } from "./shellLines.ts"
@@ -77,7 +77,7 @@ describe("the documentation", () => {
       exclude: (name) => name.includes("node_modules")
     })
     const text = sources.map((name) => readFileSync(root + name, "utf8")).join("\n")
-    const variables = new Set(Array.from(settings.values(), ({ variable }) => variable))
+    const variables = new Set(settingNames.map(variableName))
     const named = pages.flatMap((page) =>
       Array.from(page.text.matchAll(/\bBATON_[A-Z_]*[A-Z]\b/g), ([name]) => [page.name, name] as const)
     )

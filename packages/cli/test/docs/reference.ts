@@ -2,7 +2,7 @@
 import { Effect, Option } from "effect"
 import type { HelpDoc } from "effect/cli"
 import { writeFileSync } from "node:fs"
-import { settings } from "../../src/settings/envFlag.ts"
+import { flagName, settingNames, variableName } from "../../src/settings/settings.ts"
 import { flagSections } from "../../src/view/help.ts"
 import { helpOf, paths } from "./commandTree.ts"
 
@@ -37,7 +37,7 @@ const code = (value: string) => `\`${value}\``
 const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
   [head, head.map(() => "---"), ...rows.map((row) => row.map(cell))].map((row) => `| ${row.join(" | ")} |`).join("\n")
 
-const variables = new Map(Array.from(settings.values(), ({ flag, variable }) => [flag, variable]))
+const variables = new Map(settingNames.map((name) => [`--${flagName(name)}`, variableName(name)]))
 
 const flagRow = ({ aliases, description, name, type }: HelpDoc.FlagDoc) => {
   const long = `--${name}`

@@ -153,7 +153,7 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
       "a URL that is not HTTP",
       ["--webhook", "ftp://host"],
       {},
-      /it takes an address that begins with https:\/\/ or http:\/\//
+      /it takes a URL that begins with https:\/\/ or http:\/\//
     ],
     [
       "a URL with a password",

@@ -56,8 +56,16 @@ describe("Kind", () => {
     assert.strictEqual(kind.read("retry"), "retry")
     assert.isUndefined(kind.read("Retry"))
     assert.strictEqual(kind.expected, "retry or dead-letter")
-    assert.strictEqual(Kind.names({ fake: 1 }).expected, "fake")
-    assert.isUndefined(Kind.names({ fake: 1 }).read("toString"))
+    assert.strictEqual(Kind.oneOf("fake").expected, "fake")
+    assert.isUndefined(Kind.oneOf("fake").read("toString"))
+  })
+
+  it("on and off have several names", () => {
+    assert.deepStrictEqual(["true", "yes", "on", "1", "false", "no", "off", "0"].map(Kind.onOff.read), [
+      ...Array.from({ length: 4 }, () => true),
+      ...Array.from({ length: 4 }, () => false)
+    ])
+    for (const text of ["", "maybe", "TRUE "]) assert.isUndefined(Kind.onOff.read(text), text)
   })
 
   it("text is not blank", () => {

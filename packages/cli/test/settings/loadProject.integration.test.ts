@@ -2,8 +2,6 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
 import { askedBy, load } from "../../src/settings/loadProject.ts"
-import "../../src/settings/runFlags.ts"
-import "../../src/settings/storeUrl.ts"
 
 /** Loads a configuration with this text. */
 const loaded = Effect.fnUntraced(function* (text: string, profile?: string) {

@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
-import type { LogLevel } from "effect"
+import { Effect, Layer, Schema, type LogLevel } from "effect"
 import { TestConsole } from "effect/testing"
-import { LogFormatFlag, LogLevelFlag } from "../../src/settings/logging.ts"
+import { LogFormatFlag, LogLevelFlag } from "../../src/settings/flags.ts"
 import * as logger from "../../src/system/logger.ts"
 
 const entry = Schema.fromJsonString(

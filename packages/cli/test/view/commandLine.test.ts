@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stdio, ConfigProvider } from "effect"
 import { commandLine, commandName } from "../../src/view/commandLine.ts"
 import { Project } from "../../src/settings/Project.ts"
-import { StoreUrl } from "../../src/settings/storeUrl.ts"
+import { StoreUrl } from "../../src/settings/flags.ts"
 
 const typed = (...args: ReadonlyArray<string>) =>
   Effect.runSync(Effect.provide(commandLine, Stdio.layerTest({ args: Effect.succeed(args) })))

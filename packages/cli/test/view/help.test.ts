@@ -33,12 +33,12 @@ describe("help", () => {
   it.effect("shows flags with their short names, values and defaults, and examples", () =>
     Effect.gen(function* () {
       const { help } = yield* print("run", "--help")
-      assert.match(help, /^ {2}-j, --concurrency N +Tasks at the same time \(default 4\)$/m)
+      assert.match(help, /^ {2}-j, --concurrency N +The number of tasks to run at the same time \(default 4\)$/m)
       assert.match(help, /^ {2}-q, --quiet +\S/m)
       assert.include(help, "Usage\n  baton run [flags] [SOURCE...]\n")
       assert.include(
         help,
-        "  baton run tasks.jsonl --exec 'claude -p' --verify './check.sh'\n    Work through a list\n"
+        "  baton run tasks.jsonl --exec 'claude -p' --verify './check.sh'\n    Run a list with a verifier\n"
       )
       for (const line of help.split("\n")) assert.isAtMost(line.length, 100)
     })

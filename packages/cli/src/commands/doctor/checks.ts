@@ -12,25 +12,12 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { availableParallelism, freemem, totalmem } from "node:os"
 import { fromConfig, part, type PartName, Project } from "../../settings/Project.ts"
-import type { Given } from "../../settings/envFlag.ts"
-import { StoreUrl } from "../../settings/storeUrl.ts"
+import { type DoctorFlags, StoreUrl } from "../../settings/flags.ts"
 import * as claude from "../../claude/preflight.ts"
 import manifest from "../../../package.json" with { type: "json" }
 import { canvas } from "../../view/stdout.ts"
 import * as terminal from "../../view/terminal.ts"
 import { storeFromUrl, StoreSchemes } from "../../run/stores.ts"
-
-/** The settings of the run to check. */
-export interface Parts {
-  readonly exec: Given<string> | undefined
-  readonly shell: Given<string> | undefined
-  readonly executor: Given<string> | undefined
-  readonly verify: Given<string> | undefined
-  readonly verifier: Given<string> | undefined
-  readonly noVerify: boolean
-  readonly model: Given<string> | undefined
-  readonly judgeModel: Given<string> | undefined
-}
 
 /** Findings with a common heading. */
 export interface Section {
@@ -39,7 +26,7 @@ export interface Section {
 }
 
 /** Checks this machine, the configuration, the store, the executor and the verifier. */
-export const examine = Effect.fnUntraced(function* (parts: Parts) {
+export const examine = Effect.fnUntraced(function* (flags: DoctorFlags) {
   const project = yield* Project
   const url = yield* StoreUrl
   return [
@@ -53,12 +40,12 @@ export const examine = Effect.fnUntraced(function* (parts: Parts) {
       ]
     },
     { title: "Store", found: yield* store(url) },
-    { title: "Executor", found: yield* executor(parts) },
-    { title: "Verifier", found: yield* verifier(parts) }
+    { title: "Executor", found: yield* executor(flags) },
+    { title: "Verifier", found: yield* verifier(flags) }
   ] satisfies ReadonlyArray<Section>
 })
 
-const executor = Effect.fnUntraced(function* ({ exec, executor, model, shell: script }: Parts) {
+const executor = Effect.fnUntraced(function* ({ exec, executor, model, shell: script }: DoctorFlags) {
   if (executor?.value === "claude") return yield* claude.examine("executor", model)
   if (executor?.value === "claude-code") return [yield* program("claude-code", "claude")]
   if (executor?.value === fromConfig) return [yield* built("executor", Executor)]
@@ -74,7 +61,7 @@ const executor = Effect.fnUntraced(function* ({ exec, executor, model, shell: sc
   ]
 })
 
-const verifier = Effect.fnUntraced(function* ({ judgeModel, noVerify, verifier, verify }: Parts) {
+const verifier = Effect.fnUntraced(function* ({ judgeModel, noVerify, verifier, verify }: DoctorFlags) {
   if (noVerify) return [Diagnosis.ok("verifier", "Outputs are not verified (--no-verify).")]
   if (verifier?.value === fromConfig) return [yield* built("verifier", Verifier)]
   if (verifier?.value === "claude") return yield* claude.examine("verifier", judgeModel)

@@ -4,13 +4,12 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { EndedWith, exitCodes } from "../../system/CommandFailed.ts"
-import * as ownFlag from "../../settings/ownFlag.ts"
-import { runFlags } from "../../settings/runFlags.ts"
-import { json } from "../../settings/taskFlags.ts"
+import * as options from "../../settings/options.ts"
+import { applied, doctorFlags } from "../../settings/flags.ts"
+import { withoutPassword } from "../../view/commandLine.ts"
+import { firstLine } from "../../view/safeText.ts"
 import { canvas, writeLine } from "../../view/stdout.ts"
 import { printJson } from "../../view/json.ts"
-
-const { exec, executor, judgeModel, model, noVerify, shell, verifier, verify } = runFlags
 
 const Report = Schema.Array(
   Schema.Struct({
@@ -32,22 +31,19 @@ const Settings = Schema.Array(
 export const doctor = Command.make(
   "doctor",
   {
-    exec,
-    shell,
-    executor,
-    verify,
-    verifier,
-    noVerify,
-    model,
-    judgeModel,
-    config: ownFlag.toggle("config", "List the settings in effect and where each comes from"),
-    json
+    ...doctorFlags,
+    config: options.toggle("config", "List the settings in effect and where each comes from"),
+    json: options.json
   },
   Effect.fnUntraced(function* (input) {
     const report = yield* Effect.promise(() => import("../../view/doctorReport.ts"))
     if (input.config) {
-      const { applied } = yield* Effect.promise(() => import("./settings.ts"))
-      const settings = yield* applied
+      const settings = (yield* applied).map(({ from, name, problem, value }) => ({
+        name,
+        value: firstLine(withoutPassword(value)),
+        from,
+        problem
+      }))
       if (input.json) yield* printJson(Settings, settings)
       else for (const line of report.settingLines(settings, yield* canvas)) yield* writeLine(line)
       return yield* endWith(settings.every(({ problem }) => problem === null))

@@ -14,9 +14,7 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type { Parts } from "../claude/parts.ts"
 import * as Project from "../settings/Project.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import { type Given, origins } from "../settings/envFlag.ts"
-import type { RunFlags } from "../settings/runFlags.ts"
-import { StoreUrl } from "../settings/storeUrl.ts"
+import { explicit, type Given, origins, type RunFlags, StoreUrl } from "../settings/flags.ts"
 import * as hooks from "../hooks/hooks.ts"
 import type { ModelUse } from "../view/models.ts"
 import type { SourceError } from "../sources/SourceError.ts"
@@ -25,7 +23,7 @@ import * as Telemetry from "../system/Telemetry.ts"
 import { executors, type PartOptions, verifiers } from "./executors.ts"
 
 /** The layers and settings of a run, except for its store and display. */
-export interface Plan {
+export interface RunParts {
   readonly executor: Layer.Layer<Executor, CommandFailed, Platform>
   readonly verifier: Layer.Layer<Verifier, CommandFailed, Platform>
   readonly safety: Layer.Layer<Safety, CommandFailed>
@@ -45,15 +43,6 @@ export interface Plan {
 
 type Platform = ChildProcessSpawner | FileSystem.FileSystem
 
-/** Defaults that differ from those of the orchestrator. */
-export const defaults = {
-  /** Most commands spend their time waiting, so several tasks can run at once. */
-  concurrency: 4,
-  timeout: Duration.minutes(10),
-  verifyTimeout: Duration.minutes(5),
-  lease: Duration.seconds(30)
-} as const
-
 /** Time to stop a program, so that the orchestrator's timeout does not end the attempt before the program's exit is known. */
 const stopGrace = Duration.seconds(15)
 
@@ -61,10 +50,14 @@ const stopGrace = Duration.seconds(15)
 export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
   owner: string
-): Effect.fn.Return<Plan, CommandFailed | SourceError, FileSystem.FileSystem | GlobalFlag.Setting.Identifier<"store">> {
-  const timeout = flags.timeout ?? defaults.timeout
-  const verifyTimeout = flags.verifyTimeout ?? defaults.verifyTimeout
-  const lease = flags.lease ?? defaults.lease
+): Effect.fn.Return<
+  RunParts,
+  CommandFailed | SourceError,
+  FileSystem.FileSystem | GlobalFlag.Setting.Identifier<"store">
+> {
+  const timeout = flags.timeout.value
+  const verifyTimeout = flags.verifyTimeout.value
+  const lease = flags.lease.value
   const executor = yield* chooseExecutor(flags)
   const verifier = yield* chooseVerifier(flags)
   const asks = {
@@ -72,7 +65,7 @@ export const make = Effect.fnUntraced(function* (
     agent: executor === flags.executor && executor.value === "claude-code"
   }
   yield* checkFlags(flags, asks)
-  const inBatches = asks.executor ? yield* batchesModule : undefined
+  const batchRun = asks.executor ? yield* batchesModule : undefined
   const journal = asks.executor ? beside(yield* StoreUrl, "batches") : undefined
   if (flags.batch && journal === undefined) {
     return yield* new CommandFailed({
@@ -80,9 +73,9 @@ export const make = Effect.fnUntraced(function* (
         "--batch does not work with a store in memory, which is lost before the results arrive. Remove --store memory:."
     })
   }
-  if (!flags.batch && journal !== undefined && inBatches !== undefined) yield* inBatches.warn(journal)
-  const batching = flags.batch ? inBatches : undefined
-  const concurrency = flags.concurrency ?? (batching ?? { defaults }).defaults.concurrency
+  if (!flags.batch && journal !== undefined && batchRun !== undefined) yield* batchRun.warn(journal)
+  const batching = flags.batch ? batchRun : undefined
+  const concurrency = explicit(flags.concurrency) ?? batching?.defaults.concurrency ?? flags.concurrency.value
   const claude =
     asks.executor || asks.verifier
       ? yield* (yield* claudeModule).make(flags, {
@@ -97,16 +90,16 @@ export const make = Effect.fnUntraced(function* (
   const config: OrchestratorConfig = {
     owner,
     concurrency,
-    prefetch: flags.prefetch,
-    maxAttempts: flags.maxAttempts,
+    prefetch: flags.prefetch?.value,
+    maxAttempts: flags.maxAttempts.value,
     maxCostPerTask: flags.maxCostPerTask?.value,
     maxTokensPerTask: flags.maxTokensPerTask?.value,
-    retryPolicy: yield* retryPolicyOf(flags),
+    retryPolicy: yield* retryPolicyOf(flags.retryDelay.value),
     executionTimeout: asks.executor || asks.agent ? withWaiting(timeout) : Duration.sum(timeout, stopGrace),
     verificationTimeout: asks.verifier ? withWaiting(verifyTimeout) : Duration.sum(verifyTimeout, stopGrace),
     leaseDuration: lease,
-    onCrash: flags.onCrash,
-    drainTimeout: flags.drainTimeout,
+    onCrash: flags.onCrash.value,
+    drainTimeout: explicit(flags.drainTimeout) ?? batching?.defaults.drainTimeout ?? flags.drainTimeout.value,
     traceContent: yield* Telemetry.capturesContent
   }
   return {
@@ -183,7 +176,7 @@ const checkFlags = (
   )
 }
 
-const batchesModule = Effect.promise(() => import("./inBatches.ts"))
+const batchesModule = Effect.promise(() => import("./batchRun.ts"))
 const claudeModule = Effect.promise(() => import("../claude/parts.ts"))
 const claudeCodeModule = Effect.promise(() => import("../claude/claudeCode.ts"))
 
@@ -204,7 +197,7 @@ const executorOf = Effect.fnUntraced(function* (
   }
   const { Command, CommandExecutor } = yield* commandModule
   const command = chosen === flags.shell ? Command.shell(chosen.value) : yield* parse(Command, chosen)
-  return CommandExecutor.layer({ command, timeout, idleTimeout: flags.idleTimeout })
+  return CommandExecutor.layer({ command, timeout, idleTimeout: flags.idleTimeout?.value })
 })
 
 const chooseVerifier = Effect.fnUntraced(function* (flags: RunFlags) {
@@ -229,7 +222,11 @@ const verifierOf = Effect.fnUntraced(function* (
   }
   if (chosen === flags.verifier) return yield* verifiers[flags.verifier.value]({ claude })
   const { Command, CommandVerifier } = yield* commandModule
-  return CommandVerifier.layer({ command: yield* parse(Command, chosen), timeout, idleTimeout: flags.idleTimeout })
+  return CommandVerifier.layer({
+    command: yield* parse(Command, chosen),
+    timeout,
+    idleTimeout: flags.idleTimeout?.value
+  })
 })
 
 const commandModule = Effect.promise(() => import("@baton/adapters/command"))
@@ -258,18 +255,22 @@ const safetyOf = Effect.fnUntraced(function* (flags: RunFlags) {
   const limits = [
     ...(maxIterations === undefined && maxConsecutiveFailures === undefined
       ? []
-      : [Safety.layerCircuitBreaker({ maxIterations, maxConsecutiveFailures })]),
+      : [
+          Safety.layerCircuitBreaker({
+            maxIterations: maxIterations?.value,
+            maxConsecutiveFailures: maxConsecutiveFailures?.value
+          })
+        ]),
     ...(maxCost === undefined && maxTokens === undefined
       ? []
       : [Safety.layerBudget({ maxCostUsd: maxCost?.value, maxTokens: maxTokens?.value })]),
-    ...(maxDuration === undefined ? [] : [Safety.layerDeadline(maxDuration)]),
+    ...(maxDuration === undefined ? [] : [Safety.layerDeadline(maxDuration.value)]),
     ...((yield* Project.Project).parts.safety === undefined ? [] : [Project.part("safety", Safety.Safety)])
   ]
   return limits.length === 0 ? Safety.layerAllowAll : Safety.layerAll(...limits)
 })
 
-const retryPolicyOf = Effect.fnUntraced(function* ({ retryDelay }: RunFlags) {
+const retryPolicyOf = Effect.fnUntraced(function* (delay: Duration.Duration) {
   const RetryPolicy = yield* Effect.promise(() => import("@baton/core/RetryPolicy"))
-  if (retryDelay === undefined) return RetryPolicy.exponential()
-  return Duration.isZero(retryDelay) ? RetryPolicy.immediate : RetryPolicy.exponential({ base: retryDelay })
+  return Duration.isZero(delay) ? RetryPolicy.immediate : RetryPolicy.exponential({ base: delay })
 })

@@ -15,19 +15,20 @@ export const defaults = {
   /** A waiting task only uses a fiber and the memory for its text. */
   concurrency: 10_000,
   prefetch: 100,
+  /** Requests in a batch continue without the run, so it does not wait for them. */
+  drainTimeout: Duration.zero,
   /** The number of verifier programs that run at the same time; the outputs of a batch arrive together. */
   verifying: 4,
   /** A task can wait for the batch of other tasks, until the budget allows its own. Each batch takes up to a day. */
   timeout: Duration.days(7)
 } as const
 
-/** The configuration of such a run. Pending requests survive the run, so it does not wait for them when it stops. */
+/** The configuration of such a run. */
 export const configOf = (config: OrchestratorConfig): OrchestratorConfig => ({
   ...config,
   prefetch: config.prefetch ?? defaults.prefetch,
   executionTimeout: defaults.timeout,
-  verificationTimeout: defaults.timeout,
-  drainTimeout: config.drainTimeout ?? Duration.zero
+  verificationTimeout: defaults.timeout
 })
 
 /** Limits the number of concurrent calls to a verifier, because all outputs of a batch arrive at the same time. */

@@ -1,0 +1,160 @@
+/** Flags and arguments of single commands. They apply to one command line only, so they have no variable and no key. */
+import { TaskId, TaskStatus } from "@baton/core/Task"
+import * as Argument from "effect/cli/Argument"
+import * as CliError from "effect/cli/CliError"
+import type * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { Format } from "../sources/Format.ts"
+import * as Kind from "./Kind.ts"
+
+/** A flag with a value; undefined if it is left out. */
+export const value = <A>(
+  name: string,
+  kind: Kind.Kind<A>,
+  description: string,
+  options?: { readonly alias?: string | undefined }
+): Flag.Flag<A | undefined> =>
+  Flag.String(name).pipe(
+    options?.alias === undefined ? identity : Flag.withAlias(options.alias),
+    Flag.withMetavar(kind.metavar),
+    Flag.withDescription(description),
+    Flag.optional,
+    Flag.mapEffect((text) => (Option.isNone(text) ? Effect.succeed(undefined) : read(kind, `--${name}`, text.value)))
+  )
+
+/** A flag with a value that can be repeated. */
+export const values = <A>(name: string, kind: Kind.Kind<A>, description: string): Flag.Flag<ReadonlyArray<A>> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar(kind.metavar),
+    Flag.withDescription(description),
+    Flag.atLeast(0),
+    Flag.mapEffect((texts) => Effect.forEach(texts, (text) => read(kind, `--${name}`, text)))
+  )
+
+/** A flag without a value. */
+export const toggle = (name: string, description: string): Flag.Flag<boolean> =>
+  Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDescription(description), Flag.withDefault(false))
+
+/** A required argument. */
+export const argument = <A>(kind: Kind.Kind<A>, description: string): Argument.Argument<A> =>
+  Argument.String(kind.metavar).pipe(
+    Argument.withDescription(description),
+    Argument.mapEffect((text) => read(kind, kind.metavar, text))
+  )
+
+/** Any number of arguments of one kind. */
+export const argumentsOf = <A>(
+  kind: Kind.Kind<A>,
+  options: { readonly min: number; readonly description: string }
+): Argument.Argument<ReadonlyArray<A>> =>
+  Argument.String(kind.metavar).pipe(
+    Argument.withDescription(options.description),
+    Argument.variadic({ min: options.min }),
+    Argument.mapEffect((texts) => Effect.forEach(texts, (text) => read(kind, kind.metavar, text)))
+  )
+
+const read = <A>(kind: Kind.Kind<A>, by: string, text: string): Effect.Effect<A, CliError.ValidationError> => {
+  const value = kind.read(text)
+  return value === undefined
+    ? Effect.fail(new CliError.ValidationError({ message: `${by} is "${text}": it takes ${kind.expected}.` }))
+    : Effect.succeed(value)
+}
+
+const decodeId = Schema.decodeUnknownOption(TaskId)
+
+/** The id of a task, as flags and arguments take it. */
+export const idKind: Kind.Kind<TaskId> = {
+  metavar: "ID",
+  expected: "the id of a task, as `baton list` shows it",
+  read: (text) => Option.getOrUndefined(decodeId(text))
+}
+
+/** The argument `ID`. */
+export const id: Argument.Argument<TaskId> = argument(idKind, "The task")
+
+/** The arguments `ID...`. */
+export const ids = (options: {
+  readonly min: 0 | 1
+  readonly description: string
+}): Argument.Argument<ReadonlyArray<TaskId>> => argumentsOf(idKind, options)
+
+/** `--json`, for commands that print one result. */
+export const json = toggle("json", "Print JSON, for programs; its fields do not change")
+
+/** `--json`, for commands that print their result at the end. */
+export const jsonAtEnd = toggle("json", "Print one JSON object on stdout at the end")
+
+/** `--yes` */
+export const yes = toggle("yes", "Do not ask for confirmation")
+
+/** `--status` */
+export const status = value("status", Kind.oneOf(...TaskStatus.literals), "Only tasks with this status")
+
+/** `--limit` */
+export const limit = value("limit", Kind.count(1), "The maximum number of tasks (default on a terminal: 100)")
+
+/** `--all`, for lists */
+export const all = toggle("all", "List all tasks, also on a terminal")
+
+const sourceHelp = "Files with tasks (.jsonl, .json, .csv, .tsv, .yaml, .md, .txt); - reads standard input"
+
+/** The flags and arguments that say where tasks come from. */
+export const sourceOptions = (options: { readonly min: 0 | 1 }) => ({
+  sources: Argument.String("SOURCE").pipe(
+    Argument.withDescription(sourceHelp),
+    Argument.variadic({ min: options.min })
+  ),
+  template: value(
+    "template",
+    Kind.text("TEXT", "a text with the names of columns, such as 'Summarise {{title}}'"),
+    "Render each description from the fields of its record, such as 'Summarise {{title}}'"
+  ),
+  format: value(
+    "format",
+    Kind.oneOf(...Format.literals),
+    "Read all sources in this format instead of that of their extension"
+  )
+})
+
+export type SourceOptions = Command.Command.Config.Infer<ReturnType<typeof sourceOptions>>
+
+/**
+ * The price of a model, in USD for a million tokens, as `--price` takes it: `claude-x=2,10` or, with the prices of the prompt
+ * cache, `claude-x=2,10,0.2,2.5,4`.
+ */
+export interface ModelPrice {
+  readonly model: string
+  readonly input: number
+  readonly output: number
+  readonly cacheRead?: number
+  readonly cacheWrite5m?: number
+  readonly cacheWrite1h?: number
+}
+
+const priceKind: Kind.Kind<ModelPrice> = {
+  metavar: "MODEL=IN,OUT",
+  expected:
+    "a model and its prices in USD for a million tokens, such as claude-x=2,10 (input, output), " +
+    "or with those of the prompt cache claude-x=2,10,0.2,2.5,4 (read, write for 5 minutes, write for an hour)",
+  read: (text) => {
+    const [, model, list] = /^([^=\s]+)=([\d.,]+)$/.exec(text) ?? []
+    if (model === undefined || list === undefined) return undefined
+    const prices = list.split(",").map((part) => (/^(?:\d+\.?\d*|\.\d+)$/.test(part) ? Number(part) : NaN))
+    const [input, output, cacheRead, cacheWrite5m, cacheWrite1h] = prices
+    if (input === undefined || output === undefined || prices.some(Number.isNaN)) return undefined
+    if (prices.length === 2) return { model, input, output }
+    if (cacheRead === undefined || cacheWrite5m === undefined || cacheWrite1h === undefined) return undefined
+    return prices.length === 5 ? { model, input, output, cacheRead, cacheWrite5m, cacheWrite1h } : undefined
+  }
+}
+
+/** `--price` */
+export const price = values(
+  "price",
+  priceKind,
+  "The price of a model in USD for a million tokens, if the price list lacks it or has it wrong"
+)

@@ -1,0 +1,348 @@
+/**
+ * The settings of Baton. Each one is declared here once. Its flag, its environment variable, its type in `baton.config.ts`,
+ * its validation and its line in `docs/cli.md` follow from this table.
+ */
+import * as Kind from "./Kind.ts"
+
+/** The commands that take settings. `run` stands for `baton run`, `baton worker` and `baton plan`, which take the same ones. */
+export type TakenBy = "every command" | "run" | "doctor" | "status"
+
+/** The headings that the help shows some settings under. */
+export const groupTitles = {
+  limits: "Limits",
+  claude: "Flags for --executor claude and --verifier claude",
+  claudeCode: "Flags for --executor claude-code, which also takes --model, --effort and --system",
+  hooks: "Notifications"
+} as const
+
+export type Group = keyof typeof groupTitles
+
+export interface Setting<A = unknown> {
+  /** How a value is written and read. */
+  readonly kind: Kind.Kind<A>
+  readonly help: string
+  /** The default value, as text. */
+  readonly default?: string
+  /** Describes what happens without a value. */
+  readonly otherwise?: string
+  /** A short name for the flag. */
+  readonly alias?: string
+  readonly group?: Group
+  /** The commands that take the setting; `run` if left out. */
+  readonly takenBy?: ReadonlyArray<TakenBy>
+  /** False if the configuration file cannot contain the setting. */
+  readonly inFile?: false
+}
+
+const model = Kind.text("MODEL", "the name of a model")
+const file = Kind.text("FILE", "the path of a file")
+const command = Kind.text("CMD", "a command line")
+
+const everywhere = ["every command"] as const
+const runAndDoctor = ["run", "doctor"] as const
+
+/** The settings, in the order of the help. */
+export const settings = {
+  store: {
+    kind: Kind.text("URL", "the URL of a store, such as sqlite:PATH"),
+    help: "The store of the tasks: sqlite:PATH, json:PATH, postgres://…, redis://…, or memory: for a run that stores nothing",
+    default: "sqlite:.baton/baton.db",
+    takenBy: everywhere
+  },
+  configFile: {
+    kind: Kind.text("FILE", "the path of a configuration file"),
+    help: "The configuration file",
+    otherwise: "baton.config.ts, if it exists",
+    takenBy: everywhere,
+    inFile: false
+  },
+  profile: {
+    kind: Kind.text("NAME", "the name of a profile in the configuration file"),
+    help: "Apply this profile of the configuration file over its other settings",
+    takenBy: everywhere,
+    inFile: false
+  },
+  logLevel: {
+    kind: Kind.oneOf("trace", "debug", "info", "warn", "error", "none"),
+    help: "The lowest level of messages to log",
+    default: "info",
+    takenBy: everywhere
+  },
+  logFormat: {
+    kind: Kind.oneOf("human", "json"),
+    help: "The format of log messages, on standard error",
+    default: "human",
+    takenBy: everywhere
+  },
+
+  exec: {
+    kind: command,
+    help: "Run this program for each task: description on stdin, output from stdout; no shell is started",
+    takenBy: runAndDoctor
+  },
+  shell: { kind: command, help: "The same in a shell, for pipes and redirections", takenBy: runAndDoctor },
+  executor: {
+    kind: Kind.oneOf("fake", "claude", "claude-code", "config"),
+    help: "Use this executor instead of a command",
+    takenBy: runAndDoctor
+  },
+  verify: {
+    kind: command,
+    help: "Check each output with this program: output on stdin; exit code 0 accepts, otherwise its output is the feedback",
+    takenBy: runAndDoctor
+  },
+  verifier: {
+    kind: Kind.oneOf("always-pass", "claude", "config"),
+    help: "Use this verifier instead of a command",
+    takenBy: runAndDoctor
+  },
+  noVerify: { kind: Kind.onOff, help: "Accept every output without a warning", takenBy: runAndDoctor },
+  concurrency: {
+    kind: Kind.count(1),
+    help: "The number of tasks to run at the same time",
+    default: "4",
+    alias: "j"
+  },
+  prefetch: {
+    kind: Kind.count(1),
+    help: "The number of tasks to claim ahead; raise it for tasks that take milliseconds",
+    otherwise: "the concurrency"
+  },
+
+  maxAttempts: {
+    kind: Kind.count(1),
+    help: "Attempts per task, including the first, before it goes to the dead-letter queue",
+    default: "3",
+    group: "limits"
+  },
+  timeout: {
+    kind: Kind.duration("10 millis"),
+    help: "The maximum duration of one attempt; with Claude, of one request",
+    default: "10m",
+    group: "limits"
+  },
+  idleTimeout: {
+    kind: Kind.duration("10 millis"),
+    help: "The maximum time that a command may print nothing",
+    otherwise: "no limit",
+    group: "limits"
+  },
+  verifyTimeout: {
+    kind: Kind.duration("10 millis"),
+    help: "The maximum duration of one verification",
+    default: "5m",
+    group: "limits"
+  },
+  maxIterations: { kind: Kind.count(1), help: "Stop the run after this number of attempts", group: "limits" },
+  maxConsecutiveFailures: {
+    kind: Kind.count(1),
+    help: "Stop the run after this number of failed attempts in a row",
+    group: "limits"
+  },
+  maxCost: { kind: Kind.dollars, help: "Stop the run before it costs more than this", group: "limits" },
+  maxTokens: { kind: Kind.count(1), help: "Stop the run before it uses more tokens than this", group: "limits" },
+  maxCostPerTask: {
+    kind: Kind.dollars,
+    help: "Give up on a task before its attempts together cost more than this",
+    group: "limits"
+  },
+  maxTokensPerTask: {
+    kind: Kind.count(1),
+    help: "Give up on a task before its attempts together use more tokens than this",
+    group: "limits"
+  },
+  maxDuration: { kind: Kind.duration("10 millis"), help: "Stop the run after this time", group: "limits" },
+
+  retryDelay: {
+    kind: Kind.duration(),
+    help: "The delay before the second attempt; it doubles with each further attempt",
+    default: "1s"
+  },
+  drainTimeout: {
+    kind: Kind.duration(),
+    help: "The time that running tasks have to finish when the run stops",
+    default: "30s"
+  },
+  lease: {
+    kind: Kind.duration("1 second"),
+    help: "The time after which another worker takes over the tasks of a worker that died",
+    default: "30s"
+  },
+  onCrash: {
+    kind: Kind.oneOf("retry", "dead-letter"),
+    help: "What to do with a task whose worker died; dead-letter is for work that must not run twice",
+    default: "retry"
+  },
+
+  batch: {
+    kind: Kind.onOff,
+    help: "Send requests in batches, at half the price; answers arrive within a day. The default of -j is then 10000",
+    group: "claude"
+  },
+  model: {
+    kind: model,
+    help: "The model that does the tasks",
+    default: "claude-sonnet-5-5",
+    group: "claude",
+    takenBy: runAndDoctor
+  },
+  judgeModel: {
+    kind: model,
+    help: "The model that checks the outputs",
+    default: "claude-haiku-5-5",
+    group: "claude",
+    takenBy: runAndDoctor
+  },
+  system: { kind: Kind.text("TEXT", "instructions"), help: "Instructions for every task", group: "claude" },
+  systemFile: { kind: file, help: "A file with instructions for every task", group: "claude" },
+  criteria: {
+    kind: Kind.text("TEXT", "criteria for the outputs"),
+    help: "Criteria for the judge, in addition to the description of the task",
+    group: "claude"
+  },
+  confirm: {
+    kind: Kind.count(0),
+    help: "The number of times to ask the judge again before an output is rejected; the majority decides",
+    default: "0",
+    group: "claude"
+  },
+  minConfidence: {
+    kind: Kind.share,
+    help: "Reject outputs that the judge accepts with a lower confidence",
+    group: "claude"
+  },
+  maxOutputTokens: {
+    kind: Kind.count(1),
+    help: "The maximum length of an answer; budgets and rate limits count all of it, so set it close to what you expect",
+    default: "8192",
+    group: "claude"
+  },
+  effort: {
+    kind: Kind.oneOf("low", "medium", "high", "xhigh", "max"),
+    help: "The effort of the model",
+    otherwise: "the model's default",
+    group: "claude"
+  },
+  outputSchema: {
+    kind: file,
+    help: "A file with a JSON Schema; the model answers in JSON, and each answer is checked against it",
+    group: "claude"
+  },
+  prices: {
+    kind: file,
+    help: "A JSON file with the prices of models, for models that the price list lacks or has wrong",
+    group: "claude"
+  },
+  noCache: {
+    kind: Kind.onOff,
+    help: "Send requests again that were answered before; otherwise an answer is stored next to the store and paid for once",
+    group: "claude"
+  },
+  rpm: {
+    kind: Kind.count(1),
+    help: "The maximum number of requests per minute to each model",
+    otherwise: "the server's limit",
+    group: "claude"
+  },
+  inputTpm: { kind: Kind.count(1), help: "The maximum number of input tokens per minute", group: "claude" },
+  outputTpm: { kind: Kind.count(1), help: "The maximum number of output tokens per minute", group: "claude" },
+
+  permissionMode: {
+    kind: Kind.text("MODE", "a permission mode of Claude Code"),
+    help: "What Claude Code may do without asking: acceptEdits, auto, bypassPermissions, dontAsk, manual, plan",
+    otherwise: "Claude Code's own",
+    group: "claudeCode"
+  },
+  allowedTools: {
+    kind: Kind.text("TOOLS", "names of tools, such as 'Edit,Bash(npm test *)'"),
+    help: "The tools that Claude Code may use without asking, such as 'Edit,Bash(npm test *)'",
+    group: "claudeCode"
+  },
+  cwd: {
+    kind: Kind.text("DIR", "the path of a directory"),
+    help: "The directory that Claude Code works in",
+    group: "claudeCode"
+  },
+  maxTurns: { kind: Kind.count(1), help: "The maximum number of turns of one attempt", group: "claudeCode" },
+  maxCostPerAttempt: {
+    kind: Kind.dollars,
+    help: "End a session after the turn in which it costs more than this; --max-cost requires it",
+    group: "claudeCode"
+  },
+
+  onComplete: {
+    kind: command,
+    help: "Run this program for each completed task: the event as JSON on stdin, BATON_TASK_ID in its environment",
+    group: "hooks"
+  },
+  onFail: {
+    kind: command,
+    help: "Run this program for each task that goes to the dead-letter queue, with BATON_FEEDBACK as well",
+    group: "hooks"
+  },
+  onEnd: { kind: command, help: "Run this program when the run has ended, with BATON_STOP_REASON", group: "hooks" },
+  webhook: {
+    kind: Kind.url,
+    help: "Post these events to this URL as JSON, signed with BATON_WEBHOOK_SECRET as Standard Webhooks specifies",
+    group: "hooks"
+  },
+
+  noRedact: {
+    kind: Kind.onOff,
+    help: "Keep secrets in metadata, feedback and errors, instead of replacing them with [redacted]"
+  },
+  output: {
+    kind: Kind.oneOf("human", "ndjson"),
+    help: "The format of standard output; ndjson prints every event as one line of JSON",
+    default: "human"
+  },
+  metricsPort: {
+    kind: Kind.address,
+    help: "Serve Prometheus metrics at /metrics; only this machine can read them, unless a host is given"
+  },
+  plain: {
+    kind: Kind.onOff,
+    help: "Print progress as occasional lines of text instead of a live view, for screen readers",
+    takenBy: ["run", "status"]
+  },
+  quiet: { kind: Kind.onOff, help: "Print only errors: no progress and no summary", alias: "q" }
+} as const satisfies Readonly<Record<string, Setting>>
+
+type Table = typeof settings
+
+/** The name of a setting, as `baton.config.ts` uses it. */
+export type SettingName = keyof Table
+
+/** The value of a setting. */
+export type ValueOf<Name extends SettingName> = Table[Name]["kind"] extends Kind.Kind<infer A> ? A : never
+
+/** The names of the settings that a command takes. */
+export type NamesFor<Command extends TakenBy> = {
+  [Name in SettingName]: Table[Name] extends { readonly takenBy: ReadonlyArray<infer Taker> }
+    ? Command extends Taker
+      ? Name
+      : never
+    : Command extends "run"
+      ? Name
+      : never
+}[SettingName]
+
+/** The settings by name. */
+export const settingOf = (name: SettingName): Setting => settings[name]
+
+const isName = (key: string): key is SettingName => Object.hasOwn(settings, key)
+
+/** All names, in the order of the table. */
+export const settingNames: ReadonlyArray<SettingName> = Object.keys(settings).filter(isName)
+
+/** The setting that a key of the configuration file names. */
+export const settingInFile = (key: string): Setting | undefined => {
+  const setting = isName(key) ? settingOf(key) : undefined
+  return setting?.inFile === false ? undefined : setting
+}
+
+/** `maxAttempts` becomes `max-attempts`: the name of its flag, without the dashes. */
+export const flagName = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
+/** `maxAttempts` becomes `BATON_MAX_ATTEMPTS`: its environment variable. */
+export const variableName = (name: string): string => `BATON_${flagName(name).toUpperCase().replaceAll("-", "_")}`
