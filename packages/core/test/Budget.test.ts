@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Latch, Layer, Option, References, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import {
   Execution,
   ExecutionError,
@@ -12,7 +13,7 @@ import {
   Verification,
   Verifier
 } from "@baton/core"
-import { get, make, tasks } from "./harness.ts"
+import { get, layerOf, make, memoryStore, tasks, yields } from "./harness.ts"
 
 const budget = (options: Parameters<typeof Safety.layerBudget>[0]) =>
   Effect.flatMap(Layer.build(Safety.layerBudget(options)), (context) => Effect.provide(Safety.Safety, context))
@@ -395,7 +396,7 @@ describe("a run under a budget", () => {
     })
   )
 
-  it.effect("a price that turns out unknown is booked at its worst case and does not stop the run", () =>
+  it.effect("a price that yields out unknown is booked at its worst case and does not stop the run", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         executor: spending(0.01, null),
@@ -486,6 +487,93 @@ describe("a run under a budget", () => {
       assert.strictEqual((yield* orchestrator.run).reason._tag, "LimitReached")
       assert.instanceOf(seen, SafetyStop)
       assert.strictEqual((yield* get(store, "a")).attempts, 0)
+    })
+  )
+})
+
+describe("what an attempt spent", () => {
+  it.effect("that an attempt spent without reserving is on the budget's books, also when its lease was lost", () =>
+    Effect.gen(function* () {
+      const real = yield* memoryStore
+      const judged = yield* Latch.make()
+      const { journal, orchestrator, store } = yield* make({
+        config: { drainTimeout: 0 },
+        executor: Executor.layer(() => Effect.succeed(Execution.make({ output: "x", usage: cost(1) }))),
+        verifier: Verifier.layer(() => Effect.andThen(judged.open, Effect.never)),
+        safety: Safety.layerBudget({ maxCostUsd: 0.5 }),
+        store: layerOf({
+          ...real,
+          extend: (leases) =>
+            Effect.succeed({ lost: leases.map((lease) => ({ ...lease, status: "in_progress" as const })) }),
+          sweep: () => Effect.succeed([])
+        })
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* judged.await
+      yield* TestClock.adjust("10 seconds")
+      yield* journal.next("LeaseLost")
+      yield* store.add(tasks("b"))
+      yield* yields()
+      yield* orchestrator.stop
+      const summary = yield* Fiber.join(run)
+      assert.strictEqual(summary.reason._tag, "LimitReached")
+      assert.strictEqual(summary.stats.usage?.costUsd, 1)
+    })
+  )
+
+  it.effect("that an attempt spent before it was given back stays in the task's usage", () =>
+    Effect.gen(function* () {
+      let executions = 0
+      const { orchestrator, store } = yield* make({
+        executor: Executor.layer(() =>
+          Effect.suspend(() =>
+            ++executions === 1
+              ? Effect.fail(new ExecutionError({ reason: "Fatal", message: "spend limit", usage: cost(1) }))
+              : Effect.succeed(Execution.make({ output: "x", usage: cost(2) }))
+          )
+        )
+      })
+      yield* store.add(tasks("a"))
+      yield* Effect.flip(orchestrator.run)
+      yield* orchestrator.run
+      assert.strictEqual((yield* get(store, "a")).usage?.costUsd, 3)
+    })
+  )
+
+  it.effect("is not lost on its way from the budget to the call when the call is interrupted in between", () =>
+    Effect.gen(function* () {
+      const leaked: Array<string> = []
+      const worstCase = { costUsd: 1, tokens: 0, what: "model-x" }
+      const context = yield* Layer.build(Safety.layerBudget({ maxCostUsd: 1000 }))
+      const safety = yield* Effect.provide(Safety.Safety, context)
+      const { orchestrator, store } = yield* make({
+        executor: Executor.layer(
+          Effect.fnUntraced(function* (_task, { spend }) {
+            for (const operations of [3, 4, 5, 6, 7]) {
+              for (let moment = 0; moment < 40; moment++) {
+                const whole = { ...worstCase, costUsd: 1000 - leaked.length }
+                const calling = yield* spend({ worstCase, call: Effect.never, spent: () => Usage.zero }).pipe(
+                  Effect.provideService(References.MaxOpsBeforeYield, operations),
+                  Effect.forkChild
+                )
+                for (let turn = 0; turn < moment; turn++) yield* Effect.yieldNow
+                yield* Fiber.interrupt(calling)
+                const all = yield* Effect.forkChild(safety.reserve(whole), { startImmediately: true })
+                const granted = all.pollUnsafe()
+                if (granted?._tag === "Success") yield* granted.value.commit(Usage.zero)
+                else leaked.push(`after ${moment} yields of ${operations} operations`)
+                yield* Fiber.interrupt(all)
+              }
+            }
+            return Execution.make({ output: "x" })
+          })
+        ),
+        safety: Layer.succeed(Safety.Safety, safety)
+      })
+      yield* store.add(tasks("a"))
+      yield* orchestrator.run
+      assert.deepStrictEqual(leaked, [])
     })
   )
 })

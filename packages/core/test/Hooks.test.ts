@@ -1,7 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Exit, Fiber, Latch } from "effect"
-import { Event, Executor, Hooks, RetryPolicy, Task, Verification, Verifier } from "@baton/core"
-import { make, tasks } from "./harness.ts"
+import { DateTime, Effect, Exit, Fiber, Latch, Layer, Queue } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  Event,
+  Executor,
+  Hooks,
+  Orchestrator,
+  RetryPolicy,
+  Safety,
+  Task,
+  TaskStore,
+  Verification,
+  Verifier
+} from "@baton/core"
+import { anHour, make, numbered, tasks, yields } from "./harness.ts"
 
 const at = DateTime.makeUnsafe(0)
 const started = Event.Event.cases.TaskStarted.make({
@@ -160,6 +172,75 @@ describe("the hooks of a run", () => {
       yield* store.add(tasks("a"))
       yield* Effect.provide(orchestrator.run, layer)
       assert.strictEqual(called, 0)
+    })
+  )
+
+  it.effect("a hook that fails, dies or hangs stops nothing, and the others still get every event", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        hooks: [
+          () => Effect.fail("a hook's error"),
+          () => Effect.die(new Error("a hook's defect")),
+          ({ _tag }) => (_tag === "TaskStarted" ? Effect.never : Effect.void)
+        ]
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("RunStarted")
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 1)
+      assert.deepStrictEqual(journal.tags(), ["RunStarted", "TaskStarted", "TaskCompleted", "RunEnded"])
+    })
+  )
+
+  it.effect("a hook that hangs with every event does not stall the run", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ config: { concurrency: 64 }, hooks: [() => Effect.never] })
+      yield* store.add(numbered(6000))
+      const run = yield* Effect.forkDetach(orchestrator.run)
+      yield* yields(5000)
+      yield* anHour
+      const ended = run.pollUnsafe() !== undefined
+      const { tasksCompleted } = yield* orchestrator.stats
+      yield* orchestrator.stop
+      assert.deepStrictEqual([ended, tasksCompleted], [true, 6000])
+    })
+  )
+
+  it.effect("although the hooks are slower than the work", () =>
+    Effect.gen(function* () {
+      const count = 2070
+      const gate = yield* Latch.make()
+      const seen: Array<string> = []
+      const done = yield* Queue.unbounded<void>()
+      const context = yield* Layer.build(
+        Orchestrator.layer({ concurrency: count }).pipe(
+          Layer.provide([
+            Executor.layerFake(),
+            Verifier.layerAlwaysPass,
+            Safety.layerAllowAll,
+            Hooks.layer((event) =>
+              Effect.andThen(
+                gate.await,
+                Effect.sync(() => {
+                  seen.push(event._tag)
+                  if (event._tag === "RunEnded") Queue.offerUnsafe(done, undefined)
+                })
+              )
+            )
+          ]),
+          Layer.provideMerge(TaskStore.layerMemory)
+        )
+      )
+      const orchestrator = yield* Effect.provide(Orchestrator.Orchestrator, context)
+      const store = yield* Effect.provide(TaskStore.TaskStore, context)
+      yield* store.add(Array.from({ length: count }, (_, index) => Task.make({ id: `t${index}`, description: "x" })))
+      yield* Effect.forkChild(orchestrator.run)
+      yield* yields(20_000)
+      yield* gate.open
+      yield* Queue.take(done)
+      assert.strictEqual(seen.filter((tag) => tag === "TaskStarted").length, count)
+      assert.strictEqual(seen.filter((tag) => tag === "TaskCompleted").length, count)
     })
   )
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, type LogLevel, Metric, References, Tracer } from "effect"
+import { Effect, Fiber, Latch, Logger, type LogLevel, Metric, References, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import {
   Execution,
@@ -8,16 +8,11 @@ import {
   OrchestratorMetrics,
   RetryPolicy,
   Safety,
-  TaskStore,
   TaskStoreError,
   Verification,
   Verifier
 } from "@baton/core"
-import { make, tasks } from "./harness.ts"
-
-const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
-  Effect.provide(TaskStore.TaskStore, context)
-)
+import { layerOf, make, memoryStore, tasks, yields } from "./harness.ts"
 
 /** Every span that was opened, in order. */
 const makeTracer = () => {
@@ -148,8 +143,8 @@ describe("spans", () => {
     const after = makeTracer()
     const rejecting = Verifier.layer(() => Effect.succeed(Verification.reject("no")))
     return Effect.gen(function* () {
-      const shared = yield* memory
-      const parts = { store: Layer.succeed(TaskStore.TaskStore, shared) }
+      const shared = yield* memoryStore
+      const parts = { store: layerOf(shared) }
       yield* shared.add(tasks("a"))
       // The first process dies between the attempts: it is interrupted while it waits for the second.
       const one = yield* make({
@@ -354,6 +349,62 @@ describe("metrics", () => {
       for (const { description, id } of snapshot) if (id.startsWith("baton_")) assert.isNotEmpty(description ?? "")
     }).pipe(fresh)
   )
+
+  it.effect("what was claimed ahead and given back took no time", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1000 days")
+      const gate = yield* Latch.make()
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(() => Effect.as(gate.await, Execution.make({ output: "x" })))
+      })
+      yield* store.add(tasks("a", "b", "c"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      yield* orchestrator.pause
+      yield* gate.open
+      yield* orchestrator.resume
+      yield* Fiber.join(run)
+      const { max } = yield* Metric.value(OrchestratorMetrics.attemptDuration)
+      assert.isAtMost(max, 1000)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+
+  it.effect("nothing is held when the run has ended", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ executor: Executor.layerFake({ delay: "15 seconds" }) })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* yields()
+      yield* TestClock.adjust("11 seconds")
+      yield* yields()
+      assert.strictEqual((yield* Metric.value(OrchestratorMetrics.held)).value, 1)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(run)
+      assert.strictEqual((yield* Metric.value(OrchestratorMetrics.held)).value, 0)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+
+  it.effect("count lost leases", () =>
+    Effect.gen(function* () {
+      const real = yield* memoryStore
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(() => Effect.never),
+        store: layerOf({
+          ...real,
+          extend: (leases) =>
+            Effect.succeed({ lost: leases.map((lease) => ({ ...lease, status: "in_progress" as const })) })
+        })
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* journal.next("TaskStarted")
+      yield* TestClock.adjust("10 seconds")
+      yield* journal.next("LeaseLost")
+      yield* orchestrator.stop
+      yield* Fiber.join(run)
+      assert.strictEqual((yield* Metric.value(OrchestratorMetrics.leasesLost)).count, 1)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
 })
 
 describe("logs", () => {
@@ -375,9 +426,9 @@ describe("logs", () => {
   }
 
   const aHookThatFails = { hooks: [() => Effect.fail("no")] }
-  const aStoreThatIsAway = Effect.map(memory, (real) => {
+  const aStoreThatIsAway = Effect.map(memoryStore, (real) => {
     let calls = 0
-    return Layer.succeed(TaskStore.TaskStore, {
+    return layerOf({
       ...real,
       settle: (settlements) =>
         Effect.suspend(() =>
@@ -456,5 +507,16 @@ describe("logs", () => {
       assert.isNotEmpty(lines)
       assert.notMatch(JSON.stringify(lines), /secret|do a/)
     }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("holds for what is logged about hooks as well", () => {
+    const lines: Array<unknown> = []
+    const logger = Logger.make<unknown, void>(({ message }) => void lines.push(message))
+    return Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ config: { logLevel: "None" }, hooks: [() => Effect.fail("no")] })
+      yield* store.add(tasks("a"))
+      yield* orchestrator.run
+      assert.deepStrictEqual(lines, [])
+    }).pipe(Effect.provide(Logger.layer([logger])))
   })
 })

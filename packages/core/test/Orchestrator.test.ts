@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, Latch, Schedule, Stream, SubscriptionRef } from "effect"
+import { Deferred, Duration, Effect, Fiber, Latch, Schedule, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import {
   Execution,
@@ -11,7 +11,7 @@ import {
   VerificationError,
   Verifier
 } from "@baton/core"
-import { get, make, tasks } from "./harness.ts"
+import { get, layerOf, make, memoryStore, numbered, tasks, unavailable, yields } from "./harness.ts"
 
 const failing = (reason: ExecutionError["reason"], message: string = reason) =>
   Effect.fail(new ExecutionError({ reason, message }))
@@ -130,6 +130,36 @@ describe("Orchestrator.run", () => {
       const order = journal.of("TaskCompleted").map(({ taskId }) => String(taskId))
       assert.deepStrictEqual(order, ["first", "second"])
       assert.strictEqual((yield* get(store, "stuck")).status, "pending")
+    })
+  )
+
+  it.effect("worker mode waits for new tasks", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make()
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* store.add(tasks("a"))
+      yield* journal.next("TaskCompleted")
+      yield* store.add(tasks("b"))
+      yield* journal.next("TaskCompleted")
+      yield* orchestrator.stop
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 2)
+    })
+  )
+
+  it.effect("extremes of concurrency and prefetch run everything once", () =>
+    Effect.gen(function* () {
+      for (const [concurrency, prefetch] of [
+        [1, 1],
+        [1, 1000],
+        [1000, 1],
+        [1000, 1000],
+        [7, 3]
+      ]) {
+        const { orchestrator, store } = yield* make({ config: { concurrency, prefetch } })
+        yield* store.add(numbered(2500))
+        const { stats } = yield* orchestrator.run
+        assert.deepStrictEqual([stats.tasksCompleted, stats.executions], [2500, 2500])
+      }
     })
   )
 })
@@ -451,111 +481,6 @@ describe("verification", () => {
   )
 })
 
-describe("pause, resume and stop", () => {
-  it.effect("pause lets work under way finish, gives back the rest, and starts nothing until resume", () =>
-    Effect.gen(function* () {
-      const gate = yield* Latch.make()
-      const { journal, orchestrator, store } = yield* make({
-        executor: Executor.layer(() => Effect.as(gate.await, Execution.make({ output: "x" })))
-      })
-      yield* store.add(tasks("a", "b", "c"))
-      const run = yield* Effect.forkChild(orchestrator.run)
-      yield* journal.next("TaskStarted")
-      yield* orchestrator.pause
-      assert.strictEqual(yield* SubscriptionRef.get(orchestrator.state), "paused")
-      yield* gate.open
-      yield* journal.next("TaskCompleted")
-      assert.deepStrictEqual([(yield* get(store, "b")).status, (yield* get(store, "b")).attempts], ["pending", 0])
-      assert.strictEqual(journal.of("TaskStarted").length, 1)
-      yield* orchestrator.resume
-      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 3)
-    })
-  )
-
-  it.effect("requests through the store reach a run: pause, resume, stop", () =>
-    Effect.gen(function* () {
-      const { journal, orchestrator, store } = yield* make()
-      const run = yield* Effect.forkChild(orchestrator.runForever)
-      yield* journal.next("RunStarted")
-      yield* store.request("pause")
-      yield* journal.next("Paused")
-      yield* store.add(tasks("a"))
-      yield* store.request("resume")
-      yield* journal.next("TaskCompleted")
-      yield* store.request("stop")
-      const summary = yield* Fiber.join(run)
-      assert.strictEqual(summary.reason._tag, "Stopped")
-    })
-  )
-
-  it.effect("a stop request made before a run does not end it", () =>
-    Effect.gen(function* () {
-      const { orchestrator, store } = yield* make()
-      yield* store.request("stop")
-      yield* store.add(tasks("a"))
-      assert.strictEqual((yield* orchestrator.run).reason._tag, "Drained")
-    })
-  )
-
-  it.effect("stop drains: what finishes within the drain timeout counts, the rest is given back", () =>
-    Effect.gen(function* () {
-      const gate = yield* Latch.make()
-      const { journal, orchestrator, store } = yield* make({
-        config: { concurrency: 2, drainTimeout: "10 seconds" },
-        executor: Executor.layer((task) =>
-          task.id === "quick" ? Effect.as(gate.await, Execution.make({ output: "x" })) : Effect.never
-        )
-      })
-      yield* store.add(tasks("quick", "hanging", "later"))
-      const run = yield* Effect.forkChild(orchestrator.run)
-      yield* journal.next("TaskStarted")
-      yield* journal.next("TaskStarted")
-      yield* orchestrator.stop
-      yield* journal.next("Draining")
-      yield* gate.open
-      yield* journal.next("TaskCompleted")
-      yield* TestClock.adjust("10 seconds")
-      const summary = yield* Fiber.join(run)
-      assert.strictEqual(summary.reason._tag, "Stopped")
-      assert.deepStrictEqual([summary.counts.completed, summary.counts.pending, summary.counts.in_progress], [1, 2, 0])
-      assert.strictEqual((yield* get(store, "hanging")).attempts, 0)
-    })
-  )
-
-  it.effect("interrupting the run is the same graceful shutdown", () =>
-    Effect.gen(function* () {
-      const { journal, orchestrator, store } = yield* make({
-        config: { drainTimeout: "5 seconds" },
-        executor: Executor.layer(() => Effect.never)
-      })
-      yield* store.add(tasks("a"))
-      const run = yield* Effect.forkChild(orchestrator.run)
-      yield* journal.next("TaskStarted")
-      const interruption = yield* Effect.forkChild(Fiber.interrupt(run))
-      yield* journal.next("Draining")
-      yield* TestClock.adjust("5 seconds")
-      yield* Fiber.join(interruption)
-      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(run)))
-      const task = yield* get(store, "a")
-      assert.deepStrictEqual([task.status, task.attempts], ["pending", 0])
-      assert.deepInclude(journal.events.at(-1), { _tag: "RunEnded", reason: { _tag: "Interrupted" } })
-    })
-  )
-
-  it.effect("worker mode waits for new tasks", () =>
-    Effect.gen(function* () {
-      const { journal, orchestrator, store } = yield* make()
-      const run = yield* Effect.forkChild(orchestrator.runForever)
-      yield* store.add(tasks("a"))
-      yield* journal.next("TaskCompleted")
-      yield* store.add(tasks("b"))
-      yield* journal.next("TaskCompleted")
-      yield* orchestrator.stop
-      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 2)
-    })
-  )
-})
-
 describe("fatal errors", () => {
   it.effect("end the run, give the task back and leave the rest pending", () =>
     Effect.gen(function* () {
@@ -572,9 +497,26 @@ describe("fatal errors", () => {
       assert.strictEqual(journal.of("RunEnded")[0]?.reason._tag, "Failed")
     })
   )
-})
 
-describe("a fatal error, with more work at hand", () => {
+  it.effect("ends the run", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(() =>
+          Effect.suspend(() =>
+            Effect.fail(new ExecutionError({ reason: ++calls === 1 ? "Transient" : "Fatal", message: "no" }))
+          )
+        )
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(Effect.flip(orchestrator.run))
+      yield* journal.next("ExecutionRetried")
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(run)).message, "no")
+      assert.strictEqual((yield* get(store, "a")).attempts, 0)
+    })
+  )
+
   it.effect("is met by no other task", () =>
     Effect.gen(function* () {
       let calls = 0
@@ -595,35 +537,45 @@ describe("a fatal error, with more work at hand", () => {
   )
 })
 
-describe("hooks and events", () => {
-  it.effect("a hook that fails, dies or hangs stops nothing, and the others still get every event", () =>
+describe("the summary of a run", () => {
+  it.effect("does not fail with the store's last hiccup", () =>
     Effect.gen(function* () {
-      const { journal, orchestrator, store } = yield* make({
-        hooks: [
-          () => Effect.fail("a hook's error"),
-          () => Effect.die(new Error("a hook's defect")),
-          ({ _tag }) => (_tag === "TaskStarted" ? Effect.never : Effect.void)
-        ]
+      const real = yield* memoryStore
+      let asked = 0
+      const { orchestrator, store } = yield* make({
+        store: layerOf({
+          ...real,
+          counts: Effect.suspend(() => (++asked === 2 ? Effect.fail(unavailable) : real.counts))
+        })
       })
       yield* store.add(tasks("a"))
       const run = yield* Effect.forkChild(orchestrator.run)
-      yield* journal.next("RunStarted")
-      yield* TestClock.adjust("2 minutes")
-      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 1)
-      assert.deepStrictEqual(journal.tags(), ["RunStarted", "TaskStarted", "TaskCompleted", "RunEnded"])
+      yield* yields()
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* Fiber.join(run)).counts.completed, 1)
     })
   )
 
-  it.effect("the event stream carries what hooks get", () =>
+  it.effect("counts no execution that never began", () =>
     Effect.gen(function* () {
-      const { journal, orchestrator, store } = yield* make()
-      const collected = yield* Effect.forkChild(
-        Stream.runCollect(Stream.takeUntil(orchestrator.events, ({ _tag }) => _tag === "RunEnded")),
-        { startImmediately: true }
-      )
+      let executions = 0
+      const { journal, orchestrator, store } = yield* make({
+        config: { retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layer(() =>
+          Effect.sync(() => {
+            executions++
+            return Execution.make({ output: "x" })
+          })
+        ),
+        verifier: Verifier.layerPure(() => (executions < 3 ? Verification.reject("no") : Verification.pass()))
+      })
       yield* store.add(tasks("a"))
-      yield* orchestrator.run
-      assert.deepStrictEqual(yield* Fiber.join(collected), journal.events)
+      const { stats } = yield* orchestrator.run
+      assert.deepStrictEqual(
+        [stats.tasksStarted, stats.executions, stats.tasksRetried, stats.tasksCompleted, stats.tasksReleased],
+        [3, 3, 2, 1, 0]
+      )
+      assert.strictEqual(journal.of("TaskStarted").length, 3)
     })
   )
 })

@@ -1,4 +1,5 @@
-import { Effect, Layer, Queue } from "effect"
+import { Effect, type Fiber, Layer, Queue } from "effect"
+import { TestClock } from "effect/testing"
 import {
   type Event,
   Executor,
@@ -8,6 +9,7 @@ import {
   Safety,
   Task,
   TaskStore,
+  TaskStoreError,
   Verifier
 } from "@baton/core"
 
@@ -31,7 +33,7 @@ export class Journal {
   readonly of = <Tag extends Event.Event["_tag"]>(tag: Tag) =>
     this.events.filter((event): event is Extract<Event.Event, { readonly _tag: Tag }> => event._tag === tag)
 
-  /** Waits for the next event of this kind that was not waited for yet. */
+  /** Waits for the next event with this tag that was not returned yet. */
   readonly next = (tag: Event.Event["_tag"]) =>
     Effect.repeat(Queue.take(this.queue), { until: (event) => event._tag === tag })
 }
@@ -66,7 +68,36 @@ export const make = Effect.fnUntraced(function* (parts: Parts = {}) {
   return { orchestrator, store, journal }
 })
 
+/** A memory store whose methods a test can replace. */
+export const memoryStore = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
+  Effect.provide(TaskStore.TaskStore, context)
+)
+
+export const layerOf = (store: TaskStore.TaskStore["Service"]) => Layer.succeed(TaskStore.TaskStore, store)
+
 export const tasks = (...ids: ReadonlyArray<string>) => ids.map((id) => Task.make({ id, description: `do ${id}` }))
+
+export const numbered = (count: number) => tasks(...Array.from({ length: count }, (_, index) => `t${index}`))
 
 export const get = (store: TaskStore.TaskStore["Service"], id: string) =>
   Effect.flatMap(store.get(Task.TaskId.make(id)), Effect.fromOption)
+
+export const unavailable = new TaskStoreError({ reason: "Unavailable", message: "connection refused" })
+
+/** Lets the other fibers run. */
+export const yields = (times = 300) =>
+  times === 0 ? Effect.void : Effect.asVoid(Effect.repeat(Effect.yieldNow, { times: times - 1 }))
+
+/** Lets an hour pass, a minute at a time. */
+export const anHour = Effect.repeat(Effect.andThen(TestClock.adjust("1 minute"), yields(20)), { times: 60 })
+
+export const hasEnded = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fiber.pollUnsafe() !== undefined
+
+/** A seeded generator of random numbers, so that the seed reproduces a failure. */
+export const makeDice = (seed: number) => {
+  let state = seed >>> 0
+  return (sides: number) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * sides)
+  }
+}

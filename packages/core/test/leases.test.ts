@@ -1,9 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Latch, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { Execution, Executor, RetryPolicy, Task, TaskStore, TaskStoreError, Verification, Verifier } from "@baton/core"
-import { get, make, tasks } from "./harness.ts"
+import {
+  Execution,
+  ExecutionError,
+  Executor,
+  RetryPolicy,
+  Task,
+  TaskStore,
+  TaskStoreError,
+  Verification,
+  Verifier
+} from "@baton/core"
+import { get, layerOf, make, memoryStore, tasks, unavailable, yields } from "./harness.ts"
 
+const unusable = new TaskStoreError({ reason: "Unusable", message: "the file is corrupt" })
+const failed = new ExecutionError({ reason: "Failed", message: "no" })
 const id = Task.TaskId.make
 
 /** A memory store whose methods can be replaced while it runs. */
@@ -12,14 +24,6 @@ const faulty = (overrides: Partial<TaskStore.TaskStore["Service"]>) =>
     TaskStore.TaskStore,
     Effect.map(TaskStore.TaskStore, (store) => ({ ...store, ...overrides }))
   ).pipe(Layer.provide(TaskStore.layerMemory))
-
-/** A memory store that a test can wrap. */
-const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
-  Effect.provide(TaskStore.TaskStore, context)
-)
-
-const unavailable = new TaskStoreError({ reason: "Unavailable", message: "connection refused" })
-const unusable = new TaskStoreError({ reason: "Unusable", message: "the file is corrupt" })
 
 describe("leases", () => {
   it.effect("a heartbeat keeps the lease of long work", () =>
@@ -61,13 +65,13 @@ describe("leases", () => {
   it.effect("a lease that another worker took over interrupts the work, and nothing of it is written", () =>
     Effect.gen(function* () {
       const interrupted = yield* Deferred.make<void>()
-      const real = yield* memory
+      const real = yield* memoryStore
       let cut = true
       const { journal, orchestrator, store } = yield* make({
         executor: Executor.layer(() =>
           Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
         ),
-        store: Layer.succeed(TaskStore.TaskStore, {
+        store: layerOf({
           ...real,
           extend: (leases, lease) =>
             Effect.suspend(() => (cut ? Effect.fail(unavailable) : real.extend(leases, lease))),
@@ -96,7 +100,7 @@ describe("leases", () => {
     Effect.gen(function* () {
       const executed: Array<string> = []
       const gate = yield* Latch.make()
-      const real = yield* memory
+      const real = yield* memoryStore
       let cut = false
       const { journal, orchestrator, store } = yield* make({
         executor: Executor.layer(({ id }) =>
@@ -105,7 +109,7 @@ describe("leases", () => {
             Effect.as(Execution.make({ output: "x" }))
           )
         ),
-        store: Layer.succeed(TaskStore.TaskStore, {
+        store: layerOf({
           ...real,
           extend: (leases, lease) =>
             Effect.suspend(() => (cut ? Effect.fail(unavailable) : real.extend(leases, lease))),
@@ -209,13 +213,254 @@ describe("leases", () => {
   )
 })
 
+describe("a worker that is alive", () => {
+  it.effect("does not take its own work for that of a dead one after an outage longer than the lease", () =>
+    Effect.gen(function* () {
+      const gate = yield* Latch.make()
+      const real = yield* memoryStore
+      let away = false
+      // The outage ends with the call of the intake, which is as likely to come first as the heartbeat's.
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(() => Effect.as(gate.await, Execution.make({ output: "x" }))),
+        store: layerOf({
+          ...real,
+          extend: (leases, lease) =>
+            Effect.suspend(() => (away ? Effect.fail(unavailable) : real.extend(leases, lease))),
+          claim: (options) =>
+            Effect.suspend(() => {
+              away = false
+              return real.claim(options)
+            })
+        })
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      yield* yields()
+      away = true
+      yield* TestClock.adjust("31 seconds")
+      yield* yields()
+      const reclaimed = journal.of("LeaseReclaimed").length
+      yield* gate.open
+      yield* TestClock.adjust("1 minute")
+      const summary = yield* Fiber.join(run)
+      assert.strictEqual(reclaimed, 0)
+      assert.deepStrictEqual([summary.stats.executions, summary.stats.leasesLost], [1, 0])
+      assert.strictEqual((yield* get(store, "a")).attempts, 1)
+    })
+  )
+
+  it.effect("does not work on a task twice at the same time when it took its own lease back", () =>
+    Effect.gen(function* () {
+      const gate = yield* Latch.make()
+      const real = yield* memoryStore
+      let away = false
+      let running = 0
+      let most = 0
+      const { journal, orchestrator, store } = yield* make({
+        config: { concurrency: 2, maxAttempts: 5 },
+        executor: Executor.layer(() =>
+          Effect.ensuring(
+            Effect.suspend(() => {
+              most = Math.max(most, ++running)
+              return Effect.as(gate.await, Execution.make({ output: "x" }))
+            }),
+            Effect.sync(() => running--)
+          )
+        ),
+        store: layerOf({
+          ...real,
+          extend: (leases, lease) =>
+            Effect.suspend(() => (away ? Effect.fail(unavailable) : real.extend(leases, lease)))
+        })
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      away = true
+      yield* TestClock.adjust("31 seconds")
+      yield* yields()
+      away = false
+      yield* gate.open
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(run)
+      assert.strictEqual(most, 1)
+    })
+  )
+
+  it.effect("counts a task as completed when the answer to its settlement got lost", () =>
+    Effect.gen(function* () {
+      const real = yield* memoryStore
+      let lost = false
+      const { journal, orchestrator, store } = yield* make({
+        store: layerOf({
+          ...real,
+          settle: (settlements) =>
+            Effect.flatMap(real.settle(settlements), (reply) => {
+              if (lost) return Effect.succeed(reply)
+              lost = true
+              return Effect.fail(unavailable)
+            })
+        })
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("StoreUnavailable")
+      yield* TestClock.adjust("10 seconds")
+      const summary = yield* Fiber.join(run)
+      assert.strictEqual((yield* get(store, "a")).status, "completed")
+      assert.deepStrictEqual([summary.stats.tasksCompleted, summary.stats.leasesLost], [1, 0])
+      assert.deepStrictEqual(journal.tags().slice(-2), ["TaskCompleted", "RunEnded"])
+    })
+  )
+})
+
+describe("a task that is held three times", () => {
+  it.effect("does not make its last attempt wait for ever for a former one's end to be told", () =>
+    Effect.gen(function* () {
+      const real = yield* memoryStore
+      const [lateWork, answer] = [yield* Latch.make(), yield* Latch.make()]
+      let settles = 0
+      // A worker that was frozen: its lease ended and it does not know yet.
+      let frozen = true
+      const { journal, orchestrator, store } = yield* make({
+        config: { concurrency: 3, maxAttempts: 9, retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layer((_task, { attempt }) => {
+          if (attempt === 1) return Effect.andThen(lateWork.await, Effect.fail(failed))
+          return attempt === 2 ? Effect.fail(failed) : Effect.succeed(Execution.make({ output: "x" }))
+        }),
+        store: layerOf({
+          ...real,
+          extend: (leases, lease) =>
+            Effect.suspend(() => (frozen ? Effect.succeed({ lost: [] }) : real.extend(leases, lease))),
+          settle: (settlements) => Effect.tap(real.settle(settlements), ++settles === 1 ? answer.await : Effect.void)
+        })
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkDetach(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      yield* TestClock.adjust("31 seconds")
+      yield* yields()
+      frozen = false
+      yield* lateWork.open
+      yield* yields()
+      yield* answer.open
+      yield* yields()
+      for (let minutes = 0; minutes < 5; minutes++) {
+        yield* TestClock.adjust("1 minute")
+        yield* yields(50)
+      }
+      const ended = run.pollUnsafe()?._tag
+      yield* orchestrator.stop
+      yield* TestClock.adjust("10 minutes")
+      yield* yields()
+      assert.strictEqual(ended, "Success")
+    })
+  )
+})
+
+describe("drained", () => {
+  it.effect("is not said while a task that was given back in a pause may be claimed again", () =>
+    Effect.gen(function* () {
+      const gate = yield* Latch.make()
+      const real = yield* memoryStore
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(() => Effect.as(gate.await, Execution.make({ output: "x" }))),
+        store: layerOf({ ...real, settle: (settlements) => Effect.tap(real.settle(settlements), yields(100)) })
+      })
+      yield* store.add(tasks("a", "b", "c"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      for (let times = 0; times < 5; times++) {
+        yield* orchestrator.pause
+        yield* yields(times * 20)
+        yield* orchestrator.resume
+        yield* yields(times * 20)
+      }
+      yield* gate.open
+      const summary = yield* Fiber.join(run)
+      assert.deepStrictEqual([summary.counts.completed, summary.stats.tasksCompleted], [3, 3])
+      assert.strictEqual(summary.stats.leasesLost, 0)
+    })
+  )
+
+  it.effect("waits for a task that another worker holds", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make()
+      yield* store.add(tasks("a"))
+      const [other] = yield* store.claim({ limit: 1, owner: "other", lease: Duration.minutes(1) })
+      if (other === undefined) return assert.fail("not claimed")
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("RunStarted")
+      yield* TestClock.adjust("30 seconds")
+      assert.isUndefined(run.pollUnsafe())
+      yield* store.settle([
+        { _tag: "Release", taskId: other.task.id, token: other.token, reason: "bye", attemptUsage: null, usage: null }
+      ])
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 1)
+    })
+  )
+})
+
+describe("an idle worker among others", () => {
+  it.effect("starts a new task at once, however often others were faster before", () =>
+    Effect.gen(function* () {
+      const real = yield* Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
+        Effect.provide(TaskStore.TaskStore, context)
+      )
+      let othersAreFaster = true
+      const claim: typeof real.claim = Effect.fnUntraced(function* (options) {
+        if (!othersAreFaster) return yield* real.claim(options)
+        const claims = yield* real.claim({ ...options, owner: "other" })
+        yield* real.settle(
+          claims.map(({ task, token }) => ({
+            _tag: "Complete",
+            taskId: task.id,
+            token,
+            attemptUsage: null,
+            usage: null,
+            execution: Execution.make({ output: "x" }),
+            verification: null,
+            verified: false
+          }))
+        )
+        return []
+      })
+      const { journal, orchestrator, store } = yield* make({
+        store: layerOf({ ...real, claim })
+      })
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* journal.next("RunStarted")
+      yield* yields()
+      for (let index = 0; index < 20; index++) {
+        yield* store.add(tasks(`t${index}`))
+        yield* yields()
+        yield* TestClock.adjust("1 minute")
+        yield* yields()
+      }
+      assert.strictEqual((yield* store.counts).completed, 20)
+      // Once more, and the next one is ours.
+      yield* store.add(tasks("theirs"))
+      yield* yields()
+      othersAreFaster = false
+      yield* store.add(tasks("ours"))
+      yield* yields()
+      const started = journal.of("TaskStarted").length
+      yield* orchestrator.stop
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(run)
+      assert.strictEqual(started, 1)
+    })
+  )
+})
+
 describe("a store in trouble", () => {
   it.effect("one that does not answer for a while does not end a run, and it is said once", () =>
     Effect.gen(function* () {
       let refused = 0
-      const real = yield* memory
+      const real = yield* memoryStore
       const { journal, orchestrator, store } = yield* make({
-        store: Layer.succeed(TaskStore.TaskStore, {
+        store: layerOf({
           ...real,
           settle: (settlements) =>
             Effect.suspend(() => (++refused <= 3 ? Effect.fail(unavailable) : real.settle(settlements)))
@@ -242,9 +487,9 @@ describe("a store in trouble", () => {
     Effect.gen(function* () {
       const writing = yield* Latch.make()
       const written = yield* Latch.make()
-      const real = yield* memory
+      const real = yield* memoryStore
       const { journal, orchestrator, store } = yield* make({
-        store: Layer.succeed(TaskStore.TaskStore, {
+        store: layerOf({
           ...real,
           settle: (settlements) => Effect.andThen(writing.open, Effect.andThen(written.await, real.settle(settlements)))
         })
@@ -262,10 +507,10 @@ describe("a store in trouble", () => {
 
   it.effect("a row that it cannot take fails alone: the rest of its batch is settled", () =>
     Effect.gen(function* () {
-      const real = yield* memory
+      const real = yield* memoryStore
       const { orchestrator, store } = yield* make({
         config: { concurrency: 4 },
-        store: Layer.succeed(TaskStore.TaskStore, {
+        store: layerOf({
           ...real,
           settle: (settlements) =>
             settlements.some((settlement) => settlement._tag === "Complete" && settlement.taskId === "poison")

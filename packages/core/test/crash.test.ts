@@ -1,22 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { Execution, Executor, Task, TaskStore, Verification, Verifier } from "@baton/core"
-import { make } from "../harness.ts"
-
-const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
-  Effect.provide(TaskStore.TaskStore, context)
-)
-const turns = (times: number) => (times === 0 ? Effect.void : Effect.repeat(Effect.yieldNow, { times: times - 1 }))
-
-/** A small generator of its own, so that a seed tells the whole story. */
-const dice = (seed: number) => {
-  let state = seed >>> 0
-  return (sides: number) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * sides)
-  }
-}
+import { Execution, Executor, Task, type TaskStore, Verification, Verifier } from "@baton/core"
+import { layerOf, make, makeDice, memoryStore, yields } from "./harness.ts"
 
 describe("workers that are killed at any moment", () => {
   it.effect.prop(
@@ -24,8 +10,8 @@ describe("workers that are killed at any moment", () => {
     [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 }))],
     ([seed]) =>
       Effect.gen(function* () {
-        const roll = dice(seed)
-        const real = yield* memory
+        const roll = makeDice(seed)
+        const real = yield* memoryStore
         const total = 1 + roll(25)
         const ids = Array.from({ length: total }, (_, index) => Task.TaskId.make(`t${index}`))
         yield* real.add(ids.map((id) => ({ id, description: "x" })))
@@ -40,11 +26,11 @@ describe("workers that are killed at any moment", () => {
             Effect.suspend(() => {
               if (dead) return Effect.never
               return Effect.andThen(
-                turns(roll(6)),
+                yields(roll(6)),
                 Effect.suspend(() =>
                   dead
                     ? Effect.never
-                    : Effect.tap(effect, () => Effect.andThen(turns(roll(6)), dead ? Effect.never : Effect.void))
+                    : Effect.tap(effect, () => Effect.andThen(yields(roll(6)), dead ? Effect.never : Effect.void))
                 )
               )
             })
@@ -55,12 +41,12 @@ describe("workers that are killed at any moment", () => {
               mortal(
                 Effect.suspend(() => {
                   if (saved.has(id)) problems.push(`${id} was executed although its output was saved`)
-                  return Effect.as(turns(roll(12)), Execution.make({ output: `result of ${id}` }))
+                  return Effect.as(yields(roll(12)), Execution.make({ output: `result of ${id}` }))
                 })
               )
             ),
-            verifier: Verifier.layer(() => mortal(Effect.as(turns(roll(12)), Verification.pass()))),
-            store: Layer.succeed(TaskStore.TaskStore, {
+            verifier: Verifier.layer(() => mortal(Effect.as(yields(roll(12)), Verification.pass()))),
+            store: layerOf({
               ...real,
               claim: (options) => call(real.claim(options)),
               checkpoint: (checkpoints) =>
@@ -100,7 +86,7 @@ describe("workers that are killed at any moment", () => {
         const isDone = (counts: TaskStore.Counts) => counts.pending === 0 && counts.in_progress === 0
         let steps = 0
         for (; steps < 3000 && !isDone(yield* real.counts); steps++) {
-          yield* turns(roll(15))
+          yield* yields(roll(15))
           if (roll(4) === 0) yield* TestClock.adjust(roll(3000))
           if (steps < 200 && roll(4) === 0) {
             workers[roll(workers.length)]?.kill()

@@ -1,23 +1,55 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, Layer, References, SubscriptionRef } from "effect"
+import { Effect, Fiber, Latch, References, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
-import { Execution, Executor, Safety, TaskStore, TaskStoreError } from "@baton/core"
-import { get, make, tasks } from "../harness.ts"
+import { Execution, Executor, Safety, TaskStoreError } from "@baton/core"
+import { get, layerOf, make, memoryStore, tasks, yields } from "./harness.ts"
 
-const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
-  Effect.provide(TaskStore.TaskStore, context)
-)
-const storeOf = (store: TaskStore.TaskStore["Service"]) => Layer.succeed(TaskStore.TaskStore, store)
-const turns = (times = 300) => Effect.repeat(Effect.yieldNow, { times })
+describe("pause and resume", () => {
+  it.effect("pause lets work under way finish, gives back the rest, and starts nothing until resume", () =>
+    Effect.gen(function* () {
+      const gate = yield* Latch.make()
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer(() => Effect.as(gate.await, Execution.make({ output: "x" })))
+      })
+      yield* store.add(tasks("a", "b", "c"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskStarted")
+      yield* orchestrator.pause
+      assert.strictEqual(yield* SubscriptionRef.get(orchestrator.state), "paused")
+      yield* gate.open
+      yield* journal.next("TaskCompleted")
+      assert.deepStrictEqual([(yield* get(store, "b")).status, (yield* get(store, "b")).attempts], ["pending", 0])
+      assert.strictEqual(journal.of("TaskStarted").length, 1)
+      yield* orchestrator.resume
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 3)
+    })
+  )
+
+  it.effect("requests through the store reach a run: pause, resume, stop", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make()
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* journal.next("RunStarted")
+      yield* store.request("pause")
+      yield* journal.next("Paused")
+      yield* store.add(tasks("a"))
+      yield* store.request("resume")
+      yield* journal.next("TaskCompleted")
+      yield* store.request("stop")
+      const summary = yield* Fiber.join(run)
+      assert.strictEqual(summary.reason._tag, "Stopped")
+    })
+  )
+})
 
 describe("while paused nothing starts", () => {
   it.effect("also not what a claim under way brings", () =>
     Effect.gen(function* () {
-      const real = yield* memory
+      const real = yield* memoryStore
       const claiming = yield* Latch.make()
       const answer = yield* Latch.make()
       const { journal, orchestrator, store } = yield* make({
-        store: storeOf({
+        store: layerOf({
           ...real,
           claim: (options) => Effect.andThen(claiming.open, Effect.andThen(answer.await, real.claim(options)))
         })
@@ -27,7 +59,7 @@ describe("while paused nothing starts", () => {
       yield* claiming.await
       yield* orchestrator.pause
       yield* answer.open
-      yield* turns()
+      yield* yields()
       const started = journal.of("TaskStarted").length
       const { status } = yield* get(store, "a")
       yield* orchestrator.resume
@@ -49,10 +81,10 @@ describe("while paused nothing starts", () => {
       yield* journal.next("CircuitOpened")
       yield* orchestrator.pause
       yield* TestClock.adjust("1 minute")
-      yield* turns()
+      yield* yields()
       const started = journal.of("TaskStarted").length
       yield* orchestrator.resume
-      yield* turns()
+      yield* yields()
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(run)
       assert.strictEqual(started, 1)
@@ -61,14 +93,14 @@ describe("while paused nothing starts", () => {
 
   it.effect("also not when the store was paused before the run, and says so a moment later", () =>
     Effect.gen(function* () {
-      const real = yield* memory
+      const real = yield* memoryStore
       const { journal, orchestrator, store } = yield* make({
-        store: storeOf({ ...real, control: Effect.andThen(turns(50), real.control) })
+        store: layerOf({ ...real, control: Effect.andThen(yields(50), real.control) })
       })
       yield* store.add(tasks("a", "b"))
       yield* store.request("pause")
       const run = yield* Effect.forkChild(orchestrator.run)
-      yield* turns()
+      yield* yields()
       const started = journal.of("TaskStarted").length
       yield* store.request("resume")
       yield* Fiber.join(run)
@@ -87,12 +119,12 @@ describe("pause and resume at the same time", () => {
         yield* journal.next("RunStarted")
         const slowly = Effect.provideService(References.MaxOpsBeforeYield, 3)
         const pausing = yield* Effect.forkChild(slowly(orchestrator.pause))
-        yield* turns(moment)
+        yield* yields(moment)
         const resuming = yield* Effect.forkChild(orchestrator.resume)
         yield* Fiber.join(pausing)
         yield* Fiber.join(resuming)
         yield* store.add(tasks("a"))
-        yield* turns()
+        yield* yields()
         const running = (yield* SubscriptionRef.get(orchestrator.state)) === "running"
         const completed = (yield* get(store, "a")).status === "completed"
         if (running !== completed) stuck.push(moment)
@@ -113,10 +145,10 @@ describe("pause and resume at the same time", () => {
         const pausing = yield* Effect.forkChild(
           Effect.provideService(orchestrator.pause, References.MaxOpsBeforeYield, 3)
         )
-        yield* turns(moment)
+        yield* yields(moment)
         yield* Fiber.interrupt(pausing)
         yield* store.add(tasks("a"))
-        yield* turns()
+        yield* yields()
         const running = (yield* SubscriptionRef.get(orchestrator.state)) === "running"
         const completed = (yield* get(store, "a")).status === "completed"
         if (running !== completed) stuck.push(moment)
@@ -134,19 +166,19 @@ describe("a pause in the moment in which the run ends", () => {
       const late: Array<string> = []
       for (let moment = 0; moment < 120; moment++) {
         const { journal, orchestrator, store } = yield* make({
-          executor: Executor.layer(() => Effect.as(turns(5), Execution.make({ output: "x" })))
+          executor: Executor.layer(() => Effect.as(yields(5), Execution.make({ output: "x" })))
         })
         yield* store.add(tasks("a"))
         const run = yield* Effect.forkChild(orchestrator.run)
-        yield* turns(moment)
+        yield* yields(moment)
         const pausing = yield* Effect.provideService(orchestrator.pause, References.MaxOpsBeforeYield, 3).pipe(
           Effect.forkChild
         )
-        yield* turns()
+        yield* yields()
         yield* orchestrator.resume
         yield* Fiber.join(run)
         yield* Fiber.join(pausing)
-        yield* turns(20)
+        yield* yields(20)
         if (journal.tags().at(-1) !== "RunEnded") late.push(`${moment}: ${journal.tags().slice(-2).join(", ")}`)
         const state = yield* SubscriptionRef.get(orchestrator.state)
         if (state !== "stopped") late.push(`${moment}: ${state}`)
@@ -159,10 +191,10 @@ describe("a pause in the moment in which the run ends", () => {
 describe("a pause while the store is away", () => {
   it.effect("does not keep a later run from starting or being paused", () =>
     Effect.gen(function* () {
-      const real = yield* memory
+      const real = yield* memoryStore
       let away = true
       const { journal, orchestrator, store } = yield* make({
-        store: storeOf({
+        store: layerOf({
           ...real,
           settle: (settlements) =>
             Effect.suspend(() =>
@@ -173,12 +205,12 @@ describe("a pause while the store is away", () => {
         })
       })
       const minutes = (count: number) =>
-        Effect.repeat(Effect.andThen(TestClock.adjust("1 minute"), turns(20)), { times: count })
+        Effect.repeat(Effect.andThen(TestClock.adjust("1 minute"), yields(20)), { times: count })
       yield* store.add(tasks(..."abcdefghijklmnop"))
       const first = yield* Effect.forkDetach(orchestrator.run)
-      yield* turns()
+      yield* yields()
       const pausing = yield* Effect.forkDetach(orchestrator.pause)
-      yield* turns()
+      yield* yields()
       yield* orchestrator.stop
       yield* minutes(10)
       assert.isDefined(first.pollUnsafe())
@@ -195,41 +227,5 @@ describe("a pause while the store is away", () => {
       assert.deepStrictEqual([states, ended], [["paused"], [true, true]])
       assert.isAbove(journal.of("TaskCompleted").length, 0)
     })
-  )
-})
-
-describe("a run that is interrupted", () => {
-  it.effect(
-    "at any moment leaves the orchestrator able to run again, and nothing in progress",
-    () =>
-      Effect.gen(function* () {
-        const broken: Array<string> = []
-        for (let moment = 0; moment < 150; moment++) {
-          const { journal, orchestrator, store } = yield* make({
-            config: { concurrency: 2, drainTimeout: 0 },
-            executor: Executor.layer(() => Effect.as(turns(5), Execution.make({ output: "x" })))
-          })
-          yield* store.add(tasks("a", "b", "c", "d"))
-          const run = yield* Effect.forkChild(Effect.provideService(orchestrator.run, References.MaxOpsBeforeYield, 3))
-          yield* turns(moment)
-          const interrupting = yield* Effect.forkChild(Fiber.interrupt(run))
-          yield* turns()
-          yield* TestClock.adjust("1 second")
-          yield* Fiber.join(interrupting)
-          const state = yield* SubscriptionRef.get(orchestrator.state)
-          const { in_progress } = yield* store.counts
-          if (in_progress > 0) broken.push(`${moment}: ${in_progress} in progress`)
-          if (state === "running") broken.push(`${moment}: state ${state}`)
-          if (journal.of("RunStarted").length !== journal.of("RunEnded").length) {
-            broken.push(`${moment}: ${journal.tags().join(" ")}`)
-          }
-          const again = yield* Effect.result(orchestrator.run)
-          if (again._tag === "Failure") broken.push(`${moment}: ${again.failure.message}`)
-          else if (again.success.counts.completed !== 4)
-            broken.push(`${moment}: ${JSON.stringify(again.success.counts)}`)
-        }
-        assert.deepStrictEqual(broken, [])
-      }),
-    30_000
   )
 })

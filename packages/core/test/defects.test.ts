@@ -1,24 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schedule } from "effect"
-import { TestClock } from "effect/testing"
-import {
-  Execution,
-  ExecutionError,
-  Executor,
-  RetryPolicy,
-  Safety,
-  TaskStore,
-  Verification,
-  Verifier
-} from "@baton/core"
-import { get, make, tasks } from "../harness.ts"
-
-const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
-  Effect.provide(TaskStore.TaskStore, context)
-)
-const storeOf = (store: TaskStore.TaskStore["Service"]) => Layer.succeed(TaskStore.TaskStore, store)
-const turns = (times = 300) => Effect.repeat(Effect.yieldNow, { times })
-const anHour = Effect.repeat(Effect.andThen(TestClock.adjust("1 minute"), turns(20)), { times: 60 })
+import { Execution, Executor, RetryPolicy, Safety, type TaskStore, Verification, Verifier } from "@baton/core"
+import { anHour, get, layerOf, make, memoryStore, tasks } from "./harness.ts"
 
 describe("a store whose code is broken ends the run: it does not hang", () => {
   const bug = () => Effect.die(new Error("bug in the driver"))
@@ -33,9 +16,9 @@ describe("a store whose code is broken ends the run: it does not hang", () => {
   for (const [name, overrides] of broken) {
     it.effect(name, () =>
       Effect.gen(function* () {
-        const real = yield* memory
+        const real = yield* memoryStore
         const { orchestrator, store } = yield* make({
-          store: storeOf({ ...real, ...overrides }),
+          store: layerOf({ ...real, ...overrides }),
           executor: Executor.layerFake({ delay: "2 minutes" }),
           verifier: Verifier.layer(() => Effect.succeed(Verification.pass()))
         })
@@ -139,27 +122,6 @@ describe("an executor that interrupts itself", () => {
       const summary = yield* orchestrator.run
       assert.strictEqual(verifications, 3)
       assert.strictEqual(summary.stats.executions, 1)
-    })
-  )
-})
-
-describe("Fatal after Transient", () => {
-  it.effect("ends the run", () =>
-    Effect.gen(function* () {
-      let calls = 0
-      const { journal, orchestrator, store } = yield* make({
-        executor: Executor.layer(() =>
-          Effect.suspend(() =>
-            Effect.fail(new ExecutionError({ reason: ++calls === 1 ? "Transient" : "Fatal", message: "no" }))
-          )
-        )
-      })
-      yield* store.add(tasks("a"))
-      const run = yield* Effect.forkChild(Effect.flip(orchestrator.run))
-      yield* journal.next("ExecutionRetried")
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual((yield* Fiber.join(run)).message, "no")
-      assert.strictEqual((yield* get(store, "a")).attempts, 0)
     })
   )
 })

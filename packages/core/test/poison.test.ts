@@ -1,19 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
-import { TestClock } from "effect/testing"
-import { Execution, ExecutionError, Executor, TaskStore, TaskStoreError, Verification, Verifier } from "@baton/core"
-import { get, make, tasks } from "../harness.ts"
+import { Effect, Fiber } from "effect"
+import { Execution, ExecutionError, Executor, TaskStoreError, Verification, Verifier } from "@baton/core"
+import { anHour, get, layerOf, make, memoryStore, tasks } from "./harness.ts"
 
-const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
-  Effect.provide(TaskStore.TaskStore, context)
-)
-const turns = (times = 300) => Effect.repeat(Effect.yieldNow, { times })
-const anHour = Effect.repeat(Effect.andThen(TestClock.adjust("1 minute"), turns(20)), { times: 60 })
 const cannotEncode = new TaskStoreError({ reason: "Unusable", message: "cannot encode a NUL" })
 const poisoned = (value: unknown) => JSON.stringify(value).includes("\\u0000")
 
 /** Refuses every write that contains a NUL, as jsonb does. */
-const picky = Effect.map(memory, (real) => ({
+const picky = Effect.map(memoryStore, (real) => ({
   ...real,
   settle: (settlements: Parameters<typeof real.settle>[0]) =>
     poisoned(settlements) ? Effect.fail(cannotEncode) : real.settle(settlements),
@@ -23,7 +17,7 @@ const picky = Effect.map(memory, (real) => ({
 
 const outcome = Effect.fnUntraced(function* (parts: Parameters<typeof make>[0]) {
   const real = yield* picky
-  const { orchestrator, store } = yield* make({ ...parts, store: Layer.succeed(TaskStore.TaskStore, real) })
+  const { orchestrator, store } = yield* make({ ...parts, store: layerOf(real) })
   yield* store.add(tasks("a", "poison", "b", "c"))
   const run = yield* Effect.forkDetach(orchestrator.run)
   yield* anHour

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, References, Schedule, Schema } from "effect"
+import { Effect, References, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import {
   type Event,
@@ -8,29 +8,12 @@ import {
   Executor,
   RetryPolicy,
   Task,
-  TaskStore,
-  TaskStoreError,
+  type TaskStoreError,
   Verification,
   VerificationError,
   Verifier
 } from "@baton/core"
-import { make } from "../harness.ts"
-
-const memory = Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
-  Effect.provide(TaskStore.TaskStore, context)
-)
-const unavailable = new TaskStoreError({ reason: "Unavailable", message: "connection refused" })
-
-/** A small generator of its own, so that a seed tells the whole story. */
-const dice = (seed: number) => {
-  let state = seed >>> 0
-  return (sides: number) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * sides)
-  }
-}
-
-const turns = (times: number) => (times === 0 ? Effect.void : Effect.repeat(Effect.yieldNow, { times: times - 1 }))
+import { layerOf, make, makeDice, memoryStore, unavailable, yields } from "./harness.ts"
 
 const ends = new Set<string>([
   "TaskCompleted",
@@ -67,20 +50,20 @@ describe("whatever happens", () => {
     [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 }))],
     ([seed]) =>
       Effect.gen(function* () {
-        const roll = dice(seed)
+        const roll = makeDice(seed)
         yield* TestClock.adjust("1 day")
         const concurrency = 1 + roll(5)
         const prefetch = 1 + roll(8)
         const faultRate = roll(3) * 10
         const slowness = roll(20)
-        const real = yield* memory
+        const real = yield* memoryStore
         let troubled = true
         const trouble = <A, E>(call: Effect.Effect<A, E>): Effect.Effect<A, E | TaskStoreError> =>
           Effect.suspend((): Effect.Effect<A, E | TaskStoreError> => {
             if (!troubled) return call
-            if (roll(100) < faultRate) return Effect.andThen(turns(roll(slowness + 1)), Effect.fail(unavailable))
+            if (roll(100) < faultRate) return Effect.andThen(yields(roll(slowness + 1)), Effect.fail(unavailable))
             const [before, after] = [roll(slowness + 1), roll(slowness + 1)]
-            return Effect.andThen(turns(before), Effect.tap(call, turns(after)))
+            return Effect.andThen(yields(before), Effect.tap(call, yields(after)))
           })
         let running = 0
         let most = 0
@@ -103,7 +86,7 @@ describe("whatever happens", () => {
               if (at.has(id)) twice.push(id)
               at.add(id)
               const fate = roll(20)
-              const after = turns(roll(10))
+              const after = yields(roll(10))
               if (fate === 0) return Effect.andThen(after, Effect.never)
               if (fate === 1) return Effect.andThen(after, Effect.die(new Error("bug")))
               if (fate < 5) return Effect.andThen(after, new ExecutionError({ reason: "Failed", message: "no" }))
@@ -122,14 +105,14 @@ describe("whatever happens", () => {
           verifier: Verifier.layer(() =>
             Effect.suspend((): Effect.Effect<Verification.Verification, VerificationError> => {
               const fate = roll(20)
-              const after = turns(roll(10))
+              const after = yields(roll(10))
               if (fate === 0) return Effect.never
               if (fate < 3) return Effect.andThen(after, new VerificationError({ reason: "Failed", message: "crash" }))
               if (fate < 6) return Effect.as(after, Verification.reject("not good"))
               return Effect.as(after, Verification.pass())
             })
           ),
-          store: Layer.succeed(TaskStore.TaskStore, {
+          store: layerOf({
             ...real,
             claim: (options) => trouble(real.claim(options)),
             checkpoint: (checkpoints) => trouble(real.checkpoint(checkpoints)),
@@ -150,7 +133,7 @@ describe("whatever happens", () => {
               Effect.provideService(run, References.MaxOpsBeforeYield, 3 + roll(60))
             )
             for (let step = 0; step < 2000 && fiber.pollUnsafe() === undefined; step++) {
-              yield* turns(20 + roll(60))
+              yield* yields(20 + roll(60))
               if (roll(3) === 0) yield* TestClock.adjust(roll(1000))
               if (!meddling) continue
               const meddle = roll(60)
