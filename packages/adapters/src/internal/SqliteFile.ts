@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
-import { DatabaseSync } from "node:sqlite"
+import { DatabaseSync, type DatabaseSyncOptions, type StatementSync } from "node:sqlite"
 
 /** What kind of file it is. */
 export interface Format {
@@ -37,7 +37,8 @@ export interface Settings {
   readonly busyTimeoutMillis?: number | undefined
 }
 
-export interface SqliteFile {
+/** A connection to a file. */
+export interface Connection {
   readonly db: DatabaseSync
   /** The absolute path. */
   readonly path: string
@@ -46,6 +47,17 @@ export interface SqliteFile {
    * It runs the body once: retry with `whileLocked` when the body has no other effects.
    */
   readonly attempt: <A>(body: () => A) => Effect.Effect<A, SqliteFileError>
+}
+
+/** A connection that can write. */
+export interface SqliteFile extends Connection {
+  /**
+   * Runs a body in a write transaction: all or nothing, and as durable as the connection's `synchronous` says. Rolls back
+   * when the body throws, and when `commitIf` rejects its result.
+   */
+  readonly transact: <A>(body: () => A, commitIf?: (result: A) => boolean) => A
+  /** Runs a body in a read transaction: all of its statements see the file at one moment. */
+  readonly snapshot: <A>(body: () => A) => A
 }
 
 const problems = [
@@ -101,13 +113,20 @@ export const open = Effect.fnUntraced(function* (
   const check = (find: () => SqliteFileError | undefined) =>
     Effect.flatMap(step(find), (error) => (error === undefined ? Effect.void : Effect.fail(error)))
 
-  yield* check(() => ensure(format, filename, path))
-  yield* check(() => inspectLog(format, filename, path, timeout))
-  const db = yield* Effect.acquireRelease(
-    step(() => new DatabaseSync(path, { timeout })),
-    // The last connection to close writes the log back into the file and removes it.
-    (db) => Effect.sync(() => db.close())
-  )
+  yield* check(() => {
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) create(path)
+    return inspectPlace(format, filename)
+  })
+  // A connection that can write would write the log into the file when it is closed. A file handle would not do: closing
+  // one drops the locks that this process holds on the file (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+  if (existsSync(`${path}-wal`)) {
+    yield* openReadOnly(format, filename, timeout).pipe(
+      Effect.flatMap(({ db }) => check(() => identify(format, filename, db))),
+      Effect.scoped
+    )
+  }
+  // The last connection to close writes the log back into the file and removes it.
+  const db = yield* connect(step, path, { timeout })
   yield* check(() => inspect(format, filename, path, db))
   yield* check(() => {
     const mode = db.prepare("PRAGMA journal_mode = WAL").get()?.journal_mode
@@ -116,9 +135,28 @@ export const open = Effect.fnUntraced(function* (
     db.exec(`PRAGMA journal_size_limit = 67108864; ${pragmas}`)
     return undefined
   })
+  const begin = db.prepare("BEGIN")
+  // Takes the write lock first: a transaction that reads first may find it taken when it writes.
+  const beginWrite = db.prepare("BEGIN IMMEDIATE")
+  const commit = db.prepare("COMMIT")
+  const rollback = db.prepare("ROLLBACK")
+  const within = <A>(start: StatementSync, body: () => A, commitIf: (result: A) => boolean): A => {
+    start.run()
+    try {
+      const result = body()
+      const end = commitIf(result) ? commit : rollback
+      end.run()
+      return result
+    } catch (cause) {
+      // After some errors, such as a full disk, SQLite has rolled back already.
+      if (db.isTransaction) rollback.run()
+      throw cause
+    }
+  }
+  const transact: SqliteFile["transact"] = (body, commitIf = always) => within(beginWrite, body, commitIf)
   yield* check(() => {
     if (versionOf(db) === format.version) return undefined
-    return transact(db, () => {
+    return transact(() => {
       // Checked again, now that no other process can change the file.
       const error = identify(format, filename, db)
       const from = versionOf(db)
@@ -128,23 +166,48 @@ export const open = Effect.fnUntraced(function* (
       return undefined
     })
   })
-  return { db, path, attempt }
+  return { db, path, attempt, transact, snapshot: (body) => within(begin, body, always) }
 })
 
-/** Runs a body in a write transaction: all or nothing, and as durable as the connection's `synchronous` says. */
-export const transact = <A>(db: DatabaseSync, body: () => A): A => {
-  // Takes the write lock first: a transaction that reads first may find it taken when it writes.
-  db.exec("BEGIN IMMEDIATE")
-  try {
-    const result = body()
-    db.exec("COMMIT")
-    return result
-  } catch (cause) {
-    // After some errors, such as a full disk, SQLite has rolled back already.
-    if (db.isTransaction) db.exec("ROLLBACK")
-    throw cause
-  }
+const always = () => true
+
+/** Opens a file that exists, without inspecting it, on a connection that cannot write. It is closed with the scope. */
+export const openReadOnly = (
+  format: Pick<Format, "ifDamaged" | "label">,
+  filename: string,
+  timeout = defaultBusyTimeoutMillis
+): Effect.Effect<Connection, SqliteFileError, Scope.Scope> => {
+  const path = resolve(filename)
+  const attempt = attemptOn(format, filename)
+  return Effect.map(connect(attempt, path, { readOnly: true, timeout }), (db) => ({ db, path, attempt }))
 }
+
+/**
+ * Locks a file for this process until the scope is closed or the process ends. The lock is in a separate file next to it,
+ * so that others can still read it. Fails as `Locked` when another process has the lock.
+ */
+export const lock = (
+  format: Pick<Format, "ifDamaged" | "label">,
+  filename: string
+): Effect.Effect<void, SqliteFileError, Scope.Scope> => {
+  const path = `${resolve(filename)}-lock`
+  const attempt = attemptOn(format, filename)
+  return attempt(() => create(path)).pipe(
+    Effect.andThen(connect(attempt, path, { timeout: 0 })),
+    // The operating system ends a transaction with its process.
+    Effect.flatMap((db) => attempt(() => db.exec("BEGIN EXCLUSIVE")))
+  )
+}
+
+const connect = (
+  attempt: Connection["attempt"],
+  path: string,
+  options: DatabaseSyncOptions
+): Effect.Effect<DatabaseSync, SqliteFileError, Scope.Scope> =>
+  Effect.acquireRelease(
+    attempt(() => new DatabaseSync(path, options)),
+    (db) => Effect.sync(() => db.close())
+  )
 
 /** Runs a synchronous body on a file and translates what it throws. */
 export const attemptOn =
@@ -291,12 +354,13 @@ const defaultBusyTimeoutMillis = 20
 /** A file up to this size is checked as a whole when it is opened, which takes a few milliseconds. */
 const checkedSize = 2 * 1024 * 1024
 
-/** Creates the file and its folders where they are missing. */
-const ensure = (format: Format, filename: string, path: string): SqliteFileError | undefined => {
+/** Why the file cannot be in this place; undefined also when there is no file yet. */
+export const inspectPlace = (format: Format, filename: string): SqliteFileError | undefined => {
+  const path = resolve(filename)
   const found = statSync(path, { throwIfNoEntry: false })
-  if (found?.isDirectory()) return failure(format, filename, "Directory")
-  if (found !== undefined && !found.isFile()) return failure(format, filename, "NotADatabase")
-  if (found === undefined) create(path)
+  if (found === undefined) return undefined
+  if (found.isDirectory()) return failure(format, filename, "Directory")
+  if (!found.isFile()) return failure(format, filename, "NotADatabase")
   // SQLite opens a file that it cannot write, and fails at the first write without the reason.
   accessSync(path, constants.R_OK | constants.W_OK)
   accessSync(dirname(path), constants.W_OK | constants.X_OK)
@@ -304,7 +368,7 @@ const ensure = (format: Format, filename: string, path: string): SqliteFileError
 }
 
 /** Creates an empty file, readable for this user alone, and the folders above it. An existing file stays unchanged. */
-export const create = (path: string): void => {
+const create = (path: string): void => {
   makeFolder(dirname(path))
   unlessExists(path, () => closeSync(openSync(path, "wx", 0o600)))
 }
@@ -325,21 +389,6 @@ const unlessExists = (path: string, make: () => void) => {
   }
 }
 
-/**
- * Inspects a file that has a log, through a read-only connection: one that can write would write the log into the file
- * when it is closed. A file handle would not do: closing one drops the locks that this process holds on the file
- * (https://www.sqlite.org/howtocorrupt.html, section 2.2).
- */
-const inspectLog = (format: Format, filename: string, path: string, timeout: number): SqliteFileError | undefined => {
-  if (!existsSync(`${path}-wal`)) return undefined
-  const db = new DatabaseSync(path, { readOnly: true, timeout })
-  try {
-    return identify(format, filename, db)
-  } finally {
-    db.close()
-  }
-}
-
 /** Inspects the file without writing to it. */
 const inspect = (format: Format, filename: string, path: string, db: DatabaseSync): SqliteFileError | undefined => {
   const { size } = statSync(path)
@@ -348,7 +397,9 @@ const inspect = (format: Format, filename: string, path: string, db: DatabaseSyn
     return failure(format, filename, "NotADatabase")
   const error = identify(format, filename, db)
   if (error !== undefined || size > checkedSize) return error
-  return db.prepare("PRAGMA quick_check(1)").get()?.quick_check === "ok"
-    ? undefined
-    : failure(format, filename, "Damaged")
+  return isUndamaged(db) ? undefined : failure(format, filename, "Damaged")
 }
+
+/** Checks the whole file. */
+export const isUndamaged = (db: DatabaseSync): boolean =>
+  db.prepare("PRAGMA quick_check(1)").get()?.quick_check === "ok"

@@ -3,8 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { existsSync } from "node:fs"
-import { resolve } from "node:path"
-import { DatabaseSync, type StatementSync } from "node:sqlite"
+import type { DatabaseSync, StatementSync } from "node:sqlite"
 import * as SqliteFile from "../../../internal/SqliteFile.ts"
 import { ClaudeError } from "../../ClaudeError.ts"
 import { BatchResult } from "./batchResult.ts"
@@ -133,15 +132,13 @@ export interface JournalFile {
  */
 export const open = Effect.fnUntraced(
   function* (filename: string): Effect.fn.Return<JournalFile, SqliteFile.SqliteFileError, Scope.Scope> {
-    yield* Effect.acquireRelease(
-      Effect.mapError(
-        SqliteFile.attemptOn(format, filename)(() => lock(filename)),
-        usedByAnotherRun(filename)
-      ),
-      (db) => Effect.sync(() => db.close())
-    )
-    const { attempt, db } = yield* SqliteFile.open({ filename, format, pragmas: "PRAGMA synchronous = FULL" })
-    const journal = yield* attempt(() => make(db))
+    yield* Effect.mapError(SqliteFile.lock(format, filename), usedByAnotherRun(filename))
+    const { attempt, db, transact } = yield* SqliteFile.open({
+      filename,
+      format,
+      pragmas: "PRAGMA synchronous = FULL"
+    })
+    const journal = yield* attempt(() => make(db, transact))
     return {
       use: (body) =>
         Effect.mapError(
@@ -155,34 +152,12 @@ export const open = Effect.fnUntraced(
 
 /** The batches that have not ended, read without the lock: a run can be using the journal. */
 export const inProgress = (filename: string): Effect.Effect<ReadonlyArray<BatchRow>, ClaudeError> =>
-  SqliteFile.attemptOn(
-    format,
-    filename
-  )(() => {
-    const path = resolve(filename)
-    if (!existsSync(path)) return []
-    const db = new DatabaseSync(path, { readOnly: true, timeout: 1000 })
-    try {
-      // A file that was just created has no tables yet.
-      return SqliteFile.versionOf(db) === 0 ? [] : selectRows(db.prepare(selectInProgress))
-    } finally {
-      db.close()
-    }
-  }).pipe(Effect.mapError(toClaudeError))
-
-/** A transaction that never ends, in a separate file: the operating system ends it with the process, however that ends. */
-const lock = (filename: string): DatabaseSync => {
-  const path = `${resolve(filename)}-lock`
-  SqliteFile.create(path)
-  const db = new DatabaseSync(path, { timeout: 0 })
-  try {
-    db.exec("BEGIN EXCLUSIVE")
-    return db
-  } catch (cause) {
-    db.close()
-    throw cause
-  }
-}
+  Effect.gen(function* () {
+    if (!existsSync(filename)) return []
+    const { attempt, db } = yield* SqliteFile.openReadOnly(format, filename, 1000)
+    // A file that was just created has no tables yet.
+    return yield* attempt(() => (SqliteFile.versionOf(db) === 0 ? [] : selectRows(db.prepare(selectInProgress))))
+  }).pipe(Effect.scoped, Effect.mapError(toClaudeError))
 
 const usedByAnotherRun = (filename: string) => (error: SqliteFile.SqliteFileError) =>
   error.problem === "Locked"
@@ -224,7 +199,7 @@ const selectInProgress =
 const selectRows = (statement: StatementSync): ReadonlyArray<BatchRow> => statement.all().map((row) => decodeBatch(row))
 
 /** All functions throw what SQLite throws. */
-const make = (db: DatabaseSync): Journal => {
+const make = (db: DatabaseSync, transact: SqliteFile.SqliteFile["transact"]): Journal => {
   const find = db.prepare("SELECT batch AS seq, answer FROM items WHERE key = ?")
   const addBatch = db.prepare("INSERT INTO batches (requests, created_at) VALUES (?, ?)")
   const addItem = db.prepare(
@@ -249,7 +224,6 @@ const make = (db: DatabaseSync): Journal => {
     "DELETE FROM items WHERE batch IN (SELECT seq FROM batches WHERE ended = 1 AND created_at < ?)"
   )
   const pruneBatches = db.prepare("DELETE FROM batches WHERE ended = 1 AND created_at < ?")
-  const transact = <A>(body: () => A): A => SqliteFile.transact(db, body)
 
   return {
     find: (key) => {
