@@ -60,7 +60,7 @@ describe("the diagnosis of a SQLite store", () => {
       for (const [name, check, expected] of [
         ["folder", "file", /is a folder\.$/],
         ["text", "schema", /is not a database\.$/],
-        ["other.db", "schema", /is a database, but not one of Baton's\.$/]
+        ["other.db", "schema", /is a database, but not a store of Baton\.$/]
       ] as const) {
         const { message, status } = of(yield* SqliteTaskStore.diagnose({ filename: join(path, name) }), check)
         assert.strictEqual(status, "fail")

@@ -6,10 +6,9 @@ import * as fs from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
-import { latestVersion } from "../../src/sqlite/internal/migrations.ts"
 import * as OtherProcess from "./otherProcess.ts"
-import { identify } from "../../src/sqlite/internal/file.ts"
-import { applicationId } from "../../src/sqlite/internal/migrations.ts"
+import { identify } from "../../src/internal/SqliteFile.ts"
+import { format } from "../../src/sqlite/internal/migrations.ts"
 import { folder } from "./temporary.ts"
 
 type Store = TaskStore.TaskStore["Service"]
@@ -128,7 +127,7 @@ describe("the file of a SQLite store", () => {
         makeDatabase(filename, sql)
         const error = yield* refusedAndUntouched(path, filename)
         assert.strictEqual(error.reason, "Unusable")
-        assert.include(error.message, "not one of Baton's")
+        assert.include(error.message, "not a store of Baton")
       }
     })
   )
@@ -143,7 +142,7 @@ describe("the file of a SQLite store", () => {
       other.close()
       const before = contents(path)
       const error = yield* refused(join(path, "other.db"))
-      assert.include(error.message, "not one of Baton's")
+      assert.include(error.message, "not a store of Baton")
       assert.includeDeepMembers(contents(path), before)
     })
   )
@@ -153,7 +152,7 @@ describe("the file of a SQLite store", () => {
       const path = yield* folder
       const filename = join(path, "baton.db")
       yield* withStore(filename, add)
-      makeDatabase(filename, `PRAGMA user_version = ${latestVersion + 1}`)
+      makeDatabase(filename, `PRAGMA user_version = ${format.version + 1}`)
       const error = yield* refusedAndUntouched(path, filename)
       assert.strictEqual(error.reason, "Unusable")
       assert.include(error.message, "newer version of Baton")
@@ -293,13 +292,13 @@ describe("a file that another process makes a store of in the very moment it is 
         if (sql.includes("user_version")) {
           const other = new DatabaseSync(path)
           other.exec(
-            `BEGIN; CREATE TABLE t (x); PRAGMA application_id = ${applicationId}; PRAGMA user_version = 1; COMMIT`
+            `BEGIN; CREATE TABLE t (x); PRAGMA application_id = ${format.applicationId}; PRAGMA user_version = 1; COMMIT`
           )
           other.close()
         }
         return prepare(sql)
       }
-      assert.isUndefined(identify("baton.db", db, 1))
+      assert.isUndefined(identify(format, "baton.db", db))
       db.close()
     })
   )

@@ -6,8 +6,8 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
-import * as Connection from "../../src/sqlite/internal/connection.ts"
-import { latestVersion, migrations } from "../../src/sqlite/internal/migrations.ts"
+import * as SqliteFile from "../../src/internal/SqliteFile.ts"
+import { format, formatOf, migrations } from "../../src/sqlite/internal/migrations.ts"
 import { folder } from "./temporary.ts"
 
 /** A file as version 1 wrote it, with a task of each kind: kept as text, made once, never changed. */
@@ -27,6 +27,9 @@ const query = (filename: string, sql: string) => {
   db.close()
   return rows.map((row) => Object.fromEntries(Object.entries(row)))
 }
+
+const open = (filename: string, migrations: Parameters<typeof formatOf>[0]) =>
+  Effect.scoped(SqliteFile.open({ filename, format: formatOf(migrations), pragmas: "" }))
 
 const nextMigration = { name: "0002_add_color", sql: "ALTER TABLE tasks ADD COLUMN color TEXT DEFAULT 'green'" }
 
@@ -62,7 +65,7 @@ describe("the migrations of a SQLite store", () => {
           ]
         )
       }).pipe(Effect.provide(SqliteTaskStore.layer({ filename }), { local: true }))
-      assert.deepStrictEqual(query(filename, "PRAGMA user_version"), [{ user_version: latestVersion }])
+      assert.deepStrictEqual(query(filename, "PRAGMA user_version"), [{ user_version: format.version }])
     })
   )
 
@@ -70,9 +73,8 @@ describe("the migrations of a SQLite store", () => {
     Effect.gen(function* () {
       const filename = yield* fileOfVersion1
       const known = [...migrations.slice(0, 1), nextMigration]
-      const open = Effect.scoped(Connection.open({ filename, synchronous: "FULL", migrations: known }))
-      yield* open
-      yield* open
+      yield* open(filename, known)
+      yield* open(filename, known)
       assert.deepStrictEqual(query(filename, "SELECT DISTINCT color FROM tasks"), [{ color: "green" }])
       assert.deepStrictEqual(query(filename, "PRAGMA user_version"), [{ user_version: 2 }])
     })
@@ -82,9 +84,7 @@ describe("the migrations of a SQLite store", () => {
     Effect.gen(function* () {
       const filename = yield* fileOfVersion1
       const known = [...migrations.slice(0, 1), nextMigration, { name: "0003_break", sql: "DROP TABLE nothing" }]
-      const opened = yield* Effect.result(
-        Effect.scoped(Connection.open({ filename, synchronous: "FULL", migrations: known }))
-      )
+      const opened = yield* Effect.result(open(filename, known))
       assert.isTrue(Result.isFailure(opened))
       assert.deepStrictEqual(query(filename, "PRAGMA user_version"), [{ user_version: 1 }])
       assert.notInclude(
@@ -99,9 +99,7 @@ describe("the migrations of a SQLite store", () => {
       const schema = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
       const old = yield* fileOfVersion1
       const fresh = join(yield* folder, "baton.db")
-      yield* Effect.scoped(
-        Connection.open({ filename: fresh, synchronous: "FULL", migrations: migrations.slice(0, 1) })
-      )
+      yield* open(fresh, migrations.slice(0, 1))
       assert.deepStrictEqual(query(fresh, schema), query(old, schema))
     })
   )

@@ -2,8 +2,10 @@ import { Task, TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { chunkSize } from "../../src/sqlite/internal/reading.ts"
 import { layerTemporary } from "./temporary.ts"
+
+/** As many tasks as one transaction changes. */
+const chunkSize = 1000
 
 const many = Array.from({ length: 2 * chunkSize + 1 }, (_, index) =>
   Task.make({ id: `task-${index}`, description: "One of many." })

@@ -1,25 +1,30 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { resolve } from "node:path"
-import { DatabaseSync, type StatementSync } from "node:sqlite"
-import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import * as Errors from "./errors.ts"
-import * as File from "./file.ts"
-import { type Migration, migrate, migrations } from "./migrations.ts"
-import * as Rows from "./rows.ts"
+import { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as SqliteFile from "../../internal/SqliteFile.ts"
+import { format } from "./migrations.ts"
 import { prepare, type Statements } from "./statements.ts"
-import type { Writing } from "./transitions.ts"
 
-export interface ConnectionOptions {
+export interface Options {
   readonly filename: string
   readonly synchronous: "FULL" | "NORMAL"
-  readonly migrations?: ReadonlyArray<Migration> | undefined
+  /** Default: the format of a task store. */
+  readonly format?: SqliteFile.Format | undefined
 }
 
-/** One connection to one file; `DatabaseSync` blocks the thread, so every body has to be short. */
+/** A write transaction that is under way. */
+export interface Writing {
+  readonly sql: Statements
+  /** Epoch milliseconds, read once for all tasks of a write. */
+  readonly now: number
+}
+
+/** One connection to one file. `DatabaseSync` blocks the thread, so every body has to be short. */
 export interface Connection {
+  readonly filename: string
+
+  /** The write-ahead log, which grows with every write. */
   readonly logFile: string
 
   /** Runs single statements, each of which sees the file at one moment. */
@@ -31,114 +36,54 @@ export interface Connection {
   /** Runs a body in a write transaction: all or nothing, and durable when it returns. */
   readonly write: <A>(
     body: (writing: Writing) => A,
-    options?: { readonly commitIf: (result: A) => boolean }
+    commitIf?: (result: A) => boolean
   ) => Effect.Effect<A, TaskStoreError>
 
   /** Changes when another connection has written. */
   readonly dataVersion: Effect.Effect<number, TaskStoreError>
 }
 
-/** For locks that are held longer than `File.busyTimeoutMillis`; other fibers work meanwhile. */
-const untilUnlocked = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("50 millis")]).pipe(
-  Schedule.jittered,
-  Schedule.upTo({ duration: "5 seconds" })
+/** Opens a file, and creates it where there is none. It is closed with the scope. */
+export const open = Effect.fnUntraced(
+  function* (options: Options): Effect.fn.Return<Connection, SqliteFile.SqliteFileError, Scope.Scope> {
+    const { filename } = options
+    const { attempt, db, path, snapshot, transact } = yield* SqliteFile.open({
+      filename,
+      format: options.format ?? format,
+      pragmas: `PRAGMA synchronous = ${options.synchronous}; PRAGMA temp_store = MEMORY`,
+      requireWal: true
+    })
+    const [sql, dataVersion] = yield* attempt(() => [prepare(db), db.prepare("PRAGMA data_version")] as const)
+
+    const run = <A>(body: () => A): Effect.Effect<A, TaskStoreError> =>
+      attempt(body).pipe(
+        // Most attempts succeed, and setting up a schedule costs as much as a small read.
+        Effect.catchIf(SqliteFile.whileLocked.while, () => Effect.retry(attempt(body), SqliteFile.whileLocked)),
+        Effect.mapError(toTaskStoreError)
+      )
+
+    return {
+      filename,
+      logFile: `${path}-wal`,
+      read: (body) => run(() => body(sql)),
+      snapshot: (body) => run(() => snapshot(() => body(sql))),
+      write: (body, commitIf) =>
+        Clock.clockWith((clock) =>
+          run(() =>
+            // The time is read once the lock is held, so that a write that waited for it starts no lease in the past.
+            transact(() => body({ sql, now: Math.floor(clock.currentTimeMillisUnsafe()) }), commitIf)
+          )
+        ),
+      dataVersion: run(() => Number(dataVersion.get()?.data_version))
+    }
+  },
+  (opened) => Effect.mapError(opened, toTaskStoreError)
 )
 
-const always = () => true
-
-export const open = Effect.fnUntraced(function* (
-  options: ConnectionOptions
-): Effect.fn.Return<Connection, TaskStoreError, Scope.Scope> {
-  const { filename } = options
-  const path = resolve(filename)
-  const known = options.migrations ?? migrations
-
-  const attempt = <A>(body: () => A): Effect.Effect<A, TaskStoreError> =>
-    Effect.suspend(() => {
-      try {
-        return Effect.succeed(body())
-      } catch (cause) {
-        const error = Errors.fromCause(filename, cause)
-        return error === undefined ? Effect.die(cause) : Effect.fail(error)
-      }
-    }).pipe(Effect.retry({ schedule: untilUnlocked, while: Errors.isBusy }))
-
-  const verify = (check: () => string | undefined) =>
-    Effect.flatMap(attempt(check), (problem) =>
-      problem === undefined ? Effect.void : Effect.fail(Errors.unusable(problem))
-    )
-
-  yield* verify(() => File.ensure(filename, path))
-  yield* verify(() => File.inspectLog(filename, path, known.length))
-
-  const db = yield* Effect.acquireRelease(
-    attempt(() => new DatabaseSync(path, { timeout: File.busyTimeoutMillis })),
-    // The last connection to close writes the log back into the file and removes it.
-    (db) => Effect.sync(() => db.close())
-  )
-
-  // Nothing is written before this: what is not ours stays as it is.
-  yield* verify(() => File.inspect(filename, path, db, known.length))
-
-  yield* verify(() => {
-    if (db.prepare("PRAGMA journal_mode = WAL").get()?.journal_mode !== "wal") return Errors.noWal(filename)
-    // The log grows with the largest write; the limit gives the space back afterwards.
-    db.exec(`
-      PRAGMA synchronous = ${options.synchronous};
-      PRAGMA journal_size_limit = 67108864;
-      PRAGMA temp_store = MEMORY;
-    `)
-    return undefined
+/** Another process lets go of its lock, and space can be freed; a person has to see to everything else. */
+export const toTaskStoreError = ({ cause, message, problem }: SqliteFile.SqliteFileError): TaskStoreError =>
+  new TaskStoreError({
+    reason: problem === "Locked" || problem === "DiskFull" ? "Unavailable" : "Unusable",
+    message,
+    ...(cause === undefined ? undefined : { cause })
   })
-  const begin = db.prepare("BEGIN")
-  // Takes the write lock at the start: a transaction that read first could find it taken when it comes to write, and
-  // would have to start over.
-  const beginWrite = db.prepare("BEGIN IMMEDIATE")
-  const commit = db.prepare("COMMIT")
-  const rollback = db.prepare("ROLLBACK")
-
-  const transact = <A>(begin: StatementSync, body: () => A, commitIf: (result: A) => boolean = always): A => {
-    begin.run()
-    try {
-      const result = body()
-      const end = commitIf(result) ? commit : rollback
-      end.run()
-      return result
-    } catch (cause) {
-      // After some errors, a full disk among them, SQLite has rolled back by itself.
-      if (db.isTransaction) rollback.run()
-      throw cause
-    }
-  }
-
-  yield* verify(() => {
-    if (File.version(db) === known.length) return undefined
-    return transact(
-      beginWrite,
-      () => {
-        // Again, now that no other process can change it.
-        const problem = File.identify(filename, db, known.length)
-        if (problem === undefined) migrate(db, File.version(db), known)
-        return problem
-      },
-      (problem) => problem === undefined
-    )
-  })
-
-  const sql = yield* attempt(() => prepare(db))
-  const dataVersion = yield* attempt(() => db.prepare("PRAGMA data_version"))
-
-  return {
-    logFile: `${path}-wal`,
-    read: (body) => attempt(() => body(sql)),
-    snapshot: (body) => attempt(() => transact(begin, () => body(sql))),
-    write: (body, { commitIf } = { commitIf: always }) =>
-      // The time is read once the lock is held, so that a write that waited for it starts no lease in the past.
-      Clock.clockWith((clock) =>
-        attempt(() =>
-          transact(beginWrite, () => body({ sql, now: Math.floor(clock.currentTimeMillisUnsafe()) }), commitIf)
-        )
-      ),
-    dataVersion: attempt(() => Rows.int(dataVersion.get()?.data_version))
-  }
-})

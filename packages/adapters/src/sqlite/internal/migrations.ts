@@ -1,7 +1,5 @@
 import type { DatabaseSync } from "node:sqlite"
-
-/** "BATN": how a file is recognised as ours (https://www.sqlite.org/pragma.html#pragma_application_id). */
-export const applicationId = 0x4241544e
+import type * as SqliteFile from "../../internal/SqliteFile.ts"
 
 export interface Migration {
   readonly name: string
@@ -9,17 +7,16 @@ export interface Migration {
 }
 
 /**
- * Append-only: `user_version` counts how many of these a file has been through, so a published one never changes.
+ * Append-only: `user_version` counts the migrations that a file has been through, so a published one never changes.
  *
- * - Texts are of type ANY: SQLite holds UTF-8, so a string that is no valid Unicode is kept as its UTF-16 bytes.
- * - Times are epoch milliseconds.
+ * Times are epoch milliseconds. Columns of type ANY hold text.
  */
 export const migrations: ReadonlyArray<Migration> = [
   {
     name: "0001_create_tasks",
     sql: `
-      -- What changes of a task. The row also holds the attempt under way, or the one that completed the task: an attempt
-      -- moves to the ledger only when it ends otherwise, which spares the common case a second row.
+      -- The part of a task that changes. The row also holds the attempt under way, or the one that completed the task: an
+      -- attempt moves to the ledger only when it ends otherwise, so most tasks need no second row.
       CREATE TABLE tasks (
         seq INTEGER PRIMARY KEY,
         id ANY NOT NULL UNIQUE,
@@ -44,18 +41,17 @@ export const migrations: ReadonlyArray<Migration> = [
         attempt_usage TEXT
       ) STRICT;
 
-      -- Only rows that can be claimed are in it, in the order in which they are: what is completed, running or waiting
-      -- for another task costs a claim nothing.
+      -- Contains only claimable tasks, in the order of claiming, so other tasks do not slow down a claim.
       CREATE INDEX tasks_claimable ON tasks (priority DESC, available_at, seq) WHERE status = 'pending' AND blockers = 0;
 
       CREATE INDEX tasks_leased ON tasks (lease_until) WHERE status = 'in_progress';
 
-      -- For the dead-letter queue; they cost nothing while tasks complete.
+      -- For the dead-letter queue. A task that completes never enters these indexes.
       CREATE INDEX tasks_failed ON tasks (seq) WHERE status = 'failed';
       CREATE INDEX tasks_cancelled ON tasks (seq) WHERE status = 'cancelled';
 
-      -- What never changes of a task. SQLite writes a row as a whole: were a long prompt in the row above, then every
-      -- claim, heartbeat and settlement would write it again (at 4 kB that takes twice as long).
+      -- The part of a task that never changes. SQLite rewrites whole rows: with a prompt of 4 kB in the row above, every
+      -- claim, heartbeat and settlement would take twice as long.
       CREATE TABLE task_inputs (
         seq INTEGER PRIMARY KEY,
         description ANY NOT NULL,
@@ -63,8 +59,7 @@ export const migrations: ReadonlyArray<Migration> = [
         depends_on TEXT NOT NULL
       ) STRICT;
 
-      -- Which tasks wait for which; a row goes when the task waited for completes. By id and not by seq, because a
-      -- task that was pruned can be added again.
+      -- Dependencies that have not completed. By id and not by seq, because a task that was pruned can be added again.
       CREATE TABLE dependencies (
         dependency ANY NOT NULL,
         task INTEGER NOT NULL,
@@ -88,8 +83,8 @@ export const migrations: ReadonlyArray<Migration> = [
       ) STRICT;
       CREATE INDEX attempts_by_task ON attempts (task);
 
-      -- One row: how many tasks there are of each kind, changed in the transactions that change the tasks, and the
-      -- control state.
+      -- One row: the control state, and the number of tasks of each status, which changes in the transactions that change
+      -- the tasks.
       CREATE TABLE store (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         pending INTEGER NOT NULL DEFAULT 0,
@@ -104,13 +99,30 @@ export const migrations: ReadonlyArray<Migration> = [
       ) STRICT;
       INSERT INTO store (id) VALUES (1);
     `
+  },
+  {
+    name: "0002_add_token_floor",
+    sql: `
+      -- The greatest token of the tasks that were pruned. Every claim gives out a greater one, because the id may be
+      -- that of a pruned task.
+      ALTER TABLE store ADD COLUMN token_floor INTEGER NOT NULL DEFAULT 0;
+
+      -- From this version on, a checkpoint stores the usage of its execution here.
+      UPDATE tasks SET attempt_usage = NULLIF(execution -> '$.usage', 'null') WHERE status = 'in_progress';
+    `
   }
 ]
 
-export const latestVersion = migrations.length
+/** The format of a file that has been through these migrations. */
+export const formatOf = (migrations: ReadonlyArray<Migration>): SqliteFile.Format => ({
+  label: "store",
+  // "BATN"
+  applicationId: 0x4241544e,
+  version: migrations.length,
+  migrate: (db: DatabaseSync, from) => {
+    for (const { sql } of migrations.slice(from)) db.exec(sql)
+  },
+  ifDamaged: (filename) => `restore it from a backup, or save what is left with "sqlite3 ${filename} .recover"`
+})
 
-/** Brings a file from `version` up to date. Call it inside a write transaction, so that of two processes one does it. */
-export const migrate = (db: DatabaseSync, version: number, pending: ReadonlyArray<Migration> = migrations) => {
-  for (const { sql } of pending.slice(version)) db.exec(sql)
-  db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${pending.length}`)
-}
+export const format = formatOf(migrations)

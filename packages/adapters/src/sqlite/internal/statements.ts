@@ -1,20 +1,18 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite"
 import type { TaskStatus } from "@baton/core/Task"
-import { UnreadableRow } from "./errors.ts"
-import { claimColumns, type Row, taskColumns } from "./rows.ts"
+import * as Rows from "./rows.ts"
 
 /** Every statement of the store, prepared: preparing costs more than running. */
 export interface Statements extends ReturnType<typeof prepare> {}
 
-type Text = string | Uint8Array
 type Json = string
 
 /** What a transition looks at. */
 const stateColumns = "seq, id, status, blockers, attempts, token, owner, updated_at"
 
 /**
- * Where to look for the tasks of a status. Left alone, the planner would walk the table by `seq` for each of them; these
- * indexes hold the few that are meant, also where a million have completed.
+ * Where to look for the tasks of a status. By itself, the planner would walk the table by `seq`; these indexes contain only
+ * the selected tasks, also where a million tasks have completed.
  */
 const tasksOf = {
   pending: "tasks",
@@ -32,56 +30,58 @@ const byStatus = <A>(make: (status: TaskStatus) => A): { readonly [Status in Tas
   cancelled: make("cancelled")
 })
 
-/** The fence: a write by anyone but the current holder of the lease finds no row. */
-const held = "id = ? AND token = ? AND status = 'in_progress'"
+/** The fence: a write under a lease that is not current finds no row. */
+const isLeased = "id = ? AND token = ? AND status = 'in_progress'"
 
-/** Moves the attempt under way into the ledger; what it brought is written along or was made durable before. */
-const ledgerEntry = (outturn: string, where: string) => `
+/** Moves the attempt under way into the ledger. */
+const ledgerEntry = (result: string) => `
   INSERT INTO attempts
     (task, number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage)
-  SELECT seq, attempts, token, owner, started_at, ?, ?, ?, ${outturn} FROM tasks WHERE ${where}`
+  SELECT seq, attempts, token, owner, started_at, ?, ?, ?, ${result} FROM tasks WHERE ${isLeased}`
 
-/** Of an attempt that nobody settled, what it had made durable is what is known. */
-const saved = "execution, NULL, NULLIF(execution -> '$.usage', 'null')"
+/** The ledger and, unless it has moved there, the attempt in the task's own row. */
+const ledgerOf = (task: string) => `
+  SELECT number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage
+  FROM attempts WHERE task = ${task}
+  UNION ALL
+  SELECT attempts, token, owner, started_at, IIF(status = 'completed', updated_at, NULL),
+    IIF(status = 'completed', 'completed', 'running'), NULL, execution, verification, attempt_usage
+  FROM tasks WHERE seq = ${task} AND status IN ('in_progress', 'completed')
+  ORDER BY token`
 
-/** An output that was made durable is the checkpoint from here on, whoever comes next. */
-const keepOutput = "checkpoint = COALESCE(execution, checkpoint), execution = NULL"
-
-const missing = (): never => {
-  throw new UnreadableRow({ message: "a row that is always there is missing" })
-}
+const map =
+  <P extends ReadonlyArray<SQLInputValue>, A, B>(find: (...parameters: P) => A, read: (found: A) => B) =>
+  (...parameters: P): B =>
+    read(find(...parameters))
 
 /**
- * Batches run one of these in a loop inside one transaction: measured against single statements over `json_each`, that
- * is faster for all that bring texts along. Where an index is named, its order is the reason for the statement's cost;
- * naming it makes a change that loses the index fail instead of crawl.
+ * A batch runs one of these in a loop inside one transaction: measured against single statements over `json_each`, that is
+ * faster for all that write texts. A statement that names an index is only fast with that index; with the name, a change
+ * that loses the index makes the statement fail.
  */
 export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
   const all = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = db.prepare(sql)
-    return (...parameters: P): ReadonlyArray<Row> => statement.all(...parameters)
+    return (...parameters: P): ReadonlyArray<Rows.Row> => statement.all(...parameters)
   }
   const first = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = db.prepare(sql)
-    return (...parameters: P): Row | undefined => statement.get(...parameters)
+    return (...parameters: P): Rows.Row | undefined => statement.get(...parameters)
   }
-  /** Rows as arrays, for `Rows.task` and `Rows.claims`. */
-  const tasks = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
+  /** Returns rows as arrays, for `Rows.claim`. */
+  const arrays = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = db.prepare(sql)
     statement.setReturnArrays(true)
-    return (...parameters: P): ReadonlyArray<Row> => statement.all(...parameters)
+    return (...parameters: P): ReadonlyArray<Rows.Row> => statement.all(...parameters)
   }
-  const one = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
-    const find = first<P>(sql)
-    return (...parameters: P): Row => find(...parameters) ?? missing()
-  }
+  const tasks = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => map(arrays<P>(sql), Rows.tasks)
   const run = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = db.prepare(sql)
     return (...parameters: P): void => {
       statement.run(...parameters)
     }
   }
-  /** Runs it and says which rowid the new row has, if there is one. */
+  /** Returns the rowid of the new row; undefined if there is none. */
   const insert = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = db.prepare(sql)
     return (...parameters: P): number | undefined => {
@@ -89,46 +89,40 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       return changes === 1 ? Number(lastInsertRowid) : undefined
     }
   }
-  /** Runs it and says how many rows changed. */
+  /** Returns whether a row changed. */
   const change = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = db.prepare(sql)
-    return (...parameters: P): number => Number(statement.run(...parameters).changes)
+    return (...parameters: P): boolean => statement.run(...parameters).changes === 1
   }
 
   return {
     // ------------------------------------------------------------------ reading
 
-    store: one<[]>("SELECT * FROM store"),
+    store: map(first<[]>("SELECT * FROM store"), Rows.store),
 
-    task: tasks<[id: Text]>(`SELECT ${taskColumns} FROM tasks t JOIN task_inputs i USING (seq) WHERE t.id = ?`),
+    task: tasks<[id: string]>(`SELECT ${Rows.taskColumns} FROM tasks t JOIN task_inputs i USING (seq) WHERE t.id = ?`),
 
     /** CROSS JOIN keeps the order of the loops: tasks by `seq`, then the inputs of each. */
     page: tasks<[after: number, limit: number]>(
-      `SELECT ${taskColumns} FROM tasks t CROSS JOIN task_inputs i USING (seq) WHERE t.seq > ? ORDER BY t.seq LIMIT ?`
+      `SELECT ${Rows.taskColumns} FROM tasks t CROSS JOIN task_inputs i USING (seq) WHERE t.seq > ? ORDER BY t.seq LIMIT ?`
     ),
 
     pageOf: byStatus((status) =>
       tasks<[after: number, limit: number]>(`
-        SELECT ${taskColumns} FROM tasks t CROSS JOIN task_inputs i USING (seq)
+        SELECT ${Rows.taskColumns} FROM tasks t CROSS JOIN task_inputs i USING (seq)
         WHERE t.seq IN (SELECT seq FROM ${tasksOf[status]} WHERE status = '${status}' AND seq > ? ORDER BY seq LIMIT ?)
         ORDER BY t.seq`)
     ),
 
-    /** The ledger, and the attempt that is in the task's own row. */
-    attempts: all<[id: Text, id: Text, id: Text]>(`
-      SELECT a.number, a.token, a.owner, a.started_at, a.ended_at, a.outcome, a.error, a.execution, a.verification, a.usage
-      FROM tasks t JOIN attempts a ON a.task = t.seq WHERE t.id = ?
-      UNION ALL
-      SELECT attempts, token, owner, started_at, NULL, 'running', NULL, ${saved}
-      FROM tasks WHERE id = ? AND status = 'in_progress'
-      UNION ALL
-      SELECT attempts, token, owner, started_at, updated_at, 'completed', NULL, execution, verification, attempt_usage
-      FROM tasks WHERE id = ? AND status = 'completed'
-      ORDER BY token`),
+    attempts: map(all<[id: string]>(ledgerOf("(SELECT seq FROM tasks WHERE id = ?1)")), Rows.attempts),
+
+    attemptsOf: map(all<[seq: number]>(ledgerOf("?1")), Rows.attempts),
+
+    dependenciesOf: all<[task: number]>("SELECT dependency FROM dependencies WHERE task = ?"),
 
     /**
      * The highest priority, up to the given one, that has a claimable task, and when its earliest is available. Going
-     * from one priority to the next like this finds what is due also below a million that are not due yet.
+     * from one priority to the next finds a task that is due also below a million that are not due yet.
      */
     priority: first<[upTo: number]>(`
       SELECT priority, available_at FROM tasks INDEXED BY tasks_claimable
@@ -140,35 +134,34 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
 
     // ------------------------------------------------------------------- adding
 
-    addTask: insert<[id: Text, priority: number, availableAt: number, now: number, now: number]>(`
+    addTask: insert<[id: string, priority: number, availableAt: number, now: number]>(`
       INSERT INTO tasks
         (id, status, priority, available_at, blockers, attempts, requeues, verified, created_at, updated_at, token)
-      VALUES (?, 'pending', ?, ?, 0, 0, 0, 0, ?, ?, 0)
+      VALUES (?1, 'pending', ?2, ?3, 0, 0, 0, 0, ?4, ?4, 0)
       ON CONFLICT (id) DO NOTHING`),
 
-    addInputs: run<[seq: number, description: Text, metadata: Json, dependsOn: Json]>(
+    addInputs: run<[seq: number, description: string, metadata: Json, dependsOn: Json]>(
       "INSERT INTO task_inputs (seq, description, metadata, depends_on) VALUES (?, ?, ?, ?)"
     ),
 
-    description: first<[id: Text]>("SELECT i.description FROM tasks t JOIN task_inputs i USING (seq) WHERE t.id = ?"),
+    description: first<[id: string]>("SELECT i.description FROM tasks t JOIN task_inputs i USING (seq) WHERE t.id = ?"),
 
-    /** A task as it was in another store. */
-    restoreTask: one<
+    restoreTask: insert<
       [
-        id: Text,
+        id: string,
         status: TaskStatus,
         priority: number,
         availableAt: number,
         attempts: number,
         requeues: number,
         verified: number,
-        feedback: Text | null,
+        feedback: string | null,
         usage: Json | null,
         checkpoint: Json | null,
         createdAt: number,
         updatedAt: number,
         token: number,
-        owner: Text | null,
+        owner: string | null,
         startedAt: number | null,
         leaseUntil: number | null,
         execution: Json | null,
@@ -179,19 +172,18 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       INSERT INTO tasks
         (id, status, priority, available_at, attempts, requeues, verified, feedback, usage, checkpoint, created_at,
          updated_at, token, owner, started_at, lease_until, execution, verification, attempt_usage, blockers)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
-      RETURNING seq`),
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`),
 
     restoreAttempt: run<
       [
         task: number,
         number: number,
         token: number,
-        owner: Text,
+        owner: string,
         startedAt: number,
         endedAt: number,
         outcome: string,
-        error: Text | null,
+        error: string | null,
         execution: Json | null,
         verification: Json | null,
         usage: Json | null
@@ -201,15 +193,15 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
         (task, number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
 
-    addDependency: run<[dependency: Text, task: number]>("INSERT INTO dependencies (dependency, task) VALUES (?, ?)"),
+    addDependency: run<[dependency: string, task: number]>("INSERT INTO dependencies (dependency, task) VALUES (?, ?)"),
 
     block: run<[blockers: number, seq: number]>("UPDATE tasks SET blockers = ? WHERE seq = ?"),
 
     // ----------------------------------------------------------------- claiming
 
-    /** Reads before it updates, because RETURNING costs twice what a SELECT does. */
-    claimable: tasks<[priority: number, now: number, limit: number]>(`
-      SELECT ${claimColumns}
+    /** Read before the update, because RETURNING costs twice as much as a SELECT. */
+    claimable: arrays<[priority: number, now: number, limit: number]>(`
+      SELECT ${Rows.claimColumns}
       FROM tasks t INDEXED BY tasks_claimable CROSS JOIN task_inputs i USING (seq)
       WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority = ? AND t.available_at <= ?
       ORDER BY t.available_at, t.seq LIMIT ?`),
@@ -218,87 +210,97 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       SELECT execution FROM attempts
       WHERE task = ? AND outcome IN ('retried', 'failed') ORDER BY id DESC LIMIT 1`),
 
-    lease: run<[owner: Text, now: number, now: number, leaseUntil: number, seqs: Json]>(`
-      UPDATE tasks SET
-        status = 'in_progress', attempts = attempts + 1, token = token + 1,
-        owner = ?, started_at = ?, updated_at = ?, lease_until = ?
-      WHERE seq IN (SELECT value FROM json_each(?))`),
+    tokenFloor: first<[]>("SELECT token_floor FROM store"),
 
-    extend: change<[leaseUntil: number, id: Text, token: number]>(`UPDATE tasks SET lease_until = ? WHERE ${held}`),
+    lease: run<[owner: string, now: number, leaseUntil: number, tokenFloor: number, seqs: Json]>(`
+      UPDATE tasks SET
+        status = 'in_progress', attempts = attempts + 1, owner = ?1, started_at = ?2, updated_at = ?2,
+        lease_until = ?3, token = MAX(token, ?4) + 1
+      WHERE seq IN (SELECT value FROM json_each(?5))`),
+
+    extend: change<[leaseUntil: number, id: string, token: number]>(
+      `UPDATE tasks SET lease_until = ? WHERE ${isLeased}`
+    ),
 
     // ----------------------------------------------------------------- settling
 
-    /** Written once, as the attempt's execution: it becomes the checkpoint when the attempt ends without a settlement. */
-    checkpoint: change<[execution: Json, usage: Json | null, now: number, id: Text, token: number]>(
-      `UPDATE tasks SET execution = ?, usage = ?, updated_at = ? WHERE ${held}`
-    ),
+    /** Written as the attempt's execution alone: it becomes the checkpoint when the attempt ends without a settlement. */
+    checkpoint: change<
+      [execution: Json, executionUsage: Json | null, usage: Json | null, now: number, id: string, token: number]
+    >(`UPDATE tasks SET execution = ?, attempt_usage = ?, usage = ?, updated_at = ? WHERE ${isLeased}`),
 
-    complete: change<
+    /** Ends the attempt in the task's row, where the attempt that completed a task stays. */
+    settle: change<
       [
-        execution: Json,
+        status: TaskStatus,
+        attemptsReturned: number,
+        availableAt: number | null,
+        verified: number,
+        feedback: string | null,
+        usage: Json | null,
+        checkpoint: Json | null,
+        execution: Json | null,
         verification: Json | null,
         attemptUsage: Json | null,
-        verified: number,
-        usage: Json | null,
         now: number,
-        id: Text,
+        id: string,
         token: number
       ]
     >(`
       UPDATE tasks SET
-        status = 'completed', execution = ?, verification = ?, attempt_usage = ?,
-        verified = ?, usage = ?, feedback = NULL, checkpoint = NULL, updated_at = ?
-      WHERE ${held}`),
+        status = ?, attempts = MAX(0, attempts - ?), available_at = COALESCE(?, available_at), verified = ?,
+        feedback = ?, usage = ?, checkpoint = ?, execution = ?, verification = ?, attempt_usage = ?, updated_at = ?
+      WHERE ${isLeased}`),
 
-    /** The fence of those settlements that do not complete: the updates below follow in the same transaction. */
+    /** Writes the ledger's row of a settled attempt. `settle` follows in the same transaction. */
     endAttempt: change<
       [
         now: number,
         outcome: string,
-        error: Text,
+        error: string | null,
         execution: Json | null,
         verification: Json | null,
         attemptUsage: Json | null,
-        id: Text,
+        id: string,
         token: number
       ]
-    >(ledgerEntry("?, ?, ?", held)),
+    >(ledgerEntry("?, ?, ?")),
 
-    endUnsettled: change<
-      [now: number, outcome: string, error: Text, attemptUsage: Json | null, id: Text, token: number]
-    >(ledgerEntry("execution, NULL, COALESCE(?, NULLIF(execution -> '$.usage', 'null'))", held)),
+    /** Writes the ledger's row of an attempt that ends without a result. `interrupt` follows in the same transaction. */
+    endInterrupted: change<
+      [now: number, outcome: string, error: string | null, attemptUsage: Json | null, id: string, token: number]
+    >(ledgerEntry("execution, NULL, COALESCE(?, attempt_usage)")),
 
-    retry: run<
-      [availableAt: number, feedback: Text, usage: Json | null, checkpoint: Json | null, now: number, id: Text]
+    /** Keeps what the attempt has checkpointed, and every column whose parameter is null. */
+    interrupt: run<
+      [
+        status: TaskStatus,
+        attemptsReturned: number,
+        availableAt: number | null,
+        feedback: string | null,
+        usage: Json | null,
+        now: number,
+        id: string
+      ]
     >(`
       UPDATE tasks SET
-        status = 'pending', available_at = ?, feedback = ?, usage = ?, checkpoint = ?, updated_at = ?, execution = NULL
-      WHERE id = ?`),
-
-    fail: run<[feedback: Text, usage: Json | null, checkpoint: Json | null, now: number, id: Text]>(`
-      UPDATE tasks SET status = 'failed', feedback = ?, usage = ?, checkpoint = ?, updated_at = ?, execution = NULL
-      WHERE id = ?`),
-
-    release: run<[usage: Json | null, now: number, now: number, id: Text]>(`
-      UPDATE tasks SET
-        status = 'pending', attempts = MAX(0, attempts - 1), usage = COALESCE(?, usage), available_at = ?,
-        updated_at = ?, ${keepOutput}
+        status = ?, attempts = MAX(0, attempts - ?), available_at = COALESCE(?, available_at),
+        feedback = COALESCE(?, feedback), usage = COALESCE(?, usage), checkpoint = COALESCE(execution, checkpoint),
+        execution = NULL, attempt_usage = NULL, updated_at = ?
       WHERE id = ?`),
 
     hasDependencies: first<[]>("SELECT 1 FROM dependencies LIMIT 1"),
 
-    dependenciesOf: all<[task: number]>("SELECT dependency FROM dependencies WHERE task = ?"),
-
-    /** Those that waited for the task; the ones it frees are in the claim index from here on. */
-    unblock: all<[id: Text]>(`
+    /** Returns the dependants; those without another blocker are in the claim index from here on. */
+    unblock: all<[id: string]>(`
       UPDATE tasks SET blockers = blockers - 1
       WHERE seq IN (SELECT task FROM dependencies WHERE dependency = ?) RETURNING blockers, status`),
 
-    forgetDependency: run<[id: Text]>("DELETE FROM dependencies WHERE dependency = ?"),
+    forgetDependency: run<[id: string]>("DELETE FROM dependencies WHERE dependency = ?"),
 
     // ----------------------------------------------- sweeping, requeueing, cancelling, pruning
 
-    state: first<[id: Text]>(`SELECT ${stateColumns} FROM tasks WHERE id = ?`),
+    state: first<[id: string]>(`SELECT ${stateColumns} FROM tasks WHERE id = ?`),
 
     statesOf: byStatus((status) =>
       all<[after: number, limit: number]>(
@@ -306,26 +308,14 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       )
     ),
 
-    /** Read inside the write transaction that takes them back: a heartbeat that was just in time is seen. */
+    /** Read inside the write transaction, so that a heartbeat that was just in time is seen. */
     expired: all<[now: number, limit: number]>(`
       SELECT ${stateColumns} FROM tasks INDEXED BY tasks_leased
       WHERE status = 'in_progress' AND lease_until <= ? ORDER BY lease_until, seq LIMIT ?`),
 
-    takeBack: run<[now: number, now: number, seq: number]>(
-      `UPDATE tasks SET status = 'pending', available_at = ?, updated_at = ?, ${keepOutput} WHERE seq = ?`
-    ),
-
-    bury: run<[feedback: Text, now: number, seq: number]>(
-      `UPDATE tasks SET status = 'failed', feedback = ?, updated_at = ?, ${keepOutput} WHERE seq = ?`
-    ),
-
-    requeue: run<[now: number, now: number, seq: number]>(`
-      UPDATE tasks SET status = 'pending', attempts = 0, requeues = requeues + 1, available_at = ?, updated_at = ?
-      WHERE seq = ?`),
-
-    cancel: run<[now: number, seq: number]>(
-      `UPDATE tasks SET status = 'cancelled', updated_at = ?, ${keepOutput} WHERE seq = ?`
-    ),
+    requeue: run<[now: number, seq: number]>(`
+      UPDATE tasks SET status = 'pending', attempts = 0, requeues = requeues + 1, available_at = ?1, updated_at = ?1
+      WHERE seq = ?2`),
 
     removeTask: run<[seq: number]>("DELETE FROM tasks WHERE seq = ?"),
     removeInputs: run<[seq: number]>("DELETE FROM task_inputs WHERE seq = ?"),
@@ -341,9 +331,11 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
         pending = pending + ?, in_progress = in_progress + ?, completed = completed + ?,
         failed = failed + ?, cancelled = cancelled + ?, waiting = waiting + ?`),
 
-    revise: run<[]>("UPDATE store SET revision = revision + 1"),
-    pause: run<[]>("UPDATE store SET revision = revision + 1, paused = 1"),
-    resume: run<[]>("UPDATE store SET revision = revision + 1, paused = 0"),
-    stop: run<[]>("UPDATE store SET revision = revision + 1, stops = stops + 1")
+    raiseTokenFloor: run<[token: number]>("UPDATE store SET token_floor = MAX(token_floor, ?)"),
+
+    /** Increases the revision. Null keeps the runs paused, or not. */
+    revise: run<[paused: number | null, stops: number]>(
+      "UPDATE store SET revision = revision + 1, paused = COALESCE(?, paused), stops = stops + ?"
+    )
   }
 }

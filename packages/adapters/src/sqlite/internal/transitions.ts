@@ -1,49 +1,162 @@
-import * as Duration from "effect/Duration"
-import * as Result from "effect/Result"
-import type { TaskStatus } from "@baton/core/Task"
-import * as TaskState from "@baton/core/TaskState"
+import * as Schema from "effect/Schema"
+import { TaskStatus } from "@baton/core/Task"
 import type {
-  Checkpoint,
-  Claim,
-  ClaimOptions,
-  FencedReply,
-  Lease,
-  LostLease,
-  PruneOptions,
-  Settlement,
-  SweepOptions,
-  SweptTask
-} from "@baton/core/TaskStore"
+  AddReply,
+  ChangeReply,
+  CheckpointRow,
+  ClaimRequest,
+  ClaimRow,
+  LeaseRow,
+  LostLeaseRow,
+  NewTaskRow,
+  RestoreRow,
+  SelectionRow,
+  SettlementRow,
+  SweepRequest,
+  SweptRow
+} from "@baton/core/TaskStoreDriver"
+import type { Writing } from "./connection.ts"
 import * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
 
-/** What the write transactions of this module work with. */
-export interface Writing {
-  readonly sql: Statements
-  /** Epoch milliseconds, read once for all tasks of a write. */
-  readonly now: number
-}
+/** The last day that a date can name; a longer delay means that the task does not become available by itself. */
+const endOfTime = 8.64e15
 
-/** How many tasks a write moved into (or out of) each status; written to the counters once, at its end. */
-export const tally = () => ({ pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 })
+const later = (now: number, millis: number): number => Math.min(now + millis, endOfTime)
 
-export type Tally = ReturnType<typeof tally>
+/** The number of tasks that a write moves into each status, or out of it; the store's counters change once per write. */
+const tally = () => ({ pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 })
 
-export const count = ({ sql }: Writing, { cancelled, completed, failed, in_progress, pending, waiting }: Tally) => {
+type Tally = ReturnType<typeof tally>
+
+const count = ({ sql }: Writing, { cancelled, completed, failed, in_progress, pending, waiting }: Tally) => {
   if (pending || in_progress || completed || failed || cancelled || waiting) {
     sql.count(pending, in_progress, completed, failed, cancelled, waiting)
   }
 }
 
-/** The claimable rows in the order of claiming: one priority after the other, until there are enough. */
+// ----------------------------------------------------------------------------------------------------- adding
+
+/**
+ * Adds tasks. It inserts first and checks afterwards, so that new tasks need no look-up; the caller rolls back when nothing
+ * may be added.
+ */
+export const add = (writing: Writing, tasks: ReadonlyArray<NewTaskRow>): AddReply => {
+  const { now, sql } = writing
+  const existing: Array<string> = []
+  const conflicts: Array<string> = []
+  const unknown: Array<{ readonly id: string; readonly dependency: string }> = []
+  const linked: Array<{ readonly task: NewTaskRow; readonly seq: number }> = []
+  for (const task of tasks) {
+    const seq = sql.addTask(task.id, task.priority, task.availableAt ?? now, now)
+    if (seq === undefined) {
+      existing.push(task.id)
+      if (sql.description(task.id)?.description !== task.description) conflicts.push(task.id)
+    } else {
+      sql.addInputs(seq, task.description, task.metadata ?? Rows.noMetadata, task.dependsOn ?? Rows.noDependencies)
+      if (task.dependencies.length > 0) linked.push({ task, seq })
+    }
+  }
+  let waiting = 0
+  for (const { seq, task } of linked) {
+    const blockers: Array<string> = []
+    for (const dependency of task.dependencies) {
+      const row = sql.state(dependency)
+      if (row === undefined) unknown.push({ id: task.id, dependency })
+      else if (row.status !== "completed") blockers.push(dependency)
+    }
+    if (block(sql, seq, blockers)) waiting++
+  }
+  count(writing, { ...tally(), pending: tasks.length - existing.length, waiting })
+  return { existing, conflicts, unknown }
+}
+
+/** Records what a task waits for; returns whether it waits for anything. */
+const block = (sql: Statements, seq: number, blockers: ReadonlyArray<string>): boolean => {
+  if (blockers.length === 0) return false
+  for (const blocker of blockers) sql.addDependency(blocker, seq)
+  sql.block(blockers.length, seq)
+  return true
+}
+
+/** Adds tasks as they were in another store, or returns the ids that are present. */
+export const restore = (writing: Writing, records: ReadonlyArray<RestoreRow>): ReadonlyArray<string> => {
+  const { sql } = writing
+  const present = records.flatMap(({ id }) => (sql.state(id) === undefined ? [] : id))
+  if (present.length > 0) return present
+  const moved = tally()
+  const inserted = records.map((record) => ({ record, seq: insert(writing, record) }))
+  // A dependant can come before its dependency.
+  for (const { record, seq } of inserted) {
+    const blockers = record.waitsFor.filter((id) => sql.state(id)?.status !== "completed")
+    moved[record.status]++
+    if (block(sql, seq, blockers) && record.status === "pending") moved.waiting++
+  }
+  for (const { id, status } of records) {
+    if (status === "completed") moved.waiting -= unblock(sql, id)
+  }
+  count(writing, moved)
+  return present
+}
+
+/** Writes a task and its ledger; returns its `seq`. */
+const insert = ({ now, sql }: Writing, record: RestoreRow): number => {
+  // The attempt under way, or the one that completed the task, is in the task's row.
+  const inRow = record.status === "in_progress" || record.status === "completed"
+  const last = inRow ? record.attemptRows.at(-1) : undefined
+  const seq =
+    sql.restoreTask(
+      record.id,
+      record.status,
+      record.priority,
+      record.availableAt,
+      record.attempts,
+      record.requeues,
+      record.verified ? 1 : 0,
+      record.feedback,
+      record.usage,
+      record.checkpoint,
+      record.createdAt,
+      record.updatedAt,
+      record.token,
+      last?.owner ?? null,
+      last?.startedAt ?? null,
+      // Its worker works on the other store: the next sweep ends the attempt.
+      now,
+      last?.execution ?? null,
+      last?.verification ?? null,
+      last?.usage ?? null
+    ) ?? 0
+  sql.addInputs(seq, record.description, record.metadata ?? Rows.noMetadata, record.dependsOn ?? Rows.noDependencies)
+  for (const attempt of inRow ? record.attemptRows.slice(0, -1) : record.attemptRows) {
+    sql.restoreAttempt(
+      seq,
+      attempt.number,
+      attempt.token,
+      attempt.owner,
+      attempt.startedAt,
+      attempt.endedAt ?? attempt.startedAt,
+      attempt.outcome,
+      attempt.error,
+      attempt.execution,
+      attempt.verification,
+      attempt.usage
+    )
+  }
+  return seq
+}
+
+// --------------------------------------------------------------------------------------------------- claiming
+
+/** The claimable rows in the order of claiming: one priority after another, until there are enough. */
 const claimable = (sql: Statements, limit: number, now: number): ReadonlyArray<Rows.Row> => {
   const rows: Array<Rows.Row> = []
   let upTo = Number.MAX_SAFE_INTEGER
   while (rows.length < limit) {
     const level = sql.priority(upTo)
     if (level === undefined) break
-    const priority = Rows.int(level.priority)
-    if (Rows.int(level.available_at) <= now) {
+    const priority = Number(level.priority)
+    if (Number(level.available_at) <= now) {
       for (const row of sql.claimable(priority, now, limit - rows.length)) rows.push(row)
     }
     upTo = priority - 1
@@ -51,219 +164,223 @@ const claimable = (sql: Statements, limit: number, now: number): ReadonlyArray<R
   return rows
 }
 
-export const claim = (writing: Writing, options: ClaimOptions): ReadonlyArray<Claim> => {
+export const claim = (writing: Writing, { leaseMillis, limit, owner }: ClaimRequest): ReadonlyArray<ClaimRow> => {
   const { now, sql } = writing
-  const rows = claimable(sql, options.limit, now)
+  const rows = claimable(sql, limit, now)
   if (rows.length === 0) return []
-  const claims = Rows.claims(rows, now, (seq) => Rows.output(sql.previousExecution(seq)))
-  const leaseUntil = Rows.toMillis(now + Duration.toMillis(options.lease))
-  sql.lease(Rows.toText(options.owner), now, now, leaseUntil, JSON.stringify(rows.map(Rows.seq)))
+  const tokenFloor = Number(sql.tokenFloor()?.token_floor)
+  const claims = rows.map((row) =>
+    Rows.claim(row, now, tokenFloor, (seq) => sql.previousExecution(seq)?.execution ?? null)
+  )
+  sql.lease(owner, now, later(now, leaseMillis), tokenFloor, JSON.stringify(claims.map(({ seq }) => seq)))
   count(writing, { ...tally(), pending: -claims.length, in_progress: claims.length })
   return claims
 }
 
-/** Does `write` for each lease; those for which it changes nothing are no longer current. */
-const fenced = <A extends Lease>(
+// ------------------------------------------------------------------------------------- writing under leases
+
+/** Calls `write` for each lease, and returns the leases for which it changed nothing: they are no longer current. */
+const underLeases = <A extends LeaseRow>(
   sql: Statements,
   leases: ReadonlyArray<A>,
-  write: (id: string | Uint8Array, lease: A) => boolean
-): FencedReply => {
-  const lost: Array<LostLease> = []
-  for (const lease of leases) {
-    const id = Rows.toText(lease.taskId)
-    if (write(id, lease)) continue
-    const row = sql.state(id)
-    lost.push({
-      taskId: lease.taskId,
-      token: lease.token,
-      status: row === undefined ? null : Rows.status(row.status)
-    })
+  write: (lease: A) => boolean
+): ReadonlyArray<LostLeaseRow> => {
+  const lost: Array<LostLeaseRow> = []
+  for (const [index, lease] of leases.entries()) {
+    // The answer of a call in this process cannot be lost, so no outcome is looked up.
+    if (!write(lease)) lost.push({ index, status: sql.state(lease.id)?.status ?? null, outcome: null })
   }
-  return { lost }
+  return lost
 }
 
-export const extend = ({ now, sql }: Writing, leases: ReadonlyArray<Lease>, lease: Duration.Duration): FencedReply => {
-  const leaseUntil = Rows.toMillis(now + Duration.toMillis(lease))
-  return fenced(sql, leases, (id, { token }) => sql.extend(leaseUntil, id, token) === 1)
+export const extend = ({ now, sql }: Writing, leases: ReadonlyArray<LeaseRow>, leaseMillis: number) => {
+  const leaseUntil = later(now, leaseMillis)
+  return underLeases(sql, leases, ({ id, token }) => sql.extend(leaseUntil, id, token))
 }
 
-export const checkpoint = ({ now, sql }: Writing, checkpoints: ReadonlyArray<Checkpoint>): FencedReply =>
-  fenced(
-    sql,
-    checkpoints,
-    (id, { execution, token, usage }) =>
-      sql.checkpoint(Rows.toJson(execution), Rows.toJsonOrNull(usage), now, id, token) === 1
+export const checkpoint = ({ now, sql }: Writing, checkpoints: ReadonlyArray<CheckpointRow>) =>
+  underLeases(sql, checkpoints, ({ execution, executionUsage, id, token, usage }) =>
+    sql.checkpoint(execution, executionUsage, usage, now, id, token)
   )
 
-export const settle = (writing: Writing, settlements: ReadonlyArray<Settlement>): FencedReply => {
+export const settle = (writing: Writing, settlements: ReadonlyArray<SettlementRow>): ReadonlyArray<LostLeaseRow> => {
   const { sql } = writing
   const moved = tally()
-  const completed: Array<string | Uint8Array> = []
-  const reply = fenced(sql, settlements, (id, settlement) => {
-    const status = settleOne(writing, id, settlement)
-    if (status === undefined) return false
-    moved[status]++
+  const completed: Array<string> = []
+  const lost = underLeases(sql, settlements, (settlement) => {
+    if (!settleOne(writing, settlement)) return false
     moved.in_progress--
-    if (status === "completed") completed.push(id)
+    moved[settlement.status]++
+    if (settlement.status === "completed") completed.push(settlement.id)
     return true
   })
-  // Asked once a batch, because most lists have no dependencies at all.
+  // Checked once per batch, because most lists have no dependencies.
   if (completed.length > 0 && sql.hasDependencies() !== undefined) {
     for (const id of completed) moved.waiting -= unblock(sql, id)
   }
   count(writing, moved)
-  return reply
+  return lost
 }
 
-/** The status that the task has now, or nothing if the lease is not current. */
-const settleOne = (
-  { now, sql }: Writing,
-  id: string | Uint8Array,
-  settlement: Settlement
-): "completed" | "pending" | "failed" | undefined => {
-  const { token } = settlement
-  if (settlement._tag === "Release") {
-    const used = Rows.toJsonOrNull(settlement.attemptUsage)
-    if (sql.endUnsettled(now, "released", Rows.toText(settlement.reason), used, id, token) === 0) return undefined
-    sql.release(Rows.toJsonOrNull(settlement.usage), now, now, id)
-    return "pending"
+/** Returns whether the lease was current. */
+const settleOne = ({ now, sql }: Writing, settlement: SettlementRow): boolean => {
+  const { attemptsReturned, attemptUsage, availableInMillis, error, execution, id, outcome } = settlement
+  const { status, token, usage, verification } = settlement
+  const availableAt = availableInMillis === null ? null : later(now, availableInMillis)
+  if (outcome === "released") {
+    if (!sql.endInterrupted(now, outcome, error, attemptUsage, id, token)) return false
+    sql.interrupt(status, attemptsReturned, availableAt, null, usage, now, id)
+    return true
   }
-  const verification = Rows.toJsonOrNull(settlement.verification)
-  const attemptUsage = Rows.toJsonOrNull(settlement.attemptUsage)
-  const usage = Rows.toJsonOrNull(settlement.usage)
-  if (settlement._tag === "Complete") {
-    const execution = Rows.toJson(settlement.execution)
-    const verified = settlement.verified ? 1 : 0
-    return sql.complete(execution, verification, attemptUsage, verified, usage, now, id, token) === 1
-      ? "completed"
-      : undefined
-  }
-  const outcome = settlement._tag === "Retry" ? "retried" : "failed"
-  const feedback = Rows.toText(settlement.feedback)
-  const execution = Rows.toJsonOrNull(settlement.execution)
-  if (sql.endAttempt(now, outcome, feedback, execution, verification, attemptUsage, id, token) === 0) return undefined
-  const checkpoint = Rows.toJsonOrNull(settlement.checkpoint)
-  if (settlement._tag === "Fail") {
-    sql.fail(feedback, usage, checkpoint, now, id)
-    return "failed"
-  }
-  sql.retry(Rows.toMillis(now + Duration.toMillis(settlement.delay)), feedback, usage, checkpoint, now, id)
-  return "pending"
+  const staysInRow = outcome === "completed"
+  if (!staysInRow && !sql.endAttempt(now, outcome, error, execution, verification, attemptUsage, id, token))
+    return false
+  return sql.settle(
+    status,
+    attemptsReturned,
+    availableAt,
+    settlement.verified ? 1 : 0,
+    settlement.feedback,
+    usage,
+    settlement.checkpoint,
+    staysInRow ? execution : null,
+    staysInRow ? verification : null,
+    staysInRow ? attemptUsage : null,
+    now,
+    id,
+    token
+  )
 }
 
-/** Lets those go on that waited for this task; how many of them wait for nothing any more. */
-export const unblock = (sql: Statements, id: string | Uint8Array): number => {
-  const freed = sql.unblock(id)
-  if (freed.length > 0) sql.forgetDependency(id)
-  return freed.filter(({ blockers, status }) => blockers === 0 && status === "pending").length
+/** Frees the dependants of a task; returns how many pending ones have no other blocker. */
+const unblock = (sql: Statements, id: string): number => {
+  const dependants = sql.unblock(id)
+  if (dependants.length > 0) sql.forgetDependency(id)
+  return dependants.filter(({ blockers, status }) => blockers === 0 && status === "pending").length
 }
 
-const lookup = (row: Rows.Row) => ({
-  seq: Rows.int(row.seq),
-  id: Rows.taskId(Rows.text(row.id)),
-  token: Rows.leaseToken(Rows.int(row.token)),
-  status: Rows.status(row.status),
-  attempts: Rows.int(row.attempts),
-  waits: Rows.int(row.blockers) > 0,
-  updatedAt: Rows.int(row.updated_at)
+// ------------------------------------------------------------- sweeping, requeueing, cancelling, pruning
+
+const statusOf: (value: unknown) => TaskStatus = Schema.decodeUnknownSync(TaskStatus)
+
+const decodeState = (row: Rows.Row) => ({
+  seq: Number(row.seq),
+  id: String(row.id),
+  status: statusOf(row.status),
+  isBlocked: Number(row.blockers) > 0,
+  attempts: Number(row.attempts),
+  token: Number(row.token),
+  owner: String(row.owner),
+  updatedAt: Number(row.updated_at)
 })
 
-/** What a transition knows of a task; read in the transaction that changes it, so that it cannot be out of date. */
-export interface Found extends ReturnType<typeof lookup> {}
+/** What a transition needs to know of a task, read in the transaction that changes it. */
+interface State extends ReturnType<typeof decodeState> {}
 
-export const find = (sql: Statements, id: string): ReadonlyArray<Found> => {
-  const row = sql.state(Rows.toText(id))
-  return row === undefined ? [] : [lookup(row)]
+const stateOf = (sql: Statements, id: string): ReadonlyArray<State> => {
+  const row = sql.state(id)
+  return row === undefined ? [] : [decodeState(row)]
 }
 
-export const findAll = (sql: Statements, status: TaskStatus, after: number, limit: number): ReadonlyArray<Found> =>
-  sql.statesOf[status](after, limit).map(lookup)
-
-/** The state that an event leads to, or nothing where the state machine knows no such transition. */
-const next = (found: Found, event: TaskState.Transition, policy: TaskState.FailurePolicy) =>
-  Result.getOrUndefined(TaskState.transition(found, event, policy))
-
-/** For events that look at no policy. */
-const anyPolicy: TaskState.FailurePolicy = { maxAttempts: Infinity, onCrash: "retry" }
-
-const leaseExpired = TaskState.Transition.cases.LeaseExpired.make({})
-const requeued = TaskState.Transition.cases.Requeued.make({})
-const cancelled = TaskState.Transition.cases.Cancelled.make({})
-
-const move = (moved: Tally, found: Found, to: TaskStatus) => {
-  moved[found.status]--
+const move = (moved: Tally, { isBlocked, status }: State, to: TaskStatus) => {
+  moved[status]--
   moved[to]++
-  if (!found.waits) return
-  if (found.status === "pending") moved.waiting--
+  if (!isBlocked) return
+  if (status === "pending") moved.waiting--
   if (to === "pending") moved.waiting++
 }
 
-export const sweep = (writing: Writing, options: SweepOptions, limit: number): ReadonlyArray<SweptTask> => {
+export const sweep = (
+  writing: Writing,
+  { failFromAttempts, limit, message }: SweepRequest
+): ReadonlyArray<SweptRow> => {
   const { now, sql } = writing
   const moved = tally()
-  const swept = sql.expired(now, limit).flatMap((row): ReadonlyArray<SweptTask> => {
-    const found = lookup(row)
-    const state = next(found, leaseExpired, options)
-    if (state === undefined) return []
-    const owner = Rows.text(row.owner)
-    const silence = Rows.toText(`Worker ${owner} stopped answering.`)
-    const failed = state.status === "failed"
-    sql.endUnsettled(now, "lease_expired", silence, null, Rows.toText(found.id), found.token)
-    if (failed) sql.bury(silence, now, found.seq)
-    else sql.takeBack(now, now, found.seq)
-    move(moved, found, state.status)
-    const { attempts } = state
-    return [{ taskId: found.id, token: found.token, status: failed ? "failed" : "pending", owner, attempts }]
+  const swept = sql.expired(now, limit).map((row): SweptRow => {
+    const state = decodeState(row)
+    const { attempts, id, owner, token } = state
+    const status = attempts >= failFromAttempts ? "failed" : "pending"
+    const error = message.beforeOwner + owner + message.afterOwner
+    sql.endInterrupted(now, "lease_expired", error, null, id, token)
+    if (status === "failed") sql.interrupt(status, 0, null, error, null, now, id)
+    else sql.interrupt(status, 0, now, null, null, now, id)
+    move(moved, state, status)
+    return { id, token, status, owner, attempts }
   })
   count(writing, moved)
   return swept
 }
 
-/** Puts those back that have failed or were cancelled; the ones that changed. */
-export const requeue = (writing: Writing, tasks: ReadonlyArray<Found>): ReadonlyArray<Found> => {
-  const { now, sql } = writing
+/** Acts on the selected tasks whose status is in `from` and that `matches` accepts. */
+const changeSelected = (
+  writing: Writing,
+  selection: SelectionRow,
+  from: ReadonlyArray<TaskStatus>,
+  act: (state: State, moved: Tally) => void,
+  matches: (state: State) => boolean = () => true
+): ChangeReply => {
+  const { sql } = writing
+  const found =
+    "ids" in selection
+      ? selection.ids.flatMap((id) => stateOf(sql, id))
+      : sql.statesOf[selection.status](selection.after, selection.limit).map(decodeState)
+  const chosen = found.filter((state) => from.includes(state.status) && matches(state))
   const moved = tally()
-  const changed = tasks.filter((found) => {
-    if (next(found, requeued, anyPolicy) === undefined) return false
-    sql.requeue(now, now, found.seq)
-    move(moved, found, "pending")
-    return true
-  })
+  for (const state of chosen) act(state, moved)
   count(writing, moved)
-  return changed
-}
-
-/** Cancels those that are pending or running; the ones that changed, in the status that they had. */
-export const cancel = (writing: Writing, tasks: ReadonlyArray<Found>): ReadonlyArray<Found> => {
-  const { now, sql } = writing
-  const moved = tally()
-  const changed = tasks.filter((found) => {
-    if (next(found, cancelled, anyPolicy) === undefined) return false
-    // Does nothing for a pending task, which has no attempt under way.
-    sql.endUnsettled(now, "cancelled", "The task was cancelled while it ran.", null, Rows.toText(found.id), found.token)
-    sql.cancel(now, found.seq)
-    move(moved, found, "cancelled")
-    return true
-  })
-  if (changed.some(({ status }) => status === "in_progress")) sql.revise()
-  count(writing, moved)
-  return changed
-}
-
-/** Deletes those that are in one of the statuses and have not changed for long enough; how many. */
-export const prune = (writing: Writing, options: PruneOptions, tasks: ReadonlyArray<Found>): number => {
-  const { now, sql } = writing
-  const moved = tally()
-  const latest = options.olderThan === undefined ? Infinity : now - Duration.toMillis(options.olderThan)
-  const statuses: ReadonlyArray<TaskStatus> = options.statuses
-  const gone = tasks.filter(({ status, updatedAt }) => statuses.includes(status) && updatedAt <= latest)
-  for (const { seq, status } of gone) {
-    sql.removeTask(seq)
-    sql.removeInputs(seq)
-    sql.removeAttempts(seq)
-    sql.removeDependencies(seq)
-    moved[status]--
+  return {
+    ids: chosen.map(({ id }) => id),
+    interrupted: chosen.filter(({ status }) => status === "in_progress").length,
+    last: "ids" in selection || found.length < selection.limit ? null : (found.at(-1)?.seq ?? null)
   }
-  count(writing, moved)
-  return gone.length
+}
+
+export const requeue = (writing: Writing, selection: SelectionRow, from: ReadonlyArray<TaskStatus>): ChangeReply =>
+  changeSelected(writing, selection, from, (state, moved) => {
+    writing.sql.requeue(writing.now, state.seq)
+    move(moved, state, "pending")
+  })
+
+export const cancel = (
+  writing: Writing,
+  selection: SelectionRow,
+  from: ReadonlyArray<TaskStatus>,
+  reason: string
+): ChangeReply => {
+  const { now, sql } = writing
+  const reply = changeSelected(writing, selection, from, (state, moved) => {
+    // Writes nothing for a pending task, which has no attempt under way.
+    sql.endInterrupted(now, "cancelled", reason, null, state.id, state.token)
+    sql.interrupt("cancelled", 0, null, null, null, now, state.id)
+    move(moved, state, "cancelled")
+  })
+  if (reply.interrupted > 0) sql.revise(null, 0)
+  return reply
+}
+
+export const prune = (
+  writing: Writing,
+  selection: SelectionRow,
+  from: ReadonlyArray<TaskStatus>,
+  unchangedMillis: number | null
+): ChangeReply => {
+  const { now, sql } = writing
+  const latest = unchangedMillis === null ? Infinity : now - unchangedMillis
+  let greatestToken = 0
+  const reply = changeSelected(
+    writing,
+    selection,
+    from,
+    ({ seq, status, token }, moved) => {
+      sql.removeTask(seq)
+      sql.removeInputs(seq)
+      sql.removeAttempts(seq)
+      sql.removeDependencies(seq)
+      moved[status]--
+      greatestToken = Math.max(greatestToken, token)
+    },
+    ({ updatedAt }) => updatedAt <= latest
+  )
+  if (greatestToken > 0) sql.raiseTokenFloor(greatestToken)
+  return reply
 }

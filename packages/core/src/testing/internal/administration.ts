@@ -206,5 +206,25 @@ export const administration: ReadonlyArray<Case> = [
       assert.deepEqual([added.status, added.priority, added.attempts], ["pending", 3, 0])
       assert.deepEqual(yield* fixture.store.attempts(id("a")), [])
     })
+  ),
+  it(
+    "a token is greater than every earlier token of its id, also after the id was pruned and added again",
+    Effect.fnUntraced(function* (world) {
+      let last = 0
+      for (let round = 0; round < 3; round++) {
+        yield* world.store.add([task("a"), task("other")])
+        for (const end of [retry, fail]) {
+          const claims = yield* claim(world)
+          const claimed = claims.find((each) => each.task.id === "a")
+          assert.ok(claimed, "there is a task to claim")
+          assert.ok(claimed.token > last, `${claimed.token} is greater than ${last}`)
+          assert.equal(claimed.previousOutput, null)
+          last = claimed.token
+          yield* settle(world, end(claimed))
+        }
+        assert.equal(yield* world.store.prune({ statuses: ["failed"] }), 1)
+        assert.deepEqual(yield* world.store.attempts(id("a")), [])
+      }
+    })
   )
 ]

@@ -1,0 +1,124 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { OutlookRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import type { Connection } from "./connection.ts"
+import * as Notifications from "./notifications.ts"
+import type { Statements } from "./statements.ts"
+import * as Transitions from "./transitions.ts"
+
+/** Each operation is one transaction, or one statement, on the connection of this process. */
+export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: Connection): TaskStoreDriver => {
+  /** Writes only if there is something to do: an idle worker takes no lock and wakes no other process. */
+  const writeIf = <A>(
+    isDue: (sql: Statements, now: number) => boolean,
+    body: Parameters<typeof write<ReadonlyArray<A>>>[0]
+  ): Effect.Effect<ReadonlyArray<A>, TaskStoreError> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.flatMap(
+        read((sql) => isDue(sql, now)),
+        (found) => (found ? write(body) : Effect.succeed([]))
+      )
+    )
+
+  return {
+    place: `The store ${filename}`,
+
+    // A batch is one transaction, because each transaction flushes the disk.
+    limits: { rows: Infinity, characters: Infinity, selected: 1000 },
+
+    add: (tasks, { checkOnly }) =>
+      write(
+        (writing) => Transitions.add(writing, tasks),
+        ({ conflicts, unknown }) => !checkOnly && conflicts.length === 0 && unknown.length === 0
+      ),
+
+    claim: (request) =>
+      writeIf(
+        (sql, now) => nextAvailable(sql, now) <= now,
+        (writing) => Transitions.claim(writing, request)
+      ),
+
+    checkpoint: (checkpoints) => write((writing) => Transitions.checkpoint(writing, checkpoints)),
+
+    settle: (settlements) => write((writing) => Transitions.settle(writing, settlements)),
+
+    extend: (leases, leaseMillis) => write((writing) => Transitions.extend(writing, leases, leaseMillis)),
+
+    sweep: (request) =>
+      writeIf(
+        (sql, now) => leaseEnd(sql) <= now,
+        (writing) => Transitions.sweep(writing, request)
+      ),
+
+    get: (id) => read((sql) => sql.task(id)[0]),
+
+    list: ({ after, limit, status }) =>
+      read((sql) => (status === null ? sql.page(after, limit) : sql.pageOf[status](after, limit))),
+
+    attempts: (id) => read((sql) => sql.attempts(id)),
+
+    counts: read((sql) => sql.store()),
+
+    requeue: (selection, { from }) => write((writing) => Transitions.requeue(writing, selection, from)),
+
+    cancel: (selection, { from, reason }) => write((writing) => Transitions.cancel(writing, selection, from, reason)),
+
+    prune: (selection, { from, unchangedMillis }) =>
+      write((writing) => Transitions.prune(writing, selection, from, unchangedMillis)),
+
+    outlook: Effect.flatMap(Clock.currentTimeMillis, (now) => snapshot((sql) => outlook(sql, now))),
+
+    control: read((sql) => sql.store()),
+
+    request: (request) =>
+      write(({ sql }) => {
+        sql.revise(request === "stop" ? null : request === "pause" ? 1 : 0, request === "stop" ? 1 : 0)
+        return sql.store()
+      }),
+
+    dump: ({ after, limit }) =>
+      snapshot((sql) =>
+        sql.page(after, limit).map((row) => ({
+          ...row,
+          waitsFor: sql.dependenciesOf(row.seq).map(({ dependency }) => dependency),
+          attemptRows: sql.attemptsOf(row.seq)
+        }))
+      ),
+
+    restore: (records) => write((writing) => Transitions.restore(writing, records)),
+
+    notifications: Notifications.make(logFile, dataVersion)
+  }
+}
+
+/** When the next task is available, in epoch milliseconds; exact only if that is after `now`. */
+const nextAvailable = (sql: Statements, now: number): number => {
+  let earliest = Infinity
+  let upTo = Number.MAX_SAFE_INTEGER
+  while (earliest > now) {
+    const level = sql.priority(upTo)
+    if (level === undefined) break
+    earliest = Math.min(earliest, Number(level.available_at))
+    upTo = Number(level.priority) - 1
+  }
+  return earliest
+}
+
+/** When the first lease ends, in epoch milliseconds. */
+const leaseEnd = (sql: Statements): number => {
+  const row = sql.leaseEnd()
+  return row === undefined ? Infinity : Number(row.lease_until)
+}
+
+const outlook = (sql: Statements, now: number): OutlookRow => {
+  const due = Math.min(leaseEnd(sql), nextAvailable(sql, now))
+  const { in_progress, paused, pending, revision, stops, waiting } = sql.store()
+  return {
+    dueInMillis: due === Infinity ? null : due - now,
+    drained: in_progress === 0 && pending === waiting,
+    revision,
+    paused,
+    stops
+  }
+}
