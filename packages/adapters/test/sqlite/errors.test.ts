@@ -1,4 +1,4 @@
-import { TaskStoreDriver, TaskStoreError } from "@baton/core"
+import { type TaskStoreDriver, TaskStoreError } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"

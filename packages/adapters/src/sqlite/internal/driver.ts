@@ -79,11 +79,12 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     dump: ({ after, limit }) =>
       snapshot((sql) =>
-        sql.page(after, limit).map((row) => ({
-          ...row,
-          waitsFor: sql.dependenciesOf(row.seq).map(({ dependency }) => dependency),
-          attemptRows: sql.attemptsOf(row.seq)
-        }))
+        sql.page(after, limit).map((row) =>
+          Object.assign(row, {
+            waitsFor: sql.dependenciesOf(row.seq).map(({ dependency }) => dependency),
+            attemptRows: sql.attemptsOf(row.seq)
+          })
+        )
       ),
 
     restore: (records) => write((writing) => Transitions.restore(writing, records)),
