@@ -44,7 +44,8 @@
  * `dependsOn` (and `waitsFor`, those of them that have yet to complete), `feedback`, `verified`, `requeues`, `usage`,
  * `createdAt`, `updatedAt`, `token` (of the last lease), `checkpoint`, and `history`, the ledger of attempts, in which the
  * output that is the result is not repeated. A cancelled task has the status `failed`, as the lab knows no other, and
- * `"cancelled": true`. A file whose runs are paused has `"baton": { "paused": true }` beside its tasks.
+ * `"cancelled": true`. Next to `tasks`, the file has `"baton": { "paused": true }` while its runs are paused, and there
+ * `tokenFloor`, the greatest token of the tasks that were deleted, once there are any.
  *
  * **Guarantees**
  *
@@ -116,7 +117,7 @@ export const make = Effect.fnUntraced(function* (
       Errors.unusable(Errors.mistake(filename, mistake))
     )
   )
-  const { ending, entries, isAscii, paused } = document
+  const { ending, entries, isAscii } = document
   const manner: Render.Manner = { isAscii, history: options.history ?? true }
   const encode = (text: string) => Buffer.from(text, isAscii ? "latin1" : "utf8")
 
@@ -128,7 +129,7 @@ export const make = Effect.fnUntraced(function* (
     )
     .commit()
   let frame = Render.frame(document.fields, ending, manner)
-  let isPaused = paused
+  let { shared } = document
 
   const write = Effect.fnUntraced(function* (changes: PersistedTaskStore.Changes) {
     const gone = new Set(changes.removed)
@@ -141,16 +142,16 @@ export const make = Effect.fnUntraced(function* (
       })
     )
     const nextFrame =
-      changes.paused === isPaused
+      changes.paused === shared.paused && changes.tokenFloor === shared.tokenFloor
         ? frame
-        : Render.frame(Render.withPaused(document.fields, changes.paused, manner), ending, manner)
+        : Render.frame(Render.withShared(document.fields, changes, manner), ending, manner)
     yield* file.replace(contents(nextFrame, parts, encode))
     commit()
     frame = nextFrame
-    isPaused = changes.paused
+    shared = { paused: changes.paused, tokenFloor: changes.tokenFloor }
   })
 
-  return yield* PersistedTaskStore.make({ records: entries.map(({ record }) => record), paused, write }).pipe(
+  return yield* PersistedTaskStore.make({ records: entries.map(({ record }) => record), ...shared, write }).pipe(
     // The document has no id twice.
     Effect.catchTag("TasksRefused", Effect.die)
   )

@@ -313,6 +313,26 @@ describe("the file of a JSON store", () => {
     })
   )
 
+  it.effect("keeps the greatest lease token of the deleted tasks, also while runs are paused", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(lab)
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          const claimed = yield* claimOne(store)
+          yield* store.settle([complete(claimed)])
+          yield* store.prune({ statuses: ["completed"] })
+          assert.deepStrictEqual(dataOf(filename).baton, { tokenFloor: claimed.token })
+          yield* store.request("pause")
+          assert.deepStrictEqual(dataOf(filename).baton, { paused: true, tokenFloor: claimed.token })
+          yield* store.request("resume")
+          assert.deepStrictEqual(dataOf(filename).baton, { tokenFloor: claimed.token })
+        })
+      )
+      yield* withStore(filename, (store) => store.request("pause"))
+      assert.deepStrictEqual(dataOf(filename).baton, { paused: true, tokenFloor: 1 })
+    })
+  )
+
   it.effect("leaves the history out if told so, and what the next attempt needs in", () =>
     Effect.gen(function* () {
       const filename = yield* fileWith(lab)

@@ -17,6 +17,21 @@ export interface Entry {
   readonly fields: Fields
 }
 
+/** What is kept for all tasks together, under `baton` of the whole. What has its default is left out. */
+const SavedShared = Schema.Struct({
+  paused: Schema.optional(Schema.Boolean),
+  tokenFloor: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
+})
+
+/** What is kept for all tasks together. */
+export interface Shared {
+  readonly paused: boolean
+  /** The greatest lease token of the tasks that were removed. */
+  readonly tokenFloor: number
+}
+
+const readShared = ({ paused = false, tokenFloor = 0 }: typeof SavedShared.Type): Shared => ({ paused, tokenFloor })
+
 /** What a file says. */
 export interface Document {
   readonly fields: Fields
@@ -24,12 +39,12 @@ export interface Document {
   readonly ending: string
   /** Whether it is all ASCII, as Python writes it; then it stays so. */
   readonly isAscii: boolean
-  readonly paused: boolean
+  readonly shared: Shared
   readonly entries: ReadonlyArray<Entry>
 }
 
 /** What a file says that is not there. */
-const empty: Document = { fields: new Map(), ending: "", isAscii: true, paused: false, entries: [] }
+const empty: Document = { fields: new Map(), ending: "", isAscii: true, shared: readShared({}), entries: [] }
 
 /** Reads the text of a file that was last written at `writtenAt`; fails with the place of a mistake and what it is. */
 export const read = (text: string, writtenAt: DateTime.Utc): Result.Result<Document, string> =>
@@ -40,8 +55,7 @@ export const read = (text: string, writtenAt: DateTime.Utc): Result.Result<Docum
         ({ offset, problem }) => `${position(text, offset)}: ${problem}`
       )
 
-/** What is kept for all tasks together is beside them. */
-const Root = Schema.Struct({ baton: Schema.optional(Schema.Struct({ paused: Schema.optional(Schema.Boolean) })) })
+const Root = Schema.Struct({ baton: Schema.optional(SavedShared) })
 
 const readScan = (text: string, { root, tasks }: Scan, writtenAt: DateTime.Utc): Result.Result<Document, Fault> => {
   const whole = decodeRoot(text, root, "")
@@ -74,7 +88,7 @@ const readScan = (text: string, { root, tasks }: Scan, writtenAt: DateTime.Utc):
     fields: fieldsOf(text, root),
     ending: text.slice(root.end),
     isAscii: /^[\0-\x7f]*$/.test(text),
-    paused: whole.success.baton?.paused ?? false,
+    shared: readShared(whole.success.baton ?? {}),
     entries: Array.from(found.values(), ({ span, task }) => ({
       record: toRecord(task, { writtenAt, isCompleted }),
       text: text.slice(span.start, span.end),

@@ -1,5 +1,5 @@
 import type { TaskRecord } from "@baton/core/TaskRecord"
-import type { Fields } from "./document.ts"
+import type { Fields, Shared } from "./document.ts"
 import { write } from "./extension.ts"
 import { separator } from "./texts.ts"
 
@@ -62,10 +62,11 @@ export const frame = (fields: Fields, ending: string, manner: Manner): Frame => 
   }
 }
 
-/** The fields beside the tasks, saying whether runs are paused. */
-export const withPaused = (fields: Fields, paused: boolean, manner: Manner): Fields => {
+/** The fields of a file, with what is kept for all tasks together. */
+export const withShared = (fields: Fields, { paused, tokenFloor }: Shared, manner: Manner): Fields => {
   const changed = new Map(fields)
-  if (paused) changed.set("baton", json({ paused }, 1, manner))
+  const saved = { ...(paused ? { paused } : undefined), ...(tokenFloor > 0 ? { tokenFloor } : undefined) }
+  if (Object.keys(saved).length > 0) changed.set("baton", json(saved, 1, manner))
   else changed.delete("baton")
   return changed
 }
