@@ -1,16 +1,22 @@
 /**
- * The orchestrator takes tasks from a store, executes and verifies them, and settles how each attempt ended, with any
+ * The orchestrator claims tasks from a store, executes and verifies them, and settles the outcome of each attempt, any
  * number of tasks at a time, until nothing is left or something stops it.
  *
- * Execution is at-least-once: a worker that dies is replaced after its lease, so executors have to be idempotent by
- * task id and attempt. At most one result per lease is accepted. An output that was saved before a crash is verified,
- * not executed again.
+ * Execution is at-least-once: a worker that dies is replaced after its lease, so executors must be idempotent by task id
+ * and attempt. At most one result per lease is accepted. An output that was saved before a crash is verified, not executed
+ * again.
+ *
+ * An orchestrator lives in the scope of its layer. When that scope ends, the run is stopped and awaited before the store,
+ * the executor and its other parts are closed. If the scope ends with a failure, the run does not wait for running tasks.
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
@@ -129,14 +135,18 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
   const onChange = (next: OrchestratorState) => SubscriptionRef.set(state, next)
   /** The current run, or the last one. */
   let run: runs.Run | undefined
-  let running = false
+  /** Open while nothing runs. */
+  const idle = Latch.makeUnsafe(true)
+  let isClosed = false
 
   const start = (options: { readonly untilDrained: boolean }): Effect.Effect<RunSummary, RunFailed> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
-        if (running)
+        if (isClosed) return Effect.fail(new RunFailed({ message: closedMessage, error: null }))
+        if (!Latch.isOpen(idle)) {
           return Effect.fail(new RunFailed({ message: "This orchestrator is running already.", error: null }))
-        running = true
+        }
+        idle.closeUnsafe()
         return Effect.ensuring(
           parts.spans.open(
             "invoke_workflow baton",
@@ -149,9 +159,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
             }),
             runOnce(options, restore)
           ),
-          Effect.sync(() => {
-            running = false
-          })
+          Effect.sync(() => idle.openUnsafe())
         )
       })
     ).pipe(withLogLevel)
@@ -161,6 +169,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
     restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
   ): Effect.fn.Return<RunSummary, RunFailed> {
     run = yield* runs.make(parts, { ...options, onChange })
+    if (isClosed) run.stop.request({ _tag: "Stopped" })
     yield* SubscriptionRef.set(state, "running")
     const { counts, error, reason, stats } = yield* run.live(restore)
     if (reason._tag !== "Failed" && Option.isSome(counts)) {
@@ -174,6 +183,16 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
 
   const setPaused = (paused: boolean) => Effect.suspend(() => run?.setPaused(paused) ?? Effect.void)
 
+  // The parts of a run are closed after this, so a run that is still going on ends here.
+  yield* Effect.addFinalizer((exit) =>
+    Effect.suspend(() => {
+      isClosed = true
+      if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) run?.skipDrain()
+      run?.stop.request({ _tag: "Stopped" })
+      return idle.await
+    })
+  )
+
   return Orchestrator.of({
     run: start({ untilDrained: true }),
     runForever: start({ untilDrained: false }),
@@ -185,6 +204,9 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
     events: parts.events.events
   })
 })
+
+const closedMessage =
+  "This orchestrator is closed, because the scope of its layer has ended. Run it inside of that scope."
 
 /** The stats before the first run. */
 const noStats: Stats = {

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -40,6 +41,8 @@ export interface Run {
   readonly live: (restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>) => Effect.Effect<RunResult>
   readonly setPaused: (paused: boolean) => Effect.Effect<void>
   readonly stop: StopSignal
+  /** Cuts off running tasks when the run stops, or now if it is draining already. */
+  readonly skipDrain: () => void
   readonly stats: () => Stats
 }
 
@@ -82,6 +85,7 @@ export const make = Effect.fnUntraced(function* (
 
   const startedAt = clock.currentTimeMillisUnsafe()
   let endedAt: number | undefined
+  const drainSkipped = Latch.makeUnsafe(false)
 
   const stats = (): Stats => {
     const settled = settling.stats()
@@ -147,12 +151,13 @@ export const make = Effect.fnUntraced(function* (
     yield* Effect.timeoutOption(Fiber.interrupt(claimingFiber), releaseTimeout)
     yield* Effect.timeoutOption(settling.releaseUnstarted("shutdown"), releaseTimeout)
     if (claims.size() === 0) return
-    if (working.busy() > 0 && !Duration.isZero(config.drainTimeout)) {
+    if (working.busy() > 0 && !Duration.isZero(config.drainTimeout) && !Latch.isOpen(drainSkipped)) {
       const draining = events.publish({ _tag: "Draining", at: now(parts), reason: describe(reason) })
       yield* Effect.timeoutOption(draining, publishTimeout)
     }
-    const finished = yield* Effect.timeoutOption(claims.awaitEmpty, config.drainTimeout)
-    if (Option.isSome(finished)) return
+    const drained = Effect.raceFirst(claims.awaitEmpty, drainSkipped.await)
+    yield* Effect.timeoutOption(drained, config.drainTimeout)
+    if (claims.size() === 0) return
     for (const task of claims.all()) task.abort("shutdown")
     const released = yield* Effect.timeoutOption(claims.awaitEmpty, releaseTimeout)
     if (Option.isSome(released)) return
@@ -174,7 +179,13 @@ export const make = Effect.fnUntraced(function* (
     { concurrency: "unbounded", discard: true }
   )
 
-  return { live, setPaused: controlling.setPaused, stop, stats }
+  return {
+    live,
+    setPaused: controlling.setPaused,
+    stop,
+    skipDrain: () => void drainSkipped.openUnsafe(),
+    stats
+  }
 })
 
 const describe = (reason: StopReason): string => {
