@@ -12,5 +12,6 @@ if (major < minimum) {
   process.exitCode = 1
 } else {
   module.enableCompileCache()
-  await import("./main.ts")
+  const { main } = await import("./main.ts")
+  main()
 }

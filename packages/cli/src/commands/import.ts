@@ -7,7 +7,6 @@ import * as options from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
 import { count, number } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
-import { importSources } from "../sources/importSources.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
 
@@ -34,6 +33,7 @@ export const importCommand = Command.make(
     json: options.json
   },
   Effect.fnUntraced(function* ({ format, sources, template, ...input }) {
+    const { importSources } = yield* Effect.promise(() => import("../sources/importSources.ts"))
     const { perSource, warnings, ...total } = yield* importSources(sources, { format, template })
     yield* Effect.forEach(warnings, (warning) => Console.error(safeText(warning)), { discard: true })
     if (input.json) return yield* printJson(Result, { ...total, sources: perSource })

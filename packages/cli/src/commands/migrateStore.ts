@@ -1,6 +1,5 @@
 /** `baton migrate-store` */
 import { Counts, TaskStore } from "@baton/core/TaskStore"
-import type { TaskRecord } from "@baton/core/TaskRecord"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
@@ -9,8 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Clock from "effect/Clock"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { records } from "../system/pages.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import * as Kind from "../settings/Kind.ts"
 import * as options from "../settings/options.ts"
@@ -136,21 +135,12 @@ type Store = TaskStore["Service"]
 /** Records per write: small enough for memory, large enough for a target that rewrites a whole file each time. */
 const pageSize = 500
 
-/** All records of a store in the order in which they were added. Only one page is in memory. */
-const records = (store: Store): Stream.Stream<TaskRecord, TaskStoreError> =>
-  Stream.paginate(undefined as string | undefined, (cursor) =>
-    Effect.map(
-      store.dump({ limit: pageSize, cursor }),
-      ({ next, records }) => [records, next === null ? Option.none() : Option.some(next)] as const
-    )
-  )
-
 /** The number of running tasks, which have a lease that has not expired. */
 const countRunning = Effect.fnUntraced(function* (store: Store): Effect.fn.Return<number, TaskStoreError> {
   if ((yield* store.counts).in_progress === 0) return 0
   const now = yield* Clock.currentTimeMillis
   return yield* Stream.runFold(
-    records(store),
+    records(store, { pageSize }),
     () => 0,
     (count, { leaseUntil }) => (leaseUntil !== null && leaseUntil.epochMilliseconds > now ? count + 1 : count)
   )
@@ -166,7 +156,7 @@ const copyRecords = Effect.fnUntraced(function* (options: {
 }): Effect.fn.Return<void, TaskStoreError | TasksRefused> {
   const { from, onPage, to } = options
   let copied = 0
-  yield* Stream.runForEachArray(records(from), (page) =>
+  yield* Stream.runForEachArray(records(from, { pageSize }), (page) =>
     Effect.andThen(
       to.restore(page),
       Effect.sync(() => onPage((copied += page.length)))

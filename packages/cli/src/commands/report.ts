@@ -1,12 +1,9 @@
 /** `baton report` */
 import { TaskStore } from "@baton/core/TaskStore"
-import type { TaskRecord } from "@baton/core/TaskRecord"
-import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Clock from "effect/Clock"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Kind from "../settings/Kind.ts"
 import * as options from "../settings/options.ts"
@@ -17,6 +14,7 @@ import type { About } from "../view/report/figures.ts"
 import type { Report } from "../view/report/Report.ts"
 import * as store from "../run/stores.ts"
 import { commandName, withoutPassword } from "../view/commandLine.ts"
+import { records } from "../system/pages.ts"
 import { writeFile } from "../system/writeFile.ts"
 
 const formats = ["text", "md", "html"] as const
@@ -63,14 +61,7 @@ const gather = Effect.gen(function* () {
   const { Report } = yield* Effect.promise(() => import("../view/report/Report.ts"))
   const tasks = yield* TaskStore
   const gathered = new Report(yield* Clock.currentTimeMillis)
-  const first: string | undefined = undefined
-  const pages = Stream.paginate<string | undefined, TaskRecord, TaskStoreError, never>(first, (cursor) =>
-    Effect.map(
-      tasks.dump({ limit: pageSize, cursor }),
-      ({ next, records }) => [records, Option.map(Option.fromNullOr(next), (next): string | undefined => next)] as const
-    )
-  )
-  yield* Stream.runForEach(pages, (record) => Effect.sync(() => gathered.add(record)))
+  yield* Stream.runForEach(records(tasks, { pageSize }), (record) => Effect.sync(() => gathered.add(record)))
   return gathered
 })
 

@@ -6,6 +6,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { CommandFailed } from "../system/CommandFailed.ts"
+import { editDistance } from "../system/nearest.ts"
 import { safeText } from "../view/safeText.ts"
 
 /** Looks up tasks by id, without duplicates and in order; also returns the unknown ids. */
@@ -44,7 +45,7 @@ const maxCompared = 200
 const maxSuggestions = 3
 
 /** Ids that are similar to an unknown one, the most similar first. */
-export const closeIds = (id: string): Effect.Effect<ReadonlyArray<string>, TaskStoreError, TaskStore> =>
+const closeIds = (id: string): Effect.Effect<ReadonlyArray<string>, TaskStoreError, TaskStore> =>
   TaskStore.use((store) =>
     Effect.map(store.list({ limit: maxCompared }), ({ tasks }) =>
       tasks
@@ -60,15 +61,5 @@ export const closeIds = (id: string): Effect.Effect<ReadonlyArray<string>, TaskS
 const distance = (typed: string, id: string): number => {
   if (typed.length >= 3 && id.startsWith(typed)) return 1
   // Bounded, because ids can have any length.
-  if (Math.abs(typed.length - id.length) > typed.length / 3) return Infinity
-  let previous = Array.from({ length: id.length + 1 }, (_, column) => column)
-  for (let row = 1; row <= typed.length; row++) {
-    const current = [row]
-    for (let column = 1; column <= id.length; column++) {
-      const replaced = (previous[column - 1] ?? 0) + (typed[row - 1] === id[column - 1] ? 0 : 1)
-      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1))
-    }
-    previous = current
-  }
-  return previous[id.length] ?? Infinity
+  return Math.abs(typed.length - id.length) > typed.length / 3 ? Infinity : editDistance(typed, id)
 }

@@ -4,14 +4,15 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import type { Address } from "../settings/Kind.ts"
 import type { CommandFailed } from "./CommandFailed.ts"
 
 /**
  * Exports traces, metrics and logs over OTLP if the environment names a collector, and serves metrics for Prometheus if a
  * port is given.
  */
-export const layer = (metricsPort: Address | undefined): Layer.Layer<never, CommandFailed, TaskStore> =>
+export const layer = (
+  metricsPort: { readonly host: string; readonly port: number } | undefined
+): Layer.Layer<never, CommandFailed, TaskStore> =>
   Layer.unwrap(
     Effect.gen(function* () {
       const exports = yield* hasCollector

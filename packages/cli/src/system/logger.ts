@@ -1,35 +1,27 @@
 /** Logs to standard error, for people or for machines. */
 import * as Cause from "effect/Cause"
-import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
 import * as Formatter from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import type * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import * as Console from "effect/Console"
-import { LogFormatFlag, LogLevelFlag } from "../settings/flags.ts"
 
 /** Receives log lines instead of standard error, for example a screen that redraws itself. */
-export const LogLines = Context.Reference<((line: string) => void) | undefined>("@baton/cli/output/LogLines", {
+export const LogLines = Context.Reference<((line: string) => void) | undefined>("@baton/cli/system/LogLines", {
   defaultValue: () => undefined
 })
 
-/** The logger configured by flags. */
-export const layer: Layer.Layer<
-  never,
-  never,
-  GlobalFlag.Setting.Identifier<"log-level"> | GlobalFlag.Setting.Identifier<"log-format">
-> = Layer.unwrap(
-  Effect.gen(function* () {
-    const level = yield* LogLevelFlag
-    const format = yield* LogFormatFlag
-    return Layer.merge(
-      Logger.layer([toStderr(format === "json" ? Logger.formatJson : human), Logger.tracerLogger]),
-      Layer.succeed(References.MinimumLogLevel, level)
-    )
-  })
-)
+/** Logs messages of at least `level` in a format. */
+export const layer = (options: {
+  readonly level: LogLevel.LogLevel
+  readonly format: "human" | "json"
+}): Layer.Layer<never> =>
+  Layer.merge(
+    Logger.layer([toStderr(options.format === "json" ? Logger.formatJson : human), Logger.tracerLogger]),
+    Layer.succeed(References.MinimumLogLevel, options.level)
+  )
 
 /** `10:32:07 WARN  message key=value` */
 const human = Logger.make(({ cause, date, fiber, logLevel, message }) => {

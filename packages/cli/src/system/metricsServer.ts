@@ -5,10 +5,15 @@ import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { createServer } from "node:http"
 import { CommandFailed } from "./CommandFailed.ts"
-import type { Address } from "../settings/Kind.ts"
 
 /** Serves `GET /metrics` in the Prometheus text format during a run. */
-export const layer = ({ host, port }: Address): Layer.Layer<never, CommandFailed> =>
+export const layer = ({
+  host,
+  port
+}: {
+  readonly host: string
+  readonly port: number
+}): Layer.Layer<never, CommandFailed> =>
   HttpRouter.serve(PrometheusMetrics.layerHttp(), { disableLogger: true, disableListenLog: true }).pipe(
     // No graceful shutdown, because Prometheus keeps its connection open.
     Layer.provide(NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: 0 })),

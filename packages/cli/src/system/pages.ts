@@ -1,6 +1,7 @@
-/** Streams all tasks of a store; only one page is in memory. */
+/** Streams of all tasks of a store; only one page is in memory. */
 import type { Task, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
+import type { TaskRecord } from "@baton/core/TaskRecord"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -44,4 +45,18 @@ export const pages = (options?: {
 const sizeAfter = (tasks: ReadonlyArray<Task>): number => {
   const text = tasks.reduce((sum, task) => sum + task.description.length + (task.result?.length ?? 0), 1)
   return Math.min(maxTasksPerPage, Math.max(1, Math.floor((charactersPerPage * tasks.length) / text)))
+}
+
+/** All records of a store, with their attempts, in the order in which they were added. */
+export const records = (
+  store: TaskStore["Service"],
+  options: { readonly pageSize: number }
+): Stream.Stream<TaskRecord, TaskStoreError> => {
+  const start: string | undefined = undefined
+  return Stream.paginate<string | undefined, TaskRecord, TaskStoreError, never>(start, (cursor) =>
+    Effect.map(
+      store.dump({ limit: options.pageSize, cursor }),
+      ({ next, records }) => [records, Option.map(Option.fromNullOr(next), (next): string | undefined => next)] as const
+    )
+  )
 }

@@ -5,7 +5,7 @@ import { it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Layer, Option, Queue, Runtime, Sink, Stdio, Stream, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { TestClock, TestConsole } from "effect/testing"
-import { run } from "../../src/cli.ts"
+import { run } from "../../src/main.ts"
 import { StoreSchemes } from "../../src/run/stores.ts"
 
 export interface Outcome {

@@ -3,7 +3,7 @@ import { NodeServices } from "@effect/platform-node"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { CliConfig, type CliError, CliOutput, Command, GlobalFlag, type HelpDoc } from "effect/cli"
 import { TestConsole } from "effect/testing"
-import { baton } from "../../src/cli.ts"
+import { baton } from "../../src/main.ts"
 
 /** The same commands, which parse their flags and do nothing else. */
 const withoutHandlers = (command: Command.Command.Any): Command.Command.Any => {

@@ -4,7 +4,7 @@ import { TaskStore } from "@baton/core"
 import { it } from "@effect/vitest"
 import { ConfigProvider, Effect, FileSystem, Layer, Path, Runtime, type Scope, Sink, Stdio } from "effect"
 import { TestConsole } from "effect/testing"
-import { run } from "../../src/cli.ts"
+import { run } from "../../src/main.ts"
 import { StoreSchemes } from "../../src/run/stores.ts"
 
 export interface Surroundings {

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema, type LogLevel } from "effect"
 import { TestConsole } from "effect/testing"
-import { LogFormatFlag, LogLevelFlag } from "../../src/settings/flags.ts"
 import * as logger from "../../src/system/logger.ts"
 
 const entry = Schema.fromJsonString(
@@ -17,15 +16,7 @@ const logged = (format: "human" | "json", level: LogLevel.LogLevel) =>
     yield* Effect.logInfo("Hidden")
     yield* Effect.logWarning("A hook failed").pipe(Effect.annotateLogs({ module: "Hooks" }))
     return { errors: yield* TestConsole.errorLines, logs: yield* TestConsole.logLines }
-  }).pipe(
-    Effect.provide(
-      logger.layer.pipe(
-        Layer.provide([Layer.succeed(LogFormatFlag, format), Layer.succeed(LogLevelFlag, level)]),
-        Layer.provideMerge(TestConsole.layer)
-      ),
-      { local: true }
-    )
-  )
+  }).pipe(Effect.provide(Layer.provideMerge(logger.layer({ format, level }), TestConsole.layer), { local: true }))
 
 describe("logger", () => {
   it.effect("writes lines for people to standard error", () =>
@@ -54,9 +45,7 @@ describe("logger", () => {
       const lines: Array<string> = []
       yield* Effect.logWarning("over here").pipe(
         Effect.provideService(logger.LogLines, (line) => void lines.push(line)),
-        Effect.provide(
-          logger.layer.pipe(Layer.provide([Layer.succeed(LogFormatFlag, "human"), Layer.succeed(LogLevelFlag, "Info")]))
-        )
+        Effect.provide(logger.layer({ format: "human", level: "Info" }))
       )
       assert.match(lines.join("\n"), /over here/)
     })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { NodeServices } from "@effect/platform-node"
 import { ConfigProvider, Effect, Layer, Sink, Stdio } from "effect"
 import { TestConsole } from "effect/testing"
-import { run } from "../../src/cli.ts"
+import { run } from "../../src/main.ts"
 
 /** The output of a command line. */
 const print = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { nearest } from "../../src/settings/nearest.ts"
+import { nearest } from "../../src/system/nearest.ts"
 
 const flags = ["concurrency", "max-attempts", "max-consecutive-failures", "max-cost", "store", "shell", "json"]
 

@@ -1,17 +1,9 @@
-/**
- * Finds what a person meant to type.
- *
- * @since 0.1.0
- */
+/** Suggests names for a mistyped one. */
 
-const shown = 3
+const maxSuggestions = 3
 
 /**
- * The candidates nearest to a word: those that have all its parts, and those that few typing mistakes away; the nearest
- * first, at most three of them.
- *
- * @category getters
- * @since 0.1.0
+ * The candidates that contain all parts of a word or differ from it by a few letters, the nearest first; at most three.
  */
 export const nearest = (word: string, candidates: Iterable<string>): ReadonlyArray<string> => {
   const lower = word.toLowerCase()
@@ -19,7 +11,7 @@ export const nearest = (word: string, candidates: Iterable<string>): ReadonlyArr
   const found: Array<readonly [distance: number, candidate: string]> = []
   for (const candidate of new Set(candidates)) {
     const isPart = lower.length > 2 && lower.split("-").every((part) => candidate.includes(part))
-    // A part of a name is a better guess than a name that differs in as many letters.
+    // A name that contains the word is a better guess than one that differs by as many letters.
     const distance = Math.min(isPart ? 1 : Infinity, editDistance(lower, candidate))
     if (distance <= mistakes) found.push([distance, candidate])
   }
@@ -27,12 +19,12 @@ export const nearest = (word: string, candidates: Iterable<string>): ReadonlyArr
   const best = found[0]?.[0] ?? 0
   return found
     .filter(([distance]) => distance <= best + 1)
-    .slice(0, shown)
+    .slice(0, maxSuggestions)
     .map(([, candidate]) => candidate)
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours. */
-const editDistance = (a: string, b: string): number => {
+/** The number of insertions, deletions, replacements and swaps of adjacent letters between two words. */
+export const editDistance = (a: string, b: string): number => {
   const rows: Array<Array<number>> = [Array.from({ length: b.length + 1 }, (_, column) => column)]
   const at = (row: number, column: number) => rows[row]?.[column] ?? 0
   for (let i = 1; i <= a.length; i++) {
