@@ -69,12 +69,31 @@ export class Orchestrator extends Context.Service<
     /** What the current run did so far, or the last one did. */
     readonly stats: Effect.Effect<Stats>
     /**
-     * Events from now on. Nothing is dropped: a subscriber that does not keep up slows the run down, and one that takes no
-     * more holds it up until it is stopped.
+     * The events from now on, until the scope of the orchestrator's layer ends. A subscriber that does not keep up loses
+     * the oldest of `capacity` events, unless it asks for another strategy.
      */
-    readonly events: Stream.Stream<Event>
+    readonly events: (options?: EventsOptions) => Stream.Stream<Event>
   }
 >()("@baton/core/Orchestrator") {}
+
+/**
+ * How events are kept for a subscriber that does not keep up.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EventsOptions {
+  /** How many events are kept. Default 1024. */
+  readonly capacity?: number | undefined
+  /**
+   * What happens to more events than that:
+   *
+   * - `sliding` drops the oldest event. This is the default
+   * - `dropping` drops the new event
+   * - `suspend` drops nothing: the run waits for the subscriber, and keeps the remaining events for it once it stops
+   */
+  readonly strategy?: "sliding" | "dropping" | "suspend" | undefined
+}
 
 /**
  * Where an orchestrator stands.
@@ -201,7 +220,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
     stop: Effect.sync(() => run?.stop.request({ _tag: "Stopped" })),
     state,
     stats: Effect.sync(() => run?.stats() ?? noStats),
-    events: parts.events.events
+    events: parts.events.subscribe
   })
 })
 

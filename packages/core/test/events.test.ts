@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
-import { Executor, RetryPolicy } from "@baton/core"
-import { layerOf, make, memoryStore, tasks, yields } from "./harness.ts"
+import { Effect, Exit, Fiber, Latch, Scope, Stream } from "effect"
+import { type Event, Executor, type Orchestrator, RetryPolicy } from "@baton/core"
+import { hasEnded, layerOf, make, memoryStore, numbered, tasks, yields } from "./harness.ts"
 
 describe("the order of events", () => {
   it.effect("tells of an attempt's end before the next attempt's start, also when the store answers late", () =>
@@ -29,16 +29,117 @@ describe("the order of events", () => {
 })
 
 describe("subscribers", () => {
-  it.effect("the event stream carries what hooks get", () =>
+  const isEnd = ({ _tag }: Event.Event) => _tag === "RunEnded"
+
+  it.effect("receive the same events as hooks", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make()
-      const collected = yield* Effect.forkChild(
-        Stream.runCollect(Stream.takeUntil(orchestrator.events, ({ _tag }) => _tag === "RunEnded")),
-        { startImmediately: true }
-      )
+      const collected = yield* Effect.forkChild(Stream.runCollect(Stream.takeUntil(orchestrator.events(), isEnd)), {
+        startImmediately: true
+      })
       yield* store.add(tasks("a"))
       yield* orchestrator.run
       assert.deepStrictEqual(yield* Fiber.join(collected), journal.events)
+    })
+  )
+
+  it.effect("one that reads no more does not halt the run", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ config: { concurrency: 64 } })
+      yield* store.add(numbered(12_000))
+      const stalled = yield* Effect.forkChild(
+        Stream.runForEach(orchestrator.events(), () => Effect.never),
+        { startImmediately: true }
+      )
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* yields(60_000)
+      assert.isTrue(hasEnded(run))
+      assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 12_000)
+      yield* Fiber.interrupt(stalled)
+    })
+  )
+
+  /** The events that a subscriber gets that reads nothing until the run has ended. */
+  const readLate = Effect.fnUntraced(function* (options: Orchestrator.EventsOptions) {
+    const { journal, orchestrator, store } = yield* make()
+    yield* store.add(numbered(20))
+    const gate = yield* Latch.make()
+    const reading = yield* orchestrator.events(options).pipe(
+      Stream.rechunk(1),
+      Stream.tap(() => gate.await),
+      Stream.takeUntil(isEnd),
+      Stream.runCollect,
+      Effect.forkChild({ startImmediately: true })
+    )
+    const run = yield* Effect.forkChild(orchestrator.run)
+    yield* yields(2000)
+    const ended = hasEnded(run)
+    yield* gate.open
+    yield* Fiber.join(run)
+    yield* yields()
+    const read = reading.pollUnsafe()
+    return { all: journal.events, ended, read: read?._tag === "Success" ? read.value : undefined }
+  })
+
+  it.effect("lose the oldest events unless they say otherwise", () =>
+    Effect.gen(function* () {
+      const { all, ended, read } = yield* readLate({ capacity: 4 })
+      assert.isTrue(ended)
+      // Some events had been read when the reader stopped.
+      assert.deepStrictEqual(read?.slice(-4), all.slice(-4))
+      assert.isBelow(read?.length ?? 0, all.length)
+    })
+  )
+
+  it.effect("lose the newest events with the strategy dropping", () =>
+    Effect.gen(function* () {
+      const { all, ended, read } = yield* readLate({ capacity: 4, strategy: "dropping" })
+      assert.isTrue(ended)
+      assert.isUndefined(read)
+      assert.isAbove(all.length, 4)
+    })
+  )
+
+  it.effect("lose nothing with the strategy suspend", () =>
+    Effect.gen(function* () {
+      const { all, read } = yield* readLate({ capacity: 4, strategy: "suspend" })
+      assert.deepStrictEqual(read, all)
+    })
+  )
+
+  it.effect("that suspend hold the run while they do not read", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ config: { concurrency: 64 } })
+      yield* store.add(numbered(12_000))
+      const gate = yield* Latch.make()
+      const seen: Array<string> = []
+      const reading = yield* orchestrator.events({ capacity: 100, strategy: "suspend" }).pipe(
+        Stream.takeUntil(isEnd),
+        Stream.runForEach(({ _tag }) =>
+          Effect.andThen(
+            gate.await,
+            Effect.sync(() => void seen.push(_tag))
+          )
+        ),
+        Effect.forkChild({ startImmediately: true })
+      )
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* yields(20_000)
+      assert.isFalse(hasEnded(run))
+      yield* gate.open
+      yield* Fiber.join(run)
+      yield* Fiber.join(reading)
+      assert.strictEqual(seen.filter((tag) => tag === "TaskCompleted").length, 12_000)
+    })
+  )
+
+  it.effect("end with the scope of the layer", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { orchestrator } = yield* Scope.provide(make(), scope)
+      const reading = yield* Effect.forkChild(Stream.runCollect(orchestrator.events()), { startImmediately: true })
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* Fiber.join(reading), [])
     })
   )
 })

@@ -87,7 +87,7 @@ export const demo = Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
     yield* store.add(demoTasks.map(({ description, id }) => Task.make({ id, description })))
     const { events, run } = yield* Orchestrator.Orchestrator
-    return yield* withEvents(run, events, (event) =>
+    return yield* withEvents(run, events({ strategy: "suspend" }), (event) =>
       linesOf(event, style)
         .map((line) => `${line}\n`)
         .join("")

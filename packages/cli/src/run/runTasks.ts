@@ -66,7 +66,7 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
     const run = endless ? orchestrator.runForever : orchestrator.run
     yield* display.listen(orchestrator)
     if (flags.output.value !== "ndjson") return yield* run
-    return yield* withEvents(run, orchestrator.events, (event) => `${eventJson(event)}\n`)
+    return yield* withEvents(run, orchestrator.events({ strategy: "suspend" }), (event) => `${eventJson(event)}\n`)
   }).pipe(
     Effect.scoped,
     Effect.tapError((error) =>

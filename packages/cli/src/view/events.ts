@@ -1,8 +1,9 @@
 /** Events as JSON lines: `{"event":"TaskCompleted","at":"2026-11-21T08:30:12.345Z","taskId":...}`. */
 import type { Event } from "@baton/core/Event"
-import type { Orchestrator } from "@baton/core/Orchestrator"
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Stdio from "effect/Stdio"
@@ -25,7 +26,7 @@ export const eventJson = ({ _tag, at, ...fields }: Event): string =>
  */
 export const withEvents = <A, E, R>(
   run: Effect.Effect<A, E, R>,
-  events: Orchestrator["Service"]["events"],
+  events: Stream.Stream<Event>,
   render: (event: Event) => string
 ): Effect.Effect<A, E | PlatformError, R | Stdio.Stdio> =>
   Effect.uninterruptibleMask((restore) =>
@@ -44,8 +45,21 @@ export const withEvents = <A, E, R>(
       )
       const broken = Effect.matchEffect(Fiber.join(writer), { onFailure: Effect.fail, onSuccess: () => Effect.never })
       const exit = yield* Effect.exit(restore(Effect.raceFirst(run, broken)))
-      // A run that was interrupted before its start has no last event.
-      yield* started ? Fiber.await(writer) : Fiber.interrupt(writer)
+      if (started) yield* Exit.hasInterrupts(exit) ? waitFor(writer) : restore(Fiber.await(writer))
+      // A run that was interrupted before its start has no last event, and a reader that stalls gets no more of them.
+      if (writer.pollUnsafe() === undefined) yield* Effect.forkDetach(Fiber.interrupt(writer))
       return yield* exit
     })
+  )
+
+/** A signal ends the process in time, even if the reader of standard output stalls. */
+const flushTimeout = Duration.seconds(5)
+
+/** Detached and awaited, because the caller is interrupted already. */
+const waitFor = (writer: Fiber.Fiber<unknown, unknown>) =>
+  Fiber.await(writer).pipe(
+    Effect.timeoutOption(flushTimeout),
+    Effect.interruptible,
+    Effect.forkDetach,
+    Effect.flatMap(Fiber.await)
   )

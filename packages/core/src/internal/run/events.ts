@@ -3,11 +3,12 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as PubSub from "effect/PubSub"
+import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { Event } from "../../Event.ts"
 import type { Hook } from "../../Hooks.ts"
+import type { EventsOptions } from "../../Orchestrator.ts"
 
 /** A hook that takes longer is cut off, so that it cannot stall the run. */
 const hookTimeout = Duration.seconds(30)
@@ -20,29 +21,87 @@ const maxTimeouts = 3
 
 const capacity = 4096
 
+/** What a subscriber gets if it does not say otherwise. */
+const defaultEvents = { capacity: 1024, strategy: "sliding" } as const
+
 interface Flush {
   readonly _tag: "Flush"
   readonly done: Deferred.Deferred<void>
 }
 
 /**
- * Delivers events to hooks and subscribers, in order and without loss: when they are slower than the work, publishing
- * waits. One fiber calls the hooks, a batch of events at a time, so that workers never run foreign code.
+ * Delivers events to hooks and subscribers, in order. When hooks are slower than the work, publishing waits; nothing is
+ * dropped. One fiber calls the hooks, a batch of events at a time, so that workers never run foreign code.
  */
 export interface RunEvents {
   readonly publish: (event: Event) => Effect.Effect<void>
   readonly publishAll: (events: ReadonlyArray<Event>) => Effect.Effect<void>
-  readonly events: Stream.Stream<Event>
-  /**
-   * Publishes the last event of a run, and returns when all hooks and subscribers have it, or after a timeout: a reader
-   * that takes no more events must not keep a run from ending.
-   */
+  readonly subscribe: (options?: EventsOptions) => Stream.Stream<Event>
+  /** Whether publishing waits for subscribers that have no more room. Off while a run stops, so that it does stop. */
+  readonly setBackpressure: (enabled: boolean) => void
+  /** Publishes the last event of a run. Returns when all hooks have processed it, or after a timeout. */
   readonly close: (event: Event) => Effect.Effect<void>
+}
+
+interface Subscriber {
+  readonly queue: Queue.Queue<Event, Cause.Done>
+  /** For a subscriber that drops nothing: its queue is unbounded, and publishing waits while it holds this many events. */
+  readonly waitAbove: number
+  readonly hasRoom: Latch.Latch
 }
 
 export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
   const pending = yield* Queue.bounded<Event | Flush>(capacity)
-  const subscribers = yield* PubSub.bounded<Event>(capacity)
+  const subscribers = new Set<Subscriber>()
+  /** Open while publishing does not wait for subscribers. */
+  const unblocked = Latch.makeUnsafe(false)
+
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const { queue } of subscribers) Queue.endUnsafe(queue)
+    })
+  )
+
+  const subscribe = (options: EventsOptions = {}): Stream.Stream<Event> =>
+    Stream.unwrap(
+      Effect.map(
+        Effect.acquireRelease(makeSubscriber(options), (subscriber) =>
+          Effect.sync(() => {
+            subscribers.delete(subscriber)
+            subscriber.hasRoom.openUnsafe()
+          })
+        ),
+        ({ hasRoom, queue }) => {
+          const take = Effect.tap(Queue.takeAll(queue), () => Effect.sync(() => hasRoom.openUnsafe()))
+          return Stream.fromPull(Effect.succeed(take))
+        }
+      )
+    )
+
+  const makeSubscriber = ({ capacity = defaultEvents.capacity, strategy = defaultEvents.strategy }: EventsOptions) =>
+    Effect.map(
+      strategy === "suspend"
+        ? Queue.unbounded<Event, Cause.Done>()
+        : Queue.make<Event, Cause.Done>({ capacity, strategy }),
+      (queue) => {
+        const waitAbove = strategy === "suspend" ? capacity : Infinity
+        const subscriber: Subscriber = { queue, waitAbove, hasRoom: Latch.makeUnsafe(true) }
+        subscribers.add(subscriber)
+        return subscriber
+      }
+    )
+
+  const deliverTo = ({ hasRoom, queue, waitAbove }: Subscriber, events: ReadonlyArray<Event>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (Queue.sizeUnsafe(queue) < waitAbove || Latch.isOpen(unblocked)) {
+        Queue.offerAllUnsafe(queue, events)
+        return Effect.void
+      }
+      hasRoom.closeUnsafe()
+      return Effect.map(Effect.raceFirst(hasRoom.await, unblocked.await), () => {
+        Queue.offerAllUnsafe(queue, events)
+      })
+    })
 
   const timeouts = hooks.map(() => 0)
 
@@ -87,7 +146,7 @@ export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
   const deliver = Effect.fnUntraced(function* (events: ReadonlyArray<Event>) {
     if (events.length === 0) return
     yield* callHooks(events)
-    yield* PubSub.publishAll(subscribers, events)
+    for (const subscriber of subscribers) yield* deliverTo(subscriber, events)
   })
 
   yield* Queue.takeBetween(pending, 1, 512).pipe(
@@ -110,7 +169,8 @@ export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
   return {
     publish: (event) => (Queue.offerUnsafe(pending, event) ? Effect.void : Effect.asVoid(Queue.offer(pending, event))),
     publishAll: (events) => Effect.asVoid(Queue.offerAll(pending, events)),
-    events: Stream.fromPubSub(subscribers),
+    subscribe,
+    setBackpressure: (enabled) => void (enabled ? unblocked.closeUnsafe() : unblocked.openUnsafe()),
     close: (event) => {
       const delivered = Effect.gen(function* () {
         const done = yield* Deferred.make<void>()

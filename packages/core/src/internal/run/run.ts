@@ -100,6 +100,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const live: Run["live"] = Effect.fnUntraced(function* (restore) {
+    events.setBackpressure(true)
     yield* events.publish({ _tag: "RunStarted", at: now(parts), owner })
     const scope = yield* Scope.make()
     const fork = <A>(loop: Effect.Effect<A>) => Effect.forkIn(Effect.interruptible(stoppingOnDefect(loop)), scope)
@@ -108,6 +109,7 @@ export const make = Effect.fnUntraced(function* (
     const claimingFiber = yield* fork(claiming)
 
     const stopped = yield* Effect.exit(restore(stop.await))
+    events.setBackpressure(false)
     const ending: Stop = Exit.isSuccess(stopped) ? stopped.value : { reason: { _tag: "Interrupted" }, error: null }
 
     // Detached and awaited: this fiber may be interrupted already, and each step has to be able to time out.
