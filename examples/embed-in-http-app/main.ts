@@ -13,7 +13,6 @@ import { HttpApiBuilder } from "effect/http-api"
 import { createServer } from "node:http"
 import { Api } from "./Api.ts"
 import { handlers } from "./handlers.ts"
-import { worker } from "./worker.ts"
 
 // In production: ClaudeExecutor.layer() and ClaudeVerifier.layer(), with ClaudeClient.layer({ apiKey }).
 const orchestrator = Orchestrator.layer({ concurrency: 4 }).pipe(
@@ -28,7 +27,8 @@ const app = Layer.merge(
   HttpRouter.serve(HttpApiBuilder.layer(Api).pipe(Layer.provide(handlers))).pipe(
     Layer.provide(NodeHttpServer.layer(createServer, { port: 3000 }))
   ),
-  worker.pipe(Layer.provide(orchestrator))
+  // Stops before the store is closed. When it ends, the app ends.
+  Orchestrator.layerWorker().pipe(Layer.provide(orchestrator))
 ).pipe(
   // Shared by the handlers and the worker.
   Layer.provide(SqliteTaskStore.layer({ filename: ".baton/app.db" }))

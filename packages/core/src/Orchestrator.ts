@@ -30,8 +30,8 @@ import { Executor } from "./Executor.ts"
 import { Hooks } from "./Hooks.ts"
 import * as runEvents from "./internal/run/events.ts"
 import * as redaction from "./internal/redaction/services.ts"
-import type { RunParts } from "./internal/run/parts.ts"
 import * as runs from "./internal/run/run.ts"
+import { describeReason, type RunParts } from "./internal/run/parts.ts"
 import { makeSpans } from "./internal/run/traces.ts"
 import * as OrchestratorConfig from "./OrchestratorConfig.ts"
 import { Redactor } from "./Redactor.ts"
@@ -252,3 +252,54 @@ export const layer = (
   config: OrchestratorConfig.OrchestratorConfig = {}
 ): Layer.Layer<Orchestrator, OrchestratorConfig.InvalidConfig, TaskStore | Executor | Verifier | Safety> =>
   Layer.effect(Orchestrator, make(config))
+
+/**
+ * A resident worker: runs the orchestrator with `runForever` in the scope of this layer, logs its end, and stops it before
+ * its parts are closed.
+ *
+ * **Details**
+ *
+ * `onEnd` says what happens when the worker ends, by a fatal error, a limit or a stop request:
+ *
+ * - `fail`, the default, fails this layer, so that the application ends instead of accepting tasks that no worker takes.
+ *   A layer can only fail while it is being built, so this one is being built for as long as the worker runs. Merge it
+ *   with the other layers of the application, and start them with `Layer.launch`
+ * - `log` does nothing else. The layer is built at once, as `Effect.provide` needs it
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { Executor, Orchestrator, Safety, TaskStore, Verifier } from "@baton/core"
+ * import { Layer } from "effect"
+ *
+ * const worker = Orchestrator.layerWorker().pipe(
+ *   Layer.provide(Orchestrator.layer({ concurrency: 4 })),
+ *   Layer.provide([Executor.layerFake(), Verifier.layerAlwaysPass, Safety.layerAllowAll])
+ * )
+ * export const application = Layer.launch(worker.pipe(Layer.provide(TaskStore.layerMemory)))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWorker = (
+  options: { readonly onEnd?: "fail" | "log" | undefined } = {}
+): Layer.Layer<never, RunFailed, Orchestrator> =>
+  Layer.effectDiscard(
+    Effect.flatMap(Orchestrator, ({ runForever }) => {
+      const work = Effect.onExit(runForever, logEnd)
+      if (options.onEnd === "log") return Effect.forkScoped(work)
+      return Effect.flatMap(work, ({ reason }) =>
+        Effect.fail(new RunFailed({ message: `The worker ended: ${describeReason(reason)}`, error: null }))
+      )
+    })
+  )
+
+const logEnd = (exit: Exit.Exit<RunSummary, RunFailed>) => {
+  const log = Exit.isSuccess(exit)
+    ? Effect.annotateLogs(Effect.logWarning("The worker ended"), "reason", describeReason(exit.value.reason))
+    : Cause.hasInterruptsOnly(exit.cause)
+      ? Effect.logInfo("The worker was stopped")
+      : Effect.logError("The worker failed", exit.cause)
+  return Effect.annotateLogs(log, { module: "Orchestrator" })
+}

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
+import { Effect, Exit, Fiber, Latch, Layer, Logger, Scope } from "effect"
 import {
   Execution,
+  ExecutionError,
   Executor,
   Hooks,
   Orchestrator,
@@ -16,14 +17,15 @@ import { tasks, yields } from "./harness.ts"
 const recorded = Effect.fnUntraced(function* (
   options: {
     readonly config?: OrchestratorConfig.OrchestratorConfig
-    readonly execute?: Effect.Effect<Execution.Execution>
+    readonly execute?: Effect.Effect<Execution.Execution, ExecutionError>
   } = {}
 ) {
   const log: Array<string> = []
   const started = yield* Latch.make()
   const note = (line: string) => Effect.sync(() => void log.push(line))
   const closing = (name: string) => Layer.effectDiscard(Effect.addFinalizer(() => note(`${name} closed`)))
-  const execute = options.execute ?? Effect.succeed(Execution.make({ output: "x" }))
+  const execute: Effect.Effect<Execution.Execution, ExecutionError> =
+    options.execute ?? Effect.succeed(Execution.make({ output: "x" }))
   const layer = Orchestrator.layer(options.config).pipe(
     Layer.provide([
       Executor.layer(() => Effect.andThen(started.open, execute)).pipe(Layer.merge(closing("executor"))),
@@ -100,6 +102,82 @@ describe("a layer that is closed while its orchestrator runs", () => {
       const error = yield* Effect.flip(orchestrator.run)
       assert.strictEqual(error._tag, "RunFailed")
       assert.include(error.message, "closed")
+    })
+  )
+})
+
+describe("Orchestrator.layerWorker", () => {
+  const fatal = new ExecutionError({ reason: "Fatal", message: "the key was refused" })
+
+  /** An application of a worker, a server, and a task. */
+  const application = Effect.fnUntraced(function* (
+    execute: Effect.Effect<Execution.Execution, ExecutionError>,
+    options?: Parameters<typeof Orchestrator.layerWorker>[0]
+  ) {
+    const lines: Array<string> = []
+    const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+      lines.push(`${logLevel}: ${Array.isArray(message) ? message.map(String).join(" ") : String(message)}`)
+    })
+    const { layer, log, started } = yield* recorded({ execute })
+    const server = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => void log.push("server closed"))))
+    const task = Layer.effectDiscard(Effect.flatMap(TaskStore.TaskStore, (store) => store.add(tasks("a"))))
+    return {
+      lines,
+      log,
+      started,
+      layer: <E>(other: Layer.Layer<never, E, TaskStore.TaskStore> = Layer.empty) =>
+        Layer.mergeAll(server, task, other, Orchestrator.layerWorker(options)).pipe(
+          Layer.provideMerge(layer),
+          Layer.provide(Logger.layer([logger]))
+        )
+    }
+  })
+
+  it.effect("fails the application on a fatal error, after the run has ended", () =>
+    Effect.gen(function* () {
+      const { layer, lines, log } = yield* application(Effect.fail(fatal))
+      const error = yield* Effect.flip(Layer.launch(layer()))
+      assert.deepInclude(error, { _tag: "RunFailed", message: "the key was refused" })
+      assert.deepStrictEqual(lines, ["Error: The worker failed"])
+      assert.isBelow(log.indexOf("RunEnded"), log.indexOf("executor closed"))
+      assert.include(log, "server closed")
+    })
+  )
+
+  it.effect("fails the application when a stop was requested through the store", () =>
+    Effect.gen(function* () {
+      const { layer, lines, started } = yield* application(Effect.succeed(Execution.make({ output: "x" })))
+      const stopping = Layer.effectDiscard(
+        Effect.flatMap(TaskStore.TaskStore, (store) => Effect.andThen(started.await, store.request("stop")))
+      )
+      const error = yield* Effect.flip(Layer.launch(layer(stopping)))
+      assert.deepInclude(error, { _tag: "RunFailed", message: "The worker ended: a stop was requested" })
+      assert.deepStrictEqual(lines, ["Warn: The worker ended"])
+    })
+  )
+
+  it.effect("drains before its parts are closed when the application is interrupted", () =>
+    Effect.gen(function* () {
+      const { layer, lines, log, started } = yield* application(Effect.as(yields(50), Execution.make({ output: "x" })))
+      const launched = yield* Effect.forkChild(Layer.launch(layer()))
+      yield* started.await
+      yield* Fiber.interrupt(launched)
+      assert.deepStrictEqual(lines, ["Info: The worker was stopped"])
+      const end = log.slice(log.indexOf("Draining"))
+      assert.deepStrictEqual(end.slice(0, 3), ["Draining", "TaskCompleted", "RunEnded"])
+      assert.isAbove(end.indexOf("executor closed"), 2)
+    })
+  )
+
+  it.effect("with onEnd: log is built at once, and the application goes on after its end", () =>
+    Effect.gen(function* () {
+      const { layer, lines, log } = yield* application(Effect.fail(fatal), { onEnd: "log" })
+      yield* Effect.gen(function* () {
+        yield* yields(1000)
+        assert.deepStrictEqual(lines, ["Error: The worker failed"])
+        assert.include(log, "RunEnded")
+        assert.notInclude(log, "server closed")
+      }).pipe(Effect.provide(layer()))
     })
   )
 })

@@ -57,6 +57,20 @@ export const makeStopSignal = (): StopSignal => {
   }
 }
 
+export const describeReason = (reason: StopReason): string => {
+  switch (reason._tag) {
+    case "Drained":
+      return "nothing is left to do"
+    case "Stopped":
+      return "a stop was requested"
+    case "Interrupted":
+      return "the run was interrupted"
+    case "LimitReached":
+    case "Failed":
+      return reason.message
+  }
+}
+
 /** The time of an event. Events of the same millisecond share it: making one costs as much as the event. */
 export const now = ({ clock }: Pick<RunParts, "clock">): DateTime.Utc => {
   const millis = clock.currentTimeMillisUnsafe()

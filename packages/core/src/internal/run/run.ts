@@ -17,7 +17,7 @@ import * as control from "./control.ts"
 import * as heartbeats from "./heartbeat.ts"
 import * as intake from "./intake.ts"
 import * as metrics from "./metrics.ts"
-import { makeStopSignal, now, type RunParts, type Stop, type StopSignal } from "./parts.ts"
+import { describeReason, makeStopSignal, now, type RunParts, type Stop, type StopSignal } from "./parts.ts"
 import * as settler from "./settler.ts"
 import { storeCall } from "./storeCall.ts"
 import * as workers from "./workers.ts"
@@ -154,7 +154,7 @@ export const make = Effect.fnUntraced(function* (
     yield* Effect.timeoutOption(settling.releaseUnstarted("shutdown"), releaseTimeout)
     if (claims.size() === 0) return
     if (working.busy() > 0 && !Duration.isZero(config.drainTimeout) && !Latch.isOpen(drainSkipped)) {
-      const draining = events.publish({ _tag: "Draining", at: now(parts), reason: describe(reason) })
+      const draining = events.publish({ _tag: "Draining", at: now(parts), reason: describeReason(reason) })
       yield* Effect.timeoutOption(draining, publishTimeout)
     }
     const drained = Effect.raceFirst(claims.awaitEmpty, drainSkipped.await)
@@ -189,20 +189,6 @@ export const make = Effect.fnUntraced(function* (
     stats
   }
 })
-
-const describe = (reason: StopReason): string => {
-  switch (reason._tag) {
-    case "Drained":
-      return "nothing is left to do"
-    case "Stopped":
-      return "a stop was requested"
-    case "Interrupted":
-      return "the run was interrupted"
-    case "LimitReached":
-    case "Failed":
-      return reason.message
-  }
-}
 
 const circuitEvents = {
   closed: "CircuitClosed",
