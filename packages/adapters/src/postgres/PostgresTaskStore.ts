@@ -1,14 +1,14 @@
 /**
  * A task store in a PostgreSQL database, for any number of workers on any number of machines.
  *
- * What an operation has written is on the server's disk when it returns (with its `synchronous_commit` on, as it is by
- * default). Times are the server's, so that workers' clocks do not matter. Workers tell each other of new work with
- * notifications, and look now and then in case one got lost: an idle worker asks at most once a second.
+ * When an operation returns, its writes are on the server's disk, as long as `synchronous_commit` is on there, which is the
+ * default. All times are the server's, so the workers' clocks do not matter. Workers notify each other of new work. In case
+ * a notification is lost, they also look for work themselves: an idle worker asks at most once a second.
  *
- * A connection that breaks fails the operations on it as `Unavailable`, which a run tries again for as long as it takes;
- * what it holds keeps its leases if it is back in time. Delivery is at-least-once; at most one result per lease is accepted.
+ * When a connection breaks, the operations on it fail as `Unavailable`, and a run retries them for as long as it takes. It
+ * keeps its leases if it is back in time. Delivery is at-least-once; at most one result per lease is accepted.
  *
- * Needs PostgreSQL 13 or newer with a database in UTF8.
+ * Needs PostgreSQL 13 or newer, and a database in UTF8.
  *
  * @since 0.1.0
  */
@@ -16,63 +16,53 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Diagnosis } from "@baton/core/Diagnosis"
 import { TaskStore } from "@baton/core/TaskStore"
+import * as TaskStoreDriver from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import * as Admission from "./internal/admission.ts"
-import * as Claiming from "./internal/claiming.ts"
-import { type Connected, connect, type ConnectOptions, defaultSchema, placeOf } from "./internal/connect.ts"
-import * as Database from "./internal/database.ts"
+import { type Connected, connect, type ConnectOptions, defaultSchema, placeOf } from "./internal/connection.ts"
 import * as Diagnose from "./internal/diagnose.ts"
-import * as Leases from "./internal/leases.ts"
-import { migrate } from "./internal/migrate.ts"
-import * as Names from "./internal/names.ts"
-import * as Reading from "./internal/reading.ts"
-import * as Selection from "./internal/selection.ts"
-import * as Seqs from "./internal/seqs.ts"
-import * as Settling from "./internal/settling.ts"
-import * as Signals from "./internal/signals.ts"
-import * as Sweeping from "./internal/sweeping.ts"
-import * as Transfer from "./internal/transfer.ts"
-import * as Waiting from "./internal/waiting.ts"
+import * as Driver from "./internal/driver.ts"
+import { migrate } from "./internal/migrations.ts"
 
 /**
- * What can be chosen on any connection.
+ * Options of a store on any connection.
  *
  * @category configuration
  * @since 0.1.0
  */
 export interface StoreOptions {
-  /** The schema that holds the store's tables, and nothing else. Made where there is none. Default "baton". */
+  /** The schema that holds the store's tables, and nothing else. The store creates it if it is missing. Default "baton". */
   readonly schema?: string | undefined
-  /** Fail rather than make a new store when there is none in this place. Default false. */
+  /** Fail if there is no store in this place, instead of creating one. Default false. */
   readonly mustExist?: boolean | undefined
-  /** How long a statement may take before it is stopped and fails as `Unavailable`. Default 10 seconds. */
+  /** A statement that takes longer is stopped, and fails as `Unavailable`. Default 10 seconds. */
   readonly statementTimeout?: Duration.Input | undefined
   /**
-   * Whether to keep a connection that hears of changes at once. Default true. With `false` the store works through a pooler
-   * that lends a connection for one transaction (PgBouncer's transaction mode): it keeps nothing in a session, and finds
-   * what is new by asking, a bit less than once a second.
+   * Whether to keep a connection that is notified of changes at once. Default true. With `false` the store works through a
+   * pooler in transaction mode (PgBouncer): it keeps nothing in a session, and looks for changes a bit less than once a
+   * second.
    */
   readonly listen?: boolean | undefined
 }
 
 /**
+ * Options of a store with its own connections.
+ *
  * @category configuration
  * @since 0.1.0
  */
 export interface Options extends StoreOptions {
   /**
-   * Where the database is, as `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with libpq's parameters (`sslmode=require`,
-   * for example). `schema=NAME` and `listen=false` are understood too. No message ever shows the password.
+   * The database, as `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with libpq's parameters (`sslmode=require`, for
+   * example). `schema=NAME` and `listen=false` are understood too. No message ever shows the password.
    */
   readonly url: string | Redacted.Redacted
-  /** How many connections to open at most; one of them listens. Default 5: a worker does about so many things at a time. */
+  /** The greatest number of connections; one of them listens. Default 5, the number of things a worker does at a time. */
   readonly maxConnections?: number | undefined
-  /** How the connections are called in `pg_stat_activity`. Default "baton". */
+  /** The name of the connections in `pg_stat_activity`. Default "baton". */
   readonly applicationName?: string | undefined
 }
 
@@ -91,9 +81,9 @@ export const defaults = {
 } as const satisfies Omit<Options, "url">
 
 /**
- * A store in the database at `url`, with connections of its own. Fails with a `TaskStoreError` of one sentence, and changes
- * nothing, when the server cannot be reached or refuses the user, when rights are missing, and when the schema is not
- * Baton's or of a newer version.
+ * A store in the database at `url`, with its own connections. Fails with a `TaskStoreError` of one sentence, and changes
+ * nothing, when the server cannot be reached or refuses the user, when rights are missing, and when the schema does not
+ * belong to Baton or is of a newer version.
  *
  * @category layers
  * @since 0.1.0
@@ -102,8 +92,10 @@ export const layer = (options: Options): Layer.Layer<TaskStore, TaskStoreError> 
   Layer.effect(TaskStore, make(options))
 
 /**
- * A store on the application's own `PgClient`. Its statements join the transaction that is under way: `add` inside
- * `sql.withTransaction` adds the tasks if and only if the rest of the transaction commits. Do not claim inside of one.
+ * A store on the application's own `PgClient`. Its statements join the open transaction: `add` inside of
+ * `sql.withTransaction` adds the tasks if and only if the rest of the transaction commits. Do not claim in a transaction.
+ *
+ * The connection that listens is opened with the client's settings, next to its pool.
  *
  * @category layers
  * @since 0.1.0
@@ -112,9 +104,14 @@ export const layerWith = (options: StoreOptions = {}): Layer.Layer<TaskStore, Ta
   Layer.effect(
     TaskStore,
     Effect.flatMap(PgClient.PgClient, (sql) =>
-      // Their sessions have their own settings, under which a plan had better not be kept.
       assemble(
-        { sql, place: placeOf(sql.config, options.schema), listen: options.listen ?? true, prepare: false },
+        {
+          sql,
+          place: placeOf(sql.config, options.schema),
+          listener: (options.listen ?? true) ? sql.config : undefined,
+          // Their sessions have their own settings, under which a kept plan can be a bad one.
+          prepare: false
+        },
         options
       )
     )
@@ -142,8 +139,8 @@ const connecting = (options: Options): ConnectOptions => ({
 })
 
 /**
- * Looks at the server, at what it is set to, at rights, and at the store on it, and says what would be in the way of a run,
- * or of what the store promises. Writes nothing.
+ * Checks the server, its settings, the user's rights and the store, and reports problems that would prevent a run or break
+ * a guarantee of the store. Writes nothing.
  *
  * @category diagnosing
  * @since 0.1.0
@@ -154,100 +151,14 @@ export const diagnose = (options: Options): Effect.Effect<ReadonlyArray<Diagnosi
 const timeoutOf = ({ statementTimeout = defaults.statementTimeout }: StoreOptions) =>
   Duration.fromInputUnsafe(statementTimeout)
 
-/** The server stops a statement first, which leaves the connection in order. */
+/** The server stops a statement first, which keeps the connection usable. */
 const grace = Duration.seconds(1)
 
-/** Statements that write counts, between two times that the store adds them up. */
-const foldEvery = 250
-
 const assemble = Effect.fnUntraced(function* (
-  { listen, place, prepare, sql }: Connected,
+  connected: Connected,
   options: StoreOptions
 ): Effect.fn.Return<TaskStore["Service"], TaskStoreError, Scope.Scope> {
+  const { place, sql } = connected
   yield* migrate(sql, { place, mustExist: options.mustExist ?? defaults.mustExist })
-
-  const names = Names.make(place.schemaName)
-  const db = Database.make(sql, { place, prepare, deadline: Duration.sum(timeoutOf(options), grace) })
-  const seqs = Seqs.make()
-  const instance = yield* Random.nextIntBetween(0, 2 ** 40)
-  const signals = yield* Signals.make(sql, db, { listen, instance })
-  const waiting = Waiting.make(db, names, signals)
-  const reading = Reading.make(db, names)
-  const leases = Leases.make(db, names, seqs)
-  const admission = Admission.make(db, names)
-  const selection = Selection.make(db, names)
-  const transfer = Transfer.make(db, names, admission)
-  const claim = Claiming.make(db, names, seqs, instance)
-  const settle = Settling.make(db, names, leases, seqs)
-  const sweep = Sweeping.make(db, names)
-
-  let counted = 0
-  const scope = yield* Effect.scope
-
-  /** After a write that changed counts. */
-  const count = Effect.suspend(() => {
-    counted++
-    return counted % foldEvery === 0 ? Effect.forkIn(Effect.ignore(reading.foldCounts), scope) : Effect.void
-  })
-
-  const tell = (kind: Signals.Kind) => Effect.sync(() => signals.tell(kind))
-
-  return {
-    add: (tasks) => Effect.tap(admission.add(tasks), () => Effect.andThen(tell("work"), count)),
-
-    claim: (options) =>
-      Effect.tap(claim(options), (claims) => {
-        waiting.claimed(claims.length)
-        // Who waits here has to know the new leases' ends, because the claimer may die; elsewhere, they look in time.
-        signals.work.ring()
-        return claims.length === 0 ? Effect.void : count
-      }),
-
-    checkpoint: leases.checkpoint,
-
-    settle: (settlements) =>
-      Effect.tap(settle(settlements), () => {
-        // Others have something to do with it if a task came back, or if there is nothing left to claim: then they wait for
-        // a last one to end, or for one that this one held up.
-        const matters = waiting.isDry() || settlements.some(({ _tag }) => _tag === "Retry" || _tag === "Release")
-        if (matters) signals.tell("work")
-        else signals.work.ring()
-        return count
-      }),
-
-    extend: (held, lease) =>
-      // A lease can also be extended to an earlier end than it had.
-      Effect.tap(leases.extend(held, lease), () => Effect.sync(signals.work.ring)),
-
-    sweep: (options) => Effect.tap(sweep(options), (swept) => (swept.length === 0 ? Effect.void : tell("work"))),
-
-    get: reading.get,
-    list: reading.list,
-    attempts: reading.attempts,
-    counts: reading.counts,
-
-    requeue: (chosen) =>
-      Effect.map(
-        Effect.tap(selection.requeue(chosen), () => tell("work")),
-        ({ ids }) => ids
-      ),
-
-    cancel: (chosen) =>
-      Effect.map(
-        Effect.tap(selection.cancel(chosen), ({ running }) =>
-          running > 0 ? Effect.andThen(tell("control"), tell("work")) : tell("work")
-        ),
-        ({ ids }) => ids
-      ),
-
-    prune: selection.prune,
-
-    awaitWork: waiting.awaitWork,
-    control: waiting.control,
-    request: waiting.request,
-    awaitControl: waiting.awaitControl,
-
-    dump: transfer.dump,
-    restore: (records) => Effect.tap(transfer.restore(records), () => tell("work"))
-  }
+  return yield* TaskStoreDriver.make(yield* Driver.make(connected, Duration.sum(timeoutOf(options), grace)))
 })

@@ -15,15 +15,12 @@ import {
   retry,
   schema,
   type Store,
+  untilAnswered,
   url
 } from "./postgres.ts"
 import * as Proxy from "./proxy.ts"
 
 const attempts = (store: Store, name: string) => Effect.map(store.attempts(id(name)), (rows) => rows.length)
-
-/** Until the operation is answered again: as a run does, which tries for as long as it takes. */
-const untilAnswered = <A>(operation: Effect.Effect<A, TaskStoreError>) =>
-  Effect.retry(operation, { while: ({ reason }) => reason === "Unavailable" })
 
 /** Opens as many connections as the store needs, so that what follows opens none. */
 const warmUp = (store: Store) => Effect.all([store.counts, store.counts, store.counts], { concurrency: 3 })
@@ -99,7 +96,7 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
       proxy.swallow()
       const error = yield* claim(store).pipe(Effect.uninterruptible, Effect.flip, Effect.timeout("5 seconds"))
       assert.equal(error._tag === "TaskStoreError" ? error.reason : error._tag, "Unavailable")
-      assert.match(error.message, /^PostgreSQL at 127\.0\.0\.1:\d+ does not answer: check the server and the network/)
+      assert.match(error.message, /^PostgreSQL at 127\.0\.0\.1:\d+ does not answer: check the server and the network\.$/)
       proxy.restore()
       assert.lengthOf(yield* untilAnswered(claim(store)), 1)
     })
@@ -178,7 +175,7 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server that is restarted"
       for (const operation of operations) {
         const error = yield* Effect.flip(operation)
         assert.equal(error.reason, "Unavailable")
-        assert.match(error.message, /^PostgreSQL at 127\.0\.0\.1:\d+ does not take connections: start the server/)
+        assert.match(error.message, /^PostgreSQL at 127\.0\.0\.1:\d+ does not accept connections: start the server/)
       }
       yield* Effect.promise(server.start)
       assert.deepEqual((yield* untilAnswered(store.settle([complete(first)]))).lost, [])

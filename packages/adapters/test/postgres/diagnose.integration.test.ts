@@ -16,7 +16,7 @@ describe.skipIf(isMissing)("the diagnosis of a PostgreSQL store", () => {
         summary(found).filter((line) => !line.startsWith("fsync")),
         ["server ok", "version ok", "synchronous_commit ok", "clock ok", "notifications ok", "store ok"]
       )
-      assert.match(of(found, "store").message, /^There is no store in schema ".*" yet, and this user may make it\.$/)
+      assert.match(of(found, "store").message, /^Schema ".*" has no store yet, and user ".*" may create it\.$/)
       assert.deepStrictEqual(yield* sql.unsafe(`SELECT FROM pg_namespace WHERE nspname = '${name}'`), [])
       yield* Effect.scoped(open({ schema: name }))
       assert.match(of(yield* PostgresTaskStore.diagnose({ url, schema: name }), "store").message, /\(schema \d+\)\.$/)
@@ -34,7 +34,7 @@ describe.skipIf(isMissing)("the diagnosis of a PostgreSQL store", () => {
       yield* sql.unsafe(`CREATE TABLE "${name}".theirs (x integer)`)
       const { message, status } = of(yield* PostgresTaskStore.diagnose({ url, schema: name }), "store")
       assert.strictEqual(status, "fail")
-      assert.match(message, /holds tables that are not Baton's\.$/)
+      assert.match(message, /holds tables that do not belong to Baton\.$/)
     })
   )
 
@@ -54,8 +54,8 @@ describe.skipIf(isMissing)("the diagnosis of a PostgreSQL store", () => {
   it.live("tells what is no address, and who is not there", () =>
     Effect.gen(function* () {
       for (const [to, expected] of [
-        ["http://secret@nowhere", /^This is no URL of PostgreSQL's\.$/],
-        ["postgres://me:secret@127.0.0.1:1/work", /^PostgreSQL at 127\.0\.0\.1:1 does not take connections\.$/]
+        ["http://secret@nowhere", /^Not a PostgreSQL URL\.$/],
+        ["postgres://me:secret@127.0.0.1:1/work", /^PostgreSQL at 127\.0\.0\.1:1 does not accept connections\.$/]
       ] as const) {
         const { message, status } = of(yield* PostgresTaskStore.diagnose({ url: to }), "server")
         assert.strictEqual(status, "fail")
@@ -76,7 +76,7 @@ describe.skipIf(!Postgres.isInstalled())("the diagnosis of a PostgreSQL server",
       yield* sql.unsafe("CREATE ROLE poor LOGIN")
       const poor = server.url.replace("postgres@", "poor@")
       const rights = Effect.map(PostgresTaskStore.diagnose({ url: poor }), (found) => of(found, "rights"))
-      assert.match((yield* rights).fix ?? "", /^Let its owner run GRANT CREATE ON DATABASE "postgres" TO "poor"\.$/)
+      assert.match((yield* rights).fix ?? "", /^Ask its owner to run GRANT CREATE ON DATABASE "postgres" TO "poor"\.$/)
       yield* Effect.scoped(open({ url: server.url }))
       assert.match((yield* rights).message, /\(USAGE ON SCHEMA\)\.$/)
       yield* sql.unsafe("GRANT USAGE ON SCHEMA baton TO poor")

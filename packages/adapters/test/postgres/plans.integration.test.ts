@@ -1,13 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
-import { statements as claiming } from "../../src/postgres/internal/claiming.ts"
-import { connect } from "../../src/postgres/internal/connect.ts"
-import { statements as leases } from "../../src/postgres/internal/leases.ts"
+import { connect } from "../../src/postgres/internal/connection.ts"
 import * as Names from "../../src/postgres/internal/names.ts"
-import { statements as reading } from "../../src/postgres/internal/reading.ts"
-import { statements as settling } from "../../src/postgres/internal/settling.ts"
-import { statements as sweeping } from "../../src/postgres/internal/sweeping.ts"
-import { statements as waiting } from "../../src/postgres/internal/waiting.ts"
+import * as Statements from "../../src/postgres/internal/statements.ts"
 import { add, isMissing, names, open, schema, url } from "./postgres.ts"
 
 const text = "text"
@@ -29,7 +24,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
         listen: true,
         applicationName: "baton-test"
       })
-      const own = Names.make(name)
+      const statements = Statements.make(Names.make(name))
       const explain = Effect.fnUntraced(function* (
         statement: string,
         types: ReadonlyArray<string>,
@@ -50,27 +45,48 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       })
       const claimable = /using tasks_claimable on tasks/
       const byKey = /using tasks_pkey on tasks/
-      yield* explain(claiming(own).claim, [int, text, number, number], claimable, /LockRows/, byKey)
-      yield* explain(waiting(own).outlook, [], claimable, /using tasks_leased on tasks/)
+      const leased = [numbers, numbers, numbers]
+      yield* explain(statements.claim, [int, text, number, number], claimable, /LockRows/, byKey)
+      yield* explain(statements.reclaim, [text, numbers, number, int], /using tasks_leased on tasks/, byKey)
+      yield* explain(statements.outlook, [], claimable, /using tasks_leased on tasks/)
       yield* explain(
-        settling(own).complete,
-        [numbers, numbers, texts, texts, texts, texts, booleans],
+        statements.complete,
+        [...leased, texts, texts, texts, texts, booleans],
         /Nested Loop\n\s+->  Function Scan on x\n\s+->  Index Scan using tasks_pkey on tasks/
       )
-      const all = [numbers, numbers, texts, texts, texts, texts, texts, booleans, texts, texts, numbers, texts]
-      yield* explain(settling(own).settle, all, /LockRows\n\s+->  Sort/, byKey, /dependencies_pkey/)
-      yield* explain(leases(own).extend, [numbers, numbers, number], byKey)
-      yield* explain(leases(own).checkpoint, [numbers, numbers, texts, texts, texts], byKey)
-      yield* explain(leases(own).stand, [texts, numbers, numbers], byKey, /task_inputs_id/, /attempts_pkey/)
-      yield* explain(sweeping(own).sweep, [number, "boolean", int], /using tasks_leased on tasks/)
+      const outcomes = [texts, texts, texts, numbers, numbers, texts, texts, booleans]
+      const results = [texts, texts, texts, texts, texts]
+      yield* explain(
+        statements.settle,
+        [...leased, ...outcomes, ...results],
+        /LockRows\n\s+->  Sort/,
+        byKey,
+        /dependencies_pkey/
+      )
+      yield* explain(statements.extend, [...leased, number], byKey)
+      yield* explain(statements.checkpoint, [...leased, texts, texts, texts], byKey)
+      yield* explain(statements.locate, [texts, numbers], byKey, /task_inputs_id/)
+      yield* explain(
+        statements.explain,
+        [texts, numbers, numbers, numbers],
+        byKey,
+        /task_inputs_id/,
+        /attempts_pkey/
+      )
+      yield* explain(statements.sweep, [number, int, text, text], /using tasks_leased on tasks/)
       const page = [int, int]
-      yield* explain(reading(own).page, page, byKey)
-      yield* explain(reading(own).pageOf.pending, page, /tasks_pending/)
-      yield* explain(reading(own).pageOf.failed, page, /tasks_failed/)
-      yield* explain(reading(own).pageOf.cancelled, page, /tasks_cancelled/)
-      yield* explain(reading(own).pageOf.in_progress, page, /tasks_leased/)
-      yield* explain(reading(own).task, [text], /task_inputs_id/, byKey)
-      yield* explain(reading(own).attempts, [text], /task_inputs_id/, /attempts_pkey/)
+      yield* explain(statements.list.all, page, byKey)
+      yield* explain(statements.list.pending, page, /tasks_pending/)
+      yield* explain(statements.list.failed, page, /tasks_failed/)
+      yield* explain(statements.list.cancelled, page, /tasks_cancelled/)
+      yield* explain(statements.list.in_progress, page, /tasks_leased/)
+      yield* explain(statements.get, [text], /task_inputs_id/, byKey)
+      yield* explain(statements.attempts, [text], /task_inputs_id/, /attempts_pkey/)
+      yield* explain(statements.dump, page, byKey)
+      yield* explain(statements.dumpAttempts, [numbers], /attempts_pkey/, byKey)
+      yield* explain(statements.dumpWaitsFor, [numbers], /dependencies_by_task/)
+      yield* explain(statements.prune.ids, [texts, texts, number], /task_inputs_id/, byKey)
+      yield* explain(statements.cancel.status.pending, [int, int, text], /tasks_pending/)
     })
   )
 })

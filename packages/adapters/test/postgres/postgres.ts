@@ -1,6 +1,6 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
-import { Execution, Task, TaskStore } from "@baton/core"
+import { Execution, Task, TaskStore, type TaskStoreError } from "@baton/core"
 import { Context, Duration, Effect, Layer, Redacted } from "effect"
 import { randomUUID } from "node:crypto"
 import { postgresUrl } from "../servers/provided.ts"
@@ -91,3 +91,7 @@ export const release = ({ task, token }: TaskStore.Claim): TaskStore.Settlement 
 })
 
 export const patient: TaskStore.SweepOptions = { maxAttempts: 1_000, onCrash: "retry" }
+
+/** Repeats the operation until the store answers, as a run does. */
+export const untilAnswered = <A>(operation: Effect.Effect<A, TaskStoreError>) =>
+  Effect.retry(operation, { while: ({ reason }) => reason === "Unavailable" })

@@ -7,8 +7,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inspect } from "node:util"
-import { migrate } from "../../src/postgres/internal/migrate.ts"
-import { type Migration, migrations } from "../../src/postgres/internal/migrations.ts"
+import { migrate, type Migration, migrations } from "../../src/postgres/internal/migrations.ts"
 import * as Postgres from "../servers/postgres.ts"
 import { add, claim, client, id, isMissing, open, schema, url } from "./postgres.ts"
 
@@ -33,8 +32,11 @@ const versions = Effect.fnUntraced(function* (name: string) {
   return rows.map(({ name, version }) => `${version} ${name}`)
 })
 
+/** The history of a new schema. */
+const existing = migrations.map(({ name }, index) => `${index + 1} ${name}`)
+
 const added: Migration = {
-  name: "0002_add_color",
+  name: "0003_add_color",
   statements: (schema) => [`ALTER TABLE ${schema}.tasks ADD COLUMN color text`]
 }
 
@@ -45,7 +47,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       const stores = yield* Effect.forEach(Array.from({ length: 8 }), () => open({ schema: name }), { concurrency: 8 })
       yield* Effect.forEach(stores, (store, index) => add(store, [`task-${index}`]), { concurrency: 8 })
       for (const store of stores) assert.equal((yield* store.counts).pending, 8)
-      assert.deepEqual(yield* versions(name), ["1 0001_create_tasks"])
+      assert.deepEqual(yield* versions(name), existing)
     })
   )
 
@@ -75,7 +77,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
         () => Effect.scoped(Effect.flatMap(client(), (sql) => migrate(sql, options))),
         { concurrency: 4 }
       )
-      assert.deepEqual(yield* versions(name), ["1 0001_create_tasks", "2 0002_add_color"])
+      assert.deepEqual(yield* versions(name), [...existing, "3 0003_add_color"])
       const sql = yield* client()
       assert.lengthOf(yield* sql.unsafe(`SELECT color FROM "${name}".tasks`), 1)
     })
@@ -85,13 +87,13 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     Effect.gen(function* () {
       const name = yield* schema()
       yield* Effect.scoped(open({ schema: name }))
-      const broken: Migration = { name: "0003_break", statements: () => ["SELECT 1 / 0"] }
+      const broken: Migration = { name: "0004_break", statements: () => ["SELECT 1 / 0"] }
       const sql = yield* client()
       const error = yield* Effect.flip(
         migrate(sql, { place: placeAt(name), mustExist: true, migrations: [...migrations, added, broken] })
       )
       assert.equal(error.reason, "Unusable")
-      assert.deepEqual(yield* versions(name), ["1 0001_create_tasks"])
+      assert.deepEqual(yield* versions(name), existing)
       assert.isDefined(yield* open({ schema: name }))
     })
   )
@@ -104,7 +106,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       yield* migrate(sql, { place: placeAt(name), mustExist: true, migrations: [...migrations, added] })
       assert.match(
         yield* refusal({ url, schema: name }),
-        /^Unusable: The store in schema ".*" of database ".*" was written by a newer version of Baton \(schema 2, this one knows 1\): update Baton\.$/
+        /^Unusable: The store in schema ".*" of database ".*" was written by a newer version of Baton \(schema 3; this version knows 2\): update Baton\.$/
       )
     })
   )
@@ -115,7 +117,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       const sql = yield* client()
       yield* sql.unsafe(`CREATE SCHEMA "${name}"`)
       yield* sql.unsafe(`CREATE TABLE "${name}".tasks (id int)`)
-      assert.match(yield* refusal({ url, schema: name }), /holds tables that are not Baton's: name another schema\.$/)
+      assert.match(yield* refusal({ url, schema: name }), /holds tables that do not belong to Baton: name another schema\.$/)
       assert.deepEqual(yield* sql.unsafe(`SELECT id FROM "${name}".tasks`), [])
     })
   )
@@ -144,7 +146,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       yield* sql.unsafe(`UPDATE "${name}".task_inputs SET metadata = '[1]'`)
       const unreadable = yield* Effect.flip(store.get(id("a")))
       assert.equal(unreadable.reason, "Unusable")
-      assert.match(unreadable.message, /holds a value that cannot be read: restore it from a backup\.$/)
+      assert.match(unreadable.message, /^The store in schema ".*" holds a value that Baton cannot read \(.*\): restore a backup/)
       yield* sql.unsafe(`DROP TABLE "${name}".attempts`)
       const gone = yield* Effect.flip(store.attempts(id("a")))
       assert.equal(gone.reason, "Unusable")
@@ -183,15 +185,15 @@ describe("opening a PostgreSQL store is refused in one sentence", () => {
   it.live("when there is no such place", () =>
     Effect.gen(function* () {
       const refusals: ReadonlyArray<readonly [string, RegExp]> = [
-        ["mysql://me@here/db", /^Unusable: This is no URL of PostgreSQL's: write it as postgres:\/\/USER:PASSWORD@/],
-        [`postgres://me:${secret}@:not-a-port/`, /^Unusable: This is no URL of PostgreSQL's/],
+        ["mysql://me@here/db", /^Unusable: Not a PostgreSQL URL: write it as postgres:\/\/USER:PASSWORD@/],
+        [`postgres://me:${secret}@:not-a-port/`, /^Unusable: Not a PostgreSQL URL/],
         [
           `postgres://me:${secret}@127.0.0.1:1/db`,
-          /^Unavailable: PostgreSQL at 127\.0\.0\.1:1 does not take connections: start the server, or check host and port/
+          /^Unavailable: PostgreSQL at 127\.0\.0\.1:1 does not accept connections: start the server, or check the host and the port/
         ],
         [
           `postgres://me:${secret}@no-such-host.invalid/db`,
-          /^Unavailable: The host of PostgreSQL at no-such-host\.invalid:5432 is not known: check the host/
+          /^Unavailable: The host of PostgreSQL at no-such-host\.invalid:5432 is unknown: check the host/
         ],
         [
           `postgres:///db?host=/no/such/folder&user=me&password=${secret}`,
@@ -204,7 +206,7 @@ describe("opening a PostgreSQL store is refused in one sentence", () => {
       }
       assert.match(
         yield* refusal({ url: "postgres://me@here/db", schema: "x".repeat(64) }),
-        /^Unusable: "x{64}" is no name for a schema: it has 1 to 63 bytes\.$/
+        /^Unusable: "x{64}" is not a valid schema name: use 1 to 63 bytes\.$/
       )
     })
   )
@@ -254,7 +256,7 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server refuses in one sen
       )
       assert.match(
         yield* refusal({ url: as("postgres", "latin") }),
-        /^Unusable: Database "latin" keeps text as LATIN1, which cannot hold all of it: create one with ENCODING 'UTF8'\.$/
+        /^Unusable: Database "latin" stores text as LATIN1, which cannot hold every text: create one with ENCODING 'UTF8'\.$/
       )
       yield* Effect.scoped(open({ url: server.url, schema: "baton" }))
       assert.match(
@@ -265,7 +267,7 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server refuses in one sen
       yield* sql.unsafe("GRANT CREATE ON DATABASE postgres TO reader")
       assert.match(
         yield* refusal({ url: as(`reader:${secret}`), schema: "readonly" }),
-        /^Unavailable: PostgreSQL at .* takes no writes, as a standby does: name the primary in the store's URL/
+        /^Unavailable: PostgreSQL at .* accepts no writes, as a standby does: name the primary in the store's URL/
       )
 
       yield* sql.unsafe("GRANT CREATE ON DATABASE postgres TO worker")
@@ -298,7 +300,7 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server refuses in one sen
           assert.equal(error.reason, "Unavailable")
           assert.match(
             error.message,
-            /took too long and was stopped: look for what slows it down or locks its tables\.$/
+            /took too long and stopped the statement: find out why it is slow, or which session locks the tables\.$/
           )
         })
       )

@@ -186,7 +186,7 @@ describe.skipIf(isMissing)("a PostgreSQL store withstands", () => {
       yield* other.prune({ statuses: ["cancelled"] })
       yield* add(other, ["a"])
       const [current] = yield* claim(other, { owner: "other" })
-      assert.equal(current?.token, stale.token)
+      assert.isAbove(Number(current?.token), stale.token)
       assert.lengthOf((yield* frozen.settle([complete(stale, "of the first")])).lost, 1)
       assert.equal((yield* other.counts).in_progress, 1)
     })
@@ -244,7 +244,10 @@ describe.skipIf(isMissing)("a PostgreSQL store withstands", () => {
     Effect.gen(function* () {
       const store = yield* open({ schema: yield* schema() })
       const error = yield* Effect.flip(add(store, ["a", "x".repeat(3_000)]))
-      assert.match(error.message, /^The id "x{40}\.\.\." is too long for PostgreSQL: keep ids below 2000 bytes\.$/)
+      assert.match(
+        error.message,
+        /^The id that begins with "x{40}" is too long: The store in schema ".*" holds ids of up to 2000 bytes\.$/
+      )
       assert.equal((yield* store.counts).pending, 0)
     })
   )

@@ -1,228 +1,346 @@
-import { isReadonlyArrayNonEmpty } from "effect/Array"
 import * as Effect from "effect/Effect"
-import { Buffer } from "node:buffer"
-import type { NewTask, TaskId } from "@baton/core/Task"
-import type { AddResult } from "@baton/core/TaskStore"
-import { type Refusal, type TaskStoreError, TasksRefused } from "@baton/core/TaskStoreError"
-import * as Refusals from "../../internal/refusals.ts"
-import type { Database } from "./database.ts"
-import * as Errors from "./errors.ts"
-import type { Names } from "./names.ts"
-import { inRange, number, numbers, texts, times } from "./parameters.ts"
-import { inParts } from "./parts.ts"
-import * as Rows from "./rows.ts"
-import * as Text from "./text.ts"
+import * as Schema from "effect/Schema"
+import type { AddReply, NewTaskRow, RestoreAttemptRow, RestoreRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import { booleans, type Database, number, numbers, texts, times } from "./database.ts"
+import { counted, type Names } from "./names.ts"
 
-export const statements = ({ changes, dependencies, inputs, placeOf, seqAt, tasks }: Names) => {
-  const named = `SELECT i.seq FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id`
-  return {
-    /**
-     * Written in the order of ids, so that calls with the same new ids do not wait for each other crosswise. A task that
-     * takes the place of one that was pruned can have others waiting for it already.
-     */
-    add: `
-      WITH fresh AS (
-        INSERT INTO ${inputs} (seq, id, description, metadata, depends_on, created_at)
-        SELECT ${seqAt("x.n")}, x.id, x.description, x.metadata, x.depends_on::text[], now()
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
-          AS x (id, description, metadata, depends_on, n)
-        ORDER BY x.id COLLATE "C"
-        ON CONFLICT (id) DO NOTHING RETURNING seq, id
-      ),
-      added AS (
-        INSERT INTO ${tasks}
-          (seq, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token)
-        SELECT f.seq, 'pending', ($5::float8[])[${placeOf("f.seq")}],
-          CASE ($6::timestamptz[])[${placeOf("f.seq")}]
-            WHEN '-infinity' THEN now() ELSE ($6::timestamptz[])[${placeOf("f.seq")}] END,
-          0, (SELECT count(*) FROM ${dependencies} d WHERE d.dependency = f.id), 0, 0, false, now(), 0
-        FROM fresh f
-      )
-      SELECT CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(id), '{}') END AS ids FROM fresh`,
+/** Adds tasks: new ones, and tasks of another store. */
 
-    /** What is there under these ids. */
-    existing: `
-      SELECT i.id, i.description FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id`,
+const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, tasks }: Names) => ({
+  /**
+   * Written in the order of ids, so that calls with the same new ids do not wait for each other crosswise. Other tasks may
+   * already wait for a task that takes the place of a pruned one.
+   */
+  add: `
+    WITH fresh AS (
+      INSERT INTO ${inputs} (seq, id, description, metadata, depends_on, created_at)
+      SELECT ${seqAt("x.n")}, x.id, x.description, x.metadata, x.depends_on, now()
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
+        AS x (id, description, metadata, depends_on, n)
+      ORDER BY x.id COLLATE "C"
+      ON CONFLICT (id) DO NOTHING RETURNING seq, id
+    ),
+    added AS (
+      INSERT INTO ${tasks}
+        (seq, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token)
+      SELECT f.seq, 'pending', ($5::float8[])[${placeOf("f.seq")}],
+        CASE ($6::timestamptz[])[${placeOf("f.seq")}]
+          WHEN '-infinity' THEN now() ELSE ($6::timestamptz[])[${placeOf("f.seq")}] END,
+        0, (SELECT count(*) FROM ${dependencies} d WHERE d.dependency = f.id), 0, 0, false, now(), 0
+      FROM fresh f
+    )
+    SELECT CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(id), '{}') END AS ids FROM fresh`,
 
-    /** Tasks that others are to wait for. Locked: none of them completes before those who wait are written down. */
-    parents: `
-      SELECT t.seq::float8 AS seq, i.id, t.status FROM ${tasks} t JOIN ${inputs} i ON i.seq = t.seq
-      WHERE t.seq IN (${named}) ORDER BY t.seq FOR UPDATE OF t`,
+  existing: `
+    SELECT i.id, i.description FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id`,
 
-    markParents: `
-      UPDATE ${tasks} t SET parent = t.parent + 1 FROM unnest($1::float8[]) AS x (seq) WHERE t.seq = x.seq::bigint`,
+  /** Locks the tasks that others will wait for: none of them completes before the dependencies are written. */
+  lockParents: `
+    SELECT t.seq::float8 AS seq, i.id, t.status <> 'completed' AS "isOpen"
+    FROM ${tasks} t JOIN ${inputs} i ON i.seq = t.seq
+    WHERE t.seq IN (SELECT i.seq FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id)
+    ORDER BY t.seq FOR UPDATE OF t`,
 
-    /** Writes down which tasks wait for which. */
-    link: `
-      WITH links AS (
-        INSERT INTO ${dependencies} (task, dependency)
-        SELECT i.seq, x.dependency FROM unnest($1::text[], $2::text[]) AS x (task, dependency)
-        JOIN ${inputs} i ON i.id = x.task RETURNING task
-      )
-      UPDATE ${tasks} t SET blockers = t.blockers + l.count::integer
-      FROM (SELECT task, count(*) AS count FROM links GROUP BY task) l WHERE t.seq = l.task`,
+  markParents: `
+    UPDATE ${tasks} t SET parent = t.parent + 1 FROM unnest($1::float8[]) AS x (seq) WHERE t.seq = x.seq::bigint`,
 
-    count: `INSERT INTO ${changes} VALUES ($1, $2, $3, $4, $5, $6)`
-  }
+  link: `
+    WITH links AS (
+      INSERT INTO ${dependencies} (task, dependency)
+      SELECT i.seq, x.dependency FROM unnest($1::text[], $2::text[]) AS x (task, dependency)
+      JOIN ${inputs} i ON i.id = x.task RETURNING task
+    )
+    UPDATE ${tasks} t SET blockers = t.blockers + l.count::integer
+    FROM (SELECT task, count(*) AS count FROM links GROUP BY task) l WHERE t.seq = l.task`,
+
+  count: `INSERT INTO ${changes} VALUES ($1, $2, $3, $4, $5, $6)`,
+
+  /** Keeps others from adding a task that a restored task waits for. */
+  lock: `LOCK TABLE ${inputs} IN SHARE ROW EXCLUSIVE MODE`,
+
+  seqs: `SELECT ${seqAt("0")}::float8 AS base`,
+
+  restoreInputs: `
+    INSERT INTO ${inputs} (seq, id, description, metadata, depends_on, created_at)
+    SELECT * FROM unnest($1::float8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])`,
+
+  /** The worker of a task in progress works on the other store: its lease ends at once, and the next sweep ends the attempt. */
+  restoreTasks: `
+    INSERT INTO ${tasks} (
+      seq, status, priority, available_at, blockers, parent, attempts, requeues, verified, feedback, usage, checkpoint,
+      updated_at, token, lease, lease_until, owner, started_at, execution, verification, attempt_usage
+    )
+    SELECT x.seq, x.status, x.priority, x.available_at, 0,
+      (SELECT count(*) FROM ${dependencies} d WHERE d.dependency = x.id), x.attempts, x.requeues, x.verified,
+      x.feedback, x.usage, x.checkpoint, x.updated_at, x.token,
+      CASE WHEN x.status = 'in_progress' THEN x.token END, CASE WHEN x.status = 'in_progress' THEN now() END,
+      x.owner, CASE WHEN x.owner IS NOT NULL THEN x.started_at END, x.execution, x.verification, x.attempt_usage
+    FROM unnest($1::float8[], $2::text[], $3::text[], $4::float8[], $5::timestamptz[], $6::float8[], $7::float8[],
+        $8::boolean[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::float8[], $14::text[],
+        $15::timestamptz[], $16::text[], $17::text[], $18::text[])
+      AS x (seq, id, status, priority, available_at, attempts, requeues, verified, feedback, usage, checkpoint,
+        updated_at, token, owner, started_at, execution, verification, attempt_usage)`,
+
+  restoreAttempts: `
+    INSERT INTO ${attempts}
+      (task, token, number, owner, started_at, ended_at, outcome, error, execution, verification, usage)
+    SELECT * FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+      $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])`,
+
+  /** Frees the tasks of earlier calls that waited for tasks which are restored as completed. */
+  free: `
+    WITH links AS (
+      DELETE FROM ${dependencies} d USING unnest($1::text[]) AS x (id) WHERE d.dependency = x.id RETURNING d.task
+    ),
+    freed AS (
+      UPDATE ${tasks} t SET blockers = t.blockers - l.count::integer
+      FROM (SELECT task, count(*) AS count FROM links GROUP BY task) l WHERE t.seq = l.task
+      RETURNING t.status, t.blockers
+    )
+    SELECT count(*)::float8 AS count FROM freed WHERE status = 'pending' AND blockers = 0`
+})
+
+/** Rolls a call back that must not add its tasks. */
+class NothingAdded extends Schema.TaggedError<NothingAdded>()("NothingAdded", {
+  existing: Schema.Array(Schema.String),
+  conflicts: Schema.Array(Schema.String),
+  unknown: Schema.Array(Schema.Struct({ id: Schema.String, dependency: Schema.String }))
+}) {}
+
+interface Parent {
+  readonly id: string
+  readonly seq: number
+  readonly isOpen: boolean
 }
 
-export interface Admission extends ReturnType<typeof make> {}
-
-/** A dependency that a task waits for. */
-export interface Link {
-  readonly task: TaskId
-  readonly dependency: TaskId
+interface Link {
+  readonly task: string
+  readonly dependency: string
 }
 
-/** No time at all: the moment of adding. */
+/** An availability of "now", which is the moment of adding. */
 const atOnce = -Infinity
 
-export const make = (db: Database, names: Names) => {
+export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | "restore"> => {
   const sql = statements(names)
 
-  const insert = (tasks: ReadonlyArray<NewTask>): Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError> =>
-    db.run(
-      sql.add,
-      [
-        texts(tasks.map(({ id }) => Text.encode(id))),
-        texts(tasks.map(({ description }) => Text.encode(description))),
-        texts(tasks.map(({ metadata }) => Rows.toMetadata(metadata))),
-        texts(tasks.map(({ dependsOn }) => toArray(dependsOn))),
-        numbers(tasks.map(({ priority }) => priority ?? 0)),
-        times(
-          tasks.map(({ availableAt }) => (availableAt === undefined ? atOnce : inRange(availableAt.epochMilliseconds)))
-        )
-      ],
-      ([row = {}]) => (row.ids === null ? tasks.map(({ id }) => id) : Rows.taskIds(row.ids))
-    )
-
-  const existing = (ids: ReadonlyArray<TaskId>) =>
+  const insert = (tasks: ReadonlyArray<NewTaskRow>): Effect.Effect<ReadonlyArray<string>, TaskStoreError> =>
     Effect.map(
-      Effect.forEach(
-        inParts(ids, () => 0),
-        (some) =>
-          db.run(sql.existing, [texts(some.map(Text.encode))], (rows) =>
-            rows.map((row) => [Rows.taskId(row.id), Rows.text(row.description)] as const)
-          )
+      db.one<{ readonly ids: ReadonlyArray<string> | null }>(sql.add, [
+        texts(tasks.map(({ id }) => id)),
+        texts(tasks.map(({ description }) => description)),
+        texts(tasks.map(({ metadata }) => metadata)),
+        texts(tasks.map(({ dependsOn }) => dependsOn)),
+        numbers(tasks.map(({ priority }) => priority)),
+        times(tasks.map(({ availableAt }) => availableAt ?? atOnce))
+      ]),
+      ({ ids }) => ids ?? tasks.map(({ id }) => id)
+    )
+
+  /** The descriptions of those ids that are present. */
+  const existing = (ids: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, string>, TaskStoreError> =>
+    Effect.map(
+      Effect.forEach(inParts(ids, noCharacters), (part) =>
+        db.run<{ readonly id: string; readonly description: string }>(sql.existing, [texts(part)])
       ),
-      (found) => new Map(found.flat())
+      (found) => new Map(found.flat().map(({ description, id }) => [id, description]))
     )
 
-  /** Locks the tasks that others are to wait for; those that are there and whether they are completed. */
-  const lockParents = Effect.fnUntraced(function* (
-    ids: ReadonlyArray<TaskId>
-  ): Effect.fn.Return<ReadonlyMap<TaskId, { readonly seq: number; readonly isOpen: boolean }>, TaskStoreError> {
-    // In one statement, however many they are: it is what locks them in the order of rows.
-    return yield* db.run(
-      sql.parents,
-      [texts(ids.map(Text.encode))],
-      (rows) =>
-        new Map(
-          rows.map((row) => [
-            Rows.taskId(row.id),
-            { seq: Rows.number(row.seq), isOpen: Rows.status(row.status) !== "completed" }
-          ])
+  /** Locks tasks that others will wait for, in one statement, because it locks them in the order of rows. */
+  const lockParents = (ids: ReadonlySet<string>): Effect.Effect<ReadonlyMap<string, Parent>, TaskStoreError> =>
+    ids.size === 0
+      ? Effect.succeed(new Map())
+      : Effect.map(
+          db.run<Parent>(sql.lockParents, [texts(Array.from(ids))]),
+          (rows) => new Map(rows.map((parent) => [parent.id, parent]))
         )
-    )
-  })
 
-  /** Lets tasks wait. `parents` are those waited for that are there, locked by this transaction. */
   const link = Effect.fnUntraced(function* (
     links: ReadonlyArray<Link>,
-    parents: ReadonlyArray<number>
+    parents: ReadonlyMap<string, Parent>
   ): Effect.fn.Return<void, TaskStoreError> {
     if (links.length === 0) return
-    for (const some of inParts(links, () => 0)) {
-      const tasks = texts(some.map(({ task }) => Text.encode(task)))
-      yield* db.run(sql.link, [tasks, texts(some.map(({ dependency }) => Text.encode(dependency)))], () => undefined)
+    for (const part of inParts(links, noCharacters)) {
+      yield* db.run(sql.link, [
+        texts(part.map(({ task }) => task)),
+        texts(part.map(({ dependency }) => dependency))
+      ])
     }
-    yield* db.run(sql.markParents, [numbers(parents)], () => undefined)
-  })
-
-  const add = Effect.fnUntraced(function* (
-    tasks: ReadonlyArray<NewTask>
-  ): Effect.fn.Return<AddResult, TaskStoreError | TasksRefused> {
-    if (tasks.length === 0) return { added: [], existing: 0 }
-    yield* refuseLongIds(tasks.map(({ id }) => id))
-    const { distinct, refusals } = once(tasks)
-    return yield* db.transaction(admit(distinct, refusals))
-  })
-
-  const admit = Effect.fnUntraced(function* (
-    tasks: ReadonlyArray<NewTask>,
-    refusedBefore: ReadonlyArray<Refusal>
-  ): Effect.fn.Return<AddResult, TaskStoreError | TasksRefused> {
-    const refusals = Array.from(refusedBefore)
-    const inserted = yield* Effect.forEach(
-      inParts(tasks, ({ description }) => description.length),
-      insert
-    )
-    const added = new Set(inserted.flat())
-    const known = tasks.filter(({ id }) => !added.has(id))
-    const there = yield* existing(known.map(({ id }) => id))
-    for (const { description, id } of known) if (there.get(id) !== description) refusals.push(Refusals.idInUse(id))
-
-    const linked = tasks.flatMap(({ dependsOn = [], id }) =>
-      dependsOn.length > 0 && added.has(id) ? { id, dependsOn: new Set(dependsOn) } : []
-    )
-    let waiting = 0
-    if (linked.length > 0) {
-      const ids = new Set(linked.flatMap(({ dependsOn }) => Array.from(dependsOn)))
-      const parents = yield* lockParents(Array.from(ids))
-      for (const { dependsOn, id } of linked) {
-        const unknown = Array.from(dependsOn).filter((dependency) => !parents.has(dependency))
-        if (unknown.length > 0) refusals.push(Refusals.unknownDependency(id, unknown))
-      }
-      refusals.push(...Refusals.cycles(linked))
-      const links = linked.flatMap(({ dependsOn, id }) =>
-        Array.from(dependsOn).flatMap((dependency) =>
-          parents.get(dependency)?.isOpen === true ? { task: id, dependency } : []
-        )
-      )
-      waiting = new Set(links.map(({ task }) => task)).size
-      if (refusals.length === 0) {
-        const open = Array.from(parents.values()).flatMap(({ isOpen, seq }) => (isOpen ? seq : []))
-        yield* link(links, open)
-      }
-    }
-    if (isReadonlyArrayNonEmpty(refusals)) return yield* new TasksRefused({ refusals })
-    yield* count({ pending: added.size, waiting })
-    return { added: tasks.flatMap(({ id }) => (added.has(id) ? id : [])), existing: known.length }
+    const open = Array.from(parents.values()).flatMap(({ isOpen, seq }) => (isOpen ? seq : []))
+    yield* db.run(sql.markParents, [numbers(open)])
   })
 
   const count = (changes: Partial<Record<(typeof counted)[number], number>>) =>
     db.run(
       sql.count,
-      counted.map((kind) => number(changes[kind] ?? 0)),
-      () => undefined
+      counted.map((kind) => number(changes[kind] ?? 0))
     )
 
-  return { add, insert, existing, lockParents, link, count }
-}
+  const add = Effect.fnUntraced(function* (
+    tasks: ReadonlyArray<NewTaskRow>,
+    checkOnly: boolean
+  ): Effect.fn.Return<AddReply, TaskStoreError | NothingAdded> {
+    const inserted = yield* Effect.forEach(
+      inParts(tasks, ({ description, metadata }) => description.length + (metadata?.length ?? 0)),
+      insert
+    )
+    const added = new Set(inserted.flat())
+    const others = tasks.filter(({ id }) => !added.has(id))
+    const descriptions = yield* existing(others.map(({ id }) => id))
+    const conflicts = others.flatMap(({ description, id }) => (descriptions.get(id) === description ? [] : id))
 
-/** The columns of counts, in their order. */
-const counted = ["pending", "in_progress", "completed", "failed", "cancelled", "waiting"] as const
+    const linked = tasks.filter(({ dependencies, id }) => dependencies.length > 0 && added.has(id))
+    const parents = yield* lockParents(new Set(linked.flatMap(({ dependencies }) => dependencies)))
+    const unknown = linked.flatMap(({ dependencies, id }) =>
+      dependencies.flatMap((dependency) => (parents.has(dependency) ? [] : { id, dependency }))
+    )
+    const reply = { existing: others.map(({ id }) => id), conflicts, unknown }
+    if (checkOnly || conflicts.length > 0 || unknown.length > 0) return yield* new NothingAdded(reply)
 
-/** An index takes no longer keys, and would say so in a sentence for nobody. */
-export const refuseLongIds = (ids: ReadonlyArray<TaskId>): Effect.Effect<void, TaskStoreError> => {
-  const tooLong = ids.find((id) => Buffer.byteLength(Text.encode(id)) > Errors.longestId)
-  return tooLong === undefined ? Effect.void : Effect.fail(Errors.unusable(Errors.idTooLong(tooLong)))
-}
+    const links = linked.flatMap(({ dependencies, id }) =>
+      dependencies.flatMap((dependency) =>
+        parents.get(dependency)?.isOpen === true ? { task: id, dependency } : []
+      )
+    )
+    yield* link(links, parents)
+    yield* count({ pending: added.size, waiting: new Set(links.map(({ task }) => task)).size })
+    return reply
+  })
 
-/** Each id once; refused is one that comes with several descriptions. */
-const once = (tasks: ReadonlyArray<NewTask>) => {
-  const byId = new Map<TaskId, NewTask>()
-  const refusals: Array<Refusal> = []
-  for (const task of tasks) {
-    const first = byId.get(task.id)
-    if (first === undefined) byId.set(task.id, task)
-    else if (first.description !== task.description) refusals.push(Refusals.idInUse(task.id))
+  /** Writes the tasks of some records, and their ledgers. */
+  const insertRecords = Effect.fnUntraced(function* (
+    records: ReadonlyArray<RestoreRow>
+  ): Effect.fn.Return<void, TaskStoreError> {
+    const { base } = yield* db.one<{ readonly base: number }>(sql.seqs)
+    const restored = records.map((record, index) => {
+      // The attempt under way, or the one that completed the task, is in the task's own row.
+      const isInRow = record.status === "in_progress" || record.status === "completed"
+      const last = isInRow ? record.attemptRows.at(-1) : undefined
+      return { record, seq: base + index + 1, last, ended: isInRow ? record.attemptRows.slice(0, -1) : record.attemptRows }
+    })
+    const seqs = numbers(restored.map(({ seq }) => seq))
+    const ids = texts(records.map(({ id }) => id))
+    yield* db.run(sql.restoreInputs, [
+      seqs,
+      ids,
+      texts(records.map(({ description }) => description)),
+      texts(records.map(({ metadata }) => metadata)),
+      texts(records.map(({ dependsOn }) => dependsOn)),
+      times(records.map(({ createdAt }) => createdAt))
+    ])
+    yield* db.run(sql.restoreTasks, [
+      seqs,
+      ids,
+      texts(records.map(({ status }) => status)),
+      numbers(records.map(({ priority }) => priority)),
+      times(records.map(({ availableAt }) => availableAt)),
+      numbers(records.map(({ attempts }) => attempts)),
+      numbers(records.map(({ requeues }) => requeues)),
+      booleans(records.map(({ verified }) => verified)),
+      texts(records.map(({ feedback }) => feedback)),
+      texts(records.map(({ usage }) => usage)),
+      texts(records.map(({ checkpoint }) => checkpoint)),
+      times(records.map(({ updatedAt }) => updatedAt)),
+      numbers(records.map(({ token }) => token)),
+      texts(restored.map(({ last }) => last?.owner ?? null)),
+      times(restored.map(({ last }) => last?.startedAt ?? 0)),
+      texts(restored.map(({ last }) => last?.execution ?? null)),
+      texts(restored.map(({ last }) => last?.verification ?? null)),
+      texts(restored.map(({ last }) => last?.usage ?? null))
+    ])
+    const ledger = restored.flatMap(({ ended, seq }) => ended.map((attempt) => ({ seq, attempt })))
+    yield* Effect.forEach(
+      inParts(ledger, ({ attempt }) => charactersOf(attempt)),
+      insertAttempts,
+      { discard: true }
+    )
+  })
+
+  const insertAttempts = (ledger: ReadonlyArray<{ readonly seq: number; readonly attempt: RestoreAttemptRow }>) =>
+    db.run(sql.restoreAttempts, [
+      numbers(ledger.map(({ seq }) => seq)),
+      numbers(ledger.map(({ attempt }) => attempt.token)),
+      numbers(ledger.map(({ attempt }) => attempt.number)),
+      texts(ledger.map(({ attempt }) => attempt.owner)),
+      times(ledger.map(({ attempt }) => attempt.startedAt)),
+      times(ledger.map(({ attempt }) => attempt.endedAt ?? attempt.startedAt)),
+      texts(ledger.map(({ attempt }) => attempt.outcome)),
+      texts(ledger.map(({ attempt }) => attempt.error)),
+      texts(ledger.map(({ attempt }) => attempt.execution)),
+      texts(ledger.map(({ attempt }) => attempt.verification)),
+      texts(ledger.map(({ attempt }) => attempt.usage))
+    ])
+
+  const restore = Effect.fnUntraced(function* (
+    records: ReadonlyArray<RestoreRow>
+  ): Effect.fn.Return<ReadonlyArray<string>, TaskStoreError> {
+    yield* db.run(sql.lock)
+    const present = yield* existing(records.map(({ id }) => id))
+    if (present.size > 0) return Array.from(present.keys())
+    yield* Effect.forEach(
+      inParts(records, ({ attemptRows, checkpoint, description }) => {
+        const last = attemptRows.at(-1)
+        return description.length + (checkpoint?.length ?? 0) + (last === undefined ? 0 : charactersOf(last))
+      }),
+      insertRecords,
+      { discard: true }
+    )
+
+    // A task waits for each dependency that is not completed here, whether it is present or not.
+    const parents = yield* lockParents(new Set(records.flatMap(({ waitsFor }) => waitsFor)))
+    const links = records.flatMap(({ id, waitsFor }) =>
+      waitsFor.flatMap((dependency) => (parents.get(dependency)?.isOpen === false ? [] : { task: id, dependency }))
+    )
+    yield* link(links, parents)
+    const waiting = new Set(links.map(({ task }) => task))
+    const completed = records.flatMap(({ id, status }) => (status === "completed" ? id : []))
+    const freed = yield* db.one<{ readonly count: number }>(sql.free, [texts(completed)])
+
+    const counts = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: -freed.count }
+    for (const { id, status } of records) {
+      counts[status]++
+      if (status === "pending" && waiting.has(id)) counts.waiting++
+    }
+    yield* count(counts)
+    return []
+  })
+
+  return {
+    add: (tasks, { checkOnly }) =>
+      Effect.catchTag(db.transaction(add(tasks, checkOnly)), "NothingAdded", ({ conflicts, existing, unknown }) =>
+        Effect.succeed({ conflicts, existing, unknown })
+      ),
+    restore: (records) => db.transaction(restore(records))
   }
-  return { distinct: Array.from(byId.values()), refusals }
 }
 
-/** An array in the notation of PostgreSQL's literals: arrays of arrays have to be all of one length. */
-export const toArray = (ids: ReadonlyArray<TaskId> | undefined): string | null =>
-  ids === undefined || ids.length === 0
-    ? null
-    : `{${ids.map((id) => `"${Text.encode(id).replace(/["\\]/g, "\\$&")}"`).join(",")}}`
+/** The rows and, a single row aside, the characters of text that one statement writes. */
+const mostRows = 1_000
+const mostCharacters = 16 * 1024 * 1024
+
+/** Cuts rows into parts that are small enough for one statement. */
+const inParts = <A>(
+  rows: ReadonlyArray<A>,
+  charactersOf: (row: A) => number
+): ReadonlyArray<ReadonlyArray<A>> => {
+  const parts: Array<Array<A>> = []
+  let part: Array<A> = []
+  let characters = 0
+  for (const row of rows) {
+    const more = charactersOf(row)
+    if (part.length === 0 || part.length === mostRows || characters + more > mostCharacters) {
+      part = []
+      parts.push(part)
+      characters = 0
+    }
+    part.push(row)
+    characters += more
+  }
+  return parts
+}
+
+const noCharacters = () => 0
+
+const charactersOf = ({ error, execution, verification }: RestoreAttemptRow): number =>
+  (error?.length ?? 0) + (execution?.length ?? 0) + (verification?.length ?? 0)

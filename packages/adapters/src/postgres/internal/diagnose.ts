@@ -1,4 +1,5 @@
 import type * as PgClient from "@effect/sql-pg/PgClient"
+import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -7,26 +8,17 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Diagnosis from "@baton/core/Diagnosis"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Diagnosing from "../../internal/diagnosing.ts"
-import { connect, type ConnectOptions } from "./connect.ts"
+import { connect, type ConnectOptions, listen } from "./connection.ts"
+import * as Database from "./database.ts"
 import * as Errors from "./errors.ts"
-import { literal, quote } from "./identifiers.ts"
+import { literal, quote } from "./names.ts"
 import { migrations } from "./migrations.ts"
 
-/** Looks at the server, at what it is set to, at rights, and at the store on it. Writes nothing. */
+/** Checks the server, its settings, the user's rights and the store. Writes nothing. */
 export const diagnose = (options: ConnectOptions): Effect.Effect<ReadonlyArray<Diagnosis.Diagnosis>> =>
   Effect.gen(function* () {
-    const { listen, place, sql } = yield* connect(options)
-    const ask = <A extends object>(statement: string): Effect.Effect<A, TaskStoreError> =>
-      sql.unsafe<A>(statement).unprepared.pipe(
-        Effect.timeoutOrElse({
-          duration: options.statementTimeout,
-          orElse: () => Effect.fail(new Errors.NoAnswer({ millis: Duration.toMillis(options.statementTimeout) }))
-        }),
-        Effect.mapError((error) => Errors.fromDriver(place, error)),
-        Effect.flatMap(([row]) =>
-          row === undefined ? Effect.fail(Errors.unusable(Errors.foreign(place))) : Effect.succeed(row)
-        )
-      )
+    const { listener, place, sql } = yield* connect(options)
+    const ask = Database.make(sql, { place, prepare: false, deadline: options.statementTimeout }).one
     const about = yield* ask<About>(aboutServer)
     const found: Array<Diagnosis.Diagnosis> = [
       Diagnosis.ok("server", `${place.server} answers.`),
@@ -34,12 +26,12 @@ export const diagnose = (options: ConnectOptions): Effect.Effect<ReadonlyArray<D
     ]
     found.push(...durability(place, about), clock(place, about.now - (yield* Clock.currentTimeMillis)))
     found.push(
-      listen
-        ? yield* hears(sql, place)
-        : Diagnosis.ok(
+      listener === undefined
+        ? Diagnosis.ok(
             "notifications",
             "They are off (listen=false): workers look for work a bit less than once a second."
           )
+        : yield* notifications(sql, listener, place)
     )
     if (found.some(({ status }) => status === "fail")) return found
     found.push(yield* Diagnosing.check("store", store(place, ask)))
@@ -70,24 +62,24 @@ const version = (place: Errors.Place, about: About): Diagnosis.Diagnosis => {
   if (about.encoding !== "UTF8") return refuse(Errors.notUtf8(place, about.encoding))
   return about.standby
     ? refuse(Errors.standby(place))
-    : Diagnosis.ok("version", `${place.server} is of version ${Math.floor(about.version / 10_000)}.`)
+    : Diagnosis.ok("version", `${place.server} has version ${Math.floor(about.version / 10_000)}.`)
 }
 
 const durability = ({ server }: Errors.Place, about: About): ReadonlyArray<Diagnosis.Diagnosis> => [
   about.fsync === "on"
-    ? Diagnosis.ok("fsync", "What is written survives a crash of the server's machine.")
+    ? Diagnosis.ok("fsync", "Writes survive a crash of the server's machine.")
     : Diagnosis.warn(
         "fsync",
-        `${server} does not flush what it writes: a crash of its machine can destroy the database.`,
-        "Set fsync to on there."
+        `${server} does not flush its writes: a crash of its machine can destroy the database.`,
+        "Set fsync to on state."
       ),
   about.synchronous === "off"
     ? Diagnosis.warn(
         "synchronous_commit",
-        `${server} answers before a write is on its disk: a crash can undo the last moments, results that were reported included.`,
-        "Set synchronous_commit to on for this user, or there."
+        `${server} answers before a write is on its disk: a crash can undo the last moments, including reported results.`,
+        "Set synchronous_commit to on for this user or for the server."
       )
-    : Diagnosis.ok("synchronous_commit", `A write is on the disk when it is answered (${about.synchronous}).`)
+    : Diagnosis.ok("synchronous_commit", `The server answers when a write is on its disk (${about.synchronous}).`)
 ]
 
 const clock = ({ server }: Errors.Place, skew: number) => Diagnosing.clock(server, skew)
@@ -95,14 +87,18 @@ const clock = ({ server }: Errors.Place, skew: number) => Diagnosing.clock(serve
 /** How long a notification may take to come back. */
 const patience = "2 seconds"
 
-const hears = (sql: PgClient.PgClient, place: Errors.Place): Effect.Effect<Diagnosis.Diagnosis> => {
-  // Not the store's own channel: nobody has to look for work because of this.
-  const name = "baton:doctor"
+const notifications = (
+  sql: PgClient.PgClient,
+  listener: PgConnection.Config,
+  place: Errors.Place
+): Effect.Effect<Diagnosis.Diagnosis> => {
+  // Not the store's channel, so that no worker looks for work because of this.
+  const channel = "baton:doctor"
   return Effect.gen(function* () {
-    const heard = yield* sql.listen(name)
-    yield* sql.notify(name, "")
-    yield* Queue.take(heard)
-    return Diagnosis.ok("notifications", "Workers hear at once of new work.")
+    const received = yield* listen(listener, channel, Duration.fromInputUnsafe(patience))
+    yield* sql.notify(channel, "")
+    yield* Queue.take(received)
+    return Diagnosis.ok("notifications", "Workers are notified of new work at once.")
   }).pipe(
     Effect.scoped,
     Effect.timeoutOrElse({
@@ -111,12 +107,12 @@ const hears = (sql: PgClient.PgClient, place: Errors.Place): Effect.Effect<Diagn
         Effect.succeed(
           Diagnosis.warn(
             "notifications",
-            "Notifications do not arrive, as behind a pooler that lends sessions for a transaction: work is found seconds later.",
+            "Notifications do not arrive, as behind a pooler in transaction mode: workers find new work seconds later.",
             "Add listen=false to the store's URL, or connect to the server itself."
           )
         )
     }),
-    Effect.catch((error: SqlError) =>
+    Effect.catch((error: SqlError | Errors.NoAnswer) =>
       Effect.succeed(Diagnosing.fromError("notifications", Errors.fromDriver(place, error)))
     )
   )
@@ -130,7 +126,7 @@ interface Found {
   readonly missing: string | null
 }
 
-/** What this user may not do, of what the store's statements do. */
+/** The rights that the store's statements need and the user does not have. */
 const missingRights = `
   SELECT string_agg(DISTINCT p.name || ' ON ' || c.relname, ', ') FROM pg_class c
   CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS p (name)
@@ -140,31 +136,31 @@ const missingRights = `
 
 const store = Effect.fnUntraced(function* (
   place: Errors.Place,
-  ask: <A extends object>(statement: string) => Effect.Effect<A, TaskStoreError>
+  ask: Database.Database["one"]
 ): Effect.fn.Return<Diagnosis.Diagnosis, TaskStoreError> {
   const { database, schemaName, user } = place
-  const there = yield* ask<Found>(`
+  const state = yield* ask<Found>(`
     SELECT has_database_privilege(current_database(), 'CREATE') AS can_create, n.oid IS NOT NULL AS has_schema,
       EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'baton_migrations') AS has_store,
       (SELECT count(*)::integer FROM pg_class c WHERE c.relnamespace = n.oid) AS relations,
       CASE WHEN n.oid IS NULL THEN NULL
         WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN 'USAGE ON SCHEMA' ELSE (${missingRights}) END AS missing
     FROM (VALUES (1)) AS one LEFT JOIN pg_namespace n ON n.nspname = ${literal(schemaName)}`)
-  if (there.missing !== null) {
+  if (state.missing !== null) {
     return Diagnosis.fail(
       "rights",
-      `User "${user}" lacks rights for the store in schema "${schemaName}" of database "${database}" (${there.missing}).`,
-      "Let the schema's owner grant them."
+      `User "${user}" lacks rights for the store in schema "${schemaName}" of database "${database}" (${state.missing}).`,
+      "Ask the schema's owner to grant them."
     )
   }
-  if (!there.has_store) {
-    if (there.relations > 0) return yield* Effect.fail(Errors.unusable(Errors.foreign(place)))
-    return there.can_create || there.has_schema
-      ? Diagnosis.ok("store", `There is no store in schema "${schemaName}" yet, and this user may make it.`)
+  if (!state.has_store) {
+    if (state.relations > 0) return yield* Effect.fail(Errors.unusable(Errors.foreign(place)))
+    return state.can_create || state.has_schema
+      ? Diagnosis.ok("store", `Schema "${schemaName}" has no store yet, and user "${user}" may create it.`)
       : Diagnosis.fail(
           "rights",
-          `There is no schema "${schemaName}" in database "${database}", and user "${user}" may not make it.`,
-          `Let its owner run GRANT CREATE ON DATABASE "${database}" TO "${user}".`
+          `Database "${database}" has no schema "${schemaName}", and user "${user}" may not create it.`,
+          `Ask its owner to run GRANT CREATE ON DATABASE "${database}" TO "${user}".`
         )
   }
   const { applied } = yield* ask<{ readonly applied: number | null }>(
@@ -176,7 +172,7 @@ const store = Effect.fnUntraced(function* (
   return Diagnosis.ok(
     "store",
     found === migrations.length
-      ? `The store in schema "${schemaName}" is of the version that this Baton writes (schema ${found}).`
-      : `The store in schema "${schemaName}" is of an older version and will be brought up to date when it is opened.`
+      ? `The store in schema "${schemaName}" is up to date (schema ${found}).`
+      : `The store in schema "${schemaName}" has an older version, and is brought up to date when it is opened.`
   )
 })

@@ -1,216 +1,254 @@
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { AttemptOutcome } from "@baton/core/Attempt"
-import type { TaskId } from "@baton/core/Task"
-import type { Checkpoint, FencedReply, Lease, LostLease } from "@baton/core/TaskStore"
+import type {
+  CheckpointRow,
+  ClaimRequest,
+  ClaimRow,
+  LeaseRow,
+  LostLeaseRow,
+  SettlementRow,
+  TaskStoreDriver
+} from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import type { Database } from "./database.ts"
-import { later, type Names } from "./names.ts"
-import { number, numbers, type Parameter, span, texts } from "./parameters.ts"
-import { inParts } from "./parts.ts"
-import * as Rows from "./rows.ts"
-import type { Seqs } from "./seqs.ts"
-import * as Text from "./text.ts"
+import { booleans, type Database, int, number, numbers, type Parameter, text, texts } from "./database.ts"
+import * as Errors from "./errors.ts"
+import type { Statements } from "./statements.ts"
 
-/** What a write under leases reports: how many rows it wrote, and which, if these are not all that were asked for. */
-export const written = (asked: string) =>
-  `SELECT count(*)::float8 AS count, CASE WHEN count(*) < cardinality(${asked}) THEN array_agg(seq::float8) END AS seqs
-   FROM done`
-
-export const statements = ({ attempts, inputs, tasks }: Names) => ({
-  extend: `
-    WITH done AS (
-      UPDATE ${tasks} t SET lease_until = ${later("$3")}
-      FROM unnest($1::float8[], $2::float8[]) AS x (seq, token)
-      WHERE t.seq = x.seq::bigint AND t.lease = x.token::bigint RETURNING t.seq
-    ) ${written("$1")}`,
-
-  /** Written once, as the attempt's execution: it becomes the checkpoint when the attempt ends without a settlement. */
-  checkpoint: `
-    WITH done AS (
-      UPDATE ${tasks} t SET
-        execution = x.execution, attempt_usage = x.attempt_usage, usage = x.usage, updated_at = now()
-      FROM unnest($1::float8[], $2::float8[], $3::text[], $4::text[], $5::text[])
-        AS x (seq, token, execution, attempt_usage, usage)
-      WHERE t.seq = x.seq::bigint AND t.lease = x.token::bigint RETURNING t.seq
-    ) ${written("$1")}`,
-
-  /** Where the tasks with these ids are; those that are not there are left out. */
-  seqs: `SELECT i.id, i.seq::float8 AS seq FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id`,
-
-  /**
-   * How leases stand that a write found not to be current. `ended`: how the attempt under this lease ended, if it did. By
-   * row and not only by id, because a task that was pruned and added again has the same tokens once more.
-   */
-  stand: `
-    SELECT t.status, coalesce(t.seq = x.seq AND t.lease = x.token, false) AS held,
-      CASE WHEN t.seq = x.seq AND t.status = 'completed' AND t.token = x.token THEN 'completed' ELSE a.outcome END AS ended
-    FROM unnest($1::text[], $2::float8[], $3::float8[]) WITH ORDINALITY AS x (id, seq, token, n)
-    LEFT JOIN ${inputs} i ON i.id = x.id
-    LEFT JOIN ${tasks} t ON t.seq = i.seq
-    LEFT JOIN ${attempts} a ON a.task = x.seq::bigint AND a.token = x.token::bigint
-    ORDER BY x.n`
-})
-
-/** A lease of a batch, and the row that it is on. */
-export interface Located<A extends Lease> {
-  /** Its place in the batch. */
-  readonly n: number
-  /** `nowhere` when its task is not there. */
+/** Where a lease is: the key of its row, and the call that claimed it. The call is null for a task that was restored. */
+interface Location {
   readonly seq: number
-  readonly lease: A
+  readonly call: number | null
 }
 
-/** No task has this `seq`. */
-const nowhere = -1
-
-/** How a lease stands for which nothing was written. */
-export interface Standing<A extends Lease> extends Located<A> {
-  readonly status: LostLease["status"]
-  /** Whether it is current all the same. */
-  readonly held: boolean
-  readonly ended: AttemptOutcome | null
+interface RememberedClaim extends Location {
+  readonly token: number
 }
 
-/** Writes for some leases of a batch, which are on different rows; returns those for which it wrote nothing. */
-export type Write<A extends Lease> = (
-  part: ReadonlyArray<Located<A>>
-) => Effect.Effect<ReadonlyArray<Located<A>>, TaskStoreError>
+/** More than any worker holds. A process that claims and never settles must not fill the memory. */
+const mostRemembered = 100_000
 
-export interface Leases extends ReturnType<typeof make> {}
+/**
+ * The claims of this store. Writes under leases find their rows by them, and name the call that made the claim: that number
+ * is random, so it identifies the claim even in a database that was restored from an older copy, where keys and tokens are
+ * given out again.
+ */
+const makeClaims = () => {
+  const byId = new Map<string, RememberedClaim>()
+  return {
+    get: ({ id, token }: LeaseRow): Location | undefined => {
+      const claim = byId.get(id)
+      return claim?.token === token ? claim : undefined
+    },
+    remember: (id: string, claim: RememberedClaim) => {
+      // Moves it behind earlier claims, which are forgotten first.
+      byId.delete(id)
+      byId.set(id, claim)
+      if (byId.size > mostRemembered) {
+        for (const oldest of byId.keys()) {
+          byId.delete(oldest)
+          break
+        }
+      }
+    },
+    forget: ({ id, token }: LeaseRow) => {
+      if (byId.get(id)?.token === token) byId.delete(id)
+    }
+  }
+}
 
-export const make = (db: Database, names: Names, seqs: Seqs) => {
-  const sql = statements(names)
+/** A row of a call, and its place in the call. */
+interface Indexed<A extends LeaseRow> {
+  readonly index: number
+  readonly row: A
+}
 
-  /** The rows of those that this store has forgotten, or never knew. */
-  const look = (ids: ReadonlyArray<TaskId>): Effect.Effect<ReadonlyMap<TaskId, number>, TaskStoreError> =>
-    ids.length === 0
-      ? Effect.succeed(new Map())
-      : db.run(
-          sql.seqs,
-          [texts(ids.map(Text.encode))],
-          (rows) => new Map(rows.map((row) => [Rows.taskId(row.id), Rows.number(row.seq)]))
-        )
+interface Located<A extends LeaseRow> extends Indexed<A>, Location {}
 
-  const stand = <A extends Lease>(
-    leases: ReadonlyArray<Located<A>>
-  ): Effect.Effect<ReadonlyArray<Standing<A>>, TaskStoreError> =>
-    leases.length === 0
-      ? Effect.succeed([])
-      : db.run(
-          sql.stand,
-          [
-            texts(leases.map(({ lease }) => Text.encode(lease.taskId))),
-            numbers(leases.map(({ seq }) => seq)),
-            numbers(leases.map(({ lease }) => lease.token))
-          ],
-          (rows) =>
-            leases.map((each, index) => {
-              const row = rows[index] ?? {}
-              return {
-                ...each,
-                status: Rows.statusOrNull(row.status),
-                held: Rows.boolean(row.held),
-                ended: Rows.outcomeOrNull(row.ended)
-              }
-            })
-        )
+/** A lease under which nothing was written. Its location is null if this store has not claimed the task itself. */
+interface Missed<A extends LeaseRow> extends Indexed<A> {
+  readonly location: Location | null
+}
 
-  /** Runs a statement of which the first two parameters are the rows and the tokens. */
-  const write = <A extends Lease>(
-    statement: string,
-    part: ReadonlyArray<Located<A>>,
-    parameters: ReadonlyArray<Parameter>
-  ): ReturnType<Write<A>> => {
-    const leases = [numbers(part.map(({ seq }) => seq)), numbers(part.map(({ lease }) => lease.token))]
-    return db.run(statement, [...leases, ...parameters], ([row = {}]) => {
-      if (Rows.number(row.count) === part.length) return []
-      const done = new Set(row.seqs === null ? [] : Rows.numbers(row.seqs))
-      return part.filter(({ seq }) => !done.has(seq))
-    })
+/** Why nothing was written for a lease: it is lost, or current and has to be tried again. */
+interface Explained<A extends LeaseRow> extends LostLeaseRow, Indexed<A> {
+  readonly isCurrent: boolean
+}
+
+const indexed = <A extends LeaseRow>(rows: ReadonlyArray<A>): ReadonlyArray<Indexed<A>> =>
+  rows.map((row, index) => ({ index, row }))
+
+/** How often a settlement is tried whose row changes between reading and locking it. Rare, and rarer every time. */
+const mostTries = 20
+
+/** Claims, and the writes under leases. */
+export const make = (
+  db: Database,
+  statements: Statements
+): Pick<TaskStoreDriver, "claim" | "checkpoint" | "settle" | "extend"> => {
+  const claims = makeClaims()
+  /** Whether a task was seen that others wait for. */
+  let hasDependencies = false
+
+  const claimed = (rows: ReadonlyArray<ClaimedRow>): ReadonlyArray<ClaimRow> => {
+    for (const { call, id, seq, token } of rows) claims.remember(id, { seq, token, call })
+    return rows
   }
 
-  /** Writes for each lease of a batch, part by part, and tells how those stand for which nothing was written. */
-  const writeAll = Effect.fnUntraced(function* <A extends Lease>(
-    leases: ReadonlyArray<A>,
-    sizeOf: (lease: A) => number,
-    write: Write<A>
-  ): Effect.fn.Return<ReadonlyArray<Standing<A>>, TaskStoreError> {
-    const found = yield* look(leases.flatMap(({ taskId }) => (seqs.get(taskId) === undefined ? taskId : [])))
+  const claim = ({ call, leaseMillis, limit, owner, unanswered }: ClaimRequest) => {
+    const parameters = [int(limit), text(owner), number(leaseMillis), number(call)]
+    const claimNew = db.run<ClaimedRow>(statements.claim, parameters)
+    if (unanswered.length === 0) return Effect.map(claimNew, claimed)
+    const reclaim = [text(owner), numbers(unanswered), number(leaseMillis), int(limit)]
+    return Effect.map(
+      Effect.flatMap(db.run<ClaimedRow>(statements.reclaim, reclaim), (rows) =>
+        rows.length > 0 ? Effect.succeed(rows) : claimNew
+      ),
+      claimed
+    )
+  }
+
+  /** The locations of leases, in the order in which every statement locks rows, and the leases that have none. */
+  const locate = Effect.fnUntraced(function* <A extends LeaseRow>(
+    rows: ReadonlyArray<Indexed<A>>
+  ): Effect.fn.Return<
+    { readonly located: ReadonlyArray<Located<A>>; readonly missed: ReadonlyArray<Missed<A>> },
+    TaskStoreError
+  > {
     const located: Array<Located<A>> = []
-    const gone: Array<Located<A>> = []
-    for (const [n, lease] of leases.entries()) {
-      const seq = seqs.get(lease.taskId) ?? found.get(lease.taskId)
-      if (seq === undefined) gone.push({ n, seq: nowhere, lease })
-      else located.push({ n, seq, lease })
+    const unknown: Array<Indexed<A>> = []
+    for (const each of rows) {
+      const location = claims.get(each.row)
+      if (location === undefined) unknown.push(each)
+      else located.push({ index: each.index, row: each.row, seq: location.seq, call: location.call })
     }
-    const standings = Array.from(yield* stand(gone))
-    // Rows for which nothing was written although their lease is current: whoever called tries them again. What the batch
-    // says of them later has to wait for that, or it would come first.
-    const undecided = new Set<number>()
-    for (const round of inRounds(located)) {
-      const missed: Array<Located<A>> = []
-      const ready = undecided.size === 0 ? round : round.filter(({ seq }) => !undecided.has(seq))
-      for (const part of inParts(ready, ({ lease }) => sizeOf(lease))) missed.push(...(yield* write(part)))
-      for (const each of round) {
-        if (undecided.has(each.seq)) standings.push({ ...each, status: "in_progress", held: true, ended: null })
-      }
-      // Before the next round, which may move the same tasks on.
-      for (const standing of yield* stand(missed)) {
-        standings.push(standing)
-        if (standing.held) undecided.add(standing.seq)
+    const missed: Array<Missed<A>> = []
+    if (unknown.length > 0) {
+      const found = yield* db.run<Location & { readonly n: number }>(statements.locate, [
+        texts(unknown.map(({ row }) => row.id)),
+        numbers(unknown.map(({ row }) => row.token))
+      ])
+      const byPlace = new Map(found.map((location) => [location.n, location]))
+      for (const [place, each] of unknown.entries()) {
+        const location = byPlace.get(place + 1)
+        if (location === undefined) missed.push({ ...each, location: null })
+        else located.push({ ...each, seq: location.seq, call: location.call })
       }
     }
-    return standings.sort((left, right) => left.n - right.n)
+    return { located: located.sort((left, right) => left.seq - right.seq), missed }
+  })
+
+  const explain = Effect.fnUntraced(function* <A extends LeaseRow>(
+    missed: ReadonlyArray<Missed<A>>
+  ): Effect.fn.Return<ReadonlyArray<Explained<A>>, TaskStoreError> {
+    const rows = yield* db.run<Omit<Explained<A>, "index" | "row">>(statements.explain, [
+      texts(missed.map(({ row }) => row.id)),
+      numbers(missed.map(({ location }) => location?.seq ?? null)),
+      numbers(missed.map(({ row }) => row.token)),
+      numbers(missed.map(({ location }) => location?.call ?? null))
+    ])
+    return missed.flatMap(({ index, row }, place) => {
+      const explained = rows[place]
+      return explained === undefined ? [] : { ...explained, index, row }
+    })
+  })
+
+  /** Runs a statement that writes under leases, and explains the leases under which it wrote nothing. */
+  const write = Effect.fnUntraced(function* <A extends LeaseRow>(
+    rows: ReadonlyArray<Indexed<A>>,
+    statementFor: (located: ReadonlyArray<Located<A>>) => {
+      readonly text: string
+      readonly parameters: ReadonlyArray<Parameter>
+    }
+  ): Effect.fn.Return<ReadonlyArray<Explained<A>>, TaskStoreError> {
+    const { located, missed } = yield* locate(rows)
+    if (located.length === 0) return yield* explain(missed)
+    const statement = statementFor(located)
+    const { count, seqs } = yield* db.one<{ readonly count: number; readonly seqs: ReadonlyArray<number> | null }>(
+      statement.text,
+      [
+        numbers(located.map(({ seq }) => seq)),
+        numbers(located.map(({ row }) => row.token)),
+        numbers(located.map(({ call }) => call)),
+        ...statement.parameters
+      ]
+    )
+    if (count === rows.length) return []
+    const written = new Set(count === located.length ? located.map(({ seq }) => seq) : seqs)
+    const notWritten = located.flatMap(({ call, index, row, seq }) =>
+      written.has(seq) ? [] : { index, row, location: { seq, call } }
+    )
+    return yield* explain([...missed, ...notWritten])
+  })
+
+  const completing = (located: ReadonlyArray<Located<SettlementRow>>) => ({
+    text: statements.complete,
+    parameters: [
+      texts(located.map(({ row }) => row.execution)),
+      texts(located.map(({ row }) => row.verification)),
+      texts(located.map(({ row }) => row.attemptUsage)),
+      texts(located.map(({ row }) => row.usage)),
+      booleans(located.map(({ row }) => row.verified))
+    ]
+  })
+
+  const settling = (located: ReadonlyArray<Located<SettlementRow>>) => ({
+    text: statements.settle,
+    parameters: [
+      texts(located.map(({ row }) => row.id)),
+      texts(located.map(({ row }) => row.outcome)),
+      texts(located.map(({ row }) => row.status)),
+      numbers(located.map(({ row }) => row.attemptsReturned)),
+      numbers(located.map(({ row }) => row.availableInMillis)),
+      texts(located.map(({ row }) => row.error)),
+      texts(located.map(({ row }) => row.feedback)),
+      booleans(located.map(({ row }) => row.verified)),
+      texts(located.map(({ row }) => row.execution)),
+      texts(located.map(({ row }) => row.verification)),
+      texts(located.map(({ row }) => row.attemptUsage)),
+      texts(located.map(({ row }) => row.usage)),
+      texts(located.map(({ row }) => row.checkpoint))
+    ]
+  })
+
+  const settle = Effect.fnUntraced(function* (
+    settlements: ReadonlyArray<SettlementRow>
+  ): Effect.fn.Return<ReadonlyArray<LostLeaseRow>, TaskStoreError> {
+    const lost: Array<LostLeaseRow> = []
+    let rows = indexed(settlements)
+    for (let tries = 0; rows.length > 0; tries++) {
+      if (tries === mostTries) return yield* Effect.fail(Errors.unavailable(Errors.contended(db.place)))
+      const isCompletion = !hasDependencies && rows.every(({ row }) => row.outcome === "completed")
+      const missed = yield* write(rows, isCompletion ? completing : settling)
+      lost.push(...missed.filter(({ isCurrent }) => !isCurrent))
+      rows = missed.filter(({ isCurrent }) => isCurrent)
+      hasDependencies ||= rows.length > 0
+    }
+    for (const settlement of settlements) claims.forget(settlement)
+    return lost
   })
 
   return {
-    write,
-    writeAll,
+    claim,
+    settle,
 
-    extend: (leases: ReadonlyArray<Lease>, lease: Duration.Duration): Effect.Effect<FencedReply, TaskStoreError> => {
-      const until = number(span(Duration.toMillis(lease)))
-      const all = writeAll(
-        leases,
-        () => 0,
-        (part) => write(sql.extend, part, [until])
-      )
-      return Effect.map(all, toReply)
-    },
+    checkpoint: (checkpoints: ReadonlyArray<CheckpointRow>) =>
+      write(indexed(checkpoints), (located) => ({
+        text: statements.checkpoint,
+        parameters: [
+          texts(located.map(({ row }) => row.execution)),
+          texts(located.map(({ row }) => row.executionUsage)),
+          texts(located.map(({ row }) => row.usage))
+        ]
+      })),
 
-    checkpoint: (checkpoints: ReadonlyArray<Checkpoint>): Effect.Effect<FencedReply, TaskStoreError> => {
-      const all = writeAll(
-        checkpoints,
-        ({ execution }) => execution.output.length,
-        (part) =>
-          write(sql.checkpoint, part, [
-            texts(part.map(({ lease }) => Rows.toJson(lease.execution))),
-            texts(part.map(({ lease }) => Rows.toJsonOrNull(lease.execution.usage))),
-            texts(part.map(({ lease }) => Rows.toJsonOrNull(lease.usage)))
-          ])
-      )
-      return Effect.map(all, toReply)
-    }
+    extend: (leases, leaseMillis) =>
+      write(indexed(leases), () => ({ text: statements.extend, parameters: [number(leaseMillis)] }))
   }
 }
 
-/**
- * In the order in which rows are locked. A row that a batch names more than once is written in as many rounds, in the order
- * of the batch: one statement changes a row once at most.
- */
-const inRounds = <A extends Lease>(located: Array<Located<A>>): ReadonlyArray<ReadonlyArray<Located<A>>> => {
-  const rounds: Array<Array<Located<A>>> = []
-  let turn = 0
-  let last = -1
-  for (const each of located.sort((left, right) => left.seq - right.seq)) {
-    turn = each.seq === last ? turn + 1 : 0
-    last = each.seq
-    const round = (rounds[turn] ??= [])
-    round.push(each)
-  }
-  return rounds
+/** A claim as the statements return it. */
+interface ClaimedRow extends ClaimRow {
+  readonly id: string
+  readonly seq: number
+  readonly token: number
+  readonly call: number
 }
-
-export const toReply = (standings: ReadonlyArray<Standing<Lease>>): FencedReply => ({
-  lost: standings.map(({ lease, status }) => ({ taskId: lease.taskId, token: lease.token, status }))
-})

@@ -1,14 +1,21 @@
-/** One step of a schema's history. Its statements run in the order given, in one transaction. */
+import type * as PgClient from "@effect/sql-pg/PgClient"
+import * as Effect from "effect/Effect"
+import { SqlError } from "effect/sql/SqlError"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Errors from "./errors.ts"
+import { literal, quote } from "./names.ts"
+
+/** One step of a schema's history. Its statements run in the given order, in one transaction. */
 export interface Migration {
   readonly name: string
   readonly statements: (schema: string) => ReadonlyArray<string>
 }
 
 /**
- * Append-only: a schema remembers which of these it has been through, so a published one never changes. `schema` is a
- * quoted identifier.
+ * Append-only: a schema records the migrations that it went through, so a published one never changes. `schema` is a quoted
+ * identifier.
  *
- * - Texts are encoded as in `text.ts`; JSON is kept as text, because PostgreSQL's own types refuse some of what JSON allows.
+ * - JSON is kept as text, because PostgreSQL's own types refuse some of what JSON allows.
  * - All times are the server's.
  */
 export const migrations: ReadonlyArray<Migration> = [
@@ -17,9 +24,9 @@ export const migrations: ReadonlyArray<Migration> = [
     statements: (schema) => [
       `CREATE SEQUENCE ${schema}.task_seq`,
 
-      // What never changes of a task. PostgreSQL writes a changed row as a whole: were the prompt in the row below, then
-      // every claim, heartbeat and settlement would write it again. And the index on ids, which can be long and in no
-      // order, would get an entry for each of them.
+      // The part of a task that never changes. PostgreSQL writes a changed row completely: if the prompt were in the row
+      // below, every claim, heartbeat and settlement would write it again. The index on ids, which can be long and in
+      // random order, would get an entry for each of them.
       `CREATE TABLE ${schema}.task_inputs (
         seq bigint PRIMARY KEY,
         id text NOT NULL,
@@ -30,15 +37,16 @@ export const migrations: ReadonlyArray<Migration> = [
         CONSTRAINT task_inputs_id UNIQUE (id) INCLUDE (seq)
       )`,
 
-      // What changes of a task. The row also holds the attempt under way, or the one that completed the task: an attempt
-      // moves to the ledger only when it ends otherwise, which spares the common case a second row.
+      // The part of a task that changes. The row also holds the attempt under way, or the one that completed the task: an
+      // attempt moves to the ledger only when it ends otherwise, which saves a second row in the common case.
       //
-      // - lease: the current lease's token, and null when nobody holds the task: the fence of every write under a lease
-      // - parent: grows when a task that depends on this one is added, so that a settlement notices one that came meanwhile
-      // - claim_call: which call claimed it, for a worker whose connection broke before it heard what it had claimed
+      // - lease: the token of the current lease, null when there is none: the fence of every write under a lease
+      // - parent: grows when a task that depends on this one is added, so that a settlement notices a concurrent addition
+      // - claim_call: the random number of the call that claimed the task. A worker whose connection broke before the
+      //   answer arrived finds its claims by it, and every write under a lease checks it
       //
-      // Half of all rows in it are dead at any time, and a vacuum that comes late costs more than one that comes often.
-      // The room in each page is for checkpoints, which touch no index and so stay in their page.
+      // Half of the rows are dead at any time, and a late vacuum costs more than a frequent one. The free space in each
+      // page is for checkpoints, which touch no index and so stay in their page.
       `CREATE TABLE ${schema}.tasks (
         seq bigint PRIMARY KEY,
         status text NOT NULL CHECK (status IN ('pending', 'in_progress', 'completed', 'failed', 'cancelled')),
@@ -70,18 +78,16 @@ export const migrations: ReadonlyArray<Migration> = [
         autovacuum_analyze_scale_factor = 0.05
       )`,
 
-      // Only rows that can be claimed are in it, in the order in which they are: what is completed, running or waiting
-      // for another task costs a claim nothing.
+      // Contains only claimable rows, in the order of claims: completed, running and waiting tasks cost a claim nothing.
       `CREATE INDEX tasks_claimable ON ${schema}.tasks (priority DESC, available_at, seq)
         WHERE status = 'pending' AND blockers = 0`,
       `CREATE INDEX tasks_leased ON ${schema}.tasks (lease_until) WHERE status = 'in_progress'`,
-      // For listing and for work on all tasks of a status; those that complete cost nothing more.
+      // For lists and changes of all tasks with a status. Tasks that complete cost nothing extra.
       `CREATE INDEX tasks_pending ON ${schema}.tasks (seq) WHERE status = 'pending'`,
       `CREATE INDEX tasks_failed ON ${schema}.tasks (seq) WHERE status = 'failed'`,
       `CREATE INDEX tasks_cancelled ON ${schema}.tasks (seq) WHERE status = 'cancelled'`,
 
-      // Which tasks wait for which; a row goes when the task waited for completes. By id and not by seq, because a task
-      // that was pruned can be added again.
+      // The dependencies that have not completed. By id and not by seq, because a pruned task can be added again.
       `CREATE TABLE ${schema}.dependencies (
         dependency text NOT NULL,
         task bigint NOT NULL,
@@ -105,8 +111,8 @@ export const migrations: ReadonlyArray<Migration> = [
         PRIMARY KEY (task, token)
       )`,
 
-      // How many tasks there are of each kind: the sums of these columns. Every write adds a row of differences, so that
-      // writers never wait for one another as they would for one row of totals; now and then rows are added up.
+      // The number of tasks with each status is the sum of a column. Every write adds a row of differences, so that
+      // writers never wait for each other, as they would for one row of totals. The store adds up rows now and then.
       `CREATE TABLE ${schema}.count_changes (
         pending bigint NOT NULL,
         in_progress bigint NOT NULL,
@@ -124,5 +130,99 @@ export const migrations: ReadonlyArray<Migration> = [
       )`,
       `INSERT INTO ${schema}.control VALUES (1, 0, false, 0)`
     ]
+  },
+  {
+    name: "0002_bind_leases_to_claims",
+    statements: (schema) => [
+      // The greatest token of the pruned tasks. Claims give out greater ones, so that an id which is added again does not
+      // repeat a token.
+      `ALTER TABLE ${schema}.control ADD COLUMN token_floor bigint NOT NULL DEFAULT 0`,
+      `ALTER TABLE ${schema}.attempts ADD COLUMN claim_call bigint`,
+      // A JSON array, as in the other columns.
+      `ALTER TABLE ${schema}.task_inputs ALTER COLUMN depends_on TYPE text USING to_json(depends_on)::text`
+    ]
   }
 ]
+
+export interface MigrateOptions {
+  readonly place: Errors.Place
+  /** Fail if there is no store, instead of creating one. */
+  readonly mustExist: boolean
+  readonly migrations?: ReadonlyArray<Migration> | undefined
+}
+
+interface Found {
+  readonly version: number
+  readonly encoding: string
+  readonly has_schema: boolean
+  readonly has_store: boolean
+  readonly relations: number
+}
+
+/**
+ * Creates the schema, or brings it up to date. Uses one transaction under a lock: when many workers start at the same time,
+ * one of them does it, and a failure leaves nothing behind. Fails, and changes nothing, when the schema does not belong to
+ * Baton or is of a newer version.
+ */
+export const migrate = Effect.fnUntraced(
+  function* (sql: PgClient.PgClient, options: MigrateOptions): Effect.fn.Return<void, TaskStoreError | SqlError> {
+    const { place } = options
+    const schema = quote(place.schemaName)
+    const history = `${schema}.baton_migrations`
+    const known = options.migrations ?? migrations
+    const run = <A extends object>(statement: string) => sql.unsafe<A>(statement).unprepared
+
+    const look = Effect.map(
+      run<Found>(`
+        SELECT current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding,
+          n.oid IS NOT NULL AS has_schema,
+          EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'baton_migrations') AS has_store,
+          (SELECT count(*)::integer FROM pg_class c WHERE c.relnamespace = n.oid) AS relations
+        FROM (VALUES (1)) AS one LEFT JOIN pg_namespace n ON n.nspname = ${literal(place.schemaName)}`),
+      ([found]) => found
+    )
+
+    /** The number of migrations that the schema went through. Fails if the schema cannot be used. */
+    const inspect = Effect.gen(function* () {
+      const found = yield* look
+      if (found === undefined) return yield* Effect.fail(Errors.unusable(Errors.foreign(place)))
+      const refuse = (problem: string) => Effect.fail(Errors.unusable(problem))
+      if (found.version < Errors.oldestVersion) return yield* refuse(Errors.tooOld(place, found.version))
+      if (found.encoding !== "UTF8") return yield* refuse(Errors.notUtf8(place, found.encoding))
+      if (!found.has_store) {
+        if (found.relations > 0) return yield* refuse(Errors.foreign(place))
+        if (options.mustExist) return yield* refuse(Errors.missing(place))
+        return { applied: 0, hasSchema: found.has_schema, hasStore: false }
+      }
+      const [last] = yield* run<{ readonly applied: number }>(`SELECT max(version) AS applied FROM ${history}`)
+      const applied = last?.applied ?? 0
+      if (applied > known.length) return yield* refuse(Errors.newer(place, applied, known.length))
+      return { applied, hasSchema: true, hasStore: true }
+    })
+
+    if ((yield* inspect).applied === known.length) return
+    yield* sql.withTransaction(
+      Effect.gen(function* () {
+        yield* run("SET LOCAL statement_timeout = 0")
+        yield* run("SET LOCAL idle_in_transaction_session_timeout = 0")
+        // Held until the transaction ends. Behind a pooler, a lock of the session could end up with another client.
+        yield* run(`SELECT pg_advisory_xact_lock(hashtextextended(${literal(`baton:${place.schemaName}`)}, 0))`)
+        // Again, now that no other process can change it.
+        const { applied, hasSchema, hasStore } = yield* inspect
+        if (!hasSchema) yield* run(`CREATE SCHEMA ${schema}`)
+        if (!hasStore) {
+          yield* run(
+            `CREATE TABLE ${history} (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)`
+          )
+        }
+        for (const [index, { name, statements }] of known.entries()) {
+          if (index < applied) continue
+          yield* Effect.forEach(statements(schema), (statement) => run(statement), { discard: true })
+          yield* run(`INSERT INTO ${history} VALUES (${index + 1}, ${literal(name)}, now())`)
+        }
+      })
+    )
+  },
+  (effect, _, { place }) =>
+    Effect.mapError(effect, (error) => (error instanceof SqlError ? Errors.fromDriver(place, error) : error))
+)

@@ -1,63 +1,83 @@
-import { literal, quote } from "./identifiers.ts"
+import { Buffer } from "node:buffer"
 
-/** The tables of one store, and the parts that its statements share. All of it is constant text. */
+/** Identifiers and texts in statements, and what the statements of a store share. All of it is constant text. */
+
+/** The longest name that PostgreSQL does not cut, in bytes of UTF-8. */
+const longestName = 63
+
+export const isName = (name: string): boolean =>
+  name !== "" && name.isWellFormed() && !name.includes("\0") && Buffer.byteLength(name) <= longestName
+
+export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** The channel of a schema's stores. All schemas of a database share one name space of channels. */
+export const channel = (schema: string): string => {
+  const name = `baton:${schema}`
+  return isName(name) ? name : schema
+}
+
+/** The low bits of a `seq` are the task's place in the statement that added it. A statement adds fewer tasks than this. */
+const places = 1_024
+
+const statuses = ["pending", "in_progress", "completed", "failed", "cancelled"] as const
+
+/** What tasks are counted by: the columns of `count_changes`, in their order. */
+export const counted = [...statuses, "waiting"] as const
+
+/** The tables of one store. */
 export interface Names extends ReturnType<typeof make> {}
-
-/** As many tasks as one statement adds: the low bits of their `seq` are their places in it. */
-export const addedAtOnce = 1_023
 
 export const make = (schemaName: string) => {
   const schema = quote(schemaName)
-  const tasks = `${schema}.tasks`
-  const attempts = `${schema}.attempts`
   return {
-    schemaName,
-    schema,
-    tasks,
-    attempts,
+    tasks: `${schema}.tasks`,
     inputs: `${schema}.task_inputs`,
+    attempts: `${schema}.attempts`,
     dependencies: `${schema}.dependencies`,
     control: `${schema}.control`,
     countChanges: `${schema}.count_changes`,
 
-    /** Where a writer says what it did to the counts. */
-    changes: `${schema}.count_changes (pending, in_progress, completed, failed, cancelled, waiting)`,
+    /** Where a write records how it changed the counts. */
+    changes: `${schema}.count_changes (${counted.join(", ")})`,
 
-    /** The `seq` of the task at place `n` of a statement. One number of the sequence serves them all. */
-    seqAt: (n: string) => `((SELECT nextval(${literal(`${schema}.task_seq`)})) * ${addedAtOnce + 1} + ${n})`,
-    placeOf: (seq: string) => `(${seq} % ${addedAtOnce + 1})`,
-
-    /**
-     * The priorities that have a claimable task, from the highest down. Going from one to the next like this finds what
-     * is due also below a million that are not due yet; it is read only as far as it is needed.
-     */
-    levels: `
-      levels AS (
-        (SELECT priority FROM ${tasks} WHERE status = 'pending' AND blockers = 0 ORDER BY priority DESC LIMIT 1)
-        UNION ALL
-        SELECT (
-          SELECT t.priority FROM ${tasks} t
-          WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority < l.priority ORDER BY t.priority DESC LIMIT 1
-        ) FROM levels l WHERE l.priority IS NOT NULL
-      )`
+    /** The `seq` of the task at place `n` of a statement. The statement takes one number from the sequence. */
+    seqAt: (n: string) => `((SELECT nextval(${literal(`${schema}.task_seq`)})) * ${places} + ${n})`,
+    placeOf: (seq: string) => `(${seq} % ${places})`
   }
 }
 
-/** The columns of a task as it is read. Numbers come as float8, which holds every integer of ours and needs no BigInt. */
-export const taskColumns = `
-  t.seq::float8 AS seq, t.status, t.priority::float8 AS priority, t.available_at, t.attempts::float8 AS attempts,
-  t.requeues::float8 AS requeues, t.verified, t.feedback, t.usage, t.updated_at, t.token::float8 AS token,
-  i.id, i.description, i.metadata, i.depends_on, i.created_at`
+/** The columns of a task. Numbers are read as float8, which holds every integer of ours and needs no BigInt. */
+const columns = `
+  t.seq::float8 AS seq, i.id, i.description, t.attempts::float8 AS attempts, i.metadata, t.priority::float8 AS priority,
+  t.available_at AS "availableAt", i.depends_on AS "dependsOn", t.feedback, t.requeues::float8 AS requeues, t.usage,
+  i.created_at AS "createdAt", t.updated_at AS "updatedAt"`
 
-export const controlColumns = "revision::float8 AS revision, paused, stops::float8 AS stops"
+export const taskColumns = `${columns}, t.status, t.verified,
+  CASE WHEN t.status = 'completed' THEN t.execution END AS execution`
+
+export const claimColumns = `${columns}, t.token::float8 AS token, t.claim_call::float8 AS call, t.checkpoint`
 
 export const giveUpLease = "lease = NULL, lease_until = NULL"
 
-/** An output that was made durable is the checkpoint from here on, whoever comes next. */
+/** A saved output becomes the checkpoint of the next attempt. */
 export const keepOutput = "checkpoint = coalesce(t.execution, t.checkpoint), execution = NULL, attempt_usage = NULL"
 
-/** So many milliseconds from now, and no later than a date can name. */
+/** A number of milliseconds from now, and no later than a date can name. */
 export const later = (millis: string) => `least(now() + ${millis} * interval '1 ms', timestamptz '275000-01-01 00:00Z')`
 
-/** Of one of the sums that counts consist of. */
-export const countWhere = (condition: string) => `count(*) FILTER (WHERE ${condition})`
+const isWaiting = (status: string) => `${status} = 'pending' AND blockers > 0`
+
+/**
+ * How a statement changed the counts. `rows` has the columns `was` and `status`, which are null where there is no task, and
+ * `blockers`. `freed` is the number of waiting tasks that the statement freed.
+ */
+export const countChange = (rows: string, freed = "0") => {
+  const change = (after: string, before: string) =>
+    `count(*) FILTER (WHERE ${after}) - count(*) FILTER (WHERE ${before})`
+  const changes = statuses.map((status) => change(`status = '${status}'`, `was = '${status}'`))
+  return `
+    SELECT ${changes.join(", ")}, ${change(isWaiting("status"), isWaiting("was"))} - ${freed}
+    FROM ${rows} HAVING count(*) > 0`
+}

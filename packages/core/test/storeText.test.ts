@@ -1,15 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import * as Text from "../../src/postgres/internal/text.ts"
+import * as Text from "../src/internal/store/text.ts"
 
-/** Strings of units that PostgreSQL cannot hold, of those that mark them, and of what is harmless. */
+/** Strings of characters that databases cannot hold, of characters that mark them, and of harmless ones. */
 const Awkward = Schema.Array(
   Schema.Literals(["\0", "\u0001", "\ud83d", "\ude00", "0000", "0001", "d83d", "a", "é", "\uffff", "\\"])
 )
 
-describe("text in PostgreSQL", () => {
+describe("text in a store", () => {
   it.effect.prop(
-    "comes back as it was, whatever is in it, and holds nothing that cannot be stored",
+    "is decoded to the original text, and contains no character that a database cannot hold",
     [Awkward],
     ([units]) =>
       Effect.sync(() => {
@@ -26,7 +26,7 @@ describe("text in PostgreSQL", () => {
     })
   )
 
-  it("is as it was where nothing is awkward, and readable where something is", () => {
+  it("stays unchanged without such characters, and readable with them", () => {
     assert.equal(Text.encode("naïve \ud83d\ude00"), "naïve \ud83d\ude00")
     assert.equal(Text.encode("a\0b"), "a\u00010000b")
     assert.equal(Text.decode(`Worker ${Text.encode("\ud83d")} stopped.`), "Worker \ud83d stopped.")

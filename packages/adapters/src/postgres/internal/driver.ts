@@ -1,0 +1,191 @@
+import type * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { TaskStatus } from "@baton/core/Task"
+import type {
+  AttemptRow,
+  ChangeReply,
+  ControlRow,
+  CountsRow,
+  Notification,
+  Notifications,
+  OutlookRow,
+  Page,
+  RecordRow,
+  SelectionRow,
+  SweptRow,
+  TaskRow,
+  TaskStoreDriver
+} from "@baton/core/TaskStoreDriver"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Admission from "./admission.ts"
+import { type Connected, listen } from "./connection.ts"
+import * as Database from "./database.ts"
+import { int, number, numbers, type Parameter, text, texts } from "./database.ts"
+import * as Errors from "./errors.ts"
+import * as Leases from "./leases.ts"
+import * as Names from "./names.ts"
+import * as Statements from "./statements.ts"
+
+/** The longest key that PostgreSQL's indexes take is a third of a page. */
+const longestId = 2_000
+
+/** After this number of writes that changed counts, the store adds up their rows. */
+const foldEvery = 250
+
+/** More rows of counts than this are worth adding up. */
+const mostParts = 200
+
+/** A notification is a hint, and the last one of a process is sent while it ends: it must not hold up the end. */
+const publishDeadline = Duration.seconds(1)
+
+const pollInterval = { listening: Duration.seconds(5), disconnected: Duration.millis(1_250) }
+
+export const make = Effect.fnUntraced(function* (
+  { listener, place, prepare, sql }: Connected,
+  deadline: Duration.Duration
+): Effect.fn.Return<TaskStoreDriver, never, Scope.Scope> {
+  const names = Names.make(place.schemaName)
+  const statements = Statements.make(names)
+  const db = Database.make(sql, { place, prepare, deadline })
+  const leases = Leases.make(db, statements)
+  const admission = Admission.make(db, names)
+  const instance = yield* Random.nextIntBetween(0, 2 ** 40)
+  const scope = yield* Effect.scope
+
+  const foldCounts = Effect.ignore(db.run(statements.foldCounts))
+  let countChanges = 0
+  const noteCountChange = Effect.suspend(() => {
+    countChanges++
+    return countChanges % foldEvery === 0 ? Effect.forkIn(foldCounts, scope) : Effect.void
+  })
+
+  const counts = Effect.flatMap(db.one<CountsRow & { readonly parts: number }>(statements.counts), (row) =>
+    Effect.as(row.parts > mostParts ? foldCounts : Effect.void, row)
+  )
+
+  const select = (
+    forms: { readonly ids: string; readonly status: { readonly [Status in TaskStatus]: string } },
+    selection: SelectionRow,
+    from: ReadonlyArray<TaskStatus>,
+    more: ReadonlyArray<Parameter> = []
+  ): Effect.Effect<ChangeReply, TaskStoreError> => {
+    if ("ids" in selection) {
+      const parameters = [texts(selection.ids), texts(from), ...more]
+      return Effect.map(db.one<ChangeReply>(forms.ids, parameters), (reply) => ({ ...reply, last: null }))
+    }
+    const { after, limit, status } = selection
+    return Effect.map(db.one<ChangeReply>(forms.status[status], [int(after), int(limit), ...more]), (reply) =>
+      reply.ids.length < limit ? { ...reply, last: null } : reply
+    )
+  }
+
+  const dump = Effect.fnUntraced(function* ({
+    after,
+    limit
+  }: Page): Effect.fn.Return<ReadonlyArray<RecordRow>, TaskStoreError> {
+    yield* db.run(statements.snapshot)
+    const rows = yield* db.run<TaskOfRecord>(statements.dump, [int(after), int(limit)])
+    const seqs = [numbers(rows.map(({ seq }) => seq))]
+    const attempts = byTask(yield* db.run<AttemptRow & OfTask>(statements.dumpAttempts, seqs))
+    const dependencies = byTask(
+      yield* db.run<{ readonly dependency: string } & OfTask>(statements.dumpWaitsFor, seqs)
+    )
+    return rows.map((row) => ({
+      ...row,
+      waitsFor: (dependencies.get(row.seq) ?? []).map(({ dependency }) => dependency),
+      attemptRows: attempts.get(row.seq) ?? []
+    }))
+  })
+
+  return {
+    place: `The store in schema "${place.schemaName}" of database "${place.database}"`,
+    limits: { idBytes: longestId },
+    ...leases,
+    ...admission,
+    add: (tasks, options) => Effect.tap(admission.add(tasks, options), noteCountChange),
+    claim: (request) =>
+      Effect.tap(leases.claim(request), (claims) => (claims.length === 0 ? Effect.void : noteCountChange)),
+    settle: (settlements) => Effect.tap(leases.settle(settlements), noteCountChange),
+
+    sweep: ({ failFromAttempts, limit, message }) =>
+      db.run<SweptRow>(statements.sweep, [
+        number(failFromAttempts),
+        int(limit),
+        text(message.beforeOwner),
+        text(message.afterOwner)
+      ]),
+
+    get: (id) => Effect.map(db.run<TaskRow>(statements.get, [text(id)]), ([row]) => row),
+    list: ({ after, limit, status }) => db.run<TaskRow>(statements.list[status ?? "all"], [int(after), int(limit)]),
+    attempts: (id) => db.run<AttemptRow>(statements.attempts, [text(id)]),
+    counts,
+
+    requeue: (selection, { from }) => select(statements.requeue, selection, from),
+    cancel: (selection, { from, reason }) => select(statements.cancel, selection, from, [text(reason)]),
+    prune: (selection, { from, unchangedMillis }) =>
+      select(statements.prune, selection, from, [number(unchangedMillis)]),
+
+    outlook: db.one<OutlookRow>(statements.outlook),
+    control: db.one<ControlRow>(statements.control),
+    request: (request) => db.one<ControlRow>(statements.request[request]),
+
+    dump: (page) => db.transaction(dump(page)),
+
+    notifications: makeNotifications(db, listener, { channel: Names.channel(place.schemaName), deadline, instance })
+  }
+})
+
+interface OfTask {
+  readonly task: number
+}
+
+interface TaskOfRecord extends Omit<RecordRow, "attemptRows" | "waitsFor"> {
+  readonly seq: number
+}
+
+const byTask = <A extends OfTask>(rows: ReadonlyArray<A>): ReadonlyMap<number, ReadonlyArray<A>> => {
+  const byTask = new Map<number, Array<A>>()
+  for (const row of rows) {
+    const others = byTask.get(row.task)
+    if (others === undefined) byTask.set(row.task, [row])
+    else others.push(row)
+  }
+  return byTask
+}
+
+const notify = "SELECT pg_notify($1, kind || ':' || $2) FROM unnest($3::text[]) AS x (kind)"
+
+/** Notifications between stores on the same schema. A payload is the kind of change and the store that sent it. */
+const makeNotifications = (
+  db: Database.Database,
+  listener: PgConnection.Config | undefined,
+  options: { readonly channel: string; readonly deadline: Duration.Duration; readonly instance: number }
+): Notifications => {
+  const { channel, deadline, instance } = options
+
+  const read = (payload: string): ReadonlyArray<Notification> => {
+    const [kind, sender] = payload.split(":")
+    return sender !== String(instance) && (kind === "work" || kind === "control") ? [{ kind }] : []
+  }
+
+  const changes = (config: PgConnection.Config): Stream.Stream<Notification, TaskStoreError> =>
+    Stream.unwrap(
+      Effect.map(listen(config, channel, deadline), (queue) =>
+        Stream.concat(
+          Stream.succeed<Notification>({ kind: "listening" }),
+          Stream.flattenIterable(Stream.map(Stream.fromQueue(queue), ({ payload }) => read(payload)))
+        )
+      )
+    ).pipe(Stream.mapError((error) => Errors.fromDriver(db.place, error)))
+
+  return {
+    changes: listener === undefined ? Stream.never : changes(listener),
+    // Not in the transaction of the write: transactions that notify commit one after the other.
+    publish: (kinds) => db.run(notify, [text(channel), int(instance), texts(kinds)], publishDeadline),
+    pollInterval
+  }
+}

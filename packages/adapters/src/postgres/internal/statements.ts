@@ -1,0 +1,435 @@
+import type { TaskStatus } from "@baton/core/Task"
+import type { ControlRequest } from "@baton/core/TaskStore"
+import { claimColumns, countChange, giveUpLease, keepOutput, later, type Names, taskColumns } from "./names.ts"
+
+/** The statements of one store, except for those that add tasks. */
+export interface Statements extends ReturnType<typeof make> {}
+
+export const make = (names: Names) => ({
+  ...claiming(names),
+  ...leases(names),
+  ...settling(names),
+  ...selecting(names),
+  ...reading(names),
+  ...waiting(names)
+})
+
+/**
+ * The priorities that have a claimable task, from the highest down. Going from one to the next like this finds the tasks
+ * that are due even below a million that are not due yet. Only the rows that a statement needs are read.
+ */
+const levels = ({ tasks }: Names) => `
+  levels AS (
+    (SELECT priority FROM ${tasks} WHERE status = 'pending' AND blockers = 0 ORDER BY priority DESC LIMIT 1)
+    UNION ALL
+    SELECT (
+      SELECT t.priority FROM ${tasks} t
+      WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority < l.priority ORDER BY t.priority DESC LIMIT 1
+    ) FROM levels l WHERE l.priority IS NOT NULL
+  )`
+
+const claiming = (names: Names) => {
+  const { attempts, changes, control, inputs, tasks } = names
+  const previousExecution = `
+    SELECT a.execution FROM ${attempts} a
+    WHERE a.task = t.seq AND a.outcome IN ('retried', 'failed') ORDER BY a.token DESC LIMIT 1`
+  const claims = (rows: string) => `
+    SELECT ${claimColumns}, CASE WHEN t.repeated THEN (${previousExecution}) END AS "previousExecution"
+    FROM ${rows} t JOIN ${inputs} i ON i.seq = t.seq
+    ORDER BY t.priority DESC, t.available_at, t.seq`
+  return {
+    /**
+     * MATERIALIZED, because otherwise a plan may run the LIMIT more than once and lock more than was asked for. The token
+     * exceeds the tokens of pruned tasks, so that an id that is added again does not repeat one.
+     */
+    claim: `
+      WITH RECURSIVE ${levels(names)},
+      picked AS MATERIALIZED (
+        SELECT next.seq, next.token > 0 AS repeated,
+          greatest(next.token, (SELECT token_floor FROM ${control} WHERE id = 1)) + 1 AS token
+        FROM levels l CROSS JOIN LATERAL (
+          SELECT t.seq, t.token FROM ${tasks} t
+          WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority = l.priority AND t.available_at <= now()
+          ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
+        ) next LIMIT $1
+      ),
+      claimed AS (
+        UPDATE ${tasks} t SET
+          status = 'in_progress', attempts = t.attempts + 1, token = p.token, lease = p.token,
+          lease_until = ${later("$3")}, owner = $2, claim_call = $4, started_at = now(), updated_at = now()
+        FROM picked p WHERE t.seq = p.seq RETURNING t.*, p.repeated
+      ),
+      counted AS (
+        INSERT INTO ${changes} SELECT -count(*), count(*), 0, 0, 0, 0 FROM claimed HAVING count(*) > 0
+      )
+      ${claims("claimed")}`,
+
+    /** The tasks that unanswered calls have claimed, under a new lease. */
+    reclaim: `
+      WITH reclaimed AS (
+        UPDATE ${tasks} t SET lease_until = ${later("$3")}
+        WHERE t.seq IN (
+          SELECT seq FROM ${tasks} WHERE status = 'in_progress' AND owner = $1 AND claim_call = ANY ($2::float8[])
+          ORDER BY seq LIMIT $4 FOR UPDATE
+        ) RETURNING t.*, true AS repeated
+      )
+      ${claims("reclaimed")}`
+  }
+}
+
+/**
+ * Holds for the row that a lease is on. The claim's call number is random, so a lease from before the database was restored
+ * from an older copy matches no row that the restored database has under the same key and token.
+ */
+const isLeased =
+  "t.seq = x.seq::bigint AND t.lease = x.token::bigint AND t.claim_call IS NOT DISTINCT FROM x.call::bigint"
+
+/** What a write under leases returns: the number of rows it wrote, and their keys if that is fewer than it was given. */
+const written = `
+  SELECT count(*)::float8 AS count, CASE WHEN count(*) < cardinality($1) THEN array_agg(seq::float8) END AS seqs FROM done`
+
+const leases = ({ attempts, inputs, tasks }: Names) => ({
+  extend: `
+    WITH done AS (
+      UPDATE ${tasks} t SET lease_until = ${later("$4")}
+      FROM unnest($1::float8[], $2::float8[], $3::float8[]) AS x (seq, token, call) WHERE ${isLeased} RETURNING t.seq
+    ) ${written}`,
+
+  /** Saved once, as the attempt's execution: it becomes the checkpoint when the attempt ends without a settlement. */
+  checkpoint: `
+    WITH done AS (
+      UPDATE ${tasks} t SET
+        execution = x.execution, attempt_usage = x.attempt_usage, usage = x.usage, updated_at = now()
+      FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[])
+        AS x (seq, token, call, execution, attempt_usage, usage)
+      WHERE ${isLeased} RETURNING t.seq
+    ) ${written}`,
+
+  /** Finds the rows of current leases. */
+  locate: `
+    SELECT x.n::float8 AS n, t.seq::float8 AS seq, t.claim_call::float8 AS call
+    FROM unnest($1::text[], $2::float8[]) WITH ORDINALITY AS x (id, token, n)
+    JOIN ${inputs} i ON i.id = x.id JOIN ${tasks} t ON t.seq = i.seq AND t.lease = x.token::bigint`,
+
+  /**
+   * Explains why nothing was written for leases. `isCurrent`: the lease is current anyway. `outcome`: how the attempt under
+   * this lease ended. A null call means that the caller did not claim the task itself, and matches any.
+   */
+  explain: `
+    SELECT t.status, coalesce(${isLeased}, false) AS "isCurrent",
+      CASE WHEN t.status = 'completed' AND t.token = x.token AND (x.call IS NULL OR t.claim_call = x.call)
+        THEN 'completed' ELSE a.outcome END AS outcome
+    FROM unnest($1::text[], $2::float8[], $3::float8[], $4::float8[]) WITH ORDINALITY AS x (id, seq, token, call, n)
+    LEFT JOIN ${inputs} i ON i.id = x.id
+    LEFT JOIN ${tasks} t ON t.seq = i.seq
+    LEFT JOIN ${attempts} a
+      ON a.task = i.seq AND a.token = x.token::bigint AND (x.call IS NULL OR a.claim_call = x.call)
+    ORDER BY x.n`
+})
+
+const settling = (names: Names) => {
+  const { attempts, changes, dependencies, inputs, tasks } = names
+  return {
+    /** The common case of `settle`, at half its cost: completions of tasks that no other task waits for. */
+    complete: `
+      WITH done AS (
+        UPDATE ${tasks} t SET
+          status = 'completed', ${giveUpLease}, execution = x.execution, verification = x.verification,
+          attempt_usage = x.attempt_usage, usage = x.usage, verified = x.verified, feedback = NULL, checkpoint = NULL,
+          updated_at = now()
+        FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::boolean[])
+          AS x (seq, token, call, execution, verification, attempt_usage, usage, verified)
+        WHERE ${isLeased} AND t.parent = 0 RETURNING t.seq
+      ),
+      counted AS (
+        INSERT INTO ${changes} SELECT 0, -count(*), count(*), 0, 0, 0 FROM done HAVING count(*) > 0
+      ) ${written}`,
+
+    /**
+     * Settlements of every kind. Reads the rows, locks them together with the rows that wait for them, and writes those
+     * that have not changed since they were read; the caller repeats the rest. Reading first lets it move the attempt to
+     * the ledger as it was, and shows which tasks wait.
+     */
+    settle: `
+      WITH own AS MATERIALIZED (
+        SELECT x.*, t.xmin AS version, t.attempts AS number, t.owner, t.started_at, t.claim_call,
+          t.execution AS saved, t.attempt_usage AS saved_usage
+        FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::float8[],
+            $8::float8[], $9::text[], $10::text[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[],
+            $16::text[])
+          AS x (seq, token, call, id, outcome, status, returned, delay, error, feedback, verified, execution,
+            verification, attempt_usage, usage, checkpoint)
+        JOIN ${tasks} t ON ${isLeased}
+      ),
+      locked AS MATERIALIZED (
+        SELECT t.seq FROM ${tasks} t WHERE t.seq IN (
+          SELECT seq::bigint FROM own
+          UNION
+          SELECT d.task FROM own JOIN ${dependencies} d ON d.dependency = own.id WHERE own.status = 'completed'
+        ) ORDER BY t.seq FOR UPDATE
+      ),
+      done AS (
+        UPDATE ${tasks} t SET
+          status = o.status, ${giveUpLease},
+          attempts = greatest(0, t.attempts - o.returned::bigint),
+          available_at = CASE WHEN o.delay IS NULL THEN t.available_at ELSE ${later("o.delay")} END,
+          feedback = CASE WHEN o.outcome = 'released' THEN t.feedback ELSE o.feedback END,
+          usage = CASE WHEN o.outcome = 'released' THEN coalesce(o.usage, t.usage) ELSE o.usage END,
+          checkpoint = CASE WHEN o.outcome = 'released' THEN coalesce(t.execution, t.checkpoint) ELSE o.checkpoint END,
+          verified = o.verified,
+          execution = CASE WHEN o.outcome = 'completed' THEN o.execution END,
+          verification = CASE WHEN o.outcome = 'completed' THEN o.verification END,
+          attempt_usage = CASE WHEN o.outcome = 'completed' THEN o.attempt_usage END,
+          updated_at = now()
+        FROM own o
+        WHERE t.seq = o.seq::bigint AND t.xmin = o.version AND (SELECT count(*) FROM locked) > 0
+        RETURNING o.*, t.blockers
+      ),
+      ended AS (
+        INSERT INTO ${attempts} (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution,
+          verification, usage)
+        SELECT seq, token, claim_call, number, owner, started_at, now(), outcome, error,
+          CASE WHEN outcome = 'released' THEN saved ELSE execution END, verification,
+          CASE WHEN outcome = 'released' THEN coalesce(attempt_usage, saved_usage) ELSE attempt_usage END
+        FROM done WHERE outcome <> 'completed'
+      ),
+      freed AS (
+        UPDATE ${tasks} t SET blockers = t.blockers - w.count::integer
+        FROM (
+          SELECT d.task, count(*) AS count FROM done JOIN ${dependencies} d ON d.dependency = done.id
+          WHERE done.status = 'completed' GROUP BY d.task
+        ) w WHERE t.seq = w.task RETURNING t.status, t.blockers
+      ),
+      forgotten AS (
+        DELETE FROM ${dependencies} d USING done WHERE d.dependency = done.id AND done.status = 'completed'
+      ),
+      counted AS (
+        INSERT INTO ${changes} ${countChange(
+          "(SELECT 'in_progress' AS was, status, blockers FROM done) d",
+          "(SELECT count(*) FROM freed WHERE status = 'pending' AND blockers = 0)"
+        )}
+      ) ${written}`,
+
+    /**
+     * Passes over rows that another connection is writing, which is a heartbeat, an end or another sweep. The UPDATE checks
+     * the expiry again: a heartbeat that was just in time wins.
+     */
+    sweep: `
+      WITH expired AS MATERIALIZED (
+        SELECT t.seq, t.attempts AS number, t.owner, t.started_at, t.execution, t.attempt_usage, t.claim_call
+        FROM ${tasks} t WHERE t.status = 'in_progress' AND t.lease_until <= now()
+        ORDER BY t.lease_until LIMIT $2 FOR UPDATE SKIP LOCKED
+      ),
+      done AS (
+        UPDATE ${tasks} t SET
+          status = CASE WHEN t.attempts >= $1 THEN 'failed' ELSE 'pending' END,
+          feedback = CASE WHEN t.attempts >= $1 THEN $3 || t.owner || $4 ELSE t.feedback END,
+          available_at = CASE WHEN t.attempts >= $1 THEN t.available_at ELSE now() END,
+          ${giveUpLease}, ${keepOutput}, updated_at = now()
+        FROM expired e WHERE t.seq = e.seq AND t.status = 'in_progress' AND t.lease_until <= now()
+        RETURNING e.*, t.status, t.token, t.blockers, $3 || t.owner || $4 AS error
+      ),
+      ended AS (
+        INSERT INTO ${attempts}
+          (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution, usage)
+        SELECT seq, token, claim_call, number, owner, started_at, now(), 'lease_expired', error, execution, attempt_usage
+        FROM done
+      ),
+      counted AS (
+        INSERT INTO ${changes} ${countChange("(SELECT 'in_progress' AS was, status, blockers FROM done) d")}
+      )
+      SELECT i.id, d.status, d.token::float8 AS token, d.number::float8 AS attempts, d.owner
+      FROM done d JOIN ${inputs} i ON i.seq = d.seq`
+  }
+}
+
+/** A statement for tasks by their ids, and one for the next part of all tasks with a status. */
+interface Forms {
+  readonly ids: string
+  readonly status: { readonly [Status in TaskStatus]: string }
+}
+
+const selecting = ({ attempts, changes, control, dependencies, inputs, tasks }: Names) => {
+  const withIds = `t.seq IN (SELECT i.seq FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id)`
+  /** Locks the rows of a selection in the order in which every statement locks rows. */
+  const picked = (rows: string) => `
+    picked AS MATERIALIZED (
+      SELECT t.seq, t.status AS was, t.blockers, t.token, t.claim_call, t.attempts AS number, t.owner, t.started_at,
+        t.execution, t.attempt_usage
+      FROM ${tasks} t WHERE ${rows} FOR UPDATE
+    )`
+  const forms = (statement: (picked: string) => string, more = ""): Forms => {
+    // The status is part of the text, because an index for one status serves no parameter.
+    const withStatus = (status: TaskStatus) =>
+      statement(picked(`t.status = '${status}' AND t.seq > $1 ${more} ORDER BY t.seq LIMIT $2`))
+    return {
+      ids: statement(picked(`${withIds} AND t.status = ANY ($2) ${more} ORDER BY t.seq`)),
+      status: {
+        pending: withStatus("pending"),
+        in_progress: withStatus("in_progress"),
+        completed: withStatus("completed"),
+        failed: withStatus("failed"),
+        cancelled: withStatus("cancelled")
+      }
+    }
+  }
+  /** What a statement returns: the ids that changed, and where the next part of a selection starts. */
+  const changed = (ids: string) => `
+    SELECT coalesce(array_agg(i.id ORDER BY d.seq), '{}') AS ids, max(d.seq)::float8 AS last,
+      (count(*) FILTER (WHERE d.was = 'in_progress'))::float8 AS interrupted
+    FROM done d JOIN ${ids} i ON i.seq = d.seq`
+
+  return {
+    cancel: forms(
+      (picked) => `
+        WITH ${picked},
+        done AS (
+          UPDATE ${tasks} t SET status = 'cancelled', ${giveUpLease}, ${keepOutput}, updated_at = now()
+          FROM picked p WHERE t.seq = p.seq RETURNING p.*, t.status
+        ),
+        ended AS (
+          INSERT INTO ${attempts}
+            (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution, usage)
+          SELECT seq, token, claim_call, number, owner, started_at, now(), 'cancelled', $3, execution, attempt_usage
+          FROM done WHERE was = 'in_progress'
+        ),
+        -- Counting reads all rows of picked: every task is locked before the one row that all cancellations write.
+        revised AS (
+          UPDATE ${control} SET revision = revision + 1
+          WHERE (SELECT count(*) FROM picked WHERE was = 'in_progress') > 0
+        ),
+        counted AS (INSERT INTO ${changes} ${countChange("done")})
+        ${changed(inputs)}`
+    ),
+
+    requeue: forms(
+      (picked) => `
+        WITH ${picked},
+        done AS (
+          UPDATE ${tasks} t SET
+            status = 'pending', attempts = 0, requeues = t.requeues + 1, available_at = now(), updated_at = now()
+          FROM picked p WHERE t.seq = p.seq RETURNING p.*, t.status
+        ),
+        counted AS (INSERT INTO ${changes} ${countChange("done")})
+        ${changed(inputs)}`
+    ),
+
+    prune: forms(
+      (picked) => `
+        WITH ${picked},
+        -- After all tasks are locked, as in cancel.
+        floor AS (
+          UPDATE ${control} SET token_floor = (SELECT max(token) FROM picked)
+          WHERE token_floor < (SELECT max(token) FROM picked)
+        ),
+        done AS (DELETE FROM ${tasks} t USING picked p WHERE t.seq = p.seq RETURNING p.*, NULL AS status),
+        inputs AS (DELETE FROM ${inputs} i USING picked p WHERE i.seq = p.seq RETURNING i.seq, i.id),
+        ledger AS (DELETE FROM ${attempts} a USING picked p WHERE a.task = p.seq),
+        links AS (DELETE FROM ${dependencies} d USING picked p WHERE d.task = p.seq),
+        counted AS (INSERT INTO ${changes} ${countChange("done")})
+        ${changed("inputs")}`,
+      "AND ($3 IS NULL OR t.updated_at <= now() - $3 * interval '1 ms')"
+    )
+  }
+}
+
+const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks }: Names) => {
+  const page = (where: string, more = "") => `
+    SELECT ${taskColumns}${more} FROM ${tasks} t JOIN ${inputs} i ON i.seq = t.seq
+    WHERE ${where} t.seq > $1 ORDER BY t.seq LIMIT $2`
+  const pageWith = (status: TaskStatus) => page(`t.status = '${status}' AND`)
+  /** The ledger's rows of tasks, and the attempts that are in the tasks' own rows. */
+  const ledger = (seqs: string) => `
+    WITH x AS MATERIALIZED (${seqs})
+    SELECT a.task::float8 AS task, a.number::float8 AS number, a.token::float8 AS token, a.owner,
+      a.started_at AS "startedAt", a.ended_at AS "endedAt", a.outcome, a.error, a.execution, a.verification, a.usage
+    FROM x JOIN ${attempts} a ON a.task = x.seq
+    UNION ALL
+    SELECT t.seq::float8, t.attempts::float8, t.token::float8, t.owner, t.started_at,
+      CASE WHEN t.status = 'completed' THEN t.updated_at END,
+      CASE WHEN t.status = 'completed' THEN 'completed' ELSE 'running' END,
+      NULL, t.execution, t.verification, t.attempt_usage
+    FROM x JOIN ${tasks} t ON t.seq = x.seq WHERE t.status IN ('in_progress', 'completed')
+    ORDER BY task, token`
+  return {
+    get: `SELECT ${taskColumns} FROM ${inputs} i JOIN ${tasks} t ON t.seq = i.seq WHERE i.id = $1`,
+
+    list: {
+      all: page(""),
+      pending: pageWith("pending"),
+      in_progress: pageWith("in_progress"),
+      completed: pageWith("completed"),
+      failed: pageWith("failed"),
+      cancelled: pageWith("cancelled")
+    } satisfies { readonly [Status in TaskStatus | "all"]: string },
+
+    attempts: ledger(`SELECT i.seq FROM ${inputs} i WHERE i.id = $1`),
+
+    counts: `
+      SELECT coalesce(sum(pending), 0)::float8 AS pending, coalesce(sum(in_progress), 0)::float8 AS in_progress,
+        coalesce(sum(completed), 0)::float8 AS completed, coalesce(sum(failed), 0)::float8 AS failed,
+        coalesce(sum(cancelled), 0)::float8 AS cancelled, coalesce(sum(waiting), 0)::float8 AS waiting,
+        count(*)::float8 AS parts
+      FROM ${countChanges}`,
+
+    /**
+     * Adds up the rows of changes. Passes over rows that another connection is adding up; a reader sees either all of them
+     * or their sum.
+     */
+    foldCounts: `
+      WITH gone AS (
+        DELETE FROM ${countChanges} WHERE ctid = ANY (ARRAY(
+          SELECT ctid FROM ${countChanges} LIMIT 10000 FOR UPDATE SKIP LOCKED
+        )) RETURNING *
+      )
+      INSERT INTO ${changes}
+      SELECT sum(pending), sum(in_progress), sum(completed), sum(failed), sum(cancelled), sum(waiting)
+      FROM gone HAVING count(*) > 0`,
+
+    /** The following statements of the transaction see the store at one moment. */
+    snapshot: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    dump: page("", `, t.token::float8 AS token, t.lease_until AS "leaseUntil", t.checkpoint`),
+    dumpAttempts: ledger("SELECT unnest($1::float8[])::bigint AS seq"),
+    dumpWaitsFor: `
+      SELECT d.task::float8 AS task, d.dependency
+      FROM unnest($1::float8[]) AS x (task) JOIN ${dependencies} d ON d.task = x.task::bigint`
+  }
+}
+
+const controlColumns = "revision::float8 AS revision, paused, stops::float8 AS stops"
+
+const waiting = (names: Names) => {
+  const { control, tasks } = names
+  const millisFromNow = (time: string) => `(extract(epoch FROM ${time} - now()) * 1000)::float8`
+  return {
+    control: `SELECT ${controlColumns} FROM ${control}`,
+
+    request: {
+      pause: `UPDATE ${control} SET revision = revision + 1, paused = true RETURNING ${controlColumns}`,
+      resume: `UPDATE ${control} SET revision = revision + 1, paused = false RETURNING ${controlColumns}`,
+      stop: `UPDATE ${control} SET revision = revision + 1, stops = stops + 1 RETURNING ${controlColumns}`
+    } satisfies { readonly [Request in ControlRequest]: string },
+
+    outlook: `
+      WITH RECURSIVE ${levels(names)},
+      next (at) AS (
+        SELECT coalesce(
+          (SELECT now() FROM levels l CROSS JOIN LATERAL (
+             SELECT FROM ${tasks} t
+             WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority = l.priority AND t.available_at <= now() LIMIT 1
+           ) claimable LIMIT 1),
+          (SELECT min(earliest.available_at) FROM levels l CROSS JOIN LATERAL (
+             SELECT t.available_at FROM ${tasks} t
+             WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority = l.priority ORDER BY t.available_at LIMIT 1
+           ) earliest)
+        )
+      ),
+      lease (until) AS (
+        SELECT (SELECT lease_until FROM ${tasks} WHERE status = 'in_progress' ORDER BY lease_until LIMIT 1)
+      )
+      SELECT ${millisFromNow("least(next.at, lease.until)")} AS "dueInMillis",
+        next.at IS NULL AND lease.until IS NULL AS drained, ${controlColumns}
+      FROM next, lease, ${control}`
+  }
+}

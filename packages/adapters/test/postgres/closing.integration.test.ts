@@ -1,0 +1,62 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { add, client, isMissing, open, schema, url } from "./postgres.ts"
+import * as Proxy from "./proxy.ts"
+
+/** Waits until sessions of the application listen, or there are none. */
+const untilListening = Effect.fnUntraced(function* (application: string, listens: boolean) {
+  const sql = yield* client()
+  const sessions = sql.unsafe(
+    "SELECT FROM pg_stat_activity WHERE application_name = $1 AND query LIKE 'LISTEN%'",
+    [application]
+  )
+  yield* Effect.repeat(sessions, { until: (found) => found.length > 0 === listens })
+})
+
+describe.skipIf(isMissing)("closing a PostgreSQL store whose server stopped answering", () => {
+  for (const listen of [true, false]) {
+    it.live(
+      `takes at most three seconds with listen=${listen}, with statements under way and a change to publish`,
+      () =>
+        Effect.gen(function* () {
+          const proxy = yield* Proxy.make(url)
+          const scope = yield* Scope.make()
+          const name = yield* schema()
+          const options = { url: proxy.url, schema: name, applicationName: name, listen }
+          const store = yield* Scope.provide(open(options), scope)
+          const waiting = yield* Effect.forkChild(store.awaitWork({ untilDrained: false }), { startImmediately: true })
+          yield* untilListening(name, listen)
+          yield* add(store, ["a"])
+          proxy.swallow()
+          const counting = yield* Effect.forkChild(store.counts, { startImmediately: true })
+          const adding = yield* Effect.forkChild(add(store, ["b"]), { startImmediately: true })
+          const [duration] = yield* Fiber.interruptAll([waiting, counting, adding]).pipe(
+            Effect.andThen(Scope.close(scope, Exit.void)),
+            Effect.timed,
+            Effect.timeout("30 seconds")
+          )
+          assert.isBelow(Duration.toMillis(duration), 3_000)
+        }),
+      60_000
+    )
+  }
+
+  it.live(
+    "does not wait for the server to confirm that it stops listening",
+    () =>
+      Effect.gen(function* () {
+        const proxy = yield* Proxy.make(url)
+        const scope = yield* Scope.make()
+        const name = yield* schema()
+        const store = yield* Scope.provide(open({ url: proxy.url, schema: name, applicationName: name }), scope)
+        const { revision } = yield* store.control
+        const waiting = yield* Effect.forkChild(store.awaitControl(revision), { startImmediately: true })
+        yield* untilListening(name, true)
+        yield* Fiber.interrupt(waiting)
+        proxy.swallow()
+        const [duration] = yield* Scope.close(scope, Exit.void).pipe(Effect.timed, Effect.timeout("30 seconds"))
+        assert.isBelow(Duration.toMillis(duration), 3_000)
+      }),
+    60_000
+  )
+})
