@@ -10,15 +10,23 @@ const restorable = Effect.gen(function* () {
   const server = yield* Postgres.temporary()
   const sql = yield* client(server.url)
   const run = (statement: string) => Effect.asVoid(sql.unsafe(statement).unprepared)
-  const endSessions = run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'work'")
   yield* run("CREATE DATABASE work")
   const url = server.url.replace(/postgres$/, "work")
   // Creates the tables, so that the copy has them.
   yield* Effect.scoped(open({ url }))
   return {
     url,
-    backUp: Effect.andThen(endSessions, run("CREATE DATABASE copy TEMPLATE work")),
-    restore: run("DROP DATABASE work WITH (FORCE)").pipe(Effect.andThen(run("CREATE DATABASE work TEMPLATE copy")))
+    // Copying a database needs it without sessions; the stores on it connect again.
+    backUp: Effect.forEach(
+      [
+        "ALTER DATABASE work ALLOW_CONNECTIONS false",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'work'",
+        "CREATE DATABASE copy TEMPLATE work",
+        "ALTER DATABASE work ALLOW_CONNECTIONS true"
+      ],
+      run
+    ),
+    restore: Effect.forEach(["DROP DATABASE work WITH (FORCE)", "CREATE DATABASE work TEMPLATE copy"], run)
   }
 })
 

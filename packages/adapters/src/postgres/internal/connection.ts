@@ -20,6 +20,7 @@ import { isName } from "./names.ts"
 export interface ConnectOptions {
   readonly url: string | Redacted.Redacted
   readonly schema: string | undefined
+  /** The listening connection included. */
   readonly maxConnections: number
   readonly statementTimeout: Duration.Duration
   readonly listen: boolean | undefined
@@ -84,9 +85,9 @@ export const connect = Effect.fnUntraced(function* (
     prepare: keepsSessions,
     ...(keepsSessions ? { startupParameters: sessionSettings(options.statementTimeout) } : undefined)
   }
-  const pool = PgClient.layer({ ...config, maxConnections: options.maxConnections - (keepsSessions ? 1 : 0) })
+  const maxConnections = keepsSessions ? Math.max(1, options.maxConnections - 1) : options.maxConnections
   const scope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => closeWithin(scope, exit, sockets))
-  const context = yield* Layer.buildWithScope(pool, scope).pipe(
+  const context = yield* Layer.buildWithScope(PgClient.layer({ ...config, maxConnections }), scope).pipe(
     Effect.mapError((error) => Errors.fromDriver(place, error))
   )
   return {

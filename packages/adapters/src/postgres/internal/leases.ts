@@ -222,7 +222,9 @@ export const make = (
       rows = missed.filter(({ isCurrent }) => isCurrent)
       hasDependencies ||= rows.length > 0
     }
-    for (const settlement of settlements) claims.forget(settlement)
+    // A lost claim stays, so that a repeated write does not take another claim with the same token for it.
+    const lostIndexes = new Set(lost.map(({ index }) => index))
+    for (const [index, settlement] of settlements.entries()) if (!lostIndexes.has(index)) claims.forget(settlement)
     return lost
   })
 
