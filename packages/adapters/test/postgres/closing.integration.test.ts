@@ -6,10 +6,9 @@ import * as Proxy from "./proxy.ts"
 /** Waits until sessions of the application listen, or there are none. */
 const untilListening = Effect.fnUntraced(function* (application: string, listens: boolean) {
   const sql = yield* client()
-  const sessions = sql.unsafe(
-    "SELECT FROM pg_stat_activity WHERE application_name = $1 AND query LIKE 'LISTEN%'",
-    [application]
-  )
+  const sessions = sql.unsafe("SELECT FROM pg_stat_activity WHERE application_name = $1 AND query LIKE 'LISTEN%'", [
+    application
+  ])
   yield* Effect.repeat(sessions, { until: (found) => found.length > 0 === listens })
 })
 

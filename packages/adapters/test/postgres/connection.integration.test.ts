@@ -96,7 +96,10 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
       proxy.swallow()
       const error = yield* claim(store).pipe(Effect.uninterruptible, Effect.flip, Effect.timeout("5 seconds"))
       assert.equal(error._tag === "TaskStoreError" ? error.reason : error._tag, "Unavailable")
-      assert.match(error.message, /^PostgreSQL at 127\.0\.0\.1:\d+ does not answer: check the server and the network\.$/)
+      assert.match(
+        error.message,
+        /^PostgreSQL at 127\.0\.0\.1:\d+ does not answer: check the server and the network\.$/
+      )
       proxy.restore()
       assert.lengthOf(yield* untilAnswered(claim(store)), 1)
     })

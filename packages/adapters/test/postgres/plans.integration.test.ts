@@ -66,13 +66,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.extend, [...leased, number], byKey)
       yield* explain(statements.checkpoint, [...leased, texts, texts, texts], byKey)
       yield* explain(statements.locate, [texts, numbers], byKey, /task_inputs_id/)
-      yield* explain(
-        statements.explain,
-        [texts, numbers, numbers, numbers],
-        byKey,
-        /task_inputs_id/,
-        /attempts_pkey/
-      )
+      yield* explain(statements.explain, [texts, numbers, numbers, numbers], byKey, /task_inputs_id/, /attempts_pkey/)
       yield* explain(statements.sweep, [number, int, text, text], /using tasks_leased on tasks/)
       const page = [int, int]
       yield* explain(statements.list.all, page, byKey)

@@ -20,7 +20,7 @@ describe.skipIf(isMissing)("through a pooler that lends sessions for a transacti
       const pooler = yield* Pooler.make(url)
       const name = yield* schema()
       const error = yield* Effect.flip(PostgresTaskStore.make({ url: pooler.url, schema: name }))
-      assert.match(error.message, /unsupported startup parameter: .*\): if that is a pooler, add listen=false to the/)
+      assert.match(error.message, /unsupported startup parameter: .*\): if it is a pooler, add listen=false to the/)
       const store = yield* PostgresTaskStore.make({ url: `${pooler.url}?listen=false&schema=${name}` })
       assert.equal((yield* store.counts).pending, 0)
     })
@@ -36,7 +36,7 @@ describe.skipIf(isMissing)("through a pooler that lends sessions for a transacti
       assert.equal(reason, "Unusable")
       assert.match(
         message,
-        /mixes up the statements of its sessions \(.*\), as a pooler does .*: add listen=false to the/
+        /mixes up the statements of its sessions \(.*\), as a pooler in transaction mode does: add listen=false to the/
       )
     })
   )

@@ -32,84 +32,87 @@ const restorable = Effect.gen(function* () {
 
 const task = (name: string, description: string) => Task.make({ id: name, description })
 
-describe.skipIf(!Postgres.isInstalled())("a PostgreSQL database restored from an older copy under a live worker", () => {
-  it.live("keeps the worker's results out of tasks that were added since", () =>
-    Effect.gen(function* () {
-      const { backUp, restore, url } = yield* restorable
-      yield* backUp
-      const before = yield* open({ url })
-      yield* before.add([task("x", "Before."), task("y", "Before.")])
-      const [x, y] = yield* claim(before)
-      assert.ok(x && y)
+describe.skipIf(!Postgres.isInstalled())(
+  "a PostgreSQL database restored from an older copy under a live worker",
+  () => {
+    it.live("keeps the worker's results out of tasks that were added since", () =>
+      Effect.gen(function* () {
+        const { backUp, restore, url } = yield* restorable
+        yield* backUp
+        const before = yield* open({ url })
+        yield* before.add([task("x", "Before."), task("y", "Before.")])
+        const [x, y] = yield* claim(before)
+        assert.ok(x && y)
 
-      yield* restore
-      const after = yield* open({ url })
-      // "other" gets the row that "x" had, and "y" gets its row, its id and its token again.
-      yield* after.add([task("other", "After."), task("y", "After.")])
-      const [other, again] = yield* claim(after, { owner: "new worker" })
-      assert.ok(other && again)
-      assert.deepEqual([other.token, again.token], [x.token, y.token], "the database repeats its tokens")
+        yield* restore
+        const after = yield* open({ url })
+        // "other" gets the row that "x" had, and "y" gets its row, its id and its token again.
+        yield* after.add([task("other", "After."), task("y", "After.")])
+        const [other, again] = yield* claim(after, { owner: "new worker" })
+        assert.ok(other && again)
+        assert.deepEqual([other.token, again.token], [x.token, y.token], "the database repeats its tokens")
 
-      const leases = [x, y].map(({ task, token }) => ({ taskId: task.id, token }))
-      const execution = Execution.make({ output: "from before" })
-      const lost: ReadonlyArray<TaskStore.LostLease> = [
-        { taskId: id("x"), token: x.token, status: null },
-        { taskId: id("y"), token: y.token, status: "in_progress" }
-      ]
-      assert.deepEqual((yield* untilAnswered(before.extend(leases, Duration.hours(9)))).lost, lost)
-      assert.deepEqual(
-        (yield* before.checkpoint(leases.map((lease) => ({ ...lease, execution, usage: null })))).lost,
-        lost
-      )
-      assert.deepEqual((yield* before.settle([retry(x), complete(y, "from before")])).lost, lost)
-      assert.deepEqual((yield* before.settle([complete(x, "from before"), complete(y, "from before")])).lost, lost)
+        const leases = [x, y].map(({ task, token }) => ({ taskId: task.id, token }))
+        const execution = Execution.make({ output: "from before" })
+        const lost: ReadonlyArray<TaskStore.LostLease> = [
+          { taskId: id("x"), token: x.token, status: null },
+          { taskId: id("y"), token: y.token, status: "in_progress" }
+        ]
+        assert.deepEqual((yield* untilAnswered(before.extend(leases, Duration.hours(9)))).lost, lost)
+        assert.deepEqual(
+          (yield* before.checkpoint(leases.map((lease) => ({ ...lease, execution, usage: null })))).lost,
+          lost
+        )
+        assert.deepEqual((yield* before.settle([retry(x), complete(y, "from before")])).lost, lost)
+        assert.deepEqual((yield* before.settle([complete(x, "from before"), complete(y, "from before")])).lost, lost)
 
-      assert.deepEqual((yield* after.settle([complete(other, "after"), complete(again, "after")])).lost, [])
-      for (const name of ["other", "y"]) {
-        assert.equal(Option.getOrThrow(yield* after.get(id(name))).result, "after")
-        assert.lengthOf(yield* after.attempts(id(name)), 1)
-      }
-      assert.equal((yield* after.counts).completed, 2)
-    })
-  )
+        assert.deepEqual((yield* after.settle([complete(other, "after"), complete(again, "after")])).lost, [])
+        for (const name of ["other", "y"]) {
+          assert.equal(Option.getOrThrow(yield* after.get(id(name))).result, "after")
+          assert.lengthOf(yield* after.attempts(id(name)), 1)
+        }
+        assert.equal((yield* after.counts).completed, 2)
+      })
+    )
 
-  it.live("does not count another worker's attempt as the settlement whose answer was lost", () =>
-    Effect.gen(function* () {
-      const { backUp, restore, url } = yield* restorable
-      yield* backUp
-      const proxy = yield* Proxy.make(url)
-      const before = yield* open({ url: proxy.url, listen: false, statementTimeout: Duration.millis(300) })
-      yield* before.add([task("x", "Before.")])
-      const [stale] = yield* claim(before)
-      assert.ok(stale)
-      yield* restore
-      const after = yield* open({ url })
-      yield* after.add([task("x", "After.")])
-      const [current] = yield* claim(after, { owner: "new worker" })
-      assert.ok(current)
-      const settling = before.settle([complete(stale)])
-      yield* untilAnswered(before.counts)
-      proxy.swallow()
-      assert.equal((yield* Effect.flip(settling)).reason, "Unavailable")
-      proxy.restore()
-      yield* after.settle([complete(current, "after")])
-      assert.deepEqual((yield* untilAnswered(settling)).lost, [
-        { taskId: id("x"), token: stale.token, status: "completed" }
-      ])
-    })
-  )
+    it.live("does not count another worker's attempt as the settlement whose answer was lost", () =>
+      Effect.gen(function* () {
+        const { backUp, restore, url } = yield* restorable
+        yield* backUp
+        const proxy = yield* Proxy.make(url)
+        const before = yield* open({ url: proxy.url, listen: false, statementTimeout: Duration.millis(300) })
+        yield* before.add([task("x", "Before.")])
+        const [stale] = yield* claim(before)
+        assert.ok(stale)
+        yield* restore
+        const after = yield* open({ url })
+        yield* after.add([task("x", "After.")])
+        const [current] = yield* claim(after, { owner: "new worker" })
+        assert.ok(current)
+        const settling = before.settle([complete(stale)])
+        yield* untilAnswered(before.counts)
+        proxy.swallow()
+        assert.equal((yield* Effect.flip(settling)).reason, "Unavailable")
+        proxy.restore()
+        yield* after.settle([complete(current, "after")])
+        assert.deepEqual((yield* untilAnswered(settling)).lost, [
+          { taskId: id("x"), token: stale.token, status: "completed" }
+        ])
+      })
+    )
 
-  it.live("keeps the leases that the copy has as well", () =>
-    Effect.gen(function* () {
-      const { backUp, restore, url } = yield* restorable
-      const store = yield* open({ url })
-      yield* store.add([task("x", "Before.")])
-      const [claimed] = yield* claim(store)
-      assert.ok(claimed)
-      yield* backUp
-      yield* restore
-      assert.deepEqual((yield* untilAnswered(store.settle([complete(claimed, "kept")]))).lost, [])
-      assert.equal(Option.getOrThrow(yield* store.get(id("x"))).result, "kept")
-    })
-  )
-})
+    it.live("keeps the leases that the copy has as well", () =>
+      Effect.gen(function* () {
+        const { backUp, restore, url } = yield* restorable
+        const store = yield* open({ url })
+        yield* store.add([task("x", "Before.")])
+        const [claimed] = yield* claim(store)
+        assert.ok(claimed)
+        yield* backUp
+        yield* restore
+        assert.deepEqual((yield* untilAnswered(store.settle([complete(claimed, "kept")]))).lost, [])
+        assert.equal(Option.getOrThrow(yield* store.get(id("x"))).result, "kept")
+      })
+    )
+  }
+)

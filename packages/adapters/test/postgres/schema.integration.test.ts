@@ -117,7 +117,10 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       const sql = yield* client()
       yield* sql.unsafe(`CREATE SCHEMA "${name}"`)
       yield* sql.unsafe(`CREATE TABLE "${name}".tasks (id int)`)
-      assert.match(yield* refusal({ url, schema: name }), /holds tables that do not belong to Baton: name another schema\.$/)
+      assert.match(
+        yield* refusal({ url, schema: name }),
+        /holds tables that do not belong to Baton: name another schema\.$/
+      )
       assert.deepEqual(yield* sql.unsafe(`SELECT id FROM "${name}".tasks`), [])
     })
   )
@@ -146,7 +149,10 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       yield* sql.unsafe(`UPDATE "${name}".task_inputs SET metadata = '[1]'`)
       const unreadable = yield* Effect.flip(store.get(id("a")))
       assert.equal(unreadable.reason, "Unusable")
-      assert.match(unreadable.message, /^The store in schema ".*" holds a value that Baton cannot read \(.*\): restore a backup/)
+      assert.match(
+        unreadable.message,
+        /^The store in schema ".*" holds a value that Baton cannot read \(.*\): restore a backup/
+      )
       yield* sql.unsafe(`DROP TABLE "${name}".attempts`)
       const gone = yield* Effect.flip(store.attempts(id("a")))
       assert.equal(gone.reason, "Unusable")

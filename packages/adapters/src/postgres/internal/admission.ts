@@ -162,10 +162,7 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
   ): Effect.fn.Return<void, TaskStoreError> {
     if (links.length === 0) return
     for (const part of inParts(links, noCharacters)) {
-      yield* db.run(sql.link, [
-        texts(part.map(({ task }) => task)),
-        texts(part.map(({ dependency }) => dependency))
-      ])
+      yield* db.run(sql.link, [texts(part.map(({ task }) => task)), texts(part.map(({ dependency }) => dependency))])
     }
     const open = Array.from(parents.values()).flatMap(({ isOpen, seq }) => (isOpen ? seq : []))
     yield* db.run(sql.markParents, [numbers(open)])
@@ -199,9 +196,7 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
     if (checkOnly || conflicts.length > 0 || unknown.length > 0) return yield* new NothingAdded(reply)
 
     const links = linked.flatMap(({ dependencies, id }) =>
-      dependencies.flatMap((dependency) =>
-        parents.get(dependency)?.isOpen === true ? { task: id, dependency } : []
-      )
+      dependencies.flatMap((dependency) => (parents.get(dependency)?.isOpen === true ? { task: id, dependency } : []))
     )
     yield* link(links, parents)
     yield* count({ pending: added.size, waiting: new Set(links.map(({ task }) => task)).size })
@@ -217,7 +212,12 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
       // The attempt under way, or the one that completed the task, is in the task's own row.
       const isInRow = record.status === "in_progress" || record.status === "completed"
       const last = isInRow ? record.attemptRows.at(-1) : undefined
-      return { record, seq: base + index + 1, last, ended: isInRow ? record.attemptRows.slice(0, -1) : record.attemptRows }
+      return {
+        record,
+        seq: base + index + 1,
+        last,
+        ended: isInRow ? record.attemptRows.slice(0, -1) : record.attemptRows
+      }
     })
     const seqs = numbers(restored.map(({ seq }) => seq))
     const ids = texts(records.map(({ id }) => id))
@@ -320,10 +320,7 @@ const mostRows = 1_000
 const mostCharacters = 16 * 1024 * 1024
 
 /** Cuts rows into parts that are small enough for one statement. */
-const inParts = <A>(
-  rows: ReadonlyArray<A>,
-  charactersOf: (row: A) => number
-): ReadonlyArray<ReadonlyArray<A>> => {
+const inParts = <A>(rows: ReadonlyArray<A>, charactersOf: (row: A) => number): ReadonlyArray<ReadonlyArray<A>> => {
   const parts: Array<Array<A>> = []
   let part: Array<A> = []
   let characters = 0

@@ -144,7 +144,9 @@ const closeWithin = Effect.fnUntraced(function* (
   exit: Exit.Exit<unknown, unknown>,
   sockets: Sockets
 ) {
-  const destroying = yield* Effect.forkDetach(Effect.andThen(Effect.sleep(closingDeadline), Effect.sync(sockets.destroy)))
+  const destroying = yield* Effect.forkDetach(
+    Effect.andThen(Effect.sleep(closingDeadline), Effect.sync(sockets.destroy))
+  )
   yield* Scope.close(scope, exit)
   yield* sockets.allClosed
   yield* Fiber.interrupt(destroying)
@@ -160,11 +162,7 @@ export const listen = Effect.fnUntraced(function* (
   config: PgConnection.Config,
   channel: string,
   deadline: Duration.Duration
-): Effect.fn.Return<
-  Queue.Dequeue<PgConnection.Notification, SqlError>,
-  SqlError | Errors.NoAnswer,
-  Scope.Scope
-> {
+): Effect.fn.Return<Queue.Dequeue<PgConnection.Notification, SqlError>, SqlError | Errors.NoAnswer, Scope.Scope> {
   const listening = yield* Effect.acquireRelease(Scope.make(), Scope.close)
   const connection = yield* PgConnection.make(config)
   return yield* within(deadline, Scope.provide(connection.listen(channel), listening))

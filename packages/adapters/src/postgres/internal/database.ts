@@ -123,7 +123,9 @@ export const make = (sql: PgClient.PgClient, options: Options): Database => {
     run,
     one: <A extends object>(statement: string, parameters?: ReadonlyArray<Parameter>) =>
       Effect.flatMap(run<A>(statement, parameters), ([row]) =>
-        row === undefined ? Effect.fail(Errors.unusable(Errors.damaged(place, "a row is missing"))) : Effect.succeed(row)
+        row === undefined
+          ? Effect.fail(Errors.unusable(Errors.damaged(place, "a row is missing")))
+          : Effect.succeed(row)
       ),
     transaction: (body) =>
       within(Duration.times(options.deadline, transactionDeadline), sql.withTransaction(body)).pipe(

@@ -91,9 +91,7 @@ export const make = Effect.fnUntraced(function* (
     const rows = yield* db.run<TaskOfRecord>(statements.dump, [int(after), int(limit)])
     const seqs = [numbers(rows.map(({ seq }) => seq))]
     const attempts = byTask(yield* db.run<AttemptRow & OfTask>(statements.dumpAttempts, seqs))
-    const dependencies = byTask(
-      yield* db.run<{ readonly dependency: string } & OfTask>(statements.dumpWaitsFor, seqs)
-    )
+    const dependencies = byTask(yield* db.run<{ readonly dependency: string } & OfTask>(statements.dumpWaitsFor, seqs))
     return rows.map((row) => ({
       ...row,
       waitsFor: (dependencies.get(row.seq) ?? []).map(({ dependency }) => dependency),

@@ -129,10 +129,7 @@ export const fromDriver = (place: Place, error: SqlError | NoAnswer): TaskStoreE
       )
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return unavailable(
-        `The host of ${server} is unknown: check the host in the store's URL, and the network.`,
-        error
-      )
+      return unavailable(`The host of ${server} is unknown: check the host in the store's URL, and the network.`, error)
     case "ECONNREFUSED":
     case "ENOENT":
       return unavailable(
