@@ -54,15 +54,13 @@ describe.skipIf(!Postgres.isInstalled())(
 
         const leases = [x, y].map(({ task, token }) => ({ taskId: task.id, token }))
         const execution = Execution.make({ output: "from before" })
+        const checkpoints = leases.map(({ taskId, token }) => ({ taskId, token, execution, usage: null }))
         const lost: ReadonlyArray<TaskStore.LostLease> = [
           { taskId: id("x"), token: x.token, status: null },
           { taskId: id("y"), token: y.token, status: "in_progress" }
         ]
         assert.deepEqual((yield* untilAnswered(before.extend(leases, Duration.hours(9)))).lost, lost)
-        assert.deepEqual(
-          (yield* before.checkpoint(leases.map((lease) => ({ ...lease, execution, usage: null })))).lost,
-          lost
-        )
+        assert.deepEqual((yield* before.checkpoint(checkpoints)).lost, lost)
         assert.deepEqual((yield* before.settle([retry(x), complete(y, "from before")])).lost, lost)
         assert.deepEqual((yield* before.settle([complete(x, "from before"), complete(y, "from before")])).lost, lost)
 

@@ -92,11 +92,12 @@ export const make = Effect.fnUntraced(function* (
     const seqs = [numbers(rows.map(({ seq }) => seq))]
     const attempts = byTask(yield* db.run<AttemptRow & OfTask>(statements.dumpAttempts, seqs))
     const dependencies = byTask(yield* db.run<{ readonly dependency: string } & OfTask>(statements.dumpWaitsFor, seqs))
-    return rows.map((row) => ({
-      ...row,
-      waitsFor: (dependencies.get(row.seq) ?? []).map(({ dependency }) => dependency),
-      attemptRows: attempts.get(row.seq) ?? []
-    }))
+    return rows.map((row) =>
+      Object.assign(row, {
+        waitsFor: (dependencies.get(row.seq) ?? []).map(({ dependency }) => dependency),
+        attemptRows: attempts.get(row.seq) ?? []
+      })
+    )
   })
 
   return {
