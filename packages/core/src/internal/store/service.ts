@@ -178,7 +178,10 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     const lost: Array<LostLease> = []
     for (const { from, to } of parts(rows, charactersOf, maxRows, maxCharacters)) {
       const part = from === 0 && to === rows.length ? rows : rows.slice(from, to)
-      for (const each of yield* write(part)) {
+      const lostRows = yield* write(part)
+      for (const each of lostRows.length > 1
+        ? lostRows.toSorted((left, right) => left.index - right.index)
+        : lostRows) {
         const lease = leases[from + each.index]
         const row = rows[from + each.index]
         if (lease === undefined || row === undefined || isWritten(row, each)) continue
