@@ -1,6 +1,5 @@
 /**
- * The ledger: one row per attempt, append-only. It tells what was tried, by whom, what came out, what it cost and how
- * it ended.
+ * The ledger: one row per attempt, append-only, with the worker, the output, the verdict, the usage and the outcome.
  *
  * @since 0.1.0
  */
@@ -11,8 +10,8 @@ import { Usage } from "./Usage.ts"
 import { Verification } from "./Verification.ts"
 
 /**
- * Fences a claim: it grows by one with every claim of a task and is never reused, so that a write by an earlier holder
- * is told apart from one by the current holder.
+ * Fences a lease: it grows with every claim of a task and is never reused for its id, so that a write under an earlier
+ * lease is distinguishable from one under the current lease.
  *
  * @category models
  * @since 0.1.0
@@ -25,7 +24,7 @@ export const LeaseToken = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)).pip
 export type LeaseToken = typeof LeaseToken.Type
 
 /**
- * How an attempt ended, or `running`.
+ * The outcome of an attempt, or `running`.
  *
  * - `completed`: the output was accepted
  * - `retried`: it failed and another attempt follows

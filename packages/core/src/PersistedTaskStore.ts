@@ -1,13 +1,13 @@
 /**
- * The base for a store whose contents one process keeps in memory as a whole and writes down elsewhere: in a file, in a
- * bucket, under a key.
+ * The base for a store that one process keeps in memory as a whole and persists elsewhere: in a file, in a bucket, under a
+ * key.
  *
- * All of `TaskStore` is done here; what remains is one function that writes changes down. An operation that changed
- * something returns when that is written. Changes that come while a write is under way are written together by the next
- * one, so there is one write at a time, however many operations wait. When a write fails, the operations that it was for
- * fail with its error and have changed nothing. Reading does not wait, so it can see what is still being written.
+ * This module implements `TaskStore`; the caller provides one function that writes changes. An operation that changes
+ * something returns after its change is written. Changes that arrive during a write are written together by the next one, so
+ * there is one write at a time for any number of operations. When a write fails, its operations fail with its error and
+ * have changed nothing. Reads do not wait, so they can return changes that are still being written.
  *
- * Nobody else may write to that place meanwhile: keeping others out is for the caller to do.
+ * No other process may write to the same place. The caller has to ensure this.
  *
  * @since 0.1.0
  */
@@ -28,15 +28,15 @@ import type { TaskStore } from "./TaskStore.ts"
 import type { TasksRefused, TaskStoreError } from "./TaskStoreError.ts"
 
 /**
- * What a write has to bring to the place where the store is kept, all or nothing: first `removed` goes, then `written`
- * comes, or takes the place of what was written under the same id before. Heartbeats alone are no change.
+ * The changes of one write, to be applied all or nothing: delete `removed`, then insert `written`, replacing records with
+ * the same id. Heartbeats alone are not written.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Changes {
   readonly removed: ReadonlyArray<TaskId>
-  /** New tasks are in the order of adding, and come after all that are there. */
+  /** New tasks are in the order of adding, and come after all existing ones. */
   readonly written: ReadonlyArray<TaskRecord>
   /** Whether runs on this store are paused. */
   readonly paused: boolean
@@ -48,18 +48,18 @@ export interface Changes {
 }
 
 export interface Options {
-  /** What is there already. Tasks that are in progress were left by a worker that is gone. */
+  /** The existing records. Tasks that are in progress were left by a worker that has ended. */
   readonly records: ReadonlyArray<TaskRecord>
   readonly paused: boolean
   /** The `tokenFloor` of the last changes that were written. Default 0. */
   readonly tokenFloor?: number | undefined
-  /** Makes changes durable. It is not interrupted, and never called again before it returns. */
+  /** Makes changes durable. It is not interrupted, and is called once at a time. */
   readonly write: (changes: Changes) => Effect.Effect<void, TaskStoreError>
 }
 
 /**
- * A store that is kept where `write` writes, for as long as the scope is open; closing it waits for the last write. Fails
- * when the records contradict each other or themselves.
+ * A store that `write` persists, for as long as the scope is open. Closing the scope waits for the last write. Fails when the
+ * records contradict each other or themselves.
  *
  * @category constructors
  * @since 0.1.0

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { Usage } from "./Usage.ts"
 
 /**
- * Identifies a task within its store. Adding a task with an id that is already there adds nothing.
+ * Identifies a task within its store. Adding a task with an existing id adds nothing.
  *
  * @category models
  * @since 0.1.0
@@ -18,8 +18,8 @@ export const TaskId = Schema.NonEmptyString.pipe(Schema.brand("@baton/core/TaskI
 export type TaskId = typeof TaskId.Type
 
 /**
- * Where a task stands. `failed` is the dead-letter queue: such a task stays, with its feedback and its history, until
- * it is requeued or pruned.
+ * The status of a task. `failed` is the dead-letter queue: a failed task keeps its feedback and its history until it is
+ * requeued or pruned.
  *
  * @category models
  * @since 0.1.0
@@ -30,7 +30,7 @@ export const TaskStatus = Schema.Literals(["pending", "in_progress", "completed"
 export type TaskStatus = typeof TaskStatus.Type
 
 /**
- * The statuses that a task does not leave without a person (or a program) asking for it.
+ * The statuses that a task leaves only on a request: requeue or prune.
  *
  * @category models
  * @since 0.1.0
@@ -38,7 +38,7 @@ export type TaskStatus = typeof TaskStatus.Type
 export const terminalStatuses = ["completed", "failed", "cancelled"] as const satisfies ReadonlyArray<TaskStatus>
 
 /**
- * What a user attaches to a task: a JSON object, carried along untouched.
+ * A JSON object that a user attaches to a task. Baton does not change it.
  *
  * @category models
  * @since 0.1.0
@@ -56,7 +56,7 @@ export type Metadata = typeof Metadata.Type
  */
 export const Task = Schema.Struct({
   id: TaskId,
-  /** What is to be done: the prompt. */
+  /** The prompt. */
   description: Schema.String,
   status: TaskStatus,
   /** The accepted output, once completed. */
@@ -74,7 +74,7 @@ export const Task = Schema.Struct({
   feedback: Schema.NullOr(Schema.String),
   /** Whether a verifier accepted the result. A completed task can be unverified only when the run had no verifier. */
   verified: Schema.Boolean,
-  /** How often the task was put back by `requeue`. */
+  /** The number of times the task was requeued. */
   requeues: Schema.Int,
   /** What all attempts together used; null when nothing was metered. */
   usage: Schema.NullOr(Usage),
@@ -86,7 +86,7 @@ export const Task = Schema.Struct({
 export interface Task extends Schema.Schema.Type<typeof Task> {}
 
 /**
- * What a store needs to know of a task that is added. Everything but `id` and `description` has a default: no metadata,
+ * A task to be added. Everything except `id` and `description` has a default: no metadata,
  * priority 0, available at once, no dependencies.
  *
  * @category models

@@ -1,5 +1,5 @@
 /**
- * Everything that a store knows of one task: what is needed to move it into another store without losing anything.
+ * Everything that a store knows about one task, so that it can be moved into another store without loss.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import { Task, TaskId, type TaskStatus } from "./Task.ts"
 import { type Refusal, TasksRefused, TaskStoreError } from "./TaskStoreError.ts"
 
 /**
- * A task with what its store keeps beside it.
+ * A task with its lease, ledger and checkpoint.
  *
  * @category models
  * @since 0.1.0
@@ -24,12 +24,13 @@ export const TaskRecord = Schema.Struct({
   /** When the lease of a task in progress ends; null for every other task. */
   leaseUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
   /**
-   * The dependencies that have yet to complete. `dependsOn` does not tell: one that completed may have been pruned since.
+   * The dependencies that have yet to complete. It cannot be derived from `dependsOn`: a completed dependency may have been
+   * pruned.
    */
   waitsFor: Schema.Array(TaskId),
   /** An output that the next attempt verifies, so that it executes nothing. */
   checkpoint: Schema.NullOr(Execution),
-  /** What the last attempt that was retried or failed brought out; null when that was nothing, and once completed. */
+  /** The output of the last attempt that was retried or failed; null when it was empty, and once the task is completed. */
   previousOutput: Schema.NullOr(Schema.String),
   /** The whole ledger, oldest attempt first, the one under way included. */
   attempts: Schema.Array(Attempt)
@@ -39,7 +40,7 @@ export const TaskRecord = Schema.Struct({
 export interface TaskRecord extends Schema.Schema.Type<typeof TaskRecord> {}
 
 /**
- * The previous output that a ledger tells of, for a store that keeps it nowhere else.
+ * The previous output as the ledger has it, for a store that does not keep it separately.
  *
  * @category getters
  * @since 0.1.0
@@ -50,8 +51,8 @@ export const previousOutput = (status: TaskStatus, attempts: ReadonlyArray<Attem
     : attempts.findLast(({ outcome }) => outcome === "retried" || outcome === "failed")?.execution?.output || null
 
 /**
- * Whether a store can take these records in, which every `restore` asks first: their ids have to be new, each of them one
- * task, and the parts of a record have to fit together, because a store may keep what they have in common only once.
+ * Checks records before `restore`: each id has to be new and to occur once, and the parts of a record have to agree, because
+ * a store may keep values that they share only once.
  *
  * @category guards
  * @since 0.1.0
@@ -73,7 +74,7 @@ export const validate = (
       refusals.push({
         taskId: id,
         problem: "IdInUse",
-        message: `The id ${JSON.stringify(id)} is in use already: restore into an empty store, or leave this task out.`
+        message: `The id ${JSON.stringify(id)} is already in use: restore into an empty store, or leave this task out.`
       })
     }
     ids.add(id)
@@ -96,7 +97,7 @@ const contradiction = (record: TaskRecord): string | undefined => {
     return "its result is not the output of the attempt that completed it"
   }
   if ((task.status === "in_progress") !== (record.leaseUntil !== null)) {
-    return "it has a lease and is not in progress, or the other way round"
+    return "it has a lease and is not in progress, or is in progress without a lease"
   }
   if (attempts.some((attempt) => attempt.taskId !== task.id)) return "it has attempts of another task"
   if (attempts.some((attempt, index) => attempt.token <= (attempts[index - 1]?.token ?? 0) || attempt.token > token)) {
@@ -106,7 +107,7 @@ const contradiction = (record: TaskRecord): string | undefined => {
     return "it has attempts after one that completed it or is under way"
   }
   if (record.previousOutput !== previousOutput(task.status, attempts)) {
-    return "its previous output is not that of the last attempt that failed"
+    return "its previous output is not the output of the last failed attempt"
   }
   if (waitsFor.some((id) => !task.dependsOn.includes(id))) return "it waits for a task that it does not depend on"
   return undefined

@@ -1,12 +1,11 @@
 /**
  * The store of tasks: the one place where a task's state lives.
  *
- * Every operation is one atomic transition over a *batch* of tasks. A claim carries a lease token, and whatever is
- * written with a token that is no longer current changes nothing and is named in the reply. Delivery is at-least-once:
- * a worker that dies is replaced after its lease, so the same task can be executed again; at most one result per lease
- * is accepted.
+ * Every operation is one atomic transition over a *batch* of tasks. A claim carries a lease token. A write with a token
+ * that is no longer current changes nothing, and the reply names it. Delivery is at-least-once: when a worker dies, its
+ * lease expires and the task is executed again. At most one result per lease is accepted.
  *
- * Implement this service to bring your own store, and hold it against the suite in `@baton/core/testing`.
+ * To bring your own store, implement a `TaskStoreDriver`, and test it with the suite in `@baton/core/testing`.
  *
  * @since 0.1.0
  */
@@ -37,21 +36,21 @@ export class TaskStore extends Context.Service<
   TaskStore,
   {
     /**
-     * Adds tasks; one whose id is already there is left as it is. All or nothing: when a task is refused, none of the
-     * call's tasks is added. A dependency has to be in the store or in the same call.
+     * Adds tasks. A task whose id exists is not changed. All or nothing: when a task is refused, no task of the call is added.
+     * A dependency has to be in the store or in the same call.
      */
     readonly add: (tasks: ReadonlyArray<NewTask>) => Effect.Effect<AddResult, TaskStoreError | TasksRefused>
 
     /**
-     * Takes up to `limit` claimable tasks: pending, `availableAt` reached, all dependencies completed; higher priority
+     * Claims up to `limit` tasks: pending, `availableAt` reached, all dependencies completed; higher priority
      * first, then the one available for longest, then the one added first. Counts an attempt and starts a lease for each.
-     * Never waits; returns an empty array when there is nothing to claim.
+     * Never waits: returns an empty array when no task is claimable.
      */
     readonly claim: (options: ClaimOptions) => Effect.Effect<ReadonlyArray<Claim>, TaskStoreError>
 
     /**
-     * Makes outputs durable before they are verified. A task that is claimed again after a crash brings its checkpoint
-     * along, so that it is verified and not executed again.
+     * Makes outputs durable before they are verified. When the task is claimed again after a crash, the claim contains the
+     * checkpoint, so that it is verified and not executed again.
      */
     readonly checkpoint: (checkpoints: ReadonlyArray<Checkpoint>) => Effect.Effect<FencedReply, TaskStoreError>
 
@@ -65,7 +64,7 @@ export class TaskStore extends Context.Service<
     ) => Effect.Effect<FencedReply, TaskStoreError>
 
     /**
-     * Takes back tasks whose lease has expired; checked again in the same write, so that a heartbeat that was just in
+     * Ends the attempts whose lease has expired. The write checks the expiry again, so that a heartbeat that was just in
      * time wins. The attempt counts: a task that kills its workers ends in the dead-letter queue.
      */
     readonly sweep: (options: SweepOptions) => Effect.Effect<ReadonlyArray<SweptTask>, TaskStoreError>
@@ -79,24 +78,24 @@ export class TaskStore extends Context.Service<
     /** A task's ledger, oldest attempt first, the one under way included. */
     readonly attempts: (id: TaskId) => Effect.Effect<ReadonlyArray<Attempt>, TaskStoreError>
 
-    /** How many tasks there are of each kind. */
+    /** The number of tasks per status. */
     readonly counts: Effect.Effect<Counts, TaskStoreError>
 
     /** Puts failed or cancelled tasks back to pending with no attempts used. Returns the ids that changed. */
     readonly requeue: (selection: Selection) => Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError>
 
     /**
-     * Cancels pending and running tasks. A running one loses its lease at once; its worker hears of it by its next
+     * Cancels pending and running tasks. A running task loses its lease at once; its worker is notified by its next
      * heartbeat, or sooner through `awaitControl`. Returns the ids that changed.
      */
     readonly cancel: (selection: Selection) => Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError>
 
-    /** Deletes tasks in a terminal status, with their history. Returns how many. */
+    /** Deletes tasks in a terminal status, with their history. Returns the number of deleted tasks. */
     readonly prune: (options: PruneOptions) => Effect.Effect<number, TaskStoreError>
 
     /**
      * Returns `claimable` when something may be claimable or a lease may have expired: on a notification, or at the next
-     * `availableAt` or lease end. It may wake for nothing, and never sleeps through. With `untilDrained` it returns
+     * `availableAt` or lease end. It may return without a reason, and never misses one. With `untilDrained` it returns
      * `drained` as soon as no task is in progress and none will become claimable by itself.
      */
     readonly awaitWork: (options: { readonly untilDrained: boolean }) => Effect.Effect<WorkSignal, TaskStoreError>
@@ -111,23 +110,23 @@ export class TaskStore extends Context.Service<
     readonly awaitControl: (revision: number) => Effect.Effect<Control, TaskStoreError>
 
     /**
-     * Everything that the store knows of its tasks, in the order they were added, a page at a time: for a backup, or to
-     * `restore` it in another store. Every record is consistent; tasks that change between two pages are as they were when
-     * their page was read.
+     * Everything that the store knows about its tasks, in the order they were added, a page at a time: for a backup, or to
+     * `restore` it in another store. Each page is consistent; a task that changes between two pages is in the state in which
+     * its page was read.
      */
     readonly dump: (query?: DumpQuery) => Effect.Effect<RecordPage, TaskStoreError>
 
     /**
-     * Adds tasks as they were in another store, in their order: status, history, fencing and all. All or nothing; an id
-     * that is in the store already is refused with `IdInUse`. A dependency need not be there: whoever waits for it goes on
-     * once it completes or is restored as completed. A task that was in progress is restored with a lease that has ended,
-     * so that the next `sweep` takes it back as it does after a crash.
+     * Adds tasks as they were in another store, in their order, with status, history and tokens. All or nothing: an id that
+     * is already in the store is refused with `IdInUse`. A dependency may be missing: its dependants become claimable once it
+     * completes or is restored as completed. A task that was in progress is restored with an expired lease, so that the next
+     * `sweep` ends its attempt as after a crash.
      */
     readonly restore: (records: ReadonlyArray<TaskRecord>) => Effect.Effect<void, TaskStoreError | TasksRefused>
   }
 >()("@baton/core/TaskStore") {}
 
-/** What `add` did: the ids that were new, and how many were there before. */
+/** The ids that were new, and the number of tasks that existed. */
 export interface AddResult {
   readonly added: ReadonlyArray<TaskId>
   readonly existing: number
@@ -135,12 +134,12 @@ export interface AddResult {
 
 export interface ClaimOptions {
   readonly limit: number
-  /** Who claims; kept in the ledger. Unique per process start, so that a restarted worker is never mistaken for its predecessor. */
+  /** The worker that claims; kept in the ledger. Unique per process start, so that a restarted worker is never mistaken for its predecessor. */
   readonly owner: string
   readonly lease: Duration.Duration
 }
 
-/** The right to work on a task until its lease ends. */
+/** Permission to work on a task until a time. */
 export interface Lease {
   readonly taskId: TaskId
   readonly token: LeaseToken
@@ -148,16 +147,16 @@ export interface Lease {
 
 /** A claimed task. */
 export interface Claim {
-  /** The task as it is now: in progress, this attempt counted. */
+  /** The task after the claim: in progress, this attempt counted. */
   readonly task: Task
   readonly token: LeaseToken
   /** An output saved by an earlier attempt whose verification never finished: verify it, do not execute again. */
   readonly checkpoint: Execution | null
-  /** What the last failed attempt brought out, if it brought out anything. */
+  /** The output of the last failed attempt; null when there is none or it was empty. */
   readonly previousOutput: string | null
 }
 
-/** An output to be made durable before it is verified. */
+/** An output to be saved before it is verified. */
 export interface Checkpoint extends Lease {
   readonly execution: Execution
   /** The task's usage with this execution included. */
@@ -165,9 +164,9 @@ export interface Checkpoint extends Lease {
 }
 
 interface SettlementFields extends Lease {
-  /** What this attempt alone used. */
+  /** The usage of this attempt alone. */
   readonly attemptUsage: Usage | null
-  /** What all attempts of the task used, this one included. */
+  /** The usage of all attempts of the task, this one included. */
   readonly usage: Usage | null
   readonly execution: Execution | null
   readonly verification: Verification | null
@@ -176,19 +175,19 @@ interface SettlementFields extends Lease {
 interface FailureFields extends SettlementFields {
   readonly feedback: string
   /**
-   * An output whose verification could not be carried out: kept, so that the next attempt verifies it and executes
-   * nothing. Null when the next attempt has to execute.
+   * An output whose verification could not be carried out: the next attempt verifies it and executes nothing. Null when the
+   * next attempt has to execute.
    */
   readonly checkpoint: Execution | null
 }
 
 /**
- * How an attempt ended.
+ * The write that records the outcome of an attempt.
  *
  * - `Complete`: the execution's output becomes the task's result
  * - `Retry`: back to pending, available after `delay`
  * - `Fail`: to the dead-letter queue
- * - `Release`: back to pending at once; the attempt is given back and does not count
+ * - `Release`: back to pending at once; the attempt does not count
  *
  * @category models
  * @since 0.1.0
@@ -200,23 +199,23 @@ export type Settlement =
   | (Lease & {
       readonly _tag: "Release"
       readonly reason: string
-      /** What it used until then. */
+      /** The usage until then. */
       readonly attemptUsage: Usage | null
       readonly usage: Usage | null
     })
 
-/** Names the leases of a call that were no longer current; for these nothing was written. */
+/** The leases of a call that were no longer current: nothing was written for them. */
 export interface FencedReply {
   readonly lost: ReadonlyArray<LostLease>
 }
 
-/** A lease that is no longer current, and where its task stands now (`null`: it is gone). */
+/** A lease that is no longer current, and the status of its task now; null when the task does not exist. */
 export interface LostLease extends Lease {
   readonly status: TaskStatus | null
 }
 
 export interface SweepOptions {
-  /** Tasks with this many attempts used go to the dead-letter queue instead of back to pending. */
+  /** Tasks with this many attempts used go to the dead-letter queue instead of pending. */
   readonly maxAttempts: number
   /** `dead-letter`: work that must not run twice goes to the dead-letter queue at once. */
   readonly onCrash: "retry" | "dead-letter"
@@ -232,31 +231,31 @@ export interface ListQuery {
   readonly status?: TaskStatus | undefined
   /** Default 100. */
   readonly limit?: number | undefined
-  /** The `next` of the page before. */
+  /** The `next` of the previous page. */
   readonly cursor?: string | undefined
 }
 
 export interface TaskPage {
   readonly tasks: ReadonlyArray<Task>
-  /** Where the next page starts; null on the last page. */
+  /** The cursor of the next page; null on the last page. */
   readonly next: string | null
 }
 
 export interface DumpQuery {
   /** Default 100. */
   readonly limit?: number | undefined
-  /** The `next` of the page before. */
+  /** The `next` of the previous page. */
   readonly cursor?: string | undefined
 }
 
 export interface RecordPage {
   readonly records: ReadonlyArray<TaskRecord>
-  /** Where the next page starts; null on the last page. */
+  /** The cursor of the next page; null on the last page. */
   readonly next: string | null
 }
 
 /**
- * How many tasks there are of each status.
+ * The number of tasks per status.
  *
  * @category models
  * @since 0.1.0
@@ -267,7 +266,7 @@ export const Counts = Schema.Struct({
   completed: Schema.Int,
   failed: Schema.Int,
   cancelled: Schema.Int,
-  /** Those of `pending` that wait for another task to complete. */
+  /** The pending tasks that wait for another task to complete. */
   waiting: Schema.Int
 })
 
@@ -296,12 +295,12 @@ export interface Control {
   /** Grows with every request and with every cancellation of a running task. */
   readonly revision: number
   readonly paused: boolean
-  /** How many stop requests were made; a run ends when it sees this grow. */
+  /** The number of stop requests; a run ends when it sees this grow. */
   readonly stops: number
 }
 
 /**
- * A store in the memory of this process: for tests, for trying things out, and for work that need not survive.
+ * A store in the memory of this process: for tests, for experiments, and for work that need not survive the process.
  *
  * @category layers
  * @since 0.1.0

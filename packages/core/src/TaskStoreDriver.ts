@@ -1,17 +1,16 @@
 /**
- * What the author of a store implements: transitions over plain rows, each of them one atomic statement or script over a
+ * The contract of a store's author: transitions over plain rows, each of them one atomic statement or script over a
  * batch. {@link make} builds the `TaskStore` service from a driver.
  *
- * The driver knows the database: where rows live, how they are locked, and what the time is. Everything that is the same
- * for all stores is done here, once: encoding and decoding, cursors, cycles and refusals, splitting of batches, telling
- * lost leases from lost answers, waiting and wake-ups, and the texts of errors.
+ * The driver knows the database: where rows are stored, how they are locked, and the current time. Everything that is the
+ * same for all stores is implemented here: encoding and decoding, cursors, cycles and refusals, splitting of batches, the
+ * distinction between lost leases and lost answers, waiting and wake-ups, and error messages.
  *
  * **Guarantees a driver gives**
  *
  * - Each method is atomic: it changes all that it says, or nothing. When it returns, its change is durable.
  * - A write under a lease changes a row only if the row is in progress and its token is the lease's token.
- * - A token is greater than every token that was ever given out for the same id, also after the id was pruned and added
- *   again.
+ * - A token is greater than every earlier token of the same id, also after the id was pruned and added again.
  * - The statuses that a change leads from and to come from `TaskState.transition`. The driver applies them and adds none.
  *
  * Delivery is at-least-once: a task is executed again when its lease expires. At most one result per lease is accepted.
@@ -54,7 +53,7 @@ export interface TaskStoreDriver {
   readonly limits?: Limits | undefined
 
   /**
-   * Adds tasks whose ids are new; a task whose id is present stays as it is. Adds nothing when the reply names a conflict or
+   * Adds tasks whose ids are new; a task whose id exists is not changed. Adds nothing when the reply names a conflict or
    * an unknown dependency, or with `checkOnly`. Each id occurs once in a call. All tasks of a call are added in one write.
    */
   readonly add: (
@@ -101,7 +100,7 @@ export interface TaskStoreDriver {
     page: Page & { readonly status: TaskStatus | null }
   ) => Effect.Effect<ReadonlyArray<TaskRow>, TaskStoreError>
 
-  /** The ledger of a task, oldest attempt first, the one under way included. Empty when there is no such task. */
+  /** The ledger of a task, oldest attempt first, the one under way included. Empty for an unknown id. */
   readonly attempts: (id: string) => Effect.Effect<ReadonlyArray<AttemptRow>, TaskStoreError>
 
   readonly counts: Effect.Effect<CountsRow, TaskStoreError>
@@ -185,9 +184,9 @@ export interface Notifications {
   readonly changes: Stream.Stream<Notification, TaskStoreError>
   /** Makes changes of this process known. Called after writes, gathered. Leave it out when the writes do that themselves. */
   readonly publish?: ((kinds: ReadonlyArray<"work" | "control">) => Effect.Effect<void, TaskStoreError>) | undefined
-  /** How long a waiting fiber waits before it looks on its own: while `changes` is listening, and while it is not. */
+  /** How long a waiting fiber waits before it checks by itself: while `changes` is listening, and while it is not. */
   readonly pollInterval: { readonly listening: Duration.Duration; readonly disconnected: Duration.Duration }
-  /** The least time between two looks of one waiting fiber. Default: none. */
+  /** The minimum time between two checks of one waiting fiber. Default: none. */
   readonly rest?: Duration.Duration | undefined
 }
 
@@ -233,7 +232,7 @@ export interface AddReply {
   readonly existing: ReadonlyArray<string>
   /** Those of `existing` whose task has another description. */
   readonly conflicts: ReadonlyArray<string>
-  /** Dependencies of new tasks that are neither present nor in this call. */
+  /** Dependencies of new tasks that are missing from both the store and this call. */
   readonly unknown: ReadonlyArray<{ readonly id: string; readonly dependency: string }>
 }
 
@@ -242,7 +241,7 @@ export interface ClaimRequest {
   readonly limit: number
   readonly owner: string
   readonly leaseMillis: number
-  /** Identifies this call, so that a later one can ask what it claimed. */
+  /** Identifies this call, so that a later call can ask for its claims. */
   readonly call: number
   /** Calls of this owner whose answers never arrived. */
   readonly unanswered: ReadonlyArray<number>
@@ -275,7 +274,7 @@ export interface TaskRow {
   readonly execution: Column
 }
 
-/** A claimed task: as it is once it is claimed. */
+/** A task after its claim. */
 export interface ClaimRow extends Omit<TaskRow, "status" | "execution" | "verified"> {
   readonly token: Column
   readonly checkpoint: Column
@@ -314,7 +313,7 @@ export interface SettlementRow extends LeaseRow {
   readonly status: "completed" | "pending" | "failed"
   /** How many attempts are given back to the task. */
   readonly attemptsReturned: 0 | 1
-  /** The task is available so many milliseconds from now; null leaves its time as it is. */
+  /** The task becomes available after this many milliseconds; null keeps its `availableAt`. */
   readonly availableInMillis: number | null
   /** The error in the ledger. */
   readonly error: string | null
@@ -333,7 +332,7 @@ export interface SettlementRow extends LeaseRow {
 export interface LostLeaseRow {
   /** Its place in the call. */
   readonly index: number
-  /** The task's status now; null when there is no such task. */
+  /** The task's status now; null when the task does not exist. */
   readonly status: Column
   /**
    * How the ledger says that the attempt under this id and token ended; null where that is not known or not kept. A

@@ -1,5 +1,5 @@
 /**
- * What can go wrong with a store.
+ * Errors of a store.
  *
  * @since 0.1.0
  */
@@ -7,17 +7,17 @@ import * as Schema from "effect/Schema"
 import { TaskId } from "./Task.ts"
 
 /**
- * The store could not do what it was asked.
+ * The store did not carry out an operation.
  *
- * - `Unavailable`: it cannot be reached or is busy; trying again may help
- * - `Unusable`: it is not ours, corrupt, read-only or of a newer version; a person has to look
+ * - `Unavailable`: it cannot be reached or is busy; a retry may succeed
+ * - `Unusable`: it is not Baton's, corrupt, read-only or of a newer version; a person has to act
  *
  * @category errors
  * @since 0.1.0
  */
 export class TaskStoreError extends Schema.TaggedError<TaskStoreError>()("TaskStoreError", {
   reason: Schema.Literals(["Unavailable", "Unusable"]),
-  /** One sentence for a person: what is wrong and the way out. */
+  /** A sentence for a person: the problem and the way out. */
   message: Schema.String,
   cause: Schema.optionalKey(Schema.Defect())
 }) {}
@@ -31,7 +31,7 @@ export class TaskStoreError extends Schema.TaggedError<TaskStoreError>()("TaskSt
 export const Refusal = Schema.Struct({
   taskId: TaskId,
   problem: Schema.Literals(["UnknownDependency", "DependencyCycle", "IdInUse"]),
-  /** For a person: what is wrong with this task. */
+  /** A sentence for a person: the problem with this task. */
   message: Schema.String
 })
 
@@ -39,7 +39,7 @@ export const Refusal = Schema.Struct({
 export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
 
 /**
- * Nothing of an `add` or `restore` call was added, because these tasks cannot be. `IdInUse`: the id belongs to a task with
+ * An `add` or `restore` call added nothing, because these tasks were refused. `IdInUse`: the id belongs to a task with
  * another description, or, when restoring, to any task.
  *
  * @category errors

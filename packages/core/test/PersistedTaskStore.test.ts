@@ -21,7 +21,7 @@ const makePlace = () => {
     write: (changes: PersistedTaskStore.Changes) =>
       Effect.sync(() => {
         place.writes++
-        for (const id of changes.removed) assert.isTrue(records.delete(id), `${id} was there before it went`)
+        for (const id of changes.removed) assert.isTrue(records.delete(id), `${id} exists before it is removed`)
         for (const record of changes.written) records.set(record.task.id, record)
         place.paused = changes.paused
         place.tokenFloor = changes.tokenFloor
@@ -62,7 +62,7 @@ const around = (store: Store, wrap: <A, E>(operation: Effect.Effect<A, E>) => Ef
   restore: (records) => wrap(store.restore(records))
 })
 
-/** What was written is compared with what the store knows, each time it is closed. */
+/** Compares the written records with the store's, each time the store is closed. */
 const layerAt = (place: ReturnType<typeof makePlace>) =>
   Layer.effect(
     TaskStore.TaskStore,
@@ -138,7 +138,7 @@ const gated = () => {
         gates.push(gate)
         return Effect.andThen(Deferred.await(gate), place.write(changes))
       }),
-    /** Lets the write that waits go on, or fails it. */
+    /** Completes the waiting write, or fails it. */
     next: (exit: Exit.Exit<void, TaskStoreError> = Exit.void) =>
       Effect.gen(function* () {
         const gate = gates.shift()
@@ -149,7 +149,7 @@ const gated = () => {
   }
 }
 
-/** Lets every fiber go on until it has to wait. */
+/** Runs every fiber until it has to wait. */
 const settled = Effect.repeat(Effect.yieldNow, { times: 20 })
 
 const fork = <A, E>(effect: Effect.Effect<A, E>) =>
@@ -232,7 +232,7 @@ describe("PersistedTaskStore", () => {
     })
   )
 
-  it.effect("a completion whose write fails lets nobody go on", () =>
+  it.effect("a completion whose write fails frees no dependant", () =>
     Effect.gen(function* () {
       const { next, place, write } = gated()
       const store = yield* open(place, write)
@@ -319,7 +319,7 @@ describe("PersistedTaskStore", () => {
     })
   )
 
-  it.effect("a store goes on where another one left it: history, pause and all", () =>
+  it.effect("a store continues from the state of an earlier one: history, pause and everything else", () =>
     Effect.gen(function* () {
       const place = makePlace()
       const before = yield* Effect.scoped(

@@ -86,7 +86,7 @@ it.effect("a store without transactions fails the suite", () =>
     assert.includeMembers(failed, [
       "an id in use by another description refuses the whole call",
       "an unknown dependency refuses the whole call",
-      "an id that is there already refuses the whole call, whatever its task"
+      "an existing id refuses the whole call, whatever its task"
     ])
   })
 )

@@ -3,7 +3,7 @@
  *
  * A store is tested at places: a file, a schema, a prefix. The suite opens the store at an empty place for each case, closes
  * it and opens it again between the operations of the case, and where several processes can share a place, it makes the
- * operations through two connections in turn. So a store passes only if what it returns is really kept.
+ * operations through two connections in turn. So a store passes only if it really keeps its results.
  *
  * **Example** (a store held against the contract)
  *
@@ -56,7 +56,7 @@ import { waiting } from "./internal/waiting.ts"
  * @since 0.1.0
  */
 export interface Capabilities {
-  /** Time passes for the store only when the test says so. Off for a store with a clock of its own. Default on. */
+  /** Time passes for the store only when the test says so. Off for a store with its own clock. Default on. */
   readonly virtualTime: boolean
   /**
    * How a place can be opened.
@@ -130,7 +130,7 @@ export interface ContractCase {
 }
 
 /**
- * The cases of the suite as effects, for another test runner. Run each in a scope of its own, with a `TestClock` if time is
+ * The cases of the suite as effects, for another test runner. Run each in its own scope, with a `TestClock` if time is
  * virtual.
  *
  * @category constructors
@@ -148,7 +148,7 @@ export const cases = <Place>(options: Options<Place>): ReadonlyArray<ContractCas
 }
 
 /**
- * Registers the suite. Time is virtual (`TestClock`) unless the store has a clock of its own (`virtualTime: false`);
+ * Registers the suite. Time is virtual (`TestClock`) unless the store has its own clock (`virtualTime: false`);
  * the cases then run on the real clock and wait.
  *
  * @category constructors

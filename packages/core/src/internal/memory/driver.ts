@@ -16,7 +16,7 @@ import * as Transitions from "./transitions.ts"
 /** A driver over a table in memory. */
 export interface MemoryDriver extends TaskStoreDriver {
   readonly isPaused: () => boolean
-  /** Puts the pause back to what it was, with a new revision. */
+  /** Resets the pause after a failed write, with a new revision. */
   readonly resetPaused: (paused: boolean) => void
 }
 

@@ -3,7 +3,7 @@ import { recordRow } from "./driver.ts"
 import type { Row, State } from "./row.ts"
 import * as Table from "./table.ts"
 
-/** What has changed in a table. */
+/** The changes of a table. */
 export interface Difference {
   /** In the order of adding. */
   readonly written: ReadonlyArray<RecordRow>

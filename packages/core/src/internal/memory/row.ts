@@ -2,7 +2,7 @@ import type { AttemptOutcome } from "../../Attempt.ts"
 import type { TaskStatus } from "../../Task.ts"
 import type { Member } from "./heap.ts"
 
-/** A task as the driver keeps it: the columns of a `TaskRow` and a `ClaimRow`, so that both are returned as they are. */
+/** A task as the driver keeps it: the columns of a `TaskRow` and a `ClaimRow`, so that a row is returned without copying. */
 export interface TaskColumns {
   readonly seq: number
   readonly id: string

@@ -15,14 +15,14 @@ const endOfTime = 8.64e15
 
 const later = (now: number, millis: number) => Math.min(now + millis, endOfTime)
 
-/** What an attempt leaves in the ledger. */
+/** The result of an attempt in the ledger. */
 interface Trace {
   readonly execution: string | null
   readonly verification: string | null
   readonly usage: string | null
 }
 
-/** What is known of an attempt that ends without a settlement: what it checkpointed. */
+/** An attempt that ends without a settlement leaves its checkpoint. */
 const checkpointed = ({ lease }: LeasedRow, usage: string | null = null): Trace => ({
   execution: lease.execution,
   verification: null,
@@ -175,7 +175,7 @@ export const settle = (table: Table.Table, row: LeasedRow, settlement: Settlemen
   if (isCompleted) Table.unblockDependants(table, task.id, now)
 }
 
-/** Ends the attempt without a settlement: what it checkpointed is kept for the next one. */
+/** Ends the attempt without a settlement: its checkpoint is kept for the next one. */
 const interrupt = (row: LeasedRow, now: number, outcome: AttemptOutcome, reason: string): TaskColumns => {
   endAttempt(row, now, outcome, reason, checkpointed(row))
   return { ...row.task, checkpoint: row.lease.execution ?? row.task.checkpoint, updatedAt: now }

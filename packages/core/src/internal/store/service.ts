@@ -90,7 +90,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     const cycles = Admission.cycles(distinct.tasks)
     const rows = distinct.tasks.map(Codec.newTaskRow)
     if (distinct.refusals.length > 0 || cycles.length > 0) {
-      // Checked as well, so that every problem is named at once; what is present depends on nothing in this call.
+      // Checks the store too, so that the refusal names every problem. Existing tasks depend on nothing in this call.
       const reply = yield* driver.add(rows, { checkOnly: true })
       const existing = new Set(reply.existing.map(Text.decode))
       const refusals = [
@@ -115,7 +115,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   // ------------------------------------------------------------------------------------------- claiming
 
   let calls = yield* Random.nextIntBetween(0, 2 ** 50)
-  /** Claims that were made and not answered: nobody knows whether they claimed anything. */
+  /** Claims that were sent and not answered: they may have claimed tasks. */
   let unanswered: ReadonlyArray<{ readonly owner: string; readonly call: number }> = []
 
   const claimOnce = (
@@ -155,7 +155,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     while (claims.length < options.limit) {
       const limit = Math.min(options.limit - claims.length, maxRows)
       const more = yield* Effect.result(claimOnce(limit, options))
-      // What was claimed before must not wait for its lease to expire.
+      // The tasks of the earlier calls must not wait for their leases to expire.
       if (Result.isFailure(more)) break
       for (const each of more.success) claims.push(each)
       if (more.success.length < limit) break

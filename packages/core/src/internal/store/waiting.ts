@@ -19,7 +19,7 @@ interface WakeUp {
   readonly wake: (delayMillis: number) => void
   /**
    * Runs `look` until it succeeds with a value: at once, when woken, and when the last look said so. A wake-up during a
-   * look counts, because the look may have seen what was before it.
+   * look counts, because the look may have read an older state.
    */
   readonly until: <A, E>(look: Effect.Effect<Look<A>, E>) => Effect.Effect<A, E>
 }
@@ -113,7 +113,7 @@ export const make = Effect.fnUntraced(function* (
   const contendedMillis = driver.contendedPause === undefined ? undefined : Duration.toMillis(driver.contendedPause)
   let listening = false
   let foundNothing = false
-  /** When the control state was last seen, and at which revision: whoever looks for work sees it too. */
+  /** When the control state was last read, and its revision: a look for work reads it too. */
   let controlSeen = { revision: -1, at: -Infinity }
 
   const pollMillis = () =>

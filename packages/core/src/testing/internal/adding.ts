@@ -33,7 +33,7 @@ const isThere = ({ store }: Fixture, name: string) => Effect.map(store.get(id(na
 
 export const adding: ReadonlyArray<Case> = [
   it(
-    "a task is added as pending, with the defaults for what was left out",
+    "a new task is pending, with defaults for the fields that were left out",
     Effect.fnUntraced(function* (fixture) {
       assert.deepEqual(yield* fixture.store.add([task("a")]), { added: ["a"], existing: 0 })
       const added = yield* find(fixture, "a")
@@ -57,7 +57,7 @@ export const adding: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task keeps what it was added with",
+    "a task keeps the fields it was added with",
     Effect.fnUntraced(function* (fixture) {
       const availableAt = DateTime.makeUnsafe("2030-01-02T03:04:05.678Z")
       yield* fixture.store.add([
@@ -72,7 +72,7 @@ export const adding: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task that is already there is left as it is",
+    "adding an existing task changes nothing",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a", { priority: 1 })])
       const before = yield* find(fixture, "a")
@@ -91,7 +91,7 @@ export const adding: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "an id that comes twice in a call with the same description is one task",
+    "an id that occurs twice in a call with the same description is one task",
     Effect.fnUntraced(function* ({ store }) {
       assert.deepEqual(yield* store.add([task("a"), task("a")]), { added: ["a"], existing: 0 })
       assert.deepEqual(yield* store.add([task("a"), task("a")]), { added: [], existing: 1 })
@@ -149,7 +149,7 @@ export const adding: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a dependency can come later in the same call, and can be in the store",
+    "a dependency can be in the store, or later in the same call",
     Effect.fnUntraced(function* ({ store }) {
       yield* store.add([task("old")])
       const { added } = yield* store.add([task("b", { dependsOn: ["a", "old"] }), task("a")])
@@ -157,7 +157,7 @@ export const adding: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "tasks that wait for each other are refused, and those behind them are not blamed",
+    "tasks that wait for each other are refused, and tasks that depend on them are not",
     Effect.fnUntraced(function* (fixture) {
       const tasks = [
         task("behind", { dependsOn: ["c"] }),
@@ -178,7 +178,7 @@ export const adding: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "every problem of a call is named at once",
+    "a refusal names every problem of the call",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a")])
       const found = yield* refusals(fixture, [

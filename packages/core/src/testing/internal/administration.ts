@@ -37,7 +37,7 @@ const cancelNew = Effect.fnUntraced(function* (fixture: Fixture, name: string) {
 
 export const administration: ReadonlyArray<Case> = [
   it(
-    "a requeued task starts over: no attempts used, its history kept, what it learnt handed on",
+    "a requeued task starts over with no attempts used, and keeps its history and feedback",
     Effect.fnUntraced(function* (fixture) {
       yield* settle(fixture, retry(yield* claimNew(fixture, "a")))
       yield* settle(fixture, fail(yield* claimOne(fixture), { feedback: "Refused.", output: "nothing useful" }))
@@ -58,7 +58,7 @@ export const administration: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a requeued task goes behind those that have been available for longer",
+    "a requeued task is claimed after tasks that have been available for longer",
     Effect.fnUntraced(function* (fixture) {
       yield* failNew(fixture, "a")
       yield* fixture.advance(1)
@@ -107,7 +107,7 @@ export const administration: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "cancelling many tasks out of a line leaves the line in order",
+    "cancelling many pending tasks keeps the others in order",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(10))
       yield* fixture.store.cancel({ ids: ids("task-0", "task-3", "task-4", "task-9") })
@@ -116,7 +116,7 @@ export const administration: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "cancelling a running task ends its attempt and tells all runs",
+    "cancelling a running task ends its attempt and notifies all runs",
     Effect.fnUntraced(function* (fixture) {
       yield* claimNew(fixture, "a")
       const { revision } = yield* fixture.store.control
@@ -152,7 +152,7 @@ export const administration: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "pruning takes tasks of the given statuses away, with their history",
+    "pruning deletes tasks of the given statuses, with their history",
     Effect.fnUntraced(function* (fixture) {
       yield* completeNew(fixture, "completed")
       yield* failNew(fixture, "failed")
@@ -183,7 +183,7 @@ export const administration: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "pruning can be limited to what has not changed for long",
+    "pruning can be limited to tasks that have not changed for some time",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "old")
       yield* completeNew(fixture, "older")
@@ -197,7 +197,7 @@ export const administration: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "an id is free again once its task is pruned",
+    "an id can be added again after its task was pruned",
     Effect.fnUntraced(function* (fixture) {
       yield* completeNew(fixture, "a")
       yield* fixture.store.prune({ statuses: ["completed"] })

@@ -27,7 +27,7 @@ const checkpointed = Effect.fnUntraced(function* ({ store }: Fixture, claimed: C
 
 export const checkpoints: ReadonlyArray<Case> = [
   it(
-    "a checkpoint comes back with the next claim after a crash, and again after the next",
+    "a checkpoint is returned by the next claim after a crash, and by the one after that",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a", fixture.seconds(1))
       yield* checkpointed(fixture, claimed, execution("paid for"))
@@ -41,7 +41,7 @@ export const checkpoints: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a checkpoint stays when the task is released, and when it is cancelled and requeued",
+    "a checkpoint survives a release, and a cancellation followed by a requeue",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       yield* checkpointed(fixture, claimed, execution("paid for"))
@@ -63,7 +63,7 @@ export const checkpoints: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a checkpoint counts what was used, and leaves the task in progress",
+    "a checkpoint records usage, and leaves the task in progress",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       yield* checkpointed(fixture, claimed, execution("paid for"))
@@ -74,7 +74,7 @@ export const checkpoints: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "the ledger keeps what a crashed attempt had saved",
+    "the ledger keeps the checkpoint of a crashed attempt",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a", fixture.seconds(1))
       yield* checkpointed(fixture, claimed, execution("paid for"))

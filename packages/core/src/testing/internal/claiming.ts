@@ -24,7 +24,7 @@ import {
   type Fixture
 } from "./fixture.ts"
 
-/** A time so many of the suite's seconds from now. */
+/** A time that is a number of the suite's seconds from now. */
 export const inSeconds = (fixture: Fixture, seconds: number): Effect.Effect<DateTime.Utc> =>
   Effect.map(Clock.currentTimeMillis, (now) => DateTime.makeUnsafe(now + Duration.toMillis(fixture.seconds(seconds))))
 
@@ -38,7 +38,7 @@ const addedAndClaimed = Effect.fnUntraced(function* (fixture: Fixture, tasks: Re
 
 export const claiming: ReadonlyArray<Case> = [
   it(
-    "an empty store gives nothing",
+    "an empty store has nothing to claim",
     Effect.fnUntraced(function* (fixture) {
       assert.deepEqual(yield* claim(fixture), [])
     })
@@ -63,7 +63,7 @@ export const claiming: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a higher priority goes first",
+    "tasks with a higher priority are claimed first",
     Effect.fnUntraced(function* (fixture) {
       const order = yield* addedAndClaimed(fixture, [
         task("low", { priority: -1 }),
@@ -75,7 +75,7 @@ export const claiming: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "of the same priority, the one available for longest goes first",
+    "among tasks with the same priority, the one available for longest is claimed first",
     Effect.fnUntraced(function* (fixture) {
       const order = yield* addedAndClaimed(fixture, [
         task("now"),
@@ -88,7 +88,7 @@ export const claiming: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "of those available for equally long, the one added first goes first",
+    "among tasks available for equally long, the one added first is claimed first",
     Effect.fnUntraced(function* (fixture) {
       const availableAt = longAgo(1)
       yield* fixture.store.add([task("b", { availableAt }), task("a", { availableAt })])
@@ -97,7 +97,7 @@ export const claiming: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a claim takes no more than its limit, and goes on from there",
+    "a claim takes up to its limit, and the next claim continues from there",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(5))
       assert.deepEqual(claimedIds(yield* claim(fixture, { limit: 2 })), ["task-0", "task-1"])
@@ -129,7 +129,7 @@ export const claiming: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "claimers at the same time never share a task",
+    "concurrent claims never share a task",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(200))
       const claims = yield* Effect.all(
@@ -165,7 +165,7 @@ export const claiming: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task that comes back goes behind those that have been available for longer",
+    "a retried task is claimed after tasks that have been available for longer",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(["retried", "released", "swept"].map((name) => task(name)))
       const [retried, released] = yield* claim(fixture, { limit: 2 })

@@ -17,7 +17,7 @@ interface Connection {
 export interface Use {
   /** How many connections are open at the same time; operations take turns. */
   readonly connections: number
-  /** Closes and opens all connections each time so many operations have written; 0 for never. */
+  /** Closes and opens all connections after this many writes; 0 for never. */
   readonly reopenAfterWrites: number
   /** Whether the connections may be closed while tasks are in progress: leases last longer than a connection. */
   readonly keepsLeases: boolean
@@ -29,7 +29,7 @@ export const open = (layer: Layer.Layer<TaskStore, unknown>): Effect.Effect<Stor
 
 /**
  * A store that is closed and opened again between operations, and whose operations go through several connections in
- * turn, as if several processes made them. For a store that keeps its promises there is no difference.
+ * turn, as if several processes made them. A store that keeps its promises behaves as with one connection.
  */
 export const make = Effect.fnUntraced(function* (
   layer: Layer.Layer<TaskStore, unknown>,

@@ -5,7 +5,7 @@ import { type Case, claimNew, ids, it } from "./fixture.ts"
 
 export const control: ReadonlyArray<Case> = [
   it(
-    "nothing is asked of runs at first",
+    "a new store has no requests",
     Effect.fnUntraced(function* ({ store }) {
       const { paused, stops } = yield* store.control
       assert.deepEqual({ paused, stops }, { paused: false, stops: 0 })
@@ -13,7 +13,7 @@ export const control: ReadonlyArray<Case> = [
     { inOneSession: true }
   ),
   it(
-    "a pause is in force until it is lifted",
+    "a pause lasts until it is resumed",
     Effect.fnUntraced(function* ({ store }) {
       const before = yield* store.control
       const paused = yield* store.request("pause")
@@ -27,7 +27,7 @@ export const control: ReadonlyArray<Case> = [
     { inOneSession: true }
   ),
   it(
-    "stop requests are counted, so that each is seen once",
+    "stop requests are counted",
     Effect.fnUntraced(function* ({ store }) {
       const { stops } = yield* store.control
       assert.equal((yield* store.request("stop")).stops, stops + 1)
@@ -37,7 +37,7 @@ export const control: ReadonlyArray<Case> = [
     { inOneSession: true }
   ),
   it(
-    "who watches the requests is told at once of what is new",
+    "awaitControl returns at once when the revision has already changed",
     Effect.fnUntraced(function* ({ store }) {
       const { revision } = yield* store.control
       yield* store.request("pause")
@@ -46,7 +46,7 @@ export const control: ReadonlyArray<Case> = [
     { inOneSession: true }
   ),
   it(
-    "who watches the requests is woken by the next one",
+    "awaitControl returns on the next request",
     Effect.fnUntraced(function* ({ advance, store }) {
       const { revision } = yield* store.control
       const watcher = yield* Effect.forkChild(store.awaitControl(revision), { startImmediately: true })
@@ -58,7 +58,7 @@ export const control: ReadonlyArray<Case> = [
     { inOneSession: true }
   ),
   it(
-    "who watches the requests is woken when a running task is cancelled",
+    "awaitControl returns when a running task is cancelled",
     Effect.fnUntraced(function* (fixture) {
       yield* claimNew(fixture, "a")
       const { revision } = yield* fixture.store.control

@@ -21,7 +21,7 @@ import {
 
 const waiting = ({ store }: Fixture) => Effect.map(store.counts, (counts) => counts.waiting)
 
-/** Claims what can be claimed, completes it and says what it was. */
+/** Claims and completes the claimable tasks, and returns their ids. */
 const completeAll = Effect.fnUntraced(function* (fixture: Fixture) {
   const claims = yield* claim(fixture)
   yield* settle(fixture, ...claims.map((claimed) => complete(claimed)))
@@ -30,7 +30,7 @@ const completeAll = Effect.fnUntraced(function* (fixture: Fixture) {
 
 export const dependencies: ReadonlyArray<Case> = [
   it(
-    "a chain is worked off link by link",
+    "a chain is completed link by link",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("c", { dependsOn: ["b"] }), task("b", { dependsOn: ["a"] }), task("a")])
       assert.equal(yield* waiting(fixture), 2)
@@ -43,7 +43,7 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a batch that settles a task twice counts in its order, also where others wait for the task",
+    "a batch that settles a task twice applies in order, also when other tasks wait for it",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
       const claimed = yield* claimOne(fixture)
@@ -74,7 +74,7 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "dependencies that complete in one batch let their dependant go",
+    "dependencies that complete in one batch free their dependant",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b"), task("last", { dependsOn: ["a", "b"] })])
       assert.deepEqual(yield* completeAll(fixture), ["a", "b"])
@@ -82,7 +82,7 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "all that wait for a task go on when it completes, in the order of claiming",
+    "all dependants of a task become claimable when it completes, in the order of claiming",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([
         task("first"),
@@ -95,7 +95,7 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a dependency that is named twice is one dependency",
+    "a dependency that is listed twice is one dependency",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a", "a"] })])
       assert.equal(yield* waiting(fixture), 1)
@@ -114,7 +114,7 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a dependency blocks as long as it is retried, released or taken back",
+    "a dependency blocks while it is retried, released or swept",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
       yield* settle(fixture, retry(yield* claimOne(fixture)))
@@ -150,7 +150,7 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task that is cancelled and requeued while it waits goes on waiting",
+    "a task that is cancelled and requeued while it waits still waits",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
       yield* fixture.store.cancel({ ids: ids("b") })
@@ -162,7 +162,7 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task that was cancelled while its dependency completed is not claimed, and waits for nothing once requeued",
+    "a cancelled task whose dependency completes is not claimed, and is claimable once requeued",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
       yield* fixture.store.cancel({ ids: ids("b") })
@@ -185,7 +185,7 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "pruning a completed task blocks nobody",
+    "pruning a completed task blocks no dependant",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
       yield* completeAll(fixture)
@@ -197,7 +197,7 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "pruning a failed task lets nobody go on: it never completed",
+    "pruning a failed task frees no dependant",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
       yield* settle(fixture, fail(yield* claimOne(fixture)))

@@ -15,11 +15,11 @@ import * as Verification from "../../Verification.ts"
 export interface Fixture {
   /** Closed and opened again between operations, unless the case runs in one session. */
   readonly store: TaskStore["Service"]
-  /** One more store, at an empty place of its own. */
+  /** One more store, at another empty place. */
   readonly another: Effect.Effect<TaskStore["Service"], unknown, Scope.Scope>
   /** Lets seconds of the suite pass. */
   readonly advance: (seconds: number) => Effect.Effect<void>
-  /** Seconds of the suite; shorter than real seconds for a store with a clock of its own. */
+  /** Seconds of the suite; shorter than real seconds for a store with its own clock. */
   readonly seconds: (seconds: number) => Duration.Duration
 }
 

@@ -26,19 +26,16 @@ import {
   type Fixture
 } from "./fixture.ts"
 
-/** Until what was claimed belongs to nobody any more; who claimed it. */
-const takeBack = Effect.fnUntraced(function* ({ advance, store }: Fixture) {
+/** Lets the leases expire, sweeps, and returns the owners of the swept tasks. */
+const expireAndSweep = Effect.fnUntraced(function* ({ advance, store }: Fixture) {
   yield* advance(2)
   return (yield* store.sweep(patient)).map(({ owner }) => owner)
 })
 
-/**
- * The ways in which queues have lost or doubled work, as far as a store is to blame for it: what users of other queues
- * reported, by its cause.
- */
+/** Causes of lost and doubled work that users of other queues have reported, as far as a store can prevent them. */
 export const hazards: ReadonlyArray<Case> = [
   it(
-    "(a) a recovery on a stale view: of sweeps and results at the same time, each task heeds one",
+    "(a) recovery on a stale view: a concurrent sweep and result never both apply to a task",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(60))
       const claims = yield* claim(fixture, { lease: fixture.seconds(1) })
@@ -60,10 +57,10 @@ export const hazards: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "(b) a claim that was never handed on: its tasks come back with the end of the lease, and none before",
+    "(b) a lost claim: its tasks are claimable again after the lease expires, and not before",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(20))
-      // Interrupted at a moment that nobody chose: claimed or not, but never in between.
+      // Interrupted at an arbitrary moment: the claim is made or not, but never in part.
       const claiming = yield* Effect.forkChild(claim(fixture, { limit: 10, owner: "lost", lease: fixture.seconds(1) }))
       yield* Effect.yieldNow
       yield* Fiber.interrupt(claiming)
@@ -72,14 +69,14 @@ export const hazards: ReadonlyArray<Case> = [
       assert.ok(lost === 0 || lost === 10, "a claim is whole, or there is none")
       assert.equal(new Set(claimedIds(rest)).size, rest.length)
       assert.deepEqual(
-        yield* takeBack(fixture),
+        yield* expireAndSweep(fixture),
         Array.from({ length: lost }, () => "lost")
       )
       assert.equal((yield* claim(fixture, { owner: "other" })).length, lost)
     })
   ),
   it(
-    "(c) a wake-up that never comes: what becomes due by itself wakes whoever waits all the same",
+    "(c) a lost wake-up: a task that becomes due wakes waiting workers anyway",
     Effect.fnUntraced(function* (fixture) {
       yield* claimNew(fixture, "a", fixture.seconds(1))
       const waiting = yield* Effect.forkChild(fixture.store.awaitWork({ untilDrained: true }), {
@@ -88,16 +85,16 @@ export const hazards: ReadonlyArray<Case> = [
       yield* fixture.advance(2)
       assert.equal(yield* Fiber.join(waiting), "claimable")
       assert.equal((yield* fixture.store.sweep(patient)).length, 1)
-      // It is there to claim, and nobody says so again.
+      // The task is claimable, and no further wake-up comes.
       assert.equal(yield* fixture.store.awaitWork({ untilDrained: true }), "claimable")
       assert.deepEqual(claimedIds(yield* claim(fixture)), ["a"])
     })
   ),
   it(
-    "(d) an end without ownership: neither another's result nor a late failure brings a completed task back",
+    "(d) a result without ownership: another worker's result or a late failure never changes a completed task",
     Effect.fnUntraced(function* (fixture) {
       const stale = yield* claimNew(fixture, "a", fixture.seconds(1))
-      yield* takeBack(fixture)
+      yield* expireAndSweep(fixture)
       yield* settle(fixture, complete(yield* claimOne(fixture, { owner: "successor" }), "mine"))
       const ends = [fail(stale, { output: "late" }), release(stale), complete(stale, "late")]
       for (const end of ends) assert.equal((yield* fixture.store.settle([end])).lost[0]?.status, "completed")
@@ -107,7 +104,7 @@ export const hazards: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "(e) a shutdown that leaves tasks leased: what was released is there at once, the rest with the end of its lease",
+    "(e) a shutdown that leaves tasks leased: released tasks are claimable at once, the others after their leases expire",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(3))
       const [first, second] = yield* claim(fixture, { owner: "stopped", lease: fixture.seconds(1) })
@@ -116,7 +113,7 @@ export const hazards: ReadonlyArray<Case> = [
       yield* settle(fixture, release(first))
       const [again] = yield* claim(fixture)
       assert.deepEqual([again?.task.id, again?.task.attempts], ["task-0", 1])
-      assert.deepEqual(yield* takeBack(fixture), ["stopped", "stopped"])
+      assert.deepEqual(yield* expireAndSweep(fixture), ["stopped", "stopped"])
       const others = yield* claim(fixture)
       assert.deepEqual(
         others.map(({ checkpoint, task }) => [task.id, task.attempts, checkpoint?.output]),
@@ -128,7 +125,7 @@ export const hazards: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "(f) tasks that ended and never go: thousands are pruned in one call, and nothing is left of them",
+    "(f) completed tasks that pile up: thousands are pruned in one call, and nothing of them is left",
     Effect.fnUntraced(function* (fixture) {
       const { store } = fixture
       const many = numbered(2_100)
@@ -151,7 +148,7 @@ export const hazards: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "(g) a poisoned batch: what is odd in one result keeps no other from being written",
+    "(g) a poisoned batch: one odd result does not prevent the others from being written",
     Effect.fnUntraced(function* (fixture) {
       const outputs = ["plain", ...texts.map(([, text]) => text), "", "x".repeat(1_000_000), "last"]
       yield* fixture.store.add(numbered(outputs.length))
@@ -163,12 +160,12 @@ export const hazards: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "(h) an identity that is used again: a worker that restarts under its name is not taken for its predecessor",
+    "(h) a reused identity: a restarted worker with the same name is not mistaken for its predecessor",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a")])
       const before = yield* claimOne(fixture, { owner: "host-1", lease: fixture.seconds(1) })
       assert.deepEqual(yield* claim(fixture, { owner: "host-1" }), [], "what the other holds is not its own")
-      assert.deepEqual(yield* takeBack(fixture), ["host-1"])
+      assert.deepEqual(yield* expireAndSweep(fixture), ["host-1"])
       const after = yield* claimOne(fixture, { owner: "host-1" })
       assert.equal(after.task.attempts, 2)
       const stale = [complete(before, "of the first"), release(before)]

@@ -47,7 +47,7 @@ const writes: ReadonlyArray<
 ]
 
 /** A worker that overslept, and the one that has its task now. */
-const overtaken = Effect.fnUntraced(function* (fixture: Fixture) {
+const expired = Effect.fnUntraced(function* (fixture: Fixture) {
   const stale = yield* claimNew(fixture, "a", fixture.seconds(1))
   yield* fixture.advance(2)
   yield* fixture.store.sweep(patient)
@@ -58,9 +58,9 @@ const overtaken = Effect.fnUntraced(function* (fixture: Fixture) {
 export const leases: ReadonlyArray<Case> = [
   ...writes.flatMap(([what, write]) => [
     it(
-      `${what} by a worker that was overtaken changes nothing and is reported`,
+      `${what} under an expired lease that another worker took over changes nothing and is reported`,
       Effect.fnUntraced(function* (fixture) {
-        const { current, stale } = yield* overtaken(fixture)
+        const { current, stale } = yield* expired(fixture)
         const before = plainTask(yield* find(fixture, "a"))
         const { lost } = yield* write(fixture.store, stale)
         assert.deepEqual(lost, [{ ...leaseOf(stale), status: "in_progress" }])
@@ -114,7 +114,7 @@ export const leases: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a lease that comes twice in a batch counts once",
+    "a lease that occurs twice in a batch counts once",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       const { lost } = yield* fixture.store.settle([complete(claimed, "first"), complete(claimed, "second")])
@@ -124,7 +124,7 @@ export const leases: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a token that was never given out is no lease",
+    "a token that was never issued is not a lease",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       const guessed = { ...claimed, token: LeaseToken.make(claimed.token + 1) }
@@ -133,9 +133,9 @@ export const leases: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a batch with a stale settlement goes through for the rest",
+    "a stale settlement in a batch does not affect the others",
     Effect.fnUntraced(function* (fixture) {
-      const { stale, current } = yield* overtaken(fixture)
+      const { stale, current } = yield* expired(fixture)
       yield* fixture.store.add([task("b"), task("c"), task("d")])
       const [b, c, d] = yield* claim(fixture)
       assert.ok(b && c && d)
@@ -152,9 +152,9 @@ export const leases: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a batch with a stale checkpoint goes through for the rest",
+    "a stale checkpoint in a batch does not affect the others",
     Effect.fnUntraced(function* (fixture) {
-      const { stale } = yield* overtaken(fixture)
+      const { stale } = yield* expired(fixture)
       const b = yield* claimNew(fixture, "b")
       const { lost } = yield* fixture.store.checkpoint([saved(stale, "late"), saved(b)])
       assert.deepEqual(lost, [{ ...leaseOf(stale), status: "in_progress" }])
@@ -163,7 +163,7 @@ export const leases: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a batch with a stale heartbeat goes through for the rest",
+    "a stale heartbeat in a batch does not affect the others",
     Effect.fnUntraced(function* (fixture) {
       const stale = yield* claimNew(fixture, "a")
       yield* settle(fixture, complete(stale))
@@ -175,7 +175,7 @@ export const leases: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "leases of tasks that were never there are reported",
+    "leases of unknown tasks are reported as lost",
     Effect.fnUntraced(function* ({ store }) {
       const lease = { taskId: id("nowhere"), token: LeaseToken.make(1) }
       assert.deepEqual((yield* store.extend([lease], longLease)).lost, [{ ...lease, status: null }])

@@ -39,7 +39,7 @@ const rejected = Verification.reject("Too short.", {
 
 export const ledger: ReadonlyArray<Case> = [
   it(
-    "the ledger has the attempt under way",
+    "the ledger includes the attempt under way",
     Effect.fnUntraced(function* (fixture) {
       yield* claimNew(fixture, "a")
       assert.deepEqual(timeless(yield* lastAttempt(fixture, "a")), {
@@ -57,7 +57,7 @@ export const ledger: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "the ledger has what a completed attempt brought out",
+    "the ledger has the output, verdict and usage of a completed attempt",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       yield* fixture.advance(1)
@@ -102,7 +102,7 @@ export const ledger: ReadonlyArray<Case> = [
     )
   ),
   it(
-    "the ledger has why an attempt was released",
+    "the ledger has the reason why an attempt was released",
     Effect.fnUntraced(function* (fixture) {
       yield* settle(fixture, release(yield* claimNew(fixture, "a"), "The run was paused."))
       const attempt = yield* lastAttempt(fixture, "a")
@@ -141,8 +141,8 @@ export const ledger: ReadonlyArray<Case> = [
       const [, , crashed, , cancelled] = attempts
       assert.equal(crashed?.owner, "victim")
       for (const unsettled of [crashed, cancelled]) {
-        assert.ok(unsettled?.endedAt, "an attempt that nobody settled has an end")
-        assert.ok(unsettled.error, "an attempt that nobody settled says why it ended")
+        assert.ok(unsettled?.endedAt, "an attempt without a settlement has an end")
+        assert.ok(unsettled.error, "an attempt without a settlement has a reason")
       }
     })
   )

@@ -1,4 +1,4 @@
-/** The contract as a model small enough to be believed: what a store has to answer to any sequence of commands. */
+/** The contract as a small model: the answers of a store to any sequence of commands. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Claim, Lease, SweepOptions } from "../../TaskStore.ts"
@@ -32,7 +32,7 @@ const Ending = Schema.Union([
 
 export type Ending = typeof Ending.Type
 
-/** What is done to the store. Times are in the suite's seconds. */
+/** A command to the store. Times are in the suite's seconds. */
 export const Command = Schema.TaggedUnion({
   Add: {},
   Claim: { limit: from(1, 4), lease: from(1, 3) },
@@ -60,10 +60,10 @@ export interface ModelTask extends TaskState.TaskState {
   readonly priority: number
   readonly dependsOn: ReadonlyArray<string>
   readonly availableAt: number
-  /** The last token that was given out. */
+  /** The last token that was issued. */
   readonly token: number
   readonly leaseEnd: number
-  /** How each attempt ended; the one under way is `running`. */
+  /** The outcome of each attempt; `running` for the one under way. */
   readonly outcomes: ReadonlyArray<string>
   readonly checkpoint: string | null
 }
@@ -105,7 +105,7 @@ const move = (
 const ended = (task: ModelTask, outcome: string) =>
   task.status === "in_progress" ? [...task.outcomes.slice(0, -1), outcome] : task.outcomes
 
-/** What can be claimed, in the order of claiming. */
+/** The claimable tasks, in the order of claiming. */
 export const claimable = (model: Model): ReadonlyArray<ModelTask> =>
   [...model.tasks.values()]
     .filter(
@@ -162,7 +162,7 @@ export const settle = (model: Model, task: ModelTask, ending: Ending): boolean =
   }
 }
 
-/** The ids that are taken back. */
+/** The ids that are swept. */
 export const sweep = (model: Model, options: SweepOptions): ReadonlyArray<string> =>
   [...model.tasks.values()]
     .filter((task) => task.status === "in_progress" && task.leaseEnd <= model.now)
@@ -182,7 +182,7 @@ export const requeue = (model: Model, id: string): boolean => {
   return task !== undefined && move(model, task, events.Requeued.make({}), { availableAt: model.now })
 }
 
-/** How many tasks there are of each kind. */
+/** The number of tasks per status. */
 export const counts = (model: Model): Record<TaskStatus | "waiting", number> => {
   const found = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
   for (const { dependsOn, status } of model.tasks.values()) {

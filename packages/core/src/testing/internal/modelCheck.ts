@@ -20,14 +20,14 @@ import {
 
 interface Run {
   readonly fixture: Fixture
-  /** Off for a store on a clock of its own, whose leases are made too long to end here. */
+  /** Off for a store with its own clock, whose leases are made too long to expire here. */
   readonly virtualTime: boolean
   readonly model: Model.Model
-  /** Every lease that was ever given out. */
+  /** Every lease that was issued. */
   readonly leases: Array<Claim>
 }
 
-/** Does the commands to the store and to the model, and compares after each. */
+/** Applies the commands to the store and to the model, and compares them after each. */
 export const check = Effect.fnUntraced(function* (
   fixture: Fixture,
   virtualTime: boolean,
@@ -44,7 +44,7 @@ export const check = Effect.fnUntraced(function* (
   yield* transfer(fixture)
 })
 
-/** On a real clock, what is done later has to be later for store and model alike, or their orders differ. */
+/** On a real clock each command has to happen at a later millisecond, or the orders of store and model differ. */
 const tick = ({ model, fixture }: Run) => {
   model.now++
   return fixture.advance(0.02)
@@ -77,7 +77,7 @@ const chosen = (run: Run, choices: ReadonlyArray<number>): ReadonlyArray<Claim> 
 
 const names = (choices: ReadonlyArray<number>) => choices.flatMap((choice) => Model.specs[choice]?.id ?? [])
 
-/** Changes the model for the leases that are current, and says which are not and how their tasks stand. */
+/** Changes the model for the current leases, and returns the others with the status of their tasks. */
 const fenced = (run: Run, leases: ReadonlyArray<Claim>, change: (task: Model.ModelTask, index: number) => void) =>
   leases.flatMap((claimed, index) => {
     const held = Model.held(run.model, leaseOf(claimed))

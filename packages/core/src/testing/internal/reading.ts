@@ -32,7 +32,7 @@ const pages = Effect.fnUntraced(function* ({ store }: Fixture, query: ListQuery)
 
 export const reading: ReadonlyArray<Case> = [
   it(
-    "a task that is not there is not found, and has no attempts",
+    "an unknown task is not found, and has no attempts",
     Effect.fnUntraced(function* ({ store }) {
       assert.ok(Option.isNone(yield* store.get(id("nowhere"))))
       assert.deepEqual(yield* store.attempts(id("nowhere")), [])
@@ -46,7 +46,7 @@ export const reading: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "the counts say how many tasks there are of each kind",
+    "counts are per status, and include waiting tasks",
     Effect.fnUntraced(function* (fixture) {
       const none = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
       assert.deepEqual({ ...(yield* fixture.store.counts) }, none)
@@ -78,7 +78,7 @@ export const reading: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "tasks are listed in the order they were added, whatever becomes of them",
+    "tasks are listed in the order they were added, whatever their status",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("b"), task("urgent", { priority: 5 }), task("a")])
       yield* settle(fixture, complete(yield* claimOne(fixture)))
@@ -99,7 +99,7 @@ export const reading: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a page has a hundred tasks unless told otherwise",
+    "a page has a hundred tasks by default",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(150))
       assert.deepEqual(
@@ -109,7 +109,7 @@ export const reading: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "pages follow one another without gap or overlap, and the last one says so",
+    "pages follow one another without gap or overlap, and the last one has no cursor",
     Effect.fnUntraced(function* (fixture) {
       const tasks = numbered(12)
       yield* fixture.store.add(tasks)
@@ -120,7 +120,7 @@ export const reading: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "tasks that are added, change or go between two pages move nothing",
+    "tasks that are added, changed or deleted between two pages shift no others",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(6))
       const first = yield* fixture.store.list({ limit: 3 })
@@ -138,7 +138,7 @@ export const reading: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a list can be of one status, page by page",
+    "a list can be limited to one status, page by page",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(10))
       const claims = yield* claim(fixture, { limit: 7 })

@@ -29,7 +29,7 @@ const bringBack = (fixture: Fixture, name: string) =>
 
 export const settling: ReadonlyArray<Case> = [
   it(
-    "completing a task saves its result, and that it was verified",
+    "completing a task saves its result and whether it was verified",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       yield* fixture.advance(1)
@@ -46,7 +46,7 @@ export const settling: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task can be completed without having been verified, and an empty result is a result",
+    "a task can be completed unverified, and an empty result is a result",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       yield* settle(fixture, {
@@ -64,7 +64,7 @@ export const settling: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a retried task is back in line with its feedback, its attempts and what it used",
+    "a retried task is pending with its feedback, attempts and usage",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       yield* settle(fixture, { ...retry(claimed, { feedback: "Say more.", output: "Too short" }), usage: usage(5) })
@@ -82,7 +82,7 @@ export const settling: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "feedback is gone once the task completes",
+    "feedback is deleted when the task completes",
     Effect.fnUntraced(function* (fixture) {
       yield* settle(fixture, retry(yield* claimNew(fixture, "a"), { feedback: "Say more." }))
       yield* settle(fixture, complete(yield* claimOne(fixture)))
@@ -101,7 +101,7 @@ export const settling: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a failed task stays, with its feedback, until it is asked for",
+    "a failed task stays failed, with its feedback",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       yield* settle(fixture, { ...fail(claimed, { feedback: "Refused." }), usage: usage(5) })
@@ -116,7 +116,7 @@ export const settling: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a released task has its attempt given back and is available at once",
+    "a released task gets its attempt back and is available at once",
     Effect.fnUntraced(function* (fixture) {
       yield* settle(fixture, retry(yield* claimNew(fixture, "a"), { feedback: "Say more.", output: "Too short" }))
       const second = yield* claimOne(fixture)
@@ -133,7 +133,7 @@ export const settling: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "what a released attempt used is kept, in the task and in the ledger",
+    "the usage of a released attempt is kept, in the task and in the ledger",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       yield* settle(fixture, release(claimed, "shutting down", { attemptUsage: usage(3), usage: usage(5) }))
@@ -177,7 +177,7 @@ export const settling: ReadonlyArray<Case> = [
     )
   ]),
   it(
-    "what was not metered stays unknown, and so does an unknown price",
+    "unmetered usage stays unknown, and so does an unknown price",
     Effect.fnUntraced(function* (fixture) {
       yield* settle(fixture, complete(yield* claimNew(fixture, "a")))
       assert.equal((yield* find(fixture, "a")).usage, null)
@@ -197,7 +197,7 @@ export const settling: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a thousand tasks are settled at once, each in its own way",
+    "a thousand tasks are settled in one batch, each differently",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(1_000))
       const claims = yield* claim(fixture, { limit: 1_000 })

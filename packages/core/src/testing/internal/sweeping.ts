@@ -22,7 +22,7 @@ import {
 
 export const sweeping: ReadonlyArray<Case> = [
   it(
-    "a task whose lease goes on is left alone",
+    "a task whose lease is current is not swept",
     Effect.fnUntraced(function* (fixture) {
       yield* claimNew(fixture, "a", fixture.seconds(5))
       yield* fixture.advance(1)
@@ -31,7 +31,7 @@ export const sweeping: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task whose worker died is taken back once, and the attempt counts",
+    "a task of a dead worker is swept once, and the attempt counts",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a")])
       const claimed = yield* claimOne(fixture, { owner: "victim", lease: fixture.seconds(1) })
@@ -49,7 +49,7 @@ export const sweeping: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a lease that has ended can be settled as long as nobody took the task back",
+    "an expired lease can be settled until the task is swept",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a", fixture.seconds(1))
       yield* fixture.advance(2)
@@ -71,7 +71,7 @@ export const sweeping: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "of several leases only those that ended are taken back",
+    "only expired leases are swept",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b"), task("c")])
       yield* claimOne(fixture, { lease: longLease })
@@ -85,7 +85,7 @@ export const sweeping: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task that used up its attempts goes to the dead-letter queue and says why",
+    "a swept task without attempts left goes to the dead-letter queue, with the reason",
     Effect.fnUntraced(function* (fixture) {
       const policy = { maxAttempts: 2, onCrash: "retry" } as const
       yield* claimNew(fixture, "a", fixture.seconds(1))
@@ -123,7 +123,7 @@ export const sweeping: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task that was cancelled is not taken back",
+    "a cancelled task is not swept",
     Effect.fnUntraced(function* (fixture) {
       yield* claimNew(fixture, "a", fixture.seconds(1))
       yield* fixture.store.cancel({ ids: ids("a") })
@@ -133,7 +133,7 @@ export const sweeping: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "sweeps at the same time take each task back once",
+    "concurrent sweeps return each task once",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(100))
       yield* claim(fixture, { lease: fixture.seconds(1) })
@@ -149,7 +149,7 @@ export const sweeping: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task that is taken back is available at once",
+    "a swept task is available at once",
     Effect.fnUntraced(function* (fixture) {
       yield* claimNew(fixture, "a", fixture.seconds(1))
       yield* fixture.advance(2)

@@ -65,9 +65,9 @@ const roundTrip = Effect.fnUntraced(function* (fixture: Fixture, text: string) {
 
 export const text: ReadonlyArray<Case> = [
   ...texts.map(([what, text]) => it(`text with ${what} comes back as it was`, (fixture) => roundTrip(fixture, text))),
-  it("text with half of a surrogate pair comes back as it was", (fixture) => roundTrip(fixture, brokenText)),
+  it("text with half of a surrogate pair is returned unchanged", (fixture) => roundTrip(fixture, brokenText)),
   it(
-    "ids are told apart, however odd or alike they are",
+    "odd or similar ids are distinct",
     Effect.fnUntraced(function* (fixture) {
       const odd = [
         "a",
@@ -96,7 +96,7 @@ export const text: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a description and an output of a megabyte come back as they were",
+    "a description and an output of a megabyte are returned unchanged",
     Effect.fnUntraced(function* (fixture) {
       const long = "0123456789abcdé".repeat(70_000)
       yield* fixture.store.add([Task.make({ id: "a", description: long })])
@@ -107,7 +107,7 @@ export const text: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "metadata comes back as it was: nested, with every kind of value and awkward keys",
+    "metadata is returned unchanged: nested, with every kind of value and unusual keys",
     Effect.fnUntraced(function* (fixture) {
       const json = `{
         "": "empty key", "__proto__": { "polluted": true }, "constructor": 1, "toString": null, "a.b": 2, "10": "ten",

@@ -36,7 +36,7 @@ import {
   type Fixture
 } from "./fixture.ts"
 
-/** Restores what has to be refused, and makes sure that nothing came of it. */
+/** Restores records that have to be refused, and checks that nothing changed. */
 const refused = Effect.fnUntraced(function* (
   store: TaskStore["Service"],
   records: ReadonlyArray<TaskRecord.TaskRecord>
@@ -55,7 +55,7 @@ const only = <A>(items: ReadonlyArray<A>): A => {
 
 export const transferring: ReadonlyArray<Case> = [
   it(
-    "an empty store dumps nothing, and restoring nothing is nothing",
+    "an empty store dumps no records, and restoring no records changes nothing",
     Effect.fnUntraced(function* ({ store }) {
       assert.deepEqual(yield* store.dump(), { records: [], next: null })
       yield* store.restore([])
@@ -63,7 +63,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a dump has what the store tells of a task",
+    "a dump contains everything the store knows about a task",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("dependency"), task("a", { dependsOn: ["dependency"], priority: 3 })])
       yield* settle(fixture, retry(yield* claimOne(fixture), { output: "not yet" }))
@@ -98,7 +98,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "tasks of every kind come through as they were, with their history",
+    "tasks of every status are transferred unchanged, with their history",
     Effect.fnUntraced(function* (fixture) {
       const metadata = { kind: "x", deep: [1, { "": null }] }
       const verdict = Verification.reject("Too short.", { confidence: 0.25, issues: ["short"], usage: usage(3, null) })
@@ -140,7 +140,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "records come in pages, in the order of adding, and are restored in it",
+    "records are dumped in pages, in the order of adding, and restored in that order",
     Effect.fnUntraced(function* (fixture) {
       const names = numbered(250).map((added) => added.id)
       yield* fixture.store.add(numbered(250))
@@ -174,7 +174,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a restored task is fenced: tokens that were stale stay so, and the next claim gets a new one",
+    "a restored task is fenced: stale tokens stay stale, and the next claim gets a new token",
     Effect.fnUntraced(function* (fixture) {
       const first = yield* claimNew(fixture, "a")
       yield* settle(fixture, retry(first))
@@ -195,7 +195,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a restored task brings its checkpoint, its feedback and its previous output to the next claim",
+    "the next claim of a restored task returns its checkpoint, feedback and previous output",
     Effect.fnUntraced(function* (fixture) {
       const judgeless = { output: "unjudged", checkpoint: execution("unjudged"), feedback: "The judge was out." }
       yield* settle(fixture, retry(yield* claimNew(fixture, "a"), judgeless))
@@ -207,7 +207,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task that was in progress is taken back by the next sweep, with what it had saved",
+    "a restored task that was in progress is swept, and keeps its checkpoint",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       yield* fixture.store.checkpoint([{ ...leaseOf(claimed), execution: execution("saved"), usage: usage(7) }])
@@ -239,7 +239,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "an id that is there already refuses the whole call, whatever its task",
+    "an existing id refuses the whole call, whatever its task",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b"), task("c")])
       const records = yield* dumpAll(fixture.store)
@@ -257,7 +257,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "an id that comes twice in a call refuses it",
+    "an id that occurs twice refuses the whole call",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b")])
       const records = yield* dumpAll(fixture.store)
@@ -267,7 +267,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a record that contradicts itself refuses the whole call, and says how",
+    "a record that contradicts itself refuses the whole call, with the reason",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a")])
       yield* settle(fixture, complete(yield* claimOne(fixture)))
@@ -292,7 +292,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a dependant can be restored before what it waits for",
+    "a dependant can be restored before its dependency",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
       const there = yield* transfer(fixture, (records) => records.toReversed())
@@ -301,7 +301,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a dependant goes on when what it waits for completes, or is restored as completed, in a later call",
+    "a dependant becomes claimable when its dependency completes, or is restored as completed in a later call",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b"), task("c", { dependsOn: ["a", "b"] })])
       const before = yield* dumpAll(fixture.store)
@@ -320,7 +320,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a dependant of what has completed here meanwhile does not wait for it",
+    "a dependant of a task that has completed in the target store does not wait for it",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
       const records = yield* dumpAll(fixture.store)
@@ -331,7 +331,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "what was pruned after it completed blocks nobody after a transfer, what never completed does",
+    "after a transfer, a dependency that completed and was pruned blocks no task, and one that never completed does",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([
         task("done"),
@@ -351,7 +351,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "restoring wakes whoever waits for work",
+    "restoring wakes waiting workers",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a")])
       const records = yield* dumpAll(fixture.store)
@@ -362,7 +362,7 @@ export const transferring: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "the deleted and the requeued are free to go on after a transfer",
+    "tasks can be pruned and requeued after a transfer",
     Effect.fnUntraced(function* (fixture) {
       yield* settle(fixture, fail(yield* claimNew(fixture, "a"), { output: "nothing useful" }))
       yield* settle(fixture, complete(yield* claimNew(fixture, "b")))
@@ -375,7 +375,7 @@ export const transferring: ReadonlyArray<Case> = [
   ...texts.map(([what, text]) =>
     it(`text with ${what} is transferred as it was`, (fixture) => transferText(fixture, text))
   ),
-  it("text with half of a surrogate pair is transferred as it was", (fixture) => transferText(fixture, brokenText))
+  it("text with half of a surrogate pair is transferred unchanged", (fixture) => transferText(fixture, brokenText))
 ]
 
 /** Sends a text through every place of a record. */

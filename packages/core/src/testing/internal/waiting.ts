@@ -51,7 +51,7 @@ const isWaiting = (fiber: Fiber.Fiber<unknown, unknown>) =>
 
 export const waiting: ReadonlyArray<Case> = [
   it(
-    "who waits is told at once when there is something to claim",
+    "awaitWork returns at once when a task is claimable",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a")])
       assert.equal(yield* fixture.store.awaitWork({ untilDrained: false }), "claimable")
@@ -59,7 +59,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "who waits is woken by a task that is added",
+    "awaitWork returns when a task is added",
     Effect.fnUntraced(function* (fixture) {
       const worker = yield* waitForClaim(fixture)
       yield* fixture.advance(1)
@@ -69,7 +69,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "all who wait are woken",
+    "all waiting workers are woken",
     Effect.fnUntraced(function* (fixture) {
       const workers = yield* Effect.forEach(["a", "b", "c"], () =>
         start(untilFound(fixture, claim(fixture, { limit: 1 })))
@@ -80,7 +80,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "who waits is woken when a task becomes available",
+    "awaitWork returns when a task becomes available",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a", { availableAt: yield* inSeconds(fixture, 3) })])
       const worker = yield* waitForClaim(fixture)
@@ -91,7 +91,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "who waits for one time is woken earlier by a task that is available earlier",
+    "a worker that waits for one task is woken earlier by a task that is available earlier",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("late", { availableAt: yield* inSeconds(fixture, 3_600) })])
       const worker = yield* waitForClaim(fixture)
@@ -102,7 +102,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "who waits is woken when the delay of a retried task is over",
+    "awaitWork returns when the delay of a retried task is over",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       const worker = yield* waitForClaim(fixture)
@@ -112,7 +112,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "who waits is woken by a task that is released, requeued, or whose dependency completes",
+    "awaitWork returns when a task is released, requeued, or freed by its dependency",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
       const first = yield* claimOne(fixture)
@@ -130,7 +130,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "who waits is woken when a lease ends",
+    "awaitWork returns when a lease expires",
     Effect.fnUntraced(function* (fixture) {
       yield* claimNew(fixture, "a", fixture.seconds(2))
       const sweeper = yield* waitForSweep(fixture)
@@ -141,7 +141,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "who waits for the end of a lease that is extended is woken at its new end",
+    "awaitWork returns at the new end of an extended lease",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a", fixture.seconds(3))
       const sweeper = yield* waitForSweep(fixture)
@@ -154,7 +154,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "who waits can be interrupted, and nobody else is disturbed",
+    "interrupting one waiting worker does not affect another",
     Effect.fnUntraced(function* (fixture) {
       const gone = yield* waitForClaim(fixture)
       const worker = yield* waitForClaim(fixture)
@@ -170,7 +170,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a store is drained when all its tasks have ended, or wait for one that did not complete",
+    "a store is drained when each task has ended or waits for a task that did not complete",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([
         task("a"),
@@ -187,7 +187,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a store with a running task is drained once the task has ended",
+    "a store with a running task is drained once that task ends",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")
       const run = yield* start(untilDrained(fixture))
@@ -198,7 +198,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a store is drained once its last task is cancelled",
+    "a store is drained once its last open task is cancelled",
     Effect.fnUntraced(function* (fixture) {
       yield* claimNew(fixture, "running")
       yield* fixture.store.add([task("later", { availableAt: yield* inSeconds(fixture, 3_600) })])
