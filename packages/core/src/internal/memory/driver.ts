@@ -31,7 +31,9 @@ export const make = Effect.fnUntraced(function* (
   /** Runs a write for each row whose lease is current, and returns the other leases. */
   const underLeases = <A extends LeaseRow>(leases: ReadonlyArray<A>, write: (row: LeasedRow, lease: A) => void) => {
     const lost: Array<LostLeaseRow> = []
-    for (const [index, lease] of leases.entries()) {
+    for (let index = 0; index < leases.length; index++) {
+      const lease = leases[index]
+      if (lease === undefined) continue
       const row = Table.leased(table, lease)
       if (row === undefined) lost.push({ index, status: table.byId.get(lease.id)?.task.status ?? null, outcome: null })
       else write(row, lease)

@@ -156,22 +156,31 @@ const leave = (table: Table.Table, row: Row, task: TaskColumns, now: number) => 
 
 export const settle = (table: Table.Table, row: LeasedRow, settlement: SettlementRow, now: number) => {
   const { availableInMillis, error, execution, outcome, status, verification } = settlement
-  const { task } = row
+  const { lease, task } = row
   table.observer.changing(row)
+  const isReleased = outcome === "released"
+  const isCompleted = outcome === "completed"
   const attempts = Math.max(0, task.attempts - settlement.attemptsReturned)
   const availableAt = availableInMillis === null ? task.availableAt : later(now, availableInMillis)
-  const changed = { ...task, status, attempts, availableAt, updatedAt: now }
-  if (outcome === "released") {
-    endAttempt(row, now, outcome, error, checkpointed(row, settlement.attemptUsage))
-    const usage = settlement.usage ?? task.usage
-    leave(table, row, { ...changed, usage, checkpoint: row.lease.execution ?? task.checkpoint }, now)
-    return
+  const trace = isReleased
+    ? checkpointed(row, settlement.attemptUsage)
+    : { execution, verification, usage: settlement.attemptUsage }
+  endAttempt(row, now, outcome, error, trace)
+  // One spread: a task has 19 fields, and this runs once per task.
+  const settled: TaskColumns = {
+    ...task,
+    status,
+    attempts,
+    availableAt,
+    updatedAt: now,
+    execution: isCompleted ? execution : null,
+    verified: settlement.verified,
+    usage: isReleased ? (settlement.usage ?? task.usage) : settlement.usage,
+    feedback: isReleased ? task.feedback : settlement.feedback,
+    checkpoint: isReleased ? (lease.execution ?? task.checkpoint) : settlement.checkpoint,
+    previousExecution: isReleased ? task.previousExecution : isCompleted ? null : execution
   }
-  endAttempt(row, now, outcome, error, { execution, verification, usage: settlement.attemptUsage })
-  const { checkpoint, feedback, usage, verified } = settlement
-  const isCompleted = outcome === "completed"
-  const results = { execution: isCompleted ? execution : null, previousExecution: isCompleted ? null : execution }
-  leave(table, row, { ...changed, ...results, checkpoint, feedback, usage, verified }, now)
+  leave(table, row, settled, now)
   if (isCompleted) Table.unblockDependants(table, task.id, now)
 }
 

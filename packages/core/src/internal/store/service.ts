@@ -447,8 +447,8 @@ const settlementRow = (settlement: Settlement): SettlementRow => {
       checkpoint: null
     }
   }
-  const execution = Codec.document(settlement.execution)
-  const verification = Codec.document(settlement.verification)
+  const execution = Codec.execution(settlement.execution)
+  const verification = Codec.verification(settlement.verification)
   if (settlement._tag === "Complete") {
     return {
       ...lease,
@@ -484,26 +484,33 @@ const settlementRow = (settlement: Settlement): SettlementRow => {
   }
 }
 
-/** Cuts a batch where a call would be too large, and before a task that the call has already. */
-const parts = function* <A extends LeaseRow>(
+/** Where a batch is cut: before a call gets too large, and before a task that the call has already. */
+const parts = <A extends LeaseRow>(
   rows: ReadonlyArray<A>,
   charactersOf: (row: A) => number,
   maxRows: number,
   maxCharacters: number
-): Generator<{ readonly from: number; readonly to: number }, void> {
+): ReadonlyArray<{ readonly from: number; readonly to: number }> => {
+  if (rows.length === 1) return onePart
+  const found: Array<{ readonly from: number; readonly to: number }> = []
   let from = 0
   let characters = 0
-  const ids = new Set<string>()
-  for (const [index, row] of rows.entries()) {
-    const size = charactersOf(row)
+  let ids = new Set<string>()
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows[index]
+    if (row === undefined) continue
+    const size = maxCharacters === Infinity ? 0 : charactersOf(row)
     if (index > from && (index - from >= maxRows || characters + size > maxCharacters || ids.has(row.id))) {
-      yield { from, to: index }
+      found.push({ from, to: index })
       from = index
       characters = 0
-      ids.clear()
+      ids = new Set()
     }
     characters += size
     ids.add(row.id)
   }
-  yield { from, to: rows.length }
+  found.push({ from, to: rows.length })
+  return found
 }
+
+const onePart = [{ from: 0, to: 1 }]
