@@ -31,7 +31,7 @@ import { Hooks } from "./Hooks.ts"
 import * as runEvents from "./internal/run/events.ts"
 import * as redaction from "./internal/redaction/services.ts"
 import * as runs from "./internal/run/run.ts"
-import { describeReason, type RunParts } from "./internal/run/parts.ts"
+import { describeReason } from "./internal/run/parts.ts"
 import { makeSpans } from "./internal/run/traces.ts"
 import * as OrchestratorConfig from "./OrchestratorConfig.ts"
 import { Redactor } from "./Redactor.ts"
@@ -138,7 +138,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
   const executor = yield* Executor
   const verifier = yield* Verifier
   const random = yield* Random.nextIntBetween(0, 2 ** 31)
-  const parts: RunParts = {
+  const parts = {
     config,
     store: yield* TaskStore,
     executor: redact === null ? executor : redaction.executor(redact, executor),

@@ -1,8 +1,8 @@
 /**
- * Safety decides whether the next attempt may start, and keeps the books of what the run spends.
+ * Safety decides whether the next attempt may start, and accounts for what a run spends.
  *
- * Limits are layers: a circuit breaker, a budget, a deadline, or all of them together. There is no default: a run
- * without limits has to say so with `layerAllowAll`.
+ * Limits are layers: a circuit breaker, a budget, a deadline, or all of them together. Each run has its own limits, counted
+ * from its start. There is no default: a run without limits has to say so with `layerAllowAll`.
  *
  * @since 0.1.0
  */
@@ -11,44 +11,69 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as budget from "./internal/safety/budget.ts"
 import * as circuitBreaker from "./internal/safety/circuitBreaker.ts"
 import { combine } from "./internal/safety/combine.ts"
 import * as deadline from "./internal/safety/deadline.ts"
+import { perRun } from "./internal/safety/perRun.ts"
 import { buildAll, type LayersOf } from "./internal/layers.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import type { Usage } from "./Usage.ts"
 
 /**
- * The safety service. An orchestrator asks `allow` before every attempt and records how it ended.
+ * The safety service. An orchestrator takes the limits of each run from `forRun`, asks `allow` before every attempt, and
+ * records its outcome.
  *
  * @category services
  * @since 0.1.0
  */
 export class Safety extends Context.Service<Safety, SafetyService>()("@baton/core/Safety") {}
 
-/** @since 0.1.0 */
-export interface SafetyService {
-  /** Lets one attempt start. May wait (a breaker that cools down); fails when the run has to stop. */
+/**
+ * The limits of the run that was started last, and the limits of the next run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SafetyService extends Limits {
+  /** The limits for one run, counted from now. They live until the scope ends. */
+  readonly forRun: Effect.Effect<Limits, never, Scope.Scope>
+}
+
+/**
+ * The limits of one run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  /** Lets one attempt start. May wait, for a breaker that cools down; fails when the run has to stop. */
   readonly allow: Effect.Effect<void, SafetyStop>
   /**
-   * Sets money and tokens aside before a paid call. Waits while calls under way may still free enough of them. Once the run
-   * has to stop, what is left is still there for work under way, so that an output that was paid for can be judged. Call it
-   * where interruption is off, so that what was granted is not lost on its way; its wait can be interrupted all the same.
+   * Sets money and tokens aside before a paid call. Waits while running calls may still free enough of them. After a limit
+   * has stopped the run, the rest of the budget is still available to running attempts, so that an output that was paid
+   * for can be verified. Call it where interruption is off, so that a granted reservation is not lost; its wait can be
+   * interrupted anyway.
    */
   readonly reserve: (spend: Spend) => Effect.Effect<Reservation, SafetyStop>
   /** An attempt was accepted. `unreserved` is what it used beyond its reservations. */
   readonly recordSuccess: (unreserved: Usage | null) => Effect.Effect<void>
   /** An attempt failed or was rejected. `unreserved` is what it used beyond its reservations. */
   readonly recordFailure: (reason: string, unreserved: Usage | null) => Effect.Effect<void>
-  /** An attempt ended without counting: given back, or its lease was lost. What it used counts all the same. */
+  /** An attempt was released or lost its lease. It does not count, but what it used does. */
   readonly recordRelease: (unreserved: Usage | null) => Effect.Effect<void>
-  /** Why the run has to stop, once it has to. */
+  /** Why the run has to stop; none while it may continue. */
   readonly stopReason: Effect.Effect<Option.Option<SafetyStop>>
-  /** Returns when the run has to stop; never before. */
+  /**
+   * Why the next attempt would be refused; none while it would be allowed. Asking counts nothing. A run with nothing but
+   * retries ahead stops when this says that they will be refused.
+   */
+  readonly refusal: Effect.Effect<Option.Option<SafetyStop>>
+  /** Returns when the run has to stop, and not before. */
   readonly awaitStop: Effect.Effect<SafetyStop>
-  /** Changes of the breaker's state, from now on. */
+  /** The changes of the circuit breaker's state from now on. */
   readonly changes: Stream.Stream<BreakerState>
 }
 
@@ -57,19 +82,19 @@ export interface Spend {
   /** USD; null when the price is unknown, which a budget in USD refuses. */
   readonly costUsd: number | null
   readonly tokens: number
-  /** What is paid for, a model's name for instance; named in the reason when it is refused. */
+  /** What is paid for, a model's name for instance. The reason of a refusal names it. */
   readonly what: string
 }
 
 /** Money and tokens set aside. Commit it exactly once. */
 export interface Reservation {
-  /** Books what the call used; null books the whole reservation. */
+  /** Charges what the call used; null charges the whole reservation. */
   readonly commit: (usage: Usage | null) => Effect.Effect<void>
 }
 
 /**
- * Where a circuit breaker stands: `closed` lets work through, `open` waits for the cool-down, `half-open` has let one
- * probe through and waits for how it ends.
+ * The state of a circuit breaker: `closed` lets attempts start, `open` waits for the cool-down, `half-open` has let one
+ * attempt start as a probe and waits for its outcome.
  */
 export interface BreakerState {
   readonly state: "closed" | "open" | "half-open"
@@ -79,21 +104,33 @@ export interface BreakerState {
 const reservation: Reservation = { commit: () => Effect.void }
 
 /**
- * Completes a partial implementation: what is left out allows, records nothing and never stops.
+ * Completes a partial implementation. What it leaves out allows everything, records nothing and never stops a run. Without
+ * `forRun`, all runs share the same limits.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Partial<SafetyService> & Pick<SafetyService, "allow">): SafetyService => ({
+export const make = (options: Partial<SafetyService> & Pick<SafetyService, "allow">): SafetyService => {
+  const { forRun, ...partial } = options
+  const limits = complete(partial)
+  return { ...limits, forRun: forRun ?? Effect.succeed(limits) }
+}
+
+const complete = (partial: Partial<Limits> & Pick<Limits, "allow">): Limits => ({
   reserve: () => Effect.succeed(reservation),
   recordSuccess: () => Effect.void,
   recordFailure: () => Effect.void,
   recordRelease: () => Effect.void,
   stopReason: Effect.succeedNone,
+  refusal: Effect.succeedNone,
   awaitStop: Effect.never,
   changes: Stream.empty,
-  ...options
+  ...partial
 })
+
+const layerPerRun = (
+  limits: Effect.Effect<Partial<Limits> & Pick<Limits, "allow">, never, Scope.Scope>
+): Layer.Layer<Safety> => Layer.effect(Safety, perRun(Effect.map(limits, complete)))
 
 /**
  * No limits at all.
@@ -105,8 +142,8 @@ export const layerAllowAll: Layer.Layer<Safety> = Layer.succeed(Safety, make({ a
 
 /**
  * Stops a run after `maxIterations` attempts, or after `maxConsecutiveFailures` failed attempts without a success in
- * between. With `coolDown`, consecutive failures do not stop the run: attempts wait that long, then one goes ahead as a
- * probe, and the rest follow when it succeeds. A limit that is left out does not exist.
+ * between. With `coolDown`, consecutive failures do not stop the run: attempts wait that long, then one starts as a probe,
+ * and the others follow when it succeeds. A limit that is left out does not exist.
  *
  * @category layers
  * @since 0.1.0
@@ -116,22 +153,17 @@ export const layerCircuitBreaker = (options: {
   readonly maxConsecutiveFailures?: number | undefined
   readonly coolDown?: Duration.Input | undefined
 }): Layer.Layer<Safety> =>
-  Layer.effect(
-    Safety,
-    Effect.map(
-      circuitBreaker.make({
-        maxIterations: options.maxIterations ?? Infinity,
-        maxConsecutiveFailures: options.maxConsecutiveFailures ?? Infinity,
-        coolDown: Option.map(Option.fromUndefinedOr(options.coolDown), Duration.fromInputUnsafe)
-      }),
-      make
-    )
+  layerPerRun(
+    circuitBreaker.make({
+      maxIterations: options.maxIterations ?? Infinity,
+      maxConsecutiveFailures: options.maxConsecutiveFailures ?? Infinity,
+      coolDown: Option.map(Option.fromUndefinedOr(options.coolDown), Duration.fromInputUnsafe)
+    })
   )
 
 /**
- * Holds a run to an amount of money, of tokens, or both. A call is paid for by reserving its worst case first, so the
- * sum of what is committed never exceeds the limit, at any concurrency. A call whose price is unknown is refused under
- * a limit in USD.
+ * Limits a run to an amount of money, of tokens, or both. A call reserves its worst case before it is made, so the sum of
+ * what is committed never exceeds the limit, at any concurrency. A limit in USD refuses calls whose price is unknown.
  *
  * @category layers
  * @since 0.1.0
@@ -139,19 +171,19 @@ export const layerCircuitBreaker = (options: {
 export const layerBudget = (options: {
   readonly maxCostUsd?: number | undefined
   readonly maxTokens?: number | undefined
-}): Layer.Layer<Safety> => Layer.effect(Safety, Effect.map(budget.make(options), make))
+}): Layer.Layer<Safety> => layerPerRun(budget.make(options))
 
 /**
- * Stops a run this long after the layer was built. Work under way is drained.
+ * Stops a run this long after its start. Running tasks are drained.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerDeadline = (duration: Duration.Input): Layer.Layer<Safety> =>
-  Layer.effect(Safety, Effect.map(deadline.make(Duration.fromInputUnsafe(duration)), make))
+  layerPerRun(deadline.make(Duration.fromInputUnsafe(duration)))
 
 /**
- * Several limits at once: an attempt starts when all of them allow it, and the first that wants to stop stops the run.
+ * Several limits at once: an attempt starts when all of them allow it, and the first limit that is reached stops the run.
  *
  * @category combinators
  * @since 0.1.0
@@ -159,4 +191,14 @@ export const layerDeadline = (duration: Duration.Input): Layer.Layer<Safety> =>
 export const layerAll = <Layers extends LayersOf<Safety>>(
   ...layers: Layers
 ): Layer.Layer<Safety, Layer.Error<Layers[number]>, Layer.Services<Layers[number]>> =>
-  Layer.effect(Safety, Effect.map(buildAll(Safety, layers), combine))
+  Layer.effect(
+    Safety,
+    Effect.flatMap(buildAll(Safety, layers), (services) =>
+      perRun(
+        Effect.map(
+          Effect.forEach(services, ({ forRun }) => forRun),
+          combine
+        )
+      )
+    )
+  )

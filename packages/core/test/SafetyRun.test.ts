@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, SubscriptionRef } from "effect"
+import { Effect, Fiber, Latch, Layer, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
-import { Execution, ExecutionError, Executor, RetryPolicy, Safety } from "@baton/core"
-import { get, make, tasks } from "./harness.ts"
+import { Execution, ExecutionError, Executor, RetryPolicy, Safety, Usage } from "@baton/core"
+import { get, hasEnded, make, tasks, yields } from "./harness.ts"
 
 const numbered = (count: number) => tasks(...Array.from({ length: count }, (_, index) => `t${index}`))
 
@@ -167,6 +167,141 @@ describe("a run under a deadline", () => {
       })
       assert.deepStrictEqual([summary.counts.pending, summary.counts.in_progress], [2, 0])
       assert.strictEqual((yield* get(store, "a")).attempts, 0)
+    })
+  )
+})
+
+describe("limits count from the start of each run", () => {
+  const failing = Executor.layerFake({ success: false })
+  const paying = Executor.layer(() =>
+    Effect.succeed(Execution.make({ output: "x", usage: { ...Usage.zero, costUsd: 1, outputTokens: 10 } }))
+  )
+  const limits: ReadonlyArray<readonly [string, Layer.Layer<Safety.Safety>, Layer.Layer<Executor.Executor>]> = [
+    ["attempts", Safety.layerCircuitBreaker({ maxIterations: 2 }), Executor.layerFake()],
+    ["consecutive failures", Safety.layerCircuitBreaker({ maxConsecutiveFailures: 2 }), failing],
+    ["money", Safety.layerBudget({ maxCostUsd: 2 }), paying],
+    ["tokens", Safety.layerBudget({ maxTokens: 20 }), paying],
+    ["several limits", Safety.layerAll(Safety.layerBudget({ maxCostUsd: 2 }), Safety.layerDeadline("1 hour")), paying]
+  ]
+  for (const [name, safety, executor] of limits) {
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const { orchestrator, store } = yield* make({ config: { maxAttempts: 1 }, executor, safety })
+        yield* store.add(tasks("a", "b", "c", "d", "e"))
+        const first = yield* orchestrator.run
+        assert.deepStrictEqual([first.reason._tag, first.stats.tasksStarted], ["LimitReached", 2])
+        const second = yield* orchestrator.run
+        assert.deepStrictEqual([second.reason._tag, second.stats.tasksStarted], ["LimitReached", 2])
+      })
+    )
+  }
+
+  it.effect("a deadline", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ safety: Safety.layerDeadline("1 hour") })
+      yield* TestClock.adjust("2 hours")
+      yield* store.add(tasks("a"))
+      assert.strictEqual((yield* orchestrator.run).reason._tag, "Drained")
+      yield* TestClock.adjust("2 hours")
+      yield* store.add(tasks("b"))
+      assert.strictEqual((yield* orchestrator.run).counts.completed, 2)
+    })
+  )
+
+  it.effect("the cool-down of a circuit breaker", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config: { maxAttempts: 1 },
+        executor: Executor.layerFake({
+          script: ({ id }) => (id === "bad" ? undefined : { _tag: "Succeed" }),
+          success: false
+        }),
+        safety: Safety.layerCircuitBreaker({ maxConsecutiveFailures: 1, coolDown: "1 hour" })
+      })
+      yield* store.add(tasks("bad"))
+      yield* orchestrator.run
+      yield* store.add(tasks("good"))
+      assert.strictEqual((yield* orchestrator.run).stats.tasksCompleted, 1)
+    })
+  )
+
+  it.effect("of its own, when several orchestrators share a layer", () =>
+    Effect.gen(function* () {
+      const context = yield* Layer.build(Safety.layerCircuitBreaker({ maxIterations: 2 }))
+      const safety = Layer.succeedContext(context)
+      for (const { orchestrator, store } of [yield* make({ safety }), yield* make({ safety })]) {
+        yield* store.add(tasks("a", "b", "c"))
+        assert.strictEqual((yield* orchestrator.run).stats.tasksCompleted, 2)
+      }
+    })
+  )
+})
+
+describe("a limit that refuses the retries to come", () => {
+  const config = { retryPolicy: RetryPolicy.exponential({ base: "1 hour", max: "1 hour" }) }
+  const failing = Executor.layerFake({ success: false })
+
+  for (const concurrency of [1, 2]) {
+    it.effect(`ends the run at once with ${concurrency} workers, not when they are due`, () =>
+      Effect.gen(function* () {
+        const { orchestrator, store } = yield* make({
+          config: { ...config, concurrency },
+          executor: failing,
+          safety: Safety.layerCircuitBreaker({ maxIterations: 2 })
+        })
+        yield* store.add(tasks("a", "b"))
+        const run = yield* Effect.forkChild(orchestrator.run)
+        yield* yields(1000)
+        assert.isTrue(hasEnded(run))
+        const { counts, reason } = yield* Fiber.join(run)
+        assert.deepStrictEqual(
+          [reason, counts.pending],
+          [{ _tag: "LimitReached", limit: "iterations", message: "The run reached its limit of 2 attempts." }, 2]
+        )
+      })
+    )
+  }
+
+  it.effect("ends a worker at once", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ safety: Safety.layerCircuitBreaker({ maxIterations: 2 }) })
+      yield* store.add(tasks("a", "b"))
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* yields(1000)
+      assert.isTrue(hasEnded(run))
+      assert.strictEqual((yield* Fiber.join(run)).reason._tag, "LimitReached")
+    })
+  )
+
+  it.effect("ends the run at once when a budget is used up", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config,
+        executor: Executor.layer(() =>
+          Effect.fail(new ExecutionError({ reason: "Failed", message: "no", usage: { ...Usage.zero, costUsd: 1 } }))
+        ),
+        safety: Safety.layerAll(Safety.layerBudget({ maxCostUsd: 1 }), Safety.layerDeadline("1 day"))
+      })
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* yields(1000)
+      assert.isTrue(hasEnded(run))
+      assert.deepInclude((yield* Fiber.join(run)).reason, { _tag: "LimitReached", limit: "cost" })
+    })
+  )
+
+  it.effect("does not end a run that has nothing left to do, nor one that may still retry", () =>
+    Effect.gen(function* () {
+      const safety = Safety.layerCircuitBreaker({ maxIterations: 2 })
+      const done = yield* make({ safety })
+      yield* done.store.add(tasks("a", "b"))
+      assert.strictEqual((yield* done.orchestrator.run).reason._tag, "Drained")
+      const retrying = yield* make({ config, executor: Executor.layerFake({ failures: 1 }), safety })
+      yield* retrying.store.add(tasks("a"))
+      const run = yield* Effect.forkChild(retrying.orchestrator.run)
+      yield* retrying.journal.next("TaskRetried")
+      yield* TestClock.adjust("90 minutes")
+      assert.strictEqual((yield* Fiber.join(run)).counts.completed, 1)
     })
   )
 })

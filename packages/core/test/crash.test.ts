@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, type Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Execution, Executor, Task, type TaskStore, Verification, Verifier } from "@baton/core"
-import { layerOf, make, makeDice, memoryStore, yields } from "./harness.ts"
+import { anHour, layerOf, make, makeDice, memoryStore, yields } from "./harness.ts"
 
 describe("workers that are killed at any moment", () => {
   it.effect.prop(
@@ -19,6 +19,7 @@ describe("workers that are killed at any moment", () => {
         const problems: Array<string> = []
         const accepted = new Map<string, number>()
 
+        const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
         const worker = Effect.fnUntraced(function* () {
           let dead = false
           // A killed process neither sends anything nor hears an answer; what it sent may have arrived.
@@ -35,7 +36,7 @@ describe("workers that are killed at any moment", () => {
               )
             })
           const mortal = <A>(effect: Effect.Effect<A>) => Effect.tap(effect, () => (dead ? Effect.never : Effect.void))
-          const { journal, orchestrator } = yield* make({
+          const { orchestrator } = yield* make({
             config: { concurrency: 1 + roll(4), prefetch: 1 + roll(6), maxAttempts: 1000, leaseDuration: "9 seconds" },
             executor: Executor.layer(({ id }) =>
               mortal(
@@ -78,8 +79,8 @@ describe("workers that are killed at any moment", () => {
               awaitControl: (revision) => call(real.awaitControl(revision))
             })
           })
-          const fiber = yield* Effect.forkDetach(orchestrator.run)
-          return { fiber, journal, kill: () => void (dead = true) }
+          fibers.push(yield* Effect.forkDetach(orchestrator.run))
+          return { kill: () => void (dead = true) }
         })
 
         let workers = [yield* worker(), yield* worker()]
@@ -106,6 +107,9 @@ describe("workers that are killed at any moment", () => {
         }
         assert.deepStrictEqual(problems, [])
         for (const { kill } of workers) kill()
+        // The runs of dead workers end by their timeouts.
+        for (const fiber of fibers) fiber.interruptUnsafe()
+        yield* anHour
       }),
     { timeout: 120_000, arbitrary: { runs: 25 } }
   )

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { Claims } from "./claims.ts"
 import type { Control } from "./control.ts"
 import type { Heartbeat } from "./heartbeat.ts"
@@ -24,7 +25,7 @@ export const loop = (
   { claims, control, heartbeat, stop, workers }: IntakeParts,
   options: { readonly untilDrained: boolean }
 ): Effect.Effect<void> => {
-  const { clock, config, owner, store } = parts
+  const { clock, config, owner, safety, store } = parts
 
   // Uninterruptible: a task that was claimed and not noted would stay leased until its lease ends.
   const claim = (limit: number) =>
@@ -38,6 +39,21 @@ export const loop = (
         })
       )
     )
+
+  /** The limit that keeps the remaining tasks from starting. Waiting for their retries would be in vain. */
+  const limitInTheWay = Effect.gen(function* () {
+    const refusal = yield* safety.refusal
+    if (Option.isNone(refusal) || !options.untilDrained) return refusal
+    const { pending, waiting } = yield* storeCall(parts, "counts", store.counts)
+    return pending > waiting ? refusal : Option.none()
+  })
+
+  const nextSignal = Effect.suspend(() => {
+    const work = storeCall(parts, "awaitWork", store.awaitWork(options), { isWait: true })
+    if (claims.size() === 0) return work
+    // The last settlement can be the one after which a limit is in the way.
+    return Effect.raceFirst(work, Effect.as(claims.awaitEmpty, "settled" as const))
+  })
 
   return Effect.gen(function* () {
     let fruitless = 0
@@ -56,10 +72,12 @@ export const loop = (
       // A store may report work that another worker takes first; that must not make this loop spin.
       if (fruitless > 1) yield* Effect.sleep(Math.min(2 ** fruitless, 500))
       fruitless++
+      const limit = claims.size() === 0 ? yield* limitInTheWay : Option.none()
+      if (Option.isSome(limit)) return stop.limitReached(limit.value)
       const before = clock.currentTimeMillisUnsafe()
-      const signal = yield* storeCall(parts, "awaitWork", store.awaitWork(options), { isWait: true })
-      if (clock.currentTimeMillisUnsafe() > before) fruitless = 0
-      if (signal === "claimable") continue
+      const signal = yield* nextSignal
+      if (signal === "settled" || clock.currentTimeMillisUnsafe() > before) fruitless = 0
+      if (signal !== "drained") continue
       // The tasks of this run can come back to be retried, or make others claimable.
       if (claims.size() > 0) {
         yield* claims.awaitEmpty

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { ExecutorService } from "../../Executor.ts"
 import type { ExecutionError } from "../../ExecutionError.ts"
 import type { Resolved } from "../../OrchestratorConfig.ts"
-import type { SafetyService } from "../../Safety.ts"
+import type { Limits } from "../../Safety.ts"
 import type { SafetyStop } from "../../SafetyStop.ts"
 import type { StopReason } from "../../StopReason.ts"
 import type { Task } from "../../Task.ts"
@@ -22,7 +22,7 @@ export interface RunParts {
   readonly store: TaskStore["Service"]
   readonly executor: ExecutorService
   readonly verifier: VerifierService
-  readonly safety: SafetyService
+  readonly safety: Limits
   readonly clock: Clock.Clock
   readonly events: RunEvents
   readonly spans: Spans

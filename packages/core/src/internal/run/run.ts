@@ -7,7 +7,7 @@ import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { BreakerState } from "../../Safety.ts"
+import type { BreakerState, SafetyService } from "../../Safety.ts"
 import type { Stats } from "../../Stats.ts"
 import type { StopReason } from "../../StopReason.ts"
 import type { Counts } from "../../TaskStore.ts"
@@ -53,14 +53,16 @@ export interface RunResult extends Stop {
 }
 
 export const make = Effect.fnUntraced(function* (
-  parts: RunParts,
+  shared: Omit<RunParts, "safety"> & { readonly safety: SafetyService },
   options: {
     readonly untilDrained: boolean
     /** Called when the run is paused or resumed. */
     readonly onChange: (state: "running" | "paused") => Effect.Effect<void>
   }
 ): Effect.fn.Return<Run> {
-  const { clock, config, events, owner, store } = parts
+  const scope = yield* Scope.make()
+  const parts: RunParts = { ...shared, safety: yield* Scope.provide(shared.safety.forRun, scope) }
+  const { clock, config, events, owner, safety, store } = parts
   const stop = makeStopSignal()
   const claims = yield* claimed.make({ ...config, now: () => clock.currentTimeMillisUnsafe() })
   const settling = yield* settler.make(parts, claims, stop)
@@ -102,7 +104,6 @@ export const make = Effect.fnUntraced(function* (
   const live: Run["live"] = Effect.fnUntraced(function* (restore) {
     events.setBackpressure(true)
     yield* events.publish({ _tag: "RunStarted", at: now(parts), owner })
-    const scope = yield* Scope.make()
     const fork = <A>(loop: Effect.Effect<A>) => Effect.forkIn(Effect.interruptible(stoppingOnDefect(loop)), scope)
     for (const loop of [settling.loop, heartbeat.loop, controlling.loop, watchSafety]) yield* fork(loop)
     for (const loop of [...attempting.loops, ...working.loops]) yield* fork(loop)
@@ -113,7 +114,7 @@ export const make = Effect.fnUntraced(function* (
     const ending: Stop = Exit.isSuccess(stopped) ? stopped.value : { reason: { _tag: "Interrupted" }, error: null }
 
     // Detached and awaited: this fiber may be interrupted already, and each step has to be able to time out.
-    const shuttingDown = yield* Effect.forkDetach(Effect.interruptible(shutDown(claimingFiber, ending.reason, scope)))
+    const shuttingDown = yield* Effect.forkDetach(Effect.interruptible(shutDown(claimingFiber, ending.reason)))
     const counted = yield* Fiber.await(shuttingDown)
 
     endedAt = clock.currentTimeMillisUnsafe()
@@ -132,11 +133,7 @@ export const make = Effect.fnUntraced(function* (
       })
     )
 
-  const shutDown = Effect.fnUntraced(function* (
-    claimingFiber: Fiber.Fiber<unknown>,
-    reason: StopReason,
-    scope: Scope.Closeable
-  ) {
+  const shutDown = Effect.fnUntraced(function* (claimingFiber: Fiber.Fiber<unknown>, reason: StopReason) {
     yield* drain(claimingFiber, reason)
     // Foreign code that cannot be interrupted is left behind. It holds no lease for longer than the lease duration.
     const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void))
@@ -170,13 +167,13 @@ export const make = Effect.fnUntraced(function* (
 
   const watchSafety: Effect.Effect<void> = Effect.all(
     [
-      Stream.runForEach(parts.safety.changes, ({ reason, state }) =>
+      Stream.runForEach(safety.changes, ({ reason, state }) =>
         Effect.andThen(
           metrics.setCircuit(state),
           events.publish({ _tag: circuitEvents[state], at: now(parts), reason })
         )
       ),
-      Effect.map(parts.safety.awaitStop, stop.limitReached)
+      Effect.map(safety.awaitStop, stop.limitReached)
     ],
     { concurrency: "unbounded", discard: true }
   )

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { AttemptContext } from "../../AttemptContext.ts"
-import type { Reservation, SafetyService, Spend } from "../../Safety.ts"
+import type { Limits, Reservation, Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
 import type { Task } from "../../Task.ts"
 import * as Usage from "../../Usage.ts"
@@ -9,7 +9,7 @@ import * as budget from "../safety/budget.ts"
 import type { ClaimedTask } from "./claims.ts"
 import type { RunParts } from "./parts.ts"
 
-type Limits = Pick<RunParts["config"], "maxCostPerTask" | "maxTokensPerTask">
+type TaskLimits = Pick<RunParts["config"], "maxCostPerTask" | "maxTokensPerTask">
 
 /**
  * How an attempt pays for its calls: from the budget of its task first, then from the budget of the run. The order is the
@@ -33,10 +33,10 @@ export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["sp
 }
 
 /** Made for the first call that is paid: most tasks have no limit of their own, and many make no such call. */
-const reserving = ({ config, safety }: RunParts, claimed: ClaimedTask): SafetyService["reserve"] => {
+const reserving = ({ config, safety }: RunParts, claimed: ClaimedTask): Limits["reserve"] => {
   const { maxCostPerTask, maxTokensPerTask } = config
   if (maxCostPerTask === undefined && maxTokensPerTask === undefined) return safety.reserve
-  let taskBudget: Pick<SafetyService, "reserve"> | undefined
+  let taskBudget: Pick<Limits, "reserve"> | undefined
   const getTaskBudget = Effect.suspend(() =>
     taskBudget === undefined
       ? Effect.map(makeTaskBudget(config, claimed.claim.task), (made) => (taskBudget ??= made))
@@ -58,7 +58,7 @@ const isRepeated = ({ abortReason }: ClaimedTask): boolean =>
   abortReason === "shutdown" || abortReason === "execution-timeout" || abortReason === "verification-timeout"
 
 /** Why nothing more can be spent on a task, when that is known before it is started. */
-export const usedUp = (limits: Limits, task: Task): string | undefined => {
+export const usedUp = (limits: TaskLimits, task: Task): string | undefined => {
   const { maxCostPerTask, maxTokensPerTask } = limits
   const used = task.usage ?? Usage.zero
   const cost = Usage.maxUsd(used)
@@ -71,9 +71,9 @@ export const usedUp = (limits: Limits, task: Task): string | undefined => {
 }
 
 const makeTaskBudget = Effect.fnUntraced(function* (
-  limits: Limits,
+  limits: TaskLimits,
   task: Task
-): Effect.fn.Return<Pick<SafetyService, "reserve">> {
+): Effect.fn.Return<Pick<Limits, "reserve">> {
   const { maxCostPerTask, maxTokensPerTask } = limits
   const used = task.usage ?? Usage.zero
   const left = yield* budget.make({
@@ -99,14 +99,14 @@ const both = (ofTask: Reservation, ofRun: Reservation): Reservation => ({
   commit: (usage) => Effect.andThen(ofTask.commit(usage), ofRun.commit(usage))
 })
 
-const overCost = ({ maxCostPerTask = 0 }: Limits, { usage }: Task, next?: Spend): string => {
+const overCost = ({ maxCostPerTask = 0 }: TaskLimits, { usage }: Task, next?: Spend): string => {
   const before = usage === null ? "" : `, earlier attempts have cost ${budget.usd(Usage.maxUsd(usage) ?? 0)}`
   const call =
     next === undefined ? "" : `, and the next call (${next.what}) can cost up to ${budget.usd(next.costUsd ?? 0)}`
   return `The task may cost ${budget.usd(maxCostPerTask)}${before}${call}. Raise maxCostPerTask (--max-cost-per-task), and requeue it.`
 }
 
-const overTokens = ({ maxTokensPerTask = 0 }: Limits, { usage }: Task, next?: Spend): string => {
+const overTokens = ({ maxTokensPerTask = 0 }: TaskLimits, { usage }: Task, next?: Spend): string => {
   const before = usage === null ? "" : `, earlier attempts have used ${Usage.maxTokens(usage)}`
   const call = next === undefined ? "" : `, and the next call (${next.what}) can use up to ${next.tokens}`
   return `The task may use ${maxTokensPerTask} tokens${before}${call}. Raise maxTokensPerTask (--max-tokens-per-task), and requeue it.`

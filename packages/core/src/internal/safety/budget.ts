@@ -1,7 +1,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Reservation, SafetyService, Spend } from "../../Safety.ts"
+import type { Limits, Reservation, Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
 import * as Usage from "../../Usage.ts"
 
@@ -40,42 +40,43 @@ export const make = Effect.fnUntraced(function* (options: {
   }
   const waiting: Array<Waiting> = []
   let stop = Option.none<SafetyStop>()
-  /** Set when something was spent of which nobody knows how much: whatever is left cannot be told any more. */
-  let broken = Option.none<SafetyStop>()
+  /** Set after an unknown amount was spent, because the rest of the budget is unknown then. */
+  let unknownRest = Option.none<SafetyStop>()
   let committed = nothing
   let reserved = nothing
 
-  const halt = (limit: "cost" | "tokens", message: string): SafetyStop => {
+  const halt = (reason: SafetyStop): SafetyStop => {
     if (Option.isSome(stop)) return stop.value
-    const reason = new SafetyStop({ limit, message })
     stop = Option.some(reason)
     Deferred.doneUnsafe(stopped, Effect.succeed(reason))
     return reason
   }
 
-  const haltUsedUp = (limit: "cost" | "tokens", next?: string): SafetyStop => {
+  const usedUp = (limit: "cost" | "tokens", next?: string): SafetyStop => {
     const [spent, of] =
       limit === "cost"
         ? [usd(committed.cost / 1e9), usd(options.maxCostUsd ?? 0)]
         : [`${committed.tokens}`, `${max.tokens} tokens`]
     const isFresh = committed.cost === 0 && committed.tokens === 0
-    return halt(
+    return new SafetyStop({
       limit,
-      isFresh
-        ? `The budget of ${of} is too small to begin with: ${next ?? "nothing fits"}.`
+      message: isFresh
+        ? `The budget of ${of} is too small for any call: ${next ?? "nothing fits"}.`
         : `The budget is used up: ${spent} of ${of} ${limit === "cost" ? "spent" : "used"}${next === undefined ? "" : `, and ${next}`}.`
-    )
+    })
   }
 
   const refuse = (limit: "cost" | "tokens", { costUsd, tokens, what }: Spend): SafetyStop =>
-    haltUsedUp(
-      limit,
-      limit === "cost"
-        ? `the next call (${what}) can cost up to ${usd(costUsd ?? 0)}`
-        : `the next call (${what}) can use up to ${tokens}`
+    halt(
+      usedUp(
+        limit,
+        limit === "cost"
+          ? `the next call (${what}) can cost up to ${usd(costUsd ?? 0)}`
+          : `the next call (${what}) can use up to ${tokens}`
+      )
     )
 
-  // `!(a <= b)`, so that a sum that is not a number exceeds every limit.
+  // `!(a <= b)`, so that NaN exceeds every limit.
   const exceeded = (sum: Amount): "cost" | "tokens" | undefined => {
     if (!(sum.cost <= max.cost)) return "cost"
     if (!(sum.tokens <= max.tokens)) return "tokens"
@@ -95,8 +96,8 @@ export const make = Effect.fnUntraced(function* (options: {
     }
   }
 
-  // First come, first served: a large call at the head is not starved by small ones behind it. This goes on once the run has
-  // to stop, so that work under way can finish on what is left: an output that was paid for can still be judged.
+  // First come, first served: small calls do not starve a large one before them. Continues after the run has to stop, so
+  // that running attempts can finish with the rest of the budget: an output that was paid for can still be verified.
   const admit = () => {
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
       const worst = worstOf(next.spend)
@@ -110,16 +111,18 @@ export const make = Effect.fnUntraced(function* (options: {
     }
   }
 
-  // Interruptible only while it waits: a reservation that was granted always reaches a caller that is uninterruptible.
+  // Interruptible only while it waits, so that a granted reservation always reaches an uninterruptible caller.
   const reserve = (spend: Spend): Effect.Effect<Reservation, SafetyStop> =>
     Effect.uninterruptible(
       Effect.suspend(() => {
-        if (Option.isSome(broken)) return Effect.fail(broken.value)
+        if (Option.isSome(unknownRest)) return Effect.fail(unknownRest.value)
         if (spend.costUsd === null && max.cost !== Infinity) {
           return Effect.fail(
             halt(
-              "cost",
-              `The price of ${spend.what} is unknown, so a budget in USD cannot hold. Give its price, or drop the budget.`
+              new SafetyStop({
+                limit: "cost",
+                message: `The price of ${spend.what} is unknown, so a budget in USD cannot hold. Give its price, or drop the budget.`
+              })
             )
           )
         }
@@ -143,7 +146,7 @@ export const make = Effect.fnUntraced(function* (options: {
         admit()
         return Effect.void
       }
-      // Granted in the same moment as the interruption: the call was never made, so nothing was spent.
+      // Granted in the moment of the interruption: the call was not made, so nothing was spent.
       return Effect.ignore(Effect.flatMap(Deferred.await(entry.answer), ({ commit }) => commit(Usage.zero)))
     })
 
@@ -153,42 +156,48 @@ export const make = Effect.fnUntraced(function* (options: {
       committed = plus(committed, spentBy(unreserved, nothing))
       if (unreserved.costUsd === null && max.cost !== Infinity) {
         const reason = halt(
-          "cost",
-          "An attempt reported usage without a price, so a budget in USD cannot hold. Give its price, or drop the budget."
+          new SafetyStop({
+            limit: "cost",
+            message:
+              "An attempt reported usage without a price, so a budget in USD cannot hold. Give its price, or drop the budget."
+          })
         )
-        broken = Option.some(reason)
+        unknownRest = Option.some(reason)
         for (const { answer } of waiting.splice(0)) Deferred.doneUnsafe(answer, Effect.fail(reason))
       }
     })
 
-  // What nobody reserves is known only afterwards, so the attempt after the limit was reached is the first to be refused.
-  const allow = Effect.suspend(() => {
-    if (Option.isSome(stop)) return Effect.fail(stop.value)
-    if (committed.cost > 0 && committed.cost >= max.cost) return Effect.fail(haltUsedUp("cost"))
-    if (committed.tokens > 0 && committed.tokens >= max.tokens) return Effect.fail(haltUsedUp("tokens"))
-    return Effect.void
-  })
+  // Usage without a reservation is known only afterwards, so the next attempt is the first that it stops.
+  const refusal = (): Option.Option<SafetyStop> => {
+    if (Option.isSome(stop)) return stop
+    if (committed.cost > 0 && committed.cost >= max.cost) return Option.some(usedUp("cost"))
+    return committed.tokens > 0 && committed.tokens >= max.tokens ? Option.some(usedUp("tokens")) : Option.none()
+  }
 
   return {
-    allow,
+    allow: Effect.suspend(() => {
+      const reason = refusal()
+      return Option.isSome(reason) ? Effect.fail(halt(reason.value)) : Effect.void
+    }),
     reserve,
     recordSuccess: record,
     recordFailure: (_reason, unreserved) => record(unreserved),
     recordRelease: record,
     stopReason: Effect.sync(() => stop),
+    refusal: Effect.sync(refusal),
     awaitStop: Deferred.await(stopped)
-  } satisfies Partial<SafetyService>
+  } satisfies Partial<Limits>
 })
 
 const worstOf = (spend: Spend): Amount => ({ cost: toNano(spend.costUsd ?? 0, Math.ceil), tokens: spend.tokens })
 
-/** What a call used; a price that turned out unknown counts as its worst case. */
+/** The amount that a call used. Its worst case, when its price turned out to be unknown. */
 const spentBy = (usage: Usage.Usage, worst: Amount): Amount => ({
   cost: usage.costUsd === null ? worst.cost : toNano(usage.costUsd, Math.ceil),
   tokens: Usage.totalTokens(usage)
 })
 
-/** Digits beyond a thousandth of a nano-dollar are noise of the floating point, not money. */
+/** Digits beyond a thousandth of a nano-dollar are floating-point noise. */
 const toNano = (amount: number, round: (value: number) => number): number => round(Number((amount * 1e9).toFixed(3)))
 
 /** An amount as a sentence names it. */

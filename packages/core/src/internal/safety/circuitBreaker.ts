@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { BreakerState, SafetyService } from "../../Safety.ts"
+import type { BreakerState, Limits } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
 
 export const make = Effect.fnUntraced(function* (options: {
@@ -17,24 +17,24 @@ export const make = Effect.fnUntraced(function* (options: {
   const scope = yield* Scope.Scope
   const stopped = yield* Deferred.make<SafetyStop>()
   const changes = yield* PubSub.sliding<BreakerState>(16)
-  // Stands open while the breaker is closed. While it is not, the end of a cool-down opens it for one probe.
+  /** Open while the breaker is closed. Otherwise, the end of a cool-down opens it for one probe. */
   const door = Latch.makeUnsafe(true)
   let stop = Option.none<SafetyStop>()
   let iterations = 0
   let consecutiveFailures = 0
   let state: BreakerState["state"] = "closed"
-  // Counts cool-downs: the end of one that was superseded means nothing.
+  /** The number of cool-downs. The end of one that was superseded has no effect. */
   let coolDowns = 0
 
-  // Told before the door opens: who waits at it goes ahead at once, and what it brings about has to be told after.
+  // Published before the door opens: an attempt that waits at it starts at once, and its events must come later.
   const become = (next: BreakerState["state"], reason: string) =>
     Effect.suspend(() => {
       const changed = state !== next
       state = next
       if (next === "open") door.closeUnsafe()
-      const told = changed ? PubSub.publish(changes, { state: next, reason }) : Effect.void
+      const published = changed ? PubSub.publish(changes, { state: next, reason }) : Effect.void
       return Effect.andThen(
-        told,
+        published,
         Effect.sync(() => state !== "open" && door.openUnsafe())
       )
     })
@@ -43,22 +43,22 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.sync(() => {
       if (Option.isNone(stop)) stop = Option.some(reason)
       Deferred.doneUnsafe(stopped, Effect.succeed(reason))
-      // Whoever waits for a probe has nothing to wait for any more.
+      // Attempts that wait for a probe must not wait any longer.
       door.openUnsafe()
     })
 
   const startCoolDown = (coolDown: Duration.Duration) =>
     Effect.suspend(() => {
       const current = ++coolDowns
-      const over = Effect.suspend(() =>
+      const end = Effect.suspend(() =>
         current === coolDowns
-          ? become("half-open", "the cool-down is over: one attempt goes ahead as a probe")
+          ? become("half-open", "the cool-down is over: one attempt starts as a probe")
           : Effect.void
       )
-      return Effect.forkIn(Effect.andThen(Effect.sleep(coolDown), over), scope)
+      return Effect.forkIn(Effect.andThen(Effect.sleep(coolDown), end), scope)
     })
 
-  // The first that comes through the door closes it behind itself and is the probe.
+  // The first attempt that comes through the door closes it, and is the probe.
   const enter: Effect.Effect<void, SafetyStop> = Effect.suspend(() => {
     if (state === "closed" || Option.isSome(stop) || !Latch.isOpen(door)) return allow
     door.closeUnsafe()
@@ -75,12 +75,15 @@ export const make = Effect.fnUntraced(function* (options: {
       iterations++
       return Effect.void
     }
-    const reason = new SafetyStop({
+    const reason = iterationsReached()
+    return Effect.andThen(halt(reason), Effect.fail(reason))
+  })
+
+  const iterationsReached = () =>
+    new SafetyStop({
       limit: "iterations",
       message: `The run reached its limit of ${options.maxIterations} attempts.`
     })
-    return Effect.andThen(halt(reason), Effect.fail(reason))
-  })
 
   return {
     allow,
@@ -94,7 +97,7 @@ export const make = Effect.fnUntraced(function* (options: {
     recordFailure: (reason) =>
       Effect.suspend(() => {
         consecutiveFailures++
-        // Open already: this attempt was under way before.
+        // While the breaker is open, attempts that started before it opened can still fail.
         if (state === "open" || consecutiveFailures < options.maxConsecutiveFailures) return Effect.void
         if (Option.isSome(options.coolDown)) {
           return Effect.andThen(
@@ -109,13 +112,16 @@ export const make = Effect.fnUntraced(function* (options: {
           })
         )
       }),
-    // A probe that was given back tells nothing: the next one goes ahead.
+    // A probe that was released decides nothing, so the next attempt is the probe.
     recordRelease: () =>
       Effect.sync(() => {
         if (state === "half-open") door.openUnsafe()
       }),
     stopReason: Effect.sync(() => stop),
+    refusal: Effect.sync(() =>
+      Option.isNone(stop) && iterations >= options.maxIterations ? Option.some(iterationsReached()) : stop
+    ),
     awaitStop: Deferred.await(stopped),
     changes: Stream.fromPubSub(changes)
-  } satisfies Partial<SafetyService>
+  } satisfies Partial<Limits>
 })

@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { SafetyService } from "../../Safety.ts"
+import type { Limits } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
 
 export const make = Effect.fnUntraced(function* (duration: Duration.Duration) {
@@ -14,9 +14,12 @@ export const make = Effect.fnUntraced(function* (duration: Duration.Duration) {
   })
   const reached = () => clock.currentTimeMillisUnsafe() >= end
 
+  const reason = Effect.sync(() => (reached() ? Option.some(stop) : Option.none()))
+
   return {
     allow: Effect.suspend(() => (reached() ? Effect.fail(stop) : Effect.void)),
-    stopReason: Effect.sync(() => (reached() ? Option.some(stop) : Option.none())),
+    stopReason: reason,
+    refusal: reason,
     awaitStop: Effect.suspend(() => Effect.as(Effect.sleep(Math.max(0, end - clock.currentTimeMillisUnsafe())), stop))
-  } satisfies Partial<SafetyService>
+  } satisfies Partial<Limits>
 })
