@@ -51,10 +51,8 @@ const leaseDuration = duration.check(
   })
 )
 
-const schedule = <Input>() =>
-  Schema.declare((value): value is Schedule.Schedule<unknown, Input> => Schedule.isSchedule(value), {
-    expected: "a Schedule"
-  })
+const schedule = <S extends Schedule.Schedule<unknown, never, unknown>>() =>
+  Schema.declare((value): value is S => Schedule.isSchedule(value), { expected: "a Schedule" })
 
 const withDefault = <S extends Schema.Constraint>(value: S["Type"]) =>
   Schema.withDecodingDefaultType<S>(Effect.succeed(value))
@@ -81,10 +79,10 @@ export const OrchestratorConfig = Schema.Struct({
   maxCostPerTask: Schema.optional(amount),
   /** The most tokens that one task may use over all its attempts, verification included. Default: no limit. */
   maxTokensPerTask: Schema.optional(amount),
-  /** The delay between attempts. Default `RetryPolicy.exponential()`. */
-  retryPolicy: schedule<number>().pipe(withDefault(RetryPolicy.exponential())),
+  /** The delays between attempts, and when they end. Default `RetryPolicy.exponential()`. */
+  retryPolicy: schedule<RetryPolicy.RetryPolicy>().pipe(withDefault(RetryPolicy.exponential())),
   /** Retries of a call within an attempt, after a transient error. Default `RetryPolicy.transient`: 5, after 0.5 s doubling. */
-  transientRetry: schedule<RetryPolicy.TransientError>().pipe(withDefault(RetryPolicy.transient)),
+  transientRetry: schedule<RetryPolicy.TransientRetry>().pipe(withDefault(RetryPolicy.transient)),
   /** The longest `retryAfter` that an attempt waits for. A longer one fails the attempt. Default 5 minutes. */
   maxRetryAfter: duration.pipe(withDefault(Duration.minutes(5))),
   /** A pause of each worker after each task. Default 0. */

@@ -155,7 +155,7 @@ export const settings = {
 
   retryDelay: {
     kind: Kind.duration(),
-    help: "The delay before the second attempt; it doubles with each further attempt",
+    help: "The delay before the second attempt; it doubles with each further attempt, up to 5 minutes or this delay",
     default: "1s"
   },
   drainTimeout: {

@@ -1,17 +1,20 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type { AttemptOutcome } from "../../Attempt.ts"
+import type { Attempt, AttemptOutcome } from "../../Attempt.ts"
 import type { Execution } from "../../Execution.ts"
 import { ExecutionError } from "../../ExecutionError.ts"
-import type { Resolved } from "../../OrchestratorConfig.ts"
 import * as Outcome from "../../Outcome.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
+import type { Task } from "../../Task.ts"
 import { transition } from "../../TaskState.ts"
 import type { Settlement } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import * as Usage from "../../Usage.ts"
 import type { ClaimedTask } from "./claims.ts"
+import type { RunParts } from "./parts.ts"
+import { storeCall } from "./storeCall.ts"
 
 /** What the ledger keeps of a settlement. */
 export const attemptOutcome = {
@@ -24,6 +27,9 @@ export const attemptOutcome = {
 /** The outcomes that a settlement can write. */
 export type SettledOutcome = (typeof attemptOutcome)[Settlement["_tag"]]
 
+/** An outcome of which a settlement is written. */
+export type Settleable = Exclude<Outcome.Outcome, Outcome.Lost>
+
 /** A result that the store refuses is a failure of its task. */
 export const unstorable = (error: TaskStoreError): Outcome.Errored => ({
   _tag: "Errored",
@@ -31,12 +37,10 @@ export const unstorable = (error: TaskStoreError): Outcome.Errored => ({
   error: new ExecutionError({ reason: "Permanent", message: `The result could not be stored: ${error.message}` })
 })
 
-/** Decides what happens to the task: applies the state machine and the retry policy to an outcome. */
-export const settlementOf = (
-  config: Resolved,
-  claimed: ClaimedTask,
-  outcome: Exclude<Outcome.Outcome, Outcome.Lost>
-): Effect.Effect<Settlement> => {
+/**
+ * Decides what happens to the task: applies the state machine, the limit of attempts and the retry policy to an outcome.
+ */
+export const settlementOf = (parts: RunParts, claimed: ClaimedTask, outcome: Settleable): Effect.Effect<Settlement> => {
   const { task, token } = claimed.claim
   const fields = {
     taskId: task.id,
@@ -62,9 +66,11 @@ export const settlementOf = (
         checkpoint: checkpointOf(outcome)
       }
       const permanent = outcome._tag !== "Rejected" && outcome.error.reason === "Permanent"
-      const next = transition(task, { _tag: "AttemptFailed", permanent }, config)
+      const next = transition(task, { _tag: "AttemptFailed", permanent }, parts.config)
       return Result.isSuccess(next) && next.success.status === "pending"
-        ? Effect.map(delayAfter(config, task.attempts), (delay) => ({ ...failure, _tag: "Retry", delay }))
+        ? Effect.map(retryDelay(parts, task, outcome), (delay) =>
+            Option.isSome(delay) ? { ...failure, _tag: "Retry", delay: delay.value } : { ...failure, _tag: "Fail" }
+          )
         : Effect.succeed({ ...failure, _tag: "Fail" })
     }
   }
@@ -74,11 +80,44 @@ export const settlementOf = (
 const checkpointOf = (outcome: Outcome.Failure): Execution | null =>
   outcome._tag === "Unverifiable" ? outcome.execution : null
 
-/** The policy is the user's code: when it dies, the task is retried at once instead of being held forever. */
-const delayAfter = (config: Resolved, attempts: number): Effect.Effect<Duration.Duration> =>
-  Effect.catchCause(RetryPolicy.delayAfter(config.retryPolicy, attempts), (cause) =>
-    Effect.logError("The retry policy died; the next attempt follows at once", cause).pipe(
+/** None when the retry policy has ended. */
+const retryDelay = Effect.fnUntraced(
+  function* (parts: RunParts, task: Task, outcome: Outcome.Failure) {
+    const last = { attempt: task.attempts, outcome, endedAt: parts.clock.currentTimeMillisUnsafe() }
+    const earlier = task.attempts === 1 ? [] : yield* earlierFailures(parts, task)
+    return yield* RetryPolicy.delayAfter(parts.config.retryPolicy, [...earlier, last])
+  },
+  // The policy is the user's code. When it fails, the task is retried at once instead of being held forever.
+  Effect.catchCause((cause) =>
+    Effect.logError("The retry policy failed; the next attempt follows at once", cause).pipe(
       Effect.annotateLogs({ module: "RetryPolicy" }),
-      Effect.as(Duration.zero)
+      Effect.as(Option.some(Duration.zero))
     )
   )
+)
+
+/** The failed attempts before this one, since the task was added or last requeued. */
+const earlierFailures = Effect.fnUntraced(function* (parts: RunParts, task: Task) {
+  const attempts = yield* Effect.orElseSucceed(storeCall(parts, "attempts", parts.store.attempts(task.id)), () => [])
+  const failures: Array<RetryPolicy.FailedAttempt> = []
+  let number = task.attempts - 1
+  for (const attempt of attempts.toReversed()) {
+    if (number === 0) break
+    // A released attempt has the number of the attempt that took its place.
+    if (attempt.number !== number || attempt.endedAt === null || !isFailure(attempt)) continue
+    failures.unshift({ attempt: number, outcome: failureOf(attempt), endedAt: attempt.endedAt.epochMilliseconds })
+    number--
+  }
+  return failures
+})
+
+const isFailure = ({ outcome }: Attempt): boolean => outcome === "retried" || outcome === "lease_expired"
+
+const failureOf = ({ error, execution, verification }: Attempt): Outcome.Failure =>
+  execution !== null && verification !== null
+    ? { _tag: "Rejected", execution, verification }
+    : {
+        _tag: "Errored",
+        execution,
+        error: new ExecutionError({ reason: "Failed", message: error ?? "The attempt failed." })
+      }

@@ -12,11 +12,14 @@ import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { type ClaimedTask, type Claims, leaseKey } from "./claims.ts"
 import * as metrics from "./metrics.ts"
 import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
-import { attemptOutcome, settlementOf, unstorable } from "./settlement.ts"
+import { attemptOutcome, type Settleable, settlementOf, unstorable } from "./settlement.ts"
 import { storeCall } from "./storeCall.ts"
 
 /** More settlements in one write make it longer without making it cheaper. */
 const maxBatch = 1000
+
+/** How many ledgers are read at the same time, for the delays of tasks that failed more than once. */
+const ledgerReads = 16
 
 /**
  * Writes the outcomes of attempts by group commit: while one write is under way the next batch gathers, so that a single
@@ -41,6 +44,11 @@ type SettlerStats = Pick<
   "tasksCompleted" | "tasksUnverified" | "tasksRetried" | "tasksFailed" | "tasksReleased" | "leasesLost"
 >
 
+interface PendingOutcome {
+  readonly claimed: ClaimedTask
+  readonly outcome: Settleable
+}
+
 interface PendingSettlement {
   readonly claimed: ClaimedTask
   readonly settlement: Settlement
@@ -62,19 +70,25 @@ export const make = Effect.fnUntraced(function* (
   stop: StopSignal
 ): Effect.fn.Return<Settler> {
   // Each claim is settled once, and the number of claims is bounded. A bounded queue could block a pause or a drain.
-  const pending = yield* Queue.unbounded<PendingSettlement>()
+  const pending = yield* Queue.unbounded<PendingOutcome>()
   const returning = new Map<TaskId, Deferred.Deferred<void>>()
   const counts = { completed: 0, unverified: 0, retried: 0, failed: 0, released: 0, leasesLost: 0 }
 
   const settle = Effect.fnUntraced(function* (claimed: ClaimedTask, outcome: Outcome.Outcome) {
     if (outcome._tag === "Lost") return yield* drop(claimed)
     claimed.phase = "settling"
-    const settlement = yield* settlementOf(parts.config, claimed, outcome)
-    const returns = settlement._tag === "Retry" || settlement._tag === "Release"
+    const taskId = claimed.claim.task.id
     // An earlier return of the same task may be under way, and another attempt may wait for it.
-    if (returns && !returning.has(settlement.taskId)) returning.set(settlement.taskId, Deferred.makeUnsafe())
-    yield* Queue.offer(pending, { claimed, settlement })
+    if (outcome._tag !== "Accepted" && !returning.has(taskId)) returning.set(taskId, Deferred.makeUnsafe())
+    yield* Queue.offer(pending, { claimed, outcome })
   })
+
+  /** Decided here and not by the worker: the retry policy may have to read the ledger, which a store outage delays. */
+  const decide = ({ claimed, outcome }: PendingOutcome): Effect.Effect<PendingSettlement> =>
+    Effect.map(settlementOf(parts, claimed, outcome), (settlement) => ({ claimed, settlement }))
+
+  const decideAll = (batch: ReadonlyArray<PendingOutcome>) =>
+    Effect.forEach(batch, decide, { concurrency: batch.some(isRetriedAgain) ? ledgerReads : 1 })
 
   /** The lease is gone, so nothing is written. */
   const drop = Effect.fnUntraced(function* (claimed: ClaimedTask) {
@@ -124,7 +138,7 @@ export const make = Effect.fnUntraced(function* (
   /** Fails a task whose result the store refuses. When the store refuses even that, it is unusable, and the run ends. */
   const giveUp = Effect.fnUntraced(function* ({ claimed, settlement }: PendingSettlement, error: TaskStoreError) {
     if (settlement._tag !== "Release") {
-      const failed = { claimed, settlement: yield* settlementOf(parts.config, claimed, unstorable(error)) }
+      const failed = { claimed, settlement: yield* settlementOf(parts, claimed, unstorable(error)) }
       const reply = yield* Effect.result(call([failed]))
       if (Result.isSuccess(reply)) return yield* accept([failed], reply.success)
     }
@@ -220,9 +234,12 @@ export const make = Effect.fnUntraced(function* (
       tasksReleased: counts.released,
       leasesLost: counts.leasesLost
     }),
-    loop: Effect.forever(Effect.flatMap(Queue.takeBetween(pending, 1, maxBatch), write))
+    loop: Effect.forever(Effect.flatMap(Effect.flatMap(Queue.takeBetween(pending, 1, maxBatch), decideAll), write))
   }
 })
+
+const isRetriedAgain = ({ claimed, outcome }: PendingOutcome): boolean =>
+  outcome._tag !== "Accepted" && outcome._tag !== "Released" && claimed.claim.task.attempts > 1
 
 const eventOf = (
   { claimed: { usage }, settlement }: PendingSettlement,
