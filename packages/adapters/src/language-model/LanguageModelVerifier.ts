@@ -31,9 +31,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { confirmed } from "../internal/judge/confirm.ts"
-import { judgeInstructions, judgePrompt } from "../internal/prompts/judge.ts"
-import { toVerification, Verdict } from "../internal/prompts/verdict.ts"
-import * as verdictText from "../internal/prompts/verdictText.ts"
+import { judgeInstructions, judgePrompt } from "../internal/judge/prompt.ts"
+import { parseText, toVerification, Verdict } from "../internal/judge/verdict.ts"
 import type { Costs } from "./Costs.ts"
 import { reasonOf, sentence, unfinished } from "./internal/errors.ts"
 import { paid } from "./internal/paid.ts"
@@ -87,7 +86,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
           )
         : Effect.map(
             spend(texts, (prompt) => model.generateText({ prompt }), context),
-            (response) => ({ response, verdict: verdictText.parse(response.text) })
+            (response) => ({ response, verdict: parseText(response.text) })
           )
     const { response, verdict } = yield* Effect.mapError(asked, (error) =>
       error._tag === "SafetyStop" ? error : unasked(error, usageOfError(error))

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { agentPrompt, attemptPrompt } from "../../src/internal/prompts/attempt.ts"
 import { fence } from "../../src/internal/prompts/fence.ts"
-import { judgeInstructions, judgePrompt } from "../../src/internal/prompts/judge.ts"
-import { toVerification } from "../../src/internal/prompts/verdict.ts"
+import { judgeInstructions, judgePrompt } from "../../src/internal/judge/prompt.ts"
+import { toVerification } from "../../src/internal/judge/verdict.ts"
 
 const occurrences = (text: string, part: string) => text.split(part).length - 1
 

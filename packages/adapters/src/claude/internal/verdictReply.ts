@@ -4,8 +4,7 @@ import * as AnthropicStructuredOutput from "effect/ai/AnthropicStructuredOutput"
 import type * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { Verdict } from "../../internal/prompts/verdict.ts"
-import * as verdictText from "../../internal/prompts/verdictText.ts"
+import { parseText, Verdict } from "../../internal/judge/verdict.ts"
 import type { ClaudeError } from "../ClaudeError.ts"
 import type { OutputFormat } from "../MessageRequest.ts"
 import type { Reply } from "../Reply.ts"
@@ -49,7 +48,7 @@ export const read = (format: "json" | "text", reply: Reply): Result.Result<Verdi
 }
 
 const readText = (text: string) =>
-  Result.mapError(verdictText.parse(text), (why): NoVerdict => ({
+  Result.mapError(parseText(text), (why): NoVerdict => ({
     reason: "Failed",
     message: `The judge gave no clear verdict: ${why}.`
   }))

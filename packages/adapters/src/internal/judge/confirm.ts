@@ -8,9 +8,9 @@ import * as Result from "effect/Result"
 type Opinion = Effect.Effect<Verification, VerificationError | SafetyStop>
 
 /**
- * Asks again up to `times` times when the first opinion rejects; the majority of all counts, and it takes more than half
- * to pass. It stops asking as soon as the rest cannot change the outcome. An opinion that fails is no vote: when such
- * votes could have decided, there is no verdict. All opinions are paid for, so all are in the usage.
+ * Gets up to `times` further opinions when the first one rejects. The majority of all counts, and an output passes with more
+ * than half. It stops as soon as the remaining opinions cannot change the result. A failed opinion is not a vote: when such
+ * votes could have decided, there is no verdict. The usage includes all opinions, because all are paid for.
  */
 export const confirmed = Effect.fnUntraced(function* (
   times: number,
@@ -43,7 +43,7 @@ export const confirmed = Effect.fnUntraced(function* (
   return majority(rejecting, usage)
 })
 
-/** The first of those that agree speaks for them, and is as sure as the least sure of them. */
+/** The first verdict of the majority, with the lowest confidence of the majority. */
 const majority = (side: ReadonlyArray<Verification>, usage: Usage.Usage | null): Verification => ({
   passed: side.every(({ passed }) => passed),
   confidence: side.reduce((least, { confidence }) => Math.min(least, confidence), 1),

@@ -1,13 +1,11 @@
 import { createHash } from "node:crypto"
 
 /**
- * Sets texts apart from the words around them, so that a model can tell what it is asked from what it is shown: each
- * stands between `<name-key>` and `</name-key>`.
+ * Puts each text between `<name-key>` and `</name-key>`, so that a model can tell instructions from material.
  *
- * The key does two things. It occurs in none of the texts, so none of them can close its own fence. And it comes out of
- * a hash of all of them, so whoever writes one of them cannot know it beforehand, not even from an earlier answer. It is
- * not random: the same texts have the same fence, and a request that is made again is the same request, which a cache
- * of answers recognises.
+ * The key occurs in none of the texts, so none of them can close its own fence. It is a hash of all of them, so the author of
+ * one cannot predict it, not even from an earlier prompt. It is not random: the same texts have the same fence, so a
+ * repeated request is identical and a cache of replies recognises it.
  */
 export const fence = (...texts: ReadonlyArray<string>) => {
   const key = keyOf(texts)
@@ -23,6 +21,6 @@ const keyOf = (texts: ReadonlyArray<string>): string => {
   return key
 }
 
-// JSON keeps ["ab"] and ["a", "b"] apart.
+// JSON distinguishes ["ab"] from ["a", "b"].
 const hash = (texts: ReadonlyArray<string>) =>
   createHash("sha256").update(JSON.stringify(texts)).digest("hex").slice(0, 16)
