@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Usage } from "@baton/core/Usage"
+import type { Duration } from "effect/Duration"
 import * as Schema from "effect/Schema"
 
 /**
@@ -30,7 +31,27 @@ export class ClaudeError extends Schema.TaggedError<ClaudeError>()("ClaudeError"
   /** What the request used; `null` when that is unknown, because it broke off after the server began to answer. */
   usage: Schema.NullOr(Usage),
   cause: Schema.optionalKey(Schema.Defect())
-}) {}
+}) {
+  /** The same error with some other fields. */
+  with(fields: {
+    readonly reason?: ClaudeError["reason"]
+    readonly message?: string
+    readonly retryAfter?: Duration
+    readonly usage?: Usage | null
+  }): ClaudeError {
+    return new ClaudeError({
+      reason: this.reason,
+      type: this.type,
+      message: this.message,
+      ...(this.status === undefined ? undefined : { status: this.status }),
+      ...(this.requestId === undefined ? undefined : { requestId: this.requestId }),
+      ...(this.retryAfter === undefined ? undefined : { retryAfter: this.retryAfter }),
+      usage: this.usage,
+      ...(this.cause === undefined ? undefined : { cause: this.cause }),
+      ...fields
+    })
+  }
+}
 
 /**
  * Structured output cannot express this schema: its root is not an object, or it refers to itself.

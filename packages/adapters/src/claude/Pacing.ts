@@ -3,8 +3,11 @@
  *
  * Every model has a pool that all fibers share. A request waits in it, first come, first served, until it fits under the
  * configured limits and under those that the server states in its answers. When the server refuses a request (429), the
- * whole pool pauses for as long as the server says; when the server is overloaded (529), the pool backs off and then
- * continues at the same rate; when the server objects to a steep rise, fewer requests run at the same time.
+ * whole pool pauses for as long as the server says. If it does not say, the pool finds the limit by trial: a refusal lowers
+ * the rate below the one at which the server accepted requests, and each answer raises it. When the server objects to a
+ * steep rise, fewer requests run at the same time.
+ *
+ * An overload (529) is not a limit: it delays only the refused request, the longer the server answers nothing else.
  *
  * Waiting costs a fiber and an entry in a queue. A pool has one timer, whatever the number of waiting requests.
  *
@@ -169,7 +172,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
           settle(pool, admission, exit, now())
           notify(pool)
         })
-    )
+    ).pipe(Effect.mapError((error) => delayedByOverload(error, Pool.overloadDelay(pool, now()))))
 
   return {
     pace: (request, send) =>
@@ -194,6 +197,11 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
     )
   }
 })
+
+const delayedByOverload = (error: ClaudeError, delayMillis: number): ClaudeError =>
+  delayMillis === 0 || error.retryAfter !== undefined || !Pool.isOverload(error)
+    ? error
+    : error.with({ retryAfter: Duration.millis(delayMillis) })
 
 const settle = (
   pool: Pool.RateLimitPool,

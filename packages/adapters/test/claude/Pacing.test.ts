@@ -1,7 +1,7 @@
 import { type ClaudeError, Pacing, type Reply } from "@baton/adapters/claude"
 import { Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, DateTime, Deferred, Duration, Effect, Exit, Fiber, Schema } from "effect"
+import { Clock, DateTime, Deferred, Duration, Effect, Exit, Fiber, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { failure, reply, request } from "./requests.ts"
 
@@ -354,46 +354,160 @@ describe("a server that turns requests away", () => {
     })
   )
 
-  it.effect("is backed off from, twice as long each time, when it says nothing; success ends that", () =>
+  it.effect("delays only the refused request when it is overloaded, and lowers nothing", () =>
     Effect.gen(function* () {
-      const { count, send } = yield* start()
+      const { count, pacing, send, sendMany } = yield* start({ requestsPerMinute: 60 })
+      for (const more of [{}, { retryAfter: seconds(30) }]) {
+        const refused = yield* send()
+        yield* refused.end(turnedAway({ ...overloaded, ...more }))
+        const error = yield* Effect.flip(Fiber.join(refused.fiber))
+        assert.deepStrictEqual(error.retryAfter, "retryAfter" in more ? seconds(30) : undefined)
+      }
+      assert.isUndefined((yield* pacing.snapshot)[0]?.pausedUntil)
+      yield* sendMany(70)
+      assert.strictEqual(count(), 60)
+      yield* TestClock.adjust(seconds(2))
+      assert.strictEqual(count(), 62)
+    })
+  )
+
+  it.effect("delays refused requests for as long as it has been overloaded, until a request succeeds", () =>
+    Effect.gen(function* () {
+      const { send } = yield* start()
+      const delay = Effect.gen(function* () {
+        const refused = yield* send()
+        yield* refused.end(turnedAway(overloaded))
+        const { retryAfter } = yield* Effect.flip(Fiber.join(refused.fiber))
+        return retryAfter === undefined ? 0 : Duration.toSeconds(retryAfter)
+      })
+      const early = yield* send()
+      assert.strictEqual(yield* delay, 0)
+      yield* TestClock.adjust(seconds(5))
+      assert.strictEqual(yield* delay, 5)
+      yield* TestClock.adjust(seconds(100))
+      assert.strictEqual(yield* delay, 60)
+      // Also one that was sent before the overload.
+      yield* early.end()
+      assert.strictEqual(yield* delay, 0)
+    })
+  )
+
+  /** Sends requests as an orchestrator does, up to `concurrency` at a time and each up to six times, to a simulated server. */
+  const simulate = Effect.fnUntraced(function* (options: {
+    readonly requests: number
+    readonly concurrency: number
+    readonly refuse: (now: number, n: number) => Outcome | undefined
+    readonly answerTime: Duration.Input
+  }) {
+    const pacing = yield* Pacing.make()
+    const startedAt = yield* Clock.currentTimeMillis
+    let sent = 0
+    let refused = 0
+    const one = pacing
+      .pace(small, ({ onHeaders }) =>
+        Effect.gen(function* () {
+          const refusal = options.refuse(yield* Clock.currentTimeMillis, ++sent)
+          yield* Effect.sleep(refusal === undefined ? options.answerTime : "20 millis")
+          if (refusal !== undefined) refused++
+          const { exit, headers = {} } = refusal ?? answered()
+          yield* onHeaders(new Headers(headers))
+          return yield* exit
+        })
+      )
+      .pipe(
+        Effect.retry(
+          Schedule.exponential("500 millis").pipe(
+            Schedule.upTo({ times: 5 }),
+            Schedule.modifyDelay(
+              ({ duration, input }: { readonly duration: Duration.Duration; readonly input: ClaudeError }) =>
+                Effect.succeed(Duration.max(duration, input.retryAfter ?? Duration.zero))
+            )
+          )
+        ),
+        Effect.exit
+      )
+    const fiber = yield* Effect.forkChild(
+      Effect.forEach(Array.from({ length: options.requests }), () => one, { concurrency: options.concurrency })
+    )
+    while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("100 millis")
+    const exits = yield* Fiber.join(fiber)
+    const took = ((yield* Clock.currentTimeMillis) - startedAt) / 1000
+    return { took, lost: exits.filter(Exit.isFailure).length, refused }
+  })
+
+  it.effect("goes at nearly full speed when it is overloaded now and then", () =>
+    Effect.gen(function* () {
+      const load = { requests: 500, concurrency: 64, answerTime: "3 seconds" } as const
+      const healthy = yield* simulate({ ...load, refuse: () => undefined })
+      const busy = yield* simulate({ ...load, refuse: (_, n) => (n % 20 === 0 ? turnedAway(overloaded) : undefined) })
+      assert.strictEqual(busy.lost, 0)
+      assert.isAtMost(busy.took, 1.15 * healthy.took)
+    })
+  )
+
+  /** A token bucket that refuses without saying for how long. */
+  const silentLimit = (perSecond: number) => {
+    let level = perSecond
+    let last = 0
+    return (now: number): Outcome | undefined => {
+      level = Math.min(perSecond, level + ((now - last) / 1000) * perSecond)
+      last = now
+      if (level < 1) return turnedAway(rateLimited)
+      level--
+      return undefined
+    }
+  }
+
+  it.effect.each([
+    { perSecond: 5, answerTime: "1 second" },
+    { perSecond: 10, answerTime: "3 seconds" },
+    { perSecond: 2, answerTime: "200 millis" }
+  ] as const)("finds its limit where it states none: $perSecond per second, $answerTime", ({ answerTime, perSecond }) =>
+    Effect.gen(function* () {
+      const requests = 200
+      const { lost, refused, took } = yield* simulate({
+        requests,
+        concurrency: 64,
+        answerTime,
+        refuse: silentLimit(perSecond)
+      })
+      assert.strictEqual(lost, 0)
+      assert.isAtMost(took, 1.5 * (requests / perSecond) + 10)
+      assert.isAtMost(refused, requests)
+    })
+  )
+
+  it.effect("that accepts nothing and says nothing is asked half as often each time; success ends that", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start()
       for (const [round, pause] of [1, 2, 4].entries()) {
-        yield* (yield* send()).end(turnedAway(overloaded))
+        yield* (yield* send()).end(turnedAway(rateLimited))
         const next = yield* send()
         yield* TestClock.adjust(Duration.millis(pause * 1000 - 1))
         assert.strictEqual(count(), 2 * round + 1)
         yield* TestClock.adjust("1 milli")
         assert.strictEqual(count(), 2 * round + 2)
-        yield* Fiber.interrupt(next.fiber)
+        yield* next.end(turnedAway({ status: 500 }))
+        yield* TestClock.adjust(Duration.minutes(1))
       }
-      yield* (yield* send()).end()
-      yield* (yield* send()).end(turnedAway(overloaded))
-      yield* send()
-      yield* TestClock.adjust(seconds(1))
-      assert.strictEqual(count(), 9)
+      for (let round = 0; round < 10; round++) {
+        yield* (yield* send()).end()
+        yield* TestClock.adjust(seconds(4))
+      }
+      yield* sendMany(4)
+      yield* TestClock.adjust(seconds(4))
+      assert.strictEqual(count(), 20)
     })
   )
 
-  it.effect("is backed off from once when it turns many away that were sent together", () =>
+  it.effect("is asked again after a second when it refuses many that were sent together", () =>
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start()
       const wave = yield* sendMany(20)
-      for (const each of wave) yield* each.end(turnedAway(overloaded))
+      for (const each of wave) yield* each.end(turnedAway(rateLimited))
       yield* send()
-      yield* TestClock.adjust(seconds(1))
-      assert.strictEqual(count(), 21)
-    })
-  )
-
-  it.effect("keeps its rate when it is only overloaded", () =>
-    Effect.gen(function* () {
-      const { count, send, sendMany } = yield* start({ requestsPerMinute: 60 })
-      yield* (yield* send()).end(turnedAway({ ...overloaded, retryAfter: seconds(1) }))
-      yield* sendMany(70)
-      yield* TestClock.adjust(seconds(1))
-      assert.strictEqual(count(), 61)
       yield* TestClock.adjust(seconds(2))
-      assert.strictEqual(count(), 63)
+      assert.strictEqual(count(), 21)
     })
   )
 

@@ -66,16 +66,48 @@ export interface RateLimitPool {
   window: number
   /** No request starts before this, in epoch milliseconds. */
   pausedUntil: number
-  /** How often in a row the server refused requests, where those that were sent together count once. */
-  streak: number
+  /** The pace where the server refuses requests and states no limit. */
+  readonly pace: Pace
+  /** Since when all answers have been overload errors, in epoch milliseconds; undefined when they have not. */
+  overloadedSince: number | undefined
 }
 
-/** Without a time from the server, the first pause is this long, and each further one doubles up to the longest. */
-const firstPause = 1000
-const longestPause = 60_000
+/**
+ * A rate that is found by trial, by additive increase and multiplicative decrease. A refusal lowers it to a share of the rate
+ * at which the server recently accepted requests; each answer raises it.
+ */
+interface Pace {
+  /** Requests per second: `Infinity` until the server refuses one without stating a limit. */
+  rate: number
+  /** How much the rate grows per second, at that rate. */
+  increase: number
+  /** When the next request may start, in epoch milliseconds. */
+  nextAt: number
+  /** When the rate was last lowered. Requests from before say nothing new. */
+  loweredAt: number
+  /** The number of recently accepted requests, where older ones weigh less. */
+  accepted: number
+  /** When `accepted` was last computed. */
+  at: number
+  readonly startedAt: number
+}
+
+/** The time over which `accepted` is counted, in milliseconds. */
+const paceMemory = 10_000
+const paceDecrease = 0.7
+const paceIncrease = 0.02
+const lowestIncrease = 0.1
+/** One request per minute. */
+const lowestRate = 1 / 60
+
+/** The longest delay for requests to an overloaded server, in milliseconds. */
+const longestOverloadDelay = 60_000
 
 /** The longest pause that the server's word alone can cause; after it, one request asks again. */
 const longestAsked = Duration.toMillis("5 minutes")
+
+/** The pause after an objection to a steep rise without a time, in milliseconds. */
+const defaultRampPause = 1000
 
 export const make = (limits: Limits, now: number): RateLimitPool => ({
   buckets: {
@@ -88,7 +120,16 @@ export const make = (limits: Limits, now: number): RateLimitPool => ({
   running: 0,
   window: Infinity,
   pausedUntil: 0,
-  streak: 0
+  pace: {
+    rate: Infinity,
+    increase: lowestIncrease,
+    nextAt: 0,
+    loweredAt: -Infinity,
+    accepted: 0,
+    at: now,
+    startedAt: now
+  },
+  overloadedSince: undefined
 })
 
 const tokenBucket = (limit: number | undefined, now: number) =>
@@ -116,7 +157,7 @@ export const leave = ({ queue }: RateLimitPool, waiting: Waiting): void => {
 /** The time until a request may start, in milliseconds; `Infinity` when another one has to end first. */
 export const wait = (pool: RateLimitPool, demand: Demand, now: number): number => {
   if (pool.running >= Math.floor(pool.window)) return Infinity
-  let longest = Math.max(0, pool.pausedUntil - now)
+  let longest = Math.max(0, pool.pausedUntil - now, Math.ceil(pool.pace.nextAt - now))
   for (const resource of resources) {
     longest = Math.max(longest, TokenBucket.wait(pool.buckets[resource], demand[resource], now))
   }
@@ -125,6 +166,8 @@ export const wait = (pool: RateLimitPool, demand: Demand, now: number): number =
 
 const admit = (pool: RateLimitPool, demand: Demand, now: number): Admission => {
   pool.running++
+  countAccepted(pool.pace, 1, now)
+  pool.pace.nextAt = Math.max(pool.pace.nextAt, now) + 1000 / pool.pace.rate
   const take = (resource: Resource) => TokenBucket.take(pool.buckets[resource], demand[resource], now)
   return {
     admittedAt: now,
@@ -158,6 +201,7 @@ export const admitWaiting = (pool: RateLimitPool, now: number): ReadonlyArray<Ad
 /** An admitted request was not sent. */
 export const withdraw = (pool: RateLimitPool, { taken }: Admission, now: number): void => {
   pool.running--
+  countAccepted(pool.pace, -1, now)
   for (const resource of resources) TokenBucket.giveBack(pool.buckets[resource], taken[resource], now)
 }
 
@@ -202,7 +246,8 @@ export const answered = (pool: RateLimitPool, admission: Admission, usage: Usage
   settle(pool, admission, usage, now)
   // One more for every window of answers: the server asks for a slow rise.
   if (pool.window !== Infinity) pool.window += 1 / pool.window
-  if (isNews(pool, admission)) pool.streak = 0
+  raise(pool.pace)
+  pool.overloadedSince = undefined
 }
 
 /** Tokens from the prompt cache do not count. */
@@ -231,28 +276,62 @@ export const failed = (pool: RateLimitPool, admission: Admission, error: ClaudeE
     for (const resource of tokenResources) TokenBucket.giveBack(pool.buckets[resource], admission.taken[resource], now)
   // Without a key or money, waiting does not help, and the run ends.
   if (error.reason === "Fatal") return
+  if (isOverload(error)) {
+    pool.overloadedSince ??= now
+    return
+  }
+  if (error.status !== 429 && error.type !== "rate_limit_error" && error.type !== "ramp_limit_exceeded") return
+  const until = error.retryAfter === undefined ? admission.reset : now + Duration.toMillis(error.retryAfter)
+  // The server's clock may be wrong, so a time in the past says nothing.
+  const isStated = until !== undefined && (error.retryAfter !== undefined || until > now)
   if (error.type === "ramp_limit_exceeded") {
     // Requests that were sent together are refused together, and count as one objection.
-    if (isNews(pool, admission)) pool.window = Math.max(1, Math.floor((pool.running + 1) / 2))
-    pause(pool, admission, error, now)
-  } else if (pausing.types.has(error.type) || pausing.statuses.has(error.status)) {
-    pause(pool, admission, error, now)
+    if (admission.admittedAt >= pool.pausedUntil) pool.window = Math.max(1, Math.floor((pool.running + 1) / 2))
+    pause(pool, isStated ? until : now + defaultRampPause, now)
+  } else if (isStated) {
+    pause(pool, until, now)
+  } else {
+    lower(pool.pace, admission, now)
   }
 }
 
-/** Refused at a limit, or because the server is overloaded. */
-const pausing = {
-  types: new Set(["rate_limit_error", "overloaded_error"]),
-  statuses: new Set<number | undefined>([429, 529])
+export const isOverload = ({ status, type }: ClaudeError): boolean => status === 529 || type === "overloaded_error"
+
+const pause = (pool: RateLimitPool, until: number, now: number): void => {
+  pool.pausedUntil = Math.max(pool.pausedUntil, Math.min(until, now + longestAsked))
 }
 
-/** Whether a request was sent after the last pause. An earlier one could not have kept to it. */
-const isNews = (pool: RateLimitPool, { admittedAt }: Admission): boolean => admittedAt >= pool.pausedUntil
+/**
+ * How long a request that an overloaded server refused should wait, in milliseconds: as long as the server has been answering
+ * nothing but overload errors. Other requests continue at their rate.
+ */
+export const overloadDelay = ({ overloadedSince }: RateLimitPool, now: number): number =>
+  overloadedSince === undefined ? 0 : Math.min(longestOverloadDelay, Math.max(0, now - overloadedSince))
 
-const pause = (pool: RateLimitPool, admission: Admission, { retryAfter }: ClaudeError, now: number): void => {
-  const asked = retryAfter === undefined ? admission.reset : now + Duration.toMillis(retryAfter)
-  const own = isNews(pool, admission) ? now + Math.min(longestPause, firstPause * 2 ** pool.streak++) : 0
-  // The server's clock may be wrong, so a time in the past says nothing.
-  const until = asked !== undefined && (retryAfter !== undefined || asked > now) ? asked : own
-  pool.pausedUntil = Math.max(pool.pausedUntil, Math.min(until, now + longestAsked))
+const countAccepted = (pace: Pace, change: number, now: number): void => {
+  pace.accepted = Math.max(0, pace.accepted * Math.exp(-Math.max(0, now - pace.at) / paceMemory) + change)
+  pace.at = now
+}
+
+/** Lowers the rate after a refusal without a stated limit. */
+const lower = (pace: Pace, { admittedAt }: Admission, now: number): void => {
+  countAccepted(pace, -1, now)
+  const isNews = admittedAt > pace.loweredAt
+  // The time that `accepted` covers; less than a second would turn a burst into a rate.
+  const seconds = (paceMemory / 1000) * (1 - Math.exp(-Math.max(1000, now - pace.startedAt) / paceMemory))
+  const lowered =
+    pace.accepted >= 1 ? (paceDecrease * pace.accepted) / seconds : isNews ? Math.min(pace.rate, 2) / 2 : Infinity
+  if (isNews) {
+    pace.loweredAt = now
+    pace.nextAt = now
+  }
+  if (lowered >= pace.rate) return
+  pace.rate = Math.max(lowestRate, lowered)
+  pace.increase = Math.max(lowestIncrease, pace.rate * paceIncrease)
+  pace.nextAt = Math.max(pace.nextAt, now + 1000 / pace.rate)
+}
+
+/** Raises the rate after an answer; at most it doubles. */
+const raise = (pace: Pace): void => {
+  if (pace.rate !== Infinity) pace.rate += Math.min(pace.increase / pace.rate, pace.rate)
 }

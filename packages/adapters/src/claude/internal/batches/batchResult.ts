@@ -29,16 +29,7 @@ export const toError = ({ _tag, unmetered, ...fields }: Unanswered): ClaudeError
 
 /** The same error with another reason, for requests that were never processed and so cost nothing. */
 export const withReason = (error: ClaudeError, reason: ClaudeError["reason"], message = error.message): ClaudeError =>
-  new ClaudeError({
-    reason,
-    type: error.type,
-    message,
-    ...(error.status === undefined ? undefined : { status: error.status }),
-    ...(error.requestId === undefined ? undefined : { requestId: error.requestId }),
-    ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
-    usage: Usage.zero,
-    ...(error.cause === undefined ? undefined : { cause: error.cause })
-  })
+  error.with({ reason, message, usage: Usage.zero })
 
 const decodeMessage = Schema.decodeUnknownOption(ApiMessage)
 
