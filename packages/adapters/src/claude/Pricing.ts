@@ -1,14 +1,15 @@
 /**
- * What tokens cost.
+ * The prices of tokens.
  *
- * The list prices are in `prices.json`, with their date and source. They change, so a table of your own can be merged
- * over them. A model that is in no table has no price: its cost is unknown, never zero.
+ * The list prices are in `prices.json`, with their date and source. They change, so you can merge your own table over them.
+ * The cost of a model that is in no table is unknown, never zero.
  *
  * @since 0.1.0
  */
 import type { Spend } from "@baton/core/Safety"
 import type * as Usage from "@baton/core/Usage"
 import * as Context from "effect/Context"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { MessageRequest } from "./MessageRequest.ts"
 import listPrices from "./prices.json" with { type: "json" }
@@ -25,7 +26,7 @@ const rates = {
 }
 
 /**
- * USD for a million tokens of each kind. `above`: other rates for all tokens of a request whose prompt is longer.
+ * USD per million tokens of each kind. `above` has the rates for all tokens of a request with a longer prompt.
  *
  * @category models
  * @since 0.1.0
@@ -45,7 +46,7 @@ export interface Price extends Schema.Schema.Type<typeof Price> {}
  * @since 0.1.0
  */
 export const PriceTable = Schema.Struct({
-  /** The day on which the prices were looked up. */
+  /** The day on which the prices were checked. */
   date: Schema.String,
   source: Schema.String,
   models: Schema.Record(Schema.String, Price)
@@ -55,8 +56,8 @@ export const PriceTable = Schema.Struct({
 export interface PriceTable extends Schema.Schema.Type<typeof PriceTable> {}
 
 /**
- * Prices of your own: the two that every provider names, and those of the prompt cache where they differ from Claude's
- * rules. Left out, reading costs as much as input (which nobody exceeds), and keeping costs 1.25 times as much for five
+ * Your own prices: the two that every provider states, and those of the prompt cache where they differ from Claude's rules.
+ * By default, a cache read costs as much as input, which no provider exceeds, and a cache write 1.25 times as much for five
  * minutes and twice as much for an hour.
  *
  * @category models
@@ -75,7 +76,7 @@ export const OwnPrice = Schema.Struct({
 export interface OwnPrice extends Schema.Schema.Type<typeof OwnPrice> {}
 
 /**
- * Prices of your own by model id. A whole `PriceTable` is one as well.
+ * Your own prices by model id. A `PriceTable` is also valid here.
  *
  * @category models
  * @since 0.1.0
@@ -86,7 +87,7 @@ export const OwnPrices = Schema.Struct({ models: Schema.Record(Schema.String, Ow
 export interface OwnPrices extends Schema.Schema.Type<typeof OwnPrices> {}
 
 /**
- * The factor of a request that is part of a batch.
+ * The factor of a request in a batch.
  *
  * @category configuration
  * @since 0.1.0
@@ -94,7 +95,16 @@ export interface OwnPrices extends Schema.Schema.Type<typeof OwnPrices> {}
 export const batchDiscount = 0.5
 
 /**
- * The prices that apply; the list prices unless another table is provided.
+ * The factor of a request that the API reports to have run in the US.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const usInferenceFactor = 1.1
+
+/**
+ * The prices that apply: the list prices, unless another table is provided. Clients, executors and verifiers read it when
+ * they are built, so provide it to all of them.
  *
  * @category references
  * @since 0.1.0
@@ -112,7 +122,7 @@ export const Prices = Context.Reference<PriceTable>("@baton/adapters/claude/Pric
 export const listed: PriceTable = Schema.decodeUnknownSync(PriceTable)(listPrices)
 
 /**
- * A table with prices of your own laid over it.
+ * A table in which your own prices replace those of the same models.
  *
  * @category combinators
  * @since 0.1.0
@@ -151,6 +161,8 @@ export interface Billed extends Omit<Usage.Usage, "bounds" | "costUsd"> {
   readonly billing: Billing
   /** The part of `cacheWriteTokens` that the prompt cache keeps for an hour, and not for five minutes. Default 0. */
   readonly cacheWrite1hTokens?: number | undefined
+  /** Where the model ran, as the API reports it. */
+  readonly inferenceGeo?: string | null | undefined
 }
 
 /**
@@ -172,7 +184,7 @@ export const costUsd = (table: PriceTable, model: string, billed: Billed): numbe
     cacheReadTokens * rate.cacheRead +
     (cacheWriteTokens - cacheWrite1hTokens) * rate.cacheWrite5m +
     cacheWrite1hTokens * rate.cacheWrite1h
-  return (perMillion / 1e6) * factorOf(billed.billing)
+  return (perMillion / 1e6) * factorOf(billed.billing) * (billed.inferenceGeo === "us" ? usInferenceFactor : 1)
 }
 
 const factorOf = (billing: Billing): number => (billing === "batch" ? batchDiscount : 1)
@@ -192,32 +204,44 @@ export const usageOf = (table: PriceTable, model: string, billed: Billed): Usage
 })
 
 /**
- * More tokens than the input of a request can have. A token stands for at least one byte of the text as the tokenizer
- * sees it, so the bytes are a bound that holds without asking; for most texts it is three or four times too much.
- * Counting them at the API would not do: what that answers is an estimate itself.
+ * An upper bound of the input tokens of a request, in two parts: the prompt cache and a learned bound only apply to the first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface InputBound {
+  /** The part that is the same for all tasks: the system prompt, the output schema, and what the API adds. */
+  readonly fixed: number
+  readonly messages: number
+}
+
+/**
+ * An upper bound of the input tokens of a request that holds without asking the API: a token is at least one byte of the
+ * text. For most texts the bound is three or four times too high. Nothing lower is certain for a text that was not sent
+ * before: the tokenizer is not public, and the API's count is an estimate.
  *
  * @category getters
  * @since 0.1.0
  */
-export const maxInputTokens = ({ messages, output_config, system }: MessageRequest): number =>
-  // Indented, as the API may show the schema to the model so.
-  bytesOf(JSON.stringify({ messages, system })) +
-  (output_config?.format === undefined ? 0 : bytesOf(JSON.stringify(output_config.format, null, 2))) +
-  unseen
+export const inputBound = ({ messages, output_config, system }: MessageRequest): InputBound => ({
+  // Indented, because the API may show the schema to the model in this form.
+  fixed: bytesOf(JSON.stringify([system, output_config], null, 2)) + addedByApi,
+  messages: bytesOf(JSON.stringify(messages, null, 2))
+})
 
-/** Normalizing, which tokenizers may do, makes a few characters longer: a single ligature can become three words. */
+/** Tokenizers may normalize a text, which makes a few characters longer: a single ligature can become three words. */
 const bytesOf = (text: string): number => {
   const bytes = Buffer.byteLength(text)
-  // A byte for each character: nothing but ASCII, which is normal as it is.
+  // One byte per character: the text is ASCII, which normalization does not change.
   return bytes === text.length ? bytes : Math.max(bytes, Buffer.byteLength(text.normalize("NFKC")))
 }
 
-/** What the API adds: the marks between turns, and instructions for structured output. */
-const unseen = 1024
+/** The marks between turns, and instructions for structured output. */
+const addedByApi = 1024
 
 /**
- * The most that a request can cost: an upper bound of its input at the dearest rate that can apply to it, and all of its
- * `max_tokens`.
+ * The most that a request can cost: an upper bound of its input at the most expensive rate that can apply to it, and all of
+ * its `max_tokens`. It assumes that the model runs in the US, because a workspace can set that for all its requests.
  *
  * @category getters
  * @since 0.1.0
@@ -226,15 +250,20 @@ export const worstCase = (
   table: PriceTable,
   request: MessageRequest,
   billing: Billing,
-  inputTokens = maxInputTokens(request)
+  bound: InputBound = inputBound(request)
 ): Spend => {
   const price = priceOf(table, request.model)
+  const inputTokens = bound.fixed + bound.messages
   const spend = { tokens: inputTokens + request.max_tokens, what: request.model }
   if (price === undefined) return { ...spend, costUsd: null }
-  const cost = (rate: Omit<Price, "above">, tokens: number) =>
-    ((tokens * dearestInput(rate, request) + request.max_tokens * rate.output) / 1e6) * factorOf(billing)
+  const cost = (rate: Omit<Price, "above">, tokens: number) => {
+    const rates = dearestInput(rate, request)
+    const fixed = Math.min(bound.fixed, tokens)
+    const perMillion = fixed * rates.fixed + (tokens - fixed) * rates.messages + request.max_tokens * rate.output
+    return (perMillion / 1e6) * factorOf(billing) * usInferenceFactor
+  }
   const { above } = price
-  // Whether the request itself is over the threshold is not known, only that it can be.
+  // The request may or may not exceed the threshold.
   const costUsd =
     above === undefined || inputTokens <= above.promptTokens
       ? cost(price, inputTokens)
@@ -242,11 +271,24 @@ export const worstCase = (
   return { ...spend, costUsd }
 }
 
-/** Only what is marked for it is written to the prompt cache. */
-const dearestInput = (rate: Omit<Price, "above">, { messages, system = [] }: MessageRequest): number => {
-  const isMarked =
-    system.some(({ cache_control }) => cache_control !== undefined) ||
-    messages.some(({ content }) => typeof content !== "string" && content.some((block) => "cache_control" in block))
-  const always = Math.max(rate.input, rate.cacheRead)
-  return isMarked ? Math.max(always, rate.cacheWrite5m, rate.cacheWrite1h) : always
+/** The highest rates of the two parts. Only the text up to a mark is written to the prompt cache, for as long as it says. */
+const dearestInput = (
+  rate: Omit<Price, "above">,
+  { messages, system = [] }: MessageRequest
+): Readonly<Record<keyof InputBound, number>> => {
+  const inMessages = messages.flatMap(({ content }) =>
+    typeof content === "string" ? [] : content.map(writeRate(rate))
+  )
+  const inSystem = system.map(writeRate(rate))
+  const messageRate = Math.max(rate.input, rate.cacheRead, ...inMessages)
+  return { fixed: Math.max(messageRate, ...inSystem), messages: messageRate }
 }
+
+const writeRate =
+  (rate: Omit<Price, "above">) =>
+  (block: { readonly cache_control?: unknown }): number => {
+    const mark = block.cache_control
+    if (mark === undefined || mark === null) return 0
+    const ttl = Predicate.hasProperty(mark, "ttl") ? mark.ttl : undefined
+    return ttl === undefined || ttl === "5m" ? rate.cacheWrite5m : Math.max(rate.cacheWrite5m, rate.cacheWrite1h)
+  }

@@ -215,6 +215,44 @@ describe("an answer", () => {
     })
   )
 
+  it.live("is unknown where the end of the message does not state it: the number at its start is a placeholder", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() => reply("x", { usage: { output_tokens: null } }))
+      assert.isNull((yield* send()).usage)
+    })
+  )
+
+  it.live("costs a tenth more where the API reports that it ran in the US", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() => reply("x", { usage: { input_tokens: 100, output_tokens: 50, inference_geo: "us" } }))
+      const tokens = { inputTokens: 100, outputTokens: 50 }
+      assert.deepStrictEqual((yield* send()).usage, usedBySonnet({ ...tokens, inferenceGeo: "us" }))
+    })
+  )
+
+  it.live("costs nothing after a refusal before any output, which the API does not bill", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      const usage = { input_tokens: 100, output_tokens: 1 }
+      const refused = (content: ReadonlyArray<Readonly<Record<string, unknown>>>) => {
+        server.script(() => reply("", { content, usage, stopReason: "refusal" }))
+        return send()
+      }
+      const tokens = { inputTokens: 100, outputTokens: 1 }
+      for (const nothing of [[], [{ type: "text", text: "" }]]) {
+        assert.deepStrictEqual((yield* refused(nothing)).usage, { ...usedBySonnet(tokens), costUsd: 0 })
+      }
+      for (const block of [
+        { type: "text", text: "Well" },
+        { type: "thinking", thinking: "", signature: "x" }
+      ]) {
+        assert.deepStrictEqual((yield* refused([block])).usage, usedBySonnet(tokens))
+      }
+    })
+  )
+
   it.live("tells apart what the prompt cache keeps for five minutes and for an hour", () =>
     Effect.gen(function* () {
       const { send } = yield* setup()

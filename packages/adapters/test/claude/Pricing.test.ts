@@ -14,6 +14,9 @@ const billed = (some: Partial<Pricing.Billed>): Pricing.Billed => ({ ...Usage.ze
 const cost = (model: string, some: Partial<Pricing.Billed>) => Pricing.costUsd(Pricing.listed, model, billed(some))
 const million = 1_000_000
 
+/** What a request costs more that the workspace has run in the US, which no request can know. */
+const usFactor = 1.1
+
 describe("the price list", () => {
   it("has the day it was looked up", () => {
     assert.match(Pricing.listed.date, /^\d{4}-\d{2}-\d{2}$/)
@@ -66,6 +69,15 @@ describe("costUsd", () => {
     assert.strictEqual(cost("claude-sonnet-5-5", { outputTokens: million, billing: "batch" }), 5)
   })
 
+  it("is a tenth more where the API reports that it ran in the US", () => {
+    const all = { inputTokens: million, outputTokens: million, cacheReadTokens: million, cacheWriteTokens: million }
+    const elsewhere = cost("claude-sonnet-5-5", all) ?? 0
+    assert.approximately(cost("claude-sonnet-5-5", { ...all, inferenceGeo: "us" }) ?? 0, 1.1 * elsewhere, 1e-9)
+    for (const inferenceGeo of ["global", "not_available", null]) {
+      assert.strictEqual(cost("claude-sonnet-5-5", { ...all, inferenceGeo }), elsewhere)
+    }
+  })
+
   it("is nothing for nothing, whatever the model: an answer out of a cache has no unknown cost", () => {
     assert.strictEqual(cost("nobody-knows", {}), 0)
   })
@@ -105,9 +117,14 @@ describe("merge", () => {
   })
 })
 
-describe("maxInputTokens", () => {
+describe("inputBound", () => {
+  const bound = (request: MessageRequest.MessageRequest) => {
+    const { fixed, messages } = Pricing.inputBound(request)
+    return fixed + messages
+  }
+
   const atLeast = (text: string, least: number) =>
-    assert.isAtLeast(Pricing.maxInputTokens(request({ messages: [{ role: "user", content: text }] })), least)
+    assert.isAtLeast(bound(request({ messages: [{ role: "user", content: text }] })), least)
 
   it("has a token for every byte, in every script, and for what normalizing can make of it", () => {
     atLeast("a".repeat(5000), 5000)
@@ -117,19 +134,19 @@ describe("maxInputTokens", () => {
   })
 
   it("counts all that is sent: system, schema, and turns that are sent back", () => {
-    const plain = Pricing.maxInputTokens(request())
+    const plain = bound(request())
     const text = "x".repeat(2000)
     const more: ReadonlyArray<Partial<MessageRequest.MessageRequest>> = [
       { system: [{ type: "text", text }] },
       { output_config: { format: { type: "json_schema", schema: { type: "object", description: text } } } },
       { messages: [{ role: "assistant", content: [{ type: "thinking", thinking: "", signature: text }] }] }
     ]
-    for (const options of more) assert.isAtLeast(Pricing.maxInputTokens(request(options)), plain + 1950)
+    for (const options of more) assert.isAtLeast(bound(request(options)), plain + 1950)
   })
 
   it("is not absurd: under twice the bytes of a text", () => {
     const text = "The quick brown fox jumps over the lazy dog. ".repeat(200)
-    assert.isAtMost(Pricing.maxInputTokens(request({ messages: [{ role: "user", content: text }] })), 2 * text.length)
+    assert.isAtMost(bound(request({ messages: [{ role: "user", content: text }] })), 2 * text.length)
   })
 })
 
@@ -142,11 +159,17 @@ describe("worstCase", () => {
   })
 
   it("counts on writing to the prompt cache only where something is marked for it", () => {
-    const marked = request({ system: [{ type: "text", text: "", cache_control: { type: "ephemeral", ttl: "1h" } }] })
+    const marked = (cache_control: { readonly type: "ephemeral"; readonly ttl?: "5m" | "1h" }) =>
+      request({ system: [{ type: "text", text: "", cache_control }] })
     const input = (of: MessageRequest.MessageRequest) =>
-      Pricing.worstCase(Pricing.listed, { ...of, max_tokens: 0 }, "standard", million).costUsd ?? 0
-    assert.strictEqual(input(request()), 2)
-    assert.strictEqual(input(marked), 4)
+      (Pricing.worstCase(Pricing.listed, { ...of, max_tokens: 0 }, "standard", { fixed: million, messages: 0 })
+        .costUsd ?? 0) / usFactor
+    assert.approximately(input(request()), 2, 1e-9)
+    assert.approximately(input(marked({ type: "ephemeral" })), 2.5, 1e-9)
+    assert.approximately(input(marked({ type: "ephemeral", ttl: "5m" })), 2.5, 1e-9)
+    assert.approximately(input(marked({ type: "ephemeral", ttl: "1h" })), 4, 1e-9)
+    const turn = { type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "1h" } }
+    assert.approximately(input(request({ messages: [{ role: "user", content: [turn] }] })), 4, 1e-9)
   })
 
   const Split = Schema.Struct({
@@ -159,7 +182,10 @@ describe("worstCase", () => {
       Schema.isMaxLength(5)
     ),
     billing: Schema.Literals(["standard", "batch"]),
-    marked: Schema.Boolean
+    marked: Schema.NullOr(Schema.Literals(["5m", "1h"])),
+    inferenceGeo: Schema.Literals(["us", "global"]),
+    /** The fixed part of the bound, in percent. */
+    fixed: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 }))
   })
   const free = { input: 1, output: 1, cacheRead: 1, cacheWrite5m: 1, cacheWrite1h: 1 }
   const table = Pricing.merge(Pricing.listed, {
@@ -171,26 +197,32 @@ describe("worstCase", () => {
   it.prop(
     "no split of the tokens between the kinds costs more",
     [Split],
-    ([{ billing, bound, marked, maxTokens, model, parts }]) => {
+    ([{ billing, bound, fixed: share, inferenceGeo, marked, maxTokens, model, parts }]) => {
       let left = bound
       const take = (index: number) => {
         const taken = Math.floor((left * (parts[index] ?? 0)) / 100)
         left -= taken
         return taken
       }
+      const fixed = Math.floor((bound * share) / 100)
+      const written = marked === null ? 0 : Math.min(fixed, take(2))
       const real = billed({
         billing,
+        inferenceGeo,
         inputTokens: take(0),
         cacheReadTokens: take(1),
-        cacheWriteTokens: marked ? take(2) : 0,
+        cacheWriteTokens: written,
+        cacheWrite1hTokens: marked === "1h" ? written : 0,
         outputTokens: Math.floor((maxTokens * (parts[4] ?? 0)) / 100)
       })
       const sent = request({
         model,
         max_tokens: maxTokens,
-        ...(marked ? { system: [{ type: "text", text: "", cache_control: { type: "ephemeral" } }] } : undefined)
+        ...(marked === null
+          ? undefined
+          : { system: [{ type: "text", text: "", cache_control: { type: "ephemeral", ttl: marked } }] })
       })
-      const worst = Pricing.worstCase(table, sent, billing, bound)
+      const worst = Pricing.worstCase(table, sent, billing, { fixed, messages: bound - fixed })
       assert.isAtMost(Pricing.costUsd(table, model, real) ?? Infinity, (worst.costUsd ?? 0) + 1e-12)
       assert.isAtMost(Usage.totalTokens({ ...real, costUsd: 0 }), worst.tokens)
     },

@@ -88,7 +88,7 @@ const partOf = (
   }
 ): PartEstimate => {
   const { model } = empty
-  const bound = Pricing.maxInputTokens(empty)
+  const { fixed, messages } = Pricing.inputBound(empty)
   const share = least[rate.basis]
   const sums = {
     requests: { low: 0, expected: 0, worst: 0 },
@@ -118,8 +118,8 @@ const partOf = (
       inputTokens: Math.round(own + rate.fixed + (shape.besides?.expected ?? 0)),
       outputTokens: output.expected
     })
-    for (const [requests, input] of shape.worst(bound + length)) {
-      const { costUsd } = Pricing.worstCase(prices, empty, "standard", input)
+    for (const [requests, input] of shape.worst(fixed + messages + length)) {
+      const { costUsd } = Pricing.worstCase(prices, empty, "standard", { fixed, messages: input - fixed })
       add("worst", requests, { ...noTokens, inputTokens: input, outputTokens: output.worst }, costUsd)
     }
   }

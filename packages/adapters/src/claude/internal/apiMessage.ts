@@ -12,7 +12,8 @@ const ApiUsage = Schema.Struct({
   cache_creation_input_tokens: Count,
   cache_creation: Schema.optionalKey(
     Schema.NullOr(Schema.Struct({ ephemeral_5m_input_tokens: Count, ephemeral_1h_input_tokens: Count }))
-  )
+  ),
+  inference_geo: Schema.optionalKey(Schema.NullOr(Schema.String))
 })
 
 /**
@@ -55,7 +56,7 @@ export const toReply = (message: ApiMessage, context: Context): Reply => {
     content: message.content,
     stopReason: message.stop_reason ?? "unknown",
     refusal: [category, explanation].filter((part) => typeof part === "string" && part !== "").join(": ") || null,
-    usage: usageOf(message.usage ?? {}, context),
+    usage: usageOf(message, context),
     billing: context.billing,
     requestId: context.requestId,
     cached: false
@@ -63,18 +64,25 @@ export const toReply = (message: ApiMessage, context: Context): Reply => {
 }
 
 /** Null where the server does not count: it then leaves out one of the two numbers that every API has. */
-const usageOf = (usage: typeof ApiUsage.Type, { billing, model, prices }: Context): Usage | null => {
+const usageOf = (message: ApiMessage, { billing, model, prices }: Context): Usage | null => {
+  const usage: typeof ApiUsage.Type = message.usage ?? {}
   if (typeof usage.input_tokens !== "number" || typeof usage.output_tokens !== "number") return null
   // The split by lifetime is a detail of the sum: where it does not add up, the sum holds.
   const fiveMinutes = usage.cache_creation?.ephemeral_5m_input_tokens ?? 0
   const hour = usage.cache_creation?.ephemeral_1h_input_tokens ?? 0
   const cacheWriteTokens = usage.cache_creation_input_tokens ?? fiveMinutes + hour
-  return Pricing.usageOf(prices, model, {
+  const used = Pricing.usageOf(prices, model, {
     inputTokens: usage.input_tokens,
     outputTokens: usage.output_tokens,
     cacheReadTokens: usage.cache_read_input_tokens ?? 0,
     cacheWriteTokens,
     cacheWrite1hTokens: Math.min(cacheWriteTokens, hour),
+    inferenceGeo: usage.inference_geo,
     billing
   })
+  return isUnbilled(message) ? { ...used, costUsd: 0 } : used
 }
+
+/** The API does not bill a refusal before any output, although it counts its tokens. */
+const isUnbilled = ({ content, stop_reason }: ApiMessage): boolean =>
+  stop_reason === "refusal" && content.every(({ text, type }) => type === "text" && text === "")

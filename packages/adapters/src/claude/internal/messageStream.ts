@@ -114,6 +114,8 @@ const makeMessage = (): PartialMessage => {
   const handlers: Record<string, (event: Json) => void> = {
     message_start: (event) => {
       message = objectOf(event.message)
+      // A placeholder: `message_delta` states the actual number, except on some gateways.
+      objectOf(message.usage).output_tokens = null
     },
     content_block_start: (event) => {
       blocks[indexOf(event)] = objectOf(event.content_block)
