@@ -404,6 +404,64 @@ describe("the budget", () => {
   )
 })
 
+describe("the reservation for a long system prompt", () => {
+  const system = "You sort support tickets. ".repeat(800)
+  const used = (inputTokens: number, more: Partial<Usage.Usage> = {}) => ({
+    usage: { ...Usage.zero, inputTokens, ...more }
+  })
+
+  /** What is reserved for each of these tasks, less the tokens that it may write, where the replies used this. */
+  const reserved = Effect.fnUntraced(function* (
+    tasks: ReadonlyArray<string>,
+    replies: ReadonlyArray<Partial<Reply.Reply>>,
+    options: Options = {}
+  ) {
+    const seen: Array<Safety.Spend> = []
+    const spend: AttemptContext["spend"] = ({ call, worstCase }) => {
+      seen.push(worstCase)
+      return call
+    }
+    const { layer } = make(...replies.map((reply) => ({ text: "done", ...reply })))
+    yield* Executor.Executor.use((executor) =>
+      Effect.forEach(tasks, (description) => executor.execute(task({ description }), attempt({ spend })))
+    ).pipe(Effect.provide(ClaudeExecutor.layer({ system, maxTokens: 0, ...options }).pipe(Layer.provide(layer))))
+    return seen.map(({ tokens }) => tokens)
+  })
+
+  it.effect("counts its bytes at first, and then the tokens that the API billed for it", () =>
+    Effect.gen(function* () {
+      const [first = 0, second = 0, third = 0] = yield* reserved(
+        ["short", "short", "x".repeat(1000)],
+        [used(100, { cacheWriteTokens: 5000 }), used(100, { cacheReadTokens: 5000 })]
+      )
+      assert.isAtLeast(first, system.length)
+      assert.isAtLeast(second, 5100)
+      assert.isAtMost(second, 5400)
+      assert.isAtLeast(third, 5100 + 1000)
+      assert.isAtMost(third, 5400 + 1000)
+    })
+  )
+
+  it.effect("learns most from the shortest task, and nothing from a reply that cost or says nothing", () =>
+    Effect.gen(function* () {
+      const [bytes = 0, ...others] = yield* reserved(
+        ["a", "b", "c", "x".repeat(40_000), "d", "e"],
+        [{ usage: null }, { ...used(0), cached: true }, used(5000), used(15_000), used(5000)]
+      )
+      assert.deepStrictEqual(others.slice(0, 2), [bytes, bytes])
+      assert.isAtMost(others[3] ?? 0, 5400)
+      assert.strictEqual(others[4], others[3])
+    })
+  )
+
+  it.effect("never falls below an eighth of its bytes, whatever a gateway counts", () =>
+    Effect.gen(function* () {
+      const [, second = 0] = yield* reserved(["a", "b"], [used(1)])
+      assert.isAtLeast(second, system.length / 8)
+    })
+  )
+})
+
 describe("structured output", () => {
   const schema = Schema.Struct({
     topic: Schema.Literals(["billing", "bug"]),

@@ -13,10 +13,15 @@ import * as Pricing from "../Pricing.ts"
 import type { Reply } from "../Reply.ts"
 
 /** Sends requests under the budgets of the task and of the run, each with a span. */
-export const make =
-  (client: ClaudeClientService, prices: Pricing.PriceTable) =>
-  (request: MessageRequest, about: About, context: AttemptContext): Effect.Effect<Reply, ClaudeError | SafetyStop> =>
+export const make = (client: ClaudeClientService, prices: Pricing.PriceTable) => {
+  const bounds = makeBounds()
+  return (
+    request: MessageRequest,
+    about: About,
+    context: AttemptContext
+  ): Effect.Effect<Reply, ClaudeError | SafetyStop> =>
     Effect.suspend(() => {
+      const bound = bounds.of(request)
       let wasSent = false
       const observed: About = {
         ...about,
@@ -26,8 +31,14 @@ export const make =
         }
       }
       return context.spend({
-        worstCase: Pricing.worstCase(prices, request, client.billing),
-        call: withSpan(request, about.purpose, client.send(request, observed)),
+        worstCase: Pricing.worstCase(prices, request, client.billing, bound),
+        call: withSpan(
+          request,
+          about.purpose,
+          Effect.tap(client.send(request, observed), (reply) =>
+            Effect.sync(() => bounds.learn(request, bound.messages, reply))
+          )
+        ),
         spent: (exit) => {
           const isInterrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
           // A request that was interrupted while it waited for its turn cost nothing.
@@ -37,6 +48,50 @@ export const make =
         isResumable: client.billing === "batch"
       })
     })
+}
+
+/**
+ * Bounds of the input that become tighter with each reply. All tokens that were billed for one request are an upper bound of
+ * the part that the next request has in common with it, because the tokens of a text do not depend on the turns that follow
+ * it. The messages are new each time, so they count with their bytes.
+ */
+const makeBounds = () => {
+  let learned: { readonly from: MessageRequest; readonly messages: number; readonly tokens: number } | undefined
+
+  const isLearnedFor = (request: MessageRequest): boolean =>
+    learned !== undefined &&
+    learned.from.model === request.model &&
+    learned.from.system === request.system &&
+    learned.from.output_config === request.output_config &&
+    learned.from.thinking === request.thinking
+
+  return {
+    of: (request: MessageRequest): Pricing.InputBound => {
+      const bytes = Pricing.inputBound(request)
+      if (learned === undefined || !isLearnedFor(request)) return bytes
+      const least = Math.ceil(bytes.fixed / mostBytesPerToken)
+      return { ...bytes, fixed: Math.min(bytes.fixed, Math.max(least, learned.tokens + margin)) }
+    },
+    /** The reply to the shortest messages has the tightest bound. */
+    learn: (request: MessageRequest, messages: number, { cached, usage }: Reply): void => {
+      if (usage === null || cached) return
+      const tokens = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
+      if (tokens === 0) return
+      const isTighter =
+        learned === undefined ||
+        !isLearnedFor(request) ||
+        messages < learned.messages ||
+        (messages === learned.messages && tokens > learned.tokens)
+      if (isTighter) learned = { from: request, messages, tokens }
+    }
+  }
+}
+
+/** Tokens at the boundary between the common part and the messages. */
+const margin = 64
+
+/** Common texts have fewer bytes per token. It limits the harm of a gateway that counts too little. */
+const mostBytesPerToken = 8
 
 /**
  * A span for one request, named by the OpenTelemetry GenAI conventions; it contains neither prompt nor answer. The SDK's
