@@ -135,7 +135,7 @@ const linesOf = (event: Event, style: Style.Style): ReadonlyArray<string> => {
           event.taskId,
           "in_progress",
           "pending",
-          `attempt ${event.attempt} of ${maxAttempts} failed: retry with the feedback`
+          `attempt ${event.attempt}/${maxAttempts} failed: retry with feedback`
         )
       ]
     case "TaskCompleted":
