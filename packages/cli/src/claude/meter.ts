@@ -49,11 +49,11 @@ export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, neve
   )
 
 /** The tasks that wait, and since when, in milliseconds since the epoch. */
-export type PacedSince = Map<TaskId, number>
+export type RateLimitedSince = Map<TaskId, number>
 
 /** A client that notes what waits in another one. */
-export const layerPaced = (
-  pacedSince: PacedSince
+export const layerRateLimited = (
+  rateLimitedSince: RateLimitedSince
 ): Layer.Layer<ClaudeClient.ClaudeClient, never, ClaudeClient.ClaudeClient> =>
   Layer.effect(
     ClaudeClient.ClaudeClient,
@@ -63,13 +63,13 @@ export const layerPaced = (
       const send: ClaudeClient.ClaudeClientService["send"] = (request, about) =>
         Effect.suspend(() => {
           const over = () => {
-            pacedSince.delete(about.taskId)
+            rateLimitedSince.delete(about.taskId)
             about.onSend?.()
           }
-          pacedSince.set(about.taskId, clock.currentTimeMillisUnsafe())
+          rateLimitedSince.set(about.taskId, clock.currentTimeMillisUnsafe())
           return Effect.ensuring(
             client.send(request, { ...about, onSend: over }),
-            Effect.sync(() => pacedSince.delete(about.taskId))
+            Effect.sync(() => rateLimitedSince.delete(about.taskId))
           )
         })
       return { ...client, send }

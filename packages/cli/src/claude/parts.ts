@@ -36,7 +36,7 @@ export interface Parts {
   /** What was asked of each model so far. */
   readonly modelUse: () => ReadonlyArray<ModelUse>
   /** Since when a request for this task waits for its turn, in milliseconds since the epoch; undefined if none does. */
-  readonly pacedSince: (id: TaskId) => number | undefined
+  readonly rateLimitedSince: (id: TaskId) => number | undefined
 }
 
 /** Makes them, once all that can be checked before anything is spent is in order. */
@@ -64,10 +64,10 @@ export const make = Effect.fnUntraced(function* (
 
   const counts: meter.Meter = new Map()
   const priced = Layer.succeed(Pricing.Prices, prices)
-  const pacedSince: meter.PacedSince = new Map()
+  const rateLimitedSince: meter.RateLimitedSince = new Map()
   const sending =
     wanted.journal === undefined
-      ? Layer.provide(meter.layerPaced(pacedSince), api)
+      ? Layer.provide(meter.layerRateLimited(rateLimitedSince), api)
       : Layer.provide(failing(Batches.layer({ ...from, filename: wanted.journal })), api)
   const kept =
     wanted.cache === undefined
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function* (
     executor: failing(executing),
     verifier: flags.minConfidence === undefined ? judging : layerMinConfidence(flags.minConfidence.value, judging),
     modelUse: () => [...counts.values()],
-    pacedSince: (id) => pacedSince.get(id)
+    rateLimitedSince: (id) => rateLimitedSince.get(id)
   }
 })
 

@@ -36,7 +36,7 @@ export interface RunParts {
   /** The metered use of each model so far. */
   readonly modelUse: () => ReadonlyArray<ModelUse>
   /** The time since when a task has been waiting for a rate limit, in milliseconds since the epoch. */
-  readonly pacedSince: (id: TaskId) => number | undefined
+  readonly rateLimitedSince: (id: TaskId) => number | undefined
   /** Additional lines for the end of the run. */
   readonly closingLines: Effect.Effect<ReadonlyArray<string>>
 }
@@ -115,7 +115,7 @@ export const make = Effect.fnUntraced(function* (
     hooks: yield* hooks.make(flags),
     noVerify: flags.noVerify,
     modelUse: claude?.modelUse ?? (() => []),
-    pacedSince: claude?.pacedSince ?? (() => undefined),
+    rateLimitedSince: claude?.rateLimitedSince ?? (() => undefined),
     closingLines: batching === undefined || journal === undefined ? Effect.succeed([]) : batching.notice(journal)
   }
 })

@@ -53,7 +53,7 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
             concurrency: parts.concurrency,
             maxAttempts: flags.maxAttempts.value,
             limits: limitsOf(flags),
-            pacedSince: parts.pacedSince,
+            rateLimitedSince: parts.rateLimitedSince,
             endless,
             quiet: flags.quiet
           },
@@ -137,7 +137,7 @@ const printSummary = Effect.fnUntraced(function* (options: Options, { flush, lin
       again: yield* commandLine,
       endless: options.endless,
       noVerify: options.parts.noVerify,
-      storeIsGone: (yield* StoreUrl).startsWith("memory:")
+      isTransient: (yield* StoreUrl).startsWith("memory:")
     })
     for (const text of lines) line(text)
     for (const text of yield* options.parts.closingLines) line(text)

@@ -14,6 +14,7 @@ import { fromConfig } from "../settings/Project.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import { StoreUrl } from "../settings/flags.ts"
 import { settings } from "../settings/settings.ts"
+import { withoutPassword } from "../view/commandLine.ts"
 
 type Store<R = never> = Layer.Layer<TaskStore, CommandFailed | TaskStoreError, FileSystem.FileSystem | Path.Path | R>
 
@@ -26,11 +27,21 @@ export const storeFromUrl = (url: string, options?: { readonly mustExist?: boole
       const scheme = schemes.get(url === fromConfig ? url : url.slice(0, Math.max(0, colon)))
       if (scheme === undefined) {
         const examples = [...schemes.values()].map(({ example }) => example).join(", ")
-        return yield* new CommandFailed({ message: `--store is "${url}": it takes ${examples}.` })
+        const hint = suggestion(url)
+        return yield* new CommandFailed({
+          message: `--store is "${withoutPassword(url)}": it takes ${examples}.${hint === undefined ? "" : ` Did you mean ${hint}?`}`
+        })
       }
       return scheme.open({ location: url.slice(colon + 1), mustExist: options?.mustExist ?? false })
     })
   )
+
+/** The URL for a path whose extension tells the kind of store. */
+const suggestion = (path: string): string | undefined => {
+  if (path.includes("://")) return undefined
+  if (/\.(?:db|sqlite3?)$/.test(path)) return `sqlite:${path}`
+  return path.endsWith(".json") ? `json:${path}` : undefined
+}
 
 /** The store of this command line, which is created if it does not exist. For commands that add tasks. */
 export const layer: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap(

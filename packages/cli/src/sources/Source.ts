@@ -17,6 +17,8 @@ export interface Source {
   /** The file with its content. */
   readonly path: string
   readonly format: Format
+  /** Whether the format is the default for standard input. */
+  readonly isDefaultFormat?: boolean
 }
 
 const stdinName = "<stdin>"
@@ -33,7 +35,8 @@ export const open = Effect.fnUntraced(function* (
   const fs = yield* FileSystem.FileSystem
   if (argument === "-") {
     const stdio = yield* Stdio.Stdio
-    return { name: stdinName, path: yield* spool(stdinName, stdio.stdin), format: format ?? "jsonl" }
+    const path = yield* spool(stdinName, stdio.stdin)
+    return { name: stdinName, path, format: format ?? "jsonl", isDefaultFormat: format === undefined }
   }
   const info = yield* Effect.mapError(fs.stat(argument), readError(argument))
   if (info.type === "Directory") {

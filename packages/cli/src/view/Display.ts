@@ -1,4 +1,4 @@
-/** Shows a run on standard error while it goes on. */
+/** Shows the progress of a run on standard error. */
 import type { Hook } from "@baton/core/Hooks"
 import type { Orchestrator } from "@baton/core/Orchestrator"
 import type { Counts, TaskStore } from "@baton/core/TaskStore"
@@ -10,7 +10,7 @@ import * as Duration from "effect/Duration"
 import { Keyboard } from "../system/keyboard.ts"
 import * as signals from "../system/process.ts"
 import { count } from "./quantity.ts"
-import { fromProgress, type Surroundings, Places } from "./live/fromProgress.ts"
+import { fromProgress, TaskSlots, type ViewOptions } from "./live/fromProgress.ts"
 import { hasRoom, layout } from "./live/layout.ts"
 import type { Limits, Hint } from "./live/View.ts"
 import * as notices from "./notices.ts"
@@ -22,34 +22,34 @@ import type { Terminal } from "./terminal.ts"
 
 /** A display. */
 export interface Display {
-  /** Feeds the display; give it to the run. */
+  /** Updates the display with events of the run. */
   readonly hook: Hook
   readonly progress: Progress
-  /** Adds a line that stays. */
+  /** Adds a permanent line. */
   readonly line: (text: string) => void
   readonly flush: Effect.Effect<void>
-  /** Lets keys steer the run, until the scope ends. */
-  readonly listen: (run: Steered) => Effect.Effect<void, never, Scope.Scope>
+  /** Lets keys control the run until the scope closes. */
+  readonly listen: (run: RunControls) => Effect.Effect<void, never, Scope.Scope>
 }
 
-/** What keys can do. */
-export type Steered = Pick<Orchestrator["Service"], "pause" | "resume" | "stop">
+/** The methods of a run that keys can call. */
+export type RunControls = Pick<Orchestrator["Service"], "pause" | "resume" | "stop">
 
-/** What is shown, and of which run. */
+/** The options of a display. */
 export interface Options extends WaitOptions {
   readonly terminal: Terminal
   readonly concurrency: number
   readonly maxAttempts: number
   readonly limits: Limits
-  readonly pacedSince: Surroundings["pacedSince"]
-  /** Only what is lasting, no progress. */
+  readonly rateLimitedSince: ViewOptions["rateLimitedSince"]
+  /** Whether to show only permanent lines and no progress. */
   readonly quiet: boolean
 }
 
-/** When everything fails, a thousand lines a second help nobody; what failed is in the store. */
+/** Limits the output if every task fails; all failures are in the store. */
 const failuresPerSecond = 10
 
-/** A display that is drawn until its scope ends. */
+/** Creates a display that draws until its scope closes. */
 export const make = Effect.fnUntraced(function* (
   options: Options,
   counts: Counts
@@ -57,27 +57,27 @@ export const make = Effect.fnUntraced(function* (
   const { concurrency, endless, terminal } = options
   const clock = yield* Clock.Clock
   const progress = new Progress(counts, clock.currentTimeMillisUnsafe())
-  const places = new Places(concurrency)
+  const slots = new TaskSlots(concurrency)
   const waitsFor = waitingFor(options, progress)
   const isLive = terminal.canAnimate && !options.quiet
   let hasKeys = false
-  let isHelping = false
+  let isHelpShown = false
 
-  const viewed = (now: number, waiting: string | undefined): string => {
+  const render = (now: number, waiting: string | undefined): string => {
     const { columns, rows } = terminal.size()
-    // The last column stays free, because some terminals break a line that fills it; the last row is the cursor's.
+    // The last column stays free, because some terminals wrap a full line. The last row is for the cursor.
     const size = { columns: columns - 1, rows: rows - 1 }
     if (!hasRoom(size)) {
       const view = { now, endless, concurrency, waiting }
       return progressLine.live(progress, view, { columns: size.columns, style: terminal.style })
     }
-    const listening = { hasKeys, isHelping, isSignalled: signals.isReceived() }
-    const view = fromProgress(progress, places, {
+    const keys = { hasKeys, isHelpShown, isSignalled: signals.isReceived() }
+    const view = fromProgress(progress, slots, {
       ...options,
       now,
       waiting,
-      hints: keyHints(progress, listening),
-      help: isHelping ? keyHelp : undefined
+      hints: keyHints(progress, keys),
+      help: isHelpShown ? keyHelp : undefined
     })
     return layout(view, size, terminal.style).join("\n")
   }
@@ -87,7 +87,7 @@ export const make = Effect.fnUntraced(function* (
     const now = clock.currentTimeMillisUnsafe()
     const waiting = yield* waitsFor(now)
     return isLive
-      ? viewed(now, waiting)
+      ? render(now, waiting)
       : progressLine.plain(progress, { now, endless, concurrency, waiting }, terminal.style)
   })
   const screen = yield* Screen.make(terminal, status)
@@ -95,21 +95,21 @@ export const make = Effect.fnUntraced(function* (
   const show = (notice: notices.Notice) =>
     screen.line(notices.toLine(notice, { columns: terminal.size().columns, style: terminal.style }))
   const mayShow = failureLimit((hidden) => show({ mark: "failed", text: `${count(hidden, "more task")} failed` }))
-  const gone = new Set<string>()
-  const isWorthALine = (event: Parameters<Hook>[0]): boolean => {
-    // A worker leaves as many tasks behind as it worked on, and all of them for the same reason.
+  const deadWorkers = new Set<string>()
+  const isShown = (event: Parameters<Hook>[0]): boolean => {
+    // A dead worker is reported once, not once for each of its tasks.
     if (event._tag === "LeaseReclaimed" && event.status === "pending") {
-      const isNew = !gone.has(event.owner)
-      gone.add(event.owner)
+      const isNew = !deadWorkers.has(event.owner)
+      deadWorkers.add(event.owner)
       return isNew
     }
     if (event._tag === "LeaseReclaimed") return mayShow(event.at.epochMilliseconds)
     if (event._tag !== "TaskFailed") return true
-    // The view itself shows what failed last.
+    // The live view shows the latest failures itself.
     return !(isLive && hasRoom(terminal.size())) && mayShow(event.at.epochMilliseconds)
   }
   const hook: Hook = (event) => {
-    if (isWorthALine(event)) {
+    if (isShown(event)) {
       const notice = notices.fromEvent(event, progress, { hasKeys, isSignalled: signals.isReceived() })
       if (notice !== undefined) show(notice)
     }
@@ -117,22 +117,23 @@ export const make = Effect.fnUntraced(function* (
     return Effect.void
   }
 
-  const listen = Effect.fnUntraced(function* (run: Steered): Effect.fn.Return<void, never, Scope.Scope> {
+  const listen = Effect.fnUntraced(function* (run: RunControls): Effect.fn.Return<void, never, Scope.Scope> {
     if (!isLive) return
     const keyboard = yield* yield* Keyboard
     if (keyboard === undefined) return
     hasKeys = true
-    const away = (until: Effect.Effect<void>) => screen.leave.pipe(Effect.andThen(until), Effect.andThen(screen.resume))
+    const suspendedWhile = (until: Effect.Effect<void>) =>
+      screen.leave.pipe(Effect.andThen(until), Effect.andThen(screen.resume))
     const actions: Readonly<Record<string, Effect.Effect<void>>> = {
       p: run.pause,
       r: run.resume,
       q: run.stop,
       "?": Effect.sync(() => {
-        isHelping = !isHelping
+        isHelpShown = !isHelpShown
       }),
-      quit: away(keyboard.quit),
-      suspend: away(keyboard.suspend),
-      continue: away(keyboard.regain)
+      quit: suspendedWhile(keyboard.quit),
+      suspend: suspendedWhile(keyboard.suspend),
+      continue: suspendedWhile(keyboard.regain)
     }
     yield* Effect.forkScoped(
       Effect.forever(Effect.flatMap(keyboard.key, (key) => actions[key.toLowerCase()] ?? Effect.void))
@@ -141,7 +142,7 @@ export const make = Effect.fnUntraced(function* (
   return { hook, progress, line: screen.line, flush: screen.flush, listen }
 })
 
-/** Whether one more failure may be shown now; `onHidden` tells afterwards how many were not. */
+/** Returns whether another failure may be shown; calls `onHidden` with the number of failures that were not shown. */
 const failureLimit = (onHidden: (hidden: number) => void) => {
   let second = 0
   let failures = 0
@@ -155,67 +156,85 @@ const failureLimit = (onHidden: (hidden: number) => void) => {
   }
 }
 
-/** Who listens, and to what. */
-interface Listening {
+/** The keys and signals that apply. */
+interface KeyState {
   readonly hasKeys: boolean
-  /** Whether the help is shown. */
-  readonly isHelping: boolean
-  /** Whether a signal has come: the next one ends the process at once. */
+  readonly isHelpShown: boolean
+  /** Whether a signal was received, so that the next one exits immediately. */
   readonly isSignalled: boolean
 }
 
-/** What can be typed now, for the last line of the view. */
-const keyHints = ({ draining, paused }: Progress, listening: Listening): ReadonlyArray<Hint> => {
-  const { hasKeys, isHelping, isSignalled } = listening
-  const help: ReadonlyArray<Hint> = hasKeys ? [["?", isHelping ? "back" : "help"]] : []
+/** The available keys, for the last line of the view. */
+const keyHints = ({ draining, paused }: Progress, keys: KeyState): ReadonlyArray<Hint> => {
+  const { hasKeys, isHelpShown, isSignalled } = keys
+  const help: ReadonlyArray<Hint> = hasKeys ? [["?", isHelpShown ? "back" : "help"]] : []
   if (draining)
-    return [["", "what runs may finish"], [isSignalled ? "Ctrl-C" : "Ctrl-C twice", "ends at once"], ...help]
+    return [["", "waiting for running tasks"], [isSignalled ? "Ctrl-C" : "Ctrl-C twice", "exits at once"], ...help]
   if (!hasKeys) return [["Ctrl-C", "stop"]]
   return [paused ? ["r", "resume"] : ["p", "pause"], ["q", "stop"], ...help]
 }
 
-/** All of it, for those who ask. */
+/** The help on all keys. */
 const keyHelp: ReadonlyArray<Hint> = [
-  ["p", "pause: no new tasks, those that run go on"],
+  ["p", "pause: start no new tasks; running tasks continue"],
   ["r", "resume"],
-  ["q", "stop: what runs may finish, nothing is lost"],
-  ["Ctrl-C", "the same; a second one ends at once"],
-  ["Ctrl-Z", "suspend; fg goes on"],
-  ["?", "back"],
-  ["", "elsewhere: baton status, pause, resume, stop"]
+  ["q", "stop: running tasks can finish, no task is lost"],
+  ["Ctrl-C", "stop; a second Ctrl-C exits at once"],
+  ["Ctrl-Z", "suspend; fg continues"],
+  ["?", "close this help"],
+  ["", "in another terminal: baton status, pause, resume, stop"]
 ]
 
-/** Which run waits. */
+/** Options of the message about waiting. */
 interface WaitOptions {
   readonly store: TaskStore["Service"]
   readonly lease: Duration.Duration
-  /** A worker waits for new tasks and has no end. */
+  /** Whether the run waits for new tasks, as a worker does. */
   readonly endless: boolean
 }
 
-/** A run that has done nothing for so long is asked what it waits for, and again after as long. */
+/** After this time without an event, the store is queried for the reason, and again after the same time. */
 const idle = 2000
 
-/** Asks, at some time; undefined while the run is at work, or when nobody can say. */
+/** Pending tasks to search for the next one that is due. */
+const maxDelayed = 200
+
+/** Describes what an idle run waits for; undefined while tasks run, or if the reason is unknown. */
 const waitingFor = ({ endless, lease, store }: WaitOptions, progress: Progress) => {
   let counts: Counts | undefined
   let countedAt = 0
+  let due: number | undefined
+  /** When the next delayed task starts; undefined if there are too many tasks to look at. */
+  const nextDue = Effect.fnUntraced(function* (now: number, delayed: number) {
+    if (delayed > maxDelayed) return undefined
+    if (due !== undefined && due > now) return due
+    const { tasks } = yield* Effect.orElseSucceed(store.list({ status: "pending", limit: maxDelayed }), () => ({
+      tasks: []
+    }))
+    const times = tasks.map(({ availableAt }) => availableAt.epochMilliseconds).filter((at) => at > now)
+    due = times.length === 0 ? undefined : Math.min(...times)
+    return due
+  })
   return Effect.fnUntraced(function* (now: number): Effect.fn.Return<string | undefined> {
     if (progress.running.size > 0 || progress.paused || now - progress.lastEventAt < idle) return undefined
     if (now - countedAt >= idle) {
       countedAt = now
       counts = yield* Effect.orElseSucceed(store.counts, () => undefined)
-      // While nothing runs here, the store's word needs no correction.
+      // The counts are exact only while no task is running here.
       if (counts !== undefined && progress.running.size === 0) progress.recount(counts)
     }
-    const due = Math.min(...progress.retrying.values())
-    if (due !== Infinity) return due > now ? `next retry in ${clock(due - now)}` : undefined
+    const retryAt = Math.min(...progress.retrying.values())
+    if (retryAt !== Infinity) return retryAt > now ? `next retry in ${clock(retryAt - now)}` : undefined
     if (counts === undefined) return undefined
     if (counts.in_progress > 0) {
       return `waiting for ${count(counts.in_progress, "task")} of other workers (leases last ${clock(Duration.toMillis(lease))})`
     }
     if (endless) return "waiting for tasks"
-    const later = counts.pending - counts.waiting
-    return later > 0 ? `waiting for ${count(later, "task")} due later` : undefined
+    const delayed = counts.pending - counts.waiting
+    if (delayed === 0) return undefined
+    const dueAt = yield* nextDue(now, delayed)
+    return dueAt === undefined
+      ? `waiting for ${count(delayed, "delayed task")}`
+      : `next task due in ${clock(dueAt - now)}`
   })
 }

@@ -1,6 +1,6 @@
 /**
- * Tells of a run in the log, for machines that read standard error: what is worth knowing, and how far it is now and then.
- * Messages are constant and what they are about is in their annotations; what a task says, or is told, is in neither.
+ * Logs important events and the progress of a run, for programs that read standard error. Messages are constant, with
+ * details as annotations. Task texts and feedback are never logged.
  */
 import type { Event } from "@baton/core/Event"
 import type { Counts } from "@baton/core/TaskStore"
@@ -11,17 +11,17 @@ import type { Display } from "./Display.ts"
 import { Progress } from "./Progress.ts"
 import type { RunReport } from "./summary.ts"
 
-/** Often enough to see that a run is alive, seldom enough not to fill the log of a night. */
+/** The interval of progress messages. */
 const interval = "30 seconds"
 
-/** A display that logs until its scope ends. */
+/** Creates a display that logs until its scope closes. */
 export const make = Effect.fnUntraced(function* (
   options: { readonly quiet: boolean },
   counts: Counts
 ): Effect.fn.Return<Display, never, Scope.Scope> {
   const clock = yield* Clock.Clock
   const progress = new Progress(counts, clock.currentTimeMillisUnsafe())
-  const tell = Effect.suspend(() =>
+  const logProgress = Effect.suspend(() =>
     progress.ended === undefined
       ? Effect.logInfo("Progress").pipe(
           Effect.annotateLogs({
@@ -33,7 +33,7 @@ export const make = Effect.fnUntraced(function* (
         )
       : Effect.void
   )
-  if (!options.quiet) yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(interval), tell)))
+  if (!options.quiet) yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(interval), logProgress)))
   return {
     progress,
     hook: (event) =>
@@ -41,7 +41,7 @@ export const make = Effect.fnUntraced(function* (
         ofEvent(event),
         Effect.sync(() => progress.on(event))
       ),
-    // What the logger writes is a line of its own already.
+    // Written directly, because the logger writes complete lines.
     line: (text) => process.stderr.write(`${text}\n`),
     flush: Effect.void,
     listen: () => Effect.void
@@ -57,7 +57,7 @@ const ofEvent = (event: Event): Effect.Effect<void> => {
     case "LeaseLost":
       return warn("A task was taken over by another worker", { taskId: event.taskId, attempt: event.attempt })
     case "LeaseReclaimed":
-      return warn("The worker of a task stopped answering", {
+      return warn("The worker of a task stopped responding", {
         taskId: event.taskId,
         attempt: event.attempt,
         worker: event.owner,
@@ -68,15 +68,15 @@ const ofEvent = (event: Event): Effect.Effect<void> => {
     case "CircuitClosed":
       return warn("The circuit breaker changed", { state: event._tag.slice("Circuit".length) })
     case "StoreUnavailable":
-      return warn("The store does not answer", { reason: event.reason })
+      return warn("The store is unavailable", { reason: event.reason })
     case "RunStarted":
       return info("The run has started", { owner: event.owner })
     case "Paused":
       return info("The run is paused", {})
     case "Resumed":
-      return info("The run goes on", {})
+      return info("The run has resumed", {})
     case "Draining":
-      return info("The run takes no new work", { reason: event.reason })
+      return info("The run is draining", { reason: event.reason })
     default:
       return Effect.void
   }
@@ -87,7 +87,7 @@ const info = (message: string, about: Record<string, unknown>) =>
 const warn = (message: string, about: Record<string, unknown>) =>
   Effect.logWarning(message).pipe(Effect.annotateLogs(about))
 
-/** Logs how a run ended. */
+/** Logs the result of a run. */
 export const logEnd = ({ counts, exitCode, reason, stats }: RunReport): Effect.Effect<void> =>
   Effect.logInfo("The run has ended").pipe(
     Effect.annotateLogs({

@@ -1,8 +1,8 @@
 /**
- * How far a run is, kept up to date by its events.
+ * The progress of a run, updated by its events.
  *
- * An event costs a few additions and at most one map entry: a run of ten thousands of tasks a second must not wait for
- * what shows it. Text is made when something is drawn, a few times a second.
+ * Handling an event takes a few additions and at most one map entry, so that the display does not slow down a run with tens
+ * of thousands of tasks per second. Text is created only when the display is drawn.
  */
 import type { Event } from "@baton/core/Event"
 import type { BreakerState } from "@baton/core/Safety"
@@ -12,68 +12,68 @@ import type { TaskId } from "@baton/core/Task"
 import type { Counts } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
 
-/** How a run ended, as its last event tells it. */
+/** The end of a run, from its last event. */
 export interface Ended {
   readonly reason: StopReason
   readonly stats: Stats
 }
 
-/** A task at work here. Times are milliseconds since the epoch. */
+/** A task that this run is executing. Times are milliseconds since the epoch. */
 export interface Running {
   readonly attempt: number
   readonly description: string
   readonly startedAt: number
   phase: "executing" | "verifying"
-  /** Set when a call failed in passing: when it is made again, and why it failed. */
+  /** Set after a transient failure of a request: when it is repeated, and why it failed. */
   pause: { readonly until: number; readonly reason: string } | undefined
 }
 
-/** An attempt that failed. */
+/** A failed attempt. */
 export interface Failure {
   readonly taskId: TaskId
   readonly attempt: number
   readonly at: number
   readonly feedback: string
-  /** Whether the task went to the dead-letter queue; it is tried again otherwise. */
+  /** Whether the task went to the dead-letter queue instead of being retried. */
   readonly isFinal: boolean
 }
 
-/** Reasons differ in a word or in everything; more of them than this are not looked at. */
-const remembered = 1000
+/** The maximum number of distinct reasons. */
+const maxReasons = 1000
 
-/** More than any view has room for. */
-const lastFailures = 16
+/** More than any view can show. */
+const maxLatest = 16
 
 /** The state of a run. */
 export class Progress {
-  /** All tasks that count: those that were cancelled do not. */
+  /** The number of tasks, without cancelled ones. */
   total: number
   completed: number
   failed: number
-  /** Attempts that were started here. */
+  /** Attempts started by this run. */
   started = 0
-  /** Tasks at work here. */
+  /** Tasks running in this run. */
   readonly running = new Map<TaskId, Running>()
-  /** Tasks that failed here and will be tried again; when, in milliseconds since the epoch. */
+  /** Tasks of this run that wait for a retry, and its time in milliseconds since the epoch. */
   readonly retrying = new Map<TaskId, number>()
-  /** Why tasks failed for good here, and how many of them. */
+  /** The reasons of dead letters in this run, with the number of tasks. */
   readonly failures = new Map<string, number>()
-  /** The latest attempts that failed here, the last one first; those of a while ago are left out. */
+  /** The latest failed attempts of this run, the most recent first. */
   latest: ReadonlyArray<Failure> = []
-  /** Attempts that failed here with no success since. */
+  /** Consecutive failed attempts in this run. */
   failuresInARow = 0
-  /** How long attempts took that ended here by themselves. */
+  /** The durations of attempts that completed or failed in this run. */
   readonly durations = new Durations()
   usage: Usage.Usage | null = null
   breaker: BreakerState | undefined
   paused = false
   draining = false
   lastEventAt: number
-  /** Set when the run is over. */
+  /** Set when the run has ended. */
   ended: Ended | undefined
 
   private readonly startedAt: number
-  private endedHere = 0
+  private finished = 0
   private readonly rate: Rate
 
   constructor(counts: Counts, now: number) {
@@ -116,7 +116,7 @@ export class Progress {
       case "TaskCompleted":
         this.running.delete(event.taskId)
         this.completed++
-        this.endedHere++
+        this.finished++
         this.failuresInARow = 0
         this.durations.add(event.durationMillis)
         this.spend(event.usage)
@@ -131,8 +131,8 @@ export class Progress {
       case "TaskFailed":
         this.running.delete(event.taskId)
         this.failed++
-        this.endedHere++
-        this.remember(event.feedback)
+        this.finished++
+        this.countReason(event.feedback)
         this.fail({ taskId: event.taskId, attempt: event.attempt, at, feedback: event.feedback, isFinal: true })
         this.durations.add(event.durationMillis)
         this.spend(event.usage)
@@ -172,7 +172,7 @@ export class Progress {
     }
   }
 
-  /** Corrects what other workers and other commands have changed meanwhile. */
+  /** Updates the counts with changes by other workers and commands. */
   recount(counts: Counts): void {
     this.total = counts.pending + counts.in_progress + counts.completed + counts.failed
     this.completed = counts.completed
@@ -183,12 +183,12 @@ export class Progress {
     return now - this.startedAt
   }
 
-  /** Tasks that ended here per second, lately; zero while none has. */
+  /** Recently finished tasks of this run per second. */
   ratePerSecond(now: number): number {
-    return this.rate.perSecond(now, this.endedHere)
+    return this.rate.perSecond(now, this.finished)
   }
 
-  /** How long what is left takes at this rate; undefined when nobody can say. */
+  /** The remaining time at the current rate; undefined if unknown. */
   remainingMillis(now: number): number | undefined {
     const rate = this.ratePerSecond(now)
     const left = this.total - this.completed - this.failed
@@ -197,15 +197,15 @@ export class Progress {
 
   private fail(failure: Failure): void {
     this.failuresInARow++
-    this.latest = [failure, ...this.latest.slice(0, lastFailures - 1)]
+    this.latest = [failure, ...this.latest.slice(0, maxLatest - 1)]
   }
 
-  private remember(feedback: string): void {
-    // The id of a request tells failures apart whose cause is the same.
+  private countReason(feedback: string): void {
+    // Failures with the same cause can differ in the request id.
     const cause = feedback.replace(/ \[req_\w+\]/g, "")
     const known = this.failures.get(cause)
     if (known !== undefined) this.failures.set(cause, known + 1)
-    else if (this.failures.size < remembered) this.failures.set(cause, 1)
+    else if (this.failures.size < maxReasons) this.failures.set(cause, 1)
   }
 
   private spend(usage: Usage.Usage | null): void {
@@ -213,28 +213,28 @@ export class Progress {
   }
 }
 
-/** Each step is 2 % longer than the one before: nobody reads a duration more exactly. */
+/** Each bucket is 2 % wider than the previous one, which is precise enough for durations. */
 const growth = Math.log(1.02)
 
 /** A distribution of durations. */
 export class Durations {
   count = 0
-  private readonly steps: Array<number> = []
+  private readonly buckets: Array<number> = []
 
   add(millis: number): void {
-    const step = Math.max(0, Math.round(Math.log(Math.max(1, millis)) / growth))
-    this.steps[step] = (this.steps[step] ?? 0) + 1
+    const bucket = Math.max(0, Math.round(Math.log(Math.max(1, millis)) / growth))
+    this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1
     this.count++
   }
 
-  /** The milliseconds that this share of them, 0 to 1, did not exceed. */
+  /** The quantile for a share from 0 to 1, in milliseconds. */
   quantile(share: number): number {
     const rank = Math.max(1, Math.ceil(share * this.count))
     let seen = 0
-    // Holes count nothing: `forEach` skips them.
+    // `forEach` skips the holes of the array.
     let found = 0
-    this.steps.forEach((count, step) => {
-      if (seen < rank) found = step
+    this.buckets.forEach((count, bucket) => {
+      if (seen < rank) found = bucket
       seen += count
     })
     return Math.exp(found * growth)
@@ -246,14 +246,14 @@ interface Sample {
   readonly count: number
 }
 
-/** Long enough to be steady, short enough to follow a change. */
+/** The period that a rate covers, in milliseconds. */
 const window = 15_000
 const spacing = 500
 
-/** A rate over fewer than this says little; the whole time so far says more. */
-const steady = 5
+/** With fewer events in the window, the rate covers the whole time instead. */
+const minEvents = 5
 
-/** A rate, fed with how many there are by now. */
+/** A rate, computed from a growing count. */
 export class Rate {
   private readonly start: Sample
   private samples: Array<Sample>
@@ -263,7 +263,7 @@ export class Rate {
     this.samples = [this.start]
   }
 
-  /** How many come per second; zero while none has. */
+  /** Updates the rate with the current count and returns the events per second. */
   perSecond(now: number, count: number): number {
     const last = this.samples.at(-1)
     if (last !== undefined && now - last.at >= spacing) {
@@ -272,7 +272,7 @@ export class Rate {
       if (oldest > 0) this.samples = this.samples.slice(oldest)
     }
     const first = this.samples[0] ?? this.start
-    const since = count - first.count >= steady ? first : this.start
+    const since = count - first.count >= minEvents ? first : this.start
     const millis = now - since.at
     return millis <= 0 ? 0 : (Math.max(0, count - since.count) / millis) * 1000
   }

@@ -1,8 +1,8 @@
 /**
- * Standard error while a command is at work: lines that stay, and on a terminal a few below them that are redrawn.
+ * Writes permanent lines to standard error, and on a terminal redraws a few lines below them.
  *
- * Everything that is shown goes through here, log messages too, so that nothing tears what is redrawn. Adding a line costs
- * nothing but memory until the next drawing.
+ * All output to standard error goes through a screen, including log messages, so that nothing disturbs the redrawn lines.
+ * Lines are buffered until the next redraw.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -20,18 +20,19 @@ import { writeAll } from "./stdout.ts"
 
 /** A screen. */
 export interface Screen {
-  /** Adds a line that stays. */
+  /** Adds a permanent line. */
   readonly line: (text: string) => void
-  /** Draws what has been added so far, and waits until it is written. */
+  /** Draws the added lines and waits until they are written. */
   readonly flush: Effect.Effect<void>
-  /** Leaves the terminal as others expect it, and draws nothing but lines that stay, until `resume`. */
+  /** Restores the terminal and draws only permanent lines until `resume`. */
   readonly leave: Effect.Effect<void>
-  /** Draws again, below whatever came in between. */
+  /** Draws again, below the output of other programs. */
   readonly resume: Effect.Effect<void>
 }
 
 /**
- * What is redrawn: on a terminal the lines at the bottom, elsewhere a line every now and then. Undefined draws nothing.
+ * The redrawn lines: on a terminal the lines at the bottom, otherwise a line that is printed periodically. Undefined draws
+ * nothing.
  */
 export type Status = Effect.Effect<string | undefined>
 
@@ -39,16 +40,16 @@ const frame = Duration.millis(100)
 const plainInterval = Duration.seconds(10)
 
 /**
- * While someone pulls at a window nothing is redrawn: some terminals tell their size a quarter of a second late, and what
- * is drawn meanwhile for the old one would be left behind.
+ * Nothing is redrawn for this time after a resize. Some terminals report their size a quarter of a second late, and lines
+ * drawn for the old size would remain on the screen.
  */
-const settling = 300
+const resizeDelay = 300
 
-/** A screen that draws until its scope ends; what is redrawn is gone then. */
+/** Creates a screen that draws until its scope closes, and then clears the redrawn lines. */
 export const make = (terminal: Terminal, status: Status): Effect.Effect<Screen, never, Stdio.Stdio | Scope.Scope> =>
   terminal.canAnimate ? animated(terminal, status) : plain(status)
 
-/** Someone who no longer reads what is shown (`2>&1 | head`) does not stop the work. */
+/** Ignores errors, so that a closed pipe (`2>&1 | head`) does not stop the run. */
 const writer = Effect.map(Stdio.Stdio, (stdio) => {
   const stderr = stdio.stderr({ endOnDone: false })
   return (text: string) => (text === "" ? Effect.void : Effect.ignore(Stream.run(Stream.succeed(text), stderr)))
@@ -58,36 +59,36 @@ const animated = Effect.fnUntraced(function* (
   terminal: Terminal,
   status: Status
 ): Effect.fn.Return<Screen, never, Stdio.Stdio | Scope.Scope> {
-  // Loaded here, because most commands draw nothing.
+  // Loaded on demand, because most commands draw nothing.
   const Drawing = yield* Effect.promise(() => import("./live/drawing.ts"))
   const clock = yield* Clock.Clock
   const write = yield* writer
   const drawing = Drawing.make()
-  // Bounded by what happens between two drawings.
+  // Bounded by the number of events between two redraws.
   let lines: Array<string> = []
-  let isAway = false
+  let isSuspended = false
   let size = terminal.size()
   let settledAt = 0
 
   const isSettled = (): boolean => {
     const now = terminal.size()
     const at = clock.currentTimeMillisUnsafe()
-    if (now.columns !== size.columns || now.rows !== size.rows) settledAt = at + settling
+    if (now.columns !== size.columns || now.rows !== size.rows) settledAt = at + resizeDelay
     size = now
     return at >= settledAt
   }
 
-  const oneAtATime = Semaphore.makeUnsafe(1)
+  const lock = Semaphore.makeUnsafe(1)
   const draw = (bottom: string) =>
     Effect.suspend(() => {
-      const lasting = lines
+      const permanent = lines
       lines = []
-      const shown = bottom === "" || isAway || !isSettled() ? [] : bottom.split("\n")
-      return write(drawing.draw(shown, lasting, terminal.size()))
-    }).pipe(Semaphore.withPermit(oneAtATime))
+      const shown = bottom === "" || isSuspended || !isSettled() ? [] : bottom.split("\n")
+      return write(drawing.draw(shown, permanent, terminal.size()))
+    }).pipe(Semaphore.withPermit(lock))
   const redraw = Effect.flatMap(status, (text) => draw(text ?? ""))
 
-  // A process that ends at once, by a second signal or a bug, runs no finalizers, and the cursor would stay hidden.
+  // After a second signal or a bug, the process exits without running finalizers, and the cursor would stay hidden.
   const onExit = () => process.stderr.write(drawing.leave())
   yield* Effect.acquireRelease(
     Effect.sync(() => process.on("exit", onExit)),
@@ -99,11 +100,11 @@ const animated = Effect.fnUntraced(function* (
     line: (text) => void lines.push(text),
     flush: draw(""),
     leave: Effect.suspend(() => {
-      isAway = true
+      isSuspended = true
       return write(drawing.leave())
     }),
     resume: Effect.suspend(() => {
-      isAway = false
+      isSuspended = false
       return redraw
     })
   }
@@ -114,21 +115,21 @@ const plain = Effect.fnUntraced(function* (status: Status): Effect.fn.Return<Scr
   let lines: Array<string> = []
   let last: string | undefined
 
-  const oneAtATime = Semaphore.makeUnsafe(1)
+  const lock = Semaphore.makeUnsafe(1)
   const flush = Effect.suspend(() => {
     const text = lines.map((line) => `${line}\n`).join("")
     lines = []
     return write(text)
-  }).pipe(Semaphore.withPermit(oneAtATime))
+  }).pipe(Semaphore.withPermit(lock))
 
-  const tell = Effect.map(status, (text) => {
-    // A worker that waits all night does not have to say so every time.
+  const addStatus = Effect.map(status, (text) => {
+    // Repeated lines are omitted, for example while a worker waits.
     if (text !== undefined && text !== last) lines.push(text)
     last = text
   })
   yield* Effect.addFinalizer(() => flush)
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(frame), flush)))
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(plainInterval), tell)))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(plainInterval), addStatus)))
   return { line: (text) => void lines.push(text), flush, leave: Effect.void, resume: Effect.void }
 })
 
@@ -140,12 +141,12 @@ const write = (text: string) => writeAll(Stream.succeed(text))
 
 const clearBelow = "\u001B[J"
 
-// A synchronized update: a terminal that knows it shows the whole of it at once.
+// A synchronized update: a terminal that supports it shows the whole update at once.
 const begin = "\u001B[?2026h"
 const end = "\u001B[?2026l"
 
 /**
- * Draws lines over what was drawn before, without a flicker; what is below the last row of the terminal is left out.
+ * Replaces the drawn lines without flicker. Lines below the last row of the terminal are omitted.
  */
 export const redraw = Effect.fnUntraced(function* (
   lines: ReadonlyArray<string>
@@ -157,8 +158,8 @@ export const redraw = Effect.fnUntraced(function* (
 })
 
 /**
- * Runs an effect that draws, on a screen of its own, until it ends or someone types q or Ctrl-C. The screen that was there
- * before comes back, whatever happens.
+ * Runs an effect that draws on the alternate screen, until it ends or the user presses q or Ctrl-C. Afterwards the previous
+ * screen is restored.
  */
 export const untilQuit = Effect.fnUntraced(function* <A, E, R>(
   drawing: Effect.Effect<A, E, R>

@@ -7,10 +7,10 @@ import { Project } from "../settings/Project.ts"
 import { StoreUrl } from "../settings/flags.ts"
 import { settings, variableName } from "../settings/settings.ts"
 
-/** What stands behind these flags can be a secret; an address for webhooks is one by itself. */
+/** Flags whose values can be secrets; the URL of a webhook is a secret. */
 const sensitive = /^--(?:webhook|(?:.*-)?(?:secret|key|token|password))(?:-|=|$)/
 
-/** As it was typed, and as a shell reads it back; without what is nobody's business. */
+/** The command line, quoted for the shell and without secrets. */
 export const commandLine: Effect.Effect<string, never, Stdio.Stdio> = Effect.map(
   Effect.flatMap(Stdio.Stdio, ({ args }) => args),
   (args) =>
@@ -23,8 +23,7 @@ export const commandLine: Effect.Effect<string, never, Stdio.Stdio> = Effect.map
 )
 
 /**
- * `baton`, with the `--config-file`, `--profile` and `--store` that were given, if they are needed again. A password is never
- * repeated.
+ * `baton` with `--config-file`, `--profile` and `--store` if they are needed again, without passwords.
  */
 export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identifier<"store">> = Effect.gen(
   function* () {
@@ -40,10 +39,10 @@ export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identi
   }
 )
 
-/** The URL of a store, fit to be shown. */
+/** The URL of a store without its password. */
 export const withoutPassword = (url: string): string =>
   url.replace(/^(\w+:\/\/[^:/@]*):.*@/, "$1:…@").replace(/(\bpassword=)[^&]*/gi, "$1…")
 
-/** As a shell reads it back. */
+/** Quotes a word for the shell. */
 export const quoted = (word: string): string =>
   /^[\w./:@=+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`

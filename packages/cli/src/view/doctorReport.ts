@@ -1,4 +1,4 @@
-/** What the doctor found, for people. */
+/** The findings of `baton doctor`, for people. */
 import type { Diagnosis } from "@baton/core/Diagnosis"
 import { count } from "./quantity.ts"
 import { safeText } from "./safeText.ts"
@@ -13,16 +13,14 @@ const marks = { ok: "✓", warn: "!", fail: "✗" } as const
 const paintOf = (style: Style, status: Diagnosis["status"]) =>
   status === "ok" ? style.green : status === "warn" ? style.yellow : style.red
 
-/** The sections, a line a finding, with the way out below what is not well. */
+/** The sections with one line per finding; the fix of a problem is below it. */
 export const sectionLines = (sections: ReadonlyArray<Section>, canvas: Canvas): ReadonlyArray<string> => {
   const all = sections.flatMap(({ found }) => found)
   const width = all.reduce((widest, { check }) => Math.max(widest, check.length), 0)
   const failed = all.filter(({ status }) => status === "fail").length
   const warned = all.filter(({ status }) => status === "warn").length
   const verdict =
-    failed > 0
-      ? canvas.style.red(`✗ ${failed === 1 ? "1 thing is" : `${failed} things are`} in the way of a run`)
-      : canvas.style.green("✓ nothing is in the way of a run")
+    failed > 0 ? canvas.style.red(`✗ ${count(failed, "problem")}`) : canvas.style.green("✓ ready for a run")
   return [
     ...sections.flatMap(({ found, title }) => [
       canvas.style.bold(title),
@@ -48,7 +46,7 @@ const finding = (
   ]
 }
 
-/** The settings, a line each. */
+/** The settings, one per line. */
 export const settingLines = (settings: ReadonlyArray<Applied>, { columns, style }: Canvas): ReadonlyArray<string> => {
   const names = settings.reduce((widest, { name }) => Math.max(widest, name.length), 0)
   const values = Math.min(
@@ -63,6 +61,6 @@ export const settingLines = (settings: ReadonlyArray<Applied>, { columns, style 
       return problem !== null ? style.red(text) : isDefault ? style.dim(text) : text
     }),
     "",
-    "A flag wins over the environment, the environment over the configuration, and that over the default."
+    "Flags override the environment, the environment overrides the configuration, which overrides the defaults."
   ]
 }

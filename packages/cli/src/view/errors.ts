@@ -1,4 +1,4 @@
-/** Tells a person what went wrong. */
+/** Prints errors for people. */
 import * as Cause from "effect/Cause"
 import * as CliError from "effect/cli/CliError"
 import * as Console from "effect/Console"
@@ -9,15 +9,14 @@ import { SourceError } from "../sources/SourceError.ts"
 import { EndedWith } from "../system/CommandFailed.ts"
 
 /**
- * Writes the failures of a command to standard error: one sentence for what can be expected to go wrong, everything
- * there is to know for what cannot.
+ * Writes the failures of a command to standard error: a message for expected errors, and all details for bugs.
  */
 export const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   const text = describe(cause)
   return text === "" ? Effect.void : Console.error(text)
 }
 
-/** Whether a write failed because nobody reads what is written any more, as in `baton list | head`. */
+/** Whether a write failed because the pipe was closed, as in `baton list | head`. */
 export const isBrokenPipe = (error: unknown): boolean => {
   const cause = isPlatformError(error) ? error.reason.cause : undefined
   return Predicate.hasProperty(cause, "code") && cause.code === "EPIPE"
@@ -26,7 +25,7 @@ export const isBrokenPipe = (error: unknown): boolean => {
 const describe = (cause: Cause.Cause<unknown>): string => {
   const defect = cause.reasons.find(Cause.isDieReason)
   if (defect !== undefined) {
-    return `error: something unexpected happened. This is a bug in baton; please report it with these lines:\n${Cause.pretty(cause)}`
+    return `error: an unexpected error occurred. This is a bug in baton; please report it with the following lines:\n${Cause.pretty(cause)}`
   }
   return cause.reasons
     .filter(Cause.isFailReason)
@@ -36,13 +35,13 @@ const describe = (cause: Cause.Cause<unknown>): string => {
 }
 
 const sentence = (error: unknown): string => {
-  // Shown where it was raised.
+  // Already shown.
   if (error instanceof EndedWith || isBrokenPipe(error)) return ""
   if (CliError.isCliError(error) && error._tag === "ShowHelp") return ""
-  // Its lines start with the file and the line, as an editor wants them.
+  // Its lines start with file and line, so that editors can follow them.
   if (error instanceof SourceError) return error.message
   if (isPlatformError(error) && error.reason.module === "Stdio") {
-    return `error: standard output cannot be written: ${text(error.reason.cause ?? error)}.`
+    return `error: writing to standard output failed: ${text(error.reason.cause ?? error)}.`
   }
   return `error: ${text(error)}`
 }

@@ -1,4 +1,4 @@
-/** The forms that tasks can be exported in. */
+/** The export formats. */
 import * as Usage from "@baton/core/Usage"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -11,23 +11,23 @@ import { firstLine, safeText } from "./safeText.ts"
 import { statusWord } from "./taskTable.ts"
 
 /**
- * - `jsonl`: a JSON object a line
- * - `csv`: a row a task, with the columns of `csvColumns`
- * - `md`: a report to read
- * - `json`: one array
+ * - `jsonl`: one JSON object per line
+ * - `csv`: one row per task, with the columns of `csvColumns`
+ * - `md`: a Markdown report
+ * - `json`: one JSON array
  */
 export const ExportFormat = Schema.Literals(["jsonl", "csv", "md", "json"])
 
 export type ExportFormat = typeof ExportFormat.Type
 
-/** The format that a file's name stands for. */
+/** The format for a file's extension. */
 export const fromPath = (path: string): ExportFormat | undefined => {
   const extension = /\.(\w+)$/.exec(path)?.[1]?.toLowerCase()
   const name = extension === "ndjson" ? "jsonl" : extension === "markdown" ? "md" : extension
   return ExportFormat.literals.find((format) => format === name)
 }
 
-/** The columns, in their order. Programs may rely on it: new columns come last. */
+/** The columns in order. Programs can rely on the order: new columns are added at the end. */
 export const csvColumns = [
   "id",
   "status",
@@ -53,8 +53,8 @@ export const csvColumns = [
 type Row = { readonly [Column in (typeof csvColumns)[number]]: string }
 
 /**
- * What is not known is an empty cell: a cost that nobody can say, because calls broke off, is none, and its bounds are
- * beside it. Models are those of the ledger, where the task comes with it.
+ * Unknown values are empty cells. If the cost is uncertain because requests were cut off, only its bounds are filled in.
+ * The models are taken from the task's history, if it is included.
  */
 const row = (task: TaskRecord): Row => ({
   id: task.id,
@@ -79,19 +79,19 @@ const row = (task: TaskRecord): Row => ({
 })
 
 /**
- * CSV (RFC 4180, with CRLF): a row per task under a row of column names, which is there even without tasks. A cell may
- * begin with `=`, `+`, `-` or `@`, which a spreadsheet can take for a formula. Changing such cells would change the data
- * for every other reader, so they stay as they are.
+ * CSV (RFC 4180, with CRLF): a header row, also without tasks, and one row per task. A cell can start with `=`, `+`, `-` or
+ * `@`, which a spreadsheet may treat as a formula. Such cells are not changed, because that would change the data for all
+ * other readers.
  */
 const csv = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
   tasks.pipe(Stream.map(row), Stream.pipeThroughChannel(Csv.encodeString({ columns: csvColumns, headers: true })))
 
-/** The sections. */
+/** A section per task. */
 const markdown = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
   tasks.pipe(Stream.map(section), Stream.prepend(["# Tasks\n"]))
 
 const section = (task: TaskRecord): string => {
-  const facts = [
+  const details = [
     statusWord(task),
     ...(task.status === "completed" ? [task.verified ? "verified" : "not verified"] : []),
     count(task.attempts, "attempt"),
@@ -102,7 +102,7 @@ const section = (task: TaskRecord): string => {
     "",
     `## ${codeSpan(firstLine(task.id))}`,
     "",
-    `*${facts.join(" · ")}*`,
+    `*${details.join(" · ")}*`,
     "",
     quote(task.description),
     ...(task.result === null ? [] : ["", "Result:", "", fence(task.result)]),
@@ -111,7 +111,7 @@ const section = (task: TaskRecord): string => {
   ].join("\n")
 }
 
-/** The description may hold Markdown of its own, which stays inside its quote. */
+/** Quotes text line by line, so that Markdown in it stays inside the quote. */
 const quote = (text: string): string =>
   safeText(text)
     .trimEnd()
@@ -119,7 +119,7 @@ const quote = (text: string): string =>
     .map((line) => `> ${line}`.trimEnd())
     .join("\n")
 
-/** A fence longer than any run of backticks in the text, so that nothing in it ends the block. */
+/** Uses a fence longer than any run of backticks in the text, so that the text cannot close it. */
 const fence = (text: string): string => {
   const marks = "`".repeat(Math.max(3, longestRun(text) + 1))
   return `${marks}\n${safeText(text).replace(/\n$/, "")}\n${marks}`
@@ -133,7 +133,7 @@ const codeSpan = (text: string): string => {
 const longestRun = (text: string): number =>
   (text.match(/`+/g) ?? []).reduce((longest, run) => Math.max(longest, run.length), 0)
 
-/** The text of an export, as it is to be written. */
+/** Renders an export by format. */
 export const render: {
   readonly [Format in ExportFormat]: <E, R>(tasks: Stream.Stream<TaskRecord, E, R>) => Stream.Stream<string, E, R>
 } = { jsonl: jsonLines, csv, md: markdown, json: jsonArray }

@@ -1,4 +1,4 @@
-/** What the command line says about itself: help, version, and what is wrong with a command line. */
+/** Prints the help, the version, and errors in the command line. */
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import type { HelpDoc, FlagDoc } from "effect/cli/HelpDoc"
@@ -17,7 +17,7 @@ import type { Style } from "./style.ts"
 import { displayWidth, pad, wrap } from "./width.ts"
 
 /**
- * A command line that cannot be understood gets the reason and the way to the help, on standard error, not the whole help.
+ * For an invalid command line, prints the error and the command for help to standard error instead of the whole help.
  */
 export const layer: Layer.Layer<never, never, Stdio.Stdio | Terminal.Terminal> = Layer.unwrap(
   Effect.map(canvas, ({ columns, style }) =>
@@ -49,7 +49,7 @@ const sentence = (error: CliError.NonShowHelpErrors, help: HelpDoc): string => {
     case "MissingArgument":
       return `${error.argument} is missing.`
     case "UnexpectedArgument":
-      return `This command takes no ${error.arguments.map((argument) => `"${argument}"`).join(" and no ")}.`
+      return `Unexpected argument ${error.arguments.map((argument) => `"${argument}"`).join(" ")}.`
     default:
       return error.message
   }
@@ -66,24 +66,24 @@ const flagsOf = ({ flags, globalFlags = [], inheritedFlags = [] }: HelpDoc): Rea
 const commandsOf = ({ subcommands = [] }: HelpDoc): ReadonlyArray<string> =>
   subcommands.flatMap(({ commands }) => commands.map(({ name }) => name))
 
-/** Where the help is shown. */
+/** Options for rendering the help. */
 export interface Options {
   readonly style: Style
   readonly columns: number
 }
 
-/** Longer lines are hard to read, however wide the terminal is. */
-const widest = 100
+/** Longer lines are hard to read. */
+const maxWidth = 100
 const margin = "  "
-/** A label that is longer has its explanation below it. */
-const widestLabel = 30
+/** The text for a longer label starts on the next line. */
+const maxLabelWidth = 30
 
 type Entry = readonly [label: string, text: string]
 
 /** The help. */
 export const helpText = (help: HelpDoc, options: Options): string => {
   const { style } = options
-  const columns = Math.min(options.columns, widest)
+  const columns = Math.min(options.columns, maxWidth)
   const section = (title: string, lines: ReadonlyArray<string>) =>
     lines.length === 0 ? [] : ["", style.bold(title), ...lines]
   const list = (entries: ReadonlyArray<Entry>) => table(entries, columns, style)
@@ -98,7 +98,7 @@ export const helpText = (help: HelpDoc, options: Options): string => {
       )
     ),
     ...flagSections(help).flatMap(({ flags, title }) => section(title, list(flags.map(flagEntry)))),
-    ...section("Flags of every command", list((help.globalFlags ?? []).map(flagEntry))),
+    ...section("Global flags", list((help.globalFlags ?? []).map(flagEntry))),
     ...section(
       "Examples",
       (help.examples ?? []).flatMap(({ command, description = "" }) => [
@@ -109,7 +109,7 @@ export const helpText = (help: HelpDoc, options: Options): string => {
   ].join("\n")
 }
 
-/** The flags in the groups of their command, those in none first. */
+/** The flags by group; flags without a group come first. */
 export const flagSections = (
   help: HelpDoc
 ): ReadonlyArray<{ readonly title: string; readonly flags: ReadonlyArray<FlagDoc> }> => {
@@ -122,20 +122,20 @@ export const flagSections = (
   return [{ title: "Flags", flags: rest }, ...groups]
 }
 
-/** The label has the choices already. */
+/** Removes the list of choices, which the label already contains. */
 const textOf = (description: Option.Option<string>): string =>
   Option.getOrElse(description, () => "").replace(/ \(choices: [^)]*\)$/, "")
 
 const usage = (text: string): string => text.replace("<subcommand>", "COMMAND").replaceAll(/[<>]/g, "")
 
-/** Short names first, as in `-j, --concurrency N`. */
+/** Short names come first, as in `-j, --concurrency N`. */
 const flagEntry = ({ aliases, description, name, type }: FlagDoc): Entry => {
   const names = [...aliases, name.startsWith("-") ? name : `--${name}`]
   return [`${names.join(", ")}${type === "boolean" || type === "" ? "" : ` ${type}`}`, textOf(description)]
 }
 
 const table = (entries: ReadonlyArray<Entry>, columns: number, style: Style): ReadonlyArray<string> => {
-  const label = Math.min(widestLabel, Math.max(0, ...entries.map(([label]) => displayWidth(label))))
+  const label = Math.min(maxLabelWidth, Math.max(0, ...entries.map(([label]) => displayWidth(label))))
   const indent = " ".repeat(margin.length + label + 2)
   return entries.flatMap(([name, text]) => {
     const [first = "", ...rest] = wrap(text, columns - indent.length)

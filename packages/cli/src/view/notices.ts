@@ -1,20 +1,20 @@
-/** What is worth a line that stays, while a run goes on. */
+/** The permanent lines about events of a run. */
 import type { Event } from "@baton/core/Event"
 import type { TaskId } from "@baton/core/Task"
 import { count } from "./quantity.ts"
-import { firstLine } from "./safeText.ts"
+import { firstLine, reasonLine } from "./safeText.ts"
 import type { Paint, Style } from "./style.ts"
 import { fit } from "./width.ts"
 import type { Progress } from "./Progress.ts"
 
-/** A mark that says at a glance how things stand, and a line of text. */
+/** A line of text and its mark. */
 export interface Notice {
   readonly mark: "failed" | "attention" | "fine"
   readonly text: string
 }
 
-/** Where nothing limits a line, a feedback of kilobytes still has no place in it. */
-const longest = 500
+/** Limits lines that are not written to a terminal. */
+const maxLength = 500
 
 const marks: Readonly<Record<Notice["mark"], readonly [sign: string, paint: (style: Style) => Paint]>> = {
   failed: ["✗", ({ red }) => red],
@@ -28,23 +28,23 @@ export const toLine = (
   options: { readonly style: Style; readonly columns: number }
 ): string => {
   const [sign, paint] = marks[mark]
-  return `${paint(options.style)(sign)} ${fit(text, Math.min(options.columns, longest) - 2)}`
+  return `${paint(options.style)(sign)} ${fit(text, Math.min(options.columns, maxLength) - 2)}`
 }
 
-/** Who reads a notice, and what can be done about it. */
-export interface Reader {
-  /** Whether keys steer the run. */
+/** The state that the text of a notice depends on. */
+export interface NoticeContext {
+  /** Whether keys control the run. */
   readonly hasKeys: boolean
-  /** Whether a signal has come: the next one ends the process at once. */
+  /** Whether a signal was received, so that the next one exits immediately. */
   readonly isSignalled: boolean
 }
 
-/** The notice for an event that `progress` has not taken in yet; undefined for most. */
-export const fromEvent = (event: Event, progress: Progress, reader: Reader): Notice | undefined => {
+/** The notice for an event, before `progress` is updated with it. Most events have none. */
+export const fromEvent = (event: Event, progress: Progress, context: NoticeContext): Notice | undefined => {
   switch (event._tag) {
     case "TaskFailed":
       return failed(
-        `${named(event.taskId, progress)} failed after ${count(event.attempt, "attempt")}: ${firstLine(event.feedback)}`
+        `${named(event.taskId, progress)} failed after ${count(event.attempt, "attempt")}: ${reasonLine(event.feedback)}`
       )
     case "TaskCancelled":
       return attention(`${firstLine(event.taskId)} was cancelled`)
@@ -52,30 +52,30 @@ export const fromEvent = (event: Event, progress: Progress, reader: Reader): Not
       return attention(`${firstLine(event.taskId)} was taken over by another worker`)
     case "LeaseReclaimed":
       return event.status === "failed"
-        ? failed(`${firstLine(event.taskId)} failed: its worker stopped answering (${firstLine(event.owner)})`)
-        : attention(`the tasks of a worker are taken over: it stopped answering (${firstLine(event.owner)})`)
+        ? failed(`${firstLine(event.taskId)} failed: its worker (${firstLine(event.owner)}) stopped responding`)
+        : attention(`a worker (${firstLine(event.owner)}) stopped responding; its tasks are taken over`)
     case "CircuitOpened":
-      return attention(`no new attempts for now: ${firstLine(event.reason)}`)
+      return attention(`no new attempts: ${firstLine(event.reason)}`)
     case "CircuitHalfOpened":
       return attention(`trying one attempt: ${firstLine(event.reason)}`)
     case "CircuitClosed":
-      return fine(`going on: ${firstLine(event.reason)}`)
+      return fine(`attempts continue: ${firstLine(event.reason)}`)
     case "StoreUnavailable":
-      return attention(`the store does not answer: ${firstLine(event.reason)}`)
+      return attention(`the store is unavailable: ${firstLine(event.reason)}`)
     case "Paused":
-      return attention(reader.hasKeys ? "paused; r goes on" : "paused; `baton resume` goes on")
+      return attention(context.hasKeys ? "paused; press r to resume" : "paused; run `baton resume` to resume")
     case "Resumed":
       return fine("resumed")
     case "Draining":
       return attention(
-        `${firstLine(event.reason).replace(/\.$/, "")}: ${count(progress.running.size, "task")} may finish; Ctrl-C ${reader.isSignalled ? "again" : "twice"} ends at once`
+        `${firstLine(event.reason).replace(/\.$/, "")}: ${count(progress.running.size, "task")} can finish; Ctrl-C ${context.isSignalled ? "again" : "twice"} exits at once`
       )
     default:
       return undefined
   }
 }
 
-/** An id that was made from a task's content says nothing to a person. */
+/** Adds the description, because an id made from the content means nothing to a person. */
 const named = (id: TaskId, { running }: Progress): string => {
   const description = running.get(id)?.description
   return description === undefined ? firstLine(id) : `${firstLine(id)} (${fit(firstLine(description), 40)})`

@@ -1,4 +1,4 @@
-/** What a run will do and cost, for people. */
+/** The plan of a run, for people. */
 import type { PartEstimate, Range } from "../claude/estimate.ts"
 import type { PlanReport } from "../claude/plan.ts"
 import { block, type Canvas } from "./table.ts"
@@ -20,7 +20,7 @@ export const planReport = (report: PlanReport, { style }: Canvas): ReadonlyArray
   "",
   ...costs(report, style),
   "",
-  style.dim("Nothing was written, and nothing was spent.")
+  style.dim("Nothing was written or spent.")
 ]
 
 const headline = ({ tasks }: PlanReport): string => {
@@ -29,22 +29,22 @@ const headline = ({ tasks }: PlanReport): string => {
     ...(tasks.pending === 0 ? [] : [`${number(tasks.pending)} pending in the store`])
   ]
   const others = [
-    ...(tasks.existing === 0 ? [] : [`${number(tasks.existing)} there before`]),
-    ...(tasks.skipped === 0 ? [] : [`${number(tasks.skipped)} over already`])
+    ...(tasks.existing === 0 ? [] : [`${number(tasks.existing)} already in the store`]),
+    ...(tasks.skipped === 0 ? [] : [`${number(tasks.skipped)} skipped: already completed`])
   ]
-  const beside = others.length === 0 ? "" : `; of the sources ${others.join(", ")}`
-  return `${count(tasks.total, "task")} to do: ${parts.join(", ")}${beside}`
+  const note = others.length === 0 ? "" : ` (in the sources: ${others.join(", ")})`
+  return `${count(tasks.total, "task")} to run: ${parts.join(", ")}${note}`
 }
 
 const costs = ({ estimate, maxCostUsd, tasks }: PlanReport, style: Canvas["style"]): ReadonlyArray<string> => {
-  if (tasks.total === 0) return ["There is nothing to do, so it costs nothing."]
+  if (tasks.total === 0) return ["There are no tasks to run, so the run costs nothing."]
   if (estimate === null) {
-    return ["What it costs is unknown: only --executor claude tells it beforehand."]
+    return ["The cost is unknown: Baton can only estimate it for --executor claude."]
   }
   const rows: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
     ["Cost", ["low", "expected", "worst"]],
     ...estimate.parts.map((part) => [partName(part), cells(part.costUsd)] as const),
-    ...(estimate.parts.length > 1 ? [["together", cells(estimate.costUsd)] as const] : []),
+    ...(estimate.parts.length > 1 ? [["total", cells(estimate.costUsd)] as const] : []),
     ["with --batch", cells(estimate.batchCostUsd)]
   ]
   const labels = Math.max(...rows.map(([label]) => label.length))
@@ -64,22 +64,21 @@ const cells = (cost: Range | null): ReadonlyArray<string> =>
 const notes = (estimate: NonNullable<PlanReport["estimate"]>, maxCostUsd: number | null): ReadonlyArray<string> => {
   const { answerTokens, completedTasks, inputBasis, maxAttempts, parts } = estimate
   const input = parts.reduce((sum, { inputTokens }) => sum + inputTokens.expected, 0)
-  const how =
-    inputBasis === "counted" ? "counted by the API on a sample" : "guessed from their length, as no API counted them"
-  const answers =
+  const basis = inputBasis === "counted" ? "counted by the API on a sample" : "estimated from their length"
+  const outputs =
     completedTasks > 0
-      ? `as ${count(completedTasks, "task")} of the store had on average`
-      : "which is assumed: no task of the store tells yet"
+      ? `the average of ${count(completedTasks, "completed task")} in the store`
+      : "an assumption, because the store has no completed tasks"
   const unpriced = parts.find(({ costUsd }) => costUsd === null)
   return [
-    `Prompts: about ${count(input, "token")}, ${how}.`,
-    `Expected: answers of ${count(answerTokens, "token")}, ${answers}.`,
-    `Worst: every task takes ${count(maxAttempts, "attempt")}, and every answer is as long as it may be.`,
-    "Calls that break off and are repeated can come on top of it.",
+    `Prompts: about ${count(input, "token")}, ${basis}.`,
+    `Expected: outputs of ${count(answerTokens, "token")}, ${outputs}.`,
+    `Worst: every task takes ${count(maxAttempts, "attempt")}, and every output has the maximum length.`,
+    "Requests that are cut off and repeated can cost extra.",
     ...(unpriced === undefined
       ? []
       : [
-          `The price of ${firstLine(unpriced.model)} is unknown: give it with --price ${firstLine(unpriced.model)}=INPUT,OUTPUT.`
+          `The price of ${firstLine(unpriced.model)} is unknown. Set it with --price ${firstLine(unpriced.model)}=INPUT,OUTPUT.`
         ]),
     ...(maxCostUsd === null ? [] : [`--max-cost stops the run before it costs more than ${usd(maxCostUsd)}.`])
   ]

@@ -1,47 +1,47 @@
-/** One line that says how far a run is. */
+/** The progress of a run in one line. */
 import * as Duration from "effect/Duration"
 import { cost, number, elapsed } from "./quantity.ts"
 import type { Paint, Style } from "./style.ts"
 import { displayWidth, fit } from "./width.ts"
 import type { Progress } from "./Progress.ts"
 
-/** What else the line depends on. */
+/** Other information for the line. */
 export interface View {
   /** Milliseconds since the epoch. */
   readonly now: number
-  /** Tasks whose end is on its way to the store are no longer worked on. */
+  /** Limits the number of running tasks that is shown, because tasks that are being stored are no longer running. */
   readonly concurrency: number
-  /** A worker has no end, so there is no share of it. */
+  /** Whether the run waits for new tasks; it then has no total. */
   readonly endless: boolean
-  /** What the run waits for, when it does nothing else. */
+  /** Describes what an idle run waits for. */
   readonly waiting: string | undefined
 }
 
 interface Part {
   readonly text: string
   readonly paint: Paint
-  /** What goes first when the line is too long; 0 always stays. */
-  readonly spare: number
+  /** Parts with the highest number are dropped first if the line is too long; 0 is never dropped. */
+  readonly dropOrder: number
 }
 
 const barCells = 16
 
-/** The line for a terminal of so many columns. */
+/** The line for a terminal of this width. */
 export const live = (progress: Progress, view: View, options: { readonly columns: number; readonly style: Style }) => {
   const { columns, style } = options
-  let parts = [...bar(progress, view, style), ...facts(progress, view, style)]
+  let parts = [...bar(progress, view, style), ...figures(progress, view, style)]
   const width = () => parts.reduce((sum, part) => sum + displayWidth(part.text), 2 * (parts.length - 1))
-  for (let spare = Math.max(...parts.map((part) => part.spare)); spare > 0 && width() > columns; spare--) {
-    parts = parts.filter((part) => part.spare !== spare)
+  for (let order = Math.max(...parts.map((part) => part.dropOrder)); order > 0 && width() > columns; order--) {
+    parts = parts.filter((part) => part.dropOrder !== order)
   }
   return width() > columns
     ? fit(parts.map(({ text }) => text).join("  "), columns)
     : parts.map(({ paint, text }) => paint(text)).join("  ")
 }
 
-/** The line for a log: no colours, no length to keep to. */
+/** The line for a log, without a limit on its length. */
 export const plain = (progress: Progress, view: View, style: Style): string =>
-  facts(progress, view, style)
+  figures(progress, view, style)
     .map(({ text }) => text)
     .join(", ")
 
@@ -54,22 +54,22 @@ const bar = ({ completed, failed, total }: Progress, { endless }: View, style: S
       text: "█".repeat(done + dead) + "░".repeat(barCells - done - dead),
       paint: () =>
         style.green("█".repeat(done)) + style.red("█".repeat(dead)) + style.dim("░".repeat(barCells - done - dead)),
-      spare: 2
+      dropOrder: 2
     }
   ]
 }
 
-const facts = (progress: Progress, view: View, style: Style): ReadonlyArray<Part> => {
+const figures = (progress: Progress, view: View, style: Style): ReadonlyArray<Part> => {
   const { now, waiting } = view
   const { draining, failed, paused, retrying, running } = progress
   const none: Paint = (text) => text
-  const parts: Array<Part> = [{ text: done(progress, view), paint: style.bold, spare: 0 }]
-  const add = (text: string, paint: Paint, spare: number) => parts.push({ text, paint, spare })
-  const atWork = Math.min(running.size, view.concurrency)
-  if (atWork > 0) add(`${number(atWork)} running`, style.cyan, 0)
+  const parts: Array<Part> = [{ text: done(progress, view), paint: style.bold, dropOrder: 0 }]
+  const add = (text: string, paint: Paint, dropOrder: number) => parts.push({ text, paint, dropOrder })
+  const shownRunning = Math.min(running.size, view.concurrency)
+  if (shownRunning > 0) add(`${number(shownRunning)} running`, style.cyan, 0)
   if (retrying.size > 0) add(`${number(retrying.size)} retrying`, style.yellow, 0)
-  if (failed > 0) add(`${number(failed)} dead`, style.red, 0)
-  if (draining) add("ending", style.yellow, 0)
+  if (failed > 0) add(`${number(failed)} failed`, style.red, 0)
+  if (draining) add("draining", style.yellow, 0)
   else if (paused) add("paused", style.yellow, 0)
   if (waiting !== undefined) {
     add(waiting, none, 0)
@@ -89,14 +89,14 @@ const done = ({ completed, total }: Progress, { endless }: View): string =>
   endless ? `${number(completed)} done` : `${number(completed)}/${number(Math.max(total, completed))} done`
 
 /**
- * A rate with as many digits as say something, in a unit that makes the number at least one: `45/s`, `4.5/s`, `12/min`.
+ * A rate in a unit in which it is at least one: `45/s`, `4.5/s`, `12/min`.
  */
 export const perSecond = (rate: number): string => {
   if (rate >= 1) return `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))}/s`
   return rate * 60 >= 1 ? `${Math.round(rate * 60)}/min` : `${Math.round(rate * 3600)}/h`
 }
 
-/** A duration in whole seconds: a running clock with tenths only flickers. */
+/** A duration in whole seconds, for values that are updated continuously. */
 export const clock = (millis: number): string => {
   const seconds = Math.max(0, Math.round(millis / 1000))
   return seconds < 60 ? `${seconds}s` : elapsed(Duration.seconds(seconds))

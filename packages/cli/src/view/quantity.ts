@@ -1,16 +1,16 @@
-/** Numbers, counts, tokens and money as people read them; the same in every locale. */
+/** Formats numbers, counts, tokens, money and times for people, independent of the locale. */
 import * as Usage from "@baton/core/Usage"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 
-/** A whole number with its thousands apart: `1,234,567`. */
+/** A whole number with separated thousands: `1,234,567`. */
 export const number = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ",")
 
-/** A count and its noun: `1 task`, `1,200 tasks`, `2 tries`. */
+/** A count and its noun: `1 task`, `1,200 tasks`, `2 retries`. */
 export const count = (value: number, noun: string, plural = `${noun}s`): string =>
   `${number(value)} ${value === 1 ? noun : plural}`
 
-/** US dollars: cents, and more digits where cents would hide the amount. */
+/** US dollars with two digits, or four for amounts below one dollar. */
 export const usd = (amount: number): string => {
   const digits = amount > 0 && amount < 1 ? 4 : 2
   const [whole = "0", cents] = amount.toFixed(digits).split(".")
@@ -18,7 +18,7 @@ export const usd = (amount: number): string => {
 }
 
 /**
- * What it cost: `$0.0123`, or `$0.01 to $0.02` where calls broke off and nobody knows; never zero for what is unknown.
+ * A cost: `$0.0123`, or its bounds `$0.01 to $0.02` if requests were cut off. An unknown cost is never shown as zero.
  */
 export const cost = (used: Usage.Usage): string => {
   if (used.costUsd !== null) return usd(used.costUsd)
@@ -28,7 +28,7 @@ export const cost = (used: Usage.Usage): string => {
   return least === 0 ? "cost unknown" : `${usd(least)} and more, cost unknown`
 }
 
-/** What was used: `1,234 tokens (1,000 in, 234 out), $0.0123`. */
+/** Usage: `1,234 tokens (1,000 in, 234 out), $0.0123`. */
 export const usage = (used: Usage.Usage): string => {
   const kinds: ReadonlyArray<readonly [number, string]> = [
     [used.inputTokens, "in"],
@@ -46,7 +46,7 @@ const minute = 60 * second
 const hour = 60 * minute
 const day = 24 * hour
 
-/** How long something took: `350ms`, `4.2s`, `3m 05s`, `2h 10m`, `5d 3h`. */
+/** A duration: `350ms`, `4.2s`, `3m 05s`, `2h 10m`, `5d 3h`. */
 export const elapsed = (duration: Duration.Duration): string => {
   const millis = Math.max(0, Duration.toMillis(duration))
   if (millis < second) return `${Math.round(millis)}ms`
@@ -60,7 +60,7 @@ const pair = (millis: number, large: number, largeUnit: string, small: number, s
 
 const hours = (millis: number): number => Math.floor((millis % day) / hour)
 
-/** How long ago something was, in its largest unit: `now`, `12s`, `3m`, `5h`, `2d`. */
+/** An age in its largest unit: `now`, `12s`, `3m`, `5h`, `2d`. */
 export const age = (duration: Duration.Duration): string => {
   const millis = Duration.toMillis(duration)
   if (millis < second) return "now"
@@ -69,5 +69,5 @@ export const age = (duration: Duration.Duration): string => {
   return millis < 2 * day ? `${Math.floor(millis / hour)}h` : `${Math.floor(millis / day)}d`
 }
 
-/** A moment in UTC to the second: `2026-11-21 08:30:12Z`. */
+/** A time in UTC, to the second: `2026-11-21 08:30:12Z`. */
 export const moment = (at: DateTime.Utc): string => `${DateTime.formatIso(at).slice(0, 19).replace("T", " ")}Z`

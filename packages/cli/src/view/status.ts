@@ -1,4 +1,4 @@
-/** Where the work on a store stands at one moment. */
+/** The state of a store at one moment. */
 import { TaskId } from "@baton/core/Task"
 import { Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -14,35 +14,35 @@ import { existsSync } from "node:fs"
 import { StoreUrl } from "../settings/flags.ts"
 import { beside } from "../settings/beside.ts"
 import { pages } from "../system/pages.ts"
-import { firstLine } from "./safeText.ts"
-import { facts, type Canvas } from "./table.ts"
+import { firstLine, reasonLine } from "./safeText.ts"
+import { type Canvas, labelledLines } from "./table.ts"
 import { count, number, usage, elapsed } from "./quantity.ts"
 import * as Style from "./style.ts"
 import { fit, pad } from "./width.ts"
 
-/** What `baton status` tells. */
+/** The object that `baton status --json` prints. */
 export const Snapshot = Schema.Struct({
   total: Schema.Int,
   counts: Counts,
   /** Whether runs on this store are paused. */
   paused: Schema.Boolean,
-  /** The running task that started first; null when nothing runs. */
+  /** The running task that started first; null if no task is running. */
   oldestRunning: Schema.NullOr(
     Schema.Struct({ id: TaskId, startedAt: Schema.DateTimeUtcFromString, seconds: Schema.Finite })
   ),
   deadLetters: Schema.Struct({
-    /** The first line of their feedback and how many have it, the most frequent first; at most five. */
+    /** The most frequent reasons with their counts; at most five. */
     feedback: Schema.Array(Schema.Struct({ text: Schema.String, count: Schema.Int })),
-    /** How many dead letters were read for it: the first 1000. */
+    /** The number of dead letters that were read: at most 1000. */
     examined: Schema.Int
   }),
   used: Schema.Struct({
-    /** What they used together; null when nothing was metered. */
+    /** The total usage; null if nothing was metered. */
     usage: Schema.NullOr(Usage.Usage),
-    /** How many tasks were read for it: the first 5000, or 1000 where it is told again and again. */
+    /** The number of tasks that were read: at most 5000, or 1000 with `--watch`. */
     examined: Schema.Int
   }),
-  /** Batches that had not ended when a run last looked, the oldest first; `id` is null where it is unknown whether there is one. */
+  /** Pending batches, the oldest first. `id` is null if it is unknown whether the batch was created. */
   batches: Schema.Array(
     Schema.Struct({
       id: Schema.NullOr(Schema.String),
@@ -55,12 +55,12 @@ export const Snapshot = Schema.Struct({
 
 export interface Snapshot extends Schema.Schema.Type<typeof Snapshot> {}
 
-const examinedAtMost = 1000
-const feedbackShown = 5
+const maxExamined = 1000
+const maxReasons = 5
 
-/** Reads it. Costs a few queries, however many tasks there are. */
+/** Reads the state with a few queries, independent of the number of tasks. */
 export const read = Effect.fnUntraced(function* (options: {
-  /** Whether it is read again and again. */
+  /** Whether the state is read repeatedly. */
   readonly watching: boolean
 }): Effect.fn.Return<Snapshot, TaskStoreError, TaskStore | GlobalFlag.Setting.Identifier<"store">> {
   const store = yield* TaskStore
@@ -80,12 +80,12 @@ export const read = Effect.fnUntraced(function* (options: {
 
 const batches = Effect.gen(function* () {
   const filename = beside(yield* StoreUrl, "batches")
-  // Most lists have never seen one, and what is needed to look takes time to load.
+  // Checked first, because most stores have no batches and the module takes time to load.
   if (filename === undefined || !existsSync(filename)) return []
   const { Batches } = yield* Effect.promise(() => import("@baton/adapters/claude"))
   const now = yield* Clock.currentTimeMillis
-  const underWay = yield* Effect.orElseSucceed(Batches.inProgress({ filename }), () => [])
-  return underWay.map(({ createdAt, id, requests }) => ({
+  const pending = yield* Effect.orElseSucceed(Batches.inProgress({ filename }), () => [])
+  return pending.map(({ createdAt, id, requests }) => ({
     id,
     requests,
     createdAt: DateTime.makeUnsafe(createdAt),
@@ -93,7 +93,7 @@ const batches = Effect.gen(function* () {
   }))
 })
 
-/** A store has no sums: counting on it would slow every write down, for a line that is read now and then. */
+/** Adds up the usage here, because keeping a sum in the store would slow down every write. */
 const used = (limit: number) =>
   Stream.runFold(
     pages({ limit }),
@@ -101,10 +101,10 @@ const used = (limit: number) =>
     ({ examined, usage }, task) => ({ usage: Usage.add(usage, task.usage), examined: examined + 1 })
   )
 
-/** A running task changes when it is claimed and when its output is saved, so the one that changed first is close enough. */
+/** Uses the time of the last change, which is the claim or the saved output, to find the oldest running task. */
 const oldestRunning = Effect.gen(function* () {
   const store = yield* TaskStore
-  const { tasks } = yield* store.list({ status: "in_progress", limit: examinedAtMost })
+  const { tasks } = yield* store.list({ status: "in_progress", limit: maxExamined })
   const [oldest] = [...tasks].sort((a, b) => a.updatedAt.epochMilliseconds - b.updatedAt.epochMilliseconds)
   if (oldest === undefined) return null
   const attempts = yield* store.attempts(oldest.id)
@@ -116,22 +116,22 @@ const oldestRunning = Effect.gen(function* () {
 const deadLetters = Effect.gen(function* () {
   const tally = new Map<string, number>()
   let examined = 0
-  yield* Stream.runForEachArray(pages({ status: "failed", limit: examinedAtMost }), (tasks) =>
+  yield* Stream.runForEachArray(pages({ status: "failed", limit: maxExamined }), (tasks) =>
     Effect.sync(() => {
       examined += tasks.length
       for (const { feedback } of tasks) {
-        const text = firstLine(feedback ?? "") || "no feedback"
+        const text = reasonLine(feedback ?? "") || "no feedback"
         tally.set(text, (tally.get(text) ?? 0) + 1)
       }
     })
   )
   const feedback = Array.from(tally, ([text, count]) => ({ text, count })).sort((a, b) => b.count - a.count)
-  return { feedback: feedback.slice(0, feedbackShown), examined }
+  return { feedback: feedback.slice(0, maxReasons), examined }
 })
 
-/** How the report is made. */
+/** Options of the report. */
 export interface ReportOptions {
-  /** How `baton` is to be called for this store. */
+  /** The command `baton` with the flags for this store. */
   readonly command: string
 }
 
@@ -149,7 +149,7 @@ export const statusReport = (snapshot: Snapshot, canvas: Canvas, options: Report
     ...batchLines(snapshot, canvas),
     ...deadLetterLines(snapshot, canvas),
     "",
-    ...facts(
+    ...labelledLines(
       nextSteps(snapshot).map(([step, why]) => [`${options.command} ${step}`, why] as const),
       { style: { ...Style.none, dim: style.bold }, margin }
     )
@@ -167,7 +167,7 @@ const headline = ({ counts, paused, total }: Snapshot, style: Style.Style): stri
   return `${style.bold(count(total, "task"))}  ${bar}  ${Math.floor(done * 100)}% completed${state}`
 }
 
-/** A full bar means all of them, and a cell that shows at least one: nothing is hidden by rounding. */
+/** The cells of a bar. Any nonzero part has at least one cell, and only the whole fills the bar. */
 const cells = (part: number, total: number): number =>
   part === 0 ? 0 : Math.max(1, Math.floor((part / total) * barCells))
 
@@ -199,7 +199,7 @@ const countLines = (snapshot: Snapshot, { columns, style }: Canvas): ReadonlyArr
 const oldest = ({ oldestRunning }: Snapshot): string =>
   oldestRunning === null
     ? ""
-    : `the oldest, ${firstLine(oldestRunning.id)}, for ${elapsed(Duration.seconds(oldestRunning.seconds))}`
+    : `oldest: ${firstLine(oldestRunning.id)}, ${elapsed(Duration.seconds(oldestRunning.seconds))}`
 
 const usedLines = ({ total, used }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {
   if (used.usage === null) return []
@@ -213,7 +213,7 @@ const deadLetterLines = ({ counts, deadLetters }: Snapshot, { columns, style }: 
   const part = deadLetters.examined < counts.failed ? ` (of the first ${number(deadLetters.examined)})` : ""
   return [
     "",
-    style.bold(`Why tasks failed${part}`),
+    style.bold(`Failures by reason${part}`),
     ...deadLetters.feedback.map(
       (group) =>
         `${margin}${style.red(pad(number(group.count), digits, "right"))}  ` +
@@ -222,48 +222,46 @@ const deadLetterLines = ({ counts, deadLetters }: Snapshot, { columns, style }: 
   ]
 }
 
-/** What helps from here, the most useful first. */
+/** Useful commands, the most useful first. */
 const nextSteps = ({ counts, paused, total }: Snapshot): ReadonlyArray<readonly [command: string, why: string]> => {
   const ready = counts.pending - counts.waiting
   const idle = counts.in_progress === 0
   const steps: ReadonlyArray<readonly [boolean, string, string]> = [
-    [paused, "resume", "let runs start tasks again"],
+    [paused, "resume", "end the pause"],
     [total === 0, "add 'TEXT'", "add a task"],
-    [total === 0, "run tasks.jsonl", "work through a list"],
-    [counts.failed > 0, "dlq list", "see what failed, and why"],
-    [counts.failed > 0, "dlq requeue --all", "try what failed again"],
-    [ready > 0 && idle && !paused, "run", "work on what is pending"],
+    [total === 0, "run tasks.jsonl", "run a list"],
+    [counts.failed > 0, "dlq list", "list failed tasks and the reasons"],
+    [counts.failed > 0, "dlq requeue --all", "make failed tasks pending again"],
+    [ready > 0 && idle && !paused, "run", "run the pending tasks"],
     [
       counts.waiting > 0 && ready === 0 && idle,
       "list --status pending",
-      "see what waits for tasks that did not complete"
+      "list tasks that depend on tasks that did not complete"
     ],
-    [!idle, "status --watch", "watch it go on"],
-    [counts.completed > 0 && idle && ready <= 0, "export --format csv", "take the results"]
+    [!idle, "status --watch", "watch the progress"],
+    [counts.completed > 0 && idle && ready <= 0, "export --format csv", "export the results"]
   ]
   return steps.flatMap(([applies, step, why]) => (applies ? [[step, why] as const] : []))
 }
 
-const shown = 5
+const maxBatches = 5
 
-/** A line for each of the oldest, under a heading; none without batches. */
+/** The oldest pending batches with a heading; empty without batches. */
 export const batchLines = (
   { batches }: Pick<Snapshot, "batches">,
   { columns, style }: Canvas
 ): ReadonlyArray<string> => {
   if (batches.length === 0) return []
   const total = batches.reduce((sum, { requests }) => sum + requests, 0)
-  const rest = batches.length - shown
+  const rest = batches.length - maxBatches
   return [
     "",
-    style.bold(
-      `In ${batches.length === 1 ? "a batch" : count(batches.length, "batch", "batches")}: ${count(total, "request")}`
-    ),
-    ...batches.slice(0, shown).map(({ id, requests, seconds }) => {
-      const name = id === null ? "nobody has heard yet that it was created" : firstLine(id)
+    style.bold(`Pending batches: ${count(total, "request")} in ${count(batches.length, "batch", "batches")}`),
+    ...batches.slice(0, maxBatches).map(({ id, requests, seconds }) => {
+      const name = id === null ? "creation not confirmed" : firstLine(id)
       return fit(`  ${count(requests, "request")} for ${elapsed(Duration.seconds(seconds))}  ${name}`, columns)
     }),
     ...(rest > 0 ? [`  and ${count(rest, "more", "more")}`] : []),
-    style.dim("  The run that sent them, or the same command again, takes the answers.")
+    style.dim("  A run with --batch collects the results.")
   ]
 }

@@ -1,4 +1,4 @@
-/** Standard output, where results go. */
+/** Writes results to standard output. */
 import * as Effect from "effect/Effect"
 import type { PlatformError } from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
@@ -9,7 +9,7 @@ import * as Terminal from "effect/Terminal"
 import * as Style from "./style.ts"
 import type { Canvas } from "./table.ts"
 
-/** Writes text as it comes. Waits while the reader does not keep up; fails when there is no reader any more. */
+/** Streams text to standard output. Waits for a slow reader, and fails if the pipe was closed. */
 export const writeAll = <E, R>(
   text: Stream.Stream<string, E, R>
 ): Effect.Effect<void, E | PlatformError, R | Stdio.Stdio> =>
@@ -19,22 +19,22 @@ export const writeAll = <E, R>(
 export const writeLine = (line: string): Effect.Effect<void, PlatformError, Stdio.Stdio> =>
   writeAll(Stream.succeed(`${line}\n`))
 
-/** Far below the longest string there can be, even when a single task is megabytes. */
-const enough = 64 * 1024
+/** The size up to which parts are joined, far below the maximum length of a string. */
+const targetSize = 64 * 1024
 
-/** The same text, with small parts that arrive together in one piece: a write a page, not a write a task. */
+/** Joins small parts of a page, so that each page needs one write instead of one per task. */
 export const byPage = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E, R> =>
   Stream.mapArray(text, ([first, ...others]) => {
     const joined: Arr.NonEmptyArray<string> = [first]
     for (const part of others) {
       const last = joined.length - 1
-      if ((joined[last] ?? "").length < enough) joined[last] += part
+      if ((joined[last] ?? "").length < targetSize) joined[last] += part
       else joined.push(part)
     }
     return joined
   })
 
-/** Colours where they are wanted, and lines as wide as the terminal; without a terminal no line is cut. */
+/** The colours and the width of standard output. Without a terminal, lines are not cut. */
 export const canvas: Effect.Effect<Canvas, never, Stdio.Stdio | Terminal.Terminal> = Effect.gen(function* () {
   const { canColor } = yield* TerminalCapabilities
   const stdio = yield* Stdio.Stdio

@@ -1,11 +1,11 @@
-/** Colours and weights for text on a terminal, or none. */
+/** Colours and weights for text on a terminal. */
 import type { AttemptOutcome } from "@baton/core/Attempt"
 import type { TaskStatus } from "@baton/core/Task"
 
-/** Puts an appearance around a text. */
+/** Adds colour or weight to text. */
 export type Paint = (text: string) => string
 
-/** The appearances that Baton uses. */
+/** The colours and weights that Baton uses. */
 export interface Style {
   readonly bold: Paint
   readonly dim: Paint
@@ -22,10 +22,10 @@ const sgr =
 
 const plain: Paint = (text) => text
 
-/** No appearance at all: for pipes, files and `NO_COLOR`. */
+/** Without colours and weights, for pipes, files and `NO_COLOR`. */
 export const none: Style = { bold: plain, dim: plain, red: plain, green: plain, yellow: plain, cyan: plain }
 
-/** Standard terminal colours, which follow the user's own palette. */
+/** Standard terminal colours, which follow the user's palette. */
 export const colored: Style = {
   bold: sgr(1, 22),
   dim: sgr(2, 22),
@@ -35,7 +35,7 @@ export const colored: Style = {
   cyan: sgr(36, 39)
 }
 
-/** How a status looks. */
+/** The colour of a status. */
 export const ofStatus = (style: Style, status: TaskStatus): Paint => {
   switch (status) {
     case "pending":
@@ -51,7 +51,7 @@ export const ofStatus = (style: Style, status: TaskStatus): Paint => {
   }
 }
 
-/** How the outcome of an attempt looks. */
+/** The colour of an attempt's outcome. */
 export const ofOutcome = (style: Style, outcome: AttemptOutcome): Paint => {
   switch (outcome) {
     case "running":

@@ -1,4 +1,4 @@
-/** What a run did, for people, and what to type next. */
+/** The summary of a run for people, with useful commands. */
 import { Counts } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
 import { Stats } from "@baton/core/Stats"
@@ -6,9 +6,9 @@ import { StopReason } from "@baton/core/StopReason"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { exitCodes } from "../system/CommandFailed.ts"
-import { facts } from "./table.ts"
+import { labelledLines } from "./table.ts"
 import { cost, count, number, usage, elapsed } from "./quantity.ts"
-import { firstLine } from "./safeText.ts"
+import { firstLine, reasonLine } from "./safeText.ts"
 import * as Style from "./style.ts"
 import { fit, pad } from "./width.ts"
 import { type Notice, toLine } from "./notices.ts"
@@ -16,29 +16,29 @@ import type { Progress } from "./Progress.ts"
 import { perSecond } from "./progressLine.ts"
 import { ModelUse } from "./models.ts"
 
-/** How and for whom it is told. */
+/** Options of the summary. */
 export interface Options {
   readonly style: Style.Style
   readonly columns: number
-  /** How `baton` is called for this store. */
+  /** The command `baton` with the flags for this store. */
   readonly command: string
-  /** What was typed to start this run. */
+  /** The command line of this run. */
   readonly again: string
-  /** A worker has no end that it could miss. */
+  /** Whether the run waits for new tasks, as a worker does. */
   readonly endless: boolean
-  /** Whether it is meant that nothing was verified. */
+  /** Whether `--no-verify` is set. */
   readonly noVerify: boolean
-  /** Whether the store is gone with this process. */
-  readonly storeIsGone: boolean
+  /** Whether the store is lost when the process exits. */
+  readonly isTransient: boolean
 }
 
 const margin = "  "
-const reasonsShown = 5
+const maxReasons = 5
 
 /** The lines at the end of a run. */
 export const summary = (report: RunReport, progress: Progress, options: Options): ReadonlyArray<string> => [
   toLine(headline(report, options), { style: options.style, columns: Infinity }),
-  ...facts(details(report, progress), { style: options.style, margin }),
+  ...labelledLines(details(report, progress), { style: options.style, margin }),
   ...failures(report, progress, options),
   ...unverified(report, options),
   ...nextSteps(report, options)
@@ -52,30 +52,41 @@ const headline = (report: RunReport, { endless }: Options): Notice => {
   const ended = stats.tasksCompleted + stats.tasksFailed
   const took = elapsed(Duration.seconds(stats.elapsedSeconds))
   const rate = ended > 0 && stats.elapsedSeconds > 0 ? ` (${perSecond(ended / stats.elapsedSeconds)})` : ""
+  const overall = `${number(counts.completed)} of ${count(total, "task")}`
   const done = endless
     ? `${count(stats.tasksCompleted, "task")} completed in ${took}${rate}`
-    : `${number(counts.completed)} of ${count(total, "task")} completed${stats.tasksStarted > 0 ? ` in ${took}${rate}` : ""}`
+    : stats.tasksStarted === 0
+      ? `${overall} completed`
+      : stats.tasksCompleted === counts.completed
+        ? `${overall} completed in ${took}${rate}`
+        : `${number(stats.tasksCompleted)} completed in ${took}${rate}; ${overall} in all`
   switch (reason._tag) {
     case "Drained":
-      if (total === 0) return { mark: "attention", text: "nothing to do: there are no tasks" }
+      if (total === 0) return { mark: "attention", text: "Nothing to do: there are no tasks" }
       if (counts.failed > 0 || counts.waiting > 0) return { mark: "failed", text: done }
       return stats.tasksStarted > 0 || ended > 0
         ? { mark: "fine", text: done }
-        : { mark: "fine", text: `nothing to do: ${allAre(counts.completed)} completed already` }
+        : { mark: "fine", text: `Nothing to do: ${allAre(counts.completed)} already completed` }
     case "Stopped":
-      return { mark: endless ? "fine" : "attention", text: `stopped as requested: ${done}` }
+      return { mark: endless ? "fine" : "attention", text: `Stopped as requested: ${done}` }
     case "Interrupted":
-      return { mark: "attention", text: `interrupted: ${done}` }
+      return { mark: "attention", text: `Interrupted: ${done}` }
     case "LimitReached":
-      return { mark: "failed", text: `${reason.message} ${done}` }
+      return { mark: "failed", text: `Stopped: ${limitOf(reason.message)} ${done}` }
     case "Failed":
-      return { mark: "failed", text: `the run could not go on: ${done}` }
+      return { mark: "failed", text: `Stopped by an error: ${done}` }
   }
+}
+
+/** The message of a limit as one sentence. The last failure in it can have many lines. */
+const limitOf = (message: string): string => {
+  const line = reasonLine(message).replace(/\.$/, "").replace(/^The /, "the ")
+  return `${line.includes("(last: ") && !line.endsWith(")") ? `${line})` : line}.`
 }
 
 const allAre = (tasks: number): string => (tasks === 1 ? "the only task is" : `all ${number(tasks)} tasks are`)
 
-/** A line a model, the dearest first; judging and failed calls included. */
+/** One line per model, the most expensive first. Includes judging and failed requests. */
 const byModel = (models: RunReport["models"]): ReadonlyArray<readonly [string, string]> =>
   models
     .toSorted((left, right) => Usage.minUsd(right.usage) - Usage.minUsd(left.usage))
@@ -85,15 +96,20 @@ const byModel = (models: RunReport["models"]): ReadonlyArray<readonly [string, s
       return ["", `${firstLine(model)}: ${count(requests, "request")}${fromCache}, ${used}`] as const
     })
 
-/** How many there were: as many as tasks, if nothing had to be tried again. */
-const attempts = ({ tasksRetried, tasksStarted }: RunReport["stats"]): string =>
-  tasksRetried === 0 ? "" : `${number(tasksStarted)}, ${number(tasksRetried)} of which failed and were tried again`
+/** The number of attempts, if any of them is a retry or waits for one. */
+const attempts = ({ tasksFailed, tasksRetried, tasksStarted }: RunReport["stats"], { retrying }: Progress): string => {
+  if (tasksRetried === 0) return ""
+  const failed = tasksRetried + tasksFailed
+  const waiting =
+    retrying.size === 0 ? "" : `; ${count(retrying.size, "task")} ${retrying.size === 1 ? "waits" : "wait"} for a retry`
+  return `${number(tasksStarted)}, ${failed >= tasksStarted ? "all" : number(failed)} failed${waiting}`
+}
 
-/** One attempt has no distribution. */
+/** The distribution of durations, if there are several attempts. */
 const times = ({ durations }: Progress): string => {
   if (durations.count < 2) return ""
   const quantile = (share: number) => elapsed(Duration.millis(durations.quantile(share)))
-  return `p50 ${quantile(0.5)}, p95 ${quantile(0.95)} an attempt`
+  return `p50 ${quantile(0.5)}, p95 ${quantile(0.95)} per attempt`
 }
 
 const details = (
@@ -104,12 +120,12 @@ const details = (
     [counts.pending - counts.waiting, "pending"],
     [
       counts.waiting,
-      counts.waiting === 1 ? "waits for a task that did not complete" : "wait for tasks that did not complete"
+      counts.waiting === 1 ? "depends on a task that did not complete" : "depend on tasks that did not complete"
     ],
-    [counts.in_progress, "in progress elsewhere"]
+    [counts.in_progress, "in progress on other workers"]
   ] as const
   const entries = [
-    ["attempts", attempts(stats)],
+    ["attempts", attempts(stats, progress)],
     ["time", times(progress)],
     [
       "released",
@@ -132,15 +148,15 @@ const details = (
   return entries.filter(([, value]) => value !== "")
 }
 
-/** The reasons by their first line, the most frequent first. */
+/** The reasons of failures, the most frequent first. */
 const failures = ({ stats }: RunReport, progress: Progress, { columns, style }: Options): ReadonlyArray<string> => {
   const tally = new Map<string, number>()
   for (const [feedback, tasks] of progress.failures) {
-    const text = firstLine(feedback)
+    const text = reasonLine(feedback)
     tally.set(text, (tally.get(text) ?? 0) + tasks)
   }
   const reasons = Array.from(tally).sort(([, a], [, b]) => b - a)
-  const shown = reasons.slice(0, reasonsShown)
+  const shown = reasons.slice(0, maxReasons)
   const rest = stats.tasksFailed - shown.reduce((sum, [, tasks]) => sum + tasks, 0)
   const digits = Math.max(0, ...shown.map(([, tasks]) => number(tasks).length))
   const line = (tasks: number, text: string) =>
@@ -155,32 +171,32 @@ const unverified = ({ stats }: RunReport, options: Options): ReadonlyArray<strin
         toLine(
           {
             mark: "attention",
-            text: `${count(stats.tasksUnverified, "task")} completed unverified: nothing checked what came out.`
+            text: `${count(stats.tasksUnverified, "task")} completed without verification.`
           },
           { style: options.style, columns: Infinity }
         ),
-        `${margin}--verify 'CMD' has it checked; --no-verify says that this is meant.`
+        `${margin}Add --verify 'CMD' to check outputs, or --no-verify to hide this message.`
       ]
 
-/** What helps from here, the most useful first. */
+/** Useful commands, the most useful first. */
 const nextSteps = ({ counts, reason, stats }: RunReport, options: Options): ReadonlyArray<string> => {
-  if (options.storeIsGone) return []
-  const goesOn = reason._tag !== "Drained" && counts.pending > 0 && !options.endless
+  if (options.isTransient) return []
+  const canResume = reason._tag !== "Drained" && counts.pending > 0 && !options.endless
   const isStuck = reason._tag === "Drained" && counts.waiting > 0
   const steps: ReadonlyArray<readonly [boolean, string, string]> = [
-    [counts.failed > 0, "dlq list", "see what failed, and why"],
-    [counts.failed > 0, "dlq requeue --all", "try it again with the next run"],
-    [isStuck && counts.failed === 0, "list --status pending", "see what waits"],
-    [counts.completed > 0 && stats.tasksCompleted > 0, "export --format csv", "take the results"]
+    [counts.failed > 0, "dlq list", "list failed tasks and the reasons"],
+    [counts.failed > 0, "dlq requeue --all", "make failed tasks pending again"],
+    [isStuck && counts.failed === 0, "list --status pending", "list the pending tasks"],
+    [counts.completed > 0 && stats.tasksCompleted > 0, "export --format csv", "export the results"]
   ]
   const entries = steps.flatMap(([applies, step, why]) =>
     applies ? [[`${options.command} ${step}`, why] as const] : []
   )
   return [
-    ...(goesOn ? ["", `${margin}The same command goes on from here:`, margin + margin + options.again] : []),
+    ...(canResume ? ["", `${margin}Run the same command again to resume:`, margin + margin + options.again] : []),
     ...(entries.length === 0
       ? []
-      : ["", ...facts(entries, { style: { ...Style.none, dim: options.style.bold }, margin })])
+      : ["", ...labelledLines(entries, { style: { ...Style.none, dim: options.style.bold }, margin })])
   ]
 }
 
@@ -189,11 +205,11 @@ export const RunReport = Schema.Struct({
   reason: StopReason,
   /** The exit code of the command. */
   exitCode: Schema.Int,
-  /** What was imported from the sources; null without sources. */
+  /** The result of the import; null without sources. */
   imported: Schema.NullOr(Schema.Struct({ added: Schema.Int, existing: Schema.Int, skipped: Schema.Int })),
-  /** This run. */
+  /** The statistics of this run. */
   stats: Stats,
-  /** What it asked of each model, as far as it is metered: judging included, and so are calls that failed. */
+  /** The metered use of each model, including judging and failed requests. */
   models: Schema.Array(ModelUse),
   /** All tasks of the store. */
   counts: Counts
@@ -202,12 +218,10 @@ export const RunReport = Schema.Struct({
 export interface RunReport extends Schema.Schema.Type<typeof RunReport> {}
 
 /**
- * The exit code that a run which ended for this reason, with the store in this state, deserves. Null when a signal or an
- * error decides.
+ * The exit code of a run that ended for this reason with the store in this state. Null if a signal or an error decides.
  *
- * A task that waits for one that will never complete cannot be run any more than a dead letter can, so it counts as one. A
- * run that `baton stop` ended before its work was done ends as by a signal; a worker has no end of its own, so being
- * stopped is how it succeeds.
+ * A task that depends on one that will never complete counts as a dead letter. If `baton stop` ends a run with tasks left,
+ * the exit code is that of a signal. A worker runs until it is stopped, so stopping it is a success.
  */
 export const exitCode = (
   { counts, reason }: Pick<RunReport, "counts" | "reason">,

@@ -1,4 +1,4 @@
-/** Aligned columns for a list of any length: the widths come from the first rows, later rows can only widen them. */
+/** Tables for lists of any length: the first rows determine the widths of columns, and later rows can only widen them. */
 import * as Stream from "effect/Stream"
 import { displayWidth, fit, pad } from "./width.ts"
 import type { Paint, Style } from "./style.ts"
@@ -9,26 +9,26 @@ import { safeText } from "./safeText.ts"
 export interface Column<A> {
   readonly header: string
   readonly align?: "left" | "right" | undefined
-  /** Whether it may be cut when the last column has no room. */
+  /** Whether the column may be cut if the last column has too little space. */
   readonly flexible?: boolean | undefined
-  /** One line without control characters. */
+  /** The text of a cell: one line without control characters. */
   readonly text: (row: A) => string
   readonly paint?: ((row: A) => Paint) | undefined
 }
 
-/** Where a table is shown. */
+/** The output that a table is shown on. */
 export interface Canvas {
   readonly style: Style
-  /** The cells that a line may take; `Infinity` cuts nothing. */
+  /** The maximum width of a line; `Infinity` cuts nothing. */
   readonly columns: number
 }
 
 const gap = "  "
-/** What is left to the last column, which holds the text, before another one is cut. */
+/** The minimum width of the last column before other columns are cut. */
 const minimalLast = 16
 const minimalFlexible = 8
 
-/** The last column takes what is left; when that is too little, the flexible ones give way. */
+/** The last column gets the remaining width; if it is too small, flexible columns are cut. */
 const fitColumns = <A>(columns: ReadonlyArray<Column<A>>, natural: ReadonlyArray<number>, cells: number) => {
   const last = columns.length - 1
   const gaps = last * gap.length
@@ -44,7 +44,7 @@ const fitColumns = <A>(columns: ReadonlyArray<Column<A>>, natural: ReadonlyArray
   return [...others, Math.max(1, Math.min(natural[last] ?? 0, cells - sum(others) - gaps))]
 }
 
-/** The lines of a table, its headers first; nothing for no rows. The columns may depend on what the first rows hold. */
+/** The lines of a table with headers; empty without rows. The columns can depend on the first rows. */
 export const lines =
   <A>(columnsFor: (first: ReadonlyArray<A>) => ReadonlyArray<Column<A>>, canvas: Canvas) =>
   <E, R>(rows: Stream.Stream<A, E, R>): Stream.Stream<string, E, R> =>
@@ -88,27 +88,27 @@ const lineOf =
       .join(gap)
 
 /**
- * Someone's text as lines, each behind `margin`, without the blank lines around it. With `most`, what goes beyond that many
- * lines is counted and not shown.
+ * The lines of a text, each after `margin`, without surrounding blank lines. Lines beyond `max` are counted instead of
+ * shown.
  */
-export const block = (text: string, margin: string, most = Infinity): ReadonlyArray<string> => {
+export const block = (text: string, margin: string, max = Infinity): ReadonlyArray<string> => {
   const lines = safeText(text)
     .replace(/^(?:[^\S\n]*\n)+/, "")
     .trimEnd()
     .split("\n")
-  // Not just two lines: the note would take as much room.
-  const kept = lines.length > most + 1 ? lines.slice(0, most) : lines
-  const note = kept === lines ? [] : [`… ${count(lines.length - most, "more line")}`]
+  // A single extra line is shown, because the note would take a line too.
+  const kept = lines.length > max + 1 ? lines.slice(0, max) : lines
+  const note = kept === lines ? [] : [`… ${count(lines.length - max, "more line")}`]
   return [...kept, ...note].map((line) => (line === "" ? "" : margin + line))
 }
 
-/** Labels in a column of their own, and what they stand for. */
-export const facts = (
+/** Lines of labels and values, with aligned values. */
+export const labelledLines = (
   entries: ReadonlyArray<readonly [label: string, value: string]>,
   options: {
     readonly style: Style
     readonly margin: string
-    /** Where values are cut; nowhere if it is left out, for a value may hold colours. */
+    /** The width at which values are cut; omit it for values with colours. */
     readonly columns?: number | undefined
   }
 ): ReadonlyArray<string> => {

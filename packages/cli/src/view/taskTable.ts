@@ -1,4 +1,4 @@
-/** Tasks as rows of a table, for people. */
+/** Tables of tasks, for people. */
 import type { Task, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Duration from "effect/Duration"
@@ -9,22 +9,22 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { pages } from "../system/pages.ts"
 import { cost as costOf, age, count, number } from "./quantity.ts"
-import { firstLine } from "./safeText.ts"
+import { firstLine, reasonLine } from "./safeText.ts"
 import * as Style from "./style.ts"
 import { type Canvas, type Column, lines } from "./table.ts"
 import { canvas, writeAll, byPage } from "./stdout.ts"
 import { jsonArray } from "./json.ts"
 
-/** The status in words. */
+/** The status as shown to people. */
 export const statusWord = (task: Pick<Task, "status">): string => task.status.replace("_", " ")
 
 const changed = (task: Task, now: number): string => age(Duration.millis(now - task.updatedAt.epochMilliseconds))
 
-/** The columns of `baton list`. Priorities and costs take room only when there are some. */
+/** The columns of `baton list`. The columns for priority and cost are shown only if a task has one. */
 export const taskColumns =
   ({ style }: Canvas, now: number) =>
   (first: ReadonlyArray<Task>): ReadonlyArray<Column<Task>> => {
-    const priority: Column<Task> = { header: "PRIO", align: "right", text: (task) => String(task.priority) }
+    const priority: Column<Task> = { header: "PRIORITY", align: "right", text: (task) => String(task.priority) }
     const cost: Column<Task> = {
       header: "COST",
       align: "right",
@@ -33,7 +33,7 @@ export const taskColumns =
     return [
       { header: "ID", flexible: true, text: (task) => firstLine(task.id) },
       { header: "STATUS", text: statusWord, paint: (task) => Style.ofStatus(style, task.status) },
-      { header: "TRIES", align: "right", text: (task) => String(task.attempts) },
+      { header: "ATTEMPTS", align: "right", text: (task) => String(task.attempts) },
       ...(first.some((task) => task.priority !== 0) ? [priority] : []),
       ...(first.some((task) => task.usage !== null) ? [cost] : []),
       { header: "CHANGED", align: "right", text: (task) => changed(task, now), paint: () => style.dim },
@@ -41,22 +41,22 @@ export const taskColumns =
     ]
   }
 
-/** The columns of `baton dlq list`: what died, and why. */
+/** The columns of `baton dlq list`. */
 export const deadLetterColumns =
   ({ style }: Canvas, now: number) =>
   (): ReadonlyArray<Column<Task>> => [
     { header: "ID", flexible: true, text: (task) => firstLine(task.id) },
-    { header: "TRIES", align: "right", text: (task) => String(task.attempts) },
+    { header: "ATTEMPTS", align: "right", text: (task) => String(task.attempts) },
     { header: "CHANGED", align: "right", text: (task) => changed(task, now), paint: () => style.dim },
-    { header: "FEEDBACK", text: (task) => firstLine(task.feedback ?? "") || "no feedback" }
+    { header: "FEEDBACK", text: (task) => reasonLine(task.feedback ?? "") || "no feedback" }
   ]
 
-/** What fits on a few screens: a million lines on a terminal help nobody. */
-const onTerminal = 100
+/** The limit on a terminal. */
+const terminalLimit = 100
 
 /**
- * Prints tasks as a table, or as one JSON array. On a terminal the first hundred, elsewhere all of them, unless `limit` or
- * `all` say otherwise.
+ * Prints tasks as a table or as one JSON array. Without `limit` and `all`, a table on a terminal is limited to a hundred
+ * tasks.
  */
 export const printTable = Effect.fnUntraced(function* (options: {
   readonly status: TaskStatus | undefined
@@ -64,13 +64,13 @@ export const printTable = Effect.fnUntraced(function* (options: {
   readonly all: boolean
   readonly json: boolean
   readonly columns: (canvas: Canvas, now: number) => (first: ReadonlyArray<Task>) => ReadonlyArray<Column<Task>>
-  /** Said when there is nothing to show. */
+  /** The message if there are no tasks. */
   readonly nothing: string
 }) {
   const { status } = options
   const stdio = yield* Stdio.Stdio
   const bounded = !options.all && !options.json && (yield* stdio.stdoutIsTerminal)
-  const limit = options.limit ?? (bounded ? onTerminal : undefined)
+  const limit = options.limit ?? (bounded ? terminalLimit : undefined)
   const tasks = pages({ status, limit })
   if (options.json) return yield* writeAll(byPage(jsonArray(tasks)))
   const store = yield* TaskStore
@@ -82,7 +82,9 @@ export const printTable = Effect.fnUntraced(function* (options: {
   const now = yield* Clock.currentTimeMillis
   const table = lines(options.columns(shown, now), shown)(tasks)
   yield* writeAll(byPage(Stream.map(table, (line) => `${line}\n`)))
-  if (options.limit === undefined && bounded && onTerminal < total) {
-    yield* Console.error(`\nThe first ${number(onTerminal)} of ${count(total, "task")}: --all shows them all.`)
+  if (options.limit === undefined && bounded && terminalLimit < total) {
+    yield* Console.error(
+      `\nShowing the first ${number(terminalLimit)} of ${count(total, "task")}. Add --all to show all.`
+    )
   }
 })

@@ -1,4 +1,4 @@
-/** What standard error can show. */
+/** The capabilities of standard error. */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,18 +12,18 @@ import { CommandFailed, EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import * as Style from "./style.ts"
 import type { Size } from "./live/layout.ts"
 
-/** Standard error as something to draw on. */
+/** Standard error as a terminal. */
 export interface Terminal {
   /** Whether lines can be redrawn. False in a pipe, in CI, and on a terminal that cannot move its cursor. */
   readonly canAnimate: boolean
   readonly style: Style.Style
-  /** How large it is now; a person may resize it at any time. Unlimited where there is no terminal. */
+  /** The current size, which can change at any time. Unlimited without a terminal. */
   readonly size: () => Size
 }
 
-/** How large the terminal behind standard error is. */
+/** The size of the terminal on standard error. */
 export const StderrSize = Context.Reference<() => Size>("@baton/cli/output/StderrSize", {
-  // A terminal that does not know its size says 0.
+  // A terminal without a known size reports 0.
   defaultValue: () => () => ({ columns: process.stderr.columns || 80, rows: process.stderr.rows || 24 })
 })
 
@@ -45,7 +45,7 @@ export const stderr: Effect.Effect<Terminal, never, Stdio.Stdio> = Effect.gen(fu
   const isTerminal = yield* (yield* Stdio.Stdio).stderrIsTerminal
   const { ci, forceColor, noColor } = yield* Effect.orDie(environment)
   const size = yield* StderrSize
-  // In the background, the terminal is what others are typing into.
+  // A background process must not draw, because another program uses the terminal.
   const isOwn = isTerminal && isForeground()
   const isFixed = yield* isDumb
   const isForced = Option.exists(forceColor, (value) => value !== "0" && value !== "false")
@@ -57,22 +57,22 @@ export const stderr: Effect.Effect<Terminal, never, Stdio.Stdio> = Effect.gen(fu
   }
 })
 
-/** Goes on when the answer is yes. A no ends the command; where nobody can be asked, so does the lack of `--yes`. */
+/** Asks for confirmation and ends the command on a no. Fails without a terminal, unless `--yes` is given. */
 export const confirm = Effect.fnUntraced(function* (options: {
-  /** What will be deleted, such as `2 tasks`. */
+  /** The tasks to delete, such as `2 tasks`. */
   readonly what: string
-  /** Whether `--yes` has answered already. */
+  /** Whether `--yes` is given. */
   readonly yes: boolean
 }) {
   if (options.yes) return
   const { canPrompt } = yield* TerminalCapabilities
   if (!canPrompt) {
     return yield* new CommandFailed({
-      message: `This deletes ${options.what} for good, and nobody can be asked here: add --yes if that is meant.`
+      message: `Permanently deleting ${options.what} needs confirmation, but there is no terminal. Add --yes to confirm.`
     })
   }
-  const prompt = Prompt.Confirm({ message: `Delete ${options.what} with all history, for good?` })
-  // Ctrl-C leaves the cursor behind the question.
+  const prompt = Prompt.Confirm({ message: `Permanently delete ${options.what} and their history?` })
+  // After Ctrl-C, the cursor is still on the line of the question.
   const answer = yield* Effect.tapErrorTag(Prompt.run(prompt), "QuitError", () => Console.error(""))
   if (answer) return
   yield* Console.error("Nothing was deleted.")

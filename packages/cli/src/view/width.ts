@@ -1,4 +1,4 @@
-/** How wide text is on a terminal, and making it fit. */
+/** Measures and fits text on a terminal. */
 
 // eslint-disable-next-line no-control-regex
 const ascii = /^[\x20-\x7E]*$/
@@ -14,7 +14,7 @@ const graphemeWidth = (grapheme: string): number => {
   return invisible.test(grapheme) ? 0 : 1
 }
 
-/** The number of cells that a line without control characters takes. */
+/** The width of a line without control characters, in terminal cells. */
 export const displayWidth = (text: string): number => {
   if (ascii.test(text)) return text.length
   let width = 0
@@ -22,7 +22,7 @@ export const displayWidth = (text: string): number => {
   return width
 }
 
-/** The line cut to at most `cells`, ending with `…` when something was cut. No character is cut in two. */
+/** Cuts a line to at most `cells`; a cut line ends with `…`. Characters are never split. */
 export const fit = (text: string, cells: number): string => {
   if (text.length <= cells && ascii.test(text)) return text
   if (cells <= 0) return ""
@@ -32,19 +32,19 @@ export const fit = (text: string, cells: number): string => {
     const next = width + graphemeWidth(segment)
     if (next > cells) return `${text.slice(0, kept)}…`
     width = next
-    // One cell is kept free for the `…` as long as it is not known whether it is needed.
+    // One cell is reserved for the `…`, in case the text does not fit.
     if (width < cells) kept = index + segment.length
   }
   return text
 }
 
-/** The line with spaces up to `cells`; a longer one stays as it is. */
+/** Pads a line with spaces to `cells`; a longer line is returned unchanged. */
 export const pad = (text: string, cells: number, align: "left" | "right" = "left"): string => {
   const spaces = " ".repeat(Math.max(0, cells - displayWidth(text)))
   return align === "left" ? text + spaces : spaces + text
 }
 
-/** The text as lines of whole words; an empty text is an empty line. */
+/** Wraps text into lines of whole words; empty text is one empty line. */
 export const wrap = (text: string, columns: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""

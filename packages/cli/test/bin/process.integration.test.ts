@@ -83,7 +83,7 @@ describe("signals", () => {
         for (const pid of dir.lines("pids")) assert.isFalse(runs(pid), `process ${pid} is alive`)
         const last = yield* baton(dir.path, [...args, "--exec", "wc -w"])
         assert.strictEqual(last.code, 0, last.stderr)
-        assert.include(last.stderr, "are taken over: it stopped answering")
+        assert.include(last.stderr, "stopped responding; its tasks are taken over")
       }),
     30_000
   )
@@ -104,8 +104,8 @@ describe("signals", () => {
         dir.write("go", "")
         const { code, stderr, stdout } = yield* run.ended
         assert.strictEqual(code, 129)
-        assert.include(stderr, "! interrupted: 1 of 3 tasks completed")
-        assert.include(stderr, "The same command goes on from here:\n    baton run ")
+        assert.include(stderr, "! Interrupted: 1 of 3 tasks completed")
+        assert.include(stderr, "Run the same command again to resume:\n    baton run ")
         assert.match(
           stdout.trimEnd().split("\n").at(-1) ?? "",
           /^\{"event":"RunEnded".*"reason":\{"_tag":"Interrupted"\}/

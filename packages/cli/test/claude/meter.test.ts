@@ -52,7 +52,7 @@ describe("rate limits", () => {
     Effect.gen(function* () {
       yield* TestClock.adjust("5 seconds")
       const turn = yield* Deferred.make<void>()
-      const waiting: meter.PacedSince = new Map()
+      const waiting: meter.RateLimitedSince = new Map()
       const told: Array<string> = []
       const paced = Layer.mock(ClaudeClient.ClaudeClient, {
         billing: "standard",
@@ -67,7 +67,7 @@ describe("rate limits", () => {
       })
       const send = ClaudeClient.ClaudeClient.use((client) =>
         client.send({ model: "m", max_tokens: 1, messages: [] }, { ...about, onSend: () => void told.push("sent") })
-      ).pipe(Effect.provide(meter.layerPaced(waiting).pipe(Layer.provide(paced))))
+      ).pipe(Effect.provide(meter.layerRateLimited(waiting).pipe(Layer.provide(paced))))
 
       const given = yield* Effect.forkChild(send, { startImmediately: true })
       assert.strictEqual(waiting.get(taskId), 5000)

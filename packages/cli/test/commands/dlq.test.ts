@@ -28,9 +28,9 @@ describe("baton dlq list", () => {
       yield* failed
       assert.deepStrictEqual(yield* baton(["dlq", "list"]), {
         stdout: text(
-          "ID  TRIES  CHANGED  FEEDBACK",
-          "a       1      now  no such file…",
-          "b       1      now  exit code 1"
+          "ID  ATTEMPTS  CHANGED  FEEDBACK",
+          "a          1      now  no such file…",
+          "b          1      now  exit code 1"
         ),
         stderr: "",
         exitCode: 0
@@ -132,7 +132,7 @@ describe("baton dlq purge", () => {
       assert.deepStrictEqual(yield* baton(["dlq", "purge", "a", "b"]), {
         stdout: "",
         stderr: text(
-          "error: This deletes 2 dead letters for good, and nobody can be asked here: add --yes if that is meant."
+          "error: Permanently deleting 2 dead letters needs confirmation, but there is no terminal. Add --yes to confirm."
         ),
         exitCode: 1
       })

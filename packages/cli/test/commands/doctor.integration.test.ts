@@ -47,7 +47,7 @@ describe("baton doctor", () => {
       assert.include(of("Executor")[0]?.message, "The program no-such-program was not found on the PATH")
       assert.include(of("Verifier")[0]?.fix, "chmod +x ./check.sh")
       const text = yield* baton(dir.path, ["doctor", "--exec", "no-such-program"])
-      assert.include(text.stdout, "✗ 1 thing is in the way of a run, 1 warning")
+      assert.include(text.stdout, "✗ 1 problem, 1 warning")
       assert.include(text.stdout, "→ Install it, or use its full path.")
     })
   )

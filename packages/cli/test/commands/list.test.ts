@@ -15,13 +15,13 @@ describe("baton list", () => {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["list"], { columns: 80 }), {
         stdout: text(
-          "ID        STATUS       TRIES  PRIO     COST  CHANGED  DESCRIPTION",
-          "parse     completed        2     0  $0.0123       3m  Parse the report…",
-          "check     failed           1     0                4m  Check every link",
-          "ship      in progress      1     5                3m  Ship it",
-          "notes     cancelled        0     0                3m  Write the notes",
-          "plan      pending          0     0                3m  Plan the next release",
-          "announce  pending          0     0                3m  Announce it"
+          "ID        STATUS       ATTEMPTS  PRIORITY     COST  CHANGED  DESCRIPTION",
+          "parse     completed           2         0  $0.0123       3m  Parse the report…",
+          "check     failed              1         0                4m  Check every link",
+          "ship      in progress         1         5                3m  Ship it",
+          "notes     cancelled           0         0                3m  Write the notes",
+          "plan      pending             0         0                3m  Plan the next rele…",
+          "announce  pending             0         0                3m  Announce it"
         ),
         stderr: "",
         exitCode: 0
@@ -37,7 +37,7 @@ describe("baton list", () => {
       const { stdout } = yield* baton(["list"], { columns: 50 })
       assert.strictEqual(
         stdout,
-        text("ID  STATUS   TRIES  CHANGED  DESCRIPTION", "a   pending      0      now  Read all of the minu…")
+        text("ID  STATUS   ATTEMPTS  CHANGED  DESCRIPTION", "a   pending         0      now  Read all of the m…")
       )
     })
   )
@@ -49,7 +49,10 @@ describe("baton list", () => {
       const { stdout } = yield* baton(["list", "--status", "in_progress"])
       assert.strictEqual(
         stdout,
-        text("ID    STATUS       TRIES  PRIO  CHANGED  DESCRIPTION", "ship  in progress      1     5       3m  Ship it")
+        text(
+          "ID    STATUS       ATTEMPTS  PRIORITY  CHANGED  DESCRIPTION",
+          "ship  in progress         1         5       3m  Ship it"
+        )
       )
     })
   )
@@ -80,7 +83,7 @@ describe("baton list", () => {
       const rows = (stdout: string) => stdout.trimEnd().split("\n").length - 1
       const first = yield* baton(["list"], { columns: 80 })
       assert.strictEqual(rows(first.stdout), 100)
-      assert.strictEqual(first.stderr, text("", "The first 100 of 250 tasks: --all shows them all."))
+      assert.strictEqual(first.stderr, text("", "Showing the first 100 of 250 tasks. Add --all to show all."))
       assert.strictEqual(rows((yield* baton(["list", "--all"], { columns: 80 })).stdout), 250)
       const piped = yield* baton(["list"])
       assert.strictEqual(rows(piped.stdout), 250)
@@ -112,7 +115,7 @@ describe("baton list", () => {
       const { stdout } = yield* baton(["list"])
       assert.strictEqual(
         stdout,
-        text("ID    STATUS   TRIES  CHANGED  DESCRIPTION", "evil  pending      0      now  red␍hidden␀")
+        text("ID    STATUS   ATTEMPTS  CHANGED  DESCRIPTION", "evil  pending         0      now  red␍hidden␀")
       )
       const [task] = yield* decode((yield* baton(["list", "--json"])).stdout)
       assert.strictEqual(task?.description, "\u001B]0;owned\u0007\u001B[31mred\rhidden\u0000")

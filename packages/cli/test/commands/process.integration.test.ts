@@ -85,7 +85,7 @@ describe("the commands as processes", () => {
           )
           assert.isTrue(row?.["description"] === description)
           const shown = (yield* baton.run(["list"])).stdout
-          assert.match(shown, /\nbig  pending      0 +\w+  first line ␀ 👩‍👩‍👧…\n$/u)
+          assert.match(shown, /\nbig  pending         0 +\w+  first line ␀ 👩‍👩‍👧…\n$/u)
         })
       ),
     timeout
@@ -116,7 +116,7 @@ describe("the commands as processes", () => {
           const baton = yield* makeBaton
           yield* baton.run(["add", "X", "--store", "sqlite:my work.db"])
           const { stdout } = yield* baton.run(["status", "--store", "sqlite:my work.db"])
-          assert.include(stdout, "\n  baton --store 'sqlite:my work.db' run  work on what is pending\n")
+          assert.include(stdout, "\n  baton --store 'sqlite:my work.db' run  run the pending tasks\n")
         })
       ),
     timeout

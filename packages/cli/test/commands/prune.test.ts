@@ -65,7 +65,7 @@ describe("baton prune", () => {
       assert.deepStrictEqual(yield* baton(["prune"]), {
         stdout: "",
         stderr: text(
-          "error: This deletes 2 tasks (1 completed, 1 cancelled) for good, and nobody can be asked here: add --yes if that is meant."
+          "error: Permanently deleting 2 tasks (1 completed, 1 cancelled) needs confirmation, but there is no terminal. Add --yes to confirm."
         ),
         exitCode: 1
       })

@@ -13,10 +13,10 @@ describe("baton show", () => {
         stdout: text(
           "parse  completed, verified",
           "",
-          "  Added    2026-01-05 09:00:00Z  4m ago",
-          "  Changed  2026-01-05 09:01:02Z  3m ago",
-          "  Tries    2",
-          "  Used     1,234 tokens (1,200 in, 34 out), $0.0123",
+          "  Added     2026-01-05 09:00:00Z  4m ago",
+          "  Changed   2026-01-05 09:01:02Z  3m ago",
+          "  Attempts  2",
+          "  Used      1,234 tokens (1,200 in, 34 out), $0.0123",
           "",
           "Metadata",
           "  team  docs",
@@ -28,10 +28,10 @@ describe("baton show", () => {
           "Attempts",
           "  #1 retried  2026-01-05 09:00:00Z, 1.5s  by worker-1",
           "     Error: The count is not a number.",
-          "     Verdict: rejected, 90% sure",
+          "     Verdict: rejected, 90% confidence",
           "       - no digit in it",
           "     Used: 1,234 tokens (1,200 in, 34 out), $0.0123",
-          "     Noted: exitCode 0",
+          "     Details: exitCode 0",
           "     stderrTail:",
           "       line 1",
           "       line 2",
@@ -57,7 +57,7 @@ describe("baton show", () => {
           "announce  pending",
           "",
           "  Added       2026-01-05 09:01:02Z  3m ago",
-          "  Tries       0",
+          "  Attempts    0",
           "  Depends on  ship (in progress)",
           "",
           "Description",
@@ -66,7 +66,7 @@ describe("baton show", () => {
       )
       assert.include(
         (yield* baton(["show", "ship"])).stdout,
-        "  #1 running  2026-01-05 09:01:02Z, for 3m 00s now  by worker-2\n"
+        "  #1 running  2026-01-05 09:01:02Z, 3m 00s so far  by worker-2\n"
       )
     })
   )
@@ -78,7 +78,7 @@ describe("baton show", () => {
       yield* everyKind
       yield* store.requeue({ ids: [Task.TaskId.make("check")] })
       const { stdout } = yield* baton(["show", "check"])
-      assert.include(stdout, "  Tries    0, since it was requeued\n")
+      assert.include(stdout, "  Attempts  0 since it was requeued\n")
       assert.include(stdout, "     Error:\n       exit code 2: 3 links are dead\n       https://a.example\n")
     })
   )
@@ -92,7 +92,7 @@ describe("baton show", () => {
       assert.include((yield* baton(["show", "now"])).stdout, "now  completed, not verified\n")
       assert.include((yield* baton(["show", "now"])).stdout, "Result\n  (empty)\n")
       yield* baton(["add", "Later", "--id", "later", "--delay", "90m"])
-      assert.include((yield* baton(["show", "later"])).stdout, "  Starts  in 1h 30m, not earlier\n")
+      assert.include((yield* baton(["show", "later"])).stdout, "  Starts    in 1h 30m at the earliest\n")
     })
   )
 

@@ -15,19 +15,19 @@ describe("baton status", () => {
           "6 tasks  █████▓▓▓▓▓░░░░░░░░░░░░░░░░░░░░  16% completed",
           "",
           "  pending      2  1 of them waits for other tasks",
-          "  in progress  1  the oldest, ship, for 3m 00s",
+          "  in progress  1  oldest: ship, 3m 00s",
           "  completed    1",
           "  failed       1  in the dead-letter queue",
           "  cancelled    1",
           "",
           "Used  1,234 tokens (1,200 in, 34 out), $0.0123",
           "",
-          "Why tasks failed",
+          "Failures by reason",
           "  1  exit code 2: 3 links are dead…",
           "",
-          "  baton dlq list           see what failed, and why",
-          "  baton dlq requeue --all  try what failed again",
-          "  baton status --watch     watch it go on"
+          "  baton dlq list           list failed tasks and the reasons",
+          "  baton dlq requeue --all  make failed tasks pending again",
+          "  baton status --watch     watch the progress"
         ),
         stderr: "",
         exitCode: 0
@@ -43,7 +43,7 @@ describe("baton status", () => {
       for (const feedback of ["rare", "often\nand more", "often\nbut not the same", "often\n!", "\u001B[2Jrare"])
         yield* fail(feedback)
       const { stdout } = yield* baton(["status"])
-      assert.include(stdout, "Why tasks failed\n  3  often…\n  2  rare\n")
+      assert.include(stdout, "Failures by reason\n  3  often…\n  2  rare\n")
     })
   )
 
@@ -54,7 +54,7 @@ describe("baton status", () => {
       yield* add(...Array.from({ length: 1001 }, (_, index) => ({ id: `t${index}`, description: "D" })))
       for (let index = 0; index < 1001; index++) yield* fail(index < 1000 ? "early" : "late")
       const { stdout } = yield* baton(["status"])
-      assert.include(stdout, "Why tasks failed (of the first 1,000)\n  1,000  early\n\n")
+      assert.include(stdout, "Failures by reason (of the first 1,000)\n  1,000  early\n\n")
     })
   )
 
@@ -66,16 +66,16 @@ describe("baton status", () => {
       yield* morning
       assert.strictEqual(
         yield* next,
-        text("  baton add 'TEXT'       add a task", "  baton run tasks.jsonl  work through a list")
+        text("  baton add 'TEXT'       add a task", "  baton run tasks.jsonl  run a list")
       )
       yield* add({ id: "a", description: "A" })
-      assert.strictEqual(yield* next, text("  baton run  work on what is pending"))
+      assert.strictEqual(yield* next, text("  baton run  run the pending tasks"))
       yield* store.request("pause")
       assert.include((yield* baton(["status"])).stdout, "  0% completed  paused\n")
-      assert.strictEqual(yield* next, text("  baton resume  let runs start tasks again"))
+      assert.strictEqual(yield* next, text("  baton resume  end the pause"))
       yield* store.request("resume")
       yield* complete("done")
-      assert.strictEqual(yield* next, text("  baton export --format csv  take the results"))
+      assert.strictEqual(yield* next, text("  baton export --format csv  export the results"))
     })
   )
 

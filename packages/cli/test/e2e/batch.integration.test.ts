@@ -60,7 +60,7 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
       assert.strictEqual(code, 130)
       assert.include(stderr, `${tasks} requests are in a batch, which continues without this run.`)
       assert.notInclude(stderr, "may finish")
-      assert.include((yield* all.baton("status")).stdout, `In a batch: ${tasks} requests`)
+      assert.include((yield* all.baton("status")).stdout, `Pending batches: ${tasks} requests in 1 batch`)
       const one = yield* all.baton("run", "--executor", "claude", "--no-verify", "--max-iterations", "1")
       assert.include(one.stderr, `${tasks} requests of this list are in a batch. Add --batch to collect the results`)
 
@@ -69,7 +69,7 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
       assert.strictEqual(again.code, 0, again.stderr)
       assert.strictEqual(yield* all.completed, tasks)
       assert.deepStrictEqual(yield* all.sizes, [tasks, tasks - 1])
-      assert.notInclude((yield* all.baton("status")).stdout, "In a batch")
+      assert.notInclude((yield* all.baton("status")).stdout, "Pending batches")
     }).pipe(Effect.scoped)
   )
 

@@ -248,7 +248,7 @@ describe("baton plan", () => {
       const human = yield* withServer(args)
       assert.include(
         human.stdout,
-        "3 tasks to do: 1 new, 2 pending in the store; of the sources 1 there before, 1 over already\n"
+        "3 tasks to run: 1 new, 2 pending in the store (in the sources: 1 already in the store, 1 skipped: already completed)\n"
       )
       assert.include(human.stdout, "\n  3  Summarise this\n")
       assert.include(human.stdout, "--max-cost stops the run before it costs more than $2.00.")
@@ -263,7 +263,7 @@ describe("baton plan", () => {
       const { exitCode, stderr, stdout } = yield* baton(args)
       assert.strictEqual(exitCode, 0, stderr)
       assert.match(stdout, /work \(my-model\) +unknown +unknown +unknown\n/)
-      assert.include(stdout, "guessed from their length")
+      assert.include(stdout, "estimated from their length")
       assert.include(stdout, "--price my-model=INPUT,OUTPUT")
       assert.notInclude(stdout, "$0")
       const priced = yield* baton([...args, "--price", "my-model=1,2"])
@@ -289,8 +289,8 @@ describe("baton plan", () => {
     "reports that the cost of a command is unknown, and that no tasks cost nothing",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one")
-      assert.include((yield* baton(["plan", tasks, "--exec", "cat"])).stdout, "What it costs is unknown")
-      assert.include((yield* baton(["plan", ...claude])).stdout, "There is nothing to do, so it costs nothing.")
+      assert.include((yield* baton(["plan", tasks, "--exec", "cat"])).stdout, "The cost is unknown")
+      assert.include((yield* baton(["plan", ...claude])).stdout, "There are no tasks to run, so the run costs nothing.")
     })
   )
 

@@ -42,7 +42,7 @@ describe("baton run", () => {
       const { exitCode, stderr, stdout } = yield* baton(["run", tasks, ...verified, "--output", "ndjson"])
       assert.strictEqual(exitCode, 0)
       assert.include(stderr, "0 tasks added, 2 already in the store")
-      assert.include(stderr, "✓ nothing to do: all 2 tasks are completed already")
+      assert.include(stderr, "✓ Nothing to do: all 2 tasks are already completed")
       assert.deepStrictEqual(
         objects(stdout).map(({ event }) => event),
         ["RunStarted", "RunEnded"]
@@ -105,7 +105,7 @@ describe("baton run", () => {
       yield* TaskStore.TaskStore.use((store) => store.cancel({ ids: [Task.TaskId.make("a")] }))
       const { exitCode, stderr } = yield* baton(["run", ...fake])
       assert.strictEqual(exitCode, 2)
-      assert.include(stderr, "1 waits for a task that did not complete")
+      assert.include(stderr, "1 depends on a task that did not complete")
     })
   )
 
@@ -126,7 +126,7 @@ describe("baton run", () => {
     "reports unverified tasks unless --no-verify is set",
     Effect.gen(function* () {
       yield* add({ id: "a", description: "Do a" })
-      assert.include((yield* baton(["run", ...fake])).stderr, "1 task completed unverified")
+      assert.include((yield* baton(["run", ...fake])).stderr, "1 task completed without verification")
       yield* add({ id: "b", description: "Do b" })
       assert.notInclude((yield* baton(["run", ...fake, "--no-verify"])).stderr, "unverified")
     })
@@ -222,10 +222,14 @@ describe("baton run refuses", () => {
   test(
     "an unknown store, and lists the known ones",
     Effect.gen(function* () {
-      for (const url of ["mysql://x", "tasks.db"]) {
+      for (const [url, hint] of [
+        ["mysql://x", ""],
+        ["tasks.db", " Did you mean sqlite:tasks.db?"],
+        ["a.json", " Did you mean json:a.json?"]
+      ] as const) {
         const { exitCode, stderr } = yield* baton(["run", ...fake, "--store", url])
         assert.strictEqual(exitCode, 1)
-        assert.include(stderr, `error: --store is "${url}": it takes test:.`)
+        assert.include(stderr, `error: --store is "${url}": it takes test:.${hint}\n`)
       }
     })
   )

@@ -38,7 +38,7 @@ describe("baton worker", () => {
       yield* store.request("stop")
       const { exitCode, stderr } = yield* worker.ended
       assert.strictEqual(exitCode, 0)
-      assert.include(stderr, "✓ stopped as requested: 1 task completed")
+      assert.include(stderr, "✓ Stopped as requested: 1 task completed")
     })
   )
 
@@ -54,7 +54,7 @@ describe("baton worker", () => {
       yield* worker.event("TaskCompleted")
       yield* store.request("stop")
       const { stderr } = yield* worker.ended
-      assert.include(stderr, "! paused; `baton resume` goes on\n✓ resumed\n")
+      assert.include(stderr, "! paused; run `baton resume` to resume\n✓ resumed\n")
     })
   )
 

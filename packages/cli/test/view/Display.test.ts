@@ -1,6 +1,6 @@
 import { Task, TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Queue, type Scope, Sink, Stdio } from "effect"
+import { DateTime, Duration, Effect, Queue, type Scope, Sink, Stdio } from "effect"
 import { TestClock } from "effect/testing"
 import * as Style from "../../src/view/style.ts"
 import * as Display from "../../src/view/Display.ts"
@@ -22,7 +22,7 @@ const open = Effect.fnUntraced(function* (options: Partial<Display.Options> = {}
       concurrency: 4,
       maxAttempts: 3,
       limits: {},
-      pacedSince: () => undefined,
+      rateLimitedSince: () => undefined,
       endless: false,
       quiet: false,
       ...options
@@ -78,6 +78,18 @@ describe("Display", () => {
   )
 
   test(
+    "shows when the next delayed task is due",
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      const due = [3600, 7200].map((seconds) => DateTime.makeUnsafe(seconds * 1000))
+      yield* store.add(due.map((availableAt, n) => Task.make({ id: `t${n}`, description: "later", availableAt })))
+      const { text } = yield* open()
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(text(), "0/2 done, next task due in 59m 50s\n")
+    })
+  )
+
+  test(
     "an idle worker waits for tasks and includes tasks completed by others",
     Effect.gen(function* () {
       const { text } = yield* open({ endless: true })
@@ -108,7 +120,7 @@ describe("Display", () => {
       yield* display.flush
       const lines = text().trimEnd().split("\n")
       assert.lengthOf(lines, 11)
-      assert.strictEqual(lines[0], "! the tasks of a worker are taken over: it stopped answering (host/1-abc)")
+      assert.strictEqual(lines[0], "! a worker (host/1-abc) stopped responding; its tasks are taken over")
     })
   )
 
@@ -171,10 +183,10 @@ describe("Display on a terminal", () => {
       assert.strictEqual(yield* last, "r resume   q stop   ? help")
       yield* feed(events.reasoned("Draining", 2, "a stop was requested"))
       yield* type()
-      assert.strictEqual(yield* last, "what runs may finish   Ctrl-C twice ends at once   ? help")
+      assert.strictEqual(yield* last, "waiting for running tasks   Ctrl-C twice exits at once   ? help")
       assert.deepStrictEqual((yield* shown).slice(0, 2), [
-        "! paused; r goes on",
-        "! a stop was requested: 0 tasks may finish; Ctrl-C twice ends at once"
+        "! paused; press r to resume",
+        "! a stop was requested: 0 tasks can finish; Ctrl-C twice exits at once"
       ])
     })
   )
@@ -185,9 +197,9 @@ describe("Display on a terminal", () => {
       yield* add("a")
       const { shown, type } = yield* openLive()
       yield* type("?")
-      assert.include((yield* shown).join("\n"), "pause: no new tasks")
+      assert.include((yield* shown).join("\n"), "pause: start no new tasks")
       yield* type("?")
-      assert.notInclude((yield* shown).join("\n"), "pause: no new tasks")
+      assert.notInclude((yield* shown).join("\n"), "pause: start no new tasks")
     })
   )
 
@@ -200,7 +212,7 @@ describe("Display on a terminal", () => {
       yield* wide.type()
       const lines = yield* wide.shown
       assert.isTrue(lines[0]?.startsWith("running"))
-      assert.include(lines, "✗ a     3/3      0s  no")
+      assert.include(lines, "✗ a         3/3      0s  no")
       const tiny = yield* openLive({
         terminal: { canAnimate: true, style: Style.none, size: () => ({ columns: 60, rows: 6 }) }
       })

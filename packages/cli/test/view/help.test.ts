@@ -60,7 +60,7 @@ describe("help", () => {
       })
       assert.deepStrictEqual(yield* print("demo", "x"), {
         help: "",
-        errors: 'error: This command takes no "x".\nTry `baton demo --help`.'
+        errors: 'error: Unexpected argument "x".\nTry `baton demo --help`.'
       })
     })
   )

@@ -11,7 +11,7 @@ progress.on(events.started(1, "other"))
 
 const reader = { hasKeys: false, isSignalled: false }
 
-const line = (event: Event.Event, columns = Infinity, who: Partial<notices.Reader> = {}) => {
+const line = (event: Event.Event, columns = Infinity, who: Partial<notices.NoticeContext> = {}) => {
   const notice = notices.fromEvent(event, progress, { ...reader, ...who })
   return notice === undefined ? undefined : notices.toLine(notice, { style: Style.none, columns })
 }
@@ -36,26 +36,26 @@ describe("notices", () => {
   })
 
   it("explains how to resume from a pause, and the effect of a second signal", () => {
-    assert.strictEqual(line(events.plain("Paused", 1)), "! paused; `baton resume` goes on")
+    assert.strictEqual(line(events.plain("Paused", 1)), "! paused; run `baton resume` to resume")
     assert.strictEqual(
       line(events.reasoned("Draining", 1, "the run was interrupted"), Infinity, { isSignalled: true }),
-      "! the run was interrupted: 2 tasks may finish; Ctrl-C again ends at once"
+      "! the run was interrupted: 2 tasks can finish; Ctrl-C again exits at once"
     )
     assert.strictEqual(
       line(events.reasoned("Draining", 1, "a stop was requested")),
-      "! a stop was requested: 2 tasks may finish; Ctrl-C twice ends at once"
+      "! a stop was requested: 2 tasks can finish; Ctrl-C twice exits at once"
     )
-    assert.strictEqual(line(events.plain("Paused", 1), Infinity, { hasKeys: true }), "! paused; r goes on")
+    assert.strictEqual(line(events.plain("Paused", 1), Infinity, { hasKeys: true }), "! paused; press r to resume")
   })
 
   it("distinguishes a dead worker from a task that failed with it", () => {
     assert.strictEqual(
       line(events.reclaimed(1, "a", "pending")),
-      "! the tasks of a worker are taken over: it stopped answering (host/1-abc)"
+      "! a worker (host/1-abc) stopped responding; its tasks are taken over"
     )
     assert.strictEqual(
       line(events.reclaimed(1, "a", "failed")),
-      "✗ a failed: its worker stopped answering (host/1-abc)"
+      "✗ a failed: its worker (host/1-abc) stopped responding"
     )
   })
 

@@ -21,12 +21,12 @@ describe("progressLine", () => {
   it("shows done, running, retrying and dead tasks, the rate, the remaining time, the elapsed time and the cost", () => {
     assert.strictEqual(
       live(busy(), 200),
-      "█████░░░░░░░░░░░  100/400 done  8 running  1 retrying  1 dead  10/s  ETA 30s  10s  $1.00"
+      "█████░░░░░░░░░░░  100/400 done  8 running  1 retrying  1 failed  10/s  ETA 30s  10s  $1.00"
     )
   })
 
   it("omits the least important parts on a narrow terminal, and never exceeds its width", () => {
-    assert.strictEqual(live(busy(), 70), "100/400 done  8 running  1 retrying  1 dead  10/s  ETA 30s")
+    assert.strictEqual(live(busy(), 70), "100/400 done  8 running  1 retrying  1 failed  10/s  ETA 30s")
     for (let columns = 1; columns < 120; columns++) assert.isAtMost(live(busy(), columns).length, columns)
     assert.strictEqual(live(busy(), 20), "100/400 done  8 run…")
   })
@@ -55,16 +55,16 @@ describe("progressLine", () => {
     const progress = busy()
     assert.strictEqual(
       progressLine.plain(progress, { ...view, endless: true }, Style.none),
-      "100 done, 8 running, 1 retrying, 1 dead, 10/s, 10s, $1.00"
+      "100 done, 8 running, 1 retrying, 1 failed, 10/s, 10s, $1.00"
     )
   })
 
   it("a run that is paused or draining says so and shows no remaining time", () => {
     const progress = busy()
     progress.on(events.plain("Paused", 10))
-    assert.include(progressLine.plain(progress, view, Style.none), "1 dead, paused, 10/s, 10s")
+    assert.include(progressLine.plain(progress, view, Style.none), "1 failed, paused, 10/s, 10s")
     progress.on(events.reasoned("Draining", 10, "the run was interrupted"))
-    assert.include(progressLine.plain(progress, view, Style.none), "1 dead, ending, 10/s, 10s")
+    assert.include(progressLine.plain(progress, view, Style.none), "1 failed, draining, 10/s, 10s")
   })
 
   it("rates have a readable unit", () => {

@@ -21,10 +21,10 @@ describe("the pending batches", () => {
     Effect.sync(() =>
       assert.deepStrictEqual(lines(batch("msgbatch_1", 400, 7260), batch(null, 1, 5)), [
         "",
-        "In 2 batches: 401 requests",
+        "Pending batches: 401 requests in 2 batches",
         "  400 requests for 2h 01m  msgbatch_1",
-        "  1 request for 5.0s  nobody has heard yet that it was created",
-        "  The run that sent them, or the same command again, takes the answers."
+        "  1 request for 5.0s  creation not confirmed",
+        "  A run with --batch collects the results."
       ])
     )
   )
@@ -32,7 +32,7 @@ describe("the pending batches", () => {
   it.effect("are listed up to five; the others are counted", () =>
     Effect.sync(() => {
       const many = lines(...Array.from({ length: 8 }, (_, n) => batch(`msgbatch_${n}`, 10, 60)))
-      assert.include(many, "In 8 batches: 80 requests")
+      assert.include(many, "Pending batches: 80 requests in 8 batches")
       assert.include(many, "  and 3 more")
     })
   )

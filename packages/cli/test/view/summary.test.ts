@@ -15,7 +15,7 @@ const options = {
   again: "baton run tasks.txt --exec ./work",
   endless: false,
   noVerify: false,
-  storeIsGone: false
+  isTransient: false
 }
 
 const lines = (
@@ -49,7 +49,7 @@ describe("summary", () => {
     assert.deepStrictEqual(lines({ counts: { completed: 400 }, stats: { tasksStarted: 400, tasksCompleted: 400 } }), [
       "✓ 400 of 400 tasks completed in 10.0s (40/s)",
       "",
-      "  baton export --format csv  take the results"
+      "  baton export --format csv  export the results"
     ])
   })
 
@@ -62,15 +62,15 @@ describe("summary", () => {
       }),
       [
         "✗ 7 of 10 tasks completed in 10.0s (1.0/s)",
-        "  attempts  16, 6 of which failed and were tried again",
-        "  time      p50 1.0s, p95 1.0s an attempt",
+        "  attempts  16, 9 failed",
+        "  time      p50 1.0s, p95 1.0s per attempt",
         "  failed    3 tasks, in the dead-letter queue",
         "    2  two",
         "    1  one…",
         "",
-        "  baton dlq list             see what failed, and why",
-        "  baton dlq requeue --all    try it again with the next run",
-        "  baton export --format csv  take the results"
+        "  baton dlq list             list failed tasks and the reasons",
+        "  baton dlq requeue --all    make failed tasks pending again",
+        "  baton export --format csv  export the results"
       ]
     )
   })
@@ -111,9 +111,39 @@ describe("summary", () => {
     assert.include(shown, "    8  The API is down.")
   })
 
+  it("shows the last line of a traceback as the reason", () => {
+    const traceback =
+      'The command exited with code 1: Traceback (most recent call last):\n  File "f.py", line 3\nKeyError: 7\n'
+    const shown = lines({ counts: { failed: 1 }, events: [events.failed(1, "a", traceback)] })
+    assert.include(shown, "    1  The command exited with code 1: KeyError: 7")
+  })
+
+  it("shows the last failure and the waiting retries if consecutive failures stop a run", () => {
+    const message = "3 failures in a row (last: exit code 1: Traceback (most recent call last):\n  ...\nKeyError: 7)"
+    assert.deepStrictEqual(
+      lines({
+        reason: { _tag: "LimitReached", limit: "consecutive-failures", message },
+        counts: { pending: 3 },
+        stats: { tasksStarted: 3, tasksRetried: 3 },
+        events: ["a", "b", "c"].map((id) => events.retried(1, id, 1, 1000))
+      }).slice(0, 2),
+      [
+        "✗ Stopped: 3 failures in a row (last: exit code 1: KeyError: 7). 0 of 3 tasks completed in 10.0s",
+        "  attempts  3, all failed; 3 tasks wait for a retry"
+      ]
+    )
+  })
+
+  it("shows what this run completed if other runs completed more", () => {
+    assert.strictEqual(
+      lines({ counts: { completed: 3 }, stats: { tasksStarted: 1, tasksCompleted: 1 } })[0],
+      "✓ 1 completed in 10.0s (6/min); 3 of 3 tasks in all"
+    )
+  })
+
   it("reports unverified tasks, unless verification is disabled", () => {
     const end = { counts: { completed: 1 }, stats: { tasksStarted: 1, tasksCompleted: 1, tasksUnverified: 1 } }
-    const hint = "! 1 task completed unverified: nothing checked what came out."
+    const hint = "! 1 task completed without verification."
     assert.include(lines(end), hint)
     assert.notInclude(lines(end, { noVerify: true }), hint)
   })
@@ -126,11 +156,11 @@ describe("summary", () => {
         stats: { tasksStarted: 10, tasksCompleted: 10, tasksReleased: 1 }
       }).slice(0, 6),
       [
-        "✗ The limit of 10 attempts was reached. 10 of 15 tasks completed in 10.0s (1.0/s)",
+        "✗ Stopped: the limit of 10 attempts was reached. 10 of 15 tasks completed in 10.0s (1.0/s)",
         "  released  1 task, pending again; the attempt does not count",
-        "  left      3 pending, 2 wait for tasks that did not complete",
+        "  left      3 pending, 2 depend on tasks that did not complete",
         "",
-        "  The same command goes on from here:",
+        "  Run the same command again to resume:",
         "    baton run tasks.txt --exec ./work"
       ]
     )
@@ -138,14 +168,14 @@ describe("summary", () => {
 
   it("a run with nothing to do explains why", () => {
     assert.deepStrictEqual(lines({ counts: { completed: 400 } }), [
-      "✓ nothing to do: all 400 tasks are completed already"
+      "✓ Nothing to do: all 400 tasks are already completed"
     ])
-    assert.deepStrictEqual(lines({ counts: {} }), ["! nothing to do: there are no tasks"])
+    assert.deepStrictEqual(lines({ counts: {} }), ["! Nothing to do: there are no tasks"])
   })
 
   it("suggests no commands for a store in memory", () => {
     const end = { counts: { completed: 1 }, stats: { tasksStarted: 1, tasksCompleted: 1 } }
-    assert.strictEqual(lines(end, { storeIsGone: true }).length, 1)
+    assert.strictEqual(lines(end, { isTransient: true }).length, 1)
   })
 
   it("a worker reports its own tasks", () => {
@@ -158,7 +188,7 @@ describe("summary", () => {
         },
         { endless: true }
       ).slice(0, 2),
-      ["✓ stopped as requested: 20 tasks completed in 10.0s (2.0/s)", "  left  4 pending"]
+      ["✓ Stopped as requested: 20 tasks completed in 10.0s (2.0/s)", "  left  4 pending"]
     )
   })
 })

@@ -47,7 +47,10 @@ const entries = (table: Table, row: Csv.Row, checkColumns: CsvOptions["checkColu
   if (table.rejected || (row.length === 1 && row[0]?.trim() === "")) return []
   if (columns === undefined) {
     table.columns = row.map((name) => name.trim())
-    const wrong = repeated(table.columns) ?? checkColumns(table.columns.filter((name) => name !== ""))
+    const named = table.columns.filter((name) => name !== "")
+    const missing = checkColumns(named)
+    const wrong =
+      repeated(table.columns) ?? (missing === undefined ? undefined : (separatedBySemicolons(named) ?? missing))
     table.rejected = wrong !== undefined
     return wrong === undefined ? [] : [Entry.problem(line, wrong)]
   }
@@ -66,6 +69,11 @@ const entries = (table: Table, row: Csv.Row, checkColumns: CsvOptions["checkColu
 
 const lineBreaks = (cell: string): number =>
   cell.includes("\n") || cell.includes("\r") ? (cell.match(/\r\n|\r|\n/g)?.length ?? 0) : 0
+
+const separatedBySemicolons = (columns: ReadonlyArray<string>): string | undefined =>
+  columns.length === 1 && columns[0]?.includes(";") === true
+    ? "the columns are separated by semicolons; save the file with commas, or as .tsv with tabs"
+    : undefined
 
 const repeated = (columns: ReadonlyArray<string>): string | undefined => {
   const name = columns.find((name, index) => name !== "" && columns.indexOf(name) !== index)

@@ -4,14 +4,15 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Arr from "effect/Array"
+
 import * as Entry from "../Entry.ts"
 import * as jsonText from "../jsonText.ts"
 import * as Source from "../Source.ts"
 import type { SourceError } from "../SourceError.ts"
 
 /**
- * Reads a JSON document: a list of objects or strings, or an object whose `tasks` is such a list. The text is held in memory; the elements are parsed one by
- * one.
+ * Reads a JSON document: a list of objects or strings, or an object whose `tasks` is such a list. The text is held in
+ * memory; the elements are parsed one by one.
  */
 export const readDocument = (source: Source.Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
   Stream.unwrap(Effect.map(Source.whole(source), entries))
@@ -35,14 +36,20 @@ const element = ({ line, text }: jsonText.JsonElement): Entry.Entry =>
 export const readLines = (source: Source.Source): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
   Stream.mapAccumArray(
     Source.lines(source),
-    () => undefined,
-    (state, lines) => [state, Arr.flatMap(lines, entriesOf)]
+    (): string => (source.isDefaultFormat === true ? stdinHint : ""),
+    (hint, lines) => {
+      let rest = hint
+      const entries = Arr.flatMap(lines, ({ number, text }): ReadonlyArray<Entry.Entry> => {
+        if (text.trim() === "") return []
+        const parsed = jsonText.parse(text)
+        if (Result.isSuccess(parsed)) return [Entry.fromJson(number, parsed.success)]
+        const message = parsed.failure.message + rest
+        rest = ""
+        return [Entry.problem(number, message)]
+      })
+      return [rest, entries]
+    }
   )
 
-const entriesOf = ({ number, text }: Source.Line): ReadonlyArray<Entry.Entry> => {
-  if (text.trim() === "") return []
-  const parsed = jsonText.parse(text)
-  return [
-    Result.isSuccess(parsed) ? Entry.fromJson(number, parsed.success) : Entry.problem(number, parsed.failure.message)
-  ]
-}
+/** Added to the first problem only. */
+const stdinHint = ". Standard input is read as JSONL; use --format txt for one task per line"

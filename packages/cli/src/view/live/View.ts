@@ -1,8 +1,8 @@
-/** What the live view of a run shows at one moment, as plain data. */
+/** The data of the live view at one moment. */
 import type { BreakerState } from "@baton/core/Safety"
 import type { Usage } from "@baton/core/Usage"
 
-/** The limits that a run was given; what is left out does not exist. */
+/** The limits of a run, as far as they are set. */
 export interface Limits {
   readonly maxCostUsd?: number | undefined
   readonly maxTokens?: number | undefined
@@ -11,69 +11,68 @@ export interface Limits {
   readonly maxDurationMillis?: number | undefined
 }
 
-/** How the run stands against its limits. */
+/** The progress of the run towards its limits. */
 export interface SafetyView {
   readonly limits: Limits
-  /** Undefined until the breaker has said something: it starts closed. */
+  /** Undefined until the first change; a breaker starts closed. */
   readonly breaker: BreakerState | undefined
   readonly failuresInARow: number
   readonly attempts: number
 }
 
-/** A task at work. */
+/** A running task. */
 export interface TaskRow {
   readonly id: string
   readonly attempt: number
   readonly ageMillis: number
-  /** `waiting` is for a call that failed and is made again, `paced` for the turn under a rate limit. */
-  readonly doing: "executing" | "verifying" | "waiting" | "paced"
-  /** How long it waits still, while it does. */
+  /** `waiting` for the repetition of a failed request, `rate limited` for a slot under a rate limit. */
+  readonly doing: "executing" | "verifying" | "waiting" | "rate limited"
+  /** The remaining waiting time. */
   readonly waitMillis: number
-  /** What it is about, or why it waits. */
+  /** The description, or the reason for waiting. */
   readonly text: string
 }
 
-/** An attempt that failed. */
+/** A failed attempt. */
 export interface FailureRow {
   readonly id: string
   readonly attempt: number
-  /** How long ago. */
   readonly ageMillis: number
   readonly feedback: string
-  /** Whether the task is in the dead-letter queue; it is tried again otherwise. */
+  /** Whether the task is in the dead-letter queue instead of being retried. */
   readonly isFinal: boolean
 }
 
-/** A key, or what else can be typed, and what it does. */
-export type Hint = readonly [key: string, what: string]
+/** A key or a command, and its effect. */
+export type Hint = readonly [key: string, effect: string]
 
 /** The view. */
 export interface View {
-  readonly state: "running" | "paused" | "ending" | "waiting" | "idle"
+  readonly state: "running" | "paused" | "draining" | "waiting" | "idle"
   readonly completed: number
   readonly failed: number
   readonly running: number
-  /** Undefined where nobody knows. */
+  /** Undefined if unknown. */
   readonly retrying: number | undefined
   readonly pending: number
-  /** Undefined where there is no end, so no share of it either. */
+  /** Undefined for a worker, which waits for new tasks. */
   readonly total: number | undefined
   readonly elapsedMillis: number | undefined
   readonly ratePerSecond: number
   readonly remainingMillis: number | undefined
   readonly usage: Usage | null
-  /** Undefined where no run is, only its store. */
+  /** Undefined for the view of a store. */
   readonly safety: SafetyView | undefined
   readonly maxAttempts: number | undefined
-  /** The places in the list of running tasks, so that a task stays in its line; undefined is an empty one. */
+  /** The lines of the list of running tasks. A task keeps its line; undefined is an empty line. */
   readonly tasks: ReadonlyArray<TaskRow | undefined>
-  /** The failed attempts, the last one first. */
+  /** The failed attempts, the most recent first. */
   readonly failures: ReadonlyArray<FailureRow>
-  /** The widest id seen so far: columns that follow the ids in sight would jump. */
+  /** The width of the widest id so far, so that the column keeps its width. */
   readonly idWidth: number
-  /** Stands in the list when it is empty. */
+  /** Shown if the list is empty. */
   readonly message: string | undefined
   readonly hints: ReadonlyArray<Hint>
-  /** Shown in place of the lists. */
+  /** Shown instead of the lists. */
   readonly help: ReadonlyArray<Hint> | undefined
 }

@@ -1,18 +1,18 @@
 /**
- * Draws lines at the bottom of a terminal over what was drawn there before, and lets others go by above them.
+ * Redraws lines at the bottom of a terminal and writes permanent lines above them.
  *
- * What changed is written in one piece, as a synchronized update where the terminal knows it, so nothing flickers.
+ * Each change is one write, as a synchronized update if the terminal supports it, so that nothing flickers.
  */
 import { createLogUpdate } from "log-update"
 import { Writable } from "node:stream"
 import { displayWidth } from "../width.ts"
 import type { Size } from "./layout.ts"
 
-/** What is drawn, as the text that draws it; empty when there is nothing to change. */
+/** Produces the text that updates the terminal; the text is empty if nothing changed. */
 export interface Drawing {
-  /** Draws `frame` at the bottom, behind lines that stay. */
-  readonly draw: (frame: ReadonlyArray<string>, lasting: ReadonlyArray<string>, size: Size) => string
-  /** Leaves what is drawn where it is; the next drawing begins anew below. */
+  /** Draws `frame` at the bottom, below the permanent lines. */
+  readonly draw: (frame: ReadonlyArray<string>, permanent: ReadonlyArray<string>, size: Size) => string
+  /** Keeps the drawn lines on the screen; the next frame is drawn below them. */
   readonly leave: () => string
 }
 
@@ -20,13 +20,12 @@ const beginUpdate = "\u001B[?2026h"
 const endUpdate = "\u001B[?2026l"
 const hideCursor = "\u001B[?25l"
 
-/** Makes the cursor visible. */
 export const showCursor = "\u001B[?25h"
 
 // eslint-disable-next-line no-control-regex
 const sgr = /\u001B\[[\d;]*m/g
 
-/** A drawing on a terminal on which nothing is drawn yet. */
+/** Creates a drawing on an empty terminal. */
 export const make = (): Drawing => {
   let written: Array<string> = []
   let size: Size = { columns: 0, rows: 0 }
@@ -40,12 +39,12 @@ export const make = (): Drawing => {
     }),
     size
   )
-  // The cursor is ours: what shows it again must not depend on the end of the process.
+  // This module handles the cursor, because `log-update` shows it only when the process exits.
   const start = () => createLogUpdate(stream, { showCursor: true })
   let update = start()
   let drawn: ReadonlyArray<string> = []
 
-  /** A terminal that becomes narrower breaks the lines that are on it; `log-update` counts them as they were. */
+  /** A narrower terminal wraps the drawn lines, which `log-update` does not take into account. */
   const eraseResized = () => {
     const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / size.columns)), 0)
     written.push(`\u001B[${Math.min(rows, Math.max(1, size.rows - 1))}A\r\u001B[J`)
@@ -53,13 +52,13 @@ export const make = (): Drawing => {
   }
 
   return {
-    draw: (frame, lasting, now) => {
+    draw: (frame, permanent, now) => {
       const isResized = now.columns !== size.columns || now.rows !== size.rows
       size = Object.assign(stream, now)
       const isDrawn = drawn.length > 0
       if (isDrawn && isResized) eraseResized()
-      else if (isDrawn && (lasting.length > 0 || frame.length === 0)) update.clear()
-      written.push(...lasting.map((line) => `${line}\n`))
+      else if (isDrawn && (permanent.length > 0 || frame.length === 0)) update.clear()
+      written.push(...permanent.map((line) => `${line}\n`))
       if (frame.length > 0) update(frame.join("\n"))
       const cursor = frame.length > 0 === isDrawn ? "" : frame.length > 0 ? hideCursor : showCursor
       drawn = frame

@@ -1,67 +1,67 @@
 /**
- * The live view as lines for a terminal of some size. It never has more lines than there are rows, nor wider ones.
+ * Lays out the live view for the size of a terminal. The lines never exceed its rows and columns.
  *
- * What comes and goes keeps its place: tasks stay in their line, and figures have room to grow, so that the eye can rest.
+ * The layout is stable: tasks keep their lines, and numbers have room to grow.
  */
 import type { Style, Paint } from "../style.ts"
-import { firstLine } from "../safeText.ts"
+import { firstLine, reasonLine } from "../safeText.ts"
 import { fit, pad } from "../width.ts"
 import { clock } from "../progressLine.ts"
 import { line, type Canvas, overview, unpainted } from "./overview.ts"
 import type { View, FailureRow, Hint, TaskRow } from "./View.ts"
 
-/** How large a terminal is. */
+/** The size of a terminal. */
 export interface Size {
   readonly columns: number
   readonly rows: number
 }
 
-/** Below this, one line has to do. */
-const smallest: Size = { columns: 30, rows: 8 }
+/** Smaller terminals show one line instead of the view. */
+const minSize: Size = { columns: 30, rows: 8 }
 
-/** Whether there is room for the view at all. */
-export const hasRoom = ({ columns, rows }: Size): boolean => columns >= smallest.columns && rows >= smallest.rows
+/** Whether the terminal is large enough for the view. */
+export const hasRoom = ({ columns, rows }: Size): boolean => columns >= minSize.columns && rows >= minSize.rows
 
-/** With fewer rows than this, nothing is left empty to look good. */
-const roomy = 14
+/** Smaller terminals have no blank lines and no headings. */
+const minSpaciousRows = 14
 
-/** The lines. */
+/** The lines of the view. */
 export const layout = (view: View, { columns, rows }: Size, style: Style): ReadonlyArray<string> => {
   const canvas: Canvas = { columns, style, isNarrow: columns < 60 }
-  const isRoomy = rows >= roomy
+  const isSpacious = rows >= minSpaciousRows
   const footer = line(
-    view.hints.map(([key, what]) => ({
-      text: key === "" ? what : `${key} ${what}`,
+    view.hints.map(([key, effect]) => ({
+      text: key === "" ? effect : `${key} ${effect}`,
       paint: (text) =>
         key === "" ? style.dim(text) : `${style.bold(text.slice(0, key.length))}${style.dim(text.slice(key.length))}`
     })),
     columns
   )
-  const blank = isRoomy ? [""] : []
+  const blank = isSpacious ? [""] : []
   const bottom = footer === "" ? [] : [...blank, footer]
-  // At least two lines of tasks matter more than the last lines of figures.
+  // At least two lines are for tasks, even if lines of the overview have to be omitted.
   const top = overview(view, canvas).slice(0, Math.max(2, rows - bottom.length - 2))
   const middle = rows - top.length - bottom.length
-  return [...top, ...body(view, canvas, middle, isRoomy), ...bottom]
+  return [...top, ...body(view, canvas, middle, isSpacious), ...bottom]
 }
 
-const body = (view: View, canvas: Canvas, rows: number, isRoomy: boolean): ReadonlyArray<string> => {
-  const chrome = isRoomy ? 2 : 0
-  // Held free even while nothing failed: the list of tasks must not shrink when something does.
-  const reserved = isRoomy ? chrome + Math.max(1, Math.floor(rows / 5)) : Math.min(1, Math.max(0, rows - 3))
-  const places = Math.max(0, Math.min(view.tasks.length, rows - chrome - reserved))
-  const failed = Math.min(view.failures.length, rows - chrome - places - (isRoomy ? chrome : 0))
-  const tasks = [...(isRoomy ? ["", taskHeader(view, canvas)] : []), ...taskLines(view, canvas, places)]
+const body = (view: View, canvas: Canvas, rows: number, isSpacious: boolean): ReadonlyArray<string> => {
+  const headingRows = isSpacious ? 2 : 0
+  // Reserved for failures from the start, so that the first failure does not shrink the list of tasks.
+  const reserved = isSpacious ? headingRows + Math.max(1, Math.floor(rows / 5)) : Math.min(1, Math.max(0, rows - 3))
+  const taskRows = Math.max(0, Math.min(view.tasks.length, rows - headingRows - reserved))
+  const failed = Math.min(view.failures.length, rows - headingRows - taskRows - (isSpacious ? headingRows : 0))
+  const tasks = [...(isSpacious ? ["", taskHeader(view, canvas)] : []), ...taskLines(view, canvas, taskRows)]
   const failures =
     failed <= 0
       ? []
       : [
-          ...(isRoomy ? ["", canvas.style.dim("  last failures")] : []),
-          ...failureLines(view, canvas, Math.min(failed, isRoomy ? reserved - chrome : reserved))
+          ...(isSpacious ? ["", canvas.style.dim("  latest failures")] : []),
+          ...failureLines(view, canvas, Math.min(failed, isSpacious ? reserved - headingRows : reserved))
         ]
   const lines = [...tasks, ...failures]
   if (view.help === undefined) return lines
-  const help = [...(isRoomy ? [""] : []), ...helpLines(view.help, canvas)].slice(0, rows)
+  const help = [...(isSpacious ? [""] : []), ...helpLines(view.help, canvas)].slice(0, rows)
   return [...help, ...Array<string>(Math.max(0, lines.length - help.length)).fill("")]
 }
 
@@ -69,52 +69,52 @@ const gap = "  "
 const ageCells = 6
 const doingCells = 12
 
-/** What the columns before the text take; both lists have the same ones. */
+/** The widths of the columns, which are the same in both lists. */
 interface Columns {
   readonly id: number
   readonly attempt: number
-  /** What is left for the text of a running task. */
+  /** The remaining width for the text of a running task. */
   readonly text: number
 }
 
 const columnsOf = (view: View, { columns, isNarrow }: Canvas): Columns => {
   const id = isNarrow ? 0 : Math.min(Math.max(view.idWidth, 4), columns < 120 ? 16 : 32)
-  const attempt = isNarrow ? 0 : Math.max(3, tries(9, view).length)
+  const attempt = isNarrow ? 0 : Math.max("attempt".length, attemptOf(9, view).length)
   const before = (id === 0 ? 0 : id + attempt + 2 * gap.length) + ageCells + doingCells + 3 * gap.length
   return { id, attempt, text: columns - before }
 }
 
-const tries = (attempt: number, { maxAttempts }: View): string =>
+const attemptOf = (attempt: number, { maxAttempts }: View): string =>
   maxAttempts === undefined || maxAttempts === Infinity ? String(attempt) : `${attempt}/${maxAttempts}`
 
-/** The columns that both lists begin with. */
-const head = (
+/** The first columns of both lists. */
+const firstColumns = (
   row: { readonly id: string; readonly attempt: number; readonly ageMillis: number },
   view: View,
   { attempt, id }: Columns
 ): string => {
   const age = pad(clock(row.ageMillis), ageCells, "right")
   if (id === 0) return age
-  return [pad(fit(firstLine(row.id), id), id), pad(tries(row.attempt, view), attempt, "right"), age].join(gap)
+  return [pad(fit(firstLine(row.id), id), id), pad(attemptOf(row.attempt, view), attempt, "right"), age].join(gap)
 }
 
-/** The names of the columns of running tasks. */
+/** The header of the running tasks. */
 const taskHeader = (view: View, canvas: Canvas): string => {
   const { attempt, id } = columnsOf(view, canvas)
   const names = [pad("age", ageCells, "right"), pad("doing", doingCells), "task"]
-  if (id > 0) names.unshift(pad("id", id), pad("try", attempt, "right"))
+  if (id > 0) names.unshift(pad("id", id), pad("attempt", attempt, "right"))
   return canvas.style.dim(gap + names.join(gap))
 }
 
-/** As many lines as there are places, or as there is room for. */
+/** The lines of running tasks, limited to `rows`. */
 const taskLines = (view: View, canvas: Canvas, rows: number): ReadonlyArray<string> => {
   const { columns, style } = canvas
   const shape = columnsOf(view, canvas)
   const isCut = view.tasks.length > rows
-  const places = view.tasks.slice(0, isCut ? rows - 1 : rows)
-  const lines: ReadonlyArray<string> = places.map((row) => (row === undefined ? "" : taskLine(row, view, shape, style)))
-  const hidden = isCut ? Math.max(0, view.running - places.filter((row) => row !== undefined).length) : 0
-  if (view.message !== undefined && places.every((row) => row === undefined)) {
+  const slots = view.tasks.slice(0, isCut ? rows - 1 : rows)
+  const lines: ReadonlyArray<string> = slots.map((row) => (row === undefined ? "" : taskLine(row, view, shape, style)))
+  const hidden = isCut ? Math.max(0, view.running - slots.filter((row) => row !== undefined).length) : 0
+  if (view.message !== undefined && slots.every((row) => row === undefined)) {
     return [gap + style.dim(fit(view.message, columns - gap.length)), ...lines.slice(1)]
   }
   return isCut ? [...lines, hidden === 0 ? "" : style.dim(`${gap}and ${hidden} more`)] : lines
@@ -124,17 +124,17 @@ const paints: Readonly<Record<TaskRow["doing"], (style: Style) => Paint>> = {
   executing: () => unpainted,
   verifying: ({ cyan }) => cyan,
   waiting: ({ yellow }) => yellow,
-  paced: ({ yellow }) => yellow
+  "rate limited": ({ yellow }) => yellow
 }
 
 const taskLine = (row: TaskRow, view: View, shape: Columns, style: Style): string => {
   const paint = paints[row.doing](style)
   const doing = row.doing === "waiting" ? `retry ${clock(row.waitMillis)}` : row.doing
   const text = fit(firstLine(row.text), shape.text)
-  return `${gap}${style.dim(head(row, view, shape))}${gap}${paint(pad(fit(doing, doingCells), doingCells))}${gap}${text}`.trimEnd()
+  return `${gap}${style.dim(firstColumns(row, view, shape))}${gap}${paint(pad(fit(doing, doingCells), doingCells))}${gap}${text}`.trimEnd()
 }
 
-/** The attempts that failed last. */
+/** The lines of the latest failures. */
 const failureLines = (view: View, canvas: Canvas, rows: number): ReadonlyArray<string> => {
   const shape = columnsOf(view, canvas)
   return view.failures.slice(0, rows).map((row) => failureLine(row, view, shape, canvas.style))
@@ -143,11 +143,11 @@ const failureLines = (view: View, canvas: Canvas, rows: number): ReadonlyArray<s
 const failureLine = (row: FailureRow, view: View, shape: Columns, style: Style): string => {
   const mark = row.isFinal ? style.red("✗") : style.yellow("↻")
   const room = doingCells + gap.length + shape.text
-  return `${mark} ${style.dim(head(row, view, shape))}${gap}${fit(firstLine(row.feedback), room)}`.trimEnd()
+  return `${mark} ${style.dim(firstColumns(row, view, shape))}${gap}${fit(reasonLine(row.feedback), room)}`.trimEnd()
 }
 
-/** What keys and commands do, one a line. */
+/** The help on keys and commands, one per line. */
 const helpLines = (hints: ReadonlyArray<Hint>, { columns, style }: Canvas): ReadonlyArray<string> => {
   const width = Math.max(...hints.map(([key]) => key.length))
-  return hints.map(([key, what]) => `${gap}${style.bold(pad(key, width))}${gap}${fit(what, columns - width - 4)}`)
+  return hints.map(([key, effect]) => `${gap}${style.bold(pad(key, width))}${gap}${fit(effect, columns - width - 4)}`)
 }

@@ -1,4 +1,4 @@
-/** The upper part of the live view: the bar, how many tasks of each state, time, money, and limits. */
+/** The upper part of the live view: the bar, the number of tasks by state, time, cost, and limits. */
 import * as Usage from "@baton/core/Usage"
 import { cost, number, usd } from "../quantity.ts"
 import { firstLine } from "../safeText.ts"
@@ -7,11 +7,11 @@ import { pad, displayWidth, fit } from "../width.ts"
 import { clock, perSecond } from "../progressLine.ts"
 import type { SafetyView, View } from "./View.ts"
 
-/** How it is drawn. */
+/** Options for drawing. */
 export interface Canvas {
   readonly columns: number
   readonly style: Style
-  /** No room for labels. */
+  /** Whether there is no room for labels. */
   readonly isNarrow: boolean
 }
 
@@ -24,24 +24,24 @@ export const overview = (view: View, canvas: Canvas): ReadonlyArray<string> => {
     canvas.isNarrow
       ? line(parts, canvas.columns, gap)
       : `${canvas.style.dim(pad(label, labelCells))}${gap}${line(parts, canvas.columns - labelCells - gap.length)}`
-  const money = spent(view, canvas.style)
+  const usage = usageParts(view, canvas.style)
   const limits = view.safety === undefined ? [] : safety(view.safety, view, canvas.style)
   return [
     bar(view, canvas),
     labelled("tasks", tasks(view, canvas.style)),
     labelled("time", time(view, canvas.style)),
-    ...(money.length === 0 ? [] : [labelled("spent", money)]),
+    ...(usage.length === 0 ? [] : [labelled("used", usage)]),
     ...(limits.length === 0 ? [] : [labelled("limits", limits)])
   ]
 }
 
 const statePaint = ({ state }: View, { bold, yellow }: Style): Paint =>
-  state === "paused" || state === "ending" ? (text) => bold(yellow(text)) : bold
+  state === "paused" || state === "draining" ? (text) => bold(yellow(text)) : bold
 
 const bar = (view: View, { columns, isNarrow, style }: Canvas): string => {
   const { completed, failed, state, total } = view
   const label = statePaint(view, style)(isNarrow ? state : pad(state, labelCells))
-  if (total === undefined) return `${label}${gap}${style.dim("until it is stopped")}`
+  if (total === undefined) return `${label}${gap}${style.dim("until stopped")}`
   const ended = completed + failed
   const all = Math.max(total, ended)
   const share = `${String(all === 0 ? 0 : Math.floor((ended / all) * 100)).padStart(3)}%`
@@ -84,7 +84,7 @@ const time = (view: View, style: Style): ReadonlyArray<Part> => {
   ]
 }
 
-const spent = ({ safety, usage }: View, style: Style): ReadonlyArray<Part> => {
+const usageParts = ({ safety, usage }: View, style: Style): ReadonlyArray<Part> => {
   const { maxCostUsd, maxTokens } = safety?.limits ?? {}
   if (usage === null && maxCostUsd === undefined && maxTokens === undefined) return []
   const used = usage ?? Usage.zero
@@ -101,7 +101,7 @@ const spent = ({ safety, usage }: View, style: Style): ReadonlyArray<Part> => {
   ]
 }
 
-/** Near its end, a limit is worth a colour. */
+/** Highlights a limit that is nearly reached. */
 const near = (left: number, all: number, style: Style): Paint => (left < all * 0.1 ? style.yellow : unpainted)
 
 const safety = (safety: SafetyView, { elapsedMillis, usage }: View, style: Style): ReadonlyArray<Part> => {
@@ -120,7 +120,7 @@ const safety = (safety: SafetyView, { elapsedMillis, usage }: View, style: Style
     add("breaker closed", unpainted)
   }
   if (maxCostUsd !== undefined) {
-    // What may have been spent is as good as spent: the budget counts it so.
+    // The budget counts the upper bound of an uncertain cost as spent.
     const most = usage === null ? 0 : Usage.maxUsd(usage)
     const left = Math.max(0, maxCostUsd - (most ?? 0))
     if (most !== null) add(`${usd(left)} left`, near(left, maxCostUsd, style))
@@ -139,19 +139,19 @@ const safety = (safety: SafetyView, { elapsedMillis, usage }: View, style: Style
       near(maxIterations - attempts, maxIterations, style)
     )
   }
-  return parts.length === 0 ? [{ text: "none", paint: style.dim }] : parts
+  return parts
 }
 
-/** A piece of text and how it looks. */
+/** A part of a line and its colour. */
 export interface Part {
   readonly text: string
   readonly paint: Paint
 }
 
-/** Text as it is. */
+/** Text without a colour. */
 export const unpainted: Paint = (text) => text
 
-/** As many of the parts as fit next to each other, from the first on. The first is cut if it has to be. */
+/** Joins as many parts as fit, in order. The first part is cut if it is too long. */
 export const line = (parts: ReadonlyArray<Part>, columns: number, gap = "   "): string => {
   let room = columns
   const shown: Array<string> = []

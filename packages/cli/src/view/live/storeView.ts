@@ -1,37 +1,37 @@
-/** The live view of a store that others work on. */
+/** The live view of a store, for runs in other processes. */
 import type { Task, TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { count, number } from "../quantity.ts"
-import { failureOf, rowOf, Places } from "./fromProgress.ts"
+import { failureOf, rowOf, TaskSlots } from "./fromProgress.ts"
 import type { View } from "./View.ts"
 import { type Failure, type Running, Rate } from "../Progress.ts"
 import { clock, perSecond } from "../progressLine.ts"
 
-/** More lines than terminals have. */
-const most = 100
+/** More than any terminal can show. */
+const maxRows = 100
 
-/** Dead letters come in the order of their tasks, so the latest are looked for among so many. */
-const examinedAtMost = 1000
+/** The number of dead letters to search for the latest; the store returns them in the order of their tasks. */
+const maxExamined = 1000
 
 interface Started {
   readonly attempt: number
   readonly at: number
 }
 
-/** Reads a view of the store, again and again: a rate needs more than one look. */
+/** Creates an effect that reads a view of the store. The rate needs at least two reads. */
 export const make = Effect.gen(function* () {
   const store = yield* TaskStore
   const starts = new Map<TaskId, Started>()
   let rate: Rate | undefined
   let failed = -1
   let failures: ReadonlyArray<Failure> = []
-  const places = new Places(most)
+  const slots = new TaskSlots(maxRows)
   let widest = 1
 
-  /** Asked once for each attempt: it does not change. */
+  /** Cached for each attempt, because its start does not change. */
   const startOf = Effect.fnUntraced(function* ({ attempts, id, updatedAt }: Task) {
     const known = starts.get(id)
     if (known?.attempt === attempts) return known
@@ -43,7 +43,7 @@ export const make = Effect.gen(function* () {
   })
 
   const running = Effect.fnUntraced(function* () {
-    const { tasks } = yield* store.list({ status: "in_progress", limit: most })
+    const { tasks } = yield* store.list({ status: "in_progress", limit: maxRows })
     for (const id of starts.keys()) if (!tasks.some((task) => task.id === id)) starts.delete(id)
     const started = yield* Effect.forEach(tasks, (task) => Effect.map(startOf(task), ({ at }) => ({ task, at })))
     return new Map(
@@ -59,7 +59,7 @@ export const make = Effect.gen(function* () {
   })
 
   const deadLetters = Effect.gen(function* () {
-    const { tasks } = yield* store.list({ status: "failed", limit: examinedAtMost })
+    const { tasks } = yield* store.list({ status: "failed", limit: maxExamined })
     return tasks
       .map((task): Failure => ({
         taskId: task.id,
@@ -69,7 +69,7 @@ export const make = Effect.gen(function* () {
         isFinal: true
       }))
       .toSorted((a, b) => b.at - a.at)
-      .slice(0, most)
+      .slice(0, maxRows)
   })
 
   return Effect.gen(function* (): Effect.fn.Return<View, TaskStoreError> {
@@ -85,7 +85,7 @@ export const make = Effect.gen(function* () {
       failures = counts.failed === 0 ? [] : yield* deadLetters
       failed = counts.failed
     }
-    places.widen(failures)
+    slots.widen(failures)
     return {
       state: paused ? "paused" : counts.in_progress > 0 ? "running" : "idle",
       completed: counts.completed,
@@ -100,19 +100,19 @@ export const make = Effect.gen(function* () {
       usage: null,
       safety: undefined,
       maxAttempts: undefined,
-      tasks: places
-        .assign(tasks, { now, limit: widest, isHectic: false })
+      tasks: slots
+        .assign(tasks, { now, limit: widest, isFast: false })
         .map((task) => task && rowOf(task, now, undefined)),
       failures: failures.map((failure) => failureOf(failure, now)),
-      idWidth: places.idWidth,
-      message: counts.in_progress === 0 ? "nothing is being worked on" : undefined,
+      idWidth: slots.idWidth,
+      message: counts.in_progress === 0 ? "no task is running" : undefined,
       hints: [["q", "back"]],
       help: undefined
     }
   })
 })
 
-/** A view in one line of text, for those who have it read to them. */
+/** A view as one line of text, for screen readers. */
 export const toText = (view: View): string =>
   [
     `${number(view.completed)} of ${count(view.total ?? view.completed, "task")} completed`,

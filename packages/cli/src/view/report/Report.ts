@@ -1,13 +1,13 @@
-/** What became of all tasks of a store: gathered record by record, so that a list of any length fits into memory. */
+/** Aggregates the records of a store for a report, in memory that does not grow with the texts of tasks. */
 import type { Attempt, AttemptOutcome } from "@baton/core/Attempt"
 import type { TaskStatus } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
 import * as Usage from "@baton/core/Usage"
 import { modelOf } from "../models.ts"
-import { firstLine } from "../safeText.ts"
+import { reasonLine } from "../safeText.ts"
 import { Durations } from "../Progress.ts"
 
-/** Tasks and attempts under one name: a cause, a model, a worker. */
+/** Tasks and attempts with the same cause, model or worker. */
 export interface Group {
   readonly name: string
   attempts: number
@@ -15,19 +15,19 @@ export interface Group {
   usage: Usage.Usage | null
 }
 
-/** A task with its history, shortened for reading. */
-export interface Story {
+/** A task with its attempts; long texts are shortened. */
+export interface TaskHistory {
   readonly id: string
   readonly description: string
   readonly status: TaskStatus
   readonly verified: boolean
   readonly usage: Usage.Usage | null
   readonly result: string | null
-  readonly attempts: ReadonlyArray<Chapter>
+  readonly attempts: ReadonlyArray<AttemptLine>
 }
 
-/** One attempt of a story. Times are milliseconds since the epoch. */
-export interface Chapter {
+/** An attempt of a task. Times are milliseconds since the epoch. */
+export interface AttemptLine {
   readonly number: number
   readonly outcome: AttemptOutcome
   readonly owner: string
@@ -39,15 +39,15 @@ export interface Chapter {
   readonly usage: Usage.Usage | null
 }
 
-/** Texts in a report are for reading; the whole of them is in the store. */
-const longestText = 2000
+/** Longer texts are shortened; the store has the full texts. */
+const maxTextLength = 2000
 
-/** So many tasks are told one by one: those that failed first, then those that took the most attempts. */
-const storiesTold = 250
+/** The number of tasks with a history in the report: failed tasks first, then tasks with the most attempts. */
+const maxHistories = 250
 
-const causesTold = 50
+const maxGroupsShown = 50
 
-/** Gathers a report. */
+/** The data of a report. */
 export class Report {
   readonly statuses = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0 }
   unverified = 0
@@ -60,11 +60,11 @@ export class Report {
   readonly workers = new Map<string, Group>()
   readonly causes = new Map<string, Group>()
   readonly costs: Array<number> = []
-  /** Starts, ends and outcomes of all attempts, side by side. */
+  /** The start, end and outcome of each attempt, by index. */
   readonly starts: Array<number> = []
   readonly ends: Array<number> = []
   readonly ended: Array<AttemptOutcome> = []
-  private stories: Array<Story> = []
+  private histories: Array<TaskHistory> = []
   readonly now: number
 
   constructor(now: number) {
@@ -79,8 +79,8 @@ export class Report {
     if (task.usage?.costUsd != null) this.costs.push(task.usage.costUsd)
     for (const attempt of attempts) this.addAttempt(attempt)
     if (task.status === "failed") count(this.causes, causeOf(task.feedback ?? ""), { tasks: 1 })
-    this.stories.push(storyOf(task, attempts))
-    if (this.stories.length >= 2 * storiesTold) this.stories = mostTelling(this.stories)
+    this.histories.push(historyOf(task, attempts))
+    if (this.histories.length >= 2 * maxHistories) this.histories = mostRelevant(this.histories)
   }
 
   private addAttempt(attempt: Attempt): void {
@@ -100,12 +100,12 @@ export class Report {
     }
   }
 
-  /** The tasks that are told one by one, the most telling first. */
-  told(): ReadonlyArray<Story> {
-    return mostTelling(this.stories)
+  /** The tasks that are shown with their history, the most relevant first. */
+  shownHistories(): ReadonlyArray<TaskHistory> {
+    return mostRelevant(this.histories)
   }
 
-  /** From the first start to the last end; undefined before the first. */
+  /** The time from the first start to the last end; undefined without attempts. */
   span(): { readonly from: number; readonly until: number } | undefined {
     let from = Infinity
     let until = -Infinity
@@ -115,14 +115,14 @@ export class Report {
   }
 }
 
-/** The groups with the most to tell first. */
+/** The groups with the most tasks and attempts first. */
 export const ranked = (groups: ReadonlyMap<string, Group>): ReadonlyArray<Group> =>
   Array.from(groups.values())
     .sort((a, b) => b.tasks - a.tasks || b.attempts - a.attempts || (a.name < b.name ? -1 : 1))
-    .slice(0, causesTold)
+    .slice(0, maxGroupsShown)
 
-// More causes than this are all different: they say nothing as groups.
-const mostGroups = 10_000
+// Limits memory if every failure has a different cause.
+const maxGroups = 10_000
 
 const count = (
   groups: Map<string, Group>,
@@ -131,7 +131,7 @@ const count = (
 ): void => {
   let group = groups.get(name)
   if (group === undefined) {
-    if (groups.size >= mostGroups) return
+    if (groups.size >= maxGroups) return
     group = { name, attempts: 0, tasks: 0, usage: null }
     groups.set(name, group)
   }
@@ -140,14 +140,14 @@ const count = (
   group.usage = Usage.add(group.usage, add.usage ?? null)
 }
 
-/** What failures have in common: their first line, without the numbers and names that differ from task to task. */
+/** The cause of a failure: its reason without numbers and ids that differ between tasks. */
 const causeOf = (error: string): string =>
-  firstLine(error)
+  reasonLine(error)
     .slice(0, 300)
     .replace(/(?=[a-f]*\d)[0-9a-f]{8,}(?:-[0-9a-f]{4,})*/gi, "…")
     .replace(/\d+(?:[.,]\d+)*/g, "#")
 
-const storyOf = (task: TaskRecord["task"], attempts: ReadonlyArray<Attempt>): Story => ({
+const historyOf = (task: TaskRecord["task"], attempts: ReadonlyArray<Attempt>): TaskHistory => ({
   id: task.id,
   description: shortened(task.description),
   status: task.status,
@@ -162,16 +162,16 @@ const storyOf = (task: TaskRecord["task"], attempts: ReadonlyArray<Attempt>): St
     startedAt: attempt.startedAt.epochMilliseconds,
     endedAt: attempt.endedAt?.epochMilliseconds ?? null,
     error: attempt.error === null ? null : shortened(attempt.error),
-    // The accepted one is the task's result.
+    // The output of a completed attempt is the result of the task.
     output: attempt.execution === null || attempt.outcome === "completed" ? null : shortened(attempt.execution.output),
     usage: attempt.usage
   }))
 })
 
-const shortened = (text: string): string => (text.length > longestText ? `${text.slice(0, longestText)}…` : text)
+const shortened = (text: string): string => (text.length > maxTextLength ? `${text.slice(0, maxTextLength)}…` : text)
 
-const weight = ({ attempts, status }: Story): number =>
+const relevance = ({ attempts, status }: TaskHistory): number =>
   (status === "failed" ? 1_000_000 : status === "in_progress" ? 500_000 : 0) + attempts.length
 
-const mostTelling = (stories: ReadonlyArray<Story>): Array<Story> =>
-  stories.toSorted((a, b) => weight(b) - weight(a)).slice(0, storiesTold)
+const mostRelevant = (histories: ReadonlyArray<TaskHistory>): Array<TaskHistory> =>
+  histories.toSorted((a, b) => relevance(b) - relevance(a)).slice(0, maxHistories)

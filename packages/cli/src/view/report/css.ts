@@ -1,7 +1,7 @@
-/** How the HTML report looks, in light and in dark. */
+/** The style of the HTML report, for light and dark mode. */
 
 /**
- * The style sheet. The colours of outcomes differ in lightness as well as in hue, for those who cannot tell red from green.
+ * The style sheet. The colours of outcomes differ in lightness as well as in hue, for people with colour blindness.
  */
 export const css = `
 :root { color-scheme: light dark;
@@ -56,11 +56,11 @@ svg .released { fill: var(--released); } svg .running { fill: var(--running); }
 details { border-bottom: 1px solid var(--line); }
 summary { cursor: pointer; padding: 8px 0; display: flex; gap: 10px; align-items: baseline; list-style: none; }
 summary::-webkit-details-marker { display: none; }
-summary:hover .what { text-decoration: underline; text-underline-offset: 3px; }
+summary:hover .title { text-decoration: underline; text-underline-offset: 3px; }
 .dot { flex: none; display: inline-block; width: 9px; height: 9px; border-radius: 50%; }
-.what { flex: 1; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-.how { color: var(--soft); font-size: 13px; white-space: nowrap; }
-li .how { white-space: normal; }
+.title { flex: 1; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.details { color: var(--soft); font-size: 13px; white-space: nowrap; }
+li .details { white-space: normal; }
 .id { color: var(--soft); font: 12px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; margin: 0 0 8px; overflow-wrap: anywhere; }
 pre { background: var(--card); border-radius: 6px; padding: 10px 12px; margin: 6px 0 10px; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 pre.error { border-left: 3px solid var(--failed); }

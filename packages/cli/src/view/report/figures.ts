@@ -1,19 +1,19 @@
-/** What every format of a report tells. */
+/** The contents of a report, independent of its format. */
 import * as Usage from "@baton/core/Usage"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import { cost, count, number, elapsed, moment } from "../quantity.ts"
 import { type Group, ranked, type Report } from "./Report.ts"
 
-/** What a report is about, beside its numbers. */
+/** Information about the store of a report. */
 export interface About {
   /** The store, without a password. */
   readonly store: string
-  /** How `baton` is called for it. */
+  /** The command `baton` with the flags for this store. */
   readonly command: string
 }
 
-/** One sentence: how it went. */
+/** The result in one sentence. */
 export const headline = ({ statuses, tasks }: Report): string => {
   if (tasks === 0) return "There are no tasks."
   const rest = [
@@ -22,30 +22,30 @@ export const headline = ({ statuses, tasks }: Report): string => {
     [statuses.pending, "pending"],
     [statuses.cancelled, "cancelled"]
   ] as const
-  const parts = rest.filter(([some]) => some > 0).map(([some, what]) => `${number(some)} ${what}`)
+  const parts = rest.filter(([tasks]) => tasks > 0).map(([tasks, status]) => `${number(tasks)} ${status}`)
   return `${[`${number(statuses.completed)} of ${count(tasks, "task")} completed`, ...parts].join(", ")}.`
 }
 
-/** Labels and values. */
-export const facts = (report: Report): ReadonlyArray<readonly [label: string, value: string]> => {
+/** The main figures, as labels and values. */
+export const figures = (report: Report): ReadonlyArray<readonly [label: string, value: string]> => {
   const { attempts, durations, outcomes, statuses, unverified, usage } = report
   const span = report.span()
   const failedAttempts = (outcomes.get("retried") ?? 0) + (outcomes.get("failed") ?? 0)
   const lost = outcomes.get("lease_expired") ?? 0
   const ended = statuses.completed + statuses.failed
   const list: ReadonlyArray<readonly [string, string | undefined]> = [
-    ["Success", ended === 0 ? undefined : `${percent(statuses.completed / ended)} of the tasks that ended`],
-    ["Unverified", unverified === 0 ? undefined : `${count(unverified, "task")} completed, checked by nobody`],
-    ["Attempts", `${number(attempts)}${failedAttempts === 0 ? "" : `, ${number(failedAttempts)} of them failed`}`],
-    ["Crashes", lost === 0 ? undefined : `${count(lost, "attempt")} whose worker stopped answering`],
+    ["Success", ended === 0 ? undefined : `${percent(statuses.completed / ended)} of finished tasks`],
+    ["Unverified", unverified === 0 ? undefined : `${count(unverified, "task")} completed without verification`],
+    ["Attempts", `${number(attempts)}${failedAttempts === 0 ? "" : `, ${number(failedAttempts)} failed`}`],
+    ["Lost", lost === 0 ? undefined : `${count(lost, "attempt")} whose worker stopped responding`],
     [
-      "An attempt",
+      "Time per attempt",
       durations.count === 0
         ? undefined
         : `${took(durations.quantile(0.5))} median, ${took(durations.quantile(0.95))} at the 95th percentile`
     ],
     [
-      "All of it",
+      "Total time",
       span === undefined ? undefined : `${took(span.until - span.from)}, ${at(span.from)} to ${at(span.until)}`
     ],
     ["Tokens", usage === null ? undefined : tokens(usage)],
@@ -54,21 +54,21 @@ export const facts = (report: Report): ReadonlyArray<readonly [label: string, va
   return list.flatMap(([label, value]) => (value === undefined ? [] : [[label, value] as const]))
 }
 
-/** The causes of failure, the most frequent first. */
+/** The causes of failures, the most frequent first. */
 export const causes = (report: Report): ReadonlyArray<Group> => ranked(report.causes)
 
-/** What the models used; none where nothing names a model. */
+/** The usage by model. */
 export const models = (report: Report): ReadonlyArray<Group> => ranked(report.models)
 
-/** The workers; told only where there was more than one. */
+/** The attempts by worker, if there are several workers. */
 export const workers = (report: Report): ReadonlyArray<Group> => (report.workers.size > 1 ? ranked(report.workers) : [])
 
-/** What can be done from here. */
+/** Useful commands. */
 export const nextSteps = ({ statuses }: Report, { command }: About): ReadonlyArray<readonly [string, string]> => {
   const steps: ReadonlyArray<readonly [boolean, string, string]> = [
-    [statuses.failed > 0, `${command} dlq requeue --all`, "tries the failed tasks again with the next run"],
-    [statuses.pending > 0, `${command} run`, "goes on with the pending tasks"],
-    [statuses.completed > 0, `${command} export --format csv`, "takes the results"]
+    [statuses.failed > 0, `${command} dlq requeue --all`, "make failed tasks pending again"],
+    [statuses.pending > 0, `${command} run`, "run the pending tasks"],
+    [statuses.completed > 0, `${command} export --format csv`, "export the results"]
   ]
   return steps.flatMap(([applies, step, why]) => (applies ? [[step, why] as const] : []))
 }
@@ -78,16 +78,16 @@ export const took = (millis: number): string => elapsed(Duration.millis(millis))
 export const at = (millis: number): string => moment(DateTime.makeUnsafe(millis))
 
 export const percent = (share: number): string =>
-  // All but one of a thousand are not all.
+  // Only a full share is shown as 100%.
   share < 1 && share > 0.995 ? "99.5%" : `${Math.floor(share * 1000) / 10}%`
 
 export const tokens = (usage: Usage.Usage): string => {
   const input = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
-  const cached = usage.cacheReadTokens === 0 ? "" : `, ${percent(usage.cacheReadTokens / input)} of it from the cache`
+  const cached = usage.cacheReadTokens === 0 ? "" : `, ${percent(usage.cacheReadTokens / input)} from the cache`
   return `${number(Usage.totalTokens(usage))}: ${number(input)} in${cached}, ${number(usage.outputTokens)} out`
 }
 
-/** Values from `from` up to, and without, `to`. */
+/** Values from `from` (inclusive) to `to` (exclusive). */
 export interface Bucket {
   readonly from: number
   readonly to: number
@@ -97,8 +97,8 @@ export interface Bucket {
 const steps = [1, 2, 5]
 
 /**
- * Groups that grow by the steps 1, 2, 5, 10: durations and costs differ by orders of magnitude. Without values there are
- * none; what is below `least` is in the first.
+ * Buckets with the edges 1, 2, 5, 10 and so on, because durations and costs differ by orders of magnitude. Empty without
+ * values. Values below `least` are in the first bucket.
  */
 export const histogram = (values: Iterable<number>, least: number): ReadonlyArray<Bucket> => {
   const counts = new Map<number, number>()

@@ -1,39 +1,39 @@
-/** A report as one HTML file that needs nothing beside it: no script, no font, no request. */
+/** A report as a self-contained HTML file without scripts, fonts or requests. */
 import type { AttemptOutcome } from "@baton/core/Attempt"
 import { cost, count, number, usage, usd } from "../quantity.ts"
-import * as Facts from "./figures.ts"
+import * as Figures from "./figures.ts"
 import { type Bucket, histogram } from "./figures.ts"
-import type { Chapter, Group, Report, Story } from "./Report.ts"
+import type { AttemptLine, Group, Report, TaskHistory } from "./Report.ts"
 import { css } from "./css.ts"
 
 /** The page. */
-export const html = (report: Report, about: Facts.About): string =>
+export const html = (report: Report, about: Figures.About): string =>
   [
     "<!doctype html>",
     '<html lang="en">',
     "<head>",
     '<meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    // Task text is data: should any of it slip through as markup, it can still load and run nothing.
+    // A second barrier: even if text of a task became markup, it could not load or run anything.
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
-    `<title>Baton: ${escape(Facts.headline(report))}</title>`,
+    `<title>Baton: ${escape(Figures.headline(report))}</title>`,
     `<style>${css}</style>`,
     "</head>",
     "<body>",
     "<main>",
     "<header>",
-    `<p class="eyebrow">Baton report · ${escape(about.store)} · ${escape(Facts.at(report.now))}</p>`,
-    `<h1>${escape(Facts.headline(report))}</h1>`,
+    `<p class="eyebrow">Baton report · ${escape(about.store)} · ${escape(Figures.at(report.now))}</p>`,
+    `<h1>${escape(Figures.headline(report))}</h1>`,
     statusBar(report),
     "</header>",
-    section("Numbers", definitionList(Facts.facts(report))),
-    section("Why attempts failed", groupTable(Facts.causes(report), "Cause", true)),
+    section("Overview", definitionList(Figures.figures(report))),
+    section("Failures by cause", groupTable(Figures.causes(report), "Cause", true)),
     section("Timeline", timelineChart(report)),
-    `<div class="pair">${section("How long attempts took", durationChart(report))}${section("What tasks cost", costChart(report))}</div>`,
-    section("Models", groupTable(Facts.models(report), "Model")),
-    section("Workers", groupTable(Facts.workers(report), "Worker")),
-    section("Tasks", stories(report)),
-    section("From here", steps(Facts.nextSteps(report, about))),
+    `<div class="pair">${section("Time per attempt", durationChart(report))}${section("Cost per task", costChart(report))}</div>`,
+    section("Models", groupTable(Figures.models(report), "Model")),
+    section("Workers", groupTable(Figures.workers(report), "Worker")),
+    section("Tasks", histories(report)),
+    section("Next steps", steps(Figures.nextSteps(report, about))),
     "</main>",
     "</body>",
     "</html>",
@@ -48,14 +48,14 @@ const escapes: Readonly<Record<string, string>> = {
   "'": "&#39;"
 }
 
-/** Characters that cannot stand in HTML, and those that would turn the reading order around, are left out. */
+/** Characters that HTML does not allow, and characters that change the reading order. */
 // eslint-disable-next-line no-control-regex
-const unfit = /[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\u202A-\u202E\u2066-\u2069]/g
+const forbidden = /[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\u202A-\u202E\u2066-\u2069]/g
 
 const escape = (text: string): string =>
-  text.replace(unfit, "").replace(/[&<>"']/g, (character) => escapes[character] ?? "")
+  text.replace(forbidden, "").replace(/[&<>"']/g, (character) => escapes[character] ?? "")
 
-/** Nothing to show, nothing shown. */
+/** A section with a heading; empty if its body is empty. */
 const section = (title: string, body: string): string =>
   body === "" ? "" : `<section>\n<h2>${escape(title)}</h2>\n${body}\n</section>`
 
@@ -90,7 +90,7 @@ const groupTable = (groups: ReadonlyArray<Group>, title: string, countsTasks = f
     ...(metered
       ? group.usage === null
         ? ["", ""]
-        : [escape(Facts.tokens(group.usage).split(":")[0] ?? ""), escape(cost(group.usage))]
+        : [escape(Figures.tokens(group.usage).split(":")[0] ?? ""), escape(cost(group.usage))]
       : [])
   ])
   const head = heads.map((name, index) => `<th${index === 0 ? "" : ' class="number"'}>${escape(name)}</th>`).join("")
@@ -143,13 +143,13 @@ const timelineChart = (report: Report): string => {
     .join("")
   const note =
     chart._tag === "Bars"
-      ? "Each bar is an attempt from its claim to its end; rows are at the same time."
-      : `How many attempts were under way, from claim to end; ${number(chart.most)} at most.`
+      ? "Each bar is an attempt from its claim to its end. Attempts in different rows overlap."
+      : `The number of concurrent attempts over time, at most ${number(chart.most)}.`
   return [
     `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Timeline of ${count(report.attempts, "attempt")}" preserveAspectRatio="none" style="height:${height}px">`,
     ...marks,
     "</svg>",
-    `<div class="axis"><span>${escape(Facts.at(span.from))}</span><span>${escape(Facts.took(span.until - span.from))}</span><span>${escape(Facts.at(span.until))}</span></div>`,
+    `<div class="axis"><span>${escape(Figures.at(span.from))}</span><span>${escape(Figures.took(span.until - span.from))}</span><span>${escape(Figures.at(span.until))}</span></div>`,
     `<ul class="legend">${legend}</ul>`,
     `<p class="note">${escape(note)}</p>`
   ].join("\n")
@@ -159,11 +159,11 @@ const round = (value: number): number => Math.round(value * 10) / 10
 
 const durationChart = ({ ended, ends, starts }: Report): string => {
   const values = starts.flatMap((start, index) => (ended[index] === "running" ? [] : [(ends[index] ?? start) - start]))
-  return barChart(histogram(values, 1), Facts.took)
+  return barChart(histogram(values, 1), Figures.took)
 }
 
 const costChart = ({ costs }: Report): string =>
-  // Where nothing costs anything there is nothing to compare.
+  // Omitted if all tasks are free.
   costs.some((value) => value > 0) ? barChart(histogram(costs, 0.0001), usd) : ""
 
 const barChart = (buckets: ReadonlyArray<Bucket>, label: (value: number) => string): string => {
@@ -176,50 +176,50 @@ const barChart = (buckets: ReadonlyArray<Bucket>, label: (value: number) => stri
   return `<table class="chart"><tbody>${rows.join("")}</tbody></table>`
 }
 
-const stories = (report: Report): string => {
-  const told = report.told()
-  const rest = report.tasks - told.length
+const histories = (report: Report): string => {
+  const shown = report.shownHistories()
+  const rest = report.tasks - shown.length
   return [
-    ...told.map(story),
+    ...shown.map(history),
     rest <= 0
       ? ""
-      : `<p class="note">${count(rest, "more task")} not shown here: those that failed come first, then those that took the most attempts. <code>baton export --history</code> has them all.</p>`
+      : `<p class="note">${count(rest, "more task")} ${rest === 1 ? "is" : "are"} not shown. Failed tasks are listed first, then the tasks with the most attempts. <code>baton export --history</code> contains all tasks.</p>`
   ].join("\n")
 }
 
-const story = (task: Story): string => {
-  const facts = [
+const history = (task: TaskHistory): string => {
+  const details = [
     words(task.status) + (task.status === "completed" && !task.verified ? ", unverified" : ""),
     count(task.attempts.length, "attempt"),
     ...(task.usage === null ? [] : [cost(task.usage)])
   ]
   return [
     "<details>",
-    `<summary><span class="dot ${task.status}"></span><span class="what">${escape(task.description.split("\n")[0] ?? "")}</span><span class="how">${escape(facts.join(" · "))}</span></summary>`,
+    `<summary><span class="dot ${task.status}"></span><span class="title">${escape(task.description.split("\n")[0] ?? "")}</span><span class="details">${escape(details.join(" · "))}</span></summary>`,
     `<p class="id">${escape(task.id)}</p>`,
     `<pre>${escape(task.description)}</pre>`,
     "<ol>",
-    ...task.attempts.map(chapter),
+    ...task.attempts.map(attemptLine),
     "</ol>",
     ...(task.result === null ? [] : ["<h3>Result</h3>", `<pre>${escape(task.result)}</pre>`]),
     "</details>"
   ].join("\n")
 }
 
-const chapter = (attempt: Chapter): string => {
-  const facts = [
-    Facts.at(attempt.startedAt),
-    ...(attempt.endedAt === null ? ["still running"] : [Facts.took(attempt.endedAt - attempt.startedAt)]),
+const attemptLine = (attempt: AttemptLine): string => {
+  const details = [
+    Figures.at(attempt.startedAt),
+    ...(attempt.endedAt === null ? ["still running"] : [Figures.took(attempt.endedAt - attempt.startedAt)]),
     ...(attempt.model === null ? [] : [attempt.model]),
     ...(attempt.usage === null ? [] : [usage(attempt.usage)]),
     attempt.owner
   ]
   return [
-    `<li><p><span class="dot ${attempt.outcome}"></span><strong>${words(attempt.outcome)}</strong> <span class="how">${escape(facts.join(" · "))}</span></p>`,
+    `<li><p><span class="dot ${attempt.outcome}"></span><strong>${words(attempt.outcome)}</strong> <span class="details">${escape(details.join(" · "))}</span></p>`,
     ...(attempt.error === null ? [] : [`<pre class="error">${escape(attempt.error)}</pre>`]),
     ...(attempt.output === null || attempt.output === ""
       ? []
-      : [`<details><summary>its output</summary><pre>${escape(attempt.output)}</pre></details>`]),
+      : [`<details><summary>output</summary><pre>${escape(attempt.output)}</pre></details>`]),
     "</li>"
   ].join("\n")
 }
@@ -229,7 +229,7 @@ const steps = (entries: ReadonlyArray<readonly [string, string]>): string =>
     ? ""
     : `<ul class="steps">${entries.map(([step, why]) => `<li><code>${escape(step)}</code> ${escape(why)}</li>`).join("")}</ul>`
 
-/** One attempt, in a lane that no other attempt uses at that time. Places are shares of the whole, 0 to 1. */
+/** An attempt in a lane without overlapping attempts. `from` and `to` are fractions of the whole time, from 0 to 1. */
 export interface Bar {
   readonly lane: number
   readonly from: number
@@ -237,16 +237,16 @@ export interface Bar {
   readonly outcome: AttemptOutcome
 }
 
-/** How many attempts of each outcome ran in one slice of the time. */
+/** The number of attempts by outcome in one slice of the time. */
 export type Slice = Readonly<Partial<Record<AttemptOutcome, number>>>
 
-/** Attempts one by one, or summed up where there are too many to be told apart. */
+/** Single attempts, or the number of attempts per slice if there are too many. */
 export type Timeline =
   | { readonly _tag: "Bars"; readonly lanes: number; readonly bars: ReadonlyArray<Bar> }
   | { readonly _tag: "Slices"; readonly most: number; readonly slices: ReadonlyArray<Slice> }
 
-const mostBars = 1500
-const mostLanes = 40
+const maxBars = 1500
+const maxLanes = 40
 const sliceCount = 160
 
 /** The timeline of a report. */
@@ -254,10 +254,10 @@ export const timeline = (report: Report): Timeline => {
   const span = report.span()
   if (span === undefined) return { _tag: "Bars", lanes: 0, bars: [] }
   const place = (at: number) => (at - span.from) / Math.max(1, span.until - span.from)
-  if (report.attempts <= mostBars) {
+  if (report.attempts <= maxBars) {
     const bars = inLanes(report, place)
     const lanes = bars.reduce((most, { lane }) => Math.max(most, lane + 1), 0)
-    if (lanes <= mostLanes) return { _tag: "Bars", lanes, bars }
+    if (lanes <= maxLanes) return { _tag: "Bars", lanes, bars }
   }
   return inSlices(report, place)
 }

@@ -1,28 +1,28 @@
-/** A report for a terminal. */
+/** Reports for a terminal and as Markdown. */
 import { cost, number } from "../quantity.ts"
-import { facts as aligned, type Canvas } from "../table.ts"
-import { safeText, firstLine } from "../safeText.ts"
+import { type Canvas, labelledLines } from "../table.ts"
+import { safeText, firstLine, reasonLine } from "../safeText.ts"
 import * as Style from "../style.ts"
 import { fit, pad } from "../width.ts"
-import * as Facts from "./figures.ts"
+import * as Figures from "./figures.ts"
 import { type Bucket, histogram } from "./figures.ts"
-import type { Group, Report, Story } from "./Report.ts"
+import type { Group, Report, TaskHistory } from "./Report.ts"
 
 const margin = "  "
 const shown = 10
 
-/** The lines. */
-export const text = (report: Report, about: Facts.About, { columns, style }: Canvas): ReadonlyArray<string> => [
-  style.bold(Facts.headline(report)),
+/** The lines of a report for a terminal. */
+export const text = (report: Report, about: Figures.About, { columns, style }: Canvas): ReadonlyArray<string> => [
+  style.bold(Figures.headline(report)),
   "",
-  ...aligned(Facts.facts(report), { style, margin }),
-  ...section("Why attempts failed", groups(Facts.causes(report), columns, causeCount), style),
-  ...section("How long attempts took", bars(durations(report), columns, style), style),
-  ...section("Models", groups(Facts.models(report), columns, attemptCount), style),
-  ...section("Workers", groups(Facts.workers(report), columns, attemptCount), style),
+  ...labelledLines(Figures.figures(report), { style, margin }),
+  ...section("Failures by cause", groups(Figures.causes(report), columns, causeCount), style),
+  ...section("Time per attempt", bars(durations(report), columns, style), style),
+  ...section("Models", groups(Figures.models(report), columns, attemptCount), style),
+  ...section("Workers", groups(Figures.workers(report), columns, attemptCount), style),
   ...section(
-    "From here",
-    aligned(Facts.nextSteps(report, about), { style: { ...Style.none, dim: style.bold }, margin }),
+    "Next steps",
+    labelledLines(Figures.nextSteps(report, about), { style: { ...Style.none, dim: style.bold }, margin }),
     style
   )
 ]
@@ -56,7 +56,7 @@ const durations = ({ ended, ends, starts }: Report) =>
 
 const bars = (buckets: ReadonlyArray<Bucket>, columns: number, style: Style.Style): ReadonlyArray<string> => {
   const most = buckets.reduce((highest, { count }) => Math.max(highest, count), 1)
-  const labels = buckets.map(({ from, to }) => (from === 0 ? `< ${Facts.took(to)}` : Facts.took(from)))
+  const labels = buckets.map(({ from, to }) => (from === 0 ? `< ${Figures.took(to)}` : Figures.took(from)))
   const width = Math.max(0, ...labels.map(({ length }) => length))
   const cells = Math.max(10, Math.min(columns, 100) - width - 16)
   return buckets.map(({ count }, index) => {
@@ -65,29 +65,29 @@ const bars = (buckets: ReadonlyArray<Bucket>, columns: number, style: Style.Styl
   })
 }
 
-const storiesTold = 50
+const maxFailedTasks = 50
 
-/** The page. */
-export const markdown = (report: Report, about: Facts.About): string =>
+/** A report as a Markdown page. */
+export const markdown = (report: Report, about: Figures.About): string =>
   [
-    `# ${cell(Facts.headline(report))}`,
+    `# ${cell(Figures.headline(report))}`,
     "",
-    `*${cell(about.store)} · ${Facts.at(report.now)}*`,
+    `*${cell(about.store)} · ${Figures.at(report.now)}*`,
     "",
     ...table(
       ["", ""],
-      Facts.facts(report).map(([label, value]) => [label, value])
+      Figures.figures(report).map(([label, value]) => [label, value])
     ),
-    ...markdownSection("Why attempts failed", ["Cause", "Tasks", "Attempts"], Facts.causes(report).map(causeRow)),
-    ...markdownSection("Models", ["Model", "Attempts", "Cost"], Facts.models(report).map(groupRow)),
-    ...markdownSection("Workers", ["Worker", "Attempts", "Cost"], Facts.workers(report).map(groupRow)),
+    ...markdownSection("Failures by cause", ["Cause", "Tasks", "Attempts"], Figures.causes(report).map(causeRow)),
+    ...markdownSection("Models", ["Model", "Attempts", "Cost"], Figures.models(report).map(groupRow)),
+    ...markdownSection("Workers", ["Worker", "Attempts", "Cost"], Figures.workers(report).map(groupRow)),
     ...markdownSection(
       "Failed tasks",
-      ["Task", "Attempts", "Why"],
+      ["Task", "Attempts", "Reason"],
       report
-        .told()
+        .shownHistories()
         .filter(({ status }) => status === "failed")
-        .slice(0, storiesTold)
+        .slice(0, maxFailedTasks)
         .map(failedRow)
     )
   ]
@@ -98,10 +98,10 @@ const causeRow = ({ attempts, name, tasks }: Group) => [name, number(tasks), num
 
 const groupRow = ({ attempts, name, usage }: Group) => [name, number(attempts), usage === null ? "" : cost(usage)]
 
-const failedRow = ({ attempts, description, id }: Story) => [
+const failedRow = ({ attempts, description, id }: TaskHistory) => [
   `${firstLine(description)} (${id})`,
   number(attempts.length),
-  firstLine(attempts.at(-1)?.error ?? "")
+  reasonLine(attempts.at(-1)?.error ?? "")
 ]
 
 const markdownSection = (title: string, heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
@@ -115,7 +115,7 @@ const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<s
 
 const line = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
 
-/** Text of a task stays text: no markup, no end of the cell. */
+/** Escapes text, so that it cannot become markup or end the cell. */
 const cell = (text: string): string =>
   firstLine(text)
     .slice(0, 300)

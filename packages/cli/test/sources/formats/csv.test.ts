@@ -146,6 +146,14 @@ describeSources("csv", (it) => {
     })
   )
 
+  it.effect("reports columns that are separated by semicolons", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("a.csv", "id;description\n1;A\n2;B\n"), [
+        "a.csv:1: the columns are separated by semicolons; save the file with commas, or as .tsv with tabs"
+      ])
+    })
+  )
+
   it.effect("reports a template field without a column once", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.csv", "id,title\n1,A\n2,B\n", { template: "{{titel}}" }), [

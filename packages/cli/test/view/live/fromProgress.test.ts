@@ -1,16 +1,16 @@
 import { Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { fromProgress, type Surroundings, Places } from "../../../src/view/live/fromProgress.ts"
+import { fromProgress, TaskSlots, type ViewOptions } from "../../../src/view/live/fromProgress.ts"
 import { Progress, type Running } from "../../../src/view/Progress.ts"
 import * as events from "../events.ts"
 
-const surroundings: Surroundings = {
+const defaults: ViewOptions = {
   now: 10_000,
   concurrency: 4,
   endless: false,
   maxAttempts: 3,
   limits: {},
-  pacedSince: () => undefined,
+  rateLimitedSince: () => undefined,
   waiting: undefined,
   hints: [],
   help: undefined
@@ -19,7 +19,7 @@ const surroundings: Surroundings = {
 const open = (pending: number, ...fed: ReadonlyArray<Parameters<Progress["on"]>[0]>) => {
   const progress = new Progress(events.counts({ pending }), 0)
   for (const event of fed) progress.on(event)
-  return (options: Partial<Surroundings> = {}) => fromProgress(progress, new Places(4), { ...surroundings, ...options })
+  return (options: Partial<ViewOptions> = {}) => fromProgress(progress, new TaskSlots(4), { ...defaults, ...options })
 }
 
 describe("the view of a run", () => {
@@ -34,18 +34,18 @@ describe("the view of a run", () => {
       events.started(4, "paced")
     )
     const paced = Task.TaskId.make("paced")
-    const { tasks } = view({ pacedSince: (id) => (id === paced ? 6000 : undefined) })
+    const { tasks } = view({ rateLimitedSince: (id) => (id === paced ? 6000 : undefined) })
     assert.deepStrictEqual(
       tasks.map((task) => [task?.id, task?.doing, task?.waitMillis, task?.text]),
       [
         ["executed", "executing", 0, "do executed"],
         ["verified", "verifying", 0, "do verified"],
         ["again", "waiting", 3000, "529: overloaded"],
-        ["paced", "paced", 0, "do paced"]
+        ["paced", "rate limited", 0, "do paced"]
       ]
     )
     // After the wait, before the next event.
-    const later = view({ now: 14_000, pacedSince: () => 13_900 })
+    const later = view({ now: 14_000, rateLimitedSince: () => 13_900 })
     assert.deepStrictEqual(
       later.tasks.map((task) => task?.doing),
       ["executing", "verifying", "executing", "executing"]
@@ -76,14 +76,14 @@ describe("the view of a run", () => {
     assert.strictEqual(view().state, "running")
     assert.strictEqual(view({ waiting: "next retry in 5s" }).state, "waiting")
     assert.strictEqual(open(2, events.plain("Paused", 1))().state, "paused")
-    assert.strictEqual(open(2, events.plain("Paused", 1), events.reasoned("Draining", 2, "stop"))().state, "ending")
+    assert.strictEqual(open(2, events.plain("Paused", 1), events.reasoned("Draining", 2, "stop"))().state, "draining")
   })
 
   it("does not list tasks that end faster than one can read", () => {
     const many = Array.from({ length: 500 }, (_, n) => events.completed(9, `t${n}`))
     const view = open(1000, ...many, events.started(9, "now"), events.started(9, "and-now"))()
     assert.deepStrictEqual(view.tasks, [undefined, undefined, undefined, undefined])
-    assert.strictEqual(view.message, "tasks end faster than one can read")
+    assert.strictEqual(view.message, "tasks finish too fast to be listed")
   })
 })
 
@@ -95,37 +95,37 @@ const running = (...tasks: ReadonlyArray<readonly [id: string, startedAt: number
     ])
   )
 
-const options = { now: 10_000, limit: 4, isHectic: false }
-const ids = (shown: ReturnType<Places["assign"]>) => shown.map((task): string | undefined => task?.[0])
+const options = { now: 10_000, limit: 4, isFast: false }
+const ids = (shown: ReturnType<TaskSlots["assign"]>) => shown.map((task): string | undefined => task?.[0])
 
-describe("Places", () => {
+describe("TaskSlots", () => {
   it("a task keeps its line until it ends; the next task takes the free line", () => {
-    const places = new Places(3)
-    assert.deepStrictEqual(ids(places.assign(running(["a", 1], ["b", 2], ["c", 3]), options)), ["a", "b", "c"])
-    assert.deepStrictEqual(ids(places.assign(running(["a", 1], ["c", 3]), options)), ["a", undefined, "c"])
-    assert.deepStrictEqual(ids(places.assign(running(["a", 1], ["c", 3], ["d", 4]), options)), ["a", "d", "c"])
+    const slots = new TaskSlots(3)
+    assert.deepStrictEqual(ids(slots.assign(running(["a", 1], ["b", 2], ["c", 3]), options)), ["a", "b", "c"])
+    assert.deepStrictEqual(ids(slots.assign(running(["a", 1], ["c", 3]), options)), ["a", undefined, "c"])
+    assert.deepStrictEqual(ids(slots.assign(running(["a", 1], ["c", 3], ["d", 4]), options)), ["a", "d", "c"])
   })
 
   it("shows the tasks that started first if there are more tasks than lines", () => {
-    const places = new Places(2)
-    assert.deepStrictEqual(ids(places.assign(running(["a", 1], ["b", 2], ["c", 3]), options)), ["a", "b"])
+    const slots = new TaskSlots(2)
+    assert.deepStrictEqual(ids(slots.assign(running(["a", 1], ["b", 2], ["c", 3]), options)), ["a", "b"])
   })
 
   it("does not show a task that has just started; if tasks are fast, it shows only slow ones", () => {
-    const places = new Places(2)
+    const slots = new TaskSlots(2)
     const tasks = running(["old", 5000], ["new", 9900])
-    assert.deepStrictEqual(ids(places.assign(tasks, options)), ["old", undefined])
+    assert.deepStrictEqual(ids(slots.assign(tasks, options)), ["old", undefined])
     const rush = running(["old", 5000], ["new", 9000])
-    assert.deepStrictEqual(ids(new Places(2).assign(rush, { ...options, isHectic: true })), ["old", undefined])
-    assert.deepStrictEqual(ids(new Places(2).assign(rush, options)), ["old", "new"])
+    assert.deepStrictEqual(ids(new TaskSlots(2).assign(rush, { ...options, isFast: true })), ["old", undefined])
+    assert.deepStrictEqual(ids(new TaskSlots(2).assign(rush, options)), ["old", "new"])
   })
 
   it("the column for ids grows and never shrinks", () => {
-    const places = new Places(1)
-    places.assign(running(["a-long-id", 1]), options)
-    places.assign(running(["b", 1]), options)
-    assert.strictEqual(places.idWidth, 9)
-    places.widen([{ taskId: Task.TaskId.make("要約してください") }])
-    assert.strictEqual(places.idWidth, 16)
+    const slots = new TaskSlots(1)
+    slots.assign(running(["a-long-id", 1]), options)
+    slots.assign(running(["b", 1]), options)
+    assert.strictEqual(slots.idWidth, 9)
+    slots.widen([{ taskId: Task.TaskId.make("要約してください") }])
+    assert.strictEqual(slots.idWidth, 16)
   })
 })

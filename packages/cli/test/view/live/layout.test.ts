@@ -76,17 +76,17 @@ describe("the live view", () => {
       "running  ████████████████▓░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░   31%  124/400",
       "tasks    120 completed     4 failed     3 running     2 retrying   271 pending",
       "time     2m 05s   1.2/s      3m 50s left",
-      "spent    $1.23 of $5.00   1,234,567 tokens",
+      "used     $1.23 of $5.00   1,234,567 tokens",
       "limits   breaker closed, 1/5 failed in a row   $3.77 left   ends in 57m 55s",
       "",
-      "  id      try     age  doing         task",
-      "  task-1  1/3      1s  executing     Name a prime above 1",
-      "  task-2  2/3      2s  verifying     Name a prime above 2",
-      "  task-3  1/3      3s  retry 12s     429: slow down",
+      "  id      attempt     age  doing         task",
+      "  task-1      1/3      1s  executing     Name a prime above 1",
+      "  task-2      2/3      2s  verifying     Name a prime above 2",
+      "  task-3      1/3      3s  retry 12s     429: slow down",
       "",
-      "  last failures",
-      "✗ task-7  3/3  1m 05s  7 is not a prime",
-      "↻ task-8  1/3  1m 05s  8 is not a prime",
+      "  latest failures",
+      "✗ task-7      3/3  1m 05s  7 is not a prime",
+      "↻ task-8      1/3  1m 05s  8 is not a prime",
       "",
       "p pause   q stop   ? help"
     ])
@@ -189,7 +189,7 @@ describe("the live view", () => {
     assert.deepStrictEqual(lines.slice(7, 9), ["  next retry in 51s", ""])
   })
 
-  it("a worker shows no percentage", () => {
+  it("a worker shows no percentage, and no limits if there are none", () => {
     const lines = plain(
       view({
         total: undefined,
@@ -200,12 +200,9 @@ describe("the live view", () => {
     )
     assert.deepStrictEqual(
       [lines[0], lines[1], lines[3]],
-      [
-        "running  until it is stopped",
-        "tasks    120 completed     4 failed     3 running     2 retrying",
-        "limits   none"
-      ]
+      ["running  until stopped", "tasks    120 completed     4 failed     3 running     2 retrying", ""]
     )
+    assert.isFalse(lines.some((line) => line.startsWith("limits")))
   })
 
   it("shows the reason of an open breaker, and marks an unknown cost", () => {
@@ -219,13 +216,13 @@ describe("the live view", () => {
       { columns: 79, rows: 23 }
     )
     assert.deepStrictEqual(lines.slice(3, 5), [
-      "spent    cost unknown   1 of 100 tokens",
+      "used     cost unknown   1 of 100 tokens",
       "limits   breaker open: 5 attempts in a row failed   99 tokens left"
     ])
   })
 
   it("shows no remaining time while the run is paused or draining", () => {
-    for (const state of ["paused", "ending"] as const) {
+    for (const state of ["paused", "draining"] as const) {
       const lines = plain(view({ state }), { columns: 79, rows: 23 })
       assert.isTrue(lines[0]?.startsWith(state))
       assert.notInclude(lines[2], "left")

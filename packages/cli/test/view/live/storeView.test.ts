@@ -49,7 +49,7 @@ describe("the view of a store", () => {
       yield* morning
       yield* tasks("a", "b", "c", "d")
       const read = yield* storeView.make
-      assert.deepInclude(yield* read, { state: "idle", message: "nothing is being worked on", ratePerSecond: 0 })
+      assert.deepInclude(yield* read, { state: "idle", message: "no task is running", ratePerSecond: 0 })
       yield* complete("done")
       yield* TestClock.adjust("2 seconds")
       assert.deepInclude(yield* read, { ratePerSecond: 0.5, remainingMillis: 6000 })

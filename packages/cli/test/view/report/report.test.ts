@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Attempt, Task, type TaskRecord } from "@baton/core"
 import { DateTime, Schema } from "effect"
-import { causes, facts, headline, histogram } from "../../../src/view/report/figures.ts"
+import { causes, figures, headline, histogram } from "../../../src/view/report/figures.ts"
 import { html, timeline } from "../../../src/view/report/html.ts"
 import { markdown, text } from "../../../src/view/report/text.ts"
 import { Report } from "../../../src/view/report/Report.ts"
@@ -89,17 +89,17 @@ describe("a report", () => {
       record("c", "pending", [])
     )
     assert.strictEqual(headline(report), "1 of 3 tasks completed, 1 failed, 1 pending.")
-    const told = Object.fromEntries(facts(report))
-    assert.strictEqual(told["Success"], "50% of the tasks that ended")
-    assert.strictEqual(told["Attempts"], "3, 2 of them failed")
-    assert.match(told["An attempt"] ?? "", /^(?:1\.9|2\.0)s median, (?:2\.9|3\.0)s at the 95th percentile$/)
-    assert.strictEqual(told["Tokens"], "110: 100 in, 10 out")
-    assert.strictEqual(told["Cost"], "$0.2500")
+    const shown = Object.fromEntries(figures(report))
+    assert.strictEqual(shown["Success"], "50% of finished tasks")
+    assert.strictEqual(shown["Attempts"], "3, 2 failed")
+    assert.match(shown["Time per attempt"] ?? "", /^(?:1\.9|2\.0)s median, (?:2\.9|3\.0)s at the 95th percentile$/)
+    assert.strictEqual(shown["Tokens"], "110: 100 in, 10 out")
+    assert.strictEqual(shown["Cost"], "$0.2500")
   })
 
   it("never reports an unknown cost as zero", () => {
     const report = reportOf(record("a", "completed", [{ outcome: "completed", costUsd: null }]))
-    assert.strictEqual(Object.fromEntries(facts(report))["Cost"], "cost unknown")
+    assert.strictEqual(Object.fromEntries(figures(report))["Cost"], "cost unknown")
     assert.notInclude(html(report, about), "$0")
   })
 
@@ -128,9 +128,9 @@ describe("a report", () => {
       record("late", "failed", [{ outcome: "failed", error: "no" }]),
       record("twice", "completed", [{ outcome: "retried", error: "no" }, { outcome: "completed" }])
     )
-    const told = report.told()
-    assert.deepStrictEqual([told[0]?.id, told[1]?.id, told.length], ["late", "twice", 250])
-    assert.include(html(report, about), "752 more tasks not shown here")
+    const shown = report.shownHistories()
+    assert.deepStrictEqual([shown[0]?.id, shown[1]?.id, shown.length], ["late", "twice", 250])
+    assert.include(html(report, about), "752 more tasks are not shown.")
   })
 
   it("says in every format if the store is empty", () => {
