@@ -48,6 +48,7 @@ export const make = Effect.fnUntraced(function* (
   const { executor, prices, verifier } = read
   const asked = preflight.askedOf(read, wanted)
   yield* preflight.checkPrices(asked, prices, flags.maxCost ?? flags.maxCostPerTask)
+  yield* preflight.checkTaskLimits(read, wanted, wanted.journal === undefined ? "standard" : "batch", flags)
   const from = yield* account.require
   const api = ClaudeClient.layer({
     ...from,

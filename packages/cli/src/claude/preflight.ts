@@ -1,14 +1,17 @@
 /** What can be found out before anything is spent. */
-import { ClaudeClient, type ClaudeError, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
+import { ClaudeClient, type ClaudeError, ClaudeVerifier, Pricing, type Reply } from "@baton/adapters/claude"
 import * as Diagnosis from "@baton/core/Diagnosis"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Schedule from "effect/Schedule"
 import * as Option from "effect/Option"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import type { Given } from "../settings/flags.ts"
+import type { Given, RunFlags } from "../settings/flags.ts"
+import { number, usd } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
 import type { Settings } from "./options.ts"
+import * as Requests from "./requests.ts"
 
 /** A model that a run will ask. */
 export interface Asked {
@@ -44,6 +47,33 @@ export const checkPrices = (
     })
   )
 }
+
+/** Refuses a limit per task that is below one request, because no task could then be completed. */
+export const checkTaskLimits = Effect.fnUntraced(function* (
+  settings: Settings,
+  asks: { readonly executor: boolean; readonly verifier: boolean },
+  billing: Reply.Billing,
+  limits: Pick<RunFlags, "maxCostPerTask" | "maxTokensPerTask">
+): Effect.fn.Return<void, CommandFailed, Scope.Scope> {
+  const { maxCostPerTask: cost, maxTokensPerTask: tokens } = limits
+  if (cost === undefined && tokens === undefined) return
+  const requests = yield* Requests.make(settings)
+  const smallest = [
+    ...(asks.executor ? [{ request: yield* requests.execute(""), or: ", or lower --max-output-tokens" }] : []),
+    ...(asks.verifier ? [{ request: yield* requests.judge("", ""), or: "" }] : [])
+  ]
+  for (const { or, request } of smallest) {
+    const worst = Pricing.worstCase(settings.prices, request, billing)
+    const refuse = (by: string, limit: string, use: string) =>
+      new CommandFailed({
+        message: `${by} is ${limit}, but one request to ${request.model} can ${use}: raise it${or}.`
+      })
+    if (cost !== undefined && worst.costUsd !== null && worst.costUsd > cost.value)
+      return yield* refuse(cost.by, usd(cost.value), `cost ${usd(worst.costUsd)}`)
+    if (tokens !== undefined && worst.tokens > tokens.value)
+      return yield* refuse(tokens.by, number(tokens.value), `use ${number(worst.tokens)} tokens`)
+  }
+}, Effect.scoped)
 
 /**
  * Asks the API about the models, which is free: whether the key is good, whether there are models of these names, and
