@@ -118,15 +118,16 @@ export const layer = (options: Options = {}): Layer.Layer<Executor, OutputSchema
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const client = yield* ClaudeClient
-  const send = BudgetedSend.make(client, yield* Pricing.Prices)
+  const prices = yield* Pricing.Prices
+  const send = BudgetedSend.make(client, prices)
+  const model = options.model ?? defaultModel
   const structured = options.schema === undefined ? undefined : yield* ExecutionOf.makeStructuredOutput(options.schema)
-  const cache = isCacheable(options.system ?? "") ? (options.cache ?? "5m") : "off"
+  const cache = isCacheable(options.system ?? "", Pricing.cacheMinimum(prices, model)) ? (options.cache ?? "5m") : "off"
   // The requests of a batch begin at any time, and waiting for the first of them would take hours.
   const warming =
     cache === "off" || client.billing === "batch"
       ? undefined
       : yield* makeWarming(cache === "5m" ? "5 minutes" : "1 hour")
-  const model = options.model ?? defaultModel
   const maxTokens = options.maxTokens ?? defaultMaxTokens
   const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? defaultMaxRetryAfter)
   const fixed = fixedPart(options, model, cache, structured)

@@ -42,6 +42,7 @@ import { toVerification } from "../internal/judge/verdict.ts"
 import { ClaudeClient } from "./ClaudeClient.ts"
 import { defaultMaxRetryAfter } from "./internal/apiErrors.ts"
 import * as BudgetedSend from "./internal/budgetedSend.ts"
+import { isCacheable } from "./internal/promptCache.ts"
 import * as VerdictReply from "./internal/verdictReply.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import * as Pricing from "./Pricing.ts"
@@ -106,26 +107,27 @@ export const defaultMaxTokens = 2048
 export const layer = (options: Options = {}): Layer.Layer<Verifier, never, ClaudeClient> =>
   Layer.effect(Verifier, make(options))
 
-/** Shorter texts do not get into the prompt cache: it takes 512 tokens and more. */
-const cacheable = 2000
-
 const make = Effect.fnUntraced(function* (options: Options) {
   const client = yield* ClaudeClient
-  const send = BudgetedSend.make(client, yield* Pricing.Prices)
+  const prices = yield* Pricing.Prices
+  const send = BudgetedSend.make(client, prices)
+  const model = options.model ?? defaultModel
   const format = options.format ?? "json"
   const confirm = options.confirm ?? 0
   const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? defaultMaxRetryAfter)
 
   const instructions = judgeInstructions(format, options.criteria)
   const fixed = {
-    model: options.model ?? defaultModel,
+    model,
     max_tokens: options.maxTokens ?? defaultMaxTokens,
     // The same for all tasks, so that the API can cache it. A marked text is reserved at a higher price.
     system: [
       {
         type: "text",
         text: instructions,
-        ...(instructions.length < cacheable ? undefined : { cache_control: { type: "ephemeral" } })
+        ...(isCacheable(instructions, Pricing.cacheMinimum(prices, model))
+          ? { cache_control: { type: "ephemeral" } }
+          : undefined)
       }
     ],
     ...(format === "json" ? { output_config: { format: VerdictReply.outputFormat } } : undefined)

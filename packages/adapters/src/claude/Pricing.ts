@@ -25,6 +25,8 @@ const rates = {
   cacheWrite1h: Amount
 }
 
+type Rates = Readonly<Record<keyof typeof rates, number>>
+
 /**
  * USD per million tokens of each kind. `above` has the rates for all tokens of a request with a longer prompt.
  *
@@ -33,6 +35,10 @@ const rates = {
  */
 export const Price = Schema.Struct({
   ...rates,
+  /** The shortest prompt that the prompt cache keeps, in tokens. */
+  cacheMinimum: Schema.optionalKey(Schema.Int),
+  /** The day on which this price was checked, where it is not the day of the table. */
+  date: Schema.optionalKey(Schema.String),
   above: Schema.optionalKey(Schema.Struct({ promptTokens: Schema.Int, ...rates }))
 })
 
@@ -134,11 +140,28 @@ export const merge = (table: PriceTable, { models }: OwnPrices): PriceTable => (
     ...Object.fromEntries(
       Object.entries(models).map(([model, own]) => [
         model,
-        { cacheRead: own.input, cacheWrite5m: own.input * 1.25, cacheWrite1h: own.input * 2, ...own }
+        {
+          ...cacheMinimumOf(priceOf(table, model)),
+          cacheRead: own.input,
+          cacheWrite5m: own.input * 1.25,
+          cacheWrite1h: own.input * 2,
+          ...own
+        }
       ])
     )
   }
 })
+
+const cacheMinimumOf = (price: Price | undefined) =>
+  price?.cacheMinimum === undefined ? undefined : { cacheMinimum: price.cacheMinimum }
+
+/**
+ * The shortest prompt that the prompt cache keeps for a model, in tokens. Default 1024, which most models meet.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const cacheMinimum = (table: PriceTable, model: string): number => priceOf(table, model)?.cacheMinimum ?? 1024
 
 /**
  * The price of a model; undefined when it is unknown.
@@ -256,7 +279,7 @@ export const worstCase = (
   const inputTokens = bound.fixed + bound.messages
   const spend = { tokens: inputTokens + request.max_tokens, what: request.model }
   if (price === undefined) return { ...spend, costUsd: null }
-  const cost = (rate: Omit<Price, "above">, tokens: number) => {
+  const cost = (rate: Rates, tokens: number) => {
     const rates = dearestInput(rate, request)
     const fixed = Math.min(bound.fixed, tokens)
     const perMillion = fixed * rates.fixed + (tokens - fixed) * rates.messages + request.max_tokens * rate.output
@@ -273,7 +296,7 @@ export const worstCase = (
 
 /** The highest rates of the two parts. Only the text up to a mark is written to the prompt cache, for as long as it says. */
 const dearestInput = (
-  rate: Omit<Price, "above">,
+  rate: Rates,
   { messages, system = [] }: MessageRequest
 ): Readonly<Record<keyof InputBound, number>> => {
   const inMessages = messages.flatMap(({ content }) =>
@@ -285,7 +308,7 @@ const dearestInput = (
 }
 
 const writeRate =
-  (rate: Omit<Price, "above">) =>
+  (rate: Rates) =>
   (block: { readonly cache_control?: unknown }): number => {
     const mark = block.cache_control
     if (mark === undefined || mark === null) return 0

@@ -129,6 +129,8 @@ describe("a request", () => {
       const marked = (options: Options) =>
         Effect.map(executed([{ text: "done" }], options), ({ sent }) => sent[0]?.request.system?.[0]?.cache_control)
       const long = "rule ".repeat(400)
+      assert.isUndefined(yield* marked({ system: long, model: "claude-haiku-4-5" }))
+      assert.isDefined(yield* marked({ system: "rule ".repeat(2500), model: "claude-haiku-4-5" }))
       assert.deepStrictEqual(yield* marked({ system: long }), { type: "ephemeral", ttl: "5m" })
       assert.deepStrictEqual(yield* marked({ system: long, cache: "1h" }), { type: "ephemeral", ttl: "1h" })
       assert.isUndefined(yield* marked({ system: long, cache: "off" }))

@@ -23,7 +23,7 @@ describe("the price list", () => {
   })
 
   it("follows the provider's rules between the kinds of tokens, so that a slip of the pen shows", () => {
-    for (const [model, { above, ...price }] of Object.entries(Pricing.listed.models)) {
+    for (const [model, { above, cacheMinimum: _, date: __, ...price }] of Object.entries(Pricing.listed.models)) {
       for (const rate of above === undefined ? [price] : [price, above]) {
         assert.strictEqual(rate.output, rate.input * 5, model)
         assert.strictEqual(rate.cacheWrite5m, rate.input * 1.25, model)
@@ -32,6 +32,25 @@ describe("the price list", () => {
         assert.isAbove(rate.cacheRead, 0, model)
       }
     }
+  })
+
+  it("has every model that the API lists", () => {
+    for (const model of ["fable-5", "fable-5-1", "fable-5-2", "mythos-5", "mythos-5-1", "mythos-5-2"]) {
+      assert.isDefined(Pricing.priceOf(Pricing.listed, `claude-${model}`), model)
+    }
+    assert.strictEqual(cost("claude-fable-5", { inputTokens: million, cacheReadTokens: million }), 11)
+    assert.strictEqual(cost("claude-mythos-5-1", { inputTokens: million, cacheReadTokens: million }), 10.25)
+  })
+
+  it("has the shortest prompt that each model caches, and a cautious one for a model it does not know", () => {
+    const minimum = (model: string) => Pricing.cacheMinimum(Pricing.listed, model)
+    assert.strictEqual(minimum("claude-haiku-5-5"), 512)
+    assert.strictEqual(minimum("claude-sonnet-5"), 1024)
+    assert.strictEqual(minimum("claude-opus-4-7"), 2048)
+    assert.strictEqual(minimum("claude-haiku-4-5-20251001"), 4096)
+    assert.strictEqual(minimum("my-model"), 1024)
+    const own = Pricing.merge(Pricing.listed, { models: { "claude-haiku-4-5": { input: 2, output: 4 } } })
+    assert.strictEqual(Pricing.cacheMinimum(own, "claude-haiku-4-5"), 4096)
   })
 
   it("finds a model under its name with a date, and says nothing of one it does not have", () => {

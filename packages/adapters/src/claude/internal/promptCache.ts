@@ -42,5 +42,9 @@ export const makeWarming = (ttl: Duration.Input): Effect.Effect<Warming> =>
 /** Runs a call now, or after the first one has begun. The call reports when its answer begins. */
 export type Warming = <A, E, R>(call: (onStart: () => void) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-/** Shorter texts do not get into the prompt cache: it takes 512 tokens and more. */
-export const isCacheable = (text: string): boolean => text.length >= 1500
+/** A low number of bytes for each token, so that no text that can be cached is left out. Marking a shorter one does no harm. */
+const bytesPerToken = 3
+
+/** Whether a text may have the tokens that the prompt cache requires of a model. */
+export const isCacheable = (text: string, minimumTokens: number): boolean =>
+  Buffer.byteLength(text) >= minimumTokens * bytesPerToken
