@@ -27,7 +27,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Event } from "./Event.ts"
 import { ExecutionError } from "./ExecutionError.ts"
 import { Executor } from "./Executor.ts"
-import { Hooks } from "./Hooks.ts"
+import * as Hooks from "./Hooks.ts"
 import * as runEvents from "./internal/run/events.ts"
 import * as redaction from "./internal/redaction/services.ts"
 import * as runs from "./internal/run/run.ts"
@@ -60,13 +60,18 @@ export class Orchestrator extends Context.Service<
     readonly run: Effect.Effect<RunSummary, RunFailed>
     /** As `run`, without an end of its own: waits for new tasks. Ends by `stop`, a limit, or interruption. */
     readonly runForever: Effect.Effect<RunSummary, RunFailed>
-    /** Takes no new tasks until `resume`; gives back what was claimed ahead and lets work under way finish. */
+    /**
+     * Starts no tasks until `resume`. Tasks that were claimed and not started are released, and running tasks may finish.
+     * Before a run, this makes the next run start paused.
+     */
     readonly pause: Effect.Effect<void>
     readonly resume: Effect.Effect<void>
     /** Ends the run gracefully, as interruption does; the run returns its summary. */
     readonly stop: Effect.Effect<void>
-    readonly state: SubscriptionRef.SubscriptionRef<OrchestratorState>
-    /** What the current run did so far, or the last one did. */
+    readonly state: Effect.Effect<OrchestratorState>
+    /** The state now, and each change of it. */
+    readonly stateChanges: Stream.Stream<OrchestratorState>
+    /** The counts of the current run so far, or of the last run. */
     readonly stats: Effect.Effect<Stats>
     /**
      * The events from now on, until the scope of the orchestrator's layer ends. A subscriber that does not keep up loses
@@ -133,7 +138,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
   const config = yield* OrchestratorConfig.resolve(options)
   const withLogLevel = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     config.logLevel === undefined ? effect : Effect.provideService(effect, References.MinimumLogLevel, config.logLevel)
-  const hooks = yield* Hooks
+  const hooks = yield* Hooks.current
   const redact = yield* Redactor
   const executor = yield* Executor
   const verifier = yield* Verifier
@@ -145,7 +150,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
     verifier: redact === null ? verifier : redaction.verifier(redact, verifier),
     safety: yield* Safety,
     clock: yield* Clock.Clock,
-    events: yield* withLogLevel(runEvents.make(hooks)),
+    events: yield* withLogLevel(runEvents.make),
     spans: yield* makeSpans,
     // Unique per start, so that a restarted worker is never mistaken for its predecessor.
     owner: `${config.owner}-${random.toString(36)}`
@@ -157,6 +162,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
   /** Open while nothing runs. */
   const idle = Latch.makeUnsafe(true)
   let isClosed = false
+  let pauseNext = false
 
   const start = (options: { readonly untilDrained: boolean }): Effect.Effect<RunSummary, RunFailed> =>
     Effect.uninterruptibleMask((restore) =>
@@ -187,7 +193,14 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
     options: { readonly untilDrained: boolean },
     restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
   ): Effect.fn.Return<RunSummary, RunFailed> {
-    run = yield* runs.make(parts, { ...options, onChange })
+    run = undefined
+    parts.events.setHooks([...new Set([...hooks, ...(yield* Hooks.current)])])
+    const takePause = () => {
+      const paused = pauseNext
+      pauseNext = false
+      return paused
+    }
+    run = yield* runs.make(parts, { ...options, onChange, takePause })
     if (isClosed) run.stop.request({ _tag: "Stopped" })
     yield* SubscriptionRef.set(state, "running")
     const { counts, error, reason, stats } = yield* run.live(restore)
@@ -200,7 +213,12 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
     return yield* new RunFailed({ message: reason._tag === "Failed" ? reason.message : silent, error })
   })
 
-  const setPaused = (paused: boolean) => Effect.suspend(() => run?.setPaused(paused) ?? Effect.void)
+  const setPaused = (paused: boolean) =>
+    Effect.suspend(() => {
+      if (run !== undefined && !Latch.isOpen(idle)) return run.setPaused(paused)
+      pauseNext = paused
+      return Effect.void
+    })
 
   // The parts of a run are closed after this, so a run that is still going on ends here.
   yield* Effect.addFinalizer((exit) =>
@@ -218,7 +236,8 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
     pause: setPaused(true),
     resume: setPaused(false),
     stop: Effect.sync(() => run?.stop.request({ _tag: "Stopped" })),
-    state,
+    state: SubscriptionRef.get(state),
+    stateChanges: SubscriptionRef.changes(state),
     stats: Effect.sync(() => run?.stats() ?? noStats),
     events: parts.events.subscribe
   })

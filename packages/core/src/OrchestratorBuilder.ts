@@ -1,5 +1,5 @@
 /**
- * The fluent way to put an orchestrator together, over the same layers as everywhere else.
+ * Builds an orchestrator step by step, from the same layers as everywhere else.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ import * as Safety from "./Safety.ts"
 import type { TaskStore } from "./TaskStore.ts"
 import * as Verifier from "./Verifier.ts"
 
-/** What an orchestrator cannot do without. */
+/** The services that an orchestrator requires. */
 export type Required = TaskStore | Executor
 
 type Services = Required | Verifier.Verifier | Safety.Safety
@@ -24,8 +24,8 @@ type Handler<Tag extends Event["_tag"]> = (
 ) => Effect.Effect<void, unknown>
 
 /**
- * A builder that has been given the services `Has`. Every step returns a new builder; the last layer given for a service
- * counts. Without a verifier, tasks complete as unverified. Without safety there are no limits.
+ * A builder that has the services `Has`. Every step returns a new builder, and a later layer of a service replaces an
+ * earlier one. Without a verifier, tasks complete as unverified. Without safety there are no limits.
  *
  * @category models
  * @since 0.1.0
@@ -43,6 +43,7 @@ export interface OrchestratorBuilder<Has extends Services, E, R> {
   readonly withSafety: <E2, R2>(
     layer: Layer.Layer<Safety.Safety, E2, R2>
   ) => OrchestratorBuilder<Has | Safety.Safety, E | E2, R | R2>
+  /** Adds settings. A setting that was given before is replaced. */
   readonly withConfig: (config: OrchestratorConfig) => OrchestratorBuilder<Has, E, R>
   readonly withHook: (hook: Hooks.Hook) => OrchestratorBuilder<Has, E, R>
   readonly onRunStart: (handler: Handler<"RunStarted">) => OrchestratorBuilder<Has, E, R>
@@ -52,17 +53,21 @@ export interface OrchestratorBuilder<Has extends Services, E, R> {
   readonly onTaskRetry: (handler: Handler<"TaskRetried">) => OrchestratorBuilder<Has, E, R>
   readonly onTaskFail: (handler: Handler<"TaskFailed">) => OrchestratorBuilder<Has, E, R>
   /**
-   * The orchestrator, and the services it was built from. Calling it while the store or the executor is missing is a
-   * type error that names them.
+   * The orchestrator, and the services it was built from. Without a store or an executor this does not compile, and the
+   * type error says which call is missing.
    */
   readonly build: (
-    ...missing: [Required] extends [Has] ? [] : [missing: Exclude<Required, Has>]
+    this: [Required] extends [Has] ? unknown : MissingCall<Exclude<Required, Has>>
   ) => Layer.Layer<
     Orchestrator.Orchestrator | Verifier.Verifier | Safety.Safety | Has,
     E | InvalidConfig,
     R | Exclude<Services, Verifier.Verifier | Safety.Safety | Has>
   >
 }
+
+/** Names the call that a builder still needs, in the type error of `build`. */
+export type MissingCall<Service extends Required> =
+  `Call ${Service extends TaskStore ? "withTaskStore" : "withExecutor"}(layer) before build().`
 
 const builder = <Has extends Services, E, R>(
   services: Layer.Layer<Has, E, R>,
@@ -77,7 +82,7 @@ const builder = <Has extends Services, E, R>(
     withExecutor: withService,
     withVerifier: withService,
     withSafety: withService,
-    withConfig: (config) => builder(services, config, hooks),
+    withConfig: (more) => builder(services, { ...config, ...more }, hooks),
     withHook,
     onRunStart: (RunStarted) => withHook(Hooks.handle({ RunStarted })),
     onRunEnd: (RunEnded) => withHook(Hooks.handle({ RunEnded })),

@@ -55,11 +55,63 @@ describe("Hooks.handle", () => {
 })
 
 describe("Hooks.layer", () => {
-  it.effect("is empty by default, and the last layer counts", () =>
+  const parts = Layer.mergeAll(
+    Executor.layerFake(),
+    Verifier.layerAlwaysPass,
+    Safety.layerAllowAll,
+    TaskStore.layerMemory
+  )
+  const orchestrator = Orchestrator.layer().pipe(Layer.provide(parts))
+
+  /** A hook that notes its name, once per run. */
+  const noting = (seen: Array<string>, name: string) =>
+    Hooks.layer(({ _tag }) => Effect.sync(() => void (_tag === "RunEnded" && seen.push(name))))
+
+  const run = Effect.flatMap(Orchestrator.Orchestrator, ({ run }) => run)
+
+  it.effect("is empty by default", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* Hooks.Hooks, [])
+      assert.deepStrictEqual(yield* Hooks.current, [])
       const hook: Hooks.Hook = () => Effect.void
-      assert.deepStrictEqual(yield* Effect.provide(Hooks.Hooks, Hooks.layer(hook, hook)), [hook, hook])
+      assert.deepStrictEqual(yield* Effect.provide(Hooks.current, Hooks.layer(hook, hook)), [hook, hook])
+    })
+  )
+
+  it.effect("adds to the hooks of other layers, whichever way they are combined", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const [a, b, c] = [noting(seen, "a"), noting(seen, "b"), noting(seen, "c")]
+      const combinations = [
+        orchestrator.pipe(Layer.provide([a, b, c])),
+        orchestrator.pipe(Layer.provide(Layer.mergeAll(a, b, c))),
+        orchestrator.pipe(Layer.provide(a), Layer.provide(b), Layer.provide(c)),
+        orchestrator.pipe(Layer.provide(Layer.provideMerge(a, b)), Layer.provide(c))
+      ]
+      for (const combination of combinations) {
+        seen.length = 0
+        yield* Effect.provide(run, combination, { local: true })
+        assert.deepStrictEqual(seen, ["a", "b", "c"])
+      }
+    })
+  )
+
+  it.effect("counts next to the orchestrator as well, and once", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const hooks = noting(seen, "a")
+      yield* Effect.provide(run, Layer.merge(orchestrator, hooks), { local: true })
+      assert.deepStrictEqual(seen, ["a"])
+      yield* Effect.provide(run, orchestrator.pipe(Layer.provideMerge(hooks)), { local: true })
+      assert.deepStrictEqual(seen, ["a", "a"])
+    })
+  )
+
+  it.effect("is for the orchestrators it is provided to alone", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      yield* Effect.provide(run, orchestrator.pipe(Layer.provide(noting(seen, "a"))), { local: true })
+      yield* Effect.provide(run, orchestrator.pipe(Layer.provide(noting(seen, "b"))), { local: true })
+      assert.deepStrictEqual(seen, ["a", "b"])
     })
   )
 })
@@ -164,14 +216,14 @@ describe("the hooks of a run", () => {
     })
   )
 
-  it.effect("reach a run only through its own layer", () =>
+  it.effect("include those in the context in which it runs", () =>
     Effect.gen(function* () {
       let called = 0
       const layer = Hooks.layer(() => Effect.sync(() => called++))
       const { orchestrator, store } = yield* make()
       yield* store.add(tasks("a"))
       yield* Effect.provide(orchestrator.run, layer)
-      assert.strictEqual(called, 0)
+      assert.strictEqual(called, 4)
     })
   )
 

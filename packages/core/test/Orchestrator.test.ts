@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Latch, Schedule, SubscriptionRef } from "effect"
+import { Deferred, Duration, Effect, Fiber, Latch, Schedule, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import {
   Execution,
@@ -30,7 +30,7 @@ describe("Orchestrator.run", () => {
       assert.strictEqual(journal.tags()[0], "RunStarted")
       assert.strictEqual(journal.tags().at(-1), "RunEnded")
       assert.strictEqual(journal.of("TaskCompleted").length, 3)
-      assert.strictEqual(yield* SubscriptionRef.get(orchestrator.state), "stopped")
+      assert.strictEqual(yield* orchestrator.state, "stopped")
     })
   )
 
@@ -50,6 +50,22 @@ describe("Orchestrator.run", () => {
       const second = yield* orchestrator.run
       assert.strictEqual(second.stats.tasksCompleted, 1)
       assert.strictEqual(second.counts.completed, 2)
+    })
+  )
+
+  it.effect("reports its state and each change of it", () =>
+    Effect.gen(function* () {
+      const { orchestrator } = yield* make()
+      const changes = yield* Effect.forkChild(
+        Stream.runCollect(Stream.takeUntil(orchestrator.stateChanges, (state) => state === "stopped")),
+        { startImmediately: true }
+      )
+      assert.strictEqual(yield* orchestrator.state, "idle")
+      yield* orchestrator.run
+      assert.deepStrictEqual(yield* Fiber.join(changes), ["idle", "running", "stopped"])
+      // @ts-expect-error only the orchestrator can change its state
+      const set = () => SubscriptionRef.set(orchestrator.state, "idle")
+      assert.isFunction(set)
     })
   )
 
@@ -490,7 +506,7 @@ describe("fatal errors", () => {
       yield* store.add(tasks("a", "b"))
       const error = yield* Effect.flip(orchestrator.run)
       assert.strictEqual(error.message, "the key was refused")
-      assert.strictEqual(yield* SubscriptionRef.get(orchestrator.state), "error")
+      assert.strictEqual(yield* orchestrator.state, "error")
       const counts = yield* store.counts
       assert.deepStrictEqual([counts.pending, counts.in_progress], [2, 0])
       assert.strictEqual((yield* get(store, "a")).attempts, 0)

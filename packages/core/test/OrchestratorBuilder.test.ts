@@ -97,6 +97,19 @@ describe("OrchestratorBuilder", () => {
       return { summary, result: tasks[0]?.result, verified: tasks[0]?.verified }
     }).pipe(Effect.provide(layer, { local: true }))
 
+  it.effect("settings of several calls add up, and a later one replaces an earlier one", () =>
+    Effect.gen(function* () {
+      const layer = OrchestratorBuilder.make()
+        .withExecutor(Executor.layerFake({ success: false }))
+        .withTaskStore(TaskStore.layerMemory)
+        .withConfig({ maxAttempts: 2, retryPolicy: RetryPolicy.exponential({ base: "1 hour" }) })
+        .withConfig({ retryPolicy: RetryPolicy.immediate })
+        .build()
+      const { summary } = yield* run(layer)
+      assert.deepInclude(summary.stats, { executions: 2, tasksFailed: 1 })
+    })
+  )
+
   it.effect("without a verifier tasks complete as unverified; without safety there are no limits", () =>
     Effect.gen(function* () {
       const layer = OrchestratorBuilder.make()
@@ -179,6 +192,12 @@ export const types = () => {
   withExecutor.build()
   // @ts-expect-error a verifier is no executor
   withStore.withVerifier(Verifier.layerNone).withSafety(Safety.layerAllowAll).build()
+  expectSame<ThisParameterType<typeof withStore.build>, "Call withExecutor(layer) before build().">(true)
+  expectSame<ThisParameterType<typeof withExecutor.build>, "Call withTaskStore(layer) before build().">(true)
+  expectSame<
+    ThisParameterType<typeof empty.build>,
+    "Call withExecutor(layer) before build()." | "Call withTaskStore(layer) before build()."
+  >(true)
   // @ts-expect-error an executor is no store
   empty.withTaskStore(Executor.layerFake())
 

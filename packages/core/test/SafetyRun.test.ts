@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, Layer, SubscriptionRef } from "effect"
+import { Effect, Fiber, Latch, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Execution, ExecutionError, Executor, RetryPolicy, Safety, Usage } from "@baton/core"
 import { get, hasEnded, make, tasks, yields } from "./harness.ts"
@@ -34,7 +34,7 @@ describe("a run under a circuit breaker", () => {
           [summary.counts.completed, summary.counts.pending, summary.counts.in_progress],
           [20, 180, 0]
         )
-        assert.strictEqual(yield* SubscriptionRef.get(orchestrator.state), "stopped")
+        assert.strictEqual(yield* orchestrator.state, "stopped")
       })
     )
   }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, References, SubscriptionRef } from "effect"
+import { Effect, Fiber, Latch, References } from "effect"
 import { TestClock } from "effect/testing"
 import { Execution, Executor, Safety, TaskStoreError } from "@baton/core"
 import { get, layerOf, make, memoryStore, tasks, yields } from "./harness.ts"
@@ -15,7 +15,7 @@ describe("pause and resume", () => {
       const run = yield* Effect.forkChild(orchestrator.run)
       yield* journal.next("TaskStarted")
       yield* orchestrator.pause
-      assert.strictEqual(yield* SubscriptionRef.get(orchestrator.state), "paused")
+      assert.strictEqual(yield* orchestrator.state, "paused")
       yield* gate.open
       yield* journal.next("TaskCompleted")
       assert.deepStrictEqual([(yield* get(store, "b")).status, (yield* get(store, "b")).attempts], ["pending", 0])
@@ -109,6 +109,39 @@ describe("while paused nothing starts", () => {
   )
 })
 
+describe("a pause before a run", () => {
+  it.effect("makes the run start paused, and resume starts it", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make()
+      yield* store.add(tasks("a"))
+      yield* orchestrator.pause
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* yields()
+      assert.deepStrictEqual(journal.tags(), ["RunStarted", "Paused"])
+      assert.strictEqual(yield* orchestrator.state, "paused")
+      yield* orchestrator.resume
+      assert.strictEqual((yield* Fiber.join(run)).counts.completed, 1)
+    })
+  )
+
+  it.effect("is taken back by a resume before the run, and is for one run", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make()
+      yield* store.add(tasks("a"))
+      yield* orchestrator.pause
+      yield* orchestrator.resume
+      assert.strictEqual((yield* orchestrator.run).counts.completed, 1)
+      yield* orchestrator.pause
+      const run = yield* Effect.forkChild(orchestrator.runForever)
+      yield* yields()
+      yield* orchestrator.stop
+      yield* Fiber.join(run)
+      yield* store.add(tasks("b"))
+      assert.strictEqual((yield* orchestrator.run).counts.completed, 2)
+    })
+  )
+})
+
 describe("pause and resume at the same time", () => {
   it.effect("leave a run that says it is running able to run, wherever they meet", () =>
     Effect.gen(function* () {
@@ -125,7 +158,7 @@ describe("pause and resume at the same time", () => {
         yield* Fiber.join(resuming)
         yield* store.add(tasks("a"))
         yield* yields()
-        const running = (yield* SubscriptionRef.get(orchestrator.state)) === "running"
+        const running = (yield* orchestrator.state) === "running"
         const completed = (yield* get(store, "a")).status === "completed"
         if (running !== completed) stuck.push(moment)
         yield* orchestrator.stop
@@ -149,7 +182,7 @@ describe("pause and resume at the same time", () => {
         yield* Fiber.interrupt(pausing)
         yield* store.add(tasks("a"))
         yield* yields()
-        const running = (yield* SubscriptionRef.get(orchestrator.state)) === "running"
+        const running = (yield* orchestrator.state) === "running"
         const completed = (yield* get(store, "a")).status === "completed"
         if (running !== completed) stuck.push(moment)
         yield* orchestrator.stop
@@ -180,7 +213,7 @@ describe("a pause in the moment in which the run ends", () => {
         yield* Fiber.join(pausing)
         yield* yields(20)
         if (journal.tags().at(-1) !== "RunEnded") late.push(`${moment}: ${journal.tags().slice(-2).join(", ")}`)
-        const state = yield* SubscriptionRef.get(orchestrator.state)
+        const state = yield* orchestrator.state
         if (state !== "stopped") late.push(`${moment}: ${state}`)
       }
       assert.deepStrictEqual(late, [])
@@ -218,7 +251,7 @@ describe("a pause while the store is away", () => {
       yield* store.request("pause")
       const second = yield* Effect.forkDetach(orchestrator.run)
       yield* minutes(1)
-      const states = [yield* SubscriptionRef.get(orchestrator.state)]
+      const states = [yield* orchestrator.state]
       yield* store.request("resume")
       yield* minutes(1)
       const ended = [pausing.pollUnsafe() !== undefined, second.pollUnsafe() !== undefined]

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Latch, References, Stream, SubscriptionRef } from "effect"
+import { Effect, Exit, Fiber, Latch, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Execution, Executor, TaskStoreError } from "@baton/core"
 import { anHour, get, hasEnded, layerOf, make, memoryStore, numbered, tasks, unavailable, yields } from "./harness.ts"
@@ -80,7 +80,7 @@ describe("a run that is interrupted", () => {
           yield* yields()
           yield* TestClock.adjust("1 second")
           yield* Fiber.join(interrupting)
-          const state = yield* SubscriptionRef.get(orchestrator.state)
+          const state = yield* orchestrator.state
           const { in_progress } = yield* store.counts
           if (in_progress > 0) broken.push(`${moment}: ${in_progress} in progress`)
           if (state === "running") broken.push(`${moment}: state ${state}`)

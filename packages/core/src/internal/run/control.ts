@@ -25,14 +25,21 @@ export interface ControlParts {
   readonly settler: Pick<Settler, "releaseUnstarted">
   readonly stop: StopSignal
   readonly onChange: (state: "running" | "paused") => Effect.Effect<void>
+  /** Whether a pause was requested before the run. */
+  readonly takePause: () => boolean
 }
 
-export const make = (parts: RunParts, { claims, heartbeat, onChange, settler, stop }: ControlParts): Control => {
+export const make = (
+  parts: RunParts,
+  { claims, heartbeat, onChange, settler, stop, takePause }: ControlParts
+): Control => {
   /** Open once the requests that were in force before the run are known. */
   const known = Latch.makeUnsafe(false)
   /** Open while the run is not paused. */
   const active = Latch.makeUnsafe(true)
   const changing = Semaphore.makeUnsafe(1)
+  let isStarted = false
+  let isPausedAtStart = false
   let isClosed = false
 
   const pause = Effect.gen(function* () {
@@ -53,6 +60,10 @@ export const make = (parts: RunParts, { claims, heartbeat, onChange, settler, st
   // One change at a time and to its end, so that the reported state and the behaviour stay in step.
   const setPaused = (paused: boolean): Effect.Effect<void> =>
     Effect.suspend(() => {
+      if (!isStarted) {
+        isPausedAtStart = paused
+        return Effect.void
+      }
       if (isClosed || paused === !Latch.isOpen(active)) return Effect.void
       return paused ? pause : resume
     }).pipe(Semaphore.withPermit(changing), Effect.uninterruptible)
@@ -68,6 +79,8 @@ export const make = (parts: RunParts, { claims, heartbeat, onChange, settler, st
       })
     ),
     loop: Effect.gen(function* () {
+      isStarted = true
+      if (takePause() || isPausedAtStart) yield* setPaused(true)
       let seen = yield* storeCall(parts, "control", parts.store.control)
       if (seen.paused) yield* setPaused(true)
       known.openUnsafe()

@@ -36,6 +36,8 @@ interface Flush {
 export interface RunEvents {
   readonly publish: (event: Event) => Effect.Effect<void>
   readonly publishAll: (events: ReadonlyArray<Event>) => Effect.Effect<void>
+  /** The hooks of the next run. */
+  readonly setHooks: (hooks: ReadonlyArray<Hook>) => void
   readonly subscribe: (options?: EventsOptions) => Stream.Stream<Event>
   /** Whether publishing waits for subscribers that have no more room. Off while a run stops, so that it does stop. */
   readonly setBackpressure: (enabled: boolean) => void
@@ -50,7 +52,7 @@ interface Subscriber {
   readonly hasRoom: Latch.Latch
 }
 
-export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
+export const make = Effect.gen(function* () {
   const pending = yield* Queue.bounded<Event | Flush>(capacity)
   const subscribers = new Set<Subscriber>()
   /** Open while publishing does not wait for subscribers. */
@@ -103,7 +105,14 @@ export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
       })
     })
 
-  const timeouts = hooks.map(() => 0)
+  let hooks: ReadonlyArray<Hook> = []
+  /** For each hook, the number of events in a row for which it timed out. */
+  let timeouts: Array<number> = []
+
+  const setHooks = (next: ReadonlyArray<Hook>) => {
+    timeouts = next.map((hook) => timeouts[hooks.indexOf(hook)] ?? 0)
+    hooks = next
+  }
 
   const callHooks = Effect.fnUntraced(function* (events: ReadonlyArray<Event>) {
     let position = 0
@@ -169,6 +178,7 @@ export const make = Effect.fnUntraced(function* (hooks: ReadonlyArray<Hook>) {
   return {
     publish: (event) => (Queue.offerUnsafe(pending, event) ? Effect.void : Effect.asVoid(Queue.offer(pending, event))),
     publishAll: (events) => Effect.asVoid(Queue.offerAll(pending, events)),
+    setHooks,
     subscribe,
     setBackpressure: (enabled) => void (enabled ? unblocked.closeUnsafe() : unblocked.openUnsafe()),
     close: (event) => {

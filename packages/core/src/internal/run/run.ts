@@ -58,6 +58,8 @@ export const make = Effect.fnUntraced(function* (
     readonly untilDrained: boolean
     /** Called when the run is paused or resumed. */
     readonly onChange: (state: "running" | "paused") => Effect.Effect<void>
+    /** Whether a pause was requested before the run. */
+    readonly takePause: () => boolean
   }
 ): Effect.fn.Return<Run> {
   const scope = yield* Scope.make()
@@ -72,7 +74,8 @@ export const make = Effect.fnUntraced(function* (
     heartbeat,
     settler: settling,
     stop,
-    onChange: options.onChange
+    onChange: options.onChange,
+    takePause: options.takePause
   })
   const attempting = yield* attempts.make(parts, stop)
   const working = workers.make(parts, {
