@@ -25,7 +25,7 @@ import { report as reportCommand } from "./commands/report.ts"
 import { run as runCommand, worker } from "./commands/run.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
-import { askedBy, load } from "./settings/loadProject.ts"
+import { selectionIn, load } from "./settings/loadProject.ts"
 import * as Project from "./settings/Project.ts"
 import { EndedWith, exitCodes } from "./system/CommandFailed.ts"
 import { isBrokenPipe, report } from "./view/errors.ts"
@@ -92,7 +92,7 @@ const projectOf = (args: ReadonlyArray<string>) =>
   args.length === 0 || args.some((arg) => informational.has(arg))
     ? Layer.empty
     : Layer.unwrap(
-        Effect.map(load(askedBy(args)), (project) => (project === null ? Layer.empty : Project.layer(project)))
+        Effect.map(load(selectionIn(args)), (project) => (project === null ? Layer.empty : Project.layer(project)))
       )
 
 const informational = new Set(["--help", "-h", "--version", "--completions"])

@@ -1,14 +1,14 @@
-/** As whom and where Claude's API is asked: what the environment says. */
+/** The key and the URL for Claude's API, from the environment. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { CommandFailed } from "../system/CommandFailed.ts"
 
-/** A key, and the address it is for. */
+/** A key and the URL that it is for. */
 export interface Account {
   readonly apiKey: Redacted.Redacted
-  /** Undefined for the API's own address. */
+  /** Undefined for the default URL. */
   readonly baseUrl: string | undefined
 }
 
@@ -18,7 +18,7 @@ const fromEnvironment = Config.all({
   baseUrl: Config.option(Config.NonEmptyString("ANTHROPIC_BASE_URL"))
 })
 
-/** The account of the environment; none without a key. `ANTHROPIC_API_KEY` wins over `ANTHROPIC_AUTH_TOKEN`. */
+/** The account of the environment; none without a key. `ANTHROPIC_API_KEY` overrides `ANTHROPIC_AUTH_TOKEN`. */
 export const find: Effect.Effect<Option.Option<Account>> = Effect.map(
   Effect.orElseSucceed(fromEnvironment, () => ({ key: Option.none(), token: Option.none(), baseUrl: Option.none() })),
   ({ baseUrl, key, token }) =>
@@ -33,7 +33,7 @@ export const find: Effect.Effect<Option.Option<Account>> = Effect.map(
 
 const filled = Option.filter((key: Redacted.Redacted) => Redacted.value(key).trim() !== "")
 
-/** The account of the environment, or one sentence on how to get one. */
+/** The account of the environment. Fails with a message for the user if there is none. */
 export const require: Effect.Effect<Account, CommandFailed> = Effect.flatMap(
   find,
   Option.match({
@@ -41,7 +41,7 @@ export const require: Effect.Effect<Account, CommandFailed> = Effect.flatMap(
       Effect.fail(
         new CommandFailed({
           message:
-            "There is no key for Claude's API: put one into the environment as ANTHROPIC_API_KEY (console.anthropic.com has them), or try the run out with --executor fake."
+            "There is no key for Claude's API. Get one at console.anthropic.com and set ANTHROPIC_API_KEY, or try the run with --executor fake."
         })
       ),
     onSome: Effect.succeed

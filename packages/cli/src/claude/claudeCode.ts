@@ -5,18 +5,18 @@ import * as Effect from "effect/Effect"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import { explicit, type RunFlags } from "../settings/flags.ts"
 
-/** Makes it. Fails with one sentence where it cannot keep a limit. */
+/** Builds the executor. Fails with a message for the user if it does not support a limit. */
 export const make = Effect.fnUntraced(function* (flags: RunFlags, timeout: Duration.Duration) {
   const tokens = flags.maxTokens ?? flags.maxTokensPerTask
   if (tokens !== undefined) {
     return yield* new CommandFailed({
-      message: `${tokens.by} cannot be kept with --executor claude-code, which has no limit in tokens: limit what it costs, with --max-cost and --max-cost-per-attempt.`
+      message: `${tokens.by} does not work with --executor claude-code, which cannot limit tokens. Limit the cost with --max-cost and --max-cost-per-attempt.`
     })
   }
   const cost = flags.maxCost ?? flags.maxCostPerTask
   if (cost !== undefined && flags.maxCostPerAttempt === undefined) {
     return yield* new CommandFailed({
-      message: `${cost.by} needs --max-cost-per-attempt with --executor claude-code: what a session costs is known only when it has ended, so each needs a limit of its own.`
+      message: `${cost.by} needs --max-cost-per-attempt with --executor claude-code, because the cost of a session is only known at its end. Add --max-cost-per-attempt USD.`
     })
   }
   return ClaudeCodeExecutor.layer({
@@ -26,7 +26,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags, timeout: Durat
     model: explicit(flags.model),
     appendSystemPrompt: flags.system?.value,
     permissionMode: flags.permissionMode?.value,
-    // As one value: Claude Code splits it, and knows of the blanks and commas inside of brackets.
+    // Passed as one value: Claude Code splits it and handles blanks and commas inside parentheses.
     allowedTools: flags.allowedTools === undefined ? undefined : [flags.allowedTools.value],
     maxTurns: flags.maxTurns?.value,
     maxBudgetUsd: flags.maxCostPerAttempt?.value,

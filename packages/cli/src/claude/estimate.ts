@@ -1,4 +1,4 @@
-/** What a run will cost: at the least, as can be expected, and at the worst. */
+/** Estimates the lowest, the expected and the highest cost of a run. */
 import { type MessageRequest, Pricing } from "@baton/adapters/claude"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -8,12 +8,12 @@ import * as Stream from "effect/Stream"
 import { pages } from "../system/pages.ts"
 import type { Rate } from "./requests.ts"
 
-/** Three numbers: none can be below the first or, but for calls that break off and are repeated, above the last. */
+/** The bounds and the expected value. Requests that are cut off and repeated can exceed `worst`. */
 export const Range = Schema.Struct({ low: Schema.Finite, expected: Schema.Finite, worst: Schema.Finite })
 
 export interface Range extends Schema.Schema.Type<typeof Range> {}
 
-/** One part of a run. Costs are in USD, null where the model's price is unknown. */
+/** A part of a run. Costs are in USD; null if the price of the model is unknown. */
 export const PartEstimate = Schema.Struct({
   part: Schema.Literals(["work", "judging"]),
   model: Schema.String,
@@ -21,47 +21,47 @@ export const PartEstimate = Schema.Struct({
   inputTokens: Range,
   outputTokens: Range,
   costUsd: Schema.NullOr(Range),
-  /** The same in batches. */
+  /** The cost with `--batch`. */
   batchCostUsd: Schema.NullOr(Range)
 })
 
 export interface PartEstimate extends Schema.Schema.Type<typeof PartEstimate> {}
 
-/** A part of a run, as far as it costs something. */
-export interface Asked {
-  /** The request for next to nothing: what all requests have in common. */
+/** The requests of a part of a run. */
+export interface RequestShape {
+  /** A request for an almost empty description, which contains the text that all requests share. */
   readonly empty: MessageRequest.MessageRequest
   readonly rate: Rate
 }
 
-/** What an estimate is made from. */
+/** The input of an estimate. */
 export interface Options {
-  readonly executor: Asked
-  /** Null where no model judges. */
-  readonly judge: Asked | null
+  readonly executor: RequestShape
+  /** Null without a judge. */
+  readonly judge: RequestShape | null
   readonly prices: Pricing.PriceTable
   /** The lengths of the descriptions, in bytes. */
   readonly lengths: ReadonlyArray<number>
   readonly maxAttempts: number
-  /** How often a rejection can be asked for again. */
+  /** The number of times that a rejection is checked again. */
   readonly confirm: number
   readonly history: History
 }
 
-/** Counting is an estimate itself, and what a guess can be off by depends on the language. */
+/** The lower bound as a share of the tokens. Counted tokens are an estimate too, and a guess depends on the language. */
 const least = { counted: 0.9, guessed: 0.5 }
 
-/** The prompt of an attempt after the first has, besides, the marks and sentences around what went before. */
-const aroundFeedback = 300
+/** The tokens around the previous output and the feedback in the prompt of a retry. */
+const feedbackOverhead = 300
 
-/** Makes it: the parts that ask a model. */
+/** Estimates the parts that use a model. */
 export const make = (options: Options): ReadonlyArray<PartEstimate> => {
   const { confirm, executor, history, judge, maxAttempts } = options
   const answer = { low: 1, expected: history.answerTokens, worst: executor.empty.max_tokens }
   const verdict = { low: 1, expected: history.verdictTokens, worst: judge?.empty.max_tokens ?? 1000 }
-  const feedback = answer.worst + verdict.worst + aroundFeedback
+  const feedback = answer.worst + verdict.worst + feedbackOverhead
   const work = partOf("work", executor, answer, options, {
-    // The first attempt has no feedback in its prompt, all others have.
+    // All attempts except the first have feedback in their prompt.
     worst: (input) => [
       [1, input],
       [maxAttempts - 1, input + feedback]
@@ -69,7 +69,7 @@ export const make = (options: Options): ReadonlyArray<PartEstimate> => {
   })
   if (judge === null) return [work]
   const judging = partOf("judging", judge, verdict, options, {
-    besides: answer,
+    additional: answer,
     worst: (input) => [[maxAttempts * (1 + confirm), input + answer.worst]]
   })
   return [work, judging]
@@ -77,13 +77,13 @@ export const make = (options: Options): ReadonlyArray<PartEstimate> => {
 
 const partOf = (
   part: PartEstimate["part"],
-  { empty, rate }: Asked,
+  { empty, rate }: RequestShape,
   output: Range,
   { history, lengths, prices }: Options,
   shape: {
-    /** What a prompt has besides the description. */
-    readonly besides?: Range
-    /** How many requests there are at the worst, and the tokens of each. */
+    /** Tokens of a prompt in addition to the description. */
+    readonly additional?: Range
+    /** The highest number of requests, and the input tokens of each. */
     readonly worst: (input: number) => ReadonlyArray<readonly [requests: number, input: number]>
   }
 ): PartEstimate => {
@@ -109,13 +109,13 @@ const partOf = (
     const own = length * rate.perByte
     priced("low", 1, {
       ...noTokens,
-      inputTokens: Math.floor(own * share) + (shape.besides?.low ?? 0),
+      inputTokens: Math.floor(own * share) + (shape.additional?.low ?? 0),
       cacheReadTokens: Math.floor(rate.fixed * share),
       outputTokens: output.low
     })
     priced("expected", history.attempts, {
       ...noTokens,
-      inputTokens: Math.round(own + rate.fixed + (shape.besides?.expected ?? 0)),
+      inputTokens: Math.round(own + rate.fixed + (shape.additional?.expected ?? 0)),
       outputTokens: output.expected
     })
     for (const [requests, input] of shape.worst(fixed + messages + length)) {
@@ -154,7 +154,7 @@ const whole = (range: Range): Range => map(range, Math.round)
 
 const times = (range: Range, factor: number): Range => map(range, (value) => value * factor)
 
-/** The sum of what parts cost; null where one of them is unknown. */
+/** The sum of costs; null if one of them is unknown. */
 export const sum = (costs: ReadonlyArray<Range | null>): Range | null =>
   costs.reduce<Range | null>(
     (total, cost) =>
@@ -168,33 +168,33 @@ export const sum = (costs: ReadonlyArray<Range | null>): Range | null =>
     { low: 0, expected: 0, worst: 0 }
   )
 
-/** What can be expected of a task. */
+/** The expected values for a task. */
 export interface History {
-  /** From how many completed tasks it is known; 0 where it is assumed. */
+  /** The number of completed tasks that the values are taken from; 0 for assumed values. */
   readonly tasks: number
-  /** Attempts of a task. */
+  /** Attempts per task. */
   readonly attempts: number
-  /** Tokens of an answer. */
+  /** Tokens of an output. */
   readonly answerTokens: number
-  /** Tokens of a verdict, its reasoning included. */
+  /** Tokens of a verdict, including its reasoning. */
   readonly verdictTokens: number
 }
 
-const examined = 200
+const maxExamined = 200
 
-/** A few paragraphs, unless it may not be that long. */
+/** A few paragraphs, or less if the limit is lower. */
 const assumedAnswer = (maxTokens: number): number => Math.min(500, Math.ceil(maxTokens / 2))
 
 const assumedVerdict = 200
 
-/** Reads the ledgers of completed tasks that this model has done. */
+/** Reads the attempts of completed tasks that this model executed. */
 export const readHistory = Effect.fnUntraced(function* (options: {
   readonly model: string
-  /** The longest answer there can be. */
+  /** The maximum length of an output. */
   readonly maxTokens: number
 }): Effect.fn.Return<History, TaskStoreError, TaskStore> {
   const store = yield* TaskStore
-  const done = yield* Stream.runCollect(pages({ status: "completed", limit: examined }))
+  const done = yield* Stream.runCollect(pages({ status: "completed", limit: maxExamined }))
   const ledgers = yield* Effect.forEach(
     done.filter(({ usage }) => usage !== null),
     ({ id }) => store.attempts(id),
@@ -202,7 +202,7 @@ export const readHistory = Effect.fnUntraced(function* (options: {
   )
   const attempts = ledgers.flat().filter(({ execution }) => {
     const { cached, model } = execution?.metadata ?? {}
-    // What came out of the response cache has used nothing, and the next one will.
+    // Cached responses used no tokens, but new responses will.
     return cached !== true && typeof model === "string" && undated(model) === undated(options.model)
   })
   const answers = attempts.flatMap(({ execution }) => execution?.usage?.outputTokens ?? [])

@@ -1,4 +1,4 @@
-/** Counts what a run asks of each model. */
+/** Meters the requests of a run by model. */
 import { ClaudeClient, Pricing } from "@baton/adapters/claude"
 import * as Usage from "@baton/core/Usage"
 import type { TaskId } from "@baton/core/Task"
@@ -11,7 +11,7 @@ import type { ModelUse } from "../view/models.ts"
 /** The counts, by model. */
 export type Meter = Map<string, ModelUse>
 
-/** A client that counts what goes through another one. */
+/** A client that meters the requests of another client. */
 export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, never, ClaudeClient.ClaudeClient> =>
   Layer.effect(
     ClaudeClient.ClaudeClient,
@@ -19,18 +19,18 @@ export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, neve
       const client = yield* ClaudeClient.ClaudeClient
       const prices = yield* Pricing.Prices
       const send: ClaudeClient.ClaudeClientService["send"] = (request, about) => {
-        let hasLeft = false
+        let isSent = false
         const onSend = () => {
-          hasLeft = true
+          isSent = true
           about.onSend?.()
         }
         return Effect.onExit(client.send(request, { ...about, onSend }), (exit) =>
           Effect.sync(() => {
-            // Cut off while it waited for its turn: it was never asked.
-            if (!hasLeft && Exit.hasInterrupts(exit)) return
+            // Interrupted before it was sent, for example while it waited for the rate limit.
+            if (!isSent && Exit.hasInterrupts(exit)) return
             const { model } = request
             const isInBatch = client.billing === "batch" && Exit.hasInterrupts(exit)
-            // Interrupted, a request stays in its batch, and the run that gets its reply pays for it.
+            // An interrupted request stays in its batch; the run that receives the reply counts its cost.
             const known = isInBatch ? Usage.zero : ClaudeClient.usageOf(exit)
             const before = meter.get(model)
             meter.set(model, {
@@ -48,10 +48,10 @@ export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, neve
     })
   )
 
-/** The tasks that wait, and since when, in milliseconds since the epoch. */
+/** The tasks that wait for a rate limit, with the start of the wait in milliseconds since the epoch. */
 export type RateLimitedSince = Map<TaskId, number>
 
-/** A client that notes what waits in another one. */
+/** A client that records which requests wait in another client. */
 export const layerRateLimited = (
   rateLimitedSince: RateLimitedSince
 ): Layer.Layer<ClaudeClient.ClaudeClient, never, ClaudeClient.ClaudeClient> =>
@@ -62,13 +62,13 @@ export const layerRateLimited = (
       const clock = yield* Clock.Clock
       const send: ClaudeClient.ClaudeClientService["send"] = (request, about) =>
         Effect.suspend(() => {
-          const over = () => {
+          const onSend = () => {
             rateLimitedSince.delete(about.taskId)
             about.onSend?.()
           }
           rateLimitedSince.set(about.taskId, clock.currentTimeMillisUnsafe())
           return Effect.ensuring(
-            client.send(request, { ...about, onSend: over }),
+            client.send(request, { ...about, onSend }),
             Effect.sync(() => rateLimitedSince.delete(about.taskId))
           )
         })

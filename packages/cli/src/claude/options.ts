@@ -1,4 +1,4 @@
-/** What the flags say to Claude, read and checked. */
+/** Reads and validates the flags for Claude. */
 import { type ClaudeExecutor, type ClaudeVerifier, Pricing } from "@baton/adapters/claude"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -13,14 +13,14 @@ import { isJsonObject } from "../sources/Entry.ts"
 import * as jsonText from "../sources/jsonText.ts"
 import * as SourceError from "../sources/SourceError.ts"
 
-/** The options of executor and judge, with their models named, and the prices that apply. */
+/** The options of the executor and the judge, and the prices. */
 export interface Settings {
   readonly executor: ClaudeExecutor.Options & { readonly model: string; readonly maxTokens: number }
   readonly verifier: ClaudeVerifier.Options & { readonly model: string }
   readonly prices: Pricing.PriceTable
 }
 
-/** Reads them. Fails with one sentence that names the flag. */
+/** Reads the flags. Fails with a message that names the flag. */
 export const read = Effect.fnUntraced(function* (
   flags: RunFlags
 ): Effect.fn.Return<Settings, CommandFailed | SourceError.SourceError, FileSystem.FileSystem> {
@@ -44,7 +44,7 @@ export const read = Effect.fnUntraced(function* (
 const systemOf = Effect.fnUntraced(function* ({ system, systemFile }: RunFlags) {
   if (system !== undefined && systemFile !== undefined) {
     return yield* new CommandFailed({
-      message: `${system.by} and ${systemFile.by} are both given: leave one of them out.`
+      message: `${system.by} and ${systemFile.by} are both given. Remove one of them.`
     })
   }
   return systemFile === undefined ? system?.value : yield* readText(systemFile)
@@ -55,22 +55,26 @@ const schemaOf = Effect.fnUntraced(function* (given: Given<string>) {
   if (Result.isFailure(json)) return yield* SourceError.make(given.value, json.failure.line, json.failure.message)
   const value = json.success
   if (!isJsonObject(value)) {
-    return yield* SourceError.make(given.value, 1, 'a JSON Schema is an object, such as {"type": "object", ...}')
+    return yield* SourceError.make(
+      given.value,
+      1,
+      'expected a JSON Schema, which is an object such as {"type": "object", ...}'
+    )
   }
   return yield* Effect.try({
-    // What a JSON Schema can say needs no services, which its type does not know.
+    // Schemas from JSON Schema need no services, but the type does not express that.
     try: () =>
       SchemaRepresentation.fromJsonSchemaDocument(
         JsonSchema.fromSchemaDraft2020_12(closed(value))
       ) as Schema.Codec<unknown>,
     catch: (cause) =>
       new CommandFailed({
-        message: `The schema in ${given.value} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`
+        message: `The schema in ${given.value} is not supported: ${cause instanceof Error ? cause.message : String(cause)}`
       })
   })
 })
 
-/** Objects have the fields they name and no others, unless they say so: Claude is held to that in any case. */
+/** Forbids additional properties unless the schema allows them, because Claude's structured output requires that. */
 const closed = (schema: Schema.JsonObject): Schema.JsonObject => {
   const parts = Object.fromEntries(
     Object.entries(schema).map(([key, value]) => [
@@ -83,7 +87,7 @@ const closed = (schema: Schema.JsonObject): Schema.JsonObject => {
     : parts
 }
 
-/** Its keys are names of the author's, which may look like words of JSON Schema. */
+/** The keys of such an object are names chosen by the author, which can look like keywords of JSON Schema. */
 const isMapOfSchemas = (key: string): boolean => ["properties", "$defs", "definitions"].includes(key)
 
 const valuesClosed = (schemas: Schema.JsonObject): Schema.JsonObject =>
@@ -94,7 +98,7 @@ const closedIn = (value: Schema.Json): Schema.Json => {
   return Array.isArray(value) ? value.map((item: Schema.Json) => closedIn(item)) : value
 }
 
-/** The table. A price on the command line wins over the file, and the file over the list. */
+/** The prices. A price on the command line overrides the file, and the file overrides the list. */
 export const tableOf = Effect.fnUntraced(function* (
   flags: Pick<RunFlags, "price" | "prices">
 ): Effect.fn.Return<Pricing.PriceTable, CommandFailed | SourceError.SourceError, FileSystem.FileSystem> {
@@ -106,7 +110,7 @@ export const tableOf = Effect.fnUntraced(function* (
 
 const entryOf = ({ model, ...price }: ModelPrice) => [model, price] as const
 
-/** Reads a file of prices: `{"models": {"claude-x": {"input": 2, "output": 10}}}`, in USD for a million tokens. */
+/** Reads a file of prices: `{"models": {"claude-x": {"input": 2, "output": 10}}}`, in USD per million tokens. */
 export const parse = (file: string, text: string): Effect.Effect<Pricing.OwnPrices, SourceError.SourceError> =>
   Effect.suspend(() => {
     const json = jsonText.parse(text)
@@ -121,14 +125,14 @@ export const parse = (file: string, text: string): Effect.Effect<Pricing.OwnPric
       SourceError.make(
         file,
         lineOf(text, path),
-        `${where}${issue?.message ?? "not a list of prices"}; write {"models": {"MODEL": {"input": 2, "output": 10}}}, in USD for a million tokens`
+        `${where}${issue?.message ?? "not a list of prices"}; write {"models": {"MODEL": {"input": 2, "output": 10}}}, in USD per million tokens`
       )
     )
   })
 
 const validate = Schema.toStandardSchemaV1(Pricing.OwnPrices)["~standard"].validate
 
-/** The line of a value, by the keys on the way to it: each is looked for behind the one before. */
+/** The line of a value. Each key of its path is searched after the previous one. */
 const lineOf = (text: string, path: ReadonlyArray<string>): number => {
   let at = 0
   for (const key of path) {
@@ -139,11 +143,11 @@ const lineOf = (text: string, path: ReadonlyArray<string>): number => {
   return text.slice(0, at).split("\n").length
 }
 
-/** The text of the file. Fails with one sentence that names the flag. */
+/** The text of the file. Fails with a message that names the flag. */
 export const readText = ({ by, value }: Given<string>): Effect.Effect<string, CommandFailed, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
     Effect.mapError(fs.readFileString(value), ({ reason }) => {
-      const why = reason._tag === "NotFound" ? "there is no such file" : `it cannot be read (${reason._tag})`
-      return new CommandFailed({ message: `${by} names ${value}, and ${why}.` })
+      const problem = reason._tag === "NotFound" ? "does not exist" : `cannot be read (${reason._tag})`
+      return new CommandFailed({ message: `${by} is "${value}": the file ${problem}.` })
     })
   )

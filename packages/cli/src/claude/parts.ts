@@ -1,4 +1,4 @@
-/** The parts of a run that ask Claude: an executor and a judge over one client, so that they share its pace. */
+/** The executor and the judge for Claude's API. They use one client, so that they share its rate limits. */
 import { Batches, ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing, ResponseCache } from "@baton/adapters/claude"
 import type { Executor } from "@baton/core/Executor"
 import type { TaskId } from "@baton/core/Task"
@@ -16,44 +16,44 @@ import * as meter from "./meter.ts"
 import * as preflight from "./preflight.ts"
 import * as options from "./options.ts"
 
-/** Which parts of a run ask Claude. */
-export interface Wanted {
+/** The parts to build, and their options. */
+export interface ClaudeOptions {
   readonly executor: boolean
   readonly verifier: boolean
-  /** The longest that one request may take. */
+  /** The maximum duration of a request. */
   readonly timeout: Duration.Duration
   readonly verifyTimeout: Duration.Duration
-  /** Where the journal of batches is; undefined where requests are sent one by one. */
+  /** The file of the journal of batches; undefined without `--batch`. */
   readonly journal: string | undefined
-  /** Where answers are kept; undefined where they are not. */
+  /** The file of the response cache; undefined without a cache. */
   readonly cache: string | undefined
 }
 
-/** The parts. */
+/** The executor and the judge. */
 export interface Parts {
   readonly executor: Layer.Layer<Executor, CommandFailed>
   readonly verifier: Layer.Layer<Verifier, CommandFailed>
-  /** What was asked of each model so far. */
+  /** The use of each model so far. */
   readonly modelUse: () => ReadonlyArray<ModelUse>
-  /** Since when a request for this task waits for its turn, in milliseconds since the epoch; undefined if none does. */
+  /** The time since when a request of this task has been waiting for a rate limit, in milliseconds since the epoch. */
   readonly rateLimitedSince: (id: TaskId) => number | undefined
 }
 
-/** Makes them, once all that can be checked before anything is spent is in order. */
+/** Builds the parts after checking everything that can be checked without cost. */
 export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
-  wanted: Wanted
+  wanted: ClaudeOptions
 ): Effect.fn.Return<Parts, CommandFailed | SourceError, FileSystem.FileSystem> {
   const read = yield* options.read(flags)
   const { executor, prices, verifier } = read
-  const asked = preflight.askedOf(read, wanted)
-  yield* preflight.checkPrices(asked, prices, flags.maxCost ?? flags.maxCostPerTask)
+  const models = preflight.modelsOf(read, wanted)
+  yield* preflight.checkPrices(models, prices, flags.maxCost ?? flags.maxCostPerTask)
   yield* preflight.checkTaskLimits(read, wanted, wanted.journal === undefined ? "standard" : "batch", flags)
   const from = yield* account.require
   const api = ClaudeClient.layer({
     ...from,
-    timeout: Duration.min(wanted.timeout, mostUntilHeaders),
-    idleTimeout: flags.idleTimeout === undefined ? undefined : Duration.min(flags.idleTimeout.value, mostUntilHeaders),
+    timeout: Duration.min(wanted.timeout, maxSilence),
+    idleTimeout: flags.idleTimeout === undefined ? undefined : Duration.min(flags.idleTimeout.value, maxSilence),
     requestTimeout: { execute: wanted.timeout, judge: wanted.verifyTimeout },
     pacing: {
       requestsPerMinute: flags.rpm?.value,
@@ -61,7 +61,7 @@ export const make = Effect.fnUntraced(function* (
       outputTokensPerMinute: flags.outputTpm?.value
     }
   })
-  yield* Effect.provide(preflight.checkModels(asked, { offline: "refuse" }), api, { local: true })
+  yield* Effect.provide(preflight.checkModels(models, { offline: "refuse" }), api, { local: true })
 
   const counts: meter.Meter = new Map()
   const priced = Layer.succeed(Pricing.Prices, prices)
@@ -70,17 +70,14 @@ export const make = Effect.fnUntraced(function* (
     wanted.journal === undefined
       ? Layer.provide(meter.layerRateLimited(rateLimitedSince), api)
       : Layer.provide(failing(Batches.layer({ ...from, filename: wanted.journal })), api)
-  const kept =
+  const cached =
     wanted.cache === undefined
       ? sending
       : Layer.provide(
-          failing(
-            ResponseCache.layer({ filename: wanted.cache, server: from.baseUrl }),
-            " Or do without it: --no-cache."
-          ),
+          failing(ResponseCache.layer({ filename: wanted.cache, server: from.baseUrl }), " Or add --no-cache."),
           sending
         )
-  const client = meter.layer(counts).pipe(Layer.provide(kept), Layer.provideMerge(priced))
+  const client = meter.layer(counts).pipe(Layer.provide(cached), Layer.provideMerge(priced))
   const executing = Layer.provide(ClaudeExecutor.layer(executor), client)
   const judging = Layer.provide(ClaudeVerifier.layer(verifier), client)
   return {
@@ -93,9 +90,9 @@ export const make = Effect.fnUntraced(function* (
 
 const failing = <A, E extends { readonly message: string }, R>(
   layer: Layer.Layer<A, E, R>,
-  wayOut = ""
+  hint = ""
 ): Layer.Layer<A, CommandFailed, R> =>
-  Layer.catch(layer, ({ message }) => Layer.unwrap(Effect.fail(new CommandFailed({ message: `${message}${wayOut}` }))))
+  Layer.catch(layer, ({ message }) => Layer.unwrap(Effect.fail(new CommandFailed({ message: `${message}${hint}` }))))
 
-/** Node itself waits no longer for an answer to begin, nor for its next byte. */
-const mostUntilHeaders = Duration.minutes(5)
+/** Node's limit for the time until the response starts and between its bytes. */
+const maxSilence = Duration.minutes(5)

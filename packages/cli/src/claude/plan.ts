@@ -1,4 +1,4 @@
-/** What `baton plan` does: all that `baton run` would do first, and then sums in place of work. */
+/** `baton plan`: reads the sources and flags like `baton run`, and estimates the cost instead of running the tasks. */
 import { ClaudeClient } from "@baton/adapters/claude"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -29,50 +29,50 @@ import * as Requests from "./requests.ts"
 /** The object that `baton plan --json` prints. */
 export const PlanReport = Schema.Struct({
   tasks: Schema.Struct({
-    /** In the sources and not in the store. */
+    /** Tasks of the sources that are not in the store. */
     new: Schema.Int,
-    /** In the sources, and in the store already or repeated. */
+    /** Tasks of the sources that are already in the store, or repeated. */
     existing: Schema.Int,
-    /** Over already, as their source says. */
+    /** Tasks that the sources mark as finished. */
     skipped: Schema.Int,
-    /** In the store, and not over. */
+    /** Unfinished tasks in the store. */
     pending: Schema.Int,
-    /** What a run would work on: `new` and `pending`. */
+    /** The tasks that a run would execute: `new` and `pending`. */
     total: Schema.Int
   }),
-  /** The first prompts, as they would be sent. */
+  /** The first prompts. */
   prompts: Schema.Array(Schema.String),
-  /** Null where nothing is known of costs, because it is not Claude's API that does the work. */
+  /** Null if the executor does not use Claude's API, because the cost is unknown then. */
   estimate: Schema.NullOr(
     Schema.Struct({
       parts: Schema.Array(Estimate.PartEstimate),
-      /** In USD; null where a price is unknown. */
+      /** In USD; null if a price is unknown. */
       costUsd: Schema.NullOr(Estimate.Range),
       batchCostUsd: Schema.NullOr(Estimate.Range),
       maxAttempts: Schema.Int,
-      /** How the tokens of prompts are known. */
+      /** The basis for the tokens of prompts. */
       inputBasis: Requests.Basis,
-      /** From how many completed tasks the length of answers is known; 0 where it is assumed. */
+      /** The number of completed tasks that the length of outputs is taken from; 0 if it is assumed. */
       completedTasks: Schema.Int,
-      /** What the expected costs count on. */
+      /** The expected length of an output. */
       answerTokens: Schema.Int
     })
   ),
-  /** What `--max-cost` holds a run to. */
+  /** The value of `--max-cost`. */
   maxCostUsd: Schema.NullOr(Schema.Finite)
 })
 
 export interface PlanReport extends Schema.Schema.Type<typeof PlanReport> {}
 
-/** Which parts of the run ask Claude's API. */
-export interface Asks {
+/** The parts of the run that use Claude's API. */
+export interface ClaudeParts {
   readonly executor: boolean
   readonly verifier: boolean
 }
 
-/** Plans a run. Nothing is written and nothing is spent: counting tokens is free of charge. */
-export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, asks: Asks) {
-  const read = asks.executor ? yield* options.read(flags) : undefined
+/** Plans a run. Writes nothing and costs nothing: counting tokens is free. */
+export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, uses: ClaudeParts) {
+  const read = uses.executor ? yield* options.read(flags) : undefined
   const work = yield* readWorkload(flags.sources, flags)
   const { added, existing, pending, skipped } = work
   const report = {
@@ -83,7 +83,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
   if (read === undefined) return { ...report, estimate: null }
 
   const requests = yield* Requests.make(read)
-  const client = yield* clientFor(preflight.askedOf(read, asks))
+  const client = yield* clientFor(preflight.modelsOf(read, uses))
   const judging = (description: string) => requests.judge(description, ".")
   const rate = Effect.fnUntraced(function* (requestFor: Requests.Requests["execute"]) {
     return client === undefined
@@ -91,7 +91,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
       : yield* Requests.countTokens(client, work.sample, requestFor)
   })
   const executor = { empty: yield* requests.execute("."), rate: yield* rate(requests.execute) }
-  const judge = asks.verifier ? { empty: yield* judging("."), rate: yield* rate(judging) } : null
+  const judge = uses.verifier ? { empty: yield* judging("."), rate: yield* rate(judging) } : null
   const maxAttempts = flags.maxAttempts.value
   const history = yield* Estimate.readHistory({ model: read.executor.model, maxTokens: read.executor.maxTokens })
   const parts = Estimate.make({
@@ -117,40 +117,40 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
   } satisfies PlanReport
 }, Effect.scoped)
 
-/** None without a key. What is wrong with the key or with a model is better told now than by the run. */
-const clientFor = Effect.fnUntraced(function* (asked: ReadonlyArray<preflight.Asked>) {
+/** A client, or undefined without a key. Reports problems with the key and the models before the run. */
+const clientFor = Effect.fnUntraced(function* (models: ReadonlyArray<preflight.RequiredModel>) {
   const found = yield* account.find
   if (Option.isNone(found)) return undefined
   const context = yield* Layer.build(ClaudeClient.layer({ ...found.value, timeout: "30 seconds" }))
-  yield* Effect.provide(preflight.checkModels(asked, { offline: "ignore" }), context)
+  yield* Effect.provide(preflight.checkModels(models, { offline: "ignore" }), context)
   return Context.get(context, ClaudeClient.ClaudeClient)
 })
 
-/** The work. */
+/** The tasks to run. */
 interface Workload {
-  /** Tasks of the sources that the store does not have. */
+  /** Tasks of the sources that are not in the store. */
   readonly added: number
-  /** Those that it has, or that are repeated in the sources. */
+  /** Tasks of the sources that are already in the store, or repeated. */
   readonly existing: number
-  /** Those that are over already, as their source says. */
+  /** Tasks that the sources mark as finished. */
   readonly skipped: number
-  /** Tasks that the store has and that are not over. */
+  /** Unfinished tasks in the store. */
   readonly pending: number
-  /** How long each description is that is to be worked on, in bytes. */
+  /** The length of each description to run, in bytes. */
   readonly lengths: ReadonlyArray<number>
-  /** The first descriptions, as they are sent. */
+  /** The first descriptions. */
   readonly first: ReadonlyArray<string>
-  /** Descriptions from the whole length of the list. */
+  /** Descriptions from the whole list. */
   readonly sample: ReadonlyArray<string>
 }
 
-const firstShown = 3
-const sampled = 20
+const firstPrompts = 3
+const sampleSize = 20
 
 /** Stores answer these from an index. */
-const lookUps = { concurrency: 16 }
+const lookups = { concurrency: 16 }
 
-/** Reads sources and store. Fails with what an import would fail with. */
+/** Reads the sources and the store. Fails with the same errors as an import. */
 const readWorkload = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
   options: ReadOptions
@@ -160,7 +160,7 @@ const readWorkload = Effect.fnUntraced(function* (
   TaskStore | FileSystem.FileSystem | Stdio.Stdio | Scope.Scope
 > {
   const store = yield* TaskStore
-  const work = new Collected()
+  const work = new WorkloadSample()
   let pending = 0
   for (const status of ["pending", "in_progress"] as const) {
     yield* Stream.runForEach(pages({ status }), ({ description }) =>
@@ -186,10 +186,10 @@ const readWorkload = Effect.fnUntraced(function* (
           if (entry._tag === "Finished") skipped++
           return entry._tag === "Task" ? [entry.task] : []
         })
-        const isThere = yield* Effect.forEach(tasks, ({ id }) => Effect.map(store.get(id), Option.isSome), lookUps)
+        const exists = yield* Effect.forEach(tasks, ({ id }) => Effect.map(store.get(id), Option.isSome), lookups)
         for (const [index, { description, id }] of tasks.entries()) {
           const key = fingerprint(id)
-          if (isThere[index] === true || seen.get(key) !== 0) existing++
+          if (exists[index] === true || seen.get(key) !== 0) existing++
           else {
             added++
             seen.set(key, 1)
@@ -204,19 +204,19 @@ const readWorkload = Effect.fnUntraced(function* (
 
 const encoder = new TextEncoder()
 
-/** Keeps of every description how long it is, and of some what they say. */
-class Collected {
+/** Collects the length of every description, and the text of a sample. */
+class WorkloadSample {
   readonly lengths: Array<number> = []
   readonly first: Array<string> = []
   readonly sample: Array<string> = []
-  /** One in so many is sampled; it doubles as often as the sample is full, so that it comes from the whole list. */
+  /** Every `step`th description is sampled. The step doubles when the sample is full, so that it covers the whole list. */
   private step = 1
 
   add(description: string): void {
-    if (this.first.length < firstShown) this.first.push(description)
+    if (this.first.length < firstPrompts) this.first.push(description)
     if (this.lengths.length % this.step === 0) this.sample.push(description)
     this.lengths.push(encoder.encode(description).length)
-    if (this.sample.length < 2 * sampled) return
+    if (this.sample.length < 2 * sampleSize) return
     this.step *= 2
     const half = this.sample.filter((_, index) => index % 2 === 0)
     this.sample.splice(0, this.sample.length, ...half)

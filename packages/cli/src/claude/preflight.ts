@@ -1,4 +1,4 @@
-/** What can be found out before anything is spent. */
+/** Checks that cost nothing, before a run. */
 import { ClaudeClient, type ClaudeError, ClaudeVerifier, Pricing, type Reply } from "@baton/adapters/claude"
 import * as Diagnosis from "@baton/core/Diagnosis"
 import * as Console from "effect/Console"
@@ -13,37 +13,37 @@ import { safeText } from "../view/safeText.ts"
 import type { Settings } from "./options.ts"
 import * as Requests from "./requests.ts"
 
-/** A model that a run will ask. */
-export interface Asked {
+/** A model that a run uses. */
+export interface RequiredModel {
   readonly model: string
-  /** The flag that names another one. */
+  /** The flag that selects another model. */
   readonly flag: "--model" | "--judge-model"
-  /** The longest answer that will be asked for. */
+  /** The maximum length of its outputs. */
   readonly maxTokens: number
 }
 
-/** The models that a run with these settings will ask. */
-export const askedOf = (
+/** The models that a run with these settings uses. */
+export const modelsOf = (
   { executor, verifier }: Settings,
-  asks: { readonly executor: boolean; readonly verifier: boolean }
-): ReadonlyArray<Asked> => [
-  ...(asks.executor ? [{ model: executor.model, flag: "--model" as const, maxTokens: executor.maxTokens }] : []),
-  ...(asks.verifier
+  uses: { readonly executor: boolean; readonly verifier: boolean }
+): ReadonlyArray<RequiredModel> => [
+  ...(uses.executor ? [{ model: executor.model, flag: "--model" as const, maxTokens: executor.maxTokens }] : []),
+  ...(uses.verifier
     ? [{ model: verifier.model, flag: "--judge-model" as const, maxTokens: ClaudeVerifier.defaultMaxTokens }]
     : [])
 ]
 
-/** Refuses a limit in USD over a model whose price is unknown: it could not be kept. */
+/** Refuses a limit in USD if the price of a model is unknown, because the limit could not be kept. */
 export const checkPrices = (
-  asked: ReadonlyArray<Asked>,
+  models: ReadonlyArray<RequiredModel>,
   prices: Pricing.PriceTable,
   limit: Given<number> | undefined
 ): Effect.Effect<void, CommandFailed> => {
-  const unknown = asked.find(({ model }) => Pricing.priceOf(prices, model) === undefined)
+  const unknown = models.find(({ model }) => Pricing.priceOf(prices, model) === undefined)
   if (limit === undefined || unknown === undefined) return Effect.void
   return Effect.fail(
     new CommandFailed({
-      message: `${limit.by} cannot be kept: the price of ${unknown.model} is unknown. Give it, in USD for a million tokens: --price ${unknown.model}=INPUT,OUTPUT`
+      message: `${limit.by} needs the price of ${unknown.model}, which is unknown. Set it in USD per million tokens with --price ${unknown.model}=INPUT,OUTPUT`
     })
   )
 }
@@ -51,7 +51,7 @@ export const checkPrices = (
 /** Refuses a limit per task that is below one request, because no task could then be completed. */
 export const checkTaskLimits = Effect.fnUntraced(function* (
   settings: Settings,
-  asks: { readonly executor: boolean; readonly verifier: boolean },
+  uses: { readonly executor: boolean; readonly verifier: boolean },
   billing: Reply.Billing,
   limits: Pick<RunFlags, "maxCostPerTask" | "maxTokensPerTask">
 ): Effect.fn.Return<void, CommandFailed, Scope.Scope> {
@@ -59,14 +59,14 @@ export const checkTaskLimits = Effect.fnUntraced(function* (
   if (cost === undefined && tokens === undefined) return
   const requests = yield* Requests.make(settings)
   const smallest = [
-    ...(asks.executor ? [{ request: yield* requests.execute(""), or: ", or lower --max-output-tokens" }] : []),
-    ...(asks.verifier ? [{ request: yield* requests.judge("", ""), or: "" }] : [])
+    ...(uses.executor ? [{ request: yield* requests.execute(""), alternative: ", or lower --max-output-tokens" }] : []),
+    ...(uses.verifier ? [{ request: yield* requests.judge("", ""), alternative: "" }] : [])
   ]
-  for (const { or, request } of smallest) {
+  for (const { alternative, request } of smallest) {
     const worst = Pricing.worstCase(settings.prices, request, billing)
     const refuse = (by: string, limit: string, use: string) =>
       new CommandFailed({
-        message: `${by} is ${limit}, but one request to ${request.model} can ${use}: raise it${or}.`
+        message: `${by} is ${limit}, but one request to ${request.model} can ${use}. Raise it${alternative}.`
       })
     if (cost !== undefined && worst.costUsd !== null && worst.costUsd > cost.value)
       return yield* refuse(cost.by, usd(cost.value), `cost ${usd(worst.costUsd)}`)
@@ -76,22 +76,25 @@ export const checkTaskLimits = Effect.fnUntraced(function* (
 }, Effect.scoped)
 
 /**
- * Asks the API about the models, which is free: whether the key is good, whether there are models of these names, and
- * whether they will be there for long. A server that cannot be asked that, as many gateways, is let be.
+ * Queries the API about the models, which is free: checks that the key is valid, that the models exist, and that they are
+ * not about to be retired. Servers that do not support this query, such as many gateways, are not checked.
  */
 export const checkModels = Effect.fnUntraced(function* (
-  asked: ReadonlyArray<Asked>,
+  models: ReadonlyArray<RequiredModel>,
   options: {
-    /** What to do where the server cannot be reached at all. */
+    /** What to do if the server cannot be reached. */
     readonly offline: "refuse" | "ignore"
   }
 ): Effect.fn.Return<void, CommandFailed, ClaudeClient.ClaudeClient> {
   const client = yield* ClaudeClient.ClaudeClient
-  yield* Effect.forEach(asked, (each) => checkModel(client, each, options.offline), { concurrency: 2, discard: true })
+  yield* Effect.forEach(models, (model) => checkModel(client, model, options.offline), {
+    concurrency: 2,
+    discard: true
+  })
 })
 
-/** A connection that fails once may do so in passing. */
-const aFewTimes = {
+/** Network errors are often transient. */
+const networkRetry = {
   schedule: Schedule.exponential("200 millis"),
   times: 4,
   while: ({ type }: ClaudeError) => type === "network"
@@ -99,43 +102,45 @@ const aFewTimes = {
 
 const checkModel = Effect.fnUntraced(function* (
   client: ClaudeClient.ClaudeClientService,
-  asked: Asked,
+  required: RequiredModel,
   offline: "refuse" | "ignore"
 ) {
-  const { flag, maxTokens, model } = asked
-  const result = yield* Effect.result(Effect.retry(client.model(model), aFewTimes))
+  const { flag, maxTokens, model } = required
+  const result = yield* Effect.result(Effect.retry(client.model(model), networkRetry))
   if (result._tag === "Failure") {
     const { message, reason, type } = result.failure
     if (type === "network" && offline === "ignore") return
     if (type === "network") {
-      return yield* new CommandFailed({ message: `${message} Is ANTHROPIC_BASE_URL right, and this machine online?` })
+      return yield* new CommandFailed({ message: `${message} Check ANTHROPIC_BASE_URL and the network connection.` })
     }
     if (reason === "Fatal") return yield* new CommandFailed({ message })
-    // A server without this endpoint says 404 as well, but in words of its own.
+    // A server without this endpoint also answers 404, but with another error type.
     if (type !== "not_found_error") return
     return yield* new CommandFailed({
-      message: `There is no model ${model}, or the key may not use it: name another one with ${flag}.`
+      message: `The model ${model} does not exist, or the key has no access to it. Choose another one with ${flag}.`
     })
   }
   const { lifecycle, maxOutputTokens, retiresAt } = result.success
   if (lifecycle === "retired") {
     const since = retiresAt === null ? "" : ` on ${retiresAt}`
     return yield* new CommandFailed({
-      message: `The model ${model} was retired${since}: name another one with ${flag}.`
+      message: `The model ${model} was retired${since}. Choose another one with ${flag}.`
     })
   }
   if (maxOutputTokens !== null && maxTokens > maxOutputTokens) {
     return yield* new CommandFailed({
-      message: `The model ${model} writes ${maxOutputTokens} tokens at most: lower --max-output-tokens, which is ${maxTokens}.`
+      message: `--max-output-tokens is ${maxTokens}, but the model ${model} writes at most ${maxOutputTokens} tokens. Lower --max-output-tokens.`
     })
   }
   if (lifecycle === "deprecated") {
     const when = retiresAt === null ? "soon" : `on ${retiresAt}`
-    yield* Console.error(safeText(`warning: the model ${model} goes away ${when}: ${flag} names another one.`))
+    yield* Console.error(
+      safeText(`warning: the model ${model} will be retired ${when}. Choose another one with ${flag}.`)
+    )
   }
 })
 
-/** What there is to say of the part of a run that asks Claude. The key is never shown. */
+/** Checks the key and the model for a part of a run. The key is never shown. */
 export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier", model: Given<string>) {
   const account = yield* Effect.promise(() => import("./account.ts"))
   const found = yield* account.find
@@ -144,15 +149,15 @@ export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier
       Diagnosis.fail(
         "key",
         "There is no key for Claude's API.",
-        "Put one into the environment as ANTHROPIC_API_KEY: console.anthropic.com has them."
+        "Get one at console.anthropic.com and set ANTHROPIC_API_KEY."
       )
     ]
   }
   const { apiKey, baseUrl } = found.value
   const { ClaudeClient } = yield* Effect.promise(() => import("@baton/adapters/claude"))
   const id = model.value
-  const place = baseUrl === undefined ? "" : ` at ${withoutSecrets(baseUrl)}`
-  const key = Diagnosis.ok("key", `There is a key for Claude's API${place}.`)
+  const location = baseUrl === undefined ? "" : ` at ${withoutSecrets(baseUrl)}`
+  const key = Diagnosis.ok("key", `There is a key for Claude's API${location}.`)
   const asked = ClaudeClient.ClaudeClient.use((client) => client.model(id)).pipe(
     Effect.provide(ClaudeClient.layer({ apiKey, baseUrl, timeout: "10 seconds" })),
     Effect.matchEffect({
@@ -161,12 +166,12 @@ export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier
           lifecycle === "active"
             ? Diagnosis.ok(
                 "model",
-                `${id} can be asked${maxOutputTokens === null ? "" : `, for up to ${maxOutputTokens} tokens`}.`
+                `${id} is available${maxOutputTokens === null ? "" : ` and writes up to ${maxOutputTokens} tokens`}.`
               )
             : Diagnosis.warn(
                 "model",
                 `${id} is ${lifecycle}${retiresAt === null ? "" : ` (${retiresAt})`}.`,
-                `Name another one with ${part === "executor" ? "--model" : "--judge-model"}.`
+                `Choose another one with ${part === "executor" ? "--model" : "--judge-model"}.`
               )
         ),
       onFailure: ({ message, reason, type }) =>
@@ -174,12 +179,12 @@ export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier
           type === "not_found_error"
             ? Diagnosis.fail(
                 "model",
-                `There is no model ${id}, or the key may not use it.`,
-                `Name another one with ${part === "executor" ? "--model" : "--judge-model"}.`
+                `The model ${id} does not exist, or the key has no access to it.`,
+                `Choose another one with ${part === "executor" ? "--model" : "--judge-model"}.`
               )
             : reason === "Fatal"
-              ? Diagnosis.fail("key", message, "Put a good key into ANTHROPIC_API_KEY.")
-              : Diagnosis.warn("model", `It could not be asked whether there is ${id}: ${message}`, "Try again later.")
+              ? Diagnosis.fail("key", message, "Set ANTHROPIC_API_KEY to a valid key.")
+              : Diagnosis.warn("model", `The model ${id} could not be checked: ${message}`, "Try again later.")
         )
     })
   )
@@ -187,5 +192,5 @@ export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier
   return answer.check === "key" ? [answer] : [key, answer]
 })
 
-/** A password in an address is as secret as a key. */
+/** Removes passwords and parameters, which are as secret as a key. */
 const withoutSecrets = (url: string): string => url.replace(/\/\/[^@/]*@/, "//…@").replace(/\?.*$/, "?…")

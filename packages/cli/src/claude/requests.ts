@@ -1,5 +1,5 @@
 /**
- * What a run would send for a task: the requests of the very executor and judge that it would use, without sending them.
+ * The requests of a run for a task. The executor and the judge of the run build them, but they are not sent.
  */
 import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, type MessageRequest, type Reply } from "@baton/adapters/claude"
 import { LeaseToken } from "@baton/core/Attempt"
@@ -23,7 +23,7 @@ export interface Requests {
   readonly judge: (description: string, output: string) => Effect.Effect<MessageRequest.MessageRequest>
 }
 
-/** Makes them. Fails with one sentence when the executor cannot be made of these settings. */
+/** Builds the requests. Fails with a message for the user if the settings are invalid. */
 export const make = Effect.fnUntraced(function* (
   settings: Settings
 ): Effect.fn.Return<Requests, CommandFailed, Scope.Scope> {
@@ -47,7 +47,7 @@ export const make = Effect.fnUntraced(function* (
   const executor = yield* Effect.provide(Executor, context)
   const verifier = yield* Effect.provide(Verifier, context)
 
-  // What the made-up answer is worth to them is of no interest.
+  // The result for the fake answer is ignored.
   const capture = <A, E>(call: Effect.Effect<A, E>) =>
     Effect.flatMap(Effect.exit(call), () =>
       sent === undefined ? Effect.die(new Error("nothing was sent")) : Effect.succeed(sent)
@@ -99,7 +99,7 @@ const task = (description: string): Task.Task => ({
   updatedAt: epoch
 })
 
-/** Tokens per byte of a description, and those that every request has besides. */
+/** Tokens per byte of a description, and the fixed number of tokens of every request. */
 export interface Rate {
   readonly perByte: number
   readonly fixed: number
@@ -107,21 +107,21 @@ export interface Rate {
 }
 
 /**
- * - `counted`: the API counted some of the prompts
- * - `guessed`: nobody was asked
+ * - `counted`: the API counted a sample of the prompts
+ * - `guessed`: estimated from the length of the prompts
  */
 export const Basis = Schema.Literals(["counted", "guessed"])
 
 export type Basis = typeof Basis.Type
 
-/** English text; other languages and code have more. */
+/** For English text; other languages and code have more tokens. */
 const bytesPerToken = 3
 
 const encoder = new TextEncoder()
 
 const bytes = (text: string): number => encoder.encode(text).length
 
-/** A guess, from the length of a request for an empty description. */
+/** Estimates tokens from the length of a request with an empty description. */
 export const guessTokens = (empty: MessageRequest.MessageRequest): Rate => {
   const { messages, output_config, system } = empty
   return {
@@ -131,13 +131,13 @@ export const guessTokens = (empty: MessageRequest.MessageRequest): Rate => {
   }
 }
 
-/** Counts requests for descriptions of a sample, free of charge. Where the server cannot count, it is a guess. */
+/** Counts the tokens of a sample, which is free. Falls back to an estimate if the server cannot count. */
 export const countTokens = Effect.fnUntraced(function* (
   client: ClaudeClient.ClaudeClientService,
   sample: ReadonlyArray<string>,
   requestFor: (description: string) => Effect.Effect<MessageRequest.MessageRequest>
 ): Effect.fn.Return<Rate> {
-  // A message has to say something.
+  // A message must not be empty.
   const empty = yield* requestFor(".")
   const counting = (description: string) => Effect.flatMap(requestFor(description), client.countTokens)
   return yield* Effect.gen(function* () {

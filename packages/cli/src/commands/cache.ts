@@ -9,11 +9,11 @@ import { writeLine } from "../view/stdout.ts"
 import { printJson } from "../view/json.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import { StoreUrl } from "../settings/flags.ts"
-import { beside } from "../settings/beside.ts"
+import { siblingFile } from "../settings/siblingFile.ts"
 
 /** The cache file of the store on this command line. */
 const cacheFile = Effect.flatMap(StoreUrl, (url) => {
-  const filename = beside(url, "cache")
+  const filename = siblingFile(url, "cache")
   return filename === undefined
     ? Effect.fail(new CommandFailed({ message: "A store in memory has no cache. Choose another store with --store." }))
     : Effect.succeed(filename)

@@ -146,9 +146,7 @@ const countRunning = Effect.fnUntraced(function* (store: Store): Effect.fn.Retur
   )
 })
 
-/**
- * Copies all records and the pause. Calls `onPage` with the number of records copied so far.
- */
+/** Copies all records and the pause. Calls `onPage` with the number of records copied so far. */
 const copyRecords = Effect.fnUntraced(function* (options: {
   readonly from: Store
   readonly to: Store

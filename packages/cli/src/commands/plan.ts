@@ -14,12 +14,12 @@ import { printJson } from "../view/json.ts"
 /** Estimates the tasks and the cost of a run. */
 export const plan = Command.make("plan", { ...sourceOptions({ min: 0 }), ...runFlags }, (flags) =>
   Effect.gen(function* () {
-    const { asksClaude } = yield* Effect.promise(() => import("../run/runParts.ts"))
+    const { usesClaude } = yield* Effect.promise(() => import("../run/runParts.ts"))
     const { make, PlanReport } = yield* Effect.promise(() => import("../claude/plan.ts"))
     const { planReport } = yield* Effect.promise(() => import("../view/planReport.ts"))
-    const asks = yield* asksClaude(flags)
+    const uses = yield* usesClaude(flags)
     const layer = flags.sources.length === 0 ? store.layerExisting : existingOrNone
-    const report = yield* Effect.provide(make(flags, asks), layer)
+    const report = yield* Effect.provide(make(flags, uses), layer)
     if (flags.json) return yield* printJson(PlanReport, report)
     yield* writeLine(planReport(report, yield* canvas).join("\n"))
   })

@@ -1,6 +1,4 @@
-/**
- * The executors and verifiers for `--executor` and `--verifier`, by name. Each module is loaded on demand.
- */
+/** The executors and verifiers for `--executor` and `--verifier`, by name. Each module is loaded on demand. */
 import type { Executor } from "@baton/core/Executor"
 import type { Verifier } from "@baton/core/Verifier"
 import * as Effect from "effect/Effect"

@@ -18,7 +18,7 @@ import { explicit, type Given, origins, type RunFlags, StoreUrl } from "../setti
 import * as hooks from "../hooks/hooks.ts"
 import type { ModelUse } from "../view/models.ts"
 import type { SourceError } from "../sources/SourceError.ts"
-import { beside } from "../settings/beside.ts"
+import { siblingFile } from "../settings/siblingFile.ts"
 import * as Telemetry from "../system/Telemetry.ts"
 import { executors, type PartOptions, verifiers } from "./executors.ts"
 
@@ -60,13 +60,13 @@ export const make = Effect.fnUntraced(function* (
   const lease = flags.lease.value
   const executor = yield* chooseExecutor(flags)
   const verifier = yield* chooseVerifier(flags)
-  const asks = {
-    ...(yield* asksClaude(flags)),
+  const uses = {
+    ...(yield* usesClaude(flags)),
     agent: executor === flags.executor && executor.value === "claude-code"
   }
-  yield* checkFlags(flags, asks)
-  const batchRun = asks.executor ? yield* batchesModule : undefined
-  const journal = asks.executor ? beside(yield* StoreUrl, "batches") : undefined
+  yield* checkFlags(flags, uses)
+  const batchRun = uses.executor ? yield* batchesModule : undefined
+  const journal = uses.executor ? siblingFile(yield* StoreUrl, "batches") : undefined
   if (flags.batch && journal === undefined) {
     return yield* new CommandFailed({
       message:
@@ -77,13 +77,13 @@ export const make = Effect.fnUntraced(function* (
   const batching = flags.batch ? batchRun : undefined
   const concurrency = explicit(flags.concurrency) ?? batching?.defaults.concurrency ?? flags.concurrency.value
   const claude =
-    asks.executor || asks.verifier
+    uses.executor || uses.verifier
       ? yield* (yield* claudeModule).make(flags, {
-          ...asks,
+          ...uses,
           timeout,
           verifyTimeout,
           journal: flags.batch ? journal : undefined,
-          cache: flags.noCache ? undefined : beside(yield* StoreUrl, "cache")
+          cache: flags.noCache ? undefined : siblingFile(yield* StoreUrl, "cache")
         })
       : undefined
   const chosen = yield* verifierOf(flags, verifier, verifyTimeout, claude)
@@ -95,8 +95,8 @@ export const make = Effect.fnUntraced(function* (
     maxCostPerTask: flags.maxCostPerTask?.value,
     maxTokensPerTask: flags.maxTokensPerTask?.value,
     retryPolicy: yield* retryPolicyOf(flags.retryDelay.value),
-    executionTimeout: asks.executor || asks.agent ? withWaiting(timeout) : Duration.sum(timeout, stopGrace),
-    verificationTimeout: asks.verifier ? withWaiting(verifyTimeout) : Duration.sum(verifyTimeout, stopGrace),
+    executionTimeout: uses.executor || uses.agent ? withWaiting(timeout) : Duration.sum(timeout, stopGrace),
+    verificationTimeout: uses.verifier ? withWaiting(verifyTimeout) : Duration.sum(verifyTimeout, stopGrace),
     leaseDuration: lease,
     onCrash: flags.onCrash.value,
     drainTimeout: explicit(flags.drainTimeout) ?? batching?.defaults.drainTimeout ?? flags.drainTimeout.value,
@@ -105,9 +105,9 @@ export const make = Effect.fnUntraced(function* (
   return {
     executor: yield* executorOf(flags, executor, timeout, {
       claude,
-      claudeCode: asks.agent ? yield* (yield* claudeCodeModule).make(flags, timeout) : undefined
+      claudeCode: uses.agent ? yield* (yield* claudeCodeModule).make(flags, timeout) : undefined
     }),
-    verifier: batching === undefined || asks.verifier ? chosen : batching.withLimit(chosen),
+    verifier: batching === undefined || uses.verifier ? chosen : batching.withLimit(chosen),
     safety: yield* safetyOf(flags),
     config: batching?.configOf(config) ?? config,
     lease,
@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function* (
 const withWaiting = (timeout: Duration.Duration) => Duration.sum(Duration.times(timeout, 6), Duration.hours(1))
 
 /** Whether the executor and the verifier use Claude's API. The flags need not select an executor. */
-export const asksClaude = Effect.fnUntraced(function* (flags: RunFlags) {
+export const usesClaude = Effect.fnUntraced(function* (flags: RunFlags) {
   const executor = yield* choose(flags.exec, flags.shell, flags.executor)
   const verifier = yield* chooseVerifier(flags)
   return {
@@ -148,14 +148,14 @@ const chooseExecutor = Effect.fnUntraced(function* (flags: RunFlags) {
 /** A flag for an executor that is not used is an error; a variable is ignored, because it may be for other runs. */
 const checkFlags = (
   flags: RunFlags,
-  asks: { readonly executor: boolean; readonly agent: boolean; readonly verifier: boolean }
+  uses: { readonly executor: boolean; readonly agent: boolean; readonly verifier: boolean }
 ) => {
   const { confirm, criteria, judgeModel, minConfidence } = flags
   const { effort, maxOutputTokens, model, outputSchema, system, systemFile } = flags
   const { allowedTools, cwd, maxCostPerAttempt, maxTurns, permissionMode } = flags
   const forJudge = [judgeModel, criteria, confirm, minConfidence]
   const forAgent = [permissionMode, allowedTools, cwd, maxTurns, maxCostPerAttempt]
-  if (flags.batch && !asks.executor) {
+  if (flags.batch && !uses.executor) {
     return Effect.fail(
       new CommandFailed({
         message: "--batch only works with --executor claude. Add --executor claude, or remove --batch."
@@ -163,10 +163,10 @@ const checkFlags = (
     )
   }
   const misplaced = [
-    ...(asks.executor ? [] : [systemFile, maxOutputTokens, outputSchema]),
-    ...(asks.executor || asks.agent ? [] : [model, system, effort]),
-    ...(asks.agent ? [] : forAgent),
-    ...(asks.verifier ? [] : forJudge)
+    ...(uses.executor ? [] : [systemFile, maxOutputTokens, outputSchema]),
+    ...(uses.executor || uses.agent ? [] : [model, system, effort]),
+    ...(uses.agent ? [] : forAgent),
+    ...(uses.verifier ? [] : forJudge)
   ].find((given) => given?.origin === "flag")
   if (misplaced === undefined) return Effect.void
   const isFor = (part: ReadonlyArray<unknown>) => part.includes(misplaced)

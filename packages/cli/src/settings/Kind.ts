@@ -1,4 +1,4 @@
-/** Kinds of values: how a value is written in the help, how it is read, and what a message about a wrong value says. */
+/** Kinds of values: their placeholder in the help, their parser, and their description in error messages. */
 import * as Duration from "effect/Duration"
 
 export interface Kind<A> {

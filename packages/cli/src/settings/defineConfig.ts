@@ -1,8 +1,4 @@
-/**
- * The types of `baton.config.ts`.
- *
- * @since 0.1.0
- */
+/** The types of `baton.config.ts`. */
 import type { Executor } from "@baton/core/Executor"
 import type { Hook } from "@baton/core/Hooks"
 import type { Safety } from "@baton/core/Safety"
@@ -13,12 +9,7 @@ import type { Layer } from "effect/Layer"
 import type { Address } from "./Kind.ts"
 import type { SettingName, settings, ValueOf } from "./settings.ts"
 
-/**
- * A duration, as flags take it: `500ms`, `30s`, `10m`, `8h`.
- *
- * @category models
- * @since 0.1.0
- */
+/** A duration, as flags take it: `500ms`, `30s`, `10m`, `8h`. */
 export type DurationText = `${number}${"ms" | "s" | "m" | "h" | "d"}`
 
 /** A value as the file contains it. */
@@ -40,9 +31,6 @@ type Configured<Name extends SettingName> =
  * The settings that every command in this directory uses. Each setting is a flag in camel case with the flag's default; see
  * `baton run --help`. `store`, `executor` and `verifier` also take a layer of your own. A flag overrides the environment, and
  * the environment overrides this file. Relative paths are relative to the working directory.
- *
- * @category models
- * @since 0.1.0
  */
 export type Settings = {
   readonly [
@@ -55,20 +43,10 @@ export type Settings = {
   readonly hooks?: ReadonlyArray<Hook>
 }
 
-/**
- * A configuration: settings, and profiles that `--profile NAME` applies over them.
- *
- * @category models
- * @since 0.1.0
- */
+/** A configuration: settings, and profiles that `--profile NAME` applies over them. */
 export type BatonConfig = Settings & {
   readonly profiles?: Readonly<Record<string, Settings>>
 }
 
-/**
- * Returns its argument. It exists for its type: `export default defineConfig({ ... })`.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Returns its argument. It exists for its type: `export default defineConfig({ ... })`. */
 export const defineConfig = (config: BatonConfig): BatonConfig => config

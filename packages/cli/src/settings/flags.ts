@@ -73,7 +73,7 @@ export const flagOf = <Name extends SettingName>(name: Name): Flag.Flag<FlagValu
         return yield* new CliError.ValidationError({ message: `${by} is "${given.value}": it takes ${kind.expected}.` })
       })
     )
-    // The table knows the type that `kind` reads; the loop over its names does not.
+    // The type that `kind` reads depends on the name, which the compiler cannot follow here.
   ) as Flag.Flag<FlagValue<Name>>
 }
 
@@ -100,7 +100,7 @@ export const statusFlags = flagsFor("status")
 /** `--store`, for every command. */
 export const StoreUrl = GlobalFlag.Setting("store")({ flag: Flag.map(flagOf("store"), ({ value }) => value) })
 
-/** `--config-file`. The file is loaded before the flags are read: see `loadProject.askedBy`. */
+/** `--config-file`. The file is loaded before the flags are parsed: see `loadProject.selectionIn`. */
 export const ConfigFile = GlobalFlag.Setting("config-file")({ flag: flagOf("configFile") })
 
 /** `--profile`. */
@@ -125,7 +125,7 @@ export const LogFormatFlag = GlobalFlag.Setting("log-format")({
   flag: Flag.map(flagOf("logFormat"), ({ value }) => value)
 })
 
-/** Flags that the help shows under a heading of their own. */
+/** Flags that the help shows under a separate heading. */
 export interface FlagGroup {
   readonly title: string
   /** The names of the flags, without dashes. */

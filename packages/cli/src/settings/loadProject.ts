@@ -1,9 +1,8 @@
 /**
  * Finds and loads `baton.config.ts`.
  *
- * Node runs it as it is, types stripped, so it can do whatever a program can: it is trusted as the rest of the directory is.
- *
- * @since 0.1.0
+ * Node runs the file and strips its types. The file can do everything that a program can, so it is as trusted as any other
+ * code in the directory.
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -22,34 +21,26 @@ import * as sources from "../sources/SourceError.ts"
 import type { Hook } from "@baton/core/Hooks"
 import { fromConfig, type PartName, type ProjectService } from "./Project.ts"
 
-/**
- * The names a configuration goes by, the first that is there is taken.
- *
- * @category configuration
- * @since 0.1.0
- */
+/** The names of the configuration file. The first one that exists is used. */
 export const fileNames = ["baton.config.ts", "baton.config.mts", "baton.config.js", "baton.config.mjs"] as const
 
-/** Which configuration is asked for. */
-export interface Asked {
-  /** A file; by default the one in the working directory, if there is one. */
+/** The selected configuration. */
+export interface Selection {
+  /** The file; by default the one in the working directory, if it exists. */
   readonly file: string | undefined
   readonly profile: string | undefined
 }
 
 /**
- * The configuration that a command line asks for. It is needed before the flags can be read, because it stands in for
- * those that are left out; so these two are looked up by themselves.
- *
- * @category getters
- * @since 0.1.0
+ * The configuration that a command line selects. These two flags are parsed separately, because the configuration is
+ * needed to parse the others.
  */
-export const askedBy = (args: ReadonlyArray<string>): Asked => {
-  const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : args
+export const selectionIn = (args: ReadonlyArray<string>): Selection => {
+  const ownArgs = args.includes("--") ? args.slice(0, args.indexOf("--")) : args
   const valueOf = (flag: string) => {
-    const index = own.findLastIndex((arg) => arg === flag || arg.startsWith(`${flag}=`))
-    const found = own[index]
-    return found === undefined ? undefined : found === flag ? own[index + 1] : found.slice(flag.length + 1)
+    const index = ownArgs.findLastIndex((arg) => arg === flag || arg.startsWith(`${flag}=`))
+    const found = ownArgs[index]
+    return found === undefined ? undefined : found === flag ? ownArgs[index + 1] : found.slice(flag.length + 1)
   }
   return {
     file: valueOf("--config-file"),
@@ -58,17 +49,14 @@ export const askedBy = (args: ReadonlyArray<string>): Asked => {
 }
 
 /**
- * Loads a configuration; null when none is there and none was asked for. What is wrong with it is told with file and line.
- *
- * @category constructors
- * @since 0.1.0
+ * Loads the configuration; null if no file exists and none is selected. Problems are reported with file and line.
  */
-export const load = Effect.fnUntraced(function* (onCommandLine: Asked) {
-  const asked = {
+export const load = Effect.fnUntraced(function* (onCommandLine: Selection) {
+  const selection = {
     file: onCommandLine.file ?? (yield* variable(variableName("configFile"))),
     profile: onCommandLine.profile ?? (yield* variable(variableName("profile")))
   }
-  const file = yield* find(asked)
+  const file = yield* find(selection)
   if (file === null) return null
   const path = yield* Path.Path
   const fs = yield* FileSystem.FileSystem
@@ -78,43 +66,43 @@ export const load = Effect.fnUntraced(function* (onCommandLine: Asked) {
     ...(onCommandLine.file === undefined ? [] : ["--config-file", onCommandLine.file]),
     ...(onCommandLine.profile === undefined ? [] : ["--profile", onCommandLine.profile])
   ]
-  return { ...(yield* Effect.fromResult(read({ file, text }, exported, asked.profile))), flags }
+  return { ...(yield* Effect.fromResult(read({ file, text }, exported, selection.profile))), flags }
 })
 
 const variable = (name: string) => Config.NonEmptyString(name).pipe(Effect.option, Effect.map(Option.getOrUndefined))
 
-const find = Effect.fnUntraced(function* ({ file, profile }: Asked) {
+const find = Effect.fnUntraced(function* ({ file, profile }: Selection) {
   const fs = yield* FileSystem.FileSystem
   const exists = (name: string) => Effect.orElseSucceed(fs.exists(name), () => false)
   if (file !== undefined) {
     if (yield* exists(file)) return file
-    return yield* new CommandFailed({ message: `There is no configuration at ${file}.` })
+    return yield* new CommandFailed({ message: `The configuration ${file} does not exist.` })
   }
   for (const name of fileNames) {
     if (yield* exists(name)) return name
   }
   if (profile === undefined) return null
   return yield* new CommandFailed({
-    message: `--profile ${profile} needs a ${fileNames[0]} in this directory; \`baton init\` writes one.`
+    message: `--profile ${profile} needs a ${fileNames[0]} in this directory. Create one with \`baton init\`.`
   })
 })
 
 const evaluate = (file: string, absolute: string) =>
   Effect.tryPromise({
     try: () => {
-      offerTypes()
+      provideConfigModule()
       return import(pathToFileURL(absolute).href).then((module: unknown) =>
         Predicate.hasProperty(module, "default") ? module.default : undefined
       )
     },
     catch: (error) => {
-      const [where, what] = describe(error, absolute)
-      return sources.make(file, where, what)
+      const [line, message] = describe(error, absolute)
+      return sources.make(file, line, message)
     }
   })
 
-/** So that a configuration can import `@baton/cli/config` where baton is installed for the whole machine. */
-const offerTypes = () => {
+/** Lets a configuration import `@baton/cli/config` if baton is installed globally. */
+const provideConfigModule = () => {
   registerHooks({
     resolve: (specifier, context, next) => {
       if (specifier !== "@baton/cli/config") return next(specifier, context)
@@ -127,17 +115,17 @@ const offerTypes = () => {
   })
 }
 
-/** Node tells the place of a syntax error in the first line of its stack, and that of any other in one of the next. */
+/** Node reports the line of a syntax error in the first line of the stack, and of other errors in a later line. */
 const describe = (error: unknown, absolute: string): readonly [line: number | null, message: string] => {
-  if (!Predicate.isError(error)) return [null, `it cannot be loaded: ${String(error)}`]
+  if (!Predicate.isError(error)) return [null, `cannot be loaded: ${String(error)}`]
   const escaped = absolute.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
   const line = new RegExp(`${escaped}:(\\d+)`).exec(error.stack ?? "")?.[1]
   const missing = /Cannot find package '([^']+)'/.exec(error.message)?.[1]
   return [
     line === undefined ? null : Number(line),
     missing === undefined
-      ? `it cannot be loaded: ${error.message}`
-      : `it imports "${missing}", which is not installed here: npm install --save-dev ${missing}`
+      ? `cannot be loaded: ${error.message}`
+      : `imports "${missing}", which is not installed; run npm install --save-dev ${missing}`
   ]
 }
 
@@ -149,7 +137,7 @@ interface Source {
 const isPartName = (key: string): key is PartName =>
   key === "store" || key === "executor" || key === "verifier" || key === "safety"
 
-// Types do not survive to run time: what a layer lacks, or a hook returns, shows when it is used, and is told then.
+// Types are erased at run time, so a wrong layer or hook is only detected when it is used.
 const isLayer = (value: unknown): value is Layer.Layer<unknown, unknown> => Layer.isLayer(value)
 
 const isHooks = (value: unknown): value is ReadonlyArray<Hook> =>
@@ -164,7 +152,7 @@ const read = (
     Result.fail(sources.make(source.file, key === null ? null : lineOf(source.text, key), message))
 
   if (!Predicate.isObject(exported)) {
-    return wrong(null, "it has no default export: write `export default defineConfig({ ... })`.")
+    return wrong(null, "there is no default export; write `export default defineConfig({ ... })`.")
   }
   const { profiles = {}, ...base } = exported as Readonly<Record<string, unknown>>
   if (!Predicate.isObject(profiles))
@@ -175,14 +163,14 @@ const read = (
     const names = Object.keys(named)
     return wrong(
       "profiles",
-      `there is no profile "${profile}"${names.length === 0 ? "" : `: there are ${names.join(", ")}`}.`
+      `there is no profile "${profile}"${names.length === 0 ? "" : `; the profiles are ${names.join(", ")}`}.`
     )
   }
 
   const settings: Record<string, string> = {}
   const parts: { [Name in PartName]?: Layer.Layer<unknown, unknown> } = {}
   let hooks: ReadonlyArray<Hook> = []
-  for (const [key, value] of Object.entries({ ...withoutRivals(base, chosen), ...chosen })) {
+  for (const [key, value] of Object.entries({ ...withoutAlternatives(base, chosen), ...chosen })) {
     if (value === undefined) continue
     if (key === "hooks") {
       if (!isHooks(value)) return wrong(key, "`hooks` takes an array of functions from an event to an Effect.")
@@ -191,7 +179,7 @@ const read = (
       parts[key] = value
       if (key !== "safety") settings[key] = fromConfig
     } else if (key === "safety") {
-      return wrong(key, "`safety` takes a layer; limits such as `maxCost` are settings of their own.")
+      return wrong(key, "`safety` takes a layer; limits such as `maxCost` are separate settings.")
     } else if (settingInFile(key) === undefined) {
       const guesses = nearest(key, [...settingNames.filter(settingInFile), "safety", "hooks", "profiles"])
       const meant = guesses.length === 0 ? "" : `; did you mean \`${guesses.join("` or `")}\`?`
@@ -210,16 +198,16 @@ const read = (
   })
 }
 
-/** Settings of which one is enough: a profile that names another way replaces the way of the base. */
-const rivals = [
+/** Settings that exclude each other. A setting of the profile replaces its alternatives in the base. */
+const alternatives = [
   ["exec", "shell", "executor"],
   ["verify", "verifier", "noVerify"]
 ]
 
-const withoutRivals = (base: object, chosen: object): object =>
+const withoutAlternatives = (base: object, chosen: object): object =>
   Object.fromEntries(
     Object.entries(base).filter(
-      ([key]) => !rivals.some((names) => names.includes(key) && names.some((name) => Object.hasOwn(chosen, name)))
+      ([key]) => !alternatives.some((names) => names.includes(key) && names.some((name) => Object.hasOwn(chosen, name)))
     )
   )
 

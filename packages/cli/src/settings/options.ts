@@ -66,7 +66,7 @@ const read = <A>(kind: Kind.Kind<A>, by: string, text: string): Effect.Effect<A,
 
 const decodeId = Schema.decodeUnknownOption(TaskId)
 
-/** The id of a task, as flags and arguments take it. */
+/** The id of a task. */
 export const idKind: Kind.Kind<TaskId> = {
   metavar: "ID",
   expected: "the id of a task, as `baton list` shows it",
@@ -102,7 +102,7 @@ export const all = toggle("all", "List all tasks, also on a terminal")
 
 const sourceHelp = "Files with tasks (.jsonl, .json, .csv, .tsv, .yaml, .md, .txt); - reads standard input"
 
-/** The flags and arguments that say where tasks come from. */
+/** The flags and arguments for the sources of tasks. */
 export const sourceOptions = (options: { readonly min: 0 | 1 }) => ({
   sources: Argument.String("SOURCE").pipe(
     Argument.withDescription(sourceHelp),
@@ -123,8 +123,8 @@ export const sourceOptions = (options: { readonly min: 0 | 1 }) => ({
 export type SourceOptions = Command.Command.Config.Infer<ReturnType<typeof sourceOptions>>
 
 /**
- * The price of a model, in USD for a million tokens, as `--price` takes it: `claude-x=2,10` or, with the prices of the prompt
- * cache, `claude-x=2,10,0.2,2.5,4`.
+ * The price of a model in USD per million tokens, as `--price` accepts it: `claude-x=2,10` or, with the prices of the
+ * prompt cache, `claude-x=2,10,0.2,2.5,4`.
  */
 export interface ModelPrice {
   readonly model: string
@@ -138,8 +138,8 @@ export interface ModelPrice {
 const priceKind: Kind.Kind<ModelPrice> = {
   metavar: "MODEL=IN,OUT",
   expected:
-    "a model and its prices in USD for a million tokens, such as claude-x=2,10 (input, output), " +
-    "or with those of the prompt cache claude-x=2,10,0.2,2.5,4 (read, write for 5 minutes, write for an hour)",
+    "a model and its prices in USD per million tokens, such as claude-x=2,10 (input, output) or, " +
+    "with prices for the prompt cache, claude-x=2,10,0.2,2.5,4 (read, write for 5 minutes, write for an hour)",
   read: (text) => {
     const [, model, list] = /^([^=\s]+)=([\d.,]+)$/.exec(text) ?? []
     if (model === undefined || list === undefined) return undefined
@@ -156,5 +156,5 @@ const priceKind: Kind.Kind<ModelPrice> = {
 export const price = values(
   "price",
   priceKind,
-  "The price of a model in USD for a million tokens, if the price list lacks it or has it wrong"
+  "The price of a model in USD per million tokens, if the price list does not have it or is outdated"
 )

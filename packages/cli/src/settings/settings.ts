@@ -88,7 +88,7 @@ export const settings = {
   },
   verify: {
     kind: command,
-    help: "Check each output with this program: output on stdin; exit code 0 accepts, otherwise its output is the feedback",
+    help: "Verify each output with this program: output on stdin; exit code 0 accepts, otherwise its output is the feedback",
     takenBy: runAndDoctor
   },
   verifier: {
@@ -213,7 +213,7 @@ export const settings = {
   },
   maxOutputTokens: {
     kind: Kind.count(1),
-    help: "The maximum length of an answer; budgets and rate limits count all of it, so set it close to what you expect",
+    help: "The maximum length of an output in tokens; budgets and rate limits count all of it, so set it close to the expected length",
     default: "8192",
     group: "claude"
   },
@@ -230,12 +230,12 @@ export const settings = {
   },
   prices: {
     kind: file,
-    help: "A JSON file with the prices of models, for models that the price list lacks or has wrong",
+    help: "A JSON file with prices of models, for models that the price list does not have or that are outdated",
     group: "claude"
   },
   noCache: {
     kind: Kind.onOff,
-    help: "Send requests again that were answered before; otherwise an answer is stored next to the store and paid for once",
+    help: "Do not use cached responses; otherwise responses are stored in a file next to the store and paid for once",
     group: "claude"
   },
   rpm: {
@@ -250,7 +250,7 @@ export const settings = {
   permissionMode: {
     kind: Kind.text("MODE", "a permission mode of Claude Code"),
     help: "What Claude Code may do without asking: acceptEdits, auto, bypassPermissions, dontAsk, manual, plan",
-    otherwise: "Claude Code's own",
+    otherwise: "Claude Code's default",
     group: "claudeCode"
   },
   allowedTools: {
@@ -277,13 +277,13 @@ export const settings = {
   },
   onFail: {
     kind: command,
-    help: "Run this program for each task that goes to the dead-letter queue, with BATON_FEEDBACK as well",
+    help: "Run this program for each task that goes to the dead-letter queue, with BATON_FEEDBACK in addition",
     group: "hooks"
   },
   onEnd: { kind: command, help: "Run this program when the run has ended, with BATON_STOP_REASON", group: "hooks" },
   webhook: {
     kind: Kind.url,
-    help: "Post these events to this URL as JSON, signed with BATON_WEBHOOK_SECRET as Standard Webhooks specifies",
+    help: "Post these events to this URL as JSON, signed with BATON_WEBHOOK_SECRET according to Standard Webhooks",
     group: "hooks"
   },
 

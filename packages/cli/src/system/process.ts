@@ -52,9 +52,7 @@ export const receive = (signal: Signal): boolean => {
 /** Whether a signal was received; the next one exits immediately. */
 export const isReceived = (): boolean => received !== undefined
 
-/**
- * The exit code of an interrupted process: that of the received signal, or of SIGINT after Ctrl-C in a prompt.
- */
+/** The exit code of an interrupted process: that of the received signal, or of SIGINT after Ctrl-C in a prompt. */
 export const signalExitCode = (signal: Signal = received ?? "SIGINT"): number => codes[signal]
 
 /**

@@ -145,9 +145,7 @@ const clearBelow = "\u001B[J"
 const begin = "\u001B[?2026h"
 const end = "\u001B[?2026l"
 
-/**
- * Replaces the drawn lines without flicker. Lines below the last row of the terminal are omitted.
- */
+/** Replaces the drawn lines without flicker. Lines below the last row of the terminal are omitted. */
 export const redraw = Effect.fnUntraced(function* (
   lines: ReadonlyArray<string>
 ): Effect.fn.Return<void, PlatformError, Stdio.Stdio | EffectTerminal.Terminal> {

@@ -22,9 +22,7 @@ export const commandLine: Effect.Effect<string, never, Stdio.Stdio> = Effect.map
       .join(" ")
 )
 
-/**
- * `baton` with `--config-file`, `--profile` and `--store` if they are needed again, without passwords.
- */
+/** `baton` with `--config-file`, `--profile` and `--store` if they are needed again, without passwords. */
 export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identifier<"store">> = Effect.gen(
   function* () {
     const url = yield* StoreUrl

@@ -88,9 +88,7 @@ const figures = (progress: Progress, view: View, style: Style): ReadonlyArray<Pa
 const done = ({ completed, total }: Progress, { endless }: View): string =>
   endless ? `${number(completed)} done` : `${number(completed)}/${number(Math.max(total, completed))} done`
 
-/**
- * A rate in a unit in which it is at least one: `45/s`, `4.5/s`, `12/min`.
- */
+/** A rate in a unit in which it is at least one: `45/s`, `4.5/s`, `12/min`. */
 export const perSecond = (rate: number): string => {
   if (rate >= 1) return `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))}/s`
   return rate * 60 >= 1 ? `${Math.round(rate * 60)}/min` : `${Math.round(rate * 3600)}/h`

@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import * as Duration from "effect/Duration"
 import { existsSync } from "node:fs"
 import { StoreUrl } from "../settings/flags.ts"
-import { beside } from "../settings/beside.ts"
+import { siblingFile } from "../settings/siblingFile.ts"
 import { pages } from "../system/pages.ts"
 import { firstLine, reasonLine } from "./safeText.ts"
 import { type Canvas, labelledLines } from "./table.ts"
@@ -79,7 +79,7 @@ export const read = Effect.fnUntraced(function* (options: {
 })
 
 const batches = Effect.gen(function* () {
-  const filename = beside(yield* StoreUrl, "batches")
+  const filename = siblingFile(yield* StoreUrl, "batches")
   // Checked first, because most stores have no batches and the module takes time to load.
   if (filename === undefined || !existsSync(filename)) return []
   const { Batches } = yield* Effect.promise(() => import("@baton/adapters/claude"))

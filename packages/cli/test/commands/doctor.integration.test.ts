@@ -105,7 +105,7 @@ describe("baton doctor", () => {
         status: "ok",
         message: "The layer `executor` in baton.config.ts builds."
       })
-      assert.include(of("Verifier")[0]?.message, "is a layer that provides something else")
+      assert.include(of("Verifier")[0]?.message, "does not provide @baton/core/Verifier")
     })
   )
 

@@ -64,14 +64,14 @@ describe("baton.config.ts", () => {
       assert.deepInclude(broken, {
         code: 1,
         stderr:
-          "error: `store` in baton.config.ts (profile broken) is a layer that provides something else: " +
-          "it has to provide @baton/core/TaskStore.\n"
+          "error: `store` in baton.config.ts (profile broken) does not provide @baton/core/TaskStore. " +
+          "Use a layer that provides it.\n"
       })
       const failing = yield* baton(dir.path, ["run", "tasks.txt", "--profile", "failing"])
       assert.strictEqual(failing.code, 1)
       assert.include(
         failing.stderr,
-        "error: `executor` in baton.config.ts (profile failing) cannot be made: no such model"
+        "error: `executor` in baton.config.ts (profile failing) cannot be built: no such model"
       )
     })
   )
@@ -90,7 +90,7 @@ describe("baton.config.ts", () => {
       const other = fileURLToPath(new URL("../..", import.meta.url))
       assert.include(
         (yield* baton(other, ["list", "--config-file", "none.ts"])).stderr,
-        "There is no configuration at none.ts."
+        "The configuration none.ts does not exist."
       )
     })
   )

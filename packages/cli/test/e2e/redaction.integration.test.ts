@@ -76,8 +76,8 @@ describe("a secret that a program prints", () => {
         const show = yield* baton(dir.path, ["show", "a", "--json"], env)
         assert.include(show.stdout, "wrong: [redacted]")
         assert.include(show.stdout, `the output says ${shaped}`)
-        const besides = (show.stdout + run.stdout + run.stderr).replaceAll(`the output says ${shaped}`, "")
-        assert.deepStrictEqual(found(besides), [])
+        const withoutOutput = (show.stdout + run.stdout + run.stderr).replaceAll(`the output says ${shaped}`, "")
+        assert.deepStrictEqual(found(withoutOutput), [])
       }),
     60_000
   )

@@ -42,30 +42,34 @@ const refused = (
 describe("before anything is spent", () => {
   test(
     "no key",
-    refused(claude, "error: There is no key for Claude's API: put one into the environment as ANTHROPIC_API_KEY", {
-      env: { ANTHROPIC_API_KEY: " " }
-    })
+    refused(
+      claude,
+      "error: There is no key for Claude's API. Get one at console.anthropic.com and set ANTHROPIC_API_KEY",
+      {
+        env: { ANTHROPIC_API_KEY: " " }
+      }
+    )
   )
   test("a wrong key", refused(claude, /^error: .*key/i, { env: { ANTHROPIC_API_KEY: "sk-wrong" } }))
   test(
     "a model that does not exist",
     refused(
       [...claude, "--model", "claude-none"],
-      "There is no model claude-none, or the key may not use it: name another one with --model."
+      "The model claude-none does not exist, or the key has no access to it. Choose another one with --model."
     )
   )
   test(
     "a judge that does not exist",
     refused(
       ["--executor", "fake", "--verifier", "claude", "--judge-model", "claude-none"],
-      "There is no model claude-none, or the key may not use it: name another one with --judge-model."
+      "The model claude-none does not exist, or the key has no access to it. Choose another one with --judge-model."
     )
   )
   test(
     "a model that was retired, with the day",
     refused(
       [...claude, "--model", "claude-sonnet-4"],
-      "The model claude-sonnet-4 was retired on 2026-06-15: name another one with --model."
+      "The model claude-sonnet-4 was retired on 2026-06-15. Choose another one with --model."
     )
   )
   test("a budget of zero", refused([...claude, "--max-cost", "0"], '--max-cost is "0": it takes an amount'))
@@ -73,7 +77,7 @@ describe("before anything is spent", () => {
     "a budget for a model whose price is unknown, with the flag that gives it",
     refused(
       [...claude, "--model", "my-model", "--max-cost", "1"],
-      "--max-cost cannot be kept: the price of my-model is unknown. Give it, in USD for a million tokens: --price my-model=INPUT,OUTPUT"
+      "--max-cost needs the price of my-model, which is unknown. Set it in USD per million tokens with --price my-model=INPUT,OUTPUT"
     )
   )
   test(
@@ -104,11 +108,11 @@ describe("before anything is spent", () => {
   test("an invalid price", refused([...claude, "--price", "my-model=2"], "such as claude-x=2,10"))
   test(
     "a missing file",
-    refused([...claude, "--prices", "nowhere.json"], "--prices names nowhere.json, and there is no such file.")
+    refused([...claude, "--prices", "nowhere.json"], '--prices is "nowhere.json": the file does not exist.')
   )
   test(
     "more output than the model can write",
-    refused([...claude, "--max-output-tokens", "200000"], "writes 128000 tokens at most: lower --max-output-tokens")
+    refused([...claude, "--max-output-tokens", "200000"], "writes at most 128000 tokens. Lower --max-output-tokens.")
   )
   test(
     "two system prompts",
@@ -158,7 +162,10 @@ describe("a run with Claude", () => {
       const tasks = yield* file("tasks.txt", "one")
       const { exitCode, stderr } = yield* withServer(["run", tasks, ...claude, "--model", "claude-sonnet-4-5"])
       assert.strictEqual(exitCode, 0, stderr)
-      assert.include(stderr, "warning: the model claude-sonnet-4-5 goes away on 2026-11-30: --model names another one.")
+      assert.include(
+        stderr,
+        "warning: the model claude-sonnet-4-5 will be retired on 2026-11-30. Choose another one with --model."
+      )
     })
   )
 

@@ -60,7 +60,7 @@ describe("--executor claude-code", () => {
   for (const [args, message] of [
     [["--max-cost", "1"], "--max-cost needs --max-cost-per-attempt with --executor claude-code"],
     [["--max-cost-per-task", "1"], "--max-cost-per-task needs --max-cost-per-attempt"],
-    [["--max-tokens", "1"], "--max-tokens cannot be kept with --executor claude-code, which has no limit in tokens"],
+    [["--max-tokens", "1"], "--max-tokens does not work with --executor claude-code, which cannot limit tokens"],
     [
       ["--output-schema", "x.json"],
       "--output-schema only works with --executor claude. Add --executor claude, or remove --output-schema."

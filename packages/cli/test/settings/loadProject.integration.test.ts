@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Path } from "effect"
-import { askedBy, load } from "../../src/settings/loadProject.ts"
+import { selectionIn, load } from "../../src/settings/loadProject.ts"
 
 /** Loads a configuration with this text. */
 const loaded = Effect.fnUntraced(function* (text: string, profile?: string) {
@@ -71,21 +71,21 @@ describe("a configuration", () => {
       )
       assert.strictEqual(
         yield* setting("safety: { maxCost: 2 }"),
-        "baton.config.ts:3: `safety` takes a layer; limits such as `maxCost` are settings of their own."
+        "baton.config.ts:3: `safety` takes a layer; limits such as `maxCost` are separate settings."
       )
       assert.strictEqual(
         yield* problem("export default { profiles: { a: {}, b: {} } }", "c"),
-        'baton.config.ts:1: there is no profile "c": there are a, b.'
+        'baton.config.ts:1: there is no profile "c"; the profiles are a, b.'
       )
       assert.strictEqual(
         yield* problem("export const config = {}"),
-        "baton.config.ts: it has no default export: write `export default defineConfig({ ... })`."
+        "baton.config.ts: there is no default export; write `export default defineConfig({ ... })`."
       )
-      assert.match(yield* problem("const a = 1\nexport default {"), /^baton\.config\.ts(:\d)?: it cannot be loaded: /)
-      assert.strictEqual(yield* problem('throw new Error("boo")'), "baton.config.ts:1: it cannot be loaded: boo")
+      assert.match(yield* problem("const a = 1\nexport default {"), /^baton\.config\.ts(:\d)?: cannot be loaded: /)
+      assert.strictEqual(yield* problem('throw new Error("boo")'), "baton.config.ts:1: cannot be loaded: boo")
       assert.match(
         yield* problem('import "no-such-thing"'),
-        /^baton\.config\.ts(:1)?: it imports "no-such-thing", which is not installed here: npm install --save-dev no-such-thing$/
+        /^baton\.config\.ts(:1)?: imports "no-such-thing", which is not installed; run npm install --save-dev no-such-thing$/
       )
     }).pipe(Effect.scoped)
   )
@@ -94,7 +94,7 @@ describe("a configuration", () => {
     "must exist if a flag names it",
     Effect.gen(function* () {
       const missing = yield* Effect.flip(load({ file: "nowhere.ts", profile: undefined }))
-      assert.strictEqual(missing.message, "There is no configuration at nowhere.ts.")
+      assert.strictEqual(missing.message, "The configuration nowhere.ts does not exist.")
       const profile = yield* Effect.flip(load({ file: undefined, profile: "nightly" }))
       assert.include(profile.message, "--profile nightly needs a baton.config.ts")
       assert.isNull(yield* load({ file: undefined, profile: undefined }))
@@ -102,10 +102,13 @@ describe("a configuration", () => {
   )
 
   it("is selected by flags that are parsed before all others", () => {
-    assert.deepStrictEqual(askedBy(["run", "--config-file", "a.ts", "--profile=b", "--", "--config-file", "c.ts"]), {
-      file: "a.ts",
-      profile: "b"
-    })
-    assert.deepStrictEqual(askedBy(["list"]), { file: undefined, profile: undefined })
+    assert.deepStrictEqual(
+      selectionIn(["run", "--config-file", "a.ts", "--profile=b", "--", "--config-file", "c.ts"]),
+      {
+        file: "a.ts",
+        profile: "b"
+      }
+    )
+    assert.deepStrictEqual(selectionIn(["list"]), { file: undefined, profile: undefined })
   })
 })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
 import { batchLines } from "../../src/view/status.ts"
 import { none } from "../../src/view/style.ts"
-import { beside } from "../../src/settings/beside.ts"
+import { siblingFile } from "../../src/settings/siblingFile.ts"
 
 const batch = (id: string | null, requests: number, seconds: number) => ({
   id,
@@ -41,11 +41,11 @@ describe("the pending batches", () => {
 describe("the journal of batches", () => {
   it.effect("is next to a store in a file, and in the default directory for a store on a server", () =>
     Effect.sync(() => {
-      assert.strictEqual(beside("sqlite:.baton/baton.db", "batches"), ".baton/baton.batches.db")
-      assert.strictEqual(beside("json:/lists/tasks.json", "batches"), "/lists/tasks.batches.db")
-      assert.strictEqual(beside("memory:", "batches"), undefined)
+      assert.strictEqual(siblingFile("sqlite:.baton/baton.db", "batches"), ".baton/baton.batches.db")
+      assert.strictEqual(siblingFile("json:/lists/tasks.json", "batches"), "/lists/tasks.batches.db")
+      assert.strictEqual(siblingFile("memory:", "batches"), undefined)
       assert.match(
-        beside("postgres://me:secret@host/tasks", "batches") ?? "",
+        siblingFile("postgres://me:secret@host/tasks", "batches") ?? "",
         /^\.baton\/postgres-[0-9a-f]{12}\.batches\.db$/
       )
     })
@@ -53,7 +53,7 @@ describe("the journal of batches", () => {
 
   it.effect("does not depend on the password of a server, but on the database", () =>
     Effect.sync(() => {
-      const of = (url: string) => beside(url, "batches")
+      const of = (url: string) => siblingFile(url, "batches")
       assert.strictEqual(of("postgres://me:old@host/tasks"), of("postgres://me:new@host/tasks"))
       assert.notStrictEqual(of("postgres://me@host/tasks"), of("postgres://me@host/others"))
     })

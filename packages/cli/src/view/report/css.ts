@@ -1,8 +1,6 @@
 /** The style of the HTML report, for light and dark mode. */
 
-/**
- * The style sheet. The colours of outcomes differ in lightness as well as in hue, for people with colour blindness.
- */
+/** The style sheet. The colours of outcomes differ in lightness as well as in hue, for people with colour blindness. */
 export const css = `
 :root { color-scheme: light dark;
   --ink: #1b1f24; --soft: #5b6570; --line: #e3e6ea; --ground: #ffffff; --card: #f7f8fa;

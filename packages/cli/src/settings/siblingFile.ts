@@ -1,20 +1,13 @@
-/**
- * Where files are that belong to a store without being part of it.
- *
- * @since 0.1.0
- */
+/** The paths of files that belong to a store. */
 import { createHash } from "node:crypto"
 import { dirname, join, parse } from "node:path"
 import { settings } from "./settings.ts"
 
 /**
- * The file of one kind for a store: beside a store that is a file, and where the default store would be for a server's,
- * which this machine alone can use. Undefined for a store that is gone with the process.
- *
- * @category getters
- * @since 0.1.0
+ * The path of a file for a store: next to a store in a file, and in the directory of the default store for a store on a
+ * server. Undefined for a store in memory.
  */
-export const beside = (storeUrl: string, kind: string): string | undefined => {
+export const siblingFile = (storeUrl: string, kind: string): string | undefined => {
   const [, scheme = "", location = ""] = /^([a-z]+):(.*)$/s.exec(storeUrl) ?? []
   switch (scheme) {
     case "memory":
@@ -31,7 +24,7 @@ export const beside = (storeUrl: string, kind: string): string | undefined => {
 
 const pathOf = (url: string) => url.slice(url.indexOf(":") + 1)
 
-/** Of what says which store it is: a user or a password may change, and belongs into no name. */
+/** Identifies the server and the database. The user and the password are not included, because they can change. */
 const fingerprint = (storeUrl: string): string => {
   const { host, pathname } = URL.canParse(storeUrl) ? new URL(storeUrl) : { host: storeUrl, pathname: "" }
   return createHash("sha256").update(`${host}${pathname}`).digest("hex").slice(0, 12)
