@@ -88,21 +88,21 @@ describe("before anything is spent", () => {
     "a limit per task that is below the cost of one request",
     refused(
       [...claude, "--max-cost-per-task", "0.01"],
-      /^error: --max-cost-per-task is \$0\.0100, but one request to claude-sonnet-5-5 can cost \$0\.09\d+: raise it, or lower --max-output-tokens\.$/m
+      /^error: --max-cost-per-task is \$0\.0100, but one request to claude-sonnet-5-5 can cost \$0\.09\d+\. Raise it, or lower --max-output-tokens\.$/m
     )
   )
   test(
     "a limit per task that is below the cost of a request of the judge",
     refused(
       ["--executor", "fake", "--verifier", "claude", "--max-cost-per-task", "0.0001"],
-      /^error: --max-cost-per-task is \$0\.0001, but one request to claude-haiku-5-5 can cost \$0\.00\d+: raise it\.$/m
+      /^error: --max-cost-per-task is \$0\.0001, but one request to claude-haiku-5-5 can cost \$0\.00\d+\. Raise it\.$/m
     )
   )
   test(
     "a limit per task in tokens that is below one request",
     refused(
       [...claude, "--max-tokens-per-task", "9000"],
-      /^error: --max-tokens-per-task is 9,000, but one request to claude-sonnet-5-5 can use 9,\d+ tokens: raise it, or lower --max-output-tokens\.$/m
+      /^error: --max-tokens-per-task is 9,000, but one request to claude-sonnet-5-5 can use 9,\d+ tokens\. Raise it, or lower --max-output-tokens\.$/m
     )
   )
   test("an invalid price", refused([...claude, "--price", "my-model=2"], "such as claude-x=2,10"))
