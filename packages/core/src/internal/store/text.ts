@@ -11,12 +11,10 @@ const digits = 4
 export const encode = (text: string): string =>
   text.isWellFormed() && !text.includes("\0") && !text.includes(mark)
     ? text
-    : Array.from(text, encodeCharacter).join("")
+    : text.replace(unsupported, (character) => mark + character.charCodeAt(0).toString(16).padStart(digits, "0"))
 
-const encodeCharacter = (character: string): string =>
-  character === "\0" || character === mark || !character.isWellFormed()
-    ? mark + character.charCodeAt(0).toString(16).padStart(digits, "0")
-    : character
+/** With the flag `u`, a surrogate is only matched outside of a pair. */
+const unsupported = new RegExp(`[\0${mark}\\p{Surrogate}]`, "gu")
 
 export const decode = (text: string): string => {
   if (!text.includes(mark)) return text
