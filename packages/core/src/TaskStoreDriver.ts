@@ -147,7 +147,7 @@ export interface TaskStoreDriver {
    * How long a worker waits whose claim found nothing although a task looked claimable: another call may have locked it. For
    * drivers whose `claim` passes over locked rows. Default: not at all.
    */
-  readonly contendedPause?: Duration.Duration | undefined
+  readonly contendedPause?: Duration.Input | undefined
 
   /** What other processes change. Without it, only changes of this process wake waiting fibers before the poll interval. */
   readonly notifications?: Notifications | undefined
@@ -185,9 +185,9 @@ export interface Notifications {
   /** Makes changes of this process known. Called after writes, gathered. Leave it out when the writes do that themselves. */
   readonly publish?: ((kinds: ReadonlyArray<"work" | "control">) => Effect.Effect<void, TaskStoreError>) | undefined
   /** How long a waiting fiber waits before it checks by itself: while `changes` is listening, and while it is not. */
-  readonly pollInterval: { readonly listening: Duration.Duration; readonly disconnected: Duration.Duration }
+  readonly pollInterval: { readonly listening: Duration.Input; readonly disconnected: Duration.Input }
   /** The minimum time between two checks of one waiting fiber. Default: none. */
-  readonly rest?: Duration.Duration | undefined
+  readonly rest?: Duration.Input | undefined
 }
 
 /**

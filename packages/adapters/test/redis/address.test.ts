@@ -6,7 +6,7 @@ import * as Address from "../../src/redis/internal/address.ts"
 const parsed = (url: string) => Result.getOrThrow(Address.parse(url))
 
 describe("the URL of a Redis store", () => {
-  it("can be as short as a host", () => {
+  it("needs only a host", () => {
     assert.deepStrictEqual(parsed("redis://localhost"), {
       host: "localhost",
       port: 6379,
@@ -18,7 +18,7 @@ describe("the URL of a Redis store", () => {
     })
   })
 
-  it("can say everything", () => {
+  it("can contain every option", () => {
     assert.deepStrictEqual(parsed("rediss://us%40er:p%2Fw%25@[::1]:7000/3?prefix=night%20run"), {
       host: "::1",
       port: 7000,
@@ -33,13 +33,13 @@ describe("the URL of a Redis store", () => {
   it.each([
     ["not a url", "is not a URL"],
     ["http://host", "does not start with redis://"],
-    ["redis:host:6379", "names no host"],
-    ["redis:", "names no host"],
-    ["redis://host/name", "names a database that is no number"],
-    ["redis://host/0/1", "names a database that is no number"],
-    ["redis://host?db=1", 'has the parameter "db", which is unknown'],
-    ["redis://:secret%zz@host", "has a % in its password that is not written as %25"]
-  ])("%s is refused, and its password is not repeated", (url, problem) => {
+    ["redis:host:6379", "has no host"],
+    ["redis:", "has no host"],
+    ["redis://host/name", "has a database that is not a number"],
+    ["redis://host/0/1", "has a database that is not a number"],
+    ["redis://host?db=1", 'has the unknown parameter "db"'],
+    ["redis://:secret%zz@host", "has a % in its user name or password that is not written as %25"]
+  ])("%s is refused without quoting its password", (url, problem) => {
     const error = Result.getOrThrow(Result.flip(Address.parse(url)))
     assert.strictEqual(error.reason, "Unusable")
     assert.strictEqual(
@@ -50,12 +50,12 @@ describe("the URL of a Redis store", () => {
     assert.notInclude(error.message, "secret")
   })
 
-  it("is shown as host and port alone", () => {
+  it("is shown as host and port", () => {
     assert.strictEqual(Address.show(parsed("redis://user:secret@host/2")), "Redis at host:6379")
     assert.strictEqual(Address.show(parsed("redis://[::1]:7000")), "Redis at [::1]:7000")
   })
 
-  it("follows a cluster to the node that has the keys", () => {
+  it("is replaced by the node of a cluster that has the keys", () => {
     const from = parsed("redis://user:secret@host:6379")
     assert.deepStrictEqual(Address.movedTo(from, new ErrorReply("MOVED 3999 10.0.0.7:6381")), {
       ...from,

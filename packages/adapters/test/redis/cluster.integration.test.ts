@@ -3,7 +3,7 @@ import { Task } from "@baton/core"
 import { assert, it } from "@effect/vitest"
 import { Duration, Effect, Schedule } from "effect"
 import { describe } from "vitest"
-import * as Keys from "../../src/redis/internal/keys.ts"
+import { keys as keysOf } from "../../src/redis/internal/lua/prelude.ts"
 import * as Servers from "../servers/redis.ts"
 import { add, cannotStart, claim, type Client, client, complete, id, keys, open, type Store } from "./redis.ts"
 
@@ -13,7 +13,7 @@ const slots = 16_384
 
 const slotOf = (redis: Client, key: string) => Effect.map(command(redis, "CLUSTER", "KEYSLOT", key), Number)
 
-/** Uses everything that a store can do. */
+/** Runs every script of a store. */
 const exercise = Effect.fnUntraced(function* (store: Store) {
   yield* store.add([
     Task.make({ id: "a", description: "A", metadata: { "{tag}": "{other}" } }),
@@ -64,14 +64,14 @@ describe.skipIf(cannotStart)("a cluster of Redis servers", () => {
     Effect.gen(function* () {
       const redis = yield* client((yield* node).url)
       for (const prefix of ["baton", "a:b", "ü", "with space"]) {
-        const { all, channel } = Keys.make(prefix)
+        const { all, channel } = keysOf(prefix)
         const found = yield* Effect.forEach([...all, channel], (key) => slotOf(redis, key))
         assert.lengthOf(new Set(found), 1)
       }
     })
   )
 
-  it.live("runs every script, none of which touches a key of another slot", () =>
+  it.live("runs every script, because none uses a key of another slot", () =>
     Effect.gen(function* () {
       const server = yield* node
       const redis = yield* client(server.url)
@@ -82,7 +82,7 @@ describe.skipIf(cannotStart)("a cluster of Redis servers", () => {
     })
   )
 
-  it.live("sends a store to the node that has its keys, and on when they move", () =>
+  it.live("redirects a store to the node that has its keys, also after they have moved", () =>
     Effect.gen(function* () {
       const [first, second] = [yield* node, yield* node]
       const [one, two] = [yield* client(first.url), yield* client(second.url)]
@@ -99,7 +99,7 @@ describe.skipIf(cannotStart)("a cluster of Redis servers", () => {
       assert.deepStrictEqual(yield* keys(one, "baton"), [])
       assert.isNotEmpty(yield* keys(two, "baton"))
 
-      // Nothing of the store is left, so that the slot can go without its keys.
+      // A slot without keys moves at once.
       yield* command(two, "FLUSHALL")
       yield* command(one, "CLUSTER", "SETSLOT", String(slot), "NODE", String(yield* command(one, "CLUSTER", "MYID")))
       yield* command(two, "CLUSTER", "SETSLOT", String(slot), "NODE", String(yield* command(one, "CLUSTER", "MYID")))

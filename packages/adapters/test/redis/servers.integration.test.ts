@@ -43,8 +43,8 @@ describe.skipIf(cannotStart)("a Redis server that would lose tasks", () => {
       const name = `Redis at 127.0.0.1:${server.port}`
       assert.strictEqual(
         yield* unusable(Effect.scoped(open({ url: server.url }))),
-        `${name} drops keys when its memory is full (maxmemory-policy allkeys-lru), and tasks with them: ` +
-          "set maxmemory-policy to noeviction there."
+        `${name} evicts keys when its memory is full (maxmemory-policy allkeys-lru), and tasks with them: ` +
+          "set its maxmemory-policy to noeviction."
       )
     })
   )
@@ -71,7 +71,7 @@ describe.skipIf(cannotStart)("a Redis server that would lose tasks", () => {
         )
       )
       assert.lengthOf(messages, 1)
-      assert.match(messages[0] ?? "", /keeps no log of its writes.*Set appendonly to yes there\.$/)
+      assert.match(messages[0] ?? "", /keeps no append-only file: a crash loses .* Set its appendonly to yes\.$/)
     })
   )
 
@@ -104,7 +104,7 @@ describe.skipIf(cannotStart)("a Redis server that asks who it is", () => {
       const name = `Redis at 127.0.0.1:${server.port}`
       assert.strictEqual(
         yield* unusable(Effect.scoped(open({ url: server.url }))),
-        `${name} asks for a password: put it into the URL, as in redis://:PASSWORD@HOST.`
+        `${name} requires a password: add it to the URL, as in redis://:PASSWORD@HOST.`
       )
       const error = yield* refused({ url: withLogin(server.url, "somebody:wrong-secret") })
       assert.strictEqual(error.message, `${name} does not accept this user name and password: correct them in the URL.`)
@@ -119,7 +119,7 @@ describe.skipIf(cannotStart)("a Redis server that asks who it is", () => {
       const server = yield* Servers.temporary()
       assert.match(
         yield* unusable(Effect.scoped(open({ url: withLogin(server.url, ":needless") }))),
-        /asks for no password: take it out of the URL\.$/
+        /has no password: remove it from the URL\.$/
       )
     })
   )
@@ -177,7 +177,7 @@ describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
       const [a] = yield* claim(store)
       assert.ok(a)
       yield* command(redis, "CONFIG", "SET", "maxmemory", "1mb")
-      const full = /is out of memory: raise its maxmemory, or prune tasks that are done\.$/
+      const full = /is out of memory: raise its maxmemory, or prune tasks that have ended\.$/
       assert.match(yield* unavailable(add(store, "b")), full)
       const settle = store.settle([complete(a)])
       assert.match(yield* unavailable(settle), full)
@@ -220,7 +220,7 @@ describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
       const redis = yield* client(server.url)
       const store = yield* open({ url: server.url })
       yield* command(redis, "REPLICAOF", "127.0.0.1", "1")
-      const readOnly = /is a replica, which takes no writes: name the primary in the URL\.$/
+      const readOnly = /is a replica, which accepts no writes: name the primary in the URL\.$/
       assert.match(yield* unavailable(add(store, "a")), readOnly)
       assert.match(yield* unavailable(add(store, "a")), readOnly)
       assert.match(yield* unavailable(Effect.scoped(open({ url: server.url }))), readOnly)
@@ -237,7 +237,7 @@ describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
       const endless = other.sendCommand(["EVAL", "while true do end", "0"]).catch(() => {})
       const message = yield* Effect.flip(Effect.forever(store.counts))
       assert.strictEqual(message.reason, "Unavailable")
-      assert.match(message.message, /is busy with somebody's long script/)
+      assert.match(message.message, /is busy with a long script/)
       const redis = yield* client(server.url)
       yield* command(redis, "SCRIPT", "KILL")
       yield* Effect.promise(() => endless)
@@ -251,7 +251,7 @@ describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
       yield* client(server.url)
       assert.match(
         yield* unavailable(Effect.scoped(open({ url: server.url }))),
-        /(has no connection left: raise its maxclients|hangs up as soon as it is called)/
+        /(accepts no more connections: raise its maxclients|closes new connections at once)/
       )
     })
   )
@@ -264,18 +264,18 @@ describe.skipIf(isMissing)("what is found in Redis", () => {
       const redis = yield* client()
       const store = yield* open({ prefix: name })
       yield* add(store, "a")
-      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "2"))
-      const newer = /was written by a newer version of Baton \(schema 2, this one knows 1\): update Baton\.$/
+      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "3"))
+      const newer = /has schema 3, and this version of Baton reads schema 2: update Baton\.$/
       assert.match(yield* unusable(Effect.scoped(open({ prefix: name }))), newer)
       assert.match(yield* unusable(claim(store)), newer)
-      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "1"))
+      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "2"))
       assert.lengthOf(yield* claim(store), 1)
     })
   )
 
   it.live("is left alone if it is not Baton's", () =>
     Effect.gen(function* () {
-      const foreign = /are not Baton's: name another prefix, as in redis:\/\/HOST\?prefix=NAME\.$/
+      const foreign = /do not belong to Baton: choose another prefix, as in redis:\/\/HOST\?prefix=NAME\.$/
       const redis = yield* client()
       for (const occupy of [
         (name: string) => redis.set(`{${name}}:meta`, "mine"),
@@ -308,7 +308,10 @@ describe.skipIf(isMissing)("what is found in Redis", () => {
       yield* add(yield* open({ prefix: name }), "a")
       assert.strictEqual((yield* (yield* open({ url: `${url}/0?prefix=${name}` })).counts).pending, 1)
       assert.strictEqual((yield* (yield* open({ prefix: yield* prefix() })).counts).pending, 0)
-      assert.match(yield* unusable(Effect.scoped(open({ prefix: "a}b" }))), /without braces/)
+      assert.match(
+        yield* unusable(Effect.scoped(open({ prefix: "a}b" }))),
+        /must have 1 to 200 characters and no braces/
+      )
     })
   )
 
@@ -319,9 +322,9 @@ describe.skipIf(isMissing)("what is found in Redis", () => {
       const store = yield* open({ prefix: name })
       yield* add(store, "a")
       const unreadable = new RegExp(
-        `^The store "${name}" on Redis at .* holds a value that cannot be read: restore it from a backup\\.$`
+        `^The store "${name}" on Redis at .* holds a value that Baton cannot read.*: restore a backup, or delete that task\\.$`
       )
-      yield* Effect.promise(() => redis.hSet(`{${name}}:inputs`, "a", "garbage\n{}\n[]"))
+      yield* Effect.promise(() => redis.hSet(`{${name}}:inputs`, "a", "garbage\n\nDo a."))
       assert.match(yield* unusable(store.list()), unreadable)
       yield* Effect.promise(() => redis.hSet(`{${name}}:tasks`, "a", "garbage"))
       assert.match(yield* unusable(claim(store)), unreadable)

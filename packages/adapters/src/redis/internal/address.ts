@@ -3,7 +3,7 @@ import * as Result from "effect/Result"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { unusable } from "./errors.ts"
 
-/** Where a store is, taken from its URL. */
+/** The address of a store, as its URL names it. */
 export interface Address {
   readonly host: string
   readonly port: number
@@ -14,25 +14,25 @@ export interface Address {
   readonly prefix: string | undefined
 }
 
-const wanted = "redis://USER:PASSWORD@HOST:6379/0?prefix=NAME, or rediss:// for TLS"
+const expected = "redis://USER:PASSWORD@HOST:6379/0?prefix=NAME, or rediss:// for TLS"
 
-/** What is wrong is said without quoting the URL, because there may be a password in it. */
-const wrong = (what: string) =>
-  Result.fail(unusable(`The URL of the Redis store ${what}: it has to look like ${wanted}.`))
+/** Messages do not quote the URL, because it may contain a password. */
+const invalid = (problem: string) =>
+  Result.fail(unusable(`The URL of the Redis store ${problem}: it has to look like ${expected}.`))
 
 export const parse = (text: string): Result.Result<Address, TaskStoreError> => {
   const url = URL.parse(text)
-  if (url === null) return wrong("is not a URL")
-  if (url.protocol !== "redis:" && url.protocol !== "rediss:") return wrong("does not start with redis://")
-  if (url.hostname === "") return wrong("names no host")
+  if (url === null) return invalid("is not a URL")
+  if (url.protocol !== "redis:" && url.protocol !== "rediss:") return invalid("does not start with redis://")
+  if (url.hostname === "") return invalid("has no host")
   const database = /^\/?(\d{0,9})$/.exec(url.pathname)
-  if (database === null) return wrong("names a database that is no number")
+  if (database === null) return invalid("has a database that is not a number")
   const unknown = url.searchParams.keys().find((name) => name !== "prefix")
-  if (unknown !== undefined) return wrong(`has the parameter "${unknown}", which is unknown`)
+  if (unknown !== undefined) return invalid(`has the unknown parameter "${unknown}"`)
   const username = unescape(url.username)
   const password = unescape(url.password)
   if (username === undefined || password === undefined)
-    return wrong("has a % in its password that is not written as %25")
+    return invalid("has a % in its user name or password that is not written as %25")
   return Result.succeed({
     host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
     port: url.port === "" ? 6379 : Number(url.port),
@@ -46,10 +46,10 @@ export const parse = (text: string): Result.Result<Address, TaskStoreError> => {
 
 const unescape = (text: string): string | undefined => Result.getOrUndefined(Result.try(() => decodeURIComponent(text)))
 
-/** How messages name the server. */
+/** The server's name in messages. */
 export const show = ({ host, port }: Address): string => `Redis at ${host.includes(":") ? `[${host}]` : host}:${port}`
 
-/** Where a node of a cluster that lacks the store's keys sends us; nothing if this is no such reply. */
+/** Where a node of a cluster that does not have the store's keys redirects to; undefined for any other reply. */
 export const movedTo = (from: Address, cause: unknown): Address | undefined => {
   if (!(cause instanceof ErrorReply)) return undefined
   const [, host = "", port] = /^MOVED \d+ (.*):(\d+)$/.exec(cause.message) ?? []
@@ -57,8 +57,8 @@ export const movedTo = (from: Address, cause: unknown): Address | undefined => {
 }
 
 /**
- * A client that connects once and never again by itself: with its own reconnecting it would hold commands back until the
- * server is there, however long that takes, and send those again whose reply it missed.
+ * A client that connects once and does not reconnect: otherwise it would hold commands back until the server is there,
+ * however long that takes, and send those again whose reply it missed.
  */
 export const clientOptions = (address: Address, connectTimeoutMillis: number) => {
   const { database, host, password, port, tls, username } = address
@@ -73,12 +73,12 @@ export const clientOptions = (address: Address, connectTimeoutMillis: number) =>
     database,
     ...(username === undefined ? undefined : { username }),
     ...(password === undefined ? undefined : { password }),
-    // AUTH and SELECT say more clearly than HELLO what is wrong, and every server knows them.
+    // The errors of AUTH and SELECT are clearer than those of HELLO, and every server has them.
     RESP: 2 as const,
     maintNotifications: "disabled" as const,
     disableOfflineQueue: true,
     disableClientInfo: true,
-    // Ours is `Connection`'s: this one gives a command up only as long as it was not sent.
+    // Its timeout covers only commands that are not sent yet; `Connection` has its own.
     commandOptions: { timeout: 0 }
   }
 }

@@ -4,18 +4,15 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Address from "./address.ts"
+import type { Reply } from "./encoding.ts"
 import * as Errors from "./errors.ts"
-import type { Keys } from "./keys.ts"
-import { schemaVersion } from "./lua/prelude.ts"
-import type { Reply } from "./replies.ts"
-import type { Script } from "./scripts.ts"
-import * as Server from "./server.ts"
+import { type Keys, schemaVersion, type Script } from "./lua/prelude.ts"
 
 export interface Options {
   readonly address: Address.Address
   readonly keys: Keys
   readonly prefix: string
-  /** Who writes; whoever hears of a write knows whether it was his own. */
+  /** Identifies this store in notifications. */
   readonly sender: string
   readonly connectTimeoutMillis: number
   readonly commandTimeoutMillis: number
@@ -25,38 +22,38 @@ export type Client = ReturnType<typeof makeClient>
 
 const makeClient = (address: Address.Address, connectTimeoutMillis: number) => {
   const client = createClient(Address.clientOptions(address, connectTimeoutMillis))
-  // What breaks a connection also fails its commands; without a listener it would end the process as well.
+  // A broken connection also fails its commands; an error event without a listener would end the process.
   client.on("error", () => {})
   return client
 }
 
 /**
- * A connection that breaks is replaced when the next command comes. A command fails when its connection breaks or the
- * server is silent for too long: it is never kept for later and never sent twice, because nobody knows if it was carried
+ * A connection that is replaced when the first command after a break comes. A command fails when its connection breaks or
+ * the server does not answer in time. It is never queued for later and never sent again, because it may have been carried
  * out.
  */
 export interface Connection {
-  /** Runs a script, and hands its reply to `read`, which throws what it cannot read. */
+  /** Runs a script and passes its reply to `read`, which throws if it cannot read it. */
   readonly run: <A>(
     script: Script,
     parameters: ReadonlyArray<string>,
     read: (reply: Reply) => A
   ) => Effect.Effect<A, TaskStoreError>
-  /** One more connection, until the scope closes. */
+  /** Another connection, until the scope closes. */
   readonly another: Effect.Effect<Client, TaskStoreError, Scope.Scope>
-  /** Lets a client do something within the time that commands have; a client that does not is given up. */
+  /** Runs a command of a client within the command timeout; a client that does not answer is closed. */
   readonly ask: <A>(client: Client, command: () => Promise<A>) => Effect.Effect<A, TaskStoreError>
 }
 
 export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Connection, never, Scope.Scope> {
   const { address, commandTimeoutMillis, keys, prefix } = options
-  /** In a cluster, the node that has the store's keys, as soon as another one has sent us there. */
+  /** The node of a cluster that has the store's keys, once another node has named it. */
   let moved: Address.Address | undefined
   let current: Client | undefined
-  /** The attempt to connect that is under way: whoever needs a connection meanwhile waits for this one. */
+  /** The attempt to connect that is under way; all commands wait for the same one. */
   let attempt: Fiber.Fiber<Client, TaskStoreError> | undefined
   const scope = yield* Effect.scope
-  const check = Server.makeCheck(Address.show(address))
+  const check = makeCheck(Address.show(address))
 
   const drop = (client: Client | undefined) => {
     if (client === undefined) return
@@ -91,7 +88,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   const connectAndCheck = Effect.suspend(() =>
     Effect.flatMap(connect(moved ?? address), (client) =>
       ask(client, () => client.sendCommand<Reply>(["INFO"])).pipe(
-        // Some users may not ask. What the server is like is then for them to know.
+        // Some users are denied INFO. They have to know the settings of their server themselves.
         Effect.catchIf(
           (error) => Errors.isReply(error.cause, "NOPERM"),
           () => Effect.succeed("")
@@ -110,7 +107,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     Effect.mapError((error) =>
       Errors.isHangUp(error.cause) ? Errors.hungUp(server(), address.tls, error.cause) : error
     ),
-    // That node may be gone: the one of the URL knows which one has its keys now.
+    // That node may be gone. The node of the URL knows which one has the keys now.
     Effect.tapError(() =>
       Effect.sync(() => {
         moved = undefined
@@ -147,7 +144,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         ])
       )
     return send("EVALSHA", script.hash).pipe(
-      // It was not run, so it can be sent again.
+      // The script did not run, so it can be sent again.
       Effect.catchIf(
         (error) => Errors.isReply(error.cause, "NOSCRIPT"),
         () => send("EVAL", script.text)
@@ -156,7 +153,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         Effect.sync(() => {
           const next = Address.movedTo(moved ?? address, cause)
           if (next !== undefined) moved = next
-          // Whoever was the primary may not be the one any more: the name has to be looked up again.
+          // After a failover, the host name leads to the new primary.
           if (next !== undefined || Errors.isReply(cause, "READONLY")) drop(client)
         })
       )
@@ -176,3 +173,34 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       )
   }
 })
+
+/**
+ * Refuses a server that would lose tasks, and warns once of one that keeps them in memory only. It reads `INFO`, which
+ * hosted servers answer too, unlike `CONFIG`.
+ */
+export const makeCheck = (server: string) => {
+  let warned = false
+  return Effect.fnUntraced(function* (reply: Reply): Effect.fn.Return<void, TaskStoreError> {
+    const info = parseInfo(reply)
+    // While it loads, the server does not say whether it keeps an append-only file, and answers no other command.
+    if (info.get("loading") === "1") return yield* Errors.unavailable(Errors.loading(server))
+    const policy = info.get("maxmemory_policy") ?? ""
+    // `volatile-*` evicts only keys that expire, and no key of a store does.
+    if (policy.startsWith("allkeys")) return yield* Errors.unusable(Errors.evicting(server, policy))
+    if (info.get("role") === "slave") return yield* Errors.unavailable(Errors.readOnly(server))
+    if (info.get("aof_enabled") !== "0" || warned) return
+    warned = true
+    yield* Effect.logWarning(`${Errors.notPersistent(server)} ${Errors.enableAppendOnly}`).pipe(
+      Effect.annotateLogs({ module: "RedisTaskStore" })
+    )
+  })
+}
+
+/** The fields of a reply to `INFO`; none if the reply is something else. */
+export const parseInfo = (reply: Reply): ReadonlyMap<string, string> =>
+  new Map(
+    (typeof reply === "string" ? reply : "").split("\r\n").flatMap((line): ReadonlyArray<readonly [string, string]> => {
+      const colon = line.indexOf(":")
+      return colon > 0 ? [[line.slice(0, colon), line.slice(colon + 1)]] : []
+    })
+  )

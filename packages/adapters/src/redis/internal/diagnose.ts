@@ -7,17 +7,16 @@ import * as Diagnosing from "../../internal/diagnosing.ts"
 import * as Address from "./address.ts"
 import * as Connection from "./connection.ts"
 import * as Errors from "./errors.ts"
-import * as Replies from "./replies.ts"
-import * as Scripts from "./scripts.ts"
-import { parseInfo } from "./server.ts"
+import * as Encoding from "./encoding.ts"
+import { open } from "./lua/reading.ts"
 
-/** Older ones are not what Baton is tested with, and cannot tell beforehand what a user may do. */
+/** Baton is not tested with older versions, and they cannot say in advance which commands a user is allowed. */
 const oldestVersion = 7
 
-/** How full the memory of a server may be before somebody should look at it. */
+/** Memory that is used beyond this share of the limit is worth a warning. */
 const notableFullness = 0.9
 
-/** Looks at the server, at what it is set to, and at the store on it. Writes nothing. */
+/** Checks the server, its settings, and the store on it. Writes nothing. */
 export const diagnose = (
   options: Omit<Connection.Options, "sender">
 ): Effect.Effect<ReadonlyArray<Diagnosis.Diagnosis>> => {
@@ -26,14 +25,14 @@ export const diagnose = (
     const connection = yield* Connection.make({ ...options, sender: "doctor" })
     const client = yield* connection.another
     const ask = (...command: ReadonlyArray<string>) =>
-      connection.ask(client, () => client.sendCommand<Replies.Reply>(command))
-    const info = parseInfo(yield* Effect.catchIf(ask("INFO"), isDenied, () => Effect.succeed("")))
+      connection.ask(client, () => client.sendCommand<Encoding.Reply>(command))
+    const info = Connection.parseInfo(yield* Effect.catchIf(ask("INFO"), isDenied, () => Effect.succeed("")))
     const found: Array<Diagnosis.Diagnosis> = [Diagnosis.ok("server", `${server} answers.`)]
     if (info.size === 0) {
       found.push(
         Diagnosis.warn(
           "settings",
-          `${server} does not let this user ask how it is set up (INFO).`,
+          `${server} denies this user the INFO command, so its settings are unknown.`,
           "Give the user the right +info, or check appendonly and maxmemory-policy by hand."
         )
       )
@@ -50,13 +49,13 @@ export const diagnose = (
     return found
   }).pipe(
     Effect.scoped,
-    // It says itself what the store would warn of.
+    // The report contains what the store would log.
     Effect.provideService(References.MinimumLogLevel, "None"),
     Effect.catch((error) => Effect.succeed([Diagnosing.fromError("server", error)]))
   )
 }
 
-/** Some users may not ask, and some hosts let nobody. */
+/** Some users and some hosted servers are denied these commands. */
 const isDenied = ({ cause }: TaskStoreError): boolean => Errors.isReply(cause, "NOPERM") || Errors.isReply(cause, "ERR")
 
 type Info = ReadonlyMap<string, string>
@@ -65,8 +64,8 @@ const version = (server: string, info: Info): Diagnosis.Diagnosis => {
   const found = info.get("redis_version") ?? "unknown"
   const [major] = found.split(".")
   return Number(major) >= oldestVersion
-    ? Diagnosis.ok("version", `${server} is of version ${found}.`)
-    : Diagnosis.warn("version", `${server} is of version ${found}.`, `Update it to Redis ${oldestVersion} or newer.`)
+    ? Diagnosis.ok("version", `${server} has version ${found}.`)
+    : Diagnosis.warn("version", `${server} has version ${found}.`, `Update it to Redis ${oldestVersion} or newer.`)
 }
 
 const role = (server: string, info: Info): ReadonlyArray<Diagnosis.Diagnosis> => {
@@ -77,22 +76,18 @@ const role = (server: string, info: Info): ReadonlyArray<Diagnosis.Diagnosis> =>
 
 const log = (server: string, info: Info): Diagnosis.Diagnosis => {
   if (info.get("aof_enabled") === "0") {
-    return Diagnosis.warn(
-      "appendonly",
-      `${server} keeps no log of its writes: should it crash, tasks and results since its last snapshot are lost.`,
-      "Set appendonly to yes there."
-    )
+    return Diagnosis.warn("appendonly", Errors.notPersistent(server), Errors.enableAppendOnly)
   }
   return info.get("aof_last_write_status") === "err"
     ? Diagnosis.fail(
         "appendonly",
-        `${server} cannot write its log, and takes no writes.`,
-        "Free some space on its disk, and see its log."
+        `${server} cannot write its append-only file and refuses writes.`,
+        "Free some space on its disk, and read its log."
       )
-    : Diagnosis.ok("appendonly", `${server} keeps a log of its writes.`)
+    : Diagnosis.ok("appendonly", `${server} keeps an append-only file.`)
 }
 
-const flush = (server: string, info: Info, reply: Replies.Reply): ReadonlyArray<Diagnosis.Diagnosis> => {
+const flush = (server: string, info: Info, reply: Encoding.Reply): ReadonlyArray<Diagnosis.Diagnosis> => {
   if (info.get("aof_enabled") === "0") return []
   const policy: unknown = Array.isArray(reply) ? reply[1] : undefined
   switch (policy) {
@@ -100,18 +95,18 @@ const flush = (server: string, info: Info, reply: Replies.Reply): ReadonlyArray<
       return [Diagnosis.ok("appendfsync", "Every write is flushed to the disk.")]
     case "everysec":
       return [
-        Diagnosis.ok("appendfsync", "Writes are flushed every second: a crash of its machine can undo the last one.")
+        Diagnosis.ok("appendfsync", "Writes are flushed every second: a crash of the machine can lose the last second.")
       ]
     case "no":
       return [
         Diagnosis.warn(
           "appendfsync",
-          `${server} leaves it to its machine when writes are flushed: a crash of that can undo the last half minute.`,
-          "Set appendfsync to everysec, or to always, there."
+          `${server} lets its machine decide when writes are flushed: a crash of the machine can lose the last 30 seconds.`,
+          "Set its appendfsync to everysec or always."
         )
       ]
     default:
-      // Hosted servers keep it to themselves.
+      // Hosted servers do not show it.
       return []
   }
 }
@@ -120,7 +115,7 @@ const eviction = (server: string, info: Info): Diagnosis.Diagnosis => {
   const policy = info.get("maxmemory_policy") ?? "unknown"
   return policy.startsWith("allkeys")
     ? Diagnosing.fromError("maxmemory-policy", Errors.unusable(Errors.evicting(server, policy)))
-    : Diagnosis.ok("maxmemory-policy", `No task is dropped when the memory is full (${policy}).`)
+    : Diagnosis.ok("maxmemory-policy", `No task is evicted when the memory is full (${policy}).`)
 }
 
 const memory = (server: string, info: Info): ReadonlyArray<Diagnosis.Diagnosis> => {
@@ -130,27 +125,27 @@ const memory = (server: string, info: Info): ReadonlyArray<Diagnosis.Diagnosis> 
   return [
     Diagnosis.warn(
       "memory",
-      `${server} uses ${Math.floor((used / limit) * 100)} % of the memory that it may use.`,
-      "Raise its maxmemory, or prune tasks that are done."
+      `${server} uses ${Math.floor((used / limit) * 100)} % of its memory limit.`,
+      "Raise its maxmemory, or prune tasks that have ended."
     )
   ]
 }
 
-const clock = Effect.fnUntraced(function* (server: string, time: Effect.Effect<Replies.Reply, TaskStoreError>) {
+const clock = Effect.fnUntraced(function* (server: string, time: Effect.Effect<Encoding.Reply, TaskStoreError>) {
   const before = yield* Clock.currentTimeMillis
-  const [seconds, micros] = Replies.array(yield* time).map(Replies.number)
+  const [seconds, micros] = Encoding.array(yield* time).map(Encoding.number)
   const after = yield* Clock.currentTimeMillis
   return Diagnosing.clock(server, (seconds ?? 0) * 1000 + (micros ?? 0) / 1000 - (before + after) / 2)
 })
 
 const store = (connection: Connection.Connection, server: string, prefix: string) =>
   Effect.map(
-    connection.run(Scripts.open, [], (reply) => reply === 1),
-    (isThere) =>
+    connection.run(open, [], (reply) => reply === 1),
+    (exists) =>
       Diagnosis.ok(
         "store",
-        isThere
-          ? `The store "${prefix}" is there, and this user may use it.`
-          : `There is no store "${prefix}" on ${server} yet, and this user may make it.`
+        exists
+          ? `The store "${prefix}" exists, and this user can use it.`
+          : `There is no store "${prefix}" on ${server} yet, and this user can create it.`
       )
   )

@@ -114,7 +114,9 @@ export const make = Effect.fnUntraced(function* (
   let listening = false
   let foundNothing = false
   /** When the control state was last read, and its revision: a look for work reads it too. */
-  let controlSeen = { revision: -1, at: -Infinity }
+  let controlSeen = { revision: -1, changes: -1, at: -Infinity }
+  /** The number of changes of the control state that this process has heard of. */
+  let controlChanges = 0
 
   const pollMillis = () =>
     Duration.toMillis(
@@ -126,7 +128,7 @@ export const make = Effect.fnUntraced(function* (
     )
 
   const wake = (kind: Kind, delayMillis = 0) => {
-    if (kind === "control") controlSeen = { revision: controlSeen.revision, at: -Infinity }
+    if (kind === "control") controlChanges++
     wakeUps[kind].wake(delayMillis)
   }
 
@@ -151,23 +153,28 @@ export const make = Effect.fnUntraced(function* (
   const publish = notifications?.publish
   const publishLater = publish === undefined ? () => {} : yield* publishGathered(publish)
 
-  const noteControl = (row: ControlRow): Control => {
+  /** Notes a control state that was asked for when there had been `changes` changes: a later one may be missing in it. */
+  const noteControl = (row: ControlRow, changes: number): Control => {
     const control = Codec.control(row)
     if (controlSeen.revision !== control.revision) wakeUps.control.wake(0)
-    controlSeen = { revision: control.revision, at: clock.currentTimeMillisUnsafe() }
+    controlSeen = { revision: control.revision, changes, at: clock.currentTimeMillisUnsafe() }
     return control
   }
 
-  const readControl = (row: ControlRow) => Effect.fromResult(Codec.decode(driver.place, () => noteControl(row)))
+  const readControl = (row: ControlRow, changes = controlChanges) =>
+    Effect.fromResult(Codec.decode(driver.place, () => noteControl(row, changes)))
 
-  const control = Effect.flatMap(driver.control, readControl)
+  const control = Effect.suspend(() => {
+    const changes = controlChanges
+    return Effect.flatMap(driver.control, (row) => readControl(row, changes))
+  })
 
   const awaitWork = (untilDrained: boolean): Effect.Effect<WorkSignal, TaskStoreError> =>
     Effect.suspend(() => {
       let contended = contendedMillis !== undefined && foundNothing
-      const read = (row: OutlookRow): Look<WorkSignal> => {
+      const read = (row: OutlookRow, changes: number): Look<WorkSignal> => {
         const due = row.dueInMillis === null ? Infinity : Codec.number("dueInMillis", row.dueInMillis)
-        noteControl(row)
+        noteControl(row, changes)
         if (due <= 0 && !contended) return { found: "claimable" }
         if (untilDrained && Codec.boolean("drained", row.drained)) return { found: "drained" }
         const pause = due <= 0 && contendedMillis !== undefined ? contendedMillis : Math.min(due, pollMillis())
@@ -175,7 +182,12 @@ export const make = Effect.fnUntraced(function* (
         return { againInMillis: pause }
       }
       return wakeUps.work.until(
-        Effect.flatMap(driver.outlook, (row) => Effect.fromResult(Codec.decode(driver.place, () => read(row))))
+        Effect.suspend(() => {
+          const changes = controlChanges
+          return Effect.flatMap(driver.outlook, (row) =>
+            Effect.fromResult(Codec.decode(driver.place, () => read(row, changes)))
+          )
+        })
       )
     })
 
@@ -186,7 +198,8 @@ export const make = Effect.fnUntraced(function* (
         Effect.suspend((): Effect.Effect<Look<Control>, TaskStoreError> => {
           const interval = pollMillis() * 1.1
           const unseenFor = clock.currentTimeMillisUnsafe() - controlSeen.at
-          if (!first && controlSeen.revision === revision && unseenFor < interval) {
+          const isCurrent = controlSeen.revision === revision && controlSeen.changes === controlChanges
+          if (!first && isCurrent && unseenFor < interval) {
             return Effect.succeed({ againInMillis: interval - unseenFor })
           }
           first = false

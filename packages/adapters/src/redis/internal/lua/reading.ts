@@ -1,10 +1,12 @@
+import { script } from "./prelude.ts"
+
 /**
- * Whether there is a store; fails where there is something else, and for a user who may not do all that scripts do: one
- * that is denied a command half-way would leave half of its work behind.
+ * Whether there is a store. Fails where the keys belong to something else, and for a user who is denied a command that a
+ * script uses: if that command failed half-way, half of the script's work would remain.
  */
-export const open = String.raw`
+export const open = script(String.raw`
 local commands = {
-  { 'HSET', META, '', '' }, { 'HDEL', META, '' }, { 'HINCRBY', META, '', 1 }, { 'HMGET', META, '' },
+  { 'HSET', META, '', '' }, { 'HGET', META, '' }, { 'HDEL', META, '' }, { 'HINCRBY', META, '', 1 }, { 'HMGET', META, '' },
   { 'ZADD', READY, 0, '' }, { 'ZREM', READY, '' }, { 'ZREMRANGEBYRANK', READY, 0, 0 }, { 'ZRANGE', READY, 0, 0 },
   { 'ZRANGEBYSCORE', READY, 0, 0 }, { 'ZRANGEBYLEX', READY, '-', '+' }, { 'ZCARD', READY }, { 'ZSCORE', READY, '' },
   { 'PUBLISH', CHANNEL, '' }
@@ -15,128 +17,108 @@ for _, command in ipairs(commands) do
   end
 end
 return schema and 1 or 0
-`
+`)
 
-/** The control state. */
-export const control = `return redis.call('HMGET', META, 'revision', 'paused', 'stops')`
+/** Returns revision, paused, stops. */
+export const control = script(`return redis.call('HMGET', META, 'revision', 'paused', 'stops')`)
 
-/** How many tasks there are of each kind. */
-export const counts = String.raw`
+/** Returns the numbers of pending, running, completed, failed and cancelled tasks, and of pending tasks that wait. */
+export const counts = script(String.raw`
 return {
   redis.call('ZCARD', PENDING), redis.call('ZCARD', LEASES), redis.call('ZCARD', COMPLETED),
-  redis.call('ZCARD', FAILED), redis.call('ZCARD', CANCELLED), tonumber(redis.call('HGET', META, 'waiting') or 0)
+  redis.call('ZCARD', FAILED), redis.call('ZCARD', CANCELLED), redis.call('HGET', META, 'waiting') or 0
 }
-`
+`)
 
-/**
- * Argument: whether to look if all is done. Returns in how many milliseconds to look again; 0 for now, -1 for no time that
- * could be told, -2 when all is done.
- */
-export const outlook = String.raw`
-if redis.call('ZCARD', READY) > 0 then return 0 end
+/** Returns in how many milliseconds there is something to do or nothing for never, whether all is done, the control state. */
+export const outlook = script(String.raw`
 local due
-for _, key in ipairs({ DELAYED, LEASES }) do
-  local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-  if first[2] then due = math.min(due or END_OF_TIME, tonumber(first[2])) end
+if redis.call('ZCARD', READY) > 0 then
+  due = 0
+else
+  for _, key in ipairs({ DELAYED, LEASES }) do
+    local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
+    if first then due = math.min(due or END_OF_TIME, tonumber(first) - now) end
+  end
 end
-if due and due <= now then return 0 end
-if ARGV[ARGUMENTS] == '1' and isDrained() then return -2 end
-return due and due - now or -1
-`
+return { due or false, isDrained() and 1 or 0, unpack(redis.call('HMGET', META, 'revision', 'paused', 'stops')) }
+`)
 
-/**
- * A task: its line; three lines of inputs; feedback, usage and the execution of the attempt that completed it, a line each;
- * the id.
- */
+/** Describes tasks: id, line, inputs, feedback, usage, the execution of the attempt that completed it. */
 const describe = String.raw`
 local function describe(ids)
   load(ids)
-  local inputs, feedback, usage, rows, results = mget(INPUTS, ids), mget(FEEDBACK, ids), mget(USAGE, ids), {}, {}
+  local inputs, feedback, usage, rows, executions = mget(INPUTS, ids), mget(FEEDBACK, ids), mget(USAGE, ids), {}, {}
   for _, id in ipairs(ids) do
     local task = tasks[id]
-    if task and task[Status] == 'completed' then rows[#rows + 1] = task[Token] .. ' ' .. id end
+    if task and task[Status] == 'completed' then rows[#rows + 1] = task[Rows] .. ' ' .. id end
   end
-  for index, row in ipairs(mget(ATTEMPTS, rows)) do
-    results[rows[index]] = match(row or '', '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)')
-  end
+  for index, row in ipairs(mget(ATTEMPTS, rows)) do executions[rows[index]] = row and executionOf(row) end
   local described = {}
   for index, id in ipairs(ids) do
     local task = tasks[id]
-    described[index] = task and concat({
-      print(task), inputs[index], feedback[index] or 'null', usage[index] or 'null',
-      results[task[Token] .. ' ' .. id] or 'null', id
-    }, '\n')
+    described[index] = task and {
+      id, print(task), inputs[index], feedback[index], usage[index], executions[task[Rows] .. ' ' .. id] or false
+    }
   end
   return described
 end
 `
 
-/** Ids in the order of adding, of one status or merged from all, and the `seq` of the last one if there may be more. */
-export const ranked = String.raw`
-local function ranked(status, after, limit)
-  local found = {}
-  for name, key in pairs(INDEX) do
-    if status == '' or status == name then
-      local part = redis.call('ZRANGEBYSCORE', key, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
-      for index = 1, #part, 2 do found[#found + 1] = { id = part[index], seq = tonumber(part[index + 1]) } end
-    end
-  end
-  if status == '' or status == 'in_progress' then
-    -- Few enough to look at all of them: no more than workers hold.
-    local leased = redis.call('ZRANGE', LEASES, 0, -1)
-    load(leased)
-    for _, id in ipairs(leased) do
-      local seq = tasks[id] and tonumber(tasks[id][Seq])
-      if seq and seq > tonumber(after) then found[#found + 1] = { id = id, seq = seq } end
-    end
-  end
-  table.sort(found, function(left, right) return left.seq < right.seq end)
-  local ids = {}
-  for index = 1, math.min(limit, #found) do ids[index] = found[index].id end
-  return ids, #ids == limit and text(found[limit].seq) or ''
-end
-`
+/** Argument: an id. Returns the task or nothing. */
+export const get = script(`${describe}return describe({ ARGV[FIRST] })[1]`)
 
-/** Argument: an id. */
-export const get = `${describe}return describe({ ARGV[ARGUMENTS] })[1]`
+/** Arguments: a status or nothing, after which `seq`, limit. Returns the tasks. */
+export const list = script(`${describe}
+return describe((ranked(ARGV[FIRST], ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]))))`)
 
-/** Arguments: a status or nothing, after which `seq`, how many. */
-export const list = `${describe}${ranked}
-return describe((ranked(ARGV[ARGUMENTS], ARGV[ARGUMENTS + 1], tonumber(ARGV[ARGUMENTS + 2]))))`
-
-/** A task's ledger: its line, its checkpoint, and token and row of each attempt that ended. */
+/**
+ * The ledger of a task: for each attempt that ended its numbers, execution, verification, usage, owner and error; when the
+ * attempt under way started, whether it has checkpointed, and its owner; the checkpoint.
+ */
 const ledger = String.raw`
-local function ledger(task)
+local function ledger(id)
+  local task = tasks[id]
   local fields = {}
-  for token = 1, task[Token] do fields[token] = token .. ' ' .. task[Id] end
-  local rows = { print(task), redis.call('HGET', CHECKPOINTS, task[Id]) or 'null' }
-  for token, row in ipairs(mget(ATTEMPTS, fields)) do
-    if row then
-      rows[#rows + 1] = token
-      rows[#rows + 1] = row
-    end
+  for row = 1, task[Rows] do fields[row] = row .. ' ' .. id end
+  local ended = {}
+  for index, row in ipairs(mget(ATTEMPTS, fields)) do
+    local numbers, execution, verification, usage, rest =
+      match(row or '', '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
+    local length = tonumber(match(numbers or '', '[^ ]+$'))
+    if not length then unreadable() end
+    local failure = #rest > length and sub(rest, length + 2)
+    ended[index] = { numbers, execution, verification, usage, sub(rest, 1, length), failure }
   end
-  return rows
+  local attempt = task[Attempt]
+  return {
+    ended, attempt and { attempt.started, attempt.saved and 1 or 0, attempt.owner } or false,
+    redis.call('HGET', CHECKPOINTS, id)
+  }
 end
 `
 
-/** Argument: an id. */
-export const attempts = `${ledger}
-local id = ARGV[ARGUMENTS]
+/** Argument: an id. Returns the line and the ledger, or nothing when there is no such task. */
+export const attempts = script(`${ledger}
+local id = ARGV[FIRST]
 load({ id })
-return tasks[id] and ledger(tasks[id])`
+return tasks[id] and { print(tasks[id]), ledger(id) }`)
 
-/** Arguments: after which `seq`, how many. Returns for each task: itself, its ledger, its lease, what it waits for. */
-export const dump = `${describe}${ranked}${ledger}${String.raw`
-local ids = ranked('', ARGV[ARGUMENTS], tonumber(ARGV[ARGUMENTS + 1]))
-local described = describe(ids)
+/**
+ * Arguments: after which `seq`, limit. Returns for each task: itself, its ledger, the end of its lease, and the ids that it
+ * waits for.
+ */
+export const dump = script(
+  `${describe}${ledger}${String.raw`
+local ids = ranked('', ARGV[FIRST], tonumber(ARGV[FIRST + 1]))
 local records = {}
-for index, id in ipairs(ids) do
-  local task = tasks[id]
+for index, described in ipairs(describe(ids)) do
+  local id = ids[index]
   records[index] = {
-    described[index], ledger(task), redis.call('ZSCORE', LEASES, id) or '',
-    tonumber(task[Blockers]) > 0 and edges(DEPENDENCIES, id) or {}
+    described, ledger(id), redis.call('ZSCORE', LEASES, id),
+    tonumber(tasks[id][Blockers]) > 0 and edges(DEPENDENCIES, id) or {}
   }
 end
 return records
 `}`
+)

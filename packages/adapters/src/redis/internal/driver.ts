@@ -1,0 +1,179 @@
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import type {
+  ChangeReply,
+  ClaimRequest,
+  ClaimRow,
+  LostLeaseRow,
+  Notification,
+  SelectionRow,
+  TaskStoreDriver
+} from "@baton/core/TaskStoreDriver"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Address from "./address.ts"
+import type { Connection, Options } from "./connection.ts"
+import * as Encoding from "./encoding.ts"
+import * as Reading from "./lua/reading.ts"
+import * as Writing from "./lua/writing.ts"
+
+/** Each transition is one script; see `lua/writing.ts`. */
+export const make = (connection: Connection, { address, keys, prefix, sender }: Options): TaskStoreDriver => {
+  const { run } = connection
+
+  /** Claims again at once when more tasks have become due than one call moves. */
+  const claim = (request: ClaimRequest): Effect.Effect<ReadonlyArray<ClaimRow>, TaskStoreError> => {
+    const { call, leaseMillis, limit, owner, unanswered } = request
+    const words = [String(limit), owner, String(leaseMillis), String(call), ...unanswered.map(String)]
+    return Effect.flatMap(
+      run(Writing.claim, words, (reply) => (reply === "again" ? undefined : Encoding.claimRows(reply))),
+      (rows) => (rows === undefined ? claim(request) : Effect.succeed(rows))
+    )
+  }
+
+  return {
+    place: `The store "${prefix}" on ${Address.show(address)}`,
+
+    add: (tasks, { checkOnly }) =>
+      run(Writing.add, [checkOnly ? "check" : "add", ...Encoding.addArguments(tasks)], (reply) => {
+        const [existing, conflicts, unknown] = Encoding.array(reply)
+        return {
+          existing: Encoding.texts(existing),
+          conflicts: Encoding.texts(conflicts),
+          unknown: Encoding.groups(unknown, 2, ([id, dependency]) => ({
+            id: Encoding.text(id),
+            dependency: Encoding.text(dependency)
+          }))
+        }
+      }),
+
+    claim,
+
+    checkpoint: (checkpoints) =>
+      run(
+        Writing.checkpoint,
+        checkpoints.flatMap(({ execution, executionUsage, id, token, usage }) => [
+          id,
+          String(token),
+          Encoding.savedExecution(execution, executionUsage),
+          usage ?? ""
+        ]),
+        lostLeases
+      ),
+
+    settle: (settlements) => run(Writing.settle, Encoding.settleArguments(settlements), lostLeases),
+
+    extend: (leases, leaseMillis) =>
+      run(Writing.extend, [String(leaseMillis), ...leases.flatMap(({ id, token }) => [id, String(token)])], lostLeases),
+
+    sweep: ({ failFromAttempts, limit, message }) =>
+      run(Writing.sweep, [String(failFromAttempts), String(limit), message.beforeOwner, message.afterOwner], (reply) =>
+        Encoding.groups(reply, 5, ([id, token, status, owner, attempts]) => ({ id, token, status, owner, attempts }))
+      ),
+
+    get: (id) => run(Reading.get, [id], (reply) => (reply === null ? undefined : Encoding.taskRow(reply))),
+
+    list: ({ after, limit, status }) =>
+      run(Reading.list, [status ?? "", String(after), String(limit)], (reply) =>
+        Encoding.array(reply).map(Encoding.taskRow)
+      ),
+
+    attempts: (id) =>
+      run(Reading.attempts, [id], (reply) => {
+        if (reply === null) return []
+        const [line, ledger] = Encoding.array(reply)
+        return Encoding.attemptRows(line, ledger)
+      }),
+
+    counts: run(Reading.counts, [], (reply) => {
+      const [pending, in_progress, completed, failed, cancelled, waiting] = Encoding.array(reply)
+      return { pending, in_progress, completed, failed, cancelled, waiting }
+    }),
+
+    requeue: (selection, { from }) => run(Writing.requeue, selectionArguments(selection, from), changeReply),
+
+    cancel: (selection, { from, reason }) =>
+      run(Writing.cancel, [reason, ...selectionArguments(selection, from)], changeReply),
+
+    prune: (selection, { from, unchangedMillis }) =>
+      run(Writing.prune, [String(unchangedMillis ?? -1e16), ...selectionArguments(selection, from)], changeReply),
+
+    outlook: run(Reading.outlook, [], (reply) => {
+      const [dueInMillis, drained, ...control] = Encoding.array(reply)
+      return { dueInMillis, drained, ...controlRow(control) }
+    }),
+
+    control: run(Reading.control, [], (reply) => controlRow(Encoding.array(reply))),
+
+    request: (request) => run(Writing.request, [request], (reply) => controlRow(Encoding.array(reply))),
+
+    dump: ({ after, limit }) =>
+      run(Reading.dump, [String(after), String(limit)], (reply) => Encoding.array(reply).map(Encoding.recordRow)),
+
+    restore: (records) => run(Writing.restore, records.flatMap(Encoding.restoreArguments), Encoding.texts),
+
+    notifications: {
+      changes: changes(connection, keys.channel, sender),
+      pollInterval: { listening: Duration.seconds(3), disconnected: Duration.seconds(2) },
+      rest: Duration.millis(10)
+    }
+  }
+}
+
+const lostLeases = (reply: Encoding.Reply): ReadonlyArray<LostLeaseRow> =>
+  Encoding.groups(reply, 3, ([index, status, outcome]) => ({ index: Encoding.number(index), status, outcome }))
+
+const selectionArguments = (selection: SelectionRow, from: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ` ${from.join(" ")} `,
+  ...("ids" in selection
+    ? ["ids", ...selection.ids]
+    : ["status", selection.status, String(selection.after), String(selection.limit)])
+]
+
+const changeReply = (reply: Encoding.Reply): ChangeReply => {
+  const [last, ids, interrupted = 0] = Encoding.array(reply)
+  return {
+    ids: Encoding.texts(ids),
+    interrupted: Encoding.number(interrupted),
+    last: last === null ? null : Encoding.number(last)
+  }
+}
+
+/** A store without tasks has no control state yet. */
+const controlRow = ([revision, paused, stops]: ReadonlyArray<Encoding.Reply>) => ({
+  revision: revision ?? 0,
+  paused: paused ?? 0,
+  stops: stops ?? 0
+})
+
+/** How often the server is asked whether a connection on which nothing arrives still exists. */
+const pingInterval = "10 seconds"
+
+/**
+ * The notifications of other processes, on a connection of its own. Scripts publish them as `<sender> <kind> <delay>`; those
+ * of this store are left out, because its own fibers are woken without the way through the server.
+ */
+const changes = (
+  connection: Connection,
+  channel: string,
+  sender: string
+): Stream.Stream<Notification, TaskStoreError> =>
+  Stream.callback<Notification, TaskStoreError>(
+    Effect.fnUntraced(function* (queue: Queue.Queue<Notification, TaskStoreError | Cause.Done>) {
+      const client = yield* connection.another
+      client.once("terminated", () => Queue.endUnsafe(queue))
+      const onMessage = (message: string) => {
+        const [from, kind, delay] = message.split(" ")
+        if (from === sender || (kind !== "work" && kind !== "control")) return
+        Queue.offerUnsafe(queue, { kind, delayMillis: Number(delay) || 0 })
+      }
+      yield* connection.ask(client, () => client.subscribe(channel, onMessage))
+      Queue.offerUnsafe(queue, { kind: "listening" })
+      return yield* Effect.sleep(pingInterval).pipe(
+        Effect.andThen(connection.ask(client, () => client.ping())),
+        Effect.forever
+      )
+    })
+  )

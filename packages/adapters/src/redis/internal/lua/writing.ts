@@ -1,0 +1,551 @@
+import { script } from "./prelude.ts"
+
+/**
+ * Arguments: `check` to add nothing, else `add`; for each task: id, inputs, priority, `availableAt` or nothing, the number
+ * of dependencies, and each of them. Returns the ids that are present, those of them with another description, and each
+ * unknown dependency after the id of its task.
+ */
+export const add = script(String.raw`
+local added, ids, isAdded = {}, {}, {}
+local at = FIRST + 1
+while at <= #ARGV do
+  local id, count = ARGV[at], tonumber(ARGV[at + 4])
+  local task = { id = id, inputs = ARGV[at + 1], priority = ARGV[at + 2], available = ARGV[at + 3] }
+  added[#added + 1] = task
+  isAdded[id] = true
+  ids[#ids + 1] = id
+  at = at + 5
+  if count > 0 then
+    task.dependencies = {}
+    for offset = 1, count do
+      local dependency = ARGV[at + offset - 1]
+      task.dependencies[offset] = dependency
+      ids[#ids + 1] = dependency
+    end
+    at = at + count
+  end
+end
+load(ids)
+
+local existing, conflicts, unknown, fresh, stored = {}, {}, {}, {}, {}
+for _, task in ipairs(added) do
+  if tasks[task.id] then
+    existing[#existing + 1] = task.id
+    stored[#stored + 1] = task
+  else
+    fresh[#fresh + 1] = task
+    for _, dependency in ipairs(task.dependencies or {}) do
+      if not isAdded[dependency] and not tasks[dependency] then
+        unknown[#unknown + 1] = task.id
+        unknown[#unknown + 1] = dependency
+      end
+    end
+  end
+end
+local DESCRIPTION = '^[^\n]*\n[^\n]*\n(.*)$'
+for index, inputs in ipairs(mget(INPUTS, existing)) do
+  local task = stored[index]
+  if not inputs or match(inputs, DESCRIPTION) ~= match(task.inputs, DESCRIPTION) then
+    conflicts[#conflicts + 1] = task.id
+  end
+end
+if ARGV[FIRST] == 'check' or #conflicts > 0 or #unknown > 0 or #fresh == 0 then
+  return { existing, conflicts, unknown }
+end
+
+local seq = redis.call('HINCRBY', META, 'seq', #fresh) - #fresh
+-- The first token of a new task is greater than all tokens of tasks that were pruned.
+local floor = redis.call('HGET', META, 'floor') or '0'
+for index, new in ipairs(fresh) do
+  local available = new.available == '' and nowText or new.available
+  local task = {
+    new.id, seqText(seq + index), new.priority, nowText, '0', '0', available, '0', floor, '0', '0', 'pending', nowText, '-'
+  }
+  for _, dependency in ipairs(new.dependencies or {}) do
+    if not isCompleted(dependency) then block(task, dependency) end
+  end
+  save(task)
+  write(HSET, INPUTS, new.id, new.inputs)
+  write(ZADD, PENDING, task[Seq], new.id)
+  lineUp(task)
+end
+commit()
+return { existing, conflicts, unknown }
+`)
+
+/**
+ * Adds tasks as they were in another store. Arguments: for each task: id; inputs; feedback after `=`, usage and checkpoint,
+ * each can be empty; its line from the second word on; its running attempt or nothing; the number of dependencies that it
+ * waits for, and each of them; the number of attempts that ended, and the row of each. Returns the ids that are present;
+ * then it adds nothing.
+ */
+export const restore = script(String.raw`
+local restored, ids = {}, {}
+local at = FIRST
+while at <= #ARGV do
+  local record = {
+    id = ARGV[at], inputs = ARGV[at + 1], feedback = ARGV[at + 2], usage = ARGV[at + 3], checkpoint = ARGV[at + 4],
+    line = ARGV[at + 5], attempt = ARGV[at + 6], dependencies = {}, rows = {}
+  }
+  at = at + 8
+  for _ = 1, ARGV[at - 1] do
+    record.dependencies[#record.dependencies + 1] = ARGV[at]
+    ids[#ids + 1] = ARGV[at]
+    at = at + 1
+  end
+  for row = 1, ARGV[at] do record.rows[row] = ARGV[at + row] end
+  at = at + 1 + ARGV[at]
+  restored[#restored + 1] = record
+  ids[#ids + 1] = record.id
+end
+load(ids)
+
+local present = {}
+for _, record in ipairs(restored) do
+  if tasks[record.id] then present[#present + 1] = record.id end
+end
+if #present > 0 then return present end
+
+local seq = redis.call('HINCRBY', META, 'seq', #restored) - #restored
+local floor = tonumber(redis.call('HGET', META, 'floor') or 0)
+local completed = {}
+for index, record in ipairs(restored) do
+  local id = record.id
+  local task = parse(id, seqText(seq + index) .. ' ' .. record.line)
+  tasks[id] = task
+  write(HSET, INPUTS, id, record.inputs)
+  if record.feedback ~= '' then write(HSET, FEEDBACK, id, sub(record.feedback, 2)) end
+  if record.usage ~= '' then write(HSET, USAGE, id, record.usage) end
+  if record.checkpoint ~= '' then write(HSET, CHECKPOINTS, id, record.checkpoint) end
+  for row, content in ipairs(record.rows) do write(HSET, ATTEMPTS, row .. ' ' .. id, content) end
+  if record.attempt ~= '' then
+    begin(task, record.attempt)
+    write(HSET, RUNNING, id, record.attempt)
+    write(ZADD, LEASES, nowText, id)
+    wakeIn(0)
+  else
+    write(ZADD, INDEX[task[Status]], task[Seq], id)
+    if task[Status] == 'completed' then
+      completed[#completed + 1] = id
+    else
+      -- An earlier task with this id may have been pruned.
+      task[Token] = math.max(task[Token], floor)
+    end
+  end
+end
+for _, record in ipairs(restored) do
+  local task = tasks[record.id]
+  for _, dependency in ipairs(record.dependencies) do
+    if not isCompleted(dependency) then block(task, dependency) end
+  end
+  save(task)
+  if task[Status] == 'pending' then lineUp(task) end
+end
+unblock(completed)
+commit()
+return present
+`)
+
+/**
+ * Claims tasks. Arguments: limit, owner, lease, the call, and earlier calls that were never answered: if those claimed
+ * tasks, it returns these and claims no others. Returns `again` when more has become due than one call moves; else nothing
+ * or, each in the order of claiming: when the tasks changed (once if all did at the same time), ids, lines, inputs; and for
+ * each task with earlier attempts: its place, feedback, usage, checkpoint, previous execution.
+ */
+export const claim = script(String.raw`
+local limit, owner, lease, call = tonumber(ARGV[FIRST]), ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]), ARGV[FIRST + 3]
+local ids = {}
+if #ARGV > FIRST + 3 then
+  local isUnanswered = {}
+  for at = FIRST + 4, #ARGV do isUnanswered[ARGV[at]] = true end
+  local leased = redis.call('ZRANGE', LEASES, 0, -1)
+  load(leased)
+  for _, id in ipairs(leased) do
+    local attempt = tasks[id] and tasks[id][Attempt]
+    if attempt and attempt.owner == owner and isUnanswered[attempt.call] then ids[#ids + 1] = id end
+  end
+  table.sort(ids, function(left, right) return place(tasks[left]) < place(tasks[right]) end)
+  for index = limit + 1, #ids do ids[index] = nil end
+end
+local isNew = #ids == 0
+
+if isNew then
+  -- The order is known once everything that is due is in 'ready'.
+  local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', nowText, 'LIMIT', 0, CHUNK)
+  if #due > 0 then
+    for _, member in ipairs(due) do
+      write(ZADD, READY, '0', member)
+      write(ZREM, DELAYED, member)
+    end
+    flush('ZADD', ZADD)
+    flush('ZREM', ZREM)
+    if #due == CHUNK then return 'again' end
+  end
+  ids = redis.call('ZRANGE', READY, 0, limit - 1)
+  if #ids == 0 then return {} end
+  for index = 1, #ids do ids[index] = sub(ids[index], PLACE + 1) end
+end
+
+local lines = mget(TASKS, ids)
+local known, rows = {}, {}
+for index = 1, #ids do
+  local line = lines[index]
+  if not line then unreadable() end
+  if byte(line, -1) ~= 45 then
+    local previous = match(line, '[^ ]+$')
+    if not tonumber(previous) then unreadable() end
+    known[#known + 1] = ids[index]
+    rows[#rows + 1] = previous .. ' ' .. ids[index]
+  end
+end
+local earlier = {}
+if #known > 0 then
+  local places = {}
+  for index, id in ipairs(ids) do places[id] = index - 1 end
+  local feedback, usage, checkpoints = mget(FEEDBACK, known), mget(USAGE, known), mget(CHECKPOINTS, known)
+  local previous = mget(ATTEMPTS, rows)
+  for index, id in ipairs(known) do
+    local at = index * 5
+    earlier[at - 4], earlier[at - 3], earlier[at - 2] = places[id], feedback[index], usage[index]
+    earlier[at - 1], earlier[at] = checkpoints[index], previous[index] and executionOf(previous[index])
+  end
+end
+
+local leaseEnd = text(later(lease))
+local times = { nowText }
+if isNew then
+  local attempt = concat({ nowText, nowText, '0', call, owner }, ' ')
+  for index = 1, #ids do
+    local id = ids[index]
+    write(HSET, RUNNING, id, attempt)
+    write(ZADD, LEASES, leaseEnd, id)
+    write(ZREM, PENDING, id)
+  end
+  redis.call('ZREMRANGEBYRANK', READY, 0, #ids - 1)
+else
+  for index, id in ipairs(ids) do
+    local attempt = tasks[id][Attempt]
+    times[index] = attempt.updated
+    attempt.call = call
+    write(HSET, RUNNING, id, printAttempt(attempt))
+    write(ZADD, LEASES, leaseEnd, id)
+  end
+end
+-- If this worker dies, others have to look when the leases end.
+wakeIn(lease)
+local inputs = mget(INPUTS, ids)
+commit()
+return { times, ids, lines, inputs, earlier }
+`)
+
+/** What scripts do that write under leases. */
+const leases = String.raw`
+local function isLeased(task, token)
+  return task ~= nil and task[Attempt] ~= nil and task[Token] == tonumber(token)
+end
+
+local lost = {}
+local function lose(index, task, outcome)
+  lost[#lost + 1] = index - 1
+  lost[#lost + 1] = task and task[Status] or false
+  lost[#lost + 1] = outcome or false
+end
+`
+
+/**
+ * Arguments: for each checkpoint: id, token, execution with its usage on a second line, usage of the task or nothing.
+ * Returns for each lost lease: index, status, nothing.
+ */
+export const checkpoint = script(
+  `${leases}${String.raw`
+local ids = {}
+for at = FIRST, #ARGV, 4 do ids[#ids + 1] = ARGV[at] end
+load(ids)
+for index, id in ipairs(ids) do
+  local at = FIRST + (index - 1) * 4
+  local task = tasks[id]
+  if isLeased(task, ARGV[at + 1]) then
+    local attempt = task[Attempt]
+    write(HSET, RUNNING, id, printAttempt({
+      started = attempt.started, updated = nowText, saved = true, call = attempt.call, owner = attempt.owner
+    }))
+    write(HSET, CHECKPOINTS, id, ARGV[at + 2])
+    if ARGV[at + 3] == '' then write(HDEL, USAGE, id) else write(HSET, USAGE, id, ARGV[at + 3]) end
+  else
+    lose(index, task)
+  end
+end
+commit()
+return lost
+`}`
+)
+
+/** Arguments: lease; for each lease: id and token. Returns for each lost lease: index, status, nothing. */
+export const extend = script(
+  `${leases}${String.raw`
+local lease = tonumber(ARGV[FIRST])
+local leaseEnd = text(later(lease))
+local ids = {}
+for at = FIRST + 1, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
+load(ids)
+for index, id in ipairs(ids) do
+  if isLeased(tasks[id], ARGV[FIRST + index * 2]) then
+    write(ZADD, LEASES, leaseEnd, id)
+    -- It may end earlier than before.
+    wakeIn(lease)
+  else
+    lose(index, tasks[id])
+  end
+end
+commit()
+return lost
+`}`
+)
+
+/**
+ * Arguments: for each settlement: the decision, id, token, result (execution, verification and usage of the attempt, a line
+ * each), and those of usage, error, feedback and checkpoint that the decision names.
+ *
+ * A decision is: outcome, status, the number of attempts that are returned, in how many milliseconds the task is available
+ * (or `-`), verified, and the first letters of what follows. Returns for each lost lease: index, status, and how the ledger
+ * says that the attempt ended.
+ */
+export const settle = script(
+  `${leases}${String.raw`
+-- Most settlements of a call have the same decision.
+local decisions = {}
+local function decide(words)
+  local decision = decisions[words]
+  if not decision then
+    local outcome, status, returned, available, verified, fields = match(words, '^(%S+) (%S+) (%S+) (%S+) (%S+) ?(%S*)$')
+    decision = {
+      outcome = outcome, status = status, returned = tonumber(returned), verified = verified, size = 4 + #fields,
+      available = available ~= '-' and text(later(tonumber(available))), isReleased = outcome == 'released',
+      usage = find(fields, 'u', 1, true), failure = find(fields, 'e', 1, true),
+      feedback = find(fields, 'f', 1, true), checkpoint = find(fields, 'c', 1, true)
+    }
+    decisions[words] = decision
+  end
+  return decision
+end
+
+local ids, starts = {}, {}
+local at = FIRST
+while at <= #ARGV do
+  ids[#ids + 1] = ARGV[at + 1]
+  starts[#ids] = at
+  at = at + decide(ARGV[at]).size
+end
+load(ids)
+
+local released = {}
+for index, id in ipairs(ids) do
+  local task = tasks[id]
+  if task and task[Attempt] and decide(ARGV[starts[index]]).isReleased then released[#released + 1] = task end
+end
+local resultOf = unverified(released)
+
+local function outcomeOf(task, token)
+  for row = task and task[Rows] or 0, 1, -1 do
+    local content = redis.call('HGET', ATTEMPTS, row .. ' ' .. task[Id])
+    local found, outcome = match(content or '', '^%S+ (%S+) %S+ %S+ (%S+)')
+    if found == token then return outcome end
+  end
+end
+
+local completed = {}
+for index, id in ipairs(ids) do
+  local start = starts[index]
+  local decision, token, result = decide(ARGV[start]), ARGV[start + 2], ARGV[start + 3]
+  local task = tasks[id]
+  if not isLeased(task, token) then
+    lose(index, task, outcomeOf(task, token))
+  else
+    local usage = decision.usage and ARGV[start + 3 + decision.usage]
+    local failure = decision.failure and ARGV[start + 3 + decision.failure]
+    if usage then write(HSET, USAGE, id, usage) end
+    if decision.isReleased then
+      local attemptUsage = sub(result, 3)
+      endAttempt(task, 'released', failure, resultOf(task, attemptUsage ~= '' and attemptUsage))
+    else
+      local feedback = decision.feedback and ARGV[start + 3 + decision.feedback]
+      local checkpoint = decision.checkpoint and ARGV[start + 3 + decision.checkpoint]
+      if feedback then write(HSET, FEEDBACK, id, feedback) end
+      if checkpoint then write(HSET, CHECKPOINTS, id, checkpoint) end
+      if task[Previous] ~= '-' or task[Attempt].saved then
+        if not usage then write(HDEL, USAGE, id) end
+        if not feedback then write(HDEL, FEEDBACK, id) end
+        if not checkpoint then write(HDEL, CHECKPOINTS, id) end
+      end
+      endAttempt(task, decision.outcome, failure, result)
+      task[Verified] = decision.verified
+      local isRejected = decision.outcome ~= 'completed' and byte(result, 1) ~= 10
+      task[Previous] = isRejected and task[Rows] or '0'
+      if decision.status == 'completed' then completed[#completed + 1] = id end
+    end
+    task[Attempts] = math.max(0, task[Attempts] - decision.returned)
+    if decision.available then task[Available] = decision.available end
+    move(task, decision.status)
+    if decision.status == 'pending' then lineUp(task) end
+  end
+end
+unblock(completed)
+commit()
+return lost
+`}`
+)
+
+/**
+ * Ends attempts whose lease has expired. Arguments: the number of attempts from which tasks fail, the limit, and the text
+ * before and after the owner. Returns for each task: id, token, status, owner, attempts.
+ */
+export const sweep = script(String.raw`
+local failFrom, limit, before, after = tonumber(ARGV[FIRST]), ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3]
+local ids = redis.call('ZRANGEBYSCORE', LEASES, '-inf', nowText, 'LIMIT', 0, limit)
+load(ids)
+local expired = {}
+for _, id in ipairs(ids) do expired[#expired + 1] = tasks[id] end
+local resultOf = unverified(expired)
+local swept = {}
+for _, task in ipairs(expired) do
+  local owner = task[Attempt].owner
+  local message = before .. owner .. after
+  endAttempt(task, 'lease_expired', message, resultOf(task))
+  if task[Attempts] >= failFrom then
+    write(HSET, FEEDBACK, task[Id], message)
+    move(task, 'failed')
+  else
+    task[Available] = nowText
+    move(task, 'pending')
+    lineUp(task)
+  end
+  for _, value in ipairs({ task[Id], task[Token], task[Status], owner, task[Attempts] }) do
+    swept[#swept + 1] = value
+  end
+end
+commit()
+return swept
+`)
+
+/**
+ * The tasks that a selection names and whose status is one of `from`. Its arguments: the statuses between spaces; `ids` and
+ * each id, or `status`, the status, after which `seq` and the limit. Also returns the `seq` at which the next part starts.
+ */
+const select = String.raw`
+local function select(at)
+  local ids, last = {}, false
+  if ARGV[at + 1] == 'ids' then
+    for index = at + 2, #ARGV do ids[#ids + 1] = ARGV[index] end
+  else
+    ids, last = ranked(ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4]))
+  end
+  load(ids)
+  local selected = {}
+  for _, id in ipairs(ids) do
+    local task = tasks[id]
+    if task and find(ARGV[at], ' ' .. task[Status] .. ' ', 1, true) then selected[#selected + 1] = task end
+  end
+  return selected, last
+end
+`
+
+/** Arguments: a selection. Returns where the next part of it starts, and the ids of the tasks that changed. */
+export const requeue = script(
+  `${select}${String.raw`
+local selected, last = select(FIRST)
+local ids = {}
+for _, task in ipairs(selected) do
+  task[Attempts] = 0
+  task[Requeues] = task[Requeues] + 1
+  task[Available] = nowText
+  move(task, 'pending')
+  lineUp(task)
+  ids[#ids + 1] = task[Id]
+end
+commit()
+return { last, ids }
+`}`
+)
+
+/**
+ * Arguments: the reason, a selection. Returns where the next part of it starts, the ids of the tasks that changed, and how
+ * many of them were in progress.
+ */
+export const cancel = script(
+  `${select}${String.raw`
+local selected, last = select(FIRST + 1)
+local running = {}
+for _, task in ipairs(selected) do
+  if task[Attempt] then running[#running + 1] = task end
+end
+local resultOf = unverified(running)
+local ids = {}
+for _, task in ipairs(selected) do
+  if task[Attempt] then
+    endAttempt(task, 'cancelled', ARGV[FIRST], resultOf(task))
+    revised = true
+  elseif tonumber(task[Blockers]) == 0 then
+    dequeue(task)
+  else
+    waiting = waiting - 1
+  end
+  move(task, 'cancelled')
+  ids[#ids + 1] = task[Id]
+end
+commit()
+return { last, ids, #running }
+`}`
+)
+
+/**
+ * Deletes tasks. Arguments: for how many milliseconds a task must not have changed, a selection. Returns where the next
+ * part of it starts, and the ids of the tasks that were deleted.
+ */
+export const prune = script(
+  `${select}${String.raw`
+local latest = now - ARGV[FIRST]
+local selected, last = select(FIRST + 1)
+local isUsed = {}
+for _, key in ipairs({ FEEDBACK, USAGE, CHECKPOINTS }) do isUsed[key] = redis.call('EXISTS', key) == 1 end
+local ids, greatestToken = {}, 0
+for _, task in ipairs(selected) do
+  if tonumber(task[Updated]) <= latest then
+    local id = task[Id]
+    ids[#ids + 1] = id
+    greatestToken = math.max(greatestToken, task[Token])
+    write(HDEL, TASKS, id)
+    write(HDEL, INPUTS, id)
+    for key, used in pairs(isUsed) do
+      if used then write(HDEL, key, id) end
+    end
+    for row = 1, task[Rows] do write(HDEL, ATTEMPTS, row .. ' ' .. id) end
+    write(ZREM, INDEX[task[Status]], id)
+    if tonumber(task[Blockers]) > 0 then
+      for _, dependency in ipairs(edges(DEPENDENCIES, id)) do
+        write(ZREM, DEPENDENCIES, edge(id, dependency))
+        write(ZREM, DEPENDANTS, edge(dependency, id))
+      end
+    end
+  end
+end
+-- Freeing memory must be possible when the memory is full, and HSET would be refused before the first deletion.
+commit()
+if greatestToken > tonumber(redis.call('HGET', META, 'floor') or 0) then
+  redis.call('HSET', META, 'floor', text(greatestToken))
+end
+return { last, ids }
+`}`
+)
+
+/** Argument: the request to all runs. Returns the control state. */
+export const request = script(String.raw`
+local request = ARGV[FIRST]
+if request == 'stop' then
+  redis.call('HINCRBY', META, 'stops', 1)
+else
+  redis.call('HSET', META, 'paused', request == 'pause' and 1 or 0)
+end
+revised = true
+commit()
+return redis.call('HMGET', META, 'revision', 'paused', 'stops')
+`)
