@@ -12,16 +12,15 @@ const make = Effect.gen(function* () {
     looks: 0,
     isClaimable: false,
     dueInMillis: null as number | null,
-    onLook: () => {}
+    onLook: Effect.void
   }
   const memory = yield* MemoryDriver.make(Table.make())
   const store = yield* TaskStoreDriver.make({
     ...memory,
-    outlook: Effect.sync(() => {
+    outlook: Effect.suspend(() => {
       state.looks++
       const dueInMillis = state.isClaimable ? 0 : state.dueInMillis
-      state.onLook()
-      return { dueInMillis, drained: false, revision: 0, paused: false, stops: 0 }
+      return Effect.as(state.onLook, { dueInMillis, drained: false, revision: 0, paused: false, stops: 0 })
     }),
     notifications: {
       changes: Stream.fromQueue(notifications),
@@ -112,10 +111,12 @@ describe("a fiber that waits for work", () => {
     Effect.gen(function* () {
       const { listen, notifyWork, state } = yield* make
       const waiting = yield* listen
-      state.onLook = () => {
-        state.isClaimable = true
-        Effect.runFork(notifyWork())
-      }
+      state.onLook = Effect.andThen(
+        Effect.sync(() => {
+          state.isClaimable = true
+        }),
+        notifyWork()
+      )
       yield* notifyWork()
       yield* TestClock.adjust("10 millis")
       assert.strictEqual(yield* Fiber.join(waiting), "claimable")
