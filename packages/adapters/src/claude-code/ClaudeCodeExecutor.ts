@@ -1,35 +1,34 @@
 /**
  * An executor that runs Claude Code for each attempt: an agent that reads and writes files and runs commands in a working
- * directory, with `claude -p` as its program.
+ * directory, as the program `claude -p`.
  *
- * The prompt goes to standard input, never into the arguments: the task's description, and after a failed attempt what
- * that brought out and why it was not accepted. A description that begins with `/` names a command of Claude Code, as it
- * does when typed; `args: ["--disable-slash-commands"]` turns that off for lists that others write. In the environment
- * are `BATON_TASK_ID`, `BATON_ATTEMPT`, `BATON_IDEMPOTENCY_KEY`, `BATON_FEEDBACK` and `BATON_METADATA`, for hooks and tools.
+ * The prompt is written to standard input and never part of the arguments: the task's description, and after a failed attempt
+ * its output and the reason it was rejected. A description that begins with `/` is a command of Claude Code, as when it is
+ * typed; `args: ["--disable-slash-commands"]` turns that off for lists from other people. The environment has
+ * `BATON_TASK_ID`, `BATON_ATTEMPT`, `BATON_IDEMPOTENCY_KEY`, `BATON_FEEDBACK` and `BATON_METADATA`, for hooks and tools.
  *
- * The output of an attempt is Claude's last answer, or with `jsonSchema` the JSON that it asks for. The attempt's usage has
- * the tokens and the cost of all models that took part; the cost is unknown where Claude Code guessed a price. Its metadata
- * has `sessionId` (for `claude --resume`), `model`, `turns`, `terminalReason`, `permissionDenials` and how the program ended.
+ * The output of an attempt is Claude's last answer, or with `jsonSchema` JSON that matches the schema. The attempt's usage has
+ * the tokens and the cost of all models of the session; the cost is unknown where Claude Code guessed a price. The metadata
+ * has `sessionId` (for `claude --resume`), `model`, `turns`, `terminalReason`, `permissionDenials` and the program's exit.
  *
  * | how a session ends | error |
  * |---|---|
- * | its turns or its money are used up; an answer without the JSON that was asked for; an empty one; without a result | `Failed` |
- * | `timeout` or `idleTimeout` is over | `TimedOut` |
- * | the API is overloaded or out of reach, after Claude Code has tried for minutes; a usage limit that ends within `maxRetryAfter` | `Transient` |
- * | the model refused; the first request was not valid or too long | `Permanent` |
- * | not logged in, a wrong key, no money, a model or an option that does not exist, a usage limit that lasts longer, no `claude` | `Fatal` |
+ * | at its limit of turns or cost; with an empty answer, without the requested JSON, or without a result | `Failed` |
+ * | at `timeout` or `idleTimeout` | `TimedOut` |
+ * | the API is overloaded or unreachable, after Claude Code has retried for minutes; a usage limit that ends within `maxRetryAfter` | `Transient` |
+ * | the model refused; the first request was invalid or too long | `Permanent` |
+ * | no login, a wrong key, no credit, a model or an option that does not exist, a usage limit that lasts longer, no `claude` | `Fatal` |
  *
- * A session that is cut off, by a limit or by interruption, gets SIGINT first, on which Claude Code as a rule tells what it has cost,
+ * A session that is stopped by a limit or by interruption gets SIGINT first, on which Claude Code usually reports its cost,
  * then SIGTERM and SIGKILL, five seconds apart. Signals go to the whole process group.
  *
  * **Budgets**
  *
- * Under a budget in USD an attempt needs `maxBudgetUsd`; without it, the budget refuses the first attempt. Claude Code
- * compares after each turn, so a session costs up to a turn more than its limit (measured: 0.22 with a limit of 0.15, and
- * 0.10 with one of 0.01). So that the run's budget holds all the same, more is set aside than `maxBudgetUsd`: half as much
- * again, or the most that a session of this executor went over it. This is a margin and no guarantee: a last turn that costs
- * more than that the first time it happens can exceed the budget by the difference. Claude Code has no limit in tokens: a
- * budget in tokens is compared with after each attempt.
+ * Under a budget in USD an attempt needs `maxBudgetUsd`; without it, the budget refuses the first attempt. Claude Code checks
+ * its limit after each turn, so a session costs up to one turn more (measured: 0.22 with a limit of 0.15, and 0.10 with one of
+ * 0.01). The reservation is therefore larger than `maxBudgetUsd`: by half of it, or by the largest excess of a session of this
+ * executor. That is a margin and not a guarantee: the first time that a last turn costs more, it can exceed the budget by the
+ * difference. Claude Code has no limit in tokens, so a budget in tokens is checked after each attempt.
  *
  * @since 0.1.0
  */
@@ -45,22 +44,19 @@ import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import type { Spend } from "@baton/core/Safety"
 import type * as Schema from "effect/Schema"
 import * as Command from "../command/Command.ts"
-import { excerpt, wholeWords } from "../command/internal/collector.ts"
-import { environment } from "../command/internal/environment.ts"
-import { reasonFor } from "../command/internal/runForTask.ts"
+import { excerpt, wholeWords } from "../command/internal/output.ts"
+import { environment, reasonFor } from "../command/internal/taskProgram.ts"
 import * as Program from "../command/Program.ts"
 import type { ProgramError } from "../command/ProgramError.ts"
 import { agentPrompt } from "../internal/prompts/attempt.ts"
-import { argumentsOf } from "./internal/arguments.ts"
-import { reservations } from "./internal/budget.ts"
-import { outcomeOf } from "./internal/outcome.ts"
-import { readSession } from "./internal/session.ts"
-import { usageOf } from "./internal/usage.ts"
+import { executionOf } from "./internal/execution.ts"
+import { readSession, usageOf } from "./internal/session.ts"
 
 /**
- * How Claude Code is run.
+ * How to run Claude Code.
  *
  * @category models
  * @since 0.1.0
@@ -68,26 +64,26 @@ import { usageOf } from "./internal/usage.ts"
 export interface Options extends Pick<Program.Settings, "cwd" | "env" | "idleTimeout" | "timeout"> {
   /** The program, by name or path. Default `claude`. */
   readonly program?: string | undefined
-  /** A model's id or alias. Default: what Claude Code is configured for. */
+  /** A model's id or alias. Default: the one in Claude Code's configuration. */
   readonly model?: string | undefined
-  /** What it may do without being asked: `acceptEdits`, `auto`, `bypassPermissions`, `dontAsk`, `manual`, `plan`. Nobody is there to answer: what would be asked is denied. */
+  /** What it may do without permission: `acceptEdits`, `auto`, `bypassPermissions`, `dontAsk`, `manual`, `plan`. Anything that needs permission is denied, because there is no person to give it. */
   readonly permissionMode?: string | undefined
-  /** Tools that it may use without being asked, such as `Edit` or `Bash(npm test *)`. */
+  /** Tools that need no permission, such as `Edit` or `Bash(npm test *)`. */
   readonly allowedTools?: ReadonlyArray<string> | undefined
   readonly disallowedTools?: ReadonlyArray<string> | undefined
-  /** How many turns a session may take. Default no limit. */
+  /** The most turns of a session. Default no limit. */
   readonly maxTurns?: number | undefined
-  /** USD at which a session is ended; it may cost up to a turn more. Default no limit. */
+  /** The cost in USD at which a session ends; it may cost up to one turn more. Default no limit. */
   readonly maxBudgetUsd?: number | undefined
-  /** Added to Claude Code's own system prompt. */
+  /** Added to Claude Code's system prompt. */
   readonly appendSystemPrompt?: string | undefined
-  /** A JSON Schema: the output is then JSON that fits it. */
+  /** A JSON Schema that the output has to match. */
   readonly jsonSchema?: Schema.JsonObject | undefined
-  /** Leaves out hooks, plugins, `CLAUDE.md` and stored logins; the key has to be in `ANTHROPIC_API_KEY`. Cut off in the middle of an answer, such a session does not tell what it cost. */
+  /** Ignores hooks, plugins, `CLAUDE.md` and stored logins; the key has to be in `ANTHROPIC_API_KEY`. When such a session is cut off in the middle of an answer, its cost is unknown. */
   readonly bare?: boolean | undefined
-  /** Further arguments, in front of all others. */
+  /** Further arguments, before all others. */
   readonly args?: ReadonlyArray<string> | undefined
-  /** The longest wait for a usage limit to end; one that lasts longer ends the run. Default 5 minutes. */
+  /** The longest wait for a usage limit; the run ends at one that lasts longer. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.Input | undefined
 }
 
@@ -116,7 +112,7 @@ export const layer = (
   options: Options = {}
 ): Layer.Layer<Executor, never, ChildProcessSpawner | FileSystem.FileSystem> => Layer.effect(Executor, make(options))
 
-// On SIGINT it tells what it has cost; the others are for one that does not listen.
+// On SIGINT it reports its cost; the other signals are for a session that does not react.
 const stop = [
   { signal: "SIGINT", grace: Duration.seconds(5) },
   { signal: "SIGTERM", grace: Duration.seconds(5) }
@@ -137,7 +133,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     const env = yield* Effect.mapError(environment(fs, task, context, {}), notPrepared)
     const stderr = excerpt(0, stderrTailBytes)
     const { end, push, session } = readSession()
-    const ended = yield* context.spend({
+    const exit = yield* context.spend({
       worstCase: worstCase(),
       call: Program.run(spawner, {
         command,
@@ -150,7 +146,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         stderr: stderr.push,
         stop
       }).pipe(Effect.ensuring(Effect.sync(end)), Effect.mapError(notRun(program))),
-      // Not from the exit alone: one that was interrupted may have told what it cost all the same.
+      // Read from the session, because an interrupted one may have reported its cost.
       spent: (exit) => {
         const started = session.sessionId !== null || Exit.isSuccess(exit) || Cause.hasInterrupts(exit.cause)
         const usage = started ? usageOf(session) : Usage.zero
@@ -158,11 +154,11 @@ const make = Effect.fnUntraced(function* (options: Options) {
         return usage
       }
     })
-    const outcome: Execution.Execution | ExecutionError = outcomeOf(
-      { ended, session, stderrTail: wholeWords(stderr.text()), now: clock.currentTimeMillisUnsafe(), maxRetryAfter },
+    const result: Execution.Execution | ExecutionError = executionOf(
+      { exit, session, stderrTail: wholeWords(stderr.text()), now: clock.currentTimeMillisUnsafe(), maxRetryAfter },
       options
     )
-    return outcome instanceof ExecutionError ? yield* outcome : outcome
+    return result instanceof ExecutionError ? yield* result : result
   }, Effect.scoped)
 
   return { execute }
@@ -173,7 +169,7 @@ const notRun = (program: string) => (error: ProgramError) =>
     reason: reasonFor(error),
     message:
       error.reason === "NotFound"
-        ? `Claude Code is not there: no program "${program}". Install it (npm install -g @anthropic-ai/claude-code), or put its directory into PATH.`
+        ? `Claude Code was not found: there is no program "${program}". Install it (npm install -g @anthropic-ai/claude-code), or add its directory to PATH.`
         : error.message,
     cause: error
   })
@@ -181,6 +177,57 @@ const notRun = (program: string) => (error: ProgramError) =>
 const notPrepared = (cause: unknown) =>
   new ExecutionError({
     reason: "Failed",
-    message: "The temporary file for what Claude Code gets to know of its task was not written.",
+    message: "The temporary file with the task's metadata for Claude Code was not written.",
     cause
   })
+
+/**
+ * The arguments of `claude`. Flags with any number of values come first, each followed by another flag. The flags that this
+ * executor depends on come last, where they override `args`.
+ */
+const argumentsOf = (options: Options): ReadonlyArray<string> => {
+  const { allowedTools = [], args = [], disallowedTools = [], jsonSchema, maxBudgetUsd, maxTurns } = options
+  return [
+    ...args,
+    ...(allowedTools.length === 0 ? [] : ["--allowedTools", ...allowedTools]),
+    ...(disallowedTools.length === 0 ? [] : ["--disallowedTools", ...disallowedTools]),
+    ...valued("--model", options.model),
+    ...valued("--permission-mode", options.permissionMode),
+    ...valued("--append-system-prompt", options.appendSystemPrompt),
+    ...valued("--json-schema", jsonSchema === undefined ? undefined : JSON.stringify(jsonSchema)),
+    ...valued("--max-turns", maxTurns?.toString()),
+    ...valued("--max-budget-usd", maxBudgetUsd === undefined ? undefined : decimal(maxBudgetUsd)),
+    ...(options.bare === true ? ["--bare"] : []),
+    "-p",
+    "--output-format",
+    "stream-json",
+    "--verbose"
+  ]
+}
+
+const valued = (flag: string, value: string | undefined) => (value === undefined ? [] : [flag, value])
+
+/** Without an exponent, which not every number parser accepts. */
+const decimal = (amount: number) => amount.toFixed(9).replace(/\.?0+$/, "")
+
+/** The share of the limit that is reserved in addition, until a session exceeds it. */
+const margin = 0.5
+
+/**
+ * The reservation for a session. Claude Code checks its limit after each turn, so the cost of the last turn, and of the
+ * subagents that run at that moment, comes on top. It depends on the work: half of the limit is reserved for it, or the largest
+ * excess of a session of this executor.
+ */
+const reservations = (maxBudgetUsd: number | undefined) => {
+  if (maxBudgetUsd === undefined) {
+    const unknown: Spend = { costUsd: null, tokens: 0, what: 'Claude Code without "maxBudgetUsd"' }
+    return { worstCase: () => unknown, learn: () => {} }
+  }
+  let over = maxBudgetUsd * margin
+  return {
+    worstCase: (): Spend => ({ costUsd: maxBudgetUsd + over, tokens: 0, what: "Claude Code" }),
+    learn: (usage: Usage.Usage | null) => {
+      if (usage !== null) over = Math.max(over, (usage.costUsd ?? 0) - maxBudgetUsd)
+    }
+  }
+}

@@ -1,8 +1,8 @@
 /**
- * What is run: a program with its arguments, or a script for the shell.
+ * The command to run: a program with its arguments, or a script for the shell.
  *
- * A task never becomes part of either. Its description reaches the program on standard input, everything else in the
- * environment, so there is nothing in a task that a shell could take for a command.
+ * A task never becomes part of either. The program gets its description on standard input and everything else in the
+ * environment, so a shell never parses the text of a task.
  *
  * @since 0.1.0
  */
@@ -14,8 +14,8 @@ import * as Schema from "effect/Schema"
 /**
  * A command.
  *
- * - `Program`: started directly, each argument passed on as it is. The program is looked for in `PATH` unless its name
- *   contains a slash
+ * - `Program`: started directly, with its arguments unchanged. The program is looked up in `PATH` unless its name contains a
+ *   slash
  * - `Shell`: `/bin/sh -c script` (`cmd.exe` on Windows), for pipes, redirections and expansions
  *
  * @category models
@@ -30,15 +30,15 @@ export const Command = Schema.TaggedUnion({
 export type Command = typeof Command.Type
 
 /**
- * A command line that cannot be run without a shell, or is not complete.
+ * A command line that is incomplete or cannot be run without a shell.
  *
  * @category errors
  * @since 0.1.0
  */
 export class CommandSyntaxError extends Schema.TaggedError<CommandSyntaxError>()("CommandSyntaxError", {
-  /** Names what is wrong; says nothing else of the text, which may hold a secret. */
+  /** The problem. It does not quote the rest of the text, which may contain a secret. */
   detail: Schema.String,
-  /** What the writer of the command can do. */
+  /** How to fix the command. */
   remedy: Schema.String
 }) {
   override get message() {
@@ -47,7 +47,7 @@ export class CommandSyntaxError extends Schema.TaggedError<CommandSyntaxError>()
 }
 
 /**
- * A program and its arguments, neither split nor changed.
+ * A program and its arguments, unchanged.
  *
  * @category constructors
  * @since 0.1.0
@@ -70,10 +70,10 @@ export const shell = (script: string): Command => Command.make({ _tag: "Shell", 
  * **Details**
  *
  * - Blanks and line breaks separate words; single quotes, double quotes and backslashes work as in `sh`.
- * - What only a shell can do is refused with a `CommandSyntaxError` rather than passed on in silence: operators such as
- *   `|`, `>` and `&&`, `$NAME`, command substitution, `~`, `{a,b}`, comments, and assignments in front of the program.
- *   In quotes (single quotes for `$`) they are ordinary text.
- * - `*`, `?` and `[` stay what they are, as in a shell that finds no file of such a name: `grep -q [0-9]` needs no quotes.
+ * - Features that only a shell has are refused with a `CommandSyntaxError`: operators such as `|`, `>` and `&&`, `$NAME`,
+ *   command substitution, `~`, `{a,b}`, comments, and assignments before the program. In quotes (single quotes for `$`) they
+ *   are ordinary text.
+ * - `*`, `?` and `[` are ordinary characters, as in a shell that finds no matching file: `grep -q [0-9]` needs no quotes.
  *
  * **Example**
  *
@@ -99,8 +99,7 @@ export const parse = (text: string): Result.Result<Command, CommandSyntaxError> 
 }
 
 /**
- * The command as a person would type it, for logs and messages. It may contain what the writer of the command put there,
- * secrets included.
+ * The command as a person would type it, for logs and messages. It contains any secrets that are part of the command.
  *
  * @category converting
  * @since 0.1.0
@@ -108,8 +107,8 @@ export const parse = (text: string): Result.Result<Command, CommandSyntaxError> 
 export const display = (command: Command): string =>
   command._tag === "Shell" ? command.script : CommandLine.display([command.program, ...command.args])
 
-// `CommandLine.template` refuses unquoted globs, and inserts interpolated values as they are. So each glob character
-// that no backslash precedes is handed to it as a value: quoted or not, it then stays a plain character.
+// `CommandLine.template` refuses unquoted globs and inserts interpolated values unchanged. So each glob character without a
+// backslash before it is passed as a value, which keeps it a plain character, quoted or not.
 const splitGlobs = (text: string) => {
   const texts: Array<string> = []
   const globs: Array<string> = []
@@ -126,7 +125,7 @@ const splitGlobs = (text: string) => {
 
 const syntaxError = (error: CommandLine.CommandLineError) =>
   new CommandSyntaxError({
-    // It counts the parts of a template, of which the writer of the text knows nothing.
+    // It refers to the parts of a template, which the command line does not have.
     detail: error.message.replace(/ in template part \d+$/, ""),
     remedy:
       error.reason === "UnsupportedSyntax"

@@ -1,24 +1,24 @@
 /**
  * An executor that runs a program for each attempt: `claude -p`, a script, anything that reads and prints text.
  *
- * The program gets the task's description on standard input, byte for byte and without a line break added. (A shell's
- * `read` drops a last line without one: `while read -r line || [ -n "$line" ]`.) The environment tells it the rest:
+ * The program gets the task's description on standard input, without an added line break. (A shell's `read` drops a last line
+ * without one: `while read -r line || [ -n "$line" ]`.) The environment has the rest:
  *
  * | variable | |
  * |---|---|
  * | `BATON_TASK_ID` | the id of the task |
  * | `BATON_ATTEMPT` | 1 for the first attempt |
  * | `BATON_IDEMPOTENCY_KEY` | the same whenever this attempt of this task is run again |
- * | `BATON_FEEDBACK` | why the last attempt failed, empty on the first; its middle is left out beyond 100 KiB |
+ * | `BATON_FEEDBACK` | why the previous attempt failed, empty on the first; beyond 100 KiB, its middle is omitted |
  * | `BATON_METADATA` | the metadata of the task, as JSON |
- * | `BATON_PREVIOUS_OUTPUT` | what the last attempt printed; not set on the first |
+ * | `BATON_PREVIOUS_OUTPUT` | the output of the previous attempt; not set on the first |
  *
  * Metadata or a previous output of more than 100 KiB, too much for an environment, is in a temporary file instead: its
- * path is in `BATON_METADATA_FILE` or `BATON_PREVIOUS_OUTPUT_FILE`, and the variable itself is not set. NUL characters
- * are left out of variables; standard input and files have them.
+ * path is in `BATON_METADATA_FILE` or `BATON_PREVIOUS_OUTPUT_FILE`, and the variable itself is not set. NUL characters are
+ * removed from variables, but not from standard input and files.
  *
- * What the program prints on standard output is the output of the attempt, read as UTF-8 (invalid bytes become U+FFFD),
- * without the line break at its very end. Exit code 0 is success. The attempt's metadata has `exitCode`, `signal`,
+ * The program's standard output is the output of the attempt, read as UTF-8 (invalid bytes become U+FFFD), without its final
+ * line break. Exit code 0 is success. The attempt's metadata has `exitCode`, `signal`,
  * `durationMillis` and `stderrTail`, the last 4 KiB of standard error, whether it succeeded or not.
  *
  * | what happens | error |
@@ -29,8 +29,8 @@
  * | not found, not executable, no such working directory | `Fatal` |
  * | no process, memory or file handle left on this machine | `Transient` |
  *
- * A program runs in a process group (and session) of its own and leaves nothing behind: see `Program`. When this process
- * itself is killed without warning (`kill -9`), its programs go on until they end or write to their closed output.
+ * A program runs in its own process group and session, and all processes of the group end with it: see `Program`. If this
+ * process is killed with `kill -9`, its programs run until they end or write to their closed output.
  *
  * @since 0.1.0
  */
@@ -42,10 +42,8 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { excerpt, shorten, whole, wholeWords } from "./internal/collector.ts"
-import { formatBytes } from "./internal/formatBytes.ts"
-import { exitSentence, lastLines } from "./internal/sentences.ts"
-import { reasonFor, runForTask } from "./internal/runForTask.ts"
+import { excerpt, formatBytes, lastLines, shorten, whole, wholeWords } from "./internal/output.ts"
+import { exitSentence, reasonFor, runForTask } from "./internal/taskProgram.ts"
 import type * as Program from "./Program.ts"
 import type { ProgramError } from "./ProgramError.ts"
 
@@ -56,14 +54,14 @@ import type { ProgramError } from "./ProgramError.ts"
  * @since 0.1.0
  */
 export interface Options extends Program.Settings {
-  /** How long a program that is stopped may take after SIGTERM, before SIGKILL. Default 5 seconds. */
+  /** How long a stopped program may take to end after SIGTERM, before SIGKILL. Default 5 seconds. */
   readonly killGrace?: Duration.Input | undefined
-  /** How many bytes a program may print on stdout. Default 10 MiB. */
+  /** The most bytes that a program may print to stdout. Default 10 MiB. */
   readonly maxOutputBytes?: number | undefined
 }
 
 /**
- * The most that is taken of an output where nothing is said, in bytes.
+ * The default of `maxOutputBytes`.
  *
  * @category configuration
  * @since 0.1.0
@@ -99,7 +97,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const execute: ExecutorService["execute"] = Effect.fnUntraced(function* (task, context) {
     const stdout = whole(maxOutputBytes)
     const stderr = excerpt(0, stderrTailBytes)
-    const ended = yield* Effect.mapError(
+    const exit = yield* Effect.mapError(
       run(task, context, {
         stdin: task.description,
         stdout: stdout.push,
@@ -108,16 +106,16 @@ const make = Effect.fnUntraced(function* (options: Options) {
       }),
       notRun
     )
-    const { by, durationMillis, exitCode, signal } = ended
+    const { durationMillis, endedBy, exitCode, signal } = exit
     const output = stdout.text()
     const stderrTail = wholeWords(stderr.text())
     const metadata = { exitCode, signal, durationMillis, stderrTail }
-    if (by === "itself" && exitCode === 0) {
+    if (endedBy === "itself" && exitCode === 0) {
       return Execution.make({ output: output.replace(/\r?\n$/, ""), metadata })
     }
     return yield* new ExecutionError({
-      reason: by === "timeout" || by === "idleTimeout" ? "TimedOut" : "Failed",
-      message: endSentence(options, maxOutputBytes, ended) + lastLines(stderrTail.trim() === "" ? output : stderrTail),
+      reason: endedBy === "timeout" || endedBy === "idleTimeout" ? "TimedOut" : "Failed",
+      message: endSentence(options, maxOutputBytes, exit) + lastLines(stderrTail.trim() === "" ? output : stderrTail),
       output: shorten(output, failedOutputBytes),
       metadata
     })
@@ -128,13 +126,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
 const stderrTailBytes = 4096
 
-// A failed attempt's output is for reading, not for use: the ledger need not keep 10 MiB of it.
+// A person reads a failed attempt's output, and nothing uses it, so the ledger does not keep 10 MiB of it.
 const failedOutputBytes = 64 * 1024
 
-const endSentence = (options: Options, maxOutputBytes: number, ended: Program.Ended): string =>
-  ended.by === "outputLimit"
-    ? `The command printed more than ${formatBytes(maxOutputBytes)}, the most that is taken, and was stopped`
-    : exitSentence("The command", options, ended)
+const endSentence = (options: Options, maxOutputBytes: number, exit: Program.ProgramExit): string =>
+  exit.endedBy === "outputLimit"
+    ? `The command printed more than the limit of ${formatBytes(maxOutputBytes)} and was stopped`
+    : exitSentence("The command", options, exit)
 
 const notRun = (error: ProgramError) =>
   new ExecutionError({ reason: reasonFor(error), message: error.message, cause: error })

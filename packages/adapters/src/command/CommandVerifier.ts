@@ -1,9 +1,9 @@
 /**
  * A verifier that runs a program: a test suite, a linter, `grep -q`, a second model.
  *
- * The program gets the output to judge on standard input, byte for byte and without a line break added. The environment
- * has the same variables as that of `CommandExecutor`, with `BATON_DESCRIPTION` in place of `BATON_PREVIOUS_OUTPUT`: what
- * was asked for. A description of more than 100 KiB is in a temporary file instead, whose path is in
+ * The program gets the output to judge on standard input, without an added line break. The environment has the same
+ * variables as that of `CommandExecutor`, with the task's description in `BATON_DESCRIPTION` in place of
+ * `BATON_PREVIOUS_OUTPUT`. A description of more than 100 KiB is in a temporary file instead, whose path is in
  * `BATON_DESCRIPTION_FILE`.
  *
  * | how the program ends | verdict |
@@ -16,12 +16,12 @@
  * | not found, not executable, no such working directory | none, `Fatal` |
  * | no process, memory or file handle left on this machine | none, `Transient` |
  *
- * What it prints is the feedback: standard output, then standard error, of each 4 KiB at most (the beginning and the end
- * of what is longer). Where there is no verdict the output is kept, and only verification is tried again.
+ * Its output is the feedback: standard output, then standard error, each up to 4 KiB (the beginning and the end of a longer
+ * one). Without a verdict, the output to judge is kept, and only the verification is retried.
  *
- * The exit codes in the third row are what shells, `env`, `timeout` and containers report when a program inside was not
- * found, could not be run or was killed. They say that the check is broken, not that the output is: rejecting would have
- * it made, and paid for, again. A check for which such a code is a verdict ends in `|| exit 1`.
+ * Shells, `env`, `timeout` and containers report the exit codes in the third row when a program inside was not found, could
+ * not be run or was killed. They mean that the check is broken, not the output: a rejection would execute the task, and pay
+ * for it, again. If such a code is a verdict of your check, end its command with `|| exit 1`.
  *
  * @since 0.1.0
  */
@@ -33,9 +33,8 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { excerpt, wholeWords } from "./internal/collector.ts"
-import { reasonFor, runForTask } from "./internal/runForTask.ts"
-import { exitSentence, lastLines } from "./internal/sentences.ts"
+import { excerpt, lastLines, wholeWords } from "./internal/output.ts"
+import { exitSentence, reasonFor, runForTask } from "./internal/taskProgram.ts"
 import type * as Program from "./Program.ts"
 import type { ProgramError } from "./ProgramError.ts"
 
@@ -46,7 +45,7 @@ import type { ProgramError } from "./ProgramError.ts"
  * @since 0.1.0
  */
 export interface Options extends Program.Settings {
-  /** How long a program that is stopped may take after SIGTERM, before SIGKILL. Default 5 seconds. */
+  /** How long a stopped program may take to end after SIGTERM, before SIGKILL. Default 5 seconds. */
   readonly killGrace?: Duration.Input | undefined
 }
 
@@ -78,7 +77,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const verify: VerifierService["verify"] = Effect.fnUntraced(function* (task, execution, context) {
     const stdout = excerpt(1024, 3072)
     const stderr = excerpt(1024, 3072)
-    const ended = yield* Effect.mapError(
+    const exit = yield* Effect.mapError(
       run(task, context, {
         stdin: execution.output,
         stdout: stdout.push,
@@ -91,14 +90,14 @@ const make = Effect.fnUntraced(function* (options: Options) {
       .map(({ text }) => wholeWords(text()).trimEnd())
       .filter(Boolean)
       .join("\n")
-    if (ended.by !== "itself" || !isVerdict(ended.exitCode)) {
+    if (exit.endedBy !== "itself" || !isVerdict(exit.exitCode)) {
       return yield* new VerificationError({
-        reason: ended.by === "itself" ? "Failed" : "TimedOut",
-        message: exitSentence("The verifier", options, ended) + lastLines(printed)
+        reason: exit.endedBy === "itself" ? "Failed" : "TimedOut",
+        message: exitSentence("The verifier", options, exit) + lastLines(printed)
       })
     }
-    if (ended.exitCode === 0) return Verification.pass({ feedback: printed })
-    return Verification.reject(printed || `The verifier exited with code ${ended.exitCode} and printed nothing.`)
+    if (exit.exitCode === 0) return Verification.pass({ feedback: printed })
+    return Verification.reject(printed || `The verifier exited with code ${exit.exitCode} and printed nothing.`)
   })
 
   return { verify, kind: "effectful" as const }

@@ -1,11 +1,11 @@
 /**
- * Runs one program under limits, and leaves nothing of it behind.
+ * Runs one program under limits, together with all processes that it starts.
  *
- * The program leads a process group of its own. However its run ends, by itself, by a limit or by interruption, the
- * group is ended with it: children that the program left in the background do not outlive it. Out of reach are only
- * processes that moved to a session or group of their own (`setsid`, the jobs of an interactive shell).
+ * The program leads its own process group. However its run ends, by itself, by a limit or by interruption, the group ends
+ * with it: children that the program left in the background do not outlive it. The only exceptions are processes that moved
+ * to another session or group (`setsid`, the jobs of an interactive shell).
  *
- * The executor and the verifier of this package are built on `run`; so can be those of other programs.
+ * The executor and the verifier of this package use `run`, and so can your own.
  *
  * @since 0.1.0
  */
@@ -18,14 +18,14 @@ import * as Fiber from "effect/Fiber"
 import * as ChildProcess from "effect/process/ChildProcess"
 import type { ChildProcessHandle, ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Command } from "./Command.ts"
-import { endWithProcess } from "./internal/endWithProcess.ts"
 import { ProgramError } from "./ProgramError.ts"
 
 /**
- * One step of stopping a program: the signal, and how long the program has to end before the next step.
+ * One step of stopping a program: a signal, and how long the program may take to end before the next step.
  *
  * @category models
  * @since 0.1.0
@@ -36,7 +36,7 @@ export interface StopStep {
 }
 
 /**
- * What to run, where, and for how long.
+ * The program to run, its directory and environment, and its limits.
  *
  * @category models
  * @since 0.1.0
@@ -49,7 +49,7 @@ export interface Settings {
   readonly env?: Readonly<Record<string, string | Redacted.Redacted<string> | undefined>> | undefined
   /** How long one run may take. Default: no limit. */
   readonly timeout?: Duration.Input | undefined
-  /** How long the program may print nothing, neither on stdout nor on stderr. Default: no limit. */
+  /** How long the program may print nothing to stdout and stderr. Default: no limit. */
   readonly idleTimeout?: Duration.Input | undefined
 }
 
@@ -60,60 +60,61 @@ export interface Settings {
  * @since 0.1.0
  */
 export interface Options extends Settings {
-  /** Written to standard input, which is then closed. A program that does not read it is not an error. */
+  /** Written to standard input, which is then closed. The program does not have to read it. */
   readonly stdin: string
-  /** Takes what the program prints, chunk by chunk. When it returns false the program is stopped. */
+  /** Receives the program's output, chunk by chunk. When it returns false, the program is stopped. */
   readonly stdout: (chunk: Uint8Array) => boolean
   readonly stderr: (chunk: Uint8Array) => boolean
   /**
-   * How the program is stopped, by a limit or by interruption: each signal goes to the whole process group, and SIGKILL
-   * follows the last. Meanwhile its output is still read.
+   * How the program is stopped by a limit or by interruption. Each signal goes to the whole process group, and SIGKILL follows
+   * the last. The output is read until the end.
    */
   readonly stop: readonly [...ReadonlyArray<StopStep>, StopStep]
 }
 
 /**
- * How a run ended. `exitCode` and `signal` tell what became of the program, also when a limit stopped it: one of them is
- * null, or both when it could not be stopped (it runs as another user, say).
+ * How a run ended. `exitCode` and `signal` are those of the program, also when a limit stopped it: one of them is null, or
+ * both when the program could not be stopped, for instance because it runs as another user.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Ended {
-  readonly by: "itself" | "timeout" | "idleTimeout" | "outputLimit"
+export interface ProgramExit {
+  readonly endedBy: "itself" | "timeout" | "idleTimeout" | "outputLimit"
   readonly exitCode: number | null
-  /** The signal that killed it, such as `SIGKILL`. */
+  /** The signal that killed the program, such as `SIGKILL`. */
   readonly signal: string | null
   readonly durationMillis: number
 }
 
 /**
- * Runs a program to its end. Interrupting it stops the program, and returns when it is gone.
+ * Runs a program to its end. Interrupting it stops the program and returns when the program has ended.
  *
  * **Details**
  *
- * A run ends with the program itself. What its children still hold of its output after that is read for up to a second;
- * then whatever is left of the group gets SIGTERM, and SIGKILL a second later. So neither a child in the background nor a
- * pipe that stays open keeps a run from ending.
+ * A run ends with the program itself. The output of its remaining children is read for up to a second; then the rest of the
+ * group gets SIGTERM, and SIGKILL a second later. Neither a child in the background nor an open pipe keeps a run from ending.
  *
  * **Gotchas**
  *
- * A group counts as alive while one of its dead processes has not been reaped. Where process 1 reaps nothing, as in a
+ * A group counts as alive while one of its dead processes has not been reaped. Where process 1 does not reap, as in a
  * container without an init (`docker run --init` adds one), a run that leaves children behind ends up to two seconds later.
  *
  * @category running
  * @since 0.1.0
  */
-export const run = (spawner: ChildProcessSpawner["Service"], options: Options): Effect.Effect<Ended, ProgramError> =>
-  Effect.scoped(runScoped(spawner, options))
+export const run = (
+  spawner: ChildProcessSpawner["Service"],
+  options: Options
+): Effect.Effect<ProgramExit, ProgramError> => Effect.scoped(runScoped(spawner, options))
 
-// How long the children of a program that has ended may go on: at first to write what they have, then after SIGTERM.
+// How long the children of an ended program may run: first to write their output, then after SIGTERM.
 const leftoverGrace = Duration.seconds(1)
 
 const runScoped = Effect.fnUntraced(function* (
   spawner: ChildProcessSpawner["Service"],
   options: Options
-): Effect.fn.Return<Ended, ProgramError, Scope.Scope> {
+): Effect.fn.Return<ProgramExit, ProgramError, Scope.Scope> {
   const clock = yield* Clock.Clock
   const startedAt = clock.currentTimeMillisUnsafe()
   const handle = yield* start(spawner, options)
@@ -144,12 +145,12 @@ const runScoped = Effect.fnUntraced(function* (
   const drained = Effect.timeoutOption(Fiber.joinAll(readers), leftoverGrace).pipe(
     Effect.mapError((cause) => new ProgramError({ reason: "Unknown", message: "Its output could not be read.", cause }))
   )
-  // Registered last, so that an interrupted program is stopped while its output is still read: one that blocks on a
-  // full pipe could not end in good order.
+  // Registered last, so that an interrupted program is stopped while its output is still read: a program that blocks on a
+  // full pipe could not end.
   yield* Effect.addFinalizer(() => (stopped ? Effect.void : stop))
 
   const silentFor = () => clock.currentTimeMillisUnsafe() - lastByteAt
-  const endings: Array<Effect.Effect<Ended["by"]>> = [
+  const endings: Array<Effect.Effect<ProgramExit["endedBy"]>> = [
     Effect.as(Effect.exit(handle.exitCode), "itself"),
     Effect.as(Deferred.await(full), "outputLimit")
   ]
@@ -157,25 +158,25 @@ const runScoped = Effect.fnUntraced(function* (
   if (options.idleTimeout !== undefined) {
     endings.push(Effect.as(idle(Duration.toMillis(options.idleTimeout), silentFor), "idleTimeout"))
   }
-  const by = yield* Effect.raceAllFirst(endings)
+  const endedBy = yield* Effect.raceAllFirst(endings)
 
-  if (by !== "itself") yield* stop
-  if ((yield* drained)._tag === "None" && by === "itself") {
+  if (endedBy !== "itself") yield* stop
+  if ((yield* drained)._tag === "None" && endedBy === "itself") {
     yield* Effect.ignore(handle.kill({ forceKillAfter: leftoverGrace }))
     yield* drained
   }
-  // By itself or by a limit; what is left of the group ends with the scope.
+  // The rest of the group ends with the scope.
   stopped = true
   const status = yield* exitStatus(handle)
   return {
-    // The end may be seen before the last of the output.
-    by: by === "itself" && Deferred.isDoneUnsafe(full) ? "outputLimit" : by,
+    // The exit may be observed before the last output.
+    endedBy: endedBy === "itself" && Deferred.isDoneUnsafe(full) ? "outputLimit" : endedBy,
     ...status,
     durationMillis: clock.currentTimeMillisUnsafe() - startedAt
   }
 })
 
-// One timer that is set again when it fires, not one for each chunk.
+// One timer that is set again when it fires, instead of one for each chunk.
 const idle = Effect.fnUntraced(function* (limit: number, silentFor: () => number) {
   for (let rest = limit; rest > 0; rest = limit - silentFor()) yield* Effect.sleep(rest)
 })
@@ -187,7 +188,7 @@ const start = (spawner: ChildProcessSpawner["Service"], options: Options) => {
     env,
     extendEnv: true,
     stdin: Stream.succeed(new TextEncoder().encode(options.stdin)),
-    // When the scope closes, for what is then left of the group.
+    // Applies to the rest of the group when the scope closes.
     forceKillAfter: leftoverGrace
   }
   return spawner
@@ -198,7 +199,7 @@ const start = (spawner: ChildProcessSpawner["Service"], options: Options) => {
     )
     .pipe(
       Effect.mapError(ProgramError.from(command, cwd)),
-      // Node throws for what the system refuses outright, such as an environment that is too large (E2BIG).
+      // Node throws what the system refuses at once, such as an environment that is too large (E2BIG).
       Effect.catchDefect((defect) => Effect.fail(ProgramError.from(command, cwd)(defect)))
     )
 }
@@ -215,12 +216,35 @@ const stopGroup = (handle: ChildProcessHandle, steps: Options["stop"]) =>
 
 const exitStatus = Effect.fnUntraced(function* (
   handle: ChildProcessHandle
-): Effect.fn.Return<Pick<Ended, "exitCode" | "signal">> {
+): Effect.fn.Return<Pick<ProgramExit, "exitCode" | "signal">> {
   const running = yield* Effect.orElseSucceed(handle.isRunning, () => true)
   if (running) return { exitCode: null, signal: null }
   return yield* Effect.match(handle.exitCode, {
     onSuccess: (exitCode) => ({ exitCode, signal: null }),
-    // The handle tells the signal nowhere but in the text of this error.
+    // The handle reports the signal only in the text of this error.
     onFailure: (error) => ({ exitCode: null, signal: /SIG[A-Z0-9]+/.exec(String(error.cause))?.[0] ?? "a signal" })
   })
 })
+
+const groups = new Set<number>()
+let hasExitListener = false
+
+/**
+ * Kills the process group when this process exits before the scope is closed: after a second Ctrl-C, an uncaught exception or
+ * `process.exit`. The program is in another session, so it gets no signal from the terminal, and would continue to work and
+ * to cost money with no process to read its output.
+ */
+const endWithProcess = (pid: number): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      groups.add(pid)
+      // One listener for all programs: Node reports eleven listeners as a leak.
+      if (!hasExitListener) globalThis.process.on("exit", killGroups)
+      hasExitListener = true
+    }),
+    () => Effect.sync(() => groups.delete(pid))
+  )
+
+const killGroups = () => {
+  for (const pid of groups) Result.try(() => globalThis.process.kill(-pid, "SIGKILL"))
+}

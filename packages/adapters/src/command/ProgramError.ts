@@ -9,11 +9,11 @@ import * as Schema from "effect/Schema"
 import type { Command } from "./Command.ts"
 
 /**
- * The program did not start, or its output could not be read. How a program that ran ended is no error here.
+ * The program did not start, or its output could not be read. The way in which a started program ends is not such an error.
  *
- * - `NotFound`, `NotExecutable`, `BadDirectory` (the working directory): will not go away by itself
- * - `Busy`: the system has no process, memory or file handle to spare just now
- * - `Unknown`: anything else, say an environment that is larger than the system takes
+ * - `NotFound`, `NotExecutable`, `BadDirectory` (the working directory): a retry fails as well
+ * - `Busy`: the system has no process, memory or file handle left at the moment
+ * - `Unknown`: anything else, such as an environment that is too large for the system
  *
  * @category errors
  * @since 0.1.0
@@ -23,7 +23,7 @@ export class ProgramError extends Schema.TaggedError<ProgramError>()("ProgramErr
   message: Schema.String,
   cause: Schema.optionalKey(Schema.Defect())
 }) {
-  /** Translates what a spawner fails with. */
+  /** Translates the error of a spawner. */
   static readonly from =
     (command: Command, cwd: string | undefined) =>
     (cause: unknown): ProgramError => {

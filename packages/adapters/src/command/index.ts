@@ -1,5 +1,5 @@
 /**
- * Executor and verifier that run a program.
+ * An executor and a verifier that run a program.
  *
  * @since 0.1.0
  */

@@ -23,7 +23,7 @@ const table: ReadonlyArray<{
     situation: "max-turns",
     options: { maxTurns: 2 },
     reason: "Failed",
-    message: /^Claude Code was not done after the 2 turns that it may take\. It was not allowed to use Bash\.$/,
+    message: /^Claude Code did not finish within its limit of 2 turns\. These tools were denied: Bash\.$/,
     costUsd: 0.05253,
     ...half
   },
@@ -31,24 +31,29 @@ const table: ReadonlyArray<{
     situation: "max-budget",
     options: { maxBudgetUsd: 0.15 },
     reason: "Failed",
-    message: /^Claude Code was not done when it had spent \$0\.22 of the \$0\.15 that an attempt may cost\.$/,
+    message: /^Claude Code did not finish within its limit of \$0\.15: it has spent \$0\.22\.$/,
     costUsd: 0.22,
     ...half
   },
   { situation: "401", reason: "Fatal", message: /log in with `claude`.*401 bad key$/, costUsd: 0 },
-  { situation: "401-again", reason: "Fatal", message: /ANTHROPIC_API_KEY: the API answers 401$/, costUsd: 0 },
+  {
+    situation: "401-again",
+    reason: "Fatal",
+    message: /ANTHROPIC_API_KEY to a valid key: the API answers 401$/,
+    costUsd: 0
+  },
   { situation: "not-logged-in", reason: "Fatal", message: /Not logged in · Please run \/login$/, costUsd: 0 },
   { situation: "400", reason: "Permanent", message: /API Error: 400 prompt is wrong$/, costUsd: 0 },
   { situation: "400-later", reason: "Failed", message: /400 image is wrong$/, costUsd: 0.05, output: "looking" },
-  { situation: "400-spent", reason: "Fatal", message: /no money left.*Credit balance is too low$/, costUsd: 0 },
-  { situation: "402", reason: "Fatal", message: /no money left/, costUsd: 0 },
+  { situation: "400-spent", reason: "Fatal", message: /no credit left.*Credit balance is too low$/, costUsd: 0 },
+  { situation: "402", reason: "Fatal", message: /no credit left/, costUsd: 0 },
   { situation: "404", reason: "Fatal", message: /cannot use this model/, costUsd: 0 },
   { situation: "429", reason: "Transient", message: /Request rejected \(429\)$/, costUsd: 0 },
   { situation: "529", reason: "Transient", message: /529 Overloaded$/, costUsd: 0 },
   {
     situation: "unreachable",
     reason: "Transient",
-    message: /was not reached: API Error: Connection refused$/,
+    message: /could not be reached: API Error: Connection refused$/,
     costUsd: 0
   },
   { situation: "refusal", reason: "Permanent", message: /^Claude refused: .*flagged/, costUsd: 0.105, output: "I" },
@@ -60,10 +65,10 @@ const table: ReadonlyArray<{
     message: /did not finish \(aborted_tools, exit code 0\)/,
     costUsd: 0.05253
   },
-  { situation: "terminated", reason: "Failed", message: /was killed by SIGTERM and told no result\.$/, costUsd: null },
-  { situation: "exit-143", reason: "Failed", message: /exited with code 143 and told no result\.$/, costUsd: null },
-  { situation: "silent", reason: "Failed", message: /exited with code 0 and told no result\.$/, costUsd: null },
-  { situation: "garbled", reason: "Failed", message: /exited with code 0 and told no result\.$/, costUsd: null },
+  { situation: "terminated", reason: "Failed", message: /was killed by SIGTERM without a result\.$/, costUsd: null },
+  { situation: "exit-143", reason: "Failed", message: /exited with code 143 without a result\.$/, costUsd: null },
+  { situation: "silent", reason: "Failed", message: /exited with code 0 without a result\.$/, costUsd: null },
+  { situation: "garbled", reason: "Failed", message: /exited with code 0 without a result\.$/, costUsd: null },
   { situation: "empty", reason: "Failed", message: /its answer is empty\.$/, costUsd: 0.05253 },
   { situation: "success-but-1", reason: "Failed", message: /\(completed, exit code 1\)/, costUsd: 0.05253 },
   { situation: "success-but-is-error", reason: "Failed", message: /\(completed, exit code 0\)/, costUsd: 0.05253 },
@@ -73,14 +78,14 @@ const table: ReadonlyArray<{
     situation: "ok",
     options: { jsonSchema: { type: "object" } },
     reason: "Failed",
-    message: /^Claude Code answered with a text and not with JSON of the schema/,
+    message: /^Claude Code answered with text instead of JSON that matches the schema/,
     costUsd: 0.05253,
     output: "hello world"
   },
   {
     situation: "bad-option",
     reason: "Fatal",
-    message: /options it was given: error: unknown option '--nonsense'$/,
+    message: /rejected its options: error: unknown option '--nonsense'$/,
     costUsd: null
   },
   { situation: "no-input", reason: "Failed", message: /Input must be provided/, costUsd: null }

@@ -46,7 +46,11 @@ describe("Program.run", { timeout: 30_000 }, () => {
         yield* TestClock.adjust("59 seconds")
         assert.isUndefined(fiber.pollUnsafe())
         yield* TestClock.adjust("1 second")
-        assert.deepInclude(yield* Fiber.join(fiber), { by: "idleTimeout", signal: "SIGTERM", durationMillis: 110_000 })
+        assert.deepInclude(yield* Fiber.join(fiber), {
+          endedBy: "idleTimeout",
+          signal: "SIGTERM",
+          durationMillis: 110_000
+        })
       })
     )
 
@@ -66,7 +70,7 @@ describe("Program.run", { timeout: 30_000 }, () => {
         yield* untilPrinted("interrupted")
         assert.notInclude(printed(), "terminated")
         yield* TestClock.adjust("10 seconds")
-        assert.deepInclude(yield* Fiber.join(fiber), { by: "timeout", exitCode: 7, signal: null })
+        assert.deepInclude(yield* Fiber.join(fiber), { endedBy: "timeout", exitCode: 7, signal: null })
         assert.strictEqual(printed(), "ready\ninterrupted\nterminated\n")
       })
     )
@@ -103,7 +107,7 @@ describe("Program.run", { timeout: 30_000 }, () => {
         })
         yield* untilPrinted("ready")
         yield* TestClock.adjust("1 hour")
-        assert.deepInclude(yield* Fiber.join(fiber), { by: "timeout", exitCode: 0, signal: null })
+        assert.deepInclude(yield* Fiber.join(fiber), { endedBy: "timeout", exitCode: 0, signal: null })
         assert.strictEqual(printed(), "ready\ninterrupted\n")
       })
     )
@@ -134,7 +138,7 @@ describe("Program.run", { timeout: 30_000 }, () => {
           stop: [{ signal: "SIGTERM", grace: "5 seconds" }]
         }
       )
-      assert.deepInclude(ended, { by: "outputLimit", exitCode: 0 })
+      assert.deepInclude(ended, { endedBy: "outputLimit", exitCode: 0 })
     })
   )
 

@@ -51,7 +51,7 @@ export const make = Effect.fnUntraced(function* (options: {
       }),
       ({ message }) => new Delivery.DeliveryFailed({ message })
     )
-    if (ended.by === "itself" && ended.exitCode === 0) return
+    if (ended.endedBy === "itself" && ended.exitCode === 0) return
     const detail = printed.trim().split("\n").at(-1) ?? ""
     return yield* new Delivery.DeliveryFailed({ message: describeExit(ended), ...(detail === "" ? {} : { detail }) })
   })
@@ -61,8 +61,8 @@ export const make = Effect.fnUntraced(function* (options: {
 
 const tail = 2048
 
-const describeExit = ({ by, exitCode, signal }: Command.Program.Ended): string => {
-  if (by === "timeout") return `The program was stopped after ${Duration.format(timeout)}`
+const describeExit = ({ endedBy, exitCode, signal }: Command.Program.ProgramExit): string => {
+  if (endedBy === "timeout") return `The program was stopped after ${Duration.format(timeout)}`
   return signal === null ? `The program exited with code ${exitCode}` : `The program was killed by ${signal}`
 }
 

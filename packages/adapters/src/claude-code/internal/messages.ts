@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 
-// Only what is used here, and as little as possible is demanded: other versions print other fields, and null for some.
+// Only the fields that are used here, and few of them required: other versions print other fields, and null for some.
 const nullable = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
 const Count = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
@@ -14,7 +14,7 @@ const ModelUsage = Schema.Struct({
   costBasis: nullable(Schema.String)
 })
 
-/** The last line of a session: how it ended, what it said, and what it cost. */
+/** The last line of a session: its status, answer and cost. */
 export const Result = Schema.Struct({
   type: Schema.Literal("result"),
   subtype: Schema.String,
@@ -36,7 +36,7 @@ export const Result = Schema.Struct({
 
 export interface Result extends Schema.Schema.Type<typeof Result> {}
 
-/** The first line: which session, which model. */
+/** The first line: the session and its model. */
 const Init = Schema.Struct({
   type: Schema.Literal("system"),
   subtype: Schema.Literal("init"),
@@ -45,7 +45,7 @@ const Init = Schema.Struct({
   claude_code_version: nullable(Schema.String)
 })
 
-/** The API did not answer, and is asked again. */
+/** The API did not answer, and Claude Code retries. */
 const ApiRetry = Schema.Struct({
   type: Schema.Literal("system"),
   subtype: Schema.Literal("api_retry"),
@@ -53,7 +53,7 @@ const ApiRetry = Schema.Struct({
   error_status: nullable(Schema.Finite)
 })
 
-/** Where a subscription's limit stands. */
+/** The status of a subscription's usage limit. */
 const RateLimitEvent = Schema.Struct({
   type: Schema.Literal("rate_limit_event"),
   rate_limit_info: Schema.Struct({
@@ -64,7 +64,7 @@ const RateLimitEvent = Schema.Struct({
   })
 })
 
-/** One message of the model, or a notice of the program in its place, which has an `error`. */
+/** One message of the model, or a notice of Claude Code in its place, which has an `error`. */
 const Assistant = Schema.Struct({
   type: Schema.Literal("assistant"),
   parent_tool_use_id: nullable(Schema.String),
@@ -74,12 +74,12 @@ const Assistant = Schema.Struct({
   })
 })
 
-/** A line that matters here. */
+/** A line that is used here. */
 export const Message = Schema.Union([Result, Init, ApiRetry, RateLimitEvent, Assistant])
 
 export type Message = typeof Message.Type
 
 export const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
-/** None for a line of a kind that is not known here, or of another shape. */
+/** None for a line of another type or shape. */
 export const decodeMessage = Schema.decodeUnknownOption(Message)

@@ -3,16 +3,16 @@ import { ExecutionError } from "@baton/core/ExecutionError"
 import type { Metadata } from "@baton/core/Task"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
-import { exitSentence, lastLines } from "../../command/internal/sentences.ts"
+import type * as Schema from "effect/Schema"
+import { lastLines } from "../../command/internal/output.ts"
+import { exitSentence } from "../../command/internal/taskProgram.ts"
 import type * as Program from "../../command/Program.ts"
-import type { Options } from "../ClaudeCodeExecutor.ts"
 import type { Result } from "./messages.ts"
-import type { Session } from "./session.ts"
-import { costByModel, usageOf } from "./usage.ts"
+import { costByModel, type Session, usageOf } from "./session.ts"
 
-/** A session that is over. */
-export interface Over {
-  readonly ended: Program.Ended
+/** A session that has ended. */
+export interface EndedSession {
+  readonly exit: Program.ProgramExit
   readonly session: Session
   readonly stderrTail: string
   /** Milliseconds since 1970. */
@@ -20,19 +20,26 @@ export interface Over {
   readonly maxRetryAfter: Duration.Duration
 }
 
+/** The limits and the form that a session was started with. */
+export interface Settings extends Pick<Program.Settings, "idleTimeout" | "timeout"> {
+  readonly maxTurns?: number | undefined
+  readonly maxBudgetUsd?: number | undefined
+  readonly jsonSchema?: Schema.JsonObject | undefined
+}
+
 type Failure = Pick<ExecutionError, "reason" | "message"> & { readonly retryAfter?: Duration.Duration }
 
 /**
- * What became of a session. Neither the exit code nor `subtype` tells it alone: an error of the API ends in `success`
- * and exit code 1, an interruption and an answer that misses its schema in exit code 0.
+ * The execution of a session, or its error. Neither the exit code nor `subtype` is sufficient: an error of the API ends with
+ * `success` and exit code 1, and an interruption or an answer that does not match its schema with exit code 0.
  */
-export const outcomeOf = (over: Over, options: Options): Execution.Execution | ExecutionError => {
-  const { ended, session } = over
+export const executionOf = (ended: EndedSession, settings: Settings): Execution.Execution | ExecutionError => {
+  const { exit, session } = ended
   const usage = usageOf(session)
-  const metadata = metadataOf(over)
-  const answer = ended.by === "itself" && ended.exitCode === 0 ? answerOf(session.result, options) : undefined
+  const metadata = metadataOf(ended)
+  const answer = exit.endedBy === "itself" && exit.exitCode === 0 ? answerOf(session.result, settings) : undefined
   if (answer !== undefined && answer !== "") return Execution.make({ output: answer, usage, metadata })
-  const { message, reason, retryAfter } = answer === "" ? empty : failureOf(over, options)
+  const { message, reason, retryAfter } = answer === "" ? empty : failureOf(ended, settings)
   return new ExecutionError({
     reason,
     message,
@@ -43,10 +50,10 @@ export const outcomeOf = (over: Over, options: Options): Execution.Execution | E
   })
 }
 
-const empty: Failure = { reason: "Failed", message: "Claude Code ended in good order, and its answer is empty." }
+const empty: Failure = { reason: "Failed", message: "Claude Code ended without an error, but its answer is empty." }
 
-/** The answer of a session that ended as it should; undefined when it did not. */
-const answerOf = (result: Result | null, { jsonSchema }: Options): string | undefined => {
+/** The answer of a session that succeeded; undefined for any other. */
+const answerOf = (result: Result | null, { jsonSchema }: Settings): string | undefined => {
   if (result === null || result.subtype !== "success" || result.is_error) return undefined
   if ((result.terminal_reason ?? "completed") !== "completed") return undefined
   if (jsonSchema === undefined) return (result.result ?? "").trim() === "" ? "" : (result.result ?? "")
@@ -55,88 +62,88 @@ const answerOf = (result: Result | null, { jsonSchema }: Options): string | unde
     : JSON.stringify(result.structured_output)
 }
 
-const failureOf = (over: Over, options: Options): Failure => {
-  const { ended, session, stderrTail } = over
-  if (ended.by === "timeout" || ended.by === "idleTimeout") {
-    return { reason: "TimedOut", message: `${exitSentence("Claude Code", options, ended)}.` }
+const failureOf = (ended: EndedSession, settings: Settings): Failure => {
+  const { exit, session, stderrTail } = ended
+  if (exit.endedBy === "timeout" || exit.endedBy === "idleTimeout") {
+    return { reason: "TimedOut", message: `${exitSentence("Claude Code", settings, exit)}.` }
   }
   if (session.unauthorized) return unauthorized("the API answers 401")
   const { result } = session
   if (result === null) {
-    // What its parser of arguments prints, before anything else: no task can be done with these options.
-    if (ended.exitCode !== 0 && session.sessionId === null && /^(?:error: |Error: --)/.test(stderrTail)) {
-      return { reason: "Fatal", message: `Claude Code does not take the options it was given: ${stderrTail.trim()}` }
+    // An error of its argument parser: no task can be executed with these options.
+    if (exit.exitCode !== 0 && session.sessionId === null && /^(?:error: |Error: --)/.test(stderrTail)) {
+      return { reason: "Fatal", message: `Claude Code rejected its options: ${stderrTail.trim()}` }
     }
-    const how = `${exitSentence("Claude Code", options, ended)} and told no result`
+    const how = `${exitSentence("Claude Code", settings, exit)} without a result`
     return { reason: "Failed", message: `${how}${lastLines(stderrTail) || "."}` }
   }
   const said = (result.result ?? result.errors?.join("\n") ?? "").trim()
   switch (result.terminal_reason) {
     case "api_error":
-      return apiFailure(over, result, said)
+      return apiFailure(ended, result, said)
     case "max_turns":
       return failed(
-        `Claude Code was not done after the ${options.maxTurns === undefined ? "" : `${options.maxTurns} `}turns that it may take`,
+        `Claude Code did not finish within its limit of ${settings.maxTurns === undefined ? "" : `${settings.maxTurns} `}turns`,
         result
       )
-    // The next attempt goes on in the same directory, so it may come through with what is there by then.
+    // The next attempt continues in the same directory, so it may finish the work.
     case "budget_exhausted":
       return failed(
-        `Claude Code was not done when it had spent ${usd(result.total_cost_usd ?? 0)} of the ${usd(options.maxBudgetUsd ?? 0)} that an attempt may cost`,
+        `Claude Code did not finish within its limit of ${usd(settings.maxBudgetUsd ?? 0)}: it has spent ${usd(result.total_cost_usd ?? 0)}`,
         result
       )
     case "prompt_too_long":
     case "blocking_limit":
       return {
         reason: session.answered ? "Failed" : "Permanent",
-        message: `The prompt does not fit into the model's context${detail(said)}`
+        message: `The prompt exceeds the model's context window${detail(said)}`
       }
   }
-  if (result.subtype === "success" && !result.is_error && ended.exitCode === 0 && options.jsonSchema !== undefined) {
-    return failed("Claude Code answered with a text and not with JSON of the schema that was asked for", result)
+  if (result.subtype === "success" && !result.is_error && exit.exitCode === 0 && settings.jsonSchema !== undefined) {
+    return failed("Claude Code answered with text instead of JSON that matches the schema", result)
   }
   const ending = result.terminal_reason ?? result.subtype
-  return failed(`Claude Code did not finish (${ending}, exit code ${ended.exitCode})${detail(said, "")}`, result)
+  return failed(`Claude Code did not finish (${ending}, exit code ${exit.exitCode})${detail(said, "")}`, result)
 }
 
-const apiFailure = (over: Over, result: Result, said: string): Failure => {
-  const { error, answered, limit } = over.session
+const apiFailure = (ended: EndedSession, result: Result, said: string): Failure => {
+  const { error, answered, limit } = ended.session
   const status = result.api_error_status ?? undefined
   if (result.stop_reason === "refusal") return { reason: "Permanent", message: `Claude refused${detail(said)}` }
   if (status === 401 || status === 403 || error === "authentication_failed") return unauthorized(said)
   if (status === 402 || result.api_error_type === "billing_error" || error === "billing_error" || isSpent(said)) {
-    return { reason: "Fatal", message: `There is no money left to pay Claude${detail(said)}` }
+    return { reason: "Fatal", message: `The account has no credit left to pay for Claude${detail(said)}` }
   }
-  // The model is the same for all tasks.
+  // All tasks use the same model.
   if (status === 404) return { reason: "Fatal", message: `Claude Code cannot use this model${detail(said)}` }
-  if (limit !== null) return limited(over, limit, said)
+  if (limit !== null) return limited(ended, limit, said)
   if (status === 429 || status === 408 || status === 409 || (status !== undefined && status >= 500)) {
     return { reason: "Transient", message: `The API did not answer${detail(said)}` }
   }
   if (status === undefined && (error === "server_error" || result.api_error === "connection_failed")) {
-    return { reason: "Transient", message: `The API was not reached${detail(said)}` }
+    return { reason: "Transient", message: `The API could not be reached${detail(said)}` }
   }
-  // In the middle of a session it may be something that the next one does not run into: a tool's output, say.
+  // In the middle of a session the cause may be temporary, such as the output of a tool.
   const reason = status !== undefined && status < 500 && !answered ? "Permanent" : "Failed"
-  return { reason, message: `Claude Code was stopped by an error of the API${detail(said)}` }
+  return { reason, message: `An error of the API stopped Claude Code${detail(said)}` }
 }
 
-/** A user's or an organisation's own limit comes as a plain 400. */
+/** A limit that a user or an organisation has set is reported as a plain 400. */
 const isSpent = (said: string) => /credit balance|spend(?:ing)? limit/i.test(said)
 
 const unauthorized = (said: string): Failure => ({
   reason: "Fatal",
-  message: `Claude Code may not use the API: log in with \`claude\`, or put a valid key into ANTHROPIC_API_KEY${detail(said)}`
+  message: `Claude Code has no access to the API: log in with \`claude\`, or set ANTHROPIC_API_KEY to a valid key${detail(said)}`
 })
 
-const limited = (over: Over, limit: NonNullable<Session["limit"]>, said: string): Failure => {
+const limited = (ended: EndedSession, limit: NonNullable<Session["limit"]>, said: string): Failure => {
   const { resetsAt, kind } = limit
   const which = kind === null ? "A usage limit" : `The ${kind.replaceAll("_", "-")} limit`
   if (resetsAt === null) return { reason: "Fatal", message: `${which} of Claude Code is reached${detail(said)}` }
-  const wait = Duration.millis(Math.max(0, resetsAt - over.now))
+  const wait = Duration.millis(Math.max(0, resetsAt - ended.now))
   const until = DateTime.formatIso(DateTime.makeUnsafe(resetsAt)).replace(/\.\d+/, "")
-  // Waiting for hours would use up every attempt at every task; the run ends, and goes on when it is started again.
-  return Duration.isGreaterThan(wait, over.maxRetryAfter)
+  // Waiting for hours would use up every attempt of every task. The run ends, and continues when it is started again.
+  return Duration.isGreaterThan(wait, ended.maxRetryAfter)
     ? { reason: "Fatal", message: `${which} of Claude Code is reached until ${until}: run this again after that.` }
     : { reason: "Transient", message: `${which} of Claude Code is reached until ${until}.`, retryAfter: wait }
 }
@@ -146,7 +153,7 @@ const failed = (what: string, { permission_denials }: Result): Failure => {
   const sentence = /[.!?]$/.test(what) ? what : `${what}.`
   return {
     reason: "Failed",
-    message: denied.length === 0 ? sentence : `${sentence} It was not allowed to use ${denied.join(", ")}.`
+    message: denied.length === 0 ? sentence : `${sentence} These tools were denied: ${denied.join(", ")}.`
   }
 }
 
@@ -158,7 +165,7 @@ const deniedTools = (denials: Result["permission_denials"]): ReadonlyArray<strin
   ...new Set((denials ?? []).flatMap(({ tool_name }) => tool_name ?? []))
 ]
 
-const metadataOf = ({ ended, session, stderrTail }: Over): Metadata => {
+const metadataOf = ({ exit, session, stderrTail }: EndedSession): Metadata => {
   const { model, result, sessionId, unreadable } = session
   const denied = deniedTools(result?.permission_denials)
   const costs = result === null ? undefined : costByModel(result)
@@ -168,9 +175,9 @@ const metadataOf = ({ ended, session, stderrTail }: Over): Metadata => {
     turns: result?.num_turns ?? null,
     stopReason: result?.stop_reason ?? null,
     terminalReason: result?.terminal_reason ?? null,
-    exitCode: ended.exitCode,
-    signal: ended.signal,
-    durationMillis: ended.durationMillis,
+    exitCode: exit.exitCode,
+    signal: exit.signal,
+    durationMillis: exit.durationMillis,
     ...(denied.length === 0 ? {} : { permissionDenials: denied }),
     ...(costs === undefined ? {} : { costUsdByModel: costs }),
     ...(unreadable === 0 ? {} : { unreadableLines: unreadable }),

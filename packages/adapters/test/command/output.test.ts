@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { excerpt, shorten, whole, wholeWords } from "../../src/command/internal/collector.ts"
-import { formatBytes } from "../../src/command/internal/formatBytes.ts"
+import { excerpt, formatBytes, shorten, whole, wholeWords } from "../../src/command/internal/output.ts"
 
 const Chunks = Schema.Array(Schema.Array(Schema.Literals([97, 98, 10])).check(Schema.isMaxLength(40)))
 const ascii = (bytes: ReadonlyArray<number>) => String.fromCharCode(...bytes)

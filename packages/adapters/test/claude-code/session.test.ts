@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { splitLines } from "../../src/claude-code/internal/lines.ts"
+import { splitLines } from "../../src/claude-code/internal/session.ts"
 
 const read = (limit: number, ...chunks: ReadonlyArray<string | Uint8Array>) => {
   const lines: Array<string | null> = []

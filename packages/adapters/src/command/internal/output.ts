@@ -1,16 +1,14 @@
-import { formatBytes } from "./formatBytes.ts"
-
-/** Takes what a program prints, chunk by chunk. */
+/** Collects the output of a program, chunk by chunk. */
 export interface Collector {
-  /** False when it is full and has refused bytes. */
+  /** Returns false when it is full and has refused bytes. */
   readonly push: (chunk: Uint8Array) => boolean
-  /** What was kept, as UTF-8; invalid bytes become U+FFFD. */
+  /** The collected output as UTF-8; invalid bytes become U+FFFD. */
   readonly text: () => string
 }
 
 /**
- * Keeps the first `head` and the last `tail` bytes, and never refuses any. Holds `head + 2 * tail` bytes at most,
- * whatever the number and the size of the chunks.
+ * Keeps the first `head` and the last `tail` bytes, and never refuses any. It holds at most `head + 2 * tail` bytes, whatever
+ * the number and the size of the chunks.
  */
 export const excerpt = (head: number, tail: number): Collector => {
   const first: Array<Uint8Array> = []
@@ -57,16 +55,13 @@ export const excerpt = (head: number, tail: number): Collector => {
   }
 }
 
-/**
- * An excerpt without the rest of the word that its cut went through: half a secret no longer looks like one, and would be
- * kept where the whole is not.
- */
+/** Removes the rest of the word that an excerpt was cut in: half a secret is not recognised, and would be kept. */
 export const wholeWords = (excerpted: string): string =>
   excerpted.replace(/(\[\.\.\. [\d.]+ \w+ left out \.\.\.\]\n)[\w.~+/=-]{1,2048}/, "$1")
 
-/** Keeps everything up to `limit` bytes and refuses what exceeds it. */
+/** Keeps up to `limit` bytes and refuses the rest. */
 export const whole = (limit: number): Collector => {
-  // One growing buffer: a program that prints byte by byte must not cost an object per byte.
+  // One growing buffer, because a program that prints byte by byte must not cost an object per byte.
   let buffer: Uint8Array = new Uint8Array()
   let length = 0
   return {
@@ -88,9 +83,9 @@ export const whole = (limit: number): Collector => {
   }
 }
 
-/** A text of at most about `limit` bytes: the beginning and the end of one that is longer. */
+/** The beginning and the end of a text that is longer than `limit` bytes; about `limit` bytes in total. */
 export const shorten = (text: string, limit: number): string => {
-  // No UTF-16 unit takes more than three bytes in UTF-8: most texts need not be encoded to be measured.
+  // A UTF-16 unit takes at most three bytes in UTF-8, so most texts need not be encoded to be measured.
   if (text.length * 3 <= limit) return text
   const half = Math.floor(limit / 2)
   const collector = excerpt(half, half)
@@ -98,7 +93,7 @@ export const shorten = (text: string, limit: number): string => {
   return collector.text()
 }
 
-// `ignoreBOM` keeps a byte order mark: an output is passed on as it came.
+// `ignoreBOM` keeps a byte order mark, so that an output is passed on unchanged.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
 const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
@@ -114,7 +109,7 @@ const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
 
 const decode = (chunks: ReadonlyArray<Uint8Array>): string => decoder.decode(concat(chunks))
 
-// A decoder in streaming mode holds back the character that the cut went through.
+// A decoder in streaming mode drops the incomplete character at the end.
 const decodeBeginning = (chunks: ReadonlyArray<Uint8Array>): string =>
   new TextDecoder("utf-8", { ignoreBOM: true }).decode(concat(chunks), { stream: true })
 
@@ -122,4 +117,28 @@ const leadingContinuation = (bytes: Uint8Array): number => {
   let count = 0
   while (count < 3 && ((bytes[count] ?? 0) & 0xc0) === 0x80) count++
   return count
+}
+
+/** The last lines of an output, as the end of a sentence. */
+export const lastLines = (printed: string): string => {
+  const text = printed.trim()
+  return text === "" ? "" : `: ${end(text.split("\n").slice(-10).join("\n"))}`
+}
+
+// A word that is cut in two is removed, because half a secret is not recognised as one.
+const end = (text: string): string =>
+  text.length <= 2048
+    ? text
+    : text
+        .slice(-2048)
+        .replace(/^[\w.~+/=-]+/, "")
+        .toWellFormed()
+
+const units = ["KiB", "MiB", "GiB"]
+
+/** A size for a person: `512 bytes`, `10 MiB`, `1.5 GiB`. */
+export const formatBytes = (bytes: number): string => {
+  if (bytes < 1024) return `${bytes} bytes`
+  const exponent = Math.min(units.length, Math.floor(Math.log2(bytes) / 10))
+  return `${Math.round((bytes / 1024 ** exponent) * 10) / 10} ${units[exponent - 1]}`
 }

@@ -1,0 +1,132 @@
+import type { AttemptContext } from "@baton/core/AttemptContext"
+import type { Task } from "@baton/core/Task"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type { PlatformError } from "effect/PlatformError"
+import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import type * as Scope from "effect/Scope"
+import type { Command } from "../Command.ts"
+import * as Program from "../Program.ts"
+import { ProgramError } from "../ProgramError.ts"
+import { shorten } from "./output.ts"
+
+interface Input extends Pick<Program.Options, "stderr" | "stdin" | "stdout"> {
+  /** Variables of any length; see `environment`. */
+  readonly texts: Readonly<Record<string, string | null>>
+}
+
+/** Runs a program for one attempt of one task, for the executor and the verifier. */
+export const runForTask = Effect.fnUntraced(function* (
+  options: Program.Settings & { readonly killGrace?: Duration.Input | undefined }
+) {
+  const spawner = yield* ChildProcessSpawner
+  const fs = yield* FileSystem.FileSystem
+  const tool = nameOf(options.command)
+  const attributes = {
+    "gen_ai.operation.name": "execute_tool",
+    "gen_ai.tool.name": tool,
+    "gen_ai.tool.type": "extension"
+  }
+  const stop = [{ signal: "SIGTERM", grace: options.killGrace ?? Duration.seconds(5) }] as const
+
+  return Effect.fnUntraced(function* (task: Task, context: AttemptContext, { texts, ...input }: Input) {
+    const env = yield* Effect.mapError(environment(fs, task, context, texts), notPrepared)
+    return yield* Program.run(spawner, { ...options, ...input, env: { ...options.env, ...env }, stop }).pipe(
+      Effect.tap(({ endedBy, exitCode, signal }) =>
+        Effect.annotateCurrentSpan({ "process.exit.code": exitCode, "baton.ended_by": signal ?? endedBy })
+      ),
+      Effect.withSpan(`execute_tool ${tool}`, { attributes }, { captureStackTrace: false })
+    )
+  }, Effect.scoped)
+})
+
+/** The program's name without its arguments, which can contain a key. */
+const nameOf = (command: Command): string =>
+  command._tag === "Shell" ? "sh" : command.program.slice(command.program.lastIndexOf("/") + 1)
+
+const notPrepared = (cause: unknown) =>
+  new ProgramError({ reason: "Unknown", message: "The temporary file for the command's input was not written.", cause })
+
+// Linux allows at most 128 KiB for one variable, name included; macOS 1 MiB for all variables and arguments together.
+const variableLimit = 100 * 1024
+
+/**
+ * The environment variables that describe a task and its attempt to a program. A null removes a variable that this process
+ * has in its own environment. `texts` are further variables whose values may be of any length.
+ */
+export const environment = Effect.fnUntraced(function* (
+  fs: FileSystem.FileSystem,
+  task: Task,
+  context: AttemptContext,
+  texts: Readonly<Record<string, string | null>>
+): Effect.fn.Return<Record<string, string | undefined>, PlatformError, Scope.Scope> {
+  const env: Record<string, string | undefined> = {
+    BATON_TASK_ID: short(task.id),
+    BATON_ATTEMPT: String(context.attempt),
+    BATON_IDEMPOTENCY_KEY: short(context.idempotencyKey),
+    BATON_FEEDBACK: short(context.previous?.feedback ?? "")
+  }
+  for (const [name, text] of Object.entries({ BATON_METADATA: JSON.stringify(task.metadata), ...texts })) {
+    env[name] = undefined
+    env[`${name}_FILE`] = undefined
+    if (text === null) continue
+    if (fits(text)) {
+      env[name] = withoutNul(text)
+      continue
+    }
+    const file = yield* fs.makeTempFileScoped({ prefix: "baton-" })
+    yield* fs.writeFileString(file, text)
+    env[`${name}_FILE`] = file
+  }
+  return env
+})
+
+// A variable ends at its first NUL, and Node refuses to start a program with one.
+const withoutNul = (text: string) => text.replaceAll("\0", "")
+
+const short = (text: string) => shorten(withoutNul(text), variableLimit)
+
+const fits = (text: string) =>
+  text.length * 3 <= variableLimit || new TextEncoder().encode(text).length <= variableLimit
+
+/** The reason of an execution or verification error for a program that could not be run. */
+export const reasonFor = (error: ProgramError): "Failed" | "Fatal" | "Transient" => {
+  switch (error.reason) {
+    case "NotFound":
+    case "NotExecutable":
+    case "BadDirectory":
+      return "Fatal"
+    case "Busy":
+      return "Transient"
+    // The cause may be this task alone, which must not stop the others.
+    case "Unknown":
+      return "Failed"
+  }
+}
+
+/** How a program ended, without a full stop, so that its output can follow. */
+export const exitSentence = (
+  subject: string,
+  options: Pick<Program.Options, "idleTimeout" | "timeout">,
+  { endedBy, exitCode, signal }: Program.ProgramExit
+): string => {
+  switch (endedBy) {
+    case "timeout":
+      return `${subject} took longer than ${format(options.timeout)} and was stopped`
+    case "idleTimeout":
+      return `${subject} printed nothing for ${format(options.idleTimeout)} and was stopped`
+    default:
+      return signal === null
+        ? `${subject} exited with code ${exitCode}${hints.get(exitCode) ?? ""}`
+        : `${subject} was killed by ${signal}`
+  }
+}
+
+// The meaning that shells, `env`, `nice` and similar programs give to these codes.
+const hints = new Map<number | null, string>([
+  [126, " (not executable)"],
+  [127, " (not found)"]
+])
+
+const format = (input: Duration.Input | undefined) => Duration.format(Duration.fromInputUnsafe(input ?? 0))
