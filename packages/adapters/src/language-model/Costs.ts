@@ -1,32 +1,32 @@
 /**
- * What calls of a language model cost. Effect's `LanguageModel` tells how many tokens a call used, and neither their
- * price nor how many it may use at most.
+ * The cost of calls to a language model. Effect's `LanguageModel` reports how many tokens a call used, but neither their price
+ * nor the most that a call may use.
  *
  * @since 0.1.0
  */
 import type { Usage } from "@baton/core/Usage"
 
 /**
- * What is needed to keep to a budget.
+ * What a budget needs to know about a model.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Costs {
   /**
-   * USD for what a call used; null when it is unknown. Without it all costs are unknown, and a budget in USD refuses the
-   * first call.
+   * The cost in USD of what a call used; null when it is unknown. Without this function all costs are unknown, and a budget in
+   * USD refuses the first call.
    */
   readonly price?: ((tokens: Omit<Usage, "costUsd">) => number | null) | undefined
   /**
-   * The most that the model may write in one call: what a budget sets aside for it. Give the limit that the provider is
-   * configured with. Default 8192.
+   * The most tokens that the model may write in one call, which a budget reserves. Use the limit in the provider's
+   * configuration. Default 8192.
    */
   readonly maxOutputTokens?: number | undefined
 }
 
 /**
- * A price from USD for a million tokens of each kind. A kind that is left out has the price of input.
+ * A price function from USD per million tokens of each kind. The default of the optional kinds is the price of input.
  *
  * @category constructors
  * @since 0.1.0

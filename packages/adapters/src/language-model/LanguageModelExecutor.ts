@@ -1,16 +1,16 @@
 /**
  * An executor on Effect's `LanguageModel` service (`effect/ai`): it calls whichever model you provide as that service.
  *
- * The task's description is the prompt. After a failed attempt, its output and why it was not accepted follow. What the
- * call used is taken from the model's response; what that costs is for you to say (`price`). The attempt's metadata has
- * `finishReason` and, where the provider tells, `model`.
+ * The prompt is the task's description. After a failed attempt, its output and the reason it was rejected follow. The usage
+ * comes from the model's response, and `price` computes its cost. The attempt's metadata has `finishReason` and, where the
+ * provider reports it, `model`.
  *
  * | what happens | error |
  * |---|---|
  * | rate limit, overload, network | `Transient` |
  * | an answer that is empty, cut off, or cannot be read | `Failed` |
  * | the request or its content is refused | `Permanent` |
- * | no key or a wrong one, a quota used up, a wrong address | `Fatal` |
+ * | a missing or wrong key, a used-up quota, a wrong address | `Fatal` |
  *
  * @since 0.1.0
  */
@@ -24,22 +24,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { attemptPrompt } from "../internal/prompts/attempt.ts"
 import type { Costs } from "./Costs.ts"
-import { reasonOf, sentence, unfinished } from "./internal/errors.ts"
-import { paid } from "./internal/paid.ts"
+import * as Calls from "./internal/calls.ts"
 
 /**
- * How tasks are done.
+ * How tasks are sent to the model.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options extends Costs {
-  /** The system prompt: what holds for all tasks. */
+  /** The system prompt, for all tasks. */
   readonly system?: string | undefined
 }
 
 /**
- * An executor that asks a language model.
+ * An executor that sends tasks to a language model.
  *
  * **Example**
  *
@@ -61,7 +60,7 @@ export const layer = (options: Options = {}): Layer.Layer<Executor, never, Langu
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const model = yield* LanguageModel
-  const { spend, usageOf, usageOfError } = yield* paid(options)
+  const { spend, usageOf, usageOfError } = yield* Calls.make(options)
 
   const execute: ExecutorService["execute"] = Effect.fnUntraced(function* (task, context) {
     const response = yield* Effect.mapError(
@@ -76,7 +75,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     const usage = usageOf(response)
     const answeredBy = content.find((part) => part.type === "response-metadata")?.modelId
     const metadata = { finishReason, ...(answeredBy === undefined ? undefined : { model: answeredBy }) }
-    const why = unfinished(finishReason) ?? (text.trim() === "" ? empty : undefined)
+    const why = Calls.unfinished(finishReason) ?? (text.trim() === "" ? empty : undefined)
     if (why === undefined) return Execution.make({ output: text, usage, metadata })
     return yield* new ExecutionError({
       reason: why.reason,
@@ -94,8 +93,8 @@ const empty = { reason: "Failed", message: "The model answered without any text"
 
 const failed = (error: AiError, usage: Usage | null) =>
   new ExecutionError({
-    reason: reasonOf(error),
-    message: sentence(error),
+    reason: Calls.reasonOf(error),
+    message: Calls.sentence(error),
     ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
     ...(usage === null ? undefined : { usage }),
     cause: error

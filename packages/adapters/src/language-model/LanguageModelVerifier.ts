@@ -1,19 +1,18 @@
 /**
  * A judge on Effect's `LanguageModel` service (`effect/ai`): it asks whichever model you provide as that service.
  *
- * It asks, shows and reads what `ClaudeVerifier` does: task and output stand between tags that neither of them can
- * contain or foresee, the verdict is an object that is checked against its schema (or, with `format: "text"`, four lines),
- * and an answer that is not clear is no verdict. Give it another model than the executor's: two layers of the same service
- * are told apart by providing each of them where it is used.
+ * It works as `ClaudeVerifier` does: the judge sees task and output between tags that neither of them can contain or predict,
+ * the verdict is an object that is checked against its schema (or, with `format: "text"`, four lines), and an unclear answer
+ * is not a verdict. Use another model than the executor's: provide each of the two layers only where it is used.
  *
  * | what happens | error |
  * |---|---|
  * | rate limit, overload, network | `Transient` |
- * | an answer that is cut off, or is no verdict | `Failed` |
+ * | an answer that is cut off, or is not a verdict | `Failed` |
  * | the request or its content is refused | `Permanent` |
- * | no key or a wrong one, a quota used up, a wrong address | `Fatal` |
+ * | a missing or wrong key, a used-up quota, a wrong address | `Fatal` |
  *
- * None of these rejects the output: it is kept, and only judging is tried again.
+ * None of these rejects the output: it is kept, and only the verification is retried.
  *
  * @since 0.1.0
  */
@@ -34,21 +33,20 @@ import { confirmed } from "../internal/judge/confirm.ts"
 import { judgeInstructions, judgePrompt } from "../internal/judge/prompt.ts"
 import { parseText, toVerification, Verdict } from "../internal/judge/verdict.ts"
 import type { Costs } from "./Costs.ts"
-import { reasonOf, sentence, unfinished } from "./internal/errors.ts"
-import { paid } from "./internal/paid.ts"
+import * as Calls from "./internal/calls.ts"
 
 /**
- * How outputs are judged.
+ * How the judge is set up.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options extends Costs {
-  /** What counts besides the task itself: a rubric, in your words. */
+  /** Criteria in addition to the task: a rubric in plain text. */
   readonly criteria?: string | undefined
   /**
-   * How often a rejection is asked for again; the majority of all opinions counts, and it takes more than half of them to
-   * pass. Use an even number. Default 0: a rejection stands.
+   * How many further opinions a rejection needs; the majority of all opinions counts, and an output passes with more than
+   * half of them. Use an even number. Default 0: the first rejection counts.
    */
   readonly confirm?: number | undefined
   /** Default `json`. `text` for models without structured output. */
@@ -66,7 +64,7 @@ export const layer = (options: Options = {}): Layer.Layer<Verifier, never, Langu
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const model = yield* LanguageModel
-  const { spend, usageOf, usageOfError } = yield* paid(options)
+  const { spend, usageOf, usageOfError } = yield* Calls.make(options)
   const format = options.format ?? "json"
   const confirm = options.confirm ?? 0
   const system = judgeInstructions(format, options.criteria)
@@ -89,10 +87,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
             (response) => ({ response, verdict: parseText(response.text) })
           )
     const { response, verdict } = yield* Effect.mapError(asked, (error) =>
-      error._tag === "SafetyStop" ? error : unasked(error, usageOfError(error))
+      error._tag === "SafetyStop" ? error : failed(error, usageOfError(error))
     )
     const usage = usageOf(response)
-    const why = unfinished(response.finishReason)
+    const why = Calls.unfinished(response.finishReason)
     if (why !== undefined)
       return yield* noVerdict(why.reason, `The judge gave no verdict: ${lowerFirst(why.message)}`, usage)
     return Result.isSuccess(verdict)
@@ -109,19 +107,19 @@ const make = Effect.fnUntraced(function* (options: Options) {
 const noVerdict = (reason: "Failed" | "Permanent", sentence: string, usage: Usage | null) =>
   new VerificationError({ reason, message: `${sentence}.`, ...(usage === null ? undefined : { usage }) })
 
-const unasked = (error: AiError, usage: Usage | null) =>
+const failed = (error: AiError, usage: Usage | null) =>
   new VerificationError({
-    reason: reasonOf(error),
+    reason: Calls.reasonOf(error),
     message: messageOf(error),
     ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
     ...(usage === null ? undefined : { usage }),
     cause: error
   })
 
-// The decoder's own words quote the answer, and with it the output, at any length.
+// The decoder's message quotes the answer, and with it the output, at any length.
 const messageOf = (error: AiError) =>
   error.reason._tag === "StructuredOutputError"
-    ? 'The judge\'s answer is not a verdict in JSON; for a model without structured output, use the format "text".'
-    : `The judge could not be asked: ${sentence(error)}`
+    ? 'The judge\'s answer is not a verdict in JSON: for a model without structured output, use the format "text".'
+    : `The judge could not be reached: ${Calls.sentence(error)}`
 
 const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)
