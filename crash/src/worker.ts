@@ -10,7 +10,6 @@ import {
   Orchestrator,
   RetryPolicy,
   Safety,
-  type Task,
   TaskStore,
   Verification,
   VerificationError,
@@ -39,18 +38,12 @@ export const WorkerConfig = Schema.Struct({
 })
 export type WorkerConfig = typeof WorkerConfig.Type
 
-/** The lease token of each claimed task object, for the executor. */
-const tokens = new WeakMap<Task.Task, number>()
-
-const tokenOf = (task: Task.Task): number => tokens.get(task) ?? 0
-
 /** Records the replies of the store before it returns them. */
 const recorded = (store: TaskStore.TaskStore["Service"], write: Write): TaskStore.TaskStore["Service"] => ({
   ...store,
   claim: (options) =>
     Effect.tap(store.claim(options), (claims) =>
-      Effect.sync(() => {
-        for (const { task, token } of claims) tokens.set(task, token)
+      Effect.sync(() =>
         write(
           claims.map(({ checkpoint, task, token }) => ({
             _tag: "Claimed",
@@ -60,7 +53,7 @@ const recorded = (store: TaskStore.TaskStore["Service"], write: Write): TaskStor
             saved: checkpoint?.output ?? null
           }))
         )
-      })
+      )
     ),
   checkpoint: (checkpoints) =>
     Effect.tap(store.checkpoint(checkpoints), ({ lost }) =>
@@ -96,9 +89,8 @@ const recorded = (store: TaskStore.TaskStore["Service"], write: Write): TaskStor
 
 const executor = ({ name, pace, seed }: WorkerConfig, write: Write) => {
   let executions = 0
-  return Executor.layer((task, { attempt }) =>
+  return Executor.layer((task, { attempt, leaseToken: token }) =>
     Effect.suspend(() => {
-      const token = tokenOf(task)
       // Unique per execution.
       const output = `${task.id} under lease ${token}, execution ${++executions} of ${name}`
       write([{ _tag: "Executed", task: task.id, token, attempt, output }])

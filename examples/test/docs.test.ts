@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Task, TaskState } from "@baton/core"
 import { Result } from "effect"
 import { existsSync, globSync, readFileSync } from "node:fs"
-import { basename } from "node:path"
+import { basename, dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import { pages } from "../../packages/cli/test/docs/pages.ts"
 
@@ -82,6 +82,22 @@ describe("docs/layers.md", () => {
     const layers = readFileSync(`${root}docs/layers.md`, "utf8")
     const named = new Set(Array.from(layers.matchAll(/(?<=`)\w+\.layer\w*/g), ([layer]) => layer))
     assert.deepStrictEqual([...named].sort(), exported.sort())
+  })
+})
+
+describe("docs/architecture.md", () => {
+  it("names files and folders that exist", () => {
+    const root = fileURLToPath(new URL("../../", import.meta.url))
+    const [, table = ""] = readFileSync(`${root}docs/architecture.md`, "utf8").split("| behaviour | place |")
+    const missing: Array<string> = []
+    for (const line of table.split("\n").filter((line) => line.startsWith("| "))) {
+      // A first path starts at the root, the others at its folder or at the `src` above it.
+      const [first = "", ...others] = Array.from((cells(line)[1] ?? "").matchAll(/`([^`]+)`/g), ([, path = ""]) => path)
+      const bases = [dirname(first), first.replace(/(?<=\/src)\/.*/, "")]
+      if (!existsSync(root + first)) missing.push(first)
+      missing.push(...others.filter((path) => !bases.some((base) => existsSync(`${root}${base}/${path}`))))
+    }
+    assert.deepStrictEqual(missing, [])
   })
 })
 
