@@ -13,7 +13,7 @@ import { byPage, writeAll } from "../view/stdout.ts"
 import { ExportFormat, fromPath, render } from "../view/exportFormat.ts"
 import { count } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
-import type { TaskRecord } from "../view/json.ts"
+import type { TaskWithHistory } from "../view/json.ts"
 import * as store from "../run/stores.ts"
 import { pages } from "../system/pages.ts"
 import { writeFile } from "../system/writeFile.ts"
@@ -92,7 +92,7 @@ const withHistory = <E, R>(tasks: Stream.Stream<Task, E, R>, wants: (task: Task)
     TaskStore.use((store) =>
       Effect.forEach(
         page,
-        (task): Effect.Effect<TaskRecord, TaskStoreError> =>
+        (task): Effect.Effect<TaskWithHistory, TaskStoreError> =>
           wants(task) ? Effect.map(store.attempts(task.id), (history) => ({ ...task, history })) : Effect.succeed(task),
         { concurrency: ledgerConcurrency }
       )

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as options from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
-import { count, number } from "../view/quantity.ts"
+import { importedText } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
@@ -17,8 +17,6 @@ const counts = {
   /** Already finished: checked off, or saved as completed or cancelled. */
   skipped: Schema.Int
 }
-
-const Counts = Schema.Struct(counts)
 
 const Result = Schema.Struct({
   ...counts,
@@ -37,8 +35,8 @@ export const importCommand = Command.make(
     const { perSource, warnings, ...total } = yield* importSources(sources, { format, template })
     yield* Effect.forEach(warnings, (warning) => Console.error(safeText(warning)), { discard: true })
     if (input.json) return yield* printJson(Result, { ...total, sources: perSource })
-    const lines = perSource.map((result) => `${safeText(result.source)}: ${sentence(result)}`)
-    yield* writeLine((perSource.length === 1 ? lines : [...lines, `Total: ${sentence(total)}`]).join("\n"))
+    const lines = perSource.map((result) => `${safeText(result.source)}: ${importedText(result)}`)
+    yield* writeLine((perSource.length === 1 ? lines : [...lines, `Total: ${importedText(total)}`]).join("\n"))
   })
 ).pipe(
   Command.withDescription(
@@ -55,10 +53,3 @@ export const importCommand = Command.make(
   ]),
   Command.provide(store.layer)
 )
-
-const sentence = ({ added, existing, skipped }: typeof Counts.Type): string =>
-  [
-    `${count(added, "task")} added`,
-    ...(existing === 0 ? [] : [`${number(existing)} already in the store`]),
-    ...(skipped === 0 ? [] : [`${number(skipped)} skipped: already completed`])
-  ].join(", ")

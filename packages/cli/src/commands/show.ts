@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { id, json } from "../settings/options.ts"
 import { canvas, writeLine } from "../view/stdout.ts"
-import { TaskRecord, printJson } from "../view/json.ts"
+import { TaskWithHistory, printJson } from "../view/json.ts"
 import { taskReport } from "../view/taskReport.ts"
 import * as store from "../run/stores.ts"
 import { failOnUnknown } from "./taskIds.ts"
@@ -25,7 +25,7 @@ export const show = Command.make(
     if (Option.isNone(found)) return yield* failOnUnknown([input.id])
     const task = found.value
     const history = yield* store.attempts(task.id)
-    if (input.json) return yield* printJson(TaskRecord, { ...task, history })
+    if (input.json) return yield* printJson(TaskWithHistory, { ...task, history })
     const dependencies = yield* Effect.forEach(task.dependsOn.slice(0, maxDependencies), statusOf)
     const report = taskReport({ task, history, dependencies }, yield* canvas, yield* Clock.currentTimeMillis)
     yield* writeLine(report.join("\n"))

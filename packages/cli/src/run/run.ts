@@ -7,10 +7,9 @@ import { hostname } from "node:os"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import { LogFormatFlag, type RunFlags } from "../settings/flags.ts"
 import type { SourceOptions } from "../settings/options.ts"
-import { count, number } from "../view/quantity.ts"
+import { importedText } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
 import { clock } from "../view/progressLine.ts"
-import type { RunReport } from "../view/summary.ts"
 import * as Screen from "../view/Screen.ts"
 import * as terminal from "../view/terminal.ts"
 import { Keyboard } from "../system/keyboard.ts"
@@ -83,7 +82,7 @@ const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, 
   }
   for (const warning of warnings) screen.line(safeText(warning))
   if (!flags.quiet) {
-    for (const result of perSource) screen.line(`${safeText(result.source)}: ${sentence(result)}`)
+    for (const result of perSource) screen.line(`${safeText(result.source)}: ${importedText(result)}`)
   }
   return { added, existing, skipped }
 }, Effect.scoped)
@@ -95,10 +94,3 @@ const importProgress = Effect.map(Clock.currentTimeMillis, (start) =>
     return millis < 1000 ? undefined : `reading the sources  ${clock(millis)}`
   })
 )
-
-const sentence = ({ added, existing, skipped }: NonNullable<RunReport["imported"]>): string =>
-  [
-    `${count(added, "task")} added`,
-    ...(existing === 0 ? [] : [`${number(existing)} already in the store`]),
-    ...(skipped === 0 ? [] : [`${number(skipped)} skipped: already completed`])
-  ].join(", ")

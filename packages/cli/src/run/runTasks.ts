@@ -18,7 +18,7 @@ import { eventJson, withEvents } from "../view/events.ts"
 import type { Limits } from "../view/live/View.ts"
 import * as LogDisplay from "../view/LogDisplay.ts"
 import { LogLines } from "../system/logger.ts"
-import { exitCode, RunReport, summary } from "../view/summary.ts"
+import { exitCode, RunSummary, summary } from "../view/summary.ts"
 import { writeLine } from "../view/stdout.ts"
 import type { Terminal } from "../view/terminal.ts"
 import * as childGroups from "../system/process.ts"
@@ -32,7 +32,7 @@ export interface Options {
   readonly parts: RunParts
   readonly flags: RunFlags
   readonly terminal: Terminal
-  readonly imported: RunReport["imported"]
+  readonly imported: RunSummary["imported"]
   /** Whether to wait for new tasks. */
   readonly endless: boolean
 }
@@ -124,13 +124,13 @@ const printSummary = Effect.fnUntraced(function* (options: Options, { flush, lin
   const code =
     exitCode({ ...ended, counts }, options) ??
     (ended.reason._tag === "Interrupted" ? signalExitCode() : exitCodes.error)
-  const report = { ...ended, counts, exitCode: code, imported: options.imported, models: options.parts.modelUse() }
+  const result = { ...ended, counts, exitCode: code, imported: options.imported, models: options.parts.modelUse() }
   if ((yield* LogFormatFlag) === "json") {
-    yield* LogDisplay.logEnd(report)
+    yield* LogDisplay.logEnd(result)
   } else if (!options.flags.quiet) {
     const { size, style } = options.terminal
     const command = yield* commandName
-    const lines = summary(report, progress, {
+    const lines = summary(result, progress, {
       style,
       columns: size().columns,
       command,
@@ -143,8 +143,8 @@ const printSummary = Effect.fnUntraced(function* (options: Options, { flush, lin
     for (const text of yield* options.parts.closingLines) line(text)
   }
   yield* flush
-  if (options.flags.json) yield* writeLine(encodeReport(report))
+  if (options.flags.json) yield* writeLine(encodeSummary(result))
   return code
 })
 
-const encodeReport = Schema.encodeSync(Schema.fromJsonString(RunReport))
+const encodeSummary = Schema.encodeSync(Schema.fromJsonString(RunSummary))

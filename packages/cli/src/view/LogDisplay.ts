@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Display } from "./Display.ts"
 import { Progress } from "./Progress.ts"
-import type { RunReport } from "./summary.ts"
+import type { RunSummary } from "./summary.ts"
 
 /** The interval of progress messages. */
 const interval = "30 seconds"
@@ -88,7 +88,7 @@ const warn = (message: string, about: Record<string, unknown>) =>
   Effect.logWarning(message).pipe(Effect.annotateLogs(about))
 
 /** Logs the result of a run. */
-export const logEnd = ({ counts, exitCode, reason, stats }: RunReport): Effect.Effect<void> =>
+export const logEnd = ({ counts, exitCode, reason, stats }: RunSummary): Effect.Effect<void> =>
   Effect.logInfo("The run has ended").pipe(
     Effect.annotateLogs({
       exitCode,

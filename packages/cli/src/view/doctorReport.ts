@@ -5,8 +5,13 @@ import { safeText } from "./safeText.ts"
 import type { Style } from "./style.ts"
 import type { Canvas } from "./table.ts"
 import { displayWidth, fit, pad, wrap } from "./width.ts"
-import type { Section } from "../commands/doctor/checks.ts"
 import type { Applied } from "../settings/flags.ts"
+
+/** Findings with a common heading. */
+export interface Section {
+  readonly title: string
+  readonly found: ReadonlyArray<Diagnosis>
+}
 
 const marks = { ok: "✓", warn: "!", fail: "✗" } as const
 

@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as DateTime from "effect/DateTime"
 import * as Csv from "effect/encoding/Csv"
-import { jsonArray, jsonLines, type TaskRecord } from "./json.ts"
+import { jsonArray, jsonLines, type TaskWithHistory } from "./json.ts"
 import { models } from "./models.ts"
 import { count, usage } from "./quantity.ts"
 import { firstLine, safeText } from "./safeText.ts"
@@ -56,7 +56,7 @@ type Row = { readonly [Column in (typeof csvColumns)[number]]: string }
  * Unknown values are empty cells. If the cost is uncertain because requests were cut off, only its bounds are filled in.
  * The models are taken from the task's history, if it is included.
  */
-const row = (task: TaskRecord): Row => ({
+const row = (task: TaskWithHistory): Row => ({
   id: task.id,
   status: task.status,
   description: task.description,
@@ -83,14 +83,14 @@ const row = (task: TaskRecord): Row => ({
  * `@`, which a spreadsheet may treat as a formula. Such cells are not changed, because that would change the data for all
  * other readers.
  */
-const csv = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
+const csv = <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>): Stream.Stream<string, E, R> =>
   tasks.pipe(Stream.map(row), Stream.pipeThroughChannel(Csv.encodeString({ columns: csvColumns, headers: true })))
 
 /** A section per task. */
-const markdown = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
+const markdown = <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>): Stream.Stream<string, E, R> =>
   tasks.pipe(Stream.map(section), Stream.prepend(["# Tasks\n"]))
 
-const section = (task: TaskRecord): string => {
+const section = (task: TaskWithHistory): string => {
   const details = [
     statusWord(task),
     ...(task.status === "completed" ? [task.verified ? "verified" : "not verified"] : []),
@@ -135,5 +135,5 @@ const longestRun = (text: string): number =>
 
 /** Renders an export by format. */
 export const render: {
-  readonly [Format in ExportFormat]: <E, R>(tasks: Stream.Stream<TaskRecord, E, R>) => Stream.Stream<string, E, R>
+  readonly [Format in ExportFormat]: <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>) => Stream.Stream<string, E, R>
 } = { jsonl: jsonLines, csv, md: markdown, json: jsonArray }

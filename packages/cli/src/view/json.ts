@@ -10,29 +10,29 @@ import type * as Stdio from "effect/Stdio"
 import { writeLine } from "./stdout.ts"
 
 /** A task, with its attempts if requested. */
-export const TaskRecord = Schema.Struct({
+export const TaskWithHistory = Schema.Struct({
   ...Task.Task.fields,
   /** The attempts, the oldest first. */
   history: Schema.optionalKey(Schema.Array(Attempt.Attempt))
 })
 
-export interface TaskRecord extends Schema.Schema.Type<typeof TaskRecord> {}
+export interface TaskWithHistory extends Schema.Schema.Type<typeof TaskWithHistory> {}
 
-const encodeAll = Schema.encodeEffect(Schema.NonEmptyArray(TaskRecord))
+const encodeAll = Schema.encodeEffect(Schema.NonEmptyArray(TaskWithHistory))
 
 /** One line of JSON per task. A task that cannot be encoded is a bug in the store. */
-const lines = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
+const lines = <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>): Stream.Stream<string, E, R> =>
   Stream.mapArrayEffect(tasks, (page) =>
     // Encoding a page and then stringifying is faster: a codec per task that returns text takes 50 % longer.
     Effect.map(Effect.orDie(encodeAll(page)), (encoded) => Arr.map(encoded, (task) => JSON.stringify(task)))
   )
 
 /** JSON lines: one task per line. */
-export const jsonLines = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
+export const jsonLines = <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>): Stream.Stream<string, E, R> =>
   Stream.map(lines(tasks), (line) => `${line}\n`)
 
 /** A JSON array with one task per line; `[]` without tasks. */
-export const jsonArray = <E, R>(tasks: Stream.Stream<TaskRecord, E, R>): Stream.Stream<string, E, R> =>
+export const jsonArray = <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>): Stream.Stream<string, E, R> =>
   Stream.mapAccumArray(
     lines(tasks),
     () => "[\n",

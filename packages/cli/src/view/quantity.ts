@@ -71,3 +71,19 @@ export const age = (duration: Duration.Duration): string => {
 
 /** A time in UTC, to the second: `2026-11-21 08:30:12Z`. */
 export const moment = (at: DateTime.Utc): string => `${DateTime.formatIso(at).slice(0, 19).replace("T", " ")}Z`
+
+/** The result of an import: `3 tasks added, 2 already in the store`. */
+export const importedText = ({
+  added,
+  existing,
+  skipped
+}: {
+  readonly added: number
+  readonly existing: number
+  readonly skipped: number
+}): string =>
+  [
+    `${count(added, "task")} added`,
+    ...(existing === 0 ? [] : [`${number(existing)} already in the store`]),
+    ...(skipped === 0 ? [] : [`${number(skipped)} skipped: already completed`])
+  ].join(", ")

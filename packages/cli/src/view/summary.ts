@@ -36,18 +36,18 @@ const margin = "  "
 const maxReasons = 5
 
 /** The lines at the end of a run. */
-export const summary = (report: RunReport, progress: Progress, options: Options): ReadonlyArray<string> => [
-  toLine(headline(report, options), { style: options.style, columns: Infinity }),
-  ...labelledLines(details(report, progress), { style: options.style, margin }),
-  ...failures(report, progress, options),
-  ...unverified(report, options),
-  ...nextSteps(report, options)
+export const summary = (result: RunSummary, progress: Progress, options: Options): ReadonlyArray<string> => [
+  toLine(headline(result, options), { style: options.style, columns: Infinity }),
+  ...labelledLines(details(result, progress), { style: options.style, margin }),
+  ...failures(result, progress, options),
+  ...unverified(result, options),
+  ...nextSteps(result, options)
 ]
 
 const sumOf = (counts: Counts): number => counts.pending + counts.in_progress + counts.completed + counts.failed
 
-const headline = (report: RunReport, { endless }: Options): Notice => {
-  const { counts, reason, stats } = report
+const headline = (result: RunSummary, { endless }: Options): Notice => {
+  const { counts, reason, stats } = result
   const total = sumOf(counts)
   const ended = stats.tasksCompleted + stats.tasksFailed
   const took = elapsed(Duration.seconds(stats.elapsedSeconds))
@@ -87,7 +87,7 @@ const limitOf = (message: string): string => {
 const allAre = (tasks: number): string => (tasks === 1 ? "the only task is" : `all ${number(tasks)} tasks are`)
 
 /** One line per model, the most expensive first. Includes judging and failed requests. */
-const byModel = (models: RunReport["models"]): ReadonlyArray<readonly [string, string]> =>
+const byModel = (models: RunSummary["models"]): ReadonlyArray<readonly [string, string]> =>
   models
     .toSorted((left, right) => Usage.minUsd(right.usage) - Usage.minUsd(left.usage))
     .map(({ cached, model, requests, usage }) => {
@@ -97,7 +97,7 @@ const byModel = (models: RunReport["models"]): ReadonlyArray<readonly [string, s
     })
 
 /** The number of attempts, if any of them is a retry or waits for one. */
-const attempts = ({ tasksFailed, tasksRetried, tasksStarted }: RunReport["stats"], { retrying }: Progress): string => {
+const attempts = ({ tasksFailed, tasksRetried, tasksStarted }: RunSummary["stats"], { retrying }: Progress): string => {
   if (tasksRetried === 0) return ""
   const failed = tasksRetried + tasksFailed
   const waiting =
@@ -113,7 +113,7 @@ const times = ({ durations }: Progress): string => {
 }
 
 const details = (
-  { counts, models, stats }: RunReport,
+  { counts, models, stats }: RunSummary,
   progress: Progress
 ): ReadonlyArray<readonly [string, string]> => {
   const left = [
@@ -149,7 +149,7 @@ const details = (
 }
 
 /** The reasons of failures, the most frequent first. */
-const failures = ({ stats }: RunReport, progress: Progress, { columns, style }: Options): ReadonlyArray<string> => {
+const failures = ({ stats }: RunSummary, progress: Progress, { columns, style }: Options): ReadonlyArray<string> => {
   const tally = new Map<string, number>()
   for (const [feedback, tasks] of progress.failures) {
     const text = reasonLine(feedback)
@@ -164,7 +164,7 @@ const failures = ({ stats }: RunReport, progress: Progress, { columns, style }: 
   return [...shown.map(([text, tasks]) => line(tasks, text)), ...(rest > 0 ? [line(rest, "for other reasons")] : [])]
 }
 
-const unverified = ({ stats }: RunReport, options: Options): ReadonlyArray<string> =>
+const unverified = ({ stats }: RunSummary, options: Options): ReadonlyArray<string> =>
   options.noVerify || stats.tasksUnverified === 0
     ? []
     : [
@@ -179,7 +179,7 @@ const unverified = ({ stats }: RunReport, options: Options): ReadonlyArray<strin
       ]
 
 /** Useful commands, the most useful first. */
-const nextSteps = ({ counts, reason, stats }: RunReport, options: Options): ReadonlyArray<string> => {
+const nextSteps = ({ counts, reason, stats }: RunSummary, options: Options): ReadonlyArray<string> => {
   if (options.isTransient) return []
   const canResume = reason._tag !== "Drained" && counts.pending > 0 && !options.endless
   const isStuck = reason._tag === "Drained" && counts.waiting > 0
@@ -201,7 +201,7 @@ const nextSteps = ({ counts, reason, stats }: RunReport, options: Options): Read
 }
 
 /** The object that `--json` prints. */
-export const RunReport = Schema.Struct({
+export const RunSummary = Schema.Struct({
   reason: StopReason,
   /** The exit code of the command. */
   exitCode: Schema.Int,
@@ -215,7 +215,7 @@ export const RunReport = Schema.Struct({
   counts: Counts
 })
 
-export interface RunReport extends Schema.Schema.Type<typeof RunReport> {}
+export interface RunSummary extends Schema.Schema.Type<typeof RunSummary> {}
 
 /**
  * The exit code of a run that ended for this reason with the store in this state. Null if a signal or an error decides.
@@ -224,7 +224,7 @@ export interface RunReport extends Schema.Schema.Type<typeof RunReport> {}
  * the exit code is that of a signal. A worker runs until it is stopped, so stopping it is a success.
  */
 export const exitCode = (
-  { counts, reason }: Pick<RunReport, "counts" | "reason">,
+  { counts, reason }: Pick<RunSummary, "counts" | "reason">,
   options: { readonly endless: boolean }
 ): number | null => {
   switch (reason._tag) {

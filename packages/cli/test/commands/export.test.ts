@@ -3,10 +3,10 @@ import { NodeServices } from "@effect/platform-node"
 import { Execution, TaskStore, Usage } from "@baton/core"
 import { Effect, FileSystem, Schema, Stream } from "effect"
 import { Csv } from "effect/encoding"
-import { TaskRecord } from "../../src/view/json.ts"
+import { TaskWithHistory } from "../../src/view/json.ts"
 import { add, baton, claim, complete, everyKind, fail, morning, test, text } from "./harness.ts"
 
-const records = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(TaskRecord)))
+const records = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(TaskWithHistory)))
 const rows = (csv: string) =>
   Stream.succeed(csv).pipe(Stream.pipeThroughChannel(Csv.decodeString({ headers: true })), Stream.runCollect)
 

@@ -1,7 +1,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Task, TaskStore } from "@baton/core"
 import { Effect, Schema } from "effect"
-import { TaskRecord } from "../../src/view/json.ts"
+import { TaskWithHistory } from "../../src/view/json.ts"
 import { add, baton, complete, everyKind, fail, morning, test, text } from "./harness.ts"
 
 describe("baton show", () => {
@@ -101,7 +101,7 @@ describe("baton show", () => {
     Effect.gen(function* () {
       yield* everyKind
       const { stdout } = yield* baton(["show", "parse", "--json"])
-      const task = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(TaskRecord))(stdout)
+      const task = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(TaskWithHistory))(stdout)
       assert.strictEqual(task.id, "parse")
       assert.strictEqual(task.result, "7")
       assert.deepStrictEqual(

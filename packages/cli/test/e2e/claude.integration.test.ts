@@ -6,7 +6,7 @@ import { chaos } from "../../../adapters/test/claude/server/chaos.ts"
 import { lastText } from "../../../adapters/test/claude/server/message.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
 import { PlanReport } from "../../src/claude/plan.ts"
-import { RunReport } from "../../src/view/summary.ts"
+import { RunSummary } from "../../src/view/summary.ts"
 import { baton, folder, start } from "./baton.ts"
 
 /** Rows with quoted fields, commas and line breaks; each prompt contains the row's id. */
@@ -48,7 +48,7 @@ const setUp = Effect.fnUntraced(function* (rows: number, options?: Server.Option
   }
 })
 
-const decodeReport = Schema.decodeUnknownSync(Schema.fromJsonString(RunReport))
+const decodeSummary = Schema.decodeUnknownSync(Schema.fromJsonString(RunSummary))
 const decodePlan = Schema.decodeUnknownSync(Schema.fromJsonString(PlanReport))
 
 describe("a list on Claude", { timeout: 120_000 }, () => {
@@ -63,7 +63,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
         assert.strictEqual(tasks.new, 400)
         const run = yield* baton("run", ...args)
         assert.strictEqual(run.code, 0, run.stderr)
-        const { counts, models, stats } = decodeReport(run.stdout)
+        const { counts, models, stats } = decodeSummary(run.stdout)
         assert.strictEqual(counts.completed, 400)
         const cost = stats.usage?.costUsd ?? NaN
         assert.isAtMost(cost, 1)
@@ -93,7 +93,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       })
       const run = yield* baton("run", "packages.csv", ...template, ...both, "--max-cost", "20", "-j", "32", "--json")
       assert.strictEqual(run.code, 0, run.stderr)
-      const { counts, stats } = decodeReport(run.stdout)
+      const { counts, stats } = decodeSummary(run.stdout)
       assert.strictEqual(counts.completed, 120)
       // Some responses were cut off, so only bounds of their cost are known.
       assert.isNull(stats.usage?.costUsd)
@@ -130,7 +130,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       gate.resolve()
       const second = yield* baton(...args, "--json")
       assert.strictEqual(second.code, 0, second.stderr)
-      assert.strictEqual(decodeReport(second.stdout).counts.completed, 80)
+      assert.strictEqual(decodeSummary(second.stdout).counts.completed, 80)
       const asked = work()
       for (const id of completed) {
         assert.strictEqual(asked.filter(({ body }) => idOf(body) === id).length, 1, id)
@@ -147,7 +147,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       const stopped = yield* baton(...args, "--max-cost", "0.01")
       assert.strictEqual(stopped.code, 3, stopped.stderr)
       assert.include(stopped.stderr, "The budget is used up")
-      const first = decodeReport(stopped.stdout)
+      const first = decodeSummary(stopped.stdout)
       assert.isAbove(first.stats.usage?.costUsd ?? 0, 0)
       assert.isAtMost(first.stats.usage?.costUsd ?? Infinity, 0.01)
       assert.isAbove(first.counts.completed, 0)
@@ -155,7 +155,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       const answered = server.messages().length
       const raised = yield* baton(...args, "--max-cost", "5")
       assert.strictEqual(raised.code, 0, raised.stderr)
-      assert.strictEqual(decodeReport(raised.stdout).counts.completed, 60)
+      assert.strictEqual(decodeSummary(raised.stdout).counts.completed, 60)
       // No paid request is repeated.
       assert.strictEqual(server.messages().length, 120)
       assert.isBelow(answered, 120)
@@ -236,7 +236,7 @@ describe("with a third-party server", { timeout: 120_000 }, () => {
       const args = ["run", "packages.csv", ...template, ...both, "--model", "my-model", "--price", "my-model=2,10"]
       const run = yield* baton(dir.path, [...args, "--max-cost", "5", "-j", "8", "--json"], env)
       assert.strictEqual(run.code, 0, run.stderr)
-      const { counts, stats } = decodeReport(run.stdout)
+      const { counts, stats } = decodeSummary(run.stdout)
       assert.strictEqual(counts.completed, 40)
       assert.closeTo(stats.usage?.costUsd ?? 0, (40 * (100 * 2 + 20 * 10 + 100 * 0.1 + 20 * 0.5)) / 1e6, 1e-9)
       assert.strictEqual(mock.getRequests().length, 80)

@@ -1,14 +1,14 @@
 import { Task, TaskStore } from "@baton/core"
 import { assert, describe } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
-import { RunReport } from "../../src/view/summary.ts"
+import { RunSummary } from "../../src/view/summary.ts"
 import { add, fail } from "../commands/harness.ts"
 import { baton, file, test } from "./harness.ts"
 
 const fake = ["--executor", "fake"] as const
 const verified = [...fake, "--verifier", "always-pass"] as const
 
-const decodeReport = Schema.decodeUnknownEffect(Schema.fromJsonString(RunReport))
+const decodeSummary = Schema.decodeUnknownEffect(Schema.fromJsonString(RunSummary))
 
 /** Parses JSON lines. */
 const objects = (text: string): ReadonlyArray<Record<string, unknown>> =>
@@ -56,7 +56,7 @@ describe("baton run", () => {
       const tasks = yield* file("tasks.txt", "one", "two")
       const { stdout } = yield* baton(["run", tasks, ...verified, "--json"])
       assert.strictEqual(stdout.split("\n").length, 2)
-      const report = yield* decodeReport(stdout)
+      const report = yield* decodeSummary(stdout)
       assert.deepInclude(report, {
         reason: { _tag: "Drained", waiting: 0 },
         exitCode: 0,
@@ -116,7 +116,7 @@ describe("baton run", () => {
       const { exitCode, stderr, stdout } = yield* baton(["run", ...fake, "-j", "1", "--max-iterations", "2", "--json"])
       assert.strictEqual(exitCode, 3)
       assert.include(stderr, "limit of 2 attempts")
-      const report = yield* decodeReport(stdout)
+      const report = yield* decodeSummary(stdout)
       assert.deepInclude(report, { exitCode: 3 })
       assert.deepInclude(report.counts, { completed: 2, pending: 3 })
     })

@@ -17,13 +17,8 @@ import * as claude from "../../claude/preflight.ts"
 import manifest from "../../../package.json" with { type: "json" }
 import { canvas } from "../../view/stdout.ts"
 import * as terminal from "../../view/terminal.ts"
+import type { Section } from "../../view/doctorReport.ts"
 import { storeFromUrl, StoreSchemes } from "../../run/stores.ts"
-
-/** Findings with a common heading. */
-export interface Section {
-  readonly title: string
-  readonly found: ReadonlyArray<Diagnosis.Diagnosis>
-}
 
 /** Checks this machine, the configuration, the store, the executor and the verifier. */
 export const examine = Effect.fnUntraced(function* (flags: DoctorFlags) {
