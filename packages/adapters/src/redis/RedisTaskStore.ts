@@ -14,7 +14,7 @@
  *   added in it are gone, attempts that ended in it are repeated, and a token given out in it can be given out again.
  *   `appendfsync always` loses nothing, at the cost of a disk flush per write.
  * - `maxmemory-policy noeviction` (the default). The store refuses a server that evicts keys (`allkeys-*`).
- * - A failover to a replica loses what had not reached it. `min-replicas-to-write 1` with a small `min-replicas-max-lag`
+ * - A failover to a replica loses the writes that had not reached it. `min-replicas-to-write 1` with a small `min-replicas-max-lag`
  *   limits the loss.
  *
  * **Lost connections**
@@ -62,7 +62,7 @@ export interface Options {
   readonly url: string | Redacted.Redacted
   /** The prefix of all key names, in braces. Default: the one in the URL, or `baton`. */
   readonly prefix?: string | undefined
-  /** Fail if there is no store yet. Adding the first task creates it. Default: false. */
+  /** Fail if the store does not exist yet. Adding the first task creates it. Default: false. */
   readonly mustExist?: boolean | undefined
   /** How long connecting may take. Default: 5 seconds. */
   readonly connectTimeout?: Duration.Input | undefined

@@ -18,52 +18,52 @@ import {
   url
 } from "./redis.ts"
 
-/** Half of the time after which a store looks without having been told to. */
+/** Half of the poll interval. */
 const prompt = Duration.millis(1500)
 
 const untilDrained = { untilDrained: true }
-const forEver = { untilDrained: false }
+const indefinitely = { untilDrained: false }
 
-/** Whoever waits for the effect, and has begun to. */
+/** A fiber that waits for the effect, and has started to. */
 const start = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
-/** The reply, which must not come from looking from time to time. */
-const promptly = <A, E>(fiber: Fiber.Fiber<A, E>) =>
+/** The result, which has to come from a notification and not from polling. */
+const notified = <A, E>(fiber: Fiber.Fiber<A, E>) =>
   Effect.timeoutOrElse(Fiber.join(fiber), {
     duration: prompt,
-    orElse: () => Effect.die(new Error("it was not told"))
+    orElse: () => Effect.die(new Error("no notification arrived"))
   })
 
 const listeners = (redis: Client, name: string) =>
   Effect.promise(async () => Number((await redis.pubSubNumSub([`{${name}}:changes`]))[`{${name}}:changes`]))
 
-const untilHeardBy = (redis: Client, name: string, count: number) =>
+const untilSubscribed = (redis: Client, name: string, count: number) =>
   Effect.repeat(Effect.andThen(Effect.sleep("10 millis"), listeners(redis, name)), {
     until: (found) => found === count
   })
 
-/** Lets a store listen, which it does from the first time that somebody waits. */
+/** Makes a store subscribe, which it does on the first wait. */
 const listen = (store: Store) => store.awaitControl(-1)
 
-/** Two stores on the same tasks, both of which listen. */
+/** Two stores on the same tasks, both subscribed. */
 const twoStores = Effect.gen(function* () {
   const name = yield* prefix()
   const here = yield* open({ prefix: name })
   const there = yield* open({ prefix: name })
   yield* Effect.forEach([here, there], listen)
-  yield* untilHeardBy(yield* client(), name, 2)
+  yield* untilSubscribed(yield* client(), name, 2)
   return { here, there, name }
 })
 
-describe.skipIf(isMissing)("a store in Redis is told by others", () => {
+describe.skipIf(isMissing)("a store in Redis is notified by other stores", () => {
   it.live("of tasks that are added, within milliseconds", () =>
     Effect.gen(function* () {
       const { here, there } = yield* twoStores
       const delays: Array<number> = []
       for (let round = 0; round < 15; round++) {
-        const waiting = yield* start(here.awaitWork(forEver))
+        const waiting = yield* start(here.awaitWork(indefinitely))
         yield* Effect.sleep("20 millis")
-        const [took] = yield* Effect.timed(Effect.andThen(add(there, `task-${round}`), promptly(waiting)))
+        const [took] = yield* Effect.timed(Effect.andThen(add(there, `task-${round}`), notified(waiting)))
         delays.push(Duration.toMillis(took))
         assert.lengthOf(yield* claim(here), 1)
       }
@@ -72,15 +72,15 @@ describe.skipIf(isMissing)("a store in Redis is told by others", () => {
     })
   )
 
-  it.live("of the end of a lease that they took", () =>
+  it.live("of the end of a lease", () =>
     Effect.gen(function* () {
       const { here, there } = yield* twoStores
-      const waiting = yield* start(here.awaitWork(forEver))
+      const waiting = yield* start(here.awaitWork(indefinitely))
       yield* add(there, "a")
       yield* claim(there, { lease: Duration.millis(200) })
-      yield* promptly(waiting)
-      const again = yield* start(here.awaitWork(forEver))
-      assert.strictEqual(yield* promptly(again), "claimable")
+      yield* notified(waiting)
+      const again = yield* start(here.awaitWork(indefinitely))
+      assert.strictEqual(yield* notified(again), "claimable")
       const sweep = here.sweep({ maxAttempts: 3, onCrash: "retry" })
       const [swept] = yield* Effect.retry(
         Effect.filterOrFail(sweep, (tasks) => tasks.length === 1),
@@ -90,7 +90,7 @@ describe.skipIf(isMissing)("a store in Redis is told by others", () => {
     })
   )
 
-  it.live("that all is done", () =>
+  it.live("when the store is drained", () =>
     Effect.gen(function* () {
       const { here, there } = yield* twoStores
       yield* add(there, "a")
@@ -98,7 +98,7 @@ describe.skipIf(isMissing)("a store in Redis is told by others", () => {
       assert.ok(a)
       const waiting = yield* start(here.awaitWork(untilDrained))
       yield* there.settle([complete(a)])
-      assert.strictEqual(yield* promptly(waiting), "drained")
+      assert.strictEqual(yield* notified(waiting), "drained")
     })
   )
 
@@ -107,27 +107,27 @@ describe.skipIf(isMissing)("a store in Redis is told by others", () => {
       const { here, there } = yield* twoStores
       const paused = yield* start(here.awaitControl(0))
       yield* there.request("pause")
-      assert.deepStrictEqual(yield* promptly(paused), { revision: 1, paused: true, stops: 0 })
+      assert.deepStrictEqual(yield* notified(paused), { revision: 1, paused: true, stops: 0 })
       yield* add(there, "a")
       yield* claim(there)
       const cancelled = yield* start(here.awaitControl(1))
       yield* there.cancel({ ids: [id("a")] })
-      assert.strictEqual((yield* promptly(cancelled)).revision, 2)
+      assert.strictEqual((yield* notified(cancelled)).revision, 2)
     })
   )
 })
 
-describe.skipIf(isMissing)("a store in Redis that hears nothing", () => {
-  it.live("finds its work all the same, and requests too", () =>
+describe.skipIf(isMissing)("a store in Redis that receives no notifications", () => {
+  it.live("finds work and requests by polling", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const proxy = yield* Proxy.make(url)
       const here = yield* open({ prefix: name, url: proxy.url })
       const there = yield* open({ prefix: name })
       yield* listen(here)
-      yield* untilHeardBy(yield* client(), name, 1)
+      yield* untilSubscribed(yield* client(), name, 1)
       proxy.deafen()
-      const waiting = yield* start(here.awaitWork(forEver))
+      const waiting = yield* start(here.awaitWork(indefinitely))
       const watching = yield* start(here.awaitControl(0))
       yield* Effect.sleep("50 millis")
       yield* add(there, "a")
@@ -135,13 +135,13 @@ describe.skipIf(isMissing)("a store in Redis that hears nothing", () => {
       const [took, signal] = yield* Effect.timed(Fiber.join(waiting))
       assert.strictEqual(signal, "claimable")
       assert.strictEqual((yield* Fiber.join(watching)).paused, true)
-      assert.isAbove(Duration.toMillis(took), 500, "it was not told")
+      assert.isAbove(Duration.toMillis(took), 500, "no notification arrived")
       assert.isBelow(Duration.toMillis(took), 6000)
     })
   )
 })
 
-/** How many commands clients have sent; those that scripts do inside are counted elsewhere. */
+/** The number of commands that clients have sent, without those inside scripts. */
 const sent = (redis: Client) =>
   Effect.promise(async () => {
     const calls = (await redis.info("commandstats")).matchAll(/cmdstat_(evalsha|eval|ping|subscribe|info):calls=(\d+)/g)
@@ -149,7 +149,7 @@ const sent = (redis: Client) =>
   })
 
 describe.skipIf(cannotStart)("a store in Redis", () => {
-  it.live("needs a second connection only once somebody waits", () =>
+  it.live("opens a second connection on the first wait", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
@@ -158,45 +158,45 @@ describe.skipIf(cannotStart)("a store in Redis", () => {
       yield* claim(store)
       assert.strictEqual(yield* listeners(redis, "baton"), 0)
       yield* Effect.forEach([store, store], listen)
-      yield* untilHeardBy(redis, "baton", 1)
+      yield* untilSubscribed(redis, "baton", 1)
     })
   )
 
-  it.live("listens again as soon as its connection is killed", () =>
+  it.live("subscribes again when its connection is killed", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
       const here = yield* open({ url: server.url })
       const there = yield* open({ url: server.url })
       yield* Effect.forEach([here, there], listen)
-      yield* untilHeardBy(redis, "baton", 2)
+      yield* untilSubscribed(redis, "baton", 2)
       for (let round = 0; round < 3; round++) {
         yield* Effect.promise(() => redis.sendCommand(["CLIENT", "KILL", "TYPE", "pubsub"]))
-        const waiting = yield* start(here.awaitWork(forEver))
+        const waiting = yield* start(here.awaitWork(indefinitely))
         yield* add(there, `during-${round}`)
-        yield* promptly(waiting)
+        yield* notified(waiting)
         yield* claim(here)
-        yield* untilHeardBy(redis, "baton", 2)
-        const again = yield* start(here.awaitWork(forEver))
+        yield* untilSubscribed(redis, "baton", 2)
+        const again = yield* start(here.awaitWork(indefinitely))
         yield* add(there, `after-${round}`)
-        yield* promptly(again)
+        yield* notified(again)
         yield* claim(here)
       }
     })
   )
 
-  it.live("sends no more than a command a second when there is nothing to do", () =>
+  it.live("sends at most one command a second while idle", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
       const store: Store = yield* open({ url: server.url })
-      yield* start(store.awaitWork(forEver))
+      yield* start(store.awaitWork(indefinitely))
       yield* start(store.awaitControl(0))
-      yield* untilHeardBy(redis, "baton", 1)
+      yield* untilSubscribed(redis, "baton", 1)
       yield* Effect.sleep("200 millis")
       const before = yield* sent(redis)
       yield* Effect.sleep("5 seconds")
-      // One of them is ours.
+      // One of them is this test's.
       assert.isAtMost((yield* sent(redis)) - before, 6)
     })
   )

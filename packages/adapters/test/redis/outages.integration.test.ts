@@ -6,7 +6,7 @@ import * as Servers from "../servers/redis.ts"
 import * as Proxy from "./proxy.ts"
 import { add, cannotStart, claim, client, complete, id, open, refused, type Store } from "./redis.ts"
 
-/** What a call fails with. */
+/** The error of a call. */
 const failure = Effect.fnUntraced(function* (call: Effect.Effect<unknown, unknown>) {
   const error = yield* Effect.flip(call)
   assert.propertyVal(error, "reason", "Unavailable")
@@ -14,14 +14,14 @@ const failure = Effect.fnUntraced(function* (call: Effect.Effect<unknown, unknow
   return error.message
 })
 
-/** Tries until it works, as the orchestrator does while a store is away. */
+/** Retries until the call succeeds, as the orchestrator does while a store is unreachable. */
 const persist = <A, E>(call: Effect.Effect<A, E>) => Effect.retry(call, Schedule.spaced("20 millis"))
 
 const outcomes = (store: Store, name: string) =>
   Effect.map(store.attempts(id(name)), (attempts) => attempts.map(({ outcome }) => outcome))
 
-describe.skipIf(cannotStart)("a Redis server that goes away", () => {
-  it.live("has kept everything after a crash, if it flushes each write to its append-only file", () =>
+describe.skipIf(cannotStart)("a Redis server that is unreachable", () => {
+  it.live("keeps everything through a crash if it flushes each write to its append-only file", () =>
     Effect.gen(function* () {
       // With `everysec`, Redis postpones writes to the file by up to 2 seconds while its disk is busy.
       const server = yield* Servers.temporary({ appendfsync: "always" })
@@ -44,7 +44,7 @@ describe.skipIf(cannotStart)("a Redis server that goes away", () => {
     })
   )
 
-  it.live("is listened to again once it is back", () =>
+  it.live("is subscribed to again once it is back", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const store = yield* open({ url: server.url })
@@ -61,7 +61,7 @@ describe.skipIf(cannotStart)("a Redis server that goes away", () => {
     })
   )
 
-  it.live("is missed with a sentence by a store that is opened meanwhile", () =>
+  it.live("makes opening a store fail with a sentence", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       yield* Effect.promise(server.stop)
@@ -74,7 +74,7 @@ describe.skipIf(cannotStart)("a Redis server that goes away", () => {
   )
 })
 
-describe.skipIf(cannotStart)("connections that a Redis server ends", () => {
+describe.skipIf(cannotStart)("connections that a Redis server closes", () => {
   it.live("are replaced", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
@@ -92,7 +92,7 @@ describe.skipIf(cannotStart)("connections that a Redis server ends", () => {
 describe.skipIf(cannotStart)("a network between store and Redis", () => {
   const commandTimeout = Duration.millis(400)
 
-  /** A server of its own behind a proxy. It knows the scripts: otherwise it would have to ask for them before it acts. */
+  /** A private server behind a proxy. It has the scripts loaded, so that one command is one round trip. */
   const network = Effect.gen(function* () {
     const { url } = yield* Servers.temporary()
     const proxy = yield* Proxy.make(url)
@@ -103,7 +103,7 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
     return { proxy, url }
   })
 
-  it.live("that swallows everything makes calls fail in time, and is left for a new connection", () =>
+  it.live("that drops everything makes calls fail in time, and the store reconnects", () =>
     Effect.gen(function* () {
       const { proxy } = yield* network
       const store = yield* open({
@@ -120,7 +120,7 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
     })
   )
 
-  it.live("that swallows everything is tried with one connection, however many calls wait for it", () =>
+  it.live("that drops everything is retried with one connection for any number of waiting calls", () =>
     Effect.gen(function* () {
       const { proxy } = yield* network
       const store = yield* open({
@@ -134,12 +134,12 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
       const before = proxy.connections()
       const [took] = yield* Effect.timed(Effect.all(calls, { concurrency: "unbounded" }))
       assert.isBelow(Duration.toMillis(took), 10 * Duration.toMillis(commandTimeout))
-      // One is for the calls, one is for listening.
+      // One connection for calls, one for notifications.
       assert.isAtMost(proxy.connections() - before, 2)
     })
   )
 
-  it.live("that swallows everything does not keep a store from closing", () =>
+  it.live("that drops everything does not prevent a store from closing", () =>
     Effect.gen(function* () {
       const { proxy } = yield* network
       const use = Effect.gen(function* () {
@@ -152,7 +152,7 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
     })
   )
 
-  it.live("that loses the reply of a settle does not make a lost lease of it, and the task is settled once", () =>
+  it.live("that loses the reply of a settle reports no lost lease, and the task is settled once", () =>
     Effect.gen(function* () {
       const { proxy, url } = yield* network
       const store = yield* open({ url: proxy.url, commandTimeout })
@@ -163,14 +163,14 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
       const settle = store.settle([complete(a, "the answer"), { ...complete(b), _tag: "Release", reason: "later" }])
       proxy.swallowReplies()
       yield* failure(settle)
-      // It was carried out: somebody else can even have claimed what was given back.
+      // The settle was carried out: another worker may already have claimed the released task.
       const [again] = yield* persist(Effect.filterOrFail(claim(other), (claims) => claims.length === 1))
       assert.strictEqual(again?.task.id, "b")
       proxy.heal()
       assert.deepStrictEqual((yield* persist(settle)).lost, [])
       assert.deepStrictEqual(yield* outcomes(store, "a"), ["completed"])
       assert.deepStrictEqual(yield* outcomes(store, "b"), ["released", "running"])
-      // Another call with the same leases is not the same call.
+      // A different call with the same leases is not a repetition.
       const late = yield* store.settle([complete(a), complete(b)])
       assert.deepStrictEqual(
         late.lost.map(({ status, taskId }) => [taskId, status]),
@@ -182,7 +182,7 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
     })
   )
 
-  it.live("that loses a settle on its way leaves it to be done once there is a way", () =>
+  it.live("that loses a settle request lets it succeed once the network is back", () =>
     Effect.gen(function* () {
       const { proxy } = yield* network
       const store = yield* open({ url: proxy.url, commandTimeout })
@@ -198,7 +198,7 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
     })
   )
 
-  it.live("that loses the reply of a claim makes the next claim bring its tasks, as they were claimed", () =>
+  it.live("that loses the reply of a claim makes the next claim return its tasks, as they were claimed", () =>
     Effect.gen(function* () {
       const { proxy, url } = yield* network
       const store = yield* open({ url: proxy.url, commandTimeout })
@@ -207,8 +207,8 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
       yield* claim(other, { limit: 1, owner: "other" })
       proxy.swallowReplies()
       yield* failure(claim(store, { limit: 3 }))
-      assert.strictEqual((yield* other.counts).in_progress, 4, "they are claimed all the same")
-      // This one is not answered either, and so it does not matter that it found them.
+      assert.strictEqual((yield* other.counts).in_progress, 4, "they are claimed anyway")
+      // This claim is not answered either, so the tasks it found stay unanswered.
       yield* failure(claim(store, { limit: 3 }))
       proxy.heal()
       assert.deepStrictEqual(
@@ -233,7 +233,7 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
     })
   )
 
-  it.live("that loses the reply of a claim leaves its tasks to be taken back when the worker is gone too", () =>
+  it.live("that loses the reply of a claim leaves its tasks to the sweep when the worker has ended too", () =>
     Effect.gen(function* () {
       const { proxy, url } = yield* network
       const store = yield* open({ url: proxy.url, commandTimeout })
@@ -263,13 +263,13 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
     })
   )
 
-  it.live("that is cut again and again loses nothing and settles nothing twice", () =>
+  it.live("that is cut repeatedly loses nothing and settles nothing twice", () =>
     Effect.gen(function* () {
       const { proxy } = yield* network
       const store = yield* open({ url: proxy.url })
       const names = Array.from({ length: 200 }, (_, index) => `task-${index}`)
       yield* persist(add(store, ...names))
-      // After an answer got through, however long that takes on a busy machine: between two cuts something has to happen.
+      // Cuts follow an answer that got through, however long that takes on a busy machine.
       const through = Latch.makeUnsafe(false)
       const cutting = yield* Effect.forkChild(
         Effect.forever(

@@ -1,20 +1,20 @@
 import { Effect, type Scope } from "effect"
 import { connect, createServer, type Socket } from "node:net"
 
-/** A network between a store and its server, which can be made to misbehave. */
+/** A network between a store and its server, with faults on demand. */
 export interface Proxy {
   readonly url: string
-  /** Passes everything on, as at the start. */
+  /** Forwards everything, as at the start. */
   readonly heal: () => void
-  /** Swallows everything, on the connections that there are and on new ones: nobody is told that nobody listens. */
+  /** Drops everything on existing and new connections, without closing them. */
   readonly swallow: () => void
-  /** Swallows what the server says; what it is told still gets there. */
+  /** Drops the server's replies; requests still arrive. */
   readonly swallowReplies: () => void
-  /** Swallows what the server says on connections that listen to a channel; all others are as they should be. */
+  /** Drops the server's messages on subscribed connections only. */
   readonly deafen: () => void
-  /** Ends all connections. */
+  /** Closes all connections. */
   readonly cut: () => void
-  /** How many connections were made so far. */
+  /** The number of connections made so far. */
   readonly connections: () => number
 }
 

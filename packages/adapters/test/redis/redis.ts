@@ -6,17 +6,17 @@ import { randomUUID } from "node:crypto"
 import { redisUrl } from "../servers/provided.ts"
 import * as Servers from "../servers/redis.ts"
 
-/** Where the shared server is; its tests are skipped where there is none. */
+/** The URL of the shared server; null where there is none, and then its tests are skipped. */
 export const sharedUrl = redisUrl
 
 export const isMissing = sharedUrl === null
 
-/** Whether tests can start servers of their own. */
+/** Whether tests cannot start private servers. */
 export const cannotStart = !Servers.isInstalled()
 
 export const url = sharedUrl ?? "redis://127.0.0.1:1"
 
-/** A connection of the test's own, to look behind the store and to disturb it. */
+/** A separate connection, to inspect and disturb the store. */
 export const client = (to = url) =>
   Effect.acquireRelease(
     Effect.promise(() =>
@@ -29,10 +29,10 @@ export const client = (to = url) =>
 
 export type Client = Effect.Success<ReturnType<typeof client>>
 
-/** All keys of a store that there are. */
+/** All keys of a store. */
 export const keys = (redis: Client, prefix: string) => Effect.promise(() => redis.keys(`{${prefix}}:*`))
 
-/** The name of a store that is not there yet, and is gone after the test. */
+/** The prefix of a store that does not exist yet, and is deleted after the test. */
 export const prefix = Effect.fnUntraced(function* (at = url) {
   const redis = yield* client(at)
   return yield* Effect.acquireRelease(
@@ -44,7 +44,7 @@ export const prefix = Effect.fnUntraced(function* (at = url) {
   )
 })
 
-/** A store that says nothing of how its server is set up, which is the tests' business. */
+/** A store that logs no warnings about its server's settings. */
 const quiet = (options: RedisTaskStore.Options) => Layer.provide(RedisTaskStore.layer(options), Logger.layer([]))
 
 type Options = Omit<RedisTaskStore.Options, "url"> & { readonly url?: string }
@@ -52,17 +52,17 @@ type Options = Omit<RedisTaskStore.Options, "url"> & { readonly url?: string }
 /** The store under the prefix. */
 export const layerAt = (options: Options) => quiet({ url, ...options })
 
-/** One more store under the prefix, with connections of its own. */
+/** One more store under the prefix, with its own connections. */
 export const open = (options: Options) =>
   Effect.map(Layer.build(Layer.fresh(quiet({ url, ...options }))), (context) =>
     Context.get(context, TaskStore.TaskStore)
   )
 
-/** A store with nothing in it, which is gone after the test. */
+/** An empty store, which is deleted after the test. */
 export const layer = (options?: Options) =>
   Layer.unwrap(Effect.map(prefix(options?.url), (name) => quiet({ url, ...options, prefix: name })))
 
-/** What `open` has to fail with. */
+/** The error that `open` has to fail with. */
 export const refused = (options: Options) => Effect.flip(Effect.scoped(open(options)))
 
 export type Store = TaskStore.TaskStore["Service"]
@@ -87,7 +87,7 @@ export const complete = ({ task, token }: TaskStore.Claim, output = "done") =>
     usage: null
   }) as const satisfies TaskStore.Settlement
 
-/** What is logged meanwhile. */
+/** Collects the log lines of an effect. */
 export const logged = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const messages: Array<string> = []
   const logger = Logger.make(({ message }) => {

@@ -20,7 +20,7 @@ import {
 
 const command = (redis: Client, ...words: ReadonlyArray<string>) => Effect.promise(() => redis.sendCommand(words))
 
-/** What a call fails with, for those where trying again may help. */
+/** The error of a call that may succeed when retried. */
 const unavailable = Effect.fnUntraced(function* (call: Effect.Effect<unknown, unknown>) {
   const error = yield* Effect.flip(call)
   assert.propertyVal(error, "reason", "Unavailable")
@@ -28,7 +28,7 @@ const unavailable = Effect.fnUntraced(function* (call: Effect.Effect<unknown, un
   return error.message
 })
 
-/** What a call fails with, for those where a person has to look. */
+/** The error of a call that needs a person. */
 const unusable = Effect.fnUntraced(function* (call: Effect.Effect<unknown, unknown>) {
   const error = yield* Effect.flip(call)
   assert.propertyVal(error, "reason", "Unusable")
@@ -37,7 +37,7 @@ const unusable = Effect.fnUntraced(function* (call: Effect.Effect<unknown, unkno
 })
 
 describe.skipIf(cannotStart)("a Redis server that would lose tasks", () => {
-  it.live("is refused if it drops keys when its memory is full", () =>
+  it.live("is refused if it evicts keys when its memory is full", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary({ "maxmemory-policy": "allkeys-lru" })
       const name = `Redis at 127.0.0.1:${server.port}`
@@ -49,7 +49,7 @@ describe.skipIf(cannotStart)("a Redis server that would lose tasks", () => {
     })
   )
 
-  it.live("is not refused if it drops only keys that expire, because none of a store does", () =>
+  it.live("is accepted if it evicts only keys that expire, because no key of a store does", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary({ "maxmemory-policy": "volatile-lru" })
       const store = yield* open({ url: server.url })
@@ -57,7 +57,7 @@ describe.skipIf(cannotStart)("a Redis server that would lose tasks", () => {
     })
   )
 
-  it.live("is warned of, once, if it keeps no log of its writes", () =>
+  it.live("causes one warning if it has no append-only file", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary({ appendonly: "no" })
       const redis = yield* client(server.url)
@@ -75,7 +75,7 @@ describe.skipIf(cannotStart)("a Redis server that would lose tasks", () => {
     })
   )
 
-  it.live("is not warned of if it keeps one", () =>
+  it.live("causes no warning if it has one", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       assert.deepStrictEqual(yield* logged(Effect.scoped(RedisTaskStore.make({ url: server.url }))), [])
@@ -83,11 +83,11 @@ describe.skipIf(cannotStart)("a Redis server that would lose tasks", () => {
   )
 })
 
-describe.skipIf(cannotStart)("a Redis server that asks who it is", () => {
+describe.skipIf(cannotStart)("a Redis server with authentication", () => {
   const password = "sesame/5%"
   const withLogin = (url: string, login: string) => url.replace("redis://", `redis://${login}@`)
 
-  it.live("lets a store in with the password of its URL", () =>
+  it.live("accepts the password of the URL", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary({ requirepass: password })
       const url = withLogin(server.url, `:${encodeURIComponent(password)}`)
@@ -98,7 +98,7 @@ describe.skipIf(cannotStart)("a Redis server that asks who it is", () => {
     })
   )
 
-  it.live("refuses one without a password, or with another, and no message has the password in it", () =>
+  it.live("refuses a missing or wrong password, and no message contains it", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary({ requirepass: password })
       const name = `Redis at 127.0.0.1:${server.port}`
@@ -114,7 +114,7 @@ describe.skipIf(cannotStart)("a Redis server that asks who it is", () => {
     })
   )
 
-  it.live("refuses a password where none is asked for", () =>
+  it.live("refuses a password if it has none", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       assert.match(
@@ -124,7 +124,7 @@ describe.skipIf(cannotStart)("a Redis server that asks who it is", () => {
     })
   )
 
-  it.live("can give a user the rights that the message names, and no more", () =>
+  it.live("accepts a user with exactly the rights that the message names", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
@@ -145,7 +145,7 @@ describe.skipIf(cannotStart)("a Redis server that asks who it is", () => {
     })
   )
 
-  it.live("is found out before anything is written if it denies a command", () =>
+  it.live("is refused before anything is written if it denies a command", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
@@ -155,7 +155,7 @@ describe.skipIf(cannotStart)("a Redis server that asks who it is", () => {
     })
   )
 
-  it.live("may deny it to be asked what it is like", () =>
+  it.live("may deny the commands that read its settings", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
@@ -168,7 +168,7 @@ describe.skipIf(cannotStart)("a Redis server that asks who it is", () => {
 })
 
 describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
-  it.live("says so if its memory is full, and writes nothing of the call", () =>
+  it.live("causes an error if its memory is full, and nothing of the call is written", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
@@ -192,7 +192,7 @@ describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
     })
   )
 
-  it.live("lets tasks that are done be pruned when its memory is full", () =>
+  it.live("still lets completed tasks be pruned when its memory is full", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
@@ -206,7 +206,7 @@ describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
     })
   )
 
-  it.live("says so if it has too few replicas", () =>
+  it.live("causes an error if it has too few replicas", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary({ "min-replicas-to-write": "1" })
       const store = yield* open({ url: server.url })
@@ -214,7 +214,7 @@ describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
     })
   )
 
-  it.live("says so if it is a replica, at the start and when it becomes one", () =>
+  it.live("causes an error if it is a replica, at the start and when it becomes one", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
@@ -229,7 +229,7 @@ describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
     })
   )
 
-  it.live("says so if somebody's script does not end", () =>
+  it.live("causes an error while another client's script does not end", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary({ "lua-time-limit": "100" })
       const store = yield* open({ url: server.url })
@@ -245,7 +245,7 @@ describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
     })
   )
 
-  it.live("says so if it has no connection left", () =>
+  it.live("causes an error if it has no connection left", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary({ maxclients: "1" })
       yield* client(server.url)
@@ -257,8 +257,8 @@ describe.skipIf(cannotStart)("a Redis server that cannot write", () => {
   )
 })
 
-describe.skipIf(isMissing)("what is found in Redis", () => {
-  it.live("is left alone if it is of a newer version", () =>
+describe.skipIf(isMissing)("existing data in Redis", () => {
+  it.live("is not changed if it is of a newer version", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const redis = yield* client()
@@ -273,7 +273,7 @@ describe.skipIf(isMissing)("what is found in Redis", () => {
     })
   )
 
-  it.live("is left alone if it is not Baton's", () =>
+  it.live("is not changed if it is not Baton's", () =>
     Effect.gen(function* () {
       const foreign = /do not belong to Baton: choose another prefix, as in redis:\/\/HOST\?prefix=NAME\.$/
       const redis = yield* client()
@@ -290,19 +290,19 @@ describe.skipIf(isMissing)("what is found in Redis", () => {
     })
   )
 
-  it.live("has to be there where it must", () =>
+  it.live("has to exist with mustExist", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       assert.match(
         yield* unusable(Effect.scoped(open({ prefix: name, mustExist: true }))),
-        new RegExp(`^There is no store "${name}" on Redis at`)
+        new RegExp(`^Redis at .* has no store "${name}"`)
       )
       yield* add(yield* open({ prefix: name }), "a")
       assert.strictEqual((yield* (yield* open({ prefix: name, mustExist: true })).counts).pending, 1)
     })
   )
 
-  it.live("can be several stores, each under its prefix, in the URL or beside it", () =>
+  it.live("can be several stores, each under its prefix, in the URL or as an option", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       yield* add(yield* open({ prefix: name }), "a")
@@ -315,7 +315,7 @@ describe.skipIf(isMissing)("what is found in Redis", () => {
     })
   )
 
-  it.live("is named if a value of it cannot be read", () =>
+  it.live("is named in the error if a value cannot be read", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const redis = yield* client()

@@ -7,7 +7,7 @@ import { add, cannotStart, claim, client, complete, id, isMissing, keys, open, p
 
 const names = (count: number) => Array.from({ length: count }, (_, index) => `task-${index}`)
 
-/** Claims and completes until nothing is left, and says what it completed. */
+/** Claims and completes until nothing is left, and returns the completed ids. */
 const drain = Effect.fnUntraced(function* (store: Store, limit: number) {
   const completed: Array<string> = []
   while (true) {
@@ -32,7 +32,7 @@ describe.skipIf(isMissing)("several workers on one store in Redis", () => {
     })
   )
 
-  it.live("settle a lease once, whoever they are", () =>
+  it.live("settle a lease once", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const stores = yield* Effect.forEach([1, 2, 3, 4], () => open({ prefix: name }))
@@ -69,7 +69,7 @@ describe.skipIf(isMissing)("several workers on one store in Redis", () => {
         lost.push(...reply.lost)
         swept.push(...taken)
       }
-      // On a machine that stands still for a while some leases end; then worker and sweeper agree on which.
+      // On a machine that pauses, some leases expire; then worker and sweeper agree on which.
       const late = yield* worker.extend(leases, lease)
       assert.sameMembers(
         late.lost.map(({ taskId }) => taskId),
@@ -83,7 +83,7 @@ describe.skipIf(isMissing)("several workers on one store in Redis", () => {
     })
   )
 
-  it.live("are told apart from their predecessors, even when they go by the same name", () =>
+  it.live("are not mistaken for their predecessors with the same name", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const before = yield* open({ prefix: name })
@@ -98,7 +98,7 @@ describe.skipIf(isMissing)("several workers on one store in Redis", () => {
     })
   )
 
-  it.live("add the same tasks at the same time, and each is added by one of them", () =>
+  it.live("add the same tasks concurrently, and each is added by one of them", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const stores = yield* Effect.forEach([1, 2, 3, 4], () => open({ prefix: name }))
@@ -110,7 +110,7 @@ describe.skipIf(isMissing)("several workers on one store in Redis", () => {
     })
   )
 
-  it.live.skipIf(cannotStart)("go on when the server forgets their scripts", () =>
+  it.live.skipIf(cannotStart)("continue when the server forgets their scripts", () =>
     Effect.gen(function* () {
       const { url } = yield* Servers.temporary()
       const store = yield* open({ url })
@@ -126,8 +126,8 @@ describe.skipIf(isMissing)("several workers on one store in Redis", () => {
   )
 })
 
-describe.skipIf(isMissing)("what a store keeps in Redis", () => {
-  it.live("is nothing until tasks are added", () =>
+describe.skipIf(isMissing)("the keys of a store in Redis", () => {
+  it.live("do not exist until tasks are added", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const redis = yield* client()
@@ -139,7 +139,7 @@ describe.skipIf(isMissing)("what a store keeps in Redis", () => {
     })
   )
 
-  it.live("is gone once its tasks are pruned, dependencies included", () =>
+  it.live("are deleted once its tasks are pruned, dependencies included", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const redis = yield* client()
@@ -163,7 +163,7 @@ describe.skipIf(isMissing)("what a store keeps in Redis", () => {
     })
   )
 
-  it.live("has no key that expires", () =>
+  it.live("do not expire", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const redis = yield* client()
@@ -176,12 +176,12 @@ describe.skipIf(isMissing)("what a store keeps in Redis", () => {
     })
   )
 
-  it.live("is claimed in order however much becomes due at once", () =>
+  it.live("let tasks be claimed in order, however many become due at once", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const redis = yield* client()
       const store = yield* open({ prefix: name })
-      // More than one call moves; the urgent one is the last of them.
+      // More tasks than one call moves; the urgent one is the last of them.
       const count = 9000
       const [seconds] = yield* Effect.promise(() => redis.sendCommand<[string, string]>(["TIME"]))
       const availableAt = DateTime.makeUnsafe((Number(seconds) + 2) * 1000)
@@ -197,7 +197,7 @@ describe.skipIf(isMissing)("what a store keeps in Redis", () => {
     })
   )
 
-  it.live("is claimed and settled by the thousand", () =>
+  it.live("let a thousand tasks be claimed and settled at once", () =>
     Effect.gen(function* () {
       const store = yield* open({ prefix: yield* prefix() })
       yield* add(store, ...names(2500))

@@ -5,7 +5,7 @@ import { userInfo } from "node:os"
 import { dirname, join } from "node:path"
 import { findProgram, freePort, makeFolder, serve, type Server, unprivilegedUser } from "./process.ts"
 
-/** Whether tests can work there: somebody answers, and schemas can be made. */
+/** Whether tests can use this server: it answers, and the user can create schemas. */
 const answers = (url: string): Promise<boolean> =>
   PgClient.PgClient.use((sql) =>
     sql.unsafe<{ readonly can: boolean }>("SELECT has_database_privilege(current_database(), 'CREATE') AS can")
@@ -16,7 +16,7 @@ const answers = (url: string): Promise<boolean> =>
     Effect.runPromise
   )
 
-/** Whoever the default port knows without a password. */
+/** Users that the server on the default port may accept without a password. */
 const defaultUrls = (): ReadonlyArray<string> => {
   const { PGDATABASE, PGPASSWORD, PGUSER } = process.env
   const users = PGUSER === undefined ? [userInfo().username, "postgres"] : [PGUSER]
@@ -27,7 +27,7 @@ const defaultUrls = (): ReadonlyArray<string> => {
   })
 }
 
-/** The server that the tests share: the one that was named, the one that runs, or one that is started for them. */
+/** The shared server: the configured one, the running one, or one that is started for the tests. */
 export const find = async (): Promise<Pick<Server, "url" | "remove"> | undefined> => {
   const remove = async () => {}
   const named = process.env.BATON_TEST_POSTGRES_URL
@@ -36,19 +36,19 @@ export const find = async (): Promise<Pick<Server, "url" | "remove"> | undefined
     throw new Error("BATON_TEST_POSTGRES_URL names a PostgreSQL that does not answer, or where no schema can be made.")
   }
   for (const url of defaultUrls()) {
-    // One after the other, because the first that answers is taken.
+    // Sequentially, because the first one that answers is used.
     if (await answers(url)) return { url, remove }
   }
   return isInstalled() ? start() : undefined
 }
 
-/** Whether `start` can start one. */
+/** Whether `start` can start a server. */
 export const isInstalled = (): boolean => findProgram("initdb") !== undefined
 
-/** What makes a server whose data nobody needs faster. */
+/** Settings that make a server with disposable data faster. */
 const settings = { fsync: "off", full_page_writes: "off", max_connections: "200", lc_messages: "C" }
 
-/** Starts a PostgreSQL of its own, for tests that stop it or fill it. */
+/** Starts a private PostgreSQL, for tests that stop it or fill it. */
 export const start = async (more: Readonly<Record<string, string>> = {}): Promise<Server> => {
   const initdb = findProgram("initdb")
   if (initdb === undefined) throw new Error("No initdb was found: install PostgreSQL.")
@@ -82,7 +82,7 @@ export const start = async (more: Readonly<Record<string, string>> = {}): Promis
   )
 }
 
-/** A PostgreSQL of a test's own, which ends with the test. */
+/** A private PostgreSQL, which ends with the test. */
 export const temporary = (more?: Readonly<Record<string, string>>): Effect.Effect<Server, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(() => start(more)),

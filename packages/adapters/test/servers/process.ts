@@ -4,7 +4,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 
-/** The user that a server's process belongs to. */
+/** The user of a server's process. */
 export interface User {
   readonly uid: number
   readonly gid: number
@@ -14,15 +14,15 @@ export interface User {
 export interface Server {
   readonly url: string
   readonly port: number
-  /** Where its data are. */
+  /** The folder of its data. */
   readonly folder: string
   /** Starts it again, on the same port and with the same data. Returns when it answers. */
   readonly start: () => Promise<void>
-  /** Ends it in order, its connections included. */
+  /** Stops it in order, and closes its connections. */
   readonly stop: () => Promise<void>
-  /** Ends it without giving it time to write anything. */
+  /** Kills it, so that it writes nothing more. */
   readonly crash: () => Promise<void>
-  /** Ends it for good and deletes its data. */
+  /** Stops it and deletes its data. */
   readonly remove: () => Promise<void>
 }
 
@@ -43,7 +43,7 @@ const children = (folder: string): ReadonlyArray<string> => {
   }
 }
 
-/** Where the program is: on the PATH, or where packages put servers that they keep off it; the newest version first. */
+/** The path of a program: on the PATH, or in the folders where packages put servers, the newest version first. */
 export const findProgram = (name: string): string | undefined =>
   [
     ...(process.env.PATH ?? "").split(delimiter),
@@ -58,7 +58,7 @@ export const findProgram = (name: string): string | undefined =>
     .map((folder) => join(folder, name))
     .find(isExecutable)
 
-/** Another user to run a server that refuses to run as root; nothing where this is not root. */
+/** A user for servers that refuse to run as root; undefined if this process is not root. */
 export const unprivilegedUser = (...names: ReadonlyArray<string>): User | undefined => {
   if (process.getuid?.() !== 0) return undefined
   for (const name of names) {
@@ -66,7 +66,7 @@ export const unprivilegedUser = (...names: ReadonlyArray<string>): User | undefi
       const id = (flag: string) => Number(execFileSync("id", [flag, name], { stdio: ["ignore", "pipe", "ignore"] }))
       return { uid: id("-u"), gid: id("-g") }
     } catch {
-      // There is no such user: try the next.
+      // The user does not exist: try the next one.
     }
   }
   return undefined
@@ -93,15 +93,15 @@ interface Program {
   readonly args: ReadonlyArray<string>
   readonly user: User | undefined
   readonly folder: string
-  /** What it says once it answers. */
+  /** The output that shows that it is ready. */
   readonly ready: RegExp
   readonly signals: { readonly stop: NodeJS.Signals; readonly crash: NodeJS.Signals }
 }
 
-/** How much of its output is shown when it does not start. */
+/** The number of characters of output to show when it does not start. */
 const shownOutput = 2000
 
-/** Starts the program, and ends it with this process at the latest. */
+/** Starts the program, and stops it when this process ends, if not earlier. */
 export const serve = async (program: Program, url: string, port: number): Promise<Server> => {
   let child: ChildProcess | undefined
 

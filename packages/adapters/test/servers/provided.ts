@@ -2,15 +2,15 @@ import { inject } from "vitest"
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** Where the tests' PostgreSQL is; null where none is to be had. */
+    /** The URL of the shared PostgreSQL; null if there is none. */
     readonly postgresUrl: string | null
-    /** Where the tests' Redis is; null where none is to be had. */
+    /** The URL of the shared Redis; null if there is none. */
     readonly redisUrl: string | null
   }
 }
 
-/** What `globalSetup.ts` found. */
+/** The server that `globalSetup.ts` found. */
 export const postgresUrl = inject("postgresUrl")
 
-/** What `globalSetup.ts` found. */
+/** The server that `globalSetup.ts` found. */
 export const redisUrl = inject("redisUrl")

@@ -2,7 +2,7 @@ import { Effect, type Scope } from "effect"
 import { connect } from "node:net"
 import { findProgram, freePort, makeFolder, serve, type Server } from "./process.ts"
 
-/** Whether a Redis that asks for no password answers there. */
+/** Whether a Redis without a password answers at this address. */
 const answers = (host: string, port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect({ host, port, timeout: 2000 })
@@ -17,20 +17,20 @@ const answers = (host: string, port: number): Promise<boolean> =>
     socket.once("close", () => end(false))
   })
 
-/** The server that the tests share: the one that was named, the one that runs, or one that is started for them. */
+/** The shared server: the configured one, the running one, or one that is started for the tests. */
 export const find = async (): Promise<Pick<Server, "url" | "remove"> | undefined> => {
   const remove = async () => {}
   const named = process.env.BATON_TEST_REDIS_URL
-  // Not asked anything: it may want a password, and the tests' own client knows how to give it.
+  // Not probed: it may need a password, which the tests' client sends.
   if (named !== undefined && named !== "") return { url: named, remove }
   if (await answers("127.0.0.1", 6379)) return { url: "redis://127.0.0.1:6379", remove }
   return isInstalled() ? start() : undefined
 }
 
-/** Whether `start` can start one. */
+/** Whether `start` can start a server. */
 export const isInstalled = (): boolean => findProgram("redis-server") !== undefined
 
-/** Starts a Redis of its own, for tests that stop it or change its settings. Keeps its data across a restart. */
+/** Starts a private Redis, for tests that stop it or change its settings. Keeps its data across a restart. */
 export const start = async (more: Readonly<Record<string, string>> = {}): Promise<Server> => {
   const command = findProgram("redis-server")
   if (command === undefined) throw new Error("No redis-server was found: install Redis.")
@@ -51,7 +51,7 @@ export const start = async (more: Readonly<Record<string, string>> = {}): Promis
   )
 }
 
-/** A Redis of a test's own, which ends with the test. */
+/** A private Redis, which ends with the test. */
 export const temporary = (more?: Readonly<Record<string, string>>): Effect.Effect<Server, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(() => start(more)),

@@ -11,7 +11,7 @@ const query = (url: string, statement: string) =>
     Effect.provide(PgClient.layer({ url: Redacted.make(url) }))
   )
 
-/** Sends one command, and gives the first line of the answer. */
+/** Sends one command, and returns the first line of the answer. */
 const ask = (port: number, command: string) =>
   Effect.callback<string>((resume) => {
     const socket = connect({ host: "127.0.0.1", port }, () => socket.write(`${command}\r\n`))
@@ -22,8 +22,8 @@ const ask = (port: number, command: string) =>
     socket.once("error", (error) => resume(Effect.succeed(error.message)))
   })
 
-describe("a server of a test's own", () => {
-  it.live.skipIf(!Postgres.isInstalled())("is a PostgreSQL that keeps its data when it is stopped or crashes", () =>
+describe("a private server of a test", () => {
+  it.live.skipIf(!Postgres.isInstalled())("keeps its data when PostgreSQL is stopped or crashes", () =>
     Effect.gen(function* () {
       const server = yield* Postgres.temporary({ work_mem: "7MB" })
       assert.deepEqual(yield* query(server.url, "SHOW work_mem"), [{ work_mem: "7MB" }])
@@ -37,7 +37,7 @@ describe("a server of a test's own", () => {
     })
   )
 
-  it.live.skipIf(!Redis.isInstalled())("is a Redis that keeps its data when it is stopped", () =>
+  it.live.skipIf(!Redis.isInstalled())("keeps its data when Redis is stopped", () =>
     Effect.gen(function* () {
       const server = yield* Redis.temporary({ maxmemory: "50mb" })
       assert.equal(yield* ask(server.port, "SET kept 1"), "+OK")
@@ -48,7 +48,7 @@ describe("a server of a test's own", () => {
     })
   )
 
-  it.live.skipIf(!Redis.isInstalled())("is gone with its data when the test ends", () =>
+  it.live.skipIf(!Redis.isInstalled())("is deleted with its data when the test ends", () =>
     Effect.gen(function* () {
       const [port, folder] = yield* Effect.scoped(
         Effect.map(Redis.temporary(), (server) => [server.port, server.folder] as const)

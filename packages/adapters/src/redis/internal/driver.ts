@@ -152,7 +152,7 @@ const controlRow = ([revision, paused, stops]: ReadonlyArray<Encoding.Reply>) =>
 const pingInterval = "10 seconds"
 
 /**
- * The notifications of other processes, on a connection of its own. Scripts publish them as `<sender> <kind> <delay>`; those
+ * The notifications of other processes, on a separate connection. Scripts publish them as `<sender> <kind> <delay>`; those
  * of this store are left out, because its own fibers are woken without the way through the server.
  */
 const changes = (

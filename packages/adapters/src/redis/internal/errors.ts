@@ -151,7 +151,7 @@ export const notPersistent = (server: string) =>
 export const enableAppendOnly = "Set its appendonly to yes."
 
 export const missing = (prefix: string, server: string) =>
-  `There is no store "${prefix}" on ${server}: check the URL, or add tasks first.`
+  `${server} has no store "${prefix}": check the URL, or add tasks first.`
 
 const fromNode = (server: string, cause: { readonly code: string }): TaskStoreError => {
   switch (cause.code) {

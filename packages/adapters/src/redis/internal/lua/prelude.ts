@@ -140,7 +140,7 @@ end
 --   Blockers: the number of dependencies that have yet to complete
 --   Rows: the number of attempts that ended
 --   Previous: the row of the last attempt that was rejected, 0 if it has no execution; '-' before the first attempt
--- A claim leaves the line as it is and writes an attempt; both together are what 'load' makes of a task in progress.
+-- A claim does not change the line, and writes an attempt; both together are what 'load' makes of a task in progress.
 local Id, Seq, Priority, Created, Requeues, Blockers, Available, Attempts, Token, Rows, Verified, Status, Updated,
   Previous, Attempt = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 -- A set of characters is matched twice as fast as a class.
@@ -225,7 +225,7 @@ local function seqText(number)
   return format('%015.0f', number)
 end
 
--- The length of what is before the id in a member of 'ready'.
+-- The length of the part before the id in a member of 'ready'.
 local PLACE = 45
 
 -- A task's member of 'ready', which is ordered by its text: higher priority first, then longer available, then added
@@ -313,7 +313,7 @@ local function unverified(list)
   end
 end
 
--- Members of 'dependants' and 'dependencies' start with one id; its length tells it from ids that begin alike.
+-- Members of 'dependants' and 'dependencies' start with one id; its length distinguishes it from ids with the same beginning.
 local function edge(from, to)
   return #from .. ':' .. from .. ':' .. to
 end

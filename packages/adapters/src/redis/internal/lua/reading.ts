@@ -98,7 +98,7 @@ local function ledger(id)
 end
 `
 
-/** Argument: an id. Returns the line and the ledger, or nothing when there is no such task. */
+/** Argument: an id. Returns the line and the ledger, or nothing for an unknown id. */
 export const attempts = script(`${ledger}
 local id = ARGV[FIRST]
 load({ id })
