@@ -187,7 +187,8 @@ const timeOrNull = (column: string, value: Driver.Column): DateTime.Utc | null =
 const recentTimes = () => {
   let last = DateTime.makeUnsafe(0)
   return (column: string, value: Driver.Column): DateTime.Utc => {
-    if (last.epochMilliseconds !== value) last = time(column, value)
+    const millis = value instanceof Date ? value.getTime() : value
+    if (last.epochMilliseconds !== millis) last = time(column, value)
     return last
   }
 }
