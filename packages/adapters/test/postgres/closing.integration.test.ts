@@ -3,7 +3,7 @@ import { Duration, Effect, Exit, Fiber, Scope } from "effect"
 import { add, client, isMissing, open, schema, url } from "./postgres.ts"
 import * as Proxy from "./proxy.ts"
 
-/** Waits until sessions of the application listen, or there are none. */
+/** Waits until a session of the application listens, or until none does. */
 const untilListening = Effect.fnUntraced(function* (application: string, listens: boolean) {
   const sql = yield* client()
   const sessions = sql.unsafe("SELECT FROM pg_stat_activity WHERE application_name = $1 AND query LIKE 'LISTEN%'", [

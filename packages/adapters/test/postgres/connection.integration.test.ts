@@ -22,10 +22,10 @@ import * as Proxy from "./proxy.ts"
 
 const attempts = (store: Store, name: string) => Effect.map(store.attempts(id(name)), (rows) => rows.length)
 
-/** Opens as many connections as the store needs, so that what follows opens none. */
+/** Opens as many connections as the store needs, so that later operations open none. */
 const warmUp = (store: Store) => Effect.all([store.counts, store.counts, store.counts], { concurrency: 3 })
 
-/** Ends the sessions of the schema's stores that listen; how many there were. */
+/** Ends the application's listening sessions, and returns their number. */
 const endListeners = Effect.fnUntraced(function* (application: string) {
   const sql = yield* client()
   const ended = yield* sql.unsafe(
@@ -36,7 +36,7 @@ const endListeners = Effect.fnUntraced(function* (application: string) {
 })
 
 describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
-  it.live("(b) has its tasks, though it never heard that it claimed them", () =>
+  it.live("(b) gets the tasks of a claim whose answer was lost", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const proxy = yield* Proxy.make(url)
@@ -47,7 +47,7 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
       proxy.swallowAnswers()
       const error = yield* Effect.flip(claim(store, { limit: 10 }))
       assert.equal(error.reason, "Unavailable")
-      assert.equal((yield* other.counts).in_progress, 10, "they are claimed all the same")
+      assert.equal((yield* other.counts).in_progress, 10, "the claim was carried out")
       proxy.restore()
       const claims = yield* untilAnswered(claim(store, { limit: 10 }))
       assert.deepEqual(
@@ -57,11 +57,11 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
       assert.ok(claims.every(({ task, token }) => task.attempts === 1 && token === 1))
       assert.deepEqual((yield* store.settle(claims.map((each) => complete(each)))).lost, [])
       assert.equal(yield* attempts(store, "task-0"), 1)
-      assert.lengthOf(yield* claim(store), 10, "what comes next is new")
+      assert.lengthOf(yield* claim(store), 10, "the next claim returns other tasks")
     })
   )
 
-  it.live("(b) does not take for another's what it settled without hearing of it", () =>
+  it.live("(b) recognizes its own settlement when the answer was lost", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const proxy = yield* Proxy.make(url)
@@ -70,7 +70,7 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
       yield* add(store, ["a", "b", "c"])
       const [a, b, c] = yield* claim(store)
       assert.ok(a && b && c)
-      // A task that another worker took over meanwhile is lost, whatever became of the answer.
+      // A task that was cancelled in the meantime is lost, even if its settlement got no answer.
       yield* other.cancel({ ids: [id("c")] })
       const ends = [complete(a), retry(b), complete(c)]
       yield* warmUp(store)
@@ -83,11 +83,11 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
         (yield* store.attempts(id("a"))).map(({ outcome }) => outcome),
         ["completed"]
       )
-      assert.lengthOf((yield* store.settle([complete(a)])).lost, 1, "a second end is one too many")
+      assert.lengthOf((yield* store.settle([complete(a)])).lost, 1, "the attempt ends only once")
     })
   )
 
-  it.live("gives up on a connection that swallows everything, also where it must not be interrupted", () =>
+  it.live("gives up a connection that swallows everything, even in an uninterruptible region", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const proxy = yield* Proxy.make(url)
@@ -105,26 +105,26 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
     })
   )
 
-  it.live("(c) hears of work again after its listener was ended", () =>
+  it.live("(c) is notified of work again after its listening session was ended", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const other = yield* open({ schema: name })
       const store = yield* open({ schema: name, applicationName: name })
-      const hearsOf = Effect.fnUntraced(function* (task: string) {
+      const isNotifiedOf = Effect.fnUntraced(function* (task: string) {
         const waiting = yield* Effect.forkChild(store.awaitWork({ untilDrained: false }), { startImmediately: true })
         yield* add(other, [task])
         assert.equal(yield* Fiber.join(waiting), "claimable")
         yield* claim(store)
       })
-      yield* hearsOf("a")
-      // The listener connects in the background.
+      yield* isNotifiedOf("a")
+      // The store connects in the background.
       yield* endListeners(name).pipe(Effect.repeat({ until: (ended) => ended > 0 }))
-      yield* hearsOf("b")
+      yield* isNotifiedOf("b")
       yield* endListeners(name).pipe(Effect.repeat({ until: (ended) => ended > 0 }))
     })
   )
 
-  it.live("(c) finds work by looking when its listener is deaf and does not know", () =>
+  it.live("(c) finds work by polling when notifications stop arriving unnoticed", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const proxy = yield* Proxy.make(url)
@@ -139,7 +139,7 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
     })
   )
 
-  it.live("asks at most once a second while there is nothing to do", () =>
+  it.live("polls at most once a second while it is idle", () =>
     Effect.gen(function* () {
       const seconds = 4
       for (const listen of [true, false]) {
@@ -148,7 +148,7 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
         const { revision } = yield* store.control
         yield* Effect.forkChild(store.awaitWork({ untilDrained: false }), { startImmediately: true })
         yield* Effect.forkChild(store.awaitControl(revision), { startImmediately: true })
-        // What they look at before they wait.
+        // Their first look, before they wait.
         yield* Effect.sleep(Duration.millis(500))
         const before = proxy.sent()
         yield* Effect.sleep(Duration.seconds(seconds))
@@ -158,8 +158,8 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
   )
 })
 
-describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server that is restarted", () => {
-  it.live("fails what is under way, and nothing else: the stores on it go on", () =>
+describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server that restarts", () => {
+  it.live("fails only the operations in progress: the stores on it recover", () =>
     Effect.gen(function* () {
       const server = yield* Postgres.temporary()
       const store = yield* open({ url: server.url, schema: "baton" })
@@ -188,7 +188,7 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server that is restarted"
       assert.equal(Option.getOrThrow(yield* untilAnswered(store.get(id("task-0")))).status, "completed")
       assert.lengthOf(yield* untilAnswered(claim(store)), 2)
 
-      // Its listener is back as well.
+      // It listens again as well.
       yield* untilAnswered(other.counts)
       const waiting = yield* Effect.forkChild(store.awaitWork({ untilDrained: false }), { startImmediately: true })
       yield* add(other, ["new"])

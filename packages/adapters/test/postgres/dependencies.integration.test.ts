@@ -6,7 +6,7 @@ import { add, claim, client, complete, id, isMissing, names, open, retry, schema
 const task = (name: string, dependsOn: ReadonlyArray<string> = []) =>
   Task.make({ id: name, description: `Do ${name}.`, dependsOn })
 
-/** Completes what can be claimed until nothing is left; how often a task was completed. */
+/** Completes claimable tasks until the store is drained, and counts the completions of each task. */
 const work = Effect.fnUntraced(function* (store: Store, owner: string, done: Map<string, number>) {
   while (true) {
     const claims = yield* claim(store, { limit: 1 + (yield* Random.nextIntBetween(0, 8)), owner })
@@ -14,7 +14,7 @@ const work = Effect.fnUntraced(function* (store: Store, owner: string, done: Map
       if ((yield* store.awaitWork({ untilDrained: true })) === "drained") return
       continue
     }
-    // In an order of their own, and a heartbeat and a checkpoint at the same time: these want the same rows.
+    // In a random order, and together with two heartbeats that lock the same rows in another order.
     const shuffled = yield* Random.shuffle(claims)
     const leases = claims.map(({ task, token }) => ({ taskId: task.id, token }))
     const [{ lost }] = yield* Effect.all(
@@ -40,9 +40,9 @@ const deadlocks = Effect.fnUntraced(function* () {
   return row?.count ?? 0
 })
 
-describe.skipIf(isMissing)("tasks that wait for others, in a PostgreSQL store", () => {
+describe.skipIf(isMissing)("dependent tasks in a PostgreSQL store", () => {
   it.live(
-    "are all worked off by workers that add, end, extend, cancel and requeue crosswise, without a deadlock",
+    "are all completed by workers that add, settle, extend, cancel and requeue at the same time, without a deadlock",
     () =>
       Effect.gen(function* () {
         const name = yield* schema()
@@ -51,7 +51,7 @@ describe.skipIf(isMissing)("tasks that wait for others, in a PostgreSQL store", 
         assert.ok(store)
         const before = yield* deadlocks()
         const layers = Array.from({ length: 12 }, (_, depth) => names(20, `d${depth}`))
-        // Every task waits for three of the layer before, and all are added in an order of their own by several workers.
+        // Every task depends on three tasks of the previous layer. Several workers add all of them, each in a random order.
         const tasks = layers.flatMap((layer, depth) =>
           layer.map((each, index) =>
             task(each, depth === 0 ? [] : [0, 7, 13].map((step) => `d${depth - 1}-${(index + step) % 20}`))
@@ -94,7 +94,7 @@ describe.skipIf(isMissing)("tasks that wait for others, in a PostgreSQL store", 
   )
 
   it.live(
-    "go on though they are added at the very moment at which what they wait for completes",
+    "become claimable even if their dependency completes while they are added",
     () =>
       Effect.gen(function* () {
         const name = yield* schema()
@@ -109,7 +109,7 @@ describe.skipIf(isMissing)("tasks that wait for others, in a PostgreSQL store", 
           )
           assert.deepEqual(reply.lost, [])
           const [child] = yield* claim(other, { limit: 1 })
-          assert.ok(child, "the child is not left waiting")
+          assert.ok(child, "the child does not wait any longer")
           assert.equal(child.task.id, `child-${round}`)
           yield* other.settle([complete(child)])
         }
@@ -117,7 +117,7 @@ describe.skipIf(isMissing)("tasks that wait for others, in a PostgreSQL store", 
     60_000
   )
 
-  it.live("can be many for one, and one for many", () =>
+  it.live("can be thousands that depend on one task, or one that depends on thousands", () =>
     Effect.gen(function* () {
       const store = yield* open({ schema: yield* schema() })
       const many = names(3_000)

@@ -7,7 +7,7 @@ import { client, isMissing, open, schema, url } from "./postgres.ts"
 import * as Pooler from "./pooler.ts"
 
 describe.skipIf(isMissing)("the diagnosis of a PostgreSQL store", () => {
-  it.live("finds nothing wrong with a store, and makes none", () =>
+  it.live("finds no problem with a store, and creates none", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const sql = yield* client()
@@ -26,7 +26,7 @@ describe.skipIf(isMissing)("the diagnosis of a PostgreSQL store", () => {
     })
   )
 
-  it.live("tells what is not the store's", () =>
+  it.live("reports a schema with foreign tables", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const sql = yield* client()
@@ -38,20 +38,20 @@ describe.skipIf(isMissing)("the diagnosis of a PostgreSQL store", () => {
     })
   )
 
-  it.live("tells of a pooler that lends sessions for a transaction", () =>
+  it.live("reports a pooler in transaction mode", () =>
     Effect.gen(function* () {
       const pooler = yield* Pooler.make(url)
       const found = yield* PostgresTaskStore.diagnose({ url: pooler.url })
       const server = of(found, "server")
       assert.strictEqual(server.status, "fail")
       assert.match(server.fix ?? "", /listen=false/)
-      const told = yield* PostgresTaskStore.diagnose({ url: pooler.url, listen: false, schema: yield* schema() })
-      assert.strictEqual(of(told, "notifications").status, "ok")
-      assert.strictEqual(of(told, "store").status, "ok")
+      const polling = yield* PostgresTaskStore.diagnose({ url: pooler.url, listen: false, schema: yield* schema() })
+      assert.strictEqual(of(polling, "notifications").status, "ok")
+      assert.strictEqual(of(polling, "store").status, "ok")
     })
   )
 
-  it.live("tells what is no address, and who is not there", () =>
+  it.live("reports an invalid URL, and a server that does not run", () =>
     Effect.gen(function* () {
       for (const [to, expected] of [
         ["http://secret@nowhere", /^Not a PostgreSQL URL\.$/],
@@ -66,7 +66,7 @@ describe.skipIf(isMissing)("the diagnosis of a PostgreSQL store", () => {
 })
 
 describe.skipIf(!Postgres.isInstalled())("the diagnosis of a PostgreSQL server", () => {
-  it.live("warns of settings that lose what was reported, and of rights that are missing", () =>
+  it.live("warns about settings that can lose reported results, and about missing rights", () =>
     Effect.gen(function* () {
       const server = yield* Postgres.temporary({ synchronous_commit: "off", fsync: "off" })
       const sql = yield* client(server.url)

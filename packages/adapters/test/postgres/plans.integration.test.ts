@@ -11,7 +11,7 @@ const int = "bigint"
 const [texts, numbers, booleans] = ["text[]", "double precision[]", "boolean[]"]
 
 describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () => {
-  it.live("find rows by their indexes, also when they were made while the tables were empty", () =>
+  it.live("find rows by indexes, even if they were made while the tables were empty", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const store = yield* open({ schema: name })
@@ -30,7 +30,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
         types: ReadonlyArray<string>,
         ...expected: ReadonlyArray<RegExp>
       ) {
-        // As the driver prepares it: for any parameters.
+        // The driver prepares it for any parameters, too.
         yield* sql.unsafe(`PREPARE statement ${types.length === 0 ? "" : `(${types.join(", ")})`} AS ${statement}`)
         const nulls = types.map(() => "NULL").join(", ")
         const rows = yield* sql.unsafe<Record<string, string>>(
@@ -38,7 +38,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
         )
         yield* sql.unsafe("DEALLOCATE statement")
         const plan = rows.map((row) => row["QUERY PLAN"]).join("\n")
-        // The differences that counts consist of, and the one row of requests, are read as a whole.
+        // The rows of count changes and the one row of control are read completely.
         assert.notMatch(plan, /Seq Scan on (?!count_changes|control)/, plan)
         assert.notMatch(plan, /Hash Join|Merge Join/, plan)
         for (const part of expected) assert.match(plan, part, plan)

@@ -14,8 +14,8 @@ const makePlace = Effect.gen(function* () {
   return { url: pooler.url, schema: yield* schema() }
 })
 
-describe.skipIf(isMissing)("through a pooler that lends sessions for a transaction", () => {
-  it.live("is refused where it was not told so, and says how to tell", () =>
+describe.skipIf(isMissing)("through a pooler in transaction mode", () => {
+  it.live("a store without listen=false is refused, with advice to add it", () =>
     Effect.gen(function* () {
       const pooler = yield* Pooler.make(url)
       const name = yield* schema()
@@ -26,11 +26,11 @@ describe.skipIf(isMissing)("through a pooler that lends sessions for a transacti
     })
   )
 
-  it.live("is told apart from a broken store where the pooler forgets what a session prepared", () =>
+  it.live("an unknown prepared statement is reported as a problem of the pooler", () =>
     Effect.gen(function* () {
       const sql = yield* client()
       const place = placeOf(sql.config)
-      // What a store hears when its statement is prepared in one session and run in another.
+      // The error of a statement that is prepared in one session and run in another.
       const error = yield* Effect.flip(sql.unsafe("EXECUTE prepared_elsewhere").unprepared)
       const { message, reason } = Errors.fromDriver(place, error)
       assert.equal(reason, "Unusable")

@@ -2,12 +2,12 @@ import { Effect, type Scope } from "effect"
 import { connect, createServer, type Socket } from "node:net"
 
 /**
- * A pooler in transaction mode, as strict as PgBouncer: it lends a session for one transaction, forgets what was set in
- * it, and refuses settings at the start of a connection.
+ * A pooler in transaction mode, as strict as PgBouncer: it lends a session for one transaction, resets the session
+ * afterwards, and refuses settings in the startup message of a connection.
  */
 export interface Pooler {
   readonly url: string
-  /** What clients asked for that such a pooler cannot give. */
+  /** Requests of clients that such a pooler does not support. */
   readonly complaints: ReadonlyArray<string>
 }
 
@@ -16,7 +16,7 @@ const sessions = 3
 
 const understood = new Set(["user", "database", "application_name", "client_encoding"])
 
-/** A pooler to the server that the URL names, which has to trust its user. */
+/** A pooler in front of the server at the URL, which has to admit its user without a password. */
 export const make = (url: string): Effect.Effect<Pooler, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
@@ -35,13 +35,13 @@ interface Running {
   readonly end: () => void
 }
 
-/** A message of the protocol: its kind, and all of its bytes. */
+/** A message of the protocol, with all its bytes. */
 interface Message {
   readonly kind: string
   readonly bytes: Buffer
 }
 
-/** Takes whole messages out of a stream of bytes. */
+/** Splits a stream of bytes into messages. */
 const messages = (onMessage: (message: Message) => void) => {
   let rest: Buffer = Buffer.alloc(0)
   return (chunk: Buffer) => {
@@ -76,7 +76,7 @@ const failure = (text: string) => message("E", Buffer.from(`SFATAL\0VFATAL\0C08P
 
 interface Session {
   readonly socket: Socket
-  /** Whom it is lent to. */
+  /** The client that uses it. */
   client: Client | undefined
   forgetting: boolean
 }
@@ -101,7 +101,7 @@ const start = (target: URL): Running => {
 
   const keep = (socket: Socket) => {
     sockets.add(socket)
-    // Small packets that wait for others to go with them would wait for 40 ms.
+    // Otherwise small packets wait up to 40 ms to be sent together.
     socket.setNoDelay(true)
     socket.on("error", () => socket.destroy())
     socket.on("close", () => sockets.delete(socket))
@@ -154,7 +154,7 @@ const start = (target: URL): Running => {
       client.socket.destroy()
       return
     }
-    // A name means that the statement is expected to be there the next time.
+    // A client names a statement to run it again later.
     if (kind === "P" && bytes[5] !== 0) complaints.push("a prepared statement")
     if (client.session !== undefined) {
       client.session.socket.write(bytes)
@@ -185,7 +185,7 @@ const start = (target: URL): Running => {
       }
     })
     socket.on("close", () => {
-      // The session would be in the middle of something.
+      // The session may be in the middle of a transaction.
       client.session?.socket.destroy()
       if (client.session !== undefined) openSession()
     })

@@ -5,21 +5,21 @@ import { Context, Duration, Effect, Layer, Redacted } from "effect"
 import { randomUUID } from "node:crypto"
 import { postgresUrl } from "../servers/provided.ts"
 
-/** Where the shared server is; its tests are skipped where there is none. */
+/** The URL of the shared server. Without one, its tests are skipped. */
 export const sharedUrl = postgresUrl
 
 export const isMissing = sharedUrl === null
 
-export const url = sharedUrl ?? "postgres://nobody@127.0.0.1:1/nowhere"
+export const url = sharedUrl ?? "postgres://user@127.0.0.1:1/missing"
 
-/** A connection of the test's own, to look behind the store and to disturb it. */
+/** A client for the test itself, to inspect the tables and to interfere. */
 export const client = (to = url) =>
   Effect.map(
     Layer.build(Layer.fresh(PgClient.layer({ url: Redacted.make(to), applicationName: "baton-test" }))),
     (context) => Context.get(context, PgClient.PgClient)
   )
 
-/** The name of a schema that is not there yet, and is gone after the test. */
+/** The name of a new schema, which is dropped after the test. */
 export const schema = Effect.fnUntraced(function* (at = url) {
   const name = `baton_test_${randomUUID().replaceAll("-", "")}`
   const sql = yield* client(at)
@@ -28,13 +28,13 @@ export const schema = Effect.fnUntraced(function* (at = url) {
   )
 })
 
-/** One more store on the schema, with connections of its own. */
+/** Opens a store with its own connections. */
 export const open = (options: Omit<PostgresTaskStore.Options, "url"> & { readonly url?: string }) =>
   Effect.map(Layer.build(Layer.fresh(PostgresTaskStore.layer({ url, ...options }))), (context) =>
     Context.get(context, TaskStore.TaskStore)
   )
 
-/** A store with nothing in it, which is gone after the test. */
+/** An empty store, which is dropped after the test. */
 export const layer = (options?: Omit<PostgresTaskStore.Options, "url">) =>
   Layer.unwrap(Effect.map(schema(), (name) => PostgresTaskStore.layer({ url, ...options, schema: name })))
 

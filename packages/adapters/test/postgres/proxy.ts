@@ -1,22 +1,22 @@
 import { Effect, type Scope } from "effect"
 import { connect, createServer, type Socket } from "node:net"
 
-/** Stands between a client and a server, and can make the network fail. */
+/** A proxy in front of a server that can make the network fail. */
 export interface Proxy {
   readonly url: string
-  /** How often the clients sent something. */
+  /** The number of packets that clients sent. */
   readonly sent: () => number
-  /** From now on nothing gets through, and nobody is told: what a connection looks like when the other side is gone. */
+  /** Drops everything from now on without closing connections, like a half-open connection. */
   readonly swallow: () => void
-  /** From now on the server hears everything, and its answers are lost. */
+  /** Drops the answers of the server from now on. */
   readonly swallowAnswers: () => void
-  /** From now on the connections that are open hear nothing more, and new ones everything. */
+  /** Drops the answers on the open connections from now on. New connections work. */
   readonly deafen: () => void
-  /** Ends all connections, and lets everything through on new ones. */
+  /** Closes all connections. New ones work. */
   readonly restore: () => void
 }
 
-/** A proxy to the server that the URL names. */
+/** A proxy in front of the server at the URL. */
 export const make = (url: string): Effect.Effect<Proxy, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
@@ -65,7 +65,7 @@ const start = (url: string): Running => {
     })
     client.on("close", () => upstream.destroy())
     upstream.on("close", () => {
-      // The end of a connection is an answer too.
+      // Closing a connection counts as an answer.
       if (answers) client.destroy()
     })
   })

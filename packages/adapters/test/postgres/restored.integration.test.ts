@@ -35,7 +35,7 @@ const task = (name: string, description: string) => Task.make({ id: name, descri
 describe.skipIf(!Postgres.isInstalled())(
   "a PostgreSQL database restored from an older copy under a live worker",
   () => {
-    it.live("keeps the worker's results out of tasks that were added since", () =>
+    it.live("keeps the worker's results out of tasks that were added after the restore", () =>
       Effect.gen(function* () {
         const { backUp, restore, url } = yield* restorable
         yield* backUp
@@ -99,7 +99,7 @@ describe.skipIf(!Postgres.isInstalled())(
       })
     )
 
-    it.live("keeps the leases that the copy has as well", () =>
+    it.live("keeps the leases that the copy contains", () =>
       Effect.gen(function* () {
         const { backUp, restore, url } = yield* restorable
         const store = yield* open({ url })

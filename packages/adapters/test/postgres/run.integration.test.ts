@@ -7,7 +7,7 @@ import { add, id, names, open } from "./postgres.ts"
 
 describe.skipIf(!Postgres.isInstalled())("a run on a PostgreSQL server that crashes", () => {
   it.live(
-    "goes on when the server is back, completes every task, and executes none in vain",
+    "resumes when the server is back, and executes and completes every task once",
     () =>
       Effect.gen(function* () {
         const server = yield* Postgres.temporary()

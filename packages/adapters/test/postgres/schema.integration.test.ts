@@ -1,6 +1,6 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
-import { Task, TaskStore } from "@baton/core"
+import { Attempt, Task, TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -9,11 +9,11 @@ import { join } from "node:path"
 import { inspect } from "node:util"
 import { migrate, type Migration, migrations } from "../../src/postgres/internal/migrations.ts"
 import * as Postgres from "../servers/postgres.ts"
-import { add, claim, client, id, isMissing, open, schema, url } from "./postgres.ts"
+import { add, claim, client, complete, id, isMissing, open, schema, url } from "./postgres.ts"
 
 const secret = "s3cr3t-pass"
 
-/** The error of opening a store, which is one sentence for a person and keeps secrets. */
+/** The error of opening a store. It is one line and contains no secret. */
 const refusal = Effect.fnUntraced(function* (options: PostgresTaskStore.Options) {
   const error = yield* Effect.flip(Effect.scoped(PostgresTaskStore.make(options)))
   assert.equal(error._tag, "TaskStoreError")
@@ -41,7 +41,7 @@ const added: Migration = {
 }
 
 describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
-  it.live("is made by one of many that start at the same time", () =>
+  it.live("is created by one of many stores that open at the same time", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const stores = yield* Effect.forEach(Array.from({ length: 8 }), () => open({ schema: name }), { concurrency: 8 })
@@ -51,7 +51,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     })
   )
 
-  it.live("can have any name, and one server can have many", () =>
+  it.live("can have any name, and a database can have several", () =>
     Effect.gen(function* () {
       const sql = yield* client()
       for (const name of ["baton test \"quoted\" '$1' ü", "x".repeat(63)]) {
@@ -67,7 +67,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     })
   )
 
-  it.live("is brought up to date with what is in it kept, also by many at the same time", () =>
+  it.live("is migrated with its contents, also by many stores at the same time", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       yield* Effect.scoped(Effect.flatMap(open({ schema: name }), (store) => add(store, ["a"])))
@@ -83,7 +83,35 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     })
   )
 
-  it.live("is left as it is by a migration that fails", () =>
+  it.live("keeps dependencies and leases when an earlier version created it", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const sql = yield* client()
+      yield* migrate(sql, { place: placeAt(name), mustExist: false, migrations: migrations.slice(0, 1) })
+      const run = (statement: string) => sql.unsafe(statement.replaceAll("baton.", `"${name}".`))
+      yield* run(`INSERT INTO baton.task_inputs (seq, id, description, depends_on, created_at)
+        VALUES (1, 'a', 'Do a.', NULL, now()), (2, 'b', 'Do b.', ARRAY['a', 'with "quotes"'], now())`)
+      yield* run(`INSERT INTO baton.tasks
+        (seq, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token, lease,
+          lease_until, owner, claim_call, started_at)
+        VALUES (1, 'in_progress', 0, now(), 0, 1, 1, 0, false, now(), 7, 7, now() + interval '1 hour', 'w', 5, now()),
+          (2, 'pending', 0, now(), 1, 0, 0, 0, false, now(), 0, NULL, NULL, NULL, NULL, NULL)`)
+      yield* run("INSERT INTO baton.dependencies (task, dependency) VALUES (2, 'a')")
+      const store = yield* open({ schema: name })
+      const b = Option.getOrThrow(yield* store.get(id("b")))
+      assert.deepEqual(b.dependsOn.map(String), ["a", 'with "quotes"'])
+      const [a] = (yield* store.dump()).records
+      assert.ok(a)
+      const claimed = { task: a.task, token: Attempt.LeaseToken.make(a.token), checkpoint: null, previousOutput: null }
+      assert.deepEqual((yield* store.settle([complete(claimed)])).lost, [])
+      assert.deepEqual(
+        (yield* claim(store)).map(({ task }) => String(task.id)),
+        ["b"]
+      )
+    })
+  )
+
+  it.live("is unchanged after a migration that fails", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       yield* Effect.scoped(open({ schema: name }))
@@ -98,7 +126,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     })
   )
 
-  it.live("is refused when a newer version made it", () =>
+  it.live("is refused when it is of a newer version", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       yield* Effect.scoped(open({ schema: name }))
@@ -111,7 +139,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     })
   )
 
-  it.live("is refused when its tables are not Baton's, and left as it is", () =>
+  it.live("is refused and unchanged when its tables do not belong to Baton", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const sql = yield* client()
@@ -125,7 +153,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     })
   )
 
-  it.live("is used when it is there and empty, and not made where it must exist", () =>
+  it.live("is used when it exists and is empty, and not created with mustExist", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const sql = yield* client()
@@ -140,7 +168,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     })
   )
 
-  it.live("that was changed by hand is told apart from a server that is away", () =>
+  it.live("that was changed by hand is reported as unusable, not as unavailable", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const store = yield* open({ schema: name })
@@ -160,7 +188,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     })
   )
 
-  it.live("is shared with the application's own client, transactions included", () =>
+  it.live("works on the application's own client, including its transactions", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const context = yield* Layer.build(
@@ -188,7 +216,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
 })
 
 describe("opening a PostgreSQL store is refused in one sentence", () => {
-  it.live("when there is no such place", () =>
+  it.live("when the URL or the schema name is invalid, or the server cannot be reached", () =>
     Effect.gen(function* () {
       const refusals: ReadonlyArray<readonly [string, RegExp]> = [
         ["mysql://me@here/db", /^Unusable: Not a PostgreSQL URL: write it as postgres:\/\/USER:PASSWORD@/],
@@ -218,14 +246,14 @@ describe("opening a PostgreSQL store is refused in one sentence", () => {
   )
 })
 
-/** A server that asks everybody but its superuser for a password, and knows no strangers. */
+/** A server that asks every user but its superuser for a password, and admits only known users. */
 const strictServer = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "baton-test-hba-"))),
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
   )
   const hba = join(folder, "pg_hba.conf")
-  writeFileSync(hba, "host all postgres 127.0.0.1/32 trust\nhost all worker,reader,nobody 127.0.0.1/32 scram-sha-256\n")
+  writeFileSync(hba, "host all postgres 127.0.0.1/32 trust\nhost all worker,reader,ghost 127.0.0.1/32 scram-sha-256\n")
   chmodSync(folder, 0o755)
   chmodSync(hba, 0o644)
   return yield* Postgres.temporary({ hba_file: hba, max_connections: "8", superuser_reserved_connections: "3" })
@@ -247,7 +275,7 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server refuses in one sen
         /^Unusable: PostgreSQL at .* refused user "worker": check the user name and the password in the store's URL\.$/
       )
       assert.match(yield* refusal({ url: as("worker") }), /^Unusable: .* user "worker" do not agree on a password/)
-      assert.match(yield* refusal({ url: as(`nobody:${secret}`) }), /^Unusable: .* refused user "nobody"/)
+      assert.match(yield* refusal({ url: as(`ghost:${secret}`) }), /^Unusable: .* refused user "ghost"/)
       assert.match(
         yield* refusal({ url: as(`worker:${secret}`) }),
         /^Unusable: User "worker" lacks rights for schema "baton" in database "postgres" \(permission denied for database postgres\): let its owner run GRANT CREATE ON DATABASE "postgres" TO "worker"/
@@ -257,8 +285,8 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server refuses in one sen
         /^Unusable: PostgreSQL at .* does not let user "stranger" into database "postgres" from here \(no pg_hba\.conf entry .*\): add sslmode=require to the store's URL if/
       )
       assert.match(
-        yield* refusal({ url: as(`worker:${secret}`, "nowhere") }),
-        /^Unusable: PostgreSQL at .* has no database "nowhere": create it with "createdb nowhere"/
+        yield* refusal({ url: as(`worker:${secret}`, "missing") }),
+        /^Unusable: PostgreSQL at .* has no database "missing": create it with "createdb missing"/
       )
       assert.match(
         yield* refusal({ url: as("postgres", "latin") }),
@@ -293,7 +321,7 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL server refuses in one sen
     })
   )
 
-  it.live("a statement that takes too long, and a run can go on", () =>
+  it.live("a statement that takes too long, and works again afterwards", () =>
     Effect.gen(function* () {
       const server = yield* Postgres.temporary()
       const store = yield* open({ url: server.url, schema: "baton", statementTimeout: Duration.millis(200) })

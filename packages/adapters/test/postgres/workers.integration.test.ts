@@ -19,7 +19,7 @@ import {
 
 const idsOf = (claims: Effect.Success<ReturnType<typeof claim>>) => claims.map(({ task }) => String(task.id))
 
-/** Works as a run does, until nothing is left: what it completed. */
+/** Works like a run until the store is drained, and returns the completed tasks. */
 const drain = Effect.fnUntraced(function* (store: Store, limit: number, owner: string) {
   const done: Array<string> = []
   while (true) {
@@ -33,7 +33,7 @@ const drain = Effect.fnUntraced(function* (store: Store, limit: number, owner: s
   }
 })
 
-/** The counts, counted. */
+/** The counts of the rows themselves. */
 const counted = Effect.fnUntraced(function* (name: string) {
   const sql = yield* client()
   const [row] = yield* sql.unsafe<Record<string, number>>(`
@@ -48,7 +48,7 @@ const counted = Effect.fnUntraced(function* (name: string) {
 })
 
 describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
-  it.live("share the work: every task is completed by one of them, once", () =>
+  it.live("share the work: each task is completed once, by one of them", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const stores = yield* Effect.forEach(["a", "b", "c"], () => open({ schema: name }), { concurrency: 3 })
@@ -66,7 +66,7 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
     })
   )
 
-  it.live("wake each other long before they would look by themselves", () =>
+  it.live("wake each other long before their next poll", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const [store, other] = yield* Effect.all([open({ schema: name }), open({ schema: name })])
@@ -74,7 +74,7 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
       assert.deepEqual(idsOf(yield* claim(other)), ["first"])
       const waiting = yield* Effect.forkChild(other.awaitWork({ untilDrained: false }), { startImmediately: true })
       const controlled = yield* Effect.forkChild(other.awaitControl((yield* other.control).revision))
-      // Both wait once the listener has been told of this, which it answers by waking them for another look.
+      // Both wait after this notification arrived, which wakes them for another look.
       yield* store.request("resume")
       assert.isFalse((yield* Fiber.join(controlled)).paused)
       yield* add(store, ["second"])
@@ -83,7 +83,7 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
     })
   )
 
-  it.live("hear from a worker that ends right after it added something", () =>
+  it.live("are notified by a worker that ends right after it added a task", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const store = yield* open({ schema: name })
@@ -95,7 +95,7 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
     })
   )
 
-  it.live("agree on the counts after everything at once", () =>
+  it.live("agree on the counts after concurrent changes of every kind", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const stores = yield* Effect.forEach([1, 2, 3, 4], () => open({ schema: name }), { concurrency: 4 })
@@ -125,14 +125,14 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
       const [rows] = yield* sql.unsafe<{ readonly count: number }>(
         `SELECT count(*)::integer AS count FROM "${name}".count_changes`
       )
-      assert.isBelow(rows?.count ?? Infinity, 400, "rows of differences are added up now and then")
+      assert.isBelow(rows?.count ?? Infinity, 400, "the store adds up rows of changes")
     })
   )
 })
 
-/** The ways in which queues lose or double work, as far as a store can be to blame. */
+/** The causes of lost and duplicated work that lie in a store. */
 describe.skipIf(isMissing)("a PostgreSQL store withstands", () => {
-  it.live("(a) a recovery that acts on what it saw a moment ago: a heartbeat under way wins", () =>
+  it.live("(a) a recovery on a stale view: a concurrent heartbeat wins", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const store = yield* open({ schema: name })
@@ -141,7 +141,7 @@ describe.skipIf(isMissing)("a PostgreSQL store withstands", () => {
       yield* claim(store, { lease: Duration.millis(1) })
       yield* sql.withTransaction(
         Effect.gen(function* () {
-          // As an `extend` that has not committed.
+          // Like an `extend` that has not committed.
           yield* sql.unsafe(
             `UPDATE "${name}".tasks SET lease_until = now() + interval '1 hour' WHERE seq = (SELECT min(seq) FROM "${name}".tasks)`
           )
@@ -156,7 +156,7 @@ describe.skipIf(isMissing)("a PostgreSQL store withstands", () => {
     })
   )
 
-  it.live("(d) an end by somebody who no longer owns the task", () =>
+  it.live("(d) a settlement by a worker that lost its lease", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const [frozen, other] = yield* Effect.all([open({ schema: name }), open({ schema: name })])
@@ -175,7 +175,7 @@ describe.skipIf(isMissing)("a PostgreSQL store withstands", () => {
     })
   )
 
-  it.live("(d) an end by the holder of an earlier task with the same id", () =>
+  it.live("(d) a settlement by a worker whose task was pruned and added again", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const [frozen, other] = yield* Effect.all([open({ schema: name }), open({ schema: name })])
@@ -192,7 +192,7 @@ describe.skipIf(isMissing)("a PostgreSQL store withstands", () => {
     })
   )
 
-  it.live("(e) a worker that ends and leaves its tasks leased: others have them when the lease ends", () =>
+  it.live("(e) a worker that ends without releasing its tasks: others take them over when the lease ends", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const store = yield* open({ schema: name })
@@ -210,7 +210,7 @@ describe.skipIf(isMissing)("a PostgreSQL store withstands", () => {
     })
   )
 
-  it.live("(f) rows that nobody needs any more: they go by the thousand, with all that belongs to them", () =>
+  it.live("(f) finished tasks: thousands are pruned in one call, with all their rows", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const store = yield* open({ schema: name })
@@ -226,21 +226,23 @@ describe.skipIf(isMissing)("a PostgreSQL store withstands", () => {
     })
   )
 
-  it.live("(g) a result that PostgreSQL could not hold as it is: the rest of its batch is written", () =>
-    Effect.gen(function* () {
-      const name = yield* schema()
-      const store = yield* open({ schema: name })
-      const outputs = ["plain", "NUL \0 and \u0001", "half a pair \ud83d", "x".repeat(20_000_000), "last"]
-      yield* add(store, names(outputs.length))
-      const claims = yield* claim(store)
-      const ends = claims.map((each, index) => complete(each, outputs[index]))
-      assert.deepEqual((yield* store.settle(ends)).lost, [])
-      const { tasks } = yield* store.list({ status: "completed" })
-      for (const [index, task] of tasks.entries()) assert.ok(task.result === outputs[index], `result ${index}`)
-    })
+  it.live(
+    "(g) a result with characters that PostgreSQL does not support: it is stored, with the rest of its batch",
+    () =>
+      Effect.gen(function* () {
+        const name = yield* schema()
+        const store = yield* open({ schema: name })
+        const outputs = ["plain", "NUL \0 and \u0001", "half a pair \ud83d", "x".repeat(20_000_000), "last"]
+        yield* add(store, names(outputs.length))
+        const claims = yield* claim(store)
+        const ends = claims.map((each, index) => complete(each, outputs[index]))
+        assert.deepEqual((yield* store.settle(ends)).lost, [])
+        const { tasks } = yield* store.list({ status: "completed" })
+        for (const [index, task] of tasks.entries()) assert.ok(task.result === outputs[index], `result ${index}`)
+      })
   )
 
-  it.live("(g) an id that no index takes: the call is refused in one sentence, and nothing of it added", () =>
+  it.live("(g) an id that is too long for an index: the call is refused, and adds nothing", () =>
     Effect.gen(function* () {
       const store = yield* open({ schema: yield* schema() })
       const error = yield* Effect.flip(add(store, ["a", "x".repeat(3_000)]))
@@ -252,7 +254,7 @@ describe.skipIf(isMissing)("a PostgreSQL store withstands", () => {
     })
   )
 
-  it.live("(h) a worker that is restarted under the same name: it is not taken for its predecessor", () =>
+  it.live("(h) a worker that restarts under the same name: it is not mistaken for its predecessor", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const [before, after] = yield* Effect.all([open({ schema: name }), open({ schema: name })])

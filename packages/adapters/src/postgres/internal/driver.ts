@@ -1,6 +1,7 @@
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -54,14 +55,21 @@ export const make = Effect.fnUntraced(function* (
   const leases = Leases.make(db, statements)
   const admission = Admission.make(db, names)
   const instance = yield* Random.nextIntBetween(0, 2 ** 40)
-  const scope = yield* Effect.scope
 
   const foldCounts = Effect.ignore(db.run(statements.foldCounts))
+  const foldRequested = Latch.makeUnsafe(false)
   let countChanges = 0
-  const noteCountChange = Effect.suspend(() => {
+  const noteCountChange = Effect.sync(() => {
     countChanges++
-    return countChanges % foldEvery === 0 ? Effect.forkIn(foldCounts, scope) : Effect.void
+    if (countChanges % foldEvery === 0) foldRequested.openUnsafe()
   })
+  // In its own fiber, because a caller's fiber may be in a transaction of the application.
+  yield* foldRequested.await.pipe(
+    Effect.tap(() => Effect.sync(foldRequested.closeUnsafe)),
+    Effect.andThen(foldCounts),
+    Effect.forever,
+    Effect.forkScoped
+  )
 
   const counts = Effect.flatMap(db.one<CountsRow & { readonly parts: number }>(statements.counts), (row) =>
     Effect.as(row.parts > mostParts ? foldCounts : Effect.void, row)
