@@ -2,30 +2,11 @@
 import { type MessageRequest, Pricing } from "@baton/adapters/claude"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import * as Schema from "effect/Schema"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { pages } from "../system/pages.ts"
+import type { PartEstimate, Range } from "../view/plan.ts"
 import type { Rate } from "./requests.ts"
-
-/** The bounds and the expected value. Requests that are cut off and repeated can exceed `worst`. */
-export const Range = Schema.Struct({ low: Schema.Finite, expected: Schema.Finite, worst: Schema.Finite })
-
-export interface Range extends Schema.Schema.Type<typeof Range> {}
-
-/** A part of a run. Costs are in USD; null if the price of the model is unknown. */
-export const PartEstimate = Schema.Struct({
-  part: Schema.Literals(["work", "judging"]),
-  model: Schema.String,
-  requests: Range,
-  inputTokens: Range,
-  outputTokens: Range,
-  costUsd: Schema.NullOr(Range),
-  /** The cost with `--batch`. */
-  batchCostUsd: Schema.NullOr(Range)
-})
-
-export interface PartEstimate extends Schema.Schema.Type<typeof PartEstimate> {}
 
 /** The requests of a part of a run. */
 export interface RequestShape {

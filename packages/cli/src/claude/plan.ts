@@ -6,7 +6,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Arr from "effect/Array"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
@@ -20,49 +19,12 @@ import * as Source from "../sources/Source.ts"
 import type * as SourceError from "../sources/SourceError.ts"
 import { validateSources } from "../sources/validateSources.ts"
 import { pages } from "../system/pages.ts"
+import type { Plan } from "../view/plan.ts"
 import * as account from "./account.ts"
 import * as preflight from "./preflight.ts"
 import * as options from "./options.ts"
 import * as Estimate from "./estimate.ts"
 import * as Requests from "./requests.ts"
-
-/** The object that `baton plan --json` prints. */
-export const PlanReport = Schema.Struct({
-  tasks: Schema.Struct({
-    /** Tasks of the sources that are not in the store. */
-    new: Schema.Int,
-    /** Tasks of the sources that are already in the store, or repeated. */
-    existing: Schema.Int,
-    /** Tasks that the sources mark as finished. */
-    skipped: Schema.Int,
-    /** Unfinished tasks in the store. */
-    pending: Schema.Int,
-    /** The tasks that a run would execute: `new` and `pending`. */
-    total: Schema.Int
-  }),
-  /** The first prompts. */
-  prompts: Schema.Array(Schema.String),
-  /** Null if the executor does not use Claude's API, because the cost is unknown then. */
-  estimate: Schema.NullOr(
-    Schema.Struct({
-      parts: Schema.Array(Estimate.PartEstimate),
-      /** In USD; null if a price is unknown. */
-      costUsd: Schema.NullOr(Estimate.Range),
-      batchCostUsd: Schema.NullOr(Estimate.Range),
-      maxAttempts: Schema.Int,
-      /** The basis for the tokens of prompts. */
-      inputBasis: Requests.Basis,
-      /** The number of completed tasks that the length of outputs is taken from; 0 if it is assumed. */
-      completedTasks: Schema.Int,
-      /** The expected length of an output. */
-      answerTokens: Schema.Int
-    })
-  ),
-  /** The value of `--max-cost`. */
-  maxCostUsd: Schema.NullOr(Schema.Finite)
-})
-
-export interface PlanReport extends Schema.Schema.Type<typeof PlanReport> {}
 
 /** The parts of the run that use Claude's API. */
 export interface ClaudeParts {
@@ -75,12 +37,12 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
   const read = uses.executor ? yield* options.read(flags) : undefined
   const work = yield* readWorkload(flags.sources, flags)
   const { added, existing, pending, skipped } = work
-  const report = {
+  const plan = {
     tasks: { new: added, existing, skipped, pending, total: added + pending },
     prompts: work.first,
     maxCostUsd: flags.maxCost?.value ?? null
   }
-  if (read === undefined) return { ...report, estimate: null }
+  if (read === undefined) return { ...plan, estimate: null }
 
   const requests = yield* Requests.make(read)
   const client = yield* clientFor(preflight.modelsOf(read, uses))
@@ -104,7 +66,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
     history
   })
   return {
-    ...report,
+    ...plan,
     estimate: {
       parts,
       costUsd: Estimate.sum(parts.map(({ costUsd }) => costUsd)),
@@ -114,7 +76,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
       completedTasks: history.tasks,
       answerTokens: history.answerTokens
     }
-  } satisfies PlanReport
+  } satisfies Plan
 }, Effect.scoped)
 
 /** A client, or undefined without a key. Reports problems with the key and the models before the run. */

@@ -13,8 +13,8 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as Schema from "effect/Schema"
 import { CommandFailed } from "../system/CommandFailed.ts"
+import type { TokenBasis } from "../view/plan.ts"
 import type { Settings } from "./options.ts"
 
 /** The requests for a description. */
@@ -103,16 +103,8 @@ const task = (description: string): Task.Task => ({
 export interface Rate {
   readonly perByte: number
   readonly fixed: number
-  readonly basis: Basis
+  readonly basis: TokenBasis
 }
-
-/**
- * - `counted`: the API counted a sample of the prompts
- * - `guessed`: estimated from the length of the prompts
- */
-export const Basis = Schema.Literals(["counted", "guessed"])
-
-export type Basis = typeof Basis.Type
 
 /** For English text; other languages and code have more tokens. */
 const bytesPerToken = 3

@@ -15,13 +15,13 @@ import { printJson } from "../view/json.ts"
 export const plan = Command.make("plan", { ...sourceOptions({ min: 0 }), ...runFlags }, (flags) =>
   Effect.gen(function* () {
     const { usesClaude } = yield* Effect.promise(() => import("../run/runParts.ts"))
-    const { make, PlanReport } = yield* Effect.promise(() => import("../claude/plan.ts"))
-    const { planReport } = yield* Effect.promise(() => import("../view/planReport.ts"))
+    const { make } = yield* Effect.promise(() => import("../claude/plan.ts"))
+    const { Plan, planLines } = yield* Effect.promise(() => import("../view/plan.ts"))
     const uses = yield* usesClaude(flags)
     const layer = flags.sources.length === 0 ? store.layerExisting : existingOrNone
-    const report = yield* Effect.provide(make(flags, uses), layer)
-    if (flags.json) return yield* printJson(PlanReport, report)
-    yield* writeLine(planReport(report, yield* canvas).join("\n"))
+    const plan = yield* Effect.provide(make(flags, uses), layer)
+    if (flags.json) return yield* printJson(Plan, plan)
+    yield* writeLine(planLines(plan, yield* canvas).join("\n"))
   })
 ).pipe(
   Command.annotate(FlagGroups, runGroups),

@@ -14,7 +14,6 @@ import { fit, pad } from "./width.ts"
 import { type Notice, toLine } from "./notices.ts"
 import type { Progress } from "./Progress.ts"
 import { perSecond } from "./progressLine.ts"
-import { ModelUse } from "./models.ts"
 
 /** Options of the summary. */
 export interface Options {
@@ -199,6 +198,17 @@ const nextSteps = ({ counts, reason, stats }: RunSummary, options: Options): Rea
       : ["", ...labelledLines(entries, { style: { ...Style.none, dim: options.style.bold }, margin })])
   ]
 }
+
+/** The requests to a model and their usage. */
+export const ModelUse = Schema.Struct({
+  model: Schema.String,
+  requests: Schema.Int,
+  /** The number of `requests` answered by the response cache. */
+  cached: Schema.Int,
+  usage: Usage.Usage
+})
+
+export interface ModelUse extends Schema.Schema.Type<typeof ModelUse> {}
 
 /** The object that `--json` prints. */
 export const RunSummary = Schema.Struct({

@@ -8,7 +8,6 @@ import { count, number, usage, age, elapsed, moment } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
 import * as Style from "./style.ts"
 import { statusWord } from "./taskTable.ts"
-import { judgesOf } from "./models.ts"
 
 /** A task with its attempts and dependencies. */
 export interface TaskDetails {
@@ -173,3 +172,19 @@ const lastLines = (text: string): string => {
   const lines = text.split("\n")
   return lines.length <= maxLines ? text : ["…", ...lines.slice(-maxLines)].join("\n")
 }
+
+/** The model that executed an attempt, from the metadata of its executor. */
+export const modelOf = ({ execution }: Attempt): string | undefined => {
+  const model = execution?.metadata["model"]
+  return typeof model === "string" ? firstLine(model) : undefined
+}
+
+/** The distinct models that executed or judged these attempts. */
+export const models = (history: ReadonlyArray<Attempt>): ReadonlyArray<string> => {
+  const executors = history.map(modelOf).filter((model) => model !== undefined)
+  return [...new Set([...executors, ...history.flatMap(({ verification }) => judgesOf(verification))])]
+}
+
+/** The models that judged an attempt. */
+export const judgesOf = (verification: Attempt["verification"]): ReadonlyArray<string> =>
+  (verification?.models ?? []).map(firstLine)

@@ -5,7 +5,7 @@ import { type Answer, reply } from "../../../adapters/test/claude/server/Answer.
 import { chaos } from "../../../adapters/test/claude/server/chaos.ts"
 import { lastText } from "../../../adapters/test/claude/server/message.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
-import { PlanReport } from "../../src/claude/plan.ts"
+import { Plan } from "../../src/view/plan.ts"
 import { RunSummary } from "../../src/view/summary.ts"
 import { baton, folder, start } from "./baton.ts"
 
@@ -49,7 +49,7 @@ const setUp = Effect.fnUntraced(function* (rows: number, options?: Server.Option
 })
 
 const decodeSummary = Schema.decodeUnknownSync(Schema.fromJsonString(RunSummary))
-const decodePlan = Schema.decodeUnknownSync(Schema.fromJsonString(PlanReport))
+const decodePlan = Schema.decodeUnknownSync(Schema.fromJsonString(Plan))
 
 describe("a list on Claude", { timeout: 120_000 }, () => {
   it.live(
@@ -196,7 +196,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       const { stdout } = yield* baton("show", "p0")
       assert.match(stdout, /#1 retried/)
       assert.match(stdout, /#2 completed/)
-      assert.match(stdout, /Judging: claude-haiku-5-5, \d+ tokens .* of it/)
+      assert.match(stdout, /Judge: claude-haiku-5-5, \d+ tokens .* of the total/)
     })
   )
 
@@ -206,7 +206,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       const env = { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: "http://127.0.0.1:9" }
       const run = yield* baton(path, ["run", "packages.csv", ...template, ...both], env)
       assert.strictEqual(run.code, 1)
-      assert.match(run.stderr, /^error: The connection to 127\.0\.0\.1:9 failed.* Is ANTHROPIC_BASE_URL right/)
+      assert.match(run.stderr, /^error: The connection to 127\.0\.0\.1:9 failed.* Check ANTHROPIC_BASE_URL/)
     })
   )
 })

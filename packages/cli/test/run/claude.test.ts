@@ -3,7 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { reply } from "../../../adapters/test/claude/server/Answer.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
-import { PlanReport } from "../../src/claude/plan.ts"
+import { Plan } from "../../src/view/plan.ts"
 import { add } from "../commands/harness.ts"
 import { baton, file, test } from "./harness.ts"
 
@@ -238,7 +238,7 @@ describe("a run with Claude", () => {
   )
 })
 
-const decodePlan = Schema.decodeUnknownEffect(Schema.fromJsonString(PlanReport))
+const decodePlan = Schema.decodeUnknownEffect(Schema.fromJsonString(Plan))
 
 describe("baton plan", () => {
   test(

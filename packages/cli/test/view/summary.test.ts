@@ -1,6 +1,6 @@
 import { type Event, type StopReason, Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import type { ModelUse } from "../../src/view/models.ts"
+import type { ModelUse } from "../../src/view/summary.ts"
 import * as Style from "../../src/view/style.ts"
 import { Progress } from "../../src/view/Progress.ts"
 import { exitCode, summary } from "../../src/view/summary.ts"

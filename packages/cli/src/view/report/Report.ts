@@ -3,7 +3,7 @@ import type { Attempt, AttemptOutcome } from "@baton/core/Attempt"
 import type { TaskStatus } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
 import * as Usage from "@baton/core/Usage"
-import { modelOf } from "../models.ts"
+import { modelOf } from "../taskReport.ts"
 import { reasonLine } from "../safeText.ts"
 import { Durations } from "../Progress.ts"
 

@@ -1,29 +1,93 @@
-/** The plan of a run, for people. */
-import type { PartEstimate, Range } from "../claude/estimate.ts"
-import type { PlanReport } from "../claude/plan.ts"
+/** The plan of a run: the object that `baton plan --json` prints, and its text. */
+import * as Schema from "effect/Schema"
 import { block, type Canvas } from "./table.ts"
 import { count, number, usd } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
 import { pad } from "./width.ts"
 
+/** The bounds and the expected value. Requests that are cut off and repeated can exceed `worst`. */
+export const Range = Schema.Struct({ low: Schema.Finite, expected: Schema.Finite, worst: Schema.Finite })
+
+export interface Range extends Schema.Schema.Type<typeof Range> {}
+
+/** A part of a run. Costs are in USD; null if the price of the model is unknown. */
+export const PartEstimate = Schema.Struct({
+  part: Schema.Literals(["work", "judging"]),
+  model: Schema.String,
+  requests: Range,
+  inputTokens: Range,
+  outputTokens: Range,
+  costUsd: Schema.NullOr(Range),
+  /** The cost with `--batch`. */
+  batchCostUsd: Schema.NullOr(Range)
+})
+
+export interface PartEstimate extends Schema.Schema.Type<typeof PartEstimate> {}
+
+/**
+ * - `counted`: the API counted a sample of the prompts
+ * - `guessed`: estimated from the length of the prompts
+ */
+export const TokenBasis = Schema.Literals(["counted", "guessed"])
+
+export type TokenBasis = typeof TokenBasis.Type
+
+/** The object that `baton plan --json` prints. */
+export const Plan = Schema.Struct({
+  tasks: Schema.Struct({
+    /** Tasks of the sources that are not in the store. */
+    new: Schema.Int,
+    /** Tasks of the sources that are already in the store, or repeated. */
+    existing: Schema.Int,
+    /** Tasks that the sources mark as finished. */
+    skipped: Schema.Int,
+    /** Unfinished tasks in the store. */
+    pending: Schema.Int,
+    /** The tasks that a run would execute: `new` and `pending`. */
+    total: Schema.Int
+  }),
+  /** The first prompts. */
+  prompts: Schema.Array(Schema.String),
+  /** Null if the executor does not use Claude's API, because the cost is unknown then. */
+  estimate: Schema.NullOr(
+    Schema.Struct({
+      parts: Schema.Array(PartEstimate),
+      /** In USD; null if a price is unknown. */
+      costUsd: Schema.NullOr(Range),
+      batchCostUsd: Schema.NullOr(Range),
+      maxAttempts: Schema.Int,
+      /** The basis for the tokens of prompts. */
+      inputBasis: TokenBasis,
+      /** The number of completed tasks that the length of outputs is taken from; 0 if it is assumed. */
+      completedTasks: Schema.Int,
+      /** The expected length of an output. */
+      answerTokens: Schema.Int
+    })
+  ),
+  /** The value of `--max-cost`. */
+  maxCostUsd: Schema.NullOr(Schema.Finite)
+})
+
+export interface Plan extends Schema.Schema.Type<typeof Plan> {}
+
 const margin = "  "
 const linesOfPrompt = 6
 
 /** The lines of `baton plan`. */
-export const planReport = (report: PlanReport, { style }: Canvas): ReadonlyArray<string> => [
-  style.bold(headline(report)),
-  ...(report.prompts.length === 0 ? [] : ["", style.bold("First prompts")]),
-  ...report.prompts.flatMap((prompt, index) => {
+export const planLines = (plan: Plan, { style }: Canvas): ReadonlyArray<string> => [
+  style.bold(headline(plan)),
+  ...(plan.prompts.length === 0 ? [] : ["", style.bold("First prompts")]),
+  ...plan.prompts.flatMap((prompt, index) => {
     const [first = "", ...others] = block(prompt, `${margin}   `, linesOfPrompt)
     return [`${margin}${style.dim(`${index + 1}`)}  ${first.trimStart() || "(empty)"}`, ...others]
   }),
   "",
-  ...costs(report, style),
+  ...costs(plan, style),
   "",
   style.dim("Nothing was written or spent.")
 ]
 
-const headline = ({ tasks }: PlanReport): string => {
+const headline = ({ tasks }: Plan): string => {
   const parts = [
     `${number(tasks.new)} new`,
     ...(tasks.pending === 0 ? [] : [`${number(tasks.pending)} pending in the store`])
@@ -36,7 +100,7 @@ const headline = ({ tasks }: PlanReport): string => {
   return `${count(tasks.total, "task")} to run: ${parts.join(", ")}${note}`
 }
 
-const costs = ({ estimate, maxCostUsd, tasks }: PlanReport, style: Canvas["style"]): ReadonlyArray<string> => {
+const costs = ({ estimate, maxCostUsd, tasks }: Plan, style: Canvas["style"]): ReadonlyArray<string> => {
   if (tasks.total === 0) return ["There are no tasks to run, so the run costs nothing."]
   if (estimate === null) {
     return ["The cost is unknown: Baton can only estimate it for --executor claude."]
@@ -61,7 +125,7 @@ const partName = ({ model, part }: PartEstimate): string => `${part} (${firstLin
 const cells = (cost: Range | null): ReadonlyArray<string> =>
   cost === null ? ["unknown", "unknown", "unknown"] : [usd(cost.low), usd(cost.expected), usd(cost.worst)]
 
-const notes = (estimate: NonNullable<PlanReport["estimate"]>, maxCostUsd: number | null): ReadonlyArray<string> => {
+const notes = (estimate: NonNullable<Plan["estimate"]>, maxCostUsd: number | null): ReadonlyArray<string> => {
   const { answerTokens, completedTasks, inputBasis, maxAttempts, parts } = estimate
   const input = parts.reduce((sum, { inputTokens }) => sum + inputTokens.expected, 0)
   const basis = inputBasis === "counted" ? "counted by the API on a sample" : "estimated from their length"
