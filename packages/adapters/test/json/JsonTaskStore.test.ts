@@ -9,7 +9,7 @@ TaskStoreSuite.suite(it, {
   capabilities: { places: "exclusive" }
 })
 
-// Without its history a task cannot be reopened as it was: the suite asks for ledgers.
+// A file without history does not contain the ledgers that the suite checks.
 TaskStoreSuite.suite(it, {
   name: "json, without history",
   makePlace: newFile,

@@ -10,7 +10,7 @@ const text = (count: number) =>
   JSON.stringify({ tasks: Array.from({ length: count }, (_, index) => ({ id: `t${index}`, description: "x" })) })
 
 describe("the diagnosis of a JSON store", () => {
-  it.effect("makes nothing where there is none", () =>
+  it.effect("creates no file", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const found = yield* JsonTaskStore.diagnose({ filename: join(path, "deep", "tasks.json") })
@@ -19,23 +19,23 @@ describe("the diagnosis of a JSON store", () => {
     })
   )
 
-  it.effect("finds nothing wrong with one, and says who uses it", () =>
+  it.effect("reports a valid file, and the process that uses it", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const filename = join(path, "tasks.json")
       writeFileSync(filename, text(3))
       const found = yield* JsonTaskStore.diagnose({ filename })
       assert.deepStrictEqual(summary(found), ["file ok", "tasks ok", "lock ok", "space ok"])
-      assert.strictEqual(of(found, "tasks").message, "The file holds 3 tasks.")
+      assert.strictEqual(of(found, "tasks").message, "The file contains 3 tasks.")
       assert.deepStrictEqual(readdirSync(path), ["tasks.json"])
       yield* JsonTaskStore.make({ filename })
       const { message, status } = of(yield* JsonTaskStore.diagnose({ filename }), "lock")
       assert.strictEqual(status, "warn")
-      assert.match(message, /tasks\.json is open in this process already\.$/)
+      assert.match(message, /tasks\.json is already open in this process\.$/)
     })
   )
 
-  it.effect("tells what cannot be used, and where the mistake is", () =>
+  it.effect("reports why a file cannot be used, and the position of a mistake", () =>
     Effect.gen(function* () {
       const path = yield* folder
       mkdirSync(join(path, "folder"))
@@ -46,7 +46,7 @@ describe("the diagnosis of a JSON store", () => {
         ["folder", "file", /folder is a folder\.$/, "fail"],
         ["broken.json", "tasks", /broken\.json:2:\d+: /, "fail"],
         ["latin.json", "tasks", /is not UTF-8 text\.$/, "fail"],
-        ["large.json", "tasks", /20001 tasks, all of which are written with every change\.$/, "warn"]
+        ["large.json", "tasks", /20001 tasks, and every change writes all of them\.$/, "warn"]
       ] as const) {
         const found = of(yield* JsonTaskStore.diagnose({ filename: join(path, name) }), check)
         assert.strictEqual(found.status, status, name)

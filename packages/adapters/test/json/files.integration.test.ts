@@ -18,7 +18,7 @@ const names = (filename: string) => dataOf(filename).tasks.map(({ id }: { readon
 
 const refusal = (filename: string) => Effect.map(Effect.flip(opened(filename)), ({ message }) => message)
 
-/** A file system of 64 kB, for as long as the scope lives; only root can have one. */
+/** A file system of 64 kB, until the scope is closed. Only root can mount one. */
 const tinyDisk = Effect.acquireRelease(
   Effect.map(folder, (path) => {
     const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", path])
@@ -30,7 +30,7 @@ const tinyDisk = Effect.acquireRelease(
 const canMount = Effect.runSync(Effect.scoped(tinyDisk)) !== undefined
 
 describe("the file of a JSON store", () => {
-  it.effect("is made by the first write, with its folder, for this user alone", () =>
+  it.effect("is created by the first write, with its folder, for this user alone", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const filename = join(path, "new", "folders", "tasks.json")
@@ -56,7 +56,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("stays where it is behind a link, and the link stays a link", () =>
+  it.effect("is replaced behind a link, and the link stays a link", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const filename = join(path, "elsewhere", "real.json")
@@ -74,18 +74,21 @@ describe("the file of a JSON store", () => {
       const path = yield* folder
       fs.writeFileSync(join(path, "file"), "")
       assert.strictEqual(yield* refusal(path), `${path} is a folder: name a file for the tasks.`)
-      assert.strictEqual(yield* refusal("/dev/null"), "/dev/null is not a file: name one for the tasks.")
+      assert.strictEqual(yield* refusal("/dev/null"), "/dev/null is not a file: name a file for the tasks.")
       const below = join(path, "file", "tasks.json")
-      assert.strictEqual(yield* refusal(below), `The folder of ${below} cannot be made, because a file is in its way.`)
+      assert.strictEqual(
+        yield* refusal(below),
+        `The folder of ${below} cannot be created, because a file is in its way: name another file.`
+      )
     })
   )
 
-  it.live("is refused to a user who may not write it, or its folder", () =>
+  it.live("is refused if the user cannot write the file or its folder", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const filename = join(path, "tasks.json")
       fs.writeFileSync(filename, "{}")
-      // Root may write everything, so the user has to be another one where the tests run as root.
+      // Root can write every file, so tests that run as root use another user.
       const user = process.getuid?.() === 0 ? { uid: 65_534 } : undefined
       const refusedWith = Effect.fnUntraced(function* (folderMode: number, fileMode: number) {
         fs.chmodSync(path, folderMode)
@@ -104,7 +107,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("that was edited meanwhile is kept aside, with a warning, and nothing of either is lost", () =>
+  it.effect("that was edited while in use is kept in another file, with a warning, and no change is lost", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       const logged: Array<string> = []
@@ -125,13 +128,16 @@ describe("the file of a JSON store", () => {
       assert.strictEqual(textOf(`${filename}.edited-2`), "edited twice")
       assert.deepStrictEqual(
         logged,
-        Array.from({ length: 2 }, () => "The file was changed while it was in use; that version is kept aside")
+        Array.from(
+          { length: 2 },
+          () => "The file was edited while it was in use; the edited version is in another file"
+        )
       )
       assert.strictEqual((yield* withStore(filename, (store) => find(store, "a"))).status, "completed")
     })
   )
 
-  it.effect("that was deleted meanwhile is made again", () =>
+  it.effect("that was deleted while in use is created again", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       yield* withStore(filename, (store) =>
@@ -145,7 +151,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("whose folder is gone fails the write with a sentence", () =>
+  it.effect("whose folder is gone fails the write with a message", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "inner")
       const filename = join(path, "tasks.json")
@@ -158,29 +164,27 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect.skipIf(!canMount)(
-    "on a full disk stays as it is; once there is room, the same operation goes through",
-    () =>
-      Effect.gen(function* () {
-        const path = yield* tinyDisk
-        const filename = join(path ?? "", "tasks.json")
-        yield* withStore(filename, (store) =>
-          Effect.gen(function* () {
-            yield* store.add([task("a")])
-            const claimed = yield* claimOne(store)
-            const before = textOf(filename)
-            fs.writeFileSync(`${path}/ballast`, Buffer.alloc(48_000))
-            const settlement = complete(claimed, "x".repeat(20_000))
-            const error = yield* Effect.flip(store.settle([settlement]))
-            assert.strictEqual(error.reason, "Unavailable")
-            assert.strictEqual(error.message, `No space is left on the disk that holds ${filename}: free some.`)
-            assert.strictEqual(textOf(filename), before)
-            assert.deepStrictEqual(fs.readdirSync(path ?? "").toSorted(), ["ballast", "tasks.json", "tasks.json.lock"])
-            fs.rmSync(`${path}/ballast`)
-            assert.deepStrictEqual(yield* store.settle([settlement]), { lost: [] })
-          })
-        )
-        assert.strictEqual((yield* withStore(filename, (store) => find(store, "a"))).result?.length, 20_000)
-      })
+  it.effect.skipIf(!canMount)("on a full disk stays unchanged; once there is space, the same operation succeeds", () =>
+    Effect.gen(function* () {
+      const path = yield* tinyDisk
+      const filename = join(path ?? "", "tasks.json")
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          yield* store.add([task("a")])
+          const claimed = yield* claimOne(store)
+          const before = textOf(filename)
+          fs.writeFileSync(`${path}/ballast`, Buffer.alloc(48_000))
+          const settlement = complete(claimed, "x".repeat(20_000))
+          const error = yield* Effect.flip(store.settle([settlement]))
+          assert.strictEqual(error.reason, "Unavailable")
+          assert.strictEqual(error.message, `No space is left on the disk that holds ${filename}: free some.`)
+          assert.strictEqual(textOf(filename), before)
+          assert.deepStrictEqual(fs.readdirSync(path ?? "").toSorted(), ["ballast", "tasks.json", "tasks.json.lock"])
+          fs.rmSync(`${path}/ballast`)
+          assert.deepStrictEqual(yield* store.settle([settlement]), { lost: [] })
+        })
+      )
+      assert.strictEqual((yield* withStore(filename, (store) => find(store, "a"))).result?.length, 20_000)
+    })
   )
 })

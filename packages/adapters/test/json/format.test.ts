@@ -24,7 +24,7 @@ import { dumpAll, folder } from "./temporary.ts"
 
 const newFile = Effect.map(folder, (path) => join(path, "tasks.json"))
 
-/** A file with this text, last written in the morning that tests happen on. */
+/** A file with this text, last written at a fixed time. */
 const fileWith = Effect.fnUntraced(function* (text: string) {
   const filename = yield* newFile
   const morning = new Date("2026-01-05T09:00:00.000Z")
@@ -34,7 +34,7 @@ const fileWith = Effect.fnUntraced(function* (text: string) {
   return filename
 })
 
-/** The tasks of the lab's own demonstration, as its store saves them. */
+/** The tasks of the lab's demo, as its store saves them. */
 const lab = `{
   "tasks": [
     {
@@ -67,7 +67,7 @@ const lab = `{
 const one = (fields: string) => `{"tasks": [{"id": "a", "description": "Do a."${fields}}]}`
 
 describe("the file of a JSON store", () => {
-  it.effect("is the lab's: its tasks are worked off and stay in its fields", () =>
+  it.effect("is the lab's: its tasks are completed, and stay in its fields", () =>
     Effect.gen(function* () {
       const filename = yield* fileWith(lab)
       yield* withStore(filename, completeAll)
@@ -87,7 +87,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect.skipIf(!hasPython)("opens in the lab's own code after a run, and here again after that has saved it", () =>
+  it.effect.skipIf(!hasPython)("opens in the lab's code after a run, and again here after the lab has saved it", () =>
     Effect.gen(function* () {
       const filename = yield* fileWith(lab)
       yield* withStore(filename, completeAll)
@@ -108,7 +108,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect.skipIf(!hasPython)("is what Python's json.dump writes, to the letter", () =>
+  it.effect.skipIf(!hasPython)("is exactly what Python's json.dump writes", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       const metadata = { "né\u007f\u2028": ["\u{1f600}", {}, [], null, true, 1.5, -3], "": { a: [[]] } }
@@ -125,7 +125,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("has the fields of the lab and no more than is used", () =>
+  it.effect("has the fields of the lab, and of others only those in use", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       yield* TestClock.setTime(Date.UTC(2026, 0, 5, 9, 0, 0))
@@ -169,7 +169,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("is not touched by who only looks", () =>
+  it.effect("is not written by reading", () =>
     Effect.gen(function* () {
       const text = `\uFEFF {"tasks" :[ ] , "x":1}\r\n`
       const filename = yield* fileWith(text)
@@ -178,12 +178,10 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect(
-    "keeps what is not ours to the letter: other fields, their order, numbers that JavaScript would round",
-    () =>
-      Effect.gen(function* () {
-        const odd = `{"a":1.0,  "big": 12345678901234567890,"e":1E400, "esc":"\\u00e9"}`
-        const filename = yield* fileWith(`{
+  it.effect("keeps the exact text of unknown fields, their order, and numbers that JavaScript would round", () =>
+    Effect.gen(function* () {
+      const odd = `{"a":1.0,  "big": 12345678901234567890,"e":1E400, "esc":"\\u00e9"}`
+      const filename = yield* fileWith(`{
   "version": 1.10,
   "tasks": [
     {"max_attempts": 7, "id": "a", "x": ${odd}, "metadata": ${odd.replace("1E400", "1E10")}, "description": "Do \\u0061."},
@@ -192,25 +190,25 @@ describe("the file of a JSON store", () => {
   "notes": ["kept",   "as is"]
 }
 `)
-        yield* withStore(filename, (store) =>
-          Effect.gen(function* () {
-            const claimed = yield* claimOne(store)
-            assert.strictEqual(claimed.task.description, "Do a.")
-            yield* store.settle([complete(claimed)])
-          })
-        )
-        const text = textOf(filename)
-        const kept = [
-          `{\n  "version": 1.10,\n  "tasks": [\n    {\n      "max_attempts": 7,\n      "id": "a",\n      "x": ${odd},\n`,
-          `      "metadata": ${odd.replace("1E400", "1E10")},\n      "description": "Do \\u0061.",\n      "status": "completed",\n`,
-          `    },\n    {   "description": "Do b.", "id": "b" }\n  ],\n  "notes": ["kept",   "as is"]\n}\n`
-        ]
-        for (const part of kept) assert.include(text, part)
-        assert.isTrue(text.startsWith(kept[0] ?? "") && text.endsWith(kept[2] ?? ""))
-      })
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          const claimed = yield* claimOne(store)
+          assert.strictEqual(claimed.task.description, "Do a.")
+          yield* store.settle([complete(claimed)])
+        })
+      )
+      const text = textOf(filename)
+      const kept = [
+        `{\n  "version": 1.10,\n  "tasks": [\n    {\n      "max_attempts": 7,\n      "id": "a",\n      "x": ${odd},\n`,
+        `      "metadata": ${odd.replace("1E400", "1E10")},\n      "description": "Do \\u0061.",\n      "status": "completed",\n`,
+        `    },\n    {   "description": "Do b.", "id": "b" }\n  ],\n  "notes": ["kept",   "as is"]\n}\n`
+      ]
+      for (const part of kept) assert.include(text, part)
+      assert.isTrue(text.startsWith(kept[0] ?? "") && text.endsWith(kept[2] ?? ""))
+    })
   )
 
-  it.effect("stays ASCII if it was, and keeps its characters if it had any others", () =>
+  it.effect("stays ASCII if it was, and otherwise keeps its characters", () =>
     Effect.gen(function* () {
       const ascii = yield* fileWith(one(`, "metadata": {"x": "\\u00e9"}`))
       const unicode = yield* fileWith(one(`, "metadata": {"x": "é"}`))
@@ -229,7 +227,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("may leave out all but ids and descriptions", () =>
+  it.effect("can omit everything but ids and descriptions", () =>
     Effect.gen(function* () {
       const filename = yield* fileWith(one(`, "metadata": null`))
       const found = yield* withStore(filename, (store) => find(store, "a"))
@@ -239,7 +237,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("may be empty, or hold no tasks", () =>
+  it.effect("can be empty, or contain no tasks", () =>
     Effect.gen(function* () {
       for (const text of ["", " \n", "{}", `{"tasks": []}`, `{"other": 1}\n`]) {
         const filename = yield* fileWith(text)
@@ -262,7 +260,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("tells a task that was left in progress, which the next sweep takes back with its attempt counted", () =>
+  it.effect("keeps a task in progress, and the next sweep ends its attempt, which counts", () =>
     Effect.gen(function* () {
       const filename = yield* fileWith(one(`, "status": "in_progress", "attempts": 2`))
       yield* withStore(filename, (store) =>
@@ -278,7 +276,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("keeps a cancelled task as one that failed, which is all that the lab can read", () =>
+  it.effect("stores a cancelled task as failed, because the lab has no other status", () =>
     Effect.gen(function* () {
       const filename = yield* fileWith(lab)
       yield* withStore(filename, (store) => store.cancel({ ids: [id("task-002")] }))
@@ -295,7 +293,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("keeps whether runs are paused, for as long as they are", () =>
+  it.effect("contains a pause while runs are paused", () =>
     Effect.gen(function* () {
       const filename = yield* fileWith(`${lab}\n`)
       yield* withStore(filename, (store) => store.request("pause"))
@@ -333,7 +331,7 @@ describe("the file of a JSON store", () => {
     })
   )
 
-  it.effect("leaves the history out if told so, and what the next attempt needs in", () =>
+  it.effect("omits the history on request, and still contains what the next attempt needs", () =>
     Effect.gen(function* () {
       const filename = yield* fileWith(lab)
       const write = { history: false }
@@ -374,7 +372,7 @@ describe("the file of a JSON store", () => {
 })
 
 describe("a JSON store whose file was edited", () => {
-  /** A file with the task `a` completed by Baton, and one more that depends on it. */
+  /** A file with the task `a`, which Baton completed, and a task that depends on it. */
   const edited = Effect.fnUntraced(function* (change: (fields: Record<string, unknown>) => void) {
     const filename = yield* fileWith(one(""))
     yield* withStore(filename, (store) =>
@@ -395,7 +393,7 @@ describe("a JSON store whose file was edited", () => {
       Effect.map(store.attempts(id("a")), (attempts) => attempts.map(({ outcome, token }) => [token, outcome]))
     )
 
-  it.effect("does a task again that was set back to pending, and hands on what it had", () =>
+  it.effect("executes a task again that was set back to pending, with its previous output", () =>
     Effect.gen(function* () {
       const filename = yield* edited((fields) => {
         fields["status"] = "pending"
@@ -411,7 +409,7 @@ describe("a JSON store whose file was edited", () => {
     })
   )
 
-  it.effect("takes over a result that was corrected", () =>
+  it.effect("accepts a corrected result", () =>
     Effect.gen(function* () {
       const filename = yield* edited((fields) => {
         fields["result"] = "corrected"
@@ -422,7 +420,7 @@ describe("a JSON store whose file was edited", () => {
     })
   )
 
-  it.effect("believes that a task is done when its status says so, and lets those go on that waited", () =>
+  it.effect("accepts a task that was set to completed, and frees its dependants", () =>
     Effect.gen(function* () {
       const filename = yield* fileWith(one(""))
       yield* withStore(filename, (store) =>
@@ -451,7 +449,7 @@ describe("a JSON store whose file was edited", () => {
     })
   )
 
-  it.effect("takes a task that was put in progress as left behind", () =>
+  it.effect("treats a task that was set to in progress as abandoned", () =>
     Effect.gen(function* () {
       const filename = yield* edited((fields) => {
         fields["status"] = "in_progress"
@@ -465,7 +463,7 @@ describe("a JSON store whose file was edited", () => {
     })
   )
 
-  it.effect("takes a completed task without a result, as the lab can leave it, as completed", () =>
+  it.effect("accepts a completed task without a result, which the lab can write", () =>
     Effect.gen(function* () {
       const filename = yield* fileWith(one(`, "status": "completed", "result": null, "attempts": 0`))
       yield* opened(filename)

@@ -7,26 +7,26 @@ import { folder } from "./temporary.ts"
 
 const task = (fields: string) => `{\n  "tasks": [\n    { "id": "a", "description": "Do a.", ${fields} }\n  ]\n}`
 
-/** What cannot be read, and what is said of it. */
+/** Texts that cannot be read, and their messages. */
 const mistakes: ReadonlyArray<readonly [what: string, text: string | Uint8Array, says: string]> = [
-  [
-    "cut off, as a writer leaves it that dies",
-    `{\n  "tasks": [\n    {"id": "a"`,
-    ":3:15: expected a comma or }, found the end"
-  ],
+  ["a truncated file", `{\n  "tasks": [\n    {"id": "a"`, ":3:15: expected a comma or }, found the end"],
   ["a missing comma", `{\n  "tasks": []\n  "x": 1\n}`, `:3:3: expected a comma or }, found "x": 1`],
   ["a trailing comma", `{"tasks": [],}`, ":1:14: expected a field name in double quotes, found }"],
-  ["two documents", `{"tasks": []} {}`, ":1:15: expected nothing more, found {}"],
-  ["a comment", `// tasks\n{}`, `:1:1: expected an object that holds "tasks", found // tasks`],
+  ["two documents", `{"tasks": []} {}`, ":1:15: expected the end, found {}"],
+  ["a comment", `// tasks\n{}`, `:1:1: expected an object that contains "tasks", found // tasks`],
   ["a value that Python writes", task(`"metadata": {"score": NaN}`), ":3:64: expected a value, found NaN} }"],
-  ["a number that is none", task(`"attempts": 01`), ":3:54: expected a value, found 01 }"],
-  ["a string over two lines", `{"tasks": [{"id": "a\nb"}]}`, ":1:19: a string is not closed on its line"],
-  ["an unknown escape", `{"tasks": [{"id": "C:\\q"}]}`, ":1:19: a string has an unknown escape"],
-  ["endless nesting", `{"x": ${"[".repeat(5000)}`, ":1:1006: nested deeper than 1000 levels"],
-  ["bytes that are no text", Buffer.from([0x7b, 0xff, 0x7d]), " is not UTF-8 text: save it as such"],
-  ["a list", `[]`, `:1:1: expected an object that holds "tasks", found []`],
-  ["tasks that are no list", `{"tasks": {}}`, `:1:11: expected a list as "tasks", found {}}`],
-  ["a task that is no object", `{"tasks": [\n  "a"]}`, `:2:3: expected a task, which is an object, found "a"]}`],
+  ["an invalid number", task(`"attempts": 01`), ":3:54: expected a value, found 01 }"],
+  [
+    "a string on two lines",
+    `{"tasks": [{"id": "a\nb"}]}`,
+    ":1:19: this string is not closed before the end of its line"
+  ],
+  ["an invalid escape", `{"tasks": [{"id": "C:\\q"}]}`, ":1:19: this string has an invalid escape"],
+  ["deep nesting", `{"x": ${"[".repeat(5000)}`, ":1:1006: nested deeper than 1000 levels"],
+  ["bytes that are not UTF-8", Buffer.from([0x7b, 0xff, 0x7d]), " is not UTF-8 text: save it as UTF-8"],
+  ["a list", `[]`, `:1:1: expected an object that contains "tasks", found []`],
+  ["tasks that are not a list", `{"tasks": {}}`, `:1:11: expected a list as "tasks", found {}}`],
+  ["a task that is not an object", `{"tasks": [\n  "a"]}`, `:2:3: expected a task, which is an object, found "a"]}`],
   ["a task without an id", `{"tasks": [{"description": "x"}]}`, ":1:12: tasks[0].id: missing key"],
   [
     "an empty id",
@@ -40,8 +40,8 @@ const mistakes: ReadonlyArray<readonly [what: string, text: string | Uint8Array,
     task(`"status": "done"`),
     `:3:52: tasks[0].status: expected "pending" | "in_progress" | "completed" | "failed" | "cancelled"`
   ],
-  ["a result that is no text", task(`"result": {}`), ":3:52: tasks[0].result: expected string | null"],
-  ["attempts that are not whole", task(`"attempts": 1.5`), ":3:54: tasks[0].attempts: expected an integer"],
+  ["a result that is not text", task(`"result": {}`), ":3:52: tasks[0].result: expected string | null"],
+  ["attempts that are not an integer", task(`"attempts": 1.5`), ":3:54: tasks[0].attempts: expected an integer"],
   [
     "attempts below zero",
     task(`"attempts": -1`),
@@ -49,22 +49,18 @@ const mistakes: ReadonlyArray<readonly [what: string, text: string | Uint8Array,
   ],
   ["metadata that is a list", task(`"metadata": []`), ":3:54: tasks[0].metadata: expected object | null"],
   [
-    "a part of ours that is not as we write it",
+    "an invalid field of Baton",
     task(`"baton": { "history": [{ "number": "one" }] }`),
     ":3:51: tasks[0].baton.history[0].number: expected"
   ],
+  ["an invalid pause", `{"tasks": [], "baton": {"paused": 1}}`, ":1:24: baton.paused: expected boolean"],
   [
-    "a pause that is neither on nor off",
-    `{"tasks": [], "baton": {"paused": 1}}`,
-    ":1:24: baton.paused: expected boolean"
-  ],
-  [
-    "an id that is used twice",
+    "a duplicate id",
     `{"tasks": [{"id": "a", "description": "x"},\n{"id": "a", "description": "y"}]}`,
-    `:2:8: the id "a" is used a second time, after 1:19`
+    `:2:8: the id "a" is already used at 1:19`
   ],
   [
-    "a dependency that is not there",
+    "an unknown dependency",
     task(`"baton": { "dependsOn": ["b"] }`),
     `:3:51: the task depends on "b", which is not in the file`
   ]
@@ -72,7 +68,7 @@ const mistakes: ReadonlyArray<readonly [what: string, text: string | Uint8Array,
 
 describe("a JSON store on a file that cannot be read", () => {
   for (const [what, text, says] of mistakes) {
-    it.effect(`says where and what: ${what}`, () =>
+    it.effect(`reports the position and the problem: ${what}`, () =>
       Effect.gen(function* () {
         const path = yield* folder
         const filename = join(path, "tasks.json")

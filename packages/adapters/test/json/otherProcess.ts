@@ -7,15 +7,15 @@ type Reply = { readonly value: unknown } | { readonly error: string }
 
 export interface OtherProcess {
   readonly pid: number
-  /** Lets it do something; fails with what it said went wrong. */
+  /** Runs a command; fails with its error message. */
   readonly call: (command: Command) => Effect.Effect<unknown, string>
-  /** Tells it to do something, and does not wait. */
+  /** Sends a command, and does not wait. */
   readonly tell: (command: Command) => Effect.Effect<void>
-  /** What it says next. */
+  /** The next message. */
   readonly reply: Effect.Effect<unknown, string>
-  /** What it has said that nobody has listened to yet. */
+  /** The messages that were not read yet. */
   readonly replies: Effect.Effect<ReadonlyArray<Reply>>
-  /** Ends it as a crash would, and waits until it is gone. */
+  /** Kills it, as a crash would, and waits until it has ended. */
   readonly kill: Effect.Effect<void>
 }
 
@@ -24,12 +24,12 @@ const script = fileURLToPath(new URL("./fixtures/process.ts", import.meta.url))
 const kill = (child: ChildProcess) =>
   Effect.callback<void>((resume) => {
     if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-    // Not "exit": what it said before is read by then.
+    // Not "exit": its earlier messages are read by then.
     child.once("close", () => resume(Effect.void))
     child.kill("SIGKILL")
   })
 
-/** A real process with nothing open yet; killed when the scope ends. */
+/** A process without an open store. It is killed when the scope is closed. */
 export const make: Effect.Effect<OtherProcess, never, Scope.Scope> = Effect.gen(function* () {
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => fork(script, { execArgv: [] })),

@@ -15,11 +15,11 @@ const refusal = (filename: string) => Effect.map(Effect.flip(opened(filename)), 
 const owner = (fields: object) =>
   `${JSON.stringify({ pid: process.pid, host: hostname(), since: "2026-01-05T09:00:00.000Z", started: null, ...fields })}\n`
 
-/** A pid that no process has: Linux gives out none as high, and others neither. */
+/** A pid that no process has: operating systems use smaller ones. */
 const noPid = 2 ** 30
 
 describe("the lock of a JSON store", () => {
-  it.live("lets a second process know who has the file, and in once that is done", () =>
+  it.live("refuses a second process with the name of the first, until the first has closed the file", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       const other = yield* OtherProcess.make
@@ -37,7 +37,7 @@ describe("the lock of a JSON store", () => {
     })
   )
 
-  it.live("keeps a second store of this process out, under another name of the file too", () =>
+  it.live("refuses a second store in this process, also under another name of the file", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       yield* withStore(filename, (store) =>
@@ -47,7 +47,7 @@ describe("the lock of a JSON store", () => {
           for (const name of [filename, `${filename}.link`]) {
             assert.strictEqual(
               yield* refusal(name),
-              `${name} is open in this process already: use that store, or close it first.`
+              `${name} is already open in this process: use that store, or close it first.`
             )
           }
         })
@@ -56,7 +56,7 @@ describe("the lock of a JSON store", () => {
     })
   )
 
-  it.live("is taken over from a process that is gone", () =>
+  it.live("is taken over from a process that has ended", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       const other = yield* OtherProcess.make
@@ -69,7 +69,7 @@ describe("the lock of a JSON store", () => {
     })
   )
 
-  it.live.skipIf(!existsSync("/proc/self/stat"))("is taken over when its pid has gone to another process", () =>
+  it.live.skipIf(!existsSync("/proc/self/stat"))("is taken over when another process has its pid", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       writeFileSync(`${filename}.lock`, owner({ pid: process.ppid, started: "1" }))
@@ -78,7 +78,7 @@ describe("the lock of a JSON store", () => {
     })
   )
 
-  it.live("is taken over when it is empty, as a process leaves it that dies as it makes it", () =>
+  it.live("is taken over when it is empty, because its process died while it created it", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       writeFileSync(`${filename}.lock`, "")
@@ -87,7 +87,7 @@ describe("the lock of a JSON store", () => {
     })
   )
 
-  it.live("is respected where its process cannot be looked at, and says what to do", () =>
+  it.live("is respected if its process cannot be checked, and the message says what to do", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       const lock = `${filename}.lock`
@@ -109,14 +109,14 @@ describe("the lock of a JSON store", () => {
     })
   )
 
-  it.live("is made again when it was deleted, and keeps others out as before", () =>
+  it.live("is created again when it was deleted, and refuses others again", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       yield* withStore(filename, (store) =>
         Effect.gen(function* () {
           rmSync(`${filename}.lock`)
           yield* store.add([task("a")])
-          assert.include(yield* refusal(filename), "is open in this process already")
+          assert.include(yield* refusal(filename), "is already open in this process")
         })
       )
       assert.isFalse(isLocked(filename))
@@ -141,14 +141,14 @@ describe("the lock of a JSON store", () => {
     })
   )
 
-  it.live("goes to one of several processes that find it left behind", () =>
+  it.live("goes to one of several processes that find it abandoned", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       const others = yield* Effect.replicateEffect(OtherProcess.make, 3)
       writeFileSync(`${filename}.lock`, owner({ pid: noPid }))
       const opening = (other: OtherProcess.OtherProcess) =>
         Effect.match(other.call({ op: "open", filename }), { onSuccess: () => [other], onFailure: () => [] })
-      // Two may think that they have it: the one that writes first knows better.
+      // Two may believe that they have it: the first write decides.
       const owners = (yield* Effect.forEach(others, opening, { concurrency: 3 })).flat()
       const written = yield* Effect.forEach(
         owners,
@@ -163,7 +163,7 @@ describe("the lock of a JSON store", () => {
 
 describe("a JSON store whose process is killed", () => {
   it.live(
-    "has the old contents or the new ones, and everything that was reported as done",
+    "contains the old contents or the new ones, and everything that was reported as completed",
     () =>
       Effect.gen(function* () {
         const filename = yield* newFile
@@ -195,7 +195,7 @@ describe("a JSON store whose process is killed", () => {
     60_000
   )
 
-  it.live("leaves a temporary file at most, which the next one removes", () =>
+  it.live("leaves at most a temporary file, which the next process removes", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       yield* withStore(filename, (store) => store.add([task("a")]))

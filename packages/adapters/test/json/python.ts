@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process"
 
-/** Whether there is a Python to hold the file against. */
+/** Whether Python is installed. */
 export const hasPython = spawnSync("python3", ["--version"]).status === 0
 
-/** What a Python program prints, with `argument` as its only argument. */
+/** The output of a Python program, with `argument` as its only argument. */
 export const python = (program: string, argument: string): string => {
   const { status, stderr, stdout } = spawnSync("python3", ["-c", program, argument], { encoding: "utf8" })
   if (status !== 0) throw new Error(stderr)
@@ -35,18 +35,18 @@ with open(path, "r") as f:
         )
 `
 
-/** Loads the file as the lab's orchestrator does, and prints what it then knows. */
+/** Loads the file as the lab's orchestrator does, and prints its tasks. */
 export const load = `${model}
 print(json.dumps([dict(task, status=task["status"].value) for task in tasks.values()]))
 `
 
-/** Loads the file and saves it, as the lab's orchestrator does with every change. */
+/** Loads and saves the file, as the lab's orchestrator does with every change. */
 export const loadAndSave = `${model}
 with open(path, "w") as f:
     json.dump({"tasks": [dict(task, status=task["status"].value) for task in tasks.values()]}, f, indent=2)
 `
 
-/** Prints the file as Python would have written it. */
+/** Prints the file as Python writes it. */
 export const rewrite = `
 import json, sys
 with open(sys.argv[1]) as f:

@@ -6,14 +6,14 @@ import { JsonTaskStore } from "@baton/adapters/json"
 
 export type Store = TaskStore.TaskStore["Service"]
 
-/** Opens the file, lets `use` have the store, and closes it again. */
+/** Opens the file, calls `use` with the store, and closes the file. */
 export const withStore = <A, E>(
   filename: string,
   use: (store: Store) => Effect.Effect<A, E>,
   options?: Omit<JsonTaskStore.Options, "filename">
 ) => Effect.scoped(Effect.flatMap(JsonTaskStore.make({ ...options, filename }), use))
 
-/** Opens the file and closes it again. */
+/** Opens the file and closes it. */
 export const opened = (filename: string) => withStore(filename, () => Effect.void)
 
 export const id = (name: string) => Task.TaskId.make(name)
@@ -45,14 +45,14 @@ export const fail = (claimed: TaskStore.Claim, output: string, feedback: string)
   checkpoint: null
 })
 
-/** Claims the task that comes first, which has to be there. */
+/** Claims the first task, which has to exist. */
 export const claimOne = Effect.fnUntraced(function* (store: Store) {
   const [claimed] = yield* claim(store)
   assert.isDefined(claimed)
   return claimed
 })
 
-/** Completes what can be claimed, in its order. */
+/** Completes all claimable tasks in order. */
 export const completeAll = Effect.fnUntraced(function* (store: Store) {
   for (;;) {
     const claims = yield* claim(store, 100)
@@ -69,7 +69,7 @@ export const patient = { maxAttempts: 100, onCrash: "retry" } as const
 
 export const textOf = (filename: string) => readFileSync(filename, "utf8")
 
-/** The file as data; nothing in it is known to be of any shape. */
+/** The file as untyped data. */
 export const dataOf = (filename: string) => JSON.parse(textOf(filename))
 
 export const isLocked = (filename: string) => existsSync(`${filename}.lock`)

@@ -6,10 +6,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { JsonTaskStore } from "@baton/adapters/json"
 
-/** In memory where there is such a disk: the tests flush hundreds of small files. */
+/** A disk in memory, if there is one: the tests flush hundreds of small files. */
 const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir()
 
-/** A folder of its own for as long as the scope lives. */
+/** A new folder that is removed when the scope is closed. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(parent, "baton-json-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
@@ -20,7 +20,7 @@ export const dumpAll = (store: TaskStore.TaskStore["Service"]) =>
 
 const plain = Schema.encodeSync(TaskRecord.TaskRecord)
 
-/** What has to be the same after the file is opened again: all but the leases, whose holders are gone. */
+/** The part of a record that stays the same when the file is opened again: everything but the lease. */
 export const lasting = (record: TaskRecord.TaskRecord, options?: { readonly history?: boolean | undefined }) => {
   const { attempts, leaseUntil, ...rest } = plain(record)
   return { ...rest, isLeased: leaseUntil !== null, attempts: options?.history === false ? undefined : attempts }
@@ -29,7 +29,7 @@ export const lasting = (record: TaskRecord.TaskRecord, options?: { readonly hist
 /** The name of a file that does not exist yet, in a folder that is removed after the test. */
 export const newFile = Effect.map(folder, (path) => join(path, "tasks.json"))
 
-/** The store in a file. Each time it is closed, the file has to contain what the store knew. */
+/** The store in a file. Each time it is closed, the file has to contain everything that the store contained. */
 export const layerChecked = (
   filename: string,
   options?: Omit<JsonTaskStore.Options, "filename">

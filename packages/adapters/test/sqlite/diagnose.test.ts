@@ -14,7 +14,7 @@ const filled = Effect.fnUntraced(function* (filename: string) {
 })
 
 describe("the diagnosis of a SQLite store", () => {
-  it.effect("makes nothing where there is none", () =>
+  it.effect("creates no file", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const found = yield* SqliteTaskStore.diagnose({ filename: join(path, "deep", "baton.db") })
@@ -24,7 +24,7 @@ describe("the diagnosis of a SQLite store", () => {
     })
   )
 
-  it.effect("finds nothing wrong with one, in use or not, and leaves it as it is", () =>
+  it.effect("reports a valid file, in use or not, and leaves it unchanged", () =>
     Effect.gen(function* () {
       const filename = join(yield* folder, "baton.db")
       yield* filled(filename)
@@ -37,7 +37,7 @@ describe("the diagnosis of a SQLite store", () => {
     })
   )
 
-  it.effect("tells a damaged one", () =>
+  it.effect("reports a damaged file", () =>
     Effect.gen(function* () {
       const filename = join(yield* folder, "baton.db")
       yield* filled(filename)
@@ -51,7 +51,7 @@ describe("the diagnosis of a SQLite store", () => {
     })
   )
 
-  it.effect("tells what is no store", () =>
+  it.effect("reports a file that is not a store", () =>
     Effect.gen(function* () {
       const path = yield* folder
       mkdirSync(join(path, "folder"))

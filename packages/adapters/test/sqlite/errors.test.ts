@@ -29,7 +29,7 @@ const open = Effect.fnUntraced(function* (filename: string, format?: SqliteFile.
 })
 
 describe("an error of SQLite", () => {
-  it.effect("a full disk undoes the write, is Unavailable, and passes", () =>
+  it.effect("a full disk undoes the write and is Unavailable, and later writes succeed", () =>
     Effect.gen(function* () {
       const filename = join(yield* folder, "baton.db")
       // A disk of 30 pages, as far as this connection knows.

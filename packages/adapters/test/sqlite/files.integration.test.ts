@@ -13,7 +13,7 @@ import { folder } from "./temporary.ts"
 
 type Store = TaskStore.TaskStore["Service"]
 
-/** Opens the store, lets `use` have it, and closes it again. */
+/** Opens the store, calls `use` with it, and closes it. */
 const withStore = <A, E>(filename: string, use: (store: Store) => Effect.Effect<A, E>) =>
   TaskStore.TaskStore.use(use).pipe(Effect.provide(SqliteTaskStore.layer({ filename }), { local: true }))
 
@@ -21,7 +21,7 @@ const id = Task.TaskId.make("a")
 
 const add = (store: Store, description = "Do a.") => store.add([Task.make({ id, description })])
 
-/** The reason why the store cannot be opened, which has to be one sentence that names the file. */
+/** The error of a store that cannot be opened; its message has to be one sentence that names the file. */
 const refused = Effect.fnUntraced(function* (filename: string) {
   const error = yield* Effect.flip(withStore(filename, () => Effect.void))
   assertSentence(error.message, filename)
@@ -34,7 +34,7 @@ const assertSentence = (message: string, filename: string) => {
   assert.notMatch(message, /\n| at |Error:/)
 }
 
-/** What is in the folder, to the byte. */
+/** The exact contents of a folder. */
 const contents = (path: string) =>
   fs.readdirSync(path).map((name) => [
     name,
@@ -43,7 +43,7 @@ const contents = (path: string) =>
       .digest("hex")
   ])
 
-/** Expects that the file is refused and stays as it is, and that nothing comes to lie beside it. */
+/** Expects that the file is refused, and that its folder stays unchanged. */
 const refusedAndUntouched = Effect.fnUntraced(function* (path: string, filename: string) {
   const before = contents(path)
   const error = yield* refused(filename)
@@ -58,7 +58,7 @@ const makeDatabase = (filename: string, sql: string) => {
 }
 
 describe("the file of a SQLite store", () => {
-  it.effect("is made where there is none, with its folder, for this user alone", () =>
+  it.effect("is created if it does not exist, with its folder, for this user alone", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const filename = join(path, "new", "folders", "baton.db")
@@ -80,7 +80,7 @@ describe("the file of a SQLite store", () => {
     })
   )
 
-  it.effect("is complete in itself once the store is closed, and opens again", () =>
+  it.effect("is a single file once the store is closed, and opens again", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const filename = join(path, "baton.db")
@@ -91,7 +91,7 @@ describe("the file of a SQLite store", () => {
     })
   )
 
-  it.effect("may be there already as long as nothing is in it", () =>
+  it.effect("can exist already if it is empty", () =>
     Effect.gen(function* () {
       const path = yield* folder
       fs.writeFileSync(join(path, "empty"), "")
@@ -132,12 +132,12 @@ describe("the file of a SQLite store", () => {
     })
   )
 
-  it.effect("is refused with the log that a crash of another program left, which stays as it is", () =>
+  it.effect("is refused, and the log that a crash of another program left stays unchanged", () =>
     Effect.gen(function* () {
       const [live, path] = [yield* folder, yield* folder]
       const other = new DatabaseSync(join(live, "other.db"))
       other.exec("PRAGMA journal_mode = WAL; CREATE TABLE tasks (id TEXT)")
-      // What is on the disk while the other program runs is what is there after it is killed.
+      // After the other program is killed, the disk contains the same as while it runs.
       for (const name of ["other.db", "other.db-wal"]) fs.copyFileSync(join(live, name), join(path, name))
       other.close()
       const before = contents(path)
@@ -174,7 +174,7 @@ describe("the file of a SQLite store", () => {
     })
   )
 
-  it.effect("is reported as damaged when that shows only later", () =>
+  it.effect("is reported as damaged if that is found after it was opened", () =>
     Effect.gen(function* () {
       const filename = join(yield* folder, "baton.db")
       // Too large to be checked as a whole when it is opened.
@@ -189,7 +189,7 @@ describe("the file of a SQLite store", () => {
     })
   )
 
-  it.effect("is refused when it is a folder, or no regular file", () =>
+  it.effect("is refused when it is a folder, or not a regular file", () =>
     Effect.gen(function* () {
       const path = yield* folder
       assert.include((yield* refused(path)).message, "is a folder")
@@ -197,7 +197,7 @@ describe("the file of a SQLite store", () => {
     })
   )
 
-  it.effect("is refused when its folder cannot be made", () =>
+  it.effect("is refused when its folder cannot be created", () =>
     Effect.gen(function* () {
       const path = yield* folder
       fs.writeFileSync(join(path, "file"), "")
@@ -206,12 +206,12 @@ describe("the file of a SQLite store", () => {
         assert.strictEqual(error.reason, "Unusable")
         assert.include(error.message, "a file is in its way")
       }
-      // A folder that nobody can make anything in, and in which Node's recursive mkdir never ends.
+      // A folder in which nothing can be created, and in which Node's recursive mkdir never returns.
       if (fs.existsSync("/proc/self")) yield* refused("/proc/baton/folder/baton.db")
     })
   )
 
-  it.effect("is refused when its value of a column makes no sense", () =>
+  it.effect("is refused when a column has an invalid value", () =>
     Effect.gen(function* () {
       const filename = join(yield* folder, "baton.db")
       yield* withStore(filename, add)
@@ -223,13 +223,13 @@ describe("the file of a SQLite store", () => {
   )
 
   it.live(
-    "is refused when this user may not write it, or its folder",
+    "is refused when the user cannot write the file or its folder",
     () =>
       Effect.gen(function* () {
         const path = yield* folder
         const filename = join(path, "baton.db")
         yield* withStore(filename, add)
-        // Root may write everything, so the user has to be another one where the tests run as root.
+        // Root can write every file, so tests that run as root use another user.
         const user = process.getuid?.() === 0 ? { uid: 65_534 } : undefined
         for (const [folderMode, fileMode] of [
           [0o777, 0o444],
@@ -247,7 +247,7 @@ describe("the file of a SQLite store", () => {
     30_000
   )
 
-  it.effect("is said to be closed by whoever comes too late", () =>
+  it.effect("reports that it is closed to operations after that", () =>
     Effect.gen(function* () {
       const filename = join(yield* folder, "baton.db")
       const scope = yield* Scope.make()
@@ -259,7 +259,7 @@ describe("the file of a SQLite store", () => {
     })
   )
 
-  it.effect("grows by what changes: a long description is written once, not again with each claim", () =>
+  it.effect("grows by the changed columns: a claim does not write a long description again", () =>
     Effect.gen(function* () {
       const filename = join(yield* folder, "baton.db")
       const description = `Read this.\0 👩‍👩‍👧 ${"x".repeat(5_000_000)}\ud800`
@@ -280,13 +280,13 @@ describe("the file of a SQLite store", () => {
 
 const mode = (filename: string, name: string) => fs.statSync(join(filename, "..", name)).mode & 0o777
 
-describe("a file that another process makes a store of in the very moment it is looked at", () => {
-  it.effect("is one of ours, or empty, and never somebody else's", () =>
+describe("a file that another process turns into a store while it is inspected", () => {
+  it.effect("is identified as a store or as empty, and never as the file of another program", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "baton.db")
       const db = new DatabaseSync(path)
       db.exec("PRAGMA journal_mode = WAL")
-      // The other process is done between two of the statements that look.
+      // The other process writes between two statements of the inspection.
       const prepare = db.prepare.bind(db)
       db.prepare = (sql) => {
         if (sql.includes("user_version")) {

@@ -10,7 +10,7 @@ import * as SqliteFile from "../../src/internal/SqliteFile.ts"
 import { format, formatOf, migrations } from "../../src/sqlite/internal/migrations.ts"
 import { folder } from "./temporary.ts"
 
-/** A file as version 1 wrote it, with a task of each kind: kept as text, made once, never changed. */
+/** A file of version 1 as SQL, with a task of each status. It never changes. */
 const version1 = readFileSync(new URL("./fixtures/version-1.sql", import.meta.url), "utf8")
 
 const fileOfVersion1 = Effect.map(folder, (path) => {
@@ -36,7 +36,7 @@ const nextMigration = { name: "0002_add_color", sql: "ALTER TABLE tasks ADD COLU
 const id = Task.TaskId.make
 
 describe("the migrations of a SQLite store", () => {
-  it.effect("open a file of version 1 with all that is in it", () =>
+  it.effect("open a file of version 1 with all of its tasks", () =>
     Effect.gen(function* () {
       const filename = yield* fileOfVersion1
       yield* Effect.gen(function* () {
@@ -69,7 +69,7 @@ describe("the migrations of a SQLite store", () => {
     })
   )
 
-  it.effect("bring an older file up to date, once", () =>
+  it.effect("update an older file once", () =>
     Effect.gen(function* () {
       const filename = yield* fileOfVersion1
       const known = [...migrations.slice(0, 1), nextMigration]
@@ -80,7 +80,7 @@ describe("the migrations of a SQLite store", () => {
     })
   )
 
-  it.effect("leave a file as it was when one of them fails", () =>
+  it.effect("leave a file unchanged when one of them fails", () =>
     Effect.gen(function* () {
       const filename = yield* fileOfVersion1
       const known = [...migrations.slice(0, 1), nextMigration, { name: "0003_break", sql: "DROP TABLE nothing" }]
@@ -94,7 +94,7 @@ describe("the migrations of a SQLite store", () => {
     })
   )
 
-  it.effect("never change once published: version 1 of a new file is that of an old one", () =>
+  it.effect("never change once published: a new file of version 1 has the schema of an old one", () =>
     Effect.gen(function* () {
       const schema = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
       const old = yield* fileOfVersion1

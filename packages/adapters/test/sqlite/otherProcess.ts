@@ -4,9 +4,9 @@ import { fileURLToPath } from "node:url"
 import type { Command } from "./fixtures/process.ts"
 
 export interface OtherProcess {
-  /** Lets it do something; fails with what it said went wrong. */
+  /** Runs a command; fails with its error message. */
   readonly call: (command: Command) => Effect.Effect<unknown, string>
-  /** Ends it as a crash would, and waits until it is gone. */
+  /** Kills it, as a crash would, and waits until it has ended. */
   readonly kill: Effect.Effect<void>
 }
 
@@ -27,7 +27,7 @@ const call = (child: ChildProcess, command: Command) =>
     child.send(command)
   })
 
-/** A real process with nothing open yet; killed when the scope ends. */
+/** A process without an open store. It is killed when the scope is closed. */
 export const idle: Effect.Effect<OtherProcess, never, Scope.Scope> = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => fork(script, { execArgv: [] })),
@@ -36,7 +36,7 @@ export const idle: Effect.Effect<OtherProcess, never, Scope.Scope> = Effect.map(
   (child) => ({ call: (command) => call(child, command), kill: kill(child) })
 )
 
-/** A real process that has the store open. */
+/** A process that has opened the store. */
 export const onStore = Effect.fnUntraced(function* (filename: string) {
   const other = yield* idle
   yield* other.call({ op: "open", filename })

@@ -11,7 +11,7 @@ const ids = (count: number, name = "task") => Array.from({ length: count }, (_, 
 
 const newFile = Effect.map(folder, (path) => join(path, "baton.db"))
 
-/** The store on this file in this process; a connection of its own at each call. */
+/** The store in this file, on a new connection of this process. */
 const open = (filename: string) =>
   Effect.map(Layer.build(Layer.fresh(SqliteTaskStore.layer({ filename }))), (context) =>
     Context.get(context, TaskStore.TaskStore)
@@ -33,7 +33,7 @@ const complete = ({ task, token }: TaskStore.Claim, output: string): TaskStore.S
 
 describe("several processes on one SQLite store", () => {
   it.live(
-    "share the work: every task is completed by one of them, once",
+    "share the work: each task is completed once, by one of them",
     () =>
       Effect.gen(function* () {
         const filename = yield* newFile
@@ -53,7 +53,7 @@ describe("several processes on one SQLite store", () => {
   )
 
   it.live(
-    "can all start on a store that is not there yet",
+    "can all start on a store that does not exist yet",
     () =>
       Effect.gen(function* () {
         const filename = join(yield* folder, "new", "baton.db")
@@ -71,7 +71,7 @@ describe("several processes on one SQLite store", () => {
   )
 
   it.live(
-    "take over what a killed one had claimed, and keep what it had settled",
+    "claim again what a killed process had claimed, and keep what it had settled",
     () =>
       Effect.gen(function* () {
         const filename = yield* newFile
@@ -105,7 +105,7 @@ describe("several processes on one SQLite store", () => {
   )
 
   it.live(
-    "survive that one is killed in the middle of writing, again and again",
+    "survive when one is killed during writes, several times",
     () =>
       Effect.gen(function* () {
         const filename = yield* newFile
@@ -132,7 +132,7 @@ describe("several processes on one SQLite store", () => {
     30_000
   )
 
-  it.effect("fence each other: who lost its lease to another connection changes nothing", () =>
+  it.effect("fence each other: a worker that lost its lease to another connection changes nothing", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       const [paused, successor] = [yield* open(filename), yield* open(filename)]
@@ -156,7 +156,7 @@ describe("several processes on one SQLite store", () => {
   )
 
   it.live(
-    "wake each other: a task that another process adds is there to claim at once",
+    "wake each other: a task that another process adds is claimable at once",
     () =>
       Effect.gen(function* () {
         const filename = yield* newFile
@@ -170,7 +170,7 @@ describe("several processes on one SQLite store", () => {
   )
 
   it.live(
-    "tell each other when the list is drained",
+    "notify each other when the list is drained",
     () =>
       Effect.gen(function* () {
         const filename = yield* newFile
@@ -186,7 +186,7 @@ describe("several processes on one SQLite store", () => {
   )
 
   it.live(
-    "hear of requests and of cancelled tasks",
+    "notify each other of requests and cancelled tasks",
     () =>
       Effect.gen(function* () {
         const filename = yield* newFile

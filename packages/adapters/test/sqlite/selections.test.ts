@@ -4,7 +4,7 @@ import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { layerTemporary } from "./temporary.ts"
 
-/** As many tasks as one transaction changes. */
+/** The number of tasks that one transaction changes. */
 const chunkSize = 1000
 
 const many = Array.from({ length: 2 * chunkSize + 1 }, (_, index) =>
@@ -13,9 +13,9 @@ const many = Array.from({ length: 2 * chunkSize + 1 }, (_, index) =>
 const ids = many.map(({ id }) => id)
 const nothing = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
 
-/** These change a part at a time, so that a million tasks do not keep others from writing: nothing may get lost between. */
-describe("what a SQLite store does in parts, it does as a whole", () => {
-  it.effect("cancelling, requeueing and pruning by status, in the order of adding", () =>
+/** These changes are made in parts, so that other processes can write in between. No task may be skipped. */
+describe("a change of many tasks in a SQLite store", () => {
+  it.effect("cancels, requeues and prunes by status, in the order of adding", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       yield* store.add(many)
@@ -29,7 +29,7 @@ describe("what a SQLite store does in parts, it does as a whole", () => {
     }).pipe(Effect.provide(layerTemporary, { local: true }))
   )
 
-  it.effect("the same by id, in the order given, each named once or twice", () =>
+  it.effect("cancels and prunes by id, in the order given, also if an id is repeated", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       yield* store.add(many)
@@ -40,7 +40,7 @@ describe("what a SQLite store does in parts, it does as a whole", () => {
     }).pipe(Effect.provide(layerTemporary, { local: true }))
   )
 
-  it.effect("taking back the tasks of dead workers", () =>
+  it.effect("sweeps the tasks of dead workers", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       yield* store.add(many)

@@ -15,7 +15,7 @@ const statements = prepare({
   }
 })
 
-/** How SQLite is going to run a statement, a line for each loop. */
+/** How SQLite runs a statement, a line for each loop. */
 const plan = (sql: string) =>
   db
     .prepare(`EXPLAIN QUERY PLAN ${sql}`)
@@ -29,7 +29,7 @@ const planOf = (...words: ReadonlyArray<string>) => {
 }
 
 describe("the statements of a SQLite store", () => {
-  it("claim from the index that holds nothing but claimable tasks, in its order", () => {
+  it("claim from an index that contains only claimable tasks, in its order", () => {
     assert.deepStrictEqual(planOf("INDEXED BY tasks_claimable CROSS JOIN"), [
       "SEARCH t USING INDEX tasks_claimable (priority=? AND available_at<?)",
       "SEARCH i USING INTEGER PRIMARY KEY (rowid=?)"
@@ -40,12 +40,12 @@ describe("the statements of a SQLite store", () => {
     assert.include(planOf("token = MAX(token, ?4) + 1"), "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)")
   })
 
-  it("find expired leases in an index that holds nothing but leases", () => {
+  it("find expired leases in an index that contains only leases", () => {
     assert.deepStrictEqual(planOf("lease_until <= ?"), ["SEARCH tasks USING INDEX tasks_leased (lease_until<?)"])
     assert.deepStrictEqual(planOf("SELECT lease_until"), ["SCAN tasks USING COVERING INDEX tasks_leased"])
   })
 
-  it("settle by id, and find dependants without looking at other tasks", () => {
+  it("settle by id, and find dependants without reading other tasks", () => {
     for (const text of texts.filter((text) => text.includes("token = ?"))) {
       assert.deepStrictEqual(plan(text), ["SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)"], text)
     }
@@ -56,7 +56,7 @@ describe("the statements of a SQLite store", () => {
     ])
   })
 
-  it("find the failed and the cancelled among a million completed ones", () => {
+  it("find failed and cancelled tasks among a million completed ones by an index", () => {
     for (const status of ["failed", "cancelled"]) {
       for (const text of texts.filter((text) => text.includes(`status = '${status}' AND seq > ?`))) {
         assert.isTrue(
@@ -67,7 +67,7 @@ describe("the statements of a SQLite store", () => {
     }
   })
 
-  it("never walk through a whole table of tasks or attempts", () => {
+  it("never scan a whole table of tasks or attempts", () => {
     assert.isAbove(texts.length, Object.keys(statements).length - 1)
     for (const text of texts) {
       for (const line of plan(text)) {

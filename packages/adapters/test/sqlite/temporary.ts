@@ -5,10 +5,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 
-/** In memory where there is such a disk: the tests flush hundreds of small files. */
+/** A disk in memory, if there is one: the tests flush hundreds of small files. */
 const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir()
 
-/** A folder of its own for as long as the scope lives. */
+/** A new folder that is removed when the scope is closed. */
 export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(parent, "baton-sqlite-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))

@@ -4,10 +4,10 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { TaskId } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
+import * as JsonScanner from "../../internal/JsonScanner.ts"
 import { SavedTask, statusOf, toRecord } from "./savedTask.ts"
-import { Fault, type ObjectSpan, position, type Scan, scan } from "./scan.ts"
 
-/** The texts of an object's fields, to the letter and in their order. */
+/** The unchanged texts of an object's fields, in their order. */
 export type Fields = ReadonlyMap<string, string>
 
 /** A task in a file. */
@@ -17,63 +17,97 @@ export interface Entry {
   readonly fields: Fields
 }
 
-/** What is kept for all tasks together, under `baton` of the whole. What has its default is left out. */
-const SavedShared = Schema.Struct({
+/** Settings of the whole store, in the field `baton` of the document. Defaults are omitted. */
+const SavedSettings = Schema.Struct({
   paused: Schema.optional(Schema.Boolean),
   tokenFloor: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
 })
 
-/** What is kept for all tasks together. */
-export interface Shared {
+/** Settings of the whole store. */
+export interface Settings {
   readonly paused: boolean
-  /** The greatest lease token of the tasks that were removed. */
+  /** The greatest lease token of the tasks that were deleted. */
   readonly tokenFloor: number
 }
 
-const readShared = ({ paused = false, tokenFloor = 0 }: typeof SavedShared.Type): Shared => ({ paused, tokenFloor })
+const readSettings = ({ paused = false, tokenFloor = 0 }: typeof SavedSettings.Type): Settings => ({
+  paused,
+  tokenFloor
+})
 
-/** What a file says. */
+/** The contents of a file. */
 export interface Document {
   readonly fields: Fields
-  /** What follows the last brace. */
+  /** The text after the last brace. */
   readonly ending: string
-  /** Whether it is all ASCII, as Python writes it; then it stays so. */
+  /** Whether the file contains only ASCII, as Python writes it. Then it is also written so. */
   readonly isAscii: boolean
-  readonly shared: Shared
+  readonly settings: Settings
   readonly entries: ReadonlyArray<Entry>
 }
 
-/** What a file says that is not there. */
-const empty: Document = { fields: new Map(), ending: "", isAscii: true, shared: readShared({}), entries: [] }
+/** The contents of a file that does not exist. */
+const empty: Document = { fields: new Map(), ending: "", isAscii: true, settings: readSettings({}), entries: [] }
 
-/** Reads the text of a file that was last written at `writtenAt`; fails with the place of a mistake and what it is. */
+/** Reads the text of a file that was last written at `writtenAt`. The error is the position and the problem. */
 export const read = (text: string, writtenAt: DateTime.Utc): Result.Result<Document, string> =>
   text.trim() === ""
     ? Result.succeed(empty)
     : Result.mapError(
-        Result.flatMap(scan(text), (scanned) => readScan(text, scanned, writtenAt)),
+        Result.flatMap(JsonScanner.scan(text, scanTasks), (scanned) => decode(text, scanned, writtenAt)),
         ({ offset, problem }) => `${position(text, offset)}: ${problem}`
       )
 
-const Root = Schema.Struct({ baton: Schema.optional(SavedShared) })
+const position = (text: string, offset: number): string => {
+  const { column, line } = JsonScanner.position(text, offset)
+  return `${line}:${column}`
+}
 
-const readScan = (text: string, { root, tasks }: Scan, writtenAt: DateTime.Utc): Result.Result<Document, Fault> => {
+interface Scanned {
+  readonly root: JsonScanner.ObjectSpan
+  readonly tasks: ReadonlyArray<JsonScanner.ObjectSpan>
+}
+
+const scanTasks = (scanner: JsonScanner.JsonScanner): Scanned => {
+  let tasks: ReadonlyArray<JsonScanner.ObjectSpan> = []
+  if (scanner.next() !== "{") scanner.expected('an object that contains "tasks"')
+  const root = scanner.object((name) => {
+    if (name !== "tasks") return scanner.value()
+    const found: Array<JsonScanner.ObjectSpan> = []
+    if (scanner.next() !== "[") scanner.expected('a list as "tasks"')
+    const list = scanner.list(() => {
+      if (scanner.next() !== "{") scanner.expected("a task, which is an object")
+      found.push(scanner.object(() => scanner.value()))
+    })
+    tasks = found
+    return list
+  })
+  return { root, tasks }
+}
+
+const Root = Schema.Struct({ baton: Schema.optional(SavedSettings) })
+
+const decode = (
+  text: string,
+  { root, tasks }: Scanned,
+  writtenAt: DateTime.Utc
+): Result.Result<Document, JsonScanner.JsonFault> => {
   const whole = decodeRoot(text, root, "")
   if (Result.isFailure(whole)) return Result.fail(whole.failure)
-  const found = new Map<TaskId, { readonly task: SavedTask; readonly span: ObjectSpan }>()
+  const found = new Map<TaskId, { readonly task: SavedTask; readonly span: JsonScanner.ObjectSpan }>()
   for (const [index, span] of tasks.entries()) {
     const decoded = decodeTask(text, span, `tasks[${index}]`)
     if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
     const task = decoded.success
-    const twin = found.get(task.id)
-    if (twin !== undefined) {
-      const first = position(text, startOf(twin.span, "id"))
-      return fault(span, "id", `the id ${JSON.stringify(task.id)} is used a second time, after ${first}`)
+    const other = found.get(task.id)
+    if (other !== undefined) {
+      const first = position(text, startOf(other.span, "id"))
+      return fault(span, "id", `the id ${JSON.stringify(task.id)} is already used at ${first}`)
     }
     found.set(task.id, { task, span })
   }
   for (const { span, task } of found.values()) {
-    // Where it is written down what a task waits for, the rest may have been deleted.
+    // Where `waitsFor` is written, the other dependencies may have been deleted.
     const open = task.baton?.waitsFor === undefined ? task.baton?.dependsOn : undefined
     const unknown = open?.find((id) => !found.has(id))
     if (unknown !== undefined) {
@@ -88,7 +122,7 @@ const readScan = (text: string, { root, tasks }: Scan, writtenAt: DateTime.Utc):
     fields: fieldsOf(text, root),
     ending: text.slice(root.end),
     isAscii: /^[\0-\x7f]*$/.test(text),
-    shared: readShared(whole.success.baton ?? {}),
+    settings: readSettings(whole.success.baton ?? {}),
     entries: Array.from(found.values(), ({ span, task }) => ({
       record: toRecord(task, { writtenAt, isCompleted }),
       text: text.slice(span.start, span.end),
@@ -97,21 +131,26 @@ const readScan = (text: string, { root, tasks }: Scan, writtenAt: DateTime.Utc):
   })
 }
 
-const fieldsOf = (text: string, { fields }: ObjectSpan): Fields =>
+const fieldsOf = (text: string, { fields }: JsonScanner.ObjectSpan): Fields =>
   new Map(Array.from(fields, ([name, { end, start }]) => [name, text.slice(start, end)]))
 
-const startOf = (object: ObjectSpan, field: string): number => object.fields.get(field)?.start ?? object.start
+const startOf = (object: JsonScanner.ObjectSpan, field: string): number =>
+  object.fields.get(field)?.start ?? object.start
 
-const fault = (object: ObjectSpan, field: string, problem: string) =>
-  Result.fail(new Fault(startOf(object, field), problem))
+const fault = (object: JsonScanner.ObjectSpan, field: string, problem: string) =>
+  Result.fail(new JsonScanner.JsonFault(startOf(object, field), problem))
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Decodes the fields of an object that a schema knows; the others can be anything. */
+/** Decodes the fields of an object that a schema knows, and ignores the others. */
 const decoder = <S extends Schema.Codec<unknown, unknown> & { readonly fields: object }>(schema: S) => {
   const decode = Schema.decodeUnknownResult(Schema.fromJsonString(schema))
   const names = Object.keys(schema.fields)
-  return (text: string, object: ObjectSpan, path: string): Result.Result<S["Type"], Fault> => {
+  return (
+    text: string,
+    object: JsonScanner.ObjectSpan,
+    path: string
+  ): Result.Result<S["Type"], JsonScanner.JsonFault> => {
     const known = names.flatMap((name) => {
       const span = object.fields.get(name)
       return span === undefined ? [] : [`${JSON.stringify(name)}:${text.slice(span.start, span.end)}`]
@@ -120,10 +159,10 @@ const decoder = <S extends Schema.Codec<unknown, unknown> & { readonly fields: o
       const [first] = issuesOf(issue).issues
       const [field, ...inner] = first?.path ?? []
       const place = [field, ...inner].map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`))
-      const wanted = (first?.message ?? "").replace(/^[A-Z]/, (letter) => letter.toLowerCase())
-      return new Fault(
+      const expected = (first?.message ?? "").replace(/^[A-Z]/, (letter) => letter.toLowerCase())
+      return new JsonScanner.JsonFault(
         startOf(object, String(field)),
-        `${(path + place.join("")).replace(/^\./, "")}: ${wanted.replace(" | undefined", "")}`
+        `${(path + place.join("")).replace(/^\./, "")}: ${expected.replace(" | undefined", "")}`
       )
     })
   }

@@ -18,12 +18,12 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Errors from "./errors.ts"
 import * as Lock from "./lock.ts"
 
-/** A file that no other process of ours writes. */
+/** A file that this process has locked. */
 export interface TaskFile {
-  /** What was in it when it was opened; nothing if it was not there. */
+  /** The contents when it was opened; empty if it did not exist. */
   readonly text: string
   readonly writtenAt: DateTime.Utc
-  /** Puts other contents in its place: whoever reads it, and whatever happens, finds the old ones or the new ones. */
+  /** Replaces the whole file. Readers, also after a crash, find the old contents or the new ones. */
   readonly replace: (contents: Iterable<Uint8Array>) => Effect.Effect<void, TaskStoreError>
 }
 
@@ -34,7 +34,7 @@ export const open = Effect.fnUntraced(function* (
   const lock = yield* Lock.acquire(filename, path)
   const temporary = `${path}.baton-tmp`
   const found = yield* Errors.attempt(filename, () => {
-    // Left by a process that died as it wrote.
+    // A process that died during a write leaves it.
     rmSync(temporary, { force: true })
     return load(path)
   })
@@ -55,28 +55,28 @@ export const open = Effect.fnUntraced(function* (
       (handle) => Effect.ignore(io(() => handle.close()))
     ).pipe(Effect.onError(() => Effect.ignore(io(() => rm(temporary, { force: true })))))
 
-  /** A file that was there keeps its mode and its owner. */
+  /** An existing file keeps its mode and its owner. */
   const keepOwner = Effect.fnUntraced(function* (handle: FileHandle): Effect.fn.Return<void, TaskStoreError> {
     const before = yield* Errors.attempt(filename, () => statOf(path))
     if (before === undefined) return
     const [uid, gid] = [Number(before.uid), Number(before.gid)]
-    // Only root can give a file away; whoever else writes it has it from then on.
+    // Only root can give a file to another user.
     if (process.geteuid?.() === 0) yield* io(() => handle.chown(uid, gid))
     yield* io(() => handle.chmod(Number(before.mode) & 0o7777))
   })
 
-  /** Keeps what somebody else wrote: nothing of theirs is lost, and nothing of ours. */
-  const setAside = (count: number): Effect.Effect<void, TaskStoreError> => {
+  /** Keeps the version of another program in a separate file. */
+  const keepEdited = (count: number): Effect.Effect<void, TaskStoreError> => {
     const name = count === 1 ? `${path}.edited` : `${path}.edited-${count}`
     return io(() => copyFile(path, name, constants.COPYFILE_EXCL)).pipe(
       Effect.andThen(
-        Effect.logWarning("The file was changed while it was in use; that version is kept aside").pipe(
-          Effect.annotateLogs({ module: "JsonTaskStore", file: filename, aside: name })
+        Effect.logWarning("The file was edited while it was in use; the edited version is in another file").pipe(
+          Effect.annotateLogs({ module: "JsonTaskStore", file: filename, edited: name })
         )
       ),
       Effect.catchIf(
         ({ cause }) => Errors.hasCode(cause, "EEXIST"),
-        () => setAside(count + 1)
+        () => keepEdited(count + 1)
       )
     )
   }
@@ -85,19 +85,19 @@ export const open = Effect.fnUntraced(function* (
     yield* Errors.attempt(filename, lock.check)
     const written = yield* writeTemporary(contents)
     const current = yield* Errors.attempt(filename, () => statOf(path))
-    if (current !== undefined && versionOf(current) !== known) yield* setAside(1)
+    if (current !== undefined && versionOf(current) !== known) yield* keepEdited(1)
     yield* io(() => rename(temporary, path))
     known = written
     yield* syncFolder
   })
 
-  /** The new name is on the disk once its folder is. */
+  /** A renamed file is on the disk once its folder is. */
   const syncFolder = Effect.acquireUseRelease(
     io(() => openFile(dirname(path), "r")),
     (handle) => io(() => handle.sync()),
     (handle) => Effect.ignore(io(() => handle.close()))
   ).pipe(
-    // Not every file system can, and not every user may read the folder.
+    // Some file systems do not support it, and some users cannot read the folder.
     Effect.catchIf(
       ({ cause }) => Errors.hasCode(cause, "EACCES", "EINVAL", "EISDIR", "ENOTSUP", "EPERM"),
       () => Effect.void
@@ -107,7 +107,7 @@ export const open = Effect.fnUntraced(function* (
   return { text: found.text, writtenAt: found.writtenAt, replace }
 })
 
-/** Where the file really is, which has to be a place that we can write to; makes its folder. */
+/** The path of the file behind links. Creates its folder, and throws when the file cannot be written. */
 export const locate = (filename: string): string => {
   const path = resolve(filename)
   const found = statOf(path)
@@ -118,7 +118,7 @@ export const locate = (filename: string): string => {
   }
   if (found.isDirectory()) throw Errors.unusable(Errors.isDirectory(filename))
   if (!found.isFile()) throw Errors.unusable(Errors.notAFile(filename))
-  // A link stays a link: what it leads to is replaced.
+  // A link stays a link: its target is replaced.
   const real = realpathSync(path)
   accessSync(real, constants.R_OK | constants.W_OK)
   accessSync(dirname(real), constants.W_OK | constants.X_OK)
@@ -127,14 +127,14 @@ export const locate = (filename: string): string => {
 
 const statOf = (path: string): BigIntStats | undefined => statSync(path, { bigint: true, throwIfNoEntry: false })
 
-/** Tells one content of a file from another. */
+/** Differs between two versions of a file. */
 const versionOf = ({ dev, ino, mtimeNs, size }: BigIntStats): string => [dev, ino, mtimeNs, size].join(" ")
 
-/** What is in the file; nothing if it is not there. */
+/** The contents of a file; empty if it does not exist. */
 export const load = (path: string) => {
   const stats = statOf(path)
   return {
-    // Takes a byte order mark off, and throws on bytes that are no UTF-8.
+    // Removes a byte order mark, and throws on bytes that are not UTF-8.
     text: stats === undefined ? "" : new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path)),
     writtenAt: DateTime.makeUnsafe(Number(stats?.mtimeMs ?? 0n)),
     version: stats === undefined ? undefined : versionOf(stats)

@@ -9,13 +9,13 @@ import process from "node:process"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Errors from "./errors.ts"
 
-/** Whose a file is, as its lock file tells other processes. */
+/** The process that has a file locked, as written in the lock file. */
 const Owner = Schema.Struct({
   pid: Schema.Int,
   host: Schema.String,
   /** When the lock was taken. */
   since: Schema.String,
-  /** When the process started, by the kernel's count: tells it from a later one that was given the same pid. */
+  /** When the process started, in the kernel's ticks: a later process can have the same pid. */
   started: Schema.NullOr(Schema.String)
 })
 
@@ -25,16 +25,13 @@ const OwnerText = Schema.fromJsonString(Owner)
 const decode = Schema.decodeUnknownOption(OwnerText)
 const encode = Schema.encodeSync(OwnerText)
 
-/** The right to write a file. */
+/** A lock that this process holds. */
 export interface Lock {
-  /** Makes sure, before each write, that the lock is still ours; throws when it is not. */
+  /** Call it before each write. Throws when another process has the lock now. */
   readonly check: () => void
 }
 
-/**
- * Locks a file for as long as the scope is open. Of several processes one gets it; what a process that is gone left
- * behind is taken over.
- */
+/** Locks a file for as long as the scope is open. The lock of a process that no longer runs is taken over. */
 export const acquire = Effect.fnUntraced(function* (
   filename: string,
   path: string
@@ -57,14 +54,14 @@ export const acquire = Effect.fnUntraced(function* (
   )
   return {
     check: () => {
-      // Deleted by somebody who cleans up, say: whoever comes first takes it.
+      // Someone may have deleted the lock file: the first process to notice takes the lock.
       if (!isOurs()) take(lock)
     }
   }
 })
 
-/** Who has the file, if that is anybody who is still there. Takes nothing. */
-export const look = (filename: string, path: string): string | undefined => {
+/** The error if a running process has the file; takes no lock. */
+export const inspect = (filename: string, path: string): string | undefined => {
   const lockFile = `${path}.lock`
   const found = read(lockFile)
   return found === undefined
@@ -79,11 +76,11 @@ interface LockFile {
   readonly text: string
 }
 
-/** Makes the lock file ours. */
+/** Takes the lock. */
 const take = (lock: LockFile): void => {
   while (!create(lock)) {
     const found = read(lock.lockFile)
-    // Given back just now.
+    // The other process has just released it.
     if (found === undefined) continue
     const refusal = refuse(lock, found)
     if (refusal !== undefined) throw Errors.unusable(refusal)
@@ -91,7 +88,7 @@ const take = (lock: LockFile): void => {
   }
 }
 
-/** Whether it could be made: it is not there. */
+/** Creates the lock file; returns whether there was none. */
 const create = ({ lockFile, text }: LockFile): boolean => {
   try {
     writeFileSync(lockFile, text, { flag: "wx" })
@@ -102,14 +99,14 @@ const create = ({ lockFile, text }: LockFile): boolean => {
   }
 }
 
-/** Removes a lock that was left behind, and not the one that another process may have put in its place meanwhile. */
+/** Removes an abandoned lock file, but not one that another process has put in its place. */
 const remove = ({ lockFile, owner }: LockFile, found: string): void => {
   const aside = `${lockFile}.${owner.pid}`
   try {
     renameSync(lockFile, aside)
     if (read(aside) !== found) linkSync(aside, lockFile)
   } catch (cause) {
-    // Somebody was faster to remove it, or to make a new one.
+    // Another process was faster to remove it, or to create a new one.
     if (!Errors.hasCode(cause, "ENOENT", "EEXIST")) throw cause
   }
   rmSync(aside, { force: true })
@@ -124,7 +121,7 @@ const read = (file: string): string | undefined => {
   }
 }
 
-/** Why the file cannot be had; undefined when the lock was left by a process that is gone. */
+/** Why the lock cannot be taken; undefined when its process no longer runs. */
 const refuse = (
   {
     filename,
@@ -133,7 +130,7 @@ const refuse = (
   }: Pick<LockFile, "filename" | "lockFile"> & { readonly owner: Pick<Owner, "pid" | "host"> },
   text: string
 ): string | undefined => {
-  // Made and not yet written: its process died in between, or will find out that the lock is not its own any more.
+  // Created but not written yet: its process died in between, or finds out before its first write that it lost the lock.
   if (text === "") return undefined
   const found = Option.getOrUndefined(decode(text))
   if (found === undefined) {
@@ -145,7 +142,7 @@ const refuse = (
   }
   if (!isRunning(found)) return undefined
   return found.pid === owner.pid
-    ? `${filename} is open in this process already: use that store, or close it first.`
+    ? `${filename} is already open in this process: use that store, or close it first.`
     : `${who}: wait for it to end, or keep the tasks in a store that processes can share, such as SQLite.`
 }
 
@@ -153,20 +150,20 @@ const isRunning = ({ pid, started }: Owner): boolean => {
   try {
     process.kill(pid, 0)
   } catch (cause) {
-    // It is there, and somebody else's.
+    // The process exists, and belongs to another user.
     if (!Errors.hasCode(cause, "EPERM")) return false
   }
   const found = startOf(pid)
   return found === null || started === null || found === started
 }
 
-/** The time at which a process started, in ticks since the machine did; null where it is not to be had. */
+/** When a process started, in ticks since the machine started; null where the system does not provide it. */
 const startOf = (pid: number): string | null => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
-    // The name of the program, in parentheses, can hold anything.
+    // The name of the program, in parentheses, can contain any character.
     const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-    // Dead, and only not yet collected by its parent.
+    // It has ended, and its parent has not collected it yet.
     if (state === "Z" || state === "X") return "over"
     return fields[18] ?? null
   } catch {

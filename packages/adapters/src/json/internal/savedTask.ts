@@ -1,13 +1,61 @@
-import type * as DateTime from "effect/DateTime"
 import * as Brand from "effect/Brand"
+import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
-import type { Attempt, LeaseToken } from "@baton/core/Attempt"
+import { type Attempt, AttemptOutcome, LeaseToken } from "@baton/core/Attempt"
 import * as Execution from "@baton/core/Execution"
 import { Metadata, type Task, TaskId, TaskStatus } from "@baton/core/Task"
 import * as TaskRecord from "@baton/core/TaskRecord"
-import { Extension, readHistory } from "./extension.ts"
+import { Usage } from "@baton/core/Usage"
+import { Verification } from "@baton/core/Verification"
 
-/** A task as it is in the file: the fields of the lab, and what Baton adds to them. */
+/** An attempt, without the fields that are null. */
+const SavedAttempt = Schema.Struct({
+  number: Schema.Int,
+  token: LeaseToken,
+  owner: Schema.String,
+  startedAt: Schema.DateTimeUtcFromString,
+  endedAt: Schema.optional(Schema.DateTimeUtcFromString),
+  outcome: AttemptOutcome,
+  error: Schema.optional(Schema.String),
+  /** The output that completed the task is the task's result, and is not written twice. */
+  execution: Schema.optional(Schema.Struct({ ...Execution.Execution.fields, output: Schema.optional(Schema.String) })),
+  verification: Schema.optional(Verification),
+  usage: Schema.optional(Usage)
+})
+
+interface SavedAttempt extends Schema.Schema.Type<typeof SavedAttempt> {}
+
+/** The object `baton` of a task: its fields that the lab does not know. Defaults are omitted. */
+const Extension = Schema.Struct({
+  /** The lab has no such status: there, the task is `failed`. */
+  cancelled: Schema.optional(Schema.Boolean),
+  priority: Schema.optional(Schema.Int),
+  /** Default: `createdAt`. */
+  availableAt: Schema.optional(Schema.DateTimeUtcFromString),
+  dependsOn: Schema.optional(Schema.Array(TaskId)),
+  /** The dependencies that have yet to complete. Default: those that have not completed in this file. */
+  waitsFor: Schema.optional(Schema.Array(TaskId)),
+  feedback: Schema.optional(Schema.String),
+  verified: Schema.optional(Schema.Boolean),
+  requeues: Schema.optional(Schema.Int),
+  usage: Schema.optional(Usage),
+  /** Default: when the file was last written. */
+  createdAt: Schema.optional(Schema.DateTimeUtcFromString),
+  /** Default: `createdAt`. */
+  updatedAt: Schema.optional(Schema.DateTimeUtcFromString),
+  /** The last lease token. Default: the number of attempts. */
+  token: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  checkpoint: Schema.optional(Execution.Execution),
+  /** Written only without the history, which contains it. */
+  previousOutput: Schema.optional(Schema.String),
+  history: Schema.optional(Schema.Array(SavedAttempt))
+})
+
+interface Extension extends Schema.Schema.Type<typeof Extension> {}
+
+const encodeExtension = Schema.encodeSync(Extension)
+
+/** A task in the file: the fields of the lab, and those of Baton. */
 export const SavedTask = Schema.Struct({
   id: TaskId,
   description: Schema.String,
@@ -20,14 +68,63 @@ export const SavedTask = Schema.Struct({
 
 export interface SavedTask extends Schema.Schema.Type<typeof SavedTask> {}
 
+// ---------------------------------------------------------------------------------------------------- writing
+
+/** The object `baton` of a task, as plain data. */
+export const extensionOf = (
+  record: TaskRecord.TaskRecord,
+  options: { readonly history: boolean }
+): typeof Extension.Encoded => {
+  const { attempts, task, waitsFor } = record
+  const isDependent = task.dependsOn.length > 0
+  return encodeExtension({
+    cancelled: task.status === "cancelled" || undefined,
+    priority: task.priority || undefined,
+    availableAt: unlessEqual(task.availableAt, task.createdAt),
+    dependsOn: isDependent ? task.dependsOn : undefined,
+    waitsFor: isDependent ? waitsFor : undefined,
+    feedback: task.feedback ?? undefined,
+    verified: task.verified || undefined,
+    requeues: task.requeues || undefined,
+    usage: task.usage ?? undefined,
+    createdAt: task.createdAt,
+    updatedAt: unlessEqual(task.updatedAt, task.createdAt),
+    token: record.token || undefined,
+    checkpoint: record.checkpoint ?? undefined,
+    previousOutput: options.history ? undefined : (record.previousOutput ?? undefined),
+    history: options.history && attempts.length > 0 ? attempts.map(saveAttempt) : undefined
+  })
+}
+
+const unlessEqual = (time: DateTime.Utc, other: DateTime.Utc) => (DateTime.Equivalence(time, other) ? undefined : time)
+
+const saveAttempt = (attempt: Attempt): SavedAttempt => {
+  const { endedAt, error, execution, number, outcome, owner, startedAt, token, usage, verification } = attempt
+  return {
+    number,
+    token,
+    owner,
+    startedAt,
+    endedAt: endedAt ?? undefined,
+    outcome,
+    error: error ?? undefined,
+    execution:
+      execution === null || outcome !== "completed" ? (execution ?? undefined) : { ...execution, output: undefined },
+    verification: verification ?? undefined,
+    usage: usage ?? undefined
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- reading
+
 const noExtension: Extension = {}
 
 export const statusOf = ({ baton, status = "pending" }: SavedTask): TaskStatus =>
   status === "failed" && baton?.cancelled === true ? "cancelled" : status
 
 /**
- * The record that a saved task stands for. People and the lab's own code change the plain fields and know nothing of the
- * rest, so the plain fields are right wherever the two disagree.
+ * The record of a saved task. People and the lab's own code change the plain fields and do not know the others, so where
+ * the two contradict each other, the plain fields are right.
  */
 export const toRecord = (
   saved: SavedTask,
@@ -53,7 +150,7 @@ export const toRecord = (
     createdAt,
     updatedAt: baton.updatedAt ?? createdAt
   }
-  const attempts = ledger(saved, task)
+  const attempts = ledgerOf(saved, task)
   return {
     task,
     token: Math.max(baton.token ?? task.attempts, attempts.at(-1)?.token ?? 0),
@@ -65,9 +162,9 @@ export const toRecord = (
   }
 }
 
-/** The ledger, made to agree with the task: what nobody wrote down is told as far as it is known. */
-const ledger = ({ baton = noExtension, result }: SavedTask, task: Task): ReadonlyArray<Attempt> => {
-  const history = readHistory(baton.history ?? [], { id: task.id, result: result ?? null })
+/** The ledger, adapted to the task: an attempt that the task implies and the file lacks is added with what is known. */
+const ledgerOf = ({ baton = noExtension, result }: SavedTask, task: Task): ReadonlyArray<Attempt> => {
+  const history = (baton.history ?? []).map((saved) => readAttempt(saved, task.id, result ?? ""))
   const last = history.at(-1)
   const token = Math.max(baton.token ?? task.attempts, last?.token ?? 0)
   const open = task.status === "in_progress" ? "running" : task.status === "completed" ? "completed" : undefined
@@ -75,28 +172,42 @@ const ledger = ({ baton = noExtension, result }: SavedTask, task: Task): Readonl
   const ended = (isCurrent ? history.slice(0, -1) : history).map((attempt) => close(attempt, task))
   if (ended.length === 0 && baton.previousOutput !== undefined && open !== "completed") {
     const execution = Execution.make({ output: baton.previousOutput })
-    ended.push({ ...unknown(task, open === undefined ? token : token - 1), outcome: "retried", execution })
+    ended.push({ ...unknownAttempt(task, open === undefined ? token : token - 1), outcome: "retried", execution })
   }
   if (open === undefined) return ended
   const current: Attempt = {
-    ...(isCurrent ? last : unknown(task, token)),
+    ...(isCurrent ? last : unknownAttempt(task, token)),
     outcome: open,
     number: task.attempts,
     token: leaseToken(Math.max(token, (ended.at(-1)?.token ?? 0) + 1))
   }
   return [
     ...ended,
-    open === "running" ? { ...current, endedAt: null } : { ...current, execution: outcome(current, task) }
+    open === "running" ? { ...current, endedAt: null } : { ...current, execution: completingExecution(current, task) }
   ]
 }
 
-/** The execution that completed a task has the task's result. */
-const outcome = ({ execution }: Attempt, { result }: Task): Execution.Execution => ({
+const readAttempt = ({ execution, ...saved }: SavedAttempt, taskId: TaskId, result: string): Attempt => ({
+  taskId,
+  number: saved.number,
+  token: saved.token,
+  owner: saved.owner,
+  startedAt: saved.startedAt,
+  endedAt: saved.endedAt ?? null,
+  outcome: saved.outcome,
+  error: saved.error ?? null,
+  execution: execution === undefined ? null : { ...execution, output: execution.output ?? result },
+  verification: saved.verification ?? null,
+  usage: saved.usage ?? null
+})
+
+/** The output that completed a task is the task's result. */
+const completingExecution = ({ execution }: Attempt, { result }: Task): Execution.Execution => ({
   ...(execution ?? Execution.make({ output: "" })),
   output: result ?? ""
 })
 
-/** An attempt that is over, whatever its outcome says. */
+/** An attempt that has ended, whatever its outcome in the file. */
 const close = (attempt: Attempt, { updatedAt }: Task): Attempt => {
   const error = "The task was changed in its file."
   if (attempt.outcome === "completed") return { ...attempt, outcome: "retried", error }
@@ -106,8 +217,8 @@ const close = (attempt: Attempt, { updatedAt }: Task): Attempt => {
 
 const leaseToken = Brand.nominal<LeaseToken>()
 
-/** An attempt of which nothing is known. */
-const unknown = (task: Task, token: number): Attempt => ({
+/** An attempt that the file does not describe. */
+const unknownAttempt = (task: Task, token: number): Attempt => ({
   taskId: task.id,
   number: task.attempts,
   token: leaseToken(Math.max(1, token)),
