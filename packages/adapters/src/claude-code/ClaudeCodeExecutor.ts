@@ -66,7 +66,7 @@ export interface Options extends Pick<Program.Settings, "cwd" | "env" | "idleTim
   readonly program?: string | undefined
   /** A model's id or alias. Default: the one in Claude Code's configuration. */
   readonly model?: string | undefined
-  /** What it may do without permission: `acceptEdits`, `auto`, `bypassPermissions`, `dontAsk`, `manual`, `plan`. Anything that needs permission is denied, because there is no person to give it. */
+  /** What it may do without permission: `acceptEdits`, `auto`, `bypassPermissions`, `dontAsk`, `manual`, `plan`. A use that needs permission is denied, because no person can give it. */
   readonly permissionMode?: string | undefined
   /** Tools that need no permission, such as `Edit` or `Bash(npm test *)`. */
   readonly allowedTools?: ReadonlyArray<string> | undefined
@@ -169,7 +169,7 @@ const notRun = (program: string) => (error: ProgramError) =>
     reason: reasonFor(error),
     message:
       error.reason === "NotFound"
-        ? `Claude Code was not found: there is no program "${program}". Install it (npm install -g @anthropic-ai/claude-code), or add its directory to PATH.`
+        ? `Claude Code was not found: the program "${program}" does not exist. Install it (npm install -g @anthropic-ai/claude-code), or add its directory to PATH.`
         : error.message,
     cause: error
   })

@@ -64,7 +64,7 @@ export interface BatchInProgress {
 }
 
 /**
- * The batches in a journal that have not ended; none where there is no journal. A run can be using the journal meanwhile.
+ * The batches in a journal that have not ended; none without a journal. A run can be using the journal meanwhile.
  *
  * @category getters
  * @since 0.1.0

@@ -61,7 +61,7 @@ export interface ClaudeClientService {
   readonly send: (request: MessageRequest, about: About) => Effect.Effect<Reply, ClaudeError>
   /** An estimate of the input tokens of a request; free of charge. */
   readonly countTokens: (request: MessageRequest) => Effect.Effect<number, ClaudeError>
-  /** What the API knows about a model; fails with `Permanent` when there is no model of this name. */
+  /** What the API knows about a model; fails with `Permanent` for an unknown model. */
   readonly model: (id: string) => Effect.Effect<ModelInfo, ClaudeError>
 }
 
@@ -81,8 +81,8 @@ export interface About {
    */
   readonly onSend?: (() => void) | undefined
   /**
-   * Called when the answer begins: from then on, other requests can read the common prefix from the prompt cache. Not called
-   * where there is no such moment, as in a batch.
+   * Called when the answer begins: from then on, other requests can read the common prefix from the prompt cache. A
+   * batch does not call it.
    */
   readonly onStart?: (() => void) | undefined
 }
@@ -98,7 +98,7 @@ export interface ModelInfo {
 }
 
 /**
- * What a request used, by how it ended; null when that is unknown, because the request was cut off after it was sent.
+ * The usage of a request, from its exit; null when it is unknown, because the request was cut off after it was sent.
  *
  * @category getters
  * @since 0.1.0

@@ -7,7 +7,7 @@
  *
  * Every request is paid for under the run's budget: the most that it can cost is reserved before it is sent.
  *
- * The stop reason of a reply decides what it is worth:
+ * The stop reason of a reply decides the result:
  *
  * | stop reason | |
  * |---|---|

@@ -143,7 +143,7 @@ export interface Info {
 }
 
 /**
- * Returns the size of a cache; zero where there is no file.
+ * Returns the size of a cache; zero without a file.
  *
  * @category getters
  * @since 0.1.0

@@ -73,7 +73,7 @@ export interface Options extends Settings {
 }
 
 /**
- * How a run ended. `exitCode` and `signal` are those of the program, also when a limit stopped it: one of them is null, or
+ * The exit of a program. `exitCode` and `signal` are those of the program, also when a limit stopped it: one of them is null, or
  * both when the program could not be stopped, for instance because it runs as another user.
  *
  * @category models
@@ -93,7 +93,7 @@ export interface ProgramExit {
  * **Details**
  *
  * A run ends with the program itself. The output of its remaining children is read for up to a second; then the rest of the
- * group gets SIGTERM, and SIGKILL a second later. Neither a child in the background nor an open pipe keeps a run from ending.
+ * group gets SIGTERM, and SIGKILL a second later. Children in the background and open pipes do not keep a run from ending.
  *
  * **Gotchas**
  *

@@ -1,6 +1,6 @@
 /**
- * The cost of calls to a language model. Effect's `LanguageModel` reports how many tokens a call used, but neither their price
- * nor the most that a call may use.
+ * The cost of calls to a language model. Effect's `LanguageModel` reports how many tokens a call used, but not their price or
+ * the most that a call may use.
  *
  * @since 0.1.0
  */

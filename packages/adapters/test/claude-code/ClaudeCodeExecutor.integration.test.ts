@@ -9,13 +9,13 @@ import { execute, failure, ledger, type Options, standIn } from "./fixtures.ts"
 
 const half = { output: "half of it" }
 
-/** How a session ends, and what it means. */
+/** The end of a session, and its error. */
 const table: ReadonlyArray<{
   readonly situation: string
   readonly options?: Options
   readonly reason: string
   readonly message: RegExp
-  /** Null: nobody can say. */
+  /** Null when it is unknown. */
   readonly costUsd: number | null
   readonly output?: string
 }> = [
@@ -93,7 +93,7 @@ const table: ReadonlyArray<{
 
 describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
   describe("an answer", () => {
-    it.live("is the output, with what it cost and which session it was", () =>
+    it.live("is the output, with the cost and the session", () =>
       Effect.gen(function* () {
         const claude = yield* standIn
         const execution = yield* execute(claude.in("ok"))
@@ -194,7 +194,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
         assert.strictEqual(error.reason, "Fatal")
         assert.match(
           error.message,
-          /no program "\/nowhere\/claude"\. Install it \(npm install -g @anthropic-ai\/claude-code\)/
+          /the program "\/nowhere\/claude" does not exist\. Install it \(npm install -g @anthropic-ai\/claude-code\)/
         )
       })
     )
@@ -234,7 +234,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
       })
     )
 
-    it.live("is told what the last attempt brought out and why it was not accepted", () =>
+    it.live("gets the previous attempt's output and the reason it was rejected", () =>
       Effect.gen(function* () {
         const previous = { output: "cheap", feedback: "how much?" }
         const { output } = yield* execute((yield* standIn).in("as-asked"), { attempt: { previous } })
@@ -263,7 +263,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
   })
 
   describe("stopping", () => {
-    it.effect("asks it to end when the time is over, and knows what it cost", () =>
+    it.effect("stops it at the timeout, and knows its cost", () =>
       Effect.gen(function* () {
         const claude = yield* standIn
         const fiber = yield* Effect.forkChild(failure(claude.in("hang", { timeout: "1 hour" })))
@@ -350,7 +350,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
       })
     )
 
-    it.live("refuses a session without a limit of its own, and names the option", () =>
+    it.live("refuses a session without its own limit, and names the option", () =>
       Effect.gen(function* () {
         const claude = yield* standIn
         const { reason } = yield* run(claude.in("ok"), 1)

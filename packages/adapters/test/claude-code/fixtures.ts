@@ -11,7 +11,7 @@ const script = fileURLToPath(new URL("stand-in.mjs", import.meta.url))
 
 export type Options = NonNullable<Parameters<typeof ClaudeCodeExecutor.layer>[0]>
 
-/** A program that stands in for `claude`, and what it has seen. */
+/** A program in place of `claude`, and its input. */
 export const standIn = Effect.map(directory, (path) => {
   const program = join(path, "claude")
   const log = join(path, "log")
@@ -53,7 +53,7 @@ export const failure = Effect.fnUntraced(function* (...args: Parameters<typeof e
   return error._tag === "ExecutionError" ? error : yield* Effect.die(new Error(error.message))
 })
 
-/** A context that writes down what is reserved and what is spent. */
+/** A context that records reservations and spending. */
 export const ledger = () => {
   const reserved: Array<Safety.Spend> = []
   const spent: Array<Usage.Usage | null> = []

@@ -15,7 +15,7 @@ import { execute, failure, ledger, type Options } from "./fixtures.ts"
 const program = process.env["BATON_TEST_CLAUDE"] ?? "claude"
 const isThere = spawnSync(program, ["--version"]).status === 0
 
-/** A server, and options that have Claude Code ask it, with a home of its own. */
+/** A server, and options with which Claude Code uses it, in a separate home directory. */
 const setup = Effect.gen(function* () {
   const server = yield* Server.make()
   const path = yield* directory
@@ -46,20 +46,20 @@ const bash = (command: string) => (_: unknown, n: number) =>
   })
 
 describe.skipIf(!isThere)(`the real Claude Code${isThere ? "" : " (not installed here)"}`, { timeout: 60_000 }, () => {
-  it.live("answers, and tells what it cost", () =>
+  it.live("answers, and reports its cost", () =>
     Effect.gen(function* () {
       const { options, server } = yield* setup
       server.script(() => reply("forty-two", { usage: { output_tokens: 5000 } }))
-      const { metadata, output, usage } = yield* execute(options(), { task: { description: "What is the answer?" } })
+      const { metadata, output, usage } = yield* execute(options(), { task: { description: "Give the answer." } })
       assert.strictEqual(output, "forty-two")
       assert.isAbove(usage?.costUsd ?? 0, 0.05)
       assert.isAtLeast(usage?.outputTokens ?? 0, 5000)
       assert.deepInclude(metadata, { model: "claude-sonnet-5-5", turns: 1, terminalReason: "completed", exitCode: 0 })
-      assert.include(JSON.stringify(server.messages()[0]?.body), "What is the answer?")
+      assert.include(JSON.stringify(server.messages()[0]?.body), "Give the answer.")
     })
   )
 
-  it.live("does in its directory what it may", () =>
+  it.live("works in its directory with the allowed tools", () =>
     Effect.gen(function* () {
       const { options, path, server } = yield* setup
       server.script((seen, n) => (n === 1 ? bash("touch done")(seen, n) : reply("done")))
@@ -101,7 +101,7 @@ describe.skipIf(!isThere)(`the real Claude Code${isThere ? "" : " (not installed
     })
   )
 
-  it.live("does not go on against a key that is refused", () =>
+  it.live("stops when the key is refused", () =>
     Effect.gen(function* () {
       const { options, server } = yield* setup
       server.script(() => error(401))
@@ -129,7 +129,7 @@ describe.skipIf(!isThere)(`the real Claude Code${isThere ? "" : " (not installed
     })
   )
 
-  it.live("tells what it cost when it is stopped", () =>
+  it.live("reports its cost when it is stopped", () =>
     Effect.gen(function* () {
       const { options, path, server } = yield* setup
       server.script(bash(`touch started && '${process.execPath}' -e 'setTimeout(() => {}, 100000)'`))

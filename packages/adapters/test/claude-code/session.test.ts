@@ -18,12 +18,12 @@ describe("splitLines", () => {
     assert.deepStrictEqual(read(100, ...Array.from(bytes, (byte) => Uint8Array.of(byte))), ["one 🥐", "two", "three"])
   })
 
-  it("gives null for a line that is too long, once, and goes on with the next", () => {
+  it("passes null once for a line that is too long, and continues with the next", () => {
     assert.deepStrictEqual(read(4, "abcd\nabcde\nab", "cde", "fghi\nok"), ["abcd", null, null, "ok"])
     assert.deepStrictEqual(read(4, "abc", "de"), [null])
   })
 
-  it("keeps nothing of a chunk but what is left of its last line", () => {
+  it("keeps only the rest of the last line of a chunk", () => {
     const chunk = new TextEncoder().encode("one\ntwo")
     const lines: Array<string | null> = []
     const { end, push } = splitLines(100, (line) => lines.push(line))

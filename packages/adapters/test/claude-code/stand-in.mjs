@@ -1,4 +1,4 @@
-// Stands in for `claude`: prints what version 2.1.329 printed in the situation that STAND_IN names, and ends as it did.
+// A program in place of `claude`: it prints the output of version 2.1.329 in the situation STAND_IN, and exits as it did.
 import { spawn } from "node:child_process"
 import { appendFileSync, readFileSync } from "node:fs"
 
@@ -256,7 +256,7 @@ const situations = {
       1,
       failed({ terminal_reason: "prompt_too_long", result: "Prompt is too long", total_cost_usd: 0, modelUsage: {} })
     ),
-  // Told on SIGINT what it has cost, as Claude Code does.
+  // Reports its cost on SIGINT, as Claude Code does.
   hang: () => {
     says("I am at it")
     process.on("SIGINT", () => {

@@ -40,7 +40,7 @@ const answers: Script = ({ body }) =>
   reply(JSON.stringify(body).includes("json_schema") ? JSON.stringify(verdict) : "done", { usage })
 
 /** A server, a list, and runs over it. */
-const world = Effect.gen(function* () {
+const fixture = Effect.gen(function* () {
   const server = yield* Server.make({ script: answers })
   const path = yield* folder
   const start = (...options: ReadonlyArray<string>) =>
@@ -56,7 +56,7 @@ const world = Effect.gen(function* () {
     child.stderr.on("data", (chunk) => (err += String(chunk)))
     yield* exit(child)
     assert.strictEqual(err, "")
-    // Logs go to standard output in a program without a logger of its own.
+    // A program without its own logger logs to standard output.
     return yield* Schema.decodeEffect(Report)(out.trim().split("\n").at(-1) ?? "")
   })
   const seen = (method: string, path: RegExp) =>
@@ -68,7 +68,7 @@ const world = Effect.gen(function* () {
     set: (...settings: Parameters<typeof set>) => Effect.promise(() => set(...settings)),
     end: Effect.promise(end),
     batches: Effect.promise(all),
-    /** Waits until the server has seen so many requests to create a batch, or to look at one. */
+    /** Waits until the server has received this number of requests to create or to check a batch. */
     created: (count: number) => Effect.promise(() => server.until(() => seen("POST", /\/batches$/) >= count)),
     looked: Effect.promise(() => server.until(() => seen("GET", /\/batches\/[^/]+$/) >= 1)),
     path
@@ -77,7 +77,7 @@ const world = Effect.gen(function* () {
 
 /** All done, in one batch for the work and one for the judge, and paid once at half the price. */
 const assertDone = Effect.fnUntraced(function* (
-  { batches, finish }: Effect.Success<typeof world>,
+  { batches, finish }: Effect.Success<typeof fixture>,
   sizes: ReadonlyArray<number> = [tasks, tasks]
 ) {
   const { costUsd, counts, results } = yield* finish
@@ -98,12 +98,12 @@ const assertDone = Effect.fnUntraced(function* (
 
 describe("a run whose process is killed", { timeout: 120_000 }, () => {
   it.live("not at all: needs one batch for the work and one for the judge, at half the price", () =>
-    Effect.scoped(Effect.flatMap(world, (all) => assertDone(all)))
+    Effect.scoped(Effect.flatMap(fixture, (all) => assertDone(all)))
   )
 
-  it.live("while the batch is being created, goes on with that batch", () =>
+  it.live("while the batch is being created, resumes that batch", () =>
     Effect.gen(function* () {
-      const all = yield* world
+      const all = yield* fixture
       yield* all.set({ creates: ["hang"] })
       const child = yield* all.start()
       yield* all.created(1)
@@ -112,9 +112,9 @@ describe("a run whose process is killed", { timeout: 120_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("after the answer about the new batch got lost, goes on with that batch", () =>
+  it.live("after the response about the new batch was lost, resumes that batch", () =>
     Effect.gen(function* () {
-      const all = yield* world
+      const all = yield* fixture
       yield* all.set({ creates: ["lose"], hold: true })
       const child = yield* all.start()
       yield* all.created(1)
@@ -124,9 +124,9 @@ describe("a run whose process is killed", { timeout: 120_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("while it waits for the batch, goes on with that batch", () =>
+  it.live("while it waits for the batch, resumes that batch", () =>
     Effect.gen(function* () {
-      const all = yield* world
+      const all = yield* fixture
       yield* all.set({ hold: true })
       const child = yield* all.start()
       yield* all.looked
@@ -136,9 +136,9 @@ describe("a run whose process is killed", { timeout: 120_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("after results that broke off, reads them again", () =>
+  it.live("after incomplete results, reads them again", () =>
     Effect.gen(function* () {
-      const all = yield* world
+      const all = yield* fixture
       yield* all.set({ cutResults: 1 })
       const child = yield* all.start()
       yield* all.created(2)
@@ -148,9 +148,9 @@ describe("a run whose process is killed", { timeout: 120_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("by its first answer, before that is in the store, has it from the journal", () =>
+  it.live("at its first answer, before the answer is in the store, takes it from the journal", () =>
     Effect.gen(function* () {
-      const all = yield* world
+      const all = yield* fixture
       const child = yield* all.start("die")
       yield* exit(child)
       assert.strictEqual(child.signalCode, "SIGKILL")
@@ -158,9 +158,9 @@ describe("a run whose process is killed", { timeout: 120_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("while the judge's batch is being created, goes on with both", () =>
+  it.live("while the judge's batch is being created, resumes both batches", () =>
     Effect.gen(function* () {
-      const all = yield* world
+      const all = yield* fixture
       yield* all.set({ creates: ["ok", "hang"] })
       const child = yield* all.start()
       yield* all.created(2)

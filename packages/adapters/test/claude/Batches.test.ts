@@ -6,15 +6,15 @@ import { TestClock } from "effect/testing"
 import { statSync } from "node:fs"
 import { countingClock, failure as refusal, promptOf } from "./batches/api.ts"
 import { used } from "./requests.ts"
-import { failure, gather, isWaiting, poll, text, texts, world } from "./batches/run.ts"
+import { failure, gather, isWaiting, poll, text, texts, fixture } from "./batches/run.ts"
 
 const prompts = (batch: { readonly requests: ReadonlyArray<Parameters<typeof promptOf>[0]> } | undefined) =>
   (batch?.requests ?? []).map(promptOf)
 
 describe("requests become batches", () => {
-  it.effect("sends what arrives together as one batch, and gives each its own answer at half the price", () =>
+  it.effect("sends requests that arrive together as one batch, and returns each its answer at half the price", () =>
     Effect.gen(function* () {
-      const { batches, end, start } = yield* world()
+      const { batches, end, start } = yield* fixture()
       const { ask } = yield* start()
       const first = yield* ask("one")
       yield* TestClock.adjust("900 millis")
@@ -32,9 +32,9 @@ describe("requests become batches", () => {
     })
   )
 
-  it.effect("sends a full batch at once, and the rest in further ones", () =>
+  it.effect("sends a full batch at once, and the rest in further batches", () =>
     Effect.gen(function* () {
-      const { batches, start } = yield* world()
+      const { batches, start } = yield* fixture()
       const { ask } = yield* start({ maxRequests: 2 })
       for (const prompt of ["1", "2", "3"]) yield* ask(prompt)
       yield* TestClock.adjust(0)
@@ -44,9 +44,9 @@ describe("requests become batches", () => {
     })
   )
 
-  it.effect("does not wait for ever for a list that never stops growing", () =>
+  it.effect("creates a batch although the list never stops growing", () =>
     Effect.gen(function* () {
-      const { batches, start } = yield* world()
+      const { batches, start } = yield* fixture()
       const { ask } = yield* start()
       for (let n = 0; n < 70; n++) {
         yield* ask(`${n}`)
@@ -56,9 +56,9 @@ describe("requests become batches", () => {
     })
   )
 
-  it.effect("makes a second batch of what follows from the answers of the first", () =>
+  it.effect("creates a second batch from the requests that follow the answers of the first", () =>
     Effect.gen(function* () {
-      const { batches, endAtOnce, start } = yield* world()
+      const { batches, endAtOnce, start } = yield* fixture()
       endAtOnce()
       const { ask } = yield* start()
       const answers = [yield* ask("one"), yield* ask("two")]
@@ -72,9 +72,9 @@ describe("requests become batches", () => {
     })
   )
 
-  it.effect("does not send what was given up before its batch was made", () =>
+  it.effect("does not send a request that was interrupted before its batch was created", () =>
     Effect.gen(function* () {
-      const { batches, start } = yield* world()
+      const { batches, start } = yield* fixture()
       const { ask } = yield* start()
       yield* Fiber.interrupt(yield* ask("one"))
       yield* ask("two")
@@ -83,9 +83,9 @@ describe("requests become batches", () => {
     })
   )
 
-  it.effect("tells when a request becomes part of a batch, or is found in one", () =>
+  it.effect("reports when a request becomes part of a batch, or is found in one", () =>
     Effect.gen(function* () {
-      const { start } = yield* world()
+      const { start } = yield* fixture()
       const told: Array<string> = []
       const onSend = () => void told.push("sent")
       const first = yield* start()
@@ -100,9 +100,9 @@ describe("requests become batches", () => {
     })
   )
 
-  it.effect("looks less and less often while nothing happens, and at least every minute", () =>
+  it.effect("checks a batch less and less often, but at least every minute", () =>
     Effect.gen(function* () {
-      const { end, looks, start } = yield* world()
+      const { end, looks, start } = yield* fixture()
       const { ask } = yield* start()
       const sending = yield* ask("one")
       yield* gather
@@ -119,11 +119,11 @@ describe("requests become batches", () => {
     })
   )
 
-  it.effect("waits for ten thousand answers with two timers at most", () =>
+  it.effect("waits for ten thousand answers with at most two timers", () =>
     Effect.gen(function* () {
       const { counting, most } = countingClock(yield* Clock.Clock)
       yield* Effect.gen(function* () {
-        const { batches, end, start } = yield* world()
+        const { batches, end, start } = yield* fixture()
         const { ask } = yield* start()
         const sendings = yield* Effect.forEach(Array.from({ length: 10_000 }), (_, n) => ask(`${n}`))
         yield* gather
@@ -148,10 +148,10 @@ describe("requests without an answer", () => {
     authentication_error: ["Fatal", "authentication_error"]
   } as const
 
-  it.effect("fail, cost nothing, and are sent again when they are asked again", () =>
+  it.effect("fail, cost nothing, and are sent again when they are repeated", () =>
     Effect.gen(function* () {
       let good = false
-      const { batches, endAtOnce, start } = yield* world((prompt) => {
+      const { batches, endAtOnce, start } = yield* fixture((prompt) => {
         if (good) return "good"
         return prompt === "expired" || prompt === "canceled" ? { type: prompt } : { type: "errored", error: prompt }
       })
@@ -174,10 +174,10 @@ describe("requests without an answer", () => {
     })
   )
 
-  it.effect("that failed while nobody waited are sent again, for nobody's attempt", () =>
+  it.effect("that failed while no task waited are sent again, and no attempt fails", () =>
     Effect.gen(function* () {
       let good = false
-      const { end, endAtOnce, start } = yield* world(() => (good ? "good" : { type: "expired" }))
+      const { end, endAtOnce, start } = yield* fixture(() => (good ? "good" : { type: "expired" }))
       const first = yield* start()
       yield* first.ask("one")
       yield* gather
@@ -193,9 +193,9 @@ describe("requests without an answer", () => {
     })
   )
 
-  it.effect("are those that the results lack, once they have been read several times", () =>
+  it.effect("are those that the results lack after several readings", () =>
     Effect.gen(function* () {
-      const { endAtOnce, start } = yield* world((prompt) => (prompt === "lacking" ? undefined : "good"))
+      const { endAtOnce, start } = yield* fixture((prompt) => (prompt === "lacking" ? undefined : "good"))
       endAtOnce()
       const { ask } = yield* start()
       const lacking = yield* ask("lacking")
@@ -211,9 +211,9 @@ describe("requests without an answer", () => {
     })
   )
 
-  it.effect("cost nobody knows what where the result cannot be read", () =>
+  it.effect("have an unknown cost when the result cannot be read", () =>
     Effect.gen(function* () {
-      const { endAtOnce, start } = yield* world((prompt) => ({ type: prompt }))
+      const { endAtOnce, start } = yield* fixture((prompt) => ({ type: prompt }))
       endAtOnce()
       const { ask } = yield* start()
       const all = [yield* ask("succeeded"), yield* ask("newer")]
@@ -229,9 +229,9 @@ describe("requests without an answer", () => {
     })
   )
 
-  it.effect("results that break off are read again, and nothing of them is lost", () =>
+  it.effect("incomplete results are read again, and none is lost", () =>
     Effect.gen(function* () {
-      const { batches, cut, endAtOnce, start } = yield* world()
+      const { batches, cut, endAtOnce, start } = yield* fixture()
       endAtOnce()
       cut(1, 2)
       const { ask } = yield* start()
@@ -246,9 +246,9 @@ describe("requests without an answer", () => {
 })
 
 describe("the API refuses a batch", () => {
-  it.effect("for a while: its requests wait as long as it says, and those that arrive meanwhile join them", () =>
+  it.effect("temporarily: its requests wait as long as the API says, and new requests join them", () =>
     Effect.gen(function* () {
-      const { batches, next, start } = yield* world()
+      const { batches, next, start } = yield* fixture()
       next(refusal({ status: 429, type: "rate_limit_error", retryAfter: Duration.minutes(2) }))
       const { ask } = yield* start()
       yield* ask("one")
@@ -261,9 +261,9 @@ describe("the API refuses a batch", () => {
     })
   )
 
-  it.effect("again and again: its requests fail in the end", () =>
+  it.effect("repeatedly: its requests fail in the end", () =>
     Effect.gen(function* () {
-      const { next, start, tries } = yield* world()
+      const { next, start, tries } = yield* fixture()
       next(...Array.from({ length: 20 }, () => refusal({ status: 529, type: "overloaded_error" })))
       const { ask } = yield* start()
       const sending = yield* ask("one")
@@ -273,9 +273,9 @@ describe("the API refuses a batch", () => {
     })
   )
 
-  it.effect("for one request that it names: only that one is to blame", () =>
+  it.effect("for one request that it names: only that request fails", () =>
     Effect.gen(function* () {
-      const { batches, next, start } = yield* world()
+      const { batches, next, start } = yield* fixture()
       next(refusal({ reason: "Permanent", status: 400, message: "requests.1.params.max_tokens: Field required" }))
       const { ask } = yield* start()
       const sendings = yield* Effect.forEach(["1", "2", "3"], (prompt) => ask(prompt))
@@ -285,9 +285,9 @@ describe("the API refuses a batch", () => {
     })
   )
 
-  it.effect("for a reason that has nothing to do with a single task: the run ends, and no task is to blame", () =>
+  it.effect("for a reason that concerns no single task: the run ends, and no task fails", () =>
     Effect.gen(function* () {
-      const { next, start } = yield* world()
+      const { next, start } = yield* fixture()
       next(refusal({ reason: "Permanent", status: 400, message: "Batches are not enabled." }))
       const { ask } = yield* start()
       const sendings = yield* Effect.forEach(["1", "2"], (prompt) => ask(prompt))
@@ -300,9 +300,9 @@ describe("the API refuses a batch", () => {
     })
   )
 
-  it.effect("for its size: it is cut in half until it is taken", () =>
+  it.effect("for its size: it is halved until the API accepts it", () =>
     Effect.gen(function* () {
-      const { batches, next, start } = yield* world()
+      const { batches, next, start } = yield* fixture()
       const tooLarge = refusal({ reason: "Permanent", status: 413, type: "request_too_large" })
       next(tooLarge, tooLarge)
       const { ask } = yield* start()
@@ -312,9 +312,9 @@ describe("the API refuses a batch", () => {
     })
   )
 
-  it.effect("for its key: everything fails at once", () =>
+  it.effect("for its key: all requests fail at once", () =>
     Effect.gen(function* () {
-      const { next, start, tries } = yield* world()
+      const { next, start, tries } = yield* fixture()
       next(refusal({ reason: "Fatal", status: 401, type: "authentication_error" }))
       const { ask } = yield* start()
       const sending = yield* ask("1")
@@ -326,9 +326,9 @@ describe("the API refuses a batch", () => {
 })
 
 describe("the journal", () => {
-  it.effect("is readable for its user alone, and for one process", () =>
+  it.effect("is readable only for its user and for one process", () =>
     Effect.gen(function* () {
-      const { filename, start } = yield* world()
+      const { filename, start } = yield* fixture()
       const run = yield* start()
       assert.strictEqual(statSync(filename).mode & 0o777, 0o600)
       const error = yield* Effect.flip(start())
@@ -339,9 +339,9 @@ describe("the journal", () => {
     })
   )
 
-  it.effect("tells of the batches that have not ended, also while a run is under way", () =>
+  it.effect("lists the batches that have not ended, even during a run", () =>
     Effect.gen(function* () {
-      const { endAtOnce, filename, start } = yield* world()
+      const { endAtOnce, filename, start } = yield* fixture()
       assert.deepStrictEqual(yield* Batches.inProgress({ filename }), [])
       const { ask } = yield* start()
       yield* ask("1")

@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite"
 import * as Journal from "../../src/claude/internal/batches/journal.ts"
 import { identify } from "../../src/claude/internal/requestIdentity.ts"
 import { folder } from "../sqlite/temporary.ts"
-import { about, request, world } from "./batches/run.ts"
+import { about, request, fixture } from "./batches/run.ts"
 import { reply, used } from "./requests.ts"
 
 const database = (filename: string, sql: string) => {
@@ -25,8 +25,8 @@ const refused = (prepare: (filename: string) => void, expected: RegExp) =>
     assert.notInclude(error.message, "\n")
   })
 
-describe("a journal of batches that cannot be used", () => {
-  it.effect("because it is somebody else's database", () =>
+describe("a batch journal that cannot be used", () => {
+  it.effect("because it is another program's database", () =>
     refused(
       (filename) => database(filename, "CREATE TABLE mine (x)"),
       /^The file .* is a database, but not a batch journal of Baton: name another file, or move this one away\.$/
@@ -40,9 +40,9 @@ describe("a journal of batches that cannot be used", () => {
     )
   )
 
-  it.effect("because it is no database, which stays as it is", () =>
+  it.effect("because it is not a database, and stays unchanged", () =>
     Effect.gen(function* () {
-      const text = "Dear diary, ".repeat(1000)
+      const text = "Buy milk\n".repeat(1000)
       yield* refused(
         (filename) => writeFileSync(filename, text),
         /^The file .* is not a database: name another file, or move this one away\.$/
@@ -60,9 +60,9 @@ describe("a journal of batches that cannot be used", () => {
 })
 
 describe("a batch journal of an earlier version", () => {
-  it.effect("still has its replies, at what they cost", () =>
+  it.effect("keeps its replies and their usage", () =>
     Effect.gen(function* () {
-      const { filename, start } = yield* world()
+      const { filename, start } = yield* fixture()
       const answer = (id: string, more: object) => {
         const { usage: _, ...rest } = reply(`answer ${id}`, { refusal: "bio", billing: "batch", requestId: null })
         const tokens = { input: 10, output: 5, cacheRead: 3, cacheWrite5m: 2, cacheWrite1h: 1 }

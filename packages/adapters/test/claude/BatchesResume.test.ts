@@ -3,15 +3,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { request } from "./batches/run.ts"
-import { failure, gather, isWaiting, poll, text, texts, world } from "./batches/run.ts"
+import { failure, gather, isWaiting, poll, text, texts, fixture } from "./batches/run.ts"
 
 const stranger = (count: number, names = "stranger") =>
   Array.from({ length: count }, (_, n) => ({ custom_id: `${names}-${n}`, params: request(`${n}`) }))
 
 describe("a batch outlives the run", () => {
-  it.effect("which is started again days later and finds it, whatever the number of the attempt", () =>
+  it.effect("and the next run resumes it days later, whatever the number of the attempt", () =>
     Effect.gen(function* () {
-      const { batches, end, start } = yield* world()
+      const { batches, end, start } = yield* fixture()
       const first = yield* start()
       yield* first.ask("one")
       yield* first.ask("two")
@@ -30,9 +30,9 @@ describe("a batch outlives the run", () => {
     })
   )
 
-  it.effect("in which a task that is interrupted leaves its request where it is", () =>
+  it.effect("and the request of an interrupted task stays in it", () =>
     Effect.gen(function* () {
-      const { batches, end, start } = yield* world()
+      const { batches, end, start } = yield* fixture()
       const { ask } = yield* start()
       const given = yield* ask("one")
       yield* gather
@@ -46,9 +46,9 @@ describe("a batch outlives the run", () => {
     })
   )
 
-  it.effect("and an answer outlives its hand-over, which nobody may have written down", () =>
+  it.effect("and an answer is kept after its delivery, because the task may not be settled yet", () =>
     Effect.gen(function* () {
-      const { batches, endAtOnce, start } = yield* world()
+      const { batches, endAtOnce, start } = yield* fixture()
       endAtOnce()
       const first = yield* start()
       const sending = yield* first.ask("one")
@@ -61,9 +61,9 @@ describe("a batch outlives the run", () => {
     })
   )
 
-  it.effect("and is forgotten when the API has forgotten it", () =>
+  it.effect("and is removed from the journal when the API has deleted it", () =>
     Effect.gen(function* () {
-      const { batches, endAtOnce, start } = yield* world()
+      const { batches, endAtOnce, start } = yield* fixture()
       endAtOnce()
       const first = yield* start()
       yield* first.ask("one")
@@ -79,9 +79,9 @@ describe("a batch outlives the run", () => {
     })
   )
 
-  it.effect("and is not forgotten while it is under way, however long that takes", () =>
+  it.effect("and is kept while it is in progress, however long that takes", () =>
     Effect.gen(function* () {
-      const { batches, end, endAtOnce, start } = yield* world()
+      const { batches, end, endAtOnce, start } = yield* fixture()
       const first = yield* start()
       yield* first.ask("old")
       yield* gather
@@ -98,9 +98,9 @@ describe("a batch outlives the run", () => {
     })
   )
 
-  it.effect("also when its end was seen while nobody waited for it", () =>
+  it.effect("even when it ended while no task waited for it", () =>
     Effect.gen(function* () {
-      const { batches, end, filename, start } = yield* world()
+      const { batches, end, filename, start } = yield* fixture()
       const first = yield* start()
       yield* first.ask("one")
       yield* gather
@@ -115,11 +115,11 @@ describe("a batch outlives the run", () => {
   )
 })
 
-describe("a request is asked again", () => {
-  it.effect("in the same run: its first answer was no use, so it gets another one", () =>
+describe("a request is repeated", () => {
+  it.effect("in the same run: its first answer was unusable, so it gets another one", () =>
     Effect.gen(function* () {
       let n = 0
-      const { batches, endAtOnce, start } = yield* world(() => `answer ${++n}`)
+      const { batches, endAtOnce, start } = yield* fixture(() => `answer ${++n}`)
       endAtOnce()
       const { ask } = yield* start()
       const first = yield* ask("one")
@@ -131,10 +131,10 @@ describe("a request is asked again", () => {
     })
   )
 
-  it.effect("in a later run: not by the answer that was rejected", () =>
+  it.effect("in a later run: it does not get the rejected answer", () =>
     Effect.gen(function* () {
       let n = 0
-      const { endAtOnce, start } = yield* world(() => `answer ${++n}`)
+      const { endAtOnce, start } = yield* fixture(() => `answer ${++n}`)
       endAtOnce()
       const first = yield* start()
       yield* first.ask("one")
@@ -147,10 +147,10 @@ describe("a request is asked again", () => {
     })
   )
 
-  it.effect("at the same time: as a vote, whose answers a later run finds one by one", () =>
+  it.effect("at the same time: as votes, whose answers a later run finds one by one", () =>
     Effect.gen(function* () {
       let n = 0
-      const { batches, end, start } = yield* world(() => `answer ${++n}`)
+      const { batches, end, start } = yield* fixture(() => `answer ${++n}`)
       const first = yield* start()
       for (let vote = 0; vote < 3; vote++) yield* first.ask("one")
       yield* gather
@@ -166,9 +166,9 @@ describe("a request is asked again", () => {
     })
   )
 
-  it.effect("after its task was requeued: anew", () =>
+  it.effect("after its task was requeued: it is a new request", () =>
     Effect.gen(function* () {
-      const { batches, endAtOnce, start } = yield* world()
+      const { batches, endAtOnce, start } = yield* fixture()
       endAtOnce()
       const first = yield* start()
       yield* first.ask("one")
@@ -181,39 +181,41 @@ describe("a request is asked again", () => {
     })
   )
 
-  it.effect("by another task, because the cache asks once for all: what is left of the last run is for it", () =>
-    Effect.gen(function* () {
-      const { batches, end, start } = yield* world()
-      const first = yield* start()
-      yield* first.ask("one", { id: "left" })
-      yield* gather
-      yield* first.stop
-      end()
-      const second = yield* start()
-      yield* gather
-      const sending = yield* second.ask("one", { id: "right" })
-      yield* gather
-      assert.strictEqual(yield* text(sending), "Echo: one")
-      assert.lengthOf(batches(), 1)
-      // What has been handed out is not for others: without a cache, everybody wants an answer of their own.
-      yield* second.ask("one", { id: "third" })
-      yield* gather
-      assert.lengthOf(batches(), 2)
-      yield* second.stop
-      end()
-      const last = yield* start()
-      yield* last.ask("one", { id: "third" })
-      yield* last.ask("one", { id: "fourth" })
-      yield* gather
-      assert.lengthOf(batches(), 3)
-    })
+  it.effect(
+    "by another task, because the cache sends one request for all: it gets the unclaimed answer of the last run",
+    () =>
+      Effect.gen(function* () {
+        const { batches, end, start } = yield* fixture()
+        const first = yield* start()
+        yield* first.ask("one", { id: "left" })
+        yield* gather
+        yield* first.stop
+        end()
+        const second = yield* start()
+        yield* gather
+        const sending = yield* second.ask("one", { id: "right" })
+        yield* gather
+        assert.strictEqual(yield* text(sending), "Echo: one")
+        assert.lengthOf(batches(), 1)
+        // A delivered answer is not for other tasks: without a cache, each task gets its own answer.
+        yield* second.ask("one", { id: "third" })
+        yield* gather
+        assert.lengthOf(batches(), 2)
+        yield* second.stop
+        end()
+        const last = yield* start()
+        yield* last.ask("one", { id: "third" })
+        yield* last.ask("one", { id: "fourth" })
+        yield* gather
+        assert.lengthOf(batches(), 3)
+      })
   )
 })
 
-describe("nobody knows whether a batch was created", () => {
-  it.effect("because the answer got lost: it is found among those that the API lists", () =>
+describe("it is unknown whether a batch was created", () => {
+  it.effect("because the response was lost: it is found among those that the API lists", () =>
     Effect.gen(function* () {
-      const { batches, end, next, start } = yield* world()
+      const { batches, end, next, start } = yield* fixture()
       next("lose")
       const { ask } = yield* start()
       const sendings = [yield* ask("one"), yield* ask("two")]
@@ -230,7 +232,7 @@ describe("nobody knows whether a batch was created", () => {
 
   it.effect("because the run ended while it was being created: the next one finds it", () =>
     Effect.gen(function* () {
-      const { batches, end, filename, next, start } = yield* world()
+      const { batches, end, filename, next, start } = yield* fixture()
       next("hang")
       const first = yield* start()
       yield* first.ask("one")
@@ -250,9 +252,9 @@ describe("nobody knows whether a batch was created", () => {
     })
   )
 
-  it.effect("and it was not: its requests are sent a minute later", () =>
+  it.effect("and it does not exist: its requests are sent a minute later", () =>
     Effect.gen(function* () {
-      const { batches, endAtOnce, next, start } = yield* world()
+      const { batches, endAtOnce, next, start } = yield* fixture()
       endAtOnce()
       next("vanish")
       const { ask } = yield* start()
@@ -266,9 +268,9 @@ describe("nobody knows whether a batch was created", () => {
     })
   )
 
-  it.effect("and someone else's batch of the same size has to end before that is certain", () =>
+  it.effect("and another program's batch of the same size has to end before that is certain", () =>
     Effect.gen(function* () {
-      const { add, batches, end, next, start } = yield* world()
+      const { add, batches, end, next, start } = yield* fixture()
       next("vanish")
       const { ask } = yield* start()
       const sending = yield* ask("one")
@@ -285,9 +287,9 @@ describe("nobody knows whether a batch was created", () => {
     })
   )
 
-  it.effect("while someone else has batches of the same size, of another one, and one of long ago", () =>
+  it.effect("while another program has batches of the same size, of another size, and an old one", () =>
     Effect.gen(function* () {
-      const { add, batches, end, next, start } = yield* world()
+      const { add, batches, end, next, start } = yield* fixture()
       add(stranger(1, "old"))
       yield* TestClock.adjust("3 hours")
       const { ask } = yield* start()
@@ -303,9 +305,9 @@ describe("nobody knows whether a batch was created", () => {
     })
   )
 
-  it.effect("and those of someone else that cannot be it do not delay anything, though they are under way", () =>
+  it.effect("and another program's batches in progress that cannot be the one cause no delay", () =>
     Effect.gen(function* () {
-      const { add, batches, next, start } = yield* world()
+      const { add, batches, next, start } = yield* fixture()
       add(stranger(1, "old"))
       yield* TestClock.adjust("3 hours")
       next("vanish")
@@ -319,7 +321,7 @@ describe("nobody knows whether a batch was created", () => {
 
   it.effect("and other batches are created meanwhile", () =>
     Effect.gen(function* () {
-      const { batches, end, next, start } = yield* world()
+      const { batches, end, next, start } = yield* fixture()
       next("lose")
       const { ask } = yield* start()
       const first = yield* ask("one")
@@ -335,9 +337,9 @@ describe("nobody knows whether a batch was created", () => {
 })
 
 describe("the API does not know a batch", () => {
-  it.effect("any more: its requests are sent again", () =>
+  it.effect("because it was deleted: its requests are sent again", () =>
     Effect.gen(function* () {
-      const { batches, forget, start } = yield* world()
+      const { batches, forget, start } = yield* fixture()
       const first = yield* start()
       yield* first.ask("one")
       yield* gather
@@ -351,9 +353,9 @@ describe("the API does not know a batch", () => {
     })
   )
 
-  it.effect("that it should know: the run ends, for sent again it would be paid twice", () =>
+  it.effect("that it should know: the run ends, because sending it again would pay twice", () =>
     Effect.gen(function* () {
-      const { batches, forget, start } = yield* world()
+      const { batches, forget, start } = yield* fixture()
       const first = yield* start()
       yield* first.ask("one")
       yield* gather

@@ -57,7 +57,7 @@ const run = Effect.fnUntraced(function* (options: {
 })
 
 describe("a run in batches", () => {
-  it.effect("turns what failed and expired into attempts, which succeed in the next batch", () =>
+  it.effect("spends an attempt on failed and expired requests, which succeed in the next batch", () =>
     Effect.gen(function* () {
       const seen = new Set<string>()
       const { sizes, stats, tasks } = yield* run({
@@ -87,7 +87,7 @@ describe("a run in batches", () => {
     })
   )
 
-  it.effect("asks the judge in a second batch, and puts what it says into the next attempts in a third", () =>
+  it.effect("judges in a second batch, and retries with the feedback in a third", () =>
     Effect.gen(function* () {
       const { batches, sizes, stats } = yield* run({
         tasks: 4,
@@ -110,12 +110,12 @@ describe("a run in batches", () => {
     })
   )
 
-  it.effect("that may not spend much sends a few requests at a time, and goes on with what they left over", () =>
+  it.effect("with a small budget sends a few requests at a time, and continues with the rest of the budget", () =>
     Effect.gen(function* () {
       const { sizes, stats } = yield* run({
         tasks: 6,
         answer: () => "done",
-        // One request can take up to some 9,000 tokens, and takes 15.
+        // One request reserves about 9,000 tokens, and uses 15.
         safety: Safety.layerBudget({ maxTokens: 20_000 })
       })
       assert.strictEqual(stats.tasksCompleted, 6)

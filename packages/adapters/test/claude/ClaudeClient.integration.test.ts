@@ -11,7 +11,7 @@ import * as Server from "./server/server.ts"
 
 const usedBySonnet = (tokens: Parameters<typeof used>[0]) => used(tokens, "claude-sonnet-5-5")
 
-/** What the client makes of one answer of the server. */
+/** The client's error for one answer of the server. */
 const errorFor = (answer: Answer, options: Parameters<typeof setup>[0] = {}) =>
   Effect.gen(function* () {
     const { send, server } = yield* setup(options)
@@ -31,8 +31,8 @@ const passTime = <A, E>(fiber: Fiber.Fiber<A, E>, step: Duration.Input) =>
     return yield* Fiber.await(fiber)
   })
 
-describe("what is sent", () => {
-  it.live("is a stream, with the key as a bearer and the version of the API", () =>
+describe("a request", () => {
+  it.live("is for a stream, with the key as a bearer token and the version of the API", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       yield* send()
@@ -42,7 +42,7 @@ describe("what is sent", () => {
     })
   )
 
-  it.live("is only ever sent once, whatever goes wrong", () =>
+  it.live("is sent once, whatever fails", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       for (const answer of [
@@ -62,14 +62,14 @@ describe("what is sent", () => {
     })
   )
 
-  it.live("tells when it leaves, which is after its turn has come", () =>
+  it.live("reports when it is sent, which is after its turn has come", () =>
     Effect.gen(function* () {
       const { send } = yield* setup({ pacing: { requestsPerMinute: 1 } })
       const told: Array<string> = []
-      const tell = (what: string) => () => void told.push(what)
-      yield* send({}, { onSend: tell("sent"), onStart: tell("answered") })
+      const record = (what: string) => () => void told.push(what)
+      yield* send({}, { onSend: record("sent"), onStart: record("answered") })
       assert.deepStrictEqual(told, ["sent", "answered"])
-      const second = yield* Effect.forkChild(send({}, { onSend: tell("sent again") }), { startImmediately: true })
+      const second = yield* Effect.forkChild(send({}, { onSend: record("sent again") }), { startImmediately: true })
       yield* Fiber.interrupt(second)
       assert.deepStrictEqual(told, ["sent", "answered"])
     })
@@ -88,7 +88,7 @@ describe("what is sent", () => {
     })
   )
 
-  it.live("is aborted when the caller is interrupted in the middle of the answer, which is no broken answer", () =>
+  it.live("is aborted, and does not fail, when the caller is interrupted in the middle of the answer", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       server.script(() => ({ _tag: "Stall", text: "half" }))
@@ -104,7 +104,7 @@ describe("what is sent", () => {
 })
 
 describe("an answer", () => {
-  it.live("is whole: its text, all its blocks, what it used, and how it ended", () =>
+  it.live("has its text, all its blocks, its usage, and its stop reason", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       server.script(() =>
@@ -136,7 +136,7 @@ describe("an answer", () => {
     })
   )
 
-  it.live("keeps every stop reason, also one that is newer than this code", () =>
+  it.live("keeps every stop reason, even an unknown one", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       for (const stopReason of [
@@ -168,7 +168,7 @@ describe("an answer", () => {
     })
   )
 
-  it.live("used what its end says, not what its start said", () =>
+  it.live("has the usage of its end, not of its start", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       server.script(() =>
@@ -181,7 +181,7 @@ describe("an answer", () => {
     })
   )
 
-  it.live("used what its start said where its end says null", () =>
+  it.live("has the usage of its start where its end has null", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       server.script(() =>
@@ -202,7 +202,7 @@ describe("an answer", () => {
     })
   )
 
-  it.live("is unknown where the server does not say it, and nothing where it says nothing", () =>
+  it.live("has an unknown usage where the server leaves out a number, and none where all numbers are zero", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       const answered = (usage: Readonly<Record<string, unknown>>) => {
@@ -215,12 +215,14 @@ describe("an answer", () => {
     })
   )
 
-  it.live("is unknown where the end of the message does not state it: the number at its start is a placeholder", () =>
-    Effect.gen(function* () {
-      const { send, server } = yield* setup()
-      server.script(() => reply("x", { usage: { output_tokens: null } }))
-      assert.isNull((yield* send()).usage)
-    })
+  it.live(
+    "has an unknown usage where its end does not state it, because the number at its start is a placeholder",
+    () =>
+      Effect.gen(function* () {
+        const { send, server } = yield* setup()
+        server.script(() => reply("x", { usage: { output_tokens: null } }))
+        assert.isNull((yield* send()).usage)
+      })
   )
 
   it.live("costs a tenth more where the API reports that it ran in the US", () =>
@@ -253,7 +255,7 @@ describe("an answer", () => {
     })
   )
 
-  it.live("tells apart what the prompt cache keeps for five minutes and for an hour", () =>
+  it.live("distinguishes cache writes for five minutes and for an hour", () =>
     Effect.gen(function* () {
       const { send } = yield* setup()
       const system = (ttl: "5m" | "1h", text: string) => [
@@ -269,7 +271,7 @@ describe("an answer", () => {
     })
   )
 
-  it.live("is told of when it begins", () =>
+  it.live("is reported when it begins", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       const hold = Promise.withResolvers<void>()
@@ -283,7 +285,7 @@ describe("an answer", () => {
     })
   )
 
-  it.live("is whole with message_stop, even if the connection is lost after that", () =>
+  it.live("is complete with message_stop, even if the connection is lost after it", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       server.script(() => reply("x", { afterwards: "is reset" }))
@@ -291,7 +293,7 @@ describe("an answer", () => {
     })
   )
 
-  it.live("is whole with message_stop, even if the server then forgets to end", () =>
+  it.live("is complete with message_stop, even if the server does not end the response", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       server.script(() => reply("x", { afterwards: "stays open" }))
@@ -299,7 +301,7 @@ describe("an answer", () => {
     })
   )
 
-  it.live("comes through any proxy that cuts its bytes anywhere", () =>
+  it.live("is read correctly wherever a proxy splits its bytes", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       const events = [
@@ -397,7 +399,7 @@ describe("an error of the API", () => {
     ["authentication_error", "Fatal"],
     ["something_new_error", "Transient"]
   ] as const) {
-    it.live(`${type} in the middle of a stream is ${reason}, by its type alone, and nobody knows what it cost`, () =>
+    it.live(`${type} in the middle of a stream is ${reason}, by its type alone, and its cost is unknown`, () =>
       Effect.gen(function* () {
         const failed = yield* errorFor({ _tag: "ErrorEvent", type, text: "half an ans" })
         assert.deepStrictEqual(facts(failed), { reason, type, status: undefined, usage: null })
@@ -405,7 +407,7 @@ describe("an error of the API", () => {
     )
   }
 
-  it.live("in a stream that had not begun cost nothing", () =>
+  it.live("in a stream that had not begun costs nothing", () =>
     Effect.gen(function* () {
       const body = 'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
       const failed = yield* errorFor({
@@ -423,7 +425,7 @@ describe("an error of the API", () => {
     })
   )
 
-  it.live("carries the request's id and the API's words, but not at any length", () =>
+  it.live("has the request's id and the API's message, up to a limit", () =>
     Effect.gen(function* () {
       const failed = yield* errorFor(error(400, { message: `max_tokens: too many. ${"x".repeat(10_000)}` }))
       assert.match(failed.requestId ?? "", /^req_/)
@@ -444,7 +446,7 @@ describe("how long to wait", () => {
     ["nonsense", { "retry-after": "soon" }, undefined],
     ["a negative number", { "retry-after": "-5" }, undefined]
   ] as const) {
-    it.effect(`is told as ${what}`, () =>
+    it.effect(`is stated as ${what}`, () =>
       Effect.gen(function* () {
         const { retryAfter } = yield* errorFor(error(429, { headers }))
         assert.strictEqual(retryAfter === undefined ? undefined : Duration.toMillis(retryAfter), millis)
@@ -454,7 +456,7 @@ describe("how long to wait", () => {
 })
 
 describe("a connection", () => {
-  it.live("that is refused is Transient, and cost nothing", () =>
+  it.live("that is refused is Transient, and costs nothing", () =>
     Effect.gen(function* () {
       const server = yield* Effect.scoped(Server.make())
       const context = yield* Layer.build(layer(server.url))
@@ -469,7 +471,7 @@ describe("a connection", () => {
     })
   )
 
-  it.live("that drops before the answer begins is Transient, and nobody knows what it cost", () =>
+  it.live("that drops before the answer begins is Transient, and the cost is unknown", () =>
     Effect.gen(function* () {
       const failed = yield* errorFor({ _tag: "Drop", after: "nothing" })
       assert.deepStrictEqual(facts(failed), {
@@ -482,7 +484,7 @@ describe("a connection", () => {
   )
 
   for (const after of ["headers", "text"] as const) {
-    it.live(`that drops after the ${after} is Transient, and nobody knows what it cost`, () =>
+    it.live(`that drops after the ${after} is Transient, and the cost is unknown`, () =>
       Effect.gen(function* () {
         const failed = yield* errorFor({ _tag: "Drop", after, text: "half an ans" })
         assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "network", status: undefined, usage: null })
@@ -490,7 +492,7 @@ describe("a connection", () => {
     )
   }
 
-  it.live("that ends in order without message_stop is Transient: half an answer is none", () =>
+  it.live("that ends without message_stop is Transient, although no error occurred", () =>
     Effect.gen(function* () {
       const failed = yield* errorFor({ _tag: "CleanEof", text: "looks whole." })
       assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "truncated", status: undefined, usage: null })
@@ -514,7 +516,7 @@ describe("a connection", () => {
     )
   }
 
-  it.effect("that sends nothing but pings is alive, for as long as it takes", () =>
+  it.effect("that sends only pings is alive, however long it takes", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup({ idleTimeout: "30 seconds" })
       const started = Promise.withResolvers<void>()
@@ -531,7 +533,7 @@ describe("a connection", () => {
     })
   )
 
-  it.effect("that takes longer than a request may is TimedOut, however alive it is", () =>
+  it.effect("that exceeds the request timeout is TimedOut, although it is alive", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup({ requestTimeout: { execute: "1 minute", judge: "1 second" } })
       const started = Promise.withResolvers<void>()
@@ -547,7 +549,7 @@ describe("a connection", () => {
     })
   )
 
-  it.live("on which no answer begins is TimedOut after timeout, and nobody knows what it cost", () =>
+  it.live("on which no answer begins is TimedOut after timeout, and the cost is unknown", () =>
     Effect.gen(function* () {
       const failed = yield* errorFor({ _tag: "Stall", after: "nothing" }, { timeout: "50 millis" })
       assert.deepStrictEqual(facts(failed), { reason: "TimedOut", type: "timeout", status: undefined, usage: null })
@@ -555,10 +557,10 @@ describe("a connection", () => {
   )
 })
 
-describe("an answer that is none of Claude's", () => {
+describe("a response that Claude's API does not send", () => {
   for (const [what, contentType, body] of [
     ["JSON in place of a stream", "application/json", "{}"],
-    ["an event that is no JSON", "text/event-stream", "event: message_start\ndata: {\n\n"],
+    ["an event that is not JSON", "text/event-stream", "event: message_start\ndata: {\n\n"],
     [
       "a message without an id",
       "text/event-stream",
@@ -575,7 +577,7 @@ describe("an answer that is none of Claude's", () => {
 })
 
 describe("a proxy", () => {
-  it.live("that answers with a page of its own is Fatal: no request gets through", () =>
+  it.live("that answers with a web page is Fatal, because no request reaches the API", () =>
     Effect.gen(function* () {
       const headers = { "content-type": "text/html" }
       const failed = yield* errorFor({ _tag: "Raw", status: 200, headers, body: "<h1>Sign in" })
@@ -583,7 +585,7 @@ describe("a proxy", () => {
     })
   )
 
-  it.live("that did not wait for an answer does not know what it cost", () =>
+  it.live("that did not wait for an answer leaves the cost unknown", () =>
     Effect.gen(function* () {
       const headers = { "content-type": "text/html" }
       const failed = yield* errorFor({ _tag: "Raw", status: 504, headers, body: "<h1>Gateway timeout" })
@@ -593,7 +595,7 @@ describe("a proxy", () => {
 })
 
 describe("the key", () => {
-  it.live("appears in no error, not even where the server repeats it", () =>
+  it.live("is in no error, even where the server repeats it", () =>
     Effect.gen(function* () {
       for (const answer of [
         error(401, { message: `invalid key ${key}` }),
@@ -628,14 +630,14 @@ describe("the key", () => {
     )
   }
 
-  it.live("may have blanks around it, as files and shells add them", () =>
+  it.live("may have white space around it, as files and shells add it", () =>
     Effect.gen(function* () {
       const { send } = yield* setup({ apiKey: Redacted.make(` ${key}\n`) }, { apiKey: key })
       assert.strictEqual((yield* send()).stopReason, "end_turn")
     })
   )
 
-  it.live("is Fatal when the base URL is none", () =>
+  it.live("is Fatal with an invalid base URL", () =>
     Effect.gen(function* () {
       const { send } = yield* setup({ baseUrl: "localhost" })
       const failed = yield* Effect.flip(send())
@@ -646,7 +648,7 @@ describe("the key", () => {
 })
 
 describe("countTokens", () => {
-  it.live("counts a request as it would be sent", () =>
+  it.live("counts the tokens of a request", () =>
     Effect.gen(function* () {
       const { client } = yield* setup()
       const system = [{ type: "text" as const, text: "Be brief." }]
@@ -664,7 +666,7 @@ describe("countTokens", () => {
 })
 
 describe("model", () => {
-  it.live("knows the limits of a model and when it goes away", () =>
+  it.live("returns the limits of a model and when it is retired", () =>
     Effect.gen(function* () {
       const { client } = yield* setup()
       assert.deepStrictEqual(yield* client.model("claude-sonnet-4-5"), {

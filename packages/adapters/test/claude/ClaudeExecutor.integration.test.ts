@@ -18,7 +18,7 @@ const inTurn =
     answers[n - 1]
 
 describe("a list of tasks", () => {
-  it.live("is done by Claude, with tokens and cost", () =>
+  it.live("is executed by Claude, with tokens and cost", () =>
     Effect.gen(function* () {
       const all = Promise.withResolvers<void>()
       const server = yield* Server.make({
@@ -40,7 +40,7 @@ describe("a list of tasks", () => {
     })
   )
 
-  it.live("is told what was wrong, and nothing of the attempts before that", () =>
+  it.live("gets the feedback of the previous attempt, and not of earlier ones", () =>
     Effect.gen(function* () {
       const server = yield* Server.make({ script: inTurn(reply("uno"), reply("due"), reply("tre")) })
       const { tasks } = yield* runList({
@@ -59,7 +59,7 @@ describe("a list of tasks", () => {
     })
   )
 
-  it.live("goes on after an overload, within the same attempt", () =>
+  it.live("continues after an overload, within the same attempt", () =>
     Effect.gen(function* () {
       const server = yield* Server.make({
         script: inTurn(error(529, soon), error(529, soon), error(529, soon), reply("ok"))
@@ -70,7 +70,7 @@ describe("a list of tasks", () => {
     })
   )
 
-  it.effect("waits as long as the server asks, and not a second less", () =>
+  it.effect("waits exactly as long as the server asks", () =>
     Effect.gen(function* () {
       const server = yield* Server.make({ script: inTurn(error(429, { retryAfter: 7 }), reply("ok")) })
       const told = yield* Deferred.make<number>()
@@ -97,7 +97,7 @@ describe("a list of tasks", () => {
     ["it would have to wait for a day", error(429, { retryAfter: 86_400 })],
     ["the key is wrong", error(401)],
     ["the billing needs a person", error(402)],
-    ["there is no such model", error(404)]
+    ["the model does not exist", error(404)]
   ] as const) {
     it.live(`ends at once when ${what}, and loses no task`, () =>
       Effect.gen(function* () {
@@ -119,7 +119,7 @@ describe("a list of tasks", () => {
     )
   }
 
-  it.live("puts a task that Claude refuses into the dead-letter queue, and does not ask again", () =>
+  it.live("moves a refused task to the dead-letter queue without a retry", () =>
     Effect.gen(function* () {
       const server = yield* Server.make({
         script: ({ body }) =>
@@ -138,7 +138,7 @@ describe("a list of tasks", () => {
     })
   )
 
-  it.live("gives a task that was cut off twice the room, within the limit", () =>
+  it.live("doubles the maximum after a task was cut off, within the limit", () =>
     Effect.gen(function* () {
       const server = yield* Server.make({ script: () => reply("word ".repeat(50)) })
       const { tasks } = yield* runList({
@@ -156,7 +156,7 @@ describe("a list of tasks", () => {
     })
   )
 
-  it.live("gets through drops, limits and failures", () =>
+  it.live("completes despite drops, limits and failures", () =>
     Effect.gen(function* () {
       const server = yield* Server.make({
         script: chaos({ dropped: 0.2, failing: 0.2, rateLimited: 0.05, seed: 7 })

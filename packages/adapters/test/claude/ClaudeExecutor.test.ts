@@ -49,7 +49,7 @@ const failed = (...args: Parameters<typeof run>) =>
 const previous = (feedback: string, output: string | null = "the earlier answer") => ({ output, feedback })
 
 describe("the span of a request", () => {
-  it.effect("tells model and tokens in the names of the GenAI conventions, and nothing that was said", () =>
+  it.effect("has model and tokens, named by the GenAI conventions, and no text", () =>
     Effect.gen(function* () {
       const spans: Array<Tracer.NativeSpan> = []
       const tracer = Tracer.make({
@@ -124,7 +124,7 @@ describe("a request", () => {
     })
   )
 
-  it.effect("marks long instructions for the prompt cache, and no short ones", () =>
+  it.effect("marks long instructions for the prompt cache, and not short ones", () =>
     Effect.gen(function* () {
       const marked = (options: Options) =>
         Effect.map(executed([{ text: "done" }], options), ({ sent }) => sent[0]?.request.system?.[0]?.cache_control)
@@ -139,7 +139,7 @@ describe("a request", () => {
     })
   )
 
-  it.effect("names the task, the attempt and what was rejected before", () =>
+  it.effect("has the task, the attempt and the rejected answer", () =>
     Effect.gen(function* () {
       const { sent } = yield* executed(
         [{ text: "done" }],
@@ -175,7 +175,7 @@ describe("a request", () => {
 })
 
 describe("an answer", () => {
-  it.effect("that is whole is the output, with what it used and where it came from", () =>
+  it.effect("that is complete is the output, with its usage and origin", () =>
     Effect.gen(function* () {
       const { execution } = yield* executed([{ text: "the answer" }], { model: "claude-haiku-5-5" })
       assert.deepStrictEqual(execution, {
@@ -244,7 +244,7 @@ describe("an attempt after one that was cut off", () => {
     })
   )
 
-  it.effect("may write as much as before, where nothing is said", () =>
+  it.effect("may write as much as before by default", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* grown(yield* cutOff(8192), {}), 8192)
     })
@@ -259,7 +259,7 @@ describe("an attempt after one that was cut off", () => {
 })
 
 describe("a turn that Claude pauses", () => {
-  it.effect("goes on where it stopped, each turn paid for on its own, and all of them are the output", () =>
+  it.effect("continues, and the output has the text of all turns, each of which is paid for", () =>
     Effect.gen(function* () {
       const reserved: Array<Safety.Spend> = []
       const spend: AttemptContext["spend"] = ({ call, worstCase }) => {
@@ -286,7 +286,7 @@ describe("a turn that Claude pauses", () => {
     })
   )
 
-  it.effect("again and again is Failed, after so many turns", () =>
+  it.effect("too often is Failed", () =>
     Effect.gen(function* () {
       const { error, sent } = yield* failed([{ text: "a", stopReason: "pause_turn" }])
       assert.deepInclude(error, { reason: "Failed", output: "aaaaaaaa" })
@@ -315,7 +315,7 @@ describe("a request that fails", () => {
       ...more
     })
 
-  it.effect("means to the run what it means to the client", () =>
+  it.effect("has the same reason for the run as for the client", () =>
     Effect.gen(function* () {
       for (const reason of ["Transient", "TimedOut", "Failed", "Permanent", "Fatal"] as const) {
         const { error: found } = yield* failed([
@@ -335,14 +335,14 @@ describe("a request that fails", () => {
     })
   )
 
-  it.effect("used what it says", () =>
+  it.effect("has its usage", () =>
     Effect.gen(function* () {
       const { error: found } = yield* failed([error({ usage: { ...Usage.zero, inputTokens: 7 } })])
       assert.strictEqual(found.usage?.inputTokens, 7)
     })
   )
 
-  it.effect("because there is no such model is Fatal, and names it", () =>
+  it.effect("because the model does not exist is Fatal, and names it", () =>
     Effect.gen(function* () {
       const { error: found } = yield* failed([error({ reason: "Permanent", status: 404 })], { model: "claude-7" })
       assert.strictEqual(found.reason, "Fatal")
@@ -352,7 +352,7 @@ describe("a request that fails", () => {
 })
 
 describe("the budget", () => {
-  it.effect("is asked for the most that a request can cost, and told what it did cost", () =>
+  it.effect("gets the most that a request can cost, and then its actual cost", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       const spend: AttemptContext["spend"] = ({ call, spent, worstCase }) => {
@@ -365,7 +365,7 @@ describe("the budget", () => {
   )
 
   it.effect(
-    "takes nothing for a request that was interrupted before it left, and all that was set aside for one after",
+    "books nothing for a request that was interrupted before it was sent, and the whole reservation after that",
     () =>
       Effect.gen(function* () {
         const booked = Effect.fnUntraced(function* (send: ClaudeClient.ClaudeClient["Service"]["send"]) {
@@ -394,7 +394,7 @@ describe("the budget", () => {
       })
   )
 
-  it.effect("takes the whole reservation for a request that was cut off", () =>
+  it.effect("books the whole reservation for a request that was cut off", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       const spend: AttemptContext["spend"] = ({ call, spent }) =>
@@ -412,7 +412,7 @@ describe("the reservation for a long system prompt", () => {
     usage: { ...Usage.zero, inputTokens, ...more }
   })
 
-  /** What is reserved for each of these tasks, less the tokens that it may write, where the replies used this. */
+  /** The tokens that are reserved for the input of each of these tasks, with these replies. */
   const reserved = Effect.fnUntraced(function* (
     tasks: ReadonlyArray<string>,
     replies: ReadonlyArray<Partial<Reply.Reply>>,
@@ -444,7 +444,7 @@ describe("the reservation for a long system prompt", () => {
     })
   )
 
-  it.effect("learns most from the shortest task, and nothing from a reply that cost or says nothing", () =>
+  it.effect("learns most from the shortest task, and nothing from a reply without usage", () =>
     Effect.gen(function* () {
       const [bytes = 0, ...others] = yield* reserved(
         ["a", "b", "c", "x".repeat(40_000), "d", "e"],
@@ -474,7 +474,7 @@ describe("structured output", () => {
   })
   const answer = { topic: "bug", confidence: 0.5, due: null, pair: { "0": "a", "1": 1 }, price: "1.50" }
 
-  it.effect("holds Claude to what the API can express of a schema", () =>
+  it.effect("constrains Claude to the part of the schema that the API supports", () =>
     Effect.gen(function* () {
       const { sent } = yield* executed([{ text: JSON.stringify(answer) }], { schema, effort: "high" })
       const { effort, format } = sent[0]?.request.output_config ?? {}
@@ -485,7 +485,7 @@ describe("structured output", () => {
     })
   )
 
-  it.effect("is JSON as the schema writes it, not as the API wants it", () =>
+  it.effect("is JSON as the schema encodes it, not in the API's form", () =>
     Effect.gen(function* () {
       const { execution } = yield* executed([{ text: JSON.stringify(answer) }], { schema })
       assert.deepStrictEqual(JSON.parse(execution.output), {
@@ -497,7 +497,7 @@ describe("structured output", () => {
     })
   )
 
-  it.effect("that breaks a rule that the API cannot express is Failed", () =>
+  it.effect("that violates a rule that the API does not support is Failed", () =>
     Effect.gen(function* () {
       const { error } = yield* failed([{ text: JSON.stringify({ ...answer, confidence: 3 }) }], { schema })
       assert.strictEqual(error.reason, "Failed")
@@ -506,7 +506,7 @@ describe("structured output", () => {
     })
   )
 
-  it.effect("that is no JSON is Failed", () =>
+  it.effect("that is not JSON is Failed", () =>
     Effect.gen(function* () {
       const { error } = yield* failed([{ text: "Sure! Here it is: {" }], { schema })
       assert.strictEqual(error.reason, "Failed")
@@ -528,9 +528,9 @@ describe("structured output", () => {
   })
   for (const [what, impossible, sentence] of [
     ["refers to itself", Schema.Struct({ tree }), /fixed depth/],
-    ["is no object", Schema.Array(Schema.String), /named fields/]
+    ["is not an object", Schema.Array(Schema.String), /named fields/]
   ] as const) {
-    it.effect(`cannot be asked for with a schema that ${what}, and says so before anything is sent`, () =>
+    it.effect(`does not support a schema that ${what}, and fails before anything is sent`, () =>
       Effect.gen(function* () {
         const { layer } = make({ text: "{}" })
         const error: OutputSchemaError = yield* Layer.build(ClaudeExecutor.layer({ schema: impossible })).pipe(
@@ -547,7 +547,7 @@ describe("structured output", () => {
 })
 
 describe("the first request of many with the same long instructions", () => {
-  /** A client whose answers begin and end when they are told to. */
+  /** A client whose answers begin and end when the test says so. */
   const held = Effect.gen(function* () {
     const calls: Array<{ readonly start: () => void; readonly end: Deferred.Deferred<Reply.Reply, ClaudeError> }> = []
     const client = ClaudeClient.ClaudeClient.of({
@@ -573,7 +573,7 @@ describe("the first request of many with the same long instructions", () => {
 
   const gone = new ClaudeError({ reason: "Transient", type: "network", message: "Gone.", usage: null })
 
-  it.effect("goes alone until its answer begins, and then all others go at once", () =>
+  it.effect("runs alone until its answer begins, and then all others run at once", () =>
     Effect.gen(function* () {
       const { calls, execute } = yield* held
       const fibers = [yield* execute, yield* execute, yield* execute]
@@ -589,7 +589,7 @@ describe("the first request of many with the same long instructions", () => {
     })
   )
 
-  it.effect("lets the others go when it fails", () =>
+  it.effect("releases the others when it fails", () =>
     Effect.gen(function* () {
       const { calls, execute } = yield* held
       const first = yield* execute
@@ -602,7 +602,7 @@ describe("the first request of many with the same long instructions", () => {
     })
   )
 
-  it.effect("lets the others go when it is interrupted, and the next one is a first one again", () =>
+  it.effect("releases the others when it is interrupted, and the next one is a first one again", () =>
     Effect.gen(function* () {
       const { calls, execute } = yield* held
       const first = yield* execute
@@ -617,7 +617,7 @@ describe("the first request of many with the same long instructions", () => {
     })
   )
 
-  it.effect("is not waited for by one that is interrupted meanwhile", () =>
+  it.effect("does not keep a waiting request from being interrupted", () =>
     Effect.gen(function* () {
       const { calls, execute } = yield* held
       yield* execute
@@ -629,7 +629,7 @@ describe("the first request of many with the same long instructions", () => {
     })
   )
 
-  it.effect("comes again when nobody asked for as long as the prompt cache keeps things", () =>
+  it.effect("repeats after a pause that is longer than the lifetime of the prompt cache", () =>
     Effect.gen(function* () {
       const { calls, execute } = yield* held
       yield* execute
@@ -648,7 +648,7 @@ describe("the first request of many with the same long instructions", () => {
     })
   )
 
-  it.effect("is not waited for in a batch", () =>
+  it.effect("does not delay the others in a batch", () =>
     Effect.gen(function* () {
       let sent = 0
       const client = ClaudeClient.ClaudeClient.of({

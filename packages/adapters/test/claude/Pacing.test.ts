@@ -36,12 +36,12 @@ const answered = (used: Tokens = { input: 20, output: 10 }, headers: Record<stri
   headers
 })
 
-const turnedAway = (more: Parameters<typeof failure>[0], headers: Record<string, string> = {}) => ({
+const refusedWith = (more: Parameters<typeof failure>[0], headers: Record<string, string> = {}) => ({
   exit: Exit.fail(failure({ usage: Usage.zero, ...more })),
   headers
 })
 
-/** A pace, and requests under it whose end the test decides. */
+/** A pace, and requests under it that the test ends. */
 const start = Effect.fnUntraced(function* (options?: Pacing.Options) {
   const pacing = yield* Pacing.make(options)
   const started: Array<{ readonly id: number; readonly at: number }> = []
@@ -63,7 +63,7 @@ const start = Effect.fnUntraced(function* (options?: Pacing.Options) {
     return {
       fiber,
       end: (outcome: Outcome = answered()) =>
-        // What the end of one request means for the others takes a moment.
+        // The end of one request admits others a moment later.
         Effect.andThen(Deferred.succeed(end, outcome), Effect.tap(Fiber.await(fiber), TestClock.adjust(0)))
     }
   })
@@ -81,7 +81,7 @@ const limits = (resource: string, limit: number, remaining: number, reset = "197
 const seconds = (amount: number) => Duration.seconds(amount)
 
 describe("a limit of requests", () => {
-  it.effect("lets a minute's worth go at once, and the others as the minute passes, first come, first served", () =>
+  it.effect("admits a minute's worth at once, and the others as the minute passes, first come, first served", () =>
     Effect.gen(function* () {
       const { count, ids, sendMany, started } = yield* start({ requestsPerMinute: 6 })
       yield* sendMany(10)
@@ -99,7 +99,7 @@ describe("a limit of requests", () => {
     })
   )
 
-  it.effect("is kept for each model on its own", () =>
+  it.effect("is kept for each model separately", () =>
     Effect.gen(function* () {
       const { ids, send } = yield* start({ requestsPerMinute: 1 })
       yield* send()
@@ -109,7 +109,7 @@ describe("a limit of requests", () => {
     })
   )
 
-  it.effect("is none when nothing is set and the server states none", () =>
+  it.effect("does not exist when none is configured and the server states none", () =>
     Effect.gen(function* () {
       const { count, sendMany } = yield* start()
       yield* sendMany(500)
@@ -132,7 +132,7 @@ describe("a limit of tokens", () => {
     })
   )
 
-  it.effect("does not count what came out of the prompt cache", () =>
+  it.effect("does not count tokens from the prompt cache", () =>
     Effect.gen(function* () {
       const { count, send } = yield* start({ inputTokensPerMinute: 100 })
       const first = yield* send(sized(100, 1))
@@ -143,7 +143,7 @@ describe("a limit of tokens", () => {
     })
   )
 
-  it.effect("holds back all that a request may answer until it has answered", () =>
+  it.effect("reserves the whole output of a request until its answer is complete", () =>
     Effect.gen(function* () {
       const { count, send } = yield* start({ outputTokensPerMinute: 100 })
       const first = yield* send(sized(20, 100))
@@ -155,7 +155,7 @@ describe("a limit of tokens", () => {
     })
   )
 
-  it.effect("makes up for a request that used more than could be known", () =>
+  it.effect("delays later requests after one that used more than was expected", () =>
     Effect.gen(function* () {
       const { count, send } = yield* start({ inputTokensPerMinute: 60 })
       const first = yield* send(sized(30, 1))
@@ -168,7 +168,7 @@ describe("a limit of tokens", () => {
     })
   )
 
-  it.effect("lets a request that is larger than it go when nothing else was used", () =>
+  it.effect("admits a request that exceeds it when nothing else was used", () =>
     Effect.gen(function* () {
       const { ids, send } = yield* start({ inputTokensPerMinute: 60, outputTokensPerMinute: 60 })
       yield* (yield* send(sized(30, 1))).end(answered({ input: 30 }))
@@ -184,19 +184,19 @@ describe("a limit of tokens", () => {
     })
   )
 
-  it.effect("is not used up by a request that was turned away", () =>
+  it.effect("is not used up by a refused request", () =>
     Effect.gen(function* () {
       const { count, send } = yield* start({ inputTokensPerMinute: 60, outputTokensPerMinute: 60 })
       const first = yield* send(sized(60, 60))
       yield* send(sized(60, 60))
-      yield* first.end(turnedAway({ type: "api_error", status: 500 }))
+      yield* first.end(refusedWith({ type: "api_error", status: 500 }))
       assert.strictEqual(count(), 2)
     })
   )
 })
 
 describe("limits that the server states", () => {
-  it.effect("hold from the first answer on", () =>
+  it.effect("apply from the first answer on", () =>
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start()
       const first = yield* send()
@@ -208,7 +208,7 @@ describe("limits that the server states", () => {
     })
   )
 
-  it.effect("leave out of account what was sent since", () =>
+  it.effect("do not include requests that were sent since", () =>
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start()
       const first = yield* send()
@@ -219,7 +219,7 @@ describe("limits that the server states", () => {
     })
   )
 
-  it.effect("tell that others use the same limit", () =>
+  it.effect("show that others use the same limit", () =>
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start({ requestsPerMinute: 60 })
       yield* (yield* send()).end(answered(undefined, limits("requests", 100, 1)))
@@ -228,7 +228,7 @@ describe("limits that the server states", () => {
     })
   )
 
-  it.effect("do not raise one that was set", () =>
+  it.effect("do not raise a configured limit", () =>
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start({ requestsPerMinute: 2 })
       yield* (yield* send()).end(answered(undefined, limits("requests", 100, 99)))
@@ -237,7 +237,7 @@ describe("limits that the server states", () => {
     })
   )
 
-  it.effect("can change: a higher one lets more go", () =>
+  it.effect("can change: a higher one admits more requests", () =>
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start()
       yield* (yield* send()).end(answered(undefined, limits("requests", 6, 1)))
@@ -264,7 +264,7 @@ describe("limits that the server states", () => {
     })
   )
 
-  it.effect("are used up: answers that are shorter than they could be hold back less", () =>
+  it.effect("are used up: short answers reserve less", () =>
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start()
       const loose = sized(20, 1000)
@@ -281,7 +281,7 @@ describe("limits that the server states", () => {
     { "anthropic-ratelimit-requests-limit": "many", "anthropic-ratelimit-requests-remaining": "0" },
     { "anthropic-ratelimit-requests-limit": "1" },
     { "anthropic-ratelimit-requests-remaining": "0" }
-  ])("are not taken from headers that make no sense: %j", (headers) =>
+  ])("are not taken from invalid headers: %j", (headers) =>
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start()
       yield* (yield* send()).end(answered(undefined, headers))
@@ -291,15 +291,15 @@ describe("limits that the server states", () => {
   )
 })
 
-describe("a server that turns requests away", () => {
+describe("a server that refuses requests", () => {
   const rateLimited = { type: "rate_limit_error", status: 429 }
   const overloaded = { type: "overloaded_error", status: 529 }
 
-  it.effect("pauses all who wait for this model for as long as it says, and no other", () =>
+  it.effect("pauses all requests to this model for as long as it says, and no others", () =>
     Effect.gen(function* () {
       const { count, ids, pacing, send, sendMany } = yield* start()
       const [first] = yield* sendMany(2)
-      yield* first!.end(turnedAway({ ...rateLimited, retryAfter: seconds(7) }))
+      yield* first!.end(refusedWith({ ...rateLimited, retryAfter: seconds(7) }))
       yield* sendMany(2)
       yield* send(sized(20, 10, "claude-haiku-5-5"))
       assert.deepStrictEqual(ids(), [1, 2, 5])
@@ -314,13 +314,13 @@ describe("a server that turns requests away", () => {
     })
   )
 
-  it.effect("can make the pause longer, and not shorter", () =>
+  it.effect("can extend the pause, and not shorten it", () =>
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start()
       const [first, second, third] = yield* sendMany(3)
-      yield* first!.end(turnedAway({ ...rateLimited, retryAfter: seconds(7) }))
-      yield* second!.end(turnedAway({ ...rateLimited, retryAfter: seconds(20) }))
-      yield* third!.end(turnedAway({ ...rateLimited, retryAfter: seconds(1) }))
+      yield* first!.end(refusedWith({ ...rateLimited, retryAfter: seconds(7) }))
+      yield* second!.end(refusedWith({ ...rateLimited, retryAfter: seconds(20) }))
+      yield* third!.end(refusedWith({ ...rateLimited, retryAfter: seconds(1) }))
       yield* send()
       yield* TestClock.adjust(seconds(19))
       assert.strictEqual(count(), 3)
@@ -329,10 +329,10 @@ describe("a server that turns requests away", () => {
     })
   )
 
-  it.effect("is asked again after five minutes, however long it wants to be left alone", () =>
+  it.effect("is asked again after five minutes, however long a wait it asks for", () =>
     Effect.gen(function* () {
       const { count, send } = yield* start()
-      yield* (yield* send()).end(turnedAway({ ...rateLimited, retryAfter: Duration.days(1) }))
+      yield* (yield* send()).end(refusedWith({ ...rateLimited, retryAfter: Duration.days(1) }))
       yield* send()
       yield* TestClock.adjust("299 seconds")
       assert.strictEqual(count(), 1)
@@ -341,11 +341,11 @@ describe("a server that turns requests away", () => {
     })
   )
 
-  it.effect("is left alone until the limit that is used up is whole again when it says no more than that", () =>
+  it.effect("is asked again when its used-up limit is full again, if it states only that", () =>
     Effect.gen(function* () {
       const { count, send } = yield* start()
       const used = { ...limits("requests", 60, 0, "1970-01-01T00:00:42Z"), ...limits("input-tokens", 600, 500) }
-      yield* (yield* send()).end(turnedAway(rateLimited, used))
+      yield* (yield* send()).end(refusedWith(rateLimited, used))
       yield* send()
       yield* TestClock.adjust(seconds(41))
       assert.strictEqual(count(), 1)
@@ -359,7 +359,7 @@ describe("a server that turns requests away", () => {
       const { count, pacing, send, sendMany } = yield* start({ requestsPerMinute: 60 })
       for (const more of [{}, { retryAfter: seconds(30) }]) {
         const refused = yield* send()
-        yield* refused.end(turnedAway({ ...overloaded, ...more }))
+        yield* refused.end(refusedWith({ ...overloaded, ...more }))
         const error = yield* Effect.flip(Fiber.join(refused.fiber))
         assert.deepStrictEqual(error.retryAfter, "retryAfter" in more ? seconds(30) : undefined)
       }
@@ -376,7 +376,7 @@ describe("a server that turns requests away", () => {
       const { send } = yield* start()
       const delay = Effect.gen(function* () {
         const refused = yield* send()
-        yield* refused.end(turnedAway(overloaded))
+        yield* refused.end(refusedWith(overloaded))
         const { retryAfter } = yield* Effect.flip(Fiber.join(refused.fiber))
         return retryAfter === undefined ? 0 : Duration.toSeconds(retryAfter)
       })
@@ -439,7 +439,7 @@ describe("a server that turns requests away", () => {
     Effect.gen(function* () {
       const load = { requests: 500, concurrency: 64, answerTime: "3 seconds" } as const
       const healthy = yield* simulate({ ...load, refuse: () => undefined })
-      const busy = yield* simulate({ ...load, refuse: (_, n) => (n % 20 === 0 ? turnedAway(overloaded) : undefined) })
+      const busy = yield* simulate({ ...load, refuse: (_, n) => (n % 20 === 0 ? refusedWith(overloaded) : undefined) })
       assert.strictEqual(busy.lost, 0)
       assert.isAtMost(busy.took, 1.15 * healthy.took)
     })
@@ -452,7 +452,7 @@ describe("a server that turns requests away", () => {
     return (now: number): Outcome | undefined => {
       level = Math.min(perSecond, level + ((now - last) / 1000) * perSecond)
       last = now
-      if (level < 1) return turnedAway(rateLimited)
+      if (level < 1) return refusedWith(rateLimited)
       level--
       return undefined
     }
@@ -481,13 +481,13 @@ describe("a server that turns requests away", () => {
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start()
       for (const [round, pause] of [1, 2, 4].entries()) {
-        yield* (yield* send()).end(turnedAway(rateLimited))
+        yield* (yield* send()).end(refusedWith(rateLimited))
         const next = yield* send()
         yield* TestClock.adjust(Duration.millis(pause * 1000 - 1))
         assert.strictEqual(count(), 2 * round + 1)
         yield* TestClock.adjust("1 milli")
         assert.strictEqual(count(), 2 * round + 2)
-        yield* next.end(turnedAway({ status: 500 }))
+        yield* next.end(refusedWith({ status: 500 }))
         yield* TestClock.adjust(Duration.minutes(1))
       }
       for (let round = 0; round < 10; round++) {
@@ -504,19 +504,19 @@ describe("a server that turns requests away", () => {
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start()
       const wave = yield* sendMany(20)
-      for (const each of wave) yield* each.end(turnedAway(rateLimited))
+      for (const each of wave) yield* each.end(refusedWith(rateLimited))
       yield* send()
       yield* TestClock.adjust(seconds(2))
       assert.strictEqual(count(), 21)
     })
   )
 
-  it.effect("because of a steep rise gets half as many at the same time, and more again with each answer", () =>
+  it.effect("because of a steep rise gets half as many requests at the same time, and more after each answer", () =>
     Effect.gen(function* () {
       const { count, pacing, sendMany } = yield* start()
       const wave = yield* sendMany(8)
       const objection = { type: "ramp_limit_exceeded", status: 429, retryAfter: seconds(3) }
-      for (const each of wave) yield* each.end(turnedAway(objection))
+      for (const each of wave) yield* each.end(refusedWith(objection))
       const next = yield* sendMany(20)
       yield* TestClock.adjust(seconds(2))
       assert.strictEqual(count(), 8)
@@ -529,11 +529,11 @@ describe("a server that turns requests away", () => {
     })
   )
 
-  it.effect("for good pauses nothing: a spend limit, a wrong key", () =>
+  it.effect("permanently causes no pause: a spend limit, a wrong key", () =>
     Effect.gen(function* () {
       const { count, pacing, send } = yield* start()
       for (const status of [429, 401]) {
-        const fatal = turnedAway({
+        const fatal = refusedWith({
           reason: "Fatal",
           type: "enforced_spend_limit_reached",
           status,
@@ -547,10 +547,10 @@ describe("a server that turns requests away", () => {
     })
   )
 
-  it.effect("with another error pauses nothing", () =>
+  it.effect("with another error causes no pause", () =>
     Effect.gen(function* () {
       const { count, send } = yield* start()
-      yield* (yield* send()).end(turnedAway({ type: "api_error", status: 500, retryAfter: seconds(60) }))
+      yield* (yield* send()).end(refusedWith({ type: "api_error", status: 500, retryAfter: seconds(60) }))
       yield* send()
       assert.strictEqual(count(), 2)
     })
@@ -558,7 +558,7 @@ describe("a server that turns requests away", () => {
 })
 
 describe("a request that waits", () => {
-  it.effect("can be interrupted: those behind it move up", () =>
+  it.effect("can be interrupted: the requests behind it move up", () =>
     Effect.gen(function* () {
       const { ids, pacing, send } = yield* start({ requestsPerMinute: 1, inputTokensPerMinute: 600 })
       yield* send()
@@ -570,7 +570,7 @@ describe("a request that waits", () => {
     })
   )
 
-  it.effect("makes way when it is interrupted at the head, for one that needs less", () =>
+  it.effect("admits a smaller request behind it when it is interrupted at the head", () =>
     Effect.gen(function* () {
       const { ids, send } = yield* start({ inputTokensPerMinute: 100 })
       yield* send(sized(60, 1))
@@ -583,7 +583,7 @@ describe("a request that waits", () => {
     })
   )
 
-  it.effect("costs nothing when it is interrupted in the moment in which it is let go", () =>
+  it.effect("costs nothing when it is interrupted at the moment of its admission", () =>
     Effect.gen(function* () {
       const pacing = yield* Pacing.make({ requestsPerMinute: 3 })
       const fork = (send: Effect.Effect<Reply.Reply, ClaudeError>) =>
@@ -608,7 +608,7 @@ describe("a request that waits", () => {
     })
   )
 
-  it.effect("spends none of its timeout: that starts when it is sent", () =>
+  it.effect("does not use up its timeout, which starts when it is sent", () =>
     Effect.gen(function* () {
       const pacing = yield* Pacing.make({ requestsPerMinute: 1 })
       const limited = () =>
@@ -624,7 +624,7 @@ describe("a request that waits", () => {
     })
   )
 
-  it.effect("has no timer of its own", () =>
+  it.effect("has no separate timer", () =>
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
       let sleeps = 0
@@ -667,23 +667,23 @@ const Load = Schema.Struct({
   outputTokensPerMinute: Schema.Int.check(Schema.isBetween({ minimum: 120, maximum: 1000 })),
   requests: Schema.Array(
     Schema.Struct({
-      /** When it is asked for, in seconds. */
+      /** When it is requested, in seconds. */
       at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 })),
       input: Schema.Int.check(Schema.isBetween({ minimum: 20, maximum: 120 })),
       maxTokens: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 120 })),
-      /** Shares of what it could use. */
+      /** Shares of its maximum. */
       cached: Share,
       answer: Share,
       seconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 90 })),
-      /** When the API counts the output, as a share of the time that it takes. */
+      /** When the API counts the output, as a share of its duration. */
       counted: Share,
-      end: Schema.Literals(["answer", "answer", "turned away", "unknown", "interrupted"])
+      end: Schema.Literals(["answer", "answer", "refused", "unknown", "interrupted"])
     })
   ).check(Schema.isMinLength(1), Schema.isMaxLength(30))
 })
 
 it.effect.prop(
-  "no limit that is set is ever exceeded, whatever is asked for, in which order, and however it ends",
+  "a configured limit is never exceeded, whatever the requests, their order and their results",
   [Load],
   ([{ requests, ...options }]) =>
     Effect.gen(function* () {
@@ -698,7 +698,7 @@ it.effect.prop(
             const cached = Math.floor((each.input * each.cached) / 100)
             const output = each.end === "answer" ? Math.floor((each.maxTokens * each.answer) / 100) : each.maxTokens
             starts.push({ at, amount: 1 })
-            if (each.end !== "turned away") {
+            if (each.end !== "refused") {
               inputs.push({ at, amount: each.end === "answer" ? each.input - cached : each.input })
               outputs.push({ at: at + each.seconds * 10 * each.counted, amount: output })
             }
@@ -706,7 +706,7 @@ it.effect.prop(
             switch (each.end) {
               case "answer":
                 return reply("text", { usage: usage({ input: each.input - cached, cacheRead: cached, output }) })
-              case "turned away":
+              case "refused":
                 return yield* failure({ status: 500, usage: Usage.zero })
               case "unknown":
                 return yield* failure()

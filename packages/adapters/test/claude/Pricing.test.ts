@@ -14,15 +14,15 @@ const billed = (some: Partial<Pricing.Billed>): Pricing.Billed => ({ ...Usage.ze
 const cost = (model: string, some: Partial<Pricing.Billed>) => Pricing.costUsd(Pricing.listed, model, billed(some))
 const million = 1_000_000
 
-/** What a request costs more that the workspace has run in the US, which no request can know. */
+/** The factor for inference in the US, which a workspace can require for all requests. */
 const usFactor = 1.1
 
 describe("the price list", () => {
-  it("has the day it was looked up", () => {
+  it("has the day on which it was checked", () => {
     assert.match(Pricing.listed.date, /^\d{4}-\d{2}-\d{2}$/)
   })
 
-  it("follows the provider's rules between the kinds of tokens, so that a slip of the pen shows", () => {
+  it("follows the provider's ratios between the kinds of tokens, which reveals a typing error", () => {
     for (const [model, { above, cacheMinimum: _, date: __, ...price }] of Object.entries(Pricing.listed.models)) {
       for (const rate of above === undefined ? [price] : [price, above]) {
         assert.strictEqual(rate.output, rate.input * 5, model)
@@ -42,7 +42,7 @@ describe("the price list", () => {
     assert.strictEqual(cost("claude-mythos-5-1", { inputTokens: million, cacheReadTokens: million }), 10.25)
   })
 
-  it("has the shortest prompt that each model caches, and a cautious one for a model it does not know", () => {
+  it("has the shortest prompt that each model caches, and a default for an unknown model", () => {
     const minimum = (model: string) => Pricing.cacheMinimum(Pricing.listed, model)
     assert.strictEqual(minimum("claude-haiku-5-5"), 512)
     assert.strictEqual(minimum("claude-sonnet-5"), 1024)
@@ -53,7 +53,7 @@ describe("the price list", () => {
     assert.strictEqual(Pricing.cacheMinimum(own, "claude-haiku-4-5"), 4096)
   })
 
-  it("finds a model under its name with a date, and says nothing of one it does not have", () => {
+  it("finds a model by its id with a date, and nothing for an unknown model", () => {
     assert.isDefined(Pricing.priceOf(Pricing.listed, "claude-haiku-4-5-20251001"))
     for (const unknown of ["claude-mythos-preview", "gpt", "toString", ""]) {
       assert.isUndefined(Pricing.priceOf(Pricing.listed, unknown))
@@ -63,7 +63,7 @@ describe("the price list", () => {
 })
 
 describe("costUsd", () => {
-  it("adds up the kinds of tokens at their own prices", () => {
+  it("adds up the kinds of tokens at their prices", () => {
     const each = {
       inputTokens: million,
       outputTokens: million,
@@ -76,7 +76,7 @@ describe("costUsd", () => {
     assert.strictEqual(cost("claude-fable-5-2", { cacheReadTokens: million }), 0.2)
   })
 
-  it("takes the dearer rates for all tokens of a request whose whole prompt is over the threshold", () => {
+  it("uses the higher rates for all tokens of a request whose whole prompt exceeds the threshold", () => {
     assert.strictEqual(cost("claude-haiku-5-5", { inputTokens: 100_000, outputTokens: million }), 0.01 + 0.5)
     assert.strictEqual(
       cost("claude-haiku-5-5", { inputTokens: 1, cacheReadTokens: 100_000, outputTokens: million }),
@@ -97,8 +97,8 @@ describe("costUsd", () => {
     }
   })
 
-  it("is nothing for nothing, whatever the model: an answer out of a cache has no unknown cost", () => {
-    assert.strictEqual(cost("nobody-knows", {}), 0)
+  it("is zero for no tokens, whatever the model: a cached answer has no unknown cost", () => {
+    assert.strictEqual(cost("unknown-model", {}), 0)
   })
 })
 
@@ -116,7 +116,7 @@ describe("usageOf", () => {
 })
 
 describe("merge", () => {
-  it("lays prices over the list; what is left out follows from the input's price", () => {
+  it("replaces prices of the list; the defaults follow from the price of input", () => {
     const table = Pricing.merge(Pricing.listed, {
       models: {
         "my-model": { input: 4, output: 8 },
@@ -145,14 +145,14 @@ describe("inputBound", () => {
   const atLeast = (text: string, least: number) =>
     assert.isAtLeast(bound(request({ messages: [{ role: "user", content: text }] })), least)
 
-  it("has a token for every byte, in every script, and for what normalizing can make of it", () => {
+  it("has a token for every byte, in every script and after normalization", () => {
     atLeast("a".repeat(5000), 5000)
     atLeast("汉".repeat(5000), 15_000)
     atLeast("👩‍🚀".repeat(1000), 11_000)
     atLeast("\uFDFA".repeat(1000), 33_000)
   })
 
-  it("counts all that is sent: system, schema, and turns that are sent back", () => {
+  it("counts the whole request: system, schema, and turns that are sent back", () => {
     const plain = bound(request())
     const text = "x".repeat(2000)
     const more: ReadonlyArray<Partial<MessageRequest.MessageRequest>> = [
@@ -163,21 +163,21 @@ describe("inputBound", () => {
     for (const options of more) assert.isAtLeast(bound(request(options)), plain + 1950)
   })
 
-  it("is not absurd: under twice the bytes of a text", () => {
+  it("is below twice the bytes of a text", () => {
     const text = "The quick brown fox jumps over the lazy dog. ".repeat(200)
     assert.isAtMost(bound(request({ messages: [{ role: "user", content: text }] })), 2 * text.length)
   })
 })
 
 describe("worstCase", () => {
-  it("is unknown for an unknown model, and has its tokens all the same", () => {
+  it("is unknown for an unknown model, but has its tokens", () => {
     const spend = Pricing.worstCase(Pricing.listed, request({ model: "x" }), "standard")
     assert.strictEqual(spend.costUsd, null)
     assert.isAbove(spend.tokens, 1000)
     assert.strictEqual(spend.what, "x")
   })
 
-  it("counts on writing to the prompt cache only where something is marked for it", () => {
+  it("includes cache writes only where a block is marked for the cache", () => {
     const marked = (cache_control: { readonly type: "ephemeral"; readonly ttl?: "5m" | "1h" }) =>
       request({ system: [{ type: "text", text: "", cache_control }] })
     const input = (of: MessageRequest.MessageRequest) =>
@@ -195,7 +195,7 @@ describe("worstCase", () => {
     model: Schema.Literals(["claude-haiku-5-5", "claude-sonnet-5-5", "claude-fable-5-2", "cheaper-above"]),
     bound: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 300_000 })),
     maxTokens: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 128_000 })),
-    /** How much of the bound, and of the rest, each kind takes, in percent. */
+    /** The share of the bound, and of the rest, that each kind takes, in percent. */
     parts: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 }))).check(
       Schema.isMinLength(5),
       Schema.isMaxLength(5)

@@ -20,7 +20,7 @@ interface Job {
   readonly dieAfter?: number
 }
 
-/** Runs a process of its own to its end. */
+/** Runs a separate process to its end. */
 const ask = (job: Job) =>
   Effect.callback<{ readonly signal: string | null; readonly answers: ReadonlyArray<typeof Line.Type> }>((resume) => {
     const child = spawn(process.execPath, [script, JSON.stringify(job)], { stdio: ["ignore", "pipe", "inherit"] })
@@ -42,7 +42,7 @@ const asked = (server: Server.ClaudeServer) =>
   server.messages().map(({ body }) => Schema.decodeUnknownSync(Body)(body).messages[0].content)
 
 describe("a response cache on disk", () => {
-  it.live("has every answer of a process that is killed the moment it gets one", () =>
+  it.live("has every answer of a process that is killed as soon as it gets one", () =>
     Effect.gen(function* () {
       const server = yield* Server.make()
       const job = {
@@ -65,7 +65,7 @@ describe("a response cache on disk", () => {
     })
   )
 
-  it.live("asks again only what was under way when a process with many requests is killed", () =>
+  it.live("repeats only the running requests when a process with many requests is killed", () =>
     Effect.gen(function* () {
       const server = yield* Server.make()
       const job = {
@@ -99,7 +99,7 @@ describe("a response cache on disk", () => {
     })
   )
 
-  it.live("has what another process was answered while both are running", () =>
+  it.live("has the answers of another process while both are running", () =>
     Effect.gen(function* () {
       const server = yield* Server.make()
       const filename = join(yield* folder, "cache.db")

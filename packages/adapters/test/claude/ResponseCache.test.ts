@@ -39,7 +39,7 @@ describe("a response cache", () => {
     })
   )
 
-  it.effect("keeps answers until the next time the file is opened", () =>
+  it.effect("keeps answers after the file is closed", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       yield* Effect.scoped(Effect.flatMap(open(filename, numbered), ({ cache }) => cache.send(request("a"), about())))
@@ -60,7 +60,7 @@ describe("a response cache", () => {
     })
   )
 
-  it.effect("tells requests apart by everything in them, and not by the order of their fields", () =>
+  it.effect("distinguishes requests by their whole content, and not by the order of their fields", () =>
     Effect.gen(function* () {
       const { cache, sent } = yield* open(yield* newFile, numbered)
       const different: ReadonlyArray<MessageRequest.MessageRequest> = [
@@ -79,7 +79,7 @@ describe("a response cache", () => {
     })
   )
 
-  it.effect("serves an answer to other tasks, attempts and purposes that ask the same", () =>
+  it.effect("serves an answer to other tasks, attempts and purposes with the same request", () =>
     Effect.gen(function* () {
       const { cache } = yield* open(yield* newFile, numbered)
       yield* cache.send(request("a"), about())
@@ -88,7 +88,7 @@ describe("a response cache", () => {
     })
   )
 
-  it.effect("asks anew for a task that was requeued, and keeps that answer too", () =>
+  it.effect("sends the request of a requeued task again, and keeps that answer too", () =>
     Effect.gen(function* () {
       const { cache, sent } = yield* open(yield* newFile, numbered)
       yield* cache.send(request("a"), about())
@@ -99,7 +99,7 @@ describe("a response cache", () => {
     })
   )
 
-  it.effect("never serves the answer that was rejected, and keeps the new one in its place", () =>
+  it.effect("never serves the rejected answer, and keeps the new one in its place", () =>
     Effect.gen(function* () {
       const { cache, sent } = yield* open(yield* newFile, numbered)
       yield* cache.send(request("a"), about())
@@ -121,7 +121,7 @@ describe("a response cache", () => {
       })
   )
 
-  it.effect("keeps an answer that ended at a stop sequence, and none that is empty", () =>
+  it.effect("keeps an answer that ended at a stop sequence, and no empty one", () =>
     Effect.gen(function* () {
       const { cache } = yield* open(yield* newFile, ({ messages }) =>
         Effect.succeed(reply(messages[0]?.content === "empty" ? "" : "text", { stopReason: "stop_sequence" }))
@@ -168,8 +168,8 @@ describe("a response cache", () => {
   )
 })
 
-describe("two who ask the same at the same time", () => {
-  /** A client whose answers wait for `go`, and that says when it was asked. */
+describe("identical requests at the same time", () => {
+  /** A client whose answers wait for `go`, and that reports when it gets a request. */
   const held = Effect.fnUntraced(function* (send: Send = numbered) {
     const go = yield* Deferred.make<void>()
     const asked = yield* Deferred.make<void>()
@@ -192,7 +192,7 @@ describe("two who ask the same at the same time", () => {
     })
   )
 
-  it.effect("do not fail together: when the first is interrupted, one of the others asks", () =>
+  it.effect("do not fail together: when the first is interrupted, one of the others is sent", () =>
     Effect.gen(function* () {
       const { ask, asked, go, sent } = yield* held()
       const first = yield* ask()
@@ -207,7 +207,7 @@ describe("two who ask the same at the same time", () => {
     })
   )
 
-  it.effect("do not hinder each other: one who waits can be interrupted", () =>
+  it.effect("do not block each other: a waiting one can be interrupted", () =>
     Effect.gen(function* () {
       const { ask, asked, go, sent } = yield* held()
       const first = yield* ask()
@@ -221,7 +221,7 @@ describe("two who ask the same at the same time", () => {
     })
   )
 
-  it.effect("each ask for themselves when the first gets no answer", () =>
+  it.effect("are each sent when the first gets no answer", () =>
     Effect.gen(function* () {
       const { ask, asked, go, sent } = yield* held((_, n) =>
         n === 1 ? Effect.fail(failure()) : Effect.succeed(reply(`answer ${n}`))
@@ -236,7 +236,7 @@ describe("two who ask the same at the same time", () => {
     })
   )
 
-  it.effect("each ask for themselves when the answer is the one that the other rejected", () =>
+  it.effect("are each sent when the answer is the one that the other rejected", () =>
     Effect.gen(function* () {
       const { ask, asked, go } = yield* held()
       const first = yield* ask()
@@ -261,7 +261,7 @@ describe("the file of a response cache", () => {
       return error.message
     })
 
-  it.effect("is readable for this user alone, and so is what SQLite puts beside it", () =>
+  it.effect("is readable for this user alone, including the files that SQLite adds", () =>
     Effect.gen(function* () {
       const filename = join(yield* folder, "new", "cache.db")
       const { cache } = yield* open(filename, numbered)
@@ -270,7 +270,7 @@ describe("the file of a response cache", () => {
     })
   )
 
-  it.effect("is left alone when it is something else", () =>
+  it.effect("stays unchanged when it is not a response cache", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       const noDatabase = `The file ${filename} is not a database: name another file, or move this one away.`
@@ -289,7 +289,7 @@ describe("the file of a response cache", () => {
     })
   )
 
-  it.effect("is left alone when it is damaged or newer", () =>
+  it.effect("stays unchanged when it is damaged or newer", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       yield* Effect.scoped(
@@ -320,7 +320,7 @@ describe("the file of a response cache", () => {
     })
   )
 
-  it.effect("can hold rows that cannot be read: they are asked for again and replaced", () =>
+  it.effect("replaces rows that cannot be read", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       const { cache, sent } = yield* open(filename, numbered)
@@ -357,7 +357,7 @@ describe("the file of a response cache", () => {
     })
   )
 
-  it.effect("costs no answer when it fails later", () =>
+  it.effect("loses no answer when it fails later", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       const { cache, sent } = yield* open(filename, numbered)
@@ -370,7 +370,7 @@ describe("the file of a response cache", () => {
     })
   )
 
-  it.effect("keeps text that is no valid Unicode", () =>
+  it.effect("keeps text that is not valid Unicode", () =>
     Effect.gen(function* () {
       const { cache } = yield* open(yield* newFile, () => Effect.succeed(reply("\ud800 and \u0000")))
       yield* cache.send(request("\udfff"), about())
@@ -378,7 +378,7 @@ describe("the file of a response cache", () => {
     })
   )
 
-  it.effect("forgets its oldest answers when the file has grown too large, and no more than that", () =>
+  it.effect("drops only its oldest answers when the file has grown too large", () =>
     Effect.gen(function* () {
       const limit = 4_000_000
       const filename = yield* newFile
@@ -392,7 +392,7 @@ describe("the file of a response cache", () => {
     })
   )
 
-  it.effect("can be looked at and cleared while it is in use", () =>
+  it.effect("can be inspected and cleared while it is in use", () =>
     Effect.gen(function* () {
       const filename = yield* newFile
       assert.deepStrictEqual(yield* ResponseCache.info({ filename }), { entries: 0, bytes: 0 })

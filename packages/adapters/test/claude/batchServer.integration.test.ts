@@ -23,7 +23,7 @@ const collect = async <A>(all: AsyncIterable<A>): Promise<ReadonlyArray<A>> => {
 }
 
 describe("the server's batches, through the official SDK", () => {
-  live("tell nothing of single requests until the whole batch has ended", async (server) => {
+  live("report no single results until the whole batch has ended", async (server) => {
     const { batches } = client(server).messages
     await control(server).set({ hold: true })
     server.script(({ body }) => {
@@ -92,7 +92,7 @@ describe("the server's batches, through the official SDK", () => {
     assert.instanceOf(await batches.retrieve(id).catch((cause: unknown) => cause), NotFoundError)
   })
 
-  live("can be created although nobody hears of it", async (server) => {
+  live("can be created although the response is lost", async (server) => {
     const { batches } = client(server).messages
     server.script(() => reply("done"))
     await control(server).set({ creates: ["lose", "vanish"] })
@@ -106,7 +106,7 @@ describe("the server's batches, through the official SDK", () => {
     )
   })
 
-  live("break off their results when they are told to", async (server) => {
+  live("cut off their results when configured to", async (server) => {
     const { batches } = client(server).messages
     const { id } = await batches.create({ requests: ["a", "b", "c", "d"].map((name) => ask(name)) })
     await control(server).set({ cutResults: 1 })

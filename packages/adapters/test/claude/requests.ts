@@ -21,7 +21,7 @@ export const about = (more: Partial<ClaudeClient.About> = {}): ClaudeClient.Abou
   ...more
 })
 
-/** What a request used, at list prices. */
+/** The usage of a request, at list prices. */
 export const used = (tokens: Partial<Pricing.Billed>, model = "claude-haiku-5-5"): Usage.Usage =>
   Pricing.usageOf(Pricing.listed, model, { ...Usage.zero, billing: "standard", ...tokens })
 
@@ -42,7 +42,7 @@ export const reply = (text: string, more: Partial<Reply.Reply> = {}): Reply.Repl
 export const failure = (more: Partial<ConstructorParameters<typeof ClaudeError>[0]> = {}) =>
   new ClaudeError({ reason: "Transient", type: "network", message: "It broke off.", usage: null, ...more })
 
-/** A client that answers as `send` does, and keeps what it was asked. */
+/** A client that answers as `send` does, and keeps its requests. */
 export const scripted = (
   send: (request: MessageRequest.MessageRequest, n: number) => ReturnType<ClaudeClient.ClaudeClient["Service"]["send"]>
 ) => {

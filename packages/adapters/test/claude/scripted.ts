@@ -9,7 +9,7 @@ export interface Sent {
 
 export type Answer = ClaudeError | Partial<Reply.Reply>
 
-/** A whole answer. */
+/** A complete answer. */
 export const reply = (options: Partial<Reply.Reply>): Reply.Reply => ({
   id: "msg_1",
   model: "claude-haiku-5-5",
@@ -24,7 +24,7 @@ export const reply = (options: Partial<Reply.Reply>): Reply.Reply => ({
   ...options
 })
 
-/** A client that gives these answers in turn, and the last of them from then on; `sent` is what it was asked. */
+/** A client that gives these answers in turn, and then repeats the last one. `sent` has its requests. */
 export const make = (...answers: ReadonlyArray<Answer>) => {
   const sent: Array<Sent> = []
   const layer = Layer.succeed(ClaudeClient.ClaudeClient, {

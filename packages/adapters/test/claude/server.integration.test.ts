@@ -54,7 +54,7 @@ describe("the server, through the official SDK", () => {
     })
   )
 
-  live("streams what it would answer in one piece", (server) =>
+  live("streams the same answer that it gives in one piece", (server) =>
     Effect.gen(function* () {
       server.script(() =>
         reply("A long answer, in pieces: äöü 🥐", { thinking: "Let me see", unknownEvents: true, pings: 3 })
@@ -266,7 +266,7 @@ describe("the server, through the official SDK", () => {
   )
 
   live(
-    "enforces its rate limits and tells of them",
+    "enforces its rate limits and states them",
     (server) =>
       Effect.gen(function* () {
         const { response } = yield* Effect.promise(() => client(server).messages.create(hello).withResponse())

@@ -19,7 +19,7 @@ describe("Command.parse", () => {
     assert.deepStrictEqual(words(`'it'\\''s'`), ["it's"])
   })
 
-  it("leaves glob characters as they are", () => {
+  it("leaves glob characters unchanged", () => {
     assert.deepStrictEqual(words("grep -q [0-9]"), ["grep", "-q", "[0-9]"])
     assert.deepStrictEqual(words(`find . -name *.ts 'a?' "b*" \\*`), ["find", ".", "-name", "*.ts", "a?", "b*", "*"])
   })
@@ -35,7 +35,7 @@ describe("Command.parse", () => {
     assert.match(message("grep [0-9] | b"), /^The operator "\|" needs a shell:/)
   })
 
-  it("refuses what is not complete", () => {
+  it("refuses an incomplete command", () => {
     assert.strictEqual(message("a 'b"), "The quote is not closed: complete the command.")
     assert.strictEqual(message("a [ 'b"), "The quote is not closed: complete the command.")
     assert.strictEqual(message("a \\"), "A trailing backslash escapes nothing: complete the command.")

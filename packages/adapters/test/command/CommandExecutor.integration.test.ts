@@ -21,7 +21,7 @@ import {
 } from "./fixtures.ts"
 
 describe("CommandExecutor", { timeout: 30_000 }, () => {
-  it.live("opens a span that names the program, and neither its arguments nor its input", () =>
+  it.live("opens a span with the program's name, without its arguments and input", () =>
     Effect.gen(function* () {
       const spans: Array<Tracer.NativeSpan> = []
       const tracer = Tracer.make({
@@ -133,7 +133,7 @@ describe("CommandExecutor", { timeout: 30_000 }, () => {
       })
     )
 
-    it.live("keeps characters that arrive in pieces, and replaces what is no UTF-8", () =>
+    it.live("keeps characters that arrive in pieces, and replaces invalid UTF-8", () =>
       Effect.gen(function* () {
         const { output } = yield* execute({ command: sh("printf '\\360\\237'; sleep 0.1; printf '\\230\\200 \\377!'") })
         assert.strictEqual(output, "😀 \uFFFD!")
@@ -294,7 +294,7 @@ describe("CommandExecutor", { timeout: 30_000 }, () => {
       })
     )
 
-    it.live("may finish what they print to the program's output", () =>
+    it.live("may finish their output", () =>
       Effect.gen(function* () {
         const { output } = yield* execute({ command: sh("(sleep 0.1; echo late) & echo early") })
         assert.strictEqual(output, "early\nlate")

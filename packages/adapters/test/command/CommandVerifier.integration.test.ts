@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { directory, isAlive, sh, untilPids, verify } from "./fixtures.ts"
 
 describe("CommandVerifier", { timeout: 30_000 }, () => {
-  it.live("passes on exit code 0, with what was printed as feedback", () =>
+  it.live("passes on exit code 0, with the program's output as feedback", () =>
     Effect.gen(function* () {
       const verdict = yield* verify({ command: Command.make("grep", ["-o", "[0-9]*"]) }, "there are 42 words")
       assert.deepInclude(verdict, { passed: true, confidence: 1, feedback: "42" })
@@ -40,7 +40,7 @@ describe("CommandVerifier", { timeout: 30_000 }, () => {
     })
   )
 
-  it.live("tells the program what was asked for", () =>
+  it.live("passes the description to the program", () =>
     Effect.gen(function* () {
       const command = sh('printf %s "$BATON_TASK_ID $BATON_ATTEMPT $BATON_METADATA $BATON_DESCRIPTION"')
       const verdict = yield* verify({ command }, "output", "write 😀\0!")
@@ -48,7 +48,7 @@ describe("CommandVerifier", { timeout: 30_000 }, () => {
     })
   )
 
-  it.live("tells the program in a file what was asked for at length", () =>
+  it.live("passes a long description in a file", () =>
     Effect.gen(function* () {
       const command = sh('wc -c < "$BATON_DESCRIPTION_FILE"; echo "${BATON_DESCRIPTION-unset}"')
       const verdict = yield* verify({ command }, "output", "\0".repeat(5_000_000))

@@ -10,7 +10,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { directory, sh, until, untilGone, untilPids } from "./fixtures.ts"
 
-/** Runs a script, and tells at any time what it has printed. */
+/** Runs a script, and returns its output so far at any time. */
 const start = Effect.fnUntraced(function* (script: string, options: Partial<Program.Options>) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   let printed = ""

@@ -43,7 +43,7 @@ const failed = Effect.fnUntraced(function* (...args: Parameters<typeof execute>)
 })
 
 describe("LanguageModelExecutor", () => {
-  it.effect("answers a task, and tells what that used", () =>
+  it.effect("answers a task, and reports its usage", () =>
     Effect.gen(function* () {
       const { books, execution, said } = yield* executed({ system: "Be brief.", price }, [
         { text: "5 EUR", model: "m-1" }
@@ -128,7 +128,7 @@ describe("LanguageModelExecutor", () => {
     ["an answer without text", { text: " " }, "Failed", /without any text/],
     ["an answer that stopped in the middle", { text: "5", finishReason: "error" }, "Failed", /in the middle/]
   ]
-  it.effect.each(ends)("%s is no output, and is paid for", ([, answer, reason, message]) =>
+  it.effect.each(ends)("%s is not an output, and is paid for", ([, answer, reason, message]) =>
     Effect.gen(function* () {
       const { error } = yield* failed({ price }, [answer])
       assert.strictEqual(error.reason, reason)
@@ -185,7 +185,7 @@ const judge = Effect.fnUntraced(function* (
 })
 
 describe("LanguageModelVerifier", () => {
-  it.effect("asks for an object, with the criteria apart from what is judged", () =>
+  it.effect("asks for an object, with the criteria separate from the output", () =>
     Effect.gen(function* () {
       const { asked, result, said } = yield* judge({ price, criteria: "Prices are in EUR." }, verdict(false))
       assert(result._tag === "Success")
@@ -212,7 +212,7 @@ describe("LanguageModelVerifier", () => {
     })
   )
 
-  it.effect("asks again about a rejection where it is told to", () =>
+  it.effect("gets more opinions after a rejection if configured", () =>
     Effect.gen(function* () {
       const { asked, result } = yield* judge({ confirm: 2 }, verdict(false), verdict(true), verdict(true))
       assert(result._tag === "Success" && result.success.passed)
@@ -223,12 +223,12 @@ describe("LanguageModelVerifier", () => {
   const wrong: ReadonlyArray<readonly [string, Answer, string]> = [
     ["prose", { text: "It passes!" }, "Failed"],
     ["an answer of something else", { text: '{"passed": true}' }, "Failed"],
-    ["a verdict that was cut off all the same", { ...verdict(true), finishReason: "length" }, "Failed"],
+    ["a complete verdict that was cut off", { ...verdict(true), finishReason: "length" }, "Failed"],
     ["an answer held back", { ...verdict(true), finishReason: "content-filter" }, "Permanent"],
     ["a wrong key", new AiError.AuthenticationError({ kind: "InvalidKey" }), "Fatal"],
     ["a rate limit", new AiError.RateLimitError({}), "Transient"]
   ]
-  it.effect.each(wrong)("%s is no vote", ([, answer, reason]) =>
+  it.effect.each(wrong)("%s is not a vote", ([, answer, reason]) =>
     Effect.gen(function* () {
       const { result } = yield* judge({}, answer)
       assert(result._tag === "Failure" && result.failure._tag === "VerificationError")
@@ -265,7 +265,7 @@ const run = Effect.fnUntraced(function* (options: {
 })
 
 describe("a run on a language model", () => {
-  it.effect("a rejected answer is followed by one that was told why", () =>
+  it.effect("a rejected answer is followed by an attempt with the feedback", () =>
     Effect.gen(function* () {
       const { asked, said, task } = yield* run({
         answers: [{ text: "cheap" }, verdict(false), { text: "5 EUR" }, verdict(true)]

@@ -22,7 +22,7 @@ const parts = ({ finishReason = "stop", model, text = "", usage = used }: Option
   { type: "finish", reason: finishReason, usage }
 ]
 
-/** A provider that gives these answers in turn, and the last of them from then on; `asked` is what it was asked. */
+/** A provider that gives these answers in turn, and then repeats the last one. `asked` has its requests. */
 export const make = (...answers: ReadonlyArray<Answer>) => {
   const asked: Array<LanguageModel.ProviderOptions> = []
   const layer = Layer.effect(

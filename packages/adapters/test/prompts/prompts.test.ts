@@ -33,14 +33,14 @@ describe("attemptPrompt", () => {
     assert.strictEqual(attemptPrompt("Price a loaf", null), "Price a loaf")
   })
 
-  it("begins with the description, and shows what was answered and why that was not accepted", () => {
+  it("begins with the description, followed by the answer and the reason it was rejected", () => {
     const prompt = attemptPrompt("Price a loaf", { output: "cheap", feedback: "how much?" })
     assert.isTrue(prompt.startsWith("Price a loaf\n"))
     assert.match(prompt, /<answer-([0-9a-f]{16})>\ncheap\n<\/answer-\1>/)
     assert.match(prompt, /<feedback-([0-9a-f]{16})>\nhow much\?\n<\/feedback-\1>/)
   })
 
-  it("asks the same again where there was no answer, and tells an agent what went wrong", () => {
+  it("repeats the prompt after an attempt without an answer, and adds the problem for an agent", () => {
     for (const output of [null, ""]) {
       const previous = { output, feedback: "it took too long" }
       assert.strictEqual(attemptPrompt("Price a loaf", previous), "Price a loaf")
@@ -68,7 +68,7 @@ describe("the judge's prompt", () => {
     assert.notStrictEqual(judgePrompt("a", "b", 1), judgePrompt("a", "b", 2))
   })
 
-  it("comes with the criteria, and with the four lines only where they are asked for", () => {
+  it("has the criteria, and the four lines only in the text format", () => {
     assert.include(judgeInstructions("json", "Prices are in EUR."), "Prices are in EUR.")
     assert.notInclude(judgeInstructions("json", undefined), "PASSED:")
     assert.include(judgeInstructions("text", "  "), "PASSED: yes or no")
@@ -80,10 +80,7 @@ describe("a verdict", () => {
     const said = { passed: false, confidence: 0.9, feedback: " ", issues: [] as ReadonlyArray<string>, reasoning: "" }
     assert.strictEqual(toVerification({ ...said, feedback: "add it" }, null).feedback, "add it")
     assert.strictEqual(toVerification({ ...said, issues: ["no price", "no date"] }, null).feedback, "no price; no date")
-    assert.strictEqual(
-      toVerification({ ...said, reasoning: "There is no price." }, null).feedback,
-      "There is no price."
-    )
+    assert.strictEqual(toVerification({ ...said, reasoning: "It has no price." }, null).feedback, "It has no price.")
     assert.include(toVerification(said, null).feedback, "did not say")
   })
 })

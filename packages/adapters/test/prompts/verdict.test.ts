@@ -15,7 +15,7 @@ const passes = (text: string) => {
 
 const labels = ["PASSED:", "CONFIDENCE:", "FEEDBACK:", "ISSUES:"]
 
-// Texts of the pieces that matter to the parser, in any order, beside any text at all.
+// The pieces that matter to the parser, in any order, with any other text.
 const Pieces = Schema.Array(
   Schema.Union([
     Schema.Literals([
@@ -58,7 +58,7 @@ describe("parseText", () => {
     })
   })
 
-  it("reads them in other clothes: Markdown, lower case, another order, reasons before and a list after", () => {
+  it("reads them in other forms: Markdown, lower case, another order, reasons before and a list after", () => {
     const text = [
       "The task asks for a price. There is one.",
       "",
@@ -80,7 +80,7 @@ describe("parseText", () => {
     })
   })
 
-  it("takes 0.5 for a confidence that is not said or makes no sense, and the lowest of several", () => {
+  it("uses 0.5 for a missing or invalid confidence, and the lowest of several", () => {
     for (const confidence of [
       "",
       "CONFIDENCE: high",
@@ -113,7 +113,7 @@ describe("parseText", () => {
     }
   })
 
-  it("is no verdict without a line for it, or with lines that contradict each other", () => {
+  it("fails without a line for the verdict, or with lines that contradict each other", () => {
     assert.isTrue(Result.isFailure(parse("")))
     assert.isTrue(Result.isFailure(parse("It says PASSED: yes, but that is the output speaking")))
     assert.isTrue(Result.isFailure(parse('The output ends in\n"PASSED: yes"\n> PASSED: yes')))
@@ -141,7 +141,7 @@ describe("parseText", () => {
   })
 
   it.prop(
-    "never throws, and passes only what has a line that says so and none that says anything else",
+    "never throws, and passes only a text in which every line for the verdict says yes",
     [Pieces],
     ([pieces]) => {
       const text = pieces.join("")
@@ -153,15 +153,11 @@ describe("parseText", () => {
     { arbitrary: { runs: 2000 } }
   )
 
-  it.prop(
-    "a judge that says no is never read as a pass, whatever it says besides",
-    [Pieces, Pieces],
-    ([before, after]) => {
-      assert.isFalse(passes(`${before.join("")}\nPASSED: no\n${after.join("")}`))
-    }
-  )
+  it.prop("a judge that says no never passes, whatever else it says", [Pieces, Pieces], ([before, after]) => {
+    assert.isFalse(passes(`${before.join("")}\nPASSED: no\n${after.join("")}`))
+  })
 
-  it("reads a megabyte of anything in no time", () => {
+  it("reads a megabyte of any text quickly", () => {
     for (const piece of [
       "*",
       "PASSED",

@@ -30,7 +30,7 @@ export interface Settings extends Pick<Program.Settings, "idleTimeout" | "timeou
 type Failure = Pick<ExecutionError, "reason" | "message"> & { readonly retryAfter?: Duration.Duration }
 
 /**
- * The execution of a session, or its error. Neither the exit code nor `subtype` is sufficient: an error of the API ends with
+ * The execution of a session, or its error. Exit code and `subtype` are not sufficient: an error of the API ends with
  * `success` and exit code 1, and an interruption or an answer that does not match its schema with exit code 0.
  */
 export const executionOf = (ended: EndedSession, settings: Settings): Execution.Execution | ExecutionError => {

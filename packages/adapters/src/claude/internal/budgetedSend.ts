@@ -94,7 +94,7 @@ const margin = 64
 const mostBytesPerToken = 8
 
 /**
- * A span for one request, named by the OpenTelemetry GenAI conventions; it contains neither prompt nor answer. The SDK's
+ * A span for one request, named by the OpenTelemetry GenAI conventions; it does not contain the prompt or the answer. The SDK's
  * span is switched off, because it would duplicate this one.
  * https://github.com/open-telemetry/semantic-conventions-genai
  */

@@ -62,7 +62,7 @@ export const fromReply = (
   }
 }
 
-/** Becomes part of the next attempt's prompt, and tells `truncatedAt` the limit of this one. */
+/** Becomes part of the next attempt's prompt, from which `truncatedAt` reads the limit of this one. */
 const cutOffAt = (maxTokens: number) =>
   `The answer was cut off at its maximum of ${maxTokens} tokens: make it shorter, or raise the maximum.`
 

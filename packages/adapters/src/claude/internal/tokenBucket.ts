@@ -13,8 +13,8 @@ const smoothing = 0.1
  * - `counted`: each request takes one at its start
  * - `reserved`: all that a request may use is reserved until its end, and its actual use is taken then. When exactly the API
  *   counts is unknown, so this way the request fits at any time, and a configured limit is never exceeded
- * - `expected`: the likely use is taken at the start and corrected at the end. A limit that the server states is meant to be
- *   used up, and the server reports when too much was used
+ * - `expected`: the likely use is taken at the start and corrected at the end. A limit that the server states may be used up
+ *   completely, and the server reports when too much was used
  */
 export type Mode = "counted" | "reserved" | "expected"
 
@@ -43,7 +43,7 @@ export interface StatedLimit {
   readonly remaining: number
 }
 
-/** What one request took from a bucket. */
+/** The share of one request in a bucket. */
 export interface Taken {
   /** The most that the request can use. */
   readonly most: number
@@ -103,7 +103,7 @@ export const take = (bucket: TokenBucket, most: number, now: number): Taken => {
   return { most, amount, mark: bucket.taken }
 }
 
-/** Corrects what a request took to what it used. */
+/** Corrects the amount of a request to its actual use. */
 export const settle = (bucket: TokenBucket, { amount, most }: Taken, used: number, now: number): void => {
   finish(bucket, amount, used, now)
   if (most <= 0) return

@@ -10,7 +10,7 @@ type Opinion = Effect.Effect<Verification, VerificationError | SafetyStop>
 /**
  * Gets up to `times` further opinions when the first one rejects. The majority of all counts, and an output passes with more
  * than half. It stops as soon as the remaining opinions cannot change the result. A failed opinion is not a vote: when such
- * votes could have decided, there is no verdict. The usage includes all opinions, because all are paid for.
+ * votes could have decided, the verification fails. The usage includes all opinions, because all are paid for.
  */
 export const confirmed = Effect.fnUntraced(function* (
   times: number,

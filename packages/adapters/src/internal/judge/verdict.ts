@@ -29,7 +29,7 @@ export const toVerification = (
 ): Verification.Verification => {
   if (passed) return Verification.pass({ confidence, feedback: feedback.trim(), issues, usage })
   const why = [feedback, issues.join("; "), reasoning].map((text) => text.trim()).find((text) => text !== "")
-  return Verification.reject(why ?? "The judge did not say what is wrong.", { confidence, issues, usage })
+  return Verification.reject(why ?? "The judge did not say why.", { confidence, issues, usage })
 }
 
 /**

@@ -47,5 +47,5 @@ const retryPrompt = (
     description,
     "---",
     ...shown(fence(description, output ?? "", feedback).around),
-    "Answer again, in full, and fix what was wrong. Give only the answer: its reader has not seen the earlier one."
+    "Answer again, in full, and fix the mistakes. Give only the answer: its reader has not seen the earlier one."
   ].join("\n\n")

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 
 /**
- * Puts each text between `<name-key>` and `</name-key>`, so that a model can tell instructions from material.
+ * Puts each text between `<name-key>` and `</name-key>`, so that a model can distinguish instructions from material.
  *
  * The key occurs in none of the texts, so none of them can close its own fence. It is a hash of all of them, so the author of
  * one cannot predict it, not even from an earlier prompt. It is not random: the same texts have the same fence, so a

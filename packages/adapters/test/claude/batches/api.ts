@@ -3,14 +3,14 @@ import { Usage } from "@baton/core"
 import { Clock, DateTime, Effect, Stream } from "effect"
 import type { Batch, BatchApi, BatchRequest } from "../../../src/claude/internal/batches/batchApi.ts"
 
-/** How one request of a batch ends: a text, the type of a result that brought none, or no result at all. */
+/** The result of one request of a batch: a text, the type of a result without one, or no result. */
 export type Ending =
   | string
   | undefined
   | { readonly type: "errored"; readonly error: string }
   | { readonly type: string }
 
-/** What becomes of a request to create a batch. */
+/** The result of a request to create a batch. */
 export type Fate = "ok" | "lose" | "hang" | "vanish" | ClaudeError
 
 export interface Seen {
@@ -32,7 +32,7 @@ export const promptOf = ({ params }: BatchRequest): string => {
   return typeof content === "string" ? content : ""
 }
 
-/** The API's batches in memory. They end when they are told to, and their results come in reverse. */
+/** The API's batches in memory. They end when the test says so, and their results are in reverse order. */
 export const make = Effect.fnUntraced(function* (
   answer: (prompt: string, request: BatchRequest) => Ending = (prompt) => `Echo: ${prompt}`
 ) {
@@ -127,22 +127,22 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     api,
-    /** All batches there are. */
+    /** All batches. */
     batches: (): ReadonlyArray<Seen> => stored,
-    /** How often somebody tried to create one. */
+    /** The number of requests to create a batch. */
     tries: () => tries,
-    /** How often somebody looked at one. */
+    /** The number of requests to check a batch. */
     looks: () => looks,
-    /** What becomes of the next attempts to create one. */
+    /** The results of the next requests to create a batch. */
     next: (...list: ReadonlyArray<Fate>) => void fates.push(...list),
-    /** The next results break off after so many. */
+    /** The next results are cut off after this number. */
     cut: (...list: ReadonlyArray<number>) => void cuts.push(...list),
-    /** Someone else's batch. */
+    /** A batch of another program. */
     add: (requests: ReadonlyArray<BatchRequest>) => void add(requests),
     end: () => {
       for (const batch of stored) batch.ended = true
     },
-    /** From now on, batches have ended when they are created. */
+    /** From now on, batches end when they are created. */
     endAtOnce: () => {
       endAtOnce = true
     },

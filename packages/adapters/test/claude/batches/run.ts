@@ -26,15 +26,15 @@ export const about = (id: string, options: Partial<About> = {}): About => ({
 
 type Sending = Fiber.Fiber<Reply.Reply, ClaudeError>
 
-/** One run of a program that sends batches: until it is stopped. */
+/** One run of a program that sends batches, until it is stopped. */
 export interface Run {
   /** Sends a request for a task; by default the task is named as the prompt. */
   readonly ask: (prompt: string, options?: Partial<About> & { readonly id?: string }) => Effect.Effect<Sending>
   readonly stop: Effect.Effect<void>
 }
 
-/** A journal in a folder of its own, and the API's batches in memory: both outlive the runs. */
-export const world = Effect.fnUntraced(function* (answer?: Parameters<typeof Api.make>[0]) {
+/** A journal in a temporary folder, and the API's batches in memory: both outlive the runs. */
+export const fixture = Effect.fnUntraced(function* (answer?: Parameters<typeof Api.make>[0]) {
   const api = yield* Api.make(answer)
   const filename = join(yield* folder, "batches.db")
   const start = Effect.fnUntraced(function* (
@@ -54,7 +54,7 @@ export const world = Effect.fnUntraced(function* (answer?: Parameters<typeof Api
 /** Long enough for a batch to be created. */
 export const gather = TestClock.adjust("2 seconds")
 
-/** Long enough for somebody to look at it again. */
+/** Long enough for the next check. */
 export const poll = TestClock.adjust("90 seconds")
 
 export const text = (sending: Sending): Effect.Effect<string, ClaudeError> =>

@@ -1,24 +1,24 @@
-/** What the server does with one request: a whole answer, or one of the ways in which it goes wrong. */
+/** The server's reaction to one request: a complete answer, or one of several failures. */
 export type Answer =
   | ({ readonly _tag: "Reply" } & Reply)
   /** An HTTP error with the API's envelope. */
   | ({ readonly _tag: "Error" } & Failure)
   /** Streams `text`, then says `event: error`, after the 200 of the headers. Without a stream, the HTTP error. */
   | { readonly _tag: "ErrorEvent"; readonly text?: string; readonly type: string; readonly message?: string }
-  /** Streams `text` and ends in order, without `message_delta` and `message_stop`. */
+  /** Streams `text` and ends without an error, but without `message_delta` and `message_stop`. */
   | { readonly _tag: "CleanEof"; readonly text?: string }
   /** Destroys the connection: before any header, after the headers, or after some text. */
   | { readonly _tag: "Drop"; readonly after?: "nothing" | "headers" | "text"; readonly text?: string }
-  /** Says nothing more, ever: no headers at all, nothing after them, or nothing after some text but `ping`, if asked. */
+  /** Sends nothing more: no headers, nothing after them, or nothing after some text, except `ping` if configured. */
   | {
       readonly _tag: "Stall"
       readonly after?: "nothing" | "headers" | "text"
       readonly text?: string
       readonly pingEveryMillis?: number
     }
-  /** A stream, piece by piece as given. */
+  /** A stream in these pieces. */
   | { readonly _tag: "Bytes"; readonly chunks: ReadonlyArray<Uint8Array> }
-  /** Anything: a proxy's HTML page, JSON that is none. */
+  /** Any response: a proxy's HTML page, invalid JSON. */
   | {
       readonly _tag: "Raw"
       readonly status: number
@@ -28,24 +28,24 @@ export type Answer =
 
 export interface Reply {
   readonly text?: string
-  /** Instead of `text`: blocks as they are. */
+  /** Blocks in place of `text`. */
   readonly content?: ReadonlyArray<Readonly<Record<string, unknown>>>
   /** Put in front as a thinking block. */
   readonly thinking?: string
   readonly stopReason?: string
   readonly stopDetails?: Readonly<Record<string, unknown>> | null
-  /** Merged over the usage that the server works out; null is sent as null. */
+  /** Merged over the usage that the server computes; null is sent as null. */
   readonly usage?: Readonly<Record<string, unknown>>
   /** Merged over the usage in `message_start` alone. */
   readonly startUsage?: Readonly<Record<string, unknown>>
   readonly headers?: Readonly<Record<string, string>>
-  /** Sends events of a name that nobody knows in between. */
+  /** Sends events with an unknown name in between. */
   readonly unknownEvents?: boolean
-  /** How many `ping`s are sent in between. Default 1. */
+  /** The number of `ping`s in between. Default 1. */
   readonly pings?: number
-  /** Into how many deltas the text is cut. Default 3. */
+  /** The number of deltas of the text. Default 3. */
   readonly deltas?: number
-  /** What becomes of the connection after `message_stop`, if it is not ended in order. */
+  /** What happens to the connection after `message_stop`. Default: the response ends. */
   readonly afterwards?: "stays open" | "is reset"
   /** Waits for this before the headers are sent. */
   readonly before?: Promise<unknown>
@@ -58,7 +58,7 @@ export interface Failure {
   readonly type?: string
   readonly message?: string
   readonly errorCode?: string
-  /** As the header says it: seconds, or an HTTP date. */
+  /** The header's value: seconds, or an HTTP date. */
   readonly retryAfter?: string | number
   readonly headers?: Readonly<Record<string, string>>
   readonly before?: Promise<unknown>
@@ -78,7 +78,7 @@ export const error = (
 /** Decides the answer to each request; undefined leaves it to the server. `n` counts requests for messages, from 1. */
 export type Script = (request: RequestSeen, n: number) => Answer | undefined | Promise<Answer | undefined>
 
-/** One request, as it is kept in the journal. */
+/** One request in the server's journal. */
 export interface RequestSeen {
   /** 1 for the first request of any kind. */
   readonly id: number
@@ -87,8 +87,8 @@ export interface RequestSeen {
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
   /** Parsed JSON; undefined without a body. */
   readonly body: unknown
-  /** The status that was sent; undefined while none was. */
+  /** The status of the response; undefined before it is sent. */
   status?: number
-  /** Whether the client went away before the answer had ended. */
+  /** Whether the client disconnected before the end of the answer. */
   aborted?: boolean
 }

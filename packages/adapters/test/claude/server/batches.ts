@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { request } from "node:http"
 import type { Failure } from "./Answer.ts"
-import { envelope, isObject, type Json, Refused, type Route, sendError, sendJson, type World } from "./http.ts"
+import { envelope, isObject, type Json, Refused, type Route, sendError, sendJson, type SharedState } from "./http.ts"
 import { defaultAnswer, messageFor } from "./message.ts"
 import { validate } from "./validate.ts"
 
@@ -13,14 +13,14 @@ import { validate } from "./validate.ts"
  * Besides, under `/_batches`: what there is, and how it behaves.
  */
 export interface Settings {
-  /** Batches end when they are told to. Otherwise they have ended by the time somebody first looks. */
+  /** Batches end when the test says so. Otherwise they have ended by the first check. */
   readonly hold?: boolean
   /**
    * What becomes of the next requests to create a batch: `lose` creates it and breaks the connection, `hang` creates it and
    * never answers, `vanish` breaks the connection before anything happened.
    */
   readonly creates?: ReadonlyArray<"ok" | "lose" | "hang" | "vanish" | Failure>
-  /** Breaks the connection in the middle of the next so many results. */
+  /** Breaks the connection in the middle of this number of results. */
   readonly cutResults?: number
   readonly pageSize?: number
 }
@@ -56,13 +56,13 @@ interface State {
   readonly batches: Map<string, Batch>
 }
 
-const states = new WeakMap<World, State>()
+const states = new WeakMap<SharedState, State>()
 
-const stateOf = (world: World): State => {
-  const known = states.get(world)
+const stateOf = (shared: SharedState): State => {
+  const known = states.get(shared)
   if (known !== undefined) return known
   const state: State = { settings: {}, creates: [], cutResults: 0, batches: new Map() }
-  states.set(world, state)
+  states.set(shared, state)
   return state
 }
 
@@ -72,8 +72,8 @@ const mostBytes = 256 * 1024 * 1024
 
 let batches = 0
 
-const create: Route["handle"] = async (world, exchange) => {
-  const state = stateOf(world)
+const create: Route["handle"] = async (shared, exchange) => {
+  const state = stateOf(shared)
   const fate = state.creates.shift() ?? "ok"
   if (fate === "vanish") return void exchange.response.destroy()
   if (typeof fate === "object") return sendError(exchange, fate)
@@ -90,7 +90,7 @@ const create: Route["handle"] = async (world, exchange) => {
   state.batches.set(batch.id, batch)
   if (fate === "lose") return void exchange.response.destroy()
   if (fate === "hang") return
-  sendJson(exchange, 200, show(world, batch))
+  sendJson(exchange, 200, show(shared, batch))
 }
 
 const checked = (body: unknown, bytes: number): Batch["requests"] => {
@@ -115,13 +115,13 @@ const checked = (body: unknown, bytes: number): Batch["requests"] => {
 }
 
 /** Works on all requests at once, and puts the results in an order that is not theirs. */
-const end = async (world: World, batch: Batch) => {
+const end = async (shared: SharedState, batch: Batch) => {
   if (batch.status === "ended") return
   const results: Array<Result> = []
   for (const [index, request] of batch.requests.entries()) {
     results.push({
       custom_id: request.custom_id,
-      result: batch.status === "canceling" ? { type: "canceled" } : await resultOf(world, request.params, index)
+      result: batch.status === "canceling" ? { type: "canceled" } : await resultOf(shared, request.params, index)
     })
   }
   const order = (result: Result) => createHash("md5").update(result.custom_id).digest("hex")
@@ -130,15 +130,15 @@ const end = async (world: World, batch: Batch) => {
   batch.endedAt = new Date()
 }
 
-const resultOf = async (world: World, params: Json, index: number): Promise<Result["result"]> => {
+const resultOf = async (shared: SharedState, params: Json, index: number): Promise<Result["result"]> => {
   const requestId = `req_batch_${index}`
   try {
     const body = validate(params, { beta: false, counting: false })
     const seen = { id: 0, method: "POST", path: "/v1/messages", headers: {}, body }
-    const answer = (await world.script(seen, ++world.messages)) ?? defaultAnswer(body)
+    const answer = (await shared.script(seen, ++shared.messages)) ?? defaultAnswer(body)
     switch (answer._tag) {
       case "Reply": {
-        const { begin, message } = messageFor(world.promptCache, body, answer, "batch")
+        const { begin, message } = messageFor(shared.promptCache, body, answer, "batch")
         begin()
         return { type: "succeeded", message }
       }
@@ -157,7 +157,7 @@ const resultOf = async (world: World, params: Json, index: number): Promise<Resu
   }
 }
 
-const show = (world: World, batch: Batch) => {
+const show = (shared: SharedState, batch: Batch) => {
   const isEnded = batch.status === "ended"
   const count = (type: string) => (isEnded ? batch.results.filter(({ result }) => result.type === type).length : 0)
   return {
@@ -176,29 +176,29 @@ const show = (world: World, batch: Batch) => {
     ended_at: batch.endedAt?.toISOString() ?? null,
     cancel_initiated_at: batch.cancelledAt?.toISOString() ?? null,
     archived_at: null,
-    results_url: isEnded ? `${world.url()}/v1/messages/batches/${batch.id}/results` : null
+    results_url: isEnded ? `${shared.url()}/v1/messages/batches/${batch.id}/results` : null
   }
 }
 
-const find = (world: World, match: RegExpExecArray): Batch => {
-  const batch = stateOf(world).batches.get(match[1] ?? "")
+const find = (shared: SharedState, match: RegExpExecArray): Batch => {
+  const batch = stateOf(shared).batches.get(match[1] ?? "")
   if (batch === undefined) throw new Refused(404, `Message batch ${match[1]} not found`)
   return batch
 }
 
-const retrieve: Route["handle"] = async (world, exchange, match) => {
-  const batch = find(world, match)
+const retrieve: Route["handle"] = async (shared, exchange, match) => {
+  const batch = find(shared, match)
   batch.retrieved++
-  if (stateOf(world).settings.hold !== true) await end(world, batch)
-  sendJson(exchange, 200, show(world, batch))
+  if (stateOf(shared).settings.hold !== true) await end(shared, batch)
+  sendJson(exchange, 200, show(shared, batch))
 }
 
-const list: Route["handle"] = async (world, exchange) => {
-  const { batches, settings } = stateOf(world)
+const list: Route["handle"] = async (shared, exchange) => {
+  const { batches, settings } = stateOf(shared)
   const query = exchange.url.searchParams
   const limit = Math.min(settings.pageSize ?? 1000, Number(query.get("limit") ?? 20))
   const all = [...batches.values()].reverse()
-  if (settings.hold !== true) for (const batch of all) await end(world, batch)
+  if (settings.hold !== true) for (const batch of all) await end(shared, batch)
   const at = (name: string) => all.findIndex(({ id }) => id === query.get(name))
   const isBefore = query.has("before_id")
   const rest = isBefore
@@ -206,16 +206,16 @@ const list: Route["handle"] = async (world, exchange) => {
     : all.slice(query.has("after_id") ? at("after_id") + 1 : 0)
   const page = isBefore ? rest.slice(-limit) : rest.slice(0, limit)
   sendJson(exchange, 200, {
-    data: page.map((batch) => show(world, batch)),
+    data: page.map((batch) => show(shared, batch)),
     has_more: rest.length > page.length,
     first_id: page[0]?.id ?? null,
     last_id: page.at(-1)?.id ?? null
   })
 }
 
-const results: Route["handle"] = (world, exchange, match) => {
-  const batch = find(world, match)
-  const state = stateOf(world)
+const results: Route["handle"] = (shared, exchange, match) => {
+  const batch = find(shared, match)
+  const state = stateOf(shared)
   if (batch.status !== "ended") throw new Refused(404, `Message batch ${batch.id} has no results yet`)
   const { requestId, response, seen } = exchange
   const lines = batch.results.map((result) => `${JSON.stringify(result)}\n`)
@@ -226,26 +226,26 @@ const results: Route["handle"] = (world, exchange, match) => {
   response.write(lines.slice(0, Math.ceil(lines.length / 2)).join(""), () => response.destroy())
 }
 
-const cancel: Route["handle"] = (world, exchange, match) => {
-  const batch = find(world, match)
+const cancel: Route["handle"] = (shared, exchange, match) => {
+  const batch = find(shared, match)
   if (batch.status === "ended") throw new Refused(400, `Message batch ${batch.id} has already ended`)
   batch.status = "canceling"
   batch.cancelledAt ??= new Date()
-  sendJson(exchange, 200, show(world, batch))
+  sendJson(exchange, 200, show(shared, batch))
 }
 
-const remove: Route["handle"] = (world, exchange, match) => {
-  const batch = find(world, match)
+const remove: Route["handle"] = (shared, exchange, match) => {
+  const batch = find(shared, match)
   if (batch.status !== "ended") throw new Refused(400, `Message batch ${batch.id} is still being processed`)
-  stateOf(world).batches.delete(batch.id)
+  stateOf(shared).batches.delete(batch.id)
   sendJson(exchange, 200, { id: batch.id, type: "message_batch_deleted" })
 }
 
-const inspect: Route["handle"] = (world, exchange) =>
+const inspect: Route["handle"] = (shared, exchange) =>
   sendJson(
     exchange,
     200,
-    [...stateOf(world).batches.values()].map(({ id, requests, retrieved, status }): BatchSeen => ({
+    [...stateOf(shared).batches.values()].map(({ id, requests, retrieved, status }): BatchSeen => ({
       id,
       status,
       customIds: requests.map(({ custom_id }) => custom_id),
@@ -253,8 +253,8 @@ const inspect: Route["handle"] = (world, exchange) =>
     }))
   )
 
-const configure: Route["handle"] = (world, exchange) => {
-  const state = stateOf(world)
+const configure: Route["handle"] = (shared, exchange) => {
+  const state = stateOf(shared)
   const settings: Settings = isObject(exchange.seen.body) ? exchange.seen.body : {}
   state.settings = { ...state.settings, ...settings }
   state.creates.push(...(settings.creates ?? []))
@@ -262,8 +262,8 @@ const configure: Route["handle"] = (world, exchange) => {
   exchange.response.writeHead(204).end()
 }
 
-const endAll: Route["handle"] = async (world, exchange) => {
-  for (const batch of stateOf(world).batches.values()) await end(world, batch)
+const endAll: Route["handle"] = async (shared, exchange) => {
+  for (const batch of stateOf(shared).batches.values()) await end(shared, batch)
   exchange.response.writeHead(204).end()
 }
 

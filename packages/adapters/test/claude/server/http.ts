@@ -4,7 +4,7 @@ import type { RateLimits } from "./rateLimits.ts"
 import type { PromptCache } from "./tokens.ts"
 
 /** What the routes share. */
-export interface World {
+export interface SharedState {
   readonly url: () => string
   script: Script
   /** Counts requests for messages. */
@@ -32,7 +32,7 @@ export interface Route {
   readonly path: RegExp
   /** Whether key and version are checked first. Default true. */
   readonly checked?: boolean
-  readonly handle: (world: World, exchange: Exchange, match: RegExpExecArray) => void | Promise<void>
+  readonly handle: (shared: SharedState, exchange: Exchange, match: RegExpExecArray) => void | Promise<void>
 }
 
 export type Json = Readonly<Record<string, unknown>>
@@ -66,7 +66,7 @@ const types: Readonly<Record<number, string>> = {
   529: "overloaded_error"
 }
 
-/** The body of every error, in a response of its own, in a stream, and in the results of a batch. */
+/** The body of every error, in a response, in a stream, and in the results of a batch. */
 export const envelope = (requestId: string, { errorCode, message, status, type }: Failure) => ({
   type: "error",
   error: {
@@ -84,7 +84,7 @@ export const sendError = (exchange: Exchange, failure: Failure, headers: Readonl
     ...failure.headers
   })
 
-/** Thrown by whoever reads a request that is wrong. */
+/** Thrown for an invalid request. */
 export class Refused extends Error {
   readonly failure: Failure
   constructor(status: number, message: string, options: Omit<Failure, "status" | "message"> = {}) {

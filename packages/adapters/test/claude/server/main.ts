@@ -1,5 +1,5 @@
 /**
- * The server as a process of its own. Prints its address as a line, and goes on until it is killed.
+ * The server as a separate process. It prints its address as a line and runs until it is killed.
  *
  *   node packages/adapters/test/claude/server/main.ts [--port N] [--key KEY] [--script FILE] [--no-journal]
  *     [--rate-429 0.2] [--rate-500 0.2] [--rate-drop 0.2] [--latency MILLIS] [--seed N]

@@ -20,7 +20,7 @@ export interface Message {
 
 let messages = 0
 
-/** What is answered when no script says anything: an echo, or an example of the schema that was asked for. */
+/** The answer without a script: an echo, or an example of the requested schema. */
 export const defaultAnswer = (body: Json): Answer => {
   const format = isObject(body.output_config) ? body.output_config.format : undefined
   if (isObject(format)) return { _tag: "Reply", text: JSON.stringify(sample(format.schema)) }
@@ -38,8 +38,8 @@ export const lastText = (body: unknown): string => {
 }
 
 /**
- * The message that answers a request. What it used is worked out from the lengths of the texts; an answer is cut off at
- * `max_tokens`, as the API would. `begin` tells the prompt cache that the answer has begun.
+ * The message that answers a request. Its usage is computed from the lengths of the texts; an answer is cut off at
+ * `max_tokens`, as by the API. `begin` notifies the prompt cache that the answer has begun.
  */
 export const messageFor = (
   cache: PromptCache,

@@ -1,5 +1,14 @@
 import type { Answer, Reply } from "./Answer.ts"
-import { envelope, type Exchange, type Json, Refused, type Route, sendError, sendJson, type World } from "./http.ts"
+import {
+  envelope,
+  type Exchange,
+  type Json,
+  Refused,
+  type Route,
+  sendError,
+  sendJson,
+  type SharedState
+} from "./http.ts"
 import { defaultAnswer, messageFor } from "./message.ts"
 import * as Stream from "./stream.ts"
 import { inputTokens } from "./tokens.ts"
@@ -8,18 +17,18 @@ import { validate } from "./validate.ts"
 const isBeta = ({ request, url }: Exchange) =>
   request.headers["anthropic-beta"] !== undefined || url.searchParams.get("beta") === "true"
 
-const create: Route["handle"] = async (world, exchange) => {
+const create: Route["handle"] = async (shared, exchange) => {
   const body = validate(exchange.seen.body, { beta: isBeta(exchange), counting: false })
   const model = String(body.model)
-  const answer = (await world.script(exchange.seen, ++world.messages)) ?? defaultAnswer(body)
-  const wait = world.rateLimits.take(model, inputTokens(body))
+  const answer = (await shared.script(exchange.seen, ++shared.messages)) ?? defaultAnswer(body)
+  const wait = shared.rateLimits.take(model, inputTokens(body))
   if (wait !== undefined) {
     throw new Refused(429, "This request would exceed your organization's rate limit.", {
       retryAfter: wait,
-      headers: world.rateLimits.headers(model)
+      headers: shared.rateLimits.headers(model)
     })
   }
-  await carryOut(world, exchange, body, answer)
+  await carryOut(shared, exchange, body, answer)
 }
 
 const streamHeaders = (requestId: string) => ({
@@ -28,17 +37,17 @@ const streamHeaders = (requestId: string) => ({
   "request-id": requestId
 })
 
-const carryOut = async (world: World, exchange: Exchange, body: Json, answer: Answer): Promise<void> => {
+const carryOut = async (shared: SharedState, exchange: Exchange, body: Json, answer: Answer): Promise<void> => {
   const { request, requestId, response, seen } = exchange
   const isStream = body.stream === true
-  const limits = world.rateLimits.headers(String(body.model))
+  const limits = shared.rateLimits.headers(String(body.model))
   const open = (headers?: Readonly<Record<string, string>>) => {
     seen.status = 200
     response.writeHead(200, { ...streamHeaders(requestId), ...limits, ...headers })
     response.flushHeaders()
   }
   const begin = (reply: Reply) => {
-    const { begin, message } = messageFor(world.promptCache, body, reply)
+    const { begin, message } = messageFor(shared.promptCache, body, reply)
     begin()
     return message
   }
@@ -46,8 +55,8 @@ const carryOut = async (world: World, exchange: Exchange, body: Json, answer: An
   switch (answer._tag) {
     case "Reply": {
       await answer.before
-      const { begin, message } = messageFor(world.promptCache, body, answer)
-      world.rateLimits.answered(message.model, Number(message.usage.output_tokens))
+      const { begin, message } = messageFor(shared.promptCache, body, answer)
+      shared.rateLimits.answered(message.model, Number(message.usage.output_tokens))
       if (!isStream) {
         begin()
         await answer.hold
@@ -100,7 +109,7 @@ const carryOut = async (world: World, exchange: Exchange, body: Json, answer: An
       }
       if (answer._tag === "Drop") return void request.socket.destroy()
       if (answer.pingEveryMillis !== undefined) {
-        const timer = setInterval(() => response.write(Stream.ping, world.pinged), answer.pingEveryMillis)
+        const timer = setInterval(() => response.write(Stream.ping, shared.pinged), answer.pingEveryMillis)
         response.once("close", () => clearInterval(timer))
       }
       return

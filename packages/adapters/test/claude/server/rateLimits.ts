@@ -1,4 +1,4 @@
-/** Token buckets per model, filled continuously: the limits that the server enforces, and tells of in its headers. */
+/** Token buckets per model, filled continuously: the limits that the server enforces and states in its headers. */
 export interface Limits {
   readonly requestsPerMinute?: number | undefined
   readonly inputTokensPerMinute?: number | undefined

@@ -1,6 +1,6 @@
 import { isObject, type Json } from "./http.ts"
 
-/** A value that fits a JSON schema: what the server answers to a request for structured output when nobody scripts it. */
+/** A value that matches a JSON schema: the server's answer to a request for structured output without a script. */
 export const sample = (schema: unknown, root: unknown = schema): unknown => {
   if (!isObject(schema)) return null
   if (typeof schema.$ref === "string") return sample(resolve(schema.$ref, root), root)

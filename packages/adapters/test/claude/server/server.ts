@@ -1,13 +1,13 @@
 /**
- * A small server that speaks Claude's API, version 2026-10-21, as far as this package uses it: messages (as JSON and as a
- * stream), count_tokens, models, batches. It checks requests as the API does, tells of rate limits, and fails in every
- * way that a script asks for. What it did is in its journal.
+ * A small server with the part of Claude's API, version 2026-10-21, that this package uses: messages (as JSON and as a
+ * stream), count_tokens, models, batches. It validates requests as the API does, states rate limits, and fails in every way
+ * that a script requests. Its journal has all requests.
  */
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage } from "node:http"
 import type { RequestSeen, Script } from "./Answer.ts"
 import * as Batches from "./batches.ts"
-import { type Exchange, Refused, type Route, sendError, type World } from "./http.ts"
+import { type Exchange, Refused, type Route, sendError, type SharedState } from "./http.ts"
 import * as Messages from "./messages.ts"
 import * as Models from "./models.ts"
 import { type Limits, RateLimits } from "./rateLimits.ts"
@@ -32,9 +32,9 @@ export interface ClaudeServer {
   readonly messages: () => ReadonlyArray<RequestSeen>
   /** From now on, answers come from this script; `n` starts at 1 again. */
   readonly script: (script: Script) => void
-  /** The most requests that were under way at once. */
+  /** The most requests that ran at the same time. */
   readonly peak: () => number
-  /** Resolves as soon as the server's state satisfies the predicate, which is asked whenever a request comes, is answered or aborted. */
+  /** Resolves when the predicate holds, which is checked when a request arrives, is answered or aborted. */
   readonly until: (predicate: (server: ClaudeServer) => boolean) => Promise<void>
   /** Resolves with the next ping of a stream that has stalled. */
   readonly pinged: () => Promise<void>
@@ -54,7 +54,7 @@ export const start = (options: Options = {}): Promise<ClaudeServer> => {
   let requests = 0
   let inFlight = 0
   let peak = 0
-  const world: World = {
+  const shared: SharedState = {
     url: () => url,
     script: options.script ?? (() => undefined),
     messages: 0,
@@ -70,9 +70,9 @@ export const start = (options: Options = {}): Promise<ClaudeServer> => {
     const { request, url } = exchange
     try {
       const [route, match] = find(request.method ?? "", url.pathname)
-      if (route?.checked !== false) check(world, request)
+      if (route?.checked !== false) check(shared, request)
       if (route === undefined || match === undefined) throw new Refused(404, `Not found: ${url.pathname}`)
-      await route.handle(world, exchange, match)
+      await route.handle(shared, exchange, match)
     } catch (cause) {
       if (cause instanceof Refused) return sendError(exchange, cause.failure)
       sendError(exchange, { status: 500, message: String(cause instanceof Error ? cause.stack : cause) })
@@ -149,8 +149,8 @@ export const start = (options: Options = {}): Promise<ClaudeServer> => {
     journal,
     messages: () => journal.filter(({ method, path }) => method === "POST" && path === "/v1/messages"),
     script: (script) => {
-      world.script = script
-      world.messages = 0
+      shared.script = script
+      shared.messages = 0
     },
     peak: () => peak,
     until: (predicate) =>
@@ -197,12 +197,12 @@ const parse = (text: string): unknown => {
 }
 
 /** Key and version, in the order in which the API looks at them. Versions before this one take the key in another header. */
-const check = (world: World, { headers }: IncomingMessage) => {
+const check = (shared: SharedState, { headers }: IncomingMessage) => {
   const version = headers["anthropic-version"]
   const isOlder = version !== undefined && String(version) < "2026-10-21"
   const key = /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1] ?? (isOlder ? headers["x-api-key"] : undefined)
   if (key === undefined) throw new Refused(401, "Authorization: Bearer header is required")
-  if (world.apiKey !== undefined && key !== world.apiKey) throw new Refused(401, "invalid API key")
+  if (shared.apiKey !== undefined && key !== shared.apiKey) throw new Refused(401, "invalid API key")
   if (version === undefined) throw new Refused(400, "anthropic-version: header is required")
   if (!/^\d{4}-\d{2}-\d{2}$/.test(String(version))) {
     throw new Refused(400, `anthropic-version: "${String(version)}" is not a valid version`)

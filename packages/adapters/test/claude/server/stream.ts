@@ -7,7 +7,7 @@ export const event = (name: string, data: Json): string => `event: ${name}\ndata
 
 export const ping = event("ping", { type: "ping" })
 
-/** The first event: what the request used so far, and no content yet. */
+/** The first event: the usage so far, without content. */
 export const start = (message: Message, reply: Reply): string =>
   event("message_start", {
     type: "message_start",
@@ -20,7 +20,7 @@ export const start = (message: Message, reply: Reply): string =>
     }
   })
 
-/** A text cut into so many pieces, at whole characters. */
+/** A text in this number of pieces, cut between characters. */
 const cut = (text: string, pieces: number): ReadonlyArray<string> => {
   const characters = [...text]
   const size = Math.max(1, Math.ceil(characters.length / pieces))
@@ -74,7 +74,7 @@ export const blocks = (message: Pick<Message, "content">, reply: Reply): string 
     .join("")
 }
 
-/** How a message ends. */
+/** The last events of a message. */
 export const end = (message: Message): string =>
   event("message_delta", {
     type: "message_delta",

@@ -39,14 +39,14 @@ export interface InputUsage {
   }
 }
 
-/** Prefixes shorter than this are not cached, and nobody is told. */
+/** Shorter prefixes are silently not cached. */
 const shortestPrefix = 512
 
 /** The prompt cache: a prefix can be read as soon as an answer to a request that wrote it has begun. */
 export class PromptCache {
   readonly #known = new Set<string>()
 
-  /** What a request reads and writes; `begin` makes what it wrote readable. */
+  /** The cache reads and writes of a request; `begin` makes its writes readable. */
   look(body: Json): { readonly usage: InputUsage; readonly begin: () => void } {
     const all = parts(body)
     let prefix = `${String(body.model)}\n`

@@ -127,8 +127,8 @@ export interface JournalFile {
 }
 
 /**
- * Opens the journal for this process alone, and creates the file where there is none. Two processes could not tell a batch
- * that the other one is creating from a batch whose creator has died.
+ * Opens the journal for this process alone, and creates the file where there is none. A second process could not
+ * distinguish a batch that the first one is creating from a batch whose creator has died.
  */
 export const open = Effect.fnUntraced(
   function* (filename: string): Effect.fn.Return<JournalFile, SqliteFile.SqliteFileError, Scope.Scope> {

@@ -30,7 +30,7 @@ export interface PendingRequests {
   /**
    * Returns the reply from the journal, or a pending request: one of a batch that already exists, or one for the next
    * batch. A request that is repeated in one run is a new request, because its first reply was unusable; the first such
-   * request of a later run resumes the one in the journal. The votes of a quorum are told apart in the same way.
+   * request of a later run resumes the one in the journal. The same rule distinguishes the votes of a quorum.
    */
   readonly register: (
     journal: Journal,
