@@ -1,5 +1,5 @@
 /**
- * What an executor and a verifier get to know of the attempt they work in, besides the task.
+ * What executors and verifiers receive about the current attempt, besides the task.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import type { Task } from "./Task.ts"
 import type { Usage } from "./Usage.ts"
 
 /**
- * The attempt under way.
+ * The current attempt.
  *
  * @category models
  * @since 0.1.0
@@ -27,27 +27,26 @@ export interface AttemptContext {
    */
   readonly leaseToken: LeaseToken
   /**
-   * The same for the same attempt of the same task, wherever and however often it runs: pass it to a service that
-   * deduplicates requests.
+   * Identical for the same attempt at the same task, in every process and however often it is executed. Pass it to services
+   * that deduplicate requests.
    */
   readonly idempotencyKey: string
-  /** What the last failed attempt brought out, and why it was not accepted. */
+  /** The output of the previous attempt, and the reason it failed. */
   readonly previous: { readonly output: string | null; readonly feedback: string } | null
   /**
-   * Runs a paid call under the budgets of the task and of the run: reserves `worstCase` before the call starts, and commits
-   * what `spent` reads from its exit. Where that is null, because the call was cut off and nobody can say, the whole
-   * reservation is committed, so that the budgets hold in any case, and the attempt's usage says that its cost is unknown.
-   * Usage that is not null has to be in the output or the error as well: that is where the ledger takes it from. Pass a
-   * `SafetyStop` on as it is.
+   * Runs a paid call within the budgets of the task and of the run. Reserves `worstCase` before the call starts, and commits
+   * the usage that `spent` reads from its exit. If that is null, because the call was cut off and its usage is unknown, the
+   * whole reservation is committed, so that the budgets hold, and the attempt's cost is recorded as unknown. Report usage
+   * that is known in the output or the error as well, because the ledger takes it from there. Do not catch a `SafetyStop`.
    */
   readonly spend: <A, E, R>(options: {
     readonly worstCase: Spend
     readonly call: Effect.Effect<A, E, R>
     readonly spent: (exit: Exit.Exit<A, E>) => Usage | null
     /**
-     * The call goes on when it is interrupted, and the next attempt that makes it gets its result and pays for it, as in a
-     * batch. So nothing is committed for it where there will be such an attempt; where there will not, because the task
-     * was cancelled for instance, the whole reservation is.
+     * The service continues the call after an interruption, and the next attempt that makes the call receives its result and
+     * pays for it, as in a batch. So nothing is committed when there will be such an attempt. When there will be none, for
+     * instance because the task was cancelled, the whole reservation is committed.
      */
     readonly isResumable?: boolean | undefined
   }) => Effect.Effect<A, E | SafetyStop, R>

@@ -1,23 +1,23 @@
 /**
- * What a check of a system that a run depends on finds: its store, its model, a program.
+ * The result of checking a system that a run depends on: its store, its model, a program.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 
 /**
- * One thing that was looked at. `warn`: it works, and may not keep all that is promised. `fail`: a run cannot work with it.
+ * The result of one check. `warn`: the system works, but may not keep every guarantee. `fail`: a run cannot use it.
  *
  * @category models
  * @since 0.1.0
  */
 export const Diagnosis = Schema.Struct({
-  /** What was looked at, in a word or two: `appendonly`. */
+  /** The name of the check, in a word or two: `appendonly`. */
   check: Schema.String,
   status: Schema.Literals(["ok", "warn", "fail"]),
-  /** What was found. */
+  /** The finding. */
   message: Schema.String,
-  /** What to do about it; null where nothing is to be done. */
+  /** How to fix it; null if there is nothing to fix. */
   fix: Schema.NullOr(Schema.String)
 })
 
@@ -25,7 +25,7 @@ export const Diagnosis = Schema.Struct({
 export interface Diagnosis extends Schema.Schema.Type<typeof Diagnosis> {}
 
 /**
- * All is well.
+ * A check that passed.
  *
  * @category constructors
  * @since 0.1.0
@@ -33,7 +33,7 @@ export interface Diagnosis extends Schema.Schema.Type<typeof Diagnosis> {}
 export const ok = (check: string, message: string): Diagnosis => ({ check, status: "ok", message, fix: null })
 
 /**
- * It works, and may not keep all that is promised.
+ * The system works, but may not keep every guarantee.
  *
  * @category constructors
  * @since 0.1.0
@@ -46,7 +46,7 @@ export const warn = (check: string, message: string, fix: string): Diagnosis => 
 })
 
 /**
- * A run cannot work with it.
+ * A run cannot use the system.
  *
  * @category constructors
  * @since 0.1.0

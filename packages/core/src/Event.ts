@@ -1,7 +1,8 @@
 /**
- * What happens in a run, as it happens: for hooks, screens, logs and machines.
+ * What happens in a run, as it happens, for hooks, displays, logs and other programs.
  *
- * An event about a task's end is published only after the store has made that end durable.
+ * An event about the end of an attempt is published after the store has made it durable, and carries the outcome that the
+ * ledger records.
  *
  * @since 0.1.0
  */
@@ -26,13 +27,13 @@ const outcome = <const Outcome extends AttemptOutcome>(outcome: Outcome) => ({ o
  */
 export const Event = Schema.TaggedUnion({
   RunStarted: { ...at, owner: Schema.String },
-  /** A claimed task was handed to a worker. `resumed`: its saved output is verified, nothing is executed. */
+  /** A worker started an attempt. `resumed`: a saved output is verified, and nothing is executed. */
   TaskStarted: { ...ofAttempt, description: Schema.String, resumed: Schema.Boolean },
-  /** The executor failed in passing and is tried again within the same attempt. */
+  /** The executor failed with a transient error, and is called again within the same attempt. */
   ExecutionRetried: { ...ofAttempt, reason: Schema.String, delayMillis: durationMillis },
-  /** There is an output; verification follows. Not published when the verifier is pure or absent. */
+  /** The output is saved, and its verification follows. Not published when the verifier is pure or absent. */
   TaskExecuted: { ...ofAttempt, durationMillis, usage: Schema.NullOr(Usage) },
-  /** The verifier came to no verdict and is tried again on the same output. */
+  /** The verifier returned no verdict, and is called again for the same output. */
   VerificationRetried: { ...ofAttempt, reason: Schema.String, delayMillis: durationMillis },
   VerificationFailed: { ...ofAttempt, feedback: Schema.String, issues: Schema.Array(Schema.String) },
   TaskCompleted: {
@@ -43,7 +44,7 @@ export const Event = Schema.TaggedUnion({
     durationMillis,
     usage: Schema.NullOr(Usage)
   },
-  /** The attempt failed and another follows after `delayMillis`. */
+  /** The attempt failed, and another one follows after `delayMillis`. */
   TaskRetried: {
     ...ofAttempt,
     ...outcome("retried"),
@@ -60,22 +61,22 @@ export const Event = Schema.TaggedUnion({
     durationMillis,
     usage: Schema.NullOr(Usage)
   },
-  /** The attempt was given back and does not count. */
+  /** The task was released, and the attempt does not count. */
   TaskReleased: { ...ofAttempt, ...outcome("released"), reason: Schema.String },
-  /** Someone cancelled the task while it ran here. */
+  /** The task was cancelled while it ran here. */
   TaskCancelled: { ...ofAttempt, ...outcome("cancelled") },
-  /** The lease was taken back while the task ran here; whatever it brought out was not accepted. */
+  /** The lease ended while the task ran here, so its result was discarded. `finished`: the attempt had already ended. */
   LeaseLost: { ...ofAttempt, ...outcome("lease_expired"), finished: Schema.Boolean },
-  /** The lease of a worker that stopped answering was taken back. `status`: where its task went. */
+  /** The task of a worker that stopped answering was taken back. `status` is its new status. */
   LeaseReclaimed: { ...ofAttempt, owner: Schema.String, status: Schema.Literals(["pending", "failed"]) },
   CircuitOpened: { ...at, reason: Schema.String },
   CircuitHalfOpened: { ...at, reason: Schema.String },
   CircuitClosed: { ...at, reason: Schema.String },
-  /** The store did not answer; the run goes on as soon as it does. */
+  /** The store did not answer. The run continues when it does. */
   StoreUnavailable: { ...at, reason: Schema.String },
   Paused: at,
   Resumed: at,
-  /** The run takes no new work and waits for what is under way. */
+  /** The run starts no new tasks and waits for the running ones. */
   Draining: { ...at, reason: Schema.String },
   RunEnded: { ...at, reason: StopReason, stats: Stats }
 })

@@ -1,5 +1,5 @@
 /**
- * What an executor brings back. A failure is an `ExecutionError`, never a flag in here.
+ * The result of an executor. A failure is an `ExecutionError`, never a flag in here.
  *
  * @since 0.1.0
  */
@@ -25,7 +25,7 @@ export const Execution = Schema.Struct({
   output: Schema.String,
   /** The executor's own confidence in its output. */
   confidence: Confidence,
-  /** What was used; null when the executor meters nothing (a local command, say). */
+  /** Tokens and cost; null when the executor does not meter them, as a local command does not. */
   usage: Schema.NullOr(Usage),
   metadata: Metadata
 })
@@ -34,7 +34,7 @@ export const Execution = Schema.Struct({
 export interface Execution extends Schema.Schema.Type<typeof Execution> {}
 
 /**
- * Makes an `Execution`; confidence 1, nothing metered and no metadata unless given.
+ * Makes an `Execution`. By default the confidence is 1, nothing was metered, and there is no metadata.
  *
  * @category constructors
  * @since 0.1.0

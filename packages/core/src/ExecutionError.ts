@@ -1,5 +1,5 @@
 /**
- * Why an execution brought no output.
+ * Why an execution returned no output.
  *
  * @since 0.1.0
  */
@@ -8,13 +8,13 @@ import { Metadata } from "./Task.ts"
 import { Usage } from "./Usage.ts"
 
 /**
- * An execution failed. What happens next depends on `reason`:
+ * An execution failed. The consequence depends on `reason`:
  *
- * - `Transient` (rate limit, overload, network): tried again inside the attempt, after `retryAfter` if given; spends an
- *   attempt only when the tries are used up
- * - `Failed`: spends an attempt
- * - `TimedOut`: spends an attempt
- * - `Permanent` (a refusal, a bad request): straight to the dead-letter queue, trying again would not help
+ * - `Transient` (rate limit, overload, network): retried within the attempt, after `retryAfter` if given. Uses up the attempt
+ *   only when these retries are used up
+ * - `Failed`: uses up the attempt
+ * - `TimedOut`: uses up the attempt
+ * - `Permanent` (a refusal, a bad request): the task goes to the dead-letter queue at once, because a retry would not help
  * - `Fatal` (a bad key, a spend limit, a missing program): the run stops and the task is released
  *
  * @category errors
@@ -22,14 +22,14 @@ import { Usage } from "./Usage.ts"
  */
 export class ExecutionError extends Schema.TaggedError<ExecutionError>()("ExecutionError", {
   reason: Schema.Literals(["Transient", "Failed", "TimedOut", "Permanent", "Fatal"]),
-  /** For a person, and for the next attempt: what went wrong. */
+  /** What went wrong, for a person and for the next attempt. */
   message: Schema.String,
   retryAfter: Schema.optionalKey(Schema.Duration),
-  /** What came out before it failed; kept in the ledger. */
+  /** The output before the failure. The ledger keeps it. */
   output: Schema.optionalKey(Schema.String),
-  /** What the failed call used all the same. */
+  /** What the failed call used. */
   usage: Schema.optionalKey(Usage),
-  /** Kept in the ledger: an exit code, a request id. */
+  /** An exit code, a request id. The ledger keeps it. */
   metadata: Schema.optionalKey(Metadata),
   cause: Schema.optionalKey(Schema.Defect())
 }) {}

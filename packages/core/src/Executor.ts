@@ -1,5 +1,5 @@
 /**
- * Executors do the work: Claude, a program, or any function that returns an Effect.
+ * Executors do the work of tasks: Claude, a program, or any function that returns an Effect.
  *
  * @since 0.1.0
  */
@@ -26,9 +26,9 @@ export class Executor extends Context.Service<Executor, ExecutorService>()("@bat
 /** @since 0.1.0 */
 export interface ExecutorService {
   /**
-   * Carries out one attempt at a task. It can be called again for the same task: after a failed attempt, and after a
-   * crash, so it has to be idempotent by `context.idempotencyKey` or safe to repeat. Interrupting it has to stop the
-   * work for real: abort the request, end the process.
+   * Executes one attempt at a task. It can be called again for the same task, after a failed attempt and after a crash, so
+   * it must be idempotent by `context.idempotencyKey` or safe to repeat. Interrupting it must stop the work: abort the
+   * request, end the process.
    */
   readonly execute: (task: Task, context: AttemptContext) => Effect.Effect<Execution, ExecutionError | SafetyStop>
 }
@@ -42,11 +42,11 @@ export interface ExecutorService {
 export const layer = (execute: ExecutorService["execute"]): Layer.Layer<Executor> =>
   Layer.succeed(Executor, { execute })
 
-/** What a scripted fake does with one attempt. */
+/** How a scripted fake ends one attempt. */
 export type FakeStep =
   | { readonly _tag: "Succeed"; readonly output?: string | undefined }
   | { readonly _tag: "Fail"; readonly error: ExecutionError }
-  /** Never ends, until interrupted. */
+  /** Runs until it is interrupted. */
   | { readonly _tag: "Hang" }
 
 /** How a fake executor behaves. */
@@ -55,16 +55,16 @@ export interface FakeOptions {
   readonly output?: string | undefined
   /** Default true; false fails every attempt. */
   readonly success?: boolean | undefined
-  /** Fails the first `failures` attempts of every task. */
+  /** The number of attempts of each task that fail before one succeeds. */
   readonly failures?: number | undefined
-  /** Takes this long. */
+  /** The duration of each attempt. */
   readonly delay?: Duration.Input | undefined
-  /** Decides each attempt; wins over `success` and `failures`. Undefined falls back to them. */
+  /** Decides each attempt. If it returns undefined, `success` and `failures` decide. */
   readonly script?: ((task: Task, context: AttemptContext) => FakeStep | undefined) | undefined
 }
 
 /**
- * A fake that needs no key and costs nothing: for tests, demos and dry runs.
+ * A fake that needs no key and costs nothing, for tests, demos and dry runs.
  *
  * @category layers
  * @since 0.1.0
@@ -72,14 +72,14 @@ export interface FakeOptions {
 export const layerFake = (options?: FakeOptions): Layer.Layer<Executor> => layer(fake.execute(options ?? {}))
 
 /**
- * Picks the executor for each task: by its metadata, its id, what its description looks like.
+ * Selects the executor of each task, for instance by its metadata or its id.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const layerRoute = <Named extends Layer.Layer<Executor, unknown, unknown>, E, R>(options: {
   readonly executors: Readonly<Record<string, Named>>
-  /** Names the executor of a task; `otherwise` takes those without a name, or with one that is not there. */
+  /** Returns the name of the executor of a task. For undefined and for unknown names, `otherwise` is used. */
   readonly select: (task: Task) => string | undefined
   readonly otherwise: Layer.Layer<Executor, E, R>
 }): Layer.Layer<Executor, E | Layer.Error<Named>, R | Layer.Services<Named>> =>
@@ -101,8 +101,8 @@ export const layerRoute = <Named extends Layer.Layer<Executor, unknown, unknown>
   )
 
 /**
- * Moves to the next executor of the ladder after `attemptsEach` failed attempts, and stays on the last: a cheap model
- * first, a better one for what it could not do.
+ * Uses the next executor of the ladder after `attemptsEach` failed attempts, and stays with the last one: a cheap model
+ * first, and a better one for the tasks that it failed.
  *
  * @category combinators
  * @since 0.1.0

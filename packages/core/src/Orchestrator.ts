@@ -53,12 +53,12 @@ export class Orchestrator extends Context.Service<
   Orchestrator,
   {
     /**
-     * Works until nothing is left that could run: every task is completed, in the dead-letter queue, cancelled, or waits
-     * for one that did not complete. Interrupting it is a graceful shutdown: claiming stops, work under way may finish
-     * within the drain timeout, and the rest is given back to the store.
+     * Runs until no task is left that could run: every task is completed, in the dead-letter queue, cancelled, or waits for
+     * one that did not complete. Interrupting it is a graceful shutdown: it claims no more tasks, lets running tasks finish
+     * within the drain timeout, and releases the rest.
      */
     readonly run: Effect.Effect<RunSummary, RunFailed>
-    /** As `run`, without an end of its own: waits for new tasks. Ends by `stop`, a limit, or interruption. */
+    /** Like `run`, but waits for new tasks when none are left. Ends by `stop`, a limit, or interruption. */
     readonly runForever: Effect.Effect<RunSummary, RunFailed>
     /**
      * Starts no tasks until `resume`. Tasks that were claimed and not started are released, and running tasks may finish.
@@ -101,30 +101,30 @@ export interface EventsOptions {
 }
 
 /**
- * Where an orchestrator stands.
+ * The state of an orchestrator.
  *
  * @category models
  * @since 0.1.0
  */
 export type OrchestratorState = "idle" | "running" | "paused" | "stopped" | "error"
 
-/** How a run ended. */
+/** The result of a run. */
 export interface RunSummary {
   readonly reason: StopReason
   readonly stats: Stats
-  /** All tasks of the store, whoever worked on them. */
+  /** All tasks of the store, including those of other workers. */
   readonly counts: Counts
 }
 
 /**
- * A run could not go on, or could not start. Work under way was drained and given back before this is raised.
+ * A run could not continue, or could not start. Its running tasks are drained and released first.
  *
  * @category errors
  * @since 0.1.0
  */
 export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   message: Schema.String,
-  /** What made going on senseless; null where the message says it all. */
+  /** The error that ended the run; null when the message is all there is. */
   error: Schema.NullOr(Schema.Union([ExecutionError, VerificationError, TaskStoreError]))
 }) {}
 
@@ -220,7 +220,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
       return Effect.void
     })
 
-  // The parts of a run are closed after this, so a run that is still going on ends here.
+  // The parts of a run are closed after this.
   yield* Effect.addFinalizer((exit) =>
     Effect.suspend(() => {
       isClosed = true

@@ -99,7 +99,7 @@ export const OrchestratorConfig = Schema.Struct({
   leaseDuration: leaseDuration.pipe(withDefault(Duration.seconds(30))),
   /** What happens to the task of a dead worker. Choose `dead-letter` for work that must not run twice. Default `retry`. */
   onCrash: Schema.Literals(["retry", "dead-letter"]).pipe(withDefault("retry")),
-  /** How long running tasks may continue after the run was told to stop. Default 30 seconds. */
+  /** How long running tasks may continue after a stop was requested. Default 30 seconds. */
   drainTimeout: duration.pipe(withDefault(Duration.seconds(30))),
   /** Whether traces contain prompts and outputs. Default false. */
   traceContent: Schema.Boolean.pipe(withDefault(false)),
@@ -132,7 +132,7 @@ export interface Resolved extends Omit<typeof OrchestratorConfig.Type, "retryOnF
  * @since 0.1.0
  */
 export class InvalidConfig extends Schema.TaggedError<InvalidConfig>()("InvalidConfig", {
-  /** One sentence per setting: its value, and what was expected. */
+  /** The value of each invalid setting, and the expected one. */
   message: Schema.String
 }) {}
 

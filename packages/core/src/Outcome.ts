@@ -1,5 +1,5 @@
 /**
- * How an attempt ended, as the run decides it from the executor's output and the verifier's verdict.
+ * The outcome of an attempt, which a run derives from the executor's output and the verifier's verdict.
  *
  * An outcome is not yet what happens to the task: the limit of attempts and the retry policy turn it into the settlement
  * that the store writes, and the ledger keeps the result as `Attempt.outcome`.
@@ -14,7 +14,7 @@ import type { VerificationError } from "./VerificationError.ts"
 /**
  * - `Accepted`: the output becomes the task's result. `verification` is null when no verifier looked at it
  * - `Rejected`: the verifier rejected the output
- * - `Errored`: there is no output. `execution` holds what is left of it: partial output, exit code, request id
+ * - `Errored`: the execution failed. `execution` is null or has a partial output, an exit code, a request id
  * - `Unverifiable`: there is an output, and the verifier returned no verdict
  * - `Released`: the attempt does not count, because it ended for a reason that has nothing to do with the task
  * - `Lost`: the lease ended or the task was cancelled, so the result is discarded

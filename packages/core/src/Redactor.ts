@@ -1,13 +1,13 @@
 /**
- * Keeps secrets out of what is kept and told of attempts: the metadata of an execution, feedback and issues of a verdict,
- * and the messages of errors, before any of it reaches the store, an event, a hook, a log or the next attempt.
+ * Removes secrets from the metadata of executions, the feedback and issues of verdicts, and the messages of errors, before
+ * they reach the store, events, hooks, logs or the next attempt.
  *
- * Programs print their environment, libraries put the address with the password into their errors, and a judge repeats what
- * it was shown. The orchestrator runs all of that through the redactor of its surroundings. By default that one knows the
- * shapes of common secrets: API keys (`sk-...`, `ghp_...`, `AKIA...`), bearer tokens, JSON Web Tokens, passwords in
- * addresses, `api_key=...` and `password=...`, private keys in PEM. It takes linear time, whatever the text.
+ * Programs print their environment, libraries include the address with its password in their errors, and a judge repeats its
+ * input. The orchestrator passes all of these texts through the redactor in its context. The default redactor recognizes
+ * common secrets by their shape: API keys (`sk-...`, `ghp_...`, `AKIA...`), bearer tokens, JSON Web Tokens, passwords in
+ * addresses, `api_key=...` and `password=...`, and private keys in PEM. It takes linear time on any text.
  *
- * Outputs are not touched: they are what you asked for. Neither are tasks.
+ * Outputs and tasks are left unchanged.
  *
  * @since 0.1.0
  */
@@ -25,20 +25,20 @@ import { mark, redactShapes } from "./internal/redaction/patterns.ts"
 export type Redact = (text: string) => string
 
 /**
- * What to look for besides the shapes of common secrets.
+ * What to remove besides common secrets.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Secrets by their value, as they are and as part of an address. Shorter ones than 6 characters are left out. */
+  /** Secrets by their value, also where they are encoded in an address or in JSON. Values under 6 characters are ignored. */
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
-  /** All that they match is replaced. See to it that they take linear time. */
+  /** Every match is replaced. Choose expressions that take linear time. */
   readonly patterns?: ReadonlyArray<RegExp> | undefined
 }
 
 /**
- * A function that replaces the shapes of common secrets, and what the options name.
+ * A function that replaces common secrets, and the secrets and patterns of the options.
  *
  * **Example**
  *
@@ -58,7 +58,7 @@ export const make = (options: Options = {}): Redact => {
     .flatMap((value) =>
       value.length < 6 ? [] : [value, encodeURIComponent(value.toWellFormed()), JSON.stringify(value).slice(1, -1)]
     )
-    // The longest first, so that nothing is left of one that contains another.
+    // The longest first, so that a secret that contains another one is replaced as a whole.
     .toSorted((left, right) => right.length - left.length)
   const patterns = (options.patterns ?? []).map(
     ({ flags, source }) => new RegExp(source, flags.replace(/[gy]/g, "") + "g")
@@ -70,7 +70,7 @@ export const make = (options: Options = {}): Redact => {
 }
 
 /**
- * The redactor of a run. By default it replaces the shapes of common secrets; with null, nothing is replaced.
+ * The redactor of a run. The default replaces common secrets; null replaces nothing.
  *
  * @category references
  * @since 0.1.0
@@ -80,7 +80,7 @@ export const Redactor: Context.Reference<Redact | null> = Context.Reference<Reda
 })
 
 /**
- * Replaces what the options name, besides the shapes of common secrets. Provide it to the orchestrator's layer.
+ * Replaces common secrets, and the secrets and patterns of the options. Provide it to the orchestrator's layer.
  *
  * @category layers
  * @since 0.1.0

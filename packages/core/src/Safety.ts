@@ -2,7 +2,7 @@
  * Safety decides whether the next attempt may start, and accounts for what a run spends.
  *
  * Limits are layers: a circuit breaker, a budget, a deadline, or all of them together. Each run has its own limits, counted
- * from its start. There is no default: a run without limits has to say so with `layerAllowAll`.
+ * from its start. There is no default: for a run without limits, provide `layerAllowAll`.
  *
  * @since 0.1.0
  */
@@ -58,11 +58,11 @@ export interface Limits {
    * interrupted anyway.
    */
   readonly reserve: (spend: Spend) => Effect.Effect<Reservation, SafetyStop>
-  /** An attempt was accepted. `unreserved` is what it used beyond its reservations. */
+  /** An attempt was accepted. `unreserved` is its usage beyond its reservations. */
   readonly recordSuccess: (unreserved: Usage | null) => Effect.Effect<void>
-  /** An attempt failed or was rejected. `unreserved` is what it used beyond its reservations. */
+  /** An attempt failed or was rejected. `unreserved` is its usage beyond its reservations. */
   readonly recordFailure: (reason: string, unreserved: Usage | null) => Effect.Effect<void>
-  /** An attempt was released or lost its lease. It does not count, but what it used does. */
+  /** An attempt was released or lost its lease. It does not count, but its usage does. */
   readonly recordRelease: (unreserved: Usage | null) => Effect.Effect<void>
   /** Why the run has to stop; none while it may continue. */
   readonly stopReason: Effect.Effect<Option.Option<SafetyStop>>
@@ -82,7 +82,7 @@ export interface Spend {
   /** USD; null when the price is unknown, which a budget in USD refuses. */
   readonly costUsd: number | null
   readonly tokens: number
-  /** What is paid for, a model's name for instance. The reason of a refusal names it. */
+  /** The name of the paid service, for instance a model. The reason of a refusal contains it. */
   readonly what: string
 }
 
@@ -104,7 +104,7 @@ export interface BreakerState {
 const reservation: Reservation = { commit: () => Effect.void }
 
 /**
- * Completes a partial implementation. What it leaves out allows everything, records nothing and never stops a run. Without
+ * Completes a partial implementation. The missing members allow everything, record nothing and never stop a run. Without
  * `forRun`, all runs share the same limits.
  *
  * @category constructors
@@ -162,8 +162,8 @@ export const layerCircuitBreaker = (options: {
   )
 
 /**
- * Limits a run to an amount of money, of tokens, or both. A call reserves its worst case before it is made, so the sum of
- * what is committed never exceeds the limit, at any concurrency. A limit in USD refuses calls whose price is unknown.
+ * Limits a run to an amount of money, of tokens, or both. A call reserves its worst case before it is made, so the committed
+ * sum never exceeds the limit, at any concurrency. A limit in USD refuses calls whose price is unknown.
  *
  * @category layers
  * @since 0.1.0

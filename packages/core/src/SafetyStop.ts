@@ -1,21 +1,21 @@
 /**
- * The word of Safety that a run has to stop.
+ * The error of a limit that was reached.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 
 /**
- * A limit was reached. That of the run: work under way is drained, everything else stays pending. That of a task: the
- * task goes to the dead-letter queue, and the run goes on.
+ * A limit was reached. A limit of the run stops it: running tasks are drained, and the others stay pending. A limit of a
+ * task sends it to the dead-letter queue, and the run continues.
  *
  * @category errors
  * @since 0.1.0
  */
 export class SafetyStop extends Schema.TaggedError<SafetyStop>()("SafetyStop", {
   limit: Schema.Literals(["iterations", "consecutive-failures", "cost", "tokens", "deadline"]),
-  /** Whose limit it is: that of the run unless it says `task`. */
+  /** Default `run`. */
   scope: Schema.optionalKey(Schema.Literals(["run", "task"])),
-  /** One sentence for a person: which limit, and where the run stood. */
+  /** One sentence for a person: the limit, and how much of it was used. */
   message: Schema.String
 }) {}

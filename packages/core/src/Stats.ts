@@ -1,5 +1,5 @@
 /**
- * What a run did, in numbers.
+ * The counts of a run.
  *
  * @since 0.1.0
  */
@@ -7,29 +7,29 @@ import * as Schema from "effect/Schema"
 import { Usage } from "./Usage.ts"
 
 /**
- * Counts of this run alone; the store counts all tasks.
+ * Counts what this run did. The store counts all tasks.
  *
  * @category models
  * @since 0.1.0
  */
 export const Stats = Schema.Struct({
-  /** Attempts handed to a worker. */
+  /** Attempts that were started. */
   tasksStarted: Schema.Int,
   tasksCompleted: Schema.Int,
-  /** Those of `tasksCompleted` that no verifier looked at. */
+  /** Tasks of `tasksCompleted` without a verifier. */
   tasksUnverified: Schema.Int,
   /** Tasks that went to the dead-letter queue. */
   tasksFailed: Schema.Int,
-  /** Attempts that failed and are tried again. */
+  /** Attempts that failed and are followed by another. */
   tasksRetried: Schema.Int,
   tasksReleased: Schema.Int,
-  /** Calls of the executor; fewer than `tasksStarted` when saved outputs were verified. */
+  /** Attempts that called the executor: fewer than `tasksStarted` when saved outputs were verified. */
   executions: Schema.Int,
   leasesLost: Schema.Int,
   elapsedSeconds: Schema.Finite,
-  /** Completed out of completed and failed, 0 to 1; 0 when nothing ended. */
+  /** The share of completed tasks among completed and failed ones, from 0 to 1; 0 if there are none. */
   successRate: Schema.Finite,
-  /** What the run's attempts used; null when nothing was metered. */
+  /** Tokens and cost of all attempts; null when nothing was metered. */
   usage: Schema.NullOr(Usage)
 })
 

@@ -7,11 +7,11 @@ import * as Schema from "effect/Schema"
 import { SafetyStop } from "./SafetyStop.ts"
 
 /**
- * - `Drained`: nothing is left that could run. `waiting` tasks wait for one that did not complete
- * - `Stopped`: someone asked for it, with `stop` or from another process
+ * - `Drained`: no task is left that could run. `waiting` tasks wait for one that did not complete
+ * - `Stopped`: a stop was requested with `stop` or through the store, or the orchestrator's layer was closed
  * - `Interrupted`: the fiber was interrupted, by a signal for instance
- * - `LimitReached`: Safety stopped it
- * - `Failed`: an executor, a verifier or the store said that going on makes no sense
+ * - `LimitReached`: a limit of Safety was reached
+ * - `Failed`: an executor, a verifier or the store reported an error that makes continuing pointless
  *
  * @category models
  * @since 0.1.0

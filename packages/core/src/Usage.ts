@@ -1,5 +1,5 @@
 /**
- * What an attempt used: tokens by kind, and money when the price is known.
+ * The tokens that an attempt used, and their cost.
  *
  * @since 0.1.0
  */
@@ -9,22 +9,22 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const Usd = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
 /**
- * Tokens by kind and cost in USD. `costUsd: null` means that something was used whose price is unknown, or of which nobody
- * can say how much it was; it is never shown or counted as zero.
+ * Tokens by kind, and their cost in USD. `costUsd: null` means that the price or the amount of a part is unknown; it is never
+ * shown or counted as zero.
  *
  * @category models
  * @since 0.1.0
  */
 export const Usage = Schema.Struct({
-  /** Input tokens that were neither read from nor written to a prompt cache. */
+  /** Input tokens without those that were read from or written to a prompt cache. */
   inputTokens: Count,
   outputTokens: Count,
   cacheReadTokens: Count,
   cacheWriteTokens: Count,
   costUsd: Schema.NullOr(Usd),
   /**
-   * Beside `costUsd: null`, what is known all the same: calls that broke off are in the upper bounds with the most that
-   * they can have used. `maxUsd` is null when a price is unknown.
+   * The known bounds of an unknown cost. The upper bounds contain the worst case of each call that was cut off. `maxUsd` is
+   * null when a price is unknown.
    */
   bounds: Schema.optionalKey(Schema.Struct({ minUsd: Usd, maxUsd: Schema.NullOr(Usd), maxTokens: Count }))
 })
@@ -33,7 +33,7 @@ export const Usage = Schema.Struct({
 export interface Usage extends Schema.Schema.Type<typeof Usage> {}
 
 /**
- * Nothing used, nothing spent.
+ * No tokens and no cost.
  *
  * @category constructors
  * @since 0.1.0
@@ -41,7 +41,7 @@ export interface Usage extends Schema.Schema.Type<typeof Usage> {}
 export const zero: Usage = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd: 0 }
 
 /**
- * What a call used that broke off, so that nobody can say what it was.
+ * The usage of a call that was cut off: unknown, and at most its worst case.
  *
  * @category constructors
  * @since 0.1.0
@@ -53,7 +53,7 @@ export const atMost = (worst: { readonly costUsd: number | null; readonly tokens
 })
 
 /**
- * Adds two usages; the sum's cost is unknown as soon as one part's is. `null` stands for "nothing was metered".
+ * Adds two usages. The cost of the sum is unknown if that of a part is. `null` means that nothing was metered.
  *
  * @category combinators
  * @since 0.1.0
@@ -65,7 +65,7 @@ export const add = (left: Usage | null | undefined, right: Usage | null | undefi
 }
 
 /**
- * Two accounts of the same usage, of which one can lack what the other has: the larger number of each kind.
+ * Merges two reports of the same usage, each of which can be incomplete: the larger number of each kind.
  *
  * @category combinators
  * @since 0.1.0
@@ -75,7 +75,7 @@ export const larger = (left: Usage | null, right: Usage | null): Usage | null =>
   return both(left, right, Math.max)
 }
 
-/** Digits beyond a millionth of a millionth are noise of the floating point, and no money. */
+/** Digits beyond a millionth of a millionth are floating-point noise. */
 const sum = (left: number, right: number): number => {
   const exact = left + right
   return Number.isInteger(exact) || exact >= 1e3 ? exact : Math.round(exact * 1e12) / 1e12
@@ -97,13 +97,13 @@ const both = (left: Usage, right: Usage, combine: (left: number, right: number) 
     maxUsd: max[0] === null || max[1] === null ? null : combine(max[0], max[1]),
     maxTokens: combine(maxTokens(left), maxTokens(right))
   }
-  const tellsMore =
+  const isInformative =
     bounds.minUsd > 0 || bounds.maxUsd !== null || bounds.maxTokens > totalTokens({ ...tokens, costUsd: null })
-  return tellsMore ? { ...tokens, costUsd: null, bounds } : { ...tokens, costUsd: null }
+  return isInformative ? { ...tokens, costUsd: null, bounds } : { ...tokens, costUsd: null }
 }
 
 /**
- * The least that it cost.
+ * The lower bound of the cost.
  *
  * @category getters
  * @since 0.1.0
@@ -111,7 +111,7 @@ const both = (left: Usage, right: Usage, combine: (left: number, right: number) 
 export const minUsd = (usage: Usage): number => usage.costUsd ?? usage.bounds?.minUsd ?? 0
 
 /**
- * The most that it can have cost; null when a price is unknown.
+ * The upper bound of the cost; null when a price is unknown.
  *
  * @category getters
  * @since 0.1.0
@@ -119,7 +119,7 @@ export const minUsd = (usage: Usage): number => usage.costUsd ?? usage.bounds?.m
 export const maxUsd = (usage: Usage): number | null => usage.costUsd ?? usage.bounds?.maxUsd ?? null
 
 /**
- * The most tokens that it can have used.
+ * The upper bound of the number of tokens.
  *
  * @category getters
  * @since 0.1.0
@@ -128,7 +128,7 @@ export const maxTokens = (usage: Usage): number =>
   usage.costUsd === null && usage.bounds !== undefined ? usage.bounds.maxTokens : totalTokens(usage)
 
 /**
- * All tokens of a usage, whatever their kind.
+ * The number of tokens of all kinds.
  *
  * @category combinators
  * @since 0.1.0
@@ -137,8 +137,7 @@ export const totalTokens = (usage: Usage): number =>
   usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
 
 /**
- * What is left of a usage when a part of it is taken away; never below zero. Where the part's cost is unknown and it
- * covers all tokens of the whole, it covers the unknown cost as well.
+ * Subtracts a part from a usage, down to zero. A part of unknown cost that has all tokens of the whole has its cost as well.
  *
  * @category combinators
  * @since 0.1.0

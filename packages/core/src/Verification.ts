@@ -8,7 +8,7 @@ import { Confidence } from "./Execution.ts"
 import { Usage } from "./Usage.ts"
 
 /**
- * Whether an output does what its task asks, and what is wrong with it if not.
+ * Whether an output does what its task asks, and the reasons if it does not.
  *
  * @category models
  * @since 0.1.0
@@ -17,12 +17,12 @@ export const Verification = Schema.Struct({
   passed: Schema.Boolean,
   /** The verifier's confidence in its own verdict. */
   confidence: Confidence,
-  /** Said to the next attempt when this one is rejected. */
+  /** For the next attempt, if this one is rejected. */
   feedback: Schema.String,
   issues: Schema.Array(Schema.String),
-  /** What judging used; null when the verifier meters nothing. */
+  /** Tokens and cost of the verification; null when the verifier does not meter them. */
   usage: Schema.NullOr(Usage),
-  /** The models that judged, where it was models. */
+  /** The models that judged, if models did. */
   models: Schema.optionalKey(Schema.Array(Schema.String))
 })
 
@@ -63,7 +63,7 @@ export const reject = (
 })
 
 /**
- * The models behind several verdicts, each once, as the part of a verdict that they make.
+ * The models of several verdicts, each of them once, as a part of a verdict.
  *
  * @category combinators
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
- * Verifiers decide whether an output does what its task asks. Only a verifier completes a task: what an executor says
- * about itself does not.
+ * Verifiers decide whether an output does what its task asks. Only a verifier completes a task; an executor's own
+ * confidence does not.
  *
  * @since 0.1.0
  */
@@ -26,16 +26,16 @@ export class Verifier extends Context.Service<Verifier, VerifierService>()("@bat
 
 /** @since 0.1.0 */
 export interface VerifierService {
-  /** Judges one output. A failure here is no verdict: it is tried again on the same output. */
+  /** Judges one output. A failure is not a rejection: the verification is retried for the same output. */
   readonly verify: (
     task: Task,
     execution: Execution,
     context: AttemptContext
   ) => Effect.Effect<Verification.Verification, VerificationError | SafetyStop>
   /**
-   * - `effectful`: does I/O or takes time, so the output is made durable before it is judged
-   * - `pure`: computes its verdict at once, so verdict and output are saved in one write
-   * - `none`: nobody looks; tasks complete as *unverified*
+   * - `effectful`: does I/O or takes time, so the output is made durable first
+   * - `pure`: computes its verdict at once, so that output and verdict are saved in one write
+   * - `none`: does not verify, so that tasks complete as *unverified*
    */
   readonly kind: "effectful" | "pure" | "none"
 }
@@ -50,7 +50,7 @@ export const layer = (verify: VerifierService["verify"]): Layer.Layer<Verifier> 
   Layer.succeed(Verifier, { verify, kind: "effectful" })
 
 /**
- * A verifier from a pure function of task and output: a length, a pattern, a schema.
+ * A verifier from a pure function of task and output, which checks a length, a pattern or a schema.
  *
  * @category layers
  * @since 0.1.0
@@ -61,7 +61,7 @@ export const layerPure = (
   Layer.succeed(Verifier, { verify: (task, execution) => Effect.sync(() => verify(task, execution)), kind: "pure" })
 
 /**
- * Accepts everything: for tests and for trying things out.
+ * Accepts everything, for tests and experiments.
  *
  * @category layers
  * @since 0.1.0
@@ -77,14 +77,14 @@ const none: VerifierService = {
 }
 
 /**
- * No verifier: tasks complete as unverified, and the run says so.
+ * No verifier: tasks complete as unverified, and the run reports that.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerNone: Layer.Layer<Verifier> = Layer.succeed(Verifier, none)
 
-// Where nobody looks there is no vote, and where nobody at all looks there is no verifier.
+// A verifier of kind `none` has no vote. Without any votes, the combination is of that kind as well.
 const ballot = <Layers extends LayersOf<Verifier>>(
   layers: Layers,
   quorumOf: (voters: number) => number
@@ -109,8 +109,8 @@ const ballot = <Layers extends LayersOf<Verifier>>(
   )
 
 /**
- * Passes when all pass, rejects when one rejects; the feedback of those that reject is joined. One that fails to judge
- * fails the whole, unless another one rejects.
+ * Passes when all verifiers pass, and rejects when one rejects, with the feedback of all that reject. Fails when one of them
+ * fails and none rejects.
  *
  * @category combinators
  * @since 0.1.0
@@ -121,7 +121,7 @@ export const layerAll = <Layers extends LayersOf<Verifier>>(
   ballot(layers, (voters) => voters)
 
 /**
- * Passes when one passes. One that fails to judge fails the whole, unless another one passes.
+ * Passes when one verifier passes. Fails when one of them fails and none passes.
  *
  * @category combinators
  * @since 0.1.0
@@ -131,8 +131,8 @@ export const layerAny = <Layers extends LayersOf<Verifier>>(
 ): Layer.Layer<Verifier, Layer.Error<Layers[number]>, Layer.Services<Layers[number]>> => ballot(layers, () => 1)
 
 /**
- * Passes when at least `quorum` pass, rejects when that can no longer be. A verifier that fails to judge has no vote; the
- * whole fails when those votes could have changed the outcome. A `Fatal` error always fails the whole.
+ * Passes when at least `quorum` verifiers pass, and rejects when that has become impossible. A verifier that fails has no
+ * vote. Fails when the missing votes could have changed the verdict, and always on a `Fatal` error.
  *
  * @category combinators
  * @since 0.1.0
@@ -143,7 +143,7 @@ export const layerQuorum = <Layers extends LayersOf<Verifier>>(
 ): Layer.Layer<Verifier, Layer.Error<Layers[number]>, Layer.Services<Layers[number]>> => ballot(layers, () => quorum)
 
 /**
- * Rejects a verdict that passes with less than this confidence.
+ * Turns a verdict that passes with less than this confidence into a rejection.
  *
  * @category combinators
  * @since 0.1.0

@@ -8,8 +8,8 @@ import { VerificationError } from "../VerificationError.ts"
 type Vote = Result.Result<Verification, VerificationError | SafetyStop>
 
 /**
- * Passes when at least `quorum` pass. Who came to no verdict has no vote; if those votes could have changed the outcome,
- * there is none. What judging used is counted in any case.
+ * Passes when at least `quorum` verifiers pass. A verifier without a verdict has no vote; if such votes could have changed the
+ * result, this fails. The usage of all verifiers is counted in any case.
  */
 export const vote =
   (quorum: number) =>
@@ -34,7 +34,7 @@ export const vote =
     })
   }
 
-/** The verdict of a side: as sure as the least sure of it. */
+/** The verdict of the verifiers that agree, with the lowest confidence among them. */
 const verdictOf = (passed: boolean, side: ReadonlyArray<Verification>, usage: Usage.Usage | null): Verification => ({
   passed,
   confidence: side.reduce((least, { confidence }) => Math.min(least, confidence), 1),

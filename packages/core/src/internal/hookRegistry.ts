@@ -16,8 +16,8 @@ class HookSet {
 let count = 0
 
 /**
- * Each layer has a key of its own in the context. With a shared key, one layer of hooks would silently replace another, and
- * which of them remains would depend on how the two are combined.
+ * Each layer has its own key in the context. With a shared key, one layer of hooks would silently replace another, depending
+ * on how the two are combined.
  */
 export const layer = (hooks: ReadonlyArray<Hook>): Layer.Layer<never> => {
   const position = ++count

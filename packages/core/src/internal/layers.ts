@@ -7,14 +7,14 @@ import * as Scope from "effect/Scope"
 export type LayersOf<I> = ReadonlyArray<Layer.Layer<I, unknown, unknown>>
 
 /**
- * Builds several layers of the same service side by side, so that none hides another. What they have in common, a
- * client or a limiter, is built once for all of them.
+ * Builds several layers of the same service, so that none replaces another. Layers that they share, a client or a limiter,
+ * are built once for all of them.
  */
 export function buildAll<I, S, Layers extends LayersOf<I>>(
   service: Context.Key<I, S>,
   layers: Layers
 ): Effect.Effect<ReadonlyArray<S>, Layer.Error<Layers[number]>, Layer.Services<Layers[number]> | Scope.Scope>
-// An overload, because only the caller's side needs the errors and requirements of each single layer.
+// An overload, because only the caller needs the errors and requirements of each layer.
 export function buildAll<I, S, E, R>(service: Context.Key<I, S>, layers: ReadonlyArray<Layer.Layer<I, E, R>>) {
   return Effect.contextWith((context: Context.Context<R | Scope.Scope>) => {
     const memoMap = Layer.CurrentMemoMap.forkOrCreate(context)

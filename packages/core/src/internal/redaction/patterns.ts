@@ -1,11 +1,11 @@
-/** What stands in the place of a secret. */
+/** Replaces a secret. */
 export const mark = "[redacted]"
 
-// Every expression here has to take linear time on any text, as programs choose what they print. So nothing that repeats
-// without an end is followed by something that can fail, unless it stops at what cannot be part of it; and what starts in
-// the middle of a word is not tried again at each of its letters.
+// Programs choose the text, so every expression must take linear time on any text. An unbounded repetition is followed by
+// something that can fail only if it ends at a character outside of its own class. An expression that starts inside of a
+// word is not tried at each letter of the word.
 
-// In URLs and in JSON inside JSON, a letter may stand right in front of a word: `%3Dsk-...`, `\nsk-...`.
+// In URLs and in JSON inside of JSON, a word can follow a letter: `%3Dsk-...`, `\nsk-...`.
 const wordStart = String.raw`(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))`
 
 const keys = new RegExp(
@@ -34,7 +34,7 @@ const bearers = /(?<!\w)((?:bearer|basic)[ \t]{1,4}["']?)([\w.~+/=-]{12,})/gi
 /** The password in `scheme://user:password@host`. */
 const logins = /(:\/\/[^\s/:@]{0,256}:)([^\s/@]{1,1024})(?=@)/g
 
-/** What stands in front of a value: `name=`, `"name": `, `?name=`. */
+/** The name before a value: `name=`, `"name": `, `?name=`. */
 const names = /(?:(?<![\w-])|(?=[?&]))([?&]?[\w-]{1,64})(["']?[ \t]{0,4}[=:][ \t]{0,4}["']?)/g
 
 const value = /[^\s"'&;,<>(){}]{6,}/y
@@ -42,26 +42,26 @@ const value = /[^\s"'&;,<>(){}]{6,}/y
 const secretName =
   /(?:(?:api|access|auth|secret|private|client|account|session|refresh|bearer|signing|encryption)[_-]?(?:key|token|secret)|passw(?:or)?d|passphrase)$/i
 
-// In the query of a URL, and as a variable of the environment, shorter names are clear enough.
+// Shorter names are clear enough for a parameter of a URL or an environment variable.
 const secretParameter =
   /^[?&](?:key|token|secret|sig|signature|auth|pwd|x-amz-(?:signature|credential|security-token))$/i
 const secretVariable = /^[A-Z\d_]+_(?:KEY|TOKEN|SECRET|PWD)$/
 
-/** Whether a value of this name is a secret, whatever it looks like. */
+/** Whether every value with this name is a secret. */
 export const isSecretName = (name: string): boolean => name.length <= 64 && secretName.test(name)
 
-// The body ends at the next five dashes: those of its end, or of the next key where the end is missing.
+// The body ends at the next five dashes, which begin its last line, or the next key if that line is missing.
 const pems =
   /(-----BEGIN [A-Z\d ]{0,40}PRIVATE KEY-----)[^-]*(?:-(?!----)[^-]*)*(?:-----END [A-Z\d ]{0,40}PRIVATE KEY-----)?/g
 
-// Of a text that was cut, the beginning may be missing.
+// A text that was cut may lack the beginning.
 const pemEnd = /^[\w+/=\s]*-----END [A-Z\d ]{0,40}PRIVATE KEY-----/
 
-// Part of everything above, and of few texts: most are looked through once.
+// Matches a part of every expression above. Most texts do not match it and are searched once.
 const suspicious =
   /sk-|k_live_|k_test_|gh[oprsu]_|_pat_|glpat-|xox|npm_|hf_|aiza|a[ks]ia|eyj|private key|:\/\/|bearer|basic|(?:key|token|secret|passw(?:or)?d|passphrase|pwd|sig|signature|credential|auth)["']?[ \t]{0,4}[=:]/i
 
-/** Replaces everything in a text that has the shape of a secret. */
+/** Replaces the parts of a text that have the shape of a secret. */
 export const redactShapes = (text: string): string => (suspicious.test(text) ? redactAll(text) : text)
 
 const redactAll = (text: string): string =>
@@ -75,7 +75,7 @@ const redactAll = (text: string): string =>
       .replace(logins, `$1${mark}`)
   )
 
-// What follows a name that says nothing is looked at again: in `error: password=...`, it begins with another name.
+// The text after a harmless name is searched again: in `error: password=...`, it begins with another name.
 const redactValues = (text: string): string => {
   let redacted = ""
   let done = 0

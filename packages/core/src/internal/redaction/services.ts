@@ -14,7 +14,7 @@ import { VerificationError } from "../../VerificationError.ts"
 import type { VerifierService } from "../../Verifier.ts"
 import { isSecretName, mark } from "./patterns.ts"
 
-/** An executor whose metadata and errors hold no secrets. Its output is left as it is. */
+/** An executor whose metadata and errors contain no secrets. Its output is left unchanged. */
 export const executor = (redact: Redact, { execute }: ExecutorService): ExecutorService => {
   const onError = (error: ExecutionError | SafetyStop) => {
     if (error._tag === "SafetyStop") return error
@@ -23,7 +23,7 @@ export const executor = (redact: Redact, { execute }: ExecutorService): Executor
       ...rest,
       message: redact(message),
       ...(metadata === undefined ? undefined : { metadata: object(redact, metadata) }),
-      ...(cause === undefined || tells(redact, cause) ? undefined : { cause })
+      ...(cause === undefined || containsSecret(redact, cause) ? undefined : { cause })
     })
   }
   const onSuccess = (execution: Execution) =>
@@ -33,7 +33,7 @@ export const executor = (redact: Redact, { execute }: ExecutorService): Executor
   return { execute: (task, context) => guarded(redact, () => execute(task, context), onSuccess, onError) }
 }
 
-/** A verifier whose feedback, issues and errors hold no secrets. */
+/** A verifier whose feedback, issues and errors contain no secrets. */
 export const verifier = (redact: Redact, { kind, verify }: VerifierService): VerifierService => {
   const onError = (error: VerificationError | SafetyStop) => {
     if (error._tag === "SafetyStop") return error
@@ -41,7 +41,7 @@ export const verifier = (redact: Redact, { kind, verify }: VerifierService): Ver
     return new VerificationError({
       ...rest,
       message: redact(message),
-      ...(cause === undefined || tells(redact, cause) ? undefined : { cause })
+      ...(cause === undefined || containsSecret(redact, cause) ? undefined : { cause })
     })
   }
   const onSuccess = (verdict: Verification) =>
@@ -56,7 +56,7 @@ export const verifier = (redact: Redact, { kind, verify }: VerifierService): Ver
   }
 }
 
-/** One step around a call that succeeds, as most do. */
+/** Adds a single step to a call that succeeds, as most calls do. */
 const guarded = <A, E>(
   redact: Redact,
   call: () => Effect.Effect<A, E>,
@@ -89,17 +89,17 @@ const json = (redact: Redact, value: Schema.Json): Schema.Json => {
   return isArray(value) ? value.map((item) => json(redact, item)) : object(redact, value)
 }
 
-// `Array.isArray` does not know of arrays that are read-only.
+// `Array.isArray` does not narrow to read-only arrays.
 const isArray = (value: Schema.JsonArray | Schema.JsonObject): value is Schema.JsonArray => Array.isArray(value)
 
 const defect = (redact: Redact, cause: unknown): unknown =>
-  tells(redact, cause) ? new Error(redact(String(cause))) : cause
+  containsSecret(redact, cause) ? new Error(redact(String(cause))) : cause
 
 /**
- * Whether what can be printed of an error, or of the errors behind it, holds a secret. What is behind an error cannot be
- * changed, as it may be anything: only left out.
+ * Whether the printed form of an error, or of one of its causes, contains a secret. A cause can be any value, so it cannot be
+ * redacted, only dropped.
  */
-const tells = (redact: Redact, cause: unknown): boolean => {
+const containsSecret = (redact: Redact, cause: unknown): boolean => {
   const printed = Result.try(() => {
     let texts = ""
     let error = cause

@@ -24,7 +24,7 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 /** Carries out attempts: allow, execute, checkpoint, verify. */
 export interface Attempts {
-  /** Only what is inside `restore` can be interrupted, so that an attempt that is cut off still has an outcome. */
+  /** Only the parts inside `restore` can be interrupted, so that an attempt that is cut off still has an outcome. */
   readonly attempt: (claimed: ClaimedTask, restore: Restore) => Effect.Effect<Outcome.Outcome>
   readonly stats: () => Pick<Stats, "tasksStarted" | "executions">
   readonly loops: ReadonlyArray<Effect.Effect<never>>

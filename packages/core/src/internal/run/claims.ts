@@ -25,7 +25,7 @@ export class ClaimedTask {
   abortReason: AbortReason | undefined = undefined
   /** When Safety allowed it to start. */
   startedAt: number | undefined = undefined
-  /** What this attempt used so far, failed calls included. */
+  /** The usage of this attempt so far, failed calls included. */
   usage: Usage.Usage | null = null
   /** The part of `usage` that went through reservations, so that Safety has counted it already. */
   reservedUsage: Usage.Usage | null = null
@@ -52,12 +52,12 @@ export class ClaimedTask {
     this.worker?.interruptUnsafe()
   }
 
-  /** Counts what an output, a verdict or an error reports. */
+  /** Counts usage that an output, a verdict or an error reports. */
   addUsage(usage: Usage.Usage | null | undefined): void {
     this.usage = Usage.add(this.usage, usage)
   }
 
-  /** Counts what was committed to a reservation. An output or an error reports it as well, unless `isUnreported`. */
+  /** Counts usage that was committed to a reservation. An output or an error reports it as well, unless `isUnreported`. */
   addReservedUsage(usage: Usage.Usage, options: { readonly isUnreported: boolean }): void {
     this.reservedUsage = Usage.add(this.reservedUsage, usage)
     if (options.isUnreported) this.addUsage(usage)
@@ -68,7 +68,7 @@ export class ClaimedTask {
     this.usage = Usage.larger(this.usage, this.reservedUsage)
   }
 
-  /** What Safety has not counted yet. */
+  /** The usage that Safety has not counted yet. */
   unreservedUsage(): Usage.Usage | null {
     return this.usage !== null && this.reservedUsage !== null
       ? Usage.subtract(this.usage, this.reservedUsage)
@@ -85,7 +85,7 @@ export class ClaimedTask {
 export interface Claims {
   /** Adds tasks that were just claimed. They never exceed `room`, so that this does not wait. */
   readonly add: (claims: ReadonlyArray<Claim>) => void
-  /** How many more tasks may be claimed while `busy` workers work; 0 until half of what was prefetched is started. */
+  /** How many more tasks may be claimed while `busy` workers work; 0 until half of the prefetched tasks are started. */
   readonly room: (busy: number) => number
   /** Returns when there may be room or something to claim again. */
   readonly awaitWakeUp: Effect.Effect<void>

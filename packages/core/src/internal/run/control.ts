@@ -51,7 +51,7 @@ export const make = (
 
   const resume = Effect.gen(function* () {
     active.openUnsafe()
-    // What was released can be claimed again.
+    // Released tasks can be claimed again.
     claims.wakeUp()
     yield* onChange("running")
     yield* parts.events.publish({ _tag: "Resumed", at: now(parts) })

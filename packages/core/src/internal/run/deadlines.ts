@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
 /**
- * One timer for any number of deadlines that are all the same duration ahead: they are reached in the order in which they
- * were set, so only the first needs a timer. `Effect.timeout` costs 1.6 µs and a timer per task; this costs a map entry.
+ * One timer for any number of deadlines with the same duration. They are reached in the order in which they were set, so only
+ * the first one needs a timer. `Effect.timeout` costs 1.6 µs and a timer per task; this costs a map entry.
  */
 export interface Deadlines<K> {
   readonly set: (key: K) => void

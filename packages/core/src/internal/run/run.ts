@@ -30,8 +30,8 @@ const publishTimeout = Duration.seconds(1)
 
 /**
  * One run. Intake claims tasks, workers carry out their attempts, the settler writes the outcomes, the heartbeat keeps
- * the leases, and control pauses and stops the run. Each of them owns its state; what they share is the registry of
- * claimed tasks, the stop signal and the immutable parts.
+ * the leases, and control pauses and stops the run. Each of them owns its state. They share the registry of claimed tasks,
+ * the stop signal and the immutable parts.
  */
 export interface Run {
   /**
@@ -46,7 +46,7 @@ export interface Run {
   readonly stats: () => Stats
 }
 
-/** Why a run stopped, what it did, and what the store held afterwards, if it still answered. */
+/** Why a run stopped, its stats, and the counts of the store, if it still answered. */
 export interface RunResult extends Stop {
   readonly stats: Stats
   readonly counts: Option.Option<Counts>
@@ -146,8 +146,8 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /**
-   * Stops claiming, releases what was not started, lets running tasks finish within the drain timeout, cuts off and
-   * releases the rest, and waits until the store has every settlement. Each step has its own timeout.
+   * Stops claiming, releases the tasks that were not started, lets running tasks finish within the drain timeout, cuts off
+   * and releases the rest, and waits until the store has every settlement. Each step has a separate timeout.
    */
   const drain = Effect.fnUntraced(function* (claimingFiber: Fiber.Fiber<unknown>, reason: StopReason) {
     yield* Effect.timeoutOption(Fiber.interrupt(claimingFiber), releaseTimeout)

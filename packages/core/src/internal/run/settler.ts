@@ -201,7 +201,7 @@ export const make = Effect.fnUntraced(function* (
         counts.failed++
         return
       case "Release":
-        // What was claimed ahead and never started is of no interest.
+        // A task that was claimed ahead and never started does not count as released.
         if (claimed.startedAt !== undefined) counts.released++
     }
   }

@@ -32,7 +32,7 @@ export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["sp
     )
 }
 
-/** Made for the first call that is paid: most tasks have no limit of their own, and many make no such call. */
+/** Makes the budget of the task for its first paid call: most tasks have no limit, and many make no such call. */
 const reserving = ({ config, safety }: RunParts, claimed: ClaimedTask): Limits["reserve"] => {
   const { maxCostPerTask, maxTokensPerTask } = config
   if (maxCostPerTask === undefined && maxTokensPerTask === undefined) return safety.reserve

@@ -38,8 +38,8 @@ export const makeSpans: Effect.Effect<Spans> = Effect.withFiber((fiber) =>
  * The metadata field of an execution that holds the trace context of its task, in the format of the W3C
  * (https://www.w3.org/TR/trace-context/).
  *
- * Each task is a trace of its own: thousands of tasks in the trace of their run could not be looked at, and the trace of
- * a worker would never end. Later attempts continue the trace of the first, in other processes as well.
+ * Each task has a separate trace: a trace with thousands of tasks could not be viewed, and that of a worker would never end.
+ * Later attempts continue the trace of the first one, in other processes as well.
  */
 const key = "traceparent"
 
