@@ -26,7 +26,7 @@ const reserve = (safety: Safety.SafetyService, spend: Safety.Spend) =>
   Effect.forkChild(safety.reserve(spend), { startImmediately: true })
 
 describe("Safety.layerBudget", () => {
-  it.effect("admits calls as long as their worst cases fit, and refuses the one that does not", () =>
+  it.effect("grants reservations while the worst cases fit, and refuses the first that does not", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       for (let call = 0; call < 5; call++) {
@@ -43,7 +43,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("gives back what a call did not use", () =>
+  it.effect("frees the part of a reservation that a call did not use", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       for (let call = 0; call < 40; call++) {
@@ -56,7 +56,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("waits while calls under way may still free enough, first come, first served", () =>
+  it.effect("a reservation waits while running calls may still free enough, first come, first served", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       const first = yield* safety.reserve(worst(0.04))
@@ -65,14 +65,14 @@ describe("Safety.layerBudget", () => {
       assert.isUndefined(small.pollUnsafe())
       yield* first.commit(cost(0.015))
       const second = yield* Fiber.join(large)
-      // 0.015 committed, 0.03 reserved: the small one, which had to wait for the large one, does not fit yet.
+      // 0.015 committed, 0.03 reserved: the small reservation, which waited for the large one, does not fit yet.
       assert.isUndefined(small.pollUnsafe())
       yield* second.commit(cost(0.03))
       assert.strictEqual((yield* Effect.flip(Fiber.join(small))).limit, "cost")
     })
   )
 
-  it.effect("one that stops waiting makes room for those behind it", () =>
+  it.effect("a reservation that stops waiting makes room for the next ones", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       const first = yield* safety.reserve(worst(0.04))
@@ -86,7 +86,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("nothing leaks when a wait is interrupted, at whatever moment", () =>
+  it.effect("an interrupted wait leaks nothing, at any moment", () =>
     Effect.gen(function* () {
       for (let moment = 0; moment < 120; moment++) {
         const safety = yield* budget({ maxCostUsd: 0.05 })
@@ -103,7 +103,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("a call that nothing can make room for is refused at once", () =>
+  it.effect("a call that can never fit is refused at once", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       yield* safety.reserve(worst(0.01))
@@ -111,7 +111,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("says that it was too small from the start, where nothing was spent yet", () =>
+  it.effect("reports that the budget is too small when nothing was spent yet", () =>
     Effect.gen(function* () {
       const stop = yield* Effect.flip((yield* budget({ maxCostUsd: 0.05 })).reserve(worst(0.06)))
       assert.strictEqual(
@@ -121,7 +121,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("when it stops, those that wait hear of it", () =>
+  it.effect("waiting reservations are refused when the budget stops the run", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       const first = yield* safety.reserve(worst(0.05))
@@ -131,7 +131,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("once it has stopped, work under way may still use what is left", () =>
+  it.effect("running attempts may use the rest of the budget after it has stopped the run", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       const first = yield* safety.reserve(worst(0.04))
@@ -146,7 +146,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("refuses a call whose price is unknown under a limit in USD, and says what to do", () =>
+  it.effect("a limit in USD refuses a call whose price is unknown, and names the remedy", () =>
     Effect.gen(function* () {
       const stop = yield* Effect.flip((yield* budget({ maxCostUsd: 1 })).reserve(worst(null)))
       assert.strictEqual(
@@ -156,7 +156,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("a limit in tokens alone asks for no price", () =>
+  it.effect("a limit in tokens does not need a price", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxTokens: 1000 })
       const { commit } = yield* safety.reserve(worst(null, 600))
@@ -178,14 +178,14 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("holds both limits", () =>
+  it.effect("enforces both limits", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 1, maxTokens: 10 })
       assert.strictEqual((yield* Effect.flip(safety.reserve(worst(0.1, 11)))).limit, "tokens")
     })
   )
 
-  it.effect("books the worst case when nobody can say what a call cost", () =>
+  it.effect("charges the worst case when the cost of a call is unknown", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       const unknown = yield* safety.reserve(worst(0.03))
@@ -196,7 +196,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("a worst case that is not a number is refused, and so is everything after a cost that is none", () =>
+  it.effect("refuses a worst case of NaN, and every call after a cost of NaN", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* Effect.flip((yield* budget({ maxCostUsd: 1 })).reserve(worst(NaN)))).limit, "cost")
       const tokens = yield* budget({ maxTokens: 1 })
@@ -207,7 +207,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("counts what was not reserved, and stops when the limit is reached", () =>
+  it.effect("counts usage without a reservation, and stops when the limit is reached", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       yield* safety.recordSuccess(cost(0.02))
@@ -219,7 +219,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("stops when something without a price was used that nobody had reserved", () =>
+  it.effect("stops after usage without a price and without a reservation", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 1 })
       yield* safety.recordSuccess(cost(null))
@@ -237,7 +237,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("does not drift where a cost is a sum of floating point numbers", () =>
+  it.effect("does not drift when a cost is a sum of floating-point numbers", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.3 })
       yield* safety.reserve(worst(0.1 + 0.2))
@@ -245,7 +245,7 @@ describe("Safety.layerBudget", () => {
   )
 })
 
-describe("the budget as a property", () => {
+describe("the budget, as a property", () => {
   const Call = Schema.Struct({
     /** In millionths of a dollar. */
     worst: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9000 })),
@@ -263,7 +263,7 @@ describe("the budget as a property", () => {
   const ticks = (times: number) => Effect.repeat(Effect.yieldNow, { times })
 
   it.effect.prop(
-    "at 64 fibers with random costs, failures and interruptions, what is committed never exceeds $0.05",
+    "with 64 fibers and random costs, failures and interruptions, at most $0.05 are committed",
     [Fibers, Schema.Literals([1, 10, 100])],
     ([fibers, divisor]) =>
       Effect.gen(function* () {
@@ -315,7 +315,7 @@ describe("the budget as a property", () => {
         )
         assert.strictEqual(reserved, 0)
         if (Option.isSome(yield* safety.stopReason)) return
-        // Nothing leaked: what is not committed can still be reserved, to the last millionth.
+        // Nothing leaked: the rest can still be reserved, to the last millionth.
         const rest = yield* safety.reserve(worst(usd(limit - committed)))
         yield* rest.commit(null)
         yield* Effect.flip(safety.reserve(worst(usd(1))))
@@ -334,7 +334,7 @@ describe("a run under a budget", () => {
       })
     )
 
-  it.effect("stops before it would spend more, and leaves the rest pending", () =>
+  it.effect("stops before it would exceed the budget, and leaves the remaining tasks pending", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { concurrency: 16 },
@@ -349,7 +349,7 @@ describe("a run under a budget", () => {
     })
   )
 
-  it.effect("counts judge and retries: what was reserved is not counted again when the attempt is recorded", () =>
+  it.effect("counts verification and retries, and does not count reserved usage a second time", () =>
     Effect.gen(function* () {
       let executions = 0
       const { orchestrator, store } = yield* make({
@@ -383,7 +383,7 @@ describe("a run under a budget", () => {
     })
   )
 
-  it.effect("counts what an executor meters without reserving", () =>
+  it.effect("counts usage that an executor reports without a reservation", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         executor: Executor.layer(() => Effect.succeed(Execution.make({ output: "x", usage: cost(0.03) }))),
@@ -396,7 +396,7 @@ describe("a run under a budget", () => {
     })
   )
 
-  it.effect("a price that yields out unknown is booked at its worst case and does not stop the run", () =>
+  it.effect("a call whose price turns out to be unknown is charged its worst case and does not stop the run", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         executor: spending(0.01, null),
@@ -435,7 +435,7 @@ describe("a run under a budget", () => {
     })
   )
 
-  it.effect("books a call that goes on without its task where nobody will make it again, and only there", () =>
+  it.effect("charges a resumable call only if no later attempt makes it again", () =>
     Effect.gen(function* () {
       const ends = [
         ({ orchestrator }: Effect.Success<ReturnType<typeof make>>) => orchestrator.stop,
@@ -467,7 +467,7 @@ describe("a run under a budget", () => {
     })
   )
 
-  it.effect("its refusal is a SafetyStop in the executor's error channel, not a failed attempt", () =>
+  it.effect("a refused reservation is a SafetyStop for the executor, not a failed attempt", () =>
     Effect.gen(function* () {
       let seen: unknown
       const { orchestrator, store } = yield* make({
@@ -491,8 +491,8 @@ describe("a run under a budget", () => {
   )
 })
 
-describe("what an attempt spent", () => {
-  it.effect("that an attempt spent without reserving is on the budget's books, also when its lease was lost", () =>
+describe("the usage of an attempt", () => {
+  it.effect("counts against the budget without a reservation, even if the lease was lost", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       const judged = yield* Latch.make()
@@ -522,7 +522,7 @@ describe("what an attempt spent", () => {
     })
   )
 
-  it.effect("that an attempt spent before it was given back stays in the task's usage", () =>
+  it.effect("stays in the task's usage if the attempt is released", () =>
     Effect.gen(function* () {
       let executions = 0
       const { orchestrator, store } = yield* make({
@@ -541,7 +541,7 @@ describe("what an attempt spent", () => {
     })
   )
 
-  it.effect("is not lost on its way from the budget to the call when the call is interrupted in between", () =>
+  it.effect("is freed when the call is interrupted between its reservation and its start", () =>
     Effect.gen(function* () {
       const leaked: Array<string> = []
       const worstCase = { costUsd: 1, tokens: 0, what: "model-x" }

@@ -46,7 +46,7 @@ const at = (attempt: number): AttemptContext => ({
 const named = (name: string) => Executor.layer(() => Effect.succeed(Execution.make({ output: name })))
 
 describe("Executor.layerFake", () => {
-  it.effect("succeeds with a line about the task", () =>
+  it.effect("returns a line about the task", () =>
     Effect.gen(function* () {
       const execution = yield* (yield* service(Executor.layerFake())).execute(task(), at(1))
       assert.deepStrictEqual(execution, {
@@ -60,7 +60,7 @@ describe("Executor.layerFake", () => {
     })
   )
 
-  it.effect("fails every attempt when told so", () =>
+  it.effect("fails every attempt with success: false", () =>
     Effect.gen(function* () {
       const executor = yield* service(Executor.layerFake({ success: false }))
       for (const attempt of [1, 2, 50]) {
@@ -70,7 +70,7 @@ describe("Executor.layerFake", () => {
     })
   )
 
-  it.effect("fails the first attempts of each task, then succeeds", () =>
+  it.effect("fails the first attempts of each task, and then succeeds", () =>
     Effect.gen(function* () {
       const executor = yield* service(Executor.layerFake({ failures: 2 }))
       yield* Effect.flip(executor.execute(task(), at(1)))
@@ -80,7 +80,7 @@ describe("Executor.layerFake", () => {
     })
   )
 
-  it.effect("takes as long as it is told, whatever comes of it", () =>
+  it.effect("takes the configured time, with any result", () =>
     Effect.gen(function* () {
       for (const success of [true, false]) {
         const executor = yield* service(Executor.layerFake({ delay: "10 seconds", success }))
@@ -93,7 +93,7 @@ describe("Executor.layerFake", () => {
     })
   )
 
-  it.effect("follows a script for each attempt, which wins over the rest", () =>
+  it.effect("follows a script, which overrides the other options", () =>
     Effect.gen(function* () {
       const executor = yield* service(
         Executor.layerFake({
@@ -134,7 +134,7 @@ describe("Executor.layerRoute", () => {
     otherwise: named("otherwise")
   })
 
-  it.effect("picks by metadata or by what the task looks like; the rest goes to `otherwise`", () =>
+  it.effect("selects by metadata or by any other property of a task, or else uses `otherwise`", () =>
     Effect.gen(function* () {
       const executor = yield* service(routed)
       const output = (options: Partial<Task.Task>) =>
@@ -148,7 +148,7 @@ describe("Executor.layerRoute", () => {
     })
   )
 
-  it.effect("builds what its executors share once, and each executor once", () =>
+  it.effect("builds each executor once, and their shared dependencies once", () =>
     Effect.gen(function* () {
       class Client extends Context.Service<Client, { readonly id: number }>()("test/Client") {}
       let built = 0
@@ -188,7 +188,7 @@ describe("Executor.layerEscalation", () => {
       Effect.forEach(attempts, (attempt) => Effect.map(executor.execute(task(), at(attempt)), ({ output }) => output))
     )
 
-  it.effect("moves up after each failed attempt, and stays on the last", () =>
+  it.effect("moves up after each failed attempt, and stays with the last executor", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* outputs(Executor.layerEscalation({ ladder }), [1, 2, 3, 4, 99]), [
         "cheap",
@@ -200,7 +200,7 @@ describe("Executor.layerEscalation", () => {
     })
   )
 
-  it.effect("gives each executor as many attempts as told", () =>
+  it.effect("gives each executor the configured number of attempts", () =>
     Effect.gen(function* () {
       const layer = Executor.layerEscalation({ ladder, attemptsEach: 2 })
       assert.deepStrictEqual(yield* outputs(layer, [1, 2, 3, 4, 5, 6, 7]), [
@@ -217,7 +217,7 @@ describe("Executor.layerEscalation", () => {
     })
   )
 
-  it.effect("in a run: what the cheap one could not do, the better one does", () =>
+  it.effect("in a run, the better executor does what the cheap one failed", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { retryPolicy: RetryPolicy.immediate },

@@ -26,7 +26,7 @@ const started = Event.Event.cases.TaskStarted.make({
 const paused = Event.Event.cases.Paused.make({ at })
 
 describe("Hooks.handle", () => {
-  it.effect("calls the function of the event's kind, and only that", () =>
+  it.effect("calls the function for the kind of the event only", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       const hook = Hooks.handle({
@@ -39,14 +39,14 @@ describe("Hooks.handle", () => {
     })
   )
 
-  it.effect("does nothing for kinds it has no function for", () =>
+  it.effect("does nothing for a kind without a function", () =>
     Effect.gen(function* () {
       yield* Hooks.handle({})(started)
       yield* Hooks.handle({ TaskStarted: undefined })(started)
     })
   )
 
-  it.effect("hands on how the function ended", () =>
+  it.effect("has the exit of the function", () =>
     Effect.gen(function* () {
       const hook = Hooks.handle({ Paused: () => Effect.fail("no") })
       assert.deepStrictEqual(yield* Effect.exit(hook(paused)), Exit.fail("no"))
@@ -63,7 +63,7 @@ describe("Hooks.layer", () => {
   )
   const orchestrator = Orchestrator.layer().pipe(Layer.provide(parts))
 
-  /** A hook that notes its name, once per run. */
+  /** A hook that records its name once per run. */
   const noting = (seen: Array<string>, name: string) =>
     Hooks.layer(({ _tag }) => Effect.sync(() => void (_tag === "RunEnded" && seen.push(name))))
 
@@ -77,7 +77,7 @@ describe("Hooks.layer", () => {
     })
   )
 
-  it.effect("adds to the hooks of other layers, whichever way they are combined", () =>
+  it.effect("adds to the hooks of other layers, however they are combined", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const [a, b, c] = [noting(seen, "a"), noting(seen, "b"), noting(seen, "c")]
@@ -95,7 +95,7 @@ describe("Hooks.layer", () => {
     })
   )
 
-  it.effect("counts next to the orchestrator as well, and once", () =>
+  it.effect("applies when it is merged with the orchestrator as well, and only once", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const hooks = noting(seen, "a")
@@ -106,7 +106,7 @@ describe("Hooks.layer", () => {
     })
   )
 
-  it.effect("is for the orchestrators it is provided to alone", () =>
+  it.effect("applies only to the orchestrators that it is provided to", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       yield* Effect.provide(run, orchestrator.pipe(Layer.provide(noting(seen, "a"))), { local: true })
@@ -117,7 +117,7 @@ describe("Hooks.layer", () => {
 })
 
 describe("the hooks of a run", () => {
-  it.effect("are called one after the other, in their order, for one event after the other", () =>
+  it.effect("are called one at a time in their order, for one event at a time", () =>
     Effect.gen(function* () {
       const calls: Array<string> = []
       const hook =
@@ -150,7 +150,7 @@ describe("the hooks of a run", () => {
     })
   )
 
-  it.effect("get every event once, in the order of things, also when they fail or die", () =>
+  it.effect("receive every event once and in order, even if they fail or die", () =>
     Effect.gen(function* () {
       const seen: Array<Event.Event> = []
       const { journal, orchestrator, store } = yield* make({
@@ -178,7 +178,7 @@ describe("the hooks of a run", () => {
     })
   )
 
-  it.effect("a handler that throws before it returns an effect is one that died", () =>
+  it.effect("a handler that throws before it returns an effect counts as one that died", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         hooks: [
@@ -193,7 +193,7 @@ describe("the hooks of a run", () => {
     })
   )
 
-  it.effect("have seen everything when the run returns", () =>
+  it.effect("have received every event when the run returns", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       let last = ""
@@ -227,7 +227,7 @@ describe("the hooks of a run", () => {
     })
   )
 
-  it.effect("a hook that fails, dies or hangs stops nothing, and the others still get every event", () =>
+  it.effect("that fail, die or hang stop nothing, and the others receive every event", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         hooks: [
@@ -245,7 +245,7 @@ describe("the hooks of a run", () => {
     })
   )
 
-  it.effect("a hook that hangs with every event does not stall the run", () =>
+  it.effect("that hang on every event do not stall the run", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({ config: { concurrency: 64 }, hooks: [() => Effect.never] })
       yield* store.add(numbered(6000))
@@ -259,7 +259,7 @@ describe("the hooks of a run", () => {
     })
   )
 
-  it.effect("although the hooks are slower than the work", () =>
+  it.effect("receive every event even if they are slower than the work", () =>
     Effect.gen(function* () {
       const count = 2070
       const gate = yield* Latch.make()

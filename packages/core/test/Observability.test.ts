@@ -14,7 +14,7 @@ import {
 } from "@baton/core"
 import { layerOf, make, memoryStore, tasks, yields } from "./harness.ts"
 
-/** Every span that was opened, in order. */
+/** All spans, in the order in which they were opened. */
 const makeTracer = () => {
   const spans: Array<Tracer.NativeSpan> = []
   const tracer = Tracer.make({
@@ -39,7 +39,7 @@ const path = (span: Tracer.Span): string => {
 const approving = Verifier.layer(() => Effect.succeed(Verification.pass()))
 
 describe("spans", () => {
-  it.effect("of a task are a trace of its own, linked to the run that holds the calls of the store", () => {
+  it.effect("of a task are a separate trace, linked to the run, whose trace has the calls of the store", () => {
     const { spans, tracer } = makeTracer()
     return Effect.gen(function* () {
       const { orchestrator, store } = yield* make({ verifier: approving })
@@ -66,7 +66,7 @@ describe("spans", () => {
     }).pipe(Effect.withTracer(tracer))
   })
 
-  it.effect("name the task and its attempt, the worker, and how it went", () => {
+  it.effect("have the task, the attempt, the worker and the outcome as attributes", () => {
     const { spans, tracer } = makeTracer()
     return Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
@@ -120,7 +120,7 @@ describe("spans", () => {
     }).pipe(Effect.withTracer(tracer))
   })
 
-  it.effect("of a later attempt go on with the trace of the first, and link to it", () => {
+  it.effect("of a later attempt continue the trace of the first one, and link to it", () => {
     const { spans, tracer } = makeTracer()
     return Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
@@ -138,7 +138,7 @@ describe("spans", () => {
     }).pipe(Effect.withTracer(tracer))
   })
 
-  it.effect("survive a restart: the store knows the trace of a task that another process tried", () => {
+  it.effect("continue a trace after a restart, because the store keeps its context", () => {
     const before = makeTracer()
     const after = makeTracer()
     const rejecting = Verifier.layer(() => Effect.succeed(Verification.reject("no")))
@@ -146,7 +146,7 @@ describe("spans", () => {
       const shared = yield* memoryStore
       const parts = { store: layerOf(shared) }
       yield* shared.add(tasks("a"))
-      // The first process dies between the attempts: it is interrupted while it waits for the second.
+      // The first process ends between the attempts: it is interrupted while it waits for the second one.
       const one = yield* make({
         ...parts,
         config: { retryPolicy: RetryPolicy.exponential({ base: "1 hour" }) },
@@ -167,7 +167,7 @@ describe("spans", () => {
     })
   })
 
-  it.effect("have all ended when the run has, and say how", () => {
+  it.effect("have all ended when the run has, with its exit", () => {
     const { spans, tracer } = makeTracer()
     return Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
@@ -193,7 +193,7 @@ describe("spans", () => {
     }).pipe(Effect.withTracer(tracer))
   })
 
-  it.effect("of the user's own code lie within those of its attempt", () => {
+  it.effect("of the user's code are children of the span of the attempt", () => {
     const { spans, tracer } = makeTracer()
     return Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
@@ -208,7 +208,7 @@ describe("spans", () => {
     }).pipe(Effect.withTracer(tracer))
   })
 
-  it.effect("are not opened where no tracer is installed", () =>
+  it.effect("are not opened without a tracer", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const { orchestrator, store } = yield* make({
@@ -236,7 +236,7 @@ describe("metrics", () => {
   const fresh = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.provideService(effect, Metric.MetricRegistry, new Map())
 
-  it.effect("count how attempts ended", () =>
+  it.effect("count attempts by outcome", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { maxAttempts: 2, retryPolicy: RetryPolicy.immediate, concurrency: 4 },
@@ -252,7 +252,7 @@ describe("metrics", () => {
     }).pipe(fresh)
   )
 
-  it.effect("count what was given back", () =>
+  it.effect("count released attempts", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { drainTimeout: 0 },
@@ -267,7 +267,7 @@ describe("metrics", () => {
     }).pipe(fresh)
   )
 
-  it.effect("measure attempts from their start to their durable end", () =>
+  it.effect("measure attempts from their start until they are durable", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({ executor: Executor.layerFake({ delay: "2 seconds" }) })
       yield* store.add(tasks("a", "b"))
@@ -281,7 +281,7 @@ describe("metrics", () => {
     }).pipe(fresh)
   )
 
-  it.effect("count what attempts used, what was tried again, and how long verifications took", () =>
+  it.effect("count usage and retries, and measure verifications", () =>
     Effect.gen(function* () {
       const usage = (costUsd: number | null) => ({
         inputTokens: 5,
@@ -322,7 +322,7 @@ describe("metrics", () => {
     }).pipe(fresh)
   )
 
-  it.effect("tell the state of the circuit breaker", () =>
+  it.effect("report the state of the circuit breaker", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { maxAttempts: 1 },
@@ -352,7 +352,7 @@ describe("metrics", () => {
     }).pipe(fresh)
   )
 
-  it.effect("what was claimed ahead and given back took no time", () =>
+  it.effect("do not measure tasks that were claimed ahead and released", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("1000 days")
       const gate = yield* Latch.make()
@@ -371,7 +371,7 @@ describe("metrics", () => {
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
-  it.effect("nothing is held when the run has ended", () =>
+  it.effect("report no claimed tasks when the run has ended", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({ executor: Executor.layerFake({ delay: "15 seconds" }) })
       yield* store.add(tasks("a"))
@@ -450,7 +450,7 @@ describe("logs", () => {
     return yield* Fiber.join(run)
   })
 
-  it.effect("are a constant message with annotations: where, and what about", () => {
+  it.effect("have a constant message, and annotations for the module and the details", () => {
     const { layer, lines } = capture()
     return Effect.gen(function* () {
       yield* runOne({ ...aHookThatFails, store: yield* aStoreThatIsAway })
@@ -471,7 +471,7 @@ describe("logs", () => {
     }).pipe(Effect.annotateLogs({ service: "nightly" }), Effect.provide(layer))
   })
 
-  it.effect("below the configured level are not written, neither the run's own nor an executor's", () => {
+  it.effect("below the configured level are dropped, those of the run and those of an executor", () => {
     const { layer, lines } = capture()
     return Effect.gen(function* () {
       const chatty = Executor.layer(() =>
@@ -511,7 +511,7 @@ describe("logs", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("holds for what is logged about hooks as well", () => {
+  it.effect("about hooks are subject to the configured level as well", () => {
     const lines: Array<unknown> = []
     const logger = Logger.make<unknown, void>(({ message }) => void lines.push(message))
     return Effect.gen(function* () {

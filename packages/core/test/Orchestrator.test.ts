@@ -17,7 +17,7 @@ const failing = (reason: ExecutionError["reason"], message: string = reason) =>
   Effect.fail(new ExecutionError({ reason, message }))
 
 describe("Orchestrator.run", () => {
-  it.effect("takes every task to completed and tells so in order", () =>
+  it.effect("completes every task, and publishes its events in order", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make()
       yield* store.add(tasks("a", "b", "c"))
@@ -41,7 +41,7 @@ describe("Orchestrator.run", () => {
     })
   )
 
-  it.effect("can be run again for tasks that were added later", () =>
+  it.effect("runs again for tasks that were added later", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make()
       yield* store.add(tasks("a"))
@@ -69,7 +69,7 @@ describe("Orchestrator.run", () => {
     })
   )
 
-  it.effect("refuses to run twice at the same time", () =>
+  it.effect("refuses a second run at the same time", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({ executor: Executor.layer(() => Effect.never) })
       yield* store.add(tasks("a"))
@@ -84,7 +84,7 @@ describe("Orchestrator.run", () => {
     })
   )
 
-  it.effect("runs no more than `concurrency` tasks at the same time, and as many", () =>
+  it.effect("runs exactly `concurrency` tasks at the same time", () =>
     Effect.gen(function* () {
       let running = 0
       let most = 0
@@ -127,7 +127,7 @@ describe("Orchestrator.run", () => {
     })
   )
 
-  it.effect("runs a task after those it depends on, and reports one that can never run", () =>
+  it.effect("runs a task after its dependencies, and reports a task that can never run", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { maxAttempts: 1, concurrency: 4 },
@@ -149,7 +149,7 @@ describe("Orchestrator.run", () => {
     })
   )
 
-  it.effect("worker mode waits for new tasks", () =>
+  it.effect("waits for new tasks with runForever", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make()
       const run = yield* Effect.forkChild(orchestrator.runForever)
@@ -162,7 +162,7 @@ describe("Orchestrator.run", () => {
     })
   )
 
-  it.effect("extremes of concurrency and prefetch run everything once", () =>
+  it.effect("runs every task once with extreme concurrency and prefetch", () =>
     Effect.gen(function* () {
       for (const [concurrency, prefetch] of [
         [1, 1],
@@ -181,7 +181,7 @@ describe("Orchestrator.run", () => {
 })
 
 describe("retries", () => {
-  it.effect("gives the verifier's feedback and the rejected output to the next attempt", () =>
+  it.effect("receive the verifier's feedback and the rejected output", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       const { journal, orchestrator, store } = yield* make({
@@ -215,7 +215,7 @@ describe("retries", () => {
     })
   )
 
-  it.effect("waits for the policy's delay, and no longer", () =>
+  it.effect("wait for the delay of the policy", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { retryPolicy: RetryPolicy.exponential({ base: "10 seconds" }) },
@@ -232,7 +232,7 @@ describe("retries", () => {
     })
   )
 
-  it.effect("sends a task to the dead-letter queue after `maxAttempts`, with its feedback", () =>
+  it.effect("end in the dead-letter queue after `maxAttempts`, with the feedback", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { maxAttempts: 2, retryPolicy: RetryPolicy.immediate },
@@ -247,7 +247,7 @@ describe("retries", () => {
     })
   )
 
-  it.effect("does not retry when `retryOnFailure` is off or the error is permanent", () =>
+  it.effect("do not happen without `retryOnFailure` or after a permanent error", () =>
     Effect.gen(function* () {
       const once = yield* make({ config: { retryOnFailure: false }, executor: Executor.layerFake({ success: false }) })
       yield* once.store.add(tasks("a"))
@@ -259,7 +259,7 @@ describe("retries", () => {
     })
   )
 
-  it.effect("tries a transient error again within the attempt and honours retryAfter", () =>
+  it.effect("happen within the attempt after a transient error, not before its retryAfter", () =>
     Effect.gen(function* () {
       let calls = 0
       const retryAfter = Duration.seconds(60)
@@ -284,7 +284,7 @@ describe("retries", () => {
     })
   )
 
-  it.effect("fails the attempt when the provider asks for a longer wait than is allowed", () =>
+  it.effect("do not happen within the attempt if retryAfter is longer than allowed", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { maxAttempts: 1, maxRetryAfter: "1 minute" },
@@ -297,7 +297,7 @@ describe("retries", () => {
     })
   )
 
-  it.effect("spends an attempt when transient errors do not stop", () =>
+  it.effect("use up the attempt if transient errors continue", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { maxAttempts: 1 },
@@ -315,7 +315,7 @@ describe("retries", () => {
     })
   )
 
-  it.effect("survives an executor that dies: the task fails, the run goes on", () =>
+  it.effect("happen after an executor died: the task fails, and the run continues", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { maxAttempts: 1 },
@@ -332,7 +332,7 @@ describe("retries", () => {
 })
 
 describe("timeouts", () => {
-  it.effect("cuts off an execution that takes too long and spends the attempt", () =>
+  it.effect("cut off an execution that takes too long, which uses up the attempt", () =>
     Effect.gen(function* () {
       const interrupted = yield* Deferred.make<void>()
       const { journal, orchestrator, store } = yield* make({
@@ -349,7 +349,7 @@ describe("timeouts", () => {
     })
   )
 
-  it.effect("cuts off each of many executions at its own deadline, and the worker goes on with the next task", () =>
+  it.effect("cut off each of many executions at its deadline, and the worker continues with the next task", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { maxAttempts: 1, executionTimeout: "1 minute", concurrency: 2 },
@@ -369,7 +369,7 @@ describe("timeouts", () => {
     })
   )
 
-  it.effect("keeps the output when the verification takes too long, and verifies it again without executing", () =>
+  it.effect("of a verification keep the output, which is verified again without an execution", () =>
     Effect.gen(function* () {
       let verifications = 0
       const { journal, orchestrator, store } = yield* make({
@@ -389,7 +389,7 @@ describe("timeouts", () => {
 })
 
 describe("verification", () => {
-  it.effect("saves the output before an effectful verifier sees it", () =>
+  it.effect("happens after the output is saved, if the verifier is effectful", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const { journal, orchestrator, store } = yield* make({
@@ -405,7 +405,7 @@ describe("verification", () => {
     })
   )
 
-  it.effect("asks a verifier that comes to no verdict once more, and again with each further attempt", () =>
+  it.effect("is retried once per attempt if the verifier returns no verdict", () =>
     Effect.gen(function* () {
       let verifications = 0
       const { orchestrator, store } = yield* make({
@@ -423,7 +423,7 @@ describe("verification", () => {
     })
   )
 
-  it.effect("retries a verifier that cannot be reached on the same output; nothing is executed again", () =>
+  it.effect("is retried for the same output if the verifier cannot be reached; nothing is executed again", () =>
     Effect.gen(function* () {
       let verifications = 0
       const { journal, orchestrator, store } = yield* make({
@@ -447,7 +447,7 @@ describe("verification", () => {
     })
   )
 
-  it.effect("a task whose verifier never answers ends in the dead-letter queue with its output saved", () =>
+  it.effect("that never succeeds sends the task to the dead-letter queue, with its output saved", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { maxAttempts: 2, retryPolicy: RetryPolicy.immediate, transientRetry: Schedule.recurs(0) },
@@ -460,31 +460,29 @@ describe("verification", () => {
     })
   )
 
-  it.effect(
-    "a task whose output will never be judged goes there at once, with its output, and is judged when requeued",
-    () =>
-      Effect.gen(function* () {
-        let verifications = 0
-        const { orchestrator, store } = yield* make({
-          verifier: Verifier.layer(() =>
-            Effect.suspend(() =>
-              ++verifications === 1
-                ? Effect.fail(new VerificationError({ reason: "Permanent", message: "too long to judge" }))
-                : Effect.succeed(Verification.pass())
-            )
+  it.effect("that can never succeed sends the task there at once, and is repeated when the task is requeued", () =>
+    Effect.gen(function* () {
+      let verifications = 0
+      const { orchestrator, store } = yield* make({
+        verifier: Verifier.layer(() =>
+          Effect.suspend(() =>
+            ++verifications === 1
+              ? Effect.fail(new VerificationError({ reason: "Permanent", message: "too long to judge" }))
+              : Effect.succeed(Verification.pass())
           )
-        })
-        yield* store.add(tasks("a"))
-        const first = yield* orchestrator.run
-        assert.deepStrictEqual([first.counts.failed, verifications], [1, 1])
-        assert.deepInclude(yield* get(store, "a"), { status: "failed", attempts: 1 })
-        yield* store.requeue({ ids: [Task.TaskId.make("a")] })
-        const second = yield* orchestrator.run
-        assert.deepStrictEqual([second.counts.completed, second.stats.executions], [1, 0])
+        )
       })
+      yield* store.add(tasks("a"))
+      const first = yield* orchestrator.run
+      assert.deepStrictEqual([first.counts.failed, verifications], [1, 1])
+      assert.deepInclude(yield* get(store, "a"), { status: "failed", attempts: 1 })
+      yield* store.requeue({ ids: [Task.TaskId.make("a")] })
+      const second = yield* orchestrator.run
+      assert.deepStrictEqual([second.counts.completed, second.stats.executions], [1, 0])
+    })
   )
 
-  it.effect("completes tasks as unverified when there is no verifier, and counts them", () =>
+  it.effect("can be absent: tasks complete as unverified, and are counted", () =>
     Effect.gen(function* () {
       const none = yield* make({ verifier: Verifier.layerNone })
       yield* none.store.add(tasks("a"))
@@ -498,7 +496,7 @@ describe("verification", () => {
 })
 
 describe("fatal errors", () => {
-  it.effect("end the run, give the task back and leave the rest pending", () =>
+  it.effect("end the run, release the task and leave the others pending", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         executor: Executor.layer(() => failing("Fatal", "the key was refused"))
@@ -514,7 +512,7 @@ describe("fatal errors", () => {
     })
   )
 
-  it.effect("ends the run", () =>
+  it.effect("end the run after transient errors as well", () =>
     Effect.gen(function* () {
       let calls = 0
       const { journal, orchestrator, store } = yield* make({
@@ -533,7 +531,7 @@ describe("fatal errors", () => {
     })
   )
 
-  it.effect("is met by no other task", () =>
+  it.effect("start no other claimed task", () =>
     Effect.gen(function* () {
       let calls = 0
       const { orchestrator, store } = yield* make({
@@ -554,7 +552,7 @@ describe("fatal errors", () => {
 })
 
 describe("the summary of a run", () => {
-  it.effect("does not fail with the store's last hiccup", () =>
+  it.effect("is returned even if the store is briefly unavailable at the end", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       let asked = 0
@@ -572,7 +570,7 @@ describe("the summary of a run", () => {
     })
   )
 
-  it.effect("counts no execution that never began", () =>
+  it.effect("does not count executions that were not started", () =>
     Effect.gen(function* () {
       let executions = 0
       const { journal, orchestrator, store } = yield* make({

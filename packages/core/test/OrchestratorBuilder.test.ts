@@ -23,7 +23,7 @@ const descriptions = [
   "List 3 benefits of modular architecture"
 ] as const
 
-/** Asks for more than a first draft of the haiku. */
+/** Rejects the first draft of the haiku. */
 const strict = Verifier.layerPure(({ description }, { output }) =>
   description.includes("haiku") && !output.endsWith("(improved)")
     ? Verification.reject("Not polished enough")
@@ -34,7 +34,7 @@ const eager = Executor.layer((task, { previous }) =>
 )
 
 describe("OrchestratorBuilder", () => {
-  it.effect("puts the whole demo together: sample tasks, a judge, a breaker, hooks, a report", () =>
+  it.effect("builds the whole demo: sample tasks, a verifier, a circuit breaker, hooks, a summary", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const say = (line: string) => Effect.sync(() => void lines.push(line))
@@ -122,7 +122,7 @@ describe("OrchestratorBuilder", () => {
     })
   )
 
-  it.effect("of two layers for the same service the last one counts", () =>
+  it.effect("the later of two layers of a service replaces the earlier one", () =>
     Effect.gen(function* () {
       const layer = OrchestratorBuilder.make()
         .withTaskStore(TaskStore.layerMemory)
@@ -135,7 +135,7 @@ describe("OrchestratorBuilder", () => {
     })
   )
 
-  it.effect("every step is a new builder: one can be the start of several", () =>
+  it.effect("every step returns a new builder, so that several can start from one", () =>
     Effect.gen(function* () {
       const events: Array<string> = []
       const hook =
@@ -153,7 +153,7 @@ describe("OrchestratorBuilder", () => {
     })
   )
 
-  it.effect("the last configuration counts", () =>
+  it.effect("a setting that is given again is replaced", () =>
     Effect.gen(function* () {
       const layer = OrchestratorBuilder.make()
         .withConfig({ maxAttempts: 9 })
@@ -166,7 +166,7 @@ describe("OrchestratorBuilder", () => {
     })
   )
 
-  it.effect("an error of a layer is an error of the whole", () =>
+  it.effect("has the errors of its layers", () =>
     Effect.gen(function* () {
       const error = new TaskStoreError({ reason: "Unusable", message: "the file is corrupt" })
       const layer = OrchestratorBuilder.make()
@@ -178,19 +178,19 @@ describe("OrchestratorBuilder", () => {
   )
 })
 
-/** Only compiles: the checks are the types. */
+/** Never called: the compiler checks the types. */
 export const types = () => {
   const empty = OrchestratorBuilder.make()
   const withStore = empty.withTaskStore(TaskStore.layerMemory)
   const withExecutor = empty.withExecutor(Executor.layerFake())
 
-  // @ts-expect-error there is nothing to run, and nothing to run it with
+  // @ts-expect-error the store and the executor are missing
   empty.build()
   // @ts-expect-error the executor is missing
   withStore.build()
   // @ts-expect-error the store is missing
   withExecutor.build()
-  // @ts-expect-error a verifier is no executor
+  // @ts-expect-error a verifier does not replace an executor
   withStore.withVerifier(Verifier.layerNone).withSafety(Safety.layerAllowAll).build()
   expectSame<ThisParameterType<typeof withStore.build>, "Call withExecutor(layer) before build().">(true)
   expectSame<ThisParameterType<typeof withExecutor.build>, "Call withTaskStore(layer) before build().">(true)
@@ -198,7 +198,7 @@ export const types = () => {
     ThisParameterType<typeof empty.build>,
     "Call withExecutor(layer) before build()." | "Call withTaskStore(layer) before build()."
   >(true)
-  // @ts-expect-error an executor is no store
+  // @ts-expect-error an executor is not a store
   empty.withTaskStore(Executor.layerFake())
 
   class Key extends Context.Service<Key, string>()("test/Key") {}
@@ -218,7 +218,7 @@ export const types = () => {
     Effect.andThen(Disk, Effect.fail(new NoDisk()))
   )
 
-  // What it gives, how it can fail and what it needs, and no more than that.
+  // The exact services, errors and requirements.
   const whole = withStore.withExecutor(executor).build()
   expectSame<Gives<typeof whole>, Orchestrator.Orchestrator | TaskStore.TaskStore | Executor.Executor | Rest>(true)
   expectSame<Layer.Error<typeof whole>, NoKey | OrchestratorConfig.InvalidConfig>(true)
@@ -236,7 +236,7 @@ export const types = () => {
   expectSame<Layer.Error<typeof plain>, OrchestratorConfig.InvalidConfig>(true)
   expectSame<Layer.Services<typeof plain>, never>(true)
 
-  // A handler gets the fields of its kind of event.
+  // A handler receives the fields of its kind of event.
   withStore.onTaskRetry((event) => {
     expectSame<typeof event, Extract<Event.Event, { readonly _tag: "TaskRetried" }>>(true)
     return Effect.void
@@ -253,7 +253,7 @@ export const types = () => {
   expectSame<typeof route, Layer.Layer<Executor.Executor, NoKey, Key>>(true)
   const ladder = Executor.layerEscalation({ ladder: [Executor.layerFake(), executor] })
   expectSame<typeof ladder, Layer.Layer<Executor.Executor, NoKey, Key>>(true)
-  // @ts-expect-error a ladder has a first step
+  // @ts-expect-error a ladder has at least one step
   Executor.layerEscalation({ ladder: [] })
   const judge: Layer.Layer<Verifier.Verifier, NoKey, Key> = Layer.effect(
     Verifier.Verifier,

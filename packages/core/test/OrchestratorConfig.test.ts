@@ -26,7 +26,7 @@ describe("OrchestratorConfig", () => {
     })
   )
 
-  it.effect("a single attempt is what retryOnFailure: false means", () =>
+  it.effect("retryOnFailure: false means a single attempt", () =>
     Effect.gen(function* () {
       const config = yield* OrchestratorConfig.resolve({ retryOnFailure: false, maxAttempts: 5 })
       assert.strictEqual(config.maxAttempts, 1)

@@ -34,7 +34,7 @@ const secrets: Readonly<Record<string, string>> = {
 }
 
 describe("a redactor", () => {
-  it.each(Object.entries(secrets))("knows a key of %s wherever it stands", (_, key) => {
+  it.each(Object.entries(secrets))("recognizes a key of %s in any position", (_, key) => {
     for (const [before, after] of [
       ["", ""],
       ["key ", " is wrong"],
@@ -68,7 +68,7 @@ describe("a redactor", () => {
     assert.strictEqual(redact(text), expected)
   })
 
-  it("knows private keys, whole or cut off at either end", () => {
+  it("recognizes private keys, complete or cut off at either end", () => {
     for (const body of ["MIIEpAIBAAKCAQEA\nabc+/=", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES\n\nMIIEpA"]) {
       assert.strictEqual(
         redact(`before\n${pem(body)}\nafter`),
@@ -80,7 +80,7 @@ describe("a redactor", () => {
     assert.strictEqual(redact("-----BEGIN CERTIFICATE-----\nMIIEpA"), "-----BEGIN CERTIFICATE-----\nMIIEpA")
   })
 
-  it("leaves ordinary words alone", () => {
+  it("leaves ordinary words unchanged", () => {
     for (const text of [
       "The primary key: customer_id is missing",
       "Unexpected token: identifier in line 3",
@@ -95,7 +95,7 @@ describe("a redactor", () => {
     }
   })
 
-  it("knows secrets by their value, in addresses and in JSON as well", () => {
+  it("recognizes secrets by their value, in addresses and in JSON as well", () => {
     const redact = Redactor.make({
       secrets: [Redacted.make('p"ss/w rd'), Redacted.make("abc"), Redacted.make('p"ss/w rd2')]
     })
@@ -105,13 +105,13 @@ describe("a redactor", () => {
     assert.strictEqual(redact("abc is too short to be told from a word"), "abc is too short to be told from a word")
   })
 
-  it("takes patterns of one's own, with or without flags", () => {
+  it("applies custom patterns, with or without flags", () => {
     const redact = Redactor.make({ patterns: [/acme-\d+/i, /\bCUST\d+/gy] })
     assert.strictEqual(redact("ACME-1, acme-22; CUST7"), "[redacted], [redacted]; [redacted]")
   })
 
   it.prop(
-    "leaves no key standing, whatever is around it",
+    "removes every key from any text",
     [
       Schema.Array(
         Schema.Union([
@@ -176,14 +176,14 @@ describe("a redactor", () => {
     "é",
     "://:"
   ]
-  it("takes linear time, whatever the text is made of", () => {
+  it("takes linear time on any text", () => {
     const short = 8192
     const times = 32
     for (const piece of pieces) {
       const text = (length: number) => `${piece.repeat(length / piece.length)} ${anthropic}`
       const [once, many] = [text(short * times), text(short)]
-      // Quadratic time would take 32 times as long for the long text as for the short one 32 times. Measured in time of the
-      // processor, which a busy machine does not change much, and once more before it is believed.
+      // In quadratic time, the long text takes 32 times as long as 32 short ones. This measures processor time, which a busy
+      // machine hardly changes, and measures again before it fails.
       const isLinear = () => {
         const ofShort = cpuMillis(() => Array.from({ length: times }, () => redact(many)))
         const ofLong = cpuMillis(() => redact(once))
@@ -195,7 +195,7 @@ describe("a redactor", () => {
   })
 })
 
-/** The time of the processor that some work takes. */
+/** The processor time of some work. */
 const cpuMillis = (work: () => unknown): number => {
   const before = process.cpuUsage()
   work()
@@ -234,7 +234,7 @@ describe("a run", () => {
   })
 
   it.effect(
-    "keeps secrets in metadata and feedback out of store, events and the next attempt, and outputs as they are",
+    "removes secrets from metadata and feedback in the store, in events and for the next attempt, and leaves outputs unchanged",
     () =>
       Effect.gen(function* () {
         const told: Array<string | undefined> = []
@@ -258,7 +258,7 @@ describe("a run", () => {
       })
   )
 
-  it.effect("keeps them out of errors, whatever kind they are, and keeps the rest of the error", () =>
+  it.effect("removes secrets from errors of every kind, and keeps the rest of the error", () =>
     Effect.gen(function* () {
       const error = (reason: ExecutionError["reason"]) =>
         new ExecutionError({
@@ -301,7 +301,7 @@ describe("a run", () => {
     })
   )
 
-  it.effect("keeps them out of errors of the verifier", () =>
+  it.effect("removes secrets from errors of the verifier", () =>
     Effect.gen(function* () {
       const { attempts, events, task } = yield* run(
         () => Effect.succeed(Execution.make({ output: "x" })),
@@ -317,7 +317,7 @@ describe("a run", () => {
     })
   )
 
-  it.effect("leaves an error's cause as it is where it tells no secret", () =>
+  it.effect("leaves the cause of an error unchanged if it contains no secret", () =>
     Effect.gen(function* () {
       const cause = new Error("no route to host")
       const { result } = yield* run(
@@ -329,7 +329,7 @@ describe("a run", () => {
     })
   )
 
-  it.effect("takes another redactor, or none", () =>
+  it.effect("uses another redactor, or none", () =>
     Effect.gen(function* () {
       const reject = () => Effect.succeed(Verification.reject(`${anthropic} of customer-17`))
       const execute = () => Effect.succeed(leaking)

@@ -55,7 +55,7 @@ describe("RetryPolicy.delayAfter", () => {
     }).pipe(withoutJitter)
   )
 
-  it.effect("takes another start, factor and cap", () =>
+  it.effect("has a configurable base, factor and cap", () =>
     Effect.gen(function* () {
       const policy = RetryPolicy.exponential({ base: "100 millis", factor: 3, max: "1 second" })
       const delays = yield* Effect.forEach([1, 2, 3, 4], (attempt) => millis(policy, attempt))
@@ -64,7 +64,7 @@ describe("RetryPolicy.delayAfter", () => {
   )
 
   it.effect.prop(
-    "stays within a fifth of the capped exponential, for any attempt",
+    "stays within 20 % of the capped exponential, for any attempt",
     [Attempt, Millis, Millis],
     ([attempt, base, max]) =>
       Effect.gen(function* () {
@@ -76,24 +76,24 @@ describe("RetryPolicy.delayAfter", () => {
     { arbitrary: { runs: 50 } }
   )
 
-  it.effect("spreads: a hundred tasks that failed together do not come back together", () =>
+  it.effect("spreads the retries of a hundred tasks that failed together", () =>
     Effect.gen(function* () {
       const delays = yield* Effect.forEach(Array.from({ length: 100 }), () => millis(RetryPolicy.exponential(), 3))
       assert.isAtLeast(new Set(delays).size, 50)
     })
   )
 
-  it.effect("depends on nothing but the attempt: a restart goes on where it was", () =>
+  it.effect("depends only on the failed attempts, so that it is the same after a restart", () =>
     Effect.gen(function* () {
       const policy = Schedule.exponential("1 second")
       const before = yield* millis(policy, 4)
-      // Another process asks for the first time, for the same attempt.
+      // Another process computes it for the same attempt.
       assert.strictEqual(yield* millis(Schedule.exponential("1 second"), 4), before)
       assert.strictEqual(before, 8000)
     })
   )
 
-  it.effect("is none once the schedule has ended", () =>
+  it.effect("is none after the schedule has ended", () =>
     Effect.gen(function* () {
       const policy = Schedule.exponential("1 second").pipe(Schedule.upTo({ times: 3 }))
       const delays = yield* Effect.forEach([1, 2, 3, 4, 50], (attempt) => millis(policy, attempt))
@@ -106,13 +106,13 @@ describe("RetryPolicy.delayAfter", () => {
     })
   )
 
-  it.effect("is nothing before any attempt", () =>
+  it.effect("is zero without an attempt", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* millis(RetryPolicy.exponential(), 0), 0)
     })
   )
 
-  it.effect("can be no delay at all", () =>
+  it.effect("can be zero", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(
         yield* Effect.forEach([1, 2, 100], (attempt) => millis(RetryPolicy.immediate, attempt)),
@@ -184,7 +184,7 @@ describe("the retry policy of a run", () => {
     })
   )
 
-  it.effect("sees how each attempt ended, those before a restart included", () =>
+  it.effect("receives the outcome of every attempt, including those before a restart", () =>
     Effect.gen(function* () {
       const seen: Array<ReadonlyArray<unknown>> = []
       const retryPolicy: RetryPolicy.RetryPolicy = Schedule.spaced(Duration.zero).pipe(
@@ -218,7 +218,7 @@ describe("the retry policy of a run", () => {
     })
   )
 
-  it.effect("starts over for a task that was requeued", () =>
+  it.effect("starts over when the task is requeued", () =>
     Effect.gen(function* () {
       const seen: Array<number> = []
       const { orchestrator, store } = yield* make({
@@ -241,7 +241,7 @@ describe("the retry policy of a run", () => {
 })
 
 describe("RetryPolicy.transient", () => {
-  it.effect("tries five more times, half a second apart at first, doubling", () =>
+  it.effect("retries five times, first after half a second, doubling", () =>
     Effect.gen(function* () {
       const step = yield* Schedule.toStep(RetryPolicy.transient)
       const delays: Array<number> = []

@@ -5,11 +5,11 @@ import { Safety } from "@baton/core"
 
 const build = (layer: Layer.Layer<Safety.Safety>) => Effect.provide(Safety.Safety, layer, { local: true })
 
-/** The breaker under test; the scope of the test keeps its timers alive. */
+/** The breaker under test. The scope of the test keeps its timers alive. */
 const breaker = (options: Parameters<typeof Safety.layerCircuitBreaker>[0]) =>
   Effect.flatMap(Layer.build(Safety.layerCircuitBreaker(options)), (context) => Effect.provide(Safety.Safety, context))
 
-/** Asks to start an attempt, and tells whether it was allowed at once. */
+/** Asks to start an attempt. */
 const ask = (safety: Safety.SafetyService) => Effect.forkChild(safety.allow, { startImmediately: true })
 
 const allowed = (fibers: ReadonlyArray<Fiber.Fiber<void, unknown>>) =>
@@ -19,7 +19,7 @@ const failTimes = (safety: Safety.SafetyService, times: number) =>
   Effect.repeat(safety.recordFailure("it broke", null), { times: times - 1 })
 
 describe("Safety.layerCircuitBreaker", () => {
-  it.effect("lets exactly `maxIterations` attempts start, however many ask at the same time", () =>
+  it.effect("lets exactly `maxIterations` attempts start, even if more ask at the same time", () =>
     Effect.gen(function* () {
       const safety = yield* breaker({ maxIterations: 100 })
       const results = yield* Effect.forEach(
@@ -37,7 +37,7 @@ describe("Safety.layerCircuitBreaker", () => {
     })
   )
 
-  it.effect("wants no stop as long as the attempts are not used up", () =>
+  it.effect("has no stop reason until an attempt is refused", () =>
     Effect.gen(function* () {
       const safety = yield* breaker({ maxIterations: 2 })
       yield* safety.allow
@@ -47,7 +47,7 @@ describe("Safety.layerCircuitBreaker", () => {
     })
   )
 
-  it.effect("stops after `maxConsecutiveFailures` failures in a row, and names the last", () =>
+  it.effect("stops after `maxConsecutiveFailures` failures in a row, and names the last one", () =>
     Effect.gen(function* () {
       const safety = yield* breaker({ maxConsecutiveFailures: 3 })
       const waiting = yield* Effect.forkChild(safety.awaitStop, { startImmediately: true })
@@ -61,7 +61,7 @@ describe("Safety.layerCircuitBreaker", () => {
     })
   )
 
-  it.effect("a success starts the count of failures over", () =>
+  it.effect("a success resets the count of failures", () =>
     Effect.gen(function* () {
       const safety = yield* breaker({ maxConsecutiveFailures: 3 })
       yield* failTimes(safety, 2)
@@ -72,7 +72,7 @@ describe("Safety.layerCircuitBreaker", () => {
     })
   )
 
-  it.effect("has no limit that was left out", () =>
+  it.effect("has no limits by default", () =>
     Effect.gen(function* () {
       const safety = yield* breaker({})
       yield* failTimes(safety, 1000)
@@ -81,7 +81,7 @@ describe("Safety.layerCircuitBreaker", () => {
     })
   )
 
-  it.effect("the first reason stays the reason", () =>
+  it.effect("keeps the first reason", () =>
     Effect.gen(function* () {
       const safety = yield* breaker({ maxIterations: 1, maxConsecutiveFailures: 1 })
       yield* safety.allow
@@ -92,7 +92,7 @@ describe("Safety.layerCircuitBreaker", () => {
     })
   )
 
-  it.effect("two breakers count for themselves", () =>
+  it.effect("two breakers count separately", () =>
     Effect.gen(function* () {
       const layer = Safety.layerCircuitBreaker({ maxIterations: 1 })
       const [first, second] = [yield* build(layer), yield* build(layer)]
@@ -106,7 +106,7 @@ describe("Safety.layerCircuitBreaker", () => {
 describe("Safety.layerCircuitBreaker with a cool-down", () => {
   const cooling = breaker({ maxConsecutiveFailures: 2, coolDown: "1 minute" })
 
-  it.effect("does not stop the run: attempts wait, then one goes ahead as a probe", () =>
+  it.effect("does not stop the run: attempts wait, and then one starts as a probe", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* failTimes(safety, 2)
@@ -119,7 +119,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("a probe that succeeds lets all the others through", () =>
+  it.effect("a probe that succeeds lets all others start", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* failTimes(safety, 2)
@@ -131,7 +131,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("stays closed after a probe succeeded, whatever time passes", () =>
+  it.effect("stays closed after a probe succeeded, as time passes", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* failTimes(safety, 2)
@@ -145,7 +145,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("a probe that fails opens it for a whole cool-down again", () =>
+  it.effect("a probe that fails starts another whole cool-down", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* failTimes(safety, 2)
@@ -160,7 +160,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("closed again, it takes as many failures in a row to open it as the first time", () =>
+  it.effect("after it closed, it opens after the same number of failures as before", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* failTimes(safety, 2)
@@ -178,7 +178,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("a probe that is given back lets the next one go ahead, and only that one", () =>
+  it.effect("after a released probe, exactly one other attempt starts", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* failTimes(safety, 2)
@@ -191,7 +191,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("a probe stays the only one for as long as it takes", () =>
+  it.effect("a probe stays the only attempt until it ends", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* failTimes(safety, 2)
@@ -205,7 +205,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("what is given back while it is closed or open changes nothing", () =>
+  it.effect("a released attempt changes nothing while it is closed or open", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* safety.recordRelease(null)
@@ -217,7 +217,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("a probe that is interrupted on its way in is given back by who asked, and lost by nobody", () =>
+  it.effect("a probe that is interrupted while it starts is released by its caller, and not lost", () =>
     Effect.gen(function* () {
       for (let moment = 0; moment < 30; moment++) {
         const safety = yield* cooling
@@ -239,7 +239,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("who stops waiting takes no probe", () =>
+  it.effect("a caller that stops waiting is not the probe", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* failTimes(safety, 2)
@@ -251,7 +251,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("failures of attempts that were under way when it opened change nothing", () =>
+  it.effect("failures of attempts that started before it opened change nothing", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       yield* failTimes(safety, 2)
@@ -263,7 +263,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("a probe counts as an iteration, and the last iteration used up ends the waiting of the others", () =>
+  it.effect("a probe counts as an iteration, and the last iteration ends the wait of the others", () =>
     Effect.gen(function* () {
       const safety = yield* breaker({ maxIterations: 1, maxConsecutiveFailures: 1, coolDown: "1 minute" })
       yield* safety.recordFailure("down", null)
@@ -277,7 +277,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
     })
   )
 
-  it.effect("tells every change of its state", () =>
+  it.effect("publishes every change of its state", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
       const seen = yield* Queue.unbounded<Safety.BreakerState>()

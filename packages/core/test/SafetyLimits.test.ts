@@ -9,7 +9,7 @@ const service = (layer: Layer.Layer<Safety.Safety>) =>
 const worst = (costUsd: number): Safety.Spend => ({ costUsd, tokens: 0, what: "model-x" })
 
 describe("Safety.layerDeadline", () => {
-  it.effect("allows until it is reached, then stops", () =>
+  it.effect("allows attempts until it is reached, and then stops the run", () =>
     Effect.gen(function* () {
       const safety = yield* service(Safety.layerDeadline("8 hours"))
       const stopping = yield* Effect.forkChild(safety.awaitStop, { startImmediately: true })
@@ -26,7 +26,7 @@ describe("Safety.layerDeadline", () => {
     })
   )
 
-  it.effect("one that lies in no time stops at once, one without end never", () =>
+  it.effect("stops at once with zero, and never with infinity", () =>
     Effect.gen(function* () {
       const none = yield* service(Safety.layerDeadline(0))
       yield* Effect.flip(none.allow)
@@ -56,7 +56,7 @@ describe("Safety.layerAllowAll", () => {
 })
 
 describe("Safety.layerAll", () => {
-  it.effect("allows when all allow, and stops with the reason of the first that wants to", () =>
+  it.effect("allows an attempt when all limits do, and stops with the first reason", () =>
     Effect.gen(function* () {
       const safety = yield* service(
         Safety.layerAll(
@@ -75,7 +75,7 @@ describe("Safety.layerAll", () => {
     })
   )
 
-  it.effect("passes successes and failures on to all", () =>
+  it.effect("records successes and failures for all limits", () =>
     Effect.gen(function* () {
       const breaker = Safety.layerCircuitBreaker({ maxConsecutiveFailures: 2 })
       const safety = yield* service(Safety.layerAll(Safety.layerDeadline("1 hour"), breaker))
@@ -88,7 +88,7 @@ describe("Safety.layerAll", () => {
     })
   )
 
-  it.effect("keeps two of the same kind apart: the tighter one stops first", () =>
+  it.effect("keeps two limits of the same kind apart: the tighter one stops first", () =>
     Effect.gen(function* () {
       const safety = yield* service(
         Safety.layerAll(
@@ -102,7 +102,7 @@ describe("Safety.layerAll", () => {
     })
   )
 
-  it.effect("reserves with all or with none: what a later one refuses, an earlier one gets back", () =>
+  it.effect("reserves with all limits or with none", () =>
     Effect.gen(function* () {
       const given: Array<Usage.Usage | null> = []
       const first = Layer.succeed(
@@ -123,7 +123,7 @@ describe("Safety.layerAll", () => {
     })
   )
 
-  it.effect("gives back what it reserved when the wait for the rest is interrupted", () =>
+  it.effect("frees its reservations when the wait for the next one is interrupted", () =>
     Effect.gen(function* () {
       const given: Array<Usage.Usage | null> = []
       const first = Layer.succeed(
@@ -143,7 +143,7 @@ describe("Safety.layerAll", () => {
     })
   )
 
-  it.effect("passes releases on to all: what they used counts, and a probe makes way", () =>
+  it.effect("records releases for all limits: their usage counts, and a probe is replaced", () =>
     Effect.gen(function* () {
       const safety = yield* service(
         Safety.layerAll(
@@ -161,7 +161,7 @@ describe("Safety.layerAll", () => {
     })
   )
 
-  it.effect("books a commit with all", () =>
+  it.effect("commits to all limits", () =>
     Effect.gen(function* () {
       const safety = yield* service(
         Safety.layerAll(Safety.layerBudget({ maxCostUsd: 1 }), Safety.layerBudget({ maxCostUsd: 0.5 }))
@@ -172,7 +172,7 @@ describe("Safety.layerAll", () => {
     })
   )
 
-  it.effect("carries the changes of every breaker in it", () =>
+  it.effect("publishes the changes of every circuit breaker", () =>
     Effect.gen(function* () {
       const breaker = (failures: number) =>
         Safety.layerCircuitBreaker({ maxConsecutiveFailures: failures, coolDown: "1 minute" })
@@ -187,7 +187,7 @@ describe("Safety.layerAll", () => {
     })
   )
 
-  it.effect("of nothing has no limits", () =>
+  it.effect("of no layers has no limits", () =>
     Effect.gen(function* () {
       const safety = yield* service(Safety.layerAll())
       yield* safety.allow
@@ -200,7 +200,7 @@ describe("Safety.layerAll", () => {
 })
 
 describe("Safety.make", () => {
-  it.effect("fills in what is left out: nothing is recorded, nothing stops", () =>
+  it.effect("completes an implementation: the rest records nothing and stops nothing", () =>
     Effect.gen(function* () {
       const safety = Safety.make({ allow: Effect.void })
       yield* safety.recordFailure("no", null)

@@ -39,7 +39,7 @@ describe("a run under a circuit breaker", () => {
     )
   }
 
-  it.effect("ends as drained when the last attempt that is allowed was the last that was needed", () =>
+  it.effect("is drained if the last allowed attempt was the last one needed", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({ safety: Safety.layerCircuitBreaker({ maxIterations: 3 }) })
       yield* store.add(tasks("a", "b", "c"))
@@ -47,7 +47,7 @@ describe("a run under a circuit breaker", () => {
     })
   )
 
-  it.effect("stops after consecutive failures; what was refused keeps its attempts", () =>
+  it.effect("stops after consecutive failures; refused attempts do not count", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { maxAttempts: 1 },
@@ -69,7 +69,7 @@ describe("a run under a circuit breaker", () => {
     })
   )
 
-  it.effect("lets work under way finish when the limit is reached", () =>
+  it.effect("lets running tasks finish when the limit is reached", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const { journal, orchestrator, store } = yield* make({
@@ -91,7 +91,7 @@ describe("a run under a circuit breaker", () => {
     })
   )
 
-  it.effect("with a cool-down it waits, probes with one task, and goes on when that succeeds", () =>
+  it.effect("with a cool-down it waits, probes with one task, and continues when that succeeds", () =>
     Effect.gen(function* () {
       let down = true
       const { journal, orchestrator, store } = yield* make({
@@ -124,7 +124,7 @@ describe("a run under a circuit breaker", () => {
     })
   )
 
-  it.effect("a run that cools down can be stopped at once; what waited is given back", () =>
+  it.effect("can be stopped during a cool-down; waiting tasks are released", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { maxAttempts: 1, concurrency: 3 },
@@ -146,7 +146,7 @@ describe("a run under a circuit breaker", () => {
 })
 
 describe("a run under a deadline", () => {
-  it.effect("drains when it is reached, also while nothing ends", () =>
+  it.effect("is drained at the deadline, even if no task ends", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { drainTimeout: "1 minute" },
@@ -225,7 +225,7 @@ describe("limits count from the start of each run", () => {
     })
   )
 
-  it.effect("of its own, when several orchestrators share a layer", () =>
+  it.effect("are separate for orchestrators that share a layer", () =>
     Effect.gen(function* () {
       const context = yield* Layer.build(Safety.layerCircuitBreaker({ maxIterations: 2 }))
       const safety = Layer.succeedContext(context)
@@ -290,7 +290,7 @@ describe("a limit that refuses the retries to come", () => {
     })
   )
 
-  it.effect("does not end a run that has nothing left to do, nor one that may still retry", () =>
+  it.effect("does not end a run that is drained, or one that may still retry", () =>
     Effect.gen(function* () {
       const safety = Safety.layerCircuitBreaker({ maxIterations: 2 })
       const done = yield* make({ safety })

@@ -17,7 +17,7 @@ import { get, make, tasks } from "./harness.ts"
 const cost = (costUsd: number | null, outputTokens = 0): Usage.Usage => ({ ...Usage.zero, outputTokens, costUsd })
 const worst = (costUsd: number | null, tokens = 0): Safety.Spend => ({ costUsd, tokens, what: "model-x" })
 
-/** Pays `usage` for an output that its verifier does not like, and reserves `worstCase` for it. */
+/** Reserves `worstCase` and pays `usage` for an output. */
 const paying = (worstCase: Safety.Spend, usage: Usage.Usage) =>
   Executor.layer((_task, { spend }) =>
     spend({
@@ -30,7 +30,7 @@ const never = Verifier.layerPure(() => Verification.reject("no"))
 const config = { retryPolicy: RetryPolicy.immediate, maxAttempts: 10 }
 
 describe("a limit per task", () => {
-  it.effect("sends a task to the dead-letter queue before a call that could exceed it, and the run goes on", () =>
+  it.effect("sends a task to the dead-letter queue before a call that could exceed it, and the run continues", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { ...config, maxCostPerTask: 0.05 },
@@ -66,7 +66,7 @@ describe("a limit per task", () => {
     })
   )
 
-  it.effect("counts what earlier runs and attempts before a requeue have used", () =>
+  it.effect("counts the usage of earlier runs, and of attempts before a requeue", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { ...config, maxAttempts: 2, maxCostPerTask: 0.05 },
@@ -81,7 +81,7 @@ describe("a limit per task", () => {
     })
   )
 
-  it.effect("counts a call that broke off with the most that it can have cost", () =>
+  it.effect("counts a call that was cut off with its worst case", () =>
     Effect.gen(function* () {
       let calls = 0
       const { orchestrator, store } = yield* make({
@@ -105,7 +105,7 @@ describe("a limit per task", () => {
     })
   )
 
-  it.effect("judging counts; an output that could not be judged for it is kept and not paid for again", () =>
+  it.effect("counts verification; an output that it keeps from being verified is saved and not paid for again", () =>
     Effect.gen(function* () {
       let executions = 0
       const executor = Executor.layer((_task, { spend }) =>
@@ -138,7 +138,7 @@ describe("a limit per task", () => {
     })
   )
 
-  it.effect("calls of one attempt that run side by side wait for each other rather than exceed it", () =>
+  it.effect("concurrent calls of one attempt wait for each other instead of exceeding it", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { ...config, maxCostPerTask: 0.05 },
@@ -156,7 +156,7 @@ describe("a limit per task", () => {
     })
   )
 
-  it.effect("a task whose usage reached it without reservations is not executed again", () =>
+  it.effect("a task that reached it without reservations is not executed again", () =>
     Effect.gen(function* () {
       let executions = 0
       const { orchestrator, store } = yield* make({
@@ -176,7 +176,7 @@ describe("a limit per task", () => {
     })
   )
 
-  it.effect("an unknown price stops the run, for every task would fail of it", () =>
+  it.effect("an unknown price stops the run, because it would fail every task", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { ...config, maxCostPerTask: 0.05 },
@@ -189,20 +189,20 @@ describe("a limit per task", () => {
     })
   )
 
-  it.effect("what it refuses is not taken from the run's budget, and the other way round", () =>
+  it.effect("a refused call is not taken from the run's budget, and the other way round", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { ...config, maxCostPerTask: 0.02 },
         executor: Executor.layer((task, { spend }) =>
           spend({
-            worstCase: worst(task.id === "dear" ? 0.04 : 0.01),
+            worstCase: worst(task.id === "expensive" ? 0.04 : 0.01),
             call: Effect.succeed(Execution.make({ output: "x", usage: cost(0.01) })),
             spent: () => cost(0.01)
           })
         ),
         safety: Safety.layerBudget({ maxCostUsd: 0.05 })
       })
-      yield* store.add(tasks("dear", "a", "b", "c", "d", "e"))
+      yield* store.add(tasks("expensive", "a", "b", "c", "d", "e"))
       const { counts, reason } = yield* orchestrator.run
       assert.strictEqual(reason._tag, "Drained")
       assert.deepInclude(counts, { completed: 5, failed: 1 })
@@ -220,7 +220,7 @@ describe("a limit per task", () => {
 })
 
 describe("the ledger", () => {
-  it.effect("has what an attempt used before the call that was cut off", () =>
+  it.effect("contains the usage of an attempt before the call that was cut off", () =>
     Effect.gen(function* () {
       const second = yield* Latch.make()
       const { orchestrator, store } = yield* make({
@@ -263,7 +263,7 @@ describe("a run under a budget, as a property", () => {
   const micros = (amount: number) => amount / 1e6
 
   it.effect.prop(
-    "64 tasks at a time with costs and failures at random, many of unknown cost, spend $0.05 at most and the ledger knows it",
+    "64 concurrent tasks with random costs and failures, many of unknown cost, spend at most $0.05, and the ledger has it all",
     [Scripts],
     ([scripts]) =>
       Effect.gen(function* () {
@@ -275,7 +275,7 @@ describe("a run under a budget, as a property", () => {
           const script = scripts[Number(id)] ?? []
           return script[count % script.length] ?? assert.fail("no script")
         }
-        /** Pays for a call; `spent` says what a client can know of it. */
+        /** Pays for a call. `spent` is the part that a client can know. */
         const pay = (id: string, spend: Parameters<Executor.ExecutorService["execute"]>[1]["spend"]) => {
           const call = next(id)
           const real = Math.floor((call.worst * call.used) / 100)

@@ -11,14 +11,14 @@ const some: Usage.Usage = {
 }
 
 describe("Usage.add", () => {
-  it.prop("does not care about the order, and nothing metered adds nothing", [numbers, numbers], ([left, right]) => {
+  it.prop("does not depend on the order, and null adds nothing", [numbers, numbers], ([left, right]) => {
     assert.deepStrictEqual(Usage.add(left, right), Usage.add(right, left))
     assert.strictEqual(Usage.add(left, Usage.zero)?.costUsd === null, left.costUsd === null)
     assert.deepStrictEqual(Usage.add(left, null), left)
     assert.deepStrictEqual(Usage.add(undefined, right), right)
   })
 
-  it("is unknown as soon as one part is, and nothing when nothing was metered", () => {
+  it("has an unknown cost if a part has, and is null when nothing was metered", () => {
     assert.isNull(Usage.add(some, { ...some, costUsd: null })?.costUsd)
     assert.isNull(Usage.add(null, undefined))
     assert.strictEqual(Usage.add(some, some)?.costUsd, 1)
@@ -26,24 +26,24 @@ describe("Usage.add", () => {
   })
 })
 
-describe("a call that broke off", () => {
+describe("a call that was cut off", () => {
   const broke = Usage.atMost({ costUsd: 0.02, tokens: 30 })
 
-  it("leaves the cost unknown, and known between what", () => {
+  it("has an unknown cost with known bounds", () => {
     const sum = Usage.add(some, broke)
     assert.deepStrictEqual(sum, { ...some, costUsd: null, bounds: { minUsd: 0.5, maxUsd: 0.52, maxTokens: 44 } })
     assert.deepStrictEqual(Usage.add(sum, some)?.bounds, { minUsd: 1, maxUsd: 1.02, maxTokens: 58 })
     assert.deepStrictEqual(Usage.subtract(Usage.add(sum, some) ?? Usage.zero, sum ?? Usage.zero).costUsd, 0.5)
   })
 
-  it("has no upper bound once something without a price is added", () => {
+  it("has no upper bound after usage without a price is added", () => {
     const sum = Usage.add(broke, { ...some, costUsd: null })
     assert.deepStrictEqual(sum?.bounds, { minUsd: 0, maxUsd: null, maxTokens: 44 })
     assert.isNull(Usage.maxUsd(sum ?? Usage.zero))
     assert.isNull(Usage.subtract(sum ?? Usage.zero, broke).costUsd)
   })
 
-  it.prop("of two accounts the larger has at least what each has", [numbers, numbers], ([left, right]) => {
+  it.prop("the larger of two reports has at least the usage of each", [numbers, numbers], ([left, right]) => {
     const larger = Usage.larger(left, right) ?? assert.fail("nothing")
     assert.deepStrictEqual(larger, Usage.larger(right, left))
     assert.isAtLeast(Usage.totalTokens(larger), Usage.totalTokens(left))
@@ -53,7 +53,7 @@ describe("a call that broke off", () => {
 })
 
 describe("Usage.subtract", () => {
-  it.prop("takes away what was added", [numbers, numbers], ([whole, part]) => {
+  it.prop("reverts an addition", [numbers, numbers], ([whole, part]) => {
     const sum = Usage.add(whole, part)
     if (sum === null) return assert.fail("nothing")
     const rest = Usage.subtract(sum, part)
@@ -68,13 +68,13 @@ describe("Usage.subtract", () => {
     if (rest.costUsd !== null) assert.isAtLeast(rest.costUsd, 0)
   })
 
-  it("of all of it nothing is left, also where nobody knows what it cost", () => {
+  it("of the whole is zero, even if its cost is unknown", () => {
     assert.deepStrictEqual(Usage.subtract(some, some), Usage.zero)
     const priceless = { ...some, costUsd: null }
     assert.deepStrictEqual(Usage.subtract(priceless, priceless), Usage.zero)
   })
 
-  it("stays unknown where something is left whose price is unknown", () => {
+  it("stays unknown if usage without a price is left", () => {
     const part = { ...some, outputTokens: 3 }
     assert.isNull(Usage.subtract({ ...some, costUsd: null }, { ...part, costUsd: null }).costUsd)
     assert.isNull(Usage.subtract({ ...some, costUsd: null }, some).costUsd)

@@ -45,14 +45,14 @@ const stop = new SafetyStop({ limit: "cost", message: "used up" })
 const stopping = Verifier.layer(() => Effect.fail(stop))
 
 describe("Verifier.layerAll", () => {
-  it.effect("passes when all pass, as sure as the least sure of them", () =>
+  it.effect("passes when all pass, with the lowest confidence", () =>
     Effect.gen(function* () {
       const verdict = yield* judge(Verifier.layerAll(pass(0.9), pass(0.6), pass(0.8)))
       assert.deepStrictEqual(verdict, Verification.pass({ confidence: 0.6, usage: cost(3) }))
     })
   )
 
-  it.effect("rejects when one rejects, and joins what those say", () =>
+  it.effect("rejects when one rejects, and joins their feedback", () =>
     Effect.gen(function* () {
       const verdict = yield* judge(Verifier.layerAll(reject("too long"), pass(), reject("too dry")))
       assert.isFalse(verdict.passed)
@@ -61,13 +61,13 @@ describe("Verifier.layerAll", () => {
     })
   )
 
-  it.effect("is undecided when one that could have rejected fails to judge", () =>
+  it.effect("fails when one that could have rejected fails", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* Effect.flip(judge(Verifier.layerAll(pass(), broken()))))._tag, "VerificationError")
     })
   )
 
-  it.effect("rejects all the same when another one rejects: the vote that is missing changes nothing", () =>
+  it.effect("rejects when another one rejects, because the missing vote changes nothing", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* judge(Verifier.layerAll(broken(), reject("too long")))).feedback, "too long")
     })
@@ -75,14 +75,14 @@ describe("Verifier.layerAll", () => {
 })
 
 describe("Verifier.layerAny", () => {
-  it.effect("passes when one passes, with what that one says", () =>
+  it.effect("passes when one passes, with its feedback", () =>
     Effect.gen(function* () {
       const verdict = yield* judge(Verifier.layerAny(reject(), pass(0.7), broken()))
       assert.deepStrictEqual(verdict, Verification.pass({ confidence: 0.7, usage: cost(3) }))
     })
   )
 
-  it.effect("rejects when all reject, and is undecided when one that could have passed fails to judge", () =>
+  it.effect("rejects when all reject, and fails when one that could have passed fails", () =>
     Effect.gen(function* () {
       assert.isFalse((yield* judge(Verifier.layerAny(reject(), reject()))).passed)
       yield* Effect.flip(judge(Verifier.layerAny(reject(), broken())))
@@ -91,7 +91,7 @@ describe("Verifier.layerAny", () => {
 })
 
 describe("Verifier.layerQuorum", () => {
-  it.effect("names all models that judged, each once", () =>
+  it.effect("lists all models that judged, each of them once", () =>
     Effect.gen(function* () {
       const by = (model: string, passed = true) =>
         Verifier.layer(() => Effect.succeed({ ...Verification.pass({ models: [model] }), passed }))
@@ -100,7 +100,7 @@ describe("Verifier.layerQuorum", () => {
     })
   )
 
-  it.effect("passes with as many votes as asked for; a tie at the quorum passes, below it rejects", () =>
+  it.effect("passes with the required number of votes, and rejects with fewer", () =>
     Effect.gen(function* () {
       const four = [pass(), pass(), reject(), reject()] as const
       assert.isTrue((yield* judge(Verifier.layerQuorum(2, ...four))).passed)
@@ -108,7 +108,7 @@ describe("Verifier.layerQuorum", () => {
     })
   )
 
-  it.effect("an error is no vote: neither for nor against", () =>
+  it.effect("an error is not a vote", () =>
     Effect.gen(function* () {
       assert.isTrue((yield* judge(Verifier.layerQuorum(2, pass(), pass(), broken()))).passed)
       assert.isFalse((yield* judge(Verifier.layerQuorum(2, reject(), reject(), broken()))).passed)
@@ -118,7 +118,7 @@ describe("Verifier.layerQuorum", () => {
     })
   )
 
-  it.effect("Fatal and SafetyStop win over any majority", () =>
+  it.effect("Fatal and SafetyStop override any majority", () =>
     Effect.gen(function* () {
       const fatal = yield* Effect.flip(judge(Verifier.layerQuorum(1, pass(), pass(), broken("Fatal", "bad key"))))
       assert.deepInclude(fatal, { reason: "Fatal", message: "bad key" })
@@ -127,7 +127,7 @@ describe("Verifier.layerQuorum", () => {
     })
   )
 
-  it.effect("counts what all judges used, also those that failed, and also when there is no verdict", () =>
+  it.effect("counts the usage of all verifiers, including those that failed, even without a verdict", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual((yield* judge(Verifier.layerQuorum(1, pass(), reject(), broken()))).usage, cost(3))
       const undecided = yield* Effect.flip(judge(Verifier.layerQuorum(2, pass(), reject(), broken())))
@@ -135,7 +135,7 @@ describe("Verifier.layerQuorum", () => {
     })
   )
 
-  it.effect("keeps what an undecided error says about trying again", () =>
+  it.effect("keeps the retryAfter of an error", () =>
     Effect.gen(function* () {
       const limited = Verifier.layer(() =>
         Effect.fail(
@@ -153,7 +153,7 @@ describe("Verifier.layerQuorum", () => {
     })
   )
 
-  it.effect("never passes without a vote, and never with more votes asked for than there are", () =>
+  it.effect("never passes without a vote, or with a larger quorum than there are votes", () =>
     Effect.gen(function* () {
       assert.isFalse((yield* judge(Verifier.layerQuorum(0, reject(), reject()))).passed)
       assert.isFalse((yield* judge(Verifier.layerQuorum(3, pass(), pass()))).passed)
@@ -161,7 +161,7 @@ describe("Verifier.layerQuorum", () => {
   )
 
   it.effect.prop(
-    "agrees with counting, whatever the votes",
+    "agrees with a count of the votes",
     [
       Schema.Array(Schema.Literals(["pass", "reject", "error"])).check(Schema.isMinLength(1), Schema.isMaxLength(7)),
       Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 }))
@@ -183,7 +183,7 @@ describe("Verifier.layerQuorum", () => {
 })
 
 describe("Verifier.layerMinConfidence", () => {
-  it.effect("rejects a pass that is too unsure, and says so to the next attempt", () =>
+  it.effect("rejects a pass with too little confidence, and adds that to the feedback", () =>
     Effect.gen(function* () {
       const verdict = yield* judge(Verifier.layerMinConfidence(0.8, pass(0.79)))
       assert.isFalse(verdict.passed)
@@ -192,7 +192,7 @@ describe("Verifier.layerMinConfidence", () => {
     })
   )
 
-  it.effect("lets through a pass that is sure enough, a rejection, and an error", () =>
+  it.effect("keeps a pass with enough confidence, a rejection, and an error", () =>
     Effect.gen(function* () {
       assert.isTrue((yield* judge(Verifier.layerMinConfidence(0.8, pass(0.8)))).passed)
       assert.strictEqual((yield* judge(Verifier.layerMinConfidence(0.8, reject("too long")))).feedback, "too long")
@@ -201,11 +201,11 @@ describe("Verifier.layerMinConfidence", () => {
   )
 })
 
-describe("what kind of verifier a combination is", () => {
+describe("the kind of a combination", () => {
   const kindOf = (layer: Layer.Layer<Verifier.Verifier>) => Effect.map(service(layer), ({ kind }) => kind)
   const pure = Verifier.layerPure(() => Verification.pass())
 
-  it.effect("pure when all are pure, effectful when one is", () =>
+  it.effect("is pure when all are pure, and effectful when one is", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* kindOf(Verifier.layerAll(pure, Verifier.layerAlwaysPass)), "pure")
       assert.strictEqual(yield* kindOf(Verifier.layerAny(pure, pass())), "effectful")
@@ -214,7 +214,7 @@ describe("what kind of verifier a combination is", () => {
     })
   )
 
-  it.effect("where nobody looks nothing is verified: no layer of nothing vouches for a result", () =>
+  it.effect("is none when all are none, so that nothing is reported as verified", () =>
     Effect.gen(function* () {
       const nobody = [
         Verifier.layerAll(),
@@ -233,7 +233,7 @@ describe("what kind of verifier a combination is", () => {
     })
   )
 
-  it.effect("one that does not look has no vote", () =>
+  it.effect("ignores verifiers of kind none, which have no vote", () =>
     Effect.gen(function* () {
       const layer = Verifier.layerAll(Verifier.layerNone, pass(0.9))
       assert.strictEqual(yield* kindOf(layer), "effectful")

@@ -24,29 +24,29 @@ const ends = new Set<string>([
   "LeaseLost"
 ])
 
-/** What the events of one run have to fulfil, whatever happened. */
+/** The violations of the invariants of one run's events. */
 const problemsOf = (events: ReadonlyArray<Event.Event>) => {
-  // Interrupted before it began.
+  // The run was interrupted before it began.
   if (events.length === 0) return []
   const problems: Array<string> = []
   if (events[0]?._tag !== "RunStarted" || events.at(-1)?._tag !== "RunEnded") problems.push("no start or no end")
   const open = new Set<string>()
   for (const event of events) {
     if (event._tag === "TaskStarted") {
-      if (open.has(event.taskId)) problems.push(`${event.taskId} started before its end was told`)
+      if (open.has(event.taskId)) problems.push(`${event.taskId} started before its end was published`)
       open.add(event.taskId)
     } else if (ends.has(event._tag) && "taskId" in event) {
-      // What was refused before it started ends without a start.
+      // A task that was refused before its start is released without one.
       if (!open.delete(event.taskId) && event._tag !== "TaskReleased") problems.push(`${event.taskId} ended twice`)
     }
   }
-  for (const id of open) problems.push(`the end of ${id} was not told`)
+  for (const id of open) problems.push(`the end of ${id} was not published`)
   return problems
 }
 
-describe("whatever happens", () => {
+describe("random faults and interference", () => {
   it.effect.prop(
-    "every start has one end, numbers and events agree, nothing stays in progress, and every task ends",
+    "every attempt that starts ends once, stats and events agree, nothing stays in progress, and every task ends",
     [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 }))],
     ([seed]) =>
       Effect.gen(function* () {
@@ -152,10 +152,10 @@ describe("whatever happens", () => {
             assert.isDefined(exit, `the run did not end: ${events.map(({ _tag }) => _tag).slice(-12)}`)
             assert.deepStrictEqual(problemsOf(events), [])
             const stats = yield* orchestrator.stats
-            const told = (tag: Event.Event["_tag"]) => events.filter(({ _tag }) => _tag === tag).length
+            const published = (tag: Event.Event["_tag"]) => events.filter(({ _tag }) => _tag === tag).length
             assert.deepStrictEqual(
               [stats.tasksStarted, stats.tasksCompleted, stats.tasksRetried, stats.tasksFailed],
-              [told("TaskStarted"), told("TaskCompleted"), told("TaskRetried"), told("TaskFailed")]
+              [published("TaskStarted"), published("TaskCompleted"), published("TaskRetried"), published("TaskFailed")]
             )
             assert.strictEqual((yield* real.counts).in_progress, 0)
             assert.strictEqual(running, 0)

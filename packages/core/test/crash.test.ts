@@ -6,7 +6,7 @@ import { anHour, layerOf, make, makeDice, memoryStore, yields } from "./harness.
 
 describe("workers that are killed at any moment", () => {
   it.effect.prop(
-    "lose no task, complete none twice, and what was saved is never executed again",
+    "lose no task, complete none twice, and never execute a task again whose output was saved",
     [Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 }))],
     ([seed]) =>
       Effect.gen(function* () {
@@ -22,7 +22,7 @@ describe("workers that are killed at any moment", () => {
         const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
         const worker = Effect.fnUntraced(function* () {
           let dead = false
-          // A killed process neither sends anything nor hears an answer; what it sent may have arrived.
+          // A killed process sends nothing and receives no answer. Its last request may have arrived.
           const call = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
             Effect.suspend(() => {
               if (dead) return Effect.never
@@ -93,7 +93,7 @@ describe("workers that are killed at any moment", () => {
             workers[roll(workers.length)]?.kill()
             workers = [...workers, yield* worker()].slice(-3)
           }
-          // There is always one that lives.
+          // The last worker lives.
           if (steps === 200) workers = [...workers, yield* worker()]
         }
         for (const id of ids) {

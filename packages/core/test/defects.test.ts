@@ -3,7 +3,7 @@ import { Effect, Fiber, Layer, Schedule } from "effect"
 import { Execution, Executor, RetryPolicy, Safety, type TaskStore, Verification, Verifier } from "@baton/core"
 import { anHour, get, layerOf, make, memoryStore, tasks } from "./harness.ts"
 
-describe("a store whose code is broken ends the run: it does not hang", () => {
+describe("a store with a bug ends the run, which does not hang", () => {
   const bug = () => Effect.die(new Error("bug in the driver"))
   const broken: ReadonlyArray<readonly [string, Partial<TaskStore.TaskStore["Service"]>]> = [
     ["claim", { claim: bug }],
@@ -34,7 +34,7 @@ describe("a store whose code is broken ends the run: it does not hang", () => {
   }
 })
 
-describe("foreign code that throws fails the attempt: no claim is held for ever", () => {
+describe("foreign code that throws fails the attempt, and its task does not stay claimed", () => {
   const ends = Effect.fnUntraced(function* (parts: Parameters<typeof make>[0]) {
     const { orchestrator, store } = yield* make(parts)
     yield* store.add(tasks("a", "b"))
@@ -58,15 +58,15 @@ describe("foreign code that throws fails the attempt: no claim is held for ever"
     })
   )
 
-  it.effect("an executor in plain JavaScript that returns nothing", () =>
+  it.effect("an executor in plain JavaScript that returns null", () =>
     ends({ executor: Executor.layer(() => Effect.succeed(JSON.parse("null"))) })
   )
 
-  it.effect("a verifier in plain JavaScript that returns nothing", () =>
+  it.effect("a verifier in plain JavaScript that returns null", () =>
     ends({ verifier: Verifier.layer(() => Effect.succeed(JSON.parse("null"))) })
   )
 
-  it.effect("a description of what a call spent", () =>
+  it.effect("the function `spent` of a paid call", () =>
     ends({
       config: { maxAttempts: 1 },
       executor: Executor.layer((_task, { spend }) =>
@@ -93,7 +93,7 @@ describe("foreign code that throws fails the attempt: no claim is held for ever"
 })
 
 describe("an executor that interrupts itself", () => {
-  it.effect("has failed: it is not given back and tried again for ever", () =>
+  it.effect("fails the attempt, which is not released and retried forever", () =>
     Effect.gen(function* () {
       let executions = 0
       const { orchestrator, store } = yield* make({
@@ -109,7 +109,7 @@ describe("an executor that interrupts itself", () => {
     })
   )
 
-  it.effect("so has a verifier", () =>
+  it.effect("fails the attempt if it is a verifier, too", () =>
     Effect.gen(function* () {
       let verifications = 0
       const { orchestrator, store } = yield* make({

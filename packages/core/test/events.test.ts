@@ -4,7 +4,7 @@ import { type Event, Executor, type Orchestrator, RetryPolicy } from "@baton/cor
 import { hasEnded, layerOf, make, memoryStore, numbered, tasks, yields } from "./harness.ts"
 
 describe("the order of events", () => {
-  it.effect("tells of an attempt's end before the next attempt's start, also when the store answers late", () =>
+  it.effect("has the end of an attempt before the start of the next one, even if the store answers late", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       const { journal, orchestrator, store } = yield* make({
@@ -43,7 +43,7 @@ describe("subscribers", () => {
     })
   )
 
-  it.effect("one that reads no more does not halt the run", () =>
+  it.effect("do not halt the run when they stop reading", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({ config: { concurrency: 64 } })
       yield* store.add(numbered(12_000))
@@ -59,7 +59,7 @@ describe("subscribers", () => {
     })
   )
 
-  /** The events that a subscriber gets that reads nothing until the run has ended. */
+  /** The events of a subscriber that reads nothing until the run has ended. */
   const readLate = Effect.fnUntraced(function* (options: Orchestrator.EventsOptions) {
     const { journal, orchestrator, store } = yield* make()
     yield* store.add(numbered(20))
@@ -81,11 +81,11 @@ describe("subscribers", () => {
     return { all: journal.events, ended, read: read?._tag === "Success" ? read.value : undefined }
   })
 
-  it.effect("lose the oldest events unless they say otherwise", () =>
+  it.effect("lose the oldest events by default", () =>
     Effect.gen(function* () {
       const { all, ended, read } = yield* readLate({ capacity: 4 })
       assert.isTrue(ended)
-      // Some events had been read when the reader stopped.
+      // The subscriber has read some events before it stopped.
       assert.deepStrictEqual(read?.slice(-4), all.slice(-4))
       assert.isBelow(read?.length ?? 0, all.length)
     })
@@ -107,7 +107,7 @@ describe("subscribers", () => {
     })
   )
 
-  it.effect("that suspend hold the run while they do not read", () =>
+  it.effect("make the run wait for them with the strategy suspend", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({ config: { concurrency: 64 } })
       yield* store.add(numbered(12_000))

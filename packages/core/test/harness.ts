@@ -13,7 +13,7 @@ import {
   Verifier
 } from "@baton/core"
 
-/** Every event of the runs under test, in order. */
+/** All events of the runs under test, in order. */
 export class Journal {
   readonly events: Array<Event.Event> = []
   private readonly queue: Queue.Queue<Event.Event>

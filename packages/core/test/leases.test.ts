@@ -26,7 +26,7 @@ const faulty = (overrides: Partial<TaskStore.TaskStore["Service"]>) =>
   ).pipe(Layer.provide(TaskStore.layerMemory))
 
 describe("leases", () => {
-  it.effect("a heartbeat keeps the lease of long work", () =>
+  it.effect("a heartbeat keeps the lease of a long task", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const { journal, orchestrator, store } = yield* make({
@@ -62,7 +62,7 @@ describe("leases", () => {
     })
   )
 
-  it.effect("a lease that another worker took over interrupts the work, and nothing of it is written", () =>
+  it.effect("a task that another worker took over is interrupted, and nothing of it is written", () =>
     Effect.gen(function* () {
       const interrupted = yield* Deferred.make<void>()
       const real = yield* memoryStore
@@ -96,7 +96,7 @@ describe("leases", () => {
     })
   )
 
-  it.effect("what was claimed ahead is not started when its lease ended in an outage", () =>
+  it.effect("a task that was claimed ahead is not started if its lease ended in an outage", () =>
     Effect.gen(function* () {
       const executed: Array<string> = []
       const gate = yield* Latch.make()
@@ -134,11 +134,11 @@ describe("leases", () => {
     })
   )
 
-  it.effect("a result that comes after its lease was lost is not accepted, and is said to be late", () =>
+  it.effect("a result after the end of its lease is not accepted, and is reported as late", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const { journal, orchestrator, store } = yield* make({
-        // Cannot be interrupted, as a frozen process cannot.
+        // Cannot be interrupted, like a frozen process.
         executor: Executor.layer(() =>
           Effect.uninterruptible(Effect.as(gate.await, Execution.make({ output: "late" })))
         )
@@ -156,7 +156,7 @@ describe("leases", () => {
     })
   )
 
-  it.effect("takes over the task of a worker that died, after its lease, and verifies what it had saved", () =>
+  it.effect("takes over the task of a dead worker after its lease, and verifies its saved output", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         executor: Executor.layer(() => Effect.die("must not be executed")),
@@ -180,7 +180,7 @@ describe("leases", () => {
     })
   )
 
-  it.effect("with onCrash dead-letter a task whose worker died is not run again by itself", () =>
+  it.effect("with onCrash: dead-letter, the task of a dead worker is not run again", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({ config: { onCrash: "dead-letter" } })
       yield* store.add(tasks("a"))
@@ -193,7 +193,7 @@ describe("leases", () => {
     })
   )
 
-  it.effect("a rejected checkpoint is executed anew by the next attempt", () =>
+  it.effect("the next attempt executes a task whose checkpoint was rejected", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({
         config: { retryPolicy: RetryPolicy.immediate },
@@ -214,12 +214,12 @@ describe("leases", () => {
 })
 
 describe("a worker that is alive", () => {
-  it.effect("does not take its own work for that of a dead one after an outage longer than the lease", () =>
+  it.effect("does not take back its own tasks after an outage longer than the lease", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const real = yield* memoryStore
       let away = false
-      // The outage ends with the call of the intake, which is as likely to come first as the heartbeat's.
+      // The outage ends with a claim, which is as likely to come first as the heartbeat.
       const { journal, orchestrator, store } = yield* make({
         executor: Executor.layer(() => Effect.as(gate.await, Execution.make({ output: "x" }))),
         store: layerOf({
@@ -250,7 +250,7 @@ describe("a worker that is alive", () => {
     })
   )
 
-  it.effect("does not work on a task twice at the same time when it took its own lease back", () =>
+  it.effect("does not run a task twice at the same time after it took its own lease back", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const real = yield* memoryStore
@@ -288,7 +288,7 @@ describe("a worker that is alive", () => {
     })
   )
 
-  it.effect("counts a task as completed when the answer to its settlement got lost", () =>
+  it.effect("counts a task as completed if the answer to its settlement was lost", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       let lost = false
@@ -315,13 +315,13 @@ describe("a worker that is alive", () => {
   )
 })
 
-describe("a task that is held three times", () => {
-  it.effect("does not make its last attempt wait for ever for a former one's end to be told", () =>
+describe("a task that is claimed three times", () => {
+  it.effect("does not make its last attempt wait forever for an earlier one", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       const [lateWork, answer] = [yield* Latch.make(), yield* Latch.make()]
       let settles = 0
-      // A worker that was frozen: its lease ended and it does not know yet.
+      // A worker that was frozen and has not noticed that its lease ended.
       let frozen = true
       const { journal, orchestrator, store } = yield* make({
         config: { concurrency: 3, maxAttempts: 9, retryPolicy: RetryPolicy.immediate },
@@ -359,8 +359,8 @@ describe("a task that is held three times", () => {
   )
 })
 
-describe("drained", () => {
-  it.effect("is not said while a task that was given back in a pause may be claimed again", () =>
+describe("a run", () => {
+  it.effect("is not drained while a task that was released in a pause may be claimed again", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const real = yield* memoryStore
@@ -384,7 +384,7 @@ describe("drained", () => {
     })
   )
 
-  it.effect("waits for a task that another worker holds", () =>
+  it.effect("is not drained while another worker runs a task", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make()
       yield* store.add(tasks("a"))
@@ -403,7 +403,7 @@ describe("drained", () => {
 })
 
 describe("an idle worker among others", () => {
-  it.effect("starts a new task at once, however often others were faster before", () =>
+  it.effect("starts a new task at once, even if others were often faster before", () =>
     Effect.gen(function* () {
       const real = yield* Effect.flatMap(Layer.build(TaskStore.layerMemory), (context) =>
         Effect.provide(TaskStore.TaskStore, context)
@@ -439,7 +439,7 @@ describe("an idle worker among others", () => {
         yield* yields()
       }
       assert.strictEqual((yield* store.counts).completed, 20)
-      // Once more, and the next one is ours.
+      // The others take one more task, and the next one is for this worker.
       yield* store.add(tasks("theirs"))
       yield* yields()
       othersAreFaster = false
@@ -454,8 +454,8 @@ describe("an idle worker among others", () => {
   )
 })
 
-describe("a store in trouble", () => {
-  it.effect("one that does not answer for a while does not end a run, and it is said once", () =>
+describe("a store with problems", () => {
+  it.effect("does not end a run by an outage, which is reported once", () =>
     Effect.gen(function* () {
       let refused = 0
       const real = yield* memoryStore
@@ -476,14 +476,14 @@ describe("a store in trouble", () => {
     })
   )
 
-  it.effect("one that is beyond use ends the run with its sentence", () =>
+  it.effect("ends the run with its message if it is unusable", () =>
     Effect.gen(function* () {
       const { orchestrator } = yield* make({ store: faulty({ claim: () => Effect.fail(unusable) }) })
       assert.strictEqual((yield* Effect.flip(orchestrator.run)).message, "the file is corrupt")
     })
   )
 
-  it.effect("tells that a task is completed after the store has made that durable, and not before", () =>
+  it.effect("has made a completed task durable before its event is published", () =>
     Effect.gen(function* () {
       const writing = yield* Latch.make()
       const written = yield* Latch.make()
@@ -505,7 +505,7 @@ describe("a store in trouble", () => {
     })
   )
 
-  it.effect("a row that it cannot take fails alone: the rest of its batch is settled", () =>
+  it.effect("refuses a row alone: the rest of its batch is settled", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       const { orchestrator, store } = yield* make({

@@ -79,7 +79,7 @@ describe("a layer that is closed while its orchestrator runs", () => {
     })
   )
 
-  it.effect("does not wait for running tasks when the program failed, so that its error shows at once", () =>
+  it.effect("does not wait for running tasks if the program failed, so that its error shows at once", () =>
     Effect.gen(function* () {
       const { layer, log, started } = yield* recorded({ execute: Effect.never })
       const error = yield* Effect.gen(function* () {
@@ -169,7 +169,7 @@ describe("Orchestrator.layerWorker", () => {
     })
   )
 
-  it.effect("with onEnd: log is built at once, and the application goes on after its end", () =>
+  it.effect("is built at once with onEnd: log, and the application continues after its end", () =>
     Effect.gen(function* () {
       const { layer, lines, log } = yield* application(Effect.fail(fatal), { onEnd: "log" })
       yield* Effect.gen(function* () {

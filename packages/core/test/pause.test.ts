@@ -5,7 +5,7 @@ import { Execution, Executor, Safety, TaskStoreError } from "@baton/core"
 import { get, layerOf, make, memoryStore, tasks, yields } from "./harness.ts"
 
 describe("pause and resume", () => {
-  it.effect("pause lets work under way finish, gives back the rest, and starts nothing until resume", () =>
+  it.effect("pause lets running tasks finish, releases the others, and starts nothing until resume", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const { journal, orchestrator, store } = yield* make({
@@ -25,7 +25,7 @@ describe("pause and resume", () => {
     })
   )
 
-  it.effect("requests through the store reach a run: pause, resume, stop", () =>
+  it.effect("a run receives requests to pause, resume and stop through its store", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make()
       const run = yield* Effect.forkChild(orchestrator.runForever)
@@ -42,8 +42,8 @@ describe("pause and resume", () => {
   )
 })
 
-describe("while paused nothing starts", () => {
-  it.effect("also not what a claim under way brings", () =>
+describe("nothing starts during a pause", () => {
+  it.effect("even if a claim is under way when it begins", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       const claiming = yield* Latch.make()
@@ -69,7 +69,7 @@ describe("while paused nothing starts", () => {
     })
   )
 
-  it.effect("also not what a cool-down held back", () =>
+  it.effect("even if a cool-down ends", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { maxAttempts: 1 },
@@ -91,7 +91,7 @@ describe("while paused nothing starts", () => {
     })
   )
 
-  it.effect("also not when the store was paused before the run, and says so a moment later", () =>
+  it.effect("even if the pause was requested through the store before the run, and the store answers late", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       const { journal, orchestrator, store } = yield* make({
@@ -124,7 +124,7 @@ describe("a pause before a run", () => {
     })
   )
 
-  it.effect("is taken back by a resume before the run, and is for one run", () =>
+  it.effect("can be reverted by resume, and applies to one run", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make()
       yield* store.add(tasks("a"))
@@ -143,7 +143,7 @@ describe("a pause before a run", () => {
 })
 
 describe("pause and resume at the same time", () => {
-  it.effect("leave a run that says it is running able to run, wherever they meet", () =>
+  it.effect("leave a run that reports to be running able to run, at any interleaving", () =>
     Effect.gen(function* () {
       const stuck: Array<number> = []
       for (let moment = 0; moment < 40; moment++) {
@@ -168,7 +168,7 @@ describe("pause and resume at the same time", () => {
     })
   )
 
-  it.effect("a pause that is interrupted leaves state and behaviour in step", () =>
+  it.effect("keep state and behaviour consistent if the pause is interrupted", () =>
     Effect.gen(function* () {
       const stuck: Array<number> = []
       for (let moment = 0; moment < 40; moment++) {
@@ -194,7 +194,7 @@ describe("pause and resume at the same time", () => {
 })
 
 describe("a pause in the moment in which the run ends", () => {
-  it.effect("is told before the end or not at all", () =>
+  it.effect("is published before the end or not at all", () =>
     Effect.gen(function* () {
       const late: Array<string> = []
       for (let moment = 0; moment < 120; moment++) {

@@ -28,7 +28,7 @@ const outcome = Effect.fnUntraced(function* (parts: Parameters<typeof make>[0]) 
   return { ended: exit?._tag, statuses: statuses.map(({ status }) => status) }
 })
 
-describe("what the store cannot take of one task fails that task alone", () => {
+describe("a write that the store refuses fails its task alone", () => {
   it.effect("an output that is saved before its verification", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(
@@ -44,7 +44,7 @@ describe("what the store cannot take of one task fails that task alone", () => {
     })
   )
 
-  it.effect("the message of an error that is final", () =>
+  it.effect("the message of a permanent error", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(
         yield* outcome({

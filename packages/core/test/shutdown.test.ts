@@ -7,7 +7,7 @@ import { anHour, get, hasEnded, layerOf, make, memoryStore, numbered, tasks, una
 const unusable = new TaskStoreError({ reason: "Unusable", message: "the disk is full" })
 
 describe("stop", () => {
-  it.effect("a stop request made before a run does not end it", () =>
+  it.effect("ignores a request from before the run", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make()
       yield* store.request("stop")
@@ -16,7 +16,7 @@ describe("stop", () => {
     })
   )
 
-  it.effect("stop drains: what finishes within the drain timeout counts, the rest is given back", () =>
+  it.effect("accepts results within the drain timeout, and releases the other tasks", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const { journal, orchestrator, store } = yield* make({
@@ -41,7 +41,7 @@ describe("stop", () => {
     })
   )
 
-  it.effect("interrupting the run is the same graceful shutdown", () =>
+  it.effect("is what an interruption of the run does as well", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { drainTimeout: "5 seconds" },
@@ -64,7 +64,7 @@ describe("stop", () => {
 
 describe("a run that is interrupted", () => {
   it.effect(
-    "at any moment leaves the orchestrator able to run again, and nothing in progress",
+    "at any moment leaves nothing in progress, and the orchestrator able to run again",
     () =>
       Effect.gen(function* () {
         const broken: Array<string> = []
@@ -99,7 +99,7 @@ describe("a run that is interrupted", () => {
 })
 
 describe("shutdown ends within its timeouts", () => {
-  it.effect("although a claim under way never answers", () =>
+  it.effect("even if a claim never answers", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       const claiming = yield* Latch.make()
@@ -117,7 +117,7 @@ describe("shutdown ends within its timeouts", () => {
     })
   )
 
-  it.effect("although an executor cannot be interrupted", () =>
+  it.effect("even if an executor cannot be interrupted", () =>
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const { journal, orchestrator, store } = yield* make({
@@ -134,7 +134,7 @@ describe("shutdown ends within its timeouts", () => {
     })
   )
 
-  it.effect("although the store takes no ends any more", () =>
+  it.effect("even if the store accepts no settlements", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       let away = true
@@ -156,7 +156,7 @@ describe("shutdown ends within its timeouts", () => {
     })
   )
 
-  it.effect("a store that is beyond use ends the run without waiting for what it can not take", () =>
+  it.effect("even if the store is unusable", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       const { orchestrator, store } = yield* make({
@@ -170,7 +170,7 @@ describe("shutdown ends within its timeouts", () => {
     })
   )
 
-  it.effect("although a subscriber that must not lose events reads no more", () =>
+  it.effect("even if a subscriber that must not lose events stops reading", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({ config: { concurrency: 64 } })
       yield* store.add(numbered(12_000))
@@ -190,8 +190,8 @@ describe("shutdown ends within its timeouts", () => {
   )
 })
 
-describe("once a stop was asked for", () => {
-  it.effect("nothing starts, also not what a claim under way brings", () =>
+describe("after a stop was requested", () => {
+  it.effect("nothing starts, even if a claim is under way", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       const claiming = yield* Latch.make()
