@@ -43,7 +43,7 @@ export interface Connection {
   /** The absolute path. */
   readonly path: string
   /**
-   * Runs a synchronous body and translates what SQLite throws. A bug, which is anything else that it throws, is a defect.
+   * Runs a synchronous body and translates the errors of SQLite and of files. Any other error is a bug, and a defect.
    * It runs the body once: retry with `whileLocked` when the body has no other effects.
    */
   readonly attempt: <A>(body: () => A) => Effect.Effect<A, SqliteFileError>
@@ -209,7 +209,7 @@ const connect = (
     (db) => Effect.sync(() => db.close())
   )
 
-/** Runs a synchronous body on a file and translates what it throws. */
+/** Runs a synchronous body on a file and translates its errors. */
 export const attemptOn =
   (format: Pick<Format, "ifDamaged" | "label">, filename: string) =>
   <A>(body: () => A): Effect.Effect<A, SqliteFileError> =>
@@ -354,7 +354,7 @@ const defaultBusyTimeoutMillis = 20
 /** A file up to this size is checked as a whole when it is opened, which takes a few milliseconds. */
 const checkedSize = 2 * 1024 * 1024
 
-/** Why the file cannot be in this place; undefined also when there is no file yet. */
+/** Why the file cannot be in this place; undefined also when the file does not exist. */
 export const inspectPlace = (format: Format, filename: string): SqliteFileError | undefined => {
   const path = resolve(filename)
   const found = statSync(path, { throwIfNoEntry: false })

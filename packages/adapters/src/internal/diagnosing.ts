@@ -4,22 +4,22 @@ import { dirname } from "node:path"
 import * as Diagnosis from "@baton/core/Diagnosis"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 
-/** What a store fails with, which is a sentence of the form "what is wrong: the way out." */
+/** The error of a store. Its message has the form "problem: remedy." */
 export const fromError = (check: string, { message }: TaskStoreError): Diagnosis.Diagnosis => {
   const colon = message.lastIndexOf(": ")
-  if (colon < 0) return Diagnosis.fail(check, message, "Wait a moment, and try again.")
-  const way = message.slice(colon + 2)
-  return Diagnosis.fail(check, `${message.slice(0, colon)}.`, way.charAt(0).toUpperCase() + way.slice(1))
+  if (colon < 0) return Diagnosis.fail(check, message, "Wait a moment and try again.")
+  const remedy = message.slice(colon + 2)
+  return Diagnosis.fail(check, `${message.slice(0, colon)}.`, remedy.charAt(0).toUpperCase() + remedy.slice(1))
 }
 
-/** A check that may fail: what it found, or what it failed with. */
+/** A check whose error is a diagnosis. */
 export const check = <R>(
   name: string,
   found: Effect.Effect<Diagnosis.Diagnosis, TaskStoreError, R>
 ): Effect.Effect<Diagnosis.Diagnosis, never, R> =>
   Effect.catch(found, (error) => Effect.succeed(fromError(name, error)))
 
-/** Times are the server's, so that this does no harm to leases; but people compare them with their own. */
+/** All times are the server's, so a skew does not affect leases, but people compare times with their own clock. */
 const notableSkew = 2_000
 
 export const clock = (server: string, skewMillis: number): Diagnosis.Diagnosis => {
@@ -30,20 +30,20 @@ export const clock = (server: string, skewMillis: number): Diagnosis.Diagnosis =
     "clock",
     `The clock of ${server} is ${seconds} s ${skewMillis > 0 ? "ahead of" : "behind"} this machine's: leases are not ` +
       "affected, but the times of tasks are the server's.",
-    "Let both machines take their time from the same source (NTP)."
+    "Synchronize the clocks of both machines (NTP)."
   )
 }
 
-/** Below this much a list of some size cannot be written any more. */
+/** With less space, a large list can no longer be written. */
 const littleSpace = 100 * 1024 * 1024
 
-/** Types of file systems that are on another machine, where locks and flushes may not be what they say: NFS, SMB, CIFS. */
+/** Network file systems, whose locks and flushes are unreliable: NFS, SMB, CIFS. */
 const onNetwork = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42])
 
-/** The path, or the nearest folder above it that is there: what decides whether a file can be made. */
+/** The path, or the nearest folder above it that exists, where the file would be created. */
 export const existingPart = (path: string): string => (existsSync(path) ? path : existingPart(dirname(path)))
 
-/** The disk that holds a path; nothing where it cannot be asked. */
+/** The disk of a path; none where the system does not describe it. */
 export const disk = (path: string): ReadonlyArray<Diagnosis.Diagnosis> => {
   try {
     const { bavail, bsize, type } = statfsSync(existingPart(path))

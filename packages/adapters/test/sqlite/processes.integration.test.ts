@@ -71,7 +71,7 @@ describe("several processes on one SQLite store", () => {
   )
 
   it.live(
-    "claim again what a killed process had claimed, and keep what it had settled",
+    "claim the tasks again that a killed process had claimed, and keep those that it had settled",
     () =>
       Effect.gen(function* () {
         const filename = yield* newFile

@@ -6,7 +6,7 @@ import { prepare } from "../../src/sqlite/internal/statements.ts"
 const db = new DatabaseSync(":memory:")
 format.migrate(db, 0)
 
-/** The texts of all statements, as they are prepared. */
+/** The texts of all prepared statements. */
 const texts: Array<string> = []
 const statements = prepare({
   prepare: (sql: string): StatementSync => {

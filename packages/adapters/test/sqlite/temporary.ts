@@ -17,7 +17,7 @@ export const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireR
 /** The name of a file that does not exist yet, in a folder that is removed after the test. */
 export const newFile = Effect.map(folder, (path) => join(path, "baton.db"))
 
-/** A new store in a file of its own. */
+/** A store in a new file. */
 export const layerTemporary: Layer.Layer<TaskStore.TaskStore, TaskStoreError> = Layer.unwrap(
   Effect.map(newFile, (filename) => SqliteTaskStore.layer({ filename }))
 )

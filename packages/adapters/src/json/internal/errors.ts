@@ -56,7 +56,7 @@ const failOrDie = (filename: string, cause: unknown): Effect.Effect<never, TaskS
   return Effect.fail(new TaskStoreError({ reason, message: messageOf(filename, cause), cause }))
 }
 
-/** Runs a synchronous body and translates what it throws. */
+/** Runs a synchronous body and translates its errors. */
 export const attempt = <A>(filename: string, body: () => A): Effect.Effect<A, TaskStoreError> =>
   Effect.suspend(() => {
     try {

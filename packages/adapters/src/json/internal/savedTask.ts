@@ -162,7 +162,7 @@ export const toRecord = (
   }
 }
 
-/** The ledger, adapted to the task: an attempt that the task implies and the file lacks is added with what is known. */
+/** The ledger, adapted to the task: an attempt that the task implies and the file lacks is added with its known fields. */
 const ledgerOf = ({ baton = noExtension, result }: SavedTask, task: Task): ReadonlyArray<Attempt> => {
   const history = (baton.history ?? []).map((saved) => readAttempt(saved, task.id, result ?? ""))
   const last = history.at(-1)

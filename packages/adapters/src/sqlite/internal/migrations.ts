@@ -122,7 +122,7 @@ export const formatOf = (migrations: ReadonlyArray<Migration>): SqliteFile.Forma
   migrate: (db: DatabaseSync, from) => {
     for (const { sql } of migrations.slice(from)) db.exec(sql)
   },
-  ifDamaged: (filename) => `restore it from a backup, or save what is left with "sqlite3 ${filename} .recover"`
+  ifDamaged: (filename) => `restore it from a backup, or save the rest with "sqlite3 ${filename} .recover"`
 })
 
 export const format = formatOf(migrations)
