@@ -111,6 +111,8 @@ export const make = Effect.fnUntraced(function* (
   return {
     place: `The store in schema "${place.schemaName}" of database "${place.database}"`,
     limits: { idBytes: longestId },
+    // A claim passes over rows that another one has locked, so an empty claim does not mean an empty store.
+    contendedPause: Duration.millis(20),
     ...leases,
     ...admission,
     add: (tasks, options) => Effect.tap(admission.add(tasks, options), noteCountChange),
