@@ -12,7 +12,7 @@ import { cache } from "./commands/cache.ts"
 import { cancel } from "./commands/cancel.ts"
 import { demo } from "./commands/demo.ts"
 import { dlq } from "./commands/dlq.ts"
-import { doctor } from "./commands/doctor/index.ts"
+import { doctor } from "./commands/doctor.ts"
 import { exportCommand } from "./commands/export.ts"
 import { importCommand } from "./commands/import.ts"
 import { init } from "./commands/init.ts"
@@ -28,7 +28,7 @@ import { status } from "./commands/status.ts"
 import { selectionIn, load } from "./settings/loadProject.ts"
 import * as Project from "./settings/Project.ts"
 import { EndedWith, exitCodes } from "./system/CommandFailed.ts"
-import { isBrokenPipe, report } from "./view/errors.ts"
+import { isBrokenPipe, printErrors } from "./view/errors.ts"
 import { ConfigFile, Profile, LogFormatFlag, LogLevelFlag, StoreUrl } from "./settings/flags.ts"
 import * as logger from "./system/logger.ts"
 import * as presenter from "./view/help.ts"
@@ -82,7 +82,7 @@ const settings = Layer.merge(
 export const run = (args: ReadonlyArray<string>) =>
   Command.runWith(baton, { version: manifest.version })(args).pipe(
     Effect.provide(projectOf(args)),
-    Effect.tapCause(report),
+    Effect.tapCause(printErrors),
     Effect.catchIf(isBrokenPipe, () => Effect.fail(new EndedWith({ exitCode: exitCodes.brokenPipe }))),
     Effect.provide(settings)
   )

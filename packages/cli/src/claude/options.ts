@@ -99,7 +99,7 @@ const closedIn = (value: Schema.Json): Schema.Json => {
 }
 
 /** The prices. A price on the command line overrides the file, and the file overrides the list. */
-export const tableOf = Effect.fnUntraced(function* (
+const tableOf = Effect.fnUntraced(function* (
   flags: Pick<RunFlags, "price" | "prices">
 ): Effect.fn.Return<Pricing.PriceTable, CommandFailed | SourceError.SourceError, FileSystem.FileSystem> {
   const given = { models: Object.fromEntries(flags.price.map(entryOf)) }
@@ -144,7 +144,7 @@ const lineOf = (text: string, path: ReadonlyArray<string>): number => {
 }
 
 /** The text of the file. Fails with a message that names the flag. */
-export const readText = ({ by, value }: Given<string>): Effect.Effect<string, CommandFailed, FileSystem.FileSystem> =>
+const readText = ({ by, value }: Given<string>): Effect.Effect<string, CommandFailed, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
     Effect.mapError(fs.readFileString(value), ({ reason }) => {
       const problem = reason._tag === "NotFound" ? "does not exist" : `cannot be read (${reason._tag})`

@@ -181,7 +181,7 @@ const redis = (scheme: "redis" | "rediss") =>
   )
 
 /** The known schemes. */
-export const StoreSchemes = Context.Reference<ReadonlyMap<string, StoreScheme>>("@baton/cli/store/StoreSchemes", {
+export const StoreSchemes = Context.Reference<ReadonlyMap<string, StoreScheme>>("@baton/cli/run/StoreSchemes", {
   defaultValue: () =>
     new Map([
       ["sqlite", sqlite],

@@ -49,7 +49,7 @@ export const explicit = <A>(given: Given<A> | undefined): A | undefined =>
   given === undefined || given.origin === "default" ? undefined : given.value
 
 /** The flag of a setting, which falls back to its variable, its key in the configuration file and its default. */
-export const flagOf = <Name extends SettingName>(name: Name): Flag.Flag<FlagValue<Name>> => {
+const flagOf = <Name extends SettingName>(name: Name): Flag.Flag<FlagValue<Name>> => {
   const { alias, default: fallback, help, kind, otherwise = fallback } = settingOf(name)
   const variable = variableName(name)
   const isToggle = kind === Kind.onOff

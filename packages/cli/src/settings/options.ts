@@ -47,7 +47,7 @@ export const argument = <A>(kind: Kind.Kind<A>, description: string): Argument.A
   )
 
 /** Any number of arguments of one kind. */
-export const argumentsOf = <A>(
+const argumentsOf = <A>(
   kind: Kind.Kind<A>,
   options: { readonly min: number; readonly description: string }
 ): Argument.Argument<ReadonlyArray<A>> =>

@@ -80,7 +80,7 @@ const spoolError = (name: string) => (error: PlatformError) =>
   SourceError.make(name, null, `cannot be copied to a temporary file: ${describe(error)}`)
 
 /** Describes why a source cannot be read. */
-export const readError =
+const readError =
   (name: string) =>
   (error: PlatformError): SourceError.SourceError =>
     SourceError.make(name, null, describe(error))

@@ -96,7 +96,7 @@ const signal = (name: NodeJS.Signals) => {
  * Opens the keyboard until the scope closes. Undefined without a terminal, or if another process is in the foreground.
  */
 export const Keyboard = Context.Reference<Effect.Effect<Keyboard | undefined, never, Scope.Scope>>(
-  "@baton/cli/process/Keyboard",
+  "@baton/cli/system/Keyboard",
   { defaultValue: () => listen }
 )
 

@@ -13,7 +13,7 @@ import type { Counts } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
 
 /** The end of a run, from its last event. */
-export interface Ended {
+export interface RunEnd {
   readonly reason: StopReason
   readonly stats: Stats
 }
@@ -70,7 +70,7 @@ export class Progress {
   draining = false
   lastEventAt: number
   /** Set when the run has ended. */
-  ended: Ended | undefined
+  ended: RunEnd | undefined
 
   private readonly startedAt: number
   private finished = 0

@@ -9,7 +9,7 @@ import { SourceError } from "../sources/SourceError.ts"
 import { EndedWith } from "../system/CommandFailed.ts"
 
 /** Writes the failures of a command to standard error: a message for expected errors, and all details for bugs. */
-export const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+export const printErrors = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   const text = describe(cause)
   return text === "" ? Effect.void : Console.error(text)
 }

@@ -28,7 +28,7 @@ export const fromPath = (path: string): ExportFormat | undefined => {
 }
 
 /** The columns in order. Programs can rely on the order: new columns are added at the end. */
-export const csvColumns = [
+const csvColumns = [
   "id",
   "status",
   "description",

@@ -81,7 +81,7 @@ const maxLabelWidth = 30
 type Entry = readonly [label: string, text: string]
 
 /** The help. */
-export const helpText = (help: HelpDoc, options: Options): string => {
+const helpText = (help: HelpDoc, options: Options): string => {
   const { style } = options
   const columns = Math.min(options.columns, maxWidth)
   const section = (title: string, lines: ReadonlyArray<string>) =>

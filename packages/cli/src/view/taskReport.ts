@@ -105,7 +105,7 @@ const attemptMargin = "     "
 const maxLines = 12
 
 /** A heading with number, outcome, time and worker, followed by the error, the verdict, the usage and the metadata. */
-export const attemptReport = (
+const attemptReport = (
   attempt: Attempt,
   options: { readonly style: Style.Style; readonly now: number }
 ): ReadonlyArray<string> => {
@@ -186,5 +186,5 @@ export const models = (history: ReadonlyArray<Attempt>): ReadonlyArray<string> =
 }
 
 /** The models that judged an attempt. */
-export const judgesOf = (verification: Attempt["verification"]): ReadonlyArray<string> =>
+const judgesOf = (verification: Attempt["verification"]): ReadonlyArray<string> =>
   (verification?.models ?? []).map(firstLine)

@@ -1,6 +1,5 @@
 /** The capabilities of standard error. */
 import * as Config from "effect/Config"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
@@ -21,11 +20,8 @@ export interface Terminal {
   readonly size: () => Size
 }
 
-/** The size of the terminal on standard error. */
-export const StderrSize = Context.Reference<() => Size>("@baton/cli/output/StderrSize", {
-  // A terminal without a known size reports 0.
-  defaultValue: () => () => ({ columns: process.stderr.columns || 80, rows: process.stderr.rows || 24 })
-})
+/** The size of the terminal on standard error. A terminal without a known size reports 0. */
+const currentSize = (): Size => ({ columns: process.stderr.columns || 80, rows: process.stderr.rows || 24 })
 
 const unlimited: Size = { columns: Infinity, rows: Infinity }
 
@@ -44,7 +40,6 @@ const environment = Config.all({
 export const stderr: Effect.Effect<Terminal, never, Stdio.Stdio> = Effect.gen(function* () {
   const isTerminal = yield* (yield* Stdio.Stdio).stderrIsTerminal
   const { ci, forceColor, noColor } = yield* Effect.orDie(environment)
-  const size = yield* StderrSize
   // A background process must not draw, because another program uses the terminal.
   const isOwn = isTerminal && isForeground()
   const isFixed = yield* isDumb
@@ -53,7 +48,7 @@ export const stderr: Effect.Effect<Terminal, never, Stdio.Stdio> = Effect.gen(fu
   return {
     canAnimate: isOwn && !isFixed && !Option.exists(ci, (value) => value !== "0" && value !== "false"),
     style: canColor ? Style.colored : Style.none,
-    size: isTerminal ? size : () => unlimited
+    size: isTerminal ? currentSize : () => unlimited
   }
 })
 

@@ -230,7 +230,7 @@ const steps = (entries: ReadonlyArray<readonly [string, string]>): string =>
     : `<ul class="steps">${entries.map(([step, why]) => `<li><code>${escape(step)}</code> ${escape(why)}</li>`).join("")}</ul>`
 
 /** An attempt in a lane without overlapping attempts. `from` and `to` are fractions of the whole time, from 0 to 1. */
-export interface Bar {
+interface Bar {
   readonly lane: number
   readonly from: number
   readonly to: number
@@ -238,10 +238,10 @@ export interface Bar {
 }
 
 /** The number of attempts by outcome in one slice of the time. */
-export type Slice = Readonly<Partial<Record<AttemptOutcome, number>>>
+type Slice = Readonly<Partial<Record<AttemptOutcome, number>>>
 
 /** Single attempts, or the number of attempts per slice if there are too many. */
-export type Timeline =
+type Timeline =
   | { readonly _tag: "Bars"; readonly lanes: number; readonly bars: ReadonlyArray<Bar> }
   | { readonly _tag: "Slices"; readonly most: number; readonly slices: ReadonlyArray<Slice> }
 

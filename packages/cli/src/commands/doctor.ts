@@ -3,13 +3,13 @@ import * as Diagnosis from "@baton/core/Diagnosis"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { EndedWith, exitCodes } from "../../system/CommandFailed.ts"
-import * as options from "../../settings/options.ts"
-import { applied, doctorFlags } from "../../settings/flags.ts"
-import { withoutPassword } from "../../view/commandLine.ts"
-import { firstLine } from "../../view/safeText.ts"
-import { canvas, writeLine } from "../../view/stdout.ts"
-import { printJson } from "../../view/json.ts"
+import { EndedWith, exitCodes } from "../system/CommandFailed.ts"
+import * as options from "../settings/options.ts"
+import { applied, doctorFlags } from "../settings/flags.ts"
+import { withoutPassword } from "../view/commandLine.ts"
+import { firstLine } from "../view/safeText.ts"
+import { canvas, writeLine } from "../view/stdout.ts"
+import { printJson } from "../view/json.ts"
 
 const Report = Schema.Array(
   Schema.Struct({
@@ -36,7 +36,7 @@ export const doctor = Command.make(
     json: options.json
   },
   Effect.fnUntraced(function* (input) {
-    const report = yield* Effect.promise(() => import("../../view/doctorReport.ts"))
+    const report = yield* Effect.promise(() => import("../view/doctorReport.ts"))
     if (input.config) {
       const settings = (yield* applied).map(({ from, name, problem, value }) => ({
         name,
@@ -48,7 +48,7 @@ export const doctor = Command.make(
       else for (const line of report.settingLines(settings, yield* canvas)) yield* writeLine(line)
       return yield* endWith(settings.every(({ problem }) => problem === null))
     }
-    const { examine } = yield* Effect.promise(() => import("./checks.ts"))
+    const { examine } = yield* Effect.promise(() => import("./doctorChecks.ts"))
     const sections = yield* examine(input)
     const all = sections.flatMap(({ found, title }) => found.map((diagnosis) => ({ section: title, ...diagnosis })))
     if (input.json) yield* printJson(Report, all)

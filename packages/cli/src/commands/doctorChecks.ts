@@ -11,14 +11,14 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { availableParallelism, freemem, totalmem } from "node:os"
-import { fromConfig, part, type PartName, Project } from "../../settings/Project.ts"
-import { type DoctorFlags, StoreUrl } from "../../settings/flags.ts"
-import * as claude from "../../claude/preflight.ts"
-import manifest from "../../../package.json" with { type: "json" }
-import { canvas } from "../../view/stdout.ts"
-import * as terminal from "../../view/terminal.ts"
-import type { Section } from "../../view/doctorReport.ts"
-import { storeFromUrl, StoreSchemes } from "../../run/stores.ts"
+import { fromConfig, part, type PartName, Project } from "../settings/Project.ts"
+import { type DoctorFlags, StoreUrl } from "../settings/flags.ts"
+import * as claude from "../claude/preflight.ts"
+import manifest from "../../package.json" with { type: "json" }
+import { canvas } from "../view/stdout.ts"
+import * as terminal from "../view/terminal.ts"
+import type { Section } from "../view/doctorReport.ts"
+import { storeFromUrl, StoreSchemes } from "../run/stores.ts"
 
 /** Checks this machine, the configuration, the store, the executor and the verifier. */
 export const examine = Effect.fnUntraced(function* (flags: DoctorFlags) {
