@@ -96,9 +96,10 @@ describe("template", () => {
     "renders any field between any two texts",
     [Schema.String, Schema.String, Schema.String],
     ([before, value, after]) => {
-      const escape = (text: string) => text.replaceAll("{{", "\\{{").replace(/[{\\]$/, "")
-      const unescaped = (text: string) => text.replace(/[{\\]$/, "")
-      renders(`${escape(before)}{{value}}${escape(after)}`, { value }, unescaped(before) + value + unescaped(after))
+      // Braces and backslashes next to the field would become part of it.
+      const trimmed = (text: string) => text.replace(/[{\\]+$/, "")
+      const escaped = (text: string) => trimmed(text).replaceAll("{{", "\\{{")
+      renders(`${escaped(before)}{{value}}${escaped(after)}`, { value }, trimmed(before) + value + trimmed(after))
     }
   )
 })
