@@ -98,7 +98,10 @@ describe("--executor claude-code", () => {
       yield* Effect.addFinalizer(() => Effect.sync(() => (process.env["PATH"] = `${folder}${delimiter}${path}`)))
       const { exitCode, stderr } = yield* run()
       assert.strictEqual(exitCode, 1)
-      assert.include(stderr, 'no program "claude". Install it (npm install -g @anthropic-ai/claude-code)')
+      assert.include(
+        stderr,
+        'the program "claude" does not exist. Install it (npm install -g @anthropic-ai/claude-code)'
+      )
       const { pending } = yield* (yield* TaskStore.TaskStore).counts
       assert.strictEqual(pending, 1)
     })
