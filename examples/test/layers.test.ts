@@ -51,7 +51,7 @@ describe("examples/layers", () => {
   it("4: the circuit breaker stops a run that only fails", async () => {
     assertLines(await outputOf("4-safety"), [
       "3 executions, then: LimitReached",
-      "3 attempts in a row failed; the last one: the provider is down",
+      "3 failures in a row (last: the provider is down)",
       "20 of 20 tasks are still pending"
     ])
   })

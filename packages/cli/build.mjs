@@ -1,5 +1,5 @@
-// Bundles the CLI: `dist/baton.js` is a small entry that any Node can parse, everything else sits in chunks beside it
-// and is loaded when a command needs it.
+// Bundles the CLI: `dist/baton.js` is a small entry that any Node can parse; everything else is in chunks next to it, which
+// are loaded when a command needs them.
 import { chmod, readdir, rm } from "node:fs/promises"
 import { resolve } from "node:path"
 import { build } from "esbuild"

@@ -56,7 +56,7 @@ describe("Safety.layerCircuitBreaker", () => {
       yield* safety.recordFailure("the provider is down", null)
       const stop = yield* Fiber.join(waiting)
       assert.strictEqual(stop.limit, "consecutive-failures")
-      assert.strictEqual(stop.message, "3 attempts in a row failed; the last one: the provider is down")
+      assert.strictEqual(stop.message, "3 failures in a row (last: the provider is down)")
       assert.strictEqual(yield* Effect.flip(safety.allow), stop)
     })
   )
@@ -288,12 +288,12 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
         }
       )
       yield* failTimes(safety, 2)
-      assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "2 attempts in a row failed" })
+      assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "2 failures in a row" })
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* Queue.take(seen)).state, "half-open")
       yield* safety.allow
       yield* safety.recordFailure("down", null)
-      assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "3 attempts in a row failed" })
+      assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "3 failures in a row" })
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* Queue.take(seen)).state, "half-open")
       yield* safety.allow

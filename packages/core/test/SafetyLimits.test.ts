@@ -181,9 +181,9 @@ describe("Safety.layerAll", () => {
       yield* Effect.forkScoped(Stream.runForEach(safety.changes, (change) => Queue.offer(seen, change)))
       yield* Effect.repeat(Effect.yieldNow, { times: 50 })
       yield* safety.recordFailure("no", null)
-      assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "1 attempts in a row failed" })
+      assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "1 failure" })
       yield* safety.recordFailure("no", null)
-      assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "2 attempts in a row failed" })
+      assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "2 failures in a row" })
     })
   )
 

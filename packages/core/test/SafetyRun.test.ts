@@ -59,7 +59,7 @@ describe("a run under a circuit breaker", () => {
       assert.deepStrictEqual(summary.reason, {
         _tag: "LimitReached",
         limit: "consecutive-failures",
-        message: "3 attempts in a row failed; the last one: Fake failure"
+        message: "3 failures in a row (last: Fake failure)"
       })
       assert.deepStrictEqual([summary.counts.failed, summary.counts.pending, summary.counts.in_progress], [3, 7, 0])
       assert.strictEqual((yield* get(store, "t3")).attempts, 0)

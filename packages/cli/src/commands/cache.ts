@@ -58,7 +58,7 @@ export const cache = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show how many responses of Claude are cached. The cache is a file next to the store. A cached response is not paid for again, neither after a crash and a restart nor in another run. A requeued task repeats its requests, and --no-cache repeats all requests."
+    "Show how many responses of Claude are cached. The cache is a file next to the store. A cached response is not paid for again, also after a crash or in another run. A requeued task repeats its requests, and --no-cache repeats all requests."
   ),
   Command.withShortDescription("Show or clear the cached responses of Claude"),
   Command.withExamples([

@@ -39,7 +39,7 @@ export const run = Command.make("run", { ...sourceOptions({ min: 0 }), ...runFla
   ])
 )
 
-/** Runs tasks as they are added. */
+/** Runs the tasks of the store and waits for new ones. */
 export const worker = Command.make("worker", runFlags, (flags) =>
   Effect.flatMap(
     Effect.promise(() => import("../run/run.ts")),

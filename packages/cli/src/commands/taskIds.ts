@@ -33,11 +33,11 @@ export const failOnUnknown = Effect.fnUntraced(function* (
   const [id] = unknown
   if (id === undefined) return
   if (unknown.length > 1) {
-    return yield* new CommandFailed({ message: `There are no tasks with the ids ${unknown.map(safeText).join(", ")}.` })
+    return yield* new CommandFailed({ message: `The tasks ${unknown.map(safeText).join(", ")} do not exist.` })
   }
   const close = (yield* closeIds(id)).map(safeText)
   const hint = close.length === 0 ? "`baton list` lists all tasks." : `Did you mean ${close.join(" or ")}?`
-  return yield* new CommandFailed({ message: `There is no task with the id ${safeText(id)}. ${hint}` })
+  return yield* new CommandFailed({ message: `The task ${safeText(id)} does not exist. ${hint}` })
 })
 
 /** Only the first tasks are compared, to keep the error fast. */

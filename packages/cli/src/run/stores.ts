@@ -79,7 +79,7 @@ const memory: StoreScheme = {
 }
 
 const config: StoreScheme = {
-  example: "config, for the layer of baton.config.ts",
+  example: "config (the layer in baton.config.ts)",
   open: () =>
     Layer.unwrap(
       Effect.map(

@@ -163,7 +163,7 @@ const read = (
     const names = Object.keys(named)
     return wrong(
       "profiles",
-      `there is no profile "${profile}"${names.length === 0 ? "" : `; the profiles are ${names.join(", ")}`}.`
+      `unknown profile "${profile}"${names.length === 0 ? "" : `; the profiles are ${names.join(", ")}`}.`
     )
   }
 
@@ -183,7 +183,7 @@ const read = (
     } else if (settingInFile(key) === undefined) {
       const guesses = nearest(key, [...settingNames.filter(settingInFile), "safety", "hooks", "profiles"])
       const meant = guesses.length === 0 ? "" : `; did you mean \`${guesses.join("` or `")}\`?`
-      return wrong(key, `there is no setting \`${key}\`${meant === "" ? "." : meant}`)
+      return wrong(key, `unknown setting \`${key}\`${meant === "" ? "." : meant}`)
     } else if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
       settings[key] = String(value)
     } else {

@@ -64,7 +64,7 @@ export const checkColumns = (
   if (template !== undefined) return Template.missingColumn(template, columns)
   return columns.includes("description") || columns.includes("prompt")
     ? undefined
-    : `there is no column "description"; the columns are ${Template.list(columns)}; ${templateHint(columns)}`
+    : `the column "description" is missing; the columns are ${Template.list(columns)}; ${templateHint(columns)}`
 }
 
 type Field = Schema.Json | undefined
@@ -132,7 +132,7 @@ const readDescription = (
   if (value === undefined) {
     const names = Object.keys(fields)
     return Result.fail(
-      `there is no field "description"; the fields are ${Template.list(names)}; ${templateHint(names)}`
+      `the field "description" is missing; the fields are ${Template.list(names)}; ${templateHint(names)}`
     )
   }
   if (isAbsent(value)) return Result.fail(`the ${name} is empty; write what the task is to do`)
@@ -142,7 +142,7 @@ const readDescription = (
 }
 
 const templateHint = (names: ReadonlyArray<string>) =>
-  `add one, or build it from other ones with --template '… {{${names.find((name) => name !== "id") ?? "title"}}} …'`
+  `add it, or build it from others with --template '… {{${names.find((name) => name !== "id") ?? "title"}}} …'`
 
 const readMetadata = (value: Field): Result.Result<Schema.JsonObject, string> => {
   if (isAbsent(value)) return Result.succeed({})

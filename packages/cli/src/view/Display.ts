@@ -9,7 +9,7 @@ import type * as Stdio from "effect/Stdio"
 import * as Duration from "effect/Duration"
 import { Keyboard } from "../system/keyboard.ts"
 import * as signals from "../system/process.ts"
-import { count } from "./quantity.ts"
+import { age, count } from "./quantity.ts"
 import { fromProgress, TaskSlots, type ViewOptions } from "./live/fromProgress.ts"
 import { hasRoom, layout } from "./live/layout.ts"
 import type { Limits, Hint } from "./live/View.ts"
@@ -235,6 +235,6 @@ const waitingFor = ({ endless, lease, store }: WaitOptions, progress: Progress) 
     const dueAt = yield* nextDue(now, delayed)
     return dueAt === undefined
       ? `waiting for ${count(delayed, "delayed task")}`
-      : `next task due in ${clock(dueAt - now)}`
+      : `next task due in ${age(Duration.millis(dueAt - now))}`
   })
 }

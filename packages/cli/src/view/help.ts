@@ -57,7 +57,7 @@ const sentence = (error: CliError.NonShowHelpErrors, help: HelpDoc): string => {
 
 const unknown = (what: string, word: string, candidates: Iterable<string>, prefix: string): string => {
   const guesses = nearest(word, candidates).map((guess) => prefix + guess)
-  return guesses.length === 0 ? `There is no ${what}.` : `There is no ${what}; did you mean ${guesses.join(" or ")}?`
+  return guesses.length === 0 ? `Unknown ${what}.` : `Unknown ${what}. Did you mean ${guesses.join(" or ")}?`
 }
 
 const flagsOf = ({ flags, globalFlags = [], inheritedFlags = [] }: HelpDoc): ReadonlyArray<string> =>

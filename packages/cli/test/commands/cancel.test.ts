@@ -12,7 +12,7 @@ describe("baton cancel", () => {
         stderr: text(
           "parse is already completed; it was not changed.",
           "notes is already cancelled; it was not changed.",
-          "error: There is no task with the id note. Did you mean notes?"
+          "error: The task note does not exist. Did you mean notes?"
         ),
         exitCode: 1
       })
@@ -41,7 +41,7 @@ describe("baton cancel", () => {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["cancel", "x1", "x2"]), {
         stdout: "",
-        stderr: text("error: There are no tasks with the ids x1, x2."),
+        stderr: text("error: The tasks x1, x2 do not exist."),
         exitCode: 1
       })
     })

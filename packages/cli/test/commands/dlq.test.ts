@@ -88,7 +88,7 @@ describe("baton dlq requeue", () => {
         stdout: text("1 task requeued. Run `baton run` to execute it again."),
         stderr: text(
           "c is completed; it was not requeued.",
-          "error: There is no task with the id zzzzzz. `baton list` lists all tasks."
+          "error: The task zzzzzz does not exist. `baton list` lists all tasks."
         ),
         exitCode: 1
       })

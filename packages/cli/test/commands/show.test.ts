@@ -132,13 +132,13 @@ describe("baton show", () => {
       yield* add({ id: "packages-12", description: "A" }, { id: "other", description: "B" })
       assert.deepStrictEqual(yield* baton(["show", "package-12"]), {
         stdout: "",
-        stderr: text("error: There is no task with the id package-12. Did you mean packages-12?"),
+        stderr: text("error: The task package-12 does not exist. Did you mean packages-12?"),
         exitCode: 1
       })
       assert.include((yield* baton(["show", "pack"])).stderr, "Did you mean packages-12?")
       assert.strictEqual(
         (yield* baton(["show", "unlike-any"])).stderr,
-        text("error: There is no task with the id unlike-any. `baton list` lists all tasks.")
+        text("error: The task unlike-any does not exist. `baton list` lists all tasks.")
       )
     })
   )

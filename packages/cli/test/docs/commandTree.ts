@@ -38,7 +38,7 @@ const invoke = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
 })
 
 const sentence = (error: CliError.NonShowHelpErrors) =>
-  error._tag === "UnrecognizedOption" ? `there is no flag ${error.option}` : error.message
+  error._tag === "UnrecognizedOption" ? `unknown flag ${error.option}` : error.message
 
 /** The help of a command. */
 export const helpOf = (path: ReadonlyArray<string>): Effect.Effect<HelpDoc.HelpDoc> =>

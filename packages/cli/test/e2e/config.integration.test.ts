@@ -83,7 +83,7 @@ describe("baton.config.ts", () => {
       assert.deepInclude(yield* baton(dir.path, ["run"]), {
         code: 1,
         stdout: "",
-        stderr: "baton.config.ts:2: there is no setting `concurency`; did you mean `concurrency`?\n"
+        stderr: "baton.config.ts:2: unknown setting `concurency`; did you mean `concurrency`?\n"
       })
       assert.strictEqual((yield* baton(dir.path, ["run", "--help"])).code, 0)
       assert.strictEqual((yield* baton(dir.path, ["--version"])).code, 0)

@@ -149,7 +149,7 @@ describe("limits", () => {
           ...["--max-consecutive-failures", "3"]
         ])
         assert.strictEqual(failing.code, 3)
-        assert.include(failing.stderr, "3 attempts in a row failed")
+        assert.include(failing.stderr, "3 failures in a row")
         const few = yield* baton(dir.path, [
           "run",
           "--exec",

@@ -330,7 +330,7 @@ describe("baton plan", () => {
       assert.strictEqual(exitCode, 1)
       assert.match(
         stderr,
-        /books\.csv:1: the template uses \{\{name\}\}, but there is no such column; the columns are title/
+        /books\.csv:1: the template uses \{\{name\}\}, but this column does not exist; the columns are title/
       )
     })
   )

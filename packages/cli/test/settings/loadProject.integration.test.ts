@@ -53,12 +53,12 @@ describe("a configuration", () => {
   )
 
   test(
-    "reports the problem, its line and what is expected",
+    "reports the problem, its line and the expected value",
     Effect.gen(function* () {
       const setting = (line: string) => problem(`export default {\n  exec: "wc",\n  ${line}\n}\n`)
       assert.strictEqual(
         yield* setting("concurency: 2"),
-        "baton.config.ts:3: there is no setting `concurency`; did you mean `concurrency`?"
+        "baton.config.ts:3: unknown setting `concurency`; did you mean `concurrency`?"
       )
       assert.strictEqual(
         yield* setting("concurrency: [2]"),
@@ -75,7 +75,7 @@ describe("a configuration", () => {
       )
       assert.strictEqual(
         yield* problem("export default { profiles: { a: {}, b: {} } }", "c"),
-        'baton.config.ts:1: there is no profile "c"; the profiles are a, b.'
+        'baton.config.ts:1: unknown profile "c"; the profiles are a, b.'
       )
       assert.strictEqual(
         yield* problem("export const config = {}"),

@@ -75,7 +75,7 @@ describeSources("Source", (it) => {
   it.effect("calls standard input <stdin> in messages", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* Effect.provide(problem("-", "-"), stdin('"one"\n{}\n{')), [
-        "<stdin>:2: there is no field \"description\"; the fields are (none); add one, or build it from other ones with --template '… {{title}} …'",
+        "<stdin>:2: the field \"description\" is missing; the fields are (none); add it, or build it from others with --template '… {{title}} …'",
         "<stdin>:3: not valid JSON at column 2: expected a field name in double quotes, found the end. Standard input is read as JSONL; use --format txt for one task per line"
       ])
     })

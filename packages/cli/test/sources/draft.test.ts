@@ -96,7 +96,7 @@ describe("draft", () => {
     assert.deepStrictEqual(
       Result.map(read, () => "read"),
       Result.fail(
-        "there is no field \"description\"; the fields are id, title; add one, or build it from other ones with --template '… {{title}} …'"
+        "the field \"description\" is missing; the fields are id, title; add it, or build it from others with --template '… {{title}} …'"
       )
     )
   })

@@ -48,7 +48,7 @@ describe("template", () => {
     refuses(
       "{{titel}}",
       { id: 1, title: "A" },
-      "the template uses {{titel}}, but this record has no such field; its fields are id, title"
+      "the template uses {{titel}}, but this record does not have this field; its fields are id, title"
     )
   })
 
@@ -56,19 +56,23 @@ describe("template", () => {
     refuses(
       "{{a.toString}}",
       { a: {} },
-      "the template uses {{a.toString}}, but this record has no such field; its fields are a"
+      "the template uses {{a.toString}}, but this record does not have this field; its fields are a"
     )
     refuses(
       "{{constructor}}",
       {},
-      "the template uses {{constructor}}, but this record has no such field; its fields are (none)"
+      "the template uses {{constructor}}, but this record does not have this field; its fields are (none)"
     )
   })
 
   it("lists at most twenty fields", () => {
     const fields = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`f${i}`, i]))
     const shown = Array.from({ length: 20 }, (_, i) => `f${i}`).join(", ")
-    refuses("{{x}}", fields, `the template uses {{x}}, but this record has no such field; its fields are ${shown}, …`)
+    refuses(
+      "{{x}}",
+      fields,
+      `the template uses {{x}}, but this record does not have this field; its fields are ${shown}, …`
+    )
   })
 
   it("refuses unclosed and empty braces", () => {
@@ -83,7 +87,7 @@ describe("template", () => {
       Result.map(template, (it) => Template.missingColumn(it, columns))
     assert.deepStrictEqual(
       missing(["a", "b"]),
-      Result.succeed("the template uses {{b.c}}, but there is no such column; the columns are a, b")
+      Result.succeed("the template uses {{b.c}}, but this column does not exist; the columns are a, b")
     )
     assert.deepStrictEqual(missing(["a", "b.c"]), Result.succeed(undefined))
   })

@@ -48,15 +48,15 @@ describe("help", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* print("run", "--concurency", "3"), {
         help: "",
-        errors: "error: There is no flag --concurency; did you mean --concurrency?\nTry `baton run --help`."
+        errors: "error: Unknown flag --concurency. Did you mean --concurrency?\nTry `baton run --help`."
       })
       assert.deepStrictEqual(yield* print("lsit"), {
         help: "",
-        errors: 'error: There is no command "lsit"; did you mean list or init?\nTry `baton --help`.'
+        errors: 'error: Unknown command "lsit". Did you mean list or init?\nTry `baton --help`.'
       })
       assert.deepStrictEqual(yield* print("demo", "--strore"), {
         help: "",
-        errors: "error: There is no flag --strore; did you mean --store?\nTry `baton demo --help`."
+        errors: "error: Unknown flag --strore. Did you mean --store?\nTry `baton demo --help`."
       })
       assert.deepStrictEqual(yield* print("demo", "x"), {
         help: "",

@@ -141,7 +141,7 @@ describeSources("csv", (it) => {
   it.effect("reports a missing description column once", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.csv", "\nid,title\n1,A\n2,B\n"), [
-        "a.csv:2: there is no column \"description\"; the columns are id, title; add one, or build it from other ones with --template '… {{title}} …'"
+        "a.csv:2: the column \"description\" is missing; the columns are id, title; add it, or build it from others with --template '… {{title}} …'"
       ])
     })
   )
@@ -157,7 +157,7 @@ describeSources("csv", (it) => {
   it.effect("reports a template field without a column once", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.csv", "id,title\n1,A\n2,B\n", { template: "{{titel}}" }), [
-        "a.csv:1: the template uses {{titel}}, but there is no such column; the columns are id, title"
+        "a.csv:1: the template uses {{titel}}, but this column does not exist; the columns are id, title"
       ])
     })
   )

@@ -135,7 +135,7 @@ describeSources("jsonl", (it) => {
       assert.strictEqual(lines.length, 21)
       assert.strictEqual(
         lines[19],
-        "a.jsonl:20: there is no field \"description\"; the fields are (none); add one, or build it from other ones with --template '… {{title}} …'"
+        "a.jsonl:20: the field \"description\" is missing; the fields are (none); add it, or build it from others with --template '… {{title}} …'"
       )
       assert.strictEqual(lines[20], "and 5 more")
     })

@@ -206,7 +206,7 @@ describe("the live view", () => {
   })
 
   it("shows the reason of an open breaker, and marks an unknown cost", () => {
-    const breaker = { state: "open", reason: "5 attempts in a row failed" } as const
+    const breaker = { state: "open", reason: "5 failures in a row" } as const
     const usage = { ...Usage.zero, inputTokens: 1, costUsd: null }
     const lines = plain(
       view({
@@ -217,7 +217,7 @@ describe("the live view", () => {
     )
     assert.deepStrictEqual(lines.slice(3, 5), [
       "used     cost unknown   1 of 100 tokens",
-      "limits   breaker open: 5 attempts in a row failed   99 tokens left"
+      "limits   breaker open: 5 failures in a row   99 tokens left   7 of 500 attempts"
     ])
   })
 

@@ -100,15 +100,12 @@ export const make = Effect.fnUntraced(function* (options: {
         // While the breaker is open, attempts that started before it opened can still fail.
         if (state === "open" || consecutiveFailures < options.maxConsecutiveFailures) return Effect.void
         if (Option.isSome(options.coolDown)) {
-          return Effect.andThen(
-            become("open", `${consecutiveFailures} attempts in a row failed`),
-            startCoolDown(options.coolDown.value)
-          )
+          return Effect.andThen(become("open", inARow(consecutiveFailures)), startCoolDown(options.coolDown.value))
         }
         return halt(
           new SafetyStop({
             limit: "consecutive-failures",
-            message: `${consecutiveFailures} attempts in a row failed; the last one: ${reason}`
+            message: `${inARow(consecutiveFailures)} (last: ${reason})`
           })
         )
       }),
@@ -125,3 +122,5 @@ export const make = Effect.fnUntraced(function* (options: {
     changes: Stream.fromPubSub(changes)
   } satisfies Partial<Limits>
 })
+
+const inARow = (failures: number): string => (failures === 1 ? "1 failure" : `${failures} failures in a row`)
