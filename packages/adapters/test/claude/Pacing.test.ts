@@ -398,8 +398,9 @@ describe("a server that refuses requests", () => {
     readonly concurrency: number
     readonly refuse: (now: number, n: number) => Outcome | undefined
     readonly answerTime: Duration.Input
+    readonly pacing?: Pacing.Pacing
   }) {
-    const pacing = yield* Pacing.make()
+    const pacing = options.pacing ?? (yield* Pacing.make())
     const startedAt = yield* Clock.currentTimeMillis
     let sent = 0
     let refused = 0
@@ -474,6 +475,18 @@ describe("a server that refuses requests", () => {
       assert.strictEqual(lost, 0)
       assert.isAtMost(took, 1.5 * (requests / perSecond) + 10)
       assert.isAtMost(refused, requests)
+    })
+  )
+
+  it.effect("finds its limit after a long break as well", () =>
+    Effect.gen(function* () {
+      const pacing = yield* Pacing.make()
+      const load = { pacing, concurrency: 64, answerTime: "1 second" } as const
+      yield* simulate({ ...load, requests: 1, refuse: () => undefined })
+      yield* TestClock.adjust("1 hour")
+      const { lost, took } = yield* simulate({ ...load, requests: 200, refuse: silentLimit(5) })
+      assert.strictEqual(lost, 0)
+      assert.isAtMost(took, 50)
     })
   )
 

@@ -89,7 +89,8 @@ interface Pace {
   accepted: number
   /** When `accepted` was last computed. */
   at: number
-  readonly startedAt: number
+  /** Since when requests are counted: the beginning, or the end of the last long break. */
+  countedSince: number
 }
 
 /** The time over which `accepted` is counted, in milliseconds. */
@@ -127,7 +128,7 @@ export const make = (limits: Limits, now: number): RateLimitPool => ({
     loweredAt: -Infinity,
     accepted: 0,
     at: now,
-    startedAt: now
+    countedSince: now
   },
   overloadedSince: undefined
 })
@@ -309,7 +310,9 @@ export const overloadDelay = ({ overloadedSince }: RateLimitPool, now: number): 
   overloadedSince === undefined ? 0 : Math.min(longestOverloadDelay, Math.max(0, now - overloadedSince))
 
 const countAccepted = (pace: Pace, change: number, now: number): void => {
-  pace.accepted = Math.max(0, pace.accepted * Math.exp(-Math.max(0, now - pace.at) / paceMemory) + change)
+  const recent = pace.accepted * Math.exp(-Math.max(0, now - pace.at) / paceMemory)
+  if (recent < 0.5) pace.countedSince = now
+  pace.accepted = Math.max(0, recent + change)
   pace.at = now
 }
 
@@ -318,7 +321,7 @@ const lower = (pace: Pace, { admittedAt }: Admission, now: number): void => {
   countAccepted(pace, -1, now)
   const isNews = admittedAt > pace.loweredAt
   // The time that `accepted` covers; less than a second would turn a burst into a rate.
-  const seconds = (paceMemory / 1000) * (1 - Math.exp(-Math.max(1000, now - pace.startedAt) / paceMemory))
+  const seconds = (paceMemory / 1000) * (1 - Math.exp(-Math.max(1000, now - pace.countedSince) / paceMemory))
   const lowered =
     pace.accepted >= 1 ? (paceDecrease * pace.accepted) / seconds : isNews ? Math.min(pace.rate, 2) / 2 : Infinity
   if (isNews) {
