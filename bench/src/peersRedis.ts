@@ -3,24 +3,11 @@ import { NodeRedis } from "@effect/platform-node"
 import { Queue, Worker } from "bullmq"
 import { Effect, Layer, Schema } from "effect"
 import { PersistedQueue } from "effect/persistence"
-import { spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import * as RedisServer from "../../packages/adapters/test/servers/redis.ts"
 import { rate, report } from "./measurement.ts"
 
-const folder = mkdtempSync(join(tmpdir(), "baton-bench-redis-"))
-const port = 20_000 + (process.pid % 10_000)
-const server = spawn(
-  "redis-server",
-  ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--appendonly", "yes", "--save", ""],
-  { stdio: ["ignore", "pipe", "inherit"] }
-)
-await new Promise<void>((resolve) => {
-  server.stdout.on("data", (text: Buffer) => {
-    if (text.includes("Ready to accept connections")) resolve()
-  })
-})
+const server = await RedisServer.start()
+const { port } = server
 
 const bullmq = async (concurrency: number, count: number): Promise<number> => {
   const connection = { host: "127.0.0.1", port, maxRetriesPerRequest: null }
@@ -87,7 +74,6 @@ try {
   report({ what: "BullMQ, concurrency 64, result kept", value: await bullmq(64, 20_000), unit: "tasks/s" })
   report({ what: "PersistedQueue, concurrency 64", value: await persistedQueue(64, 20_000), unit: "tasks/s" })
 } finally {
-  server.kill()
-  rmSync(folder, { recursive: true, force: true })
+  await server.remove()
 }
 process.exit()

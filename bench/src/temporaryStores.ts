@@ -4,21 +4,11 @@ import { RedisTaskStore } from "@baton/adapters/redis"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import type { TaskStore } from "@baton/core"
 import { type Layer, Redacted } from "effect"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Client } from "pg"
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  return typeof address === "object" && address !== null ? address.port : 0
-}
+import * as RedisServer from "../../packages/adapters/test/servers/redis.ts"
 
 const inFolder = async <A>(measure: (folder: string) => Promise<A>): Promise<A> => {
   const folder = mkdtempSync(join(tmpdir(), "baton-bench-"))
@@ -37,27 +27,14 @@ export const withSqlite = <A>(measure: (url: string) => Promise<A>): Promise<A> 
  * Starts a Redis server that flushes its append-only file every second. Each measurement has its own server, because a
  * server may still be rewriting the file of an earlier one.
  */
-export const withRedis = <A>(measure: (url: string) => Promise<A>): Promise<A> =>
-  inFolder(async (folder) => {
-    const port = await freePort()
-    const settings = { port: String(port), bind: "127.0.0.1", dir: folder, save: "", appendonly: "yes" }
-    const server = spawn(
-      "redis-server",
-      Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
-      { stdio: ["ignore", "pipe", "inherit"] }
-    )
-    await new Promise<void>((resolve) => {
-      server.stdout.on("data", (chunk) => {
-        if (String(chunk).includes("Ready to accept connections")) resolve()
-      })
-    })
-    try {
-      return await measure(`redis://127.0.0.1:${port}`)
-    } finally {
-      server.kill()
-      await once(server, "exit")
-    }
-  })
+export const withRedis = async <A>(measure: (url: string) => Promise<A>): Promise<A> => {
+  const server = await RedisServer.start()
+  try {
+    return await measure(server.url)
+  } finally {
+    await server.remove()
+  }
+}
 
 let databases = 0
 

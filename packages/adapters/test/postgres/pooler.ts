@@ -118,7 +118,7 @@ const start = (target: URL): Running => {
     }
   }
 
-  const takeBack = (session: Session) => {
+  const release = (session: Session) => {
     if (session.client !== undefined) session.client.session = undefined
     session.client = undefined
     session.forgetting = true
@@ -144,7 +144,7 @@ const start = (target: URL): Running => {
         }
         const { client } = session
         client?.socket.write(bytes)
-        if (isReady && bytes.at(-1) === "I".charCodeAt(0)) takeBack(session)
+        if (isReady && bytes.at(-1) === "I".charCodeAt(0)) release(session)
       })
     )
   }

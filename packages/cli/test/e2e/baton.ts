@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
 
 /** The result of a process and its output. */
-export interface Ended {
+export interface ProcessResult {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
   readonly stdout: string
@@ -17,7 +17,7 @@ export interface Ended {
 
 export interface Running {
   readonly pid: number
-  readonly ended: Effect.Effect<Ended>
+  readonly ended: Effect.Effect<ProcessResult>
   readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Waits for the next event with this name on stdout (`--output ndjson`); fails if the process exits first. */
   readonly event: (name: string) => Effect.Effect<EventLine>
@@ -90,7 +90,7 @@ export const start = (
     }
   })
 
-const collect = (child: ChildProcessWithoutNullStreams, onLine: (line: string) => void): Promise<Ended> =>
+const collect = (child: ChildProcessWithoutNullStreams, onLine: (line: string) => void): Promise<ProcessResult> =>
   new Promise((resolve) => {
     let stdout = ""
     let stderr = ""
@@ -106,8 +106,11 @@ const collect = (child: ChildProcessWithoutNullStreams, onLine: (line: string) =
   })
 
 /** Runs `baton` and waits until it exits. */
-export const baton = (cwd: string, args: ReadonlyArray<string>, env?: Record<string, string>): Effect.Effect<Ended> =>
-  Effect.scoped(Effect.flatMap(start(cwd, args, env), ({ ended }) => ended))
+export const baton = (
+  cwd: string,
+  args: ReadonlyArray<string>,
+  env?: Record<string, string>
+): Effect.Effect<ProcessResult> => Effect.scoped(Effect.flatMap(start(cwd, args, env), ({ ended }) => ended))
 
 export const StoredTask = Schema.Struct({
   id: Schema.String,

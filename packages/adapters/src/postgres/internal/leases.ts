@@ -61,7 +61,7 @@ interface Indexed<A extends LeaseRow> {
   readonly row: A
 }
 
-interface Located<A extends LeaseRow> extends Indexed<A>, Location {}
+interface LeaseOnRow<A extends LeaseRow> extends Indexed<A>, Location {}
 
 /** A lease under which nothing was written. Its location is null if this store has not claimed the task itself. */
 interface Missed<A extends LeaseRow> extends Indexed<A> {
@@ -110,10 +110,10 @@ export const make = (
   const locate = Effect.fnUntraced(function* <A extends LeaseRow>(
     rows: ReadonlyArray<Indexed<A>>
   ): Effect.fn.Return<
-    { readonly located: ReadonlyArray<Located<A>>; readonly missed: ReadonlyArray<Missed<A>> },
+    { readonly located: ReadonlyArray<LeaseOnRow<A>>; readonly missed: ReadonlyArray<Missed<A>> },
     TaskStoreError
   > {
-    const located: Array<Located<A>> = []
+    const located: Array<LeaseOnRow<A>> = []
     const unknown: Array<Indexed<A>> = []
     for (const each of rows) {
       const location = claims.get(each.row)
@@ -154,7 +154,7 @@ export const make = (
   /** Runs a statement that writes under leases, and explains the leases under which it wrote nothing. */
   const write = Effect.fnUntraced(function* <A extends LeaseRow>(
     rows: ReadonlyArray<Indexed<A>>,
-    statementFor: (located: ReadonlyArray<Located<A>>) => {
+    statementFor: (located: ReadonlyArray<LeaseOnRow<A>>) => {
       readonly text: string
       readonly parameters: ReadonlyArray<Parameter>
     }
@@ -179,7 +179,7 @@ export const make = (
     return yield* explain([...missed, ...notWritten])
   })
 
-  const completing = (located: ReadonlyArray<Located<SettlementRow>>) => ({
+  const completing = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => ({
     text: statements.complete,
     parameters: [
       texts(located.map(({ row }) => row.execution)),
@@ -190,7 +190,7 @@ export const make = (
     ]
   })
 
-  const settling = (located: ReadonlyArray<Located<SettlementRow>>) => ({
+  const settling = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => ({
     text: statements.settle,
     parameters: [
       texts(located.map(({ row }) => row.id)),

@@ -2,7 +2,7 @@ import * as assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import type { Claim, Settlement } from "../../TaskStore.ts"
 import * as Model from "./model.ts"
-import { transfer } from "./transfer.ts"
+import { transfer } from "./transferring.ts"
 import {
   claim,
   complete,
