@@ -76,6 +76,7 @@ const context: AttemptContext = {
   attempt: 1,
   leaseToken: Attempt.LeaseToken.make(1),
   idempotencyKey: "task/1",
+  earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call
 }

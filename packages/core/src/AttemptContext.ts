@@ -5,7 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type { LeaseToken } from "./Attempt.ts"
+import type { Attempt, LeaseToken } from "./Attempt.ts"
 import type { Spend } from "./Safety.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import type { Task } from "./Task.ts"
@@ -33,6 +33,8 @@ export interface AttemptContext {
   readonly idempotencyKey: string
   /** The output of the previous attempt, and the reason it failed. */
   readonly previous: { readonly output: string | null; readonly feedback: string } | null
+  /** The earlier attempts at the task as the ledger has them, oldest first. Reads the store, and is empty if that fails. */
+  readonly earlierAttempts: Effect.Effect<ReadonlyArray<Attempt>>
   /**
    * Runs a paid call within the budgets of the task and of the run. Reserves `worstCase` before the call starts, and commits
    * the usage that `spent` reads from its exit. If that is null, because the call was cut off and its usage is unknown, the

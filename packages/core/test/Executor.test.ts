@@ -40,6 +40,7 @@ const at = (attempt: number): AttemptContext => ({
   attempt,
   leaseToken: Attempt.LeaseToken.make(attempt),
   idempotencyKey: `a/${attempt}`,
+  earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call
 })

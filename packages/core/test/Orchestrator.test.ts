@@ -215,6 +215,36 @@ describe("retries", () => {
     })
   )
 
+  it.effect("know the lease token, and the earlier attempts in the ledger", () =>
+    Effect.gen(function* () {
+      const seen: Array<unknown> = []
+      const { orchestrator, store } = yield* make({
+        config: { retryPolicy: RetryPolicy.immediate },
+        executor: Executor.layer(
+          Effect.fnUntraced(function* (_task, { attempt, earlierAttempts, leaseToken }) {
+            const earlier = yield* earlierAttempts
+            seen.push([
+              leaseToken,
+              earlier.map(({ execution, outcome, token }) => [token, outcome, execution?.metadata])
+            ])
+            const metadata = { exitCode: attempt }
+            return attempt < 3
+              ? yield* new ExecutionError({ reason: "Failed", message: "no", metadata })
+              : Execution.make({ output: "x" })
+          })
+        )
+      })
+      yield* store.add(tasks("a"))
+      yield* orchestrator.run
+      const first = [1, "retried", { exitCode: 1 }]
+      assert.deepStrictEqual(seen, [
+        [1, []],
+        [2, [first]],
+        [3, [first, [2, "retried", { exitCode: 2 }]]]
+      ])
+    })
+  )
+
   it.effect("wait for the delay of the policy", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({

@@ -136,7 +136,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     task: Task,
     context: AttemptContext
   ): Effect.fn.Return<Execution, ExecutionError | SafetyStop> {
-    const max_tokens = maxTokensFor(context, maxTokens, options.growTo)
+    const max_tokens = yield* maxTokensFor(context, maxTokens, options.growTo)
     const messages: Array<Turn> = [{ role: "user", content: attemptPrompt(task.description, context.previous) }]
     let text = ""
     let usage: Usage.Usage | null = null
@@ -213,10 +213,17 @@ const fixedPart = (
   ...(serviceTier === undefined ? undefined : { service_tier: serviceTier })
 })
 
-const maxTokensFor = ({ previous }: AttemptContext, usual: number, growTo: number | undefined): number => {
-  const cutOff = growTo === undefined || previous === null ? undefined : ExecutionOf.truncatedAt(previous.feedback)
-  return growTo === undefined || cutOff === undefined ? usual : Math.max(usual, Math.min(2 * cutOff, growTo))
-}
+const maxTokensFor = (
+  { earlierAttempts, previous }: AttemptContext,
+  usual: number,
+  growTo: number | undefined
+): Effect.Effect<number> =>
+  growTo === undefined || previous === null
+    ? Effect.succeed(usual)
+    : Effect.map(earlierAttempts, (attempts) => {
+        const cutOff = ExecutionOf.truncatedAt(attempts)
+        return cutOff === undefined ? usual : Math.max(usual, Math.min(2 * cutOff, growTo))
+      })
 
 /** A request that was refused used nothing, which is not worth recording. */
 const unlessNothing = (usage: Usage.Usage | null): Usage.Usage | null =>

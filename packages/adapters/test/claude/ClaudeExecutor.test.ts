@@ -1,15 +1,16 @@
 import { ClaudeClient, ClaudeError, ClaudeExecutor, type OutputSchemaError, type Reply } from "@baton/adapters/claude"
 import {
+  Attempt,
   type AttemptContext,
-  type Execution,
-  type ExecutionError,
+  Execution,
+  ExecutionError,
   Executor,
   type Safety,
-  type Task,
+  Task,
   Usage
 } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schema, Tracer } from "effect"
+import { Context, DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Schema, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { attempt, task } from "../command/fixtures.ts"
 import { type Answer, make, reply } from "./scripted.ts"
@@ -228,13 +229,28 @@ describe("an answer", () => {
 })
 
 describe("an attempt after one that was cut off", () => {
-  const grown = (feedback: string, options: Options = { growTo: 20_000 }) =>
+  const grown = (error: ExecutionError, options: Options = { growTo: 20_000 }) =>
     Effect.map(
-      executed([{ text: "done" }], options, { attempt: { previous: previous(feedback) } }),
+      executed([{ text: "done" }], options, {
+        attempt: { previous: previous(error.message), earlierAttempts: Effect.succeed([attemptOf(error)]) }
+      }),
       ({ sent }) => sent[0]?.request.max_tokens
     )
   const cutOff = (maxTokens: number) =>
-    Effect.map(failed([{ text: "half", stopReason: "max_tokens" }], { maxTokens }), ({ error }) => error.message)
+    Effect.map(failed([{ text: "half", stopReason: "max_tokens" }], { maxTokens }), ({ error }) => error)
+  const attemptOf = ({ message, metadata = {}, output = "" }: ExecutionError): Attempt.Attempt => ({
+    taskId: Task.TaskId.make("task-1"),
+    number: 1,
+    token: Attempt.LeaseToken.make(1),
+    owner: "worker",
+    startedAt: DateTime.makeUnsafe(0),
+    endedAt: DateTime.makeUnsafe(1000),
+    execution: Execution.make({ output, metadata }),
+    verification: null,
+    outcome: "retried",
+    error: message,
+    usage: null
+  })
 
   it.effect("may write twice as much, up to growTo", () =>
     Effect.gen(function* () {
@@ -252,8 +268,9 @@ describe("an attempt after one that was cut off", () => {
 
   it.effect("and one that failed for another reason may not write more", () =>
     Effect.gen(function* () {
-      assert.strictEqual(yield* grown("It is too short."), 8192)
-      assert.strictEqual(yield* grown("He said: The answer was cut off at its maximum of 9000 tokens"), 8192)
+      const failedWith = (message: string) => new ExecutionError({ reason: "Failed", message })
+      assert.strictEqual(yield* grown(failedWith("It is too short.")), 8192)
+      assert.strictEqual(yield* grown(failedWith("The answer was cut off at its maximum of 9000 tokens")), 8192)
     })
   )
 })

@@ -31,6 +31,7 @@ export const attempt = (options?: Partial<AttemptContext>): AttemptContext => ({
   attempt: 1,
   leaseToken: Attempt.LeaseToken.make(1),
   idempotencyKey: "task-1/1",
+  earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call,
   ...options

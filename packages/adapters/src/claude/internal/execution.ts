@@ -1,5 +1,7 @@
+import type { Attempt } from "@baton/core/Attempt"
 import * as Execution from "@baton/core/Execution"
 import { ExecutionError } from "@baton/core/ExecutionError"
+import type { Metadata } from "@baton/core/Task"
 import type { Usage } from "@baton/core/Usage"
 import type * as Duration from "effect/Duration"
 import * as AnthropicStructuredOutput from "effect/ai/AnthropicStructuredOutput"
@@ -26,12 +28,12 @@ export const fromReply = (
   const { billing, cached, model, refusal, requestId, stopReason } = last
   const metadata = { model, requestId, stopReason, cached, billing }
 
-  const fail = (reason: ExecutionError["reason"], message: string) =>
+  const fail = (reason: ExecutionError["reason"], message: string, more?: Metadata) =>
     Effect.fail(
       new ExecutionError({
         reason,
         message,
-        metadata,
+        metadata: { ...metadata, ...more },
         ...(text === "" ? undefined : { output: text }),
         ...(usage === null ? undefined : { usage })
       })
@@ -50,7 +52,11 @@ export const fromReply = (
     case "refusal":
       return fail("Permanent", `Claude refused the task${refusal === null ? "" : ` (${refusal.replace(/\.$/, "")})`}.`)
     case "max_tokens":
-      return fail("Failed", cutOffAt(maxTokens))
+      return fail(
+        "Failed",
+        `The answer was cut off at its maximum of ${maxTokens} tokens: make it shorter, or raise the maximum.`,
+        { maxTokens }
+      )
     case "model_context_window_exceeded":
       return fail("Permanent", `The task and its answer exceed the context window of ${model}: make the task smaller.`)
     case "tool_use":
@@ -62,17 +68,10 @@ export const fromReply = (
   }
 }
 
-/** Becomes part of the next attempt's prompt, from which `truncatedAt` reads the limit of this one. */
-const cutOffAt = (maxTokens: number) =>
-  `The answer was cut off at its maximum of ${maxTokens} tokens: make it shorter, or raise the maximum.`
-
-/**
- * The limit at which the previous attempt was cut off. It is read from the feedback because `AttemptContext.previous` has no
- * metadata.
- */
-export const truncatedAt = (feedback: string): number | undefined => {
-  const [, tokens] = /^The answer was cut off at (?:its maximum of )?(\d{1,9}) tokens/.exec(feedback) ?? []
-  return tokens === undefined ? undefined : Number(tokens)
+/** The limit at which the last of these attempts was cut off, if it was. */
+export const truncatedAt = (attempts: ReadonlyArray<Attempt>): number | undefined => {
+  const maxTokens = attempts.findLast(({ outcome }) => outcome === "retried")?.execution?.metadata["maxTokens"]
+  return typeof maxTokens === "number" ? maxTokens : undefined
 }
 
 /** The error for a request without a reply. `usage` includes that of the turns before it. */

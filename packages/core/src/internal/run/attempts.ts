@@ -17,6 +17,7 @@ import * as metrics from "./metrics.ts"
 import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
 import { unstorable } from "./settlement.ts"
 import * as spending from "./spending.ts"
+import { storeCall } from "./storeCall.ts"
 import * as traces from "./traces.ts"
 import { withTransientRetry } from "./transientRetry.ts"
 
@@ -249,9 +250,16 @@ const contextOf = (parts: RunParts, claimed: ClaimedTask): AttemptContext => {
     leaseToken: token,
     idempotencyKey: idempotencyKey(task),
     previous: task.feedback === null ? null : { output: previousOutput, feedback: task.feedback },
+    earlierAttempts: earlierAttempts(parts, claimed),
     spend: spending.spend(parts, claimed)
   }
 }
+
+const earlierAttempts = (parts: RunParts, { claim: { task, token } }: ClaimedTask) =>
+  Effect.match(storeCall(parts, "attempts", parts.store.attempts(task.id)), {
+    onSuccess: (attempts) => attempts.filter((attempt) => attempt.token !== token),
+    onFailure: () => []
+  })
 
 const addUsageOf = (claimed: ClaimedTask, error: ExecutionError | VerificationError | SafetyStop): void => {
   if (error._tag !== "SafetyStop") claimed.addUsage(error.usage)
