@@ -18,7 +18,7 @@
  * **Strings and documents**
  *
  * Every string that a driver gets is valid Unicode without U+0000, so any database can hold it. Documents (executions,
- * verifications, usage, metadata) are JSON texts. A driver stores both without looking at them.
+ * verifications, usage, metadata) are JSON texts without line breaks. A driver stores both without looking at them.
  *
  * **Rows**
  *

@@ -10,12 +10,12 @@
  * What a store has accepted is only as durable as the server's settings make it:
  *
  * - `appendonly yes`. Without it, a crash of Redis loses everything since its last snapshot; the store logs a warning.
- * - `appendfsync everysec` (the default) survives a crash of Redis. A crash of the machine loses the last second: tasks
- *   added in it are gone, attempts that ended in it are repeated, and a token given out in it can be given out again.
- *   `appendfsync always` loses nothing, at the cost of a disk flush per write.
+ * - `appendfsync everysec` (the default) loses the last second when the machine crashes, and up to two seconds when Redis
+ *   crashes while its disk is busy: tasks added in them are gone, attempts that ended in them are repeated, and a token
+ *   given out in them can be given out again. `appendfsync always` loses nothing, at the cost of a disk flush per write.
  * - `maxmemory-policy noeviction` (the default). The store refuses a server that evicts keys (`allkeys-*`).
- * - A failover to a replica loses the writes that had not reached it. `min-replicas-to-write 1` with a small `min-replicas-max-lag`
- *   limits the loss.
+ * - A failover to a replica loses the writes that had not reached it. `min-replicas-to-write 1` with a small
+ *   `min-replicas-max-lag` limits the loss.
  *
  * **Lost connections**
  *

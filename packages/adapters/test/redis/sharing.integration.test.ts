@@ -1,6 +1,6 @@
 import { Task, type TaskStore } from "@baton/core"
 import { assert, it } from "@effect/vitest"
-import { DateTime, Duration, Effect } from "effect"
+import { DateTime, Duration, Effect, Option } from "effect"
 import { describe } from "vitest"
 import * as Servers from "../servers/redis.ts"
 import { add, cannotStart, claim, client, complete, id, isMissing, keys, open, prefix, type Store } from "./redis.ts"
@@ -216,6 +216,43 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
       )
       assert.lengthOf((yield* store.list({ limit: 2400 })).tasks, 2400)
       assert.strictEqual(yield* store.prune({ statuses: ["completed"] }), 2500)
+    })
+  )
+
+  it.live("keep ids that are not valid UTF-8 apart, and return them unchanged", () =>
+    Effect.gen(function* () {
+      const store = yield* open({ prefix: yield* prefix() })
+      const ids = ["\ud800", "\ufffd", "\0", '\0"\\ud800"', '\0"a"', "a\nb", "\ud800\udc00", " "]
+      yield* add(store, ...ids)
+      const claims = yield* claim(store, { owner: "a worker\nof two lines" })
+      assert.deepStrictEqual(
+        claims.map(({ task }) => task.id),
+        ids.map(id)
+      )
+      for (const claimed of claims) {
+        const failed = { ...complete(claimed), _tag: "Fail", feedback: "\n", checkpoint: null } as const
+        assert.deepStrictEqual((yield* store.settle([failed])).lost, [])
+      }
+      for (const name of ids) {
+        const [attempt] = yield* store.attempts(id(name))
+        assert.deepStrictEqual([attempt?.owner, attempt?.error], ["a worker\nof two lines", "\n"])
+      }
+      assert.sameMembers(Array.from(yield* store.requeue({ ids: ids.map(id) })), ids.map(id))
+    })
+  )
+
+  it.live("hold a delay without an end", () =>
+    Effect.gen(function* () {
+      const store = yield* open({ prefix: yield* prefix() })
+      yield* add(store, "a")
+      const [a] = yield* claim(store, { lease: Duration.infinity })
+      assert.ok(a)
+      yield* store.settle([
+        { ...complete(a), _tag: "Retry", feedback: "never", checkpoint: null, delay: Duration.infinity }
+      ])
+      assert.lengthOf(yield* claim(store), 0)
+      const { availableAt } = Option.getOrThrow(yield* store.get(id("a")))
+      assert.strictEqual(availableAt.epochMilliseconds, 8.64e15)
     })
   )
 })
