@@ -69,6 +69,21 @@ describe("the migrations of a SQLite store", () => {
     })
   )
 
+  it.effect("keep the usage of an output that an attempt under way had saved", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileOfVersion1
+      const db = new DatabaseSync(filename)
+      db.exec(`
+        UPDATE tasks SET execution = json_set(execution, '$.usage', (
+          SELECT json(usage) FROM tasks WHERE id = 'completed'
+        )) WHERE id = 'running'`)
+      db.close()
+      const store = yield* SqliteTaskStore.make({ filename })
+      const [running] = yield* store.attempts(id("running"))
+      assert.strictEqual(running?.usage?.outputTokens, 20)
+    })
+  )
+
   it.effect("update an older file once", () =>
     Effect.gen(function* () {
       const filename = yield* fileOfVersion1

@@ -186,10 +186,10 @@ const underLeases = <A extends LeaseRow>(
   write: (lease: A) => boolean
 ): ReadonlyArray<LostLeaseRow> => {
   const lost: Array<LostLeaseRow> = []
-  for (const [index, lease] of leases.entries()) {
+  leases.forEach((lease, index) => {
     // The answer of a call in this process cannot be lost, so no outcome is looked up.
     if (!write(lease)) lost.push({ index, status: sql.state(lease.id)?.status ?? null, outcome: null })
-  }
+  })
   return lost
 }
 
