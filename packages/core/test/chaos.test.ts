@@ -165,6 +165,9 @@ describe("random faults and interference", () => {
         yield* live(orchestrator.run, true)
         troubled = false
         yield* real.request("resume")
+        // A pause after the end of a run applies to the next one.
+        yield* yields(300)
+        yield* orchestrator.resume
         yield* live(orchestrator.run, false)
         const counts = yield* real.counts
         assert.strictEqual(counts.pending, 0)
