@@ -51,14 +51,14 @@ describe("rate limits", () => {
   it.effect("a request counts as waiting until it is sent or interrupted", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("5 seconds")
-      const turn = yield* Deferred.make<void>()
+      const slot = yield* Deferred.make<void>()
       const waiting: meter.RateLimitedSince = new Map()
-      const told: Array<string> = []
+      const sent: Array<string> = []
       const paced = Layer.mock(ClaudeClient.ClaudeClient, {
         billing: "standard",
         send: (_, { onSend }) =>
           Effect.andThen(
-            Deferred.await(turn),
+            Deferred.await(slot),
             Effect.andThen(
               Effect.sync(() => onSend?.()),
               Effect.never
@@ -66,7 +66,7 @@ describe("rate limits", () => {
           )
       })
       const send = ClaudeClient.ClaudeClient.use((client) =>
-        client.send({ model: "m", max_tokens: 1, messages: [] }, { ...about, onSend: () => void told.push("sent") })
+        client.send({ model: "m", max_tokens: 1, messages: [] }, { ...about, onSend: () => void sent.push("sent") })
       ).pipe(Effect.provide(meter.layerRateLimited(waiting).pipe(Layer.provide(paced))))
 
       const given = yield* Effect.forkChild(send, { startImmediately: true })
@@ -76,9 +76,9 @@ describe("rate limits", () => {
 
       const fiber = yield* Effect.forkChild(send, { startImmediately: true })
       assert.isTrue(waiting.has(taskId))
-      yield* Deferred.succeed(turn, undefined)
+      yield* Deferred.succeed(slot, undefined)
       yield* TestClock.adjust(0)
-      assert.deepStrictEqual([waiting.has(taskId), told], [false, ["sent"]])
+      assert.deepStrictEqual([waiting.has(taskId), sent], [false, ["sent"]])
       yield* Fiber.interrupt(fiber)
     })
   )

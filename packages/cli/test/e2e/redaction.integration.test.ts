@@ -37,7 +37,7 @@ describe("a secret that a program prints", () => {
         const dir = yield* folder
         const args = [
           "run",
-          ...["--shell", `printf %s "$BATON_FEEDBACK" > told-$BATON_ATTEMPT; ${leaking}; exit 1`],
+          ...["--shell", `printf %s "$BATON_FEEDBACK" > feedback-$BATON_ATTEMPT; ${leaking}; exit 1`],
           ...["--max-attempts", "2", "--retry-delay", "0s", "--output", "ndjson", "--log-level", "trace"]
         ]
         yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
@@ -48,7 +48,7 @@ describe("a secret that a program prints", () => {
         const exported = yield* baton(dir.path, ["export", "--format", "json"], env)
         // The message is kept, without the secrets.
         assert.include(show.stdout, "401 for key [redacted]")
-        assert.include(dir.read("told-2"), "401 for key [redacted]")
+        assert.include(dir.read("feedback-2"), "401 for key [redacted]")
         const everything = [run, show, dlq, exported].map(({ stderr, stdout }) => stdout + stderr).join("\n")
         assert.deepStrictEqual(found(everything), [])
         assert.deepStrictEqual(found(written(dir.path)), [])

@@ -65,14 +65,14 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
       ])
       assert.strictEqual(exitCode, 2)
       assert.notInclude(stderr, "WARN")
-      const told = read()
-      const ofTask = (id: string) => told.find(({ BATON_TASK_ID }) => BATON_TASK_ID === id)
+      const seen = read()
+      const ofTask = (id: string) => seen.find(({ BATON_TASK_ID }) => BATON_TASK_ID === id)
       assert.deepInclude(ofTask("good"), { BATON_EVENT: "TaskCompleted", BATON_ATTEMPT: "1" })
       assert.deepInclude(ofTask("good")?.event, { event: "TaskCompleted", taskId: "good", output: "yes" })
       assert.deepInclude(ofTask(odd), { BATON_EVENT: "TaskFailed", BATON_ATTEMPT: "1" })
       assert.match(ofTask(odd)?.BATON_FEEDBACK, /exited with code 1/)
-      assert.deepInclude(told[2], { BATON_EVENT: "RunEnded", BATON_STOP_REASON: "Drained" })
-      assert.strictEqual(told.length, 3)
+      assert.deepInclude(seen[2], { BATON_EVENT: "RunEnded", BATON_STOP_REASON: "Drained" })
+      assert.strictEqual(seen.length, 3)
     })
   )
 
@@ -120,8 +120,8 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
   live(
     "do not slow down a run of a thousand tasks, even if the receiver does not respond before its end",
     Effect.gen(function* () {
-      const over = Promise.withResolvers<{ readonly status: number }>()
-      const { received, url } = yield* receiver(() => over.promise)
+      const response = Promise.withResolvers<{ readonly status: number }>()
+      const { received, url } = yield* receiver(() => response.promise)
       yield* add(...Array.from({ length: 1000 }, (_, n) => ({ id: `t${n}`, description: "do it" })))
       let before = -1
       const { exitCode, stderr } = yield* baton(
@@ -130,7 +130,7 @@ describe("hooks of a run", { timeout: 60_000 }, () => {
           onStdout: (text) => {
             if (!text.includes('{"event":"RunEnded"')) return Effect.void
             before = received.length
-            return Effect.sync(() => over.resolve({ status: 200 }))
+            return Effect.sync(() => response.resolve({ status: 200 }))
           }
         }
       )
