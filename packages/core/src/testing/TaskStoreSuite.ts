@@ -22,10 +22,10 @@
  * @since 0.1.0
  */
 import * as assert from "node:assert/strict"
-import type { Vitest } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import type { TaskStore } from "../TaskStore.ts"
@@ -84,6 +84,43 @@ export interface Options<Place> {
   /** Lets milliseconds pass for the store. Default `TestClock.adjust`, or real waiting when `virtualTime` is off. */
   readonly advance?: ((millis: number) => Effect.Effect<void>) | undefined
   readonly capabilities?: Partial<Capabilities> | undefined
+}
+
+/**
+ * Registers the tests of a suite, each of them an effect in its own scope. `it.effect` and `it.live` of `@effect/vitest`
+ * are testers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tester {
+  (name: string, test: () => Effect.Effect<void, unknown, Scope.Scope>, timeout: number): void
+  /** Registers a property that holds for every value of the schemas. */
+  readonly prop: <A>(
+    name: string,
+    schemas: [Schema.Schema<A>],
+    test: (values: readonly [A]) => Effect.Effect<void, unknown, Scope.Scope>,
+    options: {
+      readonly timeout: number
+      readonly arbitrary: { readonly runs: number; readonly size: number }
+    }
+  ) => void
+}
+
+/**
+ * What the suite needs of a test runner. `it` of `@effect/vitest` is one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+// Not a type of `@effect/vitest`: that would have to be a peer dependency, with which `npm install` can fail to end.
+export interface TestRunner {
+  /** Groups the tests that `register` registers. */
+  readonly describe: (name: string, register: () => void) => unknown
+  /** Runs tests with `TestClock`. */
+  readonly effect: Tester
+  /** Runs tests with the real clock. */
+  readonly live: Tester
 }
 
 const defaultCapabilities: Capabilities = { virtualTime: true, places: "shared" }
@@ -154,7 +191,7 @@ export const cases = <Place>(options: Options<Place>): ReadonlyArray<ContractCas
  * @category constructors
  * @since 0.1.0
  */
-export const suite = <Place>(it: Vitest.Methods, options: Options<Place>): void => {
+export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
   const { virtualTime } = capabilitiesOf(options)
   const test = virtualTime ? it.effect : it.live
   it.describe(`TaskStore (${options.name})`, () => {
