@@ -73,6 +73,15 @@ export interface Lost {
 }
 
 /**
+ * Whether an outcome uses up an attempt without completing the task.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isFailure = (outcome: Outcome): outcome is Failure =>
+  outcome._tag === "Rejected" || outcome._tag === "Errored" || outcome._tag === "Unverifiable"
+
+/**
  * Why an attempt failed, for a person and for the next attempt.
  *
  * @category getters

@@ -256,10 +256,12 @@ const contextOf = (parts: RunParts, claimed: ClaimedTask): AttemptContext => {
 }
 
 const earlierAttempts = (parts: RunParts, { claim: { task, token } }: ClaimedTask) =>
-  Effect.match(storeCall(parts, "attempts", parts.store.attempts(task.id)), {
-    onSuccess: (attempts) => attempts.filter((attempt) => attempt.token !== token),
-    onFailure: () => []
-  })
+  Effect.suspend(() =>
+    Effect.match(storeCall(parts, "attempts", parts.store.attempts(task.id)), {
+      onSuccess: (attempts) => attempts.filter((attempt) => attempt.token !== token),
+      onFailure: () => []
+    })
+  )
 
 const addUsageOf = (claimed: ClaimedTask, error: ExecutionError | VerificationError | SafetyStop): void => {
   if (error._tag !== "SafetyStop") claimed.addUsage(error.usage)

@@ -90,8 +90,9 @@ export interface Claims {
   /** Returns when there may be room or something to claim again. */
   readonly awaitWakeUp: Effect.Effect<void>
   readonly wakeUp: () => void
-  /** The next task that was not started. */
+  /** The next task that was not started. Call `onTaken` after it. */
   readonly take: Effect.Effect<ClaimedTask>
+  readonly onTaken: () => void
   /** Removes and returns all tasks that were not started. */
   readonly takeQueued: Effect.Effect<ReadonlyArray<ClaimedTask>>
   readonly all: () => Iterable<ClaimedTask>
@@ -132,10 +133,10 @@ export const make = Effect.fnUntraced(function* (options: {
       return awake.await
     }),
     wakeUp: () => void awake.openUnsafe(),
-    take: Effect.map(Queue.take(queue), (next) => {
+    take: Queue.take(queue),
+    onTaken: () => {
       if (Queue.sizeUnsafe(queue) * 2 <= prefetch) awake.openUnsafe()
-      return next
-    }),
+    },
     takeQueued: Queue.clear(queue),
     all: () => claimed,
     size: () => claimed.size,

@@ -27,9 +27,6 @@ export const attemptOutcome = {
 /** The outcomes that a settlement can write. */
 export type SettledOutcome = (typeof attemptOutcome)[Settlement["_tag"]]
 
-/** An outcome of which a settlement is written. */
-export type Settleable = Exclude<Outcome.Outcome, Outcome.Lost>
-
 /** A result that the store refuses is a failure of its task. */
 export const unstorable = (error: TaskStoreError): Outcome.Errored => ({
   _tag: "Errored",
@@ -37,43 +34,46 @@ export const unstorable = (error: TaskStoreError): Outcome.Errored => ({
   error: new ExecutionError({ reason: "Permanent", message: `The result could not be stored: ${error.message}` })
 })
 
-/**
- * Decides what happens to the task: applies the state machine, the limit of attempts and the retry policy to an outcome.
- */
-export const settlementOf = (parts: RunParts, claimed: ClaimedTask, outcome: Settleable): Effect.Effect<Settlement> => {
-  const { task, token } = claimed.claim
-  const fields = {
+/** The settlement of an attempt that was accepted or released. */
+export const settlementOf = (
+  { claim: { task, token }, usage }: ClaimedTask,
+  outcome: Outcome.Accepted | Outcome.Released
+): Settlement => {
+  const taskId = task.id
+  const total = Usage.add(task.usage, usage)
+  if (outcome._tag === "Released") {
+    return { _tag: "Release", taskId, token, attemptUsage: usage, usage: total, reason: outcome.reason }
+  }
+  const { execution, verification, verified } = outcome
+  return { _tag: "Complete", taskId, token, attemptUsage: usage, usage: total, execution, verification, verified }
+}
+
+/** The settlement of a failed attempt: the state machine, the limit of attempts and the retry policy decide. */
+export const failureSettlementOf = (
+  parts: RunParts,
+  { claim: { task, token }, usage }: ClaimedTask,
+  outcome: Outcome.Failure
+): Effect.Effect<Settlement> => {
+  const failure = {
     taskId: task.id,
     token,
-    attemptUsage: claimed.usage,
-    usage: Usage.add(task.usage, claimed.usage)
+    attemptUsage: usage,
+    usage: Usage.add(task.usage, usage),
+    execution: outcome.execution,
+    verification: outcome._tag === "Rejected" ? outcome.verification : null,
+    feedback: Outcome.feedback(outcome),
+    checkpoint: checkpointOf(outcome)
   }
-  switch (outcome._tag) {
-    case "Accepted": {
-      const { execution, verification, verified } = outcome
-      return Effect.succeed({ ...fields, _tag: "Complete", execution, verification, verified })
-    }
-    case "Released":
-      return Effect.succeed({ ...fields, _tag: "Release", reason: outcome.reason })
-    case "Rejected":
-    case "Errored":
-    case "Unverifiable": {
-      const failure = {
-        ...fields,
-        execution: outcome.execution,
-        verification: outcome._tag === "Rejected" ? outcome.verification : null,
-        feedback: Outcome.feedback(outcome),
-        checkpoint: checkpointOf(outcome)
-      }
-      const permanent = outcome._tag !== "Rejected" && outcome.error.reason === "Permanent"
-      const next = transition(task, { _tag: "AttemptFailed", permanent }, parts.config)
-      return Result.isSuccess(next) && next.success.status === "pending"
-        ? Effect.map(retryDelay(parts, task, outcome), (delay) =>
-            Option.isSome(delay) ? { ...failure, _tag: "Retry", delay: delay.value } : { ...failure, _tag: "Fail" }
-          )
-        : Effect.succeed({ ...failure, _tag: "Fail" })
-    }
-  }
+  const permanent = outcome._tag !== "Rejected" && outcome.error.reason === "Permanent"
+  const next = transition(task, { _tag: "AttemptFailed", permanent }, parts.config)
+  if (Result.isFailure(next) || next.success.status !== "pending") return Effect.succeed({ ...failure, _tag: "Fail" })
+  return Effect.map(
+    retryDelay(parts, task, outcome),
+    Option.match({
+      onNone: () => ({ ...failure, _tag: "Fail" as const }),
+      onSome: (delay) => ({ ...failure, _tag: "Retry" as const, delay })
+    })
+  )
 }
 
 /** The next attempt verifies an output without a verdict, and executes nothing. */

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type { Event } from "../../Event.ts"
-import type * as Outcome from "../../Outcome.ts"
+import * as Outcome from "../../Outcome.ts"
 import type { Stats } from "../../Stats.ts"
 import type { TaskId } from "../../Task.ts"
 import type { FencedReply, Settlement } from "../../TaskStore.ts"
@@ -12,7 +12,7 @@ import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { type ClaimedTask, type Claims, leaseKey } from "./claims.ts"
 import * as metrics from "./metrics.ts"
 import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
-import { attemptOutcome, type Settleable, settlementOf, unstorable } from "./settlement.ts"
+import { attemptOutcome, failureSettlementOf, settlementOf, unstorable } from "./settlement.ts"
 import { storeCall } from "./storeCall.ts"
 
 /** More settlements in one write make it longer without making it cheaper. */
@@ -46,7 +46,7 @@ type SettlerStats = Pick<
 
 interface PendingOutcome {
   readonly claimed: ClaimedTask
-  readonly outcome: Settleable
+  readonly outcome: Exclude<Outcome.Outcome, Outcome.Lost>
 }
 
 interface PendingSettlement {
@@ -83,12 +83,21 @@ export const make = Effect.fnUntraced(function* (
     yield* Queue.offer(pending, { claimed, outcome })
   })
 
+  const decideAll = (batch: ReadonlyArray<PendingOutcome>): Effect.Effect<ReadonlyArray<PendingSettlement>> => {
+    const decided = batch.flatMap((entry) => decideAtOnce(entry) ?? [])
+    return decided.length === batch.length
+      ? Effect.succeed(decided)
+      : Effect.forEach(batch, decide, { concurrency: ledgerReads })
+  }
+
+  const decideAtOnce = ({ claimed, outcome }: PendingOutcome): PendingSettlement | undefined =>
+    Outcome.isFailure(outcome) ? undefined : { claimed, settlement: settlementOf(claimed, outcome) }
+
   /** Decided here and not by the worker: the retry policy may have to read the ledger, which a store outage delays. */
   const decide = ({ claimed, outcome }: PendingOutcome): Effect.Effect<PendingSettlement> =>
-    Effect.map(settlementOf(parts, claimed, outcome), (settlement) => ({ claimed, settlement }))
-
-  const decideAll = (batch: ReadonlyArray<PendingOutcome>) =>
-    Effect.forEach(batch, decide, { concurrency: batch.some(isRetriedAgain) ? ledgerReads : 1 })
+    Outcome.isFailure(outcome)
+      ? Effect.map(failureSettlementOf(parts, claimed, outcome), (settlement) => ({ claimed, settlement }))
+      : Effect.succeed({ claimed, settlement: settlementOf(claimed, outcome) })
 
   /** The lease is gone, so nothing is written. */
   const drop = Effect.fnUntraced(function* (claimed: ClaimedTask) {
@@ -138,7 +147,7 @@ export const make = Effect.fnUntraced(function* (
   /** Fails a task whose result the store refuses. When the store refuses even that, it is unusable, and the run ends. */
   const giveUp = Effect.fnUntraced(function* ({ claimed, settlement }: PendingSettlement, error: TaskStoreError) {
     if (settlement._tag !== "Release") {
-      const failed = { claimed, settlement: yield* settlementOf(parts, claimed, unstorable(error)) }
+      const failed = { claimed, settlement: yield* failureSettlementOf(parts, claimed, unstorable(error)) }
       const reply = yield* Effect.result(call([failed]))
       if (Result.isSuccess(reply)) return yield* accept([failed], reply.success)
     }
@@ -237,9 +246,6 @@ export const make = Effect.fnUntraced(function* (
     loop: Effect.forever(Effect.flatMap(Effect.flatMap(Queue.takeBetween(pending, 1, maxBatch), decideAll), write))
   }
 })
-
-const isRetriedAgain = ({ claimed, outcome }: PendingOutcome): boolean =>
-  outcome._tag !== "Accepted" && outcome._tag !== "Released" && claimed.claim.task.attempts > 1
 
 const eventOf = (
   { claimed: { usage }, settlement }: PendingSettlement,

@@ -53,6 +53,7 @@ export const make = (
       Effect.gen(function* () {
         while (true) {
           const claimed = yield* restore(claims.take)
+          claims.onTaken()
           // Lost or cancelled while it was queued.
           if (claimed.abortReason !== undefined) {
             claims.remove(claimed)
