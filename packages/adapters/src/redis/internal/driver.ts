@@ -17,6 +17,7 @@ import * as Address from "./address.ts"
 import type { Connection, Options } from "./connection.ts"
 import * as Encoding from "./encoding.ts"
 import * as Reading from "./lua/reading.ts"
+import * as Administration from "./lua/administration.ts"
 import * as Writing from "./lua/writing.ts"
 
 /** Each transition is one script; see `lua/writing.ts`. */
@@ -69,8 +70,11 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
       run(Writing.extend, [String(leaseMillis), ...leases.flatMap(({ id, token }) => [id, String(token)])], lostLeases),
 
     sweep: ({ failFromAttempts, limit, message }) =>
-      run(Writing.sweep, [String(failFromAttempts), String(limit), message.beforeOwner, message.afterOwner], (reply) =>
-        Encoding.groups(reply, 5, ([id, token, status, owner, attempts]) => ({ id, token, status, owner, attempts }))
+      run(
+        Administration.sweep,
+        [String(failFromAttempts), String(limit), message.beforeOwner, message.afterOwner],
+        (reply) =>
+          Encoding.groups(reply, 5, ([id, token, status, owner, attempts]) => ({ id, token, status, owner, attempts }))
       ),
 
     get: (id) => run(Reading.get, [id], (reply) => (reply === null ? undefined : Encoding.taskRow(reply))),
@@ -92,13 +96,17 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
       return { pending, in_progress, completed, failed, cancelled, waiting }
     }),
 
-    requeue: (selection, { from }) => run(Writing.requeue, selectionArguments(selection, from), changeReply),
+    requeue: (selection, { from }) => run(Administration.requeue, selectionArguments(selection, from), changeReply),
 
     cancel: (selection, { from, reason }) =>
-      run(Writing.cancel, [reason, ...selectionArguments(selection, from)], changeReply),
+      run(Administration.cancel, [reason, ...selectionArguments(selection, from)], changeReply),
 
     prune: (selection, { from, unchangedMillis }) =>
-      run(Writing.prune, [String(unchangedMillis ?? -1e16), ...selectionArguments(selection, from)], changeReply),
+      run(
+        Administration.prune,
+        [String(unchangedMillis ?? -1e16), ...selectionArguments(selection, from)],
+        changeReply
+      ),
 
     outlook: run(Reading.outlook, [], (reply) => {
       const [dueInMillis, drained, ...control] = Encoding.array(reply)
@@ -107,7 +115,7 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     control: run(Reading.control, [], (reply) => controlRow(Encoding.array(reply))),
 
-    request: (request) => run(Writing.request, [request], (reply) => controlRow(Encoding.array(reply))),
+    request: (request) => run(Administration.request, [request], (reply) => controlRow(Encoding.array(reply))),
 
     dump: ({ after, limit }) =>
       run(Reading.dump, [String(after), String(limit)], (reply) => Encoding.array(reply).map(Encoding.recordRow)),

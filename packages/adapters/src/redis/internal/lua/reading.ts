@@ -1,10 +1,13 @@
+import { edges, previousExecutions, ranked, tasks } from "./library.ts"
 import { script } from "./prelude.ts"
 
 /**
  * Whether there is a store. Fails where the keys belong to something else, and for a user who is denied a command that a
  * script uses: if that command failed half-way, half of the script's work would remain.
  */
-export const open = script(String.raw`
+export const open = script(
+  [],
+  String.raw`
 local commands = {
   { 'HSET', META, '', '' }, { 'HGET', META, '' }, { 'HDEL', META, '' }, { 'HINCRBY', META, '', 1 }, { 'HMGET', META, '' },
   { 'ZADD', READY, 0, '' }, { 'ZREM', READY, '' }, { 'ZREMRANGEBYRANK', READY, 0, 0 }, { 'ZRANGE', READY, 0, 0 },
@@ -17,21 +20,27 @@ for _, command in ipairs(commands) do
   end
 end
 return schema and 1 or 0
-`)
+`
+)
 
 /** Returns revision, paused, stops. */
-export const control = script(`return redis.call('HMGET', META, 'revision', 'paused', 'stops')`)
+export const control = script([], `return redis.call('HMGET', META, 'revision', 'paused', 'stops')`)
 
 /** Returns the numbers of pending, running, completed, failed and cancelled tasks, and of pending tasks that wait. */
-export const counts = script(String.raw`
+export const counts = script(
+  [],
+  String.raw`
 return {
   redis.call('ZCARD', PENDING), redis.call('ZCARD', LEASES), redis.call('ZCARD', COMPLETED),
   redis.call('ZCARD', FAILED), redis.call('ZCARD', CANCELLED), redis.call('HGET', META, 'waiting') or 0
 }
-`)
+`
+)
 
 /** Returns in how many milliseconds there is something to do or nothing for never, whether all is done, the control state. */
-export const outlook = script(String.raw`
+export const outlook = script(
+  [],
+  String.raw`
 local due
 if redis.call('ZCARD', READY) > 0 then
   due = 0
@@ -42,7 +51,8 @@ else
   end
 end
 return { due or false, isDrained() and 1 or 0, unpack(redis.call('HMGET', META, 'revision', 'paused', 'stops')) }
-`)
+`
+)
 
 /** Describes tasks: id, line, inputs, feedback, usage, the execution of the attempt that completed it. */
 const describe = String.raw`
@@ -66,11 +76,14 @@ end
 `
 
 /** Argument: an id. Returns the task or nothing. */
-export const get = script(`${describe}return describe({ ARGV[FIRST] })[1]`)
+export const get = script([tasks, previousExecutions, describe], `return describe({ ARGV[FIRST] })[1]`)
 
 /** Arguments: a status or nothing, after which `seq`, limit. Returns the tasks. */
-export const list = script(`${describe}
-return describe((ranked(ARGV[FIRST], ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]))))`)
+export const list = script(
+  [tasks, ranked, previousExecutions, describe],
+  `
+return describe((ranked(ARGV[FIRST], ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]))))`
+)
 
 /**
  * The ledger of a task: for each attempt that ended its numbers, execution, verification, usage, owner and error; when the
@@ -99,17 +112,21 @@ end
 `
 
 /** Argument: an id. Returns the line and the ledger, or nothing for an unknown id. */
-export const attempts = script(`${ledger}
+export const attempts = script(
+  [tasks, ledger],
+  `
 local id = ARGV[FIRST]
 load({ id })
-return tasks[id] and { print(tasks[id]), ledger(id) }`)
+return tasks[id] and { print(tasks[id]), ledger(id) }`
+)
 
 /**
  * Arguments: after which `seq`, limit. Returns for each task: itself, its ledger, the end of its lease, and the ids that it
  * waits for.
  */
 export const dump = script(
-  `${describe}${ledger}${String.raw`
+  [tasks, ranked, previousExecutions, edges, describe, ledger],
+  String.raw`
 local ids = ranked('', ARGV[FIRST], tonumber(ARGV[FIRST + 1]))
 local records = {}
 for index, described in ipairs(describe(ids)) do
@@ -120,5 +137,5 @@ for index, described in ipairs(describe(ids)) do
   }
 end
 return records
-`}`
+`
 )

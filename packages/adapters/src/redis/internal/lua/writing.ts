@@ -1,3 +1,16 @@
+import {
+  attempts,
+  blocking,
+  edges,
+  places,
+  previousExecutions,
+  queue,
+  rows,
+  saving,
+  tasks,
+  unblocking,
+  writes
+} from "./library.ts"
 import { script } from "./prelude.ts"
 
 /**
@@ -5,7 +18,9 @@ import { script } from "./prelude.ts"
  * of dependencies, and each of them. Returns the ids that are present, those of them with another description, and each
  * unknown dependency after the id of its task.
  */
-export const add = script(String.raw`
+export const add = script(
+  [tasks, writes, places, queue, saving, edges, blocking],
+  String.raw`
 local added, ids, isAdded = {}, {}, {}
 local at = FIRST + 1
 while at <= #ARGV do
@@ -71,7 +86,8 @@ for index, new in ipairs(fresh) do
 end
 commit()
 return { existing, conflicts, unknown }
-`)
+`
+)
 
 /**
  * Adds tasks as they were in another store. Arguments: for each task: id; inputs; feedback after `=`, usage and checkpoint,
@@ -79,7 +95,9 @@ return { existing, conflicts, unknown }
  * waits for, and each of them; the number of attempts that ended, and the row of each. Returns the ids that are present;
  * then it adds nothing.
  */
-export const restore = script(String.raw`
+export const restore = script(
+  [tasks, writes, places, queue, saving, edges, blocking, unblocking],
+  String.raw`
 local restored, ids = {}, {}
 local at = FIRST
 while at <= #ARGV do
@@ -144,7 +162,8 @@ end
 unblock(completed)
 commit()
 return present
-`)
+`
+)
 
 /**
  * Claims tasks. Arguments: limit, owner, lease, the call, and earlier calls that were never answered: if those claimed
@@ -152,7 +171,9 @@ return present
  * or, each in the order of claiming: when the tasks changed (once if all did at the same time), ids, lines, inputs; and for
  * each task with earlier attempts: its place, feedback, usage, checkpoint, previous execution.
  */
-export const claim = script(String.raw`
+export const claim = script(
+  [tasks, writes, places, attempts, previousExecutions],
+  String.raw`
 local limit, owner, lease, call = tonumber(ARGV[FIRST]), ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]), ARGV[FIRST + 3]
 local ids = {}
 if #ARGV > FIRST + 3 then
@@ -236,7 +257,8 @@ wakeIn(lease)
 local inputs = mget(INPUTS, ids)
 commit()
 return { times, ids, lines, inputs, earlier }
-`)
+`
+)
 
 /** What scripts do that write under leases. */
 const leases = String.raw`
@@ -257,7 +279,8 @@ end
  * Returns for each lost lease: index, status, nothing.
  */
 export const checkpoint = script(
-  `${leases}${String.raw`
+  [tasks, writes, attempts, leases],
+  String.raw`
 local ids = {}
 for at = FIRST, #ARGV, 4 do ids[#ids + 1] = ARGV[at] end
 load(ids)
@@ -277,12 +300,13 @@ for index, id in ipairs(ids) do
 end
 commit()
 return lost
-`}`
+`
 )
 
 /** Arguments: lease; for each lease: id and token. Returns for each lost lease: index, status, nothing. */
 export const extend = script(
-  `${leases}${String.raw`
+  [tasks, writes, leases],
+  String.raw`
 local lease = tonumber(ARGV[FIRST])
 local leaseEnd = text(later(lease))
 local ids = {}
@@ -299,7 +323,7 @@ for index, id in ipairs(ids) do
 end
 commit()
 return lost
-`}`
+`
 )
 
 /**
@@ -311,7 +335,8 @@ return lost
  * says that the attempt ended.
  */
 export const settle = script(
-  `${leases}${String.raw`
+  [tasks, writes, places, queue, saving, rows, edges, unblocking, leases],
+  String.raw`
 -- Most settlements of a call have the same decision.
 local decisions = {}
 local function decide(words)
@@ -322,11 +347,52 @@ local function decide(words)
       outcome = outcome, status = status, returned = tonumber(returned), verified = verified, size = 4 + #fields,
       available = available ~= '-' and text(later(tonumber(available))), isReleased = outcome == 'released',
       usage = find(fields, 'u', 1, true), failure = find(fields, 'e', 1, true),
-      feedback = find(fields, 'f', 1, true), checkpoint = find(fields, 'c', 1, true)
+      feedback = find(fields, 'f', 1, true), checkpoint = find(fields, 'c', 1, true),
+      effects = { [true] = {}, [false] = {} }
     }
     decisions[words] = decision
   end
   return decision
+end
+
+-- The changes of a task apart from its id, its 'seq' and the result of the attempt. 'state' is its line after the 'seq'.
+local function settled(state, line, decision, isExecuted)
+  local task = parse('', '0' .. state)
+  begin(task, line)
+  local effect = {
+    token = text(task[Token]), saved = task[Attempt].saved, hasEarlier = task[Previous] ~= '-' or task[Attempt].saved
+  }
+  effect.before, effect.after = rowAround(task, decision.outcome)
+  task[Rows] = task[Rows] + 1
+  effect.row = task[Rows] .. ' '
+  task[Attempt] = nil
+  if decision.isReleased then
+    if task[Previous] == '-' then task[Previous] = '0' end
+  else
+    task[Verified] = decision.verified
+    task[Previous] = isExecuted and decision.outcome ~= 'completed' and task[Rows] or '0'
+  end
+  task[Attempts] = math.max(0, task[Attempts] - decision.returned)
+  if decision.available then task[Available] = decision.available end
+  task[Status], task[Updated] = decision.status, nowText
+  effect.state = sub(print(task), 2)
+  return effect
+end
+
+-- Tasks that were added and claimed together change in the same way, so this is computed once for all of them.
+local function effectOf(state, line, decision, isExecuted)
+  local effects = decision.effects[isExecuted]
+  local sameState = effects[state]
+  if not sameState then
+    sameState = {}
+    effects[state] = sameState
+  end
+  local effect = sameState[line]
+  if not effect then
+    effect = settled(state, line, decision, isExecuted)
+    sameState[line] = effect
+  end
+  return effect
 end
 
 local ids, starts = {}, {}
@@ -336,14 +402,19 @@ while at <= #ARGV do
   starts[#ids] = at
   at = at + decide(ARGV[at]).size
 end
-load(ids)
+local lines, running = mget(TASKS, ids), mget(RUNNING, ids)
 
-local released = {}
-for index, id in ipairs(ids) do
-  local task = tasks[id]
-  if task and task[Attempt] and decide(ARGV[starts[index]]).isReleased then released[#released + 1] = task end
+local effects, saving = {}, {}
+for index = 1, #ids do
+  local line, start = lines[index], starts[index]
+  if line and running[index] then
+    local decision = decide(ARGV[start])
+    local effect = effectOf(sub(line, SEQ + 1), running[index], decision, byte(ARGV[start + 3], 1) ~= 10)
+    effects[index] = effect.token == ARGV[start + 2] and effect
+    if effects[index] and effect.saved and decision.isReleased then saving[#saving + 1] = ids[index] end
+  end
 end
-local resultOf = unverified(released)
+local resultOf = checkpointed(saving)
 
 local function outcomeOf(task, token)
   for row = task and task[Rows] or 0, 1, -1 do
@@ -354,198 +425,44 @@ local function outcomeOf(task, token)
 end
 
 local completed = {}
-for index, id in ipairs(ids) do
-  local start = starts[index]
-  local decision, token, result = decide(ARGV[start]), ARGV[start + 2], ARGV[start + 3]
-  local task = tasks[id]
-  if not isLeased(task, token) then
-    lose(index, task, outcomeOf(task, token))
+for index = 1, #ids do
+  local id, start, effect = ids[index], starts[index], effects[index]
+  local decision, result = decide(ARGV[start]), ARGV[start + 3]
+  if not effect then
+    load({ id })
+    lose(index, tasks[id], outcomeOf(tasks[id], ARGV[start + 2]))
   else
     local usage = decision.usage and ARGV[start + 3 + decision.usage]
     local failure = decision.failure and ARGV[start + 3 + decision.failure]
     if usage then write(HSET, USAGE, id, usage) end
     if decision.isReleased then
       local attemptUsage = sub(result, 3)
-      endAttempt(task, 'released', failure, resultOf(task, attemptUsage ~= '' and attemptUsage))
+      result = resultOf(id, attemptUsage ~= '' and attemptUsage)
     else
       local feedback = decision.feedback and ARGV[start + 3 + decision.feedback]
       local checkpoint = decision.checkpoint and ARGV[start + 3 + decision.checkpoint]
       if feedback then write(HSET, FEEDBACK, id, feedback) end
       if checkpoint then write(HSET, CHECKPOINTS, id, checkpoint) end
-      if task[Previous] ~= '-' or task[Attempt].saved then
+      if effect.hasEarlier then
         if not usage then write(HDEL, USAGE, id) end
         if not feedback then write(HDEL, FEEDBACK, id) end
         if not checkpoint then write(HDEL, CHECKPOINTS, id) end
       end
-      endAttempt(task, decision.outcome, failure, result)
-      task[Verified] = decision.verified
-      local isRejected = decision.outcome ~= 'completed' and byte(result, 1) ~= 10
-      task[Previous] = isRejected and task[Rows] or '0'
-      if decision.status == 'completed' then completed[#completed + 1] = id end
     end
-    task[Attempts] = math.max(0, task[Attempts] - decision.returned)
-    if decision.available then task[Available] = decision.available end
-    move(task, decision.status)
-    if decision.status == 'pending' then lineUp(task) end
+    local row = effect.before .. result .. effect.after
+    write(HSET, ATTEMPTS, effect.row .. id, failure and row .. '\n' .. failure or row)
+    endLease(id)
+    local seq = sub(lines[index], 1, SEQ)
+    local line = seq .. effect.state
+    write(HSET, TASKS, id, line)
+    write(ZADD, INDEX[decision.status], seq, id)
+    changed = true
+    if decision.status == 'pending' then lineUp(parse(id, line)) end
+    if decision.status == 'completed' then completed[#completed + 1] = id end
   end
 end
 unblock(completed)
 commit()
 return lost
-`}`
-)
-
-/**
- * Ends attempts whose lease has expired. Arguments: the number of attempts from which tasks fail, the limit, and the text
- * before and after the owner. Returns for each task: id, token, status, owner, attempts.
- */
-export const sweep = script(String.raw`
-local failFrom, limit, before, after = tonumber(ARGV[FIRST]), ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3]
-local ids = redis.call('ZRANGEBYSCORE', LEASES, '-inf', nowText, 'LIMIT', 0, limit)
-load(ids)
-local expired = {}
-for _, id in ipairs(ids) do expired[#expired + 1] = tasks[id] end
-local resultOf = unverified(expired)
-local swept = {}
-for _, task in ipairs(expired) do
-  local owner = task[Attempt].owner
-  local message = before .. owner .. after
-  endAttempt(task, 'lease_expired', message, resultOf(task))
-  if task[Attempts] >= failFrom then
-    write(HSET, FEEDBACK, task[Id], message)
-    move(task, 'failed')
-  else
-    task[Available] = nowText
-    move(task, 'pending')
-    lineUp(task)
-  end
-  for _, value in ipairs({ task[Id], task[Token], task[Status], owner, task[Attempts] }) do
-    swept[#swept + 1] = value
-  end
-end
-commit()
-return swept
-`)
-
-/**
- * The tasks that a selection names and whose status is one of `from`. Its arguments: the statuses between spaces; `ids` and
- * each id, or `status`, the status, after which `seq` and the limit. Also returns the `seq` at which the next part starts.
- */
-const select = String.raw`
-local function select(at)
-  local ids, last = {}, false
-  if ARGV[at + 1] == 'ids' then
-    for index = at + 2, #ARGV do ids[#ids + 1] = ARGV[index] end
-  else
-    ids, last = ranked(ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4]))
-  end
-  load(ids)
-  local selected = {}
-  for _, id in ipairs(ids) do
-    local task = tasks[id]
-    if task and find(ARGV[at], ' ' .. task[Status] .. ' ', 1, true) then selected[#selected + 1] = task end
-  end
-  return selected, last
-end
 `
-
-/** Arguments: a selection. Returns where the next part of it starts, and the ids of the tasks that changed. */
-export const requeue = script(
-  `${select}${String.raw`
-local selected, last = select(FIRST)
-local ids = {}
-for _, task in ipairs(selected) do
-  task[Attempts] = 0
-  task[Requeues] = task[Requeues] + 1
-  task[Available] = nowText
-  move(task, 'pending')
-  lineUp(task)
-  ids[#ids + 1] = task[Id]
-end
-commit()
-return { last, ids }
-`}`
 )
-
-/**
- * Arguments: the reason, a selection. Returns where the next part of it starts, the ids of the tasks that changed, and how
- * many of them were in progress.
- */
-export const cancel = script(
-  `${select}${String.raw`
-local selected, last = select(FIRST + 1)
-local running = {}
-for _, task in ipairs(selected) do
-  if task[Attempt] then running[#running + 1] = task end
-end
-local resultOf = unverified(running)
-local ids = {}
-for _, task in ipairs(selected) do
-  if task[Attempt] then
-    endAttempt(task, 'cancelled', ARGV[FIRST], resultOf(task))
-    revised = true
-  elseif tonumber(task[Blockers]) == 0 then
-    dequeue(task)
-  else
-    waiting = waiting - 1
-  end
-  move(task, 'cancelled')
-  ids[#ids + 1] = task[Id]
-end
-commit()
-return { last, ids, #running }
-`}`
-)
-
-/**
- * Deletes tasks. Arguments: for how many milliseconds a task must not have changed, a selection. Returns where the next
- * part of it starts, and the ids of the tasks that were deleted.
- */
-export const prune = script(
-  `${select}${String.raw`
-local latest = now - ARGV[FIRST]
-local selected, last = select(FIRST + 1)
-local isUsed = {}
-for _, key in ipairs({ FEEDBACK, USAGE, CHECKPOINTS }) do isUsed[key] = redis.call('EXISTS', key) == 1 end
-local ids, greatestToken = {}, 0
-for _, task in ipairs(selected) do
-  if tonumber(task[Updated]) <= latest then
-    local id = task[Id]
-    ids[#ids + 1] = id
-    greatestToken = math.max(greatestToken, task[Token])
-    write(HDEL, TASKS, id)
-    write(HDEL, INPUTS, id)
-    for key, used in pairs(isUsed) do
-      if used then write(HDEL, key, id) end
-    end
-    for row = 1, task[Rows] do write(HDEL, ATTEMPTS, row .. ' ' .. id) end
-    write(ZREM, INDEX[task[Status]], id)
-    if tonumber(task[Blockers]) > 0 then
-      for _, dependency in ipairs(edges(DEPENDENCIES, id)) do
-        write(ZREM, DEPENDENCIES, edge(id, dependency))
-        write(ZREM, DEPENDANTS, edge(dependency, id))
-      end
-    end
-  end
-end
--- Freeing memory must be possible when the memory is full, and HSET would be refused before the first deletion.
-commit()
-if greatestToken > tonumber(redis.call('HGET', META, 'floor') or 0) then
-  redis.call('HSET', META, 'floor', text(greatestToken))
-end
-return { last, ids }
-`}`
-)
-
-/** Argument: the request to all runs. Returns the control state. */
-export const request = script(String.raw`
-local request = ARGV[FIRST]
-if request == 'stop' then
-  redis.call('HINCRBY', META, 'stops', 1)
-else
-  redis.call('HSET', META, 'paused', request == 'pause' and 1 or 0)
-end
-revised = true
-commit()
-return redis.call('HMGET', META, 'revision', 'paused', 'stops')
-`)

@@ -1,0 +1,167 @@
+import { edges, endings, moving, places, queue, ranked, rows, saving, tasks, writes } from "./library.ts"
+import { script } from "./prelude.ts"
+
+/**
+ * Ends attempts whose lease has expired. Arguments: the number of attempts from which tasks fail, the limit, and the text
+ * before and after the owner. Returns for each task: id, token, status, owner, attempts.
+ */
+export const sweep = script(
+  [tasks, writes, places, queue, saving, moving, rows, endings],
+  String.raw`
+local failFrom, limit, before, after = tonumber(ARGV[FIRST]), ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3]
+local ids = redis.call('ZRANGEBYSCORE', LEASES, '-inf', nowText, 'LIMIT', 0, limit)
+load(ids)
+local expired = {}
+for _, id in ipairs(ids) do expired[#expired + 1] = tasks[id] end
+local resultOf = checkpointedBy(expired)
+local swept = {}
+for _, task in ipairs(expired) do
+  local owner = task[Attempt].owner
+  local message = before .. owner .. after
+  endAttempt(task, 'lease_expired', message, resultOf(task[Id]))
+  if task[Attempts] >= failFrom then
+    write(HSET, FEEDBACK, task[Id], message)
+    move(task, 'failed')
+  else
+    task[Available] = nowText
+    move(task, 'pending')
+    lineUp(task)
+  end
+  for _, value in ipairs({ task[Id], task[Token], task[Status], owner, task[Attempts] }) do
+    swept[#swept + 1] = value
+  end
+end
+commit()
+return swept
+`
+)
+
+/**
+ * The tasks that a selection names and whose status is one of `from`. Its arguments: the statuses between spaces; `ids` and
+ * each id, or `status`, the status, after which `seq` and the limit. Also returns the `seq` at which the next part starts.
+ */
+const select = String.raw`
+local function select(at)
+  local ids, last = {}, false
+  if ARGV[at + 1] == 'ids' then
+    for index = at + 2, #ARGV do ids[#ids + 1] = ARGV[index] end
+  else
+    ids, last = ranked(ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4]))
+  end
+  load(ids)
+  local selected = {}
+  for _, id in ipairs(ids) do
+    local task = tasks[id]
+    if task and find(ARGV[at], ' ' .. task[Status] .. ' ', 1, true) then selected[#selected + 1] = task end
+  end
+  return selected, last
+end
+`
+
+/** Arguments: a selection. Returns where the next part of it starts, and the ids of the tasks that changed. */
+export const requeue = script(
+  [tasks, writes, places, queue, saving, moving, ranked, select],
+  String.raw`
+local selected, last = select(FIRST)
+local ids = {}
+for _, task in ipairs(selected) do
+  task[Attempts] = 0
+  task[Requeues] = task[Requeues] + 1
+  task[Available] = nowText
+  move(task, 'pending')
+  lineUp(task)
+  ids[#ids + 1] = task[Id]
+end
+commit()
+return { last, ids }
+`
+)
+
+/**
+ * Arguments: the reason, a selection. Returns where the next part of it starts, the ids of the tasks that changed, and how
+ * many of them were in progress.
+ */
+export const cancel = script(
+  [tasks, writes, places, saving, moving, rows, endings, ranked, select],
+  String.raw`
+local selected, last = select(FIRST + 1)
+local running = {}
+for _, task in ipairs(selected) do
+  if task[Attempt] then running[#running + 1] = task end
+end
+local resultOf = checkpointedBy(running)
+local ids = {}
+for _, task in ipairs(selected) do
+  if task[Attempt] then
+    endAttempt(task, 'cancelled', ARGV[FIRST], resultOf(task[Id]))
+    revised = true
+  elseif tonumber(task[Blockers]) == 0 then
+    write(ZREM, READY, place(task))
+    write(ZREM, DELAYED, place(task))
+  else
+    waiting = waiting - 1
+  end
+  move(task, 'cancelled')
+  ids[#ids + 1] = task[Id]
+end
+commit()
+return { last, ids, #running }
+`
+)
+
+/**
+ * Deletes tasks. Arguments: for how many milliseconds a task must not have changed, a selection. Returns where the next
+ * part of it starts, and the ids of the tasks that were deleted.
+ */
+export const prune = script(
+  [tasks, writes, edges, ranked, select],
+  String.raw`
+local latest = now - ARGV[FIRST]
+local selected, last = select(FIRST + 1)
+local isUsed = {}
+for _, key in ipairs({ FEEDBACK, USAGE, CHECKPOINTS }) do isUsed[key] = redis.call('EXISTS', key) == 1 end
+local ids, greatestToken = {}, 0
+for _, task in ipairs(selected) do
+  if tonumber(task[Updated]) <= latest then
+    local id = task[Id]
+    ids[#ids + 1] = id
+    greatestToken = math.max(greatestToken, task[Token])
+    write(HDEL, TASKS, id)
+    write(HDEL, INPUTS, id)
+    for key, used in pairs(isUsed) do
+      if used then write(HDEL, key, id) end
+    end
+    for row = 1, task[Rows] do write(HDEL, ATTEMPTS, row .. ' ' .. id) end
+    write(ZREM, INDEX[task[Status]], id)
+    if tonumber(task[Blockers]) > 0 then
+      for _, dependency in ipairs(edges(DEPENDENCIES, id)) do
+        write(ZREM, DEPENDENCIES, edge(id, dependency))
+        write(ZREM, DEPENDANTS, edge(dependency, id))
+      end
+    end
+  end
+end
+-- Freeing memory must be possible when the memory is full, and HSET would be refused before the first deletion.
+commit()
+if greatestToken > tonumber(redis.call('HGET', META, 'floor') or 0) then
+  redis.call('HSET', META, 'floor', text(greatestToken))
+end
+return { last, ids }
+`
+)
+
+/** Argument: the request to all runs. Returns the control state. */
+export const request = script(
+  [writes],
+  String.raw`
+local request = ARGV[FIRST]
+if request == 'stop' then
+  redis.call('HINCRBY', META, 'stops', 1)
+else
+  redis.call('HSET', META, 'paused', request == 'pause' and 1 or 0)
+end
+revised = true
+commit()
+return redis.call('HMGET', META, 'revision', 'paused', 'stops')
+`
+)

@@ -1,0 +1,364 @@
+/**
+ * Functions that several scripts use. The server creates the functions of a script in each call, and each costs it a tenth of
+ * a microsecond, so a script contains only the parts that it needs.
+ */
+
+/** Tasks as they are in the store. */
+export const tasks = String.raw`
+-- A task is a table of the words of its line, with its id before them and the attempt under way behind them.
+--   Blockers: the number of dependencies that have yet to complete
+--   Rows: the number of attempts that ended
+--   Previous: the row of the last attempt that was rejected, 0 if it has no execution; '-' before the first attempt
+-- A claim does not change the line, and writes an attempt; both together are what 'load' makes of a task in progress.
+local Id, Seq, Priority, Created, Requeues, Blockers, Available, Attempts, Token, Rows, Verified, Status, Updated,
+  Previous, Attempt = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+-- The length of 'seq', which has leading zeros so that it sorts as text.
+local SEQ = 15
+
+-- A set of characters is matched twice as fast as a class.
+local LINE = '^([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+)$'
+
+local function unreadable()
+  error('BATONVALUE')
+end
+
+local function parse(id, line)
+  local task = { id, match(line, LINE) }
+  if not task[Previous] then unreadable() end
+  return task
+end
+
+local function print(task)
+  return concat(task, ' ', Seq, Previous)
+end
+
+-- Tasks that were claimed together have the same text.
+local attempts = {}
+local function parseAttempt(line)
+  local attempt = attempts[line]
+  if not attempt then
+    local started, updated, saved, call, owner = match(line, '^([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) (.*)$')
+    if not owner then unreadable() end
+    attempt = { started = started, updated = updated, saved = saved == '1', call = call, owner = owner }
+    attempts[line] = attempt
+  end
+  return attempt
+end
+
+-- Adds the attempt under way to a task that was read from its line.
+local function begin(task, line)
+  local attempt = parseAttempt(line)
+  task[Attempts], task[Token], task[Status] = task[Attempts] + 1, task[Token] + 1, 'in_progress'
+  task[Updated] = attempt.updated
+  task[Attempt] = attempt
+end
+
+-- The tasks that this script has looked at, as they are after it.
+local tasks = {}
+
+local function load(ids)
+  local lines = mget(TASKS, ids)
+  local found = {}
+  for index = 1, #ids do
+    local id, line = ids[index], lines[index]
+    if line and not tasks[id] then
+      tasks[id] = parse(id, line)
+      found[#found + 1] = id
+    end
+  end
+  for index, line in ipairs(mget(RUNNING, found)) do
+    if line then begin(tasks[found[index]], line) end
+  end
+end
+`
+
+/**
+ * The writes of a script. It collects them and sends them at the end, in few commands with many members, because each
+ * command costs a microsecond. Redis undoes nothing when a script fails, so whatever can be refused (out of memory,
+ * read-only, no replicas) has to be refused at the first write.
+ */
+export const writes = String.raw`
+local HSET, ZADD, HDEL, ZREM = {}, {}, {}, {}
+
+local function write(command, key, first, second)
+  local list = command[key]
+  if not list then
+    list = { size = 0 }
+    command[key] = list
+  end
+  local size = list.size + 1
+  list[size] = first
+  if second then
+    size = size + 1
+    list[size] = second
+  end
+  list.size = size
+end
+
+local function flush(name, command)
+  for key, list in pairs(command) do
+    for from = 1, list.size, CHUNK do
+      redis.call(name, key, unpack(list, from, math.min(from + CHUNK - 1, list.size)))
+    end
+    command[key] = nil
+  end
+end
+
+local function flushAll()
+  flush('HSET', HSET)
+  flush('ZADD', ZADD)
+  flush('HDEL', HDEL)
+  flush('ZREM', ZREM)
+end
+
+local function later(millis)
+  return math.min(now + millis, END_OF_TIME)
+end
+
+-- What the script has done, for 'commit'.
+local changed, revised, waiting, wake = false, false, 0, nil
+
+-- Lets waiting processes look for work again after so many milliseconds at the latest.
+local function wakeIn(millis)
+  if not wake or millis < wake then wake = millis end
+end
+
+local function publish(message)
+  -- Not worth failing for: everything is written, and waiting processes look on their own from time to time.
+  redis.pcall('PUBLISH', CHANNEL, SENDER .. ' ' .. message)
+end
+
+-- Sends the writes, and notifies other processes.
+local function commit()
+  flushAll()
+  if not schema and (changed or revised) then redis.call('HSET', META, 'schema', SCHEMA) end
+  if waiting ~= 0 then redis.call('HINCRBY', META, 'waiting', waiting) end
+  if revised then
+    redis.call('HINCRBY', META, 'revision', 1)
+    publish('control')
+  end
+  if changed and isDrained() then wakeIn(0) end
+  if wake and wake < NOTIFIED_MILLIS then publish('work ' .. text(wake)) end
+end
+`
+
+/** Tasks by `seq`. Uses `tasks`. */
+export const ranked = String.raw`
+-- Ids in the order of adding, of one status or of all, and the 'seq' of the last one if there may be more.
+local function ranked(status, after, limit)
+  local found = {}
+  for name, key in pairs(INDEX) do
+    if status == '' or status == name then
+      local part = redis.call('ZRANGEBYSCORE', key, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+      for index = 1, #part, 2 do found[#found + 1] = { id = part[index], seq = tonumber(part[index + 1]) } end
+    end
+  end
+  if status == '' or status == 'in_progress' then
+    -- There are only as many as workers hold.
+    local leased = redis.call('ZRANGE', LEASES, 0, -1)
+    load(leased)
+    for _, id in ipairs(leased) do
+      local seq = tasks[id] and tonumber(tasks[id][Seq])
+      if seq and seq > tonumber(after) then found[#found + 1] = { id = id, seq = seq } end
+    end
+  end
+  table.sort(found, function(left, right) return left.seq < right.seq end)
+  local ids = {}
+  for index = 1, math.min(limit, #found) do ids[index] = found[index].id end
+  return ids, #ids == limit and text(found[limit].seq) or false
+end
+`
+
+/** The executions in the ledger. */
+export const previousExecutions = String.raw`
+local function executionOf(row)
+  return match(row, '^[^\n]*\n([^\n]*)')
+end
+`
+
+/** Changes of the attempt under way. */
+export const attempts = String.raw`
+local function printAttempt(attempt)
+  return concat({ attempt.started, attempt.updated, attempt.saved and '1' or '0', attempt.call, attempt.owner }, ' ')
+end
+`
+
+/** The order of claiming. Uses `tasks`. */
+export const places = String.raw`
+local function seqText(number)
+  return format('%015.0f', number)
+end
+
+-- A number as text of 15 characters that sorts like the number.
+local function sortable(number)
+  if number < 0 then return '0' .. format('%014x', number + 9007199254740992) end
+  return '1' .. format('%014x', number)
+end
+
+-- The length of the part before the id in a member of 'ready'.
+local PLACE = 45
+
+-- A task's member of 'ready', which is ordered by its text: higher priority first, then longer available, then added
+-- earlier. Tasks that were added together often have the first two in common.
+local lastPriority, lastAvailable, lastPlace
+local function place(task)
+  if task[Priority] ~= lastPriority or task[Available] ~= lastAvailable then
+    lastPriority, lastAvailable = task[Priority], task[Available]
+    lastPlace = sortable(-lastPriority) .. sortable(tonumber(lastAvailable))
+  end
+  return lastPlace .. task[Seq] .. task[Id]
+end
+`
+
+/** The tasks that wait to be claimed. Uses `writes` and `places`. */
+export const queue = String.raw`
+local function enqueue(task)
+  local available = tonumber(task[Available])
+  if available <= now then
+    write(ZADD, READY, '0', place(task))
+    wakeIn(0)
+  else
+    write(ZADD, DELAYED, task[Available], place(task))
+    wakeIn(available - now)
+  end
+end
+
+-- Lines up a task that has just become pending.
+local function lineUp(task)
+  if tonumber(task[Blockers]) == 0 then enqueue(task) else waiting = waiting + 1 end
+end
+`
+
+/** Saving a changed task. Uses `tasks` and `writes`. */
+export const saving = String.raw`
+local function save(task)
+  changed = true
+  local line = print(task)
+  if task[Attempt] then
+    -- The line is as it was before the claim.
+    local before = { unpack(task, 1, Previous) }
+    before[Attempts], before[Token], before[Status] = task[Attempts] - 1, task[Token] - 1, 'pending'
+    line = print(before)
+  end
+  write(HSET, TASKS, task[Id], line)
+end
+`
+
+/** Changes of status. Uses `saving`. */
+export const moving = String.raw`
+-- Gives a task another status, once all else of it has changed.
+local function move(task, status)
+  if INDEX[task[Status]] then write(ZREM, INDEX[task[Status]], task[Id]) end
+  write(ZADD, INDEX[status], task[Seq], task[Id])
+  task[Status] = status
+  task[Updated] = nowText
+  save(task)
+end
+`
+
+/** Rows of the ledger. Uses `tasks` and `writes`. */
+export const rows = String.raw`
+-- The texts before and after the result in the ledger's row of the attempt under way. The owner and the error can have line
+-- breaks, so the row contains the length of the owner.
+local function rowAround(task, outcome)
+  local attempt = task[Attempt]
+  local numbers = { task[Attempts], task[Token], attempt.started, nowText, outcome, #attempt.owner }
+  return concat(numbers, ' ') .. '\n', '\n' .. attempt.owner
+end
+
+local function endLease(id)
+  write(HDEL, RUNNING, id)
+  write(ZREM, LEASES, id)
+end
+
+-- The results of attempts that end without one: the execution that they have checkpointed, and its usage. 'ids' are the
+-- tasks that have checkpointed.
+local function checkpointed(ids)
+  local saved = {}
+  for index, checkpoint in ipairs(mget(CHECKPOINTS, ids)) do saved[ids[index]] = checkpoint or nil end
+  return function(id, usage)
+    local checkpoint = saved[id] or ''
+    local execution, executionUsage = match(checkpoint, '^([^\n]*)\n(.*)$')
+    return (execution or checkpoint) .. '\n\n' .. (usage or executionUsage or '')
+  end
+end
+`
+
+/** Ends of attempts. Uses `rows`. */
+export const endings = String.raw`
+-- Writes the ledger's row of the attempt under way, and ends its lease. 'result' is execution, verification and usage, a
+-- line each.
+local function endAttempt(task, outcome, failure, result)
+  local before, after = rowAround(task, outcome)
+  local rows = task[Rows] + 1
+  write(HSET, ATTEMPTS, rows .. ' ' .. task[Id], before .. result .. after .. (failure and '\n' .. failure or ''))
+  endLease(task[Id])
+  task[Rows] = rows
+  task[Attempt] = nil
+  if task[Previous] == '-' then task[Previous] = '0' end
+end
+
+local function checkpointedBy(list)
+  local ids = {}
+  for _, task in ipairs(list) do
+    if task[Attempt].saved then ids[#ids + 1] = task[Id] end
+  end
+  return checkpointed(ids)
+end
+`
+
+/** Dependencies between tasks. */
+export const edges = String.raw`
+-- Members of 'dependants' and 'dependencies' start with one id; its length distinguishes it from ids with the same beginning.
+local function edge(from, to)
+  return #from .. ':' .. from .. ':' .. to
+end
+
+-- The other ends of all edges that start with this id.
+local function edges(key, from)
+  local prefix = edge(from, '')
+  local found = redis.call('ZRANGEBYLEX', key, '[' .. prefix, '(' .. sub(prefix, 1, -2) .. ';')
+  for index, member in ipairs(found) do found[index] = sub(member, #prefix + 1) end
+  return found
+end
+`
+
+/** Tasks that have to wait for others. Uses `edges`. */
+export const blocking = String.raw`
+local function isCompleted(id)
+  return tasks[id] ~= nil and tasks[id][Status] == 'completed'
+end
+
+local function block(task, dependency)
+  task[Blockers] = task[Blockers] + 1
+  write(ZADD, DEPENDANTS, '0', edge(dependency, task[Id]))
+  write(ZADD, DEPENDENCIES, '0', edge(task[Id], dependency))
+end
+`
+
+/** Freeing tasks that wait for others. Uses `edges`, `queue` and `saving`. */
+export const unblocking = String.raw`
+-- Frees the tasks that wait for these.
+local function unblock(completed)
+  if #completed == 0 or redis.call('ZCARD', DEPENDANTS) == 0 then return end
+  -- A dependant can be a task that this script has changed.
+  flushAll()
+  for _, id in ipairs(completed) do
+    local dependants = edges(DEPENDANTS, id)
+    load(dependants)
+    for _, dependant in ipairs(dependants) do
+      write(ZREM, DEPENDANTS, edge(id, dependant))
+      write(ZREM, DEPENDENCIES, edge(dependant, id))
+      local task = tasks[dependant]
+      if task then
+        task[Blockers] = task[Blockers] - 1
+        save(task)
+        if task[Blockers] == 0 and task[Status] == 'pending' then
+          waiting = waiting - 1
+          enqueue(task)
+        end
+      end
+    end
+  end
+end
+`
