@@ -175,21 +175,20 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   ): Effect.fn.Return<FencedReply, TaskStoreError> {
     if (leases.length === 0) return noneLost
     const rows = leases.map(encode)
-    const lost: Array<LostLease> = []
-    for (const { from, to } of parts(rows, charactersOf, maxRows, maxCharacters)) {
-      const part = from === 0 && to === rows.length ? rows : rows.slice(from, to)
-      const lostRows = yield* write(part)
-      for (const each of lostRows.length > 1
-        ? lostRows.toSorted((left, right) => left.index - right.index)
-        : lostRows) {
-        const lease = leases[from + each.index]
-        const row = rows[from + each.index]
+    const lost: Array<{ readonly index: number; readonly lease: LostLease }> = []
+    for (const part of parts(rows, charactersOf, maxRows, maxCharacters)) {
+      for (const each of yield* write(part.rows)) {
+        const index = part.indexes === undefined ? each.index : (part.indexes[each.index] ?? -1)
+        const lease = leases[index]
+        const row = rows[index]
         if (lease === undefined || row === undefined || isWritten(row, each)) continue
         const { taskId, token } = lease
-        lost.push(yield* decoded(() => ({ taskId, token, status: Codec.statusOrNull(each.status) })))
+        const status = yield* decoded(() => Codec.statusOrNull(each.status))
+        lost.push({ index, lease: { taskId, token, status } })
       }
     }
-    return lost.length === 0 ? noneLost : { lost }
+    if (lost.length === 0) return noneLost
+    return { lost: lost.sort((left, right) => left.index - right.index).map(({ lease }) => lease) }
   })
 
   const settle = (settlements: ReadonlyArray<Settlement>): Effect.Effect<FencedReply, TaskStoreError> => {
@@ -484,33 +483,63 @@ const settlementRow = (settlement: Settlement): SettlementRow => {
   }
 }
 
-/** Where a batch is cut: before a call gets too large, and before a task that the call has already. */
+/** What one call writes of a batch; `indexes` are the places of its rows in the batch, where it is not the whole batch. */
+interface Part<A> {
+  readonly rows: ReadonlyArray<A>
+  readonly indexes: ReadonlyArray<number> | undefined
+}
+
+/**
+ * Splits a batch into calls within the limits. A task that occurs again goes into a later round, after all first
+ * occurrences: were the batch cut before it instead, the tasks behind it would get a later time than those before it.
+ */
 const parts = <A extends LeaseRow>(
   rows: ReadonlyArray<A>,
   charactersOf: (row: A) => number,
   maxRows: number,
   maxCharacters: number
-): ReadonlyArray<{ readonly from: number; readonly to: number }> => {
-  if (rows.length === 1) return onePart
-  const found: Array<{ readonly from: number; readonly to: number }> = []
-  let from = 0
+): ReadonlyArray<Part<A>> => {
+  if (rows.length === 1) return [{ rows, indexes: undefined }]
+  const occurrences = new Map<string, number>()
+  const rounds: Array<Array<number>> = []
   let characters = 0
-  let ids = new Set<string>()
   for (let index = 0; index < rows.length; index++) {
     const row = rows[index]
     if (row === undefined) continue
-    const size = maxCharacters === Infinity ? 0 : charactersOf(row)
-    if (index > from && (index - from >= maxRows || characters + size > maxCharacters || ids.has(row.id))) {
-      found.push({ from, to: index })
-      from = index
-      characters = 0
-      ids = new Set()
-    }
-    characters += size
-    ids.add(row.id)
+    const earlier = occurrences.get(row.id) ?? 0
+    occurrences.set(row.id, earlier + 1)
+    const round = (rounds[earlier] ??= [])
+    round.push(index)
+    if (maxCharacters !== Infinity) characters += charactersOf(row)
   }
-  found.push({ from, to: rows.length })
-  return found
+  if (rounds.length === 1 && rows.length <= maxRows && characters <= maxCharacters) {
+    return [{ rows, indexes: undefined }]
+  }
+  return rounds.flatMap((round) => cut(rows, round, charactersOf, maxRows, maxCharacters))
 }
 
-const onePart = [{ from: 0, to: 1 }]
+const cut = <A>(
+  rows: ReadonlyArray<A>,
+  round: ReadonlyArray<number>,
+  charactersOf: (row: A) => number,
+  maxRows: number,
+  maxCharacters: number
+): ReadonlyArray<Part<A>> => {
+  const found: Array<{ readonly rows: Array<A>; readonly indexes: Array<number> }> = []
+  let characters = Infinity
+  for (const index of round) {
+    const row = rows[index]
+    if (row === undefined) continue
+    const size = charactersOf(row)
+    let part = found.at(-1)
+    if (part === undefined || part.rows.length >= maxRows || characters + size > maxCharacters) {
+      part = { rows: [], indexes: [] }
+      found.push(part)
+      characters = 0
+    }
+    part.rows.push(row)
+    part.indexes.push(index)
+    characters += size
+  }
+  return found
+}

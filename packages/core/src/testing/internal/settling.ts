@@ -19,6 +19,7 @@ import {
   release,
   retry,
   settle,
+  task,
   usage,
   type Fixture
 } from "./fixture.ts"
@@ -194,6 +195,17 @@ export const settling: ReadonlyArray<Case> = [
       })
       assert.deepEqual((yield* find(fixture, "c")).usage, free)
       assert.deepEqual((yield* lastAttempt(fixture, "c")).usage, usage(9, 0.1 + 0.2))
+    })
+  ),
+  it(
+    "a batch that settles a task twice settles all of its tasks at the same time",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("first"), task("second")])
+      const [first, second] = yield* claim(fixture)
+      assert.ok(first && second)
+      const { lost } = yield* fixture.store.settle([retry(second), retry(second), retry(first)])
+      assert.deepEqual(lost, [{ taskId: "second", token: second.token, status: "pending" }])
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["first", "second"])
     })
   ),
   it(
