@@ -11,6 +11,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { defaultQueue, QueueName } from "./Task.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 
 const count = Schema.Number.check(
@@ -66,6 +67,10 @@ const withDefault = <S extends Schema.Constraint>(value: S["Type"]) =>
 export const OrchestratorConfig = Schema.Struct({
   /** Names this worker in the ledger, with a random suffix that makes it unique. Default "worker". */
   owner: Schema.String.pipe(withDefault("worker")),
+  /** The queues whose tasks are executed; they take turns. Default: the queue `default`. */
+  queues: Schema.Array(QueueName)
+    .check(Schema.isMinLength(1))
+    .pipe(withDefault([defaultQueue])),
   /** Whether outputs are verified. Default true. */
   verifyResults: Schema.Boolean.pipe(withDefault(true)),
   /** Whether a failed attempt is followed by another. Default true. */

@@ -3,8 +3,13 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Usage } from "./Usage.ts"
+
+/** Fields that records of older versions do not have. */
+const withDefault = <S extends Schema.Constraint>(value: S["Type"]) =>
+  Schema.withDecodingDefaultTypeKey<S>(Effect.succeed(value))
 
 /**
  * Identifies a task within its store. Adding a task with an existing id adds nothing.
@@ -49,6 +54,49 @@ export const Metadata = Schema.JsonObject
 export type Metadata = typeof Metadata.Type
 
 /**
+ * Names a queue: 1 to 100 characters, without control characters. Every task belongs to one queue, and a run works on the
+ * queues that it was given.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const QueueName = Schema.String.check(
+  Schema.makeFilter((name) => name.length > 0 && name.length <= 100 && !/\p{C}/u.test(name), {
+    expected: "a name of 1 to 100 characters, without control characters"
+  })
+)
+
+/**
+ * The queue of tasks that name none.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const defaultQueue = "default"
+
+/**
+ * Settings of one task, which take the place of those of the run that executes it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Overrides = Schema.Struct({
+  /** Attempts, the first included. */
+  maxAttempts: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
+  /** The longest execution of one attempt. */
+  executionTimeoutMillis: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
+  /** The delay before each further attempt. */
+  retryDelayMillis: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  /** The model, for an executor that has one. */
+  model: Schema.optionalKey(Schema.String),
+  /** The system prompt, for an executor that has one. */
+  system: Schema.optionalKey(Schema.String)
+})
+
+/** @since 0.1.0 */
+export interface Overrides extends Schema.Schema.Type<typeof Overrides> {}
+
+/**
  * A task as a store returns it.
  *
  * @category models
@@ -56,8 +104,12 @@ export type Metadata = typeof Metadata.Type
  */
 export const Task = Schema.Struct({
   id: TaskId,
+  queue: QueueName.pipe(withDefault(defaultQueue)),
   /** The prompt. */
   description: Schema.String,
+  /** The input of a task of a typed queue; null when there is none. */
+  payload: Schema.NullOr(Schema.Json).pipe(withDefault(null)),
+  overrides: Overrides.pipe(withDefault({})),
   status: TaskStatus,
   /** The accepted output, once completed. */
   result: Schema.NullOr(Schema.String),
@@ -86,15 +138,19 @@ export const Task = Schema.Struct({
 export interface Task extends Schema.Schema.Type<typeof Task> {}
 
 /**
- * A task to be added. Everything except `id` and `description` has a default: no metadata,
- * priority 0, available at once, no dependencies.
+ * A task to be added. Everything except `id` and `description` has a default: the queue `default`, no payload, no metadata,
+ * priority 0, available at once, no dependencies. What identifies the work of a task is its payload, or its description
+ * where it has no payload: adding an id again with the same work adds nothing, and with other work is refused.
  *
  * @category models
  * @since 0.1.0
  */
 export const NewTask = Schema.Struct({
   id: TaskId,
+  queue: Schema.optionalKey(QueueName),
   description: Schema.String,
+  payload: Schema.optionalKey(Schema.Json),
+  overrides: Schema.optionalKey(Overrides),
   metadata: Schema.optionalKey(Metadata),
   priority: Schema.optionalKey(Schema.Int),
   availableAt: Schema.optionalKey(Schema.DateTimeUtcFromString),

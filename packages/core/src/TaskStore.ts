@@ -10,6 +10,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -20,7 +21,7 @@ import type { Execution } from "./Execution.ts"
 import * as MemoryDriver from "./internal/memory/driver.ts"
 import * as Table from "./internal/memory/table.ts"
 import * as Service from "./internal/store/service.ts"
-import type { NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
+import type { Metadata, NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
 import type { TaskStoreError, TasksRefused } from "./TaskStoreError.ts"
 import type { Usage } from "./Usage.ts"
@@ -42,8 +43,9 @@ export class TaskStore extends Context.Service<
     readonly add: (tasks: ReadonlyArray<NewTask>) => Effect.Effect<AddResult, TaskStoreError | TasksRefused>
 
     /**
-     * Claims up to `limit` tasks: pending, `availableAt` reached, all dependencies completed; higher priority
-     * first, then the one available for longest, then the one added first. Counts an attempt and starts a lease for each.
+     * Claims up to `limit` tasks of the queues: pending, `availableAt` reached, all dependencies completed; within a queue,
+     * higher priority first, then the one available for longest, then the one added first. Several queues take turns: each
+     * call begins with another one. Counts an attempt and starts a lease for each task.
      * Never waits: returns an empty array when no task is claimable.
      */
     readonly claim: (options: ClaimOptions) => Effect.Effect<ReadonlyArray<Claim>, TaskStoreError>
@@ -64,7 +66,7 @@ export class TaskStore extends Context.Service<
     ) => Effect.Effect<FencedReply, TaskStoreError>
 
     /**
-     * Ends the attempts whose lease has expired. The write checks the expiry again, so that a heartbeat that was just in
+     * Ends the attempts in the queues whose lease has expired. The write checks the expiry again, so that a heartbeat that was just in
      * time wins. The attempt counts: a task that kills its workers ends in the dead-letter queue.
      */
     readonly sweep: (options: SweepOptions) => Effect.Effect<ReadonlyArray<SweptTask>, TaskStoreError>
@@ -78,8 +80,11 @@ export class TaskStore extends Context.Service<
     /** A task's ledger, oldest attempt first, the one under way included. */
     readonly attempts: (id: TaskId) => Effect.Effect<ReadonlyArray<Attempt>, TaskStoreError>
 
-    /** The number of tasks per status. */
+    /** The number of tasks per status, in all queues together. */
     readonly counts: Effect.Effect<Counts, TaskStoreError>
+
+    /** The number of tasks per status of each queue that has tasks, by name. */
+    readonly queues: Effect.Effect<ReadonlyArray<QueueCounts>, TaskStoreError>
 
     /** Puts failed or cancelled tasks back to pending with no attempts used. Returns the ids that changed. */
     readonly requeue: (selection: Selection) => Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError>
@@ -94,11 +99,11 @@ export class TaskStore extends Context.Service<
     readonly prune: (options: PruneOptions) => Effect.Effect<number, TaskStoreError>
 
     /**
-     * Returns `claimable` when something may be claimable or a lease may have expired: on a notification, or at the next
-     * `availableAt` or lease end. It may return without a reason, and never misses one. With `untilDrained` it returns
-     * `drained` as soon as no task is in progress and none will become claimable by itself.
+     * Returns `claimable` when something in the queues may be claimable or a lease may have expired: on a notification, or at
+     * the next `availableAt` or lease end. It may return without a reason, and never misses one. With `untilDrained` it
+     * returns `drained` as soon as no task of the queues is in progress and none will become claimable by itself.
      */
-    readonly awaitWork: (options: { readonly untilDrained: boolean }) => Effect.Effect<WorkSignal, TaskStoreError>
+    readonly awaitWork: (options: AwaitWorkOptions) => Effect.Effect<WorkSignal, TaskStoreError>
 
     /** The requests in force for all runs on this store. */
     readonly control: Effect.Effect<Control, TaskStoreError>
@@ -132,7 +137,17 @@ export interface AddResult {
   readonly existing: number
 }
 
-export interface ClaimOptions {
+/** Which queues an operation is about. */
+export interface QueueOptions {
+  /** Default: the queue `default`. */
+  readonly queues?: ReadonlyArray<string> | undefined
+}
+
+export interface AwaitWorkOptions extends QueueOptions {
+  readonly untilDrained: boolean
+}
+
+export interface ClaimOptions extends QueueOptions {
   readonly limit: number
   /** The worker that claims; kept in the ledger. Unique per process start, so that a restarted worker is never mistaken for its predecessor. */
   readonly owner: string
@@ -214,8 +229,8 @@ export interface LostLease extends Lease {
   readonly status: TaskStatus | null
 }
 
-export interface SweepOptions {
-  /** Tasks with this many attempts used go to the dead-letter queue instead of pending. */
+export interface SweepOptions extends QueueOptions {
+  /** Tasks with this many attempts used go to the dead-letter queue instead of pending; a task's own `maxAttempts` comes first. */
   readonly maxAttempts: number
   /** `dead-letter`: work that must not run twice goes to the dead-letter queue at once. */
   readonly onCrash: "retry" | "dead-letter"
@@ -229,6 +244,13 @@ export interface SweptTask extends Lease {
 
 export interface ListQuery {
   readonly status?: TaskStatus | undefined
+  readonly queue?: string | undefined
+  /** Only tasks whose id or description contains this text, in upper or lower case. */
+  readonly text?: string | undefined
+  /** Only tasks that have all of these metadata keys, with these values. */
+  readonly metadata?: Metadata | undefined
+  /** Only tasks that changed at this time or later. */
+  readonly updatedSince?: DateTime.Utc | undefined
   /** Default 100. */
   readonly limit?: number | undefined
   /** The `next` of the previous page. */
@@ -273,8 +295,15 @@ export const Counts = Schema.Struct({
 /** @since 0.1.0 */
 export interface Counts extends Schema.Schema.Type<typeof Counts> {}
 
-/** Which tasks to act on: by id, or all of a status. */
-export type Selection = { readonly ids: ReadonlyArray<TaskId> } | { readonly status: TaskStatus }
+/** The tasks of one queue. */
+export interface QueueCounts extends Counts {
+  readonly queue: string
+}
+
+/** Which tasks to act on: by id, or all with a status, in one queue or in all. */
+export type Selection =
+  | { readonly ids: ReadonlyArray<TaskId> }
+  | { readonly status: TaskStatus; readonly queue?: string | undefined }
 
 export interface PruneOptions {
   readonly statuses: ReadonlyArray<"completed" | "failed" | "cancelled">
@@ -282,6 +311,8 @@ export interface PruneOptions {
   readonly olderThan?: Duration.Duration | undefined
   /** Only these. */
   readonly ids?: ReadonlyArray<TaskId> | undefined
+  /** Only tasks of this queue. Not together with `ids`. */
+  readonly queue?: string | undefined
 }
 
 /** @since 0.1.0 */

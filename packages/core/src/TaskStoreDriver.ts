@@ -62,7 +62,7 @@ export interface TaskStoreDriver {
   ) => Effect.Effect<AddReply, TaskStoreError>
 
   /**
-   * Claims up to `limit` tasks: pending, `availableAt` reached, all dependencies completed; higher priority first, then
+   * Claims up to `limit` tasks of a queue: pending, `availableAt` reached, all dependencies completed; higher priority first, then
    * the one available for longest, then the one added first. Each becomes in progress under the next token, with one more
    * attempt. Tasks that another call is claiming at the same moment are passed over. Never waits.
    *
@@ -90,20 +90,21 @@ export interface TaskStoreDriver {
     leaseMillis: number
   ) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>
 
-  /** Ends up to `limit` attempts whose lease has expired. The expiry is checked in the write itself. */
+  /** Ends up to `limit` attempts of a queue whose lease has expired. The expiry is checked in the write itself. */
   readonly sweep: (options: SweepRequest) => Effect.Effect<ReadonlyArray<SweptRow>, TaskStoreError>
 
   readonly get: (id: string) => Effect.Effect<TaskRow | undefined, TaskStoreError>
 
-  /** Up to `limit` tasks with a `seq` greater than `after`, by `seq`; all of them, or those with one status. */
+  /** Up to `limit` tasks with a `seq` greater than `after`, by `seq`; those of one queue, with one status, or all. */
   readonly list: (
-    page: Page & { readonly status: TaskStatus | null }
+    page: Page & { readonly status: TaskStatus | null; readonly queue: string | null }
   ) => Effect.Effect<ReadonlyArray<TaskRow>, TaskStoreError>
 
   /** The ledger of a task, oldest attempt first, the one under way included. Empty for an unknown id. */
   readonly attempts: (id: string) => Effect.Effect<ReadonlyArray<AttemptRow>, TaskStoreError>
 
-  readonly counts: Effect.Effect<CountsRow, TaskStoreError>
+  /** The number of tasks per status, a row for each queue that has tasks. */
+  readonly counts: Effect.Effect<ReadonlyArray<CountsRow>, TaskStoreError>
 
   /** Puts the selected tasks whose status is in `from` back to pending, available now, with no attempts used. */
   readonly requeue: (
@@ -126,8 +127,8 @@ export interface TaskStoreDriver {
     change: { readonly from: ReadonlyArray<TaskStatus>; readonly unchangedMillis: number | null }
   ) => Effect.Effect<ChangeReply, TaskStoreError>
 
-  /** When there is something to do next, and the control state, seen at one moment. */
-  readonly outlook: Effect.Effect<OutlookRow, TaskStoreError>
+  /** When there is something to do next in a queue, and the control state, seen at one moment. */
+  readonly outlook: (queue: string) => Effect.Effect<OutlookRow, TaskStoreError>
 
   readonly control: Effect.Effect<ControlRow, TaskStoreError>
 
@@ -214,7 +215,14 @@ export type Column = unknown
 /** @since 0.1.0 */
 export interface NewTaskRow {
   readonly id: string
+  readonly queue: string
   readonly description: string
+  /** A JSON text; null when the task has none. */
+  readonly payload: string | null
+  /** A JSON object; null when it is empty. */
+  readonly overrides: string | null
+  /** The `maxAttempts` of `overrides`, for the sweep; null when there is none. */
+  readonly maxAttempts: number | null
   /** A JSON object; null when it is empty. */
   readonly metadata: string | null
   readonly priority: number
@@ -230,7 +238,10 @@ export interface NewTaskRow {
 export interface AddReply {
   /** Ids that were present. */
   readonly existing: ReadonlyArray<string>
-  /** Those of `existing` whose task has another description. */
+  /**
+   * Those of `existing` whose task is another one: it is in another queue, has another payload, or, where neither has a
+   * payload, another description.
+   */
   readonly conflicts: ReadonlyArray<string>
   /** Dependencies of new tasks that are missing from both the store and this call. */
   readonly unknown: ReadonlyArray<{ readonly id: string; readonly dependency: string }>
@@ -238,6 +249,7 @@ export interface AddReply {
 
 /** @since 0.1.0 */
 export interface ClaimRequest {
+  readonly queue: string
   readonly limit: number
   readonly owner: string
   readonly leaseMillis: number
@@ -257,7 +269,10 @@ export interface TaskRow {
   /** Grows in the order of adding, and is never used again: the cursor. */
   readonly seq: Column
   readonly id: Column
+  readonly queue: Column
   readonly description: Column
+  readonly payload: Column
+  readonly overrides: Column
   readonly status: Column
   readonly attempts: Column
   readonly metadata: Column
@@ -343,7 +358,11 @@ export interface LostLeaseRow {
 
 /** @since 0.1.0 */
 export interface SweepRequest {
-  /** Tasks with this many attempts or more become failed, others pending. */
+  readonly queue: string
+  /**
+   * Tasks with this many attempts or more become failed, others pending. The `maxAttempts` of a task takes its place, unless
+   * it is 0: then all become failed.
+   */
   readonly failFromAttempts: number
   readonly limit: number
   /** The error in the ledger, and the feedback of tasks that fail: the owner goes between the two. */
@@ -375,6 +394,7 @@ export interface AttemptRow {
 
 /** @since 0.1.0 */
 export interface CountsRow {
+  readonly queue: Column
   readonly pending: Column
   readonly in_progress: Column
   readonly completed: Column
@@ -389,8 +409,10 @@ export interface Page {
   readonly limit: number
 }
 
-/** Tasks by their ids, each once, or the next part of all tasks of a status. */
-export type SelectionRow = { readonly ids: ReadonlyArray<string> } | (Page & { readonly status: TaskStatus })
+/** Tasks by their ids, each once, or the next part of all tasks with a status, of one queue or of all. */
+export type SelectionRow =
+  | { readonly ids: ReadonlyArray<string> }
+  | (Page & { readonly status: TaskStatus; readonly queue: string | null })
 
 /** @since 0.1.0 */
 export interface ChangeReply {
@@ -413,7 +435,7 @@ export interface ControlRow {
 export interface OutlookRow extends ControlRow {
   /** In how many milliseconds something becomes claimable or a lease expires; 0 or less for now, null for never. */
   readonly dueInMillis: Column
-  /** No task is in progress, and no pending task becomes claimable by itself. */
+  /** No task of the queue is in progress, and none of its pending tasks becomes claimable by itself. */
   readonly drained: Column
 }
 
@@ -432,7 +454,11 @@ export interface RecordRow extends TaskRow {
 /** @since 0.1.0 */
 export interface RestoreRow {
   readonly id: string
+  readonly queue: string
   readonly description: string
+  readonly payload: string | null
+  readonly overrides: string | null
+  readonly maxAttempts: number | null
   readonly status: TaskStatus
   readonly attempts: number
   readonly metadata: string | null

@@ -39,8 +39,8 @@ export const Refusal = Schema.Struct({
 export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
 
 /**
- * An `add` or `restore` call added nothing, because these tasks were refused. `IdInUse`: the id belongs to a task with
- * another description, or, when restoring, to any task.
+ * An `add` or `restore` call added nothing, because these tasks were refused. `IdInUse`: the id belongs to
+ * another task, or, when restoring, to any task.
  *
  * @category errors
  * @since 0.1.0

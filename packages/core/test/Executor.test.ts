@@ -20,7 +20,10 @@ const service = <E>(layer: Layer.Layer<Executor.Executor, E>) =>
 const now = DateTime.makeUnsafe(0)
 const task = (options: Partial<Task.Task> = {}): Task.Task => ({
   id: Task.TaskId.make("a"),
+  queue: "default",
   description: "do a",
+  payload: null,
+  overrides: {},
   status: "in_progress",
   result: null,
   attempts: 1,

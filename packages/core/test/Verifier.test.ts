@@ -9,7 +9,10 @@ const service = (layer: Layer.Layer<Verifier.Verifier>) =>
 const now = DateTime.makeUnsafe(0)
 const task: Task.Task = {
   id: Task.TaskId.make("a"),
+  queue: "default",
   description: "do a",
+  payload: null,
+  overrides: {},
   status: "in_progress",
   result: null,
   attempts: 1,

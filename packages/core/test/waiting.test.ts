@@ -17,11 +17,12 @@ const make = Effect.gen(function* () {
   const memory = yield* MemoryDriver.make(Table.make())
   const store = yield* TaskStoreDriver.make({
     ...memory,
-    outlook: Effect.suspend(() => {
-      state.looks++
-      const dueInMillis = state.isClaimable ? 0 : state.dueInMillis
-      return Effect.as(state.onLook, { dueInMillis, drained: false, revision: 0, paused: false, stops: 0 })
-    }),
+    outlook: () =>
+      Effect.suspend(() => {
+        state.looks++
+        const dueInMillis = state.isClaimable ? 0 : state.dueInMillis
+        return Effect.as(state.onLook, { dueInMillis, drained: false, revision: 0, paused: false, stops: 0 })
+      }),
     notifications: {
       changes: Stream.fromQueue(notifications),
       pollInterval: { listening: "1 minute", disconnected: "1 second" },

@@ -42,6 +42,7 @@ import { leases } from "./internal/leases.ts"
 import { ledger } from "./internal/ledger.ts"
 import { Commands } from "./internal/model.ts"
 import * as ModelCheck from "./internal/modelCheck.ts"
+import { queues } from "./internal/queues.ts"
 import { reading } from "./internal/reading.ts"
 import { settling } from "./internal/settling.ts"
 import { sweeping } from "./internal/sweeping.ts"
@@ -127,6 +128,7 @@ const defaultCapabilities: Capabilities = { virtualTime: true, places: "shared" 
 
 const groups: ReadonlyArray<readonly [name: string, cases: ReadonlyArray<Case>]> = [
   ["adding", adding],
+  ["queues", queues],
   ["claiming", claiming],
   ["leases", leases],
   ["settling", settling],

@@ -5,6 +5,7 @@ import type {
   ChangeReply,
   LeaseRow,
   LostLeaseRow,
+  NewTaskRow,
   RecordRow,
   SelectionRow,
   TaskStoreDriver
@@ -84,7 +85,7 @@ export const make = Effect.fnUntraced(function* (
             }
           } else {
             existing.push(added.id)
-            if (row.task.description !== added.description) conflicts.push(added.id)
+            if (!isSameWork(row, added)) conflicts.push(added.id)
           }
         }
         if (!checkOnly && conflicts.length === 0 && unknown.length === 0) {
@@ -126,7 +127,9 @@ export const make = Effect.fnUntraced(function* (
         return row === undefined ? [] : attemptsOf(row)
       }),
 
-    counts: Effect.sync(() => ({ ...table.counts })),
+    counts: Effect.sync(() =>
+      Array.from(table.queues, ([queue, { counts }]) => ({ queue, ...counts })).filter(hasTasks)
+    ),
 
     requeue: (selection, { from }) =>
       Effect.sync(() =>
@@ -158,26 +161,28 @@ export const make = Effect.fnUntraced(function* (
         })
       ),
 
-    outlook: Effect.sync(() => {
-      const now = clock.currentTimeMillisUnsafe()
-      Table.promote(table, now)
-      const { in_progress, pending, waiting } = table.counts
-      const due =
-        table.ready.peek() === undefined
-          ? Math.min(table.delayed.peek()?.due ?? Infinity, table.leases.peek()?.due ?? Infinity)
-          : now
-      return {
-        dueInMillis: due === Infinity ? null : due - now,
-        drained: in_progress === 0 && pending === waiting,
-        ...control
-      }
-    }),
+    outlook: (queue) =>
+      Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        const lines = Table.linesOf(table, queue)
+        Table.promote(lines, now)
+        const { in_progress, pending, waiting } = lines.counts
+        const due =
+          lines.ready.peek() === undefined
+            ? Math.min(lines.delayed.peek()?.due ?? Infinity, lines.leases.peek()?.due ?? Infinity)
+            : now
+        return {
+          dueInMillis: due === Infinity ? null : due - now,
+          drained: in_progress === 0 && pending === waiting,
+          ...control
+        }
+      }),
 
     control: Effect.sync(() => control),
 
     request: (request) => Effect.sync(() => requests[request]()),
 
-    dump: (page) => Effect.sync(() => Table.page(table, { ...page, status: null }).map(recordRow)),
+    dump: (page) => Effect.sync(() => Table.page(table, { ...page, status: null, queue: null }).map(recordRow)),
 
     restore: (records) =>
       Effect.sync(() => {
@@ -195,6 +200,13 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 })
+
+const isSameWork = ({ task }: Row, { description, payload, queue }: NewTaskRow) =>
+  task.queue === queue && task.payload === payload && (payload !== null || task.description === description)
+
+/** A queue whose tasks were pruned is no longer one. */
+const hasTasks = ({ cancelled, completed, failed, in_progress, pending }: Omit<Table.Counts, "waiting">) =>
+  pending + in_progress + completed + failed + cancelled > 0
 
 /** Everything that is known of a row. */
 export const recordRow = (row: Row): RecordRow => ({

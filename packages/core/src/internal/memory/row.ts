@@ -6,7 +6,12 @@ import type { Member } from "./heap.ts"
 export interface TaskColumns {
   readonly seq: number
   readonly id: string
+  readonly queue: string
   readonly description: string
+  readonly payload: string | null
+  readonly overrides: string | null
+  /** The `maxAttempts` of `overrides`. */
+  readonly maxAttempts: number | null
   readonly status: TaskStatus
   readonly attempts: number
   readonly metadata: string | null

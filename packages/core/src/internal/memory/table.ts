@@ -1,5 +1,5 @@
 import type { TaskStatus } from "../../Task.ts"
-import type { LeaseRow, SelectionRow } from "../../TaskStoreDriver.ts"
+import type { LeaseRow, Page, SelectionRow } from "../../TaskStoreDriver.ts"
 import * as Heap from "./heap.ts"
 import * as ReadyQueue from "./readyQueue.ts"
 import { dueFirst, isLeased, type LeasedRow, noDependencies, type Row, type TaskColumns } from "./row.ts"
@@ -13,9 +13,26 @@ export interface Observer {
 const noObserver: Observer = { inserting: () => {}, changing: () => {} }
 
 /**
- * All rows, with an index for each frequent question. A row is in at most one of `ready`, `delayed` and `leases`: the first
+ * The rows of a queue that something happens to next. A row is in at most one of `ready`, `delayed` and `leases`: the first
  * two hold pending tasks that wait for no other task, the third tasks in progress.
  */
+interface Lines {
+  readonly ready: ReadyQueue.ReadyQueue
+  readonly delayed: Heap.Heap<Row>
+  readonly leases: Heap.Heap<Row>
+  readonly counts: Counts
+}
+
+export type Counts = { [Status in TaskStatus | "waiting"]: number }
+
+const emptyLines = (): Lines => ({
+  ready: ReadyQueue.make(),
+  delayed: Heap.make<Row>(dueFirst),
+  leases: Heap.make<Row>(dueFirst),
+  counts: { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+})
+
+/** All rows, with an index for each frequent question. */
 export interface Table extends Contents {
   readonly observer: Observer
   nextSeq: number
@@ -27,36 +44,39 @@ interface Contents {
   byId: Map<string, Row>
   /** By `seq`, which has gaps once tasks are pruned. */
   rows: Array<Row>
-  ready: ReadyQueue.ReadyQueue
-  delayed: Heap.Heap<Row>
-  leases: Heap.Heap<Row>
+  queues: Map<string, Lines>
   /** The rows that wait for a task; an entry is deleted when the task completes. */
   dependants: Map<string, Array<Row>>
-  counts: { [Status in TaskStatus | "waiting"]: number }
 }
 
 const empty = (): Contents => ({
   byId: new Map(),
   rows: [],
-  ready: ReadyQueue.make(),
-  delayed: Heap.make<Row>(dueFirst),
-  leases: Heap.make<Row>(dueFirst),
-  dependants: new Map(),
-  counts: { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+  queues: new Map(),
+  dependants: new Map()
 })
+
+/** The rows of a queue; empty for one that is not known. */
+export const linesOf = (table: Contents, queue: string): Lines => {
+  const known = table.queues.get(queue)
+  if (known !== undefined) return known
+  const lines = emptyLines()
+  table.queues.set(queue, lines)
+  return lines
+}
 
 export const make = (observer = noObserver, tokenFloor = 0): Table => ({ observer, nextSeq: 1, tokenFloor, ...empty() })
 
-const count = (table: Table, row: Row, by: 1 | -1) => {
-  table.counts[row.task.status] += by
-  if (row.task.status === "pending" && row.waitsFor.size > 0) table.counts.waiting += by
+const count = ({ counts }: Lines, { task, waitsFor }: Row, by: 1 | -1) => {
+  counts[task.status] += by
+  if (task.status === "pending" && waitsFor.size > 0) counts.waiting += by
 }
 
-const enqueue = (table: Table, row: Row, now: number) => {
+const enqueue = (lines: Lines, row: Row, now: number) => {
   if (row.task.status === "in_progress") {
-    table.leases.push(row)
+    lines.leases.push(row)
   } else if (row.task.status === "pending" && row.waitsFor.size === 0) {
-    const line = row.due <= now ? table.ready : table.delayed
+    const line = row.due <= now ? lines.ready : lines.delayed
     line.push(row)
   }
 }
@@ -69,8 +89,9 @@ const index = (table: Table, row: Row, now: number) => {
     if (dependants === undefined) table.dependants.set(id, [row])
     else dependants.push(row)
   }
-  count(table, row, 1)
-  enqueue(table, row, now)
+  const lines = linesOf(table, row.task.queue)
+  count(lines, row, 1)
+  enqueue(lines, row, now)
 }
 
 export const insert = (table: Table, row: Row, now: number) => {
@@ -89,19 +110,21 @@ export const rebuild = (table: Table, rows: ReadonlyArray<Row>, now: number) => 
 
 /** Replaces the task of a row, and updates the indexes. */
 export const change = (table: Table, row: Row, task: TaskColumns, due: number, now: number) => {
+  const lines = linesOf(table, task.queue)
   row.place?.remove(row)
-  count(table, row, -1)
+  count(lines, row, -1)
   row.task = task
   row.due = due
-  count(table, row, 1)
-  enqueue(table, row, now)
+  count(lines, row, 1)
+  enqueue(lines, row, now)
 }
 
 /** Moves a running row's lease end. */
 export const extend = (table: Table, row: Row, due: number) => {
-  table.leases.remove(row)
+  const { leases } = linesOf(table, row.task.queue)
+  leases.remove(row)
   row.due = due
-  table.leases.push(row)
+  leases.push(row)
 }
 
 /** Frees the tasks that wait for this one. */
@@ -115,17 +138,18 @@ export const unblockDependants = (table: Table, id: string, now: number) => {
     table.observer.changing(row)
     row.waitsFor.delete(id)
     if (row.waitsFor.size === 0 && row.task.status === "pending") {
-      table.counts.waiting--
-      enqueue(table, row, now)
+      const lines = linesOf(table, row.task.queue)
+      lines.counts.waiting--
+      enqueue(lines, row, now)
     }
   }
 }
 
 /** Makes the tasks claimable whose time has come. */
-export const promote = (table: Table, now: number) => {
-  for (let row = table.delayed.peek(); row !== undefined && row.due <= now; row = table.delayed.peek()) {
-    table.delayed.remove(row)
-    table.ready.push(row)
+export const promote = ({ delayed, ready }: Lines, now: number) => {
+  for (let row = delayed.peek(); row !== undefined && row.due <= now; row = delayed.peek()) {
+    delayed.remove(row)
+    ready.push(row)
   }
 }
 
@@ -146,12 +170,13 @@ export const select = (
 /** Up to `limit` rows after `after`, by `seq`. */
 export const page = (
   table: Table,
-  { after, limit, status }: { readonly after: number; readonly limit: number; readonly status: TaskStatus | null }
+  { after, limit, queue, status }: Page & { readonly status: TaskStatus | null; readonly queue: string | null }
 ): ReadonlyArray<Row> => {
   const rows: Array<Row> = []
   for (let index = firstAfter(table.rows, after); index < table.rows.length && rows.length < limit; index++) {
     const row = table.rows[index]
-    if (row !== undefined && (status === null || row.task.status === status)) rows.push(row)
+    if (row === undefined || (status !== null && row.task.status !== status)) continue
+    if (queue === null || row.task.queue === queue) rows.push(row)
   }
   return rows
 }
@@ -179,7 +204,7 @@ export const leased = (table: Table, { id, token }: LeaseRow): LeasedRow | undef
 export const drop = (table: Table, gone: ReadonlySet<Row>) => {
   for (const row of gone) {
     table.observer.changing(row)
-    count(table, row, -1)
+    count(linesOf(table, row.task.queue), row, -1)
     table.byId.delete(row.task.id)
     table.tokenFloor = Math.max(table.tokenFloor, row.task.token)
   }

@@ -56,7 +56,11 @@ export const add = (table: Table.Table, added: NewTaskRow, now: number) => {
     task: {
       seq,
       id: added.id,
+      queue: added.queue,
       description: added.description,
+      payload: added.payload,
+      overrides: added.overrides,
+      maxAttempts: added.maxAttempts,
       status: "pending",
       attempts: 0,
       metadata: added.metadata,
@@ -119,11 +123,12 @@ export const restore = (table: Table.Table, record: RestoreRow, now: number) => 
 }
 
 export const claim = (table: Table.Table, request: ClaimRequest, now: number): ReadonlyArray<TaskColumns> => {
-  const { leaseMillis, limit, owner } = request
+  const { leaseMillis, limit, owner, queue } = request
   const claimed: Array<TaskColumns> = []
-  Table.promote(table, now)
+  const lines = Table.linesOf(table, queue)
+  Table.promote(lines, now)
   while (claimed.length < limit) {
-    const row = table.ready.peek()
+    const row = lines.ready.peek()
     if (row === undefined) break
     table.observer.changing(row)
     const token = row.task.token + 1
@@ -166,7 +171,7 @@ export const settle = (table: Table.Table, row: LeasedRow, settlement: Settlemen
     ? checkpointed(row, settlement.attemptUsage)
     : { execution, verification, usage: settlement.attemptUsage }
   endAttempt(row, now, outcome, error, trace)
-  // One spread: a task has 19 fields, and this runs once per task.
+  // One spread: a task has 23 fields, and this runs once per task.
   const settled: TaskColumns = {
     ...task,
     status,
@@ -192,14 +197,16 @@ const interrupt = (row: LeasedRow, now: number, outcome: AttemptOutcome, reason:
 
 export const sweep = (table: Table.Table, request: SweepRequest, now: number) => {
   const swept: Array<Pick<TaskColumns, "id" | "token" | "status" | "attempts"> & { readonly owner: string }> = []
+  const { leases } = Table.linesOf(table, request.queue)
   while (swept.length < request.limit) {
-    const row = table.leases.peek()
+    const row = leases.peek()
     if (row === undefined || row.due > now || !isLeased(row)) break
     const { owner, token } = row.lease
     const feedback = request.message.beforeOwner + owner + request.message.afterOwner
     table.observer.changing(row)
     const task = interrupt(row, now, "lease_expired", feedback)
-    const status = task.attempts >= request.failFromAttempts ? "failed" : "pending"
+    const failsFrom = request.failFromAttempts === 0 ? 0 : (task.maxAttempts ?? request.failFromAttempts)
+    const status = task.attempts >= failsFrom ? "failed" : "pending"
     leave(table, row, status === "failed" ? { ...task, status, feedback } : { ...task, status, availableAt: now }, now)
     swept.push({ id: task.id, token, status, owner, attempts: task.attempts })
   }

@@ -50,8 +50,8 @@ export const make = (parts: RunParts, claims: Claims, stop: StopSignal): Heartbe
   const reclaim = Effect.gen(function* () {
     // After an outage of the store, the tasks of this worker must not be taken for those of a dead one.
     if (clock.currentTimeMillisUnsafe() - extendedAt > interval) yield* extend
-    const { maxAttempts, onCrash } = config
-    const swept = yield* storeCall(parts, "sweep", store.sweep({ maxAttempts, onCrash }))
+    const { maxAttempts, onCrash, queues } = config
+    const swept = yield* storeCall(parts, "sweep", store.sweep({ queues, maxAttempts, onCrash }))
     if (swept.length === 0) return 0
     yield* parts.events.publishAll(
       swept.map(({ attempts, owner, status, taskId }) => ({

@@ -4,7 +4,7 @@ import type { Claims } from "./claims.ts"
 import type { Control } from "./control.ts"
 import type { Heartbeat } from "./heartbeat.ts"
 import type { RunParts, StopSignal } from "./parts.ts"
-import { storeCall } from "./storeCall.ts"
+import { counts, storeCall } from "./storeCall.ts"
 import type { Workers } from "./workers.ts"
 
 /** What claiming works with. */
@@ -26,6 +26,7 @@ export const loop = (
   options: { readonly untilDrained: boolean }
 ): Effect.Effect<void> => {
   const { clock, config, owner, safety, store } = parts
+  const { queues } = config
 
   // Uninterruptible: a task that was claimed and not noted would stay leased until its lease ends.
   const claim = (limit: number) =>
@@ -33,7 +34,7 @@ export const loop = (
       parts,
       "claim",
       Effect.uninterruptible(
-        Effect.map(store.claim({ limit, owner, lease: config.leaseDuration }), (claimed) => {
+        Effect.map(store.claim({ queues, limit, owner, lease: config.leaseDuration }), (claimed) => {
           if (claimed.length > 0) claims.add(claimed)
           return claimed.length
         })
@@ -44,12 +45,12 @@ export const loop = (
   const limitInTheWay = Effect.gen(function* () {
     const refusal = yield* safety.refusal
     if (Option.isNone(refusal) || !options.untilDrained) return refusal
-    const { pending, waiting } = yield* storeCall(parts, "counts", store.counts)
+    const { pending, waiting } = yield* counts(parts)
     return pending > waiting ? refusal : Option.none()
   })
 
   const nextSignal = Effect.suspend(() => {
-    const work = storeCall(parts, "awaitWork", store.awaitWork(options), { isWait: true })
+    const work = storeCall(parts, "awaitWork", store.awaitWork({ ...options, queues }), { isWait: true })
     if (claims.size() === 0) return work
     // The last settlement can be the one after which a limit is in the way.
     return Effect.raceFirst(work, Effect.as(claims.awaitEmpty, "settled" as const))
@@ -83,7 +84,7 @@ export const loop = (
         yield* claims.awaitEmpty
         continue
       }
-      const { waiting } = yield* storeCall(parts, "counts", store.counts)
+      const { waiting } = yield* counts(parts)
       return stop.request({ _tag: "Drained", waiting })
     }
   }).pipe(Effect.catch((error) => Effect.sync(() => stop.fail(error))))

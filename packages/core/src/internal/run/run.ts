@@ -19,7 +19,7 @@ import * as intake from "./intake.ts"
 import * as metrics from "./metrics.ts"
 import { describeReason, makeStopSignal, now, type RunParts, type Stop, type StopSignal } from "./parts.ts"
 import * as settler from "./settler.ts"
-import { storeCall } from "./storeCall.ts"
+import { counts } from "./storeCall.ts"
 import * as workers from "./workers.ts"
 
 /** Work that is cut off gets this long to end its processes and release its lease; after that the lease runs out. */
@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Run> {
   const scope = yield* Scope.make()
   const parts: RunParts = { ...shared, safety: yield* Scope.provide(shared.safety.forRun, scope) }
-  const { clock, config, events, owner, safety, store } = parts
+  const { clock, config, events, owner, safety } = parts
   const stop = makeStopSignal()
   const claims = yield* claimed.make({ ...config, now: () => clock.currentTimeMillisUnsafe() })
   const settling = yield* settler.make(parts, claims, stop)
@@ -142,7 +142,7 @@ export const make = Effect.fnUntraced(function* (
     const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void))
     yield* Effect.timeoutOption(Fiber.await(closing), releaseTimeout)
     yield* Effect.timeoutOption(controlling.close, publishTimeout)
-    return yield* Effect.timeoutOption(storeCall(parts, "counts", store.counts), releaseTimeout)
+    return yield* Effect.timeoutOption(counts(parts), releaseTimeout)
   })
 
   /**

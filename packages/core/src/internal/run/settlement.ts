@@ -65,7 +65,8 @@ export const failureSettlementOf = (
     checkpoint: checkpointOf(outcome)
   }
   const permanent = outcome._tag !== "Rejected" && outcome.error.reason === "Permanent"
-  const next = transition(task, { _tag: "AttemptFailed", permanent }, parts.config)
+  const maxAttempts = task.overrides.maxAttempts ?? parts.config.maxAttempts
+  const next = transition(task, { _tag: "AttemptFailed", permanent }, { ...parts.config, maxAttempts })
   if (Result.isFailure(next) || next.success.status !== "pending") return Effect.succeed({ ...failure, _tag: "Fail" })
   return Effect.map(
     retryDelay(parts, task, outcome),

@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type { Counts } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
+import { total } from "../store/codec.ts"
 import { now, type RunParts } from "./parts.ts"
 
 /** Never ends: a store that is away for an hour must not end a run that is to last all night. */
@@ -42,6 +44,12 @@ export const storeCall = <A>(
       Effect.retry({ schedule: reconnect, while: isUnavailable })
     )
   })
+
+/** The number of tasks per status in the queues of the run. */
+export const counts = (parts: RunParts): Effect.Effect<Counts, TaskStoreError> =>
+  Effect.map(storeCall(parts, "counts", parts.store.queues), (queues) =>
+    total(queues.filter(({ queue }) => parts.config.queues.includes(queue)))
+  )
 
 const reportOutage = (parts: RunParts, operation: string, error: TaskStoreError) =>
   Effect.andThen(

@@ -1,14 +1,14 @@
-import type { NewTask, TaskId } from "../../Task.ts"
+import { defaultQueue, type NewTask, type TaskId } from "../../Task.ts"
 import type { Refusal } from "../../TaskStoreError.ts"
 
-/** Refusals of `add`: an id that has another description, an unknown dependency, a cycle. */
+/** Refusals of `add`: an id that belongs to another task, an unknown dependency, a cycle. */
 
 const quote = (id: TaskId) => JSON.stringify(id)
 
 export const idInUse = (taskId: TaskId): Refusal => ({
   taskId,
   problem: "IdInUse",
-  message: `The id ${quote(taskId)} belongs to a task with another description: give one of them another id.`
+  message: `The id ${quote(taskId)} belongs to another task, with another description, payload or queue: give one of them another id.`
 })
 
 export const unknownDependency = (taskId: TaskId, unknown: ReadonlyArray<TaskId>): Refusal => ({
@@ -17,7 +17,11 @@ export const unknownDependency = (taskId: TaskId, unknown: ReadonlyArray<TaskId>
   message: `Task ${quote(taskId)} depends on ${unknown.map(quote).join(", ")}, which is not there: add it before, or together with it.`
 })
 
-/** A call's tasks, each id once, and a refusal for each id that comes with two descriptions. */
+/** What identifies the work of a task, as drivers compare it. */
+const workOf = ({ description, payload, queue }: NewTask): string =>
+  JSON.stringify([queue ?? defaultQueue, payload ?? null, (payload ?? null) === null ? description : null])
+
+/** A call's tasks, each id once, and a refusal for each id that comes with two kinds of work. */
 export const distinct = (
   tasks: ReadonlyArray<NewTask>
 ): { readonly tasks: ReadonlyArray<NewTask>; readonly refusals: ReadonlyArray<Refusal> } => {
@@ -26,7 +30,7 @@ export const distinct = (
   for (const task of tasks) {
     const first = byId.get(task.id)
     if (first === undefined) byId.set(task.id, task)
-    else if (first.description !== task.description) refusals.push(idInUse(task.id))
+    else if (workOf(first) !== workOf(task)) refusals.push(idInUse(task.id))
   }
   return { tasks: byId.size === tasks.length ? tasks : Array.from(byId.values()), refusals }
 }

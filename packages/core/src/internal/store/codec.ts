@@ -5,9 +5,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type Attempt, AttemptOutcome, type LeaseToken } from "../../Attempt.ts"
 import { Execution } from "../../Execution.ts"
-import { Metadata, type NewTask, type Task, TaskId, TaskStatus } from "../../Task.ts"
+import { defaultQueue, Metadata, type NewTask, Overrides, type Task, TaskId, TaskStatus } from "../../Task.ts"
 import * as TaskRecord from "../../TaskRecord.ts"
-import type { Checkpoint, Claim, Control, Counts, SweptTask } from "../../TaskStore.ts"
+import type { Checkpoint, Claim, Control, Counts, QueueCounts, SweptTask } from "../../TaskStore.ts"
 import type * as Driver from "../../TaskStoreDriver.ts"
 import { TaskStoreError } from "../../TaskStoreError.ts"
 import { Usage } from "../../Usage.ts"
@@ -31,11 +31,11 @@ const toEpochMillis = (time: DateTime.Utc): number =>
  * The encoded form of every domain type that is kept as JSON is the value itself, so this is the codec's encoding at a
  * tenth of its price (0.1 µs instead of 1.4 µs).
  */
-const toJson = (value: Execution | Verification | Usage | Metadata | ReadonlyArray<string>): string =>
+const toJson = (value: Execution | Verification | Usage | Metadata | Overrides | ReadonlyArray<string>): string =>
   JSON.stringify(value)
 
-const isEmpty = (metadata: Metadata): boolean => {
-  for (const _ in metadata) return false
+const isEmpty = (record: Metadata | Overrides): boolean => {
+  for (const _ in record) return false
   return true
 }
 
@@ -68,8 +68,12 @@ export const verification = verdictToJson()
 
 const toTextOrNull = (text: string | null): string | null => (text === null ? null : Text.encode(text))
 
-const metadataToJson = (value: Metadata | undefined): string | null =>
+const recordToJson = (value: Metadata | Overrides | undefined): string | null =>
   value === undefined || isEmpty(value) ? null : toJson(value)
+
+/** A payload that is null is no payload. */
+const payloadToJson = (value: Schema.Json | undefined): string | null =>
+  value === undefined || value === null ? null : JSON.stringify(value)
 
 const idsToJson = (ids: ReadonlyArray<TaskId> | undefined): string | null =>
   ids === undefined || ids.length === 0 ? null : toJson(ids)
@@ -81,8 +85,12 @@ const distinct = (ids: ReadonlyArray<TaskId> | undefined): ReadonlyArray<string>
 
 export const newTaskRow = (task: NewTask): Driver.NewTaskRow => ({
   id: Text.encode(task.id),
+  queue: task.queue ?? defaultQueue,
   description: Text.encode(task.description),
-  metadata: metadataToJson(task.metadata),
+  payload: payloadToJson(task.payload),
+  overrides: recordToJson(task.overrides),
+  maxAttempts: task.overrides?.maxAttempts ?? null,
+  metadata: recordToJson(task.metadata),
   priority: task.priority ?? 0,
   availableAt: task.availableAt === undefined ? null : toEpochMillis(task.availableAt),
   dependsOn: idsToJson(task.dependsOn),
@@ -107,10 +115,14 @@ export const restoreRow = ({
   waitsFor
 }: TaskRecord.TaskRecord): Driver.RestoreRow => ({
   id: Text.encode(task.id),
+  queue: task.queue,
   description: Text.encode(task.description),
+  payload: payloadToJson(task.payload),
+  overrides: recordToJson(task.overrides),
+  maxAttempts: task.overrides.maxAttempts ?? null,
   status: task.status,
   attempts: task.attempts,
-  metadata: metadataToJson(task.metadata),
+  metadata: recordToJson(task.metadata),
   priority: task.priority,
   availableAt: toEpochMillis(task.availableAt),
   dependsOn: idsToJson(task.dependsOn),
@@ -202,12 +214,16 @@ const readExecution = fromJson(Execution)
 const verdict = fromJson(Verification)
 const usage = fromJson(Usage)
 const metadataFromJson = fromJson(Metadata)
+const overridesFromJson = fromJson(Overrides)
+const payload = fromJson(Schema.Json)
 const taskIdsFromJson = fromJson(Schema.Array(TaskId))
 
 const noMetadata: Metadata = {}
+const noOverrides: Overrides = {}
 const noDependencies: ReadonlyArray<TaskId> = []
 
 const metadata = (value: Driver.Column): Metadata => metadataFromJson(value) ?? noMetadata
+const overrides = (value: Driver.Column): Overrides => overridesFromJson(value) ?? noOverrides
 const dependsOn = (value: Driver.Column): ReadonlyArray<TaskId> => taskIdsFromJson(value) ?? noDependencies
 
 const isStatus = Schema.is(TaskStatus)
@@ -239,7 +255,10 @@ export const task = (row: Driver.TaskRow): Task => {
   const found = status(row.status)
   return {
     id: taskId(row.id),
+    queue: text("queue", row.queue),
     description: text("description", row.description),
+    payload: payload(row.payload),
+    overrides: overrides(row.overrides),
     status: found,
     result:
       found === "completed" ? (readExecution(row.execution)?.output ?? unreadable("execution", "an execution")) : null,
@@ -263,7 +282,10 @@ export const claims = (rows: ReadonlyArray<Driver.ClaimRow>): ReadonlyArray<Clai
   return rows.map((row) => ({
     task: {
       id: taskId(row.id),
+      queue: text("queue", row.queue),
       description: text("description", row.description),
+      payload: payload(row.payload),
+      overrides: overrides(row.overrides),
       status: "in_progress",
       result: null,
       attempts: number("attempts", row.attempts),
@@ -326,7 +348,8 @@ export const swept = (row: Driver.SweptRow): SweptTask => {
   }
 }
 
-export const counts = (row: Driver.CountsRow): Counts => ({
+export const counts = (row: Driver.CountsRow): QueueCounts => ({
+  queue: text("queue", row.queue),
   pending: number("pending", row.pending),
   in_progress: number("in_progress", row.in_progress),
   completed: number("completed", row.completed),
@@ -334,6 +357,20 @@ export const counts = (row: Driver.CountsRow): Counts => ({
   cancelled: number("cancelled", row.cancelled),
   waiting: number("waiting", row.waiting)
 })
+
+/** The counts of several queues together. */
+export const total = (queues: ReadonlyArray<QueueCounts>): Counts => {
+  const counts = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+  for (const queue of queues) {
+    counts.pending += queue.pending
+    counts.in_progress += queue.in_progress
+    counts.completed += queue.completed
+    counts.failed += queue.failed
+    counts.cancelled += queue.cancelled
+    counts.waiting += queue.waiting
+  }
+  return counts
+}
 
 export const control = (row: Driver.ControlRow): Control => ({
   revision: number("revision", row.revision),

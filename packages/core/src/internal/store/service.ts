@@ -1,10 +1,12 @@
 import { isReadonlyArrayNonEmpty } from "effect/Array"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { NewTask, TaskId, TaskStatus } from "../../Task.ts"
+import { defaultQueue, type NewTask, type Task, type TaskId, type TaskStatus } from "../../Task.ts"
 import * as TaskRecord from "../../TaskRecord.ts"
 import * as TaskState from "../../TaskState.ts"
 import type {
@@ -14,12 +16,15 @@ import type {
   DumpQuery,
   FencedReply,
   Lease,
+  ListQuery,
   LostLease,
   PruneOptions,
+  QueueOptions,
   Selection,
   Settlement,
   SweepOptions,
   SweptTask,
+  TaskPage,
   TaskStore
 } from "../../TaskStore.ts"
 import type {
@@ -29,6 +34,7 @@ import type {
   LostLeaseRow,
   SelectionRow,
   SettlementRow,
+  TaskRow,
   TaskStoreDriver
 } from "../../TaskStoreDriver.ts"
 import { type Refusal, TasksRefused, TaskStoreError } from "../../TaskStoreError.ts"
@@ -116,20 +122,30 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
 
   let calls = yield* Random.nextIntBetween(0, 2 ** 50)
   /** Claims that were sent and not answered: they may have claimed tasks. */
-  let unanswered: ReadonlyArray<{ readonly owner: string; readonly call: number }> = []
+  let unanswered: ReadonlyArray<{ readonly owner: string; readonly queue: string; readonly call: number }> = []
+  /** Counts claims from several queues, so that each begins with another queue. */
+  let turn = 0
 
   const claimOnce = (
     limit: number,
+    queue: string,
     { lease, owner }: ClaimOptions
   ): Effect.Effect<ReadonlyArray<Claim>, TaskStoreError> =>
     Effect.suspend(() => {
       const call = calls++
-      const lost = unanswered.flatMap((each) => (each.owner === owner ? each.call : []))
-      const request = { limit, owner: Text.encode(owner), leaseMillis: Codec.toMillis(lease), call, unanswered: lost }
+      const lost = unanswered.flatMap((each) => (each.owner === owner && each.queue === queue ? each.call : []))
+      const request = {
+        queue,
+        limit,
+        owner: Text.encode(owner),
+        leaseMillis: Codec.toMillis(lease),
+        call,
+        unanswered: lost
+      }
       return driver.claim(request).pipe(
         Effect.onError(() =>
           Effect.sync(() => {
-            unanswered = [...unanswered, { owner, call }].slice(-mostUnanswered)
+            unanswered = [...unanswered, { owner, queue, call }].slice(-mostUnanswered)
           })
         ),
         Effect.flatMap((rows) => {
@@ -145,23 +161,36 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   const claim = Effect.fnUntraced(function* (
     options: ClaimOptions
   ): Effect.fn.Return<ReadonlyArray<Claim>, TaskStoreError> {
-    const first = options.limit < 1 ? [] : yield* claimOnce(Math.min(options.limit, maxRows), options)
-    waiting.claimed(first.length)
-    if (first.length === 0) return first
-    // A fiber that waits for work has to know when the new leases expire: the claimer may die.
-    waiting.wake("work")
-    if (first.length < maxRows) return first
-    const claims = Array.from(first)
-    while (claims.length < options.limit) {
-      const limit = Math.min(options.limit - claims.length, maxRows)
-      const more = yield* Effect.result(claimOnce(limit, options))
+    const queues = inTurn(queuesOf(options))
+    let claims: Array<Claim> | undefined
+    let first: ReadonlyArray<Claim> = []
+    for (let index = 0; index < queues.length;) {
+      const limit = Math.min(options.limit - (claims ?? first).length, maxRows)
+      if (limit < 1) break
+      const claiming = claimOnce(limit, queues[index] ?? defaultQueue, options)
+      if (first.length === 0) {
+        first = yield* claiming
+        if (first.length < limit) index++
+        continue
+      }
+      const more = yield* Effect.result(claiming)
       // The tasks of the earlier calls must not wait for their leases to expire.
       if (Result.isFailure(more)) break
+      claims ??= Array.from(first)
       for (const each of more.success) claims.push(each)
-      if (more.success.length < limit) break
+      if (more.success.length < limit) index++
     }
-    return claims
+    waiting.claimed(first.length)
+    // A fiber that waits for work has to know when the new leases expire: the claimer may die.
+    if (first.length > 0) waiting.wake("work")
+    return claims ?? first
   })
+
+  const inTurn = (queues: ReadonlyArray<string>): ReadonlyArray<string> => {
+    if (queues.length < 2) return queues
+    const begin = turn++ % queues.length
+    return [...queues.slice(begin), ...queues.slice(0, begin)]
+  }
 
   // -------------------------------------------------------------------------------- writing under leases
 
@@ -227,13 +256,16 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   ): Effect.fn.Return<ReadonlyArray<SweptTask>, TaskStoreError> {
     const request = { failFromAttempts: TaskState.failsFrom(policy), limit: maxSelected, message: expiredMessage }
     const swept: Array<SweptTask> = []
-    while (true) {
-      const rows = yield* driver.sweep(request)
-      for (const each of yield* decoded(() => rows.map(Codec.swept))) swept.push(each)
-      if (rows.length > 0) waiting.announce("work")
-      if (rows.length < maxSelected) return swept
-      yield* Effect.yieldNow
+    for (const queue of queuesOf(policy)) {
+      while (true) {
+        const rows = yield* driver.sweep({ ...request, queue })
+        for (const each of yield* decoded(() => rows.map(Codec.swept))) swept.push(each)
+        if (rows.length > 0) waiting.announce("work")
+        if (rows.length < maxSelected) break
+        yield* Effect.yieldNow
+      }
     }
+    return swept
   })
 
   // ------------------------------------------------------------------------------------------- selecting
@@ -259,7 +291,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     }
     let after: number | null = 0
     while (after !== null) {
-      after = note(yield* act({ status: selection.status, after, limit: maxSelected }))
+      after = note(yield* act({ status: selection.status, queue: selection.queue ?? null, after, limit: maxSelected }))
       if (after !== null) yield* Effect.yieldNow
     }
     return { ids, interrupted }
@@ -282,9 +314,10 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     return ids
   })
 
-  const prune = Effect.fnUntraced(function* ({ ids, olderThan, statuses }: PruneOptions) {
+  const prune = Effect.fnUntraced(function* ({ ids, olderThan, queue, statuses }: PruneOptions) {
     const unchangedMillis = olderThan === undefined ? null : Codec.toMillis(olderThan)
-    const selections: ReadonlyArray<Selection> = ids === undefined ? statuses.map((status) => ({ status })) : [{ ids }]
+    const selections: ReadonlyArray<Selection> =
+      ids === undefined ? statuses.map((status) => ({ status, queue })) : [{ ids }]
     let count = 0
     for (const selection of selections) {
       const from: ReadonlyArray<TaskStatus> = "status" in selection ? [selection.status] : statuses
@@ -322,6 +355,37 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     return { rows, next: last === undefined ? null : String(yield* decoded(() => Codec.seq(last))) }
   })
 
+  /** Goes through the tasks until a page is full. */
+  const search = Effect.fnUntraced(function* (
+    { cursor, limit = defaultPageSize }: ListQuery,
+    read: (after: number, limit: number) => Effect.Effect<ReadonlyArray<TaskRow>, TaskStoreError>,
+    matches: (task: Task) => boolean
+  ): Effect.fn.Return<TaskPage, TaskStoreError> {
+    const tasks: Array<Task> = []
+    let last = cursor ?? null
+    let next: string | null | undefined = cursor
+    while (next !== null) {
+      // Small enough for a page of tasks with large results.
+      const part: { readonly rows: ReadonlyArray<TaskRow>; readonly next: string | null } = yield* page(
+        { cursor: next, limit: defaultPageSize },
+        read
+      )
+      for (const row of part.rows) {
+        const task = yield* decoded(() => Codec.task(row))
+        if (!matches(task)) continue
+        if (tasks.length === limit) return { tasks, next: last }
+        tasks.push(task)
+        last = String(yield* decoded(() => Codec.seq(row)))
+      }
+      next = part.next
+    }
+    return { tasks, next: null }
+  })
+
+  const queues = Effect.flatMap(driver.counts, (rows) =>
+    decoded(() => rows.map(Codec.counts).sort((left, right) => (left.queue < right.queue ? -1 : 1)))
+  )
+
   const restore = Effect.fnUntraced(function* (
     records: ReadonlyArray<TaskRecord.TaskRecord>
   ): Effect.fn.Return<void, TaskStoreError | TasksRefused> {
@@ -352,16 +416,21 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       Effect.flatMap(driver.get(Text.encode(id)), (row) =>
         row === undefined ? Effect.succeedNone : decoded(() => Option.some(Codec.task(row)))
       ),
-    list: (query = {}) =>
-      Effect.flatMap(
-        page(query, (after, limit) => driver.list({ after, limit, status: query.status ?? null })),
-        ({ next, rows }) => decoded(() => ({ tasks: rows.map(Codec.task), next }))
-      ),
+    list: (query = {}) => {
+      const status = query.status ?? null
+      const queue = query.queue ?? null
+      const part = (after: number, limit: number) => driver.list({ after, limit, status, queue })
+      const matches = matcher(query)
+      return matches === undefined
+        ? Effect.flatMap(page(query, part), ({ next, rows }) => decoded(() => ({ tasks: rows.map(Codec.task), next })))
+        : search(query, part, matches)
+    },
     attempts: (id) =>
       Effect.flatMap(driver.attempts(Text.encode(id)), (rows) =>
         decoded(() => rows.map((row) => Codec.attempt(id, row)))
       ),
-    counts: Effect.flatMap(driver.counts, (row) => decoded(() => Codec.counts(row))),
+    counts: Effect.map(queues, Codec.total),
+    queues,
     requeue,
     cancel,
     prune,
@@ -383,6 +452,24 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
 })
 
 const noneLost: FencedReply = { lost: [] }
+
+const onlyDefaultQueue = [defaultQueue]
+
+const queuesOf = ({ queues }: QueueOptions): ReadonlyArray<string> =>
+  queues === undefined ? onlyDefaultQueue : queues.length < 2 ? queues : Array.from(new Set(queues))
+
+/** Whether a task is one that the query asks for, beyond status and queue; undefined when it asks for nothing else. */
+const matcher = ({ metadata, text, updatedSince }: ListQuery): ((task: Task) => boolean) | undefined => {
+  if (metadata === undefined && text === undefined && updatedSince === undefined) return undefined
+  const wanted = text?.toLowerCase()
+  const entries = Object.entries(metadata ?? {})
+  return (task) =>
+    (updatedSince === undefined || DateTime.isGreaterThanOrEqualTo(task.updatedAt, updatedSince)) &&
+    (wanted === undefined ||
+      task.id.toLowerCase().includes(wanted) ||
+      task.description.toLowerCase().includes(wanted)) &&
+    entries.every(([key, value]) => Equal.equals(task.metadata[key], value))
+}
 
 /** Bytes in UTF-8 of text that is valid Unicode. */
 const byteLength = (text: string): number => {

@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import type { Control, TaskStore, WorkSignal } from "../../TaskStore.ts"
 import type { ControlRow, Notification, OutlookRow, TaskStoreDriver } from "../../TaskStoreDriver.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
+import { defaultQueue } from "../../Task.ts"
 import * as Codec from "./codec.ts"
 
 type Kind = "work" | "control"
@@ -169,14 +170,23 @@ export const make = Effect.fnUntraced(function* (
     return Effect.flatMap(driver.control, (row) => readControl(row, changes))
   })
 
-  const awaitWork = (untilDrained: boolean): Effect.Effect<WorkSignal, TaskStoreError> =>
+  const awaitWork = (queues: ReadonlyArray<string>, untilDrained: boolean): Effect.Effect<WorkSignal, TaskStoreError> =>
     Effect.suspend(() => {
       let contended = contendedMillis !== undefined && foundNothing
-      const read = (row: OutlookRow, changes: number): Look<WorkSignal> => {
-        const due = row.dueInMillis === null ? Infinity : Codec.number("dueInMillis", row.dueInMillis)
-        noteControl(row, changes)
+      /** Several queues are not seen at one moment: a task of one can free a task of another in between. */
+      let seenDrained = queues.length < 2
+      const read = (rows: ReadonlyArray<OutlookRow>, changes: number): Look<WorkSignal> => {
+        let due = Infinity
+        let drained = true
+        for (const row of rows) {
+          if (row.dueInMillis !== null) due = Math.min(due, Codec.number("dueInMillis", row.dueInMillis))
+          drained = drained && Codec.boolean("drained", row.drained)
+          noteControl(row, changes)
+        }
         if (due <= 0 && !contended) return { found: "claimable" }
-        if (untilDrained && Codec.boolean("drained", row.drained)) return { found: "drained" }
+        if (untilDrained && drained && seenDrained) return { found: "drained" }
+        seenDrained = queues.length < 2 || drained
+        if (untilDrained && drained) return { againInMillis: 0 }
         const pause = due <= 0 && contendedMillis !== undefined ? contendedMillis : Math.min(due, pollMillis())
         contended = false
         return { againInMillis: pause }
@@ -184,8 +194,8 @@ export const make = Effect.fnUntraced(function* (
       return wakeUps.work.until(
         Effect.suspend(() => {
           const changes = controlChanges
-          return Effect.flatMap(driver.outlook, (row) =>
-            Effect.fromResult(Codec.decode(driver.place, () => read(row, changes)))
+          return Effect.flatMap(Effect.forEach(queues, driver.outlook), (rows) =>
+            Effect.fromResult(Codec.decode(driver.place, () => read(rows, changes)))
           )
         })
       )
@@ -209,7 +219,8 @@ export const make = Effect.fnUntraced(function* (
     })
 
   return {
-    awaitWork: ({ untilDrained }) => Effect.andThen(subscribed, awaitWork(untilDrained)),
+    awaitWork: ({ queues = [defaultQueue], untilDrained }) =>
+      Effect.andThen(subscribed, awaitWork(queues, untilDrained)),
     control,
     awaitControl: (revision) => Effect.andThen(subscribed, awaitControl(revision)),
     wake,

@@ -40,7 +40,10 @@ export const adding: ReadonlyArray<Case> = [
       const { availableAt, createdAt, updatedAt, ...rest } = plainTask(added)
       assert.deepEqual(rest, {
         id: "a",
+        queue: "default",
         description: "Do a.",
+        payload: null,
+        overrides: {},
         status: "pending",
         result: null,
         attempts: 0,

@@ -112,6 +112,7 @@ export const make = Effect.fnUntraced(function* (
     list: (query) => run((store) => store.list(query)),
     attempts: (id) => run((store) => store.attempts(id)),
     counts: run((store) => store.counts),
+    queues: run((store) => store.queues),
     requeue: (selection) => write((store) => store.requeue(selection)),
     cancel: (selection) => write((store) => store.cancel(selection)),
     prune: (options) => write((store) => store.prune(options)),
