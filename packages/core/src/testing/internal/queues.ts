@@ -23,7 +23,7 @@ import {
 } from "./fixture.ts"
 
 const claimFrom = (
-  { store }: Fixture,
+  { store }: Pick<Fixture, "store">,
   queues: ReadonlyArray<string>,
   options?: { limit?: number; lease?: Duration.Duration }
 ) => store.claim({ queues, limit: options?.limit ?? 100, owner: "worker", lease: options?.lease ?? longLease })
@@ -112,15 +112,16 @@ export const queues: ReadonlyArray<Case> = [
   it(
     "several queues take turns, however many tasks one of them has",
     Effect.fnUntraced(function* (fixture) {
-      yield* fixture.store.add([...numbered(50), ...inQueue("small", "s1", "s2", "s3")])
+      // Turns begin anew whenever a store is opened.
+      const store = yield* fixture.another
+      yield* store.add([...numbered(50), ...inQueue("small", "s1", "s2", "s3")])
       const taken: Array<string> = []
-      // Two connections take turns too, so each of them has four.
       for (let round = 0; round < 8; round++) {
-        const claims = yield* claimFrom(fixture, ["default", "small"], { limit: 1 })
+        const claims = yield* claimFrom({ store }, ["default", "small"], { limit: 1 })
         taken.push(...claims.map((each) => each.task.queue))
       }
       assert.equal(taken.length, 8)
-      assert.equal(taken.filter((queue) => queue === "small").length, 3)
+      assert.equal(taken.slice(0, 6).filter((queue) => queue === "small").length, 3)
     })
   ),
   it(
