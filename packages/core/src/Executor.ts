@@ -7,11 +7,12 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type { AttemptContext } from "./AttemptContext.ts"
 import type { Execution } from "./Execution.ts"
 import type { ExecutionError } from "./ExecutionError.ts"
 import * as fake from "./internal/fakeExecutor.ts"
-import { buildAll, type LayersOf } from "./internal/layers.ts"
+import { buildAll, capture, type LayersOf } from "./internal/layers.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import type { Task } from "./Task.ts"
 
@@ -34,13 +35,34 @@ export interface ExecutorService {
 }
 
 /**
- * An executor from a function.
+ * An executor from a function. The services that it requires are those of the layer, however often it is called. Wrap it in
+ * `Effect.scoped` if it acquires something for one attempt.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { Execution, Executor } from "@baton/core"
+ * import { Context, Effect, type Layer } from "effect"
+ *
+ * class Greeter extends Context.Service<Greeter, { readonly greet: (name: string) => string }>()("Greeter") {}
+ *
+ * export const layer: Layer.Layer<Executor.Executor, never, Greeter> = Executor.layer((task) =>
+ *   Effect.map(Greeter, ({ greet }) => Execution.make({ output: greet(task.description) }))
+ * )
+ * ```
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (execute: ExecutorService["execute"]): Layer.Layer<Executor> =>
-  Layer.succeed(Executor, { execute })
+export const layer = <R = never>(
+  execute: (task: Task, context: AttemptContext) => Effect.Effect<Execution, ExecutionError | SafetyStop, R>
+): Layer.Layer<Executor, never, Exclude<R, Scope.Scope>> =>
+  Layer.effect(
+    Executor,
+    Effect.map(capture<R>(), (provide) => ({
+      execute: (task, context) => provide(execute(task, context))
+    }))
+  )
 
 /** How a scripted fake ends one attempt. */
 export type FakeStep =

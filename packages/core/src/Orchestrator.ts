@@ -27,7 +27,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Event } from "./Event.ts"
 import { ExecutionError } from "./ExecutionError.ts"
 import { Executor } from "./Executor.ts"
-import * as Hooks from "./Hooks.ts"
+import { distinct, hooksIn } from "./internal/hookRegistry.ts"
 import * as runEvents from "./internal/run/events.ts"
 import * as redaction from "./internal/redaction/services.ts"
 import * as runs from "./internal/run/run.ts"
@@ -138,7 +138,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
   const config = yield* OrchestratorConfig.resolve(options)
   const withLogLevel = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     config.logLevel === undefined ? effect : Effect.provideService(effect, References.MinimumLogLevel, config.logLevel)
-  const hooks = yield* Hooks.current
+  const hooks = hooksIn(yield* Effect.context<never>())
   const redact = yield* Redactor
   const executor = yield* Executor
   const verifier = yield* Verifier
@@ -194,7 +194,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
     restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
   ): Effect.fn.Return<RunSummary, RunFailed> {
     run = undefined
-    parts.events.setHooks([...new Set([...hooks, ...(yield* Hooks.current)])])
+    parts.events.setHooks(distinct([...hooks, ...hooksIn(yield* Effect.context<never>())]))
     const takePause = () => {
       const paused = pauseNext
       pauseNext = false

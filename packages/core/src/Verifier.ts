@@ -7,10 +7,11 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type { AttemptContext } from "./AttemptContext.ts"
 import type { Execution } from "./Execution.ts"
 import * as combine from "./internal/combineVerdicts.ts"
-import { buildAll, type LayersOf } from "./internal/layers.ts"
+import { buildAll, capture, type LayersOf } from "./internal/layers.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import type { Task } from "./Task.ts"
 import * as Verification from "./Verification.ts"
@@ -41,13 +42,25 @@ export interface VerifierService {
 }
 
 /**
- * A verifier from an effectful function.
+ * A verifier from an effectful function. The services that it requires are those of the layer.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (verify: VerifierService["verify"]): Layer.Layer<Verifier> =>
-  Layer.succeed(Verifier, { verify, kind: "effectful" })
+export const layer = <R = never>(
+  verify: (
+    task: Task,
+    execution: Execution,
+    context: AttemptContext
+  ) => Effect.Effect<Verification.Verification, VerificationError | SafetyStop, R>
+): Layer.Layer<Verifier, never, Exclude<R, Scope.Scope>> =>
+  Layer.effect(
+    Verifier,
+    Effect.map(capture<R>(), (provide) => ({
+      verify: (task, execution, context) => provide(verify(task, execution, context)),
+      kind: "effectful"
+    }))
+  )
 
 /**
  * A verifier from a pure function of task and output, which checks a length, a pattern or a schema.

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, DateTime, Effect, Fiber, Layer } from "effect"
+import { Context, DateTime, Effect, Fiber, Layer, References } from "effect"
 import { TestClock } from "effect/testing"
 import {
   Attempt,
@@ -48,6 +48,43 @@ const at = (attempt: number): AttemptContext => ({
   spend: ({ call }) => call
 })
 const named = (name: string) => Executor.layer(() => Effect.succeed(Execution.make({ output: name })))
+
+class Greeting extends Context.Service<Greeting, string>()("Greeting") {}
+
+describe("Executor.layer", () => {
+  const greet: Layer.Layer<Executor.Executor, never, Greeting> = Executor.layer(({ description }) =>
+    Effect.map(Greeting, (greeting) => Execution.make({ output: `${greeting}, ${description}` }))
+  )
+
+  it.effect("gives its handler the services of the layer, not those of the fiber that runs it", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        executor: Layer.provide(greet, Layer.succeed(Greeting, "Hello"))
+      })
+      yield* store.add(tasks("a"))
+      yield* Effect.provideService(orchestrator.run, Greeting, "Goodbye")
+      assert.strictEqual(journal.of("TaskCompleted")[0]?.output, "Hello, do a")
+    })
+  )
+
+  it.effect("leaves the caller its span and its log annotations", () =>
+    Effect.gen(function* () {
+      const ofCall = Effect.map(
+        Effect.all([Effect.currentSpan, References.CurrentLogAnnotations]),
+        ([{ name }, annotations]) => Execution.make({ output: `${name} ${JSON.stringify(annotations)}` })
+      )
+      const { execute } = yield* service(Executor.layer(() => Effect.orDie(ofCall))).pipe(
+        Effect.annotateLogs({ during: "build" }),
+        Effect.withSpan("build")
+      )
+      const { output } = yield* execute(task(), at(1)).pipe(
+        Effect.annotateLogs({ during: "call" }),
+        Effect.withSpan("call")
+      )
+      assert.strictEqual(output, 'call {"during":"call"}')
+    })
+  )
+})
 
 describe("Executor.layerFake", () => {
   it.effect("returns a line about the task", () =>

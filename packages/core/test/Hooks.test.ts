@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Exit, Fiber, Latch, Layer, Queue } from "effect"
+import { Context, DateTime, Effect, Exit, Fiber, Latch, Layer, Queue } from "effect"
 import { TestClock } from "effect/testing"
 import {
   Event,
@@ -73,7 +73,7 @@ describe("Hooks.layer", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* Hooks.current, [])
       const hook: Hooks.Hook = () => Effect.void
-      assert.deepStrictEqual(yield* Effect.provide(Hooks.current, Hooks.layer(hook, hook)), [hook, hook])
+      assert.lengthOf(yield* Effect.provide(Hooks.current, Hooks.layer(hook, hook)), 2)
     })
   )
 
@@ -103,6 +103,24 @@ describe("Hooks.layer", () => {
       assert.deepStrictEqual(seen, ["a"])
       yield* Effect.provide(run, orchestrator.pipe(Layer.provideMerge(hooks)), { local: true })
       assert.deepStrictEqual(seen, ["a", "a"])
+    })
+  )
+
+  it.effect("gives hooks the services of the layer, and calls a hook once even if its layer is built twice", () =>
+    Effect.gen(function* () {
+      class Names extends Context.Service<Names, Array<string>>()("Names") {}
+      class Prefix extends Context.Service<Prefix, string>()("Prefix") {}
+      const names: Array<string> = []
+      const note = (name: string) =>
+        Effect.asVoid(Effect.map(Effect.all([Names, Prefix]), ([names, prefix]) => names.push(`${prefix} ${name}`)))
+      const hooks: Layer.Layer<never, never, Names | Prefix> = Hooks.layer(
+        Hooks.handle({ RunStarted: ({ _tag }) => note(_tag), Paused: () => Effect.as(Prefix, undefined) }),
+        ({ _tag }) => (_tag === "RunEnded" ? note(_tag) : Effect.void)
+      )
+      const provided = hooks.pipe(Layer.provide([Layer.succeed(Names, names), Layer.succeed(Prefix, "saw")]))
+      const live = orchestrator.pipe(Layer.provide(provided))
+      yield* run.pipe(Effect.provide(provided, { local: true }), Effect.provide(live, { local: true }))
+      assert.deepStrictEqual(names, ["saw RunStarted", "saw RunEnded"])
     })
   )
 

@@ -1,7 +1,36 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as References from "effect/References"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+
+/** Gives an effect the services of the layer in which it was written. */
+export type Provide<R> = <A, E>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E>
+
+/**
+ * Captures the services in the context. What belongs to the caller of a handler and not to its layer is left to the
+ * caller: its span, and what it adds to log lines.
+ */
+export const capture = <R>(): Effect.Effect<Provide<R>, never, R> =>
+  Effect.contextWith((context: Context.Context<R>) => {
+    const captured = withoutCaller(context)
+    return Effect.succeed<Provide<R>>((effect) => Effect.provideContext(effect, captured))
+  })
+
+const callerKeys: ReadonlySet<string> = new Set(
+  [
+    Tracer.ParentSpan,
+    References.CurrentLogAnnotations,
+    References.CurrentLogSpans,
+    References.MinimumLogLevel,
+    References.TracerSpanAnnotations,
+    References.TracerSpanLinks
+  ].map(({ key }) => key)
+)
+
+const withoutCaller = <R>({ mapUnsafe }: Context.Context<R>): Context.Context<R> =>
+  Context.makeUnsafe(new Map(Array.from(mapUnsafe).filter(([key]) => !callerKeys.has(key))))
 
 /** Layers of one service, each with its own errors and requirements. */
 export type LayersOf<I> = ReadonlyArray<Layer.Layer<I, unknown, unknown>>
