@@ -29,7 +29,6 @@ type Query = <A = Row>(
 type Body<A> = Generator<Effect.Effect<unknown, TaskStoreError>, A, never>
 
 type LockedRow = TaskStoreDriver.LostLeaseRow & { readonly seq: unknown; readonly isCurrent: unknown }
-type ExpiredRow = Omit<TaskStoreDriver.SweptRow, "status"> & { readonly seq: unknown }
 type DumpedRow = Omit<TaskStoreDriver.RecordRow, "waitsFor" | "attemptRows"> & Row
 
 /** Two transactions locked each other out, or added the same id: one of them starts over. */
@@ -84,10 +83,15 @@ const idsOf = (rows: ReadonlyArray<{ readonly id?: unknown }>): ReadonlyArray<st
 const byId = (rows: ReadonlyArray<Row>) => new Map(rows.map((row) => [String(row.id), row]))
 const byTask = <A extends Row>(rows: ReadonlyArray<A>) => Map.groupBy(rows, ({ task }) => Number(task))
 
-interface Link {
-  readonly id: string
-  readonly dependency: string
-}
+/** Whether the task that has this id already is another one. */
+const isOther = (row: Row | undefined, { description, payload, queue }: TaskStoreDriver.NewTaskRow) =>
+  row !== undefined &&
+  (row.queue !== queue || row.payload !== payload || (payload === null && row.description !== description))
+
+type PageRequest = Parameters<TaskStoreDriver.TaskStoreDriver["list"]>[0]
+const pageOf = ({ after, limit, queue, status }: PageRequest) => [after, status, status, queue, queue, limit]
+
+type Link = TaskStoreDriver.AddReply["unknown"][number]
 
 /** Locks the tasks of links, so that no dependency completes before its dependants are written. */
 const lockLinked = (query: Query, links: ReadonlyArray<Link>) =>
@@ -106,13 +110,10 @@ const free = Effect.fnUntraced(function* (query: Query, completed: ReadonlyArray
 const link = Effect.fnUntraced(function* (query: Query, links: ReadonlyArray<Link>, rows: ReadonlyMap<string, Row>) {
   const open = links
     .filter(({ dependency }) => rows.get(dependency)?.status !== "completed")
-    .map(({ dependency, id }) => [dependency, seqOf(rows.get(id) ?? {})] as const)
+    .map(({ dependency, id }) => ({ dependency, seq: seqOf(rows.get(id) ?? {}) }))
   if (open.length === 0) return
-  yield* query(Sql.addDependencies, open)
-  yield* query(
-    Sql.block,
-    open.map(([, seq]) => seq)
-  )
+  yield* query(Sql.addDependencies, JSON.stringify(open))
+  yield* query(Sql.block, open.map(seqOf))
 })
 
 const make = Effect.fnUntraced(function* ({ url }: Options) {
@@ -121,8 +122,8 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
     transaction(function* (query) {
       return yield* query<A>(statement, ...parameters)
     })
-  const single = <A extends object>(statement: string) =>
-    Effect.flatMap(one<A>(statement), ([row]) =>
+  const single = <A extends object>(statement: string, ...parameters: ReadonlyArray<unknown>) =>
+    Effect.flatMap(one<A>(statement, ...parameters), ([row]) =>
       row === undefined ? Effect.die("baton_store is empty") : Effect.succeed(row)
     )
   for (const table of Sql.tables) yield* one(table)
@@ -149,10 +150,9 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
     write: (query: Query, rows: ReadonlyArray<Row>) => Body<ReadonlyArray<Row>>
   ) =>
     transaction(function* (query) {
-      const found =
-        "ids" in selection
-          ? yield* query(Sql.selectIds, selection.ids, from)
-          : yield* query(Sql.selectStatus, selection.status, selection.after, selection.limit)
+      const found = yield* "ids" in selection
+        ? query(Sql.selectIds, selection.ids, from)
+        : query(Sql.selectPage, ...pageOf(selection))
       const changed = found.length === 0 ? [] : yield* Effect.gen(() => write(query, found))
       const interrupted = changed.filter(({ status }) => status === "in_progress").length
       const last = "ids" in selection || found.length < selection.limit ? undefined : found.at(-1)
@@ -179,19 +179,17 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
         const parents = yield* lockLinked(query, links)
         const reply = {
           existing: Array.from(before.keys()),
-          conflicts: idsOf(
-            tasks.filter(({ description, id }) => (before.get(id) ?? { description }).description !== description)
-          ),
+          conflicts: idsOf(tasks.filter((task) => isOther(before.get(task.id), task))),
           unknown: links.filter(({ dependency }) => !parents.has(dependency))
         }
         if (checkOnly || reply.conflicts.length > 0 || reply.unknown.length > 0) yield* query("ROLLBACK")
         else yield* link(query, links, parents)
         return reply
       }),
-    claim: ({ call, leaseMillis, limit, owner, unanswered }) =>
+    claim: ({ call, leaseMillis, limit, owner, queue, unanswered }) =>
       transaction(function* (query) {
         const before = unanswered.length === 0 ? [] : yield* query(Sql.claimedBefore, owner, unanswered, limit)
-        const seqs = (before.length > 0 ? before : yield* query(Sql.claimable, limit)).map(seqOf)
+        const seqs = (before.length > 0 ? before : yield* query(Sql.claimable, queue, limit)).map(seqOf)
         if (seqs.length === 0) return []
         if (before.length > 0) yield* query(Sql.renew, call, leaseMillis, seqs)
         else yield* query(Sql.claim, owner, call, leaseMillis, seqs)
@@ -211,26 +209,22 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
       underLeases(leases, function* (query, current) {
         yield* query(Sql.extend, leaseMillis, current.map(seqOf))
       }),
-    sweep: ({ failFromAttempts, limit, message: { afterOwner, beforeOwner } }) =>
+    sweep: ({ failFromAttempts, limit, message: { afterOwner, beforeOwner }, queue }) =>
       transaction(function* (query) {
-        const rows = yield* query<ExpiredRow>(Sql.expired, limit)
-        if (rows.length === 0) return []
-        yield* query(Sql.endInterrupted, "lease_expired", beforeOwner, afterOwner, afterOwner, rows.map(seqOf))
-        yield* query(Sql.sweep, failFromAttempts, beforeOwner, afterOwner, rows.map(seqOf))
-        return rows.map((row) => ({
-          ...row,
-          status: Number(row.attempts) >= failFromAttempts ? "failed" : "pending"
-        }))
+        const seqs = (yield* query(Sql.expired, queue, limit)).map(seqOf)
+        if (seqs.length === 0) return []
+        yield* query(Sql.endInterrupted, "lease_expired", beforeOwner, afterOwner, seqs)
+        yield* query(Sql.sweep, failFromAttempts, failFromAttempts, beforeOwner, afterOwner, seqs)
+        return yield* query<TaskStoreDriver.SweptRow>(Sql.swept, seqs)
       }),
     get: (id) => Effect.map(one<TaskStoreDriver.TaskRow>(Sql.get, id), ([row]) => row),
-    list: ({ after, limit, status }) =>
-      status === null ? one(Sql.list, after, limit) : one(Sql.listStatus, status, after, limit),
+    list: (page) => one(Sql.list, ...pageOf(page)),
     attempts: (id) =>
       transaction(function* (query) {
         const [{ seq } = { seq: 0 }] = yield* query(Sql.get, id)
         return yield* query<TaskStoreDriver.AttemptRow>(Sql.attempts, [seq], [seq])
       }),
-    counts: single(Sql.counts),
+    counts: one(Sql.counts),
     requeue: (selection, { from }) =>
       change(selection, from, function* (query, rows) {
         yield* query(Sql.requeue, rows.map(seqOf))
@@ -239,7 +233,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
     cancel: (selection, { from, reason }) =>
       change(selection, from, function* (query, rows) {
         const running = rows.filter(({ status }) => status === "in_progress").map(seqOf)
-        if (running.length > 0) yield* query(Sql.endInterrupted, "cancelled", reason, null, null, running)
+        if (running.length > 0) yield* query(Sql.endInterrupted, "cancelled", reason, null, running)
         if (running.length > 0) yield* query(Sql.revise)
         yield* query(Sql.cancel, rows.map(seqOf))
         return rows
@@ -252,12 +246,12 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
         for (const statement of Sql.prune) yield* query(statement, gone.map(seqOf))
         return gone
       }),
-    outlook: single(Sql.outlook),
+    outlook: (queue) => single(Sql.outlook, queue, queue),
     control: single(Sql.control),
     request: (request) => Effect.andThen(one(Sql.request[request]), single<TaskStoreDriver.ControlRow>(Sql.control)),
-    dump: ({ after, limit }) =>
+    dump: (page) =>
       transaction(function* (query) {
-        const rows = yield* query<DumpedRow>(Sql.list, after, limit)
+        const rows = yield* query<DumpedRow>(Sql.list, ...pageOf({ ...page, status: null, queue: null }))
         if (rows.length === 0) return []
         const seqs = rows.map(seqOf)
         const attempts = byTask(yield* query<TaskStoreDriver.AttemptRow & Row>(Sql.attempts, seqs, seqs))

@@ -8,15 +8,16 @@ const later = (millis: string) => `LEAST(${now} + ${millis}, 8640000000000000)`
 
 export const idBytes = 700
 
-/** `NOPAD` and `BIN`, because ids that differ in case or in trailing spaces are different ids. */
+/** `NOPAD` and `BIN`, because names that differ in case or in trailing spaces are different names. */
 const types = {
-  id: `VARCHAR(${idBytes}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin`,
+  name: `VARCHAR(${idBytes}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin`,
   word: "VARCHAR(16)",
   text: "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
-  int: "BIGINT",
-  bool: "BOOLEAN"
+  int: "BIGINT"
 } as const
 type Columns = { readonly [column: string]: keyof typeof types }
+const columns = (type: keyof typeof types, ...names: ReadonlyArray<string>): Columns =>
+  Object.fromEntries(names.map((name) => [name, type]))
 const names = (columns: Columns) => `\`${Object.keys(columns).join("`, `")}\``
 
 /** The rows of a JSON array, as the table `x`: a batch is one statement with one parameter. */
@@ -27,72 +28,70 @@ const batch = (columns: Columns) =>
 
 export const tables = [
   `CREATE TABLE IF NOT EXISTS baton_tasks (
-    seq BIGINT PRIMARY KEY AUTO_INCREMENT, id ${types.id} NOT NULL UNIQUE, description ${types.text} NOT NULL,
+    seq BIGINT PRIMARY KEY AUTO_INCREMENT, id ${types.name} NOT NULL UNIQUE, queue ${types.name} NOT NULL,
+    description ${types.text} NOT NULL, payload ${types.text}, overrides ${types.text}, maxAttempts BIGINT,
     metadata ${types.text}, dependsOn ${types.text}, status ${types.word} NOT NULL, priority BIGINT NOT NULL,
     availableAt BIGINT NOT NULL, blockers INT NOT NULL, attempts INT NOT NULL, requeues INT NOT NULL,
     verified BOOLEAN NOT NULL, feedback ${types.text}, \`usage\` ${types.text}, execution ${types.text},
     checkpoint ${types.text}, previousExecution ${types.text}, createdAt BIGINT NOT NULL, updatedAt BIGINT NOT NULL,
     token BIGINT NOT NULL, owner ${types.text}, claimCall BIGINT, startedAt BIGINT, leaseUntil BIGINT,
     savedExecution ${types.text}, savedUsage ${types.text},
-    INDEX claimable (status, blockers, priority DESC, availableAt, seq), INDEX leased (status, leaseUntil))`,
+    INDEX claimable (queue, status, blockers, priority DESC, availableAt, seq), INDEX leased (status, queue, leaseUntil))`,
   `CREATE TABLE IF NOT EXISTS baton_attempts (
     task BIGINT NOT NULL, token BIGINT NOT NULL, number INT NOT NULL, owner ${types.text} NOT NULL,
     startedAt BIGINT NOT NULL, endedAt BIGINT, outcome ${types.word} NOT NULL, error ${types.text},
     execution ${types.text}, verification ${types.text}, \`usage\` ${types.text}, PRIMARY KEY (task, token))`,
   // By id and not by seq, because a task that was pruned can be added again.
   `CREATE TABLE IF NOT EXISTS baton_dependencies (
-    dependency ${types.id} NOT NULL, task BIGINT NOT NULL, PRIMARY KEY (dependency, task), INDEX of_task (task))`,
+    dependency ${types.name} NOT NULL, task BIGINT NOT NULL, PRIMARY KEY (dependency, task), INDEX of_task (task))`,
   `CREATE TABLE IF NOT EXISTS baton_store (
     one BOOLEAN PRIMARY KEY, revision BIGINT NOT NULL, paused BOOLEAN NOT NULL, stops BIGINT NOT NULL,
     tokenFloor BIGINT NOT NULL)`,
   "INSERT IGNORE INTO baton_store VALUES (TRUE, 0, FALSE, 0, 0)"
 ]
-const added: Columns = { id: "id", description: "text", metadata: "text", dependsOn: "text", priority: "int" }
-const task: Columns = {
-  ...{
-    ...added,
-    status: "word",
-    attempts: "int",
-    availableAt: "int",
-    feedback: "text",
-    verified: "bool",
-    requeues: "int"
-  },
-  ...{ usage: "text", createdAt: "int", updatedAt: "int", execution: "text", token: "int", checkpoint: "text" },
-  previousExecution: "text"
+const added: Columns = {
+  ...columns("name", "id", "queue"),
+  ...columns("text", "description", "payload", "overrides", "metadata", "dependsOn"),
+  ...columns("int", "maxAttempts", "priority")
 }
-const outcome: Columns = { outcome: "word", error: "text", execution: "text", verification: "text" }
+const task: Columns = {
+  ...added,
+  status: "word",
+  ...columns("text", "feedback", "usage", "execution", "checkpoint", "previousExecution"),
+  ...columns("int", "attempts", "availableAt", "verified", "requeues", "createdAt", "updatedAt", "token")
+}
+const outcome: Columns = { outcome: "word", ...columns("text", "error", "execution", "verification") }
 const taskColumns = `seq, ${names(task)}`
 // ------------------------------------------------------------------------------------------ adding and restoring
-export const present = "SELECT seq, id, description, status FROM baton_tasks WHERE id IN (?) ORDER BY seq FOR UPDATE"
+export const present = `
+  SELECT seq, id, queue, description, payload, status FROM baton_tasks WHERE id IN (?) ORDER BY seq FOR UPDATE`
 export const floor = "SELECT tokenFloor FROM baton_store LOCK IN SHARE MODE"
 export const add = `
   INSERT INTO baton_tasks (${names(added)}, availableAt, status, blockers, attempts, requeues, verified, createdAt,
     updatedAt, token)
   SELECT ${names(added)}, COALESCE(availableAt, ${now}), 'pending', 0, 0, 0, FALSE, ${now}, ${now}, ?
   FROM ${batch({ ...added, availableAt: "int" })} ORDER BY n`
-export const addDependencies = "INSERT INTO baton_dependencies (dependency, task) VALUES ?"
+export const addDependencies = `
+  INSERT INTO baton_dependencies SELECT dependency, seq FROM ${batch({ dependency: "name", seq: "int" })}`
 export const block = `
   UPDATE baton_tasks t
   JOIN (SELECT task, COUNT(*) AS n FROM baton_dependencies WHERE task IN (?) GROUP BY task) d ON d.task = t.seq
   SET t.blockers = d.n`
-const lease: Columns = {
-  owner: "text",
-  startedAt: "int",
-  savedExecution: "text",
-  savedUsage: "text",
-  leaseUntil: "int"
+const restored: Columns = {
+  ...task,
+  ...columns("text", "owner", "savedExecution", "savedUsage"),
+  ...columns("int", "startedAt", "leaseUntil")
 }
-export const restoreTasks = `INSERT INTO baton_tasks (${names({ ...task, ...lease })}, blockers)
-  SELECT ${names({ ...task, ...lease })}, 0 FROM ${batch({ ...task, ...lease })} ORDER BY n`
+export const restoreTasks = `INSERT INTO baton_tasks (${names(restored)}, blockers)
+  SELECT ${names(restored)}, 0 FROM ${batch(restored)} ORDER BY n`
 const attempt: Columns = { token: "int", number: "int", owner: "text", startedAt: "int", endedAt: "int", ...outcome }
 export const restoreAttempts = `INSERT INTO baton_attempts
   SELECT t.seq, x.token, x.number, x.owner, x.startedAt, x.endedAt, x.outcome, x.error, x.execution, x.verification, x.usage
-  FROM ${batch({ id: "id", ...attempt, usage: "text" })} JOIN baton_tasks t ON t.id = x.id`
+  FROM ${batch({ id: "name", ...attempt, usage: "text" })} JOIN baton_tasks t ON t.id = x.id`
 // ------------------------------------------------------------------------------------------------------ claiming
 /** Rows that another call is claiming are passed over. */
 export const claimable = `
-  SELECT seq FROM baton_tasks WHERE status = 'pending' AND blockers = 0 AND availableAt <= ${now}
+  SELECT seq FROM baton_tasks WHERE queue = ? AND status = 'pending' AND blockers = 0 AND availableAt <= ${now}
   ORDER BY priority DESC, availableAt, seq LIMIT ? FOR UPDATE SKIP LOCKED`
 export const claim = `
   UPDATE baton_tasks SET status = 'in_progress', attempts = attempts + 1, token = token + 1, owner = ?, claimCall = ?,
@@ -107,16 +106,18 @@ export const claimed = `SELECT ${taskColumns} FROM baton_tasks WHERE seq IN (?) 
 export const lock = `
   SELECT x.n - 1 AS \`index\`, t.seq, t.status, a.outcome,
     COALESCE(t.status = 'in_progress' AND t.token = x.token, FALSE) AS isCurrent
-  FROM ${batch({ id: "id", token: "int" })} LEFT JOIN baton_tasks t ON t.id = x.id
+  FROM ${batch({ id: "name", token: "int" })} LEFT JOIN baton_tasks t ON t.id = x.id
   LEFT JOIN baton_attempts a ON a.task = t.seq AND a.token = x.token ORDER BY t.seq FOR UPDATE`
 export const extend = `UPDATE baton_tasks SET leaseUntil = ${later("?")} WHERE seq IN (?)`
 export const checkpoint = `
   UPDATE baton_tasks t
-  JOIN ${batch({ seq: "int", execution: "text", executionUsage: "text", usage: "text" })} ON x.seq = t.seq
+  JOIN ${batch({ seq: "int", ...columns("text", "execution", "executionUsage", "usage") })} ON x.seq = t.seq
   SET t.savedExecution = x.execution, t.savedUsage = x.executionUsage, t.usage = x.usage, t.updatedAt = ${now}`
 const settlement = batch({
-  ...{ seq: "int", ...outcome, status: "word", attemptsReturned: "int", availableInMillis: "int", feedback: "text" },
-  ...{ verified: "bool", attemptUsage: "text", usage: "text", checkpoint: "text" }
+  ...outcome,
+  status: "word",
+  ...columns("text", "feedback", "attemptUsage", "usage", "checkpoint"),
+  ...columns("int", "seq", "attemptsReturned", "availableInMillis", "verified")
 })
 /** A released attempt leaves what it has saved; the next one verifies it. */
 const unlessReleased = (released: string, otherwise: string) => `IF(x.outcome = 'released', ${released}, ${otherwise})`
@@ -142,21 +143,24 @@ export const forgetDependencies = "DELETE FROM baton_dependencies WHERE dependen
 // -------------------------------------------------------------------- sweeping, requeueing, cancelling, pruning
 /** Checked in the transaction that ends the lease: a heartbeat that was just in time wins. */
 export const expired = `
-  SELECT seq, id, token, owner, attempts FROM baton_tasks WHERE status = 'in_progress' AND leaseUntil <= ${now}
+  SELECT seq FROM baton_tasks WHERE queue = ? AND status = 'in_progress' AND leaseUntil <= ${now}
   ORDER BY leaseUntil, seq LIMIT ? FOR UPDATE SKIP LOCKED`
 export const endInterrupted = `INSERT INTO baton_attempts
-  SELECT seq, token, attempts, owner, startedAt, ${now}, ?, CONCAT(?, IF(? IS NULL, '', CONCAT(owner, ?))), savedExecution,
+  SELECT seq, token, attempts, owner, startedAt, ${now}, ?, CONCAT(?, COALESCE(CONCAT(owner, ?), '')), savedExecution,
     NULL, savedUsage
   FROM baton_tasks WHERE seq IN (?)`
 const keepSaved =
   "checkpoint = COALESCE(savedExecution, checkpoint), savedExecution = NULL, savedUsage = NULL, leaseUntil = NULL"
 export const sweep = `
-  UPDATE baton_tasks SET status = IF(attempts >= ?, 'failed', 'pending'),
+  UPDATE baton_tasks SET status = IF(attempts >= IF(? = 0, 0, COALESCE(maxAttempts, ?)), 'failed', 'pending'),
     feedback = IF(status = 'failed', CONCAT(?, owner, ?), feedback),
     availableAt = IF(status = 'failed', availableAt, ${now}), ${keepSaved}, updatedAt = ${now} WHERE seq IN (?)`
+export const swept = "SELECT id, token, status, owner, attempts FROM baton_tasks WHERE seq IN (?)"
+/** Those of one queue, with one status, or all. */
+const page = "seq > ? AND (? IS NULL OR status = ?) AND (? IS NULL OR queue = ?) ORDER BY seq LIMIT ?"
 const selected = `SELECT seq, id, status, token, ${now} - updatedAt AS age FROM baton_tasks`
 export const selectIds = `${selected} WHERE id IN (?) AND status IN (?) ORDER BY seq FOR UPDATE`
-export const selectStatus = `${selected} WHERE status = ? AND seq > ? ORDER BY seq LIMIT ? FOR UPDATE`
+export const selectPage = `${selected} WHERE ${page} FOR UPDATE`
 export const requeue = `
   UPDATE baton_tasks SET status = 'pending', attempts = 0, requeues = requeues + 1, availableAt = ${now},
     updatedAt = ${now} WHERE seq IN (?)`
@@ -171,8 +175,7 @@ export const prune = [
 ]
 // --------------------------------------------------------------------------------------------- reading, control
 export const get = `SELECT ${taskColumns} FROM baton_tasks WHERE id = ?`
-export const list = `SELECT ${taskColumns}, leaseUntil FROM baton_tasks WHERE seq > ? ORDER BY seq LIMIT ?`
-export const listStatus = `SELECT ${taskColumns} FROM baton_tasks WHERE status = ? AND seq > ? ORDER BY seq LIMIT ?`
+export const list = `SELECT ${taskColumns}, leaseUntil FROM baton_tasks WHERE ${page}`
 /** The ledger, and the attempt under way, which is in the row of its task. */
 export const attempts = `
   SELECT task, ${names(attempt)}, \`usage\` FROM baton_attempts WHERE task IN (?)
@@ -181,15 +184,14 @@ export const attempts = `
   FROM baton_tasks WHERE seq IN (?) AND status = 'in_progress' ORDER BY task, token`
 export const waitsFor = "SELECT task, dependency FROM baton_dependencies WHERE task IN (?)"
 export const counts = `
-  SELECT COUNT(IF(status = 'pending', 1, NULL)) AS pending, COUNT(IF(status = 'in_progress', 1, NULL)) AS in_progress,
-    COUNT(IF(status = 'completed', 1, NULL)) AS completed, COUNT(IF(status = 'failed', 1, NULL)) AS failed,
-    COUNT(IF(status = 'cancelled', 1, NULL)) AS cancelled,
-    COUNT(IF(status = 'pending' AND blockers > 0, 1, NULL)) AS waiting FROM baton_tasks`
+  SELECT queue, SUM(status = 'pending') AS pending, SUM(status = 'in_progress') AS in_progress,
+    SUM(status = 'completed') AS completed, SUM(status = 'failed') AS failed, SUM(status = 'cancelled') AS cancelled,
+    SUM(status = 'pending' AND blockers > 0) AS waiting FROM baton_tasks GROUP BY queue`
 export const outlook = `
   SELECT LEAST(COALESCE(p.at, l.at), COALESCE(l.at, p.at)) - ${now} AS dueInMillis,
     p.at IS NULL AND l.at IS NULL AS drained, s.revision, s.paused, s.stops
-  FROM (SELECT MIN(availableAt) AS at FROM baton_tasks WHERE status = 'pending' AND blockers = 0) p,
-    (SELECT MIN(leaseUntil) AS at FROM baton_tasks WHERE status = 'in_progress') l, baton_store s`
+  FROM (SELECT MIN(availableAt) AS at FROM baton_tasks WHERE queue = ? AND status = 'pending' AND blockers = 0) p,
+    (SELECT MIN(leaseUntil) AS at FROM baton_tasks WHERE queue = ? AND status = 'in_progress') l, baton_store s`
 export const control = "SELECT revision, paused, stops FROM baton_store"
 export const request = {
   pause: "UPDATE baton_store SET revision = revision + 1, paused = TRUE",
