@@ -56,8 +56,11 @@ const runtime = ManagedRuntime.make(
 )
 const now = DateTime.nowUnsafe()
 const task: Task.Task = {
-  description,
   id: Task.TaskId.make("task"),
+  queue: Task.defaultQueue,
+  description,
+  payload: null,
+  overrides: {},
   status: "in_progress",
   result: null,
   attempts: 1,

@@ -50,7 +50,10 @@ const completed = (index: number): TaskRecord.TaskRecord => {
   return {
     task: {
       id,
+      queue: Task.defaultQueue,
       description: `the work of task ${index}`,
+      payload: null,
+      overrides: {},
       status: "completed",
       result: attempt.execution?.output ?? null,
       attempts: 1,

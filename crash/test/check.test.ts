@@ -33,7 +33,10 @@ const row = (
 const record = (attempts: ReadonlyArray<Attempt.Attempt>, more: Partial<Task.Task> = {}): TaskRecord.TaskRecord => ({
   task: {
     id: Task.TaskId.make("t"),
+    queue: Task.defaultQueue,
     description: "t",
+    payload: null,
+    overrides: {},
     status: "completed",
     result: attempts.at(-1)?.execution?.output ?? null,
     attempts: attempts.length,

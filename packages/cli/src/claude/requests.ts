@@ -84,7 +84,10 @@ const epoch = DateTime.makeUnsafe(0)
 
 const task = (description: string): Task.Task => ({
   id: Task.TaskId.make("plan"),
+  queue: Task.defaultQueue,
   description,
+  payload: null,
+  overrides: {},
   status: "in_progress",
   result: null,
   attempts: 1,

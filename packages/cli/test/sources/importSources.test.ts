@@ -324,7 +324,10 @@ describeSources("importSources", (it) => {
       })
       const { complaints } = yield* project({ "a.jsonl": '"x"\n{"id": "a", "description": "ours"}\n' })
       const [line] = yield* Effect.provide(complaints("a.jsonl"), raced)
-      assert.match(line ?? "", /^a\.jsonl:2: The id "a" belongs to a task with another description/)
+      assert.match(
+        line ?? "",
+        /^a\.jsonl:2: The id "a" belongs to another task, with another description, payload or queue/
+      )
     }).pipe(fresh)
   )
 

@@ -7,7 +7,10 @@ const at = DateTime.makeUnsafe(0)
 
 const task: Task.Task = {
   id: Task.TaskId.make("a"),
+  queue: Task.defaultQueue,
   description: "Do it",
+  payload: null,
+  overrides: {},
   status: "completed",
   result: null,
   attempts: 1,

@@ -46,7 +46,10 @@ const record = (id: string, status: Task.TaskStatus, tries: ReadonlyArray<Try>, 
   }))
   const task: Task.Task = {
     id: Task.TaskId.make(id),
+    queue: Task.defaultQueue,
     description,
+    payload: null,
+    overrides: {},
     status,
     result: status === "completed" ? `output of ${id}` : null,
     attempts: tries.length,
