@@ -1,7 +1,7 @@
 import * as assert from "node:assert/strict"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { TasksRefused } from "../../TaskStoreError.ts"
