@@ -19,6 +19,8 @@
  * | the model refused; the first request was invalid or too long | `Permanent` |
  * | no login, a wrong key, no credit, a model or an option that does not exist, a usage limit that lasts longer, no `claude` | `Fatal` |
  *
+ * A task's own `model` and `system` (`Task.Overrides`) replace `model` and `appendSystemPrompt` of the options.
+ *
  * A session that is stopped by a limit or by interruption gets SIGINT first, on which Claude Code usually reports its cost,
  * then SIGTERM and SIGKILL, five seconds apart. Signals go to the whole process group.
  *
@@ -45,6 +47,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type { Spend } from "@baton/core/Safety"
+import type { Task } from "@baton/core/Task"
 import type * as Schema from "effect/Schema"
 import * as Command from "../command/Command.ts"
 import { excerpt, wholeWords } from "../command/internal/output.ts"
@@ -126,6 +129,17 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const clock = yield* Clock.Clock
   const program = options.program ?? "claude"
   const command = Command.make(program, argumentsOf(options))
+  const commandFor = ({ overrides: { model, system } }: Task) =>
+    model === undefined && system === undefined
+      ? command
+      : Command.make(
+          program,
+          argumentsOf({
+            ...options,
+            model: model ?? options.model,
+            appendSystemPrompt: system ?? options.appendSystemPrompt
+          })
+        )
   const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? Duration.minutes(5))
   const { learn, worstCase } = reservations(options.maxBudgetUsd)
 
@@ -136,7 +150,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     const exit = yield* context.spend({
       worstCase: worstCase(),
       call: Program.run(spawner, {
-        command,
+        command: commandFor(task),
         cwd: options.cwd,
         env: { ...options.env, ...env },
         timeout: options.timeout,
@@ -155,7 +169,14 @@ const make = Effect.fnUntraced(function* (options: Options) {
       }
     })
     const result: Execution.Execution | ExecutionError = executionOf(
-      { exit, session, stderrTail: wholeWords(stderr.text()), now: clock.currentTimeMillisUnsafe(), maxRetryAfter },
+      {
+        exit,
+        session,
+        stderrTail: wholeWords(stderr.text()),
+        now: clock.currentTimeMillisUnsafe(),
+        maxRetryAfter,
+        isOwnModel: task.overrides.model !== undefined
+      },
       options
     )
     return result instanceof ExecutionError ? yield* result : result

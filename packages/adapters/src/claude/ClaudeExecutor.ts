@@ -24,6 +24,9 @@
  * Instructions that are the same for all tasks (`system`) come first, and are marked for Claude's prompt cache when they are
  * long enough for it. The first request then runs alone until its answer begins, so that the others find them in the cache.
  *
+ * A task's own `model` and `system` (`Task.Overrides`) replace those of the options for its requests. A model that does not
+ * exist then fails the task and not the run. The prompt cache is not used for these requests.
+ *
  * @since 0.1.0
  */
 import type { AttemptContext } from "@baton/core/AttemptContext"
@@ -41,7 +44,7 @@ import { ClaudeClient } from "./ClaudeClient.ts"
 import { defaultMaxRetryAfter } from "./internal/apiErrors.ts"
 import * as BudgetedSend from "./internal/budgetedSend.ts"
 import * as ExecutionOf from "./internal/execution.ts"
-import { isCacheable, makeWarming } from "./internal/promptCache.ts"
+import { isCacheable, makeWarming, type Warming } from "./internal/promptCache.ts"
 import type { Effort, MessageRequest, Turn } from "./MessageRequest.ts"
 import type { OutputSchemaError } from "./ClaudeError.ts"
 import * as Pricing from "./Pricing.ts"
@@ -130,13 +133,21 @@ const make = Effect.fnUntraced(function* (options: Options) {
       : yield* makeWarming(cache === "5m" ? "5 minutes" : "1 hour")
   const maxTokens = options.maxTokens ?? defaultMaxTokens
   const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? defaultMaxRetryAfter)
-  const fixed = fixedPart(options, model, cache, structured)
+  const common: CommonRequest = { fixed: fixedPart(options, model, cache, structured), warming, model }
+
+  const requestFor = ({ overrides }: Task): CommonRequest => {
+    if (overrides.model === undefined && overrides.system === undefined) return common
+    const ownModel = overrides.model ?? model
+    const own = { ...options, system: overrides.system ?? options.system }
+    return { fixed: fixedPart(own, ownModel, "off", structured), warming: undefined, model: ownModel }
+  }
 
   const execute: ExecutorService["execute"] = Effect.fnUntraced(function* (
     task: Task,
     context: AttemptContext
   ): Effect.fn.Return<Execution, ExecutionError | SafetyStop> {
     const max_tokens = yield* maxTokensFor(context, maxTokens, options.growTo)
+    const { fixed, model, warming } = requestFor(task)
     const messages: Array<Turn> = [{ role: "user", content: attemptPrompt(task.description, context.previous) }]
     let text = ""
     let usage: Usage.Usage | null = null
@@ -160,7 +171,12 @@ const make = Effect.fnUntraced(function* (options: Options) {
       const reply = yield* Effect.mapError(warming === undefined ? sendTurn() : warming(sendTurn), (error) =>
         error._tag === "SafetyStop"
           ? error
-          : ExecutionOf.fromError(error, model, Usage.add(before, unlessNothing(error.usage)), maxRetryAfter)
+          : ExecutionOf.fromError(error, {
+              model,
+              isOwnModel: task.overrides.model !== undefined,
+              usage: Usage.add(before, unlessNothing(error.usage)),
+              maxRetryAfter
+            })
       )
       usage = Usage.add(usage, reply.usage)
       text += reply.text
@@ -173,6 +189,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   return { execute }
 })
+
+/** What the requests of all tasks have in common, or those of one task with its own model or instructions. */
+interface CommonRequest {
+  readonly fixed: ReturnType<typeof fixedPart>
+  readonly warming: Warming | undefined
+  readonly model: string
+}
 
 /** The most requests that one attempt may take when Claude pauses its turn. */
 const maxTurns = 8

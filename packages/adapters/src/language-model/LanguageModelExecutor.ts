@@ -22,6 +22,7 @@ import type { AiError } from "effect/ai/AiError"
 import { LanguageModel } from "effect/ai/LanguageModel"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { attemptPrompt } from "../internal/prompts/attempt.ts"
 import type { Costs } from "./Costs.ts"
 import * as Calls from "./internal/calls.ts"
@@ -32,9 +33,21 @@ import * as Calls from "./internal/calls.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options extends Costs {
-  /** The system prompt, for all tasks. */
+export interface Options<E = never, R = never> extends Costs {
+  /** The system prompt, for all tasks without their own (`Task.Overrides`). */
   readonly system?: string | undefined
+  /** The models that tasks may name (`Task.Overrides`). Each of them has its own costs. */
+  readonly models?: Readonly<Record<string, NamedModel<E, R>>> | undefined
+}
+
+/**
+ * A model for tasks that name it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NamedModel<E = never, R = never> extends Costs {
+  readonly model: Layer.Layer<LanguageModel, E, R>
 }
 
 /**
@@ -55,17 +68,33 @@ export interface Options extends Costs {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<Executor, never, LanguageModel> =>
-  Layer.effect(Executor, make(options))
+export const layer = <E = never, R = never>(
+  options: Options<E, R> = {}
+): Layer.Layer<Executor, E, LanguageModel | Exclude<R, Scope.Scope>> => Layer.effect(Executor, make(options))
 
-const make = Effect.fnUntraced(function* (options: Options) {
-  const model = yield* LanguageModel
-  const { spend, usageOf, usageOfError } = yield* Calls.make(options)
+const make = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
+  const common = yield* callsOf(options)
+  const named = new Map(
+    yield* Effect.forEach(Object.entries(options.models ?? {}), ([name, { model, ...costs }]) =>
+      Effect.map(callsTo(model, costs), (calls) => [name, calls] as const)
+    )
+  )
 
   const execute: ExecutorService["execute"] = Effect.fnUntraced(function* (task, context) {
+    const { overrides } = task
+    const calls = overrides.model === undefined ? common : named.get(overrides.model)
+    if (calls === undefined) {
+      return yield* new ExecutionError({
+        reason: "Permanent",
+        message:
+          `The task asks for the model "${overrides.model}", which this executor does not have. ` +
+          (named.size === 0 ? 'Name it in its "models".' : `It has ${Array.from(named.keys()).join(", ")}.`)
+      })
+    }
+    const { model, spend, usageOf, usageOfError } = calls
     const response = yield* Effect.mapError(
       spend(
-        { system: options.system ?? "", user: attemptPrompt(task.description, context.previous) },
+        { system: overrides.system ?? options.system ?? "", user: attemptPrompt(task.description, context.previous) },
         (prompt) => model.generateText({ prompt }),
         context
       ),
@@ -88,6 +117,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   return { execute }
 })
+
+/** A model, and calls to it under the budgets. */
+const callsOf = (costs: Costs) =>
+  Effect.map(Effect.all([LanguageModel, Calls.make(costs)]), ([model, calls]) => ({ model, ...calls }))
+
+const callsTo = <E, R>(model: Layer.Layer<LanguageModel, E, R>, costs: Costs) =>
+  Effect.flatMap(Layer.build(model), (context) => Effect.provideContext(callsOf(costs), context))
 
 const empty = { reason: "Failed", message: "The model answered without any text" } as const
 

@@ -201,6 +201,23 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
   })
 
   describe("the program", () => {
+    it.live("names the model and the system prompt of its task", () =>
+      Effect.gen(function* () {
+        const claude = yield* standIn
+        const overrides = { model: "haiku", system: "Rhyme." }
+        yield* execute(claude.in("ok", { model: "opus", appendSystemPrompt: "Be brief." }), { task: { overrides } })
+        const [call] = claude.lines()
+        assert.deepInclude(call, {
+          args: [
+            ...["--model", "haiku", "--append-system-prompt", "Rhyme."],
+            ...["-p", "--output-format", "stream-json", "--verbose"]
+          ]
+        })
+        const error = yield* failure(claude.in("404"), { task: { overrides } })
+        assert.strictEqual(error.reason, "Permanent")
+      })
+    )
+
     it.live("gets the prompt on standard input and the options as arguments", () =>
       Effect.gen(function* () {
         const claude = yield* standIn

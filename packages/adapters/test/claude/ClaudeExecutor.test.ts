@@ -49,6 +49,24 @@ const failed = (...args: Parameters<typeof run>) =>
 
 const previous = (feedback: string, output: string | null = "the earlier answer") => ({ output, feedback })
 
+describe("a task's own settings", () => {
+  it.effect("replace the model and the instructions of the executor, and leave the rest", () =>
+    Effect.gen(function* () {
+      const options = { model: "claude-sonnet-5-5", system: "rule ".repeat(2500), maxTokens: 77 }
+      const overrides = { model: "claude-opus-5-5", system: "Rhyme." }
+      const { sent } = yield* executed([{ text: "x" }], options, { task: { overrides } })
+      assert.deepStrictEqual(sent[0]?.request, {
+        model: "claude-opus-5-5",
+        system: [{ type: "text", text: "Rhyme." }],
+        max_tokens: 77,
+        messages: [{ role: "user", content: "describe it" }]
+      })
+      const { sent: others } = yield* executed([{ text: "x" }], options, { task: { overrides: { model: "m" } } })
+      assert.strictEqual(others[0]?.request.system?.[0]?.text, options.system)
+    })
+  )
+})
+
 describe("the span of a request", () => {
   it.effect("has model and tokens, named by the GenAI conventions, and no text", () =>
     Effect.gen(function* () {
@@ -356,6 +374,18 @@ describe("a request that fails", () => {
     Effect.gen(function* () {
       const { error: found } = yield* failed([error({ usage: { ...Usage.zero, inputTokens: 7 } })])
       assert.strictEqual(found.usage?.inputTokens, 7)
+    })
+  )
+
+  it.effect("because the model that its task names does not exist is Permanent", () =>
+    Effect.gen(function* () {
+      const { error: found } = yield* failed(
+        [error({ reason: "Permanent", status: 404 })],
+        {},
+        { task: { overrides: { model: "claude-7" } } }
+      )
+      assert.strictEqual(found.reason, "Permanent")
+      assert.match(found.message, /The requested model is claude-7\.$/)
     })
   )
 

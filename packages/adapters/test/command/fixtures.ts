@@ -10,7 +10,10 @@ const now = DateTime.makeUnsafe("2026-01-01T00:00:00Z")
 
 export const task = (options?: Partial<Task.Task>): Task.Task => ({
   id: Task.TaskId.make("task-1"),
+  queue: "default",
   description: "describe it",
+  payload: null,
+  overrides: {},
   status: "in_progress",
   result: null,
   attempts: 1,

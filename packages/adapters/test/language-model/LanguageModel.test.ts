@@ -11,15 +11,16 @@ const tokens = { inputTokens: 100, outputTokens: 50, cacheReadTokens: 20, cacheW
 const cost = (100 * 1 + 50 * 10 + 20 * 0.1 + 10 * 2) / 1e6
 
 const execute = Effect.fnUntraced(function* (
-  options: Parameters<typeof LanguageModelExecutor.layer>[0],
+  options: LanguageModelExecutor.Options,
   answers: ReadonlyArray<Answer>,
-  context: Parameters<typeof attempt>[0] = {}
+  context: Parameters<typeof attempt>[0] = {},
+  overrides: Task.Overrides = {}
 ) {
   const model = make(...answers)
   const books: Array<{ readonly worstCase: Safety.Spend; readonly spent: Usage.Usage | null }> = []
   const result = yield* Executor.Executor.use((executor) =>
     executor.execute(
-      task({ description: "Price a loaf" }),
+      task({ description: "Price a loaf", overrides }),
       attempt({
         spend: ({ call, spent, worstCase }) =>
           Effect.onExit(call, (exit) => Effect.sync(() => books.push({ worstCase, spent: spent(exit) }))),
@@ -43,6 +44,44 @@ const failed = Effect.fnUntraced(function* (...args: Parameters<typeof execute>)
 })
 
 describe("LanguageModelExecutor", () => {
+  it.effect("uses a task's own system prompt and model, at the price of that model", () =>
+    Effect.gen(function* () {
+      const large = make({ text: "4 EUR" })
+      const options = {
+        system: "Be brief.",
+        price,
+        models: { large: { model: large.layer, price: Costs.perMillion({ input: 1000, output: 1000 }) } }
+      }
+      const { asked, execution } = yield* executed(
+        options,
+        [{ text: "5 EUR" }],
+        {},
+        { model: "large", system: "Rhyme." }
+      )
+      assert.strictEqual(execution.output, "4 EUR")
+      assert.strictEqual(execution.usage?.costUsd, 0.18)
+      assert.lengthOf(asked, 0)
+      assert.deepStrictEqual([large.said(0, "system"), large.said(0, "user")], ["Rhyme.", "Price a loaf"])
+    })
+  )
+
+  it.effect("fails a task that names a model it does not have, and not the run", () =>
+    Effect.gen(function* () {
+      const { asked, error } = yield* failed(
+        { models: { large: { model: make({}).layer } } },
+        [{}],
+        {},
+        { model: "small" }
+      )
+      assert.strictEqual(error.reason, "Permanent")
+      assert.strictEqual(
+        error.message,
+        'The task asks for the model "small", which this executor does not have. It has large.'
+      )
+      assert.lengthOf(asked, 0)
+    })
+  )
+
   it.effect("answers a task, and reports its usage", () =>
     Effect.gen(function* () {
       const { books, execution, said } = yield* executed({ system: "Be brief.", price }, [
@@ -240,7 +279,7 @@ describe("LanguageModelVerifier", () => {
 
 /** A run of one task, done and judged by the same scripted model. */
 const run = Effect.fnUntraced(function* (options: {
-  readonly executor?: Parameters<typeof LanguageModelExecutor.layer>[0]
+  readonly executor?: LanguageModelExecutor.Options
   readonly verifier?: Parameters<typeof LanguageModelVerifier.layer>[0]
   readonly safety?: Layer.Layer<Safety.Safety>
   readonly answers: ReadonlyArray<Answer>

@@ -1,9 +1,11 @@
 /** Turns a record into the fields of a task. */
 import * as Task from "@baton/core/Task"
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
+import * as Kind from "../settings/Kind.ts"
 import { isJsonObject, show } from "./Entry.ts"
 import * as jsonText from "./jsonText.ts"
 import * as Template from "./template.ts"
@@ -19,9 +21,9 @@ export interface Draft {
 /**
  * Reads a record's fields, or fails with a description of the problem.
  *
- * `id`, `description` (or `prompt`), `metadata`, `priority`, `availableAt` and `dependsOn` are fields of the task; all
- * other fields are added to the metadata. A template renders the description; the fields that it uses remain in the
- * metadata.
+ * `id`, `description` (or `prompt`), `metadata`, `priority`, `availableAt` and `dependsOn` are fields of the task, and
+ * `max_attempts`, `timeout`, `model` and `system` are its overrides. All other fields are added to the metadata. A template
+ * renders the description; the fields that it uses are data, never overrides, and remain in the metadata.
  *
  * A record with an id, a status and a number of attempts is a task saved by Baton or by the lab's orchestrator. Its
  * progress is not imported, but a completed or cancelled task is marked as `finished`.
@@ -37,11 +39,12 @@ export const fromFields = (
     metadata: readMetadata(fields["metadata"]),
     priority: readPriority(fields["priority"]),
     availableAt: readAvailableAt(fields["availableAt"]),
-    dependsOn: readDependsOn(fields["dependsOn"])
+    dependsOn: readDependsOn(fields["dependsOn"]),
+    overrides: readOverrides(fields, template)
   })
   if (Result.isFailure(own)) return Result.fail(own.failure)
-  const { availableAt, dependsOn, description, id, priority } = own.success
-  const metadata = withOtherFields(own.success.metadata, fields, description)
+  const { availableAt, dependsOn, description, id, overrides, priority } = own.success
+  const metadata = withOtherFields(own.success.metadata, fields, { description, template })
   if (!isWithin(metadata, maxDepth)) return Result.fail(`the fields are nested deeper than ${maxDepth} levels`)
   return Result.succeed({
     id,
@@ -50,7 +53,8 @@ export const fromFields = (
       ...(Object.keys(metadata).length === 0 ? undefined : { metadata }),
       ...(priority === undefined ? undefined : { priority }),
       ...(availableAt === undefined ? undefined : { availableAt }),
-      ...(dependsOn.length === 0 ? undefined : { dependsOn })
+      ...(dependsOn.length === 0 ? undefined : { dependsOn }),
+      ...(Object.keys(overrides).length === 0 ? undefined : { overrides })
     },
     finished: isSaved(fields) ? finishedStatus(fields["status"]) : undefined
   })
@@ -76,7 +80,7 @@ const savedFields = new Set([
   "status",
   "result",
   "attempts",
-  "max_attempts",
+  "overrides",
   "feedback",
   "verified",
   "requeues",
@@ -156,12 +160,13 @@ const readMetadata = (value: Field): Result.Result<Schema.JsonObject, string> =>
 const withOtherFields = (
   metadata: Schema.JsonObject,
   fields: Schema.JsonObject,
-  description: string
+  { description, template }: { readonly description: string; readonly template: Template.Template | undefined }
 ): Task.Metadata => {
   const saved = isSaved(fields)
   const others = Object.entries(fields).filter(
     ([name, value]) =>
       !ownFields.has(name) &&
+      !isOverride(name, template) &&
       !(saved && savedFields.has(name)) &&
       !((name === "description" || name === "prompt") && value === description)
   )
@@ -182,6 +187,52 @@ const readPriority = (value: Field): Result.Result<number | undefined, string> =
   return typeof number === "number" && Number.isSafeInteger(number)
     ? Result.succeed(number)
     : Result.fail(`"priority" must be a whole number (higher runs first), but is ${show(value)}`)
+}
+
+const overrideFields = new Set(["max_attempts", "timeout", "model", "system"])
+
+const isOverride = (name: string, template: Template.Template | undefined): boolean =>
+  overrideFields.has(name) && !(template !== undefined && Template.uses(template, name))
+
+const readOverrides = (
+  fields: Schema.JsonObject,
+  template: Template.Template | undefined
+): Result.Result<Task.Overrides, string> => {
+  const field = (name: string): Field => (isOverride(name, template) ? fields[name] : undefined)
+  const saved = isSaved(fields) ? Option.getOrUndefined(decodeOverrides(fields["overrides"])) : undefined
+  return Result.map(
+    Result.all({
+      maxAttempts: readAs(Kind.count(1), "max_attempts", field("max_attempts")),
+      timeout: readAs(Kind.duration(1), "timeout", field("timeout")),
+      model: readAs(modelName, "model", field("model")),
+      system: readAs(systemPrompt, "system", field("system"))
+    }),
+    ({ maxAttempts, model, system, timeout }) => ({
+      ...saved,
+      ...(maxAttempts === undefined ? undefined : { maxAttempts }),
+      ...(timeout === undefined ? undefined : { executionTimeoutMillis: Math.ceil(Duration.toMillis(timeout)) }),
+      ...(model === undefined ? undefined : { model: model.trim() }),
+      ...(system === undefined ? undefined : { system })
+    })
+  )
+}
+
+const decodeOverrides = Schema.decodeUnknownOption(Task.Overrides)
+
+const modelName = Kind.text("MODEL", "the name of a model")
+const systemPrompt = Kind.text("TEXT", "text")
+
+/** A value as a flag would take it. In JSON and YAML, numbers may be numbers. */
+const readAs = <A>(
+  { expected, read }: Kind.Kind<A>,
+  name: string,
+  value: Field
+): Result.Result<A | undefined, string> => {
+  if (isAbsent(value)) return none
+  const found = typeof value === "string" || typeof value === "number" ? read(String(value)) : undefined
+  return found === undefined
+    ? Result.fail(`"${name}" must be ${expected}, but is ${show(value)}`)
+    : Result.succeed(found)
 }
 
 /** A time needs a zone, so that it means the same on every machine; a date alone is midnight in UTC. */

@@ -19,7 +19,9 @@ export const ofContent = (task: Omit<Task.NewTask, "id">): string =>
       task.metadata ?? {},
       task.priority ?? 0,
       task.availableAt === undefined ? null : DateTime.formatIso(task.availableAt),
-      task.dependsOn ?? []
+      task.dependsOn ?? [],
+      // Without overrides, the ids are those of versions that had none.
+      ...(task.overrides === undefined ? [] : [task.overrides as Schema.JsonObject])
     ])
   )
 

@@ -64,6 +64,10 @@ export const render = (template: Template, fields: Schema.JsonObject): Result.Re
   return Result.succeed(rendered)
 }
 
+/** Whether a template has a placeholder for a field, or for a part of it. */
+export const uses = (template: Template, name: string): boolean =>
+  template.parts.some((part) => part._tag === "Field" && (part.name === name || part.name.startsWith(`${name}.`)))
+
 /** Reports a field of the template that is not a column of the table. */
 export const missingColumn = (template: Template, columns: ReadonlyArray<string>): string | undefined => {
   const missing = template.parts.find((part) => part._tag === "Field" && !columns.includes(part.name))

@@ -67,11 +67,24 @@ const entriesOf = ({ dependencies, task }: TaskDetails, { style }: Canvas, now: 
     ["Attempts", number(task.attempts) + requeued(task)],
     ["Starts", task.status === "pending" && wait > 0 ? `in ${elapsed(Duration.millis(wait))} at the earliest` : ""],
     ["Priority", task.priority === 0 ? "" : number(task.priority)],
+    ["Own limits", ownLimits(task)],
+    ["Own model", firstLine(task.overrides.model ?? "")],
+    ["Own system", firstLine(task.overrides.system ?? "")],
     ["Depends on", dependencies.map(([id, status]) => dependency(style, id, status)).join(", ")],
     ["Used", task.usage === null ? "" : usage(task.usage)]
   ]
   return entries.filter(([, value]) => value !== "")
 }
+
+/** The limits of the task that replace those of the run. */
+const ownLimits = ({ overrides: { executionTimeoutMillis, maxAttempts, retryDelayMillis } }: Task): string =>
+  [
+    maxAttempts === undefined ? "" : count(maxAttempts, "attempt"),
+    executionTimeoutMillis === undefined ? "" : `${elapsed(Duration.millis(executionTimeoutMillis))} per attempt`,
+    retryDelayMillis === undefined ? "" : `retried after ${elapsed(Duration.millis(retryDelayMillis))}`
+  ]
+    .filter((limit) => limit !== "")
+    .join(", ")
 
 const maxMetadataFields = 30
 

@@ -2,6 +2,7 @@ import { Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Result, type Schema } from "effect"
 import * as Draft from "../../src/sources/draft.ts"
+import * as Template from "../../src/sources/template.ts"
 
 const draft = (fields: Schema.JsonObject) =>
   Result.getOrThrow(Draft.fromFields({ description: "x", ...fields }, undefined))
@@ -135,7 +136,40 @@ describe("draft", () => {
       ["pending", "in_progress", "completed", "failed", "cancelled"].map((status) => saved(status).finished),
       [undefined, undefined, "completed", undefined, "cancelled"]
     )
-    assert.deepStrictEqual(saved("failed").task, { description: "x", metadata: { kept: 1 } })
+    assert.deepStrictEqual(saved("failed").task, {
+      description: "x",
+      metadata: { kept: 1 },
+      overrides: { maxAttempts: 3 }
+    })
+  })
+
+  it("reads the overrides of a task, as text and as numbers", () => {
+    const fields = { max_attempts: "5", timeout: "1m30s", model: " claude-opus-5-5 ", system: "Be brief.\n" }
+    const overrides = {
+      maxAttempts: 5,
+      executionTimeoutMillis: 90_000,
+      model: "claude-opus-5-5",
+      system: "Be brief.\n"
+    }
+    assert.deepStrictEqual(draft(fields).task, { description: "x", overrides })
+    assert.deepStrictEqual(draft({ max_attempts: 1, timeout: "", model: null }).task, {
+      description: "x",
+      overrides: { maxAttempts: 1 }
+    })
+    refuses({ max_attempts: 0 }, '"max_attempts" must be a whole number of at least 1, but is 0')
+    refuses({ max_attempts: "many" }, '"max_attempts" must be a whole number of at least 1, but is "many"')
+    refuses({ timeout: 30 }, '"timeout" must be a duration such as 500ms, 30s, 10m or 8h, of at least 1ms, but is 30')
+    refuses({ model: ["m"] }, '"model" must be the name of a model, but is a list')
+  })
+
+  it("keeps a field that the template uses as data", () => {
+    const template = Result.getOrThrow(Template.parse("Describe the {{model}} of {{system.name}}"))
+    const fields = { model: "Golf", system: { name: "VW" }, max_attempts: 2 }
+    assert.deepStrictEqual(Result.getOrThrow(Draft.fromFields(fields, template)).task, {
+      description: "Describe the Golf of VW",
+      metadata: { model: "Golf", system: { name: "VW" } },
+      overrides: { maxAttempts: 2 }
+    })
   })
 
   it("reads a task from the file of a JSON store as it was added", () => {

@@ -18,6 +18,8 @@ export interface EndedSession {
   /** Milliseconds since 1970. */
   readonly now: number
   readonly maxRetryAfter: Duration.Duration
+  /** Whether the task names its model itself, so that other tasks do not depend on it. */
+  readonly isOwnModel: boolean
 }
 
 /** The limits and the form that a session was started with. */
@@ -114,8 +116,12 @@ const apiFailure = (ended: EndedSession, result: Result, said: string): Failure 
   if (status === 402 || result.api_error_type === "billing_error" || error === "billing_error" || isSpent(said)) {
     return { reason: "Fatal", message: `The account has no credit left to pay for Claude${detail(said)}` }
   }
-  // All tasks use the same model.
-  if (status === 404) return { reason: "Fatal", message: `Claude Code cannot use this model${detail(said)}` }
+  if (status === 404) {
+    return {
+      reason: ended.isOwnModel ? "Permanent" : "Fatal",
+      message: `Claude Code cannot use this model${detail(said)}`
+    }
+  }
   if (limit !== null) return limited(ended, limit, said)
   if (status === 429 || status === 408 || status === 409 || (status !== undefined && status >= 500)) {
     return { reason: "Transient", message: `The API did not answer${detail(said)}` }

@@ -74,16 +74,22 @@ export const truncatedAt = (attempts: ReadonlyArray<Attempt>): number | undefine
   return typeof maxTokens === "number" ? maxTokens : undefined
 }
 
-/** The error for a request without a reply. `usage` includes that of the turns before it. */
+/** The error for a request without a reply. */
 export const fromError = (
   error: ClaudeError,
-  model: string,
-  usage: Usage | null,
-  maxRetryAfter: Duration.Duration
+  options: {
+    readonly model: string
+    /** Whether the task names the model itself, so that other tasks do not depend on it. */
+    readonly isOwnModel: boolean
+    /** The usage of the turns before it included. */
+    readonly usage: Usage | null
+    readonly maxRetryAfter: Duration.Duration
+  }
 ): ExecutionError => {
+  const { isOwnModel, maxRetryAfter, model, usage } = options
   const { message, reason } = forRun(error, maxRetryAfter)
   return new ExecutionError({
-    reason,
+    reason: isOwnModel && error.status === 404 ? "Permanent" : reason,
     message: error.status === 404 ? `${message} The requested model is ${model}.` : message,
     metadata: {
       model,

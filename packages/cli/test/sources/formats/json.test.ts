@@ -45,7 +45,12 @@ describeSources("json", (it) => {
       assert.deepStrictEqual(yield* read("tasks.json", lab), [
         {
           line: 12,
-          task: Task.make({ id: "task-002", description: "Write a limerick", metadata: { style: "bawdy" } })
+          task: Task.make({
+            id: "task-002",
+            description: "Write a limerick",
+            metadata: { style: "bawdy" },
+            overrides: { maxAttempts: 3 }
+          })
         },
         { line: 21, task: Task.make({ id: "task-003", description: "Write an ode" }) }
       ])

@@ -70,8 +70,9 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       const usedUp = spending.usedUp(config, task)
       if (usedUp !== undefined) return errored("Permanent", usedUp)
       executions++
-      executing.set(claimed)
-      const executed = yield* Effect.exit(restore(execute(claimed, context)))
+      const timeoutMillis = task.overrides.executionTimeoutMillis
+      if (timeoutMillis === undefined) executing.set(claimed)
+      const executed = yield* Effect.exit(restore(withTimeout(execute(claimed, context), timeoutMillis)))
       executing.clear(claimed)
       if (Exit.isFailure(executed)) return cutOff(claimed, executed.cause, onExecutionError)
       execution = spans.enabled ? yield* traces.withTraceContext(executed.value) : executed.value
@@ -193,7 +194,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       case "paused":
         return { _tag: "Released", reason: "the run was paused before it was started" }
       case "execution-timeout":
-        return errored("TimedOut", "The execution took too long and was stopped.")
+        return errored("TimedOut", tookTooLong)
       case "verification-timeout":
         return onError("the verification took too long and was stopped")
       case undefined: {
@@ -266,6 +267,17 @@ const earlierAttempts = (parts: RunParts, { claim: { task, token } }: ClaimedTas
 const addUsageOf = (claimed: ClaimedTask, error: ExecutionError | VerificationError | SafetyStop): void => {
   if (error._tag !== "SafetyStop") claimed.addUsage(error.usage)
 }
+
+const tookTooLong = "The execution took too long and was stopped."
+
+/** For a task with its own timeout. The timeout of the run costs less. */
+const withTimeout = <A, E>(execute: Effect.Effect<A, E>, millis: number | undefined) =>
+  millis === undefined
+    ? execute
+    : Effect.timeoutOrElse(execute, {
+        duration: millis,
+        orElse: () => Effect.fail(new ExecutionError({ reason: "TimedOut", message: tookTooLong }))
+      })
 
 const errored = (reason: ExecutionError["reason"], message: string): Outcome.Errored => ({
   _tag: "Errored",

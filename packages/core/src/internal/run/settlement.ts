@@ -84,6 +84,8 @@ const checkpointOf = (outcome: Outcome.Failure): Execution | null =>
 /** None when the retry policy has ended. */
 const retryDelay = Effect.fnUntraced(
   function* (parts: RunParts, task: Task, outcome: Outcome.Failure) {
+    const { retryDelayMillis } = task.overrides
+    if (retryDelayMillis !== undefined) return Option.some(Duration.millis(retryDelayMillis))
     const last = { attempt: task.attempts, outcome, endedAt: parts.clock.currentTimeMillisUnsafe() }
     const earlier = task.attempts === 1 ? [] : yield* earlierFailures(parts, task)
     return yield* RetryPolicy.delayAfter(parts.config.retryPolicy, [...earlier, last])
