@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect } from "effect"
+import { DateTime, Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -166,6 +166,61 @@ describe("the file of a JSON store", () => {
   ]
 }`
       )
+    })
+  )
+
+  it.effect("has all tasks in the queue default when it names no queue", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(lab)
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          const { tasks } = yield* store.list({ queue: "default" })
+          assert.deepStrictEqual(
+            tasks.map(({ id, overrides, payload, queue }) => [id, queue, payload, overrides]),
+            ["task-001", "task-002", "task-003"].map((name) => [name, "default", null, {}])
+          )
+        })
+      )
+      yield* withStore(filename, completeAll)
+      assert.notInclude(textOf(filename), "queue")
+    })
+  )
+
+  it.effect("keeps the queue, the payload and the overrides of a task, and leaves out the defaults", () =>
+    Effect.gen(function* () {
+      const filename = yield* newFile
+      const letter = {
+        queue: "letters",
+        payload: { to: ["ä", null, 1.5] },
+        overrides: { maxAttempts: 1, model: "m" }
+      }
+      const given = [letter, { queue: "default", payload: "text", overrides: {} }, { payload: null }]
+      yield* withStore(filename, (store) => store.add(given.map((options, index) => task(`task-${index}`, options))))
+      const saved = (): ReadonlyArray<object> =>
+        dataOf(filename).tasks.map(
+          ({ baton: { overrides, payload, queue } }: { readonly baton: Record<string, unknown> }) => ({
+            queue,
+            payload,
+            overrides
+          })
+        )
+      const nothing = { queue: undefined, payload: undefined, overrides: undefined }
+      assert.deepStrictEqual(saved(), [letter, { ...nothing, payload: "text" }, nothing])
+      yield* withStore(filename, (store) =>
+        Effect.gen(function* () {
+          const [claimed] = yield* store.claim({
+            queues: ["letters"],
+            limit: 9,
+            owner: "worker",
+            lease: Duration.minutes(1)
+          })
+          assert.isDefined(claimed)
+          assert.deepInclude(claimed.task, letter)
+          yield* store.settle([complete(claimed)])
+          assert.deepInclude(yield* find(store, "task-1"), { queue: "default", payload: "text", overrides: {} })
+        })
+      )
+      assert.deepStrictEqual(saved()[0], letter)
     })
   )
 

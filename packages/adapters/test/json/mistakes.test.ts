@@ -53,6 +53,11 @@ const mistakes: ReadonlyArray<readonly [what: string, text: string | Uint8Array,
     task(`"baton": { "history": [{ "number": "one" }] }`),
     ":3:51: tasks[0].baton.history[0].number: expected"
   ],
+  [
+    "a queue without a name",
+    task(`"baton": { "queue": "" }`),
+    ":3:51: tasks[0].baton.queue: expected a name of 1 to 100 characters, without control characters"
+  ],
   ["an invalid pause", `{"tasks": [], "baton": {"paused": 1}}`, ":1:24: baton.paused: expected boolean"],
   [
     "a duplicate id",

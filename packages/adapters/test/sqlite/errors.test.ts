@@ -12,7 +12,11 @@ import { folder } from "./temporary.ts"
 
 const tasks = Array.from({ length: 2000 }, (_, index): TaskStoreDriver.NewTaskRow => ({
   id: `task-${index}`,
+  queue: "default",
   description: "Fill the disk.".repeat(10),
+  payload: null,
+  overrides: null,
+  maxAttempts: null,
   metadata: null,
   priority: 0,
   availableAt: null,
@@ -24,7 +28,7 @@ const open = Effect.fnUntraced(function* (filename: string, format?: SqliteFile.
   const driver = Driver.make(yield* Connection.open({ filename, synchronous: "FULL", format }))
   return {
     add: (count: number) => driver.add(tasks.slice(0, count), { checkOnly: false }),
-    pending: Effect.map(driver.counts, ({ pending }) => pending)
+    pending: Effect.map(driver.counts, ([row]) => row?.pending ?? 0)
   }
 })
 

@@ -69,6 +69,51 @@ describe("the migrations of a SQLite store", () => {
     })
   )
 
+  for (const version of [1, 2]) {
+    it.effect(`put all tasks of a file of version ${version} into the queue default, beside other queues`, () =>
+      Effect.gen(function* () {
+        const filename = yield* fileOfVersion1
+        yield* open(filename, migrations.slice(0, version))
+        const store = yield* SqliteTaskStore.make({ filename })
+        const { tasks } = yield* store.list({ queue: "default" })
+        assert.deepStrictEqual(
+          tasks.map(({ id, overrides, payload, queue }) => [id, queue, payload, overrides]),
+          ["completed", "failed", "cancelled", "running", "pending", "waiting"].map((id) => [id, "default", null, {}])
+        )
+        const older = { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
+        assert.deepStrictEqual(yield* store.queues, [{ queue: "default", ...older }])
+        const added = Task.make({ id: "added", queue: "other", description: "Do added." })
+        assert.deepStrictEqual(yield* store.add([Task.make({ id: "pending", description: "Do pending." }), added]), {
+          added: [id("added")],
+          existing: 1
+        })
+        const claimed = yield* store.claim({
+          queues: ["other"],
+          limit: 10,
+          owner: "worker",
+          lease: Duration.minutes(1)
+        })
+        assert.deepStrictEqual(
+          claimed.map(({ task }) => task.id),
+          [id("added")]
+        )
+        assert.deepStrictEqual(yield* store.queues, [
+          { queue: "default", ...older },
+          { queue: "other", pending: 0, in_progress: 1, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+        ])
+      })
+    )
+  }
+
+  it.effect("leave no queue in a file without tasks", () =>
+    Effect.gen(function* () {
+      const filename = join(yield* folder, "baton.db")
+      yield* open(filename, migrations.slice(0, 2))
+      const store = yield* SqliteTaskStore.make({ filename })
+      assert.deepStrictEqual(yield* store.queues, [])
+    })
+  )
+
   it.effect("keep the usage of an output that an attempt under way had saved", () =>
     Effect.gen(function* () {
       const filename = yield* fileOfVersion1

@@ -29,20 +29,23 @@ const planOf = (...words: ReadonlyArray<string>) => {
 }
 
 describe("the statements of a SQLite store", () => {
-  it("claim from an index that contains only claimable tasks, in its order", () => {
+  it("claim from an index that contains only claimable tasks, those of a queue in its order", () => {
     assert.deepStrictEqual(planOf("INDEXED BY tasks_claimable CROSS JOIN"), [
-      "SEARCH t USING INDEX tasks_claimable (priority=? AND available_at<?)",
+      "SEARCH t USING INDEX tasks_claimable (queue=? AND priority=? AND available_at<?)",
       "SEARCH i USING INTEGER PRIMARY KEY (rowid=?)"
     ])
     assert.deepStrictEqual(planOf("SELECT priority, available_at"), [
-      "SEARCH tasks USING COVERING INDEX tasks_claimable (priority<?)"
+      "SEARCH tasks USING COVERING INDEX tasks_claimable (queue=? AND priority<?)"
     ])
     assert.include(planOf("token = MAX(token, ?4) + 1"), "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)")
   })
 
-  it("find expired leases in an index that contains only leases", () => {
-    assert.deepStrictEqual(planOf("lease_until <= ?"), ["SEARCH tasks USING INDEX tasks_leased (lease_until<?)"])
-    assert.deepStrictEqual(planOf("SELECT lease_until"), ["SCAN tasks USING COVERING INDEX tasks_leased"])
+  it("find expired leases of a queue in an index that contains only leases", () => {
+    assert.deepStrictEqual(planOf("lease_until <= ?"), [
+      "SEARCH tasks USING INDEX tasks_leased (queue=? AND lease_until<?)",
+      "SEARCH task_inputs USING INTEGER PRIMARY KEY (rowid=?)"
+    ])
+    assert.deepStrictEqual(planOf("SELECT lease_until"), ["SEARCH tasks USING COVERING INDEX tasks_leased (queue=?)"])
   })
 
   it("settle by id, and find dependants without reading other tasks", () => {

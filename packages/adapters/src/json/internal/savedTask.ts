@@ -3,7 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 import { type Attempt, AttemptOutcome, LeaseToken } from "@baton/core/Attempt"
 import * as Execution from "@baton/core/Execution"
-import { Metadata, type Task, TaskId, TaskStatus } from "@baton/core/Task"
+import { defaultQueue, Metadata, Overrides, QueueName, type Task, TaskId, TaskStatus } from "@baton/core/Task"
 import * as TaskRecord from "@baton/core/TaskRecord"
 import { Usage } from "@baton/core/Usage"
 import { Verification } from "@baton/core/Verification"
@@ -29,6 +29,9 @@ interface SavedAttempt extends Schema.Schema.Type<typeof SavedAttempt> {}
 const Extension = Schema.Struct({
   /** The lab has no such status: there, the task is `failed`. */
   cancelled: Schema.optional(Schema.Boolean),
+  queue: Schema.optional(QueueName),
+  payload: Schema.optional(Schema.Json),
+  overrides: Schema.optional(Overrides),
   priority: Schema.optional(Schema.Int),
   /** Default: `createdAt`. */
   availableAt: Schema.optional(Schema.DateTimeUtcFromString),
@@ -79,6 +82,9 @@ export const extensionOf = (
   const isDependent = task.dependsOn.length > 0
   return encodeExtension({
     cancelled: task.status === "cancelled" || undefined,
+    queue: task.queue === defaultQueue ? undefined : task.queue,
+    payload: task.payload ?? undefined,
+    overrides: Object.keys(task.overrides).length > 0 ? task.overrides : undefined,
     priority: task.priority || undefined,
     availableAt: unlessEqual(task.availableAt, task.createdAt),
     dependsOn: isDependent ? task.dependsOn : undefined,
@@ -135,7 +141,10 @@ export const toRecord = (
   const status = statusOf(saved)
   const task: Task = {
     id: saved.id,
+    queue: baton.queue ?? defaultQueue,
     description: saved.description,
+    payload: baton.payload ?? null,
+    overrides: baton.overrides ?? {},
     status,
     result: status === "completed" ? (saved.result ?? "") : null,
     attempts: saved.attempts ?? 0,

@@ -4,6 +4,7 @@ import type { OutlookRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import type { Connection } from "./connection.ts"
 import * as Notifications from "./notifications.ts"
+import * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
 import * as Transitions from "./transitions.ts"
 
@@ -35,7 +36,7 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     claim: (request) =>
       writeIf(
-        (sql, now) => nextAvailable(sql, now) <= now,
+        (sql, now) => nextAvailable(sql, Rows.queueId(sql.queue(request.queue)), now) <= now,
         (writing) => Transitions.claim(writing, request)
       ),
 
@@ -47,18 +48,18 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     sweep: (request) =>
       writeIf(
-        (sql, now) => leaseEnd(sql) <= now,
+        (sql, now) => leaseEnd(sql, Rows.queueId(sql.queue(request.queue))) <= now,
         (writing) => Transitions.sweep(writing, request)
       ),
 
     get: (id) => read((sql) => sql.task(id)[0]),
 
-    list: ({ after, limit, status }) =>
-      read((sql) => (status === null ? sql.page(after, limit) : sql.pageOf[status](after, limit))),
+    list: ({ after, limit, queue, status }) =>
+      read((sql) => (status === null ? sql.page : sql.pageOf[status])(after, limit, queue)),
 
     attempts: (id) => read((sql) => sql.attempts(id)),
 
-    counts: read((sql) => sql.store()),
+    counts: read((sql) => sql.counts()),
 
     requeue: (selection, { from }) => write((writing) => Transitions.requeue(writing, selection, from)),
 
@@ -67,19 +68,19 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
     prune: (selection, { from, unchangedMillis }) =>
       write((writing) => Transitions.prune(writing, selection, from, unchangedMillis)),
 
-    outlook: Effect.flatMap(Clock.currentTimeMillis, (now) => snapshot((sql) => outlook(sql, now))),
+    outlook: (queue) => Effect.flatMap(Clock.currentTimeMillis, (now) => snapshot((sql) => outlook(sql, queue, now))),
 
-    control: read((sql) => sql.store()),
+    control: read((sql) => sql.control()),
 
     request: (request) =>
       write(({ sql }) => {
         sql.revise(request === "stop" ? null : request === "pause" ? 1 : 0, request === "stop" ? 1 : 0)
-        return sql.store()
+        return sql.control()
       }),
 
     dump: ({ after, limit }) =>
       snapshot((sql) =>
-        sql.page(after, limit).map((row) =>
+        sql.page(after, limit, null).map((row) =>
           Object.assign(row, {
             waitsFor: sql.dependenciesOf(row.seq).map(({ dependency }) => dependency),
             attemptRows: sql.attemptsOf(row.seq)
@@ -93,12 +94,12 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
   }
 }
 
-/** When the next task is available, in epoch milliseconds; exact only if that is after `now`. */
-const nextAvailable = (sql: Statements, now: number): number => {
+/** When the next task of a queue is available, in epoch milliseconds; exact only if that is after `now`. */
+const nextAvailable = (sql: Statements, queue: number | null, now: number): number => {
   let earliest = Infinity
   let upTo = Number.MAX_SAFE_INTEGER
   while (earliest > now) {
-    const level = sql.priority(upTo)
+    const level = sql.priority(queue, upTo)
     if (level === undefined) break
     earliest = Math.min(earliest, Number(level.available_at))
     upTo = Number(level.priority) - 1
@@ -106,20 +107,19 @@ const nextAvailable = (sql: Statements, now: number): number => {
   return earliest
 }
 
-/** When the first lease ends, in epoch milliseconds. */
-const leaseEnd = (sql: Statements): number => {
-  const row = sql.leaseEnd()
+/** When the first lease in a queue ends, in epoch milliseconds. */
+const leaseEnd = (sql: Statements, queue: number | null): number => {
+  const row = sql.leaseEnd(queue)
   return row === undefined ? Infinity : Number(row.lease_until)
 }
 
-const outlook = (sql: Statements, now: number): OutlookRow => {
-  const due = Math.min(leaseEnd(sql), nextAvailable(sql, now))
-  const { in_progress, paused, pending, revision, stops, waiting } = sql.store()
+const outlook = (sql: Statements, name: string, now: number): OutlookRow => {
+  const row = sql.queue(name)
+  const queue = Rows.queueId(row)
+  const due = Math.min(leaseEnd(sql, queue), nextAvailable(sql, queue, now))
   return {
     dueInMillis: due === Infinity ? null : due - now,
-    drained: in_progress === 0 && pending === waiting,
-    revision,
-    paused,
-    stops
+    drained: row === undefined || (row.in_progress === 0 && row.pending === row.waiting),
+    ...sql.control()
   }
 }

@@ -110,6 +110,45 @@ export const migrations: ReadonlyArray<Migration> = [
       -- From this version on, a checkpoint stores the usage of its execution here.
       UPDATE tasks SET attempt_usage = NULLIF(execution -> '$.usage', 'null') WHERE status = 'in_progress';
     `
+  },
+  {
+    name: "0003_add_queues",
+    sql: `
+      -- A row for each queue that has tasks: its name, and the number of its tasks of each status, which changes in the
+      -- transactions that change the tasks. The tasks of an older file are all in one queue.
+      CREATE TABLE queues (
+        queue INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        pending INTEGER NOT NULL DEFAULT 0,
+        in_progress INTEGER NOT NULL DEFAULT 0,
+        completed INTEGER NOT NULL DEFAULT 0,
+        failed INTEGER NOT NULL DEFAULT 0,
+        cancelled INTEGER NOT NULL DEFAULT 0,
+        waiting INTEGER NOT NULL DEFAULT 0
+      ) STRICT;
+      INSERT INTO queues
+      SELECT 1, 'default', pending, in_progress, completed, failed, cancelled, waiting FROM store
+      WHERE pending + in_progress + completed + failed + cancelled > 0;
+
+      ALTER TABLE store DROP COLUMN pending;
+      ALTER TABLE store DROP COLUMN in_progress;
+      ALTER TABLE store DROP COLUMN completed;
+      ALTER TABLE store DROP COLUMN failed;
+      ALTER TABLE store DROP COLUMN cancelled;
+      ALTER TABLE store DROP COLUMN waiting;
+
+      -- Existing rows are not rewritten, so this is fast on a large file.
+      ALTER TABLE tasks ADD COLUMN queue INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE task_inputs ADD COLUMN payload TEXT;
+      ALTER TABLE task_inputs ADD COLUMN overrides TEXT;
+
+      -- The queue comes first, so the tasks of other queues do not slow down a claim or a sweep.
+      DROP INDEX tasks_claimable;
+      CREATE INDEX tasks_claimable ON tasks (queue, priority DESC, available_at, seq)
+      WHERE status = 'pending' AND blockers = 0;
+      DROP INDEX tasks_leased;
+      CREATE INDEX tasks_leased ON tasks (queue, lease_until) WHERE status = 'in_progress';
+    `
   }
 ]
 

@@ -25,11 +25,15 @@ const column = {
   created_at: 11,
   token: 12,
   checkpoint: 13,
-  execution: 14,
-  status: 15,
-  verified: 16,
-  updated_at: 17,
-  lease_until: 18
+  payload: 14,
+  overrides: 15,
+  execution: 16,
+  status: 17,
+  verified: 18,
+  updated_at: 19,
+  lease_until: 20,
+  /** Of the queue. */
+  name: 21
 } as const
 
 const columns = Object.keys(column)
@@ -47,7 +51,7 @@ export const noDependencies = "[]"
 const metadata = (row: Row) => (row[column.metadata] === noMetadata ? null : row[column.metadata])
 const dependsOn = (row: Row) => (row[column.depends_on] === noDependencies ? null : row[column.depends_on])
 
-/** The part of a task that is in the tables `tasks` and `task_inputs`. */
+/** The part of a task that is in the tables `tasks`, `task_inputs` and `queues`. */
 export interface StoredTask extends Omit<RecordRow, "waitsFor" | "attemptRows"> {
   readonly id: string
   readonly seq: number
@@ -56,7 +60,10 @@ export interface StoredTask extends Omit<RecordRow, "waitsFor" | "attemptRows"> 
 const task = (row: Row): StoredTask => ({
   seq: Number(row[column.seq]),
   id: String(row[column.id]),
+  queue: row[column.name],
   description: row[column.description],
+  payload: row[column.payload],
+  overrides: row[column.overrides],
   status: row[column.status],
   attempts: row[column.attempts],
   metadata: metadata(row),
@@ -80,6 +87,7 @@ export const tasks = (rows: ReadonlyArray<Row>): ReadonlyArray<StoredTask> => ro
 /** The claim of a pending row, which is read before it is updated. Only tasks that had an attempt look for a previous one. */
 export const claim = (
   row: Row,
+  queue: string,
   now: number,
   tokenFloor: number,
   previousExecution: (seq: number) => SQLOutputValue
@@ -89,7 +97,10 @@ export const claim = (
   return {
     seq,
     id: row[column.id],
+    queue,
     description: row[column.description],
+    payload: row[column.payload],
+    overrides: row[column.overrides],
     attempts: Number(row[column.attempts]) + 1,
     metadata: metadata(row),
     priority: row[column.priority],
@@ -121,14 +132,23 @@ const attempt = (row: Row): AttemptRow => ({
 
 export const attempts = (rows: ReadonlyArray<Row>): ReadonlyArray<AttemptRow> => rows.map(attempt)
 
+const queueCounts = (row: Row): CountsRow => ({
+  queue: row.name,
+  pending: row.pending,
+  in_progress: row.in_progress,
+  completed: row.completed,
+  failed: row.failed,
+  cancelled: row.cancelled,
+  waiting: row.waiting
+})
+
+export const counts = (rows: ReadonlyArray<Row>): ReadonlyArray<CountsRow> => rows.map(queueCounts)
+
+/** The identifier of a queue; null, which equals nothing in SQL, where there is no such queue. */
+export const queueId = (row: Row | undefined): number | null => (row === undefined ? null : Number(row.queue))
+
 /** The one row of the table `store`. */
-export const store = (row: Row | undefined): CountsRow & ControlRow => ({
-  pending: row?.pending,
-  in_progress: row?.in_progress,
-  completed: row?.completed,
-  failed: row?.failed,
-  cancelled: row?.cancelled,
-  waiting: row?.waiting,
+export const control = (row: Row | undefined): ControlRow => ({
   revision: row?.revision,
   paused: row?.paused,
   stops: row?.stops

@@ -8,7 +8,13 @@ export interface Statements extends ReturnType<typeof prepare> {}
 type Json = string
 
 /** What a transition looks at. */
-const stateColumns = "seq, id, status, blockers, attempts, token, owner, updated_at"
+const stateColumns = "seq, id, queue, status, blockers, attempts, token, owner, updated_at"
+
+/** A task with everything that never changes. CROSS JOIN keeps the order of the loops: tasks by `seq`, then the others. */
+const wholeTasks = "tasks t CROSS JOIN task_inputs i USING (seq) CROSS JOIN queues USING (queue)"
+
+/** Whether a task is in the queue with this name; null is any queue. */
+const isIn = (name: string) => `(${name} IS NULL OR queue = (SELECT queue FROM queues WHERE name = ${name}))`
 
 /**
  * Where to look for the tasks of a status. By itself, the planner would walk the table by `seq`; these indexes contain only
@@ -98,20 +104,25 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
   return {
     // ------------------------------------------------------------------ reading
 
-    store: map(first<[]>("SELECT * FROM store"), Rows.store),
+    control: map(first<[]>("SELECT revision, paused, stops FROM store"), Rows.control),
 
-    task: tasks<[id: string]>(`SELECT ${Rows.taskColumns} FROM tasks t JOIN task_inputs i USING (seq) WHERE t.id = ?`),
+    counts: map(all<[]>("SELECT * FROM queues"), Rows.counts),
 
-    /** CROSS JOIN keeps the order of the loops: tasks by `seq`, then the inputs of each. */
-    page: tasks<[after: number, limit: number]>(
-      `SELECT ${Rows.taskColumns} FROM tasks t CROSS JOIN task_inputs i USING (seq) WHERE t.seq > ? ORDER BY t.seq LIMIT ?`
+    queue: first<[name: string]>("SELECT * FROM queues WHERE name = ?"),
+
+    task: tasks<[id: string]>(`SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE id = ?`),
+
+    page: tasks<[after: number, limit: number, queue: string | null]>(
+      `SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE seq > ?1 AND ${isIn("?3")} ORDER BY seq LIMIT ?2`
     ),
 
     pageOf: byStatus((status) =>
-      tasks<[after: number, limit: number]>(`
-        SELECT ${Rows.taskColumns} FROM tasks t CROSS JOIN task_inputs i USING (seq)
-        WHERE t.seq IN (SELECT seq FROM ${tasksOf[status]} WHERE status = '${status}' AND seq > ? ORDER BY seq LIMIT ?)
-        ORDER BY t.seq`)
+      tasks<[after: number, limit: number, queue: string | null]>(`
+        SELECT ${Rows.taskColumns} FROM ${wholeTasks}
+        WHERE seq IN (
+          SELECT seq FROM ${tasksOf[status]} WHERE status = '${status}' AND seq > ?1 AND ${isIn("?3")}
+          ORDER BY seq LIMIT ?2)
+        ORDER BY seq`)
     ),
 
     attempts: map(all<[id: string]>(ledgerOf("(SELECT seq FROM tasks WHERE id = ?1)")), Rows.attempts),
@@ -124,27 +135,35 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
      * The highest priority, up to the given one, that has a claimable task, and when its earliest is available. Going
      * from one priority to the next finds a task that is due also below a million that are not due yet.
      */
-    priority: first<[upTo: number]>(`
+    priority: first<[queue: number | null, upTo: number]>(`
       SELECT priority, available_at FROM tasks INDEXED BY tasks_claimable
-      WHERE status = 'pending' AND blockers = 0 AND priority <= ? ORDER BY priority DESC, available_at LIMIT 1`),
+      WHERE status = 'pending' AND blockers = 0 AND queue = ? AND priority <= ?
+      ORDER BY priority DESC, available_at LIMIT 1`),
 
-    leaseEnd: first<[]>(
-      "SELECT lease_until FROM tasks INDEXED BY tasks_leased WHERE status = 'in_progress' ORDER BY lease_until LIMIT 1"
-    ),
+    leaseEnd: first<[queue: number | null]>(`
+      SELECT lease_until FROM tasks INDEXED BY tasks_leased
+      WHERE status = 'in_progress' AND queue = ? ORDER BY lease_until LIMIT 1`),
 
     // ------------------------------------------------------------------- adding
 
-    addTask: insert<[id: string, priority: number, availableAt: number, now: number]>(`
+    addQueue: insert<[name: string]>("INSERT INTO queues (name) VALUES (?)"),
+
+    addTask: insert<[id: string, priority: number, availableAt: number, now: number, queue: number]>(`
       INSERT INTO tasks
-        (id, status, priority, available_at, blockers, attempts, requeues, verified, created_at, updated_at, token)
-      VALUES (?1, 'pending', ?2, ?3, 0, 0, 0, 0, ?4, ?4, 0)
+        (id, status, priority, available_at, blockers, attempts, requeues, verified, created_at, updated_at, token, queue)
+      VALUES (?1, 'pending', ?2, ?3, 0, 0, 0, 0, ?4, ?4, 0, ?5)
       ON CONFLICT (id) DO NOTHING`),
 
-    addInputs: run<[seq: number, description: string, metadata: Json, dependsOn: Json]>(
-      "INSERT INTO task_inputs (seq, description, metadata, depends_on) VALUES (?, ?, ?, ?)"
-    ),
+    addInputs: run<
+      [seq: number, description: string, metadata: Json, dependsOn: Json, payload: Json | null, overrides: Json | null]
+    >(`
+      INSERT INTO task_inputs (seq, description, metadata, depends_on, payload, overrides)
+      VALUES (?, ?, ?, ?, ?, ?)`),
 
-    description: first<[id: string]>("SELECT i.description FROM tasks t JOIN task_inputs i USING (seq) WHERE t.id = ?"),
+    /** What identifies the work of a task. */
+    work: first<[id: string]>(
+      "SELECT queue, description, payload FROM tasks JOIN task_inputs USING (seq) WHERE id = ?"
+    ),
 
     restoreTask: insert<
       [
@@ -166,13 +185,14 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
         leaseUntil: number | null,
         execution: Json | null,
         verification: Json | null,
-        attemptUsage: Json | null
+        attemptUsage: Json | null,
+        queue: number
       ]
     >(`
       INSERT INTO tasks
         (id, status, priority, available_at, attempts, requeues, verified, feedback, usage, checkpoint, created_at,
-         updated_at, token, owner, started_at, lease_until, execution, verification, attempt_usage, blockers)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`),
+         updated_at, token, owner, started_at, lease_until, execution, verification, attempt_usage, queue, blockers)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`),
 
     restoreAttempt: run<
       [
@@ -200,10 +220,10 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     // ----------------------------------------------------------------- claiming
 
     /** Read before the update, because RETURNING costs twice as much as a SELECT. */
-    claimable: arrays<[priority: number, now: number, limit: number]>(`
+    claimable: arrays<[queue: number | null, priority: number, now: number, limit: number]>(`
       SELECT ${Rows.claimColumns}
       FROM tasks t INDEXED BY tasks_claimable CROSS JOIN task_inputs i USING (seq)
-      WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority = ? AND t.available_at <= ?
+      WHERE t.status = 'pending' AND t.blockers = 0 AND t.queue = ? AND t.priority = ? AND t.available_at <= ?
       ORDER BY t.available_at, t.seq LIMIT ?`),
 
     previousExecution: first<[task: number]>(`
@@ -289,12 +309,14 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
         execution = NULL, attempt_usage = NULL, updated_at = ?
       WHERE id = ?`),
 
+    queueOf: first<[id: string]>("SELECT queue FROM tasks WHERE id = ?"),
+
     hasDependencies: first<[]>("SELECT 1 FROM dependencies LIMIT 1"),
 
     /** Returns the dependants; those without another blocker are in the claim index from here on. */
     unblock: all<[id: string]>(`
       UPDATE tasks SET blockers = blockers - 1
-      WHERE seq IN (SELECT task FROM dependencies WHERE dependency = ?) RETURNING blockers, status`),
+      WHERE seq IN (SELECT task FROM dependencies WHERE dependency = ?) RETURNING queue, blockers, status`),
 
     forgetDependency: run<[id: string]>("DELETE FROM dependencies WHERE dependency = ?"),
 
@@ -303,15 +325,16 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     state: first<[id: string]>(`SELECT ${stateColumns} FROM tasks WHERE id = ?`),
 
     statesOf: byStatus((status) =>
-      all<[after: number, limit: number]>(
-        `SELECT ${stateColumns} FROM ${tasksOf[status]} WHERE status = '${status}' AND seq > ? ORDER BY seq LIMIT ?`
-      )
+      all<[after: number, limit: number, queue: string | null]>(`
+        SELECT ${stateColumns} FROM ${tasksOf[status]}
+        WHERE status = '${status}' AND seq > ?1 AND ${isIn("?3")} ORDER BY seq LIMIT ?2`)
     ),
 
     /** Read inside the write transaction, so that a heartbeat that was just in time is seen. */
-    expired: all<[now: number, limit: number]>(`
-      SELECT ${stateColumns} FROM tasks INDEXED BY tasks_leased
-      WHERE status = 'in_progress' AND lease_until <= ? ORDER BY lease_until, seq LIMIT ?`),
+    expired: all<[queue: number | null, now: number, limit: number]>(`
+      SELECT ${stateColumns}, overrides ->> '$.maxAttempts' AS max_attempts
+      FROM tasks INDEXED BY tasks_leased CROSS JOIN task_inputs USING (seq)
+      WHERE status = 'in_progress' AND queue = ? AND lease_until <= ? ORDER BY lease_until, seq LIMIT ?`),
 
     requeue: run<[now: number, seq: number]>(`
       UPDATE tasks SET status = 'pending', attempts = 0, requeues = requeues + 1, available_at = ?1, updated_at = ?1
@@ -322,14 +345,27 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     removeAttempts: run<[task: number]>("DELETE FROM attempts WHERE task = ?"),
     removeDependencies: run<[task: number]>("DELETE FROM dependencies WHERE task = ?"),
 
-    // ------------------------------------------------------------------ the one row of `store`
+    // ------------------------------------------------------- the rows of `queues`, and the one row of `store`
 
     count: run<
-      [pending: number, inProgress: number, completed: number, failed: number, cancelled: number, waiting: number]
+      [
+        pending: number,
+        inProgress: number,
+        completed: number,
+        failed: number,
+        cancelled: number,
+        waiting: number,
+        queue: number
+      ]
     >(`
-      UPDATE store SET
+      UPDATE queues SET
         pending = pending + ?, in_progress = in_progress + ?, completed = completed + ?,
-        failed = failed + ?, cancelled = cancelled + ?, waiting = waiting + ?`),
+        failed = failed + ?, cancelled = cancelled + ?, waiting = waiting + ?
+      WHERE queue = ?`),
+
+    removeEmptyQueues: run<[]>(
+      "DELETE FROM queues WHERE pending = 0 AND in_progress = 0 AND completed = 0 AND failed = 0 AND cancelled = 0"
+    ),
 
     raiseTokenFloor: run<[token: number]>("UPDATE store SET token_floor = MAX(token_floor, ?)"),
 

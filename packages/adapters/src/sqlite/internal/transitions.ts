@@ -24,14 +24,27 @@ const endOfTime = 8.64e15
 
 const later = (now: number, millis: number): number => Math.min(now + millis, endOfTime)
 
-/** The number of tasks that a write moves into each status, or out of it; the store's counters change once per write. */
-const tally = () => ({ pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 })
+/** The number of tasks that a write moves into each status, or out of it. */
+const noTasks = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
 
-type Tally = ReturnType<typeof tally>
+type Tally = { -readonly [Status in keyof typeof noTasks]: number }
 
-const count = ({ sql }: Writing, { cancelled, completed, failed, in_progress, pending, waiting }: Tally) => {
-  if (pending || in_progress || completed || failed || cancelled || waiting) {
-    sql.count(pending, in_progress, completed, failed, cancelled, waiting)
+/** By queue: the counters of a queue change once per write. */
+type Tallies = Map<number, Tally>
+
+const tallyOf = (tallies: Tallies, queue: number): Tally => {
+  const found = tallies.get(queue)
+  if (found !== undefined) return found
+  const tally = { ...noTasks }
+  tallies.set(queue, tally)
+  return tally
+}
+
+const count = ({ sql }: Writing, tallies: Tallies) => {
+  for (const [queue, { cancelled, completed, failed, in_progress, pending, waiting }] of tallies) {
+    if (pending || in_progress || completed || failed || cancelled || waiting) {
+      sql.count(pending, in_progress, completed, failed, cancelled, waiting, queue)
+    }
   }
 }
 
@@ -46,29 +59,59 @@ export const add = (writing: Writing, tasks: ReadonlyArray<NewTaskRow>): AddRepl
   const existing: Array<string> = []
   const conflicts: Array<string> = []
   const unknown: Array<{ readonly id: string; readonly dependency: string }> = []
-  const linked: Array<{ readonly task: NewTaskRow; readonly seq: number }> = []
+  const linked: Array<{ readonly task: NewTaskRow; readonly seq: number; readonly moved: Tally }> = []
+  const queueOf = queues(sql)
+  const tallies: Tallies = new Map()
   for (const task of tasks) {
-    const seq = sql.addTask(task.id, task.priority, task.availableAt ?? now, now)
+    const queue = queueOf(task.queue)
+    const seq = sql.addTask(task.id, task.priority, task.availableAt ?? now, now, queue)
     if (seq === undefined) {
       existing.push(task.id)
-      if (sql.description(task.id)?.description !== task.description) conflicts.push(task.id)
+      if (!isSameWork(task, queue, sql.work(task.id))) conflicts.push(task.id)
     } else {
-      sql.addInputs(seq, task.description, task.metadata ?? Rows.noMetadata, task.dependsOn ?? Rows.noDependencies)
-      if (task.dependencies.length > 0) linked.push({ task, seq })
+      addInputs(sql, seq, task)
+      const moved = tallyOf(tallies, queue)
+      moved.pending++
+      if (task.dependencies.length > 0) linked.push({ task, seq, moved })
     }
   }
-  let waiting = 0
-  for (const { seq, task } of linked) {
+  for (const { moved, seq, task } of linked) {
     const blockers: Array<string> = []
     for (const dependency of task.dependencies) {
       const row = sql.state(dependency)
       if (row === undefined) unknown.push({ id: task.id, dependency })
       else if (row.status !== "completed") blockers.push(dependency)
     }
-    if (block(sql, seq, blockers)) waiting++
+    if (block(sql, seq, blockers)) moved.waiting++
   }
-  count(writing, { ...tally(), pending: tasks.length - existing.length, waiting })
+  count(writing, tallies)
   return { existing, conflicts, unknown }
+}
+
+/** Finds queues by name, and adds those that do not exist. */
+const queues = (sql: Statements) => {
+  const known = new Map<string, number>()
+  return (name: string): number => {
+    const found = known.get(name)
+    if (found !== undefined) return found
+    const queue = Rows.queueId(sql.queue(name)) ?? sql.addQueue(name) ?? 0
+    known.set(name, queue)
+    return queue
+  }
+}
+
+const isSameWork = (task: NewTaskRow, queue: number, existing: Rows.Row | undefined): boolean =>
+  existing?.queue === queue &&
+  existing.payload === task.payload &&
+  (task.payload !== null || existing.description === task.description)
+
+/** Writes the part of a task that never changes. */
+const addInputs = (
+  sql: Statements,
+  seq: number,
+  { dependsOn, description, metadata, overrides, payload }: NewTaskRow | RestoreRow
+) => {
+  sql.addInputs(seq, description, metadata ?? Rows.noMetadata, dependsOn ?? Rows.noDependencies, payload, overrides)
 }
 
 /** Records what a task waits for; returns whether it waits for anything. */
@@ -84,23 +127,27 @@ export const restore = (writing: Writing, records: ReadonlyArray<RestoreRow>): R
   const { sql } = writing
   const present = records.flatMap(({ id }) => (sql.state(id) === undefined ? [] : id))
   if (present.length > 0) return present
-  const moved = tally()
-  const inserted = records.map((record) => ({ record, seq: insert(writing, record) }))
+  const queueOf = queues(sql)
+  const tallies: Tallies = new Map()
+  const inserted = records.map((record) => {
+    const queue = queueOf(record.queue)
+    return { record, seq: insert(writing, record, queue), moved: tallyOf(tallies, queue) }
+  })
   // A dependant can come before its dependency.
-  for (const { record, seq } of inserted) {
+  for (const { moved, record, seq } of inserted) {
     const blockers = record.waitsFor.filter((id) => sql.state(id)?.status !== "completed")
     moved[record.status]++
     if (block(sql, seq, blockers) && record.status === "pending") moved.waiting++
   }
   for (const { id, status } of records) {
-    if (status === "completed") moved.waiting -= unblock(sql, id)
+    if (status === "completed") unblock(sql, id, tallies)
   }
-  count(writing, moved)
+  count(writing, tallies)
   return present
 }
 
 /** Writes a task and its ledger; returns its `seq`. */
-const insert = ({ now, sql }: Writing, record: RestoreRow): number => {
+const insert = ({ now, sql }: Writing, record: RestoreRow, queue: number): number => {
   // The attempt under way, or the one that completed the task, is in the task's row.
   const inRow = record.status === "in_progress" || record.status === "completed"
   const last = inRow ? record.attemptRows.at(-1) : undefined
@@ -125,9 +172,10 @@ const insert = ({ now, sql }: Writing, record: RestoreRow): number => {
       now,
       last?.execution ?? null,
       last?.verification ?? null,
-      last?.usage ?? null
+      last?.usage ?? null,
+      queue
     ) ?? 0
-  sql.addInputs(seq, record.description, record.metadata ?? Rows.noMetadata, record.dependsOn ?? Rows.noDependencies)
+  addInputs(sql, seq, record)
   for (const attempt of inRow ? record.attemptRows.slice(0, -1) : record.attemptRows) {
     sql.restoreAttempt(
       seq,
@@ -148,32 +196,37 @@ const insert = ({ now, sql }: Writing, record: RestoreRow): number => {
 
 // --------------------------------------------------------------------------------------------------- claiming
 
-/** The claimable rows in the order of claiming: one priority after another, until there are enough. */
-const claimable = (sql: Statements, limit: number, now: number): ReadonlyArray<Rows.Row> => {
+/** The claimable rows of a queue in the order of claiming: one priority after another, until there are enough. */
+const claimable = (sql: Statements, queue: number, limit: number, now: number): ReadonlyArray<Rows.Row> => {
   const rows: Array<Rows.Row> = []
   let upTo = Number.MAX_SAFE_INTEGER
   while (rows.length < limit) {
-    const level = sql.priority(upTo)
+    const level = sql.priority(queue, upTo)
     if (level === undefined) break
     const priority = Number(level.priority)
     if (Number(level.available_at) <= now) {
-      for (const row of sql.claimable(priority, now, limit - rows.length)) rows.push(row)
+      for (const row of sql.claimable(queue, priority, now, limit - rows.length)) rows.push(row)
     }
     upTo = priority - 1
   }
   return rows
 }
 
-export const claim = (writing: Writing, { leaseMillis, limit, owner }: ClaimRequest): ReadonlyArray<ClaimRow> => {
+export const claim = (
+  writing: Writing,
+  { leaseMillis, limit, owner, queue: name }: ClaimRequest
+): ReadonlyArray<ClaimRow> => {
   const { now, sql } = writing
-  const rows = claimable(sql, limit, now)
+  const queue = Rows.queueId(sql.queue(name))
+  if (queue === null) return []
+  const rows = claimable(sql, queue, limit, now)
   if (rows.length === 0) return []
   const tokenFloor = Number(sql.tokenFloor()?.token_floor)
   const claims = rows.map((row) =>
-    Rows.claim(row, now, tokenFloor, (seq) => sql.previousExecution(seq)?.execution ?? null)
+    Rows.claim(row, name, now, tokenFloor, (seq) => sql.previousExecution(seq)?.execution ?? null)
   )
   sql.lease(owner, now, later(now, leaseMillis), tokenFloor, JSON.stringify(claims.map(({ seq }) => seq)))
-  count(writing, { ...tally(), pending: -claims.length, in_progress: claims.length })
+  count(writing, new Map([[queue, { ...noTasks, pending: -claims.length, in_progress: claims.length }]]))
   return claims
 }
 
@@ -205,10 +258,11 @@ export const checkpoint = ({ now, sql }: Writing, checkpoints: ReadonlyArray<Che
 
 export const settle = (writing: Writing, settlements: ReadonlyArray<SettlementRow>): ReadonlyArray<LostLeaseRow> => {
   const { sql } = writing
-  const moved = tally()
+  const tallies: Tallies = new Map()
   const completed: Array<string> = []
   const lost = underLeases(sql, settlements, (settlement) => {
     if (!settleOne(writing, settlement)) return false
+    const moved = tallyOf(tallies, Number(sql.queueOf(settlement.id)?.queue))
     moved.in_progress--
     moved[settlement.status]++
     if (settlement.status === "completed") completed.push(settlement.id)
@@ -216,9 +270,9 @@ export const settle = (writing: Writing, settlements: ReadonlyArray<SettlementRo
   })
   // Checked once per batch, because most lists have no dependencies.
   if (completed.length > 0 && sql.hasDependencies() !== undefined) {
-    for (const id of completed) moved.waiting -= unblock(sql, id)
+    for (const id of completed) unblock(sql, id, tallies)
   }
-  count(writing, moved)
+  count(writing, tallies)
   return lost
 }
 
@@ -252,11 +306,13 @@ const settleOne = ({ now, sql }: Writing, settlement: SettlementRow): boolean =>
   )
 }
 
-/** Frees the dependants of a task; returns how many pending ones have no other blocker. */
-const unblock = (sql: Statements, id: string): number => {
+/** Frees the dependants of a task. Pending ones that have no other blocker no longer wait. */
+const unblock = (sql: Statements, id: string, tallies: Tallies) => {
   const dependants = sql.unblock(id)
   if (dependants.length > 0) sql.forgetDependency(id)
-  return dependants.filter(({ blockers, status }) => blockers === 0 && status === "pending").length
+  for (const { blockers, queue, status } of dependants) {
+    if (blockers === 0 && status === "pending") tallyOf(tallies, Number(queue)).waiting--
+  }
 }
 
 // ------------------------------------------------------------- sweeping, requeueing, cancelling, pruning
@@ -266,6 +322,7 @@ const statusOf: (value: unknown) => TaskStatus = Schema.decodeUnknownSync(TaskSt
 const decodeState = (row: Rows.Row) => ({
   seq: Number(row.seq),
   id: String(row.id),
+  queue: Number(row.queue),
   status: statusOf(row.status),
   isBlocked: Number(row.blockers) > 0,
   attempts: Number(row.attempts),
@@ -282,7 +339,8 @@ const stateOf = (sql: Statements, id: string): ReadonlyArray<State> => {
   return row === undefined ? [] : [decodeState(row)]
 }
 
-const move = (moved: Tally, { isBlocked, status }: State, to: TaskStatus) => {
+const move = (tallies: Tallies, { isBlocked, queue, status }: State, to: TaskStatus) => {
+  const moved = tallyOf(tallies, queue)
   moved[status]--
   moved[to]++
   if (!isBlocked) return
@@ -292,22 +350,23 @@ const move = (moved: Tally, { isBlocked, status }: State, to: TaskStatus) => {
 
 export const sweep = (
   writing: Writing,
-  { failFromAttempts, limit, message }: SweepRequest
+  { failFromAttempts, limit, message, queue }: SweepRequest
 ): ReadonlyArray<SweptRow> => {
   const { now, sql } = writing
-  const moved = tally()
-  const swept = sql.expired(now, limit).map((row): SweptRow => {
+  const tallies: Tallies = new Map()
+  const swept = sql.expired(Rows.queueId(sql.queue(queue)), now, limit).map((row): SweptRow => {
     const state = decodeState(row)
     const { attempts, id, owner, token } = state
-    const status = attempts >= failFromAttempts ? "failed" : "pending"
+    const failsFrom = failFromAttempts === 0 ? 0 : Number(row.max_attempts ?? failFromAttempts)
+    const status = attempts >= failsFrom ? "failed" : "pending"
     const error = message.beforeOwner + owner + message.afterOwner
     sql.endInterrupted(now, "lease_expired", error, null, id, token)
     if (status === "failed") sql.interrupt(status, 0, null, error, null, now, id)
     else sql.interrupt(status, 0, now, null, null, now, id)
-    move(moved, state, status)
+    move(tallies, state, status)
     return { id, token, status, owner, attempts }
   })
-  count(writing, moved)
+  count(writing, tallies)
   return swept
 }
 
@@ -316,18 +375,18 @@ const changeSelected = (
   writing: Writing,
   selection: SelectionRow,
   from: ReadonlyArray<TaskStatus>,
-  act: (state: State, moved: Tally) => void,
+  act: (state: State, tallies: Tallies) => void,
   matches: (state: State) => boolean = () => true
 ): ChangeReply => {
   const { sql } = writing
   const found =
     "ids" in selection
       ? selection.ids.flatMap((id) => stateOf(sql, id))
-      : sql.statesOf[selection.status](selection.after, selection.limit).map(decodeState)
+      : sql.statesOf[selection.status](selection.after, selection.limit, selection.queue).map(decodeState)
   const chosen = found.filter((state) => from.includes(state.status) && matches(state))
-  const moved = tally()
-  for (const state of chosen) act(state, moved)
-  count(writing, moved)
+  const tallies: Tallies = new Map()
+  for (const state of chosen) act(state, tallies)
+  count(writing, tallies)
   return {
     ids: chosen.map(({ id }) => id),
     interrupted: chosen.filter(({ status }) => status === "in_progress").length,
@@ -336,9 +395,9 @@ const changeSelected = (
 }
 
 export const requeue = (writing: Writing, selection: SelectionRow, from: ReadonlyArray<TaskStatus>): ChangeReply =>
-  changeSelected(writing, selection, from, (state, moved) => {
+  changeSelected(writing, selection, from, (state, tallies) => {
     writing.sql.requeue(writing.now, state.seq)
-    move(moved, state, "pending")
+    move(tallies, state, "pending")
   })
 
 export const cancel = (
@@ -348,11 +407,11 @@ export const cancel = (
   reason: string
 ): ChangeReply => {
   const { now, sql } = writing
-  const reply = changeSelected(writing, selection, from, (state, moved) => {
+  const reply = changeSelected(writing, selection, from, (state, tallies) => {
     // Writes nothing for a pending task, which has no attempt under way.
     sql.endInterrupted(now, "cancelled", reason, null, state.id, state.token)
     sql.interrupt("cancelled", 0, null, null, null, now, state.id)
-    move(moved, state, "cancelled")
+    move(tallies, state, "cancelled")
   })
   if (reply.interrupted > 0) sql.revise(null, 0)
   return reply
@@ -371,16 +430,17 @@ export const prune = (
     writing,
     selection,
     from,
-    ({ seq, status, token }, moved) => {
+    ({ queue, seq, status, token }, tallies) => {
       sql.removeTask(seq)
       sql.removeInputs(seq)
       sql.removeAttempts(seq)
       sql.removeDependencies(seq)
-      moved[status]--
+      tallyOf(tallies, queue)[status]--
       greatestToken = Math.max(greatestToken, token)
     },
     ({ updatedAt }) => updatedAt <= latest
   )
+  sql.removeEmptyQueues()
   if (greatestToken > 0) sql.raiseTokenFloor(greatestToken)
   return reply
 }
