@@ -147,7 +147,7 @@ export const counts = (rows: ReadonlyArray<Row>): ReadonlyArray<CountsRow> => ro
 /** The identifier of a queue; null, which equals nothing in SQL, where there is no such queue. */
 export const queueId = (row: Row | undefined): number | null => (row === undefined ? null : Number(row.queue))
 
-/** The one row of the table `store`. */
+/** The one row of the table `control`. */
 export const control = (row: Row | undefined): ControlRow => ({
   revision: row?.revision,
   paused: row?.paused,

@@ -258,22 +258,39 @@ export const checkpoint = ({ now, sql }: Writing, checkpoints: ReadonlyArray<Che
 
 export const settle = (writing: Writing, settlements: ReadonlyArray<SettlementRow>): ReadonlyArray<LostLeaseRow> => {
   const { sql } = writing
-  const tallies: Tallies = new Map()
+  const settled: Array<SettlementRow> = []
   const completed: Array<string> = []
   const lost = underLeases(sql, settlements, (settlement) => {
     if (!settleOne(writing, settlement)) return false
-    const moved = tallyOf(tallies, Number(sql.queueOf(settlement.id)?.queue))
-    moved.in_progress--
-    moved[settlement.status]++
+    settled.push(settlement)
     if (settlement.status === "completed") completed.push(settlement.id)
     return true
   })
+  const tallies = tallySettled(sql, settled)
   // Checked once per batch, because most lists have no dependencies.
   if (completed.length > 0 && sql.hasDependencies() !== undefined) {
     for (const id of completed) unblock(sql, id, tallies)
   }
   count(writing, tallies)
   return lost
+}
+
+/** Counts settled tasks by queue. In a store with one queue, which is the most frequent kind, this reads no task. */
+const tallySettled = (sql: Statements, settled: ReadonlyArray<SettlementRow>): Tallies => {
+  const tallies: Tallies = new Map()
+  const note = (queue: unknown, status: TaskStatus, by: number) => {
+    const moved = tallyOf(tallies, Number(queue))
+    moved.in_progress -= by
+    moved[status] += by
+  }
+  const [only, another] = sql.twoQueues()
+  if (another === undefined) {
+    for (const { status } of settled) note(only?.queue, status, 1)
+  } else {
+    const ids = JSON.stringify(settled.map(({ id }) => id))
+    for (const { count, queue, status } of sql.statuses(ids)) note(queue, statusOf(status), Number(count))
+  }
+  return tallies
 }
 
 /** Returns whether the lease was current. */
