@@ -52,6 +52,7 @@ describe("the statements of a SQLite store", () => {
     for (const text of texts.filter((text) => text.includes("token = ?"))) {
       assert.deepStrictEqual(plan(text), ["SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)"], text)
     }
+    assert.include(planOf("COUNT(*)"), "SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)")
     assert.deepStrictEqual(planOf("blockers = blockers - 1"), [
       "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)",
       "LIST SUBQUERY 1",

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { OutlookRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Adding from "./adding.ts"
 import type { Connection } from "./connection.ts"
 import * as Notifications from "./notifications.ts"
 import * as Rows from "./rows.ts"
@@ -30,7 +31,7 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     add: (tasks, { checkOnly }) =>
       write(
-        (writing) => Transitions.add(writing, tasks),
+        (writing) => Adding.add(writing, tasks),
         ({ conflicts, unknown }) => !checkOnly && conflicts.length === 0 && unknown.length === 0
       ),
 
@@ -88,7 +89,7 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
         )
       ),
 
-    restore: (records) => write((writing) => Transitions.restore(writing, records)),
+    restore: (records) => write((writing) => Adding.restore(writing, records)),
 
     notifications: Notifications.make(logFile, dataVersion)
   }

@@ -1,15 +1,12 @@
 import * as Schema from "effect/Schema"
 import { TaskStatus } from "@baton/core/Task"
 import type {
-  AddReply,
   ChangeReply,
   CheckpointRow,
   ClaimRequest,
   ClaimRow,
   LeaseRow,
   LostLeaseRow,
-  NewTaskRow,
-  RestoreRow,
   SelectionRow,
   SettlementRow,
   SweepRequest,
@@ -27,12 +24,12 @@ const later = (now: number, millis: number): number => Math.min(now + millis, en
 /** The number of tasks that a write moves into each status, or out of it. */
 const noTasks = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
 
-type Tally = { -readonly [Status in keyof typeof noTasks]: number }
+export type Tally = typeof noTasks
 
 /** By queue: the counters of a queue change once per write. */
-type Tallies = Map<number, Tally>
+export type Tallies = Map<number, Tally>
 
-const tallyOf = (tallies: Tallies, queue: number): Tally => {
+export const tallyOf = (tallies: Tallies, queue: number): Tally => {
   const found = tallies.get(queue)
   if (found !== undefined) return found
   const tally = { ...noTasks }
@@ -40,158 +37,12 @@ const tallyOf = (tallies: Tallies, queue: number): Tally => {
   return tally
 }
 
-const count = ({ sql }: Writing, tallies: Tallies) => {
+export const count = ({ sql }: Writing, tallies: Tallies) => {
   for (const [queue, { cancelled, completed, failed, in_progress, pending, waiting }] of tallies) {
     if (pending || in_progress || completed || failed || cancelled || waiting) {
       sql.count(pending, in_progress, completed, failed, cancelled, waiting, queue)
     }
   }
-}
-
-// ----------------------------------------------------------------------------------------------------- adding
-
-/**
- * Adds tasks. It inserts first and checks afterwards, so that new tasks need no look-up; the caller rolls back when nothing
- * may be added.
- */
-export const add = (writing: Writing, tasks: ReadonlyArray<NewTaskRow>): AddReply => {
-  const { now, sql } = writing
-  const existing: Array<string> = []
-  const conflicts: Array<string> = []
-  const unknown: Array<{ readonly id: string; readonly dependency: string }> = []
-  const linked: Array<{ readonly task: NewTaskRow; readonly seq: number; readonly moved: Tally }> = []
-  const queueOf = queues(sql)
-  const tallies: Tallies = new Map()
-  for (const task of tasks) {
-    const queue = queueOf(task.queue)
-    const seq = sql.addTask(task.id, task.priority, task.availableAt ?? now, now, queue)
-    if (seq === undefined) {
-      existing.push(task.id)
-      if (!isSameWork(task, queue, sql.work(task.id))) conflicts.push(task.id)
-    } else {
-      addInputs(sql, seq, task)
-      const moved = tallyOf(tallies, queue)
-      moved.pending++
-      if (task.dependencies.length > 0) linked.push({ task, seq, moved })
-    }
-  }
-  for (const { moved, seq, task } of linked) {
-    const blockers: Array<string> = []
-    for (const dependency of task.dependencies) {
-      const row = sql.state(dependency)
-      if (row === undefined) unknown.push({ id: task.id, dependency })
-      else if (row.status !== "completed") blockers.push(dependency)
-    }
-    if (block(sql, seq, blockers)) moved.waiting++
-  }
-  count(writing, tallies)
-  return { existing, conflicts, unknown }
-}
-
-/** Finds queues by name, and adds those that do not exist. */
-const queues = (sql: Statements) => {
-  const known = new Map<string, number>()
-  return (name: string): number => {
-    const found = known.get(name)
-    if (found !== undefined) return found
-    const queue = Rows.queueId(sql.queue(name)) ?? sql.addQueue(name) ?? 0
-    known.set(name, queue)
-    return queue
-  }
-}
-
-const isSameWork = (task: NewTaskRow, queue: number, existing: Rows.Row | undefined): boolean =>
-  existing?.queue === queue &&
-  existing.payload === task.payload &&
-  (task.payload !== null || existing.description === task.description)
-
-/** Writes the part of a task that never changes. */
-const addInputs = (
-  sql: Statements,
-  seq: number,
-  { dependsOn, description, metadata, overrides, payload }: NewTaskRow | RestoreRow
-) => {
-  sql.addInputs(seq, description, metadata ?? Rows.noMetadata, dependsOn ?? Rows.noDependencies, payload, overrides)
-}
-
-/** Records what a task waits for; returns whether it waits for anything. */
-const block = (sql: Statements, seq: number, blockers: ReadonlyArray<string>): boolean => {
-  if (blockers.length === 0) return false
-  for (const blocker of blockers) sql.addDependency(blocker, seq)
-  sql.block(blockers.length, seq)
-  return true
-}
-
-/** Adds tasks as they were in another store, or returns the ids that are present. */
-export const restore = (writing: Writing, records: ReadonlyArray<RestoreRow>): ReadonlyArray<string> => {
-  const { sql } = writing
-  const present = records.flatMap(({ id }) => (sql.state(id) === undefined ? [] : id))
-  if (present.length > 0) return present
-  const queueOf = queues(sql)
-  const tallies: Tallies = new Map()
-  const inserted = records.map((record) => {
-    const queue = queueOf(record.queue)
-    return { record, seq: insert(writing, record, queue), moved: tallyOf(tallies, queue) }
-  })
-  // A dependant can come before its dependency.
-  for (const { moved, record, seq } of inserted) {
-    const blockers = record.waitsFor.filter((id) => sql.state(id)?.status !== "completed")
-    moved[record.status]++
-    if (block(sql, seq, blockers) && record.status === "pending") moved.waiting++
-  }
-  for (const { id, status } of records) {
-    if (status === "completed") unblock(sql, id, tallies)
-  }
-  count(writing, tallies)
-  return present
-}
-
-/** Writes a task and its ledger; returns its `seq`. */
-const insert = ({ now, sql }: Writing, record: RestoreRow, queue: number): number => {
-  // The attempt under way, or the one that completed the task, is in the task's row.
-  const inRow = record.status === "in_progress" || record.status === "completed"
-  const last = inRow ? record.attemptRows.at(-1) : undefined
-  const seq =
-    sql.restoreTask(
-      record.id,
-      record.status,
-      record.priority,
-      record.availableAt,
-      record.attempts,
-      record.requeues,
-      record.verified ? 1 : 0,
-      record.feedback,
-      record.usage,
-      record.checkpoint,
-      record.createdAt,
-      record.updatedAt,
-      record.token,
-      last?.owner ?? null,
-      last?.startedAt ?? null,
-      // Its worker works on the other store: the next sweep ends the attempt.
-      now,
-      last?.execution ?? null,
-      last?.verification ?? null,
-      last?.usage ?? null,
-      queue
-    ) ?? 0
-  addInputs(sql, seq, record)
-  for (const attempt of inRow ? record.attemptRows.slice(0, -1) : record.attemptRows) {
-    sql.restoreAttempt(
-      seq,
-      attempt.number,
-      attempt.token,
-      attempt.owner,
-      attempt.startedAt,
-      attempt.endedAt ?? attempt.startedAt,
-      attempt.outcome,
-      attempt.error,
-      attempt.execution,
-      attempt.verification,
-      attempt.usage
-    )
-  }
-  return seq
 }
 
 // --------------------------------------------------------------------------------------------------- claiming
@@ -324,7 +175,7 @@ const settleOne = ({ now, sql }: Writing, settlement: SettlementRow): boolean =>
 }
 
 /** Frees the dependants of a task. Pending ones that have no other blocker no longer wait. */
-const unblock = (sql: Statements, id: string, tallies: Tallies) => {
+export const unblock = (sql: Statements, id: string, tallies: Tallies) => {
   const dependants = sql.unblock(id)
   if (dependants.length > 0) sql.forgetDependency(id)
   for (const { blockers, queue, status } of dependants) {

@@ -1,0 +1,149 @@
+import type { AddReply, NewTaskRow, RestoreRow } from "@baton/core/TaskStoreDriver"
+import type { Writing } from "./connection.ts"
+import * as Rows from "./rows.ts"
+import type { Statements } from "./statements.ts"
+import { count, type Tallies, type Tally, tallyOf, unblock } from "./transitions.ts"
+
+/**
+ * Adds tasks. It inserts first and checks afterwards, so that new tasks need no look-up; the caller rolls back when nothing
+ * may be added.
+ */
+export const add = (writing: Writing, tasks: ReadonlyArray<NewTaskRow>): AddReply => {
+  const { now, sql } = writing
+  const existing: Array<string> = []
+  const conflicts: Array<string> = []
+  const unknown: Array<{ readonly id: string; readonly dependency: string }> = []
+  const linked: Array<{ readonly task: NewTaskRow; readonly seq: number; readonly moved: Tally }> = []
+  const queueOf = queues(sql)
+  const tallies: Tallies = new Map()
+  for (const task of tasks) {
+    const queue = queueOf(task.queue)
+    const seq = sql.addTask(task.id, task.priority, task.availableAt ?? now, now, queue)
+    if (seq === undefined) {
+      existing.push(task.id)
+      if (!isSameWork(task, queue, sql.work(task.id))) conflicts.push(task.id)
+    } else {
+      addInputs(sql, seq, task)
+      const moved = tallyOf(tallies, queue)
+      moved.pending++
+      if (task.dependencies.length > 0) linked.push({ task, seq, moved })
+    }
+  }
+  for (const { moved, seq, task } of linked) {
+    const blockers: Array<string> = []
+    for (const dependency of task.dependencies) {
+      const row = sql.state(dependency)
+      if (row === undefined) unknown.push({ id: task.id, dependency })
+      else if (row.status !== "completed") blockers.push(dependency)
+    }
+    if (block(sql, seq, blockers)) moved.waiting++
+  }
+  count(writing, tallies)
+  return { existing, conflicts, unknown }
+}
+
+/** Finds queues by name, and adds those that do not exist. */
+const queues = (sql: Statements) => {
+  const known = new Map<string, number>()
+  return (name: string): number => {
+    const found = known.get(name)
+    if (found !== undefined) return found
+    const queue = Rows.queueId(sql.queue(name)) ?? sql.addQueue(name) ?? 0
+    known.set(name, queue)
+    return queue
+  }
+}
+
+const isSameWork = (task: NewTaskRow, queue: number, existing: Rows.Row | undefined): boolean =>
+  existing?.queue === queue &&
+  existing.payload === task.payload &&
+  (task.payload !== null || existing.description === task.description)
+
+/** Writes the part of a task that never changes. */
+const addInputs = (
+  sql: Statements,
+  seq: number,
+  { dependsOn, description, metadata, overrides, payload }: NewTaskRow | RestoreRow
+) => {
+  sql.addInputs(seq, description, metadata ?? Rows.noMetadata, dependsOn ?? Rows.noDependencies, payload, overrides)
+}
+
+/** Records what a task waits for; returns whether it waits for anything. */
+const block = (sql: Statements, seq: number, blockers: ReadonlyArray<string>): boolean => {
+  if (blockers.length === 0) return false
+  for (const blocker of blockers) sql.addDependency(blocker, seq)
+  sql.block(blockers.length, seq)
+  return true
+}
+
+/** Adds tasks as they were in another store, or returns the ids that are present. */
+export const restore = (writing: Writing, records: ReadonlyArray<RestoreRow>): ReadonlyArray<string> => {
+  const { sql } = writing
+  const present = records.flatMap(({ id }) => (sql.state(id) === undefined ? [] : id))
+  if (present.length > 0) return present
+  const queueOf = queues(sql)
+  const tallies: Tallies = new Map()
+  const inserted = records.map((record) => {
+    const queue = queueOf(record.queue)
+    return { record, seq: insert(writing, record, queue), moved: tallyOf(tallies, queue) }
+  })
+  // A dependant can come before its dependency.
+  for (const { moved, record, seq } of inserted) {
+    const blockers = record.waitsFor.filter((id) => sql.state(id)?.status !== "completed")
+    moved[record.status]++
+    if (block(sql, seq, blockers) && record.status === "pending") moved.waiting++
+  }
+  for (const { id, status } of records) {
+    if (status === "completed") unblock(sql, id, tallies)
+  }
+  count(writing, tallies)
+  return present
+}
+
+/** Writes a task and its ledger; returns its `seq`. */
+const insert = ({ now, sql }: Writing, record: RestoreRow, queue: number): number => {
+  // The attempt under way, or the one that completed the task, is in the task's row.
+  const inRow = record.status === "in_progress" || record.status === "completed"
+  const last = inRow ? record.attemptRows.at(-1) : undefined
+  const seq =
+    sql.restoreTask(
+      record.id,
+      record.status,
+      record.priority,
+      record.availableAt,
+      record.attempts,
+      record.requeues,
+      record.verified ? 1 : 0,
+      record.feedback,
+      record.usage,
+      record.checkpoint,
+      record.createdAt,
+      record.updatedAt,
+      record.token,
+      last?.owner ?? null,
+      last?.startedAt ?? null,
+      // Its worker works on the other store: the next sweep ends the attempt.
+      now,
+      last?.execution ?? null,
+      last?.verification ?? null,
+      last?.usage ?? null,
+      queue
+    ) ?? 0
+  addInputs(sql, seq, record)
+  for (const attempt of inRow ? record.attemptRows.slice(0, -1) : record.attemptRows) {
+    sql.restoreAttempt(
+      seq,
+      attempt.number,
+      attempt.token,
+      attempt.owner,
+      attempt.startedAt,
+      attempt.endedAt ?? attempt.startedAt,
+      attempt.outcome,
+      attempt.error,
+      attempt.execution,
+      attempt.verification,
+      attempt.usage
+    )
+  }
+  return seq
+}
