@@ -1,7 +1,6 @@
 /** Checks that cost nothing, before a run. */
 import { ClaudeClient, type ClaudeError, ClaudeVerifier, Pricing, type Reply } from "@baton/adapters/claude"
 import * as Diagnosis from "@baton/core/Diagnosis"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Schedule from "effect/Schedule"
@@ -9,9 +8,10 @@ import * as Option from "effect/Option"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import type { Given, RunFlags } from "../settings/flags.ts"
 import { number, usd } from "../view/quantity.ts"
-import { safeText } from "../view/safeText.ts"
+import { safe } from "../view/safeText.ts"
 import type { Settings } from "./options.ts"
 import * as Requests from "./requests.ts"
+import { printMessage } from "../view/stderr.ts"
 
 /** A model that a run uses. */
 export interface RequiredModel {
@@ -134,9 +134,7 @@ const checkModel = Effect.fnUntraced(function* (
   }
   if (lifecycle === "deprecated") {
     const when = retiresAt === null ? "soon" : `on ${retiresAt}`
-    yield* Console.error(
-      safeText(`warning: the model ${model} will be retired ${when}. Choose another one with ${flag}.`)
-    )
+    yield* printMessage(safe`warning: the model ${model} will be retired ${when}. Choose another one with ${flag}.`)
   }
 })
 

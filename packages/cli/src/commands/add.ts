@@ -3,7 +3,6 @@ import { Metadata, type NewTask, TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -13,10 +12,12 @@ import * as Stream from "effect/Stream"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import * as Kind from "../settings/Kind.ts"
 import * as options from "../settings/options.ts"
-import { writeLine } from "../view/stdout.ts"
+import { writeLines } from "../view/stdout.ts"
 import * as ids from "../sources/ids.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
+import { printMessage } from "../view/stderr.ts"
+import { safe } from "../view/safeText.ts"
 
 const decodeMetadata = Schema.decodeUnknownOption(Schema.fromJsonString(Metadata))
 
@@ -78,12 +79,12 @@ export const add = Command.make(
     const { added } = yield* TaskStore.use((store) => store.add([{ ...task, ...availableAt, id }]))
     const isNew = added.length > 0
     if (!isNew) {
-      yield* Console.error(
-        "This task already exists, so nothing was added. To add it again, give it another id with --id."
+      yield* printMessage(
+        safe`This task already exists, so nothing was added. To add it again, give it another id with --id.`
       )
     }
     if (input.json) return yield* printJson(Result, { id, added: isNew })
-    yield* writeLine(id)
+    yield* writeLines([id])
   })
 ).pipe(
   Command.withDescription("Add a task and print its id."),

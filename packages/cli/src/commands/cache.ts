@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { json } from "../settings/options.ts"
 import { count, number } from "../view/quantity.ts"
-import { safeText } from "../view/safeText.ts"
+import { safe } from "../view/safeText.ts"
 import { writeLine } from "../view/stdout.ts"
 import { printJson } from "../view/json.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
@@ -33,7 +33,7 @@ const clear = Command.make(
     const { ResponseCache } = yield* claudeModule
     const forgotten = yield* ResponseCache.clear({ filename })
     if (input.json) return yield* printJson(Cleared, { forgotten })
-    yield* writeLine(forgotten === 0 ? "The cache is empty." : `${count(forgotten, "response")} deleted.`)
+    yield* writeLine(forgotten === 0 ? safe`The cache is empty.` : safe`${count(forgotten, "response")} deleted.`)
   })
 ).pipe(
   Command.withDescription(
@@ -54,7 +54,7 @@ export const cache = Command.make(
     const { ResponseCache } = yield* claudeModule
     const { bytes, entries } = yield* ResponseCache.info({ filename })
     if (input.json) return yield* printJson(Result, { file: filename, answers: entries, bytes })
-    yield* writeLine(`${count(entries, "response")}, ${number(Math.ceil(bytes / 1000))} kB, in ${safeText(filename)}`)
+    yield* writeLine(safe`${count(entries, "response")}, ${number(Math.ceil(bytes / 1000))} kB, in ${filename}`)
   })
 ).pipe(
   Command.withDescription(

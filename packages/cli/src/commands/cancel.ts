@@ -2,16 +2,16 @@
 import { TaskId, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ids, json } from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
-import { safeText } from "../view/safeText.ts"
+import { safe, type SafeText } from "../view/safeText.ts"
 import { statusWord } from "../view/taskTable.ts"
 import * as store from "../run/stores.ts"
 import { lookUp, failOnUnknown } from "./taskIds.ts"
 import { printJson } from "../view/json.ts"
+import { printMessage } from "../view/stderr.ts"
 
 const Result = Schema.Struct({
   cancelled: Schema.Array(Schema.Struct({ id: TaskId, wasRunning: Schema.Boolean })),
@@ -34,10 +34,11 @@ export const cancel = Command.make(
     // Looked up again, because a running task may have ended in the meantime.
     const { known: unchanged } = yield* lookUp(input.ids.filter((id) => !changed.has(id)))
     if (input.json) yield* printJson(Result, { cancelled, unchanged, unknown: before.unknown })
-    else if (cancelled.length > 0) yield* writeLine(cancelled.map(sentence).join("\n"))
+    else if (cancelled.length > 0)
+      yield* Effect.forEach(cancelled, (task) => writeLine(sentence(task)), { discard: true })
     yield* Effect.forEach(
       unchanged,
-      (task) => Console.error(`${safeText(task.id)} is already ${statusWord(task)}; it was not changed.`),
+      (task) => printMessage(safe`${task.id} is already ${statusWord(task)}; it was not changed.`),
       { discard: true }
     )
     yield* failOnUnknown(before.unknown)
@@ -57,7 +58,5 @@ export const cancel = Command.make(
   Command.provide(store.layerExisting)
 )
 
-const sentence = ({ id, wasRunning }: (typeof Result.Type)["cancelled"][number]): string =>
-  wasRunning
-    ? `${safeText(id)} is cancelled. It was running; its worker is stopping it.`
-    : `${safeText(id)} is cancelled.`
+const sentence = ({ id, wasRunning }: (typeof Result.Type)["cancelled"][number]): SafeText =>
+  wasRunning ? safe`${id} is cancelled. It was running; its worker is stopping it.` : safe`${id} is cancelled.`

@@ -10,6 +10,7 @@ import { count } from "../view/quantity.ts"
 import * as store from "../run/stores.ts"
 import { commandName } from "../view/commandLine.ts"
 import { printJson } from "../view/json.ts"
+import { safe } from "../view/safeText.ts"
 
 /** The state after a request. */
 const ControlResult = Schema.Struct({
@@ -43,8 +44,8 @@ export const pause = Command.make(
     const state = before.paused ? "Already paused" : "Paused"
     yield* writeLine(
       result.running === 0
-        ? `${state}. No task is running, and none will start until ${resume}.`
-        : `${state}. ${count(result.running, "running task")} will finish; no other task starts until ${resume}.`
+        ? safe`${state}. No task is running, and none will start until ${resume}.`
+        : safe`${state}. ${count(result.running, "running task")} will finish; no other task starts until ${resume}.`
     )
   })
 ).pipe(
@@ -66,7 +67,7 @@ export const resume = Command.make(
     if (input.json) return yield* printJson(ControlResult, result)
     const pending =
       result.pending === 0 ? "No tasks are pending." : `Runs can start ${count(result.pending, "pending task")}.`
-    yield* writeLine(before.paused ? `Resumed. ${pending}` : "The store was not paused.")
+    yield* writeLine(before.paused ? safe`Resumed. ${pending}` : safe`The store was not paused.`)
   })
 ).pipe(
   Command.withDescription("End a pause. Every run on the store starts tasks again."),
@@ -84,8 +85,8 @@ export const stop = Command.make(
     if (input.json) return yield* printJson(ControlResult, result)
     yield* writeLine(
       result.running === 0
-        ? "Asked every run to stop. No task is running; idle workers stop too."
-        : `Asked every run to stop. ${count(result.running, "running task")} can still finish; unfinished tasks become pending again.`
+        ? safe`Asked every run to stop. No task is running; idle workers stop too.`
+        : safe`Asked every run to stop. ${count(result.running, "running task")} can still finish; unfinished tasks become pending again.`
     )
   })
 ).pipe(

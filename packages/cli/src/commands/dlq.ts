@@ -2,7 +2,6 @@
 import { TaskId, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as CliError from "effect/cli/CliError"
@@ -11,11 +10,12 @@ import * as store from "../run/stores.ts"
 import * as options from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
 import { count } from "../view/quantity.ts"
-import { safeText } from "../view/safeText.ts"
+import { safe } from "../view/safeText.ts"
 import { commandName } from "../view/commandLine.ts"
 import { printJson } from "../view/json.ts"
 import { confirm } from "../view/terminal.ts"
 import { lookUp, failOnUnknown } from "./taskIds.ts"
+import { printMessage } from "../view/stderr.ts"
 
 /** Lists the dead letters with the reason of each. */
 const list = Command.make("list", { limit: options.limit, all: options.all, json: options.json }, (input) =>
@@ -58,12 +58,12 @@ const requeue = Command.make(
     if (input.json) yield* printJson(Requeued, { requeued, unchanged, unknown })
     else if (requeued.length > 0) {
       yield* writeLine(
-        `${count(requeued.length, "task")} requeued. Run \`${yield* commandName} run\` to execute ${requeued.length === 1 ? "it" : "them"} again.`
+        safe`${count(requeued.length, "task")} requeued. Run \`${yield* commandName} run\` to execute ${requeued.length === 1 ? "it" : "them"} again.`
       )
-    } else if (input.all) yield* Console.error("The dead-letter queue is empty.")
+    } else if (input.all) yield* printMessage(safe`The dead-letter queue is empty.`)
     yield* Effect.forEach(
       unchanged,
-      (task) => Console.error(`${safeText(task.id)} is ${statusWord(task)}; it was not requeued.`),
+      (task) => printMessage(safe`${task.id} is ${statusWord(task)}; it was not requeued.`),
       { discard: true }
     )
     yield* failOnUnknown(unknown)
@@ -112,13 +112,13 @@ const purge = Command.make(
     const deleted =
       expected === 0 ? 0 : yield* store.prune({ statuses: ["failed"], ids: input.all ? undefined : failed })
     if (input.json) yield* printJson(Purged, { deleted, unchanged, unknown })
-    else if (deleted > 0) yield* writeLine(`${count(deleted, "dead letter")} deleted.`)
-    else if (input.all) yield* Console.error("The dead-letter queue is empty.")
+    else if (deleted > 0) yield* writeLine(safe`${count(deleted, "dead letter")} deleted.`)
+    else if (input.all) yield* printMessage(safe`The dead-letter queue is empty.`)
     yield* Effect.forEach(
       unchanged,
       (task) =>
-        Console.error(
-          `${safeText(task.id)} is ${statusWord(task)}; it was not deleted, because only dead letters are purged.`
+        printMessage(
+          safe`${task.id} is ${statusWord(task)}; it was not deleted, because only dead letters are purged.`
         ),
       { discard: true }
     )

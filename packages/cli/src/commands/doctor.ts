@@ -8,7 +8,7 @@ import * as options from "../settings/options.ts"
 import { applied, doctorFlags } from "../settings/flags.ts"
 import { withoutPassword } from "../view/commandLine.ts"
 import { firstLine } from "../view/safeText.ts"
-import { canvas, writeLine } from "../view/stdout.ts"
+import { canvas, writeLines } from "../view/stdout.ts"
 import { printJson } from "../view/json.ts"
 
 const Report = Schema.Array(
@@ -45,14 +45,14 @@ export const doctor = Command.make(
         problem
       }))
       if (input.json) yield* printJson(Settings, settings)
-      else for (const line of report.settingLines(settings, yield* canvas)) yield* writeLine(line)
+      else yield* writeLines(report.settingLines(settings, yield* canvas))
       return yield* endWith(settings.every(({ problem }) => problem === null))
     }
     const { examine } = yield* Effect.promise(() => import("./doctorChecks.ts"))
     const sections = yield* examine(input)
     const all = sections.flatMap(({ found, title }) => found.map((diagnosis) => ({ section: title, ...diagnosis })))
     if (input.json) yield* printJson(Report, all)
-    else for (const line of report.sectionLines(sections, yield* canvas)) yield* writeLine(line)
+    else yield* writeLines(report.sectionLines(sections, yield* canvas))
     return yield* endWith(all.every(({ status }) => status !== "fail"))
   })
 ).pipe(

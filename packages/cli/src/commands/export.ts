@@ -4,7 +4,6 @@ import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Kind from "../settings/Kind.ts"
@@ -12,11 +11,12 @@ import * as options from "../settings/options.ts"
 import { byPage, writeAll } from "../view/stdout.ts"
 import { ExportFormat, fromPath, render } from "../view/exportFormat.ts"
 import { count } from "../view/quantity.ts"
-import { safeText } from "../view/safeText.ts"
+import { safe } from "../view/safeText.ts"
 import type { TaskWithHistory } from "../view/json.ts"
 import * as store from "../run/stores.ts"
 import { pages } from "../system/pages.ts"
 import { writeFile } from "../system/writeFile.ts"
+import { printMessage } from "../view/stderr.ts"
 
 /** Ledgers are read concurrently, so that a remote store does not slow down the export. */
 const ledgerConcurrency = 16
@@ -49,7 +49,7 @@ export const exportCommand = Command.make(
     const text = byPage(render[format](withHistory(tasks, wantsHistory(format, input.history))))
     if (input.output === undefined || input.output === "-") return yield* writeAll(text)
     yield* writeFile(input.output, text)
-    yield* Console.error(`${count(exported, "task")} exported to ${safeText(input.output)}.`)
+    yield* printMessage(safe`${count(exported, "task")} exported to ${input.output}.`)
   })
 ).pipe(
   Command.validate((input) => {

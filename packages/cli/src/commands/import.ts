@@ -1,14 +1,14 @@
 /** `baton import` */
 import * as Command from "effect/cli/Command"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as options from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
 import { importedText } from "../view/quantity.ts"
-import { safeText } from "../view/safeText.ts"
+import { safe } from "../view/safeText.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
+import { printMessage } from "../view/stderr.ts"
 
 const counts = {
   added: Schema.Int,
@@ -33,10 +33,11 @@ export const importCommand = Command.make(
   Effect.fnUntraced(function* ({ format, sources, template, ...input }) {
     const { importSources } = yield* Effect.promise(() => import("../sources/importSources.ts"))
     const { perSource, warnings, ...total } = yield* importSources(sources, { format, template })
-    yield* Effect.forEach(warnings, (warning) => Console.error(safeText(warning)), { discard: true })
+    yield* Effect.forEach(warnings, (warning) => printMessage(safe`warning: ${warning}`), { discard: true })
     if (input.json) return yield* printJson(Result, { ...total, sources: perSource })
-    const lines = perSource.map((result) => `${safeText(result.source)}: ${importedText(result)}`)
-    yield* writeLine((perSource.length === 1 ? lines : [...lines, `Total: ${importedText(total)}`]).join("\n"))
+    const lines = perSource.map((result) => safe`${result.source}: ${importedText(result)}`)
+    if (perSource.length > 1) lines.push(safe`Total: ${importedText(total)}`)
+    yield* Effect.forEach(lines, writeLine, { discard: true })
   })
 ).pipe(
   Command.withDescription(

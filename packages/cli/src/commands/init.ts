@@ -6,6 +6,7 @@ import * as Stream from "effect/Stream"
 import { fileNames } from "../settings/loadProject.ts"
 import { writeLine } from "../view/stdout.ts"
 import { writeFile } from "../system/writeFile.ts"
+import { safe } from "../view/safeText.ts"
 
 /** Writes a configuration and a sample list. Existing files are not changed. */
 export const init = Command.make("init", {}, () =>
@@ -13,11 +14,11 @@ export const init = Command.make("init", {}, () =>
     const configuration = yield* write(fileNames, configurationText)
     const tasks = yield* write(["tasks.md"], tasksText)
     const width = Math.max(configuration.length, tasks.length) + 2
-    yield* writeLine(`${configuration.padEnd(width)}settings for all commands in this directory`)
-    yield* writeLine(`${tasks.padEnd(width)}sample tasks`)
-    yield* writeLine("")
-    yield* writeLine("  baton doctor        check that everything is ready")
-    yield* writeLine("  baton run tasks.md  run the tasks")
+    yield* writeLine(safe`${configuration.padEnd(width)}settings for all commands in this directory`)
+    yield* writeLine(safe`${tasks.padEnd(width)}sample tasks`)
+    yield* writeLine(safe``)
+    yield* writeLine(safe`  baton doctor        check that everything is ready`)
+    yield* writeLine(safe`  baton run tasks.md  run the tasks`)
   })
 ).pipe(
   Command.withDescription(

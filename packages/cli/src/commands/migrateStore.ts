@@ -2,7 +2,6 @@
 import { Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Command from "effect/cli/Command"
-import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -19,6 +18,8 @@ import { writeLine } from "../view/stdout.ts"
 import * as terminal from "../view/terminal.ts"
 import { storeFromUrl } from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
+import { printMessage } from "../view/stderr.ts"
+import { safe } from "../view/safeText.ts"
 
 const Result = Schema.Struct({ copied: Schema.Int, counts: Counts, paused: Schema.Boolean })
 
@@ -64,8 +65,9 @@ export const migrateStore = Command.make(
     yield* verify(yield* from.counts, counts, input.force)
     const { paused } = yield* to.control
     if (input.json) return yield* printJson(Result, { copied: totalOf(counts), counts, paused })
-    yield* writeLine(`${count(totalOf(counts), "task")} copied with their history${kinds(counts)}.`)
-    if (paused) yield* Console.error("TO is paused because FROM is paused. Run `baton resume` to start tasks again.")
+    yield* writeLine(safe`${count(totalOf(counts), "task")} copied with their history${kinds(counts)}.`)
+    if (paused)
+      yield* printMessage(safe`TO is paused because FROM is paused. Run \`baton resume\` to start tasks again.`)
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
@@ -105,7 +107,7 @@ const copy = Effect.fnUntraced(function* (from: TaskStore["Service"], to: TaskSt
       Effect.fail(new CommandFailed({ message: `Other tasks were added to TO during the copy. ${first.message}` }))
     ),
     Effect.onError(() =>
-      Console.error(`Only ${number(copied)} of ${count(total, "task")} were copied. Empty TO before you try again.`)
+      printMessage(safe`Only ${number(copied)} of ${count(total, "task")} were copied. Empty TO before you try again.`)
     )
   )
 }, Effect.scoped)
@@ -126,7 +128,7 @@ const verify = Effect.fnUntraced(function* (from: Counts, to: Counts, isExpected
     .map((status) => `${number(from[status])} ${status} in FROM, ${number(to[status])} in TO`)
   if (differences.length === 0) return
   const message = `FROM changed during the copy (${differences.join("; ")})`
-  if (isExpected) return yield* Console.error(`${message}.`)
+  if (isExpected) return yield* printMessage(safe`${message}.`)
   return yield* new CommandFailed({ message: `${message}. Stop all runs, empty TO, and try again.` })
 })
 

@@ -1,15 +1,15 @@
 /** `baton plan` */
 import * as TaskStore from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { FlagGroups, runFlags, runGroups } from "../settings/flags.ts"
 import { sourceOptions } from "../settings/options.ts"
-import { canvas, writeLine } from "../view/stdout.ts"
-import { safeText } from "../view/safeText.ts"
+import { canvas, writeLines } from "../view/stdout.ts"
+import { safe } from "../view/safeText.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
+import { printMessage } from "../view/stderr.ts"
 
 /** Estimates the tasks and the cost of a run. */
 export const plan = Command.make("plan", { ...sourceOptions({ min: 0 }), ...runFlags }, (flags) =>
@@ -21,7 +21,7 @@ export const plan = Command.make("plan", { ...sourceOptions({ min: 0 }), ...runF
     const layer = flags.sources.length === 0 ? store.layerExisting : existingOrNone
     const plan = yield* Effect.provide(make(flags, uses), layer)
     if (flags.json) return yield* printJson(Plan, plan)
-    yield* writeLine(planLines(plan, yield* canvas).join("\n"))
+    yield* writeLines(planLines(plan, yield* canvas))
   })
 ).pipe(
   Command.annotate(FlagGroups, runGroups),
@@ -47,6 +47,6 @@ const existingOrNone = Layer.catch(store.layerExisting, (error) =>
     ? TaskStore.layerMemory
     : Layer.provideMerge(
         TaskStore.layerMemory,
-        Layer.effectDiscard(Console.error(safeText(`warning: ${error.message} All tasks in the sources count as new.`)))
+        Layer.effectDiscard(printMessage(safe`warning: ${error.message} All tasks in the sources count as new.`))
       )
 )

@@ -3,7 +3,6 @@ import { type TaskStatus, terminalStatuses } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
 import * as Clock from "effect/Clock"
-import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -16,6 +15,8 @@ import * as store from "../run/stores.ts"
 import { confirm } from "../view/terminal.ts"
 import { pages } from "../system/pages.ts"
 import { printJson } from "../view/json.ts"
+import { printMessage } from "../view/stderr.ts"
+import { safe } from "../view/safeText.ts"
 
 type Terminal = (typeof terminalStatuses)[number]
 
@@ -66,9 +67,11 @@ export const prune = Command.make(
     if (input.json) {
       return yield* printJson(Result, { deleted: input.dryRun ? expected : deleted, dryRun: input.dryRun })
     }
-    if (expected === 0) return yield* Console.error("No tasks to delete.")
+    if (expected === 0) return yield* printMessage(safe`No tasks to delete.`)
     yield* writeLine(
-      input.dryRun ? `${count(expected, "task")} would be deleted (${kinds}).` : `${count(deleted, "task")} deleted.`
+      input.dryRun
+        ? safe`${count(expected, "task")} would be deleted (${kinds}).`
+        : safe`${count(deleted, "task")} deleted.`
     )
   })
 ).pipe(

@@ -2,20 +2,20 @@
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Clock from "effect/Clock"
 import * as Command from "effect/cli/Command"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Kind from "../settings/Kind.ts"
 import * as options from "../settings/options.ts"
 import { StoreUrl } from "../settings/flags.ts"
 import { canvas, writeAll } from "../view/stdout.ts"
-import { safeText } from "../view/safeText.ts"
+import { safe } from "../view/safeText.ts"
 import type { About } from "../view/report/figures.ts"
 import type { Report } from "../view/report/Report.ts"
 import * as store from "../run/stores.ts"
 import { commandName, withoutPassword } from "../view/commandLine.ts"
 import { records } from "../system/pages.ts"
 import { writeFile } from "../system/writeFile.ts"
+import { printMessage } from "../view/stderr.ts"
 
 const formats = ["text", "md", "html"] as const
 
@@ -37,7 +37,7 @@ export const report = Command.make(
     const text = yield* render(format ?? formatOf(output), gathered, about)
     if (output === undefined || output === "-") return yield* writeAll(Stream.succeed(text))
     yield* writeFile(output, Stream.succeed(text))
-    yield* Console.error(`Report written to ${safeText(output)}.`)
+    yield* printMessage(safe`Report written to ${output}.`)
   })
 ).pipe(
   Command.withDescription(

@@ -6,7 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { id, json } from "../settings/options.ts"
-import { canvas, writeLine } from "../view/stdout.ts"
+import { canvas, writeLines } from "../view/stdout.ts"
 import { TaskWithHistory, printJson } from "../view/json.ts"
 import { taskReport } from "../view/taskReport.ts"
 import * as store from "../run/stores.ts"
@@ -28,7 +28,7 @@ export const show = Command.make(
     if (input.json) return yield* printJson(TaskWithHistory, { ...task, history })
     const dependencies = yield* Effect.forEach(task.dependsOn.slice(0, maxDependencies), statusOf)
     const report = taskReport({ task, history, dependencies }, yield* canvas, yield* Clock.currentTimeMillis)
-    yield* writeLine(report.join("\n"))
+    yield* writeLines(report)
   })
 ).pipe(
   Command.withDescription("Show a task: its description, every attempt with feedback and cost, and its result."),

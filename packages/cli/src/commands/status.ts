@@ -6,7 +6,7 @@ import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
 import { statusFlags } from "../settings/flags.ts"
 import * as options from "../settings/options.ts"
-import { canvas, writeLine } from "../view/stdout.ts"
+import { canvas, writeLines } from "../view/stdout.ts"
 import { isDumb } from "../view/terminal.ts"
 import * as Snapshot from "../view/status.ts"
 import { statusReport } from "../view/status.ts"
@@ -29,7 +29,7 @@ export const status = Command.make(
   Effect.fnUntraced(function* (input) {
     const printed = input.json
       ? Effect.flatMap(Snapshot.read({ watching: input.watch }), (snapshot) => printJson(Snapshot.Snapshot, snapshot))
-      : Effect.flatMap(report, (lines) => writeLine(lines.join("\n")))
+      : Effect.flatMap(report, writeLines)
     if (!input.watch) return yield* printed
     const stdio = yield* Stdio.Stdio
     if (input.json || !(yield* stdio.stdoutIsTerminal)) return yield* Effect.repeat(printed, everySecond)
@@ -74,7 +74,7 @@ const plain = Effect.gen(function* () {
     const text = toText(view)
     if (text === last) return Effect.void
     last = text
-    return writeLine(text)
+    return writeLines([text])
   })
   return yield* Effect.repeat(printChange, everyTenSeconds)
 })

@@ -2,13 +2,13 @@
 import { Batches } from "@baton/adapters/claude"
 import type { OrchestratorConfig } from "@baton/core/OrchestratorConfig"
 import { Verifier } from "@baton/core/Verifier"
-import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
 import { count } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
+import { printMessage } from "../view/stderr.ts"
 
 /** The defaults of such a run. */
 export const defaults = {
@@ -58,7 +58,7 @@ export const notice = Effect.fnUntraced(function* (filename: string): Effect.fn.
 export const warn = Effect.fnUntraced(function* (filename: string): Effect.fn.Return<void> {
   const requests = yield* requestsIn(filename)
   if (requests === 0) return
-  yield* Console.error(
+  yield* printMessage(
     safeText(
       `warning: ${count(requests, "request")} of this list ${requests === 1 ? "is" : "are"} in a batch. ` +
         "Add --batch to collect the results; otherwise the requests are sent and paid for again."

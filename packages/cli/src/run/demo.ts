@@ -17,7 +17,7 @@ import * as Verification from "@baton/core/Verification"
 import * as Verifier from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { canvas, writeLine } from "../view/stdout.ts"
+import { canvas, writeLines } from "../view/stdout.ts"
 import { count } from "../view/quantity.ts"
 import * as Style from "../view/style.ts"
 import { pad } from "../view/width.ts"
@@ -80,7 +80,7 @@ const verifier = Verifier.layer((task, { output }) =>
 /** Runs the demo and prints its events to standard output. */
 export const demo = Effect.gen(function* () {
   const { style } = yield* canvas
-  const print = (lines: ReadonlyArray<string>) => writeLine(lines.join("\n"))
+  const print = (lines: ReadonlyArray<string>) => writeLines(lines)
 
   yield* print([style.bold("Three tasks, up to three attempts each, a scripted executor, a real verifier."), ""])
   const runAll = Effect.gen(function* () {

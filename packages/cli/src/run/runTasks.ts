@@ -19,7 +19,7 @@ import type { Limits } from "../view/live/View.ts"
 import * as LogDisplay from "../view/LogDisplay.ts"
 import { LogLines } from "../system/logger.ts"
 import { exitCode, RunSummary, summary } from "../view/summary.ts"
-import { writeLine } from "../view/stdout.ts"
+import { writeLines } from "../view/stdout.ts"
 import type { Terminal } from "../view/terminal.ts"
 import * as childGroups from "../system/process.ts"
 import { signalExitCode } from "../system/process.ts"
@@ -143,7 +143,7 @@ const printSummary = Effect.fnUntraced(function* (options: Options, { flush, lin
     for (const text of yield* options.parts.closingLines) line(text)
   }
   yield* flush
-  if (options.flags.json) yield* writeLine(encodeSummary(result))
+  if (options.flags.json) yield* writeLines([encodeSummary(result)])
   return code
 })
 

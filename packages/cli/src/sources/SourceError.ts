@@ -49,7 +49,8 @@ export class ProblemList {
 
   add(file: string, line: number | null, message: string): void {
     this.total++
-    if (this.problems.length < maxShown) this.problems.push({ file, line, message })
+    // A line break in a record's text must not look like the start of another message.
+    if (this.problems.length < maxShown) this.problems.push({ file, line, message: message.replaceAll("\n", "␊") })
   }
 
   /** Fails with the problems, if there are any. */

@@ -7,9 +7,10 @@ import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import * as Console from "effect/Console"
+import { safeText, type SafeText } from "../view/safeText.ts"
 
 /** Receives log lines instead of standard error, for example a screen that redraws itself. */
-export const LogLines = Context.Reference<((line: string) => void) | undefined>("@baton/cli/system/LogLines", {
+export const LogLines = Context.Reference<((line: SafeText) => void) | undefined>("@baton/cli/system/LogLines", {
   defaultValue: () => undefined
 })
 
@@ -41,5 +42,5 @@ const text = (value: unknown): string => (typeof value === "string" ? value : Fo
 const toStderr = (logger: Logger.Logger<unknown, string>): Logger.Logger<unknown, void> =>
   Logger.make((options) => {
     const write = options.fiber.getRef(LogLines) ?? options.fiber.getRef(Console.Console).error
-    write(logger.log(options))
+    write(safeText(logger.log(options)))
   })

@@ -1,17 +1,18 @@
 /** Prints errors for people. */
 import * as Cause from "effect/Cause"
 import * as CliError from "effect/cli/CliError"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { isPlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import { SourceError } from "../sources/SourceError.ts"
 import { EndedWith } from "../system/CommandFailed.ts"
+import { printMessage } from "./stderr.ts"
+import { safeText } from "./safeText.ts"
 
 /** Writes the failures of a command to standard error: a message for expected errors, and all details for bugs. */
 export const printErrors = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
-  const text = describe(cause)
-  return text === "" ? Effect.void : Console.error(text)
+  const text = safeText(describe(cause))
+  return text === "" ? Effect.void : printMessage(text)
 }
 
 /** Whether a write failed because the pipe was closed, as in `baton list | head`. */

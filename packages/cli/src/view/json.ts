@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Stdio from "effect/Stdio"
-import { writeLine } from "./stdout.ts"
+import { writeLines } from "./stdout.ts"
 
 /** A task, with its attempts if requested. */
 export const TaskWithHistory = Schema.Struct({
@@ -48,5 +48,5 @@ export const printJson = <A, I>(
   Schema.encodeEffect(Schema.fromJsonString(schema))(value).pipe(
     // A result that does not match its schema is a bug in the command.
     Effect.orDie,
-    Effect.flatMap(writeLine)
+    Effect.flatMap((line) => writeLines([line]))
   )

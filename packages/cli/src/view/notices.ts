@@ -2,7 +2,7 @@
 import type { Event } from "@baton/core/Event"
 import type { TaskId } from "@baton/core/Task"
 import { count } from "./quantity.ts"
-import { firstLine, reasonLine } from "./safeText.ts"
+import { firstLine, reasonLine, safeText } from "./safeText.ts"
 import type { Paint, Style } from "./style.ts"
 import { fit } from "./width.ts"
 import type { Progress } from "./Progress.ts"
@@ -28,7 +28,7 @@ export const toLine = (
   options: { readonly style: Style; readonly columns: number }
 ): string => {
   const [sign, paint] = marks[mark]
-  return `${paint(options.style)(sign)} ${fit(text, Math.min(options.columns, maxLength) - 2)}`
+  return `${paint(options.style)(sign)} ${fit(safeText(text), Math.min(options.columns, maxLength) - 2)}`
 }
 
 /** The state that the text of a notice depends on. */

@@ -3,6 +3,16 @@
  * title, hide other text or reverse the reading order. Machine formats (JSON, JSON lines, CSV) contain the text unchanged.
  */
 
+import * as Brand from "effect/Brand"
+
+/**
+ * Text that cannot control a terminal. What prints messages accepts only this type, so that text from sources, models and
+ * programs cannot be printed without passing through this module.
+ */
+export type SafeText = string & Brand.Brand<"SafeText">
+
+const made = Brand.nominal<SafeText>()
+
 /**
  * Complete terminal sequences: OSC, DCS and similar ones up to their terminator, CSI up to its final byte, and two-byte
  * sequences. Each alternative consumes what it scans, so matching takes linear time.
@@ -22,21 +32,25 @@ const picture = (character: string): string => {
 }
 
 /** Removes terminal sequences and makes other control characters visible. Line breaks and tabs are kept. */
-export const safeText = (text: string): string =>
-  text.replaceAll("\r\n", "\n").replace(sequences, "").replace(controls, picture)
+export const safeText = (text: string): SafeText =>
+  made(text.replaceAll("\r\n", "\n").replace(sequences, "").replace(controls, picture))
+
+/** A message with values from anywhere: ``safe`${task.id} was not changed.` ``. */
+export const safe = (parts: TemplateStringsArray, ...values: ReadonlyArray<string | number>): SafeText =>
+  safeText(String.raw({ raw: parts }, ...values))
 
 /** Longer than any terminal is wide, so that very long lines need little work. */
 const maxLength = 4096
 
 /** The first nonblank line. Ends with `…` if more text follows. */
-export const firstLine = (text: string): string => {
+export const firstLine = (text: string): SafeText => {
   const start = text.trimStart()
   const end = start.indexOf("\n")
   const line = (end === -1 ? start : start.slice(0, end)).trimEnd()
   const more = end !== -1 && start.slice(end).trim() !== ""
   const cut = line.length > maxLength ? line.slice(0, maxLength) : line
-  const safe = safeText(cut).replaceAll("\t", " ").trim()
-  return more || cut.length < line.length ? `${safe}…` : safe
+  const visible = safeText(cut).replaceAll("\t", " ").trim()
+  return made(more || cut.length < line.length ? `${visible}…` : visible)
 }
 
 const traceback = "Traceback (most recent call last):"
@@ -45,10 +59,10 @@ const traceback = "Traceback (most recent call last):"
  * The reason for a failure in one line: usually the first line of the feedback. The reason in a Python traceback is its last
  * line.
  */
-export const reasonLine = (feedback: string): string => {
+export const reasonLine = (feedback: string): SafeText => {
   const first = firstLine(feedback)
   const start = first.indexOf(traceback)
   if (start === -1) return first
   const last = feedback.slice(feedback.trimEnd().lastIndexOf("\n") + 1)
-  return first.slice(0, start) + firstLine(last)
+  return made(first.slice(0, start) + firstLine(last))
 }

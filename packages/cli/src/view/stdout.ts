@@ -7,6 +7,7 @@ import type * as Arr from "effect/Array"
 import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import * as Terminal from "effect/Terminal"
 import * as Style from "./style.ts"
+import type { SafeText } from "./safeText.ts"
 import type { Canvas } from "./table.ts"
 
 /** Streams text to standard output. Waits for a slow reader, and fails if the pipe was closed. */
@@ -15,9 +16,12 @@ export const writeAll = <E, R>(
 ): Effect.Effect<void, E | PlatformError, R | Stdio.Stdio> =>
   Effect.flatMap(Stdio.Stdio, (stdio) => Stream.run(text, stdio.stdout({ endOnDone: false })))
 
-/** Writes one line. */
-export const writeLine = (line: string): Effect.Effect<void, PlatformError, Stdio.Stdio> =>
-  writeAll(Stream.succeed(`${line}\n`))
+/** Writes a message for people. */
+export const writeLine = (line: SafeText): Effect.Effect<void, PlatformError, Stdio.Stdio> => writeLines([line])
+
+/** Writes the lines of a view, which can have colours, or of a machine format. */
+export const writeLines = (lines: ReadonlyArray<string>): Effect.Effect<void, PlatformError, Stdio.Stdio> =>
+  writeAll(Stream.succeed(lines.map((line) => `${line}\n`).join("")))
 
 /** The size up to which parts are joined, far below the maximum length of a string. */
 const targetSize = 64 * 1024

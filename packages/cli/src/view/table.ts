@@ -11,7 +11,7 @@ export interface Column<A> {
   readonly align?: "left" | "right" | undefined
   /** Whether the column may be cut if the last column has too little space. */
   readonly flexible?: boolean | undefined
-  /** The text of a cell: one line without control characters. */
+  /** The text of a cell: one line. */
   readonly text: (row: A) => string
   readonly paint?: ((row: A) => Paint) | undefined
 }
@@ -54,7 +54,7 @@ export const lines =
       (layout, page) => {
         const columns = layout?.columns ?? columnsFor(page)
         const before = layout?.natural ?? columns.map((column) => column.header.length)
-        const cells = page.map((row) => columns.map((column) => column.text(row)))
+        const cells = page.map((row) => columns.map((column) => safeText(column.text(row))))
         const natural = before.map((width, index) =>
           cells.reduce((widest, row) => Math.max(widest, displayWidth(row[index] ?? "")), width)
         )

@@ -3,17 +3,17 @@ import type { Task, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Duration from "effect/Duration"
 import * as Clock from "effect/Clock"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { pages } from "../system/pages.ts"
 import { cost as costOf, age, count, number } from "./quantity.ts"
-import { firstLine, reasonLine } from "./safeText.ts"
+import { firstLine, reasonLine, safe, safeText } from "./safeText.ts"
 import * as Style from "./style.ts"
 import { type Canvas, type Column, lines } from "./table.ts"
-import { canvas, writeAll, byPage } from "./stdout.ts"
+import { byPage, canvas, writeAll } from "./stdout.ts"
 import { jsonArray } from "./json.ts"
+import { printMessage } from "./stderr.ts"
 
 /** The status as shown to people. */
 export const statusWord = (task: Pick<Task, "status">): string => task.status.replace("_", " ")
@@ -77,14 +77,14 @@ export const printTable = Effect.fnUntraced(function* (options: {
   const counts = yield* store.counts
   const { waiting: _, ...ofStatus } = counts
   const total = status === undefined ? Object.values(ofStatus).reduce((sum, n) => sum + n, 0) : counts[status]
-  if (total === 0) return yield* Console.error(options.nothing)
+  if (total === 0) return yield* printMessage(safeText(options.nothing))
   const shown = yield* canvas
   const now = yield* Clock.currentTimeMillis
   const table = lines(options.columns(shown, now), shown)(tasks)
   yield* writeAll(byPage(Stream.map(table, (line) => `${line}\n`)))
   if (options.limit === undefined && bounded && terminalLimit < total) {
-    yield* Console.error(
-      `\nShowing the first ${number(terminalLimit)} of ${count(total, "task")}. Add --all to show all.`
+    yield* printMessage(
+      safe`\nShowing the first ${number(terminalLimit)} of ${count(total, "task")}. Add --all to show all.`
     )
   }
 })

@@ -5,11 +5,12 @@ import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Prompt from "effect/cli/Prompt"
 import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
-import * as Console from "effect/Console"
 import { isForeground } from "../system/keyboard.ts"
 import { CommandFailed, EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import * as Style from "./style.ts"
 import type { Size } from "./live/layout.ts"
+import { printMessage } from "./stderr.ts"
+import { safe } from "./safeText.ts"
 
 /** Standard error as a terminal. */
 export interface Terminal {
@@ -68,8 +69,8 @@ export const confirm = Effect.fnUntraced(function* (options: {
   }
   const prompt = Prompt.Confirm({ message: `Permanently delete ${options.what} and their history?` })
   // After Ctrl-C, the cursor is still on the line of the question.
-  const answer = yield* Effect.tapErrorTag(Prompt.run(prompt), "QuitError", () => Console.error(""))
+  const answer = yield* Effect.tapErrorTag(Prompt.run(prompt), "QuitError", () => printMessage(safe``))
   if (answer) return
-  yield* Console.error("Nothing was deleted.")
+  yield* printMessage(safe`Nothing was deleted.`)
   return yield* new EndedWith({ exitCode: exitCodes.error })
 })

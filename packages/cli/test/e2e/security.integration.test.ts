@@ -30,6 +30,52 @@ describe("a task's text", () => {
   )
 })
 
+/** The name of a window, a key that is pressed for the user, and a line that reads backwards. */
+const evil = "\u001B]0;owned\u0007\u009B5n\u202E"
+const escaped = JSON.stringify(evil).slice(1, -1)
+
+const hostileSources: ReadonlyArray<{ readonly part: string; readonly file: string; readonly text: string }> = [
+  { part: "a field", file: "a.jsonl", text: JSON.stringify({ [evil]: 1 }) },
+  {
+    part: "an id",
+    file: "a.jsonl",
+    text: ["x", "y"].map((it) => JSON.stringify({ id: evil, description: it })).join("\n")
+  },
+  { part: "a dependency", file: "a.jsonl", text: JSON.stringify({ id: "a", description: "x", dependsOn: [evil] }) },
+  { part: "text that is not JSON", file: "a.jsonl", text: `{"description": "x"} ${evil}` },
+  { part: "a column", file: "a.csv", text: `${evil},b\n1,2\n` },
+  { part: "a repeated column", file: "a.csv", text: `description,${evil},${evil}\nx,1,2\n` },
+  { part: "a YAML document", file: "a.yaml", text: `- {description: x, "${escaped}": !!binary abc}\n- *${evil}\n` },
+  { part: "a priority", file: "a.jsonl", text: JSON.stringify({ description: "x", availableAt: evil }) }
+]
+
+describe("a source with terminal sequences", () => {
+  it.live.each(hostileSources)("cannot control the terminal with $part", ({ file, text }) =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write(file, text)
+      for (const command of [["import"], ["run", "--executor", "fake"], ["plan", "--executor", "fake"]]) {
+        const { code, stderr, stdout } = yield* baton(dir.path, [...command, file])
+        assert.strictEqual(code, 1)
+        // eslint-disable-next-line no-control-regex
+        assert.notMatch(stderr + stdout, /[\x00-\x08\x0B-\x1F\x7F-\x9F\u202A-\u202E]/)
+      }
+    })
+  )
+
+  it.live("cannot control the terminal with its name, or forge a line with a line break in an id", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      const id = "a\nerror: the disk is full"
+      dir.write(`${evil}.jsonl`, ["x", "y"].map((it) => JSON.stringify({ id, description: it })).join("\n"))
+      const { stderr } = yield* baton(dir.path, ["import", `${evil}.jsonl`])
+      // eslint-disable-next-line no-control-regex
+      assert.notMatch(stderr, /[\x00-\x08\x0B-\x1F\x7F-\x9F\u202A-\u202E]/)
+      assert.strictEqual(stderr.trimEnd().split("\n").length, 1, stderr)
+    })
+  )
+})
+
 const freePort = Effect.callback<number>((resume) => {
   const server = createServer()
   server.listen(0, "127.0.0.1", () => {

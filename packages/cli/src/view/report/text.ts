@@ -1,7 +1,7 @@
 /** Reports for a terminal and as Markdown. */
 import { cost, number } from "../quantity.ts"
 import { type Canvas, labelledLines } from "../table.ts"
-import { safeText, firstLine, reasonLine } from "../safeText.ts"
+import { firstLine, reasonLine, safeText } from "../safeText.ts"
 import * as Style from "../style.ts"
 import { fit, pad } from "../width.ts"
 import * as Figures from "./figures.ts"
