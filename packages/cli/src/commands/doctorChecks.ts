@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Config from "effect/Config"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { availableParallelism, freemem, totalmem } from "node:os"
@@ -18,7 +19,7 @@ import manifest from "../../package.json" with { type: "json" }
 import { canvas } from "../view/stdout.ts"
 import * as terminal from "../view/terminal.ts"
 import type { Section } from "../view/doctorReport.ts"
-import { storeFromUrl, StoreSchemes } from "../run/stores.ts"
+import { locate as locateStore, storeFromUrl } from "../run/stores.ts"
 
 /** Checks this machine, the configuration, the store, the executor and the verifier. */
 export const examine = Effect.fnUntraced(function* (flags: DoctorFlags) {
@@ -168,10 +169,11 @@ const isExecutable = Effect.fnUntraced(function* (file: string) {
 
 /** Checks the store of a URL. */
 const store = Effect.fnUntraced(function* (url: string) {
-  const schemes = yield* StoreSchemes
-  const colon = url.indexOf(":")
-  const diagnose = schemes.get(url.slice(0, Math.max(0, colon)))?.diagnose
-  return diagnose === undefined ? [yield* opened(url)] : yield* diagnose(url.slice(colon + 1))
+  const located = yield* Effect.option(locateStore(url))
+  const diagnose = Option.isSome(located) ? located.value.scheme.diagnose : undefined
+  return Option.isNone(located) || diagnose === undefined
+    ? [yield* opened(url)]
+    : yield* diagnose(located.value.location)
 })
 
 /** For stores without their own checks: opens the store and reads from it. */

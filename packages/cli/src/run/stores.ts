@@ -22,22 +22,30 @@ type Store<R = never> = Layer.Layer<TaskStore, CommandFailed | TaskStoreError, F
 export const storeFromUrl = (url: string, options?: { readonly mustExist?: boolean | undefined }): Store =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const schemes = yield* StoreSchemes
-      const colon = url.indexOf(":")
-      const scheme = schemes.get(url === fromConfig ? url : url.slice(0, Math.max(0, colon)))
-      if (scheme === undefined) {
-        const examples = [...schemes.values()].map(({ example }) => example).join(", ")
-        const hint = suggestion(url)
-        return yield* new CommandFailed({
-          message: `--store is "${withoutPassword(url)}": it takes ${examples}.${hint === undefined ? "" : ` Did you mean ${hint}?`}`
-        })
-      }
-      return scheme.open({ location: url.slice(colon + 1), mustExist: options?.mustExist ?? false })
+      const { location, scheme } = yield* locate(url)
+      return scheme.open({ location, mustExist: options?.mustExist ?? false })
     })
   )
 
-/** The URL for a path whose extension tells the kind of store. */
-const suggestion = (path: string): string | undefined => {
+/** Finds the scheme of a URL. A URL with a mistake can contain a password, which is not repeated. */
+export const locate = Effect.fnUntraced(function* (url: string) {
+  const schemes = yield* StoreSchemes
+  const colon = url.indexOf(":")
+  const location = url.slice(colon + 1)
+  const scheme = schemes.get(url === fromConfig ? url : url.slice(0, Math.max(0, colon)))
+  if (scheme !== undefined && !(scheme.isFile === true && location.includes("://"))) return { scheme, location }
+  const examples = [...schemes.values()].map(({ example }) => example).join(", ")
+  const hint = suggestion(scheme === undefined ? url : location, schemes)
+  return yield* new CommandFailed({
+    message: `--store is "${withoutPassword(url)}": it takes ${examples}.${hint === undefined ? "" : ` Did you mean ${withoutPassword(hint)}?`}`
+  })
+})
+
+/** The URL that was probably meant: with the usual spelling of its scheme, or for a path whose extension tells the kind. */
+const suggestion = (text: string, schemes: ReadonlyMap<string, StoreScheme>): string | undefined => {
+  const path = text.trim()
+  const [, scheme = "", rest = ""] = /^(\w+):(.*)$/s.exec(path) ?? []
+  if (schemes.has(scheme.toLowerCase())) return `${scheme.toLowerCase()}:${rest}`
   if (path.includes("://")) return undefined
   if (/\.(?:db|sqlite3?)$/.test(path)) return `sqlite:${path}`
   return path.endsWith(".json") ? `json:${path}` : undefined
@@ -57,6 +65,8 @@ export const layerExisting: Store<GlobalFlag.Setting.Identifier<"store">> = Laye
 export interface StoreScheme {
   /** An example of its URLs, for messages. */
   readonly example: string
+  /** Whether the location is the path of a file. */
+  readonly isFile?: boolean
   readonly open: (options: {
     /** The URL without the scheme and its colon. */
     readonly location: string
@@ -99,6 +109,7 @@ const inFile = (
   }>
 ): StoreScheme => ({
   example: `${scheme}:PATH`,
+  isFile: true,
   open: ({ location, mustExist }) =>
     Layer.unwrap(
       Effect.gen(function* () {

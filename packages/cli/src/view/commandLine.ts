@@ -17,7 +17,9 @@ export const commandLine: Effect.Effect<string, never, Stdio.Stdio> = Effect.map
     ["baton", ...args]
       .map((word, index, words) => {
         if (sensitive.test(words[index - 1] ?? "") && !words[index - 1]?.includes("=")) return "…"
-        return sensitive.test(word) && word.includes("=") ? word.replace(/=.*$/s, "=…") : quoted(withoutPassword(word))
+        if (sensitive.test(word) && word.includes("=")) return word.replace(/=.*$/s, "=…")
+        const isStore = words[index - 1] === "--store" || word.startsWith("--store=")
+        return quoted(isStore ? withoutPassword(word) : wordWithoutPassword(word))
       })
       .join(" ")
 )
@@ -37,9 +39,29 @@ export const commandName: Effect.Effect<string, never, GlobalFlag.Setting.Identi
   }
 )
 
-/** The URL of a store without its password. */
-export const withoutPassword = (url: string): string =>
-  url.replace(/^(\w+:\/\/[^:/@]*):.*@/, "$1:…@").replace(/(\bpassword=)[^&]*/gi, "$1…")
+/** The path of a file, which can contain any character; a URL behind it is a mistake that can contain a password. */
+const isPath = (url: string): boolean => /^(?:sqlite|json):(?!.*\/\/)/s.test(url)
+
+/**
+ * The URL of a store without its password. A URL with a mistake can be split in more than one way, so everything from the
+ * first colon that can end the name of a user to the last `@` is hidden.
+ */
+export const withoutPassword = (url: string): string => {
+  const shown = withoutParameters(url)
+  const at = shown.lastIndexOf("@")
+  if (at === -1 || isPath(shown)) return shown
+  const slashes = shown.indexOf("//")
+  const start = slashes === -1 || slashes > at ? 0 : slashes + 2
+  const colon = shown.indexOf(":", start)
+  return colon === -1 || colon > at ? shown : `${shown.slice(0, colon)}:…${shown.slice(at)}`
+}
+
+const withoutParameters = (text: string): string =>
+  text.replace(/(\w*(?:password|passwd|pwd|secret|token)=)[^&\s]*/gi, "$1…")
+
+/** A word of a command line, in which only a URL is known to contain a password. */
+const wordWithoutPassword = (word: string): string =>
+  withoutParameters(word).replaceAll(/(\/\/[^:/@\s]*):[^@\s]*@/g, "$1:…@")
 
 /** Quotes a word for the shell. */
 export const quoted = (word: string): string =>

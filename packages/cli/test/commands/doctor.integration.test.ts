@@ -37,6 +37,28 @@ describe("baton doctor", () => {
     })
   )
 
+  it.live.each([
+    { store: "Postgres://me:hunter2@h/db", meant: "postgres://me:…@h/db" },
+    { store: " postgres://me:hunter2@h/db", meant: "postgres://me:…@h/db" },
+    { store: "sqlite:postgres://me:hunter2@h/db", meant: "postgres://me:…@h/db" },
+    { store: "json:redis://:hunter2@h", meant: "redis://:…@h" },
+    { store: "mysql://me:hunter2@h/db", meant: undefined },
+    { store: "me:hunter2@h/db", meant: undefined }
+  ])("refuses the store $store like every command, and prints no password", ({ meant, store }) =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      for (const command of [["status"], ["doctor"], ["doctor", "--config"], ["add", "x"], ["report"]]) {
+        const { code, stderr, stdout } = yield* baton(dir.path, command, { BATON_STORE: store })
+        const text = (stderr + stdout).replaceAll(/\s+/g, " ")
+        assert.notInclude(text, "hunter2")
+        if (command.includes("--config")) continue
+        assert.strictEqual(code, 1, text)
+        if (meant !== undefined) assert.include(text, `Did you mean ${meant}?`)
+      }
+      assert.deepStrictEqual(dir.entries(), [])
+    })
+  )
+
   it.live("lists each problem with a solution and exits with 1", () =>
     Effect.gen(function* () {
       const dir = yield* folder

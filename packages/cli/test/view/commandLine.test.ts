@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stdio, ConfigProvider } from "effect"
-import { commandLine, commandName } from "../../src/view/commandLine.ts"
+import { commandLine, commandName, withoutPassword } from "../../src/view/commandLine.ts"
 import { Project } from "../../src/settings/Project.ts"
 import { StoreUrl } from "../../src/settings/flags.ts"
 
@@ -25,6 +25,31 @@ describe("commandLine", () => {
       "baton run --webhook=… --api-key=… --api-key …"
     )
   })
+})
+
+describe("withoutPassword", () => {
+  it.each([
+    ["postgres://me:hunter2@db/x", "postgres://me:…@db/x"],
+    [" Postgres://me:hunt@er/2@db/x", " Postgres://me:…@db/x"],
+    ["mysql://me:hunter2@db/x", "mysql://me:…@db/x"],
+    ["sqlite:postgres://me:hunter2@db/x", "sqlite:postgres://me:…@db/x"],
+    ["postgres:me:hunter2@db/x", "postgres:…@db/x"],
+    ["postgres:/me:hunter2@db/x", "postgres:…@db/x"],
+    ["postgres//me:hunter2@db/x", "postgres//me:…@db/x"],
+    ["me:hunter2@db/x", "me:…@db/x"],
+    ["redis:://:hunter2@db", "redis:://:…@db"],
+    ["postgres://db/x?sslpassword=hunter2&a=b", "postgres://db/x?sslpassword=…&a=b"],
+    ["host=db password=hunter2 user=me", "host=db password=… user=me"]
+  ])("masks the password in %s", (url, shown) => {
+    assert.strictEqual(withoutPassword(url), shown)
+  })
+
+  it.each(["postgres://me@db/x", "redis://db:6379/1", "sqlite:/home/me@work/a:b.db", "memory:", "npm@11", "a@b:c"])(
+    "keeps %s",
+    (url) => {
+      assert.strictEqual(withoutPassword(url), url)
+    }
+  )
 })
 
 const nameFor = (url: string, environment: Record<string, string> = {}) =>
