@@ -7,7 +7,7 @@ import * as Csv from "effect/encoding/Csv"
 import { jsonArray, jsonLines, type TaskWithHistory } from "./json.ts"
 import { models } from "./taskReport.ts"
 import { count, usage } from "./quantity.ts"
-import { firstLine, safeText } from "./safeText.ts"
+import { firstLine, markdownText, safeText } from "./safeText.ts"
 import { statusWord } from "./taskTable.ts"
 
 /**
@@ -96,7 +96,7 @@ const section = (task: TaskWithHistory): string => {
     ...(task.status === "completed" ? [task.verified ? "verified" : "not verified"] : []),
     count(task.attempts, "attempt"),
     ...(task.usage === null ? [] : [usage(task.usage)]),
-    ...models(task.history ?? [])
+    ...models(task.history ?? []).map(markdownText)
   ]
   return [
     "",
@@ -104,20 +104,12 @@ const section = (task: TaskWithHistory): string => {
     "",
     `*${details.join(" · ")}*`,
     "",
-    quote(task.description),
+    fence(task.description),
     ...(task.result === null ? [] : ["", "Result:", "", fence(task.result)]),
     ...(task.feedback === null ? [] : ["", "Feedback:", "", fence(task.feedback)]),
     ""
   ].join("\n")
 }
-
-/** Quotes text line by line, so that Markdown in it stays inside the quote. */
-const quote = (text: string): string =>
-  safeText(text)
-    .trimEnd()
-    .split("\n")
-    .map((line) => `> ${line}`.trimEnd())
-    .join("\n")
 
 /** Uses a fence longer than any run of backticks in the text, so that the text cannot close it. */
 const fence = (text: string): string => {

@@ -66,3 +66,7 @@ export const reasonLine = (feedback: string): SafeText => {
   const last = feedback.slice(feedback.trimEnd().lastIndexOf("\n") + 1)
   return made(first.slice(0, start) + firstLine(last))
 }
+
+/** Escapes a line for Markdown, so that it cannot become markup, also in a cell of a table. */
+export const markdownText = (line: string): string =>
+  line.replace(/[\\`*_{}[\]<>|#~&]/g, (character) => `\\${character}`)

@@ -1,6 +1,7 @@
-import { Task } from "@baton/core"
+import { Attempt, Execution, Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Stream } from "effect"
+import type { TaskWithHistory } from "../../src/view/json.ts"
 import * as exportFormat from "../../src/view/exportFormat.ts"
 
 const at = DateTime.makeUnsafe(0)
@@ -26,7 +27,21 @@ const task: Task.Task = {
   updatedAt: at
 }
 
-const render = (changes: Partial<Task.Task>) =>
+const ran = (model: string): Attempt.Attempt => ({
+  taskId: task.id,
+  number: 1,
+  token: Attempt.LeaseToken.make(1),
+  owner: "w",
+  startedAt: at,
+  endedAt: at,
+  execution: Execution.make({ output: "", metadata: { model } }),
+  verification: null,
+  outcome: "completed",
+  error: null,
+  usage: null
+})
+
+const render = (changes: Partial<TaskWithHistory>) =>
   Effect.map(Stream.mkString(exportFormat.render.md(Stream.succeed({ ...task, ...changes }))), (text) =>
     text.split("\n")
   )
@@ -35,14 +50,22 @@ describe("markdown", () => {
   it.effect("fences a result that contains fences", () =>
     Effect.gen(function* () {
       const lines = yield* render({ result: "```js\nrun()\n```\n" })
-      assert.deepStrictEqual(lines.slice(8), ["Result:", "", "````", "```js", "run()", "```", "````", ""])
+      assert.deepStrictEqual(lines.slice(10), ["Result:", "", "````", "```js", "run()", "```", "````", ""])
     })
   )
 
-  it.effect("quotes a description that contains Markdown", () =>
+  it.effect("fences a description, so that Markdown and HTML in it are text", () =>
     Effect.gen(function* () {
-      const lines = yield* render({ description: "# Not a heading\n\n- nor a list" })
-      assert.deepStrictEqual(lines.slice(6, 9), ["> # Not a heading", ">", "> - nor a list"])
+      const hostile = "# Not a heading\n<script>x()</script>\n![](https://a.example/x.png)\n```"
+      const lines = yield* render({ description: hostile })
+      assert.deepStrictEqual(lines.slice(6, 12), ["````", ...hostile.split("\n"), "````"])
+    })
+  )
+
+  it.effect("escapes the name of a model", () =>
+    Effect.gen(function* () {
+      const lines = yield* render({ history: [ran("<img src=x>*")] })
+      assert.strictEqual(lines[4], "*completed · verified · 1 attempt · \\<img src=x\\>\\**")
     })
   )
 

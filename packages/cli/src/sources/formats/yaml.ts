@@ -16,28 +16,104 @@ export const read = (source: Source.Source): Stream.Stream<Entry.Entry, SourceEr
       const text = yield* Source.whole(source)
       // Loaded on demand: most runs read no YAML, and the library takes as long to load as the rest of the program.
       const yaml = yield* Effect.promise(() => import("yaml"))
-      return Stream.fromIterable(entries(yaml, text))
+      return entries(yaml, text)
     })
   )
 
-const entries = (yaml: typeof Yaml, text: string): ReadonlyArray<Entry.Entry> => {
+const entries = (yaml: typeof Yaml, text: string): Stream.Stream<Entry.Entry> => {
   const lineCounter = new yaml.LineCounter()
   const document = yaml.parseDocument(text, { lineCounter, prettyErrors: false, merge: true, logLevel: "error" })
   const lineOf = (offset: number | undefined) => Math.max(1, lineCounter.linePos(offset ?? 0).line)
   // Later errors are mostly consequences of the first one.
   const [error] = document.errors
-  if (error !== undefined) return [Entry.problem(lineOf(error.pos[0]), describe(error))]
+  if (error !== undefined) return Stream.succeed(Entry.problem(lineOf(error.pos[0]), describe(error)))
   const root = document.contents
-  if (root === null || (yaml.isScalar(root) && root.value === null)) return []
+  if (root === null || (yaml.isScalar(root) && root.value === null)) return Stream.empty
   const list = yaml.isMap(root) ? root.get("tasks", true) : root
   if (!yaml.isSeq(list)) {
-    return [
+    return Stream.succeed(
       Entry.problem(lineOf(root.range?.[0]), 'expected a list of tasks, or a mapping with such a list as its "tasks"')
-    ]
+    )
   }
-  return list.items.map((item) =>
-    yaml.isNode(item) ? entry(item, document, lineOf(item.range?.[0])) : Entry.fromJson(lineOf(undefined), null)
-  )
+  // Taken before an alias is replaced by a node of another line.
+  const lines = list.items.map((item) => lineOf(yaml.isNode(item) ? item.range?.[0] : undefined))
+  const problems = replaceAliases(yaml, root, list)
+  return Stream.map(Stream.fromIterable(list.items.entries()), ([index, item]) => {
+    const line = lines[index] ?? 1
+    if (!yaml.isNode(item)) return Entry.fromJson(line, null)
+    const found = problems.get(index)
+    return found === undefined ? entry(item, document, line) : Entry.problem(line, `not valid YAML: ${found}`)
+  })
+}
+
+/** The number of values that aliases may add to one task and to a document. */
+const maxAdded = { task: 100_000, document: 10_000_000 }
+
+/**
+ * Replaces each alias by the node that it refers to, and returns the problems of the list by the index of the item. The library searches
+ * the document again for each alias, so its time grows with the square of their number. Aliases of aliases can stand for
+ * more values than fit into memory, so the values are counted before they are copied.
+ */
+const replaceAliases = (yaml: typeof Yaml, root: Yaml.Node, list: Yaml.YAMLSeq): ReadonlyMap<number, string> => {
+  /** The last node with each name; its size is undefined until its end has been reached. */
+  const anchors = new Map<string, { readonly node: Yaml.Node; size: number | undefined }>()
+  const problems = new Map<number, string>()
+  let added = 0
+  let problem: string | undefined
+
+  const refer = (alias: Yaml.Alias): readonly [node: Yaml.Node, size: number] => {
+    const anchor = anchors.get(alias.source)
+    if (anchor?.size === undefined) {
+      problem ??=
+        anchor === undefined
+          ? `the alias *${alias.source} has no anchor &${alias.source} before it`
+          : `the anchor &${alias.source} contains itself`
+      return [alias, 1]
+    }
+    return [anchor.node, anchor.size]
+  }
+
+  const resolve = (node: unknown): readonly [node: unknown, size: number] => {
+    if (yaml.isAlias(node)) {
+      const [target, size] = refer(node)
+      added += size
+      return [target, size]
+    }
+    if (!yaml.isScalar(node) && !yaml.isCollection(node)) return [node, 1]
+    const anchor = node.anchor === undefined ? undefined : { node, size: undefined as number | undefined }
+    if (node.anchor !== undefined && anchor !== undefined) anchors.set(node.anchor, anchor)
+    const size = yaml.isCollection(node) ? 1 + resolveItems(node) : 1
+    if (anchor !== undefined) anchor.size = size
+    return [node, size]
+  }
+
+  const resolveItems = (collection: Yaml.YAMLMap | Yaml.YAMLSeq): number => {
+    let size = 0
+    const inside = (node: unknown): unknown => {
+      const [resolved, count] = resolve(node)
+      size += count
+      return resolved
+    }
+    const { items } = collection
+    for (let index = 0; index < items.length; index++) {
+      const item: unknown = items[index]
+      const before = size
+      if (yaml.isPair(item)) {
+        item.key = inside(item.key)
+        item.value = inside(item.value)
+      } else items[index] = inside(item)
+      if (collection !== list) continue
+      if (size - before > maxAdded.task || added > maxAdded.document) {
+        problem ??= "its aliases stand for too many values; write the values out, or use fewer aliases"
+      }
+      if (problem !== undefined) problems.set(index, problem)
+      problem = undefined
+    }
+    return size
+  }
+
+  resolve(root)
+  return problems
 }
 
 const entry = (node: Yaml.Node, document: Yaml.Document.Parsed, line: number): Entry.Entry => {

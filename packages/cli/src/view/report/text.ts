@@ -1,7 +1,7 @@
 /** Reports for a terminal and as Markdown. */
 import { cost, number } from "../quantity.ts"
 import { type Canvas, labelledLines } from "../table.ts"
-import { firstLine, reasonLine, safeText } from "../safeText.ts"
+import { firstLine, markdownText, reasonLine, safeText } from "../safeText.ts"
 import * as Style from "../style.ts"
 import { fit, pad } from "../width.ts"
 import * as Figures from "./figures.ts"
@@ -115,8 +115,5 @@ const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<s
 
 const line = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
 
-/** Escapes text, so that it cannot become markup or end the cell. */
-const cell = (text: string): string =>
-  firstLine(text)
-    .slice(0, 300)
-    .replace(/[\\`*_{}[\]<>|#~]/g, (character) => `\\${character}`)
+/** The beginning of a text, which cannot become markup or end the cell. */
+const cell = (text: string): string => markdownText(firstLine(text).slice(0, 300))
