@@ -79,6 +79,7 @@ const context: AttemptContext = {
   attempt: 1,
   leaseToken: Attempt.LeaseToken.make(1),
   idempotencyKey: "task/1",
+  dependencies: Effect.succeed([]),
   earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call

@@ -80,6 +80,7 @@ describe("custom-verifier", () => {
         attempt: 1,
         leaseToken: Attempt.LeaseToken.make(1),
         idempotencyKey: "a/1",
+        dependencies: Effect.succeed([]),
         earlierAttempts: Effect.succeed([]),
         previous: null,
         spend: ({ call }) => call

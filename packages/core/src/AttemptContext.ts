@@ -8,7 +8,7 @@ import type * as Exit from "effect/Exit"
 import type { Attempt, LeaseToken } from "./Attempt.ts"
 import type { Spend } from "./Safety.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
-import type { Task } from "./Task.ts"
+import type { Task, TaskId } from "./Task.ts"
 import type { Usage } from "./Usage.ts"
 
 /**
@@ -33,6 +33,11 @@ export interface AttemptContext {
   readonly idempotencyKey: string
   /** The output of the previous attempt, and the reason it failed. */
   readonly previous: { readonly output: string | null; readonly feedback: string } | null
+  /**
+   * The outputs of the tasks in `dependsOn`, in that order. Reads the store each time, and nothing for a task without
+   * dependencies.
+   */
+  readonly dependencies: Effect.Effect<ReadonlyArray<Dependency>>
   /** The earlier attempts at the task as the ledger has them, oldest first. Reads the store, and is empty if that fails. */
   readonly earlierAttempts: Effect.Effect<ReadonlyArray<Attempt>>
   /**
@@ -52,6 +57,17 @@ export interface AttemptContext {
      */
     readonly isResumable?: boolean | undefined
   }) => Effect.Effect<A, E | SafetyStop, R>
+}
+
+/**
+ * A task that another one depends on, and its accepted output; null if the task was deleted since.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Dependency {
+  readonly id: TaskId
+  readonly output: string | null
 }
 
 /**

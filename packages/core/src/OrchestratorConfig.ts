@@ -104,6 +104,11 @@ export const OrchestratorConfig = Schema.Struct({
   leaseDuration: leaseDuration.pipe(withDefault(Duration.seconds(30))),
   /** What happens to the task of a dead worker. Choose `dead-letter` for work that must not run twice. Default `retry`. */
   onCrash: Schema.Literals(["retry", "dead-letter"]).pipe(withDefault("retry")),
+  /**
+   * What happens to the pending tasks that depend on a failed one, directly or through others, in all queues: `wait` until
+   * the failed task is requeued and completes, or `cancel` them. Default `wait`.
+   */
+  onDependencyFailed: Schema.Literals(["wait", "cancel"]).pipe(withDefault("wait")),
   /** How long running tasks may continue after a stop was requested. Default 30 seconds. */
   drainTimeout: duration.pipe(withDefault(Duration.seconds(30))),
   /** Whether traces contain prompts and outputs. Default false. */

@@ -43,6 +43,7 @@ const at = (attempt: number): AttemptContext => ({
   attempt,
   leaseToken: Attempt.LeaseToken.make(attempt),
   idempotencyKey: `a/${attempt}`,
+  dependencies: Effect.succeed([]),
   earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call

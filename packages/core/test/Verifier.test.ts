@@ -33,6 +33,7 @@ const judge = (layer: Layer.Layer<Verifier.Verifier>) =>
       attempt: 1,
       leaseToken: Attempt.LeaseToken.make(1),
       idempotencyKey: "a/1",
+      dependencies: Effect.succeed([]),
       earlierAttempts: Effect.succeed([]),
       previous: null,
       spend: ({ call }) => call

@@ -5,7 +5,7 @@
  * The prompt is written to standard input and never part of the arguments: the task's description, and after a failed attempt
  * its output and the reason it was rejected. A description that begins with `/` is a command of Claude Code, as when it is
  * typed; `args: ["--disable-slash-commands"]` turns that off for lists from other people. The environment has
- * `BATON_TASK_ID`, `BATON_ATTEMPT`, `BATON_IDEMPOTENCY_KEY`, `BATON_FEEDBACK` and `BATON_METADATA`, for hooks and tools.
+ * `BATON_TASK_ID`, `BATON_ATTEMPT`, `BATON_IDEMPOTENCY_KEY`, `BATON_FEEDBACK`, `BATON_METADATA` and `BATON_DEPENDENCIES`, for hooks and tools.
  *
  * The output of an attempt is Claude's last answer, or with `jsonSchema` JSON that matches the schema. The attempt's usage has
  * the tokens and the cost of all models of the session; the cost is unknown where Claude Code guessed a price. The metadata
@@ -153,7 +153,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
         command: commandFor(task),
         cwd: options.cwd,
         env: { ...options.env, ...env },
-        timeout: options.timeout,
+        // The run stops a task with its own timeout.
+        timeout: task.overrides.executionTimeoutMillis === undefined ? options.timeout : undefined,
         idleTimeout: options.idleTimeout,
         stdin: agentPrompt(task.description, context.previous),
         stdout: push,

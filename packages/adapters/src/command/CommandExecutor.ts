@@ -12,6 +12,7 @@
  * | `BATON_FEEDBACK` | why the previous attempt failed, empty on the first; beyond 100 KiB, its middle is omitted |
  * | `BATON_METADATA` | the metadata of the task, as JSON |
  * | `BATON_PREVIOUS_OUTPUT` | the output of the previous attempt; not set on the first |
+ * | `BATON_DEPENDENCIES` | a temporary file with the outputs of the tasks in `dependsOn`, as JSON: `[{ "id": ..., "output": ... }]`; not set without dependencies |
  *
  * Metadata or a previous output of more than 100 KiB, too much for an environment, is in a temporary file instead: its
  * path is in `BATON_METADATA_FILE` or `BATON_PREVIOUS_OUTPUT_FILE`, and the variable itself is not set. NUL characters are
@@ -102,6 +103,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
         stdin: task.description,
         stdout: stdout.push,
         stderr: stderr.push,
+        // The run stops a task with its own timeout.
+        ...(task.overrides.executionTimeoutMillis === undefined ? undefined : { timeout: undefined }),
         texts: { BATON_PREVIOUS_OUTPUT: context.previous?.output ?? null }
       }),
       notRun

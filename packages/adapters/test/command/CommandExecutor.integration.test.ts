@@ -1,5 +1,5 @@
 import { Command } from "@baton/adapters/command"
-import { Executor } from "@baton/core"
+import { Executor, Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Tracer } from "effect"
 import { TestClock } from "effect/testing"
@@ -45,6 +45,31 @@ describe("CommandExecutor", { timeout: 30_000 }, () => {
   )
 
   describe("input", () => {
+    it.live("has the outputs of dependencies in a file that is deleted with the attempt", () =>
+      Effect.gen(function* () {
+        const dependsOn = Array.from({ length: 100 }, (_, index) => Task.TaskId.make(`part-${index}`))
+        const dependencies = dependsOn.map((id) => ({ id, output: `the output of ${id}\n"\u0000 😀`.repeat(100) }))
+        const { output } = yield* execute(
+          { command: sh('echo "$BATON_DEPENDENCIES"; cat "$BATON_DEPENDENCIES"') },
+          { task: { dependsOn }, attempt: { dependencies: Effect.succeed(dependencies) } }
+        )
+        const [file = "", content = ""] = output.split("\n")
+        assert.deepStrictEqual(JSON.parse(content), dependencies)
+        assert.isFalse(existsSync(file))
+        const env = { BATON_DEPENDENCIES: "outer" }
+        const without = yield* execute({ command: sh('echo "${BATON_DEPENDENCIES-unset}"'), env })
+        assert.strictEqual(without.output, "unset")
+      })
+    )
+
+    it.live("leaves the timeout to a task that has its own", () =>
+      Effect.gen(function* () {
+        const overrides = { executionTimeoutMillis: 60_000 }
+        const { output } = yield* execute({ command: sh("sleep 0.2; echo done"), timeout: 20 }, { task: { overrides } })
+        assert.strictEqual(output, "done")
+      })
+    )
+
     it.live("gives the description to the program, byte for byte", () =>
       Effect.gen(function* () {
         const description = "NUL \0, emoji 😀, two lines\nand no last line break. ".repeat(110_000)

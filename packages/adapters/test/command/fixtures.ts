@@ -34,6 +34,7 @@ export const attempt = (options?: Partial<AttemptContext>): AttemptContext => ({
   attempt: 1,
   leaseToken: Attempt.LeaseToken.make(1),
   idempotencyKey: "task-1/1",
+  dependencies: Effect.succeed([]),
   earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call,

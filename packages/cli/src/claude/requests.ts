@@ -75,6 +75,7 @@ const attempt: AttemptContext = {
   attempt: 1,
   leaseToken: LeaseToken.make(1),
   idempotencyKey: "",
+  dependencies: Effect.succeed([]),
   earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call

@@ -99,6 +99,7 @@ export const make = Effect.fnUntraced(function* (
     verificationTimeout: uses.verifier ? withWaiting(verifyTimeout) : Duration.sum(verifyTimeout, stopGrace),
     leaseDuration: lease,
     onCrash: flags.onCrash.value,
+    onDependencyFailed: flags.onDependencyFailed.value,
     drainTimeout: explicit(flags.drainTimeout) ?? batching?.defaults.drainTimeout ?? flags.drainTimeout.value,
     traceContent: yield* Telemetry.capturesContent
   }

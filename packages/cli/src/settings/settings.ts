@@ -173,6 +173,11 @@ export const settings = {
     help: "What to do with a task whose worker died; dead-letter is for work that must not run twice",
     default: "retry"
   },
+  onDependencyFailed: {
+    kind: Kind.oneOf("wait", "cancel"),
+    help: "What to do with the tasks that depend on a failed one: wait until it is requeued and completes, or cancel them",
+    default: "wait"
+  },
 
   batch: {
     kind: Kind.onOff,

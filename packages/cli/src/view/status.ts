@@ -1,5 +1,5 @@
 /** The state of a store at one moment. */
-import { TaskId } from "@baton/core/Task"
+import { type Task, TaskId, type TaskStatus } from "@baton/core/Task"
 import { Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Usage from "@baton/core/Usage"
@@ -34,6 +34,15 @@ export const Snapshot = Schema.Struct({
     /** The most frequent reasons with their counts; at most five. */
     feedback: Schema.Array(Schema.Struct({ text: Schema.String, count: Schema.Int })),
     /** The number of dead letters that were read: at most 1000. */
+    examined: Schema.Int
+  }),
+  /** The tasks that depend on a task that failed or was cancelled, directly or through others. */
+  dependents: Schema.Struct({
+    /** Pending tasks that cannot start before it is requeued and completes. */
+    blocked: Schema.Int,
+    /** Tasks that were cancelled themselves. */
+    cancelled: Schema.Int,
+    /** The number of tasks that were read: at most 1000 with each of the three statuses. */
     examined: Schema.Int
   }),
   used: Schema.Struct({
@@ -73,6 +82,7 @@ export const read = Effect.fnUntraced(function* (options: {
     paused,
     oldestRunning: counts.in_progress === 0 ? null : yield* oldestRunning,
     deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters,
+    dependents: yield* dependents(counts),
     used: yield* used(options.watching ? 1000 : 5000),
     batches: yield* batches
   }
@@ -111,6 +121,27 @@ const oldestRunning = Effect.gen(function* () {
   const startedAt = attempts.findLast((attempt) => attempt.outcome === "running")?.startedAt ?? oldest.updatedAt
   const now = yield* Clock.currentTimeMillis
   return { id: oldest.id, startedAt, seconds: Math.max(0, now - startedAt.epochMilliseconds) / 1000 }
+})
+
+const dependents = Effect.fnUntraced(function* ({ cancelled, failed, waiting }: Counts) {
+  if (cancelled + failed === 0 || waiting + cancelled === 0) return { blocked: 0, cancelled: 0, examined: 0 }
+  const read = (status: TaskStatus) => Stream.runCollect(pages({ status, limit: maxExamined }))
+  const pending = waiting === 0 ? [] : yield* read("pending")
+  const gone = [...(yield* read("failed")), ...(yield* read("cancelled"))]
+  const unreachable = new Set<string>(gone.map(({ id }) => id))
+  let blocked = 0
+  // A task that is added with its dependency can come before it, so one pass is not enough.
+  for (let before = -1; before < blocked;) {
+    before = blocked
+    for (const { dependsOn, id } of pending) {
+      if (unreachable.has(id) || !dependsOn.some((id) => unreachable.has(id))) continue
+      unreachable.add(id)
+      blocked++
+    }
+  }
+  const isDependent = ({ dependsOn, status }: Task) =>
+    status === "cancelled" && dependsOn.some((id) => unreachable.has(id))
+  return { blocked, cancelled: gone.filter(isDependent).length, examined: pending.length + gone.length }
 })
 
 const deadLetters = Effect.gen(function* () {
@@ -172,20 +203,18 @@ const cells = (part: number, total: number): number =>
   part === 0 ? 0 : Math.max(1, Math.floor((part / total) * barCells))
 
 const countLines = (snapshot: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {
-  const { counts } = snapshot
+  const { counts, dependents } = snapshot
   const rows: ReadonlyArray<readonly [string, number, Style.Paint, string]> = [
-    [
-      "pending",
-      counts.pending,
-      Style.ofStatus(style, "pending"),
-      counts.waiting === 0
-        ? ""
-        : `${number(counts.waiting)} of them ${counts.waiting === 1 ? "waits" : "wait"} for other tasks`
-    ],
+    ["pending", counts.pending, Style.ofStatus(style, "pending"), waitingNote(snapshot)],
     ["in progress", counts.in_progress, Style.ofStatus(style, "in_progress"), oldest(snapshot)],
     ["completed", counts.completed, Style.ofStatus(style, "completed"), ""],
     ["failed", counts.failed, Style.ofStatus(style, "failed"), counts.failed === 0 ? "" : "in the dead-letter queue"],
-    ["cancelled", counts.cancelled, Style.ofStatus(style, "cancelled"), ""]
+    [
+      "cancelled",
+      counts.cancelled,
+      Style.ofStatus(style, "cancelled"),
+      dependents.cancelled === 0 ? "" : `${number(dependents.cancelled)} of them with a task that they depend on`
+    ]
   ]
   const digits = Math.max(...rows.map(([, value]) => number(value).length))
   return rows.map(([label, value, paint, note]) => {
@@ -194,6 +223,12 @@ const countLines = (snapshot: Snapshot, { columns, style }: Canvas): ReadonlyArr
     const room = columns - margin.length - figure.length - 2
     return note === "" ? margin + shown : `${margin}${shown}  ${style.dim(fit(note, room))}`
   })
+}
+
+const waitingNote = ({ counts: { waiting }, dependents: { blocked } }: Snapshot): string => {
+  if (waiting === 0) return ""
+  const all = `${number(waiting)} of them ${waiting === 1 ? "waits" : "wait"} for other tasks`
+  return blocked === 0 ? all : `${all}, ${number(blocked)} for one that failed or was cancelled`
 }
 
 const oldest = ({ oldestRunning }: Snapshot): string =>

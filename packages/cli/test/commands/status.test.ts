@@ -36,6 +36,27 @@ describe("baton status", () => {
   )
 
   test(
+    "tells which tasks depend on one that failed or was cancelled",
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      yield* morning
+      yield* add(
+        { id: "grandchild", description: "D", dependsOn: ["child"] },
+        { id: "child", description: "D", dependsOn: ["bad"] },
+        { id: "bad", description: "D" }
+      )
+      yield* fail("no")
+      const status = Effect.map(baton(["status"]), ({ stdout }) => stdout)
+      assert.include(
+        yield* status,
+        "pending      2  2 of them wait for other tasks, 2 for one that failed or was cancelled"
+      )
+      yield* store.cancel({ status: "pending" })
+      assert.include(yield* status, "cancelled    2  2 of them with a task that they depend on")
+    })
+  )
+
+  test(
     "lists the most frequent failure first",
     Effect.gen(function* () {
       yield* morning
@@ -90,6 +111,7 @@ describe("baton status", () => {
         counts: { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 },
         paused: false,
         oldestRunning: { id: "ship", startedAt: "2026-01-05T09:01:02.500Z", seconds: 180 },
+        dependents: { blocked: 0, cancelled: 0, examined: 4 },
         deadLetters: { feedback: [{ text: "exit code 2: 3 links are dead…", count: 1 }], examined: 1 },
         used: {
           usage: { ...Usage.zero, inputTokens: 1200, outputTokens: 34, costUsd: 0.0123 },

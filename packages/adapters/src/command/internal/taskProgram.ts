@@ -11,7 +11,7 @@ import * as Program from "../Program.ts"
 import { ProgramError } from "../ProgramError.ts"
 import { shorten } from "./output.ts"
 
-interface Input extends Pick<Program.Options, "stderr" | "stdin" | "stdout"> {
+interface Input extends Pick<Program.Options, "stderr" | "stdin" | "stdout" | "timeout"> {
   /** Variables of any length; see `environment`. */
   readonly texts: Readonly<Record<string, string | null>>
 }
@@ -78,6 +78,12 @@ export const environment = Effect.fnUntraced(function* (
     const file = yield* fs.makeTempFileScoped({ prefix: "baton-" })
     yield* fs.writeFileString(file, text)
     env[`${name}_FILE`] = file
+  }
+  env["BATON_DEPENDENCIES"] = undefined
+  if (task.dependsOn.length > 0) {
+    const file = yield* fs.makeTempFileScoped({ prefix: "baton-" })
+    yield* fs.writeFileString(file, JSON.stringify(yield* context.dependencies))
+    env["BATON_DEPENDENCIES"] = file
   }
   return env
 })

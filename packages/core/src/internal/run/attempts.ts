@@ -13,6 +13,7 @@ import { VerificationError } from "../../VerificationError.ts"
 import * as checkpoints from "./checkpoints.ts"
 import type { ClaimedTask } from "./claims.ts"
 import * as deadlines from "./deadlines.ts"
+import * as dependencies from "./dependencies.ts"
 import * as metrics from "./metrics.ts"
 import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
 import { unstorable } from "./settlement.ts"
@@ -251,6 +252,7 @@ const contextOf = (parts: RunParts, claimed: ClaimedTask): AttemptContext => {
     leaseToken: token,
     idempotencyKey: idempotencyKey(task),
     previous: task.feedback === null ? null : { output: previousOutput, feedback: task.feedback },
+    dependencies: dependencies.outputs(parts, task),
     earlierAttempts: earlierAttempts(parts, claimed),
     spend: spending.spend(parts, claimed)
   }

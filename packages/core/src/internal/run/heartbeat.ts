@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { type ClaimedTask, type Claims, leaseKey } from "./claims.ts"
+import * as dependencies from "./dependencies.ts"
 import * as metrics from "./metrics.ts"
 import { now, type RunParts, type StopSignal } from "./parts.ts"
 import { storeCall } from "./storeCall.ts"
@@ -62,6 +63,10 @@ export const make = (parts: RunParts, claims: Claims, stop: StopSignal): Heartbe
         owner,
         status
       }))
+    )
+    yield* dependencies.onFailed(
+      parts,
+      swept.flatMap(({ status, taskId }) => (status === "failed" ? taskId : []))
     )
     claims.wakeUp()
     return swept.length

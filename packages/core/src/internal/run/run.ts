@@ -14,6 +14,7 @@ import type { Counts } from "../../TaskStore.ts"
 import * as attempts from "./attempts.ts"
 import * as claimed from "./claims.ts"
 import * as control from "./control.ts"
+import * as dependencies from "./dependencies.ts"
 import * as heartbeats from "./heartbeat.ts"
 import * as intake from "./intake.ts"
 import * as metrics from "./metrics.ts"
@@ -110,7 +111,7 @@ export const make = Effect.fnUntraced(function* (
     const fork = <A>(loop: Effect.Effect<A>) => Effect.forkIn(Effect.interruptible(stoppingOnDefect(loop)), scope)
     for (const loop of [settling.loop, heartbeat.loop, controlling.loop, watchSafety]) yield* fork(loop)
     for (const loop of [...attempting.loops, ...working.loops]) yield* fork(loop)
-    const claimingFiber = yield* fork(claiming)
+    const claimingFiber = yield* fork(Effect.andThen(dependencies.onStart(parts), claiming))
 
     const stopped = yield* Effect.exit(restore(stop.await))
     events.setBackpressure(false)

@@ -10,6 +10,7 @@ import type { TaskId } from "../../Task.ts"
 import type { FencedReply, Settlement } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { type ClaimedTask, type Claims, leaseKey } from "./claims.ts"
+import * as dependencies from "./dependencies.ts"
 import * as metrics from "./metrics.ts"
 import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
 import { attemptOutcome, failureSettlementOf, settlementOf, unstorable } from "./settlement.ts"
@@ -158,6 +159,7 @@ export const make = Effect.fnUntraced(function* (
   const accept = Effect.fnUntraced(function* (entries: ReadonlyArray<PendingSettlement>, { isRepeated, lost }: Reply) {
     const lostByKey = lost.length === 0 ? undefined : new Map(lost.map((lease) => [leaseKey(lease), lease]))
     const events: Array<Event> = []
+    const failed: Array<TaskId> = []
     const metered = metrics.makeAttemptBatch()
     for (const entry of entries) {
       const { claimed, settlement } = entry
@@ -166,6 +168,7 @@ export const make = Effect.fnUntraced(function* (
       if (isAccepted) {
         count(entry)
         metered.outcomes[attemptOutcome[settlement._tag]]++
+        if (settlement._tag === "Fail") failed.push(settlement.taskId)
       } else if (lease.status !== "cancelled") yield* countLostLease
       // No start of it was published, so no end is.
       if (claimed.startedAt === undefined) continue
@@ -185,6 +188,8 @@ export const make = Effect.fnUntraced(function* (
     }
     yield* metrics.countAttempts(metered)
     if (events.length > 0) yield* parts.events.publishAll(events)
+    // Before the claims are left, so that a run does not end without it.
+    yield* dependencies.onFailed(parts, failed)
     for (const entry of entries) leave(entry)
     claims.wakeUp()
   })
