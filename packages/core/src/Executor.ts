@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,10 +12,11 @@ import type * as Scope from "effect/Scope"
 import type { AttemptContext } from "./AttemptContext.ts"
 import type { Execution } from "./Execution.ts"
 import type { ExecutionError } from "./ExecutionError.ts"
+import * as batch from "./internal/batchExecutor.ts"
 import * as fake from "./internal/fakeExecutor.ts"
 import { buildAll, capture, type LayersOf } from "./internal/layers.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
-import type { Task } from "./Task.ts"
+import type { Task, TaskId } from "./Task.ts"
 
 /**
  * The executor service.
@@ -61,6 +63,62 @@ export const layer = <R = never>(
     Executor,
     Effect.map(capture<R>(), (provide) => ({
       execute: (task, context) => provide(execute(task, context))
+    }))
+  )
+
+/**
+ * Executes several attempts in one call. Returns the execution or the error of each task, by its id. If the call itself
+ * fails, every attempt fails with its error.
+ */
+export type BatchHandler<R = never> = (
+  attempts: NonEmptyReadonlyArray<{ readonly task: Task; readonly context: AttemptContext }>
+) => Effect.Effect<ReadonlyMap<TaskId, Execution | ExecutionError>, ExecutionError | SafetyStop, R>
+
+/**
+ * An executor that collects attempts, and executes up to `maxSize` of them in one call of its handler: for an API that takes
+ * several inputs, or a model that is loaded for each call. A call begins when it is full, or `window` after its first
+ * attempt. Set the `concurrency` of the orchestrator to at least `maxSize`.
+ *
+ * **Details**
+ *
+ * - An error of one task fails that task alone. A task without a result fails
+ * - The timeout of a task, its cancellation and the loss of its lease leave the call to the other tasks. When no task is
+ *   left, the call is interrupted
+ * - A transient error is retried in a later call
+ * - Report the usage of each task in its own execution. The usage of an error of the whole call is counted once
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { Execution, type ExecutionError, Executor } from "@baton/core"
+ * import { Effect } from "effect"
+ *
+ * declare const embed: (texts: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, ExecutionError>
+ *
+ * export const layer = Executor.layerBatch({ maxSize: 100, window: "50 millis" }, (attempts) =>
+ *   Effect.map(
+ *     embed(attempts.map(({ task }) => task.description)),
+ *     (vectors) => new Map(attempts.map(({ task }, n) => [task.id, Execution.make({ output: vectors[n] ?? "" })]))
+ *   )
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerBatch = <R = never>(
+  options: {
+    /** The most attempts of one call. */
+    readonly maxSize: number
+    /** How long an attempt waits for others. */
+    readonly window: Duration.Input
+  },
+  handler: BatchHandler<R>
+): Layer.Layer<Executor, never, Exclude<R, Scope.Scope>> =>
+  Layer.effect(
+    Executor,
+    Effect.map(capture<R>(), (provide) => ({
+      execute: batch.execute(options, (attempts) => provide(handler(attempts)))
     }))
   )
 

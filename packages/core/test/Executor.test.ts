@@ -68,6 +68,22 @@ describe("Executor.layer", () => {
     })
   )
 
+  it.effect("has task, attempt and queue in its log annotations, as a verifier has", () =>
+    Effect.gen(function* () {
+      const seen: Array<unknown> = []
+      const note = Effect.map(References.CurrentLogAnnotations, (annotations) => seen.push(annotations))
+      const { orchestrator, store } = yield* make({
+        config: { queues: ["mail"] },
+        executor: Executor.layer(() => Effect.as(note, Execution.make({ output: "x" }))),
+        verifier: Verifier.layer(() => Effect.as(note, Verification.pass()))
+      })
+      yield* store.add([Task.make({ id: "a", description: "x", queue: "mail" })])
+      yield* Effect.annotateLogs(orchestrator.run, { app: "shop" })
+      const annotations = { app: "shop", taskId: "a", attempt: 1, queue: "mail" }
+      assert.deepStrictEqual(seen, [annotations, annotations])
+    })
+  )
+
   it.effect("leaves the caller its span and its log annotations", () =>
     Effect.gen(function* () {
       const ofCall = Effect.map(

@@ -11,6 +11,7 @@ import type { Stats } from "../../Stats.ts"
 import type { Verification } from "../../Verification.ts"
 import { VerificationError } from "../../VerificationError.ts"
 import * as checkpoints from "./checkpoints.ts"
+import * as logAnnotations from "../logAnnotations.ts"
 import type { ClaimedTask } from "./claims.ts"
 import * as deadlines from "./deadlines.ts"
 import * as dependencies from "./dependencies.ts"
@@ -119,7 +120,10 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       withTransientRetry<Execution.Execution, ExecutionError>(config, {
         call: traces.withOutput(
           parts,
-          Effect.suspend(() => executor.execute(task, context))
+          Effect.annotateLogs(
+            Effect.suspend(() => executor.execute(task, context)),
+            logAnnotations.ofAttempt(task)
+          )
         ),
         isTransient: ({ reason }) => reason === "Transient",
         onError: (error) => addUsageOf(claimed, error),
@@ -167,7 +171,10 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       withTransientRetry<Verification, VerificationError>(config, {
         call: traces.withVerdict(
           parts,
-          Effect.suspend(() => verifier.verify(task, execution, context))
+          Effect.annotateLogs(
+            Effect.suspend(() => verifier.verify(task, execution, context)),
+            logAnnotations.ofAttempt(task)
+          )
         ),
         isTransient: ({ reason }) => reason !== "Fatal" && reason !== "Permanent",
         onError: (error) => addUsageOf(claimed, error),

@@ -1,0 +1,14 @@
+import type { Task } from "../Task.ts"
+
+type Annotations = Readonly<Record<string, unknown>>
+
+/** What every log line of an executor or a verifier says about its attempt. */
+export const ofAttempt = ({ attempts, id, queue }: Task): Annotations => ({ taskId: id, attempt: attempts, queue })
+
+/** The annotations of a call for several attempts at once. */
+export const withoutAttempt = ({
+  attempt: _attempt,
+  queue: _queue,
+  taskId: _taskId,
+  ...annotations
+}: Annotations): Annotations => annotations
