@@ -47,6 +47,7 @@ import * as Connection from "./internal/connection.ts"
 import * as Diagnose from "./internal/diagnose.ts"
 import * as Driver from "./internal/driver.ts"
 import * as Errors from "./internal/errors.ts"
+import { migrate } from "./internal/lua/migration.ts"
 import { keys } from "./internal/lua/prelude.ts"
 import { open } from "./internal/lua/reading.ts"
 
@@ -113,6 +114,21 @@ const resolve = (options: Options): Result.Result<Omit<Connection.Options, "send
     }
   )
 
+/** How many members of each sorted set one call migrates: a few milliseconds of the server's time. */
+const migratedAtOnce = "500"
+
+/** Whether there is a store. One of a former version is migrated. */
+const openStore = (connection: Connection.Connection): Effect.Effect<boolean, TaskStoreError> =>
+  Effect.flatMap(
+    connection.run(open, [], (reply) => reply),
+    (found) =>
+      found === "former"
+        ? connection
+            .run(migrate, [migratedAtOnce], (reply) => reply === 1)
+            .pipe(Effect.repeat({ until: (isDone) => isDone }))
+        : Effect.succeed(found === 1)
+  )
+
 /**
  * The store without its layer.
  *
@@ -125,7 +141,7 @@ export const make = Effect.fnUntraced(function* (
   // Not from `Random`, which can be seeded: two stores must not take each other's notifications for their own.
   const resolved = { ...(yield* Effect.fromResult(resolve(options))), sender: randomUUID().slice(0, 8) }
   const connection = yield* Connection.make(resolved)
-  const exists = yield* connection.run(open, [], (reply) => reply === 1)
+  const exists = yield* openStore(connection)
   if (options.mustExist === true && !exists) {
     return yield* Errors.unusable(Errors.missing(resolved.prefix, Address.show(resolved.address)))
   }

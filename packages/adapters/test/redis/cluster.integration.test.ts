@@ -20,7 +20,8 @@ const exercise = Effect.fnUntraced(function* (store: Store) {
     Task.make({ id: "b", description: "B", dependsOn: ["a"], priority: 3 }),
     Task.make({ id: "{c}", description: "C" }),
     Task.make({ id: "d", description: "D" }),
-    Task.make({ id: "e", description: "E" })
+    Task.make({ id: "e", description: "E" }),
+    Task.make({ id: "f", description: "F", queue: "{other}:f" })
   ])
   const [a, c, d] = yield* claim(store, { limit: 3 })
   assert.ok(a && c && d)
@@ -37,8 +38,10 @@ const exercise = Effect.fnUntraced(function* (store: Store) {
   yield* store.requeue({ status: "failed" })
   yield* store.cancel({ ids: [id("d")] })
   assert.lengthOf(yield* store.attempts(id("a")), 1)
-  assert.lengthOf((yield* store.list()).tasks, 5)
-  assert.lengthOf((yield* store.dump()).records, 5)
+  assert.lengthOf((yield* store.list()).tasks, 6)
+  assert.lengthOf((yield* store.list({ queue: "{other}:f" })).tasks, 1)
+  assert.lengthOf((yield* store.dump()).records, 6)
+  assert.lengthOf(yield* claim(store, { queues: ["{other}:f"] }), 1)
   yield* store.request("pause")
   assert.strictEqual((yield* store.control).paused, true)
   assert.strictEqual(yield* store.awaitWork({ untilDrained: true }), "claimable")

@@ -264,11 +264,11 @@ describe.skipIf(isMissing)("existing data in Redis", () => {
       const redis = yield* client()
       const store = yield* open({ prefix: name })
       yield* add(store, "a")
-      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "3"))
-      const newer = /has schema 3, and this version of Baton reads schema 2: update Baton\.$/
+      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "5"))
+      const newer = /has schema 5, and this version of Baton reads schema 4: update Baton\.$/
       assert.match(yield* unusable(Effect.scoped(open({ prefix: name }))), newer)
       assert.match(yield* unusable(claim(store)), newer)
-      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "2"))
+      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "4"))
       assert.lengthOf(yield* claim(store), 1)
     })
   )

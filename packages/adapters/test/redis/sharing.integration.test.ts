@@ -241,6 +241,95 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
     })
   )
 
+  it.live("keep queues apart, however similar their names, without a key for each", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const redis = yield* client()
+      const store = yield* open({ prefix: name })
+      const queues = [
+        "1",
+        "1:a",
+        "1:a:",
+        "a  b",
+        "a b",
+        " ",
+        "-",
+        "- -",
+        "{a}",
+        "7:default:",
+        "0",
+        "\u{10ffff}"
+      ].toSorted()
+      yield* add(store, "usual")
+      const before = yield* keys(redis, name)
+      yield* store.add(queues.map((queue) => Task.make({ id: `of ${queue}`, description: "Do it.", queue })))
+      yield* store.add(
+        queues.map((queue) =>
+          Task.make({ id: `after ${queue}`, description: "Do it.", queue, dependsOn: [`of ${queue}`] })
+        )
+      )
+      for (const queue of queues) {
+        const [first] = yield* claim(store, { queues: [queue], limit: 1 })
+        assert.ok(first)
+        assert.deepStrictEqual([first.task.id, first.task.queue], [id(`of ${queue}`), queue])
+        const again = { ...complete(first), _tag: "Retry", feedback: "", checkpoint: null } as const
+        yield* store.settle([{ ...again, delay: Duration.zero }])
+        yield* claim(store, { queues: [queue], lease: Duration.zero })
+        assert.lengthOf(yield* store.sweep({ maxAttempts: 9, onCrash: "retry", queues: [queue] }), 1)
+        const [last] = yield* claim(store, { queues: [queue] })
+        assert.ok(last)
+        yield* store.settle([complete(last)])
+        assert.deepStrictEqual(
+          (yield* store.list({ queue })).tasks.map((task) => [task.id, task.status]),
+          [
+            [id(`of ${queue}`), "completed"],
+            [id(`after ${queue}`), "pending"]
+          ]
+        )
+      }
+      assert.deepStrictEqual(
+        (yield* store.queues).map(({ completed, pending, queue }) => [queue, pending, completed]),
+        [...queues, "default"].toSorted().map((queue) => [queue, 1, queue === "default" ? 0 : 1])
+      )
+      const kinds = ["running", "leases", "attempts", "completed", "feedback", "dependants", "dependencies"]
+      const known = new Set([...before, ...kinds.map((kind) => `{${name}}:${kind}`)])
+      assert.deepStrictEqual(
+        (yield* keys(redis, name)).filter((key) => !known.has(key)),
+        []
+      )
+    })
+  )
+
+  it.live("return tasks in the order of adding, whatever their queues, in pages of any size", () =>
+    Effect.gen(function* () {
+      const store = yield* open({ prefix: yield* prefix() })
+      // Most tasks are in one queue, at first; then they alternate.
+      const added = Array.from({ length: 300 }, (_, index) =>
+        Task.make({
+          id: `task-${index}`,
+          description: "Do it.",
+          queue: index < 100 ? "a" : index < 140 ? "b" : `queue-${index % 7}`
+        })
+      )
+      yield* store.add(added)
+      yield* store.cancel({ ids: added.flatMap(({ id }, index) => (index % 3 === 0 ? id : [])) })
+      yield* claim(store, { queues: ["a"], limit: 20 })
+      for (const limit of [1, 7, 100, 299, 300, 1000]) {
+        const found: Array<string> = []
+        for (let cursor: string | null = "0"; cursor !== null;) {
+          const page: TaskStore.TaskPage = yield* store.list({ limit, cursor })
+          found.push(...page.tasks.map((task) => task.id))
+          cursor = page.next
+        }
+        assert.deepStrictEqual(
+          found,
+          added.map((task) => task.id)
+        )
+      }
+      assert.lengthOf(yield* store.requeue({ status: "cancelled" }), 100)
+    })
+  )
+
   it.live("hold a delay without an end", () =>
     Effect.gen(function* () {
       const store = yield* open({ prefix: yield* prefix() })

@@ -140,12 +140,14 @@ const clock = Effect.fnUntraced(function* (server: string, time: Effect.Effect<E
 
 const store = (connection: Connection.Connection, server: string, prefix: string) =>
   Effect.map(
-    connection.run(open, [], (reply) => reply === 1),
-    (exists) =>
+    connection.run(open, [], (reply) => reply),
+    (found) =>
       Diagnosis.ok(
         "store",
-        exists
-          ? `The store "${prefix}" exists, and this user can use it.`
-          : `There is no store "${prefix}" on ${server} yet, and this user can create it.`
+        found === "former"
+          ? `The store "${prefix}" is of an older version of Baton, and is migrated when it is opened.`
+          : found === 1
+            ? `The store "${prefix}" exists, and this user can use it.`
+            : `There is no store "${prefix}" on ${server} yet, and this user can create it.`
       )
   )

@@ -26,8 +26,8 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
   /** Claims again at once when more tasks have become due than one call moves. */
   const claim = (request: ClaimRequest): Effect.Effect<ReadonlyArray<ClaimRow>, TaskStoreError> => {
-    const { call, leaseMillis, limit, owner, unanswered } = request
-    const words = [String(limit), owner, String(leaseMillis), String(call), ...unanswered.map(String)]
+    const { call, leaseMillis, limit, owner, queue, unanswered } = request
+    const words = [queue, String(limit), owner, String(leaseMillis), String(call), ...unanswered.map(String)]
     return Effect.flatMap(
       run(Writing.claim, words, (reply) => (reply === "again" ? undefined : Encoding.claimRows(reply))),
       (rows) => (rows === undefined ? claim(request) : Effect.succeed(rows))
@@ -69,18 +69,18 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
     extend: (leases, leaseMillis) =>
       run(Writing.extend, [String(leaseMillis), ...leases.flatMap(({ id, token }) => [id, String(token)])], lostLeases),
 
-    sweep: ({ failFromAttempts, limit, message }) =>
+    sweep: ({ failFromAttempts, limit, message, queue }) =>
       run(
         Administration.sweep,
-        [String(failFromAttempts), String(limit), message.beforeOwner, message.afterOwner],
+        [queue, String(failFromAttempts), String(limit), message.beforeOwner, message.afterOwner],
         (reply) =>
           Encoding.groups(reply, 5, ([id, token, status, owner, attempts]) => ({ id, token, status, owner, attempts }))
       ),
 
     get: (id) => run(Reading.get, [id], (reply) => (reply === null ? undefined : Encoding.taskRow(reply))),
 
-    list: ({ after, limit, status }) =>
-      run(Reading.list, [status ?? "", String(after), String(limit)], (reply) =>
+    list: ({ after, limit, queue, status }) =>
+      run(Reading.list, [status ?? "", queue ?? "", String(after), String(limit)], (reply) =>
         Encoding.array(reply).map(Encoding.taskRow)
       ),
 
@@ -91,10 +91,12 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
         return Encoding.attemptRows(line, ledger)
       }),
 
-    counts: run(Reading.counts, [], (reply) => {
-      const [pending, in_progress, completed, failed, cancelled, waiting] = Encoding.array(reply)
-      return { pending, in_progress, completed, failed, cancelled, waiting }
-    }),
+    counts: run(Reading.counts, [], (reply) =>
+      Encoding.array(reply).map((row) => {
+        const [queue, pending, in_progress, completed, failed, cancelled, waiting] = Encoding.array(row)
+        return { queue, pending, in_progress, completed, failed, cancelled, waiting }
+      })
+    ),
 
     requeue: (selection, { from }) => run(Administration.requeue, selectionArguments(selection, from), changeReply),
 
@@ -108,10 +110,11 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
         changeReply
       ),
 
-    outlook: run(Reading.outlook, [], (reply) => {
-      const [dueInMillis, drained, ...control] = Encoding.array(reply)
-      return { dueInMillis, drained, ...controlRow(control) }
-    }),
+    outlook: (queue) =>
+      run(Reading.outlook, [queue], (reply) => {
+        const [dueInMillis, ...control] = Encoding.array(reply)
+        return { dueInMillis, drained: dueInMillis === null, ...controlRow(control) }
+      }),
 
     control: run(Reading.control, [], (reply) => controlRow(Encoding.array(reply))),
 
@@ -137,7 +140,7 @@ const selectionArguments = (selection: SelectionRow, from: ReadonlyArray<string>
   ` ${from.join(" ")} `,
   ...("ids" in selection
     ? ["ids", ...selection.ids]
-    : ["status", selection.status, String(selection.after), String(selection.limit)])
+    : ["status", selection.status, selection.queue ?? "", String(selection.after), String(selection.limit)])
 ]
 
 const changeReply = (reply: Encoding.Reply): ChangeReply => {

@@ -41,45 +41,59 @@ export const groups = <A>(reply: Reply, size: number, read: (group: ReadonlyArra
 /** An optional document is empty where there is none; no document is. */
 const orNull = (reply: Reply): Reply => (reply === "" ? null : reply)
 
-const inputs = ({ dependsOn, description, metadata }: Pick<NewTaskRow, "description" | "metadata" | "dependsOn">) =>
-  `${metadata ?? ""}\n${dependsOn ?? ""}\n${description}`
+const inputs = ({
+  dependsOn,
+  description,
+  metadata,
+  overrides,
+  payload
+}: Pick<NewTaskRow, "description" | "payload" | "overrides" | "metadata" | "dependsOn">) =>
+  `${metadata ?? ""}\n${dependsOn ?? ""}\n${overrides ?? ""}\n${payload ?? ""}\n${description}`
 
 /** The description comes last, because it can have line breaks. */
 const parseInputs = (reply: Reply) => {
   const value = text(reply)
   const first = value.indexOf("\n")
   const second = value.indexOf("\n", first + 1)
-  if (first < 0 || second < 0) return unreadable("the inputs of a task")
+  const third = value.indexOf("\n", second + 1)
+  const fourth = value.indexOf("\n", third + 1)
+  if (!(0 <= first && first < second && second < third && third < fourth)) return unreadable("the inputs of a task")
   return {
     metadata: orNull(value.slice(0, first)),
     dependsOn: orNull(value.slice(first + 1, second)),
-    description: value.slice(second + 1)
+    overrides: orNull(value.slice(second + 1, third)),
+    payload: orNull(value.slice(third + 1, fourth)),
+    description: value.slice(fourth + 1)
   }
 }
 
-const lineLength = 13
+/** The number of words in a line, and the place of the queue among them. */
+const lineLength = 15
+const queueAt = 13
 
-/** The words of a task's line; see `Seq`, `Priority` and so on in `lua/prelude.ts`. */
+/** The words of a task's line; see `Seq`, `Priority` and so on in `lua/library.ts`. */
 const parseLine = (reply: Reply) => {
   const words = text(reply).split(" ")
-  return words.length === lineLength ? words : unreadable("the line of a task")
+  if (words.length < lineLength) return unreadable("the line of a task")
+  if (words.length === lineLength) return words
+  // The name of the queue contains spaces.
+  return [...words.slice(0, queueAt), words.slice(queueAt, -1).join(" "), ...words.slice(-1)]
 }
 
 /** A task as `describe` in `lua/reading.ts` returns it. */
 export const taskRow = (reply: Reply): TaskRow => {
   const [id, line, given, feedback, usage, execution] = array(reply)
-  const [seq, priority, createdAt, requeues, , availableAt, attempts, , , verified, status, updatedAt] = parseLine(line)
-  const { dependsOn, description, metadata } = parseInputs(given)
+  const [seq, priority, createdAt, requeues, , availableAt, attempts, , , verified, status, updatedAt, , queue] =
+    parseLine(line)
   return {
     seq,
     id,
-    description,
+    queue,
+    ...parseInputs(given),
     status,
     attempts,
-    metadata,
     priority,
     availableAt,
-    dependsOn,
     feedback,
     verified,
     requeues,
@@ -114,12 +128,15 @@ export const claimRows = (reply: Reply): ReadonlyArray<ClaimRow> => {
   // Times are numbers, because core recognizes an equal number and does not make another date of it.
   return array(ids).map((id, index) => {
     const line = parseLine(allLines[index])
-    const { dependsOn, description, metadata } = parseInputs(allInputs[index])
+    const { dependsOn, description, metadata, overrides, payload } = parseInputs(allInputs[index])
     const [feedback, usage, checkpoint, execution] = earlier.get(index) ?? nothingEarlier
     return {
       seq: line[0],
       id,
+      queue: line[queueAt],
       description,
+      payload,
+      overrides,
       attempts: number(line[6]) + 1,
       metadata,
       priority: line[1],
@@ -193,13 +210,15 @@ export const recordRow = (reply: Reply): RecordRow => {
   }
 }
 
+const attemptLimit = (maxAttempts: number | null) => (maxAttempts === null ? "-" : String(maxAttempts))
+
 /** What `add` in `lua/writing.ts` gets of a task. */
 export const addArguments = (tasks: ReadonlyArray<NewTaskRow>): Array<string> => {
   const words: Array<string> = []
   for (const task of tasks) {
-    const { availableAt, dependencies, id, priority } = task
-    words.push(id, inputs(task), String(priority), availableAt === null ? "" : String(availableAt))
-    words.push(String(dependencies.length), ...dependencies)
+    const { availableAt, dependencies, id, maxAttempts, priority, queue } = task
+    words.push(id, queue, inputs(task), String(priority), availableAt === null ? "" : String(availableAt))
+    words.push(attemptLimit(maxAttempts), String(dependencies.length), ...dependencies)
   }
   return words
 }
@@ -260,6 +279,8 @@ export const restoreArguments = (record: RestoreRow): ReadonlyArray<string> => {
     record.verified ? 1 : 0,
     running === undefined ? status : "pending",
     record.updatedAt,
+    attemptLimit(record.maxAttempts),
+    record.queue,
     hasEarlier ? rejected + 1 : "-"
   ]
   return [
@@ -277,7 +298,7 @@ export const restoreArguments = (record: RestoreRow): ReadonlyArray<string> => {
   ]
 }
 
-/** A row of the ledger as `endAttempt` in `lua/prelude.ts` writes it. */
+/** A row of the ledger as `endAttempt` in `lua/library.ts` writes it. */
 const attemptText = (row: RestoreRow["attemptRows"][number]): string => {
   const { error, execution, owner, usage, verification } = row
   const numbers = [row.number, row.token, row.startedAt, row.endedAt, row.outcome, Buffer.byteLength(owner)].join(" ")

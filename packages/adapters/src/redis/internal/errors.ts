@@ -1,7 +1,7 @@
 import { ErrorReply, SocketClosedUnexpectedlyError } from "@redis/client"
 import * as Schema from "effect/Schema"
 import { TaskStoreError } from "@baton/core/TaskStoreError"
-import { schemaVersion } from "./lua/prelude.ts"
+import { formerVersions, schemaVersion } from "./lua/prelude.ts"
 
 export const unusable = (message: string, cause?: unknown) =>
   new TaskStoreError({ reason: "Unusable", message, ...(cause === undefined ? undefined : { cause }) })
@@ -128,6 +128,9 @@ const withoutKind = (message: string) => message.slice(message.indexOf(" ") + 1)
 const fromSchema = (prefix: string, server: string, found: string, cause: unknown) => {
   if (!/^\d+$/.test(found)) return unusable(foreign(prefix, server), cause)
   const what = `The store "${prefix}" on ${server} has schema ${found}, and this version of Baton reads schema ${schemaVersion}`
+  if (formerVersions.some((version) => version === found)) {
+    return unusable(`${what}: open it again, which migrates it.`, cause)
+  }
   return Number(found) > Number(schemaVersion)
     ? unusable(`${what}: update Baton.`, cause)
     : unusable(`${what}: move its tasks to another store with the version that wrote it.`, cause)

@@ -1,15 +1,19 @@
-import { edges, endings, moving, places, queue, ranked, rows, saving, tasks, writes } from "./library.ts"
+import { members, places, queue, queues, ranked } from "./indexes.ts"
+import { edges, endings, moving, rows, saving, tasks, writes } from "./library.ts"
 import { script } from "./prelude.ts"
 
 /**
- * Ends attempts whose lease has expired. Arguments: the number of attempts from which tasks fail, the limit, and the text
- * before and after the owner. Returns for each task: id, token, status, owner, attempts.
+ * Ends attempts of a queue whose lease has expired. Arguments: the queue, the number of attempts from which tasks without a
+ * limit of their own fail (0 for all tasks), the limit, and the text before and after the owner. Returns for each task: id,
+ * token, status, owner, attempts.
  */
 export const sweep = script(
-  [tasks, writes, places, queue, saving, moving, rows, endings],
+  [members, tasks, writes, places, queue, saving, moving, rows, endings],
   String.raw`
-local failFrom, limit, before, after = tonumber(ARGV[FIRST]), ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3]
-local ids = redis.call('ZRANGEBYSCORE', LEASES, '-inf', nowText, 'LIMIT', 0, limit)
+local prefix, failFrom, limit = prefixOf(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]), ARGV[FIRST + 2]
+local before, after = ARGV[FIRST + 3], ARGV[FIRST + 4]
+local ids = dueMembers(LEASES, prefix, limit)
+for index, member in ipairs(ids) do ids[index] = sub(member, #prefix + WORD + 1) end
 load(ids)
 local expired = {}
 for _, id in ipairs(ids) do expired[#expired + 1] = tasks[id] end
@@ -19,7 +23,7 @@ for _, task in ipairs(expired) do
   local owner = task[Attempt].owner
   local message = before .. owner .. after
   endAttempt(task, 'lease_expired', message, resultOf(task[Id]))
-  if task[Attempts] >= failFrom then
+  if task[Attempts] >= (failFrom > 0 and tonumber(task[Limit]) or failFrom) then
     write(HSET, FEEDBACK, task[Id], message)
     move(task, 'failed')
   else
@@ -38,7 +42,8 @@ return swept
 
 /**
  * The tasks that a selection names and whose status is one of `from`. Its arguments: the statuses between spaces; `ids` and
- * each id, or `status`, the status, after which `seq` and the limit. Also returns the `seq` at which the next part starts.
+ * each id, or `status`, the status, the queue or nothing, after which `seq` and the limit. Also returns the `seq` at which
+ * the next part starts.
  */
 const select = String.raw`
 local function select(at)
@@ -46,7 +51,7 @@ local function select(at)
   if ARGV[at + 1] == 'ids' then
     for index = at + 2, #ARGV do ids[#ids + 1] = ARGV[index] end
   else
-    ids, last = ranked(ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4]))
+    ids, last = ranked(ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]))
   end
   load(ids)
   local selected = {}
@@ -60,7 +65,7 @@ end
 
 /** Arguments: a selection. Returns where the next part of it starts, and the ids of the tasks that changed. */
 export const requeue = script(
-  [tasks, writes, places, queue, saving, moving, ranked, select],
+  [members, tasks, writes, places, queue, saving, moving, queues, ranked, select],
   String.raw`
 local selected, last = select(FIRST)
 local ids = {}
@@ -82,7 +87,7 @@ return { last, ids }
  * many of them were in progress.
  */
 export const cancel = script(
-  [tasks, writes, places, saving, moving, rows, endings, ranked, select],
+  [members, tasks, writes, places, saving, moving, rows, endings, queues, ranked, select],
   String.raw`
 local selected, last = select(FIRST + 1)
 local running = {}
@@ -96,10 +101,8 @@ for _, task in ipairs(selected) do
     endAttempt(task, 'cancelled', ARGV[FIRST], resultOf(task[Id]))
     revised = true
   elseif tonumber(task[Blockers]) == 0 then
-    write(ZREM, READY, place(task))
-    write(ZREM, DELAYED, place(task))
-  else
-    waiting = waiting - 1
+    write(ZREM, READY, readyMember(task))
+    write(ZREM, DELAYED, delayedMember(task))
   end
   move(task, 'cancelled')
   ids[#ids + 1] = task[Id]
@@ -114,7 +117,7 @@ return { last, ids, #running }
  * part of it starts, and the ids of the tasks that were deleted.
  */
 export const prune = script(
-  [tasks, writes, edges, ranked, select],
+  [members, tasks, writes, places, edges, queues, ranked, select],
   String.raw`
 local latest = now - ARGV[FIRST]
 local selected, last = select(FIRST + 1)
@@ -132,7 +135,7 @@ for _, task in ipairs(selected) do
       if used then write(HDEL, key, id) end
     end
     for row = 1, task[Rows] do write(HDEL, ATTEMPTS, row .. ' ' .. id) end
-    write(ZREM, INDEX[task[Status]], id)
+    write(ZREM, INDEX[task[Status]], statusMember(task))
     if tonumber(task[Blockers]) > 0 then
       for _, dependency in ipairs(edges(DEPENDENCIES, id)) do
         write(ZREM, DEPENDENCIES, edge(id, dependency))
@@ -152,7 +155,7 @@ return { last, ids }
 
 /** Argument: the request to all runs. Returns the control state. */
 export const request = script(
-  [writes],
+  [members, writes],
   String.raw`
 local request = ARGV[FIRST]
 if request == 'stop' then

@@ -8,15 +8,15 @@ export const tasks = String.raw`
 -- A task is a table of the words of its line, with its id before them and the attempt under way behind them.
 --   Blockers: the number of dependencies that have yet to complete
 --   Rows: the number of attempts that ended
+--   Limit: the number of attempts that the task itself allows, or '-'
+--   Queue: its name, which can contain spaces
 --   Previous: the row of the last attempt that was rejected, 0 if it has no execution; '-' before the first attempt
 -- A claim does not change the line, and writes an attempt; both together are what 'load' makes of a task in progress.
 local Id, Seq, Priority, Created, Requeues, Blockers, Available, Attempts, Token, Rows, Verified, Status, Updated,
-  Previous, Attempt = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
--- The length of 'seq', which has leading zeros so that it sorts as text.
-local SEQ = 15
+  Limit, Queue, Previous, Attempt = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
 
 -- A set of characters is matched twice as fast as a class.
-local LINE = '^([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+)$'
+local LINE = '^' .. string.rep('([^ ]+) ', 13) .. '(.+) ([^ ]+)$'
 
 local function unreadable()
   error('BATONVALUE')
@@ -37,9 +37,12 @@ local attempts = {}
 local function parseAttempt(line)
   local attempt = attempts[line]
   if not attempt then
-    local started, updated, saved, call, owner = match(line, '^([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) (.*)$')
+    local leaseEnd, started, updated, saved, call, owner =
+      match(line, '^([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) (.*)$')
     if not owner then unreadable() end
-    attempt = { started = started, updated = updated, saved = saved == '1', call = call, owner = owner }
+    attempt = {
+      leaseEnd = leaseEnd, started = started, updated = updated, saved = saved == '1', call = call, owner = owner
+    }
     attempts[line] = attempt
   end
   return attempt
@@ -73,7 +76,7 @@ end
 `
 
 /**
- * The writes of a script. It collects them and sends them at the end, in few commands with many members, because each
+ * The writes of a script. Uses `members`. It collects them and sends them at the end, in few commands with many members, because each
  * command costs a microsecond. Redis undoes nothing when a script fails, so whatever can be refused (out of memory,
  * read-only, no replicas) has to be refused at the first write.
  */
@@ -115,8 +118,8 @@ local function later(millis)
   return math.min(now + millis, END_OF_TIME)
 end
 
--- What the script has done, for 'commit'.
-local changed, revised, waiting, wake = false, false, 0, nil
+-- What the script has done, for 'commit': the queues whose tasks have changed, and so on.
+local changed, revised, wake = {}, false, nil
 
 -- Lets waiting processes look for work again after so many milliseconds at the latest.
 local function wakeIn(millis)
@@ -131,41 +134,15 @@ end
 -- Sends the writes, and notifies other processes.
 local function commit()
   flushAll()
-  if not schema and (changed or revised) then redis.call('HSET', META, 'schema', SCHEMA) end
-  if waiting ~= 0 then redis.call('HINCRBY', META, 'waiting', waiting) end
+  if not schema and (revised or next(changed)) then redis.call('HSET', META, 'schema', SCHEMA) end
   if revised then
     redis.call('HINCRBY', META, 'revision', 1)
     publish('control')
   end
-  if changed and isDrained() then wakeIn(0) end
+  for name in pairs(changed) do
+    if wake ~= 0 and isDrained(prefixOf(name)) then wakeIn(0) end
+  end
   if wake and wake < NOTIFIED_MILLIS then publish('work ' .. text(wake)) end
-end
-`
-
-/** Tasks by `seq`. Uses `tasks`. */
-export const ranked = String.raw`
--- Ids in the order of adding, of one status or of all, and the 'seq' of the last one if there may be more.
-local function ranked(status, after, limit)
-  local found = {}
-  for name, key in pairs(INDEX) do
-    if status == '' or status == name then
-      local part = redis.call('ZRANGEBYSCORE', key, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
-      for index = 1, #part, 2 do found[#found + 1] = { id = part[index], seq = tonumber(part[index + 1]) } end
-    end
-  end
-  if status == '' or status == 'in_progress' then
-    -- There are only as many as workers hold.
-    local leased = redis.call('ZRANGE', LEASES, 0, -1)
-    load(leased)
-    for _, id in ipairs(leased) do
-      local seq = tasks[id] and tonumber(tasks[id][Seq])
-      if seq and seq > tonumber(after) then found[#found + 1] = { id = id, seq = seq } end
-    end
-  end
-  table.sort(found, function(left, right) return left.seq < right.seq end)
-  local ids = {}
-  for index = 1, math.min(limit, #found) do ids[index] = found[index].id end
-  return ids, #ids == limit and text(found[limit].seq) or false
 end
 `
 
@@ -176,63 +153,34 @@ local function executionOf(row)
 end
 `
 
-/** Changes of the attempt under way. */
+/** Changes of the attempt under way. Uses `tasks`, `writes` and `places`. */
 export const attempts = String.raw`
 local function printAttempt(attempt)
-  return concat({ attempt.started, attempt.updated, attempt.saved and '1' or '0', attempt.call, attempt.owner }, ' ')
-end
-`
-
-/** The order of claiming. Uses `tasks`. */
-export const places = String.raw`
-local function seqText(number)
-  return format('%015.0f', number)
+  local saved = attempt.saved and '1' or '0'
+  return concat({ attempt.leaseEnd, attempt.started, attempt.updated, saved, attempt.call, attempt.owner }, ' ')
 end
 
--- A number as text of 15 characters that sorts like the number.
-local function sortable(number)
-  if number < 0 then return '0' .. format('%014x', number + 9007199254740992) end
-  return '1' .. format('%014x', number)
-end
-
--- The length of the part before the id in a member of 'ready'.
-local PLACE = 45
-
--- A task's member of 'ready', which is ordered by its text: higher priority first, then longer available, then added
--- earlier. Tasks that were added together often have the first two in common.
-local lastPriority, lastAvailable, lastPlace
-local function place(task)
-  if task[Priority] ~= lastPriority or task[Available] ~= lastAvailable then
-    lastPriority, lastAvailable = task[Priority], task[Available]
-    lastPlace = sortable(-lastPriority) .. sortable(tonumber(lastAvailable))
+-- Gives a task in progress a new end of its lease, and the number of the call that was told so.
+local function renew(task, leaseEnd, call)
+  local attempt, former = task[Attempt], leaseMember(task)
+  -- A new table, because others have the same one.
+  task[Attempt] = {
+    leaseEnd = leaseEnd, started = attempt.started, updated = attempt.updated, saved = attempt.saved, call = call,
+    owner = attempt.owner
+  }
+  write(HSET, RUNNING, task[Id], printAttempt(task[Attempt]))
+  local member = leaseMember(task)
+  if member ~= former then
+    write(ZADD, LEASES, '0', member)
+    write(ZREM, LEASES, former)
   end
-  return lastPlace .. task[Seq] .. task[Id]
-end
-`
-
-/** The tasks that wait to be claimed. Uses `writes` and `places`. */
-export const queue = String.raw`
-local function enqueue(task)
-  local available = tonumber(task[Available])
-  if available <= now then
-    write(ZADD, READY, '0', place(task))
-    wakeIn(0)
-  else
-    write(ZADD, DELAYED, task[Available], place(task))
-    wakeIn(available - now)
-  end
-end
-
--- Lines up a task that has just become pending.
-local function lineUp(task)
-  if tonumber(task[Blockers]) == 0 then enqueue(task) else waiting = waiting + 1 end
 end
 `
 
 /** Saving a changed task. Uses `tasks` and `writes`. */
 export const saving = String.raw`
 local function save(task)
-  changed = true
+  changed[task[Queue]] = true
   local line = print(task)
   if task[Attempt] then
     -- The line is as it was before the claim.
@@ -244,12 +192,12 @@ local function save(task)
 end
 `
 
-/** Changes of status. Uses `saving`. */
+/** Changes of status. Uses `saving` and `places`. */
 export const moving = String.raw`
 -- Gives a task another status, once all else of it has changed.
 local function move(task, status)
-  if INDEX[task[Status]] then write(ZREM, INDEX[task[Status]], task[Id]) end
-  write(ZADD, INDEX[status], task[Seq], task[Id])
+  if INDEX[task[Status]] then write(ZREM, INDEX[task[Status]], statusMember(task)) end
+  write(ZADD, INDEX[status], '0', statusMember(task))
   task[Status] = status
   task[Updated] = nowText
   save(task)
@@ -266,11 +214,6 @@ local function rowAround(task, outcome)
   return concat(numbers, ' ') .. '\n', '\n' .. attempt.owner
 end
 
-local function endLease(id)
-  write(HDEL, RUNNING, id)
-  write(ZREM, LEASES, id)
-end
-
 -- The results of attempts that end without one: the execution that they have checkpointed, and its usage. 'ids' are the
 -- tasks that have checkpointed.
 local function checkpointed(ids)
@@ -284,7 +227,7 @@ local function checkpointed(ids)
 end
 `
 
-/** Ends of attempts. Uses `rows`. */
+/** Ends of attempts. Uses `rows` and `places`. */
 export const endings = String.raw`
 -- Writes the ledger's row of the attempt under way, and ends its lease. 'result' is execution, verification and usage, a
 -- line each.
@@ -292,7 +235,8 @@ local function endAttempt(task, outcome, failure, result)
   local before, after = rowAround(task, outcome)
   local rows = task[Rows] + 1
   write(HSET, ATTEMPTS, rows .. ' ' .. task[Id], before .. result .. after .. (failure and '\n' .. failure or ''))
-  endLease(task[Id])
+  write(HDEL, RUNNING, task[Id])
+  write(ZREM, LEASES, leaseMember(task))
   task[Rows] = rows
   task[Attempt] = nil
   if task[Previous] == '-' then task[Previous] = '0' end
@@ -307,17 +251,16 @@ local function checkpointedBy(list)
 end
 `
 
-/** Dependencies between tasks. */
+/** Dependencies between tasks. Uses `members`. */
 export const edges = String.raw`
--- Members of 'dependants' and 'dependencies' start with one id; its length distinguishes it from ids with the same beginning.
 local function edge(from, to)
-  return #from .. ':' .. from .. ':' .. to
+  return prefixOf(from) .. to
 end
 
 -- The other ends of all edges that start with this id.
 local function edges(key, from)
-  local prefix = edge(from, '')
-  local found = redis.call('ZRANGEBYLEX', key, '[' .. prefix, '(' .. sub(prefix, 1, -2) .. ';')
+  local prefix = prefixOf(from)
+  local found = membersOf(key, prefix)
   for index, member in ipairs(found) do found[index] = sub(member, #prefix + 1) end
   return found
 end
@@ -353,10 +296,7 @@ local function unblock(completed)
       if task then
         task[Blockers] = task[Blockers] - 1
         save(task)
-        if task[Blockers] == 0 and task[Status] == 'pending' then
-          waiting = waiting - 1
-          enqueue(task)
-        end
+        if task[Blockers] == 0 and task[Status] == 'pending' then enqueue(task) end
       end
     end
   end

@@ -1,17 +1,24 @@
 import { createHash } from "node:crypto"
 
-/** The layout of the keys. A store with another number is refused. */
-export const schemaVersion = "2"
+/** The layout of the keys. A store with another number is refused, or migrated if it is one of `formerVersions`. */
+export const schemaVersion = "4"
+
+/** A store has the second of these while it is being migrated, so that workers of both versions are refused. */
+export const formerVersions = ["2", "3"] as const
 
 /**
  * The keys of a store. Every script gets all of them, in this order, and names them in capitals.
  *
- * - `meta`: schema version, control state, the last `seq`, how many pending tasks wait for others, the token floor
+ * - `meta`: schema version, control state, the last `seq`, the token floor
  * - hashes with a field per task: `tasks` (what changes, see `parse`), `inputs` (what does not), `running` (the attempt of
  *   a task in progress), `feedback`, `usage`, `checkpoints`
  * - `attempts`: the ledger, with a field `<n> <id>` for the nth attempt of a task that ended
- * - sorted sets: `ready` in the order of claiming; `delayed` by `availableAt`; `leases` by their end; `dependants` and
- *   `dependencies`, who waits for whom, both ways; one for each status but `in_progress`, by `seq`
+ * - sorted sets: `ready` in the order of claiming; `delayed` by `availableAt`; `leases` by their end; one for each status
+ *   but `in_progress`, by `seq`; `dependants` and `dependencies`, who waits for whom, both ways
+ *
+ * All members of a sorted set have the same score, so that they are ordered by their text. It begins with the queue, and in
+ * `dependants` and `dependencies` with an id: a range is the part of one queue, which is found and counted in logarithmic
+ * time. The name of a queue is not part of a key, because a script may only use keys that it was given.
  */
 const keyNames = [
   "meta",
@@ -51,11 +58,20 @@ export interface Script {
   readonly hash: string
 }
 
-/** A script that begins with parts of `library.ts`. */
-export const script = (parts: ReadonlyArray<string>, body: string): Script => {
+/** A script that begins with parts of `library.ts`. It refuses keys that do not have this layout. */
+export const script = (parts: ReadonlyArray<string>, body: string): Script => uncheckedScript([check, ...parts], body)
+
+/** A script that has to look at the layout itself. */
+export const uncheckedScript = (parts: ReadonlyArray<string>, body: string): Script => {
   const text = [prelude, ...parts, body].join("\n")
   return { text, hash: createHash("sha1").update(text).digest("hex") }
 }
+
+export const check = String.raw`
+if schema ~= SCHEMA and (schema or redis.call('EXISTS', unpack(KEYS)) > 0) then
+  return redis.error_reply('BATONSCHEMA ' .. (schema or 'none'))
+end
+`
 
 /**
  * The beginning of every script. The arguments of all scripts start with the schema version, the channel and the sender.
@@ -64,7 +80,7 @@ export const script = (parts: ReadonlyArray<string>, body: string): Script => {
  */
 const prelude = String.raw`
 local ${keyNames.map((name) => name.toUpperCase()).join(", ")} = unpack(KEYS)
--- Tasks by 'seq'; those in progress are in 'leases'.
+-- Those in progress are in 'leases'.
 local INDEX = { pending = PENDING, completed = COMPLETED, failed = FAILED, cancelled = CANCELLED }
 local SCHEMA, CHANNEL, SENDER = ARGV[1], ARGV[2], ARGV[3]
 -- The first argument of the script itself.
@@ -77,9 +93,6 @@ local NOTIFIED_MILLIS = 3000
 local format, concat, byte, find, sub, match = string.format, table.concat, string.byte, string.find, string.sub, string.match
 
 local schema = redis.call('HGET', META, 'schema')
-if schema ~= SCHEMA and (schema or redis.call('EXISTS', unpack(KEYS)) > 0) then
-  return redis.error_reply('BATONSCHEMA ' .. (schema or 'none'))
-end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -101,11 +114,5 @@ local function mget(key, fields)
     for index = 1, #part do values[from + index - 1] = part[index] end
   end
   return values
-end
-
--- No task is in progress, and no pending task becomes claimable by itself.
-local function isDrained()
-  return redis.call('ZCARD', LEASES) == 0
-    and redis.call('ZCARD', PENDING) == tonumber(redis.call('HGET', META, 'waiting') or 0)
 end
 `

@@ -1,24 +1,27 @@
-import { edges, previousExecutions, ranked, tasks } from "./library.ts"
-import { script } from "./prelude.ts"
+import { members, queues, ranked } from "./indexes.ts"
+import { edges, previousExecutions, tasks } from "./library.ts"
+import { check, formerVersions, script, uncheckedScript } from "./prelude.ts"
 
 /**
- * Whether there is a store. Fails where the keys belong to something else, and for a user who is denied a command that a
+ * Whether there is a store, or `former` for one that has to be migrated. Fails where the keys belong to something else, and for a user who is denied a command that a
  * script uses: if that command failed half-way, half of the script's work would remain.
  */
-export const open = script(
+export const open = uncheckedScript(
   [],
   String.raw`
 local commands = {
   { 'HSET', META, '', '' }, { 'HGET', META, '' }, { 'HDEL', META, '' }, { 'HINCRBY', META, '', 1 }, { 'HMGET', META, '' },
-  { 'ZADD', READY, 0, '' }, { 'ZREM', READY, '' }, { 'ZREMRANGEBYRANK', READY, 0, 0 }, { 'ZRANGE', READY, 0, 0 },
-  { 'ZRANGEBYSCORE', READY, 0, 0 }, { 'ZRANGEBYLEX', READY, '-', '+' }, { 'ZCARD', READY }, { 'ZSCORE', READY, '' },
-  { 'PUBLISH', CHANNEL, '' }
+  { 'ZADD', READY, 0, '' }, { 'ZREM', READY, '' }, { 'ZREMRANGEBYLEX', READY, '-', '+' }, { 'ZCARD', READY },
+  { 'ZRANGEBYLEX', READY, '-', '+' }, { 'ZLEXCOUNT', READY, '-', '+' }, { 'ZRANGEBYSCORE', READY, 0, 0 },
+  { 'HKEYS', META }, { 'PUBLISH', CHANNEL, '' }
 }
 for _, command in ipairs(commands) do
   if redis.acl_check_cmd and not redis.acl_check_cmd(unpack(command)) then
     return redis.error_reply('NOPERM it may not do ' .. command[1])
   end
 end
+${formerVersions.map((version) => `if schema == '${version}' then return 'former' end`).join("\n")}
+${check}
 return schema and 1 or 0
 `
 )
@@ -26,31 +29,54 @@ return schema and 1 or 0
 /** Returns revision, paused, stops. */
 export const control = script([], `return redis.call('HMGET', META, 'revision', 'paused', 'stops')`)
 
-/** Returns the numbers of pending, running, completed, failed and cancelled tasks, and of pending tasks that wait. */
+/**
+ * Returns for each queue that has tasks: its name, the numbers of pending, running, completed, failed and cancelled tasks,
+ * and of pending tasks that wait.
+ */
 export const counts = script(
-  [],
+  [members, queues],
   String.raw`
-return {
-  redis.call('ZCARD', PENDING), redis.call('ZCARD', LEASES), redis.call('ZCARD', COMPLETED),
-  redis.call('ZCARD', FAILED), redis.call('ZCARD', CANCELLED), redis.call('HGET', META, 'waiting') or 0
-}
+local counted = {}
+local KEYS_OF_TASKS = { PENDING, LEASES, COMPLETED, FAILED, CANCELLED }
+for _, key in ipairs(KEYS_OF_TASKS) do
+  for _, name in ipairs(queuesIn(key)) do counted[name] = true end
+end
+local rows = {}
+for name in pairs(counted) do
+  local prefix = prefixOf(name)
+  local function count(key)
+    return redis.call('ZLEXCOUNT', key, '[' .. prefix, '(' .. behind(prefix))
+  end
+  local row = { name }
+  for index, key in ipairs(KEYS_OF_TASKS) do row[index + 1] = count(key) end
+  -- The others wait for none.
+  row[#row + 1] = row[2] - count(READY) - count(DELAYED)
+  rows[#rows + 1] = row
+end
+return rows
 `
 )
 
-/** Returns in how many milliseconds there is something to do or nothing for never, whether all is done, the control state. */
+/**
+ * Argument: a queue. Returns in how many milliseconds there is something to do, or nothing when it is drained; the control
+ * state.
+ */
 export const outlook = script(
-  [],
+  [members],
   String.raw`
+local prefix = prefixOf(ARGV[FIRST])
 local due
-if redis.call('ZCARD', READY) > 0 then
+if membersOf(READY, prefix, 1)[1] then
   due = 0
 else
   for _, key in ipairs({ DELAYED, LEASES }) do
-    local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
-    if first then due = math.min(due or END_OF_TIME, tonumber(first) - now) end
+    local first = membersOf(key, prefix, 1)[1]
+    -- Behind the sign: both times are in the future of something that has happened.
+    local time = first and tonumber(sub(first, #prefix + 2, #prefix + WORD), 16)
+    if time then due = math.min(due or END_OF_TIME, time - now) end
   end
 end
-return { due or false, isDrained() and 1 or 0, unpack(redis.call('HMGET', META, 'revision', 'paused', 'stops')) }
+return { due or false, unpack(redis.call('HMGET', META, 'revision', 'paused', 'stops')) }
 `
 )
 
@@ -78,11 +104,11 @@ end
 /** Argument: an id. Returns the task or nothing. */
 export const get = script([tasks, previousExecutions, describe], `return describe({ ARGV[FIRST] })[1]`)
 
-/** Arguments: a status or nothing, after which `seq`, limit. Returns the tasks. */
+/** Arguments: a status or nothing, a queue or nothing, after which `seq`, limit. Returns the tasks. */
 export const list = script(
-  [tasks, ranked, previousExecutions, describe],
+  [members, tasks, queues, ranked, previousExecutions, describe],
   `
-return describe((ranked(ARGV[FIRST], ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]))))`
+return describe((ranked(ARGV[FIRST], ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]), tonumber(ARGV[FIRST + 3]))))`
 )
 
 /**
@@ -125,14 +151,14 @@ return tasks[id] and { print(tasks[id]), ledger(id) }`
  * waits for.
  */
 export const dump = script(
-  [tasks, ranked, previousExecutions, edges, describe, ledger],
+  [members, tasks, queues, ranked, previousExecutions, edges, describe, ledger],
   String.raw`
-local ids = ranked('', ARGV[FIRST], tonumber(ARGV[FIRST + 1]))
+local ids = ranked('', '', tonumber(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]))
 local records = {}
 for index, described in ipairs(describe(ids)) do
   local id = ids[index]
   records[index] = {
-    described, ledger(id), redis.call('ZSCORE', LEASES, id),
+    described, ledger(id), tasks[id][Attempt] and tasks[id][Attempt].leaseEnd or false,
     tonumber(tasks[id][Blockers]) > 0 and edges(DEPENDENCIES, id) or {}
   }
 end

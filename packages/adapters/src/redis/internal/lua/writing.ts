@@ -1,35 +1,27 @@
-import {
-  attempts,
-  blocking,
-  edges,
-  places,
-  previousExecutions,
-  queue,
-  rows,
-  saving,
-  tasks,
-  unblocking,
-  writes
-} from "./library.ts"
+import { members, places, queue } from "./indexes.ts"
+import { attempts, blocking, edges, previousExecutions, rows, saving, tasks, unblocking, writes } from "./library.ts"
 import { script } from "./prelude.ts"
 
 /**
- * Arguments: `check` to add nothing, else `add`; for each task: id, inputs, priority, `availableAt` or nothing, the number
- * of dependencies, and each of them. Returns the ids that are present, those of them with another description, and each
- * unknown dependency after the id of its task.
+ * Arguments: `check` to add nothing, else `add`; for each task: id, queue, inputs, priority, `availableAt` or nothing, its
+ * limit of attempts or `-`, the number of dependencies, and each of them. Returns the ids that are present, those of them
+ * with other work or in another queue, and each unknown dependency after the id of its task.
  */
 export const add = script(
-  [tasks, writes, places, queue, saving, edges, blocking],
+  [members, tasks, writes, places, queue, saving, edges, blocking],
   String.raw`
 local added, ids, isAdded = {}, {}, {}
 local at = FIRST + 1
 while at <= #ARGV do
-  local id, count = ARGV[at], tonumber(ARGV[at + 4])
-  local task = { id = id, inputs = ARGV[at + 1], priority = ARGV[at + 2], available = ARGV[at + 3] }
+  local id, count = ARGV[at], tonumber(ARGV[at + 6])
+  local task = {
+    id = id, queue = ARGV[at + 1], inputs = ARGV[at + 2], priority = ARGV[at + 3], available = ARGV[at + 4],
+    limit = ARGV[at + 5]
+  }
   added[#added + 1] = task
   isAdded[id] = true
   ids[#ids + 1] = id
-  at = at + 5
+  at = at + 7
   if count > 0 then
     task.dependencies = {}
     for offset = 1, count do
@@ -57,10 +49,16 @@ for _, task in ipairs(added) do
     end
   end
 end
-local DESCRIPTION = '^[^\n]*\n[^\n]*\n(.*)$'
+-- The payload identifies the work of a task, or the description if there is none.
+local WORK = '^[^\n]*\n[^\n]*\n[^\n]*\n([^\n]*)\n(.*)$'
+local function isSameWork(left, right)
+  local payload, description = match(left, WORK)
+  local otherPayload, otherDescription = match(right, WORK)
+  return payload ~= nil and payload == otherPayload and (payload ~= '' or description == otherDescription)
+end
 for index, inputs in ipairs(mget(INPUTS, existing)) do
   local task = stored[index]
-  if not inputs or match(inputs, DESCRIPTION) ~= match(task.inputs, DESCRIPTION) then
+  if task.queue ~= tasks[task.id][Queue] or not inputs or not isSameWork(inputs, task.inputs) then
     conflicts[#conflicts + 1] = task.id
   end
 end
@@ -74,14 +72,15 @@ local floor = redis.call('HGET', META, 'floor') or '0'
 for index, new in ipairs(fresh) do
   local available = new.available == '' and nowText or new.available
   local task = {
-    new.id, seqText(seq + index), new.priority, nowText, '0', '0', available, '0', floor, '0', '0', 'pending', nowText, '-'
+    new.id, seqText(seq + index), new.priority, nowText, '0', '0', available, '0', floor, '0', '0', 'pending', nowText,
+    new.limit, new.queue, '-'
   }
   for _, dependency in ipairs(new.dependencies or {}) do
     if not isCompleted(dependency) then block(task, dependency) end
   end
   save(task)
   write(HSET, INPUTS, new.id, new.inputs)
-  write(ZADD, PENDING, task[Seq], new.id)
+  write(ZADD, PENDING, '0', statusMember(task))
   lineUp(task)
 end
 commit()
@@ -91,12 +90,12 @@ return { existing, conflicts, unknown }
 
 /**
  * Adds tasks as they were in another store. Arguments: for each task: id; inputs; feedback after `=`, usage and checkpoint,
- * each can be empty; its line from the second word on; its running attempt or nothing; the number of dependencies that it
- * waits for, and each of them; the number of attempts that ended, and the row of each. Returns the ids that are present;
- * then it adds nothing.
+ * each can be empty; its line from the second word on; its running attempt without the end of its lease, or nothing; the
+ * number of dependencies that it waits for, and each of them; the number of attempts that ended, and the row of each.
+ * Returns the ids that are present; then it adds nothing.
  */
 export const restore = script(
-  [tasks, writes, places, queue, saving, edges, blocking, unblocking],
+  [members, tasks, writes, places, queue, saving, edges, blocking, unblocking],
   String.raw`
 local restored, ids = {}, {}
 local at = FIRST
@@ -137,12 +136,13 @@ for index, record in ipairs(restored) do
   if record.checkpoint ~= '' then write(HSET, CHECKPOINTS, id, record.checkpoint) end
   for row, content in ipairs(record.rows) do write(HSET, ATTEMPTS, row .. ' ' .. id, content) end
   if record.attempt ~= '' then
-    begin(task, record.attempt)
-    write(HSET, RUNNING, id, record.attempt)
-    write(ZADD, LEASES, nowText, id)
+    local attempt = nowText .. ' ' .. record.attempt
+    begin(task, attempt)
+    write(HSET, RUNNING, id, attempt)
+    write(ZADD, LEASES, '0', leaseMember(task))
     wakeIn(0)
   else
-    write(ZADD, INDEX[task[Status]], task[Seq], id)
+    write(ZADD, INDEX[task[Status]], '0', statusMember(task))
     if task[Status] == 'completed' then
       completed[#completed + 1] = id
     else
@@ -166,45 +166,51 @@ return present
 )
 
 /**
- * Claims tasks. Arguments: limit, owner, lease, the call, and earlier calls that were never answered: if those claimed
- * tasks, it returns these and claims no others. Returns `again` when more has become due than one call moves; else nothing
- * or, each in the order of claiming: when the tasks changed (once if all did at the same time), ids, lines, inputs; and for
- * each task with earlier attempts: its place, feedback, usage, checkpoint, previous execution.
+ * Claims tasks of a queue. Arguments: the queue, limit, owner, lease, the call, and earlier calls that were never answered:
+ * if those claimed tasks, it returns these and claims no others. Returns `again` when more has become due than one call
+ * moves; else nothing or, each in the order of claiming: when the tasks changed (once if all did at the same time), ids,
+ * lines, inputs; and for each task with earlier attempts: its place, feedback, usage, checkpoint, previous execution.
  */
 export const claim = script(
-  [tasks, writes, places, attempts, previousExecutions],
+  [members, tasks, writes, places, attempts, previousExecutions],
   String.raw`
-local limit, owner, lease, call = tonumber(ARGV[FIRST]), ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]), ARGV[FIRST + 3]
+local prefix, limit, owner = prefixOf(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]), ARGV[FIRST + 2]
+local lease, call = tonumber(ARGV[FIRST + 3]), ARGV[FIRST + 4]
 local ids = {}
-if #ARGV > FIRST + 3 then
+if #ARGV > FIRST + 4 then
   local isUnanswered = {}
-  for at = FIRST + 4, #ARGV do isUnanswered[ARGV[at]] = true end
-  local leased = redis.call('ZRANGE', LEASES, 0, -1)
+  for at = FIRST + 5, #ARGV do isUnanswered[ARGV[at]] = true end
+  local leased = membersOf(LEASES, prefix)
+  for index, member in ipairs(leased) do leased[index] = sub(member, #prefix + WORD + 1) end
   load(leased)
   for _, id in ipairs(leased) do
     local attempt = tasks[id] and tasks[id][Attempt]
     if attempt and attempt.owner == owner and isUnanswered[attempt.call] then ids[#ids + 1] = id end
   end
-  table.sort(ids, function(left, right) return place(tasks[left]) < place(tasks[right]) end)
+  table.sort(ids, function(left, right) return readyMember(tasks[left]) < readyMember(tasks[right]) end)
   for index = limit + 1, #ids do ids[index] = nil end
 end
 local isNew = #ids == 0
+local members = {}
+-- Where the second, third and fourth part behind the queue start in members of 'ready' and 'delayed'.
+local second, third, fourth = #prefix + WORD + 1, #prefix + 2 * WORD + 1, #prefix + 3 * WORD + 1
 
 if isNew then
   -- The order is known once everything that is due is in 'ready'.
-  local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', nowText, 'LIMIT', 0, CHUNK)
+  local due = dueMembers(DELAYED, prefix, CHUNK)
   if #due > 0 then
     for _, member in ipairs(due) do
-      write(ZADD, READY, '0', member)
+      local available, priority = sub(member, #prefix + 1, second - 1), sub(member, second, third - 1)
+      write(ZADD, READY, '0', prefix .. priority .. available .. sub(member, third))
       write(ZREM, DELAYED, member)
     end
     flush('ZADD', ZADD)
     flush('ZREM', ZREM)
     if #due == CHUNK then return 'again' end
   end
-  ids = redis.call('ZRANGE', READY, 0, limit - 1)
-  if #ids == 0 then return {} end
-  for index = 1, #ids do ids[index] = sub(ids[index], PLACE + 1) end
+  members = membersOf(READY, prefix, limit)
+  if #members == 0 then return {} end
+  for index = 1, #members do ids[index] = sub(members[index], fourth) end
 end
 
 local lines = mget(TASKS, ids)
@@ -233,23 +239,22 @@ if #known > 0 then
 end
 
 local leaseEnd = text(later(lease))
+local leaseStart = prefix .. sortable(tonumber(leaseEnd))
 local times = { nowText }
 if isNew then
-  local attempt = concat({ nowText, nowText, '0', call, owner }, ' ')
+  local attempt = concat({ leaseEnd, nowText, nowText, '0', call, owner }, ' ')
   for index = 1, #ids do
     local id = ids[index]
     write(HSET, RUNNING, id, attempt)
-    write(ZADD, LEASES, leaseEnd, id)
-    write(ZREM, PENDING, id)
+    write(ZADD, LEASES, '0', leaseStart .. id)
+    write(ZREM, PENDING, prefix .. sub(members[index], third))
   end
-  redis.call('ZREMRANGEBYRANK', READY, 0, #ids - 1)
+  redis.call('ZREMRANGEBYLEX', READY, '[' .. members[1], '[' .. members[#members])
 else
   for index, id in ipairs(ids) do
-    local attempt = tasks[id][Attempt]
-    times[index] = attempt.updated
-    attempt.call = call
-    write(HSET, RUNNING, id, printAttempt(attempt))
-    write(ZADD, LEASES, leaseEnd, id)
+    local task = tasks[id]
+    times[index] = task[Attempt].updated
+    renew(task, leaseEnd, call)
   end
 end
 -- If this worker dies, others have to look when the leases end.
@@ -260,7 +265,7 @@ return { times, ids, lines, inputs, earlier }
 `
 )
 
-/** What scripts do that write under leases. */
+/** What scripts do that write under leases. Uses `tasks`. */
 const leases = String.raw`
 local function isLeased(task, token)
   return task ~= nil and task[Attempt] ~= nil and task[Token] == tonumber(token)
@@ -279,7 +284,7 @@ end
  * Returns for each lost lease: index, status, nothing.
  */
 export const checkpoint = script(
-  [tasks, writes, attempts, leases],
+  [members, tasks, writes, places, attempts, leases],
   String.raw`
 local ids = {}
 for at = FIRST, #ARGV, 4 do ids[#ids + 1] = ARGV[at] end
@@ -290,7 +295,8 @@ for index, id in ipairs(ids) do
   if isLeased(task, ARGV[at + 1]) then
     local attempt = task[Attempt]
     write(HSET, RUNNING, id, printAttempt({
-      started = attempt.started, updated = nowText, saved = true, call = attempt.call, owner = attempt.owner
+      leaseEnd = attempt.leaseEnd, started = attempt.started, updated = nowText, saved = true, call = attempt.call,
+      owner = attempt.owner
     }))
     write(HSET, CHECKPOINTS, id, ARGV[at + 2])
     if ARGV[at + 3] == '' then write(HDEL, USAGE, id) else write(HSET, USAGE, id, ARGV[at + 3]) end
@@ -305,7 +311,7 @@ return lost
 
 /** Arguments: lease; for each lease: id and token. Returns for each lost lease: index, status, nothing. */
 export const extend = script(
-  [tasks, writes, leases],
+  [members, tasks, writes, places, attempts, leases],
   String.raw`
 local lease = tonumber(ARGV[FIRST])
 local leaseEnd = text(later(lease))
@@ -314,7 +320,7 @@ for at = FIRST + 1, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
 load(ids)
 for index, id in ipairs(ids) do
   if isLeased(tasks[id], ARGV[FIRST + index * 2]) then
-    write(ZADD, LEASES, leaseEnd, id)
+    renew(tasks[id], leaseEnd, tasks[id][Attempt].call)
     -- It may end earlier than before.
     wakeIn(lease)
   else
@@ -335,7 +341,7 @@ return lost
  * says that the attempt ended.
  */
 export const settle = script(
-  [tasks, writes, places, queue, saving, rows, edges, unblocking, leases],
+  [members, tasks, writes, places, queue, saving, rows, edges, unblocking, leases],
   String.raw`
 -- Most settlements of a call have the same decision.
 local decisions = {}
@@ -360,7 +366,8 @@ local function settled(state, line, decision, isExecuted)
   local task = parse('', '0' .. state)
   begin(task, line)
   local effect = {
-    token = text(task[Token]), saved = task[Attempt].saved, hasEarlier = task[Previous] ~= '-' or task[Attempt].saved
+    token = text(task[Token]), saved = task[Attempt].saved, hasEarlier = task[Previous] ~= '-' or task[Attempt].saved,
+    queue = task[Queue], prefix = prefixOf(task[Queue]), leaseStart = leaseMember(task)
   }
   effect.before, effect.after = rowAround(task, decision.outcome)
   task[Rows] = task[Rows] + 1
@@ -409,7 +416,7 @@ for index = 1, #ids do
   local line, start = lines[index], starts[index]
   if line and running[index] then
     local decision = decide(ARGV[start])
-    local effect = effectOf(sub(line, SEQ + 1), running[index], decision, byte(ARGV[start + 3], 1) ~= 10)
+    local effect = effectOf(sub(line, WORD + 1), running[index], decision, byte(ARGV[start + 3], 1) ~= 10)
     effects[index] = effect.token == ARGV[start + 2] and effect
     if effects[index] and effect.saved and decision.isReleased then saving[#saving + 1] = ids[index] end
   end
@@ -451,12 +458,13 @@ for index = 1, #ids do
     end
     local row = effect.before .. result .. effect.after
     write(HSET, ATTEMPTS, effect.row .. id, failure and row .. '\n' .. failure or row)
-    endLease(id)
-    local seq = sub(lines[index], 1, SEQ)
+    write(HDEL, RUNNING, id)
+    write(ZREM, LEASES, effect.leaseStart .. id)
+    local seq = sub(lines[index], 1, WORD)
     local line = seq .. effect.state
     write(HSET, TASKS, id, line)
-    write(ZADD, INDEX[decision.status], seq, id)
-    changed = true
+    write(ZADD, INDEX[decision.status], '0', effect.prefix .. seq .. id)
+    changed[effect.queue] = true
     if decision.status == 'pending' then lineUp(parse(id, line)) end
     if decision.status == 'completed' then completed[#completed + 1] = id end
   end

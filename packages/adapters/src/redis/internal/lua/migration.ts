@@ -1,0 +1,60 @@
+import { members } from "./indexes.ts"
+import { writes } from "./library.ts"
+import { formerVersions, uncheckedScript } from "./prelude.ts"
+
+const [former, migrating] = formerVersions
+
+/**
+ * Brings a part of a store to the layout of this version: all of its tasks get into the queue `default`. Argument: the
+ * number of members that it takes of each sorted set, so that the server can do other work in between. Returns whether all
+ * is done. It can be called by several processes at the same time.
+ *
+ * Before, lines had neither limit nor queue, inputs neither overrides nor payload, and attempts no end of the lease. The
+ * members of sorted sets had no queue: they were ids, ordered by their score, which was greater than 0, or in `ready` and
+ * `delayed` began with the priority, whose first character is `0` or `1`.
+ */
+export const migrate = uncheckedScript(
+  [members, writes],
+  String.raw`
+if schema ~= '${former}' and schema ~= '${migrating}' then return 1 end
+local limit, prefix = ARGV[FIRST], prefixOf('default')
+
+local ids, leaseEnds, isDone = {}, {}, true
+for _, key in ipairs({ LEASES, PENDING, COMPLETED, FAILED, CANCELLED }) do
+  local found = redis.call('ZRANGEBYSCORE', key, '(0', '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
+  for index = 1, #found, 2 do
+    local id, score = found[index], tonumber(found[index + 1])
+    isDone = false
+    ids[#ids + 1] = id
+    write(ZREM, key, id)
+    if key == LEASES then leaseEnds[id] = score end
+    write(ZADD, key, '0', prefix .. (key == LEASES and sortable or seqText)(score) .. id)
+  end
+end
+for _, member in ipairs(redis.call('ZRANGEBYLEX', READY, '-', '(2', 'LIMIT', 0, limit)) do
+  isDone = false
+  write(ZREM, READY, member)
+  write(ZADD, READY, '0', prefix .. member)
+end
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '(0', '+inf', 'LIMIT', 0, limit)) do
+  isDone = false
+  local priority, available = sub(member, 1, WORD), sub(member, WORD + 1, 2 * WORD)
+  write(ZREM, DELAYED, member)
+  write(ZADD, DELAYED, '0', prefix .. available .. priority .. sub(member, 2 * WORD + 1))
+end
+
+local lines, inputs, running = mget(TASKS, ids), mget(INPUTS, ids), mget(RUNNING, ids)
+for index, id in ipairs(ids) do
+  local line, previous = match(lines[index] or '', '^(.*) ([^ ]+)$')
+  local documents, description = match(inputs[index] or '', '^([^\n]*\n[^\n]*\n)(.*)$')
+  if line then write(HSET, TASKS, id, line .. ' - default ' .. previous) end
+  if documents then write(HSET, INPUTS, id, documents .. '\n\n' .. description) end
+  if running[index] and leaseEnds[id] then write(HSET, RUNNING, id, text(leaseEnds[id]) .. ' ' .. running[index]) end
+end
+
+flushAll()
+redis.call('HSET', META, 'schema', isDone and SCHEMA or '${migrating}')
+if isDone then redis.call('HDEL', META, 'waiting') end
+return isDone and 1 or 0
+`
+)

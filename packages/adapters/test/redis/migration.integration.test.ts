@@ -1,0 +1,152 @@
+import { RedisTaskStore } from "@baton/adapters/redis"
+import { Attempt, TaskRecord } from "@baton/core"
+import { assert, it } from "@effect/vitest"
+import { Duration, Effect, Schema } from "effect"
+import { readFileSync } from "node:fs"
+import { describe } from "vitest"
+import { migrate } from "../../src/redis/internal/lua/migration.ts"
+import { keys as keysOf, schemaVersion } from "../../src/redis/internal/lua/prelude.ts"
+import { of } from "../diagnoses.ts"
+import { add, claim, type Client, client, complete, id, isMissing, open, prefix, type Store, url } from "./redis.ts"
+
+const Json = Schema.Record(Schema.String, Schema.Json)
+const Texts = Schema.Record(Schema.String, Schema.String)
+
+/** All keys of a store of layout 2, with tasks in every state, and what that version dumped of them. */
+const former = Schema.decodeUnknownSync(
+  Schema.fromJsonString(
+    Schema.Struct({
+      hashes: Schema.Record(Schema.String, Texts),
+      sets: Schema.Record(Schema.String, Texts),
+      records: Schema.Array(Json)
+    })
+  )
+)(readFileSync(new URL("fixtures/layout-2.json", import.meta.url), "utf8"))
+
+const command = (redis: Client, ...words: ReadonlyArray<string>) => Effect.promise(() => redis.sendCommand(words))
+
+/** Writes a store of layout 2. */
+const fill = Effect.fnUntraced(function* (name: string) {
+  const redis = yield* client()
+  for (const [key, fields] of Object.entries(former.hashes)) {
+    yield* command(redis, "HSET", `{${name}}:${key}`, ...Object.entries(fields).flat())
+  }
+  for (const [key, scores] of Object.entries(former.sets)) {
+    const members = Object.entries(scores).flatMap(([member, score]) => [score, member])
+    yield* command(redis, "ZADD", `{${name}}:${key}`, ...members)
+  }
+  return redis
+})
+
+const formerStore = Effect.gen(function* () {
+  const name = yield* prefix()
+  return { name, redis: yield* fill(name) }
+})
+
+const version = (redis: Client, name: string) => Effect.promise(() => redis.hGet(`{${name}}:meta`, "schema"))
+
+/** Runs one step of a migration, as opening a store does, and returns whether it was the last. */
+const step = (redis: Client, name: string, limit: number) => {
+  const { all, channel } = keysOf(name)
+  const words = [String(all.length), ...all, schemaVersion, channel, "test", String(limit)]
+  return Effect.map(command(redis, "EVAL", migrate.text, ...words), Number)
+}
+
+const dump = Effect.fnUntraced(function* (store: Store) {
+  const { records } = yield* store.dump()
+  return Schema.encodeSync(Schema.Array(TaskRecord.TaskRecord))(records)
+})
+
+/** What a task of that version has now. */
+const added = { queue: "default", payload: null, overrides: {} }
+const expected = former.records.map((record) =>
+  Object.assign({}, record, { task: Object.assign({}, record.task, added) })
+)
+
+describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
+  it.live("is migrated with its contents when it is opened, also by many stores at the same time", () =>
+    Effect.gen(function* () {
+      const { name, redis } = yield* formerStore
+      const stores = yield* Effect.forEach([1, 2, 3, 4], () => open({ prefix: name, mustExist: true }), {
+        concurrency: "unbounded"
+      })
+      for (const store of stores) assert.deepStrictEqual<unknown>(yield* dump(store), expected)
+      assert.strictEqual(yield* version(redis, name), schemaVersion)
+    })
+  )
+
+  it.live("has its tasks in the queue default, where they continue", () =>
+    Effect.gen(function* () {
+      const { name } = yield* formerStore
+      const store = yield* open({ prefix: name })
+      assert.deepStrictEqual(yield* store.queues, [
+        { queue: "default", pending: 5, in_progress: 2, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
+      ])
+      assert.deepStrictEqual(
+        (yield* store.sweep({ maxAttempts: 3, onCrash: "retry" })).map(({ taskId }) => taskId),
+        [id("crashed")]
+      )
+      const claims = yield* claim(store)
+      assert.deepStrictEqual(
+        claims.map(({ task }) => task.id),
+        [id("urgent"), id("crashed"), id("ready")]
+      )
+      assert.deepStrictEqual((yield* store.settle(claims.map((claimed) => complete(claimed)))).lost, [])
+      const running = { taskId: id("running"), token: Attempt.LeaseToken.make(1) }
+      assert.deepStrictEqual((yield* store.extend([running], Duration.minutes(1))).lost, [])
+      yield* store.cancel({ ids: [id("running"), id("retried")] })
+      yield* store.requeue({ ids: [id("running"), id("failed")] })
+      const again = yield* claim(store)
+      assert.deepStrictEqual(
+        again.map(({ task }) => task.id),
+        [id("failed"), id("running")]
+      )
+      yield* store.settle(again.map((claimed) => complete(claimed)))
+      assert.deepStrictEqual(
+        (yield* claim(store)).map(({ task }) => task.id),
+        [id("waiting")]
+      )
+      assert.strictEqual((yield* store.control).stops, 1)
+      const { added, existing } = yield* add(store, "urgent", "new")
+      assert.deepStrictEqual({ added, existing }, { added: [id("new")], existing: 1 })
+    })
+  )
+
+  it.live("refuses workers while it is being migrated, and is migrated further after an interruption", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const worker = yield* open({ prefix: name })
+      const redis = yield* fill(name)
+      assert.strictEqual(yield* step(redis, name, 1), 0)
+      const { message, reason } = yield* Effect.flip(claim(worker))
+      assert.strictEqual(reason, "Unusable")
+      assert.match(
+        message,
+        /has schema 3, and this version of Baton reads schema 4: open it again, which migrates it\.$/
+      )
+      assert.deepStrictEqual<unknown>(yield* dump(yield* open({ prefix: name })), expected)
+      assert.lengthOf(yield* claim(worker), 2)
+    })
+  )
+
+  it.live("is migrated in steps that each leave every task in the old layout or in the new one", () =>
+    Effect.gen(function* () {
+      const { name, redis } = yield* formerStore
+      while ((yield* step(redis, name, 1)) === 0) {
+        assert.strictEqual(yield* version(redis, name), "3")
+      }
+      assert.strictEqual(yield* step(redis, name, 1), 1)
+      assert.deepStrictEqual<unknown>(yield* dump(yield* open({ prefix: name })), expected)
+    })
+  )
+
+  it.live("is not changed by a diagnosis", () =>
+    Effect.gen(function* () {
+      const { name, redis } = yield* formerStore
+      const found = yield* RedisTaskStore.diagnose({ url, prefix: name })
+      assert.strictEqual(of(found, "store").status, "ok")
+      assert.match(of(found, "store").message, /is of an older version of Baton, and is migrated when it is opened\.$/)
+      assert.strictEqual(yield* version(redis, name), "2")
+    })
+  )
+})
