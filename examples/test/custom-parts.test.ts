@@ -33,7 +33,7 @@ const runWith = (server: ReturnType<typeof serverOf>["server"], verifier: Layer.
     yield* store.add([Task.make({ id: "a", description: "Name a colour as JSON" })])
     const orchestrator = yield* Orchestrator.Orchestrator
     const summary = yield* Effect.result(orchestrator.run)
-    return { summary, attempts: yield* store.attempts(Task.TaskId.make("a")) }
+    return { summary, attempts: yield* store.attempts("a") }
   }).pipe(
     Effect.provide(
       Orchestrator.layer({ retryPolicy: RetryPolicy.immediate, transientRetry: RetryPolicy.transient }).pipe(

@@ -29,6 +29,7 @@ import { ExecutionError } from "./ExecutionError.ts"
 import { Executor } from "./Executor.ts"
 import { distinct, hooksIn } from "./internal/hookRegistry.ts"
 import * as runEvents from "./internal/run/events.ts"
+import * as runMetrics from "./internal/run/metrics.ts"
 import * as redaction from "./internal/redaction/services.ts"
 import * as runs from "./internal/run/run.ts"
 import { describeReason } from "./internal/run/parts.ts"
@@ -152,6 +153,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
     clock: yield* Clock.Clock,
     events: yield* withLogLevel(runEvents.make),
     spans: yield* makeSpans,
+    metrics: runMetrics.make(config),
     // Unique per start, so that a restarted worker is never mistaken for its predecessor.
     owner: `${config.owner}-${random.toString(36)}`
   }

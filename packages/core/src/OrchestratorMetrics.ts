@@ -1,5 +1,6 @@
 /**
- * The metrics of a run. Any metrics exporter of Effect exports them.
+ * The metrics of a run. Any metrics exporter of Effect exports them. Each has the `owner` of the orchestrator's configuration,
+ * and all but `circuit` have the `queue` of the task.
  *
  * @since 0.1.0
  */

@@ -13,7 +13,8 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export class SafetyStop extends Schema.TaggedError<SafetyStop>()("SafetyStop", {
-  limit: Schema.Literals(["iterations", "consecutive-failures", "cost", "tokens", "deadline"]),
+  /** `iterations`, `consecutive-failures`, `cost`, `tokens` or `deadline`, or the name that your own limit has. */
+  limit: Schema.NonEmptyString,
   /** Default `run`. */
   scope: Schema.optionalKey(Schema.Literals(["run", "task"])),
   /** One sentence for a person: the limit, and how much of it was used. */

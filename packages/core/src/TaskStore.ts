@@ -72,13 +72,13 @@ export class TaskStore extends Context.Service<
     readonly sweep: (options: SweepOptions) => Effect.Effect<ReadonlyArray<SweptTask>, TaskStoreError>
 
     /** The task with this id. */
-    readonly get: (id: TaskId) => Effect.Effect<Option.Option<Task>, TaskStoreError>
+    readonly get: (id: string) => Effect.Effect<Option.Option<Task>, TaskStoreError>
 
     /** Tasks in the order they were added, a page at a time. */
     readonly list: (query?: ListQuery) => Effect.Effect<TaskPage, TaskStoreError>
 
     /** A task's ledger, oldest attempt first, the one under way included. */
-    readonly attempts: (id: TaskId) => Effect.Effect<ReadonlyArray<Attempt>, TaskStoreError>
+    readonly attempts: (id: string) => Effect.Effect<ReadonlyArray<Attempt>, TaskStoreError>
 
     /** The number of tasks per status, in all queues together. */
     readonly counts: Effect.Effect<Counts, TaskStoreError>
@@ -302,7 +302,7 @@ export interface QueueCounts extends Counts {
 
 /** Which tasks to act on: by id, or all with a status, in one queue or in all. */
 export type Selection =
-  | { readonly ids: ReadonlyArray<TaskId> }
+  | { readonly ids: ReadonlyArray<string> }
   | { readonly status: TaskStatus; readonly queue?: string | undefined }
 
 export interface PruneOptions {
@@ -310,7 +310,7 @@ export interface PruneOptions {
   /** Only tasks that have not changed for this long. */
   readonly olderThan?: Duration.Duration | undefined
   /** Only these. */
-  readonly ids?: ReadonlyArray<TaskId> | undefined
+  readonly ids?: ReadonlyArray<string> | undefined
   /** Only tasks of this queue. Not together with `ids`. */
   readonly queue?: string | undefined
 }

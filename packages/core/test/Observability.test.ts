@@ -8,6 +8,7 @@ import {
   OrchestratorMetrics,
   RetryPolicy,
   Safety,
+  Task,
   TaskStoreError,
   Verification,
   Verifier
@@ -227,9 +228,10 @@ describe("spans", () => {
 })
 
 describe("metrics", () => {
+  const about = { owner: "worker", queue: "default" }
   const outcomes = Effect.forEach(["completed", "retried", "failed", "released"], (outcome) =>
     Effect.map(
-      Metric.value(Metric.withAttributes(OrchestratorMetrics.attempts, { outcome })),
+      Metric.value(Metric.withAttributes(OrchestratorMetrics.attempts, { ...about, outcome })),
       ({ count }) => [outcome, count] as const
     )
   )
@@ -249,6 +251,19 @@ describe("metrics", () => {
       yield* store.add(tasks("a", "b", "c", "shaky", "bad-1", "bad-2"))
       yield* orchestrator.run
       assert.deepStrictEqual(Object.fromEntries(yield* outcomes), { completed: 4, retried: 3, failed: 2, released: 0 })
+    }).pipe(fresh)
+  )
+
+  it.effect("have the owner of the configuration and the queue of each task", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ config: { owner: "mailer", queues: ["mail", "bills"] } })
+      yield* store.add(["mail", "mail", "bills"].map((queue, n) => Task.make({ id: `${n}`, description: "x", queue })))
+      yield* orchestrator.run
+      const completed = (queue: string) =>
+        Metric.value(
+          Metric.withAttributes(OrchestratorMetrics.attempts, { owner: "mailer", queue, outcome: "completed" })
+        )
+      assert.deepStrictEqual([(yield* completed("mail")).count, (yield* completed("bills")).count], [2, 1])
     }).pipe(fresh)
   )
 
@@ -276,7 +291,7 @@ describe("metrics", () => {
       yield* TestClock.adjust("2 seconds")
       yield* TestClock.adjust("2 seconds")
       yield* Fiber.join(run)
-      const { count, max, min } = yield* Metric.value(OrchestratorMetrics.attemptDuration)
+      const { count, max, min } = yield* Metric.value(Metric.withAttributes(OrchestratorMetrics.attemptDuration, about))
       assert.deepStrictEqual([count, min, max], [2, 2, 2])
     }).pipe(fresh)
   )
@@ -310,12 +325,12 @@ describe("metrics", () => {
       }
       yield* Fiber.join(run)
       const counted = (metric: Metric.Counter<number>, attributes: Record<string, string> = {}) =>
-        Effect.map(Metric.value(Metric.withAttributes(metric, attributes)), ({ count }) => count)
+        Effect.map(Metric.value(Metric.withAttributes(metric, { ...about, ...attributes })), ({ count }) => count)
       assert.strictEqual(yield* counted(OrchestratorMetrics.tokens, { type: "input" }), 10)
       assert.strictEqual(yield* counted(OrchestratorMetrics.tokens, { type: "cache_read" }), 6)
       assert.strictEqual(yield* counted(OrchestratorMetrics.cost), 0.25)
       assert.strictEqual(yield* counted(OrchestratorMetrics.transientRetries, { of: "execution" }), 2)
-      const { count, sum } = yield* Metric.value(OrchestratorMetrics.verificationDuration)
+      const { count, sum } = yield* Metric.value(Metric.withAttributes(OrchestratorMetrics.verificationDuration, about))
       assert.strictEqual(count, 2)
       // The delays of retries have jitter, so the clock stops between two milliseconds.
       assert.closeTo(sum, 4, 1e-6)
@@ -333,7 +348,10 @@ describe("metrics", () => {
       const run = yield* Effect.forkChild(orchestrator.run)
       yield* Effect.repeat(Effect.yieldNow, { times: 200 })
       const states = yield* Effect.forEach(["closed", "open", "half-open"], (state) =>
-        Effect.map(Metric.value(Metric.withAttributes(OrchestratorMetrics.circuit, { state })), ({ value }) => value)
+        Effect.map(
+          Metric.value(Metric.withAttributes(OrchestratorMetrics.circuit, { owner: about.owner, state })),
+          ({ value }) => value
+        )
       )
       assert.deepStrictEqual(states, [0, 1, 0])
       yield* Fiber.interrupt(run)
@@ -366,7 +384,7 @@ describe("metrics", () => {
       yield* gate.open
       yield* orchestrator.resume
       yield* Fiber.join(run)
-      const { max } = yield* Metric.value(OrchestratorMetrics.attemptDuration)
+      const { max } = yield* Metric.value(Metric.withAttributes(OrchestratorMetrics.attemptDuration, about))
       assert.isAtMost(max, 1000)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
@@ -379,10 +397,10 @@ describe("metrics", () => {
       yield* yields()
       yield* TestClock.adjust("11 seconds")
       yield* yields()
-      assert.strictEqual((yield* Metric.value(OrchestratorMetrics.held)).value, 1)
+      assert.strictEqual((yield* Metric.value(Metric.withAttributes(OrchestratorMetrics.held, about))).value, 1)
       yield* TestClock.adjust("10 seconds")
       yield* Fiber.join(run)
-      assert.strictEqual((yield* Metric.value(OrchestratorMetrics.held)).value, 0)
+      assert.strictEqual((yield* Metric.value(Metric.withAttributes(OrchestratorMetrics.held, about))).value, 0)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
@@ -404,7 +422,7 @@ describe("metrics", () => {
       yield* journal.next("LeaseLost")
       yield* orchestrator.stop
       yield* Fiber.join(run)
-      assert.strictEqual((yield* Metric.value(OrchestratorMetrics.leasesLost)).count, 1)
+      assert.strictEqual((yield* Metric.value(Metric.withAttributes(OrchestratorMetrics.leasesLost, about))).count, 1)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 })

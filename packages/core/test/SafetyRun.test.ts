@@ -1,10 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, Layer } from "effect"
+import { Effect, Fiber, Latch, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { Execution, ExecutionError, Executor, RetryPolicy, Safety, Usage } from "@baton/core"
+import { Event, Execution, ExecutionError, Executor, RetryPolicy, Safety, SafetyStop, Usage } from "@baton/core"
 import { get, hasEnded, make, tasks, yields } from "./harness.ts"
 
 const numbered = (count: number) => tasks(...Array.from({ length: count }, (_, index) => `t${index}`))
+
+describe("a run under a limit of its own", () => {
+  it.effect("ends with the name of that limit", () =>
+    Effect.gen(function* () {
+      const reached = new SafetyStop({ limit: "office-hours", message: "It is after six." })
+      const { journal, orchestrator, store } = yield* make({
+        safety: Layer.succeed(Safety.Safety, Safety.make({ allow: Effect.fail(reached) }))
+      })
+      yield* store.add(tasks("a"))
+      yield* orchestrator.run
+      const event = yield* Schema.encodeEffect(Event.Event)(journal.events.at(-1) ?? (yield* Effect.die("no event")))
+      assert.deepInclude(event, {
+        reason: { _tag: "LimitReached", limit: "office-hours", message: "It is after six." }
+      })
+    })
+  )
+})
 
 describe("a run under a circuit breaker", () => {
   for (const concurrency of [1, 7, 64]) {

@@ -46,7 +46,7 @@ describe("the outputs of dependencies", () => {
       yield* orchestrator.run
       assert.deepStrictEqual(read, [])
       yield* store.add([task("c", ["a", "b"])])
-      yield* store.prune({ statuses: ["completed"], ids: [Task.TaskId.make("b")] })
+      yield* store.prune({ statuses: ["completed"], ids: ["b"] })
       yield* orchestrator.run
       assert.deepStrictEqual(read, ["a", "b"])
       assert.strictEqual(

@@ -80,7 +80,7 @@ export const tasks = (...ids: ReadonlyArray<string>) => ids.map((id) => Task.mak
 export const numbered = (count: number) => tasks(...Array.from({ length: count }, (_, index) => `t${index}`))
 
 export const get = (store: TaskStore.TaskStore["Service"], id: string) =>
-  Effect.flatMap(store.get(Task.TaskId.make(id)), Effect.fromOption)
+  Effect.flatMap(store.get(id), Effect.fromOption)
 
 export const unavailable = new TaskStoreError({ reason: "Unavailable", message: "connection refused" })
 

@@ -54,7 +54,7 @@ describe("a task's own settings", () => {
           ["long", 120_000]
         ]
       )
-      const [attempt] = yield* store.attempts(Task.TaskId.make("short"))
+      const [attempt] = yield* store.attempts("short")
       assert.strictEqual(attempt?.error, "The execution took too long and was stopped.")
     })
   )

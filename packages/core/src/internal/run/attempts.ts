@@ -15,7 +15,6 @@ import * as logAnnotations from "../logAnnotations.ts"
 import type { ClaimedTask } from "./claims.ts"
 import * as deadlines from "./deadlines.ts"
 import * as dependencies from "./dependencies.ts"
-import * as metrics from "./metrics.ts"
 import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
 import { unstorable } from "./settlement.ts"
 import * as spending from "./spending.ts"
@@ -96,7 +95,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
     const verified = yield* Effect.exit(restore(verify(claimed, execution, context)))
     verifying.clear(claimed)
     if (verifier.kind === "effectful") {
-      yield* metrics.measureVerification(clock.currentTimeMillisUnsafe() - verifyingSince)
+      yield* parts.metrics.of(task.queue).measureVerification(clock.currentTimeMillisUnsafe() - verifyingSince)
     }
     if (Exit.isFailure(verified))
       return cutOff(claimed, verified.cause, (error) => onVerificationError(execution, error))
@@ -129,7 +128,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
         onError: (error) => addUsageOf(claimed, error),
         onRetry: (reason, delayMillis) =>
           Effect.andThen(
-            metrics.countRetry("execution"),
+            parts.metrics.of(task.queue).countRetry("execution"),
             events.publish({ _tag: "ExecutionRetried", ...ofAttempt(parts, task), reason, delayMillis })
           )
       })
@@ -180,7 +179,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
         onError: (error) => addUsageOf(claimed, error),
         onRetry: (reason, delayMillis) =>
           Effect.andThen(
-            metrics.countRetry("verification"),
+            parts.metrics.of(task.queue).countRetry("verification"),
             events.publish({ _tag: "VerificationRetried", ...ofAttempt(parts, task), reason, delayMillis })
           )
       })

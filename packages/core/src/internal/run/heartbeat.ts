@@ -4,7 +4,6 @@ import * as Latch from "effect/Latch"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { type ClaimedTask, type Claims, leaseKey } from "./claims.ts"
 import * as dependencies from "./dependencies.ts"
-import * as metrics from "./metrics.ts"
 import { now, type RunParts, type StopSignal } from "./parts.ts"
 import { storeCall } from "./storeCall.ts"
 
@@ -30,7 +29,7 @@ export const make = (parts: RunParts, claims: Claims, stop: StopSignal): Heartbe
   let extendedAt = clock.currentTimeMillisUnsafe()
 
   const extend = Effect.gen(function* () {
-    yield* metrics.setHeld(claims.size())
+    yield* parts.metrics.setHeld(claims.all())
     const startedAt = clock.currentTimeMillisUnsafe()
     if (claims.size() === 0) return
     const claimed = Array.from(claims.all())

@@ -1,31 +1,49 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
+import type { Resolved } from "../../OrchestratorConfig.ts"
 import * as Metrics from "../../OrchestratorMetrics.ts"
 import type { BreakerState } from "../../Safety.ts"
 import * as Usage from "../../Usage.ts"
+import type { ClaimedTask } from "./claims.ts"
 import { attemptOutcome, type SettledOutcome } from "./settlement.ts"
 
-const attemptsByOutcome: Readonly<Record<SettledOutcome, Metric.Counter<number>>> = {
-  completed: Metric.withAttributes(Metrics.attempts, { outcome: "completed" }),
-  retried: Metric.withAttributes(Metrics.attempts, { outcome: "retried" }),
-  failed: Metric.withAttributes(Metrics.attempts, { outcome: "failed" }),
-  released: Metric.withAttributes(Metrics.attempts, { outcome: "released" })
-}
-
-const settledOutcomes = Object.values(attemptOutcome)
-
-/** The attempts that one write settled, by outcome, and their usage. */
+/** The attempts of one queue that one write settled, by outcome, and their usage. */
 export interface AttemptBatch {
   readonly outcomes: Record<SettledOutcome, number>
   usage: Usage.Usage | null
   knownCostUsd: number
 }
 
-export const makeAttemptBatch = (): AttemptBatch => ({
-  outcomes: { completed: 0, retried: 0, failed: 0, released: 0 },
-  usage: null,
-  knownCostUsd: 0
-})
+/** The metrics of one orchestrator. Those about a task have its queue. */
+export interface RunMetrics {
+  readonly of: (queue: string) => QueueMetrics
+  readonly setHeld: (claims: Iterable<ClaimedTask>) => Effect.Effect<void>
+  readonly setCircuit: (state: BreakerState["state"]) => Effect.Effect<void>
+  /** Adds the batches of several queues. */
+  readonly countAttempts: (batches: AttemptBatches) => Effect.Effect<void>
+}
+
+export interface QueueMetrics {
+  readonly measureAttempt: (millis: number) => Effect.Effect<void>
+  readonly measureVerification: (millis: number) => Effect.Effect<void>
+  readonly countRetry: (of: "execution" | "verification") => Effect.Effect<void>
+  readonly countLostLease: Effect.Effect<void>
+  readonly countAttempts: (batch: AttemptBatch) => Effect.Effect<void>
+  readonly setHeld: (tasks: number) => Effect.Effect<void>
+}
+
+/** The batches of one write, by queue. */
+export class AttemptBatches {
+  readonly byQueue = new Map<string, AttemptBatch>()
+
+  of(queue: string): AttemptBatch {
+    const known = this.byQueue.get(queue)
+    if (known !== undefined) return known
+    const batch = { outcomes: { completed: 0, retried: 0, failed: 0, released: 0 }, usage: null, knownCostUsd: 0 }
+    this.byQueue.set(queue, batch)
+    return batch
+  }
+}
 
 export const addUsage = (batch: AttemptBatch, usage: Usage.Usage | null): void => {
   if (usage === null) return
@@ -33,45 +51,74 @@ export const addUsage = (batch: AttemptBatch, usage: Usage.Usage | null): void =
   batch.knownCostUsd += usage.costUsd ?? 0
 }
 
-export const countAttempts = Effect.fnUntraced(function* ({ knownCostUsd, outcomes, usage }: AttemptBatch) {
-  for (const outcome of settledOutcomes) {
-    if (outcomes[outcome] > 0) yield* Metric.update(attemptsByOutcome[outcome], outcomes[outcome])
+export const make = ({ owner, queues }: Pick<Resolved, "owner" | "queues">): RunMetrics => {
+  const byQueue = new Map(queues.map((queue) => [queue, ofQueue({ owner, queue })]))
+  const circuits = (["closed", "open", "half-open"] as const).map(
+    (state) => [state, Metric.withAttributes(Metrics.circuit, { owner, state })] as const
+  )
+  const of = (queue: string): QueueMetrics => {
+    const known = byQueue.get(queue)
+    if (known !== undefined) return known
+    const made = ofQueue({ owner, queue })
+    byQueue.set(queue, made)
+    return made
   }
-  if (knownCostUsd > 0) yield* Metric.update(Metrics.cost, knownCostUsd)
-  if (usage === null) return
-  for (const [metric, kind] of tokensByType) {
-    if (usage[kind] > 0) yield* Metric.update(metric, usage[kind])
+  return {
+    of,
+    setHeld: Effect.fnUntraced(function* (claims) {
+      const held = new Map(Array.from(byQueue.keys(), (queue) => [queue, 0]))
+      for (const { claim } of claims) held.set(claim.task.queue, (held.get(claim.task.queue) ?? 0) + 1)
+      for (const [queue, tasks] of held) yield* of(queue).setHeld(tasks)
+    }),
+    setCircuit: Effect.fnUntraced(function* (state) {
+      for (const [name, metric] of circuits) yield* Metric.update(metric, name === state ? 1 : 0)
+    }),
+    countAttempts: Effect.fnUntraced(function* ({ byQueue }) {
+      for (const [queue, batch] of byQueue) yield* of(queue).countAttempts(batch)
+    })
   }
-})
-
-const tokensByType = [
-  [Metric.withAttributes(Metrics.tokens, { type: "input" }), "inputTokens"],
-  [Metric.withAttributes(Metrics.tokens, { type: "output" }), "outputTokens"],
-  [Metric.withAttributes(Metrics.tokens, { type: "cache_read" }), "cacheReadTokens"],
-  [Metric.withAttributes(Metrics.tokens, { type: "cache_write" }), "cacheWriteTokens"]
-] as const
-
-export const measureAttempt = (millis: number): Effect.Effect<void> =>
-  Metric.update(Metrics.attemptDuration, millis / 1000)
-
-export const measureVerification = (millis: number): Effect.Effect<void> =>
-  Metric.update(Metrics.verificationDuration, millis / 1000)
-
-export const countRetry = (of: "execution" | "verification"): Effect.Effect<void> => Metric.update(retriesOf[of], 1)
-
-const retriesOf = {
-  execution: Metric.withAttributes(Metrics.transientRetries, { of: "execution" }),
-  verification: Metric.withAttributes(Metrics.transientRetries, { of: "verification" })
 }
 
-export const countLostLease: Effect.Effect<void> = Metric.update(Metrics.leasesLost, 1)
+const settledOutcomes = Object.values(attemptOutcome)
 
-export const setHeld = (tasks: number): Effect.Effect<void> => Metric.update(Metrics.held, tasks)
+const ofQueue = (about: { readonly owner: string; readonly queue: string }): QueueMetrics => {
+  const attempts = settledOutcomes.map(
+    (outcome) => [outcome, Metric.withAttributes(Metrics.attempts, { ...about, outcome })] as const
+  )
+  const tokens = tokenTypes.map(
+    ([type, kind]) => [kind, Metric.withAttributes(Metrics.tokens, { ...about, type })] as const
+  )
+  const retries = {
+    execution: Metric.withAttributes(Metrics.transientRetries, { ...about, of: "execution" }),
+    verification: Metric.withAttributes(Metrics.transientRetries, { ...about, of: "verification" })
+  }
+  const cost = Metric.withAttributes(Metrics.cost, about)
+  const attemptDuration = Metric.withAttributes(Metrics.attemptDuration, about)
+  const verificationDuration = Metric.withAttributes(Metrics.verificationDuration, about)
+  const leasesLost = Metric.withAttributes(Metrics.leasesLost, about)
+  const held = Metric.withAttributes(Metrics.held, about)
+  return {
+    measureAttempt: (millis) => Metric.update(attemptDuration, millis / 1000),
+    measureVerification: (millis) => Metric.update(verificationDuration, millis / 1000),
+    countRetry: (of) => Metric.update(retries[of], 1),
+    countLostLease: Metric.update(leasesLost, 1),
+    countAttempts: Effect.fnUntraced(function* ({ knownCostUsd, outcomes, usage }) {
+      for (const [outcome, metric] of attempts) {
+        if (outcomes[outcome] > 0) yield* Metric.update(metric, outcomes[outcome])
+      }
+      if (knownCostUsd > 0) yield* Metric.update(cost, knownCostUsd)
+      if (usage === null) return
+      for (const [kind, metric] of tokens) {
+        if (usage[kind] > 0) yield* Metric.update(metric, usage[kind])
+      }
+    }),
+    setHeld: (tasks) => Metric.update(held, tasks)
+  }
+}
 
-export const setCircuit = Effect.fnUntraced(function* (state: BreakerState["state"]) {
-  for (const [name, metric] of circuitByState) yield* Metric.update(metric, name === state ? 1 : 0)
-})
-
-const circuitByState = (["closed", "open", "half-open"] as const).map(
-  (state) => [state, Metric.withAttributes(Metrics.circuit, { state })] as const
-)
+const tokenTypes = [
+  ["input", "inputTokens"],
+  ["output", "outputTokens"],
+  ["cache_read", "cacheReadTokens"],
+  ["cache_write", "cacheWriteTokens"]
+] as const

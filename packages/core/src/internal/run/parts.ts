@@ -14,6 +14,7 @@ import type { TaskStoreError } from "../../TaskStoreError.ts"
 import type { VerificationError } from "../../VerificationError.ts"
 import type { VerifierService } from "../../Verifier.ts"
 import type { RunEvents } from "./events.ts"
+import type { RunMetrics } from "./metrics.ts"
 import type { Spans } from "./traces.ts"
 
 /** The services and settings that a run is built from. */
@@ -26,6 +27,7 @@ export interface RunParts {
   readonly clock: Clock.Clock
   readonly events: RunEvents
   readonly spans: Spans
+  readonly metrics: RunMetrics
   readonly owner: string
 }
 

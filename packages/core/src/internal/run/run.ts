@@ -17,7 +17,6 @@ import * as control from "./control.ts"
 import * as dependencies from "./dependencies.ts"
 import * as heartbeats from "./heartbeat.ts"
 import * as intake from "./intake.ts"
-import * as metrics from "./metrics.ts"
 import { describeReason, makeStopSignal, now, type RunParts, type Stop, type StopSignal } from "./parts.ts"
 import * as settler from "./settler.ts"
 import { counts } from "./storeCall.ts"
@@ -122,7 +121,7 @@ export const make = Effect.fnUntraced(function* (
     const counted = yield* Fiber.await(shuttingDown)
 
     endedAt = clock.currentTimeMillisUnsafe()
-    yield* metrics.setHeld(claims.size())
+    yield* parts.metrics.setHeld(claims.all())
     const summary = stats()
     yield* events.close({ _tag: "RunEnded", at: now(parts), reason: ending.reason, stats: summary })
     return { ...ending, stats: summary, counts: Exit.isSuccess(counted) ? counted.value : Option.none() }
@@ -173,7 +172,7 @@ export const make = Effect.fnUntraced(function* (
     [
       Stream.runForEach(safety.changes, ({ reason, state }) =>
         Effect.andThen(
-          metrics.setCircuit(state),
+          parts.metrics.setCircuit(state),
           events.publish({ _tag: circuitEvents[state], at: now(parts), reason })
         )
       ),

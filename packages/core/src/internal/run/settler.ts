@@ -104,7 +104,7 @@ export const make = Effect.fnUntraced(function* (
   const drop = Effect.fnUntraced(function* (claimed: ClaimedTask) {
     claims.remove(claimed)
     const isCancelled = claimed.abortReason === "cancelled"
-    if (!isCancelled) yield* countLostLease
+    if (!isCancelled) yield* countLostLease(claimed)
     if (claimed.startedAt === undefined) return
     const about = ofAttempt(parts, claimed.claim.task)
     yield* parts.events.publish(
@@ -160,23 +160,23 @@ export const make = Effect.fnUntraced(function* (
     const lostByKey = lost.length === 0 ? undefined : new Map(lost.map((lease) => [leaseKey(lease), lease]))
     const events: Array<Event> = []
     const failed: Array<TaskId> = []
-    const metered = metrics.makeAttemptBatch()
+    const metered = new metrics.AttemptBatches()
     for (const entry of entries) {
       const { claimed, settlement } = entry
       const lease = lostByKey?.get(leaseKey(settlement))
       const isAccepted = lease === undefined || (isRepeated && (yield* isSettledAlready(settlement)))
       if (isAccepted) {
         count(entry)
-        metered.outcomes[attemptOutcome[settlement._tag]]++
+        metered.of(claimed.claim.task.queue).outcomes[attemptOutcome[settlement._tag]]++
         if (settlement._tag === "Fail") failed.push(settlement.taskId)
-      } else if (lease.status !== "cancelled") yield* countLostLease
+      } else if (lease.status !== "cancelled") yield* countLostLease(claimed)
       // No start of it was published, so no end is.
       if (claimed.startedAt === undefined) continue
       const about = ofAttempt(parts, claimed.claim.task)
       const durationMillis = parts.clock.currentTimeMillisUnsafe() - claimed.startedAt
       if (isAccepted) {
-        metrics.addUsage(metered, claimed.usage)
-        yield* metrics.measureAttempt(durationMillis)
+        metrics.addUsage(metered.of(claimed.claim.task.queue), claimed.usage)
+        yield* parts.metrics.of(claimed.claim.task.queue).measureAttempt(durationMillis)
         events.push(eventOf(entry, about, durationMillis))
       } else {
         events.push(
@@ -186,7 +186,7 @@ export const make = Effect.fnUntraced(function* (
         )
       }
     }
-    yield* metrics.countAttempts(metered)
+    yield* parts.metrics.countAttempts(metered)
     if (events.length > 0) yield* parts.events.publishAll(events)
     // Before the claims are left, so that a run does not end without it.
     yield* dependencies.onFailed(parts, failed)
@@ -220,10 +220,11 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
-  const countLostLease = Effect.suspend(() => {
-    counts.leasesLost++
-    return metrics.countLostLease
-  })
+  const countLostLease = ({ claim }: ClaimedTask) =>
+    Effect.suspend(() => {
+      counts.leasesLost++
+      return parts.metrics.of(claim.task.queue).countLostLease
+    })
 
   const leave = ({ claimed, settlement: { taskId } }: PendingSettlement) => {
     claims.remove(claimed)

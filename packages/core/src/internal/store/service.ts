@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { defaultQueue, type NewTask, type Task, type TaskId, type TaskStatus } from "../../Task.ts"
+import { defaultQueue, type NewTask, type Task, TaskId, type TaskStatus } from "../../Task.ts"
 import * as TaskRecord from "../../TaskRecord.ts"
 import * as TaskState from "../../TaskState.ts"
 import type {
@@ -427,7 +427,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     },
     attempts: (id) =>
       Effect.flatMap(driver.attempts(Text.encode(id)), (rows) =>
-        decoded(() => rows.map((row) => Codec.attempt(id, row)))
+        decoded(() => rows.map((row) => Codec.attempt(TaskId.make(id), row)))
       ),
     counts: Effect.map(queues, Codec.total),
     queues,
