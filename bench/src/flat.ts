@@ -101,7 +101,7 @@ for (const [name, withStore] of [
       let best = { addPerSecond: 0, runPerSecond: 0 }
       // The best of four rounds, to exclude the store's background work after it was filled.
       for (let round = 0; round < 4; round++) {
-        const found = await runNoop(store, { count, concurrency, prefetch: 1000, from: added })
+        const found = await runNoop(store, { count, concurrency, from: added })
         added += count
         best = {
           addPerSecond: Math.max(best.addPerSecond, found.addPerSecond),

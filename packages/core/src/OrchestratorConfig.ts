@@ -94,7 +94,10 @@ export const OrchestratorConfig = Schema.Struct({
   pauseBetweenTasks: duration.pipe(withDefault(Duration.zero)),
   /** The number of workers: how many tasks run at the same time. Default 1. */
   concurrency: count.pipe(withDefault(1)),
-  /** How many tasks are claimed ahead of the workers. Default: the concurrency. Raise it for tasks of milliseconds. */
+  /**
+   * How many tasks are claimed ahead of the workers, however long they wait. Default: as many as are expected to start within
+   * 50 milliseconds, at most 1 000; none for tasks that take longer, and none with `onCrash: "dead-letter"`.
+   */
   prefetch: Schema.optional(count),
   /** The longest execution of one attempt, its transient retries included. Default 10 minutes. */
   executionTimeout: duration.pipe(withDefault(Duration.minutes(10))),
@@ -131,9 +134,7 @@ export interface OrchestratorConfig extends Schema.Codec.Encoded<typeof Orchestr
  * @category models
  * @since 0.1.0
  */
-export interface Resolved extends Omit<typeof OrchestratorConfig.Type, "retryOnFailure" | "prefetch"> {
-  readonly prefetch: number
-}
+export interface Resolved extends Omit<typeof OrchestratorConfig.Type, "retryOnFailure"> {}
 
 /**
  * A setting has a value that it cannot have.
@@ -155,15 +156,21 @@ export class InvalidConfig extends Schema.TaggedError<InvalidConfig>()("InvalidC
 export const resolve = (config: OrchestratorConfig): Effect.Effect<Resolved, InvalidConfig> =>
   decode(config, { errors: "all" }).pipe(
     Effect.map(fillIn),
-    Effect.mapError(({ issue }) => new InvalidConfig({ message: describe(config, issue) }))
+    Effect.mapError(({ issue }) => new InvalidConfig({ message: describe(config, issue) })),
+    Effect.filterOrFail(
+      ({ onCrash, prefetch }) => onCrash !== "dead-letter" || prefetch === undefined,
+      ({ prefetch }) =>
+        new InvalidConfig({
+          message: `prefetch is ${prefetch}. Expected none: with onCrash "dead-letter", no task is claimed ahead.`
+        })
+    )
   )
 
 const decode = Schema.decodeUnknownEffect(OrchestratorConfig)
 
 const fillIn = ({ retryOnFailure, ...settings }: typeof OrchestratorConfig.Type): Resolved => ({
   ...settings,
-  maxAttempts: retryOnFailure ? settings.maxAttempts : 1,
-  prefetch: settings.prefetch ?? settings.concurrency
+  maxAttempts: retryOnFailure ? settings.maxAttempts : 1
 })
 
 /**

@@ -370,11 +370,12 @@ describe("metrics", () => {
     }).pipe(fresh)
   )
 
-  it.effect("do not measure tasks that were claimed ahead and released", () =>
+  it.effect("do not measure or count tasks that were claimed ahead and released", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("1000 days")
       const gate = yield* Latch.make()
       const { journal, orchestrator, store } = yield* make({
+        config: { prefetch: 2 },
         executor: Executor.layer(() => Effect.as(gate.await, Execution.make({ output: "x" })))
       })
       yield* store.add(tasks("a", "b", "c"))
@@ -386,6 +387,7 @@ describe("metrics", () => {
       yield* Fiber.join(run)
       const { max } = yield* Metric.value(Metric.withAttributes(OrchestratorMetrics.attemptDuration, about))
       assert.isAtMost(max, 1000)
+      assert.deepStrictEqual(Object.fromEntries(yield* outcomes), { completed: 3, retried: 0, failed: 0, released: 0 })
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 

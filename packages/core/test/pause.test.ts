@@ -9,6 +9,7 @@ describe("pause and resume", () => {
     Effect.gen(function* () {
       const gate = yield* Latch.make()
       const { journal, orchestrator, store } = yield* make({
+        config: { prefetch: 2 },
         executor: Executor.layer(() => Effect.as(gate.await, Execution.make({ output: "x" })))
       })
       yield* store.add(tasks("a", "b", "c"))

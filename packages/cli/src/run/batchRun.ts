@@ -14,7 +14,6 @@ import { printMessage } from "../view/stderr.ts"
 export const defaults = {
   /** A waiting task only uses a fiber and the memory for its text. */
   concurrency: 10_000,
-  prefetch: 100,
   /** Requests in a batch continue without the run, so it does not wait for them. */
   drainTimeout: Duration.zero,
   /** The number of verifier programs that run at the same time; the outputs of a batch arrive together. */
@@ -26,7 +25,6 @@ export const defaults = {
 /** The configuration of such a run. */
 export const configOf = (config: OrchestratorConfig): OrchestratorConfig => ({
   ...config,
-  prefetch: config.prefetch ?? defaults.prefetch,
   executionTimeout: defaults.timeout,
   verificationTimeout: defaults.timeout
 })

@@ -105,8 +105,8 @@ export const settings = {
   },
   prefetch: {
     kind: Kind.count(1),
-    help: "The number of tasks to claim ahead; raise it for tasks that take milliseconds",
-    otherwise: "the concurrency"
+    help: "Claim this many tasks ahead, however long they then wait",
+    otherwise: "only tasks of milliseconds, as many as start within 50 ms"
   },
 
   maxAttempts: {

@@ -1,9 +1,12 @@
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
+import type { Resolved } from "../../OrchestratorConfig.ts"
 import type { Claim, Lease } from "../../TaskStore.ts"
 import * as Usage from "../../Usage.ts"
+import * as pacing from "./pace.ts"
 
 /** Why the work on a task is cut off. */
 export type AbortReason =
@@ -20,6 +23,8 @@ export type AbortReason =
 export class ClaimedTask {
   readonly claim: Claim
   readonly claimedAt: number
+  /** When a worker took it, on the monotonic clock. */
+  takenAt = 0
   /** `queued` until a worker takes it, `waiting` until Safety allows it to start. */
   phase: "queued" | "waiting" | "working" | "settling" = "queued"
   abortReason: AbortReason | undefined = undefined
@@ -85,16 +90,19 @@ export class ClaimedTask {
 export interface Claims {
   /** Adds tasks that were just claimed. They never exceed `room`, so that this does not wait. */
   readonly add: (claims: ReadonlyArray<Claim>) => void
-  /** How many more tasks may be claimed while `busy` workers work; 0 until half of the prefetched tasks are started. */
-  readonly room: (busy: number) => number
+  /** How many more tasks may be claimed: one per free worker, and some ahead once half of those have been taken. */
+  readonly room: () => number
   /** Returns when there may be room or something to claim again. */
   readonly awaitWakeUp: Effect.Effect<void>
   readonly wakeUp: () => void
-  /** The next task that was not started. Call `onTaken` after it. */
+  /** The next task that was not started. Call `onTaken` after it, and `onFree` when its worker can take another. */
   readonly take: Effect.Effect<ClaimedTask>
-  readonly onTaken: () => void
-  /** Removes and returns all tasks that were not started. */
+  readonly onTaken: (claimed: ClaimedTask) => void
+  readonly onFree: (claimed: ClaimedTask) => void
+  /** Removes and returns all tasks that no worker has taken. */
   readonly takeQueued: Effect.Effect<ReadonlyArray<ClaimedTask>>
+  /** Returns when tasks that were claimed ahead have waited for a worker for much longer than expected. */
+  readonly awaitOverdue: Effect.Effect<void>
   readonly all: () => Iterable<ClaimedTask>
   readonly size: () => number
   readonly has: (claimed: ClaimedTask) => boolean
@@ -103,30 +111,71 @@ export interface Claims {
   readonly awaitEmpty: Effect.Effect<void>
 }
 
-export const make = Effect.fnUntraced(function* (options: {
-  readonly concurrency: number
-  readonly prefetch: number
-  readonly now: () => number
-}): Effect.fn.Return<Claims> {
-  const { concurrency, now, prefetch } = options
+/** Tasks that are claimed ahead wait for a worker this long at most, in milliseconds. */
+const overdueMillis = 2 * pacing.aheadMillis
+
+/** After a process was stopped for a while, its workers get this long to take what is overdue, in milliseconds. */
+const graceMillis = 10
+
+/** The tasks of one claim, from its time until a worker has taken the last of them. */
+interface Waiting {
+  readonly claimedAt: number
+  /** How many tasks the run had ever claimed after it. */
+  readonly upTo: number
+}
+
+export const make = Effect.fnUntraced(function* (
+  config: Pick<Resolved, "concurrency" | "onCrash" | "prefetch">,
+  clock: Clock.Clock
+): Effect.fn.Return<Claims> {
+  const { concurrency, onCrash, prefetch } = config
   const claimed = new Set<ClaimedTask>()
-  const queue = yield* Queue.bounded<ClaimedTask>(concurrency + prefetch)
+  // Unbounded, because `room` bounds it.
+  const queue = yield* Queue.unbounded<ClaimedTask>()
   const empty = Latch.makeUnsafe(true)
   const awake = Latch.makeUnsafe(true)
+  const pace = pacing.make(concurrency)
+  /** How many tasks were ever claimed, taken out of the queue, and gave their place to another. */
+  let added = 0
+  let taken = 0
+  let freed = 0
+  const waiting: Array<Waiting> = []
+  const isWaiting = Latch.makeUnsafe(false)
+
+  // Monotonic: setting the wall clock does not make a task overdue.
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
+  const ahead = (): number => {
+    // A crash ends the attempts of all claimed tasks, and one that never started must not be dead-lettered for that.
+    if (onCrash === "dead-letter") return 0
+    return prefetch ?? pace.ahead()
+  }
+
+  const oldestWaiting = (): Waiting | undefined => {
+    while (waiting[0] !== undefined && waiting[0].upTo <= taken) waiting.shift()
+    return waiting[0]
+  }
+
   return {
     add: (claims) => {
-      const claimedAt = now()
+      const claimedAt = clock.currentTimeMillisUnsafe()
       const entries = claims.map((claim) => new ClaimedTask(claim, claimedAt))
       for (const entry of entries) claimed.add(entry)
       empty.closeUnsafe()
       Queue.offerAllUnsafe(queue, entries)
+      added += entries.length
+      if (prefetch !== undefined) return
+      waiting.push({ claimedAt: now(), upTo: added })
+      isWaiting.openUnsafe()
     },
-    room: (busy) => {
+    room: () => {
       const queued = Queue.sizeUnsafe(queue)
-      if (queued * 2 > prefetch) return 0
+      const limit = ahead()
+      if (queued * 2 > limit) return 0
+      const wanted = limit + concurrency - (added - freed)
       // When attempts end faster than the store takes their settlements, claiming waits.
-      const unsettled = 2 * (concurrency + prefetch) - claimed.size
-      return Math.max(0, Math.min(unsettled, prefetch + (concurrency - busy) - queued))
+      const unsettled = 2 * (concurrency + limit) - claimed.size
+      return unsettled * 2 < wanted ? 0 : Math.max(0, Math.min(unsettled, wanted))
     },
     awaitWakeUp: Effect.suspend(() => {
       awake.closeUnsafe()
@@ -134,10 +183,38 @@ export const make = Effect.fnUntraced(function* (options: {
     }),
     wakeUp: () => void awake.openUnsafe(),
     take: Queue.take(queue),
-    onTaken: () => {
-      if (Queue.sizeUnsafe(queue) * 2 <= prefetch) awake.openUnsafe()
+    onTaken: (entry) => {
+      taken++
+      entry.takenAt = now()
+      if (Queue.sizeUnsafe(queue) * 2 <= ahead()) awake.openUnsafe()
     },
-    takeQueued: Queue.clear(queue),
+    onFree: (entry) => {
+      freed++
+      if (entry.startedAt !== undefined) pace.observe(entry.takenAt, now())
+      if (Queue.sizeUnsafe(queue) === 0) awake.openUnsafe()
+    },
+    takeQueued: Effect.map(Queue.clear(queue), (entries) => {
+      taken += entries.length
+      freed += entries.length
+      return entries
+    }),
+    awaitOverdue: Effect.gen(function* () {
+      while (true) {
+        const oldest = oldestWaiting()
+        if (oldest === undefined) {
+          isWaiting.closeUnsafe()
+          yield* isWaiting.await
+          continue
+        }
+        const rest = oldest.claimedAt + overdueMillis - now()
+        if (rest > 0) {
+          yield* Effect.sleep(rest)
+          continue
+        }
+        yield* Effect.sleep(graceMillis)
+        if (oldestWaiting() === oldest) return pace.reset()
+      }
+    }),
     all: () => claimed,
     size: () => claimed.size,
     has: (entry) => claimed.has(entry),

@@ -5,7 +5,6 @@ import type { Control } from "./control.ts"
 import type { Heartbeat } from "./heartbeat.ts"
 import type { RunParts, StopSignal } from "./parts.ts"
 import { counts, storeCall } from "./storeCall.ts"
-import type { Workers } from "./workers.ts"
 
 /** What claiming works with. */
 export interface IntakeParts {
@@ -13,16 +12,15 @@ export interface IntakeParts {
   readonly control: Pick<Control, "awaitActive">
   readonly heartbeat: Pick<Heartbeat, "reclaim">
   readonly stop: StopSignal
-  readonly workers: Pick<Workers, "busy">
 }
 
 /**
- * Claims tasks ahead of the workers, in batches: workers never wait for a claim while there is work. Ends the run when
- * nothing is left, if it is to run until then.
+ * Claims tasks for the free workers, and ahead of them while tasks are short. Ends the run when nothing is left, if it is to
+ * run until then.
  */
 export const loop = (
   parts: RunParts,
-  { claims, control, heartbeat, stop, workers }: IntakeParts,
+  { claims, control, heartbeat, stop }: IntakeParts,
   options: { readonly untilDrained: boolean }
 ): Effect.Effect<void> => {
   const { clock, config, owner, safety, store } = parts
@@ -60,7 +58,7 @@ export const loop = (
     let fruitless = 0
     while (true) {
       yield* control.awaitActive
-      const room = claims.room(workers.busy())
+      const room = claims.room()
       if (room === 0) {
         yield* claims.awaitWakeUp
         continue

@@ -66,7 +66,7 @@ export const make = Effect.fnUntraced(function* (
   const parts: RunParts = { ...shared, safety: yield* Scope.provide(shared.safety.forRun, scope) }
   const { clock, config, events, owner, safety } = parts
   const stop = makeStopSignal()
-  const claims = yield* claimed.make({ ...config, now: () => clock.currentTimeMillisUnsafe() })
+  const claims = yield* claimed.make(config, clock)
   const settling = yield* settler.make(parts, claims, stop)
   const heartbeat = heartbeats.make(parts, claims, stop)
   const controlling = control.make(parts, {
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function* (
     settler: settling,
     stop
   })
-  const claiming = intake.loop(parts, { claims, control: controlling, heartbeat, stop, workers: working }, options)
+  const claiming = intake.loop(parts, { claims, control: controlling, heartbeat, stop }, options)
 
   const startedAt = clock.currentTimeMillisUnsafe()
   let endedAt: number | undefined
@@ -108,8 +108,8 @@ export const make = Effect.fnUntraced(function* (
     events.setBackpressure(true)
     yield* events.publish({ _tag: "RunStarted", at: now(parts), owner })
     const fork = <A>(loop: Effect.Effect<A>) => Effect.forkIn(Effect.interruptible(stoppingOnDefect(loop)), scope)
-    for (const loop of [settling.loop, heartbeat.loop, controlling.loop, watchSafety]) yield* fork(loop)
-    for (const loop of [...attempting.loops, ...working.loops]) yield* fork(loop)
+    for (const loop of [heartbeat.loop, controlling.loop, watchSafety]) yield* fork(loop)
+    for (const loop of [...settling.loops, ...attempting.loops, ...working.loops]) yield* fork(loop)
     const claimingFiber = yield* fork(Effect.andThen(dependencies.onStart(parts), claiming))
 
     const stopped = yield* Effect.exit(restore(stop.await))

@@ -29,15 +29,15 @@ const ledgerReads = 16
 export interface Settler {
   /** Sends the outcome of an attempt on its way to the store. */
   readonly settle: (claimed: ClaimedTask, outcome: Outcome.Outcome) => Effect.Effect<void>
-  /** Releases everything that was claimed and not started. */
-  readonly releaseUnstarted: (cause: "paused" | "shutdown") => Effect.Effect<void>
+  /** Releases everything that was claimed and not started; when it is overdue, only what waits for a worker. */
+  readonly releaseUnstarted: (cause: "paused" | "shutdown" | "overdue") => Effect.Effect<void>
   /**
    * While an earlier attempt of a task is on its way back to pending: returns when its event is published, so that the
    * next attempt starts after that.
    */
   readonly returning: (taskId: TaskId) => Effect.Effect<void> | undefined
   readonly stats: () => SettlerStats
-  readonly loop: Effect.Effect<never>
+  readonly loops: ReadonlyArray<Effect.Effect<never>>
 }
 
 type SettlerStats = Pick<
@@ -62,7 +62,8 @@ interface Reply extends FencedReply {
 
 const notStarted = {
   paused: "the run was paused before it was started",
-  shutdown: "the run ended before it was started"
+  shutdown: "the run ended before it was started",
+  overdue: "other tasks of its worker took longer than expected"
 } as const
 
 export const make = Effect.fnUntraced(function* (
@@ -114,8 +115,10 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  const releaseUnstarted = Effect.fnUntraced(function* (cause: "paused" | "shutdown") {
-    for (const claimed of claims.all()) if (claimed.phase === "waiting") claimed.abort(cause)
+  const releaseUnstarted = Effect.fnUntraced(function* (cause: "paused" | "shutdown" | "overdue") {
+    if (cause !== "overdue") {
+      for (const claimed of claims.all()) if (claimed.phase === "waiting") claimed.abort(cause)
+    }
     for (const claimed of yield* claims.takeQueued) {
       if (claimed.abortReason === undefined) yield* settle(claimed, { _tag: "Released", reason: notStarted[cause] })
       else claims.remove(claimed)
@@ -167,7 +170,9 @@ export const make = Effect.fnUntraced(function* (
       const isAccepted = lease === undefined || (isRepeated && (yield* isSettledAlready(settlement)))
       if (isAccepted) {
         count(entry)
-        metered.of(claimed.claim.task.queue).outcomes[attemptOutcome[settlement._tag]]++
+        if (claimed.startedAt !== undefined) {
+          metered.of(claimed.claim.task.queue).outcomes[attemptOutcome[settlement._tag]]++
+        }
         if (settlement._tag === "Fail") failed.push(settlement.taskId)
       } else if (lease.status !== "cancelled") yield* countLostLease(claimed)
       // No start of it was published, so no end is.
@@ -249,7 +254,10 @@ export const make = Effect.fnUntraced(function* (
       tasksReleased: counts.released,
       leasesLost: counts.leasesLost
     }),
-    loop: Effect.forever(Effect.flatMap(Effect.flatMap(Queue.takeBetween(pending, 1, maxBatch), decideAll), write))
+    loops: [
+      Effect.forever(Effect.flatMap(Effect.flatMap(Queue.takeBetween(pending, 1, maxBatch), decideAll), write)),
+      Effect.forever(Effect.andThen(claims.awaitOverdue, releaseUnstarted("overdue")))
+    ]
   }
 })
 

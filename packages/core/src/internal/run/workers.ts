@@ -53,15 +53,17 @@ export const make = (
       Effect.gen(function* () {
         while (true) {
           const claimed = yield* restore(claims.take)
-          claims.onTaken()
+          claims.onTaken(claimed)
           // Lost or cancelled while it was queued.
           if (claimed.abortReason !== undefined) {
             claims.remove(claimed)
+            claims.onFree(claimed)
             continue
           }
           const reason = reasonNotToStart()
           if (reason !== undefined) {
             yield* settler.settle(claimed, { _tag: "Released", reason })
+            claims.onFree(claimed)
             continue
           }
           claimed.assign(fiber)
@@ -78,7 +80,8 @@ export const make = (
           claimed.unassign()
           busy--
           yield* settler.settle(claimed, outcome)
-          if (pauseMillis > 0) yield* restore(Effect.sleep(pauseMillis))
+          if (pauseMillis > 0) yield* Effect.exit(restore(Effect.sleep(pauseMillis)))
+          claims.onFree(claimed)
         }
       })
     )

@@ -1,0 +1,45 @@
+/** Tasks are claimed ahead when workers are expected to start them within this time, in milliseconds. */
+export const aheadMillis = 50
+
+/** More tasks in one claim make it longer without making it cheaper. */
+const maxAhead = 1000
+
+/**
+ * Decides how many tasks are claimed ahead of the workers: as many as the workers are expected to start within
+ * `aheadMillis`, and no more than they have just completed in a row, each within that time. So tasks of seconds are never
+ * claimed ahead, and those behind a long one can run elsewhere.
+ */
+export interface Pace {
+  readonly ahead: () => number
+  /** A worker was occupied with a task from `from` until `to`. */
+  readonly observe: (from: number, to: number) => void
+  /** A task that was claimed ahead waited for too long: what was observed before is outdated. */
+  readonly reset: () => void
+}
+
+export const make = (concurrency: number): Pace => {
+  // Several rounds of all workers, because attempts that start together also end together.
+  const span = 500 + 2 * concurrency
+  let observed = 0
+  /** The exponentially weighted mean of the working time per task, of all workers together. */
+  let mean = 0
+  let lastEnd = -Infinity
+  let short = 0
+  return {
+    ahead: () => Math.min(Math.floor(short), maxAhead, Math.floor(aheadMillis / mean)),
+    observe: (from, to) => {
+      const duration = to - from
+      // A long task takes one worker away from the others.
+      if (duration > aheadMillis) short -= short / concurrency
+      else short++
+      // Not `duration / concurrency`: workers that compute take turns, and one that is held up starts nothing.
+      const step = Math.min(to - lastEnd, duration, aheadMillis)
+      mean += (step - mean) / Math.min(++observed, span)
+      lastEnd = to
+    },
+    reset: () => {
+      short = 0
+      observed = 0
+    }
+  }
+}
