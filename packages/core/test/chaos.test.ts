@@ -53,7 +53,7 @@ describe("random faults and interference", () => {
         const roll = makeDice(seed)
         yield* TestClock.adjust("1 day")
         const concurrency = 1 + roll(5)
-        const prefetch = 1 + roll(8)
+        const prefetch = roll(2) === 0 ? undefined : 1 + roll(8)
         const faultRate = roll(3) * 10
         const slowness = roll(20)
         const real = yield* memoryStore

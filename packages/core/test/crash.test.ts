@@ -37,7 +37,12 @@ describe("workers that are killed at any moment", () => {
             })
           const mortal = <A>(effect: Effect.Effect<A>) => Effect.tap(effect, () => (dead ? Effect.never : Effect.void))
           const { orchestrator } = yield* make({
-            config: { concurrency: 1 + roll(4), prefetch: 1 + roll(6), maxAttempts: 1000, leaseDuration: "9 seconds" },
+            config: {
+              concurrency: 1 + roll(4),
+              prefetch: roll(2) === 0 ? undefined : 1 + roll(6),
+              maxAttempts: 1000,
+              leaseDuration: "9 seconds"
+            },
             executor: Executor.layer(({ id }) =>
               mortal(
                 Effect.suspend(() => {

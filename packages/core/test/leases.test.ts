@@ -103,6 +103,7 @@ describe("leases", () => {
       const real = yield* memoryStore
       let cut = false
       const { journal, orchestrator, store } = yield* make({
+        config: { prefetch: 1 },
         executor: Executor.layer(({ id }) =>
           Effect.sync(() => executed.push(id)).pipe(
             Effect.andThen(gate.await),
@@ -365,6 +366,7 @@ describe("a run", () => {
       const gate = yield* Latch.make()
       const real = yield* memoryStore
       const { journal, orchestrator, store } = yield* make({
+        config: { prefetch: 2 },
         executor: Executor.layer(() => Effect.as(gate.await, Execution.make({ output: "x" }))),
         store: layerOf({ ...real, settle: (settlements) => Effect.tap(real.settle(settlements), yields(100)) })
       })

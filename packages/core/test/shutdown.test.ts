@@ -70,7 +70,7 @@ describe("a run that is interrupted", () => {
         const broken: Array<string> = []
         for (let moment = 0; moment < 150; moment++) {
           const { journal, orchestrator, store } = yield* make({
-            config: { concurrency: 2, drainTimeout: 0 },
+            config: { concurrency: 2, drainTimeout: 0, ...(moment % 2 === 0 ? { prefetch: 2 } : undefined) },
             executor: Executor.layer(() => Effect.as(yields(5), Execution.make({ output: "x" })))
           })
           yield* store.add(tasks("a", "b", "c", "d"))

@@ -21,20 +21,24 @@ export const make = (concurrency: number): Pace => {
   // Several rounds of all workers, because attempts that start together also end together.
   const span = 500 + 2 * concurrency
   let observed = 0
-  /** The exponentially weighted mean of the working time per task, of all workers together. */
-  let mean = 0
+  /** Exponentially weighted means of the duration of a task, and of the working time per task of all workers together. */
+  let duration = 0
+  let step = 0
   let lastEnd = -Infinity
   let short = 0
   return {
-    ahead: () => Math.min(Math.floor(short), maxAhead, Math.floor(aheadMillis / mean)),
+    ahead: () => Math.min(Math.floor(short), maxAhead, Math.floor(aheadMillis / step)),
     observe: (from, to) => {
-      const duration = to - from
+      const took = to - from
       // A long task takes one worker away from the others.
-      if (duration > aheadMillis) short -= short / concurrency
+      if (took > aheadMillis) short -= short / concurrency
       else short++
-      // Not `duration / concurrency`: workers that compute take turns, and one that is held up starts nothing.
-      const step = Math.min(to - lastEnd, duration, aheadMillis)
-      mean += (step - mean) / Math.min(++observed, span)
+      const weight = 1 / Math.min(++observed, span)
+      // A task that is much longer than the others was waiting for its process, which was busy with the store for instance.
+      const counted = observed === 1 ? took : Math.min(took, 4 * duration)
+      duration += (counted - duration) * weight
+      // Not `took / concurrency`: workers that compute take turns, and one that is held up starts nothing.
+      step += (Math.min(to - lastEnd, counted) - step) * weight
       lastEnd = to
     },
     reset: () => {
