@@ -6,8 +6,8 @@ const maxAhead = 1000
 
 /**
  * Decides how many tasks are claimed ahead of the workers: as many as the workers are expected to start within
- * `aheadMillis`, and no more than they have just completed in a row, each within that time. So tasks of seconds are never
- * claimed ahead, and those behind a long one can run elsewhere.
+ * `aheadMillis`, and no more than they have recently ended, each within that time. So tasks of seconds are never claimed
+ * ahead, and those behind a long one can run elsewhere.
  */
 export interface Pace {
   readonly ahead: () => number
@@ -25,14 +25,14 @@ export const make = (concurrency: number): Pace => {
   let duration = 0
   let step = 0
   let lastEnd = -Infinity
+  /** The tasks that recently ended within `aheadMillis`. */
   let short = 0
   return {
-    ahead: () => Math.min(Math.floor(short), maxAhead, Math.floor(aheadMillis / step)),
+    ahead: () => Math.floor(Math.min(short, aheadMillis / step)),
     observe: (from, to) => {
       const took = to - from
       // A long task takes one worker away from the others.
-      if (took > aheadMillis) short -= short / concurrency
-      else short++
+      short = took > aheadMillis ? short - short / concurrency : Math.min(short + 1, maxAhead)
       const weight = 1 / Math.min(++observed, span)
       // A task that is much longer than the others was waiting for its process, which was busy with the store for instance.
       const counted = observed === 1 ? took : Math.min(took, 4 * duration)
