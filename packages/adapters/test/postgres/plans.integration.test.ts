@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import { connect } from "../../src/postgres/internal/connection.ts"
 import * as Names from "../../src/postgres/internal/names.ts"
 import * as Statements from "../../src/postgres/internal/statements.ts"
-import { add, isMissing, names, open, schema, url } from "./postgres.ts"
+import * as Postgres from "../servers/postgres.ts"
+import { add, client, isMissing, names, open, schema, url } from "./postgres.ts"
 
 const text = "text"
 const number = "double precision"
@@ -46,9 +47,9 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       const claimable = /using tasks_claimable on tasks/
       const byKey = /using tasks_pkey on tasks/
       const leased = [numbers, numbers, numbers]
-      yield* explain(statements.claim, [int, text, number, number], claimable, /LockRows/, byKey)
-      yield* explain(statements.reclaim, [text, numbers, number, int], /using tasks_leased on tasks/, byKey)
-      yield* explain(statements.outlook, [], claimable, /using tasks_leased on tasks/)
+      yield* explain(statements.claim, [int, text, number, number, text], claimable, /LockRows/, byKey)
+      yield* explain(statements.reclaim, [text, numbers, number, int, text], /using tasks_leased on tasks/, byKey)
+      yield* explain(statements.outlook, [text], claimable, /using tasks_leased on tasks/)
       yield* explain(
         statements.complete,
         [...leased, texts, texts, texts, texts, booleans],
@@ -67,20 +68,97 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.checkpoint, [...leased, texts, texts, texts], byKey)
       yield* explain(statements.locate, [texts, numbers], byKey, /task_inputs_id/)
       yield* explain(statements.explain, [texts, numbers, numbers, numbers], byKey, /task_inputs_id/, /attempts_pkey/)
-      yield* explain(statements.sweep, [number, int, text, text], /using tasks_leased on tasks/)
+      yield* explain(statements.sweep, [number, int, text, text, text], /using tasks_leased on tasks/)
       const page = [int, int]
-      yield* explain(statements.list.all, page, byKey)
-      yield* explain(statements.list.pending, page, /tasks_pending/)
-      yield* explain(statements.list.failed, page, /tasks_failed/)
-      yield* explain(statements.list.cancelled, page, /tasks_cancelled/)
-      yield* explain(statements.list.in_progress, page, /tasks_leased/)
+      const list = [int, int, text]
+      yield* explain(statements.list.all, list, byKey)
+      yield* explain(statements.list.pending, list, /tasks_pending/)
+      yield* explain(statements.list.failed, list, /tasks_failed/)
+      yield* explain(statements.list.cancelled, list, /tasks_cancelled/)
+      yield* explain(statements.list.in_progress, list, /tasks_leased/)
       yield* explain(statements.get, [text], /task_inputs_id/, byKey)
       yield* explain(statements.attempts, [text], /task_inputs_id/, /attempts_pkey/)
       yield* explain(statements.dump, page, byKey)
       yield* explain(statements.dumpAttempts, [numbers], /attempts_pkey/, byKey)
       yield* explain(statements.dumpWaitsFor, [numbers], /dependencies_by_task/)
       yield* explain(statements.prune.ids, [texts, texts, number], /task_inputs_id/, byKey)
-      yield* explain(statements.cancel.status.pending, [int, int, text], /tasks_pending/)
+      yield* explain(statements.cancel.status.pending, [int, int, text, text], /tasks_pending/)
     })
+  )
+})
+
+const Explained = Schema.decodeUnknownEffect(
+  Schema.Array(
+    Schema.Struct({ Plan: Schema.Struct({ "Shared Hit Blocks": Schema.Number, "Shared Read Blocks": Schema.Number }) })
+  )
+)
+
+describe.skipIf(!Postgres.isInstalled())("a PostgreSQL store with a million tasks", () => {
+  it.live(
+    "claims, sweeps and looks for work in a queue by an index, whatever other queues contain",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* Postgres.temporary()
+        yield* open({ url: server.url, schema: "baton" })
+        const sql = yield* client(server.url)
+        // Everything of the other queue comes first: its priorities, its times, and the ends of its leases.
+        yield* sql.unsafe(`INSERT INTO baton.tasks
+          (seq, queue, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token,
+            lease, lease_until, owner, claim_call, started_at)
+          SELECT n, CASE WHEN n > 999980 THEN 'small' ELSE 'big' END, status,
+            CASE WHEN n > 999980 THEN n % 2 ELSE n % 5 + 1 END, now() - (1000001 - n) * interval '1 second', 0, 0, 0, 0,
+            false, now(), 1, lease, now() - (1000001 - n) * interval '1 second', 'worker', lease, now()
+          FROM (
+            SELECT n, CASE WHEN n % 4 = 0 THEN 'in_progress' ELSE 'pending' END AS status,
+              CASE WHEN n % 4 = 0 THEN 1 END AS lease
+            FROM generate_series(1, 1000000) n
+          ) AS new`)
+        yield* sql.unsafe(`INSERT INTO baton.task_inputs (seq, id, description, created_at)
+          SELECT seq, seq::text, 'Do it.', now() FROM baton.tasks WHERE queue = 'small' OR seq <= 10000`)
+        yield* sql.unsafe("ANALYZE baton.tasks, baton.task_inputs")
+        const statements = Statements.make(Names.make("baton"))
+
+        // With the settings of a store's own connections, and with those of a pooler's.
+        const { sql: own } = yield* connect({
+          url: server.url,
+          schema: "baton",
+          maxConnections: 1,
+          statementTimeout: Duration.minutes(1),
+          listen: true,
+          applicationName: "baton-test"
+        })
+        for (const connection of [own, sql]) {
+          /** The number of pages that a statement reads. */
+          const pages = Effect.fnUntraced(function* (statement: string, types: string, values: string) {
+            const [row] = yield* connection.withTransaction(
+              Effect.gen(function* () {
+                yield* connection.unsafe(`PREPARE statement (${types}) AS ${statement}`)
+                const rows = yield* connection.unsafe<Record<string, unknown>>(
+                  `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE statement (${values})`
+                )
+                yield* connection.unsafe("DEALLOCATE statement")
+                return rows
+              })
+            )
+            const [explained] = yield* Explained(row?.["QUERY PLAN"])
+            assert.ok(explained)
+            return explained.Plan["Shared Hit Blocks"] + explained.Plan["Shared Read Blocks"]
+          })
+          for (const queue of ["small", "big", "none"]) {
+            const outlook = yield* pages(statements.outlook, text, `'${queue}'`)
+            assert.isBelow(outlook, 200, `outlook of ${queue}`)
+            const types = `${int}, ${text}, ${number}, ${number}, ${text}`
+            const claim = yield* pages(statements.claim, types, `2, 'w', 1000, 5, '${queue}'`)
+            assert.isBelow(claim, 400, `claim from ${queue}`)
+            const reclaim = `${text}, ${numbers}, ${number}, ${int}, ${text}`
+            const reclaimed = yield* pages(statements.reclaim, reclaim, `'w', '{5}', 1000, 9, '${queue}'`)
+            if (queue !== "big") assert.isBelow(reclaimed, 400, `reclaim from ${queue}`)
+            const sweep = `${number}, ${int}, ${text}, ${text}, ${text}`
+            const swept = yield* pages(statements.sweep, sweep, `3, 2, 'a', 'b', '${queue}'`)
+            assert.isBelow(swept, 400, `sweep of ${queue}`)
+          }
+        }
+      }),
+    300_000
   )
 })

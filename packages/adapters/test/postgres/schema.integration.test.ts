@@ -9,7 +9,7 @@ import { join } from "node:path"
 import { inspect } from "node:util"
 import { migrate, type Migration, migrations } from "../../src/postgres/internal/migrations.ts"
 import * as Postgres from "../servers/postgres.ts"
-import { add, claim, client, complete, id, isMissing, open, schema, url } from "./postgres.ts"
+import { add, claim, client, complete, id, isMissing, open, patient, schema, url } from "./postgres.ts"
 
 const secret = "s3cr3t-pass"
 
@@ -36,7 +36,7 @@ const versions = Effect.fnUntraced(function* (name: string) {
 const existing = migrations.map(({ name }, index) => `${index + 1} ${name}`)
 
 const added: Migration = {
-  name: "0003_add_color",
+  name: "9998_add_color",
   statements: (schema) => [`ALTER TABLE ${schema}.tasks ADD COLUMN color text`]
 }
 
@@ -77,7 +77,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
         () => Effect.scoped(Effect.flatMap(client(), (sql) => migrate(sql, options))),
         { concurrency: 4 }
       )
-      assert.deepEqual(yield* versions(name), [...existing, "3 0003_add_color"])
+      assert.deepEqual(yield* versions(name), [...existing, `${migrations.length + 1} 9998_add_color`])
       const sql = yield* client()
       assert.lengthOf(yield* sql.unsafe(`SELECT color FROM "${name}".tasks`), 1)
     })
@@ -111,11 +111,73 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     })
   )
 
+  it.live("has all its tasks in the queue default when a version without queues created it", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const sql = yield* client()
+      yield* migrate(sql, { place: placeAt(name), mustExist: false, migrations: migrations.slice(0, 2) })
+      const run = (statement: string) => sql.unsafe(statement.replaceAll("baton.", `"${name}".`))
+      yield* run(`INSERT INTO baton.task_inputs (seq, id, description, created_at)
+        SELECT n, 'task-' || n, 'Do ' || n || '.', now() FROM generate_series(1, 6) n`)
+      yield* run(`INSERT INTO baton.tasks
+        (seq, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token, lease,
+          lease_until, owner, claim_call, started_at)
+        SELECT n, CASE WHEN n < 5 THEN 'pending' ELSE 'in_progress' END, n, now(), 0, 0, n, 0, false, now(), 7,
+          CASE WHEN n < 5 THEN NULL ELSE 7 END, CASE WHEN n < 5 THEN NULL ELSE now() END, 'gone', 5, now()
+        FROM generate_series(1, 6) n`)
+      const countSome = "INSERT INTO baton.count_changes VALUES (2, 1, 0, 0, 0, 0)"
+      yield* run(countSome)
+      yield* run(countSome)
+
+      const store = yield* open({ schema: name })
+      const nothing = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+      assert.deepEqual<ReadonlyArray<object>>(yield* store.queues, [
+        { queue: "default", ...nothing, pending: 4, in_progress: 2 }
+      ])
+      const task = Option.getOrThrow(yield* store.get(id("task-1")))
+      assert.deepEqual([task.queue, task.payload, task.overrides], ["default", null, {}])
+      assert.lengthOf((yield* store.list({ queue: "default" })).tasks, 6)
+      yield* store.add([Task.make({ id: "task-7", description: "Do 7.", queue: "other", priority: 9 })])
+      assert.equal((yield* add(store, ["task-8"])).added.length, 1)
+      assert.lengthOf(yield* store.sweep(patient), 2)
+      assert.deepEqual(
+        (yield* claim(store)).map(({ task }) => String(task.id)),
+        ["task-6", "task-5", "task-4", "task-3", "task-2", "task-1", "task-8"]
+      )
+
+      const old = yield* Effect.flip(run(countSome))
+      assert.equal(old.reason._tag, "ConstraintError", "a worker of that version changes nothing any more")
+    })
+  )
+
+  it.live("is migrated although a worker of an earlier version holds locks in the opposite order", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const sql = yield* client()
+      const place = placeAt(name)
+      yield* migrate(sql, { place, mustExist: false, migrations: migrations.slice(0, 2) })
+      const worker = yield* client()
+      const migrating = yield* worker.withTransaction(
+        Effect.gen(function* () {
+          yield* worker.unsafe(`LOCK TABLE "${name}".task_inputs IN ROW EXCLUSIVE MODE`)
+          const migrating = yield* Effect.forkScoped(migrate(sql, { place, mustExist: true }))
+          const waiting = `SELECT FROM pg_locks WHERE NOT granted AND relation = '"${name}".task_inputs'::regclass`
+          yield* Effect.repeat(worker.unsafe(waiting), { until: (rows) => rows.length > 0 })
+          // The server ends one of the two. Usually that is the migration, which waits for longer.
+          yield* Effect.ignore(worker.unsafe(`LOCK TABLE "${name}".tasks IN ROW EXCLUSIVE MODE`))
+          return migrating
+        })
+      )
+      yield* Fiber.join(migrating)
+      assert.deepEqual(yield* versions(name), existing)
+    })
+  )
+
   it.live("is unchanged after a migration that fails", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       yield* Effect.scoped(open({ schema: name }))
-      const broken: Migration = { name: "0004_break", statements: () => ["SELECT 1 / 0"] }
+      const broken: Migration = { name: "9999_break", statements: () => ["SELECT 1 / 0"] }
       const sql = yield* client()
       const error = yield* Effect.flip(
         migrate(sql, { place: placeAt(name), mustExist: true, migrations: [...migrations, added, broken] })
@@ -134,7 +196,9 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       yield* migrate(sql, { place: placeAt(name), mustExist: true, migrations: [...migrations, added] })
       assert.match(
         yield* refusal({ url, schema: name }),
-        /^Unusable: The store in schema ".*" of database ".*" was written by a newer version of Baton \(schema 3; this version knows 2\): update Baton\.$/
+        new RegExp(
+          `^Unusable: The store in schema ".*" of database ".*" was written by a newer version of Baton \\(schema ${migrations.length + 1}; this version knows ${migrations.length}\\): update Baton\\.$`
+        )
       )
     })
   )

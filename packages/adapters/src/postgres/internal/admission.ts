@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { AddReply, NewTaskRow, RestoreAttemptRow, RestoreRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import { booleans, type Database, number, numbers, texts, times } from "./database.ts"
+import { booleans, type Database, numbers, texts, times } from "./database.ts"
 import { counted, type Names } from "./names.ts"
 
 /** Adds tasks: new ones, and tasks of another store. */
@@ -14,26 +14,28 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
    */
   add: `
     WITH fresh AS (
-      INSERT INTO ${inputs} (seq, id, description, metadata, depends_on, created_at)
-      SELECT ${seqAt("x.n")}, x.id, x.description, x.metadata, x.depends_on, now()
-      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
-        AS x (id, description, metadata, depends_on, n)
+      INSERT INTO ${inputs} (seq, id, description, payload, overrides, max_attempts, metadata, depends_on, created_at)
+      SELECT ${seqAt("x.n")}, x.id, x.description, x.payload, x.overrides, x.max_attempts, x.metadata, x.depends_on, now()
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::text[], $7::text[]) WITH ORDINALITY
+        AS x (id, description, payload, overrides, max_attempts, metadata, depends_on, n)
       ORDER BY x.id COLLATE "C"
       ON CONFLICT (id) DO NOTHING RETURNING seq, id
     ),
     added AS (
       INSERT INTO ${tasks}
-        (seq, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token)
-      SELECT f.seq, 'pending', ($5::float8[])[${placeOf("f.seq")}],
-        CASE ($6::timestamptz[])[${placeOf("f.seq")}]
-          WHEN '-infinity' THEN now() ELSE ($6::timestamptz[])[${placeOf("f.seq")}] END,
+        (seq, queue, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token)
+      SELECT f.seq, ($8::text[])[${placeOf("f.seq")}], 'pending', ($9::float8[])[${placeOf("f.seq")}],
+        CASE ($10::timestamptz[])[${placeOf("f.seq")}]
+          WHEN '-infinity' THEN now() ELSE ($10::timestamptz[])[${placeOf("f.seq")}] END,
         0, (SELECT count(*) FROM ${dependencies} d WHERE d.dependency = f.id), 0, 0, false, now(), 0
       FROM fresh f
     )
     SELECT CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(id), '{}') END AS ids FROM fresh`,
 
+  /** The description is read only where there is no payload. */
   existing: `
-    SELECT i.id, i.description FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id`,
+    SELECT i.id, t.queue, i.payload, CASE WHEN i.payload IS NULL THEN i.description END AS description
+    FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id JOIN ${tasks} t ON t.seq = i.seq`,
 
   /** Locks the tasks that others will wait for: none of them completes before the dependencies are written. */
   lockParents: `
@@ -54,7 +56,9 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
     UPDATE ${tasks} t SET blockers = t.blockers + l.count::integer
     FROM (SELECT task, count(*) AS count FROM links GROUP BY task) l WHERE t.seq = l.task`,
 
-  count: `INSERT INTO ${changes} VALUES ($1, $2, $3, $4, $5, $6)`,
+  count: `
+    INSERT INTO ${changes}
+    SELECT * FROM unnest($1::text[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[])`,
 
   /** Keeps others from adding a task that a restored task waits for. */
   lock: `LOCK TABLE ${inputs} IN SHARE ROW EXCLUSIVE MODE`,
@@ -62,25 +66,26 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
   seqs: `SELECT ${seqAt("0")}::float8 AS base`,
 
   restoreInputs: `
-    INSERT INTO ${inputs} (seq, id, description, metadata, depends_on, created_at)
-    SELECT * FROM unnest($1::float8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])`,
+    INSERT INTO ${inputs} (seq, id, description, payload, overrides, max_attempts, metadata, depends_on, created_at)
+    SELECT * FROM unnest($1::float8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::text[], $8::text[],
+      $9::timestamptz[])`,
 
   /** The worker of a task in progress works on the other store: its lease ends at once, and the next sweep ends the attempt. */
   restoreTasks: `
     INSERT INTO ${tasks} (
       seq, status, priority, available_at, blockers, parent, attempts, requeues, verified, feedback, usage, checkpoint,
-      updated_at, token, lease, lease_until, owner, started_at, execution, verification, attempt_usage
+      updated_at, token, lease, lease_until, owner, started_at, execution, verification, attempt_usage, queue
     )
     SELECT x.seq, x.status, x.priority, x.available_at, 0,
       (SELECT count(*) FROM ${dependencies} d WHERE d.dependency = x.id), x.attempts, x.requeues, x.verified,
       x.feedback, x.usage, x.checkpoint, x.updated_at, x.token,
       CASE WHEN x.status = 'in_progress' THEN x.token END, CASE WHEN x.status = 'in_progress' THEN now() END,
-      x.owner, CASE WHEN x.owner IS NOT NULL THEN x.started_at END, x.execution, x.verification, x.attempt_usage
+      x.owner, CASE WHEN x.owner IS NOT NULL THEN x.started_at END, x.execution, x.verification, x.attempt_usage, x.queue
     FROM unnest($1::float8[], $2::text[], $3::text[], $4::float8[], $5::timestamptz[], $6::float8[], $7::float8[],
         $8::boolean[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::float8[], $14::text[],
-        $15::timestamptz[], $16::text[], $17::text[], $18::text[])
+        $15::timestamptz[], $16::text[], $17::text[], $18::text[], $19::text[])
       AS x (seq, id, status, priority, available_at, attempts, requeues, verified, feedback, usage, checkpoint,
-        updated_at, token, owner, started_at, execution, verification, attempt_usage)`,
+        updated_at, token, owner, started_at, execution, verification, attempt_usage, queue)`,
 
   restoreAttempts: `
     INSERT INTO ${attempts}
@@ -96,9 +101,9 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
     freed AS (
       UPDATE ${tasks} t SET blockers = t.blockers - l.count::integer
       FROM (SELECT task, count(*) AS count FROM links GROUP BY task) l WHERE t.seq = l.task
-      RETURNING t.status, t.blockers
+      RETURNING t.queue, t.status, t.blockers
     )
-    SELECT count(*)::float8 AS count FROM freed WHERE status = 'pending' AND blockers = 0`
+    SELECT queue, count(*)::float8 AS count FROM freed WHERE status = 'pending' AND blockers = 0 GROUP BY queue`
 })
 
 /** Rolls a call back that must not add its tasks. */
@@ -119,6 +124,34 @@ interface Link {
   readonly dependency: string
 }
 
+/** What identifies the work of a task that exists. */
+interface Existing {
+  readonly id: string
+  readonly queue: string
+  readonly payload: string | null
+  readonly description: string | null
+}
+
+const isSameWork = (present: Existing | undefined, { description, payload, queue }: NewTaskRow): boolean =>
+  present?.queue === queue && present.payload === payload && (payload !== null || present.description === description)
+
+type Counts = Record<(typeof counted)[number], number>
+
+/** How a call changed the counts of each queue. */
+const makeCounts = () => {
+  const byQueue = new Map<string, Counts>()
+  return {
+    byQueue,
+    of: (queue: string): Counts => {
+      const known = byQueue.get(queue)
+      if (known !== undefined) return known
+      const counts = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+      byQueue.set(queue, counts)
+      return counts
+    }
+  }
+}
+
 /** An availability of "now", which is the moment of adding. */
 const atOnce = -Infinity
 
@@ -130,21 +163,23 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
       db.one<{ readonly ids: ReadonlyArray<string> | null }>(sql.add, [
         texts(tasks.map(({ id }) => id)),
         texts(tasks.map(({ description }) => description)),
+        texts(tasks.map(({ payload }) => payload)),
+        texts(tasks.map(({ overrides }) => overrides)),
+        numbers(tasks.map(({ maxAttempts }) => maxAttempts)),
         texts(tasks.map(({ metadata }) => metadata)),
         texts(tasks.map(({ dependsOn }) => dependsOn)),
+        texts(tasks.map(({ queue }) => queue)),
         numbers(tasks.map(({ priority }) => priority)),
         times(tasks.map(({ availableAt }) => availableAt ?? atOnce))
       ]),
       ({ ids }) => ids ?? tasks.map(({ id }) => id)
     )
 
-  /** The descriptions of those ids that are present. */
-  const existing = (ids: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, string>, TaskStoreError> =>
+  /** Those ids that are present. */
+  const existing = (ids: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, Existing>, TaskStoreError> =>
     Effect.map(
-      Effect.forEach(inParts(ids, noCharacters), (part) =>
-        db.run<{ readonly id: string; readonly description: string }>(sql.existing, [texts(part)])
-      ),
-      (found) => new Map(found.flat().map(({ description, id }) => [id, description]))
+      Effect.forEach(inParts(ids, noCharacters), (part) => db.run<Existing>(sql.existing, [texts(part)])),
+      (found) => new Map(found.flat().map((present) => [present.id, present]))
     )
 
   /** Locks tasks that others will wait for, in one statement, because it locks them in the order of rows. */
@@ -168,24 +203,26 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
     yield* db.run(sql.markParents, [numbers(open)])
   })
 
-  const count = (changes: Partial<Record<(typeof counted)[number], number>>) =>
-    db.run(
-      sql.count,
-      counted.map((kind) => number(changes[kind] ?? 0))
+  const count = (byQueue: ReadonlyMap<string, Counts>): Effect.Effect<void, TaskStoreError> => {
+    if (byQueue.size === 0) return Effect.void
+    const counts = Array.from(byQueue.values())
+    return Effect.asVoid(
+      db.run(sql.count, [
+        texts(Array.from(byQueue.keys())),
+        ...counted.map((kind) => numbers(counts.map((each) => each[kind])))
+      ])
     )
+  }
 
   const add = Effect.fnUntraced(function* (
     tasks: ReadonlyArray<NewTaskRow>,
     checkOnly: boolean
   ): Effect.fn.Return<AddReply, TaskStoreError | NothingAdded> {
-    const inserted = yield* Effect.forEach(
-      inParts(tasks, ({ description, metadata }) => description.length + (metadata?.length ?? 0)),
-      insert
-    )
+    const inserted = yield* Effect.forEach(inParts(tasks, charactersOfInputs), insert)
     const added = new Set(inserted.flat())
     const others = tasks.filter(({ id }) => !added.has(id))
-    const descriptions = yield* existing(others.map(({ id }) => id))
-    const conflicts = others.flatMap(({ description, id }) => (descriptions.get(id) === description ? [] : id))
+    const present = yield* existing(others.map(({ id }) => id))
+    const conflicts = others.flatMap((task) => (isSameWork(present.get(task.id), task) ? [] : task.id))
 
     const linked = tasks.filter(({ dependencies, id }) => dependencies.length > 0 && added.has(id))
     const parents = yield* lockParents(new Set(linked.flatMap(({ dependencies }) => dependencies)))
@@ -199,7 +236,13 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
       dependencies.flatMap((dependency) => (parents.get(dependency)?.isOpen === true ? { task: id, dependency } : []))
     )
     yield* link(links, parents)
-    yield* count({ pending: added.size, waiting: new Set(links.map(({ task }) => task)).size })
+    const waiting = new Set(links.map(({ task }) => task))
+    const counts = makeCounts()
+    for (const { id, queue } of tasks) {
+      if (added.has(id)) counts.of(queue).pending++
+      if (waiting.has(id)) counts.of(queue).waiting++
+    }
+    yield* count(counts.byQueue)
     return reply
   })
 
@@ -225,6 +268,9 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
       seqs,
       ids,
       texts(records.map(({ description }) => description)),
+      texts(records.map(({ payload }) => payload)),
+      texts(records.map(({ overrides }) => overrides)),
+      numbers(records.map(({ maxAttempts }) => maxAttempts)),
       texts(records.map(({ metadata }) => metadata)),
       texts(records.map(({ dependsOn }) => dependsOn)),
       times(records.map(({ createdAt }) => createdAt))
@@ -247,7 +293,8 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
       times(restored.map(({ last }) => last?.startedAt ?? 0)),
       texts(restored.map(({ last }) => last?.execution ?? null)),
       texts(restored.map(({ last }) => last?.verification ?? null)),
-      texts(restored.map(({ last }) => last?.usage ?? null))
+      texts(restored.map(({ last }) => last?.usage ?? null)),
+      texts(records.map(({ queue }) => queue))
     ])
     const ledger = restored.flatMap(({ ended, seq }) => ended.map((attempt) => ({ seq, attempt })))
     yield* Effect.forEach(
@@ -279,9 +326,11 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
     const present = yield* existing(records.map(({ id }) => id))
     if (present.size > 0) return Array.from(present.keys())
     yield* Effect.forEach(
-      inParts(records, ({ attemptRows, checkpoint, description }) => {
-        const last = attemptRows.at(-1)
-        return description.length + (checkpoint?.length ?? 0) + (last === undefined ? 0 : charactersOf(last))
+      inParts(records, (record) => {
+        const last = record.attemptRows.at(-1)
+        return (
+          charactersOfInputs(record) + (record.checkpoint?.length ?? 0) + (last === undefined ? 0 : charactersOf(last))
+        )
       }),
       insertRecords,
       { discard: true }
@@ -295,14 +344,15 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
     yield* link(links, parents)
     const waiting = new Set(links.map(({ task }) => task))
     const completed = records.flatMap(({ id, status }) => (status === "completed" ? id : []))
-    const freed = yield* db.one<{ readonly count: number }>(sql.free, [texts(completed)])
+    const freed = yield* db.run<{ readonly queue: string; readonly count: number }>(sql.free, [texts(completed)])
 
-    const counts = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: -freed.count }
-    for (const { id, status } of records) {
-      counts[status]++
-      if (status === "pending" && waiting.has(id)) counts.waiting++
+    const counts = makeCounts()
+    for (const { count, queue } of freed) counts.of(queue).waiting -= count
+    for (const { id, queue, status } of records) {
+      counts.of(queue)[status]++
+      if (status === "pending" && waiting.has(id)) counts.of(queue).waiting++
     }
-    yield* count(counts)
+    yield* count(counts.byQueue)
     return []
   })
 
@@ -338,6 +388,9 @@ const inParts = <A>(rows: ReadonlyArray<A>, charactersOf: (row: A) => number): R
 }
 
 const noCharacters = () => 0
+
+const charactersOfInputs = ({ description, metadata, overrides, payload }: NewTaskRow | RestoreRow): number =>
+  description.length + (payload?.length ?? 0) + (overrides?.length ?? 0) + (metadata?.length ?? 0)
 
 const charactersOf = ({ error, execution, verification }: RestoreAttemptRow): number =>
   (error?.length ?? 0) + (execution?.length ?? 0) + (verification?.length ?? 0)

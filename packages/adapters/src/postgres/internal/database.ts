@@ -67,6 +67,12 @@ const afterConflict = Schedule.max([
   Schedule.recurs(10)
 ])
 
+const isConflict = (error: unknown): boolean =>
+  error instanceof SqlError ? Errors.isConflict(error) : error instanceof TaskStoreError && isConflict(error.cause)
+
+/** Repeats work that failed because another transaction was in the way. */
+export const again = { schedule: afterConflict, while: isConflict }
+
 /** A transaction's deadline as a multiple of a statement's: it is there for a connection that hangs, not for a slow one. */
 const transactionDeadline = 12
 
@@ -102,8 +108,6 @@ export const make = (sql: PgClient.PgClient, options: Options): Database => {
 
   const inTransaction = Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
 
-  const again = { schedule: afterConflict, while: isConflict }
-
   const run: Database["run"] = <A extends object>(
     statement: string,
     parameters: ReadonlyArray<Parameter> = [],
@@ -136,6 +140,3 @@ export const make = (sql: PgClient.PgClient, options: Options): Database => {
       )
   }
 }
-
-const isConflict = (error: unknown): boolean =>
-  error instanceof SqlError ? Errors.isConflict(error) : error instanceof TaskStoreError && isConflict(error.cause)

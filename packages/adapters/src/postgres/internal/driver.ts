@@ -37,7 +37,7 @@ const longestId = 2_000
 /** After this number of writes that changed counts, the store adds up their rows. */
 const foldEvery = 250
 
-/** More rows of counts than this are worth adding up. */
+/** More rows of counts than this, apart from one of each queue, are worth adding up. */
 const mostParts = 200
 
 /** A notification is a hint, and the last one of a process is sent while it ends: it must not hold up the end. */
@@ -71,9 +71,13 @@ export const make = Effect.fnUntraced(function* (
     Effect.forkScoped
   )
 
-  const counts = Effect.flatMap(db.one<CountsRow & { readonly parts: number }>(statements.counts), (row) =>
-    Effect.as(row.parts > mostParts ? foldCounts : Effect.void, row)
-  )
+  const counts = Effect.flatMap(db.run<CountsOfQueue>(statements.counts), (rows) => {
+    const superfluous = rows.reduce((sum, { parts }) => sum + parts - 1, 0)
+    return Effect.as(
+      superfluous > mostParts ? foldCounts : Effect.void,
+      rows.filter(({ hasTasks }) => hasTasks)
+    )
+  })
 
   const select = (
     forms: { readonly ids: string; readonly status: { readonly [Status in TaskStatus]: string } },
@@ -85,8 +89,9 @@ export const make = Effect.fnUntraced(function* (
       const parameters = [texts(selection.ids), texts(from), ...more]
       return Effect.map(db.one<ChangeReply>(forms.ids, parameters), (reply) => ({ ...reply, last: null }))
     }
-    const { after, limit, status } = selection
-    return Effect.map(db.one<ChangeReply>(forms.status[status], [int(after), int(limit), ...more]), (reply) =>
+    const { after, limit, queue, status } = selection
+    const parameters = [int(after), int(limit), ...more, text(queue)]
+    return Effect.map(db.one<ChangeReply>(forms.status[status], parameters), (reply) =>
       reply.ids.length < limit ? { ...reply, last: null } : reply
     )
   }
@@ -120,16 +125,18 @@ export const make = Effect.fnUntraced(function* (
       Effect.tap(leases.claim(request), (claims) => (claims.length === 0 ? Effect.void : noteCountChange)),
     settle: (settlements) => Effect.tap(leases.settle(settlements), noteCountChange),
 
-    sweep: ({ failFromAttempts, limit, message }) =>
+    sweep: ({ failFromAttempts, limit, message, queue }) =>
       db.run<SweptRow>(statements.sweep, [
         number(failFromAttempts),
         int(limit),
         text(message.beforeOwner),
-        text(message.afterOwner)
+        text(message.afterOwner),
+        text(queue)
       ]),
 
     get: (id) => Effect.map(db.run<TaskRow>(statements.get, [text(id)]), ([row]) => row),
-    list: ({ after, limit, status }) => db.run<TaskRow>(statements.list[status ?? "all"], [int(after), int(limit)]),
+    list: ({ after, limit, queue, status }) =>
+      db.run<TaskRow>(statements.list[status ?? "all"], [int(after), int(limit), text(queue)]),
     attempts: (id) => db.run<AttemptRow>(statements.attempts, [text(id)]),
     counts,
 
@@ -138,7 +145,7 @@ export const make = Effect.fnUntraced(function* (
     prune: (selection, { from, unchangedMillis }) =>
       select(statements.prune, selection, from, [number(unchangedMillis)]),
 
-    outlook: db.one<OutlookRow>(statements.outlook),
+    outlook: (queue) => db.one<OutlookRow>(statements.outlook, [text(queue)]),
     control: db.one<ControlRow>(statements.control),
     request: (request) => db.one<ControlRow>(statements.request[request]),
 
@@ -147,6 +154,11 @@ export const make = Effect.fnUntraced(function* (
     notifications: makeNotifications(db, listener, { channel: Names.channel(place.schemaName), deadline, instance })
   }
 })
+
+interface CountsOfQueue extends CountsRow {
+  readonly hasTasks: boolean
+  readonly parts: number
+}
 
 interface OfTask {
   readonly task: number

@@ -93,11 +93,11 @@ export const make = (
     return rows
   }
 
-  const claim = ({ call, leaseMillis, limit, owner, unanswered }: ClaimRequest) => {
-    const parameters = [int(limit), text(owner), number(leaseMillis), number(call)]
+  const claim = ({ call, leaseMillis, limit, owner, queue, unanswered }: ClaimRequest) => {
+    const parameters = [int(limit), text(owner), number(leaseMillis), number(call), text(queue)]
     const claimNew = db.run<ClaimedRow>(statements.claim, parameters)
     if (unanswered.length === 0) return Effect.map(claimNew, claimed)
-    const reclaim = [text(owner), numbers(unanswered), number(leaseMillis), int(limit)]
+    const reclaim = [text(owner), numbers(unanswered), number(leaseMillis), int(limit), text(queue)]
     return Effect.map(
       Effect.flatMap(db.run<ClaimedRow>(statements.reclaim, reclaim), (rows) =>
         rows.length > 0 ? Effect.succeed(rows) : claimNew

@@ -2,6 +2,7 @@ import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import { SqlError } from "effect/sql/SqlError"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import { again } from "./database.ts"
 import * as Errors from "./errors.ts"
 import { literal, quote } from "./names.ts"
 
@@ -141,6 +142,24 @@ export const migrations: ReadonlyArray<Migration> = [
       // A JSON array, as in the other columns.
       `ALTER TABLE ${schema}.task_inputs ALTER COLUMN depends_on TYPE text USING to_json(depends_on)::text`
     ]
+  },
+  {
+    name: "0003_add_queues",
+    statements: (schema) => [
+      // A constant default rewrites no row. It is for the rows that exist: without it afterwards, a worker of an earlier
+      // version that is still connected fails to add, claim and settle, instead of mixing the queues.
+      `ALTER TABLE ${schema}.tasks ADD COLUMN queue text COLLATE "C" NOT NULL DEFAULT 'default'`,
+      `ALTER TABLE ${schema}.tasks ALTER COLUMN queue DROP DEFAULT`,
+      `ALTER TABLE ${schema}.count_changes ADD COLUMN queue text COLLATE "C" NOT NULL DEFAULT 'default'`,
+      `ALTER TABLE ${schema}.count_changes ALTER COLUMN queue DROP DEFAULT`,
+      `ALTER TABLE ${schema}.task_inputs
+        ADD COLUMN payload text, ADD COLUMN overrides text, ADD COLUMN max_attempts bigint`,
+      // The queue first, so that tasks of other queues cost a claim and a sweep nothing.
+      `DROP INDEX ${schema}.tasks_claimable, ${schema}.tasks_leased`,
+      `CREATE INDEX tasks_claimable ON ${schema}.tasks (queue, priority DESC, available_at, seq)
+        WHERE status = 'pending' AND blockers = 0`,
+      `CREATE INDEX tasks_leased ON ${schema}.tasks (queue, lease_until) WHERE status = 'in_progress'`
+    ]
   }
 ]
 
@@ -201,7 +220,7 @@ export const migrate = Effect.fnUntraced(
     })
 
     if ((yield* inspect).applied === known.length) return
-    yield* sql.withTransaction(
+    const migrating = sql.withTransaction(
       Effect.gen(function* () {
         yield* run("SET LOCAL statement_timeout = 0")
         yield* run("SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -222,6 +241,8 @@ export const migrate = Effect.fnUntraced(
         }
       })
     )
+    // Workers of an earlier version that are still connected lock the tables in their own order.
+    yield* Effect.retry(migrating, again)
   },
   (effect, _, { place }) =>
     Effect.mapError(effect, (error) => (error instanceof SqlError ? Errors.fromDriver(place, error) : error))

@@ -23,7 +23,7 @@ const places = 1_024
 
 const statuses = ["pending", "in_progress", "completed", "failed", "cancelled"] as const
 
-/** What tasks are counted by: the columns of `count_changes`, in their order. */
+/** What the tasks of a queue are counted by: the columns of `count_changes` after the queue, in their order. */
 export const counted = [...statuses, "waiting"] as const
 
 /** The tables of one store. */
@@ -40,7 +40,7 @@ export const make = (schemaName: string) => {
     countChanges: `${schema}.count_changes`,
 
     /** Where a write records how it changed the counts. */
-    changes: `${schema}.count_changes (${counted.join(", ")})`,
+    changes: `${schema}.count_changes (queue, ${counted.join(", ")})`,
 
     /** The `seq` of the task at place `n` of a statement. The statement takes one number from the sequence. */
     seqAt: (n: string) => `((SELECT nextval(${literal(`${schema}.task_seq`)})) * ${places} + ${n})`,
@@ -50,9 +50,9 @@ export const make = (schemaName: string) => {
 
 /** The columns of a task. Numbers are read as float8, which holds every integer of ours and needs no BigInt. */
 const columns = `
-  t.seq::float8 AS seq, i.id, i.description, t.attempts::float8 AS attempts, i.metadata, t.priority::float8 AS priority,
-  t.available_at AS "availableAt", i.depends_on AS "dependsOn", t.feedback, t.requeues::float8 AS requeues, t.usage,
-  i.created_at AS "createdAt", t.updated_at AS "updatedAt"`
+  t.seq::float8 AS seq, i.id, t.queue, i.description, i.payload, i.overrides, t.attempts::float8 AS attempts, i.metadata,
+  t.priority::float8 AS priority, t.available_at AS "availableAt", i.depends_on AS "dependsOn", t.feedback,
+  t.requeues::float8 AS requeues, t.usage, i.created_at AS "createdAt", t.updated_at AS "updatedAt"`
 
 export const taskColumns = `${columns}, t.status, t.verified,
   CASE WHEN t.status = 'completed' THEN t.execution END AS execution`
@@ -70,14 +70,15 @@ export const later = (millis: string) => `least(now() + ${millis} * interval '1 
 const isWaiting = (status: string) => `${status} = 'pending' AND blockers > 0`
 
 /**
- * How a statement changed the counts. `rows` has the columns `was` and `status`, which are null where there is no task, and
- * `blockers`. `freed` is the number of waiting tasks that the statement freed.
+ * How a statement changed the counts of each queue. `rows` has the columns `queue`, `was` and `status`, the latter two null
+ * where there is no task, and `blockers`. `freed` holds for the rows of waiting tasks that the statement freed.
  */
-export const countChange = (rows: string, freed = "0") => {
+export const countChange = (rows: string, freed = "false") => {
   const change = (after: string, before: string) =>
     `count(*) FILTER (WHERE ${after}) - count(*) FILTER (WHERE ${before})`
   const changes = statuses.map((status) => change(`status = '${status}'`, `was = '${status}'`))
   return `
-    SELECT ${changes.join(", ")}, ${change(isWaiting("status"), isWaiting("was"))} - ${freed}
-    FROM ${rows} HAVING count(*) > 0`
+    SELECT queue, ${changes.join(", ")},
+      ${change(isWaiting("status"), isWaiting("was"))} - count(*) FILTER (WHERE ${freed})
+    FROM ${rows} GROUP BY queue`
 }

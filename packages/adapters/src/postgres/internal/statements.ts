@@ -1,6 +1,6 @@
 import type { TaskStatus } from "@baton/core/Task"
 import type { ControlRequest } from "@baton/core/TaskStore"
-import { claimColumns, countChange, giveUpLease, keepOutput, later, type Names, taskColumns } from "./names.ts"
+import { claimColumns, countChange, counted, giveUpLease, keepOutput, later, type Names, taskColumns } from "./names.ts"
 
 /** The statements of one store, except for those that add tasks. */
 export interface Statements extends ReturnType<typeof make> {}
@@ -15,18 +15,21 @@ export const make = (names: Names) => ({
 })
 
 /**
- * The priorities that have a claimable task, from the highest down. Going from one to the next like this finds the tasks
- * that are due even below a million that are not due yet. Only the rows that a statement needs are read.
+ * The priorities that have a claimable task of a queue, from the highest down. Going from one to the next like this finds
+ * the tasks that are due even below a million that are not due yet. Only the rows that a statement needs are read.
  */
-const levels = ({ tasks }: Names) => `
+const levels = ({ tasks }: Names, queue: string) => `
   levels AS (
-    (SELECT priority FROM ${tasks} WHERE status = 'pending' AND blockers = 0 ORDER BY priority DESC LIMIT 1)
+    (SELECT t.priority FROM ${tasks} t WHERE ${isClaimable(queue)} ORDER BY t.priority DESC LIMIT 1)
     UNION ALL
     SELECT (
       SELECT t.priority FROM ${tasks} t
-      WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority < l.priority ORDER BY t.priority DESC LIMIT 1
+      WHERE ${isClaimable(queue)} AND t.priority < l.priority ORDER BY t.priority DESC LIMIT 1
     ) FROM levels l WHERE l.priority IS NOT NULL
   )`
+
+/** Holds for the rows of a queue that `tasks_claimable` contains. */
+const isClaimable = (queue: string) => `t.queue = ${queue} AND t.status = 'pending' AND t.blockers = 0`
 
 const claiming = (names: Names) => {
   const { attempts, changes, control, inputs, tasks } = names
@@ -37,19 +40,20 @@ const claiming = (names: Names) => {
     SELECT ${claimColumns}, CASE WHEN t.repeated THEN (${previousExecution}) END AS "previousExecution"
     FROM ${rows} t JOIN ${inputs} i ON i.seq = t.seq
     ORDER BY t.priority DESC, t.available_at, t.seq`
+  const isHeld = "t.status = 'in_progress' AND t.owner = $1 AND t.claim_call = ANY ($2::float8[])"
   return {
     /**
      * MATERIALIZED, because otherwise a plan may run the LIMIT more than once and lock more than was asked for. The token
      * exceeds the tokens of pruned tasks, so that an id that is added again does not repeat one.
      */
     claim: `
-      WITH RECURSIVE ${levels(names)},
+      WITH RECURSIVE ${levels(names, "$5")},
       picked AS MATERIALIZED (
         SELECT next.seq, next.token > 0 AS repeated,
           greatest(next.token, (SELECT token_floor FROM ${control} WHERE id = 1)) + 1 AS token
         FROM levels l CROSS JOIN LATERAL (
           SELECT t.seq, t.token FROM ${tasks} t
-          WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority = l.priority AND t.available_at <= now()
+          WHERE ${isClaimable("$5")} AND t.priority = l.priority AND t.available_at <= now()
           ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
         ) next LIMIT $1
       ),
@@ -60,17 +64,21 @@ const claiming = (names: Names) => {
         FROM picked p WHERE t.seq = p.seq RETURNING t.*, p.repeated
       ),
       counted AS (
-        INSERT INTO ${changes} SELECT -count(*), count(*), 0, 0, 0, 0 FROM claimed HAVING count(*) > 0
+        INSERT INTO ${changes} SELECT $5, -count(*), count(*), 0, 0, 0, 0 FROM claimed HAVING count(*) > 0
       )
       ${claims("claimed")}`,
 
-    /** The tasks that unanswered calls have claimed, under a new lease. */
+    /**
+     * The tasks that unanswered calls have claimed, under a new lease. Finds them before it locks them by `seq`, which would
+     * otherwise be the order in which it reads all tasks.
+     */
     reclaim: `
-      WITH reclaimed AS (
+      WITH held AS MATERIALIZED (SELECT t.seq FROM ${tasks} t WHERE t.queue = $5 AND ${isHeld}),
+      reclaimed AS (
         UPDATE ${tasks} t SET lease_until = ${later("$3")}
         WHERE t.seq IN (
-          SELECT seq FROM ${tasks} WHERE status = 'in_progress' AND owner = $1 AND claim_call = ANY ($2::float8[])
-          ORDER BY seq LIMIT $4 FOR UPDATE
+          SELECT t.seq FROM ${tasks} t WHERE t.seq IN (SELECT seq FROM held) AND ${isHeld}
+          ORDER BY t.seq LIMIT $4 FOR UPDATE
         ) RETURNING t.*, true AS repeated
       )
       ${claims("reclaimed")}`
@@ -140,10 +148,10 @@ const settling = (names: Names) => {
         FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::text[],
             $8::boolean[])
           AS x (seq, token, call, execution, verification, attempt_usage, usage, verified)
-        WHERE ${isLeased} AND t.parent = 0 RETURNING t.seq
+        WHERE ${isLeased} AND t.parent = 0 RETURNING t.seq, t.queue
       ),
       counted AS (
-        INSERT INTO ${changes} SELECT 0, -count(*), count(*), 0, 0, 0 FROM done HAVING count(*) > 0
+        INSERT INTO ${changes} SELECT queue, 0, -count(*), count(*), 0, 0, 0 FROM done GROUP BY queue
       ) ${written}`,
 
     /**
@@ -184,7 +192,7 @@ const settling = (names: Names) => {
           updated_at = now()
         FROM own o
         WHERE t.seq = o.seq::bigint AND t.xmin = o.version AND (SELECT count(*) FROM locked) > 0
-        RETURNING o.*, t.blockers
+        RETURNING o.*, t.queue, t.blockers
       ),
       ended AS (
         INSERT INTO ${attempts} (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution,
@@ -199,15 +207,19 @@ const settling = (names: Names) => {
         FROM (
           SELECT d.task, count(*) AS count FROM done JOIN ${dependencies} d ON d.dependency = done.id
           WHERE done.status = 'completed' GROUP BY d.task
-        ) w WHERE t.seq = w.task RETURNING t.status, t.blockers
+        ) w WHERE t.seq = w.task RETURNING t.queue, t.status, t.blockers
       ),
       forgotten AS (
         DELETE FROM ${dependencies} d USING done WHERE d.dependency = done.id AND done.status = 'completed'
       ),
       counted AS (
         INSERT INTO ${changes} ${countChange(
-          "(SELECT 'in_progress' AS was, status, blockers FROM done) d",
-          "(SELECT count(*) FROM freed WHERE status = 'pending' AND blockers = 0)"
+          `(
+            SELECT queue, 'in_progress' AS was, status, blockers, false AS freed FROM done
+            UNION ALL
+            SELECT queue, NULL, NULL, 0, true FROM freed WHERE status = 'pending' AND blockers = 0
+          ) d`,
+          "freed"
         )}
       ) ${written}`,
 
@@ -217,18 +229,20 @@ const settling = (names: Names) => {
      */
     sweep: `
       WITH expired AS MATERIALIZED (
-        SELECT t.seq, t.attempts AS number, t.owner, t.started_at, t.execution, t.attempt_usage, t.claim_call
-        FROM ${tasks} t WHERE t.status = 'in_progress' AND t.lease_until <= now()
+        SELECT t.seq, t.attempts AS number, t.owner, t.started_at, t.execution, t.attempt_usage, t.claim_call,
+          CASE WHEN $1 = 0 THEN 0
+            ELSE coalesce((SELECT i.max_attempts FROM ${inputs} i WHERE i.seq = t.seq), $1) END AS fails_from
+        FROM ${tasks} t WHERE t.queue = $5 AND t.status = 'in_progress' AND t.lease_until <= now()
         ORDER BY t.lease_until LIMIT $2 FOR UPDATE SKIP LOCKED
       ),
       done AS (
         UPDATE ${tasks} t SET
-          status = CASE WHEN t.attempts >= $1 THEN 'failed' ELSE 'pending' END,
-          feedback = CASE WHEN t.attempts >= $1 THEN $3 || t.owner || $4 ELSE t.feedback END,
-          available_at = CASE WHEN t.attempts >= $1 THEN t.available_at ELSE now() END,
+          status = CASE WHEN t.attempts >= e.fails_from THEN 'failed' ELSE 'pending' END,
+          feedback = CASE WHEN t.attempts >= e.fails_from THEN $3 || t.owner || $4 ELSE t.feedback END,
+          available_at = CASE WHEN t.attempts >= e.fails_from THEN t.available_at ELSE now() END,
           ${giveUpLease}, ${keepOutput}, updated_at = now()
         FROM expired e WHERE t.seq = e.seq AND t.status = 'in_progress' AND t.lease_until <= now()
-        RETURNING e.*, t.status, t.token, t.blockers, $3 || t.owner || $4 AS error
+        RETURNING e.*, t.queue, t.status, t.token, t.blockers, $3 || t.owner || $4 AS error
       ),
       ended AS (
         INSERT INTO ${attempts}
@@ -237,32 +251,39 @@ const settling = (names: Names) => {
         FROM done
       ),
       counted AS (
-        INSERT INTO ${changes} ${countChange("(SELECT 'in_progress' AS was, status, blockers FROM done) d")}
+        INSERT INTO ${changes} ${countChange("(SELECT queue, 'in_progress' AS was, status, blockers FROM done) d")}
       )
       SELECT i.id, d.status, d.token::float8 AS token, d.number::float8 AS attempts, d.owner
       FROM done d JOIN ${inputs} i ON i.seq = d.seq`
   }
 }
 
-/** A statement for tasks by their ids, and one for the next part of all tasks with a status. */
+/** A statement for tasks by their ids, and one for the next part of all tasks with a status, of one queue or of all. */
 interface Forms {
   readonly ids: string
   readonly status: { readonly [Status in TaskStatus]: string }
 }
+
+/**
+ * Holds for the rows of a queue, or for all if it is null. A CASE, because a plan for any queue has to expect many rows: where
+ * it expects few, it reads all rows after `seq` and sorts them.
+ */
+const isInQueue = (queue: string) => `CASE WHEN ${queue}::text IS NULL THEN true ELSE t.queue = ${queue} END`
 
 const selecting = ({ attempts, changes, control, dependencies, inputs, tasks }: Names) => {
   const withIds = `t.seq IN (SELECT i.seq FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id)`
   /** Locks the rows of a selection in the order in which every statement locks rows. */
   const picked = (rows: string) => `
     picked AS MATERIALIZED (
-      SELECT t.seq, t.status AS was, t.blockers, t.token, t.claim_call, t.attempts AS number, t.owner, t.started_at,
+      SELECT t.seq, t.queue, t.status AS was, t.blockers, t.token, t.claim_call, t.attempts AS number, t.owner, t.started_at,
         t.execution, t.attempt_usage
       FROM ${tasks} t WHERE ${rows} FOR UPDATE
     )`
-  const forms = (statement: (picked: string) => string, more = ""): Forms => {
+  /** `queue` is the parameter of the form for a status. */
+  const forms = (queue: string, statement: (picked: string) => string, more = ""): Forms => {
     // The status is part of the text, because an index for one status serves no parameter.
     const withStatus = (status: TaskStatus) =>
-      statement(picked(`t.status = '${status}' AND t.seq > $1 ${more} ORDER BY t.seq LIMIT $2`))
+      statement(picked(`t.status = '${status}' AND t.seq > $1 AND ${isInQueue(queue)} ${more} ORDER BY t.seq LIMIT $2`))
     return {
       ids: statement(picked(`${withIds} AND t.status = ANY ($2) ${more} ORDER BY t.seq`)),
       status: {
@@ -282,6 +303,7 @@ const selecting = ({ attempts, changes, control, dependencies, inputs, tasks }: 
 
   return {
     cancel: forms(
+      "$4",
       (picked) => `
         WITH ${picked},
         done AS (
@@ -304,6 +326,7 @@ const selecting = ({ attempts, changes, control, dependencies, inputs, tasks }: 
     ),
 
     requeue: forms(
+      "$3",
       (picked) => `
         WITH ${picked},
         done AS (
@@ -316,6 +339,7 @@ const selecting = ({ attempts, changes, control, dependencies, inputs, tasks }: 
     ),
 
     prune: forms(
+      "$4",
       (picked) => `
         WITH ${picked},
         -- After all tasks are locked, as in cancel.
@@ -338,7 +362,7 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
   const page = (where: string, more = "") => `
     SELECT ${taskColumns}${more} FROM ${tasks} t JOIN ${inputs} i ON i.seq = t.seq
     WHERE ${where} t.seq > $1 ORDER BY t.seq LIMIT $2`
-  const pageWith = (status: TaskStatus) => page(`t.status = '${status}' AND`)
+  const pageWith = (status: TaskStatus) => page(`t.status = '${status}' AND ${isInQueue("$3")} AND`)
   /** The ledger's rows of tasks, and the attempts that are in the tasks' own rows. */
   const ledger = (seqs: string) => `
     WITH x AS MATERIALIZED (${seqs})
@@ -356,7 +380,7 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
     get: `SELECT ${taskColumns} FROM ${inputs} i JOIN ${tasks} t ON t.seq = i.seq WHERE i.id = $1`,
 
     list: {
-      all: page(""),
+      all: page(`${isInQueue("$3")} AND`),
       pending: pageWith("pending"),
       in_progress: pageWith("in_progress"),
       completed: pageWith("completed"),
@@ -367,15 +391,13 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
     attempts: ledger(`SELECT i.seq FROM ${inputs} i WHERE i.id = $1`),
 
     counts: `
-      SELECT coalesce(sum(pending), 0)::float8 AS pending, coalesce(sum(in_progress), 0)::float8 AS in_progress,
-        coalesce(sum(completed), 0)::float8 AS completed, coalesce(sum(failed), 0)::float8 AS failed,
-        coalesce(sum(cancelled), 0)::float8 AS cancelled, coalesce(sum(waiting), 0)::float8 AS waiting,
-        count(*)::float8 AS parts
-      FROM ${countChanges}`,
+      SELECT queue, ${counted.map((kind) => `sum(${kind})::float8 AS ${kind}`).join(", ")},
+        sum(pending + in_progress + completed + failed + cancelled) > 0 AS "hasTasks", count(*)::float8 AS parts
+      FROM ${countChanges} GROUP BY queue`,
 
     /**
-     * Adds up the rows of changes. Passes over rows that another connection is adding up; a reader sees either all of them
-     * or their sum.
+     * Adds up the rows of changes of each queue; those of a queue without tasks are deleted. Passes over rows that another
+     * connection is adding up; a reader sees either all of them or their sum.
      */
     foldCounts: `
       WITH gone AS (
@@ -384,8 +406,8 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
         )) RETURNING *
       )
       INSERT INTO ${changes}
-      SELECT sum(pending), sum(in_progress), sum(completed), sum(failed), sum(cancelled), sum(waiting)
-      FROM gone HAVING count(*) > 0`,
+      SELECT queue, ${counted.map((kind) => `sum(${kind})`).join(", ")} FROM gone GROUP BY queue
+      HAVING ${counted.map((kind) => `sum(${kind}) <> 0`).join(" OR ")}`,
 
     /** The following statements of the transaction see the store at one moment. */
     snapshot: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
@@ -411,22 +433,26 @@ const waiting = (names: Names) => {
       stop: `UPDATE ${control} SET revision = revision + 1, stops = stops + 1 RETURNING ${controlColumns}`
     } satisfies { readonly [Request in ControlRequest]: string },
 
+    /** Orders rows even where any row will do: otherwise a plan may read the pending tasks of all queues to find it. */
     outlook: `
-      WITH RECURSIVE ${levels(names)},
-      next (at) AS (
+      WITH RECURSIVE ${levels(names, "$1")},
+      next (at) AS MATERIALIZED (
         SELECT coalesce(
           (SELECT now() FROM levels l CROSS JOIN LATERAL (
              SELECT FROM ${tasks} t
-             WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority = l.priority AND t.available_at <= now() LIMIT 1
+             WHERE ${isClaimable("$1")} AND t.priority = l.priority AND t.available_at <= now()
+             ORDER BY t.available_at LIMIT 1
            ) claimable LIMIT 1),
           (SELECT min(earliest.available_at) FROM levels l CROSS JOIN LATERAL (
              SELECT t.available_at FROM ${tasks} t
-             WHERE t.status = 'pending' AND t.blockers = 0 AND t.priority = l.priority ORDER BY t.available_at LIMIT 1
+             WHERE ${isClaimable("$1")} AND t.priority = l.priority ORDER BY t.available_at LIMIT 1
            ) earliest)
         )
       ),
-      lease (until) AS (
-        SELECT (SELECT lease_until FROM ${tasks} WHERE status = 'in_progress' ORDER BY lease_until LIMIT 1)
+      lease (until) AS MATERIALIZED (
+        SELECT (
+          SELECT lease_until FROM ${tasks} WHERE queue = $1 AND status = 'in_progress' ORDER BY lease_until LIMIT 1
+        )
       )
       SELECT ${millisFromNow("least(next.at, lease.until)")} AS "dueInMillis",
         next.at IS NULL AND lease.until IS NULL AS drained, ${controlColumns}
