@@ -1,3 +1,4 @@
+import { Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Option } from "effect"
 import {
@@ -126,6 +127,30 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
         `SELECT count(*)::integer AS count FROM "${name}".count_changes`
       )
       assert.isBelow(rows?.count ?? Infinity, 400, "the store adds up rows of changes")
+    })
+  )
+
+  it.live("keep at most one row of counts for each of many queues, and none for a queue without tasks", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const store = yield* open({ schema: name })
+      const sql = yield* client()
+      const rows = Effect.map(
+        sql.unsafe<{ readonly queue: string; readonly version: string }>(
+          `SELECT queue, ctid::text AS version FROM "${name}".count_changes ORDER BY queue`
+        ),
+        (found) => found.map(({ queue, version }) => `${queue} ${version}`)
+      )
+      const tasks = names(300).map((each) => Task.make({ id: each, description: "Do it.", queue: `queue of ${each}` }))
+      yield* store.add(tasks)
+      yield* store.cancel({ status: "pending" })
+      assert.equal(yield* store.prune({ statuses: ["cancelled"], queue: "queue of task-7" }), 1)
+      // Adds up the rows.
+      assert.lengthOf(yield* store.queues, 299)
+      const added = yield* rows
+      assert.lengthOf(added, 299)
+      assert.lengthOf(yield* store.queues, 299)
+      assert.deepEqual(yield* rows, added, "nothing is left to add up")
     })
   )
 })
