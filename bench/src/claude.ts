@@ -80,6 +80,7 @@ const context: AttemptContext = {
   leaseToken: Attempt.LeaseToken.make(1),
   idempotencyKey: "task/1",
   dependencies: Effect.succeed([]),
+  progress: () => Effect.void,
   earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call

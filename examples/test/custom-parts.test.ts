@@ -81,6 +81,7 @@ describe("custom-verifier", () => {
         leaseToken: Attempt.LeaseToken.make(1),
         idempotencyKey: "a/1",
         dependencies: Effect.succeed([]),
+        progress: () => Effect.void,
         earlierAttempts: Effect.succeed([]),
         previous: null,
         spend: ({ call }) => call

@@ -41,6 +41,11 @@ export interface AttemptContext {
   /** The earlier attempts at the task as the ledger has them, oldest first. Reads the store, and is empty if that fails. */
   readonly earlierAttempts: Effect.Effect<ReadonlyArray<Attempt>>
   /**
+   * Reports how far the attempt is: a text, or a fraction from 0 to 1. Each replaces the former one of its kind. At most two
+   * reports of a task per second are published as `TaskProgress`, the latest of them always.
+   */
+  readonly progress: (progress: string | number) => Effect.Effect<void>
+  /**
    * Runs a paid call within the budgets of the task and of the run. Reserves `worstCase` before the call starts, and commits
    * the usage that `spent` reads from its exit. If that is null, because the call was cut off and its usage is unknown, the
    * whole reservation is committed, so that the budgets hold, and the attempt's cost is recorded as unknown. Report usage

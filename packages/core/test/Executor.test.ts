@@ -44,6 +44,7 @@ const at = (attempt: number): AttemptContext => ({
   leaseToken: Attempt.LeaseToken.make(attempt),
   idempotencyKey: `a/${attempt}`,
   dependencies: Effect.succeed([]),
+  progress: () => Effect.void,
   earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call

@@ -34,6 +34,7 @@ const judge = (layer: Layer.Layer<Verifier.Verifier>) =>
       leaseToken: Attempt.LeaseToken.make(1),
       idempotencyKey: "a/1",
       dependencies: Effect.succeed([]),
+      progress: () => Effect.void,
       earlierAttempts: Effect.succeed([]),
       previous: null,
       spend: ({ call }) => call

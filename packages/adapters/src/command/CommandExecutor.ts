@@ -13,6 +13,7 @@
  * | `BATON_METADATA` | the metadata of the task, as JSON |
  * | `BATON_PREVIOUS_OUTPUT` | the output of the previous attempt; not set on the first |
  * | `BATON_DEPENDENCIES` | a temporary file with the outputs of the tasks in `dependsOn`, as JSON: `[{ "id": ..., "output": ... }]`; not set without dependencies |
+ * | `BATON_PROGRESS` | a file to write progress to: the last line is shown, and `0.4` or `40%` is a fraction |
  *
  * Metadata or a previous output of more than 100 KiB, too much for an environment, is in a temporary file instead: its
  * path is in `BATON_METADATA_FILE` or `BATON_PREVIOUS_OUTPUT_FILE`, and the variable itself is not set. NUL characters are

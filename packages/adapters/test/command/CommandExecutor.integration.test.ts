@@ -1,7 +1,7 @@
 import { Command } from "@baton/adapters/command"
 import { Executor, Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Tracer } from "effect"
+import { Effect, Fiber, Queue, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -59,6 +59,34 @@ describe("CommandExecutor", { timeout: 30_000 }, () => {
         const env = { BATON_DEPENDENCIES: "outer" }
         const without = yield* execute({ command: sh('echo "${BATON_DEPENDENCIES-unset}"'), env })
         assert.strictEqual(without.output, "unset")
+      })
+    )
+
+    it.live("has a file for its progress, of which the last complete line counts", () =>
+      Effect.gen(function* () {
+        const reports = yield* Queue.unbounded<string | number>()
+        const dir = yield* directory
+        const next = join(dir, "next")
+        const program = [
+          'echo "reading it" >> "$BATON_PROGRESS"',
+          `while [ ! -e ${next}1 ]; do sleep 0.05; done`,
+          'printf "old\\n40%%\\nhal" >> "$BATON_PROGRESS"',
+          `while [ ! -e ${next}2 ]; do sleep 0.05; done`,
+          'echo 0.75 > "$BATON_PROGRESS"',
+          `while [ ! -e ${next}3 ]; do sleep 0.05; done`,
+          'rm "$BATON_PROGRESS"; echo "$BATON_PROGRESS"'
+        ].join("\n")
+        const running = yield* Effect.forkChild(
+          execute(
+            { command: sh(program) },
+            { attempt: { progress: (progress) => Effect.asVoid(Queue.offer(reports, progress)) } }
+          )
+        )
+        for (const [index, expected] of ["reading it", 0.4, 0.75].entries()) {
+          assert.strictEqual(yield* Queue.take(reports), expected)
+          writeFileSync(`${next}${index + 1}`, "")
+        }
+        assert.isFalse(existsSync((yield* Fiber.join(running)).output))
       })
     )
 

@@ -35,6 +35,7 @@ export const attempt = (options?: Partial<AttemptContext>): AttemptContext => ({
   leaseToken: Attempt.LeaseToken.make(1),
   idempotencyKey: "task-1/1",
   dependencies: Effect.succeed([]),
+  progress: () => Effect.void,
   earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call,

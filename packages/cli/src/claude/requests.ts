@@ -76,6 +76,7 @@ const attempt: AttemptContext = {
   leaseToken: LeaseToken.make(1),
   idempotencyKey: "",
   dependencies: Effect.succeed([]),
+  progress: () => Effect.void,
   earlierAttempts: Effect.succeed([]),
   previous: null,
   spend: ({ call }) => call

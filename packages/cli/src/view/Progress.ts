@@ -24,6 +24,8 @@ export interface Running {
   readonly description: string
   readonly startedAt: number
   phase: "executing" | "verifying"
+  /** What the task reports itself. */
+  progress: { readonly text: string | null; readonly fraction: number | null } | undefined
   /** Set after a transient failure of a request: when it is repeated, and why it failed. */
   pause: { readonly until: number; readonly reason: string } | undefined
 }
@@ -96,10 +98,16 @@ export class Progress {
           description: event.description,
           startedAt: at,
           phase: event.resumed ? "verifying" : "executing",
+          progress: undefined,
           pause: undefined
         })
         if (event.attempt > 1) this.retrying.delete(event.taskId)
         return
+      case "TaskProgress": {
+        const running = this.running.get(event.taskId)
+        if (running !== undefined) running.progress = { text: event.text, fraction: event.fraction }
+        return
+      }
       case "TaskExecuted": {
         const running = this.running.get(event.taskId)
         if (running === undefined) return

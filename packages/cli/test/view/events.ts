@@ -34,6 +34,12 @@ export const executed = (seconds: number, id: string): AnyEvent => ({
   usage: null
 })
 
+export const progress = (
+  seconds: number,
+  id: string,
+  reported: { readonly text: string | null; readonly fraction: number | null }
+): AnyEvent => ({ _tag: "TaskProgress", ...attempt(seconds, id, 1), ...reported })
+
 export const executionRetried = (seconds: number, id: string, reason: string, delayMillis: number): AnyEvent => ({
   _tag: "ExecutionRetried",
   ...attempt(seconds, id, 1),

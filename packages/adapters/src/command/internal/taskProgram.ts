@@ -3,9 +3,11 @@ import type { Task } from "@baton/core/Task"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { Command } from "../Command.ts"
 import * as Program from "../Program.ts"
 import { ProgramError } from "../ProgramError.ts"
@@ -79,6 +81,7 @@ export const environment = Effect.fnUntraced(function* (
     yield* fs.writeFileString(file, text)
     env[`${name}_FILE`] = file
   }
+  env["BATON_PROGRESS"] = yield* progressFile(fs, context)
   env["BATON_DEPENDENCIES"] = undefined
   if (task.dependsOn.length > 0) {
     const file = yield* fs.makeTempFileScoped({ prefix: "baton-" })
@@ -87,6 +90,49 @@ export const environment = Effect.fnUntraced(function* (
   }
   return env
 })
+
+/** How often the file with a program's progress is looked at. */
+const progressInterval = Duration.millis(500)
+
+const progressTailBytes = 4096
+
+/** A file to which a program writes its progress: the last line counts. */
+const progressFile = Effect.fnUntraced(function* (
+  fs: FileSystem.FileSystem,
+  { progress }: AttemptContext
+): Effect.fn.Return<string, PlatformError, Scope.Scope> {
+  const file = yield* fs.makeTempFileScoped({ prefix: "baton-" })
+  let seen = ""
+  const look = Effect.gen(function* () {
+    const { mtime, size } = yield* fs.stat(file)
+    const version = `${size} ${Option.getOrUndefined(mtime)?.getTime()}`
+    if (version === seen || size === 0n) return
+    seen = version
+    const offset = size > progressTailBytes ? size - BigInt(progressTailBytes) : 0n
+    const tail = yield* Stream.mkString(Stream.decodeText(fs.stream(file, { offset })))
+    const line = lastLine(tail)
+    if (line !== undefined) yield* progress(readProgress(line))
+  })
+  // The program can do anything with its file, and may have deleted it.
+  const watch = Effect.forever(Effect.andThen(Effect.sleep(progressInterval), Effect.ignore(look)))
+  yield* Effect.forkScoped(watch)
+  return file
+})
+
+/** The last line that is complete and not blank. */
+const lastLine = (text: string): string | undefined =>
+  text
+    .slice(0, text.lastIndexOf("\n") + 1)
+    .split(/\r?\n/)
+    .findLast((line) => line.trim() !== "")
+    ?.trim()
+
+/** `0.25` and `25%` are fractions; any other line is text. */
+export const readProgress = (line: string): string | number => {
+  const [, percent] = /^(\d+(?:\.\d+)?)\s*%$/.exec(line) ?? []
+  if (percent !== undefined) return Number(percent) / 100
+  return /^(?:0?\.\d+|[01](?:\.\d+)?)$/.test(line) ? Number(line) : line
+}
 
 // A variable ends at its first NUL, and Node refuses to start a program with one.
 const withoutNul = (text: string) => text.replaceAll("\0", "")

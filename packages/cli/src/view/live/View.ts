@@ -29,7 +29,7 @@ export interface TaskRow {
   readonly doing: "executing" | "verifying" | "waiting" | "rate limited"
   /** The remaining waiting time. */
   readonly waitMillis: number
-  /** The description, or the reason for waiting. */
+  /** The description, what the task reports itself, or the reason for waiting. */
   readonly text: string
 }
 

@@ -96,7 +96,7 @@ export const rowOf = (
   now: number,
   rateLimitedSince: number | undefined
 ): TaskRow => {
-  const { attempt, description, pause, phase, startedAt } = task
+  const { attempt, pause, phase, startedAt } = task
   const isWaiting = pause !== undefined && pause.until > now
   return {
     id,
@@ -108,8 +108,15 @@ export const rowOf = (
         ? "rate limited"
         : phase,
     waitMillis: isWaiting ? pause.until - now : 0,
-    text: isWaiting ? pause.reason : description
+    text: isWaiting ? pause.reason : textOf(task)
   }
+}
+
+/** What a task reports itself, in place of its description. */
+const textOf = ({ description, progress }: Running): string => {
+  if (progress === undefined) return description
+  const { fraction, text } = progress
+  return `${fraction === null ? "" : `${Math.floor(fraction * 100)}%  `}${text ?? description}`
 }
 
 /** More than any terminal can show. */

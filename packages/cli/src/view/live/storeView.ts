@@ -53,7 +53,7 @@ export const make = Effect.gen(function* () {
           // A running task changes when it is claimed and when its output is saved.
           const phase = task.updatedAt.epochMilliseconds > at ? "verifying" : "executing"
           const { attempts, description, id } = task
-          return [id, { attempt: attempts, description, startedAt: at, phase, pause: undefined }]
+          return [id, { attempt: attempts, description, startedAt: at, phase, progress: undefined, pause: undefined }]
         })
     )
   })

@@ -1,4 +1,4 @@
-import { Task } from "@baton/core"
+import { type Event, Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { fromProgress, TaskSlots, type ViewOptions } from "../../../src/view/live/fromProgress.ts"
 import { Progress, type Running } from "../../../src/view/Progress.ts"
@@ -79,6 +79,15 @@ describe("the view of a run", () => {
     assert.strictEqual(open(2, events.plain("Paused", 1), events.reasoned("Draining", 2, "stop"))().state, "draining")
   })
 
+  it("shows what a task reports itself instead of its description", () => {
+    const text = (...reported: ReadonlyArray<Event.Event>) =>
+      open(4, events.started(1, "a"), ...reported)().tasks[0]?.text
+    assert.strictEqual(text(), text())
+    assert.strictEqual(text(events.progress(2, "a", { text: "reading", fraction: null })), "reading")
+    assert.strictEqual(text(events.progress(2, "a", { text: "reading", fraction: 0.429 })), "42%  reading")
+    assert.strictEqual(text(events.progress(2, "a", { text: null, fraction: 1 })), `100%  ${text() ?? ""}`)
+  })
+
   it("does not list tasks that end faster than one can read", () => {
     const many = Array.from({ length: 500 }, (_, n) => events.completed(9, `t${n}`))
     const view = open(1000, ...many, events.started(9, "now"), events.started(9, "and-now"))()
@@ -91,7 +100,7 @@ const running = (...tasks: ReadonlyArray<readonly [id: string, startedAt: number
   new Map(
     tasks.map(([id, startedAt]): readonly [Task.TaskId, Running] => [
       Task.TaskId.make(id),
-      { attempt: 1, description: id, startedAt, phase: "executing", pause: undefined }
+      { attempt: 1, description: id, startedAt, phase: "executing", progress: undefined, pause: undefined }
     ])
   )
 

@@ -17,6 +17,7 @@ import * as deadlines from "./deadlines.ts"
 import * as dependencies from "./dependencies.ts"
 import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
 import { unstorable } from "./settlement.ts"
+import * as progress from "./progress.ts"
 import * as spending from "./spending.ts"
 import { storeCall } from "./storeCall.ts"
 import * as traces from "./traces.ts"
@@ -43,6 +44,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
   const verifying = yield* deadlines.make<ClaimedTask>(config.verificationTimeout, (claimed) =>
     claimed.abort("verification-timeout")
   )
+  const reports = progress.make(parts)
   let started = 0
   let executions = 0
 
@@ -65,7 +67,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       resumed: checkpoint !== null
     })
 
-    const context = contextOf(parts, claimed)
+    const context = contextOf(parts, claimed, reports)
     let execution: Execution.Execution
     if (checkpoint === null) {
       const usedUp = spending.usedUp(config, task)
@@ -247,11 +249,11 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
   return {
     attempt,
     stats: () => ({ tasksStarted: started, executions }),
-    loops: [saving.loop, executing.loop, verifying.loop]
+    loops: [saving.loop, executing.loop, verifying.loop, reports.loop]
   }
 })
 
-const contextOf = (parts: RunParts, claimed: ClaimedTask): AttemptContext => {
+const contextOf = (parts: RunParts, claimed: ClaimedTask, reports: progress.ProgressReports): AttemptContext => {
   const { previousOutput, task, token } = claimed.claim
   return {
     attempt: task.attempts,
@@ -259,6 +261,7 @@ const contextOf = (parts: RunParts, claimed: ClaimedTask): AttemptContext => {
     idempotencyKey: idempotencyKey(task),
     previous: task.feedback === null ? null : { output: previousOutput, feedback: task.feedback },
     dependencies: dependencies.outputs(parts, task),
+    progress: reports.of(claimed),
     earlierAttempts: earlierAttempts(parts, claimed),
     spend: spending.spend(parts, claimed)
   }
