@@ -7,7 +7,7 @@ export const add = Effect.fnUntraced(function* (count: number, from = 0) {
   for (let offset = from; offset < from + count; offset += 1000) {
     yield* store.add(
       Array.from({ length: Math.min(1000, from + count - offset) }, (_, index) =>
-        Task.make({ id: `task-${offset + index}`, description: `the work of task ${offset + index}` })
+        Task.makeNew({ id: `task-${offset + index}`, description: `the work of task ${offset + index}` })
       )
     )
   }

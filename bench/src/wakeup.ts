@@ -24,7 +24,7 @@ if (storeUrl !== undefined) {
     process.stdout.write("ready\n")
     while (true) {
       const id = yield* Queue.take(lines)
-      yield* store.add([Task.make({ id, description: String(now()) })])
+      yield* store.add([Task.makeNew({ id, description: String(now()) })])
     }
   })
   await Effect.runPromise(Effect.provide(main, storeLayer(storeUrl)))

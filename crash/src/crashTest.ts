@@ -52,7 +52,7 @@ const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
 
 const makeTasks = (count: number) =>
   Array.from({ length: count }, (_, index) =>
-    Task.make({
+    Task.makeNew({
       id: `task-${index}`,
       description: `the work of task ${index}`,
       priority: Math.floor((count - index) / tasksPerPriority)

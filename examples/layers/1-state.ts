@@ -13,8 +13,8 @@ const execute = (task: Task.Task) =>
 const program = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore
   yield* store.add([
-    Task.make({ id: "name", description: "Name the release" }),
-    Task.make({ id: "translate", description: "Translate the changelog" })
+    Task.makeNew({ id: "name", description: "Name the release" }),
+    Task.makeNew({ id: "translate", description: "Translate the changelog" })
   ])
   while (true) {
     const [claim] = yield* store.claim({ limit: 1, owner: "layer-1", lease: Duration.seconds(30) })

@@ -23,9 +23,9 @@ const executor = Executor.layerFake({
 const program = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore
   yield* store.add([
-    Task.make({ id: "steady", description: "Name the release" }),
-    Task.make({ id: "flaky", description: "Outline the announcement" }),
-    Task.make({ id: "hopeless", description: "Translate the changelog" })
+    Task.makeNew({ id: "steady", description: "Name the release" }),
+    Task.makeNew({ id: "flaky", description: "Outline the announcement" }),
+    Task.makeNew({ id: "hopeless", description: "Translate the changelog" })
   ])
   const { stats } = yield* Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run)
   yield* Console.log(`${stats.executions} executions for 3 tasks, ${stats.tasksRetried} retried`)

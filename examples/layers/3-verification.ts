@@ -33,7 +33,7 @@ const verifier = Verifier.layerPure((_task, { output }) => {
 
 const program = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore
-  const task = Task.make({ id: "haiku", description: "Write a haiku about a deploy" })
+  const task = Task.makeNew({ id: "haiku", description: "Write a haiku about a deploy" })
   yield* store.add([task])
   yield* Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run)
   for (const attempt of yield* store.attempts(task.id)) {

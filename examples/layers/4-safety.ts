@@ -18,7 +18,7 @@ const safety = Safety.layerAll(
 const program = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore
   yield* store.add(
-    Array.from({ length: 20 }, (_, index) => Task.make({ id: `page-${index + 1}`, description: "Summarise a page" }))
+    Array.from({ length: 20 }, (_, index) => Task.makeNew({ id: `page-${index + 1}`, description: "Summarise a page" }))
   )
   const { counts, reason, stats } = yield* Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run)
   yield* Console.log(`${stats.executions} executions, then: ${reason._tag}`)

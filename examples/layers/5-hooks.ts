@@ -20,8 +20,8 @@ const failing = Hooks.handle({ TaskStarted: () => Effect.fail("this hook lost it
 const program = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore
   yield* store.add([
-    Task.make({ id: "name", description: "Name the release" }),
-    Task.make({ id: "outline", description: "Outline the announcement" })
+    Task.makeNew({ id: "name", description: "Name the release" }),
+    Task.makeNew({ id: "outline", description: "Outline the announcement" })
   ])
   yield* Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run)
 })

@@ -45,9 +45,9 @@ const orchestrator = OrchestratorBuilder.make()
 const program = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore
   yield* store.add([
-    Task.make({ id: "translate", description: "Translate the changelog" }),
-    Task.make({ id: "outline", description: "Outline the announcement" }),
-    Task.make({ id: "name", description: "Name the release", priority: 1 })
+    Task.makeNew({ id: "translate", description: "Translate the changelog" }),
+    Task.makeNew({ id: "outline", description: "Outline the announcement" }),
+    Task.makeNew({ id: "name", description: "Name the release", priority: 1 })
   ])
   const { reason, stats } = yield* Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run)
   yield* Console.log("=== Results")

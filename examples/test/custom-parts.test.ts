@@ -30,7 +30,7 @@ const serverOf = (answer: (prompt: string) => { readonly status?: number; readon
 const runWith = (server: ReturnType<typeof serverOf>["server"], verifier: Layer.Layer<Verifier.Verifier>) =>
   Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
-    yield* store.add([Task.make({ id: "a", description: "Name a colour as JSON" })])
+    yield* store.add([Task.makeNew({ id: "a", description: "Name a colour as JSON" })])
     const orchestrator = yield* Orchestrator.Orchestrator
     const summary = yield* Effect.result(orchestrator.run)
     return { summary, attempts: yield* store.attempts("a") }

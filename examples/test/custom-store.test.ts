@@ -41,7 +41,7 @@ describe.skipIf(isMissing)("with a MariaDB server", () => {
       const runTasks = (ids: ReadonlyArray<string>) =>
         Effect.gen(function* () {
           const store = yield* TaskStore.TaskStore
-          yield* store.add(ids.map((id) => Task.make({ id, description: `do ${id}` })))
+          yield* store.add(ids.map((id) => Task.makeNew({ id, description: `do ${id}` })))
           const orchestrator = yield* Orchestrator.Orchestrator
           return yield* orchestrator.run
         }).pipe(

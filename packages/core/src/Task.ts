@@ -167,7 +167,7 @@ export interface NewTask extends Schema.Schema.Type<typeof NewTask> {}
  * @category constructors
  * @since 0.1.0
  */
-export const make = (
+export const makeNew = (
   options: Omit<NewTask, "id" | "dependsOn"> & { readonly id: string; readonly dependsOn?: ReadonlyArray<string> }
 ): NewTask => {
   const { dependsOn, id, ...rest } = options

@@ -78,7 +78,7 @@ describe("Executor.layer", () => {
         executor: Executor.layer(() => Effect.as(note, Execution.make({ output: "x" }))),
         verifier: Verifier.layer(() => Effect.as(note, Verification.pass()))
       })
-      yield* store.add([Task.make({ id: "a", description: "x", queue: "mail" })])
+      yield* store.add([Task.makeNew({ id: "a", description: "x", queue: "mail" })])
       yield* Effect.annotateLogs(orchestrator.run, { app: "shop" })
       const annotations = { app: "shop", taskId: "a", attempt: 1, queue: "mail" }
       assert.deepStrictEqual(seen, [annotations, annotations])

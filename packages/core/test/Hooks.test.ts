@@ -304,7 +304,7 @@ describe("the hooks of a run", () => {
       )
       const orchestrator = yield* Effect.provide(Orchestrator.Orchestrator, context)
       const store = yield* Effect.provide(TaskStore.TaskStore, context)
-      yield* store.add(Array.from({ length: count }, (_, index) => Task.make({ id: `t${index}`, description: "x" })))
+      yield* store.add(Array.from({ length: count }, (_, index) => Task.makeNew({ id: `t${index}`, description: "x" })))
       yield* Effect.forkChild(orchestrator.run)
       yield* yields(20_000)
       yield* gate.open

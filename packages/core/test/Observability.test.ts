@@ -257,7 +257,9 @@ describe("metrics", () => {
   it.effect("have the owner of the configuration and the queue of each task", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({ config: { owner: "mailer", queues: ["mail", "bills"] } })
-      yield* store.add(["mail", "mail", "bills"].map((queue, n) => Task.make({ id: `${n}`, description: "x", queue })))
+      yield* store.add(
+        ["mail", "mail", "bills"].map((queue, n) => Task.makeNew({ id: `${n}`, description: "x", queue }))
+      )
       yield* orchestrator.run
       const completed = (queue: string) =>
         Metric.value(

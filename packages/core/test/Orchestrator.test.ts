@@ -115,9 +115,9 @@ describe("Orchestrator.run", () => {
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make()
       yield* store.add([
-        Task.make({ id: "low", description: "x", priority: -1 }),
-        Task.make({ id: "high", description: "x", priority: 5 }),
-        Task.make({ id: "normal", description: "x" })
+        Task.makeNew({ id: "low", description: "x", priority: -1 }),
+        Task.makeNew({ id: "high", description: "x", priority: 5 }),
+        Task.makeNew({ id: "normal", description: "x" })
       ])
       yield* orchestrator.run
       assert.deepStrictEqual(
@@ -136,10 +136,10 @@ describe("Orchestrator.run", () => {
         )
       })
       yield* store.add([
-        Task.make({ id: "second", description: "x", dependsOn: ["first"] }),
-        Task.make({ id: "first", description: "x" }),
-        Task.make({ id: "broken", description: "x" }),
-        Task.make({ id: "stuck", description: "x", dependsOn: ["broken"] })
+        Task.makeNew({ id: "second", description: "x", dependsOn: ["first"] }),
+        Task.makeNew({ id: "first", description: "x" }),
+        Task.makeNew({ id: "broken", description: "x" }),
+        Task.makeNew({ id: "stuck", description: "x", dependsOn: ["broken"] })
       ])
       const summary = yield* orchestrator.run
       assert.deepStrictEqual(summary.reason, { _tag: "Drained", waiting: 1 })

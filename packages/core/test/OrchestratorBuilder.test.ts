@@ -63,7 +63,7 @@ describe("OrchestratorBuilder", () => {
         const orchestrator = yield* Orchestrator.Orchestrator
         const safety = yield* Safety.Safety
         if ((yield* store.counts).pending === 0) {
-          yield* store.add(descriptions.map((description, index) => Task.make({ id: `${index + 1}`, description })))
+          yield* store.add(descriptions.map((description, index) => Task.makeNew({ id: `${index + 1}`, description })))
         }
         const summary = yield* orchestrator.run
         const { tasks } = yield* store.list()
@@ -91,7 +91,7 @@ describe("OrchestratorBuilder", () => {
   const run = <E, R>(layer: Layer.Layer<Orchestrator.Orchestrator | TaskStore.TaskStore, E, R>) =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
-      yield* store.add([Task.make({ id: "a", description: "do a" })])
+      yield* store.add([Task.makeNew({ id: "a", description: "do a" })])
       const summary = yield* Orchestrator.Orchestrator.use(({ run }) => run)
       const { tasks } = yield* store.list()
       return { summary, result: tasks[0]?.result, verified: tasks[0]?.verified }

@@ -105,8 +105,8 @@ TaskStoreSuite.suite(it, {
   capabilities: { places: "exclusive" }
 })
 
-const task = (id: string, options?: Omit<Parameters<typeof Task.make>[0], "id" | "description">) =>
-  Task.make({ id, description: `Do ${id}.`, ...options })
+const task = (id: string, options?: Omit<Parameters<typeof Task.makeNew>[0], "id" | "description">) =>
+  Task.makeNew({ id, description: `Do ${id}.`, ...options })
 
 const ids = (...names: ReadonlyArray<string>) => names.map((name) => Task.TaskId.make(name))
 

@@ -309,7 +309,7 @@ describe("a run under a budget, as a property", () => {
           ),
           safety: Safety.layerBudget({ maxCostUsd: 0.05 })
         })
-        yield* store.add(scripts.map((_, index) => Task.make({ id: `${index}`, description: "" })))
+        yield* store.add(scripts.map((_, index) => Task.makeNew({ id: `${index}`, description: "" })))
         const { stats } = yield* orchestrator.run
         assert.isAtMost(truth, 50_000)
         const { tasks } = yield* store.list({ limit: 100 })

@@ -99,8 +99,8 @@ describe("Executor.layerBatch", () => {
         )
       })
       yield* store.add([
-        Task.make({ id: "short", description: "x", overrides: { executionTimeoutMillis: 1000 } }),
-        Task.make({ id: "long", description: "x", overrides: { executionTimeoutMillis: 2000 } })
+        Task.makeNew({ id: "short", description: "x", overrides: { executionTimeoutMillis: 1000 } }),
+        Task.makeNew({ id: "long", description: "x", overrides: { executionTimeoutMillis: 2000 } })
       ])
       const run = yield* Effect.forkChild(orchestrator.run)
       yield* started.await
@@ -129,7 +129,7 @@ describe("Executor.layerBatch", () => {
         )
       })
       yield* store.add([
-        Task.make({ id: "short", description: "x", overrides: { executionTimeoutMillis: 1000 } }),
+        Task.makeNew({ id: "short", description: "x", overrides: { executionTimeoutMillis: 1000 } }),
         ...tasks("long")
       ])
       const run = yield* Effect.forkChild(orchestrator.run)

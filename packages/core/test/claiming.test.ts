@@ -10,7 +10,7 @@ const millisOf = ({ metadata }: Task.Task) => Number(metadata["millis"] ?? 5)
 const timed = Executor.layer((task) => Effect.as(Effect.sleep(millisOf(task)), Execution.make({ output: "x" })))
 
 const lasting = (id: string, millis: number, priority = 0) =>
-  Task.make({ id, description: `do ${id}`, metadata: { millis }, priority })
+  Task.makeNew({ id, description: `do ${id}`, metadata: { millis }, priority })
 
 /** Lets time pass, a millisecond at a time, so that every worker sees its attempts end on time. */
 const pass = (millis: number) => Effect.repeat(Effect.andThen(TestClock.adjust(1), yields(60)), { times: millis - 1 })

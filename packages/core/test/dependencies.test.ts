@@ -5,7 +5,7 @@ import { Execution, ExecutionError, Executor, type Execution as E, Task, Verific
 import { get, layerOf, make, memoryStore } from "./harness.ts"
 
 const task = (id: string, dependsOn: ReadonlyArray<string> = [], queue = "default") =>
-  Task.make({ id, description: `do ${id}`, dependsOn, queue })
+  Task.makeNew({ id, description: `do ${id}`, dependsOn, queue })
 
 const output = (output: string): Effect.Effect<E.Execution> => Effect.succeed(Execution.make({ output }))
 
@@ -71,7 +71,7 @@ describe("the outputs of dependencies", () => {
           /^\d+$/.test(output) ? Verification.pass() : Verification.reject("Expected a number.")
         )
       })
-      const parts = Array.from({ length: 100 }, (_, n) => Task.make({ id: `square-${n}`, description: String(n) }))
+      const parts = Array.from({ length: 100 }, (_, n) => Task.makeNew({ id: `square-${n}`, description: String(n) }))
       yield* store.add([
         ...parts,
         task(

@@ -75,7 +75,7 @@ export const memoryStore = Effect.flatMap(Layer.build(TaskStore.layerMemory), (c
 
 export const layerOf = (store: TaskStore.TaskStore["Service"]) => Layer.succeed(TaskStore.TaskStore, store)
 
-export const tasks = (...ids: ReadonlyArray<string>) => ids.map((id) => Task.make({ id, description: `do ${id}` }))
+export const tasks = (...ids: ReadonlyArray<string>) => ids.map((id) => Task.makeNew({ id, description: `do ${id}` }))
 
 export const numbered = (count: number) => tasks(...Array.from({ length: count }, (_, index) => `t${index}`))
 

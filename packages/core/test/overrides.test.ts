@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { Executor, RetryPolicy, Task } from "@baton/core"
 import { get, make, yields } from "./harness.ts"
 
-const task = (id: string, overrides: Task.Overrides) => Task.make({ id, description: `do ${id}`, overrides })
+const task = (id: string, overrides: Task.Overrides) => Task.makeNew({ id, description: `do ${id}`, overrides })
 
 describe("a task's own settings", () => {
   it.effect("limit its attempts before the run does, in both directions", () =>

@@ -4,7 +4,7 @@ import { ExecutionError, Executor, RetryPolicy, Task } from "@baton/core"
 import { get, make, tasks } from "./harness.ts"
 
 const inQueue = (queue: string, ...ids: ReadonlyArray<string>) =>
-  ids.map((id) => Task.make({ id, description: `do ${id}`, queue }))
+  ids.map((id) => Task.makeNew({ id, description: `do ${id}`, queue }))
 
 describe("queues", () => {
   it.effect("a run executes the tasks of its queues, and ends when none of these is left", () =>
@@ -42,7 +42,7 @@ describe("queues", () => {
       const { orchestrator, store } = yield* make({ config: { queues: ["reduces"] } })
       yield* store.add([
         ...inQueue("maps", "map"),
-        Task.make({ id: "reduce", description: "reduce", queue: "reduces", dependsOn: ["map"] })
+        Task.makeNew({ id: "reduce", description: "reduce", queue: "reduces", dependsOn: ["map"] })
       ])
       const { reason } = yield* orchestrator.run
       assert.deepStrictEqual(reason, { _tag: "Drained", waiting: 1 })
@@ -56,9 +56,9 @@ describe("queues", () => {
         executor: Executor.layer(() => Effect.fail(new ExecutionError({ reason: "Failed", message: "no" })))
       })
       yield* store.add([
-        Task.make({ id: "once", description: "x", overrides: { maxAttempts: 1 } }),
-        Task.make({ id: "often", description: "x", overrides: { maxAttempts: 4 } }),
-        Task.make({ id: "usual", description: "x" })
+        Task.makeNew({ id: "once", description: "x", overrides: { maxAttempts: 1 } }),
+        Task.makeNew({ id: "often", description: "x", overrides: { maxAttempts: 4 } }),
+        Task.makeNew({ id: "usual", description: "x" })
       ])
       yield* orchestrator.run
       const failed = yield* Effect.forEach(["once", "often", "usual"], (id) => get(store, id))

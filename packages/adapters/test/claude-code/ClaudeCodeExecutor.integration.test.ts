@@ -395,7 +395,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
 const run = (options: Options, maxCostUsd: number) =>
   Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
-    yield* store.add(Array.from({ length: 10 }, (_, n) => Task.make({ id: `t${n}`, description: "do it" })))
+    yield* store.add(Array.from({ length: 10 }, (_, n) => Task.makeNew({ id: `t${n}`, description: "do it" })))
     const { reason, stats } = yield* Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run)
     return {
       completed: stats.tasksCompleted,

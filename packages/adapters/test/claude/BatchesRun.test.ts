@@ -47,7 +47,7 @@ const run = Effect.fnUntraced(function* (options: {
   return yield* Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
     const ids = Array.from({ length: options.tasks }, (_, n) => `task-${n}`)
-    yield* store.add(ids.map((id) => Task.make({ id, description: id })))
+    yield* store.add(ids.map((id) => Task.makeNew({ id, description: id })))
     const running = yield* Effect.forkChild(Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run))
     for (let minute = 0; minute < 60; minute++) yield* TestClock.adjust("1 minute")
     const { stats } = yield* Fiber.join(running)

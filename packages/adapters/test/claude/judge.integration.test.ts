@@ -56,7 +56,7 @@ const run = Effect.fnUntraced(function* (
   return yield* Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
     const id = Task.TaskId.make("loaf")
-    yield* store.add([Task.make({ id, description: "Price a loaf" })])
+    yield* store.add([Task.makeNew({ id, description: "Price a loaf" })])
     const result = yield* Effect.result(Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run))
     return { result, task: Option.getOrThrow(yield* store.get(id)), attempts: yield* store.attempts(id) }
   }).pipe(Effect.provide(layer))

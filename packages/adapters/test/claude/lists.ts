@@ -41,7 +41,7 @@ export const runList = (options: Options) => {
     const store = yield* TaskStore.TaskStore
     yield* store.add(
       options.descriptions.map((description, index) =>
-        Task.make({ id: `task-${String(index).padStart(3, "0")}`, description })
+        Task.makeNew({ id: `task-${String(index).padStart(3, "0")}`, description })
       )
     )
     const { reason, stats } = yield* Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run)

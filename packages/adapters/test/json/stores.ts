@@ -18,8 +18,8 @@ export const opened = (filename: string) => withStore(filename, () => Effect.voi
 
 export const id = (name: string) => Task.TaskId.make(name)
 
-export const task = (name: string, options?: Omit<Parameters<typeof Task.make>[0], "id" | "description">) =>
-  Task.make({ id: name, description: `Do ${name}.`, ...options })
+export const task = (name: string, options?: Omit<Parameters<typeof Task.makeNew>[0], "id" | "description">) =>
+  Task.makeNew({ id: name, description: `Do ${name}.`, ...options })
 
 export const claim = (store: Store, limit = 1) => store.claim({ limit, owner: "worker", lease: Duration.minutes(1) })
 

@@ -296,7 +296,7 @@ const run = Effect.fnUntraced(function* (options: {
   )
   return yield* Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
-    yield* store.add([Task.make({ id: "loaf", description: "Price a loaf" })])
+    yield* store.add([Task.makeNew({ id: "loaf", description: "Price a loaf" })])
     const summary = yield* Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run)
     const task = Option.getOrThrow(yield* store.get(Task.TaskId.make("loaf")))
     return { summary, task, ...model }

@@ -4,7 +4,7 @@ import { Duration, Effect, Fiber, Random } from "effect"
 import { add, claim, client, complete, id, isMissing, names, open, retry, schema, type Store } from "./postgres.ts"
 
 const task = (name: string, dependsOn: ReadonlyArray<string> = []) =>
-  Task.make({ id: name, description: `Do ${name}.`, dependsOn })
+  Task.makeNew({ id: name, description: `Do ${name}.`, dependsOn })
 
 /** Completes claimable tasks until the store is drained, and counts the completions of each task. */
 const work = Effect.fnUntraced(function* (store: Store, owner: string, done: Map<string, number>) {

@@ -46,7 +46,7 @@ export const names = (count: number, name = "task"): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, index) => `${name}-${index}`)
 
 export const add = (store: Store, ids: ReadonlyArray<string>, options?: Pick<Task.NewTask, "priority">) =>
-  store.add(ids.map((id) => Task.make({ id, description: `Do ${id}.`, ...options })))
+  store.add(ids.map((id) => Task.makeNew({ id, description: `Do ${id}.`, ...options })))
 
 export const claim = (store: Store, options?: Partial<TaskStore.ClaimOptions>) =>
   store.claim({ limit: 1_000, owner: "worker", lease: Duration.hours(1), ...options })

@@ -30,7 +30,7 @@ const restorable = Effect.gen(function* () {
   }
 })
 
-const task = (name: string, description: string) => Task.make({ id: name, description })
+const task = (name: string, description: string) => Task.makeNew({ id: name, description })
 
 describe.skipIf(!Postgres.isInstalled())(
   "a PostgreSQL database restored from an older copy under a live worker",

@@ -137,7 +137,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       const task = Option.getOrThrow(yield* store.get(id("task-1")))
       assert.deepEqual([task.queue, task.payload, task.overrides], ["default", null, {}])
       assert.lengthOf((yield* store.list({ queue: "default" })).tasks, 6)
-      yield* store.add([Task.make({ id: "task-7", description: "Do 7.", queue: "other", priority: 9 })])
+      yield* store.add([Task.makeNew({ id: "task-7", description: "Do 7.", queue: "other", priority: 9 })])
       assert.equal((yield* add(store, ["task-8"])).added.length, 1)
       assert.lengthOf(yield* store.sweep(patient), 2)
       assert.deepEqual(
@@ -265,7 +265,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       const addBoth = (fails: boolean) =>
         sql.withTransaction(
           Effect.andThen(
-            store.add([Task.make({ id: `${fails}`, description: "Do it." })]),
+            store.add([Task.makeNew({ id: `${fails}`, description: "Do it." })]),
             fails ? Effect.fail("no" as const) : Effect.void
           )
         )

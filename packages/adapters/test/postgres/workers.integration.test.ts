@@ -141,7 +141,9 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
         ),
         (found) => found.map(({ queue, version }) => `${queue} ${version}`)
       )
-      const tasks = names(300).map((each) => Task.make({ id: each, description: "Do it.", queue: `queue of ${each}` }))
+      const tasks = names(300).map((each) =>
+        Task.makeNew({ id: each, description: "Do it.", queue: `queue of ${each}` })
+      )
       yield* store.add(tasks)
       yield* store.cancel({ status: "pending" })
       assert.equal(yield* store.prune({ statuses: ["cancelled"], queue: "queue of task-7" }), 1)

@@ -16,12 +16,12 @@ const slotOf = (redis: Client, key: string) => Effect.map(command(redis, "CLUSTE
 /** Runs every script of a store. */
 const exercise = Effect.fnUntraced(function* (store: Store) {
   yield* store.add([
-    Task.make({ id: "a", description: "A", metadata: { "{tag}": "{other}" } }),
-    Task.make({ id: "b", description: "B", dependsOn: ["a"], priority: 3 }),
-    Task.make({ id: "{c}", description: "C" }),
-    Task.make({ id: "d", description: "D" }),
-    Task.make({ id: "e", description: "E" }),
-    Task.make({ id: "f", description: "F", queue: "{other}:f" })
+    Task.makeNew({ id: "a", description: "A", metadata: { "{tag}": "{other}" } }),
+    Task.makeNew({ id: "b", description: "B", dependsOn: ["a"], priority: 3 }),
+    Task.makeNew({ id: "{c}", description: "C" }),
+    Task.makeNew({ id: "d", description: "D" }),
+    Task.makeNew({ id: "e", description: "E" }),
+    Task.makeNew({ id: "f", description: "F", queue: "{other}:f" })
   ])
   const [a, c, d] = yield* claim(store, { limit: 3 })
   assert.ok(a && c && d)

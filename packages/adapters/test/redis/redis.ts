@@ -70,7 +70,7 @@ export type Store = TaskStore.TaskStore["Service"]
 export const id = (name: string) => Task.TaskId.make(name)
 
 export const add = (store: Store, ...names: ReadonlyArray<string>) =>
-  store.add(names.map((name) => Task.make({ id: name, description: `Do ${name}.` })))
+  store.add(names.map((name) => Task.makeNew({ id: name, description: `Do ${name}.` })))
 
 export const claim = (store: Store, options?: Partial<TaskStore.ClaimOptions>) =>
   store.claim({ limit: 100, owner: "worker", lease: Duration.minutes(1), ...options })

@@ -145,9 +145,9 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
       const redis = yield* client()
       const store = yield* open({ prefix: name })
       yield* store.add([
-        Task.make({ id: "a", description: "A", dependsOn: [] }),
-        Task.make({ id: "b", description: "B", dependsOn: ["a"] }),
-        Task.make({ id: "c", description: "C", dependsOn: ["a", "b"] })
+        Task.makeNew({ id: "a", description: "A", dependsOn: [] }),
+        Task.makeNew({ id: "b", description: "B", dependsOn: ["a"] }),
+        Task.makeNew({ id: "c", description: "C", dependsOn: ["a", "b"] })
       ])
       const [a] = yield* claim(store)
       assert.ok(a)
@@ -187,7 +187,7 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
       const availableAt = DateTime.makeUnsafe((Number(seconds) + 2) * 1000)
       yield* store.add(
         [...names(count), "urgent"].map((name) =>
-          Task.make({ id: name, description: "Do it.", priority: name === "urgent" ? 1 : 0, availableAt })
+          Task.makeNew({ id: name, description: "Do it.", priority: name === "urgent" ? 1 : 0, availableAt })
         )
       )
       assert.deepStrictEqual(yield* claim(store), [])
@@ -262,10 +262,10 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
       ].toSorted()
       yield* add(store, "usual")
       const before = yield* keys(redis, name)
-      yield* store.add(queues.map((queue) => Task.make({ id: `of ${queue}`, description: "Do it.", queue })))
+      yield* store.add(queues.map((queue) => Task.makeNew({ id: `of ${queue}`, description: "Do it.", queue })))
       yield* store.add(
         queues.map((queue) =>
-          Task.make({ id: `after ${queue}`, description: "Do it.", queue, dependsOn: [`of ${queue}`] })
+          Task.makeNew({ id: `after ${queue}`, description: "Do it.", queue, dependsOn: [`of ${queue}`] })
         )
       )
       for (const queue of queues) {
@@ -305,7 +305,7 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
       const store = yield* open({ prefix: yield* prefix() })
       // Most tasks are in one queue, at first; then they alternate.
       const added = Array.from({ length: 300 }, (_, index) =>
-        Task.make({
+        Task.makeNew({
           id: `task-${index}`,
           description: "Do it.",
           queue: index < 100 ? "a" : index < 140 ? "b" : `queue-${index % 7}`

@@ -9,7 +9,9 @@ import { of, summary } from "../diagnoses.ts"
 import { folder } from "./temporary.ts"
 
 const filled = Effect.fnUntraced(function* (filename: string) {
-  const tasks = Array.from({ length: 200 }, (_, index) => Task.make({ id: `t${index}`, description: "x".repeat(500) }))
+  const tasks = Array.from({ length: 200 }, (_, index) =>
+    Task.makeNew({ id: `t${index}`, description: "x".repeat(500) })
+  )
   yield* Effect.scoped(Effect.flatMap(SqliteTaskStore.make({ filename }), (store) => store.add(tasks)))
 })
 

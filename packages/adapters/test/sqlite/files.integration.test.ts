@@ -19,7 +19,7 @@ const withStore = <A, E>(filename: string, use: (store: Store) => Effect.Effect<
 
 const id = Task.TaskId.make("a")
 
-const add = (store: Store, description = "Do a.") => store.add([Task.make({ id, description })])
+const add = (store: Store, description = "Do a.") => store.add([Task.makeNew({ id, description })])
 
 /** The error of a store that cannot be opened; its message has to be one sentence that names the file. */
 const refused = Effect.fnUntraced(function* (filename: string) {

@@ -82,8 +82,8 @@ describe("the migrations of a SQLite store", () => {
         )
         const older = { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
         assert.deepStrictEqual(yield* store.queues, [{ queue: "default", ...older }])
-        const added = Task.make({ id: "added", queue: "other", description: "Do added." })
-        assert.deepStrictEqual(yield* store.add([Task.make({ id: "pending", description: "Do pending." }), added]), {
+        const added = Task.makeNew({ id: "added", queue: "other", description: "Do added." })
+        assert.deepStrictEqual(yield* store.add([Task.makeNew({ id: "pending", description: "Do pending." }), added]), {
           added: [id("added")],
           existing: 1
         })

@@ -18,7 +18,7 @@ const open = (filename: string) =>
   )
 
 const add = (store: TaskStore.TaskStore["Service"], names: ReadonlyArray<string>) =>
-  store.add(names.map((id) => Task.make({ id, description: `Do ${id}.` })))
+  store.add(names.map((id) => Task.makeNew({ id, description: `Do ${id}.` })))
 
 const complete = ({ task, token }: TaskStore.Claim, output: string): TaskStore.Settlement => ({
   _tag: "Complete",

@@ -8,7 +8,7 @@ import { layerTemporary } from "./temporary.ts"
 const chunkSize = 1000
 
 const many = Array.from({ length: 2 * chunkSize + 1 }, (_, index) =>
-  Task.make({ id: `task-${index}`, description: "One of many." })
+  Task.makeNew({ id: `task-${index}`, description: "One of many." })
 )
 const ids = many.map(({ id }) => id)
 const nothing = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }

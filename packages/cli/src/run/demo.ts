@@ -85,7 +85,7 @@ export const demo = Effect.gen(function* () {
   yield* print([style.bold("Three tasks, up to three attempts each, a scripted executor, a real verifier."), ""])
   const runAll = Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
-    yield* store.add(demoTasks.map(({ description, id }) => Task.make({ id, description })))
+    yield* store.add(demoTasks.map(({ description, id }) => Task.makeNew({ id, description })))
     const { events, run } = yield* Orchestrator.Orchestrator
     return yield* withEvents(run, events({ strategy: "suspend" }), (event) =>
       linesOf(event, style)

@@ -142,8 +142,8 @@ export const fail = Effect.fnUntraced(function* (feedback: string) {
   yield* store.settle([{ ...nothing, _tag: "Fail", taskId: task.id, token, feedback, checkpoint: null }])
 })
 
-export const add = (...tasks: ReadonlyArray<Parameters<typeof Task.make>[0]>) =>
-  TaskStore.TaskStore.use((store) => store.add(tasks.map(Task.make)))
+export const add = (...tasks: ReadonlyArray<Parameters<typeof Task.makeNew>[0]>) =>
+  TaskStore.TaskStore.use((store) => store.add(tasks.map(Task.makeNew)))
 
 /** The start time of the tests. */
 export const morning = TestClock.setTime(Date.UTC(2026, 0, 5, 9, 0, 0))

@@ -49,7 +49,7 @@ describe("baton migrate-store", () => {
     Effect.gen(function* () {
       const from = yield* TaskStore.TaskStore
       const to = yield* another
-      yield* from.add(Array.from({ length: 1_234 }, (_, index) => Task.make({ id: `t${index}`, description: "x" })))
+      yield* from.add(Array.from({ length: 1_234 }, (_, index) => Task.makeNew({ id: `t${index}`, description: "x" })))
       yield* from.request("pause")
       const { exitCode, stderr, stdout } = yield* migrate(to)
       assert.strictEqual(stdout, text("1,234 tasks copied with their history: 1,234 pending."))
@@ -79,7 +79,7 @@ describe("baton migrate-store", () => {
     Effect.gen(function* () {
       const to = yield* another
       yield* add({ id: "a", description: "A" })
-      yield* to.add([Task.make({ id: "b", description: "B" })])
+      yield* to.add([Task.makeNew({ id: "b", description: "B" })])
       assert.deepStrictEqual(yield* migrate(to, "--force"), {
         stdout: "",
         stderr: text("error: TO already has 1 task. Use an empty store."),
@@ -146,7 +146,7 @@ describe("baton migrate-store", () => {
     Effect.gen(function* () {
       const from = yield* TaskStore.TaskStore
       const inner = yield* another
-      yield* from.add(Array.from({ length: 700 }, (_, index) => Task.make({ id: `t${index}`, description: "x" })))
+      yield* from.add(Array.from({ length: 700 }, (_, index) => Task.makeNew({ id: `t${index}`, description: "x" })))
       const full = new TaskStoreError({ reason: "Unavailable", message: "No space is left: free some." })
       const to: Store = {
         ...inner,

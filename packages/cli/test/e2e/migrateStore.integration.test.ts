@@ -45,15 +45,15 @@ const fill = Effect.fnUntraced(function* (store: Store) {
   const ids = (...names: ReadonlyArray<string>) => names.map((name) => Task.TaskId.make(name))
   const metadata = { kind: "x", deep: [1, { "": null, __proto__: "no" }], "with space": odd.slice(0, 5) }
   yield* store.add([
-    Task.make({ id: "verified", description: odd, metadata, priority: 9 }),
-    Task.make({ id: "unverified", description: "u", priority: 8 }),
-    Task.make({ id: "dead", description: "d", priority: 7 }),
-    Task.make({ id: "retried", description: "r", priority: 6 }),
-    Task.make({ id: "released", description: "l", priority: 5 }),
-    Task.make({ id: "running", description: "n", priority: 4, metadata: { attempts: "not ours" } }),
-    Task.make({ id: "waiting", description: "w", dependsOn: ids("verified", "running") }),
-    Task.make({ id: "cancelled", description: "c", priority: -3 }),
-    Task.make({ id: `id ${odd.slice(0, 18)}`, description: "i", priority: -9 })
+    Task.makeNew({ id: "verified", description: odd, metadata, priority: 9 }),
+    Task.makeNew({ id: "unverified", description: "u", priority: 8 }),
+    Task.makeNew({ id: "dead", description: "d", priority: 7 }),
+    Task.makeNew({ id: "retried", description: "r", priority: 6 }),
+    Task.makeNew({ id: "released", description: "l", priority: 5 }),
+    Task.makeNew({ id: "running", description: "n", priority: 4, metadata: { attempts: "not ours" } }),
+    Task.makeNew({ id: "waiting", description: "w", dependsOn: ids("verified", "running") }),
+    Task.makeNew({ id: "cancelled", description: "c", priority: -3 }),
+    Task.makeNew({ id: `id ${odd.slice(0, 18)}`, description: "i", priority: -9 })
   ])
   const [verified, unverified, dead, retried, released, running] = yield* store.claim({
     limit: 6,

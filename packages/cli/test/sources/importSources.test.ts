@@ -138,7 +138,7 @@ describeSources("importSources", (it) => {
   it.effect("adds tasks after their dependencies, wherever those are listed", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
-      yield* store.add([Task.make({ id: "there", description: "already there" })])
+      yield* store.add([Task.makeNew({ id: "there", description: "already there" })])
       const { load } = yield* project({
         "a.jsonl":
           '{"id": "c", "description": "c", "dependsOn": ["b", "there"]}\n{"id": "b", "description": "b", "dependsOn": "a"}\n',
@@ -304,7 +304,7 @@ describeSources("importSources", (it) => {
   it.effect("reports an id that belongs to another task in the store before anything is added", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
-      yield* store.add([Task.make({ id: "a", description: "other" })])
+      yield* store.add([Task.makeNew({ id: "a", description: "other" })])
       const { complaints } = yield* project({
         "a.jsonl": '"new"\n{"id": "a", "description": "x"}\n{"id": "b", "description": "y"}\n'
       })
@@ -320,7 +320,7 @@ describeSources("importSources", (it) => {
       const store = yield* TaskStore.TaskStore
       const raced = Layer.succeed(TaskStore.TaskStore, {
         ...store,
-        add: (tasks) => Effect.andThen(store.add([Task.make({ id: "a", description: "theirs" })]), store.add(tasks))
+        add: (tasks) => Effect.andThen(store.add([Task.makeNew({ id: "a", description: "theirs" })]), store.add(tasks))
       })
       const { complaints } = yield* project({ "a.jsonl": '"x"\n{"id": "a", "description": "ours"}\n' })
       const [line] = yield* Effect.provide(complaints("a.jsonl"), raced)
@@ -382,7 +382,7 @@ describeSources("importSources", (it) => {
           ...store,
           get: (id) => Effect.andThen(Effect.orDie(put("b.jsonl", content)), store.get(id))
         })
-      yield* store.add([Task.make({ id: "x", description: "x" })])
+      yield* store.add([Task.makeNew({ id: "x", description: "x" })])
       yield* put("a.jsonl", '{"id": "new", "description": "new", "dependsOn": ["x"]}\n')
       assert.deepStrictEqual(yield* Effect.provide(complaints("b.jsonl", "a.jsonl"), meddling("{")), [
         "b.jsonl:1: the file changed during the import (not valid JSON at column 2: expected a field name in double quotes, found the end); import it again"

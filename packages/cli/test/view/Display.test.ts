@@ -49,7 +49,7 @@ const test = (name: string, effect: Effect.Effect<void, unknown, TaskStore.TaskS
   it.effect(name, () => Effect.provide(Effect.scoped(effect), TaskStore.layerMemory, { local: true }))
 
 const add = (...ids: ReadonlyArray<string>) =>
-  TaskStore.TaskStore.use((store) => store.add(ids.map((id) => Task.make({ id, description: `do ${id}` }))))
+  TaskStore.TaskStore.use((store) => store.add(ids.map((id) => Task.makeNew({ id, description: `do ${id}` }))))
 
 const elsewhere = (limit: number) =>
   TaskStore.TaskStore.use((store) => store.claim({ limit, owner: "elsewhere", lease: Duration.hours(1) }))
@@ -82,7 +82,7 @@ describe("Display", () => {
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       const due = [3600, 7200].map((seconds) => DateTime.makeUnsafe(seconds * 1000))
-      yield* store.add(due.map((availableAt, n) => Task.make({ id: `t${n}`, description: "later", availableAt })))
+      yield* store.add(due.map((availableAt, n) => Task.makeNew({ id: `t${n}`, description: "later", availableAt })))
       const { text } = yield* open()
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(text(), "0/2 done, next task due in 59m\n")

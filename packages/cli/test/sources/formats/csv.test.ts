@@ -58,7 +58,7 @@ describeSources("csv", (it) => {
         priority: -3,
         dependsOn: ["b", "c"]
       })
-      assert.deepStrictEqual(second, { line: 3, task: Task.make({ id: "b", description: "y" }) })
+      assert.deepStrictEqual(second, { line: 3, task: Task.makeNew({ id: "b", description: "y" }) })
     })
   )
 

@@ -45,14 +45,14 @@ describeSources("json", (it) => {
       assert.deepStrictEqual(yield* read("tasks.json", lab), [
         {
           line: 12,
-          task: Task.make({
+          task: Task.makeNew({
             id: "task-002",
             description: "Write a limerick",
             metadata: { style: "bawdy" },
             overrides: { maxAttempts: 3 }
           })
         },
-        { line: 21, task: Task.make({ id: "task-003", description: "Write an ode" }) }
+        { line: 21, task: Task.makeNew({ id: "task-003", description: "Write an ode" }) }
       ])
     })
   )

@@ -20,8 +20,8 @@ describeSources("yaml", (it) => {
       const content =
         "base: &base {priority: 5, team: docs}\ntasks:\n  - {<<: *base, id: 1, description: x}\n  - id: b\n    description: y\n    dependsOn: [1]\n"
       assert.deepStrictEqual(yield* read("a.yml", content), [
-        { line: 3, task: Task.make({ id: "1", description: "x", metadata: { team: "docs" }, priority: 5 }) },
-        { line: 4, task: Task.make({ id: "b", description: "y", dependsOn: ["1"] }) }
+        { line: 3, task: Task.makeNew({ id: "1", description: "x", metadata: { team: "docs" }, priority: 5 }) },
+        { line: 4, task: Task.makeNew({ id: "b", description: "y", dependsOn: ["1"] }) }
       ])
     })
   )

@@ -128,7 +128,7 @@ export const adding: ReadonlyArray<Case> = [
     "an id in use by another description refuses the whole call",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a")])
-      const other = Task.make({ id: "a", description: "Something else." })
+      const other = Task.makeNew({ id: "a", description: "Something else." })
       assert.deepEqual(yield* refusals(fixture, [task("b"), other, task("c")]), ["a: IdInUse"])
       assert.equal((yield* find(fixture, "a")).description, "Do a.")
       assert.equal(yield* isThere(fixture, "b"), false)
@@ -138,7 +138,7 @@ export const adding: ReadonlyArray<Case> = [
   it(
     "an id with two descriptions in one call refuses the whole call",
     Effect.fnUntraced(function* (fixture) {
-      const other = Task.make({ id: "a", description: "Something else." })
+      const other = Task.makeNew({ id: "a", description: "Something else." })
       assert.deepEqual(yield* refusals(fixture, [task("a"), task("b"), other]), ["a: IdInUse"])
       assert.equal((yield* fixture.store.counts).pending, 0)
     })
@@ -185,7 +185,7 @@ export const adding: ReadonlyArray<Case> = [
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("a")])
       const found = yield* refusals(fixture, [
-        Task.make({ id: "a", description: "Something else." }),
+        Task.makeNew({ id: "a", description: "Something else." }),
         task("b", { dependsOn: ["nowhere"] }),
         task("c", { dependsOn: ["c"] })
       ])

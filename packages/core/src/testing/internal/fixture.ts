@@ -43,8 +43,8 @@ export const ids = (...names: ReadonlyArray<string>): ReadonlyArray<Task.TaskId>
 
 export const task = (
   name: string,
-  options?: Omit<Parameters<typeof Task.make>[0], "id" | "description">
-): Task.NewTask => Task.make({ id: name, description: `Do ${name}.`, ...options })
+  options?: Omit<Parameters<typeof Task.makeNew>[0], "id" | "description">
+): Task.NewTask => Task.makeNew({ id: name, description: `Do ${name}.`, ...options })
 
 export const numbered = (count: number): ReadonlyArray<Task.NewTask> =>
   Array.from({ length: count }, (_, index) => task(`task-${index}`))

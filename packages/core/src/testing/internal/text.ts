@@ -37,7 +37,7 @@ export const brokenText = "a\ud800b"
 /** Sends a text through every place where a store keeps one, and expects it back as it was. */
 const roundTrip = Effect.fnUntraced(function* (fixture: Fixture, text: string) {
   const metadata = { [`key ${text}`]: text, list: [text, { nested: text }] }
-  yield* fixture.store.add([Task.make({ id: "a", description: text, metadata })])
+  yield* fixture.store.add([Task.makeNew({ id: "a", description: text, metadata })])
   assert.equal((yield* find(fixture, "a")).description, text)
   assert.deepEqual((yield* find(fixture, "a")).metadata, metadata)
   const output = Execution.make({ output: text, metadata })
@@ -103,7 +103,7 @@ export const text: ReadonlyArray<Case> = [
     "a description and an output of a megabyte are returned unchanged",
     Effect.fnUntraced(function* (fixture) {
       const long = "0123456789abcdé".repeat(70_000)
-      yield* fixture.store.add([Task.make({ id: "a", description: long })])
+      yield* fixture.store.add([Task.makeNew({ id: "a", description: long })])
       const claimed = yield* claimOne(fixture)
       assert.ok(claimed.task.description === long, "the description is the same")
       yield* settle(fixture, complete(claimed, long))

@@ -288,7 +288,7 @@ export const transferring: ReadonlyArray<Case> = [
       yield* fixture.store.add([task("a"), task("b"), task("c")])
       const records = yield* dumpAll(fixture.store)
       const store = yield* fixture.another
-      yield* store.add([task("b"), Task.make({ id: "c", description: "Something else." })])
+      yield* store.add([task("b"), Task.makeNew({ id: "c", description: "Something else." })])
       const error = yield* refused(store, records)
       assert.ok(error instanceof TasksRefused)
       assert.deepEqual(
@@ -426,12 +426,12 @@ export const transferring: ReadonlyArray<Case> = [
 const transferText = Effect.fnUntraced(function* (fixture: Fixture, text: string) {
   const metadata = { [`key ${text}`]: text }
   const name = `id ${text}`
-  yield* fixture.store.add([Task.make({ id: name, description: text, metadata })])
+  yield* fixture.store.add([Task.makeNew({ id: name, description: text, metadata })])
   const output = Execution.make({ output: text, metadata })
   const verification = Verification.reject(text, { issues: [text] })
   const first = yield* claimOne(fixture, { owner: `worker ${text}` })
   yield* settle(fixture, { ...retry(first, { feedback: text, checkpoint: output }), execution: output, verification })
-  yield* fixture.store.add([Task.make({ id: "behind", description: "Wait.", dependsOn: [name] })])
+  yield* fixture.store.add([Task.makeNew({ id: "behind", description: "Wait.", dependsOn: [name] })])
   const there = yield* transfer(fixture)
   const second = yield* claimOne(there)
   assert.deepEqual(second.checkpoint, output)
