@@ -43,14 +43,26 @@ end
 
 /** The members of a task. Uses `members` and `tasks`. */
 export const places = String.raw`
+-- The prefix of a task's queue, made once for each queue.
+local prefixes = {}
+local function queueOf(task)
+  local name = task[Queue]
+  local prefix = prefixes[name]
+  if not prefix then
+    prefix = prefixOf(name)
+    prefixes[name] = prefix
+  end
+  return prefix
+end
+
 -- In the order of claiming: higher priority first, then longer available, then added earlier. In 'delayed', the first two
 -- are exchanged. Tasks that were added together often have them in common.
 local lastQueue, lastPriority, lastAvailable, readyStart, delayedStart
 local function prepare(task)
   if task[Queue] ~= lastQueue or task[Priority] ~= lastPriority or task[Available] ~= lastAvailable then
     lastQueue, lastPriority, lastAvailable = task[Queue], task[Priority], task[Available]
-    local queue, priority, available = prefixOf(lastQueue), sortable(-lastPriority), sortable(tonumber(lastAvailable))
-    readyStart, delayedStart = queue .. priority .. available, queue .. available .. priority
+    local priority, available = sortable(-lastPriority), sortable(tonumber(lastAvailable))
+    readyStart, delayedStart = queueOf(task) .. priority .. available, queueOf(task) .. available .. priority
   end
 end
 
@@ -65,11 +77,11 @@ local function delayedMember(task)
 end
 
 local function statusMember(task)
-  return prefixOf(task[Queue]) .. task[Seq] .. task[Id]
+  return queueOf(task) .. task[Seq] .. task[Id]
 end
 
 local function leaseMember(task)
-  return prefixOf(task[Queue]) .. sortable(tonumber(task[Attempt].leaseEnd)) .. task[Id]
+  return queueOf(task) .. sortable(tonumber(task[Attempt].leaseEnd)) .. task[Id]
 end
 `
 
