@@ -23,6 +23,25 @@ export const TaskId = Schema.NonEmptyString.pipe(Schema.brand("@baton/core/TaskI
 export type TaskId = typeof TaskId.Type
 
 /**
+ * The id in the store of a task that is called `id` within its queue: `queue/id`, so that the tasks of two queues can have
+ * the same ids. Tasks of the queue `default` are called what they are.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const idInQueue = (queue: string, id: string): TaskId =>
+  TaskId.make(queue === defaultQueue ? id : `${queue}/${id}`)
+
+/**
+ * What a task is called within its queue: its id, without the name of the queue.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const localId = ({ id, queue }: Pick<Task, "id" | "queue">): string =>
+  id.startsWith(`${queue}/`) && id.length > queue.length + 1 ? id.slice(queue.length + 1) : id
+
+/**
  * The status of a task. `failed` is the dead-letter queue: a failed task keeps its feedback and its history until it is
  * requeued or pruned.
  *

@@ -74,6 +74,13 @@ export class TaskStore extends Context.Service<
     /** The task with this id. */
     readonly get: (id: string) => Effect.Effect<Option.Option<Task>, TaskStoreError>
 
+    /**
+     * Returns the task once it is completed, failed or cancelled, by whatever process; none when there is no such task. All
+     * that this process waits for is read together, when something changes, and once a second where the store cannot say
+     * that other processes have changed something.
+     */
+    readonly awaitSettled: (id: TaskId) => Effect.Effect<Option.Option<Task>, TaskStoreError>
+
     /** Tasks in the order they were added, a page at a time. */
     readonly list: (query?: ListQuery) => Effect.Effect<TaskPage, TaskStoreError>
 

@@ -93,7 +93,8 @@ export interface TaskStoreDriver {
   /** Ends up to `limit` attempts of a queue whose lease has expired. The expiry is checked in the write itself. */
   readonly sweep: (options: SweepRequest) => Effect.Effect<ReadonlyArray<SweptRow>, TaskStoreError>
 
-  readonly get: (id: string) => Effect.Effect<TaskRow | undefined, TaskStoreError>
+  /** The tasks with these ids, each once, in any order, without those that do not exist. */
+  readonly get: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<TaskRow>, TaskStoreError>
 
   /** Up to `limit` tasks with a `seq` greater than `after`, by `seq`; those of one queue, with one status, or all. */
   readonly list: (
@@ -184,7 +185,9 @@ export interface Notifications {
    */
   readonly changes: Stream.Stream<Notification, TaskStoreError>
   /** Makes changes of this process known. Called after writes, gathered. Leave it out when the writes do that themselves. */
-  readonly publish?: ((kinds: ReadonlyArray<"work" | "control">) => Effect.Effect<void, TaskStoreError>) | undefined
+  readonly publish?:
+    | ((kinds: ReadonlyArray<"work" | "control" | "settled">) => Effect.Effect<void, TaskStoreError>)
+    | undefined
   /** How long a waiting fiber waits before it checks by itself: while `changes` is listening, and while it is not. */
   readonly pollInterval: { readonly listening: Duration.Input; readonly disconnected: Duration.Input }
   /** The minimum time between two checks of one waiting fiber. Default: none. */
@@ -195,12 +198,13 @@ export interface Notifications {
  * - `listening`: from now on changes are seen
  * - `work`: something may be claimable, expired or drained, now or after `delayMillis`
  * - `control`: the control revision may have grown
+ * - `settled`: tasks may have been completed, failed, cancelled or deleted. Every `work` says so too
  *
  * @category models
  * @since 0.1.0
  */
 export interface Notification {
-  readonly kind: "listening" | "work" | "control"
+  readonly kind: "listening" | "work" | "control" | "settled"
   readonly delayMillis?: number | undefined
 }
 

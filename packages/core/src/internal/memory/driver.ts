@@ -117,7 +117,7 @@ export const make = Effect.fnUntraced(function* (
 
     sweep: (request) => Effect.sync(() => Transitions.sweep(table, request, clock.currentTimeMillisUnsafe())),
 
-    get: (id) => Effect.sync(() => table.byId.get(id)?.task),
+    get: (ids) => Effect.sync(() => ids.flatMap((id) => table.byId.get(id)?.task ?? [])),
 
     list: (page) => Effect.sync(() => Table.page(table, page).map(({ task }) => task)),
 

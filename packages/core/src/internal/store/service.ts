@@ -41,6 +41,7 @@ import { type Refusal, TasksRefused, TaskStoreError } from "../../TaskStoreError
 import * as Admission from "./admission.ts"
 import * as Codec from "./codec.ts"
 import * as Text from "./text.ts"
+import * as Settled from "./settled.ts"
 import * as Waiting from "./waiting.ts"
 
 const defaultRows = 1_000
@@ -62,8 +63,9 @@ export interface Made {
 }
 
 export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effect.fn.Return<Made, never, Scope.Scope> {
-  const waiting = yield* Waiting.make(driver)
   const maxRows = driver.limits?.rows ?? defaultRows
+  const settled = yield* Settled.make(driver, maxRows)
+  const waiting = yield* Waiting.make(driver, settled.changedElsewhere)
   const maxSelected = driver.limits?.selected ?? defaultSelected
   const maxCharacters = driver.limits?.characters ?? defaultCharacters
   const maxIdBytes = driver.limits?.idBytes ?? Infinity
@@ -240,6 +242,8 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       ),
       Effect.tap(() =>
         Effect.sync(() => {
+          settled.changed(() => settlements.map(({ taskId }) => Text.encode(taskId)))
+          if (settlements.some(({ _tag }) => _tag === "Complete" || _tag === "Fail")) waiting.announce("settled")
           // Other processes have something to do when a task is pending again, or when nothing is left to claim: then
           // they wait for the last task to end, or for one that this batch freed.
           const concerns =
@@ -261,6 +265,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
         const rows = yield* driver.sweep({ ...request, queue })
         for (const each of yield* decoded(() => rows.map(Codec.swept))) swept.push(each)
         if (rows.length > 0) waiting.announce("work")
+        settled.changed(() => swept.map(({ taskId }) => Text.encode(taskId)))
         if (rows.length < maxSelected) break
         yield* Effect.yieldNow
       }
@@ -311,6 +316,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     const { ids, interrupted } = yield* change(selection, (part) => driver.cancel(part, { from, reason: cancelReason }))
     if (interrupted > 0) waiting.announce("control")
     if (ids.length > 0) waiting.announce("work")
+    settled.changed(() => ids.map(Text.encode))
     return ids
   })
 
@@ -323,7 +329,9 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       const from: ReadonlyArray<TaskStatus> = "status" in selection ? [selection.status] : statuses
       const pruned = yield* change(selection, (part) => driver.prune(part, { from, unchangedMillis }))
       count += pruned.ids.length
+      settled.changed(() => pruned.ids.map(Text.encode))
     }
+    if (count > 0) waiting.announce("settled")
     return count
   })
 
@@ -413,9 +421,10 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     },
     sweep,
     get: (id) =>
-      Effect.flatMap(driver.get(Text.encode(id)), (row) =>
+      Effect.flatMap(driver.get([Text.encode(id)]), ([row]) =>
         row === undefined ? Effect.succeedNone : decoded(() => Option.some(Codec.task(row)))
       ),
+    awaitSettled: (id) => Effect.andThen(waiting.subscribed, settled.await(Text.encode(id))),
     list: (query = {}) => {
       const status = query.status ?? null
       const queue = query.queue ?? null

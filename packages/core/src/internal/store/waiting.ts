@@ -12,7 +12,7 @@ import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { defaultQueue } from "../../Task.ts"
 import * as Codec from "./codec.ts"
 
-type Kind = "work" | "control"
+type Kind = "work" | "control" | "settled"
 
 /** Wakes the fibers that wait for one kind of change. */
 interface WakeUp {
@@ -88,12 +88,17 @@ const publishInterval = Duration.millis(20)
 /** For as long as it takes; jittered, because many workers lose their connections at the same time. */
 const resubscribe = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
 
+/** Every settlement is published, by many workers, and each of them wakes all processes. */
+const publishSettledInterval = Duration.millis(250)
+
 /** Before subscribing again after a subscription that worked. */
 const resubscribePause = Duration.millis(100)
 
 export interface Waiting extends Pick<TaskStore["Service"], "awaitWork" | "control" | "awaitControl"> {
+  /** Listens to the changes of other processes, from the first time on. */
+  readonly subscribed: Effect.Effect<void>
   /** Wakes the waiting fibers of this process. */
-  readonly wake: (kind: Kind) => void
+  readonly wake: (kind: "work" | "control") => void
   /** Wakes the waiting fibers of this process, and makes the change known to others. */
   readonly announce: (kind: Kind) => void
   /** Notes how many tasks a claim returned. */
@@ -105,7 +110,8 @@ export interface Waiting extends Pick<TaskStore["Service"], "awaitWork" | "contr
 }
 
 export const make = Effect.fnUntraced(function* (
-  driver: TaskStoreDriver
+  driver: TaskStoreDriver,
+  changedElsewhere: () => void
 ): Effect.fn.Return<Waiting, never, Scope.Scope> {
   const clock = yield* Clock.Clock
   const { notifications } = driver
@@ -128,7 +134,7 @@ export const make = Effect.fnUntraced(function* (
           : notifications.pollInterval.disconnected
     )
 
-  const wake = (kind: Kind, delayMillis = 0) => {
+  const wake = (kind: "work" | "control", delayMillis = 0) => {
     if (kind === "control") controlChanges++
     wakeUps[kind].wake(delayMillis)
   }
@@ -138,6 +144,8 @@ export const make = Effect.fnUntraced(function* (
       ? Effect.void
       : yield* subscribeOnce(notifications.changes, {
           onChange: ({ delayMillis, kind }) => {
+            if (kind !== "control") changedElsewhere()
+            if (kind === "settled") return
             if (kind !== "listening") return wake(kind, delayMillis)
             listening = true
             // Changes before this moment may not have been seen.
@@ -152,7 +160,8 @@ export const make = Effect.fnUntraced(function* (
         })
 
   const publish = notifications?.publish
-  const publishLater = publish === undefined ? () => {} : yield* publishGathered(publish)
+  const publishLater = publish === undefined ? () => {} : yield* publishGathered(publish, publishInterval)
+  const publishSettled = publish === undefined ? () => {} : yield* publishGathered(publish, publishSettledInterval)
 
   /** Notes a control state that was asked for when there had been `changes` changes: a later one may be missing in it. */
   const noteControl = (row: ControlRow, changes: number): Control => {
@@ -221,10 +230,12 @@ export const make = Effect.fnUntraced(function* (
   return {
     awaitWork: ({ queues = [defaultQueue], untilDrained }) =>
       Effect.andThen(subscribed, awaitWork(queues, untilDrained)),
+    subscribed,
     control,
     awaitControl: (revision) => Effect.andThen(subscribed, awaitControl(revision)),
     wake,
     announce: (kind) => {
+      if (kind === "settled") return publishSettled(kind)
       wake(kind)
       publishLater(kind)
     },
@@ -260,7 +271,8 @@ const subscribeOnce = Effect.fnUntraced(function* (
 
 /** Publishes at once, and after that no more often than the interval, all that has gathered. */
 const publishGathered = Effect.fnUntraced(function* (
-  publish: (kinds: ReadonlyArray<Kind>) => Effect.Effect<void, TaskStoreError>
+  publish: (kinds: ReadonlyArray<Kind>) => Effect.Effect<void, TaskStoreError>,
+  interval: Duration.Duration
 ): Effect.fn.Return<(kind: Kind) => void, never, Scope.Scope> {
   const gathered = new Set<Kind>()
   const hasGathered = Latch.makeUnsafe(false)
@@ -274,7 +286,7 @@ const publishGathered = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => flush)
   yield* hasGathered.await.pipe(
     Effect.andThen(Effect.uninterruptible(flush)),
-    Effect.andThen(Effect.sleep(publishInterval)),
+    Effect.andThen(Effect.sleep(interval)),
     Effect.forever,
     Effect.forkScoped
   )

@@ -109,6 +109,7 @@ export const make = Effect.fnUntraced(function* (
     extend: (leases, lease) => write((store) => store.extend(leases, lease)),
     sweep: (options) => write((store) => store.sweep(options)),
     get: (id) => run((store) => store.get(id)),
+    awaitSettled: (id) => run((store) => store.awaitSettled(id)),
     list: (query) => run((store) => store.list(query)),
     attempts: (id) => run((store) => store.attempts(id)),
     counts: run((store) => store.counts),

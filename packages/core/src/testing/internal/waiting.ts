@@ -1,6 +1,8 @@
 import * as assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type { Task } from "../../Task.ts"
 import { inSeconds } from "./claiming.ts"
 import {
   type Case,
@@ -10,6 +12,7 @@ import {
   claimOne,
   complete,
   fail,
+  id,
   ids,
   it,
   leaseOf,
@@ -48,6 +51,13 @@ const waitForSweep = (fixture: Fixture) =>
 
 const isWaiting = (fiber: Fiber.Fiber<unknown, unknown>) =>
   assert.equal(fiber.pollUnsafe(), undefined, "it still waits")
+
+/** What a fiber returns, while time passes for stores that look again from time to time. */
+const eventually = Effect.fnUntraced(function* (fixture: Fixture, fiber: Fiber.Fiber<Option.Option<Task>, unknown>) {
+  for (let second = 0; second < 30 && fiber.pollUnsafe() === undefined; second++) yield* fixture.advance(1)
+  assert.ok(fiber.pollUnsafe(), "it no longer waits")
+  return Option.getOrUndefined(yield* Fiber.join(fiber))
+})
 
 export const waiting: ReadonlyArray<Case> = [
   it(
@@ -220,5 +230,49 @@ export const waiting: ReadonlyArray<Case> = [
       yield* fixture.advance(3)
       assert.deepEqual(claimedIds(yield* Fiber.join(run)), ["a"])
     })
+  ),
+  it(
+    "whoever awaits a task gets it once it is completed, failed or cancelled, and not before",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("completed"), task("failed"), task("cancelled"), task("retried")])
+      const awaited = yield* Effect.forEach(ids("completed", "failed", "cancelled", "retried"), (each) =>
+        start(fixture.store.awaitSettled(each))
+      )
+      const [completed, failed, , retried] = yield* claim(fixture)
+      assert.ok(completed && failed && retried)
+      yield* settle(fixture, retry(retried))
+      yield* fixture.advance(2)
+      for (const fiber of awaited) isWaiting(fiber)
+      yield* settle(fixture, complete(completed, "the result"), fail(failed, { feedback: "Refused." }))
+      yield* fixture.store.cancel({ ids: ids("cancelled") })
+      const [first, second, third] = yield* Effect.forEach(awaited.slice(0, 3), (fiber) => eventually(fixture, fiber))
+      assert.equal(first?.result, "the result")
+      assert.equal(second?.feedback, "Refused.")
+      assert.equal(third?.status, "cancelled")
+      for (const fiber of awaited.slice(3)) isWaiting(fiber)
+    }),
+    { inOneSession: true }
+  ),
+  it(
+    "a task that was settled before it is awaited is returned at once, and one that does not exist is none",
+    Effect.fnUntraced(function* (fixture) {
+      yield* settle(fixture, complete(yield* claimNew(fixture, "done")))
+      const settled = yield* fixture.store.awaitSettled(id("done"))
+      assert.equal(Option.getOrThrow(settled).status, "completed")
+      assert.ok(Option.isNone(yield* fixture.store.awaitSettled(id("missing"))))
+    })
+  ),
+  it(
+    "a task that is deleted while it is awaited is none",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a")])
+      const awaited = yield* start(fixture.store.awaitSettled(id("a")))
+      yield* fixture.store.cancel({ ids: ids("a") })
+      yield* fixture.store.prune({ statuses: ["cancelled"] })
+      // It may have been seen in between.
+      const found = yield* eventually(fixture, awaited)
+      assert.ok(found === undefined || found.status === "cancelled")
+    }),
+    { inOneSession: true }
   )
 ]
