@@ -8,7 +8,7 @@ import type * as Exit from "effect/Exit"
 import type { Attempt, LeaseToken } from "./Attempt.ts"
 import type { Spend } from "./Safety.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
-import type { Task, TaskId } from "./Task.ts"
+import { defaultQueue, idInQueue, localId, type Task, type TaskId } from "./Task.ts"
 import type { Usage } from "./Usage.ts"
 
 /**
@@ -81,5 +81,8 @@ export interface Dependency {
  * @category constructors
  * @since 0.1.0
  */
-export const idempotencyKey = (task: Pick<Task, "id" | "attempts" | "requeues">): string =>
-  task.requeues === 0 ? `${task.id}/${task.attempts}` : `${task.id}/${task.requeues}.${task.attempts}`
+export const idempotencyKey = (task: Pick<Task, "id" | "queue" | "attempts" | "requeues">): string => {
+  // The same, whether the id contains the name of the queue or not.
+  const id = task.queue === defaultQueue ? task.id : idInQueue(task.queue, localId(task))
+  return task.requeues === 0 ? `${id}/${task.attempts}` : `${id}/${task.requeues}.${task.attempts}`
+}

@@ -20,6 +20,7 @@ import type { Attempt, LeaseToken } from "./Attempt.ts"
 import type { Execution } from "./Execution.ts"
 import * as MemoryDriver from "./internal/memory/driver.ts"
 import * as Table from "./internal/memory/table.ts"
+import * as InQueues from "./internal/store/inQueues.ts"
 import * as Service from "./internal/store/service.ts"
 import type { Metadata, NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
@@ -353,3 +354,17 @@ export const layerMemory: Layer.Layer<TaskStore> = Layer.effect(
     ({ store }) => store
   )
 )
+
+/**
+ * The part of a store that is in these queues, as a store. Tasks of other queues do not exist in it.
+ *
+ * The part of a single queue calls its tasks as the queue does: `1` instead of `prompts/1`. Dependencies are in the same
+ * queue. A run on it, its executor, its events and its hooks know only these names.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const inQueues: (
+  store: TaskStore["Service"],
+  queues: readonly [string, ...ReadonlyArray<string>]
+) => TaskStore["Service"] = InQueues.make

@@ -1,0 +1,159 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { defaultQueue, idInQueue, localId, type NewTask, type Task, type TaskId, TaskId as makeId } from "../../Task.ts"
+import type { Lease, PruneOptions, Selection, TaskStore } from "../../TaskStore.ts"
+import { type Refusal, TasksRefused } from "../../TaskStoreError.ts"
+import * as Codec from "./codec.ts"
+
+type Store = TaskStore["Service"]
+
+/** The names of the ids of one queue, inside and outside of it. */
+interface Names {
+  readonly inside: (id: TaskId) => TaskId
+  readonly outside: (id: TaskId) => TaskId
+}
+
+const unchanged: Names = { inside: (id) => id, outside: (id) => id }
+
+const namesOf = (queue: string): Names =>
+  queue === defaultQueue
+    ? unchanged
+    : {
+        inside: (id) => makeId.make(localId({ id, queue })),
+        outside: (id) => idInQueue(queue, id)
+      }
+
+const each = <A, B>(values: ReadonlyArray<A>, change: (value: A) => B): ReadonlyArray<B> =>
+  values.length === 0 ? [] : values.map(change)
+
+export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<string>]): Store => {
+  const [queue, ...others] = queues
+  const isOne = others.length === 0
+  const names = isOne ? namesOf(queue) : unchanged
+  const { inside, outside } = names
+
+  const taskInside = (task: Task): Task =>
+    names === unchanged ? task : { ...task, id: inside(task.id), dependsOn: each(task.dependsOn, inside) }
+
+  const leaseOutside = <A extends Lease>(lease: A): A => ({ ...lease, taskId: outside(lease.taskId) })
+  const leaseInside = <A extends Lease>(lease: A): A => ({ ...lease, taskId: inside(lease.taskId) })
+
+  const newTaskOutside = (task: NewTask): NewTask => ({
+    queue,
+    ...task,
+    id: outside(task.id),
+    ...(task.dependsOn === undefined ? undefined : { dependsOn: each(task.dependsOn, outside) })
+  })
+
+  const refusalInside = (refusal: Refusal): Refusal => ({ ...refusal, taskId: inside(refusal.taskId) })
+
+  const refused = <A, E, R>(effect: Effect.Effect<A, E | TasksRefused, R>) =>
+    Effect.mapError(effect, (error) => {
+      if (!(error instanceof TasksRefused)) return error
+      const [first, ...rest] = error.refusals
+      return new TasksRefused({ refusals: [refusalInside(first), ...rest.map(refusalInside)] })
+    })
+
+  const isHere = (task: Task) => queues.includes(task.queue)
+  const taskHere = Option.flatMap((task: Task) => (isHere(task) ? Option.some(taskInside(task)) : Option.none()))
+
+  /** The ids among these that belong to tasks of the queues, in their own words. */
+  const idsHere = (ids: ReadonlyArray<TaskId>) =>
+    isOne
+      ? Effect.succeed(ids.map(outside))
+      : Effect.filter(ids, (id) => Effect.map(store.get(id), Option.exists(isHere)), { concurrency: 16 })
+
+  const changeSelected = <E>(
+    selection: Selection,
+    change: (selection: Selection) => Effect.Effect<ReadonlyArray<TaskId>, E>
+  ) =>
+    "ids" in selection
+      ? Effect.flatMap(idsHere(selection.ids), (ids) => Effect.map(change({ ids }), (changed) => each(changed, inside)))
+      : Effect.map(
+          Effect.forEach(selection.queue === undefined ? queues : [selection.queue], (queue) =>
+            change({ status: selection.status, queue })
+          ),
+          (changed) => each(changed.flat(), inside)
+        )
+
+  const queueCounts = Effect.map(store.queues, (all) => all.filter((counts) => queues.includes(counts.queue)))
+
+  return {
+    add: (tasks) =>
+      refused(
+        Effect.map(store.add(tasks.map(newTaskOutside)), (reply) => ({ ...reply, added: each(reply.added, inside) }))
+      ),
+    claim: (options) =>
+      Effect.map(store.claim({ queues, ...options }), (claims) =>
+        names === unchanged ? claims : claims.map((claim) => ({ ...claim, task: taskInside(claim.task) }))
+      ),
+    checkpoint: (checkpoints) => Effect.map(store.checkpoint(checkpoints.map(leaseOutside)), lostInside),
+    settle: (settlements) => Effect.map(store.settle(settlements.map(leaseOutside)), lostInside),
+    extend: (leases, lease) => Effect.map(store.extend(leases.map(leaseOutside), lease), lostInside),
+    sweep: (options) => Effect.map(store.sweep({ queues, ...options }), (swept) => each(swept, leaseInside)),
+    get: (id) => Effect.map(store.get(outside(id)), taskHere),
+    awaitSettled: (id) => Effect.map(store.awaitSettled(outside(id)), taskHere),
+    list: (query) =>
+      Effect.map(store.list({ ...query, ...(isOne ? { queue } : undefined) }), (page) => ({
+        ...page,
+        tasks: page.tasks.filter(isHere).map(taskInside)
+      })),
+    attempts: (id) =>
+      Effect.map(store.attempts(outside(id)), (attempts) =>
+        names === unchanged ? attempts : attempts.map(leaseInside)
+      ),
+    counts: Effect.map(queueCounts, Codec.total),
+    queues: queueCounts,
+    requeue: (selection) => changeSelected(selection, store.requeue),
+    cancel: (selection) => changeSelected(selection, store.cancel),
+    prune: (options: PruneOptions) =>
+      options.ids === undefined
+        ? Effect.map(
+            Effect.forEach(options.queue === undefined ? queues : [options.queue], (queue) =>
+              store.prune({ ...options, queue })
+            ),
+            (counts) => counts.reduce((sum, count) => sum + count, 0)
+          )
+        : Effect.flatMap(idsHere(options.ids), (ids) => store.prune({ ...options, ids })),
+    awaitWork: (options) => store.awaitWork({ queues, ...options }),
+    control: store.control,
+    request: store.request,
+    awaitControl: store.awaitControl,
+    dump: (query) =>
+      Effect.map(store.dump(query), ({ next, records }) => ({
+        next,
+        records: records
+          .filter(({ task }) => isHere(task))
+          .map((record) =>
+            names === unchanged
+              ? record
+              : {
+                  ...record,
+                  task: taskInside(record.task),
+                  waitsFor: each(record.waitsFor, inside),
+                  attempts: each(record.attempts, leaseInside)
+                }
+          )
+      })),
+    restore: (records) =>
+      refused(
+        store.restore(
+          records.map((record) => ({
+            ...record,
+            task: {
+              ...record.task,
+              queue: isOne ? queue : record.task.queue,
+              id: outside(record.task.id),
+              dependsOn: each(record.task.dependsOn, outside)
+            },
+            waitsFor: each(record.waitsFor, outside),
+            attempts: each(record.attempts, leaseOutside)
+          }))
+        )
+      )
+  }
+
+  function lostInside({ lost }: { readonly lost: ReadonlyArray<Lease & { readonly status: Task["status"] | null }> }) {
+    return { lost: each(lost, leaseInside) }
+  }
+}

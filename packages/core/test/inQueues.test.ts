@@ -1,0 +1,119 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Execution, Executor, Task, TasksRefused, TaskStore } from "@baton/core"
+import { TaskStoreSuite } from "@baton/core/testing"
+import { Duration, Effect, Layer, Option } from "effect"
+import { make } from "./harness.ts"
+
+const layerOf = (...queues: readonly [string, ...ReadonlyArray<string>]) =>
+  Layer.effect(
+    TaskStore.TaskStore,
+    Effect.map(TaskStore.TaskStore, (store) => TaskStore.inQueues(store, queues))
+  )
+
+const suiteOf = (queue: string) =>
+  TaskStoreSuite.cases({
+    name: queue,
+    makePlace: Effect.void,
+    open: () => Layer.provide(layerOf(queue), TaskStore.layerMemory),
+    capabilities: { places: "once" }
+  }).filter(({ group }) => group !== "queues")
+
+/** Two lists with the same ids. */
+const twoLists = Effect.gen(function* () {
+  const store = yield* TaskStore.TaskStore
+  const lists = { a: TaskStore.inQueues(store, ["a"]), b: TaskStore.inQueues(store, ["b"]) }
+  yield* lists.a.add([
+    Task.make({ id: "1", description: "one" }),
+    Task.make({ id: "2", description: "two", dependsOn: ["1"] })
+  ])
+  yield* lists.b.add([Task.make({ id: "1", description: "eins" })])
+  return { store, ...lists }
+})
+
+const idsIn = (store: TaskStore.TaskStore["Service"]) =>
+  Effect.map(store.list(), ({ tasks }) => tasks.map(({ dependsOn, id }) => [id, ...dependsOn].join(" after ")))
+
+/** They expect the queue default, and a message that names the id in the whole store. */
+const exceptions = ["a new task is pending, with defaults", "a record that contradicts itself refuses"]
+
+const recording = (keys: Array<string>) =>
+  Executor.layer((task, { idempotencyKey }) =>
+    Effect.sync(() => {
+      keys.push(`${task.id} ${idempotencyKey}`)
+      return Execution.make({ output: "done" })
+    })
+  )
+
+describe("the part of a store in one queue", () => {
+  for (const queue of ["default", "letters"]) {
+    describe(`keeps the contract of stores in the queue ${queue}`, () => {
+      for (const { group, name, run } of suiteOf(queue)) {
+        if (queue !== "default" && exceptions.some((start) => name.startsWith(start))) continue
+        it.effect(`${group}: ${name}`, () => run)
+      }
+    })
+  }
+
+  it.effect("has its own ids, whatever other queues contain", () =>
+    Effect.gen(function* () {
+      const { a, b, store } = yield* twoLists
+      assert.deepStrictEqual(yield* idsIn(a), ["1", "2 after 1"])
+      assert.deepStrictEqual(yield* idsIn(b), ["1"])
+      assert.deepStrictEqual(yield* idsIn(store), ["a/1", "a/2 after a/1", "b/1"])
+      assert.strictEqual(Option.getOrThrow(yield* b.get(Task.TaskId.make("1"))).description, "eins")
+      assert.isTrue(Option.isNone(yield* b.get(Task.TaskId.make("2"))))
+      assert.strictEqual((yield* a.counts).pending, 2)
+      assert.deepStrictEqual(
+        (yield* b.queues).map(({ queue }) => queue),
+        ["b"]
+      )
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
+
+  it.effect("claims, changes and deletes nothing of other queues", () =>
+    Effect.gen(function* () {
+      const { a, b, store } = yield* twoLists
+      const claims = yield* b.claim({ limit: 9, owner: "w", lease: Duration.minutes(1) })
+      assert.deepStrictEqual(
+        claims.map(({ task }) => [task.id, task.queue]),
+        [["1", "b"]]
+      )
+      assert.deepStrictEqual(yield* a.cancel({ status: "pending" }), [Task.TaskId.make("1"), Task.TaskId.make("2")])
+      assert.strictEqual(yield* b.prune({ statuses: ["cancelled"] }), 0)
+      assert.strictEqual(yield* a.prune({ statuses: ["cancelled"], ids: [Task.TaskId.make("1")] }), 1)
+      assert.deepStrictEqual(yield* idsIn(store), ["a/2 after a/1", "b/1"])
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
+
+  it.effect("names its own ids in refusals", () =>
+    Effect.gen(function* () {
+      const { a } = yield* twoLists
+      const error = yield* Effect.flip(a.add([Task.make({ id: "1", description: "another" })]))
+      assert.instanceOf(error, TasksRefused)
+      assert.deepStrictEqual(
+        error.refusals.map(({ taskId }) => taskId),
+        [Task.TaskId.make("1")]
+      )
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
+
+  it.effect("runs its tasks under their own ids, with keys that other queues do not have", () =>
+    Effect.gen(function* () {
+      const { a, b, store } = yield* twoLists
+      const keys: Array<string> = []
+      for (const [queue, part] of [
+        ["a", a],
+        ["b", b]
+      ] as const) {
+        const run = yield* make({
+          store: Layer.succeed(TaskStore.TaskStore, part),
+          config: { queues: [queue] },
+          executor: recording(keys)
+        })
+        yield* run.orchestrator.run
+      }
+      assert.deepStrictEqual(keys, ["1 a/1/1", "2 a/2/1", "1 b/1/1"])
+      assert.strictEqual((yield* store.counts).completed, 3)
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
+})
