@@ -29,7 +29,7 @@ import { selectionIn, load } from "./settings/loadProject.ts"
 import * as Project from "./settings/Project.ts"
 import { EndedWith, exitCodes } from "./system/CommandFailed.ts"
 import { isBrokenPipe, printErrors } from "./view/errors.ts"
-import { ConfigFile, Profile, LogFormatFlag, LogLevelFlag, StoreUrl } from "./settings/flags.ts"
+import { ConfigFile, Profile, LogFormatFlag, LogLevelFlag, QueueFlag, StoreUrl } from "./settings/flags.ts"
 import * as logger from "./system/logger.ts"
 import * as presenter from "./view/help.ts"
 import { runMain } from "./system/process.ts"
@@ -70,7 +70,7 @@ export const baton = Command.make("baton").pipe(
     demo
   ]),
   Command.provide(loggerLayer),
-  Command.withGlobalFlags([StoreUrl, ConfigFile, Profile, LogLevelFlag, LogFormatFlag])
+  Command.withGlobalFlags([StoreUrl, QueueFlag, ConfigFile, Profile, LogLevelFlag, LogFormatFlag])
 )
 
 const settings = Layer.merge(

@@ -6,7 +6,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Arr from "effect/Array"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
@@ -14,10 +13,10 @@ import * as Stream from "effect/Stream"
 import type { RunFlags } from "../settings/flags.ts"
 import type { SourceOptions } from "../settings/options.ts"
 import { FingerprintTable, fingerprint } from "../sources/ids.ts"
-import { parseTemplate, readEntries, type ReadOptions } from "../sources/readTasks.ts"
-import * as Source from "../sources/Source.ts"
+import { type ImportOptions, openLists, validateLists } from "../sources/importSources.ts"
+import { parseTemplate, readEntries } from "../sources/readTasks.ts"
 import type * as SourceError from "../sources/SourceError.ts"
-import { validateSources } from "../sources/validateSources.ts"
+import { sourceQueues } from "../run/queues.ts"
 import { pages } from "../system/pages.ts"
 import type { Plan } from "../view/plan.ts"
 import * as account from "./account.ts"
@@ -35,7 +34,7 @@ export interface ClaudeParts {
 /** Plans a run. Writes nothing and costs nothing: counting tokens is free. */
 export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, uses: ClaudeParts) {
   const read = uses.executor ? yield* options.read(flags) : undefined
-  const work = yield* readWorkload(flags.sources, flags)
+  const work = yield* readWorkload(flags.sources, { ...flags, queueOf: yield* sourceQueues })
   const { added, existing, pending, skipped } = work
   const plan = {
     tasks: { new: added, existing, skipped, pending, total: added + pending },
@@ -115,51 +114,54 @@ const lookups = { concurrency: 16 }
 /** Reads the sources and the store. Fails with the same errors as an import. */
 const readWorkload = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
-  options: ReadOptions
+  options: ImportOptions
 ): Effect.fn.Return<
   Workload,
   SourceError.SourceError | TaskStoreError,
   TaskStore | FileSystem.FileSystem | Stdio.Stdio | Scope.Scope
 > {
-  const store = yield* TaskStore
   const work = new WorkloadSample()
   let pending = 0
-  for (const status of ["pending", "in_progress"] as const) {
-    yield* Stream.runForEach(pages({ status }), ({ description }) =>
-      Effect.sync(() => {
-        pending++
-        work.add(description)
-      })
-    )
-  }
-
   const template = yield* parseTemplate(options.template)
-  const opened = yield* Effect.forEach(Arr.dedupe(sources), (source) => Source.open(source, options.format))
-  yield* validateSources(opened, template)
-  const seen = new FingerprintTable()
+  const lists = yield* openLists(sources, options)
+  const stores = sources.length === 0 ? [yield* TaskStore] : lists.map(({ store }) => store)
+  for (const store of stores) {
+    for (const status of ["pending", "in_progress"] as const) {
+      yield* Stream.runForEach(pages({ status }), ({ description }) =>
+        Effect.sync(() => {
+          pending++
+          work.add(description)
+        })
+      ).pipe(Effect.provideService(TaskStore, store))
+    }
+  }
+  yield* validateLists(lists, template)
   let existing = 0
   let skipped = 0
   let added = 0
-  for (const source of opened) {
-    yield* Stream.runForEachArray(
-      readEntries(source, template),
-      Effect.fnUntraced(function* (entries) {
-        const tasks = entries.flatMap((entry) => {
-          if (entry._tag === "Finished") skipped++
-          return entry._tag === "Task" ? [entry.task] : []
-        })
-        const exists = yield* Effect.forEach(tasks, ({ id }) => Effect.map(store.get(id), Option.isSome), lookups)
-        for (const [index, { description, id }] of tasks.entries()) {
-          const key = fingerprint(id)
-          if (exists[index] === true || seen.get(key) !== 0) existing++
-          else {
-            added++
-            seen.set(key, 1)
-            work.add(description)
+  for (const { opened, store } of lists) {
+    const seen = new FingerprintTable()
+    for (const source of opened) {
+      yield* Stream.runForEachArray(
+        readEntries(source, template),
+        Effect.fnUntraced(function* (entries) {
+          const tasks = entries.flatMap((entry) => {
+            if (entry._tag === "Finished") skipped++
+            return entry._tag === "Task" ? [entry.task] : []
+          })
+          const exists = yield* Effect.forEach(tasks, ({ id }) => Effect.map(store.get(id), Option.isSome), lookups)
+          for (const [index, { description, id }] of tasks.entries()) {
+            const key = fingerprint(id)
+            if (exists[index] === true || seen.get(key) !== 0) existing++
+            else {
+              added++
+              seen.set(key, 1)
+              work.add(description)
+            }
           }
-        }
-      })
-    )
+        })
+      )
+    }
   }
   return { added, existing, skipped, pending, lengths: work.lengths, first: work.first, sample: work.sample }
 }, Effect.scoped)

@@ -1,6 +1,6 @@
 /** `baton add` */
-import { Metadata, type NewTask, TaskId } from "@baton/core/Task"
-import { TaskStore } from "@baton/core/TaskStore"
+import { defaultQueue, Metadata, type NewTask, TaskId } from "@baton/core/Task"
+import { inQueues, TaskStore } from "@baton/core/TaskStore"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as DateTime from "effect/DateTime"
@@ -11,6 +11,7 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import * as Kind from "../settings/Kind.ts"
+import { QueueFlag } from "../settings/flags.ts"
 import * as options from "../settings/options.ts"
 import { writeLines } from "../view/stdout.ts"
 import * as ids from "../sources/ids.ts"
@@ -76,7 +77,8 @@ export const add = Command.make(
     const id = input.id ?? TaskId.make(ids.ofContent(task))
     const now = yield* DateTime.now
     const availableAt = delay === undefined ? undefined : { availableAt: DateTime.addDuration(now, delay) }
-    const { added } = yield* TaskStore.use((store) => store.add([{ ...task, ...availableAt, id }]))
+    const queue = (yield* QueueFlag) ?? defaultQueue
+    const { added } = yield* TaskStore.use((store) => inQueues(store, [queue]).add([{ ...task, ...availableAt, id }]))
     const isNew = added.length > 0
     if (!isNew) {
       yield* printMessage(

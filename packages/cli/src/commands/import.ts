@@ -6,6 +6,7 @@ import * as options from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
 import { importedText } from "../view/quantity.ts"
 import { safe } from "../view/safeText.ts"
+import { sourceQueues } from "../run/queues.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
 import { printMessage } from "../view/stderr.ts"
@@ -32,7 +33,8 @@ export const importCommand = Command.make(
   },
   Effect.fnUntraced(function* ({ format, sources, template, ...input }) {
     const { importSources } = yield* Effect.promise(() => import("../sources/importSources.ts"))
-    const { perSource, warnings, ...total } = yield* importSources(sources, { format, template })
+    const queueOf = yield* sourceQueues
+    const { perSource, warnings, ...total } = yield* importSources(sources, { format, template, queueOf })
     yield* Effect.forEach(warnings, (warning) => printMessage(safe`warning: ${warning}`), { discard: true })
     if (input.json) return yield* printJson(Result, { ...total, sources: perSource })
     const lines = perSource.map((result) => safe`${result.source}: ${importedText(result)}`)

@@ -7,6 +7,7 @@ import { FlagGroups, runFlags, runGroups } from "../settings/flags.ts"
 import { sourceOptions } from "../settings/options.ts"
 import { canvas, writeLines } from "../view/stdout.ts"
 import { safe } from "../view/safeText.ts"
+import * as queues from "../run/queues.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
 import { printMessage } from "../view/stderr.ts"
@@ -18,7 +19,7 @@ export const plan = Command.make("plan", { ...sourceOptions({ min: 0 }), ...runF
     const { make } = yield* Effect.promise(() => import("../claude/plan.ts"))
     const { Plan, planLines } = yield* Effect.promise(() => import("../view/plan.ts"))
     const uses = yield* usesClaude(flags)
-    const layer = flags.sources.length === 0 ? store.layerExisting : existingOrNone
+    const layer = flags.sources.length === 0 ? unfinished : existingOrNone
     const plan = yield* Effect.provide(make(flags, uses), layer)
     if (flags.json) return yield* printJson(Plan, plan)
     yield* writeLines(planLines(plan, yield* canvas))
@@ -41,8 +42,16 @@ export const plan = Command.make("plan", { ...sourceOptions({ min: 0 }), ...runF
   ])
 )
 
+/** The queue that a run without sources would continue. */
+const unfinished = Layer.effect(
+  TaskStore.TaskStore,
+  Effect.flatMap(TaskStore.TaskStore, (store) =>
+    Effect.map(queues.unfinished(store), (chosen) => TaskStore.inQueues(store, chosen))
+  )
+).pipe(Layer.provide(store.layerAllQueues))
+
 /** Uses an empty store if none exists: a run would create the store, a plan does not. */
-const existingOrNone = Layer.catch(store.layerExisting, (error) =>
+const existingOrNone = Layer.catch(store.layerAllQueues, (error) =>
   error._tag === "CommandFailed"
     ? TaskStore.layerMemory
     : Layer.provideMerge(

@@ -1,11 +1,13 @@
 /** The commands `baton run` and `baton worker`. */
+import { inQueues, TaskStore } from "@baton/core/TaskStore"
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
 import { fstatSync } from "node:fs"
 import { hostname } from "node:os"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import { LogFormatFlag, type RunFlags } from "../settings/flags.ts"
+import { LogFormatFlag, QueueFlag, type RunFlags } from "../settings/flags.ts"
 import type { SourceOptions } from "../settings/options.ts"
 import { importedText } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
@@ -14,6 +16,7 @@ import * as Screen from "../view/Screen.ts"
 import * as terminal from "../view/terminal.ts"
 import { Keyboard } from "../system/keyboard.ts"
 import { importSources } from "../sources/importSources.ts"
+import * as queues from "./queues.ts"
 import * as store from "./stores.ts"
 import * as RunParts from "./runParts.ts"
 import { runTasks } from "./runTasks.ts"
@@ -21,22 +24,34 @@ import { runTasks } from "./runTasks.ts"
 /** Imports the sources and runs all tasks. */
 export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions) {
   const parts = yield* prepare(flags)
+  const { sources } = flags
   const work = Effect.gen(function* () {
     const shown = yield* terminalFor(flags)
-    const imported = flags.sources.length === 0 ? null : yield* importAll(flags, shown)
-    yield* runTasks({ parts, flags, imported, endless: false, terminal: shown })
+    const whole = yield* TaskStore
+    const imported = sources.length === 0 ? null : yield* importAll(flags, shown)
+    const chosen = Arr.isReadonlyArrayNonEmpty(sources)
+      ? yield* queues.ofSources(sources)
+      : yield* queues.unfinished(whole)
+    const running = runTasks({ parts, flags, imported, endless: false, terminal: shown, queues: chosen })
+    yield* Effect.provideService(running, TaskStore, inQueues(whole, chosen))
   })
   // Without keys if standard input contains the tasks.
-  const withKeys = flags.sources.includes("-") ? Effect.provideService(work, Keyboard, Effect.undefined) : work
+  const withKeys = sources.includes("-") ? Effect.provideService(work, Keyboard, Effect.undefined) : work
   // Without sources, the store must exist: creating an empty one would hide that this is the wrong directory.
-  yield* Effect.provide(withKeys, flags.sources.length === 0 ? store.layerExisting : store.layer)
+  yield* Effect.provide(withKeys, sources.length === 0 ? store.layerAllQueues : store.layer)
 })
 
 /** Runs the tasks of the store and waits for new ones. */
 export const work = Effect.fnUntraced(function* (flags: RunFlags) {
   const parts = yield* prepare(flags)
   const work = Effect.gen(function* () {
-    yield* runTasks({ parts, flags, imported: null, endless: true, terminal: yield* terminalFor(flags) })
+    const whole = yield* TaskStore
+    const queue = yield* QueueFlag
+    // A worker may start before its queue has tasks.
+    const chosen: Arr.NonEmptyReadonlyArray<string> = queue === undefined ? yield* queues.unfinished(whole) : [queue]
+    const shown = yield* terminalFor(flags)
+    const running = runTasks({ parts, flags, imported: null, endless: true, terminal: shown, queues: chosen })
+    yield* Effect.provideService(running, TaskStore, inQueues(whole, chosen))
   })
   yield* Effect.provide(work, store.layer)
 })
@@ -72,7 +87,10 @@ const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, 
     shown,
     isLogged || flags.quiet || !shown.canAnimate ? Effect.undefined : yield* importProgress
   )
-  const { added, existing, perSource, skipped, warnings } = yield* importSources(flags.sources, flags)
+  const { added, existing, perSource, skipped, warnings } = yield* importSources(flags.sources, {
+    ...flags,
+    queueOf: yield* queues.sourceQueues
+  })
   if (isLogged) {
     for (const warning of warnings) yield* Effect.logWarning(safeText(warning))
     for (const result of perSource) {

@@ -35,6 +35,8 @@ export interface Options {
   readonly imported: RunSummary["imported"]
   /** Whether to wait for new tasks. */
   readonly endless: boolean
+  /** The queues whose tasks are run. */
+  readonly queues: ReadonlyArray<string>
 }
 
 /** Runs all tasks, or waits for new ones if `endless`. Fails with the exit code if it is not zero. */
@@ -75,7 +77,7 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
       })
     ),
     Effect.provide(
-      layerOf(parts, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks], yield* redactorOf(flags)).pipe(
+      layerOf(options, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks], yield* redactorOf(flags)).pipe(
         // Provided to the orchestrator, which looks up the tracer when it is built.
         Layer.provideMerge(Telemetry.layer(flags.metricsPort?.value))
       )
@@ -109,8 +111,8 @@ const redactorOf = Effect.fnUntraced(function* ({ noRedact }: RunFlags) {
   return Redactor.layer({ secrets: Option.toArray(yield* account.find).map(({ apiKey }) => apiKey) })
 })
 
-const layerOf = (parts: RunParts, hooks: ReadonlyArray<Hooks.Hook>, redactor: Layer.Layer<never>) =>
-  Orchestrator.layer(parts.config).pipe(
+const layerOf = ({ parts, queues }: Options, hooks: ReadonlyArray<Hooks.Hook>, redactor: Layer.Layer<never>) =>
+  Orchestrator.layer({ ...parts.config, queues }).pipe(
     Layer.provide([parts.executor, parts.verifier, parts.safety, Hooks.layer(...hooks), redactor]),
     Layer.provide(childGroups.layer)
   )

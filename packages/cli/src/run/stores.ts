@@ -1,5 +1,5 @@
 /** Opens the store of `--store`; the scheme of the URL selects the kind of store. */
-import type { TaskStore } from "@baton/core/TaskStore"
+import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import type { Diagnosis } from "@baton/core/Diagnosis"
 import * as Effect from "effect/Effect"
@@ -14,6 +14,7 @@ import { fromConfig } from "../settings/Project.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import { StoreUrl } from "../settings/flags.ts"
 import { settings } from "../settings/settings.ts"
+import * as queues from "./queues.ts"
 import { withoutPassword } from "../view/commandLine.ts"
 
 type Store<R = never> = Layer.Layer<TaskStore, CommandFailed | TaskStoreError, FileSystem.FileSystem | Path.Path | R>
@@ -56,10 +57,16 @@ export const layer: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap
   Effect.map(StoreUrl, (url) => storeFromUrl(url))
 )
 
-/** The store of this command line, which must exist. For commands that read or change tasks. */
-export const layerExisting: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap(
+/** The store of this command line with all of its queues, which must exist. */
+export const layerAllQueues: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap(
   Effect.map(StoreUrl, (url) => storeFromUrl(url, { mustExist: true }))
 )
+
+/** The store of this command line, which must exist, as commands see it that read or change tasks: see `queues.selected`. */
+export const layerExisting: Store<GlobalFlag.Setting.Identifier<"store" | "queue">> = Layer.effect(
+  TaskStore,
+  Effect.flatMap(TaskStore, queues.selected)
+).pipe(Layer.provide(layerAllQueues))
 
 /** A kind of store. Its module is loaded when the store is opened. */
 export interface StoreScheme {
@@ -90,13 +97,7 @@ const memory: StoreScheme = {
 
 const config: StoreScheme = {
   example: "config (the layer in baton.config.ts)",
-  open: () =>
-    Layer.unwrap(
-      Effect.map(
-        Effect.promise(() => import("@baton/core/TaskStore")),
-        ({ TaskStore }) => Project.part("store", TaskStore)
-      )
-    )
+  open: () => Project.part("store", TaskStore)
 }
 
 /** A store in a file, from the module that `load` returns. */

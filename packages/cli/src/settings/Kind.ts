@@ -1,5 +1,7 @@
 /** Kinds of values: their placeholder in the help, their parser, and their description in error messages. */
+import { QueueName } from "@baton/core/Task"
 import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
 
 export interface Kind<A> {
   /** The placeholder in the help. */
@@ -16,6 +18,15 @@ export const text = (metavar: string, expected: string): Kind<string> => ({
   expected,
   read: (text) => (text.trim() === "" ? undefined : text)
 })
+
+const isQueueName = Schema.is(QueueName)
+
+/** The name of a queue. */
+export const queue: Kind<string> = {
+  metavar: "QUEUE",
+  expected: "the name of a queue: 1 to 100 characters, without control characters",
+  read: (text) => (isQueueName(text) ? text : undefined)
+}
 
 /** On or off: a flag without a value. */
 export const onOff: Kind<boolean> = {

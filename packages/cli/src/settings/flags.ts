@@ -100,6 +100,9 @@ export const statusFlags = flagsFor("status")
 /** `--store`, for every command. */
 export const StoreUrl = GlobalFlag.Setting("store")({ flag: Flag.map(flagOf("store"), ({ value }) => value) })
 
+/** `--queue`, for every command. */
+export const QueueFlag = GlobalFlag.Setting("queue")({ flag: Flag.map(flagOf("queue"), (given) => given?.value) })
+
 /** `--config-file`. The file is loaded before the flags are parsed: see `loadProject.selectionIn`. */
 export const ConfigFile = GlobalFlag.Setting("config-file")({ flag: flagOf("configFile") })
 

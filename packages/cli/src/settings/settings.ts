@@ -49,6 +49,12 @@ export const settings = {
     default: "sqlite:.baton/baton.db",
     takenBy: everywhere
   },
+  queue: {
+    kind: Kind.queue,
+    help: "Work on this queue of the store; a queue is a list of tasks that run together",
+    otherwise: "the queue named after the source, or the only queue",
+    takenBy: everywhere
+  },
   configFile: {
     kind: Kind.text("FILE", "the path of a configuration file"),
     help: "The configuration file",

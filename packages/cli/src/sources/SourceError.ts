@@ -53,6 +53,11 @@ export class ProblemList {
     if (this.problems.length < maxShown) this.problems.push({ file, line, message: message.replaceAll("\n", "␊") })
   }
 
+  addAll({ omitted, problems }: SourceError): void {
+    for (const { file, line, message } of problems) this.add(file, line, message)
+    this.total += omitted
+  }
+
   /** Fails with the problems, if there are any. */
   readonly check: Effect.Effect<void, SourceError> = Effect.suspend(() =>
     Arr.isArrayNonEmpty(this.problems)

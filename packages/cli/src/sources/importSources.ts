@@ -1,9 +1,10 @@
 /** Imports the tasks of sources into the store. */
 import type { NewTask } from "@baton/core/Task"
-import { TaskStore } from "@baton/core/TaskStore"
+import { inQueues, TaskStore } from "@baton/core/TaskStore"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
@@ -12,7 +13,8 @@ import type { Format } from "./Format.ts"
 import * as SourceError from "./SourceError.ts"
 import { parseTemplate, readEntries, type ReadOptions, type SourceTask } from "./readTasks.ts"
 import * as Source from "./Source.ts"
-import { validateSources } from "./validateSources.ts"
+import type { Template } from "./template.ts"
+import { type Validated, validateSources } from "./validateSources.ts"
 
 /** The result of an import. */
 export interface ImportResult extends ImportCounts {
@@ -49,15 +51,78 @@ const batchLimit = { tasks: 1000, characters: 4 * 1024 * 1024 }
  */
 export const importSources = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
-  options: ReadOptions = {}
+  options: ImportOptions = {}
 ): Effect.fn.Return<
   ImportResult,
   SourceError.SourceError | TaskStoreError,
   TaskStore | FileSystem.FileSystem | Stdio.Stdio | Scope.Scope
 > {
   const template = yield* parseTemplate(options.template)
-  const opened = yield* Effect.forEach(Arr.dedupe(sources), (source) => Source.open(source, options.format))
-  const validated = yield* validateSources(opened, template)
+  const lists = yield* openLists(sources, options)
+  const validated = yield* validateLists(lists, template)
+  const tallies = yield* Effect.forEach(lists, ({ opened, store }, index) =>
+    Effect.provideService(importList(opened, template, validated[index] ?? nothingFound), TaskStore, store)
+  )
+  return summarize(tallies.flat())
+}, Effect.scoped)
+
+export interface ImportOptions extends ReadOptions {
+  /** The queue of each source. Left out, all tasks go where the store puts tasks without a queue. */
+  readonly queueOf?: ((source: string) => string) | undefined
+}
+
+/** The sources of one queue, and the part of the store that is in it. */
+interface List {
+  readonly opened: ReadonlyArray<Source.Source>
+  readonly store: TaskStore["Service"]
+}
+
+/** Opens the sources, grouped by their queues. */
+export const openLists = Effect.fnUntraced(function* (
+  sources: ReadonlyArray<string>,
+  { format, queueOf }: ImportOptions
+): Effect.fn.Return<
+  ReadonlyArray<List>,
+  SourceError.SourceError,
+  TaskStore | FileSystem.FileSystem | Stdio.Stdio | Scope.Scope
+> {
+  const store = yield* TaskStore
+  const opened = yield* Effect.forEach(Arr.dedupe(sources), (source) =>
+    Effect.map(Source.open(source, format), (opened) => ({ source, opened }))
+  )
+  if (queueOf === undefined) return [{ store, opened: opened.map(({ opened }) => opened) }]
+  return Array.from(
+    Map.groupBy(opened, ({ source }) => queueOf(source)),
+    ([queue, ofQueue]) => ({ store: inQueues(store, [queue]), opened: ofQueue.map(({ opened }) => opened) })
+  )
+})
+
+/** Fails with the problems of all lists. */
+export const validateLists = Effect.fnUntraced(function* (
+  lists: ReadonlyArray<List>,
+  template: Template | undefined
+): Effect.fn.Return<ReadonlyArray<Validated>, SourceError.SourceError | TaskStoreError, FileSystem.FileSystem> {
+  const problems = new SourceError.ProblemList()
+  const validated: Array<Validated> = []
+  for (const { opened, store } of lists) {
+    const validating = Effect.provideService(validateSources(opened, template), TaskStore, store)
+    const found = yield* Effect.result(validating)
+    if (Result.isSuccess(found)) validated.push(found.success)
+    else if (found.failure._tag === "SourceError") problems.addAll(found.failure)
+    else return yield* found.failure
+  }
+  yield* problems.check
+  return validated
+})
+
+const nothingFound: Validated = { postponed: new Set(), isCompleted: () => false }
+
+/** Adds the tasks of the sources of one queue. */
+const importList = Effect.fnUntraced(function* (
+  opened: ReadonlyArray<Source.Source>,
+  template: Template | undefined,
+  validated: Validated
+): Effect.fn.Return<ReadonlyArray<Tally>, SourceError.SourceError | TaskStoreError, TaskStore | FileSystem.FileSystem> {
   const tallies = opened.map((source): Tally => ({ source, added: 0, existing: 0, skipped: 0, emptyLines: [] }))
   const postponed = new Map<string, PendingTask>()
   const batch = yield* makeBatch
@@ -85,8 +150,8 @@ export const importSources = Effect.fnUntraced(function* (
     if (pending !== undefined) yield* batch.add(pending)
   }
   yield* batch.flush
-  return summarize(tallies)
-}, Effect.scoped)
+  return tallies
+})
 
 interface Tally {
   readonly source: Source.Source

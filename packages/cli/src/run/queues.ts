@@ -1,0 +1,77 @@
+/** Which queues of a store a command works on. */
+import { defaultQueue } from "@baton/core/Task"
+import { inQueues, type QueueCounts, TaskStore } from "@baton/core/TaskStore"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Effect from "effect/Effect"
+import type * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Arr from "effect/Array"
+import { QueueFlag } from "../settings/flags.ts"
+import { queueOf } from "../sources/queueOf.ts"
+import { CommandFailed } from "../system/CommandFailed.ts"
+import { nearest } from "../system/nearest.ts"
+import { count } from "../view/quantity.ts"
+import { safeText } from "../view/safeText.ts"
+
+type Queues = Arr.NonEmptyReadonlyArray<string>
+type QueueSetting = GlobalFlag.Setting.Identifier<"queue">
+
+/** Chooses the queue of a source: that of `--queue`, or the one named after the source. */
+export const sourceQueues: Effect.Effect<(source: string) => string, never, QueueSetting> = Effect.map(
+  QueueFlag,
+  (queue) => (queue === undefined ? queueOf : () => queue)
+)
+
+/** The queues of these sources. */
+export const ofSources = (sources: Queues): Effect.Effect<Queues, never, QueueSetting> =>
+  Effect.map(sourceQueues, (queueOf) => Arr.dedupe(Arr.map(sources, queueOf)))
+
+/**
+ * The part of a store that a command without sources reads or changes: the queue of `--queue`, the only queue, or all
+ * queues. In the part of one queue, tasks are called as in their source.
+ */
+export const selected = Effect.fnUntraced(function* (
+  store: TaskStore["Service"]
+): Effect.fn.Return<TaskStore["Service"], CommandFailed | TaskStoreError, QueueSetting> {
+  const queue = yield* QueueFlag
+  const queues = yield* store.queues
+  if (queue !== undefined) {
+    yield* mustExist(queue, queues)
+    return inQueues(store, [queue])
+  }
+  const [only, another] = queues
+  return only !== undefined && another === undefined ? inQueues(store, [only.queue]) : store
+})
+
+/** The queue that a run without sources continues. */
+export const unfinished = Effect.fnUntraced(function* (
+  store: TaskStore["Service"]
+): Effect.fn.Return<Queues, CommandFailed | TaskStoreError, QueueSetting> {
+  const queue = yield* QueueFlag
+  const queues = yield* store.queues
+  if (queue !== undefined) {
+    yield* mustExist(queue, queues)
+    return [queue]
+  }
+  const open = queues.filter(({ in_progress, pending }) => pending + in_progress > 0)
+  const [first, ...others] = open.length > 0 ? open : queues
+  if (first === undefined) return [defaultQueue]
+  if (others.length === 0) return [first.queue]
+  const lines = [first, ...others].map(
+    ({ in_progress, pending, queue }) => `  ${safeText(queue)}: ${count(pending + in_progress, "unfinished task")}`
+  )
+  const what = open.length > 0 ? "Several queues have unfinished tasks" : "All tasks of these queues are finished"
+  return yield* new CommandFailed({
+    message: `${what}:\n${lines.join("\n")}\nName the one to run, as in --queue ${safeText(first.queue)}, or name its source.`
+  })
+})
+
+const mustExist = (queue: string, queues: ReadonlyArray<QueueCounts>) => {
+  const names = queues.map(({ queue }) => queue)
+  if (queues.length === 0 || names.includes(queue)) return Effect.void
+  const [close] = nearest(queue, names)
+  const hint =
+    close === undefined
+      ? `The queues of this store are ${names.map(safeText).join(", ")}.`
+      : `Did you mean ${safeText(close)}?`
+  return Effect.fail(new CommandFailed({ message: `There is no queue ${safeText(queue)} in this store. ${hint}` }))
+}

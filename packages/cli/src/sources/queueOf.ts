@@ -1,0 +1,18 @@
+/** The queue that the tasks of a source are in, unless `--queue` names another one. */
+import { defaultQueue } from "@baton/core/Task"
+import { isAbsolute, normalize, parse, relative } from "node:path"
+
+const longest = 100
+
+/**
+ * The path of the file without its extension: `prompts` for `./prompts.csv`, `en/prompts` for `en/prompts.csv`. A file
+ * outside of the working directory counts by its name alone. Standard input is in the queue `default`.
+ */
+export const queueOf = (source: string): string => {
+  if (source === "-") return defaultQueue
+  const path = normalize(isAbsolute(source) ? relative(process.cwd(), source) : source)
+  const { base, dir, name } = parse(path)
+  const isOutside = dir === ".." || dir.startsWith(`..`) || isAbsolute(dir)
+  const queue = (dir === "" || isOutside ? name || base : `${dir}/${name}`).replaceAll(/[\p{C}]/gu, "_")
+  return queue === "" ? defaultQueue : queue.slice(-longest)
+}
