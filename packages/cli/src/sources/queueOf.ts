@@ -6,10 +6,11 @@ const longest = 100
 
 /**
  * The path of the file without its extension: `prompts` for `./prompts.csv`, `en/prompts` for `en/prompts.csv`. A file
- * outside of the working directory counts by its name alone. Standard input is in the queue `default`.
+ * outside of the working directory counts by its name alone. Standard input and pipes, which have no name that stays the
+ * same, are in the queue `default`.
  */
 export const queueOf = (source: string): string => {
-  if (source === "-") return defaultQueue
+  if (source === "-" || /^\/(?:dev|proc)\//.test(source)) return defaultQueue
   const path = normalize(isAbsolute(source) ? relative(process.cwd(), source) : source)
   const { base, dir, name } = parse(path)
   const isOutside = dir === ".." || dir.startsWith(`..`) || isAbsolute(dir)

@@ -24,6 +24,8 @@ import { fit, pad } from "./width.ts"
 export const Snapshot = Schema.Struct({
   total: Schema.Int,
   counts: Counts,
+  /** The queues that the counts are of, by name. */
+  queues: Schema.Array(Schema.Struct({ queue: Schema.String, ...Counts.fields })),
   /** Whether runs on this store are paused. */
   paused: Schema.Boolean,
   /** The running task that started first; null if no task is running. */
@@ -73,12 +75,14 @@ export const read = Effect.fnUntraced(function* (options: {
   readonly watching: boolean
 }): Effect.fn.Return<Snapshot, TaskStoreError, TaskStore | GlobalFlag.Setting.Identifier<"store">> {
   const store = yield* TaskStore
+  const queues = yield* store.queues
   const counts = yield* store.counts
   const { paused } = yield* store.control
   const total = counts.pending + counts.in_progress + counts.completed + counts.failed + counts.cancelled
   return {
     total,
     counts,
+    queues,
     paused,
     oldestRunning: counts.in_progress === 0 ? null : yield* oldestRunning,
     deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters,
@@ -176,6 +180,7 @@ export const statusReport = (snapshot: Snapshot, canvas: Canvas, options: Report
     headline(snapshot, style),
     "",
     ...countLines(snapshot, canvas),
+    ...queueLines(snapshot, canvas),
     ...usedLines(snapshot, canvas),
     ...batchLines(snapshot, canvas),
     ...deadLetterLines(snapshot, canvas),
@@ -231,6 +236,30 @@ const waitingNote = ({ counts: { waiting }, dependents: { blocked } }: Snapshot)
   return blocked === 0 ? all : `${all}, ${number(blocked)} for one that failed or was cancelled`
 }
 
+const maxQueues = 20
+
+/** A line for each queue; none for a single queue. */
+const queueLines = ({ queues }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {
+  if (queues.length < 2) return []
+  const shown = queues.slice(0, maxQueues)
+  const width = Math.min(40, Math.max(...shown.map(({ queue }) => firstLine(queue).length)))
+  const rest = queues.length - shown.length
+  return [
+    "",
+    style.bold("Queues"),
+    ...shown.map((queue) => {
+      const { completed, failed, in_progress, pending } = queue
+      const parts = [
+        `${number(completed)} of ${number(completed + failed + in_progress + pending)} completed`,
+        ...(failed === 0 ? [] : [`${number(failed)} failed`]),
+        ...(in_progress === 0 ? [] : [`${number(in_progress)} in progress`])
+      ]
+      return fit(`${margin}${pad(fit(firstLine(queue.queue), width), width)}  ${parts.join(", ")}`, columns)
+    }),
+    ...(rest > 0 ? [`${margin}and ${count(rest, "more", "more")}`] : [])
+  ]
+}
+
 const oldest = ({ oldestRunning }: Snapshot): string =>
   oldestRunning === null
     ? ""
@@ -258,7 +287,12 @@ const deadLetterLines = ({ counts, deadLetters }: Snapshot, { columns, style }: 
 }
 
 /** Useful commands, the most useful first. */
-const nextSteps = ({ counts, paused, total }: Snapshot): ReadonlyArray<readonly [command: string, why: string]> => {
+const nextSteps = ({
+  counts,
+  paused,
+  queues,
+  total
+}: Snapshot): ReadonlyArray<readonly [command: string, why: string]> => {
   const ready = counts.pending - counts.waiting
   const idle = counts.in_progress === 0
   const steps: ReadonlyArray<readonly [boolean, string, string]> = [
@@ -267,7 +301,7 @@ const nextSteps = ({ counts, paused, total }: Snapshot): ReadonlyArray<readonly 
     [total === 0, "run tasks.jsonl", "run a list"],
     [counts.failed > 0, "dlq list", "list failed tasks and the reasons"],
     [counts.failed > 0, "dlq requeue --all", "make failed tasks pending again"],
-    [ready > 0 && idle && !paused, "run", "run the pending tasks"],
+    [ready > 0 && idle && !paused, queues.length < 2 ? "run" : "run --queue QUEUE", "run the pending tasks"],
     [
       counts.waiting > 0 && ready === 0 && idle,
       "list --status pending",

@@ -20,11 +20,12 @@ export const statusWord = (task: Pick<Task, "status">): string => task.status.re
 
 const changed = (task: Task, now: number): string => age(Duration.millis(now - task.updatedAt.epochMilliseconds))
 
-/** The columns of `baton list`. The columns for priority and cost are shown only if a task has one. */
+/** The columns of `baton list`. The columns for queue, priority and cost are shown only if they say something. */
 export const taskColumns =
   ({ style }: Canvas, now: number) =>
   (first: ReadonlyArray<Task>): ReadonlyArray<Column<Task>> => {
     const priority: Column<Task> = { header: "PRIORITY", align: "right", text: (task) => String(task.priority) }
+    const queue: Column<Task> = { header: "QUEUE", text: (task) => firstLine(task.queue) }
     const cost: Column<Task> = {
       header: "COST",
       align: "right",
@@ -32,6 +33,7 @@ export const taskColumns =
     }
     return [
       { header: "ID", flexible: true, text: (task) => firstLine(task.id) },
+      ...(new Set(first.map((task) => task.queue)).size > 1 ? [queue] : []),
       { header: "STATUS", text: statusWord, paint: (task) => Style.ofStatus(style, task.status) },
       { header: "ATTEMPTS", align: "right", text: (task) => String(task.attempts) },
       ...(first.some((task) => task.priority !== 0) ? [priority] : []),

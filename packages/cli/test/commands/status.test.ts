@@ -109,6 +109,7 @@ describe("baton status", () => {
       assert.deepStrictEqual(yield* decode(stdout), {
         total: 6,
         counts: { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 },
+        queues: [{ queue: "default", pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 }],
         paused: false,
         oldestRunning: { id: "ship", startedAt: "2026-01-05T09:01:02.500Z", seconds: 180 },
         dependents: { blocked: 0, cancelled: 0, examined: 4 },
