@@ -217,11 +217,11 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
         yield* query(Sql.sweep, failFromAttempts, failFromAttempts, beforeOwner, afterOwner, seqs)
         return yield* query<TaskStoreDriver.SweptRow>(Sql.swept, seqs)
       }),
-    get: (id) => Effect.map(one<TaskStoreDriver.TaskRow>(Sql.get, id), ([row]) => row),
+    get: (ids) => one(Sql.get, ids),
     list: (page) => one(Sql.list, ...pageOf(page)),
     attempts: (id) =>
       transaction(function* (query) {
-        const [{ seq } = { seq: 0 }] = yield* query(Sql.get, id)
+        const [{ seq } = { seq: 0 }] = yield* query(Sql.get, [id])
         return yield* query<TaskStoreDriver.AttemptRow>(Sql.attempts, [seq], [seq])
       }),
     counts: one(Sql.counts),

@@ -174,7 +174,7 @@ export const prune = [
   "DELETE FROM baton_dependencies WHERE task IN (?)"
 ]
 // --------------------------------------------------------------------------------------------- reading, control
-export const get = `SELECT ${taskColumns} FROM baton_tasks WHERE id = ?`
+export const get = `SELECT ${taskColumns} FROM baton_tasks WHERE id IN (?)`
 export const list = `SELECT ${taskColumns}, leaseUntil FROM baton_tasks WHERE ${page}`
 /** The ledger, and the attempt under way, which is in the row of its task. */
 export const attempts = `

@@ -38,7 +38,7 @@ export const idInQueue = (queue: string, id: string): TaskId =>
  * @category getters
  * @since 0.1.0
  */
-export const localId = ({ id, queue }: Pick<Task, "id" | "queue">): string =>
+export const localId = ({ id, queue }: { readonly id: string; readonly queue: string }): string =>
   id.startsWith(`${queue}/`) && id.length > queue.length + 1 ? id.slice(queue.length + 1) : id
 
 /**

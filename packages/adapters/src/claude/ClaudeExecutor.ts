@@ -34,7 +34,7 @@ import type { Execution } from "@baton/core/Execution"
 import type { ExecutionError } from "@baton/core/ExecutionError"
 import { Executor, type ExecutorService } from "@baton/core/Executor"
 import type { SafetyStop } from "@baton/core/SafetyStop"
-import type { Task } from "@baton/core/Task"
+import { idInQueue, localId, type Task } from "@baton/core/Task"
 import * as Usage from "@baton/core/Usage"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -159,7 +159,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         send(
           request,
           {
-            taskId: task.id,
+            taskId: idInQueue(task.queue, localId(task)),
             requeues: task.requeues,
             idempotencyKey: turn === 1 ? context.idempotencyKey : `${context.idempotencyKey}/turn-${turn}`,
             purpose: "execute",

@@ -28,7 +28,7 @@
 import type { AttemptContext } from "@baton/core/AttemptContext"
 import type { Execution } from "@baton/core/Execution"
 import type { SafetyStop } from "@baton/core/SafetyStop"
-import type { Task } from "@baton/core/Task"
+import { idInQueue, localId, type Task } from "@baton/core/Task"
 import type { Verification } from "@baton/core/Verification"
 import type { VerificationError } from "@baton/core/VerificationError"
 import { Verifier, type VerifierService } from "@baton/core/Verifier"
@@ -148,7 +148,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         send(
           request,
           {
-            taskId: task.id,
+            taskId: idInQueue(task.queue, localId(task)),
             requeues: task.requeues,
             idempotencyKey: `${context.idempotencyKey}/judge/${request.model}/${opinion}`,
             purpose: "judge",

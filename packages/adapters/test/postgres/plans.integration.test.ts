@@ -76,7 +76,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.list.failed, list, /tasks_failed/)
       yield* explain(statements.list.cancelled, list, /tasks_cancelled/)
       yield* explain(statements.list.in_progress, list, /tasks_leased/)
-      yield* explain(statements.get, [text], /task_inputs_id/, byKey)
+      yield* explain(statements.get, [texts], /task_inputs_id/, byKey)
       yield* explain(statements.attempts, [text], /task_inputs_id/, /attempts_pkey/)
       yield* explain(statements.dump, page, byKey)
       yield* explain(statements.dumpAttempts, [numbers], /attempts_pkey/, byKey)

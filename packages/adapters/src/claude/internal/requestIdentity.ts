@@ -1,6 +1,7 @@
 import { idempotencyKey } from "@baton/core/AttemptContext"
 import * as Predicate from "effect/Predicate"
 import { createHash, hash } from "node:crypto"
+import { defaultQueue } from "@baton/core/Task"
 import type { About } from "../ClaudeClient.ts"
 import type { MessageRequest } from "../MessageRequest.ts"
 
@@ -47,7 +48,7 @@ const digest = (text: string): string => createHash("sha256").update(text).diges
 
 /** What an attempt with several requests appended to its key. */
 const keySuffix = ({ idempotencyKey: key, requeues, taskId }: About): string => {
-  const first = idempotencyKey({ id: taskId, attempts: 0, requeues }).slice(0, -1)
+  const first = idempotencyKey({ id: taskId, queue: defaultQueue, attempts: 0, requeues }).slice(0, -1)
   return key.startsWith(first) ? key.slice(first.length).replace(/^\d+/, "") : ""
 }
 

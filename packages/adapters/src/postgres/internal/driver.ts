@@ -134,7 +134,7 @@ export const make = Effect.fnUntraced(function* (
         text(queue)
       ]),
 
-    get: (id) => Effect.map(db.run<TaskRow>(statements.get, [text(id)]), ([row]) => row),
+    get: (ids) => db.run<TaskRow>(statements.get, [texts(ids)]),
     list: ({ after, limit, queue, status }) =>
       db.run<TaskRow>(statements.list[status ?? "all"], [int(after), int(limit), text(queue)]),
     attempts: (id) => db.run<AttemptRow>(statements.attempts, [text(id)]),
@@ -190,7 +190,9 @@ const makeNotifications = (
 
   const read = (payload: string): ReadonlyArray<Notification> => {
     const [kind, sender] = payload.split(":")
-    return sender !== String(instance) && (kind === "work" || kind === "control") ? [{ kind }] : []
+    return sender !== String(instance) && (kind === "work" || kind === "control" || kind === "settled")
+      ? [{ kind }]
+      : []
   }
 
   const changes = (config: PgConnection.Config): Stream.Stream<Notification, TaskStoreError> =>

@@ -377,7 +377,9 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
     FROM x JOIN ${tasks} t ON t.seq = x.seq WHERE t.status IN ('in_progress', 'completed')
     ORDER BY task, token`
   return {
-    get: `SELECT ${taskColumns} FROM ${inputs} i JOIN ${tasks} t ON t.seq = i.seq WHERE i.id = $1`,
+    get: `
+      SELECT ${taskColumns} FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id
+      JOIN ${tasks} t ON t.seq = i.seq`,
 
     list: {
       all: page(`${isInQueue("$3")} AND`),

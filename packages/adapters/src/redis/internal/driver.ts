@@ -77,7 +77,16 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
           Encoding.groups(reply, 5, ([id, token, status, owner, attempts]) => ({ id, token, status, owner, attempts }))
       ),
 
-    get: (id) => run(Reading.get, [id], (reply) => (reply === null ? undefined : Encoding.taskRow(reply))),
+    // Sent together, because the client pipelines what is asked for at the same time.
+    get: (ids) =>
+      Effect.map(
+        Effect.forEach(
+          ids,
+          (id) => run(Reading.get, [id], (reply) => (reply === null ? [] : [Encoding.taskRow(reply)])),
+          { concurrency: 100 }
+        ),
+        (rows) => rows.flat()
+      ),
 
     list: ({ after, limit, queue, status }) =>
       run(Reading.list, [status ?? "", queue ?? "", String(after), String(limit)], (reply) =>

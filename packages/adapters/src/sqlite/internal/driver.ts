@@ -53,7 +53,7 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
         (writing) => Transitions.sweep(writing, request)
       ),
 
-    get: (id) => read((sql) => sql.task(id)[0]),
+    get: (ids) => read((sql) => ids.flatMap((id) => sql.task(id))),
 
     list: ({ after, limit, queue, status }) =>
       read((sql) => (status === null ? sql.page : sql.pageOf[status])(after, limit, queue)),

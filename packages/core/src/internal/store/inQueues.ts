@@ -1,6 +1,7 @@
+import * as Brand from "effect/Brand"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { defaultQueue, idInQueue, localId, type NewTask, type Task, type TaskId, TaskId as makeId } from "../../Task.ts"
+import { defaultQueue, idInQueue, localId, type NewTask, type Task, type TaskId } from "../../Task.ts"
 import type { Lease, PruneOptions, Selection, TaskStore } from "../../TaskStore.ts"
 import { type Refusal, TasksRefused } from "../../TaskStoreError.ts"
 import * as Codec from "./codec.ts"
@@ -9,17 +10,19 @@ type Store = TaskStore["Service"]
 
 /** The names of the ids of one queue, inside and outside of it. */
 interface Names {
-  readonly inside: (id: TaskId) => TaskId
-  readonly outside: (id: TaskId) => TaskId
+  readonly inside: (id: string) => TaskId
+  readonly outside: (id: string) => TaskId
 }
 
-const unchanged: Names = { inside: (id) => id, outside: (id) => id }
+const asId = Brand.nominal<TaskId>()
+
+const unchanged: Names = { inside: asId, outside: asId }
 
 const namesOf = (queue: string): Names =>
   queue === defaultQueue
     ? unchanged
     : {
-        inside: (id) => makeId.make(localId({ id, queue })),
+        inside: (id) => asId(localId({ id, queue })),
         outside: (id) => idInQueue(queue, id)
       }
 
@@ -58,7 +61,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
   const taskHere = Option.flatMap((task: Task) => (isHere(task) ? Option.some(taskInside(task)) : Option.none()))
 
   /** The ids among these that belong to tasks of the queues, in their own words. */
-  const idsHere = (ids: ReadonlyArray<TaskId>) =>
+  const idsHere = (ids: ReadonlyArray<string>) =>
     isOne
       ? Effect.succeed(ids.map(outside))
       : Effect.filter(ids, (id) => Effect.map(store.get(id), Option.exists(isHere)), { concurrency: 16 })
