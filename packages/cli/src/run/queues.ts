@@ -1,6 +1,6 @@
 /** Which queues of a store a command works on. */
 import { defaultQueue } from "@baton/core/Task"
-import { inQueues, type QueueCounts, TaskStore } from "@baton/core/TaskStore"
+import { inQueues, type QueueCounts, type TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"

@@ -251,7 +251,18 @@ describe("baton plan", () => {
         '{"id": "new", "description": "Summarise this"}',
         '{"id": "over", "description": "done", "status": "completed", "attempts": 1}'
       )
-      const args = ["plan", tasks, "--executor", "claude", "--verifier", "claude", "--max-cost", "2"]
+      const args = [
+        "plan",
+        tasks,
+        "--queue",
+        "default",
+        "--executor",
+        "claude",
+        "--verifier",
+        "claude",
+        "--max-cost",
+        "2"
+      ]
       const { exitCode, server, stdout } = yield* withServer([...args, "--json"])
       assert.strictEqual(exitCode, 0)
       const plan = yield* decodePlan(stdout)

@@ -2,6 +2,7 @@ import * as Brand from "effect/Brand"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { defaultQueue, idInQueue, localId, type NewTask, type Task, type TaskId } from "../../Task.ts"
+import type { TaskRecord } from "../../TaskRecord.ts"
 import type { Lease, PruneOptions, Selection, TaskStore } from "../../TaskStore.ts"
 import { type Refusal, TasksRefused } from "../../TaskStoreError.ts"
 import * as Codec from "./codec.ts"
@@ -40,6 +41,16 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
 
   const leaseOutside = <A extends Lease>(lease: A): A => ({ ...lease, taskId: outside(lease.taskId) })
   const leaseInside = <A extends Lease>(lease: A): A => ({ ...lease, taskId: inside(lease.taskId) })
+
+  const recordInside = (record: TaskRecord): TaskRecord =>
+    names === unchanged
+      ? record
+      : {
+          ...record,
+          task: taskInside(record.task),
+          waitsFor: each(record.waitsFor, inside),
+          attempts: each(record.attempts, leaseInside)
+        }
 
   const newTaskOutside = (task: NewTask): NewTask => ({
     queue,
@@ -125,18 +136,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
     dump: (query) =>
       Effect.map(store.dump(query), ({ next, records }) => ({
         next,
-        records: records
-          .filter(({ task }) => isHere(task))
-          .map((record) =>
-            names === unchanged
-              ? record
-              : {
-                  ...record,
-                  task: taskInside(record.task),
-                  waitsFor: each(record.waitsFor, inside),
-                  attempts: each(record.attempts, leaseInside)
-                }
-          )
+        records: records.filter(({ task }) => isHere(task)).map(recordInside)
       })),
     restore: (records) =>
       refused(
