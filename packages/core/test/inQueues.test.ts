@@ -23,10 +23,10 @@ const twoLists = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore
   const lists = { a: TaskStore.inQueues(store, ["a"]), b: TaskStore.inQueues(store, ["b"]) }
   yield* lists.a.add([
-    Task.make({ id: "1", description: "one" }),
-    Task.make({ id: "2", description: "two", dependsOn: ["1"] })
+    Task.makeNew({ id: "1", description: "one" }),
+    Task.makeNew({ id: "2", description: "two", dependsOn: ["1"] })
   ])
-  yield* lists.b.add([Task.make({ id: "1", description: "eins" })])
+  yield* lists.b.add([Task.makeNew({ id: "1", description: "eins" })])
   return { store, ...lists }
 })
 
@@ -88,7 +88,7 @@ describe("the part of a store in one queue", () => {
   it.effect("names its own ids in refusals", () =>
     Effect.gen(function* () {
       const { a } = yield* twoLists
-      const error = yield* Effect.flip(a.add([Task.make({ id: "1", description: "another" })]))
+      const error = yield* Effect.flip(a.add([Task.makeNew({ id: "1", description: "another" })]))
       assert.instanceOf(error, TasksRefused)
       assert.deepStrictEqual(
         error.refusals.map(({ taskId }) => taskId),
