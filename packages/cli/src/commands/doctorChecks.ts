@@ -17,6 +17,7 @@ import { type DoctorFlags, StoreUrl } from "../settings/flags.ts"
 import * as claude from "../claude/preflight.ts"
 import manifest from "../../package.json" with { type: "json" }
 import { canvas } from "../view/stdout.ts"
+import * as Shell from "../system/shell.ts"
 import * as terminal from "../view/terminal.ts"
 import type { Section } from "../view/doctorReport.ts"
 import { locate as locateStore, storeFromUrl } from "../run/stores.ts"
@@ -147,7 +148,12 @@ const program = Effect.fnUntraced(function* (by: string, commandLine: string) {
 })
 
 /** Checks the shell for `--shell`. */
-const shell = (by: string) => program(by, "/bin/sh")
+const shell = (by: string) =>
+  Effect.map(Shell.find, (found) =>
+    found === undefined
+      ? Diagnosis.fail(by, "Neither /bin/sh nor bash has the option `pipefail`.", Shell.remedy)
+      : Diagnosis.ok(by, `Scripts run in ${found}, and a pipe fails if any of its commands fails.`)
+  )
 
 /** Finds a program as the system does. */
 const locate = Effect.fnUntraced(function* (name: string) {

@@ -31,7 +31,10 @@ export const run = Command.make("run", { ...sourceOptions({ min: 0 }), ...runFla
       command: "baton run prompts.csv --template '{{prompt}}' --executor claude --verifier claude --max-cost 5",
       description: "Use Claude's API for at most five dollars"
     },
-    { command: "baton run --shell 'claude -p | tee -a log'", description: "Resume the tasks in the store" },
+    {
+      command: "baton run --shell 'claude -p | tee -a log'",
+      description: "Resume the tasks in the store and keep a log; a failing claude fails its task"
+    },
     {
       command: "baton run todo.md --executor fake --output ndjson | jq -r .event",
       description: "Try it without a model and print every event"

@@ -9,7 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type { Parts } from "../claude/parts.ts"
 import * as Project from "../settings/Project.ts"
@@ -19,6 +19,7 @@ import * as hooks from "../hooks/hooks.ts"
 import type { ModelUse } from "../view/summary.ts"
 import type { SourceError } from "../sources/SourceError.ts"
 import { siblingFile } from "../settings/siblingFile.ts"
+import * as shell from "../system/shell.ts"
 import * as Telemetry from "../system/Telemetry.ts"
 import { executors, type PartOptions, verifiers } from "./executors.ts"
 
@@ -207,8 +208,21 @@ const executorOf = Effect.fnUntraced(function* (
     })
   }
   const { Command, CommandExecutor } = yield* commandModule
-  const command = chosen === flags.shell ? Command.shell(chosen.value) : yield* parse(Command, chosen)
-  return CommandExecutor.layer({ command, timeout, idleTimeout: flags.idleTimeout?.value })
+  const command =
+    chosen === flags.shell
+      ? Effect.map(shellFor(chosen.by), (program) => Command.make(program, shell.scriptArguments(chosen.value)))
+      : Effect.succeed(yield* parse(Command, chosen))
+  return Layer.unwrap(
+    Effect.map(command, (command) => CommandExecutor.layer({ command, timeout, idleTimeout: flags.idleTimeout?.value }))
+  )
+})
+
+const shellFor = Effect.fnUntraced(function* (by: string) {
+  const found = yield* shell.find
+  if (found !== undefined) return found
+  return yield* new CommandFailed({
+    message: `${by} needs a shell with \`pipefail\`, and neither /bin/sh nor bash has it. ${shell.remedy}`
+  })
 })
 
 const chooseVerifier = Effect.fnUntraced(function* (flags: RunFlags) {

@@ -18,7 +18,7 @@ import { eventJson, withEvents } from "../view/events.ts"
 import type { Limits } from "../view/live/View.ts"
 import * as LogDisplay from "../view/LogDisplay.ts"
 import { LogLines } from "../system/logger.ts"
-import { exitCode, RunSummary, summary } from "../view/summary.ts"
+import { exitCode, quietSummary, RunSummary, summary } from "../view/summary.ts"
 import { writeLines } from "../view/stdout.ts"
 import type { Terminal } from "../view/terminal.ts"
 import * as childGroups from "../system/process.ts"
@@ -129,20 +129,20 @@ const printSummary = Effect.fnUntraced(function* (options: Options, { flush, lin
   const result = { ...ended, counts, exitCode: code, imported: options.imported, models: options.parts.modelUse() }
   if ((yield* LogFormatFlag) === "json") {
     yield* LogDisplay.logEnd(result)
-  } else if (!options.flags.quiet) {
+  } else {
     const { size, style } = options.terminal
-    const command = yield* commandName
-    const lines = summary(result, progress, {
+    const { quiet } = options.flags
+    const lines = (quiet ? quietSummary : summary)(result, progress, {
       style,
       columns: size().columns,
-      command,
+      command: yield* commandName,
       again: yield* commandLine,
       endless: options.endless,
       noVerify: options.parts.noVerify,
       isTransient: (yield* StoreUrl).startsWith("memory:")
     })
     for (const text of lines) line(text)
-    for (const text of yield* options.parts.closingLines) line(text)
+    for (const text of quiet ? [] : yield* options.parts.closingLines) line(text)
   }
   yield* flush
   if (options.flags.json) yield* writeLines([encodeSummary(result)])

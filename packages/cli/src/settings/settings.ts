@@ -86,7 +86,11 @@ export const settings = {
     help: "Run this program for each task: description on stdin, output from stdout; no shell is started",
     takenBy: runAndDoctor
   },
-  shell: { kind: command, help: "The same in a shell, for pipes and redirections", takenBy: runAndDoctor },
+  shell: {
+    kind: command,
+    help: "The same in a shell, for pipes and redirections; a pipe fails if any of its commands fails (pipefail)",
+    takenBy: runAndDoctor
+  },
   executor: {
     kind: Kind.oneOf("fake", "claude", "claude-code", "config"),
     help: "Use this executor instead of a command",
@@ -316,7 +320,11 @@ export const settings = {
     help: "Print progress as occasional lines of text instead of a live view, for screen readers",
     takenBy: ["run", "status"]
   },
-  quiet: { kind: Kind.onOff, help: "Print only errors: no progress and no summary", alias: "q" }
+  quiet: {
+    kind: Kind.onOff,
+    help: "Print only errors and the limit that stopped the run: no progress and no summary",
+    alias: "q"
+  }
 } as const satisfies Readonly<Record<string, Setting>>
 
 type Table = typeof settings

@@ -43,6 +43,12 @@ export const summary = (result: RunSummary, progress: Progress, options: Options
   ...nextSteps(result, options)
 ]
 
+/** The line of a run with `--quiet` that a limit stopped. Nothing else says why its exit code is 3. */
+export const quietSummary = (result: RunSummary, _progress: Progress, options: Options): ReadonlyArray<string> =>
+  result.reason._tag === "LimitReached"
+    ? [toLine(headline(result, options), { style: options.style, columns: Infinity })]
+    : []
+
 const sumOf = (counts: Counts): number => counts.pending + counts.in_progress + counts.completed + counts.failed
 
 const headline = (result: RunSummary, { endless }: Options): Notice => {
