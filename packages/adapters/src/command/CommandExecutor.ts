@@ -25,6 +25,8 @@
  *
  * | what happens | error |
  * |---|---|
+ * | exit code 75 (`EX_TEMPFAIL` of `sysexits.h`) | `Transient`: it is run again within the attempt |
+ * | an exit code of `permanentExitCodes` | `Permanent` |
  * | another exit code, or killed by a signal | `Failed`, with the last lines of standard error |
  * | more output than `maxOutputBytes` | `Failed`; the program is stopped |
  * | `timeout` or `idleTimeout` is over | `TimedOut`; the program is stopped |
@@ -45,7 +47,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { excerpt, formatBytes, lastLines, shorten, whole, wholeWords } from "./internal/output.ts"
-import { exitSentence, reasonFor, runForTask } from "./internal/taskProgram.ts"
+import { exitSentence, reasonFor, runForTask, temporaryFailure } from "./internal/taskProgram.ts"
 import type * as Program from "./Program.ts"
 import type { ProgramError } from "./ProgramError.ts"
 
@@ -60,6 +62,8 @@ export interface Options extends Program.Settings {
   readonly killGrace?: Duration.Input | undefined
   /** The most bytes that a program may print to stdout. Default 10 MiB. */
   readonly maxOutputBytes?: number | undefined
+  /** The exit codes for failures that another attempt cannot repair, such as 65 (`EX_DATAERR`). Default: none. */
+  readonly permanentExitCodes?: ReadonlyArray<number> | undefined
 }
 
 /**
@@ -118,7 +122,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       return Execution.make({ output: output.replace(/\r?\n$/, ""), metadata })
     }
     return yield* new ExecutionError({
-      reason: endedBy === "timeout" || endedBy === "idleTimeout" ? "TimedOut" : "Failed",
+      reason: endReason(options, exit),
       message: endSentence(options, maxOutputBytes, exit) + lastLines(stderrTail.trim() === "" ? output : stderrTail),
       output: shorten(output, failedOutputBytes),
       metadata
@@ -132,6 +136,13 @@ const stderrTailBytes = 4096
 
 // A person reads a failed attempt's output, and nothing uses it, so the ledger does not keep 10 MiB of it.
 const failedOutputBytes = 64 * 1024
+
+const endReason = (options: Options, { endedBy, exitCode }: Program.ProgramExit): ExecutionError["reason"] => {
+  if (endedBy === "timeout" || endedBy === "idleTimeout") return "TimedOut"
+  if (endedBy === "outputLimit" || exitCode === null) return "Failed"
+  if (options.permanentExitCodes?.includes(exitCode) === true) return "Permanent"
+  return exitCode === temporaryFailure ? "Transient" : "Failed"
+}
 
 const endSentence = (options: Options, maxOutputBytes: number, exit: Program.ProgramExit): string =>
   exit.endedBy === "outputLimit"

@@ -10,6 +10,7 @@
  * |---|---|
  * | exit code 0 | passed |
  * | another exit code | rejected |
+ * | exit code 75 (`EX_TEMPFAIL` of `sysexits.h`) | none, `Transient` |
  * | exit code 126, 127, or 129 to 159 | none, `Failed` |
  * | killed by a signal | none, `Failed` |
  * | `timeout` or `idleTimeout` is over | none, `TimedOut` |
@@ -19,7 +20,7 @@
  * Its output is the feedback: standard output, then standard error, each up to 4 KiB (the beginning and the end of a longer
  * one). Without a verdict, the output to judge is kept, and only the verification is retried.
  *
- * Shells, `env`, `timeout` and containers report the exit codes in the third row when a program inside was not found, could
+ * Shells, `env`, `timeout` and containers report the exit codes in the fourth row when a program inside was not found, could
  * not be run or was killed. They mean that the check is broken, not the output: a rejection would execute the task, and pay
  * for it, again. If such a code is a verdict of your check, end its command with `|| exit 1`.
  *
@@ -34,7 +35,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { excerpt, lastLines, wholeWords } from "./internal/output.ts"
-import { exitSentence, reasonFor, runForTask } from "./internal/taskProgram.ts"
+import { exitSentence, reasonFor, runForTask, temporaryFailure } from "./internal/taskProgram.ts"
 import type * as Program from "./Program.ts"
 import type { ProgramError } from "./ProgramError.ts"
 
@@ -92,7 +93,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       .join("\n")
     if (exit.endedBy !== "itself" || !isVerdict(exit.exitCode)) {
       return yield* new VerificationError({
-        reason: exit.endedBy === "itself" ? "Failed" : "TimedOut",
+        reason: exit.endedBy !== "itself" ? "TimedOut" : exit.exitCode === temporaryFailure ? "Transient" : "Failed",
         message: exitSentence("The verifier", options, exit) + lastLines(printed)
       })
     }
@@ -104,7 +105,11 @@ const make = Effect.fnUntraced(function* (options: Options) {
 })
 
 const isVerdict = (exitCode: number | null): boolean =>
-  exitCode !== null && exitCode !== 126 && exitCode !== 127 && (exitCode < 129 || exitCode > 159)
+  exitCode !== null &&
+  exitCode !== temporaryFailure &&
+  exitCode !== 126 &&
+  exitCode !== 127 &&
+  (exitCode < 129 || exitCode > 159)
 
 const notRun = (error: ProgramError) =>
   new VerificationError({ reason: reasonFor(error), message: error.message, cause: error })

@@ -65,6 +65,10 @@ export const make = Effect.fnUntraced(function* (
     ...(yield* usesClaude(flags)),
     agent: executor === flags.executor && executor.value === "claude-code"
   }
+  if (executor === flags.executor && flags.permanentExitCodes?.origin === "flag") {
+    const { by } = flags.permanentExitCodes
+    return yield* new CommandFailed({ message: `${by} only works with --exec or --shell. Remove ${by}.` })
+  }
   yield* checkFlags(flags, uses)
   const batchRun = uses.executor ? yield* batchesModule : undefined
   const journal = uses.executor ? siblingFile(yield* StoreUrl, "batches") : undefined
@@ -213,7 +217,14 @@ const executorOf = Effect.fnUntraced(function* (
       ? Effect.map(shellFor(chosen.by), (program) => Command.make(program, shell.scriptArguments(chosen.value)))
       : Effect.succeed(yield* parse(Command, chosen))
   return Layer.unwrap(
-    Effect.map(command, (command) => CommandExecutor.layer({ command, timeout, idleTimeout: flags.idleTimeout?.value }))
+    Effect.map(command, (command) =>
+      CommandExecutor.layer({
+        command,
+        timeout,
+        idleTimeout: flags.idleTimeout?.value,
+        permanentExitCodes: flags.permanentExitCodes?.value
+      })
+    )
   )
 })
 

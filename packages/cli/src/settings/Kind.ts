@@ -45,6 +45,16 @@ export const count = (minimum: number): Kind<number> => ({
   }
 })
 
+/** Exit codes of failing programs, separated by commas. */
+export const exitCodes: Kind<ReadonlyArray<number>> = {
+  metavar: "CODES",
+  expected: "exit codes from 1 to 255, separated by commas, such as 65,78",
+  read: (text) => {
+    const codes = text.split(",").map((code) => (/^ *\d{1,3} *$/.test(code) ? Number(code) : 0))
+    return codes.every((code) => code >= 1 && code <= 255) ? codes : undefined
+  }
+}
+
 /** An amount of money greater than zero, with or without a dollar sign. */
 export const dollars: Kind<number> = {
   metavar: "USD",

@@ -13,7 +13,7 @@ import type { SettingName, settings, ValueOf } from "./settings.ts"
 export type DurationText = `${number}${"ms" | "s" | "m" | "h" | "d"}`
 
 /** A value as the file contains it. */
-type Written<A> = A extends Duration ? DurationText : A extends Address ? number | string : A
+type Written<A> = A extends Duration ? DurationText : A extends Address | ReadonlyArray<number> ? number | string : A
 
 /** The layers that the file can contain instead of the name of a part. */
 interface Layers {

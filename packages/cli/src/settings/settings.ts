@@ -163,6 +163,10 @@ export const settings = {
   },
   maxDuration: { kind: Kind.duration("10 millis"), help: "Stop the run after this time", group: "limits" },
 
+  permanentExitCodes: {
+    kind: Kind.exitCodes,
+    help: "Exit codes of --exec or --shell that end the attempts of a task, such as 65,78; code 75 always means a temporary failure, which is retried within the attempt"
+  },
   retryDelay: {
     kind: Kind.duration(),
     help: "The delay before the second attempt; it doubles with each further attempt, up to 5 minutes or this delay",

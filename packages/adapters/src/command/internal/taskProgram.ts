@@ -157,6 +157,9 @@ export const reasonFor = (error: ProgramError): "Failed" | "Fatal" | "Transient"
   }
 }
 
+/** `EX_TEMPFAIL`: the convention of `sysexits.h` for a failure that goes away by itself. */
+export const temporaryFailure = 75
+
 /** How a program ended, without a full stop, so that its output can follow. */
 export const exitSentence = (
   subject: string,
@@ -177,6 +180,7 @@ export const exitSentence = (
 
 // The meaning that shells, `env`, `nice` and similar programs give to these codes.
 const hints = new Map<number | null, string>([
+  [temporaryFailure, " (a temporary failure)"],
   [126, " (not executable)"],
   [127, " (not found)"]
 ])
