@@ -1,13 +1,17 @@
 /** `baton dlq` */
-import { TaskId, TaskStatus } from "@baton/core/Task"
+import * as FailureCause from "@baton/core/FailureCause"
+import { type Task, TaskId, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as CliError from "effect/cli/CliError"
 import { deadLetterColumns, printTable, statusWord } from "../view/taskTable.ts"
 import * as store from "../run/stores.ts"
+import * as Kind from "../settings/Kind.ts"
 import * as options from "../settings/options.ts"
+import { pages } from "../system/pages.ts"
 import { writeLine } from "../view/stdout.ts"
 import { count } from "../view/quantity.ts"
 import { safe } from "../view/safeText.ts"
@@ -17,14 +21,34 @@ import { confirm } from "../view/terminal.ts"
 import { lookUp, failOnUnknown } from "./taskIds.ts"
 import { printMessage } from "../view/stderr.ts"
 
+const causeFlag = options.value(
+  "cause",
+  Kind.text("TEXT", "a part of the feedback of failed tasks, such as 'code 3'"),
+  "Only failed tasks with this cause: a part of the feedback, in which ids, numbers and paths may differ"
+)
+
+const hasCause = ({ feedback }: Task, cause: string): boolean => FailureCause.matches(feedback ?? "no feedback", cause)
+
+/** The ids of the failed tasks with a cause. */
+const withCause = (cause: string) =>
+  pages({ status: "failed" }).pipe(
+    Stream.filter((task) => hasCause(task, cause)),
+    Stream.map(({ id }) => id),
+    Stream.runCollect
+  )
+
 /** Lists the dead letters with the reason of each. */
-const list = Command.make("list", { limit: options.limit, all: options.all, json: options.json }, (input) =>
-  printTable({
-    ...input,
-    status: "failed",
-    columns: deadLetterColumns,
-    nothing: "The dead-letter queue is empty."
-  })
+const list = Command.make(
+  "list",
+  { cause: causeFlag, limit: options.limit, all: options.all, json: options.json },
+  (input) =>
+    printTable({
+      ...input,
+      matches: (task) => input.cause === undefined || hasCause(task, input.cause),
+      status: "failed",
+      columns: deadLetterColumns,
+      nothing: "The dead-letter queue is empty."
+    })
 ).pipe(
   Command.withDescription("List the failed tasks with the feedback of their last attempt."),
   Command.withShortDescription("List failed tasks and the reasons"),
@@ -48,11 +72,13 @@ const requeue = Command.make(
   {
     ids: options.ids({ min: 0, description: "The ids of failed or cancelled tasks" }),
     all: options.toggle("all", "All tasks in the dead-letter queue"),
+    cause: causeFlag,
     json: options.json
   },
   Effect.fnUntraced(function* (input) {
     const store = yield* TaskStore
-    const requeued = yield* store.requeue(input.all ? { status: "failed" } : { ids: input.ids })
+    const ids = input.cause === undefined ? input.ids : yield* withCause(input.cause)
+    const requeued = yield* store.requeue(input.all ? { status: "failed" } : { ids })
     const changed = new Set(requeued)
     const { known: unchanged, unknown } = yield* lookUp(input.ids.filter((id) => !changed.has(id)))
     if (input.json) yield* printJson(Requeued, { requeued, unchanged, unknown })
@@ -61,6 +87,11 @@ const requeue = Command.make(
         safe`${count(requeued.length, "task")} requeued. Run \`${yield* commandName} run\` to execute ${requeued.length === 1 ? "it" : "them"} again.`
       )
     } else if (input.all) yield* printMessage(safe`The dead-letter queue is empty.`)
+    else if (input.cause !== undefined) {
+      yield* printMessage(
+        safe`No failed task has the cause "${input.cause}". \`${yield* commandName} dlq list\` lists the failed tasks.`
+      )
+    }
     yield* Effect.forEach(
       unchanged,
       (task) => printMessage(safe`${task.id} is ${statusWord(task)}; it was not requeued.`),
@@ -76,7 +107,8 @@ const requeue = Command.make(
   Command.withShortDescription("Make failed tasks pending again"),
   Command.withExamples([
     { command: "baton dlq requeue --all", description: "Requeue all failed tasks" },
-    { command: "baton dlq requeue packages-12", description: "Requeue one task" }
+    { command: "baton dlq requeue packages-12", description: "Requeue one task" },
+    { command: "baton dlq requeue --cause 'code 3'", description: "Requeue the tasks that failed for one reason" }
   ]),
   Command.provide(store.layerExisting)
 )
@@ -135,16 +167,21 @@ const purge = Command.make(
   Command.provide(store.layerExisting)
 )
 
-/** Requires either ids or `--all`, so that a forgotten id does not affect all tasks. */
+/** Requires ids, `--all` or a cause, so that a forgotten id does not affect all tasks. */
 const idsOrAll = (
   verb: string,
-  input: { readonly ids: ReadonlyArray<string>; readonly all: boolean }
+  input: { readonly ids: ReadonlyArray<string>; readonly all: boolean; readonly cause?: string | undefined }
 ): Effect.Effect<void, CliError.ValidationError> => {
-  const named = input.ids.length > 0
-  if (named !== input.all) return Effect.void
-  const message = named
-    ? "Ids and --all are both given. Use only one of them."
-    : `There are no tasks to ${verb}. Name their ids, or add --all.`
+  const given = [
+    ...(input.ids.length > 0 ? ["Ids"] : []),
+    ...(input.all ? ["--all"] : []),
+    ...(input.cause === undefined ? [] : ["--cause"])
+  ]
+  if (given.length === 1) return Effect.void
+  const message =
+    given.length > 0
+      ? `${given.join(" and ")} are both given. Use only one of them.`
+      : `There are no tasks to ${verb}. Name their ids, or add --all.`
   return Effect.fail(new CliError.ValidationError({ message }))
 }
 

@@ -152,7 +152,7 @@ const shell = (by: string) =>
   Effect.map(Shell.find, (found) =>
     found === undefined
       ? Diagnosis.fail(by, "Neither /bin/sh nor bash has the option `pipefail`.", Shell.remedy)
-      : Diagnosis.ok(by, `Scripts run in ${found}, and a pipe fails if any of its commands fails.`)
+      : Diagnosis.ok(by, `Scripts run in ${found.program}, and a pipe fails if any of its commands fails.`)
   )
 
 /** Finds a program as the system does. */

@@ -214,7 +214,7 @@ const executorOf = Effect.fnUntraced(function* (
   const { Command, CommandExecutor } = yield* commandModule
   const command =
     chosen === flags.shell
-      ? Effect.map(shellFor(chosen.by), (program) => Command.make(program, shell.scriptArguments(chosen.value)))
+      ? Effect.map(shellFor(chosen.by), ({ args, program }) => Command.make(program, [...args, chosen.value]))
       : Effect.succeed(yield* parse(Command, chosen))
   return Layer.unwrap(
     Effect.map(command, (command) =>

@@ -11,6 +11,7 @@ import type { StopReason } from "@baton/core/StopReason"
 import type { TaskId } from "@baton/core/Task"
 import type { Counts } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
+import { Causes } from "./causes.ts"
 
 /** The end of a run, from its last event. */
 export interface RunEnd {
@@ -40,9 +41,6 @@ export interface Failure {
   readonly isFinal: boolean
 }
 
-/** The maximum number of distinct reasons. */
-const maxReasons = 1000
-
 /** More than any view can show. */
 const maxLatest = 16
 
@@ -58,8 +56,8 @@ export class Progress {
   readonly running = new Map<TaskId, Running>()
   /** Tasks of this run that wait for a retry, and its time in milliseconds since the epoch. */
   readonly retrying = new Map<TaskId, number>()
-  /** The reasons of dead letters in this run, with the number of tasks. */
-  readonly failures = new Map<string, number>()
+  /** The causes of dead letters in this run. */
+  readonly failures = new Causes()
   /** The latest failed attempts of this run, the most recent first. */
   latest: ReadonlyArray<Failure> = []
   /** Consecutive failed attempts in this run. */
@@ -140,7 +138,7 @@ export class Progress {
         this.running.delete(event.taskId)
         this.failed++
         this.finished++
-        this.countReason(event.feedback)
+        this.failures.add(event.feedback)
         this.fail({ taskId: event.taskId, attempt: event.attempt, at, feedback: event.feedback, isFinal: true })
         this.durations.add(event.durationMillis)
         this.spend(event.usage)
@@ -206,14 +204,6 @@ export class Progress {
   private fail(failure: Failure): void {
     this.failuresInARow++
     this.latest = [failure, ...this.latest.slice(0, maxLatest - 1)]
-  }
-
-  private countReason(feedback: string): void {
-    // Failures with the same cause can differ in the request id.
-    const cause = feedback.replace(/ \[req_\w+\]/g, "")
-    const known = this.failures.get(cause)
-    if (known !== undefined) this.failures.set(cause, known + 1)
-    else if (this.failures.size < maxReasons) this.failures.set(cause, 1)
   }
 
   private spend(usage: Usage.Usage | null): void {

@@ -3,6 +3,7 @@
  * title, hide other text or reverse the reading order. Machine formats (JSON, JSON lines, CSV) contain the text unchanged.
  */
 
+import * as FailureCause from "@baton/core/FailureCause"
 import * as Brand from "effect/Brand"
 
 /**
@@ -53,18 +54,11 @@ export const firstLine = (text: string): SafeText => {
   return made(more || cut.length < line.length ? `${visible}…` : visible)
 }
 
-const traceback = "Traceback (most recent call last):"
-
-/**
- * The reason for a failure in one line: usually the first line of the feedback. The reason in a Python traceback is its last
- * line.
- */
+/** The reason for a failure in one line: the first line of the feedback, or the error of a stack trace. */
 export const reasonLine = (feedback: string): SafeText => {
   const first = firstLine(feedback)
-  const start = first.indexOf(traceback)
-  if (start === -1) return first
-  const last = feedback.slice(feedback.trimEnd().lastIndexOf("\n") + 1)
-  return made(first.slice(0, start) + firstLine(last))
+  const line = firstLine(FailureCause.line(feedback))
+  return first.startsWith(line) ? first : line
 }
 
 /** Escapes a line for Markdown, so that it cannot become markup, also in a cell of a table. */

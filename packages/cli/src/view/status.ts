@@ -14,7 +14,8 @@ import { existsSync } from "node:fs"
 import { StoreUrl } from "../settings/flags.ts"
 import { siblingFile } from "../settings/siblingFile.ts"
 import { pages } from "../system/pages.ts"
-import { firstLine, reasonLine } from "./safeText.ts"
+import { Causes } from "./causes.ts"
+import { firstLine } from "./safeText.ts"
 import { type Canvas, labelledLines } from "./table.ts"
 import { count, number, usage, elapsed } from "./quantity.ts"
 import * as Style from "./style.ts"
@@ -149,19 +150,16 @@ const dependents = Effect.fnUntraced(function* ({ cancelled, failed, waiting }: 
 })
 
 const deadLetters = Effect.gen(function* () {
-  const tally = new Map<string, number>()
+  const causes = new Causes(maxExamined)
   let examined = 0
   yield* Stream.runForEachArray(pages({ status: "failed", limit: maxExamined }), (tasks) =>
     Effect.sync(() => {
       examined += tasks.length
-      for (const { feedback } of tasks) {
-        const text = reasonLine(feedback ?? "") || "no feedback"
-        tally.set(text, (tally.get(text) ?? 0) + 1)
-      }
+      for (const { feedback } of tasks) causes.add(feedback ?? "no feedback")
     })
   )
-  const feedback = Array.from(tally, ([text, count]) => ({ text, count })).sort((a, b) => b.count - a.count)
-  return { feedback: feedback.slice(0, maxReasons), examined }
+  const feedback = causes.ranked().slice(0, maxReasons)
+  return { feedback: feedback.map(({ tasks, text }) => ({ text, count: tasks })), examined }
 })
 
 /** Options of the report. */

@@ -155,18 +155,12 @@ const details = (
 
 /** The reasons of failures, the most frequent first. */
 const failures = ({ stats }: RunSummary, progress: Progress, { columns, style }: Options): ReadonlyArray<string> => {
-  const tally = new Map<string, number>()
-  for (const [feedback, tasks] of progress.failures) {
-    const text = reasonLine(feedback)
-    tally.set(text, (tally.get(text) ?? 0) + tasks)
-  }
-  const reasons = Array.from(tally).sort(([, a], [, b]) => b - a)
-  const shown = reasons.slice(0, maxReasons)
-  const rest = stats.tasksFailed - shown.reduce((sum, [, tasks]) => sum + tasks, 0)
-  const digits = Math.max(0, ...shown.map(([, tasks]) => number(tasks).length))
+  const shown = progress.failures.ranked().slice(0, maxReasons)
+  const rest = stats.tasksFailed - shown.reduce((sum, { tasks }) => sum + tasks, 0)
+  const digits = Math.max(0, ...shown.map(({ tasks }) => number(tasks).length))
   const line = (tasks: number, text: string) =>
     `${margin}${margin}${style.red(pad(number(tasks), digits, "right"))}  ${fit(text, Math.min(columns, 500) - digits - 6)}`
-  return [...shown.map(([text, tasks]) => line(tasks, text)), ...(rest > 0 ? [line(rest, "for other reasons")] : [])]
+  return [...shown.map(({ tasks, text }) => line(tasks, text)), ...(rest > 0 ? [line(rest, "for other reasons")] : [])]
 }
 
 const unverified = ({ stats }: RunSummary, options: Options): ReadonlyArray<string> =>

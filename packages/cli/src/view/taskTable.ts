@@ -4,6 +4,7 @@ import { TaskStore } from "@baton/core/TaskStore"
 import * as Duration from "effect/Duration"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { pages } from "../system/pages.ts"
@@ -65,6 +66,8 @@ export const printTable = Effect.fnUntraced(function* (options: {
   readonly limit: number | undefined
   readonly all: boolean
   readonly json: boolean
+  /** Which of these tasks to print; all of them if left out. */
+  readonly matches?: ((task: Task) => boolean) | undefined
   readonly columns: (canvas: Canvas, now: number) => (first: ReadonlyArray<Task>) => ReadonlyArray<Column<Task>>
   /** The message if there are no tasks. */
   readonly nothing: string
@@ -73,7 +76,11 @@ export const printTable = Effect.fnUntraced(function* (options: {
   const stdio = yield* Stdio.Stdio
   const bounded = !options.all && !options.json && (yield* stdio.stdoutIsTerminal)
   const limit = options.limit ?? (bounded ? terminalLimit : undefined)
-  const tasks = pages({ status, limit })
+  const found = pages({ status, limit: options.matches === undefined ? limit : undefined })
+  const tasks =
+    options.matches === undefined
+      ? found
+      : found.pipe(Stream.filter(options.matches), limit === undefined ? identity : Stream.take(limit))
   if (options.json) return yield* writeAll(byPage(jsonArray(tasks)))
   const store = yield* TaskStore
   const counts = yield* store.counts

@@ -94,3 +94,37 @@ describe("the exit code of a program", () => {
     })
   )
 })
+
+describe("failures with the same cause", () => {
+  live("are one line of the summary, and are requeued together", (dir) =>
+    Effect.gen(function* () {
+      dir.write("tasks.txt", Array.from({ length: 8 }, (_, n) => `${n}\n`).join(""))
+      const overloaded = `echo "529 overloaded, request req_0a1b$n in /tmp/$n/log" >&2; exit 3`
+      const script = `n=$(cat); case $n in 1|2) echo "no price in row $n" >&2; exit 4;; 3) exit 5;; *) ${overloaded};; esac`
+      const { stderr } = yield* baton(dir.path, ["run", "tasks.txt", "--shell", script, ...once, "-j", "1"])
+      const reasons = stderr.split("\n").filter((line) => /^ {4}\d/.test(line))
+      assert.deepStrictEqual(reasons, [
+        "    5  The command exited with code 3: 529 overloaded, request … in …",
+        "    2  The command exited with code 4: no price in row …",
+        "    1  The command exited with code 5"
+      ])
+      const requeue = yield* baton(dir.path, ["dlq", "requeue", "--cause", reasons[0]?.slice(7) ?? ""])
+      assert.include(requeue.stdout, "5 tasks requeued")
+      const listed = yield* baton(dir.path, ["dlq", "list", "--json", "--cause", "code 4"])
+      assert.strictEqual(listed.stdout.match(/"id"/g)?.length, 2)
+      assert.include((yield* baton(dir.path, ["dlq", "requeue", "--cause", "no price in row 7"])).stdout, "2 tasks")
+      const none = yield* baton(dir.path, ["dlq", "requeue", "--cause", "code 9"])
+      assert.include(none.stderr, 'No failed task has the cause "code 9"')
+    })
+  )
+
+  live("are named by the error of a Python traceback", (dir) =>
+    Effect.gen(function* () {
+      dir.write("tasks.txt", "a\nb\n")
+      const frames = Array.from({ length: 8 }, (_, n) => `  File "x.py", line ${n}, in f\n    f()`)
+      dir.write("trace", `Traceback (most recent call last):\n${frames.join("\n")}\nKeyError: 'price'\n`)
+      const run = yield* baton(dir.path, ["run", "tasks.txt", "--shell", "cat trace >&2; exit 1", ...once])
+      assert.include(run.stderr, "    2  The command exited with code 1: KeyError: 'price'\n")
+    })
+  )
+})

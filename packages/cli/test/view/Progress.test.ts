@@ -1,9 +1,13 @@
 import { Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Progress, Durations } from "../../src/view/Progress.ts"
+import { safeText } from "../../src/view/safeText.ts"
 import * as events from "./events.ts"
 
 const make = (counts: Parameters<typeof events.counts>[0]) => new Progress(events.counts(counts), 0)
+
+/** A number without digits, which would be left out of a cause. */
+const letters = (n: number) => String(n).replace(/\d/g, (digit) => "abcdefghij"[Number(digit)] ?? "")
 
 describe("Progress", () => {
   it("starts with the counts of the store", () => {
@@ -66,9 +70,10 @@ describe("Progress", () => {
 
   it("counts a limited number of different reasons", () => {
     const progress = make({ pending: 5000 })
-    for (let n = 0; n < 3000; n++) progress.on(events.failed(1, `t${n}`, n % 2 === 0 ? "same" : `reason ${n}`))
-    assert.strictEqual(progress.failures.get("same"), 1500)
-    assert.strictEqual(progress.failures.size, 1000)
+    for (let n = 0; n < 3000; n++) progress.on(events.failed(1, `t${n}`, n % 2 === 0 ? "same" : `reason ${letters(n)}`))
+    const ranked = progress.failures.ranked()
+    assert.deepStrictEqual(ranked[0], { text: safeText("same"), tasks: 1500 })
+    assert.strictEqual(ranked.length, 1000)
   })
 
   it("adds up costs; an unknown cost makes the sum unknown", () => {

@@ -97,7 +97,7 @@ describe("summary", () => {
     const shown = lines({
       counts: { failed: 8 },
       stats: { tasksStarted: 8, tasksFailed: 8 },
-      events: Array.from({ length: 8 }, (_, n) => events.failed(1, `t${n}`, `reason ${n}`))
+      events: Array.from({ length: 8 }, (_, n) => events.failed(1, `t${n}`, `reason ${"abcdefgh"[n]}`))
     })
     assert.include(shown, "    3  for other reasons")
   })
@@ -108,7 +108,7 @@ describe("summary", () => {
       stats: { tasksStarted: 8, tasksFailed: 8 },
       events: Array.from({ length: 8 }, (_, n) => events.failed(1, `t${n}`, `The API is down [req_0${n}aB].`))
     })
-    assert.include(shown, "    8  The API is down.")
+    assert.include(shown, "    8  The API is down […].")
   })
 
   it("shows the last line of a traceback as the reason", () => {

@@ -1,4 +1,5 @@
 /** Aggregates the records of a store for a report, in memory that does not grow with the texts of tasks. */
+import * as FailureCause from "@baton/core/FailureCause"
 import type { Attempt, AttemptOutcome } from "@baton/core/Attempt"
 import type { TaskStatus } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
@@ -78,7 +79,7 @@ export class Report {
     this.usage = Usage.add(this.usage, task.usage)
     if (task.usage?.costUsd != null) this.costs.push(task.usage.costUsd)
     for (const attempt of attempts) this.addAttempt(attempt)
-    if (task.status === "failed") count(this.causes, causeOf(task.feedback ?? ""), { tasks: 1 })
+    if (task.status === "failed") count(this.causes, FailureCause.of(reasonLine(task.feedback ?? "")), { tasks: 1 })
     this.histories.push(historyOf(task, attempts))
     if (this.histories.length >= 2 * maxHistories) this.histories = mostRelevant(this.histories)
   }
@@ -96,7 +97,7 @@ export class Report {
     const model = modelOf(attempt)
     if (model !== undefined) count(this.models, model, { attempts: 1, usage: attempt.usage })
     if (attempt.error !== null && attempt.outcome !== "released") {
-      count(this.causes, causeOf(attempt.error), { attempts: 1 })
+      count(this.causes, FailureCause.of(reasonLine(attempt.error)), { attempts: 1 })
     }
   }
 
@@ -139,13 +140,6 @@ const count = (
   group.tasks += add.tasks ?? 0
   group.usage = Usage.add(group.usage, add.usage ?? null)
 }
-
-/** The cause of a failure: its reason without numbers and ids that differ between tasks. */
-const causeOf = (error: string): string =>
-  reasonLine(error)
-    .slice(0, 300)
-    .replace(/(?=[a-f]*\d)[0-9a-f]{8,}(?:-[0-9a-f]{4,})*/gi, "…")
-    .replace(/\d+(?:[.,]\d+)*/g, "#")
 
 const historyOf = (task: TaskRecord["task"], attempts: ReadonlyArray<Attempt>): TaskHistory => ({
   id: task.id,

@@ -120,7 +120,7 @@ describe("a report", () => {
       causes(report).map(({ attempts, name, tasks }) => [name, tasks, attempts]),
       [
         ["It refused.…", 1, 1],
-        ["rate limited, request req_…, # s", 0, 5]
+        ["rate limited, request …, … s", 0, 5]
       ]
     )
   })
