@@ -31,7 +31,9 @@ export const show = Command.make(
     yield* writeLines(report)
   })
 ).pipe(
-  Command.withDescription("Show a task: its description, every attempt with feedback and cost, and its result."),
+  Command.withDescription(
+    "Show a task: its description, every attempt with output, verdict, cost and the difference to the output before, and its result."
+  ),
   Command.withShortDescription("Show a task and its attempts"),
   Command.withExamples([
     { command: "baton show packages-12", description: "Show one task" },

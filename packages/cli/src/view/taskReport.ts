@@ -3,6 +3,7 @@ import type { Attempt } from "@baton/core/Attempt"
 import type { Task } from "@baton/core/Task"
 import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
+import * as TextDiff from "effect/TextDiff"
 import { block, type Canvas, labelledLines } from "./table.ts"
 import { count, number, usage, age, elapsed, moment } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
@@ -35,7 +36,7 @@ export const taskReport = (details: TaskDetails, canvas: Canvas, now: number): R
     ...section("Description", block(task.description, margin, maxDescriptionLines)),
     ...section(
       "Attempts",
-      history.flatMap((attempt) => attemptReport(attempt, { style, now }))
+      history.flatMap((attempt, index) => attemptReport(attempt, { style, now, before: outputBefore(history, index) }))
     ),
     // Omitted if it is the error of the last attempt, which is shown above.
     ...(task.feedback === null || history.at(-1)?.error === task.feedback
@@ -117,10 +118,49 @@ const dependency = (style: Style.Style, id: string, status: Task["status"] | nul
 const attemptMargin = "     "
 const maxLines = 12
 
-/** A heading with number, outcome, time and worker, followed by the error, the verdict, the usage and the metadata. */
+const outputOf = ({ execution }: Attempt): string | undefined =>
+  execution === null || execution.output === "" ? undefined : execution.output.slice(0, maxCompared)
+
+/** The output of the last attempt before this one that has an output. */
+const outputBefore = (history: ReadonlyArray<Attempt>, index: number): string | undefined =>
+  history
+    .slice(0, index)
+    .map(outputOf)
+    .findLast((output) => output !== undefined)
+
+/** The characters of an output that are compared; an output can have ten megabytes. */
+const maxCompared = 64 * 1024
+/** Outputs with more differences are shown as a deletion and an insertion. */
+const maxEdits = 1000
+const maxDifferenceLines = 40
+
+/** The output, which for a completed attempt is the result of the task, and the difference to the output before. */
+const output = (attempt: Attempt, before: string | undefined, style: Style.Style): ReadonlyArray<string> => {
+  const output = outputOf(attempt)
+  if (output === undefined) return []
+  if (output === before) return labelled("Output", "the same as that of the attempt before", style)
+  const own = attempt.outcome === "completed" ? [] : labelled("Output", output, style)
+  if (before === undefined) return own
+  const difference = TextDiff.unified(TextDiff.lines(`${before}\n`, `${output}\n`, { maxEdits }), { context: 2 })
+  return [
+    ...own,
+    `${attemptMargin}${style.dim("Difference to the attempt before:")}`,
+    ...block(difference, `${attemptMargin}  `, maxDifferenceLines).map((line) =>
+      ofDifference(style, line.trimStart())(line)
+    )
+  ]
+}
+
+const ofDifference = (style: Style.Style, line: string): Style.Paint => {
+  if (line.startsWith("+")) return style.green
+  if (line.startsWith("-")) return style.red
+  return line.startsWith("@@") ? style.dim : (text) => text
+}
+
+/** A heading with number, outcome, time and worker, followed by output, error, verdict, usage and metadata. */
 const attemptReport = (
   attempt: Attempt,
-  options: { readonly style: Style.Style; readonly now: number }
+  options: { readonly style: Style.Style; readonly now: number; readonly before: string | undefined }
 ): ReadonlyArray<string> => {
   const { style } = options
   const end = attempt.endedAt?.epochMilliseconds ?? options.now
@@ -132,6 +172,7 @@ const attemptReport = (
   ]
   return [
     `  ${heading.join("  ")}`,
+    ...output(attempt, options.before, style),
     ...labelled("Error", attempt.error ?? "", style),
     ...verdict(attempt, style),
     ...labelled("Used", attempt.usage === null ? "" : usage(attempt.usage), style),
