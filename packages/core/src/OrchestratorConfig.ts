@@ -112,6 +112,13 @@ export const OrchestratorConfig = Schema.Struct({
    * the failed task is requeued and completes, or `cancel` them. Default `wait`.
    */
   onDependencyFailed: Schema.Literals(["wait", "cancel"]).pipe(withDefault("wait")),
+  /**
+   * Identifies the executor and its settings: executors with the same id return equivalent outputs. An output that was left
+   * unverified by an executor with another id is not used; the task is executed again. Default: every output is used.
+   */
+  executorId: Schema.optional(Schema.String),
+  /** Whether unverified outputs of another executor are verified instead. Default false. */
+  keepOutputs: Schema.Boolean.pipe(withDefault(false)),
   /** How long running tasks may continue after a stop was requested. Default 30 seconds. */
   drainTimeout: duration.pipe(withDefault(Duration.seconds(30))),
   /** Whether traces contain prompts and outputs. Default false. */

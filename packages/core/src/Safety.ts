@@ -143,7 +143,8 @@ export const layerAllowAll: Layer.Layer<Safety> = Layer.succeed(Safety, make({ a
 /**
  * Stops a run after `maxIterations` attempts, or after `maxConsecutiveFailures` failed attempts without a success in
  * between. With `coolDown`, consecutive failures do not stop the run: attempts wait that long, then one starts as a probe,
- * and the others follow when it succeeds. A limit that is left out does not exist.
+ * and the others follow when it succeeds. `maxFailuresBeforeSuccess` stops a run whose first attempts all fail, as they do
+ * with a wrong command or a missing key. A limit that is left out does not exist.
  *
  * @category layers
  * @since 0.1.0
@@ -151,12 +152,14 @@ export const layerAllowAll: Layer.Layer<Safety> = Layer.succeed(Safety, make({ a
 export const layerCircuitBreaker = (options: {
   readonly maxIterations?: number | undefined
   readonly maxConsecutiveFailures?: number | undefined
+  readonly maxFailuresBeforeSuccess?: number | undefined
   readonly coolDown?: Duration.Input | undefined
 }): Layer.Layer<Safety> =>
   layerPerRun(
     circuitBreaker.make({
       maxIterations: options.maxIterations ?? Infinity,
       maxConsecutiveFailures: options.maxConsecutiveFailures ?? Infinity,
+      maxFailuresBeforeSuccess: options.maxFailuresBeforeSuccess ?? Infinity,
       coolDown: Option.map(Option.fromUndefinedOr(options.coolDown), Duration.fromInputUnsafe)
     })
   )

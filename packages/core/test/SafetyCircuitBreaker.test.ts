@@ -47,6 +47,22 @@ describe("Safety.layerCircuitBreaker", () => {
     })
   )
 
+  it.effect("stops after `maxFailuresBeforeSuccess` failures, but not when an attempt has succeeded", () =>
+    Effect.gen(function* () {
+      const first = yield* breaker({ maxFailuresBeforeSuccess: 2 })
+      yield* first.recordFailure("no key", null)
+      assert.isTrue(Option.isNone(yield* first.stopReason))
+      yield* first.recordFailure("no key", null)
+      const stop = Option.getOrThrow(yield* first.stopReason)
+      assert.strictEqual(stop.limit, "no-success")
+      assert.strictEqual(stop.message, "2 failures in a row before the first success (last: no key)")
+      const later = yield* breaker({ maxFailuresBeforeSuccess: 2 })
+      yield* later.recordSuccess(null)
+      for (let n = 0; n < 5; n++) yield* later.recordFailure("busy", null)
+      assert.isTrue(Option.isNone(yield* later.stopReason))
+    })
+  )
+
   it.effect("stops after `maxConsecutiveFailures` failures in a row, and names the last one", () =>
     Effect.gen(function* () {
       const safety = yield* breaker({ maxConsecutiveFailures: 3 })

@@ -23,7 +23,7 @@ import { runTasks } from "./runTasks.ts"
 
 /** Imports the sources and runs all tasks. */
 export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions) {
-  const parts = yield* prepare(flags)
+  const parts = yield* prepare(flags, { endless: false })
   const { sources } = flags
   const work = Effect.gen(function* () {
     const shown = yield* terminalFor(flags)
@@ -43,7 +43,7 @@ export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions)
 
 /** Runs the tasks of the store and waits for new ones. */
 export const work = Effect.fnUntraced(function* (flags: RunFlags) {
-  const parts = yield* prepare(flags)
+  const parts = yield* prepare(flags, { endless: true })
   const work = Effect.gen(function* () {
     const whole = yield* TaskStore
     const queue = yield* QueueFlag
@@ -56,14 +56,14 @@ export const work = Effect.fnUntraced(function* (flags: RunFlags) {
   yield* Effect.provide(work, store.layer)
 })
 
-const prepare = Effect.fnUntraced(function* (flags: RunFlags) {
+const prepare = Effect.fnUntraced(function* (flags: RunFlags, options: { readonly endless: boolean }) {
   if (flags.json && flags.output.value === "ndjson") {
     return yield* new CommandFailed({
       message:
         "--json and --output ndjson both write to standard output. Remove --json: the last event contains the same result."
     })
   }
-  return yield* RunParts.make(flags, `${hostname()}/${process.pid}`)
+  return yield* RunParts.make(flags, `${hostname()}/${process.pid}`, options)
 })
 
 /**

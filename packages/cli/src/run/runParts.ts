@@ -10,9 +10,11 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Layer from "effect/Layer"
+import type * as Path from "effect/Path"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type { Parts } from "../claude/parts.ts"
 import * as Project from "../settings/Project.ts"
+import { createHash } from "node:crypto"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import { explicit, type Given, origins, type RunFlags, StoreUrl } from "../settings/flags.ts"
 import * as hooks from "../hooks/hooks.ts"
@@ -50,11 +52,12 @@ const stopGrace = Duration.seconds(15)
 /** Chooses the executor, the verifier and the limits. Fails with a message for the user if the flags are inconsistent. */
 export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
-  owner: string
+  owner: string,
+  options: { readonly endless: boolean }
 ): Effect.fn.Return<
   RunParts,
   CommandFailed | SourceError,
-  FileSystem.FileSystem | GlobalFlag.Setting.Identifier<"store">
+  FileSystem.FileSystem | Path.Path | GlobalFlag.Setting.Identifier<"store">
 > {
   const timeout = flags.timeout.value
   const verifyTimeout = flags.verifyTimeout.value
@@ -105,6 +108,9 @@ export const make = Effect.fnUntraced(function* (
     leaseDuration: lease,
     onCrash: flags.onCrash.value,
     onDependencyFailed: flags.onDependencyFailed.value,
+    pauseBetweenTasks: flags.pauseBetweenTasks?.value,
+    executorId: executorIdOf(flags, executor),
+    keepOutputs: flags.keepOutputs,
     drainTimeout: explicit(flags.drainTimeout) ?? batching?.defaults.drainTimeout ?? flags.drainTimeout.value,
     traceContent: yield* Telemetry.capturesContent
   }
@@ -114,7 +120,7 @@ export const make = Effect.fnUntraced(function* (
       claudeCode: uses.agent ? yield* (yield* claudeCodeModule).make(flags, timeout) : undefined
     }),
     verifier: batching === undefined || uses.verifier ? chosen : batching.withLimit(chosen),
-    safety: yield* safetyOf(flags),
+    safety: yield* safetyOf(flags, options),
     config: batching?.configOf(config) ?? config,
     lease,
     concurrency,
@@ -141,6 +147,15 @@ export const usesClaude = Effect.fnUntraced(function* (flags: RunFlags) {
     verifier: verifier !== undefined && verifier === flags.verifier && verifier.value === "claude"
   }
 })
+
+/** Hashed, because a command can contain a secret. */
+const executorIdOf = (flags: RunFlags, { value }: Given<string>): string => {
+  const { effort, model, outputSchema, system, systemFile } = flags
+  const settings =
+    value === "claude" || value === "claude-code" ? [model, system, systemFile, outputSchema, effort] : []
+  const id = JSON.stringify([value, ...settings.map((given) => given?.value ?? null)])
+  return createHash("sha256").update(id).digest("hex").slice(0, 12)
+}
 
 const chooseExecutor = Effect.fnUntraced(function* (flags: RunFlags) {
   const chosen = yield* choose(flags.exec, flags.shell, flags.executor)
@@ -285,25 +300,27 @@ const choose = <A extends Given<string>>(
     : Effect.fail(new CommandFailed({ message: `${first.by} and ${second.by} are both given. Remove one of them.` }))
 }
 
-const safetyOf = Effect.fnUntraced(function* (flags: RunFlags) {
+/** A wrong command or a missing key fails every task of a list. */
+const failuresBeforeSuccess = 10
+
+const safetyOf = Effect.fnUntraced(function* (flags: RunFlags, { endless }: { readonly endless: boolean }) {
   const Safety = yield* Effect.promise(() => import("@baton/core/Safety"))
-  const { maxConsecutiveFailures, maxCost, maxDuration, maxIterations, maxTokens } = flags
+  const { maxConsecutiveFailures, maxCost, maxDuration, maxIterations, maxTokens, noBreaker } = flags
+  // A worker may start with ten tasks that somebody else added and that all fail; others follow.
+  const isUnbroken = endless || noBreaker || maxConsecutiveFailures !== undefined
   const limits = [
-    ...(maxIterations === undefined && maxConsecutiveFailures === undefined
-      ? []
-      : [
-          Safety.layerCircuitBreaker({
-            maxIterations: maxIterations?.value,
-            maxConsecutiveFailures: maxConsecutiveFailures?.value
-          })
-        ]),
+    Safety.layerCircuitBreaker({
+      maxIterations: maxIterations?.value,
+      maxConsecutiveFailures: maxConsecutiveFailures?.value,
+      maxFailuresBeforeSuccess: isUnbroken ? undefined : failuresBeforeSuccess
+    }),
     ...(maxCost === undefined && maxTokens === undefined
       ? []
       : [Safety.layerBudget({ maxCostUsd: maxCost?.value, maxTokens: maxTokens?.value })]),
     ...(maxDuration === undefined ? [] : [Safety.layerDeadline(maxDuration.value)]),
     ...((yield* Project.Project).parts.safety === undefined ? [] : [Project.part("safety", Safety.Safety)])
   ]
-  return limits.length === 0 ? Safety.layerAllowAll : Safety.layerAll(...limits)
+  return Safety.layerAll(...limits)
 })
 
 const retryPolicyOf = Effect.fnUntraced(function* (delay: Duration.Duration) {

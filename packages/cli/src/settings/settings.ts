@@ -149,6 +149,11 @@ export const settings = {
     help: "Stop the run after this number of failed attempts in a row",
     group: "limits"
   },
+  noBreaker: {
+    kind: Kind.onOff,
+    help: "Continue a run whose first ten attempts all fail; otherwise they stop it, unless --max-consecutive-failures is set",
+    group: "limits"
+  },
   maxCost: { kind: Kind.dollars, help: "Stop the run before it costs more than this", group: "limits" },
   maxTokens: { kind: Kind.count(1), help: "Stop the run before it uses more tokens than this", group: "limits" },
   maxCostPerTask: {
@@ -167,10 +172,19 @@ export const settings = {
     kind: Kind.exitCodes,
     help: "Exit codes of --exec or --shell that end the attempts of a task, such as 65,78; code 75 always means a temporary failure, which is retried within the attempt"
   },
+  keepOutputs: {
+    kind: Kind.onOff,
+    help: "Verify stored outputs that another command or model made; otherwise their tasks are executed again"
+  },
   retryDelay: {
     kind: Kind.duration(),
     help: "The delay before the second attempt; it doubles with each further attempt, up to 5 minutes or this delay",
     default: "1s"
+  },
+  pauseBetweenTasks: {
+    kind: Kind.duration(),
+    help: "The time that each of the -j workers waits after a task",
+    otherwise: "no pause"
   },
   drainTimeout: {
     kind: Kind.duration(),
@@ -289,21 +303,41 @@ export const settings = {
     group: "claudeCode"
   },
 
+  onStart: {
+    kind: command,
+    help: "Run this program when the run starts: the event as JSON on stdin",
+    group: "hooks",
+    takenBy: runAndDoctor
+  },
+  onRetry: {
+    kind: command,
+    help: "Run this program for each attempt that fails and is followed by another, with BATON_TASK_ID and BATON_FEEDBACK",
+    group: "hooks",
+    takenBy: runAndDoctor
+  },
   onComplete: {
     kind: command,
     help: "Run this program for each completed task: the event as JSON on stdin, BATON_TASK_ID in its environment",
-    group: "hooks"
+    group: "hooks",
+    takenBy: runAndDoctor
   },
   onFail: {
     kind: command,
     help: "Run this program for each task that goes to the dead-letter queue, with BATON_FEEDBACK in addition",
-    group: "hooks"
+    group: "hooks",
+    takenBy: runAndDoctor
   },
-  onEnd: { kind: command, help: "Run this program when the run has ended, with BATON_STOP_REASON", group: "hooks" },
+  onEnd: {
+    kind: command,
+    help: "Run this program when the run has ended, with BATON_STOP_REASON",
+    group: "hooks",
+    takenBy: runAndDoctor
+  },
   webhook: {
     kind: Kind.url,
     help: "Post these events to this URL as JSON, signed with BATON_WEBHOOK_SECRET according to Standard Webhooks",
-    group: "hooks"
+    group: "hooks",
+    takenBy: runAndDoctor
   },
 
   noRedact: {

@@ -192,6 +192,9 @@ const nextSteps = ({ counts, reason, stats }: RunSummary, options: Options): Rea
     applies ? [[`${options.command} ${step}`, why] as const] : []
   )
   return [
+    ...(reason._tag === "LimitReached" && reason.limit === "no-success"
+      ? ["", `${margin}Fix the cause and run again, or add --no-breaker to run all tasks in spite of it.`]
+      : []),
     ...(canResume ? ["", `${margin}Run the same command again to resume:`, margin + margin + options.again] : []),
     ...(entries.length === 0
       ? []

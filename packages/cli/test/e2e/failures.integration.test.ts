@@ -128,3 +128,36 @@ describe("failures with the same cause", () => {
     })
   )
 })
+
+describe("a list whose first ten attempts fail", () => {
+  const twelve = Array.from({ length: 12 }, (_, n) => `${n}\n`).join("")
+
+  live("is stopped with exit code 3 and a sentence", (dir) =>
+    Effect.gen(function* () {
+      dir.write("tasks.txt", twelve)
+      const fails = ["--shell", "echo no key >&2; exit 1", ...once, "-j", "1"]
+      const { code, stderr } = yield* baton(dir.path, ["run", "tasks.txt", ...fails])
+      assert.strictEqual(code, 3)
+      assert.include(
+        stderr,
+        "✗ Stopped: 10 failures in a row before the first success (last: The command exited with code 1: no key). 0 of 12 tasks completed"
+      )
+      assert.include(stderr, "--no-breaker")
+      assert.strictEqual((yield* list(dir.path, ["--status", "failed"])).length, 10)
+    })
+  )
+
+  live("runs to its end with --no-breaker, with a limit of its own, or after one success", (dir) =>
+    Effect.gen(function* () {
+      dir.write("tasks.txt", twelve)
+      const fails = ["--no-verify", "--max-attempts", "1", "-j", "1"]
+      const all = ["run", "tasks.txt", "--shell", "exit 1", ...fails]
+      assert.strictEqual((yield* baton(dir.path, [...all, "--no-breaker"])).code, 2)
+      yield* baton(dir.path, ["dlq", "requeue", "--all"])
+      assert.strictEqual((yield* baton(dir.path, [...all, "--max-consecutive-failures", "50"])).code, 2)
+      yield* baton(dir.path, ["dlq", "requeue", "--all"])
+      const but = ["run", "--shell", 'test "$(cat)" = 0', ...fails]
+      assert.strictEqual((yield* baton(dir.path, but)).code, 2)
+    })
+  )
+})

@@ -45,6 +45,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
     claimed.abort("verification-timeout")
   )
   const reports = progress.make(parts)
+  const storedOutput = checkpoints.makeStored(parts)
   let started = 0
   let executions = 0
 
@@ -52,7 +53,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
     claimed: ClaimedTask,
     restore: Restore
   ): Effect.fn.Return<Outcome.Outcome> {
-    const { checkpoint, task } = claimed.claim
+    const { task } = claimed.claim
     const allowed = yield* Effect.exit(restore(safety.allow))
     if (Exit.isFailure(allowed)) return cutOff(claimed, allowed.cause, onNotAllowed)
     // Aborted in the moment in which it was allowed.
@@ -60,6 +61,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
     claimed.phase = "working"
     claimed.startedAt = clock.currentTimeMillisUnsafe()
     started++
+    const checkpoint = yield* storedOutput(claimed)
     yield* events.publish({
       _tag: "TaskStarted",
       ...ofAttempt(parts, task),
@@ -78,7 +80,8 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       const executed = yield* Effect.exit(restore(withTimeout(execute(claimed, context), timeoutMillis)))
       executing.clear(claimed)
       if (Exit.isFailure(executed)) return cutOff(claimed, executed.cause, onExecutionError)
-      execution = spans.enabled ? yield* traces.withTraceContext(executed.value) : executed.value
+      const made = verifier.kind === "effectful" ? checkpoints.withExecutor(parts, executed.value) : executed.value
+      execution = spans.enabled ? yield* traces.withTraceContext(made) : made
       claimed.addUsage(execution.usage)
     } else {
       execution = checkpoint

@@ -72,3 +72,36 @@ export const make = Effect.fnUntraced(function* (parts: RunParts): Effect.fn.Ret
     loop: Effect.forever(Effect.flatMap(Queue.takeBetween(pending, 1, Infinity), writeBatch))
   }
 })
+
+/** The key in the metadata of an execution that names its executor. */
+const executorKey = "executorId"
+
+/** Marks an output with the executor that made it. */
+export const withExecutor = ({ config: { executorId } }: RunParts, execution: Execution): Execution =>
+  executorId === undefined
+    ? execution
+    : { ...execution, metadata: { ...execution.metadata, [executorKey]: executorId } }
+
+/**
+ * The stored output of a claimed task, unless another executor made it. The first output of another executor is logged, and
+ * not each one: there can be thousands.
+ */
+export const makeStored = (parts: RunParts): ((claimed: ClaimedTask) => Effect.Effect<Execution | null>) => {
+  const { executorId, keepOutputs } = parts.config
+  let isLogged = false
+  return ({ claim: { checkpoint } }) => {
+    const from = checkpoint?.metadata[executorKey]
+    if (executorId === undefined || from === undefined || from === executorId) return Effect.succeed(checkpoint)
+    const kept = keepOutputs ? checkpoint : null
+    if (isLogged) return Effect.succeed(kept)
+    isLogged = true
+    return Effect.as(
+      Effect.logWarning(
+        keepOutputs
+          ? "A stored output of another executor is verified as it is (keepOutputs); so are others"
+          : "A stored output comes from another executor: its task is executed again, and so are others (keepOutputs verifies them instead)"
+      ),
+      kept
+    )
+  }
+}

@@ -12,6 +12,7 @@ import { SafetyStop } from "../../SafetyStop.ts"
 export const make = Effect.fnUntraced(function* (options: {
   readonly maxIterations: number
   readonly maxConsecutiveFailures: number
+  readonly maxFailuresBeforeSuccess: number
   readonly coolDown: Option.Option<Duration.Duration>
 }) {
   const scope = yield* Scope.Scope
@@ -22,6 +23,7 @@ export const make = Effect.fnUntraced(function* (options: {
   let stop = Option.none<SafetyStop>()
   let iterations = 0
   let consecutiveFailures = 0
+  let hasSucceeded = false
   let state: BreakerState["state"] = "closed"
   /** The number of cool-downs. The end of one that was superseded has no effect. */
   let coolDowns = 0
@@ -90,6 +92,7 @@ export const make = Effect.fnUntraced(function* (options: {
     recordSuccess: () =>
       Effect.suspend(() => {
         consecutiveFailures = 0
+        hasSucceeded = true
         if (state === "closed") return Effect.void
         coolDowns++
         return become("closed", "an attempt succeeded")
@@ -97,6 +100,14 @@ export const make = Effect.fnUntraced(function* (options: {
     recordFailure: (reason) =>
       Effect.suspend(() => {
         consecutiveFailures++
+        if (!hasSucceeded && consecutiveFailures >= options.maxFailuresBeforeSuccess) {
+          return halt(
+            new SafetyStop({
+              limit: "no-success",
+              message: `${inARow(consecutiveFailures)} before the first success (last: ${reason})`
+            })
+          )
+        }
         // While the breaker is open, attempts that started before it opened can still fail.
         if (state === "open" || consecutiveFailures < options.maxConsecutiveFailures) return Effect.void
         if (Option.isSome(options.coolDown)) {
