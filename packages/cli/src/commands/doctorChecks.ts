@@ -6,10 +6,7 @@ import { TaskStore } from "@baton/core/TaskStore"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Config from "effect/Config"
-import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { availableParallelism, freemem, totalmem } from "node:os"
 import { fromConfig, part, type PartName, Project } from "../settings/Project.ts"
@@ -17,6 +14,7 @@ import { type DoctorFlags, StoreUrl } from "../settings/flags.ts"
 import * as claude from "../claude/preflight.ts"
 import manifest from "../../package.json" with { type: "json" }
 import { canvas } from "../view/stdout.ts"
+import { locate, missing, remedy } from "../system/programs.ts"
 import * as Shell from "../system/shell.ts"
 import * as terminal from "../view/terminal.ts"
 import type { Section } from "../view/doctorReport.ts"
@@ -26,6 +24,7 @@ import { locate as locateStore, storeFromUrl } from "../run/stores.ts"
 export const examine = Effect.fnUntraced(function* (flags: DoctorFlags) {
   const project = yield* Project
   const url = yield* StoreUrl
+  const notified = yield* notifications(flags)
   return [
     { title: "This machine", found: yield* machine },
     {
@@ -38,7 +37,8 @@ export const examine = Effect.fnUntraced(function* (flags: DoctorFlags) {
     },
     { title: "Store", found: yield* store(url) },
     { title: "Executor", found: yield* executor(flags) },
-    { title: "Verifier", found: yield* verifier(flags) }
+    { title: "Verifier", found: yield* verifier(flags) },
+    ...(notified.length === 0 ? [] : [{ title: "Notifications", found: notified }])
   ] satisfies ReadonlyArray<Section>
 })
 
@@ -71,6 +71,15 @@ const verifier = Effect.fnUntraced(function* ({ judgeModel, noVerify, verifier, 
       "Add --verify or --verifier, or add --no-verify to accept every output."
     )
   ]
+})
+
+const notifications = Effect.fnUntraced(function* (flags: DoctorFlags) {
+  const { onComplete, onEnd, onFail, onRetry, onStart, webhook } = flags
+  const commands = [onStart, onRetry, onComplete, onFail, onEnd].filter((given) => given !== undefined)
+  const programs = yield* Effect.forEach(commands, ({ by, value }) => program(by, value))
+  return webhook === undefined
+    ? programs
+    : [...programs, Diagnosis.ok(webhook.by, `Events are posted to ${new URL(webhook.value).host}.`)]
 })
 
 /** Checks a layer of the configuration by building it. */
@@ -138,12 +147,8 @@ const program = Effect.fnUntraced(function* (by: string, commandLine: string) {
   if (found !== undefined) return Diagnosis.ok(by, found === name ? `${name} exists.` : `${name} is ${found}.`)
   return Diagnosis.fail(
     by,
-    `The program ${name} was not found${name.includes("/") ? "" : " on the PATH"}, or it is not executable.`,
-    name === "claude"
-      ? "Install Claude Code: npm install -g @anthropic-ai/claude-code"
-      : name.includes("/")
-        ? `Fix the path, or make the file executable: chmod +x ${name}`
-        : "Install it, or use its full path."
+    missing(name),
+    name === "claude" ? "Install Claude Code: npm install -g @anthropic-ai/claude-code" : remedy(name)
   )
 })
 
@@ -154,24 +159,6 @@ const shell = (by: string) =>
       ? Diagnosis.fail(by, "Neither /bin/sh nor bash has the option `pipefail`.", Shell.remedy)
       : Diagnosis.ok(by, `Scripts run in ${found.program}, and a pipe fails if any of its commands fails.`)
   )
-
-/** Finds a program as the system does. */
-const locate = Effect.fnUntraced(function* (name: string) {
-  const path = yield* Path.Path
-  if (name.includes("/")) return (yield* isExecutable(name)) ? name : undefined
-  const folders = yield* Effect.orElseSucceed(Config.String("PATH"), () => "")
-  for (const folder of folders.split(":")) {
-    const file = path.join(folder === "" ? "." : folder, name)
-    if (yield* isExecutable(file)) return file
-  }
-  return undefined
-})
-
-const isExecutable = Effect.fnUntraced(function* (file: string) {
-  const fs = yield* FileSystem.FileSystem
-  const status = yield* Effect.option(fs.stat(file))
-  return status._tag === "Some" && status.value.type === "File" && (status.value.mode & 0o111) !== 0
-})
 
 /** Checks the store of a URL. */
 const store = Effect.fnUntraced(function* (url: string) {

@@ -4,9 +4,9 @@
  *
  * | variable | |
  * |---|---|
- * | `BATON_EVENT` | `TaskCompleted`, `TaskFailed` or `RunEnded` |
+ * | `BATON_EVENT` | `RunStarted`, `TaskRetried`, `TaskCompleted`, `TaskFailed` or `RunEnded` |
  * | `BATON_TASK_ID`, `BATON_ATTEMPT` | the task and the number of the attempt |
- * | `BATON_FEEDBACK` | why the task failed, cut to 32 Ki characters |
+ * | `BATON_FEEDBACK` | why the attempt or the task failed, cut to 32 Ki characters |
  * | `BATON_STOP_REASON` | why the run ended: `Drained`, `Stopped`, `Interrupted`, `LimitReached`, `Failed` |
  *
  * Each flag runs one program at a time, for at most one minute. The program's output is only shown if the program fails.

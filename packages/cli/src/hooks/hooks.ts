@@ -4,10 +4,13 @@ import type { Hook } from "@baton/core/Hooks"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { CommandFailed } from "../system/CommandFailed.ts"
+import { locate, missing, remedy } from "../system/programs.ts"
 import type { Given, RunFlags } from "../settings/flags.ts"
 import type { Delivery } from "./Delivery.ts"
 
@@ -23,10 +26,12 @@ export type Start = Effect.Effect<FlagHooks, never, ChildProcessSpawner | Scope.
 
 /** Reads the flags; fails with a message for the user if a value cannot be used. */
 export const make = Effect.fnUntraced(function* (
-  flags: Pick<RunFlags, "onComplete" | "onEnd" | "onFail" | "webhook">
-): Effect.fn.Return<Start, CommandFailed> {
-  const { onComplete, onEnd, onFail } = flags
+  flags: Pick<RunFlags, "onComplete" | "onEnd" | "onFail" | "onRetry" | "onStart" | "webhook">
+): Effect.fn.Return<Start, CommandFailed, FileSystem.FileSystem | Path.Path> {
+  const { onComplete, onEnd, onFail, onRetry, onStart } = flags
   const ofTasks = [
+    ...(onStart === undefined ? [] : [yield* command(onStart, "RunStarted")]),
+    ...(onRetry === undefined ? [] : [yield* command(onRetry, "TaskRetried")]),
     ...(onComplete === undefined ? [] : [yield* command(onComplete, "TaskCompleted")]),
     ...(onFail === undefined ? [] : [yield* command(onFail, "TaskFailed")]),
     ...(flags.webhook === undefined ? [] : [yield* webhook(flags.webhook)])
@@ -67,6 +72,12 @@ const command = Effect.fnUntraced(function* ({ by, value }: Given<string>, event
         message: `${by} cannot be run. ${detail}: put the command into a script and pass the script's path.`
       })
   )
+  // Found now instead of when the first task fails, which can be hours later.
+  if (command._tag === "Program" && (yield* locate(command.program)) === undefined) {
+    return yield* new CommandFailed({
+      message: `${by} cannot be run. ${missing(command.program)} ${remedy(command.program)}`
+    })
+  }
   return make({ name: by, command, event })
 })
 

@@ -121,12 +121,12 @@ const schedule = Schedule.exponential("500 millis").pipe(
   Schedule.upTo({ times: maxAttempts - 1 })
 )
 
-/** The first line of the response's body, which usually says why the webhook was refused. */
+/** The beginning of the response's body in one line: it usually says why the webhook was refused. */
 const detailOf = ({ stream }: HttpClientResponse): Effect.Effect<{ readonly detail?: string }> =>
   Stream.runHead(stream).pipe(
     Effect.map((chunk) => {
       const text = Option.match(chunk, { onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) })
-      const detail = text.trimStart().split("\n", 1)[0]?.trimEnd().slice(0, 200) ?? ""
+      const detail = text.slice(0, 1000).replace(/\s+/g, " ").trim().slice(0, 200)
       return detail === "" ? {} : { detail }
     }),
     Effect.orElseSucceed(() => ({}))

@@ -77,7 +77,11 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
       })
     ),
     Effect.provide(
-      layerOf(options, [display.hook, ...(yield* Project).hooks, ...flagHooks.hooks], yield* redactorOf(flags)).pipe(
+      layerOf(
+        options,
+        [display.hook, logEvent, ...(yield* Project).hooks, ...flagHooks.hooks],
+        yield* redactorOf(flags)
+      ).pipe(
         // Provided to the orchestrator, which looks up the tracer when it is built.
         Layer.provideMerge(Telemetry.layer(flags.metricsPort?.value))
       )
@@ -96,6 +100,16 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
     })
   )
 }, Effect.scoped)
+
+/** Logs every event with its short fields at the level debug. Descriptions, outputs and feedback are not logged. */
+const logEvent: Hooks.Hook = ({ _tag, ...fields }) =>
+  Effect.logDebug(_tag).pipe(
+    Effect.annotateLogs(
+      Object.fromEntries(Object.entries(fields).filter(([name, value]) => isShort(name) && typeof value !== "object"))
+    )
+  )
+
+const isShort = (name: string): boolean => !["at", "description", "output", "feedback", "reason"].includes(name)
 
 const limitsOf = (flags: RunFlags): Limits => ({
   maxCostUsd: flags.maxCost?.value,

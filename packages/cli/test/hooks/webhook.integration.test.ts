@@ -89,7 +89,7 @@ describe("webhooks", () => {
   )
 
   for (const [what, answer, count, cause] of [
-    ["a bad request", { status: 400, body: "\nno_text\nno more" }, 1, "The webhook answered 400: no_text"],
+    ["a bad request", { status: 400, body: "\nno_text\nno more" }, 1, "The webhook answered 400: no_text no more"],
     ["a redirect", { status: 302, headers: { location: "/elsewhere" } }, 1, "The webhook answered 302"],
     ["a receiver that is gone", { status: 410 }, 1, "The webhook answered 410"],
     ["a server that stays broken", { status: 503, body: "busy" }, 5, "The webhook answered 503: busy"],

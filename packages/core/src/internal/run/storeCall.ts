@@ -35,7 +35,14 @@ export const storeCall = <A>(
             () => (size === undefined ? {} : { attributes: { "baton.batch.size": size } }),
             call
           )
+    const logged =
+      isWait === true
+        ? Effect.void
+        : Effect.logTrace("Called the store").pipe(
+            Effect.annotateLogs({ operation, ...(size === undefined ? {} : { size }) })
+          )
     return spanned.pipe(
+      Effect.tap(() => logged),
       Effect.tapError((error) => {
         if (isReported || !isUnavailable(error)) return Effect.void
         isReported = true
