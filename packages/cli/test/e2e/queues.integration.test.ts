@@ -35,8 +35,8 @@ describe("two lists in one directory", () => {
         assert.strictEqual(first.code, 0, first.stderr)
         assert.strictEqual(second.code, 0, second.stderr)
         assert.include(first.stderr, "12 of 12")
-        assert.deepStrictEqual(new Set(yield* results("a")), new Set(["translated\n"]))
-        assert.deepStrictEqual(new Set(yield* results("b")), new Set(["summarised\n"]))
+        assert.deepStrictEqual(new Set(yield* results("a")), new Set(["translated"]))
+        assert.deepStrictEqual(new Set(yield* results("b")), new Set(["summarised"]))
         assert.lengthOf(yield* results("a"), 12)
       }),
     60_000
@@ -64,7 +64,7 @@ describe("two lists in one directory", () => {
           ["a/1", "a/2", "b/1"]
         )
         const shown = yield* run("show", "1", "--queue", "b", "--json")
-        assert.include(shown.stdout, '"description": "eins"')
+        assert.include(shown.stdout, '"description":"eins"')
         const status = yield* run("status")
         assert.match(status.stdout, /Queues\n {2}a {2}2 of 2 completed\n {2}b {2}0 of 1 completed\n/)
         const wrong = yield* run("list", "--queue", "c")

@@ -162,8 +162,8 @@ describe("--metrics-port", () => {
       const response = yield* HttpClient.get(`http://127.0.0.1:${port}/metrics`)
       assert.match(response.headers["content-type"] ?? "", /^text\/plain; version=0\.0\.4/)
       const text = yield* response.text
-      assert.match(text, /^baton_attempts_total\{[^}]*queue="default"[^}]*outcome="failed"[^}]*\} 1$/m)
-      assert.match(text, /^baton_attempt_duration_seconds_count\{[^}]*queue="default"[^}]*\} \d+$/m)
+      assert.match(text, /^baton_attempts_total\{[^}]*queue="tasks"[^}]*outcome="failed"[^}]*\} 1$/m)
+      assert.match(text, /^baton_attempt_duration_seconds_count\{[^}]*queue="tasks"[^}]*\} \d+$/m)
       assert.match(text, /^baton_tasks\{status="pending"\} \d+$/m)
       // Every line is a comment or a sample: https://prometheus.io/docs/instrumenting/exposition_formats/
       const sample =
