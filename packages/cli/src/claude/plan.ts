@@ -14,7 +14,7 @@ import type { RunFlags } from "../settings/flags.ts"
 import type { SourceOptions } from "../settings/options.ts"
 import { FingerprintTable, fingerprint } from "../sources/ids.ts"
 import { type ImportOptions, openLists, validateLists } from "../sources/importSources.ts"
-import { parseTemplate, readEntries } from "../sources/readTasks.ts"
+import { parseOptions, readEntries } from "../sources/readTasks.ts"
 import type * as SourceError from "../sources/SourceError.ts"
 import { sourceQueues } from "../run/queues.ts"
 import { pages } from "../system/pages.ts"
@@ -122,7 +122,7 @@ const readWorkload = Effect.fnUntraced(function* (
 > {
   const work = new WorkloadSample()
   let pending = 0
-  const template = yield* parseTemplate(options.template)
+  const reading = yield* parseOptions(options)
   const lists = yield* openLists(sources, options)
   const stores = sources.length === 0 ? [yield* TaskStore] : lists.map(({ store }) => store)
   for (const store of stores) {
@@ -135,7 +135,7 @@ const readWorkload = Effect.fnUntraced(function* (
       ).pipe(Effect.provideService(TaskStore, store))
     }
   }
-  yield* validateLists(lists, template)
+  yield* validateLists(lists, reading)
   let existing = 0
   let skipped = 0
   let added = 0
@@ -143,7 +143,7 @@ const readWorkload = Effect.fnUntraced(function* (
     const seen = new FingerprintTable()
     for (const source of opened) {
       yield* Stream.runForEachArray(
-        readEntries(source, template),
+        readEntries(source, reading),
         Effect.fnUntraced(function* (entries) {
           const tasks = entries.flatMap((entry) => {
             if (entry._tag === "Finished") skipped++

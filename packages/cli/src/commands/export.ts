@@ -9,13 +9,13 @@ import * as Stream from "effect/Stream"
 import * as Kind from "../settings/Kind.ts"
 import * as options from "../settings/options.ts"
 import { byPage, writeAll } from "../view/stdout.ts"
-import { ExportFormat, fromPath, render } from "../view/exportFormat.ts"
+import { ExportFormat, extensions, fromPath, render } from "../view/exportFormat.ts"
 import { count } from "../view/quantity.ts"
 import { safe } from "../view/safeText.ts"
 import type { TaskWithHistory } from "../view/json.ts"
 import * as store from "../run/stores.ts"
 import { pages } from "../system/pages.ts"
-import { writeFile } from "../system/writeFile.ts"
+import { unknownExtension, writeFile } from "../system/writeFile.ts"
 import { printMessage } from "../view/stderr.ts"
 
 /** Ledgers are read concurrently, so that a remote store does not slow down the export. */
@@ -54,6 +54,10 @@ export const exportCommand = Command.make(
 ).pipe(
   Command.validate((input) => {
     const format = formatOf(input)
+    if (input.format === undefined && input.output !== undefined && fromPath(input.output) === undefined) {
+      const refused = unknownExtension(input.output, extensions)
+      if (refused !== undefined) return Effect.fail(refused)
+    }
     return input.history && (format === "csv" || format === "md")
       ? Effect.fail(
           new CliError.ValidationError({

@@ -5,11 +5,12 @@ import * as Schema from "effect/Schema"
 import * as options from "../settings/options.ts"
 import { writeLine } from "../view/stdout.ts"
 import { importedText } from "../view/quantity.ts"
-import { safe } from "../view/safeText.ts"
+import { safe, safeText } from "../view/safeText.ts"
 import { sourceQueues } from "../run/queues.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
-import { printMessage } from "../view/stderr.ts"
+import * as terminal from "../view/terminal.ts"
+import { printWarning } from "../view/stderr.ts"
 
 const counts = {
   added: Schema.Int,
@@ -31,12 +32,13 @@ export const importCommand = Command.make(
     ...options.sourceOptions({ min: 1 }),
     json: options.json
   },
-  Effect.fnUntraced(function* ({ format, sources, template, ...input }) {
+  Effect.fnUntraced(function* ({ sources, json, ...reading }) {
     const { importSources } = yield* Effect.promise(() => import("../sources/importSources.ts"))
     const queueOf = yield* sourceQueues
-    const { perSource, warnings, ...total } = yield* importSources(sources, { format, template, queueOf })
-    yield* Effect.forEach(warnings, (warning) => printMessage(safe`warning: ${warning}`), { discard: true })
-    if (input.json) return yield* printJson(Result, { ...total, sources: perSource })
+    const { perSource, warnings, ...total } = yield* importSources(sources, { ...reading, queueOf })
+    const { style } = yield* terminal.stderr
+    yield* Effect.forEach(warnings, (warning) => printWarning(safeText(warning), style), { discard: true })
+    if (json) return yield* printJson(Result, { ...total, sources: perSource })
     const lines = perSource.map((result) => safe`${result.source}: ${importedText(result)}`)
     if (perSource.length > 1) lines.push(safe`Total: ${importedText(total)}`)
     yield* Effect.forEach(lines, writeLine, { discard: true })

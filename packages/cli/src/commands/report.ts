@@ -14,8 +14,10 @@ import type { Report } from "../view/report/Report.ts"
 import * as store from "../run/stores.ts"
 import { commandName, withoutPassword } from "../view/commandLine.ts"
 import { records } from "../system/pages.ts"
-import { writeFile } from "../system/writeFile.ts"
+import { unknownExtension, writeFile } from "../system/writeFile.ts"
 import { printMessage } from "../view/stderr.ts"
+
+const extensions = [".txt", ".md", ".markdown", ".html", ".htm"]
 
 const formats = ["text", "md", "html"] as const
 
@@ -40,6 +42,10 @@ export const report = Command.make(
     yield* printMessage(safe`Report written to ${output}.`)
   })
 ).pipe(
+  Command.validate(({ format, output }) => {
+    const refused = format === undefined && output !== undefined ? unknownExtension(output, extensions) : undefined
+    return refused === undefined ? Effect.void : Effect.fail(refused)
+  }),
   Command.withDescription(
     "Report on all tasks: failures and their causes, attempts, time, tokens and cost. The HTML report is a self-contained file with a timeline and the history of tasks that failed or needed the most attempts."
   ),

@@ -10,6 +10,7 @@ import { CommandFailed } from "../system/CommandFailed.ts"
 import { LogFormatFlag, QueueFlag, type RunFlags } from "../settings/flags.ts"
 import type { SourceOptions } from "../settings/options.ts"
 import { importedText } from "../view/quantity.ts"
+import * as notices from "../view/notices.ts"
 import { safeText } from "../view/safeText.ts"
 import { clock } from "../view/progressLine.ts"
 import * as Screen from "../view/Screen.ts"
@@ -98,7 +99,8 @@ const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, 
     }
     return { added, existing, skipped }
   }
-  for (const warning of warnings) screen.line(safeText(warning))
+  const canvas = { style: shown.style, columns: Infinity }
+  for (const text of warnings) screen.line(notices.toLine({ mark: "attention", text }, canvas))
   if (!flags.quiet) {
     for (const result of perSource) screen.line(`${safeText(result.source)}: ${importedText(result)}`)
   }

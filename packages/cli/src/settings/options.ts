@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { type TaskField, taskFields } from "../sources/Entry.ts"
 import { Format } from "../sources/Format.ts"
 import * as Kind from "./Kind.ts"
 
@@ -102,6 +103,22 @@ export const all = toggle("all", "List all tasks, also on a terminal")
 
 const sourceHelp = "Files with tasks (.jsonl, .json, .csv, .tsv, .yaml, .md, .txt); - reads standard input"
 
+const delimiter: Kind.Kind<string> = {
+  metavar: "CHARACTER",
+  expected: "one character such as ';', or the word tab",
+  read: (text) => (text === "tab" || text === String.raw`\t` ? "\t" : /^[^"\r\n]$/.test(text) ? text : undefined)
+}
+
+const column: Kind.Kind<readonly [TaskField, string]> = {
+  metavar: "FIELD=COLUMN",
+  expected: `a field (${taskFields.join(", ")}) and the name of a column, such as priority=Importance`,
+  read: (text) => {
+    const [, name = "", column = ""] = /^(\w+)=(.+)$/s.exec(text) ?? []
+    const field = taskFields.find((field) => field === name)
+    return field === undefined ? undefined : [field, column]
+  }
+}
+
 /** The flags and arguments for the sources of tasks. */
 export const sourceOptions = (options: { readonly min: 0 | 1 }) => ({
   sources: Argument.String("SOURCE").pipe(
@@ -117,6 +134,19 @@ export const sourceOptions = (options: { readonly min: 0 | 1 }) => ({
     "format",
     Kind.oneOf(...Format.literals),
     "Read all sources in this format instead of that of their extension"
+  ),
+  delimiter: value(
+    "delimiter",
+    delimiter,
+    "The character between the columns of a table (default: found in the header row of .csv; a tab in .tsv)"
+  ),
+  columns: Flag.map(
+    values(
+      "column",
+      column,
+      "Read a field of the task from this column, such as priority=Importance; can be repeated. Without it, names match in any case"
+    ),
+    (pairs): ReadonlyMap<TaskField, string> => new Map(pairs)
   )
 })
 

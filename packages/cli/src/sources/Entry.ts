@@ -7,6 +7,11 @@ export type Entry =
   | { readonly _tag: "Done"; readonly line: number }
   | { readonly _tag: "Problem"; readonly line: number; readonly message: string }
 
+/** The fields of a task that a field of a record can be chosen for. */
+export const taskFields = ["id", "description", "metadata", "priority", "availableAt", "dependsOn"] as const
+
+export type TaskField = (typeof taskFields)[number]
+
 /** An entry for a record. */
 export const record = (line: number, fields: Schema.JsonObject): Entry => ({ _tag: "Record", line, fields })
 

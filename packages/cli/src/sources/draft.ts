@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Kind from "../settings/Kind.ts"
-import { isJsonObject, show } from "./Entry.ts"
+import { isJsonObject, show, type TaskField } from "./Entry.ts"
 import * as jsonText from "./jsonText.ts"
 import * as Template from "./template.ts"
 
@@ -18,33 +18,47 @@ export interface Draft {
   readonly finished: "completed" | "cancelled" | undefined
 }
 
+/** How records become tasks. */
+export interface DraftOptions {
+  /** Renders the description. */
+  readonly template?: Template.Template | undefined
+  /** The names of a record's fields for fields of the task. Without a name here, they have the same name. */
+  readonly columns?: ReadonlyMap<TaskField, string> | undefined
+  /** Whether records are rows of a table, whose column names people write in any case. */
+  readonly isTable?: boolean | undefined
+}
+
 /**
  * Reads a record's fields, or fails with a description of the problem.
  *
  * `id`, `description` (or `prompt`), `metadata`, `priority`, `availableAt` and `dependsOn` are fields of the task, and
  * `max_attempts`, `timeout`, `model` and `system` are its overrides. All other fields are added to the metadata. A template
- * renders the description; the fields that it uses are data, never overrides, and remain in the metadata.
+ * renders the description; the fields that it uses are data, never overrides, and remain in the metadata. In a table, a
+ * priority that is not a number is data, unless the user chose its column.
  *
  * A record with an id, a status and a number of attempts is a task saved by Baton or by the lab's orchestrator. Its
  * progress is not imported, but a completed or cancelled task is marked as `finished`.
  */
-export const fromFields = (
-  record: Schema.JsonObject,
-  template: Template.Template | undefined
-): Result.Result<Draft, string> => {
+export const fromFields = (record: Schema.JsonObject, options: DraftOptions = {}): Result.Result<Draft, string> => {
   const fields = unpack(record)
+  const names = namesIn(Object.keys(fields), options)
+  const priorityName = isData(fields, names.priority, options) ? undefined : names.priority
   const own = Result.all({
-    id: readId(fields["id"]),
-    description: readDescription(fields, template),
-    metadata: readMetadata(fields["metadata"]),
-    priority: readPriority(fields["priority"]),
-    availableAt: readAvailableAt(fields["availableAt"]),
-    dependsOn: readDependsOn(fields["dependsOn"]),
-    overrides: readOverrides(fields, template)
+    id: readId(valueOf(fields, names.id)),
+    description: readDescription(fields, names.description, options.template),
+    metadata: readMetadata(valueOf(fields, names.metadata)),
+    priority: readPriority(valueOf(fields, priorityName)),
+    availableAt: readAvailableAt(valueOf(fields, names.availableAt)),
+    dependsOn: readDependsOn(valueOf(fields, names.dependsOn)),
+    overrides: readOverrides(fields, options.template)
   })
   if (Result.isFailure(own)) return Result.fail(own.failure)
   const { availableAt, dependsOn, description, id, overrides, priority } = own.success
-  const metadata = withOtherFields(own.success.metadata, fields, { description, template })
+  const metadata = withOtherFields(own.success.metadata, fields, {
+    names: { ...names, priority: priorityName },
+    description,
+    template: options.template
+  })
   if (!isWithin(metadata, maxDepth)) return Result.fail(`the fields are nested deeper than ${maxDepth} levels`)
   return Result.succeed({
     id,
@@ -61,19 +75,47 @@ export const fromFields = (
 }
 
 /** Describes which column is missing if the rows of a table cannot become tasks. */
-export const checkColumns = (
-  columns: ReadonlyArray<string>,
-  template: Template.Template | undefined
-): string | undefined => {
-  if (template !== undefined) return Template.missingColumn(template, columns)
-  return columns.includes("description") || columns.includes("prompt")
+export const checkColumns = (columns: ReadonlyArray<string>, options: DraftOptions): string | undefined => {
+  for (const [field, name] of options.columns ?? []) {
+    if (!columns.includes(name)) {
+      return `--column ${field}=${name} names a column that does not exist; the columns are ${Template.list(columns)}`
+    }
+  }
+  if (options.template !== undefined) return Template.missingColumn(options.template, columns)
+  return namesIn(columns, options).description !== undefined
     ? undefined
     : `the column "description" is missing; the columns are ${Template.list(columns)}; ${templateHint(columns)}`
 }
 
 type Field = Schema.Json | undefined
 
-const ownFields = new Set(["id", "metadata", "priority", "availableAt", "dependsOn"])
+type Names = { readonly [Name in TaskField]: string | undefined }
+
+/** The field of a record for each field of a task. */
+const namesIn = (names: ReadonlyArray<string>, { columns, isTable }: DraftOptions): Names => {
+  const find = (field: TaskField, name: string = field): string | undefined => {
+    const chosen = columns?.get(field)
+    if (chosen !== undefined) return chosen
+    if (names.includes(name)) return name
+    const lower = name.toLowerCase()
+    return isTable === true ? names.find((other) => other.toLowerCase() === lower) : undefined
+  }
+  return {
+    id: find("id"),
+    description: find("description") ?? find("description", "prompt"),
+    metadata: find("metadata"),
+    priority: find("priority"),
+    availableAt: find("availableAt"),
+    dependsOn: find("dependsOn")
+  }
+}
+
+const valueOf = (fields: Schema.JsonObject, name: string | undefined): Field =>
+  name === undefined || !Object.hasOwn(fields, name) ? undefined : fields[name]
+
+/** Whether a table's column `priority` holds words, such as `high`, instead of the priority of a task. */
+const isData = (fields: Schema.JsonObject, name: string | undefined, { columns, isTable }: DraftOptions): boolean =>
+  isTable === true && columns?.get("priority") === undefined && Result.isFailure(readPriority(valueOf(fields, name)))
 
 /** The fields that a saved task has in addition to those of a new one. */
 const savedFields = new Set([
@@ -127,26 +169,26 @@ const readId = (value: Field): Result.Result<string | undefined, string> => {
 
 const readDescription = (
   fields: Schema.JsonObject,
+  name: string | undefined,
   template: Template.Template | undefined
 ): Result.Result<string, string> => {
   // A rendered description may be empty: the import warns instead of refusing it.
   if (template !== undefined) return Template.render(template, fields)
-  const name = Object.hasOwn(fields, "description") ? "description" : "prompt"
-  const value = fields[name]
+  const value = valueOf(fields, name)
   if (value === undefined) {
     const names = Object.keys(fields)
     return Result.fail(
       `the field "description" is missing; the fields are ${Template.list(names)}; ${templateHint(names)}`
     )
   }
-  if (isAbsent(value)) return Result.fail(`the ${name} is empty; write what the task is to do`)
+  if (isAbsent(value)) return Result.fail(`the ${name ?? "description"} is empty; write what the task is to do`)
   return typeof value === "string"
     ? Result.succeed(value)
     : Result.fail(`"${name}" must be text, but is ${show(value)}; put it in double quotes`)
 }
 
 const templateHint = (names: ReadonlyArray<string>) =>
-  `add it, or build it from others with --template '… {{${names.find((name) => name !== "id") ?? "title"}}} …'`
+  `add it, or build it from others with --template '… {{${names.find((name) => name.toLowerCase() !== "id") ?? "title"}}} …'`
 
 const readMetadata = (value: Field): Result.Result<Schema.JsonObject, string> => {
   if (isAbsent(value)) return Result.succeed({})
@@ -160,15 +202,22 @@ const readMetadata = (value: Field): Result.Result<Schema.JsonObject, string> =>
 const withOtherFields = (
   metadata: Schema.JsonObject,
   fields: Schema.JsonObject,
-  { description, template }: { readonly description: string; readonly template: Template.Template | undefined }
+  options: {
+    readonly names: Names
+    readonly description: string
+    readonly template: Template.Template | undefined
+  }
 ): Task.Metadata => {
+  const { description, template } = options
+  const { description: descriptionName, ...names } = options.names
+  const ownNames = new Set<string | undefined>(Object.values(names))
   const saved = isSaved(fields)
   const others = Object.entries(fields).filter(
     ([name, value]) =>
-      !ownFields.has(name) &&
+      !ownNames.has(name) &&
       !isOverride(name, template) &&
       !(saved && savedFields.has(name)) &&
-      !((name === "description" || name === "prompt") && value === description)
+      !((name === descriptionName || name === "prompt") && value === description)
   )
   return Object.fromEntries([...others, ...Object.entries(metadata)])
 }

@@ -11,9 +11,8 @@ import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { Format } from "./Format.ts"
 import * as SourceError from "./SourceError.ts"
-import { parseTemplate, readEntries, type ReadOptions, type SourceTask } from "./readTasks.ts"
+import { parseOptions, readEntries, type Reading, type ReadOptions, type SourceTask } from "./readTasks.ts"
 import * as Source from "./Source.ts"
-import type { Template } from "./template.ts"
 import { type Validated, validateSources } from "./validateSources.ts"
 
 /** The result of an import. */
@@ -57,11 +56,11 @@ export const importSources = Effect.fnUntraced(function* (
   SourceError.SourceError | TaskStoreError,
   TaskStore | FileSystem.FileSystem | Stdio.Stdio | Scope.Scope
 > {
-  const template = yield* parseTemplate(options.template)
+  const reading = yield* parseOptions(options)
   const lists = yield* openLists(sources, options)
-  const validated = yield* validateLists(lists, template)
+  const validated = yield* validateLists(lists, reading)
   const tallies = yield* Effect.forEach(lists, ({ opened, store }, index) =>
-    Effect.provideService(importList(opened, template, validated[index] ?? nothingFound), TaskStore, store)
+    Effect.provideService(importList(opened, reading, validated[index] ?? nothingFound), TaskStore, store)
   )
   return summarize(tallies.flat())
 }, Effect.scoped)
@@ -100,12 +99,12 @@ export const openLists = Effect.fnUntraced(function* (
 /** Fails with the problems of all lists. */
 export const validateLists = Effect.fnUntraced(function* (
   lists: ReadonlyArray<List>,
-  template: Template | undefined
+  reading: Reading
 ): Effect.fn.Return<ReadonlyArray<Validated>, SourceError.SourceError | TaskStoreError, FileSystem.FileSystem> {
   const problems = new SourceError.ProblemList()
   const validated: Array<Validated> = []
   for (const { opened, store } of lists) {
-    const validating = Effect.provideService(validateSources(opened, template), TaskStore, store)
+    const validating = Effect.provideService(validateSources(opened, reading), TaskStore, store)
     const found = yield* Effect.result(validating)
     if (Result.isSuccess(found)) validated.push(found.success)
     else if (found.failure._tag === "SourceError") problems.addAll(found.failure)
@@ -120,7 +119,7 @@ const nothingFound: Validated = { postponed: new Set(), isCompleted: () => false
 /** Adds the tasks of the sources of one queue. */
 const importList = Effect.fnUntraced(function* (
   opened: ReadonlyArray<Source.Source>,
-  template: Template | undefined,
+  reading: Reading,
   validated: Validated
 ): Effect.fn.Return<ReadonlyArray<Tally>, SourceError.SourceError | TaskStoreError, TaskStore | FileSystem.FileSystem> {
   const tallies = opened.map((source): Tally => ({ source, added: 0, existing: 0, skipped: 0, emptyLines: [] }))
@@ -128,7 +127,7 @@ const importList = Effect.fnUntraced(function* (
   const batch = yield* makeBatch
   for (const tally of tallies) {
     yield* Stream.runForEachArray(
-      readEntries(tally.source, template),
+      readEntries(tally.source, reading),
       Effect.fnUntraced(function* (entries) {
         for (const entry of entries) {
           if (entry._tag === "Problem") return yield* fileChanged(tally, entry.line, entry.message)

@@ -23,6 +23,15 @@ export interface ReadOptions {
   readonly template?: string | undefined
   /** Overrides the format for the file's extension. */
   readonly format?: Format | undefined
+  /** The fields of records that the user chose for fields of the task. */
+  readonly columns?: ReadonlyMap<Entry.TaskField, string> | undefined
+  /** The character between the fields of a table; by default, it is found in the header row. */
+  readonly delimiter?: string | undefined
+}
+
+/** The options, with the parsed template. */
+export interface Reading extends Omit<ReadOptions, "template" | "format"> {
+  readonly template?: Template.Template | undefined
 }
 
 /** A task and the line where it starts. */
@@ -56,10 +65,10 @@ export const readTasks = (
 ): Stream.Stream<SourceTask, SourceError.SourceError, FileSystem.FileSystem | Stdio.Stdio> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const template = yield* parseTemplate(options.template)
+      const reading = yield* parseOptions(options)
       const source = yield* Source.open(argument, options.format)
       const problems = new SourceError.ProblemList()
-      return readEntries(source, template).pipe(
+      return readEntries(source, reading).pipe(
         Stream.mapAccum(
           () => problems,
           (problems, entry): readonly [SourceError.ProblemList, ReadonlyArray<SourceTask>] => {
@@ -72,38 +81,47 @@ export const readTasks = (
     })
   )
 
-/** Parses `--template`. */
-export const parseTemplate = (
-  template: string | undefined
-): Effect.Effect<Template.Template | undefined, SourceError.SourceError> =>
+/** Parses the template. */
+export const parseOptions = ({
+  format: _,
+  template,
+  ...options
+}: ReadOptions): Effect.Effect<Reading, SourceError.SourceError> =>
   template === undefined
-    ? Effect.undefined
-    : Effect.mapError(Effect.fromResult(Template.parse(template)), (message) =>
-        SourceError.make("--template", null, message)
-      )
+    ? Effect.succeed(options)
+    : Effect.mapBoth(Effect.fromResult(Template.parse(template)), {
+        onFailure: (message) => SourceError.make("--template", null, message),
+        onSuccess: (template) => ({ ...options, template })
+      })
 
 /** All entries of an open source. Ids made from content are the same every time the source is read. */
 export const readEntries = (
   source: Source.Source,
-  template: Template.Template | undefined
+  reading: Reading
 ): Stream.Stream<TaskEntry, SourceError.SourceError, FileSystem.FileSystem> =>
   Stream.mapAccum(
-    readFormat(source, template),
+    readFormat(source, reading),
     () => new ids.FingerprintTable(),
-    (occurrences, entry) => [occurrences, [toTask(entry, template, occurrences)]]
+    (occurrences, entry) => [occurrences, [toTask(entry, draftOptions(source, reading), occurrences)]]
   )
 
-const readFormat = (source: Source.Source, template: Template.Template | undefined) => {
-  const checkColumns = (columns: ReadonlyArray<string>) => Draft.checkColumns(columns, template)
+const draftOptions = ({ format }: Source.Source, reading: Reading): Draft.DraftOptions => ({
+  ...reading,
+  isTable: format === "csv" || format === "tsv"
+})
+
+const readFormat = (source: Source.Source, reading: Reading) => {
+  const { delimiter } = reading
+  const checkColumns = (columns: ReadonlyArray<string>) => Draft.checkColumns(columns, draftOptions(source, reading))
   switch (source.format) {
     case "jsonl":
       return json.readLines(source)
     case "json":
       return json.readDocument(source)
     case "csv":
-      return csv.read(source, { delimiter: ",", checkColumns })
+      return csv.read(source, { delimiter, checkColumns })
     case "tsv":
-      return csv.read(source, { delimiter: "\t", checkColumns })
+      return csv.read(source, { delimiter: delimiter ?? "\t", checkColumns })
     case "yaml":
       return yaml.read(source)
     case "md":
@@ -120,15 +138,11 @@ const textLines = (source: Source.Source) =>
     Stream.map(({ number, text }) => Entry.described(number, text.trim()))
   )
 
-const toTask = (
-  entry: Entry.Entry,
-  template: Template.Template | undefined,
-  occurrences: ids.FingerprintTable
-): TaskEntry => {
+const toTask = (entry: Entry.Entry, options: Draft.DraftOptions, occurrences: ids.FingerprintTable): TaskEntry => {
   const { line } = entry
   if (entry._tag === "Problem") return entry
   if (entry._tag === "Done") return { _tag: "Finished", line, id: undefined, status: "completed" }
-  const draft = Draft.fromFields(entry.fields, template)
+  const draft = Draft.fromFields(entry.fields, options)
   if (Result.isFailure(draft)) return { _tag: "Problem", line, message: draft.failure }
   const { finished, id, task } = draft.success
   if (finished !== undefined) return { _tag: "Finished", line, id, status: finished }

@@ -55,7 +55,7 @@ export const render = (template: Template, fields: Schema.JsonObject): Result.Re
     const value = lookUp(fields, part.name)
     if (value === undefined) {
       return Result.fail(
-        `the template uses {{${part.name}}}, but this record does not have this field; its fields are ${list(Object.keys(fields))}`
+        `the template uses {{${part.name}}}, but this record does not have this field; its fields are ${list(Object.keys(fields))}${meant(part.name, Object.keys(fields))}`
       )
     }
     if (typeof value === "string") rendered += value
@@ -72,8 +72,13 @@ export const uses = (template: Template, name: string): boolean =>
 export const missingColumn = (template: Template, columns: ReadonlyArray<string>): string | undefined => {
   const missing = template.parts.find((part) => part._tag === "Field" && !columns.includes(part.name))
   return missing?._tag === "Field"
-    ? `the template uses {{${missing.name}}}, but this column does not exist; the columns are ${list(columns)}`
+    ? `the template uses {{${missing.name}}}, but this column does not exist; the columns are ${list(columns)}${meant(missing.name, columns)}`
     : undefined
+}
+
+const meant = (name: string, names: ReadonlyArray<string>): string => {
+  const other = names.find((other) => other.toLowerCase() === name.toLowerCase())
+  return other === undefined ? "" : `; did you mean {{${other}}}?`
 }
 
 /** A list of names for a message. */

@@ -8,9 +8,8 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { FingerprintTable, fingerprint, ofContent } from "./ids.ts"
 import { ProblemList, type SourceError } from "./SourceError.ts"
-import { readEntries, type SourceTask, type TaskEntry } from "./readTasks.ts"
+import { type Reading, readEntries, type SourceTask, type TaskEntry } from "./readTasks.ts"
 import type { Source } from "./Source.ts"
-import type { Template } from "./template.ts"
 
 /** Information from the first pass for the second one. */
 export interface Validated {
@@ -31,7 +30,7 @@ const lookups = { concurrency: 16 }
  */
 export const validateSources = Effect.fnUntraced(function* (
   sources: ReadonlyArray<Source>,
-  template: Template | undefined
+  reading: Reading
 ): Effect.fn.Return<Validated, SourceError | TaskStoreError, TaskStore | FileSystem.FileSystem> {
   const store = yield* TaskStore
   const problems = new ProblemList()
@@ -67,7 +66,7 @@ export const validateSources = Effect.fnUntraced(function* (
   })
 
   for (const source of sources) {
-    yield* Stream.runForEachArray(readEntries(source, template), (entries) => checkChunk(source, entries))
+    yield* Stream.runForEachArray(readEntries(source, reading), (entries) => checkChunk(source, entries))
   }
   // Other tasks may depend on a record that could not be read, so dependencies are checked only without problems.
   yield* problems.check

@@ -1,9 +1,11 @@
 /** Writes files atomically. */
+import * as CliError from "effect/cli/CliError"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Stream from "effect/Stream"
+import { extensionOf } from "../sources/Format.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 
 /**
@@ -36,6 +38,16 @@ export const writeFile = Effect.fnUntraced(function* <E, R>(
     (directory) => Effect.ignore(fs.remove(directory, { recursive: true }), { log: true })
   )
 })
+
+/** The error for a file whose extension names no format, if it has one. */
+export const unknownExtension = (file: string, known: ReadonlyArray<string>): CliError.ValidationError | undefined => {
+  const extension = extensionOf(file)
+  return extension === "" || known.includes(extension.toLowerCase())
+    ? undefined
+    : new CliError.ValidationError({
+        message: `--output ${file} has an unknown extension (${extension}): it takes ${known.join(", ")}. For another name, add --format.`
+      })
+}
 
 const writeTo = <E, R>(
   file: string,

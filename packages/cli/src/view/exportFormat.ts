@@ -27,6 +27,9 @@ export const fromPath = (path: string): ExportFormat | undefined => {
   return ExportFormat.literals.find((format) => format === name)
 }
 
+/** The extensions that need no `--format`. */
+export const extensions = [".jsonl", ".ndjson", ".json", ".csv", ".md", ".markdown"]
+
 /** The columns in order. Programs can rely on the order: new columns are added at the end. */
 const csvColumns = [
   "id",

@@ -168,6 +168,21 @@ describe("baton export", () => {
   )
 
   test(
+    "refuses a file whose extension names no format",
+    Effect.gen(function* () {
+      yield* everyKind
+      for (const [command, known] of [
+        ["export", ".jsonl, .ndjson, .json, .csv,"],
+        ["report", ".txt, .md, .markdown, .html, .htm"]
+      ] as const) {
+        const { exitCode, stderr } = yield* baton([command, "-o", "x.pdf"])
+        assert.strictEqual(exitCode, 1)
+        assert.include(stderr, `--output x.pdf has an unknown extension (.pdf): it takes ${known}`)
+      }
+    })
+  )
+
+  test(
     "writes a valid file if there are no tasks",
     Effect.gen(function* () {
       assert.strictEqual((yield* baton(["export"])).stdout, "")

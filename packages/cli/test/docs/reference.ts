@@ -2,7 +2,7 @@
 import { Effect, Option } from "effect"
 import type { HelpDoc } from "effect/cli"
 import { writeFileSync } from "node:fs"
-import { flagName, settingNames, variableName } from "../../src/settings/settings.ts"
+import { flagName, settingNames, settingOf, variableName } from "../../src/settings/settings.ts"
 import { flagSections } from "../../src/view/help.ts"
 import { helpOf, paths } from "./commandTree.ts"
 
@@ -37,12 +37,16 @@ const code = (value: string) => `\`${value}\``
 const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
   [head, head.map(() => "---"), ...rows.map((row) => row.map(cell))].map((row) => `| ${row.join(" | ")} |`).join("\n")
 
-const variables = new Map(settingNames.map((name) => [`--${flagName(name)}`, variableName(name)]))
+/** The variable of a setting's flag. A command can have a flag of its own with the same name, which has no variable. */
+const variableOf = (flag: string, description: string): string => {
+  const name = settingNames.find((name) => flagName(name) === flag && description.startsWith(settingOf(name).help))
+  return name === undefined ? "" : variableName(name)
+}
 
 const flagRow = ({ aliases, description, name, type }: HelpDoc.FlagDoc) => {
   const long = `--${name}`
   const names = [...aliases, long].map((name) => (type === "boolean" ? name : `${name} ${type}`))
-  return [names.map(code).join(", "), text(description), code(variables.get(long) ?? "")].map((cell) =>
+  return [names.map(code).join(", "), text(description), code(variableOf(name, text(description)))].map((cell) =>
     cell === "``" ? "" : cell
   )
 }

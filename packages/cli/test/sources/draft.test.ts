@@ -4,8 +4,7 @@ import { DateTime, Result, type Schema } from "effect"
 import * as Draft from "../../src/sources/draft.ts"
 import * as Template from "../../src/sources/template.ts"
 
-const draft = (fields: Schema.JsonObject) =>
-  Result.getOrThrow(Draft.fromFields({ description: "x", ...fields }, undefined))
+const draft = (fields: Schema.JsonObject) => Result.getOrThrow(Draft.fromFields({ description: "x", ...fields }))
 
 const refuses = (fields: Schema.JsonObject, message: string) =>
   assert.deepStrictEqual(
@@ -41,7 +40,7 @@ describe("draft", () => {
   })
 
   it("uses the prompt as the description unless there is a description", () => {
-    const fromPrompt = Result.getOrThrow(Draft.fromFields({ prompt: "p" }, undefined))
+    const fromPrompt = Result.getOrThrow(Draft.fromFields({ prompt: "p" }))
     assert.deepStrictEqual(fromPrompt.task, { description: "p" })
     assert.deepStrictEqual(draft({ prompt: "p" }).task, { description: "x", metadata: { prompt: "p" } })
   })
@@ -56,7 +55,7 @@ describe("draft", () => {
   it("reads dependencies from a list or from text", () => {
     assert.deepEqual<unknown>(draft({ dependsOn: "a; b,c ," }).task.dependsOn, ["a", "b", "c"])
     for (const dependsOn of [[""], [null], ["a", {}], 5, { a: 1 }]) {
-      assert.isTrue(Result.isFailure(Draft.fromFields({ description: "x", dependsOn }, undefined)))
+      assert.isTrue(Result.isFailure(Draft.fromFields({ description: "x", dependsOn })))
     }
     refuses(
       { dependsOn: ["a", true] },
@@ -93,7 +92,7 @@ describe("draft", () => {
   })
 
   it("lists the fields of a record without a description", () => {
-    const read = Draft.fromFields({ id: 1, title: "t" }, undefined)
+    const read = Draft.fromFields({ id: 1, title: "t" })
     assert.deepStrictEqual(
       Result.map(read, () => "read"),
       Result.fail(
@@ -165,7 +164,7 @@ describe("draft", () => {
   it("keeps a field that the template uses as data", () => {
     const template = Result.getOrThrow(Template.parse("Describe the {{model}} of {{system.name}}"))
     const fields = { model: "Golf", system: { name: "VW" }, max_attempts: 2 }
-    assert.deepStrictEqual(Result.getOrThrow(Draft.fromFields(fields, template)).task, {
+    assert.deepStrictEqual(Result.getOrThrow(Draft.fromFields(fields, { template })).task, {
       description: "Describe the Golf of VW",
       metadata: { model: "Golf", system: { name: "VW" } },
       overrides: { maxAttempts: 2 }

@@ -270,7 +270,7 @@ describeSources("importSources", (it) => {
       assert.deepStrictEqual(yield* complaints("a.txt", "b.jsonl", "c.csv"), [
         "b.jsonl:2: the description is empty; write what the task is to do",
         'b.jsonl:3: "priority" must be a whole number (higher runs first), but is "high"',
-        "c.csv:2: this row has 1 field, but there are 2 columns; put fields that contain a comma, a quote or a line break in double quotes"
+        "c.csv:2: this row has 1 field, but there are 2 columns; put fields that contain a delimiter, a quote or a line break in double quotes"
       ])
       assert.deepStrictEqual(yield* stored, [])
     }).pipe(fresh)

@@ -1,6 +1,8 @@
 /** Tables: comma- or tab-separated values with a header row. */
+import * as Effect from "effect/Effect"
 import * as Csv from "effect/encoding/Csv"
 import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Entry from "../Entry.ts"
 import * as Source from "../Source.ts"
@@ -8,7 +10,8 @@ import type { SourceError } from "../SourceError.ts"
 
 /** Options for reading a table. */
 export interface CsvOptions {
-  readonly delimiter: "," | "\t"
+  /** Without one, the delimiter that the header row has most of is used: a comma, a semicolon or a tab. */
+  readonly delimiter: string | undefined
   /** Describes a problem with the columns, so that it is reported once instead of for every row. */
   readonly checkColumns: (columns: ReadonlyArray<string>) => string | undefined
 }
@@ -22,13 +25,59 @@ export const read = (
   source: Source.Source,
   { checkColumns, delimiter }: CsvOptions
 ): Stream.Stream<Entry.Entry, SourceError, FileSystem.FileSystem> =>
-  Source.blocks(source).pipe(
-    Stream.pipeThroughChannelOrFail(Csv.decodeString<SourceError>({ delimiter, maxRecordSize })),
-    Stream.mapAccumArray(
-      (): Table => ({ line: 1, columns: undefined, rejected: false }),
-      (table, rows) => [table, rows.flatMap((row) => entries(table, row, checkColumns))]
-    ),
-    Stream.catchTag("CsvError", (error) => Stream.succeed(Entry.problem(error.line, describe(error))))
+  Stream.unwrap(
+    Effect.map(delimiter === undefined ? findDelimiter(source) : Effect.succeed(delimiter), (delimiter) =>
+      (delimiter === "\t" ? quoteBareQuotes(Source.blocks(source)) : Source.blocks(source)).pipe(
+        Stream.pipeThroughChannelOrFail(Csv.decodeString<SourceError>({ delimiter, maxRecordSize })),
+        Stream.mapAccumArray(
+          (): Table => ({ line: 1, columns: undefined, rejected: false }),
+          (table, rows) => [table, rows.flatMap((row) => entries(table, row, checkColumns))]
+        ),
+        Stream.catchTag("CsvError", (error) => Stream.succeed(Entry.problem(error.line, describe(error))))
+      )
+    )
+  )
+
+/** Spreadsheets write semicolons where the comma is the decimal separator. */
+const findDelimiter = (source: Source.Source) =>
+  Effect.map(Stream.runHead(Source.lines(source)), (line) => {
+    const header = Option.match(line, { onNone: () => "", onSome: ({ text }) => text.replaceAll(/"[^"]*"/g, "") })
+    const count = (delimiter: string) => header.split(delimiter).length
+    return [";", "\t"].reduce((best, other) => (count(other) > count(best) ? other : best), ",")
+  })
+
+const quoted = /^"(?:[^"]|"")*"$/
+const openQuote = /^"(?:[^"]|"")*$/
+
+/**
+ * In tab-separated values, a quote is text, unless a field begins and ends with one, as spreadsheets write fields that
+ * contain a tab or a line break. Such quotes of text are quoted here, because the parser expects them in quotes.
+ */
+const quoteBareQuotes = <E, R>(blocks: Stream.Stream<string, E, R>): Stream.Stream<string, E, R> =>
+  Stream.mapAccum(
+    blocks,
+    () => false,
+    (isOpen, block) => {
+      if (!isOpen && !block.includes('"')) return [false, [block]]
+      let open: boolean = isOpen
+      const lines = block.split("\n").map((line) => {
+        const end = line.endsWith("\r") ? "\r" : ""
+        const fields = line.slice(0, line.length - end.length).split("\t")
+        return fields
+          .map((field) => {
+            if (open) {
+              open = !/^(?:[^"]|"")*"$/.test(field)
+              return field
+            }
+            if (!field.includes('"') || quoted.test(field)) return field
+            open = openQuote.test(field)
+            return open ? field : `"${field.replaceAll('"', '""')}"`
+          })
+          .join("\t")
+          .concat(end)
+      })
+      return [open, [lines.join("\n")]]
+    }
   )
 
 /** In UTF-16 code units. Without a limit, a field with an unclosed quote would contain the rest of the file. */
@@ -48,9 +97,7 @@ const entries = (table: Table, row: Csv.Row, checkColumns: CsvOptions["checkColu
   if (columns === undefined) {
     table.columns = row.map((name) => name.trim())
     const named = table.columns.filter((name) => name !== "")
-    const missing = checkColumns(named)
-    const wrong =
-      repeated(table.columns) ?? (missing === undefined ? undefined : (separatedBySemicolons(named) ?? missing))
+    const wrong = repeated(table.columns) ?? checkColumns(named)
     table.rejected = wrong !== undefined
     return wrong === undefined ? [] : [Entry.problem(line, wrong)]
   }
@@ -59,7 +106,7 @@ const entries = (table: Table, row: Csv.Row, checkColumns: CsvOptions["checkColu
       Entry.problem(
         line,
         `this row has ${count(row.length, "field")}, but there are ${count(columns.length, "column")}; ` +
-          `put fields that contain a comma, a quote or a line break in double quotes`
+          `put fields that contain a delimiter, a quote or a line break in double quotes`
       )
     ]
   }
@@ -69,11 +116,6 @@ const entries = (table: Table, row: Csv.Row, checkColumns: CsvOptions["checkColu
 
 const lineBreaks = (cell: string): number =>
   cell.includes("\n") || cell.includes("\r") ? (cell.match(/\r\n|\r|\n/g)?.length ?? 0) : 0
-
-const separatedBySemicolons = (columns: ReadonlyArray<string>): string | undefined =>
-  columns.length === 1 && columns[0]?.includes(";") === true
-    ? "the columns are separated by semicolons; save the file with commas, or as .tsv with tabs"
-    : undefined
 
 const repeated = (columns: ReadonlyArray<string>): string | undefined => {
   const name = columns.find((name, index) => name !== "" && columns.indexOf(name) !== index)

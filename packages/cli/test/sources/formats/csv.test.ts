@@ -112,8 +112,8 @@ describeSources("csv", (it) => {
   it.effect("reports a row with the wrong number of fields and continues", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* complaints("a.csv", 'description,n\n"a\nb",1\nc\nd,1,2\n,1\n'), [
-        "a.csv:4: this row has 1 field, but there are 2 columns; put fields that contain a comma, a quote or a line break in double quotes",
-        "a.csv:5: this row has 3 fields, but there are 2 columns; put fields that contain a comma, a quote or a line break in double quotes",
+        "a.csv:4: this row has 1 field, but there are 2 columns; put fields that contain a delimiter, a quote or a line break in double quotes",
+        "a.csv:5: this row has 3 fields, but there are 2 columns; put fields that contain a delimiter, a quote or a line break in double quotes",
         "a.csv:6: the description is empty; write what the task is to do"
       ])
     })
@@ -146,10 +146,78 @@ describeSources("csv", (it) => {
     })
   )
 
-  it.effect("reports columns that are separated by semicolons", () =>
+  it.effect("finds semicolons and tabs between the columns of a .csv file, and takes another delimiter", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* complaints("a.csv", "id;description\n1;A\n2;B\n"), [
-        "a.csv:1: the columns are separated by semicolons; save the file with commas, or as .tsv with tabs"
+      const tables: ReadonlyArray<readonly [content: string, delimiter?: string]> = [
+        ["id;description\n1;a, b\n"],
+        ['"id, or name";id;description\nx;1;"a, b"\n'],
+        ["id\tdescription\n1\ta, b\n"],
+        ["id|description\n1|a, b\n", "|"]
+      ]
+      for (const [content, delimiter] of tables) {
+        const [task] = yield* read("a.csv", content, { delimiter })
+        assert.deepStrictEqual([task?.task.id, task?.task.description], [Task.TaskId.make("1"), "a, b"])
+      }
+    })
+  )
+
+  it.effect("suggests the column of a template that is written in another case", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("a.csv", "id,Title\n1,A\n", { template: "{{ID}}" }), [
+        "a.csv:1: the template uses {{ID}}, but this column does not exist; the columns are id, Title; did you mean {{id}}?"
+      ])
+    })
+  )
+
+  it.effect("finds the fields of a task in columns with names in any case", () =>
+    Effect.gen(function* () {
+      const content = "ID,Description,PRIORITY,dependson,Team\n1,A,2,,x\n2,B,3,1,y\n"
+      assert.deepStrictEqual(
+        (yield* read("a.csv", content)).map(({ task }) => task),
+        [
+          Task.makeNew({ id: "1", description: "A", priority: 2, metadata: { Team: "x" } }),
+          Task.makeNew({ id: "2", description: "B", priority: 3, dependsOn: ["1"], metadata: { Team: "y" } })
+        ]
+      )
+    })
+  )
+
+  it.effect("reads a priority in words as data, and reports it in a column that was chosen", () =>
+    Effect.gen(function* () {
+      const content = "id,description,priority,Importance\n1,A,high,7\n2,B,low,soon\n"
+      assert.deepStrictEqual(
+        (yield* read("a.csv", content)).map(({ task }) => task.metadata),
+        [
+          { priority: "high", Importance: "7" },
+          { priority: "low", Importance: "soon" }
+        ]
+      )
+      const columns = new Map([["priority", "Importance"] as const])
+      assert.deepStrictEqual(yield* complaints("a.csv", content, { columns }), [
+        'a.csv:3: "priority" must be a whole number (higher runs first), but is "soon"'
+      ])
+      const [task] = yield* read("a.csv", content.replace("soon", "1"), { columns })
+      assert.deepInclude(task?.task, { priority: 7, metadata: { priority: "high" } })
+    })
+  )
+
+  it.effect("reports a chosen column that does not exist", () =>
+    Effect.gen(function* () {
+      const columns = new Map([["id", "Key"] as const])
+      assert.deepStrictEqual(yield* complaints("a.csv", "id,description\n1,A\n", { columns }), [
+        "a.csv:1: --column id=Key names a column that does not exist; the columns are id, description"
+      ])
+    })
+  )
+
+  it.effect("reads a quote in a .tsv file as text, except around a whole field", () =>
+    Effect.gen(function* () {
+      const content = 'id\tdescription\r\n1\ta 5" disk\r\n2\t"said" she\r\n3\t"a ""b""\tc\r\nd"\r\n4\tx\r\n'
+      assert.deepStrictEqual(yield* descriptions("a.tsv", content), [
+        [2, 'a 5" disk'],
+        [3, '"said" she'],
+        [4, 'a "b"\tc\r\nd'],
+        [6, "x"]
       ])
     })
   )
