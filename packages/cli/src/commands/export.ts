@@ -9,7 +9,8 @@ import * as Stream from "effect/Stream"
 import * as Kind from "../settings/Kind.ts"
 import * as options from "../settings/options.ts"
 import { byPage, writeAll } from "../view/stdout.ts"
-import { ExportFormat, extensions, fromPath, render } from "../view/exportFormat.ts"
+import { ExportFormat, extensions, fromPath, isTable, render, taskColumnNames } from "../view/exportFormat.ts"
+import { DataColumns } from "../view/resultTable.ts"
 import { count } from "../view/quantity.ts"
 import { safe } from "../view/safeText.ts"
 import type { TaskWithHistory } from "../view/json.ts"
@@ -46,7 +47,10 @@ export const exportCommand = Command.make(
       exported += page.length
       return page
     })
-    const text = byPage(render[format](withHistory(tasks, wantsHistory(format, input.history))))
+    const data = new DataColumns(taskColumnNames)
+    if (isTable(format))
+      yield* Stream.runForEach(pages({ status: input.status }), (task) => Effect.sync(() => data.add(task)))
+    const text = byPage(render[format](withHistory(tasks, wantsHistory(format, input.history)), data.all))
     if (input.output === undefined || input.output === "-") return yield* writeAll(text)
     yield* writeFile(input.output, text)
     yield* printMessage(safe`${count(exported, "task")} exported to ${input.output}.`)
@@ -58,7 +62,7 @@ export const exportCommand = Command.make(
       const refused = unknownExtension(input.output, extensions)
       if (refused !== undefined) return Effect.fail(refused)
     }
-    return input.history && (format === "csv" || format === "md")
+    return input.history && (isTable(format) || format === "md")
       ? Effect.fail(
           new CliError.ValidationError({
             message: `--history does not work with ${format}, which has no room for attempts. Use --format jsonl or json.`
@@ -69,6 +73,8 @@ export const exportCommand = Command.make(
   Command.withDescription(
     [
       "Export the tasks with their results, in the order in which they were added.",
+      "A table (CSV, TSV, Parquet) has a row for each task, with a column for each field of its source, and one named",
+      "result.NAME for each field of a result that is a JSON object. Failed tasks keep the reason in the column feedback.",
       "CSV follows RFC 4180 and has a header row. Texts are written unchanged, so import untrusted texts into a spreadsheet",
       "as text, not as formulas."
     ].join(" ")
@@ -89,7 +95,7 @@ const formatOf = (input: {
 
 /** A table and a Markdown report list the models, which are in the ledger. Tasks without usage have no models. */
 const wantsHistory = (format: ExportFormat, history: boolean) => (task: Task) =>
-  history || ((format === "csv" || format === "md") && task.usage !== null)
+  history || ((isTable(format) || format === "md") && task.usage !== null)
 
 const withHistory = <E, R>(tasks: Stream.Stream<Task, E, R>, wants: (task: Task) => boolean) =>
   Stream.mapArrayEffect(tasks, (page) =>

@@ -83,15 +83,15 @@ export const readTasks = (
 
 /** Parses the template. */
 export const parseOptions = ({
-  format: _,
-  template,
-  ...options
+  columns,
+  delimiter,
+  template
 }: ReadOptions): Effect.Effect<Reading, SourceError.SourceError> =>
   template === undefined
-    ? Effect.succeed(options)
+    ? Effect.succeed({ columns, delimiter })
     : Effect.mapBoth(Effect.fromResult(Template.parse(template)), {
         onFailure: (message) => SourceError.make("--template", null, message),
-        onSuccess: (template) => ({ ...options, template })
+        onSuccess: (template) => ({ columns, delimiter, template })
       })
 
 /** All entries of an open source. Ids made from content are the same every time the source is read. */

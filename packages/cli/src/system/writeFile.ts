@@ -14,7 +14,7 @@ import { CommandFailed } from "./CommandFailed.ts"
  */
 export const writeFile = Effect.fnUntraced(function* <E, R>(
   file: string,
-  text: Stream.Stream<string, E, R>
+  text: Stream.Stream<string | Uint8Array, E, R>
 ): Effect.fn.Return<void, E | CommandFailed, R | FileSystem.FileSystem | Path.Path> {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -52,7 +52,7 @@ export const unknownExtension = (file: string, known: ReadonlyArray<string>): Cl
 const writeTo = <E, R>(
   file: string,
   flag: "w" | "wx",
-  text: Stream.Stream<string, E, R>,
+  text: Stream.Stream<string | Uint8Array, E, R>,
   failed: (error: PlatformError) => CommandFailed
 ): Effect.Effect<void, E | CommandFailed, R | FileSystem.FileSystem> =>
   Effect.scoped(
@@ -61,7 +61,11 @@ const writeTo = <E, R>(
       const opened = yield* Effect.mapError(fs.open(file, { flag }), failed)
       const encoder = new TextEncoder()
       yield* Stream.runForEachArray(text, (parts) =>
-        Effect.mapError(opened.writeAll(encoder.encode(parts.join(""))), failed)
+        Effect.forEach(
+          parts,
+          (part) => Effect.mapError(opened.writeAll(typeof part === "string" ? encoder.encode(part) : part), failed),
+          { discard: true }
+        )
       )
       // A device or a pipe has nothing to sync.
       if (flag === "wx") yield* Effect.mapError(opened.sync, failed)

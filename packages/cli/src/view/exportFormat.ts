@@ -1,10 +1,13 @@
 /** The export formats. */
 import * as Usage from "@baton/core/Usage"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as DateTime from "effect/DateTime"
 import * as Csv from "effect/encoding/Csv"
 import { jsonArray, jsonLines, type TaskWithHistory } from "./json.ts"
+import type { TaskColumn } from "./parquet.ts"
+import { cellText, type DataColumn } from "./resultTable.ts"
 import { models } from "./taskReport.ts"
 import { count, usage } from "./quantity.ts"
 import { firstLine, markdownText, safeText } from "./safeText.ts"
@@ -12,13 +15,18 @@ import { statusWord } from "./taskTable.ts"
 
 /**
  * - `jsonl`: one JSON object per line
- * - `csv`: one row per task, with the columns of `csvColumns`
+ * - `csv`: one row per task, with columns for the source and the fields of the results
+ * - `tsv`: the same, separated by tabs
+ * - `parquet`: the same, with types
  * - `md`: a Markdown report
  * - `json`: one JSON array
  */
-export const ExportFormat = Schema.Literals(["jsonl", "csv", "md", "json"])
+export const ExportFormat = Schema.Literals(["jsonl", "csv", "tsv", "parquet", "md", "json"])
 
 export type ExportFormat = typeof ExportFormat.Type
+
+/** Whether a format is a table, which has no room for attempts. */
+export const isTable = (format: ExportFormat): boolean => format === "csv" || format === "tsv" || format === "parquet"
 
 /** The format for a file's extension. */
 export const fromPath = (path: string): ExportFormat | undefined => {
@@ -28,66 +36,78 @@ export const fromPath = (path: string): ExportFormat | undefined => {
 }
 
 /** The extensions that need no `--format`. */
-export const extensions = [".jsonl", ".ndjson", ".json", ".csv", ".md", ".markdown"]
+export const extensions = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".md", ".markdown"]
 
-/** The columns in order. Programs can rely on the order: new columns are added at the end. */
-const csvColumns = [
-  "id",
-  "status",
-  "description",
-  "result",
-  "attempts",
-  "feedback",
-  "verified",
-  "priority",
-  "createdAt",
-  "updatedAt",
-  "inputTokens",
-  "outputTokens",
-  "cacheReadTokens",
-  "cacheWriteTokens",
-  "costUsd",
-  "metadata",
-  "costAtLeastUsd",
-  "costAtMostUsd",
-  "models"
-] as const
-
-type Row = { readonly [Column in (typeof csvColumns)[number]]: string }
+type TaskColumns = ReadonlyArray<TaskColumn>
 
 /**
- * Unknown values are empty cells. If the cost is uncertain because requests were cut off, only its bounds are filled in.
- * The models are taken from the task's history, if it is included.
+ * The columns of every task. Programs can rely on the order: new columns are added at the end, before those of the source
+ * and of the results. Unknown values are empty. If the cost is uncertain because requests were cut off, only its bounds are
+ * known. The models are taken from the task's history, if it is included.
  */
-const row = (task: TaskWithHistory): Row => ({
-  id: task.id,
-  status: task.status,
-  description: task.description,
-  result: task.result ?? "",
-  attempts: String(task.attempts),
-  feedback: task.feedback ?? "",
-  verified: String(task.verified),
-  priority: String(task.priority),
-  createdAt: DateTime.formatIso(task.createdAt),
-  updatedAt: DateTime.formatIso(task.updatedAt),
-  inputTokens: String(task.usage?.inputTokens ?? ""),
-  outputTokens: String(task.usage?.outputTokens ?? ""),
-  cacheReadTokens: String(task.usage?.cacheReadTokens ?? ""),
-  cacheWriteTokens: String(task.usage?.cacheWriteTokens ?? ""),
-  costUsd: String(task.usage?.costUsd ?? ""),
-  metadata: JSON.stringify(task.metadata),
-  costAtLeastUsd: String(task.usage === null ? "" : Usage.minUsd(task.usage)),
-  costAtMostUsd: String((task.usage === null ? null : Usage.maxUsd(task.usage)) ?? ""),
-  models: models(task.history ?? []).join(" ")
-})
+const taskColumns: TaskColumns = [
+  { name: "id", type: "STRING", value: (task) => task.id },
+  { name: "status", type: "STRING", value: (task) => task.status },
+  { name: "description", type: "STRING", value: (task) => task.description },
+  { name: "result", type: "STRING", value: (task) => task.result },
+  { name: "attempts", type: "INT64", value: (task) => task.attempts },
+  { name: "feedback", type: "STRING", value: (task) => task.feedback },
+  { name: "verified", type: "BOOLEAN", value: (task) => task.verified },
+  { name: "priority", type: "INT64", value: (task) => task.priority },
+  { name: "createdAt", type: "TIMESTAMP", value: (task) => DateTime.toDateUtc(task.createdAt) },
+  { name: "updatedAt", type: "TIMESTAMP", value: (task) => DateTime.toDateUtc(task.updatedAt) },
+  { name: "inputTokens", type: "INT64", value: ({ usage }) => usage?.inputTokens ?? null },
+  { name: "outputTokens", type: "INT64", value: ({ usage }) => usage?.outputTokens ?? null },
+  { name: "cacheReadTokens", type: "INT64", value: ({ usage }) => usage?.cacheReadTokens ?? null },
+  { name: "cacheWriteTokens", type: "INT64", value: ({ usage }) => usage?.cacheWriteTokens ?? null },
+  { name: "costUsd", type: "DOUBLE", value: ({ usage }) => usage?.costUsd ?? null },
+  { name: "metadata", type: "STRING", value: (task) => JSON.stringify(task.metadata) },
+  { name: "costAtLeastUsd", type: "DOUBLE", value: ({ usage }) => (usage === null ? null : Usage.minUsd(usage)) },
+  { name: "costAtMostUsd", type: "DOUBLE", value: ({ usage }) => (usage === null ? null : Usage.maxUsd(usage)) },
+  { name: "models", type: "STRING", value: ({ history = [] }) => models(history).join(" ") }
+]
+
+/** The names of the columns of every task. */
+export const taskColumnNames: ReadonlyArray<string> = taskColumns.map(({ name }) => name)
+
+const cell = (value: ReturnType<TaskColumn["value"]>): string =>
+  value === null ? "" : value instanceof Date ? value.toISOString() : String(value)
+
+type Render = <E, R>(
+  tasks: Stream.Stream<TaskWithHistory, E, R>,
+  data: ReadonlyArray<DataColumn>
+) => Stream.Stream<string | Uint8Array, E, R>
 
 /**
  * CSV (RFC 4180, with CRLF): a header row, also without tasks, and one row per task. A cell can start with `=`, `+`, `-` or
  * `@`, which a spreadsheet may treat as a formula. Such cells are not changed, because that would change the data for all
  * other readers.
  */
-const csv = <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>): Stream.Stream<string, E, R> =>
-  tasks.pipe(Stream.map(row), Stream.pipeThroughChannel(Csv.encodeString({ columns: csvColumns, headers: true })))
+const separated =
+  (delimiter: string): Render =>
+  (tasks, data) =>
+    tasks.pipe(
+      Stream.map((task) => [
+        ...taskColumns.map(({ value }) => cell(value(task))),
+        ...data.map(({ value }) => cellText(value(task)))
+      ]),
+      Stream.prepend([[...taskColumnNames, ...data.map(({ name }) => name)]]),
+      Stream.pipeThroughChannel(Csv.encodeString({ delimiter }))
+    )
+
+/** The number of tasks in a row group of a Parquet file. */
+const rowGroupSize = 10_000
+
+const parquet: Render = (tasks, data) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      // Loaded on demand, because most exports are text.
+      const { make } = yield* Effect.promise(() => import("./parquet.ts"))
+      const file = make(taskColumns, data)
+      yield* tasks.pipe(Stream.rechunk(rowGroupSize), Stream.runForEachArray(file.write))
+      return Stream.fromEffect(file.finish)
+    })
+  )
 
 /** A section per task. */
 const markdown = <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>): Stream.Stream<string, E, R> =>
@@ -129,6 +149,11 @@ const longestRun = (text: string): number =>
   (text.match(/`+/g) ?? []).reduce((longest, run) => Math.max(longest, run.length), 0)
 
 /** Renders an export by format. */
-export const render: {
-  readonly [Format in ExportFormat]: <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>) => Stream.Stream<string, E, R>
-} = { jsonl: jsonLines, csv, md: markdown, json: jsonArray }
+export const render: { readonly [Format in ExportFormat]: Render } = {
+  jsonl: jsonLines,
+  csv: separated(","),
+  tsv: separated("\t"),
+  parquet,
+  md: markdown,
+  json: jsonArray
+}

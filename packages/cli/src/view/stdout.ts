@@ -12,7 +12,7 @@ import type { Canvas } from "./table.ts"
 
 /** Streams text to standard output. Waits for a slow reader, and fails if the pipe was closed. */
 export const writeAll = <E, R>(
-  text: Stream.Stream<string, E, R>
+  text: Stream.Stream<string | Uint8Array, E, R>
 ): Effect.Effect<void, E | PlatformError, R | Stdio.Stdio> =>
   Effect.flatMap(Stdio.Stdio, (stdio) => Stream.run(text, stdio.stdout({ endOnDone: false })))
 
@@ -27,13 +27,16 @@ export const writeLines = (lines: ReadonlyArray<string>): Effect.Effect<void, Pl
 const targetSize = 64 * 1024
 
 /** Joins small parts of a page, so that each page needs one write instead of one per task. */
-export const byPage = <E, R>(text: Stream.Stream<string, E, R>): Stream.Stream<string, E, R> =>
+export const byPage = <E, R>(
+  text: Stream.Stream<string | Uint8Array, E, R>
+): Stream.Stream<string | Uint8Array, E, R> =>
   Stream.mapArray(text, ([first, ...others]) => {
-    const joined: Arr.NonEmptyArray<string> = [first]
+    const joined: Arr.NonEmptyArray<string | Uint8Array> = [first]
     for (const part of others) {
-      const last = joined.length - 1
-      if ((joined[last] ?? "").length < targetSize) joined[last] += part
-      else joined.push(part)
+      const last = joined.at(-1)
+      if (typeof last === "string" && typeof part === "string" && last.length < targetSize) {
+        joined[joined.length - 1] = last + part
+      } else joined.push(part)
     }
     return joined
   })

@@ -48,7 +48,7 @@ describe("baton export", () => {
         stdout.startsWith(
           "id,status,description,result,attempts,feedback,verified,priority,createdAt,updatedAt," +
             "inputTokens,outputTokens,cacheReadTokens,cacheWriteTokens,costUsd,metadata," +
-            "costAtLeastUsd,costAtMostUsd,models\r\n"
+            "costAtLeastUsd,costAtMostUsd,models,k\r\n"
         )
       )
       const [first, second] = yield* rows(stdout)
@@ -69,7 +69,8 @@ describe("baton export", () => {
         metadata: '{"k":["\\"","\\n"]}',
         costAtLeastUsd: "",
         costAtMostUsd: "",
-        models: ""
+        models: "",
+        k: '["\\"","\\n"]'
       })
       assert.strictEqual(second?.["feedback"], "no, it\nfailed")
     })

@@ -42,8 +42,9 @@ const ran = (model: string): Attempt.Attempt => ({
 })
 
 const render = (changes: Partial<TaskWithHistory>) =>
-  Effect.map(Stream.mkString(exportFormat.render.md(Stream.succeed({ ...task, ...changes }))), (text) =>
-    text.split("\n")
+  Effect.map(
+    Stream.mkString(Stream.map(exportFormat.render.md(Stream.succeed({ ...task, ...changes }), []), String)),
+    (text) => text.split("\n")
   )
 
 describe("markdown", () => {
