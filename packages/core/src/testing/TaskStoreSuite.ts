@@ -208,7 +208,7 @@ export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
       [Commands],
       ([commands]) =>
         withFixture(options, reopenInModelCheck, (fixture) => ModelCheck.check(fixture, virtualTime, commands)),
-      { timeout: virtualTime ? testTimeout : 4 * testTimeout, arbitrary: { runs: virtualTime ? 200 : 20, size: 50 } }
+      { timeout: 4 * testTimeout, arbitrary: { runs: virtualTime ? 100 : 20, size: 50 } }
     )
   })
 }
