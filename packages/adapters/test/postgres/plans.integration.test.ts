@@ -1,3 +1,4 @@
+import type * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Schema } from "effect"
 import { connect } from "../../src/postgres/internal/connection.ts"
@@ -11,39 +12,45 @@ const number = "double precision"
 const int = "bigint"
 const [texts, numbers, booleans] = ["text[]", "double precision[]", "boolean[]"]
 
+/** A connection with the settings of a store's own connections. */
+const ownConnection = (url: string, schema: string) =>
+  Effect.map(
+    connect({
+      url,
+      schema,
+      maxConnections: 1,
+      statementTimeout: Duration.minutes(1),
+      listen: true,
+      applicationName: "baton-test"
+    }),
+    ({ sql }) => sql
+  )
+
+/** Expects parts of the plan that a statement has for any parameters, and that it finds all rows by an index. */
+const explaining = (sql: PgClient.PgClient) =>
+  Effect.fnUntraced(function* (statement: string, types: ReadonlyArray<string>, ...expected: ReadonlyArray<RegExp>) {
+    // The driver prepares it for any parameters, too.
+    yield* sql.unsafe(`PREPARE statement ${types.length === 0 ? "" : `(${types.join(", ")})`} AS ${statement}`)
+    const nulls = types.map(() => "NULL").join(", ")
+    const rows = yield* sql.unsafe<Record<string, string>>(
+      `EXPLAIN (COSTS OFF) EXECUTE statement ${types.length === 0 ? "" : `(${nulls})`}`
+    )
+    yield* sql.unsafe("DEALLOCATE statement")
+    const plan = rows.map((row) => row["QUERY PLAN"]).join("\n")
+    // The rows of count changes and the one row of control are read completely.
+    assert.notMatch(plan, /Seq Scan on (?!count_changes|control)/, plan)
+    assert.notMatch(plan, /Hash Join|Merge Join/, plan)
+    for (const part of expected) assert.match(plan, part, plan)
+  })
+
 describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () => {
   it.live("find rows by indexes, even if they were made while the tables were empty", () =>
     Effect.gen(function* () {
       const name = yield* schema()
       const store = yield* open({ schema: name })
       yield* add(store, names(10))
-      const { sql } = yield* connect({
-        url,
-        schema: name,
-        maxConnections: 1,
-        statementTimeout: Duration.seconds(10),
-        listen: true,
-        applicationName: "baton-test"
-      })
+      const explain = explaining(yield* ownConnection(url, name))
       const statements = Statements.make(Names.make(name))
-      const explain = Effect.fnUntraced(function* (
-        statement: string,
-        types: ReadonlyArray<string>,
-        ...expected: ReadonlyArray<RegExp>
-      ) {
-        // The driver prepares it for any parameters, too.
-        yield* sql.unsafe(`PREPARE statement ${types.length === 0 ? "" : `(${types.join(", ")})`} AS ${statement}`)
-        const nulls = types.map(() => "NULL").join(", ")
-        const rows = yield* sql.unsafe<Record<string, string>>(
-          `EXPLAIN (COSTS OFF) EXECUTE statement ${types.length === 0 ? "" : `(${nulls})`}`
-        )
-        yield* sql.unsafe("DEALLOCATE statement")
-        const plan = rows.map((row) => row["QUERY PLAN"]).join("\n")
-        // The rows of count changes and the one row of control are read completely.
-        assert.notMatch(plan, /Seq Scan on (?!count_changes|control)/, plan)
-        assert.notMatch(plan, /Hash Join|Merge Join/, plan)
-        for (const part of expected) assert.match(plan, part, plan)
-      })
       const claimable = /using tasks_claimable on tasks/
       const byKey = /using tasks_pkey on tasks/
       const leased = [numbers, numbers, numbers]
@@ -85,6 +92,23 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.cancel.status.pending, [int, int, text, text], /tasks_pending/)
     })
   )
+
+  it.live("find claimable tasks by their own index after statistics of a moment without any", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      yield* open({ schema: name })
+      const sql = yield* ownConnection(url, name)
+      yield* sql.unsafe(`INSERT INTO "${name}".tasks
+        (seq, queue, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token)
+        SELECT n, 'default', 'completed', 0, now(), 0, 0, 1, 0, false, now(), 1 FROM generate_series(1, 2000) n`)
+      yield* sql.unsafe(`VACUUM ANALYZE "${name}".tasks`)
+      const explain = explaining(sql)
+      const statements = Statements.make(Names.make(name))
+      const withoutOthers = /^(?![^]*tasks_pending)[^]*using tasks_claimable on tasks/
+      yield* explain(statements.claim, [int, text, number, number, text], withoutOthers)
+      yield* explain(statements.outlook, [text], withoutOthers)
+    })
+  )
 })
 
 const Explained = Schema.decodeUnknownEffect(
@@ -119,14 +143,7 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL store with a million task
         const statements = Statements.make(Names.make("baton"))
 
         // With the settings of a store's own connections, and with those of a pooler's.
-        const { sql: own } = yield* connect({
-          url: server.url,
-          schema: "baton",
-          maxConnections: 1,
-          statementTimeout: Duration.minutes(1),
-          listen: true,
-          applicationName: "baton-test"
-        })
+        const own = yield* ownConnection(server.url, "baton")
         for (const connection of [own, sql]) {
           /** The number of pages that a statement reads. */
           const pages = Effect.fnUntraced(function* (statement: string, types: string, values: string) {

@@ -154,10 +154,12 @@ export const migrations: ReadonlyArray<Migration> = [
       `ALTER TABLE ${schema}.count_changes ALTER COLUMN queue DROP DEFAULT`,
       `ALTER TABLE ${schema}.task_inputs
         ADD COLUMN payload text, ADD COLUMN overrides text, ADD COLUMN max_attempts bigint`,
-      // The queue first, so that tasks of other queues cost a claim and a sweep nothing.
+      // The queue first, so that tasks of other queues cost a claim and a sweep nothing. A claim repeats the condition, from
+      // which PostgreSQL does not conclude that the status is pending: after statistics of a moment without pending tasks,
+      // it would otherwise prefer tasks_pending, and sort all of them.
       `DROP INDEX ${schema}.tasks_claimable, ${schema}.tasks_leased`,
       `CREATE INDEX tasks_claimable ON ${schema}.tasks (queue, priority DESC, available_at, seq)
-        WHERE status = 'pending' AND blockers = 0`,
+        WHERE CASE WHEN blockers = 0 THEN status END = 'pending'`,
       `CREATE INDEX tasks_leased ON ${schema}.tasks (queue, lease_until) WHERE status = 'in_progress'`
     ]
   }

@@ -28,8 +28,8 @@ const levels = ({ tasks }: Names, queue: string) => `
     ) FROM levels l WHERE l.priority IS NOT NULL
   )`
 
-/** Holds for the rows of a queue that `tasks_claimable` contains. */
-const isClaimable = (queue: string) => `t.queue = ${queue} AND t.status = 'pending' AND t.blockers = 0`
+/** Holds for the rows of a queue that `tasks_claimable` contains, and names them in a way that only this index can serve. */
+const isClaimable = (queue: string) => `t.queue = ${queue} AND CASE WHEN t.blockers = 0 THEN t.status END = 'pending'`
 
 const claiming = (names: Names) => {
   const { attempts, changes, control, inputs, tasks } = names
