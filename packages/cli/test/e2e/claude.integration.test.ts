@@ -78,8 +78,8 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
         )
         const { stdout } = yield* baton("export", "--format", "csv")
         const [header = "", ...rows] = stdout.trimEnd().split("\r\n")
-        // The columns of the source follow.
-        assert.match(header, /,models,source\.description$/)
+        // The columns of results and of the source follow.
+        assert.match(header, /,models,summary,source\.description$/)
         assert.strictEqual(rows.length, 400)
         for (const row of rows) assert.match(row, /,(0\.\d+),\1,claude-sonnet-5-5 claude-haiku-5-5,/)
         assert.include((yield* baton("list")).stdout.split("\n")[0], "COST")
