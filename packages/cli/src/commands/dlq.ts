@@ -77,10 +77,11 @@ const requeue = Command.make(
   },
   Effect.fnUntraced(function* (input) {
     const store = yield* TaskStore
-    const ids = input.cause === undefined ? input.ids : yield* withCause(input.cause)
+    const { known, unknown } = yield* lookUp(input.ids)
+    const ids = input.cause === undefined ? known.map((task) => task.id) : yield* withCause(input.cause)
     const requeued = yield* store.requeue(input.all ? { status: "failed" } : { ids })
     const changed = new Set(requeued)
-    const { known: unchanged, unknown } = yield* lookUp(input.ids.filter((id) => !changed.has(id)))
+    const { known: unchanged } = yield* lookUp(known.map((task) => task.id).filter((id) => !changed.has(id)))
     if (input.json) yield* printJson(Requeued, { requeued, unchanged, unknown })
     else if (requeued.length > 0) {
       yield* writeLine(

@@ -10,7 +10,7 @@ import { canvas, writeLines } from "../view/stdout.ts"
 import { TaskWithHistory, printJson } from "../view/json.ts"
 import { taskReport } from "../view/taskReport.ts"
 import * as store from "../run/stores.ts"
-import { failOnUnknown } from "./taskIds.ts"
+import { failOnUnknown, lookUp } from "./taskIds.ts"
 
 /** A task can have thousands of dependencies; only the first are shown. */
 const maxDependencies = 50
@@ -21,9 +21,8 @@ export const show = Command.make(
   { id, json },
   Effect.fnUntraced(function* (input) {
     const store = yield* TaskStore
-    const found = yield* store.get(input.id)
-    if (Option.isNone(found)) return yield* failOnUnknown([input.id])
-    const task = found.value
+    const [task] = (yield* lookUp([input.id])).known
+    if (task === undefined) return yield* failOnUnknown([input.id])
     const history = yield* store.attempts(task.id)
     if (input.json) return yield* printJson(TaskWithHistory, { ...task, history })
     const dependencies = yield* Effect.forEach(task.dependsOn.slice(0, maxDependencies), statusOf)

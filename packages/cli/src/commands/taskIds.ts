@@ -1,5 +1,5 @@
 /** Finds tasks by their ids. */
-import type { Task, TaskId } from "@baton/core/Task"
+import { idInQueue, type Task, type TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Arr from "effect/Array"
@@ -9,7 +9,10 @@ import { CommandFailed } from "../system/CommandFailed.ts"
 import { editDistance } from "../system/nearest.ts"
 import { safeText } from "../view/safeText.ts"
 
-/** Looks up tasks by id, without duplicates and in order; also returns the unknown ids. */
+/**
+ * Looks up tasks by id, without duplicates and in order; also returns the unknown ids. A task may be called as in its
+ * source, without its queue, if only one queue of the store has a task with this id.
+ */
 export const lookUp = Effect.fnUntraced(function* (
   ids: ReadonlyArray<TaskId>
 ): Effect.fn.Return<
@@ -19,11 +22,29 @@ export const lookUp = Effect.fnUntraced(function* (
 > {
   const store = yield* TaskStore
   const unique = Arr.dedupe(ids)
-  const found = yield* Effect.forEach(unique, (id) => store.get(id), { concurrency: 8 })
+  const find = (id: TaskId) =>
+    Effect.flatMap(store.get(id), (found) =>
+      Option.isSome(found)
+        ? Effect.succeed(found)
+        : Effect.map(inEachQueue(id), (tasks) => (tasks.length === 1 ? Arr.head(tasks) : Option.none()))
+    )
+  const found = yield* Effect.forEach(unique, find, { concurrency: 8 })
   return {
-    known: Arr.getSomes(found),
+    known: Arr.dedupeWith(Arr.getSomes(found), (one, other) => one.id === other.id),
     unknown: unique.filter((_, index) => Option.isNone(found[index] ?? Option.none()))
   }
+})
+
+/** The tasks that have this id in the source of their queue. */
+const inEachQueue = Effect.fnUntraced(function* (
+  id: string
+): Effect.fn.Return<ReadonlyArray<Task>, TaskStoreError, TaskStore> {
+  const store = yield* TaskStore
+  const queues = yield* store.queues
+  if (queues.length < 2) return []
+  return Arr.getSomes(
+    yield* Effect.forEach(queues, ({ queue }) => store.get(idInQueue(queue, id)), { concurrency: 8 })
+  )
 })
 
 /** Fails if there are unknown ids; suggests similar ids for a single one. */
@@ -34,6 +55,12 @@ export const failOnUnknown = Effect.fnUntraced(function* (
   if (id === undefined) return
   if (unknown.length > 1) {
     return yield* new CommandFailed({ message: `The tasks ${unknown.map(safeText).join(", ")} do not exist.` })
+  }
+  const inQueues = (yield* inEachQueue(id)).map((task) => safeText(task.id))
+  if (inQueues.length > 0) {
+    return yield* new CommandFailed({
+      message: `Several queues have a task ${safeText(id)}: ${inQueues.join(", ")}. Name its queue, as in ${inQueues[0]}.`
+    })
   }
   const close = (yield* closeIds(id)).map(safeText)
   const hint = close.length === 0 ? "`baton list` lists all tasks." : `Did you mean ${close.join(" or ")}?`

@@ -65,13 +65,20 @@ export const unfinished = Effect.fnUntraced(function* (
   })
 })
 
+/** So many names fit into a sentence. */
+const maxNamed = 8
+const list = (names: ReadonlyArray<string>) => {
+  const more = names.length - maxNamed
+  return [...names.slice(0, maxNamed).map(safeText), ...(more > 0 ? [`${more} more`] : [])].join(", ")
+}
+
 const mustExist = (queue: string, queues: ReadonlyArray<QueueCounts>) => {
   const names = queues.map(({ queue }) => queue)
   if (queues.length === 0 || names.includes(queue)) return Effect.void
   const [close] = nearest(queue, names)
   const hint =
-    close === undefined
-      ? `The queues of this store are ${names.map(safeText).join(", ")}.`
+    close === undefined || names.length <= maxNamed
+      ? `The queues of this store are ${list(names)}.`
       : `Did you mean ${safeText(close)}?`
   return Effect.fail(new CommandFailed({ message: `There is no queue ${safeText(queue)} in this store. ${hint}` }))
 }
