@@ -32,9 +32,7 @@ export const cancel = Command.make(
       .filter((task) => changed.has(task.id))
       .map((task) => ({ id: task.id, wasRunning: task.status === "in_progress" }))
     // Looked up again, because a running task may have ended in the meantime.
-    const { known: unchanged } = yield* lookUp(
-      before.known.map((task) => task.id).filter((id) => !changed.has(id))
-    )
+    const { known: unchanged } = yield* lookUp(before.known.map((task) => task.id).filter((id) => !changed.has(id)))
     if (input.json) yield* printJson(Result, { cancelled, unchanged, unknown: before.unknown })
     else if (cancelled.length > 0)
       yield* Effect.forEach(cancelled, (task) => writeLine(sentence(task)), { discard: true })

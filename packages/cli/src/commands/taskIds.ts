@@ -42,9 +42,7 @@ const inEachQueue = Effect.fnUntraced(function* (
   const store = yield* TaskStore
   const queues = yield* store.queues
   if (queues.length < 2) return []
-  return Arr.getSomes(
-    yield* Effect.forEach(queues, ({ queue }) => store.get(idInQueue(queue, id)), { concurrency: 8 })
-  )
+  return Arr.getSomes(yield* Effect.forEach(queues, ({ queue }) => store.get(idInQueue(queue, id)), { concurrency: 8 }))
 })
 
 /** Fails if there are unknown ids; suggests similar ids for a single one. */
