@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { availableParallelism, freemem, totalmem } from "node:os"
 import { fromConfig, part, type PartName, Project } from "../settings/Project.ts"
-import { type DoctorFlags, StoreUrl } from "../settings/flags.ts"
+import { type DoctorFlags, type Given, StoreUrl } from "../settings/flags.ts"
 import * as claude from "../claude/preflight.ts"
 import manifest from "../../package.json" with { type: "json" }
 import { canvas } from "../view/stdout.ts"
@@ -74,12 +74,12 @@ const verifier = Effect.fnUntraced(function* ({ judgeModel, noVerify, verifier, 
 })
 
 const notifications = Effect.fnUntraced(function* (flags: DoctorFlags) {
-  const { onComplete, onEnd, onFail, onRetry, onStart, webhook } = flags
+  const { notify, onComplete, onEnd, onFail, onRetry, onStart, webhook } = flags
   const commands = [onStart, onRetry, onComplete, onFail, onEnd].filter((given) => given !== undefined)
   const programs = yield* Effect.forEach(commands, ({ by, value }) => program(by, value))
-  return webhook === undefined
-    ? programs
-    : [...programs, Diagnosis.ok(webhook.by, `Events are posted to ${new URL(webhook.value).host}.`)]
+  const posted = (given: Given<string> | undefined, what: string) =>
+    given === undefined ? [] : [Diagnosis.ok(given.by, `${what} to ${new URL(given.value).host}.`)]
+  return [...programs, ...posted(webhook, "Events are posted"), ...posted(notify, "A message about each run is posted")]
 })
 
 /** Checks a layer of the configuration by building it. */

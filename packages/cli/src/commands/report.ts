@@ -1,25 +1,17 @@
 /** `baton report` */
-import { TaskStore } from "@baton/core/TaskStore"
-import * as Clock from "effect/Clock"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Kind from "../settings/Kind.ts"
 import * as options from "../settings/options.ts"
-import { StoreUrl } from "../settings/flags.ts"
-import { canvas, writeAll } from "../view/stdout.ts"
+import { writeAll } from "../view/stdout.ts"
 import { safe } from "../view/safeText.ts"
-import type { About } from "../view/report/figures.ts"
-import type { Report } from "../view/report/Report.ts"
+import { build, formatOf, formats } from "../view/report/build.ts"
 import * as store from "../run/stores.ts"
-import { commandName, withoutPassword } from "../view/commandLine.ts"
-import { records } from "../system/pages.ts"
 import { unknownExtension, writeFile } from "../system/writeFile.ts"
 import { printMessage } from "../view/stderr.ts"
 
 const extensions = [".txt", ".md", ".markdown", ".html", ".htm"]
-
-const formats = ["text", "md", "html"] as const
 
 /** Reports the results of all tasks in a store. */
 export const report = Command.make(
@@ -34,9 +26,7 @@ export const report = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ format, output }) {
-    const gathered = yield* gather
-    const about = { store: withoutPassword(yield* StoreUrl), command: yield* commandName }
-    const text = yield* render(format ?? formatOf(output), gathered, about)
+    const text = yield* build(format ?? formatOf(output))
     if (output === undefined || output === "-") return yield* writeAll(Stream.succeed(text))
     yield* writeFile(output, Stream.succeed(text))
     yield* printMessage(safe`Report written to ${output}.`)
@@ -56,34 +46,3 @@ export const report = Command.make(
   ]),
   Command.provide(store.layerExisting)
 )
-
-const formatOf = (output: string | undefined): (typeof formats)[number] =>
-  output === undefined ? "text" : /\.html?$/i.test(output) ? "html" : /\.(?:md|markdown)$/i.test(output) ? "md" : "text"
-
-/** Records can be large, so only one page is in memory at a time. */
-const pageSize = 50
-
-const gather = Effect.gen(function* () {
-  const { Report } = yield* Effect.promise(() => import("../view/report/Report.ts"))
-  const tasks = yield* TaskStore
-  const gathered = new Report(yield* Clock.currentTimeMillis)
-  yield* Stream.runForEach(records(tasks, { pageSize }), (record) => Effect.sync(() => gathered.add(record)))
-  return gathered
-})
-
-const render = Effect.fnUntraced(function* (format: (typeof formats)[number], gathered: Report, about: About) {
-  switch (format) {
-    case "html": {
-      const { html } = yield* Effect.promise(() => import("../view/report/html.ts"))
-      return html(gathered, about)
-    }
-    case "md": {
-      const { markdown } = yield* Effect.promise(() => import("../view/report/text.ts"))
-      return markdown(gathered, about)
-    }
-    case "text": {
-      const { text } = yield* Effect.promise(() => import("../view/report/text.ts"))
-      return `${text(gathered, about, yield* canvas).join("\n")}\n`
-    }
-  }
-})

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as account from "../claude/account.ts"
 import { Project } from "../settings/Project.ts"
 import { EndedWith, exitCodes } from "../system/CommandFailed.ts"
@@ -18,6 +19,8 @@ import { eventJson, withEvents } from "../view/events.ts"
 import type { Limits } from "../view/live/View.ts"
 import * as LogDisplay from "../view/LogDisplay.ts"
 import { LogLines } from "../system/logger.ts"
+import { safeText } from "../view/safeText.ts"
+import { writeFile } from "../system/writeFile.ts"
 import { exitCode, quietSummary, RunSummary, summary } from "../view/summary.ts"
 import { writeLines } from "../view/stdout.ts"
 import type { Terminal } from "../view/terminal.ts"
@@ -62,7 +65,11 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
           counts
         )
 
-  const flagHooks = yield* Effect.provideService(parts.hooks, LogLines, display.line)
+  const flagHooks = yield* Effect.provideService(
+    parts.hooks({ queues: options.queues, endless }),
+    LogLines,
+    display.line
+  )
   const work = Effect.gen(function* () {
     const orchestrator = yield* Orchestrator.Orchestrator
     const run = endless ? orchestrator.runForever : orchestrator.run
@@ -94,12 +101,25 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
     Effect.gen(function* () {
       const exit = yield* Effect.exit(restore(work))
       const code = yield* printSummary(options, display)
+      if (flags.report !== undefined) {
+        yield* Effect.provideService(writeReport(flags.report.value), LogLines, display.line)
+      }
       yield* Effect.provideService(flagHooks.finish, LogLines, display.line)
       yield* exit
       if (code !== exitCodes.ok) return yield* new EndedWith({ exitCode: code })
     })
   )
 }, Effect.scoped)
+
+/** Writes the report of `--report`, which is no reason for a run to fail. */
+const writeReport = Effect.fnUntraced(function* (file: string) {
+  const { build, formatOf } = yield* Effect.promise(() => import("../view/report/build.ts"))
+  yield* writeFile(file, Stream.fromEffect(build(formatOf(file)))).pipe(
+    Effect.catch(({ message }) =>
+      Effect.logWarning("The report was not written").pipe(Effect.annotateLogs({ cause: safeText(message) }))
+    )
+  )
+})
 
 /** Logs every event with its short fields at the level debug. Descriptions, outputs and feedback are not logged. */
 const logEvent: Hooks.Hook = ({ _tag, ...fields }) =>

@@ -19,6 +19,13 @@ export const text = (metavar: string, expected: string): Kind<string> => ({
   read: (text) => (text.trim() === "" ? undefined : text)
 })
 
+/** The path of a file with one of these extensions. */
+export const file = (extensions: ReadonlyArray<string>): Kind<string> => ({
+  metavar: "FILE",
+  expected: `the path of a file that ends with ${extensions.slice(0, -1).join(", ")} or ${extensions.at(-1)}`,
+  read: (text) => (extensions.some((extension) => text.toLowerCase().endsWith(extension)) ? text : undefined)
+})
+
 const isQueueName = Schema.is(QueueName)
 
 /** The name of a queue. */

@@ -38,6 +38,8 @@ const model = Kind.text("MODEL", "the name of a model")
 const file = Kind.text("FILE", "the path of a file")
 const command = Kind.text("CMD", "a command line")
 
+const reportExtensions = [".html", ".htm", ".md", ".markdown", ".txt"]
+
 const everywhere = ["every command"] as const
 const runAndDoctor = ["run", "doctor"] as const
 
@@ -340,6 +342,23 @@ export const settings = {
     takenBy: runAndDoctor
   },
 
+  notify: {
+    kind: Kind.url,
+    help: "Post one message to this URL when the run has ended: its result, cost, duration, and the cause of a stop",
+    group: "hooks",
+    takenBy: runAndDoctor
+  },
+  notifyFormat: {
+    kind: Kind.oneOf("slack", "discord", "json"),
+    help: "The format of that message",
+    otherwise: "that of the URL's host, or json",
+    group: "hooks"
+  },
+
+  report: {
+    kind: Kind.file(reportExtensions),
+    help: "Write a report on all tasks of the run to this file when the run has ended (.html, .md or .txt)"
+  },
   noRedact: {
     kind: Kind.onOff,
     help: "Keep secrets in metadata, feedback and errors, instead of replacing them with [redacted]"

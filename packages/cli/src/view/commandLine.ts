@@ -7,8 +7,8 @@ import { Project } from "../settings/Project.ts"
 import { StoreUrl } from "../settings/flags.ts"
 import { settings, variableName } from "../settings/settings.ts"
 
-/** Flags whose values can be secrets; the URL of a webhook is a secret. */
-const sensitive = /^--(?:webhook|(?:.*-)?(?:secret|key|token|password))(?:-|=|$)/
+/** Flags whose values can be secrets; the URLs of webhooks and notifications are secrets. */
+const sensitive = /^--(?:webhook|notify(?!-)|(?:.*-)?(?:secret|key|token|password))(?:-|=|$)/
 
 /** The command line, quoted for the shell and without secrets. */
 export const commandLine: Effect.Effect<string, never, Stdio.Stdio> = Effect.map(

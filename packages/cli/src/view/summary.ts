@@ -51,7 +51,11 @@ export const quietSummary = (result: RunSummary, _progress: Progress, options: O
 
 const sumOf = (counts: Counts): number => counts.pending + counts.in_progress + counts.completed + counts.failed
 
-const headline = (result: RunSummary, { endless }: Options): Notice => {
+/** The result of a run in one line. */
+export const headline = (
+  result: Pick<RunSummary, "counts" | "reason" | "stats">,
+  { endless }: Pick<Options, "endless">
+): Notice => {
   const { counts, reason, stats } = result
   const total = sumOf(counts)
   const ended = stats.tasksCompleted + stats.tasksFailed

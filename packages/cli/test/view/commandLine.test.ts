@@ -21,6 +21,10 @@ describe("commandLine", () => {
       "baton run --store 'postgres://me:…@db/x' --webhook … --json"
     )
     assert.strictEqual(
+      typed("run", "--notify", "https://hooks.slack.com/T0/s3cret", "--notify-format", "slack"),
+      "baton run --notify … --notify-format slack"
+    )
+    assert.strictEqual(
       typed("run", "--webhook=https://hooks.example/T0/s3cret", "--api-key=sk-1", "--api-key", "sk-2"),
       "baton run --webhook=… --api-key=… --api-key …"
     )
