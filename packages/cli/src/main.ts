@@ -25,6 +25,7 @@ import { report as reportCommand } from "./commands/report.ts"
 import { run as runCommand, worker } from "./commands/run.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
+import { verify } from "./commands/verify.ts"
 import { selectionIn, load } from "./settings/loadProject.ts"
 import * as Project from "./settings/Project.ts"
 import { EndedWith, exitCodes } from "./system/CommandFailed.ts"
@@ -60,6 +61,7 @@ export const baton = Command.make("baton").pipe(
     pause,
     resume,
     stop,
+    verify,
     exportCommand,
     reportCommand,
     prune,

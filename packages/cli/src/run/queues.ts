@@ -32,14 +32,22 @@ export const ofSources = (sources: Queues): Effect.Effect<Queues, never, QueueSe
 export const selected = Effect.fnUntraced(function* (
   store: TaskStore["Service"]
 ): Effect.fn.Return<TaskStore["Service"], CommandFailed | TaskStoreError, QueueSetting> {
+  const chosen = yield* choose(store)
+  return chosen.length === 1 ? inQueues(store, chosen) : store
+})
+
+/** The queue of `--queue`, or all queues. */
+export const choose = Effect.fnUntraced(function* (
+  store: TaskStore["Service"]
+): Effect.fn.Return<Queues, CommandFailed | TaskStoreError, QueueSetting> {
   const queue = yield* QueueFlag
   const queues = yield* store.queues
   if (queue !== undefined) {
     yield* mustExist(queue, queues)
-    return inQueues(store, [queue])
+    return [queue]
   }
-  const [only, another] = queues
-  return only !== undefined && another === undefined ? inQueues(store, [only.queue]) : store
+  const names = queues.map(({ queue }) => queue)
+  return Arr.isReadonlyArrayNonEmpty(names) ? names : [defaultQueue]
 })
 
 /** The queue that a run without sources continues. */

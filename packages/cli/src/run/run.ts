@@ -71,7 +71,7 @@ const prepare = Effect.fnUntraced(function* (flags: RunFlags, options: { readonl
  * Disables the live view if events are written to standard output, unless it is a file. Events on a terminal would break
  * the view, and a program that reads a pipe, such as `jq`, usually prints to the same terminal.
  */
-const terminalFor = Effect.fnUntraced(function* (flags: RunFlags) {
+export const terminalFor = Effect.fnUntraced(function* (flags: Pick<RunFlags, "output" | "plain">) {
   const shown = yield* terminal.stderr
   const isDisturbed = flags.output.value === "ndjson" && ((yield* (yield* Stdio.Stdio).stdoutIsTerminal) || isPipe())
   return { ...shown, canAnimate: shown.canAnimate && !flags.plain && !isDisturbed }

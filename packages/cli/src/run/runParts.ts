@@ -53,7 +53,11 @@ const stopGrace = Duration.seconds(15)
 export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
   owner: string,
-  options: { readonly endless: boolean }
+  options: {
+    readonly endless: boolean
+    /** Used instead of the executor that the flags select. */
+    readonly executor?: Layer.Layer<Executor>
+  }
 ): Effect.fn.Return<
   RunParts,
   CommandFailed | SourceError,
@@ -62,13 +66,13 @@ export const make = Effect.fnUntraced(function* (
   const timeout = flags.timeout.value
   const verifyTimeout = flags.verifyTimeout.value
   const lease = flags.lease.value
-  const executor = yield* chooseExecutor(flags)
+  const executor = options.executor === undefined ? yield* chooseExecutor(flags) : undefined
   const verifier = yield* chooseVerifier(flags)
   const uses = {
     ...(yield* usesClaude(flags)),
-    agent: executor === flags.executor && executor.value === "claude-code"
+    agent: executor !== undefined && executor === flags.executor && executor.value === "claude-code"
   }
-  if (executor === flags.executor && flags.permanentExitCodes?.origin === "flag") {
+  if (executor !== undefined && executor === flags.executor && flags.permanentExitCodes?.origin === "flag") {
     const { by } = flags.permanentExitCodes
     return yield* new CommandFailed({ message: `${by} only works with --exec or --shell. Remove ${by}.` })
   }
@@ -109,16 +113,18 @@ export const make = Effect.fnUntraced(function* (
     onCrash: flags.onCrash.value,
     onDependencyFailed: flags.onDependencyFailed.value,
     pauseBetweenTasks: flags.pauseBetweenTasks?.value,
-    executorId: executorIdOf(flags, executor),
+    executorId: executor === undefined ? undefined : executorIdOf(flags, executor),
     keepOutputs: flags.keepOutputs,
     drainTimeout: explicit(flags.drainTimeout) ?? batching?.defaults.drainTimeout ?? flags.drainTimeout.value,
     traceContent: yield* Telemetry.capturesContent
   }
   return {
-    executor: yield* executorOf(flags, executor, timeout, {
-      claude,
-      claudeCode: uses.agent ? yield* (yield* claudeCodeModule).make(flags, timeout) : undefined
-    }),
+    executor:
+      options.executor ??
+      (yield* executorOf(flags, executor ?? (yield* chooseExecutor(flags)), timeout, {
+        claude,
+        claudeCode: uses.agent ? yield* (yield* claudeCodeModule).make(flags, timeout) : undefined
+      })),
     verifier: batching === undefined || uses.verifier ? chosen : batching.withLimit(chosen),
     safety: yield* safetyOf(flags, options),
     config: batching?.configOf(config) ?? config,

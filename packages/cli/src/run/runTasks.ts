@@ -2,7 +2,7 @@
 import * as Hooks from "@baton/core/Hooks"
 import * as Orchestrator from "@baton/core/Orchestrator"
 import * as Redactor from "@baton/core/Redactor"
-import { TaskStore } from "@baton/core/TaskStore"
+import { type Counts, TaskStore } from "@baton/core/TaskStore"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -44,26 +44,9 @@ export interface Options {
 
 /** Runs all tasks, or waits for new ones if `endless`. Fails with the exit code if it is not zero. */
 export const runTasks = Effect.fnUntraced(function* (options: Options) {
-  const { endless, flags, parts, terminal } = options
-  const store = yield* TaskStore
-  const counts = yield* store.counts
-  const display =
-    (yield* LogFormatFlag) === "json"
-      ? yield* LogDisplay.make(flags, counts)
-      : yield* Display.make(
-          {
-            terminal,
-            store,
-            lease: parts.lease,
-            concurrency: parts.concurrency,
-            maxAttempts: flags.maxAttempts.value,
-            limits: limitsOf(flags),
-            rateLimitedSince: parts.rateLimitedSince,
-            endless,
-            quiet: flags.quiet
-          },
-          counts
-        )
+  const { endless, flags, parts } = options
+  const counts = yield* (yield* TaskStore).counts
+  const display = yield* makeDisplay(options, counts)
 
   const flagHooks = yield* Effect.provideService(
     parts.hooks({ queues: options.queues, endless }),
@@ -131,6 +114,28 @@ const logEvent: Hooks.Hook = ({ _tag, ...fields }) =>
 
 const isShort = (name: string): boolean => !["at", "description", "output", "feedback", "reason"].includes(name)
 
+/** The display of the tasks in the store. */
+export const makeDisplay = Effect.fnUntraced(function* (
+  { endless, flags, parts, terminal }: Pick<Options, "endless" | "flags" | "parts" | "terminal">,
+  counts: Counts
+) {
+  if ((yield* LogFormatFlag) === "json") return yield* LogDisplay.make(flags, counts)
+  return yield* Display.make(
+    {
+      terminal,
+      store: yield* TaskStore,
+      lease: parts.lease,
+      concurrency: parts.concurrency,
+      maxAttempts: flags.maxAttempts.value,
+      limits: limitsOf(flags),
+      rateLimitedSince: parts.rateLimitedSince,
+      endless,
+      quiet: flags.quiet
+    },
+    counts
+  )
+})
+
 const limitsOf = (flags: RunFlags): Limits => ({
   maxCostUsd: flags.maxCost?.value,
   maxTokens: flags.maxTokens?.value,
@@ -140,7 +145,7 @@ const limitsOf = (flags: RunFlags): Limits => ({
 })
 
 /** The API key is redacted by its value too, because programs inherit it from the environment and can print it. */
-const redactorOf = Effect.fnUntraced(function* ({ noRedact }: RunFlags) {
+export const redactorOf = Effect.fnUntraced(function* ({ noRedact }: RunFlags) {
   if (noRedact) return Redactor.layerNone
   return Redactor.layer({ secrets: Option.toArray(yield* account.find).map(({ apiKey }) => apiKey) })
 })

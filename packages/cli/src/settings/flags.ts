@@ -90,6 +90,22 @@ export const runFlags = { ...flagsFor("run"), price: options.price, json: option
 
 export type RunFlags = Command.Command.Config.Infer<typeof runFlags>
 
+/** The flags of `baton verify`. */
+export const verifyFlags = { ...flagsFor("verify"), price: options.price }
+
+export type VerifyFlags = Command.Command.Config.Infer<typeof verifyFlags>
+
+/** The flags of a run that verifies stored outputs: these, and the defaults of all others. */
+export const runFlagsOf = (flags: VerifyFlags): RunFlags => {
+  const defaults = settingNames.map((name) => {
+    const { default: fallback, kind } = settingOf(name)
+    if (fallback === undefined) return [name, kind === Kind.onOff ? false : undefined] as const
+    return [name, { value: kind.read(fallback), by: "the default", origin: "default" }] as const
+  })
+  // As in `flagsFor`: the type of each value follows from its name.
+  return { ...Object.fromEntries(defaults), json: false, ...flags } as unknown as RunFlags
+}
+
 /** The settings that `baton doctor` checks. */
 export const doctorFlags = flagsFor("doctor")
 

@@ -5,7 +5,7 @@
 import * as Kind from "./Kind.ts"
 
 /** The commands that take settings. `run` stands for `baton run`, `baton worker` and `baton plan`, which take the same ones. */
-export type TakenBy = "every command" | "run" | "doctor" | "status"
+export type TakenBy = "every command" | "run" | "verify" | "doctor" | "status"
 
 /** The headings that the help shows some settings under. */
 export const groupTitles = {
@@ -42,6 +42,8 @@ const reportExtensions = [".html", ".htm", ".md", ".markdown", ".txt"]
 
 const everywhere = ["every command"] as const
 const runAndDoctor = ["run", "doctor"] as const
+const runAndVerify = ["run", "verify"] as const
+const verifying = ["run", "verify", "doctor"] as const
 
 /** The settings, in the order of the help. */
 export const settings = {
@@ -101,19 +103,20 @@ export const settings = {
   verify: {
     kind: command,
     help: "Verify each output with this program: output on stdin; exit code 0 accepts, otherwise its output is the feedback",
-    takenBy: runAndDoctor
+    takenBy: verifying
   },
   verifier: {
     kind: Kind.oneOf("always-pass", "claude", "config"),
     help: "Use this verifier instead of a command",
-    takenBy: runAndDoctor
+    takenBy: verifying
   },
   noVerify: { kind: Kind.onOff, help: "Accept every output without a warning", takenBy: runAndDoctor },
   concurrency: {
     kind: Kind.count(1),
     help: "The number of tasks to run at the same time",
     default: "4",
-    alias: "j"
+    alias: "j",
+    takenBy: runAndVerify
   },
   prefetch: {
     kind: Kind.count(1),
@@ -137,13 +140,15 @@ export const settings = {
     kind: Kind.duration("10 millis"),
     help: "The maximum time that a command may print nothing",
     otherwise: "no limit",
-    group: "limits"
+    group: "limits",
+    takenBy: runAndVerify
   },
   verifyTimeout: {
     kind: Kind.duration("10 millis"),
     help: "The maximum duration of one verification",
     default: "5m",
-    group: "limits"
+    group: "limits",
+    takenBy: runAndVerify
   },
   maxIterations: { kind: Kind.count(1), help: "Stop the run after this number of attempts", group: "limits" },
   maxConsecutiveFailures: {
@@ -156,8 +161,18 @@ export const settings = {
     help: "Continue a run whose first ten attempts all fail; otherwise they stop it, unless --max-consecutive-failures is set",
     group: "limits"
   },
-  maxCost: { kind: Kind.dollars, help: "Stop the run before it costs more than this", group: "limits" },
-  maxTokens: { kind: Kind.count(1), help: "Stop the run before it uses more tokens than this", group: "limits" },
+  maxCost: {
+    kind: Kind.dollars,
+    help: "Stop the run before it costs more than this",
+    group: "limits",
+    takenBy: runAndVerify
+  },
+  maxTokens: {
+    kind: Kind.count(1),
+    help: "Stop the run before it uses more tokens than this",
+    group: "limits",
+    takenBy: runAndVerify
+  },
   maxCostPerTask: {
     kind: Kind.dollars,
     help: "Give up on a task before its attempts together cost more than this",
@@ -168,7 +183,12 @@ export const settings = {
     help: "Give up on a task before its attempts together use more tokens than this",
     group: "limits"
   },
-  maxDuration: { kind: Kind.duration("10 millis"), help: "Stop the run after this time", group: "limits" },
+  maxDuration: {
+    kind: Kind.duration("10 millis"),
+    help: "Stop the run after this time",
+    group: "limits",
+    takenBy: runAndVerify
+  },
 
   permanentExitCodes: {
     kind: Kind.exitCodes,
@@ -191,7 +211,8 @@ export const settings = {
   drainTimeout: {
     kind: Kind.duration(),
     help: "The time that running tasks have to finish when the run stops",
-    default: "30s"
+    default: "30s",
+    takenBy: runAndVerify
   },
   lease: {
     kind: Kind.duration("1 second"),
@@ -226,25 +247,28 @@ export const settings = {
     help: "The model that checks the outputs",
     default: "claude-haiku-5-5",
     group: "claude",
-    takenBy: runAndDoctor
+    takenBy: verifying
   },
   system: { kind: Kind.text("TEXT", "instructions"), help: "Instructions for every task", group: "claude" },
   systemFile: { kind: file, help: "A file with instructions for every task", group: "claude" },
   criteria: {
     kind: Kind.text("TEXT", "criteria for the outputs"),
     help: "Criteria for the judge, in addition to the description of the task",
-    group: "claude"
+    group: "claude",
+    takenBy: runAndVerify
   },
   confirm: {
     kind: Kind.count(0),
     help: "The number of times to ask the judge again before an output is rejected; the majority decides",
     default: "0",
-    group: "claude"
+    group: "claude",
+    takenBy: runAndVerify
   },
   minConfidence: {
     kind: Kind.share,
     help: "Reject outputs that the judge accepts with a lower confidence",
-    group: "claude"
+    group: "claude",
+    takenBy: runAndVerify
   },
   maxOutputTokens: {
     kind: Kind.count(1),
@@ -266,21 +290,34 @@ export const settings = {
   prices: {
     kind: file,
     help: "A JSON file with prices of models, for models that the price list does not have or that are outdated",
-    group: "claude"
+    group: "claude",
+    takenBy: runAndVerify
   },
   noCache: {
     kind: Kind.onOff,
     help: "Do not use cached responses; otherwise responses are stored in a file next to the store and paid for once",
-    group: "claude"
+    group: "claude",
+    takenBy: runAndVerify
   },
   rpm: {
     kind: Kind.count(1),
     help: "The maximum number of requests per minute to each model",
     otherwise: "the server's limit",
-    group: "claude"
+    group: "claude",
+    takenBy: runAndVerify
   },
-  inputTpm: { kind: Kind.count(1), help: "The maximum number of input tokens per minute", group: "claude" },
-  outputTpm: { kind: Kind.count(1), help: "The maximum number of output tokens per minute", group: "claude" },
+  inputTpm: {
+    kind: Kind.count(1),
+    help: "The maximum number of input tokens per minute",
+    group: "claude",
+    takenBy: runAndVerify
+  },
+  outputTpm: {
+    kind: Kind.count(1),
+    help: "The maximum number of output tokens per minute",
+    group: "claude",
+    takenBy: runAndVerify
+  },
 
   permissionMode: {
     kind: Kind.text("MODE", "a permission mode of Claude Code"),
@@ -361,7 +398,8 @@ export const settings = {
   },
   noRedact: {
     kind: Kind.onOff,
-    help: "Keep secrets in metadata, feedback and errors, instead of replacing them with [redacted]"
+    help: "Keep secrets in metadata, feedback and errors, instead of replacing them with [redacted]",
+    takenBy: runAndVerify
   },
   output: {
     kind: Kind.oneOf("human", "ndjson"),
@@ -375,12 +413,13 @@ export const settings = {
   plain: {
     kind: Kind.onOff,
     help: "Print progress as occasional lines of text instead of a live view, for screen readers",
-    takenBy: ["run", "status"]
+    takenBy: ["run", "verify", "status"]
   },
   quiet: {
     kind: Kind.onOff,
     help: "Print only errors and the limit that stopped the run: no progress and no summary",
-    alias: "q"
+    alias: "q",
+    takenBy: runAndVerify
   }
 } as const satisfies Readonly<Record<string, Setting>>
 

@@ -1,0 +1,95 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { baton, folder, list } from "./baton.ts"
+
+/** A test of the built program, in its own folder. */
+const live = (name: string, test: (dir: Effect.Success<typeof folder>) => Effect.Effect<void>) =>
+  it.live(name, () => Effect.flatMap(folder, test), 60_000)
+
+const Found = Schema.Array(Schema.Struct({ id: Schema.String, feedback: Schema.String }))
+const decode = Schema.decodeUnknownSync(
+  Schema.fromJsonString(Schema.Struct({ passed: Schema.Int, rejected: Found, unverified: Found }))
+)
+
+/** Three completed tasks, whose executor notes that it ran. */
+const threeDone = (dir: Effect.Success<typeof folder>) =>
+  Effect.gen(function* () {
+    dir.write("books.csv", "id,title\na,Emma\nb,Dracula\nc,Ulysses\n")
+    const exec = ["--shell", "echo ran >> runs; cat", "--no-verify"]
+    const { code, stderr } = yield* baton(dir.path, ["run", "books.csv", "--template", "{{title}}", ...exec])
+    assert.strictEqual(code, 0, stderr)
+  })
+
+const check = `sh -c 'grep -q u || { echo "no u in $BATON_DESCRIPTION"; exit 1; }'`
+
+describe("baton verify", () => {
+  live("reports the stored outputs that do not pass, without executing or changing their tasks", (dir) =>
+    Effect.gen(function* () {
+      yield* threeDone(dir)
+      const { code, stderr, stdout } = yield* baton(dir.path, ["verify", "--verify", check])
+      assert.strictEqual(code, 2, stderr)
+      assert.match(stdout, /^ID +FEEDBACK\na +no u in Emma\nc +no u in Ulysses\n1 of 3 outputs pass \(/)
+      assert.strictEqual(dir.lines("runs").length, 3)
+      assert.deepStrictEqual([...new Set((yield* list(dir.path)).map(({ status }) => status))], ["completed"])
+    })
+  )
+
+  live("prints the verdicts as JSON", (dir) =>
+    Effect.gen(function* () {
+      yield* threeDone(dir)
+      const strict = `sh -c 'grep -q Emma && exit 127; exit 1'`
+      const { code, stdout } = yield* baton(dir.path, ["verify", "--verify", strict, "--json"])
+      assert.strictEqual(code, 2)
+      const { passed, rejected, unverified } = decode(stdout)
+      assert.strictEqual(passed, 0)
+      assert.sameMembers(
+        rejected.map(({ id }) => id),
+        ["b", "c"]
+      )
+      assert.deepStrictEqual(
+        unverified.map(({ id }) => id),
+        ["a"]
+      )
+    })
+  )
+
+  live("succeeds if all outputs pass, also in several queues", (dir) =>
+    Effect.gen(function* () {
+      yield* threeDone(dir)
+      dir.write("more.txt", "x\n")
+      yield* baton(dir.path, ["run", "more.txt", "--exec", "cat", "--no-verify"])
+      const { code, stdout } = yield* baton(dir.path, ["verify", "--verify", "grep -q ."])
+      assert.strictEqual(code, 0)
+      assert.match(stdout, /^4 of 4 outputs pass \(/)
+    })
+  )
+
+  live("verifies the last outputs of failed tasks", (dir) =>
+    Effect.gen(function* () {
+      dir.write("list.txt", "one\ntwo\n")
+      const run = ["run", "list.txt", "--exec", "cat", "--verify", "grep -q one", "--max-attempts", "1"]
+      assert.strictEqual((yield* baton(dir.path, run)).code, 2)
+      const { code, stdout } = yield* baton(dir.path, ["verify", "--status", "failed", "--verify", "grep -q two"])
+      assert.strictEqual(code, 0)
+      assert.match(stdout, /^1 of 1 output pass/)
+    })
+  )
+
+  live("asks for a verifier", (dir) =>
+    Effect.gen(function* () {
+      yield* threeDone(dir)
+      const { code, stderr } = yield* baton(dir.path, ["verify"])
+      assert.strictEqual(code, 1)
+      assert.include(stderr, "No verifier is set. Add a command, as in --verify './check.sh', or --verifier claude.")
+    })
+  )
+
+  live("stops at a verifier that does not exist", (dir) =>
+    Effect.gen(function* () {
+      yield* threeDone(dir)
+      const { code, stderr } = yield* baton(dir.path, ["verify", "--verify", "./nothere"])
+      assert.strictEqual(code, 1)
+      assert.include(stderr, "./nothere")
+    })
+  )
+})
