@@ -1,0 +1,90 @@
+/**
+ * Serves the HTTP API of a store, its live events and the web page, in an existing `HttpRouter`. It reads and writes through
+ * `TaskStore` alone, so it works on every store, and can run on another machine than the workers.
+ *
+ * Requests from pages of other sites are refused, and so are requests under a name that is not this server's. Without a
+ * token, only programs on the same machine are answered.
+ *
+ * @since 0.1.0
+ */
+import type { TaskStore } from "@baton/core/TaskStore"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import type * as Etag from "effect/http/Etag"
+import type * as HttpPlatform from "effect/http/HttpPlatform"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as Layer from "effect/Layer"
+import type * as Path from "effect/Path"
+import type * as Redacted from "effect/Redacted"
+import { Api } from "./BatonApi.ts"
+import * as Access from "./internal/access.ts"
+import { layer as layerEvents } from "./internal/events.ts"
+import { guard, layerRequestErrors } from "./internal/guard.ts"
+import * as Handlers from "./internal/handlers.ts"
+import * as Pages from "./internal/pages.ts"
+
+/**
+ * @category configuration
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Where the server is mounted in the router. Default: `/`. */
+  readonly path?: `/${string}` | undefined
+  /** Required from every request to the API, as `Authorization: Bearer TOKEN`. */
+  readonly token?: Redacted.Redacted | undefined
+  /** Refuse every change. Default: false. */
+  readonly readOnly?: boolean | undefined
+  /** The names by which the server is reached, besides its addresses and `localhost`. */
+  readonly hosts?: ReadonlyArray<string> | undefined
+  /** The folder with the files of the web page. */
+  readonly files?: string | undefined
+}
+
+/**
+ * Mounts the server. The response streams of live events end when the HTTP server interrupts its requests.
+ *
+ * **Example**
+ *
+ * ```ts
+ * import { BatonServer } from "@baton/adapters/http"
+ * import { SqliteTaskStore } from "@baton/adapters/sqlite"
+ * import { NodeHttpServer } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import { HttpRouter } from "effect/http"
+ * import { createServer } from "node:http"
+ *
+ * const server = HttpRouter.serve(BatonServer.layer({ path: "/baton" })).pipe(
+ *   Layer.provide(SqliteTaskStore.layer({ filename: ".baton/baton.db" })),
+ *   Layer.provide(NodeHttpServer.layer(createServer, { port: 7777, host: "127.0.0.1" }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = ({ files, hosts = [], path = "/", readOnly = false, token }: Options = {}): Layer.Layer<
+  never,
+  never,
+  TaskStore | HttpRouter.HttpRouter | FileSystem.FileSystem | Path.Path | HttpPlatform.HttpPlatform | Etag.Generator
+> => {
+  const names = new Set(hosts.map((name) => name.toLowerCase()))
+  const routes = Layer.mergeAll(
+    HttpApiBuilder.layer(Api, { openapiPath: "/api/openapi.json" }),
+    Pages.layer(files)
+  ).pipe(
+    Layer.provide(Handlers.layer({ readOnly })),
+    Layer.provide([Access.layer({ readOnly, token }), layerRequestErrors, Layer.fresh(layerEvents)])
+  )
+  return HttpRouter.use(
+    Effect.fnUntraced(function* (router) {
+      // A separate router, so that the checks hold for all of its routes and for no others.
+      const own = yield* Effect.provideService(HttpRouter.make, HttpRouter.RouterConfig, { maxParamLength })
+      yield* Layer.build(Layer.provide(routes, Layer.succeed(HttpRouter.HttpRouter, own)))
+      yield* (path === "/" ? router : router.prefixed(path)).add("*", "/*", guard(own.asHttpEffect(), names))
+    })
+  )
+}
+
+/** Ids of tasks can be long. */
+const maxParamLength = 8_192

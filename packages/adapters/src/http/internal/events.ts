@@ -1,0 +1,158 @@
+/**
+ * What changes in the store, for any number of clients. One fiber reads the store while there are clients, so that their
+ * number costs the store nothing. A client that does not read its events loses them and receives `reload`.
+ */
+import type { QueueCounts } from "@baton/core/TaskStore"
+import { TaskStore } from "@baton/core/TaskStore"
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Control, Event } from "../BatonApi.ts"
+
+export class Events extends Context.Service<
+  Events,
+  {
+    /** The events for one client, as they are sent. The client is forgotten when the scope ends. */
+    readonly subscribe: Effect.Effect<Stream.Stream<Uint8Array>, never, Scope.Scope>
+    /** Ends the streams of all clients. */
+    readonly end: Effect.Effect<void>
+  }
+>()("@baton/adapters/http/Events") {}
+
+interface Subscriber {
+  readonly queue: Queue.Queue<Event, Cause.Done>
+  /** Whether it has received the state of all queues. */
+  isNew: boolean
+  /** Whether it lost events and has not been told so. */
+  lost: boolean
+}
+
+interface State {
+  readonly queues: ReadonlyMap<string, QueueCounts>
+  readonly control: Control
+}
+
+const pollInterval = Duration.millis(500)
+
+/** Events that wait for a client that reads slowly. */
+const capacity = 16
+
+/** Proxies close connections on which nothing is sent. */
+const keepAlive = Duration.seconds(15)
+
+/** For as long as it takes: the store of an open page comes back. */
+const reconnect = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")])
+
+const reload: Event = { event: "reload", data: {} }
+
+export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
+  Events,
+  Effect.gen(function* () {
+    const store = yield* TaskStore
+    const subscribers = new Set<Subscriber>()
+    /** Open while there are subscribers. */
+    const isWatched = Latch.makeUnsafe(false)
+    /** Open when a subscriber is new. */
+    const isAwaited = Latch.makeUnsafe(false)
+
+    const readState = Effect.map(Effect.all([store.queues, store.control]), ([queues, { paused, stops }]): State => ({
+      queues: new Map(queues.map((counts) => [counts.queue, counts])),
+      control: { paused, stops }
+    }))
+
+    const offer = (subscriber: Subscriber, event: Event) => {
+      if (subscriber.lost && !Queue.offerUnsafe(subscriber.queue, reload)) return
+      subscriber.lost = !Queue.offerUnsafe(subscriber.queue, event)
+    }
+
+    const publish = (before: State | undefined, state: State) => {
+      const all = { queues: [...state.queues.values()], removed: [], control: state.control }
+      const changes = before === undefined ? all : changesSince(before, state)
+      for (const subscriber of subscribers) {
+        if (subscriber.isNew) {
+          subscriber.isNew = false
+          offer(subscriber, { event: "changed", data: all })
+        } else if (changes !== undefined) offer(subscriber, { event: "changed", data: changes })
+        else if (subscriber.lost && Queue.offerUnsafe(subscriber.queue, reload)) subscriber.lost = false
+      }
+    }
+
+    let last: State | undefined
+    const look = Effect.map(readState, (state) => {
+      publish(last, state)
+      last = subscribers.size === 0 ? undefined : state
+    }).pipe(
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          last = undefined
+          for (const subscriber of subscribers) subscriber.lost = true
+        }).pipe(
+          Effect.andThen(Effect.logDebug("The store could not be read; trying again", error.message)),
+          Effect.annotateLogs({ module: "http" })
+        )
+      ),
+      Effect.retry(reconnect)
+    )
+
+    yield* isWatched.await.pipe(
+      Effect.andThen(Effect.sync(() => isAwaited.closeUnsafe())),
+      Effect.andThen(look),
+      Effect.andThen(Effect.raceFirst(isAwaited.await, Effect.sleep(pollInterval))),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
+    const subscriber = Effect.acquireRelease(
+      Effect.gen(function* () {
+        const queue = yield* Queue.dropping<Event, Cause.Done>(capacity)
+        const subscriber: Subscriber = { queue, isNew: true, lost: false }
+        subscribers.add(subscriber)
+        isWatched.openUnsafe()
+        isAwaited.openUnsafe()
+        return subscriber
+      }),
+      (subscriber) =>
+        Effect.sync(() => {
+          subscribers.delete(subscriber)
+          if (subscribers.size === 0) isWatched.closeUnsafe()
+        })
+    )
+
+    return Events.of({
+      subscribe: Effect.map(subscriber, ({ queue }) =>
+        Stream.fromQueue(queue).pipe(
+          Stream.mapEffect((event) => Effect.orDie(encode(event))),
+          Stream.merge(
+            Stream.map(Stream.tick(keepAlive), () => ": \n\n"),
+            { haltStrategy: "left" }
+          ),
+          Stream.encodeText
+        )
+      ),
+      end: Effect.suspend(() => Effect.forEach(subscribers, ({ queue }) => Queue.end(queue), { discard: true }))
+    })
+  })
+)
+
+const encodeEvent = Schema.encodeEffect(Event)
+
+const encode = (event: Event) =>
+  Effect.map(encodeEvent(event), ({ data, event }) => `event: ${event}\ndata: ${data}\n\n`)
+
+const changesSince = (before: State, state: State) => {
+  const queues = Array.from(state.queues.values()).filter(
+    (counts) => !Equal.equals(before.queues.get(counts.queue), counts)
+  )
+  const removed = Array.from(before.queues.keys()).filter((queue) => !state.queues.has(queue))
+  if (queues.length === 0 && removed.length === 0 && Equal.equals(before.control, state.control)) return undefined
+  return { queues, removed, control: state.control }
+}

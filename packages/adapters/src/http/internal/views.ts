@@ -1,0 +1,37 @@
+/** What the API shows of tasks and attempts. */
+import type * as Attempts from "@baton/core/Attempt"
+import type * as Tasks from "@baton/core/Task"
+import { type Attempt, limits, type ListedTask, type Task, type Text } from "../BatonApi.ts"
+
+/** The beginning of a text. A pair of surrogates is not divided. */
+export const cut = (text: string, limit: number): Text => {
+  if (text.length <= limit) return { text, length: text.length, cut: false }
+  const last = text.charCodeAt(limit - 1)
+  const isHighSurrogate = last >= 0xd800 && last <= 0xdbff
+  return { text: text.slice(0, isHighSurrogate ? limit - 1 : limit), length: text.length, cut: true }
+}
+
+const cutOrNull = (text: string | null, limit: number): Text | null => (text === null ? null : cut(text, limit))
+
+export const listedTask = (task: Tasks.Task): ListedTask => ({
+  ...task,
+  description: cut(task.description, limits.listedText),
+  feedback: cutOrNull(task.feedback, limits.listedText)
+})
+
+export const wholeTask = (task: Tasks.Task): Task => ({
+  ...task,
+  description: cut(task.description, limits.text),
+  feedback: cutOrNull(task.feedback, limits.text),
+  result: cutOrNull(task.result, limits.text)
+})
+
+export const attempt = ({ error, execution, verification, ...rest }: Attempts.Attempt): Attempt => ({
+  ...rest,
+  output: execution === null ? null : cut(execution.output, limits.text),
+  confidence: execution?.confidence ?? null,
+  executionUsage: execution?.usage ?? null,
+  executionMetadata: execution?.metadata ?? {},
+  verification: verification === null ? null : { ...verification, feedback: cut(verification.feedback, limits.text) },
+  error: cutOrNull(error, limits.text)
+})

@@ -1,0 +1,237 @@
+import { Task, TaskStore, TaskStoreError } from "@baton/core"
+import { BatonApi } from "@baton/adapters/http"
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
+import { layerTemporary } from "../sqlite/temporary.ts"
+import * as Server from "./server.ts"
+
+const stores = [
+  ["a memory store", TaskStore.layerMemory],
+  ["a SQLite store", layerTemporary]
+] as const
+
+describe.each(stores)("BatonApi on %s", (_, store) => {
+  layer(Server.layer({}, store))((it) => {
+    it.effect("adds tasks, and adds them again without effect", () =>
+      Effect.gen(function* () {
+        const { client } = yield* Server.Served
+        const tasks = [Task.makeNew({ id: "added/1", queue: "added", description: "Do it." })]
+        assert.deepStrictEqual(yield* client.add({ payload: { tasks } }), { added: [tasks[0]!.id], existing: 0 })
+        assert.deepStrictEqual(yield* client.add({ payload: { tasks } }), { added: [], existing: 1 })
+      })
+    )
+
+    it.effect("says why tasks are refused", () =>
+      Effect.gen(function* () {
+        const { client } = yield* Server.Served
+        const tasks = [Task.makeNew({ id: "refused", description: "Do it.", dependsOn: ["missing"] })]
+        const error = yield* Effect.flip(client.add({ payload: { tasks } }))
+        assert(error._tag === "TasksRefused")
+        assert.strictEqual(error.refusals[0]?.problem, "UnknownDependency")
+        assert.include(error.message, "missing")
+      })
+    )
+
+    it.effect("lists tasks page by page, with their total", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        const ids = Array.from({ length: 7 }, (_, index) => `paged/${index}`)
+        yield* Server.add(store, "paged", ids)
+        const found: Array<string> = []
+        let after: string | null = null
+        do {
+          const page: BatonApi.TaskPage = yield* client.tasks({
+            query: { queue: "paged", limit: 3, ...(after === null ? {} : { after }) }
+          })
+          assert.strictEqual(page.total, 7)
+          found.push(...page.tasks.map((task) => task.id))
+          after = page.next
+        } while (after !== null)
+        assert.deepStrictEqual(found, ids)
+      })
+    )
+
+    it.effect("finds tasks by status and by text", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        yield* Server.add(store, "found", ["found/apple", "found/pear"])
+        yield* store.cancel({ ids: ["found/pear"] })
+        const byStatus = yield* client.tasks({ query: { queue: "found", status: "cancelled" } })
+        assert.deepStrictEqual(
+          byStatus.tasks.map((task) => task.id as string),
+          ["found/pear"]
+        )
+        assert.strictEqual(byStatus.total, 1)
+        const byText = yield* client.tasks({ query: { queue: "found", text: "APPLE" } })
+        assert.deepStrictEqual(
+          byText.tasks.map((task) => task.id as string),
+          ["found/apple"]
+        )
+        assert.isNull(byText.total)
+      })
+    )
+
+    it.effect("shows a task with its attempts, and cuts long texts", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        const output = `${"a".repeat(BatonApi.limits.text - 1)}😀${"b".repeat(100)}`
+        yield* Server.add(store, "shown", ["shown/1"])
+        yield* Server.fail(store, "shown", { limit: 1, feedback: () => "It is wrong.", output })
+        yield* client.requeue({ payload: { ids: ["shown/1"] } })
+        yield* Server.complete(store, "shown", { limit: 1, output: "right" })
+        const { attempts, task } = yield* client.task({ params: { id: "shown/1" } })
+        assert.strictEqual(task.status, "completed")
+        assert.deepStrictEqual(task.result, { text: "right", length: 5, cut: false })
+        assert.deepStrictEqual(
+          attempts.map((attempt) => attempt.outcome),
+          ["failed", "completed"]
+        )
+        assert.deepStrictEqual(attempts[0]?.output, {
+          text: "a".repeat(BatonApi.limits.text - 1),
+          length: output.length,
+          cut: true
+        })
+        const whole = yield* client.output({ params: { id: "shown/1" }, query: { attempt: attempts[0]!.token } })
+        assert.strictEqual(whole, output)
+        assert.strictEqual(yield* client.output({ params: { id: "shown/1" }, query: {} }), "right")
+      })
+    )
+
+    it.effect("groups failures by cause, and requeues those with one cause", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        yield* Server.add(
+          store,
+          "causes",
+          ["1", "2", "3"].map((id) => `causes/${id}`)
+        )
+        yield* Server.fail(store, "causes", {
+          limit: 2,
+          feedback: (id) => `The server answered 529 [req_${id.length}x9]`
+        })
+        yield* Server.fail(store, "causes", { limit: 1, feedback: () => "The disk is full" })
+        const { causes, complete, failed } = yield* client.failures({ query: { queue: "causes" } })
+        assert.deepStrictEqual(
+          causes.map(({ ids, tasks }) => [ids, tasks] as const),
+          [
+            [[Task.TaskId.make("causes/1"), Task.TaskId.make("causes/2")], 2],
+            [[Task.TaskId.make("causes/3")], 1]
+          ]
+        )
+        assert.strictEqual(failed, 3)
+        assert.isTrue(complete)
+        const changed = yield* client.requeue({ payload: { queue: "causes", cause: causes[0]!.cause } })
+        assert.strictEqual(changed.changed, 2)
+        const { tasks } = yield* client.tasks({ query: { queue: "causes", status: "failed" } })
+        assert.deepStrictEqual(
+          tasks.map((task) => task.feedback?.text),
+          ["The disk is full"]
+        )
+      })
+    )
+
+    it.effect("changes tasks by id or by status, and names unknown ids", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        yield* Server.add(store, "changed", ["changed/1", "changed/2"])
+        assert.deepStrictEqual(yield* client.cancel({ payload: { ids: ["changed/1", "missing"] } }), {
+          changed: 1,
+          ids: [Task.TaskId.make("changed/1")],
+          unknown: ["missing"]
+        })
+        assert.strictEqual((yield* client.cancel({ payload: { queue: "changed", status: "pending" } })).changed, 1)
+        assert.strictEqual((yield* client.requeue({ payload: { queue: "changed", status: "cancelled" } })).changed, 2)
+      })
+    )
+
+    it.effect("counts the tasks of each queue, and controls all runs", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        yield* Server.add(store, "counted", ["counted/1", "counted/2"])
+        yield* Server.complete(store, "counted", { limit: 1, output: "done" })
+        assert.deepStrictEqual(yield* client.control({ payload: { request: "pause" } }), { paused: true, stops: 0 })
+        const { control, queues, server } = yield* client.queues()
+        assert.isTrue(control.paused)
+        assert.isFalse(server.readOnly)
+        const counted = queues.find(({ queue }) => queue === "counted")
+        assert.strictEqual(counted?.completed, 1)
+        assert.strictEqual(counted?.pending, 1)
+        assert.deepStrictEqual(yield* client.control({ payload: { request: "resume" } }), { paused: false, stops: 0 })
+      })
+    )
+
+    it.effect("says that a task does not exist", () =>
+      Effect.gen(function* () {
+        const { client } = yield* Server.Served
+        const error = yield* Effect.flip(client.task({ params: { id: "missing/1" } }))
+        assert(error._tag === "TaskNotFound")
+        assert.strictEqual(error.message, 'The task "missing/1" does not exist.')
+      })
+    )
+  })
+})
+
+layer(Server.layer())("BatonApi", (it) => {
+  const answer = Effect.fnUntraced(function* (request: (url: string) => HttpClientRequest.HttpClientRequest) {
+    const { url } = yield* Server.Served
+    const response = yield* HttpClient.execute(request(url))
+    const body = yield* response.json
+    assert(typeof body === "object" && body !== null && "_tag" in body && "message" in body)
+    return { status: response.status, tag: body._tag, message: String(body.message) }
+  })
+
+  it.effect("has an OpenAPI document", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Server.Served
+      const response = yield* HttpClient.get(`${url}/api/openapi.json`)
+      const document = JSON.stringify(yield* response.json)
+      for (const path of ["/api/tasks/{id}", "/api/events", "/api/requeue"]) assert.include(document, path)
+    })
+  )
+
+  it.effect("answers bad requests with a sentence and the right status", () =>
+    Effect.gen(function* () {
+      const post =
+        (body: string, type = "application/json") =>
+        (url: string) =>
+          HttpClientRequest.post(`${url}/api/tasks`).pipe(HttpClientRequest.bodyText(body, type))
+      const get = (path: string) => (url: string) => HttpClientRequest.get(url + path)
+      const cases = [
+        [get("/api/tasks?after=no-cursor"), 400, "BadRequest"],
+        [get("/api/tasks?limit=0"), 400, "BadRequest"],
+        [get("/api/tasks?status=lost"), 400, "BadRequest"],
+        [get("/api/nothing"), 404, "NotFound"],
+        [get("/api/tasks/missing/output?attempt=1"), 404, "TaskNotFound"],
+        [post("{"), 400, "BadRequest"],
+        [post('{"tasks":[{"id":""}]}'), 400, "BadRequest"],
+        [post("tasks", "text/plain"), 415, "UnsupportedMediaType"],
+        [post("x".repeat(9 * 1024 * 1024)), 413, "BodyTooLarge"]
+      ] as const
+      for (const [request, status, tag] of cases) {
+        const found = yield* answer(request)
+        assert.deepStrictEqual({ status: found.status, tag: found.tag }, { status, tag })
+        assert.match(found.message, /^[A-Z].*\.$|^The \w+ of this request is not valid: /s)
+      }
+    })
+  )
+})
+
+const unavailable = new TaskStoreError({ reason: "Unavailable", message: "The database cannot be reached." })
+
+const layerAway = Layer.effect(
+  TaskStore.TaskStore,
+  Effect.map(TaskStore.TaskStore, (store) => ({ ...store, queues: Effect.fail(unavailable) }))
+).pipe(Layer.provide(TaskStore.layerMemory))
+
+layer(Server.layer({}, layerAway))("BatonApi on a store that is away", (it) => {
+  it.effect("answers 503 with the message of the store", () =>
+    Effect.gen(function* () {
+      const { client, url } = yield* Server.Served
+      assert.strictEqual((yield* HttpClient.get(`${url}/api/queues`)).status, 503)
+      const error = yield* Effect.flip(client.queues())
+      assert(error._tag === "StoreUnavailable")
+      assert.strictEqual(error.message, unavailable.message)
+    })
+  )
+})
