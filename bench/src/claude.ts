@@ -66,6 +66,7 @@ const task: Task.Task = {
   attempts: 1,
   metadata: {},
   priority: 0,
+  concurrencyKey: null,
   availableAt: now,
   dependsOn: [],
   requeues: 0,

@@ -59,6 +59,7 @@ const completed = (index: number): TaskRecord.TaskRecord => {
       attempts: 1,
       metadata: {},
       priority: 0,
+      concurrencyKey: null,
       availableAt: now,
       dependsOn: [],
       requeues: 0,

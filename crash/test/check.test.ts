@@ -42,6 +42,7 @@ const record = (attempts: ReadonlyArray<Attempt.Attempt>, more: Partial<Task.Tas
     attempts: attempts.length,
     metadata: {},
     priority: 0,
+    concurrencyKey: null,
     availableAt: time(0),
     dependsOn: [],
     feedback: null,

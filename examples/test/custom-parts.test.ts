@@ -96,6 +96,7 @@ describe("custom-verifier", () => {
     attempts: 1,
     metadata: {},
     priority: 0,
+    concurrencyKey: null,
     availableAt: "2026-01-01T00:00:00Z",
     dependsOn: [],
     feedback: null,

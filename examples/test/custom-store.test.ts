@@ -33,7 +33,12 @@ const open = (name: string) => MariaDbTaskStore.layer({ url: `${server}/${name}`
 
 describe.skipIf(isMissing)("with a MariaDB server", () => {
   // All that is needed to hold your own store against the contract.
-  TaskStoreSuite.suite(it, { name: "MariaDB", makePlace, open, capabilities: { virtualTime: false } })
+  TaskStoreSuite.suite(it, {
+    name: "MariaDB",
+    makePlace,
+    open,
+    capabilities: { virtualTime: false, concurrencyKeys: false }
+  })
 
   it.live("a later run continues where an earlier one ended", () =>
     Effect.gen(function* () {

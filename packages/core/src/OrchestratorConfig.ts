@@ -95,6 +95,11 @@ export const OrchestratorConfig = Schema.Struct({
   /** The number of workers: how many tasks run at the same time. Default 1. */
   concurrency: count.pipe(withDefault(1)),
   /**
+   * How many tasks of a queue with the same `concurrencyKey` are in progress at a time, over all workers. Give all workers of
+   * a queue the same number. Default 1.
+   */
+  maxPerKey: count.pipe(withDefault(1)),
+  /**
    * How many tasks are claimed ahead of the workers, however long they wait. Default: as many as are expected to start within
    * 50 milliseconds, at most 1 000; none for tasks that take longer, and none with `onCrash: "dead-letter"`.
    */

@@ -94,6 +94,20 @@ export const QueueName = Schema.String.check(
 export const defaultQueue = "default"
 
 /**
+ * What tasks share that must not run at the same time, such as a repository, a tenant or a host: 1 to 200 characters,
+ * without control characters. At most `maxPerKey` tasks of one queue with the same key are in progress at a time, over all
+ * workers, and keys take turns.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ConcurrencyKey = Schema.String.check(
+  Schema.makeFilter((key) => key.length > 0 && key.length <= 200 && !/[\p{Cc}\p{Surrogate}]/u.test(key), {
+    expected: "a key of 1 to 200 characters, without control characters"
+  })
+)
+
+/**
  * Settings of one task, which take the place of those of the run that executes it.
  *
  * @category models
@@ -141,6 +155,8 @@ export const Task = Schema.Struct({
   availableAt: Schema.DateTimeUtcFromString,
   /** Not claimed before all of these are completed. */
   dependsOn: Schema.Array(TaskId),
+  /** Not claimed while `maxPerKey` tasks of its queue with this key are in progress; null when it has none. */
+  concurrencyKey: Schema.NullOr(ConcurrencyKey).pipe(withDefault(null)),
   /** Why the last attempt failed; given to the next attempt. */
   feedback: Schema.NullOr(Schema.String),
   /** Whether a verifier accepted the result. A completed task can be unverified only when the run had no verifier. */
@@ -158,7 +174,7 @@ export interface Task extends Schema.Schema.Type<typeof Task> {}
 
 /**
  * A task to be added. Everything except `id` and `description` has a default: the queue `default`, no payload, no metadata,
- * priority 0, available at once, no dependencies. What identifies the work of a task is its payload, or its description
+ * priority 0, available at once, no dependencies, no concurrency key. What identifies the work of a task is its payload, or its description
  * where it has no payload: adding an id again with the same work adds nothing, and with other work is refused.
  *
  * @category models
@@ -173,7 +189,8 @@ export const NewTask = Schema.Struct({
   metadata: Schema.optionalKey(Metadata),
   priority: Schema.optionalKey(Schema.Int),
   availableAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
-  dependsOn: Schema.optionalKey(Schema.Array(TaskId))
+  dependsOn: Schema.optionalKey(Schema.Array(TaskId)),
+  concurrencyKey: Schema.optionalKey(ConcurrencyKey)
 })
 
 /** @since 0.1.0 */

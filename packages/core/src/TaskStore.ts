@@ -47,6 +47,11 @@ export class TaskStore extends Context.Service<
      * Claims up to `limit` tasks of the queues: pending, `availableAt` reached, all dependencies completed; within a queue,
      * higher priority first, then the one available for longest, then the one added first. Several queues take turns: each
      * call begins with another one. Counts an attempt and starts a lease for each task.
+     *
+     * At most `maxPerKey` tasks of a queue with the same concurrency key are in progress at a time. Within a priority, keys
+     * take turns: the first task of the key whose turn was the longest ago, or the first task without a key, whichever of
+     * the two is available for longer.
+     *
      * Never waits: returns an empty array when no task is claimable.
      */
     readonly claim: (options: ClaimOptions) => Effect.Effect<ReadonlyArray<Claim>, TaskStoreError>
@@ -108,7 +113,8 @@ export class TaskStore extends Context.Service<
 
     /**
      * Returns `claimable` when something in the queues may be claimable or a lease may have expired: on a notification, or at
-     * the next `availableAt` or lease end. It may return without a reason, and never misses one. With `untilDrained` it
+     * the next `availableAt` or lease end. Tasks whose concurrency key is busy are not claimable. It may return without a
+     * reason, and never misses one. With `untilDrained` it
      * returns `drained` as soon as no task of the queues is in progress and none will become claimable by itself.
      */
     readonly awaitWork: (options: AwaitWorkOptions) => Effect.Effect<WorkSignal, TaskStoreError>
@@ -151,11 +157,17 @@ export interface QueueOptions {
   readonly queues?: ReadonlyArray<string> | undefined
 }
 
-export interface AwaitWorkOptions extends QueueOptions {
+/** How many tasks with the same concurrency key are in progress at a time. */
+export interface KeyOptions {
+  /** Default 1. */
+  readonly maxPerKey?: number | undefined
+}
+
+export interface AwaitWorkOptions extends QueueOptions, KeyOptions {
   readonly untilDrained: boolean
 }
 
-export interface ClaimOptions extends QueueOptions {
+export interface ClaimOptions extends QueueOptions, KeyOptions {
   readonly limit: number
   /** The worker that claims; kept in the ledger. Unique per process start, so that a restarted worker is never mistaken for its predecessor. */
   readonly owner: string

@@ -52,6 +52,9 @@ export interface TaskStoreDriver {
 
   readonly limits?: Limits | undefined
 
+  /** Whether the driver supports concurrency keys. Without them, tasks that have a key are refused. Default false. */
+  readonly concurrencyKeys?: boolean | undefined
+
   /**
    * Adds tasks whose ids are new; a task whose id exists is not changed. Adds nothing when the reply names a conflict or
    * an unknown dependency, or with `checkOnly`. Each id occurs once in a call. All tasks of a call are added in one write.
@@ -65,6 +68,12 @@ export interface TaskStoreDriver {
    * Claims up to `limit` tasks of a queue: pending, `availableAt` reached, all dependencies completed; higher priority first, then
    * the one available for longest, then the one added first. Each becomes in progress under the next token, with one more
    * attempt. Tasks that another call is claiming at the same moment are passed over. Never waits.
+   *
+   * With `concurrencyKeys`, at most `maxPerKey` tasks of a queue with the same key are in progress at a time. Within a priority,
+   * keys wait in a line: a key enters it at the end when it gets its first pending task that waits for no other, and goes to
+   * the end whenever one of its tasks is claimed. The next task is the first one of the first key in the line that is not
+   * busy, or the first one without a key, whichever is available for longer. A task that is not available yet, or waits for
+   * another, does not hold up its key.
    *
    * When calls named in `unanswered` have claimed tasks for this owner that are still in progress under that claim, returns
    * those, with a new lease and nothing else, up to `limit`. A driver that cannot lose an answer ignores this.
@@ -128,8 +137,11 @@ export interface TaskStoreDriver {
     change: { readonly from: ReadonlyArray<TaskStatus>; readonly unchangedMillis: number | null }
   ) => Effect.Effect<ChangeReply, TaskStoreError>
 
-  /** When there is something to do next in a queue, and the control state, seen at one moment. */
-  readonly outlook: (queue: string) => Effect.Effect<OutlookRow, TaskStoreError>
+  /**
+   * When there is something to do next in a queue, and the control state, seen at one moment. A task of a key with `maxPerKey`
+   * tasks in progress is nothing to do: or its workers would claim in vain, again and again.
+   */
+  readonly outlook: (queue: string, maxPerKey: number) => Effect.Effect<OutlookRow, TaskStoreError>
 
   readonly control: Effect.Effect<ControlRow, TaskStoreError>
 
@@ -236,6 +248,8 @@ export interface NewTaskRow {
   readonly dependsOn: string | null
   /** The ids that the task depends on, each once. */
   readonly dependencies: ReadonlyArray<string>
+  /** Null when the task has none. */
+  readonly concurrencyKey: string | null
 }
 
 /** @since 0.1.0 */
@@ -257,6 +271,8 @@ export interface ClaimRequest {
   readonly limit: number
   readonly owner: string
   readonly leaseMillis: number
+  /** How many tasks with the same concurrency key may be in progress at a time. */
+  readonly maxPerKey: number
   /** Identifies this call, so that a later call can ask for its claims. */
   readonly call: number
   /** Calls of this owner whose answers never arrived. */
@@ -283,6 +299,8 @@ export interface TaskRow {
   readonly priority: Column
   readonly availableAt: Column
   readonly dependsOn: Column
+  /** Left out by a driver without `concurrencyKeys`. */
+  readonly concurrencyKey?: Column
   readonly feedback: Column
   readonly verified: Column
   readonly requeues: Column
@@ -469,6 +487,7 @@ export interface RestoreRow {
   readonly priority: number
   readonly availableAt: number
   readonly dependsOn: string | null
+  readonly concurrencyKey: string | null
   readonly feedback: string | null
   readonly verified: boolean
   readonly requeues: number

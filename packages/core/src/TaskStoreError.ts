@@ -30,7 +30,7 @@ export class TaskStoreError extends Schema.TaggedError<TaskStoreError>()("TaskSt
  */
 export const Refusal = Schema.Struct({
   taskId: TaskId,
-  problem: Schema.Literals(["UnknownDependency", "DependencyCycle", "IdInUse"]),
+  problem: Schema.Literals(["UnknownDependency", "DependencyCycle", "IdInUse", "InvalidConcurrencyKey"]),
   /** A sentence for a person: the problem with this task. */
   message: Schema.String
 })
@@ -40,7 +40,7 @@ export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
 
 /**
  * An `add` or `restore` call added nothing, because these tasks were refused. `IdInUse`: the id belongs to
- * another task, or, when restoring, to any task.
+ * another task, or, when restoring, to any task. `InvalidConcurrencyKey`: the key is empty, too long, or no valid text.
  *
  * @category errors
  * @since 0.1.0

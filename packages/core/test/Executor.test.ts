@@ -31,6 +31,7 @@ const task = (options: Partial<Task.Task> = {}): Task.Task => ({
   priority: 0,
   availableAt: now,
   dependsOn: [],
+  concurrencyKey: null,
   feedback: null,
   verified: false,
   requeues: 0,

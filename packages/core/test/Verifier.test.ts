@@ -20,6 +20,7 @@ const task: Task.Task = {
   priority: 0,
   availableAt: now,
   dependsOn: [],
+  concurrencyKey: null,
   feedback: null,
   verified: false,
   requeues: 0,

@@ -33,8 +33,12 @@ const twoLists = Effect.gen(function* () {
 const idsIn = (store: TaskStore.TaskStore["Service"]) =>
   Effect.map(store.list(), ({ tasks }) => tasks.map(({ dependsOn, id }) => [id, ...dependsOn].join(" after ")))
 
-/** They expect the queue default, and a message that names the id in the whole store. */
-const exceptions = ["a new task is pending, with defaults", "a record that contradicts itself refuses"]
+/** They expect the queue default, another queue, and a message that names the id in the whole store. */
+const exceptions = [
+  "a new task is pending, with defaults",
+  "the same key in two queues",
+  "a record that contradicts itself refuses"
+]
 
 const recording = (keys: Array<string>) =>
   Executor.layer((task, { idempotencyKey }) =>

@@ -41,8 +41,8 @@
  * (`max_attempts`, for example), in a task or in the document, keep their exact text, and so do tasks that do not change.
  *
  * The field `baton` of a task contains what the lab does not know, without the defaults: `queue`, `payload`, `overrides`,
- * `priority`, `availableAt`, `dependsOn`, `waitsFor` (the dependencies that have yet to complete), `feedback`, `verified`,
- * `requeues`, `usage`, `createdAt`, `updatedAt`, `token` (of the last lease), `checkpoint`, and `history`, the ledger of
+ * `priority`, `availableAt`, `dependsOn`, `waitsFor` (the dependencies that have yet to complete), `concurrencyKey`,
+ * `feedback`, `verified`, `requeues`, `usage`, `createdAt`, `updatedAt`, `token` (of the last lease), `checkpoint`, and `history`, the ledger of
  * attempts, which does not repeat the output that is the result. The lab has no status for a cancelled task: it is `failed`, with `"cancelled": true`.
  * The field `baton` of the document contains `"paused": true` while runs are paused, and `tokenFloor`, the greatest token of
  * the tasks that were deleted.

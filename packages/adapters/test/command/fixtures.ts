@@ -19,6 +19,7 @@ export const task = (options?: Partial<Task.Task>): Task.Task => ({
   attempts: 1,
   metadata: {},
   priority: 0,
+  concurrencyKey: null,
   availableAt: now,
   dependsOn: [],
   feedback: null,

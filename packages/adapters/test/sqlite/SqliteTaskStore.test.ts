@@ -6,5 +6,6 @@ import { newFile } from "./temporary.ts"
 TaskStoreSuite.suite(it, {
   name: "sqlite",
   makePlace: newFile,
-  open: (filename) => SqliteTaskStore.layer({ filename })
+  open: (filename) => SqliteTaskStore.layer({ filename }),
+  capabilities: { concurrencyKeys: false }
 })

@@ -19,6 +19,7 @@ const tasks = Array.from({ length: 2000 }, (_, index): TaskStoreDriver.NewTaskRo
   maxAttempts: null,
   metadata: null,
   priority: 0,
+  concurrencyKey: null,
   availableAt: null,
   dependsOn: null,
   dependencies: []

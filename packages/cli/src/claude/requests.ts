@@ -95,6 +95,7 @@ const task = (description: string): Task.Task => ({
   attempts: 1,
   metadata: {},
   priority: 0,
+  concurrencyKey: null,
   availableAt: epoch,
   dependsOn: [],
   feedback: null,

@@ -1,5 +1,5 @@
 /** `baton add` */
-import { defaultQueue, Metadata, type NewTask, TaskId } from "@baton/core/Task"
+import { ConcurrencyKey, defaultQueue, Metadata, type NewTask, TaskId } from "@baton/core/Task"
 import { inQueues, TaskStore } from "@baton/core/TaskStore"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -34,6 +34,14 @@ const integer: Kind.Kind<number> = {
   read: (text) => (/^-?\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined)
 }
 
+const concurrencyKey: Kind.Kind<string> = {
+  metavar: "KEY",
+  expected: "text of 1 to 200 characters, without control characters",
+  read: (text) => (isConcurrencyKey(text) ? text : undefined)
+}
+
+const isConcurrencyKey = Schema.is(ConcurrencyKey)
+
 const Result = Schema.Struct({
   id: TaskId,
   /** False if a task with this id and description already exists. */
@@ -57,10 +65,15 @@ export const add = Command.make(
       options.idKind,
       "Start only after this task has completed; can be repeated"
     ),
+    key: options.value(
+      "key",
+      concurrencyKey,
+      "The concurrency key: tasks with the same key do not run at the same time (see --max-per-key)"
+    ),
     delay: options.value("delay", Kind.duration(), "Do not start the task before this time has passed"),
     json: options.json
   },
-  Effect.fnUntraced(function* ({ dependsOn, delay, metadata, priority, ...input }) {
+  Effect.fnUntraced(function* ({ dependsOn, delay, key, metadata, priority, ...input }) {
     const description = input.text === "-" ? yield* standardInput : input.text
     if (description.trim() === "") {
       return yield* new CommandFailed({
@@ -71,7 +84,8 @@ export const add = Command.make(
       description,
       ...(metadata === undefined ? undefined : { metadata }),
       ...(priority === undefined ? undefined : { priority }),
-      ...(dependsOn.length === 0 ? undefined : { dependsOn })
+      ...(dependsOn.length === 0 ? undefined : { dependsOn }),
+      ...(key === undefined ? undefined : { concurrencyKey: key })
     }
     // The id does not include the start time, because the same delay is a different time on every call.
     const id = input.id ?? TaskId.make(ids.ofContent(task))

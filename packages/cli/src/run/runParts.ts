@@ -102,6 +102,7 @@ export const make = Effect.fnUntraced(function* (
   const config: OrchestratorConfig = {
     owner,
     concurrency,
+    maxPerKey: flags.maxPerKey.value,
     prefetch: flags.prefetch?.value,
     maxAttempts: flags.maxAttempts.value,
     maxCostPerTask: flags.maxCostPerTask?.value,

@@ -118,6 +118,11 @@ export const settings = {
     alias: "j",
     takenBy: runAndVerify
   },
+  maxPerKey: {
+    kind: Kind.count(1),
+    help: "The number of tasks with the same concurrency key to run at the same time, in all runs on this queue together",
+    default: "1"
+  },
   prefetch: {
     kind: Kind.count(1),
     help: "Claim this many tasks ahead, however long they then wait",

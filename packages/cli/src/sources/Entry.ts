@@ -8,7 +8,15 @@ export type Entry =
   | { readonly _tag: "Problem"; readonly line: number; readonly message: string }
 
 /** The fields of a task that a field of a record can be chosen for. */
-export const taskFields = ["id", "description", "metadata", "priority", "availableAt", "dependsOn"] as const
+export const taskFields = [
+  "id",
+  "description",
+  "metadata",
+  "priority",
+  "availableAt",
+  "dependsOn",
+  "concurrencyKey"
+] as const
 
 export type TaskField = (typeof taskFields)[number]
 

@@ -31,8 +31,8 @@ export interface DraftOptions {
 /**
  * Reads a record's fields, or fails with a description of the problem.
  *
- * `id`, `description` (or `prompt`), `metadata`, `priority`, `availableAt` and `dependsOn` are fields of the task, and
- * `max_attempts`, `timeout`, `model` and `system` are its overrides. All other fields are added to the metadata. A template
+ * `id`, `description` (or `prompt`), `metadata`, `priority`, `availableAt`, `dependsOn` and `concurrencyKey` are fields of the
+ * task, and `max_attempts`, `timeout`, `model` and `system` are its overrides. All other fields are added to the metadata. A template
  * renders the description; the fields that it uses are data, never overrides, and remain in the metadata. In a table, a
  * priority that is not a number is data, unless the user chose its column.
  *
@@ -50,10 +50,11 @@ export const fromFields = (record: Schema.JsonObject, options: DraftOptions = {}
     priority: readPriority(valueOf(fields, priorityName)),
     availableAt: readAvailableAt(valueOf(fields, names.availableAt)),
     dependsOn: readDependsOn(valueOf(fields, names.dependsOn)),
+    concurrencyKey: readConcurrencyKey(valueOf(fields, names.concurrencyKey)),
     overrides: readOverrides(fields, options.template)
   })
   if (Result.isFailure(own)) return Result.fail(own.failure)
-  const { availableAt, dependsOn, description, id, overrides, priority } = own.success
+  const { availableAt, concurrencyKey, dependsOn, description, id, overrides, priority } = own.success
   const metadata = withOtherFields(own.success.metadata, fields, {
     names: { ...names, priority: priorityName },
     description,
@@ -68,6 +69,7 @@ export const fromFields = (record: Schema.JsonObject, options: DraftOptions = {}
       ...(priority === undefined ? undefined : { priority }),
       ...(availableAt === undefined ? undefined : { availableAt }),
       ...(dependsOn.length === 0 ? undefined : { dependsOn }),
+      ...(concurrencyKey === undefined ? undefined : { concurrencyKey }),
       ...(Object.keys(overrides).length === 0 ? undefined : { overrides })
     },
     finished: isSaved(fields) ? finishedStatus(fields["status"]) : undefined
@@ -106,7 +108,8 @@ const namesIn = (names: ReadonlyArray<string>, { columns, isTable }: DraftOption
     metadata: find("metadata"),
     priority: find("priority"),
     availableAt: find("availableAt"),
-    dependsOn: find("dependsOn")
+    dependsOn: find("dependsOn"),
+    concurrencyKey: find("concurrencyKey")
   }
 }
 
@@ -140,10 +143,11 @@ const isSaved = (fields: Schema.JsonObject): boolean =>
 const unpack = (fields: Schema.JsonObject): Schema.JsonObject => {
   const { baton, ...rest } = fields
   if (!isJsonObject(baton) || !isSaved(fields)) return fields
-  const { availableAt = null, cancelled, dependsOn = null, priority = null } = baton
+  const { availableAt = null, cancelled, concurrencyKey = null, dependsOn = null, priority = null } = baton
   const { status = null } = rest
   return {
     availableAt,
+    concurrencyKey,
     dependsOn,
     priority,
     ...rest,
@@ -236,6 +240,19 @@ const readPriority = (value: Field): Result.Result<number | undefined, string> =
   return typeof number === "number" && Number.isSafeInteger(number)
     ? Result.succeed(number)
     : Result.fail(`"priority" must be a whole number (higher runs first), but is ${show(value)}`)
+}
+
+const isConcurrencyKey = Schema.is(Task.ConcurrencyKey)
+
+/** A number is a key too, such as the number of a customer. */
+const readConcurrencyKey = (value: Field): Result.Result<string | undefined, string> => {
+  if (isAbsent(value)) return none
+  const key = typeof value === "number" ? String(value) : value
+  return isConcurrencyKey(key)
+    ? Result.succeed(key)
+    : Result.fail(
+        `"concurrencyKey" must be text of 1 to 200 characters, without control characters, but is ${show(value)}`
+      )
 }
 
 const overrideFields = new Set(["max_attempts", "timeout", "model", "system"])

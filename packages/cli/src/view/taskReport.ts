@@ -68,6 +68,7 @@ const entriesOf = ({ dependencies, task }: TaskDetails, { style }: Canvas, now: 
     ["Attempts", number(task.attempts) + requeued(task)],
     ["Starts", task.status === "pending" && wait > 0 ? `in ${elapsed(Duration.millis(wait))} at the earliest` : ""],
     ["Priority", task.priority === 0 ? "" : number(task.priority)],
+    ["Concurrency key", firstLine(task.concurrencyKey ?? "")],
     ["Own limits", ownLimits(task)],
     ["Own model", firstLine(task.overrides.model ?? "")],
     ["Own system", firstLine(task.overrides.system ?? "")],

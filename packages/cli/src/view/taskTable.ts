@@ -21,11 +21,12 @@ export const statusWord = (task: Pick<Task, "status">): string => task.status.re
 
 const changed = (task: Task, now: number): string => age(Duration.millis(now - task.updatedAt.epochMilliseconds))
 
-/** The columns of `baton list`. The columns for queue, priority and cost are shown only if they say something. */
+/** The columns of `baton list`. The columns for queue, priority, key and cost are shown only if they say something. */
 export const taskColumns =
   ({ style }: Canvas, now: number) =>
   (first: ReadonlyArray<Task>): ReadonlyArray<Column<Task>> => {
     const priority: Column<Task> = { header: "PRIORITY", align: "right", text: (task) => String(task.priority) }
+    const key: Column<Task> = { header: "KEY", text: (task) => firstLine(task.concurrencyKey ?? "") }
     const queue: Column<Task> = { header: "QUEUE", text: (task) => firstLine(task.queue) }
     const cost: Column<Task> = {
       header: "COST",
@@ -38,6 +39,7 @@ export const taskColumns =
       { header: "STATUS", text: statusWord, paint: (task) => Style.ofStatus(style, task.status) },
       { header: "ATTEMPTS", align: "right", text: (task) => String(task.attempts) },
       ...(first.some((task) => task.priority !== 0) ? [priority] : []),
+      ...(first.some((task) => task.concurrencyKey !== null) ? [key] : []),
       ...(first.some((task) => task.usage !== null) ? [cost] : []),
       { header: "CHANGED", align: "right", text: (task) => changed(task, now), paint: () => style.dim },
       { header: "DESCRIPTION", text: (task) => firstLine(task.description) }

@@ -21,7 +21,8 @@ describe("draft", () => {
       nested: { a: [1] },
       priority: 5,
       availableAt: "2026-03-01T09:00:00+02:00",
-      dependsOn: ["b", 3, "b"]
+      dependsOn: ["b", 3, "b"],
+      concurrencyKey: "website"
     })
     assert.strictEqual(id, "a")
     assert.strictEqual(finished, undefined)
@@ -30,8 +31,18 @@ describe("draft", () => {
       metadata: { url: "mine", nested: { a: [1] }, team: "docs" },
       priority: 5,
       availableAt: DateTime.makeUnsafe("2026-03-01T07:00:00Z"),
-      dependsOn: ["b", "3"]
+      dependsOn: ["b", "3"],
+      concurrencyKey: "website"
     })
+  })
+
+  it("reads a concurrency key from text or a number", () => {
+    assert.strictEqual(draft({ concurrencyKey: 17 }).task.concurrencyKey, "17")
+    assert.strictEqual(draft({ concurrencyKey: "" }).task.concurrencyKey, undefined)
+    const expected = '"concurrencyKey" must be text of 1 to 200 characters, without control characters, but is '
+    refuses({ concurrencyKey: ["a"] }, `${expected}a list`)
+    refuses({ concurrencyKey: true }, `${expected}true`)
+    assert.isTrue(Result.isFailure(Draft.fromFields({ description: "x", concurrencyKey: "x".repeat(201) })))
   })
 
   it("ignores null and empty values", () => {

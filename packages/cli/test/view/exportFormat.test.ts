@@ -17,6 +17,7 @@ const task: Task.Task = {
   attempts: 1,
   metadata: {},
   priority: 0,
+  concurrencyKey: null,
   availableAt: at,
   dependsOn: [],
   feedback: null,

@@ -38,6 +38,7 @@ import { control } from "./internal/control.ts"
 import { dependencies } from "./internal/dependencies.ts"
 import type { Case, Fixture } from "./internal/fixture.ts"
 import { hazards } from "./internal/hazards.ts"
+import { keys, withoutKeys } from "./internal/keys.ts"
 import { leases } from "./internal/leases.ts"
 import { ledger } from "./internal/ledger.ts"
 import { Commands } from "./internal/model.ts"
@@ -67,6 +68,8 @@ export interface Capabilities {
    * - `once`: closing a place deletes its tasks
    */
   readonly places: "shared" | "exclusive" | "once"
+  /** The store supports concurrency keys. Off: it has to refuse tasks that have one. Default on. */
+  readonly concurrencyKeys: boolean
 }
 
 /**
@@ -124,12 +127,13 @@ export interface TestRunner {
   readonly live: Tester
 }
 
-const defaultCapabilities: Capabilities = { virtualTime: true, places: "shared" }
+const defaultCapabilities: Capabilities = { virtualTime: true, places: "shared", concurrencyKeys: true }
 
-const groups: ReadonlyArray<readonly [name: string, cases: ReadonlyArray<Case>]> = [
+const groupsOf = ({ concurrencyKeys }: Capabilities): ReadonlyArray<readonly [string, ReadonlyArray<Case>]> => [
   ["adding", adding],
   ["queues", queues],
   ["claiming", claiming],
+  concurrencyKeys ? ["concurrency keys", keys] : ["concurrency keys (not supported)", withoutKeys],
   ["leases", leases],
   ["settling", settling],
   ["checkpoints", checkpoints],
@@ -176,8 +180,9 @@ export interface ContractCase {
  * @since 0.1.0
  */
 export const cases = <Place>(options: Options<Place>): ReadonlyArray<ContractCase> => {
-  const { places } = capabilitiesOf(options)
-  return groups.flatMap(([group, cases]) =>
+  const capabilities = capabilitiesOf(options)
+  const { places } = capabilities
+  return groupsOf(capabilities).flatMap(([group, cases]) =>
     cases.map(({ inOneSession, name, run }, index) => ({
       group,
       name,
@@ -194,7 +199,7 @@ export const cases = <Place>(options: Options<Place>): ReadonlyArray<ContractCas
  * @since 0.1.0
  */
 export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
-  const { virtualTime } = capabilitiesOf(options)
+  const { concurrencyKeys, virtualTime } = capabilitiesOf(options)
   const test = virtualTime ? it.effect : it.live
   it.describe(`TaskStore (${options.name})`, () => {
     for (const [group, ofGroup] of Map.groupBy(cases(options), ({ group }) => group)) {
@@ -207,7 +212,9 @@ export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
       "any sequence of commands does what the state machine says",
       [Commands],
       ([commands]) =>
-        withFixture(options, reopenInModelCheck, (fixture) => ModelCheck.check(fixture, virtualTime, commands)),
+        withFixture(options, reopenInModelCheck, (fixture) =>
+          ModelCheck.check(fixture, { concurrencyKeys, virtualTime }, commands)
+        ),
       { timeout: 4 * testTimeout, arbitrary: { runs: virtualTime ? 100 : 20, size: 50 } }
     )
   })

@@ -3,7 +3,16 @@ import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 import { type Attempt, AttemptOutcome, LeaseToken } from "@baton/core/Attempt"
 import * as Execution from "@baton/core/Execution"
-import { defaultQueue, Metadata, Overrides, QueueName, type Task, TaskId, TaskStatus } from "@baton/core/Task"
+import {
+  ConcurrencyKey,
+  defaultQueue,
+  Metadata,
+  Overrides,
+  QueueName,
+  type Task,
+  TaskId,
+  TaskStatus
+} from "@baton/core/Task"
 import * as TaskRecord from "@baton/core/TaskRecord"
 import { Usage } from "@baton/core/Usage"
 import { Verification } from "@baton/core/Verification"
@@ -33,6 +42,7 @@ const Extension = Schema.Struct({
   payload: Schema.optional(Schema.Json),
   overrides: Schema.optional(Overrides),
   priority: Schema.optional(Schema.Int),
+  concurrencyKey: Schema.optional(ConcurrencyKey),
   /** Default: `createdAt`. */
   availableAt: Schema.optional(Schema.DateTimeUtcFromString),
   dependsOn: Schema.optional(Schema.Array(TaskId)),
@@ -88,6 +98,7 @@ export const extensionOf = (
     priority: task.priority || undefined,
     availableAt: unlessEqual(task.availableAt, task.createdAt),
     dependsOn: isDependent ? task.dependsOn : undefined,
+    concurrencyKey: task.concurrencyKey ?? undefined,
     waitsFor: isDependent ? waitsFor : undefined,
     feedback: task.feedback ?? undefined,
     verified: task.verified || undefined,
@@ -152,6 +163,7 @@ export const toRecord = (
     priority: baton.priority ?? 0,
     availableAt: baton.availableAt ?? createdAt,
     dependsOn: baton.dependsOn ?? [],
+    concurrencyKey: baton.concurrencyKey ?? null,
     feedback: baton.feedback ?? null,
     verified: baton.verified ?? false,
     requeues: baton.requeues ?? 0,

@@ -68,6 +68,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     place: "The store in memory",
     limits: { rows: Infinity, selected: Infinity, characters: Infinity },
+    concurrencyKeys: true,
 
     add: (tasks, { checkOnly }) =>
       Effect.sync(() => {
@@ -161,14 +162,14 @@ export const make = Effect.fnUntraced(function* (
         })
       ),
 
-    outlook: (queue) =>
+    outlook: (queue, maxPerKey) =>
       Effect.sync(() => {
         const now = clock.currentTimeMillisUnsafe()
         const lines = Table.linesOf(table, queue)
         Table.promote(lines, now)
         const { in_progress, pending, waiting } = lines.counts
         const due =
-          lines.ready.peek() === undefined
+          lines.ready.peek(maxPerKey) === undefined
             ? Math.min(lines.delayed.peek()?.due ?? Infinity, lines.leases.peek()?.due ?? Infinity)
             : now
         return {

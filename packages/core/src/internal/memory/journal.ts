@@ -58,12 +58,15 @@ export const make = (onChange: () => void): Journal => {
     },
     undo: (table, now) => {
       const rows = new Set(table.rows)
+      const keys = new Set<string>()
       for (const before of [fresh, taken]) {
         for (const [row, state] of before) {
           if (state === undefined) {
             rows.delete(row)
           } else {
             // Heartbeats are not written: a lease that is still current keeps the end that it was extended to.
+            const { concurrencyKey, status } = row.task
+            if (concurrencyKey !== null && status === "in_progress") keys.add(concurrencyKey)
             const due = row.lease?.token === state.lease?.token ? Math.max(row.due, state.due) : state.due
             Object.assign(row, state, { due })
             rows.add(row)
@@ -75,7 +78,8 @@ export const make = (onChange: () => void): Journal => {
       Table.rebuild(
         table,
         Array.from(rows).sort((left, right) => left.seq - right.seq),
-        now
+        now,
+        keys
       )
     }
   }

@@ -18,6 +18,7 @@ export interface TaskColumns {
   readonly priority: number
   readonly availableAt: number
   readonly dependsOn: string | null
+  readonly concurrencyKey: string | null
   readonly feedback: string | null
   readonly verified: boolean
   readonly requeues: number

@@ -67,8 +67,9 @@ export const linesOf = (table: Contents, queue: string): Lines => {
 
 export const make = (observer = noObserver, tokenFloor = 0): Table => ({ observer, nextSeq: 1, tokenFloor, ...empty() })
 
-const count = ({ counts }: Lines, { task, waitsFor }: Row, by: 1 | -1) => {
+const count = ({ counts, ready }: Lines, { task, waitsFor }: Row, by: 1 | -1) => {
   counts[task.status] += by
+  if (task.concurrencyKey !== null && task.status === "in_progress") ready.countRunning(task.concurrencyKey, by)
   if (task.status === "pending" && waitsFor.size > 0) counts.waiting += by
 }
 
@@ -99,13 +100,18 @@ export const insert = (table: Table, row: Row, now: number) => {
   index(table, row, now)
 }
 
-/** Replaces all rows by these, which are sorted by `seq`. */
-export const rebuild = (table: Table, rows: ReadonlyArray<Row>, now: number) => {
+/**
+ * Replaces all rows by these, which are sorted by `seq`. Concurrency keys keep their turns, except for these, whose turns are
+ * undone.
+ */
+export const rebuild = (table: Table, rows: ReadonlyArray<Row>, now: number, undone: ReadonlySet<string>) => {
+  const { queues } = table
   Object.assign(table, empty())
   for (const row of rows) {
     row.place = null
     index(table, row, now)
   }
+  for (const [queue, { ready }] of queues) table.queues.get(queue)?.ready.keepTurns(ready, undone)
 }
 
 /** Replaces the task of a row, and updates the indexes. */

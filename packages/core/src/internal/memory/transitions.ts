@@ -67,6 +67,7 @@ export const add = (table: Table.Table, added: NewTaskRow, now: number) => {
       priority: added.priority,
       availableAt,
       dependsOn: added.dependsOn,
+      concurrencyKey: added.concurrencyKey,
       feedback: null,
       verified: false,
       requeues: 0,
@@ -123,13 +124,14 @@ export const restore = (table: Table.Table, record: RestoreRow, now: number) => 
 }
 
 export const claim = (table: Table.Table, request: ClaimRequest, now: number): ReadonlyArray<TaskColumns> => {
-  const { leaseMillis, limit, owner, queue } = request
+  const { leaseMillis, limit, maxPerKey, owner, queue } = request
   const claimed: Array<TaskColumns> = []
   const lines = Table.linesOf(table, queue)
   Table.promote(lines, now)
   while (claimed.length < limit) {
-    const row = lines.ready.peek()
+    const row = lines.ready.peek(maxPerKey)
     if (row === undefined) break
+    lines.ready.endTurn(row)
     table.observer.changing(row)
     const token = row.task.token + 1
     row.lease = { owner, token, startedAt: now, execution: null, executionUsage: null }

@@ -24,7 +24,7 @@ export const loop = (
   options: { readonly untilDrained: boolean }
 ): Effect.Effect<void> => {
   const { clock, config, owner, safety, store } = parts
-  const { queues } = config
+  const { maxPerKey, queues } = config
 
   // Uninterruptible: a task that was claimed and not noted would stay leased until its lease ends.
   const claim = (limit: number) =>
@@ -32,7 +32,7 @@ export const loop = (
       parts,
       "claim",
       Effect.uninterruptible(
-        Effect.map(store.claim({ queues, limit, owner, lease: config.leaseDuration }), (claimed) => {
+        Effect.map(store.claim({ queues, limit, owner, lease: config.leaseDuration, maxPerKey }), (claimed) => {
           if (claimed.length > 0) claims.add(claimed)
           return claimed.length
         })
@@ -48,7 +48,7 @@ export const loop = (
   })
 
   const nextSignal = Effect.suspend(() => {
-    const work = storeCall(parts, "awaitWork", store.awaitWork({ ...options, queues }), { isWait: true })
+    const work = storeCall(parts, "awaitWork", store.awaitWork({ ...options, queues, maxPerKey }), { isWait: true })
     if (claims.size() === 0) return work
     // The last settlement can be the one after which a limit is in the way.
     return Effect.raceFirst(work, Effect.as(claims.awaitEmpty, "settled" as const))

@@ -1,7 +1,8 @@
-import { defaultQueue, type NewTask, type TaskId } from "../../Task.ts"
+import * as Schema from "effect/Schema"
+import { ConcurrencyKey, defaultQueue, type NewTask, type TaskId } from "../../Task.ts"
 import type { Refusal } from "../../TaskStoreError.ts"
 
-/** Refusals of `add`: an id that belongs to another task, an unknown dependency, a cycle. */
+/** Refusals of `add`: an id that belongs to another task, an unknown dependency, a cycle, a key that is none. */
 
 const quote = (id: TaskId) => JSON.stringify(id)
 
@@ -16,6 +17,22 @@ export const unknownDependency = (taskId: TaskId, unknown: ReadonlyArray<TaskId>
   problem: "UnknownDependency",
   message: `Task ${quote(taskId)} depends on ${unknown.map(quote).join(", ")}, which is not there: add it before, or together with it.`
 })
+
+const isValidKey: (key: string) => boolean = Schema.is(ConcurrencyKey)
+
+/** Refusals of tasks whose concurrency key no task can have. */
+export const invalidKeys = (
+  tasks: ReadonlyArray<{ readonly id: TaskId; readonly concurrencyKey?: string | null }>
+): ReadonlyArray<Refusal> =>
+  tasks.flatMap(({ concurrencyKey = null, id }) =>
+    concurrencyKey === null || isValidKey(concurrencyKey)
+      ? []
+      : {
+          taskId: id,
+          problem: "InvalidConcurrencyKey",
+          message: `The concurrency key of task ${quote(id)}, ${JSON.stringify(concurrencyKey.slice(0, 40))}, is not valid: give it a key of 1 to 200 characters, without control characters.`
+        }
+  )
 
 /** What identifies the work of a task, as drivers compare it. */
 const workOf = ({ description, payload, queue }: NewTask): string =>

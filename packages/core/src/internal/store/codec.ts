@@ -94,7 +94,8 @@ export const newTaskRow = (task: NewTask): Driver.NewTaskRow => ({
   priority: task.priority ?? 0,
   availableAt: task.availableAt === undefined ? null : toEpochMillis(task.availableAt),
   dependsOn: idsToJson(task.dependsOn),
-  dependencies: distinct(task.dependsOn)
+  dependencies: distinct(task.dependsOn),
+  concurrencyKey: task.concurrencyKey ?? null
 })
 
 export const checkpointRow = ({ execution, taskId, token, usage }: Checkpoint): Driver.CheckpointRow => ({
@@ -126,6 +127,7 @@ export const restoreRow = ({
   priority: task.priority,
   availableAt: toEpochMillis(task.availableAt),
   dependsOn: idsToJson(task.dependsOn),
+  concurrencyKey: task.concurrencyKey,
   feedback: toTextOrNull(task.feedback),
   verified: task.verified,
   requeues: task.requeues,
@@ -267,6 +269,7 @@ export const task = (row: Driver.TaskRow): Task => {
     priority: number("priority", row.priority),
     availableAt: time("availableAt", row.availableAt),
     dependsOn: dependsOn(row.dependsOn),
+    concurrencyKey: textOrNull("concurrencyKey", row.concurrencyKey ?? null),
     feedback: textOrNull("feedback", row.feedback),
     verified: boolean("verified", row.verified),
     requeues: number("requeues", row.requeues),
@@ -293,6 +296,7 @@ export const claims = (rows: ReadonlyArray<Driver.ClaimRow>): ReadonlyArray<Clai
       priority: number("priority", row.priority),
       availableAt: time("availableAt", row.availableAt),
       dependsOn: dependsOn(row.dependsOn),
+      concurrencyKey: textOrNull("concurrencyKey", row.concurrencyKey ?? null),
       feedback: textOrNull("feedback", row.feedback),
       verified: false,
       requeues: number("requeues", row.requeues),

@@ -94,6 +94,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   ): Effect.fn.Return<AddResult, TaskStoreError | TasksRefused> {
     if (tasks.length === 0) return { added: [], existing: 0 }
     yield* refuseLongIds(tasks.map(({ id }) => id))
+    yield* refuseKeys(tasks)
     const distinct = Admission.distinct(tasks)
     const cycles = Admission.cycles(distinct.tasks)
     const rows = distinct.tasks.map(Codec.newTaskRow)
@@ -120,18 +121,37 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     }
   })
 
+  /** Refuses keys that no task can have, and all keys where the driver does not support them. */
+  const refuseKeys = (
+    tasks: ReadonlyArray<{ readonly id: TaskId; readonly concurrencyKey?: string | null }>
+  ): Effect.Effect<void, TaskStoreError | TasksRefused> => {
+    const keyed = tasks.find(({ concurrencyKey = null }) => concurrencyKey !== null)
+    if (keyed === undefined) return Effect.void
+    if (driver.concurrencyKeys !== true) {
+      return Effect.fail(
+        unusable(
+          `Task ${JSON.stringify(keyed.id)} has a concurrency key. ${driver.place} does not support concurrency keys: leave the key out, or use another store.`
+        )
+      )
+    }
+    const refusals = Admission.invalidKeys(tasks)
+    return isReadonlyArrayNonEmpty(refusals) ? Effect.fail(new TasksRefused({ refusals })) : Effect.void
+  }
+
   // ------------------------------------------------------------------------------------------- claiming
 
   let calls = yield* Random.nextIntBetween(0, 2 ** 50)
   /** Claims that were sent and not answered: they may have claimed tasks. */
   let unanswered: ReadonlyArray<{ readonly owner: string; readonly queue: string; readonly call: number }> = []
+  /** The leases of tasks with a concurrency key that this process has claimed, until it settles or loses them. */
+  const keyed = new Set<string>()
   /** Counts claims from several queues, so that each begins with another queue. */
   let turn = 0
 
   const claimOnce = (
     limit: number,
     queue: string,
-    { lease, owner }: ClaimOptions
+    { lease, maxPerKey = Waiting.defaultMaxPerKey, owner }: ClaimOptions
   ): Effect.Effect<ReadonlyArray<Claim>, TaskStoreError> =>
     Effect.suspend(() => {
       const call = calls++
@@ -141,6 +161,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
         limit,
         owner: Text.encode(owner),
         leaseMillis: Codec.toMillis(lease),
+        maxPerKey,
         call,
         unanswered: lost
       }
@@ -155,7 +176,13 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
           if (lost.length > 0 && rows.length < limit) {
             unanswered = unanswered.filter((each) => !lost.includes(each.call))
           }
-          return decoded(() => Codec.claims(rows))
+          return decoded(() => {
+            const claims = Codec.claims(rows)
+            for (const { task, token } of claims) {
+              if (task.concurrencyKey !== null) keyed.add(`${token} ${task.id}`)
+            }
+            return claims
+          })
         })
       )
     })
@@ -214,6 +241,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
         const row = rows[index]
         if (lease === undefined || row === undefined || isWritten(row, each)) continue
         const { taskId, token } = lease
+        keyed.delete(`${token} ${taskId}`)
         const status = yield* decoded(() => Codec.statusOrNull(each.status))
         lost.push({ index, lease: { taskId, token, status } })
       }
@@ -246,13 +274,24 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
           if (settlements.some(({ _tag }) => _tag === "Complete" || _tag === "Fail")) waiting.announce("settled")
           // Other processes have something to do when a task is pending again, or when nothing is left to claim: then
           // they wait for the last task to end, or for one that this batch freed.
+          // So does the end of a task with a key: another task with the key may begin.
           const concerns =
-            waiting.foundNothing() || settlements.some(({ _tag }) => _tag === "Retry" || _tag === "Release")
+            freesKey(settlements) ||
+            waiting.foundNothing() ||
+            settlements.some(({ _tag }) => _tag === "Retry" || _tag === "Release")
           if (concerns) waiting.announce("work")
           else waiting.wake("work")
         })
       )
     )
+  }
+
+  /** Whether these settlements end a task with a concurrency key. */
+  const freesKey = (settlements: ReadonlyArray<Settlement>): boolean => {
+    if (keyed.size === 0) return false
+    let frees = false
+    for (const { taskId, token } of settlements) frees = keyed.delete(`${token} ${taskId}`) || frees
+    return frees
   }
 
   const sweep = Effect.fnUntraced(function* (
@@ -399,6 +438,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   ): Effect.fn.Return<void, TaskStoreError | TasksRefused> {
     yield* Effect.fromResult(TaskRecord.validate(records, () => false))
     yield* refuseLongIds(records.map(({ task }) => task.id))
+    yield* refuseKeys(records.map(({ task }) => task))
     if (records.length === 0) return
     const present = new Set((yield* driver.restore(records.map(Codec.restoreRow))).map(Text.decode))
     yield* Effect.fromResult(TaskRecord.validate(records, (id) => present.has(id)))

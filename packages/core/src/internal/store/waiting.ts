@@ -6,7 +6,7 @@ import * as Latch from "effect/Latch"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Control, TaskStore, WorkSignal } from "../../TaskStore.ts"
+import type { AwaitWorkOptions, Control, TaskStore, WorkSignal } from "../../TaskStore.ts"
 import type { ControlRow, Notification, OutlookRow, TaskStoreDriver } from "../../TaskStoreDriver.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { defaultQueue } from "../../Task.ts"
@@ -78,6 +78,9 @@ const makeWakeUp = (clock: Clock.Clock, restMillis: number): WakeUp => {
       })
   }
 }
+
+/** The `maxPerKey` of a claim and of a look for work. */
+export const defaultMaxPerKey = 1
 
 /** A timer that runs for longer would not notice that the machine's clock was set, or that the machine slept. */
 const longestPoll = Duration.hours(1)
@@ -179,7 +182,11 @@ export const make = Effect.fnUntraced(function* (
     return Effect.flatMap(driver.control, (row) => readControl(row, changes))
   })
 
-  const awaitWork = (queues: ReadonlyArray<string>, untilDrained: boolean): Effect.Effect<WorkSignal, TaskStoreError> =>
+  const awaitWork = ({
+    maxPerKey = defaultMaxPerKey,
+    queues = [defaultQueue],
+    untilDrained
+  }: AwaitWorkOptions): Effect.Effect<WorkSignal, TaskStoreError> =>
     Effect.suspend(() => {
       let contended = contendedMillis !== undefined && foundNothing
       /** Several queues are not seen at one moment: a task of one can free a task of another in between. */
@@ -203,8 +210,9 @@ export const make = Effect.fnUntraced(function* (
       return wakeUps.work.until(
         Effect.suspend(() => {
           const changes = controlChanges
-          return Effect.flatMap(Effect.forEach(queues, driver.outlook), (rows) =>
-            Effect.fromResult(Codec.decode(driver.place, () => read(rows, changes)))
+          return Effect.flatMap(
+            Effect.forEach(queues, (queue) => driver.outlook(queue, maxPerKey)),
+            (rows) => Effect.fromResult(Codec.decode(driver.place, () => read(rows, changes)))
           )
         })
       )
@@ -228,8 +236,7 @@ export const make = Effect.fnUntraced(function* (
     })
 
   return {
-    awaitWork: ({ queues = [defaultQueue], untilDrained }) =>
-      Effect.andThen(subscribed, awaitWork(queues, untilDrained)),
+    awaitWork: (options) => Effect.andThen(subscribed, awaitWork(options)),
     subscribed,
     control,
     awaitControl: (revision) => Effect.andThen(subscribed, awaitControl(revision)),

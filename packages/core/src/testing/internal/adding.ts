@@ -50,6 +50,7 @@ export const adding: ReadonlyArray<Case> = [
         metadata: {},
         priority: 0,
         dependsOn: [],
+        concurrencyKey: null,
         feedback: null,
         verified: false,
         requeues: 0,

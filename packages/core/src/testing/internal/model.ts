@@ -6,17 +6,20 @@ import type { TaskStatus } from "../../Task.ts"
 import * as TaskState from "../../TaskState.ts"
 
 /** The tasks of a run, by number: later ones are more urgent or depend on earlier ones. */
-export const specs = [
+export const specs: ReadonlyArray<Spec> = [
   { id: "plain", priority: 0, dependsOn: [] },
-  { id: "urgent", priority: 5, dependsOn: [] },
-  { id: "other", priority: 0, dependsOn: [] },
+  { id: "urgent", priority: 5, dependsOn: [], concurrencyKey: "key" },
+  { id: "other", priority: 0, dependsOn: [], concurrencyKey: "key" },
   { id: "behind", priority: 5, dependsOn: ["plain"] },
   { id: "last", priority: 0, dependsOn: ["other", "behind"] }
-] as const satisfies ReadonlyArray<{
+]
+
+export interface Spec {
   readonly id: string
   readonly priority: number
   readonly dependsOn: ReadonlyArray<string>
-}>
+  readonly concurrencyKey?: string
+}
 
 const from = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
@@ -55,10 +58,7 @@ export const Commands = Schema.Array(
 ).check(Schema.isMaxLength(50))
 
 /** A task of the model. */
-export interface ModelTask extends TaskState.TaskState {
-  readonly id: string
-  readonly priority: number
-  readonly dependsOn: ReadonlyArray<string>
+export interface ModelTask extends TaskState.TaskState, Spec {
   readonly availableAt: number
   /** The last token that was issued. */
   readonly token: number
@@ -74,7 +74,7 @@ export interface Model {
   readonly tasks: Map<string, ModelTask>
 }
 
-export const make = (): Model => ({
+export const make = (specs: ReadonlyArray<Spec>): Model => ({
   now: 0,
   tasks: new Map(
     specs.map((spec) => [
@@ -105,8 +105,24 @@ const move = (
 const ended = (task: ModelTask, outcome: string) =>
   task.status === "in_progress" ? [...task.outcomes.slice(0, -1), outcome] : task.outcomes
 
-/** The claimable tasks, in the order of claiming. */
-export const claimable = (model: Model): ReadonlyArray<ModelTask> =>
+/** The tasks that a claim takes, in its order: one of each key at a time. */
+export const claimable = (model: Model, limit: number): ReadonlyArray<ModelTask> => {
+  const busy = new Set<string>()
+  for (const { concurrencyKey, status } of model.tasks.values()) {
+    if (status === "in_progress" && concurrencyKey !== undefined) busy.add(concurrencyKey)
+  }
+  return due(model)
+    .filter(({ concurrencyKey }) => {
+      if (concurrencyKey === undefined) return true
+      const isFree = !busy.has(concurrencyKey)
+      busy.add(concurrencyKey)
+      return isFree
+    })
+    .slice(0, limit)
+}
+
+/** The tasks whose time has come, the most urgent first. */
+const due = (model: Model): ReadonlyArray<ModelTask> =>
   [...model.tasks.values()]
     .filter(
       ({ availableAt, dependsOn, status }) =>

@@ -30,11 +30,14 @@ interface Run {
 /** Applies the commands to the store and to the model, and compares them after each. */
 export const check = Effect.fnUntraced(function* (
   fixture: Fixture,
-  virtualTime: boolean,
+  { concurrencyKeys, virtualTime }: { readonly concurrencyKeys: boolean; readonly virtualTime: boolean },
   commands: ReadonlyArray<Model.Command>
 ) {
-  const run: Run = { fixture, virtualTime, model: Model.make(), leases: [] }
-  yield* fixture.store.add(Model.specs.map(({ dependsOn, id, priority }) => task(id, { priority, dependsOn })))
+  const specs = concurrencyKeys
+    ? Model.specs
+    : Model.specs.map(({ dependsOn, id, priority }) => ({ dependsOn, id, priority }))
+  const run: Run = { fixture, virtualTime, model: Model.make(specs), leases: [] }
+  yield* fixture.store.add(specs.map(({ id, ...spec }) => task(id, spec)))
   for (const command of commands) {
     if (!virtualTime) yield* tick(run)
     yield* perform(run, command)
@@ -109,7 +112,7 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
       return
     }
     case "Claim": {
-      const expected = Model.claimable(model).slice(0, command.limit)
+      const expected = Model.claimable(model, command.limit)
       const claims = yield* claim(fixture, { limit: command.limit, lease: lease(command.lease) })
       assert.deepEqual(
         claims.map((claimed) => claimed.task.id),
