@@ -1,4 +1,5 @@
 /** `baton import` */
+import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -29,10 +30,16 @@ const Result = Schema.Struct({
 export const importCommand = Command.make(
   "import",
   {
-    ...options.sourceOptions({ min: 1 }),
+    ...options.sourceOptions,
     json: options.json
   },
-  Effect.fnUntraced(function* ({ sources, json, ...reading }) {
+  Effect.fnUntraced(function* ({ json, ...reading }) {
+    const sources = yield* options.allSources(reading)
+    if (sources.length === 0) {
+      return yield* new CliError.ValidationError({
+        message: "There is nothing to import. Name a file, as in `baton import tasks.jsonl`."
+      })
+    }
     const { importSources } = yield* Effect.promise(() => import("../sources/importSources.ts"))
     const queueOf = yield* sourceQueues
     const { perSource, warnings, ...total } = yield* importSources(sources, { ...reading, queueOf })

@@ -4,7 +4,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { FlagGroups, runFlags, runGroups } from "../settings/flags.ts"
-import { sourceOptions } from "../settings/options.ts"
+import { allSources, sourceOptions } from "../settings/options.ts"
 import { canvas, writeLines } from "../view/stdout.ts"
 import { safe } from "../view/safeText.ts"
 import * as queues from "../run/queues.ts"
@@ -13,8 +13,9 @@ import { printJson } from "../view/json.ts"
 import { printMessage } from "../view/stderr.ts"
 
 /** Estimates the tasks and the cost of a run. */
-export const plan = Command.make("plan", { ...sourceOptions({ min: 0 }), ...runFlags }, (flags) =>
+export const plan = Command.make("plan", { ...sourceOptions, ...runFlags }, (given) =>
   Effect.gen(function* () {
+    const flags = { ...given, sources: yield* allSources(given) }
     const { usesClaude } = yield* Effect.promise(() => import("../run/runParts.ts"))
     const { make } = yield* Effect.promise(() => import("../claude/plan.ts"))
     const { Plan, planLines } = yield* Effect.promise(() => import("../view/plan.ts"))

@@ -5,7 +5,7 @@ import { FlagGroups, runFlags, runGroups } from "../settings/flags.ts"
 import { sourceOptions } from "../settings/options.ts"
 
 /** Runs a list of tasks until no task is left that can run. */
-export const run = Command.make("run", { ...sourceOptions({ min: 0 }), ...runFlags }, (flags) =>
+export const run = Command.make("run", { ...sourceOptions, ...runFlags }, (flags) =>
   Effect.flatMap(
     Effect.promise(() => import("../run/run.ts")),
     ({ run }) => run(flags)

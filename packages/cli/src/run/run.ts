@@ -8,7 +8,7 @@ import { fstatSync } from "node:fs"
 import { hostname } from "node:os"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import { LogFormatFlag, QueueFlag, type RunFlags } from "../settings/flags.ts"
-import type { SourceOptions } from "../settings/options.ts"
+import { allSources, type SourceOptions } from "../settings/options.ts"
 import { importedText } from "../view/quantity.ts"
 import * as notices from "../view/notices.ts"
 import { safeText } from "../view/safeText.ts"
@@ -23,9 +23,10 @@ import * as RunParts from "./runParts.ts"
 import { runTasks } from "./runTasks.ts"
 
 /** Imports the sources and runs all tasks. */
-export const run = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions) {
+export const run = Effect.fnUntraced(function* (given: RunFlags & SourceOptions) {
+  const sources = yield* allSources(given)
+  const flags = { ...given, sources }
   const parts = yield* prepare(flags, { endless: false })
-  const { sources } = flags
   const work = Effect.gen(function* () {
     const shown = yield* terminalFor(flags)
     const whole = yield* TaskStore

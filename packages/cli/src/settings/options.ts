@@ -101,7 +101,8 @@ export const limit = value("limit", Kind.count(1), "The maximum number of tasks 
 /** `--all`, for lists */
 export const all = toggle("all", "List all tasks, also on a terminal")
 
-const sourceHelp = "Files with tasks (.jsonl, .json, .csv, .tsv, .yaml, .md, .txt); - reads standard input"
+const sourceHelp =
+  "Files with tasks (.jsonl, .json, .csv, .tsv, .yaml, .md, .txt), or issues of a repository (github:OWNER/REPO?label=bug); - reads standard input"
 
 const delimiter: Kind.Kind<string> = {
   metavar: "CHARACTER",
@@ -120,10 +121,12 @@ const column: Kind.Kind<readonly [TaskField, string]> = {
 }
 
 /** The flags and arguments for the sources of tasks. */
-export const sourceOptions = (options: { readonly min: 0 | 1 }) => ({
-  sources: Argument.String("SOURCE").pipe(
-    Argument.withDescription(sourceHelp),
-    Argument.variadic({ min: options.min })
+export const sourceOptions = {
+  sources: Argument.String("SOURCE").pipe(Argument.withDescription(sourceHelp), Argument.variadic({ min: 0 })),
+  each: values(
+    "each",
+    Kind.text("PATTERN", "a pattern of paths, such as 'docs/*.md'"),
+    "Add a task for each file that matches, such as 'docs/*.md': its content, or what --template makes of {{path}} and {{content}}; can be repeated"
   ),
   template: value(
     "template",
@@ -148,9 +151,26 @@ export const sourceOptions = (options: { readonly min: 0 | 1 }) => ({
     ),
     (pairs): ReadonlyMap<TaskField, string> => new Map(pairs)
   )
-})
+}
 
-export type SourceOptions = Command.Command.Config.Infer<ReturnType<typeof sourceOptions>>
+export type SourceOptions = Command.Command.Config.Infer<typeof sourceOptions>
+
+/** All sources: the arguments, and the patterns of `--each`. */
+export const allSources = ({
+  each,
+  sources
+}: Pick<SourceOptions, "each" | "sources">): Effect.Effect<ReadonlyArray<string>, CliError.ValidationError> => {
+  // Without quotes, the shell replaces the pattern with paths, of which --each takes only the first.
+  const path = each.find((pattern) => !/[*?[{]/.test(pattern))
+  if (path === undefined || sources.length === 0) {
+    return Effect.succeed([...sources, ...each.map((pattern) => `each:${pattern}`)])
+  }
+  return Effect.fail(
+    new CliError.ValidationError({
+      message: `--each is "${path}", which is no pattern: put the pattern in quotes, as in --each 'docs/*.md', so that the shell does not replace it.`
+    })
+  )
+}
 
 /**
  * The price of a model in USD per million tokens, as `--price` accepts it: `claude-x=2,10` or, with the prices of the

@@ -3,6 +3,7 @@ import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import { type PlatformError, systemError } from "effect/PlatformError"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
@@ -30,9 +31,16 @@ const stdinName = "<stdin>"
  */
 export const open = Effect.fnUntraced(function* (
   argument: string,
-  format: Format | undefined
+  { format, template }: OpenOptions = {}
 ): Effect.fn.Return<Source, SourceError.SourceError, FileSystem.FileSystem | Stdio.Stdio | Scope.Scope> {
   const fs = yield* FileSystem.FileSystem
+  const found = recordsOf(argument, template)
+  if (found !== undefined) {
+    if (format !== undefined) {
+      return yield* SourceError.make(argument, null, "has no format of its own; remove --format")
+    }
+    return yield* spoolRecords(found)
+  }
   if (argument === "-") {
     const stdio = yield* Stdio.Stdio
     const path = yield* spool(stdinName, stdio.stdin)
@@ -40,7 +48,11 @@ export const open = Effect.fnUntraced(function* (
   }
   const info = yield* Effect.mapError(fs.stat(argument), readError(argument))
   if (info.type === "Directory") {
-    return yield* SourceError.make(argument, null, "is a directory; name files instead, for example with a pattern")
+    return yield* SourceError.make(
+      argument,
+      null,
+      `is a directory; for a task per file, write --each '${argument.replace(/[/\\]$/, "")}/*'`
+    )
   }
   const known = format ?? fromPath(argument)
   if (known === undefined) {
@@ -56,6 +68,51 @@ export const open = Effect.fnUntraced(function* (
   return { name: argument, path, format: known }
 })
 
+/** How a source is opened. */
+export interface OpenOptions {
+  /** Overrides the format for the file's extension. */
+  readonly format?: Format | undefined
+  /** The template of the descriptions, which says what has to be read of each file. */
+  readonly template?: string | undefined
+}
+
+interface Records {
+  readonly name: string
+  readonly records: Effect.Effect<Stream.Stream<Schema.JsonObject, SourceError.SourceError, FileSystem.FileSystem>>
+}
+
+/** The records of a source that is no file. */
+const recordsOf = (argument: string, template: string | undefined): Records | undefined => {
+  if (argument.startsWith("each:")) {
+    const pattern = argument.slice("each:".length)
+    const records = Effect.map(
+      Effect.promise(() => import("./each.ts")),
+      (each) => each.records(pattern, template)
+    )
+    return { name: pattern, records }
+  }
+  if (argument.startsWith("github:")) {
+    const records = Effect.map(
+      Effect.promise(() => import("./github.ts")),
+      (github) => github.records(argument, template)
+    )
+    return { name: argument, records }
+  }
+  return undefined
+}
+
+/** Reads the records once, so that both passes of an import see the same ones. */
+const spoolRecords = Effect.fnUntraced(function* ({ name, records }: Records) {
+  const fs = yield* FileSystem.FileSystem
+  const path = `${yield* temporaryDirectory(name)}/source`
+  const lines = Stream.map(yield* records, (record) => new TextEncoder().encode(`${JSON.stringify(record)}\n`))
+  yield* lines.pipe(
+    Stream.run(fs.sink(path, { flag: "wx", mode: 0o600 })),
+    Effect.catchTag("PlatformError", (error) => Effect.fail(spoolError(name)(error)))
+  )
+  return { name, path, format: "jsonl" } satisfies Source
+})
+
 /** Reads a pipe: `FileSystem.stream` reads by position, which pipes do not support. */
 const readOnce = (path: string) =>
   NodeStream.fromReadable<Uint8Array, PlatformError>({
@@ -66,8 +123,7 @@ const readOnce = (path: string) =>
 
 const spool = Effect.fnUntraced(function* (name: string, bytes: Stream.Stream<Uint8Array, PlatformError>) {
   const fs = yield* FileSystem.FileSystem
-  const directory = yield* Effect.mapError(fs.makeTempDirectoryScoped({ prefix: "baton-" }), spoolError(name))
-  const path = `${directory}/source`
+  const path = `${yield* temporaryDirectory(name)}/source`
   yield* bytes.pipe(
     Stream.mapError(readError(name)),
     Stream.run(fs.sink(path, { flag: "wx", mode: 0o600 })),
@@ -75,6 +131,11 @@ const spool = Effect.fnUntraced(function* (name: string, bytes: Stream.Stream<Ui
   )
   return path
 })
+
+const temporaryDirectory = (name: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    Effect.mapError(fs.makeTempDirectoryScoped({ prefix: "baton-" }), spoolError(name))
+  )
 
 const spoolError = (name: string) => (error: PlatformError) =>
   SourceError.make(name, null, `cannot be copied to a temporary file: ${describe(error)}`)

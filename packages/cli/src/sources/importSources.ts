@@ -79,7 +79,7 @@ interface List {
 /** Opens the sources, grouped by their queues. */
 export const openLists = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
-  { format, queueOf }: ImportOptions
+  { format, queueOf, template }: ImportOptions
 ): Effect.fn.Return<
   ReadonlyArray<List>,
   SourceError.SourceError,
@@ -87,7 +87,7 @@ export const openLists = Effect.fnUntraced(function* (
 > {
   const store = yield* TaskStore
   const opened = yield* Effect.forEach(Arr.dedupe(sources), (source) =>
-    Effect.map(Source.open(source, format), (opened) => ({ source, opened }))
+    Effect.map(Source.open(source, { format, template }), (opened) => ({ source, opened }))
   )
   if (queueOf === undefined) return [{ store, opened: opened.map(({ opened }) => opened) }]
   return Array.from(

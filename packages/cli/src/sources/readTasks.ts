@@ -66,7 +66,7 @@ export const readTasks = (
   Stream.unwrap(
     Effect.gen(function* () {
       const reading = yield* parseOptions(options)
-      const source = yield* Source.open(argument, options.format)
+      const source = yield* Source.open(argument, options)
       const problems = new SourceError.ProblemList()
       return readEntries(source, reading).pipe(
         Stream.mapAccum(

@@ -47,7 +47,7 @@ describeSources("Source", (it) => {
       const fs = yield* FileSystem.FileSystem
       yield* fs.makeDirectory(`${path}.md`)
       assert.deepStrictEqual(yield* problem(`${path}.md`, "b.md"), [
-        "b.md: is a directory; name files instead, for example with a pattern"
+        "b.md: is a directory; for a task per file, write --each 'b.md/*'"
       ])
     })
   )

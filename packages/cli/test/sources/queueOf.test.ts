@@ -14,6 +14,8 @@ it("a queue is named after the path of its source, without directory changes and
     [".hidden", ".hidden"],
     ["a\nb.txt", "a_b"],
     ["-", "default"],
+    ["each:docs/*.md", "docs/*.md"],
+    ["github:acme/site?label=bug", "acme/site?label=bug"],
     [`${"x".repeat(200)}.txt`, "x".repeat(100)]
   ]
   for (const [source, queue] of names) assert.strictEqual(queueOf(source), queue)
