@@ -149,7 +149,8 @@ export interface FakeOptions {
  * @category layers
  * @since 0.1.0
  */
-export const layerFake = (options?: FakeOptions): Layer.Layer<Executor> => layer(fake.execute(options ?? {}))
+export const layerFake = (options?: FakeOptions): Layer.Layer<Executor> =>
+  Layer.succeed(Executor, { execute: fake.execute(options ?? {}) })
 
 /**
  * Selects the executor of each task, for instance by its metadata or its id.

@@ -16,6 +16,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -149,6 +150,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
     store: yield* TaskStore,
     executor: redact === null ? executor : redaction.executor(redact, executor),
     verifier: redact === null ? verifier : redaction.verifier(redact, verifier),
+    redact: redact ?? identity,
     safety: yield* Safety,
     clock: yield* Clock.Clock,
     events: yield* withLogLevel(runEvents.make),

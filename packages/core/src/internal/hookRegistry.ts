@@ -43,7 +43,7 @@ export const layer = <R>(
           position,
           hooks.map((written) => ({
             written,
-            hook: (event) => provide(Effect.suspend(() => written(event)))
+            hook: (event) => provide(written(event))
           }))
         )
     )

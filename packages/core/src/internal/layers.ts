@@ -15,7 +15,17 @@ export type Provide<R> = <A, E>(effect: Effect.Effect<A, E, R>) => Effect.Effect
 export const capture = <R>(): Effect.Effect<Provide<R>, never, R> =>
   Effect.contextWith((context: Context.Context<R>) => {
     const captured = withoutCaller(context)
-    return Effect.succeed<Provide<R>>((effect) => Effect.provideContext(effect, captured))
+    // Most calls come from the same context as the last one. Merging costs more than a hook or a short task.
+    let caller: Context.Context<never> | undefined
+    let merged: Context.Context<R> = captured
+    const provided = (next: Context.Context<never>): Context.Context<R> => {
+      if (next !== caller) {
+        caller = next
+        merged = Context.merge(next, captured)
+      }
+      return merged
+    }
+    return Effect.succeed<Provide<R>>((effect) => Effect.updateContext(effect, provided))
   })
 
 const callerKeys: ReadonlySet<string> = new Set(

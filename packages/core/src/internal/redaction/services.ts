@@ -3,7 +3,6 @@ import * as Formatter from "effect/Formatter"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type { AttemptContext } from "../../AttemptContext.ts"
 import type { Execution } from "../../Execution.ts"
 import type { ExecutorService } from "../../Executor.ts"
 import { ExecutionError } from "../../ExecutionError.ts"
@@ -31,10 +30,7 @@ export const executor = (redact: Redact, { execute }: ExecutorService): Executor
     Effect.succeed(
       isEmpty(execution.metadata) ? execution : { ...execution, metadata: object(redact, execution.metadata) }
     )
-  return {
-    execute: (task, context) =>
-      guarded(redact, () => execute(task, withoutSecrets(redact, context)), onSuccess, onError)
-  }
+  return { execute: (task, context) => guarded(redact, () => execute(task, context), onSuccess, onError) }
 }
 
 /** A verifier whose feedback, issues and errors contain no secrets. */
@@ -56,15 +52,9 @@ export const verifier = (redact: Redact, { kind, verify }: VerifierService): Ver
     )
   return {
     kind,
-    verify: (task, execution, context) =>
-      guarded(redact, () => verify(task, execution, withoutSecrets(redact, context)), onSuccess, onError)
+    verify: (task, execution, context) => guarded(redact, () => verify(task, execution, context), onSuccess, onError)
   }
 }
-
-const withoutSecrets = (redact: Redact, context: AttemptContext): AttemptContext => ({
-  ...context,
-  progress: (progress) => context.progress(typeof progress === "string" ? redact(progress) : progress)
-})
 
 /** Adds a single step to a call that succeeds, as most calls do. */
 const guarded = <A, E>(

@@ -11,7 +11,6 @@ import type { Stats } from "../../Stats.ts"
 import type { Verification } from "../../Verification.ts"
 import { VerificationError } from "../../VerificationError.ts"
 import * as checkpoints from "./checkpoints.ts"
-import * as logAnnotations from "../logAnnotations.ts"
 import type { ClaimedTask } from "./claims.ts"
 import * as deadlines from "./deadlines.ts"
 import * as dependencies from "./dependencies.ts"
@@ -124,10 +123,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       withTransientRetry<Execution.Execution, ExecutionError>(config, {
         call: traces.withOutput(
           parts,
-          Effect.annotateLogs(
-            Effect.suspend(() => executor.execute(task, context)),
-            logAnnotations.ofAttempt(task)
-          )
+          Effect.suspend(() => executor.execute(task, context))
         ),
         isTransient: ({ reason }) => reason === "Transient",
         onError: (error) => addUsageOf(claimed, error),
@@ -175,10 +171,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       withTransientRetry<Verification, VerificationError>(config, {
         call: traces.withVerdict(
           parts,
-          Effect.annotateLogs(
-            Effect.suspend(() => verifier.verify(task, execution, context)),
-            logAnnotations.ofAttempt(task)
-          )
+          Effect.suspend(() => verifier.verify(task, execution, context))
         ),
         isTransient: ({ reason }) => reason !== "Fatal" && reason !== "Permanent",
         onError: (error) => addUsageOf(claimed, error),

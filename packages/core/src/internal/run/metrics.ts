@@ -1,3 +1,4 @@
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Resolved } from "../../OrchestratorConfig.ts"
@@ -10,6 +11,8 @@ import { attemptOutcome, type SettledOutcome } from "./settlement.ts"
 /** The attempts of one queue that one write settled, by outcome, and their usage. */
 export interface AttemptBatch {
   readonly outcomes: Record<SettledOutcome, number>
+  /** In milliseconds. */
+  readonly durations: Array<number>
   usage: Usage.Usage | null
   knownCostUsd: number
 }
@@ -24,7 +27,6 @@ export interface RunMetrics {
 }
 
 export interface QueueMetrics {
-  readonly measureAttempt: (millis: number) => Effect.Effect<void>
   readonly measureVerification: (millis: number) => Effect.Effect<void>
   readonly countRetry: (of: "execution" | "verification") => Effect.Effect<void>
   readonly countLostLease: Effect.Effect<void>
@@ -39,7 +41,8 @@ export class AttemptBatches {
   of(queue: string): AttemptBatch {
     const known = this.byQueue.get(queue)
     if (known !== undefined) return known
-    const batch = { outcomes: { completed: 0, retried: 0, failed: 0, released: 0 }, usage: null, knownCostUsd: 0 }
+    const outcomes = { completed: 0, retried: 0, failed: 0, released: 0 }
+    const batch = { outcomes, durations: [], usage: null, knownCostUsd: 0 }
     this.byQueue.set(queue, batch)
     return batch
   }
@@ -98,11 +101,16 @@ const ofQueue = (about: { readonly owner: string; readonly queue: string }): Que
   const leasesLost = Metric.withAttributes(Metrics.leasesLost, about)
   const held = Metric.withAttributes(Metrics.held, about)
   return {
-    measureAttempt: (millis) => Metric.update(attemptDuration, millis / 1000),
     measureVerification: (millis) => Metric.update(verificationDuration, millis / 1000),
     countRetry: (of) => Metric.update(retries[of], 1),
     countLostLease: Metric.update(leasesLost, 1),
-    countAttempts: Effect.fnUntraced(function* ({ knownCostUsd, outcomes, usage }) {
+    countAttempts: Effect.fnUntraced(function* ({ durations, knownCostUsd, outcomes, usage }) {
+      // All at once: an effect per attempt costs more than the histogram does.
+      yield* Effect.contextWith((context: Context.Context<never>) =>
+        Effect.sync(() => {
+          for (const millis of durations) attemptDuration.updateUnsafe(millis / 1000, context)
+        })
+      )
       for (const [outcome, metric] of attempts) {
         if (outcomes[outcome] > 0) yield* Metric.update(metric, outcomes[outcome])
       }

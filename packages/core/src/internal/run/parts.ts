@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type { ExecutorService } from "../../Executor.ts"
 import type { ExecutionError } from "../../ExecutionError.ts"
 import type { Resolved } from "../../OrchestratorConfig.ts"
+import type { Redact } from "../../Redactor.ts"
 import type { Limits } from "../../Safety.ts"
 import type { SafetyStop } from "../../SafetyStop.ts"
 import type { StopReason } from "../../StopReason.ts"
@@ -23,6 +24,8 @@ export interface RunParts {
   readonly store: TaskStore["Service"]
   readonly executor: ExecutorService
   readonly verifier: VerifierService
+  /** Removes secrets from a text. Executor, verifier and events are without secrets already. */
+  readonly redact: Redact
   readonly safety: Limits
   readonly clock: Clock.Clock
   readonly events: RunEvents

@@ -47,7 +47,7 @@ export const make = (parts: RunParts): ProgressReports => {
         Effect.sync(() => {
           // A fiber that the executor left behind may report for longer than the attempt lasts.
           if (!isRunning(claimed) || Number.isNaN(progress)) return
-          if (typeof progress === "string") text = progress.slice(0, maxText).toWellFormed()
+          if (typeof progress === "string") text = parts.redact(progress).slice(0, maxText).toWellFormed()
           else fraction = Math.min(1, Math.max(0, progress))
           pending.set(claimed, { text, fraction })
           nonEmpty.openUnsafe()

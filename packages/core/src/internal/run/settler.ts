@@ -180,8 +180,9 @@ export const make = Effect.fnUntraced(function* (
       const about = ofAttempt(parts, claimed.claim.task)
       const durationMillis = parts.clock.currentTimeMillisUnsafe() - claimed.startedAt
       if (isAccepted) {
-        metrics.addUsage(metered.of(claimed.claim.task.queue), claimed.usage)
-        yield* parts.metrics.of(claimed.claim.task.queue).measureAttempt(durationMillis)
+        const batch = metered.of(claimed.claim.task.queue)
+        metrics.addUsage(batch, claimed.usage)
+        batch.durations.push(durationMillis)
         events.push(eventOf(entry, about, durationMillis))
       } else {
         events.push(

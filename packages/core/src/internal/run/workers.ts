@@ -6,6 +6,7 @@ import { ExecutionError } from "../../ExecutionError.ts"
 import * as Outcome from "../../Outcome.ts"
 import type { Stats } from "../../Stats.ts"
 import * as Usage from "../../Usage.ts"
+import * as logAnnotations from "../logAnnotations.ts"
 import type { Attempts } from "./attempts.ts"
 import type { ClaimedTask, Claims } from "./claims.ts"
 import type { Control } from "./control.ts"
@@ -73,7 +74,11 @@ export const make = (
           const returning = settler.returning(claimed.claim.task.id)
           if (returning !== undefined) yield* Effect.exit(restore(returning))
           busy++
-          const attempt = Effect.catchCause(attempts.attempt(claimed, restore), died)
+          // Once for the executor and the verifier: each new context costs as much as a store call for a short task.
+          const attempt = Effect.annotateLogs(
+            Effect.catchCause(attempts.attempt(claimed, restore), died),
+            logAnnotations.ofAttempt(claimed.claim.task)
+          )
           const outcome = yield* tracing === undefined ? attempt : tracing.ofTask(claimed, attempt)
           claimed.closeUsage()
           yield* record(claimed, outcome)
