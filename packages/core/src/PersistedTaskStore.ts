@@ -17,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import * as Budget from "./Budget.ts"
 import * as MemoryDriver from "./internal/memory/driver.ts"
 import * as Journal from "./internal/memory/journal.ts"
 import * as Table from "./internal/memory/table.ts"
@@ -45,6 +46,8 @@ export interface Changes {
    * that is removed and added again start above it.
    */
   readonly tokenFloor: number
+  /** The budgets of all queues. Pass them to {@link make} when the store is opened again. */
+  readonly budgets: ReadonlyArray<Budget.Budget>
 }
 
 export interface Options {
@@ -53,6 +56,8 @@ export interface Options {
   readonly paused: boolean
   /** The `tokenFloor` of the last changes that were written. Default 0. */
   readonly tokenFloor?: number | undefined
+  /** The `budgets` of the last changes that were written. What they have reserved counts as spent. Default none. */
+  readonly budgets?: ReadonlyArray<Budget.Budget> | undefined
   /** Makes changes durable. It is not interrupted, and is called once at a time. */
   readonly write: (changes: Changes) => Effect.Effect<void, TaskStoreError>
 }
@@ -80,7 +85,15 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const journal = Journal.make(noteChange)
-  const table = Table.make(journal, options.tokenFloor)
+  // All leases were of a process that has ended, and its calls may have been made.
+  const initialBudgets = (options.budgets ?? []).map(({ committed, limit, queue, reserved }) => ({
+    queue,
+    limit,
+    committed: Budget.add(committed, reserved),
+    reserved: Budget.zero
+  }))
+  const byQueue = new Map(initialBudgets.map((budget) => [budget.queue, budget]))
+  const table = Table.make(journal, options.tokenFloor, byQueue)
   const driver = yield* MemoryDriver.make(table, options)
   const { store, wake } = yield* Service.make(driver)
   yield* store.restore(options.records)
@@ -88,6 +101,7 @@ export const make = Effect.fnUntraced(function* (
   journal.confirm()
   hasChanges.closeUnsafe()
   let { paused } = options
+  let lastBudgets: ReadonlyArray<Budget.Budget> = initialBudgets
 
   /** Lets later changes go into another write. */
   const startPending = (): Write => {
@@ -99,11 +113,12 @@ export const make = Effect.fnUntraced(function* (
 
   const write = Effect.gen(function* () {
     // In one step, so that each change goes into the write that its operation waits for.
-    const { removed, tokenFloor, written } = journal.take(table)
+    const { budgets = lastBudgets, removed, tokenFloor, written } = journal.take(table)
     const changes = {
       written: written.map(Codec.record),
       removed: removed.map(Codec.taskId),
       tokenFloor,
+      budgets,
       paused: driver.isPaused()
     }
     const started = startPending()
@@ -111,6 +126,7 @@ export const make = Effect.fnUntraced(function* (
     if (Exit.isSuccess(exit)) {
       journal.confirm()
       paused = changes.paused
+      lastBudgets = budgets
     } else {
       journal.undo(table, clock.currentTimeMillisUnsafe())
       driver.resetPaused(paused)
@@ -136,6 +152,7 @@ export const make = Effect.fnUntraced(function* (
       return Effect.tap(operation, () => (newest.change === change ? Effect.void : written(first, newest.write)))
     })
 
+  const { budgets } = store
   return {
     ...store,
     add: (tasks) => durably(store.add(tasks)),
@@ -151,7 +168,12 @@ export const make = Effect.fnUntraced(function* (
       // A stop is for the current runs, which are all in this process.
       return request === "stop" ? requested : durably(Effect.tap(requested, Effect.sync(noteChange)))
     },
-    restore: (records) => durably(store.restore(records))
+    restore: (records) => durably(store.restore(records)),
+    budgets: budgets && {
+      list: budgets.list,
+      reserve: (spending) => durably(budgets.reserve(spending)),
+      set: (queue, change) => durably(budgets.set(queue, change))
+    }
   }
 })
 

@@ -17,6 +17,7 @@ import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Attempt, LeaseToken } from "./Attempt.ts"
+import type { Amount, Budget, BudgetLimit } from "./Budget.ts"
 import type { Execution } from "./Execution.ts"
 import * as MemoryDriver from "./internal/memory/driver.ts"
 import * as Table from "./internal/memory/table.ts"
@@ -142,8 +143,59 @@ export class TaskStore extends Context.Service<
      * `sweep` ends its attempt as after a crash.
      */
     readonly restore: (records: ReadonlyArray<TaskRecord>) => Effect.Effect<void, TaskStoreError | TasksRefused>
+
+    /** The budgets of queues; undefined in a store that keeps none, where a run can only limit itself. */
+    readonly budgets?: Budgets | undefined
   }
 >()("@baton/core/TaskStore") {}
+
+/**
+ * The budgets of queues: limits on what all workers and runs together spend. A queue has no budget until one is set.
+ *
+ * `settle` commits what an attempt has spent. `sweep` and `cancel` commit the whole reservation of an attempt that they end,
+ * because its calls may have been made.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Budgets {
+  /**
+   * Notes what attempts have spent, and reserves amounts for their next calls. Within a queue, requests are granted in their
+   * order, and none after the first that does not fit: `committed + reserved` never exceeds a limit. Repeating a call
+   * changes nothing. In a queue without a budget, everything is granted and nothing is kept.
+   */
+  readonly reserve: (spending: ReadonlyArray<Spending>) => Effect.Effect<Reserved, TaskStoreError>
+  /** The budgets of all queues that have one, by name. */
+  readonly list: Effect.Effect<ReadonlyArray<Budget>, TaskStoreError>
+  /**
+   * Sets a limit, or what counts as spent, and returns the budget. The first call makes the budget, which counts from then
+   * on. Runs learn of it at once. A limit below what is committed and reserved grants nothing more.
+   */
+  readonly set: (queue: string, change: BudgetChange) => Effect.Effect<Budget, TaskStoreError>
+}
+
+/** What an attempt has spent and holds, and what it asks for. */
+export interface Spending extends Lease {
+  /** What it has spent so far. */
+  readonly committed: Amount
+  /** What it holds for calls that are under way. */
+  readonly held: Amount
+  /** What it asks for in addition. */
+  readonly wanted: Amount
+}
+
+export interface Reserved extends FencedReply {
+  /** The leases whose wanted amount did not fit. */
+  readonly refused: ReadonlyArray<Lease>
+  /** The budgets of the queues of these leases, as they are now. */
+  readonly budgets: ReadonlyArray<Budget>
+}
+
+/** Fields that are left out stay. */
+export interface BudgetChange {
+  readonly limit?: Partial<BudgetLimit> | undefined
+  readonly committed?: Amount | undefined
+}
 
 /** The ids that were new, and the number of tasks that existed. */
 export interface AddResult {

@@ -36,6 +36,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as service from "./internal/store/service.ts"
 import type { AttemptOutcome } from "./Attempt.ts"
+import type { Amount } from "./Budget.ts"
 import type { TaskStatus } from "./Task.ts"
 import type { ControlRequest, TaskStore } from "./TaskStore.ts"
 import type { TaskStoreError } from "./TaskStoreError.ts"
@@ -87,7 +88,7 @@ export interface TaskStoreDriver {
 
   /**
    * Ends attempts: changes the task, writes the ledger, and frees dependants of completed tasks, in one write. Each task
-   * occurs once in a call. Returns the leases that were lost.
+   * occurs once in a call. Returns the leases that were lost. A driver with `budgets` commits what the attempts spent.
    */
   readonly settle: (
     settlements: ReadonlyArray<SettlementRow>
@@ -165,6 +166,85 @@ export interface TaskStoreDriver {
 
   /** What other processes change. Without it, only changes of this process wake waiting fibers before the poll interval. */
   readonly notifications?: Notifications | undefined
+
+  /** The budgets of queues. A driver without this field keeps none: then a run can only limit itself. */
+  readonly budgets?: Budgets | undefined
+}
+
+/**
+ * The budgets of queues: limits, committed and reserved amounts. A budget exists from its first `set` on, and outlives the
+ * tasks of its queue.
+ *
+ * **Guarantees a driver gives**
+ *
+ * - Nothing is reserved that would make `committed + reserved` exceed a limit. The write that reserves checks it
+ * - `settle` adds the rest of the attempt's `spent` to the budget's committed amount, and frees its reservation. `sweep` and
+ *   `cancel` commit the reservation of a lease that they end. All of them do so in the write that ends the lease
+ * - In a queue without a budget, nothing is counted
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Budgets {
+  /**
+   * Sets what attempts have spent and reserved under their leases. Each task occurs once in a call. Rows are carried out in
+   * their order: each sets the committed and the held amount of its lease, and then reserves `wanted` on top, if that fits.
+   * When it does not fit, later rows of the same queue reserve nothing either, so that small calls do not overtake a large
+   * one. Repeating a call changes nothing.
+   */
+  readonly reserve: (spending: ReadonlyArray<SpendingRow>) => Effect.Effect<ReserveReply, TaskStoreError>
+
+  /** The budgets of all queues that have one. */
+  readonly list: Effect.Effect<ReadonlyArray<BudgetRow>, TaskStoreError>
+
+  /** Makes a budget, or changes it. Fields that are left out stay. The control revision grows. Returns the budget. */
+  readonly set: (queue: string, change: BudgetChange) => Effect.Effect<BudgetRow, TaskStoreError>
+}
+
+/** @since 0.2.0 */
+export interface SpendingRow extends LeaseRow {
+  /** What the attempt has spent so far. A smaller amount than before counts as the same. */
+  readonly committed: Amount
+  /** What it holds for calls that are under way. */
+  readonly held: Amount
+  /** What it asks for in addition. */
+  readonly wanted: Amount
+}
+
+/** @since 0.2.0 */
+export interface ReserveReply {
+  readonly lost: ReadonlyArray<LostLeaseRow>
+  /** The places in the call of the rows that reserved nothing although they wanted to. */
+  readonly refused: ReadonlyArray<number>
+  /** The budgets of the queues of the rows, as they are after the call. */
+  readonly budgets: ReadonlyArray<BudgetRow>
+}
+
+/**
+ * A budget as its row is. Money is in whole nano-dollars.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface BudgetRow {
+  readonly queue: Column
+  /** Null for no limit. */
+  readonly limitNanoUsd: Column
+  /** Null for no limit. */
+  readonly limitTokens: Column
+  readonly committedNanoUsd: Column
+  readonly committedTokens: Column
+  readonly reservedNanoUsd: Column
+  readonly reservedTokens: Column
+}
+
+/** @since 0.2.0 */
+export interface BudgetChange {
+  /** Null for no limit. */
+  readonly limitNanoUsd?: number | null
+  /** Null for no limit. */
+  readonly limitTokens?: number | null
+  readonly committed?: Amount
 }
 
 /**
@@ -363,6 +443,8 @@ export interface SettlementRow extends LeaseRow {
   /** What all attempts of the task used. */
   readonly usage: string | null
   readonly checkpoint: string | null
+  /** What this attempt spent in all, for the budget of its queue. It includes what `reserve` has committed. */
+  readonly spent: Amount
 }
 
 /** A lease that was not current: nothing was written for it. */

@@ -5,6 +5,7 @@
  */
 export * as Attempt from "./Attempt.ts"
 export { type AttemptContext, idempotencyKey } from "./AttemptContext.ts"
+export * as Budget from "./Budget.ts"
 export * as Diagnosis from "./Diagnosis.ts"
 export * as Event from "./Event.ts"
 export * as Execution from "./Execution.ts"

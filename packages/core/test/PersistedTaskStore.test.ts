@@ -10,6 +10,8 @@ const plain = Schema.encodeSync(Schema.Array(TaskRecord.TaskRecord))
 
 const dumpAll = (store: Store) => Effect.map(store.dump({ limit: 1_000_000 }), ({ records }) => records)
 
+const empty: PersistedTaskStore.Changes["budgets"] = []
+
 /** A place where changes are written to, as the documentation of `Changes` says. */
 const makePlace = () => {
   const records = new Map<string, TaskRecord.TaskRecord>()
@@ -17,6 +19,7 @@ const makePlace = () => {
     records,
     paused: false,
     tokenFloor: 0,
+    budgets: empty,
     writes: 0,
     write: (changes: PersistedTaskStore.Changes) =>
       Effect.sync(() => {
@@ -25,6 +28,7 @@ const makePlace = () => {
         for (const record of changes.written) records.set(record.task.id, record)
         place.paused = changes.paused
         place.tokenFloor = changes.tokenFloor
+        place.budgets = changes.budgets
       })
   }
   return place
@@ -37,6 +41,7 @@ const open = (place: ReturnType<typeof makePlace>, write: Write = place.write) =
     records: Array.from(place.records.values()),
     paused: place.paused,
     tokenFloor: place.tokenFloor,
+    budgets: place.budgets,
     write
   })
 
@@ -59,7 +64,12 @@ const around = (store: Store, wrap: <A, E>(operation: Effect.Effect<A, E>) => Ef
   cancel: (selection) => wrap(store.cancel(selection)),
   prune: (options) => wrap(store.prune(options)),
   request: (request) => wrap(store.request(request)),
-  restore: (records) => wrap(store.restore(records))
+  restore: (records) => wrap(store.restore(records)),
+  budgets: store.budgets && {
+    ...store.budgets,
+    reserve: (spending) => wrap(store.budgets?.reserve(spending) ?? Effect.die("no budgets")),
+    set: (queue, change) => wrap(store.budgets?.set(queue, change) ?? Effect.die("no budgets"))
+  }
 })
 
 /** Compares the written records with the store's, each time the store is closed. */

@@ -16,7 +16,7 @@ const suiteOf = (queue: string) =>
     makePlace: Effect.void,
     open: () => Layer.provide(layerOf(queue), TaskStore.layerMemory),
     capabilities: { places: "once" }
-  }).filter(({ group }) => group !== "queues")
+  }).filter(({ group }) => group !== "queues" && group !== "budgets")
 
 /** Two lists with the same ids. */
 const twoLists = Effect.gen(function* () {
@@ -71,6 +71,28 @@ describe("the part of a store in one queue", () => {
         (yield* b.queues).map(({ queue }) => queue),
         ["b"]
       )
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
+
+  it.effect("reserves under its own ids, and shows the budgets of its queue alone", () =>
+    Effect.gen(function* () {
+      const { a, b, store } = yield* twoLists
+      yield* Effect.forEach(["a", "b"], (queue) => store.budgets?.set(queue, { limit: { nanoUsd: 5 } }) ?? Effect.void)
+      const [claimed] = yield* a.claim({ limit: 1, owner: "w", lease: Duration.minutes(1) })
+      assert.isDefined(claimed)
+      const zero = { nanoUsd: 0, tokens: 0 }
+      const spending = { taskId: claimed.task.id, token: claimed.token, committed: zero, held: zero }
+      const reserve = (nanoUsd: number) => a.budgets?.reserve([{ ...spending, wanted: { nanoUsd, tokens: 0 } }])
+      assert.deepStrictEqual((yield* reserve(6) ?? Effect.never).refused, [
+        { taskId: claimed.task.id, token: claimed.token }
+      ])
+      yield* reserve(5) ?? Effect.never
+      const reservedIn = (list: TaskStore.TaskStore["Service"]) =>
+        Effect.map(list.budgets?.list ?? Effect.never, (budgets) =>
+          budgets.map(({ queue, reserved }) => [queue, reserved.nanoUsd])
+        )
+      assert.deepStrictEqual(yield* reservedIn(a), [["a", 5]])
+      assert.deepStrictEqual(yield* reservedIn(b), [["b", 0]])
     }).pipe(Effect.provide(TaskStore.layerMemory))
   )
 

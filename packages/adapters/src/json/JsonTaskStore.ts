@@ -119,8 +119,8 @@ export const make = Effect.fnUntraced(function* ({
   return yield* PersistedTaskStore.make({
     records: document.entries.map(({ record }) => record),
     ...document.settings,
-    write: ({ paused, removed, tokenFloor, written }) => {
-      const { commit, contents } = rendering.prepare({ removed, written, settings: { paused, tokenFloor } })
+    write: ({ budgets, paused, removed, tokenFloor, written }) => {
+      const { commit, contents } = rendering.prepare({ removed, written, settings: { paused, tokenFloor, budgets } })
       return Effect.tap(file.replace(contents), Effect.sync(commit))
     }
   }).pipe(

@@ -31,6 +31,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type { TaskStore } from "../TaskStore.ts"
 import { adding } from "./internal/adding.ts"
 import { administration } from "./internal/administration.ts"
+import { budgets, noBudgets } from "./internal/budgets.ts"
 import { checkpoints } from "./internal/checkpoints.ts"
 import { claiming } from "./internal/claiming.ts"
 import * as Connections from "./internal/connections.ts"
@@ -70,6 +71,8 @@ export interface Capabilities {
   readonly places: "shared" | "exclusive" | "once"
   /** The store supports concurrency keys. Off: it has to refuse tasks that have one. Default on. */
   readonly concurrencyKeys: boolean
+  /** The store keeps the budgets of queues. Off for a driver without `budgets`, whose tests are then skipped. Default on. */
+  readonly budgets: boolean
 }
 
 /**
@@ -127,9 +130,12 @@ export interface TestRunner {
   readonly live: Tester
 }
 
-const defaultCapabilities: Capabilities = { virtualTime: true, places: "shared", concurrencyKeys: true }
+const defaultCapabilities: Capabilities = { virtualTime: true, places: "shared", concurrencyKeys: true, budgets: true }
 
-const groupsOf = ({ concurrencyKeys }: Capabilities): ReadonlyArray<readonly [string, ReadonlyArray<Case>]> => [
+const groupsOf = ({
+  budgets: keepsBudgets,
+  concurrencyKeys
+}: Capabilities): ReadonlyArray<readonly [string, ReadonlyArray<Case>]> => [
   ["adding", adding],
   ["queues", queues],
   ["claiming", claiming],
@@ -146,7 +152,8 @@ const groupsOf = ({ concurrencyKeys }: Capabilities): ReadonlyArray<readonly [st
   ["administration", administration],
   ["text", text],
   ["transfer", transferring],
-  ["known failures of queues", hazards]
+  ["known failures of queues", hazards],
+  keepsBudgets ? ["budgets", budgets] : ["budgets (skipped: the store keeps none)", noBudgets]
 ]
 
 /** Real time is expensive, so a second of the suite is shorter then; still long enough to show a late store. */

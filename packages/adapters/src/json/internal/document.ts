@@ -2,6 +2,7 @@ import type * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import * as Budget from "@baton/core/Budget"
 import type { TaskId } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
 import * as JsonScanner from "../../internal/JsonScanner.ts"
@@ -20,7 +21,8 @@ export interface Entry {
 /** Settings of the whole store, in the field `baton` of the document. Defaults are omitted. */
 const SavedSettings = Schema.Struct({
   paused: Schema.optional(Schema.Boolean),
-  tokenFloor: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
+  tokenFloor: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  budgets: Schema.optional(Schema.Array(Budget.Budget))
 })
 
 /** Settings of the whole store. */
@@ -28,11 +30,13 @@ export interface Settings {
   readonly paused: boolean
   /** The greatest lease token of the tasks that were deleted. */
   readonly tokenFloor: number
+  readonly budgets: ReadonlyArray<Budget.Budget>
 }
 
-const readSettings = ({ paused = false, tokenFloor = 0 }: typeof SavedSettings.Type): Settings => ({
+const readSettings = ({ budgets = [], paused = false, tokenFloor = 0 }: typeof SavedSettings.Type): Settings => ({
   paused,
-  tokenFloor
+  tokenFloor,
+  budgets
 })
 
 /** The contents of a file. */

@@ -111,7 +111,10 @@ export const make = ({ ending, entries, fields, settings: initial }: Document, s
         return [id, { text: taskText(record, before, style), fields: before }] as const
       })
       const { commit, parts } = prepareTasks(removed, written)
-      const isSame = changes.settings.paused === settings.paused && changes.settings.tokenFloor === settings.tokenFloor
+      const isSame =
+        changes.settings.paused === settings.paused &&
+        changes.settings.tokenFloor === settings.tokenFloor &&
+        changes.settings.budgets === settings.budgets
       const nextFrame = isSame ? frame : frameOf(withSettings(fields, changes.settings, style), ending, style)
       return {
         contents: join(nextFrame, parts, encode),
@@ -186,9 +189,13 @@ const frameOf = (fields: Fields, ending: string, style: Style): Frame => {
 }
 
 /** The fields of a document, with these settings. Defaults are omitted. */
-const withSettings = (fields: Fields, { paused, tokenFloor }: Settings, style: Style): Fields => {
+const withSettings = (fields: Fields, { budgets, paused, tokenFloor }: Settings, style: Style): Fields => {
   const changed = new Map(fields)
-  const saved = { ...(paused ? { paused } : undefined), ...(tokenFloor > 0 ? { tokenFloor } : undefined) }
+  const saved = {
+    ...(paused ? { paused } : undefined),
+    ...(tokenFloor > 0 ? { tokenFloor } : undefined),
+    ...(budgets.length > 0 ? { budgets } : undefined)
+  }
   if (Object.keys(saved).length > 0) changed.set("baton", json(saved, 1, style))
   else changed.delete("baton")
   return changed

@@ -11,6 +11,7 @@ import type {
   TaskStoreDriver
 } from "../../TaskStoreDriver.ts"
 import { attemptsOf, isLeased, type LeasedRow, type Row } from "./row.ts"
+import * as Budgets from "./budgets.ts"
 import * as Table from "./table.ts"
 import * as Transitions from "./transitions.ts"
 
@@ -30,14 +31,17 @@ export const make = Effect.fnUntraced(function* (
   let control = { revision: 0, paused: options.paused, stops: 0 }
 
   /** Runs a write for each row whose lease is current, and returns the other leases. */
-  const underLeases = <A extends LeaseRow>(leases: ReadonlyArray<A>, write: (row: LeasedRow, lease: A) => void) => {
+  const underLeases = <A extends LeaseRow>(
+    leases: ReadonlyArray<A>,
+    write: (row: LeasedRow, lease: A, index: number) => void
+  ) => {
     const lost: Array<LostLeaseRow> = []
     for (let index = 0; index < leases.length; index++) {
       const lease = leases[index]
       if (lease === undefined) continue
       const row = Table.leased(table, lease)
       if (row === undefined) lost.push({ index, status: table.byId.get(lease.id)?.task.status ?? null, outcome: null })
-      else write(row, lease)
+      else write(row, lease, index)
     }
     return lost
   }
@@ -193,6 +197,28 @@ export const make = Effect.fnUntraced(function* (
         for (const record of records) Transitions.restore(table, record, now)
         return present
       }),
+
+    budgets: {
+      reserve: (spending) =>
+        Effect.sync(() => {
+          const blocked = new Set<string>()
+          const refused: Array<number> = []
+          const queues = new Set<string>()
+          const lost = underLeases(spending, (row, each, index) => {
+            queues.add(row.task.queue)
+            if (!Budgets.reserve(table, row, each, blocked)) refused.push(index)
+          })
+          const budgets = Array.from(queues).flatMap((queue) => table.budgets.get(queue) ?? [])
+          return { lost, refused, budgets: budgets.map(Budgets.rowOf) }
+        }),
+      list: Effect.sync(() => Array.from(table.budgets.values(), Budgets.rowOf)),
+      set: (queue, changed) =>
+        Effect.sync(() => {
+          const budget = Budgets.set(table, queue, changed)
+          change({})
+          return Budgets.rowOf(budget)
+        })
+    },
 
     isPaused: () => control.paused,
 

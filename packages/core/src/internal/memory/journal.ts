@@ -1,3 +1,4 @@
+import type { Budget } from "../../Budget.ts"
 import type { RecordRow } from "../../TaskStoreDriver.ts"
 import { recordRow } from "./driver.ts"
 import type { Row, State } from "./row.ts"
@@ -9,6 +10,8 @@ export interface Difference {
   readonly written: ReadonlyArray<RecordRow>
   readonly removed: ReadonlyArray<string>
   readonly tokenFloor: number
+  /** All of them, when one has changed. */
+  readonly budgets: ReadonlyArray<Budget> | undefined
 }
 
 /** Rows as they were before they changed; undefined for rows that were added. */
@@ -30,6 +33,9 @@ export interface Journal extends Table.Observer {
 export const make = (onChange: () => void): Journal => {
   let taken: Before = new Map()
   let fresh: Before = new Map()
+  /** The budgets before the first change of each write. */
+  let takenBudgets: ReadonlyMap<string, Budget> | undefined
+  let freshBudgets: ReadonlyMap<string, Budget> | undefined
   return {
     inserting: (row) => {
       fresh.set(row, undefined)
@@ -39,7 +45,14 @@ export const make = (onChange: () => void): Journal => {
       if (!fresh.has(row)) fresh.set(row, stateOf(row))
       onChange()
     },
+    changingBudgets: (budgets) => {
+      freshBudgets ??= budgets
+      onChange()
+    },
     take: (table) => {
+      const budgets = freshBudgets === undefined ? undefined : Array.from(table.budgets.values())
+      takenBudgets = freshBudgets
+      freshBudgets = undefined
       taken = fresh
       fresh = new Map()
       const isPresent = (row: Row) => table.byId.get(row.task.id) === row
@@ -50,11 +63,13 @@ export const make = (onChange: () => void): Journal => {
           .sort((left, right) => left.seq - right.seq)
           .map(recordRow),
         removed: rows.filter((row) => !isPresent(row) && taken.get(row) !== undefined).map(({ task }) => task.id),
-        tokenFloor: table.tokenFloor
+        tokenFloor: table.tokenFloor,
+        budgets
       }
     },
     confirm: () => {
       taken = new Map()
+      takenBudgets = undefined
     },
     undo: (table, now) => {
       const rows = new Set(table.rows)
@@ -75,6 +90,8 @@ export const make = (onChange: () => void): Journal => {
       }
       fresh = new Map()
       taken = new Map()
+      table.budgets = takenBudgets ?? freshBudgets ?? table.budgets
+      takenBudgets = freshBudgets = undefined
       Table.rebuild(
         table,
         Array.from(rows).sort((left, right) => left.seq - right.seq),

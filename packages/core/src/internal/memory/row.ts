@@ -1,4 +1,5 @@
 import type { AttemptOutcome } from "../../Attempt.ts"
+import type { Amount } from "../../Budget.ts"
 import type { TaskStatus } from "../../Task.ts"
 import type { Member } from "./heap.ts"
 
@@ -39,6 +40,9 @@ export interface Lease {
   readonly startedAt: number
   readonly execution: string | null
   readonly executionUsage: string | null
+  /** What it has spent, and what it has reserved of the budget of its queue. */
+  readonly committed: Amount
+  readonly reserved: Amount
 }
 
 /** An attempt in the ledger. */

@@ -1,3 +1,4 @@
+import type { Budget } from "../../Budget.ts"
 import type { TaskStatus } from "../../Task.ts"
 import type { LeaseRow, Page, SelectionRow } from "../../TaskStoreDriver.ts"
 import * as Heap from "./heap.ts"
@@ -8,9 +9,10 @@ import { dueFirst, isLeased, type LeasedRow, noDependencies, type Row, type Task
 export interface Observer {
   readonly inserting: (row: Row) => void
   readonly changing: (row: Row) => void
+  readonly changingBudgets: (budgets: ReadonlyMap<string, Budget>) => void
 }
 
-const noObserver: Observer = { inserting: () => {}, changing: () => {} }
+const noObserver: Observer = { inserting: () => {}, changing: () => {}, changingBudgets: () => {} }
 
 /**
  * The rows of a queue that something happens to next. A row is in at most one of `ready`, `delayed` and `leases`: the first
@@ -38,6 +40,8 @@ export interface Table extends Contents {
   nextSeq: number
   /** Greater than every token of a task that was pruned: an id that is added again starts above it. */
   tokenFloor: number
+  /** By queue. Replaced with each change, so that an observer can keep it. */
+  budgets: ReadonlyMap<string, Budget>
 }
 
 interface Contents {
@@ -65,7 +69,11 @@ export const linesOf = (table: Contents, queue: string): Lines => {
   return lines
 }
 
-export const make = (observer = noObserver, tokenFloor = 0): Table => ({ observer, nextSeq: 1, tokenFloor, ...empty() })
+export const make = (
+  observer = noObserver,
+  tokenFloor = 0,
+  budgets: ReadonlyMap<string, Budget> = new Map()
+): Table => ({ observer, nextSeq: 1, tokenFloor, budgets, ...empty() })
 
 const count = ({ counts, ready }: Lines, { task, waitsFor }: Row, by: 1 | -1) => {
   counts[task.status] += by

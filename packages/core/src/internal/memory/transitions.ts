@@ -1,4 +1,5 @@
 import type { AttemptOutcome } from "../../Attempt.ts"
+import * as Budget from "../../Budget.ts"
 import type {
   CheckpointRow,
   ClaimRequest,
@@ -8,6 +9,7 @@ import type {
   SweepRequest
 } from "../../TaskStoreDriver.ts"
 import { isLeased, type LeasedRow, noAttempts, type Row, type TaskColumns } from "./row.ts"
+import * as Budgets from "./budgets.ts"
 import * as Table from "./table.ts"
 
 /** The last day that a date can name; a longer delay means that the task does not become available by itself. */
@@ -112,7 +114,9 @@ export const restore = (table: Table.Table, record: RestoreRow, now: number) => 
             token: running.token,
             startedAt: running.startedAt,
             execution: running.execution,
-            executionUsage: running.usage
+            executionUsage: running.usage,
+            committed: Budget.zero,
+            reserved: Budget.zero
           },
     waitsFor: Table.incomplete(table, waitsFor),
     ledger: running === undefined ? attemptRows : attemptRows.slice(0, -1),
@@ -134,7 +138,15 @@ export const claim = (table: Table.Table, request: ClaimRequest, now: number): R
     lines.ready.endTurn(row)
     table.observer.changing(row)
     const token = row.task.token + 1
-    row.lease = { owner, token, startedAt: now, execution: null, executionUsage: null }
+    row.lease = {
+      owner,
+      token,
+      startedAt: now,
+      execution: null,
+      executionUsage: null,
+      committed: Budget.zero,
+      reserved: Budget.zero
+    }
     const task: TaskColumns = {
       ...row.task,
       status: "in_progress",
@@ -173,6 +185,7 @@ export const settle = (table: Table.Table, row: LeasedRow, settlement: Settlemen
     ? checkpointed(row, settlement.attemptUsage)
     : { execution, verification, usage: settlement.attemptUsage }
   endAttempt(row, now, outcome, error, trace)
+  Budgets.settle(table, row, settlement.spent)
   // One spread: a task has 23 fields, and this runs once per task.
   const settled: TaskColumns = {
     ...task,
@@ -192,8 +205,15 @@ export const settle = (table: Table.Table, row: LeasedRow, settlement: Settlemen
 }
 
 /** Ends the attempt without a settlement: its checkpoint is kept for the next one. */
-const interrupt = (row: LeasedRow, now: number, outcome: AttemptOutcome, reason: string): TaskColumns => {
+const interrupt = (
+  table: Table.Table,
+  row: LeasedRow,
+  now: number,
+  outcome: AttemptOutcome,
+  reason: string
+): TaskColumns => {
   endAttempt(row, now, outcome, reason, checkpointed(row))
+  Budgets.commitAll(table, row)
   return { ...row.task, checkpoint: row.lease.execution ?? row.task.checkpoint, updatedAt: now }
 }
 
@@ -206,7 +226,7 @@ export const sweep = (table: Table.Table, request: SweepRequest, now: number) =>
     const { owner, token } = row.lease
     const feedback = request.message.beforeOwner + owner + request.message.afterOwner
     table.observer.changing(row)
-    const task = interrupt(row, now, "lease_expired", feedback)
+    const task = interrupt(table, row, now, "lease_expired", feedback)
     const failsFrom = request.failFromAttempts === 0 ? 0 : (task.maxAttempts ?? request.failFromAttempts)
     const status = task.attempts >= failsFrom ? "failed" : "pending"
     leave(table, row, status === "failed" ? { ...task, status, feedback } : { ...task, status, availableAt: now }, now)
@@ -225,6 +245,6 @@ export const requeue = (table: Table.Table, row: Row, now: number) => {
 
 export const cancel = (table: Table.Table, row: Row, reason: string, now: number) => {
   table.observer.changing(row)
-  const task = isLeased(row) ? interrupt(row, now, "cancelled", reason) : { ...row.task, updatedAt: now }
+  const task = isLeased(row) ? interrupt(table, row, now, "cancelled", reason) : { ...row.task, updatedAt: now }
   leave(table, row, { ...task, status: "cancelled" }, now)
 }

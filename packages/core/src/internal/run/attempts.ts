@@ -82,6 +82,8 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       const made = verifier.kind === "effectful" ? checkpoints.withExecutor(parts, executed.value) : executed.value
       execution = spans.enabled ? yield* traces.withTraceContext(made) : made
       claimed.addUsage(execution.usage)
+      // Before the output is saved: a crash after that ends the attempt without a settlement.
+      parts.budgets?.book(claimed)
     } else {
       execution = checkpoint
     }

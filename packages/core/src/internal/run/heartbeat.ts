@@ -9,7 +9,8 @@ import { storeCall } from "./storeCall.ts"
 
 /**
  * Extends the leases of all claimed tasks, one call for all, three times per lease duration. The reply names the leases
- * that were lost; the work on those tasks is cut off. Each beat also takes back the tasks of dead workers.
+ * that were lost; the work on those tasks is cut off. Each beat also takes back the tasks of dead workers, and reads the
+ * budgets, which others can change.
  */
 export interface Heartbeat {
   /** Beats at once. */
@@ -82,6 +83,7 @@ export const make = (parts: RunParts, claims: Claims, stop: StopSignal): Heartbe
         beat.closeUnsafe()
         yield* extend
         yield* reclaim
+        if (parts.budgets !== undefined) yield* parts.budgets.refresh
       }
     }).pipe(Effect.catch((error) => Effect.sync(() => stop.fail(error))))
   }

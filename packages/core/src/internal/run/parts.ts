@@ -16,6 +16,7 @@ import type { VerificationError } from "../../VerificationError.ts"
 import type { VerifierService } from "../../Verifier.ts"
 import type { RunEvents } from "./events.ts"
 import type { RunMetrics } from "./metrics.ts"
+import type { QueueBudgets } from "./queueBudgets.ts"
 import type { Spans } from "./traces.ts"
 
 /** The services and settings that a run is built from. */
@@ -27,6 +28,8 @@ export interface RunParts {
   /** Removes secrets from a text. Executor, verifier and events are without secrets already. */
   readonly redact: Redact
   readonly safety: Limits
+  /** Undefined when the store keeps no budgets. */
+  readonly budgets: QueueBudgets | undefined
   readonly clock: Clock.Clock
   readonly events: RunEvents
   readonly spans: Spans

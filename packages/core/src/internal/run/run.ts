@@ -17,6 +17,7 @@ import * as control from "./control.ts"
 import * as dependencies from "./dependencies.ts"
 import * as heartbeats from "./heartbeat.ts"
 import * as intake from "./intake.ts"
+import * as queueBudgets from "./queueBudgets.ts"
 import { describeReason, makeStopSignal, now, type RunParts, type Stop, type StopSignal } from "./parts.ts"
 import * as settler from "./settler.ts"
 import { counts } from "./storeCall.ts"
@@ -53,7 +54,7 @@ export interface RunResult extends Stop {
 }
 
 export const make = Effect.fnUntraced(function* (
-  shared: Omit<RunParts, "safety"> & { readonly safety: SafetyService },
+  shared: Omit<RunParts, "safety" | "budgets"> & { readonly safety: SafetyService },
   options: {
     readonly untilDrained: boolean
     /** Called when the run is paused or resumed. */
@@ -63,9 +64,11 @@ export const make = Effect.fnUntraced(function* (
   }
 ): Effect.fn.Return<Run> {
   const scope = yield* Scope.make()
-  const parts: RunParts = { ...shared, safety: yield* Scope.provide(shared.safety.forRun, scope) }
-  const { clock, config, events, owner, safety } = parts
   const stop = makeStopSignal()
+  const budgets = queueBudgets.make(shared, stop)
+  const limits = yield* Scope.provide(shared.safety.forRun, scope)
+  const parts: RunParts = { ...shared, budgets, safety: budgets === undefined ? limits : budgets.guard(limits) }
+  const { clock, config, events, owner, safety } = parts
   const claims = yield* claimed.make(config, clock)
   const settling = yield* settler.make(parts, claims, stop)
   const heartbeat = heartbeats.make(parts, claims, stop)
@@ -110,7 +113,9 @@ export const make = Effect.fnUntraced(function* (
     const fork = <A>(loop: Effect.Effect<A>) => Effect.forkIn(Effect.interruptible(stoppingOnDefect(loop)), scope)
     for (const loop of [heartbeat.loop, controlling.loop, watchSafety]) yield* fork(loop)
     for (const loop of [...settling.loops, ...attempting.loops, ...working.loops]) yield* fork(loop)
-    const claimingFiber = yield* fork(Effect.andThen(dependencies.onStart(parts), claiming))
+    if (budgets !== undefined) yield* fork(budgets.loop)
+    const starting = Effect.andThen(knowingBudgets, dependencies.onStart(parts))
+    const claimingFiber = yield* fork(Effect.andThen(starting, claiming))
 
     const stopped = yield* Effect.exit(restore(stop.await))
     events.setBackpressure(false)
@@ -126,6 +131,10 @@ export const make = Effect.fnUntraced(function* (
     yield* events.close({ _tag: "RunEnded", at: now(parts), reason: ending.reason, stats: summary })
     return { ...ending, stats: summary, counts: Exit.isSuccess(counted) ? counted.value : Option.none() }
   })
+
+  /** Before the first attempt, which may not start when a budget is used up. */
+  const knowingBudgets =
+    budgets === undefined ? Effect.void : Effect.catch(budgets.refresh, (error) => Effect.sync(() => stop.fail(error)))
 
   /** A bug in one fiber of a run ends the run, because the others would wait for it forever. */
   const stoppingOnDefect = <A>(loop: Effect.Effect<A>): Effect.Effect<A> =>

@@ -196,6 +196,7 @@ export const make = Effect.fnUntraced(function* (
     if (events.length > 0) yield* parts.events.publishAll(events)
     // Before the claims are left, so that a run does not end without it.
     yield* dependencies.onFailed(parts, failed)
+    if (parts.budgets !== undefined) yield* parts.budgets.settled(entries.map(({ claimed }) => claimed))
     for (const entry of entries) leave(entry)
     claims.wakeUp()
   })

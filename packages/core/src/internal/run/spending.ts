@@ -12,8 +12,8 @@ import type { RunParts } from "./parts.ts"
 type TaskLimits = Pick<RunParts["config"], "maxCostPerTask" | "maxTokensPerTask">
 
 /**
- * How an attempt pays for its calls: from the budget of its task first, then from the budget of the run. The order is the
- * same for all calls, so that no two of them wait for each other.
+ * How an attempt pays for its calls: from the budget of its task first, then from the budget of the run, then from that of
+ * its queue. The order is the same for all calls, so that no two of them wait for each other.
  */
 export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["spend"] => {
   const reserve = reserving(parts, claimed)
@@ -33,9 +33,11 @@ export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["sp
 }
 
 /** Makes the budget of the task for its first paid call: most tasks have no limit, and many make no such call. */
-const reserving = ({ config, safety }: RunParts, claimed: ClaimedTask): Limits["reserve"] => {
+const reserving = (parts: RunParts, claimed: ClaimedTask): Limits["reserve"] => {
+  const { config } = parts
   const { maxCostPerTask, maxTokensPerTask } = config
-  if (maxCostPerTask === undefined && maxTokensPerTask === undefined) return safety.reserve
+  const reserveShared = reservingShared(parts, claimed)
+  if (maxCostPerTask === undefined && maxTokensPerTask === undefined) return reserveShared
   let taskBudget: Pick<Limits, "reserve"> | undefined
   const getTaskBudget = Effect.suspend(() =>
     taskBudget === undefined
@@ -46,12 +48,24 @@ const reserving = ({ config, safety }: RunParts, claimed: ClaimedTask): Limits["
     Effect.flatMap(getTaskBudget, (taskBudget) =>
       Effect.flatMap(taskBudget.reserve(worstCase), (ofTask) =>
         Effect.map(
-          Effect.onError(safety.reserve(worstCase), () => ofTask.commit(Usage.zero)),
-          (ofRun) => both(ofTask, ofRun)
+          Effect.onError(reserveShared(worstCase), () => ofTask.commit(Usage.zero)),
+          (shared) => both(ofTask, shared)
         )
       )
     )
 }
+
+/** Reserves from the budgets of the run and of the queue. */
+const reservingShared = ({ budgets, safety }: RunParts, claimed: ClaimedTask): Limits["reserve"] =>
+  budgets === undefined
+    ? safety.reserve
+    : (worstCase) =>
+        Effect.flatMap(safety.reserve(worstCase), (ofRun) =>
+          Effect.map(
+            Effect.onError(budgets.reserve(claimed, worstCase), () => ofRun.commit(Usage.zero)),
+            (ofQueue) => both(ofRun, ofQueue)
+          )
+        )
 
 /** Whether the next attempt makes the call that was cut off again. */
 const isRepeated = ({ abortReason }: ClaimedTask): boolean =>
@@ -95,8 +109,8 @@ const makeTaskBudget = Effect.fnUntraced(function* (
   }
 })
 
-const both = (ofTask: Reservation, ofRun: Reservation): Reservation => ({
-  commit: (usage) => Effect.andThen(ofTask.commit(usage), ofRun.commit(usage))
+const both = (first: Reservation, second: Reservation): Reservation => ({
+  commit: (usage) => Effect.andThen(first.commit(usage), second.commit(usage))
 })
 
 const overCost = ({ maxCostPerTask = 0 }: TaskLimits, { usage }: Task, next?: Spend): string => {

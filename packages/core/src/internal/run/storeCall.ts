@@ -14,7 +14,7 @@ const isUnavailable = ({ reason }: TaskStoreError): boolean => reason === "Unava
 
 /** Calls the store, and again while it is unavailable. Reports each outage once. */
 export const storeCall = <A>(
-  parts: RunParts,
+  parts: Pick<RunParts, "clock" | "events" | "spans">,
   operation: string,
   call: Effect.Effect<A, TaskStoreError>,
   options: {
@@ -58,7 +58,7 @@ export const counts = (parts: RunParts): Effect.Effect<Counts, TaskStoreError> =
     total(queues.filter(({ queue }) => parts.config.queues.includes(queue)))
   )
 
-const reportOutage = (parts: RunParts, operation: string, error: TaskStoreError) =>
+const reportOutage = (parts: Pick<RunParts, "clock" | "events">, operation: string, error: TaskStoreError) =>
   Effect.andThen(
     Effect.logWarning("The store did not answer; trying again", error.message).pipe(
       Effect.annotateLogs({ module: "TaskStore", operation })

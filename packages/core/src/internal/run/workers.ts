@@ -97,6 +97,7 @@ export const make = (
     // Never allowed to start: Safety has nothing to count.
     if (claimed.startedAt === undefined) return Effect.void
     usage = Usage.add(usage, claimed.usage)
+    parts.budgets?.book(claimed)
     return Effect.catchCause(recordOutcome(claimed, outcome), (cause) =>
       Effect.logError("Safety died while an attempt was recorded", cause).pipe(
         Effect.annotateLogs({ module: "Safety" })

@@ -1,29 +1,15 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Budget from "../../Budget.ts"
 import type { Limits, Reservation, Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
 import * as Usage from "../../Usage.ts"
-
-interface Amount {
-  readonly cost: number
-  readonly tokens: number
-}
 
 interface Waiting {
   readonly spend: Spend
   readonly answer: Deferred.Deferred<Reservation, SafetyStop>
 }
-
-const nothing: Amount = { cost: 0, tokens: 0 }
-const plus = (left: Amount, right: Amount): Amount => ({
-  cost: left.cost + right.cost,
-  tokens: left.tokens + right.tokens
-})
-const minus = (left: Amount, right: Amount): Amount => ({
-  cost: left.cost - right.cost,
-  tokens: left.tokens - right.tokens
-})
 
 /**
  * Invariant: committed + reserved never exceeds the limit, so no order of commits can exceed it either. Sums are whole
@@ -34,16 +20,16 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly maxTokens?: number | undefined
 }) {
   const stopped = yield* Deferred.make<SafetyStop>()
-  const max: Amount = {
-    cost: options.maxCostUsd === undefined ? Infinity : toNano(options.maxCostUsd, Math.floor),
+  const max: Budget.Amount = {
+    nanoUsd: options.maxCostUsd === undefined ? Infinity : Budget.toNanoUsd(options.maxCostUsd, Math.floor),
     tokens: options.maxTokens ?? Infinity
   }
   const waiting: Array<Waiting> = []
   let stop = Option.none<SafetyStop>()
   /** Set after an unknown amount was spent, because the rest of the budget is unknown then. */
   let unknownRest = Option.none<SafetyStop>()
-  let committed = nothing
-  let reserved = nothing
+  let committed = Budget.zero
+  let reserved = Budget.zero
 
   const halt = (reason: SafetyStop): SafetyStop => {
     if (Option.isSome(stop)) return stop.value
@@ -55,9 +41,9 @@ export const make = Effect.fnUntraced(function* (options: {
   const usedUp = (limit: "cost" | "tokens", next?: string): SafetyStop => {
     const [spent, of] =
       limit === "cost"
-        ? [usd(committed.cost / 1e9), usd(options.maxCostUsd ?? 0)]
+        ? [usd(Budget.toUsd(committed.nanoUsd)), usd(options.maxCostUsd ?? 0)]
         : [`${committed.tokens}`, `${max.tokens} tokens`]
-    const isFresh = committed.cost === 0 && committed.tokens === 0
+    const isFresh = committed.nanoUsd === 0 && committed.tokens === 0
     return new SafetyStop({
       limit,
       message: isFresh
@@ -77,20 +63,20 @@ export const make = Effect.fnUntraced(function* (options: {
     )
 
   // `!(a <= b)`, so that NaN exceeds every limit.
-  const exceeded = (sum: Amount): "cost" | "tokens" | undefined => {
-    if (!(sum.cost <= max.cost)) return "cost"
+  const exceeded = (sum: Budget.Amount): "cost" | "tokens" | undefined => {
+    if (!(sum.nanoUsd <= max.nanoUsd)) return "cost"
     if (!(sum.tokens <= max.tokens)) return "tokens"
     return undefined
   }
 
   const take = (spend: Spend): Reservation => {
     const worst = worstOf(spend)
-    reserved = plus(reserved, worst)
+    reserved = Budget.add(reserved, worst)
     return {
       commit: (usage) =>
         Effect.sync(() => {
-          reserved = minus(reserved, worst)
-          committed = plus(committed, usage === null ? worst : spentBy(usage, worst))
+          reserved = Budget.subtract(reserved, worst)
+          committed = Budget.add(committed, usage === null ? worst : spentBy(usage, worst))
           admit()
         })
     }
@@ -101,8 +87,8 @@ export const make = Effect.fnUntraced(function* (options: {
   const admit = () => {
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
       const worst = worstOf(next.spend)
-      const hopeless = exceeded(plus(committed, worst))
-      if (hopeless === undefined && exceeded(plus(plus(committed, reserved), worst)) !== undefined) return
+      const hopeless = exceeded(Budget.add(committed, worst))
+      if (hopeless === undefined && exceeded(Budget.add(Budget.add(committed, reserved), worst)) !== undefined) return
       waiting.shift()
       Deferred.doneUnsafe(
         next.answer,
@@ -116,7 +102,7 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.uninterruptible(
       Effect.suspend(() => {
         if (Option.isSome(unknownRest)) return Effect.fail(unknownRest.value)
-        if (spend.costUsd === null && max.cost !== Infinity) {
+        if (spend.costUsd === null && max.nanoUsd !== Infinity) {
           return Effect.fail(
             halt(
               new SafetyStop({
@@ -127,9 +113,9 @@ export const make = Effect.fnUntraced(function* (options: {
           )
         }
         const worst = worstOf(spend)
-        const hopeless = exceeded(plus(committed, worst))
+        const hopeless = exceeded(Budget.add(committed, worst))
         if (hopeless !== undefined) return Effect.fail(refuse(hopeless, spend))
-        if (waiting.length === 0 && exceeded(plus(plus(committed, reserved), worst)) === undefined) {
+        if (waiting.length === 0 && exceeded(Budget.add(Budget.add(committed, reserved), worst)) === undefined) {
           return Effect.succeed(take(spend))
         }
         const entry: Waiting = { spend, answer: Deferred.makeUnsafe<Reservation, SafetyStop>() }
@@ -153,8 +139,8 @@ export const make = Effect.fnUntraced(function* (options: {
   const record = (unreserved: Usage.Usage | null) =>
     Effect.sync(() => {
       if (unreserved === null) return
-      committed = plus(committed, spentBy(unreserved, nothing))
-      if (unreserved.costUsd === null && max.cost !== Infinity) {
+      committed = Budget.add(committed, spentBy(unreserved, Budget.zero))
+      if (unreserved.costUsd === null && max.nanoUsd !== Infinity) {
         const reason = halt(
           new SafetyStop({
             limit: "cost",
@@ -170,7 +156,7 @@ export const make = Effect.fnUntraced(function* (options: {
   // Usage without a reservation is known only afterwards, so the next attempt is the first that it stops.
   const refusal = (): Option.Option<SafetyStop> => {
     if (Option.isSome(stop)) return stop
-    if (committed.cost > 0 && committed.cost >= max.cost) return Option.some(usedUp("cost"))
+    if (committed.nanoUsd > 0 && committed.nanoUsd >= max.nanoUsd) return Option.some(usedUp("cost"))
     return committed.tokens > 0 && committed.tokens >= max.tokens ? Option.some(usedUp("tokens")) : Option.none()
   }
 
@@ -189,16 +175,17 @@ export const make = Effect.fnUntraced(function* (options: {
   } satisfies Partial<Limits>
 })
 
-const worstOf = (spend: Spend): Amount => ({ cost: toNano(spend.costUsd ?? 0, Math.ceil), tokens: spend.tokens })
-
-/** The amount that a call used. Its worst case, when its price turned out to be unknown. */
-const spentBy = (usage: Usage.Usage, worst: Amount): Amount => ({
-  cost: usage.costUsd === null ? worst.cost : toNano(usage.costUsd, Math.ceil),
-  tokens: Usage.totalTokens(usage)
+/** The most that a call can cost. */
+export const worstOf = (spend: Spend): Budget.Amount => ({
+  nanoUsd: Budget.toNanoUsd(spend.costUsd ?? 0),
+  tokens: spend.tokens
 })
 
-/** Digits beyond a thousandth of a nano-dollar are floating-point noise. */
-const toNano = (amount: number, round: (value: number) => number): number => round(Number((amount * 1e9).toFixed(3)))
+/** The amount that a call used. Its worst case, when its price turned out to be unknown. */
+export const spentBy = (usage: Usage.Usage, worst: Budget.Amount): Budget.Amount => ({
+  nanoUsd: usage.costUsd === null ? worst.nanoUsd : Budget.toNanoUsd(usage.costUsd),
+  tokens: Usage.totalTokens(usage)
+})
 
 /** An amount as a sentence names it. */
 export const usd = (amount: number): string => `$${Number(amount.toFixed(6))}`

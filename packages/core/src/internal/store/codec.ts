@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type Attempt, AttemptOutcome, type LeaseToken } from "../../Attempt.ts"
+import type { Budget } from "../../Budget.ts"
 import { Execution } from "../../Execution.ts"
 import { defaultQueue, Metadata, type NewTask, Overrides, type Task, TaskId, TaskStatus } from "../../Task.ts"
 import * as TaskRecord from "../../TaskRecord.ts"
@@ -375,6 +376,25 @@ export const total = (queues: ReadonlyArray<QueueCounts>): Counts => {
   }
   return counts
 }
+
+const amountOrNull = (column: string, value: Driver.Column): number | null =>
+  value === null ? null : number(column, value)
+
+export const budget = (row: Driver.BudgetRow): Budget => ({
+  queue: text("queue", row.queue),
+  limit: {
+    nanoUsd: amountOrNull("limitNanoUsd", row.limitNanoUsd),
+    tokens: amountOrNull("limitTokens", row.limitTokens)
+  },
+  committed: {
+    nanoUsd: number("committedNanoUsd", row.committedNanoUsd),
+    tokens: number("committedTokens", row.committedTokens)
+  },
+  reserved: {
+    nanoUsd: number("reservedNanoUsd", row.reservedNanoUsd),
+    tokens: number("reservedTokens", row.reservedTokens)
+  }
+})
 
 export const control = (row: Driver.ControlRow): Control => ({
   revision: number("revision", row.revision),

@@ -90,6 +90,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
           (changed) => each(changed.flat(), inside)
         )
 
+  const budgets = store.budgets
   const queueCounts = Effect.map(store.queues, (all) => all.filter((counts) => queues.includes(counts.queue)))
 
   return {
@@ -153,7 +154,17 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
             attempts: each(record.attempts, leaseOutside)
           }))
         )
-      )
+      ),
+    budgets: budgets && {
+      reserve: (spending) =>
+        Effect.map(budgets.reserve(spending.map(leaseOutside)), ({ budgets, lost, refused }) => ({
+          budgets,
+          lost: each(lost, leaseInside),
+          refused: each(refused, leaseInside)
+        })),
+      list: Effect.map(budgets.list, (all) => all.filter(({ queue }) => queues.includes(queue))),
+      set: budgets.set
+    }
   }
 
   function lostInside({ lost }: { readonly lost: ReadonlyArray<Lease & { readonly status: Task["status"] | null }> }) {

@@ -38,7 +38,9 @@ import type {
   TaskStoreDriver
 } from "../../TaskStoreDriver.ts"
 import { type Refusal, TasksRefused, TaskStoreError } from "../../TaskStoreError.ts"
+import * as Budget from "../../Budget.ts"
 import * as Admission from "./admission.ts"
+import * as Budgets from "./budgets.ts"
 import * as Codec from "./codec.ts"
 import * as Text from "./text.ts"
 import * as Settled from "./settled.ts"
@@ -445,6 +447,14 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     waiting.announce("work")
   })
 
+  const budgets =
+    driver.budgets &&
+    Budgets.make(driver.budgets, {
+      underLeases: (spending, encode, write) => underLeases(spending, encode, noCharacters, write),
+      decoded,
+      announce: Effect.sync(() => waiting.announce("control"))
+    })
+
   const store: TaskStore["Service"] = {
     add,
     claim,
@@ -495,7 +505,8 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
         page(query, (after, limit) => driver.dump({ after, limit })),
         ({ next, rows }) => decoded(() => ({ records: rows.map(Codec.record), next }))
       ),
-    restore
+    restore,
+    budgets
   }
   return { store, wake: waiting.wake }
 })
@@ -565,6 +576,7 @@ const settlementRow = (settlement: Settlement): SettlementRow => {
   const { attemptsReturned, status } = decisions[settlement._tag]
   const attemptUsage = Codec.document(settlement.attemptUsage)
   const usage = Codec.document(settlement.usage)
+  const spent = Budget.ofUsage(settlement.attemptUsage)
   if (settlement._tag === "Release") {
     return {
       ...lease,
@@ -579,7 +591,8 @@ const settlementRow = (settlement: Settlement): SettlementRow => {
       verification: null,
       attemptUsage,
       usage,
-      checkpoint: null
+      checkpoint: null,
+      spent
     }
   }
   const execution = Codec.execution(settlement.execution)
@@ -598,7 +611,8 @@ const settlementRow = (settlement: Settlement): SettlementRow => {
       verification,
       attemptUsage,
       usage,
-      checkpoint: null
+      checkpoint: null,
+      spent
     }
   }
   const feedback = Text.encode(settlement.feedback)
@@ -615,7 +629,8 @@ const settlementRow = (settlement: Settlement): SettlementRow => {
     verification,
     attemptUsage,
     usage,
-    checkpoint: Codec.document(settlement.checkpoint)
+    checkpoint: Codec.document(settlement.checkpoint),
+    spent
   }
 }
 

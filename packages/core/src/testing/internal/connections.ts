@@ -101,6 +101,7 @@ export const make = Effect.fnUntraced(function* (
     )
 
   yield* connectAll
+  const hasBudgets = connections.every(({ store }) => store.budgets !== undefined)
   return {
     add: (tasks) => write((store) => store.add(tasks)),
     claim: (options) => write((store) => store.claim(options)),
@@ -122,6 +123,15 @@ export const make = Effect.fnUntraced(function* (
     request: (request) => write((store) => store.request(request)),
     awaitControl: (revision) => run((store) => store.awaitControl(revision)),
     dump: (query) => run((store) => store.dump(query)),
-    restore: (records) => write((store) => store.restore(records))
+    restore: (records) => write((store) => store.restore(records)),
+    budgets: hasBudgets
+      ? {
+          reserve: (spending) => write((store) => Effect.flatMap(budgetsOf(store), ({ reserve }) => reserve(spending))),
+          list: run((store) => Effect.flatMap(budgetsOf(store), ({ list }) => list)),
+          set: (queue, change) => write((store) => Effect.flatMap(budgetsOf(store), ({ set }) => set(queue, change)))
+        }
+      : undefined
   }
 })
+
+const budgetsOf = ({ budgets }: Store) => Effect.orDie(Effect.fromNullishOr(budgets))

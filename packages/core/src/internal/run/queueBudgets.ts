@@ -1,0 +1,347 @@
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import * as Budget from "../../Budget.ts"
+import type { Limits, Reservation, Spend } from "../../Safety.ts"
+import { SafetyStop } from "../../SafetyStop.ts"
+import type { Budgets, Reserved, Spending } from "../../TaskStore.ts"
+import type { TaskStoreError } from "../../TaskStoreError.ts"
+import type * as Usage from "../../Usage.ts"
+import { spentBy, worstOf } from "../safety/budget.ts"
+import { type ClaimedTask, leaseKey } from "./claims.ts"
+import type { RunParts, StopSignal } from "./parts.ts"
+import * as messages from "./queueBudgetMessages.ts"
+import { storeCall } from "./storeCall.ts"
+
+/**
+ * The budgets of the queues of a run, which all workers of a queue share through the store. Reservations of many attempts
+ * are written together: while one write is under way, the next batch gathers.
+ */
+export interface QueueBudgets {
+  /** Adds these budgets to the limits of a run: no attempt starts when one of them is used up. */
+  readonly guard: (limits: Limits) => Limits
+  /** Reserves the worst case of a call under the lease of its attempt. Waits while running calls may free enough. */
+  readonly reserve: (claimed: ClaimedTask, spend: Spend) => Effect.Effect<Reservation, SafetyStop>
+  /** Counts what an attempt has used without a reservation. */
+  readonly book: (claimed: ClaimedTask) => void
+  /** The settlements of these tasks were written, and with them what their attempts have spent. */
+  readonly settled: (claimed: ReadonlyArray<ClaimedTask>) => Effect.Effect<void>
+  /** Reads the budgets of the run's queues. */
+  readonly refresh: Effect.Effect<void, TaskStoreError>
+  readonly loop: Effect.Effect<never>
+}
+
+/** What an attempt has spent and holds. */
+interface Account {
+  readonly claimed: ClaimedTask
+  /** What its reserved calls have spent. */
+  committed: Budget.Amount
+  /** What it has used without a reservation. */
+  unreserved: Budget.Amount
+  held: Budget.Amount
+  /** What the store has counted. */
+  sent: Budget.Amount
+}
+
+interface Request {
+  readonly account: Account
+  readonly spend: Spend
+  readonly worst: Budget.Amount
+  readonly answer: Deferred.Deferred<void, SafetyStop>
+  state: "waiting" | "granted" | "abandoned"
+}
+
+/** Larger batches take longer without costing less. */
+const maxBatch = 1000
+
+/** How often a request is repeated that waits for other processes to free something. */
+const askAgain = Duration.seconds(1)
+
+const free: Reservation = { commit: () => Effect.void }
+
+export const make = (parts: Omit<RunParts, "safety" | "budgets">, stop: StopSignal): QueueBudgets | undefined => {
+  const { budgets } = parts.store
+  return budgets === undefined ? undefined : makeWith({ ...parts, budgets }, stop)
+}
+
+const makeWith = (
+  parts: Parameters<typeof make>[0] & { readonly budgets: Budgets },
+  stopSignal: StopSignal
+): QueueBudgets => {
+  const { budgets, config } = parts
+  const stopped = Deferred.makeUnsafe<SafetyStop>()
+  let stop = Option.none<SafetyStop>()
+  /** The budgets of the run's queues, as the store last reported them. */
+  const known = new Map<string, Budget.Budget>()
+  /** What was spent and is not part of `known` yet, by queue. */
+  const unsent = new Map<string, Budget.Amount>()
+  const accounts = new WeakMap<ClaimedTask, Account>()
+  /** Accounts that have changed since they were last written. */
+  const changed = new Set<Account>()
+  const requests: Array<Request> = []
+  const hasWork = Latch.makeUnsafe(false)
+  const wake = () => void hasWork.openUnsafe()
+
+  const halt = (reason: SafetyStop): SafetyStop => {
+    if (Option.isSome(stop)) return stop.value
+    stop = Option.some(reason)
+    Deferred.doneUnsafe(stopped, Effect.succeed(reason))
+    return reason
+  }
+
+  const accountOf = (claimed: ClaimedTask): Account => {
+    const found = accounts.get(claimed)
+    if (found !== undefined) return found
+    const { zero } = Budget
+    const account = { claimed, committed: zero, unreserved: zero, held: zero, sent: zero }
+    accounts.set(claimed, account)
+    return account
+  }
+
+  const spentOf = ({ committed, unreserved }: Account) => Budget.add(committed, unreserved)
+
+  const note = (account: Account, amount: Budget.Amount) => {
+    const { queue } = account.claimed.claim.task
+    unsent.set(queue, Budget.add(unsent.get(queue) ?? Budget.zero, amount))
+    changed.add(account)
+    wake()
+  }
+
+  /** Budgets with everything that this process knows. */
+  const current = (): ReadonlyArray<Budget.Budget> =>
+    Array.from(known.values(), (budget) => ({
+      ...budget,
+      committed: Budget.add(budget.committed, unsent.get(budget.queue) ?? Budget.zero)
+    }))
+
+  const refusal = (): Option.Option<SafetyStop> => {
+    if (Option.isSome(stop) || known.size === 0) return stop
+    for (const budget of current()) {
+      const limit = Budget.reached(budget.limit, budget.committed)
+      if (limit !== undefined) return Option.some(messages.usedUp(budget, limit))
+    }
+    return Option.none()
+  }
+
+  const reserve = (claimed: ClaimedTask, spend: Spend): Effect.Effect<Reservation, SafetyStop> =>
+    Effect.uninterruptible(
+      Effect.suspend(() => {
+        const budget = known.get(claimed.claim.task.queue)
+        if (budget === undefined) return Effect.succeed(free)
+        if (spend.costUsd === null && budget.limit.nanoUsd !== null) {
+          return Effect.fail(halt(messages.unknownPrice(spend.what)))
+        }
+        const account = accountOf(claimed)
+        const worst = worstOf(spend)
+        const answer = Deferred.makeUnsafe<void, SafetyStop>()
+        const request: Request = { account, spend, worst, answer, state: "waiting" }
+        requests.push(request)
+        wake()
+        return Effect.as(
+          Effect.onInterrupt(Effect.interruptible(Deferred.await(answer)), () => abandon(request)),
+          reservationOf(account, worst)
+        )
+      })
+    )
+
+  const reservationOf = (account: Account, worst: Budget.Amount): Reservation => ({
+    commit: (usage: Usage.Usage | null) =>
+      Effect.sync(() => {
+        const spent = usage === null ? worst : spentBy(usage, worst)
+        account.held = Budget.subtract(account.held, worst)
+        account.committed = Budget.add(account.committed, spent)
+        note(account, spent)
+      })
+  })
+
+  const abandon = (request: Request) =>
+    Effect.sync(() => {
+      const index = requests.indexOf(request)
+      if (index >= 0) requests.splice(index, 1)
+      // Granted in the moment of the interruption: the call was not made, so nothing was spent.
+      if (request.state === "granted") {
+        request.account.held = Budget.subtract(request.account.held, request.worst)
+        note(request.account, Budget.zero)
+      }
+      request.state = "abandoned"
+      wake()
+    })
+
+  const book = (claimed: ClaimedTask): void => {
+    const usage = claimed.unreservedUsage()
+    const budget = known.get(claimed.claim.task.queue)
+    if (usage === null || budget === undefined) return
+    if (usage.costUsd === null && budget.limit.nanoUsd !== null) halt(messages.usageWithoutPrice)
+    const account = accountOf(claimed)
+    const added = Budget.increase(account.unreserved, Budget.ofUsage(usage))
+    if (Budget.isZero(added)) return
+    account.unreserved = Budget.add(account.unreserved, added)
+    note(account, added)
+  }
+
+  /** The next batch: each lease occurs once, so a second request of the same attempt goes into the batch after it. */
+  const takeBatch = () => {
+    const asking = new Map<Account, Request>()
+    for (const request of requests) {
+      if (asking.size === maxBatch) break
+      if (!asking.has(request.account)) asking.set(request.account, request)
+    }
+    // First what may free something for the requests.
+    const taken = new Map<Account, Request | undefined>()
+    for (const account of changed) {
+      // Its settlement is on its way, and writes the same.
+      if (account.claimed.phase === "settling") changed.delete(account)
+      else if (!asking.has(account)) taken.set(account, undefined)
+    }
+    for (const [account, request] of asking) taken.set(account, request)
+    const wanting = new Set(taken.values())
+    const waiting = requests.filter((request) => !wanting.has(request))
+    requests.splice(0, requests.length, ...waiting)
+    return Array.from(taken, ([account, request]) => {
+      changed.delete(account)
+      const spent = spentOf(account)
+      const { task, token } = account.claimed.claim
+      const spending: Spending = {
+        taskId: task.id,
+        token,
+        committed: spent,
+        held: account.held,
+        wanted: request?.worst ?? Budget.zero
+      }
+      return { account, request, spending }
+    })
+  }
+
+  type Batch = ReturnType<typeof takeBatch>
+
+  const noteKnown = (budgets: ReadonlyArray<Budget.Budget>) => {
+    for (const budget of budgets) if (config.queues.includes(budget.queue)) known.set(budget.queue, budget)
+  }
+
+  /** The store has counted this much. */
+  const noteSent = (account: Account, spent: Budget.Amount) => {
+    const { queue } = account.claimed.claim.task
+    const fresh = Budget.increase(account.sent, spent)
+    unsent.set(queue, Budget.subtract(unsent.get(queue) ?? Budget.zero, fresh))
+    account.sent = Budget.add(account.sent, fresh)
+  }
+
+  /** Answers the requests of a batch, and returns those that have to wait. */
+  const accept = (batch: Batch, reply: Reserved): ReadonlyArray<Request> => {
+    // Otherwise they were read after it.
+    if (reply.lost.length === 0) noteKnown(reply.budgets)
+    for (const { account, spending } of batch) noteSent(account, spending.committed)
+    const lost = new Map(reply.lost.map((lease) => [leaseKey(lease), lease]))
+    const refused = new Set(reply.refused.map(leaseKey))
+    return batch.flatMap(({ account, request, spending }) => {
+      if (request === undefined) return []
+      const lease = lost.get(leaseKey(spending))
+      if (lease !== undefined) {
+        // The work is cut off, and with it the fiber that waits.
+        account.claimed.abort(lease.status === "cancelled" ? "cancelled" : "lease-lost")
+        return []
+      }
+      if (!refused.has(leaseKey(spending))) return grant(request)
+      if (request.state === "abandoned") return []
+      const budget = known.get(account.claimed.claim.task.queue)
+      const limit = budget && Budget.exceeded(budget.limit, Budget.add(budget.committed, request.worst))
+      if (budget === undefined || limit === undefined) return request
+      Deferred.doneUnsafe(request.answer, Effect.fail(halt(messages.refused(budget, limit, request.spend))))
+      return []
+    })
+  }
+
+  const grant = (request: Request): ReadonlyArray<Request> => {
+    const { account, answer, worst } = request
+    if (request.state === "abandoned") {
+      changed.add(account)
+    } else {
+      request.state = "granted"
+      account.held = Budget.add(account.held, worst)
+      Deferred.doneUnsafe(answer, Effect.void)
+    }
+    return []
+  }
+
+  /** The budgets cannot be kept, so nothing more may be spent. */
+  const fail = (batch: Batch, error: TaskStoreError) => {
+    stopSignal.fail(error)
+    const reason = halt(new SafetyStop({ limit: "cost", message: error.message }))
+    for (const { request } of batch) {
+      if (request !== undefined) Deferred.doneUnsafe(request.answer, Effect.fail(reason))
+    }
+    for (const { answer } of requests.splice(0)) Deferred.doneUnsafe(answer, Effect.fail(reason))
+  }
+
+  const writeBatch: Effect.Effect<boolean> = Effect.suspend(() => {
+    const batch = takeBatch()
+    if (batch.length === 0) return Effect.succeed(false)
+    const spending = batch.map((entry) => entry.spending)
+    const reserving = storeCall(parts, "reserve", budgets.reserve(spending), { size: spending.length })
+    // A lease that was lost is not in the reply: its attempt was settled or swept in the meantime.
+    const known = Effect.tap(reserving, ({ lost }) => (lost.length === 0 ? Effect.void : read))
+    return Effect.match(known, {
+      onSuccess: (reply) => {
+        const waiting = accept(batch, reply)
+        // They go to the front: first come, first served.
+        requests.unshift(...waiting)
+        return waiting.length > 0
+      },
+      onFailure: (error) => {
+        fail(batch, error)
+        return false
+      }
+    })
+  })
+
+  const write = Effect.gen(function* () {
+    while (true) {
+      yield* hasWork.await
+      hasWork.closeUnsafe()
+      // The fibers that run now add to the batch.
+      yield* Effect.yieldNow
+      const isWaiting = yield* writeBatch
+      if (changed.size > 0 || (requests.length > 0 && !isWaiting)) wake()
+      else if (isWaiting)
+        yield* Effect.raceFirst(hasWork.await, Effect.sleep(askAgain).pipe(Effect.tap(Effect.sync(wake))))
+    }
+  })
+
+  const read = Effect.suspend(() => Effect.map(storeCall(parts, "budgets", budgets.list), noteKnown))
+
+  const settled = (claimed: ReadonlyArray<ClaimedTask>): Effect.Effect<void> => {
+    if (known.size === 0) return Effect.void
+    const ended = claimed.flatMap((each) => accounts.get(each) ?? [])
+    if (ended.length === 0) return Effect.void
+    return Effect.match(read, {
+      onSuccess: () => {
+        for (const account of ended) noteSent(account, spentOf(account))
+        if (requests.length > 0) wake()
+      },
+      onFailure: stopSignal.fail
+    })
+  }
+
+  return {
+    guard: (limits) => ({
+      ...limits,
+      allow: Effect.suspend(() => {
+        const reason = refusal()
+        return Option.isSome(reason) ? Effect.fail(halt(reason.value)) : limits.allow
+      }),
+      stopReason: Effect.suspend(() => (Option.isSome(stop) ? Effect.succeed(stop) : limits.stopReason)),
+      refusal: Effect.suspend(() => {
+        const reason = refusal()
+        return Option.isSome(reason) ? Effect.succeed(reason) : limits.refusal
+      }),
+      awaitStop: Effect.raceFirst(Deferred.await(stopped), limits.awaitStop)
+    }),
+    reserve,
+    book,
+    settled,
+    refresh: Effect.tap(read, () => Effect.sync(wake)),
+    loop: write
+  }
+}
