@@ -1,6 +1,7 @@
 // Bundles the CLI: `dist/baton.js` is a small entry that any Node can parse; everything else is in chunks next to it, which
 // are loaded when a command needs them.
-import { chmod, readdir, rm } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { chmod, cp, readdir, rm } from "node:fs/promises"
 import { resolve } from "node:path"
 import { build } from "esbuild"
 
@@ -33,3 +34,8 @@ for (const file of await readdir(outdir, { recursive: true })) {
   const path = resolve(outdir, file)
   if (file.endsWith(".js") && !built.has(path)) await rm(path)
 }
+
+// The web page that `baton serve` serves.
+const page = "../dashboard/dist"
+await rm(`${outdir}/dashboard`, { recursive: true, force: true })
+if (existsSync(page)) await cp(page, `${outdir}/dashboard`, { recursive: true })

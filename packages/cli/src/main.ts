@@ -23,6 +23,7 @@ import { pause, resume, stop } from "./commands/control.ts"
 import { prune } from "./commands/prune.ts"
 import { report as reportCommand } from "./commands/report.ts"
 import { run as runCommand, worker } from "./commands/run.ts"
+import { serve } from "./commands/serve.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
 import { verify } from "./commands/verify.ts"
@@ -64,6 +65,7 @@ export const baton = Command.make("baton").pipe(
     verify,
     exportCommand,
     reportCommand,
+    serve,
     prune,
     cache,
     migrateStore,

@@ -102,6 +102,13 @@ export const duration = (minimum: Duration.Input = 0): Kind<Duration.Duration> =
   }
 }
 
+/** A port; 0 stands for any free one. */
+export const port: Kind<number> = {
+  metavar: "PORT",
+  expected: "a port from 0 to 65535",
+  read: (text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined)
+}
+
 /** The address that a server listens on. */
 export interface Address {
   readonly host: string

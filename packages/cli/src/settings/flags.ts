@@ -113,6 +113,11 @@ export type DoctorFlags = Command.Command.Config.Infer<typeof doctorFlags>
 
 export const statusFlags = flagsFor("status")
 
+/** The settings of `baton serve`. */
+export const serveFlags = flagsFor("serve")
+
+export type ServeFlags = Command.Command.Config.Infer<typeof serveFlags>
+
 /** `--store`, for every command. */
 export const StoreUrl = GlobalFlag.Setting("store")({ flag: Flag.map(flagOf("store"), ({ value }) => value) })
 

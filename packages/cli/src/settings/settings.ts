@@ -5,7 +5,7 @@
 import * as Kind from "./Kind.ts"
 
 /** The commands that take settings. `run` stands for `baton run`, `baton worker` and `baton plan`, which take the same ones. */
-export type TakenBy = "every command" | "run" | "verify" | "doctor" | "status"
+export type TakenBy = "every command" | "run" | "verify" | "doctor" | "status" | "serve"
 
 /** The headings that the help shows some settings under. */
 export const groupTitles = {
@@ -42,6 +42,7 @@ const reportExtensions = [".html", ".htm", ".md", ".markdown", ".txt"]
 
 const everywhere = ["every command"] as const
 const runAndDoctor = ["run", "doctor"] as const
+const serve = ["serve"] as const
 const runAndVerify = ["run", "verify"] as const
 const verifying = ["run", "verify", "doctor"] as const
 
@@ -401,6 +402,25 @@ export const settings = {
     kind: Kind.file(reportExtensions),
     help: "Write a report on all tasks of the run to this file when the run has ended (.html, .md or .txt)"
   },
+  port: {
+    kind: Kind.port,
+    help: "The port that the server listens on; 0 takes a free one",
+    default: "7777",
+    takenBy: serve
+  },
+  host: {
+    kind: Kind.text("HOST", "an address or a name of this machine"),
+    help: "The address that the server listens on; any address that other machines can reach requires --token-file",
+    default: "127.0.0.1",
+    takenBy: serve
+  },
+  readOnly: { kind: Kind.onOff, help: "Refuse every change", takenBy: serve },
+  tokenFile: {
+    kind: file,
+    help: "A file with the token that every request to the server has to carry, of at least 16 characters",
+    takenBy: serve
+  },
+
   noRedact: {
     kind: Kind.onOff,
     help: "Keep secrets in metadata, feedback and errors, instead of replacing them with [redacted]",

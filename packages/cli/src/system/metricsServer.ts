@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { createServer } from "node:http"
 import { CommandFailed } from "./CommandFailed.ts"
+import { reasonOf } from "./listening.ts"
 
 /** Serves `GET /metrics` in the Prometheus text format during a run. */
 export const layer = ({
@@ -23,11 +24,3 @@ export const layer = ({
       )
     )
   )
-
-const reasonOf = (cause: unknown): string => {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-  if (code === "EADDRINUSE") return "another process uses this port"
-  if (code === "EACCES") return "permission denied; use a port from 1024"
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return "this machine has no such address"
-  return cause instanceof Error ? cause.message : String(cause)
-}

@@ -21,6 +21,8 @@ export interface Running {
   readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Waits for the next event with this name on stdout (`--output ndjson`); fails if the process exits first. */
   readonly event: (name: string) => Effect.Effect<EventLine>
+  /** Waits until stdout matches; fails if the process exits first. */
+  readonly printed: (pattern: RegExp) => Effect.Effect<RegExpExecArray>
 }
 
 export const EventLine = Schema.Struct({
@@ -78,6 +80,17 @@ export const start = (
       kill: (signal) =>
         Effect.sync(() => {
           child.kill(signal)
+        }),
+      printed: (pattern) =>
+        Effect.callback((resume) => {
+          let text = ""
+          child.stdout.on("data", (chunk: string) => {
+            const match = pattern.exec((text += chunk))
+            if (match !== null) resume(Effect.succeed(match))
+          })
+          void result.then(({ stderr }) =>
+            resume(Effect.die(new Error(`ended before it printed ${pattern}: ${stderr}`)))
+          )
         }),
       event: (name) =>
         Effect.gen(function* () {

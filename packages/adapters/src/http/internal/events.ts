@@ -4,7 +4,6 @@
  */
 import type { QueueCounts } from "@baton/core/TaskStore"
 import { TaskStore } from "@baton/core/TaskStore"
-import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -23,13 +22,11 @@ export class Events extends Context.Service<
   {
     /** The events for one client, as they are sent. The client is forgotten when the scope ends. */
     readonly subscribe: Effect.Effect<Stream.Stream<Uint8Array>, never, Scope.Scope>
-    /** Ends the streams of all clients. */
-    readonly end: Effect.Effect<void>
   }
 >()("@baton/adapters/http/Events") {}
 
 interface Subscriber {
-  readonly queue: Queue.Queue<Event, Cause.Done>
+  readonly queue: Queue.Queue<Event>
   /** Whether it has received the state of all queues. */
   isNew: boolean
   /** Whether it lost events and has not been told so. */
@@ -113,7 +110,7 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
 
     const subscriber = Effect.acquireRelease(
       Effect.gen(function* () {
-        const queue = yield* Queue.dropping<Event, Cause.Done>(capacity)
+        const queue = yield* Queue.dropping<Event>(capacity)
         const subscriber: Subscriber = { queue, isNew: true, lost: false }
         subscribers.add(subscriber)
         isWatched.openUnsafe()
@@ -137,8 +134,7 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
           ),
           Stream.encodeText
         )
-      ),
-      end: Effect.suspend(() => Effect.forEach(subscribers, ({ queue }) => Queue.end(queue), { discard: true }))
+      )
     })
   })
 )
