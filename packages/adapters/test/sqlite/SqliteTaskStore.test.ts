@@ -7,5 +7,5 @@ TaskStoreSuite.suite(it, {
   name: "sqlite",
   makePlace: newFile,
   open: (filename) => SqliteTaskStore.layer({ filename }),
-  capabilities: { concurrencyKeys: false, budgets: false }
+  capabilities: { concurrencyKeys: false }
 })

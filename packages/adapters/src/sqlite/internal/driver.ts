@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { OutlookRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Adding from "./adding.ts"
+import * as Budgets from "./budgets.ts"
 import type { Connection } from "./connection.ts"
 import * as Notifications from "./notifications.ts"
 import * as Rows from "./rows.ts"
@@ -91,7 +92,13 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     restore: (records) => write((writing) => Adding.restore(writing, records)),
 
-    notifications: Notifications.make(logFile, dataVersion)
+    notifications: Notifications.make(logFile, dataVersion),
+
+    budgets: {
+      reserve: (spending) => write((writing) => Budgets.reserve(writing, spending)),
+      list: read(Budgets.list),
+      set: (queue, change) => write((writing) => Budgets.set(writing, queue, change))
+    }
   }
 }
 

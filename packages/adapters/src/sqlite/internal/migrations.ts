@@ -153,6 +153,31 @@ export const migrations: ReadonlyArray<Migration> = [
       DROP INDEX tasks_leased;
       CREATE INDEX tasks_leased ON tasks (queue, lease_until) WHERE status = 'in_progress';
     `
+  },
+  {
+    name: "0004_add_budgets",
+    sql: `
+      -- By the name of the queue, because a budget outlives the tasks of its queue. Costs are in nano-dollars.
+      CREATE TABLE budgets (
+        queue TEXT PRIMARY KEY,
+        limit_cost INTEGER,
+        limit_tokens INTEGER,
+        committed_cost INTEGER NOT NULL DEFAULT 0,
+        committed_tokens INTEGER NOT NULL DEFAULT 0,
+        reserved_cost INTEGER NOT NULL DEFAULT 0,
+        reserved_tokens INTEGER NOT NULL DEFAULT 0
+      ) STRICT, WITHOUT ROWID;
+
+      -- What attempts under way have spent and reserved, in queues with a budget. Not columns of tasks, whose rows are
+      -- rewritten as a whole, with the output that they have checkpointed.
+      CREATE TABLE spending (
+        task INTEGER PRIMARY KEY,
+        committed_cost INTEGER NOT NULL,
+        committed_tokens INTEGER NOT NULL,
+        reserved_cost INTEGER NOT NULL,
+        reserved_tokens INTEGER NOT NULL
+      ) STRICT;
+    `
   }
 ]
 

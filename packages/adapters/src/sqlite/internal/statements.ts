@@ -352,6 +352,41 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     removeAttempts: run<[task: number]>("DELETE FROM attempts WHERE task = ?"),
     removeDependencies: run<[task: number]>("DELETE FROM dependencies WHERE task = ?"),
 
+    // ------------------------------------------------------------------ budgets
+
+    budgets: all<[]>(`
+      SELECT queue, limit_cost AS limitNanoUsd, limit_tokens AS limitTokens, committed_cost AS committedNanoUsd,
+        committed_tokens AS committedTokens, reserved_cost AS reservedNanoUsd, reserved_tokens AS reservedTokens
+      FROM budgets`),
+
+    queueName: first<[queue: number]>("SELECT name FROM queues WHERE queue = ?"),
+
+    /** What the attempt under way has spent and reserved. */
+    spending: first<[task: number]>(
+      "SELECT committed_cost, committed_tokens, reserved_cost, reserved_tokens FROM spending WHERE task = ?"
+    ),
+
+    saveSpending: run<
+      [task: number, committedCost: number, committedTokens: number, reservedCost: number, reservedTokens: number]
+    >(`
+      INSERT OR REPLACE INTO spending (task, committed_cost, committed_tokens, reserved_cost, reserved_tokens)
+      VALUES (?, ?, ?, ?, ?)`),
+
+    forgetSpending: run<[task: number]>("DELETE FROM spending WHERE task = ?"),
+
+    saveBudget: run<
+      [committedCost: number, committedTokens: number, reservedCost: number, reservedTokens: number, queue: string]
+    >(`
+      UPDATE budgets SET committed_cost = ?, committed_tokens = ?, reserved_cost = ?, reserved_tokens = ?
+      WHERE queue = ?`),
+
+    addBudget: run<[queue: string]>("INSERT OR IGNORE INTO budgets (queue) VALUES (?)"),
+    limitCost: run<[limit: number | null, queue: string]>("UPDATE budgets SET limit_cost = ? WHERE queue = ?"),
+    limitTokens: run<[limit: number | null, queue: string]>("UPDATE budgets SET limit_tokens = ? WHERE queue = ?"),
+    setCommitted: run<[cost: number, tokens: number, queue: string]>(
+      "UPDATE budgets SET committed_cost = ?, committed_tokens = ? WHERE queue = ?"
+    ),
+
     // ------------------------------------------------------- the rows of `queues`, and the one row of `control`
 
     count: run<

@@ -12,6 +12,7 @@ import type {
   SweepRequest,
   SweptRow
 } from "@baton/core/TaskStoreDriver"
+import * as Budgets from "./budgets.ts"
 import type { Writing } from "./connection.ts"
 import * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
@@ -109,10 +110,13 @@ export const checkpoint = ({ now, sql }: Writing, checkpoints: ReadonlyArray<Che
 
 export const settle = (writing: Writing, settlements: ReadonlyArray<SettlementRow>): ReadonlyArray<LostLeaseRow> => {
   const { sql } = writing
+  const budgets = Budgets.open(sql)
   const settled: Array<SettlementRow> = []
   const completed: Array<string> = []
   const lost = underLeases(sql, settlements, (settlement) => {
     if (!settleOne(writing, settlement)) return false
+    const row = budgets && sql.state(settlement.id)
+    if (row !== undefined) budgets?.end(Number(row.seq), Number(row.queue), settlement.spent)
     settled.push(settlement)
     if (settlement.status === "completed") completed.push(settlement.id)
     return true
@@ -123,6 +127,7 @@ export const settle = (writing: Writing, settlements: ReadonlyArray<SettlementRo
     for (const id of completed) unblock(sql, id, tallies)
   }
   count(writing, tallies)
+  budgets?.close()
   return lost
 }
 
@@ -222,6 +227,7 @@ export const sweep = (
 ): ReadonlyArray<SweptRow> => {
   const { now, sql } = writing
   const tallies: Tallies = new Map()
+  const budgets = Budgets.open(sql)
   const swept = sql.expired(Rows.queueId(sql.queue(queue)), now, limit).map((row): SweptRow => {
     const state = decodeState(row)
     const { attempts, id, owner, token } = state
@@ -229,12 +235,14 @@ export const sweep = (
     const status = attempts >= failsFrom ? "failed" : "pending"
     const error = message.beforeOwner + owner + message.afterOwner
     sql.endInterrupted(now, "lease_expired", error, null, id, token)
+    budgets?.end(state.seq, state.queue, undefined)
     if (status === "failed") sql.interrupt(status, 0, null, error, null, now, id)
     else sql.interrupt(status, 0, now, null, null, now, id)
     move(tallies, state, status)
     return { id, token, status, owner, attempts }
   })
   count(writing, tallies)
+  budgets?.close()
   return swept
 }
 
@@ -275,12 +283,15 @@ export const cancel = (
   reason: string
 ): ChangeReply => {
   const { now, sql } = writing
+  const budgets = Budgets.open(sql)
   const reply = changeSelected(writing, selection, from, (state, tallies) => {
+    if (state.status === "in_progress") budgets?.end(state.seq, state.queue, undefined)
     // Writes nothing for a pending task, which has no attempt under way.
     sql.endInterrupted(now, "cancelled", reason, null, state.id, state.token)
     sql.interrupt("cancelled", 0, null, null, null, now, state.id)
     move(tallies, state, "cancelled")
   })
+  budgets?.close()
   if (reply.interrupted > 0) sql.revise(null, 0)
   return reply
 }
