@@ -41,8 +41,13 @@
 import * as Execution from "@baton/core/Execution"
 import { ExecutionError } from "@baton/core/ExecutionError"
 import { Executor, type ExecutorService } from "@baton/core/Executor"
+import type { Spend } from "@baton/core/Safety"
+import * as Usage from "@baton/core/Usage"
+import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
@@ -64,6 +69,15 @@ export interface Options extends Program.Settings {
   readonly maxOutputBytes?: number | undefined
   /** The exit codes for failures that another attempt cannot repair, such as 65 (`EX_DATAERR`). Default: none. */
   readonly permanentExitCodes?: ReadonlyArray<number> | undefined
+  /** Reads the output from the standard output of a successful attempt. Null when it is not there: the attempt fails. */
+  readonly outputFrom?: ((stdout: string) => string | null) | undefined
+  /** Reads from standard output what the attempt cost, in USD; null when it is not there. Without this, nothing is metered. */
+  readonly costFrom?: ((stdout: string) => number | null) | undefined
+  /**
+   * The most that an attempt can cost, in USD. Budgets reserve it before the program starts, and charge it when the cost is
+   * unknown. A budget in USD refuses the first attempt without it.
+   */
+  readonly maxCostUsd?: number | undefined
 }
 
 /**
@@ -98,12 +112,14 @@ export const layer = (options: Options): Layer.Layer<Executor, never, ChildProce
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const run = yield* runForTask(options)
+  const { costFrom, maxCostUsd, outputFrom = identity } = options
   const maxOutputBytes = options.maxOutputBytes ?? defaultMaxOutputBytes
+  const worstCase: Spend = { costUsd: maxCostUsd ?? null, tokens: 0, what: "an attempt of the command" }
 
   const execute: ExecutorService["execute"] = Effect.fnUntraced(function* (task, context) {
     const stdout = whole(maxOutputBytes)
     const stderr = excerpt(0, stderrTailBytes)
-    const exit = yield* Effect.mapError(
+    const call = Effect.mapError(
       run(task, context, {
         stdin: task.description,
         stdout: stdout.push,
@@ -114,23 +130,47 @@ const make = Effect.fnUntraced(function* (options: Options) {
       }),
       notRun
     )
+    let usage: Usage.Usage | null = null
+    const exit =
+      costFrom === undefined
+        ? yield* call
+        : yield* context.spend({
+            worstCase,
+            call,
+            spent: (exit) => (usage = usageOf(exit, () => costFrom(stdout.text())))
+          })
     const { durationMillis, endedBy, exitCode, signal } = exit
-    const output = stdout.text()
+    const printed = stdout.text()
     const stderrTail = wholeWords(stderr.text())
     const metadata = { exitCode, signal, durationMillis, stderrTail }
-    if (endedBy === "itself" && exitCode === 0) {
-      return Execution.make({ output: output.replace(/\r?\n$/, ""), metadata })
+    const isSuccess = endedBy === "itself" && exitCode === 0
+    const output = isSuccess ? outputFrom(printed) : printed
+    if (isSuccess && output !== null) {
+      return Execution.make({ output: output.replace(/\r?\n$/, ""), metadata, usage })
     }
     return yield* new ExecutionError({
-      reason: endReason(options, exit),
-      message: endSentence(options, maxOutputBytes, exit) + lastLines(stderrTail.trim() === "" ? output : stderrTail),
-      output: shorten(output, failedOutputBytes),
-      metadata
+      reason: isSuccess ? "Failed" : endReason(options, exit),
+      message:
+        (isSuccess ? "The command printed no result" : endSentence(options, maxOutputBytes, exit)) +
+        lastLines(stderrTail.trim() === "" ? printed : stderrTail),
+      output: shorten(printed, failedOutputBytes),
+      metadata,
+      ...(usage === null ? undefined : { usage })
     })
   })
 
   return { execute }
 })
+
+/** What a program that ended says that it cost. A program that was stopped has not said everything. */
+const usageOf = (
+  exit: Exit.Exit<Program.ProgramExit, ExecutionError>,
+  cost: () => number | null
+): Usage.Usage | null => {
+  if (Exit.isFailure(exit)) return Cause.hasInterrupts(exit.cause) ? null : Usage.zero
+  const costUsd = exit.value.endedBy === "itself" ? cost() : null
+  return costUsd === null ? null : { ...Usage.zero, costUsd }
+}
 
 const stderrTailBytes = 4096
 

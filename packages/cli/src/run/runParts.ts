@@ -1,5 +1,4 @@
 /** Turns the flags of a run into its parts. */
-import type * as Command from "@baton/adapters/command"
 import type { Executor } from "@baton/core/Executor"
 import type { OrchestratorConfig } from "@baton/core/OrchestratorConfig"
 import type { Safety } from "@baton/core/Safety"
@@ -9,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type { Parts } from "../claude/parts.ts"
@@ -21,7 +20,6 @@ import * as hooks from "../hooks/hooks.ts"
 import type { ModelUse } from "../view/summary.ts"
 import type { SourceError } from "../sources/SourceError.ts"
 import { siblingFile } from "../settings/siblingFile.ts"
-import * as shell from "../system/shell.ts"
 import * as Telemetry from "../system/Telemetry.ts"
 import { executors, type PartOptions, verifiers } from "./executors.ts"
 
@@ -72,8 +70,11 @@ export const make = Effect.fnUntraced(function* (
     ...(yield* usesClaude(flags)),
     agent: executor !== undefined && executor === flags.executor && executor.value === "claude-code"
   }
-  if (executor !== undefined && executor === flags.executor && flags.permanentExitCodes?.origin === "flag") {
-    const { by } = flags.permanentExitCodes
+  const ofCommand = [flags.permanentExitCodes, flags.resultFrom, flags.costFrom].find(
+    (given) => given?.origin === "flag"
+  )
+  if (executor !== undefined && executor === flags.executor && ofCommand !== undefined) {
+    const { by } = ofCommand
     return yield* new CommandFailed({ message: `${by} only works with --exec or --shell. Remove ${by}.` })
   }
   yield* checkFlags(flags, uses)
@@ -157,9 +158,10 @@ export const usesClaude = Effect.fnUntraced(function* (flags: RunFlags) {
 
 /** Hashed, because a command can contain a secret. */
 const executorIdOf = (flags: RunFlags, { value }: Given<string>): string => {
-  const { effort, model, outputSchema, system, systemFile } = flags
-  const settings =
-    value === "claude" || value === "claude-code" ? [model, system, systemFile, outputSchema, effort] : []
+  const { effort, model, outputSchema, resultFrom, system, systemFile } = flags
+  const ofClaude = value === "claude" || value === "claude-code"
+  const ofCommand = resultFrom === undefined ? [] : [resultFrom]
+  const settings = ofClaude ? [model, system, systemFile, outputSchema, effort] : ofCommand
   const id = JSON.stringify([value, ...settings.map((given) => given?.value ?? null)])
   return createHash("sha256").update(id).digest("hex").slice(0, 12)
 }
@@ -180,9 +182,9 @@ const checkFlags = (
 ) => {
   const { confirm, criteria, judgeModel, minConfidence } = flags
   const { effort, maxOutputTokens, model, outputSchema, system, systemFile } = flags
-  const { allowedTools, cwd, maxCostPerAttempt, maxTurns, permissionMode } = flags
+  const { allowedTools, costFrom, cwd, maxCostPerAttempt, maxTurns, permissionMode } = flags
   const forJudge = [judgeModel, criteria, confirm, minConfidence]
-  const forAgent = [permissionMode, allowedTools, cwd, maxTurns, maxCostPerAttempt]
+  const forAgent = [permissionMode, allowedTools, cwd, maxTurns, ...(costFrom === undefined ? [maxCostPerAttempt] : [])]
   if (flags.batch && !uses.executor) {
     return Effect.fail(
       new CommandFailed({
@@ -225,37 +227,8 @@ const executorOf = Effect.fnUntraced(function* (
   options: PartOptions
 ) {
   if (chosen === flags.executor) return yield* executors[flags.executor.value](options)
-  const limit = flags.maxCost ?? flags.maxTokens ?? flags.maxCostPerTask ?? flags.maxTokensPerTask
-  if (limit !== undefined) {
-    return yield* new CommandFailed({
-      message:
-        `${limit.by} does not work with ${chosen.by}, because a command does not report its cost. ` +
-        "Use --max-iterations or --max-duration instead, or limit the cost with an option of the command."
-    })
-  }
-  const { Command, CommandExecutor } = yield* commandModule
-  const command =
-    chosen === flags.shell
-      ? Effect.map(shellFor(chosen.by), ({ args, program }) => Command.make(program, [...args, chosen.value]))
-      : Effect.succeed(yield* parse(Command, chosen))
-  return Layer.unwrap(
-    Effect.map(command, (command) =>
-      CommandExecutor.layer({
-        command,
-        timeout,
-        idleTimeout: flags.idleTimeout?.value,
-        permanentExitCodes: flags.permanentExitCodes?.value
-      })
-    )
-  )
-})
-
-const shellFor = Effect.fnUntraced(function* (by: string) {
-  const found = yield* shell.find
-  if (found !== undefined) return found
-  return yield* new CommandFailed({
-    message: `${by} needs a shell with \`pipefail\`, and neither /bin/sh nor bash has it. ${shell.remedy}`
-  })
+  const { make } = yield* Effect.promise(() => import("./commandExecutor.ts"))
+  return yield* make(flags, chosen, timeout)
 })
 
 const chooseVerifier = Effect.fnUntraced(function* (flags: RunFlags) {
@@ -279,6 +252,7 @@ const verifierOf = Effect.fnUntraced(function* (
     return layerNone
   }
   if (chosen === flags.verifier) return yield* verifiers[flags.verifier.value]({ claude })
+  const { commandModule, parse } = yield* Effect.promise(() => import("./commandExecutor.ts"))
   const { Command, CommandVerifier } = yield* commandModule
   return CommandVerifier.layer({
     command: yield* parse(Command, chosen),
@@ -286,14 +260,6 @@ const verifierOf = Effect.fnUntraced(function* (
     idleTimeout: flags.idleTimeout?.value
   })
 })
-
-const commandModule = Effect.promise(() => import("@baton/adapters/command"))
-
-const parse = (module: typeof Command.Command, { by, value }: Given<string>) =>
-  Effect.mapError(
-    Effect.fromResult(module.parse(value)),
-    (error) => new CommandFailed({ message: `${by} cannot be run. ${error.message}` })
-  )
 
 /** Selects the candidate with the highest precedence. Two candidates with the same precedence are an error. */
 const choose = <A extends Given<string>>(

@@ -133,6 +133,14 @@ export const url: Kind<string> = {
   read: (text) => (/^https?:/i.test(text) && URL.canParse(text) ? text : undefined)
 }
 
+/** A JSONPath of RFC 9535. */
+export const jsonPath: Kind<string> = {
+  metavar: "JSONPATH",
+  expected: "a JSONPath such as '$.total_cost_usd' or '$..part.cost'",
+  // Parsed where it is used: the parser is too large to load it for every command.
+  read: (text) => (text.startsWith("$") ? text : undefined)
+}
+
 /** One of several names. */
 export const oneOf = <const Name extends string>(...names: readonly [Name, ...ReadonlyArray<Name>]): Kind<Name> => ({
   metavar: names.join("|"),

@@ -200,6 +200,14 @@ export const settings = {
     kind: Kind.exitCodes,
     help: "Exit codes of --exec or --shell that end the attempts of a task, such as 65,78; code 75 always means a temporary failure, which is retried within the attempt"
   },
+  resultFrom: {
+    kind: Kind.jsonPath,
+    help: "The text to keep of a JSON output of --exec or --shell, such as '$.response'; several texts are joined by line breaks"
+  },
+  costFrom: {
+    kind: Kind.jsonPath,
+    help: "The cost in US dollars in a JSON output of --exec or --shell, such as '$..part.cost'; several numbers are added up"
+  },
   keepOutputs: {
     kind: Kind.onOff,
     help: "Verify stored outputs that another command or model made; otherwise their tasks are executed again"
@@ -344,7 +352,7 @@ export const settings = {
   maxTurns: { kind: Kind.count(1), help: "The maximum number of turns of one attempt", group: "claudeCode" },
   maxCostPerAttempt: {
     kind: Kind.dollars,
-    help: "End a session after the turn in which it costs more than this; --max-cost requires it",
+    help: "End a session after the turn in which it costs more than this; with --cost-from, what an attempt can cost. --max-cost requires it",
     group: "claudeCode"
   },
 
