@@ -1,0 +1,80 @@
+/** The data of the pages, cached. Events of the server refresh it, so nothing is polled. */
+import { QueryClient, useMutation, useQuery } from "@tanstack/react-query"
+import { useEffect, useRef, useState } from "react"
+import * as Rate from "../text/rate.ts"
+import * as Waiting from "../text/waiting.ts"
+import * as Client from "./client.ts"
+import type { Queues } from "./schema.ts"
+
+const isTransient = (error: Error): boolean =>
+  error instanceof Client.RequestError && (error.status === undefined || error.status >= 500)
+
+export const makeQueryClient = (): QueryClient =>
+  new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 30_000,
+        refetchOnWindowFocus: false,
+        networkMode: "always",
+        retry: (failures, error) => failures < 2 && isTransient(error)
+      },
+      mutations: { networkMode: "always" }
+    }
+  })
+
+export const useQueues = () => useQuery({ queryKey: ["queues"], queryFn: ({ signal }) => Client.queues(signal) })
+
+export const useTask = (id: string) =>
+  useQuery({ queryKey: ["task", id], queryFn: ({ signal }) => Client.task(id, signal) })
+
+export const useFailures = (queue: string | undefined) =>
+  useQuery({ queryKey: ["failures", queue ?? ""], queryFn: ({ signal }) => Client.failures(queue, signal) })
+
+/** The whole output of an attempt. An output does not change, so it is read once. */
+export const useOutput = (id: string, token: number, isWanted: boolean) =>
+  useQuery({
+    queryKey: ["output", id, token],
+    queryFn: ({ signal }) => Client.output(id, token, signal),
+    enabled: isWanted,
+    staleTime: Infinity
+  })
+
+export const useRequeue = () => useMutation({ mutationFn: Client.requeue })
+export const useCancel = () => useMutation({ mutationFn: Client.cancel })
+export const useControl = () => useMutation({ mutationFn: Client.control })
+
+/** The time, once a second. */
+export const useNow = (): number => {
+  const [now, setNow] = useState(() => Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1000)
+    return () => clearInterval(timer)
+  }, [])
+  return now
+}
+
+/** The number of tasks per minute that end in each queue, measured while the page is open. */
+export const useRates = (queues: Queues | undefined): ReadonlyMap<string, number> => {
+  const latest = useRef(queues)
+  const [rates, setRates] = useState<ReadonlyMap<string, number>>(new Map())
+  useEffect(() => {
+    latest.current = queues
+  }, [queues])
+  useEffect(() => {
+    const samples = new Map<string, ReadonlyArray<Rate.Sample>>()
+    const measure = () => {
+      const next = new Map<string, number>()
+      for (const queue of latest.current?.queues ?? []) {
+        const sample = { at: Date.now(), done: Waiting.ended(queue) }
+        const measured = Rate.add(samples.get(queue.queue) ?? [], sample)
+        samples.set(queue.queue, measured)
+        const rate = Rate.perMinute(measured)
+        if (rate !== undefined && rate > 0) next.set(queue.queue, rate)
+      }
+      setRates(next)
+    }
+    const timer = setInterval(measure, 1000)
+    return () => clearInterval(timer)
+  }, [])
+  return rates
+}

@@ -1,0 +1,132 @@
+/** What the server sends. It is decoded once, where it arrives. */
+import { AttemptOutcome } from "@baton/core/Attempt"
+import { Task, TaskStatus } from "@baton/core/Task"
+import { Counts } from "@baton/core/TaskStore"
+import { Usage } from "@baton/core/Usage"
+import * as Schema from "effect/Schema"
+
+/** A text that can be long: its first part, and the length of the whole. */
+export const Text = Schema.Struct({ text: Schema.String, length: Schema.Int, cut: Schema.Boolean })
+export interface Text extends Schema.Schema.Type<typeof Text> {}
+
+const NullableText = Schema.NullOr(Text)
+const NullableUsage = Schema.NullOr(Usage)
+
+export const QueueCounts = Schema.Struct({ queue: Schema.String, ...Counts.fields })
+export interface QueueCounts extends Schema.Schema.Type<typeof QueueCounts> {}
+
+export const Control = Schema.Struct({ paused: Schema.Boolean, stops: Schema.Int })
+
+export const Queues = Schema.Struct({
+  queues: Schema.Array(QueueCounts),
+  control: Control,
+  server: Schema.Struct({ readOnly: Schema.Boolean })
+})
+export interface Queues extends Schema.Schema.Type<typeof Queues> {}
+
+const task = {
+  id: Schema.String,
+  queue: Task.fields.queue,
+  status: TaskStatus,
+  attempts: Schema.Int,
+  description: Text,
+  feedback: NullableText,
+  verified: Schema.Boolean,
+  priority: Schema.Int,
+  dependsOn: Schema.Array(Schema.String),
+  requeues: Schema.Int,
+  usage: NullableUsage,
+  availableAt: Schema.String,
+  createdAt: Schema.String,
+  updatedAt: Schema.String
+}
+
+/** A task in a list. */
+export const TaskItem = Schema.Struct(task)
+export interface TaskItem extends Schema.Schema.Type<typeof TaskItem> {}
+
+export const TaskPage = Schema.Struct({
+  tasks: Schema.Array(TaskItem),
+  /** The cursor of the next page; null on the last page. */
+  next: Schema.NullOr(Schema.String),
+  /** Null when it is not known, as in a search. */
+  total: Schema.NullOr(Schema.Int)
+})
+export interface TaskPage extends Schema.Schema.Type<typeof TaskPage> {}
+
+export const Verdict = Schema.Struct({
+  passed: Schema.Boolean,
+  confidence: Schema.Finite,
+  feedback: Text,
+  issues: Schema.Array(Schema.String),
+  usage: NullableUsage,
+  models: Schema.optionalKey(Schema.Array(Schema.String))
+})
+export interface Verdict extends Schema.Schema.Type<typeof Verdict> {}
+
+export const Attempt = Schema.Struct({
+  /** Unique for its task, unlike the number, which starts again after a requeue. */
+  token: Schema.Int,
+  number: Schema.Int,
+  owner: Schema.String,
+  startedAt: Schema.String,
+  endedAt: Schema.NullOr(Schema.String),
+  outcome: AttemptOutcome,
+  output: NullableText,
+  confidence: Schema.NullOr(Schema.Finite),
+  verification: Schema.NullOr(Verdict),
+  error: NullableText,
+  usage: NullableUsage
+})
+export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}
+
+export const TaskDetail = Schema.Struct({
+  task: Schema.Struct({
+    ...task,
+    result: NullableText,
+    payload: Task.fields.payload,
+    overrides: Task.fields.overrides,
+    metadata: Task.fields.metadata
+  }),
+  attempts: Schema.Array(Attempt)
+})
+export interface TaskDetail extends Schema.Schema.Type<typeof TaskDetail> {}
+
+export const Cause = Schema.Struct({
+  cause: Schema.String,
+  tasks: Schema.Int,
+  queues: Schema.Array(Schema.String),
+  /** Some of the tasks. */
+  ids: Schema.Array(Schema.String),
+  example: Text
+})
+export interface Cause extends Schema.Schema.Type<typeof Cause> {}
+
+export const Failures = Schema.Struct({
+  causes: Schema.Array(Cause),
+  failed: Schema.Int,
+  /** False when there are more failed tasks than the server reads. */
+  complete: Schema.Boolean
+})
+export interface Failures extends Schema.Schema.Type<typeof Failures> {}
+
+export const Changes = Schema.Struct({
+  changed: Schema.Int,
+  /** The ids that were given and belong to no task. */
+  unknown: Schema.Array(Schema.String)
+})
+export interface Changes extends Schema.Schema.Type<typeof Changes> {}
+
+/** The data of the event `changed`. */
+export const Changed = Schema.Struct({
+  queues: Schema.Array(QueueCounts),
+  removed: Schema.Array(Schema.String),
+  control: Control
+})
+export interface Changed extends Schema.Schema.Type<typeof Changed> {}
+
+/** The tasks that an action is about. */
+export type Selection =
+  | { readonly ids: ReadonlyArray<string> }
+  | { readonly queue?: string | undefined; readonly status: typeof TaskStatus.Type }
+  | { readonly queue?: string | undefined; readonly cause: string }

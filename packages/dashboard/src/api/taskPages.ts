@@ -1,0 +1,91 @@
+/** A list of tasks that is loaded page by page, and refreshed only where it is visible. */
+import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query"
+import { useCallback, useEffect, useMemo, useRef } from "react"
+import * as Client from "./client.ts"
+import { onTasksChanged } from "./live.ts"
+import type { TaskItem, TaskPage } from "./schema.ts"
+
+type Cursor = string | undefined
+type Pages = InfiniteData<TaskPage, Cursor>
+
+/**
+ * The tasks of all pages. A page that is read again can contain the first tasks of the next page, because tasks left the
+ * filter; they are shown once.
+ */
+export const flatten = (pages: ReadonlyArray<TaskPage>): ReadonlyArray<TaskItem> => {
+  const tasks: Array<TaskItem> = []
+  const seen = new Set<string>()
+  for (const page of pages) {
+    for (const task of page.tasks) {
+      if (seen.has(task.id)) continue
+      seen.add(task.id)
+      tasks.push(task)
+    }
+  }
+  return tasks
+}
+
+/** The pages that contain the rows from `first` to `last`, and the last page, to which new tasks are added. */
+export const pagesOfRows = (pages: ReadonlyArray<TaskPage>, first: number, last: number): ReadonlyArray<number> => {
+  const wanted: Array<number> = []
+  let start = 0
+  for (const [index, page] of pages.entries()) {
+    const end = start + page.tasks.length
+    const isVisible = start <= last && end > first
+    if (isVisible || (index === pages.length - 1 && page.next === null)) wanted.push(index)
+    start = end
+  }
+  return wanted
+}
+
+export const useTaskPages = (filter: Client.TaskFilter) => {
+  const client = useQueryClient()
+  const queryKey = useMemo(
+    () => ["pages", filter.queue ?? "", filter.status ?? "", filter.text ?? ""],
+    [filter.queue, filter.status, filter.text]
+  )
+  const query = useInfiniteQuery({
+    queryKey,
+    queryFn: ({ pageParam, signal }) => Client.tasks(filter, pageParam, signal),
+    initialPageParam: undefined as Cursor,
+    getNextPageParam: (page: TaskPage): Cursor => page.next ?? undefined,
+    staleTime: Infinity,
+    gcTime: 60_000
+  })
+  const visible = useRef({ first: 0, last: 0 })
+  const { fetchNextPage, hasNextPage, isFetchingNextPage } = query
+
+  const refresh = useCallback(async () => {
+    const pages = client.getQueryData<Pages>(queryKey)
+    if (pages === undefined) return
+    for (const index of pagesOfRows(pages.pages, visible.current.first, visible.current.last)) {
+      const cursor = pages.pageParams[index]
+      // A page that cannot be read now stays as it is; the next event refreshes it.
+      const page = await Client.tasks(filter, cursor).catch(() => undefined)
+      if (page === undefined) return
+      client.setQueryData<Pages>(queryKey, (known) =>
+        known === undefined || known.pageParams[index] !== cursor
+          ? known
+          : { ...known, pages: known.pages.with(index, page) }
+      )
+    }
+  }, [client, filter, queryKey])
+
+  // A list that is shown again was not refreshed in between.
+  useEffect(() => {
+    void refresh()
+    return onTasksChanged(() => void refresh())
+  }, [refresh])
+
+  /** Tells which rows are visible, and loads more when the last one is near. */
+  const onVisible = useCallback(
+    (first: number, last: number, loaded: number) => {
+      visible.current = { first, last }
+      if (hasNextPage && !isFetchingNextPage && last >= loaded - 100) void fetchNextPage()
+    },
+    [fetchNextPage, hasNextPage, isFetchingNextPage]
+  )
+
+  const tasks = useMemo(() => flatten(query.data?.pages ?? []), [query.data])
+  return { ...query, tasks, total: query.data?.pages[0]?.total ?? null, onVisible }
+}

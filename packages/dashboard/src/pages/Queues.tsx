@@ -1,0 +1,141 @@
+import { Link } from "@tanstack/react-router"
+import type { QueueCounts } from "../api/schema.ts"
+import { useQueues, useRates } from "../api/queries.ts"
+import { PauseButton } from "../components/Layout.tsx"
+import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
+import { statusName } from "../components/Status.tsx"
+import { ended, reasons, statuses, total } from "../text/waiting.ts"
+import { count, elapsed, number, percent } from "../text/format.ts"
+
+/** The share of each status, as one bar. */
+const Progress = ({ queue }: { readonly queue: QueueCounts }) => {
+  const size = total(queue)
+  return (
+    <div
+      className="progress"
+      role="progressbar"
+      aria-label={`Progress of ${queue.queue}`}
+      aria-valuemin={0}
+      aria-valuemax={size}
+      aria-valuenow={ended(queue)}
+      aria-valuetext={`${number(ended(queue))} of ${count(size, "task")} ended`}
+    >
+      {statuses.map(
+        (status) =>
+          queue[status] > 0 &&
+          status !== "pending" && (
+            <span key={status} data-status={status} style={{ flexGrow: queue[status], flexBasis: 0 }} />
+          )
+      )}
+      {queue.pending > 0 && <span data-status="rest" style={{ flexGrow: queue.pending, flexBasis: 0 }} />}
+    </div>
+  )
+}
+
+const QueueCard = ({
+  isPaused,
+  queue,
+  rate
+}: {
+  readonly queue: QueueCounts
+  readonly isPaused: boolean
+  readonly rate: number | undefined
+}) => {
+  const size = total(queue)
+  const left = size - ended(queue)
+  const notes = reasons(queue, isPaused)
+  return (
+    <li className="card queue">
+      <div className="queue-head">
+        <h2>
+          <Link to="/tasks" search={{ queue: queue.queue }}>
+            {queue.queue}
+          </Link>
+        </h2>
+        <p className="queue-share">
+          <strong>{percent(ended(queue), size)}</strong>
+          <span className="muted"> of {count(size, "task")}</span>
+        </p>
+      </div>
+      <Progress queue={queue} />
+      <ul className="counts">
+        {statuses.map((status) => (
+          <li key={status}>
+            <Link
+              to="/tasks"
+              search={{ queue: queue.queue, status }}
+              data-status={status}
+              data-zero={queue[status] === 0}
+            >
+              <span className="count-number">{number(queue[status])}</span> {statusName(status).toLowerCase()}
+            </Link>
+          </li>
+        ))}
+        <li className="queue-rate muted">
+          {left === 0
+            ? "All tasks have ended"
+            : rate === undefined
+              ? ""
+              : `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} tasks/min, ${elapsed((left / rate) * 60_000)} left`}
+        </li>
+      </ul>
+      {(notes.length > 0 || queue.failed > 0) && (
+        <ul className="notes">
+          {notes.map((note) => (
+            <li key={note}>{note}</li>
+          ))}
+          {queue.failed > 0 && (
+            <li data-kind="failed">
+              <Link to="/failures" search={{ queue: queue.queue }}>
+                {count(queue.failed, "failed task")}, grouped by cause
+              </Link>
+            </li>
+          )}
+        </ul>
+      )}
+    </li>
+  )
+}
+
+export const QueuesPage = () => {
+  const queues = useQueues()
+  const rates = useRates(queues.data)
+  if (queues.data === undefined) {
+    return queues.error === null ? <Loading /> : <Failure error={queues.error} onRetry={() => void queues.refetch()} />
+  }
+  // Queues with work come first.
+  const all = [
+    ...queues.data.queues.filter((queue) => ended(queue) < total(queue)),
+    ...queues.data.queues.filter((queue) => ended(queue) === total(queue))
+  ]
+  return (
+    <>
+      <title>Queues · Baton</title>
+      <div className="page-head">
+        <h1>Queues</h1>
+        <PauseButton />
+      </div>
+      {all.length === 0 ? (
+        <Empty title="There are no tasks yet">
+          <p>Run a list of prompts, one per row, and watch it here:</p>
+          <Command>baton run prompts.csv</Command>
+          <p className="muted">
+            The page shows the store that <code>baton serve</code> was started with. Use the same <code>--store</code>{" "}
+            for both.
+          </p>
+        </Empty>
+      ) : (
+        <ul className="queues">
+          {all.map((queue) => (
+            <QueueCard
+              key={queue.queue}
+              queue={queue}
+              isPaused={queues.data.control.paused}
+              rate={rates.get(queue.queue)}
+            />
+          ))}
+        </ul>
+      )}
+    </>
+  )
+}

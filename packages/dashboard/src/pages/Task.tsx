@@ -1,0 +1,266 @@
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
+import { useState } from "react"
+import { useCancel, useQueues, useRequeue, useTask } from "../api/queries.ts"
+import type { Attempt, TaskDetail } from "../api/schema.ts"
+import { Confirm, type Question } from "../components/Confirm.tsx"
+import { ArrowLeft, Cross, Requeue } from "../components/icons.tsx"
+import { Empty, Failure, Loading } from "../components/Message.tsx"
+import { Outputs } from "../components/Outputs.tsx"
+import { Block, Plain } from "../components/Plain.tsx"
+import { StatusBadge } from "../components/Status.tsx"
+import { Ago } from "../components/Time.tsx"
+import { Timeline } from "../components/Timeline.tsx"
+import { notify } from "../components/toasts.tsx"
+import { cost, count, number } from "../text/format.ts"
+import { plain } from "../text/visible.ts"
+import { totalTokens } from "@baton/core/Usage"
+
+const route = getRouteApi("/task")
+
+type Task = TaskDetail["task"]
+
+const Facts = ({ task }: { readonly task: Task }) => (
+  <dl className="facts">
+    <div>
+      <dt>Queue</dt>
+      <dd>
+        <Link to="/tasks" search={{ queue: task.queue }}>
+          {task.queue}
+        </Link>
+      </dd>
+    </div>
+    <div>
+      <dt>Attempts</dt>
+      <dd>
+        {number(task.attempts)}
+        {task.requeues > 0 && <span className="muted"> after {count(task.requeues, "requeue")}</span>}
+      </dd>
+    </div>
+    <div>
+      <dt>Cost</dt>
+      <dd>
+        {task.usage === null ? <span className="muted">not metered</span> : cost(task.usage)}
+        {task.usage !== null && <span className="muted"> · {count(totalTokens(task.usage), "token")}</span>}
+      </dd>
+    </div>
+    <div>
+      <dt>Added</dt>
+      <dd>
+        <Ago at={task.createdAt} />
+      </dd>
+    </div>
+    <div>
+      <dt>Changed</dt>
+      <dd>
+        <Ago at={task.updatedAt} />
+      </dd>
+    </div>
+    {task.status === "completed" && (
+      <div>
+        <dt>Result</dt>
+        <dd>{task.verified ? "Accepted by the verifier" : "Not verified"}</dd>
+      </div>
+    )}
+    {task.dependsOn.length > 0 && (
+      <div>
+        <dt>After</dt>
+        <dd className="ids">
+          {task.dependsOn.map((id) => (
+            <Link key={id} to="/task" search={{ id }}>
+              <Plain text={id} />
+            </Link>
+          ))}
+        </dd>
+      </div>
+    )}
+  </dl>
+)
+
+const Json = ({ label, value }: { readonly label: string; readonly value: unknown }) => {
+  const text = JSON.stringify(value, null, 2)
+  return (
+    <details className="details">
+      <summary>{label}</summary>
+      <Block text={{ text, length: text.length, cut: false }} label={label} />
+    </details>
+  )
+}
+
+const isEmpty = (value: object): boolean => Object.keys(value).length === 0
+
+const Actions = ({ task }: { readonly task: Task }) => {
+  const queues = useQueues()
+  const requeue = useRequeue()
+  const cancel = useCancel()
+  const [question, setQuestion] = useState<Question>()
+  if (queues.data?.server.readOnly !== false) return null
+  const ids = [task.id]
+  const onError = (error: Error) => notify(error.message, "failed")
+  const canRequeue = task.status === "failed" || task.status === "cancelled"
+  const canCancel = task.status === "pending" || task.status === "in_progress"
+  return (
+    <>
+      {canRequeue && (
+        <button
+          type="button"
+          className="button primary"
+          disabled={requeue.isPending}
+          onClick={() =>
+            requeue.mutate(
+              { ids },
+              {
+                onError,
+                onSuccess: ({ changed }) =>
+                  notify(
+                    changed === 1 ? "The task is pending again." : "The task was not changed: it is no longer failed."
+                  )
+              }
+            )
+          }
+        >
+          <Requeue />
+          Requeue
+        </button>
+      )}
+      {canCancel && (
+        <button
+          type="button"
+          className="button"
+          disabled={cancel.isPending}
+          onClick={() =>
+            setQuestion({
+              title: "Cancel this task?",
+              text:
+                task.status === "in_progress"
+                  ? "Its worker stops. What it did until now is lost."
+                  : "It will not be executed.",
+              action: "Cancel the task",
+              isDanger: true,
+              onConfirm: () =>
+                cancel.mutate(
+                  { ids },
+                  {
+                    onError,
+                    onSuccess: ({ changed }) =>
+                      notify(
+                        changed === 1 ? "The task is cancelled." : "The task was not changed: it has already ended."
+                      )
+                  }
+                )
+            })
+          }
+        >
+          <Cross />
+          Cancel
+        </button>
+      )}
+      <Confirm question={question} onClose={() => setQuestion(undefined)} />
+    </>
+  )
+}
+
+/** The attempt that is shown, and the one that it is compared with: by default the last output, and the one before. */
+export const chosen = (
+  attempts: ReadonlyArray<Attempt>,
+  attempt: string | undefined,
+  base: string | undefined
+): { readonly selected: Attempt | undefined; readonly base: Attempt | undefined } => {
+  const withOutput = attempts.filter(({ output }) => output !== null)
+  const selected = attempts.find(({ token }) => String(token) === attempt) ?? withOutput.at(-1) ?? attempts.at(-1)
+  if (selected === undefined || selected.output === null) return { selected, base: undefined }
+  const others = withOutput.filter(({ token }) => token !== selected.token)
+  return {
+    selected,
+    base:
+      others.find(({ token }) => String(token) === base) ??
+      others.findLast(({ token }) => token < selected.token) ??
+      others.at(-1)
+  }
+}
+
+export const TaskPage = () => {
+  const { attempt, base, id, view = "output" } = route.useSearch()
+  const navigate = useNavigate()
+  const query = useTask(id)
+  if (id === "") {
+    return (
+      <Empty title="No task was named">
+        <p>
+          Choose one from <Link to="/tasks">all tasks</Link>.
+        </p>
+      </Empty>
+    )
+  }
+  if (query.data === undefined || query.error !== null) {
+    return query.error === null ? <Loading /> : <Failure error={query.error} onRetry={() => void query.refetch()} />
+  }
+  const { attempts, task } = query.data
+  const shown = chosen(attempts, attempt, base)
+  const to = (search: Partial<ReturnType<typeof route.useSearch>>) =>
+    void navigate({ to: "/task", search: { id, attempt, base, view, ...search }, replace: true, resetScroll: false })
+  return (
+    <>
+      <title>{`${plain(task.id)} · Baton`}</title>
+      <Link to="/tasks" search={{ queue: task.queue }} className="back">
+        <ArrowLeft />
+        {task.queue}
+      </Link>
+      <div className="page-head">
+        <h1 className="task-title">
+          <Plain text={task.id} />
+        </h1>
+        <StatusBadge status={task.status} />
+        <div className="page-actions">
+          <Actions task={task} />
+        </div>
+      </div>
+      <section className="card prompt" aria-label="Prompt">
+        <Block text={task.description} label="Prompt" />
+        <Facts task={task} />
+        {task.payload !== null && <Json label="Payload" value={task.payload} />}
+        {!isEmpty(task.metadata) && <Json label="Metadata" value={task.metadata} />}
+        {!isEmpty(task.overrides) && <Json label="Settings of this task" value={task.overrides} />}
+      </section>
+      {shown.selected === undefined ? (
+        <Empty title="Not started yet">
+          <p>
+            The attempts of this task appear here.{" "}
+            {task.dependsOn.length > 0 && "It starts when the tasks before it are completed."}
+          </p>
+        </Empty>
+      ) : (
+        <div className="task-body">
+          <section aria-label="Attempts">
+            <h2>{count(attempts.length, "attempt")}</h2>
+            <Timeline
+              attempts={attempts}
+              selected={shown.selected.token}
+              onSelect={(token) => to({ attempt: String(token), base: undefined })}
+            />
+          </section>
+          {shown.selected.output === null ? (
+            <section className="outputs" aria-label="Output">
+              <h2>Attempt {shown.selected.number}</h2>
+              <p className="note">
+                {shown.selected.outcome === "running"
+                  ? "The output appears here when the attempt ends."
+                  : "This attempt has no output."}
+              </p>
+            </section>
+          ) : (
+            <Outputs
+              key={shown.selected.token}
+              id={task.id}
+              attempts={attempts}
+              selected={shown.selected}
+              base={shown.base}
+              view={view}
+              onView={(next) => to({ view: next })}
+              onBase={(token) => to({ base: String(token) })}
+            />
+          )}
+        </div>
+      )}
+    </>
+  )
+}

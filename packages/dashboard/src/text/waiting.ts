@@ -1,0 +1,22 @@
+/** What a queue consists of, and why its pending tasks do not run now. */
+import type { QueueCounts } from "../api/schema.ts"
+import { count } from "./format.ts"
+
+export const statuses = ["completed", "in_progress", "failed", "pending", "cancelled"] as const
+
+export const total = (queue: QueueCounts): number => statuses.reduce((sum, status) => sum + queue[status], 0)
+
+/** The number of tasks that change only on a request. */
+export const ended = (queue: QueueCounts): number => queue.completed + queue.failed + queue.cancelled
+
+export const reasons = (queue: QueueCounts, isPaused: boolean): ReadonlyArray<string> => {
+  if (queue.pending === 0) return []
+  if (isPaused) return [`${count(queue.pending, "task")} pending until you resume.`]
+  const ready = queue.pending - queue.waiting
+  const result: Array<string> = []
+  if (queue.waiting > 0) result.push(`${count(queue.waiting, "pending task")} waiting for another task to complete.`)
+  if (ready > 0 && queue.in_progress === 0) {
+    result.push(`${count(ready, "task")} ready or due later. No worker is executing a task of this queue now.`)
+  }
+  return result
+}

@@ -1,0 +1,92 @@
+import type { BatonApi } from "@baton/adapters/http"
+import * as Schema from "effect/Schema"
+import { assert, describe, it } from "vitest"
+import { merge } from "../src/api/live.ts"
+import * as Model from "../src/api/schema.ts"
+import { flatten, pagesOfRows } from "../src/api/taskPages.ts"
+import * as Search from "../src/search.ts"
+import { taskOf } from "./fakeTasks.ts"
+
+const counts = (queue: string, pending: number): Model.QueueCounts => ({
+  queue,
+  pending,
+  in_progress: 0,
+  completed: 0,
+  failed: 0,
+  cancelled: 0,
+  waiting: 0
+})
+
+const pageOf = (ids: ReadonlyArray<string>, next: string | null): Model.TaskPage => ({
+  tasks: ids.map((id) => {
+    const { description, feedback: _, history: __, ...task } = taskOf({ id })
+    return { ...task, description: { text: description, length: description.length, cut: false }, feedback: null }
+  }),
+  next,
+  total: null
+})
+
+describe("the page's view of the API", () => {
+  it("accepts everything that the server sends", () => {
+    const accepted = [
+      (sent: typeof BatonApi.Overview.Encoded): typeof Model.Queues.Encoded => sent,
+      (sent: typeof BatonApi.TaskPage.Encoded): typeof Model.TaskPage.Encoded => sent,
+      (sent: typeof BatonApi.TaskWithAttempts.Encoded): typeof Model.TaskDetail.Encoded => sent,
+      (sent: typeof BatonApi.Failures.Encoded): typeof Model.Failures.Encoded => sent,
+      (sent: typeof BatonApi.Changed.Encoded): typeof Model.Changes.Encoded => sent,
+      (sent: typeof BatonApi.Changes.Encoded): typeof Model.Changed.Encoded => sent
+    ]
+    assert.lengthOf(accepted, 6)
+    assert.isDefined(Schema.decodeUnknownSync(Model.Control)({ paused: true, stops: 0, added: "later" }))
+  })
+})
+
+describe("events", () => {
+  it("replace the counts of the queues that changed, and remove queues without tasks", () => {
+    const known = {
+      queues: [counts("b", 1), counts("c", 1)],
+      control: { paused: false, stops: 0 },
+      server: { readOnly: false }
+    }
+    const merged = merge(known, {
+      queues: [counts("b", 2), counts("a", 3)],
+      removed: ["c"],
+      control: { paused: true, stops: 0 }
+    })
+    assert.deepStrictEqual(merged.queues, [counts("a", 3), counts("b", 2)])
+    assert.isTrue(merged.control.paused)
+  })
+})
+
+describe("pages of tasks", () => {
+  it("show a task once, even if a refreshed page reaches into the next one", () => {
+    const tasks = flatten([pageOf(["1", "2", "3"], "3"), pageOf(["3", "4"], null)])
+    assert.deepStrictEqual(
+      tasks.map(({ id }) => id),
+      ["1", "2", "3", "4"]
+    )
+  })
+
+  it("are refreshed where they are visible, and at the end of the list", () => {
+    const pages = [pageOf(["1", "2"], "2"), pageOf(["3", "4"], "4"), pageOf(["5", "6"], "6"), pageOf(["7"], null)]
+    assert.deepStrictEqual(pagesOfRows(pages, 1, 2), [0, 1, 3])
+    assert.deepStrictEqual(pagesOfRows(pages.slice(0, 3), 4, 5), [2])
+  })
+})
+
+describe("the address", () => {
+  it("keeps ids with any characters", () => {
+    for (const id of ["../a b", "1", "true", "ä?x=1#y&z/%2F", `"quoted"`]) {
+      assert.strictEqual(Search.task(Search.parse(Search.stringify({ id }))).id, id)
+    }
+  })
+
+  it("ignores what it does not know", () => {
+    assert.deepStrictEqual(Search.task({ id: 7, view: "x", other: true }), {
+      id: "",
+      attempt: undefined,
+      base: undefined,
+      view: undefined
+    })
+  })
+})

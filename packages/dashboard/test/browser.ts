@@ -1,0 +1,59 @@
+/** A browser for the tests: Debian's Chromium, or the one that `BATON_TEST_CHROMIUM` names. */
+import { AxeBuilder } from "@axe-core/playwright"
+import { existsSync } from "node:fs"
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
+import { assert } from "vitest"
+
+const places = [process.env["BATON_TEST_CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser"]
+
+/** Undefined where there is no browser, and the tests are skipped. */
+export const executablePath = places.find((path) => path !== undefined && existsSync(path))
+
+/** Waits are for a condition. They are long, because the machine may be busy. */
+const timeout = 20_000
+
+export const launch = (): Promise<Browser> =>
+  // The sandbox of Chromium does not work for root, which runs CI. The pages are our own.
+  chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox", "--disable-dev-shm-usage"], timeout })
+
+export interface Opened {
+  readonly page: Page
+  readonly context: BrowserContext
+  /** Errors of scripts and of the content security policy. */
+  readonly errors: ReadonlyArray<string>
+}
+
+export const open = async (browser: Browser, options: Parameters<Browser["newContext"]>[0] = {}): Promise<Opened> => {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    reducedMotion: "reduce",
+    ...options
+  })
+  context.setDefaultTimeout(timeout)
+  const page = await context.newPage()
+  const errors: Array<string> = []
+  page.on("pageerror", (error) => errors.push(error.message))
+  page.on("console", (message) => {
+    // Requests that fail are expected in tests of the connection.
+    if (message.type() === "error" && !message.text().includes("Failed to load resource")) errors.push(message.text())
+  })
+  return { page, context, errors }
+}
+
+/** The heading of a page, once its data is there and the connection is live. */
+export const visit = async (page: Page, url: string): Promise<void> => {
+  await page.goto(url)
+  await page.locator("h1").first().waitFor()
+  await page.locator(".connection[data-state=live]").waitFor()
+}
+
+/** Fails if the page has a serious problem for people with disabilities. */
+export const assertAccessible = async (page: Page, rules?: ReadonlyArray<string>): Promise<void> => {
+  const axe = new AxeBuilder({ page })
+  const { violations } = await (rules === undefined ? axe : axe.withRules([...rules])).analyze()
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+  assert.deepStrictEqual(
+    serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`),
+    []
+  )
+}

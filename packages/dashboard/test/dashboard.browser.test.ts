@@ -1,0 +1,262 @@
+import type { Browser } from "playwright-core"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { assertAccessible, executablePath, launch, open, visit } from "./browser.ts"
+import { type FakeServer, startFakeServer } from "./fakeServer.ts"
+import { compared, examples, hostile, taskOf } from "./fakeTasks.ts"
+
+describe.skipIf(executablePath === undefined)("the page in a browser", () => {
+  let browser: Browser
+  let server: FakeServer
+
+  beforeAll(async () => {
+    browser = await launch()
+  })
+  afterAll(() => browser.close())
+
+  const withServer = (tasks = [...examples, hostile]) => {
+    beforeAll(async () => {
+      server = await startFakeServer(tasks)
+    })
+    afterAll(() => server.close())
+  }
+
+  describe("with the tasks of several runs", () => {
+    withServer()
+
+    const pages = {
+      Queues: "/",
+      Tasks: "/tasks?queue=reviews",
+      "release-notes/12": `/task?id=${encodeURIComponent(compared.id)}&view=changes`,
+      Failures: "/failures"
+    }
+
+    for (const colorScheme of ["light", "dark"] as const) {
+      it(`shows each page without errors and accessibly (${colorScheme})`, async () => {
+        const { context, errors, page } = await open(browser, { colorScheme })
+        for (const [heading, path] of Object.entries(pages)) {
+          await visit(page, `${server.url}${path}`)
+          await page.getByRole("heading", { level: 1, name: heading }).waitFor()
+          // The dark theme differs in its colours.
+          await assertAccessible(page, colorScheme === "dark" ? ["color-contrast"] : undefined)
+        }
+        assert.deepStrictEqual(errors, [])
+        await context.close()
+      })
+    }
+
+    it("fits a narrow window", async () => {
+      const { context, page } = await open(browser, { viewport: { width: 360, height: 640 } })
+      for (const path of Object.values(pages)) {
+        await visit(page, `${server.url}${path}`)
+        assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), 360, path)
+      }
+      await context.close()
+    })
+
+    it("shows a change of a task within its list and its queue", async () => {
+      const { context, page } = await open(browser)
+      await visit(page, `${server.url}/tasks?queue=reviews`)
+      const row = page.getByRole("row").filter({ hasText: "reviews/1S" })
+      await row.getByText("Running").waitFor()
+      server.update("reviews/1", { status: "completed" })
+      await row.getByText("Completed").waitFor()
+      await page.getByRole("link", { name: "Queues", exact: true }).click()
+      await page.getByRole("link", { name: "813 completed" }).waitFor()
+      await context.close()
+    })
+
+    it("narrows the list by the address, by the filters and by a search", async () => {
+      const { context, page } = await open(browser)
+      await visit(page, `${server.url}/tasks?queue=reviews&status=failed`)
+      await page.getByText("48 tasks").waitFor()
+      await page.keyboard.press("/")
+      await page.keyboard.type("f2-")
+      await page.getByText("1 found").waitFor()
+      assert.match(page.url(), /text=f2-/)
+      await page.keyboard.press("Enter")
+      await page.keyboard.press("j")
+      await page.keyboard.press("Enter")
+      await page.getByRole("heading", { level: 1, name: "reviews/f2-1" }).waitFor()
+      await page.goBack()
+      await page.getByText("1 found").waitFor()
+      assert.strictEqual(await page.getByRole("searchbox").inputValue(), "f2-")
+      await context.close()
+    })
+
+    it("compares two outputs", async () => {
+      const { context, page } = await open(browser)
+      await visit(page, `${server.url}/task?id=${encodeURIComponent(compared.id)}`)
+      await page.getByRole("button", { name: "Side by side" }).click()
+      await page.locator("ins", { hasText: "Parquet" }).waitFor()
+      assert.match(page.url(), /view=side-by-side/)
+      await page.getByRole("button", { name: /Attempt 2/ }).click()
+      await page.getByText("This attempt has no output.").waitFor()
+      await context.close()
+    })
+
+    it("requeues all failures with one cause, by keyboard, and says how many", async () => {
+      const { context, errors, page } = await open(browser)
+      await visit(page, `${server.url}/failures?queue=reviews`)
+      await page.getByText("connect ECONNREFUSED …").waitFor()
+      await page.keyboard.press("j")
+      await page.keyboard.press("r")
+      const dialog = page.getByRole("alertdialog", { name: "Requeue 40 tasks?" })
+      await dialog.waitFor()
+      await assertAccessible(page)
+      await page.keyboard.press("Escape")
+      await dialog.waitFor({ state: "hidden" })
+      assert.isEmpty(server.requests)
+      await page.keyboard.press("r")
+      await dialog.waitFor()
+      const confirm = dialog.getByRole("button", { name: "Requeue 40 tasks" })
+      while (!(await confirm.evaluate((button) => button === document.activeElement))) await page.keyboard.press("Tab")
+      await page.keyboard.press("Enter")
+      await page.getByText("40 tasks requeued.").waitFor()
+      await page.getByText("connect ECONNREFUSED …").waitFor({ state: "detached" })
+      assert.deepStrictEqual(server.requests, [
+        `/api/requeue ${JSON.stringify({ queue: "reviews", cause: "The command exited with code 3: connect ECONNREFUSED …" })}`
+      ])
+      assert.deepStrictEqual(errors, [])
+      await context.close()
+    })
+
+    it("shows markup and terminal sequences as text", async () => {
+      const { context, errors, page } = await open(browser)
+      for (const view of ["output", "changes", "side-by-side"]) {
+        await visit(page, `${server.url}/task?id=${encodeURIComponent(hostile.id)}&view=${view}`)
+        await page.getByText("<img src=x").first().waitFor()
+        await page.getByText("^[[31m").first().waitFor()
+        assert.isTrue((await page.title()).startsWith("../<b>bold</b>"))
+        assert.strictEqual(await page.locator("main img, main script, main style, main a[href^=javascript]").count(), 0)
+      }
+      await page.getByRole("link", { name: "Failures" }).click()
+      await page.getByRole("heading", { name: "<img src=x" }).waitFor()
+      assert.deepStrictEqual(errors, [])
+      await context.close()
+    })
+
+    it("says that the connection is lost, and catches up when it is back", async () => {
+      const { context, page } = await open(browser)
+      await visit(page, server.url)
+      server.disconnect()
+      await page.getByText("The connection to the server is lost.").waitFor()
+      server.state.paused = true
+      server.reconnect()
+      await page.getByText("All runs on this store are paused.").waitFor()
+      await page.locator(".connection[data-state=live]").waitFor()
+      await page.getByRole("button", { name: "Resume" }).click()
+      await page.getByRole("button", { name: "Pause" }).waitFor()
+      await context.close()
+    })
+
+    it("keeps the theme that was chosen", async () => {
+      const { context, page } = await open(browser, { colorScheme: "light" })
+      await visit(page, server.url)
+      await page.getByRole("button", { name: "Dark" }).click()
+      await page.reload()
+      await page.locator("html[data-theme=dark]").waitFor()
+      await context.close()
+    })
+
+    it("explains a task that does not exist", async () => {
+      const { context, page } = await open(browser)
+      await page.goto(`${server.url}/task?id=none`)
+      await page.getByText("There is no task with the id none.").waitFor()
+      await page.goto(`${server.url}/nothing`)
+      await page.getByText("There is no such page").waitFor()
+      await context.close()
+    })
+  })
+
+  describe("with nothing", () => {
+    withServer([])
+
+    it("says what to type", async () => {
+      const { context, page } = await open(browser)
+      for (const [path, command] of [
+        ["/", "baton run prompts.csv"],
+        ["/tasks", "baton run prompts.csv"],
+        ["/failures", "baton dlq list"]
+      ]) {
+        await visit(page, `${server.url}${path}`)
+        await page.getByText(command ?? "").waitFor()
+        await assertAccessible(page)
+      }
+      await context.close()
+    })
+
+    it("asks for a token, and keeps it out of the address", async () => {
+      server.state.token = "a secret"
+      const { context, page } = await open(browser)
+      await page.goto(server.url)
+      await page.getByLabel("Token").fill("wrong")
+      await page.keyboard.press("Enter")
+      await page.getByText("The server refused this token.").waitFor()
+      await assertAccessible(page)
+      await page.getByLabel("Token").fill("a secret")
+      await page.getByRole("button", { name: "Open" }).click()
+      await page.getByText("There are no tasks yet").waitFor()
+      await page.locator(".connection[data-state=live]").waitFor()
+
+      const other = await open(browser)
+      await visit(other.page, `${server.url}/tasks#token=a%20secret`)
+      assert.strictEqual(other.page.url(), `${server.url}/tasks`)
+      await other.page.reload()
+      await other.page.getByText("There are no tasks yet").waitFor()
+      assert.isEmpty(await other.context.cookies())
+      await other.context.close()
+      await context.close()
+      server.state.token = undefined
+    })
+  })
+
+  describe("with 100,000 tasks and an output of 5 MB", () => {
+    const long = taskOf({
+      id: "long",
+      queue: "many",
+      status: "completed",
+      history: [1, 2].map((token) => ({
+        token,
+        number: token,
+        owner: "worker",
+        startedAt: new Date(0).toISOString(),
+        endedAt: new Date(9000).toISOString(),
+        outcome: token === 1 ? ("retried" as const) : ("completed" as const),
+        output: `${`a line of the output number ${token}\n`.repeat(160_000)}the end`,
+        confidence: 1,
+        verification: null,
+        error: null,
+        usage: null
+      }))
+    })
+    withServer([
+      long,
+      ...Array.from({ length: 100_000 }, (_, index) =>
+        taskOf({ id: `many/${index}`, queue: "many", status: "completed" })
+      )
+    ])
+
+    it("loads the list page by page, with few elements", async () => {
+      const { context, page } = await open(browser)
+      await visit(page, `${server.url}/tasks`)
+      await page.getByText("100,001 tasks").waitFor()
+      for (const task of ["many/150", "many/700", "many/1500"]) {
+        while ((await page.getByText(task, { exact: true }).count()) === 0) await page.mouse.wheel(0, 4000)
+      }
+      assert.isBelow(await page.getByRole("row").count(), 60)
+      await context.close()
+    })
+
+    it("shows a part of a long output first, and then more", async () => {
+      const { context, page } = await open(browser)
+      await visit(page, `${server.url}/task?id=long`)
+      const output = page.getByRole("region", { name: "Output of attempt 2" }).last()
+      assert.isBelow((await output.innerText()).length, 100_000)
+      while (!(await output.innerText()).endsWith("the end"))
+        await page.getByRole("button", { name: "Show more" }).click()
+      await page.getByRole("button", { name: "Changes" }).click()
+      await page.locator(".comparison").waitFor()
+      await context.close()
+    })
+  })
+})

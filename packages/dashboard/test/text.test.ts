@@ -1,0 +1,109 @@
+import { assert, describe, it } from "vitest"
+import { compare, folded } from "../src/text/difference.ts"
+import * as Format from "../src/text/format.ts"
+import * as Rate from "../src/text/rate.ts"
+import { plain, segments } from "../src/text/visible.ts"
+import { reasons } from "../src/text/waiting.ts"
+
+const textOf = (line: { readonly pieces: ReadonlyArray<{ readonly text: string }> } | undefined) =>
+  line?.pieces.map(({ text }) => text).join("")
+
+describe("text of programs", () => {
+  it("shows terminal sequences and control characters instead of applying them", () => {
+    assert.strictEqual(plain("\u001B[31mred\u001B[0m\u0000\u0007\u007F"), "^[[31mred^[[0m^@^G^?")
+    assert.strictEqual(plain("\u001B]0;a title\u0007after"), "^[]0;a title^Gafter")
+    assert.strictEqual(plain("\u009B2J"), "<U+009B>2J")
+  })
+
+  it("shows characters that change the reading order", () => {
+    assert.strictEqual(plain("a\u202Eb\u2066c\uFEFF"), "a<U+202E>b<U+2066>c<U+FEFF>")
+  })
+
+  it("keeps lines, tabs, and text of any language", () => {
+    for (const text of ["a\n\tb", "äöü 中文 עברית 😀 e\u0301", "<b>&amp;</b>"]) {
+      assert.deepStrictEqual(segments(text), [{ text, isControl: false }])
+    }
+    assert.strictEqual(plain("a\r\nb\rc"), "a\nb^Mc")
+  })
+
+  it("reads an unfinished sequence in linear time", () => {
+    assert.isAbove(plain("\u001B]".repeat(200_000)).length, 200_000)
+  })
+})
+
+describe("difference", () => {
+  it("pairs the lines of a change and marks the words that changed", () => {
+    const [first, second, third] = compare("one\nthe quick fox\nend", "one\nthe slow fox\nend")
+    assert.strictEqual(first?.kind, "equal")
+    assert.deepStrictEqual(
+      second?.before?.pieces.filter(({ isChanged }) => isChanged).map(({ text }) => text),
+      ["quick"]
+    )
+    assert.deepStrictEqual(
+      second?.after?.pieces.filter(({ isChanged }) => isChanged).map(({ text }) => text),
+      ["slow"]
+    )
+    assert.strictEqual(third?.after?.number, 3)
+  })
+
+  it("keeps every line of both texts", () => {
+    const before = "a\nb\nc\n\nd"
+    const after = "b\nx\nc\n\n\ne\nd"
+    const rows = compare(before, after)
+    assert.strictEqual(rows.flatMap((row) => (row.before ? [textOf(row.before)] : [])).join("\n"), before)
+    assert.strictEqual(rows.flatMap((row) => (row.after ? [textOf(row.after)] : [])).join("\n"), after)
+  })
+
+  it("folds lines that are far from a change", () => {
+    const lines = Array.from({ length: 40 }, (_, index) => `line ${index}`)
+    const items = folded(compare(lines.join("\n"), lines.with(20, "changed").join("\n")))
+    assert.deepStrictEqual(
+      items.map((item) => (item.kind === "gap" ? item.rows.length : item.kind)),
+      [17, "equal", "equal", "equal", "changed", "equal", "equal", "equal", 16]
+    )
+  })
+
+  it("compares unrelated large texts", () => {
+    const text = (seed: number) =>
+      Array.from({ length: 20_000 }, (_, index) => String((index * seed) % 9973)).join("\n")
+    assert.isNotEmpty(compare(text(7), text(31)))
+  })
+})
+
+describe("format", () => {
+  it("never shows an unknown cost as zero", () => {
+    const usage = { inputTokens: 1, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd: null }
+    assert.strictEqual(Format.cost(usage), "cost unknown")
+    assert.strictEqual(Format.cost({ ...usage, bounds: { minUsd: 0, maxUsd: 0.5, maxTokens: 9 } }), "at most $0.5000")
+    assert.strictEqual(Format.cost({ ...usage, costUsd: 1234.5 }), "$1,234.50")
+    assert.strictEqual(Format.usd(0.00001), "< $0.0001")
+  })
+
+  it("shows 100% only when everything has ended", () => {
+    assert.deepStrictEqual(
+      [Format.percent(0, 0), Format.percent(1, 5000), Format.percent(4999, 5000), Format.percent(5, 5)],
+      ["0%", "1%", "99%", "100%"]
+    )
+  })
+})
+
+describe("rate", () => {
+  it("measures the last minute, and starts again when tasks are requeued", () => {
+    const samples = [0, 10, 20].reduce<ReadonlyArray<Rate.Sample>>(
+      (known, second) => Rate.add(known, { at: second * 1000, done: second * 2 }),
+      []
+    )
+    assert.strictEqual(Rate.perMinute(samples), 120)
+    assert.isUndefined(Rate.perMinute(Rate.add(samples, { at: 30_000, done: 1 })))
+  })
+})
+
+describe("waiting", () => {
+  const queue = { queue: "a", pending: 5, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 2 }
+
+  it("says why pending tasks do not run", () => {
+    assert.deepStrictEqual(reasons(queue, true), ["5 tasks pending until you resume."])
+    assert.lengthOf(reasons(queue, false), 2)
+    assert.deepStrictEqual(reasons({ ...queue, in_progress: 1, waiting: 0 }, false), [])
+  })
+})
