@@ -1,13 +1,17 @@
 import { Executor, Hooks, Orchestrator, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { Effect, Layer } from "effect"
 
-/** Adds `count` tasks in batches of 1 000; ids start at `from`. */
-export const add = Effect.fnUntraced(function* (count: number, from = 0) {
+/** Adds `count` tasks in batches of 1 000, with this many concurrency keys in turn; ids start at `from`. */
+export const add = Effect.fnUntraced(function* (count: number, from = 0, keys = 0) {
   const store = yield* TaskStore.TaskStore
   for (let offset = from; offset < from + count; offset += 1000) {
     yield* store.add(
       Array.from({ length: Math.min(1000, from + count - offset) }, (_, index) =>
-        Task.makeNew({ id: `task-${offset + index}`, description: `the work of task ${offset + index}` })
+        Task.makeNew({
+          id: `task-${offset + index}`,
+          description: `the work of task ${offset + index}`,
+          ...(keys === 0 ? undefined : { concurrencyKey: `key-${(offset + index) % keys}` })
+        })
       )
     )
   }
@@ -28,6 +32,8 @@ export const runNoop = <E>(
     readonly prefetch?: number | undefined
     /** The number of the first id. */
     readonly from?: number
+    /** The number of concurrency keys. Default: none. */
+    readonly keys?: number
   }
 ): Promise<{ readonly addPerSecond: number; readonly runPerSecond: number }> => {
   let events = 0
@@ -50,7 +56,7 @@ export const runNoop = <E>(
   return Effect.gen(function* () {
     const orchestrator = yield* Orchestrator.Orchestrator
     const adding = performance.now()
-    yield* add(options.count, options.from)
+    yield* add(options.count, options.from, options.keys)
     const start = performance.now()
     const { stats } = yield* orchestrator.run
     const end = performance.now()

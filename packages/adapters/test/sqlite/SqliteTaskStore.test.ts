@@ -6,6 +6,5 @@ import { newFile } from "./temporary.ts"
 TaskStoreSuite.suite(it, {
   name: "sqlite",
   makePlace: newFile,
-  open: (filename) => SqliteTaskStore.layer({ filename }),
-  capabilities: { concurrencyKeys: false }
+  open: (filename) => SqliteTaskStore.layer({ filename })
 })

@@ -40,6 +40,26 @@ describe("the statements of a SQLite store", () => {
     assert.include(planOf("token = MAX(token, ?4) + 1"), "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)")
   })
 
+  it("claim tasks with a concurrency key in the order of turns, from an index that contains only these", () => {
+    const busy = "SEARCH t USING COVERING INDEX tasks_busy (queue=? AND concurrency_key=?)"
+    assert.deepStrictEqual(planOf("ORDER BY turn LIMIT +?5"), [
+      "SEARCH key_turns USING COVERING INDEX key_turns_in_order (queue=? AND priority=?)",
+      "CORRELATED SCALAR SUBQUERY 1",
+      busy,
+      "CORRELATED SCALAR SUBQUERY 1",
+      busy
+    ])
+    assert.deepStrictEqual(planOf("INDEXED BY tasks_keyed CROSS JOIN"), [
+      "SEARCH t USING INDEX tasks_keyed (queue=? AND concurrency_key=? AND priority=? AND available_at<?)",
+      "SEARCH i USING INTEGER PRIMARY KEY (rowid=?)"
+    ])
+    assert.deepStrictEqual(planOf("priority DESC, turn LIMIT 1"), [
+      "SEARCH key_turns USING COVERING INDEX key_turns_in_order (queue=?)",
+      "CORRELATED SCALAR SUBQUERY 1",
+      busy
+    ])
+  })
+
   it("find expired leases of a queue in an index that contains only leases", () => {
     assert.deepStrictEqual(planOf("lease_until <= ?"), [
       "SEARCH tasks USING INDEX tasks_leased (queue=? AND lease_until<?)",
@@ -52,7 +72,7 @@ describe("the statements of a SQLite store", () => {
     for (const text of texts.filter((text) => text.includes("token = ?"))) {
       assert.deepStrictEqual(plan(text), ["SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)"], text)
     }
-    assert.include(planOf("COUNT(*)"), "SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)")
+    assert.include(planOf("COUNT(*) AS count"), "SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)")
     assert.deepStrictEqual(planOf("blockers = blockers - 1"), [
       "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)",
       "LIST SUBQUERY 1",

@@ -18,7 +18,7 @@ export const add = (writing: Writing, tasks: ReadonlyArray<NewTaskRow>): AddRepl
   const tallies: Tallies = new Map()
   for (const task of tasks) {
     const queue = queueOf(task.queue)
-    const seq = sql.addTask(task.id, task.priority, task.availableAt ?? now, now, queue)
+    const seq = sql.addTask(task.id, task.priority, task.availableAt ?? now, now, queue, task.concurrencyKey)
     if (seq === undefined) {
       existing.push(task.id)
       if (!isSameWork(task, queue, sql.work(task.id))) conflicts.push(task.id)
@@ -127,7 +127,8 @@ const insert = ({ now, sql }: Writing, record: RestoreRow, queue: number): numbe
       last?.execution ?? null,
       last?.verification ?? null,
       last?.usage ?? null,
-      queue
+      queue,
+      record.concurrencyKey
     ) ?? 0
   addInputs(sql, seq, record)
   for (const attempt of inRow ? record.attemptRows.slice(0, -1) : record.attemptRows) {

@@ -30,6 +30,8 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
     // A batch is one transaction, because each transaction flushes the disk.
     limits: { rows: Infinity, characters: Infinity, selected: 1000 },
 
+    concurrencyKeys: true,
+
     add: (tasks, { checkOnly }) =>
       write(
         (writing) => Adding.add(writing, tasks),
@@ -38,7 +40,7 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     claim: (request) =>
       writeIf(
-        (sql, now) => nextAvailable(sql, Rows.queueId(sql.queue(request.queue)), now) <= now,
+        (sql, now) => isClaimable(sql, Rows.queueId(sql.queue(request.queue)), now, request.maxPerKey),
         (writing) => Transitions.claim(writing, request)
       ),
 
@@ -70,7 +72,8 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
     prune: (selection, { from, unchangedMillis }) =>
       write((writing) => Transitions.prune(writing, selection, from, unchangedMillis)),
 
-    outlook: (queue) => Effect.flatMap(Clock.currentTimeMillis, (now) => snapshot((sql) => outlook(sql, queue, now))),
+    outlook: (queue, maxPerKey) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => snapshot((sql) => outlook(sql, queue, now, maxPerKey))),
 
     control: read((sql) => sql.control()),
 
@@ -102,7 +105,14 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
   }
 }
 
-/** When the next task of a queue is available, in epoch milliseconds; exact only if that is after `now`. */
+const isClaimable = (sql: Statements, queue: number | null, now: number, maxPerKey: number): boolean =>
+  nextAvailable(sql, queue, now) <= now || sql.dueKey(queue, now, maxPerKey) !== undefined
+
+/** When the first task of a key that is not busy is available, in epoch milliseconds. */
+const nextOfKeys = (sql: Statements, queue: number | null, maxPerKey: number): number =>
+  Number(sql.nextKey(queue, maxPerKey)?.available_at ?? Infinity)
+
+/** When the next task without a key of a queue is available, in epoch milliseconds; exact only if that is after `now`. */
 const nextAvailable = (sql: Statements, queue: number | null, now: number): number => {
   let earliest = Infinity
   let upTo = Number.MAX_SAFE_INTEGER
@@ -121,10 +131,10 @@ const leaseEnd = (sql: Statements, queue: number | null): number => {
   return row === undefined ? Infinity : Number(row.lease_until)
 }
 
-const outlook = (sql: Statements, name: string, now: number): OutlookRow => {
+const outlook = (sql: Statements, name: string, now: number, maxPerKey: number): OutlookRow => {
   const row = sql.queue(name)
   const queue = Rows.queueId(row)
-  const due = Math.min(leaseEnd(sql, queue), nextAvailable(sql, queue, now))
+  const due = Math.min(leaseEnd(sql, queue), nextAvailable(sql, queue, now), nextOfKeys(sql, queue, maxPerKey))
   return {
     dueInMillis: due === Infinity ? null : due - now,
     drained: row === undefined || (row.in_progress === 0 && row.pending === row.waiting),

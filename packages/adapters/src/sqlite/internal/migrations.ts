@@ -6,6 +6,13 @@ export interface Migration {
   readonly sql: string
 }
 
+/** What a trigger of migration 5 does with a task that is claimable now or later. */
+const enterKeyLine = `
+        INSERT INTO key_turns
+        SELECT NEW.queue, NEW.priority, NEW.concurrency_key, COALESCE(MAX(turn), 0) + 1, NEW.available_at
+        FROM key_turns WHERE queue = NEW.queue AND priority = NEW.priority
+        ON CONFLICT DO UPDATE SET available_at = excluded.available_at WHERE excluded.available_at < available_at`
+
 /**
  * Append-only: `user_version` counts the migrations that a file has been through, so a published one never changes.
  *
@@ -177,6 +184,46 @@ export const migrations: ReadonlyArray<Migration> = [
         reserved_cost INTEGER NOT NULL,
         reserved_tokens INTEGER NOT NULL
       ) STRICT;
+    `
+  },
+  {
+    name: "0005_add_concurrency_keys",
+    sql: `
+      ALTER TABLE tasks ADD COLUMN concurrency_key TEXT;
+
+      -- Tasks with a key are claimed through their own index, so that they do not slow down the claims of other tasks. With
+      -- the key as a column and these brackets, SQLite answers from the first index alone and reads no row of the table.
+      DROP INDEX tasks_claimable;
+      CREATE INDEX tasks_claimable ON tasks (queue, priority DESC, available_at, seq, concurrency_key)
+      WHERE concurrency_key IS NULL AND (status = 'pending' AND blockers = 0);
+      CREATE INDEX tasks_keyed ON tasks (queue, concurrency_key, priority, available_at, seq)
+      WHERE status = 'pending' AND blockers = 0 AND concurrency_key IS NOT NULL;
+      CREATE INDEX tasks_busy ON tasks (queue, concurrency_key)
+      WHERE status = 'in_progress' AND concurrency_key IS NOT NULL;
+
+      -- The line of keys of each queue and priority: a row for each key with pending tasks that wait for no other task. Its
+      -- available_at is that of the key's first task, or earlier: a claim corrects it.
+      CREATE TABLE key_turns (
+        queue INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        concurrency_key TEXT NOT NULL,
+        turn INTEGER NOT NULL,
+        available_at INTEGER NOT NULL,
+        PRIMARY KEY (queue, priority, concurrency_key)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX key_turns_in_order ON key_turns (queue, priority DESC, turn, available_at);
+
+      -- Whatever makes a task claimable puts its key in the line.
+      CREATE TRIGGER tasks_keyed_added AFTER INSERT ON tasks
+      WHEN NEW.concurrency_key IS NOT NULL AND NEW.status = 'pending' AND NEW.blockers = 0
+      BEGIN
+        ${enterKeyLine};
+      END;
+      CREATE TRIGGER tasks_keyed_changed AFTER UPDATE OF status, blockers ON tasks
+      WHEN NEW.concurrency_key IS NOT NULL AND NEW.status = 'pending' AND NEW.blockers = 0
+      BEGIN
+        ${enterKeyLine};
+      END;
     `
   }
 ]

@@ -27,13 +27,14 @@ const column = {
   checkpoint: 13,
   payload: 14,
   overrides: 15,
-  execution: 16,
-  status: 17,
-  verified: 18,
-  updated_at: 19,
-  lease_until: 20,
+  concurrency_key: 16,
+  execution: 17,
+  status: 18,
+  verified: 19,
+  updated_at: 20,
+  lease_until: 21,
   /** Of the queue. */
-  name: 21
+  name: 22
 } as const
 
 const columns = Object.keys(column)
@@ -70,6 +71,7 @@ const task = (row: Row): StoredTask => ({
   priority: row[column.priority],
   availableAt: row[column.available_at],
   dependsOn: dependsOn(row),
+  concurrencyKey: row[column.concurrency_key],
   feedback: row[column.feedback],
   verified: row[column.verified],
   requeues: row[column.requeues],
@@ -106,6 +108,7 @@ export const claim = (
     priority: row[column.priority],
     availableAt: row[column.available_at],
     dependsOn: dependsOn(row),
+    concurrencyKey: row[column.concurrency_key],
     feedback: row[column.feedback],
     requeues: row[column.requeues],
     usage: row[column.usage],
@@ -116,6 +119,18 @@ export const claim = (
     previousExecution: token === 0 ? null : previousExecution(seq)
   }
 }
+
+/** Where a row of `claimable` comes in the order of claiming, among those of its priority. */
+export const isBefore = (left: Row, right: Row): boolean => {
+  const [leftAt, rightAt] = [Number(left[column.available_at]), Number(right[column.available_at])]
+  return leftAt === rightAt ? Number(left[column.seq]) < Number(right[column.seq]) : leftAt < rightAt
+}
+
+/** The concurrency key of a row of `claimable`; null when it has none. */
+export const concurrencyKey = (row: Row): string | null =>
+  row[column.concurrency_key] === null ? null : String(row[column.concurrency_key])
+
+export const priority = (row: Row): number => Number(row[column.priority])
 
 const attempt = (row: Row): AttemptRow => ({
   number: row.number,

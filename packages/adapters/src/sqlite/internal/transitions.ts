@@ -14,6 +14,7 @@ import type {
 } from "@baton/core/TaskStoreDriver"
 import * as Budgets from "./budgets.ts"
 import type { Writing } from "./connection.ts"
+import * as Keys from "./keys.ts"
 import * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
 
@@ -66,18 +67,20 @@ const claimable = (sql: Statements, queue: number, limit: number, now: number): 
 
 export const claim = (
   writing: Writing,
-  { leaseMillis, limit, owner, queue: name }: ClaimRequest
+  { leaseMillis, limit, maxPerKey, owner, queue: name }: ClaimRequest
 ): ReadonlyArray<ClaimRow> => {
   const { now, sql } = writing
   const queue = Rows.queueId(sql.queue(name))
   if (queue === null) return []
-  const rows = claimable(sql, queue, limit, now)
+  const isKeyed = sql.keyPriority(queue, Number.MAX_SAFE_INTEGER) !== undefined
+  const rows = isKeyed ? Keys.claimable(sql, { queue, limit, now, maxPerKey }) : claimable(sql, queue, limit, now)
   if (rows.length === 0) return []
   const tokenFloor = Number(sql.tokenFloor()?.token_floor)
   const claims = rows.map((row) =>
     Rows.claim(row, name, now, tokenFloor, (seq) => sql.previousExecution(seq)?.execution ?? null)
   )
   sql.lease(owner, now, later(now, leaseMillis), tokenFloor, JSON.stringify(claims.map(({ seq }) => seq)))
+  if (isKeyed) Keys.endTurns(sql, queue, rows)
   count(writing, new Map([[queue, { ...noTasks, pending: -claims.length, in_progress: claims.length }]]))
   return claims
 }

@@ -1,0 +1,113 @@
+import * as Rows from "./rows.ts"
+import type { Statements } from "./statements.ts"
+
+/** What a claim looks for. */
+interface Wanted {
+  readonly queue: number
+  readonly limit: number
+  readonly now: number
+  readonly maxPerKey: number
+}
+
+/**
+ * The claimable rows of a queue that has tasks with concurrency keys, in the order of claiming: one priority after another,
+ * until there are enough.
+ */
+export const claimable = (sql: Statements, wanted: Wanted): ReadonlyArray<Rows.Row> => {
+  const { limit, now, queue } = wanted
+  const rows: Array<Rows.Row> = []
+  /** How many rows of each key are among `rows`. */
+  const taken = new Map<string, number>()
+  let upTo = Number.MAX_SAFE_INTEGER
+  while (rows.length < limit) {
+    const level = sql.priority(queue, upTo)
+    const keys = sql.keyPriority(queue, upTo)
+    if (level === undefined && keys === undefined) break
+    const priority = Math.max(Number(level?.priority ?? -Infinity), Number(keys?.priority ?? -Infinity))
+    const left = limit - rows.length
+    const plain =
+      level?.priority === priority && Number(level.available_at) <= now ? sql.claimable(queue, priority, now, left) : []
+    const keyed = keys?.priority === priority ? inTurn(sql, { ...wanted, limit: left }, priority, taken) : []
+    for (const row of merge(plain, keyed).slice(0, left)) {
+      const key = Rows.concurrencyKey(row)
+      if (key !== null) taken.set(key, (taken.get(key) ?? 0) + 1)
+      rows.push(row)
+    }
+    upTo = priority - 1
+  }
+  return rows
+}
+
+/** The claimable rows of a priority that have a key, in the order of turns. */
+const inTurn = (
+  sql: Statements,
+  { limit, maxPerKey, now, queue }: Wanted,
+  priority: number,
+  taken: ReadonlyMap<string, number>
+): ReadonlyArray<Rows.Row> => {
+  for (;;) {
+    const ofKeys: Array<ReadonlyArray<Rows.Row>> = []
+    let isStale = false
+    // Keys of which this claim has taken tasks with a higher priority may have no room.
+    for (const row of sql.keysInTurn(queue, priority, now, maxPerKey, limit + taken.size)) {
+      const key = String(row.concurrency_key)
+      const room = Math.min(maxPerKey - Number(row.running) - (taken.get(key) ?? 0), limit)
+      if (room < 1) continue
+      const rows = sql.claimableOfKey(queue, priority, key, now, room)
+      if (rows.length > 0) {
+        ofKeys.push(rows)
+        if (ofKeys.length === limit) break
+      } else {
+        correct(sql, queue, priority, key)
+        isStale = true
+      }
+    }
+    if (!isStale || ofKeys.length === limit) return roundRobin(ofKeys)
+  }
+}
+
+/** The first of each, then the second of each, and so on. */
+const roundRobin = (ofKeys: ReadonlyArray<ReadonlyArray<Rows.Row>>): ReadonlyArray<Rows.Row> => {
+  if (ofKeys.every(({ length }) => length === 1)) return ofKeys.flat()
+  const inTurn: Array<Rows.Row> = []
+  for (let round = 0; ofKeys.some(({ length }) => length > round); round++) {
+    for (const rows of ofKeys) {
+      const row = rows[round]
+      if (row !== undefined) inTurn.push(row)
+    }
+  }
+  return inTurn
+}
+
+/** Takes from the two lists the first that is before the other's first. */
+const merge = (plain: ReadonlyArray<Rows.Row>, keyed: ReadonlyArray<Rows.Row>): ReadonlyArray<Rows.Row> => {
+  if (plain.length === 0) return keyed
+  const merged: Array<Rows.Row> = []
+  let next = 0
+  for (const row of keyed) {
+    for (let other = plain[next]; other !== undefined && Rows.isBefore(other, row); other = plain[++next]) {
+      merged.push(other)
+    }
+    merged.push(row)
+  }
+  return [...merged, ...plain.slice(next)]
+}
+
+/** Puts the keys of claimed rows at the end of their lines, in the order of the rows. */
+export const endTurns = (sql: Statements, queue: number, rows: ReadonlyArray<Rows.Row>): void => {
+  for (const row of rows) {
+    const key = Rows.concurrencyKey(row)
+    if (key === null) continue
+    const priority = Rows.priority(row)
+    const first = sql.firstOfKey(queue, priority, key)
+    if (first === undefined) sql.removeKey(queue, priority, key)
+    else sql.endTurn(queue, priority, key, Number(first.available_at))
+  }
+}
+
+/** Corrects when the first task of a key is available, or takes the key out of its line. */
+const correct = (sql: Statements, queue: number, priority: number, key: string): void => {
+  const first = sql.firstOfKey(queue, priority, key)
+  if (first === undefined) sql.removeKey(queue, priority, key)
+  else sql.keyAvailable(Number(first.available_at), queue, priority, key)
+}
