@@ -20,6 +20,7 @@
  * @since 0.1.0
  */
 import { Attempt as TaskAttempt } from "@baton/core/Attempt"
+import { Budget as QueueBudget } from "@baton/core/Budget"
 import { NewTask, QueueName, Task as StoredTask, TaskId, TaskStatus } from "@baton/core/Task"
 import { Counts } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
@@ -72,13 +73,20 @@ export const Text = Schema.Struct({
 /** @since 0.1.0 */
 export interface Text extends Schema.Schema.Type<typeof Text> {}
 
+const { queue: _queue, ...budget } = QueueBudget.fields
+
 /**
- * The number of tasks of a queue per status. `waiting` is the part of `pending` that waits for other tasks.
+ * A queue: the number of its tasks per status, and its budget. `waiting` is the part of `pending` that waits for other tasks.
  *
  * @category models
  * @since 0.1.0
  */
-export const Queue = Schema.Struct({ queue: QueueName, ...Counts.fields })
+export const Queue = Schema.Struct({
+  queue: QueueName,
+  ...Counts.fields,
+  /** Money is in nano-dollars: billionths of a dollar. Null if the queue has no budget. */
+  budget: Schema.NullOr(Schema.Struct(budget))
+})
 
 /** @since 0.1.0 */
 export interface Queue extends Schema.Schema.Type<typeof Queue> {}
@@ -114,7 +122,15 @@ export const Overview = Schema.Struct({
 /** @since 0.1.0 */
 export interface Overview extends Schema.Schema.Type<typeof Overview> {}
 
-const { description: _, feedback: __, metadata, overrides, payload, result: ___, ...short } = StoredTask.fields
+const {
+  description: _description,
+  feedback: _feedback,
+  metadata,
+  overrides,
+  payload,
+  result: _result,
+  ...short
+} = StoredTask.fields
 
 /**
  * A task in a list, with the beginning of its description and its feedback.

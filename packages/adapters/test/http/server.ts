@@ -17,7 +17,7 @@ export class Served extends Context.Service<
 >()("test/Served") {}
 
 export const layer = <E>(
-  options: BatonServer.Options = {},
+  { listen = "127.0.0.1", ...options }: BatonServer.Options & { readonly listen?: string } = {},
   store: Layer.Layer<TaskStore.TaskStore, E> = TaskStore.layerMemory
 ): Layer.Layer<Served | HttpClient.HttpClient, E> =>
   Layer.effect(
@@ -35,7 +35,7 @@ export const layer = <E>(
     Layer.provide(store),
     Layer.provideMerge(FetchHttpClient.layer),
     Layer.provide(
-      Layer.orDie(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: 0 }))
+      Layer.orDie(NodeHttpServer.layer(createServer, { port: 0, host: listen, gracefulShutdownTimeout: 0 }))
     )
   )
 

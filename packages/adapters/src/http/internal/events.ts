@@ -2,7 +2,6 @@
  * What changes in the store, for any number of clients. One fiber reads the store while there are clients, so that their
  * number costs the store nothing. A client that does not read its events loses them and receives `reload`.
  */
-import type { QueueCounts } from "@baton/core/TaskStore"
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -15,7 +14,9 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Control, Event } from "../BatonApi.ts"
+import type * as BatonApi from "../BatonApi.ts"
+import { Event } from "../BatonApi.ts"
+import * as Overview from "./overview.ts"
 
 export class Events extends Context.Service<
   Events,
@@ -34,8 +35,8 @@ interface Subscriber {
 }
 
 interface State {
-  readonly queues: ReadonlyMap<string, QueueCounts>
-  readonly control: Control
+  readonly queues: ReadonlyMap<string, BatonApi.Queue>
+  readonly control: BatonApi.Control
 }
 
 const pollInterval = Duration.millis(500)
@@ -61,9 +62,9 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
     /** Open when a subscriber is new. */
     const isAwaited = Latch.makeUnsafe(false)
 
-    const readState = Effect.map(Effect.all([store.queues, store.control]), ([queues, { paused, stops }]): State => ({
-      queues: new Map(queues.map((counts) => [counts.queue, counts])),
-      control: { paused, stops }
+    const readState = Effect.map(Overview.read(store), ({ control, queues }): State => ({
+      queues: new Map(queues.map((queue) => [queue.queue, queue])),
+      control
     }))
 
     const offer = (subscriber: Subscriber, event: Event) => {

@@ -64,14 +64,17 @@ type ApiError = (typeof Errors)[keyof typeof Errors]["Type"]
 const respond = (status: number, { _tag, message }: ApiError): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.jsonUnsafe({ _tag, message }, { status })
 
+/** The response for paths without an endpoint or a file. */
+export const notFound = respond(
+  404,
+  new Errors.NotFound({ message: "There is nothing at this path. /api/openapi.json lists the endpoints." })
+)
+
 const responseOf = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (Cause.hasInterrupts(cause)) return Effect.interrupt
   const error = Cause.squash(cause)
   const reason = HttpServerError.isHttpServerError(error) ? error.reason : undefined
-  if (reason?._tag === "RouteNotFound") {
-    const message = "There is nothing at this path. /api/openapi.json lists the endpoints."
-    return Effect.succeed(respond(404, new Errors.NotFound({ message })))
-  }
+  if (reason?._tag === "RouteNotFound") return Effect.succeed(notFound)
   if (reason?._tag === "RequestParseError") {
     const message = `The body of a request has at most ${ByteSize.format(maxBodySize)}.`
     return Effect.succeed(

@@ -1,6 +1,6 @@
 /** The handlers of the endpoints. They read and write through the store alone. */
 import type * as Tasks from "@baton/core/Task"
-import { type Control as StoreControl, type Selection, TaskStore } from "@baton/core/TaskStore"
+import { type Selection, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -9,10 +9,11 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "../ApiError.ts"
-import { Api, type Changed, type Control, limits } from "../BatonApi.ts"
+import { Api, type Changed, limits } from "../BatonApi.ts"
 import { Events } from "./events.ts"
 import { failures, withCause } from "./failures.ts"
 import type { Access, RequestErrors } from "./middleware.ts"
+import * as Overview from "./overview.ts"
 import { read } from "./reading.ts"
 import * as Views from "./views.ts"
 
@@ -85,10 +86,9 @@ export const layer = ({
 
       return handlers
         .handle("queues", () =>
-          Effect.gen(function* () {
-            const [queues, control] = yield* Effect.all([store.queues, store.control])
-            return { queues, control: controlOf(control), server: { readOnly } }
-          }).pipe(Effect.catchTag("TaskStoreError", storeError))
+          Effect.map(Overview.read(store), (overview) => ({ ...overview, server: { readOnly } })).pipe(
+            Effect.catchTag("TaskStoreError", storeError)
+          )
         )
         .handle("tasks", ({ query: { after, limit = limits.pageSize, ...query } }) =>
           Effect.gen(function* () {
@@ -131,7 +131,9 @@ export const layer = ({
           )
         )
         .handle("control", ({ payload }) =>
-          Effect.map(store.request(payload.request), controlOf).pipe(Effect.catchTag("TaskStoreError", storeError))
+          Effect.map(store.request(payload.request), Overview.control).pipe(
+            Effect.catchTag("TaskStoreError", storeError)
+          )
         )
         .handle("events", () =>
           Effect.map(events.subscribe, (stream) =>
@@ -152,8 +154,6 @@ const statuses = [
   "failed",
   "cancelled"
 ] as const satisfies ReadonlyArray<Tasks.TaskStatus>
-
-const controlOf = ({ paused, stops }: StoreControl): Control => ({ paused, stops })
 
 const storeError = ({ message, reason }: TaskStoreError) =>
   Effect.fail(reason === "Unavailable" ? new StoreUnavailable({ message }) : new StoreUnusable({ message }))

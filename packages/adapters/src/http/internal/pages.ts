@@ -8,13 +8,18 @@ import * as HttpStaticServer from "effect/http/HttpStaticServer"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import { Api } from "../BatonApi.ts"
+import { notFound } from "./guard.ts"
 
 export const layer = (
   folder: string | undefined
 ): Layer.Layer<never, never, HttpRouter.HttpRouter | FileSystem.FileSystem | Path.Path | HttpPlatform.HttpPlatform> =>
   folder === undefined
     ? HttpRouter.add("GET", "/", Effect.succeed(HttpServerResponse.text(endpointList, { contentType: html })))
-    : Layer.orDie(HttpStaticServer.layer({ root: folder, spa: true }))
+    : Layer.merge(
+        Layer.orDie(HttpStaticServer.layer({ root: folder, spa: true })),
+        // Not a view of the page.
+        HttpRouter.add("GET", "/api/*", Effect.succeed(notFound))
+      )
 
 const html = "text/html; charset=utf-8"
 

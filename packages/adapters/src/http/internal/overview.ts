@@ -1,0 +1,21 @@
+/** The queues of a store with their budgets, and its control state. */
+import type { Control as StoreControl, TaskStore } from "@baton/core/TaskStore"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Effect from "effect/Effect"
+import type { Control, Overview } from "../BatonApi.ts"
+
+export const control = ({ paused, stops }: StoreControl): Control => ({ paused, stops })
+
+export const read = (
+  store: TaskStore["Service"]
+): Effect.Effect<Pick<Overview, "queues" | "control">, TaskStoreError> =>
+  Effect.map(
+    Effect.all([store.queues, store.control, store.budgets?.list ?? Effect.succeed([])]),
+    ([queues, state, budgets]) => {
+      const budgetOf = new Map(budgets.map(({ queue, ...budget }) => [queue, budget]))
+      return {
+        queues: queues.map((counts) => ({ ...counts, budget: budgetOf.get(counts.queue) ?? null })),
+        control: control(state)
+      }
+    }
+  )

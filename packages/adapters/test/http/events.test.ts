@@ -1,0 +1,174 @@
+import { TaskStore, TaskStoreError } from "@baton/core"
+import type { BatonApi } from "@baton/adapters/http"
+import { SqliteTaskStore } from "@baton/adapters/sqlite"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Latch, Layer, Queue, Ref, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { connect } from "node:net"
+import { Events, layer as layerEvents } from "../../src/http/internal/events.ts"
+import { onStore } from "../sqlite/otherProcess.ts"
+import { newFile } from "../sqlite/temporary.ts"
+import * as Server from "./server.ts"
+
+/** The events that the generated client receives. */
+const received = Effect.gen(function* () {
+  const { client } = yield* Server.Served
+  const queue = yield* Queue.unbounded<BatonApi.Event>()
+  const events = yield* client.events()
+  yield* Effect.forkScoped(Stream.runForEach(events, (event) => Queue.offer(queue, event)))
+  return queue
+})
+
+/** Takes events until the queue of a `changed` event is as expected. */
+const until = Effect.fnUntraced(function* (
+  events: Queue.Dequeue<BatonApi.Event>,
+  queue: string,
+  expected: (counts: BatonApi.Queue) => boolean
+) {
+  while (true) {
+    const event = yield* Queue.take(events)
+    if (event.event === "changed" && event.data.queues.some((each) => each.queue === queue && expected(each)))
+      return event
+  }
+})
+
+describe("events", () => {
+  it.live("begin with all queues, and continue with those that change", () =>
+    Effect.gen(function* () {
+      const { client, store } = yield* Server.Served
+      yield* Server.add(store, "one", ["one/1"])
+      yield* Server.add(store, "two", ["two/1"])
+      const events = yield* received
+      const first = yield* Queue.take(events)
+      assert(first.event === "changed")
+      assert.deepStrictEqual(
+        first.data.queues.map(({ queue }) => queue),
+        ["one", "two"]
+      )
+      yield* client.cancel({ payload: { ids: ["two/1"] } })
+      const next = yield* until(events, "two", ({ cancelled }) => cancelled === 1)
+      assert.deepStrictEqual(
+        next.data.queues.map(({ queue }) => queue),
+        ["two"]
+      )
+      yield* client.control({ payload: { request: "pause" } })
+      const paused = yield* Queue.take(events)
+      assert(paused.event === "changed")
+      assert.isTrue(paused.data.control.paused)
+      yield* store.prune({ statuses: ["cancelled"] })
+      const pruned = yield* Queue.take(events)
+      assert(pruned.event === "changed")
+      assert.deepStrictEqual(pruned.data.removed, ["two"])
+    }).pipe(Effect.provide(Server.layer()))
+  )
+
+  it.live("report what another process does", () =>
+    Effect.gen(function* () {
+      const filename = yield* newFile
+      const program = Effect.gen(function* () {
+        const events = yield* received
+        const other = yield* onStore(filename)
+        yield* other.call({ op: "add", ids: ["1", "2", "3"] })
+        yield* until(events, "default", ({ pending }) => pending === 3)
+        yield* other.call({ op: "drain", limit: 1 })
+        yield* until(events, "default", ({ completed }) => completed === 3)
+      })
+      yield* Effect.provide(program, Server.layer({}, SqliteTaskStore.layer({ filename })))
+    })
+  )
+
+  it.live("reach the other clients while one does not read", () =>
+    Effect.gen(function* () {
+      const { store, url } = yield* Server.Served
+      const { port } = new URL(url)
+      // It sends its request and never reads the answer.
+      yield* Effect.acquireRelease(
+        Effect.callback<ReturnType<typeof connect>>((resume) => {
+          const socket = connect(Number(port), "127.0.0.1", () => {
+            socket.pause()
+            socket.write(`GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`, () =>
+              resume(Effect.succeed(socket))
+            )
+          })
+        }),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      const events = yield* received
+      for (let index = 1; index <= 5; index++) {
+        yield* Server.add(store, "busy", [`busy/${index}`])
+        yield* until(events, "busy", ({ pending }) => pending === index)
+      }
+    }).pipe(Effect.provide(Server.layer()))
+  )
+})
+
+const poll = TestClock.adjust("500 millis")
+
+/** Reads the events of a subscriber while the latch is open. */
+const readWhile = Effect.fnUntraced(function* (latch: Latch.Latch) {
+  const stream = yield* (yield* Events).subscribe
+  const texts: Array<string> = []
+  yield* stream.pipe(
+    Stream.decodeText,
+    Stream.filter((text) => text.startsWith("event: ")),
+    Stream.runForEach((text) =>
+      Effect.andThen(
+        latch.await,
+        Effect.sync(() => texts.push(text))
+      )
+    ),
+    Effect.forkScoped
+  )
+  return texts
+})
+
+const pendingIn = (text: string | undefined) => Number(/"pending":(\d+)/.exec(text ?? "")?.[1])
+
+describe("a client that does not read its events", () => {
+  it.effect("loses events, is told to reload, and continues with the present state", () =>
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      const latch = yield* Latch.make(false)
+      const texts = yield* readWhile(latch)
+      const changes = 200
+      for (let index = 1; index <= changes; index++) {
+        yield* Server.add(store, "lost", [`lost/${index}`])
+        yield* poll
+      }
+      yield* latch.open
+      yield* Effect.repeat(poll, { until: () => texts.at(-1)?.startsWith("event: reload") === true })
+      assert.isBelow(texts.length, changes)
+      yield* Server.add(store, "lost", [`lost/${changes + 1}`])
+      yield* Effect.repeat(poll, { until: () => pendingIn(texts.at(-1)) === changes + 1 })
+    }).pipe(Effect.provide(Layer.provideMerge(layerEvents, TaskStore.layerMemory)))
+  )
+})
+
+describe("a store that was away", () => {
+  const isAway = Ref.makeUnsafe(false)
+  const unavailable = new TaskStoreError({ reason: "Unavailable", message: "The database cannot be reached." })
+  const layerAway = Layer.effect(
+    TaskStore.TaskStore,
+    Effect.map(TaskStore.TaskStore, (store) => ({
+      ...store,
+      queues: Effect.flatMap(Ref.get(isAway), (away) => (away ? Effect.fail(unavailable) : store.queues))
+    }))
+  ).pipe(Layer.provide(TaskStore.layerMemory))
+
+  it.effect("makes clients reload when it is back", () =>
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      const texts = yield* readWhile(yield* Latch.make(true))
+      yield* poll
+      yield* Ref.set(isAway, true)
+      yield* poll
+      yield* Server.add(store, "back", ["back/1"])
+      yield* Ref.set(isAway, false)
+      yield* Effect.repeat(poll, { until: () => pendingIn(texts.at(-1)) === 1 })
+      assert.deepStrictEqual(
+        texts.map((text) => text.split("\n")[0]),
+        ["event: changed", "event: reload", "event: changed"]
+      )
+    }).pipe(Effect.provide(Layer.provideMerge(layerEvents, layerAway)))
+  )
+})
