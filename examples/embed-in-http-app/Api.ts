@@ -1,23 +1,47 @@
-/** The HTTP API: add a task, get a task, count the tasks by status. */
-import { Task, TaskStore } from "@baton/core"
+/** The HTTP API: add an article, read what is done, wait for the translation of its summary. */
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 
-export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()(
-  "TaskNotFound",
-  { id: Task.TaskId },
+export class ArticleNotFound extends Schema.TaggedError<ArticleNotFound>()(
+  "ArticleNotFound",
+  { id: Schema.String, message: Schema.String },
   { httpApiStatus: 404 }
 ) {}
 
-export class Tasks extends HttpApiGroup.make("tasks")
+/** The work ended without a result. */
+export class NotTranslated extends Schema.TaggedError<NotTranslated>()(
+  "NotTranslated",
+  { id: Schema.String, message: Schema.String },
+  { httpApiStatus: 422 }
+) {}
+
+/** The id exists with another text or language. */
+export class ArticleExists extends Schema.TaggedError<ArticleExists>()(
+  "ArticleExists",
+  { id: Schema.String, message: Schema.String },
+  { httpApiStatus: 409 }
+) {}
+
+const id = { id: Schema.NonEmptyString }
+
+export class Articles extends HttpApiGroup.make("articles")
   .add(
     HttpApiEndpoint.post("add", "/", {
-      payload: Schema.Struct({ id: Task.TaskId, description: Schema.NonEmptyString }),
-      success: Schema.Struct({ id: Task.TaskId, isNew: Schema.Boolean })
+      payload: Schema.Struct({ ...id, text: Schema.NonEmptyString, language: Schema.NonEmptyString }),
+      success: Schema.Struct({ ...id, isNew: Schema.Boolean }),
+      error: ArticleExists
     }),
-    HttpApiEndpoint.get("get", "/:id", { params: { id: Task.TaskId }, success: Task.Task, error: TaskNotFound }),
-    HttpApiEndpoint.get("counts", "/", { success: TaskStore.Counts })
+    HttpApiEndpoint.get("get", "/:id", {
+      params: id,
+      success: Schema.Struct({ summary: Schema.NullOr(Schema.String), translation: Schema.NullOr(Schema.String) }),
+      error: [ArticleNotFound, NotTranslated]
+    }),
+    HttpApiEndpoint.get("translation", "/:id/translation", {
+      params: id,
+      success: Schema.String,
+      error: [ArticleNotFound, NotTranslated]
+    })
   )
-  .prefix("/tasks") {}
+  .prefix("/articles") {}
 
-export class Api extends HttpApi.make("tasks-api").add(Tasks) {}
+export class Api extends HttpApi.make("articles-api").add(Articles) {}

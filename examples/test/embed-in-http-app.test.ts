@@ -1,48 +1,40 @@
-import { Execution, Executor, Orchestrator, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { TaskStore } from "@baton/core"
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import { Effect, Layer } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiClient } from "effect/http-api"
 import { Api } from "../embed-in-http-app/Api.ts"
 import { handlers } from "../embed-in-http-app/handlers.ts"
+import { workers } from "../embed-in-http-app/workers.ts"
+import { Writer } from "../embed-in-http-app/Writer.ts"
 
-it.live("an app accepts tasks over HTTP and completes them", () =>
+const server = HttpRouter.serve(HttpApiBuilder.layer(Api).pipe(Layer.provide(handlers)), {
+  disableListenLog: true,
+  disableLogger: true
+}).pipe(Layer.provideMerge(NodeHttpServer.layerTest))
+
+// The layers of `main.ts`, with other ones for PostgreSQL, the port and the writer.
+const app = server.pipe(
+  Layer.merge(workers({ onEnd: "log" }).pipe(Layer.provide(Writer.layerFake))),
+  Layer.provide(TaskStore.layerMemory)
+)
+
+const article = { id: "a", text: "It rained. Nobody came.", language: "German" }
+
+it.live("an app adds articles over HTTP and answers when their summaries are translated", () =>
   Effect.gen(function* () {
-    const orchestrator = Orchestrator.layer().pipe(
-      Layer.provide([
-        Executor.layer(({ description }) => Effect.succeed(Execution.make({ output: description.toUpperCase() }))),
-        Verifier.layerAlwaysPass,
-        Safety.layerAllowAll
-      ])
-    )
-    const app = HttpRouter.serve(HttpApiBuilder.layer(Api).pipe(Layer.provide(handlers)), {
-      disableListenLog: true,
-      disableLogger: true
-    }).pipe(
-      Layer.provideMerge(orchestrator),
-      Layer.provideMerge(TaskStore.layerMemory),
-      Layer.provideMerge(NodeHttpServer.layerTest)
-    )
-    yield* Effect.gen(function* () {
-      const client = yield* HttpApiClient.make(Api)
-      const { events } = yield* Orchestrator.Orchestrator
-      const completed = events().pipe(
-        Stream.filter(({ _tag }) => _tag === "TaskCompleted"),
-        Stream.runHead
-      )
-      const done = yield* Effect.forkChild(completed, { startImmediately: true })
-      yield* Effect.forkChild(Layer.launch(Orchestrator.layerWorker()))
-      const id = Task.TaskId.make("greeting")
-      const payload = { id, description: "good morning" }
-      assert.deepStrictEqual(yield* client.tasks.add({ payload }), { id, isNew: true })
-      assert.deepStrictEqual(yield* client.tasks.add({ payload }), { id, isNew: false })
-      yield* Fiber.join(done)
-      const task = yield* client.tasks.get({ params: { id } })
-      assert.deepInclude(task, { status: "completed", result: "GOOD MORNING" })
-      assert.strictEqual((yield* client.tasks.counts()).completed, 1)
-      const missing = yield* Effect.flip(client.tasks.get({ params: { id: Task.TaskId.make("missing") } }))
-      assert.strictEqual(missing._tag, "TaskNotFound")
-    }).pipe(Effect.provide(app))
-  }).pipe(Effect.scoped)
+    const { articles } = yield* HttpApiClient.make(Api)
+    assert.deepStrictEqual(yield* articles.add({ payload: article }), { id: "a", isNew: true })
+    assert.deepStrictEqual(yield* articles.add({ payload: article }), { id: "a", isNew: false })
+    assert.strictEqual(yield* articles.translation({ params: { id: "a" } }), "[German] It rained")
+    assert.deepStrictEqual(yield* articles.get({ params: { id: "a" } }), {
+      summary: "It rained",
+      translation: "[German] It rained"
+    })
+    const exists = yield* Effect.flip(articles.add({ payload: { ...article, text: "It snowed." } }))
+    assert.strictEqual(exists._tag, "ArticleExists")
+    const missing = yield* Effect.flip(articles.get({ params: { id: "b" } }))
+    assert.strictEqual(missing._tag, "ArticleNotFound")
+  }).pipe(Effect.provide(app))
 )
