@@ -3,7 +3,9 @@ import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { LogFormatFlag } from "../settings/flags.ts"
 import * as options from "../settings/options.ts"
+import * as importProgress from "../view/importProgress.ts"
 import { writeLine } from "../view/stdout.ts"
 import { importedText } from "../view/quantity.ts"
 import { safe, safeText } from "../view/safeText.ts"
@@ -42,8 +44,14 @@ export const importCommand = Command.make(
     }
     const { importSources } = yield* Effect.promise(() => import("../sources/importSources.ts"))
     const queueOf = yield* sourceQueues
-    const { perSource, warnings, ...total } = yield* importSources(sources, { ...reading, queueOf })
-    const { style } = yield* terminal.stderr
+    const shown = yield* terminal.stderr
+    const { perSource, warnings, ...total } = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const { onProgress } = yield* importProgress.make(shown, { isHidden: (yield* LogFormatFlag) === "json" })
+        return yield* importSources(sources, { ...reading, queueOf, onProgress })
+      })
+    )
+    const { style } = shown
     yield* Effect.forEach(warnings, (warning) => printWarning(safeText(warning), style), { discard: true })
     if (json) return yield* printJson(Result, { ...total, sources: perSource })
     const lines = perSource.map((result) => safe`${result.source}: ${importedText(result)}`)

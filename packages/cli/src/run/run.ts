@@ -1,7 +1,6 @@
 /** The commands `baton run` and `baton worker`. */
 import { inQueues, TaskStore } from "@baton/core/TaskStore"
 import * as Arr from "effect/Array"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
 import { fstatSync } from "node:fs"
@@ -12,8 +11,7 @@ import { allSources, type SourceOptions } from "../settings/options.ts"
 import { importedText } from "../view/quantity.ts"
 import * as notices from "../view/notices.ts"
 import { safeText } from "../view/safeText.ts"
-import { clock } from "../view/progressLine.ts"
-import * as Screen from "../view/Screen.ts"
+import * as importProgress from "../view/importProgress.ts"
 import * as terminal from "../view/terminal.ts"
 import { Keyboard } from "../system/keyboard.ts"
 import { importSources } from "../sources/importSources.ts"
@@ -85,13 +83,11 @@ const isPipe = () => {
 
 const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, shown: terminal.Terminal) {
   const isLogged = (yield* LogFormatFlag) === "json"
-  const screen = yield* Screen.make(
-    shown,
-    isLogged || flags.quiet || !shown.canAnimate ? Effect.undefined : yield* importProgress
-  )
+  const { onProgress, screen } = yield* importProgress.make(shown, { isHidden: isLogged || flags.quiet })
   const { added, existing, perSource, skipped, warnings } = yield* importSources(flags.sources, {
     ...flags,
-    queueOf: yield* queues.sourceQueues
+    queueOf: yield* queues.sourceQueues,
+    onProgress
   })
   if (isLogged) {
     for (const warning of warnings) yield* Effect.logWarning(safeText(warning))
@@ -107,11 +103,3 @@ const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, 
   }
   return { added, existing, skipped }
 }, Effect.scoped)
-
-/** Progress of the import, shown if it takes longer than a second. */
-const importProgress = Effect.map(Clock.currentTimeMillis, (start) =>
-  Effect.map(Clock.currentTimeMillis, (now) => {
-    const millis = now - start
-    return millis < 1000 ? undefined : `reading the sources  ${clock(millis)}`
-  })
-)

@@ -10,6 +10,8 @@ export interface Kind<A> {
   readonly expected: string
   /** Reads a value; undefined if the text is not one. */
   readonly read: (text: string) => A | undefined
+  /** The values that the shell completes, if they are few. */
+  readonly names?: ReadonlyArray<string>
 }
 
 /** Text that is not blank. */
@@ -144,6 +146,7 @@ export const jsonPath: Kind<string> = {
 /** One of several names. */
 export const oneOf = <const Name extends string>(...names: readonly [Name, ...ReadonlyArray<Name>]): Kind<Name> => ({
   metavar: names.join("|"),
+  names,
   expected: names.length === 1 ? names[0] : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`,
   read: (text) => names.find((name) => name === text)
 })

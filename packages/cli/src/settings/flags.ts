@@ -56,7 +56,7 @@ const flagOf = <Name extends SettingName>(name: Name): Flag.Flag<FlagValue<Name>
   const from = (origin: Given<string>["origin"], by: string) => (value: string) => ({ value, by, origin })
   const typed: Flag.Flag<string> = isToggle
     ? Flag.map(Flag.withoutNegation(Flag.Boolean(flagName(name))), String)
-    : Flag.withMetavar(Flag.String(flagName(name)), kind.metavar)
+    : options.text(flagName(name), kind)
   return typed.pipe(
     alias === undefined ? identity : Flag.withAlias(alias),
     Flag.withDescription(otherwise === undefined ? help : `${help} (default ${otherwise})`),

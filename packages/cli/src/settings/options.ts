@@ -4,6 +4,8 @@ import * as Argument from "effect/cli/Argument"
 import * as CliError from "effect/cli/CliError"
 import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Param from "effect/cli/Param"
+import * as Primitive from "effect/cli/Primitive"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
@@ -12,6 +14,25 @@ import { type TaskField, taskFields } from "../sources/Entry.ts"
 import { Format } from "../sources/Format.ts"
 import * as Kind from "./Kind.ts"
 
+/** A primitive that the shell completes, and that leaves the check of its text to the kind. */
+const completed = ({ metavar, names }: Kind.Kind<unknown>): Primitive.Primitive<string> => {
+  const primitive =
+    names !== undefined
+      ? Primitive.Choice(names.map((name) => [name, name]))
+      : Primitive.Path(metavar === "DIR" ? "directory" : "file", false)
+  return Object.assign(primitive, { parse: (text: string) => Effect.succeed(text) })
+}
+
+/** A flag with a text, whose values the shell completes if they are names or paths. */
+export const text = (name: string, kind: Kind.Kind<unknown>): Flag.Flag<string> => {
+  const isPath = kind.metavar === "FILE" || kind.metavar === "DIR"
+  const flag =
+    kind.names === undefined && !isPath
+      ? Flag.String(name)
+      : Param.makeSingle({ kind: Param.flagKind, name, primitiveType: completed(kind) })
+  return Flag.withMetavar(flag, kind.metavar)
+}
+
 /** A flag with a value; undefined if it is left out. */
 export const value = <A>(
   name: string,
@@ -19,9 +40,8 @@ export const value = <A>(
   description: string,
   options?: { readonly alias?: string | undefined }
 ): Flag.Flag<A | undefined> =>
-  Flag.String(name).pipe(
+  text(name, kind).pipe(
     options?.alias === undefined ? identity : Flag.withAlias(options.alias),
-    Flag.withMetavar(kind.metavar),
     Flag.withDescription(description),
     Flag.optional,
     Flag.mapEffect((text) => (Option.isNone(text) ? Effect.succeed(undefined) : read(kind, `--${name}`, text.value)))
@@ -29,8 +49,7 @@ export const value = <A>(
 
 /** A flag with a value that can be repeated. */
 export const values = <A>(name: string, kind: Kind.Kind<A>, description: string): Flag.Flag<ReadonlyArray<A>> =>
-  Flag.String(name).pipe(
-    Flag.withMetavar(kind.metavar),
+  text(name, kind).pipe(
     Flag.withDescription(description),
     Flag.atLeast(0),
     Flag.mapEffect((texts) => Effect.forEach(texts, (text) => read(kind, `--${name}`, text)))
@@ -120,9 +139,15 @@ const column: Kind.Kind<readonly [TaskField, string]> = {
   }
 }
 
+const source = Param.makeSingle({
+  kind: Param.argumentKind,
+  name: "SOURCE",
+  primitiveType: completed(Kind.text("FILE", "the path of a file"))
+})
+
 /** The flags and arguments for the sources of tasks. */
 export const sourceOptions = {
-  sources: Argument.String("SOURCE").pipe(Argument.withDescription(sourceHelp), Argument.variadic({ min: 0 })),
+  sources: source.pipe(Argument.withDescription(sourceHelp), Argument.variadic({ min: 0 })),
   each: values(
     "each",
     Kind.text("PATTERN", "a pattern of paths, such as 'docs/*.md'"),

@@ -4,6 +4,7 @@ import { inQueues, TaskStore } from "@baton/core/TaskStore"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Result from "effect/Result"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
@@ -58,9 +59,11 @@ export const importSources = Effect.fnUntraced(function* (
 > {
   const reading = yield* parseOptions(options)
   const lists = yield* openLists(sources, options)
-  const validated = yield* validateLists(lists, reading)
+  const { onProgress = constVoid } = options
+  const validated = yield* validateLists(lists, reading, counting("checking", onProgress))
+  const onAdded = counting("adding", onProgress)
   const tallies = yield* Effect.forEach(lists, ({ opened, store }, index) =>
-    Effect.provideService(importList(opened, reading, validated[index] ?? nothingFound), TaskStore, store)
+    Effect.provideService(importList(opened, reading, validated[index] ?? nothingFound, onAdded), TaskStore, store)
   )
   return summarize(tallies.flat())
 }, Effect.scoped)
@@ -68,6 +71,14 @@ export const importSources = Effect.fnUntraced(function* (
 export interface ImportOptions extends ReadOptions {
   /** The queue of each source. Left out, all tasks go where the store puts tasks without a queue. */
   readonly queueOf?: ((source: string) => string) | undefined
+  /** Called with the number of tasks of all sources that were checked, and then added, so far. */
+  readonly onProgress?: ((progress: ImportProgress) => void) | undefined
+}
+
+/** How far an import is. */
+export interface ImportProgress {
+  readonly step: "checking" | "adding"
+  readonly tasks: number
 }
 
 /** The sources of one queue, and the part of the store that is in it. */
@@ -96,15 +107,25 @@ export const openLists = Effect.fnUntraced(function* (
   )
 })
 
+/** Adds up counts, and reports the sum. */
+const counting = (step: ImportProgress["step"], onProgress: (progress: ImportProgress) => void) => {
+  let tasks = 0
+  return (more: number) => {
+    tasks += more
+    onProgress({ step, tasks })
+  }
+}
+
 /** Fails with the problems of all lists. */
 export const validateLists = Effect.fnUntraced(function* (
   lists: ReadonlyArray<List>,
-  reading: Reading
+  reading: Reading,
+  onChecked: (tasks: number) => void = constVoid
 ): Effect.fn.Return<ReadonlyArray<Validated>, SourceError.SourceError | TaskStoreError, FileSystem.FileSystem> {
   const problems = new SourceError.ProblemList()
   const validated: Array<Validated> = []
   for (const { opened, store } of lists) {
-    const validating = Effect.provideService(validateSources(opened, reading), TaskStore, store)
+    const validating = Effect.provideService(validateSources(opened, reading, onChecked), TaskStore, store)
     const found = yield* Effect.result(validating)
     if (Result.isSuccess(found)) validated.push(found.success)
     else if (found.failure._tag === "SourceError") problems.addAll(found.failure)
@@ -120,7 +141,8 @@ const nothingFound: Validated = { postponed: new Set(), isCompleted: () => false
 const importList = Effect.fnUntraced(function* (
   opened: ReadonlyArray<Source.Source>,
   reading: Reading,
-  validated: Validated
+  validated: Validated,
+  onAdded: (tasks: number) => void
 ): Effect.fn.Return<ReadonlyArray<Tally>, SourceError.SourceError | TaskStoreError, TaskStore | FileSystem.FileSystem> {
   const tallies = opened.map((source): Tally => ({ source, added: 0, existing: 0, skipped: 0, emptyLines: [] }))
   const postponed = new Map<string, PendingTask>()
@@ -141,6 +163,7 @@ const importList = Effect.fnUntraced(function* (
           else if (postponed.has(task.id)) tally.existing++
           else postponed.set(task.id, { tally, line: entry.line, task })
         }
+        onAdded(entries.length)
       })
     )
   }

@@ -30,7 +30,8 @@ const lookups = { concurrency: 16 }
  */
 export const validateSources = Effect.fnUntraced(function* (
   sources: ReadonlyArray<Source>,
-  reading: Reading
+  reading: Reading,
+  onChecked: (tasks: number) => void
 ): Effect.fn.Return<Validated, SourceError | TaskStoreError, TaskStore | FileSystem.FileSystem> {
   const store = yield* TaskStore
   const problems = new ProblemList()
@@ -66,7 +67,10 @@ export const validateSources = Effect.fnUntraced(function* (
   })
 
   for (const source of sources) {
-    yield* Stream.runForEachArray(readEntries(source, reading), (entries) => checkChunk(source, entries))
+    yield* Stream.runForEachArray(readEntries(source, reading), (entries) => {
+      onChecked(entries.length)
+      return checkChunk(source, entries)
+    })
   }
   // Other tasks may depend on a record that could not be read, so dependencies are checked only without problems.
   yield* problems.check

@@ -174,4 +174,15 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
       yield* terminal.line(/^! Stopped as requested/)
     })
   )
+
+  test(
+    "an import of many rows shows how many were added",
+    Effect.gen(function* () {
+      const { dir, terminal } = yield* open(80, 24)
+      dir.write("many.txt", Array.from({ length: 200_000 }, (_, n) => `Name a prime above ${n}`).join("\n"))
+      yield* terminal.enter("baton import many.txt")
+      yield* terminal.line(/^adding [\d,]+ of 200,000 tasks {2}\d+s$/)
+      yield* terminal.line(/^many.txt: 200,000 tasks added$/)
+    })
+  )
 })

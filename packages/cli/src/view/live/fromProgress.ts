@@ -122,15 +122,14 @@ const textOf = ({ description, progress }: Running): string => {
 /** More than any terminal can show. */
 const maxSlots = 200
 
-/** Younger tasks are not shown, in milliseconds. */
-const minAge = 300
-
 /** While tasks finish too fast to be read, only tasks that are older than this are shown. */
 const minAgeWhenFast = 2000
 
 /** Assigns running tasks to lines of the view, so that each task keeps its line. */
 export class TaskSlots {
   private width = 0
+  /** The most lines that were in use at once. More would be blank. */
+  private height = 1
   private readonly ids: Array<TaskId | undefined>
 
   constructor(concurrency: number) {
@@ -148,7 +147,7 @@ export class TaskSlots {
     options: { readonly now: number; readonly limit: number; readonly isFast: boolean }
   ): ReadonlyArray<readonly [TaskId, Running] | undefined> {
     const { isFast, limit, now } = options
-    const latestStart = now - (isFast ? minAgeWhenFast : minAge)
+    const latestStart = isFast ? now - minAgeWhenFast : now
     const taken = new Set<TaskId>()
     for (const [slot, id] of this.ids.entries()) {
       if (id === undefined) continue
@@ -156,7 +155,8 @@ export class TaskSlots {
       else this.ids[slot] = undefined
     }
     if (taken.size < this.ids.length) this.fill(running, taken, latestStart)
-    return this.ids.slice(0, limit).map((id) => {
+    this.height = Math.max(this.height, this.ids.findLastIndex((id) => id !== undefined) + 1)
+    return this.ids.slice(0, Math.min(limit, this.height)).map((id) => {
       const task = id === undefined ? undefined : running.get(id)
       return id === undefined || task === undefined ? undefined : ([id, task] as const)
     })

@@ -34,8 +34,8 @@ h3 { font-size: 14px; margin: 16px 0 6px; }
 .legend .in_progress::before, .legend .running::before { background: var(--in_progress); }
 .legend .cancelled::before { background: var(--cancelled); } .legend .released::before { background: var(--released); }
 .legend .lease_expired::before { background: var(--lease_expired); }
-dl { margin: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1px; background: var(--line); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-dl div { background: var(--ground); padding: 10px 14px; }
+dl { margin: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1px; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+dl div { outline: 1px solid var(--line); padding: 10px 14px; }
 dt { color: var(--soft); font-size: 13px; } dd { margin: 2px 0 0; }
 table { width: 100%; border-collapse: collapse; }
 th { text-align: left; font-weight: 500; color: var(--soft); font-size: 13px; }

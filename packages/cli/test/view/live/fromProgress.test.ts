@@ -68,8 +68,10 @@ describe("the view of a run", () => {
 
   it("has at most one line per task, and shows whether the run is paused, ending or waiting", () => {
     const view = open(2, events.started(1, "a"))
-    assert.strictEqual(view().tasks.length, 2)
-    assert.strictEqual(view({ endless: true }).tasks.length, 4)
+    assert.strictEqual(view().tasks.length, 1)
+    assert.strictEqual(open(2, events.started(1, "a"), events.started(1, "b"))().tasks.length, 2)
+    const more = ["a", "b", "c", "d", "e"].map((id) => events.started(1, id))
+    assert.strictEqual(open(2, ...more)({ endless: true }).tasks.length, 4)
     const done = open(2, events.started(1, "a"), events.completed(2, "a"))
     assert.isDefined(done().remainingMillis)
     assert.isUndefined(done({ endless: true }).remainingMillis)
@@ -88,10 +90,10 @@ describe("the view of a run", () => {
     assert.strictEqual(text(events.progress(2, "a", { text: null, fraction: 1 })), `100%  ${text() ?? ""}`)
   })
 
-  it("does not list tasks that end faster than one can read", () => {
+  it("has one line for tasks that end faster than one can read", () => {
     const many = Array.from({ length: 500 }, (_, n) => events.completed(9, `t${n}`))
     const view = open(1000, ...many, events.started(9, "now"), events.started(9, "and-now"))()
-    assert.deepStrictEqual(view.tasks, [undefined, undefined, undefined, undefined])
+    assert.deepStrictEqual(view.tasks, [undefined])
     assert.strictEqual(view.message, "tasks finish too fast to be listed")
   })
 })
@@ -120,13 +122,10 @@ describe("TaskSlots", () => {
     assert.deepStrictEqual(ids(slots.assign(running(["a", 1], ["b", 2], ["c", 3]), options)), ["a", "b"])
   })
 
-  it("does not show a task that has just started; if tasks are fast, it shows only slow ones", () => {
-    const slots = new TaskSlots(2)
-    const tasks = running(["old", 5000], ["new", 9900])
-    assert.deepStrictEqual(ids(slots.assign(tasks, options)), ["old", undefined])
-    const rush = running(["old", 5000], ["new", 9000])
-    assert.deepStrictEqual(ids(new TaskSlots(2).assign(rush, { ...options, isFast: true })), ["old", undefined])
-    assert.deepStrictEqual(ids(new TaskSlots(2).assign(rush, options)), ["old", "new"])
+  it("has no blank line for a task that has just started; if tasks are fast, it shows only slow ones", () => {
+    const tasks = running(["old", 5000], ["new", 9999])
+    assert.deepStrictEqual(ids(new TaskSlots(4).assign(tasks, options)), ["old", "new"])
+    assert.deepStrictEqual(ids(new TaskSlots(4).assign(tasks, { ...options, isFast: true })), ["old"])
   })
 
   it("the column for ids grows and never shrinks", () => {
