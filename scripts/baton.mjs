@@ -1,9 +1,10 @@
 // `pnpm baton ...`: bundles the command line if its sources changed, then becomes `baton` in the directory that pnpm was
-// called from. It runs in this process, which keeps signals and exit codes, and only its output goes to stdout.
+// called from. `baton serve` also needs the web page, which only the complete build makes. It runs in this process, which keeps signals and exit codes, and only its output goes to stdout.
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 
-const turbo = spawn("turbo", ["run", "bundle", "--filter=@baton/cli", "--output-logs=errors-only"], {
+const task = process.argv[2] === "serve" ? "build" : "bundle"
+const turbo = spawn("turbo", ["run", task, "--filter=@baton/cli", "--output-logs=errors-only"], {
   env: { ...process.env, DO_NOT_TRACK: "1" },
   stdio: ["ignore", "pipe", "pipe"],
   shell: process.platform === "win32"

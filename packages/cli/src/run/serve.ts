@@ -15,6 +15,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Stdio from "effect/Stdio"
 import { createServer } from "node:http"
 import { isIPv4 } from "node:net"
+import { hostname } from "node:os"
 import { fileURLToPath } from "node:url"
 import type { ServeFlags } from "../settings/flags.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
@@ -43,7 +44,7 @@ export const serve = Effect.fnUntraced(function* (
   const routes = BatonServer.layer({
     readOnly: options.readOnly,
     token,
-    hosts: [host],
+    hosts: [host, hostname(), `${hostname()}.local`],
     files: yield* pageFolder
   })
   const server = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
