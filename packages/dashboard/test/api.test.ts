@@ -5,7 +5,6 @@ import { merge } from "../src/api/live.ts"
 import * as Model from "../src/api/schema.ts"
 import { flatten, pagesOfRows } from "../src/api/taskPages.ts"
 import * as Search from "../src/search.ts"
-import { taskOf } from "./fakeTasks.ts"
 
 const counts = (queue: string, pending: number): Model.QueueCounts => ({
   queue,
@@ -17,11 +16,26 @@ const counts = (queue: string, pending: number): Model.QueueCounts => ({
   waiting: 0
 })
 
+const text = { text: "Do it.", length: 6, cut: false }
+const time = new Date(0).toISOString()
+
 const pageOf = (ids: ReadonlyArray<string>, next: string | null): Model.TaskPage => ({
-  tasks: ids.map((id) => {
-    const { description, feedback: _, history: __, ...task } = taskOf({ id })
-    return { ...task, description: { text: description, length: description.length, cut: false }, feedback: null }
-  }),
+  tasks: ids.map((id) => ({
+    id,
+    queue: "a",
+    status: "pending",
+    attempts: 0,
+    description: text,
+    feedback: null,
+    verified: false,
+    priority: 0,
+    dependsOn: [],
+    requeues: 0,
+    usage: null,
+    availableAt: time,
+    createdAt: time,
+    updatedAt: time
+  })),
   next,
   total: null
 })

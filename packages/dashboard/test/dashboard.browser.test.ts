@@ -1,32 +1,32 @@
 import type { Browser } from "playwright-core"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { assertAccessible, executablePath, launch, open, visit } from "./browser.ts"
-import { type FakeServer, startFakeServer } from "./fakeServer.ts"
-import { compared, examples, hostile, taskOf } from "./fakeTasks.ts"
+import { compared, examples, hostile, long, manyPending } from "./records.ts"
+import { type Server, startServer } from "./server.ts"
 
 describe.skipIf(executablePath === undefined)("the page in a browser", () => {
   let browser: Browser
-  let server: FakeServer
+  let server: Server
 
   beforeAll(async () => {
     browser = await launch()
   })
   afterAll(() => browser.close())
 
-  const withServer = (tasks = [...examples, hostile]) => {
+  const withServer = (...options: Parameters<typeof startServer>) => {
     beforeAll(async () => {
-      server = await startFakeServer(tasks)
+      server = await startServer(...options)
     })
     afterAll(() => server.close())
   }
 
   describe("with the tasks of several runs", () => {
-    withServer()
+    withServer([...examples, hostile])
 
     const pages = {
       Queues: "/",
       Tasks: "/tasks?queue=reviews",
-      "release-notes/12": `/task?id=${encodeURIComponent(compared.id)}&view=changes`,
+      "release-notes/12": `/task?id=${encodeURIComponent(compared.task.id)}&view=changes`,
       Failures: "/failures"
     }
 
@@ -58,10 +58,10 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await visit(page, `${server.url}/tasks?queue=reviews`)
       const row = page.getByRole("row").filter({ hasText: "reviews/1S" })
       await row.getByText("Running").waitFor()
-      server.update("reviews/1", { status: "completed" })
-      await row.getByText("Completed").waitFor()
+      await server.change((store) => store.cancel({ ids: ["reviews/1"] }))
+      await row.getByText("Cancelled").waitFor()
       await page.getByRole("link", { name: "Queues", exact: true }).click()
-      await page.getByRole("link", { name: "813 completed" }).waitFor()
+      await page.getByRole("link", { name: "1 cancelled" }).waitFor()
       await context.close()
     })
 
@@ -85,7 +85,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
 
     it("compares two outputs", async () => {
       const { context, page } = await open(browser)
-      await visit(page, `${server.url}/task?id=${encodeURIComponent(compared.id)}`)
+      await visit(page, `${server.url}/task?id=${encodeURIComponent(compared.task.id)}`)
       await page.getByRole("button", { name: "Side by side" }).click()
       await page.locator("ins", { hasText: "Parquet" }).waitFor()
       assert.match(page.url(), /view=side-by-side/)
@@ -105,7 +105,8 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await assertAccessible(page)
       await page.keyboard.press("Escape")
       await dialog.waitFor({ state: "hidden" })
-      assert.isEmpty(server.requests)
+      const pending = () => server.change((store) => store.list({ queue: "reviews", status: "pending", limit: 500 }))
+      assert.lengthOf((await pending()).tasks, 336)
       await page.keyboard.press("r")
       await dialog.waitFor()
       const confirm = dialog.getByRole("button", { name: "Requeue 40 tasks" })
@@ -113,9 +114,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.keyboard.press("Enter")
       await page.getByText("40 tasks requeued.").waitFor()
       await page.getByText("connect ECONNREFUSED …").waitFor({ state: "detached" })
-      assert.deepStrictEqual(server.requests, [
-        `/api/requeue ${JSON.stringify({ queue: "reviews", cause: "The command exited with code 3: connect ECONNREFUSED …" })}`
-      ])
+      assert.lengthOf((await pending()).tasks, 376)
       assert.deepStrictEqual(errors, [])
       await context.close()
     })
@@ -123,7 +122,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     it("shows markup and terminal sequences as text", async () => {
       const { context, errors, page } = await open(browser)
       for (const view of ["output", "changes", "side-by-side"]) {
-        await visit(page, `${server.url}/task?id=${encodeURIComponent(hostile.id)}&view=${view}`)
+        await visit(page, `${server.url}/task?id=${encodeURIComponent(hostile.task.id)}&view=${view}`)
         await page.getByText("<img src=x").first().waitFor()
         await page.getByText("^[[31m").first().waitFor()
         assert.isTrue((await page.title()).startsWith("../<b>bold</b>"))
@@ -138,10 +137,10 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     it("says that the connection is lost, and catches up when it is back", async () => {
       const { context, page } = await open(browser)
       await visit(page, server.url)
-      server.disconnect()
+      await server.stop()
       await page.getByText("The connection to the server is lost.").waitFor()
-      server.state.paused = true
-      server.reconnect()
+      await server.change((store) => store.request("pause"))
+      await server.restart()
       await page.getByText("All runs on this store are paused.").waitFor()
       await page.locator(".connection[data-state=live]").waitFor()
       await page.getByRole("button", { name: "Resume" }).click()
@@ -161,7 +160,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     it("explains a task that does not exist", async () => {
       const { context, page } = await open(browser)
       await page.goto(`${server.url}/task?id=none`)
-      await page.getByText("There is no task with the id none.").waitFor()
+      await page.getByText("none").waitFor()
       await page.goto(`${server.url}/nothing`)
       await page.getByText("There is no such page").waitFor()
       await context.close()
@@ -180,69 +179,71 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       ]) {
         await visit(page, `${server.url}${path}`)
         await page.getByText(command ?? "").waitFor()
-        await assertAccessible(page)
       }
+      await assertAccessible(page)
       await context.close()
     })
+  })
+
+  describe("with a token", () => {
+    withServer([], { token: "a secret of the server" })
 
     it("asks for a token, and keeps it out of the address", async () => {
-      server.state.token = "a secret"
       const { context, page } = await open(browser)
       await page.goto(server.url)
       await page.getByLabel("Token").fill("wrong")
       await page.keyboard.press("Enter")
       await page.getByText("The server refused this token.").waitFor()
       await assertAccessible(page)
-      await page.getByLabel("Token").fill("a secret")
+      await page.getByLabel("Token").fill("a secret of the server")
       await page.getByRole("button", { name: "Open" }).click()
       await page.getByText("There are no tasks yet").waitFor()
       await page.locator(".connection[data-state=live]").waitFor()
 
       const other = await open(browser)
-      await visit(other.page, `${server.url}/tasks#token=a%20secret`)
+      await visit(other.page, `${server.url}/tasks#token=a%20secret%20of%20the%20server`)
       assert.strictEqual(other.page.url(), `${server.url}/tasks`)
       await other.page.reload()
       await other.page.getByText("There are no tasks yet").waitFor()
       assert.isEmpty(await other.context.cookies())
       await other.context.close()
       await context.close()
-      server.state.token = undefined
+    })
+  })
+
+  describe("mounted in another application, read-only", () => {
+    withServer([compared, ...examples.filter(({ task }) => task.status === "failed")], {
+      path: "/baton",
+      readOnly: true
+    })
+
+    it("keeps its addresses under the path, and offers no changes", async () => {
+      const { context, errors, page } = await open(browser)
+      await visit(page, `${server.url}/failures`)
+      await page.getByText("connect ECONNREFUSED …").waitFor()
+      assert.strictEqual(await page.getByRole("button", { name: "Requeue" }).count(), 0)
+      await page.getByRole("link", { name: "Tasks" }).click()
+      await page.getByRole("link", { name: "release-notes/12" }).click()
+      await page.getByRole("heading", { level: 1, name: "release-notes/12" }).waitFor()
+      assert.strictEqual(new URL(page.url()).pathname, "/baton/task")
+      await page.reload()
+      await page.getByRole("heading", { level: 1, name: "release-notes/12" }).waitFor()
+      assert.deepStrictEqual(errors, [])
+      await context.close()
     })
   })
 
   describe("with 100,000 tasks and an output of 5 MB", () => {
-    const long = taskOf({
-      id: "long",
-      queue: "many",
-      status: "completed",
-      history: [1, 2].map((token) => ({
-        token,
-        number: token,
-        owner: "worker",
-        startedAt: new Date(0).toISOString(),
-        endedAt: new Date(9000).toISOString(),
-        outcome: token === 1 ? ("retried" as const) : ("completed" as const),
-        output: `${`a line of the output number ${token}\n`.repeat(160_000)}the end`,
-        confidence: 1,
-        verification: null,
-        error: null,
-        usage: null
-      }))
-    })
-    withServer([
-      long,
-      ...Array.from({ length: 100_000 }, (_, index) =>
-        taskOf({ id: `many/${index}`, queue: "many", status: "completed" })
-      )
-    ])
+    withServer([long, ...manyPending(100_000)])
 
     it("loads the list page by page, with few elements", async () => {
       const { context, page } = await open(browser)
       await visit(page, `${server.url}/tasks`)
       await page.getByText("100,001 tasks").waitFor()
-      for (const task of ["many/150", "many/700", "many/1500"]) {
-        while ((await page.getByText(task, { exact: true }).count()) === 0) await page.mouse.wheel(0, 4000)
-      }
+      const height = () => page.evaluate(() => document.documentElement.scrollHeight)
+      while ((await height()) < 1600 * 56) await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight))
+      await page.evaluate(() => scrollTo(0, 1500 * 56))
+      await page.getByText("many/1500", { exact: true }).waitFor()
       assert.isBelow(await page.getByRole("row").count(), 60)
       await context.close()
     })
@@ -251,9 +252,9 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       const { context, page } = await open(browser)
       await visit(page, `${server.url}/task?id=long`)
       const output = page.getByRole("region", { name: "Output of attempt 2" }).last()
-      assert.isBelow((await output.innerText()).length, 100_000)
-      while (!(await output.innerText()).endsWith("the end"))
-        await page.getByRole("button", { name: "Show more" }).click()
+      assert.isBelow(await output.evaluate((element) => element.textContent.length), 100_000)
+      const isWhole = () => output.evaluate((element) => element.textContent.endsWith("the end"))
+      while (!(await isWhole())) await page.getByRole("button", { name: "Show more" }).click()
       await page.getByRole("button", { name: "Changes" }).click()
       await page.locator(".comparison").waitFor()
       await context.close()

@@ -34,7 +34,7 @@ export const PauseButton = () => {
       disabled={control.isPending}
       onClick={() =>
         control.mutate(paused ? "resume" : "pause", {
-          onSuccess: () => notify(paused ? "All runs continue." : "All runs are paused. Running tasks are given back."),
+          onSuccess: () => notify(paused ? "All runs continue." : "All runs are paused. Running tasks finish."),
           onError: (error) => notify(error.message, "failed")
         })
       }
@@ -127,7 +127,7 @@ export const Layout = () => {
       )}
       {queues.data?.control.paused === true && (
         <p className="banner" data-kind="paused">
-          All runs on this store are paused. No task starts until you resume.
+          All runs on this store are paused. Running tasks finish, and no other task starts until you resume.
         </p>
       )}
       <main id="main" tabIndex={-1}>

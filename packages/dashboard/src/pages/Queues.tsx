@@ -59,18 +59,20 @@ const QueueCard = ({
       </div>
       <Progress queue={queue} />
       <ul className="counts">
-        {statuses.map((status) => (
-          <li key={status}>
-            <Link
-              to="/tasks"
-              search={{ queue: queue.queue, status }}
-              data-status={status}
-              data-zero={queue[status] === 0}
-            >
-              <span className="count-number">{number(queue[status])}</span> {statusName(status).toLowerCase()}
-            </Link>
-          </li>
-        ))}
+        {statuses
+          .filter((status) => status !== "cancelled" || queue.cancelled > 0)
+          .map((status) => (
+            <li key={status}>
+              <Link
+                to="/tasks"
+                search={{ queue: queue.queue, status }}
+                data-status={status}
+                data-zero={queue[status] === 0}
+              >
+                <span className="count-number">{number(queue[status])}</span> {statusName(status).toLowerCase()}
+              </Link>
+            </li>
+          ))}
         <li className="queue-rate muted">
           {left === 0
             ? "All tasks have ended"
