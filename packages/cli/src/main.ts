@@ -8,6 +8,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Stdio from "effect/Stdio"
 import manifest from "../package.json" with { type: "json" }
 import { add } from "./commands/add.ts"
+import { budget } from "./commands/budget.ts"
 import { cache } from "./commands/cache.ts"
 import { cancel } from "./commands/cancel.ts"
 import { demo } from "./commands/demo.ts"
@@ -57,6 +58,7 @@ export const baton = Command.make("baton").pipe(
     list,
     show,
     status,
+    budget,
     dlq,
     cancel,
     pause,

@@ -3,17 +3,17 @@ import { ClaudeCodeExecutor } from "@baton/adapters/claude-code"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import { explicit, type RunFlags } from "../settings/flags.ts"
+import { costLimit, explicit, type RunFlags, tokenLimit } from "../settings/flags.ts"
 
 /** Builds the executor. Fails with a message for the user if it does not support a limit. */
 export const make = Effect.fnUntraced(function* (flags: RunFlags, timeout: Duration.Duration) {
-  const tokens = flags.maxTokens ?? flags.maxTokensPerTask
+  const tokens = tokenLimit(flags)
   if (tokens !== undefined) {
     return yield* new CommandFailed({
       message: `${tokens.by} does not work with --executor claude-code, which cannot limit tokens. Limit the cost with --max-cost and --max-cost-per-attempt.`
     })
   }
-  const cost = flags.maxCost ?? flags.maxCostPerTask
+  const cost = costLimit(flags)
   if (cost !== undefined && flags.maxCostPerAttempt === undefined) {
     return yield* new CommandFailed({
       message: `${cost.by} needs --max-cost-per-attempt with --executor claude-code, because the cost of a session is only known at its end. Add --max-cost-per-attempt USD.`

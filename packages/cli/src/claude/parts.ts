@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import type { RunFlags } from "../settings/flags.ts"
+import { costLimit, type RunFlags } from "../settings/flags.ts"
 import type { ModelUse } from "../view/summary.ts"
 import type { SourceError } from "../sources/SourceError.ts"
 import * as account from "./account.ts"
@@ -47,7 +47,7 @@ export const make = Effect.fnUntraced(function* (
   const read = yield* options.read(flags)
   const { executor, prices, verifier } = read
   const models = preflight.modelsOf(read, wanted)
-  yield* preflight.checkPrices(models, prices, flags.maxCost ?? flags.maxCostPerTask)
+  yield* preflight.checkPrices(models, prices, costLimit(flags))
   yield* preflight.checkTaskLimits(read, wanted, wanted.journal === undefined ? "standard" : "batch", flags)
   const from = yield* account.require
   const api = ClaudeClient.layer({

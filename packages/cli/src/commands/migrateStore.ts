@@ -1,4 +1,5 @@
 /** `baton migrate-store` */
+import * as Budget from "@baton/core/Budget"
 import { Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Command from "effect/cli/Command"
@@ -148,7 +149,7 @@ const countRunning = Effect.fnUntraced(function* (store: Store): Effect.fn.Retur
   )
 })
 
-/** Copies all records and the pause. Calls `onPage` with the number of records copied so far. */
+/** Copies all records, the pause and the budgets. Calls `onPage` with the number of records copied so far. */
 const copyRecords = Effect.fnUntraced(function* (options: {
   readonly from: Store
   readonly to: Store
@@ -163,4 +164,9 @@ const copyRecords = Effect.fnUntraced(function* (options: {
     )
   )
   if ((yield* from.control).paused) yield* to.request("pause")
+  if (from.budgets === undefined || to.budgets === undefined) return
+  // The calls of the attempts under way may have been made.
+  for (const { committed, limit, queue, reserved } of yield* from.budgets.list) {
+    yield* to.budgets.set(queue, { limit, committed: Budget.add(committed, reserved) })
+  }
 })

@@ -68,7 +68,8 @@ export const verify = Command.make(
   Command.withExamples([
     { command: "baton verify --verify './stricter-check.sh'", description: "Report the outputs that do not pass" },
     {
-      command: "baton verify --verifier claude --criteria 'Names a price' --max-cost 2 --json | jq -r '.rejected[].id'",
+      command:
+        "baton verify --verifier claude --criteria 'Names a price' --max-cost-per-run 2 --json | jq -r '.rejected[].id'",
       description: "Print the ids of the outputs that Claude rejects"
     }
   ]),

@@ -3,7 +3,7 @@ import type * as Command from "@baton/adapters/command"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Given, RunFlags } from "../settings/flags.ts"
+import { costLimit, type Given, type RunFlags, tokenLimit } from "../settings/flags.ts"
 import * as Kind from "../settings/Kind.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import * as shell from "../system/shell.ts"
@@ -41,8 +41,8 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags, chosen: Given<
 
 /** Which limits hold for a command: those in US dollars, if it reports its cost. */
 const checkLimits = ({ costFrom, ...flags }: RunFlags, by: string) => {
-  const tokens = flags.maxTokens ?? flags.maxTokensPerTask
-  const cost = flags.maxCost ?? flags.maxCostPerTask
+  const tokens = tokenLimit(flags)
+  const cost = costLimit(flags)
   const limit = tokens ?? (costFrom === undefined ? cost : undefined)
   if (limit !== undefined) {
     const remedy =

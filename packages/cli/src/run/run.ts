@@ -15,6 +15,7 @@ import * as importProgress from "../view/importProgress.ts"
 import * as terminal from "../view/terminal.ts"
 import { Keyboard } from "../system/keyboard.ts"
 import { importSources } from "../sources/importSources.ts"
+import * as queueBudgets from "./queueBudgets.ts"
 import * as queues from "./queues.ts"
 import * as store from "./stores.ts"
 import * as RunParts from "./runParts.ts"
@@ -28,11 +29,13 @@ export const run = Effect.fnUntraced(function* (given: RunFlags & SourceOptions)
   const work = Effect.gen(function* () {
     const shown = yield* terminalFor(flags)
     const whole = yield* TaskStore
+    if (Arr.isReadonlyArrayNonEmpty(sources)) yield* queueBudgets.checkQueues(flags, yield* queues.ofSources(sources))
     const imported = sources.length === 0 ? null : yield* importAll(flags, shown)
     const chosen = Arr.isReadonlyArrayNonEmpty(sources)
       ? yield* queues.ofSources(sources)
       : yield* queues.unfinished(whole)
-    const running = runTasks({ parts, flags, imported, endless: false, terminal: shown, queues: chosen })
+    const limited = yield* queueBudgets.apply(parts, flags, whole, chosen)
+    const running = runTasks({ parts: limited, flags, imported, endless: false, terminal: shown, queues: chosen })
     yield* Effect.provideService(running, TaskStore, inQueues(whole, chosen))
   })
   // Without keys if standard input contains the tasks.
@@ -50,7 +53,8 @@ export const work = Effect.fnUntraced(function* (flags: RunFlags) {
     // A worker may start before its queue has tasks.
     const chosen: Arr.NonEmptyReadonlyArray<string> = queue === undefined ? yield* queues.unfinished(whole) : [queue]
     const shown = yield* terminalFor(flags)
-    const running = runTasks({ parts, flags, imported: null, endless: true, terminal: shown, queues: chosen })
+    const limited = yield* queueBudgets.apply(parts, flags, whole, chosen)
+    const running = runTasks({ parts: limited, flags, imported: null, endless: true, terminal: shown, queues: chosen })
     yield* Effect.provideService(running, TaskStore, inQueues(whole, chosen))
   })
   yield* Effect.provide(work, store.layer)

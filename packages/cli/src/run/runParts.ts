@@ -28,6 +28,8 @@ export interface RunParts {
   readonly executor: Layer.Layer<Executor, CommandFailed, Platform>
   readonly verifier: Layer.Layer<Verifier, CommandFailed, Platform>
   readonly safety: Layer.Layer<Safety, CommandFailed>
+  /** What remains of the budget of the queue at the start of the run. */
+  readonly left: { readonly maxCostUsd?: number | undefined; readonly maxTokens?: number | undefined }
   readonly config: OrchestratorConfig
   readonly lease: Duration.Duration
   readonly concurrency: number
@@ -129,6 +131,7 @@ export const make = Effect.fnUntraced(function* (
       })),
     verifier: batching === undefined || uses.verifier ? chosen : batching.withLimit(chosen),
     safety: yield* safetyOf(flags, options),
+    left: {},
     config: batching?.configOf(config) ?? config,
     lease,
     concurrency,
@@ -278,7 +281,7 @@ const failuresBeforeSuccess = 10
 
 const safetyOf = Effect.fnUntraced(function* (flags: RunFlags, { endless }: { readonly endless: boolean }) {
   const Safety = yield* Effect.promise(() => import("@baton/core/Safety"))
-  const { maxConsecutiveFailures, maxCost, maxDuration, maxIterations, maxTokens, noBreaker } = flags
+  const { maxConsecutiveFailures, maxCostPerRun, maxDuration, maxIterations, maxTokensPerRun, noBreaker } = flags
   // A worker may start with ten tasks that somebody else added and that all fail; others follow.
   const isUnbroken = endless || noBreaker || maxConsecutiveFailures !== undefined
   const limits = [
@@ -287,9 +290,9 @@ const safetyOf = Effect.fnUntraced(function* (flags: RunFlags, { endless }: { re
       maxConsecutiveFailures: maxConsecutiveFailures?.value,
       maxFailuresBeforeSuccess: isUnbroken ? undefined : failuresBeforeSuccess
     }),
-    ...(maxCost === undefined && maxTokens === undefined
+    ...(maxCostPerRun === undefined && maxTokensPerRun === undefined
       ? []
-      : [Safety.layerBudget({ maxCostUsd: maxCost?.value, maxTokens: maxTokens?.value })]),
+      : [Safety.layerBudget({ maxCostUsd: maxCostPerRun?.value, maxTokens: maxTokensPerRun?.value })]),
     ...(maxDuration === undefined ? [] : [Safety.layerDeadline(maxDuration.value)]),
     ...((yield* Project.Project).parts.safety === undefined ? [] : [Project.part("safety", Safety.Safety)])
   ]

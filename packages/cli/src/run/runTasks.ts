@@ -127,7 +127,7 @@ export const makeDisplay = Effect.fnUntraced(function* (
       lease: parts.lease,
       concurrency: parts.concurrency,
       maxAttempts: flags.maxAttempts.value,
-      limits: limitsOf(flags),
+      limits: limitsOf(flags, parts),
       rateLimitedSince: parts.rateLimitedSince,
       endless,
       quiet: flags.quiet
@@ -136,13 +136,16 @@ export const makeDisplay = Effect.fnUntraced(function* (
   )
 })
 
-const limitsOf = (flags: RunFlags): Limits => ({
-  maxCostUsd: flags.maxCost?.value,
-  maxTokens: flags.maxTokens?.value,
+const limitsOf = (flags: RunFlags, { left }: Pick<RunParts, "left">): Limits => ({
+  maxCostUsd: smaller(flags.maxCostPerRun?.value, left.maxCostUsd),
+  maxTokens: smaller(flags.maxTokensPerRun?.value, left.maxTokens),
   maxIterations: flags.maxIterations?.value,
   maxConsecutiveFailures: flags.maxConsecutiveFailures?.value,
   maxDurationMillis: flags.maxDuration === undefined ? undefined : Duration.toMillis(flags.maxDuration.value)
 })
+
+const smaller = (first: number | undefined, second: number | undefined): number | undefined =>
+  first === undefined || second === undefined ? (first ?? second) : Math.min(first, second)
 
 /** The API key is redacted by its value too, because programs inherit it from the environment and can print it. */
 export const redactorOf = Effect.fnUntraced(function* ({ noRedact }: RunFlags) {

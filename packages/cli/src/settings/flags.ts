@@ -106,6 +106,16 @@ export const runFlagsOf = (flags: VerifyFlags): RunFlags => {
   return { ...Object.fromEntries(defaults), json: false, ...flags } as unknown as RunFlags
 }
 
+/** A limit in USD. */
+export const costLimit = (
+  flags: Pick<RunFlags, "maxCost" | "maxCostPerRun" | "maxCostPerTask">
+): Given<number> | undefined => flags.maxCost ?? flags.maxCostPerRun ?? flags.maxCostPerTask
+
+/** A limit in tokens. */
+export const tokenLimit = (
+  flags: Pick<RunFlags, "maxTokens" | "maxTokensPerRun" | "maxTokensPerTask">
+): Given<number> | undefined => flags.maxTokens ?? flags.maxTokensPerRun ?? flags.maxTokensPerTask
+
 /** The settings that `baton doctor` checks. */
 export const doctorFlags = flagsFor("doctor")
 

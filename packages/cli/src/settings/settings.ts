@@ -169,13 +169,23 @@ export const settings = {
   },
   maxCost: {
     kind: Kind.dollars,
-    help: "Stop the run before it costs more than this",
-    group: "limits",
-    takenBy: runAndVerify
+    help: "Stop before the queue costs more than this, in all its runs and workers together; the store keeps the limit",
+    group: "limits"
   },
   maxTokens: {
     kind: Kind.count(1),
-    help: "Stop the run before it uses more tokens than this",
+    help: "Stop before the queue uses more tokens than this, in all its runs and workers together",
+    group: "limits"
+  },
+  maxCostPerRun: {
+    kind: Kind.dollars,
+    help: "Stop this run before it costs more than this",
+    group: "limits",
+    takenBy: runAndVerify
+  },
+  maxTokensPerRun: {
+    kind: Kind.count(1),
+    help: "Stop this run before it uses more tokens than this",
     group: "limits",
     takenBy: runAndVerify
   },
@@ -352,7 +362,7 @@ export const settings = {
   maxTurns: { kind: Kind.count(1), help: "The maximum number of turns of one attempt", group: "claudeCode" },
   maxCostPerAttempt: {
     kind: Kind.dollars,
-    help: "End a session after the turn in which it costs more than this; with --cost-from, what an attempt can cost. --max-cost requires it",
+    help: "End a session after the turn in which it costs more than this; with --cost-from, what an attempt can cost. A limit of the cost requires it",
     group: "claudeCode"
   },
 

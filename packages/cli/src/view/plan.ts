@@ -144,6 +144,6 @@ const notes = (estimate: NonNullable<Plan["estimate"]>, maxCostUsd: number | nul
       : [
           `The price of ${firstLine(unpriced.model)} is unknown. Set it with --price ${firstLine(unpriced.model)}=INPUT,OUTPUT.`
         ]),
-    ...(maxCostUsd === null ? [] : [`--max-cost stops the run before it costs more than ${usd(maxCostUsd)}.`])
+    ...(maxCostUsd === null ? [] : [`--max-cost stops the run before the queue costs more than ${usd(maxCostUsd)}.`])
   ]
 }

@@ -15,6 +15,7 @@ import { StoreUrl } from "../settings/flags.ts"
 import { siblingFile } from "../settings/siblingFile.ts"
 import { pages } from "../system/pages.ts"
 import { Causes } from "./causes.ts"
+import { budgetLines, budgetText, QueueBudget, queueBudget } from "./budgets.ts"
 import { firstLine } from "./safeText.ts"
 import { type Canvas, labelledLines } from "./table.ts"
 import { count, number, usage, elapsed } from "./quantity.ts"
@@ -54,6 +55,8 @@ export const Snapshot = Schema.Struct({
     /** The number of tasks that were read: at most 5000, or 1000 with `--watch`. */
     examined: Schema.Int
   }),
+  /** The budgets of the queues that have one, by the name of the queue. */
+  budgets: Schema.Array(QueueBudget),
   /** Pending batches, the oldest first. `id` is null if it is unknown whether the batch was created. */
   batches: Schema.Array(
     Schema.Struct({
@@ -88,6 +91,7 @@ export const read = Effect.fnUntraced(function* (options: {
     oldestRunning: counts.in_progress === 0 ? null : yield* oldestRunning,
     deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters,
     dependents: yield* dependents(counts),
+    budgets: store.budgets === undefined ? [] : (yield* store.budgets.list).map(queueBudget),
     used: yield* used(options.watching ? 1000 : 5000),
     batches: yield* batches
   }
@@ -180,6 +184,7 @@ export const statusReport = (snapshot: Snapshot, canvas: Canvas, options: Report
     ...countLines(snapshot, canvas),
     ...queueLines(snapshot, canvas),
     ...usedLines(snapshot, canvas),
+    ...budgetReport(snapshot, canvas),
     ...batchLines(snapshot, canvas),
     ...deadLetterLines(snapshot, canvas),
     "",
@@ -267,6 +272,16 @@ const usedLines = ({ total, used }: Snapshot, { columns, style }: Canvas): Reado
   if (used.usage === null) return []
   const part = used.examined < total ? ` (the first ${number(used.examined)} tasks)` : ""
   return ["", `${style.bold("Used")}  ${fit(`${usage(used.usage)}${part}`, columns - 6)}`]
+}
+
+/** One line for the budget of the only queue, and a list for several. */
+const budgetReport = ({ budgets, queues }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {
+  const [first, ...others] = budgets
+  if (first === undefined) return []
+  if (others.length === 0 && queues.length < 2) {
+    return ["", `${style.bold("Budget")}  ${fit(budgetText(first), columns - 8)}`]
+  }
+  return ["", style.bold("Budgets"), ...budgetLines(budgets).map((line) => fit(`${margin}${line}`, columns))]
 }
 
 const deadLetterLines = ({ counts, deadLetters }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {

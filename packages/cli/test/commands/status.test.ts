@@ -118,6 +118,7 @@ describe("baton status", () => {
           usage: { ...Usage.zero, inputTokens: 1200, outputTokens: 34, costUsd: 0.0123 },
           examined: 6
         },
+        budgets: [],
         batches: []
       })
     })

@@ -147,7 +147,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       const args = ["run", "packages.csv", ...template, ...both, "-j", "32", "--max-output-tokens", "300", "--json"]
       const stopped = yield* baton(...args, "--max-cost", "0.01")
       assert.strictEqual(stopped.code, 3, stopped.stderr)
-      assert.include(stopped.stderr, "The budget is used up")
+      assert.include(stopped.stderr, "is used up")
       const first = decodeSummary(stopped.stdout)
       assert.isAbove(first.stats.usage?.costUsd ?? 0, 0)
       assert.isAtMost(first.stats.usage?.costUsd ?? Infinity, 0.01)

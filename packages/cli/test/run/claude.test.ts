@@ -290,7 +290,7 @@ describe("baton plan", () => {
         "3 tasks to run: 1 new, 2 pending in the store (in the sources: 1 already in the store, 1 skipped: already completed)\n"
       )
       assert.include(human.stdout, "\n  3  Summarise this\n")
-      assert.include(human.stdout, "--max-cost stops the run before it costs more than $2.00.")
+      assert.include(human.stdout, "--max-cost stops the run before the queue costs more than $2.00.")
     })
   )
 

@@ -172,6 +172,51 @@ describe("baton run", () => {
   )
 })
 
+describe("baton run --max-cost", () => {
+  test(
+    "sets the budget of the queue; the limit of a run does not",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one")
+      const budgets = yield* TaskStore.TaskStore.use((store) => Effect.fromNullishOr(store.budgets))
+      yield* baton(["run", tasks, ...fake, "--max-cost-per-run", "1"])
+      assert.deepStrictEqual(yield* budgets.list, [])
+      yield* baton(["run", tasks, ...fake, "--max-cost", "2.5"])
+      yield* baton(["run", tasks, ...fake, "--max-tokens", "100"])
+      const zero = { nanoUsd: 0, tokens: 0 }
+      assert.deepStrictEqual(yield* budgets.list, [
+        { queue: "tasks", limit: { nanoUsd: 2.5e9, tokens: 100 }, committed: zero, reserved: zero }
+      ])
+    })
+  )
+
+  test(
+    "limits one queue",
+    Effect.gen(function* () {
+      const sources = [yield* file("a.txt", "one"), yield* file("b.txt", "two")]
+      const { exitCode, stderr } = yield* baton(["run", ...sources, ...fake, "--max-cost", "1"])
+      assert.include(stderr, "--max-cost limits one queue, and this run has 2: a, b. Put the sources into one queue")
+      assert.strictEqual(exitCode, 1)
+      const { pending } = yield* TaskStore.TaskStore.use((store) => store.counts)
+      assert.strictEqual(pending, 0)
+    })
+  )
+
+  test(
+    "limits the run alone, with a warning, where the store keeps no budgets",
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      const tasks = yield* file("tasks.txt", "one")
+      const { exitCode, stderr } = yield* Effect.provideService(
+        baton(["run", tasks, ...fake, "--max-cost", "1"]),
+        TaskStore.TaskStore,
+        { ...store, budgets: undefined }
+      )
+      assert.include(stderr, "This store keeps no budgets: --max-cost limits this run alone")
+      assert.strictEqual(exitCode, 0)
+    })
+  )
+})
+
 describe("baton run refuses", () => {
   const refusals: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, sentence: string]> = [
     ["to run without an executor", [], "error: No executor is set. Add a command"],

@@ -1,0 +1,134 @@
+/** `baton budget` */
+import * as Budget from "@baton/core/Budget"
+import { type BudgetChange, TaskStore } from "@baton/core/TaskStore"
+import * as CliError from "effect/cli/CliError"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as queues from "../run/queues.ts"
+import * as store from "../run/stores.ts"
+import { QueueFlag } from "../settings/flags.ts"
+import * as Kind from "../settings/Kind.ts"
+import * as options from "../settings/options.ts"
+import { CommandFailed } from "../system/CommandFailed.ts"
+import { budgetLines, QueueBudget, queueBudget } from "../view/budgets.ts"
+import { commandName } from "../view/commandLine.ts"
+import { printJson } from "../view/json.ts"
+import { safe, safeText } from "../view/safeText.ts"
+import { printMessage } from "../view/stderr.ts"
+import { writeLine } from "../view/stdout.ts"
+
+/** A limit, or `none`. */
+const orNone = (kind: Kind.Kind<number>): Kind.Kind<number | null> => ({
+  metavar: `${kind.metavar}|none`,
+  expected: `${kind.expected}, or none`,
+  read: (text) => (text === "none" ? null : kind.read(text))
+})
+
+const budgets = Effect.gen(function* () {
+  const { budgets } = yield* TaskStore
+  if (budgets !== undefined) return budgets
+  return yield* new CommandFailed({
+    message: "This store keeps no budgets. Limit each run with --max-cost-per-run or --max-tokens-per-run."
+  })
+})
+
+/** The queue of `--queue`, or the only one. */
+const oneQueue = Effect.gen(function* () {
+  const [first, ...others] = yield* queues.choose(yield* TaskStore)
+  if (others.length === 0) return first
+  return yield* new CommandFailed({
+    message: `This store has several queues: ${[first, ...others].slice(0, 8).map(safeText).join(", ")}. Name one, as in --queue ${safeText(first)}.`
+  })
+})
+
+const change = Effect.fnUntraced(function* (change: BudgetChange, json: boolean) {
+  const { set } = yield* budgets
+  const budget = queueBudget(yield* set(yield* oneQueue, change))
+  if (json) return yield* printJson(QueueBudget, budget)
+  yield* Effect.forEach(budgetLines([budget]), (line) => writeLine(safeText(line)), { discard: true })
+})
+
+const show = Command.make(
+  "show",
+  { json: options.json },
+  Effect.fnUntraced(function* (input) {
+    const { list } = yield* budgets
+    const queue = yield* QueueFlag
+    const found = (yield* list).filter((budget) => queue === undefined || budget.queue === queue).map(queueBudget)
+    if (input.json) return yield* printJson(Schema.Array(QueueBudget), found)
+    if (found.length === 0) {
+      return yield* printMessage(
+        safe`No budget is set. Set one with \`${yield* commandName} budget set --max-cost USD\`.`
+      )
+    }
+    yield* Effect.forEach(budgetLines(found), (line) => writeLine(safeText(line)), { discard: true })
+  })
+).pipe(
+  Command.withDescription("Show what the queues have spent, what running attempts have reserved, and the limits."),
+  Command.withShortDescription("Show the budgets"),
+  Command.withExamples([{ command: "baton budget show", description: "Show the budgets of all queues" }]),
+  Command.provide(store.layerAllQueues)
+)
+
+const set = Command.make(
+  "set",
+  {
+    maxCost: options.value("max-cost", orNone(Kind.dollars), "The most that the tasks of the queue may cost"),
+    maxTokens: options.value(
+      "max-tokens",
+      orNone(Kind.count(1)),
+      "The most tokens that the tasks of the queue may use"
+    ),
+    json: options.json
+  },
+  Effect.fnUntraced(function* ({ json, maxCost, maxTokens }) {
+    const nanoUsd = maxCost === undefined || maxCost === null ? maxCost : Budget.toNanoUsd(maxCost, Math.floor)
+    yield* change(
+      {
+        limit: {
+          ...(nanoUsd === undefined ? {} : { nanoUsd }),
+          ...(maxTokens === undefined ? {} : { tokens: maxTokens })
+        }
+      },
+      json
+    )
+  })
+).pipe(
+  Command.validate(({ maxCost, maxTokens }) =>
+    maxCost === undefined && maxTokens === undefined
+      ? Effect.fail(
+          new CliError.ValidationError({ message: "There is no limit to set. Add --max-cost USD or --max-tokens N." })
+        )
+      : Effect.void
+  ),
+  Command.withDescription(
+    "Set a limit of a queue, for all its runs and workers together. What was spent still counts. Runs under way see the new limit at once; a run that was stopped continues when you start it again."
+  ),
+  Command.withShortDescription("Set a limit of a queue"),
+  Command.withExamples([
+    { command: "baton budget set --max-cost 10", description: "Let the only queue spend ten dollars in all" },
+    { command: "baton budget set --queue prompts --max-cost none", description: "Remove the limit of a queue" }
+  ]),
+  Command.provide(store.layerAllQueues)
+)
+
+const reset = Command.make("reset", { json: options.json }, (input) =>
+  change({ committed: Budget.zero }, input.json)
+).pipe(
+  Command.withDescription("Count what a queue has spent from zero again. The limit stays."),
+  Command.withShortDescription("Count from zero again"),
+  Command.withExamples([
+    { command: "baton budget reset --queue prompts", description: "Let a queue spend its whole limit again" }
+  ]),
+  Command.provide(store.layerAllQueues)
+)
+
+/** Shows and changes the budgets of queues. */
+export const budget = Command.make("budget").pipe(
+  Command.withDescription(
+    "A budget limits what a queue spends, over all its runs and workers, across restarts and crashes. `baton run --max-cost` sets it too."
+  ),
+  Command.withShortDescription("Show or change the budgets of queues"),
+  Command.withSubcommands([show, set, reset])
+)

@@ -1,0 +1,100 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { type Answer, reply } from "../../../adapters/test/claude/server/Answer.ts"
+import * as Server from "../../../adapters/test/claude/server/server.ts"
+import { QueueBudget } from "../../src/view/budgets.ts"
+import { baton, folder, list, start } from "./baton.ts"
+
+const decodeBudgets = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(QueueBudget)))
+
+/** What the API bills for each request, whatever the worst case is: 100 and 20 tokens at $2 and $10 per million. */
+const price = 0.0004
+
+const answer = (options: { readonly before?: Promise<unknown> } = {}): Answer =>
+  reply("Done.", { usage: { input_tokens: 100, output_tokens: 20 }, ...options })
+
+const setUp = Effect.fnUntraced(function* (rows: number, script: () => Answer) {
+  const dir = yield* folder
+  dir.write("tasks.txt", Array.from({ length: rows }, (_, index) => `Task ${index}\n`).join(""))
+  const server = yield* Server.make({ script })
+  const env = { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: server.url }
+  const run = ["run", "tasks.txt", "--executor", "claude", "--no-verify", "--max-output-tokens", "200", "--no-cache"]
+  return {
+    server,
+    bill: () => server.messages().length * price,
+    budget: Effect.map(baton(dir.path, ["budget", "show", "--json"], env), ({ stdout }) => decodeBudgets(stdout)[0]),
+    tasks: list(dir.path),
+    baton: (...args: ReadonlyArray<string>) => baton(dir.path, args, env),
+    run: (...args: ReadonlyArray<string>) => baton(dir.path, [...run, ...args], env),
+    start: (...args: ReadonlyArray<string>) => start(dir.path, [...run, ...args, "--output", "ndjson"], env)
+  }
+})
+
+describe("the budget of a queue", { timeout: 120_000 }, () => {
+  it.live("holds for two processes, a kill -9 and reruns, by the server's own bill", () =>
+    Effect.gen(function* () {
+      let requests = 0
+      const gate = Promise.withResolvers<void>()
+      const { bill, budget, run, server, start } = yield* setUp(200, () => {
+        requests++
+        // Some requests are unanswered when a process is killed.
+        return requests > 20 && requests <= 30 ? answer({ before: gate.promise }) : answer()
+      })
+      const limit = 0.05
+      const args = ["--max-cost", String(limit), "-j", "8", "--lease", "1s"]
+      const first = yield* start(...args)
+      const second = yield* start(...args)
+      yield* Effect.promise(() => server.until(() => requests >= 24))
+      yield* first.kill("SIGKILL")
+      yield* first.ended
+      gate.resolve()
+      assert.strictEqual((yield* second.ended).code, 3)
+      assert.isAtMost(bill(), limit)
+      const third = yield* run(...args)
+      assert.strictEqual(third.code, 3, third.stderr)
+      assert.include(third.stderr, 'the budget of queue "tasks" is used up')
+      assert.include(third.stderr, "baton budget set --queue tasks --max-cost 0.1")
+      assert.isAtMost(bill(), limit)
+
+      // What was spent may be more than what was billed: a killed process does not know what its requests cost.
+      const spent = yield* budget
+      assert.isAtMost(spent?.spent.costUsd ?? Infinity, limit)
+      assert.isAtLeast(spent?.spent.costUsd ?? 0, bill() - 1e-9)
+      assert.deepStrictEqual(spent?.reserved, { costUsd: 0, tokens: 0 })
+      assert.isAbove(bill(), limit / 2)
+
+      const raised = yield* run(...args.with(1, "5"))
+      assert.strictEqual(raised.code, 0, raised.stderr)
+      assert.isAtMost(bill(), 5)
+    })
+  )
+
+  it.live("is shown, raised and reset; --max-cost-per-run limits a run alone", () =>
+    Effect.gen(function* () {
+      const { baton, bill, budget, run, tasks } = yield* setUp(30, () => answer())
+      const limited = yield* run("--max-cost", "0.005", "-j", "1")
+      assert.strictEqual(limited.code, 3, limited.stderr)
+      const answered = Math.round(bill() / price)
+      assert.strictEqual((yield* tasks).filter(({ status }) => status === "completed").length, answered)
+      assert.include((yield* baton("status")).stdout, "Budget  $0.0024 of $0.0050 spent")
+      assert.deepInclude(yield* budget, { queue: "tasks", maxCostUsd: 0.005, maxTokens: null })
+
+      assert.strictEqual((yield* run("--max-cost", "0.005", "-j", "1")).code, 3)
+      assert.strictEqual(Math.round(bill() / price), answered)
+
+      const reset = yield* baton("budget", "reset")
+      assert.include(reset.stdout, "tasks: $0.00 of $0.0050 spent")
+      // The limit stays, also without the flag.
+      assert.strictEqual((yield* run("-j", "1")).code, 3)
+      assert.strictEqual(Math.round(bill() / price), 2 * answered)
+
+      const raised = yield* baton("budget", "set", "--max-cost", "1")
+      assert.include(raised.stdout, "of $1.00 spent")
+      const short = yield* run("-j", "1", "--max-cost-per-run", "0.006")
+      assert.strictEqual(short.code, 3, short.stderr)
+      assert.include(short.stderr, "the budget is used up")
+      const last = yield* run("-j", "1")
+      assert.strictEqual(last.code, 0, last.stderr)
+    })
+  )
+})
