@@ -6,14 +6,15 @@ import * as Model from "../src/api/schema.ts"
 import { flatten, pagesOfRows } from "../src/api/taskPages.ts"
 import * as Search from "../src/search.ts"
 
-const counts = (queue: string, pending: number): Model.QueueCounts => ({
+const counts = (queue: string, pending: number): Model.Queue => ({
   queue,
   pending,
   in_progress: 0,
   completed: 0,
   failed: 0,
   cancelled: 0,
-  waiting: 0
+  waiting: 0,
+  budget: null
 })
 
 const text = { text: "Do it.", length: 6, cut: false }

@@ -25,6 +25,11 @@ const work = Effect.fnUntraced(function* (store: TaskStore.TaskStore["Service"])
 })
 
 const server = await startServer(examples)
+await server.change(({ budgets }) =>
+  budgets === undefined
+    ? Effect.void
+    : budgets.set("reviews", { limit: { nanoUsd: 15e9 }, committed: { nanoUsd: 8.42e9, tokens: 0 } })
+)
 const browser = await launch()
 
 const queues = await open(browser, { colorScheme: "light" })

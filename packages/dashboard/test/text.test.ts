@@ -1,4 +1,5 @@
 import { assert, describe, it } from "vitest"
+import { spent } from "../src/text/budget.ts"
 import { compare, folded } from "../src/text/difference.ts"
 import * as Format from "../src/text/format.ts"
 import * as Rate from "../src/text/rate.ts"
@@ -87,6 +88,24 @@ describe("format", () => {
   })
 })
 
+describe("budget", () => {
+  it("shows what was spent and reserved of each limit", () => {
+    const budget = {
+      limit: { nanoUsd: 5e9, tokens: 1000 },
+      committed: { nanoUsd: 2e9, tokens: 100 },
+      reserved: { nanoUsd: 5e8, tokens: 0 }
+    }
+    assert.deepStrictEqual(spent(budget), [
+      { text: "$2.00 of $5.00 spent, $0.5000 reserved", committed: 0.4, reserved: 0.1 },
+      { text: "100 of 1,000 tokens used", committed: 0.1, reserved: 0 }
+    ])
+    assert.deepStrictEqual(
+      spent({ ...budget, limit: { nanoUsd: null, tokens: null } }).map(({ text }) => text),
+      ["$2.00 spent, no limit"]
+    )
+  })
+})
+
 describe("rate", () => {
   it("measures the last minute, and starts again when tasks are requeued", () => {
     const samples = [0, 10, 20].reduce<ReadonlyArray<Rate.Sample>>(
@@ -99,11 +118,23 @@ describe("rate", () => {
 })
 
 describe("waiting", () => {
-  const queue = { queue: "a", pending: 5, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 2 }
+  const queue = {
+    queue: "a",
+    pending: 5,
+    in_progress: 0,
+    completed: 0,
+    failed: 0,
+    cancelled: 0,
+    waiting: 2,
+    budget: null
+  }
 
   it("says why pending tasks do not run", () => {
     assert.deepStrictEqual(reasons(queue, true), ["5 tasks pending until you resume."])
     assert.lengthOf(reasons(queue, false), 2)
+    const none = { nanoUsd: 0, tokens: 0 }
+    const budget = { limit: { nanoUsd: 5, tokens: null }, committed: { ...none, nanoUsd: 5 }, reserved: none }
+    assert.deepStrictEqual(reasons({ ...queue, budget }, false), ["5 tasks pending. The budget is spent."])
     assert.deepStrictEqual(reasons({ ...queue, in_progress: 1, waiting: 0 }, false), [])
   })
 })

@@ -1,5 +1,6 @@
 /** What the server sends. It is decoded once, where it arrives. */
 import { AttemptOutcome } from "@baton/core/Attempt"
+import { Budget as QueueBudget } from "@baton/core/Budget"
 import { Task, TaskStatus } from "@baton/core/Task"
 import { Counts } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
@@ -12,13 +13,19 @@ export interface Text extends Schema.Schema.Type<typeof Text> {}
 const NullableText = Schema.NullOr(Text)
 const NullableUsage = Schema.NullOr(Usage)
 
-export const QueueCounts = Schema.Struct({ queue: Schema.String, ...Counts.fields })
-export interface QueueCounts extends Schema.Schema.Type<typeof QueueCounts> {}
+const { committed, limit, reserved } = QueueBudget.fields
+
+/** What a queue may spend, and what it has spent and reserved. */
+export const Budget = Schema.Struct({ limit, committed, reserved })
+export interface Budget extends Schema.Schema.Type<typeof Budget> {}
+
+export const Queue = Schema.Struct({ queue: Schema.String, ...Counts.fields, budget: Schema.NullOr(Budget) })
+export interface Queue extends Schema.Schema.Type<typeof Queue> {}
 
 export const Control = Schema.Struct({ paused: Schema.Boolean, stops: Schema.Int })
 
 export const Queues = Schema.Struct({
-  queues: Schema.Array(QueueCounts),
+  queues: Schema.Array(Queue),
   control: Control,
   server: Schema.Struct({ readOnly: Schema.Boolean })
 })
@@ -119,7 +126,7 @@ export interface Changes extends Schema.Schema.Type<typeof Changes> {}
 
 /** The data of the event `changed`. */
 export const Changed = Schema.Struct({
-  queues: Schema.Array(QueueCounts),
+  queues: Schema.Array(Queue),
   removed: Schema.Array(Schema.String),
   control: Control
 })

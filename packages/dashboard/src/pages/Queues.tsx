@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router"
-import type { QueueCounts } from "../api/schema.ts"
+import type { Budget, Queue } from "../api/schema.ts"
+import { spent } from "../text/budget.ts"
 import { useQueues, useRates } from "../api/queries.ts"
 import { PauseButton } from "../components/Layout.tsx"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
@@ -8,7 +9,7 @@ import { ended, reasons, statuses, total } from "../text/waiting.ts"
 import { count, elapsed, number, percent } from "../text/format.ts"
 
 /** The share of each status, as one bar. */
-const Progress = ({ queue }: { readonly queue: QueueCounts }) => {
+const Progress = ({ queue }: { readonly queue: Queue }) => {
   const size = total(queue)
   return (
     <div
@@ -32,12 +33,26 @@ const Progress = ({ queue }: { readonly queue: QueueCounts }) => {
   )
 }
 
+const BudgetLines = ({ budget }: { readonly budget: Budget }) => (
+  <ul className="budget">
+    {spent(budget).map(({ committed, reserved, text }) => (
+      <li key={text}>
+        <span className="budget-bar" aria-hidden="true">
+          <span data-part="committed" style={{ width: `${committed * 100}%` }} />
+          <span data-part="reserved" style={{ width: `${reserved * 100}%` }} />
+        </span>
+        {text}
+      </li>
+    ))}
+  </ul>
+)
+
 const QueueCard = ({
   isPaused,
   queue,
   rate
 }: {
-  readonly queue: QueueCounts
+  readonly queue: Queue
   readonly isPaused: boolean
   readonly rate: number | undefined
 }) => {
@@ -81,6 +96,7 @@ const QueueCard = ({
               : `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} tasks/min, ${elapsed((left / rate) * 60_000)} left`}
         </li>
       </ul>
+      {queue.budget !== null && <BudgetLines budget={queue.budget} />}
       {(notes.length > 0 || queue.failed > 0) && (
         <ul className="notes">
           {notes.map((note) => (

@@ -1,17 +1,20 @@
 /** What a queue consists of, and why its pending tasks do not run now. */
-import type { QueueCounts } from "../api/schema.ts"
+import type { Queue } from "../api/schema.ts"
+import { isSpent } from "./budget.ts"
 import { count } from "./format.ts"
 
 export const statuses = ["completed", "in_progress", "failed", "pending", "cancelled"] as const
 
-export const total = (queue: QueueCounts): number => statuses.reduce((sum, status) => sum + queue[status], 0)
+export const total = (queue: Queue): number => statuses.reduce((sum, status) => sum + queue[status], 0)
 
 /** The number of tasks that change only on a request. */
-export const ended = (queue: QueueCounts): number => queue.completed + queue.failed + queue.cancelled
+export const ended = (queue: Queue): number => queue.completed + queue.failed + queue.cancelled
 
-export const reasons = (queue: QueueCounts, isPaused: boolean): ReadonlyArray<string> => {
+export const reasons = (queue: Queue, isPaused: boolean): ReadonlyArray<string> => {
   if (queue.pending === 0) return []
   if (isPaused) return [`${count(queue.pending, "task")} pending until you resume.`]
+  if (queue.budget !== null && isSpent(queue.budget))
+    return [`${count(queue.pending, "task")} pending. The budget is spent.`]
   const ready = queue.pending - queue.waiting
   const result: Array<string> = []
   if (queue.waiting > 0) result.push(`${count(queue.waiting, "pending task")} waiting for another task to complete.`)
