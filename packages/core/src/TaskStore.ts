@@ -130,6 +130,13 @@ export class TaskStore extends Context.Service<
     readonly awaitControl: (revision: number) => Effect.Effect<Control, TaskStoreError>
 
     /**
+     * Returns the number of changes that this process knows of, once it is not `seen`: its own changes, and those that other
+     * processes make known. It also counts what may be a change. Claims of other processes are not made known, and some stores
+     * make nothing known: a program that shows the state of a store also reads it at an interval.
+     */
+    readonly awaitChange: (seen: number) => Effect.Effect<number>
+
+    /**
      * Everything that the store knows about its tasks, in the order they were added, a page at a time: for a backup, or to
      * `restore` it in another store. Each page is consistent; a task that changes between two pages is in the state in which
      * its page was read.

@@ -1,4 +1,4 @@
-import { TaskStoreDriver } from "@baton/core"
+import { Task, TaskStoreDriver } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -40,7 +40,7 @@ const make = Effect.gen(function* () {
     state.looks = 0
     return waiting
   })
-  return { state, notify, notifyWork, wait, listen }
+  return { state, store, notify, notifyWork, wait, listen }
 })
 
 describe("a fiber that waits for work", () => {
@@ -187,4 +187,45 @@ describe("a fiber that waits for a control request", () => {
       assert.strictEqual((yield* Fiber.join(waiting)).revision, 1)
     })
   )
+})
+
+describe("a fiber that waits for changes", () => {
+  it.effect("returns when its own process changes something", () =>
+    Effect.gen(function* () {
+      const { store } = yield* make
+      const before = yield* store.awaitChange(-1)
+      const waiting = yield* Effect.forkChild(store.awaitChange(before), { startImmediately: true })
+      yield* TestClock.adjust("1 hour")
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* store.add([Task.makeNew({ id: "a", description: "a" })])
+      assert.isAbove(yield* Fiber.join(waiting), before)
+    })
+  )
+
+  it.effect("returns at once if something has changed since it last looked", () =>
+    Effect.gen(function* () {
+      const { store } = yield* make
+      const before = yield* store.awaitChange(-1)
+      yield* store.request("pause")
+      assert.isAbove(yield* store.awaitChange(before), before)
+    })
+  )
+
+  const notifications: ReadonlyArray<TaskStoreDriver.Notification> = [
+    { kind: "work", delayMillis: 0 },
+    { kind: "control" },
+    { kind: "settled" },
+    { kind: "listening" }
+  ]
+  for (const notification of notifications) {
+    it.effect(`returns when another process makes known: ${notification.kind}`, () =>
+      Effect.gen(function* () {
+        const { notify, store } = yield* make
+        const before = yield* store.awaitChange(-1)
+        const waiting = yield* Effect.forkChild(store.awaitChange(before), { startImmediately: true })
+        yield* notify(notification)
+        assert.isAbove(yield* Fiber.join(waiting), before)
+      })
+    )
+  }
 })

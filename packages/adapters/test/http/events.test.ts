@@ -1,8 +1,8 @@
-import { TaskStore, TaskStoreError } from "@baton/core"
+import { Execution, TaskStore, TaskStoreError } from "@baton/core"
 import type { BatonApi } from "@baton/adapters/http"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Latch, Layer, Queue, Ref, Stream } from "effect"
+import { Duration, Effect, Latch, Layer, Queue, Ref, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { connect } from "node:net"
 import { Events, layer as layerEvents } from "../../src/http/internal/events.ts"
@@ -19,18 +19,20 @@ const received = Effect.gen(function* () {
   return queue
 })
 
-/** Takes events until the queue of a `changed` event is as expected. */
-const until = Effect.fnUntraced(function* (
+/** Takes events until there is an expected change. */
+const untilChange = Effect.fnUntraced(function* (
   events: Queue.Dequeue<BatonApi.Event>,
-  queue: string,
-  expected: (counts: BatonApi.Queue) => boolean
+  expected: (changes: BatonApi.Changes) => boolean
 ) {
   while (true) {
     const event = yield* Queue.take(events)
-    if (event.event === "changed" && event.data.queues.some((each) => each.queue === queue && expected(each)))
-      return event
+    if (event.event === "changed" && expected(event.data)) return event.data
   }
 })
+
+/** Takes events until a queue is as expected. */
+const until = (events: Queue.Dequeue<BatonApi.Event>, queue: string, expected: (counts: BatonApi.Queue) => boolean) =>
+  untilChange(events, ({ queues }) => queues.some((each) => each.queue === queue && expected(each)))
 
 describe("events", () => {
   it.live("begin with all queues, and continue with those that change", () =>
@@ -48,17 +50,33 @@ describe("events", () => {
       yield* client.cancel({ payload: { ids: ["two/1"] } })
       const next = yield* until(events, "two", ({ cancelled }) => cancelled === 1)
       assert.deepStrictEqual(
-        next.data.queues.map(({ queue }) => queue),
+        next.queues.map(({ queue }) => queue),
         ["two"]
       )
       yield* client.control({ payload: { request: "pause" } })
-      const paused = yield* Queue.take(events)
-      assert(paused.event === "changed")
-      assert.isTrue(paused.data.control.paused)
+      yield* untilChange(events, ({ control }) => control.paused)
       yield* store.prune({ statuses: ["cancelled"] })
-      const pruned = yield* Queue.take(events)
-      assert(pruned.event === "changed")
-      assert.deepStrictEqual(pruned.data.removed, ["two"])
+      yield* untilChange(events, ({ removed }) => removed.includes("two"))
+    }).pipe(Effect.provide(Server.layer()))
+  )
+
+  it.live("report changes after which every queue has as many tasks as before", () =>
+    Effect.gen(function* () {
+      const { store } = yield* Server.Served
+      yield* Server.add(store, "same", ["same/1"])
+      const events = yield* received
+      yield* Queue.take(events)
+      const [claim] = yield* store.claim({ queues: ["same"], owner: "test", limit: 1, lease: Duration.minutes(1) })
+      assert(claim !== undefined)
+      yield* until(events, "same", ({ in_progress }) => in_progress === 1)
+      yield* store.checkpoint([
+        { ...claim, taskId: claim.task.id, execution: Execution.make({ output: "x" }), usage: null }
+      ])
+      yield* store.settle([
+        { _tag: "Release", taskId: claim.task.id, token: claim.token, reason: "", attemptUsage: null, usage: null }
+      ])
+      yield* store.claim({ queues: ["same"], owner: "test", limit: 1, lease: Duration.minutes(1) })
+      yield* untilChange(events, () => true)
     }).pipe(Effect.provide(Server.layer()))
   )
 

@@ -1,6 +1,6 @@
 /**
- * What changes in the store, for any number of clients. One fiber reads the store while there are clients, so that their
- * number costs the store nothing. A client that does not read its events loses them and receives `reload`.
+ * What changes in the store, for any number of clients. One fiber reads the store while there are clients, after each
+ * known change and at an interval, so that the number of clients costs the store nothing. A client that does not read its events loses them and receives `reload`.
  */
 import { TaskStore } from "@baton/core/TaskStore"
 import * as Context from "effect/Context"
@@ -39,7 +39,11 @@ interface State {
   readonly control: BatonApi.Control
 }
 
+/** Some changes of other processes are not made known. */
 const pollInterval = Duration.millis(500)
+
+/** Between two looks, so that the changes of a busy run are few events. */
+const rest = Duration.millis(250)
 
 /** Events that wait for a client that reads slowly. */
 const capacity = 16
@@ -62,6 +66,11 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
     /** Open when a subscriber is new. */
     const isAwaited = Latch.makeUnsafe(false)
 
+    let last: State | undefined
+    /** The number of changes that the store knows of, and whether it has grown since the last look. */
+    let known = 0
+    let hasGrown = false
+
     const readState = Effect.map(Overview.read(store), ({ control, queues }): State => ({
       queues: new Map(queues.map((queue) => [queue.queue, queue])),
       control
@@ -72,9 +81,9 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
       subscriber.lost = !Queue.offerUnsafe(subscriber.queue, event)
     }
 
-    const publish = (before: State | undefined, state: State) => {
+    const publish = (state: State) => {
       const all = { queues: [...state.queues.values()], removed: [], control: state.control }
-      const changes = before === undefined ? all : changesSince(before, state)
+      const changes = last === undefined ? all : changesSince(last, state, hasGrown)
       for (const subscriber of subscribers) {
         if (subscriber.isNew) {
           subscriber.isNew = false
@@ -84,9 +93,11 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
       }
     }
 
-    let last: State | undefined
-    const look = Effect.map(readState, (state) => {
-      publish(last, state)
+    const look = Effect.gen(function* () {
+      if (last === undefined) known = yield* store.awaitChange(-1)
+      const state = yield* readState
+      publish(state)
+      hasGrown = false
       last = subscribers.size === 0 ? undefined : state
     }).pipe(
       Effect.tapError((error) =>
@@ -101,10 +112,18 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
       Effect.retry(reconnect)
     )
 
+    const changed = Effect.suspend(() =>
+      Effect.map(store.awaitChange(known), (changes) => {
+        known = changes
+        hasGrown = true
+      })
+    )
+    const untilDue = Effect.raceFirst(changed, Effect.sleep(Duration.subtract(pollInterval, rest)))
+
     yield* isWatched.await.pipe(
       Effect.andThen(Effect.sync(() => isAwaited.closeUnsafe())),
       Effect.andThen(look),
-      Effect.andThen(Effect.raceFirst(isAwaited.await, Effect.sleep(pollInterval))),
+      Effect.andThen(Effect.raceFirst(isAwaited.await, Effect.andThen(Effect.sleep(rest), untilDue))),
       Effect.forever,
       Effect.forkScoped
     )
@@ -145,11 +164,13 @@ const encodeEvent = Schema.encodeEffect(Event)
 const encode = (event: Event) =>
   Effect.map(encodeEvent(event), ({ data, event }) => `event: ${event}\ndata: ${data}\n\n`)
 
-const changesSince = (before: State, state: State) => {
+/** The queues whose counts changed. Other changes are within tasks. */
+const changesSince = (before: State, state: State, hasGrown: boolean) => {
   const queues = Array.from(state.queues.values()).filter(
     (counts) => !Equal.equals(before.queues.get(counts.queue), counts)
   )
   const removed = Array.from(before.queues.keys()).filter((queue) => !state.queues.has(queue))
-  if (queues.length === 0 && removed.length === 0 && Equal.equals(before.control, state.control)) return undefined
+  const isSame = queues.length === 0 && removed.length === 0 && Equal.equals(before.control, state.control)
+  if (isSame && !hasGrown) return undefined
   return { queues, removed, control: state.control }
 }

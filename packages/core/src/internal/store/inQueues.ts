@@ -134,6 +134,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
     control: store.control,
     request: store.request,
     awaitControl: store.awaitControl,
+    awaitChange: store.awaitChange,
     dump: (query) =>
       Effect.map(store.dump(query), ({ next, records }) => ({
         next,

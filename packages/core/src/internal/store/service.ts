@@ -500,6 +500,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
         Effect.sync(() => waiting.announce("control"))
       ),
     awaitControl: waiting.awaitControl,
+    awaitChange: waiting.awaitChange,
     dump: (query = {}) =>
       Effect.flatMap(
         page(query, (after, limit) => driver.dump({ after, limit })),

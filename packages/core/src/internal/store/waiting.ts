@@ -97,7 +97,7 @@ const publishSettledInterval = Duration.millis(250)
 /** Before subscribing again after a subscription that worked. */
 const resubscribePause = Duration.millis(100)
 
-export interface Waiting extends Pick<TaskStore["Service"], "awaitWork" | "control" | "awaitControl"> {
+export interface Waiting extends Pick<TaskStore["Service"], "awaitWork" | "control" | "awaitControl" | "awaitChange"> {
   /** Listens to the changes of other processes, from the first time on. */
   readonly subscribed: Effect.Effect<void>
   /** Wakes the waiting fibers of this process. */
@@ -120,6 +120,7 @@ export const make = Effect.fnUntraced(function* (
   const { notifications } = driver
   const restMillis = notifications?.rest === undefined ? 0 : Duration.toMillis(notifications.rest)
   const wakeUps = { work: makeWakeUp(clock, restMillis), control: makeWakeUp(clock, restMillis) }
+  const changed = makeWakeUp(clock, 0)
   const contendedMillis = driver.contendedPause === undefined ? undefined : Duration.toMillis(driver.contendedPause)
   let listening = false
   let foundNothing = false
@@ -127,6 +128,13 @@ export const make = Effect.fnUntraced(function* (
   let controlSeen = { revision: -1, changes: -1, at: -Infinity }
   /** The number of changes of the control state that this process has heard of. */
   let controlChanges = 0
+  /** The number of changes of any kind that this process knows of. */
+  let known = 0
+
+  const noteChange = () => {
+    known++
+    changed.wake(0)
+  }
 
   const pollMillis = () =>
     Duration.toMillis(
@@ -140,6 +148,7 @@ export const make = Effect.fnUntraced(function* (
   const wake = (kind: "work" | "control", delayMillis = 0) => {
     if (kind === "control") controlChanges++
     wakeUps[kind].wake(delayMillis)
+    noteChange()
   }
 
   const subscribed =
@@ -148,7 +157,7 @@ export const make = Effect.fnUntraced(function* (
       : yield* subscribeOnce(notifications.changes, {
           onChange: ({ delayMillis, kind }) => {
             if (kind !== "control") changedElsewhere()
-            if (kind === "settled") return
+            if (kind === "settled") return noteChange()
             if (kind !== "listening") return wake(kind, delayMillis)
             listening = true
             // Changes before this moment may not have been seen.
@@ -235,14 +244,21 @@ export const make = Effect.fnUntraced(function* (
       )
     })
 
+  const awaitChange = (seen: number) =>
+    changed.until(Effect.sync(() => (known === seen ? { againInMillis: Infinity } : { found: known })))
+
   return {
+    awaitChange: (seen) => Effect.andThen(subscribed, awaitChange(seen)),
     awaitWork: (options) => Effect.andThen(subscribed, awaitWork(options)),
     subscribed,
     control,
     awaitControl: (revision) => Effect.andThen(subscribed, awaitControl(revision)),
     wake,
     announce: (kind) => {
-      if (kind === "settled") return publishSettled(kind)
+      if (kind === "settled") {
+        noteChange()
+        return publishSettled(kind)
+      }
       wake(kind)
       publishLater(kind)
     },

@@ -122,6 +122,7 @@ export const make = Effect.fnUntraced(function* (
     control: run((store) => store.control),
     request: (request) => write((store) => store.request(request)),
     awaitControl: (revision) => run((store) => store.awaitControl(revision)),
+    awaitChange: (seen) => run((store) => store.awaitChange(seen)),
     dump: (query) => run((store) => store.dump(query)),
     restore: (records) => write((store) => store.restore(records)),
     budgets: hasBudgets
