@@ -6,7 +6,8 @@ export default defineConfig({
     // Tests restore what they change, so files can share a worker: that takes half the time.
     isolate: false,
     globalSetup: ["../adapters/test/servers/globalSetup.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 30_000
+    // Ends a test that hangs. A busy machine takes many times as long as a quiet one.
+    testTimeout: 120_000,
+    hookTimeout: 120_000
   }
 })
