@@ -405,6 +405,9 @@ export class Endpoints extends HttpApiGroup.make("baton", { topLevel: true })
  */
 export class Api extends HttpApi.make("baton")
   .add(Endpoints)
+  // A misspelt field must not select more tasks than was meant.
+  .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error" })
+  .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error" })
   .annotateMerge(
     OpenApi.annotations({
       title: "Baton",

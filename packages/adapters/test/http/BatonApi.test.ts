@@ -193,9 +193,9 @@ layer(Server.layer())("BatonApi", (it) => {
   it.effect("answers bad requests with a sentence and the right status", () =>
     Effect.gen(function* () {
       const post =
-        (body: string, type = "application/json") =>
+        (body: string, path = "/api/tasks", type = "application/json") =>
         (url: string) =>
-          HttpClientRequest.post(`${url}/api/tasks`).pipe(HttpClientRequest.bodyText(body, type))
+          HttpClientRequest.post(url + path).pipe(HttpClientRequest.bodyText(body, type))
       const get = (path: string) => (url: string) => HttpClientRequest.get(url + path)
       const cases = [
         [get("/api/tasks?after=no-cursor"), 400, "BadRequest"],
@@ -203,9 +203,13 @@ layer(Server.layer())("BatonApi", (it) => {
         [get("/api/tasks?status=lost"), 400, "BadRequest"],
         [get("/api/nothing"), 404, "NotFound"],
         [get("/api/tasks/missing/output?attempt=1"), 404, "TaskNotFound"],
+        [get("/api/tasks?queu=a"), 400, "BadRequest"],
+        [post('{"status":"failed","cause":"no price"}', "/api/requeue"), 400, "BadRequest"],
+        [post('{"queue":"a"}', "/api/cancel"), 400, "BadRequest"],
+        [post('{"ids":[]}', "/api/cancel"), 400, "BadRequest"],
         [post("{"), 400, "BadRequest"],
         [post('{"tasks":[{"id":""}]}'), 400, "BadRequest"],
-        [post("tasks", "text/plain"), 415, "UnsupportedMediaType"],
+        [post("tasks", "/api/tasks", "text/plain"), 415, "UnsupportedMediaType"],
         [post("x".repeat(9 * 1024 * 1024)), 413, "BodyTooLarge"]
       ] as const
       for (const [request, status, tag] of cases) {
