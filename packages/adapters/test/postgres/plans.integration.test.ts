@@ -59,11 +59,11 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.outlook, [text], claimable, /using tasks_leased on tasks/)
       yield* explain(
         statements.complete,
-        [...leased, texts, texts, texts, texts, booleans],
+        [...leased, texts, texts, texts, texts, booleans, numbers, numbers],
         /Nested Loop\n\s+->  Function Scan on x\n\s+->  Index Scan using tasks_pkey on tasks/
       )
       const outcomes = [texts, texts, texts, numbers, numbers, texts, texts, booleans]
-      const results = [texts, texts, texts, texts, texts]
+      const results = [texts, texts, texts, texts, texts, numbers, numbers]
       yield* explain(
         statements.settle,
         [...leased, ...outcomes, ...results],
@@ -71,6 +71,8 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
         byKey,
         /dependencies_pkey/
       )
+      const spending = [numbers, numbers, numbers, numbers, numbers, numbers, numbers]
+      yield* explain(statements.reserve, [...leased, ...spending], /LockRows\n\s+->  Sort/, byKey, /budgets_pkey/)
       yield* explain(statements.extend, [...leased, number], byKey)
       yield* explain(statements.checkpoint, [...leased, texts, texts, texts], byKey)
       yield* explain(statements.locate, [texts, numbers], byKey, /task_inputs_id/)

@@ -25,6 +25,7 @@ const array =
 export const text = PgTypes.text
 export const int = (value: number): Parameter => PgTypes.int8(BigInt(value))
 export const number = PgTypes.float8
+export const boolean = PgTypes.bool
 
 export const texts: (values: ReadonlyArray<string | null>) => Parameter = array(PgTypes.OID.text)
 export const numbers: (values: ReadonlyArray<number | null>) => Parameter = array(PgTypes.OID.float8)

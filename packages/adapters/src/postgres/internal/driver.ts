@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import type { TaskStatus } from "@baton/core/Task"
 import type {
   AttemptRow,
+  BudgetRow,
   ChangeReply,
   ControlRow,
   CountsRow,
@@ -25,7 +26,7 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Admission from "./admission.ts"
 import { type Connected, listen } from "./connection.ts"
 import * as Database from "./database.ts"
-import { int, number, numbers, type Parameter, text, texts } from "./database.ts"
+import { boolean, int, number, numbers, type Parameter, text, texts } from "./database.ts"
 import * as Errors from "./errors.ts"
 import * as Leases from "./leases.ts"
 import * as Names from "./names.ts"
@@ -52,7 +53,7 @@ export const make = Effect.fnUntraced(function* (
   const names = Names.make(place.schemaName)
   const statements = Statements.make(names)
   const db = Database.make(sql, { place, prepare, deadline })
-  const leases = Leases.make(db, statements)
+  const { reserve, ...leases } = Leases.make(db, statements)
   const admission = Admission.make(db, names)
   const instance = yield* Random.nextIntBetween(0, 2 ** 40)
 
@@ -150,6 +151,22 @@ export const make = Effect.fnUntraced(function* (
     request: (request) => db.one<ControlRow>(statements.request[request]),
 
     dump: (page) => db.transaction(dump(page)),
+
+    budgets: {
+      reserve,
+      list: db.run<BudgetRow>(statements.budgets),
+      set: (queue, { committed, limitNanoUsd, limitTokens }) =>
+        db.one<BudgetRow>(statements.setBudget, [
+          text(queue),
+          boolean(limitNanoUsd !== undefined),
+          number(limitNanoUsd ?? null),
+          boolean(limitTokens !== undefined),
+          number(limitTokens ?? null),
+          boolean(committed !== undefined),
+          number(committed?.nanoUsd ?? 0),
+          number(committed?.tokens ?? 0)
+        ])
+    },
 
     notifications: makeNotifications(db, listener, { channel: Names.channel(place.schemaName), deadline, instance })
   }

@@ -1,11 +1,15 @@
 import * as Effect from "effect/Effect"
 import type {
+  BudgetRow,
+  Budgets,
   CheckpointRow,
   ClaimRequest,
   ClaimRow,
   LeaseRow,
   LostLeaseRow,
+  ReserveReply,
   SettlementRow,
+  SpendingRow,
   TaskStoreDriver
 } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -83,7 +87,7 @@ const mostTries = 20
 export const make = (
   db: Database,
   statements: Statements
-): Pick<TaskStoreDriver, "claim" | "checkpoint" | "settle" | "extend"> => {
+): Pick<TaskStoreDriver, "claim" | "checkpoint" | "settle" | "extend"> & Pick<Budgets, "reserve"> => {
   const claims = makeClaims()
   /** Whether a task was seen that others wait for. */
   let hasDependencies = false
@@ -179,6 +183,11 @@ export const make = (
     return yield* explain([...missed, ...notWritten])
   })
 
+  const used = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => [
+    numbers(located.map(({ row }) => row.spent.nanoUsd)),
+    numbers(located.map(({ row }) => row.spent.tokens))
+  ]
+
   const completing = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => ({
     text: statements.complete,
     parameters: [
@@ -186,7 +195,8 @@ export const make = (
       texts(located.map(({ row }) => row.verification)),
       texts(located.map(({ row }) => row.attemptUsage)),
       texts(located.map(({ row }) => row.usage)),
-      booleans(located.map(({ row }) => row.verified))
+      booleans(located.map(({ row }) => row.verified)),
+      ...used(located)
     ]
   })
 
@@ -205,7 +215,8 @@ export const make = (
       texts(located.map(({ row }) => row.verification)),
       texts(located.map(({ row }) => row.attemptUsage)),
       texts(located.map(({ row }) => row.usage)),
-      texts(located.map(({ row }) => row.checkpoint))
+      texts(located.map(({ row }) => row.checkpoint)),
+      ...used(located)
     ]
   })
 
@@ -228,9 +239,49 @@ export const make = (
     return lost
   })
 
+  const reserve = Effect.fnUntraced(function* (
+    spending: ReadonlyArray<SpendingRow>
+  ): Effect.fn.Return<ReserveReply, TaskStoreError> {
+    const lost: Array<LostLeaseRow> = []
+    const refused: Array<number> = []
+    const budgets = new Map<string, BudgetRow>()
+    let rows = indexed(spending)
+    for (let tries = 0; rows.length > 0; tries++) {
+      if (tries === mostTries) return yield* Effect.fail(Errors.unavailable(Errors.contended(db.place)))
+      const { located, missed } = yield* locate(rows)
+      const found =
+        located.length === 0
+          ? []
+          : yield* db.run<ReservedRow>(statements.reserve, [
+              numbers(located.map(({ seq }) => seq)),
+              numbers(located.map(({ row }) => row.token)),
+              numbers(located.map(({ call }) => call)),
+              numbers(located.map(({ index }) => index)),
+              ...(["committed", "held", "wanted"] as const).flatMap((amount) => [
+                numbers(located.map(({ row }) => row[amount].nanoUsd)),
+                numbers(located.map(({ row }) => row[amount].tokens))
+              ])
+            ])
+      for (const { hasBudget, n, refused: isRefused, ...budget } of found) {
+        if (isRefused) refused.push(n)
+        if (hasBudget) budgets.set(budget.queue, budget)
+      }
+      if (found.length === rows.length) break
+      const written = new Set(found.map(({ n }) => n))
+      const notWritten = located.flatMap(({ call, index, row, seq }) =>
+        written.has(index) ? [] : { index, row, location: { seq, call } }
+      )
+      const explained = yield* explain([...missed, ...notWritten])
+      lost.push(...explained.filter(({ isCurrent }) => !isCurrent))
+      rows = explained.filter(({ isCurrent }) => isCurrent)
+    }
+    return { lost, refused, budgets: Array.from(budgets.values()) }
+  })
+
   return {
     claim,
     settle,
+    reserve,
 
     checkpoint: (checkpoints: ReadonlyArray<CheckpointRow>) =>
       write(indexed(checkpoints), (located) => ({
@@ -245,6 +296,14 @@ export const make = (
     extend: (leases, leaseMillis) =>
       write(indexed(leases), () => ({ text: statements.extend, parameters: [number(leaseMillis)] }))
   }
+}
+
+/** A row of `reserve`, with the budget of its queue. */
+interface ReservedRow extends BudgetRow {
+  readonly n: number
+  readonly refused: boolean
+  readonly hasBudget: boolean
+  readonly queue: string
 }
 
 /** A claim as the statements return it. */

@@ -162,6 +162,27 @@ export const migrations: ReadonlyArray<Migration> = [
         WHERE CASE WHEN blockers = 0 THEN status END = 'pending'`,
       `CREATE INDEX tasks_leased ON ${schema}.tasks (queue, lease_until) WHERE status = 'in_progress'`
     ]
+  },
+  {
+    name: "0004_add_budgets",
+    statements: (schema) => [
+      // By the name of the queue, because a budget outlives the tasks of its queue. Costs are in nano-dollars.
+      `CREATE TABLE ${schema}.budgets (
+        queue text COLLATE "C" PRIMARY KEY,
+        limit_cost bigint,
+        limit_tokens bigint,
+        spent_cost bigint NOT NULL DEFAULT 0,
+        spent_tokens bigint NOT NULL DEFAULT 0,
+        held_cost bigint NOT NULL DEFAULT 0,
+        held_tokens bigint NOT NULL DEFAULT 0
+      ) WITH (fillfactor = 50)`,
+
+      // What the attempt with the token `budget_token` has spent and reserved, in a queue with a budget. With another token
+      // the columns are those of an earlier attempt, so that no statement has to clear them.
+      `ALTER TABLE ${schema}.tasks
+        ADD COLUMN budget_token bigint, ADD COLUMN spent_cost bigint, ADD COLUMN spent_tokens bigint,
+        ADD COLUMN held_cost bigint, ADD COLUMN held_tokens bigint`
+    ]
   }
 ]
 

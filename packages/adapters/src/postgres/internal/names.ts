@@ -38,6 +38,7 @@ export const make = (schemaName: string) => {
     dependencies: `${schema}.dependencies`,
     control: `${schema}.control`,
     countChanges: `${schema}.count_changes`,
+    budgets: `${schema}.budgets`,
 
     /** Where a write records how it changed the counts. */
     changes: `${schema}.count_changes (queue, ${counted.join(", ")})`,

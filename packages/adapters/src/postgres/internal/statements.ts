@@ -1,5 +1,6 @@
 import type { TaskStatus } from "@baton/core/Task"
 import type { ControlRequest } from "@baton/core/TaskStore"
+import * as Budgets from "./budgets.ts"
 import { claimColumns, countChange, counted, giveUpLease, keepOutput, later, type Names, taskColumns } from "./names.ts"
 
 /** The statements of one store, except for those that add tasks. */
@@ -11,7 +12,8 @@ export const make = (names: Names) => ({
   ...settling(names),
   ...selecting(names),
   ...reading(names),
-  ...waiting(names)
+  ...waiting(names),
+  ...Budgets.make(names, isLeased)
 })
 
 /**
@@ -146,10 +148,12 @@ const settling = (names: Names) => {
           attempt_usage = x.attempt_usage, usage = x.usage, verified = x.verified, feedback = NULL, checkpoint = NULL,
           updated_at = now()
         FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::boolean[])
-          AS x (seq, token, call, execution, verification, attempt_usage, usage, verified)
-        WHERE ${isLeased} AND t.parent = 0 RETURNING t.seq, t.queue
+            $8::boolean[], $9::float8[], $10::float8[])
+          AS x (seq, token, call, execution, verification, attempt_usage, usage, verified, used_cost, used_tokens)
+        WHERE ${isLeased} AND t.parent = 0
+        RETURNING t.seq, t.queue, t.token, ${Budgets.endColumns}, x.used_cost, x.used_tokens
       ),
+      committed AS (${Budgets.commitUsed(names, "done")}),
       counted AS (
         INSERT INTO ${changes} SELECT queue, 0, -count(*), count(*), 0, 0, 0 FROM done GROUP BY queue
       ) ${written}`,
@@ -162,12 +166,12 @@ const settling = (names: Names) => {
     settle: `
       WITH own AS MATERIALIZED (
         SELECT x.*, t.xmin AS version, t.attempts AS number, t.owner, t.started_at, t.claim_call,
-          t.execution AS saved, t.attempt_usage AS saved_usage
+          t.execution AS saved, t.attempt_usage AS saved_usage, ${Budgets.endColumns}
         FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::float8[],
             $8::float8[], $9::text[], $10::text[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[],
-            $16::text[])
+            $16::text[], $17::float8[], $18::float8[])
           AS x (seq, token, call, id, outcome, status, returned, delay, error, feedback, verified, execution,
-            verification, attempt_usage, usage, checkpoint)
+            verification, attempt_usage, usage, checkpoint, used_cost, used_tokens)
         JOIN ${tasks} t ON ${isLeased}
       ),
       locked AS MATERIALIZED (
@@ -194,6 +198,7 @@ const settling = (names: Names) => {
         WHERE t.seq = o.seq::bigint AND t.xmin = o.version AND (SELECT count(*) FROM locked) > 0
         RETURNING o.*, t.queue, t.blockers
       ),
+      committed AS (${Budgets.commitUsed(names, "done")}),
       ended AS (
         INSERT INTO ${attempts} (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution,
           verification, usage)
@@ -230,6 +235,7 @@ const settling = (names: Names) => {
     sweep: `
       WITH expired AS MATERIALIZED (
         SELECT t.seq, t.attempts AS number, t.owner, t.started_at, t.execution, t.attempt_usage, t.claim_call,
+          ${Budgets.endColumns},
           CASE WHEN $1 = 0 THEN 0
             ELSE coalesce((SELECT i.max_attempts FROM ${inputs} i WHERE i.seq = t.seq), $1) END AS fails_from
         FROM ${tasks} t WHERE t.queue = $5 AND t.status = 'in_progress' AND t.lease_until <= now()
@@ -244,6 +250,7 @@ const settling = (names: Names) => {
         FROM expired e WHERE t.seq = e.seq AND t.status = 'in_progress' AND t.lease_until <= now()
         RETURNING e.*, t.queue, t.status, t.token, t.blockers, $3 || t.owner || $4 AS error
       ),
+      committed AS (${Budgets.commitHeld(names, "done")}),
       ended AS (
         INSERT INTO ${attempts}
           (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution, usage)
@@ -270,13 +277,14 @@ interface Forms {
  */
 const isInQueue = (queue: string) => `CASE WHEN ${queue}::text IS NULL THEN true ELSE t.queue = ${queue} END`
 
-const selecting = ({ attempts, changes, control, dependencies, inputs, tasks }: Names) => {
+const selecting = (names: Names) => {
+  const { attempts, changes, control, dependencies, inputs, tasks } = names
   const withIds = `t.seq IN (SELECT i.seq FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id)`
   /** Locks the rows of a selection in the order in which every statement locks rows. */
   const picked = (rows: string) => `
     picked AS MATERIALIZED (
       SELECT t.seq, t.queue, t.status AS was, t.blockers, t.token, t.claim_call, t.attempts AS number, t.owner, t.started_at,
-        t.execution, t.attempt_usage
+        t.execution, t.attempt_usage, ${Budgets.endColumns}
       FROM ${tasks} t WHERE ${rows} FOR UPDATE
     )`
   /** `queue` is the parameter of the form for a status. */
@@ -316,6 +324,7 @@ const selecting = ({ attempts, changes, control, dependencies, inputs, tasks }: 
           SELECT seq, token, claim_call, number, owner, started_at, now(), 'cancelled', $3, execution, attempt_usage
           FROM done WHERE was = 'in_progress'
         ),
+        committed AS (${Budgets.commitHeld(names, "(SELECT * FROM done WHERE was = 'in_progress')")}),
         -- Counting reads all rows of picked: every task is locked before the one row that all cancellations write.
         revised AS (
           UPDATE ${control} SET revision = revision + 1
