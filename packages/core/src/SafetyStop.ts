@@ -17,6 +17,8 @@ export class SafetyStop extends Schema.TaggedError<SafetyStop>()("SafetyStop", {
   limit: Schema.NonEmptyString,
   /** Default `run`. */
   scope: Schema.optionalKey(Schema.Literals(["run", "task"])),
+  /** The queue whose budget is used up; missing for limits of a run or a task. */
+  queue: Schema.optionalKey(Schema.String),
   /** One sentence for a person: the limit, and how much of it was used. */
   message: Schema.String
 }) {}

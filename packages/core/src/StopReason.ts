@@ -20,7 +20,7 @@ export const StopReason = Schema.TaggedUnion({
   Drained: { waiting: Schema.Int },
   Stopped: {},
   Interrupted: {},
-  LimitReached: { limit: SafetyStop.fields.limit, message: Schema.String },
+  LimitReached: { limit: SafetyStop.fields.limit, queue: SafetyStop.fields.queue, message: Schema.String },
   Failed: { message: Schema.String }
 })
 

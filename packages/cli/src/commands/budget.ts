@@ -49,22 +49,20 @@ const change = Effect.fnUntraced(function* (change: BudgetChange, json: boolean)
   yield* Effect.forEach(budgetLines([budget]), (line) => writeLine(safeText(line)), { discard: true })
 })
 
-const show = Command.make(
-  "show",
-  { json: options.json },
-  Effect.fnUntraced(function* (input) {
-    const { list } = yield* budgets
-    const queue = yield* QueueFlag
-    const found = (yield* list).filter((budget) => queue === undefined || budget.queue === queue).map(queueBudget)
-    if (input.json) return yield* printJson(Schema.Array(QueueBudget), found)
-    if (found.length === 0) {
-      return yield* printMessage(
-        safe`No budget is set. Set one with \`${yield* commandName} budget set --max-cost USD\`.`
-      )
-    }
-    yield* Effect.forEach(budgetLines(found), (line) => writeLine(safeText(line)), { discard: true })
-  })
-).pipe(
+const print = Effect.fnUntraced(function* (input: { readonly json: boolean }) {
+  const { list } = yield* budgets
+  const queue = yield* QueueFlag
+  const found = (yield* list).filter((budget) => queue === undefined || budget.queue === queue).map(queueBudget)
+  if (input.json) return yield* printJson(Schema.Array(QueueBudget), found)
+  if (found.length === 0) {
+    return yield* printMessage(
+      safe`No budget is set. Set one with \`${yield* commandName} budget set --max-cost USD\`.`
+    )
+  }
+  yield* Effect.forEach(budgetLines(found), (line) => writeLine(safeText(line)), { discard: true })
+})
+
+const show = Command.make("show", { json: options.json }, print).pipe(
   Command.withDescription("Show what the queues have spent, what running attempts have reserved, and the limits."),
   Command.withShortDescription("Show the budgets"),
   Command.withExamples([{ command: "baton budget show", description: "Show the budgets of all queues" }]),
@@ -103,7 +101,7 @@ const set = Command.make(
       : Effect.void
   ),
   Command.withDescription(
-    "Set a limit of a queue, for all its runs and workers together. What was spent still counts. Runs under way see the new limit at once; a run that was stopped continues when you start it again."
+    "Set a limit of a queue, for all its runs and workers together. The amount spent still counts. Runs under way see the new limit at once; a run that was stopped continues when you start it again."
   ),
   Command.withShortDescription("Set a limit of a queue"),
   Command.withExamples([
@@ -125,10 +123,11 @@ const reset = Command.make("reset", { json: options.json }, (input) =>
 )
 
 /** Shows and changes the budgets of queues. */
-export const budget = Command.make("budget").pipe(
+export const budget = Command.make("budget", {}, () => print({ json: false })).pipe(
   Command.withDescription(
     "A budget limits what a queue spends, over all its runs and workers, across restarts and crashes. `baton run --max-cost` sets it too."
   ),
   Command.withShortDescription("Show or change the budgets of queues"),
+  Command.provide(store.layerAllQueues),
   Command.withSubcommands([show, set, reset])
 )

@@ -199,11 +199,17 @@ const nextSteps = ({ counts, reason, stats }: RunSummary, options: Options): Rea
     ...(reason._tag === "LimitReached" && reason.limit === "no-success"
       ? ["", `${margin}Fix the cause and run again, or add --no-breaker to run all tasks in spite of it.`]
       : []),
-    ...(canResume ? ["", `${margin}Run the same command again to resume:`, margin + margin + options.again] : []),
+    ...(canResume ? ["", `${margin}${howToResume(reason, options)}`, margin + margin + options.again] : []),
     ...(entries.length === 0
       ? []
       : ["", ...labelledLines(entries, { style: { ...Style.none, dim: options.style.bold }, margin })])
   ]
+}
+
+const howToResume = (reason: StopReason, { command }: Options): string => {
+  if (reason._tag !== "LimitReached" || reason.queue === undefined) return "Run the same command again to resume:"
+  const [flag, unit] = reason.limit === "tokens" ? ["--max-tokens", "N"] : ["--max-cost", "USD"]
+  return `Raise the limit to resume, with a higher ${flag} or \`${command} budget set --queue ${firstLine(reason.queue)} ${flag} ${unit}\`, and run:`
 }
 
 /** The requests to a model and their usage. */

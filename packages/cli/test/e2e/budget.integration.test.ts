@@ -53,7 +53,7 @@ describe("the budget of a queue", { timeout: 120_000 }, () => {
       const third = yield* run(...args)
       assert.strictEqual(third.code, 3, third.stderr)
       assert.include(third.stderr, 'the budget of queue "tasks" is used up')
-      assert.include(third.stderr, "baton budget set --queue tasks --max-cost 0.1")
+      assert.include(third.stderr, "budget set --queue tasks --max-cost USD", third.stderr)
       assert.isAtMost(bill(), limit)
 
       // What was spent may be more than what was billed: a killed process does not know what its requests cost.

@@ -58,7 +58,8 @@ export const makeStopSignal = (): StopSignal => {
     void Deferred.doneUnsafe(requested, Effect.succeed({ reason, error }))
   return {
     request: stop,
-    limitReached: ({ limit, message }) => stop({ _tag: "LimitReached", limit, message }),
+    limitReached: ({ limit, message, queue }) =>
+      stop({ _tag: "LimitReached", limit, ...(queue === undefined ? undefined : { queue }), message }),
     fail: (error) => stop({ _tag: "Failed", message: error.message }, error),
     isRequested: () => Deferred.isDoneUnsafe(requested),
     await: Deferred.await(requested)

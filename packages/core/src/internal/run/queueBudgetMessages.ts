@@ -5,12 +5,6 @@ import { usd } from "../safety/budget.ts"
 
 type Kind = "cost" | "tokens"
 
-const raise = ({ limit, queue }: Budget.Budget, kind: Kind): string => {
-  const flag = kind === "cost" ? "--max-cost" : "--max-tokens"
-  const twice = kind === "cost" ? Budget.toUsd((limit.nanoUsd ?? 0) * 2) : (limit.tokens ?? 0) * 2
-  return `Raise the limit, for instance with: baton budget set --queue ${queue} ${flag} ${twice}`
-}
-
 const spentOf = ({ committed, limit }: Budget.Budget, kind: Kind): string =>
   kind === "cost"
     ? `${usd(Budget.toUsd(committed.nanoUsd))} of ${usd(Budget.toUsd(limit.nanoUsd ?? 0))} spent`
@@ -20,7 +14,8 @@ const spentOf = ({ committed, limit }: Budget.Budget, kind: Kind): string =>
 export const usedUp = (budget: Budget.Budget, kind: Kind): SafetyStop =>
   new SafetyStop({
     limit: kind,
-    message: `The budget of queue "${budget.queue}" is used up: ${spentOf(budget, kind)}. ${raise(budget, kind)}`
+    queue: budget.queue,
+    message: `The budget of queue "${budget.queue}" is used up: ${spentOf(budget, kind)}.`
   })
 
 /** The next call does not fit. */
@@ -31,7 +26,8 @@ export const refused = (budget: Budget.Budget, kind: Kind, { costUsd, tokens, wh
       : `the next call (${what}) can use up to ${tokens}`
   return new SafetyStop({
     limit: kind,
-    message: `The budget of queue "${budget.queue}" is used up: ${spentOf(budget, kind)}, and ${call}. ${raise(budget, kind)}`
+    queue: budget.queue,
+    message: `The budget of queue "${budget.queue}" is used up: ${spentOf(budget, kind)}, and ${call}.`
   })
 }
 
