@@ -75,11 +75,10 @@ describe("events", () => {
 
 describe("pages of tasks", () => {
   it("show a task once, even if a refreshed page reaches into the next one", () => {
-    const tasks = flatten([pageOf(["1", "2", "3"], "3"), pageOf(["3", "4"], null)])
-    assert.deepStrictEqual(
-      tasks.map(({ id }) => id),
-      ["1", "2", "3", "4"]
-    )
+    const idsOf = (first: Model.TaskPage) =>
+      flatten({ pages: [first, pageOf(["3", "4"], null)], pageParams: [undefined, "2"] }).map(({ id }) => id)
+    assert.deepStrictEqual(idsOf(pageOf(["1", "2"], "2")), ["1", "2", "3", "4"])
+    assert.deepStrictEqual(idsOf(pageOf(["1", "2", "3"], "3")), ["1", "2", "3", "4"])
   })
 
   it("are refreshed where they are visible, and at the end of the list", () => {

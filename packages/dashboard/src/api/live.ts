@@ -60,11 +60,16 @@ export const start = (client: QueryClient): (() => void) => {
   const stop = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
   let isFirst = true
+  let refreshedAt = 0
   const soon = () => {
-    timer ??= setTimeout(() => {
-      timer = undefined
-      refresh(client, false)
-    }, refreshMillis)
+    timer ??= setTimeout(
+      () => {
+        timer = undefined
+        refreshedAt = Date.now()
+        refresh(client, false)
+      },
+      Math.max(0, refreshedAt + refreshMillis - Date.now())
+    )
   }
   void listen(
     {

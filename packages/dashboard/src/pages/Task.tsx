@@ -1,5 +1,6 @@
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
 import { useState } from "react"
+import { RequestError } from "../api/client.ts"
 import { useCancel, useQueues, useRequeue, useTask } from "../api/queries.ts"
 import type { Attempt, TaskDetail } from "../api/schema.ts"
 import { Confirm, type Question } from "../components/Confirm.tsx"
@@ -191,7 +192,9 @@ export const TaskPage = () => {
       </Empty>
     )
   }
-  if (query.data === undefined || query.error !== null) {
+  // A task that was pruned is no longer shown. Other errors are temporary, and the next event reads the task again.
+  const isGone = query.error instanceof RequestError && query.error.status === 404
+  if (query.data === undefined || isGone) {
     return query.error === null ? <Loading /> : <Failure error={query.error} onRetry={() => void query.refetch()} />
   }
   const { attempts, task } = query.data

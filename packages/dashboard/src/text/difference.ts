@@ -31,6 +31,9 @@ const maxEdits = 600
 /** Longer lines are compared as a whole. */
 const maxLineLength = 4000
 
+/** In a longer change, the words of the lines after these are not compared: it takes time, and nobody reads it. */
+const maxPairs = 500
+
 const words = (line: string): ReadonlyArray<string> => line.match(/\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu) ?? []
 
 const whole = (text: string, isChanged: boolean): ReadonlyArray<Piece> => [{ text, isChanged }]
@@ -62,7 +65,7 @@ export const compare = (before: string, after: string): ReadonlyArray<Row> => {
       const old = deleted[index]
       const next = inserted[index]
       const [a, b] =
-        old === undefined || next === undefined
+        old === undefined || next === undefined || index >= maxPairs
           ? [whole(old ?? "", true), whole(next ?? "", true)]
           : pairOf(withoutEnd(old), withoutEnd(next))
       rows.push({
