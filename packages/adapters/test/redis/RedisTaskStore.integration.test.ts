@@ -8,6 +8,6 @@ describe.skipIf(isMissing)("on a server", () => {
     name: "Redis",
     makePlace: prefix(),
     open: (name) => layerAt({ prefix: name }),
-    capabilities: { virtualTime: false, concurrencyKeys: false, budgets: false }
+    capabilities: { virtualTime: false, concurrencyKeys: false }
   })
 })

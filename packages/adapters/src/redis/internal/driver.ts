@@ -16,6 +16,7 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Address from "./address.ts"
 import type { Connection, Options } from "./connection.ts"
 import * as Encoding from "./encoding.ts"
+import * as Budgets from "./lua/budgets.ts"
 import * as Reading from "./lua/reading.ts"
 import * as Administration from "./lua/administration.ts"
 import * as Writing from "./lua/writing.ts"
@@ -133,6 +134,24 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
       run(Reading.dump, [String(after), String(limit)], (reply) => Encoding.array(reply).map(Encoding.recordRow)),
 
     restore: (records) => run(Writing.restore, records.flatMap(Encoding.restoreArguments), Encoding.texts),
+
+    budgets: {
+      reserve: (spending) =>
+        run(Budgets.reserve, spending.flatMap(Encoding.spendingArguments), (reply) => {
+          const [lost = null, refused = null, budgets = null] = Encoding.array(reply)
+          return {
+            lost: lostLeases(lost),
+            refused: Encoding.array(refused).map(Encoding.number),
+            budgets: Encoding.array(budgets).map(Encoding.budgetRow)
+          }
+        }),
+      list: run(Budgets.listBudgets, [], (reply) => Encoding.array(reply).map(Encoding.budgetRow)),
+      set: (queue, { committed, limitNanoUsd, limitTokens }) => {
+        const limit = (value: number | null | undefined) => (value === undefined ? "" : String(value ?? "-"))
+        const amounts = committed === undefined ? ["", ""] : [String(committed.nanoUsd), String(committed.tokens)]
+        return run(Budgets.setBudget, [queue, limit(limitNanoUsd), limit(limitTokens), ...amounts], Encoding.budgetRow)
+      }
+    },
 
     notifications: {
       changes: changes(connection, keys.channel, sender),

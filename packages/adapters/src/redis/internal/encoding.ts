@@ -1,10 +1,13 @@
+import * as Budget from "@baton/core/Budget"
 import type {
+  BudgetRow,
   AttemptRow,
   ClaimRow,
   NewTaskRow,
   RecordRow,
   RestoreRow,
   SettlementRow,
+  SpendingRow,
   TaskRow
 } from "@baton/core/TaskStoreDriver"
 import { UnreadableReply } from "./errors.ts"
@@ -241,6 +244,7 @@ export const settleArguments = (settlements: ReadonlyArray<SettlementRow>): Arra
     if (error !== null) words.push(error)
     if (feedback !== null) words.push(feedback)
     if (checkpoint !== null) words.push(checkpoint)
+    if (!Budget.isZero(settlement.spent)) words.push(`${settlement.spent.nanoUsd} ${settlement.spent.tokens}`)
   }
   return words
 }
@@ -252,8 +256,22 @@ const decision = (settlement: SettlementRow): string => {
     (usage === null ? "" : "u") +
     (error === null ? "" : "e") +
     (feedback === null ? "" : "f") +
-    (checkpoint === null ? "" : "c")
+    (checkpoint === null ? "" : "c") +
+    (Budget.isZero(settlement.spent) ? "" : "s")
   return `${outcome} ${status} ${attemptsReturned} ${availableInMillis ?? "-"} ${verified ? 1 : 0} ${fields}`
+}
+
+/** What `reserve` in `lua/budgets.ts` gets of a row. */
+export const spendingArguments = ({ committed, held, id, token, wanted }: SpendingRow): ReadonlyArray<string> => [
+  id,
+  String(token),
+  ...[committed, held, wanted].flatMap(({ nanoUsd, tokens }) => [String(nanoUsd), String(tokens)])
+]
+
+export const budgetRow = (reply: Reply): BudgetRow => {
+  const [queue, limitNanoUsd, limitTokens, committedNanoUsd, committedTokens, reservedNanoUsd, reservedTokens] =
+    array(reply)
+  return { queue, limitNanoUsd, limitTokens, committedNanoUsd, committedTokens, reservedNanoUsd, reservedTokens }
 }
 
 /** What `restore` in `lua/writing.ts` gets of a record. */

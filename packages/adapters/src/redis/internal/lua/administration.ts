@@ -1,4 +1,5 @@
 import { members, places, queue, queues, ranked } from "./indexes.ts"
+import { budgets } from "./budgets.ts"
 import { edges, endings, moving, rows, saving, tasks, writes } from "./library.ts"
 import { script } from "./prelude.ts"
 
@@ -8,7 +9,7 @@ import { script } from "./prelude.ts"
  * token, status, owner, attempts.
  */
 export const sweep = script(
-  [members, tasks, writes, places, queue, saving, moving, rows, endings],
+  [members, tasks, writes, places, queue, saving, moving, rows, endings, budgets],
   String.raw`
 local prefix, failFrom, limit = prefixOf(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]), ARGV[FIRST + 2]
 local before, after = ARGV[FIRST + 3], ARGV[FIRST + 4]
@@ -23,6 +24,7 @@ for _, task in ipairs(expired) do
   local owner = task[Attempt].owner
   local message = before .. owner .. after
   endAttempt(task, 'lease_expired', message, resultOf(task[Id]))
+  endSpending(task[Id], text(task[Token]), task[Queue])
   if task[Attempts] >= (failFrom > 0 and tonumber(task[Limit]) or failFrom) then
     write(HSET, FEEDBACK, task[Id], message)
     move(task, 'failed')
@@ -35,6 +37,7 @@ for _, task in ipairs(expired) do
     swept[#swept + 1] = value
   end
 end
+saveBudgets()
 commit()
 return swept
 `
@@ -87,7 +90,7 @@ return { last, ids }
  * many of them were in progress.
  */
 export const cancel = script(
-  [members, tasks, writes, places, saving, moving, rows, endings, queues, ranked, select],
+  [members, tasks, writes, places, saving, moving, rows, endings, queues, ranked, select, budgets],
   String.raw`
 local selected, last = select(FIRST + 1)
 local running = {}
@@ -99,6 +102,7 @@ local ids = {}
 for _, task in ipairs(selected) do
   if task[Attempt] then
     endAttempt(task, 'cancelled', ARGV[FIRST], resultOf(task[Id]))
+    endSpending(task[Id], text(task[Token]), task[Queue])
     revised = true
   elseif tonumber(task[Blockers]) == 0 then
     write(ZREM, READY, readyMember(task))
@@ -107,6 +111,7 @@ for _, task in ipairs(selected) do
   move(task, 'cancelled')
   ids[#ids + 1] = task[Id]
 end
+saveBudgets()
 commit()
 return { last, ids, #running }
 `

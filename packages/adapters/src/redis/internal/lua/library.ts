@@ -302,3 +302,17 @@ local function unblock(completed)
   end
 end
 `
+
+/** What scripts do that write under leases. Uses `tasks`. */
+export const leases = String.raw`
+local function isLeased(task, token)
+  return task ~= nil and task[Attempt] ~= nil and task[Token] == tonumber(token)
+end
+
+local lost = {}
+local function lose(index, task, outcome)
+  lost[#lost + 1] = index - 1
+  lost[#lost + 1] = task and task[Status] or false
+  lost[#lost + 1] = outcome or false
+end
+`

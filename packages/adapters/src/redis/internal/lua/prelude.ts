@@ -13,6 +13,7 @@ export const formerVersions = ["2", "3"] as const
  * - hashes with a field per task: `tasks` (what changes, see `parse`), `inputs` (what does not), `running` (the attempt of
  *   a task in progress), `feedback`, `usage`, `checkpoints`
  * - `attempts`: the ledger, with a field `<n> <id>` for the nth attempt of a task that ended
+ * - `budgets`: a field for each queue with a budget; `spending`: what attempts under way have spent and hold, in these queues
  * - sorted sets: `ready` in the order of claiming; `delayed` by `availableAt`; `leases` by their end; one for each status
  *   but `in_progress`, by `seq`; `dependants` and `dependencies`, who waits for whom, both ways
  *
@@ -37,7 +38,9 @@ const keyNames = [
   "pending",
   "completed",
   "failed",
-  "cancelled"
+  "cancelled",
+  "budgets",
+  "spending"
 ] as const
 
 export interface Keys {

@@ -1,5 +1,17 @@
 import { members, places, queue } from "./indexes.ts"
-import { attempts, blocking, edges, previousExecutions, rows, saving, tasks, unblocking, writes } from "./library.ts"
+import { budgets } from "./budgets.ts"
+import {
+  attempts,
+  blocking,
+  edges,
+  leases,
+  previousExecutions,
+  rows,
+  saving,
+  tasks,
+  unblocking,
+  writes
+} from "./library.ts"
 import { script } from "./prelude.ts"
 
 /**
@@ -272,20 +284,6 @@ return { times, ids, lines, inputs, earlier }
 `
 )
 
-/** What scripts do that write under leases. Uses `tasks`. */
-const leases = String.raw`
-local function isLeased(task, token)
-  return task ~= nil and task[Attempt] ~= nil and task[Token] == tonumber(token)
-end
-
-local lost = {}
-local function lose(index, task, outcome)
-  lost[#lost + 1] = index - 1
-  lost[#lost + 1] = task and task[Status] or false
-  lost[#lost + 1] = outcome or false
-end
-`
-
 /**
  * Arguments: for each checkpoint: id, token, execution with its usage on a second line, usage of the task or nothing.
  * Returns for each lost lease: index, status, nothing.
@@ -341,14 +339,14 @@ return lost
 
 /**
  * Arguments: for each settlement: the decision, id, token, result (execution, verification and usage of the attempt, a line
- * each), and those of usage, error, feedback and checkpoint that the decision names.
+ * each), and those of usage, error, feedback, checkpoint and spent amount (cost and tokens) that the decision names.
  *
  * A decision is: outcome, status, the number of attempts that are returned, in how many milliseconds the task is available
  * (or `-`), verified, and the first letters of what follows. Returns for each lost lease: index, status, and how the ledger
  * says that the attempt ended.
  */
 export const settle = script(
-  [members, tasks, writes, places, queue, saving, rows, edges, unblocking, leases],
+  [members, tasks, writes, places, queue, saving, rows, edges, unblocking, leases, budgets],
   String.raw`
 -- Most settlements of a call have the same decision.
 local decisions = {}
@@ -360,7 +358,7 @@ local function decide(words)
       outcome = outcome, status = status, returned = tonumber(returned), verified = verified, size = 4 + #fields,
       available = available ~= '-' and text(later(tonumber(available))), isReleased = outcome == 'released',
       usage = find(fields, 'u', 1, true), failure = find(fields, 'e', 1, true),
-      feedback = find(fields, 'f', 1, true), checkpoint = find(fields, 'c', 1, true),
+      feedback = find(fields, 'f', 1, true), checkpoint = find(fields, 'c', 1, true), spent = find(fields, 's', 1, true),
       effects = { [true] = {}, [false] = {} }
     }
     decisions[words] = decision
@@ -448,6 +446,10 @@ for index = 1, #ids do
   else
     local usage = decision.usage and ARGV[start + 3 + decision.usage]
     local failure = decision.failure and ARGV[start + 3 + decision.failure]
+    if budgetOf(effect.queue) then
+      local cost, tokens = match(decision.spent and ARGV[start + 3 + decision.spent] or '0 0', '^(.*) (.*)$')
+      endSpending(id, effect.token, effect.queue, tonumber(cost), tonumber(tokens))
+    end
     if usage then write(HSET, USAGE, id, usage) end
     if decision.isReleased then
       local attemptUsage = sub(result, 3)
@@ -477,6 +479,7 @@ for index = 1, #ids do
   end
 end
 unblock(completed)
+saveBudgets()
 commit()
 return lost
 `
