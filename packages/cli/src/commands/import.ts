@@ -9,6 +9,7 @@ import * as importProgress from "../view/importProgress.ts"
 import { writeLine } from "../view/stdout.ts"
 import { importedText } from "../view/quantity.ts"
 import { safe, safeText } from "../view/safeText.ts"
+import { decideBy } from "../sources/onChanged.ts"
 import { sourceQueues } from "../run/queues.ts"
 import * as store from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
@@ -47,8 +48,15 @@ export const importCommand = Command.make(
     const shown = yield* terminal.stderr
     const { perSource, warnings, ...total } = yield* Effect.scoped(
       Effect.gen(function* () {
-        const { onProgress } = yield* importProgress.make(shown, { isHidden: (yield* LogFormatFlag) === "json" })
-        return yield* importSources(sources, { ...reading, queueOf, onProgress })
+        const { onProgress, screen } = yield* importProgress.make(shown, {
+          isHidden: (yield* LogFormatFlag) === "json"
+        })
+        return yield* importSources(sources, {
+          ...reading,
+          queueOf,
+          decide: decideBy(reading.onChanged, screen, { quiet: json }),
+          onProgress
+        })
       })
     )
     const { style } = shown

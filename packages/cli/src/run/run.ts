@@ -14,6 +14,7 @@ import { safeText } from "../view/safeText.ts"
 import * as importProgress from "../view/importProgress.ts"
 import * as terminal from "../view/terminal.ts"
 import { Keyboard } from "../system/keyboard.ts"
+import { decideBy } from "../sources/onChanged.ts"
 import { importSources } from "../sources/importSources.ts"
 import * as queueBudgets from "./queueBudgets.ts"
 import * as queues from "./queues.ts"
@@ -91,6 +92,7 @@ const importAll = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, 
   const { added, existing, perSource, skipped, warnings } = yield* importSources(flags.sources, {
     ...flags,
     queueOf: yield* queues.sourceQueues,
+    decide: decideBy(flags.onChanged, screen, flags),
     onProgress
   })
   if (isLogged) {

@@ -168,6 +168,16 @@ export const sourceOptions = {
     delimiter,
     "The character between the columns of a table (default: found in the header row of .csv; a tab in .tsv)"
   ),
+  onChanged: value(
+    "on-changed",
+    Kind.oneOf("update", "keep", "rerun"),
+    "What to do with tasks whose text changed since they were added: update the pending ones, keep all, or also rerun finished ones (default: ask on a terminal, refuse otherwise)"
+  ),
+  idFrom: value(
+    "id-from",
+    Kind.text("COLUMNS", "names of columns, separated by commas, such as isbn,language"),
+    "The columns that identify a row, such as isbn,language; their values are its id. Without it and without a column id, the id is made from the content"
+  ),
   columns: Flag.map(
     values(
       "column",

@@ -24,6 +24,8 @@ export interface DraftOptions {
   readonly template?: Template.Template | undefined
   /** The names of a record's fields for fields of the task. Without a name here, they have the same name. */
   readonly columns?: ReadonlyMap<TaskField, string> | undefined
+  /** The names of the fields whose values are the id. */
+  readonly idFrom?: ReadonlyArray<string> | undefined
   /** Whether records are rows of a table, whose column names people write in any case. */
   readonly isTable?: boolean | undefined
 }
@@ -44,7 +46,7 @@ export const fromFields = (record: Schema.JsonObject, options: DraftOptions = {}
   const names = namesIn(Object.keys(fields), options)
   const priorityName = isData(fields, names.priority, options) ? undefined : names.priority
   const own = Result.all({
-    id: readId(valueOf(fields, names.id)),
+    id: options.idFrom === undefined ? readId(valueOf(fields, names.id)) : joinedId(fields, options.idFrom),
     description: readDescription(fields, names.description, options.template),
     metadata: readMetadata(valueOf(fields, names.metadata)),
     priority: readPriority(valueOf(fields, priorityName)),
@@ -82,6 +84,10 @@ export const checkColumns = (columns: ReadonlyArray<string>, options: DraftOptio
     if (!columns.includes(name)) {
       return `--column ${field}=${name} names a column that does not exist; the columns are ${Template.list(columns)}`
     }
+  }
+  const missing = options.idFrom?.find((name) => !columns.includes(name))
+  if (missing !== undefined) {
+    return `--id-from names the column "${missing}", which does not exist; the columns are ${Template.list(columns)}`
   }
   if (options.template !== undefined) return Template.missingColumn(options.template, columns)
   return namesIn(columns, options).description !== undefined
@@ -169,6 +175,17 @@ const readId = (value: Field): Result.Result<string | undefined, string> => {
   return Number.isSafeInteger(value)
     ? Result.succeed(String(value))
     : Result.fail(`"id" must be text, but is ${show(value)}; put it in double quotes`)
+}
+
+/** The values of several fields as an id. */
+const joinedId = (fields: Schema.JsonObject, names: ReadonlyArray<string>): Result.Result<string, string> => {
+  const values: Array<string> = []
+  for (const name of names) {
+    const value = valueOf(fields, name)
+    if (isAbsent(value)) return Result.fail(`"${name}" is empty, but --id-from makes the id from it`)
+    values.push(typeof value === "string" ? value.trim() : JSON.stringify(value))
+  }
+  return Result.succeed(values.join("/"))
 }
 
 const readDescription = (

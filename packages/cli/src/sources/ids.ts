@@ -28,7 +28,8 @@ export const ofContent = (task: Omit<Task.NewTask, "id">): string =>
 /** The id of the nth task with the same content; the first is 1. */
 export const ofOccurrence = (content: string, n: number): string => (n === 1 ? content : `${content}-${n}`)
 
-const canonicalJson = (value: Schema.Json): string => {
+/** JSON that does not depend on the order of fields. */
+export const canonicalJson = (value: Schema.Json): string => {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
   const fields = Object.keys(value)

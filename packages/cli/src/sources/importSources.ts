@@ -3,6 +3,7 @@ import type { NewTask } from "@baton/core/Task"
 import { inQueues, TaskStore } from "@baton/core/TaskStore"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Arr from "effect/Array"
+import type { Environment } from "effect/cli/Prompt"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Result from "effect/Result"
@@ -10,6 +11,9 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import type { CommandFailed, EndedWith } from "../system/CommandFailed.ts"
+import * as Changes from "./changes.ts"
+import { refuseChanges } from "./onChanged.ts"
 import type { Format } from "./Format.ts"
 import * as SourceError from "./SourceError.ts"
 import { parseOptions, readEntries, type Reading, type ReadOptions, type SourceTask } from "./readTasks.ts"
@@ -54,16 +58,21 @@ export const importSources = Effect.fnUntraced(function* (
   options: ImportOptions = {}
 ): Effect.fn.Return<
   ImportResult,
-  SourceError.SourceError | TaskStoreError,
-  TaskStore | FileSystem.FileSystem | Stdio.Stdio | Scope.Scope
+  SourceError.SourceError | TaskStoreError | ChangesRefused,
+  TaskStore | FileSystem.FileSystem | Stdio.Stdio | Scope.Scope | Environment
 > {
   const reading = yield* parseOptions(options)
   const lists = yield* openLists(sources, options)
   const { onProgress = constVoid } = options
   const validated = yield* validateLists(lists, reading, counting("checking", onProgress))
+  const kept = yield* resolveChanges(lists, validated, options)
   const onAdded = counting("adding", onProgress)
   const tallies = yield* Effect.forEach(lists, ({ opened, store }, index) =>
-    Effect.provideService(importList(opened, reading, validated[index] ?? nothingFound, onAdded), TaskStore, store)
+    Effect.provideService(
+      importList(opened, reading, validated[index] ?? nothingFound, { kept: kept[index] ?? new Set(), onAdded }),
+      TaskStore,
+      store
+    )
   )
   return summarize(tallies.flat())
 }, Effect.scoped)
@@ -71,6 +80,10 @@ export const importSources = Effect.fnUntraced(function* (
 export interface ImportOptions extends ReadOptions {
   /** The queue of each source. Left out, all tasks go where the store puts tasks without a queue. */
   readonly queueOf?: ((source: string) => string) | undefined
+  /** Decides what to do with tasks whose text changed. Left out, they are refused. */
+  readonly decide?:
+    | ((comparison: Changes.Comparison) => Effect.Effect<Changes.OnChanged, ChangesRefused, Environment>)
+    | undefined
   /** Called with the number of tasks of all sources that were checked, and then added, so far. */
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined
 }
@@ -135,14 +148,44 @@ export const validateLists = Effect.fnUntraced(function* (
   return validated
 })
 
-const nothingFound: Validated = { postponed: new Set(), isCompleted: () => false }
+const nothingFound: Validated = {
+  postponed: new Set(),
+  isCompleted: () => false,
+  comparison: Changes.nothing
+}
+
+/** The import was not decided on, or the user did not want it. */
+export type ChangesRefused = CommandFailed | EndedWith
+
+/**
+ * Replaces the changed tasks, as `decide` says for all lists together. Returns the ids of each list that are not to be added.
+ */
+const resolveChanges = Effect.fnUntraced(function* (
+  lists: ReadonlyArray<List>,
+  validated: ReadonlyArray<Validated>,
+  { decide = refuseChanges }: ImportOptions
+): Effect.fn.Return<ReadonlyArray<ReadonlySet<string>>, ChangesRefused | TaskStoreError, Environment> {
+  const all = validated.map(({ comparison }) => comparison)
+  const comparison = all.reduce(Changes.both, Changes.nothing)
+  const kept = all.map(({ renamed }) => new Set(renamed))
+  if (comparison.changed.length === 0) return kept
+  const decided = yield* decide(comparison)
+  for (const [index, { store }] of lists.entries()) {
+    const changed = all[index]?.changed ?? []
+    yield* Effect.provideService(Changes.replace(changed, decided), TaskStore, store)
+    for (const change of changed) {
+      if (!Changes.isReplaced(change, decided)) kept[index]?.add(change.task.id)
+    }
+  }
+  return kept
+})
 
 /** Adds the tasks of the sources of one queue. */
 const importList = Effect.fnUntraced(function* (
   opened: ReadonlyArray<Source.Source>,
   reading: Reading,
   validated: Validated,
-  onAdded: (tasks: number) => void
+  { kept, onAdded }: { readonly kept: ReadonlySet<string>; readonly onAdded: (tasks: number) => void }
 ): Effect.fn.Return<ReadonlyArray<Tally>, SourceError.SourceError | TaskStoreError, TaskStore | FileSystem.FileSystem> {
   const tallies = opened.map((source): Tally => ({ source, added: 0, existing: 0, skipped: 0, emptyLines: [] }))
   const postponed = new Map<string, PendingTask>()
@@ -155,6 +198,10 @@ const importList = Effect.fnUntraced(function* (
           if (entry._tag === "Problem") return yield* fileChanged(tally, entry.line, entry.message)
           if (entry._tag === "Finished") {
             tally.skipped++
+            continue
+          }
+          if (kept.has(entry.task.id)) {
+            tally.existing++
             continue
           }
           const task = withoutCompletedDependencies(entry.task, validated.isCompleted)

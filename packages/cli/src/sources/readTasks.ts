@@ -27,10 +27,13 @@ export interface ReadOptions {
   readonly columns?: ReadonlyMap<Entry.TaskField, string> | undefined
   /** The character between the fields of a table; by default, it is found in the header row. */
   readonly delimiter?: string | undefined
+  /** The names of the fields that identify a record, separated by commas. */
+  readonly idFrom?: string | undefined
 }
 
 /** The options, with the parsed template. */
-export interface Reading extends Omit<ReadOptions, "template" | "format"> {
+export interface Reading extends Omit<ReadOptions, "template" | "format" | "idFrom"> {
+  readonly idFrom?: ReadonlyArray<string> | undefined
   readonly template?: Template.Template | undefined
 }
 
@@ -85,14 +88,17 @@ export const readTasks = (
 export const parseOptions = ({
   columns,
   delimiter,
+  idFrom: names,
   template
-}: ReadOptions): Effect.Effect<Reading, SourceError.SourceError> =>
-  template === undefined
-    ? Effect.succeed({ columns, delimiter })
+}: ReadOptions): Effect.Effect<Reading, SourceError.SourceError> => {
+  const idFrom = names?.split(",").map((name) => name.trim())
+  return template === undefined
+    ? Effect.succeed({ columns, delimiter, idFrom })
     : Effect.mapBoth(Effect.fromResult(Template.parse(template)), {
         onFailure: (message) => SourceError.make("--template", null, message),
-        onSuccess: (template) => ({ columns, delimiter, template })
+        onSuccess: (template) => ({ columns, delimiter, idFrom, template })
       })
+}
 
 /** All entries of an open source. Ids made from content are the same every time the source is read. */
 export const readEntries = (

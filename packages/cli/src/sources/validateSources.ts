@@ -1,11 +1,12 @@
 /** The first of the two passes of an import: finds all problems before anything is added. */
-import type { NewTask, TaskId } from "@baton/core/Task"
+import type { TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Changes from "./changes.ts"
 import { FingerprintTable, fingerprint, ofContent } from "./ids.ts"
 import { ProblemList, type SourceError } from "./SourceError.ts"
 import { type Reading, readEntries, type SourceTask, type TaskEntry } from "./readTasks.ts"
@@ -17,6 +18,8 @@ export interface Validated {
   readonly postponed: ReadonlySet<string>
   /** Whether the sources contain a task with this id that is already completed. */
   readonly isCompleted: (id: string) => boolean
+  /** How the tasks differ from those in the store. */
+  readonly comparison: Changes.Comparison
 }
 
 /** Stores answer these from an index; more concurrent lookups would only queue up. */
@@ -41,11 +44,13 @@ export const validateSources = Effect.fnUntraced(function* (
   const { waiting: _, ...counts } = yield* store.counts
   const storeIsEmpty = Object.values(counts).every((count) => count === 0)
 
+  const comparing = storeIsEmpty ? undefined : new Changes.Comparing(yield* Changes.readStored)
+
   const statusOf = (id: string) => finished.get(fingerprint(id))
   const isEarlier = (id: string) => (named.has(id) && !postponed.has(id)) || statusOf(id) === completed
 
   const checkChunk = Effect.fnUntraced(function* (source: Source, entries: ReadonlyArray<TaskEntry>) {
-    const fresh: Array<SourceTask> = []
+    const tasks: Array<SourceTask> = []
     for (const entry of entries) {
       if (entry._tag === "Problem") problems.add(source.name, entry.line, entry.message)
       else if (entry._tag === "Finished") {
@@ -55,15 +60,23 @@ export const validateSources = Effect.fnUntraced(function* (
         const { dependsOn, id } = entry.task
         // Checked before its own id is added, because it may depend on itself.
         if (dependsOn?.every(isEarlier) === false) postponed.set(id, { source, line: entry.line, dependsOn })
-        if (!entry.named) continue
+        if (!entry.named) {
+          if (comparing?.stored !== undefined) comparing.add(source.name, entry, comparing.stored.get(id))
+          continue
+        }
         const earlier = named.add(source, entry)
-        if (earlier === "new") fresh.push(entry)
+        if (earlier === "new") tasks.push(entry)
         else if (earlier !== "same") problems.add(source.name, entry.line, duplicateId(id, earlier, source))
       }
     }
-    if (storeIsEmpty || !problems.isEmpty) return
-    const taken = yield* Effect.filter(fresh, ({ task }) => isTaken(store, task), lookups)
-    for (const { line, task } of taken) problems.add(source.name, line, idInUse(task.id))
+    if (comparing === undefined || !problems.isEmpty) return
+    const { stored } = comparing
+    const lookUp = (id: string) =>
+      stored === undefined
+        ? Effect.map(store.get(id), (task) => Option.getOrUndefined(Option.map(task, Changes.remember)))
+        : Effect.succeed(stored.get(id))
+    const found = yield* Effect.forEach(tasks, ({ task }) => lookUp(task.id), lookups)
+    for (const [index, task] of tasks.entries()) comparing.add(source.name, task, found[index])
   })
 
   for (const source of sources) {
@@ -89,7 +102,8 @@ export const validateSources = Effect.fnUntraced(function* (
     if (first !== undefined) problems.add(first.source.name, first.line, dependencyCycle(cycle))
   }
   yield* problems.check
-  return { postponed: new Set(order), isCompleted: completedIn(finished) }
+  const comparison = comparing?.result() ?? Changes.nothing
+  return { postponed: new Set(order), isCompleted: completedIn(finished), comparison }
 })
 
 interface Postponed {
@@ -141,19 +155,10 @@ interface Place {
   readonly line: number
 }
 
-const isTaken = (store: TaskStore["Service"], { description, id }: NewTask) =>
-  Effect.map(
-    store.get(id),
-    Option.exists((task) => task.description !== description)
-  )
-
 const duplicateId = (id: string, { line, source }: Place, current: Source) => {
   const place = source === current || source === undefined ? `line ${line}` : `${source.name}:${line}`
   return `the id "${id}" is already used by another task on ${place}; give each task a different id`
 }
-
-const idInUse = (id: string) =>
-  `task "${id}" has another text in the store; did the template change? Give this task another id, or use another store (--store)`
 
 const unknownDependency = (id: string, isCancelled: boolean) =>
   isCancelled

@@ -1,6 +1,6 @@
 import { Task, TaskStore } from "@baton/core"
 import { assert } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Option, Schema } from "effect"
+import { Effect, FileSystem, Layer, Schema } from "effect"
 import { importSources } from "../../src/sources/importSources.ts"
 import type { ReadOptions } from "../../src/sources/readTasks.ts"
 import { fingerprint } from "../../src/sources/ids.ts"
@@ -18,8 +18,9 @@ const project = Effect.fnUntraced(function* (files: Readonly<Record<string, stri
       options
     )
   const complaints = (...names: ReadonlyArray<string>) =>
-    Effect.map(Effect.flip(Effect.catchTag(load(names), "TaskStoreError", Effect.die)), (error) =>
-      messageLines(error, `${directory}/`, "")
+    Effect.map(
+      Effect.flip(Effect.catchTag(load(names), ["TaskStoreError", "CommandFailed", "EndedWith"], Effect.die)),
+      (error) => messageLines(error, `${directory}/`, "")
     )
   return { put, load, complaints }
 })
@@ -301,16 +302,17 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("reports an id that belongs to another task in the store before anything is added", () =>
+  it.effect("refuses tasks whose text changed before anything is added", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       yield* store.add([Task.makeNew({ id: "a", description: "other" })])
-      const { complaints } = yield* project({
+      const { load } = yield* project({
         "a.jsonl": '"new"\n{"id": "a", "description": "x"}\n{"id": "b", "description": "y"}\n'
       })
-      assert.deepStrictEqual(yield* complaints("a.jsonl"), [
-        'a.jsonl:2: task "a" has another text in the store; did the template change? Give this task another id, or use another store (--store)'
-      ])
+      const { message } = yield* Effect.flip(load(["a.jsonl"]))
+      assert.include(message, "1 task of the sources has another text than in the store: 2 new, 1 changed (1 pending)")
+      assert.include(message, 'a.jsonl:2: "other" is now "x"')
+      assert.include(message, "--on-changed rerun")
       assert.deepStrictEqual(yield* storedIds, ["a"])
     }).pipe(fresh)
   )
@@ -390,22 +392,22 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("looks up ids in the store only if the store has tasks", () =>
+  it.effect("compares with the store only if the store has tasks", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       const asked: Array<string> = []
       const watched = Layer.succeed(TaskStore.TaskStore, {
         ...store,
-        get: (id) => {
-          asked.push(id)
-          return Effect.succeed(Option.none())
+        list: (query) => {
+          asked.push("list")
+          return store.list(query)
         }
       })
       const { load } = yield* project({ "a.jsonl": '{"id": "a", "description": "x"}\n"y"\n' })
       yield* Effect.provide(load(["a.jsonl"]), watched)
       assert.deepStrictEqual(asked, [])
       yield* Effect.provide(load(["a.jsonl"]), watched)
-      assert.deepStrictEqual(asked, ["a"])
+      assert.deepStrictEqual(asked, ["list"])
     }).pipe(fresh)
   )
 })
