@@ -1,5 +1,4 @@
 import { Execution, TaskStore, TaskStoreError } from "@baton/core"
-import type { BatonApi } from "@baton/adapters/http"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Latch, Layer, Queue, Ref, Stream } from "effect"
@@ -8,31 +7,8 @@ import { connect } from "node:net"
 import { Events, layer as layerEvents } from "../../src/http/internal/events.ts"
 import { onStore } from "../sqlite/otherProcess.ts"
 import { newFile } from "../sqlite/temporary.ts"
+import { received, until, untilChange } from "./events.ts"
 import * as Server from "./server.ts"
-
-/** The events that the generated client receives. */
-const received = Effect.gen(function* () {
-  const { client } = yield* Server.Served
-  const queue = yield* Queue.unbounded<BatonApi.Event>()
-  const events = yield* client.events()
-  yield* Effect.forkScoped(Stream.runForEach(events, (event) => Queue.offer(queue, event)))
-  return queue
-})
-
-/** Takes events until there is an expected change. */
-const untilChange = Effect.fnUntraced(function* (
-  events: Queue.Dequeue<BatonApi.Event>,
-  expected: (changes: BatonApi.Changes) => boolean
-) {
-  while (true) {
-    const event = yield* Queue.take(events)
-    if (event.event === "changed" && expected(event.data)) return event.data
-  }
-})
-
-/** Takes events until a queue is as expected. */
-const until = (events: Queue.Dequeue<BatonApi.Event>, queue: string, expected: (counts: BatonApi.Queue) => boolean) =>
-  untilChange(events, ({ queues }) => queues.some((each) => each.queue === queue && expected(each)))
 
 describe("events", () => {
   it.live("begin with all queues, and continue with those that change", () =>
