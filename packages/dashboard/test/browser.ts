@@ -1,10 +1,10 @@
-/** A browser for the tests: Debian's Chromium, or the one that `BATON_TEST_CHROMIUM` names. */
+/** A browser for the tests: the Chromium or Chrome that is installed, or the one that `BATON_TEST_CHROMIUM` names. */
 import { AxeBuilder } from "@axe-core/playwright"
 import { existsSync } from "node:fs"
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
 import { assert } from "vitest"
 
-const places = [process.env["BATON_TEST_CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser"]
+const places = [process.env["BATON_TEST_CHROMIUM"], "/usr/bin/chromium", "/usr/bin/google-chrome"]
 
 /** Undefined where there is no browser, and the tests are skipped. */
 export const executablePath = places.find((path) => path !== undefined && existsSync(path))

@@ -134,7 +134,9 @@ describe("waiting", () => {
     assert.lengthOf(reasons(queue, false), 2)
     const none = { nanoUsd: 0, tokens: 0 }
     const budget = { limit: { nanoUsd: 5, tokens: null }, committed: { ...none, nanoUsd: 5 }, reserved: none }
-    assert.deepStrictEqual(reasons({ ...queue, budget }, false), ["5 tasks pending. The budget is spent."])
+    assert.deepStrictEqual(reasons({ ...queue, budget }, false), [
+      "5 tasks pending. The budget is spent; baton budget set raises it."
+    ])
     assert.deepStrictEqual(reasons({ ...queue, in_progress: 1, waiting: 0 }, false), [])
   })
 })

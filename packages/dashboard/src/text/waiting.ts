@@ -14,7 +14,7 @@ export const reasons = (queue: Queue, isPaused: boolean): ReadonlyArray<string> 
   if (queue.pending === 0) return []
   if (isPaused) return [`${count(queue.pending, "task")} pending until you resume.`]
   if (queue.budget !== null && isSpent(queue.budget))
-    return [`${count(queue.pending, "task")} pending. The budget is spent.`]
+    return [`${count(queue.pending, "task")} pending. The budget is spent; baton budget set raises it.`]
   const ready = queue.pending - queue.waiting
   const result: Array<string> = []
   if (queue.waiting > 0) result.push(`${count(queue.waiting, "pending task")} waiting for another task to complete.`)
