@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import { type Answer, reply } from "../../../adapters/test/claude/server/Answer.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
+import * as Postgres from "../../../adapters/test/postgres/postgres.ts"
+import * as Redis from "../../../adapters/test/redis/redis.ts"
 import { QueueBudget } from "../../src/view/budgets.ts"
 import { baton, folder, list, start } from "./baton.ts"
 
@@ -13,61 +15,85 @@ const price = 0.0004
 const answer = (options: { readonly before?: Promise<unknown> } = {}): Answer =>
   reply("Done.", { usage: { input_tokens: 100, output_tokens: 20 }, ...options })
 
-const setUp = Effect.fnUntraced(function* (rows: number, script: () => Answer) {
+const setUp = Effect.fnUntraced(function* (rows: number, script: () => Answer, store: string = "sqlite:baton.db") {
   const dir = yield* folder
   dir.write("tasks.txt", Array.from({ length: rows }, (_, index) => `Task ${index}\n`).join(""))
   const server = yield* Server.make({ script })
-  const env = { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: server.url }
+  const env = { BATON_STORE: store, ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: server.url }
   const run = ["run", "tasks.txt", "--executor", "claude", "--no-verify", "--max-output-tokens", "200", "--no-cache"]
   return {
     server,
     bill: () => server.messages().length * price,
     budget: Effect.map(baton(dir.path, ["budget", "show", "--json"], env), ({ stdout }) => decodeBudgets(stdout)[0]),
-    tasks: list(dir.path),
+    tasks: list(dir.path, ["--store", store]),
     baton: (...args: ReadonlyArray<string>) => baton(dir.path, args, env),
     run: (...args: ReadonlyArray<string>) => baton(dir.path, [...run, ...args], env),
     start: (...args: ReadonlyArray<string>) => start(dir.path, [...run, ...args, "--output", "ndjson"], env)
   }
 })
 
+const at = (url: string, parameter: string, name: string) => {
+  const place = new URL(url)
+  place.searchParams.set(parameter, name)
+  return place.href
+}
+
+/** Places for stores that several processes can share. */
+const places: ReadonlyArray<
+  readonly [name: string, isMissing: boolean, url: Effect.Effect<string, unknown, Scope.Scope>]
+> = [
+  ["SQLite", false, Effect.succeed("sqlite:baton.db")],
+  ["PostgreSQL", Postgres.isMissing, Effect.map(Postgres.schema(), (name) => at(Postgres.url, "schema", name))],
+  ["Redis", Redis.isMissing, Effect.map(Redis.prefix(), (name) => at(Redis.url, "prefix", name))]
+]
+
 describe("the budget of a queue", { timeout: 120_000 }, () => {
-  it.live("holds for two processes, a kill -9 and reruns, by the server's own bill", () =>
-    Effect.gen(function* () {
-      let requests = 0
-      const gate = Promise.withResolvers<void>()
-      const { bill, budget, run, server, start } = yield* setUp(200, () => {
-        requests++
-        // Some requests are unanswered when a process is killed.
-        return requests > 20 && requests <= 30 ? answer({ before: gate.promise }) : answer()
-      })
-      const limit = 0.05
-      const args = ["--max-cost", String(limit), "-j", "8", "--lease", "1s"]
-      const first = yield* start(...args)
-      const second = yield* start(...args)
-      yield* Effect.promise(() => server.until(() => requests >= 24))
-      yield* first.kill("SIGKILL")
-      yield* first.ended
-      gate.resolve()
-      assert.strictEqual((yield* second.ended).code, 3)
-      assert.isAtMost(bill(), limit)
-      const third = yield* run(...args)
-      assert.strictEqual(third.code, 3, third.stderr)
-      assert.include(third.stderr, 'the budget of queue "tasks" is used up')
-      assert.include(third.stderr, "budget set --queue tasks --max-cost USD", third.stderr)
-      assert.isAtMost(bill(), limit)
+  for (const [name, isMissing, url] of places) {
+    it.live.skipIf(isMissing)(
+      `on ${name}, holds for two processes, a kill -9 and reruns, by the server's own bill`,
+      () =>
+        Effect.gen(function* () {
+          let requests = 0
+          const gate = Promise.withResolvers<void>()
+          const { bill, budget, run, server, start } = yield* setUp(
+            200,
+            () => {
+              requests++
+              // Some requests are unanswered when a process is killed.
+              return requests > 20 && requests <= 30 ? answer({ before: gate.promise }) : answer()
+            },
+            yield* url
+          )
+          const limit = 0.05
+          const args = ["--max-cost", String(limit), "-j", "3", "--lease", "1s"]
+          const first = yield* start(...args)
+          const second = yield* start(...args)
+          yield* Effect.promise(() => server.until(() => requests >= 24))
+          yield* first.kill("SIGKILL")
+          yield* first.ended
+          gate.resolve()
+          assert.strictEqual((yield* second.ended).code, 3)
+          assert.isAtMost(bill(), limit)
+          const third = yield* run(...args)
+          assert.strictEqual(third.code, 3, third.stderr)
+          assert.include(third.stderr, 'the budget of queue "tasks" is used up')
+          assert.include(third.stderr, "budget set --queue tasks --max-cost USD", third.stderr)
+          assert.isAtMost(bill(), limit)
 
-      // What was spent may be more than what was billed: a killed process does not know what its requests cost.
-      const spent = yield* budget
-      assert.isAtMost(spent?.spent.costUsd ?? Infinity, limit)
-      assert.isAtLeast(spent?.spent.costUsd ?? 0, bill() - 1e-9)
-      assert.deepStrictEqual(spent?.reserved, { costUsd: 0, tokens: 0 })
-      assert.isAbove(bill(), limit / 2)
+          // What was spent may be more than what was billed: a killed process does not know what its requests cost.
+          const spent = yield* budget
+          assert.isAtMost(spent?.spent.costUsd ?? Infinity, limit)
+          assert.isAtLeast(spent?.spent.costUsd ?? 0, bill() - 1e-9)
+          assert.deepStrictEqual(spent?.reserved, { costUsd: 0, tokens: 0 })
+          // The killed process held three calls, and the call that no longer fits is a tenth of the limit.
+          assert.isAtLeast(bill(), limit / 2)
 
-      const raised = yield* run(...args.with(1, "5"))
-      assert.strictEqual(raised.code, 0, raised.stderr)
-      assert.isAtMost(bill(), 5)
-    })
-  )
+          const raised = yield* run(...args.with(1, "5"))
+          assert.strictEqual(raised.code, 0, raised.stderr)
+          assert.isAtMost(bill(), 5)
+        })
+    )
+  }
 
   it.live("is shown, raised and reset; --max-cost-per-run limits a run alone", () =>
     Effect.gen(function* () {
