@@ -14,6 +14,8 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as Etag from "effect/http/Etag"
 import type * as HttpPlatform from "effect/http/HttpPlatform"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type * as Redacted from "effect/Redacted"
@@ -81,10 +83,21 @@ export const layer = ({ files, hosts = [], path = "/", readOnly = false, token }
       // A separate router, so that the checks hold for all of its routes and for no others.
       const own = yield* Effect.provideService(HttpRouter.make, HttpRouter.RouterConfig, { maxParamLength })
       yield* Layer.build(Layer.provide(routes, Layer.succeed(HttpRouter.HttpRouter, own)))
-      yield* (path === "/" ? router : router.prefixed(path)).add("*", "/*", guard(own.asHttpEffect(), names))
+      const handler = guard(own.asHttpEffect(), names)
+      if (path === "/") return yield* router.add("*", "/*", handler)
+      yield* router.prefixed(path).add("*", "/*", withSlash(path, handler))
     })
   )
 }
+
+/** The page names its files relative to its own address, which has to end with a slash. */
+const withSlash = <E, R>(path: string, handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+  HttpServerRequest.HttpServerRequest.use(({ originalUrl }) => {
+    const url = URL.parse(originalUrl, "http://localhost")
+    return url?.pathname === path
+      ? Effect.succeed(HttpServerResponse.redirect(`${path}/${url.search}`, { status: 308 }))
+      : handler
+  })
 
 /** Ids of tasks can be long. */
 const maxParamLength = 8_192

@@ -56,7 +56,10 @@ describe("BatonServer", () => {
       assert.isUndefined((yield* request(`${url}/`, other)).headers["content-security-policy"])
       assert.strictEqual((yield* request(`${url}/tasks/api/queues`)).status, 200)
       assert.strictEqual((yield* request(`${url}/tasks/api/queues`, other)).status, 403)
-      assert.strictEqual((yield* request(`${url}/tasks`)).status, 200)
+      assert.strictEqual((yield* request(`${url}/tasks/`)).status, 200)
+      const redirected = yield* request(`${url}/tasks?theme=dark`)
+      assert.strictEqual(redirected.status, 308)
+      assert.strictEqual(redirected.headers.location, "/tasks/?theme=dark")
       assert.strictEqual((yield* request(`${url}/tasks/api/tasks/missing`)).status, 404)
     }).pipe(
       Effect.provide(
