@@ -1,3 +1,4 @@
+import { StopReason, Usage } from "@baton/core"
 import { LLMock } from "@copilotkit/aimock"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
@@ -49,6 +50,16 @@ const setUp = Effect.fnUntraced(function* (rows: number, options?: Server.Option
 })
 
 const decodeSummary = Schema.decodeUnknownSync(Schema.fromJsonString(RunSummary))
+const decodeVerdicts = Schema.decodeUnknownSync(
+  Schema.fromJsonString(
+    Schema.Struct({
+      passed: Schema.Int,
+      rejected: Schema.Array(Schema.Struct({ id: Schema.String, feedback: Schema.String })),
+      reason: StopReason.StopReason,
+      usage: Schema.NullOr(Usage.Usage)
+    })
+  )
+)
 const decodePlan = Schema.decodeUnknownSync(Schema.fromJsonString(Plan))
 
 describe("a list on Claude", { timeout: 120_000 }, () => {
@@ -101,6 +112,27 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       assert.isAbove(stats.usage?.bounds?.minUsd ?? 0, 0)
       assert.isAtMost(stats.usage?.bounds?.maxUsd ?? Infinity, 20)
       assert.match(run.stderr, /used +[\d,]+ tokens \(.*\), \$[\d.]+ to \$[\d.]+\n/)
+    })
+  )
+
+  it.live("is judged again by baton verify, within a budget, and without executing anything", () =>
+    Effect.gen(function* () {
+      const { baton } = yield* setUp(20, {
+        script: ({ body }) =>
+          isJudge(body) ? verdict(!/Number 7 is/.test(JSON.stringify(body)), "names no price") : reply("A summary.")
+      })
+      yield* baton("run", "packages.csv", ...template, "--executor", "claude", "--no-verify")
+      const verify = ["verify", "--verifier", "claude", "--json", "-j", "1"]
+      const { code, stderr, stdout } = yield* baton(...verify, "--max-cost-per-run", "1")
+      assert.strictEqual(code, 2, stderr)
+      const { passed, reason, rejected, usage } = decodeVerdicts(stdout)
+      assert.strictEqual(reason._tag, "Drained")
+      assert.strictEqual(passed, 19)
+      assert.deepStrictEqual(rejected, [{ id: "p7", feedback: "names no price" }])
+      assert.isAbove(usage?.costUsd ?? 0, 0)
+      const limited = yield* baton(...verify, "--max-cost-per-run", "0.000001", "--no-cache")
+      assert.strictEqual(limited.code, 3, limited.stderr)
+      assert.include(limited.stderr, "Stopped: ")
     })
   )
 

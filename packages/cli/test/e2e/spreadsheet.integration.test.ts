@@ -31,7 +31,7 @@ describe("a spreadsheet", () => {
       const { stderr } = yield* baton(dir.path, ["import", "a.csv", "--delimiter", "||"])
       assert.include(stderr, `--delimiter is "||": it takes one character such as ';', or the word tab.`)
       const wrong = yield* baton(dir.path, ["import", "a.csv", "--column", "rank=x"])
-      assert.include(wrong.stderr, "it takes a field (id, description, metadata, priority, availableAt, dependsOn)")
+      assert.include(wrong.stderr, "it takes a field (id, description, metadata, priority, availableAt, dependsOn, ")
     })
   )
 
