@@ -74,7 +74,7 @@ export interface TaskFilter {
   readonly text?: string | undefined
 }
 
-export const pageSize = 200
+export const pageSize = 100
 
 export const queues = (signal: AbortSignal) => receive(Model.Queues, "api/queues", { signal })
 

@@ -74,8 +74,10 @@ export const useTaskPages = (filter: Client.TaskFilter) => {
   // A list that is shown again was not refreshed in between.
   useEffect(() => {
     void refresh()
-    return onTasksChanged(() => void refresh())
-  }, [refresh])
+    return onTasksChanged((queues) => {
+      if (filter.queue === undefined || queues === undefined || queues.has(filter.queue)) void refresh()
+    })
+  }, [filter.queue, refresh])
 
   /** Tells which rows are visible, and loads more when the last one is near. */
   const onVisible = useCallback(
