@@ -9,6 +9,6 @@ describe.skipIf(isMissing)("on a server", () => {
     name: "PostgreSQL",
     makePlace: schema(),
     open: (name) => PostgresTaskStore.layer({ url, schema: name, maxConnections: 2 }),
-    capabilities: { virtualTime: false, concurrencyKeys: false }
+    capabilities: { virtualTime: false }
   })
 })

@@ -56,7 +56,23 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       const leased = [numbers, numbers, numbers]
       yield* explain(statements.claim, [int, text, number, number, text], claimable, /LockRows/, byKey)
       yield* explain(statements.reclaim, [text, numbers, number, int, text], /using tasks_leased on tasks/, byKey)
-      yield* explain(statements.outlook, [text], claimable, /using tasks_leased on tasks/)
+      yield* explain(
+        statements.outlook,
+        [text, int],
+        claimable,
+        /using tasks_leased on tasks/,
+        /using tasks_busy on tasks/
+      )
+      yield* explain(
+        statements.lockKeys,
+        [text, int, int, int],
+        /using key_turns_in_order/,
+        /using tasks_busy on tasks/
+      )
+      const keyed = /using tasks_keyed on tasks/
+      yield* explain(statements.candidates, [text, int, int, int, texts], claimable, keyed, /using tasks_busy on tasks/)
+      yield* explain(statements.claimLocked, [numbers, text, number, number, text], byKey)
+      yield* explain(statements.endTurns, [text, int, texts, numbers], keyed, /using key_turns_pkey/)
       yield* explain(
         statements.complete,
         [...leased, texts, texts, texts, texts, booleans, numbers, numbers],
@@ -108,7 +124,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       const statements = Statements.make(Names.make(name))
       const withoutOthers = /^(?![^]*tasks_pending)[^]*using tasks_claimable on tasks/
       yield* explain(statements.claim, [int, text, number, number, text], withoutOthers)
-      yield* explain(statements.outlook, [text], withoutOthers)
+      yield* explain(statements.outlook, [text, int], withoutOthers)
     })
   )
 })
@@ -164,7 +180,7 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL store with a million task
             return explained.Plan["Shared Hit Blocks"] + explained.Plan["Shared Read Blocks"]
           })
           for (const queue of ["small", "big", "none"]) {
-            const outlook = yield* pages(statements.outlook, text, `'${queue}'`)
+            const outlook = yield* pages(statements.outlook, `${text}, ${int}`, `'${queue}', 1`)
             assert.isBelow(outlook, 200, `outlook of ${queue}`)
             const types = `${int}, ${text}, ${number}, ${number}, ${text}`
             const claim = yield* pages(statements.claim, types, `2, 'w', 1000, 5, '${queue}'`)

@@ -45,6 +45,6 @@ describe.skipIf(isMissing)("through a pooler in transaction mode", () => {
     name: "PostgreSQL behind a pooler",
     makePlace,
     open: (place) => PostgresTaskStore.layer({ ...place, listen: false, maxConnections: 2 }),
-    capabilities: { virtualTime: false, concurrencyKeys: false }
+    capabilities: { virtualTime: false }
   })
 })

@@ -23,11 +23,13 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
     ),
     added AS (
       INSERT INTO ${tasks}
-        (seq, queue, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token)
+        (seq, queue, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token,
+          concurrency_key)
       SELECT f.seq, ($8::text[])[${placeOf("f.seq")}], 'pending', ($9::float8[])[${placeOf("f.seq")}],
         CASE ($10::timestamptz[])[${placeOf("f.seq")}]
           WHEN '-infinity' THEN now() ELSE ($10::timestamptz[])[${placeOf("f.seq")}] END,
-        0, (SELECT count(*) FROM ${dependencies} d WHERE d.dependency = f.id), 0, 0, false, now(), 0
+        0, (SELECT count(*) FROM ${dependencies} d WHERE d.dependency = f.id), 0, 0, false, now(), 0,
+        ($11::text[])[${placeOf("f.seq")}]
       FROM fresh f
     )
     SELECT CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(id), '{}') END AS ids FROM fresh`,
@@ -74,18 +76,20 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
   restoreTasks: `
     INSERT INTO ${tasks} (
       seq, status, priority, available_at, blockers, parent, attempts, requeues, verified, feedback, usage, checkpoint,
-      updated_at, token, lease, lease_until, owner, started_at, execution, verification, attempt_usage, queue
+      updated_at, token, lease, lease_until, owner, started_at, execution, verification, attempt_usage, queue,
+      concurrency_key
     )
     SELECT x.seq, x.status, x.priority, x.available_at, 0,
       (SELECT count(*) FROM ${dependencies} d WHERE d.dependency = x.id), x.attempts, x.requeues, x.verified,
       x.feedback, x.usage, x.checkpoint, x.updated_at, x.token,
       CASE WHEN x.status = 'in_progress' THEN x.token END, CASE WHEN x.status = 'in_progress' THEN now() END,
-      x.owner, CASE WHEN x.owner IS NOT NULL THEN x.started_at END, x.execution, x.verification, x.attempt_usage, x.queue
+      x.owner, CASE WHEN x.owner IS NOT NULL THEN x.started_at END, x.execution, x.verification, x.attempt_usage, x.queue,
+      x.concurrency_key
     FROM unnest($1::float8[], $2::text[], $3::text[], $4::float8[], $5::timestamptz[], $6::float8[], $7::float8[],
         $8::boolean[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::float8[], $14::text[],
-        $15::timestamptz[], $16::text[], $17::text[], $18::text[], $19::text[])
+        $15::timestamptz[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[])
       AS x (seq, id, status, priority, available_at, attempts, requeues, verified, feedback, usage, checkpoint,
-        updated_at, token, owner, started_at, execution, verification, attempt_usage, queue)`,
+        updated_at, token, owner, started_at, execution, verification, attempt_usage, queue, concurrency_key)`,
 
   restoreAttempts: `
     INSERT INTO ${attempts}
@@ -170,7 +174,8 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
         texts(tasks.map(({ dependsOn }) => dependsOn)),
         texts(tasks.map(({ queue }) => queue)),
         numbers(tasks.map(({ priority }) => priority)),
-        times(tasks.map(({ availableAt }) => availableAt ?? atOnce))
+        times(tasks.map(({ availableAt }) => availableAt ?? atOnce)),
+        texts(tasks.map(({ concurrencyKey }) => concurrencyKey))
       ]),
       ({ ids }) => ids ?? tasks.map(({ id }) => id)
     )
@@ -294,7 +299,8 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
       texts(restored.map(({ last }) => last?.execution ?? null)),
       texts(restored.map(({ last }) => last?.verification ?? null)),
       texts(restored.map(({ last }) => last?.usage ?? null)),
-      texts(records.map(({ queue }) => queue))
+      texts(records.map(({ queue }) => queue)),
+      texts(records.map(({ concurrencyKey }) => concurrencyKey))
     ])
     const ledger = restored.flatMap(({ ended, seq }) => ended.map((attempt) => ({ seq, attempt })))
     yield* Effect.forEach(

@@ -117,6 +117,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     place: `The store in schema "${place.schemaName}" of database "${place.database}"`,
     limits: { idBytes: longestId },
+    concurrencyKeys: true,
     // A claim passes over rows that another one has locked, so an empty claim does not mean an empty store.
     contendedPause: Duration.millis(20),
     ...leases,
@@ -146,7 +147,7 @@ export const make = Effect.fnUntraced(function* (
     prune: (selection, { from, unchangedMillis }) =>
       select(statements.prune, selection, from, [number(unchangedMillis)]),
 
-    outlook: (queue) => db.one<OutlookRow>(statements.outlook, [text(queue)]),
+    outlook: (queue, maxPerKey) => db.one<OutlookRow>(statements.outlook, [text(queue), int(maxPerKey)]),
     control: db.one<ControlRow>(statements.control),
     request: (request) => db.one<ControlRow>(statements.request[request]),
 

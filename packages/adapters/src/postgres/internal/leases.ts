@@ -15,6 +15,7 @@ import type {
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { booleans, type Database, int, number, numbers, type Parameter, text, texts } from "./database.ts"
 import * as Errors from "./errors.ts"
+import * as Keys from "./keys.ts"
 import type { Statements } from "./statements.ts"
 
 /** Where a lease is: the key of its row, and the call that claimed it. The call is null for a task that was restored. */
@@ -97,9 +98,31 @@ export const make = (
     return rows
   }
 
-  const claim = ({ call, leaseMillis, limit, owner, queue, unanswered }: ClaimRequest) => {
+  /** Queues that had tasks with concurrency keys when this store last claimed from them. */
+  const keyedQueues = new Set<string>()
+
+  const claimKeyed = (request: ClaimRequest) =>
+    Effect.map(db.transaction(Keys.claim<ClaimedRow>(db, statements, request)), ({ hasKeys, rows }) => {
+      if (!hasKeys) keyedQueues.delete(request.queue)
+      return rows
+    })
+
+  const claimPlain = (request: ClaimRequest) => {
+    const { call, leaseMillis, limit, owner, queue } = request
     const parameters = [int(limit), text(owner), number(leaseMillis), number(call), text(queue)]
-    const claimNew = db.run<ClaimedRow>(statements.claim, parameters)
+    return Effect.flatMap(
+      db.run<ClaimedRow & { readonly hasKeys: boolean }>(statements.claim, parameters),
+      (rows): Effect.Effect<ReadonlyArray<ClaimedRow>, TaskStoreError> => {
+        if (rows[0]?.hasKeys !== true) return Effect.succeed(rows)
+        keyedQueues.add(queue)
+        return claimKeyed(request)
+      }
+    )
+  }
+
+  const claim = (request: ClaimRequest) => {
+    const { leaseMillis, limit, owner, queue, unanswered } = request
+    const claimNew = keyedQueues.has(queue) ? claimKeyed(request) : claimPlain(request)
     if (unanswered.length === 0) return Effect.map(claimNew, claimed)
     const reclaim = [text(owner), numbers(unanswered), number(leaseMillis), int(limit), text(queue)]
     return Effect.map(

@@ -183,6 +183,60 @@ export const migrations: ReadonlyArray<Migration> = [
         ADD COLUMN budget_token bigint, ADD COLUMN spent_cost bigint, ADD COLUMN spent_tokens bigint,
         ADD COLUMN held_cost bigint, ADD COLUMN held_tokens bigint`
     ]
+  },
+  {
+    name: "0005_add_concurrency_keys",
+    statements: (schema) => [
+      `ALTER TABLE ${schema}.tasks ADD COLUMN concurrency_key text COLLATE "C"`,
+      // Tasks with a key have their own index, so that they cost the claims of other tasks nothing.
+      `DROP INDEX ${schema}.tasks_claimable`,
+      `CREATE INDEX tasks_claimable ON ${schema}.tasks (queue, priority DESC, available_at, seq)
+        WHERE CASE WHEN blockers = 0 AND concurrency_key IS NULL THEN status END = 'pending'`,
+      `CREATE INDEX tasks_keyed ON ${schema}.tasks (queue, concurrency_key, priority, available_at, seq)
+        WHERE CASE WHEN blockers = 0 AND concurrency_key IS NOT NULL THEN status END = 'pending'`,
+      `CREATE INDEX tasks_busy ON ${schema}.tasks (queue, concurrency_key)
+        WHERE CASE WHEN concurrency_key IS NOT NULL THEN status END = 'in_progress'`,
+
+      // The line of keys of each queue and priority: a row for each key with pending tasks that wait for no other task. Its
+      // available_at is that of the key's first task, or earlier: a claim corrects it. Every claim writes the rows that it
+      // uses, so the table is short and needs to be vacuumed often.
+      `CREATE TABLE ${schema}.key_turns (
+        queue text COLLATE "C" NOT NULL,
+        priority bigint NOT NULL,
+        concurrency_key text COLLATE "C" NOT NULL,
+        turn bigint NOT NULL,
+        available_at timestamptz NOT NULL,
+        PRIMARY KEY (queue, concurrency_key, priority)
+      ) WITH (
+        fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
+        autovacuum_vacuum_cost_delay = 0
+      )`,
+      `CREATE INDEX key_turns_in_order ON ${schema}.key_turns (queue, priority DESC, turn)`,
+
+      // Whatever makes a task claimable puts its key in the line. The lock keeps a claim from taking the key out of the line
+      // because it does not see the task yet: a claim passes over keys that are locked, and this waits for a claim. With
+      // "+ 0", the row is found by the key and not by its place in the line.
+      `CREATE FUNCTION ${schema}.enter_key_line() RETURNS trigger LANGUAGE plpgsql AS $enter_key_line$
+      BEGIN
+        PERFORM FROM ${schema}.key_turns
+        WHERE queue = NEW.queue AND concurrency_key = NEW.concurrency_key AND priority + 0 = NEW.priority
+          AND available_at <= NEW.available_at
+        FOR KEY SHARE;
+        IF NOT FOUND THEN
+          INSERT INTO ${schema}.key_turns AS k (queue, priority, concurrency_key, turn, available_at)
+          VALUES (NEW.queue, NEW.priority, NEW.concurrency_key, nextval(${literal(`${schema}.task_seq`)}) * 1024, NEW.available_at)
+          ON CONFLICT (queue, concurrency_key, priority)
+          DO UPDATE SET available_at = least(k.available_at, excluded.available_at);
+        END IF;
+        RETURN NULL;
+      END $enter_key_line$`,
+      `CREATE TRIGGER keyed_added AFTER INSERT ON ${schema}.tasks FOR EACH ROW
+        WHEN (NEW.concurrency_key IS NOT NULL AND NEW.status = 'pending' AND NEW.blockers = 0)
+        EXECUTE FUNCTION ${schema}.enter_key_line()`,
+      `CREATE TRIGGER keyed_changed AFTER UPDATE OF status, blockers ON ${schema}.tasks FOR EACH ROW
+        WHEN (NEW.concurrency_key IS NOT NULL AND NEW.status = 'pending' AND NEW.blockers = 0)
+        EXECUTE FUNCTION ${schema}.enter_key_line()`
+    ]
   }
 ]
 

@@ -37,6 +37,7 @@ export const make = (schemaName: string) => {
     attempts: `${schema}.attempts`,
     dependencies: `${schema}.dependencies`,
     control: `${schema}.control`,
+    keyTurns: `${schema}.key_turns`,
     countChanges: `${schema}.count_changes`,
     budgets: `${schema}.budgets`,
 
@@ -52,7 +53,8 @@ export const make = (schemaName: string) => {
 /** The columns of a task. Numbers are read as float8, which holds every integer of ours and needs no BigInt. */
 const columns = `
   t.seq::float8 AS seq, i.id, t.queue, i.description, i.payload, i.overrides, t.attempts::float8 AS attempts, i.metadata,
-  t.priority::float8 AS priority, t.available_at AS "availableAt", i.depends_on AS "dependsOn", t.feedback,
+  t.priority::float8 AS priority, t.available_at AS "availableAt", i.depends_on AS "dependsOn",
+  t.concurrency_key AS "concurrencyKey", t.feedback,
   t.requeues::float8 AS requeues, t.usage, i.created_at AS "createdAt", t.updated_at AS "updatedAt"`
 
 export const taskColumns = `${columns}, t.status, t.verified,

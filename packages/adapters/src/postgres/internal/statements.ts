@@ -31,10 +31,22 @@ const levels = ({ tasks }: Names, queue: string) => `
   )`
 
 /** Holds for the rows of a queue that `tasks_claimable` contains, and names them in a way that only this index can serve. */
-const isClaimable = (queue: string) => `t.queue = ${queue} AND CASE WHEN t.blockers = 0 THEN t.status END = 'pending'`
+const isClaimable = (queue: string) =>
+  `t.queue = ${queue} AND CASE WHEN t.blockers = 0 AND t.concurrency_key IS NULL THEN t.status END = 'pending'`
+
+/** The same for `tasks_keyed`, which contains the tasks with a concurrency key. */
+const isKeyed = (queue: string, key: string) => `
+  t.queue = ${queue} AND t.concurrency_key = ${key}
+  AND CASE WHEN t.blockers = 0 AND t.concurrency_key IS NOT NULL THEN t.status END = 'pending'`
+
+/** How many tasks of a key are in progress. */
+const runningOf = ({ tasks }: Names, queue: string, key: string) => `(
+  SELECT count(*) FROM ${tasks} b
+  WHERE b.queue = ${queue} AND b.concurrency_key = ${key}
+    AND CASE WHEN b.concurrency_key IS NOT NULL THEN b.status END = 'in_progress')`
 
 const claiming = (names: Names) => {
-  const { attempts, changes, control, inputs, tasks } = names
+  const { attempts, changes, control, inputs, keyTurns, tasks } = names
   const previousExecution = `
     SELECT a.execution FROM ${attempts} a
     WHERE a.task = t.seq AND a.outcome IN ('retried', 'failed') ORDER BY a.token DESC LIMIT 1`
@@ -42,23 +54,8 @@ const claiming = (names: Names) => {
     SELECT ${claimColumns}, CASE WHEN t.repeated THEN (${previousExecution}) END AS "previousExecution"
     FROM ${rows} t JOIN ${inputs} i ON i.seq = t.seq
     ORDER BY t.priority DESC, t.available_at, t.seq`
-  const isHeld = "t.status = 'in_progress' AND t.owner = $1 AND t.claim_call = ANY ($2::float8[])"
-  return {
-    /**
-     * MATERIALIZED, because otherwise a plan may run the LIMIT more than once and lock more than was asked for. The token
-     * exceeds the tokens of pruned tasks, so that an id that is added again does not repeat one.
-     */
-    claim: `
-      WITH RECURSIVE ${levels(names, "$5")},
-      picked AS MATERIALIZED (
-        SELECT next.seq, next.token > 0 AS repeated,
-          greatest(next.token, (SELECT token_floor FROM ${control} WHERE id = 1)) + 1 AS token
-        FROM levels l CROSS JOIN LATERAL (
-          SELECT t.seq, t.token FROM ${tasks} t
-          WHERE ${isClaimable("$5")} AND t.priority = l.priority AND t.available_at <= now()
-          ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
-        ) next LIMIT $1
-      ),
+  const claim = (picked: string, rows: string, begin = "WITH") => `
+      ${begin} ${picked},
       claimed AS (
         UPDATE ${tasks} t SET
           status = 'in_progress', attempts = t.attempts + 1, token = p.token, lease = p.token,
@@ -68,7 +65,117 @@ const claiming = (names: Names) => {
       counted AS (
         INSERT INTO ${changes} SELECT $5, -count(*), count(*), 0, 0, 0, 0 FROM claimed HAVING count(*) > 0
       )
-      ${claims("claimed")}`,
+      ${rows}`
+  const newToken = `greatest(t.token, (SELECT token_floor FROM ${control} WHERE id = 1)) + 1`
+  const hasKeys = `EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $5)`
+  const isHeld = "t.status = 'in_progress' AND t.owner = $1 AND t.claim_call = ANY ($2::float8[])"
+  return {
+    /**
+     * MATERIALIZED, because otherwise a plan may run the LIMIT more than once and lock more than was asked for. The token
+     * exceeds the tokens of pruned tasks, so that an id that is added again does not repeat one.
+     */
+    claim: claim(
+      `${levels(names, "$5")},
+      picked AS MATERIALIZED (
+        SELECT next.seq, next.repeated, next.token
+        FROM levels l CROSS JOIN LATERAL (
+          SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
+          WHERE ${isClaimable("$5")} AND t.priority = l.priority AND t.available_at <= now()
+          ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
+        ) next WHERE NOT ${hasKeys} LIMIT $1
+      )`,
+      `SELECT c.*, k.has_keys AS "hasKeys" FROM (SELECT ${hasKeys} AS has_keys) k
+      LEFT JOIN (${claims("claimed")}) c ON true WHERE k.has_keys OR c.seq IS NOT NULL`,
+      "WITH RECURSIVE"
+    ),
+
+    /** Of a queue that has keys: the highest priority, up to the given one, with pending tasks that wait for no other. */
+    keyedPriority: `
+      SELECT greatest(
+        (SELECT t.priority FROM ${tasks} t WHERE ${isClaimable("$1")} AND t.priority <= $2 ORDER BY t.priority DESC LIMIT 1),
+        (SELECT k.priority FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority <= $2 ORDER BY k.priority DESC LIMIT 1)
+      )::float8 AS priority, EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1) AS "hasKeys"`,
+
+    /**
+     * Locks the first keys of a line that are not busy, and what other lines have of these keys: a key that another claim is
+     * using is passed over. Whether a key is busy is certain only for a statement that follows: it sees what was committed
+     * before the lock.
+     */
+    lockKeys: `
+      WITH mine AS MATERIALIZED (
+        SELECT k.concurrency_key, k.turn FROM ${keyTurns} k
+        WHERE k.queue = $1 AND k.priority = $2 AND k.available_at <= now()
+          AND ${runningOf(names, "$1", "k.concurrency_key")} < $3
+        ORDER BY k.turn LIMIT $4 FOR UPDATE SKIP LOCKED
+      ),
+      others AS MATERIALIZED (
+        SELECT k.concurrency_key FROM ${keyTurns} k
+        WHERE k.queue = $1 AND k.priority <> $2 AND k.concurrency_key IN (SELECT concurrency_key FROM mine)
+        FOR UPDATE SKIP LOCKED
+      )
+      SELECT m.concurrency_key AS key FROM mine m
+      WHERE (
+        SELECT count(*) FROM ${keyTurns} k
+        WHERE k.queue = $1 AND k.priority <> $2 AND k.concurrency_key = m.concurrency_key
+      ) = (SELECT count(*) FROM others o WHERE o.concurrency_key = m.concurrency_key)
+      ORDER BY m.turn`,
+
+    /** The first tasks without a key of a priority, and the first tasks of these keys as far as they have room. Locks them. */
+    candidates: `
+      WITH plain AS MATERIALIZED (
+        SELECT t.seq, t.available_at FROM ${tasks} t
+        WHERE ${isClaimable("$1")} AND t.priority = $2 AND t.available_at <= now()
+        ORDER BY t.available_at, t.seq LIMIT $3 FOR UPDATE SKIP LOCKED
+      ),
+      keyed AS MATERIALIZED (
+        SELECT x.key, x.n, next.seq, next.available_at
+        FROM unnest($5::text[]) WITH ORDINALITY AS x (key, n)
+        CROSS JOIN LATERAL (SELECT ${runningOf(names, "$1", "x.key")} AS running) r
+        CROSS JOIN LATERAL (
+          SELECT t.seq, t.available_at FROM ${tasks} t
+          WHERE ${isKeyed("$1", "x.key")} AND t.priority = $2 AND t.available_at <= now()
+          ORDER BY t.available_at, t.seq LIMIT greatest(0, least($3, $4 - r.running)) FOR UPDATE SKIP LOCKED
+        ) next
+      ),
+      found AS (
+        SELECT NULL AS key, 0 AS n, seq, available_at FROM plain
+        UNION ALL
+        SELECT key, n, seq, available_at FROM keyed
+      )
+      SELECT key, seq::float8 AS seq, (extract(epoch FROM available_at) * 1000000)::float8 AS "availableAt" FROM found
+      ORDER BY n, available_at, seq`,
+
+    /** Claims tasks that the transaction has locked. */
+    claimLocked: claim(
+      `picked AS MATERIALIZED (
+        SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token
+        FROM unnest($1::float8[]) AS x (seq) JOIN ${tasks} t ON t.seq = x.seq::bigint
+      )`,
+      claims("claimed")
+    ),
+
+    /**
+     * Puts keys at the end of their line, in the order of `$4`; those with null there keep their place. Writes when the first
+     * task of each is available, and takes keys out of the line that have none. `+ 0` and the place of each row,
+     * which this transaction has locked, keep a plan from reading the whole line for each key.
+     */
+    endTurns: `
+      WITH first AS MATERIALIZED (
+        SELECT x.key, x.n, (
+          SELECT t.available_at FROM ${tasks} t WHERE ${isKeyed("$1", "x.key")} AND t.priority = $2
+          ORDER BY t.available_at LIMIT 1
+        ) AS at, (
+          SELECT k.ctid FROM ${keyTurns} k
+          WHERE k.queue = $1 AND k.concurrency_key = x.key AND k.priority + 0 = $2
+        ) AS place
+        FROM unnest($3::text[], $4::float8[]) AS x (key, n)
+      ),
+      gone AS (
+        DELETE FROM ${keyTurns} k USING first f WHERE k.ctid = f.place AND f.at IS NULL
+      )
+      UPDATE ${keyTurns} k SET
+        available_at = f.at, turn = CASE WHEN f.n IS NULL THEN k.turn ELSE ${names.seqAt("f.n::bigint")} END
+      FROM first f WHERE k.ctid = f.place AND f.at IS NOT NULL`,
 
     /**
      * The tasks that unanswered calls have claimed, under a new lease. Finds them before it locks them by `seq`, which would
@@ -433,7 +540,7 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
 const controlColumns = "revision::float8 AS revision, paused, stops::float8 AS stops"
 
 const waiting = (names: Names) => {
-  const { control, tasks } = names
+  const { control, keyTurns, tasks } = names
   const millisFromNow = (time: string) => `(extract(epoch FROM ${time} - now()) * 1000)::float8`
   return {
     control: `SELECT ${controlColumns} FROM ${control}`,
@@ -460,13 +567,17 @@ const waiting = (names: Names) => {
            ) earliest)
         )
       ),
+      key (at) AS MATERIALIZED (
+        SELECT min(k.available_at) FROM ${keyTurns} k
+        WHERE k.queue = $1 AND ${runningOf(names, "$1", "k.concurrency_key")} < $2
+      ),
       lease (until) AS MATERIALIZED (
         SELECT (
           SELECT lease_until FROM ${tasks} WHERE queue = $1 AND status = 'in_progress' ORDER BY lease_until LIMIT 1
         )
       )
-      SELECT ${millisFromNow("least(next.at, lease.until)")} AS "dueInMillis",
-        next.at IS NULL AND lease.until IS NULL AS drained, ${controlColumns}
-      FROM next, lease, ${control}`
+      SELECT ${millisFromNow("least(next.at, key.at, lease.until)")} AS "dueInMillis",
+        next.at IS NULL AND key.at IS NULL AND lease.until IS NULL AS drained, ${controlColumns}
+      FROM next, key, lease, ${control}`
   }
 }
