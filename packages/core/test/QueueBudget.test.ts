@@ -307,6 +307,46 @@ describe("a budget of a queue", () => {
     })
   )
 
+  it.effect("of many calls that wait, only the first asks again, and all are refused together", () =>
+    Effect.gen(function* () {
+      const sizes: Array<number> = []
+      const release = yield* Latch.make()
+      const inner = yield* memoryStore
+      const budgets = yield* budgetsOf(inner)
+      const store: Store = {
+        ...inner,
+        budgets: {
+          ...budgets,
+          reserve: (spending) =>
+            Effect.suspend(() => {
+              sizes.push(spending.length)
+              return budgets.reserve(spending)
+            })
+        }
+      }
+      const bill: Array<number> = []
+      const { orchestrator } = yield* make({
+        config: { ...config, concurrency: 50 },
+        executor: paying(worst(0.03), cost(0.03), bill, release.await),
+        store: layerOf(store)
+      })
+      yield* store.add(numbered(50))
+      yield* limitTo(store, 0.05)
+      const running = yield* Effect.forkChild(orchestrator.run)
+      yield* yields(1000)
+      const before = sizes.length
+      for (let second = 0; second < 5; second++) yield* Effect.andThen(TestClock.adjust("1 second"), yields(50))
+      assert.isAtLeast(sizes.length, before + 4)
+      assert.isTrue(sizes.slice(before).every((size) => size === 1))
+      const last = sizes.length
+      yield* release.open
+      assert.strictEqual((yield* Fiber.join(running)).reason._tag, "LimitReached")
+      assert.isBelow(sizes.length - last, 5)
+      assert.strictEqual(bill.length, 1)
+      assert.strictEqual((yield* get(store, "t49")).attempts, 0)
+    })
+  )
+
   it.effect("a store that refuses to reserve ends the run, and the task keeps its attempt", () =>
     Effect.gen(function* () {
       const inner = yield* memoryStore

@@ -81,6 +81,8 @@ const makeWith = (
   /** Accounts that have changed since they were last written. */
   const changed = new Set<Account>()
   const requests: Array<Request> = []
+  /** The queues whose first request was refused and waits. The others wait behind it, and are not sent until it is granted. */
+  const blocked = new Set<string>()
   const hasWork = Latch.makeUnsafe(false)
   const wake = () => void hasWork.openUnsafe()
 
@@ -184,9 +186,13 @@ const makeWith = (
   /** The next batch: each lease occurs once, so a second request of the same attempt goes into the batch after it. */
   const takeBatch = () => {
     const asking = new Map<Account, Request>()
+    const asked = new Set<string>()
     for (const request of requests) {
       if (asking.size === maxBatch) break
-      if (!asking.has(request.account)) asking.set(request.account, request)
+      const { queue } = request.account.claimed.claim.task
+      if (asking.has(request.account) || (asked.has(queue) && blocked.has(queue))) continue
+      asking.set(request.account, request)
+      asked.add(queue)
     }
     // First what may free something for the requests.
     const taken = new Map<Account, Request | undefined>()
@@ -243,14 +249,32 @@ const makeWith = (
         account.claimed.abort(lease.status === "cancelled" ? "cancelled" : "lease-lost")
         return []
       }
-      if (!refused.has(leaseKey(spending))) return grant(request)
-      if (request.state === "abandoned") return []
-      const budget = known.get(account.claimed.claim.task.queue)
-      const limit = budget && Budget.exceeded(budget.limit, Budget.add(budget.committed, request.worst))
-      if (budget === undefined || limit === undefined) return request
-      Deferred.doneUnsafe(request.answer, Effect.fail(halt(messages.refused(budget, limit, request.spend))))
-      return []
+      const { queue } = account.claimed.claim.task
+      if (!refused.has(leaseKey(spending))) {
+        blocked.delete(queue)
+        return grant(request)
+      }
+      blocked.add(queue)
+      return request.state === "abandoned" || isHopeless(request) ? [] : request
     })
+  }
+
+  /** Refuses a request that does not fit beside what is spent, so that nothing that is freed can help. */
+  const isHopeless = ({ account, answer, spend, worst }: Request): boolean => {
+    const budget = known.get(account.claimed.claim.task.queue)
+    const limit = budget && Budget.exceeded(budget.limit, Budget.add(budget.committed, worst))
+    if (budget === undefined || limit === undefined) return false
+    Deferred.doneUnsafe(answer, Effect.fail(halt(messages.refused(budget, limit, spend))))
+    return true
+  }
+
+  /** Those that wait behind a refused request are not sent to the store, so they are refused here. */
+  const refuseHopeless = () => {
+    if (blocked.size === 0) return
+    const waiting = requests.filter(
+      (request) => !blocked.has(request.account.claimed.claim.task.queue) || !isHopeless(request)
+    )
+    requests.splice(0, requests.length, ...waiting)
   }
 
   const grant = (request: Request): ReadonlyArray<Request> => {
@@ -285,6 +309,7 @@ const makeWith = (
     return Effect.match(known, {
       onSuccess: (reply) => {
         const waiting = accept(batch, reply)
+        refuseHopeless()
         // They go to the front: first come, first served.
         requests.unshift(...waiting)
         return waiting.length > 0
