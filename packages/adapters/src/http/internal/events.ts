@@ -14,8 +14,8 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as BatonApi from "../BatonApi.ts"
-import { Event } from "../BatonApi.ts"
+import type * as Model from "./model.ts"
+import { Event } from "./model.ts"
 import * as Overview from "./overview.ts"
 
 export class Events extends Context.Service<
@@ -35,8 +35,8 @@ interface Subscriber {
 }
 
 interface State {
-  readonly queues: ReadonlyMap<string, BatonApi.Queue>
-  readonly control: BatonApi.Control
+  readonly queues: ReadonlyMap<string, Model.Queue>
+  readonly control: Model.Control
 }
 
 /** Some changes of other processes are not made known. */

@@ -4,7 +4,7 @@ import type { TaskId } from "@baton/core/Task"
 import type { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
-import { type Failures, limits, type Text } from "../BatonApi.ts"
+import { type Failures, limits, type Text } from "./model.ts"
 import { read } from "./reading.ts"
 import { cut } from "./views.ts"
 

@@ -2,7 +2,7 @@
 import type { Control as StoreControl, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
-import type { Control, Overview } from "../BatonApi.ts"
+import type { Control, Overview } from "./model.ts"
 
 export const control = ({ paused, stops }: StoreControl): Control => ({ paused, stops })
 

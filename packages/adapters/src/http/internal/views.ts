@@ -1,7 +1,7 @@
 /** What the API shows of tasks and attempts. */
 import type * as Attempts from "@baton/core/Attempt"
 import type * as Tasks from "@baton/core/Task"
-import { type Attempt, limits, type ListedTask, type Task, type Text } from "../BatonApi.ts"
+import { type Attempt, limits, type ListedTask, type Task, type Text } from "./model.ts"
 
 /** The beginning of a text. A pair of surrogates is not divided. */
 export const cut = (text: string, limit: number): Text => {

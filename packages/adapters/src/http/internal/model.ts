@@ -1,0 +1,293 @@
+/** What requests and responses contain. */
+import { Attempt as TaskAttempt } from "@baton/core/Attempt"
+import { Budget as QueueBudget } from "@baton/core/Budget"
+import { QueueName, Task as StoredTask, TaskId } from "@baton/core/Task"
+import { Counts } from "@baton/core/TaskStore"
+import { Usage } from "@baton/core/Usage"
+import { Verification as Verdict } from "@baton/core/Verification"
+import * as Schema from "effect/Schema"
+
+/**
+ * The limits of requests and responses.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const limits = {
+  /** Tasks on a page of `GET /api/tasks`, unless the request has a `limit`. */
+  pageSize: 100,
+  /** The largest `limit` of a page. */
+  maxPageSize: 500,
+  /** Characters of a description or a feedback in a list. */
+  listedText: 300,
+  /** Characters of an output or another long text of a task. */
+  text: 65_536,
+  /** Failed tasks that `GET /api/failures` reads. */
+  failures: 10_000,
+  /** Ids of tasks that are given for each cause. */
+  idsPerCause: 10,
+  /** Ids in a request, and in the response to one that changes tasks. */
+  ids: 1_000
+} as const
+
+/**
+ * A text that may have been cut.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Text = Schema.Struct({
+  text: Schema.String,
+  /** The length of the whole text, in UTF-16 code units like that of a string in JavaScript. */
+  length: Schema.Int,
+  cut: Schema.Boolean
+})
+
+/** @since 0.1.0 */
+export interface Text extends Schema.Schema.Type<typeof Text> {}
+
+const { queue: _queue, ...budget } = QueueBudget.fields
+
+/**
+ * A queue: the number of its tasks per status, and its budget. `waiting` is the part of `pending` that waits for other tasks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Queue = Schema.Struct({
+  queue: QueueName,
+  ...Counts.fields,
+  /** Money is in nano-dollars: billionths of a dollar. Null if the queue has no budget. */
+  budget: Schema.NullOr(Schema.Struct(budget))
+})
+
+/** @since 0.1.0 */
+export interface Queue extends Schema.Schema.Type<typeof Queue> {}
+
+/**
+ * The requests in force for all runs on the store.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Control = Schema.Struct({
+  paused: Schema.Boolean,
+  /** The number of stop requests so far. */
+  stops: Schema.Int
+})
+
+/** @since 0.1.0 */
+export interface Control extends Schema.Schema.Type<typeof Control> {}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export const Overview = Schema.Struct({
+  queues: Schema.Array(Queue),
+  control: Control,
+  server: Schema.Struct({
+    /** Whether the server refuses every change. */
+    readOnly: Schema.Boolean
+  })
+})
+
+/** @since 0.1.0 */
+export interface Overview extends Schema.Schema.Type<typeof Overview> {}
+
+const {
+  description: _description,
+  feedback: _feedback,
+  metadata,
+  overrides,
+  payload,
+  result: _result,
+  ...short
+} = StoredTask.fields
+
+/**
+ * A task in a list, with the beginning of its description and its feedback.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ListedTask = Schema.Struct({ ...short, description: Text, feedback: Schema.NullOr(Text) })
+
+/** @since 0.1.0 */
+export interface ListedTask extends Schema.Schema.Type<typeof ListedTask> {}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export const TaskPage = Schema.Struct({
+  tasks: Schema.Array(ListedTask),
+  /** The `after` of the next page; null on the last page. */
+  next: Schema.NullOr(Schema.String),
+  /** The number of tasks on all pages; null when it is unknown, as for a search. */
+  total: Schema.NullOr(Schema.Int)
+})
+
+/** @since 0.1.0 */
+export interface TaskPage extends Schema.Schema.Type<typeof TaskPage> {}
+
+/**
+ * A task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Task = Schema.Struct({
+  ...ListedTask.fields,
+  metadata,
+  overrides,
+  payload,
+  result: Schema.NullOr(Text)
+})
+
+/** @since 0.1.0 */
+export interface Task extends Schema.Schema.Type<typeof Task> {}
+
+/**
+ * A verdict on the output of an attempt.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Verification = Schema.Struct({ ...Verdict.fields, feedback: Text })
+
+/** @since 0.1.0 */
+export interface Verification extends Schema.Schema.Type<typeof Verification> {}
+
+const {
+  error: _error,
+  execution: _execution,
+  taskId: _taskId,
+  verification: _verification,
+  ...ledger
+} = TaskAttempt.fields
+
+/**
+ * An attempt. `token` identifies it: `number` begins again with 1 when the task is requeued.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Attempt = Schema.Struct({
+  ...ledger,
+  /** Null as long as there is none. */
+  output: Schema.NullOr(Text),
+  /** The executor's own confidence in its output. */
+  confidence: Schema.NullOr(Schema.Finite),
+  executionUsage: Schema.NullOr(Usage),
+  executionMetadata: metadata,
+  verification: Schema.NullOr(Verification),
+  error: Schema.NullOr(Text)
+})
+
+/** @since 0.1.0 */
+export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export const TaskWithAttempts = Schema.Struct({ task: Task, attempts: Schema.Array(Attempt) })
+
+/** @since 0.1.0 */
+export interface TaskWithAttempts extends Schema.Schema.Type<typeof TaskWithAttempts> {}
+
+/**
+ * The failed tasks with one cause.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Cause = Schema.Struct({
+  /** The feedback without the ids, numbers and paths in which the failures differ; as `POST /api/requeue` takes it. */
+  cause: Schema.String,
+  tasks: Schema.Int,
+  queues: Schema.Array(QueueName),
+  /** The first of them. */
+  ids: Schema.Array(TaskId),
+  /** The feedback of the first one. */
+  example: Text
+})
+
+/** @since 0.1.0 */
+export interface Cause extends Schema.Schema.Type<typeof Cause> {}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export const Failures = Schema.Struct({
+  /** The most frequent first. */
+  causes: Schema.Array(Cause),
+  /** The failed tasks that were read. */
+  failed: Schema.Int,
+  /** False if there are more failed tasks. */
+  complete: Schema.Boolean
+})
+
+/** @since 0.1.0 */
+export interface Failures extends Schema.Schema.Type<typeof Failures> {}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export const Added = Schema.Struct({
+  added: Schema.Array(TaskId),
+  /** The number of tasks that were in the store. */
+  existing: Schema.Int
+})
+
+/** @since 0.1.0 */
+export interface Added extends Schema.Schema.Type<typeof Added> {}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export const Changed = Schema.Struct({
+  /** The number of tasks that changed. */
+  changed: Schema.Int,
+  /** The first of them. */
+  ids: Schema.Array(TaskId),
+  /** The ids of the request that no task has. */
+  unknown: Schema.Array(Schema.String)
+})
+
+/** @since 0.1.0 */
+export interface Changed extends Schema.Schema.Type<typeof Changed> {}
+
+/**
+ * What changed. The first event has every queue, later ones have the queues with changes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Changes = Schema.Struct({
+  queues: Schema.Array(Queue),
+  /** The queues that no longer have tasks. */
+  removed: Schema.Array(QueueName),
+  control: Control
+})
+
+/** @since 0.1.0 */
+export interface Changes extends Schema.Schema.Type<typeof Changes> {}
+
+/**
+ * An event of `GET /api/events`. `reload`: events were lost, so that everything has to be read again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Event = Schema.Union([
+  Schema.Struct({ event: Schema.Literal("changed"), data: Schema.fromJsonString(Changes) }),
+  Schema.Struct({ event: Schema.Literal("reload"), data: Schema.fromJsonString(Schema.Struct({})) })
+])
+
+/** @since 0.1.0 */
+export type Event = typeof Event.Type
