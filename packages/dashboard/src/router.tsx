@@ -12,7 +12,7 @@ import * as Search from "./search.ts"
 const root = createRootRoute({
   component: Layout,
   notFoundComponent: () => (
-    <Empty title="There is no such page">
+    <Empty title="This page does not exist">
       <p>
         <Link to="/">All queues</Link>
       </p>

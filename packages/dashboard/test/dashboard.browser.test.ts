@@ -162,7 +162,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.goto(`${server.url}/task?id=none`)
       await page.getByText("none").waitFor()
       await page.goto(`${server.url}/nothing`)
-      await page.getByText("There is no such page").waitFor()
+      await page.getByText("This page does not exist").waitFor()
       await context.close()
     })
   })

@@ -82,7 +82,7 @@ export const start = (client: QueryClient): (() => void) => {
     changedQueues.clear()
   }
   const soon = () => {
-    // A page that nobody looks at costs the server nothing.
+    // A hidden page reads nothing until the reader returns to it.
     if (document.hidden) return
     timer ??= setTimeout(refresh, Math.max(0, refreshedAt + refreshMillis - Date.now()))
   }

@@ -59,7 +59,7 @@ export const useTaskPages = (filter: Client.TaskFilter) => {
     if (pages === undefined) return
     for (const index of pagesOfRows(pages.pages, visible.current.first, visible.current.last)) {
       const cursor = pages.pageParams[index]
-      // A page that cannot be read now stays as it is; the next event refreshes it.
+      // If a page cannot be read now, the next event refreshes it.
       const page = await Client.tasks(filter, cursor).catch(() => undefined)
       if (page === undefined) return
       client.setQueryData<Pages>(queryKey, (known) => {
@@ -79,7 +79,7 @@ export const useTaskPages = (filter: Client.TaskFilter) => {
     })
   }, [filter.queue, refresh])
 
-  /** Tells which rows are visible, and loads more when the last one is near. */
+  /** Notes which rows are visible, and loads more when the last one is near. */
   const onVisible = useCallback(
     (first: number, last: number, loaded: number) => {
       visible.current = { first, last }

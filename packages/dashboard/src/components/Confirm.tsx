@@ -32,7 +32,7 @@ export const Confirm = ({
           {question?.text}
         </AlertDialog.Description>
         <div className="dialog-actions">
-          <AlertDialog.Close className="button">Keep as it is</AlertDialog.Close>
+          <AlertDialog.Close className="button">Do nothing</AlertDialog.Close>
           <AlertDialog.Close
             className={question?.isDanger === true ? "button danger" : "button primary"}
             onClick={() => question?.onConfirm()}

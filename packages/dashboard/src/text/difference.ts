@@ -31,7 +31,7 @@ const maxEdits = 600
 /** Longer lines are compared as a whole. */
 const maxLineLength = 4000
 
-/** In a longer change, the words of the lines after these are not compared: it takes time, and nobody reads it. */
+/** In a longer change, only the words of the first lines are compared, which limits the time. */
 const maxPairs = 500
 
 const words = (line: string): ReadonlyArray<string> => line.match(/\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu) ?? []
