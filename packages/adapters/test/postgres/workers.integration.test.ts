@@ -67,6 +67,59 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
     })
   )
 
+  it.live("never execute two tasks of a concurrency key at a time, while others add, retry and cancel tasks", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const stores = yield* Effect.forEach(["a", "b", "c"], () => open({ schema: name }), { concurrency: 3 })
+      const running = new Set<string>()
+      let added = 0
+      const addKeyed = (store: Store) =>
+        Effect.suspend(() => {
+          const tasks = Array.from({ length: 12 }, () => {
+            const number = added++
+            const concurrencyKey = number % 7 === 0 ? undefined : `key-${number % 5}`
+            return Task.makeNew({
+              id: `t${number}`,
+              description: "x",
+              priority: number % 2,
+              ...(concurrencyKey === undefined ? undefined : { concurrencyKey })
+            })
+          })
+          return store.add(tasks)
+        })
+      const [first] = stores
+      assert.ok(first)
+      yield* addKeyed(first)
+      const work = Effect.fnUntraced(function* (store: Store, owner: string) {
+        let rounds = 0
+        while (true) {
+          const claims = yield* claim(store, { limit: 3, owner })
+          const keys = claims.flatMap(({ task }) => task.concurrencyKey ?? [])
+          for (const key of keys) {
+            assert.isFalse(running.has(key), `${key} has one task in progress`)
+            running.add(key)
+          }
+          if (rounds++ < 40) {
+            yield* addKeyed(store)
+            if (rounds % 5 === 0) yield* store.cancel({ ids: [`t${added - 1}`, `t${added - 4}`] })
+          }
+          for (const key of keys) running.delete(key)
+          const settlements = claims.map((each, index) =>
+            each.task.attempts === 1 && index === 0 ? retry(each) : complete(each, owner)
+          )
+          if (claims.length > 0) yield* store.settle(settlements)
+          else if ((yield* store.awaitWork({ untilDrained: true })) === "drained") return
+        }
+      })
+      yield* Effect.forEach(stores, (store, index) => work(store, `worker-${index}`), { concurrency: 3, discard: true })
+      const { cancelled, completed, ...others } = yield* first.counts
+      assert.equal(completed + cancelled, added)
+      assert.deepEqual({ ...others }, { pending: 0, in_progress: 0, failed: 0, waiting: 0 })
+      const sql = yield* client()
+      assert.deepEqual(yield* sql.unsafe(`SELECT * FROM "${name}".key_turns`), [])
+    })
+  )
+
   it.live("wake each other long before their next poll", () =>
     Effect.gen(function* () {
       const name = yield* schema()

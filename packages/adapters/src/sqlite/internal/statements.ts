@@ -122,7 +122,7 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     task: tasks<[id: string]>(`SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE id = ?`),
 
     page: tasks<[after: number, limit: number, queue: string | null]>(
-      `SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE seq > ?1 AND ${isIn("?3")} ORDER BY seq LIMIT ?2`
+      `SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE seq > ?1 AND ${isIn("?3")} ORDER BY seq LIMIT +?2`
     ),
 
     pageOf: byStatus((status) =>
@@ -130,7 +130,7 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
         SELECT ${Rows.taskColumns} FROM ${wholeTasks}
         WHERE seq IN (
           SELECT seq FROM ${tasksOf[status]} WHERE status = '${status}' AND seq > ?1 AND ${isIn("?3")}
-          ORDER BY seq LIMIT ?2)
+          ORDER BY seq LIMIT +?2)
         ORDER BY seq`)
     ),
 
@@ -396,14 +396,14 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     statesOf: byStatus((status) =>
       all<[after: number, limit: number, queue: string | null]>(`
         SELECT ${stateColumns} FROM ${tasksOf[status]}
-        WHERE status = '${status}' AND seq > ?1 AND ${isIn("?3")} ORDER BY seq LIMIT ?2`)
+        WHERE status = '${status}' AND seq > ?1 AND ${isIn("?3")} ORDER BY seq LIMIT +?2`)
     ),
 
     /** Read inside the write transaction, so that a heartbeat that was just in time is seen. */
     expired: all<[queue: number | null, now: number, limit: number]>(`
       SELECT ${stateColumns}, overrides ->> '$.maxAttempts' AS max_attempts
       FROM tasks INDEXED BY tasks_leased CROSS JOIN task_inputs USING (seq)
-      WHERE status = 'in_progress' AND queue = ? AND lease_until <= ? ORDER BY lease_until, seq LIMIT ?`),
+      WHERE status = 'in_progress' AND queue = ? AND lease_until <= ? ORDER BY lease_until, seq LIMIT +?`),
 
     requeue: run<[now: number, seq: number]>(`
       UPDATE tasks SET status = 'pending', attempts = 0, requeues = requeues + 1, available_at = ?1, updated_at = ?1
