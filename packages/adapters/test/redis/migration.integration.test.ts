@@ -58,7 +58,7 @@ const dump = Effect.fnUntraced(function* (store: Store) {
 })
 
 /** What a task of that version has now. */
-const added = { queue: "default", payload: null, overrides: {} }
+const added = { queue: "default", payload: null, overrides: {}, concurrencyKey: null }
 const expected = former.records.map((record) =>
   Object.assign({}, record, { task: Object.assign({}, record.task, added) })
 )
