@@ -18,12 +18,14 @@ export const add = (writing: Writing, tasks: ReadonlyArray<NewTaskRow>): AddRepl
   const tallies: Tallies = new Map()
   for (const task of tasks) {
     const queue = queueOf(task.queue)
-    const seq = sql.addTask(task.id, task.priority, task.availableAt ?? now, now, queue, task.concurrencyKey)
+    const availableAt = task.availableAt ?? now
+    const seq = sql.addTask(task.id, task.priority, availableAt, now, queue, task.concurrencyKey)
     if (seq === undefined) {
       existing.push(task.id)
       if (!isSameWork(task, queue, sql.work(task.id))) conflicts.push(task.id)
     } else {
       addInputs(sql, seq, task)
+      if (task.concurrencyKey !== null) sql.enterKeyLine(queue, task.priority, task.concurrencyKey, availableAt)
       const moved = tallyOf(tallies, queue)
       moved.pending++
       if (task.dependencies.length > 0) linked.push({ task, seq, moved })
@@ -131,6 +133,9 @@ const insert = ({ now, sql }: Writing, record: RestoreRow, queue: number): numbe
       record.concurrencyKey
     ) ?? 0
   addInputs(sql, seq, record)
+  if (record.concurrencyKey !== null && record.status === "pending") {
+    sql.enterKeyLine(queue, record.priority, record.concurrencyKey, record.availableAt)
+  }
   for (const attempt of inRow ? record.attemptRows.slice(0, -1) : record.attemptRows) {
     sql.restoreAttempt(
       seq,

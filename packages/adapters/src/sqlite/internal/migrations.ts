@@ -6,13 +6,6 @@ export interface Migration {
   readonly sql: string
 }
 
-/** What a trigger of migration 5 does with a task that is claimable now or later. */
-const enterKeyLine = `
-        INSERT INTO key_turns
-        SELECT NEW.queue, NEW.priority, NEW.concurrency_key, COALESCE(MAX(turn), 0) + 1, NEW.available_at
-        FROM key_turns WHERE queue = NEW.queue AND priority = NEW.priority
-        ON CONFLICT DO UPDATE SET available_at = excluded.available_at WHERE excluded.available_at < available_at`
-
 /**
  * Append-only: `user_version` counts the migrations that a file has been through, so a published one never changes.
  *
@@ -213,16 +206,15 @@ export const migrations: ReadonlyArray<Migration> = [
       ) STRICT, WITHOUT ROWID;
       CREATE INDEX key_turns_in_order ON key_turns (queue, priority DESC, turn, available_at);
 
-      -- Whatever makes a task claimable puts its key in the line.
-      CREATE TRIGGER tasks_keyed_added AFTER INSERT ON tasks
-      WHEN NEW.concurrency_key IS NOT NULL AND NEW.status = 'pending' AND NEW.blockers = 0
-      BEGIN
-        ${enterKeyLine};
-      END;
+      -- Whatever makes a task claimable puts its key in the line. Adding does so without a trigger, which would make it an
+      -- eighth slower for tasks without a key.
       CREATE TRIGGER tasks_keyed_changed AFTER UPDATE OF status, blockers ON tasks
       WHEN NEW.concurrency_key IS NOT NULL AND NEW.status = 'pending' AND NEW.blockers = 0
       BEGIN
-        ${enterKeyLine};
+        INSERT INTO key_turns
+        SELECT NEW.queue, NEW.priority, NEW.concurrency_key, COALESCE(MAX(turn), 0) + 1, NEW.available_at
+        FROM key_turns WHERE queue = NEW.queue AND priority = NEW.priority
+        ON CONFLICT DO UPDATE SET available_at = excluded.available_at WHERE excluded.available_at < available_at;
       END;
     `
   }

@@ -188,6 +188,12 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       INSERT INTO task_inputs (seq, description, metadata, depends_on, payload, overrides)
       VALUES (?, ?, ?, ?, ?, ?)`),
 
+    /** Puts the key of a pending task into the line; a trigger does so when a task becomes pending again or is unblocked. */
+    enterKeyLine: run<[queue: number, priority: number, key: string, availableAt: number]>(`
+      INSERT INTO key_turns
+      SELECT ?1, ?2, ?3, COALESCE(MAX(turn), 0) + 1, ?4 FROM key_turns WHERE queue = ?1 AND priority = ?2
+      ON CONFLICT DO UPDATE SET available_at = excluded.available_at WHERE excluded.available_at < available_at`),
+
     /** What identifies the work of a task. */
     work: first<[id: string]>(
       "SELECT queue, description, payload FROM tasks JOIN task_inputs USING (seq) WHERE id = ?"
