@@ -1,4 +1,4 @@
-/** The HTTP API: add an article, read what is done, wait for the translation of its summary. */
+/** The HTTP API: add an article, read results, wait for the translation of its summary. */
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 

@@ -6,7 +6,7 @@
  *   curl localhost:3000/articles/a/translation
  *   curl -N localhost:3000/baton/api/events
  *
- * On SIGTERM it ends within two seconds, whatever its clients do. What was running is taken up by the next start.
+ * On SIGTERM it ends within two seconds, whatever its clients do. The next start executes the interrupted tasks again.
  */
 import { BatonServer } from "@baton/adapters/http"
 import { PostgresTaskStore } from "@baton/adapters/postgres"

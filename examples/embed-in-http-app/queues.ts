@@ -1,4 +1,4 @@
-/** What the app asks its workers for. Adding and awaiting need these definitions and a store, but no worker. */
+/** The queues of the app. Adding and awaiting need these definitions and a store, but no worker. */
 import { TaskQueue } from "@baton/core"
 import { Schema } from "effect"
 

@@ -67,7 +67,7 @@ const stalledClient = (port: number) =>
   )
 
 describe.skipIf(isMissing)("the app on PostgreSQL", () => {
-  it.live("ends on SIGTERM while it works and a client stalls, and goes on after its next start", () =>
+  it.live("ends on SIGTERM while it works and a client stalls, and continues after its next start", () =>
     Effect.gen(function* () {
       const databaseUrl = new URL(url)
       databaseUrl.searchParams.set("schema", yield* schema())

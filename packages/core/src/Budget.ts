@@ -1,7 +1,7 @@
 /**
- * What a queue may spend, over all its workers and runs.
+ * The amount that a queue may spend, over all its workers and runs.
  *
- * A store keeps a budget for each queue that was given one: its limits, what was spent since, and what running attempts
+ * A store keeps a budget for each queue that was given one: its limits, the amount spent since, and the amounts that running attempts
  * have reserved. A call reserves its worst case before it is made. A reservation is granted only if committed and reserved
  * amounts and the new one together stay within the limit, which the store checks in the write that grants it. When a worker
  * dies, the sweep of its leases commits what they have reserved.

@@ -181,13 +181,13 @@ export interface Budgets {
   readonly set: (queue: string, change: BudgetChange) => Effect.Effect<Budget, TaskStoreError>
 }
 
-/** What an attempt has spent and holds, and what it asks for. */
+/** The amounts that an attempt has spent, holds and asks for. */
 export interface Spending extends Lease {
-  /** What it has spent so far. */
+  /** The amount spent so far. */
   readonly committed: Amount
-  /** What it holds for calls that are under way. */
+  /** The amount reserved for calls that are under way. */
   readonly held: Amount
-  /** What it asks for in addition. */
+  /** The additional amount that it asks for. */
   readonly wanted: Amount
 }
 

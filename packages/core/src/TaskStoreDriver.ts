@@ -203,11 +203,11 @@ export interface Budgets {
 
 /** @since 0.2.0 */
 export interface SpendingRow extends LeaseRow {
-  /** What the attempt has spent so far. A smaller amount than before counts as the same. */
+  /** The amount that the attempt has spent so far. A smaller amount than before counts as the same. */
   readonly committed: Amount
-  /** What it holds for calls that are under way. */
+  /** The amount reserved for calls that are under way. */
   readonly held: Amount
-  /** What it asks for in addition. */
+  /** The additional amount that it asks for. */
   readonly wanted: Amount
 }
 

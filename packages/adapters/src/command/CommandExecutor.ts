@@ -71,7 +71,7 @@ export interface Options extends Program.Settings {
   readonly permanentExitCodes?: ReadonlyArray<number> | undefined
   /** Reads the output from the standard output of a successful attempt. Null when it is not there: the attempt fails. */
   readonly outputFrom?: ((stdout: string) => string | null) | undefined
-  /** Reads from standard output what the attempt cost, in USD; null when it is not there. Without this, nothing is metered. */
+  /** Reads the cost of the attempt from standard output, in USD; null when it is not there. Without this, nothing is metered. */
   readonly costFrom?: ((stdout: string) => number | null) | undefined
   /**
    * The most that an attempt can cost, in USD. Budgets reserve it before the program starts, and charge it when the cost is
@@ -162,7 +162,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   return { execute }
 })
 
-/** What a program that ended says that it cost. A program that was stopped has not said everything. */
+/** The cost that a program reported. A program that was stopped has not reported all of it. */
 const usageOf = (
   exit: Exit.Exit<Program.ProgramExit, ExecutionError>,
   cost: () => number | null

@@ -63,7 +63,9 @@ const print = Effect.fnUntraced(function* (input: { readonly json: boolean }) {
 })
 
 const show = Command.make("show", { json: options.json }, print).pipe(
-  Command.withDescription("Show what the queues have spent, what running attempts have reserved, and the limits."),
+  Command.withDescription(
+    "Show the limits of the queues, the amounts spent, and the amounts that running attempts have reserved."
+  ),
   Command.withShortDescription("Show the budgets"),
   Command.withExamples([{ command: "baton budget show", description: "Show the budgets of all queues" }]),
   Command.provide(store.layerAllQueues)
@@ -114,7 +116,7 @@ const set = Command.make(
 const reset = Command.make("reset", { json: options.json }, (input) =>
   change({ committed: Budget.zero }, input.json)
 ).pipe(
-  Command.withDescription("Count what a queue has spent from zero again. The limit stays."),
+  Command.withDescription("Count the spending of a queue from zero again. The limit stays."),
   Command.withShortDescription("Count from zero again"),
   Command.withExamples([
     { command: "baton budget reset --queue prompts", description: "Let a queue spend its whole limit again" }
@@ -125,7 +127,7 @@ const reset = Command.make("reset", { json: options.json }, (input) =>
 /** Shows and changes the budgets of queues. */
 export const budget = Command.make("budget", {}, () => print({ json: false })).pipe(
   Command.withDescription(
-    "A budget limits what a queue spends, over all its runs and workers, across restarts and crashes. `baton run --max-cost` sets it too."
+    "A budget limits the spending of a queue, over all its runs and workers, across restarts and crashes. `baton run --max-cost` sets it too."
   ),
   Command.withShortDescription("Show or change the budgets of queues"),
   Command.provide(store.layerAllQueues),

@@ -14,7 +14,7 @@ import { headline } from "../view/summary.ts"
 import * as Delivery from "./Delivery.ts"
 import * as Post from "./post.ts"
 
-/** What a message says about a run besides its result. */
+/** The details of a run in a message, besides its result. */
 export interface RunInfo {
   readonly queues: ReadonlyArray<string>
   /** Whether the run waits for new tasks, as a worker does. */

@@ -39,7 +39,7 @@ export interface Finding {
   readonly feedback: string
 }
 
-/** What the verifier says about the outputs. */
+/** The verdicts on the outputs. */
 export interface Verdicts {
   readonly passed: number
   readonly rejected: ReadonlyArray<Finding>
@@ -81,7 +81,7 @@ export const verifyOutputs = Effect.fnUntraced(function* (verifyFlags: VerifyFla
   return { ...verdicts, rejected: inOrder(verdicts.rejected), unverified: inOrder(verdicts.unverified) }
 }, Effect.scoped)
 
-/** Only what a verifier looks at. Dependencies have completed, or there would be no output. */
+/** Only the fields that a verifier reads. Dependencies have completed, or there would be no output. */
 const toNewTask = ({ description, id, metadata, overrides, payload, queue }: Task): NewTask => {
   const { maxAttempts: _, ...others } = overrides
   return { id, queue, description, metadata, overrides: others, ...(payload === null ? undefined : { payload }) }

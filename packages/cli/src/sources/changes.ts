@@ -27,7 +27,7 @@ export interface Change {
   readonly stored: Stored
 }
 
-/** What is remembered of a stored task. */
+/** The part of a stored task that is kept in memory. */
 export interface Stored extends Pick<Task, "id" | "status"> {
   /** The beginning of its description. */
   readonly beginning: string
@@ -35,7 +35,7 @@ export interface Stored extends Pick<Task, "id" | "status"> {
   readonly text: string
 }
 
-/** What a message shows of a description. */
+/** The part of a description that a message shows. */
 const shownCharacters = 100
 
 /** A stored task, to be compared. */

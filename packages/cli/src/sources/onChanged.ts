@@ -83,7 +83,7 @@ const askOrRefuse = Effect.fnUntraced(function* (comparison: Comparison) {
   return yield* new EndedWith({ exitCode: exitCodes.error })
 })
 
-/** Does what the flag says, or asks. Shows what changed. */
+/** Shows the changes, and handles them as the flag says or as the user answers. */
 export const decideBy =
   (flag: OnChanged | undefined, screen: Screen, options: { readonly quiet: boolean }) => (comparison: Comparison) => {
     if (flag === undefined) return Effect.ensuring(Effect.andThen(screen.leave, askOrRefuse(comparison)), screen.resume)

@@ -80,7 +80,7 @@ describe("the budget of a queue", { timeout: 120_000 }, () => {
           assert.include(third.stderr, "budget set --queue tasks --max-cost USD", third.stderr)
           assert.isAtMost(bill(), limit)
 
-          // What was spent may be more than what was billed: a killed process does not know what its requests cost.
+          // The amount spent may exceed the bill: a killed process does not know the cost of its requests.
           const spent = yield* budget
           assert.isAtMost(spent?.spent.costUsd ?? Infinity, limit)
           assert.isAtLeast(spent?.spent.costUsd ?? 0, bill() - 1e-9)

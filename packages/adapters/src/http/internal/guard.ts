@@ -23,7 +23,7 @@ export const layerRequestErrors = HttpApiMiddleware.layerSchemaErrorTransform(Re
   return Effect.fail(new Errors.BadRequest({ message: `The ${part} of this request is not valid: ${problem}` }))
 })
 
-/** Checks each request, and adds to each response what all of them have. `names` are names of this server. */
+/** Checks each request, and adds the headers that all responses have. `names` are names of this server. */
 export const guard = <E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
   names: ReadonlySet<string>

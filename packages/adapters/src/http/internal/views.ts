@@ -1,4 +1,4 @@
-/** What the API shows of tasks and attempts. */
+/** Tasks and attempts as the API returns them. */
 import type * as Attempts from "@baton/core/Attempt"
 import type * as Tasks from "@baton/core/Task"
 import { type Attempt, limits, type ListedTask, type Task, type Text } from "./model.ts"

@@ -39,7 +39,7 @@ const encode = ({ committed, limit, queue, reserved }: Changing): BudgetRow => (
   reservedTokens: reserved.tokens
 })
 
-/** What an attempt has spent and reserved. */
+/** The amounts that an attempt has spent and reserved. */
 interface Spending {
   readonly committed: Budget.Amount
   readonly reserved: Budget.Amount

@@ -1,7 +1,7 @@
 import * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
 
-/** What a claim looks for. */
+/** The conditions of a claim. */
 interface Wanted {
   readonly queue: number
   readonly limit: number

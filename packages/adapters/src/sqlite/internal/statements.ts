@@ -429,7 +429,7 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
 
     queueName: first<[queue: number]>("SELECT name FROM queues WHERE queue = ?"),
 
-    /** What the attempt under way has spent and reserved. */
+    /** The amounts that the attempt under way has spent and reserved. */
     spending: first<[task: number]>(
       "SELECT committed_cost, committed_tokens, reserved_cost, reserved_tokens FROM spending WHERE task = ?"
     ),
