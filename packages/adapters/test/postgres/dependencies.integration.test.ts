@@ -89,32 +89,28 @@ describe.skipIf(isMissing)("dependent tasks in a PostgreSQL store", () => {
         const sql = yield* client()
         assert.deepEqual(yield* sql.unsafe(`SELECT FROM "${name}".dependencies LIMIT 1`), [])
         assert.equal(yield* deadlocks(), before)
-      }),
-    60_000
+      })
   )
 
-  it.live(
-    "become claimable even if their dependency completes while they are added",
-    () =>
-      Effect.gen(function* () {
-        const name = yield* schema()
-        const [store, other] = yield* Effect.all([open({ schema: name }), open({ schema: name })])
-        for (let round = 0; round < 60; round++) {
-          yield* add(store, [`parent-${round}`])
-          const [parent] = yield* claim(store, { limit: 1 })
-          assert.ok(parent)
-          const [reply] = yield* Effect.all(
-            [store.settle([complete(parent)]), other.add([task(`child-${round}`, [`parent-${round}`])])],
-            { concurrency: 2 }
-          )
-          assert.deepEqual(reply.lost, [])
-          const [child] = yield* claim(other, { limit: 1 })
-          assert.ok(child, "the child does not wait any longer")
-          assert.equal(child.task.id, `child-${round}`)
-          yield* other.settle([complete(child)])
-        }
-      }),
-    60_000
+  it.live("become claimable even if their dependency completes while they are added", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const [store, other] = yield* Effect.all([open({ schema: name }), open({ schema: name })])
+      for (let round = 0; round < 60; round++) {
+        yield* add(store, [`parent-${round}`])
+        const [parent] = yield* claim(store, { limit: 1 })
+        assert.ok(parent)
+        const [reply] = yield* Effect.all(
+          [store.settle([complete(parent)]), other.add([task(`child-${round}`, [`parent-${round}`])])],
+          { concurrency: 2 }
+        )
+        assert.deepEqual(reply.lost, [])
+        const [child] = yield* claim(other, { limit: 1 })
+        assert.ok(child, "the child does not wait any longer")
+        assert.equal(child.task.id, `child-${round}`)
+        yield* other.settle([complete(child)])
+      }
+    })
   )
 
   it.live("can be thousands that depend on one task, or one that depends on thousands", () =>

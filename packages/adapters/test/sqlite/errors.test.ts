@@ -50,25 +50,22 @@ describe("an error of SQLite", () => {
     })
   )
 
-  it.effect(
-    "a lock that another process keeps is Unavailable, and nothing is written",
-    () =>
-      Effect.gen(function* () {
-        const filename = join(yield* folder, "baton.db")
-        const { add, pending } = yield* open(filename)
-        const other = new DatabaseSync(filename)
-        other.exec("BEGIN IMMEDIATE")
-        const writing = yield* Effect.forkChild(add(1), { startImmediately: true })
-        yield* TestClock.adjust("10 seconds")
-        const error = yield* Effect.flip(Fiber.join(writing))
-        assert.strictEqual(error.reason, "Unavailable")
-        assert.include(error.message, "keeps the store")
-        assert.strictEqual(yield* pending, 0)
-        other.exec("ROLLBACK")
-        other.close()
-        yield* add(1)
-      }),
-    30_000
+  it.effect("a lock that another process keeps is Unavailable, and nothing is written", () =>
+    Effect.gen(function* () {
+      const filename = join(yield* folder, "baton.db")
+      const { add, pending } = yield* open(filename)
+      const other = new DatabaseSync(filename)
+      other.exec("BEGIN IMMEDIATE")
+      const writing = yield* Effect.forkChild(add(1), { startImmediately: true })
+      yield* TestClock.adjust("10 seconds")
+      const error = yield* Effect.flip(Fiber.join(writing))
+      assert.strictEqual(error.reason, "Unavailable")
+      assert.include(error.message, "keeps the store")
+      assert.strictEqual(yield* pending, 0)
+      other.exec("ROLLBACK")
+      other.close()
+      yield* add(1)
+    })
   )
 
   it.effect("a write waits for a lock that another process releases", () =>

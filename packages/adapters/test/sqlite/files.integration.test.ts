@@ -222,29 +222,26 @@ describe("the file of a SQLite store", () => {
     })
   )
 
-  it.live(
-    "is refused when the user cannot write the file or its folder",
-    () =>
-      Effect.gen(function* () {
-        const path = yield* folder
-        const filename = join(path, "baton.db")
-        yield* withStore(filename, add)
-        // Root can write every file, so tests that run as root use another user.
-        const user = process.getuid?.() === 0 ? { uid: 65_534 } : undefined
-        for (const [folderMode, fileMode] of [
-          [0o777, 0o444],
-          [0o555, 0o666]
-        ] as const) {
-          fs.chmodSync(path, folderMode)
-          fs.chmodSync(filename, fileMode)
-          const other = yield* OtherProcess.idle
-          const message = yield* Effect.flip(other.call({ op: "open", filename, ...user }))
-          assertSentence(message, filename)
-          assert.include(message, "write permission")
-        }
-        fs.chmodSync(path, 0o700)
-      }),
-    30_000
+  it.live("is refused when the user cannot write the file or its folder", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      const filename = join(path, "baton.db")
+      yield* withStore(filename, add)
+      // Root can write every file, so tests that run as root use another user.
+      const user = process.getuid?.() === 0 ? { uid: 65_534 } : undefined
+      for (const [folderMode, fileMode] of [
+        [0o777, 0o444],
+        [0o555, 0o666]
+      ] as const) {
+        fs.chmodSync(path, folderMode)
+        fs.chmodSync(filename, fileMode)
+        const other = yield* OtherProcess.idle
+        const message = yield* Effect.flip(other.call({ op: "open", filename, ...user }))
+        assertSentence(message, filename)
+        assert.include(message, "write permission")
+      }
+      fs.chmodSync(path, 0o700)
+    })
   )
 
   it.effect("reports that it is closed to operations after that", () =>

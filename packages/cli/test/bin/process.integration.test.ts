@@ -48,151 +48,130 @@ describe("the built program", () => {
     })
   )
 
-  it.live(
-    "needs no files outside of its directory",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        cpSync(dist, join(dir.path, "elsewhere"), { recursive: true })
-        dir.write("tasks.yaml", "- description: one\n- description: two\n")
-        const { stdout } = yield* shell(
-          dir.path,
-          `${process.execPath} elsewhere/baton.js run tasks.yaml --exec 'wc -w' --no-verify --json`
-        )
-        assert.deepInclude(JSON.parse(stdout), { exitCode: 0 })
-      }),
-    30_000
+  it.live("needs no files outside of its directory", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      cpSync(dist, join(dir.path, "elsewhere"), { recursive: true })
+      dir.write("tasks.yaml", "- description: one\n- description: two\n")
+      const { stdout } = yield* shell(
+        dir.path,
+        `${process.execPath} elsewhere/baton.js run tasks.yaml --exec 'wc -w' --no-verify --json`
+      )
+      assert.deepInclude(JSON.parse(stdout), { exitCode: 0 })
+    })
   )
 })
 
 describe("signals", () => {
-  it.live(
-    "a second one ends the run at once, leaves no program running, and the next run takes over",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        dir.write("tasks.txt", tasks(2))
-        const args = ["run", "tasks.txt", "--no-verify", "--lease", "1s", "--output", "ndjson"]
-        const run = yield* start(dir.path, [...args, "--shell", "echo $$ >> pids; sleep 300"])
-        yield* run.event("TaskStarted")
-        yield* run.event("TaskStarted")
-        yield* run.kill("SIGTERM")
-        yield* run.event("Draining")
-        yield* run.kill("SIGINT")
-        assert.strictEqual((yield* run.ended).code, 130)
-        for (const pid of dir.lines("pids")) assert.isFalse(runs(pid), `process ${pid} is alive`)
-        const last = yield* baton(dir.path, [...args, "--exec", "wc -w"])
-        assert.strictEqual(last.code, 0, last.stderr)
-        assert.include(last.stderr, "stopped responding; its tasks are taken over")
-      }),
-    30_000
+  it.live("a second one ends the run at once, leaves no program running, and the next run takes over", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", tasks(2))
+      const args = ["run", "tasks.txt", "--no-verify", "--lease", "1s", "--output", "ndjson"]
+      const run = yield* start(dir.path, [...args, "--shell", "echo $$ >> pids; sleep 300"])
+      yield* run.event("TaskStarted")
+      yield* run.event("TaskStarted")
+      yield* run.kill("SIGTERM")
+      yield* run.event("Draining")
+      yield* run.kill("SIGINT")
+      assert.strictEqual((yield* run.ended).code, 130)
+      for (const pid of dir.lines("pids")) assert.isFalse(runs(pid), `process ${pid} is alive`)
+      const last = yield* baton(dir.path, [...args, "--exec", "wc -w"])
+      assert.strictEqual(last.code, 0, last.stderr)
+      assert.include(last.stderr, "stopped responding; its tasks are taken over")
+    })
   )
 
-  it.live(
-    "SIGHUP drains like SIGTERM and exits with 129; running tasks are not lost",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        dir.write("tasks.txt", tasks(3))
-        const run = yield* start(dir.path, [
-          ...["run", "tasks.txt", "--shell", "until [ -e go ]; do sleep 0.02; done; cat", "--no-verify", "-j", "1"],
-          ...["--output", "ndjson"]
-        ])
-        yield* run.event("TaskStarted")
-        yield* run.kill("SIGHUP")
-        yield* run.event("Draining")
-        dir.write("go", "")
-        const { code, stderr, stdout } = yield* run.ended
-        assert.strictEqual(code, 129)
-        assert.include(stderr, "! Interrupted: 1 of 3 tasks completed")
-        assert.include(stderr, "Run the same command again to resume:\n    baton run ")
-        assert.match(
-          stdout.trimEnd().split("\n").at(-1) ?? "",
-          /^\{"event":"RunEnded".*"reason":\{"_tag":"Interrupted"\}/
-        )
-        assert.deepStrictEqual(
-          (yield* list(dir.path)).map(({ status }) => status),
-          ["completed", "pending", "pending"]
-        )
-      }),
-    30_000
+  it.live("SIGHUP drains like SIGTERM and exits with 129; running tasks are not lost", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", tasks(3))
+      const run = yield* start(dir.path, [
+        ...["run", "tasks.txt", "--shell", "until [ -e go ]; do sleep 0.02; done; cat", "--no-verify", "-j", "1"],
+        ...["--output", "ndjson"]
+      ])
+      yield* run.event("TaskStarted")
+      yield* run.kill("SIGHUP")
+      yield* run.event("Draining")
+      dir.write("go", "")
+      const { code, stderr, stdout } = yield* run.ended
+      assert.strictEqual(code, 129)
+      assert.include(stderr, "! Interrupted: 1 of 3 tasks completed")
+      assert.include(stderr, "Run the same command again to resume:\n    baton run ")
+      assert.match(
+        stdout.trimEnd().split("\n").at(-1) ?? "",
+        /^\{"event":"RunEnded".*"reason":\{"_tag":"Interrupted"\}/
+      )
+      assert.deepStrictEqual(
+        (yield* list(dir.path)).map(({ status }) => status),
+        ["completed", "pending", "pending"]
+      )
+    })
   )
 })
 
 describe("output", () => {
-  it.live(
-    "the run exits with 141 and without an error when the reader of its events closes the pipe",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        dir.write("tasks.txt", tasks(5000))
-        const { stderr, stdout } = yield* shell(
-          dir.path,
-          "$BATON run tasks.txt --store memory: --executor fake --output ndjson | head -n 2; echo ${PIPESTATUS[0]}"
-        )
-        const [first = "", second = "", code] = stdout.trimEnd().split("\n")
-        assert.deepStrictEqual(
-          [JSON.parse(first).event, JSON.parse(second).event, code],
-          ["RunStarted", "TaskStarted", "141"]
-        )
-        assert.notMatch(stderr, /EPIPE|error:|^\s+at /m)
-      }),
-    30_000
+  it.live("the run exits with 141 and without an error when the reader of its events closes the pipe", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", tasks(5000))
+      const { stderr, stdout } = yield* shell(
+        dir.path,
+        "$BATON run tasks.txt --store memory: --executor fake --output ndjson | head -n 2; echo ${PIPESTATUS[0]}"
+      )
+      const [first = "", second = "", code] = stdout.trimEnd().split("\n")
+      assert.deepStrictEqual(
+        [JSON.parse(first).event, JSON.parse(second).event, code],
+        ["RunStarted", "TaskStarted", "141"]
+      )
+      assert.notMatch(stderr, /EPIPE|error:|^\s+at /m)
+    })
   )
 
-  it.live(
-    "closing the pipe of any other result is not an error",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        dir.write("tasks.txt", tasks(20_000))
-        yield* baton(dir.path, ["import", "tasks.txt"])
-        const listed = yield* shell(dir.path, "$BATON list --json | head -c 1; echo ${PIPESTATUS[0]}")
-        assert.deepStrictEqual(listed, { stdout: "[141\n", stderr: "" })
-        const demo = yield* shell(dir.path, "$BATON demo | head -c 1; echo ${PIPESTATUS[0]}")
-        assert.deepStrictEqual(demo, { stdout: "T141\n", stderr: "" })
-      }),
-    30_000
+  it.live("closing the pipe of any other result is not an error", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", tasks(20_000))
+      yield* baton(dir.path, ["import", "tasks.txt"])
+      const listed = yield* shell(dir.path, "$BATON list --json | head -c 1; echo ${PIPESTATUS[0]}")
+      assert.deepStrictEqual(listed, { stdout: "[141\n", stderr: "" })
+      const demo = yield* shell(dir.path, "$BATON demo | head -c 1; echo ${PIPESTATUS[0]}")
+      assert.deepStrictEqual(demo, { stdout: "T141\n", stderr: "" })
+    })
   )
 
-  it.live(
-    "a slow reader receives every event, and the store remains responsive",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        dir.write("tasks.txt", tasks(3000))
-        const args = ["run", "tasks.txt", "--executor", "fake", "--no-verify", "--output", "ndjson", "-j", "64"]
-        const child = spawn(process.execPath, [program, ...args], {
-          cwd: dir.path,
-          stdio: ["ignore", "pipe", "ignore"]
-        })
-        const closed = new Promise((resolve) => child.on("close", resolve))
-        yield* Effect.promise(() => new Promise((resolve) => child.stdout.once("readable", resolve)))
-        // The output is much larger than the pipe's buffer, and is not read while this command runs.
-        assert.strictEqual((yield* baton(dir.path, ["status"])).code, 0)
-        let stdout = ""
-        child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
-        child.stdout.resume()
-        assert.strictEqual(yield* Effect.promise(() => closed), 0)
-        const events = stdout.trimEnd().split("\n")
-        assert.strictEqual(events.length, 2 + 2 * 3000)
-        assert.match(events.at(-1) ?? "", /^\{"event":"RunEnded"/)
-      }),
-    30_000
+  it.live("a slow reader receives every event, and the store remains responsive", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", tasks(3000))
+      const args = ["run", "tasks.txt", "--executor", "fake", "--no-verify", "--output", "ndjson", "-j", "64"]
+      const child = spawn(process.execPath, [program, ...args], {
+        cwd: dir.path,
+        stdio: ["ignore", "pipe", "ignore"]
+      })
+      const closed = new Promise((resolve) => child.on("close", resolve))
+      yield* Effect.promise(() => new Promise((resolve) => child.stdout.once("readable", resolve)))
+      // The output is much larger than the pipe's buffer, and is not read while this command runs.
+      assert.strictEqual((yield* baton(dir.path, ["status"])).code, 0)
+      let stdout = ""
+      child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
+      child.stdout.resume()
+      assert.strictEqual(yield* Effect.promise(() => closed), 0)
+      const events = stdout.trimEnd().split("\n")
+      assert.strictEqual(events.length, 2 + 2 * 3000)
+      assert.match(events.at(-1) ?? "", /^\{"event":"RunEnded"/)
+    })
   )
 
-  it.live(
-    "uses colours only if the terminal and the environment allow them",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        dir.write("tasks.txt", tasks(1))
-        const args = ["run", "tasks.txt", "--store", "memory:", "--executor", "fake"]
-        assert.notMatch((yield* baton(dir.path, args)).stderr, escape)
-        assert.match((yield* baton(dir.path, args, { FORCE_COLOR: "1" })).stderr, escape)
-        assert.notMatch((yield* baton(dir.path, args, { FORCE_COLOR: "1", NO_COLOR: "1" })).stderr, escape)
-        assert.notMatch((yield* baton(dir.path, ["demo"])).stdout, escape)
-      }),
-    30_000
+  it.live("uses colours only if the terminal and the environment allow them", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", tasks(1))
+      const args = ["run", "tasks.txt", "--store", "memory:", "--executor", "fake"]
+      assert.notMatch((yield* baton(dir.path, args)).stderr, escape)
+      assert.match((yield* baton(dir.path, args, { FORCE_COLOR: "1" })).stderr, escape)
+      assert.notMatch((yield* baton(dir.path, args, { FORCE_COLOR: "1", NO_COLOR: "1" })).stderr, escape)
+      assert.notMatch((yield* baton(dir.path, ["demo"])).stdout, escape)
+    })
   )
 })

@@ -94,26 +94,23 @@ describe("the recipes for agents", () => {
     )
   })
 
-  it.live.each(recipes)(
-    "$agent: works with a program that has its flags",
-    ({ agent, code }) =>
-      Effect.gen(function* () {
-        const dir = yield* prepared(agent)
-        const options = { cwd: dir.path, env: dir.env, encoding: "utf8", timeout: 60_000 } as const
-        const { status, stderr } = spawnSync("bash", ["-euo", "pipefail", "-c", code], options)
-        assert.strictEqual(status, 0, stderr)
-        const tasks = yield* results(dir)
-        assert.deepStrictEqual(
-          tasks.map(({ result }) => result),
-          ["done: one", "done: two", "done: three"]
-        )
-        const cost = agent === "opencode" ? 0.375 : undefined
-        assert.deepStrictEqual(
-          tasks.map(({ usage }) => usage?.costUsd),
-          [cost, cost, cost]
-        )
-      }),
-    60_000
+  it.live.each(recipes)("$agent: works with a program that has its flags", ({ agent, code }) =>
+    Effect.gen(function* () {
+      const dir = yield* prepared(agent)
+      const options = { cwd: dir.path, env: dir.env, encoding: "utf8", timeout: 60_000 } as const
+      const { status, stderr } = spawnSync("bash", ["-euo", "pipefail", "-c", code], options)
+      assert.strictEqual(status, 0, stderr)
+      const tasks = yield* results(dir)
+      assert.deepStrictEqual(
+        tasks.map(({ result }) => result),
+        ["done: one", "done: two", "done: three"]
+      )
+      const cost = agent === "opencode" ? 0.375 : undefined
+      assert.deepStrictEqual(
+        tasks.map(({ usage }) => usage?.costUsd),
+        [cost, cost, cost]
+      )
+    })
   )
 })
 

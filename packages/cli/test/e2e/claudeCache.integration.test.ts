@@ -20,56 +20,50 @@ const setUp = Effect.fnUntraced(function* (count: number, script?: Parameters<ty
 })
 
 describe("a run with --executor claude", () => {
-  it.live(
-    "repeats no answered request after a kill",
-    () =>
-      Effect.gen(function* () {
-        // Six requests are answered; the others wait until the run is killed.
-        const never = new Promise(() => {})
-        const { asked, dir, env, server } = yield* setUp(12, {
-          script: (_, n) => (n <= 6 ? reply(`answer ${n}`) : reply("late", { before: never }))
-        })
-        const run = yield* start(dir.path, ["run", "tasks.txt", ...options], env)
-        for (let completed = 0; completed < 6; completed++) yield* run.event("TaskCompleted")
-        yield* Effect.promise(() => server.until((server) => server.messages().length >= 10))
-        yield* run.kill("SIGKILL")
-        yield* run.ended
-        const answered = new Set(asked().slice(0, 6))
-        // The store is removed too, so that only the cached responses remain.
-        rmSync(join(dir.path, ".baton", "baton.db"))
-        for (const suffix of ["-wal", "-shm"]) rmSync(join(dir.path, ".baton", `baton.db${suffix}`), { force: true })
+  it.live("repeats no answered request after a kill", () =>
+    Effect.gen(function* () {
+      // Six requests are answered; the others wait until the run is killed.
+      const never = new Promise(() => {})
+      const { asked, dir, env, server } = yield* setUp(12, {
+        script: (_, n) => (n <= 6 ? reply(`answer ${n}`) : reply("late", { before: never }))
+      })
+      const run = yield* start(dir.path, ["run", "tasks.txt", ...options], env)
+      for (let completed = 0; completed < 6; completed++) yield* run.event("TaskCompleted")
+      yield* Effect.promise(() => server.until((server) => server.messages().length >= 10))
+      yield* run.kill("SIGKILL")
+      yield* run.ended
+      const answered = new Set(asked().slice(0, 6))
+      // The store is removed too, so that only the cached responses remain.
+      rmSync(join(dir.path, ".baton", "baton.db"))
+      for (const suffix of ["-wal", "-shm"]) rmSync(join(dir.path, ".baton", `baton.db${suffix}`), { force: true })
 
-        server.script((_, n) => reply(`answer ${n}`))
-        const before = asked().length
-        const again = yield* baton(dir.path, ["run", "tasks.txt", ...options], env)
-        assert.strictEqual(again.code, 0, again.stderr)
-        const asksAgain = asked().slice(before)
-        assert.lengthOf(asksAgain, 6)
-        for (const body of asksAgain) assert.isFalse(answered.has(body))
-      }),
-    60_000
+      server.script((_, n) => reply(`answer ${n}`))
+      const before = asked().length
+      const again = yield* baton(dir.path, ["run", "tasks.txt", ...options], env)
+      assert.strictEqual(again.code, 0, again.stderr)
+      const asksAgain = asked().slice(before)
+      assert.lengthOf(asksAgain, 6)
+      for (const body of asksAgain) assert.isFalse(answered.has(body))
+    })
   )
 
-  it.live(
-    "repeats all requests with --no-cache and after `baton cache clear`",
-    () =>
-      Effect.gen(function* () {
-        const { asked, dir, env } = yield* setUp(3)
-        // Every run has a new store in the same place.
-        const run = (...more: ReadonlyArray<string>) =>
-          Effect.gen(function* () {
-            rmSync(join(dir.path, ".baton", "baton.db"), { force: true })
-            const { code, stderr } = yield* baton(dir.path, ["run", "tasks.txt", ...options, ...more], env)
-            assert.strictEqual(code, 0, stderr)
-            return asked().length
-          })
-        assert.strictEqual(yield* run("--no-cache"), 3)
-        assert.strictEqual(yield* run(), 6)
-        assert.strictEqual(yield* run(), 6)
-        assert.strictEqual(yield* run("--no-cache"), 9)
-        assert.include((yield* baton(dir.path, ["cache", "clear"])).stdout, "3 responses deleted")
-        assert.strictEqual(yield* run(), 12)
-      }),
-    60_000
+  it.live("repeats all requests with --no-cache and after `baton cache clear`", () =>
+    Effect.gen(function* () {
+      const { asked, dir, env } = yield* setUp(3)
+      // Every run has a new store in the same place.
+      const run = (...more: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          rmSync(join(dir.path, ".baton", "baton.db"), { force: true })
+          const { code, stderr } = yield* baton(dir.path, ["run", "tasks.txt", ...options, ...more], env)
+          assert.strictEqual(code, 0, stderr)
+          return asked().length
+        })
+      assert.strictEqual(yield* run("--no-cache"), 3)
+      assert.strictEqual(yield* run(), 6)
+      assert.strictEqual(yield* run(), 6)
+      assert.strictEqual(yield* run("--no-cache"), 9)
+      assert.include((yield* baton(dir.path, ["cache", "clear"])).stdout, "3 responses deleted")
+      assert.strictEqual(yield* run(), 12)
+    })
   )
 })

@@ -17,24 +17,16 @@ const completed = (path: string, ...words: ReadonlyArray<string>) => {
 }
 
 describe("completions", () => {
-  it.live(
-    "complete the values of flags, and the paths of files",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        const { stdout } = yield* baton(dir.path, ["--completions", "bash"])
-        dir.write("completions.bash", stdout)
-        dir.write("prices.json", "{}")
-        assert.deepStrictEqual(completed(dir.path, "run", "--executor", ""), [
-          "fake",
-          "claude",
-          "claude-code",
-          "config"
-        ])
-        assert.deepStrictEqual(completed(dir.path, "list", "--status", "comp"), ["completed"])
-        assert.deepStrictEqual(completed(dir.path, "run", "--prices", "pri"), ["prices.json"])
-        assert.deepStrictEqual(completed(dir.path, "run", "pri"), ["prices.json"])
-      }),
-    60_000
+  it.live("complete the values of flags, and the paths of files", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      const { stdout } = yield* baton(dir.path, ["--completions", "bash"])
+      dir.write("completions.bash", stdout)
+      dir.write("prices.json", "{}")
+      assert.deepStrictEqual(completed(dir.path, "run", "--executor", ""), ["fake", "claude", "claude-code", "config"])
+      assert.deepStrictEqual(completed(dir.path, "list", "--status", "comp"), ["completed"])
+      assert.deepStrictEqual(completed(dir.path, "run", "--prices", "pri"), ["prices.json"])
+      assert.deepStrictEqual(completed(dir.path, "run", "pri"), ["prices.json"])
+    })
   )
 })

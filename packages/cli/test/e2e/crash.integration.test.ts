@@ -72,75 +72,66 @@ describe("a killed run", () => {
     120_000
   )
 
-  it.live(
-    "an output saved before the kill is verified by the next run without executing the task again",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        dir.write("tasks.txt", "the only task\n")
-        const exec = [
-          "run",
-          "tasks.txt",
-          "--shell",
-          "echo once >> executions; cat",
-          "--lease",
-          "2s",
-          "--output",
-          "ndjson"
-        ]
-        const run = yield* start(dir.path, [...exec, "--verify", "sleep 60"])
-        yield* run.event("TaskExecuted")
-        yield* run.kill("SIGKILL")
-        yield* run.ended
-        const last = yield* baton(dir.path, [...exec, "--verify", "grep -q only"])
-        assert.strictEqual(last.code, 0, last.stderr)
-        assert.deepStrictEqual(dir.lines("executions"), ["once"])
-        assert.deepInclude((yield* list(dir.path))[0], { status: "completed", result: "the only task", verified: true })
-      }),
-    60_000
+  it.live("an output saved before the kill is verified by the next run without executing the task again", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", "the only task\n")
+      const exec = [
+        "run",
+        "tasks.txt",
+        "--shell",
+        "echo once >> executions; cat",
+        "--lease",
+        "2s",
+        "--output",
+        "ndjson"
+      ]
+      const run = yield* start(dir.path, [...exec, "--verify", "sleep 60"])
+      yield* run.event("TaskExecuted")
+      yield* run.kill("SIGKILL")
+      yield* run.ended
+      const last = yield* baton(dir.path, [...exec, "--verify", "grep -q only"])
+      assert.strictEqual(last.code, 0, last.stderr)
+      assert.deepStrictEqual(dir.lines("executions"), ["once"])
+      assert.deepInclude((yield* list(dir.path))[0], { status: "completed", result: "the only task", verified: true })
+    })
   )
 })
 
 describe("a stopped run", () => {
-  it.live(
-    "exits within the drain timeout after SIGTERM: code 143, no task in progress, no process left",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        dir.write("tasks.txt", Array.from({ length: 20 }, (_, index) => `task ${index}`).join("\n"))
-        const run = yield* start(dir.path, [
-          ...["run", "tasks.txt", "--shell", "echo $$ >> pids; sleep 300", "--no-verify", "-j", "4"],
-          ...["--drain-timeout", "200ms", "--output", "ndjson"]
-        ])
-        for (let started = 0; started < 4; started++) yield* run.event("TaskStarted")
-        yield* run.kill("SIGTERM")
-        const { code, stderr } = yield* run.ended
-        assert.strictEqual(code, 143, stderr)
-        for (const task of yield* list(dir.path)) assert.deepInclude(task, { status: "pending", attempts: 0 })
-        for (const pid of dir.lines("pids")) assert.isFalse(alive(Number(pid)), `process ${pid} is alive`)
-      }),
-    60_000
+  it.live("exits within the drain timeout after SIGTERM: code 143, no task in progress, no process left", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", Array.from({ length: 20 }, (_, index) => `task ${index}`).join("\n"))
+      const run = yield* start(dir.path, [
+        ...["run", "tasks.txt", "--shell", "echo $$ >> pids; sleep 300", "--no-verify", "-j", "4"],
+        ...["--drain-timeout", "200ms", "--output", "ndjson"]
+      ])
+      for (let started = 0; started < 4; started++) yield* run.event("TaskStarted")
+      yield* run.kill("SIGTERM")
+      const { code, stderr } = yield* run.ended
+      assert.strictEqual(code, 143, stderr)
+      for (const task of yield* list(dir.path)) assert.deepInclude(task, { status: "pending", attempts: 0 })
+      for (const pid of dir.lines("pids")) assert.isFalse(alive(Number(pid)), `process ${pid} is alive`)
+    })
   )
 
-  it.live(
-    "records tasks that finish within the drain timeout",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        dir.write("tasks.txt", "a\nb\nc\n")
-        const run = yield* start(dir.path, [
-          ...["run", "tasks.txt", "--shell", "until [ -e go ]; do sleep 0.02; done; cat", "--no-verify", "-j", "2"],
-          ...["--output", "ndjson"]
-        ])
-        yield* run.event("TaskStarted")
-        yield* run.event("TaskStarted")
-        yield* run.kill("SIGINT")
-        yield* run.event("Draining")
-        dir.write("go", "")
-        assert.strictEqual((yield* run.ended).code, 130)
-        const statuses = (yield* list(dir.path)).map(({ status }) => status)
-        assert.deepStrictEqual(statuses, ["completed", "completed", "pending"])
-      }),
-    60_000
+  it.live("records tasks that finish within the drain timeout", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", "a\nb\nc\n")
+      const run = yield* start(dir.path, [
+        ...["run", "tasks.txt", "--shell", "until [ -e go ]; do sleep 0.02; done; cat", "--no-verify", "-j", "2"],
+        ...["--output", "ndjson"]
+      ])
+      yield* run.event("TaskStarted")
+      yield* run.event("TaskStarted")
+      yield* run.kill("SIGINT")
+      yield* run.event("Draining")
+      dir.write("go", "")
+      assert.strictEqual((yield* run.ended).code, 130)
+      const statuses = (yield* list(dir.path)).map(({ status }) => status)
+      assert.deepStrictEqual(statuses, ["completed", "completed", "pending"])
+    })
   )
 })

@@ -6,19 +6,16 @@ import { baton, folder, list } from "./baton.ts"
 
 /** A test of the built program, in its own folder with some documents. */
 const live = (name: string, test: (dir: Effect.Success<typeof folder>) => Effect.Effect<void>) =>
-  it.live(
-    name,
-    () =>
-      Effect.flatMap(folder, (dir) => {
-        for (const name of ["docs", "docs/deep", "node_modules"]) mkdirSync(join(dir.path, name))
-        dir.write("docs/b.md", "Second\n")
-        dir.write("docs/a.md", "First {{path}}\n")
-        dir.write("docs/.hidden.md", "Hidden\n")
-        dir.write("docs/deep/c.md", "Third\n")
-        dir.write("node_modules/d.md", "Foreign\n")
-        return test(dir)
-      }),
-    60_000
+  it.live(name, () =>
+    Effect.flatMap(folder, (dir) => {
+      for (const name of ["docs", "docs/deep", "node_modules"]) mkdirSync(join(dir.path, name))
+      dir.write("docs/b.md", "Second\n")
+      dir.write("docs/a.md", "First {{path}}\n")
+      dir.write("docs/.hidden.md", "Hidden\n")
+      dir.write("docs/deep/c.md", "Third\n")
+      dir.write("node_modules/d.md", "Foreign\n")
+      return test(dir)
+    })
   )
 
 const run = (dir: Effect.Success<typeof folder>, ...args: ReadonlyArray<string>) =>

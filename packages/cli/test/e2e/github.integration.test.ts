@@ -67,12 +67,7 @@ const live = (
   name: string,
   answer: Parameters<typeof github>[0],
   test: (dir: Effect.Success<typeof folder>, server: Effect.Success<ReturnType<typeof github>>) => Effect.Effect<void>
-) =>
-  it.live(
-    name,
-    () => Effect.flatMap(Effect.all([folder, github(answer)]), ([dir, server]) => test(dir, server)),
-    60_000
-  )
+) => it.live(name, () => Effect.flatMap(Effect.all([folder, github(answer)]), ([dir, server]) => test(dir, server)))
 
 const run = (
   dir: Effect.Success<typeof folder>,

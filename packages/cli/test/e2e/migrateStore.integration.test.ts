@@ -96,48 +96,45 @@ const fill = Effect.fnUntraced(function* (store: Store) {
 })
 
 describe.skipIf(Postgres.isMissing || Redis.isMissing)("baton migrate-store", () => {
-  it.live(
-    "copies a list through every kind of store without changing it",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        const prefix = yield* Redis.prefix()
-        const schema = yield* Postgres.schema()
-        const at = (url: string, name: string, value: string) => {
-          const place = new URL(url)
-          place.searchParams.set(name, value)
-          return place.href
-        }
-        const path = (name: string) => join(dir.path, name)
-        const places = [
-          { url: "sqlite:first.db", open: isOn(SqliteTaskStore.layer({ filename: path("first.db") })) },
-          { url: at(Redis.url, "prefix", prefix), open: Redis.open({ prefix }) },
-          { url: at(Postgres.url, "schema", schema), open: Postgres.open({ schema }) },
-          { url: "json:tasks.json", open: isOn(JsonTaskStore.layer({ filename: path("tasks.json") })) },
-          { url: "sqlite:last.db", open: isOn(SqliteTaskStore.layer({ filename: path("last.db") })) }
-        ]
-        const [first] = places
-        assert.ok(first)
-        yield* Effect.scoped(Effect.flatMap(first.open, fill))
-        const before = yield* contents(first.open)
-        assert.deepStrictEqual(before.counts, {
-          pending: 4,
-          in_progress: 1,
-          completed: 2,
-          failed: 1,
-          cancelled: 1,
-          waiting: 1
-        })
-        assert.isTrue(before.paused)
-        for (const [index, { open, url }] of places.entries()) {
-          if (index === 0) continue
-          const from = places[index - 1]
-          const { code, stderr, stdout } = yield* baton(dir.path, ["migrate-store", from?.url ?? "", url])
-          assert.strictEqual(code, 0, `${url}: ${stderr}`)
-          assert.match(stdout, /^9 tasks copied with their history: /)
-          assert.deepStrictEqual(yield* contents(open), before, url.replace(/:.*/, ""))
-        }
-      }),
-    60_000
+  it.live("copies a list through every kind of store without changing it", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      const prefix = yield* Redis.prefix()
+      const schema = yield* Postgres.schema()
+      const at = (url: string, name: string, value: string) => {
+        const place = new URL(url)
+        place.searchParams.set(name, value)
+        return place.href
+      }
+      const path = (name: string) => join(dir.path, name)
+      const places = [
+        { url: "sqlite:first.db", open: isOn(SqliteTaskStore.layer({ filename: path("first.db") })) },
+        { url: at(Redis.url, "prefix", prefix), open: Redis.open({ prefix }) },
+        { url: at(Postgres.url, "schema", schema), open: Postgres.open({ schema }) },
+        { url: "json:tasks.json", open: isOn(JsonTaskStore.layer({ filename: path("tasks.json") })) },
+        { url: "sqlite:last.db", open: isOn(SqliteTaskStore.layer({ filename: path("last.db") })) }
+      ]
+      const [first] = places
+      assert.ok(first)
+      yield* Effect.scoped(Effect.flatMap(first.open, fill))
+      const before = yield* contents(first.open)
+      assert.deepStrictEqual(before.counts, {
+        pending: 4,
+        in_progress: 1,
+        completed: 2,
+        failed: 1,
+        cancelled: 1,
+        waiting: 1
+      })
+      assert.isTrue(before.paused)
+      for (const [index, { open, url }] of places.entries()) {
+        if (index === 0) continue
+        const from = places[index - 1]
+        const { code, stderr, stdout } = yield* baton(dir.path, ["migrate-store", from?.url ?? "", url])
+        assert.strictEqual(code, 0, `${url}: ${stderr}`)
+        assert.match(stdout, /^9 tasks copied with their history: /)
+        assert.deepStrictEqual(yield* contents(open), before, url.replace(/:.*/, ""))
+      }
+    })
   )
 })

@@ -9,12 +9,7 @@ const live = (
   name: string,
   answer: Answer,
   test: (dir: Effect.Success<typeof folder>, to: Effect.Success<ReturnType<typeof receiver>>) => Effect.Effect<void>
-) =>
-  it.live(
-    name,
-    () => Effect.flatMap(Effect.all([folder, receiver(() => answer)]), ([dir, to]) => test(dir, to)),
-    60_000
-  )
+) => it.live(name, () => Effect.flatMap(Effect.all([folder, receiver(() => answer)]), ([dir, to]) => test(dir, to)))
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Notification))
 const decodeSlack = Schema.decodeUnknownSync(

@@ -30,30 +30,27 @@ const written = (path: string): string =>
 const found = (text: string) => secrets.filter((secret) => text.includes(secret))
 
 describe("a secret that a program prints", () => {
-  it.live(
-    "appears in no store, event, log, export or output, and not in the feedback for the next attempt",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        const args = [
-          "run",
-          ...["--shell", `printf %s "$BATON_FEEDBACK" > feedback-$BATON_ATTEMPT; ${leaking}; exit 1`],
-          ...["--max-attempts", "2", "--retry-delay", "0s", "--output", "ndjson", "--log-level", "trace"]
-        ]
-        yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
-        const run = yield* baton(dir.path, args, env)
-        assert.strictEqual(run.code, 2, run.stderr)
-        const show = yield* baton(dir.path, ["show", "a", "--json"], env)
-        const dlq = yield* baton(dir.path, ["dlq", "list"], env)
-        const exported = yield* baton(dir.path, ["export", "--format", "json"], env)
-        // The message is kept, without the secrets.
-        assert.include(show.stdout, "401 for key [redacted]")
-        assert.include(dir.read("feedback-2"), "401 for key [redacted]")
-        const everything = [run, show, dlq, exported].map(({ stderr, stdout }) => stdout + stderr).join("\n")
-        assert.deepStrictEqual(found(everything), [])
-        assert.deepStrictEqual(found(written(dir.path)), [])
-      }),
-    60_000
+  it.live("appears in no store, event, log, export or output, and not in the feedback for the next attempt", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      const args = [
+        "run",
+        ...["--shell", `printf %s "$BATON_FEEDBACK" > feedback-$BATON_ATTEMPT; ${leaking}; exit 1`],
+        ...["--max-attempts", "2", "--retry-delay", "0s", "--output", "ndjson", "--log-level", "trace"]
+      ]
+      yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
+      const run = yield* baton(dir.path, args, env)
+      assert.strictEqual(run.code, 2, run.stderr)
+      const show = yield* baton(dir.path, ["show", "a", "--json"], env)
+      const dlq = yield* baton(dir.path, ["dlq", "list"], env)
+      const exported = yield* baton(dir.path, ["export", "--format", "json"], env)
+      // The message is kept, without the secrets.
+      assert.include(show.stdout, "401 for key [redacted]")
+      assert.include(dir.read("feedback-2"), "401 for key [redacted]")
+      const everything = [run, show, dlq, exported].map(({ stderr, stdout }) => stdout + stderr).join("\n")
+      assert.deepStrictEqual(found(everything), [])
+      assert.deepStrictEqual(found(written(dir.path)), [])
+    })
   )
 
   it.live(
@@ -78,43 +75,36 @@ describe("a secret that a program prints", () => {
         assert.include(show.stdout, `the output says ${shaped}`)
         const withoutOutput = (show.stdout + run.stdout + run.stderr).replaceAll(`the output says ${shaped}`, "")
         assert.deepStrictEqual(found(withoutOutput), [])
-      }),
-    60_000
+      })
   )
 
-  it.live(
-    "is also removed from an API's error",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        const mock = new LLMock({ port: 0, logLevel: "silent" })
-        const url = yield* Effect.acquireRelease(
-          Effect.promise(() => mock.start()),
-          () => Effect.promise(() => mock.stop())
-        )
-        const message = `no: ${plain}, ${shaped}, https://app:${password}@proxy.example/`
-        mock.on({ userMessage: "leak" }, { error: { message, type: "invalid_request_error" }, status: 400 })
-        yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
-        const args = ["run", "--executor", "claude", "--no-verify", "--output", "ndjson", "--log-level", "trace"]
-        const run = yield* baton(dir.path, args, { ...env, ANTHROPIC_BASE_URL: url })
-        assert.strictEqual(run.code, 2, run.stderr)
-        const show = yield* baton(dir.path, ["show", "a", "--json"], env)
-        assert.include(show.stdout, "[redacted]")
-        assert.deepStrictEqual(found([run, show].map(({ stderr, stdout }) => stdout + stderr).join("\n")), [])
-        assert.deepStrictEqual(found(written(dir.path)), [])
-      }),
-    60_000
+  it.live("is also removed from an API's error", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      const mock = new LLMock({ port: 0, logLevel: "silent" })
+      const url = yield* Effect.acquireRelease(
+        Effect.promise(() => mock.start()),
+        () => Effect.promise(() => mock.stop())
+      )
+      const message = `no: ${plain}, ${shaped}, https://app:${password}@proxy.example/`
+      mock.on({ userMessage: "leak" }, { error: { message, type: "invalid_request_error" }, status: 400 })
+      yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
+      const args = ["run", "--executor", "claude", "--no-verify", "--output", "ndjson", "--log-level", "trace"]
+      const run = yield* baton(dir.path, args, { ...env, ANTHROPIC_BASE_URL: url })
+      assert.strictEqual(run.code, 2, run.stderr)
+      const show = yield* baton(dir.path, ["show", "a", "--json"], env)
+      assert.include(show.stdout, "[redacted]")
+      assert.deepStrictEqual(found([run, show].map(({ stderr, stdout }) => stdout + stderr).join("\n")), [])
+      assert.deepStrictEqual(found(written(dir.path)), [])
+    })
   )
 
-  it.live(
-    "is kept with --no-redact",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
-        yield* baton(dir.path, ["run", "--shell", `${leaking}; exit 1`, "--max-attempts", "1", "--no-redact"], env)
-        assert.deepStrictEqual(found(written(dir.path)), secrets)
-      }),
-    60_000
+  it.live("is kept with --no-redact", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      yield* baton(dir.path, ["add", "leak", "--id", "a"], env)
+      yield* baton(dir.path, ["run", "--shell", `${leaking}; exit 1`, "--max-attempts", "1", "--no-redact"], env)
+      assert.deepStrictEqual(found(written(dir.path)), secrets)
+    })
   )
 })
