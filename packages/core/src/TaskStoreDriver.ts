@@ -77,7 +77,7 @@ export interface TaskStoreDriver {
    * another, does not hold up its key.
    *
    * When calls named in `unanswered` have claimed tasks for this owner that are still in progress under that claim, returns
-   * those, with a new lease and nothing else, up to `limit`. A driver that cannot lose an answer ignores this.
+   * those, with a new lease and nothing else, up to `limit`; they are then claimed by this call. A driver that cannot lose an answer ignores this.
    */
   readonly claim: (options: ClaimRequest) => Effect.Effect<ReadonlyArray<ClaimRow>, TaskStoreError>
 

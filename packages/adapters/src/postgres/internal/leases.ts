@@ -121,10 +121,10 @@ export const make = (
   }
 
   const claim = (request: ClaimRequest) => {
-    const { leaseMillis, limit, owner, queue, unanswered } = request
+    const { call, leaseMillis, limit, owner, queue, unanswered } = request
     const claimNew = keyedQueues.has(queue) ? claimKeyed(request) : claimPlain(request)
     if (unanswered.length === 0) return Effect.map(claimNew, claimed)
-    const reclaim = [text(owner), numbers(unanswered), number(leaseMillis), int(limit), text(queue)]
+    const reclaim = [text(owner), numbers(unanswered), number(leaseMillis), int(limit), text(queue), number(call)]
     return Effect.map(
       Effect.flatMap(db.run<ClaimedRow>(statements.reclaim, reclaim), (rows) =>
         rows.length > 0 ? Effect.succeed(rows) : claimNew

@@ -178,13 +178,14 @@ const claiming = (names: Names) => {
       FROM first f WHERE k.ctid = f.place AND f.at IS NOT NULL`,
 
     /**
-     * The tasks that unanswered calls have claimed, under a new lease. Finds them before it locks them by `seq`, which would
+     * The tasks that unanswered calls have claimed, under a new lease of this call, which is the one that is answered: a
+     * later call does not return them again. Finds them before it locks them by `seq`, which would
      * otherwise be the order in which it reads all tasks.
      */
     reclaim: `
       WITH held AS MATERIALIZED (SELECT t.seq FROM ${tasks} t WHERE t.queue = $5 AND ${isHeld}),
       reclaimed AS (
-        UPDATE ${tasks} t SET lease_until = ${later("$3")}
+        UPDATE ${tasks} t SET lease_until = ${later("$3")}, claim_call = $6
         WHERE t.seq IN (
           SELECT t.seq FROM ${tasks} t WHERE t.seq IN (SELECT seq FROM held) AND ${isHeld}
           ORDER BY t.seq LIMIT $4 FOR UPDATE
