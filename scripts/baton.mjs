@@ -1,5 +1,6 @@
 // `pnpm baton ...`: bundles the command line if its sources changed, then becomes `baton` in the directory that pnpm was
-// called from. `baton serve` also needs the web page, which only the complete build makes. It runs in this process, which keeps signals and exit codes, and only its output goes to stdout.
+// called from. It runs in this process, which keeps signals and exit codes, and only its output goes to stdout.
+// `baton serve` also needs the web page, which only the complete build makes.
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 
