@@ -5,6 +5,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Tests restore what they change, so files can share a worker: that takes half the time.
     isolate: false,
+    // Most of the time, tests wait for the processes that they start.
+    maxWorkers: 2,
     globalSetup: ["../adapters/test/servers/globalSetup.ts"],
     // Ends a test that hangs. A busy machine takes many times as long as a quiet one.
     testTimeout: 120_000,

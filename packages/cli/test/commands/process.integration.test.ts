@@ -6,7 +6,7 @@ import { Csv } from "effect/encoding"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
 
-const program = fileURLToPath(new URL("../../src/bin.ts", import.meta.url))
+const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
 
 /** Runs `baton` as a separate process with a store in a separate directory. */
 const makeBaton = Effect.gen(function* () {
