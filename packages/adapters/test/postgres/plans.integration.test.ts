@@ -55,7 +55,12 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       const byKey = /using tasks_pkey on tasks/
       const leased = [numbers, numbers, numbers]
       yield* explain(statements.claim, [int, text, number, number, text], claimable, /LockRows/, byKey)
-      yield* explain(statements.reclaim, [text, numbers, number, int, text], /using tasks_leased on tasks/, byKey)
+      yield* explain(
+        statements.reclaim,
+        [text, numbers, number, int, text, number],
+        /using tasks_leased on tasks/,
+        byKey
+      )
       yield* explain(
         statements.outlook,
         [text, int],
@@ -185,8 +190,8 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL store with a million task
             const types = `${int}, ${text}, ${number}, ${number}, ${text}`
             const claim = yield* pages(statements.claim, types, `2, 'w', 1000, 5, '${queue}'`)
             assert.isBelow(claim, 400, `claim from ${queue}`)
-            const reclaim = `${text}, ${numbers}, ${number}, ${int}, ${text}`
-            const reclaimed = yield* pages(statements.reclaim, reclaim, `'w', '{5}', 1000, 9, '${queue}'`)
+            const reclaim = `${text}, ${numbers}, ${number}, ${int}, ${text}, ${number}`
+            const reclaimed = yield* pages(statements.reclaim, reclaim, `'w', '{5}', 1000, 9, '${queue}', 6`)
             if (queue !== "big") assert.isBelow(reclaimed, 400, `reclaim from ${queue}`)
             const sweep = `${number}, ${int}, ${text}, ${text}, ${text}`
             const swept = yield* pages(statements.sweep, sweep, `3, 2, 'a', 'b', '${queue}'`)

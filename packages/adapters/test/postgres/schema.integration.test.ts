@@ -2,7 +2,7 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { Attempt, Task, TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
+import { Context, Duration, Effect, Fiber, Latch, Layer, Option, Redacted } from "effect"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -157,17 +157,21 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       const place = placeAt(name)
       yield* migrate(sql, { place, mustExist: false, migrations: migrations.slice(0, 2) })
       const worker = yield* client()
-      const migrating = yield* worker.withTransaction(
+      const isLocked = Latch.makeUnsafe(false)
+      const migrating = yield* Effect.forkScoped(
+        Effect.andThen(isLocked.await, migrate(sql, { place, mustExist: true }))
+      )
+      const working = worker.withTransaction(
         Effect.gen(function* () {
           yield* worker.unsafe(`LOCK TABLE "${name}".task_inputs IN ROW EXCLUSIVE MODE`)
-          const migrating = yield* Effect.forkScoped(migrate(sql, { place, mustExist: true }))
+          yield* isLocked.open
           const waiting = `SELECT FROM pg_locks WHERE NOT granted AND relation = '"${name}".task_inputs'::regclass`
           yield* Effect.repeat(worker.unsafe(waiting), { until: (rows) => rows.length > 0 })
-          // The server ends one of the two. Usually that is the migration, which waits for longer.
-          yield* Effect.ignore(worker.unsafe(`LOCK TABLE "${name}".tasks IN ROW EXCLUSIVE MODE`))
-          return migrating
+          yield* worker.unsafe(`LOCK TABLE "${name}".tasks IN ROW EXCLUSIVE MODE`)
         })
       )
+      // The server ends one of the two: usually the migration, which waits for longer.
+      yield* Effect.ignore(working)
       yield* Fiber.join(migrating)
       assert.deepEqual(yield* versions(name), existing)
     })
