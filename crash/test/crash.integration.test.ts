@@ -4,10 +4,10 @@ import { crashTest } from "../src/crashTest.ts"
 import { repeatCommand, table, violations } from "../src/report.ts"
 import { servers, storeNames } from "../src/stores.ts"
 
-const tasks = 400
+const tasks = 300
 /** Slow enough that faults hit running tasks, and that the test lasts for all of them. */
 const pace = 12
-const seconds = 120
+const seconds = 240
 /** Generous, because other tests may keep the machine busy. `test:crash` measures. */
 const marginMillis = 15_000
 

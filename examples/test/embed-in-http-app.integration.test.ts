@@ -12,7 +12,7 @@ import { isMissing, schema, url } from "../../packages/adapters/test/postgres/po
 import { Api } from "../embed-in-http-app/Api.ts"
 
 const main = fileURLToPath(new URL("../embed-in-http-app/main.ts", import.meta.url))
-const perRound = 20
+const perRound = 8
 /** The exit code of `NodeRuntime` after a signal. */
 const interrupted = 130
 

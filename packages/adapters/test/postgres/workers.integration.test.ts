@@ -99,7 +99,7 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
             assert.isFalse(running.has(key), `${key} has one task in progress`)
             running.add(key)
           }
-          if (rounds++ < 40) {
+          if (rounds++ < 15) {
             yield* addKeyed(store)
             if (rounds % 5 === 0) yield* store.cancel({ ids: [`t${added - 1}`, `t${added - 4}`] })
           }

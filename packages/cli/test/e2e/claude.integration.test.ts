@@ -67,15 +67,15 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
     "completes and is judged within its budget, with cost, tokens and model of each task, at the planned cost",
     () =>
       Effect.gen(function* () {
-        const { baton } = yield* setUp(400)
+        const { baton } = yield* setUp(120)
         const args = ["packages.csv", ...template, ...both, "--max-cost", "1", "-j", "32", "--json"]
         const planned = yield* baton("plan", ...args)
         const { estimate, tasks } = decodePlan(planned.stdout)
-        assert.strictEqual(tasks.new, 400)
+        assert.strictEqual(tasks.new, 120)
         const run = yield* baton("run", ...args)
         assert.strictEqual(run.code, 0, run.stderr)
         const { counts, models, stats } = decodeSummary(run.stdout)
-        assert.strictEqual(counts.completed, 400)
+        assert.strictEqual(counts.completed, 120)
         const cost = stats.usage?.costUsd ?? NaN
         assert.isAtMost(cost, 1)
         assert.isAtLeast(cost, estimate?.costUsd?.low ?? NaN)
@@ -83,15 +83,15 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
         assert.deepStrictEqual(
           models.map(({ model, requests }) => [model, requests]),
           [
-            ["claude-sonnet-5-5", 400],
-            ["claude-haiku-5-5", 400]
+            ["claude-sonnet-5-5", 120],
+            ["claude-haiku-5-5", 120]
           ]
         )
         const { stdout } = yield* baton("export", "--format", "csv")
         const [header = "", ...rows] = stdout.trimEnd().split("\r\n")
         // The columns of results and of the source follow.
         assert.match(header, /,models,summary,source\.description$/)
-        assert.strictEqual(rows.length, 400)
+        assert.strictEqual(rows.length, 120)
         for (const row of rows) assert.match(row, /,(0\.\d+),\1,claude-sonnet-5-5 claude-haiku-5-5,/)
         assert.include((yield* baton("list")).stdout.split("\n")[0], "COST")
         assert.match((yield* baton("status")).stdout, /\nUsed {2}[\d,]+ tokens \(.*\), \$\d/)

@@ -19,12 +19,12 @@ const outcomes = (cwd: string, id: string) =>
 
 describe("a killed run", () => {
   it.live(
-    "loses no task and settles none twice after five kills at random times",
+    "loses no task and settles none twice after three kills at random times",
     () =>
       Effect.gen(function* () {
         const seed = (yield* Effect.sync(() => process.pid)) % 100_000
         const random = seeded(seed)
-        const count = 160
+        const count = 80
         const dir = yield* folder
         const tasks = Array.from({ length: count }, (_, index) => ({ id: `t${index}`, description: "x".repeat(index) }))
         dir.write(
@@ -40,9 +40,9 @@ describe("a killed run", () => {
           "grep -q [0-9]"
         ]
         const options = ["-j", "4", "--lease", "2s", "--output", "ndjson"]
-        for (let killed = 0; killed < 5; killed++) {
+        for (let killed = 0; killed < 3; killed++) {
           const run = yield* start(dir.path, [...args, ...options])
-          const after = 5 + Math.floor(random() * 20)
+          const after = 4 + Math.floor(random() * 12)
           for (let completed = 0; completed < after; completed++) yield* run.event("TaskCompleted")
           yield* run.kill("SIGKILL")
           assert.strictEqual((yield* run.ended).signal, "SIGKILL")
