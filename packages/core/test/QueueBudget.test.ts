@@ -53,6 +53,22 @@ const paying = (
 
 const config = { retryPolicy: RetryPolicy.immediate, maxAttempts: 10 }
 
+/** A run whose next call does not fit, because another owner holds a part of the budget. */
+const runWhileOtherHolds = Effect.gen(function* () {
+  const bill: Array<number> = []
+  const { orchestrator, store } = yield* make({ config, executor: paying(worst(0.04), cost(0.01), bill) })
+  yield* store.add(numbered(2))
+  yield* limitTo(store, 0.05)
+  const [other] = yield* store.claim({ limit: 1, owner: "other", lease: Duration.hours(10) })
+  assert.isDefined(other)
+  const spending = { taskId: other.task.id, token: other.token, committed: Budget.zero, held: Budget.zero }
+  const budgets = yield* budgetsOf(store)
+  yield* budgets.reserve([{ ...spending, wanted: { nanoUsd: 2e7, tokens: 0 } }])
+  const running = yield* Effect.forkChild(orchestrator.run)
+  yield* yields()
+  return { bill, other, running, store }
+})
+
 describe("a budget of a queue", () => {
   it.effect("stops the run before a call that could exceed it, and gives the task back without an attempt", () =>
     Effect.gen(function* () {
@@ -136,17 +152,7 @@ describe("a budget of a queue", () => {
 
   it.effect("asks again while another process holds what a call needs", () =>
     Effect.gen(function* () {
-      const bill: Array<number> = []
-      const { orchestrator, store } = yield* make({ config, executor: paying(worst(0.04), cost(0.01), bill) })
-      yield* store.add(numbered(2))
-      yield* limitTo(store, 0.05)
-      const [other] = yield* store.claim({ limit: 1, owner: "other", lease: Duration.hours(10) })
-      assert.isDefined(other)
-      const spending = { taskId: other.task.id, token: other.token, committed: Budget.zero, held: Budget.zero }
-      const budgets = yield* budgetsOf(store)
-      yield* budgets.reserve([{ ...spending, wanted: { nanoUsd: 2e7, tokens: 0 } }])
-      const running = yield* Effect.forkChild(orchestrator.run)
-      yield* yields()
+      const { bill, other, running, store } = yield* runWhileOtherHolds
       assert.strictEqual(bill.length, 0)
       yield* store.settle([
         { _tag: "Release", taskId: other.task.id, token: other.token, reason: "over", attemptUsage: null, usage: null }
@@ -368,17 +374,7 @@ describe("a budget of a queue", () => {
 
   it.effect("a lease that is lost while a call waits cuts the attempt off", () =>
     Effect.gen(function* () {
-      const bill: Array<number> = []
-      const { orchestrator, store } = yield* make({ config, executor: paying(worst(0.04), cost(0.01), bill) })
-      yield* store.add(numbered(2))
-      yield* limitTo(store, 0.05)
-      const [other] = yield* store.claim({ limit: 1, owner: "other", lease: Duration.hours(10) })
-      assert.isDefined(other)
-      const spending = { taskId: other.task.id, token: other.token, committed: Budget.zero, held: Budget.zero }
-      const budgets = yield* budgetsOf(store)
-      yield* budgets.reserve([{ ...spending, wanted: { nanoUsd: 2e7, tokens: 0 } }])
-      const running = yield* Effect.forkChild(orchestrator.run)
-      yield* yields()
+      const { bill, running, store } = yield* runWhileOtherHolds
       yield* store.cancel({ ids: ["t0", "t1"] })
       yield* Effect.repeat(Effect.andThen(TestClock.adjust("1 second"), yields(50)), {
         until: () => hasEnded(running),
