@@ -1,22 +1,18 @@
 import { isReadonlyArrayNonEmpty } from "effect/Array"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { defaultQueue, type NewTask, type Task, TaskId, type TaskStatus } from "../../Task.ts"
+import { defaultQueue, type NewTask, TaskId, type TaskStatus } from "../../Task.ts"
 import * as TaskRecord from "../../TaskRecord.ts"
 import * as TaskState from "../../TaskState.ts"
 import type {
   AddResult,
   Claim,
   ClaimOptions,
-  DumpQuery,
   FencedReply,
   Lease,
-  ListQuery,
   LostLease,
   PruneOptions,
   QueueOptions,
@@ -24,7 +20,6 @@ import type {
   Settlement,
   SweepOptions,
   SweptTask,
-  TaskPage,
   TaskStore
 } from "../../TaskStore.ts"
 import type {
@@ -33,15 +28,14 @@ import type {
   LeaseRow,
   LostLeaseRow,
   SelectionRow,
-  SettlementRow,
-  TaskRow,
   TaskStoreDriver
 } from "../../TaskStoreDriver.ts"
 import { type Refusal, TasksRefused, TaskStoreError } from "../../TaskStoreError.ts"
-import * as Budget from "../../Budget.ts"
 import * as Admission from "./admission.ts"
 import * as Budgets from "./budgets.ts"
 import * as Codec from "./codec.ts"
+import { charactersOf, leaseRow, noCharacters, parts, settlementRow } from "./leases.ts"
+import * as Listing from "./listing.ts"
 import * as Text from "./text.ts"
 import * as Settled from "./settled.ts"
 import * as Waiting from "./waiting.ts"
@@ -49,7 +43,6 @@ import * as Waiting from "./waiting.ts"
 const defaultRows = 1_000
 const defaultSelected = 1_000
 const defaultCharacters = 16 * 1024 * 1024
-const defaultPageSize = 100
 
 /** In a long outage most claims never arrive, and what the first of them may have claimed has expired. */
 const mostUnanswered = 100
@@ -67,6 +60,7 @@ export interface Made {
 export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effect.fn.Return<Made, never, Scope.Scope> {
   const maxRows = driver.limits?.rows ?? defaultRows
   const settled = yield* Settled.make(driver, maxRows)
+  const listing = Listing.make(driver, maxRows)
   const waiting = yield* Waiting.make(driver, settled.changedElsewhere)
   const maxSelected = driver.limits?.selected ?? defaultSelected
   const maxCharacters = driver.limits?.characters ?? defaultCharacters
@@ -378,59 +372,6 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
 
   // --------------------------------------------------------------------------------------------- reading
 
-  /** A page of rows; the cursor is the `seq` of its last row, so tasks that come or go move nothing. */
-  const page = Effect.fnUntraced(function* <Row extends { readonly seq: unknown }>(
-    { cursor = "0", limit = defaultPageSize }: DumpQuery,
-    read: (after: number, limit: number) => Effect.Effect<ReadonlyArray<Row>, TaskStoreError>
-  ): Effect.fn.Return<{ readonly rows: ReadonlyArray<Row>; readonly next: string | null }, TaskStoreError> {
-    if (!/^\d{1,15}$/.test(cursor)) {
-      return yield* unusable("This cursor is not one of this store's: list without one.")
-    }
-    // One more than asked for shows whether there is a next page.
-    const wanted = Math.max(1, limit) + 1
-    const rows: Array<Row> = []
-    let after = Number(cursor)
-    while (rows.length < wanted) {
-      const size = Math.min(wanted - rows.length, maxRows)
-      const part = yield* read(after, size)
-      for (const row of part) rows.push(row)
-      const last = part.at(-1)
-      if (last === undefined || part.length < size) break
-      after = yield* decoded(() => Codec.seq(last))
-    }
-    if (rows.length < wanted) return { rows, next: null }
-    rows.pop()
-    const last = rows.at(-1)
-    return { rows, next: last === undefined ? null : String(yield* decoded(() => Codec.seq(last))) }
-  })
-
-  /** Goes through the tasks until a page is full. */
-  const search = Effect.fnUntraced(function* (
-    { cursor, limit = defaultPageSize }: ListQuery,
-    read: (after: number, limit: number) => Effect.Effect<ReadonlyArray<TaskRow>, TaskStoreError>,
-    matches: (task: Task) => boolean
-  ): Effect.fn.Return<TaskPage, TaskStoreError> {
-    const tasks: Array<Task> = []
-    let last = cursor ?? null
-    let next: string | null | undefined = cursor
-    while (next !== null) {
-      // Small enough for a page of tasks with large results.
-      const part: { readonly rows: ReadonlyArray<TaskRow>; readonly next: string | null } = yield* page(
-        { cursor: next, limit: defaultPageSize },
-        read
-      )
-      for (const row of part.rows) {
-        const task = yield* decoded(() => Codec.task(row))
-        if (!matches(task)) continue
-        if (tasks.length === limit) return { tasks, next: last }
-        tasks.push(task)
-        last = String(yield* decoded(() => Codec.seq(row)))
-      }
-      next = part.next
-    }
-    return { tasks, next: null }
-  })
-
   const queues = Effect.flatMap(driver.counts, (rows) =>
     decoded(() => rows.map(Codec.counts).sort((left, right) => (left.queue < right.queue ? -1 : 1)))
   )
@@ -475,15 +416,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
         row === undefined ? Effect.succeedNone : decoded(() => Option.some(Codec.task(row)))
       ),
     awaitSettled: (id) => Effect.andThen(waiting.subscribed, settled.await(Text.encode(id))),
-    list: (query = {}) => {
-      const status = query.status ?? null
-      const queue = query.queue ?? null
-      const part = (after: number, limit: number) => driver.list({ after, limit, status, queue })
-      const matches = matcher(query)
-      return matches === undefined
-        ? Effect.flatMap(page(query, part), ({ next, rows }) => decoded(() => ({ tasks: rows.map(Codec.task), next })))
-        : search(query, part, matches)
-    },
+    list: listing.list,
     attempts: (id) =>
       Effect.flatMap(driver.attempts(Text.encode(id)), (rows) =>
         decoded(() => rows.map((row) => Codec.attempt(TaskId.make(id), row)))
@@ -501,11 +434,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       ),
     awaitControl: waiting.awaitControl,
     awaitChange: waiting.awaitChange,
-    dump: (query = {}) =>
-      Effect.flatMap(
-        page(query, (after, limit) => driver.dump({ after, limit })),
-        ({ next, rows }) => decoded(() => ({ records: rows.map(Codec.record), next }))
-      ),
+    dump: listing.dump,
     restore,
     budgets
   }
@@ -518,19 +447,6 @@ const onlyDefaultQueue = [defaultQueue]
 
 const queuesOf = ({ queues }: QueueOptions): ReadonlyArray<string> =>
   queues === undefined ? onlyDefaultQueue : queues.length < 2 ? queues : Array.from(new Set(queues))
-
-/** Whether a task is one that the query asks for, beyond status and queue; undefined when it asks for nothing else. */
-const matcher = ({ metadata, text, updatedSince }: ListQuery): ((task: Task) => boolean) | undefined => {
-  if (metadata === undefined && text === undefined && updatedSince === undefined) return undefined
-  const wanted = text?.toLowerCase()
-  const entries = Object.entries(metadata ?? {})
-  return (task) =>
-    (updatedSince === undefined || DateTime.isGreaterThanOrEqualTo(task.updatedAt, updatedSince)) &&
-    (wanted === undefined ||
-      task.id.toLowerCase().includes(wanted) ||
-      task.description.toLowerCase().includes(wanted)) &&
-    entries.every(([key, value]) => Equal.equals(task.metadata[key], value))
-}
 
 /** Bytes in UTF-8 of text that is valid Unicode. */
 const byteLength = (text: string): number => {
@@ -555,143 +471,4 @@ const refusalsOf = ({ conflicts, unknown }: AddReply): ReadonlyArray<Refusal> =>
     ...conflicts.map((id) => Admission.idInUse(Codec.taskId(id))),
     ...Array.from(byTask, ([id, dependencies]) => Admission.unknownDependency(id, dependencies))
   ]
-}
-
-const leaseRow = ({ taskId, token }: Lease): LeaseRow => ({ id: Text.encode(taskId), token })
-
-const noCharacters = () => 0
-
-const charactersOf = ({ error, execution, verification }: SettlementRow): number =>
-  (error?.length ?? 0) + (execution?.length ?? 0) + (verification?.length ?? 0)
-
-/** Where each kind of settlement leads, as the state machine decides it. */
-const decisions = {
-  Complete: TaskState.settled({ _tag: "Verified" }),
-  Retry: TaskState.settled({ _tag: "AttemptFailed", permanent: false }),
-  Fail: TaskState.settled({ _tag: "AttemptFailed", permanent: true }),
-  Release: TaskState.settled({ _tag: "Released" })
-}
-
-const settlementRow = (settlement: Settlement): SettlementRow => {
-  const lease = leaseRow(settlement)
-  const { attemptsReturned, status } = decisions[settlement._tag]
-  const attemptUsage = Codec.document(settlement.attemptUsage)
-  const usage = Codec.document(settlement.usage)
-  const spent = Budget.ofUsage(settlement.attemptUsage)
-  if (settlement._tag === "Release") {
-    return {
-      ...lease,
-      outcome: "released",
-      status,
-      attemptsReturned,
-      availableInMillis: 0,
-      error: Text.encode(settlement.reason),
-      feedback: null,
-      verified: false,
-      execution: null,
-      verification: null,
-      attemptUsage,
-      usage,
-      checkpoint: null,
-      spent
-    }
-  }
-  const execution = Codec.execution(settlement.execution)
-  const verification = Codec.verification(settlement.verification)
-  if (settlement._tag === "Complete") {
-    return {
-      ...lease,
-      outcome: "completed",
-      status,
-      attemptsReturned,
-      availableInMillis: null,
-      error: null,
-      feedback: null,
-      verified: settlement.verified,
-      execution,
-      verification,
-      attemptUsage,
-      usage,
-      checkpoint: null,
-      spent
-    }
-  }
-  const feedback = Text.encode(settlement.feedback)
-  return {
-    ...lease,
-    outcome: settlement._tag === "Retry" ? "retried" : "failed",
-    status,
-    attemptsReturned,
-    availableInMillis: settlement._tag === "Retry" ? Codec.toMillis(settlement.delay) : null,
-    error: feedback,
-    feedback,
-    verified: false,
-    execution,
-    verification,
-    attemptUsage,
-    usage,
-    checkpoint: Codec.document(settlement.checkpoint),
-    spent
-  }
-}
-
-/** What one call writes of a batch; `indexes` are the places of its rows in the batch, where it is not the whole batch. */
-interface Part<A> {
-  readonly rows: ReadonlyArray<A>
-  readonly indexes: ReadonlyArray<number> | undefined
-}
-
-/**
- * Splits a batch into calls within the limits. A task that occurs again goes into a later round, after all first
- * occurrences: were the batch cut before it instead, the tasks behind it would get a later time than those before it.
- */
-const parts = <A extends LeaseRow>(
-  rows: ReadonlyArray<A>,
-  charactersOf: (row: A) => number,
-  maxRows: number,
-  maxCharacters: number
-): ReadonlyArray<Part<A>> => {
-  if (rows.length === 1) return [{ rows, indexes: undefined }]
-  const occurrences = new Map<string, number>()
-  const rounds: Array<Array<number>> = []
-  let characters = 0
-  for (let index = 0; index < rows.length; index++) {
-    const row = rows[index]
-    if (row === undefined) continue
-    const earlier = occurrences.get(row.id) ?? 0
-    occurrences.set(row.id, earlier + 1)
-    const round = (rounds[earlier] ??= [])
-    round.push(index)
-    if (maxCharacters !== Infinity) characters += charactersOf(row)
-  }
-  if (rounds.length === 1 && rows.length <= maxRows && characters <= maxCharacters) {
-    return [{ rows, indexes: undefined }]
-  }
-  return rounds.flatMap((round) => cut(rows, round, charactersOf, maxRows, maxCharacters))
-}
-
-const cut = <A>(
-  rows: ReadonlyArray<A>,
-  round: ReadonlyArray<number>,
-  charactersOf: (row: A) => number,
-  maxRows: number,
-  maxCharacters: number
-): ReadonlyArray<Part<A>> => {
-  const found: Array<{ readonly rows: Array<A>; readonly indexes: Array<number> }> = []
-  let characters = Infinity
-  for (const index of round) {
-    const row = rows[index]
-    if (row === undefined) continue
-    const size = charactersOf(row)
-    let part = found.at(-1)
-    if (part === undefined || part.rows.length >= maxRows || characters + size > maxCharacters) {
-      part = { rows: [], indexes: [] }
-      found.push(part)
-      characters = 0
-    }
-    part.rows.push(row)
-    part.indexes.push(index)
-    characters += size
-  }
-  return found
 }

@@ -1,0 +1,149 @@
+import * as Budget from "../../Budget.ts"
+import * as TaskState from "../../TaskState.ts"
+import type { Lease, Settlement } from "../../TaskStore.ts"
+import type { LeaseRow, SettlementRow } from "../../TaskStoreDriver.ts"
+import * as Codec from "./codec.ts"
+import * as Text from "./text.ts"
+
+/** What a write names of the lease it is made under. */
+export const leaseRow = ({ taskId, token }: Lease): LeaseRow => ({ id: Text.encode(taskId), token })
+
+/** For rows without text. */
+export const noCharacters = () => 0
+
+/** The length of a settlement's text, in UTF-16 code units. */
+export const charactersOf = ({ error, execution, verification }: SettlementRow): number =>
+  (error?.length ?? 0) + (execution?.length ?? 0) + (verification?.length ?? 0)
+
+/** Where each kind of settlement leads, as the state machine decides it. */
+const decisions = {
+  Complete: TaskState.settled({ _tag: "Verified" }),
+  Retry: TaskState.settled({ _tag: "AttemptFailed", permanent: false }),
+  Fail: TaskState.settled({ _tag: "AttemptFailed", permanent: true }),
+  Release: TaskState.settled({ _tag: "Released" })
+}
+
+/** The row that records a settlement. */
+export const settlementRow = (settlement: Settlement): SettlementRow => {
+  const lease = leaseRow(settlement)
+  const { attemptsReturned, status } = decisions[settlement._tag]
+  const attemptUsage = Codec.document(settlement.attemptUsage)
+  const usage = Codec.document(settlement.usage)
+  const spent = Budget.ofUsage(settlement.attemptUsage)
+  if (settlement._tag === "Release") {
+    return {
+      ...lease,
+      outcome: "released",
+      status,
+      attemptsReturned,
+      availableInMillis: 0,
+      error: Text.encode(settlement.reason),
+      feedback: null,
+      verified: false,
+      execution: null,
+      verification: null,
+      attemptUsage,
+      usage,
+      checkpoint: null,
+      spent
+    }
+  }
+  const execution = Codec.execution(settlement.execution)
+  const verification = Codec.verification(settlement.verification)
+  if (settlement._tag === "Complete") {
+    return {
+      ...lease,
+      outcome: "completed",
+      status,
+      attemptsReturned,
+      availableInMillis: null,
+      error: null,
+      feedback: null,
+      verified: settlement.verified,
+      execution,
+      verification,
+      attemptUsage,
+      usage,
+      checkpoint: null,
+      spent
+    }
+  }
+  const feedback = Text.encode(settlement.feedback)
+  return {
+    ...lease,
+    outcome: settlement._tag === "Retry" ? "retried" : "failed",
+    status,
+    attemptsReturned,
+    availableInMillis: settlement._tag === "Retry" ? Codec.toMillis(settlement.delay) : null,
+    error: feedback,
+    feedback,
+    verified: false,
+    execution,
+    verification,
+    attemptUsage,
+    usage,
+    checkpoint: Codec.document(settlement.checkpoint),
+    spent
+  }
+}
+
+/** What one call writes of a batch; `indexes` are the places of its rows in the batch, where it is not the whole batch. */
+interface Part<A> {
+  readonly rows: ReadonlyArray<A>
+  readonly indexes: ReadonlyArray<number> | undefined
+}
+
+/**
+ * Splits a batch into calls within the limits. A task that occurs again goes into a later round, after all first
+ * occurrences: were the batch cut before it instead, the tasks behind it would get a later time than those before it.
+ */
+export const parts = <A extends LeaseRow>(
+  rows: ReadonlyArray<A>,
+  charactersOf: (row: A) => number,
+  maxRows: number,
+  maxCharacters: number
+): ReadonlyArray<Part<A>> => {
+  if (rows.length === 1) return [{ rows, indexes: undefined }]
+  const occurrences = new Map<string, number>()
+  const rounds: Array<Array<number>> = []
+  let characters = 0
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows[index]
+    if (row === undefined) continue
+    const earlier = occurrences.get(row.id) ?? 0
+    occurrences.set(row.id, earlier + 1)
+    const round = (rounds[earlier] ??= [])
+    round.push(index)
+    if (maxCharacters !== Infinity) characters += charactersOf(row)
+  }
+  if (rounds.length === 1 && rows.length <= maxRows && characters <= maxCharacters) {
+    return [{ rows, indexes: undefined }]
+  }
+  return rounds.flatMap((round) => cut(rows, round, charactersOf, maxRows, maxCharacters))
+}
+
+const cut = <A>(
+  rows: ReadonlyArray<A>,
+  round: ReadonlyArray<number>,
+  charactersOf: (row: A) => number,
+  maxRows: number,
+  maxCharacters: number
+): ReadonlyArray<Part<A>> => {
+  const found: Array<{ readonly rows: Array<A>; readonly indexes: Array<number> }> = []
+  let characters = Infinity
+  for (const index of round) {
+    const row = rows[index]
+    if (row === undefined) continue
+    const size = charactersOf(row)
+    let part = found.at(-1)
+    if (part === undefined || part.rows.length >= maxRows || characters + size > maxCharacters) {
+      part = { rows: [], indexes: [] }
+      found.push(part)
+      characters = 0
+    }
+    part.rows.push(row)
+    part.indexes.push(index)
+    characters += size
+  }
+  return found
+}
