@@ -36,7 +36,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as service from "./internal/store/service.ts"
 import type { AttemptOutcome } from "./Attempt.ts"
-import type { Amount } from "./Budget.ts"
+import type { Amount, Budget } from "./Budget.ts"
 import type { TaskStatus } from "./Task.ts"
 import type { ControlRequest, TaskStore } from "./TaskStore.ts"
 import type { TaskStoreError } from "./TaskStoreError.ts"
@@ -237,6 +237,22 @@ export interface BudgetRow {
   readonly reservedNanoUsd: Column
   readonly reservedTokens: Column
 }
+
+/**
+ * The row of a budget, for drivers that compute budgets in JavaScript.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const budgetRow = ({ committed, limit, queue, reserved }: Budget): BudgetRow => ({
+  queue,
+  limitNanoUsd: limit.nanoUsd,
+  limitTokens: limit.tokens,
+  committedNanoUsd: committed.nanoUsd,
+  committedTokens: committed.tokens,
+  reservedNanoUsd: reserved.nanoUsd,
+  reservedTokens: reserved.tokens
+})
 
 /** @since 0.2.0 */
 export interface BudgetChange {

@@ -2,7 +2,7 @@
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { json } from "../settings/options.ts"
+import { json } from "../settings/commandFlags.ts"
 import { count, number } from "../view/quantity.ts"
 import { safe } from "../view/safeText.ts"
 import { writeLine } from "../view/stdout.ts"

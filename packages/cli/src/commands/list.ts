@@ -1,7 +1,7 @@
 /** `baton list` */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { all, json, limit, status } from "../settings/options.ts"
+import { all, json, limit, status } from "../settings/commandFlags.ts"
 import { statusWord, taskColumns, printTable } from "../view/taskTable.ts"
 import * as store from "../run/stores.ts"
 import { commandName } from "../view/commandLine.ts"

@@ -2,7 +2,7 @@
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { FlagGroups, runFlags, runGroups } from "../settings/flags.ts"
-import { sourceOptions } from "../settings/options.ts"
+import { sourceOptions } from "../settings/commandFlags.ts"
 
 /** Runs a list of tasks until no task is left that can run. */
 export const run = Command.make("run", { ...sourceOptions, ...runFlags }, (flags) =>

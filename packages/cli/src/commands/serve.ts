@@ -2,7 +2,7 @@
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import { serveFlags } from "../settings/flags.ts"
-import * as options from "../settings/options.ts"
+import * as options from "../settings/commandFlags.ts"
 import * as store from "../run/stores.ts"
 
 /** Serves the web page and the HTTP API of a store. */

@@ -5,7 +5,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
 import { statusFlags } from "../settings/flags.ts"
-import * as options from "../settings/options.ts"
+import * as options from "../settings/commandFlags.ts"
 import { canvas, writeLines } from "../view/stdout.ts"
 import { isDumb } from "../view/terminal.ts"
 import * as Snapshot from "../view/status.ts"
@@ -54,14 +54,14 @@ export const status = Command.make(
 const storeView = Effect.promise(() => import("../view/live/storeView.ts"))
 
 const drawing = Effect.gen(function* () {
-  const { layout } = yield* Effect.promise(() => import("../view/live/layout.ts"))
+  const { renderView } = yield* Effect.promise(() => import("../view/live/renderView.ts"))
   const read = yield* (yield* storeView).make
   const { style } = yield* canvas
   const terminal = yield* Terminal.Terminal
   const draw = Effect.gen(function* () {
     const view = yield* read
     const [columns, rows] = [yield* terminal.columns, yield* terminal.rows]
-    yield* redraw(layout(view, { columns: columns || 80, rows: rows || 24 }, style))
+    yield* redraw(renderView(view, { columns: columns || 80, rows: rows || 24 }, style))
   })
   return Effect.repeat(draw, everySecond)
 })

@@ -10,7 +10,7 @@ import { identity } from "effect/Function"
 import type * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Kind from "./Kind.ts"
-import * as options from "./options.ts"
+import * as options from "./commandFlags.ts"
 import { fileRoot, Project } from "./Project.ts"
 import {
   flagName,

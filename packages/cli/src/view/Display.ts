@@ -11,7 +11,7 @@ import { Keyboard } from "../system/keyboard.ts"
 import * as signals from "../system/process.ts"
 import { age, count } from "./quantity.ts"
 import { fromProgress, TaskSlots, type ViewOptions } from "./live/fromProgress.ts"
-import { hasRoom, layout } from "./live/layout.ts"
+import { hasRoom, renderView } from "./live/renderView.ts"
 import type { Limits, Hint } from "./live/View.ts"
 import * as notices from "./notices.ts"
 import { Progress } from "./Progress.ts"
@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function* (
       hints: keyHints(progress, keys),
       help: isHelpShown ? keyHelp : undefined
     })
-    return layout(view, size, terminal.style).join("\n")
+    return renderView(view, size, terminal.style).join("\n")
   }
 
   const status: Screen.Status = Effect.gen(function* () {

@@ -60,10 +60,10 @@ const animated = Effect.fnUntraced(function* (
   status: Status
 ): Effect.fn.Return<Screen, never, Stdio.Stdio | Scope.Scope> {
   // Loaded on demand, because most commands draw nothing.
-  const Drawing = yield* Effect.promise(() => import("./live/drawing.ts"))
+  const FrameWriter = yield* Effect.promise(() => import("./live/frameWriter.ts"))
   const clock = yield* Clock.Clock
   const write = yield* writer
-  const drawing = Drawing.make()
+  const frames = FrameWriter.make()
   // Bounded by the number of events between two redraws.
   let lines: Array<string> = []
   let isSuspended = false
@@ -84,12 +84,12 @@ const animated = Effect.fnUntraced(function* (
       const permanent = lines
       lines = []
       const shown = bottom === "" || isSuspended || !isSettled() ? [] : bottom.split("\n")
-      return write(drawing.draw(shown, permanent, terminal.size()))
+      return write(frames.draw(shown, permanent, terminal.size()))
     }).pipe(Semaphore.withPermit(lock))
   const redraw = Effect.flatMap(status, (text) => draw(text ?? ""))
 
   // After a second signal or a bug, the process exits without running finalizers, and the cursor would stay hidden.
-  const onExit = () => process.stderr.write(drawing.leave())
+  const onExit = () => process.stderr.write(frames.leave())
   yield* Effect.acquireRelease(
     Effect.sync(() => process.on("exit", onExit)),
     () => Effect.sync(() => process.off("exit", onExit))
@@ -101,7 +101,7 @@ const animated = Effect.fnUntraced(function* (
     flush: draw(""),
     leave: Effect.suspend(() => {
       isSuspended = true
-      return write(drawing.leave())
+      return write(frames.leave())
     }),
     resume: Effect.suspend(() => {
       isSuspended = false

@@ -8,7 +8,7 @@ import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import { isForeground } from "../system/keyboard.ts"
 import { CommandFailed, EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import * as Style from "./style.ts"
-import type { Size } from "./live/layout.ts"
+import type { Size } from "./live/renderView.ts"
 import { printMessage } from "./stderr.ts"
 import { safe } from "./safeText.ts"
 

@@ -4,7 +4,7 @@ import { DateTime, Duration, Effect, Queue, type Scope, Sink, Stdio } from "effe
 import { TestClock } from "effect/testing"
 import * as Style from "../../src/view/style.ts"
 import * as Display from "../../src/view/Display.ts"
-import { showCursor } from "../../src/view/live/drawing.ts"
+import { showCursor } from "../../src/view/live/frameWriter.ts"
 import * as keyboardOf from "../../src/system/keyboard.ts"
 import type { Keyboard } from "../../src/system/keyboard.ts"
 import * as events from "./events.ts"

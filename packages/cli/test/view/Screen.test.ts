@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, PlatformError, Scope, Exit, Sink, Stdio } from "effect"
 import { TestClock } from "effect/testing"
 import * as Style from "../../src/view/style.ts"
-import { showCursor } from "../../src/view/live/drawing.ts"
+import { showCursor } from "../../src/view/live/frameWriter.ts"
 import * as Screen from "../../src/view/Screen.ts"
 import * as xterm from "./live/xterm.ts"
 

@@ -1,5 +1,12 @@
 import * as Budget from "@baton/core/Budget"
-import type { BudgetChange, BudgetRow, LostLeaseRow, ReserveReply, SpendingRow } from "@baton/core/TaskStoreDriver"
+import {
+  type BudgetChange,
+  type BudgetRow,
+  budgetRow,
+  type LostLeaseRow,
+  type ReserveReply,
+  type SpendingRow
+} from "@baton/core/TaskStoreDriver"
 import type { Writing } from "./connection.ts"
 import type * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
@@ -27,16 +34,6 @@ const decode = (row: Rows.Row): Changing => ({
   committed: amount(row.committedNanoUsd, row.committedTokens),
   reserved: amount(row.reservedNanoUsd, row.reservedTokens),
   isChanged: false
-})
-
-const encode = ({ committed, limit, queue, reserved }: Changing): BudgetRow => ({
-  queue,
-  limitNanoUsd: limit.nanoUsd,
-  limitTokens: limit.tokens,
-  committedNanoUsd: committed.nanoUsd,
-  committedTokens: committed.tokens,
-  reservedNanoUsd: reserved.nanoUsd,
-  reservedTokens: reserved.tokens
 })
 
 /** The amounts that an attempt has spent and reserved. */
@@ -141,10 +138,10 @@ export const reserve = ({ sql }: Writing, spending: ReadonlyArray<SpendingRow>):
     blocked.add(budget)
   })
   budgets?.close()
-  return { lost, refused, budgets: Array.from(seen, encode) }
+  return { lost, refused, budgets: Array.from(seen, budgetRow) }
 }
 
-export const list = (sql: Statements): ReadonlyArray<BudgetRow> => sql.budgets().map((row) => encode(decode(row)))
+export const list = (sql: Statements): ReadonlyArray<BudgetRow> => sql.budgets().map((row) => budgetRow(decode(row)))
 
 export const set = ({ sql }: Writing, queue: string, change: BudgetChange): BudgetRow => {
   sql.addBudget(queue)
@@ -152,5 +149,5 @@ export const set = ({ sql }: Writing, queue: string, change: BudgetChange): Budg
   if (change.limitTokens !== undefined) sql.limitTokens(change.limitTokens, queue)
   if (change.committed !== undefined) sql.setCommitted(change.committed.nanoUsd, change.committed.tokens, queue)
   sql.revise(null, 0)
-  return list(sql).find((budget) => budget.queue === queue) ?? encode(decode({ queue }))
+  return list(sql).find((budget) => budget.queue === queue) ?? budgetRow(decode({ queue }))
 }

@@ -1,5 +1,5 @@
 import * as Budget from "../../Budget.ts"
-import type { BudgetChange, BudgetRow, SpendingRow } from "../../TaskStoreDriver.ts"
+import type { BudgetChange, SpendingRow } from "../../TaskStoreDriver.ts"
 import type { LeasedRow } from "./row.ts"
 import type { Table } from "./table.ts"
 
@@ -7,16 +7,6 @@ const change = (table: Table, budget: Budget.Budget) => {
   table.observer.changingBudgets(table.budgets)
   table.budgets = new Map(table.budgets).set(budget.queue, budget)
 }
-
-export const rowOf = ({ committed, limit, queue, reserved }: Budget.Budget): BudgetRow => ({
-  queue,
-  limitNanoUsd: limit.nanoUsd,
-  limitTokens: limit.tokens,
-  committedNanoUsd: committed.nanoUsd,
-  committedTokens: committed.tokens,
-  reservedNanoUsd: reserved.nanoUsd,
-  reservedTokens: reserved.tokens
-})
 
 /** Moves amounts of the budget of a leased row. Does nothing in a queue without a budget. */
 const move = (table: Table, row: LeasedRow, added: Budget.Amount, reserved: Budget.Amount) => {

@@ -1,14 +1,15 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { ControlRequest } from "../../TaskStore.ts"
-import type {
-  ChangeReply,
-  LeaseRow,
-  LostLeaseRow,
-  NewTaskRow,
-  RecordRow,
-  SelectionRow,
-  TaskStoreDriver
+import {
+  budgetRow,
+  type ChangeReply,
+  type LeaseRow,
+  type LostLeaseRow,
+  type NewTaskRow,
+  type RecordRow,
+  type SelectionRow,
+  type TaskStoreDriver
 } from "../../TaskStoreDriver.ts"
 import { attemptsOf, isLeased, type LeasedRow, type Row } from "./row.ts"
 import * as Budgets from "./budgets.ts"
@@ -209,14 +210,14 @@ export const make = Effect.fnUntraced(function* (
             if (!Budgets.reserve(table, row, each, blocked)) refused.push(index)
           })
           const budgets = Array.from(queues).flatMap((queue) => table.budgets.get(queue) ?? [])
-          return { lost, refused, budgets: budgets.map(Budgets.rowOf) }
+          return { lost, refused, budgets: budgets.map(budgetRow) }
         }),
-      list: Effect.sync(() => Array.from(table.budgets.values(), Budgets.rowOf)),
+      list: Effect.sync(() => Array.from(table.budgets.values(), budgetRow)),
       set: (queue, changed) =>
         Effect.sync(() => {
           const budget = Budgets.set(table, queue, changed)
           change({})
-          return Budgets.rowOf(budget)
+          return budgetRow(budget)
         })
     },
 

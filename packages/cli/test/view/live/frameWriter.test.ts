@@ -1,26 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Drawing from "../../../src/view/live/drawing.ts"
+import * as FrameWriter from "../../../src/view/live/frameWriter.ts"
 import * as xterm from "./xterm.ts"
 
-/** A drawing on a terminal of this size. */
+/** A writer for a terminal of this size. */
 const open = (columns: number, rows: number) => {
   const terminal = xterm.open(columns, rows)
-  const drawing = Drawing.make()
+  const frames = FrameWriter.make()
   const written: Array<string> = []
   const write = (text: string) => {
     written.push(text)
     return terminal.write(text)
   }
   const draw = (frame: ReadonlyArray<string>, ...lasting: ReadonlyArray<string>) =>
-    Effect.suspend(() => write(drawing.draw(frame, lasting, terminal.size())))
-  return { ...terminal, draw, drawing, written, type: write }
+    Effect.suspend(() => write(frames.draw(frame, lasting, terminal.size())))
+  return { ...terminal, draw, frames, written, type: write }
 }
 
 const view = (from: number, count: number, width = 20) =>
   Array.from({ length: count }, (_, index) => `line ${from + index} `.padEnd(width, "."))
 
-describe("drawing", () => {
+describe("frame writer", () => {
   it.effect("replaces the previous lines with more or fewer lines", () =>
     Effect.gen(function* () {
       const { all, draw } = open(40, 12)
@@ -61,7 +61,7 @@ describe("drawing", () => {
 
   it.effect("hides the cursor while lines are drawn and shows it afterwards", () =>
     Effect.gen(function* () {
-      const { draw, drawing, written } = open(40, 12)
+      const { draw, frames, written } = open(40, 12)
       yield* draw([], "before")
       yield* draw(view(1, 2))
       yield* draw(view(2, 2))
@@ -69,9 +69,9 @@ describe("drawing", () => {
       const has = (sequence: string) => written.map((text) => text.includes(sequence))
       assert.deepStrictEqual(has("\u001B[?25l"), [false, true, false, false])
       assert.deepStrictEqual(has("\u001B[?25h"), [false, false, false, true])
-      assert.strictEqual(drawing.leave(), "")
+      assert.strictEqual(frames.leave(), "")
       yield* draw(view(3, 2))
-      assert.strictEqual(drawing.leave(), Drawing.showCursor)
+      assert.strictEqual(frames.leave(), FrameWriter.showCursor)
     })
   )
 
@@ -98,9 +98,9 @@ describe("drawing", () => {
 
   it.effect("continues below the output of other programs", () =>
     Effect.gen(function* () {
-      const { all, draw, drawing, type } = open(40, 20)
+      const { all, draw, frames, type } = open(40, 20)
       yield* draw(view(1, 2))
-      yield* type(drawing.leave())
+      yield* type(frames.leave())
       yield* type("[1]+ Stopped\n$ fg\n")
       yield* draw(view(5, 2))
       yield* draw(view(7, 2))

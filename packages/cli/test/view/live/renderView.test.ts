@@ -2,7 +2,7 @@ import { Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Style from "../../../src/view/style.ts"
 import { displayWidth } from "../../../src/view/width.ts"
-import { hasRoom, layout, type Size } from "../../../src/view/live/layout.ts"
+import { hasRoom, renderView, type Size } from "../../../src/view/live/renderView.ts"
 import type { FailureRow, TaskRow, View } from "../../../src/view/live/View.ts"
 
 const task = (n: number, row: Partial<TaskRow> = {}): TaskRow => ({
@@ -66,7 +66,7 @@ const many = view({
   failures: Array.from({ length: 16 }, (_, n) => failure(n))
 })
 
-const plain = (shown: View, size: Size) => layout(shown, size, Style.none)
+const plain = (shown: View, size: Size) => renderView(shown, size, Style.none)
 // eslint-disable-next-line no-control-regex
 const sgr = /\u001B\[\d+m/g
 
@@ -173,7 +173,7 @@ describe("the live view", () => {
 
   it("has no escape sequences without colours, and the same text with colours", () => {
     const size = { columns: 79, rows: 23 }
-    const colored = layout(view(), size, Style.colored)
+    const colored = renderView(view(), size, Style.colored)
     assert.match(colored.join("\n"), sgr)
     assert.deepStrictEqual(
       colored.map((line) => line.replace(sgr, "")),

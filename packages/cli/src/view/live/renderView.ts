@@ -26,7 +26,7 @@ export const hasRoom = ({ columns, rows }: Size): boolean => columns >= minSize.
 const minSpaciousRows = 14
 
 /** The lines of the view. */
-export const layout = (view: View, { columns, rows }: Size, style: Style): ReadonlyArray<string> => {
+export const renderView = (view: View, { columns, rows }: Size, style: Style): ReadonlyArray<string> => {
   const canvas: Canvas = { columns, style, isNarrow: columns < 60 }
   const isSpacious = rows >= minSpaciousRows
   const footer = line(

@@ -6,10 +6,10 @@
 import { createLogUpdate } from "log-update"
 import { Writable } from "node:stream"
 import { displayWidth } from "../width.ts"
-import type { Size } from "./layout.ts"
+import type { Size } from "./renderView.ts"
 
 /** Produces the text that updates the terminal; the text is empty if nothing changed. */
-export interface Drawing {
+export interface FrameWriter {
   /** Draws `frame` at the bottom, below the permanent lines. */
   readonly draw: (frame: ReadonlyArray<string>, permanent: ReadonlyArray<string>, size: Size) => string
   /** Keeps the drawn lines on the screen; the next frame is drawn below them. */
@@ -25,8 +25,8 @@ export const showCursor = "\u001B[?25h"
 // eslint-disable-next-line no-control-regex
 const sgr = /\u001B\[[\d;]*m/g
 
-/** Creates a drawing on an empty terminal. */
-export const make = (): Drawing => {
+/** Creates a writer for an empty terminal. */
+export const make = (): FrameWriter => {
   let written: Array<string> = []
   let size: Size = { columns: 0, rows: 0 }
   const stream = Object.assign(
