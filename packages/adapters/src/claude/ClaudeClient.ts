@@ -22,26 +22,24 @@
  *
  * @since 0.1.0
  */
-import type { TaskId } from "@baton/core/Task"
-import type { Usage } from "@baton/core/Usage"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type { About, ClientService, ModelInfo } from "../internal/chat/Client.ts"
+import { makeWatchdog } from "../internal/chat/watchdog.ts"
 import type { ClaudeError } from "./ClaudeError.ts"
 import * as ApiErrors from "./internal/apiErrors.ts"
 import { ApiMessage, toReply } from "./internal/apiMessage.ts"
 import * as MessageStream from "./internal/messageStream.ts"
 import * as Sdk from "./internal/sdk.ts"
-import type { MessageRequest } from "./MessageRequest.ts"
-import * as Pacing from "./Pacing.ts"
-import * as Pricing from "./Pricing.ts"
-import type { Billing, Reply } from "./Reply.ts"
+import type { MessageRequest } from "../internal/chat/MessageRequest.ts"
+import * as Pacing from "../internal/chat/Pacing.ts"
+import * as Pricing from "../internal/chat/Pricing.ts"
+import type { Reply } from "../internal/chat/Reply.ts"
 
 /**
  * The client service.
@@ -54,60 +52,9 @@ export class ClaudeClient extends Context.Service<ClaudeClient, ClaudeClientServ
 ) {}
 
 /** @since 0.1.0 */
-export interface ClaudeClientService {
-  /** How its requests are billed: a budget reserves at this price. */
-  readonly billing: Billing
-  /** Sends one request and returns the whole answer. It never retries; interrupting it aborts the request. */
-  readonly send: (request: MessageRequest, about: About) => Effect.Effect<Reply, ClaudeError>
-  /** An estimate of the input tokens of a request; free of charge. */
-  readonly countTokens: (request: MessageRequest) => Effect.Effect<number, ClaudeError>
-  /** What the API knows about a model; fails with `Permanent` for an unknown model. */
-  readonly model: (id: string) => Effect.Effect<ModelInfo, ClaudeError>
-}
+export interface ClaudeClientService extends ClientService {}
 
-/** The context of a request. */
-export interface About {
-  readonly taskId: TaskId
-  /** How often the task was requeued: an answer from before a requeue is not served again. */
-  readonly requeues: number
-  /** The attempt's key, with a suffix where an attempt makes several requests. */
-  readonly idempotencyKey: string
-  readonly purpose: "execute" | "judge"
-  /** The answer that was rejected, and must not be served from the cache again. */
-  readonly rejected: string | null
-  /**
-   * Called when the request is sent or becomes part of a batch. Until then it waits for its turn, and interrupting it costs
-   * nothing. Every client has to call it.
-   */
-  readonly onSend?: (() => void) | undefined
-  /**
-   * Called when the answer begins: from then on, other requests can read the common prefix from the prompt cache. A
-   * batch does not call it.
-   */
-  readonly onStart?: (() => void) | undefined
-}
-
-/** A model, as the API describes it. It does not state prices: see `Pricing`. */
-export interface ModelInfo {
-  readonly id: string
-  readonly lifecycle: "active" | "deprecated" | "retired"
-  /** The day on which it is retired, as `2026-11-30`. */
-  readonly retiresAt: string | null
-  readonly maxInputTokens: number | null
-  readonly maxOutputTokens: number | null
-}
-
-/**
- * The usage of a request, from its exit; null when it is unknown, because the request was cut off after it was sent.
- *
- * @category getters
- * @since 0.1.0
- */
-export const usageOf = (exit: Exit.Exit<Reply, ClaudeError>): Usage | null => {
-  if (Exit.isSuccess(exit)) return exit.value.usage
-  const error = Cause.findErrorOption(exit.cause)
-  return Option.isSome(error) ? error.value.usage : null
-}
+export { type About, type ModelInfo, usageOf } from "../internal/chat/Client.ts"
 
 /**
  * How to reach the API.
@@ -148,7 +95,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const pacing = yield* Pacing.make(options.pacing)
   const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? Duration.seconds(90))
   const idleWords = Duration.format(idleTimeout)
-  const watchdog = yield* MessageStream.makeWatchdog(idleTimeout)
+  const watchdog = yield* makeWatchdog(idleTimeout)
   const prices = yield* Pricing.Prices
 
   const within = (purpose: About["purpose"]) => {

@@ -25,27 +25,12 @@
  *
  * @since 0.1.0
  */
-import type { AttemptContext } from "@baton/core/AttemptContext"
-import type { Execution } from "@baton/core/Execution"
-import type { SafetyStop } from "@baton/core/SafetyStop"
-import { idInQueue, localId, type Task } from "@baton/core/Task"
-import type { Verification } from "@baton/core/Verification"
-import type { VerificationError } from "@baton/core/VerificationError"
-import { Verifier, type VerifierService } from "@baton/core/Verifier"
-import * as Duration from "effect/Duration"
+import { Verifier } from "@baton/core/Verifier"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
-import { confirmed } from "../internal/judge/confirm.ts"
-import { judgeInstructions, judgePrompt } from "../internal/judge/prompt.ts"
-import { toVerification } from "../internal/judge/verdict.ts"
+import * as Judge from "../internal/chat/judge.ts"
 import { ClaudeClient } from "./ClaudeClient.ts"
-import { defaultMaxRetryAfter } from "./internal/apiErrors.ts"
-import * as BudgetedSend from "./internal/budgetedSend.ts"
-import { isCacheable } from "./internal/promptCache.ts"
-import * as VerdictReply from "./internal/verdictReply.ts"
-import type { MessageRequest } from "./MessageRequest.ts"
-import * as Pricing from "./Pricing.ts"
+import { dialect } from "./internal/dialect.ts"
 
 /**
  * How the judge is set up.
@@ -53,22 +38,9 @@ import * as Pricing from "./Pricing.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends Judge.CommonOptions {
   /** Default `claude-haiku-5-5`: cheap, and not the executor's model, because models favour their own answers. */
   readonly model?: string | undefined
-  /** Criteria in addition to the task: a rubric in plain text. */
-  readonly criteria?: string | undefined
-  /** The most tokens that the judge may write, its reasoning included. Default 2048. */
-  readonly maxTokens?: number | undefined
-  /**
-   * How many further opinions a rejection needs; the majority of all opinions counts, and an output passes with more than
-   * half of them. Use an even number. Default 0: the first rejection counts.
-   */
-  readonly confirm?: number | undefined
-  /** Default `json`. `text` for models and gateways without structured output. */
-  readonly format?: "json" | "text" | undefined
-  /** The longest wait for a rate limit; the run ends when the API asks for a longer one. Default 5 minutes. */
-  readonly maxRetryAfter?: Duration.Input | undefined
 }
 
 /**
@@ -85,7 +57,7 @@ export const defaultModel = "claude-haiku-5-5"
  * @category configuration
  * @since 0.1.0
  */
-export const defaultMaxTokens = 2048
+export const defaultMaxTokens = Judge.defaultMaxTokens
 
 /**
  * A verifier that asks Claude.
@@ -105,74 +77,9 @@ export const defaultMaxTokens = 2048
  * @since 0.1.0
  */
 export const layer = (options: Options = {}): Layer.Layer<Verifier, never, ClaudeClient> =>
-  Layer.effect(Verifier, make(options))
-
-const make = Effect.fnUntraced(function* (options: Options) {
-  const client = yield* ClaudeClient
-  const prices = yield* Pricing.Prices
-  const send = BudgetedSend.make(client, prices)
-  const model = options.model ?? defaultModel
-  const format = options.format ?? "json"
-  const confirm = options.confirm ?? 0
-  const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? defaultMaxRetryAfter)
-
-  const instructions = judgeInstructions(format, options.criteria)
-  const fixed = {
-    model,
-    max_tokens: options.maxTokens ?? defaultMaxTokens,
-    // The same for all tasks, so that the API can cache it. A marked text is reserved at a higher price.
-    system: [
-      {
-        type: "text",
-        text: instructions,
-        ...(isCacheable(instructions, Pricing.cacheMinimum(prices, model))
-          ? { cache_control: { type: "ephemeral" } }
-          : undefined)
-      }
-    ],
-    ...(format === "json" ? { output_config: { format: VerdictReply.outputFormat } } : undefined)
-  } satisfies Partial<MessageRequest>
-
-  const ask = Effect.fnUntraced(function* (
-    task: Task,
-    execution: Execution,
-    context: AttemptContext,
-    opinion: number
-  ): Effect.fn.Return<Verification, VerificationError | SafetyStop> {
-    const request: MessageRequest = {
-      ...fixed,
-      messages: [{ role: "user", content: judgePrompt(task.description, execution.output, opinion) }]
-    }
-    const sendOnce = (rejected: string | null) =>
-      Effect.mapError(
-        send(
-          request,
-          {
-            taskId: idInQueue(task.queue, localId(task)),
-            requeues: task.requeues,
-            idempotencyKey: `${context.idempotencyKey}/judge/${request.model}/${opinion}`,
-            purpose: "judge",
-            rejected
-          },
-          context
-        ),
-        (error) => (error._tag === "SafetyStop" ? error : VerdictReply.fromError(error, maxRetryAfter))
-      )
-
-    let reply = yield* sendOnce(null)
-    let verdict = VerdictReply.read(format, reply)
-    // A cached reply without a verdict would be served every time.
-    if (Result.isFailure(verdict) && reply.cached) {
-      reply = yield* sendOnce(reply.text)
-      verdict = VerdictReply.read(format, reply)
-    }
-    return Result.isSuccess(verdict)
-      ? { ...toVerification(verdict.success, reply.usage), models: [reply.model] }
-      : yield* VerdictReply.toVerificationError(verdict.failure, reply.usage)
-  })
-
-  const verify: VerifierService["verify"] = (task, execution, context) =>
-    confirmed(confirm, (opinion) => ask(task, execution, context, opinion))
-
-  return { verify, kind: "effectful" } satisfies VerifierService
-})
+  Layer.effect(
+    Verifier,
+    Effect.flatMap(ClaudeClient, (client) =>
+      Judge.make(client, dialect, { ...options, model: options.model ?? defaultModel })
+    )
+  )

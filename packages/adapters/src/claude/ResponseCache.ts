@@ -23,8 +23,8 @@ import { type About, ClaudeClient, type ClaudeClientService } from "./ClaudeClie
 import type { ClaudeError, ResponseCacheError } from "./ClaudeError.ts"
 import { cacheKey } from "./internal/requestIdentity.ts"
 import * as ResponseCacheFile from "./internal/responseCacheFile.ts"
-import type { MessageRequest } from "./MessageRequest.ts"
-import type { Reply } from "./Reply.ts"
+import type { MessageRequest } from "../internal/chat/MessageRequest.ts"
+import type { Reply } from "../internal/chat/Reply.ts"
 
 /**
  * @category configuration

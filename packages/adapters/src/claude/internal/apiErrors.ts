@@ -1,16 +1,10 @@
 import * as Usage from "@baton/core/Usage"
-import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import type { Headers } from "../../internal/chat/Client.ts"
+import { codeOf, neverEstablished, retryAfter } from "../../internal/chat/transport.ts"
 import { ClaudeError } from "../ClaudeError.ts"
-
-/** The response headers; the web's `Headers` and similar types. */
-export interface Headers {
-  readonly get: (name: string) => string | null
-}
 
 // Errors of the connection and of the client
 
@@ -29,24 +23,9 @@ export const tookLongerThan = (duration: string): ClaudeError =>
 export const connectionFailed = (cause: unknown, host: string): ClaudeError => {
   const code = codeOf(cause)
   if (code === "UND_ERR_HEADERS_TIMEOUT") return noAnswerWithin(nodesLimit)
-  const usage = code !== undefined && neverEstablished.has(code) ? Usage.zero : null
+  const usage = neverEstablished(code) ? Usage.zero : null
   return make("Transient", "network", `The connection to ${host} failed${inBrackets(code)}`, undefined, usage)
 }
-
-const neverEstablished = new Set([
-  "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "UND_ERR_CONNECT_TIMEOUT",
-  "CERT_HAS_EXPIRED",
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-  "ERR_TLS_CERT_ALTNAME_INVALID"
-])
 
 /** The connection was lost during the answer. */
 export const connectionLost = (cause: unknown, requestId: string | undefined): ClaudeError => {
@@ -98,12 +77,6 @@ const make = (
 
 /** Node's `fetch` limits the time to the headers and between two pieces of the body. */
 const nodesLimit = "5 minutes"
-
-/** The system's error code, which `fetch` puts into causes of causes. */
-const codeOf = (error: unknown, depth = 0): string | undefined => {
-  if (Predicate.hasProperty(error, "code") && Predicate.isString(error.code)) return error.code
-  return depth < 5 && Predicate.hasProperty(error, "cause") ? codeOf(error.cause, depth + 1) : undefined
-}
 
 const inBrackets = (code: string | undefined) => (code === undefined ? "" : ` (${code})`)
 
@@ -242,43 +215,3 @@ const introduction = (type: string): string => {
 const longestSaid = 500
 
 const shorten = (text: string) => (text.length <= longestSaid ? text : `${text.slice(0, longestSaid)}…`)
-
-/**
- * How long the server asks to wait: milliseconds in their own header, else seconds or an HTTP date. Undefined when there is
- * no such header, or its value is not a time.
- */
-const retryAfter = (headers: Headers, nowMillis: number): Duration.Duration | undefined => {
-  const millis = number(headers.get("retry-after-ms"))
-  if (millis !== undefined) return Duration.millis(millis)
-  const text = headers.get("retry-after")
-  const seconds = number(text)
-  if (seconds !== undefined) return Duration.seconds(seconds)
-  const date = text === null || !/[a-z]/i.test(text) ? Option.none() : DateTime.make(text)
-  return Option.isSome(date) ? Duration.millis(Math.max(0, date.value.epochMilliseconds - nowMillis)) : undefined
-}
-
-const number = (text: string | null): number | undefined =>
-  text !== null && /^\d{1,15}(?:\.\d{1,9})?$/.test(text.trim()) ? Number(text) : undefined
-
-// Errors as a run sees them
-
-/** The longest wait that the API may ask for, unless configured otherwise. */
-export const defaultMaxRetryAfter = Duration.minutes(5)
-
-/**
- * The reason and message of an error for a run in which all requests use the same model. If that model does not exist, no
- * request can be answered. If a rate limit lasts for hours, waiting would use up every attempt of every task, so the run
- * ends and continues when it is started again.
- */
-export const forRun = (
-  { message, reason, retryAfter, status }: ClaudeError,
-  maxRetryAfter: Duration.Duration
-): Pick<ClaudeError, "reason" | "message"> => {
-  if (status === 404) return { reason: "Fatal", message }
-  return status === 429 && retryAfter !== undefined && Duration.isGreaterThan(retryAfter, maxRetryAfter)
-    ? {
-        reason: "Fatal",
-        message: `${message} The API asks to wait ${Duration.format(retryAfter)}: run this again after that.`
-      }
-    : { reason, message }
-}

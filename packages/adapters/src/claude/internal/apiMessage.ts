@@ -1,7 +1,7 @@
 import type { Usage } from "@baton/core/Usage"
 import * as Schema from "effect/Schema"
-import * as Pricing from "../Pricing.ts"
-import type { Billing, Reply } from "../Reply.ts"
+import * as Pricing from "../../internal/chat/Pricing.ts"
+import type { Billing, Reply } from "../../internal/chat/Reply.ts"
 
 const Count = Schema.optionalKey(Schema.NullOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))))
 

@@ -3,7 +3,7 @@ import * as Predicate from "effect/Predicate"
 import { createHash, hash } from "node:crypto"
 import { defaultQueue } from "@baton/core/Task"
 import type { About } from "../ClaudeClient.ts"
-import type { MessageRequest } from "../MessageRequest.ts"
+import type { MessageRequest } from "../../internal/chat/MessageRequest.ts"
 
 /**
  * The key of a reply in the response cache: a hash of the whole request, so that whatever changes the reply changes the

@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SqliteFile from "../../internal/SqliteFile.ts"
 import { ResponseCacheError } from "../ClaudeError.ts"
-import { Reply } from "../Reply.ts"
+import { Reply } from "../../internal/chat/Reply.ts"
 
 /**
  * The replies in one SQLite file, which several processes can share. Effect's `PersistedCache` does not fit: it keeps

@@ -4,8 +4,9 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import type { Headers } from "../../internal/chat/Client.ts"
 import type { ClaudeError } from "../ClaudeError.ts"
-import type { MessageRequest } from "../MessageRequest.ts"
+import type { MessageRequest } from "../../internal/chat/MessageRequest.ts"
 import * as ApiErrors from "./apiErrors.ts"
 
 /** The API's address and key. */
@@ -31,7 +32,7 @@ export interface Sdk {
   readonly open: (
     request: MessageRequest,
     signal: AbortSignal,
-    onRefusal: (headers: ApiErrors.Headers) => Effect.Effect<void>
+    onRefusal: (headers: Headers) => Effect.Effect<void>
   ) => Effect.Effect<Response, ClaudeError>
   /** Removes the key from a text of the server. */
   readonly hide: (text: string) => string

@@ -3,7 +3,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { ClaudeError } from "../../ClaudeError.ts"
-import type { MessageRequest } from "../../MessageRequest.ts"
+import type { MessageRequest } from "../../../internal/chat/MessageRequest.ts"
 import type { Sdk } from "../sdk.ts"
 import * as ApiErrors from "../apiErrors.ts"
 

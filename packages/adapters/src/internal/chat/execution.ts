@@ -4,13 +4,13 @@ import { ExecutionError } from "@baton/core/ExecutionError"
 import type { Metadata } from "@baton/core/Task"
 import type { Usage } from "@baton/core/Usage"
 import type * as Duration from "effect/Duration"
-import * as AnthropicStructuredOutput from "effect/ai/AnthropicStructuredOutput"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type ClaudeError, OutputSchemaError } from "../ClaudeError.ts"
-import type { OutputFormat } from "../MessageRequest.ts"
-import type { Reply } from "../Reply.ts"
-import { forRun } from "./apiErrors.ts"
+import { type ModelError, OutputSchemaError } from "./ModelError.ts"
+import type { OutputFormat } from "./MessageRequest.ts"
+import type { Reply } from "./Reply.ts"
+import type { Dialect, OutputSchema } from "./Dialect.ts"
+import { forRun } from "./forRun.ts"
 
 /** The replies of one attempt: the last one, the text of all its turns, and their usage together. */
 export interface Turns {
@@ -23,7 +23,8 @@ export interface Turns {
 /** The execution for a reply, or the error, by the reason for which the reply ended. */
 export const fromReply = (
   { last, maxTokens, text, usage }: Turns,
-  structured: StructuredOutput | undefined
+  structured: StructuredOutput | undefined,
+  { who }: Dialect
 ): Effect.Effect<Execution.Execution, ExecutionError> => {
   const { billing, cached, model, refusal, requestId, stopReason } = last
   const metadata = { model, requestId, stopReason, cached, billing }
@@ -42,15 +43,15 @@ export const fromReply = (
   switch (stopReason) {
     case "end_turn":
     case "stop_sequence":
-      if (text.trim() === "") return fail("Failed", "Claude answered without any text.")
+      if (text.trim() === "") return fail("Failed", `${who} answered without any text.`)
       return structured === undefined
         ? Effect.succeed(Execution.make({ output: text, usage, metadata }))
         : Effect.matchEffect(structured.read(text), {
             onSuccess: (output) => Effect.succeed(Execution.make({ output, usage, metadata })),
-            onFailure: (why) => fail("Failed", `Claude's answer does not match the output schema: ${why}`)
+            onFailure: (why) => fail("Failed", `${who}'s answer does not match the output schema: ${why}`)
           })
     case "refusal":
-      return fail("Permanent", `Claude refused the task${refusal === null ? "" : ` (${refusal.replace(/\.$/, "")})`}.`)
+      return fail("Permanent", `${who} refused the task${refusal === null ? "" : ` (${refusal.replace(/\.$/, "")})`}.`)
     case "max_tokens":
       return fail(
         "Failed",
@@ -60,11 +61,11 @@ export const fromReply = (
     case "model_context_window_exceeded":
       return fail("Permanent", `The task and its answer exceed the context window of ${model}: make the task smaller.`)
     case "tool_use":
-      return fail("Permanent", "Claude tried to use a tool, but the request has no tools.")
+      return fail("Permanent", `${who} tried to use a tool, but the request has no tools.`)
     case "pause_turn":
-      return fail("Failed", "Claude paused its turn too often and did not finish.")
+      return fail("Failed", `${who} paused its turn too often and did not finish.`)
     default:
-      return fail("Failed", `Claude stopped in the middle, for a reason unknown to this version (${stopReason}).`)
+      return fail("Failed", `${who} stopped in the middle, for a reason unknown to this version (${stopReason}).`)
   }
 }
 
@@ -76,7 +77,7 @@ export const truncatedAt = (attempts: ReadonlyArray<Attempt>): number | undefine
 
 /** The error for a request without a reply. */
 export const fromError = (
-  error: ClaudeError,
+  error: ModelError,
   options: {
     readonly model: string
     /** Whether the task names the model itself, so that other tasks do not depend on it. */
@@ -103,9 +104,6 @@ export const fromError = (
   })
 }
 
-/** An output schema: any schema that encodes to JSON without services. */
-export type OutputSchema = Schema.ConstraintCodec<unknown, unknown>
-
 export interface StructuredOutput {
   /** What the API constrains the model to. */
   readonly format: OutputFormat
@@ -118,11 +116,12 @@ export interface StructuredOutput {
  * answers are decoded with the original one.
  */
 export const makeStructuredOutput = Effect.fnUntraced(function* (
-  schema: OutputSchema
+  schema: OutputSchema,
+  { toCodec, who }: Dialect
 ): Effect.fn.Return<StructuredOutput, OutputSchemaError> {
   const { codec, jsonSchema } = yield* Effect.try({
-    try: () => AnthropicStructuredOutput.toCodecAnthropic(schema),
-    catch: (cause) => new OutputSchemaError({ message: schemaProblem(cause) })
+    try: () => toCodec(schema),
+    catch: (cause) => new OutputSchemaError({ message: schemaProblem(cause, who) })
   })
   if (jsonSchema.type !== "object") {
     return yield* new OutputSchemaError({
@@ -131,7 +130,7 @@ export const makeStructuredOutput = Effect.fnUntraced(function* (
   }
   const plain = yield* Effect.mapError(
     Schema.decodeUnknownEffect(Schema.JsonObject)(jsonSchema),
-    (error) => new OutputSchemaError({ message: schemaProblem(error) })
+    (error) => new OutputSchemaError({ message: schemaProblem(error, who) })
   )
   const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(codec))
   const encode = Schema.encodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(schema)))
@@ -141,11 +140,11 @@ export const makeStructuredOutput = Effect.fnUntraced(function* (
   }
 })
 
-const schemaProblem = (cause: unknown): string => {
+const schemaProblem = (cause: unknown, who: string): string => {
   const why = cause instanceof Error ? cause.message : String(cause)
   return /recursive/i.test(why)
-    ? "The output schema refers to itself, which Claude's structured output does not support: give it a fixed depth."
-    : `Claude's structured output does not support this output schema: ${shorten(why)}`
+    ? `The output schema refers to itself, which ${who}'s structured output does not support: give it a fixed depth.`
+    : `${who}'s structured output does not support this output schema: ${shorten(why)}`
 }
 
 const shorten = (text: string) => (text.length <= 500 ? text : `${text.slice(0, 500)}…`)

@@ -12,7 +12,7 @@ import * as Context from "effect/Context"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { MessageRequest } from "./MessageRequest.ts"
-import listPrices from "./prices.json" with { type: "json" }
+import listPrices from "../../claude/prices.json" with { type: "json" }
 import type { Billing } from "./Reply.ts"
 
 const Amount = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))

@@ -3,9 +3,9 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { ClaudeError } from "../ClaudeError.ts"
-import type { MessageRequest } from "../MessageRequest.ts"
-import type { Headers } from "./apiErrors.ts"
+import type { ModelError } from "./ModelError.ts"
+import type { MessageRequest } from "./MessageRequest.ts"
+import type { Headers } from "./Client.ts"
 import * as TokenBucket from "./tokenBucket.ts"
 
 /**
@@ -268,7 +268,7 @@ export const interrupted = (pool: RateLimitPool, admission: Admission, now: numb
   settle(pool, admission, null, now)
 }
 
-export const failed = (pool: RateLimitPool, admission: Admission, error: ClaudeError, now: number): void => {
+export const failed = (pool: RateLimitPool, admission: Admission, error: ModelError, now: number): void => {
   pool.running--
   const { usage } = error
   if (usage === null || usage.inputTokens + usage.outputTokens > 0) settle(pool, admission, usage, now)
@@ -296,7 +296,7 @@ export const failed = (pool: RateLimitPool, admission: Admission, error: ClaudeE
   }
 }
 
-export const isOverload = ({ status, type }: ClaudeError): boolean => status === 529 || type === "overloaded_error"
+export const isOverload = ({ status, type }: ModelError): boolean => status === 529 || type === "overloaded_error"
 
 const pause = (pool: RateLimitPool, until: number, now: number): void => {
   pool.pausedUntil = Math.max(pool.pausedUntil, Math.min(until, now + longestAsked))

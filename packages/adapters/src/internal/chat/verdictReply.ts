@@ -1,23 +1,33 @@
 import type { Usage } from "@baton/core/Usage"
 import { VerificationError } from "@baton/core/VerificationError"
-import * as AnthropicStructuredOutput from "effect/ai/AnthropicStructuredOutput"
 import type * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { parseText, Verdict } from "../../internal/judge/verdict.ts"
-import type { ClaudeError } from "../ClaudeError.ts"
-import type { OutputFormat } from "../MessageRequest.ts"
-import type { Reply } from "../Reply.ts"
-import { forRun } from "./apiErrors.ts"
+import { parseText, Verdict } from "../judge/verdict.ts"
+import type { ModelError } from "./ModelError.ts"
+import type { OutputFormat } from "./MessageRequest.ts"
+import type { Reply } from "./Reply.ts"
+import type { Dialect } from "./Dialect.ts"
+import { forRun } from "./forRun.ts"
 
-const { codec, jsonSchema } = AnthropicStructuredOutput.toCodecAnthropic(Verdict)
+/** How a judge asks for a verdict and reads it. */
+export interface VerdictForm {
+  /** What the API constrains the judge to. It supports fewer rules than our schema, so the answer is decoded again. */
+  readonly outputFormat: OutputFormat
+  /** The verdict in a judge's reply. Only a complete reply counts: the missing part of another could say the opposite. */
+  readonly read: (format: "json" | "text", reply: Reply) => Result.Result<Verdict, NoVerdict>
+}
 
-const decodeJson = Schema.decodeUnknownResult(Schema.fromJsonString(codec))
-
-/** What the API constrains the judge to. It supports fewer rules than our schema, so the answer is decoded again. */
-export const outputFormat: OutputFormat = {
-  type: "json_schema",
-  schema: Schema.decodeUnknownSync(Schema.JsonObject)(jsonSchema)
+export const makeForm = ({ toCodec }: Dialect): VerdictForm => {
+  const { codec, jsonSchema } = toCodec(Verdict)
+  const decodeJson = Schema.decodeUnknownResult(Schema.fromJsonString(codec))
+  return {
+    outputFormat: { type: "json_schema", schema: Schema.decodeUnknownSync(Schema.JsonObject)(jsonSchema) },
+    read: (format, reply) =>
+      Result.flatMap(textOf(reply), (text) =>
+        format === "json" ? Result.mapError(decodeJson(text), notJson) : readText(text)
+      )
+  }
 }
 
 /** Why a reply contains no verdict. The reason says whether repeating the request can help. */
@@ -26,12 +36,12 @@ export interface NoVerdict {
   readonly message: string
 }
 
-/** The verdict in a judge's reply. Only a complete reply counts: the missing part of another could say the opposite. */
-export const read = (format: "json" | "text", reply: Reply): Result.Result<Verdict, NoVerdict> => {
+/** The text of a complete reply. */
+const textOf = (reply: Reply): Result.Result<string, NoVerdict> => {
   switch (reply.stopReason) {
     case "end_turn":
     case "stop_sequence":
-      break
+      return Result.succeed(reply.text)
     case "refusal":
       return noVerdict("Permanent", `The judge refused to judge this output${because(reply.refusal)}`)
     case "model_context_window_exceeded":
@@ -44,7 +54,6 @@ export const read = (format: "json" | "text", reply: Reply): Result.Result<Verdi
     default:
       return noVerdict("Failed", `The judge stopped in the middle (${reply.stopReason})`)
   }
-  return format === "json" ? Result.mapError(decodeJson(reply.text), notJson) : readText(reply.text)
 }
 
 const readText = (text: string) =>
@@ -70,7 +79,7 @@ export const toVerificationError = ({ message, reason }: NoVerdict, usage: Usage
   new VerificationError({ reason, message, ...(usage === null ? undefined : { usage }) })
 
 /** The error for a request of the judge without a reply. */
-export const fromError = (error: ClaudeError, maxRetryAfter: Duration.Duration) => {
+export const fromError = (error: ModelError, maxRetryAfter: Duration.Duration) => {
   const { message, reason } = forRun(error, maxRetryAfter)
   return new VerificationError({
     reason,

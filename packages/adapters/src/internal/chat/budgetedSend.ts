@@ -6,20 +6,21 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
-import { type About, type ClaudeClientService, usageOf } from "../ClaudeClient.ts"
-import type { ClaudeError } from "../ClaudeError.ts"
-import type { MessageRequest } from "../MessageRequest.ts"
-import * as Pricing from "../Pricing.ts"
-import type { Reply } from "../Reply.ts"
+import { type About, type ClientService, usageOf } from "./Client.ts"
+import type { Dialect } from "./Dialect.ts"
+import type { ModelError } from "./ModelError.ts"
+import type { MessageRequest } from "./MessageRequest.ts"
+import * as Pricing from "./Pricing.ts"
+import type { Reply } from "./Reply.ts"
 
 /** Sends requests under the budgets of the task and of the run, each with a span. */
-export const make = (client: ClaudeClientService, prices: Pricing.PriceTable) => {
+export const make = (client: ClientService, prices: Pricing.PriceTable, { provider }: Dialect) => {
   const bounds = makeBounds()
   return (
     request: MessageRequest,
     about: About,
     context: AttemptContext
-  ): Effect.Effect<Reply, ClaudeError | SafetyStop> =>
+  ): Effect.Effect<Reply, ModelError | SafetyStop> =>
     Effect.suspend(() => {
       const bound = bounds.of(request)
       let wasSent = false
@@ -35,6 +36,7 @@ export const make = (client: ClaudeClientService, prices: Pricing.PriceTable) =>
         call: withSpan(
           request,
           about.purpose,
+          provider,
           Effect.tap(client.send(request, observed), (reply) =>
             Effect.sync(() => bounds.learn(request, bound.messages, reply))
           )
@@ -101,22 +103,23 @@ const mostBytesPerToken = 8
 const withSpan = (
   request: MessageRequest,
   purpose: About["purpose"],
-  send: Effect.Effect<Reply, ClaudeError>
-): Effect.Effect<Reply, ClaudeError> =>
+  provider: string,
+  send: Effect.Effect<Reply, ModelError>
+): Effect.Effect<Reply, ModelError> =>
   Effect.withFiber((fiber) =>
     // Effect's own tracer keeps spans in memory, where nothing reads them, and a span costs time.
     fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
       ? send
       : Effect.useSpan(
           `chat ${request.model}`,
-          { kind: "client", attributes: attributesOf(request, purpose) },
+          { kind: "client", attributes: attributesOf(request, purpose, provider) },
           (span) => Effect.onExit(Effect.withParentSpan(send, span), (exit) => Effect.sync(() => describe(span, exit)))
         )
   )
 
-const attributesOf = (request: MessageRequest, purpose: About["purpose"]) => ({
+const attributesOf = (request: MessageRequest, purpose: About["purpose"], provider: string) => ({
   "gen_ai.operation.name": "chat",
-  "gen_ai.provider.name": "anthropic",
+  "gen_ai.provider.name": provider,
   "gen_ai.request.model": request.model,
   "gen_ai.request.max_tokens": request.max_tokens,
   "gen_ai.request.stream": true,
@@ -124,7 +127,7 @@ const attributesOf = (request: MessageRequest, purpose: About["purpose"]) => ({
   "baton.purpose": purpose
 })
 
-const describe = (span: Tracer.Span, exit: Exit.Exit<Reply, ClaudeError>): void => {
+const describe = (span: Tracer.Span, exit: Exit.Exit<Reply, ModelError>): void => {
   if (Exit.isFailure(exit)) {
     const error = Cause.findErrorOption(exit.cause)
     if (Option.isSome(error)) span.attribute("error.type", error.value.type)

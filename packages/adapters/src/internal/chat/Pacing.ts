@@ -21,9 +21,9 @@ import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { ClaudeError } from "./ClaudeError.ts"
-import type { Headers } from "./internal/apiErrors.ts"
-import * as Pool from "./internal/rateLimitPool.ts"
+import type { ModelError } from "./ModelError.ts"
+import type { Headers } from "./Client.ts"
+import * as Pool from "./rateLimitPool.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import type { Reply } from "./Reply.ts"
 
@@ -81,8 +81,8 @@ export interface Pacing {
    */
   readonly pace: (
     request: MessageRequest,
-    send: (permit: Permit) => Effect.Effect<Reply, ClaudeError>
-  ) => Effect.Effect<Reply, ClaudeError>
+    send: (permit: Permit) => Effect.Effect<Reply, ModelError>
+  ) => Effect.Effect<Reply, ModelError>
   readonly snapshot: Effect.Effect<ReadonlyArray<Snapshot>>
 }
 
@@ -157,7 +157,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
   const run = (
     pool: Pool.RateLimitPool,
     admission: Pool.Admission,
-    send: (permit: Permit) => Effect.Effect<Reply, ClaudeError>
+    send: (permit: Permit) => Effect.Effect<Reply, ModelError>
   ) =>
     Effect.onExit(
       send({
@@ -198,7 +198,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
   }
 })
 
-const delayedByOverload = (error: ClaudeError, delayMillis: number): ClaudeError =>
+const delayedByOverload = (error: ModelError, delayMillis: number): ModelError =>
   delayMillis === 0 || error.retryAfter !== undefined || !Pool.isOverload(error)
     ? error
     : error.with({ retryAfter: Duration.millis(delayMillis) })
@@ -206,7 +206,7 @@ const delayedByOverload = (error: ClaudeError, delayMillis: number): ClaudeError
 const settle = (
   pool: Pool.RateLimitPool,
   admission: Pool.Admission,
-  exit: Exit.Exit<Reply, ClaudeError>,
+  exit: Exit.Exit<Reply, ModelError>,
   now: number
 ): void => {
   if (Exit.isSuccess(exit)) return Pool.answered(pool, admission, exit.value.usage, now)

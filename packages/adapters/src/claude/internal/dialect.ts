@@ -1,0 +1,8 @@
+import * as AnthropicStructuredOutput from "effect/ai/AnthropicStructuredOutput"
+import type { Dialect } from "../../internal/chat/Dialect.ts"
+
+export const dialect: Dialect = {
+  who: "Claude",
+  provider: "anthropic",
+  toCodec: AnthropicStructuredOutput.toCodecAnthropic
+}

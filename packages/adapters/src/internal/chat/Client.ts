@@ -1,0 +1,71 @@
+/** What executors and judges use of a client, whatever API it speaks. */
+import type { TaskId } from "@baton/core/Task"
+import type { Usage } from "@baton/core/Usage"
+import * as Cause from "effect/Cause"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { MessageRequest } from "./MessageRequest.ts"
+import type { ModelError } from "./ModelError.ts"
+import type { Billing, Reply } from "./Reply.ts"
+
+/** The response headers; the web's `Headers` and similar types. */
+export interface Headers {
+  readonly get: (name: string) => string | null
+}
+
+/** A client of a model's API. */
+export interface ClientService {
+  /** How its requests are billed: a budget reserves at this price. */
+  readonly billing: Billing
+  /** Sends one request and returns the whole answer. It never retries; interrupting it aborts the request. */
+  readonly send: (request: MessageRequest, about: About) => Effect.Effect<Reply, ModelError>
+  /** An estimate of the input tokens of a request; free of charge. */
+  readonly countTokens: (request: MessageRequest) => Effect.Effect<number, ModelError>
+  /** What the API knows about a model; fails with `Permanent` for an unknown model. */
+  readonly model: (id: string) => Effect.Effect<ModelInfo, ModelError>
+}
+
+/** The context of a request. */
+export interface About {
+  readonly taskId: TaskId
+  /** How often the task was requeued: an answer from before a requeue is not served again. */
+  readonly requeues: number
+  /** The attempt's key, with a suffix where an attempt makes several requests. */
+  readonly idempotencyKey: string
+  readonly purpose: "execute" | "judge"
+  /** The answer that was rejected, and must not be served from the cache again. */
+  readonly rejected: string | null
+  /**
+   * Called when the request is sent or becomes part of a batch. Until then it waits for its turn, and interrupting it costs
+   * nothing. Every client has to call it.
+   */
+  readonly onSend?: (() => void) | undefined
+  /**
+   * Called when the answer begins: from then on, other requests can read the common prefix from the prompt cache. A
+   * batch does not call it.
+   */
+  readonly onStart?: (() => void) | undefined
+}
+
+/** A model, as the API describes it. It does not state prices: see `Pricing`. */
+export interface ModelInfo {
+  readonly id: string
+  readonly lifecycle: "active" | "deprecated" | "retired"
+  /** The day on which it is retired, as `2026-11-30`. */
+  readonly retiresAt: string | null
+  readonly maxInputTokens: number | null
+  readonly maxOutputTokens: number | null
+}
+
+/**
+ * The usage of a request, from its exit; null when it is unknown, because the request was cut off after it was sent.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const usageOf = (exit: Exit.Exit<Reply, ModelError>): Usage | null => {
+  if (Exit.isSuccess(exit)) return exit.value.usage
+  const error = Cause.findErrorOption(exit.cause)
+  return Option.isSome(error) ? error.value.usage : null
+}
