@@ -25,5 +25,5 @@ report({
   value: median(times.baton),
   unit: "ms",
   against: "node -e 0",
-  target: "<= 5 x"
+  target: "<= 3 x"
 })
