@@ -1,84 +1,27 @@
-import * as Usage from "@baton/core/Usage"
+import type * as Usage from "@baton/core/Usage"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Headers } from "../../internal/chat/Client.ts"
-import { codeOf, neverEstablished, retryAfter } from "../../internal/chat/transport.ts"
+import * as ConnectionErrors from "../../internal/chat/connectionErrors.ts"
+import { retryAfter } from "../../internal/chat/transport.ts"
 import { ClaudeError } from "../ClaudeError.ts"
 
 // Errors of the connection and of the client
 
-/** No answer began in time. The server may be processing the request, so its cost is unknown. */
-export const noAnswerWithin = (duration: string): ClaudeError =>
-  make("TimedOut", "timeout", `Claude's API did not begin to answer within ${duration}`, undefined, null)
+export const connection = ConnectionErrors.make({ api: "Claude's API", answer: "Claude's answer" })
 
-/** The whole answer took too long. */
-export const tookLongerThan = (duration: string): ClaudeError =>
-  make("TimedOut", "timeout", `Claude's answer took longer than ${duration}`, undefined, null)
-
-/**
- * The connection failed before an answer began. If it was never established, nothing was sent and nothing is billed; if it
- * was lost later, the server may have processed the request.
- */
-export const connectionFailed = (cause: unknown, host: string): ClaudeError => {
-  const code = codeOf(cause)
-  if (code === "UND_ERR_HEADERS_TIMEOUT") return noAnswerWithin(nodesLimit)
-  const usage = neverEstablished(code) ? Usage.zero : null
-  return make("Transient", "network", `The connection to ${host} failed${inBrackets(code)}`, undefined, usage)
-}
-
-/** The connection was lost during the answer. */
-export const connectionLost = (cause: unknown, requestId: string | undefined): ClaudeError => {
-  const code = codeOf(cause)
-  if (code === "UND_ERR_BODY_TIMEOUT") return silentFor(nodesLimit, requestId)
-  const what = `The connection was lost in the middle of Claude's answer${inBrackets(code)}`
-  return make("Transient", "network", what, requestId, null)
-}
-
-/** The answer began, and then the server sent nothing, not even a ping. */
-export const silentFor = (duration: string, requestId: string | undefined): ClaudeError =>
-  make("TimedOut", "idle", `Claude's answer stopped in the middle: nothing came for ${duration}`, requestId, null)
-
-/** The answer ended without an error and without its last event. */
-export const truncated = (requestId: string | undefined): ClaudeError =>
-  make("Transient", "truncated", "Claude's answer ended in the middle", requestId, null)
-
-/** A response that Claude's API does not send. */
-export const malformed = (what: string, requestId: string | undefined): ClaudeError =>
-  make("Failed", "malformed", what, requestId, null)
-
-/** A web page, such as the login page of a proxy: every other request would get it as well. */
-export const webPage = (requestId: string | undefined): ClaudeError =>
-  make(
-    "Fatal",
-    "malformed",
-    "A web page answered instead of Claude's API: check the base URL, and any proxy between this machine and the API",
-    requestId,
-    null
-  )
-
-/** The client cannot send any request with this configuration. */
-export const misconfigured = (what: string): ClaudeError => make("Fatal", "configuration", what, undefined, Usage.zero)
-
-const make = (
-  reason: ClaudeError["reason"],
-  type: string,
-  message: string,
-  requestId: string | undefined,
-  usage: Usage.Usage | null
-): ClaudeError =>
-  new ClaudeError({
-    reason,
-    type,
-    message: requestId === undefined ? `${message}.` : `${message} [${requestId}].`,
-    ...(requestId === undefined ? undefined : { requestId }),
-    usage
-  })
-
-/** Node's `fetch` limits the time to the headers and between two pieces of the body. */
-const nodesLimit = "5 minutes"
-
-const inBrackets = (code: string | undefined) => (code === undefined ? "" : ` (${code})`)
+export const {
+  connectionFailed,
+  connectionLost,
+  malformed,
+  misconfigured,
+  noAnswerWithin,
+  silentFor,
+  tookLongerThan,
+  truncated,
+  webPage
+} = connection
 
 // Errors that the API reports
 

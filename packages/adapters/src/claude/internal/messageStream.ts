@@ -1,106 +1,38 @@
 import * as Usage from "@baton/core/Usage"
-import * as Effect from "effect/Effect"
-import * as Sse from "effect/encoding/Sse"
+import type * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import type { Watchdog, Watched } from "../../internal/chat/watchdog.ts"
+import * as EventStream from "../../internal/chat/eventStream.ts"
 import type { ClaudeError } from "../ClaudeError.ts"
 import * as ApiErrors from "./apiErrors.ts"
 
-interface Options {
-  readonly watchdog: Watchdog
-  /** The longest silence, in words. */
-  readonly idleTimeout: string
-  readonly requestId: string | undefined
-  /** Called once the answer has begun, which is when the API has read the prompt. */
-  readonly onStart: (() => void) | undefined
+interface Options extends Pick<EventStream.Options, "watchdog" | "idleTimeout" | "requestId" | "onStart"> {
   readonly hide: (text: string) => string
 }
 
-/**
- * Reads the events of a message from a response body, up to `message_stop`. It reads the bytes itself because the SDK hides
- * the pings, which show that the server is alive, and accepts an answer without its end.
- */
+/** Reads the events of a message from a response body, up to `message_stop`. */
 export const read = (
   body: ReadableStream<Uint8Array>,
-  { hide, idleTimeout, onStart, requestId, watchdog }: Options
+  { hide, ...options }: Options
 ): Effect.Effect<unknown, ClaudeError> =>
-  Effect.callback<unknown, ClaudeError>((resume) => {
-    const reader = body.getReader()
-    const text = new TextDecoder()
-    const message = makeMessage()
-    const parser = Sse.makeParser((event) => {
-      if (event._tag === "Event" && !message.isComplete()) message.take(event.event, event.data)
-    })
-    let hasBegun = false
-
-    const watched: Watched = {
-      lastByteAt: watchdog.now(),
-      onSilence: () => fail(ApiErrors.silentFor(idleTimeout, requestId))
-    }
-    const end = (result: Effect.Effect<unknown, ClaudeError>): void => {
-      watchdog.release(watched)
-      resume(result)
-    }
-    const fail = (error: ClaudeError) => end(Effect.fail(error))
-
-    const next = (): void =>
-      void reader.read().then(take, (cause: unknown) => fail(ApiErrors.connectionLost(cause, requestId)))
-
-    const take = ({ done, value }: { readonly done: boolean; readonly value?: Uint8Array | undefined }): void => {
-      if (done) return fail(ApiErrors.truncated(requestId))
-      watched.lastByteAt = watchdog.now()
-      try {
-        const tooLarge = parser.feed(text.decode(value, { stream: true }))
-        if (tooLarge !== undefined)
-          return fail(ApiErrors.malformed("Claude's answer has an event without an end", requestId))
-      } catch {
-        return fail(ApiErrors.malformed("Claude's answer has an event that is not JSON", requestId))
-      }
-      if (!hasBegun && message.hasBegun()) {
-        hasBegun = true
-        onStart?.()
-      }
-      const error = message.error()
-      if (error !== undefined) {
-        return fail(
-          ApiErrors.fromApi({
-            status: undefined,
-            body: error,
-            headers: undefined,
-            nowMillis: watched.lastByteAt,
-            // An answer that had not begun cost nothing.
-            usage: hasBegun ? null : Usage.zero,
-            hide
-          })
-        )
-      }
-      if (!message.isComplete()) return next()
-      // The rest is the end of the body: once it is read, the connection is free for the next request.
-      reader.read().catch(() => {})
-      end(Effect.succeed(message.value()))
-    }
-
-    watchdog.watch(watched)
-    next()
-    return Effect.sync(() => watchdog.release(watched))
+  EventStream.read(body, makeMessage(), {
+    ...options,
+    errors: ApiErrors.connection,
+    answer: "Claude's answer",
+    reported: (error, { hasBegun, nowMillis }) =>
+      ApiErrors.fromApi({
+        status: undefined,
+        body: error,
+        headers: undefined,
+        nowMillis,
+        // An answer that had not begun cost nothing.
+        usage: hasBegun ? null : Usage.zero,
+        hide
+      })
   })
-
-/** A message that is assembled from its events: plain JSON, decoded when it is complete. */
-interface PartialMessage {
-  /** Takes one event. Unknown events and deltas change nothing. */
-  readonly take: (name: string, data: string) => void
-  /** Whether `message_start` has arrived. */
-  readonly hasBegun: () => boolean
-  /** Whether `message_stop` has arrived. */
-  readonly isComplete: () => boolean
-  /** The data of `event: error`, once it has arrived. */
-  readonly error: () => unknown
-  readonly value: () => unknown
-}
 
 type Json = Record<PropertyKey, unknown>
 
-const makeMessage = (): PartialMessage => {
+const makeMessage = (): EventStream.PartialAnswer => {
   let message: Json | undefined
   let isComplete = false
   let error: unknown
@@ -169,6 +101,7 @@ const makeMessage = (): PartialMessage => {
     },
     hasBegun: () => message !== undefined,
     isComplete: () => isComplete,
+    mayEnd: () => false,
     error: () => error,
     value: () => ({ ...message, content: blocks.filter((block) => block !== undefined) })
   }

@@ -10,6 +10,8 @@ export interface Dialect {
   readonly who: string
   /** The name of the provider in spans. */
   readonly provider: string
+  /** Whether a request marks the text that the API keeps in its prompt cache. */
+  readonly marksCache: boolean
   /** The part of JSON Schema that the API supports. Throws where it cannot express a schema. */
   readonly toCodec: <T, E>(
     schema: Schema.ConstraintCodec<T, E>

@@ -54,7 +54,10 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
   const { model } = options
   const structured =
     options.schema === undefined ? undefined : yield* ExecutionOf.makeStructuredOutput(options.schema, dialect)
-  const cache = isCacheable(options.system ?? "", Pricing.cacheMinimum(prices, model)) ? (options.cache ?? "5m") : "off"
+  const cache =
+    dialect.marksCache && isCacheable(options.system ?? "", Pricing.cacheMinimum(prices, model))
+      ? (options.cache ?? "5m")
+      : "off"
   // The requests of a batch begin at any time, and waiting for the first of them would take hours.
   const warming =
     cache === "off" || client.billing === "batch"

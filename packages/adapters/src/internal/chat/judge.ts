@@ -63,7 +63,7 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
       {
         type: "text",
         text: instructions,
-        ...(isCacheable(instructions, Pricing.cacheMinimum(prices, model))
+        ...(dialect.marksCache && isCacheable(instructions, Pricing.cacheMinimum(prices, model))
           ? { cache_control: { type: "ephemeral" } }
           : undefined)
       }
