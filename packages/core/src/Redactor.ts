@@ -5,7 +5,7 @@
  * Programs print their environment, libraries include the address with its password in their errors, and a judge repeats its
  * input. The orchestrator passes all of these texts through the redactor in its context. The default redactor recognizes
  * common secrets by their shape: API keys (`sk-...`, `ghp_...`, `AKIA...`), bearer tokens, JSON Web Tokens, passwords in
- * addresses, `api_key=...` and `password=...`, and private keys in PEM. It takes linear time on any text.
+ * addresses, addresses of webhooks, cookies, `api_key=...` and `password=...`, and private keys in PEM. It takes linear time on any text.
  *
  * Outputs and tasks are left unchanged.
  *
@@ -14,7 +14,7 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { mark, redactShapes } from "./internal/redaction/patterns.ts"
+import { isSecretVariable, mark, redactShapes } from "./internal/redaction/patterns.ts"
 
 /**
  * Replaces the secrets in a text.
@@ -68,6 +68,25 @@ export const make = (options: Options = {}): Redact => {
     return patterns.reduce((text, pattern) => text.replace(pattern, mark), redactShapes(known))
   }
 }
+
+/**
+ * The secrets of an environment: the values of the variables whose names say that they are secrets, such as `DB_PASS`,
+ * `STRIPE_SECRET_KEY` or `BATON_WEBHOOK_SECRET`. Programs inherit these variables and can print them without their names.
+ *
+ * Values that can be an ordinary word are left out, because they would be replaced wherever the word occurs: values of fewer than
+ * 8 characters, and values of fewer than 16 that have lower-case letters only.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const secretsOf = (
+  environment: Readonly<Record<string, string | undefined>>
+): ReadonlyArray<Redacted.Redacted> =>
+  Object.entries(environment).flatMap(([name, value]) =>
+    value === undefined || !isSecretVariable(name) || isOrdinary(value) ? [] : Redacted.make(value, { label: name })
+  )
+
+const isOrdinary = (value: string): boolean => value.length < 8 || (value.length < 16 && /^[a-z]*$/.test(value))
 
 /**
  * The redactor of a run. The default replaces common secrets; null replaces nothing.

@@ -30,6 +30,17 @@ const secrets: Readonly<Record<string, string>> = {
   "Hugging Face": secret("hf_", 34),
   Google: secret("AIza", 35),
   AWS: "AKIAIOSFODNN7EXAMPLE",
+  Groq: secret("gsk_", 52),
+  xAI: secret("xai-", 60),
+  Perplexity: secret("pplx-", 48),
+  Linear: secret("lin_api_", 40),
+  Notion: secret("ntn_", 46),
+  Docker: secret("dckr_pat_", 27),
+  Grafana: secret("glsa_", 41),
+  DigitalOcean: secret("dop_v1_", 64).toLowerCase(),
+  Shopify: secret("shpat_", 32),
+  PyPI: secret("pypi-", 60),
+  SendGrid: `${secret("SG.", 22)}.${secret("", 43)}`,
   "JSON Web Token": jwt
 }
 
@@ -62,6 +73,19 @@ describe("a redactor", () => {
     ['{"password": "hunter2"}', '{"password": "[redacted]"}'],
     ["DB_PASSWORD='hunter2'", "DB_PASSWORD='[redacted]'"],
     ["x-api-key: abcdef12", "x-api-key: [redacted]"],
+    ["DB_PASS=hunter2", "DB_PASS=[redacted]"],
+    ["SENTRY_DSN=https://a@b/1", "SENTRY_DSN=[redacted]"],
+    [`dsn https://${"0a".repeat(16)}@o1.ingest.sentry.io/2`, "dsn https://[redacted]@o1.ingest.sentry.io/2"],
+    [
+      `POST https://${"hooks.slack"}.com/services/T00000000/B00000000/abcdefghijklmnop failed`,
+      "POST https://hooks.slack.com/services/[redacted] failed"
+    ],
+    [
+      "https://discord.com/api/webhooks/123456789012345678/abcdefghijklmnopqrst?wait=true",
+      "https://discord.com/api/webhooks/[redacted]?wait=true"
+    ],
+    ["Cookie: session=abc123; theme=dark\nHost: x", "Cookie: [redacted]\nHost: x"],
+    ['{"set-cookie": "id=abc123; Secure", "a": 1}', '{"set-cookie": "[redacted]", "a": 1}'],
     ["error: DB_PASSWORD=hunter2: no", "error: DB_PASSWORD=[redacted] no"],
     ["a=b&password=hunter2", "a=b&password=[redacted]"]
   ])("%s", (text, expected) => {
@@ -89,6 +113,8 @@ describe("a redactor", () => {
       "see https://example.com/a:b/c@d and mailto:a@b.c",
       "sk-SK is a locale, eyJ is nothing, AKIA too",
       "sort keys=alphabetical, monkey=business",
+      "cookie: flour, sugar and butter",
+      "see https://hooks.slack.com/help and https://discord.com/api/docs",
       "5 EUR"
     ]) {
       assert.strictEqual(redact(text), text)
@@ -103,6 +129,21 @@ describe("a redactor", () => {
     assert.strictEqual(redact("?a=p%22ss%2Fw%20rd&b"), "?a=[redacted]&b")
     assert.strictEqual(redact(JSON.stringify({ a: 'p"ss/w rd' })), '{"a":"[redacted]"}')
     assert.strictEqual(redact("abc is too short to be told from a word"), "abc is too short to be told from a word")
+  })
+
+  it("finds the secrets of an environment by the names of its variables", () => {
+    const secrets = Redactor.secretsOf({
+      BATON_WEBHOOK_SECRET: "whsec-12345",
+      DB_PASS: "correct horse",
+      my_api_token: "T0k3n-of-mine",
+      PGPASSWORD: "postgres",
+      API_KEY: "short",
+      PATH: "/usr/bin:/usr/local/bin",
+      KEYBOARD: "qwertz-layout-2",
+      GONE_TOKEN: undefined
+    })
+    assert.deepStrictEqual(secrets.map(Redacted.value), ["whsec-12345", "correct horse", "T0k3n-of-mine"])
+    assert.strictEqual(Redactor.make({ secrets })("got whsec-12345"), "got [redacted]")
   })
 
   it("applies custom patterns, with or without flags", () => {
@@ -167,6 +208,10 @@ describe("a redactor", () => {
     "\\nsk-",
     "A",
     "AKIA",
+    "cookie: a=",
+    "hooks.slack.com/services/",
+    "SG.aaaaaaaaaaaaaaaa.",
+    "://0a",
     "password",
     "api_key",
     "key key=",

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as account from "../claude/account.ts"
+import * as environment from "../system/environment.ts"
 import { Project } from "../settings/Project.ts"
 import { EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import { isBrokenPipe } from "../view/errors.ts"
@@ -147,10 +148,11 @@ const limitsOf = (flags: RunFlags, { left }: Pick<RunParts, "left">): Limits => 
 const smaller = (first: number | undefined, second: number | undefined): number | undefined =>
   first === undefined || second === undefined ? (first ?? second) : Math.min(first, second)
 
-/** The API key is redacted by its value too, because programs inherit it from the environment and can print it. */
+/** Secrets of the environment are redacted by their values too, because programs inherit them and can print them. */
 export const redactorOf = Effect.fnUntraced(function* ({ noRedact }: RunFlags) {
   if (noRedact) return Redactor.layerNone
-  return Redactor.layer({ secrets: Option.toArray(yield* account.find).map(({ apiKey }) => apiKey) })
+  const keys = Option.toArray(yield* account.find).map(({ apiKey }) => apiKey)
+  return Redactor.layer({ secrets: [...keys, ...Redactor.secretsOf(yield* environment.variables)] })
 })
 
 const layerOf = ({ parts, queues }: Options, hooks: ReadonlyArray<Hooks.Hook>, redactor: Layer.Layer<never>) =>

@@ -9,14 +9,21 @@ const shaped = `sk-ant-api03-${"Ab1".repeat(20)}`
 /** Has no recognizable shape; it is redacted by its value. */
 const plain = "correct.horse.battery"
 const password = "hunter2hunter2"
-const secrets = [shaped, plain, password]
+/** Recognized by the names of their variables. */
+const signing = "whsec-of-mine-17"
+const secrets = [shaped, plain, password, signing]
 
-const env = { ANTHROPIC_API_KEY: plain, KEY: shaped }
+const env = {
+  ANTHROPIC_API_KEY: plain,
+  KEY: shaped,
+  BATON_WEBHOOK_SECRET: signing,
+  LOG_20261129: "a date, not an array"
+}
 
-/** Prints all three secrets on standard error and fails. */
+/** Prints all secrets on standard error and fails. */
 const leaking = [
   'echo "401 for key $KEY" >&2',
-  'echo "retrying as $ANTHROPIC_API_KEY" >&2',
+  'echo "retrying as $ANTHROPIC_API_KEY, signed with $BATON_WEBHOOK_SECRET" >&2',
   `echo "no route to https://app:${password}@db.example/x?api_key=$KEY" >&2`
 ].join("; ")
 

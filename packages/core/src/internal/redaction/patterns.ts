@@ -8,6 +8,7 @@ export const mark = "[redacted]"
 // In URLs and in JSON inside of JSON, a word can follow a letter: `%3Dsk-...`, `\nsk-...`.
 const wordStart = String.raw`(?:(?<![\w-])|(?<=%[\dA-Fa-f]{2})|(?<=\\[nrt]))`
 
+// The shapes follow the rules of gitleaks (config/gitleaks.toml) and the documentation of the services.
 const keys = new RegExp(
   String.raw`sk-ant-[\w-]{20,}|` +
     wordStart +
@@ -21,6 +22,17 @@ const keys = new RegExp(
       String.raw`npm_\w{30,}`,
       String.raw`hf_\w{30,}`, // Hugging Face
       String.raw`AIza[\w-]{30,}`, // Google
+      String.raw`gsk_\w{40,}`, // Groq
+      String.raw`xai-\w{40,}`,
+      String.raw`pplx-\w{40,}`, // Perplexity
+      String.raw`lin_api_\w{32,}`, // Linear
+      String.raw`ntn_\w{40,}`, // Notion
+      String.raw`dckr_pat_[\w-]{20,}`, // Docker
+      String.raw`glsa_\w{30,}`, // Grafana
+      String.raw`do[opr]_v1_[a-f\d]{40,}`, // DigitalOcean
+      String.raw`shp(?:at|ca|pa|ss)_[A-Fa-f\d]{32}`, // Shopify
+      String.raw`pypi-[\w-]{50,}`,
+      String.raw`SG\.[\w-]{16,64}\.[\w-]{16,64}`, // SendGrid
       String.raw`A[KS]IA[A-Z\d]{16}(?!\w)` // AWS
     ].join("|")})`,
   "g"
@@ -34,6 +46,16 @@ const bearers = /(?<!\w)((?:bearer|basic)[ \t]{1,4}["']?)([\w.~+/=-]{12,})/gi
 /** The password in `scheme://user:password@host`. */
 const logins = /(:\/\/[^\s/:@]{0,256}:)([^\s/@]{1,1024})(?=@)/g
 
+/** Addresses that let everyone who knows them post a message: the part behind the host is the secret. */
+const webhooks =
+  /(\bhooks\.slack\.com\/(?:services|workflows|triggers)\/|\bdiscord(?:app)?\.com\/api\/webhooks\/|\.webhook\.office\.com\/)[\w@/-]{16,}/gi
+
+/** The public key in the address of a Sentry project: `https://key@o1.ingest.sentry.io/2`. */
+const sentryKeys = /(:\/\/)[a-f\d]{32}(?=@)/g
+
+/** The pairs of a `Cookie` or `Set-Cookie` header, to the end of its line or string. */
+const cookies = /(?<![\w-])((?:set-)?cookie["']?[ \t]{0,4}[:=][ \t]{0,4}["']?)(?=[\w.-]{1,64}=)[^\r\n"']{6,}/gi
+
 /** The name before a value: `name=`, `"name": `, `?name=`. */
 const names = /(?:(?<![\w-])|(?=[?&]))([?&]?[\w-]{1,64})(["']?[ \t]{0,4}[=:][ \t]{0,4}["']?)/g
 
@@ -45,10 +67,14 @@ const secretName =
 // Shorter names are clear enough for a parameter of a URL or an environment variable.
 const secretParameter =
   /^[?&](?:key|token|secret|sig|signature|auth|pwd|x-amz-(?:signature|credential|security-token))$/i
-const secretVariable = /^[A-Z\d_]+_(?:KEY|TOKEN|SECRET|PWD)$/
+const secretVariable = /^[A-Z\d_]+_(?:KEY|TOKEN|SECRET|PWD|PASS|DSN)$/
 
 /** Whether every value with this name is a secret. */
 export const isSecretName = (name: string): boolean => name.length <= 64 && secretName.test(name)
+
+/** Whether the value of an environment variable with this name is a secret. */
+export const isSecretVariable = (name: string): boolean =>
+  name.length <= 64 && (secretName.test(name) || secretVariable.test(name.toUpperCase()))
 
 // The body ends at the next five dashes, which begin its last line, or the next key if that line is missing.
 const pems =
@@ -59,7 +85,7 @@ const pemEnd = /^[\w+/=\s]*-----END [A-Z\d ]{0,40}PRIVATE KEY-----/
 
 // Matches a part of every expression above. Most texts do not match it and are searched once.
 const suspicious =
-  /sk-|k_live_|k_test_|gh[oprsu]_|_pat_|glpat-|xox|npm_|hf_|aiza|a[ks]ia|eyj|private key|:\/\/|bearer|basic|(?:key|token|secret|passw(?:or)?d|passphrase|pwd|sig|signature|credential|auth)["']?[ \t]{0,4}[=:]/i
+  /sk-|k_live_|k_test_|gh[oprsu]_|_pat_|glpat-|xox|npm_|hf_|aiza|a[ks]ia|eyj|gsk_|xai-|pplx-|lin_api|ntn_|glsa_|_v1_|shp|pypi-|SG\.|private key|:\/\/|hooks\.|webhook|cookie|bearer|basic|(?:key|token|secret|passw(?:or)?d|passphrase|pwd|pass|dsn|sig|signature|credential|auth)["']?[ \t]{0,4}[=:]/i
 
 /** Replaces the parts of a text that have the shape of a secret. */
 export const redactShapes = (text: string): string => (suspicious.test(text) ? redactAll(text) : text)
@@ -72,6 +98,9 @@ const redactAll = (text: string): string =>
       .replace(keys, mark)
       .replace(jwts, mark)
       .replace(bearers, `$1${mark}`)
+      .replace(webhooks, `$1${mark}`)
+      .replace(cookies, `$1${mark}`)
+      .replace(sentryKeys, `$1${mark}`)
       .replace(logins, `$1${mark}`)
   )
 
