@@ -61,3 +61,11 @@ it("batch-prompts: exports the table with answers, with and without --batch", as
     await server.stop()
   }
 })
+
+it("pipeline: each stage gets the outputs of the one before, and the report all of them", () =>
+  inCopy("pipeline", async (script) => {
+    const { stderr, stdout } = await script("run.sh", [])
+    assert.include(stderr, "7 of 7 tasks completed")
+    assert.include(stdout, "- Incident review: The queue stood still for ten minutes.")
+    assert.include((await script("run.sh", [])).stderr, "Nothing to do")
+  }))

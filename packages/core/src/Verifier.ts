@@ -38,8 +38,13 @@ export interface VerifierService {
    * - `pure`: computes its verdict at once, so that output and verdict are saved in one write
    * - `none`: does not verify, so that tasks complete as *unverified*
    */
-  readonly kind: "effectful" | "pure" | "none"
+  readonly kind: VerifierKind
+  /** The kind for one task, where tasks are verified in different ways. Default: `kind`. */
+  readonly kindOf?: ((task: Task) => VerifierKind) | undefined
 }
+
+/** @since 0.2.0 */
+export type VerifierKind = "effectful" | "pure" | "none"
 
 /**
  * A verifier from an effectful function. The services that it requires are those of the layer.

@@ -32,6 +32,10 @@ export const run = Command.make("run", { ...sourceOptions, ...runFlags }, (flags
       description: "Use Claude's API for at most five dollars"
     },
     {
+      command: "baton run pipeline.yaml -j 8",
+      description: "Run the stages of a pipeline, each with its own executor"
+    },
+    {
       command: "baton run --shell 'claude -p | tee -a log'",
       description: "Resume the tasks in the store and keep a log; a failing claude fails its task"
     },

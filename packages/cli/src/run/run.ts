@@ -16,6 +16,7 @@ import * as terminal from "../view/terminal.ts"
 import { Keyboard } from "../system/keyboard.ts"
 import { decideBy } from "../sources/onChanged.ts"
 import { importSources } from "../sources/importSources.ts"
+import * as Pipeline from "../pipelines/Pipeline.ts"
 import * as queueBudgets from "./queueBudgets.ts"
 import * as queues from "./queues.ts"
 import * as store from "./stores.ts"
@@ -26,6 +27,13 @@ import { runTasks } from "./runTasks.ts"
 export const run = Effect.fnUntraced(function* (given: RunFlags & SourceOptions) {
   const sources = yield* allSources(given)
   const flags = { ...given, sources }
+  const pipeline = yield* findPipeline(sources)
+  if (pipeline !== undefined) {
+    yield* checkOutput(flags)
+    const module = yield* Effect.promise(() => import("./pipeline.ts"))
+    const running = module.run({ ...pipeline, flags, terminalFor: terminalFor(flags) })
+    return yield* Effect.provide(running, store.layer)
+  }
   const parts = yield* prepare(flags, { endless: false })
   const work = Effect.gen(function* () {
     const shown = yield* terminalFor(flags)
@@ -61,13 +69,30 @@ export const work = Effect.fnUntraced(function* (flags: RunFlags) {
   yield* Effect.provide(work, store.layer)
 })
 
-const prepare = Effect.fnUntraced(function* (flags: RunFlags, options: { readonly endless: boolean }) {
+/** The pipeline among the sources. */
+const findPipeline = Effect.fnUntraced(function* (sources: ReadonlyArray<string>) {
+  for (const file of sources) {
+    const text = yield* Pipeline.textOf(file)
+    if (text === undefined) continue
+    if (sources.length === 1) return { file, text }
+    return yield* new CommandFailed({
+      message: `${file} is a pipeline, which runs by itself. Run it without other sources: its stages name theirs.`
+    })
+  }
+  return undefined
+})
+
+const checkOutput = Effect.fnUntraced(function* (flags: RunFlags) {
   if (flags.json && flags.output.value === "ndjson") {
     return yield* new CommandFailed({
       message:
         "--json and --output ndjson both write to standard output. Remove --json: the last event contains the same result."
     })
   }
+})
+
+const prepare = Effect.fnUntraced(function* (flags: RunFlags, options: { readonly endless: boolean }) {
+  yield* checkOutput(flags)
   return yield* RunParts.make(flags, `${hostname()}/${process.pid}`, options)
 })
 

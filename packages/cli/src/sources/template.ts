@@ -64,6 +64,21 @@ export const render = (template: Template, fields: Schema.JsonObject): Result.Re
   return Result.succeed(rendered)
 }
 
+/** The names of the placeholders. */
+export const names = (template: Template): ReadonlyArray<string> =>
+  template.parts.flatMap((part) => (part._tag === "Field" ? [part.name] : []))
+
+/** The part of a JSON value at a path such as `author.name` or `files.0`. */
+export const at = (value: Schema.Json, path: ReadonlyArray<string>): Schema.Json | undefined => {
+  let found: Schema.Json | undefined = value
+  for (const key of path) {
+    if (Array.isArray(found)) found = /^\d+$/.test(key) ? found[Number(key)] : undefined
+    else if (isJsonObject(found) && Object.hasOwn(found, key)) found = found[key]
+    else return undefined
+  }
+  return found
+}
+
 /** Whether a template has a placeholder for a field, or for a part of it. */
 export const uses = (template: Template, name: string): boolean =>
   template.parts.some((part) => part._tag === "Field" && (part.name === name || part.name.startsWith(`${name}.`)))
@@ -87,13 +102,5 @@ export const list = (names: ReadonlyArray<string>): string => {
   return names.length > 20 ? `${some}, …` : some === "" ? "(none)" : some
 }
 
-const lookUp = (fields: Schema.JsonObject, name: string): Schema.Json | undefined => {
-  if (Object.hasOwn(fields, name)) return fields[name]
-  let value: Schema.Json | undefined = fields
-  for (const key of name.split(".")) {
-    if (Array.isArray(value)) value = /^\d+$/.test(key) ? value[Number(key)] : undefined
-    else if (isJsonObject(value) && Object.hasOwn(value, key)) value = value[key]
-    else return undefined
-  }
-  return value
-}
+const lookUp = (fields: Schema.JsonObject, name: string): Schema.Json | undefined =>
+  Object.hasOwn(fields, name) ? fields[name] : at(fields, name.split("."))

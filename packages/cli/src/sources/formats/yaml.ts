@@ -32,7 +32,12 @@ const entries = (yaml: typeof Yaml, text: string): Stream.Stream<Entry.Entry> =>
   const list = yaml.isMap(root) ? root.get("tasks", true) : root
   if (!yaml.isSeq(list)) {
     return Stream.succeed(
-      Entry.problem(lineOf(root.range?.[0]), 'expected a list of tasks, or a mapping with such a list as its "tasks"')
+      Entry.problem(
+        lineOf(root.range?.[0]),
+        yaml.isMap(root) && root.has("stages")
+          ? "this is a pipeline, which only `baton run` reads, as its only source"
+          : 'expected a list of tasks, or a mapping with such a list as its "tasks"'
+      )
     )
   }
   // Taken before an alias is replaced by a node of another line.

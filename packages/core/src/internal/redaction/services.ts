@@ -34,7 +34,7 @@ export const executor = (redact: Redact, { execute }: ExecutorService): Executor
 }
 
 /** A verifier whose feedback, issues and errors contain no secrets. */
-export const verifier = (redact: Redact, { kind, verify }: VerifierService): VerifierService => {
+export const verifier = (redact: Redact, { kind, kindOf, verify }: VerifierService): VerifierService => {
   const onError = (error: VerificationError | SafetyStop) => {
     if (error._tag === "SafetyStop") return error
     const { cause, message, ...rest } = error
@@ -52,6 +52,7 @@ export const verifier = (redact: Redact, { kind, verify }: VerifierService): Ver
     )
   return {
     kind,
+    kindOf,
     verify: (task, execution, context) => guarded(redact, () => verify(task, execution, context), onSuccess, onError)
   }
 }

@@ -68,6 +68,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       resumed: checkpoint !== null
     })
 
+    const kind = verifier.kindOf?.(task) ?? verifier.kind
     const context = contextOf(parts, claimed, reports)
     let execution: Execution.Execution
     if (checkpoint === null) {
@@ -79,7 +80,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       const executed = yield* Effect.exit(restore(withTimeout(execute(claimed, context), timeoutMillis)))
       executing.clear(claimed)
       if (Exit.isFailure(executed)) return cutOff(claimed, executed.cause, onExecutionError)
-      const made = verifier.kind === "effectful" ? checkpoints.withExecutor(parts, executed.value) : executed.value
+      const made = kind === "effectful" ? checkpoints.withExecutor(parts, executed.value) : executed.value
       execution = spans.enabled ? yield* traces.withTraceContext(made) : made
       claimed.addUsage(execution.usage)
       // Before the output is saved: a crash after that ends the attempt without a settlement.
@@ -88,10 +89,10 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       execution = checkpoint
     }
 
-    if (!config.verifyResults || verifier.kind === "none") {
+    if (!config.verifyResults || kind === "none") {
       return { _tag: "Accepted", execution, verification: null, verified: false }
     }
-    if (verifier.kind === "effectful" && checkpoint === null) {
+    if (kind === "effectful" && checkpoint === null) {
       const failed = yield* save(claimed, execution, restore)
       if (failed !== undefined) return failed
     }
@@ -100,7 +101,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
     const verifyingSince = clock.currentTimeMillisUnsafe()
     const verified = yield* Effect.exit(restore(verify(claimed, execution, context)))
     verifying.clear(claimed)
-    if (verifier.kind === "effectful") {
+    if (kind === "effectful") {
       yield* parts.metrics.of(task.queue).measureVerification(clock.currentTimeMillisUnsafe() - verifyingSince)
     }
     if (Exit.isFailure(verified))
