@@ -284,7 +284,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
 const restoredTask = ({ attemptRows, ...record }: TaskStoreDriver.RestoreRow) => {
   const last = attemptRows.at(-1)
   if (record.status === "completed") return { ...record, execution: last?.execution }
-  const failed = attemptRows.findLast(({ outcome }) => outcome === "retried" || outcome === "failed")
+  const failed = attemptRows.findLast(({ outcome }) => ["retried", "failed", "completed"].includes(outcome))
   const pending = { ...record, previousExecution: failed?.execution }
   if (record.status !== "in_progress") return pending
   const saved = { savedExecution: last?.execution, savedUsage: last?.usage }

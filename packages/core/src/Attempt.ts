@@ -26,7 +26,7 @@ export type LeaseToken = typeof LeaseToken.Type
 /**
  * The outcome of an attempt, or `running`.
  *
- * - `completed`: the output was accepted
+ * - `completed`: the output was accepted. A task can be revised later, and have further attempts
  * - `retried`: it failed and another attempt follows
  * - `failed`: it failed and the task went to the dead-letter queue
  * - `released`: given back without counting (shutdown, pause, a fatal error of the run)

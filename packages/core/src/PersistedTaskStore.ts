@@ -161,6 +161,7 @@ export const make = Effect.fnUntraced(function* (
     settle: (settlements) => durably(store.settle(settlements)),
     sweep: (options) => durably(store.sweep(options)),
     requeue: (selection) => durably(store.requeue(selection)),
+    revise: (revisions, options) => durably(store.revise(revisions, options)),
     cancel: (selection) => durably(store.cancel(selection)),
     prune: (options) => durably(store.prune(options)),
     request: (request) => {

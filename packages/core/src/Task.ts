@@ -161,7 +161,7 @@ export const Task = Schema.Struct({
   feedback: Schema.NullOr(Schema.String),
   /** Whether a verifier accepted the result. A completed task can be unverified only when the run had no verifier. */
   verified: Schema.Boolean,
-  /** The number of times the task was requeued. */
+  /** The number of times the task was requeued or revised. */
   requeues: Schema.Int,
   /** What all attempts together used; null when nothing was metered. */
   usage: Schema.NullOr(Usage),

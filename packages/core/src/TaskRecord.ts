@@ -6,7 +6,7 @@
 import { isReadonlyArrayNonEmpty } from "effect/Array"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { Attempt } from "./Attempt.ts"
+import { Attempt, type AttemptOutcome } from "./Attempt.ts"
 import { Execution } from "./Execution.ts"
 import { Task, TaskId, type TaskStatus } from "./Task.ts"
 import { type Refusal, TasksRefused, TaskStoreError } from "./TaskStoreError.ts"
@@ -30,7 +30,10 @@ export const TaskRecord = Schema.Struct({
   waitsFor: Schema.Array(TaskId),
   /** An output that the next attempt verifies, so that it executes nothing. */
   checkpoint: Schema.NullOr(Execution),
-  /** The output of the last attempt that was retried or failed; null when it was empty, and once the task is completed. */
+  /**
+   * The output of the last attempt that was retried, failed or completed; null when it was empty, and while the task is
+   * completed.
+   */
   previousOutput: Schema.NullOr(Schema.String),
   /** The whole ledger, oldest attempt first, the one under way included. */
   attempts: Schema.Array(Attempt)
@@ -46,9 +49,10 @@ export interface TaskRecord extends Schema.Schema.Type<typeof TaskRecord> {}
  * @since 0.1.0
  */
 export const previousOutput = (status: TaskStatus, attempts: ReadonlyArray<Attempt>): string | null =>
-  status === "completed"
-    ? null
-    : attempts.findLast(({ outcome }) => outcome === "retried" || outcome === "failed")?.execution?.output || null
+  status === "completed" ? null : attempts.findLast(({ outcome }) => hasOutput.has(outcome))?.execution?.output || null
+
+/** The outcomes of attempts whose output the next attempt gets. */
+const hasOutput: ReadonlySet<AttemptOutcome> = new Set(["retried", "failed", "completed"])
 
 /**
  * Checks records before `restore`: each id has to be new and to occur once, and the parts of a record have to agree, because
@@ -86,7 +90,9 @@ export const validate = (
 const contradiction = (record: TaskRecord): string | undefined => {
   const { attempts, task, token, waitsFor } = record
   const last = attempts.at(-1)
-  const status = statusOf(last?.outcome)
+  // A completed task that was revised is pending, and has used no attempts since.
+  const isRevised = last?.outcome === "completed" && task.status !== "completed" && task.attempts === 0
+  const status = isRevised ? undefined : statusOf(last?.outcome)
   if (status !== undefined || task.status === "in_progress" || task.status === "completed") {
     if (task.status !== status) return `it is ${task.status}, but its last attempt is ${last?.outcome ?? "missing"}`
     if (last?.number !== task.attempts || last.token !== token) {
@@ -103,8 +109,8 @@ const contradiction = (record: TaskRecord): string | undefined => {
   if (attempts.some((attempt, index) => attempt.token <= (attempts[index - 1]?.token ?? 0) || attempt.token > token)) {
     return "the tokens of its attempts are not in order"
   }
-  if (attempts.slice(0, -1).some(({ outcome }) => statusOf(outcome) !== undefined)) {
-    return "it has attempts after one that completed it or is under way"
+  if (attempts.slice(0, -1).some(({ outcome }) => outcome === "running")) {
+    return "it has attempts after one that is under way"
   }
   if (record.previousOutput !== previousOutput(task.status, attempts)) {
     return "its previous output is not the output of the last failed attempt"

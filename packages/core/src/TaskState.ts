@@ -33,7 +33,9 @@ export const Transition = Schema.TaggedUnion({
   Released: {},
   LeaseExpired: {},
   Requeued: {},
-  Cancelled: {}
+  Cancelled: {},
+  /** The task was given other work, or its output was rejected after it was accepted. */
+  Revised: {}
 })
 
 /** @since 0.1.0 */
@@ -92,6 +94,8 @@ export const transition = (
       return from.status === "failed" || from.status === "cancelled" ? to("pending", 0) : illegal()
     case "Cancelled":
       return from.status === "pending" || running ? to("cancelled") : illegal()
+    case "Revised":
+      return running ? illegal() : to("pending", 0)
   }
 }
 
@@ -104,7 +108,7 @@ const patient: FailurePolicy = { maxAttempts: Infinity, onCrash: "retry" }
  * @category getters
  * @since 0.1.0
  */
-export const statusesBefore = (event: "Claimed" | "Requeued" | "Cancelled"): ReadonlyArray<TaskStatus> =>
+export const statusesBefore = (event: "Claimed" | "Requeued" | "Cancelled" | "Revised"): ReadonlyArray<TaskStatus> =>
   TaskStatus.literals.filter((status) =>
     Result.isSuccess(transition({ status, attempts: 0 }, { _tag: event }, patient))
   )

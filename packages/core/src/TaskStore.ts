@@ -104,6 +104,17 @@ export class TaskStore extends Context.Service<
     readonly requeue: (selection: Selection) => Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError>
 
     /**
+     * Changes tasks that no worker holds, and puts them back to pending with no attempts used: to replace their work, or
+     * because an accepted output turned out to be wrong. A task keeps its place in the order of adding, its history and its
+     * tokens, and loses its result and an output that waits to be verified. Tasks that waited for it and were freed stay free.
+     * Each part of 1 000 tasks is one write. Returns the ids that changed. Fails in a store that cannot do this.
+     */
+    readonly revise: (
+      revisions: ReadonlyArray<Revision>,
+      options?: ReviseOptions
+    ) => Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError>
+
+    /**
      * Cancels pending and running tasks. A running task loses its lease at once; its worker is notified by its next
      * heartbeat, or sooner through `awaitControl`. Returns the ids that changed.
      */
@@ -246,7 +257,10 @@ export interface Claim {
   readonly token: LeaseToken
   /** An output saved by an earlier attempt whose verification never finished: verify it, do not execute again. */
   readonly checkpoint: Execution | null
-  /** The output of the last failed attempt; null when there is none or it was empty. */
+  /**
+   * The output of the last attempt that failed, or that completed the task before it was revised; null when there is none or it
+   * was empty. An executor gets it together with feedback only.
+   */
   readonly previousOutput: string | null
 }
 
@@ -383,6 +397,22 @@ export interface QueueCounts extends Counts {
 export type Selection =
   | { readonly ids: ReadonlyArray<string> }
   | { readonly status: TaskStatus; readonly queue?: string | undefined }
+
+/** A change of a task that no worker holds. */
+export interface Revision {
+  readonly taskId: TaskId
+  /** What takes the place of the task's description, payload, overrides and metadata; undefined keeps them. */
+  readonly work?: Pick<NewTask, "description" | "payload" | "overrides" | "metadata"> | undefined
+  /** Why the task has to be done again, for its next attempt, which also gets the last output. Null removes the feedback. */
+  readonly feedback: string | null
+  /** The token of the task's last attempt: a task that was claimed since then does not change. Undefined for any. */
+  readonly token?: LeaseToken | undefined
+}
+
+export interface ReviseOptions {
+  /** Only tasks with one of these statuses. Default: all but those in progress. */
+  readonly from?: ReadonlyArray<Exclude<TaskStatus, "in_progress">> | undefined
+}
 
 export interface PruneOptions {
   readonly statuses: ReadonlyArray<"completed" | "failed" | "cancelled">

@@ -132,6 +132,21 @@ export interface TaskStoreDriver {
     change: { readonly from: ReadonlyArray<TaskStatus>; readonly reason: string }
   ) => Effect.Effect<ChangeReply, TaskStoreError>
 
+  /**
+   * Puts tasks whose status is in `from` back to pending, with no attempts used and one more requeue: they get the feedback
+   * of their row, null included, and its work where there is some. Pending tasks keep their `availableAt`, others are available
+   * now. Result, checkpoint and `verified` are cleared; ledger, token and usage stay, and so does the freedom of dependants.
+   * The attempt that completed a task is the last of its ledger. Each task occurs once in a call. Returns the ids that changed.
+   *
+   * A driver without it cannot change the work of a task: then the store refuses to.
+   */
+  readonly revise?:
+    | ((
+        revisions: ReadonlyArray<RevisionRow>,
+        change: { readonly from: ReadonlyArray<TaskStatus> }
+      ) => Effect.Effect<ReadonlyArray<string>, TaskStoreError>)
+    | undefined
+
   /** Deletes the selected tasks whose status is in `from`, with ledgers and dependencies, if they have not changed for `unchangedMillis`. */
   readonly prune: (
     selection: SelectionRow,
@@ -348,6 +363,22 @@ export interface NewTaskRow {
   readonly concurrencyKey: string | null
 }
 
+/** What a task is about. */
+export interface WorkRow extends Pick<
+  NewTaskRow,
+  "description" | "payload" | "overrides" | "maxAttempts" | "metadata"
+> {}
+
+/** @since 0.2.0 */
+export interface RevisionRow {
+  readonly id: string
+  /** The last token that the task gave out; null for any. A task with another one does not change. */
+  readonly token: number | null
+  /** Null keeps the work. */
+  readonly work: WorkRow | null
+  readonly feedback: string | null
+}
+
 /** @since 0.1.0 */
 export interface AddReply {
   /** Ids that were present. */
@@ -411,7 +442,7 @@ export interface TaskRow {
 export interface ClaimRow extends Omit<TaskRow, "status" | "execution" | "verified"> {
   readonly token: Column
   readonly checkpoint: Column
-  /** The execution of the last attempt that was retried or failed, unless the task was completed since. */
+  /** The execution of the last attempt that was retried, failed or completed. */
   readonly previousExecution: Column
 }
 

@@ -2,7 +2,8 @@ import { Task, TaskState } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 
-const { AttemptFailed, Cancelled, Claimed, LeaseExpired, Released, Requeued, Verified } = TaskState.Transition.cases
+const { AttemptFailed, Cancelled, Claimed, LeaseExpired, Released, Requeued, Revised, Verified } =
+  TaskState.Transition.cases
 
 const attempts = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))
 
@@ -37,7 +38,11 @@ describe("TaskState", () => {
     ["failed", 3, Requeued.make({}), { status: "pending", attempts: 0 }],
     ["cancelled", 2, Requeued.make({}), { status: "pending", attempts: 0 }],
     ["pending", 2, Cancelled.make({}), { status: "cancelled", attempts: 2 }],
-    ["in_progress", 2, Cancelled.make({}), { status: "cancelled", attempts: 2 }]
+    ["in_progress", 2, Cancelled.make({}), { status: "cancelled", attempts: 2 }],
+    ["pending", 2, Revised.make({}), { status: "pending", attempts: 0 }],
+    ["completed", 1, Revised.make({}), { status: "pending", attempts: 0 }],
+    ["failed", 3, Revised.make({}), { status: "pending", attempts: 0 }],
+    ["cancelled", 0, Revised.make({}), { status: "pending", attempts: 0 }]
   ] as const)("of three attempts, %s with %i used: %o leads to %o", ([status, attempts, event, expected]) =>
     Effect.sync(() => {
       assert.deepStrictEqual(TaskState.transition({ status, attempts }, event, policy), Result.succeed(expected))
@@ -66,7 +71,7 @@ describe("TaskState", () => {
           assert.strictEqual(next.failure.transition, event._tag)
         } else {
           assert.isTrue(Schema.is(TaskState.TaskState)(next.success))
-          assert.notStrictEqual(next.success.status, state.status)
+          if (event._tag !== "Revised") assert.notStrictEqual(next.success.status, state.status)
         }
       })
   )
@@ -97,14 +102,14 @@ describe("TaskState", () => {
   )
 
   it.effect.prop(
-    "a terminal status is left by a requeue only, and a completed task is never put back",
+    "a terminal status is left by a requeue or a revision only, and completed by a revision only",
     [State, TaskState.Transition, Policy],
     ([state, event, policy]) =>
       Effect.sync(() => {
         if (!isTerminal(state.status)) return
         const next = TaskState.transition(state, event, policy)
-        const requeues = event._tag === "Requeued" && state.status !== "completed"
-        assert.strictEqual(Result.isSuccess(next), requeues)
+        const leaves = event._tag === "Revised" || (event._tag === "Requeued" && state.status !== "completed")
+        assert.strictEqual(Result.isSuccess(next), leaves)
         if (Result.isSuccess(next)) assert.deepStrictEqual(next.success, { status: "pending", attempts: 0 })
       })
   )
@@ -123,11 +128,11 @@ describe("TaskState", () => {
   )
 
   it.effect.prop(
-    "a task that is not requeued is never claimed more often than its attempts allow, releases aside",
+    "a task that is neither requeued nor revised is never claimed more often than its attempts allow, releases aside",
     [Schema.Array(TaskState.Transition), Policy],
     ([events, policy]) =>
       Effect.sync(() => {
-        const failing = events.filter(({ _tag }) => _tag !== "Requeued" && _tag !== "Released")
+        const failing = events.filter(({ _tag }) => !["Requeued", "Released", "Revised"].includes(_tag))
         const reached = walk({ status: "pending", attempts: 0 }, failing, policy)
         assert.isAtMost(reached.attempts, policy.maxAttempts)
       })

@@ -112,6 +112,8 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.dumpAttempts, [numbers], /attempts_pkey/, byKey)
       yield* explain(statements.dumpWaitsFor, [numbers], /dependencies_by_task/)
       yield* explain(statements.prune.ids, [texts, texts, number], /task_inputs_id/, byKey)
+      const work = [texts, numbers, texts, texts, texts, texts, numbers, texts, texts]
+      yield* explain(statements.revise, work, /LockRows\n\s+->  Sort/, /task_inputs_id/, byKey)
       yield* explain(statements.cancel.status.pending, [int, int, text, text], /tasks_pending/)
     })
   )

@@ -47,6 +47,7 @@ import { Commands } from "./internal/model.ts"
 import * as ModelCheck from "./internal/modelCheck.ts"
 import { queues } from "./internal/queues.ts"
 import { reading } from "./internal/reading.ts"
+import { noRevisions, revising } from "./internal/revising.ts"
 import { settling } from "./internal/settling.ts"
 import { sweeping } from "./internal/sweeping.ts"
 import { text } from "./internal/text.ts"
@@ -74,6 +75,8 @@ export interface Capabilities {
   readonly concurrencyKeys: boolean
   /** The store keeps the budgets of queues. Off for a driver without `budgets`, whose tests are then skipped. Default on. */
   readonly budgets: boolean
+  /** The store can change the work of stored tasks. Off for a driver without `revise`: it has to refuse. Default on. */
+  readonly revisions: boolean
 }
 
 /**
@@ -131,11 +134,18 @@ export interface TestRunner {
   readonly live: Tester
 }
 
-const defaultCapabilities: Capabilities = { virtualTime: true, places: "shared", concurrencyKeys: true, budgets: true }
+const defaultCapabilities: Capabilities = {
+  virtualTime: true,
+  places: "shared",
+  concurrencyKeys: true,
+  budgets: true,
+  revisions: true
+}
 
 const groupsOf = ({
   budgets: keepsBudgets,
-  concurrencyKeys
+  concurrencyKeys,
+  revisions
 }: Capabilities): ReadonlyArray<readonly [string, ReadonlyArray<Case>]> => [
   ["adding", adding],
   ["queues", queues],
@@ -151,6 +161,7 @@ const groupsOf = ({
   ["control", control],
   ["reading", reading],
   ["administration", administration],
+  revisions ? ["revising", revising] : ["revising (skipped: the store cannot)", noRevisions],
   ["text", text],
   ["transfer", transferring],
   ["known failures of queues", hazards],
@@ -211,7 +222,7 @@ export const cases = <Place>(options: Options<Place>): ReadonlyArray<ContractCas
  * @since 0.1.0
  */
 export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
-  const { concurrencyKeys, virtualTime } = capabilitiesOf(options)
+  const { concurrencyKeys, revisions, virtualTime } = capabilitiesOf(options)
   const test = virtualTime ? it.effect : it.live
   it.describe(`TaskStore (${options.name})`, () => {
     for (const [group, ofGroup] of Map.groupBy(cases(options), ({ group }) => group)) {
@@ -225,7 +236,7 @@ export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
       [Commands],
       ([commands]) =>
         withFixture(options, reopenInModelCheck, (fixture) =>
-          ModelCheck.check(fixture, { concurrencyKeys, virtualTime }, commands)
+          ModelCheck.check(fixture, { concurrencyKeys, revisions, virtualTime }, commands)
         ),
       { timeout: 4 * testTimeout, arbitrary: { runs: virtualTime ? 100 : 20, size: 50 } }
     )

@@ -1,4 +1,7 @@
 import { Buffer } from "node:buffer"
+import * as Equal from "effect/Equal"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type { TaskId } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
 import type { Document, Fields, Settings } from "./document.ts"
@@ -151,13 +154,20 @@ const json = (value: unknown, depth: number, { isAscii }: Style): string => {
 
 const escape = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
 
-/** The text of a task. The fields that it had before keep their places; those that Baton never changes keep their texts. */
+const parse = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Json))
+
+/** Whether a text in the file says this. A metadata of null is empty. */
+const says = (text: string, value: unknown): boolean =>
+  Option.exists(parse(text), (found) => Equal.equals(found ?? {}, value))
+
+/** The text of a task. The fields that it had before keep their places, and those that still say the same keep their texts. */
 const taskText = (record: TaskRecord, before: Fields | undefined, style: Style): string => {
   const { task } = record
   const text = (value: unknown) => json(value, 3, style)
   const fields = new Map(before)
   const keep = (name: string, value: unknown) => {
-    if (!fields.has(name)) fields.set(name, text(value))
+    const found = fields.get(name)
+    if (found === undefined || (found !== text(value) && !says(found, value))) fields.set(name, text(value))
   }
   keep("id", task.id)
   keep("description", task.description)

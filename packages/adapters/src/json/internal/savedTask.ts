@@ -26,7 +26,7 @@ const SavedAttempt = Schema.Struct({
   endedAt: Schema.optional(Schema.DateTimeUtcFromString),
   outcome: AttemptOutcome,
   error: Schema.optional(Schema.String),
-  /** The output that completed the task is the task's result, and is not written twice. */
+  /** The output that completed the task is the task's result, and is not written twice while the task is completed. */
   execution: Schema.optional(Schema.Struct({ ...Execution.Execution.fields, output: Schema.optional(Schema.String) })),
   verification: Schema.optional(Verification),
   usage: Schema.optional(Usage)
@@ -109,13 +109,13 @@ export const extensionOf = (
     token: record.token || undefined,
     checkpoint: record.checkpoint ?? undefined,
     previousOutput: options.history ? undefined : (record.previousOutput ?? undefined),
-    history: options.history && attempts.length > 0 ? attempts.map(saveAttempt) : undefined
+    history: options.history && attempts.length > 0 ? attempts.map((each) => saveAttempt(each, record)) : undefined
   })
 }
 
 const unlessEqual = (time: DateTime.Utc, other: DateTime.Utc) => (DateTime.Equivalence(time, other) ? undefined : time)
 
-const saveAttempt = (attempt: Attempt): SavedAttempt => {
+const saveAttempt = (attempt: Attempt, { attempts, task }: TaskRecord.TaskRecord): SavedAttempt => {
   const { endedAt, error, execution, number, outcome, owner, startedAt, token, usage, verification } = attempt
   return {
     number,
@@ -126,7 +126,9 @@ const saveAttempt = (attempt: Attempt): SavedAttempt => {
     outcome,
     error: error ?? undefined,
     execution:
-      execution === null || outcome !== "completed" ? (execution ?? undefined) : { ...execution, output: undefined },
+      execution !== null && task.status === "completed" && attempt === attempts.at(-1)
+        ? { ...execution, output: undefined }
+        : (execution ?? undefined),
     verification: verification ?? undefined,
     usage: usage ?? undefined
   }
@@ -190,7 +192,11 @@ const ledgerOf = ({ baton = noExtension, result }: SavedTask, task: Task): Reado
   const token = Math.max(baton.token ?? task.attempts, last?.token ?? 0)
   const open = task.status === "in_progress" ? "running" : task.status === "completed" ? "completed" : undefined
   const isCurrent = last !== undefined && last.outcome === open
-  const ended = (isCurrent ? history.slice(0, -1) : history).map((attempt) => close(attempt, task))
+  const earlier = isCurrent ? history.slice(0, -1) : history
+  const ended = earlier.map((attempt, index) => {
+    const isRevised = attempt.outcome === "completed" && baton.history?.[index]?.execution?.output !== undefined
+    return isRevised ? attempt : close(attempt, task)
+  })
   if (ended.length === 0 && baton.previousOutput !== undefined && open !== "completed") {
     const execution = Execution.make({ output: baton.previousOutput })
     ended.push({ ...unknownAttempt(task, open === undefined ? token : token - 1), outcome: "retried", execution })

@@ -143,6 +143,21 @@ export const make = Effect.fnUntraced(function* (
     counts,
 
     requeue: (selection, { from }) => select(statements.requeue, selection, from),
+    revise: (revisions, { from }) =>
+      Effect.map(
+        db.one<ChangeReply>(statements.revise, [
+          texts(revisions.map(({ id }) => id)),
+          numbers(revisions.map(({ token }) => token)),
+          texts(revisions.map(({ feedback }) => feedback)),
+          texts(revisions.map(({ work }) => work?.description ?? null)),
+          texts(revisions.map(({ work }) => work?.payload ?? null)),
+          texts(revisions.map(({ work }) => work?.overrides ?? null)),
+          numbers(revisions.map(({ work }) => work?.maxAttempts ?? null)),
+          texts(revisions.map(({ work }) => work?.metadata ?? null)),
+          texts(from)
+        ]),
+        ({ ids }) => ids
+      ),
     cancel: (selection, { from, reason }) => select(statements.cancel, selection, from, [text(reason)]),
     prune: (selection, { from, unchangedMillis }) =>
       select(statements.prune, selection, from, [number(unchangedMillis)]),

@@ -49,7 +49,7 @@ const claiming = (names: Names) => {
   const { attempts, changes, control, inputs, keyTurns, tasks } = names
   const previousExecution = `
     SELECT a.execution FROM ${attempts} a
-    WHERE a.task = t.seq AND a.outcome IN ('retried', 'failed') ORDER BY a.token DESC LIMIT 1`
+    WHERE a.task = t.seq AND a.outcome IN ('retried', 'failed', 'completed') ORDER BY a.token DESC LIMIT 1`
   const claims = (rows: string) => `
     SELECT ${claimColumns}, CASE WHEN t.repeated THEN (${previousExecution}) END AS "previousExecution"
     FROM ${rows} t JOIN ${inputs} i ON i.seq = t.seq
@@ -454,6 +454,42 @@ const selecting = (names: Names) => {
         counted AS (INSERT INTO ${changes} ${countChange("done")})
         ${changed(inputs)}`
     ),
+
+    /** Locks the tasks in the order in which every statement locks rows, and then their inputs. */
+    revise: `
+      WITH x AS MATERIALIZED (
+        SELECT i.seq, x.* FROM unnest($1::text[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[],
+          $7::float8[], $8::text[]) AS x (id, token, feedback, description, payload, overrides, max_attempts, metadata)
+        JOIN ${inputs} i ON i.id = x.id
+      ),
+      picked AS MATERIALIZED (
+        SELECT t.seq, t.queue, t.status AS was, t.blockers, t.token, t.claim_call, t.attempts AS number, t.owner,
+          t.started_at, t.updated_at AS ended_at, t.execution, t.verification, t.attempt_usage
+        FROM ${tasks} t WHERE t.seq IN (SELECT seq FROM x) AND t.status = ANY ($9) ORDER BY t.seq FOR UPDATE
+      ),
+      done AS (
+        UPDATE ${tasks} t SET
+          status = 'pending', attempts = 0, requeues = t.requeues + 1, feedback = x.feedback, verified = false,
+          available_at = CASE WHEN p.was = 'pending' THEN t.available_at ELSE now() END,
+          checkpoint = NULL, execution = NULL, verification = NULL, attempt_usage = NULL, updated_at = now()
+        FROM picked p JOIN x ON x.seq = p.seq
+        WHERE t.seq = p.seq AND (x.token IS NULL OR p.token = x.token::bigint) RETURNING p.*, t.status
+      ),
+      worked AS (
+        UPDATE ${inputs} i SET
+          description = x.description, payload = x.payload, overrides = x.overrides,
+          max_attempts = x.max_attempts::bigint, metadata = x.metadata
+        FROM done d JOIN x ON x.seq = d.seq WHERE i.seq = d.seq AND x.description IS NOT NULL
+      ),
+      ended AS (
+        INSERT INTO ${attempts} (task, token, claim_call, number, owner, started_at, ended_at, outcome, execution,
+          verification, usage)
+        SELECT seq, token, claim_call, number, owner, started_at, ended_at, 'completed', execution, verification,
+          attempt_usage
+        FROM done WHERE was = 'completed'
+      ),
+      counted AS (INSERT INTO ${changes} ${countChange("done")})
+      ${changed(inputs)}`,
 
     prune: forms(
       "$4",

@@ -110,6 +110,13 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     requeue: (selection, { from }) => run(Administration.requeue, selectionArguments(selection, from), changeReply),
 
+    revise: (revisions, { from }) =>
+      run(
+        Administration.revise,
+        [` ${from.join(" ")} `, ...revisions.flatMap(Encoding.revisionArguments)],
+        Encoding.texts
+      ),
+
     cancel: (selection, { from, reason }) =>
       run(Administration.cancel, [reason, ...selectionArguments(selection, from)], changeReply),
 

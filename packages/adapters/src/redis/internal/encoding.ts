@@ -6,6 +6,7 @@ import type {
   NewTaskRow,
   RecordRow,
   RestoreRow,
+  RevisionRow,
   SettlementRow,
   SpendingRow,
   TaskRow
@@ -52,6 +53,15 @@ const inputs = ({
   payload
 }: Pick<NewTaskRow, "description" | "payload" | "overrides" | "metadata" | "dependsOn">) =>
   `${metadata ?? ""}\n${dependsOn ?? ""}\n${overrides ?? ""}\n${payload ?? ""}\n${description}`
+
+export const revisionArguments = ({ feedback, id, token, work }: RevisionRow): ReadonlyArray<string> => [
+  id,
+  token === null ? "" : String(token),
+  feedback === null ? "" : `=${feedback}`,
+  String(work?.maxAttempts ?? "-"),
+  work?.metadata ?? "",
+  work === null ? "" : `${work.overrides ?? ""}\n${work.payload ?? ""}\n${work.description}`
+]
 
 /** The description comes last, because it can have line breaks. */
 const parseInputs = (reply: Reply) => {
@@ -274,14 +284,16 @@ export const budgetRow = (reply: Reply): BudgetRow => {
   return { queue, limitNanoUsd, limitTokens, committedNanoUsd, committedTokens, reservedNanoUsd, reservedTokens }
 }
 
+/** The outcomes of attempts whose output the next attempt gets. */
+const hasOutput: ReadonlySet<string> = new Set(["retried", "failed", "completed"])
+
 /** What `restore` in `lua/writing.ts` gets of a record. */
 export const restoreArguments = (record: RestoreRow): ReadonlyArray<string> => {
   const { attemptRows, feedback, id, status, usage, waitsFor } = record
   const running = status === "in_progress" ? attemptRows.at(-1) : undefined
   const ended = running === undefined ? attemptRows : attemptRows.slice(0, -1)
   const isSaved = running !== undefined && running.execution !== null
-  const rejected =
-    status === "completed" ? -1 : ended.findLastIndex(({ outcome }) => outcome === "retried" || outcome === "failed")
+  const rejected = status === "completed" ? -1 : ended.findLastIndex(({ outcome }) => hasOutput.has(outcome))
   const hasEarlier = ended.length > 0 || [feedback, usage, record.checkpoint].some((value) => value !== null)
   // The line of a task in progress is as it was before the claim.
   const claimed = running === undefined ? 0 : 1

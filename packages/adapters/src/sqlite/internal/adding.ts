@@ -61,7 +61,7 @@ const isSameWork = (task: NewTaskRow, queue: number, existing: Rows.Row | undefi
   existing.payload === task.payload &&
   (task.payload !== null || existing.description === task.description)
 
-/** Writes the part of a task that never changes. */
+/** Writes the part of a task that no attempt changes. */
 const addInputs = (
   sql: Statements,
   seq: number,

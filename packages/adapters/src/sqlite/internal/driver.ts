@@ -67,6 +67,8 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     requeue: (selection, { from }) => write((writing) => Transitions.requeue(writing, selection, from)),
 
+    revise: (revisions, { from }) => write((writing) => Transitions.revise(writing, revisions, from)),
+
     cancel: (selection, { from, reason }) => write((writing) => Transitions.cancel(writing, selection, from, reason)),
 
     prune: (selection, { from, unchangedMillis }) =>

@@ -10,7 +10,7 @@ type Json = string
 /** What a transition looks at. */
 const stateColumns = "seq, id, queue, status, blockers, attempts, token, owner, updated_at"
 
-/** A task with everything that never changes. CROSS JOIN keeps the order of the loops: tasks by `seq`, then the others. */
+/** A task with its inputs. CROSS JOIN keeps the order of the loops: tasks by `seq`, then the others. */
 const wholeTasks = "tasks t CROSS JOIN task_inputs i USING (seq) CROSS JOIN queues USING (queue)"
 
 /** Whether a task is in the queue with this name; null is any queue. */
@@ -297,7 +297,7 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
 
     previousExecution: first<[task: number]>(`
       SELECT execution FROM attempts
-      WHERE task = ? AND outcome IN ('retried', 'failed') ORDER BY id DESC LIMIT 1`),
+      WHERE task = ? AND outcome IN ('retried', 'failed', 'completed') ORDER BY id DESC LIMIT 1`),
 
     tokenFloor: first<[]>("SELECT token_floor FROM control"),
 
@@ -414,6 +414,24 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     requeue: run<[now: number, seq: number]>(`
       UPDATE tasks SET status = 'pending', attempts = 0, requeues = requeues + 1, available_at = ?1, updated_at = ?1
       WHERE seq = ?2`),
+
+    /** Moves the attempt that completed a task from its row into the ledger. `reviseTask` follows in the same transaction. */
+    endCompleted: run<[seq: number]>(`
+      INSERT INTO attempts
+        (task, number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage)
+      SELECT seq, attempts, token, owner, started_at, updated_at, 'completed', NULL, execution, verification, attempt_usage
+      FROM tasks WHERE seq = ? AND status = 'completed'`),
+
+    reviseTask: run<[feedback: string | null, now: number, seq: number]>(`
+      UPDATE tasks SET
+        status = 'pending', attempts = 0, requeues = requeues + 1, feedback = ?1, verified = 0, checkpoint = NULL,
+        available_at = IIF(status = 'pending', available_at, ?2), execution = NULL, verification = NULL,
+        attempt_usage = NULL, updated_at = ?2
+      WHERE seq = ?3`),
+
+    reviseInputs: run<[description: string, metadata: Json, payload: Json | null, overrides: Json | null, seq: number]>(
+      "UPDATE task_inputs SET description = ?, metadata = ?, payload = ?, overrides = ? WHERE seq = ?"
+    ),
 
     removeTask: run<[seq: number]>("DELETE FROM tasks WHERE seq = ?"),
     removeInputs: run<[seq: number]>("DELETE FROM task_inputs WHERE seq = ?"),

@@ -7,6 +7,7 @@ import type {
   ClaimRow,
   LeaseRow,
   LostLeaseRow,
+  RevisionRow,
   SelectionRow,
   SettlementRow,
   SweepRequest,
@@ -278,6 +279,30 @@ export const requeue = (writing: Writing, selection: SelectionRow, from: Readonl
     writing.sql.requeue(writing.now, state.seq)
     move(tallies, state, "pending")
   })
+
+/** Returns the ids that changed. */
+export const revise = (
+  writing: Writing,
+  revisions: ReadonlyArray<RevisionRow>,
+  from: ReadonlyArray<TaskStatus>
+): ReadonlyArray<string> => {
+  const { now, sql } = writing
+  const tallies: Tallies = new Map()
+  const ids = revisions.flatMap(({ feedback, id, token, work }) =>
+    stateOf(sql, id).flatMap((state) => {
+      if (!from.includes(state.status) || (token !== null && token !== state.token)) return []
+      if (state.status === "completed") sql.endCompleted(state.seq)
+      sql.reviseTask(feedback, now, state.seq)
+      if (work !== null) {
+        sql.reviseInputs(work.description, work.metadata ?? Rows.noMetadata, work.payload, work.overrides, state.seq)
+      }
+      move(tallies, state, "pending")
+      return id
+    })
+  )
+  count(writing, tallies)
+  return ids
+}
 
 export const cancel = (
   writing: Writing,

@@ -146,6 +146,18 @@ export const make = Effect.fnUntraced(function* (
         })
       ),
 
+    revise: (revisions, { from }) =>
+      Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        return revisions.flatMap((revision) => {
+          const row = table.byId.get(revision.id)
+          if (row === undefined || !from.includes(row.task.status)) return []
+          if (revision.token !== null && revision.token !== row.task.token) return []
+          Transitions.revise(table, row, revision, now)
+          return revision.id
+        })
+      }),
+
     cancel: (selection, { from, reason }) =>
       Effect.sync(() => {
         const reply = changeSelected(selection, from, (rows) => {

@@ -5,6 +5,7 @@ import type {
   ClaimRequest,
   NewTaskRow,
   RestoreRow,
+  RevisionRow,
   SettlementRow,
   SweepRequest
 } from "../../TaskStoreDriver.ts"
@@ -91,11 +92,14 @@ export const add = (table: Table.Table, added: NewTaskRow, now: number) => {
   Table.insert(table, row, now)
 }
 
+/** The outcomes of attempts whose output the next attempt gets. */
+const hasOutput: ReadonlySet<AttemptOutcome> = new Set(["retried", "failed", "completed"])
+
 /** Adds a task as it was in another store. */
 export const restore = (table: Table.Table, record: RestoreRow, now: number) => {
   const { attemptRows, waitsFor, ...columns } = record
   const running = record.status === "in_progress" ? attemptRows.at(-1) : undefined
-  const failed = attemptRows.findLast(({ outcome }) => outcome === "retried" || outcome === "failed")
+  const last = attemptRows.findLast(({ outcome }) => hasOutput.has(outcome))
   const seq = table.nextSeq++
   const row: Row = {
     seq,
@@ -103,7 +107,7 @@ export const restore = (table: Table.Table, record: RestoreRow, now: number) => 
       ...columns,
       seq,
       execution: record.status === "completed" ? (attemptRows.at(-1)?.execution ?? null) : null,
-      previousExecution: record.status === "completed" ? null : (failed?.execution ?? null)
+      previousExecution: record.status === "completed" ? null : (last?.execution ?? null)
     },
     due: running === undefined ? record.availableAt : now,
     lease:
@@ -241,6 +245,26 @@ export const requeue = (table: Table.Table, row: Row, now: number) => {
   const requeues = task.requeues + 1
   const pending = { ...task, status: "pending", attempts: 0, requeues, availableAt: now, updatedAt: now } as const
   Table.change(table, row, pending, now, now)
+}
+
+export const revise = (table: Table.Table, row: Row, { feedback, work }: RevisionRow, now: number) => {
+  table.observer.changing(row)
+  const { task } = row
+  const revised: TaskColumns = {
+    ...task,
+    ...work,
+    status: "pending",
+    attempts: 0,
+    requeues: task.requeues + 1,
+    availableAt: task.status === "pending" ? task.availableAt : now,
+    updatedAt: now,
+    feedback,
+    verified: false,
+    checkpoint: null,
+    execution: null,
+    previousExecution: task.status === "completed" ? task.execution : task.previousExecution
+  }
+  Table.change(table, row, revised, revised.availableAt, now)
 }
 
 export const cancel = (table: Table.Table, row: Row, reason: string, now: number) => {

@@ -8,7 +8,7 @@ import type { Budget } from "../../Budget.ts"
 import { Execution } from "../../Execution.ts"
 import { defaultQueue, Metadata, type NewTask, Overrides, type Task, TaskId, TaskStatus } from "../../Task.ts"
 import * as TaskRecord from "../../TaskRecord.ts"
-import type { Checkpoint, Claim, Control, Counts, QueueCounts, SweptTask } from "../../TaskStore.ts"
+import type { Checkpoint, Claim, Control, Counts, QueueCounts, Revision, SweptTask } from "../../TaskStore.ts"
 import type * as Driver from "../../TaskStoreDriver.ts"
 import { TaskStoreError } from "../../TaskStoreError.ts"
 import { Usage } from "../../Usage.ts"
@@ -97,6 +97,22 @@ export const newTaskRow = (task: NewTask): Driver.NewTaskRow => ({
   dependsOn: idsToJson(task.dependsOn),
   dependencies: distinct(task.dependsOn),
   concurrencyKey: task.concurrencyKey ?? null
+})
+
+export const revisionRow = ({ feedback, taskId, token, work }: Revision): Driver.RevisionRow => ({
+  id: Text.encode(taskId),
+  token: token ?? null,
+  feedback: toTextOrNull(feedback),
+  work:
+    work === undefined
+      ? null
+      : {
+          description: Text.encode(work.description),
+          payload: payloadToJson(work.payload),
+          overrides: recordToJson(work.overrides),
+          maxAttempts: work.overrides?.maxAttempts ?? null,
+          metadata: recordToJson(work.metadata)
+        }
 })
 
 export const checkpointRow = ({ execution, taskId, token, usage }: Checkpoint): Driver.CheckpointRow => ({

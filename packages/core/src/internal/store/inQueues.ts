@@ -39,7 +39,10 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
   const taskInside = (task: Task): Task =>
     names === unchanged ? task : { ...task, id: inside(task.id), dependsOn: each(task.dependsOn, inside) }
 
-  const leaseOutside = <A extends Lease>(lease: A): A => ({ ...lease, taskId: outside(lease.taskId) })
+  const leaseOutside = <A extends { readonly taskId: TaskId }>(lease: A): A => ({
+    ...lease,
+    taskId: outside(lease.taskId)
+  })
   const leaseInside = <A extends Lease>(lease: A): A => ({ ...lease, taskId: inside(lease.taskId) })
 
   const recordInside = (record: TaskRecord): TaskRecord =>
@@ -120,6 +123,12 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
     counts: Effect.map(queueCounts, Codec.total),
     queues: queueCounts,
     requeue: (selection) => changeSelected(selection, store.requeue),
+    revise: (revisions, options) =>
+      Effect.flatMap(idsHere(revisions.map(({ taskId }) => taskId)), (ids) => {
+        const here = new Set(ids)
+        const changes = revisions.map(leaseOutside).filter(({ taskId }) => here.has(taskId))
+        return Effect.map(store.revise(changes, options), (changed) => each(changed, inside))
+      }),
     cancel: (selection) => changeSelected(selection, store.cancel),
     prune: (options: PruneOptions) =>
       options.ids === undefined

@@ -1,7 +1,7 @@
 import * as Budget from "../../Budget.ts"
 import * as TaskState from "../../TaskState.ts"
 import type { Lease, Settlement } from "../../TaskStore.ts"
-import type { LeaseRow, SettlementRow } from "../../TaskStoreDriver.ts"
+import type { LeaseRow, RevisionRow, SettlementRow } from "../../TaskStoreDriver.ts"
 import * as Codec from "./codec.ts"
 import * as Text from "./text.ts"
 
@@ -14,6 +14,11 @@ export const noCharacters = () => 0
 /** The length of a settlement's text, in UTF-16 code units. */
 export const charactersOf = ({ error, execution, verification }: SettlementRow): number =>
   (error?.length ?? 0) + (execution?.length ?? 0) + (verification?.length ?? 0)
+
+/** The length of the text of a task's new work, in UTF-16 code units. */
+export const charactersOfRevision = ({ feedback, work }: RevisionRow): number =>
+  (feedback?.length ?? 0) +
+  (work === null ? 0 : work.description.length + (work.payload?.length ?? 0) + (work.metadata?.length ?? 0))
 
 /** Where each kind of settlement leads, as the state machine decides it. */
 const decisions = {
@@ -97,7 +102,7 @@ interface Part<A> {
  * Splits a batch into calls within the limits. A task that occurs again goes into a later round, after all first
  * occurrences: were the batch cut before it instead, the tasks behind it would get a later time than those before it.
  */
-export const parts = <A extends LeaseRow>(
+export const parts = <A extends Pick<LeaseRow, "id">>(
   rows: ReadonlyArray<A>,
   charactersOf: (row: A) => number,
   maxRows: number,

@@ -16,6 +16,8 @@ import type {
   LostLease,
   PruneOptions,
   QueueOptions,
+  ReviseOptions,
+  Revision,
   Selection,
   Settlement,
   SweepOptions,
@@ -34,7 +36,7 @@ import { type Refusal, TasksRefused, TaskStoreError } from "../../TaskStoreError
 import * as Admission from "./admission.ts"
 import * as Budgets from "./budgets.ts"
 import * as Codec from "./codec.ts"
-import { charactersOf, leaseRow, noCharacters, parts, settlementRow } from "./leases.ts"
+import { charactersOf, charactersOfRevision, leaseRow, noCharacters, parts, settlementRow } from "./leases.ts"
 import * as Listing from "./listing.ts"
 import * as Text from "./text.ts"
 import * as Settled from "./settled.ts"
@@ -345,6 +347,26 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     return ids
   })
 
+  const revise = Effect.fnUntraced(function* (
+    revisions: ReadonlyArray<Revision>,
+    options?: ReviseOptions
+  ): Effect.fn.Return<ReadonlyArray<TaskId>, TaskStoreError> {
+    const legal = TaskState.statusesBefore("Revised")
+    const from = options?.from?.filter((status) => legal.includes(status)) ?? legal
+    if (driver.revise === undefined) {
+      return yield* unusable(
+        `${driver.place} does not support changing stored tasks: cancel and prune them, and add them again.`
+      )
+    }
+    if (revisions.length === 0 || from.length === 0) return []
+    const ids: Array<TaskId> = []
+    for (const { rows } of parts(revisions.map(Codec.revisionRow), charactersOfRevision, maxRows, maxCharacters)) {
+      for (const id of yield* driver.revise(rows, { from })) ids.push(Codec.taskId(id))
+    }
+    if (ids.length > 0) waiting.announce("work")
+    return ids
+  })
+
   const cancel = Effect.fnUntraced(function* (selection: Selection) {
     const from = TaskState.statusesBefore("Cancelled")
     if ("status" in selection && !from.includes(selection.status)) return []
@@ -424,6 +446,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     counts: Effect.map(queues, Codec.total),
     queues,
     requeue,
+    revise,
     cancel,
     prune,
     awaitWork: waiting.awaitWork,

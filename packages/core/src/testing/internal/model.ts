@@ -45,21 +45,24 @@ export const Command = Schema.TaggedUnion({
   Sweep: { maxAttempts: from(2, 4), onCrash: Schema.Literals(["retry", "dead-letter"]) },
   Pass: { seconds: from(1, 3) },
   Cancel: { tasks: TaskChoices },
-  Requeue: { tasks: TaskChoices }
+  Requeue: { tasks: TaskChoices },
+  Revise: { tasks: TaskChoices, feedback: Schema.NullOr(Schema.Literals(["Again."])) }
 })
 
 export type Command = typeof Command.Type
 
-const { Claim: ClaimTasks, Pass, Settle, Sweep } = Command.cases
+const { Claim: ClaimTasks, Pass, Revise, Settle, Sweep } = Command.cases
 
 /** A run. Claims and the passing of time come often, or tasks would not get far. */
 export const Commands = Schema.Array(
-  Schema.Union([ClaimTasks, ClaimTasks, Settle, Settle, Pass, Sweep, Command])
+  Schema.Union([ClaimTasks, ClaimTasks, Settle, Settle, Pass, Sweep, Revise, Command])
 ).check(Schema.isMaxLength(50))
 
 /** A task of the model. */
 export interface ModelTask extends TaskState.TaskState, Spec {
   readonly availableAt: number
+  /** The dependencies that have not completed since the task was added. */
+  readonly waitsFor: ReadonlyArray<string>
   /** The last token that was issued. */
   readonly token: number
   readonly leaseEnd: number
@@ -79,7 +82,17 @@ export const make = (specs: ReadonlyArray<Spec>): Model => ({
   tasks: new Map(
     specs.map((spec) => [
       spec.id,
-      { ...spec, status: "pending", attempts: 0, availableAt: 0, token: 0, leaseEnd: 0, outcomes: [], checkpoint: null }
+      {
+        ...spec,
+        status: "pending",
+        attempts: 0,
+        availableAt: 0,
+        waitsFor: spec.dependsOn,
+        token: 0,
+        leaseEnd: 0,
+        outcomes: [],
+        checkpoint: null
+      }
     ])
   )
 })
@@ -125,10 +138,7 @@ export const claimable = (model: Model, limit: number): ReadonlyArray<ModelTask>
 const due = (model: Model): ReadonlyArray<ModelTask> =>
   [...model.tasks.values()]
     .filter(
-      ({ availableAt, dependsOn, status }) =>
-        status === "pending" &&
-        availableAt <= model.now &&
-        dependsOn.every((id) => model.tasks.get(id)?.status === "completed")
+      ({ availableAt, status, waitsFor }) => status === "pending" && availableAt <= model.now && waitsFor.length === 0
     )
     .sort((left, right) => right.priority - left.priority || left.availableAt - right.availableAt)
 
@@ -158,6 +168,9 @@ const events = TaskState.Transition.cases
 export const settle = (model: Model, task: ModelTask, ending: Ending): boolean => {
   switch (ending.way) {
     case "Complete":
+      for (const other of model.tasks.values()) {
+        model.tasks.set(other.id, { ...other, waitsFor: other.waitsFor.filter((id) => id !== task.id) })
+      }
       return move(model, task, events.Verified.make({}), { outcomes: ended(task, "completed"), checkpoint: null })
     case "Retry":
       return move(model, task, events.AttemptFailed.make({ permanent: false }), {
@@ -198,13 +211,19 @@ export const requeue = (model: Model, id: string): boolean => {
   return task !== undefined && move(model, task, events.Requeued.make({}), { availableAt: model.now })
 }
 
+export const revise = (model: Model, id: string): boolean => {
+  const task = model.tasks.get(id)
+  if (task === undefined) return false
+  const availableAt = task.status === "pending" ? task.availableAt : model.now
+  return move(model, task, events.Revised.make({}), { availableAt, checkpoint: null })
+}
+
 /** The number of tasks per status. */
 export const counts = (model: Model): Record<TaskStatus | "waiting", number> => {
   const found = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
-  for (const { dependsOn, status } of model.tasks.values()) {
+  for (const { status, waitsFor } of model.tasks.values()) {
     found[status]++
-    const blocked = dependsOn.some((id) => model.tasks.get(id)?.status !== "completed")
-    if (status === "pending" && blocked) found.waiting++
+    if (status === "pending" && waitsFor.length > 0) found.waiting++
   }
   return found
 }

@@ -22,6 +22,8 @@ interface Run {
   readonly fixture: Fixture
   /** Off for a store with its own clock, whose leases are made too long to expire here. */
   readonly virtualTime: boolean
+  /** Off for a store that cannot revise tasks: then it is not asked to. */
+  readonly revisions: boolean
   readonly model: Model.Model
   /** Every lease that was issued. */
   readonly leases: Array<Claim>
@@ -30,13 +32,17 @@ interface Run {
 /** Applies the commands to the store and to the model, and compares them after each. */
 export const check = Effect.fnUntraced(function* (
   fixture: Fixture,
-  { concurrencyKeys, virtualTime }: { readonly concurrencyKeys: boolean; readonly virtualTime: boolean },
+  {
+    concurrencyKeys,
+    revisions,
+    virtualTime
+  }: { readonly concurrencyKeys: boolean; readonly revisions: boolean; readonly virtualTime: boolean },
   commands: ReadonlyArray<Model.Command>
 ) {
   const specs = concurrencyKeys
     ? Model.specs
     : Model.specs.map(({ dependsOn, id, priority }) => ({ dependsOn, id, priority }))
-  const run: Run = { fixture, virtualTime, model: Model.make(specs), leases: [] }
+  const run: Run = { fixture, virtualTime, revisions, model: Model.make(specs), leases: [] }
   yield* fixture.store.add(specs.map(({ id, ...spec }) => task(id, spec)))
   for (const command of commands) {
     if (!virtualTime) yield* tick(run)
@@ -178,6 +184,14 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
         [...(yield* fixture.store.cancel({ ids: ids(...names(command.tasks)) }))].toSorted(),
         expected.toSorted()
       )
+      return
+    }
+    case "Revise": {
+      if (!run.revisions) return
+      const { feedback, tasks } = command
+      const expected = names(tasks).filter((name) => Model.revise(model, name))
+      const revisions = names(tasks).map((name) => ({ taskId: id(name), feedback, work: task(name) }))
+      assert.deepEqual([...(yield* fixture.store.revise(revisions))].toSorted(), expected.toSorted())
       return
     }
     case "Requeue": {

@@ -86,6 +86,58 @@ return { last, ids }
 )
 
 /**
+ * Arguments: the statuses between spaces; for each task: id; its last token or nothing; feedback after `=`, or nothing; its
+ * limit of attempts or `-`; its metadata; the rest of its inputs, without the dependencies, or nothing to keep its work.
+ * Returns the ids of the tasks that changed.
+ */
+export const revise = script(
+  [members, tasks, writes, places, queue, saving, moving],
+  String.raw`
+local revisions, ids = {}, {}
+for at = FIRST + 1, #ARGV, 6 do
+  ids[#ids + 1] = ARGV[at]
+  revisions[#ids] = at
+end
+load(ids)
+local inputs = mget(INPUTS, ids)
+local revised = {}
+for index, id in ipairs(ids) do
+  local task, at = tasks[id], revisions[index]
+  local token, feedback, limit, metadata, rest = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+  if task and find(ARGV[FIRST], ' ' .. task[Status] .. ' ', 1, true) and
+      (token == '' or tonumber(token) == tonumber(task[Token])) then
+    if rest ~= '' then
+      local dependencies = match(inputs[index] or '', '^[^\n]*\n([^\n]*)\n')
+      if not dependencies then unreadable() end
+      write(HSET, INPUTS, id, metadata .. '\n' .. dependencies .. '\n' .. rest)
+      task[Limit] = limit
+    end
+    -- A claim reads feedback and the previous output only of tasks that had an attempt.
+    if task[Status] == 'completed' then
+      task[Previous] = task[Rows]
+    elseif task[Previous] == '-' and feedback ~= '' then
+      task[Previous] = '0'
+    end
+    if feedback == '' then write(HDEL, FEEDBACK, id) else write(HSET, FEEDBACK, id, sub(feedback, 2)) end
+    write(HDEL, CHECKPOINTS, id)
+    task[Attempts], task[Verified], task[Requeues] = 0, '0', task[Requeues] + 1
+    if task[Status] == 'pending' then
+      task[Updated] = nowText
+      save(task)
+    else
+      task[Available] = nowText
+      move(task, 'pending')
+      lineUp(task)
+    end
+    revised[#revised + 1] = id
+  end
+end
+commit()
+return revised
+`
+)
+
+/**
  * Arguments: the reason, a selection. Returns where the next part of it starts, the ids of the tasks that changed, and how
  * many of them were in progress.
  */
