@@ -66,7 +66,7 @@ export const work = Effect.fnUntraced(function* (flags: RunFlags) {
     const running = runTasks({ parts: limited, flags, imported: null, endless: true, terminal: shown, queues: chosen })
     yield* Effect.provideService(running, TaskStore, inQueues(whole, chosen))
   })
-  yield* Effect.provide(work, store.layer)
+  yield* Effect.provide(work, store.layerPatient)
 })
 
 /** The pipeline among the sources. */

@@ -3,12 +3,15 @@ import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import type { Diagnosis } from "@baton/core/Diagnosis"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as Context from "effect/Context"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import * as Project from "../settings/Project.ts"
 import { fromConfig } from "../settings/Project.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
@@ -55,6 +58,41 @@ const suggestion = (text: string, schemes: ReadonlyMap<string, StoreScheme>): st
 /** The store of this command line, which is created if it does not exist. For commands that add tasks. */
 export const layer: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.unwrap(
   Effect.map(StoreUrl, (url) => storeFromUrl(url))
+)
+
+/**
+ * The store of this command line for a worker: while the store is unavailable, tries again, at most 30 seconds apart. A worker starts
+ * with the machine, often before the server of its store.
+ */
+export const layerPatient: Store<GlobalFlag.Setting.Identifier<"store">> = Layer.effectContext(
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    let isReported = false
+    const open = Effect.gen(function* () {
+      const attempt = yield* Scope.fork(scope)
+      return yield* Layer.buildWithScope(Layer.fresh(layer), attempt).pipe(
+        // What a failed attempt has opened is closed before the next one.
+        Effect.onError((cause) => Scope.close(attempt, Exit.failCause(cause)))
+      )
+    })
+    const opened = yield* open.pipe(
+      Effect.tapError((error) => {
+        if (isReported || !isUnavailable(error)) return Effect.void
+        isReported = true
+        return Effect.logWarning(`The worker waits for its store. ${error.message}`)
+      }),
+      Effect.retry({ schedule: reopening, while: isUnavailable })
+    )
+    if (isReported) yield* Effect.logWarning("The store is available.")
+    return opened
+  })
+)
+
+const isUnavailable = (error: CommandFailed | TaskStoreError): boolean =>
+  error._tag === "TaskStoreError" && error.reason === "Unavailable"
+
+const reopening = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("30 seconds")]).pipe(
+  Schedule.jittered
 )
 
 /** The store of this command line with all of its queues, which must exist. */
