@@ -13,6 +13,7 @@ import { FlagGroups, runGroups, verifyFlags } from "../settings/flags.ts"
 import { EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import * as store from "../run/stores.ts"
 import type { Finding, Verdicts } from "../run/verifyOutputs.ts"
+import { commandName } from "../view/commandLine.ts"
 import { count, elapsed, number, usage } from "../view/quantity.ts"
 import { firstLine, reasonLine, safe, safeText } from "../view/safeText.ts"
 import { printJson } from "../view/json.ts"
@@ -29,7 +30,9 @@ const Result = Schema.Struct({
   unverified: Found,
   /** Why the verification ended; `Drained` if all outputs were verified. */
   reason: StopReason,
-  usage: Schema.NullOr(Usage.Usage)
+  usage: Schema.NullOr(Usage.Usage),
+  /** With `--requeue`: the tasks of rejected outputs that are pending again. */
+  requeued: Schema.Array(TaskId)
 })
 
 /** Runs a verifier over stored outputs. */
@@ -42,11 +45,15 @@ export const verify = Command.make(
       Kind.oneOf("completed", "failed"),
       "Verify the outputs of tasks with this status (default completed); of a failed task, its last output"
     ),
+    requeue: options.toggle(
+      "requeue",
+      "Make the tasks of rejected outputs pending again: their next attempt receives the output and the feedback"
+    ),
     json: options.json
   },
-  Effect.fnUntraced(function* ({ json, status = "completed", ...flags }) {
+  Effect.fnUntraced(function* ({ json, requeue, status = "completed", ...flags }) {
     const { verifyOutputs } = yield* Effect.promise(() => import("../run/verifyOutputs.ts"))
-    const verdicts = yield* verifyOutputs(flags, status)
+    const verdicts = yield* verifyOutputs(flags, { status, requeue })
     const { passed, reason, rejected, unverified } = verdicts
     if (json) yield* printJson(Result, verdicts)
     else if (!flags.quiet) yield* print(verdicts)
@@ -61,12 +68,16 @@ export const verify = Command.make(
 ).pipe(
   Command.annotate(FlagGroups, runGroups),
   Command.withDescription(
-    "Run a verifier over stored outputs, without executing their tasks: after a stricter check was written, or over the outputs of a run without one. Reports the outputs that do not pass, and changes nothing.\n\n" +
+    "Run a verifier over stored outputs, without executing their tasks: after a stricter check was written, or over the outputs of a run without one. Reports the outputs that do not pass. With --requeue, their tasks go back to pending, with all their attempts; otherwise nothing changes.\n\n" +
       "Exit codes: 0 every output passes; 1 wrong usage or configuration, or an unexpected error; 2 at least one output does not pass; 3 a limit stopped the verification."
   ),
   Command.withShortDescription("Verify stored outputs again"),
   Command.withExamples([
     { command: "baton verify --verify './stricter-check.sh'", description: "Report the outputs that do not pass" },
+    {
+      command: "baton verify --verify './stricter-check.sh' --requeue; baton run --exec './translate.sh'",
+      description: "Execute the tasks again whose outputs do not pass"
+    },
     {
       command:
         "baton verify --verifier claude --criteria 'Names a price' --max-cost-per-run 2 --json | jq -r '.rejected[].id'",
@@ -77,13 +88,19 @@ export const verify = Command.make(
 )
 
 const print = Effect.fnUntraced(function* (verdicts: Verdicts) {
-  const { elapsedSeconds, passed, rejected, unverified } = verdicts
+  const { elapsedSeconds, passed, rejected, requeued, unverified } = verdicts
   const total = passed + rejected.length + unverified.length
   if (total === 0) return
   yield* printFindings(rejected)
   const took = elapsed(Duration.seconds(elapsedSeconds))
   const used = verdicts.usage === null ? "" : `, ${usage(verdicts.usage)}`
   yield* writeLine(safe`${number(passed)} of ${count(total, "output")} pass (${took}${used}).`)
+  if (requeued.length > 0) {
+    const again = requeued.length === 1 ? "it" : "them"
+    yield* writeLine(
+      safe`${count(requeued.length, "task")} requeued. Run \`${yield* commandName} run\` to execute ${again} again.`
+    )
+  }
   if (unverified.length === 0) return
   yield* writeLine(safe`\n${count(unverified.length, "output")} could not be verified:`)
   yield* printFindings(unverified)

@@ -4,7 +4,7 @@
  * The outputs go through a run on a store in memory, whose executor returns what is stored: so limits, timeouts, retries of
  * the verifier and the live view are those of any run.
  */
-import * as Execution from "@baton/core/Execution"
+import type { LeaseToken } from "@baton/core/Attempt"
 import { ExecutionError } from "@baton/core/ExecutionError"
 import * as Executor from "@baton/core/Executor"
 import * as Hooks from "@baton/core/Hooks"
@@ -48,10 +48,21 @@ export interface Verdicts {
   readonly reason: StopReason
   readonly usage: Usage.Usage | null
   readonly elapsedSeconds: number
+  /** The rejected tasks that are pending again. */
+  readonly requeued: ReadonlyArray<TaskId>
 }
 
-/** Verifies the outputs of all tasks with this status. */
-export const verifyOutputs = Effect.fnUntraced(function* (verifyFlags: VerifyFlags, status: VerifiableStatus) {
+/** Which outputs are verified, and whether their tasks are executed again if they are rejected. */
+export interface VerifyOptions {
+  readonly status: VerifiableStatus
+  readonly requeue: boolean
+}
+
+/** Verifies the outputs of all tasks with a status. */
+export const verifyOutputs = Effect.fnUntraced(function* (
+  verifyFlags: VerifyFlags,
+  { requeue, status }: VerifyOptions
+) {
   const flags = runFlagsOf(verifyFlags)
   if (flags.verify === undefined && flags.verifier === undefined) {
     return yield* new CommandFailed({
@@ -61,10 +72,11 @@ export const verifyOutputs = Effect.fnUntraced(function* (verifyFlags: VerifyFla
   const whole = yield* TaskStore
   const chosen = yield* queues.choose(whole)
   const stored = inQueues(whole, chosen)
+  const tokens = new Map<TaskId, LeaseToken | undefined>()
   const parts = yield* RunParts.make(flags, `${hostname()}/${process.pid}`, {
     // A rejected output is a result here, and no reason to stop.
     endless: true,
-    executor: executorOf(stored, status)
+    executor: executorOf(stored, status, tokens)
   })
   const memory = inQueues(Context.get(yield* Layer.build(layerMemory), TaskStore), chosen)
   const places = new Map<TaskId, number>()
@@ -78,7 +90,10 @@ export const verifyOutputs = Effect.fnUntraced(function* (verifyFlags: VerifyFla
   const verdicts = yield* Effect.provideService(run({ flags, parts, queues: chosen }), TaskStore, memory)
   const inOrder = (findings: ReadonlyArray<Finding>) =>
     findings.toSorted((left, right) => (places.get(left.id) ?? 0) - (places.get(right.id) ?? 0))
-  return { ...verdicts, rejected: inOrder(verdicts.rejected), unverified: inOrder(verdicts.unverified) }
+  const rejected = inOrder(verdicts.rejected)
+  const revisions = rejected.map(({ feedback, id }) => ({ taskId: id, feedback, token: tokens.get(id) }))
+  const requeued = requeue ? yield* stored.revise(revisions, { from: [status] }) : []
+  return { ...verdicts, rejected, unverified: inOrder(verdicts.unverified), requeued }
 }, Effect.scoped)
 
 /** Only the fields that a verifier reads. Dependencies have completed, or there would be no output. */
@@ -87,14 +102,19 @@ const toNewTask = ({ description, id, metadata, overrides, payload, queue }: Tas
   return { id, queue, description, metadata, overrides: others, ...(payload === null ? undefined : { payload }) }
 }
 
-/** Returns the stored output, at no cost. */
-const executorOf = (store: TaskStore["Service"], status: VerifiableStatus): Layer.Layer<Executor.Executor> =>
+/** Returns the stored output, at no cost, and notes the token of the attempt that it is of. */
+const executorOf = (
+  store: TaskStore["Service"],
+  status: VerifiableStatus,
+  tokens: Map<TaskId, LeaseToken | undefined>
+): Layer.Layer<Executor.Executor> =>
   Executor.layer(({ id }) =>
     Effect.gen(function* () {
       const task = Option.filter(yield* store.get(id), (task) => task.status === status)
       if (Option.isNone(task)) return yield* noOutput(`The task is no longer ${status}.`)
-      if (task.value.result !== null) return Execution.make({ output: task.value.result })
-      const outputs = (yield* store.attempts(id)).flatMap(({ execution }) => (execution === null ? [] : [execution]))
+      const attempts = yield* store.attempts(id)
+      tokens.set(id, attempts.at(-1)?.token)
+      const outputs = attempts.flatMap(({ execution }) => (execution === null ? [] : [execution]))
       const last = outputs.at(-1)
       if (last === undefined) return yield* noOutput("The task has no output.")
       return { ...last, usage: null }
@@ -140,5 +160,5 @@ const run = Effect.fnUntraced(function* ({
   }).pipe(Effect.scoped, Effect.provide(orchestrator), Effect.provideService(LogLines, display.line))
   yield* display.flush
   const { elapsedSeconds, usage } = stats
-  return { passed, rejected, unverified, reason, usage, elapsedSeconds } satisfies Verdicts
+  return { passed, rejected, unverified, reason, usage, elapsedSeconds }
 }, Effect.scoped)

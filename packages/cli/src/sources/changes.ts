@@ -7,7 +7,7 @@
  * is the same one with another text.
  */
 import type { NewTask, Task, TaskId, TaskStatus } from "@baton/core/Task"
-import { TaskStore } from "@baton/core/TaskStore"
+import { type ReviseOptions, type Revision, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
@@ -172,6 +172,23 @@ export const readStored: Effect.Effect<StoredTasks | undefined, TaskStoreError, 
   return stored
 })
 
+/** The statuses from which a changed task gets its new text. */
+const revisedFrom = {
+  update: ["pending"],
+  keep: [],
+  rerun: ["pending", "completed", "failed", "cancelled"]
+} as const satisfies { readonly [Decision in OnChanged]: ReviseOptions["from"] }
+
+/** Gives the stored tasks their new text, in their places. A task that a worker holds keeps what it has. */
+export const revise = Effect.fnUntraced(function* (
+  changes: ReadonlyArray<Change>,
+  onChanged: OnChanged
+): Effect.fn.Return<void, TaskStoreError, TaskStore> {
+  const store = yield* TaskStore
+  const revisions = changes.map(({ stored, task }): Revision => ({ taskId: stored.id, work: task, feedback: null }))
+  yield* store.revise(revisions, { from: revisedFrom[onChanged] })
+})
+
 /** Whether a changed task is put in the place of the stored one. */
 export const isReplaced = ({ stored: { status } }: Change, onChanged: OnChanged): boolean =>
   onChanged !== "keep" && (status === "pending" || (onChanged === "rerun" && status !== "in_progress"))
@@ -181,8 +198,8 @@ const finished: ReadonlySet<TaskStatus> = new Set(["completed", "failed", "cance
 const chunk = 500
 
 /**
- * Deletes the stored tasks that are replaced; the import then adds the new ones. If it is interrupted in between, importing
- * again adds them.
+ * Deletes the stored tasks that are replaced, for tasks whose dependencies change too; the caller then adds the new ones. If it
+ * is interrupted in between, adding them again completes the work.
  */
 export const replace = Effect.fnUntraced(function* (
   changes: ReadonlyArray<Change>,

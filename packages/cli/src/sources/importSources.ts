@@ -158,7 +158,8 @@ const nothingFound: Validated = {
 export type ChangesRefused = CommandFailed | EndedWith
 
 /**
- * Replaces the changed tasks, as `decide` says for all lists together. Returns the ids of each list that are not to be added.
+ * Revises the changed tasks, as `decide` says for all lists together. Returns the ids of each list that are not to be added:
+ * their tasks are in the store, maybe under another id.
  */
 const resolveChanges = Effect.fnUntraced(function* (
   lists: ReadonlyArray<List>,
@@ -167,15 +168,11 @@ const resolveChanges = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<ReadonlySet<string>>, ChangesRefused | TaskStoreError, Environment> {
   const all = validated.map(({ comparison }) => comparison)
   const comparison = all.reduce(Changes.both, Changes.nothing)
-  const kept = all.map(({ renamed }) => new Set(renamed))
+  const kept = all.map(({ changed, renamed }) => new Set([...renamed, ...changed.map(({ task }) => task.id)]))
   if (comparison.changed.length === 0) return kept
   const decided = yield* decide(comparison)
   for (const [index, { store }] of lists.entries()) {
-    const changed = all[index]?.changed ?? []
-    yield* Effect.provideService(Changes.replace(changed, decided), TaskStore, store)
-    for (const change of changed) {
-      if (!Changes.isReplaced(change, decided)) kept[index]?.add(change.task.id)
-    }
+    yield* Effect.provideService(Changes.revise(all[index]?.changed ?? [], decided), TaskStore, store)
   }
   return kept
 })

@@ -15,7 +15,7 @@ import type { Change, Comparison, OnChanged } from "./changes.ts"
 export const choices = {
   update: "pending tasks get the new text; the others keep what they have",
   keep: "all tasks keep the text in the store; only new tasks are added",
-  rerun: "finished tasks run again too, with the new text; their results and history are deleted"
+  rerun: "finished tasks run again too, with the new text; their results are cleared"
 } as const satisfies Readonly<Record<OnChanged, string>>
 
 const names: ReadonlyArray<OnChanged> = ["update", "keep", "rerun"]

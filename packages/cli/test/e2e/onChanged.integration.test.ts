@@ -46,9 +46,10 @@ for (const [kind, csv] of [
       })
     )
 
-    live("updates pending tasks", (dir) =>
+    live("updates pending tasks in their places", (dir) =>
       Effect.gen(function* () {
         yield* begun(dir, csv)
+        const before = yield* list(dir.path)
         const { code, stderr } = yield* run(dir, "Sum up {{title}}", "--on-changed", "update")
         assert.strictEqual(code, 0, stderr)
         assert.include(stderr, "3 changed (2 pending, 1 completed)")
@@ -57,6 +58,10 @@ for (const [kind, csv] of [
           "completed: Sum up Dracula",
           "completed: Sum up Ulysses"
         ])
+        const ids = (tasks: typeof before) => tasks.map(({ id }) => id)
+        assert.deepStrictEqual(ids(yield* list(dir.path)), ids(before))
+        const again = yield* run(dir, "Sum up {{title}}", "--on-changed", "update")
+        assert.include(again.stderr, "1 changed (1 completed)")
       })
     )
 
@@ -88,6 +93,8 @@ for (const [kind, csv] of [
         ])
         const again = yield* run(dir, "Sum up {{title}}")
         assert.include(again.stderr, "Nothing to do: all 3 tasks are already completed")
+        const { stdout } = yield* baton(dir.path, ["show", (yield* list(dir.path))[0]?.id ?? "", "--json"])
+        assert.strictEqual(stdout.match(/"outcome": ?"completed"/g)?.length, 2)
       })
     )
   })

@@ -34,6 +34,30 @@ describe("baton verify", () => {
     })
   )
 
+  live("executes the tasks again whose outputs do not pass, with the verifier's feedback", (dir) =>
+    Effect.gen(function* () {
+      yield* threeDone(dir)
+      const { code, stdout } = yield* baton(dir.path, ["verify", "--verify", check, "--requeue"])
+      assert.strictEqual(code, 2)
+      assert.match(stdout, /1 of 3 outputs pass \(.*\)\.\n2 tasks requeued\. Run `baton run` to execute them again\./)
+      const stored = yield* list(dir.path)
+      assert.deepStrictEqual(
+        stored.map(({ attempts, feedback, result, status }) => [status, attempts, feedback, result]),
+        [
+          ["pending", 0, "no u in Emma", null],
+          ["completed", 1, null, "Dracula"],
+          ["pending", 0, "no u in Ulysses", null]
+        ]
+      )
+      const improve = ["--shell", 'echo "$BATON_PREVIOUS_OUTPUT u: $BATON_FEEDBACK"', "--verify", check]
+      assert.strictEqual((yield* baton(dir.path, ["run", ...improve])).code, 0)
+      assert.deepStrictEqual(
+        (yield* list(dir.path)).map(({ result }) => result),
+        ["Emma u: no u in Emma", "Dracula", "Ulysses u: no u in Ulysses"]
+      )
+    })
+  )
+
   live("prints the verdicts as JSON", (dir) =>
     Effect.gen(function* () {
       yield* threeDone(dir)
