@@ -1,7 +1,8 @@
-import { OpenAiVerifier } from "@baton/adapters/openai"
+import { OpenAiVerifier, ResponseCache } from "@baton/adapters/openai"
 import { Safety } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
+import { folder } from "../claude/folder.ts"
 import { error, make, reply } from "./server.ts"
 import { layer, runList } from "./setup.ts"
 
@@ -118,6 +119,26 @@ describe("the OpenAI executor", () => {
       const failed = yield* Effect.flip(runList({ client: layer(server.url), tasks: tasks(3) }))
       assert.match(String(failed.message), /no credit left/)
       assert.lengthOf(server.seen, 1)
+    })
+  )
+})
+
+describe("the response cache of OpenAI-compatible servers", () => {
+  it.live("has the replies of an earlier run, by server", () =>
+    Effect.gen(function* () {
+      const [server, other] = [yield* make(), yield* make()]
+      const filename = `${yield* folder}/cache.db`
+      const run = ({ url }: { readonly url: string }) =>
+        runList({
+          client: Layer.provide(Layer.orDie(ResponseCache.layer({ filename, server: url })), layer(url)),
+          tasks: tasks(3)
+        })
+      yield* run(server)
+      const { stats } = yield* run(server)
+      assert.lengthOf(server.seen, 3)
+      assert.strictEqual(stats.usage?.costUsd, 0)
+      yield* run(other)
+      assert.lengthOf(other.seen, 3)
     })
   )
 })

@@ -2,6 +2,7 @@
 import { ClaudeClient, Pricing } from "@baton/adapters/claude"
 import * as Usage from "@baton/core/Usage"
 import type { TaskId } from "@baton/core/Task"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -11,12 +12,15 @@ import type { ModelUse } from "../view/summary.ts"
 /** The counts, by model. */
 export type Meter = Map<string, ModelUse>
 
+/** The client of an API. */
+type ClientKey<Id> = Context.Key<Id, ClaudeClient.ClaudeClientService>
+
 /** A client that meters the requests of another client. */
-export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, never, ClaudeClient.ClaudeClient> =>
+export const layer = <Id>(key: ClientKey<Id>, meter: Meter): Layer.Layer<Id, never, Id> =>
   Layer.effect(
-    ClaudeClient.ClaudeClient,
+    key,
     Effect.gen(function* () {
-      const client = yield* ClaudeClient.ClaudeClient
+      const client = yield* key
       const prices = yield* Pricing.Prices
       const send: ClaudeClient.ClaudeClientService["send"] = (request, about) => {
         let isSent = false
@@ -52,13 +56,14 @@ export const layer = (meter: Meter): Layer.Layer<ClaudeClient.ClaudeClient, neve
 export type RateLimitedSince = Map<TaskId, number>
 
 /** A client that records which requests wait in another client. */
-export const layerRateLimited = (
+export const layerRateLimited = <Id>(
+  key: ClientKey<Id>,
   rateLimitedSince: RateLimitedSince
-): Layer.Layer<ClaudeClient.ClaudeClient, never, ClaudeClient.ClaudeClient> =>
+): Layer.Layer<Id, never, Id> =>
   Layer.effect(
-    ClaudeClient.ClaudeClient,
+    key,
     Effect.gen(function* () {
-      const client = yield* ClaudeClient.ClaudeClient
+      const client = yield* key
       const clock = yield* Clock.Clock
       const send: ClaudeClient.ClaudeClientService["send"] = (request, about) =>
         Effect.suspend(() => {

@@ -48,7 +48,7 @@ export const make = Effect.fnUntraced(function* (
   const { executor, prices, verifier } = read
   const models = preflight.modelsOf(read, wanted)
   yield* preflight.checkPrices(models, prices, costLimit(flags))
-  yield* preflight.checkTaskLimits(read, wanted, wanted.journal === undefined ? "standard" : "batch", flags)
+  yield* preflight.checkTaskLimits(read, wanted, "claude", wanted.journal === undefined ? "standard" : "batch", flags)
   const from = yield* account.require
   const api = ClaudeClient.layer({
     ...from,
@@ -61,14 +61,16 @@ export const make = Effect.fnUntraced(function* (
       outputTokensPerMinute: flags.outputTpm?.value
     }
   })
-  yield* Effect.provide(preflight.checkModels(models, { offline: "refuse" }), api, { local: true })
+  yield* ClaudeClient.ClaudeClient.use((client) =>
+    preflight.checkModels(client, models, { offline: "refuse", address: "ANTHROPIC_BASE_URL" })
+  ).pipe(Effect.provide(api, { local: true }))
 
   const counts: meter.Meter = new Map()
   const priced = Layer.succeed(Pricing.Prices, prices)
   const rateLimitedSince: meter.RateLimitedSince = new Map()
   const sending =
     wanted.journal === undefined
-      ? Layer.provide(meter.layerRateLimited(rateLimitedSince), api)
+      ? Layer.provide(meter.layerRateLimited(ClaudeClient.ClaudeClient, rateLimitedSince), api)
       : Layer.provide(failing(Batches.layer({ ...from, filename: wanted.journal })), api)
   const cached =
     wanted.cache === undefined
@@ -77,7 +79,7 @@ export const make = Effect.fnUntraced(function* (
           failing(ResponseCache.layer({ filename: wanted.cache, server: from.baseUrl }), " Or add --no-cache."),
           sending
         )
-  const client = meter.layer(counts).pipe(Layer.provide(cached), Layer.provideMerge(priced))
+  const client = meter.layer(ClaudeClient.ClaudeClient, counts).pipe(Layer.provide(cached), Layer.provideMerge(priced))
   const executing = Layer.provide(ClaudeExecutor.layer(executor), client)
   const judging = Layer.provide(ClaudeVerifier.layer(verifier), client)
   return {
@@ -88,11 +90,11 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-const failing = <A, E extends { readonly message: string }, R>(
+export const failing = <A, E extends { readonly message: string }, R>(
   layer: Layer.Layer<A, E, R>,
   hint = ""
 ): Layer.Layer<A, CommandFailed, R> =>
   Layer.catch(layer, ({ message }) => Layer.unwrap(Effect.fail(new CommandFailed({ message: `${message}${hint}` }))))
 
 /** Node's limit for the time until the response starts and between its bytes. */
-const maxSilence = Duration.minutes(5)
+export const maxSilence = Duration.minutes(5)

@@ -22,18 +22,19 @@ import type { Plan } from "../view/plan.ts"
 import * as account from "./account.ts"
 import * as preflight from "./preflight.ts"
 import * as options from "./options.ts"
+import { checkNames } from "../openai/names.ts"
 import * as Estimate from "./estimate.ts"
 import * as Requests from "./requests.ts"
 
-/** The parts of the run that use Claude's API. */
-export interface ClaudeParts {
-  readonly executor: boolean
-  readonly verifier: boolean
+/** The APIs that the run uses. */
+export interface Apis {
+  readonly executor: preflight.Api | undefined
+  readonly verifier: preflight.Api | undefined
 }
 
 /** Plans a run. Writes nothing and costs nothing: counting tokens is free. */
-export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, uses: ClaudeParts) {
-  const read = uses.executor ? yield* options.read(flags) : undefined
+export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, apis: Apis) {
+  const read = apis.executor === undefined ? undefined : yield* options.read(flags)
   const work = yield* readWorkload(flags.sources, { ...flags, queueOf: yield* sourceQueues })
   const { added, existing, pending, skipped } = work
   const plan = {
@@ -41,18 +42,26 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
     prompts: work.first,
     maxCostUsd: flags.maxCost?.value ?? null
   }
-  if (read === undefined) return { ...plan, estimate: null }
+  if (read === undefined || apis.executor === undefined) return { ...plan, estimate: null }
+  yield* checkNames(flags, apis)
 
-  const requests = yield* Requests.make(read)
-  const client = yield* clientFor(preflight.modelsOf(read, uses))
+  const requests = yield* Requests.make(read, {
+    executor: apis.executor,
+    verifier: apis.verifier ?? apis.executor
+  })
+  const ofClaude = { executor: apis.executor === "claude", verifier: apis.verifier === "claude" }
+  const client =
+    ofClaude.executor || ofClaude.verifier ? yield* clientFor(preflight.modelsOf(read, ofClaude)) : undefined
   const judging = (description: string) => requests.judge(description, ".")
-  const rate = Effect.fnUntraced(function* (requestFor: Requests.Requests["execute"]) {
-    return client === undefined
+  // Only Claude's API counts tokens.
+  const rate = Effect.fnUntraced(function* (api: preflight.Api, requestFor: Requests.Requests["execute"]) {
+    return client === undefined || api !== "claude"
       ? Requests.guessTokens(yield* requestFor("."))
       : yield* Requests.countTokens(client, work.sample, requestFor)
   })
-  const executor = { empty: yield* requests.execute("."), rate: yield* rate(requests.execute) }
-  const judge = uses.verifier ? { empty: yield* judging("."), rate: yield* rate(judging) } : null
+  const executor = { empty: yield* requests.execute("."), rate: yield* rate(apis.executor, requests.execute) }
+  const judge =
+    apis.verifier === undefined ? null : { empty: yield* judging("."), rate: yield* rate(apis.verifier, judging) }
   const maxAttempts = flags.maxAttempts.value
   const history = yield* Estimate.readHistory({ model: read.executor.model, maxTokens: read.executor.maxTokens })
   const parts = Estimate.make({
@@ -83,8 +92,9 @@ const clientFor = Effect.fnUntraced(function* (models: ReadonlyArray<preflight.R
   const found = yield* account.find
   if (Option.isNone(found)) return undefined
   const context = yield* Layer.build(ClaudeClient.layer({ ...found.value, timeout: "30 seconds" }))
-  yield* Effect.provide(preflight.checkModels(models, { offline: "ignore" }), context)
-  return Context.get(context, ClaudeClient.ClaudeClient)
+  const client = Context.get(context, ClaudeClient.ClaudeClient)
+  yield* preflight.checkModels(client, models, { offline: "ignore", address: "ANTHROPIC_BASE_URL" })
+  return client
 })
 
 /** The tasks to run. */

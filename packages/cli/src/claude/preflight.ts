@@ -1,5 +1,5 @@
 /** Checks that cost nothing, before a run. */
-import { ClaudeClient, type ClaudeError, ClaudeVerifier, Pricing, type Reply } from "@baton/adapters/claude"
+import { type ClaudeClient, type ClaudeError, ClaudeVerifier, Pricing, type Reply } from "@baton/adapters/claude"
 import * as Diagnosis from "@baton/core/Diagnosis"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -13,6 +13,15 @@ import type { Settings } from "./options.ts"
 import * as Requests from "./requests.ts"
 import { printMessage } from "../view/stderr.ts"
 
+/** The API of an executor or a judge. */
+export type Api = "claude" | "openai"
+
+/** The parts of a run that use an API. */
+export interface Uses {
+  readonly executor: boolean
+  readonly verifier: boolean
+}
+
 /** A model that a run uses. */
 export interface RequiredModel {
   readonly model: string
@@ -23,10 +32,7 @@ export interface RequiredModel {
 }
 
 /** The models that a run with these settings uses. */
-export const modelsOf = (
-  { executor, verifier }: Settings,
-  uses: { readonly executor: boolean; readonly verifier: boolean }
-): ReadonlyArray<RequiredModel> => [
+export const modelsOf = ({ executor, verifier }: Settings, uses: Uses): ReadonlyArray<RequiredModel> => [
   ...(uses.executor ? [{ model: executor.model, flag: "--model" as const, maxTokens: executor.maxTokens }] : []),
   ...(uses.verifier
     ? [{ model: verifier.model, flag: "--judge-model" as const, maxTokens: ClaudeVerifier.defaultMaxTokens }]
@@ -51,13 +57,14 @@ export const checkPrices = (
 /** Refuses a limit per task that is below one request, because no task could then be completed. */
 export const checkTaskLimits = Effect.fnUntraced(function* (
   settings: Settings,
-  uses: { readonly executor: boolean; readonly verifier: boolean },
+  uses: Uses,
+  api: Api,
   billing: Reply.Billing,
   limits: Pick<RunFlags, "maxCostPerTask" | "maxTokensPerTask">
 ): Effect.fn.Return<void, CommandFailed, Scope.Scope> {
   const { maxCostPerTask: cost, maxTokensPerTask: tokens } = limits
   if (cost === undefined && tokens === undefined) return
-  const requests = yield* Requests.make(settings)
+  const requests = yield* Requests.make(settings, { executor: api, verifier: api })
   const smallest = [
     ...(uses.executor ? [{ request: yield* requests.execute(""), alternative: ", or lower --max-output-tokens" }] : []),
     ...(uses.verifier ? [{ request: yield* requests.judge("", ""), alternative: "" }] : [])
@@ -79,19 +86,19 @@ export const checkTaskLimits = Effect.fnUntraced(function* (
  * Queries the API about the models, which is free: checks that the key is valid, that the models exist, and that they are
  * not about to be retired. Servers that do not support this query, such as many gateways, are not checked.
  */
-export const checkModels = Effect.fnUntraced(function* (
+export const checkModels = (
+  client: ClaudeClient.ClaudeClientService,
   models: ReadonlyArray<RequiredModel>,
-  options: {
-    /** What to do if the server cannot be reached. */
-    readonly offline: "refuse" | "ignore"
-  }
-): Effect.fn.Return<void, CommandFailed, ClaudeClient.ClaudeClient> {
-  const client = yield* ClaudeClient.ClaudeClient
-  yield* Effect.forEach(models, (model) => checkModel(client, model, options.offline), {
-    concurrency: 2,
-    discard: true
-  })
-})
+  options: CheckOptions
+): Effect.Effect<void, CommandFailed> =>
+  Effect.forEach(models, (model) => checkModel(client, model, options), { concurrency: 2, discard: true })
+
+interface CheckOptions {
+  /** What to do if the server cannot be reached. */
+  readonly offline: "refuse" | "ignore"
+  /** The setting that has the server's address. */
+  readonly address: string
+}
 
 /** Network errors are often transient. */
 const networkRetry = {
@@ -103,7 +110,7 @@ const networkRetry = {
 const checkModel = Effect.fnUntraced(function* (
   client: ClaudeClient.ClaudeClientService,
   required: RequiredModel,
-  offline: "refuse" | "ignore"
+  { address, offline }: CheckOptions
 ) {
   const { flag, maxTokens, model } = required
   const result = yield* Effect.result(Effect.retry(client.model(model), networkRetry))
@@ -111,7 +118,7 @@ const checkModel = Effect.fnUntraced(function* (
     const { message, reason, type } = result.failure
     if (type === "network" && offline === "ignore") return
     if (type === "network") {
-      return yield* new CommandFailed({ message: `${message} Check ANTHROPIC_BASE_URL and the network connection.` })
+      return yield* new CommandFailed({ message: `${message} Check ${address} and the network connection.` })
     }
     if (reason === "Fatal") return yield* new CommandFailed({ message })
     // A server without this endpoint also answers 404, but with another error type.
@@ -153,11 +160,31 @@ export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier
   }
   const { apiKey, baseUrl } = found.value
   const { ClaudeClient } = yield* Effect.promise(() => import("@baton/adapters/claude"))
-  const id = model.value
   const location = baseUrl === undefined ? "" : ` at ${withoutSecrets(baseUrl)}`
   const key = Diagnosis.ok("key", `There is a key for Claude's API${location}.`)
-  const asked = ClaudeClient.ClaudeClient.use((client) => client.model(id)).pipe(
-    Effect.provide(ClaudeClient.layer({ apiKey, baseUrl, timeout: "10 seconds" })),
+  const client = yield* Effect.provide(
+    ClaudeClient.ClaudeClient,
+    ClaudeClient.layer({ apiKey, baseUrl, timeout: "10 seconds" })
+  )
+  const answer = yield* examineModel(client, { part, id: model.value, variable: "ANTHROPIC_API_KEY" })
+  return answer.check === "key" ? [answer] : [key, answer]
+}, Effect.scoped)
+
+/** Checks that a server answers, accepts the key and has the model. */
+export const examineModel = (
+  client: ClaudeClient.ClaudeClientService,
+  {
+    id,
+    part,
+    variable
+  }: {
+    readonly part: "executor" | "verifier"
+    readonly id: string
+    /** The variable with the key. */
+    readonly variable: string
+  }
+): Effect.Effect<Diagnosis.Diagnosis> =>
+  client.model(id).pipe(
     Effect.matchEffect({
       onSuccess: ({ lifecycle, maxOutputTokens, retiresAt }) =>
         Effect.succeed(
@@ -181,14 +208,11 @@ export const examine = Effect.fnUntraced(function* (part: "executor" | "verifier
                 `Choose another one with ${part === "executor" ? "--model" : "--judge-model"}.`
               )
             : reason === "Fatal"
-              ? Diagnosis.fail("key", message, "Set ANTHROPIC_API_KEY to a valid key.")
+              ? Diagnosis.fail("key", message, `Set ${variable} to a valid key.`)
               : Diagnosis.warn("model", `The model ${id} could not be checked: ${message}`, "Try again later.")
         )
     })
   )
-  const answer = yield* asked
-  return answer.check === "key" ? [answer] : [key, answer]
-})
 
 /** Removes passwords and parameters, which are as secret as a key. */
-const withoutSecrets = (url: string): string => url.replace(/\/\/[^@/]*@/, "//…@").replace(/\?.*$/, "?…")
+export const withoutSecrets = (url: string): string => url.replace(/\/\/[^@/]*@/, "//…@").replace(/\?.*$/, "?…")

@@ -2,6 +2,7 @@
  * The requests of a run for a task. The executor and the judge of the run build them, but they are not sent.
  */
 import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, type MessageRequest, type Reply } from "@baton/adapters/claude"
+import { OpenAiClient, OpenAiExecutor, OpenAiVerifier } from "@baton/adapters/openai"
 import { LeaseToken } from "@baton/core/Attempt"
 import type { AttemptContext } from "@baton/core/AttemptContext"
 import * as Execution from "@baton/core/Execution"
@@ -16,6 +17,7 @@ import type * as Scope from "effect/Scope"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import type { TokenBasis } from "../view/plan.ts"
 import type { Settings } from "./options.ts"
+import type { Api } from "./preflight.ts"
 
 /** The requests for a description. */
 export interface Requests {
@@ -25,10 +27,11 @@ export interface Requests {
 
 /** Builds the requests. Fails with a message for the user if the settings are invalid. */
 export const make = Effect.fnUntraced(function* (
-  settings: Settings
+  settings: Settings,
+  apis: { readonly executor: Api; readonly verifier: Api }
 ): Effect.fn.Return<Requests, CommandFailed, Scope.Scope> {
   let sent: MessageRequest.MessageRequest | undefined
-  const client = Layer.succeed(ClaudeClient.ClaudeClient, {
+  const client: ClaudeClient.ClaudeClientService = {
     billing: "standard",
     send: (request, { onStart }) =>
       Effect.sync(() => {
@@ -38,10 +41,17 @@ export const make = Effect.fnUntraced(function* (
       }),
     countTokens: () => Effect.die("unused"),
     model: () => Effect.die("unused")
-  })
-  const layers = Layer.mergeAll(ClaudeExecutor.layer(settings.executor), ClaudeVerifier.layer(settings.verifier))
+  }
+  const layers = Layer.mergeAll(
+    apis.executor === "claude" ? ClaudeExecutor.layer(settings.executor) : OpenAiExecutor.layer(settings.executor),
+    apis.verifier === "claude" ? ClaudeVerifier.layer(settings.verifier) : OpenAiVerifier.layer(settings.verifier)
+  )
+  const clients = Layer.merge(
+    Layer.succeed(ClaudeClient.ClaudeClient, client),
+    Layer.succeed(OpenAiClient.OpenAiClient, client)
+  )
   const context = yield* Effect.mapError(
-    Layer.build(Layer.provide(layers, client)),
+    Layer.build(Layer.provide(layers, clients)),
     ({ message }) => new CommandFailed({ message })
   )
   const executor = yield* Effect.provide(Executor, context)

@@ -12,6 +12,7 @@ import { availableParallelism, freemem, totalmem } from "node:os"
 import { fromConfig, part, type PartName, Project } from "../settings/Project.ts"
 import { type DoctorFlags, type Given, StoreUrl } from "../settings/flags.ts"
 import * as claude from "../claude/preflight.ts"
+import * as openai from "../openai/examine.ts"
 import manifest from "../../package.json" with { type: "json" }
 import { canvas } from "../view/stdout.ts"
 import { locate, missing, remedy } from "../system/programs.ts"
@@ -42,8 +43,9 @@ export const examine = Effect.fnUntraced(function* (flags: DoctorFlags) {
   ] satisfies ReadonlyArray<Section>
 })
 
-const executor = Effect.fnUntraced(function* ({ exec, executor, model, shell: script }: DoctorFlags) {
+const executor = Effect.fnUntraced(function* ({ baseUrl, exec, executor, model, shell: script }: DoctorFlags) {
   if (executor?.value === "claude") return yield* claude.examine("executor", model)
+  if (executor?.value === "openai") return yield* openai.examine("executor", model, baseUrl)
   if (executor?.value === "claude-code") return [yield* program("claude-code", "claude")]
   if (executor?.value === fromConfig) return [yield* built("executor", Executor)]
   if (executor !== undefined) return [Diagnosis.ok("executor", `The executor is ${executor.value}.`)]
@@ -58,10 +60,11 @@ const executor = Effect.fnUntraced(function* ({ exec, executor, model, shell: sc
   ]
 })
 
-const verifier = Effect.fnUntraced(function* ({ judgeModel, noVerify, verifier, verify }: DoctorFlags) {
+const verifier = Effect.fnUntraced(function* ({ baseUrl, judgeModel, noVerify, verifier, verify }: DoctorFlags) {
   if (noVerify) return [Diagnosis.ok("verifier", "Outputs are not verified (--no-verify).")]
   if (verifier?.value === fromConfig) return [yield* built("verifier", Verifier)]
   if (verifier?.value === "claude") return yield* claude.examine("verifier", judgeModel)
+  if (verifier?.value === "openai") return yield* openai.examine("verifier", judgeModel, baseUrl)
   if (verifier !== undefined) return [Diagnosis.ok("verifier", `The verifier is ${verifier.value}.`)]
   if (verify !== undefined) return [yield* program(verify.by, verify.value)]
   return [

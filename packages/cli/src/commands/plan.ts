@@ -16,12 +16,12 @@ import { printMessage } from "../view/stderr.ts"
 export const plan = Command.make("plan", { ...sourceOptions, ...runFlags }, (given) =>
   Effect.gen(function* () {
     const flags = { ...given, sources: yield* allSources(given) }
-    const { usesClaude } = yield* Effect.promise(() => import("../run/runParts.ts"))
+    const { apisOf } = yield* Effect.promise(() => import("../run/runParts.ts"))
     const { make } = yield* Effect.promise(() => import("../claude/plan.ts"))
     const { Plan, planLines } = yield* Effect.promise(() => import("../view/plan.ts"))
-    const uses = yield* usesClaude(flags)
+    const apis = yield* apisOf(flags)
     const layer = flags.sources.length === 0 ? unfinished : existingOrNone
-    const plan = yield* Effect.provide(make(flags, uses), layer)
+    const plan = yield* Effect.provide(make(flags, apis), layer)
     if (flags.json) return yield* printJson(Plan, plan)
     yield* writeLines(planLines(plan, yield* canvas))
   })

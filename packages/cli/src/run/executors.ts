@@ -14,6 +14,8 @@ import type { CommandFailed } from "../system/CommandFailed.ts"
 export interface PartOptions {
   /** The executor and verifier for Claude's API; defined if one of them is selected. */
   readonly claude: Parts | undefined
+  /** The executor and verifier for OpenAI-compatible servers; defined if one of them is selected. */
+  readonly openai: Parts | undefined
   /** Defined if `claude-code` is selected. */
   readonly claudeCode?: Layer.Layer<Executor, never, Platform> | undefined
 }
@@ -22,6 +24,9 @@ type Platform = ChildProcessSpawner | FileSystem.FileSystem
 
 const claude = ({ claude }: PartOptions) =>
   claude === undefined ? Effect.die(new Error("the parts for Claude's API are missing")) : Effect.succeed(claude)
+
+const openai = ({ openai }: PartOptions) =>
+  openai === undefined ? Effect.die(new Error("the parts for OpenAI's API are missing")) : Effect.succeed(openai)
 
 type Named<Service> = (options: PartOptions) => Effect.Effect<Layer.Layer<Service, CommandFailed, Platform>>
 
@@ -35,6 +40,8 @@ export const executors: Readonly<Record<ValueOf<"executor">, Named<Executor>>> =
     ),
   /** Claude's API. */
   claude: (options) => Effect.map(claude(options), ({ executor }) => executor),
+  /** OpenAI's API, or another server that speaks it. */
+  openai: (options) => Effect.map(openai(options), ({ executor }) => executor),
   /** `claude -p`. */
   "claude-code": ({ claudeCode }) =>
     claudeCode === undefined
@@ -57,6 +64,8 @@ export const verifiers: Readonly<Record<ValueOf<"verifier">, Named<Verifier>>> =
     ),
   /** Claude's API. */
   claude: (options) => Effect.map(claude(options), ({ verifier }) => verifier),
+  /** OpenAI's API, or another server that speaks it. */
+  openai: (options) => Effect.map(openai(options), ({ verifier }) => verifier),
   /** The layer of the configuration. */
   config: () =>
     Effect.map(

@@ -11,7 +11,8 @@ import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import type * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import type { Parts } from "../claude/parts.ts"
+import type { Apis } from "../claude/plan.ts"
+import type { Api } from "../claude/preflight.ts"
 import * as Project from "../settings/Project.ts"
 import { createHash } from "node:crypto"
 import { CommandFailed } from "../system/CommandFailed.ts"
@@ -68,8 +69,10 @@ export const make = Effect.fnUntraced(function* (
   const lease = flags.lease.value
   const executor = options.executor === undefined ? yield* chooseExecutor(flags) : undefined
   const verifier = yield* chooseVerifier(flags)
+  const apis = yield* apisOf(flags)
   const uses = {
-    ...(yield* usesClaude(flags)),
+    executor: apis.executor !== undefined,
+    verifier: apis.verifier !== undefined,
     agent: executor !== undefined && executor === flags.executor && executor.value === "claude-code"
   }
   const ofCommand = [flags.permanentExitCodes, flags.resultFrom, flags.costFrom].find(
@@ -79,9 +82,10 @@ export const make = Effect.fnUntraced(function* (
     const { by } = ofCommand
     return yield* new CommandFailed({ message: `${by} only works with --exec or --shell. Remove ${by}.` })
   }
-  yield* checkFlags(flags, uses)
-  const batchRun = uses.executor ? yield* batchesModule : undefined
-  const journal = uses.executor ? siblingFile(yield* StoreUrl, "batches") : undefined
+  yield* checkFlags(flags, uses, apis)
+  const isClaude = apis.executor === "claude"
+  const batchRun = isClaude ? yield* batchesModule : undefined
+  const journal = isClaude ? siblingFile(yield* StoreUrl, "batches") : undefined
   if (flags.batch && journal === undefined) {
     return yield* new CommandFailed({
       message:
@@ -91,17 +95,25 @@ export const make = Effect.fnUntraced(function* (
   if (!flags.batch && journal !== undefined && batchRun !== undefined) yield* batchRun.warn(journal)
   const batching = flags.batch ? batchRun : undefined
   const concurrency = explicit(flags.concurrency) ?? batching?.defaults.concurrency ?? flags.concurrency.value
+  const cache = flags.noCache ? undefined : siblingFile(yield* StoreUrl, "cache")
+  const usesOf = (api: Api) => ({ executor: apis.executor === api, verifier: apis.verifier === api })
+  const ofClaude = usesOf("claude")
   const claude =
-    uses.executor || uses.verifier
+    ofClaude.executor || ofClaude.verifier
       ? yield* (yield* claudeModule).make(flags, {
-          ...uses,
+          ...ofClaude,
           timeout,
           verifyTimeout,
           journal: flags.batch ? journal : undefined,
-          cache: flags.noCache ? undefined : siblingFile(yield* StoreUrl, "cache")
+          cache
         })
       : undefined
-  const chosen = yield* verifierOf(flags, verifier, verifyTimeout, claude)
+  const ofOpenAi = usesOf("openai")
+  const openai =
+    ofOpenAi.executor || ofOpenAi.verifier
+      ? yield* (yield* openaiModule).make(flags, { ...ofOpenAi, timeout, verifyTimeout, cache })
+      : undefined
+  const chosen = yield* verifierOf(flags, verifier, verifyTimeout, { claude, openai })
   const config: OrchestratorConfig = {
     owner,
     concurrency,
@@ -127,9 +139,10 @@ export const make = Effect.fnUntraced(function* (
       options.executor ??
       (yield* executorOf(flags, executor ?? (yield* chooseExecutor(flags)), timeout, {
         claude,
+        openai,
         claudeCode: uses.agent ? yield* (yield* claudeCodeModule).make(flags, timeout) : undefined
       })),
-    verifier: batching === undefined || uses.verifier ? chosen : batching.withLimit(chosen),
+    verifier: batching === undefined || ofClaude.verifier ? chosen : batching.withLimit(chosen),
     safety: yield* safetyOf(flags, options),
     left: {},
     config: batching?.configOf(config) ?? config,
@@ -137,8 +150,8 @@ export const make = Effect.fnUntraced(function* (
     concurrency,
     hooks: yield* hooks.make(flags),
     noVerify: flags.noVerify,
-    modelUse: claude?.modelUse ?? (() => []),
-    rateLimitedSince: claude?.rateLimitedSince ?? (() => undefined),
+    modelUse: () => [claude, openai].flatMap((parts) => parts?.modelUse() ?? []),
+    rateLimitedSince: (id) => claude?.rateLimitedSince(id) ?? openai?.rateLimitedSince(id),
     closingLines: batching === undefined || journal === undefined ? Effect.succeed([]) : batching.notice(journal)
   }
 })
@@ -149,22 +162,25 @@ export const make = Effect.fnUntraced(function* (
  */
 const withWaiting = (timeout: Duration.Duration) => Duration.sum(Duration.times(timeout, 6), Duration.hours(1))
 
-/** Whether the executor and the verifier use Claude's API. The flags need not select an executor. */
-export const usesClaude = Effect.fnUntraced(function* (flags: RunFlags) {
+/** The APIs that the executor and the verifier use. The flags need not select an executor. */
+export const apisOf = Effect.fnUntraced(function* (flags: RunFlags) {
   const executor = yield* choose(flags.exec, flags.shell, flags.executor)
   const verifier = yield* chooseVerifier(flags)
   return {
-    executor: executor !== undefined && executor === flags.executor && executor.value === "claude",
-    verifier: verifier !== undefined && verifier === flags.verifier && verifier.value === "claude"
+    executor: executor !== undefined && executor === flags.executor ? apiOf(executor.value) : undefined,
+    verifier: verifier !== undefined && verifier === flags.verifier ? apiOf(verifier.value) : undefined
   }
 })
 
+const apiOf = (name: string): Api | undefined => (name === "claude" || name === "openai" ? name : undefined)
+
 /** Hashed, because a command can contain a secret. */
 const executorIdOf = (flags: RunFlags, { value }: Given<string>): string => {
-  const { effort, model, outputSchema, resultFrom, system, systemFile } = flags
-  const ofClaude = value === "claude" || value === "claude-code"
+  const { baseUrl, effort, model, outputSchema, resultFrom, system, systemFile } = flags
+  const ofModel = value === "claude" || value === "claude-code" || value === "openai"
   const ofCommand = resultFrom === undefined ? [] : [resultFrom]
-  const settings = ofClaude ? [model, system, systemFile, outputSchema, effort] : ofCommand
+  const ofServer = value === "openai" ? [baseUrl] : []
+  const settings = ofModel ? [model, system, systemFile, outputSchema, effort, ...ofServer] : ofCommand
   const id = JSON.stringify([value, ...settings.map((given) => given?.value ?? null)])
   return createHash("sha256").update(id).digest("hex").slice(0, 12)
 }
@@ -181,14 +197,15 @@ const chooseExecutor = Effect.fnUntraced(function* (flags: RunFlags) {
 /** A flag for an executor that is not used is an error; a variable is ignored, because it may be for other runs. */
 const checkFlags = (
   flags: RunFlags,
-  uses: { readonly executor: boolean; readonly agent: boolean; readonly verifier: boolean }
+  uses: { readonly executor: boolean; readonly agent: boolean; readonly verifier: boolean },
+  apis: Apis
 ) => {
   const { confirm, criteria, judgeModel, minConfidence } = flags
   const { effort, maxOutputTokens, model, outputSchema, system, systemFile } = flags
   const { allowedTools, costFrom, cwd, maxCostPerAttempt, maxTurns, permissionMode } = flags
   const forJudge = [judgeModel, criteria, confirm, minConfidence]
   const forAgent = [permissionMode, allowedTools, cwd, maxTurns, ...(costFrom === undefined ? [maxCostPerAttempt] : [])]
-  if (flags.batch && !uses.executor) {
+  if (flags.batch && apis.executor !== "claude") {
     return Effect.fail(
       new CommandFailed({
         message: "--batch only works with --executor claude. Add --executor claude, or remove --batch."
@@ -209,18 +226,31 @@ const checkFlags = (
     ...(uses.executor ? [] : [systemFile, maxOutputTokens, outputSchema]),
     ...(uses.executor || uses.agent ? [] : [model, system, effort]),
     ...(uses.agent ? [] : forAgent),
-    ...(uses.verifier ? [] : forJudge)
+    ...(uses.verifier ? [] : forJudge),
+    ...(apis.executor === "openai" || apis.verifier === "openai" ? [] : [flags.baseUrl])
   ].find((given) => given?.origin === "flag")
   if (misplaced === undefined) return Effect.void
+  if (misplaced === flags.baseUrl) {
+    const { by } = misplaced
+    return Effect.fail(
+      new CommandFailed({
+        message: `${by} only works with --executor openai or --verifier openai. Add one of them, or remove ${by}.`
+      })
+    )
+  }
   const isFor = (part: ReadonlyArray<unknown>) => part.includes(misplaced)
   const part = isFor(forJudge) ? "--verifier claude" : isFor(forAgent) ? "--executor claude-code" : "--executor claude"
+  const also = isFor(forAgent) ? "" : " or openai"
   return Effect.fail(
-    new CommandFailed({ message: `${misplaced.by} only works with ${part}. Add ${part}, or remove ${misplaced.by}.` })
+    new CommandFailed({
+      message: `${misplaced.by} only works with ${part}${also}. Add ${part}, or remove ${misplaced.by}.`
+    })
   )
 }
 
 const batchesModule = Effect.promise(() => import("./batchRun.ts"))
 const claudeModule = Effect.promise(() => import("../claude/parts.ts"))
+const openaiModule = Effect.promise(() => import("../openai/parts.ts"))
 const claudeCodeModule = Effect.promise(() => import("../claude/claudeCode.ts"))
 
 const executorOf = Effect.fnUntraced(function* (
@@ -248,13 +278,13 @@ const verifierOf = Effect.fnUntraced(function* (
   flags: RunFlags,
   chosen: Given<string> | undefined,
   timeout: Duration.Duration,
-  claude: Parts | undefined
+  options: PartOptions
 ) {
   if (chosen === undefined) {
     const { layerNone } = yield* Effect.promise(() => import("@baton/core/Verifier"))
     return layerNone
   }
-  if (chosen === flags.verifier) return yield* verifiers[flags.verifier.value]({ claude })
+  if (chosen === flags.verifier) return yield* verifiers[flags.verifier.value](options)
   const { commandModule, parse } = yield* Effect.promise(() => import("./commandExecutor.ts"))
   const { Command, CommandVerifier } = yield* commandModule
   return CommandVerifier.layer({

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as account from "../claude/account.ts"
+import { key as openaiKey } from "../openai/account.ts"
 import * as environment from "../system/environment.ts"
 import { Project } from "../settings/Project.ts"
 import { EndedWith, exitCodes } from "../system/CommandFailed.ts"
@@ -151,7 +152,8 @@ const smaller = (first: number | undefined, second: number | undefined): number 
 /** Secrets of the environment are redacted by their values too, because programs inherit them and can print them. */
 export const redactorOf = Effect.fnUntraced(function* ({ noRedact }: RunFlags) {
   if (noRedact) return Redactor.layerNone
-  const keys = Option.toArray(yield* account.find).map(({ apiKey }) => apiKey)
+  const ofClaude = Option.map(yield* account.find, ({ apiKey }) => apiKey)
+  const keys = [ofClaude, yield* openaiKey].flatMap((key) => Option.toArray(key))
   return Redactor.layer({ secrets: [...keys, ...Redactor.secretsOf(yield* environment.variables)] })
 })
 

@@ -10,7 +10,7 @@ export type TakenBy = "every command" | "run" | "verify" | "doctor" | "status" |
 /** The headings that the help shows some settings under. */
 export const groupTitles = {
   limits: "Limits",
-  claude: "Flags for --executor claude and --verifier claude",
+  claude: "Flags for --executor and --verifier claude or openai",
   claudeCode: "Flags for --executor claude-code, which also takes --model, --effort and --system",
   hooks: "Notifications"
 } as const
@@ -97,7 +97,7 @@ export const settings = {
     takenBy: runAndDoctor
   },
   executor: {
-    kind: Kind.oneOf("fake", "claude", "claude-code", "config"),
+    kind: Kind.oneOf("fake", "claude", "claude-code", "openai", "config"),
     help: "Use this executor instead of a command",
     takenBy: runAndDoctor
   },
@@ -107,7 +107,7 @@ export const settings = {
     takenBy: verifying
   },
   verifier: {
-    kind: Kind.oneOf("always-pass", "claude", "config"),
+    kind: Kind.oneOf("always-pass", "claude", "openai", "config"),
     help: "Use this verifier instead of a command",
     takenBy: verifying
   },
@@ -261,15 +261,22 @@ export const settings = {
   },
   model: {
     kind: model,
-    help: "The model that does the tasks",
+    help: "The model that does the tasks; openai has no default",
     default: "claude-sonnet-5-5",
     group: "claude",
     takenBy: runAndDoctor
   },
   judgeModel: {
     kind: model,
-    help: "The model that checks the outputs",
+    help: "The model that checks the outputs; openai has no default",
     default: "claude-haiku-5-5",
+    group: "claude",
+    takenBy: verifying
+  },
+  baseUrl: {
+    kind: Kind.url,
+    help: "The server of --executor and --verifier openai, such as http://localhost:11434/v1 for Ollama",
+    otherwise: "OPENAI_BASE_URL, or OpenAI's API",
     group: "claude",
     takenBy: verifying
   },

@@ -103,7 +103,7 @@ const headline = ({ tasks }: Plan): string => {
 const costs = ({ estimate, maxCostUsd, tasks }: Plan, style: Canvas["style"]): ReadonlyArray<string> => {
   if (tasks.total === 0) return ["There are no tasks to run, so the run costs nothing."]
   if (estimate === null) {
-    return ["The cost is unknown: Baton can only estimate it for --executor claude."]
+    return ["The cost is unknown: Baton can only estimate it for --executor claude or openai."]
   }
   const rows: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
     ["Cost", ["low", "expected", "worst"]],

@@ -25,7 +25,7 @@ const counted = Effect.fnUntraced(function* (send: ClaudeClient.ClaudeClient["Se
   })
   const request = { model: "claude-sonnet-5-5", max_tokens: 1, messages: [] }
   const fiber = yield* ClaudeClient.ClaudeClient.use((client) => client.send(request, about)).pipe(
-    Effect.provide(Layer.provide(meter.layer(counts), inner)),
+    Effect.provide(Layer.provide(meter.layer(ClaudeClient.ClaudeClient, counts), inner)),
     Effect.forkChild({ startImmediately: true })
   )
   yield* Effect.yieldNow
@@ -67,7 +67,7 @@ describe("rate limits", () => {
       })
       const send = ClaudeClient.ClaudeClient.use((client) =>
         client.send({ model: "m", max_tokens: 1, messages: [] }, { ...about, onSend: () => void sent.push("sent") })
-      ).pipe(Effect.provide(meter.layerRateLimited(waiting).pipe(Layer.provide(paced))))
+      ).pipe(Effect.provide(meter.layerRateLimited(ClaudeClient.ClaudeClient, waiting).pipe(Layer.provide(paced))))
 
       const given = yield* Effect.forkChild(send, { startImmediately: true })
       assert.strictEqual(waiting.get(taskId), 5000)

@@ -23,7 +23,13 @@ describe("completions", () => {
       const { stdout } = yield* baton(dir.path, ["--completions", "bash"])
       dir.write("completions.bash", stdout)
       dir.write("prices.json", "{}")
-      assert.deepStrictEqual(completed(dir.path, "run", "--executor", ""), ["fake", "claude", "claude-code", "config"])
+      assert.deepStrictEqual(completed(dir.path, "run", "--executor", ""), [
+        "fake",
+        "claude",
+        "claude-code",
+        "openai",
+        "config"
+      ])
       assert.deepStrictEqual(completed(dir.path, "list", "--status", "comp"), ["completed"])
       assert.deepStrictEqual(completed(dir.path, "run", "--prices", "pri"), ["prices.json"])
       assert.deepStrictEqual(completed(dir.path, "run", "pri"), ["prices.json"])

@@ -126,7 +126,7 @@ describe("before anything is spent", () => {
     "criteria without a judge",
     refused(
       [...claude, "--criteria", "short"],
-      "--criteria only works with --verifier claude. Add --verifier claude, or remove --criteria."
+      "--criteria only works with --verifier claude or openai. Add --verifier claude, or remove --criteria."
     )
   )
 

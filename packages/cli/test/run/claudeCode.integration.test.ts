@@ -63,7 +63,7 @@ describe("--executor claude-code", () => {
     [["--max-tokens", "1"], "--max-tokens does not work with --executor claude-code, which cannot limit tokens"],
     [
       ["--output-schema", "x.json"],
-      "--output-schema only works with --executor claude. Add --executor claude, or remove --output-schema."
+      "--output-schema only works with --executor claude or openai. Add --executor claude, or remove --output-schema."
     ]
   ] as const) {
     live(

@@ -1,23 +1,9 @@
 import { idempotencyKey } from "@baton/core/AttemptContext"
-import * as Predicate from "effect/Predicate"
-import { createHash, hash } from "node:crypto"
+import { createHash } from "node:crypto"
 import { defaultQueue } from "@baton/core/Task"
+import { canonicalJson } from "../../internal/chat/cacheKey.ts"
 import type { About } from "../ClaudeClient.ts"
 import type { MessageRequest } from "../../internal/chat/MessageRequest.ts"
-
-/**
- * The key of a reply in the response cache: a hash of the whole request, so that whatever changes the reply changes the
- * key. A requeued task gets new keys. So does each server: a gateway's reply under the name of a model is not Claude's.
- */
-export const cacheKey = (request: MessageRequest, { requeues }: About, server: string | undefined): string =>
-  hash(
-    "sha256",
-    canonicalJson({
-      request,
-      ...(requeues > 0 ? { requeues } : undefined),
-      ...(server === undefined ? undefined : { server })
-    })
-  )
 
 /** How a request is recognised among those in batches. */
 export interface RequestIdentity {
@@ -51,11 +37,3 @@ const keySuffix = ({ idempotencyKey: key, requeues, taskId }: About): string => 
   const first = idempotencyKey({ id: taskId, queue: defaultQueue, attempts: 0, requeues }).slice(0, -1)
   return key.startsWith(first) ? key.slice(first.length).replace(/^\d+/, "") : ""
 }
-
-/** JSON in which the order of an object's fields makes no difference. */
-const canonicalJson = (value: unknown): string =>
-  JSON.stringify(value, (_, part: unknown) =>
-    Predicate.isObject(part) && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([left], [right]) => (left < right ? -1 : 1)))
-      : part
-  )

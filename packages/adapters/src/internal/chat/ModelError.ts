@@ -63,3 +63,15 @@ export class OutputSchemaError extends Schema.TaggedError<OutputSchemaError>()("
   /** One sentence for a person: what cannot be expressed, and what to do instead. */
   message: Schema.String
 }) {}
+
+/**
+ * The file of a response cache cannot be opened, read or written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ResponseCacheError extends Schema.TaggedError<ResponseCacheError>()("ResponseCacheError", {
+  /** One sentence for a person, with the remedy. */
+  message: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {}

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as SqliteFile from "../../internal/SqliteFile.ts"
-import { ResponseCacheError } from "../ClaudeError.ts"
-import { Reply } from "../../internal/chat/Reply.ts"
+import * as SqliteFile from "../SqliteFile.ts"
+import { ResponseCacheError } from "./ModelError.ts"
+import { Reply } from "./Reply.ts"
 
 /**
  * The replies in one SQLite file, which several processes can share. Effect's `PersistedCache` does not fit: it keeps
