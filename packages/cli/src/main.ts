@@ -24,6 +24,7 @@ import { pause, resume, stop } from "./commands/control.ts"
 import { prune } from "./commands/prune.ts"
 import { report as reportCommand } from "./commands/report.ts"
 import { run as runCommand, worker } from "./commands/run.ts"
+import { schedule } from "./commands/schedule.ts"
 import { serve } from "./commands/serve.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
@@ -67,6 +68,7 @@ export const baton = Command.make("baton").pipe(
     verify,
     exportCommand,
     reportCommand,
+    schedule,
     serve,
     prune,
     cache,

@@ -15,6 +15,12 @@ import { safeText } from "../view/safeText.ts"
 type Queues = Arr.NonEmptyReadonlyArray<string>
 type QueueSetting = GlobalFlag.Setting.Identifier<"queue">
 
+/** The queue of the ticks of schedules, which commands on all queues leave alone. No source has this name. */
+export const schedulesQueue = "@schedules"
+
+/** The queues with tasks of the user. */
+const ofUser = (queues: ReadonlyArray<QueueCounts>) => queues.filter(({ queue }) => queue !== schedulesQueue)
+
 /** Chooses the queue of a source: that of `--queue`, or the one named after the source. */
 export const sourceQueues: Effect.Effect<(source: string) => string, never, QueueSetting> = Effect.map(
   QueueFlag,
@@ -33,7 +39,9 @@ export const selected = Effect.fnUntraced(function* (
   store: TaskStore["Service"]
 ): Effect.fn.Return<TaskStore["Service"], CommandFailed | TaskStoreError, QueueSetting> {
   const chosen = yield* choose(store)
-  return chosen.length === 1 ? inQueues(store, chosen) : store
+  if (chosen.length === 1) return inQueues(store, chosen)
+  const all = yield* store.queues
+  return all.length === chosen.length ? store : inQueues(store, chosen)
 })
 
 /** The queue of `--queue`, or all queues. */
@@ -46,7 +54,7 @@ export const choose = Effect.fnUntraced(function* (
     yield* mustExist(queue, queues)
     return [queue]
   }
-  const names = queues.map(({ queue }) => queue)
+  const names = ofUser(queues).map(({ queue }) => queue)
   return Arr.isReadonlyArrayNonEmpty(names) ? names : [defaultQueue]
 })
 
@@ -60,8 +68,9 @@ export const unfinished = Effect.fnUntraced(function* (
     yield* mustExist(queue, queues)
     return [queue]
   }
-  const open = queues.filter(({ in_progress, pending }) => pending + in_progress > 0)
-  const [first, ...others] = open.length > 0 ? open : queues
+  const users = ofUser(queues)
+  const open = users.filter(({ in_progress, pending }) => pending + in_progress > 0)
+  const [first, ...others] = open.length > 0 ? open : users
   if (first === undefined) return [defaultQueue]
   if (others.length === 0) return [first.queue]
   const lines = [first, ...others].map(
