@@ -11,7 +11,8 @@ import * as options from "../settings/commandFlags.ts"
 import { byPage, writeAll } from "../view/stdout.ts"
 import { ExportFormat, extensions, fromPath, isTable, render, taskColumnNames } from "../view/exportFormat.ts"
 import { DataColumns } from "../view/resultTable.ts"
-import { count } from "../view/quantity.ts"
+import { CommandFailed } from "../system/CommandFailed.ts"
+import { count, number } from "../view/quantity.ts"
 import { safe } from "../view/safeText.ts"
 import type { TaskWithHistory } from "../view/json.ts"
 import * as store from "../run/stores.ts"
@@ -21,6 +22,9 @@ import { printMessage } from "../view/stderr.ts"
 
 /** Ledgers are read concurrently, so that a remote store does not slow down the export. */
 const ledgerConcurrency = 16
+
+/** The rows of a sheet of Excel, without the header. */
+const maxSheetRows = 1_048_575
 
 /** Exports tasks and results. */
 export const exportCommand = Command.make(
@@ -48,8 +52,20 @@ export const exportCommand = Command.make(
       return page
     })
     const data = new DataColumns(taskColumnNames)
-    if (isTable(format))
-      yield* Stream.runForEach(pages({ status: input.status }), (task) => Effect.sync(() => data.add(task)))
+    if (isTable(format)) {
+      let rows = 0
+      yield* Stream.runForEach(pages({ status: input.status }), (task) =>
+        Effect.sync(() => {
+          rows++
+          data.add(task)
+        })
+      )
+      if (format === "xlsx" && rows > maxSheetRows) {
+        return yield* new CommandFailed({
+          message: `A sheet of Excel has room for ${number(maxSheetRows)} tasks, and there are ${number(rows)}. Export them as csv or parquet.`
+        })
+      }
+    }
     const text = byPage(render[format](withHistory(tasks, wantsHistory(format, input.history)), data.all))
     if (input.output === undefined || input.output === "-") return yield* writeAll(text)
     yield* writeFile(input.output, text)
@@ -73,10 +89,11 @@ export const exportCommand = Command.make(
   Command.withDescription(
     [
       "Export the tasks with their results, in the order in which they were added.",
-      "A table (CSV, TSV, Parquet) has a row for each task, with a column for each field of its source, and one named",
+      "A table (CSV, TSV, Parquet, XLSX) has a row for each task, with a column for each field of its source, and one named",
       "result.NAME for each field of a result that is a JSON object. Failed tasks keep the reason in the column feedback.",
+      "The JSON formats have the source's fields in metadata and those of the result in fields.",
       "CSV follows RFC 4180 and has a header row. Texts are written unchanged, so import untrusted texts into a spreadsheet",
-      "as text, not as formulas."
+      "as text, not as formulas; in XLSX, they are text. A cell of XLSX holds 32,767 characters, and a longer text is cut."
     ].join(" ")
   ),
   Command.withShortDescription("Export tasks and results"),

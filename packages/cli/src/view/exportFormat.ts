@@ -6,8 +6,8 @@ import * as Stream from "effect/Stream"
 import * as DateTime from "effect/DateTime"
 import * as Csv from "effect/encoding/Csv"
 import { jsonArray, jsonLines, type TaskWithHistory } from "./json.ts"
-import type { TaskColumn } from "./parquet.ts"
-import { cellText, type DataColumn } from "./resultTable.ts"
+import { cellText, type DataColumn, resultFields } from "./resultTable.ts"
+import type { TaskColumn } from "./tableColumns.ts"
 import { models } from "./taskReport.ts"
 import { count, usage } from "./quantity.ts"
 import { firstLine, markdownText, safeText } from "./safeText.ts"
@@ -18,15 +18,18 @@ import { statusWord } from "./taskTable.ts"
  * - `csv`: one row per task, with columns for the source and the fields of the results
  * - `tsv`: the same, separated by tabs
  * - `parquet`: the same, with types
+ * - `xlsx`: the same, as an Excel workbook
  * - `md`: a Markdown report
  * - `json`: one JSON array
  */
-export const ExportFormat = Schema.Literals(["jsonl", "csv", "tsv", "parquet", "md", "json"])
+export const ExportFormat = Schema.Literals(["jsonl", "csv", "tsv", "parquet", "xlsx", "md", "json"])
 
 export type ExportFormat = typeof ExportFormat.Type
 
 /** Whether a format is a table, which has no room for attempts. */
-export const isTable = (format: ExportFormat): boolean => format === "csv" || format === "tsv" || format === "parquet"
+export const isTable = (format: ExportFormat): boolean => tables.has(format)
+
+const tables: ReadonlySet<ExportFormat> = new Set(["csv", "tsv", "parquet", "xlsx"])
 
 /** The format for a file's extension. */
 export const fromPath = (path: string): ExportFormat | undefined => {
@@ -36,7 +39,7 @@ export const fromPath = (path: string): ExportFormat | undefined => {
 }
 
 /** The extensions that need no `--format`. */
-export const extensions = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".md", ".markdown"]
+export const extensions = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".xlsx", ".md", ".markdown"]
 
 type TaskColumns = ReadonlyArray<TaskColumn>
 
@@ -109,6 +112,27 @@ const parquet: Render = (tasks, data) =>
     })
   )
 
+const xlsx: Render = (tasks, data) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const { make } = yield* Effect.promise(() => import("./xlsx.ts"))
+      const file = make(taskColumns, data)
+      yield* Stream.runForEach(tasks, (task) => Effect.sync(() => file.add(task)))
+      return Stream.fromEffect(file.finish)
+    })
+  )
+
+/** JSON, in which a result that is a JSON object can be read without parsing it. */
+const withFields =
+  (render: typeof jsonLines): Render =>
+  (tasks) =>
+    render(
+      Stream.map(tasks, (task) => {
+        const fields = resultFields(task)
+        return fields === undefined ? task : { ...task, fields }
+      })
+    )
+
 /** A section per task. */
 const markdown = <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>): Stream.Stream<string, E, R> =>
   tasks.pipe(Stream.map(section), Stream.prepend(["# Tasks\n"]))
@@ -128,10 +152,20 @@ const section = (task: TaskWithHistory): string => {
     `*${details.join(" · ")}*`,
     "",
     fence(task.description),
+    ...columnLines(task),
     ...(task.result === null ? [] : ["", "Result:", "", fence(task.result)]),
     ...(task.feedback === null ? [] : ["", "Feedback:", "", fence(task.feedback)]),
     ""
   ].join("\n")
+}
+
+/** The columns of the source, a line each. */
+const columnLines = ({ metadata }: TaskWithHistory): ReadonlyArray<string> => {
+  const lines = Object.entries(metadata).flatMap(([name, value]) => {
+    const text = cellText(value)
+    return text === "" ? [] : `- ${markdownText(firstLine(name))}: ${codeSpan(safeText(text.replaceAll(/\s+/g, " ")))}`
+  })
+  return lines.length === 0 ? [] : ["", ...lines]
 }
 
 /** Uses a fence longer than any run of backticks in the text, so that the text cannot close it. */
@@ -150,10 +184,11 @@ const longestRun = (text: string): number =>
 
 /** Renders an export by format. */
 export const render: { readonly [Format in ExportFormat]: Render } = {
-  jsonl: jsonLines,
+  jsonl: withFields(jsonLines),
   csv: separated(","),
   tsv: separated("\t"),
   parquet,
+  xlsx,
   md: markdown,
-  json: jsonArray
+  json: withFields(jsonArray)
 }

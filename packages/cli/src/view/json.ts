@@ -13,7 +13,9 @@ import { writeLines } from "./stdout.ts"
 export const TaskWithHistory = Schema.Struct({
   ...Task.Task.fields,
   /** The attempts, the oldest first. */
-  history: Schema.optionalKey(Schema.Array(Attempt.Attempt))
+  history: Schema.optionalKey(Schema.Array(Attempt.Attempt)),
+  /** In an export: the fields of a result that is a JSON object. */
+  fields: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
 })
 
 export interface TaskWithHistory extends Schema.Schema.Type<typeof TaskWithHistory> {}

@@ -18,8 +18,12 @@ const decodeObject = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Rec
 type Fields = Readonly<Record<string, Schema.Json>>
 
 /** The fields of a result that is a JSON object. */
-const fieldsOf = ({ result }: Task): Fields =>
-  result?.trimStart().startsWith("{") === true ? Option.getOrElse(decodeObject(result), () => ({})) : {}
+export const resultFields = ({ result }: Task): Fields | undefined =>
+  result?.trimStart().startsWith("{") === true ? Option.getOrUndefined(decodeObject(result)) : undefined
+
+const noFields: Fields = {}
+
+const fieldsOf = (task: Task): Fields => resultFields(task) ?? noFields
 
 const typeOf = (value: Schema.Json): ColumnType => {
   if (typeof value === "boolean") return "boolean"

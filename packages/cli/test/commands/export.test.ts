@@ -138,6 +138,8 @@ describe("baton export", () => {
           "and count its sections",
           "```",
           "",
+          "- team: `docs`",
+          "",
           "Result:",
           "",
           "```",

@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DuckDBInstance } from "@duckdb/node-api"
-import { Effect, Stream } from "effect"
+import { Effect, Schema, Stream } from "effect"
 import { Csv } from "effect/encoding"
-import { chmodSync } from "node:fs"
+import { strFromU8, unzipSync } from "fflate"
+import { chmodSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { baton, folder } from "./baton.ts"
 
-const rowCount = 60
+const rowCount = 400
 const columns = ["sku", "title", "brand", "price", "stock", "note"]
 const sourceRows = Array.from({ length: rowCount }, (_, i) => [`s${i}`, `Item ${i}`, 'A "B"', `${i}.5`, `${i}`, ""])
 const csv = [columns, ...sourceRows]
@@ -27,6 +28,12 @@ const query = (sql: string) =>
       .then((connection) => connection.runAndReadAll(sql))
       .then((reader) => reader.getRowObjectsJson())
   )
+
+const Line = Schema.Struct({
+  metadata: Schema.Record(Schema.String, Schema.Json),
+  fields: Schema.optionalKey(Schema.Json)
+})
+const decodeLine = Schema.decodeUnknownSync(Schema.fromJsonString(Line))
 
 describe("baton export", () => {
   it.live("joins the columns of a spreadsheet with typed fields of the results, in the order of its rows", () =>
@@ -50,7 +57,7 @@ describe("baton export", () => {
       ])
       assert.strictEqual(run.code, 2, run.stderr)
 
-      for (const file of ["out.csv", "out.tsv", "out.parquet"]) {
+      for (const file of ["out.csv", "out.tsv", "out.parquet", "out.xlsx", "out.jsonl", "out.md"]) {
         const { code, stderr } = yield* baton(dir.path, ["export", "-o", file])
         assert.strictEqual(code, 0, stderr)
       }
@@ -68,6 +75,23 @@ describe("baton export", () => {
       assert.deepInclude(rows[3], { "result.name": "Item 3", "result.length": "6", "result.inStock": "true" })
       assert.deepInclude(rows[7], { status: "failed", "result.name": "", attempts: "1" })
       assert.include(rows[7]?.["feedback"], "no Item 7")
+
+      const jsonLines = dir.lines("out.jsonl").map((line) => decodeLine(line))
+      assert.deepStrictEqual(
+        jsonLines.map(({ metadata }) => columns.map((column) => metadata[column])),
+        sourceRows
+      )
+      assert.deepStrictEqual(jsonLines[3]?.fields, { name: "Item 3", length: 6, score: 0.5, inStock: true })
+      assert.isUndefined(jsonLines[7]?.fields)
+      assert.include(
+        dir.read("out.md"),
+        '\n\n- sku: `s3`\n- title: `Item 3`\n- brand: `A "B"`\n- price: `3.5`\n- stock: `3`\n'
+      )
+
+      const sheet = strFromU8(
+        unzipSync(readFileSync(join(dir.path, "out.xlsx")))["xl/worksheets/sheet1.xml"] ?? new Uint8Array()
+      )
+      assert.strictEqual(sheet.match(/<row /g)?.length, rowCount + 1)
 
       const parquet = `'${join(dir.path, "out.parquet")}'`
       const types = yield* query(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${parquet})`)
