@@ -229,6 +229,9 @@ const checkExecutions = ({ attempts }: TaskRecord.TaskRecord, { executed, saved 
   const executions = Map.groupBy(executed, ({ token }) => token)
   for (const [token, runs] of executions) {
     const owner = rows.get(token)?.owner
+    if (rows.get(token)?.error?.includes("before it started") === true) {
+      violate(`was executed under lease ${token}, which the store did not have as started`)
+    }
     if (runs.length > 1) violate(`was executed ${runs.length} times under lease ${token}`)
     for (const { worker } of runs) {
       if (owner === undefined || !isOwnedBy(owner, worker))

@@ -147,6 +147,22 @@ describe("accepts", () => {
 describe("finds", () => {
   const cases: ReadonlyArray<readonly [string, Parameters<typeof found>, RegExp]> = [
     ["a missing task", [ordinary, []], /no longer in the store/],
+    [
+      "an execution before its start was in the store",
+      [
+        [executed(1, "a"), executed(2, "b"), settled(2, "Complete")],
+        [
+          record(
+            [
+              row(1, "released", { error: "Worker w1-x stopped answering before it started." }),
+              row(2, "completed", { number: 1, output: "b" })
+            ],
+            { attempts: 1 }
+          )
+        ]
+      ],
+      /which the store did not have as started/
+    ],
     ["a task that was not added", [ordinary, [completed], { added: [] }], /never added/],
     [
       "a task that did not end",

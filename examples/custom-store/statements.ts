@@ -61,7 +61,7 @@ const task: Columns = {
   ...columns("int", "attempts", "availableAt", "verified", "requeues", "createdAt", "updatedAt", "token")
 }
 const outcome: Columns = { outcome: "word", ...columns("text", "error", "execution", "verification") }
-const taskColumns = `seq, ${names(task)}`
+const taskColumns = `seq, ${names(task)}, IF(status = 'in_progress', startedAt, NULL) AS startedAt`
 // ------------------------------------------------------------------------------------------ adding and restoring
 export const present = `
   SELECT seq, id, queue, description, payload, status FROM baton_tasks WHERE id IN (?) ORDER BY seq FOR UPDATE`
@@ -155,7 +155,7 @@ export const sweep = `
   UPDATE baton_tasks SET status = IF(attempts >= IF(? = 0, 0, COALESCE(maxAttempts, ?)), 'failed', 'pending'),
     feedback = IF(status = 'failed', CONCAT(?, owner, ?), feedback),
     availableAt = IF(status = 'failed', availableAt, ${now}), ${keepSaved}, updatedAt = ${now} WHERE seq IN (?)`
-export const swept = "SELECT id, token, status, owner, attempts FROM baton_tasks WHERE seq IN (?)"
+export const swept = "SELECT id, token, status, owner, attempts, TRUE AS started FROM baton_tasks WHERE seq IN (?)"
 /** Those of one queue, with one status, or all. */
 const page = "seq > ? AND (? IS NULL OR status = ?) AND (? IS NULL OR queue = ?) ORDER BY seq LIMIT ?"
 const selected = `SELECT seq, id, status, token, ${now} - updatedAt AS age FROM baton_tasks`

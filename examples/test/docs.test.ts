@@ -30,7 +30,16 @@ const results = (tag: string, status: Task.TaskStatus, attempts: number) =>
     })
   )
 
-const plainTags = ["Claimed", "Verified", "Released", "LeaseExpired", "Requeued", "Cancelled", "Revised"] as const
+const plainTags = [
+  "Claimed",
+  "Verified",
+  "Released",
+  "LeaseExpired",
+  "ClaimExpired",
+  "Requeued",
+  "Cancelled",
+  "Revised"
+] as const
 const eventTag = (tag: string) => plainTags.find((known) => known === tag) ?? assert.fail(`no transition ${tag}`)
 
 /** The attempts of a task that had used two, for each entry of the last column. */

@@ -24,19 +24,21 @@ export const LeaseToken = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)).pip
 export type LeaseToken = typeof LeaseToken.Type
 
 /**
- * The outcome of an attempt, or `running`.
+ * The outcome of an attempt, or `claimed` or `running`.
  *
+ * - `claimed`: its worker has the task and has not started it yet
  * - `completed`: the output was accepted. A task can be revised later, and have further attempts
  * - `retried`: it failed and another attempt follows
  * - `failed`: it failed and the task went to the dead-letter queue
- * - `released`: given back without counting (shutdown, pause, a fatal error of the run)
- * - `lease_expired`: its worker stopped answering
+ * - `released`: given back without counting (shutdown, pause, a fatal error of the run, a worker that died before it started)
+ * - `lease_expired`: its worker stopped answering after it had started
  * - `cancelled`: the task was cancelled while it ran
  *
  * @category models
  * @since 0.1.0
  */
 export const AttemptOutcome = Schema.Literals([
+  "claimed",
   "running",
   "completed",
   "retried",
@@ -62,7 +64,7 @@ export const Attempt = Schema.Struct({
   token: LeaseToken,
   /** The worker that held the lease. */
   owner: Schema.String,
-  /** When the task was claimed. */
+  /** When work on the task started; for an attempt that never started, when its claim was last known of. */
   startedAt: Schema.DateTimeUtcFromString,
   endedAt: Schema.NullOr(Schema.DateTimeUtcFromString),
   execution: Schema.NullOr(Execution),

@@ -101,7 +101,8 @@ export const OrchestratorConfig = Schema.Struct({
   maxPerKey: count.pipe(withDefault(1)),
   /**
    * How many tasks are claimed ahead of the workers, however long they wait. Default: as many as are expected to start within
-   * 50 milliseconds, at most 1 000; none for tasks that take longer, and none with `onCrash: "dead-letter"`.
+   * 50 milliseconds, at most 1 000; none for tasks that take longer. Tasks that were claimed and not started lose no attempt
+   * when the worker dies.
    */
   prefetch: Schema.optional(count),
   /** The longest execution of one attempt, its transient retries included. Default 10 minutes. */
@@ -110,7 +111,10 @@ export const OrchestratorConfig = Schema.Struct({
   verificationTimeout: duration.pipe(withDefault(Duration.minutes(5))),
   /** A task is taken over after this long without a heartbeat. Leases are extended three times as often. Default 30 seconds. */
   leaseDuration: leaseDuration.pipe(withDefault(Duration.seconds(30))),
-  /** What happens to the task of a dead worker. Choose `dead-letter` for work that must not run twice. Default `retry`. */
+  /**
+   * What happens to a task that was started and whose worker died, or that the end of a run cuts off. `retry`: it is run
+   * again. Choose `dead-letter` for work that must not run twice. Default `retry`.
+   */
   onCrash: Schema.Literals(["retry", "dead-letter"]).pipe(withDefault("retry")),
   /**
    * What happens to the pending tasks that depend on a failed one, directly or through others, in all queues: `wait` until
@@ -168,14 +172,7 @@ export class InvalidConfig extends Schema.TaggedError<InvalidConfig>()("InvalidC
 export const resolve = (config: OrchestratorConfig): Effect.Effect<Resolved, InvalidConfig> =>
   decode(config, { errors: "all" }).pipe(
     Effect.map(fillIn),
-    Effect.mapError(({ issue }) => new InvalidConfig({ message: describe(config, issue) })),
-    Effect.filterOrFail(
-      ({ onCrash, prefetch }) => onCrash !== "dead-letter" || prefetch === undefined,
-      ({ prefetch }) =>
-        new InvalidConfig({
-          message: `prefetch is ${prefetch}. Expected none: with onCrash "dead-letter", no task is claimed ahead.`
-        })
-    )
+    Effect.mapError(({ issue }) => new InvalidConfig({ message: describe(config, issue) }))
   )
 
 const decode = Schema.decodeUnknownEffect(OrchestratorConfig)

@@ -158,6 +158,7 @@ export const make = Effect.fnUntraced(function* (
     add: (tasks) => durably(store.add(tasks)),
     claim: (options) => durably(store.claim(options)),
     checkpoint: (checkpoints) => durably(store.checkpoint(checkpoints)),
+    start: (leases) => durably(store.start(leases)),
     settle: (settlements) => durably(store.settle(settlements)),
     sweep: (options) => durably(store.sweep(options)),
     requeue: (selection) => durably(store.requeue(selection)),

@@ -166,7 +166,9 @@ export const Task = Schema.Struct({
   /** What all attempts together used; null when nothing was metered. */
   usage: Schema.NullOr(Usage),
   createdAt: Schema.DateTimeUtcFromString,
-  updatedAt: Schema.DateTimeUtcFromString
+  updatedAt: Schema.DateTimeUtcFromString,
+  /** When the attempt under way started. A task in progress without it is claimed and waits for its worker. */
+  startedAt: Schema.optionalKey(Schema.DateTimeUtcFromString)
 })
 
 /** @since 0.1.0 */

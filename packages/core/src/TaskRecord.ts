@@ -121,4 +121,4 @@ const contradiction = (record: TaskRecord): string | undefined => {
 
 /** The status of a task whose last attempt has this outcome, where the outcome decides it. */
 const statusOf = (outcome: Attempt["outcome"] | undefined): TaskStatus | undefined =>
-  outcome === "running" ? "in_progress" : outcome === "completed" ? "completed" : undefined
+  outcome === "running" || outcome === "claimed" ? "in_progress" : outcome === "completed" ? "completed" : undefined

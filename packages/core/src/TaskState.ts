@@ -31,7 +31,10 @@ export const Transition = Schema.TaggedUnion({
   /** An attempt failed; `permanent` when trying again would not help. */
   AttemptFailed: { permanent: Schema.Boolean },
   Released: {},
+  /** The worker stopped answering while it worked on the task. */
   LeaseExpired: {},
+  /** The worker stopped answering before it started the task. */
+  ClaimExpired: {},
   Requeued: {},
   Cancelled: {},
   /** The task was given other work, or its output was rejected after it was accepted. */
@@ -90,6 +93,8 @@ export const transition = (
       return running ? to("pending", Math.max(0, from.attempts - 1)) : illegal()
     case "LeaseExpired":
       return running ? afterFailure(policy.onCrash === "dead-letter") : illegal()
+    case "ClaimExpired":
+      return running ? to("pending", Math.max(0, from.attempts - 1)) : illegal()
     case "Requeued":
       return from.status === "failed" || from.status === "cancelled" ? to("pending", 0) : illegal()
     case "Cancelled":
@@ -124,6 +129,17 @@ export const failsFrom = (policy: FailurePolicy): number => {
     Result.getOrThrow(transition({ status: "in_progress", attempts }, { _tag: "LeaseExpired" }, policy)).status ===
     "failed"
   return fails(0) ? 0 : policy.maxAttempts
+}
+
+/**
+ * How many attempts a task gets back whose lease expired before it was started. It becomes pending.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const returnedUnstarted = (): 0 | 1 => {
+  const next = transition({ status: "in_progress", attempts: 1 }, { _tag: "ClaimExpired" }, patient)
+  return Result.getOrThrow(next).attempts === 0 ? 1 : 0
 }
 
 /**

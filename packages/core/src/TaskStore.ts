@@ -66,6 +66,12 @@ export class TaskStore extends Context.Service<
     /** Ends attempts: task, ledger row and dependants change in one write. When it returns, the write is durable. */
     readonly settle: (settlements: ReadonlyArray<Settlement>) => Effect.Effect<FencedReply, TaskStoreError>
 
+    /**
+     * Marks that work on claimed tasks starts. Durable when it returns, so that the work can begin then. An attempt that
+     * has started counts if its worker dies; one that has not is given back. Repeating it changes nothing.
+     */
+    readonly start: (leases: ReadonlyArray<Lease>) => Effect.Effect<FencedReply, TaskStoreError>
+
     /** Extends leases to `lease` from now: the heartbeat. The reply names those that were lost or cancelled. */
     readonly extend: (
       leases: ReadonlyArray<Lease>,
@@ -74,7 +80,8 @@ export class TaskStore extends Context.Service<
 
     /**
      * Ends the attempts in the queues whose lease has expired. The write checks the expiry again, so that a heartbeat that was just in
-     * time wins. The attempt counts: a task that kills its workers ends in the dead-letter queue.
+     * time wins. An attempt that had started counts: a task that kills its workers ends in the dead-letter queue. One that had
+     * not started is given back, whatever the policy.
      */
     readonly sweep: (options: SweepOptions) => Effect.Effect<ReadonlyArray<SweptTask>, TaskStoreError>
 
@@ -242,6 +249,11 @@ export interface ClaimOptions extends QueueOptions, KeyOptions {
   /** The worker that claims; kept in the ledger. Unique per process start, so that a restarted worker is never mistaken for its predecessor. */
   readonly owner: string
   readonly lease: Duration.Duration
+  /**
+   * How many of the claimed tasks, in the order of claiming, start at once, so that the claim marks them as started. The
+   * others wait for `start`. Default: all.
+   */
+  readonly started?: number | undefined
 }
 
 /** Permission to work on a task until a time. */
@@ -252,7 +264,7 @@ export interface Lease {
 
 /** A claimed task. */
 export interface Claim {
-  /** The task after the claim: in progress, this attempt counted. */
+  /** The task after the claim: in progress, this attempt counted. It does not say whether the task has started. */
   readonly task: Task
   readonly token: LeaseToken
   /** An output saved by an earlier attempt whose verification never finished: verify it, do not execute again. */
@@ -332,7 +344,10 @@ export interface SweepOptions extends QueueOptions {
 export interface SweptTask extends Lease {
   readonly status: "pending" | "failed"
   readonly owner: string
+  /** The attempts used. */
   readonly attempts: number
+  /** Whether the attempt had started, and so counts. */
+  readonly started: boolean
 }
 
 export interface ListQuery {

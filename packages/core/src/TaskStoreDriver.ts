@@ -68,7 +68,8 @@ export interface TaskStoreDriver {
   /**
    * Claims up to `limit` tasks of a queue: pending, `availableAt` reached, all dependencies completed; higher priority first, then
    * the one available for longest, then the one added first. Each becomes in progress under the next token, with one more
-   * attempt. Tasks that another call is claiming at the same moment are passed over. Never waits.
+   * attempt. The first `started` of them, in this order, are started, the others are not. Tasks that another call is
+   * claiming at the same moment are passed over. Never waits.
    *
    * With `concurrencyKeys`, at most `maxPerKey` tasks of a queue with the same key are in progress at a time. Within a priority,
    * keys wait in a line: a key enters it at the end when it gets its first pending task that waits for no other, and goes to
@@ -77,7 +78,7 @@ export interface TaskStoreDriver {
    * another, does not hold up its key.
    *
    * When calls named in `unanswered` have claimed tasks for this owner that are still in progress under that claim, returns
-   * those, with a new lease and nothing else, up to `limit`; they are then claimed by this call. A driver that cannot lose an answer ignores this.
+   * those, with a new lease and nothing else but whether they are started, up to `limit`; they are then claimed by this call. A driver that cannot lose an answer ignores this.
    */
   readonly claim: (options: ClaimRequest) => Effect.Effect<ReadonlyArray<ClaimRow>, TaskStoreError>
 
@@ -94,13 +95,25 @@ export interface TaskStoreDriver {
     settlements: ReadonlyArray<SettlementRow>
   ) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>
 
+  /**
+   * Marks the attempts as started now, unless they are already. Each task occurs once in a call. Returns the leases that were
+   * lost. Leave it out in a driver that treats each claimed task as started, whatever `started` says.
+   */
+  readonly start?:
+    | ((leases: ReadonlyArray<LeaseRow>) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>)
+    | undefined
+
   /** Sets the end of leases to `leaseMillis` from now. Each task occurs once in a call. Returns the leases that were lost. */
   readonly extend: (
     leases: ReadonlyArray<LeaseRow>,
     leaseMillis: number
   ) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>
 
-  /** Ends up to `limit` attempts of a queue whose lease has expired. The expiry is checked in the write itself. */
+  /**
+   * Ends up to `limit` attempts of a queue whose lease has expired. The expiry is checked in the write itself. An attempt that
+   * has started ends as `lease_expired`, and the task becomes pending or failed. One that has not ends as `released`, and the
+   * task becomes pending with `notStarted.attemptsReturned` attempts less.
+   */
   readonly sweep: (options: SweepRequest) => Effect.Effect<ReadonlyArray<SweptRow>, TaskStoreError>
 
   /** The tasks with these ids, each once, in any order, without those that do not exist. */
@@ -404,6 +417,8 @@ export interface ClaimRequest {
   readonly call: number
   /** Calls of this owner whose answers never arrived. */
   readonly unanswered: ReadonlyArray<number>
+  /** How many of the claimed tasks are started. */
+  readonly started: number
 }
 
 /**
@@ -434,12 +449,14 @@ export interface TaskRow {
   readonly usage: Column
   readonly createdAt: Column
   readonly updatedAt: Column
+  /** When the attempt under way started; null while it has not, and when there is none. */
+  readonly startedAt: Column
   /** The execution of the attempt that completed the task; read only of completed tasks. */
   readonly execution: Column
 }
 
 /** A task after its claim. */
-export interface ClaimRow extends Omit<TaskRow, "status" | "execution" | "verified"> {
+export interface ClaimRow extends Omit<TaskRow, "status" | "execution" | "verified" | "startedAt"> {
   readonly token: Column
   readonly checkpoint: Column
   /** The execution of the last attempt that was retried, failed or completed. */
@@ -518,6 +535,11 @@ export interface SweepRequest {
   readonly limit: number
   /** The error in the ledger, and the feedback of tasks that fail: the owner goes between the two. */
   readonly message: { readonly beforeOwner: string; readonly afterOwner: string }
+  /** For attempts that have not started: the same, and how many attempts are given back. */
+  readonly notStarted: {
+    readonly message: { readonly beforeOwner: string; readonly afterOwner: string }
+    readonly attemptsReturned: 0 | 1
+  }
 }
 
 /** @since 0.1.0 */
@@ -527,6 +549,8 @@ export interface SweptRow {
   readonly status: Column
   readonly owner: Column
   readonly attempts: Column
+  /** Whether the attempt had started. */
+  readonly started: Column
 }
 
 /** @since 0.1.0 */
@@ -534,8 +558,10 @@ export interface AttemptRow {
   readonly number: Column
   readonly token: Column
   readonly owner: Column
+  /** When it started; when it was claimed, for one under way that has not; when it ended, for one that never did. */
   readonly startedAt: Column
   readonly endedAt: Column
+  /** `running` for the attempt under way, or `claimed` while it has not started. */
   readonly outcome: Column
   readonly error: Column
   readonly execution: Column

@@ -43,10 +43,6 @@ describe("OrchestratorConfig", () => {
     [{ concurrency: 1.5 }, `concurrency is 1.5. Expected ${wholeNumber}.`],
     [{ concurrency: Infinity }, `concurrency is Infinity. Expected ${wholeNumber}.`],
     [{ prefetch: Number.NaN }, `prefetch is NaN. Expected ${wholeNumber}.`],
-    [
-      { prefetch: 8, onCrash: "dead-letter" },
-      'prefetch is 8. Expected none: with onCrash "dead-letter", no task is claimed ahead.'
-    ],
     [{ maxAttempts: Number.NaN }, `maxAttempts is NaN. Expected ${wholeNumber}, or Infinity.`],
     [{ maxCostPerTask: 0 }, "maxCostPerTask is 0. Expected a number above 0."],
     [{ maxTokensPerTask: Number.NaN }, "maxTokensPerTask is NaN. Expected a number above 0."],

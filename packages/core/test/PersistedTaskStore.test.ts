@@ -58,6 +58,7 @@ const around = (store: Store, wrap: <A, E>(operation: Effect.Effect<A, E>) => Ef
   add: (tasks) => wrap(store.add(tasks)),
   claim: (options) => wrap(store.claim(options)),
   checkpoint: (checkpoints) => wrap(store.checkpoint(checkpoints)),
+  start: (leases) => wrap(store.start(leases)),
   settle: (settlements) => wrap(store.settle(settlements)),
   sweep: (options) => wrap(store.sweep(options)),
   requeue: (selection) => wrap(store.requeue(selection)),

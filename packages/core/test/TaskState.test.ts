@@ -2,7 +2,7 @@ import { Task, TaskState } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 
-const { AttemptFailed, Cancelled, Claimed, LeaseExpired, Released, Requeued, Revised, Verified } =
+const { AttemptFailed, Cancelled, ClaimExpired, Claimed, LeaseExpired, Released, Requeued, Revised, Verified } =
   TaskState.Transition.cases
 
 const attempts = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))
@@ -35,6 +35,7 @@ describe("TaskState", () => {
     ["in_progress", 2, Released.make({}), { status: "pending", attempts: 1 }],
     ["in_progress", 2, LeaseExpired.make({}), { status: "pending", attempts: 2 }],
     ["in_progress", 3, LeaseExpired.make({}), { status: "failed", attempts: 3 }],
+    ["in_progress", 3, ClaimExpired.make({}), { status: "pending", attempts: 2 }],
     ["failed", 3, Requeued.make({}), { status: "pending", attempts: 0 }],
     ["cancelled", 2, Requeued.make({}), { status: "pending", attempts: 0 }],
     ["pending", 2, Cancelled.make({}), { status: "cancelled", attempts: 2 }],
@@ -56,6 +57,20 @@ describe("TaskState", () => {
         TaskState.transition({ status: "in_progress", attempts: 1 }, LeaseExpired.make({}), cautious),
         Result.succeed({ status: "failed", attempts: 1 } as const)
       )
+    })
+  )
+
+  it.effect("work that was never started is given back, even if it must not run twice", () =>
+    Effect.sync(() => {
+      for (const onCrash of ["retry", "dead-letter"] as const) {
+        assert.deepStrictEqual(
+          TaskState.transition({ status: "in_progress", attempts: 1 }, ClaimExpired.make({}), {
+            maxAttempts: 1,
+            onCrash
+          }),
+          Result.succeed({ status: "pending", attempts: 0 } as const)
+        )
+      }
     })
   )
 
@@ -120,7 +135,7 @@ describe("TaskState", () => {
     ([state, event, policy]) =>
       Effect.sync(() => {
         const legal = Result.isSuccess(TaskState.transition(state, event, policy))
-        if (["Verified", "AttemptFailed", "Released", "LeaseExpired"].includes(event._tag)) {
+        if (["Verified", "AttemptFailed", "Released", "LeaseExpired", "ClaimExpired"].includes(event._tag)) {
           assert.strictEqual(legal, state.status === "in_progress")
         }
         if (event._tag === "Claimed") assert.strictEqual(legal, state.status === "pending")
@@ -132,7 +147,7 @@ describe("TaskState", () => {
     [Schema.Array(TaskState.Transition), Policy],
     ([events, policy]) =>
       Effect.sync(() => {
-        const failing = events.filter(({ _tag }) => !["Requeued", "Released", "Revised"].includes(_tag))
+        const failing = events.filter(({ _tag }) => !["Requeued", "Released", "ClaimExpired", "Revised"].includes(_tag))
         const reached = walk({ status: "pending", attempts: 0 }, failing, policy)
         assert.isAtMost(reached.attempts, policy.maxAttempts)
       })

@@ -227,18 +227,3 @@ describe("tasks that were claimed ahead and wait behind a long one", () => {
     })
   )
 })
-
-describe("with onCrash: dead-letter", () => {
-  it.effect("no task is claimed ahead, however short", () =>
-    Effect.gen(function* () {
-      const { executor, observed, store } = yield* observe
-      const config = { concurrency: 2, onCrash: "dead-letter" } as const
-      const { orchestrator } = yield* make({ config, executor, store: layerOf(store) })
-      yield* store.add(numbered(100))
-      const run = yield* Effect.forkChild(orchestrator.run)
-      yield* pass(600)
-      yield* Fiber.join(run)
-      assert.strictEqual(Math.max(...observed.limits), 2)
-    })
-  )
-})

@@ -16,6 +16,7 @@ describe("workers that are killed at any moment", () => {
         const ids = Array.from({ length: total }, (_, index) => Task.TaskId.make(`t${index}`))
         yield* real.add(ids.map((id) => ({ id, description: "x" })))
         const saved = new Set<string>()
+        const executed = new Set<string>()
         const problems: Array<string> = []
         const accepted = new Map<string, number>()
 
@@ -43,9 +44,10 @@ describe("workers that are killed at any moment", () => {
               maxAttempts: 1000,
               leaseDuration: "9 seconds"
             },
-            executor: Executor.layer(({ id }) =>
+            executor: Executor.layer(({ id }, { leaseToken }) =>
               mortal(
                 Effect.suspend(() => {
+                  executed.add(`${leaseToken} ${id}`)
                   if (saved.has(id)) problems.push(`${id} was executed although its output was saved`)
                   return Effect.as(yields(roll(12)), Execution.make({ output: `result of ${id}` }))
                 })
@@ -76,6 +78,7 @@ describe("workers that are killed at any moment", () => {
                     })
                   )
                 ),
+              start: (leases) => call(real.start(leases)),
               extend: (leases, lease) => call(real.extend(leases, lease)),
               sweep: (options) => call(real.sweep(options)),
               counts: call(real.counts),
@@ -108,6 +111,8 @@ describe("workers that are killed at any moment", () => {
           if (accepted.get(id) !== 1) problems.push(`${id} was accepted ${accepted.get(id)} times`)
           for (const [index, attempt] of attempts.entries()) {
             if (attempt.token !== index + 1) problems.push(`${id}: a claim without a row`)
+            const isUnstarted = attempt.error?.includes("before it started") === true
+            if (isUnstarted && executed.has(`${attempt.token} ${id}`)) problems.push(`${id}: executed without a start`)
           }
         }
         assert.deepStrictEqual(problems, [])

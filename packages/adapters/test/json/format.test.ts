@@ -322,7 +322,7 @@ describe("the file of a JSON store", () => {
         Effect.gen(function* () {
           assert.strictEqual(yield* store.awaitWork({ untilDrained: true }), "claimable")
           const [swept] = yield* store.sweep(patient)
-          assert.deepEqual(swept, { ...lease("a", 2), status: "pending", attempts: 2, owner: "unknown" })
+          assert.deepEqual(swept, { ...lease("a", 2), status: "pending", attempts: 2, owner: "unknown", started: true })
           const { task, token } = yield* claimOne(store)
           assert.deepStrictEqual([token, task.attempts], [3, 3])
         })

@@ -54,10 +54,10 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       const claimable = /using tasks_claimable on tasks/
       const byKey = /using tasks_pkey on tasks/
       const leased = [numbers, numbers, numbers]
-      yield* explain(statements.claim, [int, text, number, number, text], claimable, /LockRows/, byKey)
+      yield* explain(statements.claim, [int, text, number, number, text, int], claimable, /LockRows/, byKey)
       yield* explain(
         statements.reclaim,
-        [text, numbers, number, int, text, number],
+        [text, numbers, number, int, text, number, int],
         /using tasks_leased on tasks/,
         byKey
       )
@@ -76,7 +76,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       )
       const keyed = /using tasks_keyed on tasks/
       yield* explain(statements.candidates, [text, int, int, int, texts], claimable, keyed, /using tasks_busy on tasks/)
-      yield* explain(statements.claimLocked, [numbers, text, number, number, text], byKey)
+      yield* explain(statements.claimLocked, [numbers, text, number, number, text, int], byKey)
       yield* explain(statements.endTurns, [text, int, texts, numbers], keyed, /using key_turns_pkey/)
       yield* explain(
         statements.complete,
@@ -95,10 +95,11 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       const spending = [numbers, numbers, numbers, numbers, numbers, numbers, numbers]
       yield* explain(statements.reserve, [...leased, ...spending], /LockRows\n\s+->  Sort/, byKey, /budgets_pkey/)
       yield* explain(statements.extend, [...leased, number], byKey)
+      yield* explain(statements.start, leased, byKey)
       yield* explain(statements.checkpoint, [...leased, texts, texts, texts], byKey)
       yield* explain(statements.locate, [texts, numbers], byKey, /task_inputs_id/)
       yield* explain(statements.explain, [texts, numbers, numbers, numbers], byKey, /task_inputs_id/, /attempts_pkey/)
-      yield* explain(statements.sweep, [number, int, text, text, text], /using tasks_leased on tasks/)
+      yield* explain(statements.sweep, [number, int, text, text, text, int, text, text], /using tasks_leased on tasks/)
       const page = [int, int]
       const list = [int, int, text]
       yield* explain(statements.list.all, list, byKey)
@@ -130,7 +131,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       const explain = explaining(sql)
       const statements = Statements.make(Names.make(name))
       const withoutOthers = /^(?![^]*tasks_pending)[^]*using tasks_claimable on tasks/
-      yield* explain(statements.claim, [int, text, number, number, text], withoutOthers)
+      yield* explain(statements.claim, [int, text, number, number, text, int], withoutOthers)
       yield* explain(statements.outlook, [text, int], withoutOthers)
     })
   )
@@ -189,14 +190,14 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL store with a million task
           for (const queue of ["small", "big", "none"]) {
             const outlook = yield* pages(statements.outlook, `${text}, ${int}`, `'${queue}', 1`)
             assert.isBelow(outlook, 200, `outlook of ${queue}`)
-            const types = `${int}, ${text}, ${number}, ${number}, ${text}`
-            const claim = yield* pages(statements.claim, types, `2, 'w', 1000, 5, '${queue}'`)
+            const types = `${int}, ${text}, ${number}, ${number}, ${text}, ${int}`
+            const claim = yield* pages(statements.claim, types, `2, 'w', 1000, 5, '${queue}', 1`)
             assert.isBelow(claim, 400, `claim from ${queue}`)
-            const reclaim = `${text}, ${numbers}, ${number}, ${int}, ${text}, ${number}`
-            const reclaimed = yield* pages(statements.reclaim, reclaim, `'w', '{5}', 1000, 9, '${queue}', 6`)
+            const reclaim = `${text}, ${numbers}, ${number}, ${int}, ${text}, ${number}, ${int}`
+            const reclaimed = yield* pages(statements.reclaim, reclaim, `'w', '{5}', 1000, 9, '${queue}', 6, 1`)
             if (queue !== "big") assert.isBelow(reclaimed, 400, `reclaim from ${queue}`)
-            const sweep = `${number}, ${int}, ${text}, ${text}, ${text}`
-            const swept = yield* pages(statements.sweep, sweep, `3, 2, 'a', 'b', '${queue}'`)
+            const sweep = `${number}, ${int}, ${text}, ${text}, ${text}, ${int}, ${text}, ${text}`
+            const swept = yield* pages(statements.sweep, sweep, `3, 2, 'a', 'b', '${queue}', 1, 'c', 'd'`)
             assert.isBelow(swept, 400, `sweep of ${queue}`)
           }
         }

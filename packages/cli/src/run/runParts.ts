@@ -212,16 +212,6 @@ const checkFlags = (
       })
     )
   }
-  const { onCrash, prefetch } = flags
-  if (prefetch !== undefined && onCrash.value === "dead-letter") {
-    return Effect.fail(
-      new CommandFailed({
-        message:
-          `${prefetch.by} does not work with ${onCrash.by} dead-letter, under which no task is claimed ahead, ` +
-          `so that none goes to the dead-letter queue before it has started. Remove ${prefetch.by}.`
-      })
-    )
-  }
   const misplaced = [
     ...(uses.executor ? [] : [systemFile, maxOutputTokens, outputSchema]),
     ...(uses.executor || uses.agent ? [] : [model, system, effort]),

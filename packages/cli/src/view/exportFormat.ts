@@ -11,7 +11,7 @@ import type { TaskColumn } from "./tableColumns.ts"
 import { models } from "./taskReport.ts"
 import { count, usage } from "./quantity.ts"
 import { firstLine, markdownText, safeText } from "./safeText.ts"
-import { statusWord } from "./taskTable.ts"
+import { taskWord } from "./taskTable.ts"
 
 /**
  * - `jsonl`: one JSON object per line
@@ -139,7 +139,7 @@ const markdown = <E, R>(tasks: Stream.Stream<TaskWithHistory, E, R>): Stream.Str
 
 const section = (task: TaskWithHistory): string => {
   const details = [
-    statusWord(task),
+    taskWord(task),
     ...(task.status === "completed" ? [task.verified ? "verified" : "not verified"] : []),
     count(task.attempts, "attempt"),
     ...(task.usage === null ? [] : [usage(task.usage)]),

@@ -20,6 +20,7 @@ import { firstLine } from "./safeText.ts"
 import { type Canvas, labelledLines } from "./table.ts"
 import { count, number, usage, elapsed } from "./quantity.ts"
 import * as Style from "./style.ts"
+import { isClaimed } from "./taskTable.ts"
 import { fit, pad } from "./width.ts"
 
 /** The object that `baton status --json` prints. */
@@ -30,6 +31,8 @@ export const Snapshot = Schema.Struct({
   queues: Schema.Array(Schema.Struct({ queue: Schema.String, ...Counts.fields })),
   /** Whether runs on this store are paused. */
   paused: Schema.Boolean,
+  /** The tasks in progress that a worker has claimed and not started, of at most 1000. */
+  claimed: Schema.Int,
   /** The running task that started first; null if no task is running. */
   oldestRunning: Schema.NullOr(
     Schema.Struct({ id: TaskId, startedAt: Schema.DateTimeUtcFromString, seconds: Schema.Finite })
@@ -88,7 +91,7 @@ export const read = Effect.fnUntraced(function* (options: {
     counts,
     queues,
     paused,
-    oldestRunning: counts.in_progress === 0 ? null : yield* oldestRunning,
+    ...(counts.in_progress === 0 ? { claimed: 0, oldestRunning: null } : yield* underWay),
     deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters,
     dependents: yield* dependents(counts),
     budgets: store.budgets === undefined ? [] : (yield* store.budgets.list).map(queueBudget),
@@ -120,16 +123,16 @@ const used = (limit: number) =>
     ({ examined, usage }, task) => ({ usage: Usage.add(usage, task.usage), examined: examined + 1 })
   )
 
-/** Uses the time of the last change, which is the claim or the saved output, to find the oldest running task. */
-const oldestRunning = Effect.gen(function* () {
+const underWay = Effect.gen(function* () {
   const store = yield* TaskStore
   const { tasks } = yield* store.list({ status: "in_progress", limit: maxExamined })
-  const [oldest] = [...tasks].sort((a, b) => a.updatedAt.epochMilliseconds - b.updatedAt.epochMilliseconds)
-  if (oldest === undefined) return null
-  const attempts = yield* store.attempts(oldest.id)
-  const startedAt = attempts.findLast((attempt) => attempt.outcome === "running")?.startedAt ?? oldest.updatedAt
+  const claimed = tasks.filter(isClaimed).length
+  const started = tasks.flatMap(({ id, startedAt }) => (startedAt === undefined ? [] : { id, startedAt }))
+  const [oldest] = started.sort((a, b) => a.startedAt.epochMilliseconds - b.startedAt.epochMilliseconds)
+  if (oldest === undefined) return { claimed, oldestRunning: null }
   const now = yield* Clock.currentTimeMillis
-  return { id: oldest.id, startedAt, seconds: Math.max(0, now - startedAt.epochMilliseconds) / 1000 }
+  const seconds = Math.max(0, now - oldest.startedAt.epochMilliseconds) / 1000
+  return { claimed, oldestRunning: { ...oldest, seconds } }
 })
 
 const dependents = Effect.fnUntraced(function* ({ cancelled, failed, waiting }: Counts) {
@@ -214,7 +217,7 @@ const countLines = (snapshot: Snapshot, { columns, style }: Canvas): ReadonlyArr
   const { counts, dependents } = snapshot
   const rows: ReadonlyArray<readonly [string, number, Style.Paint, string]> = [
     ["pending", counts.pending, Style.ofStatus(style, "pending"), waitingNote(snapshot)],
-    ["in progress", counts.in_progress, Style.ofStatus(style, "in_progress"), oldest(snapshot)],
+    ["in progress", counts.in_progress, Style.ofStatus(style, "in_progress"), inProgressNote(snapshot)],
     ["completed", counts.completed, Style.ofStatus(style, "completed"), ""],
     ["failed", counts.failed, Style.ofStatus(style, "failed"), counts.failed === 0 ? "" : "in the dead-letter queue"],
     [
@@ -263,10 +266,13 @@ const queueLines = ({ queues }: Snapshot, { columns, style }: Canvas): ReadonlyA
   ]
 }
 
-const oldest = ({ oldestRunning }: Snapshot): string =>
-  oldestRunning === null
-    ? ""
-    : `oldest: ${firstLine(oldestRunning.id)}, ${elapsed(Duration.seconds(oldestRunning.seconds))}`
+const inProgressNote = ({ claimed, oldestRunning }: Snapshot): string =>
+  [
+    ...(claimed === 0 ? [] : [`${number(claimed)} of them claimed and not started`]),
+    ...(oldestRunning === null
+      ? []
+      : [`oldest: ${firstLine(oldestRunning.id)}, ${elapsed(Duration.seconds(oldestRunning.seconds))}`])
+  ].join("; ")
 
 const usedLines = ({ total, used }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {
   if (used.usage === null) return []

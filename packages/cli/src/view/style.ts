@@ -63,6 +63,7 @@ export const ofOutcome = (style: Style, outcome: AttemptOutcome): Paint => {
       return style.yellow
     case "failed":
       return style.red
+    case "claimed":
     case "released":
     case "cancelled":
       return style.dim

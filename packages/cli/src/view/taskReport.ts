@@ -8,7 +8,7 @@ import { block, type Canvas, labelledLines } from "./table.ts"
 import { count, number, usage, age, elapsed, moment } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
 import * as Style from "./style.ts"
-import { statusWord } from "./taskTable.ts"
+import { ofTask, statusWord, taskWord } from "./taskTable.ts"
 
 /** A task with its attempts and dependencies. */
 export interface TaskDetails {
@@ -29,7 +29,7 @@ export const taskReport = (details: TaskDetails, canvas: Canvas, now: number): R
     lines.length === 0 ? [] : ["", style.bold(title), ...lines]
   const entries = entriesOf(details, canvas, now)
   return [
-    `${style.bold(firstLine(task.id))}  ${Style.ofStatus(style, task.status)(statusWord(task))}${statusNote(task)}`,
+    `${style.bold(firstLine(task.id))}  ${ofTask(style, task)(taskWord(task))}${statusNote(task)}`,
     "",
     ...labelledLines(entries, { style, margin }),
     ...section("Metadata", metadata(task, canvas)),

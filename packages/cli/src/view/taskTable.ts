@@ -19,6 +19,18 @@ import { printMessage } from "./stderr.ts"
 /** The status as shown to people. */
 export const statusWord = (task: Pick<Task, "status">): string => task.status.replace("_", " ")
 
+/** The status of a task as shown to people. A task that a worker has claimed ahead and not started is not in progress for them. */
+export const taskWord = (task: Pick<Task, "status" | "startedAt">): string =>
+  isClaimed(task) ? "claimed" : statusWord(task)
+
+/** Whether a worker has the task and has not started it. */
+export const isClaimed = ({ startedAt, status }: Pick<Task, "status" | "startedAt">): boolean =>
+  status === "in_progress" && startedAt === undefined
+
+/** The colour of a task's status. */
+export const ofTask = (style: Style.Style, task: Pick<Task, "status" | "startedAt">): Style.Paint =>
+  Style.ofStatus(style, isClaimed(task) ? "pending" : task.status)
+
 const changed = (task: Task, now: number): string => age(Duration.millis(now - task.updatedAt.epochMilliseconds))
 
 /** The columns of `baton list`. The columns for queue, priority, key and cost are shown only if they say something. */
@@ -36,7 +48,7 @@ export const taskColumns =
     return [
       { header: "ID", flexible: true, text: (task) => firstLine(task.id) },
       ...(new Set(first.map((task) => task.queue)).size > 1 ? [queue] : []),
-      { header: "STATUS", text: statusWord, paint: (task) => Style.ofStatus(style, task.status) },
+      { header: "STATUS", text: taskWord, paint: (task) => ofTask(style, task) },
       { header: "ATTEMPTS", align: "right", text: (task) => String(task.attempts) },
       ...(first.some((task) => task.priority !== 0) ? [priority] : []),
       ...(first.some((task) => task.concurrencyKey !== null) ? [key] : []),

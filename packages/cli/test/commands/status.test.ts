@@ -1,6 +1,6 @@
 import { assert, describe } from "@effect/vitest"
 import { TaskStore, Usage } from "@baton/core"
-import { Deferred, Effect, Fiber, Schema } from "effect"
+import { Deferred, Duration, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Snapshot } from "../../src/view/status.ts"
 import { add, baton, complete, everyKind, fail, morning, test, text } from "./harness.ts"
@@ -101,6 +101,24 @@ describe("baton status", () => {
   )
 
   test(
+    "shows how many of the tasks in progress are only claimed",
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      yield* morning
+      yield* add(...["a", "b", "c"].map((id) => ({ id, description: id })))
+      yield* store.claim({ limit: 3, owner: "worker", lease: Duration.hours(1), started: 1 })
+      yield* TestClock.adjust("5 seconds")
+      const { stdout } = yield* baton(["status"])
+      assert.include(stdout, "in progress  3  2 of them claimed and not started; oldest: a, 5.0s\n")
+      const list = (yield* baton(["list"])).stdout
+      assert.match(list, /^a +in progress .*\nb +claimed .*\nc +claimed /m)
+      const show = (yield* baton(["show", "b"])).stdout
+      assert.match(show, /^b {2}claimed$/m)
+      assert.match(show, /#1 claimed/)
+    })
+  )
+
+  test(
     "prints one JSON object with --json",
     Effect.gen(function* () {
       yield* everyKind
@@ -111,6 +129,7 @@ describe("baton status", () => {
         counts: { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 },
         queues: [{ queue: "default", pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 }],
         paused: false,
+        claimed: 0,
         oldestRunning: { id: "ship", startedAt: "2026-01-05T09:01:02.500Z", seconds: 180 },
         dependents: { blocked: 0, cancelled: 0, examined: 4 },
         deadLetters: { feedback: [{ text: "exit code 2: 3 links are dead…", count: 1 }], examined: 1 },

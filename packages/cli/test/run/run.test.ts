@@ -233,11 +233,6 @@ describe("baton run refuses", () => {
       "error: --max-cost does not work with --exec"
     ],
     [
-      "to claim ahead tasks that must not run twice",
-      [...fake, "--prefetch", "8", "--on-crash", "dead-letter"],
-      "error: --prefetch does not work with --on-crash dead-letter"
-    ],
-    [
       "two formats on standard output",
       [...fake, "--json", "--output", "ndjson"],
       "error: --json and --output ndjson both"

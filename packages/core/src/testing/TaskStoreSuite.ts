@@ -49,6 +49,7 @@ import { queues } from "./internal/queues.ts"
 import { reading } from "./internal/reading.ts"
 import { noRevisions, revising } from "./internal/revising.ts"
 import { settling } from "./internal/settling.ts"
+import { starting, withoutStarts } from "./internal/starting.ts"
 import { sweeping } from "./internal/sweeping.ts"
 import { text } from "./internal/text.ts"
 import { transferring } from "./internal/transferring.ts"
@@ -77,6 +78,8 @@ export interface Capabilities {
   readonly budgets: boolean
   /** The store can change the work of stored tasks. Off for a driver without `revise`: it has to refuse. Default on. */
   readonly revisions: boolean
+  /** The store distinguishes tasks that have started from those that are only claimed. Off for a driver without `start`. Default on. */
+  readonly starts: boolean
 }
 
 /**
@@ -139,19 +142,22 @@ const defaultCapabilities: Capabilities = {
   places: "shared",
   concurrencyKeys: true,
   budgets: true,
-  revisions: true
+  revisions: true,
+  starts: true
 }
 
 const groupsOf = ({
   budgets: keepsBudgets,
   concurrencyKeys,
-  revisions
+  revisions,
+  starts
 }: Capabilities): ReadonlyArray<readonly [string, ReadonlyArray<Case>]> => [
   ["adding", adding],
   ["queues", queues],
   ["claiming", claiming],
   concurrencyKeys ? ["concurrency keys", keys] : ["concurrency keys (not supported)", withoutKeys],
   ["leases", leases],
+  starts ? ["starting", starting] : ["starting (each claimed task is started)", withoutStarts],
   ["settling", settling],
   ["checkpoints", checkpoints],
   ["sweeping", sweeping],
@@ -222,7 +228,7 @@ export const cases = <Place>(options: Options<Place>): ReadonlyArray<ContractCas
  * @since 0.1.0
  */
 export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
-  const { concurrencyKeys, revisions, virtualTime } = capabilitiesOf(options)
+  const { concurrencyKeys, revisions, starts, virtualTime } = capabilitiesOf(options)
   const test = virtualTime ? it.effect : it.live
   it.describe(`TaskStore (${options.name})`, () => {
     for (const [group, ofGroup] of Map.groupBy(cases(options), ({ group }) => group)) {
@@ -236,7 +242,7 @@ export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
       [Commands],
       ([commands]) =>
         withFixture(options, reopenInModelCheck, (fixture) =>
-          ModelCheck.check(fixture, { concurrencyKeys, revisions, virtualTime }, commands)
+          ModelCheck.check(fixture, { concurrencyKeys, revisions, starts, virtualTime }, commands)
         ),
       { timeout: 4 * testTimeout, arbitrary: { runs: virtualTime ? 100 : 20, size: 50 } }
     )

@@ -9,6 +9,7 @@ const statusNames: Record<TaskItem["status"], string> = {
 }
 
 const outcomeNames: Record<Attempt["outcome"], string> = {
+  claimed: "Claimed",
   running: "Running",
   completed: "Completed",
   retried: "Retried",

@@ -59,6 +59,8 @@ const Extension = Schema.Struct({
   /** The last lease token. Default: the number of attempts. */
   token: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   checkpoint: Schema.optional(Execution.Execution),
+  /** The task is in progress and has not started. Written only without the history, which contains it. */
+  claimed: Schema.optional(Schema.Boolean),
   /** Written only without the history, which contains it. */
   previousOutput: Schema.optional(Schema.String),
   history: Schema.optional(Schema.Array(SavedAttempt))
@@ -108,6 +110,7 @@ export const extensionOf = (
     updatedAt: unlessEqual(task.updatedAt, task.createdAt),
     token: record.token || undefined,
     checkpoint: record.checkpoint ?? undefined,
+    claimed: (!options.history && attempts.at(-1)?.outcome === "claimed") || undefined,
     previousOutput: options.history ? undefined : (record.previousOutput ?? undefined),
     history: options.history && attempts.length > 0 ? attempts.map((each) => saveAttempt(each, record)) : undefined
   })
@@ -190,7 +193,8 @@ const ledgerOf = ({ baton = noExtension, result }: SavedTask, task: Task): Reado
   const history = (baton.history ?? []).map((saved) => readAttempt(saved, task.id, result ?? ""))
   const last = history.at(-1)
   const token = Math.max(baton.token ?? task.attempts, last?.token ?? 0)
-  const open = task.status === "in_progress" ? "running" : task.status === "completed" ? "completed" : undefined
+  const underWay = baton.claimed === true || last?.outcome === "claimed" ? "claimed" : "running"
+  const open = task.status === "in_progress" ? underWay : task.status === "completed" ? "completed" : undefined
   const isCurrent = last !== undefined && last.outcome === open
   const earlier = isCurrent ? history.slice(0, -1) : history
   const ended = earlier.map((attempt, index) => {
@@ -210,7 +214,7 @@ const ledgerOf = ({ baton = noExtension, result }: SavedTask, task: Task): Reado
   }
   return [
     ...ended,
-    open === "running" ? { ...current, endedAt: null } : { ...current, execution: completingExecution(current, task) }
+    open === "completed" ? { ...current, execution: completingExecution(current, task) } : { ...current, endedAt: null }
   ]
 }
 
@@ -239,6 +243,7 @@ const close = (attempt: Attempt, { updatedAt }: Task): Attempt => {
   const error = "The task was changed in its file."
   if (attempt.outcome === "completed") return { ...attempt, outcome: "retried", error }
   if (attempt.outcome === "running") return { ...attempt, outcome: "lease_expired", error, endedAt: updatedAt }
+  if (attempt.outcome === "claimed") return { ...attempt, outcome: "released", error, endedAt: updatedAt }
   return attempt
 }
 

@@ -83,7 +83,7 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
       (SELECT count(*) FROM ${dependencies} d WHERE d.dependency = x.id), x.attempts, x.requeues, x.verified,
       x.feedback, x.usage, x.checkpoint, x.updated_at, x.token,
       CASE WHEN x.status = 'in_progress' THEN x.token END, CASE WHEN x.status = 'in_progress' THEN now() END,
-      x.owner, CASE WHEN x.owner IS NOT NULL THEN x.started_at END, x.execution, x.verification, x.attempt_usage, x.queue,
+      x.owner, nullif(x.started_at, '-infinity'), x.execution, x.verification, x.attempt_usage, x.queue,
       x.concurrency_key
     FROM unnest($1::float8[], $2::text[], $3::text[], $4::float8[], $5::timestamptz[], $6::float8[], $7::float8[],
         $8::boolean[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::float8[], $14::text[],
@@ -295,7 +295,7 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
       times(records.map(({ updatedAt }) => updatedAt)),
       numbers(records.map(({ token }) => token)),
       texts(restored.map(({ last }) => last?.owner ?? null)),
-      times(restored.map(({ last }) => last?.startedAt ?? 0)),
+      times(restored.map(({ last }) => (last?.outcome === "claimed" ? -Infinity : (last?.startedAt ?? -Infinity)))),
       texts(restored.map(({ last }) => last?.execution ?? null)),
       texts(restored.map(({ last }) => last?.verification ?? null)),
       texts(restored.map(({ last }) => last?.usage ?? null)),

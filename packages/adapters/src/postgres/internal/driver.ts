@@ -127,13 +127,16 @@ export const make = Effect.fnUntraced(function* (
       Effect.tap(leases.claim(request), (claims) => (claims.length === 0 ? Effect.void : noteCountChange)),
     settle: (settlements) => Effect.tap(leases.settle(settlements), noteCountChange),
 
-    sweep: ({ failFromAttempts, limit, message, queue }) =>
+    sweep: ({ failFromAttempts, limit, message, notStarted, queue }) =>
       db.run<SweptRow>(statements.sweep, [
         number(failFromAttempts),
         int(limit),
         text(message.beforeOwner),
         text(message.afterOwner),
-        text(queue)
+        text(queue),
+        int(notStarted.attemptsReturned),
+        text(notStarted.message.beforeOwner),
+        text(notStarted.message.afterOwner)
       ]),
 
     get: (ids) => db.run<TaskRow>(statements.get, [texts(ids)]),

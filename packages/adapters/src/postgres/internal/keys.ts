@@ -18,7 +18,7 @@ interface Candidate {
 export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: number }>(
   db: Database,
   statements: Statements,
-  { call, leaseMillis, limit, maxPerKey, owner, queue }: ClaimRequest
+  { call, leaseMillis, limit, maxPerKey, owner, queue, started }: ClaimRequest
 ): Effect.fn.Return<{ readonly rows: ReadonlyArray<Row>; readonly hasKeys: boolean }, TaskStoreError> {
   const rows: Array<Row> = []
   let upTo = Number.MAX_SAFE_INTEGER
@@ -43,7 +43,8 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
         text(owner),
         number(leaseMillis),
         number(call),
-        text(queue)
+        text(queue),
+        int(Math.max(0, started - rows.length))
       ])
       const bySeq = new Map(claimed.map((row) => [row.seq, row]))
       for (const { seq } of chosen) {

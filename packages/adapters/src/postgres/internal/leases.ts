@@ -88,7 +88,7 @@ const mostTries = 20
 export const make = (
   db: Database,
   statements: Statements
-): Pick<TaskStoreDriver, "claim" | "checkpoint" | "settle" | "extend"> & Pick<Budgets, "reserve"> => {
+): Pick<TaskStoreDriver, "claim" | "checkpoint" | "settle" | "start" | "extend"> & Pick<Budgets, "reserve"> => {
   const claims = makeClaims()
   /** Whether a task was seen that others wait for. */
   let hasDependencies = false
@@ -108,8 +108,8 @@ export const make = (
     })
 
   const claimPlain = (request: ClaimRequest) => {
-    const { call, leaseMillis, limit, owner, queue } = request
-    const parameters = [int(limit), text(owner), number(leaseMillis), number(call), text(queue)]
+    const { call, leaseMillis, limit, owner, queue, started } = request
+    const parameters = [int(limit), text(owner), number(leaseMillis), number(call), text(queue), int(started)]
     return Effect.flatMap(
       db.run<ClaimedRow & { readonly hasKeys: boolean }>(statements.claim, parameters),
       (rows): Effect.Effect<ReadonlyArray<ClaimedRow>, TaskStoreError> => {
@@ -121,10 +121,18 @@ export const make = (
   }
 
   const claim = (request: ClaimRequest) => {
-    const { call, leaseMillis, limit, owner, queue, unanswered } = request
+    const { call, leaseMillis, limit, owner, queue, started, unanswered } = request
     const claimNew = keyedQueues.has(queue) ? claimKeyed(request) : claimPlain(request)
     if (unanswered.length === 0) return Effect.map(claimNew, claimed)
-    const reclaim = [text(owner), numbers(unanswered), number(leaseMillis), int(limit), text(queue), number(call)]
+    const reclaim = [
+      text(owner),
+      numbers(unanswered),
+      number(leaseMillis),
+      int(limit),
+      text(queue),
+      number(call),
+      int(started)
+    ]
     return Effect.map(
       Effect.flatMap(db.run<ClaimedRow>(statements.reclaim, reclaim), (rows) =>
         rows.length > 0 ? Effect.succeed(rows) : claimNew
@@ -315,6 +323,8 @@ export const make = (
           texts(located.map(({ row }) => row.usage))
         ]
       })),
+
+    start: (leases) => write(indexed(leases), () => ({ text: statements.start, parameters: [] })),
 
     extend: (leases, leaseMillis) =>
       write(indexed(leases), () => ({ text: statements.extend, parameters: [number(leaseMillis)] }))

@@ -237,6 +237,12 @@ export const migrations: ReadonlyArray<Migration> = [
         WHEN (NEW.concurrency_key IS NOT NULL AND NEW.status = 'pending' AND NEW.blockers = 0)
         EXECUTE FUNCTION ${schema}.enter_key_line()`
     ]
+  },
+  {
+    name: "0006_mark_started_tasks",
+    // From this version on, started_at is null while a task in progress is claimed and not started. An earlier version could not
+    // end such an attempt, so it must not open the schema.
+    statements: () => []
   }
 ]
 

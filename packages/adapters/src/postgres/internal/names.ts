@@ -58,6 +58,7 @@ const columns = `
   t.requeues::float8 AS requeues, t.usage, i.created_at AS "createdAt", t.updated_at AS "updatedAt"`
 
 export const taskColumns = `${columns}, t.status, t.verified,
+  CASE WHEN t.status = 'in_progress' THEN t.started_at END AS "startedAt",
   CASE WHEN t.status = 'completed' THEN t.execution END AS execution`
 
 export const claimColumns = `${columns}, t.token::float8 AS token, t.claim_call::float8 AS call, t.checkpoint`

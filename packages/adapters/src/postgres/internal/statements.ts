@@ -59,7 +59,8 @@ const claiming = (names: Names) => {
       claimed AS (
         UPDATE ${tasks} t SET
           status = 'in_progress', attempts = t.attempts + 1, token = p.token, lease = p.token,
-          lease_until = ${later("$3")}, owner = $2, claim_call = $4, started_at = now(), updated_at = now()
+          lease_until = ${later("$3")}, owner = $2, claim_call = $4, updated_at = now(),
+          started_at = CASE WHEN p.n <= $6 THEN now() END
         FROM picked p WHERE t.seq = p.seq RETURNING t.*, p.repeated
       ),
       counted AS (
@@ -77,7 +78,7 @@ const claiming = (names: Names) => {
     claim: claim(
       `${levels(names, "$5")},
       picked AS MATERIALIZED (
-        SELECT next.seq, next.repeated, next.token
+        SELECT next.seq, next.repeated, next.token, row_number() OVER () AS n
         FROM levels l CROSS JOIN LATERAL (
           SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
           WHERE ${isClaimable("$5")} AND t.priority = l.priority AND t.available_at <= now()
@@ -148,8 +149,8 @@ const claiming = (names: Names) => {
     /** Claims tasks that the transaction has locked. */
     claimLocked: claim(
       `picked AS MATERIALIZED (
-        SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token
-        FROM unnest($1::float8[]) AS x (seq) JOIN ${tasks} t ON t.seq = x.seq::bigint
+        SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token, x.n
+        FROM unnest($1::float8[]) WITH ORDINALITY AS x (seq, n) JOIN ${tasks} t ON t.seq = x.seq::bigint
       )`,
       claims("claimed")
     ),
@@ -185,11 +186,15 @@ const claiming = (names: Names) => {
     reclaim: `
       WITH held AS MATERIALIZED (SELECT t.seq FROM ${tasks} t WHERE t.queue = $5 AND ${isHeld}),
       reclaimed AS (
-        UPDATE ${tasks} t SET lease_until = ${later("$3")}, claim_call = $6
-        WHERE t.seq IN (
-          SELECT t.seq FROM ${tasks} t WHERE t.seq IN (SELECT seq FROM held) AND ${isHeld}
-          ORDER BY t.seq LIMIT $4 FOR UPDATE
-        ) RETURNING t.*, true AS repeated
+        UPDATE ${tasks} t SET
+          lease_until = ${later("$3")}, claim_call = $6, started_at = CASE WHEN p.n <= $7 THEN now() END
+        FROM (
+          SELECT l.seq, row_number() OVER (ORDER BY l.priority DESC, l.available_at, l.seq) AS n
+          FROM (
+            SELECT t.seq, t.priority, t.available_at FROM ${tasks} t
+            WHERE t.seq IN (SELECT seq FROM held) AND ${isHeld} ORDER BY t.seq LIMIT $4 FOR UPDATE
+          ) l
+        ) p WHERE t.seq = p.seq RETURNING t.*, true AS repeated
       )
       ${claims("reclaimed")}`
   }
@@ -207,6 +212,12 @@ const written = `
   SELECT count(*)::float8 AS count, CASE WHEN count(*) < cardinality($1) THEN array_agg(seq::float8) END AS seqs FROM done`
 
 const leases = ({ attempts, inputs, tasks }: Names) => ({
+  start: `
+    WITH done AS (
+      UPDATE ${tasks} t SET started_at = coalesce(t.started_at, now())
+      FROM unnest($1::float8[], $2::float8[], $3::float8[]) AS x (seq, token, call) WHERE ${isLeased} RETURNING t.seq
+    ) ${written}`,
+
   extend: `
     WITH done AS (
       UPDATE ${tasks} t SET lease_until = ${later("$4")}
@@ -310,7 +321,7 @@ const settling = (names: Names) => {
       ended AS (
         INSERT INTO ${attempts} (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution,
           verification, usage)
-        SELECT seq, token, claim_call, number, owner, started_at, now(), outcome, error,
+        SELECT seq, token, claim_call, number, owner, coalesce(started_at, now()), now(), outcome, error,
           CASE WHEN outcome = 'released' THEN saved ELSE execution END, verification,
           CASE WHEN outcome = 'released' THEN coalesce(attempt_usage, saved_usage) ELSE attempt_usage END
         FROM done WHERE outcome <> 'completed'
@@ -337,38 +348,42 @@ const settling = (names: Names) => {
       ) ${written}`,
 
     /**
-     * Passes over rows that another connection is writing, which is a heartbeat, an end or another sweep. The UPDATE checks
+     * An attempt that has not started ($6 to $8 are for these) is given back. Passes over rows that another connection is writing, which is a heartbeat, an end or another sweep. The UPDATE checks
      * the expiry again: a heartbeat that was just in time wins.
      */
     sweep: `
       WITH expired AS MATERIALIZED (
         SELECT t.seq, t.attempts AS number, t.owner, t.started_at, t.execution, t.attempt_usage, t.claim_call,
           ${Budgets.endColumns},
-          CASE WHEN $1 = 0 THEN 0
-            ELSE coalesce((SELECT i.max_attempts FROM ${inputs} i WHERE i.seq = t.seq), $1) END AS fails_from
+          t.started_at IS NOT NULL AS started,
+          t.started_at IS NOT NULL AND t.attempts >= CASE WHEN $1 = 0 THEN 0
+            ELSE coalesce((SELECT i.max_attempts FROM ${inputs} i WHERE i.seq = t.seq), $1) END AS fails,
+          CASE WHEN t.started_at IS NULL THEN $7 || t.owner || $8 ELSE $3 || t.owner || $4 END AS error
         FROM ${tasks} t WHERE t.queue = $5 AND t.status = 'in_progress' AND t.lease_until <= now()
         ORDER BY t.lease_until LIMIT $2 FOR UPDATE SKIP LOCKED
       ),
       done AS (
         UPDATE ${tasks} t SET
-          status = CASE WHEN t.attempts >= e.fails_from THEN 'failed' ELSE 'pending' END,
-          feedback = CASE WHEN t.attempts >= e.fails_from THEN $3 || t.owner || $4 ELSE t.feedback END,
-          available_at = CASE WHEN t.attempts >= e.fails_from THEN t.available_at ELSE now() END,
+          status = CASE WHEN e.fails THEN 'failed' ELSE 'pending' END,
+          attempts = CASE WHEN e.started THEN t.attempts ELSE greatest(0, t.attempts - $6::bigint) END,
+          feedback = CASE WHEN e.fails THEN e.error ELSE t.feedback END,
+          available_at = CASE WHEN e.fails THEN t.available_at ELSE now() END,
           ${giveUpLease}, ${keepOutput}, updated_at = now()
         FROM expired e WHERE t.seq = e.seq AND t.status = 'in_progress' AND t.lease_until <= now()
-        RETURNING e.*, t.queue, t.status, t.token, t.blockers, $3 || t.owner || $4 AS error
+        RETURNING e.*, t.queue, t.status, t.token, t.blockers, t.attempts AS used
       ),
       committed AS (${Budgets.commitHeld(names, "done")}),
       ended AS (
         INSERT INTO ${attempts}
           (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution, usage)
-        SELECT seq, token, claim_call, number, owner, started_at, now(), 'lease_expired', error, execution, attempt_usage
+        SELECT seq, token, claim_call, number, owner, coalesce(started_at, now()), now(),
+          CASE WHEN started THEN 'lease_expired' ELSE 'released' END, error, execution, attempt_usage
         FROM done
       ),
       counted AS (
         INSERT INTO ${changes} ${countChange("(SELECT queue, 'in_progress' AS was, status, blockers FROM done) d")}
       )
-      SELECT i.id, d.status, d.token::float8 AS token, d.number::float8 AS attempts, d.owner
+      SELECT i.id, d.status, d.token::float8 AS token, d.used::float8 AS attempts, d.owner, d.started
       FROM done d JOIN ${inputs} i ON i.seq = d.seq`
   }
 }
@@ -429,7 +444,7 @@ const selecting = (names: Names) => {
         ended AS (
           INSERT INTO ${attempts}
             (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution, usage)
-          SELECT seq, token, claim_call, number, owner, started_at, now(), 'cancelled', $3, execution, attempt_usage
+          SELECT seq, token, claim_call, number, owner, coalesce(started_at, now()), now(), 'cancelled', $3, execution, attempt_usage
           FROM done WHERE was = 'in_progress'
         ),
         committed AS (${Budgets.commitHeld(names, "(SELECT * FROM done WHERE was = 'in_progress')")}),
@@ -484,7 +499,7 @@ const selecting = (names: Names) => {
       ended AS (
         INSERT INTO ${attempts} (task, token, claim_call, number, owner, started_at, ended_at, outcome, execution,
           verification, usage)
-        SELECT seq, token, claim_call, number, owner, started_at, ended_at, 'completed', execution, verification,
+        SELECT seq, token, claim_call, number, owner, coalesce(started_at, ended_at), ended_at, 'completed', execution, verification,
           attempt_usage
         FROM done WHERE was = 'completed'
       ),
@@ -523,9 +538,9 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
       a.started_at AS "startedAt", a.ended_at AS "endedAt", a.outcome, a.error, a.execution, a.verification, a.usage
     FROM x JOIN ${attempts} a ON a.task = x.seq
     UNION ALL
-    SELECT t.seq::float8, t.attempts::float8, t.token::float8, t.owner, t.started_at,
+    SELECT t.seq::float8, t.attempts::float8, t.token::float8, t.owner, coalesce(t.started_at, t.updated_at),
       CASE WHEN t.status = 'completed' THEN t.updated_at END,
-      CASE WHEN t.status = 'completed' THEN 'completed' ELSE 'running' END,
+      CASE WHEN t.status = 'completed' THEN 'completed' WHEN t.started_at IS NULL THEN 'claimed' ELSE 'running' END,
       NULL, t.execution, t.verification, t.attempt_usage
     FROM x JOIN ${tasks} t ON t.seq = x.seq WHERE t.status IN ('in_progress', 'completed')
     ORDER BY task, token`

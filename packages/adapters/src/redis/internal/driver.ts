@@ -27,8 +27,16 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
   /** Claims again at once when more tasks have become due than one call moves. */
   const claim = (request: ClaimRequest): Effect.Effect<ReadonlyArray<ClaimRow>, TaskStoreError> => {
-    const { call, leaseMillis, limit, owner, queue, unanswered } = request
-    const words = [queue, String(limit), owner, String(leaseMillis), String(call), ...unanswered.map(String)]
+    const { call, leaseMillis, limit, owner, queue, started, unanswered } = request
+    const words = [
+      queue,
+      String(limit),
+      owner,
+      String(leaseMillis),
+      String(call),
+      String(started),
+      ...unanswered.map(String)
+    ]
     return Effect.flatMap(
       run(Writing.claim, words, (reply) => (reply === "again" ? undefined : Encoding.claimRows(reply))),
       (rows) => (rows === undefined ? claim(request) : Effect.succeed(rows))
@@ -70,12 +78,35 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
     extend: (leases, leaseMillis) =>
       run(Writing.extend, [String(leaseMillis), ...leases.flatMap(({ id, token }) => [id, String(token)])], lostLeases),
 
-    sweep: ({ failFromAttempts, limit, message, queue }) =>
+    start: (leases) =>
+      run(
+        Writing.start,
+        leases.flatMap(({ id, token }) => [id, String(token)]),
+        lostLeases
+      ),
+
+    sweep: ({ failFromAttempts, limit, message, notStarted, queue }) =>
       run(
         Administration.sweep,
-        [queue, String(failFromAttempts), String(limit), message.beforeOwner, message.afterOwner],
+        [
+          queue,
+          String(failFromAttempts),
+          String(limit),
+          message.beforeOwner,
+          message.afterOwner,
+          String(notStarted.attemptsReturned),
+          notStarted.message.beforeOwner,
+          notStarted.message.afterOwner
+        ],
         (reply) =>
-          Encoding.groups(reply, 5, ([id, token, status, owner, attempts]) => ({ id, token, status, owner, attempts }))
+          Encoding.groups(reply, 6, ([id, token, status, owner, attempts, started]) => ({
+            id,
+            token,
+            status,
+            owner,
+            attempts,
+            started
+          }))
       ),
 
     // Sent together, because the client pipelines what is asked for at the same time.

@@ -95,7 +95,7 @@ const parseLine = (reply: Reply) => {
 
 /** A task as `describe` in `lua/reading.ts` returns it. */
 export const taskRow = (reply: Reply): TaskRow => {
-  const [id, line, given, feedback, usage, execution] = array(reply)
+  const [id, line, given, feedback, usage, execution, startedAt] = array(reply)
   const [seq, priority, createdAt, requeues, , availableAt, attempts, , , verified, status, updatedAt, , queue] =
     parseLine(line)
   return {
@@ -113,6 +113,7 @@ export const taskRow = (reply: Reply): TaskRow => {
     usage,
     createdAt,
     updatedAt,
+    startedAt,
     execution
   }
 }
@@ -190,7 +191,7 @@ export const attemptRows = (line: Reply, reply: Reply): ReadonlyArray<AttemptRow
   const [ended, running, saved] = array(reply)
   const rows = array(ended).map(endedAttempt)
   if (running === null) return rows
-  const [startedAt, isSaved, owner] = array(running)
+  const [startedAt, isSaved, owner, isStarted] = array(running)
   const words = parseLine(line)
   const { execution, usage } = parseCheckpoint(isSaved === 1 ? saved : null)
   const row: AttemptRow = {
@@ -199,7 +200,7 @@ export const attemptRows = (line: Reply, reply: Reply): ReadonlyArray<AttemptRow
     owner,
     startedAt,
     endedAt: null,
-    outcome: "running",
+    outcome: isStarted === 1 ? "running" : "claimed",
     error: null,
     execution,
     verification: null,
@@ -320,7 +321,9 @@ export const restoreArguments = (record: RestoreRow): ReadonlyArray<string> => {
     usage ?? "",
     record.checkpoint === null ? "" : checkpoint(record.checkpoint, isSaved ? running.usage : null),
     line.join(" "),
-    running === undefined ? "" : `${running.startedAt} ${record.updatedAt} ${isSaved ? 1 : 0} - ${running.owner}`,
+    running === undefined
+      ? ""
+      : `${running.outcome === "claimed" ? "-" : running.startedAt} ${record.updatedAt} ${isSaved ? 1 : 0} - ${running.owner}`,
     String(waitsFor.length),
     ...waitsFor,
     String(ended.length),

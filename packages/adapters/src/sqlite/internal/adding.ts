@@ -123,7 +123,7 @@ const insert = ({ now, sql }: Writing, record: RestoreRow, queue: number): numbe
       record.updatedAt,
       record.token,
       last?.owner ?? null,
-      last?.startedAt ?? null,
+      last?.outcome === "claimed" ? null : (last?.startedAt ?? null),
       // Its worker works on the other store: the next sweep ends the attempt.
       now,
       last?.execution ?? null,

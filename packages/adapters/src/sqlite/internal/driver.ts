@@ -48,6 +48,8 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     settle: (settlements) => write((writing) => Transitions.settle(writing, settlements)),
 
+    start: (leases) => write((writing) => Transitions.start(writing, leases)),
+
     extend: (leases, leaseMillis) => write((writing) => Transitions.extend(writing, leases, leaseMillis)),
 
     sweep: (request) =>

@@ -217,6 +217,13 @@ export const migrations: ReadonlyArray<Migration> = [
         ON CONFLICT DO UPDATE SET available_at = excluded.available_at WHERE excluded.available_at < available_at;
       END;
     `
+  },
+  {
+    name: "0006_mark_started_tasks",
+    sql: `
+      -- From this version on, started_at is null while a task in progress is claimed and not started. An earlier version could
+      -- not end such an attempt, so it must not open the file.
+    `
   }
 ]
 

@@ -33,8 +33,9 @@ const column = {
   verified: 19,
   updated_at: 20,
   lease_until: 21,
+  started_at: 22,
   /** Of the queue. */
-  name: 22
+  name: 23
 } as const
 
 const columns = Object.keys(column)
@@ -78,6 +79,8 @@ const task = (row: Row): StoredTask => ({
   usage: row[column.usage],
   createdAt: row[column.created_at],
   updatedAt: row[column.updated_at],
+  // Afterwards it is when the attempt that completed the task started.
+  startedAt: row[column.status] === "in_progress" ? row[column.started_at] : null,
   execution: row[column.execution],
   token: row[column.token],
   leaseUntil: row[column.lease_until],

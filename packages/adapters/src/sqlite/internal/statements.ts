@@ -8,7 +8,7 @@ export interface Statements extends ReturnType<typeof prepare> {}
 type Json = string
 
 /** What a transition looks at. */
-const stateColumns = "seq, id, queue, status, blockers, attempts, token, owner, updated_at"
+const stateColumns = "seq, id, queue, status, blockers, attempts, token, owner, started_at, updated_at"
 
 /** A task with its inputs. CROSS JOIN keeps the order of the loops: tasks by `seq`, then the others. */
 const wholeTasks = "tasks t CROSS JOIN task_inputs i USING (seq) CROSS JOIN queues USING (queue)"
@@ -45,19 +45,20 @@ const runningOf = (queue: string) => `(
 /** The fence: a write under a lease that is not current finds no row. */
 const isLeased = "id = ? AND token = ? AND status = 'in_progress'"
 
-/** Moves the attempt under way into the ledger. */
+/** Moves the attempt under way into the ledger. One that never started lasts no time. */
 const ledgerEntry = (result: string) => `
   INSERT INTO attempts
     (task, number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage)
-  SELECT seq, attempts, token, owner, started_at, ?, ?, ?, ${result} FROM tasks WHERE ${isLeased}`
+  SELECT seq, attempts, token, owner, COALESCE(started_at, ?1), ?1, ?, ?, ${result} FROM tasks WHERE ${isLeased}`
 
 /** The ledger and, unless it has moved there, the attempt in the task's own row. */
 const ledgerOf = (task: string) => `
   SELECT number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage
   FROM attempts WHERE task = ${task}
   UNION ALL
-  SELECT attempts, token, owner, started_at, IIF(status = 'completed', updated_at, NULL),
-    IIF(status = 'completed', 'completed', 'running'), NULL, execution, verification, attempt_usage
+  SELECT attempts, token, owner, COALESCE(started_at, updated_at), IIF(status = 'completed', updated_at, NULL),
+    CASE WHEN status = 'completed' THEN 'completed' WHEN started_at IS NULL THEN 'claimed' ELSE 'running' END,
+    NULL, execution, verification, attempt_usage
   FROM tasks WHERE seq = ${task} AND status IN ('in_progress', 'completed')
   ORDER BY token`
 
@@ -301,11 +302,17 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
 
     tokenFloor: first<[]>("SELECT token_floor FROM control"),
 
-    lease: run<[owner: string, now: number, leaseUntil: number, tokenFloor: number, seqs: Json]>(`
+    lease: run<
+      [owner: string, now: number, leaseUntil: number, tokenFloor: number, seqs: Json, startedAt: number | null]
+    >(`
       UPDATE tasks SET
-        status = 'in_progress', attempts = attempts + 1, owner = ?1, started_at = ?2, updated_at = ?2,
+        status = 'in_progress', attempts = attempts + 1, owner = ?1, started_at = ?6, updated_at = ?2,
         lease_until = ?3, token = MAX(token, ?4) + 1
       WHERE seq IN (SELECT value FROM json_each(?5))`),
+
+    start: change<[now: number, id: string, token: number]>(
+      `UPDATE tasks SET started_at = COALESCE(started_at, ?) WHERE ${isLeased}`
+    ),
 
     extend: change<[leaseUntil: number, id: string, token: number]>(
       `UPDATE tasks SET lease_until = ? WHERE ${isLeased}`
@@ -419,7 +426,7 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     endCompleted: run<[seq: number]>(`
       INSERT INTO attempts
         (task, number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage)
-      SELECT seq, attempts, token, owner, started_at, updated_at, 'completed', NULL, execution, verification, attempt_usage
+      SELECT seq, attempts, token, owner, COALESCE(started_at, updated_at), updated_at, 'completed', NULL, execution, verification, attempt_usage
       FROM tasks WHERE seq = ? AND status = 'completed'`),
 
     reviseTask: run<[feedback: string | null, now: number, seq: number]>(`

@@ -68,7 +68,7 @@ const claimable = (sql: Statements, queue: number, limit: number, now: number): 
 
 export const claim = (
   writing: Writing,
-  { leaseMillis, limit, maxPerKey, owner, queue: name }: ClaimRequest
+  { leaseMillis, limit, maxPerKey, owner, queue: name, started }: ClaimRequest
 ): ReadonlyArray<ClaimRow> => {
   const { now, sql } = writing
   const queue = Rows.queueId(sql.queue(name))
@@ -80,7 +80,10 @@ export const claim = (
   const claims = rows.map((row) =>
     Rows.claim(row, name, now, tokenFloor, (seq) => sql.previousExecution(seq)?.execution ?? null)
   )
-  sql.lease(owner, now, later(now, leaseMillis), tokenFloor, JSON.stringify(claims.map(({ seq }) => seq)))
+  const leaseUntil = later(now, leaseMillis)
+  const seqs = claims.map(({ seq }) => seq)
+  if (started > 0) sql.lease(owner, now, leaseUntil, tokenFloor, JSON.stringify(seqs.slice(0, started)), now)
+  if (started < seqs.length) sql.lease(owner, now, leaseUntil, tokenFloor, JSON.stringify(seqs.slice(started)), null)
   if (isKeyed) Keys.endTurns(sql, queue, rows)
   count(writing, new Map([[queue, { ...noTasks, pending: -claims.length, in_progress: claims.length }]]))
   return claims
@@ -101,6 +104,9 @@ const underLeases = <A extends LeaseRow>(
   })
   return lost
 }
+
+export const start = ({ now, sql }: Writing, leases: ReadonlyArray<LeaseRow>) =>
+  underLeases(sql, leases, ({ id, token }) => sql.start(now, id, token))
 
 export const extend = ({ now, sql }: Writing, leases: ReadonlyArray<LeaseRow>, leaseMillis: number) => {
   const leaseUntil = later(now, leaseMillis)
@@ -205,6 +211,7 @@ const decodeState = (row: Rows.Row) => ({
   attempts: Number(row.attempts),
   token: Number(row.token),
   owner: String(row.owner),
+  isStarted: row.started_at !== null,
   updatedAt: Number(row.updated_at)
 })
 
@@ -227,14 +234,24 @@ const move = (tallies: Tallies, { isBlocked, queue, status }: State, to: TaskSta
 
 export const sweep = (
   writing: Writing,
-  { failFromAttempts, limit, message, queue }: SweepRequest
+  { failFromAttempts, limit, message, notStarted, queue }: SweepRequest
 ): ReadonlyArray<SweptRow> => {
   const { now, sql } = writing
   const tallies: Tallies = new Map()
   const budgets = Budgets.open(sql)
   const swept = sql.expired(Rows.queueId(sql.queue(queue)), now, limit).map((row): SweptRow => {
     const state = decodeState(row)
-    const { attempts, id, owner, token } = state
+    const { id, isStarted, owner, token } = state
+    if (!isStarted) {
+      const error = notStarted.message.beforeOwner + owner + notStarted.message.afterOwner
+      const attempts = Math.max(0, state.attempts - notStarted.attemptsReturned)
+      sql.endInterrupted(now, "released", error, null, id, token)
+      budgets?.end(state.seq, state.queue, undefined)
+      sql.interrupt("pending", notStarted.attemptsReturned, now, null, null, now, id)
+      move(tallies, state, "pending")
+      return { id, token, status: "pending", owner, attempts, started: false }
+    }
+    const { attempts } = state
     const failsFrom = failFromAttempts === 0 ? 0 : Number(row.max_attempts ?? failFromAttempts)
     const status = attempts >= failsFrom ? "failed" : "pending"
     const error = message.beforeOwner + owner + message.afterOwner
@@ -243,7 +260,7 @@ export const sweep = (
     if (status === "failed") sql.interrupt(status, 0, null, error, null, now, id)
     else sql.interrupt(status, 0, now, null, null, now, id)
     move(tallies, state, status)
-    return { id, token, status, owner, attempts }
+    return { id, token, status, owner, attempts, started: true }
   })
   count(writing, tallies)
   budgets?.close()

@@ -1,5 +1,5 @@
 /** The live view of a store, for runs in other processes. */
-import type { Task, TaskId } from "@baton/core/Task"
+import type { TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Clock from "effect/Clock"
@@ -13,49 +13,38 @@ import { clock, perSecond } from "../progressLine.ts"
 /** More than any terminal can show. */
 const maxRows = 100
 
-/** The number of dead letters to search for the latest; the store returns them in the order of their tasks. */
+/** The number of tasks to search for the latest dead letters or the first started; the store returns them by their place in the list. */
 const maxExamined = 1000
-
-interface Started {
-  readonly attempt: number
-  readonly at: number
-}
 
 /** Creates an effect that reads a view of the store. The rate needs at least two reads. */
 export const make = Effect.gen(function* () {
   const store = yield* TaskStore
-  const starts = new Map<TaskId, Started>()
   let rate: Rate | undefined
   let failed = -1
   let failures: ReadonlyArray<Failure> = []
   const slots = new TaskSlots(maxRows)
   let widest = 1
 
-  /** Cached for each attempt, because its start does not change. */
-  const startOf = Effect.fnUntraced(function* ({ attempts, id, updatedAt }: Task) {
-    const known = starts.get(id)
-    if (known?.attempt === attempts) return known
-    const ledger = yield* store.attempts(id)
-    const running = ledger.findLast(({ outcome }) => outcome === "running")
-    const start = { attempt: attempts, at: (running?.startedAt ?? updatedAt).epochMilliseconds }
-    starts.set(id, start)
-    return start
-  })
-
-  const running = Effect.fnUntraced(function* () {
-    const { tasks } = yield* store.list({ status: "in_progress", limit: maxRows })
-    for (const id of starts.keys()) if (!tasks.some((task) => task.id === id)) starts.delete(id)
-    const started = yield* Effect.forEach(tasks, (task) => Effect.map(startOf(task), ({ at }) => ({ task, at })))
-    return new Map(
-      started
-        .toSorted((a, b) => a.at - b.at)
-        .map(({ at, task }): readonly [TaskId, Running] => {
-          // A running task changes when it is claimed and when its output is saved.
-          const phase = task.updatedAt.epochMilliseconds > at ? "verifying" : "executing"
-          const { attempts, description, id } = task
-          return [id, { attempt: attempts, description, startedAt: at, phase, progress: undefined, pause: undefined }]
-        })
+  /** The tasks that have started, the oldest first, and how many others are claimed. */
+  const running = Effect.gen(function* () {
+    const { tasks } = yield* store.list({ status: "in_progress", limit: maxExamined })
+    const started = tasks.flatMap((task) =>
+      task.startedAt === undefined ? [] : { task, at: task.startedAt.epochMilliseconds }
     )
+    return {
+      claimed: tasks.length - started.length,
+      tasks: new Map(
+        started
+          .toSorted((a, b) => a.at - b.at)
+          .slice(0, maxRows)
+          .map(({ at, task }): readonly [TaskId, Running] => {
+            // A running task changes when its output is saved.
+            const phase = task.updatedAt.epochMilliseconds > at ? "verifying" : "executing"
+            const { attempts, description, id } = task
+            return [id, { attempt: attempts, description, startedAt: at, phase, progress: undefined, pause: undefined }]
+          })
+      )
+    }
   })
 
   const deadLetters = Effect.gen(function* () {
@@ -79,7 +68,9 @@ export const make = Effect.gen(function* () {
     const ended = counts.completed + counts.failed
     rate ??= new Rate(now, ended)
     const ratePerSecond = rate.perSecond(now, ended)
-    const tasks = counts.in_progress === 0 ? new Map<TaskId, Running>() : yield* running()
+    const { claimed, tasks } =
+      counts.in_progress === 0 ? { claimed: 0, tasks: new Map<TaskId, Running>() } : yield* running
+    const runningTasks = Math.max(0, counts.in_progress - claimed)
     widest = Math.max(widest, tasks.size)
     if (counts.failed !== failed) {
       failures = counts.failed === 0 ? [] : yield* deadLetters
@@ -87,12 +78,12 @@ export const make = Effect.gen(function* () {
     }
     slots.widen(failures)
     return {
-      state: paused ? "paused" : counts.in_progress > 0 ? "running" : "idle",
+      state: paused ? "paused" : runningTasks > 0 ? "running" : "idle",
       completed: counts.completed,
       failed: counts.failed,
-      running: counts.in_progress,
+      running: runningTasks,
       retrying: undefined,
-      pending: counts.pending,
+      pending: counts.pending + Math.min(claimed, counts.in_progress),
       total: counts.pending + counts.in_progress + ended,
       elapsedMillis: undefined,
       ratePerSecond,
@@ -105,7 +96,7 @@ export const make = Effect.gen(function* () {
         .map((task) => task && rowOf(task, now, undefined)),
       failures: failures.map((failure) => failureOf(failure, now)),
       idWidth: slots.idWidth,
-      message: counts.in_progress === 0 ? "no task is running" : undefined,
+      message: runningTasks === 0 ? "no task is running" : undefined,
       hints: [["q", "back"]],
       help: undefined
     }

@@ -87,6 +87,7 @@ export class Report {
   private addAttempt(attempt: Attempt): void {
     const start = attempt.startedAt.epochMilliseconds
     const end = attempt.endedAt?.epochMilliseconds ?? this.now
+    if (attempt.outcome === "claimed") return
     this.attempts++
     this.outcomes.set(attempt.outcome, (this.outcomes.get(attempt.outcome) ?? 0) + 1)
     if (attempt.endedAt !== null) this.durations.add(end - start)

@@ -44,6 +44,23 @@ describe("the view of a store", () => {
   )
 
   test(
+    "shows a task that is claimed and not started as pending",
+    Effect.gen(function* () {
+      yield* morning
+      yield* tasks("a", "b", "c")
+      yield* TaskStore.TaskStore.use((store) =>
+        store.claim({ limit: 2, owner: "elsewhere", lease: Duration.hours(1), started: 1 })
+      )
+      const view = yield* yield* storeView.make
+      assert.deepInclude(view, { state: "running", running: 1, pending: 2, total: 3 })
+      assert.deepStrictEqual(
+        view.tasks.map((task) => task?.id),
+        ["a"]
+      )
+    })
+  )
+
+  test(
     "shows the rate from the second update on, and whether the store is paused",
     Effect.gen(function* () {
       yield* morning

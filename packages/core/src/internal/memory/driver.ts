@@ -9,6 +9,7 @@ import {
   type NewTaskRow,
   type RecordRow,
   type SelectionRow,
+  type TaskRow,
   type TaskStoreDriver
 } from "../../TaskStoreDriver.ts"
 import { attemptsOf, isLeased, type LeasedRow, type Row } from "./row.ts"
@@ -115,6 +116,12 @@ export const make = Effect.fnUntraced(function* (
         return underLeases(settlements, (row, settlement) => Transitions.settle(table, row, settlement, now))
       }),
 
+    start: (leases) =>
+      Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        return underLeases(leases, (row) => Transitions.start(table, row, now))
+      }),
+
     extend: (leases, leaseMillis) =>
       Effect.sync(() => {
         const end = clock.currentTimeMillisUnsafe() + leaseMillis
@@ -123,9 +130,15 @@ export const make = Effect.fnUntraced(function* (
 
     sweep: (request) => Effect.sync(() => Transitions.sweep(table, request, clock.currentTimeMillisUnsafe())),
 
-    get: (ids) => Effect.sync(() => ids.flatMap((id) => table.byId.get(id)?.task ?? [])),
+    get: (ids) =>
+      Effect.sync(() =>
+        ids.flatMap((id) => {
+          const row = table.byId.get(id)
+          return row === undefined ? [] : taskRow(row)
+        })
+      ),
 
-    list: (page) => Effect.sync(() => Table.page(table, page).map(({ task }) => task)),
+    list: (page) => Effect.sync(() => Table.page(table, page).map(taskRow)),
 
     attempts: (id) =>
       Effect.sync(() => {
@@ -248,9 +261,12 @@ const isSameWork = ({ task }: Row, { description, payload, queue }: NewTaskRow) 
 const hasTasks = ({ cancelled, completed, failed, in_progress, pending }: Omit<Table.Counts, "waiting">) =>
   pending + in_progress + completed + failed + cancelled > 0
 
+const taskRow = (row: Row): TaskRow => (isLeased(row) ? { ...row.task, startedAt: row.startedAt } : row.task)
+
 /** Everything that is known of a row. */
 export const recordRow = (row: Row): RecordRow => ({
   ...row.task,
+  startedAt: isLeased(row) ? row.startedAt : null,
   leaseUntil: isLeased(row) ? Math.min(row.due, 8.64e15) : null,
   waitsFor: Array.from(row.waitsFor),
   attemptRows: attemptsOf(row)

@@ -106,6 +106,7 @@ const stateOf = (row: Row): State => ({
   task: row.task,
   due: row.due,
   lease: row.lease,
+  startedAt: row.startedAt,
   waitsFor: new Set(row.waitsFor),
   ledger: row.ledger
 })

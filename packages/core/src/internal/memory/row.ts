@@ -26,6 +26,8 @@ export interface TaskColumns {
   readonly usage: string | null
   readonly createdAt: number
   readonly updatedAt: number
+  /** Always null: it is in the row, where a start changes it without another task. */
+  readonly startedAt: null
   readonly execution: string | null
   /** The last token that was given out. */
   readonly token: number
@@ -37,7 +39,6 @@ export interface TaskColumns {
 export interface Lease {
   readonly owner: string
   readonly token: number
-  readonly startedAt: number
   readonly execution: string | null
   readonly executionUsage: string | null
   /** What it has spent, and what it has reserved of the budget of its queue. */
@@ -66,6 +67,8 @@ export interface State {
   due: number
   /** Set while the task is in progress. */
   lease: Lease | null
+  /** When the attempt under way started; null while it has not. Without a lease, it means nothing. */
+  startedAt: number | null
   /** Dependencies that have not completed. */
   waitsFor: Set<string>
   /** The attempts that ended. Not grown in place: a pushed array reserves room for 17, and most tasks have one. */
@@ -97,7 +100,7 @@ export const dueFirst = (left: Pick<Row, "due" | "seq">, right: Pick<Row, "due" 
 
 /** The whole ledger, the attempt under way included. */
 export const attemptsOf = (row: Row): ReadonlyArray<AttemptColumns> => {
-  const { lease, ledger, task } = row
+  const { lease, ledger, startedAt, task } = row
   if (lease === null) return ledger
   return [
     ...ledger,
@@ -105,9 +108,9 @@ export const attemptsOf = (row: Row): ReadonlyArray<AttemptColumns> => {
       number: task.attempts,
       token: lease.token,
       owner: lease.owner,
-      startedAt: lease.startedAt,
+      startedAt: startedAt ?? task.updatedAt,
       endedAt: null,
-      outcome: "running",
+      outcome: startedAt === null ? "claimed" : "running",
       error: null,
       execution: lease.execution,
       verification: null,

@@ -40,7 +40,7 @@ const endAttempt = (row: LeasedRow, now: number, outcome: AttemptOutcome, error:
       number: row.task.attempts,
       token: row.lease.token,
       owner: row.lease.owner,
-      startedAt: row.lease.startedAt,
+      startedAt: row.startedAt ?? now,
       endedAt: now,
       outcome,
       error,
@@ -77,6 +77,7 @@ export const add = (table: Table.Table, added: NewTaskRow, now: number) => {
       usage: null,
       createdAt: now,
       updatedAt: now,
+      startedAt: null,
       execution: null,
       token: table.tokenFloor,
       checkpoint: null,
@@ -84,6 +85,7 @@ export const add = (table: Table.Table, added: NewTaskRow, now: number) => {
     },
     due: availableAt,
     lease: null,
+    startedAt: null,
     waitsFor: Table.incomplete(table, added.dependencies),
     ledger: noAttempts,
     place: null,
@@ -106,6 +108,7 @@ export const restore = (table: Table.Table, record: RestoreRow, now: number) => 
     task: {
       ...columns,
       seq,
+      startedAt: null,
       execution: record.status === "completed" ? (attemptRows.at(-1)?.execution ?? null) : null,
       previousExecution: record.status === "completed" ? null : (last?.execution ?? null)
     },
@@ -116,12 +119,12 @@ export const restore = (table: Table.Table, record: RestoreRow, now: number) => 
         : {
             owner: running.owner,
             token: running.token,
-            startedAt: running.startedAt,
             execution: running.execution,
             executionUsage: running.usage,
             committed: Budget.zero,
             reserved: Budget.zero
           },
+    startedAt: running?.outcome === "running" ? running.startedAt : null,
     waitsFor: Table.incomplete(table, waitsFor),
     ledger: running === undefined ? attemptRows : attemptRows.slice(0, -1),
     place: null,
@@ -132,7 +135,7 @@ export const restore = (table: Table.Table, record: RestoreRow, now: number) => 
 }
 
 export const claim = (table: Table.Table, request: ClaimRequest, now: number): ReadonlyArray<TaskColumns> => {
-  const { leaseMillis, limit, maxPerKey, owner, queue } = request
+  const { leaseMillis, limit, maxPerKey, owner, queue, started } = request
   const claimed: Array<TaskColumns> = []
   const lines = Table.linesOf(table, queue)
   Table.promote(lines, now)
@@ -142,10 +145,10 @@ export const claim = (table: Table.Table, request: ClaimRequest, now: number): R
     lines.ready.endTurn(row)
     table.observer.changing(row)
     const token = row.task.token + 1
+    row.startedAt = claimed.length < started ? now : null
     row.lease = {
       owner,
       token,
-      startedAt: now,
       execution: null,
       executionUsage: null,
       committed: Budget.zero,
@@ -162,6 +165,12 @@ export const claim = (table: Table.Table, request: ClaimRequest, now: number): R
     claimed.push(task)
   }
   return claimed
+}
+
+export const start = (table: Table.Table, row: LeasedRow, now: number) => {
+  if (row.startedAt !== null) return
+  table.observer.changing(row)
+  row.startedAt = now
 }
 
 export const checkpoint = (table: Table.Table, row: LeasedRow, saved: CheckpointRow, now: number) => {
@@ -222,19 +231,27 @@ const interrupt = (
 }
 
 export const sweep = (table: Table.Table, request: SweepRequest, now: number) => {
-  const swept: Array<Pick<TaskColumns, "id" | "token" | "status" | "attempts"> & { readonly owner: string }> = []
+  const swept: Array<
+    Pick<TaskColumns, "id" | "token" | "status" | "attempts"> & { readonly owner: string; readonly started: boolean }
+  > = []
   const { leases } = Table.linesOf(table, request.queue)
   while (swept.length < request.limit) {
     const row = leases.peek()
     if (row === undefined || row.due > now || !isLeased(row)) break
     const { owner, token } = row.lease
-    const feedback = request.message.beforeOwner + owner + request.message.afterOwner
+    const started = row.startedAt !== null
+    const { attemptsReturned, message } = started
+      ? { attemptsReturned: 0, message: request.message }
+      : request.notStarted
+    const feedback = message.beforeOwner + owner + message.afterOwner
     table.observer.changing(row)
-    const task = interrupt(table, row, now, "lease_expired", feedback)
+    const task = interrupt(table, row, now, started ? "lease_expired" : "released", feedback)
     const failsFrom = request.failFromAttempts === 0 ? 0 : (task.maxAttempts ?? request.failFromAttempts)
-    const status = task.attempts >= failsFrom ? "failed" : "pending"
-    leave(table, row, status === "failed" ? { ...task, status, feedback } : { ...task, status, availableAt: now }, now)
-    swept.push({ id: task.id, token, status, owner, attempts: task.attempts })
+    const attempts = Math.max(0, task.attempts - attemptsReturned)
+    const status = started && attempts >= failsFrom ? "failed" : "pending"
+    const ended = { ...task, attempts, status } as const
+    leave(table, row, status === "failed" ? { ...ended, feedback } : { ...ended, availableAt: now }, now)
+    swept.push({ id: task.id, token, status, owner, attempts, started })
   }
   return swept
 }

@@ -11,13 +11,15 @@ import type { Stats } from "../../Stats.ts"
 import type { Verification } from "../../Verification.ts"
 import { VerificationError } from "../../VerificationError.ts"
 import * as checkpoints from "./checkpoints.ts"
-import type { ClaimedTask } from "./claims.ts"
+import type { ClaimedTask, Claims } from "./claims.ts"
 import * as deadlines from "./deadlines.ts"
 import * as dependencies from "./dependencies.ts"
 import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
 import { unstorable } from "./settlement.ts"
+import { notStarted } from "./settler.ts"
 import * as progress from "./progress.ts"
 import * as spending from "./spending.ts"
+import * as starts from "./starts.ts"
 import { storeCall } from "./storeCall.ts"
 import * as traces from "./traces.ts"
 import { withTransientRetry } from "./transientRetry.ts"
@@ -34,9 +36,14 @@ export interface Attempts {
 
 const lost: Outcome.Lost = { _tag: "Lost" }
 
-export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSignal): Effect.fn.Return<Attempts> {
+export const make = Effect.fnUntraced(function* (
+  parts: RunParts,
+  claims: Claims,
+  stop: StopSignal
+): Effect.fn.Return<Attempts> {
   const { clock, config, events, executor, safety, spans, verifier } = parts
   const saving = yield* checkpoints.make(parts)
+  const starting = starts.make(parts, claims)
   const executing = yield* deadlines.make<ClaimedTask>(config.executionTimeout, (claimed) =>
     claimed.abort("execution-timeout")
   )
@@ -57,6 +64,11 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
     if (Exit.isFailure(allowed)) return cutOff(claimed, allowed.cause, onNotAllowed)
     // Aborted in the moment in which it was allowed.
     if (claimed.abortReason !== undefined) return cutOff(claimed, Cause.interrupt(), onNotAllowed)
+    claimed.isAllowed = true
+    if (!claimed.isStarted) {
+      const failed = yield* begin(claimed, restore)
+      if (failed !== undefined) return failed
+    }
     claimed.phase = "working"
     claimed.startedAt = clock.currentTimeMillisUnsafe()
     started++
@@ -79,7 +91,11 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       if (timeoutMillis === undefined) executing.set(claimed)
       const executed = yield* Effect.exit(restore(withTimeout(execute(claimed, context), timeoutMillis)))
       executing.clear(claimed)
-      if (Exit.isFailure(executed)) return cutOff(claimed, executed.cause, onExecutionError)
+      if (Exit.isFailure(executed)) {
+        return isLeftUndone(claimed)
+          ? errored("Permanent", cutOffForGood)
+          : cutOff(claimed, executed.cause, onExecutionError)
+      }
       const made = kind === "effectful" ? checkpoints.withExecutor(parts, executed.value) : executed.value
       execution = spans.enabled ? yield* traces.withTraceContext(made) : made
       claimed.addUsage(execution.usage)
@@ -104,8 +120,13 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
     if (kind === "effectful") {
       yield* parts.metrics.of(task.queue).measureVerification(clock.currentTimeMillisUnsafe() - verifyingSince)
     }
-    if (Exit.isFailure(verified))
+    if (Exit.isFailure(verified)) {
+      // Without a verifier that does I/O, the output is not in the store.
+      if (kind !== "effectful" && isLeftUndone(claimed)) {
+        return unverifiable(execution, "Permanent", cutOffForGood)
+      }
       return cutOff(claimed, verified.cause, (error) => onVerificationError(execution, error))
+    }
     const verification = verified.value
     claimed.addUsage(verification.usage)
     if (verification.passed) return { _tag: "Accepted", execution, verification, verified: true }
@@ -116,6 +137,26 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       issues: verification.issues
     })
     return { _tag: "Rejected", execution, verification }
+  })
+
+  /** Makes the start of the task durable. Returns an outcome when that failed. */
+  const begin = Effect.fnUntraced(function* (
+    claimed: ClaimedTask,
+    restore: Restore
+  ): Effect.fn.Return<Outcome.Outcome | undefined> {
+    const begun = yield* Effect.exit(restore(starting.start(claimed)))
+    if (Exit.isFailure(begun)) return cutOff(claimed, begun.cause, onNotAllowed)
+    switch (begun.value._tag) {
+      case "Lost":
+        claimed.abortReason ??= begun.value.status === "cancelled" ? "cancelled" : "lease-lost"
+        return lost
+      case "Refused":
+        stop.fail(begun.value.error)
+        return { _tag: "Released", reason: begun.value.error.message }
+      case "Started":
+        // Aborted in the moment in which it was started.
+        return claimed.abortReason === undefined ? undefined : cutOff(claimed, Cause.interrupt(), onNotAllowed)
+    }
   })
 
   const execute = (claimed: ClaimedTask, context: AttemptContext) => {
@@ -147,6 +188,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
   ): Effect.fn.Return<Outcome.Outcome | undefined> {
     const saved = yield* Effect.exit(restore(saving.save(claimed, execution)))
     if (Exit.isFailure(saved)) {
+      if (isLeftUndone(claimed)) return unverifiable(execution, "Permanent", cutOffForGood)
       return cutOff(claimed, saved.cause, () => unverifiable(execution, "Failed", "it was interrupted"))
     }
     switch (saved.value._tag) {
@@ -187,6 +229,10 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
     )
   }
 
+  /** Whether work that must not run twice was cut off by the end of the run: a part of it may be done. */
+  const isLeftUndone = ({ abortReason }: ClaimedTask): boolean =>
+    config.onCrash === "dead-letter" && abortReason === "shutdown"
+
   /** The outcome of an attempt that did not end by itself: from its abort reason if it was aborted, or from the error. */
   const cutOff = <E>(
     { abortReason }: ClaimedTask,
@@ -200,7 +246,8 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
       case "shutdown":
         return { _tag: "Released", reason: "the run ended before it was done" }
       case "paused":
-        return { _tag: "Released", reason: "the run was paused before it was started" }
+      case "cooling-down":
+        return { _tag: "Released", reason: notStarted[abortReason] }
       case "execution-timeout":
         return errored("TimedOut", tookTooLong)
       case "verification-timeout":
@@ -248,7 +295,7 @@ export const make = Effect.fnUntraced(function* (parts: RunParts, stop: StopSign
   return {
     attempt,
     stats: () => ({ tasksStarted: started, executions }),
-    loops: [saving.loop, executing.loop, verifying.loop, reports.loop]
+    loops: [saving.loop, starting.loop, executing.loop, verifying.loop, reports.loop]
   }
 })
 
@@ -277,6 +324,9 @@ const earlierAttempts = (parts: RunParts, { claim: { task, token } }: ClaimedTas
 const addUsageOf = (claimed: ClaimedTask, error: ExecutionError | VerificationError | SafetyStop): void => {
   if (error._tag !== "SafetyStop") claimed.addUsage(error.usage)
 }
+
+const cutOffForGood =
+  "The run ended before the task was done. It has started and must not run twice, so it is not run again by itself."
 
 const tookTooLong = "The execution took too long and was stopped."
 

@@ -15,6 +15,7 @@ export type AbortReason =
   | "lease-lost"
   | "cancelled"
   | "paused"
+  | "cooling-down"
   | "shutdown"
 
 /**
@@ -28,7 +29,11 @@ export class ClaimedTask {
   /** `queued` until a worker takes it, `waiting` until Safety allows it to start. */
   phase: "queued" | "waiting" | "working" | "settling" = "queued"
   abortReason: AbortReason | undefined = undefined
-  /** When Safety allowed it to start. */
+  /** Whether the store has it as started. */
+  isStarted: boolean
+  /** Whether Safety has allowed it to start, and therefore counts its outcome. */
+  isAllowed = false
+  /** When it was allowed to start and the store had that. */
   startedAt: number | undefined = undefined
   /** The usage of this attempt so far, failed calls included. */
   usage: Usage.Usage | null = null
@@ -36,9 +41,10 @@ export class ClaimedTask {
   reservedUsage: Usage.Usage | null = null
   private worker: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
-  constructor(claim: Claim, claimedAt: number) {
+  constructor(claim: Claim, claimedAt: number, isStarted: boolean) {
     this.claim = claim
     this.claimedAt = claimedAt
+    this.isStarted = isStarted
   }
 
   assign(worker: Fiber.Fiber<unknown, unknown>): void {
@@ -88,10 +94,24 @@ export class ClaimedTask {
  * attempt is still being cut off.
  */
 export interface Claims {
-  /** Adds tasks that were just claimed. They never exceed `room`, so that this does not wait. */
-  readonly add: (claims: ReadonlyArray<Claim>) => void
+  /** Adds tasks that were just claimed, the first `started` of them as started. They never exceed `room`, so that this does not wait. */
+  readonly add: (claims: ReadonlyArray<Claim>, started: number) => void
   /** How many more tasks may be claimed: one per free worker, and some ahead once half of those have been taken. */
   readonly room: () => number
+  /** How many of the tasks of a claim are about to be taken by workers, so that the claim starts them. */
+  readonly toStart: () => number
+  /** The next tasks that are to be marked as started before a worker takes them. */
+  readonly startNext: () => ReadonlyArray<ClaimedTask>
+  /** The store has the task as started. */
+  readonly markStarted: (claimed: ClaimedTask) => void
+  /** Notes the duration of a write that marked tasks as started, in milliseconds. */
+  readonly measureStart: (millis: number) => void
+  /** Calls `listener` when `startNext` may have tasks. */
+  readonly onStartsWanted: (listener: () => void) => void
+  /** How many queued tasks the store has as started. */
+  readonly queuedStarted: () => number
+  /** While starts are held, a circuit breaker may let a task wait for long, so that none is started before it is allowed. */
+  readonly holdStarts: (held: boolean) => void
   /** Returns when there may be room or something to claim again. */
   readonly awaitWakeUp: Effect.Effect<void>
   readonly wakeUp: () => void
@@ -139,16 +159,41 @@ export const make = Effect.fnUntraced(function* (
   let added = 0
   let taken = 0
   let freed = 0
+  /** The queued tasks that the store does not have as started, from `nextUnstarted` on, and some that were taken since. */
+  let unstarted: Array<ClaimedTask> = []
+  let nextUnstarted = 0
+  /** How many queued tasks the store has as started. */
+  let queuedStarted = 0
+  let startsAreHeld = false
+  /** How long a write that marks tasks as started takes, in milliseconds: an exponentially weighted mean. */
+  let startMillis = 0
+  let wantStarts = () => {}
   const waiting: Array<Waiting> = []
   const isWaiting = Latch.makeUnsafe(false)
 
   // Monotonic: setting the wall clock does not make a task overdue.
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
-  const ahead = (): number => {
-    // A crash ends the attempts of all claimed tasks, and one that never started must not be dead-lettered for that.
-    if (onCrash === "dead-letter") return 0
-    return prefetch ?? pace.ahead()
+  const ahead = (): number => prefetch ?? pace.ahead()
+
+  /**
+   * How many queued tasks are to be started before a worker takes them, so that short tasks do not wait for the write, and
+   * so many that the writes take a small part of the time. None where a worker that dies before it has begun must not use up the task.
+   */
+  const startsAhead = (): number =>
+    startsAreHeld || onCrash === "dead-letter"
+      ? 0
+      : pace.within(Math.min(Math.max(10, 20 * startMillis), pacing.aheadMillis))
+
+  const isUnstarted = (entry: ClaimedTask) => entry.phase === "queued" && !entry.isStarted
+
+  const forgetTaken = () => {
+    for (let entry = unstarted[nextUnstarted]; entry !== undefined && !isUnstarted(entry);) {
+      entry = unstarted[++nextUnstarted]
+    }
+    if (nextUnstarted * 2 < unstarted.length) return
+    unstarted = unstarted.slice(nextUnstarted)
+    nextUnstarted = 0
   }
 
   const oldestWaiting = (): Waiting | undefined => {
@@ -157,10 +202,15 @@ export const make = Effect.fnUntraced(function* (
   }
 
   return {
-    add: (claims) => {
+    add: (claims, started) => {
       const claimedAt = clock.currentTimeMillisUnsafe()
-      const entries = claims.map((claim) => new ClaimedTask(claim, claimedAt))
-      for (const entry of entries) claimed.add(entry)
+      const entries = claims.map((claim, index) => new ClaimedTask(claim, claimedAt, index < started))
+      forgetTaken()
+      for (const entry of entries) {
+        claimed.add(entry)
+        if (!entry.isStarted) unstarted.push(entry)
+        else queuedStarted++
+      }
       empty.closeUnsafe()
       Queue.offerAllUnsafe(queue, entries)
       added += entries.length
@@ -177,6 +227,35 @@ export const make = Effect.fnUntraced(function* (
       const unsettled = 2 * (concurrency + limit) - claimed.size
       return unsettled * 2 < wanted ? 0 : Math.max(0, Math.min(unsettled, wanted))
     },
+    toStart: () => {
+      if (startsAreHeld || onCrash === "dead-letter") return 0
+      return Math.max(0, concurrency - (added - freed), startsAhead() - Queue.sizeUnsafe(queue))
+    },
+    startNext: () => {
+      const next: Array<ClaimedTask> = []
+      const wanted = startsAhead() - queuedStarted
+      while (next.length < wanted) {
+        const entry = unstarted[nextUnstarted]
+        if (entry === undefined) break
+        nextUnstarted++
+        if (isUnstarted(entry)) next.push(entry)
+      }
+      return next
+    },
+    markStarted: (entry) => {
+      if (isUnstarted(entry)) queuedStarted++
+      entry.isStarted = true
+    },
+    measureStart: (millis) => {
+      startMillis = startMillis === 0 ? millis : startMillis + (millis - startMillis) / 8
+    },
+    onStartsWanted: (listener) => {
+      wantStarts = listener
+    },
+    queuedStarted: () => queuedStarted,
+    holdStarts: (held) => {
+      startsAreHeld = held
+    },
     awaitWakeUp: Effect.suspend(() => {
       awake.closeUnsafe()
       return awake.await
@@ -186,6 +265,9 @@ export const make = Effect.fnUntraced(function* (
     onTaken: (entry) => {
       taken++
       entry.takenAt = now()
+      entry.phase = "waiting"
+      if (entry.isStarted) queuedStarted--
+      if (queuedStarted * 4 <= startsAhead()) wantStarts()
       if (Queue.sizeUnsafe(queue) * 2 <= ahead()) awake.openUnsafe()
     },
     onFree: (entry) => {
@@ -196,6 +278,9 @@ export const make = Effect.fnUntraced(function* (
     takeQueued: Effect.map(Queue.clear(queue), (entries) => {
       taken += entries.length
       freed += entries.length
+      unstarted = []
+      nextUnstarted = 0
+      queuedStarted = 0
       return entries
     }),
     awaitOverdue: Effect.gen(function* () {

@@ -55,11 +55,12 @@ export const make = (parts: RunParts, claims: Claims, stop: StopSignal): Heartbe
     const swept = yield* storeCall(parts, "sweep", store.sweep({ queues, maxAttempts, onCrash }))
     if (swept.length === 0) return 0
     yield* parts.events.publishAll(
-      swept.map(({ attempts, owner, status, taskId }) => ({
+      swept.map(({ attempts, owner, started, status, taskId }) => ({
         _tag: "LeaseReclaimed",
         at: now(parts),
         taskId,
-        attempt: attempts,
+        // The attempt that ended, also where it was given back.
+        attempt: started ? attempts : attempts + 1,
         owner,
         status
       }))

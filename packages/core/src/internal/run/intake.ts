@@ -27,17 +27,22 @@ export const loop = (
   const { maxPerKey, queues } = config
 
   // Uninterruptible: a task that was claimed and not noted would stay leased until its lease ends.
-  const claim = (limit: number) =>
-    storeCall(
+  const claim = (limit: number) => {
+    const started = claims.toStart()
+    return storeCall(
       parts,
       "claim",
       Effect.uninterruptible(
-        Effect.map(store.claim({ queues, limit, owner, lease: config.leaseDuration, maxPerKey }), (claimed) => {
-          if (claimed.length > 0) claims.add(claimed)
-          return claimed.length
-        })
+        Effect.map(
+          store.claim({ queues, limit, owner, lease: config.leaseDuration, maxPerKey, started }),
+          (claimed) => {
+            if (claimed.length > 0) claims.add(claimed, started)
+            return claimed.length
+          }
+        )
       )
     )
+  }
 
   /** The limit that keeps the remaining tasks from starting. Waiting for their retries would be in vain. */
   const limitInTheWay = Effect.gen(function* () {

@@ -11,6 +11,8 @@ const maxAhead = 1000
  */
 export interface Pace {
   readonly ahead: () => number
+  /** As many as the workers are expected to start within `millis`, as far as tasks are short. */
+  readonly within: (millis: number) => number
   /** A worker was occupied with a task from `from` until `to`. */
   readonly observe: (from: number, to: number) => void
   /** A task that was claimed ahead waited for too long: what was observed before is outdated. */
@@ -29,6 +31,7 @@ export const make = (concurrency: number): Pace => {
   let short = 0
   return {
     ahead: () => Math.floor(Math.min(short, aheadMillis / step)),
+    within: (millis) => Math.floor(Math.min(short, millis / step)),
     observe: (from, to) => {
       const took = to - from
       // A long task takes one worker away from the others.

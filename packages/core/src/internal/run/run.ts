@@ -80,7 +80,7 @@ export const make = Effect.fnUntraced(function* (
     onChange: options.onChange,
     takePause: options.takePause
   })
-  const attempting = yield* attempts.make(parts, stop)
+  const attempting = yield* attempts.make(parts, claims, stop)
   const working = workers.make(parts, {
     attempts: attempting,
     claims,
@@ -180,10 +180,13 @@ export const make = Effect.fnUntraced(function* (
   const watchSafety: Effect.Effect<void> = Effect.all(
     [
       Stream.runForEach(safety.changes, ({ reason, state }) =>
-        Effect.andThen(
-          parts.metrics.setCircuit(state),
-          events.publish({ _tag: circuitEvents[state], at: now(parts), reason })
-        )
+        Effect.gen(function* () {
+          // A task that waits for the breaker to close has not started.
+          claims.holdStarts(state !== "closed")
+          if (state === "open") yield* settling.releaseUnstarted("cooling-down")
+          yield* parts.metrics.setCircuit(state)
+          yield* events.publish({ _tag: circuitEvents[state], at: now(parts), reason })
+        })
       ),
       Effect.map(safety.awaitStop, stop.limitReached)
     ],

@@ -30,7 +30,7 @@ export interface Settler {
   /** Sends the outcome of an attempt on its way to the store. */
   readonly settle: (claimed: ClaimedTask, outcome: Outcome.Outcome) => Effect.Effect<void>
   /** Releases everything that was claimed and not started; when it is overdue, only what waits for a worker. */
-  readonly releaseUnstarted: (cause: "paused" | "shutdown" | "overdue") => Effect.Effect<void>
+  readonly releaseUnstarted: (cause: keyof typeof notStarted) => Effect.Effect<void>
   /**
    * While an earlier attempt of a task is on its way back to pending: returns when its event is published, so that the
    * next attempt starts after that.
@@ -60,9 +60,11 @@ interface Reply extends FencedReply {
   readonly isRepeated: boolean
 }
 
-const notStarted = {
+/** Why a task that was claimed is released before it starts. */
+export const notStarted = {
   paused: "the run was paused before it was started",
   shutdown: "the run ended before it was started",
+  "cooling-down": "the circuit breaker opened before it was started",
   overdue: "other tasks of its worker took longer than expected"
 } as const
 
@@ -115,10 +117,15 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  const releaseUnstarted = Effect.fnUntraced(function* (cause: "paused" | "shutdown" | "overdue") {
+  const releaseUnstarted = Effect.fnUntraced(function* (cause: keyof typeof notStarted) {
+    const isCooling = cause === "cooling-down"
     if (cause !== "overdue") {
-      for (const claimed of claims.all()) if (claimed.phase === "waiting") claimed.abort(cause)
+      for (const claimed of claims.all()) {
+        if (claimed.phase === "waiting" && (claimed.isStarted || !isCooling)) claimed.abort(cause)
+      }
     }
+    // Tasks without the mark stay claimed, because waiting for the circuit breaker costs them nothing.
+    if (isCooling && claims.queuedStarted() === 0) return
     for (const claimed of yield* claims.takeQueued) {
       if (claimed.abortReason === undefined) yield* settle(claimed, { _tag: "Released", reason: notStarted[cause] })
       else claims.remove(claimed)

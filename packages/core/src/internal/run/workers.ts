@@ -95,9 +95,11 @@ export const make = (
   /** Before the next task is taken, so that a limit counts this attempt when the next one asks. */
   const record = (claimed: ClaimedTask, outcome: Outcome.Outcome): Effect.Effect<void> => {
     // Never allowed to start: Safety has nothing to count.
-    if (claimed.startedAt === undefined) return Effect.void
-    usage = Usage.add(usage, claimed.usage)
-    parts.budgets?.book(claimed)
+    if (!claimed.isAllowed) return Effect.void
+    if (claimed.startedAt !== undefined) {
+      usage = Usage.add(usage, claimed.usage)
+      parts.budgets?.book(claimed)
+    }
     return Effect.catchCause(recordOutcome(claimed, outcome), (cause) =>
       Effect.logError("Safety died while an attempt was recorded", cause).pipe(
         Effect.annotateLogs({ module: "Safety" })

@@ -292,7 +292,8 @@ export const task = (row: Driver.TaskRow): Task => {
     requeues: number("requeues", row.requeues),
     usage: usage(row.usage),
     createdAt: time("createdAt", row.createdAt),
-    updatedAt: time("updatedAt", row.updatedAt)
+    updatedAt: time("updatedAt", row.updatedAt),
+    ...(row.startedAt === null ? undefined : { startedAt: time("startedAt", row.startedAt) })
   }
 }
 
@@ -365,7 +366,8 @@ export const swept = (row: Driver.SweptRow): SweptTask => {
     token: leaseToken(row.token),
     status: found === "failed" || found === "pending" ? found : unreadable("status", "pending or failed"),
     owner: text("owner", row.owner),
-    attempts: number("attempts", row.attempts)
+    attempts: number("attempts", row.attempts),
+    started: boolean("started", row.started)
   }
 }
 

@@ -107,6 +107,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
       ),
     checkpoint: (checkpoints) => Effect.map(store.checkpoint(checkpoints.map(leaseOutside)), lostInside),
     settle: (settlements) => Effect.map(store.settle(settlements.map(leaseOutside)), lostInside),
+    start: (leases) => Effect.map(store.start(leases.map(leaseOutside)), lostInside),
     extend: (leases, lease) => Effect.map(store.extend(leases.map(leaseOutside), lease), lostInside),
     sweep: (options) => Effect.map(store.sweep({ queues, ...options }), (swept) => each(swept, leaseInside)),
     get: (id) => Effect.map(store.get(outside(id)), taskHere),

@@ -51,6 +51,11 @@ const mostUnanswered = 100
 
 const expiredMessage = { beforeOwner: "Worker ", afterOwner: " stopped answering." }
 
+const notStarted = {
+  message: { beforeOwner: "Worker ", afterOwner: " stopped answering before it started." },
+  attemptsReturned: TaskState.returnedUnstarted()
+}
+
 const cancelReason = "The task was cancelled while it ran."
 
 /** A store, and a way to wake the fibers that wait for it when it changes by itself. */
@@ -149,7 +154,8 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   const claimOnce = (
     limit: number,
     queue: string,
-    { lease, maxPerKey = Waiting.defaultMaxPerKey, owner }: ClaimOptions
+    { lease, maxPerKey = Waiting.defaultMaxPerKey, owner }: ClaimOptions,
+    started: number
   ): Effect.Effect<ReadonlyArray<Claim>, TaskStoreError> =>
     Effect.suspend(() => {
       const call = calls++
@@ -161,7 +167,8 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
         leaseMillis: Codec.toMillis(lease),
         maxPerKey,
         call,
-        unanswered: lost
+        unanswered: lost,
+        started
       }
       return driver.claim(request).pipe(
         Effect.onError(() =>
@@ -189,12 +196,15 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     options: ClaimOptions
   ): Effect.fn.Return<ReadonlyArray<Claim>, TaskStoreError> {
     const queues = inTurn(queuesOf(options))
+    const { started = Infinity } = options
     let claims: Array<Claim> | undefined
     let first: ReadonlyArray<Claim> = []
     for (let index = 0; index < queues.length;) {
-      const limit = Math.min(options.limit - (claims ?? first).length, maxRows)
+      const count = (claims ?? first).length
+      const limit = Math.min(options.limit - count, maxRows)
       if (limit < 1) break
-      const claiming = claimOnce(limit, queues[index] ?? defaultQueue, options)
+      const starting = Math.max(0, Math.min(limit, started - count))
+      const claiming = claimOnce(limit, queues[index] ?? defaultQueue, options, starting)
       if (first.length === 0) {
         first = yield* claiming
         if (first.length < limit) index++
@@ -248,6 +258,9 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     return { lost: lost.sort((left, right) => left.index - right.index).map(({ lease }) => lease) }
   })
 
+  const start = (leases: ReadonlyArray<Lease>): Effect.Effect<FencedReply, TaskStoreError> =>
+    driver.start === undefined ? noneStarted : underLeases(leases, leaseRow, noCharacters, driver.start)
+
   const settle = (settlements: ReadonlyArray<Settlement>): Effect.Effect<FencedReply, TaskStoreError> => {
     /** Whether this call was made before and its answer lost: then it may have been carried out. */
     let repeated = false
@@ -295,7 +308,12 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   const sweep = Effect.fnUntraced(function* (
     policy: SweepOptions
   ): Effect.fn.Return<ReadonlyArray<SweptTask>, TaskStoreError> {
-    const request = { failFromAttempts: TaskState.failsFrom(policy), limit: maxSelected, message: expiredMessage }
+    const request = {
+      failFromAttempts: TaskState.failsFrom(policy),
+      limit: maxSelected,
+      message: expiredMessage,
+      notStarted
+    }
     const swept: Array<SweptTask> = []
     for (const queue of queuesOf(policy)) {
       while (true) {
@@ -424,6 +442,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     checkpoint: (checkpoints) =>
       underLeases(checkpoints, Codec.checkpointRow, ({ execution }) => execution.length, driver.checkpoint),
     settle,
+    start,
     extend: (leases, lease) => {
       const leaseMillis = Codec.toMillis(lease)
       // A lease may also expire earlier than before.
@@ -465,6 +484,8 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
 })
 
 const noneLost: FencedReply = { lost: [] }
+
+const noneStarted = Effect.succeed(noneLost)
 
 const onlyDefaultQueue = [defaultQueue]
 

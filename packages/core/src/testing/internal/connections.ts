@@ -106,6 +106,7 @@ export const make = Effect.fnUntraced(function* (
     add: (tasks) => write((store) => store.add(tasks)),
     claim: (options) => write((store) => store.claim(options)),
     checkpoint: (checkpoints) => write((store) => store.checkpoint(checkpoints)),
+    start: (leases) => write((store) => store.start(leases)),
     settle: (settlements) => write((store) => store.settle(settlements)),
     extend: (leases, lease) => write((store) => store.extend(leases, lease)),
     sweep: (options) => write((store) => store.sweep(options)),

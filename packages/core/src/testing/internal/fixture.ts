@@ -62,12 +62,18 @@ export const longLease = Duration.hours(10)
 
 export const claim = (
   { store }: Fixture,
-  options?: { readonly limit?: number; readonly owner?: string; readonly lease?: Duration.Duration }
+  options?: {
+    readonly limit?: number
+    readonly owner?: string
+    readonly lease?: Duration.Duration
+    readonly started?: number
+  }
 ): Effect.Effect<ReadonlyArray<Claim>, unknown> =>
   store.claim({
     limit: options?.limit ?? 100,
     owner: options?.owner ?? "worker",
-    lease: options?.lease ?? longLease
+    lease: options?.lease ?? longLease,
+    started: options?.started
   })
 
 export const claimOne = Effect.fnUntraced(function* (

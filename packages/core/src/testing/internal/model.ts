@@ -38,7 +38,8 @@ export type Ending = typeof Ending.Type
 /** A command to the store. Times are in the suite's seconds. */
 export const Command = Schema.TaggedUnion({
   Add: {},
-  Claim: { limit: from(1, 4), lease: from(1, 3) },
+  Claim: { limit: from(1, 4), lease: from(1, 3), started: from(0, 4) },
+  Start: { leases: Schema.Array(LeaseChoice).check(Schema.isMaxLength(3)) },
   Checkpoint: { lease: LeaseChoice },
   Settle: { endings: Schema.Array(Ending).check(Schema.isMinLength(1), Schema.isMaxLength(3)) },
   Extend: { leases: Schema.Array(LeaseChoice).check(Schema.isMaxLength(2)), lease: from(1, 3) },
@@ -51,11 +52,11 @@ export const Command = Schema.TaggedUnion({
 
 export type Command = typeof Command.Type
 
-const { Claim: ClaimTasks, Pass, Revise, Settle, Sweep } = Command.cases
+const { Claim: ClaimTasks, Pass, Revise, Settle, Start, Sweep } = Command.cases
 
 /** A run. Claims and the passing of time come often, or tasks would not get far. */
 export const Commands = Schema.Array(
-  Schema.Union([ClaimTasks, ClaimTasks, Settle, Settle, Pass, Sweep, Revise, Command])
+  Schema.Union([ClaimTasks, ClaimTasks, Settle, Settle, Start, Pass, Sweep, Revise, Command])
 ).check(Schema.isMaxLength(50))
 
 /** A task of the model. */
@@ -66,7 +67,7 @@ export interface ModelTask extends TaskState.TaskState, Spec {
   /** The last token that was issued. */
   readonly token: number
   readonly leaseEnd: number
-  /** The outcome of each attempt; `running` for the one under way. */
+  /** The outcome of each attempt; `claimed` or `running` for the one under way. */
   readonly outcomes: ReadonlyArray<string>
   readonly checkpoint: string | null
 }
@@ -142,17 +143,21 @@ const due = (model: Model): ReadonlyArray<ModelTask> =>
     )
     .sort((left, right) => right.priority - left.priority || left.availableAt - right.availableAt)
 
-export const claim = (model: Model, task: ModelTask, lease: number) =>
+export const claim = (model: Model, task: ModelTask, lease: number, isStarted: boolean) =>
   move(model, task, TaskState.Transition.cases.Claimed.make({}), {
     token: task.token + 1,
     leaseEnd: model.now + lease,
-    outcomes: [...task.outcomes, "running"]
+    outcomes: [...task.outcomes, isStarted ? "running" : "claimed"]
   })
 
 /** The task that a lease is for, if the lease is current. */
 export const held = (model: Model, { taskId, token }: Lease): ModelTask | undefined => {
   const task = model.tasks.get(taskId)
   return task?.status === "in_progress" && task.token === token ? task : undefined
+}
+
+export const start = (model: Model, task: ModelTask) => {
+  model.tasks.set(task.id, { ...task, outcomes: ended(task, "running") })
 }
 
 export const checkpoint = (model: Model, task: ModelTask, output: string) => {
@@ -196,8 +201,10 @@ export const sweep = (model: Model, options: SweepOptions): ReadonlyArray<string
   [...model.tasks.values()]
     .filter((task) => task.status === "in_progress" && task.leaseEnd <= model.now)
     .filter((task) => {
-      const change = { outcomes: ended(task, "lease_expired"), availableAt: model.now }
-      return move(model, task, events.LeaseExpired.make({}), change, options)
+      const isStarted = task.outcomes.at(-1) === "running"
+      const change = { outcomes: ended(task, isStarted ? "lease_expired" : "released"), availableAt: model.now }
+      const event = isStarted ? events.LeaseExpired.make({}) : events.ClaimExpired.make({})
+      return move(model, task, event, change, options)
     })
     .map(({ id }) => id)
 

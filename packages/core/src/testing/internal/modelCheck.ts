@@ -24,6 +24,8 @@ interface Run {
   readonly virtualTime: boolean
   /** Off for a store that cannot revise tasks: then it is not asked to. */
   readonly revisions: boolean
+  /** Off for a store that treats each claimed task as started. */
+  readonly starts: boolean
   readonly model: Model.Model
   /** Every lease that was issued. */
   readonly leases: Array<Claim>
@@ -35,14 +37,20 @@ export const check = Effect.fnUntraced(function* (
   {
     concurrencyKeys,
     revisions,
+    starts,
     virtualTime
-  }: { readonly concurrencyKeys: boolean; readonly revisions: boolean; readonly virtualTime: boolean },
+  }: {
+    readonly concurrencyKeys: boolean
+    readonly revisions: boolean
+    readonly starts: boolean
+    readonly virtualTime: boolean
+  },
   commands: ReadonlyArray<Model.Command>
 ) {
   const specs = concurrencyKeys
     ? Model.specs
     : Model.specs.map(({ dependsOn, id, priority }) => ({ dependsOn, id, priority }))
-  const run: Run = { fixture, virtualTime, revisions, model: Model.make(specs), leases: [] }
+  const run: Run = { fixture, virtualTime, revisions, starts, model: Model.make(specs), leases: [] }
   yield* fixture.store.add(specs.map(({ id, ...spec }) => task(id, spec)))
   for (const command of commands) {
     if (!virtualTime) yield* tick(run)
@@ -109,7 +117,7 @@ const settlement = ({ fixture }: Run, claimed: Claim, ending: Model.Ending): Set
 }
 
 const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
-  const { leases, model, virtualTime, fixture } = run
+  const { fixture, leases, model, starts, virtualTime } = run
   const lease = (seconds: number) => (virtualTime ? fixture.seconds(seconds) : longLease)
   switch (command._tag) {
     case "Add": {
@@ -119,18 +127,29 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
     }
     case "Claim": {
       const expected = Model.claimable(model, command.limit)
-      const claims = yield* claim(fixture, { limit: command.limit, lease: lease(command.lease) })
+      const claims = yield* claim(fixture, {
+        limit: command.limit,
+        lease: lease(command.lease),
+        started: command.started
+      })
       assert.deepEqual(
         claims.map((claimed) => claimed.task.id),
         expected.map(({ id }) => id)
       )
       for (const [index, before] of expected.entries()) {
-        Model.claim(model, before, command.lease)
+        Model.claim(model, before, command.lease, !starts || index < command.started)
         const after = model.tasks.get(before.id)
         const claimed = claims[index]
         assert.ok(after && claimed && Model.describes(after, claimed), `the claim of ${before.id} is as expected`)
         leases.push(claimed)
       }
+      return
+    }
+    case "Start": {
+      const picked = chosen(run, command.leases)
+      const lost = fenced(run, picked, (held) => Model.start(model, held))
+      const reply = yield* fixture.store.start(picked.map(leaseOf))
+      assert.deepEqual(reply.lost, starts ? lost : [])
       return
     }
     case "Checkpoint": {

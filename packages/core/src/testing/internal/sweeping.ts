@@ -37,7 +37,7 @@ export const sweeping: ReadonlyArray<Case> = [
       const claimed = yield* claimOne(fixture, { owner: "victim", lease: fixture.seconds(1) })
       yield* fixture.advance(2)
       assert.deepEqual(yield* fixture.store.sweep(patient), [
-        { ...leaseOf(claimed), status: "pending", owner: "victim", attempts: 1 }
+        { ...leaseOf(claimed), status: "pending", owner: "victim", attempts: 1, started: true }
       ])
       assert.deepEqual(yield* fixture.store.sweep(patient), [])
       const swept = yield* find(fixture, "a")

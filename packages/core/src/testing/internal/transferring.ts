@@ -259,7 +259,7 @@ export const transferring: ReadonlyArray<Case> = [
       assert.equal(yield* statusOf(there, "a"), "in_progress")
       assert.equal(yield* there.store.awaitWork({ untilDrained: true }), "claimable")
       const swept = only(yield* there.store.sweep(patient))
-      assert.deepEqual(swept, { ...leaseOf(claimed), status: "pending", owner: "worker", attempts: 1 })
+      assert.deepEqual(swept, { ...leaseOf(claimed), status: "pending", owner: "worker", attempts: 1, started: true })
       const next = yield* claimOne(there)
       assert.deepEqual(next.checkpoint, execution("saved"))
       assert.equal(next.token, 2)

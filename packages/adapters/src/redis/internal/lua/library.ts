@@ -32,7 +32,7 @@ local function print(task)
   return concat(task, ' ', Seq, Previous)
 end
 
--- Tasks that were claimed together have the same text.
+-- Tasks that were claimed together have the same text. 'started' is '-' while the task is claimed and not started.
 local attempts = {}
 local function parseAttempt(line)
   local attempt = attempts[line]
@@ -160,12 +160,12 @@ local function printAttempt(attempt)
   return concat({ attempt.leaseEnd, attempt.started, attempt.updated, saved, attempt.call, attempt.owner }, ' ')
 end
 
--- Gives a task in progress a new end of its lease, and the number of the call that was told so.
-local function renew(task, leaseEnd, call)
+-- Gives a task in progress a new end of its lease, the number of the call that was told so, and when it started.
+local function renew(task, leaseEnd, call, started)
   local attempt, former = task[Attempt], leaseMember(task)
   -- A new table, because others have the same one.
   task[Attempt] = {
-    leaseEnd = leaseEnd, started = attempt.started, updated = attempt.updated, saved = attempt.saved, call = call,
+    leaseEnd = leaseEnd, started = started, updated = attempt.updated, saved = attempt.saved, call = call,
     owner = attempt.owner
   }
   write(HSET, RUNNING, task[Id], printAttempt(task[Attempt]))
@@ -210,7 +210,8 @@ export const rows = String.raw`
 -- breaks, so the row contains the length of the owner.
 local function rowAround(task, outcome)
   local attempt = task[Attempt]
-  local numbers = { task[Attempts], task[Token], attempt.started, nowText, outcome, #attempt.owner }
+  local started = attempt.started == '-' and nowText or attempt.started
+  local numbers = { task[Attempts], task[Token], started, nowText, outcome, #attempt.owner }
   return concat(numbers, ' ') .. '\n', '\n' .. attempt.owner
 end
 

@@ -80,7 +80,7 @@ return { due or false, unpack(redis.call('HMGET', META, 'revision', 'paused', 's
 `
 )
 
-/** Describes tasks: id, line, inputs, feedback, usage, the execution of the attempt that completed it. */
+/** Describes tasks: id, line, inputs, feedback, usage, the execution of the attempt that completed it, when it started. */
 const describe = String.raw`
 local function describe(ids)
   load(ids)
@@ -94,7 +94,8 @@ local function describe(ids)
   for index, id in ipairs(ids) do
     local task = tasks[id]
     described[index] = task and {
-      id, print(task), inputs[index], feedback[index], usage[index], executions[task[Rows] .. ' ' .. id] or false
+      id, print(task), inputs[index], feedback[index], usage[index], executions[task[Rows] .. ' ' .. id] or false,
+      task[Attempt] and task[Attempt].started ~= '-' and task[Attempt].started or false
     }
   end
   return described
@@ -113,7 +114,8 @@ return describe((ranked(ARGV[FIRST], ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]),
 
 /**
  * The ledger of a task: for each attempt that ended its numbers, execution, verification, usage, owner and error; when the
- * attempt under way started, whether it has checkpointed, and its owner; the checkpoint.
+ * attempt under way started, or was claimed, whether it has checkpointed, its owner, and whether it has started; the
+ * checkpoint.
  */
 const ledger = String.raw`
 local function ledger(id)
@@ -130,8 +132,11 @@ local function ledger(id)
     ended[index] = { numbers, execution, verification, usage, sub(rest, 1, length), failure }
   end
   local attempt = task[Attempt]
+  local isStarted = attempt and attempt.started ~= '-'
   return {
-    ended, attempt and { attempt.started, attempt.saved and 1 or 0, attempt.owner } or false,
+    ended, attempt and {
+      isStarted and attempt.started or attempt.updated, attempt.saved and 1 or 0, attempt.owner, isStarted and 1 or 0
+    } or false,
     redis.call('HGET', CHECKPOINTS, id)
   }
 end

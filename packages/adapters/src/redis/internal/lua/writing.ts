@@ -178,8 +178,8 @@ return present
 )
 
 /**
- * Claims tasks of a queue. Arguments: the queue, limit, owner, lease, the call, and earlier calls that were never answered:
- * if those claimed tasks, it returns these and claims no others. Returns `again` when more has become due than one call
+ * Claims tasks of a queue. Arguments: the queue, limit, owner, lease, the call, how many of the tasks start, and earlier calls
+ * that were never answered: if those claimed tasks, it returns these and claims no others. Returns `again` when more has become due than one call
  * moves; else nothing or, each in the order of claiming: when the tasks changed (once if all did at the same time), ids,
  * lines, inputs; and for each task with earlier attempts: its place, feedback, usage, checkpoint, previous execution.
  */
@@ -187,11 +187,11 @@ export const claim = script(
   [members, tasks, writes, places, attempts, previousExecutions],
   String.raw`
 local prefix, limit, owner = prefixOf(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]), ARGV[FIRST + 2]
-local lease, call = tonumber(ARGV[FIRST + 3]), ARGV[FIRST + 4]
+local lease, call, starting = tonumber(ARGV[FIRST + 3]), ARGV[FIRST + 4], tonumber(ARGV[FIRST + 5])
 local ids = {}
-if #ARGV > FIRST + 4 then
+if #ARGV > FIRST + 5 then
   local isUnanswered = {}
-  for at = FIRST + 5, #ARGV do isUnanswered[ARGV[at]] = true end
+  for at = FIRST + 6, #ARGV do isUnanswered[ARGV[at]] = true end
   local leased = membersOf(LEASES, prefix)
   for index, member in ipairs(leased) do leased[index] = sub(member, #prefix + WORD + 1) end
   load(leased)
@@ -254,10 +254,11 @@ local leaseEnd = text(later(lease))
 local leaseStart = prefix .. sortable(tonumber(leaseEnd))
 local times = { nowText }
 if isNew then
-  local attempt = concat({ leaseEnd, nowText, nowText, '0', call, owner }, ' ')
+  local started = concat({ leaseEnd, nowText, nowText, '0', call, owner }, ' ')
+  local waiting = concat({ leaseEnd, '-', nowText, '0', call, owner }, ' ')
   for index = 1, #ids do
     local id = ids[index]
-    write(HSET, RUNNING, id, attempt)
+    write(HSET, RUNNING, id, index <= starting and started or waiting)
     write(ZADD, LEASES, '0', leaseStart .. id)
   end
   local first, last = members[1], members[#members]
@@ -273,7 +274,7 @@ else
   for index, id in ipairs(ids) do
     local task = tasks[id]
     times[index] = task[Attempt].updated
-    renew(task, leaseEnd, call)
+    renew(task, leaseEnd, call, index <= starting and nowText or '-')
   end
 end
 -- If this worker dies, others have to look when the leases end.
@@ -314,6 +315,37 @@ return lost
 `
 )
 
+/** Arguments: for each lease: id and token. Returns for each lost lease: index, status, nothing. */
+export const start = script(
+  [members, tasks, writes, places, attempts, leases],
+  String.raw`
+local ids = {}
+for at = FIRST, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
+load(ids)
+-- Tasks that were claimed together have the same text before and after.
+local lines = {}
+for index, id in ipairs(ids) do
+  local task = tasks[id]
+  if not isLeased(task, ARGV[FIRST + index * 2 - 1]) then
+    lose(index, task)
+  elseif task[Attempt].started == '-' then
+    local attempt = task[Attempt]
+    local line = lines[attempt]
+    if not line then
+      line = printAttempt({
+        leaseEnd = attempt.leaseEnd, started = nowText, updated = attempt.updated, saved = attempt.saved,
+        call = attempt.call, owner = attempt.owner
+      })
+      lines[attempt] = line
+    end
+    write(HSET, RUNNING, id, line)
+  end
+end
+commit()
+return lost
+`
+)
+
 /** Arguments: lease; for each lease: id and token. Returns for each lost lease: index, status, nothing. */
 export const extend = script(
   [members, tasks, writes, places, attempts, leases],
@@ -325,7 +357,8 @@ for at = FIRST + 1, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
 load(ids)
 for index, id in ipairs(ids) do
   if isLeased(tasks[id], ARGV[FIRST + index * 2]) then
-    renew(tasks[id], leaseEnd, tasks[id][Attempt].call)
+    local attempt = tasks[id][Attempt]
+    renew(tasks[id], leaseEnd, attempt.call, attempt.started)
     -- It may end earlier than before.
     wakeIn(lease)
   else
