@@ -6,7 +6,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Attempt, LeaseToken } from "./Attempt.ts"
-import type { Spend } from "./Safety.ts"
+import type { Spend, SpendAmount } from "./Safety.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import { defaultQueue, idInQueue, localId, type Task, type TaskId } from "./Task.ts"
 import type { Usage } from "./Usage.ts"
@@ -53,6 +53,11 @@ export interface AttemptContext {
    */
   readonly spend: <A, E, R>(options: {
     readonly worstCase: Spend
+    /**
+     * Receives the amount that was set aside before each start of `call`: less than the worst case if `worstCase.least` allows
+     * it and the budget is short.
+     */
+    readonly onGranted?: ((granted: SpendAmount) => void) | undefined
     readonly call: Effect.Effect<A, E, R>
     readonly spent: (exit: Exit.Exit<A, E>) => Usage | null
     /**

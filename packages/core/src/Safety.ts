@@ -77,17 +77,32 @@ export interface Limits {
   readonly changes: Stream.Stream<BreakerState>
 }
 
-/** The most that a paid call can cost. */
-export interface Spend {
-  /** USD; null when the price is unknown, which a budget in USD refuses. */
+/** Money in USD, null when the price is unknown, and tokens. */
+export interface SpendAmount {
+  /** A budget in USD refuses an unknown price. */
   readonly costUsd: number | null
   readonly tokens: number
+}
+
+/** The most that a paid call can cost. */
+export interface Spend extends SpendAmount {
   /** The name of the paid service, for instance a model. The reason of a refusal contains it. */
   readonly what: string
+  /**
+   * The least amount with which the call can be made; default the whole. A budget that is short grants an amount between the
+   * two, and the call has to keep to it, for instance by a lower maximum of tokens.
+   *
+   * A budget asks each time it considers the call, because what is known about similar calls changes. `waiting` is the number
+   * of calls that wait for this budget, this one included. Return null to wait until a running call has ended; at least one
+   * call of the same kind has to be running then.
+   */
+  readonly least?: ((waiting: number) => SpendAmount | null) | undefined
 }
 
 /** Money and tokens set aside. Commit it exactly once. */
 export interface Reservation {
+  /** The amount set aside. Without it, the worst case. */
+  readonly granted?: SpendAmount | undefined
   /** Charges what the call used; null charges the whole reservation. */
   readonly commit: (usage: Usage | null) => Effect.Effect<void>
 }

@@ -86,6 +86,35 @@ describe("Safety.layerBudget", () => {
     })
   )
 
+  it.effect("grants a call that can be made with less its share of a short budget, and at least what it needs", () =>
+    Effect.gen(function* () {
+      const flexible = { ...worst(0.01, 1000), least: () => ({ costUsd: 0.001, tokens: 100 }) }
+      const plenty = yield* budget({ maxCostUsd: 1 })
+      assert.deepStrictEqual((yield* plenty.reserve(flexible)).granted, { costUsd: 0.01, tokens: 1000 })
+      const short = yield* budget({ maxCostUsd: 0.064 })
+      // A part of 32 is $0.002, which pays for a ninth of the tokens between the two.
+      assert.deepStrictEqual((yield* short.reserve(flexible)).granted, { costUsd: 0.002, tokens: 200 })
+      const rest = yield* budget({ maxCostUsd: 0.001 })
+      const { commit, granted } = yield* rest.reserve(flexible)
+      assert.deepStrictEqual(granted, { costUsd: 0.001, tokens: 100 })
+      yield* commit(cost(0.0005))
+      assert.include((yield* Effect.flip(rest.reserve(flexible))).message, "can cost up to $0.001")
+    })
+  )
+
+  it.effect("asks a call that waits what it needs when another one has ended", () =>
+    Effect.gen(function* () {
+      const safety = yield* budget({ maxCostUsd: 0.05 })
+      const first = yield* safety.reserve(worst(0.04))
+      let least: Safety.SpendAmount | null = null
+      const waiting = yield* reserve(safety, { ...worst(0.04), least: () => least })
+      assert.isUndefined(waiting.pollUnsafe())
+      least = { costUsd: 0.002, tokens: 0 }
+      yield* first.commit(cost(0.04))
+      assert.strictEqual((yield* Fiber.join(waiting)).granted?.costUsd, 0.002)
+    })
+  )
+
   it.effect("an interrupted wait leaks nothing, at any moment", () =>
     Effect.gen(function* () {
       for (let moment = 0; moment < 120; moment++) {

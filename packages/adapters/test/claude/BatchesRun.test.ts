@@ -1,5 +1,5 @@
 import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing } from "@baton/adapters/claude"
-import { Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier, Usage } from "@baton/core"
+import { Budget, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier, Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -20,6 +20,9 @@ const run = Effect.fnUntraced(function* (options: {
   readonly answer: Parameters<typeof Api.make>[0]
   readonly judged?: boolean
   readonly safety?: Layer.Layer<Safety.Safety>
+  /** The budget of the queue in USD. */
+  readonly budget?: number
+  readonly concurrency?: number
 }) {
   const { api, batches, endAtOnce } = yield* Api.make(options.answer)
   endAtOnce()
@@ -32,7 +35,7 @@ const run = Effect.fnUntraced(function* (options: {
     })
   ).pipe(Layer.provide(scripted().layer))
   const parts = Orchestrator.layer({
-    concurrency: 100,
+    concurrency: options.concurrency ?? 100,
     executionTimeout: "3 days",
     verificationTimeout: "3 days",
     retryPolicy: RetryPolicy.immediate
@@ -46,13 +49,24 @@ const run = Effect.fnUntraced(function* (options: {
   )
   return yield* Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
+    if (options.budget !== undefined) {
+      const limit = { nanoUsd: Budget.toNanoUsd(options.budget) }
+      yield* Effect.flatMap(Effect.orDie(Effect.fromNullishOr(store.budgets)), ({ set }) => set("default", { limit }))
+    }
     const ids = Array.from({ length: options.tasks }, (_, n) => `task-${n}`)
     yield* store.add(ids.map((id) => Task.makeNew({ id, description: id })))
     const running = yield* Effect.forkChild(Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run))
     for (let minute = 0; minute < 60; minute++) yield* TestClock.adjust("1 minute")
     const { stats } = yield* Fiber.join(running)
     const { tasks } = yield* store.list({ limit: 100 })
-    return { stats, tasks, sizes: batches().map(({ requests }) => requests.length), batches: batches() }
+    const [budget] = yield* Effect.flatMap(Effect.orDie(Effect.fromNullishOr(store.budgets)), ({ list }) => list)
+    return {
+      stats,
+      tasks,
+      spent: Budget.toUsd(budget?.committed.nanoUsd ?? 0),
+      sizes: batches().map(({ requests }) => requests.length),
+      batches: batches()
+    }
   }).pipe(Effect.provide(parts))
 })
 
@@ -124,6 +138,38 @@ describe("a run in batches", () => {
         sizes.reduce((sum, size) => sum + size, 0),
         6
       )
+    })
+  )
+
+  it.effect("learns from a first batch what answers cost, and sends all the others in a second one", () =>
+    Effect.gen(function* () {
+      // From 200 to 400 tokens, and no order: $0.00015 each on average, where the first can reserve $0.00225.
+      const tokensOf = (prompt: string) => 200 + ((Number(prompt.slice(5)) * 7919) % 201)
+      const { sizes, spent, stats } = yield* run({
+        tasks: 1000,
+        concurrency: 10_000,
+        budget: 0.1,
+        answer: (prompt) => ({ text: "done", outputTokens: tokensOf(prompt) })
+      })
+      assert.strictEqual(stats.tasksCompleted, 1000)
+      assert.strictEqual(sizes.length, 2)
+      assert.isAtMost(spent, 0.1)
+      assert.isAtLeast(spent, 0.07)
+    })
+  )
+
+  it.effect("asks again for an answer that is longer than twice the largest before it", () =>
+    Effect.gen(function* () {
+      const { batches, sizes, stats } = yield* run({
+        tasks: 200,
+        concurrency: 10_000,
+        budget: 0.05,
+        answer: (prompt) => ({ text: prompt, outputTokens: prompt === "task-150" ? 4000 : 100 })
+      })
+      assert.strictEqual(stats.tasksCompleted, 200)
+      assert.strictEqual(sizes.length, 3)
+      assert.strictEqual(sizes[2], 1)
+      assert.isAtMost(Math.max(...(batches[1]?.requests ?? []).map(({ params }) => params.max_tokens)), 1000)
     })
   )
 })

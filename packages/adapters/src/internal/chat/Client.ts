@@ -37,6 +37,11 @@ export interface About {
   /** The answer that was rejected, and must not be served from the cache again. */
   readonly rejected: string | null
   /**
+   * The `max_tokens` that the request would have under a larger budget, if it has a lower one. Caches and batches recognise the
+   * request by it.
+   */
+  readonly maxTokens?: number | undefined
+  /**
    * Called when the request is sent or becomes part of a batch. Until then it waits for its turn, and interrupting it costs
    * nothing. Every client has to call it.
    */

@@ -1,4 +1,5 @@
 import type { AttemptContext } from "@baton/core/AttemptContext"
+import type { Spend } from "@baton/core/Safety"
 import type { SafetyStop } from "@baton/core/SafetyStop"
 import * as Usage from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
@@ -12,88 +13,158 @@ import type { ModelError } from "./ModelError.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import * as Pricing from "./Pricing.ts"
 import type { Reply } from "./Reply.ts"
+import * as AnswerSizes from "./answerSizes.ts"
+import * as InputBounds from "./inputBounds.ts"
 
-/** Sends requests under the budgets of the task and of the run, each with a span. */
-export const make = (client: ClientService, prices: Pricing.PriceTable, { provider }: Dialect) => {
-  const bounds = makeBounds()
-  return (
+/** Sends requests under the budgets of the task, of the run and of the queue, each with a span. */
+export type Send = (
+  request: MessageRequest,
+  about: About,
+  context: AttemptContext,
+  queue: string
+) => Effect.Effect<Reply, ModelError | SafetyStop>
+
+/**
+ * While a budget is short, a request gets a lower `max_tokens` than it asks for: what the budget has left for it, but at least
+ * a quarter more than the largest answer so far. The API enforces it, so the request cannot cost more than its reservation.
+ * An answer that this cuts off is requested again with a higher maximum.
+ *
+ * The requests of a batch wait for each other for hours, so they reserve what they are expected to cost together, with a
+ * margin, and not what each of them can cost. Their `max_tokens` is at most twice the largest answer so far.
+ */
+export const make = (client: ClientService, prices: Pricing.PriceTable, { provider }: Dialect): Send => {
+  const bounds = InputBounds.make()
+  const seen = new Map<string, Similar>()
+  const isBatch = client.billing === "batch"
+
+  const similarTo = (queue: string, model: string): Similar => {
+    const key = JSON.stringify([queue, model])
+    const known = seen.get(key)
+    if (known !== undefined) return known
+    const similar: Similar = { sizes: AnswerSizes.make(), running: 0 }
+    seen.set(key, similar)
+    return similar
+  }
+
+  /** Sends a request once. `atLeast` is a maximum of tokens that was too low. */
+  const sendOnce = (
     request: MessageRequest,
     about: About,
-    context: AttemptContext
-  ): Effect.Effect<Reply, ModelError | SafetyStop> =>
+    context: AttemptContext,
+    similar: Similar,
+    atLeast: number
+  ): Effect.Effect<Sent, ModelError | SafetyStop> =>
     Effect.suspend(() => {
       const bound = bounds.of(request)
+      const input = bound.fixed + bound.messages
+      const worst = (maxTokens: number) =>
+        Pricing.worstCase(prices, { ...request, max_tokens: maxTokens }, client.billing, bound)
+      const { sizes } = similar
+      let maxTokens = request.max_tokens
+      let isRunning = false
       let wasSent = false
-      const observed: About = {
-        ...about,
-        onSend: () => {
-          wasSent = true
-          about.onSend?.()
-        }
+
+      /** The lowest `max_tokens` with which the answer is expected to be complete. */
+      const usual = () =>
+        Math.min(request.max_tokens, Math.max(sizes.usual() ?? request.max_tokens, atLeast, leastMaxTokens(request)))
+
+      const expected: Spend["least"] = (waiting) => {
+        const expected = atLeast > 0 ? undefined : sizes.expected(waiting)
+        if (expected !== undefined) return expected
+        // The answers of a batch arrive one after the other: after the last one, all the others are estimated better.
+        return atLeast === 0 && sizes.count() > 0 && similar.running > 0 ? null : worst(usual())
       }
+
+      const onGranted = ({ tokens }: { readonly tokens: number }) => {
+        similar.running++
+        isRunning = true
+        const least = isBatch ? Math.min(usual(), Math.max(2 * sizes.largest(), atLeast)) : 1
+        maxTokens = Math.min(request.max_tokens, Math.max(tokens - input, least))
+      }
+
+      const call = Effect.suspend(() => {
+        const sent = maxTokens === request.max_tokens ? request : { ...request, max_tokens: maxTokens }
+        const observed: About = {
+          ...about,
+          ...(sent === request ? undefined : { maxTokens: request.max_tokens }),
+          onSend: () => {
+            wasSent = true
+            about.onSend?.()
+          }
+        }
+        return Effect.map(withSpan(sent, about.purpose, provider, client.send(sent, observed)), (reply): Sent => {
+          bounds.learn(request, reply)
+          const isCutOff = wasCutOff(reply, sent, request) || (atLeast === 0 && isOlder(reply, request))
+          learn(sizes, reply, isCutOff)
+          return { reply, isCutOff, maxTokens }
+        })
+      })
+
       return context.spend({
-        worstCase: Pricing.worstCase(prices, request, client.billing, bound),
-        call: withSpan(
-          request,
-          about.purpose,
-          provider,
-          Effect.tap(client.send(request, observed), (reply) =>
-            Effect.sync(() => bounds.learn(request, bound.messages, reply))
-          )
+        worstCase: { ...worst(request.max_tokens), least: isBatch ? expected : () => worst(usual()) },
+        onGranted,
+        call: Effect.ensuring(
+          call,
+          Effect.sync(() => {
+            if (isRunning) similar.running--
+            isRunning = false
+          })
         ),
         spent: (exit) => {
           const isInterrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
           // A request that was interrupted while it waited for its turn cost nothing.
-          return isInterrupted && !wasSent ? Usage.zero : usageOf(exit)
+          return isInterrupted && !wasSent ? Usage.zero : usageOf(Exit.map(exit, ({ reply }) => reply))
         },
         // It stays in its batch, and the same request of a later attempt gets its reply.
-        isResumable: client.billing === "batch"
+        isResumable: isBatch
       })
     })
-}
 
-/**
- * Bounds of the input that become tighter with each reply. All tokens that were billed for one request are an upper bound of
- * the part that the next request has in common with it, because the tokens of a text do not depend on the turns that follow
- * it. The messages are new each time, so they count with their bytes.
- */
-const makeBounds = () => {
-  let learned: { readonly from: MessageRequest; readonly messages: number; readonly tokens: number } | undefined
-
-  const isLearnedFor = (request: MessageRequest): boolean =>
-    learned !== undefined &&
-    learned.from.model === request.model &&
-    learned.from.system === request.system &&
-    learned.from.output_config === request.output_config &&
-    learned.from.thinking === request.thinking
-
-  return {
-    of: (request: MessageRequest): Pricing.InputBound => {
-      const bytes = Pricing.inputBound(request)
-      if (learned === undefined || !isLearnedFor(request)) return bytes
-      const least = Math.ceil(bytes.fixed / mostBytesPerToken)
-      return { ...bytes, fixed: Math.min(bytes.fixed, Math.max(least, learned.tokens + margin)) }
-    },
-    /** The reply to the shortest messages has the tightest bound. */
-    learn: (request: MessageRequest, messages: number, { cached, usage }: Reply): void => {
-      if (usage === null || cached) return
-      const tokens = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
-      if (tokens === 0) return
-      const isTighter =
-        learned === undefined ||
-        !isLearnedFor(request) ||
-        messages < learned.messages ||
-        (messages === learned.messages && tokens > learned.tokens)
-      if (isTighter) learned = { from: request, messages, tokens }
+  return Effect.fnUntraced(function* (request, about, context, queue) {
+    const similar = similarTo(queue, request.model)
+    let usage: Usage.Usage | null = null
+    for (let atLeast = 0; ;) {
+      const { isCutOff, maxTokens, reply }: Sent = yield* sendOnce(request, about, context, similar, atLeast)
+      usage = Usage.add(usage, reply.usage)
+      if (!isCutOff) return { ...reply, usage }
+      atLeast = Math.max(2 * atLeast, 2 * maxTokens)
     }
-  }
+  })
 }
 
-/** Tokens at the boundary between the common part and the messages. */
-const margin = 64
+/** Requests with answers of a similar size. */
+interface Similar {
+  readonly sizes: AnswerSizes.AnswerSizes
+  /** How many of them are granted and have no reply. */
+  running: number
+}
 
-/** Common texts have fewer bytes per token. It limits the harm of a gateway that counts too little. */
-const mostBytesPerToken = 8
+interface Sent {
+  readonly reply: Reply
+  /** Whether the answer ended at a lower maximum than the request asked for. */
+  readonly isCutOff: boolean
+  readonly maxTokens: number
+}
+
+/** Whether the maximum of a short budget cut the answer off. */
+const wasCutOff = ({ stopReason }: Reply, sent: MessageRequest, request: MessageRequest): boolean =>
+  stopReason === "max_tokens" && sent.max_tokens < request.max_tokens
+
+/** Whether the maximum of an earlier run cut the answer off: a reply of its batch answers the same request of this run. */
+const isOlder = ({ billing, stopReason, usage }: Reply, request: MessageRequest): boolean =>
+  stopReason === "max_tokens" && billing === "batch" && usage !== null && usage.outputTokens < request.max_tokens / 2
+
+const learn = (sizes: AnswerSizes.AnswerSizes, { cached, usage }: Reply, isCutOff: boolean): void => {
+  if (cached || usage === null) return
+  if (isCutOff) sizes.addCutOff(usage.outputTokens)
+  else sizes.add(usage)
+}
+
+/** The budget for thinking is a part of `max_tokens`. */
+const leastMaxTokens = ({ thinking }: MessageRequest): number => {
+  const budget = thinking?.["budget_tokens"]
+  return typeof budget === "number" ? budget + 1 : 1
+}
 
 /**
  * A span for one request, named by the OpenTelemetry GenAI conventions; it does not contain the prompt or the answer. The SDK's

@@ -7,12 +7,12 @@ import type { MessageRequest } from "./MessageRequest.ts"
  * The key of a reply in the response cache: a hash of the whole request, so that whatever changes the reply changes the
  * key. A requeued task gets new keys. So does each server: a gateway's reply under the name of a model is not Claude's.
  */
-export const cacheKey = (request: MessageRequest, { requeues }: About, server: string | undefined): string =>
+export const cacheKey = (request: MessageRequest, about: About, server: string | undefined): string =>
   hash(
     "sha256",
     canonicalJson({
-      request,
-      ...(requeues > 0 ? { requeues } : undefined),
+      request: asked(request, about),
+      ...(about.requeues > 0 ? { requeues: about.requeues } : undefined),
       ...(server === undefined ? undefined : { server })
     })
   )
@@ -24,3 +24,7 @@ export const canonicalJson = (value: unknown): string =>
       ? Object.fromEntries(Object.entries(part).sort(([left], [right]) => (left < right ? -1 : 1)))
       : part
   )
+
+/** The request without a lower maximum, which depends on the rest of a budget. */
+export const asked = (request: MessageRequest, { maxTokens }: Pick<About, "maxTokens">): MessageRequest =>
+  maxTokens === undefined ? request : { ...request, max_tokens: maxTokens }

@@ -98,7 +98,8 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
             rejected: context.previous?.output ?? null,
             onStart
           },
-          context
+          context,
+          task.queue
         )
       const reply = yield* Effect.mapError(warming === undefined ? sendTurn() : warming(sendTurn), (error) =>
         error._tag === "SafetyStop"

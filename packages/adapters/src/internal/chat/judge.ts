@@ -92,7 +92,8 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
             purpose: "judge",
             rejected
           },
-          context
+          context,
+          task.queue
         ),
         (error) => (error._tag === "SafetyStop" ? error : VerdictReply.fromError(error, maxRetryAfter))
       )

@@ -9,6 +9,8 @@ export type Ending =
   | undefined
   | { readonly type: "errored"; readonly error: string }
   | { readonly type: string }
+  /** An answer of this many tokens, cut off at the request's maximum. */
+  | { readonly text: string; readonly outputTokens: number }
 
 /** The result of a request to create a batch. */
 export type Fate = "ok" | "lose" | "hang" | "vanish" | ClaudeError
@@ -62,13 +64,15 @@ export const make = Effect.fnUntraced(function* (
   const lines = (request: BatchRequest): ReadonlyArray<unknown> => {
     const ending = answer(promptOf(request), request)
     if (ending === undefined) return []
-    if (typeof ending === "string") {
+    if (typeof ending === "string" || "text" in ending) {
+      const { outputTokens, text } = typeof ending === "string" ? { text: ending, outputTokens: 5 } : ending
+      const most = request.params.max_tokens
       const message = {
         id: "msg_1",
         model: request.params.model,
-        content: [{ type: "text", text: ending }],
-        stop_reason: "end_turn",
-        usage: { input_tokens: 10, output_tokens: 5 }
+        content: [{ type: "text", text }],
+        stop_reason: outputTokens > most ? "max_tokens" : "end_turn",
+        usage: { input_tokens: 10, output_tokens: Math.min(outputTokens, most) }
       }
       return [{ custom_id: request.custom_id, result: { type: "succeeded", message } }]
     }

@@ -9,7 +9,8 @@ import { SafetyStop } from "../../SafetyStop.ts"
 import type { Budgets, Reserved, Spending } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import type * as Usage from "../../Usage.ts"
-import { spentBy, worstOf } from "../safety/budget.ts"
+import { spentBy } from "../safety/budget.ts"
+import { grantedOf, leastOf, neededBy, shareOf } from "../safety/share.ts"
 import { type ClaimedTask, leaseKey } from "./claims.ts"
 import type { RunParts, StopSignal } from "./parts.ts"
 import * as messages from "./queueBudgetMessages.ts"
@@ -41,6 +42,8 @@ interface Account {
   /** What it has used without a reservation. */
   unreserved: Budget.Amount
   held: Budget.Amount
+  /** The part of what it held that the store still counts as reserved. */
+  freed: Budget.Amount
   /** What the store has counted. */
   sent: Budget.Amount
 }
@@ -48,10 +51,18 @@ interface Account {
 interface Request {
   readonly account: Account
   readonly spend: Spend
-  readonly worst: Budget.Amount
-  readonly answer: Deferred.Deferred<void, SafetyStop>
+  /** The amount that the store is asked for. */
+  wanted: Budget.Amount
+  readonly answer: Deferred.Deferred<Budget.Amount, SafetyStop>
   state: "waiting" | "granted" | "abandoned"
 }
+
+const unlimitedAmount: Budget.Amount = { nanoUsd: Infinity, tokens: Infinity }
+
+const notNegative = ({ nanoUsd, tokens }: Budget.Amount): Budget.Amount => ({
+  nanoUsd: Math.max(0, nanoUsd),
+  tokens: Math.max(0, tokens)
+})
 
 /** Larger batches take longer without costing less. */
 const maxBatch = 1000
@@ -59,7 +70,7 @@ const maxBatch = 1000
 /** How often a request is repeated that waits for other processes to free something. */
 const askAgain = Duration.seconds(1)
 
-const free: Reservation = { commit: () => Effect.void }
+const unlimited: Reservation = { commit: () => Effect.void }
 
 export const make = (parts: Omit<RunParts, "safety" | "budgets">, stop: StopSignal): QueueBudgets | undefined => {
   const { budgets } = parts.store
@@ -77,6 +88,8 @@ const makeWith = (
   const known = new Map<string, Budget.Budget>()
   /** What was spent and is not part of `known` yet, by queue. */
   const unsent = new Map<string, Budget.Amount>()
+  /** What was freed and is not part of `known` yet, by queue. */
+  const freed = new Map<string, Budget.Amount>()
   const accounts = new WeakMap<ClaimedTask, Account>()
   /** Accounts that have changed since they were last written. */
   const changed = new Set<Account>()
@@ -97,7 +110,7 @@ const makeWith = (
     const found = accounts.get(claimed)
     if (found !== undefined) return found
     const { zero } = Budget
-    const account = { claimed, committed: zero, unreserved: zero, held: zero, sent: zero }
+    const account = { claimed, committed: zero, unreserved: zero, held: zero, freed: zero, sent: zero }
     accounts.set(claimed, account)
     return account
   }
@@ -131,28 +144,35 @@ const makeWith = (
     Effect.uninterruptible(
       Effect.suspend(() => {
         const budget = known.get(claimed.claim.task.queue)
-        if (budget === undefined) return Effect.succeed(free)
+        if (budget === undefined) return Effect.succeed(unlimited)
         if (spend.costUsd === null && budget.limit.nanoUsd !== null) {
           return Effect.fail(halt(messages.unknownPrice(spend.what)))
         }
         const account = accountOf(claimed)
-        const worst = worstOf(spend)
-        const answer = Deferred.makeUnsafe<void, SafetyStop>()
-        const request: Request = { account, spend, worst, answer, state: "waiting" }
+        const answer = Deferred.makeUnsafe<Budget.Amount, SafetyStop>()
+        const request: Request = { account, spend, wanted: Budget.zero, answer, state: "waiting" }
         requests.push(request)
         wake()
-        return Effect.as(
+        return Effect.map(
           Effect.onInterrupt(Effect.interruptible(Deferred.await(answer)), () => abandon(request)),
-          reservationOf(account, worst)
+          (granted) => reservationOf(account, spend, granted)
         )
       })
     )
 
-  const reservationOf = (account: Account, worst: Budget.Amount): Reservation => ({
+  const free = (account: Account, amount: Budget.Amount) => {
+    const { queue } = account.claimed.claim.task
+    account.held = Budget.subtract(account.held, amount)
+    account.freed = Budget.add(account.freed, amount)
+    freed.set(queue, Budget.add(freed.get(queue) ?? Budget.zero, amount))
+  }
+
+  const reservationOf = (account: Account, spend: Spend, granted: Budget.Amount): Reservation => ({
+    granted: grantedOf(spend, granted),
     commit: (usage: Usage.Usage | null) =>
       Effect.sync(() => {
-        const spent = usage === null ? worst : spentBy(usage, worst)
-        account.held = Budget.subtract(account.held, worst)
+        const spent = usage === null ? granted : spentBy(usage, granted)
+        free(account, granted)
         account.committed = Budget.add(account.committed, spent)
         note(account, spent)
       })
@@ -164,7 +184,7 @@ const makeWith = (
       if (index >= 0) requests.splice(index, 1)
       // Granted in the moment of the interruption: the call was not made, so nothing was spent.
       if (request.state === "granted") {
-        request.account.held = Budget.subtract(request.account.held, request.worst)
+        free(request.account, request.wanted)
         note(request.account, Budget.zero)
       }
       request.state = "abandoned"
@@ -183,16 +203,45 @@ const makeWith = (
     note(account, added)
   }
 
+  const queueOf = ({ account }: Request): string => account.claimed.claim.task.queue
+
+  /** How many requests of each queue wait. */
+  const countWaiting = (): ReadonlyMap<string, number> => {
+    const counts = new Map<string, number>()
+    for (const request of requests) counts.set(queueOf(request), (counts.get(queueOf(request)) ?? 0) + 1)
+    return counts
+  }
+
+  /** What is left of a budget, with everything that this process knows. */
+  const leftOf = (queue: string): Budget.Amount => {
+    const budget = known.get(queue)
+    if (budget === undefined) return unlimitedAmount
+    const { committed, limit, reserved } = budget
+    const taken = Budget.add(committed, Budget.add(unsent.get(queue) ?? Budget.zero, reserved))
+    const left = Budget.subtract(
+      { nanoUsd: limit.nanoUsd ?? Infinity, tokens: limit.tokens ?? Infinity },
+      Budget.subtract(taken, freed.get(queue) ?? Budget.zero)
+    )
+    return notNegative(left)
+  }
+
   /** The next batch: each lease occurs once, so a second request of the same attempt goes into the batch after it. */
   const takeBatch = () => {
     const asking = new Map<Account, Request>()
-    const asked = new Set<string>()
+    const counts = countWaiting()
+    const rooms = new Map<string, { left: Budget.Amount; readonly waiting: number }>()
     for (const request of requests) {
       if (asking.size === maxBatch) break
-      const { queue } = request.account.claimed.claim.task
-      if (asking.has(request.account) || (asked.has(queue) && blocked.has(queue))) continue
+      const queue = queueOf(request)
+      let room = rooms.get(queue)
+      if (asking.has(request.account) || (room !== undefined && blocked.has(queue))) continue
+      if (room === undefined) rooms.set(queue, (room = { left: leftOf(queue), waiting: counts.get(queue) ?? 1 }))
+      const wanted = shareOf(request.spend, room.left, room.waiting)
+      // It waits for a running call, and those behind it with it.
+      if (wanted === undefined) continue
+      request.wanted = wanted
+      room.left = notNegative(Budget.subtract(room.left, wanted))
       asking.set(request.account, request)
-      asked.add(queue)
     }
     // First what may free something for the requests.
     const taken = new Map<Account, Request | undefined>()
@@ -214,9 +263,9 @@ const makeWith = (
         token,
         committed: spent,
         held: account.held,
-        wanted: request?.worst ?? Budget.zero
+        wanted: request?.wanted ?? Budget.zero
       }
-      return { account, request, spending }
+      return { account, request, spending, freed: account.freed }
     })
   }
 
@@ -226,9 +275,11 @@ const makeWith = (
     for (const budget of budgets) if (config.queues.includes(budget.queue)) known.set(budget.queue, budget)
   }
 
-  /** The store has counted this much. */
-  const noteSent = (account: Account, spent: Budget.Amount) => {
+  /** The store has counted this much, and freed this much. */
+  const noteSent = (account: Account, spent: Budget.Amount, wasFreed: Budget.Amount) => {
     const { queue } = account.claimed.claim.task
+    freed.set(queue, Budget.subtract(freed.get(queue) ?? Budget.zero, wasFreed))
+    account.freed = Budget.subtract(account.freed, wasFreed)
     const fresh = Budget.increase(account.sent, spent)
     unsent.set(queue, Budget.subtract(unsent.get(queue) ?? Budget.zero, fresh))
     account.sent = Budget.add(account.sent, fresh)
@@ -238,9 +289,10 @@ const makeWith = (
   const accept = (batch: Batch, reply: Reserved): ReadonlyArray<Request> => {
     // Otherwise they were read after it.
     if (reply.lost.length === 0) noteKnown(reply.budgets)
-    for (const { account, spending } of batch) noteSent(account, spending.committed)
+    for (const { account, freed, spending } of batch) noteSent(account, spending.committed, freed)
     const lost = new Map(reply.lost.map((lease) => [leaseKey(lease), lease]))
     const refused = new Set(reply.refused.map(leaseKey))
+    const waiting = requests.length + refused.size
     return batch.flatMap(({ account, request, spending }) => {
       if (request === undefined) return []
       const lease = lost.get(leaseKey(spending))
@@ -255,36 +307,51 @@ const makeWith = (
         return grant(request)
       }
       blocked.add(queue)
-      return request.state === "abandoned" || isHopeless(request) ? [] : request
+      return request.state === "abandoned" || isHopeless(request, waiting) ? [] : request
     })
   }
 
+  /** Whether a refused request would fit if it asked for less: it asked before it knew how much was left. */
+  const canAskForLess = (request: Request, waiting: number): boolean => {
+    const left = leftOf(queueOf(request))
+    const wanted = request.spend.least === undefined ? undefined : shareOf(request.spend, left, waiting)
+    return (
+      wanted !== undefined &&
+      Budget.exceeded(left, wanted) === undefined &&
+      (wanted.nanoUsd < request.wanted.nanoUsd || wanted.tokens < request.wanted.tokens)
+    )
+  }
+
   /** Refuses a request that does not fit beside what is spent, so that nothing that is freed can help. */
-  const isHopeless = ({ account, answer, spend, worst }: Request): boolean => {
-    const budget = known.get(account.claimed.claim.task.queue)
-    const limit = budget && Budget.exceeded(budget.limit, Budget.add(budget.committed, worst))
-    if (budget === undefined || limit === undefined) return false
-    Deferred.doneUnsafe(answer, Effect.fail(halt(messages.refused(budget, limit, spend))))
+  const isHopeless = (request: Request, waiting: number): boolean => {
+    const { answer, spend } = request
+    const budget = known.get(queueOf(request))
+    if (budget === undefined) return false
+    const least = leastOf(spend, waiting)
+    const limit = least && Budget.exceeded(budget.limit, Budget.add(budget.committed, least))
+    if (limit === undefined) return false
+    Deferred.doneUnsafe(answer, Effect.fail(halt(messages.refused(budget, limit, neededBy(spend, waiting)))))
     return true
   }
 
   /** Those that wait behind a refused request are not sent to the store, so they are refused here. */
   const refuseHopeless = () => {
     if (blocked.size === 0) return
+    const counts = countWaiting()
     const waiting = requests.filter(
-      (request) => !blocked.has(request.account.claimed.claim.task.queue) || !isHopeless(request)
+      (request) => !blocked.has(queueOf(request)) || !isHopeless(request, counts.get(queueOf(request)) ?? 1)
     )
     requests.splice(0, requests.length, ...waiting)
   }
 
   const grant = (request: Request): ReadonlyArray<Request> => {
-    const { account, answer, worst } = request
+    const { account, answer, wanted } = request
     if (request.state === "abandoned") {
       changed.add(account)
     } else {
       request.state = "granted"
-      account.held = Budget.add(account.held, worst)
-      Deferred.doneUnsafe(answer, Effect.void)
+      account.held = Budget.add(account.held, wanted)
+      Deferred.doneUnsafe(answer, Effect.succeed(wanted))
     }
     return []
   }
@@ -301,7 +368,7 @@ const makeWith = (
 
   const writeBatch: Effect.Effect<boolean> = Effect.suspend(() => {
     const batch = takeBatch()
-    if (batch.length === 0) return Effect.succeed(false)
+    if (batch.length === 0) return Effect.succeed(requests.length > 0)
     const spending = batch.map((entry) => entry.spending)
     const reserving = storeCall(parts, "reserve", budgets.reserve(spending), { size: spending.length })
     // A lease that was lost is not in the reply: its attempt was settled or swept in the meantime.
@@ -311,8 +378,10 @@ const makeWith = (
         const waiting = accept(batch, reply)
         refuseHopeless()
         // They go to the front: first come, first served.
+        const [first] = waiting
+        const isRepeated = first !== undefined && canAskForLess(first, requests.length + waiting.length)
         requests.unshift(...waiting)
-        return waiting.length > 0
+        return waiting.length > 0 && !isRepeated
       },
       onFailure: (error) => {
         fail(batch, error)
@@ -342,7 +411,7 @@ const makeWith = (
     if (ended.length === 0) return Effect.void
     return Effect.match(read, {
       onSuccess: () => {
-        for (const account of ended) noteSent(account, spentOf(account))
+        for (const account of ended) noteSent(account, spentOf(account), account.freed)
         if (requests.length > 0) wake()
       },
       onFailure: stopSignal.fail

@@ -6,6 +6,7 @@ import { SafetyStop } from "../../SafetyStop.ts"
 import type { Task } from "../../Task.ts"
 import * as Usage from "../../Usage.ts"
 import * as budget from "../safety/budget.ts"
+import { narrowed, neededBy } from "../safety/share.ts"
 import type { ClaimedTask } from "./claims.ts"
 import type { RunParts } from "./parts.ts"
 
@@ -17,18 +18,20 @@ type TaskLimits = Pick<RunParts["config"], "maxCostPerTask" | "maxTokensPerTask"
  */
 export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["spend"] => {
   const reserve = reserving(parts, claimed)
-  return ({ call, isResumable, spent, worstCase }) =>
+  return ({ call, isResumable, onGranted, spent, worstCase }) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(reserve(worstCase), (reservation) =>
-        Effect.onExit(restore(call), (exit) => {
+      Effect.flatMap(reserve(worstCase), (reservation) => {
+        const granted = reservation.granted ?? worstCase
+        onGranted?.(granted)
+        return Effect.onExit(restore(call), (exit) => {
           const isPaidLater = isResumable === true && Exit.hasInterrupts(exit) && isRepeated(claimed)
           const usage = spent(exit) ?? (isPaidLater ? Usage.zero : null)
           // Without this, the ledger would say that a call that was cut off cost nothing.
-          if (usage === null) claimed.addReservedUsage(Usage.atMost(worstCase), { isUnreported: true })
+          if (usage === null) claimed.addReservedUsage(Usage.atMost(granted), { isUnreported: true })
           else claimed.addReservedUsage(usage, { isUnreported: false })
           return reservation.commit(usage)
         })
-      )
+      })
     )
 }
 
@@ -48,7 +51,7 @@ const reserving = (parts: RunParts, claimed: ClaimedTask): Limits["reserve"] => 
     Effect.flatMap(getTaskBudget, (taskBudget) =>
       Effect.flatMap(taskBudget.reserve(worstCase), (ofTask) =>
         Effect.map(
-          Effect.onError(reserveShared(worstCase), () => ofTask.commit(Usage.zero)),
+          Effect.onError(reserveShared(narrowed(worstCase, ofTask)), () => ofTask.commit(Usage.zero)),
           (shared) => both(ofTask, shared)
         )
       )
@@ -62,7 +65,7 @@ const reservingShared = ({ budgets, safety }: RunParts, claimed: ClaimedTask): L
     : (worstCase) =>
         Effect.flatMap(safety.reserve(worstCase), (ofRun) =>
           Effect.map(
-            Effect.onError(budgets.reserve(claimed, worstCase), () => ofRun.commit(Usage.zero)),
+            Effect.onError(budgets.reserve(claimed, narrowed(worstCase, ofRun)), () => ofRun.commit(Usage.zero)),
             (ofQueue) => both(ofRun, ofQueue)
           )
         )
@@ -91,6 +94,8 @@ const makeTaskBudget = Effect.fnUntraced(function* (
   const { maxCostPerTask, maxTokensPerTask } = limits
   const used = task.usage ?? Usage.zero
   const left = yield* budget.make({
+    // An attempt makes one call at a time.
+    parts: 1,
     maxCostUsd: maxCostPerTask === undefined ? undefined : Math.max(0, maxCostPerTask - (Usage.maxUsd(used) ?? 0)),
     maxTokens: maxTokensPerTask === undefined ? undefined : Math.max(0, maxTokensPerTask - Usage.maxTokens(used))
   })
@@ -103,13 +108,18 @@ const makeTaskBudget = Effect.fnUntraced(function* (
           : new SafetyStop({
               limit: stop.limit,
               scope: "task",
-              message: stop.limit === "cost" ? overCost(limits, task, worst) : overTokens(limits, task, worst)
+              message:
+                stop.limit === "cost"
+                  ? overCost(limits, task, neededBy(worst, 1))
+                  : overTokens(limits, task, neededBy(worst, 1))
             })
       )
   }
 })
 
+/** The second budget considered what the first had granted. */
 const both = (first: Reservation, second: Reservation): Reservation => ({
+  granted: second.granted ?? first.granted,
   commit: (usage) => Effect.andThen(first.commit(usage), second.commit(usage))
 })
 

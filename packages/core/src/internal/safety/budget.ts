@@ -5,6 +5,7 @@ import * as Budget from "../../Budget.ts"
 import type { Limits, Reservation, Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
 import * as Usage from "../../Usage.ts"
+import { grantedOf, leastOf, neededBy, shareOf } from "./share.ts"
 
 interface Waiting {
   readonly spend: Spend
@@ -18,6 +19,8 @@ interface Waiting {
 export const make = Effect.fnUntraced(function* (options: {
   readonly maxCostUsd?: number | undefined
   readonly maxTokens?: number | undefined
+  /** The number of parts that a call leaves for others, where it can be made with less than its worst case. Default 32. */
+  readonly parts?: number | undefined
 }) {
   const stopped = yield* Deferred.make<SafetyStop>()
   const max: Budget.Amount = {
@@ -52,8 +55,10 @@ export const make = Effect.fnUntraced(function* (options: {
     })
   }
 
-  const refuse = (limit: "cost" | "tokens", { costUsd, tokens, what }: Spend): SafetyStop =>
-    halt(
+  const refuse = (limit: "cost" | "tokens", spend: Spend, waiting: number): SafetyStop => {
+    const { what } = spend
+    const { costUsd, tokens } = neededBy(spend, waiting)
+    return halt(
       usedUp(
         limit,
         limit === "cost"
@@ -61,6 +66,7 @@ export const make = Effect.fnUntraced(function* (options: {
           : `the next call (${what}) can use up to ${tokens}`
       )
     )
+  }
 
   // `!(a <= b)`, so that NaN exceeds every limit.
   const exceeded = (sum: Budget.Amount): "cost" | "tokens" | undefined => {
@@ -69,30 +75,42 @@ export const make = Effect.fnUntraced(function* (options: {
     return undefined
   }
 
-  const take = (spend: Spend): Reservation => {
-    const worst = worstOf(spend)
-    reserved = Budget.add(reserved, worst)
+  const take = (spend: Spend, amount: Budget.Amount): Reservation => {
+    reserved = Budget.add(reserved, amount)
     return {
+      granted: grantedOf(spend, amount),
       commit: (usage) =>
         Effect.sync(() => {
-          reserved = Budget.subtract(reserved, worst)
-          committed = Budget.add(committed, usage === null ? worst : spentBy(usage, worst))
+          reserved = Budget.subtract(reserved, amount)
+          committed = Budget.add(committed, usage === null ? amount : spentBy(usage, amount))
           admit()
         })
     }
+  }
+
+  /** What to do with the first call that waits, of this number: refuse it for a limit, let it wait, or grant an amount. */
+  const decide = (spend: Spend, waiting: number): "cost" | "tokens" | "wait" | Budget.Amount => {
+    const least = leastOf(spend, waiting)
+    if (least === undefined) return "wait"
+    const hopeless = exceeded(Budget.add(committed, least))
+    if (hopeless !== undefined) return hopeless
+    const taken = Budget.add(committed, reserved)
+    if (exceeded(Budget.add(taken, least)) !== undefined) return "wait"
+    return shareOf(spend, Budget.subtract(max, taken), waiting, options.parts) ?? "wait"
   }
 
   // First come, first served: small calls do not starve a large one before them. Continues after the run has to stop, so
   // that running attempts can finish with the rest of the budget: an output that was paid for can still be verified.
   const admit = () => {
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
-      const worst = worstOf(next.spend)
-      const hopeless = exceeded(Budget.add(committed, worst))
-      if (hopeless === undefined && exceeded(Budget.add(Budget.add(committed, reserved), worst)) !== undefined) return
+      const decision = decide(next.spend, waiting.length)
+      if (decision === "wait") return
       waiting.shift()
       Deferred.doneUnsafe(
         next.answer,
-        hopeless === undefined ? Effect.succeed(take(next.spend)) : Effect.fail(refuse(hopeless, next.spend))
+        typeof decision === "string"
+          ? Effect.fail(refuse(decision, next.spend, waiting.length + 1))
+          : Effect.succeed(take(next.spend, decision))
       )
     }
   }
@@ -112,12 +130,10 @@ export const make = Effect.fnUntraced(function* (options: {
             )
           )
         }
-        const worst = worstOf(spend)
-        const hopeless = exceeded(Budget.add(committed, worst))
-        if (hopeless !== undefined) return Effect.fail(refuse(hopeless, spend))
-        if (waiting.length === 0 && exceeded(Budget.add(Budget.add(committed, reserved), worst)) === undefined) {
-          return Effect.succeed(take(spend))
-        }
+        const decision = decide(spend, waiting.length + 1)
+        if (decision === "cost" || decision === "tokens")
+          return Effect.fail(refuse(decision, spend, waiting.length + 1))
+        if (waiting.length === 0 && decision !== "wait") return Effect.succeed(take(spend, decision))
         const entry: Waiting = { spend, answer: Deferred.makeUnsafe<Reservation, SafetyStop>() }
         waiting.push(entry)
         return Effect.onInterrupt(Effect.interruptible(Deferred.await(entry.answer)), () => abandon(entry))
@@ -173,12 +189,6 @@ export const make = Effect.fnUntraced(function* (options: {
     refusal: Effect.sync(refusal),
     awaitStop: Deferred.await(stopped)
   } satisfies Partial<Limits>
-})
-
-/** The most that a call can cost. */
-export const worstOf = (spend: Spend): Budget.Amount => ({
-  nanoUsd: Budget.toNanoUsd(spend.costUsd ?? 0),
-  tokens: spend.tokens
 })
 
 /** The amount that a call used. Its worst case, when its price turned out to be unknown. */

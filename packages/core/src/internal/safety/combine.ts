@@ -4,6 +4,7 @@ import * as Stream from "effect/Stream"
 import type { BreakerState, Limits, Reservation, Spend } from "../../Safety.ts"
 import type { SafetyStop } from "../../SafetyStop.ts"
 import * as Usage from "../../Usage.ts"
+import { narrowed } from "./share.ts"
 
 export const combine = (limits: ReadonlyArray<Limits>): Limits => ({
   allow: Effect.forEach(limits, (limit) => limit.allow, { discard: true }),
@@ -34,16 +35,20 @@ const merge = (changes: ReadonlyArray<Stream.Stream<BreakerState>>): Stream.Stre
 // All or nothing: the first reservations are freed when a later one is refused or its wait is interrupted.
 const reserveAll = Effect.fnUntraced(function* (limits: ReadonlyArray<Limits>, spend: Spend) {
   const taken: Array<Reservation> = []
+  let wanted = spend
   const commit = (usage: Usage.Usage | null) =>
     Effect.forEach(taken, (reservation) => reservation.commit(usage), { discard: true })
   yield* Effect.onError(
     Effect.forEach(
       limits,
       (limit): Effect.Effect<void, SafetyStop> =>
-        Effect.map(limit.reserve(spend), (reservation) => void taken.push(reservation)),
+        Effect.map(limit.reserve(wanted), (reservation) => {
+          wanted = narrowed(wanted, reservation)
+          taken.push(reservation)
+        }),
       { discard: true }
     ),
     () => commit(Usage.zero)
   )
-  return { commit }
+  return { commit, granted: { costUsd: wanted.costUsd, tokens: wanted.tokens } }
 }, Effect.uninterruptible)

@@ -1,0 +1,67 @@
+import * as Usage from "@baton/core/Usage"
+
+/** What the answers of similar requests have used: those to one model for one queue and purpose. */
+export interface AnswerSizes {
+  /** The number of answers seen. */
+  readonly count: () => number
+  readonly add: (usage: Usage.Usage) => void
+  /** An answer was cut off after this many tokens. */
+  readonly addCutOff: (tokens: number) => void
+  /** The maximum that an answer needs, from those seen: the largest and a quarter more. Undefined while too few are known. */
+  readonly usual: () => number | undefined
+  /** The largest answer seen, in tokens. */
+  readonly largest: () => number
+  /** What one of so many requests is expected to use on average, with a margin. Undefined while too few are known. */
+  readonly expected: (requests: number) => { readonly costUsd: number | null; readonly tokens: number } | undefined
+}
+
+/** The latest answers count. */
+const most = 500
+
+/** The number of answers from which the next ones are estimated. */
+const enough = 8
+
+/** How many standard errors the margin of an expected sum is: of the mean of the sample, and of the mean of the requests. */
+const standardErrors = 5
+
+export const make = (): AnswerSizes => {
+  const answers: Array<{ readonly output: number; readonly tokens: number; readonly costUsd: number | null }> = []
+  let cutOffAt = 0
+
+  const largest = () => answers.reduce((largest, { output }) => Math.max(largest, output), cutOffAt)
+
+  return {
+    count: () => answers.length,
+    add: (usage) => {
+      answers.push({ output: usage.outputTokens, tokens: Usage.totalTokens(usage), costUsd: usage.costUsd })
+      if (answers.length > most) answers.shift()
+    },
+    addCutOff: (tokens) => {
+      cutOffAt = Math.max(cutOffAt, tokens)
+    },
+    usual: () => (answers.length < enough ? undefined : Math.ceil(largest() * 1.25) + 16),
+    largest,
+    expected: (requests) => {
+      if (answers.length < enough) return undefined
+      const costs = answers.flatMap(({ costUsd }) => costUsd ?? [])
+      return {
+        costUsd: costs.length < answers.length ? null : likelyMean(costs, requests),
+        tokens: Math.ceil(
+          likelyMean(
+            answers.map(({ tokens }) => tokens),
+            requests
+          )
+        )
+      }
+    }
+  }
+}
+
+/** A value that the mean of so many further values will very probably not exceed. */
+const likelyMean = (values: ReadonlyArray<number>, further: number): number => {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1)
+  const error = Math.sqrt(variance * (1 / values.length + 1 / further))
+  // A few values that happen to be equal do not mean that the others are.
+  return mean * (1.02 + 0.5 / values.length) + standardErrors * error
+}

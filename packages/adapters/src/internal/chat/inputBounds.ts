@@ -1,0 +1,82 @@
+import type { MessageRequest } from "./MessageRequest.ts"
+import * as Pricing from "./Pricing.ts"
+import type { Reply } from "./Reply.ts"
+import { tokenBound } from "./tokenBound.ts"
+
+/**
+ * Bounds of the input that become tighter with each reply. All tokens that were billed for one request are an upper bound of
+ * the part that the next request has in common with it, because the tokens of a text do not depend on the turns that follow
+ * it. The messages are new each time, so they count with their bytes, or with `tokenBound` once replies have confirmed it.
+ */
+export interface InputBounds {
+  readonly of: (request: MessageRequest) => Pricing.InputBound
+  readonly learn: (request: MessageRequest, reply: Reply) => void
+}
+
+/** Tokens at the boundary between the common part and the messages. */
+const margin = 64
+
+/** Common texts have fewer bytes per token. It limits the harm of a gateway that counts too little. */
+const mostBytesPerToken = 8
+
+/** A model's `tokenBound` is used after this many replies, if none of them had more than this share of it. */
+const confirmations = 3
+const mostShare = 0.9
+
+export const make = (): InputBounds => {
+  let learned: { readonly from: MessageRequest; readonly messages: number; readonly tokens: number } | undefined
+  /** How many replies of a model confirmed `tokenBound`; negative infinity after one that did not. */
+  const confirmed = new Map<string, number>()
+
+  const isLearnedFor = (request: MessageRequest): boolean =>
+    learned !== undefined &&
+    learned.from.model === request.model &&
+    learned.from.system === request.system &&
+    learned.from.output_config === request.output_config &&
+    learned.from.thinking === request.thinking
+
+  return {
+    of: (request) => {
+      const bytes = Pricing.inputBound(request)
+      const isConfirmed = (confirmed.get(request.model) ?? 0) >= confirmations
+      const messages = isConfirmed ? Math.min(bytes.messages, messagesBound(request)) : bytes.messages
+      if (learned === undefined || !isLearnedFor(request)) return { ...bytes, messages }
+      const least = Math.ceil(bytes.fixed / mostBytesPerToken)
+      return { messages, fixed: Math.min(bytes.fixed, Math.max(least, learned.tokens + margin)) }
+    },
+    learn: (request, { cached, usage }) => {
+      if (usage === null || cached) return
+      const tokens = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
+      if (tokens === 0) return
+      const count = confirmed.get(request.model) ?? 0
+      if (count < confirmations || tokens > messagesBound(request)) {
+        // A prompt with a common part has more tokens than its messages alone.
+        const isWithin = tokens <= mostShare * (messagesBound(request) + fixedBound(request))
+        confirmed.set(request.model, isWithin ? count + 1 : -Infinity)
+      }
+      const { messages } = Pricing.inputBound(request)
+      // The reply to the shortest messages has the tightest bound.
+      const isTighter =
+        learned === undefined ||
+        !isLearnedFor(request) ||
+        messages < learned.messages ||
+        (messages === learned.messages && tokens > learned.tokens)
+      if (isTighter) learned = { from: request, messages, tokens }
+    }
+  }
+}
+
+/** The bound is read when a request is sent and when its reply arrives. */
+const messagesBounds = new WeakMap<MessageRequest, number>()
+
+const messagesBound = (request: MessageRequest): number => {
+  const known = messagesBounds.get(request)
+  if (known !== undefined) return known
+  const bound = tokenBound(JSON.stringify(request.messages, null, 2))
+  messagesBounds.set(request, bound)
+  return bound
+}
+
+/** Without what the API adds, so that a tokenizer with more tokens is noticed in short requests too. */
+const fixedBound = ({ output_config, system }: MessageRequest): number =>
+  tokenBound(JSON.stringify([system, output_config], null, 2))

@@ -1,0 +1,166 @@
+import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, type MessageRequest, Pricing } from "@baton/adapters/claude"
+import { Budget, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Schedule, Schema } from "effect"
+import { failure, reply } from "./requests.ts"
+
+const prices = Pricing.listed
+
+/** The same numbers for the same seed. */
+const random = (seed: number) => {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+/** A server with its own bill. Four bytes are a token; a long system prompt is read from the cache after the first request. */
+const serverOf = (options: {
+  readonly random: () => number
+  /** The tokens that an answer to a prompt would have without a maximum. */
+  readonly answer: (random: number) => number
+  /** The share of requests that break off after they were billed. */
+  readonly broken?: number
+  readonly turns?: number
+}) => {
+  const bill = { usd: 0, requests: 0, cutOff: 0, running: 0, peak: 0 }
+  const written = new Set<string>()
+  const send: ClaudeClient.ClaudeClientService["send"] = (request, about) =>
+    Effect.gen(function* () {
+      about.onSend?.()
+      bill.running++
+      bill.peak = Math.max(bill.peak, bill.running)
+      for (let turn = Math.floor(options.random() * (options.turns ?? 4)); turn >= 0; turn--) yield* Effect.yieldNow
+      const outputTokens = Math.min(request.max_tokens, Math.ceil(options.answer(options.random())))
+      const system = tokensOf(JSON.stringify(request.system ?? ""))
+      const isMarked = request.system?.some((block) => block.cache_control !== undefined) === true
+      const isRead = isMarked && written.has(request.model)
+      written.add(request.model)
+      const tokens: Pricing.Billed = {
+        inputTokens: tokensOf(JSON.stringify(request.messages)) + (isMarked ? 0 : system),
+        cacheReadTokens: isRead ? system : 0,
+        cacheWriteTokens: isMarked && !isRead ? system : 0,
+        outputTokens,
+        billing: "standard",
+        inferenceGeo: "us"
+      }
+      const usage = Pricing.usageOf(prices, request.model, tokens)
+      bill.usd += usage.costUsd ?? NaN
+      bill.requests++
+      about.onStart?.()
+      if (options.random() < (options.broken ?? 0)) return yield* failure({ reason: "Failed" })
+      const isCut = outputTokens === request.max_tokens
+      if (isCut) bill.cutOff++
+      return reply(isVerdict(request) ? verdict : "done", { usage, stopReason: isCut ? "max_tokens" : "end_turn" })
+    }).pipe(Effect.ensuring(Effect.sync(() => void bill.running--)))
+  const client: ClaudeClient.ClaudeClientService = {
+    billing: "standard",
+    send,
+    countTokens: () => Effect.die("not asked for"),
+    model: () => Effect.die("not asked for")
+  }
+  return { bill, client: Layer.succeed(ClaudeClient.ClaudeClient, client) }
+}
+
+const tokensOf = (text: string) => Math.ceil(Buffer.byteLength(text) / 4)
+const isVerdict = ({ output_config }: MessageRequest.MessageRequest) => output_config !== undefined
+const verdict = JSON.stringify({ reasoning: "", passed: true, confidence: 1, feedback: "", issues: [] })
+
+/** Runs 500 tasks in a queue with a budget, until the budget or the list is used up. */
+const run = Effect.fnUntraced(function* (options: {
+  readonly limit: number
+  readonly concurrency: number
+  readonly client: Layer.Layer<ClaudeClient.ClaudeClient>
+  readonly executor: Parameters<typeof ClaudeExecutor.layer>[0]
+  readonly judged?: boolean
+}) {
+  const parts = Orchestrator.layer({
+    concurrency: options.concurrency,
+    retryPolicy: RetryPolicy.immediate,
+    transientRetry: Schedule.recurs(2)
+  }).pipe(
+    Layer.provide([
+      Layer.provide(ClaudeExecutor.layer(options.executor), options.client),
+      options.judged === true ? Layer.provide(ClaudeVerifier.layer(), options.client) : Verifier.layerNone,
+      Safety.layerAllowAll
+    ]),
+    Layer.provideMerge(TaskStore.layerMemory)
+  )
+  return yield* Effect.gen(function* () {
+    const store = yield* TaskStore.TaskStore
+    const budgets = yield* Effect.orDie(Effect.fromNullishOr(store.budgets))
+    yield* budgets.set("default", { limit: { nanoUsd: Budget.toNanoUsd(options.limit) } })
+    const tasks = Array.from({ length: 500 }, (_, n) => `Task ${n}`)
+    yield* store.add(
+      tasks.map((id, n) => Task.makeNew({ id, description: `${id}: ${"describe it. ".repeat(n % 20)}` }))
+    )
+    const summary = yield* Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run)
+    const [budget] = yield* budgets.list
+    return { summary, budget }
+  }).pipe(Effect.provide(parts), Effect.orDie)
+})
+
+describe("a run under a small budget", () => {
+  const Case = Schema.Struct({
+    seed: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })),
+    /** Answers are up to this long, from alike to very different. */
+    longest: Schema.Int.check(Schema.isBetween({ minimum: 10, maximum: 8000 })),
+    power: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 })),
+    /** The limit as a number of average calls. */
+    calls: Schema.Int.check(Schema.isBetween({ minimum: 5, maximum: 400 })),
+    broken: Schema.Literals([0, 0.1]),
+    judged: Schema.Boolean
+  })
+
+  it.effect.prop(
+    "with 64 fibers and random costs, the bill never exceeds it",
+    [Case],
+    ([{ broken, calls, judged, longest, power, seed }]) =>
+      Effect.gen(function* () {
+        const limit = (calls * longest * 10) / (power + 1) / 1e6
+        const { bill, client } = serverOf({
+          random: random(seed),
+          answer: (random) => 1 + longest * random ** power,
+          broken
+        })
+        const { budget } = yield* run({ limit, concurrency: 64, client, executor: {}, judged })
+        assert.isAtMost(bill.usd, limit + 1e-12)
+        assert.strictEqual(budget?.reserved.nanoUsd, 0)
+        assert.isAtLeast(Budget.toUsd(budget?.committed.nanoUsd ?? 0), bill.usd - 1e-9)
+      }),
+    { arbitrary: { runs: 12 } }
+  )
+
+  it.effect("spends at least 95 % of $0.50 with 32 fibers, under a system prompt of 5,400 tokens", () =>
+    Effect.gen(function* () {
+      const { bill, client } = serverOf({ random: random(7), turns: 100, answer: (random) => 100 + 400 * random })
+      const { summary } = yield* run({
+        limit: 0.5,
+        concurrency: 32,
+        client,
+        executor: { system: "You sort support tickets. ".repeat(831) }
+      })
+      assert.deepInclude(summary.reason, { _tag: "LimitReached", limit: "cost" })
+      assert.isAtMost(bill.usd, 0.5)
+      assert.isAtLeast(bill.usd, 0.475)
+      assert.isAtLeast(bill.peak, 12)
+    })
+  )
+
+  it.effect("lowers max_tokens to what the budget has left, and repeats an answer that this cuts off", () =>
+    Effect.gen(function* () {
+      let n = 0
+      const { bill, client } = serverOf({
+        random: random(3),
+        // One answer is much longer than all before it.
+        answer: () => (++n === 40 ? 4000 : 200)
+      })
+      const { summary } = yield* run({ limit: 0.3, concurrency: 8, client, executor: {} })
+      assert.deepInclude(summary.reason, { _tag: "LimitReached", limit: "cost" })
+      assert.strictEqual(summary.counts.failed, 0)
+      assert.isAtMost(bill.usd, 0.3)
+      assert.isAtLeast(bill.usd, 0.285)
+    })
+  )
+})
