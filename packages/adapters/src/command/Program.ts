@@ -22,6 +22,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Command } from "./Command.ts"
+import * as Guardian from "./internal/guardian.ts"
 import { ProgramError } from "./ProgramError.ts"
 
 /**
@@ -232,17 +233,22 @@ let hasExitListener = false
 /**
  * Kills the process group when this process exits before the scope is closed: after a second Ctrl-C, an uncaught exception or
  * `process.exit`. The program is in another session, so it gets no signal from the terminal, and would continue to work and
- * to cost money with no process to read its output.
+ * to cost money with no process to read its output. After `kill -9`, a helper does it.
  */
 const endWithProcess = (pid: number): Effect.Effect<void, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       groups.add(pid)
+      Guardian.watch(pid)
       // One listener for all programs: Node reports eleven listeners as a leak.
       if (!hasExitListener) globalThis.process.on("exit", killGroups)
       hasExitListener = true
     }),
-    () => Effect.sync(() => groups.delete(pid))
+    () =>
+      Effect.sync(() => {
+        groups.delete(pid)
+        Guardian.release(pid)
+      })
   )
 
 const killGroups = () => {

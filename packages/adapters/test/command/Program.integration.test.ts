@@ -154,4 +154,16 @@ describe("Program.run", { timeout: 30_000 }, () => {
       yield* untilGone(pid)
     })
   )
+
+  it.live("leaves no program behind when this process is killed, and not the children of the program", () =>
+    Effect.gen(function* () {
+      const file = join(yield* directory, "pids")
+      const program = join(import.meta.dirname, "programs/exit-while-running.ts")
+      const child = spawn(process.execPath, [program, file, "kill"], { stdio: "inherit" })
+      const [, signal] = yield* Effect.promise(() => once(child, "exit"))
+      assert.strictEqual(signal, "SIGKILL")
+      const [pid = 0] = yield* untilPids(file, 1)
+      yield* untilGone(pid)
+    })
+  )
 })
