@@ -79,14 +79,16 @@ const partOf = (
   }
   const add = (which: keyof Range, requests: number, tokens: Pricing.Billed, cost: number | null) => {
     sums.requests[which] += requests
-    sums.input[which] += requests * (tokens.inputTokens + tokens.cacheReadTokens)
+    sums.input[which] += requests * (tokens.inputTokens + tokens.cacheReadTokens + tokens.cacheWriteTokens)
     sums.output[which] += requests * tokens.outputTokens
     sums.cost[which] += requests * (cost ?? NaN)
   }
   const priced = (which: "low" | "expected", requests: number, tokens: Pricing.Billed) =>
     add(which, requests, tokens, Pricing.costUsd(prices, model, tokens))
 
-  for (const length of lengths) {
+  const cached = cachedTokens(empty, rate, prices)
+
+  for (const [index, length] of lengths.entries()) {
     const own = length * rate.perByte
     priced("low", 1, {
       ...noTokens,
@@ -96,7 +98,9 @@ const partOf = (
     })
     priced("expected", history.attempts, {
       ...noTokens,
-      inputTokens: Math.round(own + rate.fixed + (shape.additional?.expected ?? 0)),
+      inputTokens: Math.round(own + rate.fixed - cached + (shape.additional?.expected ?? 0)),
+      // The first request writes the common part to the prompt cache, and the others read it.
+      ...(index === 0 ? { cacheWriteTokens: cached } : { cacheReadTokens: cached }),
       outputTokens: output.expected
     })
     for (const [requests, input] of shape.worst(fixed + messages + length)) {
@@ -116,6 +120,19 @@ const partOf = (
     batchCostUsd: costUsd === null ? null : times(costUsd, Pricing.batchDiscount)
   }
 }
+
+/** The part of each prompt that the requests of a run share in the prompt cache. */
+const cachedTokens = (empty: MessageRequest.MessageRequest, rate: Rate, prices: Pricing.PriceTable): number => {
+  const { messages, model, output_config, system = [] } = empty
+  if (!system.some(({ cache_control }) => cache_control !== undefined)) return 0
+  const share = bytes([system]) / bytes([messages, output_config?.format, system])
+  const tokens = Math.round(rate.fixed * share)
+  return tokens < Pricing.cacheMinimum(prices, model) ? 0 : tokens
+}
+
+const encoder = new TextEncoder()
+
+const bytes = (value: unknown): number => encoder.encode(JSON.stringify(value)).length
 
 const noTokens: Pricing.Billed = {
   inputTokens: 0,
