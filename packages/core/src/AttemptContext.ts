@@ -41,6 +41,11 @@ export interface AttemptContext {
   /** The earlier attempts at the task as the ledger has them, oldest first. Reads the store, and is empty if that fails. */
   readonly earlierAttempts: Effect.Effect<ReadonlyArray<Attempt>>
   /**
+   * Attempts at tasks of the same queue that completed, of this run and earlier ones: what similar calls have used. Read once
+   * in a run, and empty in a queue without a budget.
+   */
+  readonly completedAttempts?: Effect.Effect<ReadonlyArray<Attempt>> | undefined
+  /**
    * Reports how far the attempt is: a text, or a fraction from 0 to 1. Each replaces the former one of its kind. At most two
    * reports of a task per second are published as `TaskProgress`, the latest of them always.
    */

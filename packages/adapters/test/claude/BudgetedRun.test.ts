@@ -1,7 +1,7 @@
 import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, type MessageRequest, Pricing } from "@baton/adapters/claude"
 import { Budget, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schedule, Schema } from "effect"
+import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import { failure, reply } from "./requests.ts"
 
 const prices = Pricing.listed
@@ -74,6 +74,7 @@ const run = Effect.fnUntraced(function* (options: {
   readonly client: Layer.Layer<ClaudeClient.ClaudeClient>
   readonly executor: Parameters<typeof ClaudeExecutor.layer>[0]
   readonly judged?: boolean
+  readonly store?: TaskStore.TaskStore["Service"]
 }) {
   const parts = Orchestrator.layer({
     concurrency: options.concurrency,
@@ -85,7 +86,9 @@ const run = Effect.fnUntraced(function* (options: {
       options.judged === true ? Layer.provide(ClaudeVerifier.layer(), options.client) : Verifier.layerNone,
       Safety.layerAllowAll
     ]),
-    Layer.provideMerge(TaskStore.layerMemory)
+    Layer.provideMerge(
+      options.store === undefined ? TaskStore.layerMemory : Layer.succeed(TaskStore.TaskStore, options.store)
+    )
   )
   return yield* Effect.gen(function* () {
     const store = yield* TaskStore.TaskStore
@@ -161,6 +164,21 @@ describe("a run under a small budget", () => {
       assert.strictEqual(summary.counts.failed, 0)
       assert.isAtMost(bill.usd, 0.3)
       assert.isAtLeast(bill.usd, 0.285)
+    })
+  )
+
+  it.effect("knows what the answers in the store have used, so that a rerun spends a rest below its worst case", () =>
+    Effect.gen(function* () {
+      const context = yield* Layer.build(TaskStore.layerMemory)
+      const store = Context.get(context, TaskStore.TaskStore)
+      const { bill, client } = serverOf({ random: random(5), answer: (random) => 100 + 100 * random })
+      const options = { concurrency: 4, client, executor: {}, store }
+      yield* run({ ...options, limit: 0.2 })
+      assert.isAtLeast(bill.usd, 0.19)
+      // The first request of a run would reserve $0.09 without them.
+      yield* run({ ...options, limit: 0.23 })
+      assert.isAtLeast(bill.usd, 0.2185)
+      assert.isAtMost(bill.usd, 0.23)
     })
   )
 })

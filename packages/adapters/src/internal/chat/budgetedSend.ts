@@ -1,3 +1,4 @@
+import type { Attempt } from "@baton/core/Attempt"
 import type { AttemptContext } from "@baton/core/AttemptContext"
 import type { Spend } from "@baton/core/Safety"
 import type { SafetyStop } from "@baton/core/SafetyStop"
@@ -41,7 +42,7 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
     const key = JSON.stringify([queue, model])
     const known = seen.get(key)
     if (known !== undefined) return known
-    const similar: Similar = { sizes: AnswerSizes.make(), running: 0 }
+    const similar: Similar = { sizes: AnswerSizes.make(), running: 0, isSeeded: false }
     seen.set(key, similar)
     return similar
   }
@@ -122,6 +123,12 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
 
   return Effect.fnUntraced(function* (request, about, context, queue) {
     const similar = similarTo(queue, request.model)
+    // A batch learns from its own first answers, because the mean of others can be too low.
+    if (!similar.isSeeded && !isBatch && context.completedAttempts !== undefined) {
+      const attempts = yield* context.completedAttempts
+      if (!similar.isSeeded) for (const usage of usagesIn(attempts, request.model, about.purpose)) similar.sizes.add(usage)
+      similar.isSeeded = true
+    }
     let usage: Usage.Usage | null = null
     for (let atLeast = 0; ;) {
       const { isCutOff, maxTokens, reply }: Sent = yield* sendOnce(request, about, context, similar, atLeast)
@@ -135,6 +142,8 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
 /** Requests with answers of a similar size. */
 interface Similar {
   readonly sizes: AnswerSizes.AnswerSizes
+  /** Whether it has the sizes of the answers in the store. */
+  isSeeded: boolean
   /** How many of them are granted and have no reply. */
   running: number
 }
@@ -145,6 +154,22 @@ interface Sent {
   readonly isCutOff: boolean
   readonly maxTokens: number
 }
+
+/** What the answers in the store have used. An attempt with several requests counts with their sum. */
+const usagesIn = (
+  attempts: ReadonlyArray<Attempt>,
+  model: string,
+  purpose: About["purpose"]
+): ReadonlyArray<Usage.Usage> =>
+  attempts
+    .flatMap(({ execution, verification }) =>
+      purpose === "judge"
+        ? (verification?.usage ?? [])
+        : execution?.metadata["model"] === model && execution.metadata["cached"] !== true
+          ? (execution.usage ?? [])
+          : []
+    )
+    .filter(({ outputTokens }) => outputTokens > 0)
 
 /** Whether the maximum of a short budget cut the answer off. */
 const wasCutOff = ({ stopReason }: Reply, sent: MessageRequest, request: MessageRequest): boolean =>

@@ -309,6 +309,7 @@ const contextOf = (parts: RunParts, claimed: ClaimedTask, reports: progress.Prog
     dependencies: dependencies.outputs(parts, task),
     progress: reports.of(claimed),
     earlierAttempts: earlierAttempts(parts, claimed),
+    completedAttempts: parts.budgets?.completedAttempts(task.queue),
     spend: spending.spend(parts, claimed)
   }
 }

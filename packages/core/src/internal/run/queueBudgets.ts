@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
+import type { Attempt } from "../../Attempt.ts"
 import * as Budget from "../../Budget.ts"
 import type { Limits, Reservation, Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
@@ -29,6 +30,8 @@ export interface QueueBudgets {
   readonly book: (claimed: ClaimedTask) => void
   /** The settlements of these tasks were written, and with them what their attempts have spent. */
   readonly settled: (claimed: ReadonlyArray<ClaimedTask>) => Effect.Effect<void>
+  /** Attempts that completed tasks of a queue; none without a budget. Read once. */
+  readonly completedAttempts: (queue: string) => Effect.Effect<ReadonlyArray<Attempt>>
   /** Reads the budgets of the run's queues. */
   readonly refresh: Effect.Effect<void, TaskStoreError>
   readonly loop: Effect.Effect<never>
@@ -405,6 +408,19 @@ const makeWith = (
 
   const read = Effect.suspend(() => Effect.map(storeCall(parts, "budgets", budgets.list), noteKnown))
 
+  const history = new Map<string, Effect.Effect<ReadonlyArray<Attempt>>>()
+
+  const completedAttempts = (queue: string): Effect.Effect<ReadonlyArray<Attempt>> =>
+    Effect.suspend(() => {
+      if (!known.has(queue)) return Effect.succeed([])
+      const reading = history.get(queue)
+      if (reading !== undefined) return reading
+      return Effect.flatMap(Effect.cached(readCompleted(parts, queue)), (reading) => {
+        history.set(queue, reading)
+        return reading
+      })
+    })
+
   const settled = (claimed: ReadonlyArray<ClaimedTask>): Effect.Effect<void> => {
     if (known.size === 0) return Effect.void
     const ended = claimed.flatMap((each) => accounts.get(each) ?? [])
@@ -434,8 +450,20 @@ const makeWith = (
     }),
     reserve,
     book,
+    completedAttempts,
     settled,
     refresh: Effect.tap(read, () => Effect.sync(wake)),
     loop: write
   }
 }
+
+/** The number of completed tasks whose attempts are read. */
+const examined = 50
+
+/** They only make an estimate better, so an error of the store is no error here: the run's own reads report it. */
+const readCompleted = ({ store }: Pick<RunParts, "store">, queue: string): Effect.Effect<ReadonlyArray<Attempt>> =>
+  store.list({ queue, status: "completed", limit: examined }).pipe(
+    Effect.flatMap(({ tasks }) => Effect.forEach(tasks, ({ id }) => store.attempts(id), { concurrency: 8 })),
+    Effect.map((attempts) => attempts.flat()),
+    Effect.orElseSucceed(() => [])
+  )
