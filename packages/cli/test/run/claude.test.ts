@@ -324,6 +324,38 @@ describe("baton plan", () => {
     })
   )
 
+  for (const [name, options, prompt] of [
+    [
+      "English under a long system prompt",
+      ["--system", "You sort support tickets. ".repeat(831)],
+      "Sort this ticket: "
+    ],
+    ["Japanese", [], "\u3053\u306e\u6587\u7ae0\u3092\u8981\u7d04\u3057\u3066\u304f\u3060\u3055\u3044\u3002".repeat(40)],
+    ["short prompts", [], "Go "]
+  ] as const) {
+    test(
+      `expects the cost of the rest of a list within 30 % after a few tasks: ${name}`,
+      Effect.gen(function* () {
+        const lines = Array.from({ length: 40 }, (_, n) => `${prompt}${n}`)
+        const tasks = yield* file("tasks.txt", ...lines)
+        const script = (_: unknown, n: number) => reply("x".repeat(400 + ((n * 7919) % 800)))
+        const billed = TaskStore.TaskStore.use((store) =>
+          Effect.map(store.list({ status: "completed" }), ({ tasks }) =>
+            tasks.reduce((sum, { usage }) => sum + (usage?.costUsd ?? NaN), 0)
+          )
+        )
+        yield* withServer(["run", tasks, ...claude, ...options, "--max-iterations", "8"], { server: { script } })
+        const before = yield* billed
+        const planned = yield* withServer(["plan", ...claude, ...options, "--json"])
+        const { estimate, tasks: counts } = yield* decodePlan(planned.stdout)
+        assert.strictEqual(counts.total, 32)
+        yield* withServer(["run", ...claude, ...options], { server: { script } })
+        const actual = (yield* billed) - before
+        assert.closeTo((estimate?.costUsd?.expected ?? 0) / actual, 1, 0.3)
+      })
+    )
+  }
+
   test(
     "reports that the cost of a command is unknown, and that no tasks cost nothing",
     Effect.gen(function* () {

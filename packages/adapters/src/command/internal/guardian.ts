@@ -34,7 +34,12 @@ const tell = (sign: "+" | "-", pid: number): void => {
 
 const start = (): ChildProcess => {
   if (helper !== undefined) return helper
-  const started = spawn("/bin/sh", ["-c", script], { cwd: "/", env: {}, detached: true, stdio: ["pipe", "ignore", "ignore"] })
+  const started = spawn("/bin/sh", ["-c", script], {
+    cwd: "/",
+    env: {},
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"]
+  })
   // Programs also run without it.
   started.on("error", () => {})
   started.stdin.on("error", () => {})

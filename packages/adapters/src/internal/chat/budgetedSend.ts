@@ -126,7 +126,8 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
     // A batch learns from its own first answers, because the mean of others can be too low.
     if (!similar.isSeeded && !isBatch && context.completedAttempts !== undefined) {
       const attempts = yield* context.completedAttempts
-      if (!similar.isSeeded) for (const usage of usagesIn(attempts, request.model, about.purpose)) similar.sizes.add(usage)
+      if (!similar.isSeeded)
+        for (const usage of usagesIn(attempts, request.model, about.purpose)) similar.sizes.add(usage)
       similar.isSeeded = true
     }
     let usage: Usage.Usage | null = null
