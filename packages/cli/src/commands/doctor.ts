@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import * as options from "../settings/commandFlags.ts"
 import { applied, doctorFlags } from "../settings/flags.ts"
+import type { SettingName } from "../settings/settings.ts"
 import { withoutPassword } from "../view/commandLine.ts"
 import { firstLine } from "../view/safeText.ts"
 import { canvas, writeLines } from "../view/stdout.ts"
@@ -40,7 +41,7 @@ export const doctor = Command.make(
     if (input.config) {
       const settings = (yield* applied).map(({ from, name, problem, value }) => ({
         name,
-        value: firstLine(withoutPassword(value)),
+        value: firstLine(withoutSecrets(name, value)),
         from,
         problem
       }))
@@ -67,6 +68,12 @@ export const doctor = Command.make(
     { command: "baton doctor --config", description: "List the settings in effect and their sources" }
   ])
 )
+
+/** The path of a webhook's address is a secret: who knows it can post there. */
+const withoutSecrets = (name: SettingName, value: string): string => {
+  const url = name === "webhook" || name === "notify" ? URL.parse(value) : null
+  return url === null ? withoutPassword(value) : `${url.origin}/…`
+}
 
 const endWith = (isReady: boolean) =>
   isReady ? Effect.void : Effect.fail(new EndedWith({ exitCode: exitCodes.error }))

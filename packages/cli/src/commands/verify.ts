@@ -68,7 +68,7 @@ export const verify = Command.make(
 ).pipe(
   Command.annotate(FlagGroups, runGroups),
   Command.withDescription(
-    "Run a verifier over stored outputs, without executing their tasks: after a stricter check was written, or over the outputs of a run without one. Reports the outputs that do not pass. With --requeue, their tasks go back to pending, with all their attempts; otherwise nothing changes.\n\n" +
+    "Run a verifier over stored outputs, without executing their tasks: after a stricter check was written, or over the outputs of a run without one. Reports the outputs that do not pass. With --requeue, their tasks go back to pending, with all their attempts; otherwise nothing changes. What the verifier costs counts toward no budget of a queue; --max-cost-per-run and --max-tokens-per-run limit it.\n\n" +
       "Exit codes: 0 every output passes; 1 wrong usage or configuration, or an unexpected error; 2 at least one output does not pass; 3 a limit stopped the verification."
   ),
   Command.withShortDescription("Verify stored outputs again"),

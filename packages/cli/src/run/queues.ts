@@ -44,6 +44,13 @@ export const selected = Effect.fnUntraced(function* (
   return all.length === chosen.length ? store : inQueues(store, chosen)
 })
 
+/** The part of a store that is in the queue of `--queue`, or the whole store without it. */
+export const named = Effect.fnUntraced(function* (
+  store: TaskStore["Service"]
+): Effect.fn.Return<TaskStore["Service"], CommandFailed | TaskStoreError, QueueSetting> {
+  return (yield* QueueFlag) === undefined ? store : inQueues(store, yield* choose(store))
+})
+
 /** The queue of `--queue`, or all queues. */
 export const choose = Effect.fnUntraced(function* (
   store: TaskStore["Service"]

@@ -17,6 +17,7 @@ import { fromConfig } from "../settings/Project.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import { StoreUrl } from "../settings/flags.ts"
 import { settings } from "../settings/settings.ts"
+import { nearest } from "../system/nearest.ts"
 import * as queues from "./queues.ts"
 import { withoutPassword } from "../view/commandLine.ts"
 
@@ -50,6 +51,8 @@ const suggestion = (text: string, schemes: ReadonlyMap<string, StoreScheme>): st
   const path = text.trim()
   const [, scheme = "", rest = ""] = /^(\w+):(.*)$/s.exec(path) ?? []
   if (schemes.has(scheme.toLowerCase())) return `${scheme.toLowerCase()}:${rest}`
+  const [close] = scheme === "" || path.includes("://") ? [] : nearest(scheme, schemes.keys())
+  if (close !== undefined) return `${close}:${rest}`
   if (path.includes("://")) return undefined
   if (/\.(?:db|sqlite3?)$/.test(path)) return `sqlite:${path}`
   return path.endsWith(".json") ? `json:${path}` : undefined
@@ -104,6 +107,12 @@ export const layerAllQueues: Store<GlobalFlag.Setting.Identifier<"store">> = Lay
 export const layerExisting: Store<GlobalFlag.Setting.Identifier<"store" | "queue">> = Layer.effect(
   TaskStore,
   Effect.flatMap(TaskStore, queues.selected)
+).pipe(Layer.provide(layerAllQueues))
+
+/** The store of this command line, which must exist: the queue of `--queue` alone, or all queues as they are. */
+export const layerNamedQueue: Store<GlobalFlag.Setting.Identifier<"store" | "queue">> = Layer.effect(
+  TaskStore,
+  Effect.flatMap(TaskStore, queues.named)
 ).pipe(Layer.provide(layerAllQueues))
 
 /** A kind of store. Its module is loaded when the store is opened. */

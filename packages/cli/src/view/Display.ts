@@ -104,6 +104,8 @@ export const make = Effect.fnUntraced(function* (
       return isNew
     }
     if (event._tag === "LeaseReclaimed") return mayShow(event.at.epochMilliseconds)
+    // The last line of a quiet run says what stopped it.
+    if (event._tag === "Draining") return !options.quiet
     if (event._tag !== "TaskFailed") return true
     // The live view shows the latest failures itself.
     return !(isLive && hasRoom(terminal.size())) && mayShow(event.at.epochMilliseconds)

@@ -138,12 +138,17 @@ describe("baton doctor", () => {
         "baton.config.ts",
         `export default { concurrency: 3, maxAttempts: 7, profiles: { big: { concurrency: 64 } } }`
       )
-      const env = { BATON_MAX_ATTEMPTS: "9", BATON_STORE: "postgres://me:secret@db/work" }
+      const env = {
+        BATON_MAX_ATTEMPTS: "9",
+        BATON_STORE: "postgres://me:secret@db/work",
+        BATON_NOTIFY: "https://hooks.slack.example/services/T0/secret"
+      }
       const { code, stdout } = yield* baton(dir.path, ["doctor", "--config", "--profile", "big"], env)
       assert.strictEqual(code, 0)
       assert.match(stdout, /^concurrency +64 +baton\.config\.ts \(profile big\)$/m)
       assert.match(stdout, /^maxAttempts +9 +BATON_MAX_ATTEMPTS$/m)
       assert.match(stdout, /^timeout +10m +default$/m)
+      assert.include(stdout, "https://hooks.slack.example/…")
       assert.notInclude(stdout, "secret")
       const wrong = yield* baton(dir.path, ["doctor", "--config"], { BATON_CONCURRENCY: "many" })
       assert.strictEqual(wrong.code, 1)

@@ -32,7 +32,8 @@ describe("a run with --quiet", () => {
   live("prints one line on standard error when a limit stops it", (dir) =>
     Effect.gen(function* () {
       dir.write("tasks.txt", "a\nb\nc\n")
-      const limit = ["--max-iterations", "1", "-j", "1"]
+      // The first task is still running when the second one meets the limit.
+      const limit = ["--max-iterations", "1", "-j", "2"]
       const run = yield* baton(dir.path, ["run", "tasks.txt", "--exec", "cat", ...once, "--quiet", ...limit])
       assert.strictEqual(run.code, 3)
       assert.strictEqual(run.stdout, "")

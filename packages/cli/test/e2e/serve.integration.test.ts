@@ -44,6 +44,20 @@ const listen = Effect.fnUntraced(function* (url: string) {
 })
 
 describe("baton serve", () => {
+  it.live("serves the queue of --queue alone, and refuses one that does not exist", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("words.txt", "one\ntwo\n")
+      dir.write("names.txt", "Emma\n")
+      yield* baton(dir.path, ["import", "words.txt", "names.txt"])
+      const server = yield* serve(dir.path, ["--queue", "names"])
+      assert.deepStrictEqual((yield* overview(server.url)).queues, [{ queue: "names", completed: 0, pending: 1 }])
+      const refused = yield* baton(dir.path, ["serve", "--port", "0", "--queue", "nams"])
+      assert.strictEqual(refused.code, 1)
+      assert.include(refused.stderr, "There is no queue nams in this store.")
+    }).pipe(Effect.scoped)
+  )
+
   it.live("shows the runs of other processes, and ends on SIGTERM while a client is connected", () =>
     Effect.gen(function* () {
       const dir = yield* folder

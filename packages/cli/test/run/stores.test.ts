@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, Fiber, Layer, Ref } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
 import { run } from "../../src/main.ts"
-import { StoreSchemes } from "../../src/run/stores.ts"
+import { locate, StoreSchemes } from "../../src/run/stores.ts"
 
 const unavailable = new TaskStoreError({
   reason: "Unavailable",
@@ -64,5 +64,14 @@ describe("a store that is unavailable", () => {
       assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
       assert.strictEqual(yield* Ref.get(opened), 1)
     }).pipe(Effect.provide(TestConsole.layer))
+  )
+})
+
+describe("a store with a misspelt kind", () => {
+  it.effect("is refused with the one that was probably meant", () =>
+    Effect.gen(function* () {
+      const { message } = yield* Effect.flip(locate("sqlit:tasks.db"))
+      assert.include(message, "Did you mean sqlite:tasks.db?")
+    })
   )
 })

@@ -84,7 +84,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const iterationsReached = () =>
     new SafetyStop({
       limit: "iterations",
-      message: `The run reached its limit of ${options.maxIterations} attempts.`
+      message: `The run reached its limit of ${options.maxIterations} ${options.maxIterations === 1 ? "attempt" : "attempts"}.`
     })
 
   return {
