@@ -105,6 +105,9 @@ export interface WorkerOptions extends Omit<OrchestratorConfig, "queues" | "veri
 export interface TaskQueue<Payload, Result> {
   readonly name: string
 
+  /** The schema of results, for programs that keep them elsewhere. */
+  readonly resultSchema: Schema.Codec<Result, unknown>
+
   /** The id that a task of this queue has in the store, for `dependsOn` and for the methods of `TaskStore`. */
   readonly taskId: (id: string) => TaskId
 
@@ -265,6 +268,7 @@ export const make = <
 
   return {
     name,
+    resultSchema: options.result,
     taskId,
     add: (tasks) =>
       Effect.flatMap(Effect.forEach(tasks, newTask), (encoded) => TaskStore.use((store) => store.add(encoded))),

@@ -1,0 +1,166 @@
+/**
+ * A step of a workflow that is a task of a typed queue.
+ *
+ * The engine of `effect/workflow` may execute a step again, after a crash or when another machine takes over an execution.
+ * Work that costs money must not be repeated with it. So the step only adds a task and waits until it is settled. The id of
+ * the task consists of the execution and the name of the step: a step that is executed again finds the task that it added
+ * before, and a worker of the queue does the work, under a lease, with retries, verification and budgets.
+ *
+ * **Example** (two steps)
+ *
+ * ```ts
+ * import { TaskActivity } from "@baton/adapters/workflow"
+ * import { TaskQueue } from "@baton/core"
+ * import { Effect, Schema } from "effect"
+ * import { Workflow } from "effect/workflow"
+ *
+ * const Pages = TaskQueue.make({
+ *   name: "pages",
+ *   payload: Schema.Struct({ url: Schema.String }),
+ *   result: Schema.Struct({ text: Schema.String })
+ * })
+ * const Summaries = TaskQueue.make({
+ *   name: "summaries",
+ *   payload: Schema.Struct({ text: Schema.String }),
+ *   result: Schema.Struct({ summary: Schema.String })
+ * })
+ *
+ * // The version is part of the tag: an execution continues with the steps with which it began.
+ * export const Summarise = Workflow.make("Summarise/1", {
+ *   payload: { url: Schema.String },
+ *   idempotencyKey: ({ url }) => url,
+ *   success: Schema.String,
+ *   error: TaskActivity.Failed
+ * })
+ *
+ * export const layer = Summarise.toLayer(({ url }) =>
+ *   Effect.gen(function* () {
+ *     const { text } = yield* TaskActivity.make(Pages, { name: "fetch", payload: { url } })
+ *     const { summary } = yield* TaskActivity.make(Summaries, { name: "summarise", payload: { text } })
+ *     return summary
+ *   })
+ * )
+ * ```
+ *
+ * @since 0.2.0
+ */
+import type { TaskId } from "@baton/core/Task"
+import { InvalidPayload, type NewQueueTask, NoResult, type TaskQueue } from "@baton/core/TaskQueue"
+import { TaskStore } from "@baton/core/TaskStore"
+import { type TaskStoreError, TasksRefused } from "@baton/core/TaskStoreError"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Activity from "effect/workflow/Activity"
+import * as Workflow from "effect/workflow/Workflow"
+import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
+
+/**
+ * Why a step has no result: its task failed, was cancelled or deleted, its payload does not fit the queue, or its id belongs to
+ * another task, as when a workflow was edited while it ran.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export const Failed = Schema.Union([NoResult, InvalidPayload, TasksRefused])
+
+/** @since 0.2.0 */
+export type Failed = typeof Failed.Type
+
+/**
+ * The task of a step.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Options<Payload> extends Omit<NewQueueTask<Payload>, "id"> {
+  /** The name of the step: unique in its workflow, and the same each time that the workflow is executed. */
+  readonly name: string
+}
+
+/** An unreachable store is no reason for a workflow to fail. */
+const untilReachable = Schedule.jittered(
+  Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("10 seconds")])
+)
+
+const reachable = <A, E, R>(effect: Effect.Effect<A, E | TaskStoreError, R>) =>
+  effect.pipe(
+    Effect.tapError((error) =>
+      isStoreError(error)
+        ? Effect.logWarning("A step of a workflow waits for its store", error.message).pipe(
+            Effect.annotateLogs({ module: "TaskActivity" })
+          )
+        : Effect.void
+    ),
+    Effect.retry({ schedule: untilReachable, while: isStoreError }),
+    Effect.catchIf(isStoreError, Effect.die)
+  )
+
+const isStoreError = (error: unknown): error is TaskStoreError =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "TaskStoreError"
+
+/**
+ * Adds the task of a step and returns its result. All steps that wait in a process are watched together.
+ *
+ * **Details**
+ *
+ * - A task in the dead-letter queue, a cancelled one and one that was deleted fail the step with `NoResult`, which the workflow
+ *   can handle like any error
+ * - When the workflow ends before the step does, because another step failed or the execution was interrupted, the task is
+ *   cancelled
+ * - While the store cannot be reached, the step waits
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const make = <Payload, Result>(
+  queue: TaskQueue<Payload, Result>,
+  { name, ...task }: Options<Payload>
+): Effect.Effect<Result, Failed, TaskStore | WorkflowEngine | WorkflowInstance> =>
+  Effect.gen(function* () {
+    const store = yield* TaskStore
+    const { executionId, workflow } = yield* WorkflowInstance
+    const id = stepId(workflow, executionId, name)
+    const metadata = { ...task.metadata, workflow: workflow._tag, execution: executionId, step: name }
+    // Settled tasks stay as they are.
+    yield* Workflow.addFinalizer(() => Effect.ignore(store.cancel({ ids: [queue.taskId(id)] }), { log: true }))
+    const execute = Effect.andThen(queue.add([{ ...task, id, metadata }]), queue.await(id))
+    return yield* Activity.make({
+      name,
+      success: queue.resultSchema,
+      error: Failed,
+      execute: Effect.provideService(reachable(execute), TaskStore, store)
+    })
+  })
+
+/**
+ * The id that the task of a step has within its queue.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const stepId = (workflow: Workflow.Any, executionId: string, name: string): string =>
+  `${workflow._tag}/${executionId}/${name}`
+
+/**
+ * Interrupts an execution, and cancels the tasks of its steps. An execution that has ended stays as it is.
+ *
+ * @category combinators
+ * @since 0.2.0
+ */
+export const interrupt = Effect.fnUntraced(function* (
+  workflow: Workflow.Any,
+  executionId: string
+): Effect.fn.Return<void, TaskStoreError, TaskStore | WorkflowEngine> {
+  const store = yield* TaskStore
+  const engine = yield* WorkflowEngine
+  yield* engine.interruptUnsafe(workflow, executionId)
+  const ids: Array<TaskId> = []
+  let cursor: string | undefined
+  do {
+    const page = yield* store.list({ metadata: { workflow: workflow._tag, execution: executionId }, cursor })
+    for (const { id } of page.tasks) ids.push(id)
+    cursor = page.next ?? undefined
+  } while (cursor !== undefined)
+  if (ids.length > 0) yield* store.cancel({ ids })
+})

@@ -1,0 +1,120 @@
+/**
+ * Engines for workflows: in memory, in a SQLite file, or on any number of machines over PostgreSQL.
+ *
+ * An engine keeps which steps of an execution have completed. Tasks are in a `TaskStore`, which can be another database. Steps
+ * are executed at least once, and the tasks of a `TaskActivity` are added once.
+ *
+ * @since 0.2.0
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
+import * as RunnerAddress from "effect/cluster/RunnerAddress"
+import * as RunnerHealth from "effect/cluster/RunnerHealth"
+import * as Runners from "effect/cluster/Runners"
+import * as RunnerStorage from "effect/cluster/RunnerStorage"
+import * as Sharding from "effect/cluster/Sharding"
+import * as ShardingConfig from "effect/cluster/ShardingConfig"
+import * as SqlMessageStorage from "effect/cluster/SqlMessageStorage"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as SqlClient from "effect/sql/SqlClient"
+import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
+import * as sqliteClient from "./internal/sqliteClient.ts"
+import { unusable, type WorkflowsError } from "./WorkflowsError.ts"
+
+/**
+ * An engine in the memory of this process, for tests and for programs that need not survive it.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerMemory: Layer.Layer<WorkflowEngine.WorkflowEngine> = WorkflowEngine.layerMemory
+
+/**
+ * An engine for one process, in a SQLite file: executions continue after a crash. A second process with the same file is
+ * not detected, so start only one.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerSingle = (options: {
+  readonly filename: string
+}): Layer.Layer<WorkflowEngine.WorkflowEngine, WorkflowsError> =>
+  ClusterWorkflowEngine.layer.pipe(
+    Layer.provide(Sharding.layer),
+    Layer.provide(Runners.layerNoop),
+    Layer.provide(SqlMessageStorage.layer),
+    Layer.provide([RunnerStorage.layerMemory, RunnerHealth.layerNoop]),
+    Layer.provide(ShardingConfig.layer({ entityMailboxCapacity: "unbounded" })),
+    Layer.provide([sqliteClient.layer(options), NodeCrypto.layerDigest])
+  )
+
+/**
+ * How a runner takes part in a cluster.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface ClusterOptions {
+  /** A PostgreSQL URL. Pools in transaction mode do not work: each runner holds its locks on one connection. */
+  readonly url: string | Redacted.Redacted
+  /** The address at which the other runners reach this one; each runner has its own. */
+  readonly host: string
+  readonly port: number
+  /**
+   * When the executions of a runner that died or froze continue on another one. With less, a busy runner loses its executions.
+   * Default 20 seconds.
+   */
+  readonly lockExpiration?: Duration.Input | undefined
+  /** How runners find out that another one died. Default `ping`. */
+  readonly runnerHealth?: "ping" | "k8s" | undefined
+}
+
+/**
+ * An engine on any number of machines over PostgreSQL 14 or newer. Every runner needs the layers of all workflows.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerCluster = (options: ClusterOptions): Layer.Layer<WorkflowEngine.WorkflowEngine, WorkflowsError> =>
+  ClusterWorkflowEngine.layer.pipe(
+    Layer.provide(
+      NodeClusterSocket.layer({
+        storage: "sql",
+        runnerHealth: options.runnerHealth ?? "ping",
+        shardingConfig: {
+          runnerAddress: Option.some(RunnerAddress.make(options.host, options.port)),
+          runnerListenAddress: Option.some(RunnerAddress.make("0.0.0.0", options.port)),
+          shardLockExpiration: options.lockExpiration ?? "20 seconds",
+          entityMailboxCapacity: "unbounded"
+        }
+      })
+    ),
+    Layer.provide(postgres(typeof options.url === "string" ? Redacted.make(options.url) : options.url)),
+    Layer.catch((error) =>
+      Layer.effect(
+        WorkflowEngine.WorkflowEngine,
+        error._tag === "WorkflowsError" ? Effect.fail(error) : unusable(error)
+      )
+    )
+  )
+
+const oldestPostgres = 140_000
+
+/** A pool of connections to a server that can be reached and is new enough. The engine would die of others. */
+const postgres = (url: Redacted.Redacted): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, WorkflowsError> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const context = yield* Layer.build(PgClient.layer({ url, applicationName: "baton-workflows" }))
+      const sql = Context.get(context, PgClient.PgClient)
+      const [row] = yield* sql<{ version: number }>`SELECT current_setting('server_version_num')::int AS version`
+      if (row !== undefined && row.version >= oldestPostgres) return context
+      return yield* unusable(new Error("it needs PostgreSQL 14 or newer, and the server is older. Upgrade the server."))
+    }).pipe(Effect.catchTag("SqlError", unusable))
+  )

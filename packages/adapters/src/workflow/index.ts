@@ -1,0 +1,8 @@
+/**
+ * Durable programs on `effect/workflow`, whose paid steps are tasks.
+ *
+ * @since 0.2.0
+ */
+export * as TaskActivity from "./TaskActivity.ts"
+export * as Workflows from "./Workflows.ts"
+export { WorkflowsError } from "./WorkflowsError.ts"

@@ -1,0 +1,156 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { Workflows } from "@baton/adapters/workflow"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted } from "effect"
+import { spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
+import { existsSync, mkdtempSync, readFileSync, rmSync, watch } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { isMissing, url } from "../postgres/postgres.ts"
+
+const program = fileURLToPath(new URL("program.ts", import.meta.url))
+const count = 20
+const expected = JSON.stringify(Array.from({ length: count }, (_, n) => n + 2))
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "baton-workflow-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+/** The tasks that were executed, in order. */
+const executions = (directory: string): ReadonlyArray<string> => {
+  const file = join(directory, "executions")
+  return existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : []
+}
+
+/** Waits until this many executions have begun. */
+const begun = (directory: string, wanted: number) =>
+  Effect.callback<void>((resume) => {
+    const look = () => executions(directory).length >= wanted && resume(Effect.void)
+    const watcher = watch(directory, look)
+    look()
+    return Effect.sync(() => watcher.close())
+  })
+
+/** Starts a runner, which is killed when the scope closes. */
+const runner = Effect.fnUntraced(function* (
+  role: "start" | "run",
+  directory: string,
+  env: Readonly<Record<string, string>> = {},
+  port = 0
+) {
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(process.execPath, [program, role, directory, String(port)], {
+        env: { ...process.env, COUNT: String(count), ...env },
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+    ),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+  let text = ""
+  let errors = ""
+  child.stdout.setEncoding("utf8").on("data", (part: string) => (text += part))
+  child.stderr.setEncoding("utf8").on("data", (part: string) => (errors += part))
+  const closed = new Promise<void>((resolve) => child.on("close", () => resolve()))
+  return {
+    kill: Effect.andThen(
+      Effect.sync(() => child.kill("SIGKILL")),
+      Effect.promise(() => closed)
+    ),
+    /** What it printed by the end. */
+    ended: Effect.map(
+      Effect.promise(() => closed),
+      () => ({ code: child.exitCode, output: text + errors })
+    )
+  }
+})
+
+const freePort = Effect.callback<number>((resume) => {
+  const server = createServer()
+  server.listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
+
+/** Every task was executed, and only those again that were under way when a runner was killed. */
+const check = (directory: string, output: string) => {
+  assert.include(output, expected)
+  const all = executions(directory)
+  assert.strictEqual(new Set(all).size, 2 * count)
+  // Four at a time of each queue.
+  assert.isAtMost(all.length, 2 * count + 8)
+}
+
+describe("workflows", () => {
+  it.live("continue after kill -9 with the engine in a file", () =>
+    Effect.gen(function* () {
+      const directory = yield* folder
+      const first = yield* runner("start", directory)
+      yield* begun(directory, 9)
+      yield* first.kill
+      const second = yield* runner("start", directory)
+      check(directory, (yield* second.ended).output)
+    })
+  )
+
+  it.live("a second process with the same file is refused", () =>
+    Effect.gen(function* () {
+      const filename = join(yield* folder, "workflows.db")
+      yield* Layer.build(Workflows.layerSingle({ filename }))
+      const error = yield* Effect.flip(Layer.build(Layer.fresh(Workflows.layerSingle({ filename }))))
+      assert.strictEqual(
+        error.message,
+        `Another process uses ${filename}. Stop it, or use an engine on PostgreSQL for several processes.`
+      )
+    })
+  )
+
+  it.live.skipIf(isMissing)("continue on another runner when theirs is killed, with the engine on PostgreSQL", () =>
+    Effect.gen(function* () {
+      const directory = yield* folder
+      const env = { DATABASE_URL: yield* database }
+      yield* runner("run", directory, env, yield* freePort)
+      const killed = yield* runner("start", directory, env, yield* freePort)
+      yield* begun(directory, 9)
+      yield* killed.kill
+      const last = yield* runner("start", directory, env, yield* freePort)
+      check(directory, (yield* last.ended).output)
+    })
+  )
+
+  it.live("a server that cannot be reached is one sentence", () =>
+    Effect.gen(function* () {
+      const cluster = Workflows.layerCluster({
+        url: "postgres://postgres@127.0.0.1:1/missing",
+        host: "127.0.0.1",
+        port: yield* freePort
+      })
+      const error = yield* Effect.flip(Layer.build(cluster))
+      assert.match(error.message, /^The engine for workflows cannot start: .*ECONNREFUSED/)
+    })
+  )
+})
+
+/** A new database, which is dropped after the test: the tables of the engine have no schema of their own. */
+const database = Effect.gen(function* () {
+  const name = `baton_test_${randomUUID().replaceAll("-", "")}`
+  const run = (statement: string) =>
+    Effect.scoped(
+      Effect.provide(
+        Effect.asVoid(PgClient.PgClient.use((sql) => sql.unsafe(statement))),
+        PgClient.layer({ url: Redacted.make(url) }),
+        { local: true }
+      )
+    )
+  yield* Effect.acquireRelease(run(`CREATE DATABASE "${name}"`), () =>
+    Effect.ignore(run(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`), { log: true })
+  )
+  const target = new URL(url)
+  target.pathname = `/${name}`
+  return target.href
+})
