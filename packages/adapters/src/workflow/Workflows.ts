@@ -25,6 +25,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
+import * as Retention from "./Retention.ts"
 import * as sqliteClient from "./internal/sqliteClient.ts"
 import { unusable, type WorkflowsError } from "./WorkflowsError.ts"
 
@@ -36,6 +37,9 @@ import { unusable, type WorkflowsError } from "./WorkflowsError.ts"
  */
 export const layerMemory: Layer.Layer<WorkflowEngine.WorkflowEngine> = WorkflowEngine.layerMemory
 
+/** The engine, and what deletes what it leaves behind. */
+const engine = Layer.provideMerge(Retention.layer, ClusterWorkflowEngine.layer)
+
 /**
  * An engine for one process, in a SQLite file: executions continue after a crash. A second process with the same file is
  * not detected, so start only one.
@@ -45,8 +49,8 @@ export const layerMemory: Layer.Layer<WorkflowEngine.WorkflowEngine> = WorkflowE
  */
 export const layerSingle = (options: {
   readonly filename: string
-}): Layer.Layer<WorkflowEngine.WorkflowEngine, WorkflowsError> =>
-  ClusterWorkflowEngine.layer.pipe(
+}): Layer.Layer<WorkflowEngine.WorkflowEngine | Retention.Retention, WorkflowsError> =>
+  engine.pipe(
     Layer.provide(Sharding.layer),
     Layer.provide(Runners.layerNoop),
     Layer.provide(SqlMessageStorage.layer),
@@ -82,8 +86,10 @@ export interface ClusterOptions {
  * @category layers
  * @since 0.2.0
  */
-export const layerCluster = (options: ClusterOptions): Layer.Layer<WorkflowEngine.WorkflowEngine, WorkflowsError> =>
-  ClusterWorkflowEngine.layer.pipe(
+export const layerCluster = (
+  options: ClusterOptions
+): Layer.Layer<WorkflowEngine.WorkflowEngine | Retention.Retention, WorkflowsError> =>
+  engine.pipe(
     Layer.provide(
       NodeClusterSocket.layer({
         storage: "sql",
@@ -98,8 +104,7 @@ export const layerCluster = (options: ClusterOptions): Layer.Layer<WorkflowEngin
     ),
     Layer.provide(postgres(typeof options.url === "string" ? Redacted.make(options.url) : options.url)),
     Layer.catch((error) =>
-      Layer.effect(
-        WorkflowEngine.WorkflowEngine,
+      Layer.effectContext<WorkflowEngine.WorkflowEngine | Retention.Retention, WorkflowsError, never>(
         error._tag === "WorkflowsError" ? Effect.fail(error) : unusable(error)
       )
     )

@@ -1,12 +1,15 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { Workflows } from "@baton/adapters/workflow"
+import { Retention, TaskActivity, Workflows } from "@baton/adapters/workflow"
+import { TaskQueue, TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import { Workflow, type WorkflowEngine } from "effect/workflow"
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { existsSync, mkdtempSync, readFileSync, rmSync, watch } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
+import { DatabaseSync } from "node:sqlite"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { isMissing, url } from "../postgres/postgres.ts"
@@ -86,6 +89,23 @@ const check = (directory: string, output: string) => {
   assert.isAtMost(all.length, 2 * count + 8)
 }
 
+const Words = TaskQueue.make({
+  name: "words",
+  payload: Schema.Struct({ text: Schema.String }),
+  result: Schema.Struct({ text: Schema.String })
+})
+
+const Shout = Workflow.make("Shout/1", {
+  payload: { text: Schema.String },
+  idempotencyKey: ({ text }) => text,
+  success: Schema.String,
+  error: TaskActivity.Failed
+})
+
+const shout = Shout.toLayer(({ text }) =>
+  Effect.map(TaskActivity.make(Words, { name: "shout", payload: { text } }), (result) => result.text)
+)
+
 describe("workflows", () => {
   it.live("continue after kill -9 with the engine in a file", () =>
     Effect.gen(function* () {
@@ -120,6 +140,53 @@ describe("workflows", () => {
       yield* killed.kill
       const last = yield* runner("start", directory, env, yield* freePort)
       check(directory, (yield* last.ended).output)
+    })
+  )
+
+  it.live("forgets executions that have ended, and finds the results of their tasks when they begin again", () =>
+    Effect.gen(function* () {
+      const filename = join(yield* folder, "workflows.db")
+      let calls = 0
+      const worker = Words.toLayer(
+        ({ text }) =>
+          Effect.sync(() => {
+            calls++
+            return { text: `${text}!` }
+          }),
+        { onEnd: "log", concurrency: 4 }
+      )
+      const rows = Effect.sync(() => {
+        const db = new DatabaseSync(filename)
+        const count = (table: string) => Object.values(db.prepare(`SELECT count(*) FROM ${table}`).get() ?? {})[0]
+        const counts = [count("cluster_messages"), count("cluster_replies")]
+        db.close()
+        return counts
+      })
+      const store = Context.get(yield* Layer.build(TaskStore.layerMemory), TaskStore.TaskStore)
+      const texts = ["a", "b", "c"]
+      const within = <A, E>(effect: Effect.Effect<A, E, WorkflowEngine.WorkflowEngine | Retention>) =>
+        Effect.scoped(
+          Effect.provide(
+            effect,
+            Layer.merge(shout, worker).pipe(
+              Layer.provideMerge(Layer.fresh(Workflows.layerSingle({ filename }))),
+              Layer.provide(Layer.succeed(TaskStore.TaskStore, store))
+            ),
+            { local: true }
+          )
+        )
+      const all = Effect.forEach(texts, (text) => Shout.execute({ text }), { concurrency: "unbounded" })
+      assert.deepStrictEqual(yield* within(all), ["a!", "b!", "c!"])
+      assert.notDeepEqual(yield* rows, [0, 0])
+      const forgotten = yield* within(
+        Effect.forEach([...texts, "never"], (text) =>
+          Effect.flatMap(Shout.executionId({ text }), (id) => Retention.use(({ forget }) => forget(Shout, id)))
+        )
+      )
+      assert.deepStrictEqual(forgotten, [true, true, true, false])
+      assert.deepStrictEqual(yield* rows, [0, 0])
+      assert.deepStrictEqual(yield* within(all), ["a!", "b!", "c!"])
+      assert.strictEqual(calls, 3)
     })
   )
 

@@ -54,7 +54,7 @@ const worker = (queue: typeof First) =>
 const engine =
   url === undefined
     ? Workflows.layerSingle({ filename: join(directory, "workflows.db") })
-    : Workflows.layerCluster({ url, host: "127.0.0.1", port: Number(port), lockExpiration: "5 seconds" })
+    : Workflows.layerCluster({ url, host: "127.0.0.1", port: Number(port), lockExpiration: "15 seconds" })
 const store =
   url === undefined
     ? SqliteTaskStore.layer({ filename: join(directory, "tasks.db") })
