@@ -108,6 +108,22 @@ export const ConcurrencyKey = Schema.String.check(
 )
 
 /**
+ * One turn of a conversation with a model. `content` is text or blocks such as `{"type": "text", "text": "…"}`. Images and
+ * PDFs are blocks with a path, such as `{"type": "image", "path": "photo.png"}` and `{"type": "document", "path": "a.pdf"}`:
+ * the executor reads the file when it sends the request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Message = Schema.Struct({
+  role: Schema.Literals(["user", "assistant"]),
+  content: Schema.Union([Schema.String, Schema.Array(Schema.JsonObject)])
+})
+
+/** @since 0.1.0 */
+export interface Message extends Schema.Schema.Type<typeof Message> {}
+
+/**
  * Settings of one task, which take the place of those of the run that executes it.
  *
  * @category models
@@ -123,7 +139,9 @@ export const Overrides = Schema.Struct({
   /** The model, for an executor that has one. */
   model: Schema.optionalKey(Schema.String),
   /** The system prompt, for an executor that has one. */
-  system: Schema.optionalKey(Schema.String)
+  system: Schema.optionalKey(Schema.String),
+  /** The conversation to send in place of the description, for an executor that has one. */
+  messages: Schema.optionalKey(Schema.Array(Message))
 })
 
 /** @since 0.1.0 */

@@ -14,7 +14,7 @@
  * | `end_turn`, `stop_sequence` | the output, unless it is empty or does not match the schema: `Failed` |
  * | `max_tokens` | `Failed`; with `growTo`, the next attempt may write twice as much |
  * | `pause_turn` | continued, up to eight turns; each turn is a separate request |
- * | `refusal` | `Permanent`, with the category |
+ * | `refusal` | the next of `fallbackModels`; after the last one `Permanent`, with the category |
  * | `model_context_window_exceeded`, `tool_use` | `Permanent` |
  * | any other | `Failed` |
  *
@@ -24,7 +24,8 @@
  * Instructions that are the same for all tasks (`system`) come first, and are marked for Claude's prompt cache when they are
  * long enough for it. The first request then runs alone until its answer begins, so that the others find them in the cache.
  *
- * A task's own `model` and `system` (`Task.Overrides`) replace those of the options for its requests. A model that does not
+ * A task's own `model`, `system` and `messages` (`Task.Overrides`) replace those of the options, and its description, in its
+ * requests. A model that does not
  * exist then fails the task and not the run. The prompt cache is not used for these requests.
  *
  * @since 0.1.0

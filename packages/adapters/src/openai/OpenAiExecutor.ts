@@ -12,14 +12,15 @@
  * |---|---|
  * | `stop` | the output, unless it is empty or does not match the schema: `Failed` |
  * | `length` | `Failed`; with `growTo`, the next attempt may write twice as much |
- * | a refusal, `content_filter` | `Permanent` |
+ * | a refusal, `content_filter` | the next of `fallbackModels`; after the last one `Permanent` |
  * | `tool_calls` | `Permanent` |
  * | any other | `Failed` |
  *
  * `OpenAiClient` lists what a failed request means, with two differences: a model that does not exist is `Fatal` here, and
  * so is a rate limit that lasts longer than `maxRetryAfter`, because no other task could be completed either.
  *
- * A task's own `model` and `system` (`Task.Overrides`) replace those of the options for its requests.
+ * A task's own `model`, `system` and `messages` (`Task.Overrides`) replace those of the options, and its description, in its
+ * requests.
  *
  * @since 0.1.0
  */

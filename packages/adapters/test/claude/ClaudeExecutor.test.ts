@@ -67,6 +67,74 @@ describe("a task's own settings", () => {
   )
 })
 
+describe("fallback models", () => {
+  const options = { model: "claude-sonnet-5-5", fallbackModels: ["claude-opus-5-5", "claude-fable-5-1"] }
+  const overloaded = new ClaudeError({
+    reason: "Transient",
+    type: "overloaded_error",
+    status: 529,
+    message: "Overloaded.",
+    usage: Usage.zero
+  })
+
+  it.effect("answer what a classifier refused, with their own requests and the usage of all", () =>
+    Effect.gen(function* () {
+      const answers = [
+        { stopReason: "refusal", refusal: "bio" },
+        { text: "Yes.", model: "claude-opus-5-5" }
+      ]
+      const { execution, sent } = yield* executed(answers, options)
+      assert.deepInclude(execution.metadata, { model: "claude-opus-5-5", fallbackFrom: ["claude-sonnet-5-5"] })
+      assert.strictEqual(execution.usage?.inputTokens, 2000)
+      assert.deepStrictEqual(
+        sent.map(({ request }) => request.model),
+        ["claude-sonnet-5-5", "claude-opus-5-5"]
+      )
+      assert.strictEqual(new Set(sent.map(({ about }) => about.idempotencyKey)).size, 2)
+    })
+  )
+
+  it.effect("answer for a model that is overloaded", () =>
+    Effect.gen(function* () {
+      const { execution } = yield* executed([overloaded, { text: "Yes." }], options)
+      assert.strictEqual(execution.output, "Yes.")
+    })
+  )
+
+  it.effect("end with the error of the last one", () =>
+    Effect.gen(function* () {
+      const { error, sent } = yield* failed([overloaded], options)
+      assert.strictEqual(error.reason, "Transient")
+      assert.lengthOf(sent, 3)
+    })
+  )
+
+  it.effect("do not repeat the task's own model", () =>
+    Effect.gen(function* () {
+      const task = { overrides: { model: "claude-opus-5-5" } }
+      const { sent } = yield* failed([{ stopReason: "refusal" }], options, { task })
+      assert.deepStrictEqual(
+        sent.map(({ request }) => request.model),
+        ["claude-opus-5-5", "claude-fable-5-1"]
+      )
+    })
+  )
+})
+
+describe("a task with its own messages", () => {
+  it.effect("sends them in place of its description", () =>
+    Effect.gen(function* () {
+      const messages = [
+        { role: "user" as const, content: "Hello" },
+        { role: "assistant" as const, content: "Hi." },
+        { role: "user" as const, content: "Describe it." }
+      ]
+      const { sent } = yield* executed([{ text: "x" }], {}, { task: { overrides: { messages } } })
+      assert.deepStrictEqual(sent[0]?.request.messages, messages)
+    })
+  )
+})
+
 describe("the span of a request", () => {
   it.effect("has model and tokens, named by the GenAI conventions, and no text", () =>
     Effect.gen(function* () {

@@ -17,6 +17,21 @@ const million = 1_000_000
 /** The factor for inference in the US, which a workspace can require for all requests. */
 const usFactor = 1.1
 
+describe("a request with an image", () => {
+  it("is reserved by the tokens of an image, not by the length of its data", () => {
+    const data = "A".repeat(4_000_000)
+    const bound = Pricing.inputBound({
+      model: "claude-sonnet-5-5",
+      max_tokens: 1,
+      messages: [
+        { role: "user", content: [{ type: "image", source: { type: "base64", media_type: "image/png", data } }] }
+      ]
+    })
+    assert.isBelow(bound.messages, 10_000)
+    assert.isAtLeast(bound.messages, 5000)
+  })
+})
+
 describe("the price list", () => {
   it("has the day on which it was checked", () => {
     assert.match(Pricing.listed.date, /^\d{4}-\d{2}-\d{2}$/)

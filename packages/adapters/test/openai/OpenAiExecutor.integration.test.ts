@@ -2,6 +2,7 @@ import { OpenAiVerifier, ResponseCache } from "@baton/adapters/openai"
 import { Safety } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
+import { writeFileSync } from "node:fs"
 import { folder } from "../claude/folder.ts"
 import { error, make, reply } from "./server.ts"
 import { layer, runList } from "./setup.ts"
@@ -119,6 +120,120 @@ describe("the OpenAI executor", () => {
       const failed = yield* Effect.flip(runList({ client: layer(server.url), tasks: tasks(3) }))
       assert.match(String(failed.message), /no credit left/)
       assert.lengthOf(server.seen, 1)
+    })
+  )
+})
+
+describe("a task with its own messages", () => {
+  it.live("sends them with their files, and the feedback after the last text", () =>
+    Effect.gen(function* () {
+      const server = yield* make()
+      server.script((_, n) => reply(n === 1 ? "{}" : '{"topic":"bug"}'))
+      const path = `${yield* folder}/photo.png`
+      writeFileSync(path, "pixels")
+      const { tasks } = yield* runList({
+        client: layer(server.url),
+        executor: { schema: Schema.Struct({ topic: Schema.String }) },
+        config: { maxAttempts: 2 },
+        tasks: [
+          {
+            description: "a photo",
+            overrides: {
+              messages: [
+                { role: "user", content: "Hello" },
+                { role: "assistant", content: "Hi." },
+                {
+                  role: "user",
+                  content: [
+                    { type: "image", path },
+                    { type: "text", text: "What is it?" }
+                  ]
+                }
+              ]
+            }
+          }
+        ]
+      })
+      assert.strictEqual(tasks[0]?.status, "completed")
+      const image = { type: "image_url", image_url: { url: `data:image/png;base64,${btoa("pixels")}` } }
+      assert.deepStrictEqual(server.seen[0]?.body["messages"], [
+        { role: "user", content: "Hello" },
+        { role: "assistant", content: "Hi." },
+        { role: "user", content: [image, { type: "text", text: "What is it?" }] }
+      ])
+      assert.match(JSON.stringify(server.seen[1]?.body["messages"]), /What is it\?.*does not match the output schema/)
+    })
+  )
+
+  it.live("fails without a request when a file is gone", () =>
+    Effect.gen(function* () {
+      const server = yield* make()
+      const { tasks } = yield* runList({
+        client: layer(server.url),
+        tasks: [
+          {
+            description: "a photo",
+            overrides: { messages: [{ role: "user", content: [{ type: "image", path: "/nowhere/a.png" }] }] }
+          }
+        ]
+      })
+      assert.deepInclude(tasks[0], {
+        status: "failed",
+        feedback: "The file /nowhere/a.png of the task's messages cannot be read (ENOENT)."
+      })
+      assert.lengthOf(server.seen, 0)
+    })
+  )
+})
+
+describe("fallback models", () => {
+  const run = (script: Parameters<Effect.Success<ReturnType<typeof make>>["script"]>[0]) =>
+    Effect.gen(function* () {
+      const server = yield* make()
+      server.script(script)
+      const { stats, tasks } = yield* runList({
+        client: layer(server.url),
+        executor: { fallbackModels: ["gpt-x", "local", "third"] },
+        tasks: [{ description: "Hello" }]
+      })
+      const [task] = tasks
+      return { asked: server.seen.map(({ body: { model } }) => model), stats, task }
+    })
+
+  it.live("answer what another model refused, and all of them are paid for", () =>
+    Effect.gen(function* () {
+      const { asked, stats, task } = yield* run(({ model }) =>
+        model === "gpt-x" ? reply("", { refusal: "No." }) : reply("Yes.")
+      )
+      assert.deepInclude(task, { status: "completed", result: "Yes." })
+      assert.deepStrictEqual(asked, ["gpt-x", "local"])
+      assert.deepInclude(stats.usage, { inputTokens: 200, outputTokens: 100 })
+      assert.closeTo(stats.usage?.costUsd ?? NaN, (100 * 2 + 50 * 10) / 1e6, 1e-9)
+    })
+  )
+
+  it.live("answer for a model that is overloaded", () =>
+    Effect.gen(function* () {
+      const { asked, task } = yield* run(({ model }) => (model === "gpt-x" ? error(503) : reply("Yes.")))
+      assert.deepInclude(task, { status: "completed", result: "Yes." })
+      assert.deepStrictEqual(asked, ["gpt-x", "local"])
+    })
+  )
+
+  it.live("are not asked about a bad request", () =>
+    Effect.gen(function* () {
+      const { asked, task } = yield* run(() => error(400, { message: "No." }))
+      assert.strictEqual(task?.status, "failed")
+      assert.deepStrictEqual(asked, ["gpt-x"])
+    })
+  )
+
+  it.live("leave the task to the dead-letter queue when all of them refuse", () =>
+    Effect.gen(function* () {
+      const { asked, task } = yield* run(() => reply("", { finishReason: "content_filter" }))
+      assert.strictEqual(task?.status, "failed")
+      assert.match(task?.feedback ?? "", /refused/)
+      assert.deepStrictEqual(asked, ["gpt-x", "local", "third"])
     })
   )
 })

@@ -27,6 +27,7 @@ export const read = Effect.fnUntraced(function* (
   return {
     executor: {
       model: flags.model.value,
+      fallbackModels: flags.fallbackModel?.value,
       maxTokens: flags.maxOutputTokens.value,
       system: yield* systemOf(flags),
       effort: flags.effort?.value,

@@ -26,14 +26,23 @@ export interface Uses {
 export interface RequiredModel {
   readonly model: string
   /** The flag that selects another model. */
-  readonly flag: "--model" | "--judge-model"
+  readonly flag: "--model" | "--fallback-model" | "--judge-model"
   /** The maximum length of its outputs. */
   readonly maxTokens: number
 }
 
 /** The models that a run with these settings uses. */
 export const modelsOf = ({ executor, verifier }: Settings, uses: Uses): ReadonlyArray<RequiredModel> => [
-  ...(uses.executor ? [{ model: executor.model, flag: "--model" as const, maxTokens: executor.maxTokens }] : []),
+  ...(uses.executor
+    ? [
+        { model: executor.model, flag: "--model" as const, maxTokens: executor.maxTokens },
+        ...(executor.fallbackModels ?? []).map((model) => ({
+          model,
+          flag: "--fallback-model" as const,
+          maxTokens: executor.maxTokens
+        }))
+      ]
+    : []),
   ...(uses.verifier
     ? [{ model: verifier.model, flag: "--judge-model" as const, maxTokens: ClaudeVerifier.defaultMaxTokens }]
     : [])

@@ -66,6 +66,8 @@ export const stageSettings = [
   "resultFrom",
   "costFrom",
   "model",
+  "fallbackModel",
+  "baseUrl",
   "judgeModel",
   "system",
   "systemFile",

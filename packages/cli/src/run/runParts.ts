@@ -176,12 +176,17 @@ const apiOf = (name: string): Api | undefined => (name === "claude" || name === 
 
 /** Hashed, because a command can contain a secret. */
 const executorIdOf = (flags: RunFlags, { value }: Given<string>): string => {
-  const { baseUrl, effort, model, outputSchema, resultFrom, system, systemFile } = flags
+  const { baseUrl, effort, fallbackModel, model, outputSchema, resultFrom, system, systemFile } = flags
   const ofModel = value === "claude" || value === "claude-code" || value === "openai"
   const ofCommand = resultFrom === undefined ? [] : [resultFrom]
   const ofServer = value === "openai" ? [baseUrl] : []
   const settings = ofModel ? [model, system, systemFile, outputSchema, effort, ...ofServer] : ofCommand
-  const id = JSON.stringify([value, ...settings.map((given) => given?.value ?? null)])
+  const id = JSON.stringify([
+    value,
+    ...settings.map((given) => given?.value ?? null),
+    // Without it, the id is that of versions that had none.
+    ...(ofModel && fallbackModel !== undefined ? [fallbackModel.value] : [])
+  ])
   return createHash("sha256").update(id).digest("hex").slice(0, 12)
 }
 
@@ -213,7 +218,7 @@ const checkFlags = (
     )
   }
   const misplaced = [
-    ...(uses.executor ? [] : [systemFile, maxOutputTokens, outputSchema]),
+    ...(uses.executor ? [] : [systemFile, maxOutputTokens, outputSchema, flags.fallbackModel]),
     ...(uses.executor || uses.agent ? [] : [model, system, effort]),
     ...(uses.agent ? [] : forAgent),
     ...(uses.verifier ? [] : forJudge),

@@ -128,6 +128,16 @@ export const address: Kind<Address> = {
   }
 }
 
+/** Names, separated by commas. */
+export const names = (metavar: string, expected: string): Kind<ReadonlyArray<string>> => ({
+  metavar,
+  expected,
+  read: (text) => {
+    const found = text.split(",").map((name) => name.trim())
+    return found.every((name) => name !== "") ? found : undefined
+  }
+})
+
 /** A URL of a web server. */
 export const url: Kind<string> = {
   metavar: "URL",

@@ -266,6 +266,12 @@ export const settings = {
     group: "claude",
     takenBy: runAndDoctor
   },
+  fallbackModel: {
+    kind: Kind.names("MODELS", "names of models, separated by commas"),
+    help: "The models to ask, in this order, when a model refuses a task or is overloaded, separated by commas",
+    otherwise: "none",
+    group: "claude"
+  },
   judgeModel: {
     kind: model,
     help: "The model that checks the outputs; openai has no default",

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Kind from "../settings/Kind.ts"
 import { isJsonObject, show, type TaskField } from "./Entry.ts"
 import * as jsonText from "./jsonText.ts"
+import * as Messages from "./messages.ts"
 import * as Template from "./template.ts"
 
 /** A task before its id is made; `id` is the one given in the source, if any. */
@@ -26,6 +27,8 @@ export interface DraftOptions {
   readonly columns?: ReadonlyMap<TaskField, string> | undefined
   /** The names of the fields whose values are the id. */
   readonly idFrom?: ReadonlyArray<string> | undefined
+  /** Describes why a file that a record names cannot be used; undefined if it can. */
+  readonly fileProblem?: ((path: string) => string | undefined) | undefined
   /** Whether records are rows of a table, whose column names people write in any case. */
   readonly isTable?: boolean | undefined
 }
@@ -34,7 +37,7 @@ export interface DraftOptions {
  * Reads a record's fields, or fails with a description of the problem.
  *
  * `id`, `description` (or `prompt`), `metadata`, `priority`, `availableAt`, `dependsOn` and `concurrencyKey` are fields of the
- * task, and `max_attempts`, `timeout`, `model` and `system` are its overrides. All other fields are added to the metadata. A template
+ * task, and `max_attempts`, `timeout`, `model`, `system` and `messages` are its overrides. All other fields are added to the metadata. A template
  * renders the description; the fields that it uses are data, never overrides, and remain in the metadata. In a table, a
  * priority that is not a number is data, unless the user chose its column.
  *
@@ -45,22 +48,30 @@ export const fromFields = (record: Schema.JsonObject, options: DraftOptions = {}
   const fields = unpack(record)
   const names = namesIn(Object.keys(fields), options)
   const priorityName = isData(fields, names.priority, options) ? undefined : names.priority
+  const conversation = Messages.read(isOverride("messages", options.template) ? fields["messages"] : undefined, options)
+  if (Result.isFailure(conversation)) return Result.fail(conversation.failure)
+  const { messages } = conversation.success
   const own = Result.all({
     id: options.idFrom === undefined ? readId(valueOf(fields, names.id)) : joinedId(fields, options.idFrom),
-    description: readDescription(fields, names.description, options.template),
+    description: readDescription(fields, names.description, options.template, conversation.success),
     metadata: readMetadata(valueOf(fields, names.metadata)),
     priority: readPriority(valueOf(fields, priorityName)),
     availableAt: readAvailableAt(valueOf(fields, names.availableAt)),
     dependsOn: readDependsOn(valueOf(fields, names.dependsOn)),
     concurrencyKey: readConcurrencyKey(valueOf(fields, names.concurrencyKey)),
-    overrides: readOverrides(fields, options.template)
+    overrides: Result.map(readOverrides(fields, options.template), (overrides) => ({
+      ...conversation.success.system,
+      ...overrides,
+      ...(messages === undefined ? undefined : { messages })
+    }))
   })
   if (Result.isFailure(own)) return Result.fail(own.failure)
   const { availableAt, concurrencyKey, dependsOn, description, id, overrides, priority } = own.success
   const metadata = withOtherFields(own.success.metadata, fields, {
     names: { ...names, priority: priorityName },
     description,
-    template: options.template
+    template: options.template,
+    hasMessages: messages !== undefined
   })
   if (!isWithin(metadata, maxDepth)) return Result.fail(`the fields are nested deeper than ${maxDepth} levels`)
   return Result.succeed({
@@ -90,7 +101,7 @@ export const checkColumns = (columns: ReadonlyArray<string>, options: DraftOptio
     return `--id-from names the column "${missing}", which does not exist; the columns are ${Template.list(columns)}`
   }
   if (options.template !== undefined) return Template.missingColumn(options.template, columns)
-  return namesIn(columns, options).description !== undefined
+  return namesIn(columns, options).description !== undefined || columns.includes("messages")
     ? undefined
     : `the column "description" is missing; the columns are ${Template.list(columns)}; ${templateHint(columns)}`
 }
@@ -191,11 +202,13 @@ const joinedId = (fields: Schema.JsonObject, names: ReadonlyArray<string>): Resu
 const readDescription = (
   fields: Schema.JsonObject,
   name: string | undefined,
-  template: Template.Template | undefined
+  template: Template.Template | undefined,
+  conversation: Messages.Conversation
 ): Result.Result<string, string> => {
   // A rendered description may be empty: the import warns instead of refusing it.
   if (template !== undefined) return Template.render(template, fields)
   const value = valueOf(fields, name)
+  if (isAbsent(value) && conversation.lastText !== "") return Result.succeed(conversation.lastText)
   if (value === undefined) {
     const names = Object.keys(fields)
     return Result.fail(
@@ -227,16 +240,17 @@ const withOtherFields = (
     readonly names: Names
     readonly description: string
     readonly template: Template.Template | undefined
+    readonly hasMessages: boolean
   }
 ): Task.Metadata => {
-  const { description, template } = options
+  const { description, hasMessages, template } = options
   const { description: descriptionName, ...names } = options.names
   const ownNames = new Set<string | undefined>(Object.values(names))
   const saved = isSaved(fields)
   const others = Object.entries(fields).filter(
     ([name, value]) =>
       !ownNames.has(name) &&
-      !isOverride(name, template) &&
+      !(isOverride(name, template) && (name !== "messages" || hasMessages)) &&
       !(saved && savedFields.has(name)) &&
       !((name === descriptionName || name === "prompt") && value === description)
   )
@@ -272,7 +286,7 @@ const readConcurrencyKey = (value: Field): Result.Result<string | undefined, str
       )
 }
 
-const overrideFields = new Set(["max_attempts", "timeout", "model", "system"])
+const overrideFields = new Set(["max_attempts", "timeout", "model", "system", "messages"])
 
 const isOverride = (name: string, template: Template.Template | undefined): boolean =>
   overrideFields.has(name) && !(template !== undefined && Template.uses(template, name))

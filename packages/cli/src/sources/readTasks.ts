@@ -16,6 +16,7 @@ import * as yaml from "./formats/yaml.ts"
 import * as SourceError from "./SourceError.ts"
 import * as Source from "./Source.ts"
 import * as Template from "./template.ts"
+import { existsSync } from "node:fs"
 
 /** How sources are read. */
 export interface ReadOptions {
@@ -113,8 +114,17 @@ export const readEntries = (
 
 const draftOptions = ({ format }: Source.Source, reading: Reading): Draft.DraftOptions => ({
   ...reading,
+  fileProblem,
   isTable: format === "csv" || format === "tsv"
 })
+
+/** Paths are relative to the working directory, as everywhere. */
+const fileProblem = (path: string): string | undefined => {
+  if (!/\.(?:png|jpe?g|gif|webp|pdf)$/i.test(path)) {
+    return `the file "${path}" is not an image (png, jpg, gif, webp) or a PDF`
+  }
+  return existsSync(path) ? undefined : `the file "${path}" does not exist in ${process.cwd()}`
+}
 
 const readFormat = (source: Source.Source, reading: Reading) => {
   const { delimiter } = reading

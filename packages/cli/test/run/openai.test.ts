@@ -64,6 +64,14 @@ describe("before anything is sent to an OpenAI-compatible server", () => {
     )
   )
   test(
+    "a fallback model that the server does not have",
+    refused(
+      [...openai, "--model", "some", "--fallback-model", "none"],
+      "The model none does not exist, or the key has no access to it. Choose another one with --fallback-model.",
+      { models: ["some"] }
+    )
+  )
+  test(
     "a model that the server does not have",
     refused([...openai, "--model", "none"], "The model none does not exist", { models: ["some"] })
   )
@@ -99,7 +107,63 @@ describe("before anything is sent to an OpenAI-compatible server", () => {
   )
 })
 
+describe("a record's own settings", () => {
+  test(
+    "are its model, its instructions and its conversation",
+    Effect.gen(function* () {
+      const messages = [{ role: "user", content: "Why?" }]
+      const tasks = yield* file(
+        "tasks.jsonl",
+        JSON.stringify({ id: "a", messages, model: "other", system: "Be brief." }),
+        JSON.stringify({ id: "b", description: "How?" })
+      )
+      const { exitCode, server, stderr } = yield* withServer(["run", tasks, ...openai, "--model", "gpt-x", "-j", "1"])
+      assert.strictEqual(exitCode, 0, stderr)
+      assert.deepStrictEqual(
+        server.seen.map(({ body: { messages, model } }) => ({ messages, model })),
+        [
+          { model: "other", messages: [{ role: "system", content: "Be brief." }, ...messages] },
+          { model: "gpt-x", messages: [{ role: "user", content: "How?" }] }
+        ]
+      )
+    })
+  )
+
+  test(
+    "are refused with the line of a file that is missing",
+    Effect.gen(function* () {
+      const image = (path: string) => ({ messages: [{ role: "user", content: [{ type: "image", path }] }] })
+      const photo = yield* file("photo.png", "pixels")
+      const tasks = yield* file("tasks.jsonl", JSON.stringify(image(photo)), JSON.stringify(image("nowhere.png")))
+      const { exitCode, server, stderr } = yield* withServer(["run", tasks, ...openai, "--model", "gpt-x"])
+      assert.strictEqual(exitCode, 1)
+      assert.match(stderr, /tasks\.jsonl:2: the file "nowhere\.png" does not exist in /)
+      assert.lengthOf(server.seen, 0)
+    })
+  )
+})
+
 describe("a run on an OpenAI-compatible server", () => {
+  test(
+    "asks the fallback model when the first one refuses",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one")
+      const args = ["run", tasks, ...openai, "--model", "gpt-x", "--fallback-model", "gpt-y, gpt-z", "--json"]
+      const { exitCode, stderr, stdout } = yield* withServer(args, {
+        script: ({ model }) => (model === "gpt-z" ? reply("Yes.") : reply("", { finishReason: "content_filter" }))
+      })
+      assert.strictEqual(exitCode, 0, stderr)
+      assert.deepStrictEqual(
+        decodeSummary(stdout).models.map(({ model, requests }) => [model, requests]),
+        [
+          ["gpt-x", 1],
+          ["gpt-y", 1],
+          ["gpt-z", 1]
+        ]
+      )
+    })
+  )
+
   test(
     "works without a key, at no cost for a model that is free",
     Effect.gen(function* () {

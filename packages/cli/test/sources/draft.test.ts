@@ -12,6 +12,50 @@ const refuses = (fields: Schema.JsonObject, message: string) =>
     Result.fail(message)
   )
 
+describe("a record with messages", () => {
+  const user = <Content extends Schema.Json>(content: Content) => ({ role: "user" as const, content })
+  const read = (messages: Schema.Json, more: Schema.JsonObject = {}) =>
+    Draft.fromFields({ messages, ...more }, { fileProblem: (path) => (path === "a.png" ? undefined : `no ${path}`) })
+  const overridesOf = (draft: ReturnType<typeof read>) => Result.getOrThrow(draft).task.overrides
+
+  it("is a conversation whose last text describes the task", () => {
+    const draft = Result.getOrThrow(read([{ role: "system", content: "Be brief." }, user("Hello"), user("Why?")]))
+    assert.strictEqual(draft.task.description, "Why?")
+    assert.deepStrictEqual(draft.task.overrides, { system: "Be brief.", messages: [user("Hello"), user("Why?")] })
+    assert.isUndefined(draft.task.metadata)
+  })
+
+  it("can be JSON in a cell, next to a description and a model", () => {
+    const draft = Result.getOrThrow(read(JSON.stringify([user("Why?")]), { description: "Ask", model: "m" }))
+    assert.strictEqual(draft.task.description, "Ask")
+    assert.deepStrictEqual(draft.task.overrides, { model: "m", messages: [user("Why?")] })
+  })
+
+  it("can name images", () => {
+    const blocks = [{ type: "image", path: "a.png" }]
+    assert.deepStrictEqual(overridesOf(read([user(blocks)])), { messages: [user(blocks)] })
+    assert.deepStrictEqual(read([user([{ type: "image", path: "b.png" }])]), Result.fail("no b.png"))
+  })
+
+  it("is data when it is no list of messages", () => {
+    const draft = Result.getOrThrow(read(5, { description: "Count" }))
+    assert.deepStrictEqual(draft.task.metadata, { messages: 5 })
+    assert.isUndefined(draft.task.overrides)
+  })
+
+  for (const [what, messages, problem] of [
+    ["an unknown role", [{ role: "tool", content: "x" }], /must be system, user or assistant, but is "tool"/],
+    ["no content", [{ role: "user" }], /must be text or a list of blocks/],
+    ["an answer at the end", [user("Hi"), { role: "assistant", content: "Hi." }], /must have the role "user"/]
+  ] as const) {
+    it(`is refused with ${what}`, () => {
+      const draft = read(messages)
+      assert.isTrue(Result.isFailure(draft))
+      if (Result.isFailure(draft)) assert.match(draft.failure, problem)
+    })
+  }
+})
+
 describe("draft", () => {
   it("reads the fields of a task and adds the others to its metadata", () => {
     const { id, finished, task } = draft({

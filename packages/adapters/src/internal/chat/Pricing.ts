@@ -12,6 +12,7 @@ import * as Context from "effect/Context"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { MessageRequest } from "./MessageRequest.ts"
+import { tokensOfFiles, withoutFiles } from "./files.ts"
 import listPrices from "../../claude/prices.json" with { type: "json" }
 import type { Billing } from "./Reply.ts"
 
@@ -246,10 +247,10 @@ export interface InputBound {
  * @category getters
  * @since 0.1.0
  */
-export const inputBound = ({ messages, output_config, system }: MessageRequest): InputBound => ({
+export const inputBound = ({ messages, model, output_config, system }: MessageRequest): InputBound => ({
   // Indented, because the API may show the schema to the model in this form.
   fixed: bytesOf(JSON.stringify([system, output_config], null, 2)) + addedByApi,
-  messages: bytesOf(JSON.stringify(messages, null, 2))
+  messages: bytesOf(JSON.stringify(messages, withoutFiles, 2)) + tokensOfFiles(messages, model)
 })
 
 /** Tokenizers may normalize a text, which makes a few characters longer: a single ligature can become three words. */

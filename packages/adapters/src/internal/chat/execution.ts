@@ -18,16 +18,25 @@ export interface Turns {
   readonly text: string
   readonly usage: Usage | null
   readonly maxTokens: number
+  /** The models that did not answer before the one that did. */
+  readonly passed: ReadonlyArray<string>
 }
 
 /** The execution for a reply, or the error, by the reason for which the reply ended. */
 export const fromReply = (
-  { last, maxTokens, text, usage }: Turns,
+  { last, maxTokens, passed, text, usage }: Turns,
   structured: StructuredOutput | undefined,
   { who }: Dialect
 ): Effect.Effect<Execution.Execution, ExecutionError> => {
   const { billing, cached, model, refusal, requestId, stopReason } = last
-  const metadata = { model, requestId, stopReason, cached, billing }
+  const metadata = {
+    model,
+    requestId,
+    stopReason,
+    cached,
+    billing,
+    ...(passed.length === 0 ? undefined : { fallbackFrom: passed })
+  }
 
   const fail = (reason: ExecutionError["reason"], message: string, more?: Metadata) =>
     Effect.fail(

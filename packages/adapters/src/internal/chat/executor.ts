@@ -8,18 +8,26 @@ import { idInQueue, localId, type Task } from "@baton/core/Task"
 import * as Usage from "@baton/core/Usage"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { attemptPrompt } from "../prompts/attempt.ts"
+import * as Result from "effect/Result"
 import * as BudgetedSend from "./budgetedSend.ts"
 import type { ClientService } from "./Client.ts"
+import { conversationOf } from "./conversation.ts"
 import type { Dialect, OutputSchema } from "./Dialect.ts"
 import * as ExecutionOf from "./execution.ts"
 import { defaultMaxRetryAfter } from "./forRun.ts"
 import type { Effort, MessageRequest, Turn } from "./MessageRequest.ts"
+import type { ModelError } from "./ModelError.ts"
 import * as Pricing from "./Pricing.ts"
 import { isCacheable, makeWarming, type Warming } from "./promptCache.ts"
+import type { Reply } from "./Reply.ts"
 
 /** The options that executors have in common. */
 export interface CommonOptions {
+  /**
+   * The models to ask, in this order, when a model refuses a task or is overloaded. A task goes to the dead-letter queue
+   * only when all of them refuse it. Default: none.
+   */
+  readonly fallbackModels?: ReadonlyArray<string> | undefined
   /**
    * The most tokens that it may write, thinking included. Default 8192. Budgets and rate limits count on all of them, so
    * choose a number near what you expect.
@@ -67,33 +75,36 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
   const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? defaultMaxRetryAfter)
   const common: CommonRequest = { fixed: fixedPart(options, model, cache, structured), warming, model }
 
-  const requestFor = ({ overrides }: Task): CommonRequest => {
-    if (overrides.model === undefined && overrides.system === undefined) return common
-    const ownModel = overrides.model ?? model
+  const fallbacks = options.fallbackModels ?? []
+
+  const requestFor = ({ overrides }: Task, ownModel: string): CommonRequest => {
+    if (ownModel === model && overrides.system === undefined) return common
     const own = { ...options, system: overrides.system ?? options.system }
     return { fixed: fixedPart(own, ownModel, "off", structured), warming: undefined, model: ownModel }
   }
 
-  const execute: ExecutorService["execute"] = Effect.fnUntraced(function* (
+  /** One conversation with one model, up to its last turn. `used` is what other models used before it. */
+  const converse = Effect.fnUntraced(function* (
     task: Task,
-    context: AttemptContext
-  ): Effect.fn.Return<Execution, ExecutionError | SafetyStop> {
-    const max_tokens = yield* maxTokensFor(context, maxTokens, options.growTo)
-    const { fixed, model, warming } = requestFor(task)
-    const messages: Array<Turn> = [{ role: "user", content: attemptPrompt(task.description, context.previous) }]
+    context: AttemptContext,
+    { fixed, warming }: CommonRequest,
+    { conversation, keySuffix, max_tokens, used }: Asked
+  ): Effect.fn.Return<Conversed, Failed | SafetyStop> {
+    const messages: Array<Turn> = [...conversation]
     let text = ""
-    let usage: Usage.Usage | null = null
+    let usage: Usage.Usage | null = used
 
     for (let turn = 1; ; turn++) {
       const request: MessageRequest = { ...fixed, max_tokens, messages: [...messages] }
       const before: Usage.Usage | null = usage
+      const key = `${context.idempotencyKey}${keySuffix}`
       const sendTurn = (onStart?: () => void) =>
         send(
           request,
           {
             taskId: idInQueue(task.queue, localId(task)),
             requeues: task.requeues,
-            idempotencyKey: turn === 1 ? context.idempotencyKey : `${context.idempotencyKey}/turn-${turn}`,
+            idempotencyKey: turn === 1 ? key : `${key}/turn-${turn}`,
             purpose: "execute",
             rejected: context.previous?.output ?? null,
             onStart
@@ -101,27 +112,84 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
           context,
           task.queue
         )
-      const reply = yield* Effect.mapError(warming === undefined ? sendTurn() : warming(sendTurn), (error) =>
-        error._tag === "SafetyStop"
-          ? error
-          : ExecutionOf.fromError(error, {
-              model,
-              isOwnModel: task.overrides.model !== undefined,
-              usage: Usage.add(before, unlessNothing(error.usage)),
-              maxRetryAfter
-            })
+      const reply = yield* Effect.mapError(
+        warming === undefined ? sendTurn() : warming(sendTurn),
+        (error): Failed | SafetyStop =>
+          error._tag === "SafetyStop"
+            ? error
+            : { _tag: "Failed", error, usage: Usage.add(before, unlessNothing(error.usage)) }
       )
       usage = Usage.add(usage, reply.usage)
       text += reply.text
-      if (reply.stopReason !== "pause_turn" || turn === maxTurns) {
-        return yield* ExecutionOf.fromReply({ last: reply, text, usage, maxTokens: max_tokens }, structured, dialect)
-      }
+      if (reply.stopReason !== "pause_turn" || turn === maxTurns) return { last: reply, text, usage }
       messages.push({ role: "assistant", content: reply.content })
     }
   })
 
+  const execute: ExecutorService["execute"] = Effect.fnUntraced(function* (
+    task: Task,
+    context: AttemptContext
+  ): Effect.fn.Return<Execution, ExecutionError | SafetyStop> {
+    const max_tokens = yield* maxTokensFor(context, maxTokens, options.growTo)
+    const conversation = yield* conversationOf(task, context.previous)
+    const first = task.overrides.model ?? model
+    const models = [first, ...fallbacks.filter((fallback) => fallback !== first)]
+    const passed: Array<string> = []
+    let used: Usage.Usage | null = null
+
+    for (const [index, model] of models.entries()) {
+      const isLast = index === models.length - 1
+      const asked: Asked = { conversation, keySuffix: index === 0 ? "" : `/${model}`, max_tokens, used }
+      const result = yield* Effect.result(converse(task, context, requestFor(task, model), asked))
+      if (Result.isFailure(result)) {
+        const failure = result.failure
+        if (failure._tag === "SafetyStop") return yield* failure
+        if (isLast || !isForAnother(failure.error)) {
+          const isOwnModel = index === 0 && task.overrides.model !== undefined
+          return yield* ExecutionOf.fromError(failure.error, { model, isOwnModel, usage: failure.usage, maxRetryAfter })
+        }
+        used = failure.usage
+      } else {
+        const conversed = result.success
+        if (isLast || conversed.last.stopReason !== "refusal") {
+          const turns = { ...conversed, maxTokens: max_tokens, passed }
+          return yield* ExecutionOf.fromReply(turns, structured, dialect)
+        }
+        used = conversed.usage
+      }
+      passed.push(model)
+    }
+    return yield* Effect.die(new Error("no model to ask"))
+  })
+
   return { execute }
 })
+
+/** What a conversation begins with. */
+interface Asked {
+  readonly conversation: ReadonlyArray<Turn>
+  /** Distinguishes the requests to a fallback model from those to the first one. */
+  readonly keySuffix: string
+  readonly max_tokens: number
+  readonly used: Usage.Usage | null
+}
+
+/** The last reply of a conversation, the text of all its turns, and their usage. */
+interface Conversed {
+  readonly last: Reply
+  readonly text: string
+  readonly usage: Usage.Usage | null
+}
+
+interface Failed {
+  readonly _tag: "Failed"
+  readonly error: ModelError
+  readonly usage: Usage.Usage | null
+}
+
+/** Whether another model may answer where this one did not: it is overloaded, or its provider's filter refused the prompt. */
+const isForAnother = ({ status, type }: ModelError): boolean =>
+  status === 529 || status === 503 || type === "overloaded_error" || type === "content_filter"
 
 /** What the requests of all tasks have in common, or those of one task with its own model or instructions. */
 interface CommonRequest {

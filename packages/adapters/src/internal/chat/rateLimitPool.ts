@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ModelError } from "./ModelError.ts"
+import { tokensOfFiles, withoutFiles } from "./files.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import type { Headers } from "./Client.ts"
 import * as TokenBucket from "./tokenBucket.ts"
@@ -29,8 +30,9 @@ export type Limits = Readonly<Partial<Record<Resource, number | undefined>>>
  */
 const bytesPerToken = 3
 
-export const demandOf = ({ max_tokens, messages, output_config, system }: MessageRequest): Demand => {
-  const input = Math.ceil(Buffer.byteLength(JSON.stringify([system, messages, output_config])) / bytesPerToken)
+export const demandOf = ({ max_tokens, messages, model, output_config, system }: MessageRequest): Demand => {
+  const bytes = Buffer.byteLength(JSON.stringify([system, messages, output_config], withoutFiles))
+  const input = Math.ceil(bytes / bytesPerToken) + tokensOfFiles(messages, model)
   return { requests: 1, "input-tokens": input, "output-tokens": max_tokens, tokens: input + max_tokens }
 }
 
