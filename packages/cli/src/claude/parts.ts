@@ -62,7 +62,11 @@ export const make = Effect.fnUntraced(function* (
     }
   })
   yield* ClaudeClient.ClaudeClient.use((client) =>
-    preflight.checkModels(client, models, { offline: "refuse", address: "ANTHROPIC_BASE_URL" })
+    preflight.checkModels(client, models, {
+      offline: "refuse",
+      address: "ANTHROPIC_BASE_URL",
+      isInBatch: wanted.journal !== undefined
+    })
   ).pipe(Effect.provide(api, { local: true }))
 
   const counts: meter.Meter = new Map()

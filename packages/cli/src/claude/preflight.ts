@@ -107,7 +107,12 @@ interface CheckOptions {
   readonly offline: "refuse" | "ignore"
   /** The setting that has the server's address. */
   readonly address: string
+  /** Whether the work is sent in batches, in which answers can be longer. */
+  readonly isInBatch?: boolean
 }
+
+/** The most tokens of an answer in a batch, for models that otherwise write up to 128,000. */
+const mostInBatch = { usually: 128_000, inBatch: 300_000 }
 
 /** Network errors are often transient. */
 const networkRetry = {
@@ -119,7 +124,7 @@ const networkRetry = {
 const checkModel = Effect.fnUntraced(function* (
   client: ClaudeClient.ClaudeClientService,
   required: RequiredModel,
-  { address, offline }: CheckOptions
+  { address, isInBatch = false, offline }: CheckOptions
 ) {
   const { flag, maxTokens, model } = required
   const result = yield* Effect.result(Effect.retry(client.model(model), networkRetry))
@@ -143,9 +148,10 @@ const checkModel = Effect.fnUntraced(function* (
       message: `The model ${model} was retired${since}. Choose another one with ${flag}.`
     })
   }
-  if (maxOutputTokens !== null && maxTokens > maxOutputTokens) {
+  const most = isInBatch && maxOutputTokens === mostInBatch.usually ? mostInBatch.inBatch : maxOutputTokens
+  if (most !== null && maxTokens > most) {
     return yield* new CommandFailed({
-      message: `--max-output-tokens is ${maxTokens}, but the model ${model} writes at most ${maxOutputTokens} tokens. Lower --max-output-tokens.`
+      message: `--max-output-tokens is ${maxTokens}, but the model ${model} writes at most ${most} tokens. Lower --max-output-tokens.`
     })
   }
   if (lifecycle === "deprecated") {

@@ -64,6 +64,15 @@ export const namedRequest = ({ message, status }: ClaudeError): number | undefin
   return index === undefined ? undefined : Number(index)
 }
 
+/** The API offers answers of up to 300,000 tokens in batches only, and as a beta. */
+const headersFor = (requests: ReadonlyArray<BatchRequest>): Record<string, string> =>
+  requests.some(({ params }) => params.max_tokens > usualMaximum) ? { "anthropic-beta": longAnswers } : {}
+
+const longAnswers = "output-300k-2026-03-24"
+
+/** The most tokens of an answer without the beta. */
+const usualMaximum = 128_000
+
 export const fromSdk = (sdk: Sdk): BatchApi => {
   const batch = (answer: unknown) =>
     Effect.mapError(decodeBatch(answer), () => ApiErrors.malformed("The server's answer is not a batch", undefined))
@@ -82,7 +91,7 @@ export const fromSdk = (sdk: Sdk): BatchApi => {
   return {
     create: (requests) =>
       Effect.flatMap(
-        sdk.call((client, signal) => client.post(path, { body: { requests }, signal })),
+        sdk.call((client, signal) => client.post(path, { body: { requests }, headers: headersFor(requests), signal })),
         batch
       ),
     retrieve: (id) =>
