@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
     apis.verifier === undefined ? null : { empty: yield* judging("."), rate: yield* rate(apis.verifier, judging) }
   const maxAttempts = flags.maxAttempts.value
   const history = yield* Estimate.readHistory({ model: read.executor.model, maxTokens: read.executor.maxTokens })
-  const parts = Estimate.make({
+  const estimated = Estimate.make({
     executor,
     judge,
     prices: read.prices,
@@ -73,12 +73,19 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
     confirm: read.verifier.confirm ?? 0,
     history
   })
+  const isInBatch = apis.executor === "claude"
+  const parts = estimated.map((part) =>
+    isInBatch && apis[part.part === "work" ? "executor" : "verifier"] === "claude"
+      ? part
+      : { ...part, batchCostUsd: null }
+  )
   return {
     ...plan,
     estimate: {
       parts,
       costUsd: Estimate.sum(parts.map(({ costUsd }) => costUsd)),
-      batchCostUsd: Estimate.sum(parts.map(({ batchCostUsd }) => batchCostUsd)),
+      // Only Claude's API has batches; another judge is paid for in full.
+      batchCostUsd: isInBatch ? Estimate.sum(parts.map((part) => part.batchCostUsd ?? part.costUsd)) : null,
       maxAttempts,
       inputBasis: executor.rate.basis,
       completedTasks: history.tasks,

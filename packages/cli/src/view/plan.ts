@@ -18,7 +18,7 @@ export const PartEstimate = Schema.Struct({
   inputTokens: Range,
   outputTokens: Range,
   costUsd: Schema.NullOr(Range),
-  /** The cost with `--batch`. */
+  /** The cost with `--batch`; null where there are no batches. */
   batchCostUsd: Schema.NullOr(Range)
 })
 
@@ -48,7 +48,7 @@ export const Plan = Schema.Struct({
   }),
   /** The first prompts. */
   prompts: Schema.Array(Schema.String),
-  /** Null if the executor does not use Claude's API, because the cost is unknown then. */
+  /** Null if the executor is not a model's API, because the cost is unknown then. */
   estimate: Schema.NullOr(
     Schema.Struct({
       parts: Schema.Array(PartEstimate),
@@ -109,7 +109,9 @@ const costs = ({ estimate, maxCostUsd, tasks }: Plan, style: Canvas["style"]): R
     ["Cost", ["low", "expected", "worst"]],
     ...estimate.parts.map((part) => [partName(part), cells(part.costUsd)] as const),
     ...(estimate.parts.length > 1 ? [["total", cells(estimate.costUsd)] as const] : []),
-    ["with --batch", cells(estimate.batchCostUsd)]
+    ...(estimate.batchCostUsd === null && estimate.costUsd !== null
+      ? []
+      : [["with --batch", cells(estimate.batchCostUsd)] as const])
   ]
   const labels = Math.max(...rows.map(([label]) => label.length))
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map(([, cells]) => (cells[column] ?? "").length)))

@@ -236,6 +236,7 @@ describe("a run on an OpenAI-compatible server", () => {
       const { estimate } = decodePlan(stdout)
       assert.isAbove(estimate?.costUsd?.expected ?? 0, 0)
       assert.strictEqual(estimate?.inputBasis, "guessed")
+      assert.isNull(estimate?.batchCostUsd)
     })
   )
 
