@@ -11,7 +11,8 @@ import { Effect, Schema } from "effect"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { crashTest, type CrashTestResult } from "./crashTest.ts"
+import { crashTest } from "./crashTest.ts"
+import type { FaultTestResult } from "./faultTest.ts"
 import { repeatCommand, table, violations } from "./report.ts"
 import { servers, StoreName, storeNames } from "./stores.ts"
 
@@ -56,7 +57,7 @@ const main = Effect.gen(function* () {
   yield* print(`seed ${seed}, node ${process.version}`)
   if (history !== undefined) mkdirSync(history, { recursive: true })
   const keep = (store: StoreName) => (history === undefined ? undefined : join(history, `${store}.jsonl`))
-  const results: Array<CrashTestResult> = []
+  const results: Array<FaultTestResult> = []
   let failed = false
   for (const store of positionals.length > 0 ? positionals : storeNames) {
     const server = servers[store]
@@ -67,7 +68,7 @@ const main = Effect.gen(function* () {
     }
     yield* print(`${store}: ${tasks} tasks ...`)
     const result = yield* Effect.scoped(
-      crashTest({ store, seed, tasks, pace, seconds, marginMillis, keep: keep(store) })
+      crashTest(store, { seed, tasks, pace, seconds, marginMillis, keep: keep(store) })
     )
     results.push(result)
     if (result.findings.violations.length === 0) continue

@@ -1,5 +1,5 @@
 import { byTask, type Evidence, type Violation } from "./check.ts"
-import type { CrashTestResult, Options } from "./crashTest.ts"
+import type { FaultTestResult, Options } from "./faultTest.ts"
 
 const median = (values: ReadonlyArray<number>): number | undefined =>
   values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)]
@@ -7,7 +7,7 @@ const median = (values: ReadonlyArray<number>): number | undefined =>
 const inSeconds = (millis: number | undefined): string =>
   millis === undefined || !Number.isFinite(millis) ? "-" : `${(millis / 1000).toFixed(2)} s`
 
-const columns: ReadonlyArray<readonly [title: string, cell: (result: CrashTestResult) => string | number]> = [
+const columns: ReadonlyArray<readonly [title: string, cell: (result: FaultTestResult) => string | number]> = [
   ["store", ({ store }) => store],
   ["seconds", ({ seconds }) => seconds],
   ["kills", ({ injected }) => injected.counts.kill],
@@ -30,13 +30,16 @@ const columns: ReadonlyArray<readonly [title: string, cell: (result: CrashTestRe
   ["settled twice", ({ findings }) => findings.settledTwice]
 ]
 
-/** A table with a row for each store. */
-export const table = (results: ReadonlyArray<CrashTestResult>): string => {
+const optional = new Set(["cuts", "half-open", "restarts", "in outages"])
+
+/** A table with a row for each test. Faults that were injected nowhere have no column. */
+export const table = (results: ReadonlyArray<FaultTestResult>): string => {
+  const shown = columns.filter(([title, cell]) => !optional.has(title) || results.some((result) => cell(result) !== 0))
   const rows = [
-    columns.map(([title]) => title),
-    ...results.map((result) => columns.map(([, cell]) => String(cell(result))))
+    shown.map(([title]) => title),
+    ...results.map((result) => shown.map(([, cell]) => String(cell(result))))
   ]
-  const widths = columns.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const widths = shown.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows
     .map((row) =>
       row
@@ -56,11 +59,11 @@ export const repeatCommand = ({
   seed,
   store,
   tasks
-}: Pick<Options, "store" | "seed" | "tasks" | "pace">): string =>
+}: Pick<Options, "seed" | "tasks" | "pace"> & { readonly store: string }): string =>
   `npx -y pnpm@12 test:crash ${store} --seed ${seed} --tasks ${tasks}${pace === 1 ? "" : ` --pace ${pace}`}`
 
 /** The violations, with the full history of the first tasks concerned. */
-export const violations = ({ evidence, findings, store }: CrashTestResult): string => {
+export const violations = ({ evidence, findings, store }: FaultTestResult): string => {
   const tasks = [...new Set(findings.violations.map(({ task }) => task))].filter((task) => task !== null)
   return [
     `${store}: ${findings.violations.length} violations`,

@@ -1,7 +1,6 @@
 import { Deferred, Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
-import type { WorkerConfig } from "./worker.ts"
+import { readyMessage, type WorkerConfig } from "./workerProgram.ts"
 
 /** A slot for one worker process, which can be killed, restarted, frozen and thawed. */
 export interface Slot {
@@ -17,10 +16,11 @@ export interface Slot {
   readonly stop: Effect.Effect<string | null>
 }
 
-const program = fileURLToPath(new URL("worker.ts", import.meta.url))
-
-/** Printed by a worker when its run has started. */
-export const readyMessage = "ready\n"
+/** The file of a worker program, which calls `runWorker`, and its arguments after the `WorkerConfig`. */
+export interface Program {
+  readonly file: string
+  readonly args: ReadonlyArray<string>
+}
 
 /** How many characters of a worker's output are kept for the report of an unexpected exit. */
 const keptOutput = 4000
@@ -31,6 +31,7 @@ const stopDeadline = "30 seconds"
 /** Completes `ended` if a worker exits unexpectedly. All processes are killed when the scope closes. */
 export const makeSlot = Effect.fnUntraced(function* (
   index: number,
+  program: Program,
   config: Omit<WorkerConfig, "name">,
   ended: Deferred.Deferred<string>
 ): Effect.fn.Return<Slot, never, Scope.Scope> {
@@ -47,7 +48,9 @@ export const makeSlot = Effect.fnUntraced(function* (
     ready = false
     let output = ""
     const argument: WorkerConfig = { ...config, name: name() }
-    const started = spawn(process.execPath, [program, JSON.stringify(argument)], { stdio: ["pipe", "pipe", "pipe"] })
+    const started = spawn(process.execPath, [program.file, JSON.stringify(argument), ...program.args], {
+      stdio: ["pipe", "pipe", "pipe"]
+    })
     child = started
     const keep = (bytes: Buffer) => {
       output = (output + bytes.toString()).slice(-keptOutput)

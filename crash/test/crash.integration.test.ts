@@ -25,7 +25,7 @@ describe("workers that are killed, frozen and disconnected", () => {
         `lose nothing and settle nothing twice on ${store}`,
         () =>
           Effect.gen(function* () {
-            const result = yield* crashTest({ store, seed, tasks, pace, seconds, marginMillis, keep: undefined })
+            const result = yield* crashTest(store, { seed, tasks, pace, seconds, marginMillis, keep: undefined })
             const { findings, injected } = result
             const report = findings.violations.length === 0 ? "" : violations(result)
             assert.strictEqual(report, "", `Repeat it with: ${repeatCommand({ store, seed, tasks, pace })}`)

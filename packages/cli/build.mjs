@@ -8,7 +8,11 @@ import { build } from "esbuild"
 const outdir = process.argv[2] ?? "dist"
 
 const { metafile } = await build({
-  entryPoints: { baton: "src/bin.ts", defineConfig: "src/settings/defineConfig.ts" },
+  entryPoints: {
+    baton: "src/bin.ts",
+    chaosWorker: "src/chaos/worker.ts",
+    defineConfig: "src/settings/defineConfig.ts"
+  },
   outdir,
   bundle: true,
   splitting: true,

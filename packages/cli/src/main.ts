@@ -11,6 +11,7 @@ import { add } from "./commands/add.ts"
 import { budget } from "./commands/budget.ts"
 import { cache } from "./commands/cache.ts"
 import { cancel } from "./commands/cancel.ts"
+import { chaos } from "./commands/chaos.ts"
 import { demo } from "./commands/demo.ts"
 import { dlq } from "./commands/dlq.ts"
 import { doctor } from "./commands/doctor.ts"
@@ -75,6 +76,7 @@ export const baton = Command.make("baton").pipe(
     migrateStore,
     init,
     doctor,
+    chaos,
     demo
   ]),
   Command.provide(loggerLayer),

@@ -25,7 +25,9 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { type Connected, connect, type ConnectOptions, defaultSchema, placeOf } from "./internal/connection.ts"
 import * as Diagnose from "./internal/diagnose.ts"
 import * as Driver from "./internal/driver.ts"
+import * as Errors from "./internal/errors.ts"
 import { migrate } from "./internal/migrations.ts"
+import { quote } from "./internal/names.ts"
 
 /**
  * Options of a store on any connection.
@@ -147,6 +149,20 @@ const connecting = (options: Options): ConnectOptions => ({
  */
 export const diagnose = (options: Options): Effect.Effect<ReadonlyArray<Diagnosis>> =>
   Diagnose.diagnose(connecting(options))
+
+/**
+ * Deletes the store: its schema, with all tasks. Fails and deletes nothing if the schema does not belong to Baton.
+ *
+ * @category administration
+ * @since 0.2.0
+ */
+export const remove = (options: Options): Effect.Effect<void, TaskStoreError> =>
+  Effect.gen(function* () {
+    const { place, sql } = yield* connect(connecting({ ...options, listen: false }))
+    yield* migrate(sql, { place, mustExist: true })
+    const dropAll = `DROP SCHEMA ${quote(place.schemaName)} CASCADE`
+    yield* sql.unsafe(dropAll).unprepared.pipe(Effect.mapError((error) => Errors.fromDriver(place, error)))
+  }).pipe(Effect.scoped)
 
 const timeoutOf = ({ statementTimeout = defaults.statementTimeout }: StoreOptions) =>
   Duration.fromInputUnsafe(statementTimeout)

@@ -160,3 +160,28 @@ export const diagnose = (options: Options): Effect.Effect<ReadonlyArray<Diagnosi
     onFailure: (error) => Effect.succeed([Diagnosing.fromError("address", error)]),
     onSuccess: Diagnose.diagnose
   })
+
+/** How many keys one command deletes. */
+const deletedAtOnce = 1_000
+
+/**
+ * Deletes the store: all keys with its prefix.
+ *
+ * @category administration
+ * @since 0.2.0
+ */
+export const remove = (options: Options): Effect.Effect<void, TaskStoreError> =>
+  Effect.gen(function* () {
+    const resolved = yield* Effect.fromResult(resolve(options))
+    const connection = yield* Connection.make({ ...resolved, sender: "" })
+    // Finds the node of a cluster that has the keys.
+    yield* openStore(connection)
+    const client = yield* connection.another
+    const pattern = `{${resolved.prefix.replaceAll(/[*?[\]\\^-]/g, "\\$&")}}:*`
+    let cursor = "0"
+    do {
+      const page = yield* connection.ask(client, () => client.scan(cursor, { MATCH: pattern, COUNT: deletedAtOnce }))
+      if (page.keys.length > 0) yield* connection.ask(client, () => client.unlink(page.keys))
+      cursor = page.cursor
+    } while (cursor !== "0")
+  }).pipe(Effect.scoped)

@@ -51,6 +51,24 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
     })
   )
 
+  it.live("is deleted with all tasks by remove, and nothing else is", () =>
+    Effect.gen(function* () {
+      const [gone, kept, foreign] = [yield* schema(), yield* schema(), yield* schema()]
+      for (const name of [gone, kept])
+        yield* Effect.scoped(Effect.flatMap(open({ schema: name }), (store) => add(store, ["a"])))
+      const sql = yield* client()
+      yield* sql.unsafe(`CREATE SCHEMA "${foreign}"`)
+      yield* sql.unsafe(`CREATE TABLE "${foreign}".theirs (a int)`)
+      yield* PostgresTaskStore.remove({ url, schema: gone })
+      const refused = yield* Effect.flip(PostgresTaskStore.remove({ url, schema: foreign }))
+      assert.include(refused.message, "do not belong to Baton")
+      const missing = yield* Effect.flip(PostgresTaskStore.remove({ url, schema: gone }))
+      assert.include(missing.message, "There is no store")
+      assert.equal((yield* (yield* open({ schema: kept })).counts).pending, 1)
+      assert.equal((yield* sql.unsafe(`SELECT * FROM "${foreign}".theirs`)).length, 0)
+    })
+  )
+
   it.live("can have any name, and a database can have several", () =>
     Effect.gen(function* () {
       const sql = yield* client()

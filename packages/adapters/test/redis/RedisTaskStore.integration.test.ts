@@ -1,7 +1,9 @@
 import { TaskStoreSuite } from "@baton/core/testing"
-import { it } from "@effect/vitest"
+import { RedisTaskStore } from "@baton/adapters/redis"
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
 import { describe } from "vitest"
-import { isMissing, layerAt, prefix } from "./redis.ts"
+import { add, client, isMissing, keys, layerAt, open, prefix, url } from "./redis.ts"
 
 describe.skipIf(isMissing)("on a server", () => {
   TaskStoreSuite.suite(it, {
@@ -10,4 +12,20 @@ describe.skipIf(isMissing)("on a server", () => {
     open: (name) => layerAt({ prefix: name }),
     capabilities: { virtualTime: false, concurrencyKeys: false }
   })
+
+  it.live("removes the keys of its prefix only", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const [gone, kept] = [`${name}[1]*`, `${name}[1]*x`]
+      for (const each of [gone, kept]) {
+        yield* Effect.scoped(Effect.flatMap(open({ prefix: each }), (store) => add(store, "a")))
+      }
+      const redis = yield* client()
+      yield* RedisTaskStore.remove({ url, prefix: gone })
+      assert.deepStrictEqual(yield* Effect.promise(() => redis.exists(`{${gone}}:meta`)), 0)
+      assert.strictEqual((yield* (yield* open({ prefix: kept })).counts).pending, 1)
+      yield* RedisTaskStore.remove({ url, prefix: kept })
+      assert.deepStrictEqual(yield* keys(redis, `${name}*`), [])
+    })
+  )
 })
