@@ -115,7 +115,7 @@ const taskLines = (view: View, canvas: Canvas, rows: number): ReadonlyArray<stri
   const lines: ReadonlyArray<string> = slots.map((row) => (row === undefined ? "" : taskLine(row, view, shape, style)))
   const hidden = isCut ? Math.max(0, view.running - slots.filter((row) => row !== undefined).length) : 0
   if (view.message !== undefined && slots.every((row) => row === undefined)) {
-    return [gap + style.dim(fit(view.message, columns - gap.length)), ...lines.slice(1)]
+    return [gap + style.dim(fit(view.message, columns - gap.length))]
   }
   return isCut ? [...lines, hidden === 0 ? "" : style.dim(`${gap}and ${hidden} more`)] : lines
 }

@@ -44,10 +44,7 @@ export const figures = (report: Report): ReadonlyArray<readonly [label: string, 
         ? undefined
         : `${took(durations.quantile(0.5))} median, ${took(durations.quantile(0.95))} at the 95th percentile`
     ],
-    [
-      "Total time",
-      span === undefined ? undefined : `${took(span.until - span.from)}, ${at(span.from)} to ${at(span.until)}`
-    ],
+    ["Total time", span === undefined ? undefined : `${took(span.until - span.from)}, ${range(span.from, span.until)}`],
     ["Tokens", usage === null ? undefined : tokens(usage)],
     ["Cost", usage === null ? undefined : cost(usage)]
   ]
@@ -76,6 +73,13 @@ export const nextSteps = ({ statuses }: Report, { command }: About): ReadonlyArr
 export const took = (millis: number): string => elapsed(Duration.millis(millis))
 
 export const at = (millis: number): string => moment(DateTime.makeUnsafe(millis))
+
+/** Two times, with the date of the second one only if it is another. */
+const range = (from: number, until: number): string => {
+  const [start, end] = [at(from), at(until)]
+  const day = start.slice(0, start.indexOf(" ") + 1)
+  return `${start} to ${end.startsWith(day) ? end.slice(day.length) : end}`
+}
 
 export const percent = (share: number): string =>
   // Only a full share is shown as 100%.

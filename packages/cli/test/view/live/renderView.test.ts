@@ -181,6 +181,12 @@ describe("the live view", () => {
     )
   })
 
+  it("leaves no blank lines where tasks were, if there is a message in their place", () => {
+    const shown = view({ tasks: Array.from({ length: 10 }, () => undefined), failures: [], message: "too fast" })
+    const lines = plain(shown, { columns: 80, rows: 24 })
+    assert.strictEqual(lines.filter((line) => line === "").length, 2)
+  })
+
   it("shows a message in place of the tasks if the run waits", () => {
     const lines = plain(view({ tasks: [undefined, undefined], message: "next retry in 51s" }), {
       columns: 79,

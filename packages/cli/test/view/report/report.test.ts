@@ -94,6 +94,7 @@ describe("a report", () => {
     )
     assert.strictEqual(headline(report), "1 of 3 tasks completed, 1 failed, 1 pending.")
     const shown = Object.fromEntries(figures(report))
+    assert.match(shown["Total time"] ?? "", /, 2026-01-05 09:00:00Z to 09:0/)
     assert.strictEqual(shown["Success"], "50% of finished tasks")
     assert.strictEqual(shown["Attempts"], "3, 2 failed")
     assert.match(shown["Time per attempt"] ?? "", /^(?:1\.9|2\.0)s median, (?:2\.9|3\.0)s at the 95th percentile$/)
