@@ -89,10 +89,10 @@ describe("Safety.layerBudget", () => {
   it.effect("grants a call that can be made with less its share of a short budget, and at least what it needs", () =>
     Effect.gen(function* () {
       const flexible = { ...worst(0.01, 1000), least: () => ({ costUsd: 0.001, tokens: 100 }) }
-      const plenty = yield* budget({ maxCostUsd: 1 })
+      const plenty = yield* budget({ maxCostUsd: 4 })
       assert.deepStrictEqual((yield* plenty.reserve(flexible)).granted, { costUsd: 0.01, tokens: 1000 })
-      const short = yield* budget({ maxCostUsd: 0.064 })
-      // A part of 32 is $0.002, which pays for a ninth of the tokens between the two.
+      const short = yield* budget({ maxCostUsd: 0.512 })
+      // A part of 256 is $0.002, which pays for a ninth of the tokens between the two.
       assert.deepStrictEqual((yield* short.reserve(flexible)).granted, { costUsd: 0.002, tokens: 200 })
       const rest = yield* budget({ maxCostUsd: 0.001 })
       const { commit, granted } = yield* rest.reserve(flexible)

@@ -19,7 +19,7 @@ interface Waiting {
 export const make = Effect.fnUntraced(function* (options: {
   readonly maxCostUsd?: number | undefined
   readonly maxTokens?: number | undefined
-  /** The number of parts that a call leaves for others, where it can be made with less than its worst case. Default 32. */
+  /** The number of parts that a call leaves for others, where it can be made with less than its worst case. Default 256. */
   readonly parts?: number | undefined
 }) {
   const stopped = yield* Deferred.make<SafetyStop>()

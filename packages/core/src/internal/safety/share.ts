@@ -3,9 +3,10 @@ import type { Reservation, Spend, SpendAmount } from "../../Safety.ts"
 
 /**
  * A call that can be made with less than its worst case gets at most one of so many parts of what is left, so that many calls
- * run at the same time under a small budget, and the last of them fits into a small rest.
+ * run at the same time under a small budget, the last of them fits into a small rest, and the death of a worker, which commits
+ * what its calls have reserved, costs little.
  */
-const manyCalls = 32
+const manyCalls = 256
 
 /** The least amount with which a call can be made; undefined while it has to wait for a running call. */
 export const leastOf = (spend: Spend, waiting: number): Budget.Amount | undefined => {
