@@ -164,7 +164,7 @@ describe("a run in batches", () => {
         tasks: 200,
         concurrency: 10_000,
         budget: 0.05,
-        answer: (prompt) => ({ text: prompt, outputTokens: prompt === "task-150" ? 4000 : 100 })
+        answer: (prompt) => ({ text: prompt, outputTokens: prompt === "task-150" ? 3000 : 100 })
       })
       assert.strictEqual(stats.tasksCompleted, 200)
       assert.strictEqual(sizes.length, 3)

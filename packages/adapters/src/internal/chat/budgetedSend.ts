@@ -135,10 +135,13 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
       const { isCutOff, maxTokens, reply }: Sent = yield* sendOnce(request, about, context, similar, atLeast)
       usage = Usage.add(usage, reply.usage)
       if (!isCutOff) return { ...reply, usage }
-      atLeast = Math.max(2 * atLeast, 2 * maxTokens)
+      atLeast = maxTokens * (isBatch ? growth.batch : growth.standard)
     }
   })
 }
+
+/** By how much the maximum grows after an answer that it cut off. Every answer costs, and each batch takes hours. */
+const growth = { standard: 4, batch: 16 }
 
 /** Requests with answers of a similar size. */
 interface Similar {
