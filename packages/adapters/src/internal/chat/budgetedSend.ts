@@ -79,7 +79,7 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
       const onGranted = ({ tokens }: { readonly tokens: number }) => {
         similar.running++
         isRunning = true
-        const least = isBatch ? Math.min(usual(), Math.max(2 * sizes.largest(), atLeast)) : 1
+        const least = isBatch ? Math.max(usual(), 2 * sizes.largest()) : 1
         maxTokens = Math.min(request.max_tokens, Math.max(tokens - input, least))
       }
 
