@@ -37,7 +37,14 @@ describe.skipIf(isMissing)("with a MariaDB server", () => {
     name: "MariaDB",
     makePlace,
     open,
-    capabilities: { virtualTime: false, concurrencyKeys: false, budgets: false, revisions: false, starts: false }
+    capabilities: {
+      virtualTime: false,
+      concurrencyKeys: false,
+      budgets: false,
+      revisions: false,
+      starts: false,
+      dependentFailures: false
+    }
   })
 
   it.live("a later run continues where an earlier one ended", () =>

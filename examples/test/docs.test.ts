@@ -38,7 +38,8 @@ const plainTags = [
   "ClaimExpired",
   "Requeued",
   "Cancelled",
-  "Revised"
+  "Revised",
+  "DependencyFailed"
 ] as const
 const eventTag = (tag: string) => plainTags.find((known) => known === tag) ?? assert.fail(`no transition ${tag}`)
 

@@ -118,9 +118,10 @@ export const OrchestratorConfig = Schema.Struct({
   onCrash: Schema.Literals(["retry", "dead-letter"]).pipe(withDefault("retry")),
   /**
    * What happens to the pending tasks that depend on a failed one, directly or through others, in all queues: `wait` until
-   * the failed task is requeued and completes, or `cancel` them. Default `wait`.
+   * the failed task is requeued and completes, `cancel` them, or `fail` them too, so that they are in the dead-letter queue
+   * with it. Default `wait`.
    */
-  onDependencyFailed: Schema.Literals(["wait", "cancel"]).pipe(withDefault("wait")),
+  onDependencyFailed: Schema.Literals(["wait", "cancel", "fail"]).pipe(withDefault("wait")),
   /**
    * Identifies the executor and its settings: executors with the same id return equivalent outputs. An output that was left
    * unverified by an executor with another id is not used; the task is executed again. Default: every output is used.

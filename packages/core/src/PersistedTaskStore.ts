@@ -162,6 +162,7 @@ export const make = Effect.fnUntraced(function* (
     settle: (settlements) => durably(store.settle(settlements)),
     sweep: (options) => durably(store.sweep(options)),
     requeue: (selection) => durably(store.requeue(selection)),
+    failWaiting: (ids, reason) => durably(store.failWaiting(ids, reason)),
     revise: (revisions, options) => durably(store.revise(revisions, options)),
     cancel: (selection) => durably(store.cancel(selection)),
     prune: (options) => durably(store.prune(options)),

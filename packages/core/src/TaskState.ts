@@ -38,7 +38,9 @@ export const Transition = Schema.TaggedUnion({
   Requeued: {},
   Cancelled: {},
   /** The task was given other work, or its output was rejected after it was accepted. */
-  Revised: {}
+  Revised: {},
+  /** A task that it waits for has failed, and it is not to wait until that is requeued. */
+  DependencyFailed: {}
 })
 
 /** @since 0.1.0 */
@@ -99,6 +101,8 @@ export const transition = (
       return from.status === "failed" || from.status === "cancelled" ? to("pending", 0) : illegal()
     case "Cancelled":
       return from.status === "pending" || running ? to("cancelled") : illegal()
+    case "DependencyFailed":
+      return from.status === "pending" ? to("failed") : illegal()
     case "Revised":
       return running ? illegal() : to("pending", 0)
   }
@@ -113,7 +117,9 @@ const patient: FailurePolicy = { maxAttempts: Infinity, onCrash: "retry" }
  * @category getters
  * @since 0.1.0
  */
-export const statusesBefore = (event: "Claimed" | "Requeued" | "Cancelled" | "Revised"): ReadonlyArray<TaskStatus> =>
+export const statusesBefore = (
+  event: "Claimed" | "Requeued" | "Cancelled" | "Revised" | "DependencyFailed"
+): ReadonlyArray<TaskStatus> =>
   TaskStatus.literals.filter((status) =>
     Result.isSuccess(transition({ status, attempts: 0 }, { _tag: event }, patient))
   )

@@ -127,6 +127,15 @@ export class TaskStore extends Context.Service<
      */
     readonly cancel: (selection: Selection) => Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError>
 
+    /**
+     * Sends pending tasks that wait for others to the dead-letter queue, with a reason: one of those has failed. Tasks that wait
+     * for none do not change. Returns the ids that changed. Fails in a store that cannot do this.
+     */
+    readonly failWaiting: (
+      ids: ReadonlyArray<string>,
+      reason: string
+    ) => Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError>
+
     /** Deletes tasks in a terminal status, with their history. Returns the number of deleted tasks. */
     readonly prune: (options: PruneOptions) => Effect.Effect<number, TaskStoreError>
 

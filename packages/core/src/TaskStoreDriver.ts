@@ -160,6 +160,18 @@ export interface TaskStoreDriver {
       ) => Effect.Effect<ReadonlyArray<string>, TaskStoreError>)
     | undefined
 
+  /**
+   * Fails those of these tasks whose status is in `from` and that wait for a task which has not completed. They get the
+   * feedback; attempts, dependencies and ledger stay. Returns the ids that changed. A driver without it cannot fail the
+   * dependents of failed tasks: then the store refuses to.
+   */
+  readonly failWaiting?:
+    | ((
+        ids: ReadonlyArray<string>,
+        change: { readonly from: ReadonlyArray<TaskStatus>; readonly feedback: string }
+      ) => Effect.Effect<ReadonlyArray<string>, TaskStoreError>)
+    | undefined
+
   /** Deletes the selected tasks whose status is in `from`, with ledgers and dependencies, if they have not changed for `unchangedMillis`. */
   readonly prune: (
     selection: SelectionRow,

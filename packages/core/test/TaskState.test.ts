@@ -2,8 +2,18 @@ import { Task, TaskState } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 
-const { AttemptFailed, Cancelled, ClaimExpired, Claimed, LeaseExpired, Released, Requeued, Revised, Verified } =
-  TaskState.Transition.cases
+const {
+  AttemptFailed,
+  Cancelled,
+  ClaimExpired,
+  Claimed,
+  DependencyFailed,
+  LeaseExpired,
+  Released,
+  Requeued,
+  Revised,
+  Verified
+} = TaskState.Transition.cases
 
 const attempts = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))
 
@@ -36,6 +46,7 @@ describe("TaskState", () => {
     ["in_progress", 2, LeaseExpired.make({}), { status: "pending", attempts: 2 }],
     ["in_progress", 3, LeaseExpired.make({}), { status: "failed", attempts: 3 }],
     ["in_progress", 3, ClaimExpired.make({}), { status: "pending", attempts: 2 }],
+    ["pending", 0, DependencyFailed.make({}), { status: "failed", attempts: 0 }],
     ["failed", 3, Requeued.make({}), { status: "pending", attempts: 0 }],
     ["cancelled", 2, Requeued.make({}), { status: "pending", attempts: 0 }],
     ["pending", 2, Cancelled.make({}), { status: "cancelled", attempts: 2 }],

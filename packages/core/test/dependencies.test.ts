@@ -125,6 +125,21 @@ describe("the dependents of a failed task", () => {
     })
   )
 
+  it.effect("go to the dead-letter queue with it on request", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ executor: failing, config: { onDependencyFailed: "fail" } })
+      yield* store.add(list)
+      const { counts } = yield* orchestrator.run
+      assert.deepStrictEqual(
+        yield* statuses(store),
+        cancelled.map((line) => line.replace("cancelled", "failed"))
+      )
+      assert.deepStrictEqual([counts.failed, counts.waiting], [2, 0])
+      const grandchild = yield* get(store, "grandchild")
+      assert.deepStrictEqual(grandchild.feedback, "A task that this one depends on failed.")
+    })
+  )
+
   it.effect("are cancelled when it fails by a crash, and when it failed before the run", () =>
     Effect.gen(function* () {
       const { orchestrator, store } = yield* make({

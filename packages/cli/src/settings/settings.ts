@@ -249,8 +249,8 @@ export const settings = {
     default: "retry"
   },
   onDependencyFailed: {
-    kind: Kind.oneOf("wait", "cancel"),
-    help: "What to do with the tasks that depend on a failed one: wait until it is requeued and completes, or cancel them",
+    kind: Kind.oneOf("wait", "cancel", "fail"),
+    help: "What to do with the tasks that depend on a failed one: wait until it is requeued and completes, cancel them, or fail them too",
     default: "wait"
   },
 

@@ -1,5 +1,5 @@
 /** The state of a store at one moment. */
-import { type Task, TaskId, type TaskStatus } from "@baton/core/Task"
+import { TaskId, type TaskStatus } from "@baton/core/Task"
 import { Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Usage from "@baton/core/Usage"
@@ -49,6 +49,8 @@ export const Snapshot = Schema.Struct({
     blocked: Schema.Int,
     /** Tasks that were cancelled themselves. */
     cancelled: Schema.Int,
+    /** Tasks that were failed without an attempt (`--on-dependency-failed fail`). */
+    failed: Schema.Int,
     /** The number of tasks that were read: at most 1000 with each of the three statuses. */
     examined: Schema.Int
   }),
@@ -136,7 +138,7 @@ const underWay = Effect.gen(function* () {
 })
 
 const dependents = Effect.fnUntraced(function* ({ cancelled, failed, waiting }: Counts) {
-  if (cancelled + failed === 0 || waiting + cancelled === 0) return { blocked: 0, cancelled: 0, examined: 0 }
+  if (cancelled + failed === 0) return { blocked: 0, cancelled: 0, failed: 0, examined: 0 }
   const read = (status: TaskStatus) => Stream.runCollect(pages({ status, limit: maxExamined }))
   const pending = waiting === 0 ? [] : yield* read("pending")
   const gone = [...(yield* read("failed")), ...(yield* read("cancelled"))]
@@ -151,9 +153,17 @@ const dependents = Effect.fnUntraced(function* ({ cancelled, failed, waiting }: 
       blocked++
     }
   }
-  const isDependent = ({ dependsOn, status }: Task) =>
-    status === "cancelled" && dependsOn.some((id) => unreachable.has(id))
-  return { blocked, cancelled: gone.filter(isDependent).length, examined: pending.length + gone.length }
+  const dependentsWith = (wanted: TaskStatus) =>
+    gone.filter(({ attempts, dependsOn, status }) => {
+      const isUntried = wanted === "cancelled" || attempts === 0
+      return status === wanted && isUntried && dependsOn.some((id) => unreachable.has(id))
+    }).length
+  return {
+    blocked,
+    cancelled: dependentsWith("cancelled"),
+    failed: dependentsWith("failed"),
+    examined: pending.length + gone.length
+  }
 })
 
 const deadLetters = Effect.gen(function* () {
@@ -219,7 +229,7 @@ const countLines = (snapshot: Snapshot, { columns, style }: Canvas): ReadonlyArr
     ["pending", counts.pending, Style.ofStatus(style, "pending"), waitingNote(snapshot)],
     ["in progress", counts.in_progress, Style.ofStatus(style, "in_progress"), inProgressNote(snapshot)],
     ["completed", counts.completed, Style.ofStatus(style, "completed"), ""],
-    ["failed", counts.failed, Style.ofStatus(style, "failed"), counts.failed === 0 ? "" : "in the dead-letter queue"],
+    ["failed", counts.failed, Style.ofStatus(style, "failed"), failedNote(snapshot)],
     [
       "cancelled",
       counts.cancelled,
@@ -264,6 +274,13 @@ const queueLines = ({ queues }: Snapshot, { columns, style }: Canvas): ReadonlyA
     }),
     ...(rest > 0 ? [`${margin}and ${count(rest, "more", "more")}`] : [])
   ]
+}
+
+const failedNote = ({ counts, dependents }: Snapshot): string => {
+  if (counts.failed === 0) return ""
+  const because =
+    dependents.failed === 0 ? "" : `, ${number(dependents.failed)} of them because of a task that they depend on`
+  return `in the dead-letter queue${because}`
 }
 
 const inProgressNote = ({ claimed, oldestRunning }: Snapshot): string =>

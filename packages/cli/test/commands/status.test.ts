@@ -101,6 +101,25 @@ describe("baton status", () => {
   )
 
   test(
+    "shows how many dead letters only depend on another",
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      yield* morning
+      yield* add(
+        { id: "bad", description: "bad" },
+        ...["x", "y"].map((id) => ({ id, description: id, dependsOn: ["bad"] }))
+      )
+      yield* fail("no")
+      yield* store.failWaiting(["x", "y"], "A task that this one depends on failed.")
+      const { stdout } = yield* baton(["status"])
+      assert.include(
+        stdout,
+        "failed       3  in the dead-letter queue, 2 of them because of a task that they depend on\n"
+      )
+    })
+  )
+
+  test(
     "shows how many of the tasks in progress are only claimed",
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
@@ -131,7 +150,7 @@ describe("baton status", () => {
         paused: false,
         claimed: 0,
         oldestRunning: { id: "ship", startedAt: "2026-01-05T09:01:02.500Z", seconds: 180 },
-        dependents: { blocked: 0, cancelled: 0, examined: 4 },
+        dependents: { blocked: 0, cancelled: 0, failed: 0, examined: 4 },
         deadLetters: { feedback: [{ text: "exit code 2: 3 links are dead…", count: 1 }], examined: 1 },
         used: {
           usage: { ...Usage.zero, inputTokens: 1200, outputTokens: 34, costUsd: 0.0123 },

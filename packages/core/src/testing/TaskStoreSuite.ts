@@ -39,6 +39,7 @@ import * as Connections from "./internal/connections.ts"
 import { control } from "./internal/control.ts"
 import { dependencies } from "./internal/dependencies.ts"
 import type { Case, Fixture } from "./internal/fixture.ts"
+import { failing, withoutFailing } from "./internal/failing.ts"
 import { hazards } from "./internal/hazards.ts"
 import { keys, withoutKeys } from "./internal/keys.ts"
 import { leases } from "./internal/leases.ts"
@@ -80,6 +81,8 @@ export interface Capabilities {
   readonly revisions: boolean
   /** The store distinguishes tasks that have started from those that are only claimed. Off for a driver without `start`. Default on. */
   readonly starts: boolean
+  /** The store can fail tasks that wait for others. Off for a driver without `failWaiting`: it has to refuse. Default on. */
+  readonly dependentFailures: boolean
 }
 
 /**
@@ -143,12 +146,14 @@ const defaultCapabilities: Capabilities = {
   concurrencyKeys: true,
   budgets: true,
   revisions: true,
-  starts: true
+  starts: true,
+  dependentFailures: true
 }
 
 const groupsOf = ({
   budgets: keepsBudgets,
   concurrencyKeys,
+  dependentFailures,
   revisions,
   starts
 }: Capabilities): ReadonlyArray<readonly [string, ReadonlyArray<Case>]> => [
@@ -162,6 +167,7 @@ const groupsOf = ({
   ["checkpoints", checkpoints],
   ["sweeping", sweeping],
   ["dependencies", dependencies],
+  dependentFailures ? ["failing dependents", failing] : ["failing dependents (not supported)", withoutFailing],
   ["waiting", waiting],
   ["ledger", ledger],
   ["control", control],
@@ -228,7 +234,7 @@ export const cases = <Place>(options: Options<Place>): ReadonlyArray<ContractCas
  * @since 0.1.0
  */
 export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
-  const { concurrencyKeys, revisions, starts, virtualTime } = capabilitiesOf(options)
+  const { concurrencyKeys, dependentFailures, revisions, starts, virtualTime } = capabilitiesOf(options)
   const test = virtualTime ? it.effect : it.live
   it.describe(`TaskStore (${options.name})`, () => {
     for (const [group, ofGroup] of Map.groupBy(cases(options), ({ group }) => group)) {
@@ -242,7 +248,7 @@ export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
       [Commands],
       ([commands]) =>
         withFixture(options, reopenInModelCheck, (fixture) =>
-          ModelCheck.check(fixture, { concurrencyKeys, revisions, starts, virtualTime }, commands)
+          ModelCheck.check(fixture, { concurrencyKeys, dependentFailures, revisions, starts, virtualTime }, commands)
         ),
       { timeout: 4 * testTimeout, arbitrary: { runs: virtualTime ? 100 : 20, size: 50 } }
     )

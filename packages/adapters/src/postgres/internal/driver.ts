@@ -161,6 +161,11 @@ export const make = Effect.fnUntraced(function* (
         ]),
         ({ ids }) => ids
       ),
+    failWaiting: (ids, { feedback, from }) =>
+      Effect.map(
+        db.one<ChangeReply>(statements.failWaiting, [texts(ids), texts(from), text(feedback)]),
+        (reply) => reply.ids
+      ),
     cancel: (selection, { from, reason }) => select(statements.cancel, selection, from, [text(reason)]),
     prune: (selection, { from, unchangedMillis }) =>
       select(statements.prune, selection, from, [number(unchangedMillis)]),

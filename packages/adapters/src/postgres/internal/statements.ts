@@ -457,6 +457,15 @@ const selecting = (names: Names) => {
         ${changed(inputs)}`
     ),
 
+    failWaiting: `
+      WITH ${picked(`${withIds} AND t.status = ANY ($2) AND t.blockers > 0 ORDER BY t.seq`)},
+      done AS (
+        UPDATE ${tasks} t SET status = 'failed', feedback = $3, updated_at = now()
+        FROM picked p WHERE t.seq = p.seq RETURNING p.*, t.status
+      ),
+      counted AS (INSERT INTO ${changes} ${countChange("done")})
+      ${changed(inputs)}`,
+
     requeue: forms(
       "$3",
       (picked) => `

@@ -148,6 +148,9 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
         Encoding.texts
       ),
 
+    failWaiting: (ids, { feedback, from }) =>
+      run(Administration.failWaiting, [feedback, ...selectionArguments({ ids }, from)], Encoding.texts),
+
     cancel: (selection, { from, reason }) =>
       run(Administration.cancel, [reason, ...selectionArguments(selection, from)], changeReply),
 

@@ -71,6 +71,8 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     revise: (revisions, { from }) => write((writing) => Transitions.revise(writing, revisions, from)),
 
+    failWaiting: (ids, { feedback, from }) => write((writing) => Transitions.failWaiting(writing, ids, from, feedback)),
+
     cancel: (selection, { from, reason }) => write((writing) => Transitions.cancel(writing, selection, from, reason)),
 
     prune: (selection, { from, unchangedMillis }) =>

@@ -321,6 +321,23 @@ export const revise = (
   return ids
 }
 
+export const failWaiting = (
+  writing: Writing,
+  ids: ReadonlyArray<string>,
+  from: ReadonlyArray<TaskStatus>,
+  feedback: string
+): ReadonlyArray<string> =>
+  changeSelected(
+    writing,
+    { ids },
+    from,
+    (state, tallies) => {
+      writing.sql.interrupt("failed", 0, null, feedback, null, writing.now, state.id)
+      move(tallies, state, "failed")
+    },
+    ({ isBlocked }) => isBlocked
+  ).ids
+
 export const cancel = (
   writing: Writing,
   selection: SelectionRow,

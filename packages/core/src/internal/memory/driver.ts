@@ -171,6 +171,17 @@ export const make = Effect.fnUntraced(function* (
         })
       }),
 
+    failWaiting: (ids, { feedback, from }) =>
+      Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        return ids.flatMap((id) => {
+          const row = table.byId.get(id)
+          if (row === undefined || row.waitsFor.size === 0 || !from.includes(row.task.status)) return []
+          Transitions.failWaiting(table, row, feedback, now)
+          return id
+        })
+      }),
+
     cancel: (selection, { from, reason }) =>
       Effect.sync(() => {
         const reply = changeSelected(selection, from, (rows) => {

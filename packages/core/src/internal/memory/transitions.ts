@@ -284,6 +284,12 @@ export const revise = (table: Table.Table, row: Row, { feedback, work }: Revisio
   Table.change(table, row, revised, revised.availableAt, now)
 }
 
+export const failWaiting = (table: Table.Table, row: Row, feedback: string, now: number) => {
+  table.observer.changing(row)
+  const { task } = row
+  Table.change(table, row, { ...task, status: "failed", feedback, updatedAt: now }, task.availableAt, now)
+}
+
 export const cancel = (table: Table.Table, row: Row, reason: string, now: number) => {
   table.observer.changing(row)
   const task = isLeased(row) ? interrupt(table, row, now, "cancelled", reason) : { ...row.task, updatedAt: now }

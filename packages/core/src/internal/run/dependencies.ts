@@ -32,7 +32,7 @@ export const outputs = (parts: RunParts, { dependsOn }: Task): Effect.Effect<Rea
 export const onFailed = (parts: RunParts, failed: ReadonlyArray<TaskId>): Effect.Effect<void> =>
   failed.length === 0 || parts.config.onDependencyFailed === "wait"
     ? Effect.void
-    : logged(cancelDependents(parts, () => Effect.succeed(failed)))
+    : logged(endDependents(parts, () => Effect.succeed(failed)))
 
 /**
  * The same for tasks that failed before this run: in a run with another setting, in one that died before it was done, or
@@ -41,10 +41,10 @@ export const onFailed = (parts: RunParts, failed: ReadonlyArray<TaskId>): Effect
 export const onStart = (parts: RunParts): Effect.Effect<void> =>
   parts.config.onDependencyFailed === "wait"
     ? Effect.void
-    : logged(cancelDependents(parts, () => Effect.map(listAll(parts, "failed"), (tasks) => tasks.map(({ id }) => id))))
+    : logged(endDependents(parts, () => Effect.map(listAll(parts, "failed"), (tasks) => tasks.map(({ id }) => id))))
 
-/** Cancels the pending tasks that depend on failed ones, directly or through others. */
-const cancelDependents = Effect.fnUntraced(function* (
+/** Cancels or fails the pending tasks that depend on failed ones, directly or through others. */
+const endDependents = Effect.fnUntraced(function* (
   parts: RunParts,
   failed: () => Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError>
 ) {
@@ -53,11 +53,15 @@ const cancelDependents = Effect.fnUntraced(function* (
   if (waiting === 0) return
   const dependents = dependentsOf(yield* failed(), yield* listAll(parts, "pending"))
   if (dependents.length === 0) return
-  const cancelled = yield* storeCall(parts, "cancel", store.cancel({ ids: dependents }), { size: dependents.length })
-  if (cancelled.length === 0) return
-  yield* Effect.logInfo("Tasks were cancelled, because a task that they depend on failed").pipe(
-    Effect.annotateLogs({ module: "Orchestrator", tasks: cancelled.length })
-  )
+  const isCancel = parts.config.onDependencyFailed === "cancel"
+  const ending = isCancel ? store.cancel({ ids: dependents }) : store.failWaiting(dependents, dependencyFailed)
+  const ended = yield* storeCall(parts, isCancel ? "cancel" : "failWaiting", ending, { size: dependents.length })
+  if (ended.length === 0) return
+  yield* Effect.logInfo(
+    isCancel
+      ? "Tasks were cancelled, because a task that they depend on failed"
+      : "Tasks failed, because a task that they depend on failed"
+  ).pipe(Effect.annotateLogs({ module: "Orchestrator", tasks: ended.length }))
 })
 
 /** All tasks with a status that depend on others, or all that failed. */
@@ -98,10 +102,13 @@ const dependentsOf = (
   return Array.from(found)
 }
 
+/** The feedback of a dependent that fails. */
+const dependencyFailed = "A task that this one depends on failed."
+
 /** The dependents wait, as without the setting; the next run tries again. */
 const logged = (effect: Effect.Effect<void, TaskStoreError>): Effect.Effect<void> =>
   Effect.catch(effect, (error) =>
-    Effect.logWarning("The dependents of failed tasks were not cancelled", error.message).pipe(
+    Effect.logWarning("The dependents of failed tasks were left waiting", error.message).pipe(
       Effect.annotateLogs({ module: "Orchestrator" })
     )
   )

@@ -11,7 +11,7 @@ const maxAhead = 1000
  */
 export interface Pace {
   readonly ahead: () => number
-  /** As many as the workers are expected to start within `millis`, as far as tasks are short. */
+  /** As many as the workers are expected to start within `millis`, or four for each worker, as far as tasks are short. */
   readonly within: (millis: number) => number
   /** A worker was occupied with a task from `from` until `to`. */
   readonly observe: (from: number, to: number) => void
@@ -31,7 +31,7 @@ export const make = (concurrency: number): Pace => {
   let short = 0
   return {
     ahead: () => Math.floor(Math.min(short, aheadMillis / step)),
-    within: (millis) => Math.floor(Math.min(short, millis / step)),
+    within: (millis) => Math.floor(Math.min(short, Math.max(4 * concurrency, millis / step))),
     observe: (from, to) => {
       const took = to - from
       // A long task takes one worker away from the others.

@@ -130,6 +130,10 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
         const changes = revisions.map(leaseOutside).filter(({ taskId }) => here.has(taskId))
         return Effect.map(store.revise(changes, options), (changed) => each(changed, inside))
       }),
+    failWaiting: (ids, reason) =>
+      Effect.flatMap(idsHere(ids), (here) =>
+        Effect.map(store.failWaiting(here, reason), (changed) => each(changed, inside))
+      ),
     cancel: (selection) => changeSelected(selection, store.cancel),
     prune: (options: PruneOptions) =>
       options.ids === undefined

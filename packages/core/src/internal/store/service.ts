@@ -385,6 +385,30 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     return ids
   })
 
+  const failWaiting = Effect.fnUntraced(function* (
+    selected: ReadonlyArray<string>,
+    reason: string
+  ): Effect.fn.Return<ReadonlyArray<TaskId>, TaskStoreError> {
+    const { failWaiting: write } = driver
+    if (write === undefined) {
+      return yield* unusable(
+        `${driver.place} does not support failing the dependents of failed tasks: let them wait, or cancel them.`
+      )
+    }
+    const from = TaskState.statusesBefore("DependencyFailed")
+    const encoded = Array.from(new Set(selected), Text.encode)
+    const ids: Array<TaskId> = []
+    for (let at = 0; at < encoded.length; at += maxSelected) {
+      const part = yield* write(encoded.slice(at, at + maxSelected), { from, feedback: Text.encode(reason) })
+      for (const id of part) ids.push(Codec.taskId(id))
+    }
+    if (ids.length === 0) return ids
+    settled.changed(() => ids.map(Text.encode))
+    waiting.announce("settled")
+    waiting.announce("work")
+    return ids
+  })
+
   const cancel = Effect.fnUntraced(function* (selection: Selection) {
     const from = TaskState.statusesBefore("Cancelled")
     if ("status" in selection && !from.includes(selection.status)) return []
@@ -466,6 +490,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     queues,
     requeue,
     revise,
+    failWaiting,
     cancel,
     prune,
     awaitWork: waiting.awaitWork,

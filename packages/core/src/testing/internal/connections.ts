@@ -117,6 +117,7 @@ export const make = Effect.fnUntraced(function* (
     counts: run((store) => store.counts),
     queues: run((store) => store.queues),
     requeue: (selection) => write((store) => store.requeue(selection)),
+    failWaiting: (ids, reason) => write((store) => store.failWaiting(ids, reason)),
     revise: (revisions, options) => write((store) => store.revise(revisions, options)),
     cancel: (selection) => write((store) => store.cancel(selection)),
     prune: (options) => write((store) => store.prune(options)),

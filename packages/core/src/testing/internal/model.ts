@@ -47,6 +47,7 @@ export const Command = Schema.TaggedUnion({
   Pass: { seconds: from(1, 3) },
   Cancel: { tasks: TaskChoices },
   Requeue: { tasks: TaskChoices },
+  FailWaiting: { tasks: TaskChoices },
   Revise: { tasks: TaskChoices, feedback: Schema.NullOr(Schema.Literals(["Again."])) }
 })
 
@@ -213,6 +214,11 @@ export const cancel = (model: Model, id: string): boolean => {
   return task !== undefined && move(model, task, events.Cancelled.make({}), { outcomes: ended(task, "cancelled") })
 }
 
+export const failWaiting = (model: Model, id: string): boolean => {
+  const task = model.tasks.get(id)
+  return task !== undefined && isBlocked(model, task) && move(model, task, events.DependencyFailed.make({}), {})
+}
+
 export const requeue = (model: Model, id: string): boolean => {
   const task = model.tasks.get(id)
   return task !== undefined && move(model, task, events.Requeued.make({}), { availableAt: model.now })
@@ -224,6 +230,9 @@ export const revise = (model: Model, id: string): boolean => {
   const availableAt = task.status === "pending" ? task.availableAt : model.now
   return move(model, task, events.Revised.make({}), { availableAt, checkpoint: null })
 }
+
+const isBlocked = (model: Model, { dependsOn }: ModelTask): boolean =>
+  dependsOn.some((id) => model.tasks.get(id)?.status !== "completed")
 
 /** The number of tasks per status. */
 export const counts = (model: Model): Record<TaskStatus | "waiting", number> => {

@@ -26,6 +26,8 @@ interface Run {
   readonly revisions: boolean
   /** Off for a store that treats each claimed task as started. */
   readonly starts: boolean
+  /** Off for a store that cannot fail tasks that wait: then it is not asked to. */
+  readonly dependentFailures: boolean
   readonly model: Model.Model
   /** Every lease that was issued. */
   readonly leases: Array<Claim>
@@ -36,11 +38,13 @@ export const check = Effect.fnUntraced(function* (
   fixture: Fixture,
   {
     concurrencyKeys,
+    dependentFailures,
     revisions,
     starts,
     virtualTime
   }: {
     readonly concurrencyKeys: boolean
+    readonly dependentFailures: boolean
     readonly revisions: boolean
     readonly starts: boolean
     readonly virtualTime: boolean
@@ -50,7 +54,7 @@ export const check = Effect.fnUntraced(function* (
   const specs = concurrencyKeys
     ? Model.specs
     : Model.specs.map(({ dependsOn, id, priority }) => ({ dependsOn, id, priority }))
-  const run: Run = { fixture, virtualTime, revisions, starts, model: Model.make(specs), leases: [] }
+  const run: Run = { fixture, virtualTime, dependentFailures, revisions, starts, model: Model.make(specs), leases: [] }
   yield* fixture.store.add(specs.map(({ id, ...spec }) => task(id, spec)))
   for (const command of commands) {
     if (!virtualTime) yield* tick(run)
@@ -211,6 +215,13 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
       const expected = names(tasks).filter((name) => Model.revise(model, name))
       const revisions = names(tasks).map((name) => ({ taskId: id(name), feedback, work: task(name) }))
       assert.deepEqual([...(yield* fixture.store.revise(revisions))].toSorted(), expected.toSorted())
+      return
+    }
+    case "FailWaiting": {
+      if (!run.dependentFailures) return
+      const expected = names(command.tasks).filter((name) => Model.failWaiting(model, name))
+      const failed = yield* fixture.store.failWaiting(ids(...names(command.tasks)), "It waits for a failed task.")
+      assert.deepEqual([...failed].toSorted(), expected.toSorted())
       return
     }
     case "Requeue": {

@@ -142,6 +142,28 @@ return revised
 )
 
 /**
+ * Fails pending tasks that wait for others. Arguments: the feedback, a selection of ids. Returns the ids of the tasks that
+ * changed.
+ */
+export const failWaiting = script(
+  [members, tasks, writes, places, saving, moving, queues, ranked, select],
+  String.raw`
+local ids = {}
+for _, task in ipairs((select(FIRST + 1))) do
+  if tonumber(task[Blockers]) > 0 then
+    write(HSET, FEEDBACK, task[Id], ARGV[FIRST])
+    -- A claim reads the feedback only of tasks that have a former attempt, or something of one.
+    if task[Previous] == '-' then task[Previous] = '0' end
+    move(task, 'failed')
+    ids[#ids + 1] = task[Id]
+  end
+end
+commit()
+return ids
+`
+)
+
+/**
  * Arguments: the reason, a selection. Returns where the next part of it starts, the ids of the tasks that changed, and how
  * many of them were in progress.
  */
