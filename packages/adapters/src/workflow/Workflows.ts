@@ -25,8 +25,9 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
-import * as Retention from "./Retention.ts"
+import * as retention from "./internal/retention.ts"
 import * as sqliteClient from "./internal/sqliteClient.ts"
+import type { Retention } from "./Retention.ts"
 import { unusable, type WorkflowsError } from "./WorkflowsError.ts"
 
 /**
@@ -38,7 +39,7 @@ import { unusable, type WorkflowsError } from "./WorkflowsError.ts"
 export const layerMemory: Layer.Layer<WorkflowEngine.WorkflowEngine> = WorkflowEngine.layerMemory
 
 /** The engine, and what deletes what it leaves behind. */
-const engine = Layer.provideMerge(Retention.layer, ClusterWorkflowEngine.layer)
+const engine = Layer.provideMerge(retention.layer, ClusterWorkflowEngine.layer)
 
 /**
  * An engine for one process, in a SQLite file: executions continue after a crash. A second process with the same file is
@@ -49,7 +50,7 @@ const engine = Layer.provideMerge(Retention.layer, ClusterWorkflowEngine.layer)
  */
 export const layerSingle = (options: {
   readonly filename: string
-}): Layer.Layer<WorkflowEngine.WorkflowEngine | Retention.Retention, WorkflowsError> =>
+}): Layer.Layer<WorkflowEngine.WorkflowEngine | Retention, WorkflowsError> =>
   engine.pipe(
     Layer.provide(Sharding.layer),
     Layer.provide(Runners.layerNoop),
@@ -88,7 +89,7 @@ export interface ClusterOptions {
  */
 export const layerCluster = (
   options: ClusterOptions
-): Layer.Layer<WorkflowEngine.WorkflowEngine | Retention.Retention, WorkflowsError> =>
+): Layer.Layer<WorkflowEngine.WorkflowEngine | Retention, WorkflowsError> =>
   engine.pipe(
     Layer.provide(
       NodeClusterSocket.layer({
@@ -104,7 +105,7 @@ export const layerCluster = (
     ),
     Layer.provide(postgres(typeof options.url === "string" ? Redacted.make(options.url) : options.url)),
     Layer.catch((error) =>
-      Layer.effectContext<WorkflowEngine.WorkflowEngine | Retention.Retention, WorkflowsError, never>(
+      Layer.effectContext<WorkflowEngine.WorkflowEngine | Retention, WorkflowsError, never>(
         error._tag === "WorkflowsError" ? Effect.fail(error) : unusable(error)
       )
     )

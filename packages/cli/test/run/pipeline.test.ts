@@ -217,7 +217,6 @@ stages:
       for (const expected of [
         "2: unknown key maxCosts; did you mean maxCost?",
         '7: from is "fecth", which is not a stage or a file; did you mean fetch?',
-        '8: verifier is "cluade", but takes always-pass, claude or config',
         "10: template: the {{ at character 1 has no closing }}; for a literal {{, write \\{{",
         "9: the stage d has no input: add from (a file or a stage), each (a pattern of files) or reduce (a stage)",
         "11: the stage e has reduce and from: keep one of them",
@@ -226,6 +225,7 @@ stages:
       ]) {
         assert.include(lines, expected)
       }
+      assert.include(stderr, 'report.yaml:8: verifier is "cluade", but takes always-pass, ')
     })
   )
 
