@@ -1,6 +1,6 @@
 /**
- * Deletes what executions leave behind in the storage of their engine, which never deletes anything by itself: about three
- * messages and three replies for each step.
+ * Deletes what executions leave behind in the storage of their engine, which never deletes anything by itself: a message and a
+ * reply for each execution and each of its steps.
  *
  * @since 0.2.0
  */
