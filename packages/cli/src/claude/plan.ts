@@ -18,7 +18,7 @@ import { parseOptions, readEntries } from "../sources/readTasks.ts"
 import type * as SourceError from "../sources/SourceError.ts"
 import { sourceQueues } from "../run/queues.ts"
 import { pages } from "../system/pages.ts"
-import type { Plan } from "../view/plan.ts"
+import type { PartEstimate, Plan } from "../view/plan.ts"
 import * as account from "./account.ts"
 import * as preflight from "./preflight.ts"
 import * as options from "./options.ts"
@@ -75,9 +75,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
   })
   const isInBatch = apis.executor === "claude"
   const parts = estimated.map((part) =>
-    isInBatch && apis[part.part === "work" ? "executor" : "verifier"] === "claude"
-      ? part
-      : { ...part, batchCostUsd: null }
+    isInBatch && apis[part.part === "work" ? "executor" : "verifier"] === "claude" ? part : withoutBatch(part)
   )
   return {
     ...plan,
@@ -93,6 +91,8 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
     }
   } satisfies Plan
 }, Effect.scoped)
+
+const withoutBatch = (part: PartEstimate): PartEstimate => ({ ...part, batchCostUsd: null })
 
 /** A client, or undefined without a key. Reports problems with the key and the models before the run. */
 const clientFor = Effect.fnUntraced(function* (models: ReadonlyArray<preflight.RequiredModel>) {
