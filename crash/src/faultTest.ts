@@ -52,9 +52,6 @@ const concurrency = 8
 const leaseMillis = 2000
 const maxAttempts = 8
 
-/** Tasks per priority. Earlier tasks have higher priorities, so a released task is claimed next. */
-const tasksPerPriority = 25
-
 /** More than a restarted server needs until it responds. */
 const accessDeadline = "60 seconds"
 
@@ -65,11 +62,7 @@ const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
 
 const makeTasks = (count: number) =>
   Array.from({ length: count }, (_, index) =>
-    Task.makeNew({
-      id: `task-${index}`,
-      description: `the work of task ${index}`,
-      priority: Math.floor((count - index) / tasksPerPriority)
-    })
+    Task.makeNew({ id: `task-${index}`, description: `the work of task ${index}` })
   )
 
 /** Accesses the store over a new connection, and retries until that succeeds. */

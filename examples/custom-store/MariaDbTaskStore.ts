@@ -285,10 +285,10 @@ const restoredTask = ({ attemptRows, ...record }: TaskStoreDriver.RestoreRow) =>
   const last = attemptRows.at(-1)
   if (record.status === "completed") return { ...record, execution: last?.execution }
   const failed = attemptRows.findLast(({ outcome }) => ["retried", "failed", "completed"].includes(outcome))
-  const pending = { ...record, previousExecution: failed?.execution }
+  const pending = { ...record, previousExecution: failed?.execution, startedAt: last?.startedAt }
   if (record.status !== "in_progress") return pending
   const saved = { savedExecution: last?.execution, savedUsage: last?.usage }
-  return { ...pending, ...saved, owner: last?.owner, startedAt: last?.startedAt, leaseUntil: 0 }
+  return { ...pending, ...saved, owner: last?.owner, leaseUntil: 0 }
 }
 
 /** A store in the database at `url`. Creates its tables if there are none. */

@@ -36,7 +36,8 @@ export const tables = [
     checkpoint ${types.text}, previousExecution ${types.text}, createdAt BIGINT NOT NULL, updatedAt BIGINT NOT NULL,
     token BIGINT NOT NULL, owner ${types.text}, claimCall BIGINT, startedAt BIGINT, leaseUntil BIGINT,
     savedExecution ${types.text}, savedUsage ${types.text},
-    INDEX claimable (queue, status, blockers, priority DESC, availableAt, seq), INDEX leased (status, queue, leaseUntil))`,
+    isNew BOOLEAN AS (startedAt IS NULL) STORED,
+    INDEX claimable (queue, status, blockers, priority DESC, isNew, availableAt, seq), INDEX leased (status, queue, leaseUntil))`,
   `CREATE TABLE IF NOT EXISTS baton_attempts (
     task BIGINT NOT NULL, token BIGINT NOT NULL, number INT NOT NULL, owner ${types.text} NOT NULL,
     startedAt BIGINT NOT NULL, endedAt BIGINT, outcome ${types.word} NOT NULL, error ${types.text},
@@ -92,7 +93,7 @@ export const restoreAttempts = `INSERT INTO baton_attempts
 /** Rows that another call is claiming are passed over. */
 export const claimable = `
   SELECT seq FROM baton_tasks WHERE queue = ? AND status = 'pending' AND blockers = 0 AND availableAt <= ${now}
-  ORDER BY priority DESC, availableAt, seq LIMIT ? FOR UPDATE SKIP LOCKED`
+  ORDER BY priority DESC, isNew, availableAt, seq LIMIT ? FOR UPDATE SKIP LOCKED`
 export const claim = `
   UPDATE baton_tasks SET status = 'in_progress', attempts = attempts + 1, token = token + 1, owner = ?, claimCall = ?,
     leaseUntil = ${later("?")}, startedAt = ${now}, updatedAt = ${now} WHERE seq IN (?)`
@@ -100,7 +101,8 @@ export const claimedBefore = `
   SELECT seq FROM baton_tasks WHERE status = 'in_progress' AND owner = ? AND claimCall IN (?)
   ORDER BY seq LIMIT ? FOR UPDATE`
 export const renew = `UPDATE baton_tasks SET claimCall = ?, leaseUntil = ${later("?")} WHERE seq IN (?)`
-export const claimed = `SELECT ${taskColumns} FROM baton_tasks WHERE seq IN (?) ORDER BY priority DESC, availableAt, seq`
+export const claimed = `SELECT ${taskColumns} FROM baton_tasks WHERE seq IN (?)
+  ORDER BY priority DESC, EXISTS (SELECT 1 FROM baton_attempts WHERE task = seq) DESC, availableAt, seq`
 // ----------------------------------------------------------------------------------------- writing under a lease
 /** The rows of a batch of leases, which of them are current, and how the attempts of the others ended. */
 export const lock = `

@@ -46,12 +46,12 @@ export class TaskStore extends Context.Service<
 
     /**
      * Claims up to `limit` tasks of the queues: pending, `availableAt` reached, all dependencies completed; within a queue,
-     * higher priority first, then the one available for longest, then the one added first. Several queues take turns: each
-     * call begins with another one. Counts an attempt and starts a lease for each task.
+     * higher priority first, then tasks that have had an attempt, so that started work finishes first, then the one available
+     * for longest, then the one added first. Several queues take turns: each call begins with another one. Counts an attempt and starts a lease for each task.
      *
      * At most `maxPerKey` tasks of a queue with the same concurrency key are in progress at a time. Within a priority, keys
      * take turns: the first task of the key whose turn was the longest ago, or the first task without a key, whichever of
-     * the two is available for longer.
+     * the two comes first in this order.
      *
      * Never waits: returns an empty array when no task is claimable.
      */

@@ -67,14 +67,14 @@ export interface TaskStoreDriver {
 
   /**
    * Claims up to `limit` tasks of a queue: pending, `availableAt` reached, all dependencies completed; higher priority first, then
-   * the one available for longest, then the one added first. Each becomes in progress under the next token, with one more
+   * tasks that have had an attempt, then the one available for longest, then the one added first. Each becomes in progress under the next token, with one more
    * attempt. The first `started` of them, in this order, are started, the others are not. Tasks that another call is
    * claiming at the same moment are passed over. Never waits.
    *
    * With `concurrencyKeys`, at most `maxPerKey` tasks of a queue with the same key are in progress at a time. Within a priority,
    * keys wait in a line: a key enters it at the end when it gets its first pending task that waits for no other, and goes to
    * the end whenever one of its tasks is claimed. The next task is the first one of the first key in the line that is not
-   * busy, or the first one without a key, whichever is available for longer. A task that is not available yet, or waits for
+   * busy, or the first one without a key, whichever comes first in this order. A task that is not available yet, or waits for
    * another, does not hold up its key.
    *
    * When calls named in `unanswered` have claimed tasks for this owner that are still in progress under that claim, returns

@@ -1,5 +1,5 @@
 import { RedisTaskStore } from "@baton/adapters/redis"
-import { Attempt, TaskRecord } from "@baton/core"
+import { Attempt, Task, TaskRecord } from "@baton/core"
 import { assert, it } from "@effect/vitest"
 import { Duration, Effect, Schema } from "effect"
 import { readFileSync } from "node:fs"
@@ -122,7 +122,7 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
       assert.strictEqual(reason, "Unusable")
       assert.match(
         message,
-        /has schema 3, and this version of Baton reads schema 4: open it again, which migrates it\.$/
+        /has schema 3, and this version of Baton reads schema 6: open it again, which migrates it\.$/
       )
       assert.deepStrictEqual<unknown>(yield* dump(yield* open({ prefix: name })), expected)
       assert.lengthOf(yield* claim(worker), 2)
@@ -133,10 +133,31 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
     Effect.gen(function* () {
       const { name, redis } = yield* formerStore
       while ((yield* step(redis, name, 1)) === 0) {
-        assert.strictEqual(yield* version(redis, name), "3")
+        assert.match(String(yield* version(redis, name)), /^[345]$/)
       }
       assert.strictEqual(yield* step(redis, name, 1), 1)
       assert.deepStrictEqual<unknown>(yield* dump(yield* open({ prefix: name })), expected)
+    })
+  )
+
+  it.live("has the tasks that have had an attempt before the others", () =>
+    Effect.gen(function* () {
+      const { name, redis } = yield* formerStore
+      const line = String(yield* Effect.promise(() => redis.hGet(`{${name}}:tasks`, "ready")))
+      yield* Effect.promise(() => redis.hSet(`{${name}}:tasks`, "ready", line.replace(/-$/, "0")))
+      while ((yield* version(redis, name)) !== "4") yield* step(redis, name, 1)
+      const store = yield* open({ prefix: name })
+      const task = (name: string) => Task.makeNew({ id: name, description: name, priority: -2 })
+      yield* store.add([task("new"), task("newer")])
+      const [urgent, ready] = yield* claim(store, { limit: 2 })
+      assert.deepStrictEqual([urgent?.task.id, ready?.task.id], [id("urgent"), id("ready")])
+      yield* store.cancel({ ids: [id("ready"), id("new")] })
+      yield* store.requeue({ ids: [id("ready"), id("new")] })
+      assert.deepStrictEqual(
+        (yield* claim(store)).map(({ task }) => task.id),
+        [id("ready"), id("newer"), id("new")]
+      )
+      assert.strictEqual((yield* store.counts).pending, 3)
     })
   )
 

@@ -30,13 +30,15 @@ const planOf = (...words: ReadonlyArray<string>) => {
 
 describe("the statements of a SQLite store", () => {
   it("claim from an index that contains only claimable tasks, those of a queue in its order", () => {
-    assert.deepStrictEqual(planOf("INDEXED BY tasks_claimable CROSS JOIN"), [
-      "SEARCH t USING INDEX tasks_claimable (queue=? AND priority=? AND available_at<?)",
-      "SEARCH i USING INTEGER PRIMARY KEY (rowid=?)"
-    ])
-    assert.deepStrictEqual(planOf("SELECT priority, available_at"), [
-      "SEARCH tasks USING COVERING INDEX tasks_claimable (queue=? AND priority<?)"
-    ])
+    for (const index of ["tasks_started", "tasks_claimable"]) {
+      assert.deepStrictEqual(planOf(`INDEXED BY ${index} CROSS JOIN`), [
+        `SEARCH t USING INDEX ${index} (queue=? AND priority=? AND available_at<?)`,
+        "SEARCH i USING INTEGER PRIMARY KEY (rowid=?)"
+      ])
+      assert.deepStrictEqual(planOf("SELECT priority, available_at", `INDEXED BY ${index}\n`), [
+        `SEARCH tasks USING COVERING INDEX ${index} (queue=? AND priority<?)`
+      ])
+    }
     assert.include(planOf("token = MAX(token, ?4) + 1"), "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)")
   })
 
@@ -49,10 +51,12 @@ describe("the statements of a SQLite store", () => {
       "CORRELATED SCALAR SUBQUERY 1",
       busy
     ])
-    assert.deepStrictEqual(planOf("INDEXED BY tasks_keyed CROSS JOIN"), [
-      "SEARCH t USING INDEX tasks_keyed (queue=? AND concurrency_key=? AND priority=? AND available_at<?)",
-      "SEARCH i USING INTEGER PRIMARY KEY (rowid=?)"
-    ])
+    for (const index of ["tasks_keyed_started", "tasks_keyed"]) {
+      assert.deepStrictEqual(planOf(`INDEXED BY ${index} CROSS JOIN`), [
+        `SEARCH t USING INDEX ${index} (queue=? AND concurrency_key=? AND priority=? AND available_at<?)`,
+        "SEARCH i USING INTEGER PRIMARY KEY (rowid=?)"
+      ])
+    }
     assert.deepStrictEqual(planOf("priority DESC, turn LIMIT 1"), [
       "SEARCH key_turns USING COVERING INDEX key_turns_in_order (queue=?)",
       "CORRELATED SCALAR SUBQUERY 1",

@@ -8,6 +8,7 @@ import type { Statements } from "./statements.ts"
 interface Candidate {
   readonly key: string | null
   readonly seq: number
+  readonly isStarted: boolean
   readonly availableAt: number
 }
 
@@ -68,8 +69,8 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
 })
 
 /**
- * The order of claiming within a priority: the first task without a key, or the first one of the first key, whichever is
- * available for longer. The first tasks of all keys come before the second ones.
+ * The order of claiming within a priority: the first task without a key, or the first one of the first key, whichever
+ * has had an attempt, or is available for longer. The first tasks of all keys come before the second ones.
  */
 const merge = (found: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
   const plain = found.filter(({ key }) => key === null)
@@ -84,8 +85,10 @@ const merge = (found: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
   return [...merged, ...plain.slice(next)]
 }
 
-const isBefore = (left: Candidate, right: Candidate): boolean =>
-  left.availableAt === right.availableAt ? left.seq < right.seq : left.availableAt < right.availableAt
+const isBefore = (left: Candidate, right: Candidate): boolean => {
+  if (left.isStarted !== right.isStarted) return left.isStarted
+  return left.availableAt === right.availableAt ? left.seq < right.seq : left.availableAt < right.availableAt
+}
 
 const inRounds = (keyed: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
   const rounds: Array<Array<Candidate>> = []

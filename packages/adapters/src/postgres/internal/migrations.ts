@@ -243,6 +243,20 @@ export const migrations: ReadonlyArray<Migration> = [
     // From this version on, started_at is null while a task in progress is claimed and not started. An earlier version could not
     // end such an attempt, so it must not open the schema.
     statements: () => []
+  },
+  {
+    name: "0007_claim_started_tasks_first",
+    statements: (schema) => [
+      // Within a priority, tasks that have had an attempt come first: only a claim gives a task a token. One number for
+      // both, so that a claim goes from one level to the next.
+      `DROP INDEX ${schema}.tasks_claimable, ${schema}.tasks_keyed`,
+      `CREATE INDEX tasks_claimable
+        ON ${schema}.tasks (queue, (priority * 2 + (token > 0)::integer) DESC, available_at, seq)
+        WHERE CASE WHEN blockers = 0 AND concurrency_key IS NULL THEN status END = 'pending'`,
+      `CREATE INDEX tasks_keyed
+        ON ${schema}.tasks (queue, concurrency_key, (priority * 2 + (token > 0)::integer), available_at, seq)
+        WHERE CASE WHEN blockers = 0 AND concurrency_key IS NOT NULL THEN status END = 'pending'`
+    ]
   }
 ]
 

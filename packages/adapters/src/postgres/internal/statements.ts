@@ -17,17 +17,23 @@ export const make = (names: Names) => ({
 })
 
 /**
- * The priorities that have a claimable task of a queue, from the highest down. Going from one to the next like this finds
+ * Where a task comes in the order of claiming: by its priority, and within it before the tasks that have had no attempt if it
+ * has had one. Written as in the indexes.
+ */
+const level = "(t.priority * 2 + (t.token > 0)::integer)"
+
+/**
+ * The levels that have a claimable task of a queue, from the highest down. Going from one to the next like this finds
  * the tasks that are due even below a million that are not due yet. Only the rows that a statement needs are read.
  */
 const levels = ({ tasks }: Names, queue: string) => `
   levels AS (
-    (SELECT t.priority FROM ${tasks} t WHERE ${isClaimable(queue)} ORDER BY t.priority DESC LIMIT 1)
+    (SELECT ${level} AS level FROM ${tasks} t WHERE ${isClaimable(queue)} ORDER BY ${level} DESC LIMIT 1)
     UNION ALL
     SELECT (
-      SELECT t.priority FROM ${tasks} t
-      WHERE ${isClaimable(queue)} AND t.priority < l.priority ORDER BY t.priority DESC LIMIT 1
-    ) FROM levels l WHERE l.priority IS NOT NULL
+      SELECT ${level} FROM ${tasks} t
+      WHERE ${isClaimable(queue)} AND ${level} < l.level ORDER BY ${level} DESC LIMIT 1
+    ) FROM levels l WHERE l.level IS NOT NULL
   )`
 
 /** Holds for the rows of a queue that `tasks_claimable` contains, and names them in a way that only this index can serve. */
@@ -53,7 +59,7 @@ const claiming = (names: Names) => {
   const claims = (rows: string) => `
     SELECT ${claimColumns}, CASE WHEN t.repeated THEN (${previousExecution}) END AS "previousExecution"
     FROM ${rows} t JOIN ${inputs} i ON i.seq = t.seq
-    ORDER BY t.priority DESC, t.available_at, t.seq`
+    ORDER BY t.priority DESC, t.repeated DESC, t.available_at, t.seq`
   const claim = (picked: string, rows: string, begin = "WITH") => `
       ${begin} ${picked},
       claimed AS (
@@ -81,7 +87,7 @@ const claiming = (names: Names) => {
         SELECT next.seq, next.repeated, next.token, row_number() OVER () AS n
         FROM levels l CROSS JOIN LATERAL (
           SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
-          WHERE ${isClaimable("$5")} AND t.priority = l.priority AND t.available_at <= now()
+          WHERE ${isClaimable("$5")} AND ${level} = l.level AND t.available_at <= now()
           ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
         ) next WHERE NOT ${hasKeys} LIMIT $1
       )`,
@@ -93,7 +99,8 @@ const claiming = (names: Names) => {
     /** Of a queue that has keys: the highest priority, up to the given one, with pending tasks that wait for no other. */
     keyedPriority: `
       SELECT greatest(
-        (SELECT t.priority FROM ${tasks} t WHERE ${isClaimable("$1")} AND t.priority <= $2 ORDER BY t.priority DESC LIMIT 1),
+        (SELECT t.priority FROM ${tasks} t WHERE ${isClaimable("$1")} AND ${level} <= $2::bigint * 2 + 1
+          ORDER BY ${level} DESC LIMIT 1),
         (SELECT k.priority FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority <= $2 ORDER BY k.priority DESC LIMIT 1)
       )::float8 AS priority, EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1) AS "hasKeys"`,
 
@@ -123,28 +130,34 @@ const claiming = (names: Names) => {
 
     /** The first tasks without a key of a priority, and the first tasks of these keys as far as they have room. Locks them. */
     candidates: `
-      WITH plain AS MATERIALIZED (
-        SELECT t.seq, t.available_at FROM ${tasks} t
-        WHERE ${isClaimable("$1")} AND t.priority = $2 AND t.available_at <= now()
-        ORDER BY t.available_at, t.seq LIMIT $3 FOR UPDATE SKIP LOCKED
+      WITH levels AS (SELECT $2::bigint * 2 + x.started AS level FROM (VALUES (1), (0)) AS x (started)),
+      plain AS MATERIALIZED (
+        SELECT next.* FROM levels l CROSS JOIN LATERAL (
+          SELECT t.seq, t.available_at, l.level FROM ${tasks} t
+          WHERE ${isClaimable("$1")} AND ${level} = l.level AND t.available_at <= now()
+          ORDER BY t.available_at, t.seq LIMIT $3 FOR UPDATE SKIP LOCKED
+        ) next LIMIT $3
       ),
       keyed AS MATERIALIZED (
-        SELECT x.key, x.n, next.seq, next.available_at
+        SELECT x.key, x.n, next.*
         FROM unnest($5::text[]) WITH ORDINALITY AS x (key, n)
-        CROSS JOIN LATERAL (SELECT ${runningOf(names, "$1", "x.key")} AS running) r
+        CROSS JOIN LATERAL (SELECT greatest(0, least($3, $4 - ${runningOf(names, "$1", "x.key")})) AS room) r
         CROSS JOIN LATERAL (
-          SELECT t.seq, t.available_at FROM ${tasks} t
-          WHERE ${isKeyed("$1", "x.key")} AND t.priority = $2 AND t.available_at <= now()
-          ORDER BY t.available_at, t.seq LIMIT greatest(0, least($3, $4 - r.running)) FOR UPDATE SKIP LOCKED
+          SELECT due.* FROM levels l CROSS JOIN LATERAL (
+            SELECT t.seq, t.available_at, l.level FROM ${tasks} t
+            WHERE ${isKeyed("$1", "x.key")} AND ${level} = l.level AND t.available_at <= now()
+            ORDER BY t.available_at, t.seq LIMIT r.room FOR UPDATE SKIP LOCKED
+          ) due LIMIT r.room
         ) next
       ),
       found AS (
-        SELECT NULL AS key, 0 AS n, seq, available_at FROM plain
+        SELECT NULL AS key, 0 AS n, seq, available_at, level FROM plain
         UNION ALL
-        SELECT key, n, seq, available_at FROM keyed
+        SELECT key, n, seq, available_at, level FROM keyed
       )
-      SELECT key, seq::float8 AS seq, (extract(epoch FROM available_at) * 1000000)::float8 AS "availableAt" FROM found
-      ORDER BY n, available_at, seq`,
+      SELECT key, seq::float8 AS seq, level = $2::bigint * 2 + 1 AS "isStarted",
+        (extract(epoch FROM available_at) * 1000000)::float8 AS "availableAt" FROM found
+      ORDER BY n, level DESC, available_at, seq`,
 
     /** Claims tasks that the transaction has locked. */
     claimLocked: claim(
@@ -163,8 +176,10 @@ const claiming = (names: Names) => {
     endTurns: `
       WITH first AS MATERIALIZED (
         SELECT x.key, x.n, (
-          SELECT t.available_at FROM ${tasks} t WHERE ${isKeyed("$1", "x.key")} AND t.priority = $2
-          ORDER BY t.available_at LIMIT 1
+          SELECT min(available_at) FROM (VALUES (1), (0)) AS s (started) CROSS JOIN LATERAL (
+            SELECT t.available_at FROM ${tasks} t WHERE ${isKeyed("$1", "x.key")} AND ${level} = $2::bigint * 2 + s.started
+            ORDER BY t.available_at LIMIT 1
+          ) earliest
         ) AS at, (
           SELECT k.ctid FROM ${keyTurns} k
           WHERE k.queue = $1 AND k.concurrency_key = x.key AND k.priority + 0 = $2
@@ -619,12 +634,12 @@ const waiting = (names: Names) => {
         SELECT coalesce(
           (SELECT now() FROM levels l CROSS JOIN LATERAL (
              SELECT FROM ${tasks} t
-             WHERE ${isClaimable("$1")} AND t.priority = l.priority AND t.available_at <= now()
+             WHERE ${isClaimable("$1")} AND ${level} = l.level AND t.available_at <= now()
              ORDER BY t.available_at LIMIT 1
            ) claimable LIMIT 1),
           (SELECT min(earliest.available_at) FROM levels l CROSS JOIN LATERAL (
              SELECT t.available_at FROM ${tasks} t
-             WHERE ${isClaimable("$1")} AND t.priority = l.priority ORDER BY t.available_at LIMIT 1
+             WHERE ${isClaimable("$1")} AND ${level} = l.level ORDER BY t.available_at LIMIT 1
            ) earliest)
         )
       ),

@@ -27,16 +27,9 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
   /** Claims again at once when more tasks have become due than one call moves. */
   const claim = (request: ClaimRequest): Effect.Effect<ReadonlyArray<ClaimRow>, TaskStoreError> => {
-    const { call, leaseMillis, limit, owner, queue, started, unanswered } = request
-    const words = [
-      queue,
-      String(limit),
-      owner,
-      String(leaseMillis),
-      String(call),
-      String(started),
-      ...unanswered.map(String)
-    ]
+    const { call, leaseMillis, limit, maxPerKey, owner, queue, started, unanswered } = request
+    const numbers = [leaseMillis, call, started, maxPerKey, ...unanswered]
+    const words = [queue, String(limit), owner, ...numbers.map(String)]
     return Effect.flatMap(
       run(Writing.claim, words, (reply) => (reply === "again" ? undefined : Encoding.claimRows(reply))),
       (rows) => (rows === undefined ? claim(request) : Effect.succeed(rows))
@@ -45,6 +38,8 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
   return {
     place: `The store "${prefix}" on ${Address.show(address)}`,
+
+    concurrencyKeys: true,
 
     add: (tasks, { checkOnly }) =>
       run(Writing.add, [checkOnly ? "check" : "add", ...Encoding.addArguments(tasks)], (reply) => {
@@ -161,8 +156,8 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
         changeReply
       ),
 
-    outlook: (queue) =>
-      run(Reading.outlook, [queue], (reply) => {
+    outlook: (queue, maxPerKey) =>
+      run(Reading.outlook, [queue, String(maxPerKey)], (reply) => {
         const [dueInMillis, ...control] = Encoding.array(reply)
         return { dueInMillis, drained: dueInMillis === null, ...controlRow(control) }
       }),

@@ -80,8 +80,9 @@ const parseInputs = (reply: Reply) => {
   }
 }
 
-/** The number of words in a line, and the place of the queue among them. */
+/** The number of words in a line, and the places of `Limit` and of the queue among them. */
 const lineLength = 15
+const limitAt = 12
 const queueAt = 13
 
 /** The words of a task's line; see `Seq`, `Priority` and so on in `lua/library.ts`. */
@@ -93,10 +94,16 @@ const parseLine = (reply: Reply) => {
   return [...words.slice(0, queueAt), words.slice(queueAt, -1).join(" "), ...words.slice(-1)]
 }
 
+/** Behind the limit of attempts, a concurrency key is percent-encoded: the words of a line contain no spaces. */
+const parseKey = (limit: string | undefined): string | null => {
+  const slash = limit?.indexOf("/") ?? -1
+  return limit === undefined || slash < 0 ? null : decodeURIComponent(limit.slice(slash + 1))
+}
+
 /** A task as `describe` in `lua/reading.ts` returns it. */
 export const taskRow = (reply: Reply): TaskRow => {
   const [id, line, given, feedback, usage, execution, startedAt] = array(reply)
-  const [seq, priority, createdAt, requeues, , availableAt, attempts, , , verified, status, updatedAt, , queue] =
+  const [seq, priority, createdAt, requeues, , availableAt, attempts, , , verified, status, updatedAt, limit, queue] =
     parseLine(line)
   return {
     seq,
@@ -107,6 +114,7 @@ export const taskRow = (reply: Reply): TaskRow => {
     attempts,
     priority,
     availableAt,
+    concurrencyKey: parseKey(limit),
     feedback,
     verified,
     requeues,
@@ -156,6 +164,7 @@ export const claimRows = (reply: Reply): ReadonlyArray<ClaimRow> => {
       priority: line[1],
       availableAt: number(line[5]),
       dependsOn,
+      concurrencyKey: parseKey(line[limitAt]),
       feedback,
       requeues: line[3],
       usage,
@@ -224,15 +233,17 @@ export const recordRow = (reply: Reply): RecordRow => {
   }
 }
 
-const attemptLimit = (maxAttempts: number | null) => (maxAttempts === null ? "-" : String(maxAttempts))
+const limitWord = ({ concurrencyKey, maxAttempts }: Pick<NewTaskRow, "concurrencyKey" | "maxAttempts">) =>
+  (maxAttempts === null ? "-" : String(maxAttempts)) +
+  (concurrencyKey === null ? "" : `/${encodeURIComponent(concurrencyKey)}`)
 
 /** What `add` in `lua/writing.ts` gets of a task. */
 export const addArguments = (tasks: ReadonlyArray<NewTaskRow>): Array<string> => {
   const words: Array<string> = []
   for (const task of tasks) {
-    const { availableAt, dependencies, id, maxAttempts, priority, queue } = task
+    const { availableAt, dependencies, id, priority, queue } = task
     words.push(id, queue, inputs(task), String(priority), availableAt === null ? "" : String(availableAt))
-    words.push(attemptLimit(maxAttempts), String(dependencies.length), ...dependencies)
+    words.push(limitWord(task), String(dependencies.length), ...dependencies)
   }
   return words
 }
@@ -295,7 +306,8 @@ export const restoreArguments = (record: RestoreRow): ReadonlyArray<string> => {
   const ended = running === undefined ? attemptRows : attemptRows.slice(0, -1)
   const isSaved = running !== undefined && running.execution !== null
   const rejected = status === "completed" ? -1 : ended.findLastIndex(({ outcome }) => hasOutput.has(outcome))
-  const hasEarlier = ended.length > 0 || [feedback, usage, record.checkpoint].some((value) => value !== null)
+  const hasEarlier = [feedback, usage, record.checkpoint].some((value) => value !== null)
+  const isStarted = ended.length > 0 || record.attempts > (running === undefined ? 0 : 1)
   // The line of a task in progress is as it was before the claim.
   const claimed = running === undefined ? 0 : 1
   const line = [
@@ -310,9 +322,9 @@ export const restoreArguments = (record: RestoreRow): ReadonlyArray<string> => {
     record.verified ? 1 : 0,
     running === undefined ? status : "pending",
     record.updatedAt,
-    attemptLimit(record.maxAttempts),
+    limitWord(record),
     record.queue,
-    hasEarlier ? rejected + 1 : "-"
+    isStarted ? rejected + 1 : hasEarlier ? "f" : "-"
   ]
   return [
     id,

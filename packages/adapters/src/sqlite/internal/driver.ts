@@ -121,12 +121,14 @@ const nextOfKeys = (sql: Statements, queue: number | null, maxPerKey: number): n
 /** When the next task without a key of a queue is available, in epoch milliseconds; exact only if that is after `now`. */
 const nextAvailable = (sql: Statements, queue: number | null, now: number): number => {
   let earliest = Infinity
-  let upTo = Number.MAX_SAFE_INTEGER
-  while (earliest > now) {
-    const level = sql.priority(queue, upTo)
-    if (level === undefined) break
-    earliest = Math.min(earliest, Number(level.available_at))
-    upTo = Number(level.priority) - 1
+  for (const part of sql.parts) {
+    let upTo = Number.MAX_SAFE_INTEGER
+    while (earliest > now) {
+      const level = part.priority(queue, upTo)
+      if (level === undefined) break
+      earliest = Math.min(earliest, Number(level.available_at))
+      upTo = Number(level.priority) - 1
+    }
   }
   return earliest
 }

@@ -20,13 +20,14 @@ export const claimable = (sql: Statements, wanted: Wanted): ReadonlyArray<Rows.R
   const taken = new Map<string, number>()
   let upTo = Number.MAX_SAFE_INTEGER
   while (rows.length < limit) {
-    const level = sql.priority(queue, upTo)
+    const levels = sql.parts.map((part) => part.priority(queue, upTo))
     const keys = sql.keyPriority(queue, upTo)
-    if (level === undefined && keys === undefined) break
-    const priority = Math.max(Number(level?.priority ?? -Infinity), Number(keys?.priority ?? -Infinity))
+    const priority = Math.max(...[...levels, keys].map((level) => Number(level?.priority ?? -Infinity)))
+    if (priority === -Infinity) break
     const left = limit - rows.length
-    const plain =
-      level?.priority === priority && Number(level.available_at) <= now ? sql.claimable(queue, priority, now, left) : []
+    const plain = sql.parts.flatMap((part, index) =>
+      levels[index]?.priority === priority ? part.claimable(queue, priority, now, left) : []
+    )
     const keyed = keys?.priority === priority ? inTurn(sql, { ...wanted, limit: left }, priority, taken) : []
     for (const row of merge(plain, keyed).slice(0, left)) {
       const key = Rows.concurrencyKey(row)
@@ -53,7 +54,7 @@ const inTurn = (
       const key = String(row.concurrency_key)
       const room = Math.min(maxPerKey - Number(row.running) - (taken.get(key) ?? 0), limit)
       if (room < 1) continue
-      const rows = sql.claimableOfKey(queue, priority, key, now, room)
+      const rows = sql.parts.flatMap((part) => part.claimableOfKey(queue, priority, key, now, room)).slice(0, room)
       if (rows.length > 0) {
         ofKeys.push(rows)
         if (ofKeys.length === limit) break
@@ -99,15 +100,19 @@ export const endTurns = (sql: Statements, queue: number, rows: ReadonlyArray<Row
     const key = Rows.concurrencyKey(row)
     if (key === null) continue
     const priority = Rows.priority(row)
-    const first = sql.firstOfKey(queue, priority, key)
-    if (first === undefined) sql.removeKey(queue, priority, key)
-    else sql.endTurn(queue, priority, key, Number(first.available_at))
+    const availableAt = firstAvailable(sql, queue, priority, key)
+    if (availableAt === Infinity) sql.removeKey(queue, priority, key)
+    else sql.endTurn(queue, priority, key, availableAt)
   }
 }
 
 /** Corrects when the first task of a key is available, or takes the key out of its line. */
 const correct = (sql: Statements, queue: number, priority: number, key: string): void => {
-  const first = sql.firstOfKey(queue, priority, key)
-  if (first === undefined) sql.removeKey(queue, priority, key)
-  else sql.keyAvailable(Number(first.available_at), queue, priority, key)
+  const availableAt = firstAvailable(sql, queue, priority, key)
+  if (availableAt === Infinity) sql.removeKey(queue, priority, key)
+  else sql.keyAvailable(availableAt, queue, priority, key)
 }
+
+/** When the first task of a key is available, in epoch milliseconds. */
+const firstAvailable = (sql: Statements, queue: number, priority: number, key: string): number =>
+  Math.min(...sql.parts.map((part) => Number(part.firstOfKey(queue, priority, key)?.available_at ?? Infinity)))

@@ -224,6 +224,23 @@ export const migrations: ReadonlyArray<Migration> = [
       -- From this version on, started_at is null while a task in progress is claimed and not started. An earlier version could
       -- not end such an attempt, so it must not open the file.
     `
+  },
+  {
+    name: "0007_claim_started_tasks_first",
+    sql: `
+      -- Tasks that have had an attempt have indexes of their own, from which a claim takes first. Only a claim gives a task a
+      -- token.
+      DROP INDEX tasks_claimable;
+      CREATE INDEX tasks_claimable ON tasks (queue, priority DESC, available_at, seq, concurrency_key, token)
+      WHERE concurrency_key IS NULL AND token = 0 AND (status = 'pending' AND blockers = 0);
+      CREATE INDEX tasks_started ON tasks (queue, priority DESC, available_at, seq, concurrency_key, token)
+      WHERE concurrency_key IS NULL AND token > 0 AND (status = 'pending' AND blockers = 0);
+      DROP INDEX tasks_keyed;
+      CREATE INDEX tasks_keyed ON tasks (queue, concurrency_key, priority, available_at, seq, token)
+      WHERE status = 'pending' AND blockers = 0 AND concurrency_key IS NOT NULL AND token = 0;
+      CREATE INDEX tasks_keyed_started ON tasks (queue, concurrency_key, priority, available_at, seq, token)
+      WHERE status = 'pending' AND blockers = 0 AND concurrency_key IS NOT NULL AND token > 0;
+    `
   }
 ]
 

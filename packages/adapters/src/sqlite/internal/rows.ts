@@ -125,6 +125,8 @@ export const claim = (
 
 /** Where a row of `claimable` comes in the order of claiming, among those of its priority. */
 export const isBefore = (left: Row, right: Row): boolean => {
+  const isLeftStarted = Number(left[column.token]) > 0
+  if (isLeftStarted !== Number(right[column.token]) > 0) return isLeftStarted
   const [leftAt, rightAt] = [Number(left[column.available_at]), Number(right[column.available_at])]
   return leftAt === rightAt ? Number(left[column.seq]) < Number(right[column.seq]) : leftAt < rightAt
 }

@@ -111,6 +111,41 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     return (...parameters: P): boolean => statement.run(...parameters).changes === 1
   }
 
+  /** Claimable tasks with this kind of token: those without a key have one index, and those with a key another. */
+  const part = (plain: string, keyed: string, token: "= 0" | "> 0") => ({
+    /**
+     * The highest priority, up to the given one, that has a claimable task, and when its earliest is available. Going
+     * from one priority to the next finds a task that is due also below a million that are not due yet.
+     */
+    priority: first<[queue: number | null, upTo: number]>(`
+      SELECT priority, available_at FROM tasks INDEXED BY ${plain}
+      WHERE status = 'pending' AND blockers = 0 AND concurrency_key IS NULL AND token ${token} AND queue = ?
+        AND priority <= ?
+      ORDER BY priority DESC, available_at LIMIT 1`),
+
+    /** Read before the update, because RETURNING costs twice as much as a SELECT. */
+    claimable: arrays<[queue: number | null, priority: number, now: number, limit: number]>(`
+      SELECT ${Rows.claimColumns}
+      FROM tasks t INDEXED BY ${plain} CROSS JOIN task_inputs i USING (seq)
+      WHERE t.status = 'pending' AND t.blockers = 0 AND t.concurrency_key IS NULL AND t.token ${token}
+        AND t.queue = ? AND t.priority = ? AND t.available_at <= ?
+      ORDER BY t.available_at, t.seq LIMIT +?`),
+
+    claimableOfKey: arrays<[queue: number, priority: number, key: string, now: number, limit: number]>(`
+      SELECT ${Rows.claimColumns}
+      FROM tasks t INDEXED BY ${keyed} CROSS JOIN task_inputs i USING (seq)
+      WHERE t.status = 'pending' AND t.blockers = 0 AND t.token ${token}
+        AND t.queue = ? AND t.priority = ? AND t.concurrency_key = ? AND t.available_at <= ?
+      ORDER BY t.available_at, t.seq LIMIT +?`),
+
+    /** When the first task of a key is available. */
+    firstOfKey: first<[queue: number, priority: number, key: string]>(`
+      SELECT available_at FROM tasks INDEXED BY ${keyed}
+      WHERE status = 'pending' AND blockers = 0 AND token ${token}
+        AND queue = ? AND priority = ? AND concurrency_key = ?
+      ORDER BY available_at LIMIT 1`)
+  })
+
   return {
     // ------------------------------------------------------------------ reading
 
@@ -140,15 +175,6 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     attemptsOf: map(all<[seq: number]>(ledgerOf("?1")), Rows.attempts),
 
     dependenciesOf: all<[task: number]>("SELECT dependency FROM dependencies WHERE task = ?"),
-
-    /**
-     * The highest priority, up to the given one, that has a claimable task, and when its earliest is available. Going
-     * from one priority to the next finds a task that is due also below a million that are not due yet.
-     */
-    priority: first<[queue: number | null, upTo: number]>(`
-      SELECT priority, available_at FROM tasks INDEXED BY tasks_claimable
-      WHERE status = 'pending' AND blockers = 0 AND concurrency_key IS NULL AND queue = ? AND priority <= ?
-      ORDER BY priority DESC, available_at LIMIT 1`),
 
     /** The highest priority, up to the given one, that has keys in its line. */
     keyPriority: first<[queue: number | null, upTo: number]>(
@@ -255,13 +281,8 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
 
     // ----------------------------------------------------------------- claiming
 
-    /** Read before the update, because RETURNING costs twice as much as a SELECT. */
-    claimable: arrays<[queue: number | null, priority: number, now: number, limit: number]>(`
-      SELECT ${Rows.claimColumns}
-      FROM tasks t INDEXED BY tasks_claimable CROSS JOIN task_inputs i USING (seq)
-      WHERE t.status = 'pending' AND t.blockers = 0 AND t.concurrency_key IS NULL
-        AND t.queue = ? AND t.priority = ? AND t.available_at <= ?
-      ORDER BY t.available_at, t.seq LIMIT +?`),
+    /** The tasks that have had an attempt, and those that have not, in the order of claiming within a priority. */
+    parts: [part("tasks_started", "tasks_keyed_started", "> 0"), part("tasks_claimable", "tasks_keyed", "= 0")],
 
     /** The first keys of a line that are not busy and whose first task is due, and how many tasks of each are in progress. */
     keysInTurn: all<[queue: number, priority: number, now: number, maxPerKey: number, limit: number]>(`
@@ -269,24 +290,11 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       WHERE queue = ?1 AND priority = ?2 AND available_at <= ?3 AND running < ?4
       ORDER BY turn LIMIT +?5`),
 
-    claimableOfKey: arrays<[queue: number, priority: number, key: string, now: number, limit: number]>(`
-      SELECT ${Rows.claimColumns}
-      FROM tasks t INDEXED BY tasks_keyed CROSS JOIN task_inputs i USING (seq)
-      WHERE t.status = 'pending' AND t.blockers = 0
-        AND t.queue = ? AND t.priority = ? AND t.concurrency_key = ? AND t.available_at <= ?
-      ORDER BY t.available_at, t.seq LIMIT +?`),
-
     /** Puts a key at the end of its line. */
     endTurn: run<[queue: number, priority: number, key: string, availableAt: number]>(`
       UPDATE key_turns SET
         turn = 1 + (SELECT MAX(turn) FROM key_turns WHERE queue = ?1 AND priority = ?2), available_at = ?4
       WHERE queue = ?1 AND priority = ?2 AND concurrency_key = ?3`),
-
-    /** When the first task of a key is available. */
-    firstOfKey: first<[queue: number, priority: number, key: string]>(`
-      SELECT available_at FROM tasks INDEXED BY tasks_keyed
-      WHERE status = 'pending' AND blockers = 0 AND queue = ? AND priority = ? AND concurrency_key = ?
-      ORDER BY available_at LIMIT 1`),
 
     keyAvailable: run<[availableAt: number, queue: number, priority: number, key: string]>(
       "UPDATE key_turns SET available_at = ? WHERE queue = ? AND priority = ? AND concurrency_key = ?"

@@ -55,11 +55,13 @@ const claimable = (sql: Statements, queue: number, limit: number, now: number): 
   const rows: Array<Rows.Row> = []
   let upTo = Number.MAX_SAFE_INTEGER
   while (rows.length < limit) {
-    const level = sql.priority(queue, upTo)
-    if (level === undefined) break
-    const priority = Number(level.priority)
-    if (Number(level.available_at) <= now) {
-      for (const row of sql.claimable(queue, priority, now, limit - rows.length)) rows.push(row)
+    const levels = sql.parts.map((part) => part.priority(queue, upTo))
+    const priority = Math.max(...levels.map((level) => Number(level?.priority ?? -Infinity)))
+    if (priority === -Infinity) break
+    for (const [index, part] of sql.parts.entries()) {
+      const level = levels[index]
+      if (level?.priority !== priority || Number(level.available_at) > now || rows.length === limit) continue
+      for (const row of part.claimable(queue, priority, now, limit - rows.length)) rows.push(row)
     }
     upTo = priority - 1
   }

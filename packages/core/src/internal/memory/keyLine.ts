@@ -1,5 +1,5 @@
 import * as Heap from "./heap.ts"
-import { dueFirst, type Row } from "./row.ts"
+import { claimedFirst, type Row } from "./row.ts"
 
 /** The claimable rows of one priority that have a concurrency key. Keys take turns. */
 export interface KeyLine {
@@ -28,7 +28,7 @@ export const make = (): KeyLine => {
     push: (key, row) => {
       const known = line.get(key)
       if (known !== undefined) return known.push(row)
-      const rows = Heap.make<Row>(dueFirst)
+      const rows = Heap.make<Row>(claimedFirst)
       line.set(key, rows)
       rows.push(row)
     },

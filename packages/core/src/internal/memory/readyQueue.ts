@@ -1,9 +1,9 @@
 import * as Heap from "./heap.ts"
 import * as KeyLine from "./keyLine.ts"
-import { dueFirst, type Row } from "./row.ts"
+import { claimedFirst, dueFirst, hadAttempt, type Row } from "./row.ts"
 
 /**
- * The rows whose time has come, in the order of claiming: higher priority first, then by `dueFirst`. Rows with a concurrency
+ * The rows whose time has come, in the order of claiming: higher priority first, then by `claimedFirst`. Rows with a concurrency
  * key wait in the line of keys, and only the first of them competes with the other rows.
  */
 export interface ReadyQueue {
@@ -23,7 +23,7 @@ export interface ReadyQueue {
 /**
  * The rows of one priority. Nearly all become claimable in the order in which they will be claimed, so they go into an
  * array, at the same cost for any number of rows; a heap of a million rows costs 3 µs more per row. Only rows that arrive
- * out of order go into a heap.
+ * out of order, or have had an attempt, go into a heap.
  */
 interface Lane extends Heap.Member<Lane> {
   readonly priority: number
@@ -43,7 +43,7 @@ export const make = (): ReadyQueue => {
     const lane = {
       priority,
       inOrder: makeRun(),
-      outOfOrder: Heap.make<Row>(dueFirst),
+      outOfOrder: Heap.make<Row>(claimedFirst),
       keys: undefined,
       place: null,
       slot: 0
@@ -106,12 +106,12 @@ export const make = (): ReadyQueue => {
 }
 
 const earlier = (left: Row | undefined, right: Row | undefined): Row | undefined =>
-  right === undefined || (left !== undefined && dueFirst(left, right)) ? left : right
+  right === undefined || (left !== undefined && claimedFirst(left, right)) ? left : right
 
-/** Rows in the order of `dueFirst`, taken from the front; one that is removed elsewhere leaves a hole. */
+/** Rows without an earlier attempt in the order of `dueFirst`, taken from the front; one that is removed elsewhere leaves a hole. */
 interface Run extends Heap.Place<Row> {
   readonly peek: () => Row | undefined
-  /** Whether the row was taken: it is refused when it would have to go before the last one. */
+  /** Whether the row was taken: it is refused when it would have to go before the last one or has had an attempt. */
   readonly append: (row: Row) => boolean
 }
 
@@ -134,7 +134,7 @@ const makeRun = (): Run => {
       return rows[front]
     },
     append: (row) => {
-      if (run.peek() !== undefined && dueFirst(row, last)) return false
+      if (hadAttempt(row) || (run.peek() !== undefined && dueFirst(row, last))) return false
       row.place = run
       row.slot = cut + rows.length
       rows.push(row)

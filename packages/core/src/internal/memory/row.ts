@@ -98,6 +98,18 @@ export const noDependencies: Set<string> = new Set()
 export const dueFirst = (left: Pick<Row, "due" | "seq">, right: Pick<Row, "due" | "seq">) =>
   left.due === right.due ? left.seq < right.seq : left.due < right.due
 
+/** Whether a pending task has had an attempt. The ledger does not say so in a store that keeps no attempts. */
+export const hadAttempt = ({ ledger, task }: Row): boolean => ledger.length > 0 || task.attempts > 0
+
+/**
+ * The order of claiming within a priority: tasks that have had an attempt come first, so that started work finishes before
+ * other work begins; then `dueFirst`.
+ */
+export const claimedFirst = (left: Row, right: Row): boolean => {
+  const hadLeft = hadAttempt(left)
+  return hadLeft === hadAttempt(right) ? dueFirst(left, right) : hadLeft
+}
+
 /** The whole ledger, the attempt under way included. */
 export const attemptsOf = (row: Row): ReadonlyArray<AttemptColumns> => {
   const { lease, ledger, startedAt, task } = row

@@ -58,14 +58,14 @@ export const administration: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a requeued task is claimed after tasks that have been available for longer",
+    "a requeued task is claimed before tasks that have had no attempt",
     Effect.fnUntraced(function* (fixture) {
       yield* failNew(fixture, "a")
       yield* fixture.advance(1)
       yield* fixture.store.add([task("b")])
       yield* fixture.advance(1)
       yield* fixture.store.requeue({ ids: ids("a") })
-      assert.deepEqual(claimedIds(yield* claim(fixture)), ["b", "a"])
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["a", "b"])
     })
   ),
   it(

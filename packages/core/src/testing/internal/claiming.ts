@@ -167,7 +167,7 @@ export const claiming: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a retried task is claimed after tasks that have been available for longer",
+    "a task that was retried, released or swept is claimed before the tasks that have had no attempt",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(["retried", "released", "swept"].map((name) => task(name)))
       const [retried, released] = yield* claim(fixture, { limit: 2 })
@@ -181,7 +181,24 @@ export const claiming: ReadonlyArray<Case> = [
       yield* settle(fixture, release(released))
       yield* fixture.advance(1)
       yield* fixture.store.sweep(patient)
-      assert.deepEqual(claimedIds(yield* claim(fixture)), ["waiting", "retried", "released", "swept"])
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["retried", "released", "swept", "waiting"])
+    })
+  ),
+  it(
+    "a task that is retried after a delay, or requeued, is claimed before the tasks that have had no attempt",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(["retried", "requeued", "first", "second"].map((name) => task(name)))
+      const [retried, requeued] = yield* claim(fixture, { limit: 2 })
+      assert.ok(retried && requeued)
+      yield* settle(fixture, retry(retried, { delay: fixture.seconds(1) }), fail(requeued))
+      assert.deepEqual(claimedIds(yield* claim(fixture, { limit: 1 })), ["first"])
+      yield* fixture.store.requeue({ ids: ids("requeued") })
+      yield* fixture.advance(1.5)
+      yield* fixture.store.add([task("urgent", { priority: 1 }), task("third")])
+      const order = claimedIds(yield* claim(fixture))
+      assert.deepEqual(order.slice(0, 1), ["urgent"])
+      assert.deepEqual(order.slice(1, 3).toSorted(), ["requeued", "retried"])
+      assert.deepEqual(order.slice(3), ["second", "third"])
     })
   )
 ]

@@ -11,6 +11,7 @@ import {
   fail,
   find,
   type Fixture,
+  id,
   ids,
   it,
   longLease,
@@ -219,6 +220,23 @@ export const keys: ReadonlyArray<Case> = [
     })
   ),
   it(
+    "a retried task of a key comes before the key's other tasks, and other keys take their turns",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([...withKey("a", "a1", "a2"), ...withKey("b", "b1", "b2")])
+      const taken: Array<string> = []
+      for (let round = 0; round < 6; round++) {
+        const claims = yield* claim(fixture, { limit: 1 })
+        taken.push(...claimedIds(claims))
+        yield* settle(
+          fixture,
+          ...claims.map((each) => (each.task.id === "a1" && each.task.attempts < 3 ? retry(each) : complete(each)))
+        )
+      }
+      assert.deepEqual(taken, ["a1", "b1", "a1", "b2", "a1", "a2"])
+    }),
+    { inOneSession: true }
+  ),
+  it(
     "a task that is released or retried at once is claimed again",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(withKey("a", "a1"))
@@ -254,6 +272,22 @@ export const keys: ReadonlyArray<Case> = [
       yield* fixture.store.requeue({ ids: ids("a1", "a2") })
       assert.deepEqual(yield* claimIds(fixture), [])
       yield* settle(fixture, complete(claimOf(second, "a3")))
+      assert.equal((yield* claim(fixture)).length, 1)
+      assert.deepEqual(yield* claimIds(fixture), [])
+    })
+  ),
+  it(
+    "a task keeps its key when it is revised",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(withKey("a", "a1", "a2"))
+      const work = { description: "Do it better.", overrides: {}, metadata: {} }
+      yield* fixture.store.revise([{ taskId: id("a1"), feedback: "Shorter.", work }])
+      assert.equal((yield* find(fixture, "a1")).concurrencyKey, "a")
+      const claims = yield* claim(fixture)
+      assert.equal(claims.length, 1)
+      assert.deepEqual(yield* claimIds(fixture), [])
+      yield* settle(fixture, complete(claimOf(claims, "a1")))
+      yield* fixture.store.revise([{ taskId: id("a1"), feedback: "Longer." }])
       assert.equal((yield* claim(fixture)).length, 1)
       assert.deepEqual(yield* claimIds(fixture), [])
     })

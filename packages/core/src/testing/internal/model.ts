@@ -136,13 +136,18 @@ export const claimable = (model: Model, limit: number): ReadonlyArray<ModelTask>
     .slice(0, limit)
 }
 
-/** The tasks whose time has come, the most urgent first. */
+/** The tasks whose time has come, the most urgent first; among those, the ones that have had an attempt. */
 const due = (model: Model): ReadonlyArray<ModelTask> =>
   [...model.tasks.values()]
     .filter(
       ({ availableAt, status, waitsFor }) => status === "pending" && availableAt <= model.now && waitsFor.length === 0
     )
-    .sort((left, right) => right.priority - left.priority || left.availableAt - right.availableAt)
+    .sort(
+      (left, right) =>
+        right.priority - left.priority ||
+        Number(right.outcomes.length > 0) - Number(left.outcomes.length > 0) ||
+        left.availableAt - right.availableAt
+    )
 
 export const claim = (model: Model, task: ModelTask, lease: number, isStarted: boolean) =>
   move(model, task, TaskState.Transition.cases.Claimed.make({}), {

@@ -242,14 +242,14 @@ export const revising: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a revised task that had ended is claimed after tasks that have been available for longer",
+    "a revised task that had ended is claimed before tasks that have had no attempt",
     Effect.fnUntraced(function* (fixture) {
       yield* completeNew(fixture, "a")
       yield* fixture.advance(1)
       yield* fixture.store.add([task("b")])
       yield* fixture.advance(1)
       yield* fixture.store.revise([revision("a")])
-      assert.deepEqual(claimedIds(yield* claim(fixture)), ["b", "a"])
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["a", "b"])
     })
   ),
   it(

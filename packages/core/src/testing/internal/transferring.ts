@@ -214,7 +214,7 @@ export const transferring: ReadonlyArray<Case> = [
       yield* fixture.store.add([task("a"), task("urgent", { priority: 1 }), task("b")])
       yield* fixture.advance(2)
       const there = yield* transfer(fixture)
-      assert.deepEqual(claimedIds(yield* claim(there)), ["urgent", "a", "b", "retried"])
+      assert.deepEqual(claimedIds(yield* claim(there)), ["urgent", "retried", "a", "b"])
     })
   ),
   it(

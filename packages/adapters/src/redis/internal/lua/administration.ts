@@ -1,4 +1,4 @@
-import { members, places, queue, queues, ranked } from "./indexes.ts"
+import { keys, members, places, queue, queues, ranked } from "./indexes.ts"
 import { budgets } from "./budgets.ts"
 import { edges, endings, moving, rows, saving, tasks, writes } from "./library.ts"
 import { script } from "./prelude.ts"
@@ -10,7 +10,7 @@ import { script } from "./prelude.ts"
  * attempts, whether it had started.
  */
 export const sweep = script(
-  [members, tasks, writes, places, queue, saving, moving, rows, endings, budgets],
+  [members, tasks, writes, places, keys, queue, saving, moving, rows, endings, budgets],
   String.raw`
 local prefix, failFrom, limit = prefixOf(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]), ARGV[FIRST + 2]
 local before, after = ARGV[FIRST + 3], ARGV[FIRST + 4]
@@ -29,7 +29,7 @@ for _, task in ipairs(expired) do
   endAttempt(task, isStarted and 'lease_expired' or 'released', message, resultOf(task[Id]))
   endSpending(task[Id], text(task[Token]), task[Queue])
   if not isStarted then task[Attempts] = math.max(0, task[Attempts] - returned) end
-  if isStarted and task[Attempts] >= (failFrom > 0 and tonumber(task[Limit]) or failFrom) then
+  if isStarted and task[Attempts] >= (failFrom > 0 and tonumber(match(task[Limit], '^%d+')) or failFrom) then
     write(HSET, FEEDBACK, task[Id], message)
     move(task, 'failed')
   else
@@ -42,6 +42,7 @@ for _, task in ipairs(expired) do
   end
 end
 saveBudgets()
+saveKeys()
 commit()
 return swept
 `
@@ -72,7 +73,7 @@ end
 
 /** Arguments: a selection. Returns where the next part of it starts, and the ids of the tasks that changed. */
 export const requeue = script(
-  [members, tasks, writes, places, queue, saving, moving, queues, ranked, select],
+  [members, tasks, writes, places, keys, queue, saving, moving, queues, ranked, select],
   String.raw`
 local selected, last = select(FIRST)
 local ids = {}
@@ -84,6 +85,7 @@ for _, task in ipairs(selected) do
   lineUp(task)
   ids[#ids + 1] = task[Id]
 end
+saveKeys()
 commit()
 return { last, ids }
 `
@@ -95,7 +97,7 @@ return { last, ids }
  * Returns the ids of the tasks that changed.
  */
 export const revise = script(
-  [members, tasks, writes, places, queue, saving, moving],
+  [members, tasks, writes, places, keys, queue, saving, moving],
   String.raw`
 local revisions, ids = {}, {}
 for at = FIRST + 1, #ARGV, 6 do
@@ -114,13 +116,14 @@ for index, id in ipairs(ids) do
       local dependencies = match(inputs[index] or '', '^[^\n]*\n([^\n]*)\n')
       if not dependencies then unreadable() end
       write(HSET, INPUTS, id, metadata .. '\n' .. dependencies .. '\n' .. rest)
-      task[Limit] = limit
+      local key = keyOf(task)
+      task[Limit] = key and limit .. '/' .. key or limit
     end
     -- A claim reads feedback and the previous output only of tasks that had an attempt.
     if task[Status] == 'completed' then
       task[Previous] = task[Rows]
     elseif task[Previous] == '-' and feedback ~= '' then
-      task[Previous] = '0'
+      task[Previous] = 'f'
     end
     if feedback == '' then write(HDEL, FEEDBACK, id) else write(HSET, FEEDBACK, id, sub(feedback, 2)) end
     write(HDEL, CHECKPOINTS, id)
@@ -136,6 +139,7 @@ for index, id in ipairs(ids) do
     revised[#revised + 1] = id
   end
 end
+saveKeys()
 commit()
 return revised
 `
@@ -168,7 +172,7 @@ return ids
  * many of them were in progress.
  */
 export const cancel = script(
-  [members, tasks, writes, places, saving, moving, rows, endings, queues, ranked, select, budgets],
+  [members, tasks, writes, places, keys, saving, moving, rows, endings, queues, ranked, select, budgets],
   String.raw`
 local selected, last = select(FIRST + 1)
 local running = {}
@@ -183,13 +187,19 @@ for _, task in ipairs(selected) do
     endSpending(task[Id], text(task[Token]), task[Queue])
     revised = true
   elseif tonumber(task[Blockers]) == 0 then
-    write(ZREM, READY, readyMember(task))
+    local key = keyOf(task)
+    if key then
+      leaveKey(task, key)
+    else
+      write(ZREM, READY, readyMember(task))
+    end
     write(ZREM, DELAYED, delayedMember(task))
   end
   move(task, 'cancelled')
   ids[#ids + 1] = task[Id]
 end
 saveBudgets()
+saveKeys()
 commit()
 return { last, ids, #running }
 `

@@ -37,7 +37,10 @@ end
 
 -- No task of the queue is in progress, and none of its pending tasks becomes claimable by itself.
 local function isDrained(prefix)
-  return not (membersOf(LEASES, prefix, 1)[1] or membersOf(READY, prefix, 1)[1] or membersOf(DELAYED, prefix, 1)[1])
+  for _, key in ipairs({ LEASES, READY, DELAYED, KEYED }) do
+    if membersOf(key, prefix, 1)[1] then return false end
+  end
+  return true
 end
 `
 
@@ -55,14 +58,22 @@ local function queueOf(task)
   return prefix
 end
 
--- In the order of claiming: higher priority first, then longer available, then added earlier. In 'delayed', the first two
--- are exchanged. Tasks that were added together often have them in common.
-local lastQueue, lastPriority, lastAvailable, readyStart, delayedStart
+-- The time in 'ready' and 'keyed' of a task that has had no attempt: behind all others.
+local function unstarted(available)
+  return (byte(available) - 46) .. sub(available, 2)
+end
+
+-- In the order of claiming: higher priority first, then tasks that have had an attempt, then longer available, then added
+-- earlier. In 'delayed', the time comes before the priority. Tasks that were added together often have them in common.
+local lastQueue, lastPriority, lastAvailable, lastPrevious, queueStart, level, readyTime, readyStart, delayedStart
 local function prepare(task)
-  if task[Queue] ~= lastQueue or task[Priority] ~= lastPriority or task[Available] ~= lastAvailable then
-    lastQueue, lastPriority, lastAvailable = task[Queue], task[Priority], task[Available]
-    local priority, available = sortable(-lastPriority), sortable(tonumber(lastAvailable))
-    readyStart, delayedStart = queueOf(task) .. priority .. available, queueOf(task) .. available .. priority
+  if task[Queue] ~= lastQueue or task[Priority] ~= lastPriority or task[Available] ~= lastAvailable
+    or task[Previous] ~= lastPrevious then
+    lastQueue, lastPriority, lastAvailable, lastPrevious = task[Queue], task[Priority], task[Available], task[Previous]
+    queueStart, level = queueOf(task), sortable(-lastPriority)
+    local available = sortable(tonumber(lastAvailable))
+    readyTime = hasHadAttempt(task) and available or unstarted(available)
+    readyStart, delayedStart = queueStart .. level .. readyTime, queueStart .. available .. level
   end
 end
 
@@ -76,6 +87,12 @@ local function delayedMember(task)
   return delayedStart .. task[Seq] .. task[Id]
 end
 
+-- The member of a task with a concurrency key: before 'level', that of its key.
+local function keyedMember(task, key)
+  prepare(task)
+  return queueStart .. prefixOf(key) .. level .. readyTime .. task[Seq] .. task[Id]
+end
+
 local function statusMember(task)
   return queueOf(task) .. task[Seq] .. task[Id]
 end
@@ -85,12 +102,127 @@ local function leaseMember(task)
 end
 `
 
-/** The tasks that wait to be claimed. Uses `writes` and `places`. */
+/**
+ * Concurrency keys. Uses `writes`, `members` and `places`; scripts with it call `saveKeys` before `commit`.
+ *
+ * A member of `turns` is the queue, the priority, the number of the key's tasks in progress, the turn, and the key: a claim
+ * finds the keys that are not busy without looking at the others.
+ */
+export const keys = String.raw`
+-- The digits of a number of tasks in progress.
+local COUNT = 6
+local function countText(number)
+  return format('%06.0f', math.min(number, 999999))
+end
+
+-- The keys that this script has looked at: the number of tasks in progress, and the turn of each level that has tasks.
+local keyStates = {}
+local function keyState(prefix, key)
+  local field = prefix .. key
+  local state = keyStates[field]
+  if not state then
+    state = { prefix = prefix, key = key, running = 0, turns = {}, former = {}, shrunk = {} }
+    local line = redis.call('HGET', KEY_STATES, field)
+    if line then
+      local running, rest = match(line, '^(%d+)(.*)$')
+      state.running = tonumber(running) or unreadable()
+      for at, turn in string.gmatch(rest, ' ([^ ]+) ([^ ]+)') do state.turns[at], state.former[at] = turn, turn end
+    end
+    state.formerRunning = state.running
+    keyStates[field] = state
+  end
+  return state
+end
+
+-- The last turn; read once it is needed.
+local lastTurn
+local function nextTurn()
+  lastTurn = (lastTurn or tonumber(redis.call('HGET', META, 'turn') or 0)) + 1
+  return seqText(lastTurn)
+end
+
+local function turnMember(state, at, running, turn)
+  return state.prefix .. at .. countText(running) .. turn .. state.key
+end
+
+-- A task waits for its key: the key gets in line.
+local function awaitKey(task, key)
+  write(ZADD, KEYED, '0', keyedMember(task, key))
+  local state = keyState(queueStart, key)
+  if not state.turns[level] then state.turns[level] = nextTurn() end
+end
+
+-- A task no longer waits for its key.
+local function leaveKey(task, key)
+  write(ZREM, KEYED, keyedMember(task, key))
+  keyState(queueStart, key).shrunk[level] = true
+end
+
+local function useKey(prefix, key)
+  local state = keyState(prefix, key)
+  state.running = state.running + 1
+  return state
+end
+
+local function freeKey(prefix, key)
+  local state = keyState(prefix, key)
+  state.running = math.max(0, state.running - 1)
+  if next(state.turns) then wakeIn(0) end
+end
+
+-- The first members that begin with this text.
+local function beginningWith(key, start, limit)
+  return redis.call('ZRANGEBYLEX', key, '[' .. start, '(' .. start .. '\255', 'LIMIT', 0, limit)
+end
+
+-- Called before 'commit'.
+local function saveKeys()
+  if not next(keyStates) then return end
+  -- Whether a key still has tasks is known once those that left it are gone.
+  flushAll()
+  if lastTurn then write(HSET, META, 'turn', text(lastTurn)) end
+  for field, state in pairs(keyStates) do
+    for at in pairs(state.shrunk) do
+      if not beginningWith(KEYED, state.prefix .. prefixOf(state.key) .. at, 1)[1] then state.turns[at] = nil end
+    end
+    local words = { text(state.running) }
+    for at, turn in pairs(state.turns) do
+      words[#words + 1] = at
+      words[#words + 1] = turn
+      if state.former[at] ~= turn or state.formerRunning ~= state.running then
+        write(ZADD, TURNS, '0', turnMember(state, at, state.running, turn))
+      end
+    end
+    for at, turn in pairs(state.former) do
+      if state.turns[at] ~= turn or state.formerRunning ~= state.running then
+        write(ZREM, TURNS, turnMember(state, at, state.formerRunning, turn))
+      end
+    end
+    if #words == 1 and state.running == 0 then
+      write(HDEL, KEY_STATES, field)
+    else
+      write(HSET, KEY_STATES, field, concat(words, ' '))
+    end
+  end
+  keyStates = {}
+end
+`
+
+/** The tasks that wait to be claimed. Uses `writes`, `places` and `keys`. */
 export const queue = String.raw`
+local function makeReady(task)
+  local key = keyOf(task)
+  if key then
+    awaitKey(task, key)
+  else
+    write(ZADD, READY, '0', readyMember(task))
+  end
+end
+
 local function enqueue(task)
   local available = tonumber(task[Available])
   if available <= now then
-    write(ZADD, READY, '0', readyMember(task))
+    makeReady(task)
     wakeIn(0)
   else
     write(ZADD, DELAYED, '0', delayedMember(task))

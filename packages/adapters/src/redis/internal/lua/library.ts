@@ -8,9 +8,10 @@ export const tasks = String.raw`
 -- A task is a table of the words of its line, with its id before them and the attempt under way behind them.
 --   Blockers: the number of dependencies that have yet to complete
 --   Rows: the number of attempts that ended
---   Limit: the number of attempts that the task itself allows, or '-'
+--   Limit: the number of attempts that the task itself allows, or '-'; with a concurrency key, '/' and the key follow
 --   Queue: its name, which can contain spaces
---   Previous: the row of the last attempt that was rejected, 0 if it has no execution; '-' before the first attempt
+--   Previous: the row of the last attempt that was rejected, 0 if it has no execution; before the end of the first
+--   attempt '-', or 'f' if the task has feedback anyway
 -- A claim does not change the line, and writes an attempt; both together are what 'load' makes of a task in progress.
 local Id, Seq, Priority, Created, Requeues, Blockers, Available, Attempts, Token, Rows, Verified, Status, Updated,
   Limit, Queue, Previous, Attempt = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
@@ -30,6 +31,17 @@ end
 
 local function print(task)
   return concat(task, ' ', Seq, Previous)
+end
+
+-- Whether an attempt of the task has ended.
+local function hasHadAttempt(task)
+  return task[Previous] ~= '-' and task[Previous] ~= 'f'
+end
+
+-- The concurrency key of a task, as percent-encoded text.
+local function keyOf(task)
+  local slash = find(task[Limit], '/', 1, true)
+  return slash and sub(task[Limit], slash + 1)
 end
 
 -- Tasks that were claimed together have the same text. 'started' is '-' while the task is claimed and not started.
@@ -228,7 +240,7 @@ local function checkpointed(ids)
 end
 `
 
-/** Ends of attempts. Uses `rows` and `places`. */
+/** Ends of attempts. Uses `rows`, `places` and `keys`. */
 export const endings = String.raw`
 -- Writes the ledger's row of the attempt under way, and ends its lease. 'result' is execution, verification and usage, a
 -- line each.
@@ -238,9 +250,11 @@ local function endAttempt(task, outcome, failure, result)
   write(HSET, ATTEMPTS, rows .. ' ' .. task[Id], before .. result .. after .. (failure and '\n' .. failure or ''))
   write(HDEL, RUNNING, task[Id])
   write(ZREM, LEASES, leaseMember(task))
+  local key = keyOf(task)
+  if key then freeKey(queueOf(task), key) end
   task[Rows] = rows
   task[Attempt] = nil
-  if task[Previous] == '-' then task[Previous] = '0' end
+  if not hasHadAttempt(task) then task[Previous] = '0' end
 end
 
 local function checkpointedBy(list)

@@ -2,22 +2,52 @@ import { members } from "./indexes.ts"
 import { writes } from "./library.ts"
 import { formerVersions, uncheckedScript } from "./prelude.ts"
 
-const [former, migrating] = formerVersions
+const [former, migrating, withQueues, migratingOrder] = formerVersions
 
 /**
- * Brings a part of a store to the layout of this version: all of its tasks get into the queue `default`. Argument: the
- * number of members that it takes of each sorted set, so that the server can do other work in between. Returns whether all
- * is done. It can be called by several processes at the same time.
+ * Brings a part of a store to the layout of this version. Argument: the number of members that it takes of each sorted set,
+ * so that the server can do other work in between. Returns whether all is done. It can be called by several processes at the
+ * same time.
  *
- * Before, lines had neither limit nor queue, inputs neither overrides nor payload, and attempts no end of the lease. The
+ * First, all tasks get into the queue `default`. Before, lines had neither limit nor queue, inputs neither overrides nor payload, and attempts no end of the lease. The
  * members of sorted sets had no queue: they were ids, ordered by their score, which was greater than 0, or in `ready` and
  * `delayed` began with the priority, whose first character is `0` or `1`.
+ *
+ * Then the members of `ready` tell the tasks that have had an attempt from the others: see `unstarted` in `indexes.ts`.
  */
 export const migrate = uncheckedScript(
   [members, writes],
   String.raw`
-if schema ~= '${former}' and schema ~= '${migrating}' then return 1 end
 local limit, prefix = ARGV[FIRST], prefixOf('default')
+
+if schema == '${withQueues}' or schema == '${migratingOrder}' then
+  local from = redis.call('HGET', META, 'migrated')
+  local found = redis.call('ZRANGEBYLEX', READY, from and '(' .. from or '-', '+', 'LIMIT', 0, limit)
+  if #found == 0 then
+    redis.call('HSET', META, 'schema', SCHEMA)
+    redis.call('HDEL', META, 'migrated')
+    return 1
+  end
+  local starts, ids = {}, {}
+  for index, member in ipairs(found) do
+    local length = match(member, '^(%d+):')
+    starts[index] = #length + 2 + length + WORD
+    ids[index] = sub(member, starts[index] + 1 + 2 * WORD)
+  end
+  local last = found[#found]
+  for index, line in ipairs(mget(TASKS, ids)) do
+    local member, start = found[index], starts[index]
+    local sign = sub(member, start + 1, start + 1)
+    if line and byte(line, -1) == 45 and (sign == '0' or sign == '1') then
+      write(ZREM, READY, member)
+      write(ZADD, READY, '0', sub(member, 1, start) .. (sign + 2) .. sub(member, start + 2))
+    end
+  end
+  flushAll()
+  redis.call('HSET', META, 'schema', '${migratingOrder}', 'migrated', last)
+  return 0
+end
+if schema ~= '${former}' and schema ~= '${migrating}' then return 1 end
 
 local ids, leaseEnds, isDone = {}, {}, true
 for _, key in ipairs({ LEASES, PENDING, COMPLETED, FAILED, CANCELLED }) do
@@ -53,8 +83,8 @@ for index, id in ipairs(ids) do
 end
 
 flushAll()
-redis.call('HSET', META, 'schema', isDone and SCHEMA or '${migrating}')
+redis.call('HSET', META, 'schema', isDone and '${withQueues}' or '${migrating}')
 if isDone then redis.call('HDEL', META, 'waiting') end
-return isDone and 1 or 0
+return 0
 `
 )

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto"
 
 /** The layout of the keys. A store with another number is refused, or migrated if it is one of `formerVersions`. */
-export const schemaVersion = "4"
+export const schemaVersion = "6"
 
-/** A store has the second of these while it is being migrated, so that workers of both versions are refused. */
-export const formerVersions = ["2", "3"] as const
+/**
+ * A store has the second or the fourth of these while it is being migrated, so that workers of both versions are refused.
+ */
+export const formerVersions = ["2", "3", "4", "5"] as const
 
 /**
  * The keys of a store. Every script gets all of them, in this order, and names them in capitals.
@@ -16,6 +18,8 @@ export const formerVersions = ["2", "3"] as const
  * - `budgets`: a field for each queue with a budget; `spending`: what attempts under way have spent and hold, in these queues
  * - sorted sets: `ready` in the order of claiming; `delayed` by `availableAt`; `leases` by their end; one for each status
  *   but `in_progress`, by `seq`; `dependants` and `dependencies`, who waits for whom, both ways
+ * - tasks with a concurrency key: `keyed` has them instead of `ready`, by key; `turns` has the keys with tasks there, in the
+ *   order in which they take turns; `key_states` has a field for each key with such tasks or with tasks in progress
  *
  * All members of a sorted set have the same score, so that they are ordered by their text. It begins with the queue, and in
  * `dependants` and `dependencies` with an id: a range is the part of one queue, which is found and counted in logarithmic
@@ -31,6 +35,9 @@ const keyNames = [
   "usage",
   "checkpoints",
   "ready",
+  "keyed",
+  "turns",
+  "key_states",
   "delayed",
   "leases",
   "dependants",

@@ -50,7 +50,7 @@ for name in pairs(counted) do
   local row = { name }
   for index, key in ipairs(KEYS_OF_TASKS) do row[index + 1] = count(key) end
   -- The others wait for none.
-  row[#row + 1] = row[2] - count(READY) - count(DELAYED)
+  row[#row + 1] = row[2] - count(READY) - count(KEYED) - count(DELAYED)
   rows[#rows + 1] = row
 end
 return rows
@@ -58,7 +58,7 @@ return rows
 )
 
 /**
- * Argument: a queue. Returns in how many milliseconds there is something to do, or nothing when it is drained; the control
+ * Arguments: a queue, and how many tasks of a concurrency key may be in progress. Returns in how many milliseconds there is something to do, or nothing when it is drained; the control
  * state.
  */
 export const outlook = script(
@@ -66,7 +66,20 @@ export const outlook = script(
   String.raw`
 local prefix = prefixOf(ARGV[FIRST])
 local due
-if membersOf(READY, prefix, 1)[1] then
+
+-- Whether a key that is not busy has a task.
+local function isKeyClaimable()
+  local from, max = prefix, format('%06.0f', math.min(tonumber(ARGV[FIRST + 1]), 999999))
+  while true do
+    local member = redis.call('ZRANGEBYLEX', TURNS, '[' .. from, '(' .. behind(prefix), 'LIMIT', 0, 1)[1]
+    if not member then return false end
+    local start = #prefix + WORD
+    if sub(member, start + 1, start + #max) < max then return true end
+    from = sub(member, 1, start) .. '\255'
+  end
+end
+
+if membersOf(READY, prefix, 1)[1] or isKeyClaimable() then
   due = 0
 else
   for _, key in ipairs({ DELAYED, LEASES }) do

@@ -1,4 +1,4 @@
-import { members, places, queue } from "./indexes.ts"
+import { keys, members, places, queue } from "./indexes.ts"
 import { budgets } from "./budgets.ts"
 import {
   attempts,
@@ -15,12 +15,12 @@ import {
 import { script } from "./prelude.ts"
 
 /**
- * Arguments: `check` to add nothing, else `add`; for each task: id, queue, inputs, priority, `availableAt` or nothing, its
- * limit of attempts or `-`, the number of dependencies, and each of them. Returns the ids that are present, those of them
+ * Arguments: `check` to add nothing, else `add`; for each task: id, queue, inputs, priority, `availableAt` or nothing, `Limit`,
+ * the number of dependencies, and each of them. Returns the ids that are present, those of them
  * with other work or in another queue, and each unknown dependency after the id of its task.
  */
 export const add = script(
-  [members, tasks, writes, places, queue, saving, edges, blocking],
+  [members, tasks, writes, places, keys, queue, saving, edges, blocking],
   String.raw`
 local added, ids, isAdded = {}, {}, {}
 local at = FIRST + 1
@@ -95,6 +95,7 @@ for index, new in ipairs(fresh) do
   write(ZADD, PENDING, '0', statusMember(task))
   lineUp(task)
 end
+saveKeys()
 commit()
 return { existing, conflicts, unknown }
 `
@@ -107,7 +108,7 @@ return { existing, conflicts, unknown }
  * Returns the ids that are present; then it adds nothing.
  */
 export const restore = script(
-  [members, tasks, writes, places, queue, saving, edges, blocking, unblocking],
+  [members, tasks, writes, places, keys, queue, saving, edges, blocking, unblocking],
   String.raw`
 local restored, ids = {}, {}
 local at = FIRST
@@ -152,6 +153,7 @@ for index, record in ipairs(restored) do
     begin(task, attempt)
     write(HSET, RUNNING, id, attempt)
     write(ZADD, LEASES, '0', leaseMember(task))
+    if keyOf(task) then useKey(queueOf(task), keyOf(task)) end
     wakeIn(0)
   else
     write(ZADD, INDEX[task[Status]], '0', statusMember(task))
@@ -172,26 +174,29 @@ for _, record in ipairs(restored) do
   if task[Status] == 'pending' then lineUp(task) end
 end
 unblock(completed)
+saveKeys()
 commit()
 return present
 `
 )
 
 /**
- * Claims tasks of a queue. Arguments: the queue, limit, owner, lease, the call, how many of the tasks start, and earlier calls
- * that were never answered: if those claimed tasks, it returns these and claims no others. Returns `again` when more has become due than one call
+ * Claims tasks of a queue. Arguments: the queue, limit, owner, lease, the call, how many of the tasks start, how many tasks of
+ * a concurrency key may be in progress, and earlier calls that were never answered: if those claimed tasks, it returns these
+ * and claims no others. Returns `again` when more has become due than one call
  * moves; else nothing or, each in the order of claiming: when the tasks changed (once if all did at the same time), ids,
  * lines, inputs; and for each task with earlier attempts: its place, feedback, usage, checkpoint, previous execution.
  */
 export const claim = script(
-  [members, tasks, writes, places, attempts, previousExecutions],
+  [members, tasks, writes, places, keys, queue, attempts, previousExecutions],
   String.raw`
 local prefix, limit, owner = prefixOf(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]), ARGV[FIRST + 2]
 local lease, call, starting = tonumber(ARGV[FIRST + 3]), ARGV[FIRST + 4], tonumber(ARGV[FIRST + 5])
+local maxPerKey = tonumber(ARGV[FIRST + 6])
 local ids = {}
-if #ARGV > FIRST + 5 then
+if #ARGV > FIRST + 6 then
   local isUnanswered = {}
-  for at = FIRST + 6, #ARGV do isUnanswered[ARGV[at]] = true end
+  for at = FIRST + 7, #ARGV do isUnanswered[ARGV[at]] = true end
   local leased = membersOf(LEASES, prefix)
   for index, member in ipairs(leased) do leased[index] = sub(member, #prefix + WORD + 1) end
   load(leased)
@@ -207,22 +212,105 @@ local members = {}
 -- Where the second, third and fourth part behind the queue start in members of 'ready' and 'delayed'.
 local second, third, fourth = #prefix + WORD + 1, #prefix + 2 * WORD + 1, #prefix + 3 * WORD + 1
 
+-- The first keys in turn, among those of a level that are not busy.
+local function keysInTurn(at, count)
+  local start, found, running = prefix .. at, {}, 0
+  while running < maxPerKey do
+    local part = redis.call('ZRANGEBYLEX', TURNS, '[' .. start .. countText(running), '(' .. start .. countText(maxPerKey),
+      'LIMIT', 0, count)
+    if not part[1] then break end
+    local group = sub(part[1], #start + 1, #start + COUNT)
+    for _, member in ipairs(part) do
+      if sub(member, #start + 1, #start + COUNT) == group then found[#found + 1] = sub(member, #start + COUNT + 1) end
+    end
+    running = tonumber(group) + 1
+  end
+  table.sort(found)
+  return found
+end
+
+-- Chooses tasks of a queue that has keys in line, one level after another. What is left of a member behind the level is
+-- the order within a level, and ends with the id.
+local function chooseKeyed()
+  local chosen, used, from = {}, 0, ''
+  while #chosen < limit do
+    local plain = redis.call('ZRANGEBYLEX', READY, '[' .. prefix .. from, '(' .. behind(prefix), 'LIMIT', 0, 1)[1]
+    local key = redis.call('ZRANGEBYLEX', TURNS, '[' .. prefix .. from, '(' .. behind(prefix), 'LIMIT', 0, 1)[1]
+    if not plain and not key then break end
+    local at = sub(plain or key, #prefix + 1, second - 1)
+    if key and sub(key, #prefix + 1, second - 1) < at then at = sub(key, #prefix + 1, second - 1) end
+    local left = limit - #chosen
+    local rounds, most = {}, 0
+    -- Keys of which this claim has taken tasks of a higher priority may have no room.
+    for _, turn in ipairs(keysInTurn(at, left + used)) do
+      if #rounds == left then break end
+      local state = keyState(prefix, sub(turn, WORD + 1))
+      local room = math.min(maxPerKey - state.running, left)
+      if room > 0 then
+        local start = prefix .. prefixOf(state.key) .. at
+        local found = beginningWith(KEYED, start, room + 1)
+        state.waiting = #found
+        rounds[#rounds + 1] = { state = state, found = found, start = #start + 1, room = room }
+        most = math.max(most, math.min(room, #found))
+      end
+    end
+    local keyed = {}
+    for round = 1, most do
+      for _, each in ipairs(rounds) do
+        local member = each.found[round]
+        if member and round <= each.room then
+          keyed[#keyed + 1] = { member = member, rest = sub(member, each.start), state = each.state }
+        end
+      end
+    end
+    local ready, nextReady = beginningWith(READY, prefix .. at, left), 1
+    for index = 1, #ready do ready[index] = { member = ready[index], rest = sub(ready[index], second) } end
+    local function take(each)
+      if #chosen == limit then return end
+      chosen[#chosen + 1] = each
+      if not each.state then return end
+      used = used + 1
+      each.state.running = each.state.running + 1
+      each.state.waiting = each.state.waiting - 1
+      each.state.turns[at] = each.state.waiting > 0 and nextTurn() or nil
+    end
+    for _, each in ipairs(keyed) do
+      while ready[nextReady] and ready[nextReady].rest < each.rest do
+        take(ready[nextReady])
+        nextReady = nextReady + 1
+      end
+      take(each)
+    end
+    for index = nextReady, #ready do take(ready[index]) end
+    from = at .. '\255'
+  end
+  return chosen
+end
+
+local chosen
 if isNew then
-  -- The order is known once everything that is due is in 'ready'.
+  -- The order is known once everything that is due is in 'ready' or 'keyed'.
   local due = dueMembers(DELAYED, prefix, CHUNK)
   if #due > 0 then
-    for _, member in ipairs(due) do
-      local available, priority = sub(member, #prefix + 1, second - 1), sub(member, second, third - 1)
-      write(ZADD, READY, '0', prefix .. priority .. available .. sub(member, third))
+    local dueIds = {}
+    for index, member in ipairs(due) do dueIds[index] = sub(member, fourth) end
+    load(dueIds)
+    for index, member in ipairs(due) do
+      if tasks[dueIds[index]] then makeReady(tasks[dueIds[index]]) end
       write(ZREM, DELAYED, member)
     end
-    flush('ZADD', ZADD)
-    flush('ZREM', ZREM)
+    saveKeys()
+    flushAll()
     if #due == CHUNK then return 'again' end
   end
-  members = membersOf(READY, prefix, limit)
-  if #members == 0 then return {} end
-  for index = 1, #members do ids[index] = sub(members[index], fourth) end
+  if membersOf(TURNS, prefix, 1)[1] then
+    chosen = chooseKeyed()
+    for index = 1, #chosen do ids[index] = sub(chosen[index].rest, 2 * WORD + 1) end
+  else
+    members = membersOf(READY, prefix, limit)
+    for index = 1, #members do ids[index] = sub(members[index], fourth) end
+  end
+  if #ids == 0 then return {} end
 end
 
 local lines = mget(TASKS, ids)
@@ -232,6 +320,7 @@ for index = 1, #ids do
   if not line then unreadable() end
   if byte(line, -1) ~= 45 then
     local previous = match(line, '[^ ]+$')
+    if previous == 'f' then previous = '0' end
     if not tonumber(previous) then unreadable() end
     known[#known + 1] = ids[index]
     rows[#rows + 1] = previous .. ' ' .. ids[index]
@@ -261,14 +350,22 @@ if isNew then
     write(HSET, RUNNING, id, index <= starting and started or waiting)
     write(ZADD, LEASES, '0', leaseStart .. id)
   end
-  local first, last = members[1], members[#members]
-  redis.call('ZREMRANGEBYLEX', READY, '[' .. first, '[' .. last)
-  -- Tasks that were added together are often neighbours in 'pending' too. A range is deleted without a search for each.
-  local from, to = '[' .. prefix .. sub(first, third), '[' .. prefix .. sub(last, third)
-  if sub(first, 1, third - 1) == sub(last, 1, third - 1) and redis.call('ZLEXCOUNT', PENDING, from, to) == #members then
-    redis.call('ZREMRANGEBYLEX', PENDING, from, to)
+  if chosen then
+    for _, each in ipairs(chosen) do
+      write(ZREM, each.state and KEYED or READY, each.member)
+      write(ZREM, PENDING, prefix .. sub(each.rest, WORD + 1))
+    end
+    saveKeys()
   else
-    for index = 1, #members do write(ZREM, PENDING, prefix .. sub(members[index], third)) end
+    local first, last = members[1], members[#members]
+    redis.call('ZREMRANGEBYLEX', READY, '[' .. first, '[' .. last)
+    -- Tasks that were added together are often neighbours in 'pending' too. A range is deleted without a search for each.
+    local from, to = '[' .. prefix .. sub(first, third), '[' .. prefix .. sub(last, third)
+    if sub(first, 1, third - 1) == sub(last, 1, third - 1) and redis.call('ZLEXCOUNT', PENDING, from, to) == #members then
+      redis.call('ZREMRANGEBYLEX', PENDING, from, to)
+    else
+      for index = 1, #members do write(ZREM, PENDING, prefix .. sub(members[index], third)) end
+    end
   end
 else
   for index, id in ipairs(ids) do
@@ -379,7 +476,7 @@ return lost
  * says that the attempt ended.
  */
 export const settle = script(
-  [members, tasks, writes, places, queue, saving, rows, edges, unblocking, leases, budgets],
+  [members, tasks, writes, places, keys, queue, saving, rows, edges, unblocking, leases, budgets],
   String.raw`
 -- Most settlements of a call have the same decision.
 local decisions = {}
@@ -405,14 +502,14 @@ local function settled(state, line, decision, isExecuted)
   begin(task, line)
   local effect = {
     token = text(task[Token]), saved = task[Attempt].saved, hasEarlier = task[Previous] ~= '-' or task[Attempt].saved,
-    queue = task[Queue], prefix = queueOf(task), leaseStart = leaseMember(task)
+    queue = task[Queue], prefix = queueOf(task), leaseStart = leaseMember(task), key = keyOf(task)
   }
   effect.before, effect.after = rowAround(task, decision.outcome)
   task[Rows] = task[Rows] + 1
   effect.row = task[Rows] .. ' '
   task[Attempt] = nil
   if decision.isReleased then
-    if task[Previous] == '-' then task[Previous] = '0' end
+    if not hasHadAttempt(task) then task[Previous] = '0' end
   else
     task[Verified] = decision.verified
     task[Previous] = isExecuted and decision.outcome ~= 'completed' and task[Rows] or '0'
@@ -502,6 +599,7 @@ for index = 1, #ids do
     write(HSET, ATTEMPTS, effect.row .. id, failure and row .. '\n' .. failure or row)
     write(HDEL, RUNNING, id)
     write(ZREM, LEASES, effect.leaseStart .. id)
+    if effect.key then freeKey(effect.prefix, effect.key) end
     local seq = sub(lines[index], 1, WORD)
     local line = seq .. effect.state
     write(HSET, TASKS, id, line)
@@ -513,6 +611,7 @@ for index = 1, #ids do
 end
 unblock(completed)
 saveBudgets()
+saveKeys()
 commit()
 return lost
 `
