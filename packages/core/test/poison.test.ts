@@ -1,6 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
-import { Execution, ExecutionError, Executor, TaskStoreError, Verification, Verifier } from "@baton/core"
+import { Effect, Fiber, Layer } from "effect"
+import {
+  Execution,
+  ExecutionError,
+  Executor,
+  TaskStore,
+  TaskStoreDriver,
+  TaskStoreError,
+  Verification,
+  Verifier
+} from "@baton/core"
+import * as MemoryDriver from "../src/internal/memory/driver.ts"
+import * as Table from "../src/internal/memory/table.ts"
 import { anHour, get, layerOf, make, memoryStore, tasks } from "./harness.ts"
 
 const cannotEncode = new TaskStoreError({ reason: "Unusable", message: "cannot encode a NUL" })
@@ -74,3 +85,37 @@ describe("a write that the store refuses fails its task alone", () => {
     })
   )
 })
+
+/** Reads a payload that no version of Baton wrote. */
+const damaged = <Row extends { readonly id: unknown; readonly payload: unknown }>(rows: ReadonlyArray<Row>) =>
+  rows.map((row) => (row.id === "damaged" ? { ...row, payload: "{" } : row))
+
+it.effect("a task that cannot be read fails alone, and lists show it", () =>
+  Effect.gen(function* () {
+    const layer = Layer.effect(
+      TaskStore.TaskStore,
+      Effect.flatMap(MemoryDriver.make(Table.make()), (driver) =>
+        TaskStoreDriver.make({
+          ...driver,
+          claim: (request) => Effect.map(driver.claim(request), damaged),
+          list: (query) => Effect.map(driver.list(query), damaged)
+        })
+      )
+    )
+    const { orchestrator, store } = yield* make({ store: layer, config: { concurrency: 4 } })
+    yield* store.add(tasks("a", "damaged", "b"))
+    const { stats } = yield* orchestrator.run
+    assert.strictEqual(stats.tasksCompleted, 2)
+    const listed = yield* store.list()
+    assert.deepStrictEqual(
+      listed.tasks.map(({ id, status }) => [id, status]),
+      [
+        ["a", "completed"],
+        ["damaged", "failed"],
+        ["b", "completed"]
+      ]
+    )
+    assert.match(listed.tasks[1]?.description ?? "", /^This task cannot be read\. The store holds a value/)
+    assert.match((yield* get(store, "damaged")).feedback ?? "", /holds a value that Baton cannot read/)
+  })
+)

@@ -97,7 +97,9 @@ describe("the statements of a SQLite store", () => {
 
   it("never scan a whole table of tasks or attempts", () => {
     assert.isAbove(texts.length, Object.keys(statements).length - 1)
-    for (const text of texts) {
+    // The repair of a damaged file looks at everything.
+    const isRepair = (text: string) => /status NOT IN|seq NOT IN|TOTAL\(/.test(text)
+    for (const text of texts.filter((text) => !isRepair(text))) {
       for (const line of plan(text)) {
         assert.notMatch(line, /^SCAN (tasks|t|attempts|a|task_inputs|i)$/, text)
       }

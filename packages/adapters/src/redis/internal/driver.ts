@@ -25,6 +25,15 @@ import * as Writing from "./lua/writing.ts"
 export const make = (connection: Connection, { address, keys, prefix, sender }: Options): TaskStoreDriver => {
   const { run } = connection
 
+  /** Fails claimed tasks that cannot be read, so that they hold up neither the others nor the end of a run. */
+  const setAside = (queue: string, ids: ReadonlyArray<string>) =>
+    Effect.andThen(
+      run(Administration.fail, [queue, ...ids], () => undefined),
+      Effect.logWarning("Tasks cannot be read. They are in the dead-letter queue.").pipe(
+        Effect.annotateLogs({ store: prefix, tasks: ids.join(", ") })
+      )
+    )
+
   /** Claims again at once when more tasks have become due than one call moves. */
   const claim = (request: ClaimRequest): Effect.Effect<ReadonlyArray<ClaimRow>, TaskStoreError> => {
     const { call, leaseMillis, limit, maxPerKey, owner, queue, started, unanswered } = request
@@ -32,7 +41,11 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
     const words = [queue, String(limit), owner, ...numbers.map(String)]
     return Effect.flatMap(
       run(Writing.claim, words, (reply) => (reply === "again" ? undefined : Encoding.claimRows(reply))),
-      (rows) => (rows === undefined ? claim(request) : Effect.succeed(rows))
+      (claims) => {
+        if (claims === undefined) return claim(request)
+        const { damaged, rows } = claims
+        return damaged.length === 0 ? Effect.succeed(rows) : Effect.as(setAside(queue, damaged), rows)
+      }
     )
   }
 

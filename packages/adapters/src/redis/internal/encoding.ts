@@ -139,16 +139,27 @@ const parseCheckpoint = (reply: Reply): { readonly execution: Reply; readonly us
 
 const nothingEarlier = [null, null, null, null]
 
+/** Claims that can be read, and the ids of the others. */
+export interface Claims {
+  readonly rows: ReadonlyArray<ClaimRow>
+  readonly damaged: ReadonlyArray<string>
+}
+
 /** Claims as `claim` in `lua/writing.ts` returns them. */
-export const claimRows = (reply: Reply): ReadonlyArray<ClaimRow> => {
+export const claimRows = (reply: Reply): Claims => {
   const [updated, ids, lines, given, known] = array(reply)
-  if (ids === undefined) return []
+  if (ids === undefined) return { rows: [], damaged: [] }
   const times = array(updated).map(number)
   const earlier = new Map(groups(known, 5, ([place, ...rest]) => [place, rest] as const))
   const allLines = array(lines)
   const allInputs = array(given)
   // Times are numbers, because core recognizes an equal number and does not make another date of it.
-  return array(ids).map((id, index) => {
+  const damaged: Array<string> = []
+  const rows = array(ids).flatMap((id, index) => {
+    if (!isClaim(allLines[index], allInputs[index])) {
+      damaged.push(text(id))
+      return []
+    }
     const line = parseLine(allLines[index])
     const { dependsOn, description, metadata, overrides, payload } = parseInputs(allInputs[index])
     const [feedback, usage, checkpoint, execution] = earlier.get(index) ?? nothingEarlier
@@ -175,7 +186,18 @@ export const claimRows = (reply: Reply): ReadonlyArray<ClaimRow> => {
       previousExecution: orNull(execution)
     }
   })
+  return { rows, damaged }
 }
+
+/** The line of a task before its claim: the words up to the number of rows are numbers. */
+const pendingLine =
+  /^\d{15} -?\d+ \d+ \d+ \d+ -?\d+ \d+ \d+ \d+ [01] pending \d+ (?:-|\d+)(?:\/\S+)? \S(?:.*\S)? (?:[-f]|\d+)$/
+
+const isClaim = (line: Reply, given: Reply): boolean =>
+  typeof line === "string" &&
+  pendingLine.test(line) &&
+  typeof given === "string" &&
+  /^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n/.test(given)
 
 /** An attempt that ended, as `ledger` in `lua/reading.ts` returns it. */
 const endedAttempt = (reply: Reply): AttemptRow => {

@@ -4,8 +4,9 @@ import type { OutlookRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Adding from "./adding.ts"
 import * as Budgets from "./budgets.ts"
-import type { Connection } from "./connection.ts"
+import type { Connection, Writing } from "./connection.ts"
 import * as Notifications from "./notifications.ts"
+import * as Repair from "./repair.ts"
 import * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
 import * as Transitions from "./transitions.ts"
@@ -21,6 +22,32 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
       Effect.flatMap(
         read((sql) => isDue(sql, now)),
         (found) => (found ? write(body) : Effect.succeed([]))
+      )
+    )
+
+  /** Whether this process has repaired a file in which nothing happens to the tasks that are left. */
+  let isRevived = false
+  const revive = (writing: Writing) => {
+    isRevived = true
+    repair(writing)
+  }
+
+  /** How many tasks each repair has failed. */
+  const repairs: Array<number> = []
+  const repair = (writing: Writing) => {
+    repairs.push(Repair.repair(writing))
+  }
+  const reported = <A>(effect: Effect.Effect<A, TaskStoreError>) =>
+    Effect.tap(effect, () =>
+      Effect.suspend(() =>
+        Effect.forEach(
+          repairs.splice(0),
+          (failed) =>
+            Effect.logWarning(
+              "The store was damaged. Its indexes were rebuilt, and tasks that cannot be read failed."
+            ).pipe(Effect.annotateLogs({ store: filename, failed })),
+          { discard: true }
+        )
       )
     )
 
@@ -40,9 +67,9 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     claim: (request) =>
       writeIf(
-        (sql, now) => isClaimable(sql, Rows.queueId(sql.queue(request.queue)), now, request.maxPerKey),
-        (writing) => Transitions.claim(writing, request)
-      ),
+        (sql, now) => Transitions.isClaimable(sql, Rows.queueId(sql.queue(request.queue)), now, request.maxPerKey),
+        (writing) => Transitions.claim(writing, request, () => repair(writing))
+      ).pipe(reported),
 
     checkpoint: (checkpoints) => write((writing) => Transitions.checkpoint(writing, checkpoints)),
 
@@ -54,9 +81,9 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     sweep: (request) =>
       writeIf(
-        (sql, now) => leaseEnd(sql, Rows.queueId(sql.queue(request.queue))) <= now,
-        (writing) => Transitions.sweep(writing, request)
-      ),
+        (sql, now) => Transitions.leaseEnd(sql, Rows.queueId(sql.queue(request.queue))) <= now,
+        (writing) => Transitions.sweep(writing, request, () => repair(writing))
+      ).pipe(reported),
 
     get: (ids) => read((sql) => ids.flatMap((id) => sql.task(id))),
 
@@ -79,7 +106,15 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
       write((writing) => Transitions.prune(writing, selection, from, unchangedMillis)),
 
     outlook: (queue, maxPerKey) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => snapshot((sql) => outlook(sql, queue, now, maxPerKey))),
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const read = snapshot((sql) => outlook(sql, queue, now, maxPerKey))
+        return Effect.flatMap(read, (found) =>
+          // Nothing will happen to the tasks that are left: they are not as the counts and indexes say.
+          isRevived || found.drained || found.dueInMillis !== null
+            ? Effect.succeed(found)
+            : Effect.andThen(write(revive).pipe(reported), read)
+        )
+      }),
 
     control: read((sql) => sql.control()),
 
@@ -111,38 +146,18 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
   }
 }
 
-const isClaimable = (sql: Statements, queue: number | null, now: number, maxPerKey: number): boolean =>
-  nextAvailable(sql, queue, now) <= now || sql.dueKey(queue, now, maxPerKey) !== undefined
-
 /** When the first task of a key that is not busy is available, in epoch milliseconds. */
 const nextOfKeys = (sql: Statements, queue: number | null, maxPerKey: number): number =>
   Number(sql.nextKey(queue, maxPerKey)?.available_at ?? Infinity)
 
-/** When the next task without a key of a queue is available, in epoch milliseconds; exact only if that is after `now`. */
-const nextAvailable = (sql: Statements, queue: number | null, now: number): number => {
-  let earliest = Infinity
-  for (const part of sql.parts) {
-    let upTo = Number.MAX_SAFE_INTEGER
-    while (earliest > now) {
-      const level = part.priority(queue, upTo)
-      if (level === undefined) break
-      earliest = Math.min(earliest, Number(level.available_at))
-      upTo = Number(level.priority) - 1
-    }
-  }
-  return earliest
-}
-
-/** When the first lease in a queue ends, in epoch milliseconds. */
-const leaseEnd = (sql: Statements, queue: number | null): number => {
-  const row = sql.leaseEnd(queue)
-  return row === undefined ? Infinity : Number(row.lease_until)
-}
-
 const outlook = (sql: Statements, name: string, now: number, maxPerKey: number): OutlookRow => {
   const row = sql.queue(name)
   const queue = Rows.queueId(row)
-  const due = Math.min(leaseEnd(sql, queue), nextAvailable(sql, queue, now), nextOfKeys(sql, queue, maxPerKey))
+  const due = Math.min(
+    Transitions.leaseEnd(sql, queue),
+    Transitions.nextAvailable(sql, queue, now),
+    nextOfKeys(sql, queue, maxPerKey)
+  )
   return {
     dueInMillis: due === Infinity ? null : due - now,
     drained: row === undefined || (row.in_progress === 0 && row.pending === row.waiting),

@@ -105,6 +105,11 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       return changes === 1 ? Number(lastInsertRowid) : undefined
     }
   }
+  /** Returns how many rows changed. */
+  const changes = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
+    const statement = db.prepare(sql)
+    return (...parameters: P): number => Number(statement.run(...parameters).changes)
+  }
   /** Returns whether a row changed. */
   const change = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = db.prepare(sql)
@@ -310,13 +315,18 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
 
     tokenFloor: first<[]>("SELECT token_floor FROM control"),
 
-    lease: run<
+    /** Returns how many tasks it leased: a damaged index names others than the claimable ones. */
+    lease: changes<
       [owner: string, now: number, leaseUntil: number, tokenFloor: number, seqs: Json, startedAt: number | null]
     >(`
       UPDATE tasks SET
         status = 'in_progress', attempts = attempts + 1, owner = ?1, started_at = ?6, updated_at = ?2,
         lease_until = ?3, token = MAX(token, ?4) + 1
-      WHERE seq IN (SELECT value FROM json_each(?5))`),
+      WHERE seq IN (SELECT value FROM json_each(?5)) AND status = 'pending'`),
+
+    leased: first<[seq: number, token: number]>(
+      "SELECT 1 FROM tasks WHERE seq = ? AND ? = token AND status = 'in_progress'"
+    ),
 
     start: change<[now: number, id: string, token: number]>(
       `UPDATE tasks SET started_at = COALESCE(started_at, ?) WHERE ${isLeased}`
@@ -422,7 +432,7 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
 
     /** Read inside the write transaction, so that a heartbeat that was just in time is seen. */
     expired: all<[queue: number | null, now: number, limit: number]>(`
-      SELECT ${stateColumns}, overrides ->> '$.maxAttempts' AS max_attempts
+      SELECT ${stateColumns}, IIF(json_valid(overrides), overrides ->> '$.maxAttempts', NULL) AS max_attempts
       FROM tasks INDEXED BY tasks_leased CROSS JOIN task_inputs USING (seq)
       WHERE status = 'in_progress' AND queue = ? AND lease_until <= ? ORDER BY lease_until, seq LIMIT +?`),
 
@@ -447,6 +457,29 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     reviseInputs: run<[description: string, metadata: Json, payload: Json | null, overrides: Json | null, seq: number]>(
       "UPDATE task_inputs SET description = ?, metadata = ?, payload = ?, overrides = ? WHERE seq = ?"
     ),
+
+    // ------------------------------------------------------------------ repairing
+
+    reindex: run<[]>("REINDEX tasks"),
+
+    /** Returns the number of tasks. */
+    failDamaged: changes<[feedback: string, now: number]>(`
+      UPDATE tasks SET status = 'failed', feedback = ?1, updated_at = ?2,
+        queue = IIF(queue IN (SELECT queue FROM queues), queue, (SELECT MIN(queue) FROM queues))
+      WHERE status NOT IN ('pending', 'in_progress', 'completed', 'failed', 'cancelled')
+        OR queue NOT IN (SELECT queue FROM queues)
+        OR seq NOT IN (SELECT seq FROM task_inputs)
+        OR (status = 'pending' AND blockers <> (SELECT COUNT(*) FROM dependencies WHERE task = seq))`),
+
+    addMissingInputs: run<[description: string]>(`
+      INSERT INTO task_inputs (seq, description, metadata, depends_on)
+      SELECT seq, ?, '{}', '[]' FROM tasks WHERE seq NOT IN (SELECT seq FROM task_inputs)`),
+
+    recount: run<[]>(`
+      UPDATE queues SET (pending, in_progress, completed, failed, cancelled, waiting) = (
+        SELECT TOTAL(status = 'pending'), TOTAL(status = 'in_progress'), TOTAL(status = 'completed'),
+          TOTAL(status = 'failed'), TOTAL(status = 'cancelled'), TOTAL(status = 'pending' AND blockers > 0)
+        FROM tasks WHERE tasks.queue = queues.queue)`),
 
     removeTask: run<[seq: number]>("DELETE FROM tasks WHERE seq = ?"),
     removeInputs: run<[seq: number]>("DELETE FROM task_inputs WHERE seq = ?"),

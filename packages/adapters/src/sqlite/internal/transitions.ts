@@ -50,6 +50,24 @@ export const count = ({ sql }: Writing, tallies: Tallies) => {
 
 // --------------------------------------------------------------------------------------------------- claiming
 
+/** When the next task without a key of a queue is available, in epoch milliseconds; exact only if that is after `now`. */
+export const nextAvailable = (sql: Statements, queue: number | null, now: number): number => {
+  let earliest = Infinity
+  for (const part of sql.parts) {
+    let upTo = Number.MAX_SAFE_INTEGER
+    while (earliest > now) {
+      const level = part.priority(queue, upTo)
+      if (level === undefined) break
+      earliest = Math.min(earliest, Number(level.available_at))
+      upTo = Number(level.priority) - 1
+    }
+  }
+  return earliest
+}
+
+export const isClaimable = (sql: Statements, queue: number | null, now: number, maxPerKey: number): boolean =>
+  nextAvailable(sql, queue, now) <= now || sql.dueKey(queue, now, maxPerKey) !== undefined
+
 /** The claimable rows of a queue in the order of claiming: one priority after another, until there are enough. */
 const claimable = (sql: Statements, queue: number, limit: number, now: number): ReadonlyArray<Rows.Row> => {
   const rows: Array<Rows.Row> = []
@@ -70,13 +88,21 @@ const claimable = (sql: Statements, queue: number, limit: number, now: number): 
 
 export const claim = (
   writing: Writing,
-  { leaseMillis, limit, maxPerKey, owner, queue: name, started }: ClaimRequest
+  { leaseMillis, limit, maxPerKey, owner, queue: name, started }: ClaimRequest,
+  repair: () => void
 ): ReadonlyArray<ClaimRow> => {
   const { now, sql } = writing
   const queue = Rows.queueId(sql.queue(name))
   if (queue === null) return []
   const isKeyed = sql.keyPriority(queue, Number.MAX_SAFE_INTEGER) !== undefined
-  const rows = isKeyed ? Keys.claimable(sql, { queue, limit, now, maxPerKey }) : claimable(sql, queue, limit, now)
+  const find = () =>
+    isKeyed ? Keys.claimable(sql, { queue, limit, now, maxPerKey }) : claimable(sql, queue, limit, now)
+  let rows = find()
+  if (rows.length === 0 && isClaimable(sql, queue, now, maxPerKey)) {
+    // An index has a task that its table does not have.
+    repair()
+    rows = find()
+  }
   if (rows.length === 0) return []
   const tokenFloor = Number(sql.tokenFloor()?.token_floor)
   const claims = rows.map((row) =>
@@ -84,9 +110,14 @@ export const claim = (
   )
   const leaseUntil = later(now, leaseMillis)
   const seqs = claims.map(({ seq }) => seq)
-  if (started > 0) sql.lease(owner, now, leaseUntil, tokenFloor, JSON.stringify(seqs.slice(0, started)), now)
-  if (started < seqs.length) sql.lease(owner, now, leaseUntil, tokenFloor, JSON.stringify(seqs.slice(started)), null)
+  const lease = (part: ReadonlyArray<number>, startedAt: number | null) =>
+    part.length === 0 ? 0 : sql.lease(owner, now, leaseUntil, tokenFloor, JSON.stringify(part), startedAt)
+  const leased = lease(seqs.slice(0, started), now) + lease(seqs.slice(started), null)
   if (isKeyed) Keys.endTurns(sql, queue, rows)
+  if (leased !== claims.length) {
+    repair()
+    return claims.filter(({ seq, token }) => sql.leased(seq, Number(token)) !== undefined)
+  }
   count(writing, new Map([[queue, { ...noTasks, pending: -claims.length, in_progress: claims.length }]]))
   return claims
 }
@@ -234,14 +265,34 @@ const move = (tallies: Tallies, { isBlocked, queue, status }: State, to: TaskSta
   if (to === "pending") moved.waiting++
 }
 
+/** When the first lease in a queue ends, in epoch milliseconds. */
+export const leaseEnd = (sql: Statements, queue: number | null): number => {
+  const row = sql.leaseEnd(queue)
+  return row === undefined ? Infinity : Number(row.lease_until)
+}
+
 export const sweep = (
   writing: Writing,
-  { failFromAttempts, limit, message, notStarted, queue }: SweepRequest
+  { failFromAttempts, limit, message, notStarted, queue }: SweepRequest,
+  repair: () => void
 ): ReadonlyArray<SweptRow> => {
   const { now, sql } = writing
   const tallies: Tallies = new Map()
+  const queueRow = Rows.queueId(sql.queue(queue))
+  const expired = () => sql.expired(queueRow, now, limit)
+  let rows = expired()
+  // Reads the row by its id: in the rows above, SQLite takes the status from the condition of the index.
+  const isFound = ({ id, seq }: Rows.Row) => {
+    const state = sql.state(String(id))
+    return state !== undefined && state.seq === seq && state.status === "in_progress"
+  }
+  if (!rows.every(isFound) || (rows.length === 0 && leaseEnd(sql, queueRow) <= now)) {
+    // An index has another row than its table.
+    repair()
+    rows = expired()
+  }
   const budgets = Budgets.open(sql)
-  const swept = sql.expired(Rows.queueId(sql.queue(queue)), now, limit).map((row): SweptRow => {
+  const swept = rows.map((row): SweptRow => {
     const state = decodeState(row)
     const { id, isStarted, owner, token } = state
     if (!isStarted) {

@@ -8,7 +8,7 @@ import type { Budget } from "../../Budget.ts"
 import { Execution } from "../../Execution.ts"
 import { defaultQueue, Metadata, type NewTask, Overrides, type Task, TaskId, TaskStatus } from "../../Task.ts"
 import * as TaskRecord from "../../TaskRecord.ts"
-import type { Checkpoint, Claim, Control, Counts, QueueCounts, Revision, SweptTask } from "../../TaskStore.ts"
+import type { Checkpoint, Claim, Control, Counts, Lease, QueueCounts, Revision, SweptTask } from "../../TaskStore.ts"
 import type * as Driver from "../../TaskStoreDriver.ts"
 import { TaskStoreError } from "../../TaskStoreError.ts"
 import { Usage } from "../../Usage.ts"
@@ -327,6 +327,39 @@ export const claims = (rows: ReadonlyArray<Driver.ClaimRow>): ReadonlyArray<Clai
     previousOutput: output(row.previousExecution)
   }))
 }
+
+/** The lease of a claim. */
+export const lease = ({ id, token }: Pick<Driver.ClaimRow, "id" | "token">): Lease => ({
+  taskId: taskId(id),
+  token: leaseToken(token)
+})
+
+/** A task for a list: one that cannot be read as a whole has a description that says so. */
+export const listedTask = (row: Driver.TaskRow): Task =>
+  Result.getOrElse(
+    decode("", () => task(row)),
+    ({ message }) => ({
+      id: taskId(row.id),
+      queue: typeof row.queue === "string" ? row.queue : defaultQueue,
+      description: `This task cannot be read. The store${message}`,
+      payload: null,
+      overrides: noOverrides,
+      status: isStatus(row.status) ? row.status : "failed",
+      result: null,
+      attempts: 0,
+      metadata: noMetadata,
+      priority: 0,
+      availableAt: DateTime.makeUnsafe(0),
+      dependsOn: noDependencies,
+      concurrencyKey: null,
+      feedback: null,
+      verified: false,
+      requeues: 0,
+      usage: null,
+      createdAt: DateTime.makeUnsafe(0),
+      updatedAt: DateTime.makeUnsafe(0)
+    })
+  )
 
 export const attempt = (taskId: TaskId, row: Driver.AttemptRow): Attempt => ({
   taskId,

@@ -59,7 +59,7 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
         read
       )
       for (const row of part.rows) {
-        const task = yield* decoded(() => Codec.task(row))
+        const task = yield* decoded(() => Codec.listedTask(row))
         if (!matches(task)) continue
         if (tasks.length === limit) return { tasks, next: last }
         tasks.push(task)
@@ -76,7 +76,9 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
     const part = (after: number, limit: number) => driver.list({ after, limit, status, queue })
     const matches = matcher(query)
     return matches === undefined
-      ? Effect.flatMap(page(query, part), ({ next, rows }) => decoded(() => ({ tasks: rows.map(Codec.task), next })))
+      ? Effect.flatMap(page(query, part), ({ next, rows }) =>
+          decoded(() => ({ tasks: rows.map(Codec.listedTask), next }))
+        )
       : search(query, part, matches)
   }
 

@@ -27,6 +27,7 @@ import type {
 import type {
   AddReply,
   ChangeReply,
+  ClaimRow,
   LeaseRow,
   LostLeaseRow,
   SelectionRow,
@@ -181,16 +182,42 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
           if (lost.length > 0 && rows.length < limit) {
             unanswered = unanswered.filter((each) => !lost.includes(each.call))
           }
-          return decoded(() => {
-            const claims = Codec.claims(rows)
-            for (const { task, token } of claims) {
-              if (task.concurrencyKey !== null) keyed.add(`${token} ${task.id}`)
-            }
-            return claims
-          })
+          return Result.match(
+            Codec.decode(driver.place, () => Codec.claims(rows)),
+            { onSuccess: (claims) => Effect.succeed(noteKeys(claims)), onFailure: () => setAside(rows) }
+          )
         })
       )
     })
+
+  const noteKeys = (claims: ReadonlyArray<Claim>): ReadonlyArray<Claim> => {
+    for (const { task, token } of claims) {
+      if (task.concurrencyKey !== null) keyed.add(`${token} ${task.id}`)
+    }
+    return claims
+  }
+
+  /** The claims that can be read. Fails the other tasks, so that they hold up neither these nor the end of a run. */
+  const setAside = Effect.fnUntraced(function* (
+    rows: ReadonlyArray<ClaimRow>
+  ): Effect.fn.Return<ReadonlyArray<Claim>, TaskStoreError> {
+    const claims: Array<Claim> = []
+    for (const row of rows) {
+      const read = Codec.decode(driver.place, () => Codec.claims([row]))
+      if (Result.isSuccess(read)) {
+        claims.push(...read.success)
+        continue
+      }
+      const { message } = read.failure
+      const lease = yield* decoded(() => Codec.lease(row))
+      yield* driver.settle([settlementRow({ _tag: "Fail", ...lease, feedback: message, ...nothingDone })])
+      yield* Effect.logWarning("A task cannot be read. It is in the dead-letter queue.").pipe(
+        Effect.annotateLogs({ task: lease.taskId, problem: message })
+      )
+      waiting.announce("settled")
+    }
+    return noteKeys(claims)
+  })
 
   const claim = Effect.fnUntraced(function* (
     options: ClaimOptions
@@ -507,6 +534,9 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   }
   return { store, wake: waiting.wake }
 })
+
+/** The result of an attempt that never began. */
+const nothingDone = { execution: null, verification: null, checkpoint: null, attemptUsage: null, usage: null }
 
 const noneLost: FencedReply = { lost: [] }
 

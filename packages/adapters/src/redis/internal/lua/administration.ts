@@ -1,6 +1,6 @@
 import { keys, members, places, queue, queues, ranked } from "./indexes.ts"
 import { budgets } from "./budgets.ts"
-import { edges, endings, moving, rows, saving, tasks, writes } from "./library.ts"
+import { damage, edges, endings, moving, rows, saving, tasks, writes } from "./library.ts"
 import { script } from "./prelude.ts"
 
 /**
@@ -10,13 +10,26 @@ import { script } from "./prelude.ts"
  * attempts, whether it had started.
  */
 export const sweep = script(
-  [members, tasks, writes, places, keys, queue, saving, moving, rows, endings, budgets],
+  [members, tasks, writes, places, keys, queue, saving, moving, rows, endings, budgets, damage],
   String.raw`
 local prefix, failFrom, limit = prefixOf(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]), ARGV[FIRST + 2]
 local before, after = ARGV[FIRST + 3], ARGV[FIRST + 4]
 local returned, beforeUnstarted, afterUnstarted = tonumber(ARGV[FIRST + 5]), ARGV[FIRST + 6], ARGV[FIRST + 7]
 local ids = dueMembers(LEASES, prefix, limit)
-for index, member in ipairs(ids) do ids[index] = sub(member, #prefix + WORD + 1) end
+local leaseMembers = {}
+for index, member in ipairs(ids) do
+  ids[index] = sub(member, #prefix + WORD + 1)
+  leaseMembers[ids[index]] = member
+end
+local lines, running, readable = mget(TASKS, ids), mget(RUNNING, ids), {}
+for index, id in ipairs(ids) do
+  if lines[index] and running[index] and match(lines[index], LINE) and match(running[index], '^%d+ [%d-]+ %d+ [01] ') then
+    readable[#readable + 1] = id
+  else
+    setAside(prefix, ARGV[FIRST], id, leaseMembers[id])
+  end
+end
+ids = readable
 load(ids)
 local expired = {}
 for _, id in ipairs(ids) do expired[#expired + 1] = tasks[id] end
@@ -45,6 +58,23 @@ saveBudgets()
 saveKeys()
 commit()
 return swept
+`
+)
+
+/** Fails claimed tasks that cannot be read. Arguments: the queue, and each id. */
+export const fail = script(
+  [members, tasks, writes, places, keys, damage],
+  String.raw`
+local queue = ARGV[FIRST]
+local prefix = prefixOf(queue)
+local isDamaged = {}
+for index = FIRST + 1, #ARGV do isDamaged[ARGV[index]] = true end
+for _, member in ipairs(membersOf(LEASES, prefix)) do
+  local id = sub(member, #prefix + WORD + 1)
+  if isDamaged[id] then setAside(prefix, queue, id, member) end
+end
+saveKeys()
+commit()
 `
 )
 

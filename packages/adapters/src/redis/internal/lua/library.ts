@@ -216,6 +216,50 @@ local function move(task, status)
 end
 `
 
+/** Tasks whose values cannot be read. Uses `tasks`, `writes`, `members` and `keys`. */
+export const damage = String.raw`
+-- Counts again how many tasks of each key of a queue are in progress: which key a task has that cannot be read is not known.
+local function recountKeys(prefix)
+  local ids, counts = {}, {}
+  for index, member in ipairs(membersOf(LEASES, prefix)) do ids[index] = sub(member, #prefix + WORD + 1) end
+  for _, line in ipairs(mget(TASKS, ids)) do
+    local key = line and match(line, LINE) and keyOf(parse('', line))
+    if key then counts[key] = (counts[key] or 0) + 1 end
+  end
+  for _, field in ipairs(redis.call('HKEYS', KEY_STATES)) do
+    if sub(field, 1, #prefix) == prefix then
+      local key = sub(field, #prefix + 1)
+      local state = keyState(prefix, key)
+      state.running = counts[key] or 0
+      if next(state.turns) then wakeIn(0) end
+    end
+  end
+end
+
+-- Ends the lease of a task that cannot be read, of which 'member' is in 'leases', and fails it under a token greater than all
+-- that it can have had.
+local function setAside(prefix, queue, id, member)
+  local line = redis.call('HGET', TASKS, id) or ''
+  local seq = match(line, '^(%d+) ')
+  if not seq or #seq ~= WORD then seq = seqText(redis.call('HINCRBY', META, 'seq', 1)) end
+  local words = { seq, '0', nowText, '0', '0', nowText, '0', nowText, '0', '0', 'failed', nowText, '-', queue, '0' }
+  write(HSET, TASKS, id, concat(words, ' '))
+  local inputs = redis.call('HGET', INPUTS, id)
+  if not inputs or not match(inputs, '^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n') then
+    write(HSET, INPUTS, id, '\n\n\n\nThe text of this task was damaged.')
+  end
+  write(HSET, FEEDBACK, id, 'The values of this task were damaged and cannot be read: restore a backup, or delete the task.')
+  write(ZADD, FAILED, '0', prefix .. seq .. id)
+  write(ZREM, PENDING, prefix .. seq .. id)
+  write(HDEL, RUNNING, id)
+  write(HDEL, USAGE, id)
+  write(HDEL, CHECKPOINTS, id)
+  redis.call('ZREM', LEASES, member)
+  changed[queue] = true
+  recountKeys(prefix)
+end
+`
+
 /** Rows of the ledger. Uses `tasks` and `writes`. */
 export const rows = String.raw`
 -- The texts before and after the result in the ledger's row of the attempt under way. The owner and the error can have line

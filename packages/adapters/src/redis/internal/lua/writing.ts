@@ -317,11 +317,10 @@ local lines = mget(TASKS, ids)
 local known, rows = {}, {}
 for index = 1, #ids do
   local line = lines[index]
-  if not line then unreadable() end
-  if byte(line, -1) ~= 45 then
-    local previous = match(line, '[^ ]+$')
-    if previous == 'f' then previous = '0' end
-    if not tonumber(previous) then unreadable() end
+  -- A line that cannot be read is found by the caller, which sets the task aside.
+  local previous = line and byte(line, -1) ~= 45 and match(line, '[^ ]+$')
+  if previous == 'f' then previous = '0' end
+  if tonumber(previous) then
     known[#known + 1] = ids[index]
     rows[#rows + 1] = previous .. ' ' .. ids[index]
   end
