@@ -48,7 +48,13 @@ const counted = new Set(["completed", "retried", "failed", "lease_expired"])
 /** The outcomes of attempts that did not finish, so that their work is repeated. */
 const unfinished = new Set(["lease_expired", "released"])
 
-const ledgerOutcome = { Complete: "completed", Retry: "retried", Fail: "failed", Release: "released" } as const
+const ledgerOutcome = {
+  Complete: "completed",
+  Review: "in_review",
+  Retry: "retried",
+  Fail: "failed",
+  Release: "released"
+} as const
 
 type LineOf<Tag extends Line["_tag"]> = Extract<Line, { readonly _tag: Tag }>
 

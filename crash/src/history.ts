@@ -16,12 +16,12 @@ export const Line = Schema.TaggedUnion({
   /** The store acknowledged the checkpoint. */
   Saved: { ...fields, output: Schema.String },
   /** The store acknowledged the settlement. */
-  Settled: { ...fields, as: Schema.Literals(["Complete", "Retry", "Fail", "Release"]) },
+  Settled: { ...fields, as: Schema.Literals(["Complete", "Review", "Retry", "Fail", "Release"]) },
   /** The store reported a lost lease; `output` was not written. */
   Fenced: {
     ...fields,
     what: Schema.Literals(["checkpoint", "settle"]),
-    as: Schema.NullOr(Schema.Literals(["Complete", "Retry", "Fail", "Release"])),
+    as: Schema.NullOr(Schema.Literals(["Complete", "Review", "Retry", "Fail", "Release"])),
     output: Schema.NullOr(Schema.String)
   },
   /** This worker swept the expired lease of another. */

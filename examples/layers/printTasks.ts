@@ -2,7 +2,7 @@
 import { TaskStore } from "@baton/core"
 import { Console, Effect } from "effect"
 
-const icons = { pending: "○", in_progress: "▶", completed: "✓", failed: "✗", cancelled: "-" }
+const icons = { pending: "○", in_progress: "▶", in_review: "?", completed: "✓", failed: "✗", cancelled: "-" }
 
 export const printTasks = Effect.gen(function* () {
   const store = yield* TaskStore.TaskStore

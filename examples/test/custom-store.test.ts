@@ -43,7 +43,8 @@ describe.skipIf(isMissing)("with a MariaDB server", () => {
       budgets: false,
       revisions: false,
       starts: false,
-      dependentFailures: false
+      dependentFailures: false,
+      reviews: false
     }
   })
 

@@ -24,6 +24,7 @@ import { plan } from "./commands/plan.ts"
 import { pause, resume, stop } from "./commands/control.ts"
 import { prune } from "./commands/prune.ts"
 import { report as reportCommand } from "./commands/report.ts"
+import { review } from "./commands/review.ts"
 import { run as runCommand, worker } from "./commands/run.ts"
 import { schedule } from "./commands/schedule.ts"
 import { serve } from "./commands/serve.ts"
@@ -61,6 +62,7 @@ export const baton = Command.make("baton").pipe(
     show,
     status,
     budget,
+    review,
     dlq,
     cancel,
     pause,

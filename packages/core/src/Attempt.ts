@@ -33,6 +33,8 @@ export type LeaseToken = typeof LeaseToken.Type
  * - `released`: given back without counting (shutdown, pause, a fatal error of the run, a worker that died before it started)
  * - `lease_expired`: its worker stopped answering after it had started
  * - `cancelled`: the task was cancelled while it ran
+ * - `in_review`: it has an output that waits for a person. The decision replaces this outcome by `completed`, `retried` or
+ *   `failed`, and is in `verification`
  *
  * @category models
  * @since 0.1.0
@@ -45,7 +47,8 @@ export const AttemptOutcome = Schema.Literals([
   "failed",
   "released",
   "lease_expired",
-  "cancelled"
+  "cancelled",
+  "in_review"
 ])
 
 /** @since 0.1.0 */

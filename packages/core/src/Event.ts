@@ -47,6 +47,15 @@ export const Event = Schema.TaggedUnion({
     usage: Schema.NullOr(Usage)
   },
   /** The attempt failed, and another one follows after `delayMillis`. */
+  /** The output waits for a person, for this reason. */
+  TaskInReview: {
+    ...ofAttempt,
+    ...outcome("in_review"),
+    output: Schema.String,
+    reason: Schema.String,
+    durationMillis,
+    usage: Schema.NullOr(Usage)
+  },
   TaskRetried: {
     ...ofAttempt,
     ...outcome("retried"),

@@ -255,6 +255,7 @@ const noStats: Stats = {
   tasksStarted: 0,
   tasksCompleted: 0,
   tasksUnverified: 0,
+  tasksInReview: 0,
   tasksFailed: 0,
   tasksRetried: 0,
   tasksReleased: 0,

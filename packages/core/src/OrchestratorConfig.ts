@@ -100,6 +100,11 @@ export const OrchestratorConfig = Schema.Struct({
    */
   maxPerKey: count.pipe(withDefault(1)),
   /**
+   * No task is claimed while this many tasks of the queues are in review. Tasks in progress count too, because each of them
+   * can be sent to review. Default: no limit.
+   */
+  maxInReview: Schema.optional(count),
+  /**
    * How many tasks are claimed ahead of the workers, however long they wait. Default: as many as are expected to start within
    * 50 milliseconds, at most 1 000; none for tasks that take longer. Tasks that were claimed and not started lose no attempt
    * when the worker dies.

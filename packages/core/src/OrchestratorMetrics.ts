@@ -7,7 +7,8 @@
 import * as Metric from "effect/Metric"
 
 /**
- * Attempts that ended, by `outcome` as in `Attempt.outcome`: completed, retried, failed, released.
+ * Attempts that ended, by `outcome` as in `Attempt.outcome`: completed, in_review, retried,
+ * failed, released.
  *
  * @category metrics
  * @since 0.1.0

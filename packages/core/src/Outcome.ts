@@ -13,6 +13,7 @@ import type { VerificationError } from "./VerificationError.ts"
 
 /**
  * - `Accepted`: the output becomes the task's result. `verification` is null when no verifier looked at it
+ * - `InReview`: a person has to decide about the output
  * - `Rejected`: the verifier rejected the output
  * - `Errored`: the execution failed. `execution` is null or has a partial output, an exit code, a request id
  * - `Unverifiable`: there is an output, and the verifier returned no verdict
@@ -22,7 +23,7 @@ import type { VerificationError } from "./VerificationError.ts"
  * @category models
  * @since 0.1.0
  */
-export type Outcome = Accepted | Failure | Released | Lost
+export type Outcome = Accepted | InReview | Failure | Released | Lost
 
 /** @since 0.1.0 */
 export interface Accepted {
@@ -30,6 +31,13 @@ export interface Accepted {
   readonly execution: Execution
   readonly verification: Verification | null
   readonly verified: boolean
+}
+
+/** @since 0.2.0 */
+export interface InReview {
+  readonly _tag: "InReview"
+  readonly execution: Execution
+  readonly verification: Verification
 }
 
 /**

@@ -152,7 +152,7 @@ export const make = Effect.fnUntraced(function* (
       return Effect.tap(operation, () => (newest.change === change ? Effect.void : written(first, newest.write)))
     })
 
-  const { budgets } = store
+  const { budgets, reviews } = store
   return {
     ...store,
     add: (tasks) => durably(store.add(tasks)),
@@ -176,7 +176,8 @@ export const make = Effect.fnUntraced(function* (
       list: budgets.list,
       reserve: (spending) => durably(budgets.reserve(spending)),
       set: (queue, change) => durably(budgets.set(queue, change))
-    }
+    },
+    reviews: reviews && { decide: (decisions) => durably(reviews.decide(decisions)) }
   }
 })
 

@@ -18,6 +18,8 @@ export const Stats = Schema.Struct({
   tasksCompleted: Schema.Int,
   /** Tasks of `tasksCompleted` without a verifier. */
   tasksUnverified: Schema.Int,
+  /** Tasks that were sent to review. */
+  tasksInReview: Schema.Int,
   /** Tasks that went to the dead-letter queue. */
   tasksFailed: Schema.Int,
   /** Attempts that failed and are followed by another. */

@@ -43,12 +43,12 @@ export const localId = ({ id, queue }: { readonly id: string; readonly queue: st
 
 /**
  * The status of a task. `failed` is the dead-letter queue: a failed task keeps its feedback and its history until it is
- * requeued or pruned.
+ * requeued or pruned. A task that is `in_review` has an output and waits for a person, without a lease and for any time.
  *
  * @category models
  * @since 0.1.0
  */
-export const TaskStatus = Schema.Literals(["pending", "in_progress", "completed", "failed", "cancelled"])
+export const TaskStatus = Schema.Literals(["pending", "in_progress", "in_review", "completed", "failed", "cancelled"])
 
 /** @since 0.1.0 */
 export type TaskStatus = typeof TaskStatus.Type

@@ -93,7 +93,7 @@ const contradiction = (record: TaskRecord): string | undefined => {
   // A completed task that was revised is pending, and has used no attempts since.
   const isRevised = last?.outcome === "completed" && task.status !== "completed" && task.attempts === 0
   const status = isRevised ? undefined : statusOf(last?.outcome)
-  if (status !== undefined || task.status === "in_progress" || task.status === "completed") {
+  if (status !== undefined || ["in_progress", "in_review", "completed"].includes(task.status)) {
     if (task.status !== status) return `it is ${task.status}, but its last attempt is ${last?.outcome ?? "missing"}`
     if (last?.number !== task.attempts || last.token !== token) {
       return "its last attempt has another number or token than the task"
@@ -121,4 +121,8 @@ const contradiction = (record: TaskRecord): string | undefined => {
 
 /** The status of a task whose last attempt has this outcome, where the outcome decides it. */
 const statusOf = (outcome: Attempt["outcome"] | undefined): TaskStatus | undefined =>
-  outcome === "running" || outcome === "claimed" ? "in_progress" : outcome === "completed" ? "completed" : undefined
+  outcome === "running" || outcome === "claimed"
+    ? "in_progress"
+    : outcome === "completed" || outcome === "in_review"
+      ? outcome
+      : undefined

@@ -40,7 +40,17 @@ export const Transition = Schema.TaggedUnion({
   /** The task was given other work, or its output was rejected after it was accepted. */
   Revised: {},
   /** A task that it waits for has failed, and it is not to wait until that is requeued. */
-  DependencyFailed: {}
+  DependencyFailed: {},
+  /** A person has to decide about the output. */
+  SentToReview: {},
+  /** A person accepted the output. */
+  Approved: {},
+  /** A person rejected the output, with a comment for the next attempt; `permanent` when there is to be none. */
+  Rejected: { permanent: Schema.Boolean },
+  /** A person replaced the output by a text of their own. */
+  Edited: {},
+  /** Nobody decided in time. */
+  ReviewExpired: {}
 })
 
 /** @since 0.1.0 */
@@ -84,6 +94,7 @@ export const transition = (
   const to = (status: TaskStatus, attempts = from.attempts) => Result.succeed({ status, attempts })
   const afterFailure = (giveUp: boolean) => to(giveUp || from.attempts >= policy.maxAttempts ? "failed" : "pending")
   const running = from.status === "in_progress"
+  const reviewed = from.status === "in_review"
   switch (event._tag) {
     case "Claimed":
       return from.status === "pending" ? to("in_progress", from.attempts + 1) : illegal()
@@ -104,7 +115,17 @@ export const transition = (
     case "DependencyFailed":
       return from.status === "pending" ? to("failed") : illegal()
     case "Revised":
-      return running ? illegal() : to("pending", 0)
+      return running || reviewed ? illegal() : to("pending", 0)
+    case "SentToReview":
+      return running ? to("in_review") : illegal()
+    case "Approved":
+    case "Edited":
+      return reviewed ? to("completed") : illegal()
+    // Whatever the number of attempts: the limit is for failures that no person has looked at.
+    case "Rejected":
+      return reviewed ? to(event.permanent ? "failed" : "pending") : illegal()
+    case "ReviewExpired":
+      return reviewed ? to("failed") : illegal()
   }
 }
 
@@ -156,11 +177,24 @@ export const returnedUnstarted = (): 0 | 1 => {
  * @since 0.1.0
  */
 export const settled = (
-  event: Extract<Transition, { readonly _tag: "Verified" | "AttemptFailed" | "Released" }>
-): { readonly status: "completed" | "pending" | "failed"; readonly attemptsReturned: 0 | 1 } => {
+  event: Extract<Transition, { readonly _tag: "Verified" | "AttemptFailed" | "Released" | "SentToReview" }>
+): { readonly status: "completed" | "pending" | "failed" | "in_review"; readonly attemptsReturned: 0 | 1 } => {
   const { attempts, status } = Result.getOrThrow(transition({ status: "in_progress", attempts: 1 }, event, patient))
   return {
-    status: status === "completed" || status === "failed" ? status : "pending",
+    status: status === "completed" || status === "failed" || status === "in_review" ? status : "pending",
     attemptsReturned: attempts === 0 ? 1 : 0
   }
+}
+
+/**
+ * What becomes of a task in review that a person has decided about.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const decided = (
+  event: Extract<Transition, { readonly _tag: "Approved" | "Rejected" | "Edited" | "ReviewExpired" }>
+): "completed" | "pending" | "failed" => {
+  const { status } = Result.getOrThrow(transition({ status: "in_review", attempts: 1 }, event, patient))
+  return status === "completed" || status === "failed" ? status : "pending"
 }

@@ -27,7 +27,7 @@ import type { Metadata, NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
 import type { TaskStoreError, TasksRefused } from "./TaskStoreError.ts"
 import type { Usage } from "./Usage.ts"
-import type { Verification } from "./Verification.ts"
+import type { Decision, Verification } from "./Verification.ts"
 
 /**
  * The store service. Its methods need nothing from their caller's context.
@@ -180,6 +180,9 @@ export class TaskStore extends Context.Service<
 
     /** The budgets of queues; undefined in a store that keeps none, where a run can only limit itself. */
     readonly budgets?: Budgets | undefined
+
+    /** The tasks in review; undefined in a store that cannot hold tasks for people, where no task is sent to review. */
+    readonly reviews?: Reviews | undefined
   }
 >()("@baton/core/TaskStore") {}
 
@@ -206,6 +209,61 @@ export interface Budgets {
    * on. Runs learn of it at once. A limit below what is committed and reserved grants nothing more.
    */
   readonly set: (queue: string, change: BudgetChange) => Effect.Effect<Budget, TaskStoreError>
+}
+
+/**
+ * Tasks in review. They hold no lease, and wait for a person for any time.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Reviews {
+  /**
+   * Decides about outputs. Each decision is about the attempt that the person has seen: when another person was faster, or
+   * the task is no longer in review, the decision changes nothing, and the reply says who decided what.
+   */
+  readonly decide: (decisions: ReadonlyArray<ReviewDecision>) => Effect.Effect<ReviewReply, TaskStoreError>
+}
+
+interface DecisionFields {
+  readonly taskId: TaskId
+  /** The attempt that the decision is about. Default: the one that is in review. */
+  readonly token?: LeaseToken | undefined
+  /** The person who decides. */
+  readonly by: string
+}
+
+/**
+ * What a person decides about an output.
+ *
+ * - `Approve`: the output becomes the task's result
+ * - `Reject`: the comment becomes the feedback of another attempt, whatever the limit of attempts. With `giveUp` there is
+ *   none, and the task goes to the dead-letter queue
+ * - `Edit`: the text becomes the task's result. The attempt keeps the output that it replaces
+ * - `Expire`: nobody decided in time. The task goes to the dead-letter queue
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type ReviewDecision =
+  | (DecisionFields & { readonly _tag: "Approve"; readonly comment?: string | undefined })
+  | (DecisionFields & { readonly _tag: "Reject"; readonly comment: string; readonly giveUp?: boolean | undefined })
+  | (DecisionFields & { readonly _tag: "Edit"; readonly text: string; readonly comment?: string | undefined })
+  | (DecisionFields & { readonly _tag: "Expire" })
+
+export interface ReviewReply {
+  /** The tasks that the decisions changed. */
+  readonly decided: ReadonlyArray<TaskId>
+  readonly refused: ReadonlyArray<RefusedDecision>
+}
+
+/** A decision that changed nothing. */
+export interface RefusedDecision {
+  readonly taskId: TaskId
+  /** The status of the task now; null when it does not exist. */
+  readonly status: TaskStatus | null
+  /** What a person has decided about the attempt before; null when none has. */
+  readonly decision: Decision | null
 }
 
 /** The amounts that an attempt has spent, holds and asks for. */
@@ -316,6 +374,7 @@ interface FailureFields extends SettlementFields {
  * - `Complete`: the execution's output becomes the task's result
  * - `Retry`: back to pending, available after `delay`
  * - `Fail`: to the dead-letter queue
+ * - `Review`: the task is in review, until a person decides. The attempt has spent what it costs
  * - `Release`: back to pending at once; the attempt does not count
  *
  * @category models
@@ -323,6 +382,11 @@ interface FailureFields extends SettlementFields {
  */
 export type Settlement =
   | (SettlementFields & { readonly _tag: "Complete"; readonly execution: Execution; readonly verified: boolean })
+  | (SettlementFields & {
+      readonly _tag: "Review"
+      readonly execution: Execution
+      readonly verification: Verification
+    })
   | (FailureFields & { readonly _tag: "Retry"; readonly delay: Duration.Duration })
   | (FailureFields & { readonly _tag: "Fail" })
   | (Lease & {
@@ -402,6 +466,7 @@ export interface RecordPage {
 export const Counts = Schema.Struct({
   pending: Schema.Int,
   in_progress: Schema.Int,
+  in_review: Schema.Int,
   completed: Schema.Int,
   failed: Schema.Int,
   cancelled: Schema.Int,

@@ -90,6 +90,9 @@ export interface TaskStoreDriver {
   /**
    * Ends attempts: changes the task, writes the ledger, and frees dependants of completed tasks, in one write. Each task
    * occurs once in a call. Returns the leases that were lost. A driver with `budgets` commits what the attempts spent.
+   *
+   * With `decide`, an attempt can end as `in_review`. The ledger keeps its execution, verification and usage, and the task
+   * has no lease from then on.
    */
   readonly settle: (
     settlements: ReadonlyArray<SettlementRow>
@@ -209,6 +212,18 @@ export interface TaskStoreDriver {
 
   /** The budgets of queues. A driver without this field keeps none: then a run can only limit itself. */
   readonly budgets?: Budgets | undefined
+
+  /**
+   * Ends reviews. A driver without this field never gets a settlement with the status `in_review`.
+   *
+   * Each row is about a task in review whose last attempt has this token. Replaces the outcome, error, execution and
+   * verification of that attempt, which then ends now, and changes the task as a settlement with the same fields does; a
+   * task that becomes pending is available now. Attempts, usage and budgets stay. Each task occurs once in a call. Returns
+   * the rows that changed nothing.
+   */
+  readonly decide?:
+    | ((decisions: ReadonlyArray<DecisionRow>) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>)
+    | undefined
 }
 
 /**
@@ -492,7 +507,7 @@ export interface CheckpointRow extends LeaseRow {
 }
 
 /**
- * What a settlement writes. `completed`, `retried` and `failed` write every column. `released` keeps feedback and
+ * What a settlement writes. `completed`, `retried`, `failed` and `in_review` write every column. `released` keeps feedback and
  * checkpoint, keeps `usage` where it is null, and takes execution and usage of the ledger's row from what the attempt has
  * checkpointed.
  *
@@ -501,9 +516,9 @@ export interface CheckpointRow extends LeaseRow {
  */
 export interface SettlementRow extends LeaseRow {
   /** How the ledger says the attempt ended. */
-  readonly outcome: "completed" | "retried" | "failed" | "released"
+  readonly outcome: "completed" | "retried" | "failed" | "released" | "in_review"
   /** The task's next status. */
-  readonly status: "completed" | "pending" | "failed"
+  readonly status: "completed" | "pending" | "failed" | "in_review"
   /** How many attempts are given back to the task. */
   readonly attemptsReturned: 0 | 1
   /** The task becomes available after this many milliseconds; null keeps its `availableAt`. */
@@ -521,6 +536,27 @@ export interface SettlementRow extends LeaseRow {
   readonly checkpoint: string | null
   /** What this attempt spent in all, for the budget of its queue. It includes what `reserve` has committed. */
   readonly spent: Amount
+}
+
+/**
+ * What a decision about a task in review writes. The token is that of the attempt in review.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface DecisionRow extends LeaseRow {
+  /** How the ledger says the attempt ended. */
+  readonly outcome: "completed" | "retried" | "failed"
+  /** The task's next status. */
+  readonly status: "completed" | "pending" | "failed"
+  /** The error in the ledger. */
+  readonly error: string | null
+  readonly feedback: string | null
+  readonly verified: boolean
+  readonly execution: string | null
+  readonly verification: string
+  /** What the attempt used, which the ledger has already. */
+  readonly attemptUsage: string | null
 }
 
 /** A lease that was not current: nothing was written for it. */
@@ -586,6 +622,8 @@ export interface CountsRow {
   readonly queue: Column
   readonly pending: Column
   readonly in_progress: Column
+  /** Left out by a driver without `decide`. */
+  readonly in_review?: Column
   readonly completed: Column
   readonly failed: Column
   readonly cancelled: Column

@@ -8,6 +8,26 @@ import { Confidence } from "./Execution.ts"
 import { Usage } from "./Usage.ts"
 
 /**
+ * What a person decided about an output in review.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Decision = Schema.Struct({
+  kind: Schema.Literals(["approved", "rejected", "edited", "expired"]),
+  /** The person. */
+  by: Schema.String,
+  at: Schema.DateTimeUtcFromString,
+  /** For the next attempt, if the output was rejected. */
+  comment: Schema.String,
+  /** The output before it was edited. */
+  output: Schema.optionalKey(Schema.String)
+})
+
+/** @since 0.2.0 */
+export interface Decision extends Schema.Schema.Type<typeof Decision> {}
+
+/**
  * Whether an output does what its task asks, and the reasons if it does not.
  *
  * @category models
@@ -23,7 +43,11 @@ export const Verification = Schema.Struct({
   /** Tokens and cost of the verification; null when the verifier does not meter them. */
   usage: Schema.NullOr(Usage),
   /** The models that judged, if models did. */
-  models: Schema.optionalKey(Schema.Array(Schema.String))
+  models: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** Why a person has to decide. The task is then sent to review, whether the verifier accepts the output or not. */
+  review: Schema.optionalKey(Schema.String),
+  /** The decision of a person, which counts more than `passed`. */
+  decision: Schema.optionalKey(Decision)
 })
 
 /** @since 0.1.0 */
@@ -60,6 +84,17 @@ export const reject = (
   issues: options?.issues ?? [],
   usage: options?.usage ?? null,
   ...(options?.models === undefined ? undefined : { models: options.models })
+})
+
+/**
+ * A verdict that leaves the decision to a person: the task is sent to review.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const review = (reason: string, verification: Verification = reject("", { confidence: 0 })): Verification => ({
+  ...verification,
+  review: reason
 })
 
 /**

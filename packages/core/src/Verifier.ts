@@ -102,6 +102,50 @@ const none: VerifierService = {
  */
 export const layerNone: Layer.Layer<Verifier> = Layer.succeed(Verifier, none)
 
+/**
+ * Sends every output to review, where it waits for a person. `TaskStore.reviews` decides.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerReview: Layer.Layer<Verifier> = Layer.succeed(Verifier, {
+  verify: () => Effect.succeed(Verification.review("Every output is reviewed by a person.")),
+  kind: "pure"
+})
+
+/**
+ * Sends outputs to review for which `reasonFor` returns a reason, which the person gets to read. It gets the verdict of the
+ * other verifier, which decides about all other outputs.
+ *
+ * @category combinators
+ * @since 0.2.0
+ */
+export const layerReviewIf = <E = never, R = never>(
+  reasonFor: (
+    verification: Verification.Verification,
+    task: Task,
+    execution: Execution
+  ) => string | undefined | Effect.Effect<string | undefined>,
+  verifier: Layer.Layer<Verifier, E, R>
+): Layer.Layer<Verifier, E, R> =>
+  Layer.effect(
+    Verifier,
+    Effect.map(Layer.build(verifier), (context) => {
+      const { kind, verify } = Context.get(context, Verifier)
+      return {
+        // Also an output that nothing verifies can be sent to review.
+        kind: kind === "none" ? "pure" : kind,
+        verify: (task, execution, attempt) =>
+          Effect.flatMap(verify(task, execution, attempt), (verdict) => {
+            const reason = reasonFor(verdict, task, execution)
+            return Effect.map(Effect.isEffect(reason) ? reason : Effect.succeed(reason), (reason) =>
+              reason === undefined ? verdict : Verification.review(reason, kind === "none" ? undefined : verdict)
+            )
+          })
+      }
+    })
+  )
+
 // A verifier of kind `none` has no vote. Without any votes, the combination is of that kind as well.
 const ballot = <Layers extends LayersOf<Verifier>>(
   layers: Layers,

@@ -71,6 +71,9 @@ const around = (store: Store, wrap: <A, E>(operation: Effect.Effect<A, E>) => Ef
     ...store.budgets,
     reserve: (spending) => wrap(store.budgets?.reserve(spending) ?? Effect.die("no budgets")),
     set: (queue, change) => wrap(store.budgets?.set(queue, change) ?? Effect.die("no budgets"))
+  },
+  reviews: store.reviews && {
+    decide: (decisions) => wrap(store.reviews?.decide(decisions) ?? Effect.die("no reviews"))
   }
 })
 

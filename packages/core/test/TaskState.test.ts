@@ -2,18 +2,9 @@ import { Task, TaskState } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 
-const {
-  AttemptFailed,
-  Cancelled,
-  ClaimExpired,
-  Claimed,
-  DependencyFailed,
-  LeaseExpired,
-  Released,
-  Requeued,
-  Revised,
-  Verified
-} = TaskState.Transition.cases
+const { Approved, AttemptFailed, Cancelled, ClaimExpired, Claimed, DependencyFailed, Edited, LeaseExpired } =
+  TaskState.Transition.cases
+const { Rejected, Released, Requeued, ReviewExpired, Revised, SentToReview, Verified } = TaskState.Transition.cases
 
 const attempts = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))
 
@@ -54,7 +45,13 @@ describe("TaskState", () => {
     ["pending", 2, Revised.make({}), { status: "pending", attempts: 0 }],
     ["completed", 1, Revised.make({}), { status: "pending", attempts: 0 }],
     ["failed", 3, Revised.make({}), { status: "pending", attempts: 0 }],
-    ["cancelled", 0, Revised.make({}), { status: "pending", attempts: 0 }]
+    ["cancelled", 0, Revised.make({}), { status: "pending", attempts: 0 }],
+    ["in_progress", 3, SentToReview.make({}), { status: "in_review", attempts: 3 }],
+    ["in_review", 3, Approved.make({}), { status: "completed", attempts: 3 }],
+    ["in_review", 3, Edited.make({}), { status: "completed", attempts: 3 }],
+    ["in_review", 3, Rejected.make({ permanent: false }), { status: "pending", attempts: 3 }],
+    ["in_review", 1, Rejected.make({ permanent: true }), { status: "failed", attempts: 1 }],
+    ["in_review", 1, ReviewExpired.make({}), { status: "failed", attempts: 1 }]
   ] as const)("of three attempts, %s with %i used: %o leads to %o", ([status, attempts, event, expected]) =>
     Effect.sync(() => {
       assert.deepStrictEqual(TaskState.transition({ status, attempts }, event, policy), Result.succeed(expected))
@@ -146,19 +143,24 @@ describe("TaskState", () => {
     ([state, event, policy]) =>
       Effect.sync(() => {
         const legal = Result.isSuccess(TaskState.transition(state, event, policy))
-        if (["Verified", "AttemptFailed", "Released", "LeaseExpired", "ClaimExpired"].includes(event._tag)) {
+        const ending = ["Verified", "AttemptFailed", "Released", "LeaseExpired", "ClaimExpired", "SentToReview"]
+        if (ending.includes(event._tag)) {
           assert.strictEqual(legal, state.status === "in_progress")
+        }
+        if (["Approved", "Edited", "Rejected", "ReviewExpired"].includes(event._tag)) {
+          assert.strictEqual(legal, state.status === "in_review")
         }
         if (event._tag === "Claimed") assert.strictEqual(legal, state.status === "pending")
       })
   )
 
   it.effect.prop(
-    "a task that is neither requeued nor revised is never claimed more often than its attempts allow, releases aside",
+    "a task that is neither requeued nor revised nor reviewed is never claimed more often than its attempts allow, releases aside",
     [Schema.Array(TaskState.Transition), Policy],
     ([events, policy]) =>
       Effect.sync(() => {
-        const failing = events.filter(({ _tag }) => !["Requeued", "Released", "ClaimExpired", "Revised"].includes(_tag))
+        const returning = new Set<string>(["Requeued", "Released", "ClaimExpired", "Revised", "Rejected"])
+        const failing = events.filter(({ _tag }) => !returning.has(_tag))
         const reached = walk({ status: "pending", attempts: 0 }, failing, policy)
         assert.isAtMost(reached.attempts, policy.maxAttempts)
       })

@@ -4,6 +4,7 @@ import { Layout } from "./components/Layout.tsx"
 import { Empty } from "./components/Message.tsx"
 import { FailuresPage } from "./pages/Failures.tsx"
 import { QueuesPage } from "./pages/Queues.tsx"
+import { ReviewPage } from "./pages/Review.tsx"
 import { TaskPage } from "./pages/Task.tsx"
 import { TasksPage } from "./pages/Tasks.tsx"
 import { base } from "./base.ts"
@@ -25,6 +26,7 @@ const routes = [
   createRoute({ getParentRoute: () => root, path: "/tasks", validateSearch: Search.tasks, component: TasksPage }),
   // The id is a parameter, because an id can contain anything, such as `/` and `..`.
   createRoute({ getParentRoute: () => root, path: "/task", validateSearch: Search.task, component: TaskPage }),
+  createRoute({ getParentRoute: () => root, path: "/review", validateSearch: Search.review, component: ReviewPage }),
   createRoute({
     getParentRoute: () => root,
     path: "/failures",

@@ -41,6 +41,14 @@ export interface FailuresSearch {
 
 export const failures = ({ queue }: Parameters): FailuresSearch => ({ queue: textOf(queue) })
 
+export interface ReviewSearch {
+  readonly queue?: string | undefined
+  /** The task whose output is shown. */
+  readonly id?: string | undefined
+}
+
+export const review = ({ id, queue }: Parameters): ReviewSearch => ({ id: textOf(id), queue: textOf(queue) })
+
 /** Parameters are plain text: `?id=prompts%2F1`. */
 export const parse = (search: string): Record<string, string> => Object.fromEntries(new URLSearchParams(search))
 

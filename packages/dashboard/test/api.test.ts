@@ -10,6 +10,7 @@ const counts = (queue: string, pending: number): Model.Queue => ({
   queue,
   pending,
   in_progress: 0,
+  in_review: 0,
   completed: 0,
   failed: 0,
   cancelled: 0,

@@ -1,7 +1,9 @@
+import { TaskId } from "@baton/core/Task"
+import { Effect } from "effect"
 import type { Browser } from "playwright-core"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { assertAccessible, executablePath, launch, open, visit } from "./browser.ts"
-import { compared, examples, hostile, long, manyPending } from "./records.ts"
+import { compared, examples, hostile, inReview, long, manyPending } from "./records.ts"
 import { type Server, startServer } from "./server.ts"
 
 describe.skipIf(executablePath === undefined)("the page in a browser", () => {
@@ -19,6 +21,83 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     })
     afterAll(() => server.close())
   }
+
+  describe("with 50 outputs in review", () => {
+    withServer(inReview)
+
+    for (const colorScheme of ["light", "dark"] as const) {
+      it(`shows the review desk accessibly, and in a narrow window (${colorScheme})`, async () => {
+        const { context, errors, page } = await open(browser, { colorScheme })
+        await visit(page, `${server.url}/review?queue=notes`)
+        await page.getByRole("heading", { level: 1, name: "notes/1" }).waitFor()
+        await assertAccessible(page, colorScheme === "dark" ? ["color-contrast"] : undefined)
+        await page.keyboard.press("v")
+        await page.locator("ins", { hasText: "Parquet" }).waitFor()
+        await page.setViewportSize({ width: 360, height: 640 })
+        assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), 360)
+        assert.deepStrictEqual(errors, [])
+        await context.close()
+      })
+    }
+
+    it("decides about 50 outputs with the keyboard alone", async () => {
+      const { context, errors, page } = await open(browser)
+      await visit(page, `${server.url}/review`)
+      const shown = async (id: string) => {
+        await page.getByRole("heading", { level: 1, name: id, exact: true }).waitFor()
+        await page.getByRole("button", { name: "Approve a" }).waitFor()
+      }
+      await shown("notes/1")
+
+      const comment = 'Say "Parquet" first.\nThen  the <b>rest</b>.'
+      await page.keyboard.press("r")
+      await page.keyboard.type('Say "Parquet" first.')
+      await page.keyboard.press("Enter")
+      await page.keyboard.type("Then  the <b>rest</b>.")
+      await page.keyboard.press("Control+Enter")
+      await shown("notes/2")
+
+      await page.keyboard.press("e")
+      await page.keyboard.press("Control+a")
+      await page.keyboard.type("Edited notes")
+      await page.keyboard.press("Control+Enter")
+      await shown("notes/3")
+
+      for (let number = 3; number < 50; number++) {
+        await page.keyboard.press("a")
+        await shown(`notes/${number + 1}`)
+      }
+      // Another person is faster.
+      await server.change((store) =>
+        Effect.flatMap(store.get("notes/50"), () =>
+          store.reviews === undefined
+            ? Effect.die("no reviews")
+            : store.reviews.decide([{ _tag: "Approve", taskId: TaskId.make("notes/50"), by: "bob" }])
+        )
+      )
+      await page.keyboard.press("x")
+      await page.keyboard.type("No.")
+      await page.keyboard.press("Control+Enter")
+      await page
+        .getByText(/bob has already approved this output|No output waits for review/)
+        .first()
+        .waitFor()
+      await page.getByText("No output waits for review").waitFor()
+
+      const tasks = await server.change((store) => store.list({ limit: 100 }))
+      const of = (id: string) => tasks.tasks.find((task) => task.id === id)
+      assert.deepStrictEqual([of("notes/1")?.status, of("notes/1")?.feedback], ["pending", comment])
+      assert.deepStrictEqual([of("notes/2")?.status, of("notes/2")?.result], ["completed", "Edited notes"])
+      assert.lengthOf(
+        tasks.tasks.filter(({ status }) => status === "completed"),
+        49
+      )
+      await visit(page, `${server.url}/task?id=notes%2F2`)
+      await page.getByText("Edited by web").waitFor()
+      assert.deepStrictEqual(errors, [])
+      await context.close()
+    })
+  })
 
   describe("with the tasks of several runs", () => {
     withServer([...examples, hostile])

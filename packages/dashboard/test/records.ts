@@ -117,6 +117,31 @@ An empty project no longer crashes the editor.
 Upgrade
 No changes to the configuration are needed.`
 
+/** Outputs that wait for a person; the first one is a second attempt. */
+export const inReview: ReadonlyArray<TaskRecord> = Array.from({ length: 50 }, (_, index) => {
+  const verification: Attempt["verification"] = {
+    passed: true,
+    confidence: 0.6,
+    feedback: "The notes are complete.",
+    issues: [],
+    usage: null,
+    models: ["claude-haiku-4-5"],
+    review: "The verifier is only 60% sure."
+  }
+  const id = `notes/${index + 1}`
+  return index === 0
+    ? recordOf(
+        { id, status: "in_review", feedback: "Name the file formats.", description: "Write the release notes." },
+        [
+          attemptOf(1, "retried", { output: first, error: "Name the file formats." }),
+          attemptOf(2, "in_review", { output: second, verification })
+        ]
+      )
+    : recordOf({ id, status: "in_review", description: `Write the release notes of version ${index}.` }, [
+        attemptOf(1, "in_review", { output: `Notes ${index + 1}`, verification })
+      ])
+})
+
 export const compared = recordOf(
   {
     id: "release-notes/12",

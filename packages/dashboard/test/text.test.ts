@@ -122,6 +122,7 @@ describe("waiting", () => {
     queue: "a",
     pending: 5,
     in_progress: 0,
+    in_review: 0,
     completed: 0,
     failed: 0,
     cancelled: 0,

@@ -3,7 +3,9 @@
  *
  * @since 0.1.0
  */
+import { TaskStatus } from "@baton/core/Task"
 import { Refusal } from "@baton/core/TaskStoreError"
+import { Decision } from "@baton/core/Verification"
 import * as Schema from "effect/Schema"
 
 const fields = {
@@ -68,6 +70,23 @@ export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFou
 export class TasksRefused extends Schema.TaggedError<TasksRefused>()(
   "TasksRefused",
   { ...fields, refusals: Schema.Array(Refusal) },
+  { httpApiStatus: 409 }
+) {}
+
+/**
+ * The task is not in review, or another person has already decided about the output. Nothing was changed.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class NotInReview extends Schema.TaggedError<NotInReview>()(
+  "NotInReview",
+  {
+    ...fields,
+    status: TaskStatus,
+    /** Who has decided what; null when nobody has. */
+    decision: Schema.NullOr(Decision)
+  },
   { httpApiStatus: 409 }
 ) {}
 

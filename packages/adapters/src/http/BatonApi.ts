@@ -26,12 +26,14 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "./ApiError.ts"
+import { NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "./ApiError.ts"
 import { Access, RequestErrors } from "./internal/middleware.ts"
 import {
   Added,
   Changed,
   Control,
+  Decide,
+  Decided,
   Event,
   Failures,
   limits,
@@ -107,6 +109,11 @@ export class Endpoints extends HttpApiGroup.make("baton", { topLevel: true })
       success: Changed,
       error: storeErrors
     }).annotate(OpenApi.Summary, "Cancel pending and running tasks"),
+    HttpApiEndpoint.post("decide", "/reviews", {
+      payload: Decide,
+      success: Decided,
+      error: [TaskNotFound, NotInReview, ...storeErrors]
+    }).annotate(OpenApi.Summary, "Approve, reject or edit an output in review"),
     HttpApiEndpoint.post("control", "/control", {
       payload: Schema.Struct({ request: Schema.Literals(["pause", "resume", "stop"]) }),
       success: Control,

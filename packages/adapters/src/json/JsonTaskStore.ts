@@ -44,6 +44,7 @@
  * `priority`, `availableAt`, `dependsOn`, `waitsFor` (the dependencies that have yet to complete), `concurrencyKey`,
  * `feedback`, `verified`, `requeues`, `usage`, `createdAt`, `updatedAt`, `token` (of the last lease), `checkpoint`, and `history`, the ledger of
  * attempts, which does not repeat the output that is the result. The lab has no status for a cancelled task: it is `failed`, with `"cancelled": true`.
+ * A task in review is `failed` there too, with `inReview`, the attempt whose output waits for a person.
  * The field `baton` of the document contains `"paused": true` while runs are paused, and `tokenFloor`, the greatest token of
  * the tasks that were deleted.
  *

@@ -1,7 +1,7 @@
 import { Task, TaskStore, TaskStoreError } from "@baton/core"
 import { BatonApi } from "@baton/adapters/http"
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { layerTemporary } from "../sqlite/temporary.ts"
 import * as Server from "./server.ts"
@@ -95,6 +95,41 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
         const whole = yield* client.output({ params: { id: "shown/1" }, query: { attempt: attempts[0]!.token } })
         assert.strictEqual(whole, output)
         assert.strictEqual(yield* client.output({ params: { id: "shown/1" }, query: {} }), "right")
+      })
+    )
+
+    it.effect("decides about outputs in review, and tells the second person who was faster", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        yield* Server.add(store, "reviewed", ["reviewed/1", "reviewed/2", "reviewed/3"])
+        yield* Server.sendToReview(store, "reviewed", { limit: 3, output: "a draft" })
+        const page = yield* client.tasks({ query: { queue: "reviewed", status: "in_review" } })
+        assert.strictEqual(page.total, 3)
+
+        const comment = "Zu lang:\n  two sentences at most."
+        const rejected = yield* client.decide({
+          payload: { id: "reviewed/1", decision: "reject", comment, by: "ann" }
+        })
+        assert.deepStrictEqual(rejected, { id: Task.TaskId.make("reviewed/1"), status: "pending" })
+        const [again] = yield* store.claim({ queues: ["reviewed"], limit: 1, owner: "w", lease: Duration.minutes(1) })
+        assert.strictEqual(again?.task.feedback, comment)
+        assert.strictEqual(again?.previousOutput, "a draft")
+
+        yield* client.decide({ payload: { id: "reviewed/2", decision: "edit", text: "better", by: "ann" } })
+        const { attempts, task } = yield* client.task({ params: { id: "reviewed/2" } })
+        assert.strictEqual(task.result?.text, "better")
+        assert.strictEqual(attempts[0]?.verification?.decision?.output, "a draft")
+
+        yield* client.decide({ payload: { id: "reviewed/3", decision: "approve", by: "ann" } })
+        const late = { id: "reviewed/3", decision: "reject", comment: "No.", by: "bob" } as const
+        const error = yield* Effect.flip(client.decide({ payload: late }))
+        assert(error._tag === "NotInReview")
+        assert.strictEqual(error.message, "ann has already approved this output")
+        assert.strictEqual(error.decision?.by, "ann")
+        assert.strictEqual(error.status, "completed")
+
+        const unknown = yield* Effect.flip(client.decide({ payload: { id: "nowhere", decision: "approve" } }))
+        assert.strictEqual(unknown._tag, "TaskNotFound")
       })
     )
 

@@ -1,5 +1,5 @@
 import { NodeHttpServer } from "@effect/platform-node"
-import { Execution, Task, TaskStore } from "@baton/core"
+import { Execution, Task, TaskStore, Verification } from "@baton/core"
 import { BatonApi, BatonServer } from "@baton/adapters/http"
 import { Context, Duration, Effect, Layer } from "effect"
 import { FetchHttpClient, type HttpClient, HttpRouter, HttpServer } from "effect/http"
@@ -82,6 +82,26 @@ export const complete = Effect.fnUntraced(function* (
       execution: Execution.make({ output: options.output }),
       verification: null,
       verified: true,
+      attemptUsage: null,
+      usage: null
+    }))
+  )
+})
+
+/** Sends the next outputs of a queue to review. */
+export const sendToReview = Effect.fnUntraced(function* (
+  store: TaskStore.TaskStore["Service"],
+  queue: string,
+  options: { readonly limit: number; readonly output: string }
+) {
+  const claims = yield* store.claim({ queues: [queue], owner: "test", limit: options.limit, lease })
+  yield* store.settle(
+    claims.map(({ task, token }) => ({
+      _tag: "Review",
+      taskId: task.id,
+      token,
+      execution: Execution.make({ output: options.output }),
+      verification: Verification.review("All accepted outputs are reviewed."),
       attemptUsage: null,
       usage: null
     }))

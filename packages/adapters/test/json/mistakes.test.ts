@@ -38,7 +38,7 @@ const mistakes: ReadonlyArray<readonly [what: string, text: string | Uint8Array,
   [
     "an unknown status",
     task(`"status": "done"`),
-    `:3:52: tasks[0].status: expected "pending" | "in_progress" | "completed" | "failed" | "cancelled"`
+    `:3:52: tasks[0].status: expected "pending" | "in_progress" | "in_review" | "completed" | "failed" | "cancelled"`
   ],
   ["a result that is not text", task(`"result": {}`), ":3:52: tasks[0].result: expected string | null"],
   ["attempts that are not an integer", task(`"attempts": 1.5`), ":3:54: tasks[0].attempts: expected an integer"],

@@ -148,7 +148,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       yield* run(countSome)
 
       const store = yield* open({ schema: name })
-      const nothing = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+      const nothing = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
       assert.deepEqual<ReadonlyArray<object>>(yield* store.queues, [
         { queue: "default", ...nothing, pending: 4, in_progress: 2 }
       ])

@@ -10,7 +10,7 @@ describe.skipIf(isMissing)("on a server", () => {
     name: "Redis",
     makePlace: prefix(),
     open: (name) => layerAt({ prefix: name }),
-    capabilities: { virtualTime: false }
+    capabilities: { virtualTime: false, reviews: false }
   })
 
   it.live("removes the keys of its prefix only", () =>

@@ -80,7 +80,16 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
       const { name } = yield* formerStore
       const store = yield* open({ prefix: name })
       assert.deepStrictEqual(yield* store.queues, [
-        { queue: "default", pending: 5, in_progress: 2, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
+        {
+          queue: "default",
+          pending: 5,
+          in_progress: 2,
+          in_review: 0,
+          completed: 1,
+          failed: 1,
+          cancelled: 1,
+          waiting: 1
+        }
       ])
       assert.deepStrictEqual(
         (yield* store.sweep({ maxAttempts: 3, onCrash: "retry" })).map(({ taskId }) => taskId),

@@ -43,7 +43,7 @@ describe("the migrations of a SQLite store", () => {
         const store = yield* TaskStore.TaskStore
         assert.deepStrictEqual(
           { ...(yield* store.counts) },
-          { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
+          { pending: 2, in_progress: 1, in_review: 0, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
         )
         assert.strictEqual(Option.getOrThrow(yield* store.get(id("completed"))).result, "the answer")
         const failed = yield* store.attempts(id("failed"))
@@ -80,7 +80,7 @@ describe("the migrations of a SQLite store", () => {
           tasks.map(({ id, overrides, payload, queue }) => [id, queue, payload, overrides]),
           ["completed", "failed", "cancelled", "running", "pending", "waiting"].map((id) => [id, "default", null, {}])
         )
-        const older = { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
+        const older = { pending: 2, in_progress: 1, in_review: 0, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
         assert.deepStrictEqual(yield* store.queues, [{ queue: "default", ...older }])
         const added = Task.makeNew({ id: "added", queue: "other", description: "Do added." })
         assert.deepStrictEqual(yield* store.add([Task.makeNew({ id: "pending", description: "Do pending." }), added]), {
@@ -99,7 +99,16 @@ describe("the migrations of a SQLite store", () => {
         )
         assert.deepStrictEqual(yield* store.queues, [
           { queue: "default", ...older },
-          { queue: "other", pending: 0, in_progress: 1, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+          {
+            queue: "other",
+            pending: 0,
+            in_progress: 1,
+            in_review: 0,
+            completed: 0,
+            failed: 0,
+            cancelled: 0,
+            waiting: 0
+          }
         ])
       })
     )

@@ -190,4 +190,4 @@ interface Lease {
   readonly token: number
 }
 
-const nothing = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+const nothing = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }

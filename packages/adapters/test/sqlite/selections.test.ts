@@ -11,7 +11,7 @@ const many = Array.from({ length: 2 * chunkSize + 1 }, (_, index) =>
   Task.makeNew({ id: `task-${index}`, description: "One of many." })
 )
 const ids = many.map(({ id }) => id)
-const nothing = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+const nothing = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
 
 /** These changes are made in parts, so that other processes can write in between. No task may be skipped. */
 describe("a change of many tasks in a SQLite store", () => {

@@ -113,7 +113,7 @@ const copy = Effect.fnUntraced(function* (from: TaskStore["Service"], to: TaskSt
   )
 }, Effect.scoped)
 
-const statuses = ["completed", "failed", "cancelled", "in_progress", "pending"] as const
+const statuses = ["completed", "failed", "cancelled", "in_progress", "in_review", "pending"] as const
 
 const totalOf = (counts: Counts): number => statuses.reduce((sum, status) => sum + counts[status], 0)
 

@@ -10,9 +10,11 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import type * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
+import * as Random from "effect/Random"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type { Apis } from "../claude/plan.ts"
 import type { Api } from "../claude/preflight.ts"
+import type { ReviewedOutputs } from "../settings/Kind.ts"
 import * as Project from "../settings/Project.ts"
 import { createHash } from "node:crypto"
 import { CommandFailed } from "../system/CommandFailed.ts"
@@ -113,11 +115,13 @@ export const make = Effect.fnUntraced(function* (
     ofOpenAi.executor || ofOpenAi.verifier
       ? yield* (yield* openaiModule).make(flags, { ...ofOpenAi, timeout, verifyTimeout, cache })
       : undefined
-  const chosen = yield* verifierOf(flags, verifier, verifyTimeout, { claude, openai })
+  const judge = yield* verifierOf(flags, verifier, verifyTimeout, { claude, openai })
+  const chosen = flags.review === undefined ? judge : yield* reviewed(flags.review, judge, verifier !== undefined)
   const config: OrchestratorConfig = {
     owner,
     concurrency,
     maxPerKey: flags.maxPerKey.value,
+    maxInReview: flags.maxInReview?.value,
     prefetch: flags.prefetch?.value,
     maxAttempts: flags.maxAttempts.value,
     maxCostPerTask: flags.maxCostPerTask?.value,
@@ -287,6 +291,51 @@ const verifierOf = Effect.fnUntraced(function* (
     timeout,
     idleTimeout: flags.idleTimeout?.value
   })
+})
+
+/** Below this confidence, a verifier counts as unsure. */
+const sureFrom = 0.8
+
+/** Lets people decide about some of the outputs. */
+const reviewed = Effect.fnUntraced(function* (
+  { by, value }: Given<ReviewedOutputs>,
+  judge: Layer.Layer<Verifier, CommandFailed, Platform>,
+  isVerified: boolean
+) {
+  if (value === "unsure" && !isVerified) {
+    return yield* new CommandFailed({
+      message: `${by} unsure needs a verifier. Add one, as in --verifier claude, or let people review everything with ${by} all.`
+    })
+  }
+  if ((yield* StoreUrl).startsWith("memory:")) {
+    return yield* new CommandFailed({
+      message: `${by} does not work with a store in memory, which is lost before anybody can decide. Remove --store memory:.`
+    })
+  }
+  const { layerReviewIf } = yield* Effect.promise(() => import("@baton/core/Verifier"))
+  if (value === "unsure") {
+    return layerReviewIf(
+      ({ confidence, passed }) =>
+        confidence < sureFrom
+          ? `The verifier ${passed ? "accepts" : "rejects"} the output, and is only ${Math.round(confidence * 100)}% sure.`
+          : undefined,
+      judge
+    )
+  }
+  if (value === "all") {
+    return layerReviewIf(({ passed }) => (passed ? "All accepted outputs are reviewed." : undefined), judge)
+  }
+  return layerReviewIf(
+    ({ passed }) =>
+      passed
+        ? Effect.map(Random.next, (drawn) =>
+            drawn < value
+              ? `A random ${Math.round(value * 1000) / 10}% of the accepted outputs is reviewed.`
+              : undefined
+          )
+        : undefined,
+    judge
+  )
 })
 
 /** Selects the candidate with the highest precedence. Two candidates with the same precedence are an error. */

@@ -111,6 +111,14 @@ export const settings = {
     help: "Use this verifier instead of a command",
     takenBy: verifying
   },
+  review: {
+    kind: Kind.reviewedOutputs,
+    help: "Let people decide about accepted outputs: about all of them, about a random share such as 5%, or about outputs, accepted or not, whose verifier is less than 80% sure; decide with baton review"
+  },
+  maxInReview: {
+    kind: Kind.count(1),
+    help: "Start no task while this many tasks of the queue wait for review, until people have decided"
+  },
   noVerify: { kind: Kind.onOff, help: "Accept every output without a warning", takenBy: runAndDoctor },
   concurrency: {
     kind: Kind.count(1),

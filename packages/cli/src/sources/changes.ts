@@ -191,7 +191,8 @@ export const revise = Effect.fnUntraced(function* (
 
 /** Whether a changed task is put in the place of the stored one. */
 export const isReplaced = ({ stored: { status } }: Change, onChanged: OnChanged): boolean =>
-  onChanged !== "keep" && (status === "pending" || (onChanged === "rerun" && status !== "in_progress"))
+  onChanged !== "keep" &&
+  (status === "pending" || (onChanged === "rerun" && status !== "in_progress" && status !== "in_review"))
 
 const finished: ReadonlySet<TaskStatus> = new Set(["completed", "failed", "cancelled"])
 

@@ -12,6 +12,8 @@ export const exitCodes = {
   deadLetters: 2,
   /** A safety limit stopped the run. */
   limitReached: 3,
+  /** No task failed, and at least one waits for a person. */
+  inReview: 4,
   /** The pipe on standard output was closed; the code of SIGPIPE. */
   brokenPipe: 141,
   /** `baton stop`; the code of SIGTERM. */

@@ -53,7 +53,7 @@ export const capturesContent: Effect.Effect<boolean> = Effect.orElseSucceed(
 /** Tasks in the store, by `status`; `waiting` is the part of `pending` that waits for dependencies. */
 export const tasks = Metric.gauge("baton_tasks", { description: "Tasks in the store" })
 
-const statuses = (["pending", "waiting", "in_progress", "completed", "failed", "cancelled"] as const).map(
+const statuses = (["pending", "waiting", "in_progress", "in_review", "completed", "failed", "cancelled"] as const).map(
   (status) => [status, Metric.withAttributes(tasks, { status })] as const
 )
 

@@ -231,6 +231,9 @@ const waitingFor = ({ endless, lease, store }: WaitOptions, progress: Progress) 
     if (counts.in_progress > 0) {
       return `waiting for ${count(counts.in_progress, "task")} of other workers (leases last ${clock(Duration.toMillis(lease))})`
     }
+    if (counts.in_review > 0 && counts.pending > counts.waiting) {
+      return `${count(counts.in_review, "task")} in review: decide with baton review`
+    }
     if (endless) return "waiting for tasks"
     const delayed = counts.pending - counts.waiting
     if (delayed === 0) return undefined

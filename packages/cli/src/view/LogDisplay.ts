@@ -52,6 +52,8 @@ const ofEvent = (event: Event): Effect.Effect<void> => {
   switch (event._tag) {
     case "TaskFailed":
       return warn("A task failed", { taskId: event.taskId, attempt: event.attempt })
+    case "TaskInReview":
+      return info("A task waits for review", { taskId: event.taskId, attempt: event.attempt })
     case "TaskCancelled":
       return info("A task was cancelled", { taskId: event.taskId, attempt: event.attempt })
     case "LeaseLost":

@@ -72,14 +72,18 @@ export class Progress {
   /** Set when the run has ended. */
   ended: RunEnd | undefined
 
+  /** Tasks that wait for a person. */
+  inReview = 0
+
   private readonly startedAt: number
   private finished = 0
   private readonly rate: Rate
 
   constructor(counts: Counts, now: number) {
-    this.total = counts.pending + counts.in_progress + counts.completed + counts.failed
+    this.total = counts.pending + counts.in_progress + counts.in_review + counts.completed + counts.failed
     this.completed = counts.completed
     this.failed = counts.failed
+    this.inReview = counts.in_review
     this.startedAt = now
     this.lastEventAt = now
     this.rate = new Rate(now)
@@ -122,6 +126,14 @@ export class Progress {
       case "TaskCompleted":
         this.running.delete(event.taskId)
         this.completed++
+        this.finished++
+        this.failuresInARow = 0
+        this.durations.add(event.durationMillis)
+        this.spend(event.usage)
+        return
+      case "TaskInReview":
+        this.running.delete(event.taskId)
+        this.inReview++
         this.finished++
         this.failuresInARow = 0
         this.durations.add(event.durationMillis)
@@ -180,9 +192,10 @@ export class Progress {
 
   /** Updates the counts with changes by other workers and commands. */
   recount(counts: Counts): void {
-    this.total = counts.pending + counts.in_progress + counts.completed + counts.failed
+    this.total = counts.pending + counts.in_progress + counts.in_review + counts.completed + counts.failed
     this.completed = counts.completed
     this.failed = counts.failed
+    this.inReview = counts.in_review
   }
 
   elapsedMillis(now: number): number {
@@ -197,7 +210,7 @@ export class Progress {
   /** The remaining time at the current rate; undefined if unknown. */
   remainingMillis(now: number): number | undefined {
     const rate = this.ratePerSecond(now)
-    const left = this.total - this.completed - this.failed
+    const left = this.total - this.completed - this.failed - this.inReview
     return rate === 0 || left < 0 ? undefined : (left / rate) * 1000
   }
 

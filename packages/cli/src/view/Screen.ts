@@ -162,12 +162,18 @@ export const redraw = Effect.fnUntraced(function* (
 export const untilQuit = Effect.fnUntraced(function* <A, E, R>(
   drawing: Effect.Effect<A, E, R>
 ): Effect.fn.Return<void, E | PlatformError, R | Stdio.Stdio | EffectTerminal.Terminal> {
-  yield* Effect.acquireUseRelease(
+  yield* onAlternateScreen(Effect.scoped(Effect.raceFirst(drawing, quit)))
+})
+
+/** Runs an effect that draws on the alternate screen, and restores the previous screen afterwards. */
+export const onAlternateScreen = <A, E, R>(
+  drawing: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | PlatformError, R | Stdio.Stdio> =>
+  Effect.acquireUseRelease(
     write(enter),
-    () => Effect.scoped(Effect.raceFirst(drawing, quit)),
+    () => drawing,
     () => Effect.ignore(write(leave))
   )
-})
 
 const quit = Effect.gen(function* () {
   const { canPrompt } = yield* TerminalCapabilities

@@ -87,7 +87,8 @@ export const read = Effect.fnUntraced(function* (options: {
   const queues = yield* store.queues
   const counts = yield* store.counts
   const { paused } = yield* store.control
-  const total = counts.pending + counts.in_progress + counts.completed + counts.failed + counts.cancelled
+  const total =
+    counts.pending + counts.in_progress + counts.in_review + counts.completed + counts.failed + counts.cancelled
   return {
     total,
     counts,
@@ -228,6 +229,9 @@ const countLines = (snapshot: Snapshot, { columns, style }: Canvas): ReadonlyArr
   const rows: ReadonlyArray<readonly [string, number, Style.Paint, string]> = [
     ["pending", counts.pending, Style.ofStatus(style, "pending"), waitingNote(snapshot)],
     ["in progress", counts.in_progress, Style.ofStatus(style, "in_progress"), inProgressNote(snapshot)],
+    ...(counts.in_review === 0
+      ? []
+      : [["in review", counts.in_review, Style.ofStatus(style, "in_review"), "people have to decide"] as const]),
     ["completed", counts.completed, Style.ofStatus(style, "completed"), ""],
     ["failed", counts.failed, Style.ofStatus(style, "failed"), failedNote(snapshot)],
     [
@@ -264,11 +268,12 @@ const queueLines = ({ queues }: Snapshot, { columns, style }: Canvas): ReadonlyA
     "",
     style.bold("Queues"),
     ...shown.map((queue) => {
-      const { completed, failed, in_progress, pending } = queue
+      const { completed, failed, in_progress, in_review, pending } = queue
       const parts = [
-        `${number(completed)} of ${number(completed + failed + in_progress + pending)} completed`,
+        `${number(completed)} of ${number(completed + failed + in_progress + in_review + pending)} completed`,
         ...(failed === 0 ? [] : [`${number(failed)} failed`]),
-        ...(in_progress === 0 ? [] : [`${number(in_progress)} in progress`])
+        ...(in_progress === 0 ? [] : [`${number(in_progress)} in progress`]),
+        ...(in_review === 0 ? [] : [`${number(in_review)} in review`])
       ]
       return fit(`${margin}${pad(fit(firstLine(queue.queue), width), width)}  ${parts.join(", ")}`, columns)
     }),
@@ -335,6 +340,7 @@ const nextSteps = ({
     [paused, "resume", "end the pause"],
     [total === 0, "add 'TEXT'", "add a task"],
     [total === 0, "run tasks.jsonl", "run a list"],
+    [counts.in_review > 0, "review", "decide about the outputs in review"],
     [counts.failed > 0, "dlq list", "list failed tasks and the reasons"],
     [counts.failed > 0, "dlq requeue --all", "make failed tasks pending again"],
     [ready > 0 && idle && !paused, queues.length < 2 ? "run" : "run --queue QUEUE", "run the pending tasks"],

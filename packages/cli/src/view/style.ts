@@ -42,6 +42,8 @@ export const ofStatus = (style: Style, status: TaskStatus): Paint => {
       return plain
     case "in_progress":
       return style.cyan
+    case "in_review":
+      return style.yellow
     case "completed":
       return style.green
     case "failed":
@@ -60,6 +62,7 @@ export const ofOutcome = (style: Style, outcome: AttemptOutcome): Paint => {
       return style.green
     case "retried":
     case "lease_expired":
+    case "in_review":
       return style.yellow
     case "failed":
       return style.red

@@ -49,7 +49,8 @@ export const quietSummary = (result: RunSummary, _progress: Progress, options: O
     ? [toLine(headline(result, options), { style: options.style, columns: Infinity })]
     : []
 
-const sumOf = (counts: Counts): number => counts.pending + counts.in_progress + counts.completed + counts.failed
+const sumOf = (counts: Counts): number =>
+  counts.pending + counts.in_progress + counts.in_review + counts.completed + counts.failed
 
 /** The result of a run in one line. */
 export const headline = (
@@ -72,7 +73,9 @@ export const headline = (
   switch (reason._tag) {
     case "Drained":
       if (total === 0) return { mark: "attention", text: "Nothing to do: there are no tasks" }
-      if (counts.failed > 0 || counts.waiting > 0) return { mark: "failed", text: done }
+      if (counts.failed > 0) return { mark: "failed", text: done }
+      if (counts.in_review > 0) return { mark: "attention", text: `${done}; ${inReview(counts)}` }
+      if (counts.waiting > 0) return { mark: "failed", text: done }
       return stats.tasksStarted > 0 || ended > 0
         ? { mark: "fine", text: done }
         : { mark: "fine", text: `Nothing to do: ${allAre(counts.completed)} already completed` }
@@ -86,6 +89,9 @@ export const headline = (
       return { mark: "failed", text: `Stopped by an error: ${done}` }
   }
 }
+
+const inReview = ({ in_review }: Counts): string =>
+  `${count(in_review, "task")} ${in_review === 1 ? "waits" : "wait"} for review`
 
 /** The message of a limit as one sentence. The last failure in it can have many lines. */
 const limitOf = (message: string): string => {
@@ -131,6 +137,7 @@ const details = (
       counts.waiting,
       counts.waiting === 1 ? "depends on a task that did not complete" : "depend on tasks that did not complete"
     ],
+    [counts.in_review, "in review"],
     [counts.in_progress, "in progress on other workers"]
   ] as const
   const entries = [
@@ -187,9 +194,10 @@ const nextSteps = ({ counts, reason, stats }: RunSummary, options: Options): Rea
   const canResume = reason._tag !== "Drained" && counts.pending > 0 && !options.endless
   const isStuck = reason._tag === "Drained" && counts.waiting > 0
   const steps: ReadonlyArray<readonly [boolean, string, string]> = [
+    [counts.in_review > 0, "review", "decide about the outputs in review"],
     [counts.failed > 0, "dlq list", "list failed tasks and the reasons"],
     [counts.failed > 0, "dlq requeue --all", "make failed tasks pending again"],
-    [isStuck && counts.failed === 0, "list --status pending", "list the pending tasks"],
+    [isStuck && counts.failed === 0 && counts.in_review === 0, "list --status pending", "list the pending tasks"],
     [counts.completed > 0 && stats.tasksCompleted > 0, "export --format csv", "export the results"]
   ]
   const entries = steps.flatMap(([applies, step, why]) =>
@@ -254,12 +262,16 @@ export const exitCode = (
     case "LimitReached":
       return exitCodes.limitReached
     case "Drained":
-      return counts.failed > 0 || counts.waiting > 0 ? exitCodes.deadLetters : exitCodes.ok
+      if (counts.failed > 0) return exitCodes.deadLetters
+      // Those that wait can be waiting for a task in review.
+      if (counts.in_review > 0) return exitCodes.inReview
+      return counts.waiting > 0 ? exitCodes.deadLetters : exitCodes.ok
     case "Stopped": {
       if (options.endless) return exitCodes.ok
       const isDone = counts.pending === 0 && counts.in_progress === 0
       if (!isDone) return exitCodes.stopped
-      return counts.failed > 0 ? exitCodes.deadLetters : exitCodes.ok
+      if (counts.failed > 0) return exitCodes.deadLetters
+      return counts.in_review > 0 ? exitCodes.inReview : exitCodes.ok
     }
     case "Interrupted":
     case "Failed":

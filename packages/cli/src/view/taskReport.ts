@@ -1,6 +1,7 @@
 /** All information about a task, for people. */
 import type { Attempt } from "@baton/core/Attempt"
 import type { Task } from "@baton/core/Task"
+import type { Decision } from "@baton/core/Verification"
 import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as TextDiff from "effect/TextDiff"
@@ -199,12 +200,23 @@ const verdict = ({ error, verification }: Attempt, style: Style.Style): Readonly
   if (verification === null) return []
   const word = verification.passed ? style.green("accepted") : style.red("rejected")
   const confidence = verification.confidence === 1 ? "" : `, ${Math.round(verification.confidence * 100)}% confidence`
+  const { decision, review } = verification
+  // An output that nothing but a person looks at has no verdict.
+  const isJudged = review === undefined || verification.confidence > 0
   return [
-    `${attemptMargin}${style.dim("Verdict:")} ${word}${confidence}`,
+    ...(review === undefined ? [] : labelled("Review", review, style)),
+    ...(decision === undefined ? [] : labelled("Decision", decisionText(decision, error), style)),
+    ...(isJudged ? [`${attemptMargin}${style.dim("Verdict:")} ${word}${confidence}`] : []),
     // The feedback of a rejection is also the error of the attempt.
     ...(verification.feedback === error ? [] : labelled("Feedback", verification.feedback, style)),
     ...verification.issues.flatMap((issue) => block(`- ${issue}`, `${attemptMargin}  `, maxLines))
   ]
+}
+
+/** What a person decided. The comment of a rejection is also the error of the attempt. */
+const decisionText = ({ by, comment, kind }: Decision, error: string | null): string => {
+  const text = `${kind} by ${firstLine(by)}`
+  return comment === "" || comment === error ? text : `${text}: ${comment}`
 }
 
 /** The metadata of the execution. Short values share a line; for long texts, the last lines are shown. */

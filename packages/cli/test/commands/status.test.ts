@@ -145,8 +145,19 @@ describe("baton status", () => {
       const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toEncoded(Snapshot)))
       assert.deepStrictEqual(yield* decode(stdout), {
         total: 6,
-        counts: { pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 },
-        queues: [{ queue: "default", pending: 2, in_progress: 1, completed: 1, failed: 1, cancelled: 1, waiting: 1 }],
+        counts: { pending: 2, in_progress: 1, in_review: 0, completed: 1, failed: 1, cancelled: 1, waiting: 1 },
+        queues: [
+          {
+            queue: "default",
+            pending: 2,
+            in_progress: 1,
+            in_review: 0,
+            completed: 1,
+            failed: 1,
+            cancelled: 1,
+            waiting: 1
+          }
+        ],
         paused: false,
         claimed: 0,
         oldestRunning: { id: "ship", startedAt: "2026-01-05T09:01:02.500Z", seconds: 180 },

@@ -28,6 +28,7 @@ const exitCodes = `## Exit codes
 | 1 | wrong usage or configuration, or an unexpected error |
 | 2 | at least one task is in the dead-letter queue, or depends on one that will not complete |
 | 3 | a safety limit stopped the run |
+| 4 | no task failed, and tasks wait for review |
 | 129, 130, 143 | a signal stopped the run after the drain (143 also after \`baton stop\`) |`
 
 const text = (value: Option.Option<string>) => Option.getOrElse(value, () => "").replace(/ \(choices: [^)]*\)$/, "")

@@ -121,6 +121,7 @@ describe.skipIf(Postgres.isMissing || Redis.isMissing)("baton migrate-store", ()
       assert.deepStrictEqual(before.counts, {
         pending: 4,
         in_progress: 1,
+        in_review: 0,
         completed: 2,
         failed: 1,
         cancelled: 1,

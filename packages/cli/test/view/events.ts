@@ -108,6 +108,7 @@ export const stats = (fields: Partial<Stats.Stats> = {}): Stats.Stats => ({
   tasksStarted: 0,
   tasksCompleted: 0,
   tasksUnverified: 0,
+  tasksInReview: 0,
   tasksFailed: 0,
   tasksRetried: 0,
   tasksReleased: 0,
@@ -127,10 +128,13 @@ export const ended = (seconds: number, reason: StopReason.StopReason, fields?: P
 })
 
 export const counts = (
-  fields: Partial<Record<"pending" | "in_progress" | "completed" | "failed" | "cancelled" | "waiting", number>>
+  fields: Partial<
+    Record<"pending" | "in_progress" | "in_review" | "completed" | "failed" | "cancelled" | "waiting", number>
+  >
 ) => ({
   pending: 0,
   in_progress: 0,
+  in_review: 0,
   completed: 0,
   failed: 0,
   cancelled: 0,

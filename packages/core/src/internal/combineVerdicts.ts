@@ -9,7 +9,8 @@ type Vote = Result.Result<Verification, VerificationError | SafetyStop>
 
 /**
  * Passes when at least `quorum` verifiers pass. A verifier without a verdict has no vote; if such votes could have changed the
- * result, this fails. The usage of all verifiers is counted in any case.
+ * result, this fails. Where those that leave the decision to a person are needed for the quorum, so does the result. The
+ * usage of all verifiers is counted in any case.
  */
 export const vote =
   (quorum: number) =>
@@ -22,15 +23,20 @@ export const vote =
     )
     const decisive = errors.find((error) => error._tag === "SafetyStop" || error.reason === "Fatal")
     if (decisive !== undefined) return Effect.fail(withUsage(decisive, usage))
-    const passing = verdicts.filter(({ passed }) => passed)
+    const passing = verdicts.filter(({ passed, review }) => passed && review === undefined)
+    const asking = verdicts.filter(({ review }) => review !== undefined)
     const passed = passing.length >= quorum
     const [undecided] = errors
-    if (undecided !== undefined && !passed && passing.length + errors.length >= quorum) {
+    if (undecided !== undefined && !passed && passing.length + asking.length + errors.length >= quorum) {
       return Effect.fail(withUsage(undecided, usage))
     }
+    const isOpen = !passed && asking.length > 0 && passing.length + asking.length >= quorum
+    const side = isOpen ? asking : verdicts.filter((verdict) => !verdict.passed && verdict.review === undefined)
+    const verdict = verdictOf(isOpen ? asking.every((each) => each.passed) : passed, passed ? passing : side, usage)
     return Effect.succeed({
-      ...verdictOf(passed, passed ? passing : verdicts.filter((verdict) => !verdict.passed), usage),
-      ...modelsOf(verdicts)
+      ...verdict,
+      ...modelsOf(verdicts),
+      ...(isOpen ? { review: asking.map(({ review }) => review).join("\n") } : undefined)
     })
   }
 

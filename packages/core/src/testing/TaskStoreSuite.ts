@@ -49,6 +49,7 @@ import * as ModelCheck from "./internal/modelCheck.ts"
 import { queues } from "./internal/queues.ts"
 import { reading } from "./internal/reading.ts"
 import { noRevisions, revising } from "./internal/revising.ts"
+import { noReviews, reviews } from "./internal/reviews.ts"
 import { settling } from "./internal/settling.ts"
 import { starting, withoutStarts } from "./internal/starting.ts"
 import { sweeping } from "./internal/sweeping.ts"
@@ -83,6 +84,8 @@ export interface Capabilities {
   readonly starts: boolean
   /** The store can fail tasks that wait for others. Off for a driver without `failWaiting`: it has to refuse. Default on. */
   readonly dependentFailures: boolean
+  /** The store holds tasks for review. Off for a driver without `decide`, whose tests are then skipped. Default on. */
+  readonly reviews: boolean
 }
 
 /**
@@ -147,7 +150,8 @@ const defaultCapabilities: Capabilities = {
   budgets: true,
   revisions: true,
   starts: true,
-  dependentFailures: true
+  dependentFailures: true,
+  reviews: true
 }
 
 const groupsOf = ({
@@ -155,7 +159,8 @@ const groupsOf = ({
   concurrencyKeys,
   dependentFailures,
   revisions,
-  starts
+  starts,
+  reviews: holdsReviews
 }: Capabilities): ReadonlyArray<readonly [string, ReadonlyArray<Case>]> => [
   ["adding", adding],
   ["queues", queues],
@@ -177,7 +182,8 @@ const groupsOf = ({
   ["text", text],
   ["transfer", transferring],
   ["known failures of queues", hazards],
-  keepsBudgets ? ["budgets", budgets] : ["budgets (skipped: the store keeps none)", noBudgets]
+  keepsBudgets ? ["budgets", budgets] : ["budgets (skipped: the store keeps none)", noBudgets],
+  holdsReviews ? ["reviews", reviews] : ["reviews (skipped: the store holds none)", noReviews]
 ]
 
 /**
@@ -234,7 +240,7 @@ export const cases = <Place>(options: Options<Place>): ReadonlyArray<ContractCas
  * @since 0.1.0
  */
 export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
-  const { concurrencyKeys, dependentFailures, revisions, starts, virtualTime } = capabilitiesOf(options)
+  const { concurrencyKeys, dependentFailures, reviews, revisions, starts, virtualTime } = capabilitiesOf(options)
   const test = virtualTime ? it.effect : it.live
   it.describe(`TaskStore (${options.name})`, () => {
     for (const [group, ofGroup] of Map.groupBy(cases(options), ({ group }) => group)) {
@@ -248,7 +254,11 @@ export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
       [Commands],
       ([commands]) =>
         withFixture(options, reopenInModelCheck, (fixture) =>
-          ModelCheck.check(fixture, { concurrencyKeys, dependentFailures, revisions, starts, virtualTime }, commands)
+          ModelCheck.check(
+            fixture,
+            { concurrencyKeys, dependentFailures, reviews, revisions, starts, virtualTime },
+            commands
+          )
         ),
       { timeout: 4 * testTimeout, arbitrary: { runs: virtualTime ? 100 : 20, size: 50 } }
     )

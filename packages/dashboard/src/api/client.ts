@@ -102,4 +102,6 @@ export const requeue = (selection: Model.Selection) => post(Model.Changes, "api/
 
 export const cancel = (selection: Model.Selection) => post(Model.Changes, "api/cancel", selection)
 
+export const decide = (decision: Model.Decision) => post(Model.Decided, "api/reviews", decision)
+
 export const control = (request: "pause" | "resume") => post(Model.Control, "api/control", { request })

@@ -75,7 +75,7 @@ export const start = (client: QueryClient): (() => void) => {
     refreshedAt = Date.now()
     // The server reads all failed tasks to group them, so the groups are read only when their number changed.
     const failedNow = failedIn(client.getQueryData<Model.Queues>(["queues"])?.queues ?? [])
-    const names = failed === failedNow ? ["task"] : ["task", "failures"]
+    const names = failed === failedNow ? ["task", "review"] : ["task", "review", "failures"]
     failed = failedNow
     void client.invalidateQueries({ predicate: ({ queryKey }) => isOf(queryKey, ...names) })
     for (const observer of pageObservers) observer(new Set(changedQueues))

@@ -1,5 +1,5 @@
 /** The data of the pages, cached. Events of the server refresh it, so nothing is polled. */
-import { QueryClient, useMutation, useQuery } from "@tanstack/react-query"
+import { QueryClient, queryOptions, useMutation, useQuery } from "@tanstack/react-query"
 import { useEffect, useRef, useState } from "react"
 import * as Rate from "../text/rate.ts"
 import * as Waiting from "../text/waiting.ts"
@@ -24,11 +24,20 @@ export const makeQueryClient = (): QueryClient =>
 
 export const useQueues = () => useQuery({ queryKey: ["queues"], queryFn: ({ signal }) => Client.queues(signal) })
 
-export const useTask = (id: string) =>
-  useQuery({ queryKey: ["task", id], queryFn: ({ signal }) => Client.task(id, signal) })
+export const taskQuery = (id: string) =>
+  queryOptions({ queryKey: ["task", id], queryFn: ({ signal }) => Client.task(id, signal) })
+
+export const useTask = (id: string) => useQuery(taskQuery(id))
 
 export const useFailures = (queue: string | undefined) =>
   useQuery({ queryKey: ["failures", queue ?? ""], queryFn: ({ signal }) => Client.failures(queue, signal) })
+
+/** The first outputs in review. */
+export const useInReview = (queue: string | undefined) =>
+  useQuery({
+    queryKey: ["review", queue ?? ""],
+    queryFn: ({ signal }) => Client.tasks({ queue, status: "in_review" }, undefined, signal)
+  })
 
 /** The whole output of an attempt. An output does not change, so it is read once. */
 export const useOutput = (id: string, token: number, isWanted: boolean) =>
@@ -41,6 +50,7 @@ export const useOutput = (id: string, token: number, isWanted: boolean) =>
 
 export const useRequeue = () => useMutation({ mutationFn: Client.requeue })
 export const useCancel = () => useMutation({ mutationFn: Client.cancel })
+export const useDecide = () => useMutation({ mutationFn: Client.decide })
 export const useControl = () => useMutation({ mutationFn: Client.control })
 
 /** The time, once a second. */

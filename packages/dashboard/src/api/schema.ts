@@ -67,7 +67,19 @@ export const Verdict = Schema.Struct({
   feedback: Text,
   issues: Schema.Array(Schema.String),
   usage: NullableUsage,
-  models: Schema.optionalKey(Schema.Array(Schema.String))
+  models: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** Why a person has to decide. */
+  review: Schema.optionalKey(Schema.String),
+  decision: Schema.optionalKey(
+    Schema.Struct({
+      kind: Schema.Literals(["approved", "rejected", "edited", "expired"]),
+      by: Schema.String,
+      at: Schema.String,
+      comment: Schema.String,
+      /** The output before it was edited. */
+      output: Schema.optionalKey(Schema.String)
+    })
+  )
 })
 export interface Verdict extends Schema.Schema.Type<typeof Verdict> {}
 
@@ -123,6 +135,16 @@ export const Changes = Schema.Struct({
   unknown: Schema.Array(Schema.String)
 })
 export interface Changes extends Schema.Schema.Type<typeof Changes> {}
+
+/** The status of a task after a decision. */
+export const Decided = Schema.Struct({ id: Schema.String, status: TaskStatus })
+
+/** A decision about the output of the attempt with this token. */
+export type Decision = { readonly id: string; readonly attempt: number; readonly by: string } & (
+  | { readonly decision: "approve" }
+  | { readonly decision: "reject"; readonly comment: string; readonly giveUp: boolean }
+  | { readonly decision: "edit"; readonly text: string }
+)
 
 /** The data of the event `changed`. */
 export const Changed = Schema.Struct({

@@ -90,6 +90,7 @@ export const Layout = () => {
   const connection = useConnection()
   const needsToken = queues.error instanceof RequestError && queues.error.status === 401
   useEffect(() => (needsToken ? undefined : start(client)), [client, needsToken])
+  const inReview = queues.data?.queues.reduce((sum, queue) => sum + queue.in_review, 0) ?? 0
   const failed = queues.data?.queues.reduce((sum, queue) => sum + queue.failed, 0) ?? 0
   return (
     <>
@@ -108,6 +109,10 @@ export const Layout = () => {
             </Link>
             <Link to="/tasks" className={pathname === "/task" ? "tab active" : "tab"}>
               Tasks
+            </Link>
+            <Link to="/review" className="tab">
+              Review
+              {inReview > 0 && <span className="count">{number(inReview)}</span>}
             </Link>
             <Link to="/failures" className="tab">
               Failures

@@ -3,6 +3,7 @@ import type { Attempt, TaskItem } from "../api/schema.ts"
 const statusNames: Record<TaskItem["status"], string> = {
   pending: "Pending",
   in_progress: "Running",
+  in_review: "In review",
   completed: "Completed",
   failed: "Failed",
   cancelled: "Cancelled"
@@ -11,6 +12,7 @@ const statusNames: Record<TaskItem["status"], string> = {
 const outcomeNames: Record<Attempt["outcome"], string> = {
   claimed: "Claimed",
   running: "Running",
+  in_review: "In review",
   completed: "Completed",
   retried: "Retried",
   failed: "Failed",

@@ -3,7 +3,7 @@ import type { TaskFilter } from "../api/client.ts"
 import { Search } from "./icons.tsx"
 import { statusName } from "./Status.tsx"
 
-const statuses = ["pending", "in_progress", "completed", "failed", "cancelled"] as const
+const statuses = ["pending", "in_progress", "in_review", "completed", "failed", "cancelled"] as const
 
 interface Props {
   readonly filter: TaskFilter

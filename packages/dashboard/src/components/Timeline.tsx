@@ -1,7 +1,8 @@
 /** The attempts of a task, oldest first. */
 import type { ReactNode } from "react"
-import type { Attempt } from "../api/schema.ts"
+import type { Attempt, Verdict } from "../api/schema.ts"
 import { cost } from "../text/format.ts"
+import { plain } from "../text/visible.ts"
 import { Plain } from "./Plain.tsx"
 import { OutcomeBadge } from "./Status.tsx"
 import { Ago, Duration } from "./Time.tsx"
@@ -19,11 +20,24 @@ const Said = ({ children, label }: { readonly label: string; readonly children: 
   </div>
 )
 
-/** What the verifier said, or why the attempt failed. */
+const decided = {
+  approved: "Approved by",
+  rejected: "Rejected by",
+  edited: "Edited by",
+  expired: "Expired by"
+} as const
+
+/** What a person decided. */
+const Decided = ({ decision: { by, comment, kind } }: { readonly decision: NonNullable<Verdict["decision"]> }) => (
+  <Said label={`${decided[kind]} ${plain(by)}`}>{comment !== "" && <Plain text={comment} />}</Said>
+)
+
+/** What the verifier and a person said, or why the attempt failed. */
 const Reason = ({ attempt: { error, verification } }: { readonly attempt: Attempt }) => {
   if (verification !== null) {
-    const { confidence, feedback, issues, models, passed } = verification
-    return (
+    const { confidence, decision, feedback, issues, models, passed, review } = verification
+    const isJudged = models !== undefined || confidence > 0
+    const verdict = (
       <Said
         label={`${passed ? "Accepted" : "Rejected"}${models === undefined ? "" : ` by ${models.join(", ")}`}${
           confidence < 1 ? `, ${Math.round(confidence * 100)}% sure` : ""
@@ -40,6 +54,20 @@ const Reason = ({ attempt: { error, verification } }: { readonly attempt: Attemp
           </ul>
         )}
       </Said>
+    )
+    return (
+      <>
+        {isJudged && verdict}
+        {decision === undefined ? (
+          review !== undefined && (
+            <Said label="In review">
+              <Plain text={review} />
+            </Said>
+          )
+        ) : (
+          <Decided decision={decision} />
+        )}
+      </>
     )
   }
   return error === null ? null : (

@@ -75,7 +75,7 @@ const QueueCard = ({
       <Progress queue={queue} />
       <ul className="counts">
         {statuses
-          .filter((status) => status !== "cancelled" || queue.cancelled > 0)
+          .filter((status) => (status !== "cancelled" && status !== "in_review") || queue[status] > 0)
           .map((status) => (
             <li key={status}>
               <Link
@@ -97,11 +97,18 @@ const QueueCard = ({
         </li>
       </ul>
       {queue.budget !== null && <BudgetLines budget={queue.budget} />}
-      {(notes.length > 0 || queue.failed > 0) && (
+      {(notes.length > 0 || queue.failed > 0 || queue.in_review > 0) && (
         <ul className="notes">
           {notes.map((note) => (
             <li key={note}>{note}</li>
           ))}
+          {queue.in_review > 0 && (
+            <li>
+              <Link to="/review" search={{ queue: queue.queue }}>
+                {count(queue.in_review, "output")} to review
+              </Link>
+            </li>
+          )}
           {queue.failed > 0 && (
             <li data-kind="failed">
               <Link to="/failures" search={{ queue: queue.queue }}>

@@ -20,7 +20,7 @@ const route = getRouteApi("/task")
 
 type Task = TaskDetail["task"]
 
-const Facts = ({ task }: { readonly task: Task }) => (
+const Facts = ({ isByPerson, task }: { readonly task: Task; readonly isByPerson: boolean }) => (
   <dl className="facts">
     <div>
       <dt>Queue</dt>
@@ -59,7 +59,7 @@ const Facts = ({ task }: { readonly task: Task }) => (
     {task.status === "completed" && (
       <div>
         <dt>Result</dt>
-        <dd>{task.verified ? "Accepted by the verifier" : "Not verified"}</dd>
+        <dd>{task.verified ? (isByPerson ? "Accepted by a person" : "Accepted by the verifier") : "Not verified"}</dd>
       </div>
     )}
     {task.dependsOn.length > 0 && (
@@ -214,12 +214,17 @@ export const TaskPage = () => {
         </h1>
         <StatusBadge status={task.status} />
         <div className="page-actions">
+          {task.status === "in_review" && (
+            <Link to="/review" search={{ id: task.id, queue: task.queue }} className="button primary">
+              Review
+            </Link>
+          )}
           <Actions task={task} />
         </div>
       </div>
       <section className="card prompt" aria-label="Prompt">
         <Block text={task.description} label="Prompt" />
-        <Facts task={task} />
+        <Facts task={task} isByPerson={attempts.at(-1)?.verification?.decision !== undefined} />
         {task.payload !== null && <Json label="Payload" value={task.payload} />}
         {!isEmpty(task.metadata) && <Json label="Metadata" value={task.metadata} />}
         {!isEmpty(task.overrides) && <Json label="Settings of this task" value={task.overrides} />}

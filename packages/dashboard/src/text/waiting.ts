@@ -3,7 +3,7 @@ import type { Queue } from "../api/schema.ts"
 import { isSpent } from "./budget.ts"
 import { count } from "./format.ts"
 
-export const statuses = ["completed", "in_progress", "failed", "pending", "cancelled"] as const
+export const statuses = ["completed", "in_progress", "in_review", "failed", "pending", "cancelled"] as const
 
 export const total = (queue: Queue): number => statuses.reduce((sum, status) => sum + queue[status], 0)
 

@@ -1,6 +1,6 @@
 /** The handlers of the endpoints. They read and write through the store alone. */
 import type * as Tasks from "@baton/core/Task"
-import { type Selection, TaskStore } from "@baton/core/TaskStore"
+import { type ReviewDecision, type Selection, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -8,12 +8,12 @@ import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "../ApiError.ts"
+import { NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "../ApiError.ts"
 import { Api } from "../BatonApi.ts"
 import { Events } from "./events.ts"
 import { failures, withCause } from "./failures.ts"
 import type { Access, RequestErrors } from "./middleware.ts"
-import { type Changed, limits } from "./model.ts"
+import { type Changed, type Decide, limits } from "./model.ts"
 import * as Overview from "./overview.ts"
 import { read } from "./reading.ts"
 import * as Views from "./views.ts"
@@ -83,6 +83,27 @@ export const layer = ({
         }
       })
 
+      const decide = Effect.fnUntraced(function* (payload: Decide) {
+        const { reviews } = store
+        if (reviews === undefined) {
+          return yield* new StoreUnusable({ message: "This store cannot hold tasks for review." })
+        }
+        const task = yield* found(payload.id)
+        const { decided, refused } = yield* reviews.decide([decisionOf(task.id, payload)])
+        const [refusal] = refused
+        const { status } = yield* found(payload.id)
+        if (refusal === undefined && decided.length > 0) return { id: task.id, status }
+        const decision = refusal?.decision ?? null
+        return yield* new NotInReview({
+          message:
+            decision === null
+              ? `The task ${JSON.stringify(task.id)} is not in review: it is ${status.replace("_", " ")}.`
+              : `${decision.by} has already ${decision.kind} this output${decision.comment === "" ? "" : `: ${decision.comment}`}`,
+          status,
+          decision
+        })
+      })
+
       const idsOf = (selection: Selection) => ("ids" in selection ? selection.ids : [])
 
       return handlers
@@ -131,6 +152,7 @@ export const layer = ({
             Effect.catchTag("TaskStoreError", storeError)
           )
         )
+        .handle("decide", ({ payload }) => Effect.catchTag(decide(payload), "TaskStoreError", storeError))
         .handle("control", ({ payload }) =>
           Effect.map(store.request(payload.request), Overview.control).pipe(
             Effect.catchTag("TaskStoreError", storeError)
@@ -151,10 +173,23 @@ export const layer = ({
 const statuses = [
   "pending",
   "in_progress",
+  "in_review",
   "completed",
   "failed",
   "cancelled"
 ] as const satisfies ReadonlyArray<Tasks.TaskStatus>
+
+const decisionOf = (taskId: Tasks.TaskId, { attempt, by = "web", ...payload }: Decide): ReviewDecision => {
+  const about = { taskId, by, ...(attempt === undefined ? undefined : { token: attempt }) }
+  switch (payload.decision) {
+    case "approve":
+      return { ...about, _tag: "Approve" }
+    case "reject":
+      return { ...about, _tag: "Reject", comment: payload.comment, giveUp: payload.giveUp }
+    case "edit":
+      return { ...about, _tag: "Edit", text: payload.text }
+  }
+}
 
 const storeError = ({ message, reason }: TaskStoreError) =>
   Effect.fail(reason === "Unavailable" ? new StoreUnavailable({ message }) : new StoreUnusable({ message }))

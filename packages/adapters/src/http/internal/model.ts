@@ -1,7 +1,7 @@
 /** What requests and responses contain. */
-import { Attempt as TaskAttempt } from "@baton/core/Attempt"
+import { Attempt as TaskAttempt, LeaseToken } from "@baton/core/Attempt"
 import { Budget as QueueBudget } from "@baton/core/Budget"
-import { QueueName, Task as StoredTask, TaskId } from "@baton/core/Task"
+import { QueueName, Task as StoredTask, TaskId, TaskStatus } from "@baton/core/Task"
 import { Counts } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
 import { Verification as Verdict } from "@baton/core/Verification"
@@ -261,6 +261,46 @@ export const Changed = Schema.Struct({
 
 /** @since 0.1.0 */
 export interface Changed extends Schema.Schema.Type<typeof Changed> {}
+
+const decision = {
+  id: Schema.NonEmptyString,
+  /** The token of the attempt that the person has seen. Default: the one in review. */
+  attempt: Schema.optionalKey(LeaseToken),
+  /** The person who decides. Default `web`. */
+  by: Schema.optionalKey(Schema.String.check(Schema.isPattern(/\S/, { expected: "a name" })))
+}
+
+/**
+ * A decision about an output in review. The comment of a rejection becomes the feedback of the next attempt; with `giveUp`
+ * there is none.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Decide = Schema.Union([
+  Schema.Struct({ ...decision, decision: Schema.Literal("approve") }),
+  Schema.Struct({
+    ...decision,
+    decision: Schema.Literal("reject"),
+    comment: Schema.String.check(Schema.isPattern(/\S/, { expected: "a comment for the next attempt" })),
+    giveUp: Schema.optionalKey(Schema.Boolean)
+  }),
+  Schema.Struct({ ...decision, decision: Schema.Literal("edit"), text: Schema.String })
+])
+
+/** @since 0.2.0 */
+export type Decide = typeof Decide.Type
+
+/**
+ * The status of a task after a decision.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Decided = Schema.Struct({ id: TaskId, status: TaskStatus })
+
+/** @since 0.2.0 */
+export interface Decided extends Schema.Schema.Type<typeof Decided> {}
 
 /**
  * What changed. The first event has every queue, later ones have the queues with changes.

@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import type { TaskId } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
 import type { Document, Fields, Settings } from "./document.ts"
-import { extensionOf } from "./savedTask.ts"
+import { extensionOf, labStatus } from "./savedTask.ts"
 
 /** How a file is written. */
 export interface Style {
@@ -171,7 +171,7 @@ const taskText = (record: TaskRecord, before: Fields | undefined, style: Style):
   }
   keep("id", task.id)
   keep("description", task.description)
-  fields.set("status", text(task.status === "cancelled" ? "failed" : task.status))
+  fields.set("status", text(labStatus(task.status)))
   fields.set("result", text(task.result))
   fields.set("attempts", text(task.attempts))
   keep("metadata", task.metadata)

@@ -34,10 +34,18 @@ const SavedAttempt = Schema.Struct({
 
 interface SavedAttempt extends Schema.Schema.Type<typeof SavedAttempt> {}
 
+/** The statuses that the lab does not know: there, these tasks are `failed`, so that it does not execute them. */
+const unknownStatuses: ReadonlySet<TaskStatus> = new Set<TaskStatus>(["cancelled", "in_review"])
+
+/** The status of a task as the lab knows it. */
+export const labStatus = (status: TaskStatus): TaskStatus => (unknownStatuses.has(status) ? "failed" : status)
+
 /** The object `baton` of a task: its fields that the lab does not know. Defaults are omitted. */
 const Extension = Schema.Struct({
   /** The lab has no such status: there, the task is `failed`. */
   cancelled: Schema.optional(Schema.Boolean),
+  /** The attempt whose output waits for a person. The lab has no such status: there, the task is `failed`. */
+  inReview: Schema.optional(SavedAttempt),
   queue: Schema.optional(QueueName),
   payload: Schema.optional(Schema.Json),
   overrides: Schema.optional(Overrides),
@@ -92,8 +100,12 @@ export const extensionOf = (
 ): typeof Extension.Encoded => {
   const { attempts, task, waitsFor } = record
   const isDependent = task.dependsOn.length > 0
+  // Its output is nowhere else, so it is written without the history too.
+  const inReview = task.status === "in_review" ? attempts.at(-1) : undefined
+  const ended = inReview === undefined ? attempts : attempts.slice(0, -1)
   return encodeExtension({
     cancelled: task.status === "cancelled" || undefined,
+    inReview: inReview === undefined ? undefined : saveAttempt(inReview, record),
     queue: task.queue === defaultQueue ? undefined : task.queue,
     payload: task.payload ?? undefined,
     overrides: Object.keys(task.overrides).length > 0 ? task.overrides : undefined,
@@ -112,7 +124,7 @@ export const extensionOf = (
     checkpoint: record.checkpoint ?? undefined,
     claimed: (!options.history && attempts.at(-1)?.outcome === "claimed") || undefined,
     previousOutput: options.history ? undefined : (record.previousOutput ?? undefined),
-    history: options.history && attempts.length > 0 ? attempts.map((each) => saveAttempt(each, record)) : undefined
+    history: options.history && ended.length > 0 ? ended.map((each) => saveAttempt(each, record)) : undefined
   })
 }
 
@@ -141,8 +153,10 @@ const saveAttempt = (attempt: Attempt, { attempts, task }: TaskRecord.TaskRecord
 
 const noExtension: Extension = {}
 
-export const statusOf = ({ baton, status = "pending" }: SavedTask): TaskStatus =>
-  status === "failed" && baton?.cancelled === true ? "cancelled" : status
+export const statusOf = ({ baton, status = "pending" }: SavedTask): TaskStatus => {
+  if (status !== "failed") return status
+  return baton?.cancelled === true ? "cancelled" : baton?.inReview !== undefined ? "in_review" : status
+}
 
 /**
  * The record of a saved task. People and the lab's own code change the plain fields and do not know the others, so where
@@ -188,13 +202,23 @@ export const toRecord = (
   }
 }
 
+/** The outcome of the last attempt of a task with this status, where the status decides it. */
+const openOutcomes: { readonly [Status in TaskStatus]?: "running" | "completed" | "in_review" } = {
+  in_progress: "running",
+  completed: "completed",
+  in_review: "in_review"
+}
+
 /** The ledger, adapted to the task: an attempt that the task implies and the file lacks is added with its known fields. */
 const ledgerOf = ({ baton = noExtension, result }: SavedTask, task: Task): ReadonlyArray<Attempt> => {
-  const history = (baton.history ?? []).map((saved) => readAttempt(saved, task.id, result ?? ""))
+  const { history: saved = [], inReview } = baton
+  const history = [...saved, ...(inReview === undefined ? [] : [inReview])].map((attempt) =>
+    readAttempt(attempt, task.id, result ?? "")
+  )
   const last = history.at(-1)
   const token = Math.max(baton.token ?? task.attempts, last?.token ?? 0)
   const underWay = baton.claimed === true || last?.outcome === "claimed" ? "claimed" : "running"
-  const open = task.status === "in_progress" ? underWay : task.status === "completed" ? "completed" : undefined
+  const open = task.status === "in_progress" ? underWay : openOutcomes[task.status]
   const isCurrent = last !== undefined && last.outcome === open
   const earlier = isCurrent ? history.slice(0, -1) : history
   const ended = earlier.map((attempt, index) => {
@@ -212,6 +236,7 @@ const ledgerOf = ({ baton = noExtension, result }: SavedTask, task: Task): Reado
     number: task.attempts,
     token: leaseToken(Math.max(token, (ended.at(-1)?.token ?? 0) + 1))
   }
+  if (open === "in_review") return [...ended, current]
   return [
     ...ended,
     open === "completed" ? { ...current, execution: completingExecution(current, task) } : { ...current, endedAt: null }
@@ -241,7 +266,8 @@ const completingExecution = ({ execution }: Attempt, { result }: Task): Executio
 /** An attempt that has ended, whatever its outcome in the file. */
 const close = (attempt: Attempt, { updatedAt }: Task): Attempt => {
   const error = "The task was changed in its file."
-  if (attempt.outcome === "completed") return { ...attempt, outcome: "retried", error }
+  if (attempt.outcome === "completed" || attempt.outcome === "in_review")
+    return { ...attempt, outcome: "retried", error }
   if (attempt.outcome === "running") return { ...attempt, outcome: "lease_expired", error, endedAt: updatedAt }
   if (attempt.outcome === "claimed") return { ...attempt, outcome: "released", error, endedAt: updatedAt }
   return attempt

@@ -60,7 +60,7 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
 
   count: `
     INSERT INTO ${changes}
-    SELECT * FROM unnest($1::text[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[])`,
+    SELECT * FROM unnest($1::text[], ${counted.map((_, index) => `$${index + 2}::float8[]`).join(", ")})`,
 
   /** Keeps others from adding a task that a restored task waits for. */
   lock: `LOCK TABLE ${inputs} IN SHARE ROW EXCLUSIVE MODE`,
@@ -149,7 +149,7 @@ const makeCounts = () => {
     of: (queue: string): Counts => {
       const known = byQueue.get(queue)
       if (known !== undefined) return known
-      const counts = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+      const counts = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
       byQueue.set(queue, counts)
       return counts
     }
@@ -257,8 +257,8 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
   ): Effect.fn.Return<void, TaskStoreError> {
     const { base } = yield* db.one<{ readonly base: number }>(sql.seqs)
     const restored = records.map((record, index) => {
-      // The attempt under way, or the one that completed the task, is in the task's own row.
-      const isInRow = record.status === "in_progress" || record.status === "completed"
+      // The attempt under way, or the one that completed the task or is in review, is in the task's own row.
+      const isInRow = ["in_progress", "in_review", "completed"].includes(record.status)
       const last = isInRow ? record.attemptRows.at(-1) : undefined
       return {
         record,

@@ -126,6 +126,7 @@ export const make = Effect.fnUntraced(function* (
     claim: (request) =>
       Effect.tap(leases.claim(request), (claims) => (claims.length === 0 ? Effect.void : noteCountChange)),
     settle: (settlements) => Effect.tap(leases.settle(settlements), noteCountChange),
+    decide: (decisions) => Effect.tap(leases.decide(decisions), noteCountChange),
 
     sweep: ({ failFromAttempts, limit, message, notStarted, queue }) =>
       db.run<SweptRow>(statements.sweep, [

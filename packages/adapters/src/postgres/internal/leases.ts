@@ -5,6 +5,7 @@ import type {
   CheckpointRow,
   ClaimRequest,
   ClaimRow,
+  DecisionRow,
   LeaseRow,
   LostLeaseRow,
   ReserveReply,
@@ -88,7 +89,9 @@ const mostTries = 20
 export const make = (
   db: Database,
   statements: Statements
-): Pick<TaskStoreDriver, "claim" | "checkpoint" | "settle" | "start" | "extend"> & Pick<Budgets, "reserve"> => {
+): Pick<TaskStoreDriver, "claim" | "checkpoint" | "settle" | "start" | "extend"> & {
+  readonly decide: NonNullable<TaskStoreDriver["decide"]>
+} & Pick<Budgets, "reserve"> => {
   const claims = makeClaims()
   /** Whether a task was seen that others wait for. */
   let hasDependencies = false
@@ -270,6 +273,40 @@ export const make = (
     return lost
   })
 
+  const decide = Effect.fnUntraced(function* (
+    decisions: ReadonlyArray<DecisionRow>
+  ): Effect.fn.Return<ReadonlyArray<LostLeaseRow>, TaskStoreError> {
+    const lost: Array<LostLeaseRow> = []
+    let rows = indexed(decisions)
+    for (let tries = 0; rows.length > 0; tries++) {
+      if (tries === mostTries) return yield* Effect.fail(Errors.unavailable(Errors.contended(db.place)))
+      const { ids } = yield* db.one<{ readonly ids: ReadonlyArray<string> }>(statements.decide, [
+        texts(rows.map(({ row }) => row.id)),
+        numbers(rows.map(({ row }) => row.token)),
+        texts(rows.map(({ row }) => row.outcome)),
+        texts(rows.map(({ row }) => row.status)),
+        texts(rows.map(({ row }) => row.error)),
+        texts(rows.map(({ row }) => row.feedback)),
+        booleans(rows.map(({ row }) => row.verified)),
+        texts(rows.map(({ row }) => row.execution)),
+        texts(rows.map(({ row }) => row.verification))
+      ])
+      const written = new Set(ids)
+      const missed = rows.filter(({ row }) => !written.has(row.id))
+      if (missed.length === 0) break
+      const explained = yield* db.run<{ readonly status: string | null; readonly isCurrent: boolean }>(
+        statements.explainReview,
+        [texts(missed.map(({ row }) => row.id)), numbers(missed.map(({ row }) => row.token))]
+      )
+      rows = missed.filter((_, place) => explained[place]?.isCurrent === true)
+      for (const [place, { index }] of missed.entries()) {
+        const { isCurrent = false, status = null } = explained[place] ?? {}
+        if (!isCurrent) lost.push({ index, status, outcome: null })
+      }
+    }
+    return lost
+  })
+
   const reserve = Effect.fnUntraced(function* (
     spending: ReadonlyArray<SpendingRow>
   ): Effect.fn.Return<ReserveReply, TaskStoreError> {
@@ -312,6 +349,7 @@ export const make = (
   return {
     claim,
     settle,
+    decide,
     reserve,
 
     checkpoint: (checkpoints: ReadonlyArray<CheckpointRow>) =>

@@ -257,6 +257,19 @@ export const migrations: ReadonlyArray<Migration> = [
         ON ${schema}.tasks (queue, concurrency_key, (priority * 2 + (token > 0)::integer), available_at, seq)
         WHERE CASE WHEN blockers = 0 AND concurrency_key IS NOT NULL THEN status END = 'pending'`
     ]
+  },
+  {
+    name: "0008_add_reviews",
+    statements: (schema) => [
+      // Not valid: all existing rows fulfil it, and checking them would lock a large table for long.
+      `ALTER TABLE ${schema}.tasks DROP CONSTRAINT tasks_status_check, ADD CONSTRAINT tasks_status_check
+        CHECK (status IN ('pending', 'in_progress', 'in_review', 'completed', 'failed', 'cancelled')) NOT VALID`,
+      // Without a default afterwards, so that a worker of an earlier version fails instead of losing counts.
+      `ALTER TABLE ${schema}.count_changes ADD COLUMN in_review bigint NOT NULL DEFAULT 0`,
+      `ALTER TABLE ${schema}.count_changes ALTER COLUMN in_review DROP DEFAULT`,
+      // The row of a task in review also holds the attempt, like that of a completed task.
+      `CREATE INDEX tasks_in_review ON ${schema}.tasks (seq) WHERE status = 'in_review'`
+    ]
   }
 ]
 

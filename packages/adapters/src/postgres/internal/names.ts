@@ -21,7 +21,7 @@ export const channel = (schema: string): string => {
 /** The low bits of a `seq` are the task's place in the statement that added it. A statement adds fewer tasks than this. */
 const places = 1_024
 
-const statuses = ["pending", "in_progress", "completed", "failed", "cancelled"] as const
+const statuses = ["pending", "in_progress", "in_review", "completed", "failed", "cancelled"] as const
 
 /** What the tasks of a queue are counted by: the columns of `count_changes` after the queue, in their order. */
 export const counted = [...statuses, "waiting"] as const

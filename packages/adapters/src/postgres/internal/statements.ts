@@ -70,7 +70,7 @@ const claiming = (names: Names) => {
         FROM picked p WHERE t.seq = p.seq RETURNING t.*, p.repeated
       ),
       counted AS (
-        INSERT INTO ${changes} SELECT $5, -count(*), count(*), 0, 0, 0, 0 FROM claimed HAVING count(*) > 0
+        INSERT INTO ${changes} SELECT $5, -count(*), count(*), 0, 0, 0, 0, 0 FROM claimed HAVING count(*) > 0
       )
       ${rows}`
   const newToken = `greatest(t.token, (SELECT token_floor FROM ${control} WHERE id = 1)) + 1`
@@ -226,6 +226,9 @@ const isLeased =
 const written = `
   SELECT count(*)::float8 AS count, CASE WHEN count(*) < cardinality($1) THEN array_agg(seq::float8) END AS seqs FROM done`
 
+/** The attempts of tasks with these statuses stay in the tasks' own rows. */
+const isInRow = (row: string) => `${row}.status IN ('in_review', 'completed')`
+
 const leases = ({ attempts, inputs, tasks }: Names) => ({
   start: `
     WITH done AS (
@@ -261,8 +264,8 @@ const leases = ({ attempts, inputs, tasks }: Names) => ({
    */
   explain: `
     SELECT t.status, coalesce(${isLeased}, false) AS "isCurrent",
-      CASE WHEN t.status = 'completed' AND t.token = x.token AND (x.call IS NULL OR t.claim_call = x.call)
-        THEN 'completed' ELSE a.outcome END AS outcome
+      CASE WHEN ${isInRow("t")} AND t.token = x.token AND (x.call IS NULL OR t.claim_call = x.call)
+        THEN t.status ELSE a.outcome END AS outcome
     FROM unnest($1::text[], $2::float8[], $3::float8[], $4::float8[]) WITH ORDINALITY AS x (id, seq, token, call, n)
     LEFT JOIN ${inputs} i ON i.id = x.id
     LEFT JOIN ${tasks} t ON t.seq = i.seq
@@ -273,6 +276,18 @@ const leases = ({ attempts, inputs, tasks }: Names) => ({
 
 const settling = (names: Names) => {
   const { attempts, changes, dependencies, inputs, tasks } = names
+  /** Frees the tasks that wait for the completed ones in `done`. */
+  const freeing = `
+      freed AS (
+        UPDATE ${tasks} t SET blockers = t.blockers - w.count::integer
+        FROM (
+          SELECT d.task, count(*) AS count FROM done JOIN ${dependencies} d ON d.dependency = done.id
+          WHERE done.status = 'completed' GROUP BY d.task
+        ) w WHERE t.seq = w.task RETURNING t.queue, t.status, t.blockers
+      ),
+      forgotten AS (
+        DELETE FROM ${dependencies} d USING done WHERE d.dependency = done.id AND done.status = 'completed'
+      )`
   return {
     /** The common case of `settle`, at half its cost: completions of tasks that no other task waits for. */
     complete: `
@@ -289,7 +304,7 @@ const settling = (names: Names) => {
       ),
       committed AS (${Budgets.commitUsed(names, "done")}),
       counted AS (
-        INSERT INTO ${changes} SELECT queue, 0, -count(*), count(*), 0, 0, 0 FROM done GROUP BY queue
+        INSERT INTO ${changes} SELECT queue, 0, -count(*), 0, count(*), 0, 0, 0 FROM done GROUP BY queue
       ) ${written}`,
 
     /**
@@ -324,9 +339,9 @@ const settling = (names: Names) => {
           usage = CASE WHEN o.outcome = 'released' THEN coalesce(o.usage, t.usage) ELSE o.usage END,
           checkpoint = CASE WHEN o.outcome = 'released' THEN coalesce(t.execution, t.checkpoint) ELSE o.checkpoint END,
           verified = o.verified,
-          execution = CASE WHEN o.outcome = 'completed' THEN o.execution END,
-          verification = CASE WHEN o.outcome = 'completed' THEN o.verification END,
-          attempt_usage = CASE WHEN o.outcome = 'completed' THEN o.attempt_usage END,
+          execution = CASE WHEN ${isInRow("o")} THEN o.execution END,
+          verification = CASE WHEN ${isInRow("o")} THEN o.verification END,
+          attempt_usage = CASE WHEN ${isInRow("o")} THEN o.attempt_usage END,
           updated_at = now()
         FROM own o
         WHERE t.seq = o.seq::bigint AND t.xmin = o.version AND (SELECT count(*) FROM locked) > 0
@@ -339,18 +354,9 @@ const settling = (names: Names) => {
         SELECT seq, token, claim_call, number, owner, coalesce(started_at, now()), now(), outcome, error,
           CASE WHEN outcome = 'released' THEN saved ELSE execution END, verification,
           CASE WHEN outcome = 'released' THEN coalesce(attempt_usage, saved_usage) ELSE attempt_usage END
-        FROM done WHERE outcome <> 'completed'
+        FROM done WHERE NOT ${isInRow("done")}
       ),
-      freed AS (
-        UPDATE ${tasks} t SET blockers = t.blockers - w.count::integer
-        FROM (
-          SELECT d.task, count(*) AS count FROM done JOIN ${dependencies} d ON d.dependency = done.id
-          WHERE done.status = 'completed' GROUP BY d.task
-        ) w WHERE t.seq = w.task RETURNING t.queue, t.status, t.blockers
-      ),
-      forgotten AS (
-        DELETE FROM ${dependencies} d USING done WHERE d.dependency = done.id AND done.status = 'completed'
-      ),
+      ${freeing},
       counted AS (
         INSERT INTO ${changes} ${countChange(
           `(
@@ -361,6 +367,63 @@ const settling = (names: Names) => {
           "freed"
         )}
       ) ${written}`,
+
+    /**
+     * Decisions about tasks in review. Locks and checks as `settle` does: the caller repeats rows that have changed between
+     * reading and locking.
+     */
+    decide: `
+      WITH own AS MATERIALIZED (
+        SELECT x.*, t.seq, t.xmin AS version, t.attempts AS number, t.owner, t.started_at, t.claim_call, t.attempt_usage
+        FROM unnest($1::text[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::text[],
+            $9::text[])
+          AS x (id, token, outcome, status, error, feedback, verified, execution, verification)
+        JOIN ${inputs} i ON i.id = x.id
+        JOIN ${tasks} t ON t.seq = i.seq AND t.status = 'in_review' AND t.token = x.token::bigint
+      ),
+      locked AS MATERIALIZED (
+        SELECT t.seq FROM ${tasks} t WHERE t.seq IN (
+          SELECT seq FROM own
+          UNION
+          SELECT d.task FROM own JOIN ${dependencies} d ON d.dependency = own.id WHERE own.status = 'completed'
+        ) ORDER BY t.seq FOR UPDATE
+      ),
+      done AS (
+        UPDATE ${tasks} t SET
+          status = o.status, available_at = CASE WHEN o.status = 'pending' THEN now() ELSE t.available_at END,
+          feedback = o.feedback, verified = o.verified,
+          execution = CASE WHEN o.status = 'completed' THEN o.execution END,
+          verification = CASE WHEN o.status = 'completed' THEN o.verification END,
+          attempt_usage = CASE WHEN o.status = 'completed' THEN t.attempt_usage END,
+          updated_at = now()
+        FROM own o WHERE t.seq = o.seq AND t.xmin = o.version AND (SELECT count(*) FROM locked) > 0
+        RETURNING o.*, t.queue, t.blockers
+      ),
+      ended AS (
+        INSERT INTO ${attempts} (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution,
+          verification, usage)
+        SELECT seq, token::bigint, claim_call, number, owner, coalesce(started_at, now()), now(), outcome, error, execution,
+          verification, attempt_usage
+        FROM done WHERE status <> 'completed'
+      ),
+      ${freeing},
+      counted AS (
+        INSERT INTO ${changes} ${countChange(
+          `(
+            SELECT queue, 'in_review' AS was, status, blockers, false AS freed FROM done
+            UNION ALL
+            SELECT queue, NULL, NULL, 0, true FROM freed WHERE status = 'pending' AND blockers = 0
+          ) d`,
+          "freed"
+        )}
+      )
+      SELECT coalesce(array_agg(id), '{}') AS ids FROM done`,
+
+    /** The statuses of tasks about which a decision changed nothing. `isCurrent`: the review is under way anyway. */
+    explainReview: `
+      SELECT t.status, coalesce(t.status = 'in_review' AND t.token = x.token::bigint, false) AS "isCurrent"
+      FROM unnest($1::text[], $2::float8[]) WITH ORDINALITY AS x (id, token, n)
+      LEFT JOIN ${inputs} i ON i.id = x.id LEFT JOIN ${tasks} t ON t.seq = i.seq ORDER BY x.n`,
 
     /**
      * An attempt that has not started ($6 to $8 are for these) is given back. Passes over rows that another connection is writing, which is a heartbeat, an end or another sweep. The UPDATE checks
@@ -435,6 +498,7 @@ const selecting = (names: Names) => {
       status: {
         pending: withStatus("pending"),
         in_progress: withStatus("in_progress"),
+        in_review: withStatus("in_review"),
         completed: withStatus("completed"),
         failed: withStatus("failed"),
         cancelled: withStatus("cancelled")
@@ -563,10 +627,10 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
     FROM x JOIN ${attempts} a ON a.task = x.seq
     UNION ALL
     SELECT t.seq::float8, t.attempts::float8, t.token::float8, t.owner, coalesce(t.started_at, t.updated_at),
-      CASE WHEN t.status = 'completed' THEN t.updated_at END,
-      CASE WHEN t.status = 'completed' THEN 'completed' WHEN t.started_at IS NULL THEN 'claimed' ELSE 'running' END,
+      CASE WHEN t.status <> 'in_progress' THEN t.updated_at END,
+      CASE WHEN t.status <> 'in_progress' THEN t.status WHEN t.started_at IS NULL THEN 'claimed' ELSE 'running' END,
       NULL, t.execution, t.verification, t.attempt_usage
-    FROM x JOIN ${tasks} t ON t.seq = x.seq WHERE t.status IN ('in_progress', 'completed')
+    FROM x JOIN ${tasks} t ON t.seq = x.seq WHERE t.status IN ('in_progress', 'in_review', 'completed')
     ORDER BY task, token`
   return {
     get: `
@@ -577,6 +641,7 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
       all: page(`${isInQueue("$3")} AND`),
       pending: pageWith("pending"),
       in_progress: pageWith("in_progress"),
+      in_review: pageWith("in_review"),
       completed: pageWith("completed"),
       failed: pageWith("failed"),
       cancelled: pageWith("cancelled")
@@ -586,7 +651,7 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
 
     counts: `
       SELECT queue, ${counted.map((kind) => `sum(${kind})::float8 AS ${kind}`).join(", ")},
-        sum(pending + in_progress + completed + failed + cancelled) > 0 AS "hasTasks", count(*)::float8 AS parts
+        sum(pending + in_progress + in_review + completed + failed + cancelled) > 0 AS "hasTasks", count(*)::float8 AS parts
       FROM ${countChanges} GROUP BY queue`,
 
     /**

@@ -104,8 +104,8 @@ export const restore = (writing: Writing, records: ReadonlyArray<RestoreRow>): R
 
 /** Writes a task and its ledger; returns its `seq`. */
 const insert = ({ now, sql }: Writing, record: RestoreRow, queue: number): number => {
-  // The attempt under way, or the one that completed the task, is in the task's row.
-  const inRow = record.status === "in_progress" || record.status === "completed"
+  // The attempt under way, or the one that completed the task or is in review, is in the task's row.
+  const inRow = record.status === "in_progress" || record.status === "in_review" || record.status === "completed"
   const last = inRow ? record.attemptRows.at(-1) : undefined
   const seq =
     sql.restoreTask(

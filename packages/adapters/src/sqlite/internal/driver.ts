@@ -73,6 +73,8 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     checkpoint: (checkpoints) => write((writing) => Transitions.checkpoint(writing, checkpoints)),
 
+    decide: (decisions) => write((writing) => Transitions.decide(writing, decisions)),
+
     settle: (settlements) => write((writing) => Transitions.settle(writing, settlements)),
 
     start: (leases) => write((writing) => Transitions.start(writing, leases)),

@@ -241,6 +241,15 @@ export const migrations: ReadonlyArray<Migration> = [
       CREATE INDEX tasks_keyed_started ON tasks (queue, concurrency_key, priority, available_at, seq, token)
       WHERE status = 'pending' AND blockers = 0 AND concurrency_key IS NOT NULL AND token > 0;
     `
+  },
+  {
+    name: "0008_add_reviews",
+    sql: `
+      ALTER TABLE queues ADD COLUMN in_review INTEGER NOT NULL DEFAULT 0;
+
+      -- For the review desk. The row of a task in review also holds the attempt, like that of a completed task.
+      CREATE INDEX tasks_in_review ON tasks (seq) WHERE status = 'in_review';
+    `
   }
 ]
 

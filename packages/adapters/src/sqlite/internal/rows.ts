@@ -156,6 +156,7 @@ const queueCounts = (row: Row): CountsRow => ({
   queue: row.name,
   pending: row.pending,
   in_progress: row.in_progress,
+  in_review: row.in_review,
   completed: row.completed,
   failed: row.failed,
   cancelled: row.cancelled,

@@ -24,6 +24,7 @@ const isIn = (name: string) => `(${name} IS NULL OR queue = (SELECT queue FROM q
 const tasksOf = {
   pending: "tasks",
   in_progress: "tasks INDEXED BY tasks_leased",
+  in_review: "tasks INDEXED BY tasks_in_review",
   completed: "tasks",
   failed: "tasks INDEXED BY tasks_failed",
   cancelled: "tasks INDEXED BY tasks_cancelled"
@@ -32,6 +33,7 @@ const tasksOf = {
 const byStatus = <A>(make: (status: TaskStatus) => A): { readonly [Status in TaskStatus]: A } => ({
   pending: make("pending"),
   in_progress: make("in_progress"),
+  in_review: make("in_review"),
   completed: make("completed"),
   failed: make("failed"),
   cancelled: make("cancelled")
@@ -45,21 +47,24 @@ const runningOf = (queue: string) => `(
 /** The fence: a write under a lease that is not current finds no row. */
 const isLeased = "id = ? AND token = ? AND status = 'in_progress'"
 
-/** Moves the attempt under way into the ledger. One that never started lasts no time. */
-const ledgerEntry = (result: string) => `
+/** The same for a decision about a task in review. */
+const isInReview = "id = ? AND token = ? AND status = 'in_review'"
+
+/** Moves the attempt in the task's row into the ledger. One that never started lasts no time. */
+const ledgerEntry = (result: string, condition = isLeased) => `
   INSERT INTO attempts
     (task, number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage)
-  SELECT seq, attempts, token, owner, COALESCE(started_at, ?1), ?1, ?, ?, ${result} FROM tasks WHERE ${isLeased}`
+  SELECT seq, attempts, token, owner, COALESCE(started_at, ?1), ?1, ?, ?, ${result} FROM tasks WHERE ${condition}`
 
 /** The ledger and, unless it has moved there, the attempt in the task's own row. */
 const ledgerOf = (task: string) => `
   SELECT number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage
   FROM attempts WHERE task = ${task}
   UNION ALL
-  SELECT attempts, token, owner, COALESCE(started_at, updated_at), IIF(status = 'completed', updated_at, NULL),
-    CASE WHEN status = 'completed' THEN 'completed' WHEN started_at IS NULL THEN 'claimed' ELSE 'running' END,
+  SELECT attempts, token, owner, COALESCE(started_at, updated_at), IIF(status = 'in_progress', NULL, updated_at),
+    CASE WHEN status <> 'in_progress' THEN status WHEN started_at IS NULL THEN 'claimed' ELSE 'running' END,
     NULL, execution, verification, attempt_usage
-  FROM tasks WHERE seq = ${task} AND status IN ('in_progress', 'completed')
+  FROM tasks WHERE seq = ${task} AND status IN ('in_progress', 'in_review', 'completed')
   ORDER BY token`
 
 const map =
@@ -343,7 +348,7 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       [execution: Json, executionUsage: Json | null, usage: Json | null, now: number, id: string, token: number]
     >(`UPDATE tasks SET execution = ?, attempt_usage = ?, usage = ?, updated_at = ? WHERE ${isLeased}`),
 
-    /** Ends the attempt in the task's row, where the attempt that completed a task stays. */
+    /** Ends the attempt in the task's row, where the attempt of a task that is completed or in review stays. */
     settle: change<
       [
         status: TaskStatus,
@@ -379,6 +384,38 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
         token: number
       ]
     >(ledgerEntry("?, ?, ?")),
+
+    /** Writes the ledger's row of an attempt in review that was not accepted. `decide` follows in the same transaction. */
+    endReview: change<
+      [
+        now: number,
+        outcome: string,
+        error: string | null,
+        execution: Json | null,
+        verification: Json,
+        id: string,
+        token: number
+      ]
+    >(ledgerEntry("?, ?, attempt_usage", isInReview)),
+
+    /** Changes a task in review. Null keeps `available_at`; without an execution, the attempt is in the ledger. */
+    decide: change<
+      [
+        status: TaskStatus,
+        availableAt: number | null,
+        verified: number,
+        feedback: string | null,
+        execution: Json | null,
+        verification: Json | null,
+        now: number,
+        id: string,
+        token: number
+      ]
+    >(`
+      UPDATE tasks SET
+        status = ?, available_at = COALESCE(?, available_at), verified = ?, feedback = ?, execution = ?5,
+        verification = ?6, attempt_usage = IIF(?5 IS NULL, NULL, attempt_usage), updated_at = ?7
+      WHERE id = ?8 AND token = ?9 AND status = 'in_review'`),
 
     /** Writes the ledger's row of an attempt that ends without a result. `interrupt` follows in the same transaction. */
     endInterrupted: change<
@@ -527,6 +564,7 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       [
         pending: number,
         inProgress: number,
+        inReview: number,
         completed: number,
         failed: number,
         cancelled: number,
@@ -535,12 +573,13 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       ]
     >(`
       UPDATE queues SET
-        pending = pending + ?, in_progress = in_progress + ?, completed = completed + ?,
+        pending = pending + ?, in_progress = in_progress + ?, in_review = in_review + ?, completed = completed + ?,
         failed = failed + ?, cancelled = cancelled + ?, waiting = waiting + ?
       WHERE queue = ?`),
 
     removeEmptyQueues: run<[]>(
-      "DELETE FROM queues WHERE pending = 0 AND in_progress = 0 AND completed = 0 AND failed = 0 AND cancelled = 0"
+      `DELETE FROM queues
+      WHERE pending = 0 AND in_progress = 0 AND in_review = 0 AND completed = 0 AND failed = 0 AND cancelled = 0`
     ),
 
     raiseTokenFloor: run<[token: number]>("UPDATE control SET token_floor = MAX(token_floor, ?)"),

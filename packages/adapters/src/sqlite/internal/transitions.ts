@@ -5,6 +5,7 @@ import type {
   CheckpointRow,
   ClaimRequest,
   ClaimRow,
+  DecisionRow,
   LeaseRow,
   LostLeaseRow,
   RevisionRow,
@@ -25,7 +26,7 @@ const endOfTime = 8.64e15
 const later = (now: number, millis: number): number => Math.min(now + millis, endOfTime)
 
 /** The number of tasks that a write moves into each status, or out of it. */
-const noTasks = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+const noTasks = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
 
 export type Tally = typeof noTasks
 
@@ -41,9 +42,9 @@ export const tallyOf = (tallies: Tallies, queue: number): Tally => {
 }
 
 export const count = ({ sql }: Writing, tallies: Tallies) => {
-  for (const [queue, { cancelled, completed, failed, in_progress, pending, waiting }] of tallies) {
-    if (pending || in_progress || completed || failed || cancelled || waiting) {
-      sql.count(pending, in_progress, completed, failed, cancelled, waiting, queue)
+  for (const [queue, { cancelled, completed, failed, in_progress, in_review, pending, waiting }] of tallies) {
+    if (pending || in_progress || in_review || completed || failed || cancelled || waiting) {
+      sql.count(pending, in_progress, in_review, completed, failed, cancelled, waiting, queue)
     }
   }
 }
@@ -202,7 +203,7 @@ const settleOne = ({ now, sql }: Writing, settlement: SettlementRow): boolean =>
     sql.interrupt(status, attemptsReturned, availableAt, null, usage, now, id)
     return true
   }
-  const staysInRow = outcome === "completed"
+  const staysInRow = outcome === "completed" || outcome === "in_review"
   if (!staysInRow && !sql.endAttempt(now, outcome, error, execution, verification, attemptUsage, id, token))
     return false
   return sql.settle(
@@ -220,6 +221,35 @@ const settleOne = ({ now, sql }: Writing, settlement: SettlementRow): boolean =>
     id,
     token
   )
+}
+
+/** Decides about tasks in review. */
+export const decide = (writing: Writing, decisions: ReadonlyArray<DecisionRow>): ReadonlyArray<LostLeaseRow> => {
+  const { now, sql } = writing
+  const tallies: Tallies = new Map()
+  const lost = underLeases(sql, decisions, (decision) => {
+    const { execution, id, status, token, verification } = decision
+    const state = stateOf(sql, id)[0]
+    if (state?.status !== "in_review" || state.token !== token) return false
+    const isCompleted = status === "completed"
+    if (!isCompleted) sql.endReview(now, decision.outcome, decision.error, execution, verification, id, token)
+    sql.decide(
+      status,
+      status === "pending" ? now : null,
+      decision.verified ? 1 : 0,
+      decision.feedback,
+      isCompleted ? execution : null,
+      isCompleted ? verification : null,
+      now,
+      id,
+      token
+    )
+    move(tallies, state, status)
+    if (isCompleted) unblock(sql, id, tallies)
+    return true
+  })
+  count(writing, tallies)
+  return lost
 }
 
 /** Frees the dependants of a task. Pending ones that have no other blocker no longer wait. */

@@ -50,7 +50,7 @@ const maxGroupsShown = 50
 
 /** The data of a report. */
 export class Report {
-  readonly statuses = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0 }
+  readonly statuses = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0 }
   unverified = 0
   tasks = 0
   attempts = 0

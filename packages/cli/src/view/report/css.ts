@@ -5,7 +5,7 @@ export const css = `
 :root { color-scheme: light dark;
   --ink: #1b1f24; --soft: #5b6570; --line: #e3e6ea; --ground: #ffffff; --card: #f7f8fa;
   --completed: #2e9e6b; --failed: #c2352b; --retried: #e0a030; --in_progress: #3b7dd8; --pending: #c7cdd4;
-  --cancelled: #8a939d; --released: #b3a7c9; --lease_expired: #8b5fbf; --running: #3b7dd8; }
+  --cancelled: #8a939d; --released: #b3a7c9; --in_review: #b7791f; --lease_expired: #8b5fbf; --running: #3b7dd8; }
 @media (prefers-color-scheme: dark) { :root {
   --ink: #e8eaed; --soft: #9aa4af; --line: #2c323a; --ground: #14171b; --card: #1c2026;
   --completed: #4cc38a; --failed: #ff6b5e; --retried: #f0b849; --in_progress: #6aa5f0; --pending: #4a525c; } }
@@ -26,6 +26,7 @@ h3 { font-size: 14px; margin: 16px 0 6px; }
 .bar .pending, .dot.pending { background: var(--pending); }
 .bar .cancelled, .dot.cancelled { background: var(--cancelled); }
 .dot.retried { background: var(--retried); } .dot.released { background: var(--released); }
+.bar .in_review, .dot.in_review { background: var(--in_review); }
 .dot.lease_expired { background: var(--lease_expired); }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 0; padding: 0; color: var(--soft); font-size: 13px; }
 .legend li::before { content: ""; display: inline-block; width: 9px; height: 9px; border-radius: 2px; margin-right: 6px; background: currentColor; }
@@ -33,6 +34,7 @@ h3 { font-size: 14px; margin: 16px 0 6px; }
 .legend .retried::before { background: var(--retried); } .legend .pending::before { background: var(--pending); }
 .legend .in_progress::before, .legend .running::before { background: var(--in_progress); }
 .legend .cancelled::before { background: var(--cancelled); } .legend .released::before { background: var(--released); }
+.legend .in_review::before { background: var(--in_review); }
 .legend .lease_expired::before { background: var(--lease_expired); }
 dl { margin: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1px; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
 dl div { outline: 1px solid var(--line); padding: 10px 14px; }
@@ -48,7 +50,7 @@ th, td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical
 svg { display: block; width: 100%; background: var(--card); border-radius: 6px; }
 svg .completed { fill: var(--completed); } svg .retried { fill: var(--retried); } svg .failed { fill: var(--failed); }
 svg .lease_expired { fill: var(--lease_expired); } svg .cancelled { fill: var(--cancelled); }
-svg .released { fill: var(--released); } svg .running { fill: var(--running); }
+svg .in_review { fill: var(--in_review); } svg .released { fill: var(--released); } svg .running { fill: var(--running); }
 .axis { display: flex; justify-content: space-between; color: var(--soft); font-size: 13px; margin-top: 6px; }
 .note { color: var(--soft); font-size: 13px; margin: 8px 0 0; }
 details { border-bottom: 1px solid var(--line); }

@@ -19,6 +19,7 @@ export const headline = ({ statuses, tasks }: Report): string => {
   const rest = [
     [statuses.failed, "failed"],
     [statuses.in_progress, "in progress"],
+    [statuses.in_review, "in review"],
     [statuses.pending, "pending"],
     [statuses.cancelled, "cancelled"]
   ] as const

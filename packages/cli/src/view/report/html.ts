@@ -61,7 +61,7 @@ const section = (title: string, body: string): string =>
 
 const statusBar = ({ statuses, tasks }: Report): string => {
   if (tasks === 0) return ""
-  const parts = (["completed", "failed", "in_progress", "pending", "cancelled"] as const).filter(
+  const parts = (["completed", "failed", "in_progress", "in_review", "pending", "cancelled"] as const).filter(
     (status) => statuses[status] > 0
   )
   const segments = parts.map(

@@ -122,6 +122,16 @@ export const make = Effect.fnUntraced(function* (
         return underLeases(leases, (row) => Transitions.start(table, row, now))
       }),
 
+    decide: (decisions) =>
+      Effect.sync(() => {
+        const now = clock.currentTimeMillisUnsafe()
+        return decisions.flatMap((decision, index) =>
+          Transitions.decide(table, decision, now)
+            ? []
+            : { index, status: table.byId.get(decision.id)?.task.status ?? null, outcome: null }
+        )
+      }),
+
     extend: (leases, leaseMillis) =>
       Effect.sync(() => {
         const end = clock.currentTimeMillisUnsafe() + leaseMillis
@@ -269,8 +279,8 @@ const isSameWork = ({ task }: Row, { description, payload, queue }: NewTaskRow) 
   task.queue === queue && task.payload === payload && (payload !== null || task.description === description)
 
 /** A queue whose tasks were pruned is no longer one. */
-const hasTasks = ({ cancelled, completed, failed, in_progress, pending }: Omit<Table.Counts, "waiting">) =>
-  pending + in_progress + completed + failed + cancelled > 0
+const hasTasks = ({ cancelled, completed, failed, in_progress, in_review, pending }: Omit<Table.Counts, "waiting">) =>
+  pending + in_progress + in_review + completed + failed + cancelled > 0
 
 const taskRow = (row: Row): TaskRow => (isLeased(row) ? { ...row.task, startedAt: row.startedAt } : row.task)
 

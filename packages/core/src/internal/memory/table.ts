@@ -31,7 +31,7 @@ const emptyLines = (): Lines => ({
   ready: ReadyQueue.make(),
   delayed: Heap.make<Row>(dueFirst),
   leases: Heap.make<Row>(dueFirst),
-  counts: { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+  counts: { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
 })
 
 /** All rows, with an index for each frequent question. */

@@ -3,6 +3,7 @@ import * as Budget from "../../Budget.ts"
 import type {
   CheckpointRow,
   ClaimRequest,
+  DecisionRow,
   NewTaskRow,
   RestoreRow,
   RevisionRow,
@@ -211,10 +212,35 @@ export const settle = (table: Table.Table, row: LeasedRow, settlement: Settlemen
     usage: isReleased ? (settlement.usage ?? task.usage) : settlement.usage,
     feedback: isReleased ? task.feedback : settlement.feedback,
     checkpoint: isReleased ? (lease.execution ?? task.checkpoint) : settlement.checkpoint,
-    previousExecution: isReleased ? task.previousExecution : isCompleted ? null : execution
+    // An output in review has not been rejected yet: what the next attempt gets to see is decided with it.
+    previousExecution: isReleased || status === "in_review" ? task.previousExecution : isCompleted ? null : execution
   }
   leave(table, row, settled, now)
   if (isCompleted) Table.unblockDependants(table, task.id, now)
+}
+
+/** Ends a review. Returns whether the task is in review under this token. */
+export const decide = (table: Table.Table, decision: DecisionRow, now: number): boolean => {
+  const row = table.byId.get(decision.id)
+  const attempt = row?.ledger.at(-1)
+  if (row?.task.status !== "in_review" || attempt?.token !== decision.token) return false
+  const { error, execution, feedback, outcome, status, verification, verified } = decision
+  const isCompleted = status === "completed"
+  table.observer.changing(row)
+  row.ledger = [...row.ledger.slice(0, -1), { ...attempt, endedAt: now, outcome, error, execution, verification }]
+  const task: TaskColumns = {
+    ...row.task,
+    status,
+    availableAt: status === "pending" ? now : row.task.availableAt,
+    updatedAt: now,
+    execution: isCompleted ? execution : null,
+    verified,
+    feedback,
+    previousExecution: isCompleted ? null : execution
+  }
+  Table.change(table, row, task, task.availableAt, now)
+  if (isCompleted) Table.unblockDependants(table, task.id, now)
+  return true
 }
 
 /** Ends the attempt without a settlement: its checkpoint is kept for the next one. */

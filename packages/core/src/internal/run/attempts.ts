@@ -129,6 +129,10 @@ export const make = Effect.fnUntraced(function* (
     }
     const verification = verified.value
     claimed.addUsage(verification.usage)
+    if (verification.review !== undefined) {
+      if (parts.store.reviews !== undefined) return { _tag: "InReview", execution, verification }
+      return onFatal(new VerificationError({ reason: "Fatal", message: noReviews }))
+    }
     if (verification.passed) return { _tag: "Accepted", execution, verification, verified: true }
     yield* events.publish({
       _tag: "VerificationFailed",
@@ -328,6 +332,9 @@ const addUsageOf = (claimed: ClaimedTask, error: ExecutionError | VerificationEr
 
 const cutOffForGood =
   "The run ended before the task was done. It has started and must not run twice, so it is not run again by itself."
+
+const noReviews =
+  "The verifier sent a task to review, and this store cannot hold tasks for people: use another store, or a verifier that decides by itself."
 
 const tookTooLong = "The execution took too long and was stopped."
 

@@ -6,6 +6,9 @@ import type { Heartbeat } from "./heartbeat.ts"
 import type { RunParts, StopSignal } from "./parts.ts"
 import { counts, storeCall } from "./storeCall.ts"
 
+/** Other processes may not be able to make their decisions known. */
+const reviewPollMillis = 1_000
+
 /** What claiming works with. */
 export interface IntakeParts {
   readonly claims: Claims
@@ -52,6 +55,27 @@ export const loop = (
     return pending > waiting ? refusal : Option.none()
   })
 
+  /**
+   * How many more tasks may be claimed while people have not decided about those in review. Infinite when there is nothing
+   * to claim, so that a run that is to end does.
+   */
+  const reviewRoom = Effect.gen(function* () {
+    const { maxInReview = Infinity } = config
+    const { in_progress, in_review, pending, waiting } = yield* counts(parts)
+    return pending > waiting ? maxInReview - in_review - in_progress : Infinity
+  })
+
+  /** Returns once people have decided about tasks in review, or a task in progress has ended without a review. */
+  const awaitReviews = Effect.gen(function* () {
+    while (true) {
+      // Before the counts are read, so that no change after them is missed.
+      const seen = yield* store.awaitChange(-1)
+      const room = yield* reviewRoom
+      if (room > 0) return room
+      yield* Effect.raceFirst(store.awaitChange(seen), Effect.sleep(reviewPollMillis))
+    }
+  })
+
   const nextSignal = Effect.suspend(() => {
     const work = storeCall(parts, "awaitWork", store.awaitWork({ ...options, queues, maxPerKey }), { isWait: true })
     if (claims.size() === 0) return work
@@ -68,8 +92,9 @@ export const loop = (
         yield* claims.awaitWakeUp
         continue
       }
+      const inReview = config.maxInReview === undefined ? Infinity : yield* awaitReviews
       // When there is nothing to claim, the lease of a dead worker may have just ended.
-      if ((yield* claim(room)) > 0 || (yield* heartbeat.reclaim) > 0) {
+      if ((yield* claim(Math.min(room, inReview))) > 0 || (yield* heartbeat.reclaim) > 0) {
         fruitless = 0
         continue
       }

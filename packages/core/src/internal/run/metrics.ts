@@ -41,7 +41,7 @@ export class AttemptBatches {
   of(queue: string): AttemptBatch {
     const known = this.byQueue.get(queue)
     if (known !== undefined) return known
-    const outcomes = { completed: 0, retried: 0, failed: 0, released: 0 }
+    const outcomes = { completed: 0, in_review: 0, retried: 0, failed: 0, released: 0 }
     const batch = { outcomes, durations: [], usage: null, knownCostUsd: 0 }
     this.byQueue.set(queue, batch)
     return batch

@@ -19,6 +19,7 @@ import { storeCall } from "./storeCall.ts"
 /** What the ledger keeps of a settlement. */
 export const attemptOutcome = {
   Complete: "completed",
+  Review: "in_review",
   Retry: "retried",
   Fail: "failed",
   Release: "released"
@@ -34,15 +35,19 @@ export const unstorable = (error: TaskStoreError): Outcome.Errored => ({
   error: new ExecutionError({ reason: "Permanent", message: `The result could not be stored: ${error.message}` })
 })
 
-/** The settlement of an attempt that was accepted or released. */
+/** The settlement of an attempt that was accepted, released or sent to review. */
 export const settlementOf = (
   { claim: { task, token }, usage }: ClaimedTask,
-  outcome: Outcome.Accepted | Outcome.Released
+  outcome: Outcome.Accepted | Outcome.InReview | Outcome.Released
 ): Settlement => {
   const taskId = task.id
   const total = Usage.add(task.usage, usage)
   if (outcome._tag === "Released") {
     return { _tag: "Release", taskId, token, attemptUsage: usage, usage: total, reason: outcome.reason }
+  }
+  if (outcome._tag === "InReview") {
+    const { execution, verification } = outcome
+    return { _tag: "Review", taskId, token, attemptUsage: usage, usage: total, execution, verification }
   }
   const { execution, verification, verified } = outcome
   return { _tag: "Complete", taskId, token, attemptUsage: usage, usage: total, execution, verification, verified }

@@ -42,7 +42,13 @@ export interface Settler {
 
 type SettlerStats = Pick<
   Stats,
-  "tasksCompleted" | "tasksUnverified" | "tasksRetried" | "tasksFailed" | "tasksReleased" | "leasesLost"
+  | "tasksCompleted"
+  | "tasksUnverified"
+  | "tasksInReview"
+  | "tasksRetried"
+  | "tasksFailed"
+  | "tasksReleased"
+  | "leasesLost"
 >
 
 interface PendingOutcome {
@@ -76,7 +82,7 @@ export const make = Effect.fnUntraced(function* (
   // Each claim is settled once, and the number of claims is bounded. A bounded queue could block a pause or a drain.
   const pending = yield* Queue.unbounded<PendingOutcome>()
   const returning = new Map<TaskId, Deferred.Deferred<void>>()
-  const counts = { completed: 0, unverified: 0, retried: 0, failed: 0, released: 0, leasesLost: 0 }
+  const counts = { completed: 0, unverified: 0, inReview: 0, retried: 0, failed: 0, released: 0, leasesLost: 0 }
 
   const settle = Effect.fnUntraced(function* (claimed: ClaimedTask, outcome: Outcome.Outcome) {
     if (outcome._tag === "Lost") return yield* drop(claimed)
@@ -222,6 +228,9 @@ export const make = Effect.fnUntraced(function* (
         counts.completed++
         if (!settlement.verified) counts.unverified++
         return
+      case "Review":
+        counts.inReview++
+        return
       case "Retry":
         counts.retried++
         return
@@ -258,6 +267,7 @@ export const make = Effect.fnUntraced(function* (
     stats: () => ({
       tasksCompleted: counts.completed,
       tasksUnverified: counts.unverified,
+      tasksInReview: counts.inReview,
       tasksRetried: counts.retried,
       tasksFailed: counts.failed,
       tasksReleased: counts.released,
@@ -283,6 +293,16 @@ const eventOf = (
         ...about,
         output: settlement.execution.output,
         verified: settlement.verified,
+        durationMillis,
+        usage
+      }
+    case "Review":
+      return {
+        _tag: "TaskInReview",
+        outcome: "in_review",
+        ...about,
+        output: settlement.execution.output,
+        reason: settlement.verification.review ?? "",
         durationMillis,
         usage
       }

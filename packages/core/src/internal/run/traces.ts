@@ -78,6 +78,7 @@ export const make = (parts: RunParts): TaskTraces | undefined => {
       case "Released":
         return outcome
       case "Accepted":
+      case "InReview":
         return { ...outcome, execution: withContext(outcome.execution, context) }
       case "Rejected":
       case "Unverifiable":
@@ -149,6 +150,7 @@ export const ofAttempt = (task: Task) => ({ "baton.task.id": task.id, "baton.tas
 
 const outcomes = {
   Accepted: "accepted",
+  InReview: "in_review",
   Rejected: "rejected",
   Errored: "errored",
   Unverifiable: "unverifiable",

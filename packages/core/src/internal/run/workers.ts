@@ -111,6 +111,7 @@ export const make = (
     const unreserved = claimed.unreservedUsage()
     switch (outcome._tag) {
       case "Accepted":
+      case "InReview":
         return parts.safety.recordSuccess(unreserved)
       case "Rejected":
       case "Errored":

@@ -408,6 +408,7 @@ export const counts = (row: Driver.CountsRow): QueueCounts => ({
   queue: text("queue", row.queue),
   pending: number("pending", row.pending),
   in_progress: number("in_progress", row.in_progress),
+  in_review: number("in_review", row.in_review ?? 0),
   completed: number("completed", row.completed),
   failed: number("failed", row.failed),
   cancelled: number("cancelled", row.cancelled),
@@ -416,10 +417,11 @@ export const counts = (row: Driver.CountsRow): QueueCounts => ({
 
 /** The counts of several queues together. */
 export const total = (queues: ReadonlyArray<QueueCounts>): Counts => {
-  const counts = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+  const counts = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
   for (const queue of queues) {
     counts.pending += queue.pending
     counts.in_progress += queue.in_progress
+    counts.in_review += queue.in_review
     counts.completed += queue.completed
     counts.failed += queue.failed
     counts.cancelled += queue.cancelled

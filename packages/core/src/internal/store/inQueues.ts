@@ -93,7 +93,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
           (changed) => each(changed.flat(), inside)
         )
 
-  const budgets = store.budgets
+  const { budgets, reviews } = store
   const queueCounts = Effect.map(store.queues, (all) => all.filter((counts) => queues.includes(counts.queue)))
 
   return {
@@ -179,6 +179,20 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
         })),
       list: Effect.map(budgets.list, (all) => all.filter(({ queue }) => queues.includes(queue))),
       set: budgets.set
+    },
+    reviews: reviews && {
+      decide: Effect.fnUntraced(function* (decisions) {
+        const here = new Set(yield* idsHere(decisions.map(({ taskId }) => taskId)))
+        const mine = decisions.map((decision) => ({ ...decision, taskId: outside(decision.taskId) }))
+        const { decided, refused } = yield* reviews.decide(mine.filter(({ taskId }) => here.has(taskId)))
+        const unknown = mine.flatMap(({ taskId }) =>
+          here.has(taskId) ? [] : { taskId: inside(taskId), status: null, decision: null }
+        )
+        return {
+          decided: each(decided, inside),
+          refused: [...each(refused, (refusal) => ({ ...refusal, taskId: inside(refusal.taskId) })), ...unknown]
+        }
+      })
     }
   }
 

@@ -23,6 +23,7 @@ export const charactersOfRevision = ({ feedback, work }: RevisionRow): number =>
 /** Where each kind of settlement leads, as the state machine decides it. */
 const decisions = {
   Complete: TaskState.settled({ _tag: "Verified" }),
+  Review: TaskState.settled({ _tag: "SentToReview" }),
   Retry: TaskState.settled({ _tag: "AttemptFailed", permanent: false }),
   Fail: TaskState.settled({ _tag: "AttemptFailed", permanent: true }),
   Release: TaskState.settled({ _tag: "Released" })
@@ -65,6 +66,24 @@ export const settlementRow = (settlement: Settlement): SettlementRow => {
       error: null,
       feedback: null,
       verified: settlement.verified,
+      execution,
+      verification,
+      attemptUsage,
+      usage,
+      checkpoint: null,
+      spent
+    }
+  }
+  if (settlement._tag === "Review") {
+    return {
+      ...lease,
+      outcome: "in_review",
+      status,
+      attemptsReturned,
+      availableInMillis: null,
+      error: null,
+      feedback: null,
+      verified: false,
       execution,
       verification,
       attemptUsage,

@@ -39,6 +39,7 @@ import * as Budgets from "./budgets.ts"
 import * as Codec from "./codec.ts"
 import { charactersOf, charactersOfRevision, leaseRow, noCharacters, parts, settlementRow } from "./leases.ts"
 import * as Listing from "./listing.ts"
+import * as Reviews from "./reviews.ts"
 import * as Text from "./text.ts"
 import * as Settled from "./settled.ts"
 import * as Waiting from "./waiting.ts"
@@ -289,6 +290,9 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     driver.start === undefined ? noneStarted : underLeases(leases, leaseRow, noCharacters, driver.start)
 
   const settle = (settlements: ReadonlyArray<Settlement>): Effect.Effect<FencedReply, TaskStoreError> => {
+    if (driver.decide === undefined && settlements.some(({ _tag }) => _tag === "Review")) {
+      return Effect.fail(unusable(`${driver.place} cannot hold tasks for review.`))
+    }
     /** Whether this call was made before and its answer lost: then it may have been carried out. */
     let repeated = false
     return Effect.suspend(() =>
@@ -309,7 +313,8 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       Effect.tap(() =>
         Effect.sync(() => {
           settled.changed(() => settlements.map(({ taskId }) => Text.encode(taskId)))
-          if (settlements.some(({ _tag }) => _tag === "Complete" || _tag === "Fail")) waiting.announce("settled")
+          if (settlements.some(({ _tag }) => _tag === "Complete" || _tag === "Fail" || _tag === "Review"))
+            waiting.announce("settled")
           // Other processes have something to do when a task is pending again, or when nothing is left to claim: then
           // they wait for the last task to end, or for one that this batch freed.
           // So does the end of a task with a key: another task with the key may begin.
@@ -474,6 +479,12 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     yield* refuseLongIds(records.map(({ task }) => task.id))
     yield* refuseKeys(records.map(({ task }) => task))
     if (records.length === 0) return
+    const inReview = driver.decide === undefined ? records.find(({ task }) => task.status === "in_review") : undefined
+    if (inReview !== undefined) {
+      return yield* unusable(
+        `Task ${JSON.stringify(inReview.task.id)} is in review. ${driver.place} cannot hold tasks for review: decide about it first, or use another store.`
+      )
+    }
     const present = new Set((yield* driver.restore(records.map(Codec.restoreRow))).map(Text.decode))
     yield* Effect.fromResult(TaskRecord.validate(records, (id) => present.has(id)))
     waiting.announce("work")
@@ -486,6 +497,22 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       decoded,
       announce: Effect.sync(() => waiting.announce("control"))
     })
+
+  const { decide } = driver
+  const reviews =
+    decide &&
+    Reviews.make(
+      { attempts: driver.attempts, get: driver.get, decide },
+      {
+        decoded,
+        maxRows,
+        changed: (ids) => {
+          settled.changed(() => ids.map(Text.encode))
+          // A rejected task is pending again, and an approved one can free others.
+          if (ids.length > 0) waiting.announce("work")
+        }
+      }
+    )
 
   const store: TaskStore["Service"] = {
     add,
@@ -530,7 +557,8 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     awaitChange: waiting.awaitChange,
     dump: listing.dump,
     restore,
-    budgets
+    budgets,
+    reviews
   }
   return { store, wake: waiting.wake }
 })

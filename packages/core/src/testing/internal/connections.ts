@@ -101,6 +101,7 @@ export const make = Effect.fnUntraced(function* (
     )
 
   yield* connectAll
+  const hasReviews = connections.every(({ store }) => store.reviews !== undefined)
   const hasBudgets = connections.every(({ store }) => store.budgets !== undefined)
   return {
     add: (tasks) => write((store) => store.add(tasks)),
@@ -134,8 +135,13 @@ export const make = Effect.fnUntraced(function* (
           list: run((store) => Effect.flatMap(budgetsOf(store), ({ list }) => list)),
           set: (queue, change) => write((store) => Effect.flatMap(budgetsOf(store), ({ set }) => set(queue, change)))
         }
+      : undefined,
+    reviews: hasReviews
+      ? { decide: (decisions) => write((store) => Effect.flatMap(reviewsOf(store), ({ decide }) => decide(decisions))) }
       : undefined
   }
 })
+
+const reviewsOf = ({ reviews }: Store) => Effect.orDie(Effect.fromNullishOr(reviews))
 
 const budgetsOf = ({ budgets }: Store) => Effect.orDie(Effect.fromNullishOr(budgets))

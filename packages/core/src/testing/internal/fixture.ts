@@ -113,6 +113,15 @@ export const complete = (claimed: Claim, output = "done"): Ending<"Complete"> =>
   usage: null
 })
 
+export const sendToReview = (claimed: Claim, output = "a draft"): Ending<"Review"> => ({
+  _tag: "Review",
+  ...leaseOf(claimed),
+  execution: execution(output),
+  verification: Verification.review("The judge was unsure.", Verification.pass({ confidence: 0.4, models: ["judge"] })),
+  attemptUsage: null,
+  usage: null
+})
+
 interface Failure {
   readonly feedback?: string
   readonly output?: string | null

@@ -139,7 +139,7 @@ export const hazards: ReadonlyArray<Case> = [
       assert.equal(yield* store.prune({ statuses: ["completed", "failed", "cancelled"] }), many.length + 1)
       assert.deepEqual(
         { ...(yield* store.counts) },
-        { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+        { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
       )
       assert.deepEqual((yield* store.dump()).records, [])
       assert.deepEqual(yield* store.attempts(first.id), [])

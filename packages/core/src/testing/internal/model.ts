@@ -29,7 +29,10 @@ const LeaseChoice = from(0, 4)
 const TaskChoices = Schema.Array(from(0, specs.length - 1)).check(Schema.isMaxLength(2))
 
 const Ending = Schema.Union([
-  Schema.Struct({ way: Schema.Literals(["Complete", "Complete", "Complete", "Fail", "Release"]), lease: LeaseChoice }),
+  Schema.Struct({
+    way: Schema.Literals(["Complete", "Complete", "Complete", "Review", "Fail", "Release"]),
+    lease: LeaseChoice
+  }),
   Schema.Struct({ way: Schema.Literals(["Retry"]), lease: LeaseChoice, delay: from(0, 2) })
 ])
 
@@ -48,16 +51,17 @@ export const Command = Schema.TaggedUnion({
   Cancel: { tasks: TaskChoices },
   Requeue: { tasks: TaskChoices },
   FailWaiting: { tasks: TaskChoices },
-  Revise: { tasks: TaskChoices, feedback: Schema.NullOr(Schema.Literals(["Again."])) }
+  Revise: { tasks: TaskChoices, feedback: Schema.NullOr(Schema.Literals(["Again."])) },
+  Decide: { lease: LeaseChoice, way: Schema.Literals(["Approve", "Reject", "GiveUp", "Edit", "Expire"]) }
 })
 
 export type Command = typeof Command.Type
 
-const { Claim: ClaimTasks, Pass, Revise, Settle, Start, Sweep } = Command.cases
+const { Claim: ClaimTasks, Decide, Pass, Revise, Settle, Start, Sweep } = Command.cases
 
 /** A run. Claims and the passing of time come often, or tasks would not get far. */
 export const Commands = Schema.Array(
-  Schema.Union([ClaimTasks, ClaimTasks, Settle, Settle, Start, Pass, Sweep, Revise, Command])
+  Schema.Union([ClaimTasks, ClaimTasks, Settle, Settle, Start, Decide, Pass, Sweep, Revise, Command])
 ).check(Schema.isMaxLength(50))
 
 /** A task of the model. */
@@ -176,13 +180,20 @@ export const extend = (model: Model, task: ModelTask, lease: number) => {
 
 const events = TaskState.Transition.cases
 
+/** Frees the tasks that wait for this one. */
+const free = (model: Model, { id }: ModelTask) => {
+  for (const other of model.tasks.values()) {
+    model.tasks.set(other.id, { ...other, waitsFor: other.waitsFor.filter((each) => each !== id) })
+  }
+}
+
 export const settle = (model: Model, task: ModelTask, ending: Ending): boolean => {
   switch (ending.way) {
     case "Complete":
-      for (const other of model.tasks.values()) {
-        model.tasks.set(other.id, { ...other, waitsFor: other.waitsFor.filter((id) => id !== task.id) })
-      }
+      free(model, task)
       return move(model, task, events.Verified.make({}), { outcomes: ended(task, "completed"), checkpoint: null })
+    case "Review":
+      return move(model, task, events.SentToReview.make({}), { outcomes: ended(task, "in_review"), checkpoint: null })
     case "Retry":
       return move(model, task, events.AttemptFailed.make({ permanent: false }), {
         outcomes: ended(task, "retried"),
@@ -199,6 +210,32 @@ export const settle = (model: Model, task: ModelTask, ending: Ending): boolean =
         outcomes: ended(task, "released"),
         availableAt: model.now
       })
+  }
+}
+
+export type Decision = (typeof Command.cases.Decide.Type)["way"]
+
+/** Whether the decision about the attempt with this token changes its task. */
+export const decide = (model: Model, { taskId, token }: Lease, way: Decision): boolean => {
+  const task = model.tasks.get(taskId)
+  if (task?.status !== "in_review" || task.token !== token) return false
+  const outcome = (name: string) => ({ outcomes: [...task.outcomes.slice(0, -1), name] })
+  switch (way) {
+    case "Approve":
+      free(model, task)
+      return move(model, task, events.Approved.make({}), outcome("completed"))
+    case "Edit":
+      free(model, task)
+      return move(model, task, events.Edited.make({}), outcome("completed"))
+    case "Reject":
+      return move(model, task, events.Rejected.make({ permanent: false }), {
+        ...outcome("retried"),
+        availableAt: model.now
+      })
+    case "GiveUp":
+      return move(model, task, events.Rejected.make({ permanent: true }), outcome("failed"))
+    case "Expire":
+      return move(model, task, events.ReviewExpired.make({}), outcome("failed"))
   }
 }
 
@@ -241,7 +278,7 @@ const isBlocked = (model: Model, { dependsOn }: ModelTask): boolean =>
 
 /** The number of tasks per status. */
 export const counts = (model: Model): Record<TaskStatus | "waiting", number> => {
-  const found = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+  const found = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
   for (const { status, waitsFor } of model.tasks.values()) {
     found[status]++
     if (status === "pending" && waitsFor.length > 0) found.waiting++

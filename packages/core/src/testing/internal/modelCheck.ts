@@ -1,6 +1,6 @@
 import * as assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
-import type { Claim, Settlement } from "../../TaskStore.ts"
+import type { Claim, ReviewDecision, Settlement } from "../../TaskStore.ts"
 import * as Model from "./model.ts"
 import { transfer } from "./transferring.ts"
 import {
@@ -14,6 +14,7 @@ import {
   longLease,
   release,
   retry,
+  sendToReview,
   task,
   type Fixture
 } from "./fixture.ts"
@@ -28,9 +29,12 @@ interface Run {
   readonly starts: boolean
   /** Off for a store that cannot fail tasks that wait: then it is not asked to. */
   readonly dependentFailures: boolean
+  /** Off for a store that holds no tasks for review. */
+  readonly reviews: boolean
   readonly model: Model.Model
   /** Every lease that was issued. */
   readonly leases: Array<Claim>
+  decisions: number
 }
 
 /** Applies the commands to the store and to the model, and compares them after each. */
@@ -39,12 +43,14 @@ export const check = Effect.fnUntraced(function* (
   {
     concurrencyKeys,
     dependentFailures,
+    reviews,
     revisions,
     starts,
     virtualTime
   }: {
     readonly concurrencyKeys: boolean
     readonly dependentFailures: boolean
+    readonly reviews: boolean
     readonly revisions: boolean
     readonly starts: boolean
     readonly virtualTime: boolean
@@ -54,7 +60,17 @@ export const check = Effect.fnUntraced(function* (
   const specs = concurrencyKeys
     ? Model.specs
     : Model.specs.map(({ dependsOn, id, priority }) => ({ dependsOn, id, priority }))
-  const run: Run = { fixture, virtualTime, dependentFailures, revisions, starts, model: Model.make(specs), leases: [] }
+  const run: Run = {
+    fixture,
+    dependentFailures,
+    reviews,
+    revisions,
+    starts,
+    virtualTime,
+    model: Model.make(specs),
+    leases: [],
+    decisions: 0
+  }
   yield* fixture.store.add(specs.map(({ id, ...spec }) => task(id, spec)))
   for (const command of commands) {
     if (!virtualTime) yield* tick(run)
@@ -71,8 +87,11 @@ const tick = ({ model, fixture }: Run) => {
   return fixture.advance(0.02)
 }
 
-const timed = ({ virtualTime }: Run, ending: Model.Ending): Model.Ending =>
-  virtualTime || ending.way !== "Retry" ? ending : { ...ending, delay: 0 }
+/** What the store supports of an ending. */
+const supported = ({ reviews, virtualTime }: Run, ending: Model.Ending): Model.Ending => {
+  if (ending.way === "Retry") return virtualTime ? ending : { ...ending, delay: 0 }
+  return ending.way === "Review" && !reviews ? { ...ending, way: "Complete" } : ending
+}
 
 const compare = Effect.fnUntraced(function* ({ model, fixture }: Run) {
   const { tasks } = yield* fixture.store.list()
@@ -111,12 +130,30 @@ const settlement = ({ fixture }: Run, claimed: Claim, ending: Model.Ending): Set
   switch (ending.way) {
     case "Complete":
       return complete(claimed)
+    case "Review":
+      return sendToReview(claimed)
     case "Retry":
       return retry(claimed, { delay: fixture.seconds(ending.delay) })
     case "Fail":
       return fail(claimed)
     case "Release":
       return release(claimed)
+  }
+}
+
+const decisionOf = ({ task, token }: Claim, way: Model.Decision, by: string): ReviewDecision => {
+  const fields = { taskId: task.id, token, by }
+  switch (way) {
+    case "Approve":
+      return { ...fields, _tag: "Approve" }
+    case "Reject":
+      return { ...fields, _tag: "Reject", comment: "again" }
+    case "GiveUp":
+      return { ...fields, _tag: "Reject", comment: "no more", giveUp: true }
+    case "Edit":
+      return { ...fields, _tag: "Edit", text: "better" }
+    case "Expire":
+      return { ...fields, _tag: "Expire" }
   }
 }
 
@@ -167,7 +204,7 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
     }
     case "Settle": {
       const picked = command.endings.flatMap((ending) =>
-        chosen(run, [ending.lease]).map((claimed) => ({ claimed, ending: timed(run, ending) }))
+        chosen(run, [ending.lease]).map((claimed) => ({ claimed, ending: supported(run, ending) }))
       )
       const lost = fenced(
         run,
@@ -179,6 +216,22 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
       )
       const reply = yield* fixture.store.settle(picked.map(({ claimed, ending }) => settlement(run, claimed, ending)))
       assert.deepEqual(reply.lost, lost)
+      return
+    }
+    case "Decide": {
+      const [claimed] = chosen(run, [command.lease])
+      const { reviews } = fixture.store
+      if (claimed === undefined || reviews === undefined) return
+      const isDecided = Model.decide(model, leaseOf(claimed), command.way)
+      // A person who decides the same twice is told that it is done, so each decision is by another person.
+      const by = `person ${run.decisions++}`
+      const { decided, refused } = yield* reviews.decide([decisionOf(claimed, command.way, by)])
+      const status = model.tasks.get(claimed.task.id)?.status ?? null
+      assert.deepEqual(decided, isDecided ? [claimed.task.id] : [])
+      assert.deepEqual(
+        refused.map(({ status, taskId }) => ({ status, taskId })),
+        isDecided ? [] : [{ status, taskId: claimed.task.id }]
+      )
       return
     }
     case "Extend": {

@@ -40,7 +40,7 @@ const refusalsOf = <A>(effect: Effect.Effect<A, unknown>) =>
     })
   )
 
-const nothing = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+const nothing = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
 
 export const queues: ReadonlyArray<Case> = [
   it(
@@ -178,6 +178,7 @@ export const queues: ReadonlyArray<Case> = [
       assert.deepEqual(yield* fixture.store.counts, {
         pending: 2,
         in_progress: 1,
+        in_review: 0,
         completed: 1,
         failed: 1,
         cancelled: 0,

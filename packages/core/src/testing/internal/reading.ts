@@ -48,7 +48,7 @@ export const reading: ReadonlyArray<Case> = [
   it(
     "counts are per status, and include waiting tasks",
     Effect.fnUntraced(function* (fixture) {
-      const none = { pending: 0, in_progress: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+      const none = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
       assert.deepEqual({ ...(yield* fixture.store.counts) }, none)
       yield* fixture.store.add([...numbered(6), task("waiting", { dependsOn: ["task-5"] })])
       assert.deepEqual({ ...(yield* fixture.store.counts) }, { ...none, pending: 7, waiting: 1 })
@@ -61,6 +61,7 @@ export const reading: ReadonlyArray<Case> = [
         {
           pending: 2,
           in_progress: 1,
+          in_review: 0,
           completed: 2,
           failed: 1,
           cancelled: 1,
