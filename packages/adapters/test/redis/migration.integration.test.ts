@@ -59,8 +59,16 @@ const dump = Effect.fnUntraced(function* (store: Store) {
 
 /** What a task of that version has now. */
 const added = { queue: "default", payload: null, overrides: {}, concurrencyKey: null }
+const Started = Schema.Struct({
+  task: Schema.Struct({ status: Schema.String }),
+  attempts: Schema.Array(Schema.Struct({ startedAt: Schema.String }))
+})
+const startedAt = (record: unknown) => {
+  const { attempts, task } = Schema.decodeUnknownSync(Started)(record)
+  return task.status === "in_progress" ? { startedAt: attempts.at(-1)?.startedAt } : {}
+}
 const expected = former.records.map((record) =>
-  Object.assign({}, record, { task: Object.assign({}, record.task, added) })
+  Object.assign({}, record, { task: Object.assign({}, record.task, added, startedAt(record)) })
 )
 
 describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
