@@ -44,7 +44,8 @@ describe.skipIf(isMissing)("with a MariaDB server", () => {
       revisions: false,
       starts: false,
       dependentFailures: false,
-      reviews: false
+      reviews: false,
+      pauses: false
     }
   })
 

@@ -8,6 +8,7 @@
  */
 import * as Schema from "effect/Schema"
 import type { AttemptOutcome } from "./Attempt.ts"
+import { PauseCause } from "./QueuePause.ts"
 import { Stats } from "./Stats.ts"
 import { StopReason } from "./StopReason.ts"
 import { TaskId } from "./Task.ts"
@@ -85,6 +86,19 @@ export const Event = Schema.TaggedUnion({
   CircuitClosed: { ...at, reason: Schema.String },
   /** The store did not answer. The run continues when it does. */
   StoreUnavailable: { ...at, reason: Schema.String },
+  /**
+   * A queue of the run is paused: until the time, or until it is resumed if that is null. After a usage limit, one task goes
+   * first then, and `QueueResumed` follows once that was not refused.
+   */
+  QueuePaused: {
+    ...at,
+    queue: Schema.String,
+    cause: PauseCause,
+    until: Schema.NullOr(Schema.DateTimeUtcFromString),
+    reason: Schema.String
+  },
+  /** A queue of the run is no longer paused. */
+  QueueResumed: { ...at, queue: Schema.String },
   Paused: at,
   Resumed: at,
   /** The run starts no new tasks and waits for the running ones. */

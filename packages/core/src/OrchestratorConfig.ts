@@ -90,6 +90,11 @@ export const OrchestratorConfig = Schema.Struct({
   transientRetry: schedule<RetryPolicy.TransientRetry>().pipe(withDefault(RetryPolicy.transient)),
   /** The longest `retryAfter` that an attempt waits for. A longer one fails the attempt. Default 5 minutes. */
   maxRetryAfter: duration.pipe(withDefault(Duration.minutes(5))),
+  /**
+   * What happens at a usage limit that ends by itself (`RateLimited`): `wait` pauses the queue until then, for all workers;
+   * `stop` ends the run. A store that keeps no pauses always stops. Default `wait`.
+   */
+  onUsageLimit: Schema.Literals(["wait", "stop"]).pipe(withDefault("wait")),
   /** A pause of each worker after each task. Default 0. */
   pauseBetweenTasks: duration.pipe(withDefault(Duration.zero)),
   /** The number of workers: how many tasks run at the same time. Default 1. */

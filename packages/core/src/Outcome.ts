@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import type * as DateTime from "effect/DateTime"
 import type { Execution } from "./Execution.ts"
 import type { ExecutionError } from "./ExecutionError.ts"
 import type { Verification } from "./Verification.ts"
@@ -73,6 +74,8 @@ export interface Unverifiable {
 export interface Released {
   readonly _tag: "Released"
   readonly reason: string
+  /** The end of a usage limit that the attempt met: its queue is paused until then. */
+  readonly usageLimitUntil?: DateTime.Utc | undefined
 }
 
 /** @since 0.1.0 */

@@ -23,6 +23,7 @@ import * as Journal from "./internal/memory/journal.ts"
 import * as Table from "./internal/memory/table.ts"
 import * as Codec from "./internal/store/codec.ts"
 import * as Service from "./internal/store/service.ts"
+import * as QueuePause from "./QueuePause.ts"
 import type { TaskId } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
 import type { TaskStore } from "./TaskStore.ts"
@@ -48,6 +49,8 @@ export interface Changes {
   readonly tokenFloor: number
   /** The budgets of all queues. Pass them to {@link make} when the store is opened again. */
   readonly budgets: ReadonlyArray<Budget.Budget>
+  /** The pauses of all queues. Pass them to {@link make} when the store is opened again. */
+  readonly pauses: ReadonlyArray<QueuePause.QueuePause>
 }
 
 export interface Options {
@@ -58,6 +61,8 @@ export interface Options {
   readonly tokenFloor?: number | undefined
   /** The `budgets` of the last changes that were written. What they have reserved counts as spent. Default none. */
   readonly budgets?: ReadonlyArray<Budget.Budget> | undefined
+  /** The `pauses` of the last changes that were written. Default none. */
+  readonly pauses?: ReadonlyArray<QueuePause.QueuePause> | undefined
   /** Makes changes durable. It is not interrupted, and is called once at a time. */
   readonly write: (changes: Changes) => Effect.Effect<void, TaskStoreError>
 }
@@ -93,7 +98,9 @@ export const make = Effect.fnUntraced(function* (
     reserved: Budget.zero
   }))
   const byQueue = new Map(initialBudgets.map((budget) => [budget.queue, budget]))
-  const table = Table.make(journal, options.tokenFloor, byQueue)
+  const initialPauses = options.pauses ?? []
+  const pausesByQueue = new Map(initialPauses.map((pause) => [pause.queue, { ...pause, ...QueuePause.timesOf(pause) }]))
+  const table = Table.make(journal, options.tokenFloor, byQueue, pausesByQueue)
   const driver = yield* MemoryDriver.make(table, options)
   const { store, wake } = yield* Service.make(driver)
   yield* store.restore(options.records)
@@ -102,6 +109,7 @@ export const make = Effect.fnUntraced(function* (
   hasChanges.closeUnsafe()
   let { paused } = options
   let lastBudgets: ReadonlyArray<Budget.Budget> = initialBudgets
+  let lastPauses = initialPauses
 
   /** Lets later changes go into another write. */
   const startPending = (): Write => {
@@ -113,12 +121,14 @@ export const make = Effect.fnUntraced(function* (
 
   const write = Effect.gen(function* () {
     // In one step, so that each change goes into the write that its operation waits for.
-    const { budgets = lastBudgets, removed, tokenFloor, written } = journal.take(table)
+    const { budgets = lastBudgets, pauses: pauseRows, removed, tokenFloor, written } = journal.take(table)
+    const pauses = pauseRows?.map(Codec.pause) ?? lastPauses
     const changes = {
       written: written.map(Codec.record),
       removed: removed.map(Codec.taskId),
       tokenFloor,
       budgets,
+      pauses,
       paused: driver.isPaused()
     }
     const started = startPending()
@@ -127,6 +137,7 @@ export const make = Effect.fnUntraced(function* (
       journal.confirm()
       paused = changes.paused
       lastBudgets = budgets
+      lastPauses = pauses
     } else {
       journal.undo(table, clock.currentTimeMillisUnsafe())
       driver.resetPaused(paused)
@@ -152,7 +163,7 @@ export const make = Effect.fnUntraced(function* (
       return Effect.tap(operation, () => (newest.change === change ? Effect.void : written(first, newest.write)))
     })
 
-  const { budgets, reviews } = store
+  const { budgets, pauses, reviews } = store
   return {
     ...store,
     add: (tasks) => durably(store.add(tasks)),
@@ -177,7 +188,12 @@ export const make = Effect.fnUntraced(function* (
       reserve: (spending) => durably(budgets.reserve(spending)),
       set: (queue, change) => durably(budgets.set(queue, change))
     },
-    reviews: reviews && { decide: (decisions) => durably(reviews.decide(decisions)) }
+    reviews: reviews && { decide: (decisions) => durably(reviews.decide(decisions)) },
+    pauses: pauses && {
+      list: pauses.list,
+      pause: (queue, options) => durably(pauses.pause(queue, options)),
+      resume: (queue, options) => durably(pauses.resume(queue, options))
+    }
   }
 })
 

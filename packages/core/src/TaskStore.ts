@@ -23,6 +23,7 @@ import * as MemoryDriver from "./internal/memory/driver.ts"
 import * as Table from "./internal/memory/table.ts"
 import * as InQueues from "./internal/store/inQueues.ts"
 import * as Service from "./internal/store/service.ts"
+import type { PauseCause, QueuePause } from "./QueuePause.ts"
 import type { Metadata, NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
 import type { TaskStoreError, TasksRefused } from "./TaskStoreError.ts"
@@ -183,6 +184,9 @@ export class TaskStore extends Context.Service<
 
     /** The tasks in review; undefined in a store that cannot hold tasks for people, where no task is sent to review. */
     readonly reviews?: Reviews | undefined
+
+    /** The pauses of queues; undefined in a store that keeps none, where only all of its runs can be paused. */
+    readonly pauses?: Pauses | undefined
   }
 >()("@baton/core/TaskStore") {}
 
@@ -266,6 +270,35 @@ export interface RefusedDecision {
   readonly decision: Decision | null
 }
 
+/**
+ * The pauses of queues. While a queue is paused, `claim` returns none of its tasks, and `awaitWork` waits for the end of the
+ * pause.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Pauses {
+  /** The pauses that are in force, by the name of their queue. */
+  readonly list: Effect.Effect<ReadonlyArray<QueuePause>, TaskStoreError>
+  /**
+   * Pauses a queue for all workers, and returns its pause. A pause that is `requested` takes the place of an earlier one. A
+   * pause for a usage limit ends at the latest time that was reported; a requested pause that lasts longer stays instead.
+   */
+  readonly pause: (queue: string, options: PauseOptions) => Effect.Effect<QueuePause, TaskStoreError>
+  /** Ends the pause of a queue. With a `revision`, only that pause. Returns whether there was one. */
+  readonly resume: (
+    queue: string,
+    options?: { readonly revision?: number | undefined }
+  ) => Effect.Effect<boolean, TaskStoreError>
+}
+
+export interface PauseOptions {
+  readonly cause: PauseCause
+  /** Null: until the queue is resumed. */
+  readonly until: DateTime.Utc | null
+  readonly reason: string
+}
+
 /** The amounts that an attempt has spent, holds and asks for. */
 export interface Spending extends Lease {
   /** The amount spent so far. */
@@ -341,6 +374,11 @@ export interface Claim {
    * was empty. An executor gets it together with feedback only.
    */
   readonly previousOutput: string | null
+  /**
+   * The `revision` of the pause that this task goes ahead of, as its probe. When it was not refused, resume the queue with
+   * this revision.
+   */
+  readonly probes?: number | undefined
 }
 
 /** An output to be saved before it is verified. */

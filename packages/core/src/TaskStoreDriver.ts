@@ -37,6 +37,7 @@ import type * as Stream from "effect/Stream"
 import * as service from "./internal/store/service.ts"
 import type { AttemptOutcome } from "./Attempt.ts"
 import type { Amount, Budget } from "./Budget.ts"
+import type { PauseCause } from "./QueuePause.ts"
 import type { TaskStatus } from "./Task.ts"
 import type { ControlRequest, TaskStore } from "./TaskStore.ts"
 import type { TaskStoreError } from "./TaskStoreError.ts"
@@ -224,6 +225,59 @@ export interface TaskStoreDriver {
   readonly decide?:
     | ((decisions: ReadonlyArray<DecisionRow>) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>)
     | undefined
+
+  /** The pauses of queues. A driver without this field keeps none: then only all runs of the store can be paused. */
+  readonly pauses?: Pauses | undefined
+}
+
+/**
+ * The pauses of queues. A queue has at most one, which outlives the tasks of the queue.
+ *
+ * **Guarantees a driver gives**
+ *
+ * - `claim` claims what `QueuePause.claimable` says, as decided in the write that claims: nothing from a queue that is paused,
+ *   and one task as the probe of a usage limit. With a probe it sets the `probeUntil` of the pause to the end of the new lease
+ * - `outlook` reports nothing to claim before `QueuePause.endOf`. A queue with pending tasks is not drained by a pause
+ * - The end of a pause that was requested needs no write
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Pauses {
+  readonly list: Effect.Effect<ReadonlyArray<PauseRow>, TaskStoreError>
+
+  /** Makes or changes the pause of a queue, as `QueuePause.after` says. The control revision grows, and identifies the pause. */
+  readonly set: (change: PauseChange) => Effect.Effect<PauseRow, TaskStoreError>
+
+  /**
+   * Ends the pause of a queue; with a `revision`, only if it still is that pause. Returns whether there was one. The control
+   * revision grows if there was.
+   */
+  readonly remove: (queue: string, revision: number | null) => Effect.Effect<boolean, TaskStoreError>
+}
+
+/** @since 0.2.0 */
+export interface PauseChange {
+  readonly queue: string
+  readonly cause: PauseCause
+  /** Epoch milliseconds; null: until the queue is resumed. */
+  readonly until: number | null
+  readonly reason: string
+}
+
+/**
+ * A pause as its row is.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface PauseRow {
+  readonly queue: Column
+  readonly cause: Column
+  readonly until: Column
+  readonly probeUntil: Column
+  readonly reason: Column
+  readonly revision: Column
 }
 
 /**
@@ -488,6 +542,8 @@ export interface ClaimRow extends Omit<TaskRow, "status" | "execution" | "verifi
   readonly checkpoint: Column
   /** The execution of the last attempt that was retried, failed or completed. */
   readonly previousExecution: Column
+  /** The `revision` of the pause whose probe this claim is. */
+  readonly probes?: Column
 }
 
 /** @since 0.1.0 */

@@ -11,6 +11,7 @@ const plain = Schema.encodeSync(Schema.Array(TaskRecord.TaskRecord))
 const dumpAll = (store: Store) => Effect.map(store.dump({ limit: 1_000_000 }), ({ records }) => records)
 
 const empty: PersistedTaskStore.Changes["budgets"] = []
+const noPauses: PersistedTaskStore.Changes["pauses"] = []
 
 /** A place where changes are written to, as the documentation of `Changes` says. */
 const makePlace = () => {
@@ -20,6 +21,7 @@ const makePlace = () => {
     paused: false,
     tokenFloor: 0,
     budgets: empty,
+    pauses: noPauses,
     writes: 0,
     write: (changes: PersistedTaskStore.Changes) =>
       Effect.sync(() => {
@@ -29,6 +31,7 @@ const makePlace = () => {
         place.paused = changes.paused
         place.tokenFloor = changes.tokenFloor
         place.budgets = changes.budgets
+        place.pauses = changes.pauses
       })
   }
   return place
@@ -42,6 +45,7 @@ const open = (place: ReturnType<typeof makePlace>, write: Write = place.write) =
     paused: place.paused,
     tokenFloor: place.tokenFloor,
     budgets: place.budgets,
+    pauses: place.pauses,
     write
   })
 
@@ -74,6 +78,11 @@ const around = (store: Store, wrap: <A, E>(operation: Effect.Effect<A, E>) => Ef
   },
   reviews: store.reviews && {
     decide: (decisions) => wrap(store.reviews?.decide(decisions) ?? Effect.die("no reviews"))
+  },
+  pauses: store.pauses && {
+    ...store.pauses,
+    pause: (queue, options) => wrap(store.pauses?.pause(queue, options) ?? Effect.die("no pauses")),
+    resume: (queue, options) => wrap(store.pauses?.resume(queue, options) ?? Effect.die("no pauses"))
   }
 })
 

@@ -16,7 +16,7 @@ const suiteOf = (queue: string) =>
     makePlace: Effect.void,
     open: () => Layer.provide(layerOf(queue), TaskStore.layerMemory),
     capabilities: { places: "once" }
-  }).filter(({ group }) => group !== "queues" && group !== "budgets")
+  }).filter(({ group }) => group !== "queues" && group !== "budgets" && group !== "pauses")
 
 /** Two lists with the same ids. */
 const twoLists = Effect.gen(function* () {
@@ -93,6 +93,16 @@ describe("the part of a store in one queue", () => {
         )
       assert.deepStrictEqual(yield* reservedIn(a), [["a", 5]])
       assert.deepStrictEqual(yield* reservedIn(b), [["b", 0]])
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
+
+  it.effect("shows the pauses of its queue alone", () =>
+    Effect.gen(function* () {
+      const { a, b, store } = yield* twoLists
+      yield* store.pauses?.pause("a", { cause: "requested", until: null, reason: "" }) ?? Effect.never
+      const pausedIn = (list: TaskStore.TaskStore["Service"]) =>
+        Effect.map(list.pauses?.list ?? Effect.never, (pauses) => pauses.map(({ queue }) => queue))
+      assert.deepStrictEqual([yield* pausedIn(a), yield* pausedIn(b)], [["a"], []])
     }).pipe(Effect.provide(TaskStore.layerMemory))
   )
 

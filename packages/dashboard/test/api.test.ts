@@ -15,7 +15,8 @@ const counts = (queue: string, pending: number): Model.Queue => ({
   failed: 0,
   cancelled: 0,
   waiting: 0,
-  budget: null
+  budget: null,
+  pause: null
 })
 
 const text = { text: "Do it.", length: 6, cut: false }

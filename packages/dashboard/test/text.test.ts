@@ -1,4 +1,5 @@
 import { assert, describe, it } from "vitest"
+import * as DateTime from "effect/DateTime"
 import { spent } from "../src/text/budget.ts"
 import { compare, folded } from "../src/text/difference.ts"
 import * as Format from "../src/text/format.ts"
@@ -127,7 +128,8 @@ describe("waiting", () => {
     failed: 0,
     cancelled: 0,
     waiting: 2,
-    budget: null
+    budget: null,
+    pause: null
   }
 
   it("says why pending tasks do not run", () => {
@@ -139,5 +141,13 @@ describe("waiting", () => {
       "5 tasks pending. The budget is spent; baton budget set raises it."
     ])
     assert.deepStrictEqual(reasons({ ...queue, in_progress: 1, waiting: 0 }, false), [])
+    const pause = {
+      cause: "usage-limit",
+      until: DateTime.makeUnsafe(723_000),
+      reason: "The five-hour limit is reached."
+    } as const
+    assert.deepStrictEqual(reasons({ ...queue, pause }, false, 0), [
+      `Waiting for a usage limit for ${Format.elapsed(723_000)} more: The five-hour limit is reached.`
+    ])
   })
 })

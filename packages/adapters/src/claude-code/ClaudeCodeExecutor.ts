@@ -17,7 +17,8 @@
  * | at `timeout` or `idleTimeout` | `TimedOut` |
  * | the API is overloaded or unreachable, after Claude Code has retried for minutes; a usage limit that ends within `maxRetryAfter` | `Transient` |
  * | the model refused; the first request was invalid or too long | `Permanent` |
- * | no login, a wrong key, no credit, a model or an option that does not exist, a usage limit that lasts longer, no `claude` | `Fatal` |
+ * | no login, a wrong key, no credit, a model or an option that does not exist, no `claude` | `Fatal` |
+ * | a usage limit that lasts longer, or does not say when it ends | `RateLimited`: the queue is paused until it ends |
  *
  * A task's own `model` and `system` (`Task.Overrides`) replace `model` and `appendSystemPrompt` of the options.
  *
@@ -86,7 +87,7 @@ export interface Options extends Pick<Program.Settings, "cwd" | "env" | "idleTim
   readonly bare?: boolean | undefined
   /** Further arguments, before all others. */
   readonly args?: ReadonlyArray<string> | undefined
-  /** The longest wait for a usage limit; the run ends at one that lasts longer. Default 5 minutes. */
+  /** The longest wait for a usage limit within an attempt; one that lasts longer pauses the queue. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.Input | undefined
 }
 

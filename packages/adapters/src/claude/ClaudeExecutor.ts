@@ -18,8 +18,9 @@
  * | `model_context_window_exceeded`, `tool_use` | `Permanent` |
  * | any other | `Failed` |
  *
- * `ClaudeClient` lists what a failed request means, with two differences: a model that does not exist is `Fatal` here, and
- * so is a rate limit that lasts longer than `maxRetryAfter`, because no other task could be completed either.
+ * `ClaudeClient` lists what a failed request means, with two differences: a model that does not exist is `Fatal` here,
+ * because no other task could be completed either, and a rate limit that lasts longer than `maxRetryAfter` is `RateLimited`:
+ * it pauses the queue.
  *
  * Instructions that are the same for all tasks (`system`) come first, and are marked for Claude's prompt cache when they are
  * long enough for it. The first request then runs alone until its answer begins, so that the others find them in the cache.

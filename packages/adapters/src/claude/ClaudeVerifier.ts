@@ -16,7 +16,8 @@
  * | no answer in time | `TimedOut` |
  * | an answer that is cut off, or is not a verdict | `Failed` |
  * | the judge refuses, or the output is too long for it | `Permanent` |
- * | a missing or wrong key, a spend limit, a rate limit that lasts longer than `maxRetryAfter`, a model that does not exist | `Fatal` |
+ * | a missing or wrong key, a spend limit, a model that does not exist | `Fatal` |
+ * | a rate limit that lasts longer than `maxRetryAfter` | `RateLimited`: it pauses the queue |
  *
  * None of these rejects the output: it is kept, and only the verification is retried.
  *

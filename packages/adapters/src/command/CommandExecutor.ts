@@ -26,6 +26,7 @@
  * | what happens | error |
  * |---|---|
  * | exit code 75 (`EX_TEMPFAIL` of `sysexits.h`) | `Transient`: it is run again within the attempt |
+ * | exit code 75 and a line such as `retry at 2026-11-30T18:00:00Z` or `retry after 3600` (seconds) at the end of standard error or output | `RateLimited`: the queue is paused until then, and the attempt does not count |
  * | an exit code of `permanentExitCodes` | `Permanent` |
  * | another exit code, or killed by a signal | `Failed`, with the last lines of standard error |
  * | more output than `maxOutputBytes` | `Failed`; the program is stopped |
@@ -44,6 +45,7 @@ import { Executor, type ExecutorService } from "@baton/core/Executor"
 import type { Spend } from "@baton/core/Safety"
 import * as Usage from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -52,7 +54,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { excerpt, formatBytes, lastLines, shorten, whole, wholeWords } from "./internal/output.ts"
-import { exitSentence, reasonFor, runForTask, temporaryFailure } from "./internal/taskProgram.ts"
+import { exitSentence, reasonFor, retryTimeOf, runForTask, temporaryFailure } from "./internal/taskProgram.ts"
 import type * as Program from "./Program.ts"
 import type { ProgramError } from "./ProgramError.ts"
 
@@ -148,8 +150,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
     if (isSuccess && output !== null) {
       return Execution.make({ output: output.replace(/\r?\n$/, ""), metadata, usage })
     }
+    const retryAt = isSuccess ? undefined : retryTimeOf(exit, [stderrTail, printed], yield* Clock.currentTimeMillis)
     return yield* new ExecutionError({
-      reason: isSuccess ? "Failed" : endReason(options, exit),
+      reason: isSuccess ? "Failed" : retryAt === undefined ? endReason(options, exit) : "RateLimited",
+      ...(retryAt === undefined ? undefined : { retryAt }),
       message:
         (isSuccess ? "The command printed no result" : endSentence(options, maxOutputBytes, exit)) +
         lastLines(stderrTail.trim() === "" ? printed : stderrTail),

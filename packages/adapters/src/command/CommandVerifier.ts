@@ -10,7 +10,7 @@
  * |---|---|
  * | exit code 0 | passed |
  * | another exit code | rejected |
- * | exit code 75 (`EX_TEMPFAIL` of `sysexits.h`) | none, `Transient` |
+ * | exit code 75 (`EX_TEMPFAIL` of `sysexits.h`) | none, `Transient`; `RateLimited` with a line such as `retry at 2026-11-30T18:00:00Z` |
  * | exit code 126, 127, or 129 to 159 | none, `Failed` |
  * | killed by a signal | none, `Failed` |
  * | `timeout` or `idleTimeout` is over | none, `TimedOut` |
@@ -29,13 +29,14 @@
 import * as Verification from "@baton/core/Verification"
 import { VerificationError } from "@baton/core/VerificationError"
 import { Verifier, type VerifierService } from "@baton/core/Verifier"
+import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { excerpt, lastLines, wholeWords } from "./internal/output.ts"
-import { exitSentence, reasonFor, runForTask, temporaryFailure } from "./internal/taskProgram.ts"
+import { exitSentence, reasonFor, retryTimeOf, runForTask, temporaryFailure } from "./internal/taskProgram.ts"
 import type * as Program from "./Program.ts"
 import type { ProgramError } from "./ProgramError.ts"
 
@@ -92,8 +93,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
       .filter(Boolean)
       .join("\n")
     if (exit.endedBy !== "itself" || !isVerdict(exit.exitCode)) {
+      const retryAt = retryTimeOf(exit, [printed], yield* Clock.currentTimeMillis)
       return yield* new VerificationError({
-        reason: exit.endedBy !== "itself" ? "TimedOut" : exit.exitCode === temporaryFailure ? "Transient" : "Failed",
+        reason: retryAt === undefined ? failureReason(exit) : "RateLimited",
+        ...(retryAt === undefined ? undefined : { retryAt }),
         message: exitSentence("The verifier", options, exit) + lastLines(printed)
       })
     }
@@ -103,6 +106,11 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   return { verify, kind: "effectful" as const }
 })
+
+const failureReason = ({ endedBy, exitCode }: Program.ProgramExit): VerificationError["reason"] => {
+  if (endedBy !== "itself") return "TimedOut"
+  return exitCode === temporaryFailure ? "Transient" : "Failed"
+}
 
 const isVerdict = (exitCode: number | null): boolean =>
   exitCode !== null &&

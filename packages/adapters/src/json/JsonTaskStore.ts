@@ -45,8 +45,8 @@
  * `feedback`, `verified`, `requeues`, `usage`, `createdAt`, `updatedAt`, `token` (of the last lease), `checkpoint`, and `history`, the ledger of
  * attempts, which does not repeat the output that is the result. The lab has no status for a cancelled task: it is `failed`, with `"cancelled": true`.
  * A task in review is `failed` there too, with `inReview`, the attempt whose output waits for a person.
- * The field `baton` of the document contains `"paused": true` while runs are paused, and `tokenFloor`, the greatest token of
- * the tasks that were deleted.
+ * The field `baton` of the document contains `"paused": true` while runs are paused, the `budgets` and the `pauses` of queues, and
+ * `tokenFloor`, the greatest token of the tasks that were deleted.
  *
  * **Guarantees**
  *
@@ -120,8 +120,8 @@ export const make = Effect.fnUntraced(function* ({
   return yield* PersistedTaskStore.make({
     records: document.entries.map(({ record }) => record),
     ...document.settings,
-    write: ({ budgets, paused, removed, tokenFloor, written }) => {
-      const { commit, contents } = rendering.prepare({ removed, written, settings: { paused, tokenFloor, budgets } })
+    write: ({ removed, written, ...settings }) => {
+      const { commit, contents } = rendering.prepare({ removed, written, settings })
       return Effect.tap(file.replace(contents), Effect.sync(commit))
     }
   }).pipe(

@@ -16,8 +16,9 @@
  * | `tool_calls` | `Permanent` |
  * | any other | `Failed` |
  *
- * `OpenAiClient` lists what a failed request means, with two differences: a model that does not exist is `Fatal` here, and
- * so is a rate limit that lasts longer than `maxRetryAfter`, because no other task could be completed either.
+ * `OpenAiClient` lists what a failed request means, with two differences: a model that does not exist is `Fatal` here,
+ * because no other task could be completed either, and a rate limit that lasts longer than `maxRetryAfter` is `RateLimited`:
+ * it pauses the queue.
  *
  * A task's own `model`, `system` and `messages` (`Task.Overrides`) replace those of the options, and its description, in its
  * requests.

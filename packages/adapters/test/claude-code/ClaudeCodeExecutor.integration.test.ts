@@ -169,7 +169,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
       )
     }
 
-    it.live("at a usage limit is waited for when it is short, and ends the run when it is long", () =>
+    it.live("at a usage limit is waited for when it is short, and pauses the queue when it is long", () =>
       Effect.gen(function* () {
         const claude = yield* standIn
         const at = (seconds: number) => ({
@@ -179,12 +179,11 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
         assert.strictEqual(short.reason, "Transient")
         const seconds = Duration.toSeconds(short.retryAfter ?? 0)
         assert.isTrue(seconds > 60 && seconds <= 120, String(seconds))
-        const long = yield* failure(claude.in("limit", at(3600)))
-        assert.strictEqual(long.reason, "Fatal")
-        assert.match(
-          long.message,
-          /^The five-hour limit of Claude Code is reached until \d{4}-.*Z: run this again after that\.$/
-        )
+        const { env } = at(3600)
+        const long = yield* failure(claude.in("limit", { env }))
+        assert.strictEqual(long.reason, "RateLimited")
+        assert.strictEqual(long.retryAt?.epochMilliseconds, Number(env.STAND_IN_RESETS_AT) * 1000)
+        assert.match(long.message, /^The five-hour limit of Claude Code is reached until \d{4}-.*Z\.$/)
       })
     )
 

@@ -457,6 +457,17 @@ describe("a request that fails", () => {
     })
   )
 
+  it.effect("at a rate limit for hours pauses the queue, and at a short one is retried", () =>
+    Effect.gen(function* () {
+      const limit = (retryAfter: Duration.Duration) =>
+        Effect.map(failed([error({ type: "rate_limit_error", status: 429, retryAfter })]), (found) => found.error)
+      const long = yield* limit(Duration.hours(2))
+      assert.deepStrictEqual([long.reason, long.retryAfter], ["RateLimited", Duration.hours(2)])
+      assert.match(long.message, /The API asks to wait 2h\.$/)
+      assert.strictEqual((yield* limit(Duration.minutes(4))).reason, "Transient")
+    })
+  )
+
   it.effect("because the model does not exist is Fatal, and names it", () =>
     Effect.gen(function* () {
       const { error: found } = yield* failed([error({ reason: "Permanent", status: 404 })], { model: "claude-7" })

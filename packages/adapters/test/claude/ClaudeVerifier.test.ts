@@ -241,7 +241,7 @@ describe("ClaudeVerifier without a verdict", () => {
     [
       "a rate limit for a day",
       failure({ type: "rate_limit_error", status: 429, retryAfter: Duration.days(1) }),
-      "Fatal"
+      "RateLimited"
     ],
     ["a model that does not exist", failure({ reason: "Permanent", type: "not_found_error", status: 404 }), "Fatal"]
   ]

@@ -1,5 +1,5 @@
 import { Command } from "@baton/adapters/command"
-import { Executor, Task } from "@baton/core"
+import { type ExecutionError, Executor, type SafetyStop, Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Queue, Tracer } from "effect"
 import { TestClock } from "effect/testing"
@@ -222,6 +222,23 @@ describe("CommandExecutor", { timeout: 30_000 }, () => {
   })
 
   describe("failure", () => {
+    it.live("with exit code 75 is temporary, and pauses the queue when the program says until when", () =>
+      Effect.gen(function* () {
+        const exit = (code: number, words: string) =>
+          Effect.flip(execute({ command: sh(`echo partial; echo "${words}" >&2; exit ${code}`) }))
+        const described = Effect.map((error: ExecutionError | SafetyStop) =>
+          error._tag === "SafetyStop" ? [] : [error.reason, error.retryAt?.epochMilliseconds]
+        )
+        const at = "2030-01-01T00:00:00Z"
+        assert.deepStrictEqual(yield* described(exit(75, "busy")), ["Transient", undefined])
+        assert.deepStrictEqual(yield* described(exit(75, `limit reached, retry at ${at}`)), [
+          "RateLimited",
+          Date.parse(at)
+        ])
+        assert.deepStrictEqual(yield* described(exit(1, `retry at ${at}`)), ["Failed", undefined])
+      })
+    )
+
     it.live("by exit code says the code and the last lines of standard error", () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(

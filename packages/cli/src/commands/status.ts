@@ -1,5 +1,6 @@
 /** `baton status` */
 import * as Command from "effect/cli/Command"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Stdio from "effect/Stdio"
@@ -80,5 +81,8 @@ const plain = Effect.gen(function* () {
 })
 
 const report = Effect.gen(function* () {
-  return statusReport(yield* Snapshot.read({ watching: false }), yield* canvas, { command: yield* commandName })
+  return statusReport(yield* Snapshot.read({ watching: false }), yield* canvas, {
+    command: yield* commandName,
+    now: yield* Clock.currentTimeMillis
+  })
 })

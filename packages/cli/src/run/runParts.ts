@@ -132,6 +132,7 @@ export const make = Effect.fnUntraced(function* (
     leaseDuration: lease,
     onCrash: flags.onCrash.value,
     onDependencyFailed: flags.onDependencyFailed.value,
+    onUsageLimit: flags.onUsageLimit.value,
     pauseBetweenTasks: flags.pauseBetweenTasks?.value,
     executorId: executor === undefined ? undefined : executorIdOf(flags, executor),
     keepOutputs: flags.keepOutputs,

@@ -261,6 +261,11 @@ export const settings = {
     help: "What to do with the tasks that depend on a failed one: wait until it is requeued and completes, cancel them, or fail them too",
     default: "wait"
   },
+  onUsageLimit: {
+    kind: Kind.oneOf("wait", "stop"),
+    help: "What to do at a usage limit that ends by itself: wait pauses the queue until then, for all workers; stop ends the run",
+    default: "wait"
+  },
 
   batch: {
     kind: Kind.onOff,

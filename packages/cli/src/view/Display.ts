@@ -14,6 +14,7 @@ import { fromProgress, TaskSlots, type ViewOptions } from "./live/fromProgress.t
 import { hasRoom, renderView } from "./live/renderView.ts"
 import type { Limits, Hint } from "./live/View.ts"
 import * as notices from "./notices.ts"
+import { pauseLines } from "./pauses.ts"
 import { Progress } from "./Progress.ts"
 import * as progressLine from "./progressLine.ts"
 import { clock } from "./progressLine.ts"
@@ -218,7 +219,10 @@ const waitingFor = ({ endless, lease, store }: WaitOptions, progress: Progress) 
     return due
   })
   return Effect.fnUntraced(function* (now: number): Effect.fn.Return<string | undefined> {
-    if (progress.running.size > 0 || progress.paused || now - progress.lastEventAt < idle) return undefined
+    if (progress.running.size > 0 || progress.paused) return undefined
+    const [pause] = progress.pausedQueues.values()
+    if (pause !== undefined) return pauseLines([pause], now)[0]
+    if (now - progress.lastEventAt < idle) return undefined
     if (now - countedAt >= idle) {
       countedAt = now
       counts = yield* Effect.orElseSucceed(store.counts, () => undefined)

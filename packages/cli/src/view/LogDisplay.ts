@@ -5,6 +5,7 @@
 import type { Event } from "@baton/core/Event"
 import type { Counts } from "@baton/core/TaskStore"
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Display } from "./Display.ts"
@@ -73,6 +74,15 @@ const ofEvent = (event: Event): Effect.Effect<void> => {
       return warn("The store is unavailable", { reason: event.reason })
     case "RunStarted":
       return info("The run has started", { owner: event.owner })
+    case "QueuePaused":
+      return warn("A queue is paused", {
+        queue: event.queue,
+        cause: event.cause,
+        until: event.until === null ? null : DateTime.formatIso(event.until),
+        reason: event.reason
+      })
+    case "QueueResumed":
+      return info("A queue has resumed", { queue: event.queue })
     case "Paused":
       return info("The run is paused", {})
     case "Resumed":

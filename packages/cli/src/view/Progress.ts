@@ -12,6 +12,7 @@ import type { TaskId } from "@baton/core/Task"
 import type { Counts } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
 import { Causes } from "./causes.ts"
+import type { PausedQueue } from "./pauses.ts"
 
 /** The end of a run, from its last event. */
 export interface RunEnd {
@@ -67,6 +68,8 @@ export class Progress {
   usage: Usage.Usage | null = null
   breaker: BreakerState | undefined
   paused = false
+  /** The paused queues of the run, by name. */
+  readonly pausedQueues = new Map<string, PausedQueue>()
   draining = false
   lastEventAt: number
   /** Set when the run has ended. */
@@ -180,6 +183,12 @@ export class Progress {
         return
       case "Resumed":
         this.paused = false
+        return
+      case "QueuePaused":
+        this.pausedQueues.set(event.queue, event)
+        return
+      case "QueueResumed":
+        this.pausedQueues.delete(event.queue)
         return
       case "Draining":
         this.draining = true

@@ -2,6 +2,7 @@
 import type { Event } from "@baton/core/Event"
 import type { TaskId } from "@baton/core/Task"
 import { count } from "./quantity.ts"
+import { pauseLines } from "./pauses.ts"
 import { firstLine, reasonLine, safeText } from "./safeText.ts"
 import type { Paint, Style } from "./style.ts"
 import { fit } from "./width.ts"
@@ -62,6 +63,10 @@ export const fromEvent = (event: Event, progress: Progress, context: NoticeConte
       return fine(`attempts continue: ${firstLine(event.reason)}`)
     case "StoreUnavailable":
       return attention(`the store is unavailable: ${firstLine(event.reason)}`)
+    case "QueuePaused":
+      return attention(...pauseLines([event], event.at.epochMilliseconds))
+    case "QueueResumed":
+      return fine(`${firstLine(event.queue)} goes on`)
     case "Paused":
       return attention(context.hasKeys ? "paused; press r to resume" : "paused; run `baton resume` to resume")
     case "Resumed":
@@ -82,5 +87,5 @@ const named = (id: TaskId, { running }: Progress): string => {
 }
 
 const failed = (text: string): Notice => ({ mark: "failed", text })
-const attention = (text: string): Notice => ({ mark: "attention", text })
+const attention = (text = ""): Notice => ({ mark: "attention", text })
 const fine = (text: string): Notice => ({ mark: "fine", text })

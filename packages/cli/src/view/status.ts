@@ -16,6 +16,7 @@ import { siblingFile } from "../settings/siblingFile.ts"
 import { pages } from "../system/pages.ts"
 import { Causes } from "./causes.ts"
 import { budgetLines, budgetText, QueueBudget, queueBudget } from "./budgets.ts"
+import { PausedQueue, pausedQueue, pauseLines } from "./pauses.ts"
 import { firstLine } from "./safeText.ts"
 import { type Canvas, labelledLines } from "./table.ts"
 import { count, number, usage, elapsed } from "./quantity.ts"
@@ -33,6 +34,8 @@ export const Snapshot = Schema.Struct({
   paused: Schema.Boolean,
   /** The tasks in progress that a worker has claimed and not started, of at most 1000. */
   claimed: Schema.Int,
+  /** The queues that are paused, by name. */
+  pauses: Schema.Array(PausedQueue),
   /** The running task that started first; null if no task is running. */
   oldestRunning: Schema.NullOr(
     Schema.Struct({ id: TaskId, startedAt: Schema.DateTimeUtcFromString, seconds: Schema.Finite })
@@ -94,6 +97,7 @@ export const read = Effect.fnUntraced(function* (options: {
     counts,
     queues,
     paused,
+    pauses: store.pauses === undefined ? [] : (yield* store.pauses.list).map(pausedQueue),
     ...(counts.in_progress === 0 ? { claimed: 0, oldestRunning: null } : yield* underWay),
     deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters,
     dependents: yield* dependents(counts),
@@ -184,6 +188,8 @@ const deadLetters = Effect.gen(function* () {
 export interface ReportOptions {
   /** The command `baton` with the flags for this store. */
   readonly command: string
+  /** Milliseconds since the epoch. */
+  readonly now: number
 }
 
 const margin = "  "
@@ -194,6 +200,7 @@ export const statusReport = (snapshot: Snapshot, canvas: Canvas, options: Report
   const { style } = canvas
   return [
     headline(snapshot, style),
+    ...pauseReport(snapshot, canvas, options.now),
     "",
     ...countLines(snapshot, canvas),
     ...queueLines(snapshot, canvas),
@@ -208,6 +215,9 @@ export const statusReport = (snapshot: Snapshot, canvas: Canvas, options: Report
     )
   ]
 }
+
+const pauseReport = ({ pauses }: Snapshot, { columns, style }: Canvas, now: number): ReadonlyArray<string> =>
+  pauses.length === 0 ? [] : ["", ...pauseLines(pauses, now).map((line) => style.yellow(fit(line, columns)))]
 
 const headline = ({ counts, paused, total }: Snapshot, style: Style.Style): string => {
   const state = paused ? `  ${style.yellow("paused")}` : ""
@@ -331,6 +341,7 @@ const deadLetterLines = ({ counts, deadLetters }: Snapshot, { columns, style }: 
 const nextSteps = ({
   counts,
   paused,
+  pauses,
   queues,
   total
 }: Snapshot): ReadonlyArray<readonly [command: string, why: string]> => {
@@ -338,6 +349,7 @@ const nextSteps = ({
   const idle = counts.in_progress === 0
   const steps: ReadonlyArray<readonly [boolean, string, string]> = [
     [paused, "resume", "end the pause"],
+    [pauses.length > 0, `resume --queue ${firstLine(pauses[0]?.queue ?? "")}`, "end the pause of the queue"],
     [total === 0, "add 'TEXT'", "add a task"],
     [total === 0, "run tasks.jsonl", "run a list"],
     [counts.in_review > 0, "review", "decide about the outputs in review"],

@@ -36,6 +36,46 @@ describe("baton pause and resume", () => {
   )
 })
 
+describe("baton pause --queue and baton resume --queue", () => {
+  test(
+    "pause and resume one queue, and status shows it",
+    Effect.gen(function* () {
+      yield* everyKind
+      const paused = yield* baton(["pause", "--queue", "default", "--until", "2h"])
+      assert.match(
+        paused.stdout,
+        /^Paused the queue default until \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ \(2h 00m left\)\. 1 running task will finish; no other task starts until then\.\n$/
+      )
+      assert.isFalse((yield* control).paused, "other queues go on")
+      assert.match((yield* baton(["status"])).stdout, /\ndefault is paused until .* \(\d 00m left\)\n/)
+      assert.deepInclude(JSON.parse((yield* baton(["pause", "--queue", "default", "--json"])).stdout), {
+        queue: "default",
+        cause: "requested",
+        until: null
+      })
+      assert.strictEqual(
+        (yield* baton(["resume", "--queue", "default"])).stdout,
+        text("Resumed the queue default. Runs can start 2 pending tasks.")
+      )
+      assert.strictEqual(
+        (yield* baton(["resume", "--queue", "default"])).stdout,
+        text("The queue default was not paused.")
+      )
+    })
+  )
+
+  test(
+    "explain a time that is none, and a time without a queue",
+    Effect.gen(function* () {
+      yield* everyKind
+      const wrong = yield* baton(["pause", "--queue", "default", "--until", "soon"])
+      assert.deepStrictEqual([wrong.exitCode, wrong.stdout], [1, ""])
+      assert.include(wrong.stderr, "--until soon is not a time to come. Write 2h, 18:30, or a date with a time")
+      assert.include((yield* baton(["pause", "--until", "2h"])).stderr, "--until is for one queue. Add --queue NAME.")
+    })
+  )
+})
+
 describe("baton stop", () => {
   test(
     "asks every run to end and reports the current state",

@@ -46,6 +46,7 @@ import { leases } from "./internal/leases.ts"
 import { ledger } from "./internal/ledger.ts"
 import { Commands } from "./internal/model.ts"
 import * as ModelCheck from "./internal/modelCheck.ts"
+import { noPauses, pauses, pausesWithKeys } from "./internal/pauses.ts"
 import { queues } from "./internal/queues.ts"
 import { reading } from "./internal/reading.ts"
 import { noRevisions, revising } from "./internal/revising.ts"
@@ -86,6 +87,8 @@ export interface Capabilities {
   readonly dependentFailures: boolean
   /** The store holds tasks for review. Off for a driver without `decide`, whose tests are then skipped. Default on. */
   readonly reviews: boolean
+  /** The store keeps the pauses of queues. Off for a driver without `pauses`, whose tests are then skipped. Default on. */
+  readonly pauses: boolean
 }
 
 /**
@@ -151,7 +154,8 @@ const defaultCapabilities: Capabilities = {
   revisions: true,
   starts: true,
   dependentFailures: true,
-  reviews: true
+  reviews: true,
+  pauses: true
 }
 
 const groupsOf = ({
@@ -160,7 +164,8 @@ const groupsOf = ({
   dependentFailures,
   revisions,
   starts,
-  reviews: holdsReviews
+  reviews: holdsReviews,
+  pauses: keepsPauses
 }: Capabilities): ReadonlyArray<readonly [string, ReadonlyArray<Case>]> => [
   ["adding", adding],
   ["queues", queues],
@@ -183,7 +188,10 @@ const groupsOf = ({
   ["transfer", transferring],
   ["known failures of queues", hazards],
   keepsBudgets ? ["budgets", budgets] : ["budgets (skipped: the store keeps none)", noBudgets],
-  holdsReviews ? ["reviews", reviews] : ["reviews (skipped: the store holds none)", noReviews]
+  holdsReviews ? ["reviews", reviews] : ["reviews (skipped: the store holds none)", noReviews],
+  keepsPauses
+    ? ["pauses", concurrencyKeys ? [...pauses, ...pausesWithKeys] : pauses]
+    : ["pauses (skipped: the store keeps none)", noPauses]
 ]
 
 /**

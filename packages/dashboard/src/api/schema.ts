@@ -1,6 +1,7 @@
 /** What the server sends. It is decoded once, where it arrives. */
 import { AttemptOutcome } from "@baton/core/Attempt"
 import { Budget as QueueBudget } from "@baton/core/Budget"
+import { QueuePause } from "@baton/core/QueuePause"
 import { Task, TaskStatus } from "@baton/core/Task"
 import { Counts } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
@@ -19,7 +20,18 @@ const { committed, limit, reserved } = QueueBudget.fields
 export const Budget = Schema.Struct({ limit, committed, reserved })
 export interface Budget extends Schema.Schema.Type<typeof Budget> {}
 
-export const Queue = Schema.Struct({ queue: Schema.String, ...Counts.fields, budget: Schema.NullOr(Budget) })
+const { cause, reason, until } = QueuePause.fields
+
+/** Why a queue is paused, and until when; null for until it is resumed. */
+export const Pause = Schema.Struct({ cause, until, reason })
+export interface Pause extends Schema.Schema.Type<typeof Pause> {}
+
+export const Queue = Schema.Struct({
+  queue: Schema.String,
+  ...Counts.fields,
+  budget: Schema.NullOr(Budget),
+  pause: Schema.NullOr(Pause)
+})
 export interface Queue extends Schema.Schema.Type<typeof Queue> {}
 
 export const Control = Schema.Struct({ paused: Schema.Boolean, stops: Schema.Int })

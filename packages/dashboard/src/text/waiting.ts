@@ -1,7 +1,7 @@
 /** What a queue consists of, and why its pending tasks do not run now. */
-import type { Queue } from "../api/schema.ts"
+import type { Pause, Queue } from "../api/schema.ts"
 import { isSpent } from "./budget.ts"
-import { count } from "./format.ts"
+import { count, elapsed, firstLine } from "./format.ts"
 
 export const statuses = ["completed", "in_progress", "in_review", "failed", "pending", "cancelled"] as const
 
@@ -10,9 +10,22 @@ export const total = (queue: Queue): number => statuses.reduce((sum, status) => 
 /** The number of tasks that change only on a request. */
 export const ended = (queue: Queue): number => queue.completed + queue.failed + queue.cancelled
 
-export const reasons = (queue: Queue, isPaused: boolean): ReadonlyArray<string> => {
+/** Why a queue is paused, and the time that is left. */
+const paused = ({ cause, reason, until }: Pause, now: number): string => {
+  const left = until === null ? 0 : until.epochMilliseconds - now
+  const end =
+    until === null
+      ? "until you resume the queue"
+      : left > 0
+        ? `for ${elapsed(left)} more`
+        : "until its first task has an answer"
+  return cause === "requested" ? `Paused ${end}.` : `Waiting for a usage limit ${end}: ${firstLine(reason)}`
+}
+
+export const reasons = (queue: Queue, isPaused: boolean, now = Date.now()): ReadonlyArray<string> => {
   if (queue.pending === 0) return []
   if (isPaused) return [`${count(queue.pending, "task")} pending until you resume.`]
+  if (queue.pause !== null) return [paused(queue.pause, now)]
   if (queue.budget !== null && isSpent(queue.budget))
     return [`${count(queue.pending, "task")} pending. The budget is spent; baton budget set raises it.`]
   const ready = queue.pending - queue.waiting

@@ -7,6 +7,7 @@ import type * as Schema from "effect/Schema"
 import { lastLines } from "../../command/internal/output.ts"
 import { exitSentence } from "../../command/internal/taskProgram.ts"
 import type * as Program from "../../command/Program.ts"
+import { retryTimeIn } from "../../internal/retryTime.ts"
 import type { Result } from "./messages.ts"
 import { costByModel, type Session, usageOf } from "./session.ts"
 
@@ -29,7 +30,7 @@ export interface Settings extends Pick<Program.Settings, "idleTimeout" | "timeou
   readonly jsonSchema?: Schema.JsonObject | undefined
 }
 
-type Failure = Pick<ExecutionError, "reason" | "message"> & { readonly retryAfter?: Duration.Duration }
+type Failure = Pick<ExecutionError, "reason" | "message" | "retryAfter" | "retryAt">
 
 /**
  * The execution of a session, or its error. Exit code and `subtype` are not sufficient: an error of the API ends with
@@ -41,12 +42,13 @@ export const executionOf = (ended: EndedSession, settings: Settings): Execution.
   const metadata = metadataOf(ended)
   const answer = exit.endedBy === "itself" && exit.exitCode === 0 ? answerOf(session.result, settings) : undefined
   if (answer !== undefined && answer !== "") return Execution.make({ output: answer, usage, metadata })
-  const { message, reason, retryAfter } = answer === "" ? empty : failureOf(ended, settings)
+  const { message, reason, retryAfter, retryAt } = answer === "" ? empty : failureOf(ended, settings)
   return new ExecutionError({
     reason,
     message,
     metadata,
     ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(retryAt === undefined ? {} : { retryAt }),
     ...(usage === null ? {} : { usage }),
     ...(session.lastText === "" ? {} : { output: session.lastText })
   })
@@ -80,6 +82,10 @@ const failureOf = (ended: EndedSession, settings: Settings): Failure => {
     return { reason: "Failed", message: `${how}${lastLines(stderrTail) || "."}` }
   }
   const said = (result.result ?? result.errors?.join("\n") ?? "").trim()
+  // Some versions end with it as with any other answer, and an exit code.
+  if (result.is_error && result.terminal_reason !== "api_error" && isUsageLimit(said)) {
+    return limited(ended, session.limit ?? { resetsAt: null, kind: null }, said)
+  }
   switch (result.terminal_reason) {
     case "api_error":
       return apiFailure(ended, result, said)
@@ -122,7 +128,7 @@ const apiFailure = (ended: EndedSession, result: Result, said: string): Failure 
       message: `Claude Code cannot use this model${detail(said)}`
     }
   }
-  if (limit !== null) return limited(ended, limit, said)
+  if (limit !== null || isUsageLimit(said)) return limited(ended, limit ?? { resetsAt: null, kind: null }, said)
   if (status === 429 || status === 408 || status === 409 || (status !== undefined && status >= 500)) {
     return { reason: "Transient", message: `The API did not answer${detail(said)}` }
   }
@@ -142,17 +148,24 @@ const unauthorized = (said: string): Failure => ({
   message: `Claude Code has no access to the API: log in with \`claude\`, or set ANTHROPIC_API_KEY to a valid key${detail(said)}`
 })
 
+/** A usage limit pauses the queue until it ends: waiting within attempts would use up every attempt of every task. */
 const limited = (ended: EndedSession, limit: NonNullable<Session["limit"]>, said: string): Failure => {
-  const { resetsAt, kind } = limit
+  const { kind } = limit
   const which = kind === null ? "A usage limit" : `The ${kind.replaceAll("_", "-")} limit`
-  if (resetsAt === null) return { reason: "Fatal", message: `${which} of Claude Code is reached${detail(said)}` }
+  const resetsAt = limit.resetsAt ?? retryTimeIn(said, ended.now)
+  if (resetsAt === null) return { reason: "RateLimited", message: `${which} of Claude Code is reached${detail(said)}` }
   const wait = Duration.millis(Math.max(0, resetsAt - ended.now))
-  const until = DateTime.formatIso(DateTime.makeUnsafe(resetsAt)).replace(/\.\d+/, "")
-  // Waiting for hours would use up every attempt of every task. The run ends, and continues when it is started again.
+  const retryAt = DateTime.makeUnsafe(resetsAt)
+  const until = DateTime.formatIso(retryAt).replace(/\.\d+/, "")
+  const message = `${which} of Claude Code is reached until ${until}.`
   return Duration.isGreaterThan(wait, ended.maxRetryAfter)
-    ? { reason: "Fatal", message: `${which} of Claude Code is reached until ${until}: run this again after that.` }
-    : { reason: "Transient", message: `${which} of Claude Code is reached until ${until}.`, retryAfter: wait }
+    ? { reason: "RateLimited", message, retryAt }
+    : { reason: "Transient", message, retryAfter: wait }
 }
+
+/** The messages of versions that report a limit in their answer alone. */
+const isUsageLimit = (said: string) =>
+  /\b(?:usage|session|hour|weekly|opus|sonnet) limit reached|hit your (?:\w+ )?limit/i.test(said)
 
 const failed = (what: string, { permission_denials }: Result): Failure => {
   const denied = deniedTools(permission_denials)

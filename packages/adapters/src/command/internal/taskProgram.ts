@@ -1,13 +1,16 @@
 import type { AttemptContext } from "@baton/core/AttemptContext"
 import type { Task } from "@baton/core/Task"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
+import * as Predicate from "effect/Predicate"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { retryTimeIn } from "../../internal/retryTime.ts"
 import type { Command } from "../Command.ts"
 import * as Program from "../Program.ts"
 import { ProgramError } from "../ProgramError.ts"
@@ -159,6 +162,22 @@ export const reasonFor = (error: ProgramError): "Failed" | "Fatal" | "Transient"
 
 /** `EX_TEMPFAIL`: the convention of `sysexits.h` for a failure that goes away by itself. */
 export const temporaryFailure = 75
+
+/**
+ * When a program that failed temporarily may be run again, from the end of what it printed; undefined when it says nothing
+ * about that.
+ */
+export const retryTimeOf = (
+  { endedBy, exitCode }: Program.ProgramExit,
+  printed: ReadonlyArray<string>,
+  now: number
+): DateTime.Utc | undefined => {
+  if (endedBy !== "itself" || exitCode !== temporaryFailure) return undefined
+  const time = printed.map((text) => retryTimeIn(text.slice(-retryTimeCharacters), now)).find(Predicate.isNotNull)
+  return time === undefined ? undefined : DateTime.makeUnsafe(time)
+}
+
+const retryTimeCharacters = 4096
 
 /** How a program ended, without a full stop, so that its output can follow. */
 export const exitSentence = (

@@ -1,6 +1,7 @@
 /** What requests and responses contain. */
 import { Attempt as TaskAttempt, LeaseToken } from "@baton/core/Attempt"
 import { Budget as QueueBudget } from "@baton/core/Budget"
+import { QueuePause } from "@baton/core/QueuePause"
 import { QueueName, Task as StoredTask, TaskId, TaskStatus } from "@baton/core/Task"
 import { Counts } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
@@ -48,8 +49,10 @@ export interface Text extends Schema.Schema.Type<typeof Text> {}
 
 const { queue: _queue, ...budget } = QueueBudget.fields
 
+const { cause, reason, until } = QueuePause.fields
+
 /**
- * A queue: the number of its tasks per status, and its budget. `waiting` is the part of `pending` that waits for other tasks.
+ * A queue: the number of its tasks per status, its budget and its pause. `waiting` is the part of `pending` that waits for other tasks.
  *
  * @category models
  * @since 0.1.0
@@ -58,7 +61,9 @@ export const Queue = Schema.Struct({
   queue: QueueName,
   ...Counts.fields,
   /** Money is in nano-dollars: billionths of a dollar. Null if the queue has no budget. */
-  budget: Schema.NullOr(Schema.Struct(budget))
+  budget: Schema.NullOr(Schema.Struct(budget)),
+  /** Null if the queue is not paused. After the time of a usage limit, one task goes first. */
+  pause: Schema.NullOr(Schema.Struct({ cause, until, reason }))
 })
 
 /** @since 0.1.0 */

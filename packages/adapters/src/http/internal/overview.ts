@@ -1,4 +1,4 @@
-/** The queues of a store with their budgets, and its control state. */
+/** The queues of a store with their budgets and pauses, and its control state. */
 import type { Control as StoreControl, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
@@ -10,11 +10,21 @@ export const read = (
   store: TaskStore["Service"]
 ): Effect.Effect<Pick<Overview, "queues" | "control">, TaskStoreError> =>
   Effect.map(
-    Effect.all([store.queues, store.control, store.budgets?.list ?? Effect.succeed([])]),
-    ([queues, state, budgets]) => {
+    Effect.all([
+      store.queues,
+      store.control,
+      store.budgets?.list ?? Effect.succeed([]),
+      store.pauses?.list ?? Effect.succeed([])
+    ]),
+    ([queues, state, budgets, pauses]) => {
+      const pauseOf = new Map(pauses.map(({ cause, queue, reason, until }) => [queue, { cause, until, reason }]))
       const budgetOf = new Map(budgets.map(({ queue, ...budget }) => [queue, budget]))
       return {
-        queues: queues.map((counts) => ({ ...counts, budget: budgetOf.get(counts.queue) ?? null })),
+        queues: queues.map((counts) => ({
+          ...counts,
+          budget: budgetOf.get(counts.queue) ?? null,
+          pause: pauseOf.get(counts.queue) ?? null
+        })),
         control: control(state)
       }
     }

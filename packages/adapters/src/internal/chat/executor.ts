@@ -41,7 +41,7 @@ export interface CommonOptions {
   readonly effort?: Effort | undefined
   /** The output is JSON that matches this schema, whose root is an object. The API constrains the model to it, and the answer is validated again. */
   readonly schema?: OutputSchema | undefined
-  /** The longest wait for a rate limit; the run ends when the API asks for a longer one. Default 5 minutes. */
+  /** The longest wait for a rate limit within an attempt; a longer one pauses the queue. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.Input | undefined
 }
 

@@ -34,7 +34,7 @@ export interface CommonOptions {
   readonly confirm?: number | undefined
   /** Default `json`. `text` for models and gateways without structured output. */
   readonly format?: "json" | "text" | undefined
-  /** The longest wait for a rate limit; the run ends when the API asks for a longer one. Default 5 minutes. */
+  /** The longest wait for a rate limit within an attempt; a longer one pauses the queue. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.Input | undefined
 }
 

@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as Budget from "@baton/core/Budget"
+import * as QueuePause from "@baton/core/QueuePause"
 import type { TaskId } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
 import * as JsonScanner from "../../internal/JsonScanner.ts"
@@ -22,7 +23,8 @@ export interface Entry {
 const SavedSettings = Schema.Struct({
   paused: Schema.optional(Schema.Boolean),
   tokenFloor: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
-  budgets: Schema.optional(Schema.Array(Budget.Budget))
+  budgets: Schema.optional(Schema.Array(Budget.Budget)),
+  pauses: Schema.optional(Schema.Array(QueuePause.QueuePause))
 })
 
 /** Settings of the whole store. */
@@ -31,13 +33,30 @@ export interface Settings {
   /** The greatest lease token of the tasks that were deleted. */
   readonly tokenFloor: number
   readonly budgets: ReadonlyArray<Budget.Budget>
+  readonly pauses: ReadonlyArray<QueuePause.QueuePause>
 }
 
-const readSettings = ({ budgets = [], paused = false, tokenFloor = 0 }: typeof SavedSettings.Type): Settings => ({
+const readSettings = ({
+  budgets = [],
+  paused = false,
+  pauses = [],
+  tokenFloor = 0
+}: typeof SavedSettings.Type): Settings => ({
   paused,
   tokenFloor,
-  budgets
+  budgets,
+  pauses
 })
+
+/** The settings as they are written: defaults are omitted. */
+export const savedSettings = ({ budgets, paused, pauses, tokenFloor }: Settings): typeof SavedSettings.Encoded => ({
+  ...(paused ? { paused } : undefined),
+  ...(tokenFloor > 0 ? { tokenFloor } : undefined),
+  ...(budgets.length > 0 ? { budgets } : undefined),
+  ...(pauses.length > 0 ? { pauses: encodePauses(pauses) } : undefined)
+})
+
+const encodePauses = Schema.encodeSync(Schema.Array(QueuePause.QueuePause))
 
 /** The contents of a file. */
 export interface Document {

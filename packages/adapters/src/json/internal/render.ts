@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { TaskId } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
-import type { Document, Fields, Settings } from "./document.ts"
+import { type Document, type Fields, savedSettings, type Settings } from "./document.ts"
 import { extensionOf, labStatus } from "./savedTask.ts"
 
 /** How a file is written. */
@@ -117,7 +117,8 @@ export const make = ({ ending, entries, fields, settings: initial }: Document, s
       const isSame =
         changes.settings.paused === settings.paused &&
         changes.settings.tokenFloor === settings.tokenFloor &&
-        changes.settings.budgets === settings.budgets
+        changes.settings.budgets === settings.budgets &&
+        changes.settings.pauses === settings.pauses
       const nextFrame = isSame ? frame : frameOf(withSettings(fields, changes.settings, style), ending, style)
       return {
         contents: join(nextFrame, parts, encode),
@@ -198,14 +199,10 @@ const frameOf = (fields: Fields, ending: string, style: Style): Frame => {
   return { start: `${before}[\n    `, end: `\n  ]${after}`, empty: `${before}[]${after}` }
 }
 
-/** The fields of a document, with these settings. Defaults are omitted. */
-const withSettings = (fields: Fields, { budgets, paused, tokenFloor }: Settings, style: Style): Fields => {
+/** The fields of a document, with these settings. */
+const withSettings = (fields: Fields, settings: Settings, style: Style): Fields => {
   const changed = new Map(fields)
-  const saved = {
-    ...(paused ? { paused } : undefined),
-    ...(tokenFloor > 0 ? { tokenFloor } : undefined),
-    ...(budgets.length > 0 ? { budgets } : undefined)
-  }
+  const saved = savedSettings(settings)
   if (Object.keys(saved).length > 0) changed.set("baton", json(saved, 1, style))
   else changed.delete("baton")
   return changed

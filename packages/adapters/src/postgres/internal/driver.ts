@@ -16,6 +16,7 @@ import type {
   Notifications,
   OutlookRow,
   Page,
+  PauseRow,
   RecordRow,
   SelectionRow,
   SweptRow,
@@ -176,6 +177,17 @@ export const make = Effect.fnUntraced(function* (
     request: (request) => db.one<ControlRow>(statements.request[request]),
 
     dump: (page) => db.transaction(dump(page)),
+
+    pauses: {
+      list: db.run<PauseRow>(statements.pauses),
+      set: ({ cause, queue, reason, until }) =>
+        db.one<PauseRow>(statements.setPause, [text(queue), text(cause), number(until), text(reason)]),
+      remove: (queue, revision) =>
+        Effect.map(
+          db.one<{ readonly removed: boolean }>(statements.removePause, [text(queue), number(revision)]),
+          ({ removed }) => removed
+        )
+    },
 
     budgets: {
       reserve,

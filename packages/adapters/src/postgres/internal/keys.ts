@@ -19,7 +19,11 @@ interface Candidate {
 export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: number }>(
   db: Database,
   statements: Statements,
-  { call, leaseMillis, limit, maxPerKey, owner, queue, started }: ClaimRequest
+  { call, leaseMillis, limit, maxPerKey, owner, queue, started }: ClaimRequest,
+  options: {
+    /** Whether the transaction has started the probe of a paused queue. */
+    readonly isProbe: boolean
+  }
 ): Effect.fn.Return<{ readonly rows: ReadonlyArray<Row>; readonly hasKeys: boolean }, TaskStoreError> {
   const rows: Array<Row> = []
   let upTo = Number.MAX_SAFE_INTEGER
@@ -39,7 +43,7 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
     const found = yield* db.run<Candidate>(statements.candidates, [...place, int(left), int(maxPerKey), texts(keys)])
     const chosen = merge(found).slice(0, left)
     if (chosen.length > 0) {
-      const claimed = yield* db.run<Row>(statements.claimLocked, [
+      const claimed = yield* db.run<Row>(options.isProbe ? statements.claimLockedProbe : statements.claimLocked, [
         numbers(chosen.map(({ seq }) => seq)),
         text(owner),
         number(leaseMillis),
@@ -47,6 +51,8 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
         text(queue),
         int(Math.max(0, started - rows.length))
       ])
+      // The queue was paused.
+      if (claimed.length === 0) break
       const bySeq = new Map(claimed.map((row) => [row.seq, row]))
       for (const { seq } of chosen) {
         const row = bySeq.get(seq)

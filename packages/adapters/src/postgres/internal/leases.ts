@@ -105,27 +105,65 @@ export const make = (
   const keyedQueues = new Set<string>()
 
   const claimKeyed = (request: ClaimRequest) =>
-    Effect.map(db.transaction(Keys.claim<ClaimedRow>(db, statements, request)), ({ hasKeys, rows }) => {
-      if (!hasKeys) keyedQueues.delete(request.queue)
-      return rows
-    })
+    Effect.map(
+      db.transaction(
+        Effect.gen(function* () {
+          const [pause] = yield* db.run<PauseState>(statements.pauseState, [text(request.queue)])
+          // Whether it is still so is certain in the statement that claims.
+          if (pause?.isPaused === true) return { hasKeys: true, rows: [], isProbeDue: pause.isProbeDue }
+          const claimed = yield* Keys.claim<ClaimedRow>(db, statements, request, { isProbe: false })
+          return { ...claimed, isProbeDue: false }
+        })
+      ),
+      ({ hasKeys, isProbeDue, rows }) => {
+        if (!hasKeys) keyedQueues.delete(request.queue)
+        return { rows, isProbeDue }
+      }
+    )
+
+  /** Starts the probe of a paused queue and claims its task, or changes nothing. */
+  const claimProbe = (request: ClaimRequest) => {
+    const { call, leaseMillis, owner, queue, started } = request
+    return db.transaction(
+      Effect.gen(function* (): Effect.fn.Return<ReadonlyArray<ClaimedRow>, TaskStoreError> {
+        const [pause] = yield* db.run<{ readonly revision: number }>(statements.startProbe, [
+          text(queue),
+          number(leaseMillis)
+        ])
+        if (pause === undefined) return []
+        const plain = [int(1), text(owner), number(leaseMillis), number(call), text(queue), int(started)]
+        const rows = keyedQueues.has(queue)
+          ? (yield* Keys.claim<ClaimedRow>(db, statements, { ...request, limit: 1 }, { isProbe: true })).rows
+          : yield* db.run<ClaimedRow>(statements.claimProbe, plain)
+        if (rows.length === 0) yield* db.run(statements.noProbe, [text(queue)])
+        for (const row of rows) Object.assign(row, { probes: pause.revision })
+        return rows
+      })
+    )
+  }
 
   const claimPlain = (request: ClaimRequest) => {
     const { call, leaseMillis, limit, owner, queue, started } = request
     const parameters = [int(limit), text(owner), number(leaseMillis), number(call), text(queue), int(started)]
     return Effect.flatMap(
-      db.run<ClaimedRow & { readonly hasKeys: boolean }>(statements.claim, parameters),
+      db.run<ClaimedRow & { readonly hasKeys: boolean; readonly probeDue: boolean }>(statements.claim, parameters),
       (rows): Effect.Effect<ReadonlyArray<ClaimedRow>, TaskStoreError> => {
-        if (rows[0]?.hasKeys !== true) return Effect.succeed(rows)
-        keyedQueues.add(queue)
-        return claimKeyed(request)
+        const [first] = rows
+        if (first === undefined || (!first.hasKeys && !first.probeDue)) return Effect.succeed(rows)
+        if (first.hasKeys) keyedQueues.add(queue)
+        return first.probeDue ? claimProbe(request) : claimFromKeys(request)
       }
     )
   }
 
+  const claimFromKeys = (request: ClaimRequest) =>
+    Effect.flatMap(claimKeyed(request), ({ isProbeDue, rows }) =>
+      isProbeDue ? claimProbe(request) : Effect.succeed(rows)
+    )
+
   const claim = (request: ClaimRequest) => {
     const { call, leaseMillis, limit, owner, queue, started, unanswered } = request
-    const claimNew = keyedQueues.has(queue) ? claimKeyed(request) : claimPlain(request)
+    const claimNew = keyedQueues.has(queue) ? claimFromKeys(request) : claimPlain(request)
     if (unanswered.length === 0) return Effect.map(claimNew, claimed)
     const reclaim = [
       text(owner),
@@ -367,6 +405,12 @@ export const make = (
     extend: (leases, leaseMillis) =>
       write(indexed(leases), () => ({ text: statements.extend, parameters: [number(leaseMillis)] }))
   }
+}
+
+/** Whether a queue is paused, and whether its next probe may go. */
+interface PauseState {
+  readonly isPaused: boolean
+  readonly isProbeDue: boolean
 }
 
 /** A row of `reserve`, with the budget of its queue. */

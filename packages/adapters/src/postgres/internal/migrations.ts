@@ -270,6 +270,20 @@ export const migrations: ReadonlyArray<Migration> = [
       // The row of a task in review also holds the attempt, like that of a completed task.
       `CREATE INDEX tasks_in_review ON ${schema}.tasks (seq) WHERE status = 'in_review'`
     ]
+  },
+  {
+    name: "0009_add_pauses",
+    statements: (schema) => [
+      // By the name of the queue, because a pause outlives the tasks of its queue. One that is over stays until the next.
+      `CREATE TABLE ${schema}.pauses (
+        queue text COLLATE "C" PRIMARY KEY,
+        cause text NOT NULL,
+        until timestamptz,
+        probe_until timestamptz,
+        reason text NOT NULL,
+        revision bigint NOT NULL
+      )`
+    ]
   }
 ]
 

@@ -40,6 +40,7 @@ export const make = (schemaName: string) => {
     keyTurns: `${schema}.key_turns`,
     countChanges: `${schema}.count_changes`,
     budgets: `${schema}.budgets`,
+    pauses: `${schema}.pauses`,
 
     /** Where a write records how it changed the counts. */
     changes: `${schema}.count_changes (queue, ${counted.join(", ")})`,

@@ -1,6 +1,7 @@
 import type { TaskStatus } from "@baton/core/Task"
 import type { ControlRequest } from "@baton/core/TaskStore"
 import * as Budgets from "./budgets.ts"
+import * as Pauses from "./pauses.ts"
 import { claimColumns, countChange, counted, giveUpLease, keepOutput, later, type Names, taskColumns } from "./names.ts"
 
 /** The statements of one store, except for those that add tasks. */
@@ -13,7 +14,8 @@ export const make = (names: Names) => ({
   ...selecting(names),
   ...reading(names),
   ...waiting(names),
-  ...Budgets.make(names, isLeased)
+  ...Budgets.make(names, isLeased),
+  ...Pauses.make(names)
 })
 
 /**
@@ -76,12 +78,9 @@ const claiming = (names: Names) => {
   const newToken = `greatest(t.token, (SELECT token_floor FROM ${control} WHERE id = 1)) + 1`
   const hasKeys = `EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $5)`
   const isHeld = "t.status = 'in_progress' AND t.owner = $1 AND t.claim_call = ANY ($2::float8[])"
-  return {
-    /**
-     * MATERIALIZED, because otherwise a plan may run the LIMIT more than once and lock more than was asked for. The token
-     * exceeds the tokens of pruned tasks, so that an id that is added again does not repeat one.
-     */
-    claim: claim(
+  const isPaused = Pauses.isPaused(names, "$5")
+  const claimPlain = (condition: string, rows: string) =>
+    claim(
       `${levels(names, "$5")},
       picked AS MATERIALIZED (
         SELECT next.seq, next.repeated, next.token, row_number() OVER () AS n
@@ -89,12 +88,34 @@ const claiming = (names: Names) => {
           SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
           WHERE ${isClaimable("$5")} AND ${level} = l.level AND t.available_at <= now()
           ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
-        ) next WHERE NOT ${hasKeys} LIMIT $1
+        ) next WHERE ${condition} LIMIT $1
       )`,
-      `SELECT c.*, k.has_keys AS "hasKeys" FROM (SELECT ${hasKeys} AS has_keys) k
-      LEFT JOIN (${claims("claimed")}) c ON true WHERE k.has_keys OR c.seq IS NOT NULL`,
+      rows,
       "WITH RECURSIVE"
+    )
+  const claimLocked = (condition: string) =>
+    claim(
+      `picked AS MATERIALIZED (
+        SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token, x.n
+        FROM unnest($1::float8[]) WITH ORDINALITY AS x (seq, n) JOIN ${tasks} t ON t.seq = x.seq::bigint
+        WHERE ${condition}
+      )`,
+      claims("claimed")
+    )
+  return {
+    /**
+     * MATERIALIZED, because otherwise a plan may run the LIMIT more than once and lock more than was asked for. The token
+     * exceeds the tokens of pruned tasks, so that an id that is added again does not repeat one.
+     */
+    claim: claimPlain(
+      `NOT ${hasKeys} AND NOT ${isPaused}`,
+      `SELECT c.*, k.has_keys AS "hasKeys", k.probe_due AS "probeDue"
+      FROM (SELECT ${hasKeys} AS has_keys, ${Pauses.isProbeDue(names, "$5")} AS probe_due) k
+      LEFT JOIN (${claims("claimed")}) c ON true WHERE k.has_keys OR k.probe_due OR c.seq IS NOT NULL`
     ),
+
+    /** For the probe of a paused queue, in the transaction that has started it. */
+    claimProbe: claimPlain(`NOT ${hasKeys}`, claims("claimed")),
 
     /** Of a queue that has keys: the highest priority, up to the given one, with pending tasks that wait for no other. */
     keyedPriority: `
@@ -160,13 +181,8 @@ const claiming = (names: Names) => {
       ORDER BY n, level DESC, available_at, seq`,
 
     /** Claims tasks that the transaction has locked. */
-    claimLocked: claim(
-      `picked AS MATERIALIZED (
-        SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token, x.n
-        FROM unnest($1::float8[]) WITH ORDINALITY AS x (seq, n) JOIN ${tasks} t ON t.seq = x.seq::bigint
-      )`,
-      claims("claimed")
-    ),
+    claimLocked: claimLocked(`NOT ${isPaused}`),
+    claimLockedProbe: claimLocked("true"),
 
     /**
      * Puts keys at the end of their line, in the order of `$4`; those with null there keep their place. Writes when the first
@@ -681,7 +697,7 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
 const controlColumns = "revision::float8 AS revision, paused, stops::float8 AS stops"
 
 const waiting = (names: Names) => {
-  const { control, keyTurns, tasks } = names
+  const { control, keyTurns, pauses, tasks } = names
   const millisFromNow = (time: string) => `(extract(epoch FROM ${time} - now()) * 1000)::float8`
   return {
     control: `SELECT ${controlColumns} FROM ${control}`,
@@ -717,8 +733,15 @@ const waiting = (names: Names) => {
           SELECT lease_until FROM ${tasks} WHERE queue = $1 AND status = 'in_progress' ORDER BY lease_until LIMIT 1
         )
       )
-      SELECT ${millisFromNow("least(next.at, key.at, lease.until)")} AS "dueInMillis",
+      SELECT ${millisFromNow("least(claimable.at, lease.until)")} AS "dueInMillis",
         next.at IS NULL AND key.at IS NULL AND lease.until IS NULL AS drained, ${controlColumns}
-      FROM next, key, lease, ${control}`
+      FROM next, key, lease, ${control}
+      LEFT JOIN (SELECT queue, until, probe_until FROM ${pauses} WHERE queue = $1) p ON true
+      CROSS JOIN LATERAL (
+        SELECT CASE
+          WHEN next.at IS NULL AND key.at IS NULL THEN NULL
+          WHEN p.queue IS NOT NULL AND p.until IS NULL THEN NULL
+          ELSE greatest(least(next.at, key.at), p.until, p.probe_until) END AS at
+      ) claimable`
   }
 }

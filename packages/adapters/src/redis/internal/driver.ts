@@ -17,6 +17,7 @@ import * as Address from "./address.ts"
 import type { Connection, Options } from "./connection.ts"
 import * as Encoding from "./encoding.ts"
 import * as Budgets from "./lua/budgets.ts"
+import * as Pauses from "./lua/pauses.ts"
 import * as Reading from "./lua/reading.ts"
 import * as Administration from "./lua/administration.ts"
 import * as Writing from "./lua/writing.ts"
@@ -171,8 +172,8 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     outlook: (queue, maxPerKey) =>
       run(Reading.outlook, [queue, String(maxPerKey)], (reply) => {
-        const [dueInMillis, ...control] = Encoding.array(reply)
-        return { dueInMillis, drained: dueInMillis === null, ...controlRow(control) }
+        const [dueInMillis, drained, ...control] = Encoding.array(reply)
+        return { dueInMillis, drained, ...controlRow(control) }
       }),
 
     control: run(Reading.control, [], (reply) => controlRow(Encoding.array(reply))),
@@ -183,6 +184,14 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
       run(Reading.dump, [String(after), String(limit)], (reply) => Encoding.array(reply).map(Encoding.recordRow)),
 
     restore: (records) => run(Writing.restore, records.flatMap(Encoding.restoreArguments), Encoding.texts),
+
+    pauses: {
+      list: run(Pauses.listPauses, [], (reply) => Encoding.array(reply).map(Encoding.pauseRow)),
+      set: ({ cause, queue, reason, until }) =>
+        run(Pauses.setPause, [queue, cause, until === null ? "-" : String(until), reason], Encoding.pauseRow),
+      remove: (queue, revision) =>
+        run(Pauses.removePause, [queue, revision === null ? "" : String(revision)], (reply) => reply === 1)
+    },
 
     budgets: {
       reserve: (spending) =>

@@ -1,6 +1,7 @@
 import * as Budget from "@baton/core/Budget"
 import type {
   BudgetRow,
+  PauseRow,
   AttemptRow,
   ClaimRow,
   NewTaskRow,
@@ -147,7 +148,7 @@ export interface Claims {
 
 /** Claims as `claim` in `lua/writing.ts` returns them. */
 export const claimRows = (reply: Reply): Claims => {
-  const [updated, ids, lines, given, known] = array(reply)
+  const [updated, ids, lines, given, known, probes = null] = array(reply)
   if (ids === undefined) return { rows: [], damaged: [] }
   const times = array(updated).map(number)
   const earlier = new Map(groups(known, 5, ([place, ...rest]) => [place, rest] as const))
@@ -182,6 +183,7 @@ export const claimRows = (reply: Reply): Claims => {
       createdAt: number(line[2]),
       updatedAt: times[index] ?? times[0],
       token: number(line[7]) + 1,
+      probes: probes ?? undefined,
       checkpoint: parseCheckpoint(checkpoint).execution,
       previousExecution: orNull(execution)
     }
@@ -316,6 +318,11 @@ export const budgetRow = (reply: Reply): BudgetRow => {
   const [queue, limitNanoUsd, limitTokens, committedNanoUsd, committedTokens, reservedNanoUsd, reservedTokens] =
     array(reply)
   return { queue, limitNanoUsd, limitTokens, committedNanoUsd, committedTokens, reservedNanoUsd, reservedTokens }
+}
+
+export const pauseRow = (reply: Reply): PauseRow => {
+  const [queue, cause, until = null, probeUntil = null, reason, revision] = array(reply)
+  return { queue, cause, until, probeUntil, reason, revision }
 }
 
 /** The outcomes of attempts whose output the next attempt gets. */

@@ -6,6 +6,7 @@ import * as Adding from "./adding.ts"
 import * as Budgets from "./budgets.ts"
 import type { Connection, Writing } from "./connection.ts"
 import * as Notifications from "./notifications.ts"
+import * as Pauses from "./pauses.ts"
 import * as Repair from "./repair.ts"
 import * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
@@ -67,7 +68,9 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     claim: (request) =>
       writeIf(
-        (sql, now) => Transitions.isClaimable(sql, Rows.queueId(sql.queue(request.queue)), now, request.maxPerKey),
+        (sql, now) =>
+          Pauses.until(sql, request.queue) <= now &&
+          Transitions.isClaimable(sql, Rows.queueId(sql.queue(request.queue)), now, request.maxPerKey),
         (writing) => Transitions.claim(writing, request, () => repair(writing))
       ).pipe(reported),
 
@@ -140,6 +143,12 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     notifications: Notifications.make(logFile, dataVersion),
 
+    pauses: {
+      list: read(Pauses.list),
+      set: (change) => write((writing) => Pauses.set(writing, change)),
+      remove: (queue, revision) => write((writing) => Pauses.remove(writing, queue, revision))
+    },
+
     budgets: {
       reserve: (spending) => write((writing) => Budgets.reserve(writing, spending)),
       list: read(Budgets.list),
@@ -155,11 +164,8 @@ const nextOfKeys = (sql: Statements, queue: number | null, maxPerKey: number): n
 const outlook = (sql: Statements, name: string, now: number, maxPerKey: number): OutlookRow => {
   const row = sql.queue(name)
   const queue = Rows.queueId(row)
-  const due = Math.min(
-    Transitions.leaseEnd(sql, queue),
-    Transitions.nextAvailable(sql, queue, now),
-    nextOfKeys(sql, queue, maxPerKey)
-  )
+  const claimable = Math.min(Transitions.nextAvailable(sql, queue, now), nextOfKeys(sql, queue, maxPerKey))
+  const due = Math.min(Transitions.leaseEnd(sql, queue), Math.max(claimable, Pauses.until(sql, name)))
   return {
     dueInMillis: due === Infinity ? null : due - now,
     drained: row === undefined || (row.in_progress === 0 && row.pending === row.waiting),

@@ -250,6 +250,20 @@ export const migrations: ReadonlyArray<Migration> = [
       -- For the review desk. The row of a task in review also holds the attempt, like that of a completed task.
       CREATE INDEX tasks_in_review ON tasks (seq) WHERE status = 'in_review';
     `
+  },
+  {
+    name: "0009_add_pauses",
+    sql: `
+      -- By the name of the queue, because a pause outlives the tasks of its queue. A pause that is over stays until the next.
+      CREATE TABLE pauses (
+        queue TEXT PRIMARY KEY,
+        cause TEXT NOT NULL,
+        until INTEGER,
+        probe_until INTEGER,
+        reason ANY NOT NULL,
+        revision INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+    `
   }
 ]
 

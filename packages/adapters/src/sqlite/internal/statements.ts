@@ -558,6 +558,22 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       "UPDATE budgets SET committed_cost = ?, committed_tokens = ? WHERE queue = ?"
     ),
 
+    // ------------------------------------------------------------------- pauses
+
+    pause: first<[queue: string]>(
+      "SELECT queue, cause, until, probe_until, reason, revision FROM pauses WHERE queue = ?"
+    ),
+    pauses: all<[]>("SELECT queue, cause, until, probe_until, reason, revision FROM pauses"),
+    savePause: run<
+      [queue: string, cause: string, until: number | null, probeUntil: number | null, reason: string, revision: number]
+    >(`
+      INSERT OR REPLACE INTO pauses (queue, cause, until, probe_until, reason, revision) VALUES (?, ?, ?, ?, ?, ?)`),
+    startProbe: run<[probeUntil: number, queue: string]>("UPDATE pauses SET probe_until = ? WHERE queue = ?"),
+    /** Null removes the pause of the queue, whichever it is. */
+    removePause: change<[queue: string, revision: number | null]>(
+      "DELETE FROM pauses WHERE queue = ?1 AND (?2 IS NULL OR revision = ?2)"
+    ),
+
     // ------------------------------------------------------- the rows of `queues`, and the one row of `control`
 
     count: run<

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import * as QueuePause from "@baton/core/QueuePause"
 import { TaskStatus } from "@baton/core/Task"
 import type {
   ChangeReply,
@@ -17,6 +18,7 @@ import type {
 import * as Budgets from "./budgets.ts"
 import type { Writing } from "./connection.ts"
 import * as Keys from "./keys.ts"
+import * as Pauses from "./pauses.ts"
 import * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
 
@@ -87,9 +89,22 @@ const claimable = (sql: Statements, queue: number, limit: number, now: number): 
   return rows
 }
 
-export const claim = (
+export const claim = (writing: Writing, request: ClaimRequest, repair: () => void): ReadonlyArray<ClaimRow> => {
+  const { now, sql } = writing
+  const pause = Pauses.of(sql, request.queue)
+  const claimable = pause === undefined ? "all" : QueuePause.claimable(pause, now)
+  if (pause === undefined || claimable === "all") return claimUpTo(writing, request, request.limit, repair)
+  if (claimable === "nothing") return []
+  const [probe] = claimUpTo(writing, request, 1, repair)
+  if (probe === undefined) return []
+  sql.startProbe(later(now, request.leaseMillis), request.queue)
+  return [{ ...probe, probes: pause.revision }]
+}
+
+const claimUpTo = (
   writing: Writing,
-  { leaseMillis, limit, maxPerKey, owner, queue: name, started }: ClaimRequest,
+  { leaseMillis, maxPerKey, owner, queue: name, started }: ClaimRequest,
+  limit: number,
   repair: () => void
 ): ReadonlyArray<ClaimRow> => {
   const { now, sql } = writing

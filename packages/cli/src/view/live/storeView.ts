@@ -4,6 +4,7 @@ import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { pauseLines } from "../pauses.ts"
 import { count, number } from "../quantity.ts"
 import { failureOf, rowOf, TaskSlots } from "./fromProgress.ts"
 import type { View } from "./View.ts"
@@ -65,6 +66,7 @@ export const make = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const counts = yield* store.counts
     const { paused } = yield* store.control
+    const pauses = store.pauses === undefined ? [] : yield* store.pauses.list
     const ended = counts.completed + counts.failed
     rate ??= new Rate(now, ended)
     const ratePerSecond = rate.perSecond(now, ended)
@@ -96,7 +98,7 @@ export const make = Effect.gen(function* () {
         .map((task) => task && rowOf(task, now, undefined)),
       failures: failures.map((failure) => failureOf(failure, now)),
       idWidth: slots.idWidth,
-      message: runningTasks === 0 ? "no task is running" : undefined,
+      message: runningTasks === 0 ? (pauseLines(pauses, now)[0] ?? "no task is running") : undefined,
       hints: [["q", "back"]],
       help: undefined
     }

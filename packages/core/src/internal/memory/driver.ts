@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as QueuePause from "../../QueuePause.ts"
 import type { ControlRequest } from "../../TaskStore.ts"
 import {
   budgetRow,
@@ -14,6 +15,7 @@ import {
 } from "../../TaskStoreDriver.ts"
 import { attemptsOf, isLeased, type LeasedRow, type Row } from "./row.ts"
 import * as Budgets from "./budgets.ts"
+import * as Pauses from "./pauses.ts"
 import * as Table from "./table.ts"
 import * as Transitions from "./transitions.ts"
 
@@ -30,7 +32,9 @@ export const make = Effect.fnUntraced(function* (
   options: { readonly paused: boolean } = { paused: false }
 ): Effect.fn.Return<MemoryDriver> {
   const clock = yield* Clock.Clock
-  let control = { revision: 0, paused: options.paused, stops: 0 }
+  // Greater than those of pauses that were written before: a revision identifies a pause.
+  const revision = Math.max(0, ...Array.from(table.pauses.values(), (pause) => pause.revision))
+  let control = { revision, paused: options.paused, stops: 0 }
 
   /** Runs a write for each row whose lease is current, and returns the other leases. */
   const underLeases = <A extends LeaseRow>(
@@ -219,10 +223,10 @@ export const make = Effect.fnUntraced(function* (
         const lines = Table.linesOf(table, queue)
         Table.promote(lines, now)
         const { in_progress, pending, waiting } = lines.counts
-        const due =
-          lines.ready.peek(maxPerKey) === undefined
-            ? Math.min(lines.delayed.peek()?.due ?? Infinity, lines.leases.peek()?.due ?? Infinity)
-            : now
+        const claimable = lines.ready.peek(maxPerKey) === undefined ? (lines.delayed.peek()?.due ?? Infinity) : now
+        const pause = table.pauses.get(queue)
+        const paused = pause === undefined ? -Infinity : QueuePause.endOf(pause)
+        const due = Math.min(Math.max(claimable, paused), lines.leases.peek()?.due ?? Infinity)
         return {
           dueInMillis: due === Infinity ? null : due - now,
           drained: in_progress === 0 && pending === waiting,
@@ -264,6 +268,17 @@ export const make = Effect.fnUntraced(function* (
           const budget = Budgets.set(table, queue, changed)
           change({})
           return budgetRow(budget)
+        })
+    },
+
+    pauses: {
+      list: Effect.sync(() => Array.from(table.pauses.values())),
+      set: (changed) => Effect.sync(() => Pauses.set(table, changed, change({}).revision)),
+      remove: (queue, revision) =>
+        Effect.sync(() => {
+          const isRemoved = Pauses.remove(table, queue, revision)
+          if (isRemoved) change({})
+          return isRemoved
         })
     },
 

@@ -12,6 +12,8 @@ export interface Difference {
   readonly tokenFloor: number
   /** All of them, when one has changed. */
   readonly budgets: ReadonlyArray<Budget> | undefined
+  /** All of them, when one has changed. */
+  readonly pauses: ReadonlyArray<Table.PauseColumns> | undefined
 }
 
 /** Rows as they were before they changed; undefined for rows that were added. */
@@ -36,6 +38,8 @@ export const make = (onChange: () => void): Journal => {
   /** The budgets before the first change of each write. */
   let takenBudgets: ReadonlyMap<string, Budget> | undefined
   let freshBudgets: ReadonlyMap<string, Budget> | undefined
+  let takenPauses: ReadonlyMap<string, Table.PauseColumns> | undefined
+  let freshPauses: ReadonlyMap<string, Table.PauseColumns> | undefined
   return {
     inserting: (row) => {
       fresh.set(row, undefined)
@@ -49,10 +53,17 @@ export const make = (onChange: () => void): Journal => {
       freshBudgets ??= budgets
       onChange()
     },
+    changingPauses: (pauses) => {
+      freshPauses ??= pauses
+      onChange()
+    },
     take: (table) => {
       const budgets = freshBudgets === undefined ? undefined : Array.from(table.budgets.values())
       takenBudgets = freshBudgets
       freshBudgets = undefined
+      const pauses = freshPauses === undefined ? undefined : Array.from(table.pauses.values())
+      takenPauses = freshPauses
+      freshPauses = undefined
       taken = fresh
       fresh = new Map()
       const isPresent = (row: Row) => table.byId.get(row.task.id) === row
@@ -64,12 +75,14 @@ export const make = (onChange: () => void): Journal => {
           .map(recordRow),
         removed: rows.filter((row) => !isPresent(row) && taken.get(row) !== undefined).map(({ task }) => task.id),
         tokenFloor: table.tokenFloor,
-        budgets
+        budgets,
+        pauses
       }
     },
     confirm: () => {
       taken = new Map()
       takenBudgets = undefined
+      takenPauses = undefined
     },
     undo: (table, now) => {
       const rows = new Set(table.rows)
@@ -92,6 +105,8 @@ export const make = (onChange: () => void): Journal => {
       taken = new Map()
       table.budgets = takenBudgets ?? freshBudgets ?? table.budgets
       takenBudgets = freshBudgets = undefined
+      table.pauses = takenPauses ?? freshPauses ?? table.pauses
+      takenPauses = freshPauses = undefined
       Table.rebuild(
         table,
         Array.from(rows).sort((left, right) => left.seq - right.seq),

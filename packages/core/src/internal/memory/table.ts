@@ -1,4 +1,5 @@
 import type { Budget } from "../../Budget.ts"
+import type { PauseTimes } from "../../QueuePause.ts"
 import type { TaskStatus } from "../../Task.ts"
 import type { LeaseRow, Page, SelectionRow } from "../../TaskStoreDriver.ts"
 import * as Heap from "./heap.ts"
@@ -10,9 +11,22 @@ export interface Observer {
   readonly inserting: (row: Row) => void
   readonly changing: (row: Row) => void
   readonly changingBudgets: (budgets: ReadonlyMap<string, Budget>) => void
+  readonly changingPauses: (pauses: ReadonlyMap<string, PauseColumns>) => void
 }
 
-const noObserver: Observer = { inserting: () => {}, changing: () => {}, changingBudgets: () => {} }
+/** A pause, with its times in epoch milliseconds. */
+export interface PauseColumns extends PauseTimes {
+  readonly queue: string
+  readonly reason: string
+  readonly revision: number
+}
+
+const noObserver: Observer = {
+  inserting: () => {},
+  changing: () => {},
+  changingBudgets: () => {},
+  changingPauses: () => {}
+}
 
 /**
  * The rows of a queue that something happens to next. A row is in at most one of `ready`, `delayed` and `leases`: the first
@@ -42,6 +56,8 @@ export interface Table extends Contents {
   tokenFloor: number
   /** By queue. Replaced with each change, so that an observer can keep it. */
   budgets: ReadonlyMap<string, Budget>
+  /** By queue, and replaced with each change. */
+  pauses: ReadonlyMap<string, PauseColumns>
 }
 
 interface Contents {
@@ -72,8 +88,9 @@ export const linesOf = (table: Contents, queue: string): Lines => {
 export const make = (
   observer = noObserver,
   tokenFloor = 0,
-  budgets: ReadonlyMap<string, Budget> = new Map()
-): Table => ({ observer, nextSeq: 1, tokenFloor, budgets, ...empty() })
+  budgets: ReadonlyMap<string, Budget> = new Map(),
+  pauses: ReadonlyMap<string, PauseColumns> = new Map()
+): Table => ({ observer, nextSeq: 1, tokenFloor, budgets, pauses, ...empty() })
 
 const count = ({ counts, ready }: Lines, { task, waitsFor }: Row, by: 1 | -1) => {
   counts[task.status] += by

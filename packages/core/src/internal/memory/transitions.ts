@@ -1,8 +1,10 @@
 import type { AttemptOutcome } from "../../Attempt.ts"
 import * as Budget from "../../Budget.ts"
+import * as QueuePause from "../../QueuePause.ts"
 import type {
   CheckpointRow,
   ClaimRequest,
+  ClaimRow,
   DecisionRow,
   NewTaskRow,
   RestoreRow,
@@ -12,6 +14,7 @@ import type {
 } from "../../TaskStoreDriver.ts"
 import { isLeased, type LeasedRow, noAttempts, type Row, type TaskColumns } from "./row.ts"
 import * as Budgets from "./budgets.ts"
+import * as Pauses from "./pauses.ts"
 import * as Table from "./table.ts"
 
 /** The last day that a date can name; a longer delay means that the task does not become available by itself. */
@@ -135,8 +138,23 @@ export const restore = (table: Table.Table, record: RestoreRow, now: number) => 
   if (record.status === "completed") Table.unblockDependants(table, record.id, now)
 }
 
-export const claim = (table: Table.Table, request: ClaimRequest, now: number): ReadonlyArray<TaskColumns> => {
-  const { leaseMillis, limit, maxPerKey, owner, queue, started } = request
+export const claim = (table: Table.Table, request: ClaimRequest, now: number): ReadonlyArray<ClaimRow> => {
+  const pause = table.pauses.get(request.queue)
+  const claimable = pause === undefined ? "all" : QueuePause.claimable(pause, now)
+  if (pause === undefined || claimable === "all") return claimUpTo(table, request, request.limit, now)
+  if (claimable === "nothing") return []
+  const [probe] = claimUpTo(table, request, 1, now)
+  if (probe === undefined) return []
+  Pauses.startProbe(table, pause, now + request.leaseMillis)
+  return [{ ...probe, probes: pause.revision }]
+}
+
+const claimUpTo = (
+  table: Table.Table,
+  { leaseMillis, maxPerKey, owner, queue, started }: ClaimRequest,
+  limit: number,
+  now: number
+): ReadonlyArray<TaskColumns> => {
   const claimed: Array<TaskColumns> = []
   const lines = Table.linesOf(table, queue)
   Table.promote(lines, now)

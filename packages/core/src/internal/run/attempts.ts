@@ -17,6 +17,7 @@ import * as dependencies from "./dependencies.ts"
 import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
 import { unstorable } from "./settlement.ts"
 import { notStarted } from "./settler.ts"
+import * as queuePauses from "./queuePauses.ts"
 import * as progress from "./progress.ts"
 import * as spending from "./spending.ts"
 import * as starts from "./starts.ts"
@@ -222,7 +223,7 @@ export const make = Effect.fnUntraced(function* (
           parts,
           Effect.suspend(() => verifier.verify(task, execution, context))
         ),
-        isTransient: ({ reason }) => reason !== "Fatal" && reason !== "Permanent",
+        isTransient: ({ reason }) => reason !== "Fatal" && reason !== "Permanent" && reason !== "RateLimited",
         onError: (error) => addUsageOf(claimed, error),
         onRetry: (reason, delayMillis) =>
           Effect.andThen(
@@ -250,6 +251,7 @@ export const make = Effect.fnUntraced(function* (
       case "shutdown":
         return { _tag: "Released", reason: "the run ended before it was done" }
       case "paused":
+      case "queue-paused":
       case "cooling-down":
         return { _tag: "Released", reason: notStarted[abortReason] }
       case "execution-timeout":
@@ -277,6 +279,7 @@ export const make = Effect.fnUntraced(function* (
     if (typeof error === "string") return errored("Failed", `The executor died: ${error}`)
     if (error._tag === "SafetyStop")
       return error.scope === "task" ? errored("Permanent", error.message) : onLimit(error)
+    if (error.reason === "RateLimited") return onUsageLimit(error)
     return error.reason === "Fatal" ? onFatal(error) : { _tag: "Errored", execution: partialExecution(error), error }
   }
 
@@ -288,8 +291,15 @@ export const make = Effect.fnUntraced(function* (
     if (error._tag === "SafetyStop") {
       return error.scope === "task" ? unverifiable(execution, "Permanent", error.message) : onLimit(error)
     }
+    if (error.reason === "RateLimited") return onUsageLimit(error)
     return error.reason === "Fatal" ? onFatal(error) : { _tag: "Unverifiable", execution, error }
   }
+
+  const onUsageLimit = (error: ExecutionError | VerificationError): Outcome.Released => ({
+    _tag: "Released",
+    reason: error.message,
+    usageLimitUntil: queuePauses.limitEnd(parts, error)
+  })
 
   const onFatal = (error: ExecutionError | VerificationError): Outcome.Released => {
     stop.fail(error)

@@ -16,6 +16,7 @@ export type AbortReason =
   | "cancelled"
   | "paused"
   | "cooling-down"
+  | "queue-paused"
   | "shutdown"
 
 /**

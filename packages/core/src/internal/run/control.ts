@@ -4,6 +4,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Claims } from "./claims.ts"
 import type { Heartbeat } from "./heartbeat.ts"
 import { now, type RunParts, type StopSignal } from "./parts.ts"
+import type { QueuePauses } from "./queuePauses.ts"
 import type { Settler } from "./settler.ts"
 import { storeCall } from "./storeCall.ts"
 
@@ -22,6 +23,7 @@ export interface Control {
 export interface ControlParts {
   readonly claims: Claims
   readonly heartbeat: Pick<Heartbeat, "beat">
+  readonly pauses: Pick<QueuePauses, "refresh">
   readonly settler: Pick<Settler, "releaseUnstarted">
   readonly stop: StopSignal
   readonly onChange: (state: "running" | "paused") => Effect.Effect<void>
@@ -31,7 +33,7 @@ export interface ControlParts {
 
 export const make = (
   parts: RunParts,
-  { claims, heartbeat, onChange, settler, stop, takePause }: ControlParts
+  { claims, heartbeat, onChange, pauses, settler, stop, takePause }: ControlParts
 ): Control => {
   /** Open once the requests that were in force before the run are known. */
   const known = Latch.makeUnsafe(false)
@@ -83,6 +85,7 @@ export const make = (
       if (takePause() || isPausedAtStart) yield* setPaused(true)
       let seen = yield* storeCall(parts, "control", parts.store.control)
       if (seen.paused) yield* setPaused(true)
+      yield* pauses.refresh
       known.openUnsafe()
       while (true) {
         const waiting = parts.store.awaitControl(seen.revision)
@@ -91,6 +94,7 @@ export const make = (
         heartbeat.beat()
         if (next.paused !== seen.paused) yield* setPaused(next.paused)
         if (next.stops > seen.stops) stop.request({ _tag: "Stopped" })
+        yield* pauses.refresh
         seen = next
       }
     }).pipe(Effect.catch((error) => Effect.sync(() => stop.fail(error))))

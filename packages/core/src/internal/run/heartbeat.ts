@@ -5,12 +5,13 @@ import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { type ClaimedTask, type Claims, leaseKey } from "./claims.ts"
 import * as dependencies from "./dependencies.ts"
 import { now, type RunParts, type StopSignal } from "./parts.ts"
+import type { QueuePauses } from "./queuePauses.ts"
 import { storeCall } from "./storeCall.ts"
 
 /**
  * Extends the leases of all claimed tasks, one call for all, three times per lease duration. The reply names the leases
  * that were lost; the work on those tasks is cut off. Each beat also takes back the tasks of dead workers, and reads the
- * budgets, which others can change.
+ * budgets and the pauses, which others can change.
  */
 export interface Heartbeat {
   /** Beats at once. */
@@ -22,7 +23,12 @@ export interface Heartbeat {
   readonly loop: Effect.Effect<void>
 }
 
-export const make = (parts: RunParts, claims: Claims, stop: StopSignal): Heartbeat => {
+export const make = (
+  parts: RunParts,
+  claims: Claims,
+  stop: StopSignal,
+  pauses: Pick<QueuePauses, "refresh">
+): Heartbeat => {
   const { clock, config, store } = parts
   const leaseMillis = Duration.toMillis(config.leaseDuration)
   const interval = leaseMillis / 3
@@ -85,6 +91,7 @@ export const make = (parts: RunParts, claims: Claims, stop: StopSignal): Heartbe
         yield* extend
         yield* reclaim
         if (parts.budgets !== undefined) yield* parts.budgets.refresh
+        yield* pauses.refresh
       }
     }).pipe(Effect.catch((error) => Effect.sync(() => stop.fail(error))))
   }

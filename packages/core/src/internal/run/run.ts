@@ -18,6 +18,7 @@ import * as dependencies from "./dependencies.ts"
 import * as heartbeats from "./heartbeat.ts"
 import * as intake from "./intake.ts"
 import * as queueBudgets from "./queueBudgets.ts"
+import * as queuePauses from "./queuePauses.ts"
 import { describeReason, makeStopSignal, now, type RunParts, type Stop, type StopSignal } from "./parts.ts"
 import * as settler from "./settler.ts"
 import { counts } from "./storeCall.ts"
@@ -71,10 +72,12 @@ export const make = Effect.fnUntraced(function* (
   const { clock, config, events, owner, safety } = parts
   const claims = yield* claimed.make(config, clock)
   const settling = yield* settler.make(parts, claims, stop)
-  const heartbeat = heartbeats.make(parts, claims, stop)
+  const pauses = queuePauses.make(parts, { settler: settling, stop })
+  const heartbeat = heartbeats.make(parts, claims, stop, pauses)
   const controlling = control.make(parts, {
     claims,
     heartbeat,
+    pauses,
     settler: settling,
     stop,
     onChange: options.onChange,
@@ -86,6 +89,7 @@ export const make = Effect.fnUntraced(function* (
     claims,
     control: controlling,
     heartbeat,
+    pauses,
     settler: settling,
     stop
   })

@@ -29,8 +29,11 @@ const ledgerReads = 16
 export interface Settler {
   /** Sends the outcome of an attempt on its way to the store. */
   readonly settle: (claimed: ClaimedTask, outcome: Outcome.Outcome) => Effect.Effect<void>
-  /** Releases everything that was claimed and not started; when it is overdue, only what waits for a worker. */
-  readonly releaseUnstarted: (cause: keyof typeof notStarted) => Effect.Effect<void>
+  /**
+   * Releases everything that was claimed and not started; when it is overdue, only what waits for a worker. With a queue, a
+   * task of another queue that has a worker stays.
+   */
+  readonly releaseUnstarted: (cause: keyof typeof notStarted, queue?: string) => Effect.Effect<void>
   /**
    * While an earlier attempt of a task is on its way back to pending: returns when its event is published, so that the
    * next attempt starts after that.
@@ -69,6 +72,7 @@ interface Reply extends FencedReply {
 /** Why a task that was claimed is released before it starts. */
 export const notStarted = {
   paused: "the run was paused before it was started",
+  "queue-paused": "a queue of the run was paused before it was started",
   shutdown: "the run ended before it was started",
   "cooling-down": "the circuit breaker opened before it was started",
   overdue: "other tasks of its worker took longer than expected"
@@ -123,11 +127,12 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  const releaseUnstarted = Effect.fnUntraced(function* (cause: keyof typeof notStarted) {
+  const releaseUnstarted = Effect.fnUntraced(function* (cause: keyof typeof notStarted, queue?: string) {
     const isCooling = cause === "cooling-down"
     if (cause !== "overdue") {
       for (const claimed of claims.all()) {
-        if (claimed.phase === "waiting" && (claimed.isStarted || !isCooling)) claimed.abort(cause)
+        const isMeant = (queue === undefined || claimed.claim.task.queue === queue) && (claimed.isStarted || !isCooling)
+        if (isMeant && claimed.phase === "waiting") claimed.abort(cause)
       }
     }
     // Tasks without the mark stay claimed, because waiting for the circuit breaker costs them nothing.

@@ -12,6 +12,7 @@ import type { ClaimedTask, Claims } from "./claims.ts"
 import type { Control } from "./control.ts"
 import type { Heartbeat } from "./heartbeat.ts"
 import type { RunParts, StopSignal } from "./parts.ts"
+import type { QueuePauses } from "./queuePauses.ts"
 import type { Settler } from "./settler.ts"
 import * as traces from "./traces.ts"
 
@@ -29,13 +30,14 @@ export interface WorkerParts {
   readonly claims: Claims
   readonly control: Pick<Control, "isPaused">
   readonly heartbeat: Pick<Heartbeat, "refresh">
+  readonly pauses: Pick<QueuePauses, "onOutcome">
   readonly settler: Pick<Settler, "returning" | "settle">
   readonly stop: StopSignal
 }
 
 export const make = (
   parts: RunParts,
-  { attempts, claims, control, heartbeat, settler, stop }: WorkerParts
+  { attempts, claims, control, heartbeat, pauses, settler, stop }: WorkerParts
 ): Workers => {
   const pauseMillis = Duration.toMillis(parts.config.pauseBetweenTasks)
   const tracing = traces.make(parts)
@@ -82,6 +84,7 @@ export const make = (
           const outcome = yield* tracing === undefined ? attempt : tracing.ofTask(claimed, attempt)
           claimed.closeUsage()
           yield* record(claimed, outcome)
+          if (concernsPauses(claimed, outcome)) yield* Effect.exit(restore(pauses.onOutcome(claimed, outcome)))
           claimed.unassign()
           busy--
           yield* settler.settle(claimed, outcome)
@@ -132,6 +135,9 @@ export const make = (
     loops: Array.from({ length: parts.config.concurrency }, () => worker)
   }
 }
+
+const concernsPauses = ({ claim: { probes } }: ClaimedTask, outcome: Outcome.Outcome): boolean =>
+  probes !== undefined || (outcome._tag === "Released" && outcome.usageLimitUntil !== undefined)
 
 /** Foreign code can break its caller, by returning nothing at all for instance. That fails its attempt. */
 const died = (cause: Cause.Cause<never>): Effect.Effect<Outcome.Outcome> =>

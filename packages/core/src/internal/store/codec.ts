@@ -6,9 +6,20 @@ import * as Schema from "effect/Schema"
 import { type Attempt, AttemptOutcome, type LeaseToken } from "../../Attempt.ts"
 import type { Budget } from "../../Budget.ts"
 import { Execution } from "../../Execution.ts"
+import { PauseCause, type QueuePause } from "../../QueuePause.ts"
 import { defaultQueue, Metadata, type NewTask, Overrides, type Task, TaskId, TaskStatus } from "../../Task.ts"
 import * as TaskRecord from "../../TaskRecord.ts"
-import type { Checkpoint, Claim, Control, Counts, Lease, QueueCounts, Revision, SweptTask } from "../../TaskStore.ts"
+import type {
+  Checkpoint,
+  Claim,
+  Control,
+  Counts,
+  Lease,
+  PauseOptions,
+  QueueCounts,
+  Revision,
+  SweptTask
+} from "../../TaskStore.ts"
 import type * as Driver from "../../TaskStoreDriver.ts"
 import { TaskStoreError } from "../../TaskStoreError.ts"
 import { Usage } from "../../Usage.ts"
@@ -324,7 +335,8 @@ export const claims = (rows: ReadonlyArray<Driver.ClaimRow>): ReadonlyArray<Clai
     },
     token: leaseToken(row.token),
     checkpoint: readExecution(row.checkpoint),
-    previousOutput: output(row.previousExecution)
+    previousOutput: output(row.previousExecution),
+    ...(row.probes === undefined ? undefined : { probes: number("probes", row.probes) })
   }))
 }
 
@@ -447,6 +459,24 @@ export const budget = (row: Driver.BudgetRow): Budget => ({
     nanoUsd: number("reservedNanoUsd", row.reservedNanoUsd),
     tokens: number("reservedTokens", row.reservedTokens)
   }
+})
+
+const isPauseCause = Schema.is(PauseCause)
+
+export const pause = (row: Driver.PauseRow): QueuePause => ({
+  queue: text("queue", row.queue),
+  cause: isPauseCause(row.cause) ? row.cause : unreadable("cause", "the cause of a pause"),
+  until: timeOrNull("until", row.until),
+  probeUntil: timeOrNull("probeUntil", row.probeUntil),
+  reason: text("reason", row.reason),
+  revision: number("revision", row.revision)
+})
+
+export const pauseChange = (queue: string, { cause, reason, until }: PauseOptions): Driver.PauseChange => ({
+  queue,
+  cause,
+  until: until === null ? null : toEpochMillis(until),
+  reason: Text.encode(reason)
 })
 
 export const control = (row: Driver.ControlRow): Control => ({

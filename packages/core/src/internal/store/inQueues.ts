@@ -93,7 +93,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
           (changed) => each(changed.flat(), inside)
         )
 
-  const { budgets, reviews } = store
+  const { budgets, pauses, reviews } = store
   const queueCounts = Effect.map(store.queues, (all) => all.filter((counts) => queues.includes(counts.queue)))
 
   return {
@@ -193,6 +193,10 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
           refused: [...each(refused, (refusal) => ({ ...refusal, taskId: inside(refusal.taskId) })), ...unknown]
         }
       })
+    },
+    pauses: pauses && {
+      ...pauses,
+      list: Effect.map(pauses.list, (all) => all.filter(({ queue }) => queues.includes(queue)))
     }
   }
 

@@ -39,6 +39,7 @@ import * as Budgets from "./budgets.ts"
 import * as Codec from "./codec.ts"
 import { charactersOf, charactersOfRevision, leaseRow, noCharacters, parts, settlementRow } from "./leases.ts"
 import * as Listing from "./listing.ts"
+import * as Pauses from "./pauses.ts"
 import * as Reviews from "./reviews.ts"
 import * as Text from "./text.ts"
 import * as Settled from "./settled.ts"
@@ -514,6 +515,16 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       }
     )
 
+  const pauses =
+    driver.pauses &&
+    Pauses.make(driver.pauses, {
+      decoded,
+      announce: Effect.sync(() => {
+        waiting.announce("control")
+        waiting.announce("work")
+      })
+    })
+
   const store: TaskStore["Service"] = {
     add,
     claim,
@@ -558,6 +569,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     dump: listing.dump,
     restore,
     budgets,
+    pauses,
     reviews
   }
   return { store, wake: waiting.wake }

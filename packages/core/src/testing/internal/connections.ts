@@ -102,6 +102,7 @@ export const make = Effect.fnUntraced(function* (
 
   yield* connectAll
   const hasReviews = connections.every(({ store }) => store.reviews !== undefined)
+  const hasPauses = connections.every(({ store }) => store.pauses !== undefined)
   const hasBudgets = connections.every(({ store }) => store.budgets !== undefined)
   return {
     add: (tasks) => write((store) => store.add(tasks)),
@@ -138,6 +139,15 @@ export const make = Effect.fnUntraced(function* (
       : undefined,
     reviews: hasReviews
       ? { decide: (decisions) => write((store) => Effect.flatMap(reviewsOf(store), ({ decide }) => decide(decisions))) }
+      : undefined,
+    pauses: hasPauses
+      ? {
+          list: run((store) => Effect.flatMap(pausesOf(store), ({ list }) => list)),
+          pause: (queue, options) =>
+            write((store) => Effect.flatMap(pausesOf(store), ({ pause }) => pause(queue, options))),
+          resume: (queue, options) =>
+            write((store) => Effect.flatMap(pausesOf(store), ({ resume }) => resume(queue, options)))
+        }
       : undefined
   }
 })
@@ -145,3 +155,5 @@ export const make = Effect.fnUntraced(function* (
 const reviewsOf = ({ reviews }: Store) => Effect.orDie(Effect.fromNullishOr(reviews))
 
 const budgetsOf = ({ budgets }: Store) => Effect.orDie(Effect.fromNullishOr(budgets))
+
+const pausesOf = ({ pauses }: Store) => Effect.orDie(Effect.fromNullishOr(pauses))

@@ -1,5 +1,6 @@
 import { members, queues, ranked } from "./indexes.ts"
 import { edges, previousExecutions, tasks } from "./library.ts"
+import { pauses } from "./pauses.ts"
 import { check, formerVersions, script, uncheckedScript } from "./prelude.ts"
 
 /**
@@ -58,15 +59,13 @@ return rows
 )
 
 /**
- * Arguments: a queue, and how many tasks of a concurrency key may be in progress. Returns in how many milliseconds there is something to do, or nothing when it is drained; the control
+ * Arguments: a queue, and how many tasks of a concurrency key may be in progress. Returns in how many milliseconds there is something to do, or nothing; whether it is drained; the control
  * state.
  */
 export const outlook = script(
-  [members],
+  [members, pauses],
   String.raw`
 local prefix = prefixOf(ARGV[FIRST])
-local due
-
 -- Whether a key that is not busy has a task.
 local function isKeyClaimable()
   local from, max = prefix, format('%06.0f', math.min(tonumber(ARGV[FIRST + 1]), 999999))
@@ -79,17 +78,22 @@ local function isKeyClaimable()
   end
 end
 
-if membersOf(READY, prefix, 1)[1] or isKeyClaimable() then
-  due = 0
-else
-  for _, key in ipairs({ DELAYED, LEASES }) do
-    local first = membersOf(key, prefix, 1)[1]
-    -- Behind the sign: both times are in the future of something that has happened.
-    local time = first and tonumber(sub(first, #prefix + 2, #prefix + WORD), 16)
-    if time then due = math.min(due or END_OF_TIME, time - now) end
-  end
+local function firstIn(key)
+  local first = membersOf(key, prefix, 1)[1]
+  -- Behind the sign: both times are in the future of something that has happened.
+  local time = first and tonumber(sub(first, #prefix + 2, #prefix + WORD), 16)
+  return time and time - now
 end
-return { due or false, unpack(redis.call('HMGET', META, 'revision', 'paused', 'stops')) }
+local claimable = (membersOf(READY, prefix, 1)[1] or isKeyClaimable()) and 0 or firstIn(DELAYED)
+local lease = firstIn(LEASES)
+local isDrained = not claimable and not lease
+local pause = claimable and pauseOf(ARGV[FIRST])
+if pause then claimable = math.max(claimable, endOfPause(pause) - now) end
+local due = math.min(claimable or math.huge, lease or math.huge)
+return {
+  due < math.huge and math.min(due, END_OF_TIME), isDrained and 1 or 0,
+  unpack(redis.call('HMGET', META, 'revision', 'paused', 'stops'))
+}
 `
 )
 

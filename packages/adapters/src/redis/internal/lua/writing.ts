@@ -12,6 +12,7 @@ import {
   unblocking,
   writes
 } from "./library.ts"
+import { pauses } from "./pauses.ts"
 import { script } from "./prelude.ts"
 
 /**
@@ -185,10 +186,11 @@ return present
  * a concurrency key may be in progress, and earlier calls that were never answered: if those claimed tasks, it returns these
  * and claims no others. Returns `again` when more has become due than one call
  * moves; else nothing or, each in the order of claiming: when the tasks changed (once if all did at the same time), ids,
- * lines, inputs; and for each task with earlier attempts: its place, feedback, usage, checkpoint, previous execution.
+ * lines, inputs; and for each task with earlier attempts: its place, feedback, usage, checkpoint, previous execution; and
+ * the revision of the pause whose probe the claim is.
  */
 export const claim = script(
-  [members, tasks, writes, places, keys, queue, attempts, previousExecutions],
+  [members, tasks, writes, places, keys, queue, attempts, previousExecutions, pauses],
   String.raw`
 local prefix, limit, owner = prefixOf(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]), ARGV[FIRST + 2]
 local lease, call, starting = tonumber(ARGV[FIRST + 3]), ARGV[FIRST + 4], tonumber(ARGV[FIRST + 5])
@@ -211,6 +213,13 @@ local isNew = #ids == 0
 local members = {}
 -- Where the second, third and fourth part behind the queue start in members of 'ready' and 'delayed'.
 local second, third, fourth = #prefix + WORD + 1, #prefix + 2 * WORD + 1, #prefix + 3 * WORD + 1
+
+-- The pause whose probe this claim is.
+local pause = isNew and pauseOf(ARGV[FIRST])
+if pause then
+  if endOfPause(pause) > now then return {} end
+  if pause.cause == 'usage-limit' then limit = 1 else pause = nil end
+end
 
 -- The first keys in turn, among those of a level that are not busy.
 local function keysInTurn(at, count)
@@ -373,11 +382,15 @@ else
     renew(task, leaseEnd, call, index <= starting and nowText or '-')
   end
 end
+if pause then
+  pause.probe = leaseEnd
+  write(HSET, PAUSES, ARGV[FIRST], printPause(pause))
+end
 -- If this worker dies, others have to look when the leases end.
 wakeIn(lease)
 local inputs = mget(INPUTS, ids)
 commit()
-return { times, ids, lines, inputs, earlier }
+return { times, ids, lines, inputs, earlier, pause and pause.revision or false }
 `
 )
 
