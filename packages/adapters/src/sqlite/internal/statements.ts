@@ -503,7 +503,7 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     failDamaged: changes<[feedback: string, now: number]>(`
       UPDATE tasks SET status = 'failed', feedback = ?1, updated_at = ?2,
         queue = IIF(queue IN (SELECT queue FROM queues), queue, (SELECT MIN(queue) FROM queues))
-      WHERE status NOT IN ('pending', 'in_progress', 'completed', 'failed', 'cancelled')
+      WHERE status NOT IN ('pending', 'in_progress', 'in_review', 'completed', 'failed', 'cancelled')
         OR queue NOT IN (SELECT queue FROM queues)
         OR seq NOT IN (SELECT seq FROM task_inputs)
         OR (status = 'pending' AND blockers <> (SELECT COUNT(*) FROM dependencies WHERE task = seq))`),
@@ -513,9 +513,9 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       SELECT seq, ?, '{}', '[]' FROM tasks WHERE seq NOT IN (SELECT seq FROM task_inputs)`),
 
     recount: run<[]>(`
-      UPDATE queues SET (pending, in_progress, completed, failed, cancelled, waiting) = (
-        SELECT TOTAL(status = 'pending'), TOTAL(status = 'in_progress'), TOTAL(status = 'completed'),
-          TOTAL(status = 'failed'), TOTAL(status = 'cancelled'), TOTAL(status = 'pending' AND blockers > 0)
+      UPDATE queues SET (pending, in_progress, in_review, completed, failed, cancelled, waiting) = (
+        SELECT TOTAL(status = 'pending'), TOTAL(status = 'in_progress'), TOTAL(status = 'in_review'),
+          TOTAL(status = 'completed'), TOTAL(status = 'failed'), TOTAL(status = 'cancelled'), TOTAL(status = 'pending' AND blockers > 0)
         FROM tasks WHERE tasks.queue = queues.queue)`),
 
     removeTask: run<[seq: number]>("DELETE FROM tasks WHERE seq = ?"),
