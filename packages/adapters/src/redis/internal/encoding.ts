@@ -191,9 +191,9 @@ export const claimRows = (reply: Reply): Claims => {
   return { rows, damaged }
 }
 
-/** The line of a task before its claim: the words up to the number of rows are numbers. */
+/** The line of a task before its claim. Between the limit and the last word is the name of the queue, which can be any text. */
 const pendingLine =
-  /^\d{15} -?\d+ \d+ \d+ \d+ -?\d+ \d+ \d+ \d+ [01] pending \d+ (?:-|\d+)(?:\/\S+)? \S(?:.*\S)? (?:[-f]|\d+)$/
+  /^\d{15} -?\d+ \d+ \d+ \d+ -?\d+ \d+ \d+ \d+ [01] pending \d+ (?:-|\d+)(?:\/\S+)? [^]+ (?:[-f]|\d+)$/
 
 const isClaim = (line: Reply, given: Reply): boolean =>
   typeof line === "string" &&
