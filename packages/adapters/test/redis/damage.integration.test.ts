@@ -25,7 +25,7 @@ const failedAfter = Effect.fnUntraced(function* (key: string, id: string, value:
     assert.lengthOf(tasks, 10)
     assert.deepStrictEqual(
       { ...(yield* store.counts) },
-      { pending: 0, in_progress: 0, completed: 9, failed: 1, cancelled: 0, waiting: 0 }
+      { pending: 0, in_progress: 0, in_review: 0, completed: 9, failed: 1, cancelled: 0, waiting: 0 }
     )
     return tasks.flatMap((task) => (task.status === "failed" ? task.id : []))
   }).pipe(
