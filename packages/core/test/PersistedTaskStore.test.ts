@@ -66,6 +66,7 @@ const around = (store: Store, wrap: <A, E>(operation: Effect.Effect<A, E>) => Ef
   settle: (settlements) => wrap(store.settle(settlements)),
   sweep: (options) => wrap(store.sweep(options)),
   requeue: (selection) => wrap(store.requeue(selection)),
+  failWaiting: (ids, reason) => wrap(store.failWaiting(ids, reason)),
   revise: (revisions, options) => wrap(store.revise(revisions, options)),
   cancel: (selection) => wrap(store.cancel(selection)),
   prune: (options) => wrap(store.prune(options)),

@@ -37,6 +37,8 @@ const idsIn = (store: TaskStore.TaskStore["Service"]) =>
 const exceptions = [
   "a new task is pending, with defaults",
   "the same key in two queues",
+  "a queue whose tasks are all in review",
+  "an attempt in review has spent what it cost",
   "a record that contradicts itself refuses"
 ]
 

@@ -175,7 +175,8 @@ export const everyKind = Effect.gen(function* () {
       verification: verdict,
       feedback: "The count is not a number.",
       checkpoint: null,
-      delay: Duration.zero
+      // Without a delay it would be claimed before tasks that have not started.
+      delay: Duration.seconds(5)
     }
   ])
   yield* fail("exit code 2: 3 links are dead\nhttps://a.example\nhttps://b.example")

@@ -140,7 +140,7 @@ describe("baton list", () => {
       assert.strictEqual(status.exitCode, 1)
       assert.include(
         status.stderr,
-        '--status is "done": it takes pending, in_progress, completed, failed or cancelled.'
+        '--status is "done": it takes pending, in_progress, in_review, completed, failed or cancelled.'
       )
       const limit = yield* baton(["list", "--limit", "0"])
       assert.strictEqual(limit.exitCode, 1)

@@ -68,7 +68,7 @@ describe("baton migrate-store", () => {
       assert.strictEqual(
         (yield* migrate(yield* another, "--json")).stdout,
         text(
-          '{"copied":2,"counts":{"pending":1,"in_progress":0,"completed":1,"failed":0,"cancelled":0,"waiting":0},"paused":false}'
+          '{"copied":2,"counts":{"pending":1,"in_progress":0,"in_review":0,"completed":1,"failed":0,"cancelled":0,"waiting":0},"paused":false}'
         )
       )
     })
