@@ -94,7 +94,28 @@ describe("a list of tasks", () => {
 
   for (const [what, answer] of [
     ["the spend limit is reached", error(429, { errorCode: "enforced_spend_limit_reached", retryAfter: 3600 })],
-    ["it would have to wait for a day", error(429, { retryAfter: 86_400 })],
+    ["it would have to wait for a day", error(429, { retryAfter: 86_400 })]
+  ] as const) {
+    it.live(`stops when ${what} and it is told not to wait, and no attempt counts`, () =>
+      Effect.gen(function* () {
+        const server = yield* Server.make({ script: () => answer })
+        const { reason, tasks } = yield* runList({
+          client: layer(server.url),
+          descriptions: ["a", "b", "c", "d", "e"],
+          config: { onUsageLimit: "stop" }
+        })
+        assert.deepInclude(reason, { _tag: "LimitReached", limit: "usage" })
+        // One more may be on its way when the first one is refused.
+        assert.isAtMost(server.messages().length, 2)
+        assert.deepStrictEqual(
+          tasks.map(({ attempts, status }) => ({ attempts, status })),
+          tasks.map(() => ({ attempts: 0, status: "pending" }))
+        )
+      })
+    )
+  }
+
+  for (const [what, answer] of [
     ["the key is wrong", error(401)],
     ["the billing needs a person", error(402)],
     ["the model does not exist", error(404)]

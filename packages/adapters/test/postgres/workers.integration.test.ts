@@ -40,6 +40,7 @@ const counted = Effect.fnUntraced(function* (name: string) {
   const [row] = yield* sql.unsafe<Record<string, number>>(`
     SELECT count(*) FILTER (WHERE status = 'pending')::integer AS pending,
       count(*) FILTER (WHERE status = 'in_progress')::integer AS in_progress,
+      count(*) FILTER (WHERE status = 'in_review')::integer AS in_review,
       count(*) FILTER (WHERE status = 'completed')::integer AS completed,
       count(*) FILTER (WHERE status = 'failed')::integer AS failed,
       count(*) FILTER (WHERE status = 'cancelled')::integer AS cancelled,
@@ -114,7 +115,7 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
       yield* Effect.forEach(stores, (store, index) => work(store, `worker-${index}`), { concurrency: 3, discard: true })
       const { cancelled, completed, ...others } = yield* first.counts
       assert.equal(completed + cancelled, added)
-      assert.deepEqual({ ...others }, { pending: 0, in_progress: 0, failed: 0, waiting: 0 })
+      assert.deepEqual({ ...others }, { pending: 0, in_progress: 0, in_review: 0, failed: 0, waiting: 0 })
       const sql = yield* client()
       assert.deepEqual(yield* sql.unsafe(`SELECT * FROM "${name}".key_turns`), [])
     })
