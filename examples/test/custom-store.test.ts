@@ -31,7 +31,8 @@ const makePlace = Effect.acquireRelease(
 
 const open = (name: string) => MariaDbTaskStore.layer({ url: `${server}/${name}` })
 
-describe.skipIf(isMissing)("with a MariaDB server", () => {
+// Side by side: most of the time, a case waits for a lease to end or for the disk.
+describe.skipIf(isMissing)("with a MariaDB server", { concurrent: true }, () => {
   // All that is needed to hold your own store against the contract.
   TaskStoreSuite.suite(it, {
     name: "MariaDB",

@@ -312,7 +312,7 @@ describe("the limits that a server states", () => {
           headers: {
             "x-ratelimit-limit-requests": "1000",
             "x-ratelimit-remaining-requests": n === 1 ? "0" : "1000",
-            "x-ratelimit-reset-requests": "60ms"
+            "x-ratelimit-reset-requests": "1m0s"
           }
         })
       )

@@ -4,7 +4,8 @@ import { describe } from "vitest"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { isMissing, schema, url } from "./postgres.ts"
 
-describe.skipIf(isMissing)("on a server", () => {
+// Side by side: most of the time, a case waits for a lease to end or for the disk.
+describe.skipIf(isMissing)("on a server", { concurrent: true }, () => {
   TaskStoreSuite.suite(it, {
     name: "PostgreSQL",
     makePlace: schema(),

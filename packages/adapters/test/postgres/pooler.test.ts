@@ -14,7 +14,8 @@ const makePlace = Effect.gen(function* () {
   return { url: pooler.url, schema: yield* schema() }
 })
 
-describe.skipIf(isMissing)("through a pooler in transaction mode", () => {
+// Side by side: most of the time, a case waits for a lease to end or for the disk.
+describe.skipIf(isMissing)("through a pooler in transaction mode", { concurrent: true }, () => {
   it.live("a store without listen=false is refused, with advice to add it", () =>
     Effect.gen(function* () {
       const pooler = yield* Pooler.make(url)

@@ -5,7 +5,8 @@ import { Effect } from "effect"
 import { describe } from "vitest"
 import { add, client, isMissing, keys, layerAt, open, prefix, url } from "./redis.ts"
 
-describe.skipIf(isMissing)("on a server", () => {
+// Side by side: most of the time, a case waits for a lease to end or for the disk.
+describe.skipIf(isMissing)("on a server", { concurrent: true }, () => {
   TaskStoreSuite.suite(it, {
     name: "Redis",
     makePlace: prefix(),
