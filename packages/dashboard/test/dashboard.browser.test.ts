@@ -1,7 +1,7 @@
 import { TaskId } from "@baton/core/Task"
 import { Effect } from "effect"
 import type { Browser } from "playwright-core"
-import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { afterAll, assert, beforeAll, describe, it, vi } from "vitest"
 import { assertAccessible, executablePath, launch, open, visit } from "./browser.ts"
 import { compared, examples, hostile, inReview, long, manyPending } from "./records.ts"
 import { type Server, startServer } from "./server.ts"
@@ -186,8 +186,14 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await dialog.waitFor({ state: "hidden" })
       const pending = () => server.change((store) => store.list({ queue: "reviews", status: "pending", limit: 500 }))
       assert.lengthOf((await pending()).tasks, 336)
-      await page.keyboard.press("r")
-      await dialog.waitFor()
+      // Until the dialog has closed altogether, the page does not listen.
+      await vi.waitFor(
+        async () => {
+          await page.keyboard.press("r")
+          await dialog.waitFor({ timeout: 1_000 })
+        },
+        { timeout: 60_000 }
+      )
       const confirm = dialog.getByRole("button", { name: "Requeue 40 tasks" })
       while (!(await confirm.evaluate((button) => button === document.activeElement))) await page.keyboard.press("Tab")
       await page.keyboard.press("Enter")

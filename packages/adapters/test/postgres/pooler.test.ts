@@ -42,12 +42,12 @@ describe.skipIf(isMissing)("through a pooler in transaction mode", { concurrent:
     })
   )
 
-  // Every third case: all statements occur in them, and the complete suite runs without a pooler.
+  // Every sixth case: all statements occur in them, and the complete suite runs without a pooler.
   const cases = TaskStoreSuite.cases({
     name: "PostgreSQL behind a pooler",
     makePlace,
     open: (place) => PostgresTaskStore.layer({ ...place, listen: false, maxConnections: 2 }),
     capabilities: { virtualTime: false }
-  }).filter((_, index) => index % 3 === 0)
+  }).filter((_, index) => index % 6 === 0)
   for (const { group, name, run } of cases) it.live(`${group}: ${name}`, () => run)
 })
