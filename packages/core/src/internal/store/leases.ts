@@ -56,34 +56,16 @@ export const settlementRow = (settlement: Settlement): SettlementRow => {
   }
   const execution = Codec.execution(settlement.execution)
   const verification = Codec.verification(settlement.verification)
-  if (settlement._tag === "Complete") {
+  if (settlement._tag === "Complete" || settlement._tag === "Review") {
     return {
       ...lease,
-      outcome: "completed",
+      outcome: settlement._tag === "Complete" ? "completed" : "in_review",
       status,
       attemptsReturned,
       availableInMillis: null,
       error: null,
       feedback: null,
-      verified: settlement.verified,
-      execution,
-      verification,
-      attemptUsage,
-      usage,
-      checkpoint: null,
-      spent
-    }
-  }
-  if (settlement._tag === "Review") {
-    return {
-      ...lease,
-      outcome: "in_review",
-      status,
-      attemptsReturned,
-      availableInMillis: null,
-      error: null,
-      feedback: null,
-      verified: false,
+      verified: settlement._tag === "Complete" && settlement.verified,
       execution,
       verification,
       attemptUsage,
