@@ -235,8 +235,10 @@ const read = Effect.fnUntraced(function* (
   }
 })
 
-// eslint-disable-next-line no-control-regex
-const isControl = (text: string): boolean => /^[\x00-\x1F\x7F]/.test(text)
+const isControl = (text: string): boolean => {
+  const code = text.charCodeAt(0)
+  return code < 0x20 || code === 0x7f
+}
 
 /** Opens a text in the person's editor; undefined when it comes back unchanged. */
 const edited = Effect.fnUntraced(function* (text: string, extension: string) {
