@@ -94,6 +94,8 @@ export class NoResult extends Schema.TaggedError<NoResult>()("NoResult", {
 export interface WorkerOptions extends Omit<OrchestratorConfig, "queues" | "verifyResults"> {
   /** What happens when the worker ends by itself; see `Orchestrator.layerWorker`. Default `fail`. */
   readonly onEnd?: "fail" | "log" | undefined
+  /** Sends each result that fits its schema to review, where it waits for a person. Default: false. */
+  readonly review?: boolean | undefined
 }
 
 /**
@@ -124,7 +126,7 @@ export interface TaskQueue<Payload, Result> {
    */
   readonly await: (id: string) => Effect.Effect<Result, TaskStoreError | NoResult, TaskStore>
 
-  /** The result of the task, if it is completed. Fails as `await` does. None while the task is pending or in progress. */
+  /** The result of the task, if it is completed. Fails as `await` does. None while the task is not settled. */
   readonly result: (id: string) => Effect.Effect<Option.Option<Result>, TaskStoreError | NoResult, TaskStore>
 
   /**
@@ -282,20 +284,22 @@ export const make = <
         TaskStore.use((store) => store.get(taskId(id))),
         Option.match({
           onNone: () => missing(id),
-          onSome: (task) =>
-            task.status === "pending" || task.status === "in_progress"
-              ? Effect.succeedNone
-              : Effect.asSome(resultOf(task))
+          onSome: (task) => (isSettled(task) ? Effect.asSome(resultOf(task)) : Effect.succeedNone)
         })
       ),
     layerExecutor,
     layerVerifier,
-    toLayer: (handler, { onEnd, ...config } = {}) =>
+    toLayer: (handler, { onEnd, review = false, ...config } = {}) =>
       Orchestrator.layerWorker({ onEnd }).pipe(
         Layer.provide(Orchestrator.layer({ ...config, queues: [name] })),
-        Layer.provide([layerExecutor(handler), layerVerifier, Safety.layerAllowAll])
+        Layer.provide([layerExecutor(handler), review ? reviewed(layerVerifier) : layerVerifier, Safety.layerAllowAll])
       )
   }
 }
+
+const isSettled = ({ status }: Task) => status === "completed" || status === "failed" || status === "cancelled"
+
+const reviewed = (verifier: Layer.Layer<Verifier.Verifier>) =>
+  Verifier.layerReviewIf(({ passed }) => (passed ? "A person decides about each result." : undefined), verifier)
 
 const permanent = (message: string) => Effect.fail(new ExecutionError({ reason: "Permanent", message }))

@@ -49,20 +49,36 @@ import { InvalidPayload, type NewQueueTask, NoResult, type TaskQueue } from "@ba
 import { TaskStore } from "@baton/core/TaskStore"
 import { type TaskStoreError, TasksRefused } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Activity from "effect/workflow/Activity"
 import * as Workflow from "effect/workflow/Workflow"
 import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
+import { reachable, stepMetadata, withdraw } from "./internal/steps.ts"
 
 /**
- * Why a step has no result: its task failed, was cancelled or deleted, its payload does not fit the queue, or its id belongs to
- * another task, as when a workflow was edited while it ran.
+ * The task of a `Review.gate` was completed, and no person reviewed its result.
  *
  * @category errors
  * @since 0.2.0
  */
-export const Failed = Schema.Union([NoResult, InvalidPayload, TasksRefused])
+export class NotReviewed extends Schema.TaggedError<NotReviewed>()("NotReviewed", {
+  queue: Schema.String,
+  /** The task's id within its queue. */
+  id: Schema.String
+}) {
+  override get message(): string {
+    return `Task "${this.id}" of the queue "${this.queue}" was completed, and no person reviewed it. Start the worker of the queue with { review: true }.`
+  }
+}
+
+/**
+ * Why a step has no result: its task failed, was cancelled or deleted, its payload does not fit the queue, its id belongs to
+ * another task, as when a workflow was edited while it ran, or it was completed without the review that the step waits for.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export const Failed = Schema.Union([NoResult, InvalidPayload, TasksRefused, NotReviewed])
 
 /** @since 0.2.0 */
 export type Failed = typeof Failed.Type
@@ -77,27 +93,6 @@ export interface Options<Payload> extends Omit<NewQueueTask<Payload>, "id"> {
   /** The name of the step: unique in its workflow, and the same each time that the workflow is executed. */
   readonly name: string
 }
-
-/** An unreachable store is no reason for a workflow to fail. */
-const untilReachable = Schedule.jittered(
-  Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("10 seconds")])
-)
-
-const reachable = <A, E, R>(effect: Effect.Effect<A, E | TaskStoreError, R>) =>
-  effect.pipe(
-    Effect.tapError((error) =>
-      isStoreError(error)
-        ? Effect.logWarning("A step of a workflow waits for its store", error.message).pipe(
-            Effect.annotateLogs({ module: "TaskActivity" })
-          )
-        : Effect.void
-    ),
-    Effect.retry({ schedule: untilReachable, while: isStoreError }),
-    Effect.catchIf(isStoreError, Effect.die)
-  )
-
-const isStoreError = (error: unknown): error is TaskStoreError =>
-  typeof error === "object" && error !== null && "_tag" in error && error._tag === "TaskStoreError"
 
 /**
  * Adds the task of a step and returns its result. All steps that wait in a process are watched together.
@@ -121,7 +116,7 @@ export const make = <Payload, Result>(
     const store = yield* TaskStore
     const { executionId, workflow } = yield* WorkflowInstance
     const id = stepId(workflow, executionId, name)
-    const metadata = { ...task.metadata, workflow: workflow._tag, execution: executionId, step: name }
+    const metadata = { ...task.metadata, ...stepMetadata(workflow, executionId, name) }
     // Settled tasks stay as they are.
     yield* Workflow.addFinalizer(() => Effect.ignore(store.cancel({ ids: [queue.taskId(id)] }), { log: true }))
     const execute = Effect.andThen(queue.add([{ ...task, id, metadata }]), queue.await(id))
@@ -143,7 +138,8 @@ export const stepId = (workflow: Workflow.Any, executionId: string, name: string
   `${workflow._tag}/${executionId}/${name}`
 
 /**
- * Interrupts an execution, and cancels the tasks of its steps. An execution that has ended stays as it is.
+ * Interrupts an execution, cancels the tasks of its steps, and gives up those that wait for a review. An execution that has
+ * ended does not change.
  *
  * @category combinators
  * @since 0.2.0
@@ -162,5 +158,5 @@ export const interrupt = Effect.fnUntraced(function* (
     for (const { id } of page.tasks) ids.push(id)
     cursor = page.next ?? undefined
   } while (cursor !== undefined)
-  if (ids.length > 0) yield* store.cancel({ ids })
+  if (ids.length > 0) yield* withdraw(store, ids, workflow)
 })

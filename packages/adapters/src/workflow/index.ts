@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 export { Retention } from "./Retention.ts"
+export * as Review from "./Review.ts"
 export * as TaskActivity from "./TaskActivity.ts"
 export * as Workflows from "./Workflows.ts"
 export { WorkflowsError } from "./WorkflowsError.ts"

@@ -1,27 +1,19 @@
-import * as PgClient from "@effect/sql-pg/PgClient"
 import { Retention, TaskActivity, Workflows } from "@baton/adapters/workflow"
 import { TaskQueue, TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { Workflow, type WorkflowEngine } from "effect/workflow"
 import { spawn } from "node:child_process"
-import { randomUUID } from "node:crypto"
-import { existsSync, mkdtempSync, readFileSync, rmSync, watch } from "node:fs"
-import { createServer } from "node:net"
-import { tmpdir } from "node:os"
+import { existsSync, readFileSync, watch } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { isMissing, url } from "../postgres/postgres.ts"
+import { isMissing } from "../postgres/postgres.ts"
+import { database, folder, freePort } from "./servers.ts"
 
 const program = fileURLToPath(new URL("program.ts", import.meta.url))
 const count = 20
 const expected = JSON.stringify(Array.from({ length: count }, (_, n) => n + 2))
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "baton-workflow-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 /** The tasks that were executed, in order. */
 const executions = (directory: string): ReadonlyArray<string> => {
@@ -70,14 +62,6 @@ const runner = Effect.fnUntraced(function* (
       () => ({ code: child.exitCode, output: text + errors })
     )
   }
-})
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
 })
 
 /** Every task was executed, and only those again that were under way when a runner was killed. */
@@ -201,23 +185,4 @@ describe("workflows", () => {
       assert.match(error.message, /^The engine for workflows cannot start: .*ECONNREFUSED/)
     })
   )
-})
-
-/** A new database, which is dropped after the test: the tables of the engine have no schema of their own. */
-const database = Effect.gen(function* () {
-  const name = `baton_test_${randomUUID().replaceAll("-", "")}`
-  const run = (statement: string) =>
-    Effect.scoped(
-      Effect.provide(
-        Effect.asVoid(PgClient.PgClient.use((sql) => sql.unsafe(statement))),
-        PgClient.layer({ url: Redacted.make(url) }),
-        { local: true }
-      )
-    )
-  yield* Effect.acquireRelease(run(`CREATE DATABASE "${name}"`), () =>
-    Effect.ignore(run(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`), { log: true })
-  )
-  const target = new URL(url)
-  target.pathname = `/${name}`
-  return target.href
 })
