@@ -15,9 +15,7 @@ export interface Options {
   readonly url: string
 }
 
-interface Row {
-  readonly [column: string]: unknown
-}
+type Row = Readonly<Record<string, unknown>>
 
 /** Runs a statement. Rows have the names of the contract's columns; core checks what is in them. */
 type Query = <A = Row>(
@@ -116,6 +114,12 @@ const link = Effect.fnUntraced(function* (query: Query, links: ReadonlyArray<Lin
   yield* query(Sql.block, open.map(seqOf))
 })
 
+/** Ends attempts, and changes their tasks. */
+function* settle(query: Query, current: ReadonlyArray<Row>): Body<void> {
+  for (const statement of [Sql.endSettled, Sql.settle]) yield* query(statement, JSON.stringify(current))
+  yield* free(query, idsOf(current.filter(({ outcome }) => outcome === "completed")))
+}
+
 const make = Effect.fnUntraced(function* ({ url }: Options) {
   const transaction = yield* connect(url)
   const one = <A = Row>(statement: string, ...parameters: ReadonlyArray<unknown>) =>
@@ -128,13 +132,14 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
     )
   for (const table of Sql.tables) yield* one(table)
 
-  /** Writes for the rows whose lease is current, and returns the other leases. */
+  /** Writes for the rows with this token and status, and returns the other leases. */
   const underLeases = <A extends TaskStoreDriver.LeaseRow>(
     leases: ReadonlyArray<A>,
-    write: (query: Query, current: ReadonlyArray<A & { readonly seq: number }>) => Body<unknown>
+    write: (query: Query, current: ReadonlyArray<A & { readonly seq: number }>) => Body<unknown>,
+    status: TaskStoreDriver.SettlementRow["status"] | "in_progress" = "in_progress"
   ) =>
     transaction(function* (query) {
-      const rows = yield* query<LockedRow>(Sql.lock, JSON.stringify(leases))
+      const rows = yield* query<LockedRow>(Sql.lock, status, JSON.stringify(leases))
       const current = rows.flatMap(({ index, isCurrent, seq }) => {
         const lease = leases[Number(index)]
         return isCurrent === 1 && lease !== undefined ? [{ ...lease, seq: Number(seq) }] : []
@@ -199,12 +204,13 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
       underLeases(checkpoints, function* (query, current) {
         yield* query(Sql.checkpoint, JSON.stringify(current))
       }),
-    settle: (settlements) =>
-      underLeases(settlements, function* (query, current) {
-        yield* query(Sql.endSettled, JSON.stringify(current))
-        yield* query(Sql.settle, JSON.stringify(current))
-        yield* free(query, idsOf(current.filter(({ outcome }) => outcome === "completed")))
-      }),
+    settle: (settlements) => underLeases(settlements, settle),
+    decide: (decisions) =>
+      underLeases(
+        decisions.map((row) => ({ ...row, availableInMillis: 0 })),
+        settle,
+        "in_review"
+      ),
     extend: (leases, leaseMillis) =>
       underLeases(leases, function* (query, current) {
         yield* query(Sql.extend, leaseMillis, current.map(seqOf))
@@ -285,10 +291,9 @@ const restoredTask = ({ attemptRows, ...record }: TaskStoreDriver.RestoreRow) =>
   const last = attemptRows.at(-1)
   if (record.status === "completed") return { ...record, execution: last?.execution }
   const failed = attemptRows.findLast(({ outcome }) => ["retried", "failed", "completed"].includes(outcome))
-  const pending = { ...record, previousExecution: failed?.execution, startedAt: last?.startedAt }
-  if (record.status !== "in_progress") return pending
-  const saved = { savedExecution: last?.execution, savedUsage: last?.usage }
-  return { ...pending, ...saved, owner: last?.owner, leaseUntil: 0 }
+  const other = { ...record, previousExecution: failed?.execution, startedAt: last?.startedAt, owner: last?.owner }
+  if (record.status !== "in_progress") return other
+  return { ...other, savedExecution: last?.execution, savedUsage: last?.usage, leaseUntil: 0 }
 }
 
 /** A store in the database at `url`. Creates its tables if there are none. */

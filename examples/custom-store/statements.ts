@@ -63,7 +63,6 @@ const task: Columns = {
 }
 const outcome: Columns = { outcome: "word", ...columns("text", "error", "execution", "verification") }
 const taskColumns = `seq, ${names(task)}, IF(status = 'in_progress', startedAt, NULL) AS startedAt`
-// ------------------------------------------------------------------------------------------ adding and restoring
 export const present = `
   SELECT seq, id, queue, description, payload, status FROM baton_tasks WHERE id IN (?) ORDER BY seq FOR UPDATE`
 export const floor = "SELECT tokenFloor FROM baton_store LOCK IN SHARE MODE"
@@ -89,7 +88,6 @@ const attempt: Columns = { token: "int", number: "int", owner: "text", startedAt
 export const restoreAttempts = `INSERT INTO baton_attempts
   SELECT t.seq, x.token, x.number, x.owner, x.startedAt, x.endedAt, x.outcome, x.error, x.execution, x.verification, x.usage
   FROM ${batch({ id: "name", ...attempt, usage: "text" })} JOIN baton_tasks t ON t.id = x.id`
-// ------------------------------------------------------------------------------------------------------ claiming
 /** Rows that another call is claiming are passed over. */
 export const claimable = `
   SELECT seq FROM baton_tasks WHERE queue = ? AND status = 'pending' AND blockers = 0 AND availableAt <= ${now}
@@ -103,11 +101,10 @@ export const claimedBefore = `
 export const renew = `UPDATE baton_tasks SET claimCall = ?, leaseUntil = ${later("?")} WHERE seq IN (?)`
 export const claimed = `SELECT ${taskColumns} FROM baton_tasks WHERE seq IN (?)
   ORDER BY priority DESC, EXISTS (SELECT 1 FROM baton_attempts WHERE task = seq) DESC, availableAt, seq`
-// ----------------------------------------------------------------------------------------- writing under a lease
 /** The rows of a batch of leases, which of them are current, and how the attempts of the others ended. */
 export const lock = `
   SELECT x.n - 1 AS \`index\`, t.seq, t.status, a.outcome,
-    COALESCE(t.status = 'in_progress' AND t.token = x.token, FALSE) AS isCurrent
+    COALESCE(t.status = ? AND t.token = x.token, FALSE) AS isCurrent
   FROM ${batch({ id: "name", token: "int" })} LEFT JOIN baton_tasks t ON t.id = x.id
   LEFT JOIN baton_attempts a ON a.task = t.seq AND a.token = x.token ORDER BY t.seq FOR UPDATE`
 export const extend = `UPDATE baton_tasks SET leaseUntil = ${later("?")} WHERE seq IN (?)`
@@ -121,9 +118,9 @@ const settlement = batch({
   ...columns("text", "feedback", "attemptUsage", "usage", "checkpoint"),
   ...columns("int", "seq", "attemptsReturned", "availableInMillis", "verified")
 })
-/** A released attempt leaves what it has saved; the next one verifies it. */
+/** A released attempt leaves what it has saved; the next one verifies it. One in review is in the ledger already. */
 const unlessReleased = (released: string, otherwise: string) => `IF(x.outcome = 'released', ${released}, ${otherwise})`
-export const endSettled = `INSERT INTO baton_attempts
+export const endSettled = `REPLACE INTO baton_attempts
   SELECT t.seq, t.token, t.attempts, t.owner, t.startedAt, ${now}, x.outcome, x.error,
     ${unlessReleased("t.savedExecution", "x.execution")}, x.verification,
     ${unlessReleased("COALESCE(x.attemptUsage, t.savedUsage)", "x.attemptUsage")}
@@ -131,18 +128,18 @@ export const endSettled = `INSERT INTO baton_attempts
 /** MariaDB assigns from left to right: a column is read before it is changed. */
 export const settle = `UPDATE baton_tasks t JOIN ${settlement} ON x.seq = t.seq SET
   t.checkpoint = ${unlessReleased("COALESCE(t.savedExecution, t.checkpoint)", "x.checkpoint")},
-  t.feedback = ${unlessReleased("t.feedback", "x.feedback")}, t.usage = ${unlessReleased("COALESCE(x.usage, t.usage)", "x.usage")},
-  t.previousExecution = ${unlessReleased("t.previousExecution", "IF(x.outcome = 'completed', NULL, x.execution)")},
+  t.feedback = ${unlessReleased("t.feedback", "x.feedback")}, t.usage = COALESCE(x.usage, t.usage),
+  t.previousExecution = CASE WHEN x.outcome IN ('released', 'in_review') THEN t.previousExecution
+    WHEN x.outcome <> 'completed' THEN x.execution END,
   t.execution = IF(x.outcome = 'completed', x.execution, NULL), t.verified = x.verified,
-  t.availableAt = IF(x.availableInMillis IS NULL, t.availableAt, ${later("x.availableInMillis")}),
-  t.attempts = GREATEST(0, t.attempts - x.attemptsReturned), t.status = x.status, t.updatedAt = ${now},
+  t.availableAt = IF(x.status = 'pending', COALESCE(${later("x.availableInMillis")}, t.availableAt), t.availableAt),
+  t.attempts = GREATEST(0, t.attempts - COALESCE(x.attemptsReturned, 0)), t.status = x.status, t.updatedAt = ${now},
   t.savedExecution = NULL, t.savedUsage = NULL, t.leaseUntil = NULL`
 export const free = `
   UPDATE baton_tasks t
   JOIN (SELECT task, COUNT(*) AS n FROM baton_dependencies WHERE dependency IN (?) GROUP BY task) d ON d.task = t.seq
   SET t.blockers = t.blockers - d.n`
 export const forgetDependencies = "DELETE FROM baton_dependencies WHERE dependency IN (?)"
-// -------------------------------------------------------------------- sweeping, requeueing, cancelling, pruning
 /** Checked in the transaction that ends the lease: a heartbeat that was just in time wins. */
 export const expired = `
   SELECT seq FROM baton_tasks WHERE queue = ? AND status = 'in_progress' AND leaseUntil <= ${now}
@@ -175,7 +172,6 @@ export const prune = [
   "DELETE FROM baton_attempts WHERE task IN (?)",
   "DELETE FROM baton_dependencies WHERE task IN (?)"
 ]
-// --------------------------------------------------------------------------------------------- reading, control
 export const get = `SELECT ${taskColumns} FROM baton_tasks WHERE id IN (?)`
 export const list = `SELECT ${taskColumns}, leaseUntil FROM baton_tasks WHERE ${page}`
 /** The ledger, and the attempt under way, which is in the row of its task. */
@@ -185,9 +181,9 @@ export const attempts = `
   SELECT seq, token, attempts, owner, startedAt, NULL, 'running', NULL, savedExecution, NULL, savedUsage
   FROM baton_tasks WHERE seq IN (?) AND status = 'in_progress' ORDER BY task, token`
 export const waitsFor = "SELECT task, dependency FROM baton_dependencies WHERE task IN (?)"
+const count = (status: string) => `SUM(status = '${status}') AS ${status}`
 export const counts = `
-  SELECT queue, SUM(status = 'pending') AS pending, SUM(status = 'in_progress') AS in_progress,
-    SUM(status = 'completed') AS completed, SUM(status = 'failed') AS failed, SUM(status = 'cancelled') AS cancelled,
+  SELECT queue, ${["pending", "in_progress", "in_review", "completed", "failed", "cancelled"].map(count).join(", ")},
     SUM(status = 'pending' AND blockers > 0) AS waiting FROM baton_tasks GROUP BY queue`
 export const outlook = `
   SELECT LEAST(COALESCE(p.at, l.at), COALESCE(l.at, p.at)) - ${now} AS dueInMillis,

@@ -45,7 +45,6 @@ describe.skipIf(isMissing)("with a MariaDB server", { concurrent: true }, () => 
       revisions: false,
       starts: false,
       dependentFailures: false,
-      reviews: false,
       pauses: false
     }
   })

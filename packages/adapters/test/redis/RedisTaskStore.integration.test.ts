@@ -11,7 +11,7 @@ describe.skipIf(isMissing)("on a server", { concurrent: true }, () => {
     name: "Redis",
     makePlace: prefix(),
     open: (name) => layerAt({ prefix: name }),
-    capabilities: { virtualTime: false, reviews: false }
+    capabilities: { virtualTime: false }
   })
 
   it.live("removes the keys of its prefix only", () =>

@@ -38,7 +38,7 @@ const reviews = Effect.gen(function* () {
   const { reviews } = yield* TaskStore
   if (reviews !== undefined) return reviews
   return yield* new CommandFailed({
-    message: "This store cannot hold tasks for review. Use SQLite, PostgreSQL or a JSON file."
+    message: "This store cannot hold tasks for review. Use another store: see --store."
   })
 })
 

@@ -19,6 +19,7 @@ import * as Encoding from "./encoding.ts"
 import * as Budgets from "./lua/budgets.ts"
 import * as Pauses from "./lua/pauses.ts"
 import * as Reading from "./lua/reading.ts"
+import * as Reviews from "./lua/reviews.ts"
 import * as Administration from "./lua/administration.ts"
 import * as Writing from "./lua/writing.ts"
 
@@ -143,8 +144,8 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     counts: run(Reading.counts, [], (reply) =>
       Encoding.array(reply).map((row) => {
-        const [queue, pending, in_progress, completed, failed, cancelled, waiting] = Encoding.array(row)
-        return { queue, pending, in_progress, completed, failed, cancelled, waiting }
+        const [queue, pending, in_progress, in_review, completed, failed, cancelled, waiting] = Encoding.array(row)
+        return { queue, pending, in_progress, in_review, completed, failed, cancelled, waiting }
       })
     ),
 
@@ -184,6 +185,8 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
       run(Reading.dump, [String(after), String(limit)], (reply) => Encoding.array(reply).map(Encoding.recordRow)),
 
     restore: (records) => run(Writing.restore, records.flatMap(Encoding.restoreArguments), Encoding.texts),
+
+    decide: (decisions) => run(Reviews.decide, decisions.flatMap(Encoding.decisionArguments), lostLeases),
 
     pauses: {
       list: run(Pauses.listPauses, [], (reply) => Encoding.array(reply).map(Encoding.pauseRow)),

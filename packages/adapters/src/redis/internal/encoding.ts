@@ -4,6 +4,7 @@ import type {
   PauseRow,
   AttemptRow,
   ClaimRow,
+  DecisionRow,
   NewTaskRow,
   RecordRow,
   RestoreRow,
@@ -306,6 +307,19 @@ const decision = (settlement: SettlementRow): string => {
     (Budget.isZero(settlement.spent) ? "" : "s")
   return `${outcome} ${status} ${attemptsReturned} ${availableInMillis ?? "-"} ${verified ? 1 : 0} ${fields}`
 }
+
+/** What `decide` in `lua/reviews.ts` gets of a decision. */
+export const decisionArguments = (row: DecisionRow): ReadonlyArray<string> => [
+  row.id,
+  String(row.token),
+  row.outcome,
+  row.status,
+  row.verified ? "1" : "0",
+  row.execution ?? "",
+  row.verification,
+  row.error === null ? "" : `=${row.error}`,
+  row.feedback === null ? "" : `=${row.feedback}`
+]
 
 /** What `reserve` in `lua/budgets.ts` gets of a row. */
 export const spendingArguments = ({ committed, held, id, token, wanted }: SpendingRow): ReadonlyArray<string> => [

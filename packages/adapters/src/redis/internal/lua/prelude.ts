@@ -44,6 +44,7 @@ const keyNames = [
   "dependants",
   "dependencies",
   "pending",
+  "in_review",
   "completed",
   "failed",
   "cancelled",
@@ -93,7 +94,7 @@ end
 const prelude = String.raw`
 local ${keyNames.map((name) => name.toUpperCase()).join(", ")} = unpack(KEYS)
 -- Those in progress are in 'leases'.
-local INDEX = { pending = PENDING, completed = COMPLETED, failed = FAILED, cancelled = CANCELLED }
+local INDEX = { pending = PENDING, in_review = IN_REVIEW, completed = COMPLETED, failed = FAILED, cancelled = CANCELLED }
 local SCHEMA, CHANNEL, SENDER = ARGV[1], ARGV[2], ARGV[3]
 -- The first argument of the script itself.
 local FIRST = 4

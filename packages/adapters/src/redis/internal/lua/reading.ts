@@ -31,14 +31,14 @@ return schema and 1 or 0
 export const control = script([], `return redis.call('HMGET', META, 'revision', 'paused', 'stops')`)
 
 /**
- * Returns for each queue that has tasks: its name, the numbers of pending, running, completed, failed and cancelled tasks,
- * and of pending tasks that wait.
+ * Returns for each queue that has tasks: its name, the numbers of tasks that are pending, running, in review, completed, failed
+ * and cancelled, and of pending tasks that wait.
  */
 export const counts = script(
   [members, queues],
   String.raw`
 local counted = {}
-local KEYS_OF_TASKS = { PENDING, LEASES, COMPLETED, FAILED, CANCELLED }
+local KEYS_OF_TASKS = { PENDING, LEASES, IN_REVIEW, COMPLETED, FAILED, CANCELLED }
 for _, key in ipairs(KEYS_OF_TASKS) do
   for _, name in ipairs(queuesIn(key)) do counted[name] = true end
 end

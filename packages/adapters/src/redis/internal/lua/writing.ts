@@ -524,7 +524,12 @@ local function settled(state, line, decision, isExecuted)
     if not hasHadAttempt(task) then task[Previous] = '0' end
   else
     task[Verified] = decision.verified
-    task[Previous] = isExecuted and decision.outcome ~= 'completed' and task[Rows] or '0'
+    if decision.status ~= 'in_review' then
+      task[Previous] = isExecuted and decision.outcome ~= 'completed' and task[Rows] or '0'
+    elseif not hasHadAttempt(task) then
+      -- An output in review has not been rejected yet.
+      task[Previous] = '0'
+    end
   end
   task[Attempts] = math.max(0, task[Attempts] - decision.returned)
   if decision.available then task[Available] = decision.available end
