@@ -115,7 +115,7 @@ const link = Effect.fnUntraced(function* (query: Query, links: ReadonlyArray<Lin
 })
 
 /** Ends attempts, and changes their tasks. */
-function* settle(query: Query, current: ReadonlyArray<Row>): Body<void> {
+function* settle(query: Query, current: ReadonlyArray<{ readonly id: string; readonly outcome: string }>): Body<void> {
   for (const statement of [Sql.endSettled, Sql.settle]) yield* query(statement, JSON.stringify(current))
   yield* free(query, idsOf(current.filter(({ outcome }) => outcome === "completed")))
 }
