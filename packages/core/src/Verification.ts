@@ -24,6 +24,14 @@ export const Decision = Schema.Struct({
   output: Schema.optionalKey(Schema.String)
 })
 
+/**
+ * The most characters that a person's comment has. Interfaces for people refuse longer ones: a comment becomes part of a prompt.
+ *
+ * @category configuration
+ * @since 0.2.0
+ */
+export const maxComment = 65_536
+
 /** @since 0.2.0 */
 export interface Decision extends Schema.Schema.Type<typeof Decision> {}
 

@@ -1,4 +1,4 @@
-import { Task, TaskStore, TaskStoreError } from "@baton/core"
+import { Task, TaskStore, TaskStoreError, Verification } from "@baton/core"
 import { BatonApi } from "@baton/adapters/http"
 import { assert, describe, layer } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
@@ -128,6 +128,17 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
         assert.strictEqual(error.decision?.by, "ann")
         assert.strictEqual(error.status, "completed")
 
+        yield* Server.add(store, "reviewed", ["reviewed/4"])
+        const early = yield* Effect.flip(client.decide({ payload: { id: "reviewed/4", decision: "approve" } }))
+        assert(early._tag === "NotInReview")
+        assert.strictEqual(early.message, 'The task "reviewed/4" is not in review: it is pending.')
+
+        const seen = { id: "reviewed/3", attempt: attempts[0]!.token } as const
+        assert.strictEqual(yield* store.prune({ ids: [Task.TaskId.make("reviewed/3")], statuses: ["completed"] }), 1)
+        const gone = yield* Effect.flip(client.decide({ payload: { ...seen, decision: "approve" } }))
+        assert(gone._tag === "TaskNotFound")
+        assert.include(gone.message, "reviewed/3")
+
         const unknown = yield* Effect.flip(client.decide({ payload: { id: "nowhere", decision: "approve" } }))
         assert.strictEqual(unknown._tag, "TaskNotFound")
       })
@@ -232,6 +243,7 @@ layer(Server.layer())("BatonApi", (it) => {
         (url: string) =>
           HttpClientRequest.post(url + path).pipe(HttpClientRequest.bodyText(body, type))
       const get = (path: string) => (url: string) => HttpClientRequest.get(url + path)
+      const reject = (comment: string) => post(JSON.stringify({ id: "a", decision: "reject", comment }), "/api/reviews")
       const cases = [
         [get("/api/tasks?after=no-cursor"), 400, "BadRequest"],
         [get("/api/tasks?limit=0"), 400, "BadRequest"],
@@ -245,11 +257,15 @@ layer(Server.layer())("BatonApi", (it) => {
         [post("{"), 400, "BadRequest"],
         [post('{"tasks":[{"id":""}]}'), 400, "BadRequest"],
         [post("tasks", "/api/tasks", "text/plain"), 415, "UnsupportedMediaType"],
-        [post("x".repeat(9 * 1024 * 1024)), 413, "BodyTooLarge"]
+        [post("x".repeat(9 * 1024 * 1024)), 413, "BodyTooLarge"],
+        [reject("x".repeat(10_000_000)), 413, "BodyTooLarge"],
+        [reject("x".repeat(Verification.maxComment + 1)), 400, "BadRequest"],
+        [reject(" "), 400, "BadRequest"]
       ] as const
       for (const [request, status, tag] of cases) {
         const found = yield* answer(request)
         assert.deepStrictEqual({ status: found.status, tag: found.tag }, { status, tag })
+        assert.isBelow(found.message.length, 1000)
         assert.match(found.message, /^[A-Z].*\.$|^The \w+ of this request is not valid: /s)
       }
     })

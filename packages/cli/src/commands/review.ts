@@ -44,7 +44,7 @@ const reviews = Effect.gen(function* () {
 
 const by = value("by", Kind.text("NAME", "the name of a person"), "The person who decides; the user of this machine")
 
-const comment = (description: string) => value("comment", Kind.text("TEXT", "a comment"), description)
+const comment = (description: string) => value("comment", Kind.comment, description)
 
 /** The user of this machine, who may have no name, as in some containers. */
 const currentUser = Effect.orElseSucceed(

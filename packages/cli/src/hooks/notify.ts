@@ -94,6 +94,7 @@ const textOf = (
     ["attempts", failed === 0 ? undefined : `${count(stats.tasksStarted, "attempt")}, ${failed} of them failed`],
     ["used", stats.usage === null ? undefined : usage(stats.usage)],
     ["failed", counts.failed === 0 ? undefined : `${count(counts.failed, "task")}, in the dead-letter queue`],
+    ["in review", counts.in_review === 0 ? undefined : `${count(counts.in_review, "output")} for a person`],
     ["left", left === 0 ? undefined : count(left, "task")],
     ["error", reason._tag === "Failed" ? safeText(reason.message).slice(0, maxError) : undefined],
     ["report", report ?? undefined]

@@ -10,7 +10,7 @@ import * as Delivery from "./Delivery.ts"
 import * as Post from "./post.ts"
 
 /** The events that are posted. */
-export const events: ReadonlySet<Event["_tag"]> = new Set(["TaskCompleted", "TaskFailed", "RunEnded"])
+export const events: ReadonlySet<Event["_tag"]> = new Set(["TaskCompleted", "TaskInReview", "TaskFailed", "RunEnded"])
 
 /** Posts events until its scope closes. */
 export const make = Effect.fnUntraced(function* ({

@@ -2,6 +2,7 @@
 import type { Task } from "@baton/core/Task"
 import { type ReviewDecision, type Reviews, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import { maxComment } from "@baton/core/Verification"
 import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -183,7 +184,7 @@ const read = Effect.fnUntraced(function* (
         }
       } else if (key.name === "backspace") comment = Array.from(comment).slice(0, -1).join("")
       else if (!key.ctrl && !key.meta && Option.isSome(typed) && !isControl(typed.value)) {
-        comment += typed.value
+        comment = (comment + typed.value).slice(0, maxComment)
       }
       continue
     }

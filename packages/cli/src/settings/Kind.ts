@@ -1,5 +1,6 @@
 /** Kinds of values: their placeholder in the help, their parser, and their description in error messages. */
 import { QueueName } from "@baton/core/Task"
+import { maxComment } from "@baton/core/Verification"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 
@@ -14,12 +15,25 @@ export interface Kind<A> {
   readonly names?: ReadonlyArray<string>
 }
 
+/** Why a text is not a value of a kind, as a sentence. */
+export const problem = ({ expected }: Kind<unknown>, by: string, text: string): string =>
+  `${by} is "${text.length > maxShown ? `${text.slice(0, maxShown)}…` : text}": it takes ${expected}.`
+
+const maxShown = 100
+
 /** Text that is not blank. */
 export const text = (metavar: string, expected: string): Kind<string> => ({
   metavar,
   expected,
   read: (text) => (text.trim() === "" ? undefined : text)
 })
+
+/** What a person says about an output. */
+export const comment: Kind<string> = {
+  metavar: "TEXT",
+  expected: `a comment of at most ${maxComment} characters`,
+  read: (text) => (text.trim() === "" || text.length > maxComment ? undefined : text)
+}
 
 /** The path of a file with one of these extensions. */
 export const file = (extensions: ReadonlyArray<string>): Kind<string> => ({

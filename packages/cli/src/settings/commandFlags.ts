@@ -80,7 +80,7 @@ const argumentsOf = <A>(
 const read = <A>(kind: Kind.Kind<A>, by: string, text: string): Effect.Effect<A, CliError.ValidationError> => {
   const value = kind.read(text)
   return value === undefined
-    ? Effect.fail(new CliError.ValidationError({ message: `${by} is "${text}": it takes ${kind.expected}.` }))
+    ? Effect.fail(new CliError.ValidationError({ message: Kind.problem(kind, by, text) }))
     : Effect.succeed(value)
 }
 

@@ -70,7 +70,7 @@ const flagOf = <Name extends SettingName>(name: Name): Flag.Flag<FlagValue<Name>
         const value = kind.read(given.value)
         const by = given.origin === "file" ? `${given.by} in ${(yield* Project).name}` : given.by
         if (value !== undefined) return isToggle ? value : { ...given, by, value }
-        return yield* new CliError.ValidationError({ message: `${by} is "${given.value}": it takes ${kind.expected}.` })
+        return yield* new CliError.ValidationError({ message: Kind.problem(kind, by, given.value) })
       })
     )
     // The type that `kind` reads depends on the name, which the compiler cannot follow here.

@@ -6,7 +6,7 @@ import { Webhook } from "standardwebhooks"
 import type { Delivery } from "../../src/hooks/Delivery.ts"
 import * as webhook from "../../src/hooks/webhook.ts"
 import { keyOf, signatureOf } from "../../src/hooks/post.ts"
-import { completed, ended, started } from "../view/events.ts"
+import { completed, ended, inReview, started } from "../view/events.ts"
 import { withLogs } from "./logs.ts"
 import { type Answer, receiver } from "./receiver.ts"
 
@@ -47,6 +47,21 @@ describe("webhooks", () => {
       assert.notProperty(first?.headers, "webhook-signature")
       assert.notProperty(first?.headers, "traceparent")
       assert.notStrictEqual(first?.headers["webhook-id"], second?.headers["webhook-id"])
+    })
+  )
+
+  it.effect("posts an output that waits for a person, with the reason", () =>
+    Effect.gen(function* () {
+      const { received, url } = yield* receiver(always({ status: 204 }))
+      const delivery = yield* make(url)
+      yield* offer(delivery, inReview(1, "a"), theEnd)
+      yield* delivery.finish
+      assert.deepInclude(JSON.parse(received[0]?.body ?? ""), {
+        event: "TaskInReview",
+        taskId: "a",
+        output: "a draft",
+        reason: "The judge is unsure."
+      })
     })
   )
 

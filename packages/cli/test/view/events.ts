@@ -57,6 +57,16 @@ export const completed = (seconds: number, id: string, n = 1, cost?: number | nu
   usage: cost === undefined ? null : costing(cost)
 })
 
+export const inReview = (seconds: number, id: string): AnyEvent => ({
+  _tag: "TaskInReview",
+  outcome: "in_review",
+  ...attempt(seconds, id, 1),
+  output: "a draft",
+  reason: "The judge is unsure.",
+  durationMillis: 1000,
+  usage: null
+})
+
 export const retried = (seconds: number, id: string, n: number, delayMillis: number): AnyEvent => ({
   _tag: "TaskRetried",
   outcome: "retried",

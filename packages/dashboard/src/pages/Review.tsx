@@ -147,8 +147,8 @@ const Desk = ({ attempt, canDecide, detail: { attempts, task }, onDecided, onNex
       },
       onError: (error) => {
         notify(error.message, "failed")
-        // Somebody else was faster.
-        if (error instanceof RequestError && error.status === 409) onDecided()
+        // Somebody else was faster, or the task is gone.
+        if (error instanceof RequestError && (error.status === 409 || error.status === 404)) onDecided()
       }
     })
   const about = { id: task.id, attempt: attempt.token, by: name.trim() === "" ? "web" : name.trim() }

@@ -5,7 +5,7 @@ import { QueuePause } from "@baton/core/QueuePause"
 import { QueueName, Task as StoredTask, TaskId, TaskStatus } from "@baton/core/Task"
 import { Counts } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
-import { Verification as Verdict } from "@baton/core/Verification"
+import { maxComment, Verification as Verdict } from "@baton/core/Verification"
 import * as Schema from "effect/Schema"
 
 /**
@@ -267,6 +267,10 @@ export const Changed = Schema.Struct({
 /** @since 0.1.0 */
 export interface Changed extends Schema.Schema.Type<typeof Changed> {}
 
+const Comment = Schema.String.check(
+  Schema.isMaxLength(maxComment, { expected: `a comment of at most ${maxComment} characters` })
+)
+
 const decision = {
   id: Schema.NonEmptyString,
   /** The token of the attempt that the person has seen. Default: the one in review. */
@@ -287,7 +291,7 @@ export const Decide = Schema.Union([
   Schema.Struct({
     ...decision,
     decision: Schema.Literal("reject"),
-    comment: Schema.String.check(Schema.isPattern(/\S/, { expected: "a comment for the next attempt" })),
+    comment: Comment.check(Schema.isPattern(/\S/, { expected: "a comment for the next attempt" })),
     giveUp: Schema.optionalKey(Schema.Boolean)
   }),
   Schema.Struct({ ...decision, decision: Schema.Literal("edit"), text: Schema.String })
