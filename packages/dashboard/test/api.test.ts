@@ -63,7 +63,7 @@ describe("events", () => {
     const known = {
       queues: [counts("b", 1), counts("c", 1)],
       control: { paused: false, stops: 0 },
-      server: { readOnly: false }
+      server: { role: "operate" as const }
     }
     const merged = merge(known, {
       queues: [counts("b", 2), counts("a", 3)],

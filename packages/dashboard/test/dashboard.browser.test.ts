@@ -1,5 +1,5 @@
 import { TaskId } from "@baton/core/Task"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import type { Browser } from "playwright-core"
 import { afterAll, assert, beforeAll, describe, it, vi } from "vitest"
 import { assertAccessible, executablePath, launch, open, visit } from "./browser.ts"
@@ -271,7 +271,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
   })
 
   describe("with a token", () => {
-    withServer([], { token: "a secret of the server" })
+    withServer([], { tokens: [{ token: Redacted.make("a secret of the server") }] })
 
     it("asks for a token, and keeps it out of the address", async () => {
       const { context, page } = await open(browser)
@@ -292,6 +292,53 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await other.page.getByText("There are no tasks yet").waitFor()
       assert.isEmpty(await other.context.cookies())
       await other.context.close()
+      await context.close()
+    })
+  })
+
+  describe("with tokens for roles", () => {
+    const tokens = (["view", "review", "operate"] as const).map((role) => ({ role, token: Redacted.make(role) }))
+    withServer([...examples, ...inReview], { tokens })
+
+    it("offers a viewer no changes, and a reviewer decisions alone", async () => {
+      const { context, errors, page } = await open(browser)
+      const isOffered = (name: string) => page.getByRole("button", { name, exact: true }).isVisible()
+      for (const [path, action] of [
+        ["/", "Pause"],
+        ["/failures", "Requeue all"],
+        ["/task?id=reviews%2F1", "Cancel"],
+        ["/review?queue=notes", "Approve a"]
+      ] as const) {
+        await visit(page, `${server.url}${path}#token=view`)
+        await page.locator(".role", { hasText: "View only" }).waitFor()
+        assert.isFalse(await isOffered(action), path)
+      }
+      await visit(page, `${server.url}/failures#token=review`)
+      await page.locator(".role", { hasText: "Review only" }).waitFor()
+      assert.isFalse(await isOffered("Requeue all"))
+      await page.getByRole("link", { name: /^Review/ }).click()
+      await page.getByRole("button", { name: "Approve a", exact: true }).waitFor()
+      await page.setViewportSize({ width: 360, height: 640 })
+      assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), 360)
+      assert.deepStrictEqual(errors, [])
+      await context.close()
+    })
+
+    it("says why the server refuses an action whose role was withdrawn", async () => {
+      const { context, page } = await open(browser)
+      await visit(page, `${server.url}/failures#token=operate`)
+      await page.route("**/api/requeue", (route) =>
+        route.continue({ headers: { ...route.request().headers(), authorization: "Bearer view" } })
+      )
+      await page.getByRole("button", { name: "Requeue all" }).click()
+      await page
+        .getByRole("alertdialog")
+        .getByRole("button", { name: /^Requeue/ })
+        .click()
+      await page
+        .getByRole("region", { name: "Notifications" })
+        .getByText("This requires a token with the role operate. The role of yours is view.")
+        .waitFor()
       await context.close()
     })
   })

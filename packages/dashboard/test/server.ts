@@ -3,7 +3,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { BatonServer } from "@baton/adapters/http"
 import { TaskStore } from "@baton/core"
 import type { TaskRecord } from "@baton/core/TaskRecord"
-import { Effect, Layer, ManagedRuntime, Redacted } from "effect"
+import { Effect, Layer, ManagedRuntime } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { join } from "node:path"
@@ -20,7 +20,7 @@ export interface Server {
 }
 
 interface Options {
-  readonly token?: string
+  readonly tokens?: ReadonlyArray<BatonServer.Token>
   readonly readOnly?: boolean
   readonly path?: `/${string}`
 }
@@ -29,12 +29,12 @@ const files = join(import.meta.dirname, "../dist")
 
 export const startServer = async (
   records: ReadonlyArray<TaskRecord>,
-  { path = "/", readOnly = false, token }: Options = {}
+  { path = "/", readOnly = false, tokens = [] }: Options = {}
 ): Promise<Server> => {
   const kept = ManagedRuntime.make(TaskStore.layerMemory)
   const store = await kept.runPromise(TaskStore.TaskStore)
   await kept.runPromise(store.restore(records))
-  const options = { files, path, readOnly, ...(token === undefined ? {} : { token: Redacted.make(token) }) }
+  const options = { files, path, readOnly, tokens }
 
   const serve = async (port: number) => {
     const runtime = ManagedRuntime.make(

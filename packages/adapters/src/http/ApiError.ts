@@ -22,7 +22,7 @@ const fields = {
 export class BadRequest extends Schema.TaggedError<BadRequest>()("BadRequest", fields, { httpApiStatus: 400 }) {}
 
 /**
- * The token is missing or wrong.
+ * The token is missing or unknown.
  *
  * @category errors
  * @since 0.1.0
@@ -44,6 +44,14 @@ export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", fiel
  * @since 0.1.0
  */
 export class ReadOnly extends Schema.TaggedError<ReadOnly>()("ReadOnly", fields, { httpApiStatus: 403 }) {}
+
+/**
+ * The role of the token does not include this.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", fields, { httpApiStatus: 403 }) {}
 
 /**
  * No endpoint or file has this path.

@@ -18,7 +18,6 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
-import type * as Redacted from "effect/Redacted"
 import { Api } from "./BatonApi.ts"
 import * as Access from "./internal/access.ts"
 import { layer as layerEvents } from "./internal/events.ts"
@@ -27,14 +26,22 @@ import * as Handlers from "./internal/handlers.ts"
 import * as Pages from "./internal/pages.ts"
 
 /**
+ * A token that a server accepts, with its role.
+ *
+ * @category configuration
+ * @since 0.2.0
+ */
+export interface Token extends Access.Token {}
+
+/**
  * @category configuration
  * @since 0.1.0
  */
 export interface Options {
   /** Where the server is mounted in the router. Default: `/`. */
   readonly path?: `/${string}` | undefined
-  /** Required from every request to the API, as `Authorization: Bearer TOKEN`. */
-  readonly token?: Redacted.Redacted | undefined
+  /** One of these is required from every request to the API, as `Authorization: Bearer TOKEN`. Default: none. */
+  readonly tokens?: ReadonlyArray<Token> | undefined
   /** Refuse every change. Default: false. */
   readonly readOnly?: boolean | undefined
   /** The names by which the server is reached, besides its addresses and `localhost`. */
@@ -65,18 +72,19 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = ({ files, hosts = [], path = "/", readOnly = false, token }: Options = {}): Layer.Layer<
+export const layer = ({ files, hosts = [], path = "/", readOnly = false, tokens = [] }: Options = {}): Layer.Layer<
   never,
   never,
   TaskStore | HttpRouter.HttpRouter | FileSystem.FileSystem | Path.Path | HttpPlatform.HttpPlatform | Etag.Generator
 > => {
   const names = new Set(hosts.map((name) => name.toLowerCase()))
+  const authority = Access.make({ readOnly, tokens })
   const routes = Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/api/openapi.json" }),
     Pages.layer(files)
   ).pipe(
     Layer.provide(Handlers.layer({ readOnly })),
-    Layer.provide([Access.layer({ readOnly, token }), layerRequestErrors, Layer.fresh(layerEvents)])
+    Layer.provide([Access.layer(authority), layerRequestErrors, Layer.fresh(layerEvents)])
   )
   return HttpRouter.use(
     Effect.fnUntraced(function* (router) {

@@ -110,7 +110,7 @@ layer(Server.layer())("outputs", (it) => {
 
 const token = "a-token-of-30-characters-abcde"
 
-layer(Server.layer({ token: Redacted.make(token) }))("a server with a token", (it) => {
+layer(Server.layer({ tokens: [{ token: Redacted.make(token) }] }))("a server with a token", (it) => {
   it.effect("answers requests with the token, and no others", () =>
     Effect.gen(function* () {
       const { url } = yield* Server.Served
@@ -137,6 +137,62 @@ layer(Server.layer({ token: Redacted.make(token) }))("a server with a token", (i
     })
   )
 })
+
+const roles = ["view", "review", "operate"] as const
+const tokenOf = (role: string) => `the-token-of-the-role-${role}`
+
+layer(Server.layer({ tokens: roles.map((role) => ({ role, token: Redacted.make(tokenOf(role)) })) }))(
+  "a server with a token per role",
+  (it) => {
+    const add = { tasks: [Task.makeNew({ id: "new", description: "new" })] }
+    const requests = [
+      ["view", "GET", "/api/queues", undefined],
+      ["view", "GET", "/api/tasks", undefined],
+      ["view", "GET", "/api/failures", undefined],
+      ["review", "POST", "/api/reviews", { id: "missing", decision: "approve" }],
+      ["operate", "POST", "/api/tasks", add],
+      ["operate", "POST", "/api/requeue", { ids: ["missing"] }],
+      ["operate", "POST", "/api/cancel", { ids: ["missing"] }],
+      ["operate", "POST", "/api/control", { request: "resume" }]
+    ] as const
+    const levels = { view: 0, review: 1, operate: 2 }
+    for (const role of roles) {
+      it.effect(`answers the requests of the role ${role}, and refuses others with a sentence`, () =>
+        Effect.gen(function* () {
+          const { store, url } = yield* Server.Served
+          const before = yield* store.counts
+          const headers = { authorization: `Bearer ${tokenOf(role)}` }
+          for (const [needed, method, path, body] of requests) {
+            const found = yield* request(url + path, { method, headers, body })
+            if (levels[role] >= levels[needed]) {
+              assert.notInclude([401, 403], found.status, `${role} ${path}`)
+            } else {
+              assert.strictEqual(found.status, 403, `${role} ${path}`)
+              assert.deepStrictEqual(JSON.parse(found.body), {
+                _tag: "NotAllowed",
+                message: `This requires a token with the role ${needed}. The role of yours is ${role}.`
+              })
+            }
+          }
+          if (role !== "operate") assert.deepStrictEqual(yield* store.counts, before)
+          const { body } = yield* request(`${url}/api/queues`, { headers })
+          assert.deepInclude(JSON.parse(body), { server: { readOnly: false, role } })
+        })
+      )
+    }
+
+    it.effect("accepts no other token", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Server.Served
+        for (const token of ["", "view", `${tokenOf("view")}x`, tokenOf("view").slice(0, -1)]) {
+          const found = yield* request(`${url}/api/queues`, { headers: { authorization: `Bearer ${token}` } })
+          assert.strictEqual(found.status, 401, token)
+          assert.match(JSON.parse(found.body).message, /^This server (?:requires a token|does not know the token)/)
+        }
+      })
+    )
+  }
+)
 
 const address = Object.values(networkInterfaces())
   .flat()
@@ -172,7 +228,7 @@ layer(Server.layer({ readOnly: true }))("a read-only server", (it) => {
       }
       assert.deepInclude(yield* store.counts, { pending: 1, cancelled: 0 })
       assert.isFalse((yield* store.control).paused)
-      assert.isTrue((yield* client.queues()).server.readOnly)
+      assert.deepStrictEqual((yield* client.queues()).server, { readOnly: true, role: "view" })
     })
   )
 })

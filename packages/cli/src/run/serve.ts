@@ -11,7 +11,6 @@ import type * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as ChildProcess from "effect/process/ChildProcess"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
-import * as Redacted from "effect/Redacted"
 import type * as Stdio from "effect/Stdio"
 import { createServer } from "node:http"
 import { isIPv4 } from "node:net"
@@ -23,6 +22,7 @@ import { isInUse, reasonOf } from "../system/listening.ts"
 import { safe } from "../view/safeText.ts"
 import { printMessage } from "../view/stderr.ts"
 import { writeLine } from "../view/stdout.ts"
+import { readTokens } from "./tokenFile.ts"
 
 /** Serves the store until it is interrupted. */
 export const serve = Effect.fnUntraced(function* (
@@ -33,8 +33,8 @@ export const serve = Effect.fnUntraced(function* (
   TaskStore | FileSystem.FileSystem | Path.Path | Stdio.Stdio | ChildProcessSpawner.ChildProcessSpawner
 > {
   const host = options.host.value
-  const token = options.tokenFile === undefined ? undefined : yield* readToken(options.tokenFile)
-  if (token === undefined && !isLoopback(host)) {
+  const tokens = options.tokenFile === undefined ? [] : yield* readTokens(options.tokenFile)
+  if (tokens.length === 0 && !isLoopback(host)) {
     return yield* new CommandFailed({
       message:
         `--host ${host} lets other machines in, which requires a token. Write one to a file, as in ` +
@@ -43,7 +43,7 @@ export const serve = Effect.fnUntraced(function* (
   }
   const routes = BatonServer.layer({
     readOnly: options.readOnly,
-    token,
+    tokens,
     hosts: [host, hostname(), `${hostname()}.local`],
     files: yield* pageFolder
   })
@@ -76,30 +76,6 @@ const listen = (host: string, port: number) =>
 
 const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."))
-
-const minTokenLength = 16
-
-const readToken = Effect.fnUntraced(function* ({
-  by,
-  value: path
-}: NonNullable<ServeFlags["tokenFile"]>): Effect.fn.Return<Redacted.Redacted, CommandFailed, FileSystem.FileSystem> {
-  const fs = yield* FileSystem.FileSystem
-  const token = yield* fs.readFileString(path).pipe(
-    Effect.map((text) => text.trim()),
-    Effect.mapError(
-      ({ message, reason }) =>
-        new CommandFailed({
-          message: `${by} is "${path}", ${reason._tag === "NotFound" ? "which does not exist." : `which cannot be read: ${message}`}`
-        })
-    )
-  )
-  if (/^[\x21-\x7e]+$/.test(token) && token.length >= minTokenLength) return Redacted.make(token)
-  return yield* new CommandFailed({
-    message:
-      `The file ${path} of ${by} has to contain a token: one line of at least ${minTokenLength} characters without spaces. ` +
-      `Create one with \`openssl rand -hex 32 > ${path}\`.`
-  })
-})
 
 /** The files of the page, next to the bundled program. */
 const pageFolder = Effect.gen(function* () {

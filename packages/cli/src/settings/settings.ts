@@ -461,7 +461,7 @@ export const settings = {
   readOnly: { kind: Kind.onOff, help: "Refuse every change", takenBy: serve },
   tokenFile: {
     kind: file,
-    help: "A file with the token that every request to the server has to carry, of at least 16 characters",
+    help: "A file of tokens, one of which every request to the server has to carry: each line is a role (view, review or operate) and a token of at least 16 characters",
     takenBy: serve
   },
 

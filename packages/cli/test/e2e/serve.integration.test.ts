@@ -5,7 +5,7 @@ import { baton, folder, start } from "./baton.ts"
 
 const Overview = Schema.Struct({
   queues: Schema.Array(Schema.Struct({ queue: Schema.String, completed: Schema.Int, pending: Schema.Int })),
-  server: Schema.Struct({ readOnly: Schema.Boolean })
+  server: Schema.Struct({ readOnly: Schema.Boolean, role: Schema.String })
 })
 
 const get = (url: string, token?: string) =>
@@ -70,7 +70,7 @@ describe("baton serve", () => {
       yield* events('"completed":2')
       assert.deepStrictEqual(yield* overview(server.url), {
         queues: [{ queue: "words", completed: 2, pending: 0 }],
-        server: { readOnly: false }
+        server: { readOnly: false, role: "operate" }
       })
       yield* server.kill("SIGTERM")
       assert.strictEqual((yield* server.ended).code, 143)
@@ -94,15 +94,20 @@ describe("baton serve", () => {
     })
   )
 
-  it.live("requires its token", () =>
+  it.live("requires one of its tokens, with the role for the request", () =>
     Effect.gen(function* () {
       const dir = yield* folder
-      dir.write("token.txt", "a-token-of-30-characters-abcde\n")
+      dir.write("token.txt", "# for everybody\nview   a-token-to-view-with\n\na-token-of-30-characters-abcde\n")
       const { url } = yield* serve(dir.path, ["--demo", "--host", "0.0.0.0", "--token-file", "token.txt"])
       const api = `${url.replace("0.0.0.0", "127.0.0.1")}/api/queues`
       assert.strictEqual((yield* get(api)).status, 401)
       assert.strictEqual((yield* get(api, "another-token-of-30-characters")).status, 401)
-      assert.strictEqual((yield* get(api, "a-token-of-30-characters-abcde")).status, 200)
+      const roleOf = (token: string) =>
+        Effect.flatMap(get(api, token), HttpClientResponse.schemaBodyJson(Overview)).pipe(
+          Effect.map(({ server }) => server.role)
+        )
+      assert.strictEqual(yield* roleOf("a-token-of-30-characters-abcde"), "operate")
+      assert.strictEqual(yield* roleOf("a-token-to-view-with"), "view")
     })
   )
 
@@ -110,13 +115,17 @@ describe("baton serve", () => {
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("short.txt", "abc\n")
+      dir.write("role.txt", "view a-token-of-30-characters-abcde\nadmin another-token-of-30-characters\n")
+      dir.write("empty.txt", "# no token\n")
       const { url } = yield* serve(dir.path, ["--demo"])
       const port = new URL(url).port
       const cases = [
         [["--port", port], `Another process uses port ${port} of 127.0.0.1. Choose another port, as in --port`],
         [["--host", "0.0.0.0"], "add --token-file token.txt"],
         [["--host", "192.0.2.1", "--token-file", "missing.txt"], '--token-file is "missing.txt", which does not exist'],
-        [["--token-file", "short.txt"], "openssl rand -hex 32 > short.txt"],
+        [["--token-file", "short.txt"], "Line 1 of the file of --token-file has no token of at least 16 characters."],
+        [["--token-file", "role.txt"], "Line 2 of the file of --token-file begins with an unknown role"],
+        [["--token-file", "empty.txt"], "The file of --token-file contains no token."],
         [["--port", "70000"], "it takes a port from 0 to 65535"]
       ] as const
       for (const [args, message] of cases) {

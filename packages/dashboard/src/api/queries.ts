@@ -24,6 +24,12 @@ export const makeQueryClient = (): QueryClient =>
 
 export const useQueues = () => useQuery({ queryKey: ["queues"], queryFn: ({ signal }) => Client.queues(signal) })
 
+/** Whether the reader may do what a role permits. */
+export const useMay = (role: "review" | "operate"): boolean => {
+  const own = useQueues().data?.server.role
+  return own === "operate" || own === role
+}
+
 export const taskQuery = (id: string) =>
   queryOptions({ queryKey: ["task", id], queryFn: ({ signal }) => Client.task(id, signal) })
 

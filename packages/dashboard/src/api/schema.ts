@@ -34,12 +34,16 @@ export const Queue = Schema.Struct({
 })
 export interface Queue extends Schema.Schema.Type<typeof Queue> {}
 
+/** What the reader may do. Each role includes the ones before it. */
+export const Role = Schema.Literals(["view", "review", "operate"])
+export type Role = typeof Role.Type
+
 export const Control = Schema.Struct({ paused: Schema.Boolean, stops: Schema.Int })
 
 export const Queues = Schema.Struct({
   queues: Schema.Array(Queue),
   control: Control,
-  server: Schema.Struct({ readOnly: Schema.Boolean })
+  server: Schema.Struct({ role: Role })
 })
 export interface Queues extends Schema.Schema.Type<typeof Queues> {}
 

@@ -3,7 +3,7 @@ import { Link, Outlet, useLocation } from "@tanstack/react-router"
 import { type SyntheticEvent, useEffect, useState } from "react"
 import { RequestError } from "../api/client.ts"
 import { start, useConnection } from "../api/live.ts"
-import { useControl, useQueues } from "../api/queries.ts"
+import { useControl, useMay, useQueues } from "../api/queries.ts"
 import * as Token from "../api/token.ts"
 import { number } from "../text/format.ts"
 import { Pause, Play } from "./icons.tsx"
@@ -25,7 +25,8 @@ const Connection = () => {
 export const PauseButton = () => {
   const { data } = useQueues()
   const control = useControl()
-  if (data === undefined || data.server.readOnly) return null
+  const mayPause = useMay("operate")
+  if (data === undefined || !mayPause) return null
   const { paused } = data.control
   return (
     <button
@@ -83,6 +84,11 @@ const TokenForm = ({ onToken, wasRefused }: { readonly onToken: () => void; read
   )
 }
 
+const limitOf = {
+  view: "Your token permits you to read, and to change nothing. The server may also be read-only.",
+  review: "Your token permits you to read and to review outputs, and to change nothing else."
+}
+
 export const Layout = () => {
   const client = useQueryClient()
   const queues = useQueues()
@@ -91,6 +97,7 @@ export const Layout = () => {
   const needsToken = queues.error instanceof RequestError && queues.error.status === 401
   useEffect(() => (needsToken ? undefined : start(client)), [client, needsToken])
   const inReview = queues.data?.queues.reduce((sum, queue) => sum + queue.in_review, 0) ?? 0
+  const role = queues.data?.server.role
   const failed = queues.data?.queues.reduce((sum, queue) => sum + queue.failed, 0) ?? 0
   return (
     <>
@@ -120,6 +127,11 @@ export const Layout = () => {
             </Link>
           </nav>
           <div className="top-end">
+            {role !== undefined && role !== "operate" && (
+              <span className="role" title={limitOf[role]}>
+                {role === "view" ? "View only" : "Review only"}
+              </span>
+            )}
             <Connection />
             <ThemeChoice />
           </div>

@@ -1,17 +1,17 @@
 /** Actions on the tasks that are selected in a list. */
 import { useState } from "react"
-import { useCancel, useRequeue } from "../api/queries.ts"
+import { useCancel, useMay, useRequeue } from "../api/queries.ts"
 import { count } from "../text/format.ts"
 import { Confirm, type Question } from "./Confirm.tsx"
 import { notify } from "./toasts.tsx"
 
 interface Props {
   readonly ids: ReadonlyArray<string>
-  readonly isReadOnly: boolean
   readonly onDone: () => void
 }
 
-export const SelectionBar = ({ ids, isReadOnly, onDone }: Props) => {
+export const SelectionBar = ({ ids, onDone }: Props) => {
+  const mayChange = useMay("operate")
   const requeue = useRequeue()
   const cancel = useCancel()
   const [question, setQuestion] = useState<Question>()
@@ -22,7 +22,7 @@ export const SelectionBar = ({ ids, isReadOnly, onDone }: Props) => {
       {ids.length > 0 && (
         <div className="selection" role="region" aria-label="Selected tasks">
           <strong>{tasks} selected</strong>
-          {!isReadOnly && (
+          {mayChange && (
             <>
               <button
                 type="button"

@@ -1,6 +1,6 @@
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
 import { useRef, useState } from "react"
-import { useFailures, useQueues, useRequeue } from "../api/queries.ts"
+import { useFailures, useMay, useQueues, useRequeue } from "../api/queries.ts"
 import type { Cause, Selection } from "../api/schema.ts"
 import { Confirm, type Question } from "../components/Confirm.tsx"
 import { Requeue } from "../components/icons.tsx"
@@ -22,7 +22,7 @@ export const FailuresPage = () => {
   const [active, setActive] = useState(-1)
   const list = useRef<HTMLUListElement>(null)
   const causes = failures.data?.causes ?? []
-  const canChange = queues.data?.server.readOnly === false
+  const canChange = useMay("operate")
 
   const ask = (tasks: number, selection: Selection, of: string) =>
     setQuestion({
@@ -150,7 +150,13 @@ export const FailuresPage = () => {
             ))}
           </ul>
           <p className="keys muted">
-            <kbd>j</kbd> <kbd>k</kbd> move · <kbd>Enter</kbd> open the first task · <kbd>r</kbd> requeue the group
+            <kbd>j</kbd> <kbd>k</kbd> move · <kbd>Enter</kbd> open the first task
+            {canChange && (
+              <>
+                {" "}
+                · <kbd>r</kbd> requeue the group
+              </>
+            )}
           </p>
         </>
       )}

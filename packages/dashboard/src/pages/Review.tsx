@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query"
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
 import { type KeyboardEvent, type SyntheticEvent, useEffect, useRef, useState } from "react"
 import { RequestError } from "../api/client.ts"
-import { taskQuery, useDecide, useInReview, useOutput, useQueues, useTask } from "../api/queries.ts"
+import { taskQuery, useDecide, useInReview, useMay, useOutput, useQueues, useTask } from "../api/queries.ts"
 import type { Attempt, Decision, TaskDetail, TaskPage } from "../api/schema.ts"
 import { useKeys } from "../components/keyboard.ts"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
@@ -255,6 +255,7 @@ export const ReviewPage = () => {
   const navigate = useNavigate()
   const client = useQueryClient()
   const queues = useQueues()
+  const canDecide = useMay("review")
   const list = useInReview(queue)
   const ids = list.data?.tasks.map((task) => task.id) ?? []
   const { current, index, next, previous } = around(ids, id)
@@ -327,14 +328,18 @@ export const ReviewPage = () => {
             key={`${current} ${attempt.token}`}
             detail={detail.data}
             attempt={attempt}
-            canDecide={queues.data?.server.readOnly === false}
+            canDecide={canDecide}
             onNext={() => show(next)}
             onPrevious={() => show(previous)}
             onDecided={onDecided}
           />
           <p className="keys muted">
-            <kbd>a</kbd> approve · <kbd>r</kbd> reject · <kbd>e</kbd> edit · <kbd>x</kbd> give up · <kbd>s</kbd>{" "}
-            <kbd>j</kbd> <kbd>k</kbd> move · <kbd>v</kbd> output or changes
+            {canDecide && (
+              <>
+                <kbd>a</kbd> approve · <kbd>r</kbd> reject · <kbd>e</kbd> edit · <kbd>x</kbd> give up ·{" "}
+              </>
+            )}
+            <kbd>s</kbd> <kbd>j</kbd> <kbd>k</kbd> move · <kbd>v</kbd> output or changes
           </p>
         </>
       )}

@@ -1,7 +1,7 @@
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
 import { useState } from "react"
 import { RequestError } from "../api/client.ts"
-import { useCancel, useQueues, useRequeue, useTask } from "../api/queries.ts"
+import { useCancel, useMay, useRequeue, useTask } from "../api/queries.ts"
 import type { Attempt, TaskDetail } from "../api/schema.ts"
 import { Confirm, type Question } from "../components/Confirm.tsx"
 import { ArrowLeft, Cross, Requeue } from "../components/icons.tsx"
@@ -90,11 +90,11 @@ const Json = ({ label, value }: { readonly label: string; readonly value: unknow
 const isEmpty = (value: object): boolean => Object.keys(value).length === 0
 
 const Actions = ({ task }: { readonly task: Task }) => {
-  const queues = useQueues()
+  const mayChange = useMay("operate")
   const requeue = useRequeue()
   const cancel = useCancel()
   const [question, setQuestion] = useState<Question>()
-  if (queues.data?.server.readOnly !== false) return null
+  if (!mayChange) return null
   const ids = [task.id]
   const onError = (error: Error) => notify(error.message, "failed")
   const canRequeue = task.status === "failed" || task.status === "cancelled"

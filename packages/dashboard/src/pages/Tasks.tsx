@@ -205,7 +205,6 @@ export const TasksPage = () => {
       )}
       <SelectionBar
         ids={selected}
-        isReadOnly={queues.data?.server.readOnly ?? true}
         onDone={() => {
           table.resetRowSelection()
           void client.invalidateQueries({ queryKey: ["queues"] })

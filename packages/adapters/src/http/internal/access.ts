@@ -1,46 +1,89 @@
-/** Who may do what: the token, and `readOnly`. */
+/** Who may do what: tokens with their roles, and `readOnly`. */
 import * as Effect from "effect/Effect"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { createHash, timingSafeEqual } from "node:crypto"
-import { ReadOnly, Unauthorized } from "../ApiError.ts"
+import { NotAllowed, ReadOnly, Unauthorized } from "../ApiError.ts"
 import { isLoopback } from "./hosts.ts"
-import { Access } from "./middleware.ts"
+import { Access, Caller } from "./middleware.ts"
+import type { Role } from "./model.ts"
+
+/** A token that the server accepts. */
+export interface Token {
+  readonly token: Redacted.Redacted
+  /** Default: `operate`. */
+  readonly role?: Role | undefined
+}
 
 export interface Options {
-  readonly token: Redacted.Redacted | undefined
+  readonly tokens: ReadonlyArray<Token>
   readonly readOnly: boolean
 }
 
-/** Hashes have one length, so that the comparison takes the same time for every token. */
+/** Each role has the rights of the roles before it. */
+const rank = { view: 0, review: 1, operate: 2 } as const satisfies Record<Role, number>
+
+export const includes = (role: Role, needed: Role): boolean => rank[role] >= rank[needed]
+
+/** Hashes have one length, so that a comparison takes the same time for every token. */
 const digest = (text: string) => createHash("sha256").update(text).digest()
 
-export const layer = ({ readOnly, token }: Options): Layer.Layer<Access> => {
-  const expected = token === undefined ? undefined : digest(Redacted.value(token))
-  return Layer.succeed(Access, {
+/** Finds the caller of a request by its token. */
+export interface Authority {
+  readonly callerOf: (
+    token: string
+  ) => Effect.Effect<Caller["Service"], Unauthorized, HttpServerRequest.HttpServerRequest>
+  /** Fails unless the caller has a role. */
+  readonly require: (caller: Caller["Service"], needed: Role) => Effect.Effect<void, ReadOnly | NotAllowed>
+}
+
+export const make = ({ readOnly, tokens }: Options): Authority => {
+  const known = tokens.map(({ role = "operate", token }) => ({ role, digest: digest(Redacted.value(token)) }))
+  const roleOf = Effect.fnUntraced(function* (token: string) {
+    if (known.length === 0) {
+      const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
+      if (Option.exists(remoteAddress, isLoopback)) return "operate"
+      return yield* new Unauthorized({
+        message: "This server has no token, so that it answers only programs on its own machine."
+      })
+    }
+    if (token === "") {
+      return yield* new Unauthorized({
+        message: "This server requires a token: send the header `Authorization: Bearer TOKEN`."
+      })
+    }
+    const given = digest(token)
+    let found: Role | undefined
+    // Every token is compared, so that the time does not depend on the one that matches.
+    for (const { digest, role } of known) if (timingSafeEqual(given, digest)) found = role
+    return found ?? (yield* new Unauthorized({ message: "This server does not know the token." }))
+  })
+  return {
+    callerOf: (token) => Effect.map(roleOf(token), (role) => ({ role: readOnly ? "view" : role })),
+    require: ({ role }, needed) => {
+      if (includes(role, needed)) return Effect.void
+      return readOnly
+        ? Effect.fail(new ReadOnly({ message: "This server is read-only: it refuses every change." }))
+        : Effect.fail(
+            new NotAllowed({ message: `This requires a token with the role ${needed}. The role of yours is ${role}.` })
+          )
+    }
+  }
+}
+
+/** The role that an endpoint requires. */
+const neededFor = ({ identifier, method }: HttpApiEndpoint.Top): Role =>
+  method === "GET" ? "view" : identifier === "decide" ? "review" : "operate"
+
+export const layer = ({ callerOf, require }: Authority): Layer.Layer<Access> =>
+  Layer.succeed(Access, {
     bearer: (handler, { credential, endpoint }) =>
       Effect.gen(function* () {
-        const given = Redacted.value(credential)
-        if (expected === undefined) {
-          const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
-          if (!Option.exists(remoteAddress, isLoopback)) {
-            return yield* new Unauthorized({
-              message: "This server has no token, so that it answers only programs on its own machine."
-            })
-          }
-        } else if (given === "") {
-          return yield* new Unauthorized({
-            message: "This server requires its token: send the header `Authorization: Bearer TOKEN`."
-          })
-        } else if (!timingSafeEqual(digest(given), expected)) {
-          return yield* new Unauthorized({ message: "The token is not the one of this server." })
-        }
-        if (readOnly && endpoint.method !== "GET") {
-          return yield* new ReadOnly({ message: "This server is read-only: it refuses every change." })
-        }
-        return yield* handler
+        const caller = yield* callerOf(Redacted.value(credential))
+        yield* require(caller, neededFor(endpoint))
+        return yield* Effect.provideService(handler, Caller, caller)
       })
   })
-}

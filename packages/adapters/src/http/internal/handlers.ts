@@ -12,7 +12,7 @@ import { NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefuse
 import { Api } from "../BatonApi.ts"
 import { Events } from "./events.ts"
 import { failures, withCause } from "./failures.ts"
-import type { Access, RequestErrors } from "./middleware.ts"
+import { type Access, Caller, type RequestErrors } from "./middleware.ts"
 import { type Changed, type Decide, limits } from "./model.ts"
 import * as Overview from "./overview.ts"
 import { read } from "./reading.ts"
@@ -108,9 +108,10 @@ export const layer = ({
 
       return handlers
         .handle("queues", () =>
-          Effect.map(Overview.read(store), (overview) => ({ ...overview, server: { readOnly } })).pipe(
-            Effect.catchTag("TaskStoreError", storeError)
-          )
+          Effect.gen(function* () {
+            const { role } = yield* Caller
+            return { ...(yield* Overview.read(store)), server: { readOnly, role } }
+          }).pipe(Effect.catchTag("TaskStoreError", storeError))
         )
         .handle("tasks", ({ query: { after, limit = limits.pageSize, ...query } }) =>
           Effect.gen(function* () {

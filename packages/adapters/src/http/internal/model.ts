@@ -85,6 +85,21 @@ export const Control = Schema.Struct({
 export interface Control extends Schema.Schema.Type<typeof Control> {}
 
 /**
+ * What a token permits. Each role includes the ones before it.
+ *
+ * - `view`: read everything
+ * - `review`: decide about outputs in review
+ * - `operate`: add, requeue and cancel tasks, and control all runs
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Role = Schema.Literals(["view", "review", "operate"])
+
+/** @since 0.2.0 */
+export type Role = typeof Role.Type
+
+/**
  * @category models
  * @since 0.1.0
  */
@@ -93,7 +108,9 @@ export const Overview = Schema.Struct({
   control: Control,
   server: Schema.Struct({
     /** Whether the server refuses every change. */
-    readOnly: Schema.Boolean
+    readOnly: Schema.Boolean,
+    /** The role of the token of this request: `operate` where no token is required, `view` on a read-only server. */
+    role: Role
   })
 })
 
