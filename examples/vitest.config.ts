@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // Tests restore what they change, so files can share a worker.
+    // Tests undo their changes, so files can share a worker.
     isolate: false,
     globalSetup: ["../packages/adapters/test/servers/globalSetup.ts"],
     // Ends a test that hangs. A busy machine takes many times as long as a quiet one.

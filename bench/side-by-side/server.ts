@@ -1,5 +1,5 @@
 /**
- * A server that speaks OpenAI's chat completions, makes faults and counts what it bills. It is a separate process, so that
+ * A server with OpenAI's chat completions API that makes faults and counts its bill. It is a separate process, so that
  * the program that is measured can be killed.
  *
  *   node server.ts FAULTS RATE      the share of requests that fail, and the most requests in a second (0: no limit)

@@ -1,4 +1,4 @@
-/** The test on stores of its own, whose servers it can stop. */
+/** The test on private stores, whose servers it can stop. */
 import { Effect, type Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -13,7 +13,7 @@ import { makeSlot, type Program } from "./workers.ts"
 export interface Subject {
   /** As results name it. */
   readonly name: string
-  /** Opens the store over a connection of its own. */
+  /** Opens the store over a separate connection. */
   readonly open: Layer.Layer<TaskStore.TaskStore, TaskStoreError>
   readonly worker: Program
   /** What each worker opens: a file or a URL. */

@@ -17,7 +17,7 @@ export interface Options {
 
 type Row = Readonly<Record<string, unknown>>
 
-/** Runs a statement. Rows have the names of the contract's columns; core checks what is in them. */
+/** Runs a statement. Rows have the names of the contract's columns; core checks their values. */
 type Query = <A = Row>(
   statement: string,
   ...parameters: ReadonlyArray<unknown>

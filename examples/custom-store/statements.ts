@@ -3,7 +3,7 @@
 /** The server's clock in epoch milliseconds: workers' clocks do not matter. */
 const now = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
 
-/** So many milliseconds from now, and no later than a date can name. */
+/** The given number of milliseconds from now, at most the last date that can be written. */
 const later = (millis: string) => `LEAST(${now} + ${millis}, 8640000000000000)`
 
 export const idBytes = 700
@@ -118,7 +118,7 @@ const settlement = batch({
   ...columns("text", "feedback", "attemptUsage", "usage", "checkpoint"),
   ...columns("int", "seq", "attemptsReturned", "availableInMillis", "verified")
 })
-/** A released attempt leaves what it has saved; the next one verifies it. One in review is in the ledger already. */
+/** A released attempt leaves its saved output; the next one verifies it. One in review is in the ledger already. */
 const unlessReleased = (released: string, otherwise: string) => `IF(x.outcome = 'released', ${released}, ${otherwise})`
 export const endSettled = `REPLACE INTO baton_attempts
   SELECT t.seq, t.token, t.attempts, t.owner, t.startedAt, ${now}, x.outcome, x.error,

@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // Tests restore what they change, so files can share a worker: that takes half the time.
+    // Tests undo their changes, so files can share a worker: that takes half the time.
     isolate: false,
     globalSetup: ["test/servers/globalSetup.ts"],
     // More than there are processors: most of the time, tests on real servers wait for a lease to end.

@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 
 type Diagnoses = ReadonlyArray<Diagnosis.Diagnosis>
 
-/** What was checked, and how it stands: `["file ok", "space ok"]`. */
+/** The checks and their results: `["file ok", "space ok"]`. */
 export const summary = (found: Diagnoses) => found.map(({ check, status }) => `${check} ${status}`)
 
 /** A check of which there is one. */

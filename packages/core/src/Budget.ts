@@ -4,7 +4,7 @@
  * A store keeps a budget for each queue that was given one: its limits, the amount spent since, and the amounts that running attempts
  * have reserved. A call reserves its worst case before it is made. A reservation is granted only if committed and reserved
  * amounts and the new one together stay within the limit, which the store checks in the write that grants it. When a worker
- * dies, the sweep of its leases commits what they have reserved.
+ * dies, the sweep of its leases commits their reservations.
  *
  * @since 0.2.0
  */
@@ -82,7 +82,7 @@ export const subtract = (left: Amount, right: Amount): Amount => ({
 })
 
 /**
- * By how much an amount grows to reach another one. What is larger already does not grow.
+ * By how much an amount grows to reach another one: zero for a larger amount.
  *
  * @category combinators
  * @since 0.2.0
@@ -143,7 +143,7 @@ export const toNanoUsd = (usd: number, round: (value: number) => number = Math.c
 export const toUsd = (nanoUsd: number): number => nanoUsd / 1e9
 
 /**
- * The amount of a usage. What is unknown counts with its upper bound, and an unknown price with what is known of it.
+ * The amount of a usage. An unknown usage counts with its upper bound, and a partly known price with its known part.
  *
  * @category constructors
  * @since 0.2.0

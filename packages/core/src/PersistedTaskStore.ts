@@ -59,7 +59,7 @@ export interface Options {
   readonly paused: boolean
   /** The `tokenFloor` of the last changes that were written. Default 0. */
   readonly tokenFloor?: number | undefined
-  /** The `budgets` of the last changes that were written. What they have reserved counts as spent. Default none. */
+  /** The `budgets` of the last changes that were written. Their reserved amounts count as spent. Default none. */
   readonly budgets?: ReadonlyArray<Budget.Budget> | undefined
   /** The `pauses` of the last changes that were written. Default none. */
   readonly pauses?: ReadonlyArray<QueuePause.QueuePause> | undefined

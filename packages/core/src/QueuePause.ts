@@ -70,7 +70,7 @@ export const claimable = (pause: PauseTimes, now: number): "nothing" | "probe" |
 }
 
 /**
- * The pause after a request, or after a report of a usage limit. A request replaces what was there. A limit ends at the latest
+ * The pause after a request, or after a report of a usage limit. A request replaces the present pause. A limit ends at the latest
  * time that was reported, and leaves a request in place that lasts longer.
  *
  * @category combinators

@@ -92,7 +92,7 @@ export interface Spend extends SpendAmount {
    * The least amount with which the call can be made; default the whole. A budget that is short grants an amount between the
    * two, and the call has to keep to it, for instance by a lower maximum of tokens.
    *
-   * A budget asks each time it considers the call, because what is known about similar calls changes. `waiting` is the number
+   * A budget asks each time it considers the call, because the knowledge about similar calls changes. `waiting` is the number
    * of calls that wait for this budget, this one included. Return null to wait until a running call has ended; at least one
    * call of the same kind has to be running then.
    */

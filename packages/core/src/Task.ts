@@ -24,7 +24,7 @@ export type TaskId = typeof TaskId.Type
 
 /**
  * The id in the store of a task that is called `id` within its queue: `queue/id`, so that the tasks of two queues can have
- * the same ids. Tasks of the queue `default` are called what they are.
+ * the same ids. Tasks of the queue `default` keep their names.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * A queue of tasks with a typed payload and a typed result, for programs that add tasks and use what comes of them.
+ * A queue of tasks with a typed payload and a typed result, for programs that add tasks and use their results.
  *
  * A queue is a name and two schemas. Adding tasks and awaiting results need a `TaskStore` and no worker, so they can be in
  * another process, or on another machine, than the worker of the queue.
@@ -252,7 +252,7 @@ export const make = <
             permanent(`The payload does not fit the schema of the queue "${name}": ${message}`)
           )
           const result = yield* Effect.provideContext(handler(payload, attempt, task), context)
-          // A result that does not fit becomes an output all the same: the verifier rejects it, and says why.
+          // A result that does not fit still becomes an output: the verifier rejects it, and says why.
           const output = yield* Effect.orElseSucceed(encodeResult(result), () => JSON.stringify(result) ?? "")
           return Execution.make({ output })
         })

@@ -47,9 +47,9 @@ export const Transition = Schema.TaggedUnion({
   Approved: {},
   /** A person rejected the output, with a comment for the next attempt; `permanent` when there is to be none. */
   Rejected: { permanent: Schema.Boolean },
-  /** A person replaced the output by a text of their own. */
+  /** A person replaced the output by another text. */
   Edited: {},
-  /** Nobody decided in time. */
+  /** No person decided in time. */
   ReviewExpired: {}
 })
 

@@ -210,7 +210,7 @@ export interface Budgets {
   readonly list: Effect.Effect<ReadonlyArray<Budget>, TaskStoreError>
   /**
    * Sets a limit, or what counts as spent, and returns the budget. The first call makes the budget, which counts from then
-   * on. Runs learn of it at once. A limit below what is committed and reserved grants nothing more.
+   * on. Runs learn of it at once. A limit below the committed and reserved amounts grants nothing more.
    */
   readonly set: (queue: string, change: BudgetChange) => Effect.Effect<Budget, TaskStoreError>
 }
@@ -244,7 +244,7 @@ interface DecisionFields {
  * - `Reject`: the comment becomes the feedback of another attempt, whatever the limit of attempts. With `giveUp` there is
  *   none, and the task goes to the dead-letter queue
  * - `Edit`: the text becomes the task's result. The attempt keeps the output that it replaces
- * - `Expire`: nobody decided in time. The task goes to the dead-letter queue
+ * - `Expire`: no person decided in time. The task goes to the dead-letter queue
  *
  * @category models
  * @since 0.2.0
@@ -312,7 +312,7 @@ export interface Spending extends Lease {
 export interface Reserved extends FencedReply {
   /** The leases whose wanted amount did not fit. */
   readonly refused: ReadonlyArray<Lease>
-  /** The budgets of the queues of these leases, as they are now. */
+  /** The present budgets of the queues of these leases. */
   readonly budgets: ReadonlyArray<Budget>
 }
 
@@ -412,7 +412,7 @@ interface FailureFields extends SettlementFields {
  * - `Complete`: the execution's output becomes the task's result
  * - `Retry`: back to pending, available after `delay`
  * - `Fail`: to the dead-letter queue
- * - `Review`: the task is in review, until a person decides. The attempt has spent what it costs
+ * - `Review`: the task is in review, until a person decides. The attempt has spent its cost
  * - `Release`: back to pending at once; the attempt does not count
  *
  * @category models

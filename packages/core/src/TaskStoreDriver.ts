@@ -325,7 +325,7 @@ export interface ReserveReply {
   readonly lost: ReadonlyArray<LostLeaseRow>
   /** The places in the call of the rows that reserved nothing although they wanted to. */
   readonly refused: ReadonlyArray<number>
-  /** The budgets of the queues of the rows, as they are after the call. */
+  /** The budgets of the queues of the rows after the call. */
   readonly budgets: ReadonlyArray<BudgetRow>
 }
 

@@ -102,7 +102,7 @@ describe("Safety.layerBudget", () => {
     })
   )
 
-  it.effect("asks a call that waits what it needs when another one has ended", () =>
+  it.effect("asks a waiting call for its need when another one has ended", () =>
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       const first = yield* safety.reserve(worst(0.04))

@@ -124,7 +124,7 @@ describe("a budget of a queue", () => {
       yield* limitTo(store, 0.25)
       const summaries = yield* Effect.all([run, run], { concurrency: "unbounded" })
       assert.isTrue(summaries.every(({ reason }) => reason._tag === "LimitReached"))
-      // The last call reserves $0.02 on top of what is spent.
+      // The last call reserves $0.02 on top of the amount spent.
       assert.isAtLeast(bill.length, 23)
       assert.isAtMost(bill.length, 24)
       assert.deepStrictEqual(yield* spentIn(store), [[bill.length / 100, 0]])

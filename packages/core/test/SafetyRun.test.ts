@@ -6,7 +6,7 @@ import { get, hasEnded, make, tasks, yields } from "./harness.ts"
 
 const numbered = (count: number) => tasks(...Array.from({ length: count }, (_, index) => `t${index}`))
 
-describe("a run under a limit of its own", () => {
+describe("a run under its own limit", () => {
   it.effect("ends with the name of that limit", () =>
     Effect.gen(function* () {
       const reached = new SafetyStop({ limit: "office-hours", message: "It is after six." })

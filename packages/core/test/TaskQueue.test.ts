@@ -46,7 +46,7 @@ const drain = <R>(
   )
 
 describe("a typed queue", () => {
-  it.effect("gives its handler the decoded payload, and whoever awaits the task its decoded result", () =>
+  it.effect("gives its handler the decoded payload, and the caller that awaits the task its decoded result", () =>
     Effect.gen(function* () {
       const worker = Summaries.toLayer(
         ({ since, url }, { attempt }) =>
@@ -201,7 +201,7 @@ describe("a typed queue", () => {
     }).pipe(Effect.provide(TaskStore.layerMemory))
   )
 
-  it.effect("runs beside other queues on one store, each with its own handler and settings", () =>
+  it.effect("runs together with other queues on one store, each with its own handler and settings", () =>
     Effect.gen(function* () {
       const workers = Layer.mergeAll(
         Words.toLayer((text) => Effect.succeed(text.length), { ...inBackground, concurrency: 2 }),

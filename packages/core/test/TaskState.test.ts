@@ -155,7 +155,7 @@ describe("TaskState", () => {
   )
 
   it.effect.prop(
-    "a task that is neither requeued nor revised nor reviewed is never claimed more often than its attempts allow, releases aside",
+    "a task that is not requeued, revised or reviewed is never claimed more often than its attempts allow, releases aside",
     [Schema.Array(TaskState.Transition), Policy],
     ([events, policy]) =>
       Effect.sync(() => {

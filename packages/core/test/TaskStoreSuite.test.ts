@@ -56,7 +56,7 @@ it.effect("a store that writes nothing fails the suite", () =>
   })
 )
 
-/** Each row is a write of its own: what comes before a refusal stays. */
+/** Each row is a separate write: the rows before a refused one stay. */
 const withoutTransactions = Effect.map(memoryDriver, (driver): TaskStoreDriver.TaskStoreDriver => ({
   ...driver,
   add: (tasks, options) =>

@@ -38,7 +38,7 @@ const exceptions = [
   "a new task is pending, with defaults",
   "the same key in two queues",
   "a queue whose tasks are all in review",
-  "an attempt in review has spent what it cost",
+  "an attempt in review has spent its cost",
   "a record that contradicts itself refuses"
 ]
 

@@ -23,7 +23,7 @@ const statusUnder = Effect.fnUntraced(function* (verifier: Layer.Layer<Verifier.
 })
 
 describe("a run with outputs for people", () => {
-  it.effect("ends with all of them in review, without leases, and what they cost is spent", () =>
+  it.effect("ends with all of them in review, without leases, and their cost is spent", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         verifier: Verifier.layerReview,

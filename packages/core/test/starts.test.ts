@@ -197,7 +197,7 @@ describe("a start", () => {
 const rejection = { passed: false, confidence: 1, feedback: "no", issues: [], usage: null, metadata: {} }
 
 describe("with onCrash: dead-letter, the end of a run", () => {
-  it.effect("sends work that it cuts off to the dead-letter queue, and releases what has not started", () =>
+  it.effect("sends work that it cuts off to the dead-letter queue, and releases tasks that have not started", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({
         config: { onCrash: "dead-letter", prefetch: 2, drainTimeout: "5 seconds", maxAttempts: 9 },

@@ -263,7 +263,7 @@ describe("a queue that another process pauses", () => {
       yield* journal.next("QueuePaused")
       yield* yields()
       const { in_progress, pending } = yield* shared.counts
-      assert.deepStrictEqual([in_progress, pending], [1, 3], "what was claimed ahead is back")
+      assert.deepStrictEqual([in_progress, pending], [1, 3], "tasks claimed ahead are back")
       yield* pass(minute)
       assert.strictEqual(journal.of("TaskStarted").length, 1)
       yield* shared.pauses?.resume("default") ?? Effect.void

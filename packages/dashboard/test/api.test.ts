@@ -97,7 +97,7 @@ describe("the address", () => {
     }
   })
 
-  it("ignores what it does not know", () => {
+  it("ignores unknown fields", () => {
     assert.deepStrictEqual(Search.task({ id: 7, view: "x", other: true }), {
       id: "",
       attempt: undefined,

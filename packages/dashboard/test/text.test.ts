@@ -90,7 +90,7 @@ describe("format", () => {
 })
 
 describe("budget", () => {
-  it("shows what was spent and reserved of each limit", () => {
+  it("shows the amounts spent and reserved of each limit", () => {
     const budget = {
       limit: { nanoUsd: 5e9, tokens: 1000 },
       committed: { nanoUsd: 2e9, tokens: 100 },

@@ -70,7 +70,7 @@ export interface Options extends Pick<Program.Settings, "cwd" | "env" | "idleTim
   readonly program?: string | undefined
   /** A model's id or alias. Default: the one in Claude Code's configuration. */
   readonly model?: string | undefined
-  /** What it may do without permission: `acceptEdits`, `auto`, `bypassPermissions`, `dontAsk`, `manual`, `plan`. A use that needs permission is denied, because no person can give it. */
+  /** The uses allowed without permission: `acceptEdits`, `auto`, `bypassPermissions`, `dontAsk`, `manual`, `plan`. A use that needs permission is denied, because no person can give it. */
   readonly permissionMode?: string | undefined
   /** Tools that need no permission, such as `Edit` or `Bash(npm test *)`. */
   readonly allowedTools?: ReadonlyArray<string> | undefined

@@ -7,7 +7,7 @@
  * is checked again, and an unclear answer is not a verdict.
  *
  * The judge sees task and output between tags that neither of them can contain or predict, with the instruction that the
- * text between them is material and not an instruction. Nothing makes a language model immune to what it reads: for outputs
+ * text between them is material and not an instruction. No instruction makes a language model immune to its input: for outputs
  * whose authors gain by passing, combine it with a check that is a program.
  *
  * | what happens | error |

@@ -9,7 +9,7 @@ import { Decision } from "@baton/core/Verification"
 import * as Schema from "effect/Schema"
 
 const fields = {
-  /** A sentence for a person: what happened, and what was expected. */
+  /** A sentence for a person: the event and the expectation. */
   message: Schema.String
 }
 
@@ -92,7 +92,7 @@ export class NotInReview extends Schema.TaggedError<NotInReview>()(
   {
     ...fields,
     status: TaskStatus,
-    /** Who has decided what; null when nobody has. */
+    /** The decision and the person who made it; null without a decision. */
     decision: Schema.NullOr(Decision)
   },
   { httpApiStatus: 409 }

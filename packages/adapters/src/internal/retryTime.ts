@@ -2,7 +2,7 @@ import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 
 /**
- * When a program may be tried again, in epoch milliseconds, from what it printed; null when that names no time. Programs tell
+ * When a program may be tried again, in epoch milliseconds, from its output; null when that names no time. Programs tell
  * their users in sentences, of which these are known:
  *
  * - `retry at 2026-11-30T18:00:00Z`, `retry after 3600` (seconds): the convention for your own programs

@@ -1,5 +1,5 @@
 /**
- * A client of OpenAI's API and of the servers that speak its chat completions: OpenRouter, Gemini's compatible endpoint,
+ * A client of OpenAI's API and of the servers with the same chat completions API: OpenRouter, Gemini's compatible endpoint,
  * Ollama, vLLM and others. Executor, judge and `plan` share it.
  *
  * Answers are always streamed, and count only when they are complete: one that ends without a reason for its end, or goes
@@ -76,7 +76,7 @@ export interface Options extends Sdk.Options {
 
 /**
  * A client of a server. It prices what requests use by `Pricing.Prices`, which lists no model of OpenAI: provide your own
- * prices, or a budget in USD refuses every request. Where a server reports what it billed, as OpenRouter does, that is the
+ * prices, or a budget in USD refuses every request. Where a server reports the billed amount, as OpenRouter does, that is the
  * cost.
  *
  * **Example**

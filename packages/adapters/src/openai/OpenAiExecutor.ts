@@ -1,5 +1,5 @@
 /**
- * An executor that sends tasks to a model of OpenAI, or of a server that speaks OpenAI's chat completions.
+ * An executor that sends tasks to a model of OpenAI, or of a server with OpenAI's chat completions API.
  *
  * The prompt is the task's description and nothing else. After a failed attempt, the previous attempt's output and the
  * reason it was rejected follow, fenced off as data. The attempt's metadata has `model`, `requestId`, `stopReason` (with the

@@ -1,5 +1,5 @@
 /**
- * A verifier that asks a model of OpenAI, or of a server that speaks OpenAI's chat completions, whether an output does what
+ * A verifier that asks a model of OpenAI, or of a server with OpenAI's chat completions API, whether an output does what
  * its task asks for.
  *
  * It works as `ClaudeVerifier` does, with the same instructions, forms of the verdict and errors. Use another model than the

@@ -117,7 +117,7 @@ export const make = <Payload, Result>(
     const { executionId, workflow } = yield* WorkflowInstance
     const id = stepId(workflow, executionId, name)
     const metadata = { ...task.metadata, ...stepMetadata(workflow, executionId, name) }
-    // Settled tasks stay as they are.
+    // Settled tasks are unchanged.
     yield* Workflow.addFinalizer(() => Effect.ignore(store.cancel({ ids: [queue.taskId(id)] }), { log: true }))
     const execute = Effect.andThen(queue.add([{ ...task, id, metadata }]), queue.await(id))
     return yield* Activity.make({

@@ -38,7 +38,7 @@ import { unusable, type WorkflowsError } from "./WorkflowsError.ts"
  */
 export const layerMemory: Layer.Layer<WorkflowEngine.WorkflowEngine> = WorkflowEngine.layerMemory
 
-/** The engine, and what deletes what it leaves behind. */
+/** The engine, and the deletion of the rows that finished executions leave. */
 const engine = Layer.provideMerge(retention.layer, ClusterWorkflowEngine.layer)
 
 /**

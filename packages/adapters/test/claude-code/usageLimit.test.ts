@@ -45,7 +45,7 @@ describe("a usage limit in the answer of Claude Code", () => {
     assert.deepStrictEqual([error.reason, error.retryAt], ["RateLimited", undefined])
   })
 
-  it("is not looked for in an answer that is no error", () => {
+  it("is not looked for in a successful answer", () => {
     assert.notInstanceOf(endedWith("5-hour limit reached ∙ resets 3pm", { is_error: false }), ExecutionError)
   })
 })

@@ -96,7 +96,7 @@ describe("a list of tasks", () => {
     ["the spend limit is reached", error(429, { errorCode: "enforced_spend_limit_reached", retryAfter: 3600 })],
     ["it would have to wait for a day", error(429, { retryAfter: 86_400 })]
   ] as const) {
-    it.live(`stops when ${what} and it is told not to wait, and no attempt counts`, () =>
+    it.live(`stops when ${what} with --on-usage-limit stop, and no attempt counts`, () =>
       Effect.gen(function* () {
         const server = yield* Server.make({ script: () => answer })
         const { reason, tasks } = yield* runList({

@@ -119,7 +119,7 @@ const readWhile = Effect.fnUntraced(function* (latch: Latch.Latch) {
 const pendingIn = (text: string | undefined) => Number(/"pending":(\d+)/.exec(text ?? "")?.[1])
 
 describe("a client that does not read its events", () => {
-  it.effect("loses events, is told to reload, and continues with the present state", () =>
+  it.effect("loses events, receives a request to reload, and continues with the present state", () =>
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       const latch = yield* Latch.make(false)

@@ -24,7 +24,7 @@ describe("the names of a server", () => {
     for (const host of foreign) assert.isFalse(isOwnHost(host, none), host)
   })
 
-  it("are the origins of its own pages", () => {
+  it("are the origins of its pages", () => {
     assert.isTrue(isOwnOrigin("http://localhost:7777", "localhost:7777", none))
     assert.isTrue(isOwnOrigin("https://baton.example", "127.0.0.1:7777", new Set(["baton.example"])))
     const foreign = [
@@ -52,7 +52,7 @@ layer(Server.layer({ hosts: ["baton.example"] }))("pages of other sites", (it) =
     ["a name that another DNS server points here", { host: "evil.example" }, 403],
     ["the server's own name", { host: "baton.example" }, 200],
     ["a page of another site", { origin: "https://evil.example" }, 403],
-    ["a page without an origin of its own", { origin: "null" }, 403],
+    ["a page without an origin", { origin: "null" }, 403],
     ["an image or a script of another site", { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" }, 403],
     ["a link on another site", { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" }, 200]
   ] as const

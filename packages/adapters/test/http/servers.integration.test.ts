@@ -8,7 +8,7 @@ import * as Servers from "../servers/redis.ts"
 import { received, until } from "./events.ts"
 import * as Server from "./server.ts"
 
-/** A store with connections of its own on a shared server, and how to open it again, as another process does. */
+/** A store with separate connections to a shared server, and how to open it again, as another process does. */
 const stores = [
   ["PostgreSQL", Postgres.isMissing, Effect.map(Postgres.schema(), (schema) => Postgres.open({ schema }))],
   ["Redis", Redis.isMissing, Effect.map(Redis.prefix(), (prefix) => Redis.open({ prefix }))]

@@ -160,7 +160,7 @@ describe("an answer of an OpenAI-compatible server", () => {
     ["a tool", reply("", { finishReason: "tool_calls", tools: true }), "tool_use"],
     ["nothing", reply("so far", { finishReason: null }), "unknown"]
   ] as const) {
-    it.live(`tells that it ended with ${what}`, () =>
+    it.live(`reports that it ended with ${what}`, () =>
       Effect.gen(function* () {
         const { send, server } = yield* setup()
         server.script(() => answer)

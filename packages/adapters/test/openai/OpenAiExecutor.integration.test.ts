@@ -33,7 +33,7 @@ describe("the OpenAI executor", () => {
     })
   )
 
-  it.live("validates structured output, and tells the next attempt what was wrong", () =>
+  it.live("validates structured output, and gives the next attempt the error", () =>
     Effect.gen(function* () {
       const server = yield* make()
       server.script((_, n) => reply(n === 1 ? '{"topic":"weather"}' : '{"topic":"bug"}'))

@@ -1,4 +1,4 @@
-/** A server that speaks OpenAI's chat completions, for faults that other servers do not make. It counts what it bills. */
+/** A server with OpenAI's chat completions API, for faults that other servers do not make. It counts its bill. */
 import { Effect } from "effect"
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"

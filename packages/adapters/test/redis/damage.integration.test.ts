@@ -40,11 +40,11 @@ const failedAfter = Effect.fnUntraced(function* (key: string, id: string, value:
 
 describe.skipIf(isMissing)("a run on a damaged store in Redis fails one task, and ends", () => {
   for (const [damage, key, id, value] of [
-    ["the line of a task is no line", "tasks", "task-4", "\u0001"],
+    ["the line of a task is damaged", "tasks", "task-4", "\u0001"],
     ["the line of a task is gone", "tasks", "task-4", null],
     ["the inputs of a task are gone", "inputs", "task-4", null],
-    ["a payload is no JSON", "inputs", "task-4", "\n\n\n{\nDo it."],
-    ["the line of a running task is no line", "tasks", "task-0", "\u0001"],
+    ["a payload is not JSON", "inputs", "task-4", "\n\n\n{\nDo it."],
+    ["the line of a running task is damaged", "tasks", "task-0", "\u0001"],
     ["the attempt of a running task is none", "running", "task-0", "\u0001"]
   ] as const) {
     it.live(`when ${damage}`, () =>

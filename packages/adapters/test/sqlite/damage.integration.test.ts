@@ -93,7 +93,7 @@ describe("a run on a SQLite store with damage that quick_check does not see", ()
     })
   )
 
-  it.live("ends when a payload is no JSON", () =>
+  it.live("ends when a payload is not JSON", () =>
     Effect.gen(function* () {
       const filename = yield* filled
       damage(filename, '{"page":4}', '{"page":4 ')

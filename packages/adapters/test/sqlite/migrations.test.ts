@@ -70,7 +70,7 @@ describe("the migrations of a SQLite store", () => {
   )
 
   for (const version of [1, 2]) {
-    it.effect(`put all tasks of a file of version ${version} into the queue default, beside other queues`, () =>
+    it.effect(`put all tasks of a file of version ${version} into the queue default, together with other queues`, () =>
       Effect.gen(function* () {
         const filename = yield* fileOfVersion1
         yield* open(filename, migrations.slice(0, version))

@@ -56,7 +56,7 @@ const runner = Effect.fnUntraced(function* (
       Effect.sync(() => child.kill("SIGKILL")),
       Effect.promise(() => closed)
     ),
-    /** What it printed by the end. */
+    /** Its output until its end. */
     ended: Effect.map(
       Effect.promise(() => closed),
       () => ({ code: child.exitCode, output: text + errors })

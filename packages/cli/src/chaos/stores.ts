@@ -10,14 +10,14 @@ import { CommandFailed } from "../system/CommandFailed.ts"
 /** A place for a new store, until the scope closes. */
 export interface Temporary {
   readonly url: string
-  /** What is created, for a message: `schema baton_chaos_1 of the database`. */
+  /** The name of the created place, for a message: `schema baton_chaos_1 of the database`. */
   readonly description: string
   /** Whether the store is one file, which a frozen writer locks for all others. */
   readonly isFile: boolean
   readonly remove: Effect.Effect<void, TaskStoreError>
 }
 
-/** A store of its own beside the one with this URL. `name` is unique. */
+/** A separate store on the server or disk of this URL. `name` is unique. */
 export const beside = Effect.fnUntraced(function* (
   url: string,
   name: string

@@ -28,8 +28,8 @@ export const chaos = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Test the promises of a store on your own server or disk: four workers run tasks of their own while they are killed (SIGKILL) and frozen (SIGSTOP) at random, and the results are compared with what every worker observed. No task may be lost or settled twice, and no result of a worker that lost its lease may be accepted.\n\n" +
-      "The command works in a schema, a key prefix or a folder of its own beside the store, and removes it afterwards. The tasks of the store are not touched.\n\n" +
+    "Test the promises of a store on your own server or disk: four workers run test tasks while they are killed (SIGKILL) and frozen (SIGSTOP) at random, and the results are compared with what every worker observed. No task may be lost or settled twice, and no result of a worker that lost its lease may be accepted.\n\n" +
+      "The command works in a separate schema, key prefix or folder next to the store, and removes it afterwards. The tasks of the store are not touched.\n\n" +
       "Exit codes: 0 the store kept its promises; 1 it broke one, or it could not be tested."
   ),
   Command.withShortDescription("Test the promises of a store with crashes"),

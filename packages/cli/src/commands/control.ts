@@ -79,7 +79,7 @@ export const pause = Command.make(
     until: value(
       "until",
       { metavar: "TIME", expected: "a time", read: (text: string) => text },
-      "With --queue: when the queue goes on by itself, as 2h, 18:30 or 2026-12-01T09:00. Default: until it is resumed"
+      "With --queue: when the queue resumes by itself, as 2h, 18:30 or 2026-12-01T09:00. Default: until it is resumed"
     )
   },
   Effect.fnUntraced(function* (input) {

@@ -159,7 +159,7 @@ const program = Effect.fnUntraced(function* (by: string, commandLine: string) {
 const shell = (by: string) =>
   Effect.map(Shell.find, (found) =>
     found === undefined
-      ? Diagnosis.fail(by, "Neither /bin/sh nor bash has the option `pipefail`.", Shell.remedy)
+      ? Diagnosis.fail(by, "/bin/sh and bash do not have the option `pipefail`.", Shell.remedy)
       : Diagnosis.ok(by, `Scripts run in ${found.program}, and a pipe fails if any of its commands fails.`)
   )
 

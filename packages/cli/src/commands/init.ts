@@ -53,7 +53,7 @@ export default defineConfig({
   // This example counts words.
   exec: "wc -w",
   // executor: "claude",      // Claude's API, with the key in ANTHROPIC_API_KEY
-  // executor: "openai",      // OpenAI, or another server that speaks its API: see baseUrl
+  // executor: "openai",      // OpenAI, or a compatible server: see baseUrl
   // executor: "claude-code", // claude -p
 
   // The command that verifies an output: it reads the output from stdin. Exit code 0 accepts it; with any other code, the

@@ -179,8 +179,8 @@ const expire = Command.make(
     yield* writeLine(safe`${count(reply.decided.length, "task")} expired and went to the dead-letter queue.`)
   })
 ).pipe(
-  Command.withDescription("End reviews that nobody decided about: their tasks go to the dead-letter queue."),
-  Command.withShortDescription("End reviews that nobody decided about"),
+  Command.withDescription("End reviews without a decision: their tasks go to the dead-letter queue."),
+  Command.withShortDescription("End reviews without a decision"),
   Command.withExamples([{ command: "baton review expire --older-than 7d", description: "Wait no longer than a week" }]),
   Command.provide(store.layerExisting)
 )

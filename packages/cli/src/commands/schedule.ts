@@ -232,7 +232,7 @@ const resume = Command.make(
     yield* writeLine(safe`${name}: next at ${local(next, definition.timezone)}`)
   })
 ).pipe(
-  Command.withDescription("Resume a schedule. What it missed while it was paused is not run."),
+  Command.withDescription("Resume a schedule. Ticks that it missed while it was paused do not run."),
   Command.withShortDescription("Resume a paused schedule"),
   Command.withExamples([{ command: "baton schedule resume pages", description: "Continue a paused schedule" }]),
   Command.provide(store.layerAllQueues)
@@ -264,7 +264,9 @@ const run = Command.make("run", {}, () =>
       "The commands come from the store, so everyone who can write to the store can run commands of baton as your user."
   ),
   Command.withShortDescription("Run the commands of the schedules"),
-  Command.withExamples([{ command: "baton schedule run", description: "Run what is due, and wait for the rest" }]),
+  Command.withExamples([
+    { command: "baton schedule run", description: "Run the due schedules, and wait for the rest" }
+  ]),
   Command.provide(store.layer)
 )
 

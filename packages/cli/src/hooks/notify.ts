@@ -82,7 +82,7 @@ export const make = Effect.fnUntraced(function* ({
   })
 })
 
-/** The message: the result in one line, then what the run used, what is left to do, and the report. */
+/** The message: the result in one line, then the usage of the run, the tasks left, and the report. */
 const textOf = (
   { counts, queues, reason, report, stats }: Omit<Notification, "event" | "text">,
   options: { readonly endless: boolean }

@@ -1,4 +1,4 @@
-/** The key and the URL for OpenAI's API or another server that speaks it. */
+/** The key and the URL for OpenAI's API or a compatible server. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

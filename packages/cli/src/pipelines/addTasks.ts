@@ -72,7 +72,7 @@ export const addTasks = Effect.fnUntraced(function* (
   })
 })
 
-/** How a task differs from the stored one. Silent when nobody has to decide. */
+/** How a task differs from the stored one. Silent when the user has nothing to decide. */
 const compare = (
   { file, line, task }: StageTask,
   stored: Task | undefined

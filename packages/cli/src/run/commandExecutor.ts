@@ -67,7 +67,7 @@ const shellFor = Effect.fnUntraced(function* (by: string) {
   const found = yield* shell.find
   if (found !== undefined) return found
   return yield* new CommandFailed({
-    message: `${by} needs a shell with \`pipefail\`, and neither /bin/sh nor bash has it. ${shell.remedy}`
+    message: `${by} needs a shell with \`pipefail\`, which /bin/sh and bash do not have. ${shell.remedy}`
   })
 })
 

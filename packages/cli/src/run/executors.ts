@@ -40,7 +40,7 @@ export const executors: Readonly<Record<ValueOf<"executor">, Named<Executor>>> =
     ),
   /** Claude's API. */
   claude: (options) => Effect.map(claude(options), ({ executor }) => executor),
-  /** OpenAI's API, or another server that speaks it. */
+  /** OpenAI's API, or a compatible server. */
   openai: (options) => Effect.map(openai(options), ({ executor }) => executor),
   /** `claude -p`. */
   "claude-code": ({ claudeCode }) =>
@@ -64,7 +64,7 @@ export const verifiers: Readonly<Record<ValueOf<"verifier">, Named<Verifier>>> =
     ),
   /** Claude's API. */
   claude: (options) => Effect.map(claude(options), ({ verifier }) => verifier),
-  /** OpenAI's API, or another server that speaks it. */
+  /** OpenAI's API, or a compatible server. */
   openai: (options) => Effect.map(openai(options), ({ verifier }) => verifier),
   /** The layer of the configuration. */
   config: () =>

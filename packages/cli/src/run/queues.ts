@@ -89,7 +89,7 @@ export const unfinished = Effect.fnUntraced(function* (
   })
 })
 
-/** So many names fit into a sentence. */
+/** The number of names that fit into a sentence. */
 const maxNamed = 8
 const list = (names: ReadonlyArray<string>) => {
   const more = names.length - maxNamed

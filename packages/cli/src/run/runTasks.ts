@@ -96,7 +96,7 @@ export const runTasks = Effect.fnUntraced(function* (options: Options) {
   )
 }, Effect.scoped)
 
-/** Writes the report of `--report`, which is no reason for a run to fail. */
+/** Writes the report of `--report`, and does not fail the run if that is not possible. */
 const writeReport = Effect.fnUntraced(function* (file: string) {
   const { build, formatOf } = yield* Effect.promise(() => import("../view/report/build.ts"))
   yield* writeFile(file, Stream.fromEffect(build(formatOf(file)))).pipe(

@@ -109,7 +109,7 @@ export const layerExisting: Store<GlobalFlag.Setting.Identifier<"store" | "queue
   Effect.flatMap(TaskStore, queues.selected)
 ).pipe(Layer.provide(layerAllQueues))
 
-/** The store of this command line, which must exist: the queue of `--queue` alone, or all queues as they are. */
+/** The store of this command line, which must exist: the queue of `--queue` alone, or all queues. */
 export const layerNamedQueue: Store<GlobalFlag.Setting.Identifier<"store" | "queue">> = Layer.effect(
   TaskStore,
   Effect.flatMap(TaskStore, queues.named)

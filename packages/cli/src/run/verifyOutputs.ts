@@ -1,7 +1,7 @@
 /**
  * Verifies stored outputs without executing their tasks.
  *
- * The outputs go through a run on a store in memory, whose executor returns what is stored: so limits, timeouts, retries of
+ * The outputs go through a run on a store in memory, whose executor returns the stored outputs: so limits, timeouts, retries of
  * the verifier and the live view are those of any run.
  */
 import type { LeaseToken } from "@baton/core/Attempt"

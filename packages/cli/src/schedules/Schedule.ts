@@ -73,7 +73,7 @@ export interface Stored {
   readonly last: { readonly at: DateTime.Utc; readonly ended: Ended | null } | null
 }
 
-/** Reads an expression; fails with what is wrong with it. */
+/** Reads an expression; fails with the reason if it is invalid. */
 export const parseCron = (expression: string, timezone: string): Result.Result<Cron.Cron, string> => {
   const zone = DateTime.zoneFromString(timezone)
   if (Option.isNone(zone)) {
@@ -115,7 +115,7 @@ export const tickOf = (definition: Definition, at: DateTime.Utc | null): TaskQue
   ...(definition.overlap === "queue" ? { concurrencyKey: definition.name } : undefined)
 })
 
-/** Adds the first tick after now of each definition. What is in the store already stays. */
+/** Adds the first tick after now of each definition. Stored ticks are unchanged. */
 export const start = Effect.fnUntraced(function* (definition: Definition) {
   const at = nextAfter(definition, yield* DateTime.now)
   yield* Ticks.add([tickOf(definition, at)])

@@ -202,7 +202,7 @@ export const allSources = ({
   }
   return Effect.fail(
     new CliError.ValidationError({
-      message: `--each is "${path}", which is no pattern: put the pattern in quotes, as in --each 'docs/*.md', so that the shell does not replace it.`
+      message: `--each is "${path}", which is not a pattern: put the pattern in quotes, as in --each 'docs/*.md', so that the shell does not replace it.`
     })
   )
 }

@@ -37,7 +37,7 @@ export const open = Effect.fnUntraced(function* (
   const found = recordsOf(argument, template)
   if (found !== undefined) {
     if (format !== undefined) {
-      return yield* SourceError.make(argument, null, "has no format of its own; remove --format")
+      return yield* SourceError.make(argument, null, "has a fixed format; remove --format")
     }
     return yield* spoolRecords(found)
   }
@@ -81,7 +81,7 @@ interface Records {
   readonly records: Effect.Effect<Stream.Stream<Schema.JsonObject, SourceError.SourceError, FileSystem.FileSystem>>
 }
 
-/** The records of a source that is no file. */
+/** The records of a source other than a file. */
 const recordsOf = (argument: string, template: string | undefined): Records | undefined => {
   if (argument.startsWith("each:")) {
     const pattern = argument.slice("each:".length)

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 export const SourceProblem = Schema.Struct({
   file: Schema.String,
   line: Schema.NullOr(Schema.Int),
-  /** Describes the problem and what is expected. */
+  /** Describes the problem and the expected value. */
   message: Schema.String
 })
 

@@ -179,7 +179,7 @@ const revisedFrom = {
   rerun: ["pending", "completed", "failed", "cancelled"]
 } as const satisfies { readonly [Decision in OnChanged]: ReviseOptions["from"] }
 
-/** Gives the stored tasks their new text, in their places. A task that a worker holds keeps what it has. */
+/** Gives the stored tasks their new text, in their places. A task that a worker holds keeps its text. */
 export const revise = Effect.fnUntraced(function* (
   changes: ReadonlyArray<Change>,
   onChanged: OnChanged

@@ -39,7 +39,7 @@ const parse = (source: string): Effect.Effect<Repository, SourceError.SourceErro
       return yield* SourceError.make(
         source,
         null,
-        "is no repository; write github:OWNER/REPO, such as github:acme/site"
+        "is not a repository; write github:OWNER/REPO, such as github:acme/site"
       )
     }
     const query: Record<string, string> = {}

@@ -13,7 +13,7 @@ import type { Change, Comparison, OnChanged } from "./changes.ts"
 
 /** The choices, in the order in which they are offered. */
 export const choices = {
-  update: "pending tasks get the new text; the others keep what they have",
+  update: "pending tasks get the new text; the others keep their text",
   keep: "all tasks keep the text in the store; only new tasks are added",
   rerun: "finished tasks run again too, with the new text; their results are cleared"
 } as const satisfies Readonly<Record<OnChanged, string>>

@@ -66,7 +66,7 @@ export const fromEvent = (event: Event, progress: Progress, context: NoticeConte
     case "QueuePaused":
       return attention(...pauseLines([event], event.at.epochMilliseconds))
     case "QueueResumed":
-      return fine(`${firstLine(event.queue)} goes on`)
+      return fine(`${firstLine(event.queue)} resumes`)
     case "Paused":
       return attention(context.hasKeys ? "paused; press r to resume" : "paused; run `baton resume` to resume")
     case "Resumed":

@@ -25,7 +25,7 @@ export const pausedQueue = ({ cause, queue, reason, until }: QueuePause): Paused
   reason
 })
 
-/** When it goes on, with the time left: `until 2026-11-30 15:00:00Z (12m 03s left)`. */
+/** When it resumes, with the time left: `until 2026-11-30 15:00:00Z (12m 03s left)`. */
 export const endText = ({ until }: Pick<PausedQueue, "until">, now: number): string => {
   if (until === null) return "until it is resumed"
   const left = until.epochMilliseconds - now

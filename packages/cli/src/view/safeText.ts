@@ -16,7 +16,7 @@ const made = Brand.nominal<SafeText>()
 
 /**
  * Complete terminal sequences: OSC, DCS and similar ones up to their terminator, CSI up to its final byte, and two-byte
- * sequences. Each alternative consumes what it scans, so matching takes linear time.
+ * sequences. Each alternative consumes the text it scans, so matching takes linear time.
  */
 // eslint-disable-next-line no-control-regex
 const sequences = /[\x1B][\]PX^_][^\x07\x1B\x9C]*(?:\x07|\x1B\\|\x9C)|(?:\x1B\[|\x9B)[0-?]*[ -/]*[@-~]|\x1B[ -/]+[0-~]/g

@@ -46,7 +46,7 @@ describe("baton pause --queue and baton resume --queue", () => {
         paused.stdout,
         /^Paused the queue default until \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ \(2h 00m left\)\. 1 running task will finish; no other task starts until then\.\n$/
       )
-      assert.isFalse((yield* control).paused, "other queues go on")
+      assert.isFalse((yield* control).paused, "other queues continue")
       assert.match((yield* baton(["status"])).stdout, /\ndefault is paused until .* \(\dh \d\dm left\)\n/)
       assert.deepInclude(JSON.parse((yield* baton(["pause", "--queue", "default", "--json"])).stdout), {
         queue: "default",

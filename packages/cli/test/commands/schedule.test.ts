@@ -56,7 +56,7 @@ describe("baton schedule", () => {
   )
 
   test(
-    "refuses what it cannot run, with a way out",
+    "refuses invalid schedules, with a way out",
     Effect.gen(function* () {
       const command = ["--", "run", "pages.csv"] as const
       const refusals: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [

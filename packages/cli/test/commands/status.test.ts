@@ -36,7 +36,7 @@ describe("baton status", () => {
   )
 
   test(
-    "tells which tasks depend on one that failed or was cancelled",
+    "names the tasks that depend on one that failed or was cancelled",
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
       yield* morning

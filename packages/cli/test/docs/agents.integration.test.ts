@@ -141,7 +141,7 @@ describe("--cost-from", () => {
     })
   )
 
-  live("is refused if it is no path", (dir) =>
+  live("is refused if it is not a path", (dir) =>
     Effect.gen(function* () {
       const { code, stderr } = yield* baton(dir.path, [...command, "--cost-from", "$.["], dir.env)
       assert.strictEqual(code, 1)

@@ -38,7 +38,7 @@ const code = (value: string) => `\`${value}\``
 const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
   [head, head.map(() => "---"), ...rows.map((row) => row.map(cell))].map((row) => `| ${row.join(" | ")} |`).join("\n")
 
-/** The variable of a setting's flag. A command can have a flag of its own with the same name, which has no variable. */
+/** The variable of a setting's flag. A command can have another flag with the same name, which has no variable. */
 const variableOf = (flag: string, description: string): string => {
   const name = settingNames.find((name) => flagName(name) === flag && description.startsWith(settingOf(name).help))
   return name === undefined ? "" : variableName(name)

@@ -61,7 +61,7 @@ describe("an output that was not verified", () => {
     })
   )
 
-  live("is verified as it is with --keep-outputs, and the run says so", (dir) =>
+  live("is verified unchanged with --keep-outputs, and the run says so", (dir) =>
     Effect.gen(function* () {
       yield* first(dir)
       const { code, stderr } = yield* again(dir, "new", "--keep-outputs")

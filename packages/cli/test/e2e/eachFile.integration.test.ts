@@ -60,7 +60,7 @@ describe("--each", () => {
       assert.include((yield* run(dir, "--each", "docs/*.md")).stderr, "docs/b.md: is empty")
       const replaced = yield* run(dir, "--each", "docs/a.md", "docs/b.md")
       assert.strictEqual(replaced.code, 1)
-      assert.include(replaced.stderr, '--each is "docs/a.md", which is no pattern: put the pattern in quotes')
+      assert.include(replaced.stderr, '--each is "docs/a.md", which is not a pattern: put the pattern in quotes')
       const nothing = yield* run(dir, "--each", "doc/*.md")
       assert.include(nothing.stderr, "doc/*.md: found no tasks")
     })

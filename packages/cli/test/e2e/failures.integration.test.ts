@@ -148,7 +148,7 @@ describe("a list whose first ten attempts fail", () => {
     })
   )
 
-  live("runs to its end with --no-breaker, with a limit of its own, or after one success", (dir) =>
+  live("runs to its end with --no-breaker, with another limit, or after one success", (dir) =>
     Effect.gen(function* () {
       dir.write("tasks.txt", twelve)
       const fails = ["--no-verify", "--max-attempts", "1", "-j", "1"]

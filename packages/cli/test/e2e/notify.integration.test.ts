@@ -44,31 +44,28 @@ describe("--notify", () => {
     })
   )
 
-  live(
-    "names the limit that stopped the run, and speaks Slack's format without its markup",
-    { status: 200 },
-    (dir, to) =>
-      Effect.gen(function* () {
-        dir.write("list.txt", "a\nb\n")
-        const notify = ["--notify", to.url, "--notify-format", "slack", "--queue", "<!channel> & co"]
-        const { code } = yield* baton(dir.path, [
-          "run",
-          "list.txt",
-          "--exec",
-          "cat",
-          "--no-verify",
-          "--quiet",
-          "--max-iterations",
-          "1",
-          ...notify
-        ])
-        assert.strictEqual(code, 3)
-        const { text } = decodeSlack(to.received[0]?.body ?? "")
-        assert.match(text, /^✗ &lt;!channel&gt; &amp; co: Stopped: .*1 of 2 tasks completed.*\nleft: 1 task$/)
-      })
+  live("names the limit that stopped the run, and uses Slack's format without its markup", { status: 200 }, (dir, to) =>
+    Effect.gen(function* () {
+      dir.write("list.txt", "a\nb\n")
+      const notify = ["--notify", to.url, "--notify-format", "slack", "--queue", "<!channel> & co"]
+      const { code } = yield* baton(dir.path, [
+        "run",
+        "list.txt",
+        "--exec",
+        "cat",
+        "--no-verify",
+        "--quiet",
+        "--max-iterations",
+        "1",
+        ...notify
+      ])
+      assert.strictEqual(code, 3)
+      const { text } = decodeSlack(to.received[0]?.body ?? "")
+      assert.match(text, /^✗ &lt;!channel&gt; &amp; co: Stopped: .*1 of 2 tasks completed.*\nleft: 1 task$/)
+    })
   )
 
-  live("speaks Discord's format, in which it mentions nobody", { status: 204 }, (dir, to) =>
+  live("uses Discord's format, in which it mentions nobody", { status: 204 }, (dir, to) =>
     Effect.gen(function* () {
       dir.write("my_list.txt", "a\n")
       const notify = ["--notify", to.url, "--notify-format", "discord"]

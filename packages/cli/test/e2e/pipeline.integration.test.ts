@@ -85,7 +85,7 @@ describe("a pipeline", () => {
           const { history } = yield* Schema.decodeUnknownEffect(History)(stdout)
           assert.strictEqual(history.filter(({ outcome }) => outcome === "completed").length, 1, id)
         }
-        // Only what was under way when a run was killed was called again.
+        // Only calls under way when a run was killed were repeated.
         assert.isAtMost(dir.lines("calls").length, tasks + kills * 4)
         if (process.env["BATON_PIPELINE"] !== undefined) {
           console.log({

@@ -103,7 +103,7 @@ describe("a schedule", () => {
     ["all", ["2026-06-01T01:00", "2026-06-02T01:00", "2026-06-03T01:00", "2026-06-04T01:00"]]
   ] as const) {
     test(
-      `runs what was missed as --missed ${missed} says`,
+      `runs missed ticks as --missed ${missed} says`,
       Effect.gen(function* () {
         const { ran, runCommand } = recording()
         yield* at("2026-06-01T00:00:00Z")
@@ -169,7 +169,7 @@ describe("a schedule", () => {
   )
 
   test(
-    "does not run while it is paused, and does not run later what it missed",
+    "does not run while it is paused, and does not run missed ticks later",
     Effect.gen(function* () {
       const { ran, runCommand } = recording()
       yield* at("2026-06-01T00:30:00Z")

@@ -37,7 +37,7 @@ describe("a record with messages", () => {
     assert.deepStrictEqual(read([user([{ type: "image", path: "b.png" }])]), Result.fail("no b.png"))
   })
 
-  it("is data when it is no list of messages", () => {
+  it("is data when it is not a list of messages", () => {
     const draft = Result.getOrThrow(read(5, { description: "Count" }))
     assert.deepStrictEqual(draft.task.metadata, { messages: 5 })
     assert.isUndefined(draft.task.overrides)
@@ -118,7 +118,7 @@ describe("draft", () => {
     )
   })
 
-  it("describes what is wrong with a field", () => {
+  it("describes the error in a field", () => {
     refuses({ priority: "high" }, '"priority" must be a whole number (higher runs first), but is "high"')
     refuses({ priority: 1.5 }, '"priority" must be a whole number (higher runs first), but is 1.5')
     refuses({ metadata: ["a"] }, '"metadata" must be an object, such as {"team": "docs"}, but is a list')

@@ -10,7 +10,7 @@ export type Provide<R> = <A, E>(effect: Effect.Effect<A, E, R>) => Effect.Effect
 
 /**
  * Captures the services in the context. What belongs to the caller of a handler and not to its layer is left to the
- * caller: its span, and what it adds to log lines.
+ * caller: its span and its annotations of log lines.
  */
 export const capture = <R>(): Effect.Effect<Provide<R>, never, R> =>
   Effect.contextWith((context: Context.Context<R>) => {

@@ -1,4 +1,4 @@
-/** Keeps what is on the screen up to date with the events of the server. */
+/** Keeps the screen up to date with the events of the server. */
 import type { QueryClient, QueryKey } from "@tanstack/react-query"
 import * as Schema from "effect/Schema"
 import { useSyncExternalStore } from "react"
@@ -32,7 +32,7 @@ const subscribe = (observer: () => void) => {
 
 export const useConnection = (): Connection => useSyncExternalStore(subscribe, () => connection)
 
-/** Calls back when tasks may have changed. Lists of tasks refresh only what is visible. */
+/** Calls back when tasks may have changed. Lists of tasks refresh only their visible rows. */
 export const onTasksChanged = (observer: TasksObserver): (() => void) => {
   pageObservers.add(observer)
   return () => {

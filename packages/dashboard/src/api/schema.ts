@@ -16,7 +16,7 @@ const NullableUsage = Schema.NullOr(Usage)
 
 const { committed, limit, reserved } = QueueBudget.fields
 
-/** What a queue may spend, and what it has spent and reserved. */
+/** The limits of a queue, and the amounts spent and reserved. */
 export const Budget = Schema.Struct({ limit, committed, reserved })
 export interface Budget extends Schema.Schema.Type<typeof Budget> {}
 

@@ -20,7 +20,7 @@ export const TaskFilters = ({ filter, onChange, queues, searchBox }: Props) => {
   const [seen, setSeen] = useState(filter.text)
   if (filter.text !== seen) {
     setSeen(filter.text)
-    // The address changed, and not because of what was typed here.
+    // The address changed for another reason than input in this field.
     if (filter.text !== submitted) setText(filter.text ?? "")
   }
   useEffect(() => {

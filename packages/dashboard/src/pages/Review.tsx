@@ -20,7 +20,7 @@ const storedName = (): string => {
   try {
     return localStorage.getItem(nameKey) ?? ""
   } catch {
-    // Storage is blocked: the name is asked for again in the next window.
+    // Storage is blocked: the name is requested again in the next window.
     return ""
   }
 }

@@ -133,7 +133,7 @@ const Actions = ({ task }: { readonly task: Task }) => {
               title: "Cancel this task?",
               text:
                 task.status === "in_progress"
-                  ? "Its worker stops. What it did until now is lost."
+                  ? "Its worker stops. Its unsaved work is lost."
                   : "It will not be executed.",
               action: "Cancel the task",
               isDanger: true,

@@ -49,7 +49,7 @@ export const ago = (millis: number): string => {
   return millis < 2 * day ? `${Math.floor(millis / hour)}h ago` : `${Math.floor(millis / day)}d ago`
 }
 
-/** A share as a whole percentage. Only what is complete is 100%, and only what has not begun is 0%. */
+/** A share as a whole percentage. Only a complete share is 100%, and only an empty one is 0%. */
 export const percent = (part: number, whole: number): string => {
   if (whole === 0 || part === 0) return "0%"
   return part >= whole ? "100%" : `${Math.min(99, Math.max(1, Math.round((100 * part) / whole)))}%`

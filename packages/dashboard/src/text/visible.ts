@@ -1,11 +1,11 @@
 /**
  * Makes every character of a text from a model or a program visible: terminal sequences, other control characters, and
- * characters that change the reading order are shown as what they are, and have no effect.
+ * characters that change the reading order are shown visibly and have no effect.
  */
 
 export interface Segment {
   readonly text: string
-  /** Whether the text stands for characters that have no shape of their own. */
+  /** Whether the text stands for invisible characters. */
   readonly isControl: boolean
 }
 

@@ -164,7 +164,7 @@ export const reasonFor = (error: ProgramError): "Failed" | "Fatal" | "Transient"
 export const temporaryFailure = 75
 
 /**
- * When a program that failed temporarily may be run again, from the end of what it printed; undefined when it says nothing
+ * When a program that failed temporarily may be run again, from the end of its output; undefined when it says nothing
  * about that.
  */
 export const retryTimeOf = (

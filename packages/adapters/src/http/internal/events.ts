@@ -21,7 +21,7 @@ import * as Overview from "./overview.ts"
 export class Events extends Context.Service<
   Events,
   {
-    /** The events for one client, as they are sent. The client is forgotten when the scope ends. */
+    /** The events sent to one client. The client is forgotten when the scope ends. */
     readonly subscribe: Effect.Effect<Stream.Stream<Uint8Array>, never, Scope.Scope>
   }
 >()("@baton/adapters/http/Events") {}

@@ -1,4 +1,4 @@
-/** What executors and judges use of a client, whatever API it speaks. */
+/** The parts of a client that executors and judges use, for any API. */
 import type { TaskId } from "@baton/core/Task"
 import type { Usage } from "@baton/core/Usage"
 import * as Cause from "effect/Cause"

@@ -11,7 +11,7 @@ export interface AnswerSizes {
   readonly usual: () => number | undefined
   /** The largest answer seen, in tokens. */
   readonly largest: () => number
-  /** What one of so many requests is expected to use on average, with a margin. Undefined while too few are known. */
+  /** The expected mean usage of a number of requests, with a margin. Undefined while too few are known. */
   readonly expected: (requests: number) => { readonly costUsd: number | null; readonly tokens: number } | undefined
 }
 
@@ -57,7 +57,7 @@ export const make = (): AnswerSizes => {
   }
 }
 
-/** A value that the mean of so many further values will very probably not exceed. */
+/** A value that the mean of the given number of further values will very probably not exceed. */
 const likelyMean = (values: ReadonlyArray<number>, further: number): number => {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1)

@@ -30,7 +30,7 @@ export type Send = (
  * a quarter more than the largest answer so far. The API enforces it, so the request cannot cost more than its reservation.
  * An answer that this cuts off is requested again with a higher maximum.
  *
- * The requests of a batch wait for each other for hours, so they reserve what they are expected to cost together, with a
+ * The requests of a batch wait for each other for hours, so together they reserve their expected cost, with a
  * margin, and not what each of them can cost. Their `max_tokens` is at most twice the largest answer so far.
  */
 export const make = (client: ClientService, prices: Pricing.PriceTable, { provider }: Dialect): Send => {

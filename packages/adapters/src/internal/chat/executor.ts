@@ -1,4 +1,4 @@
-/** An executor that sends each task as one conversation, whatever API the client speaks. */
+/** An executor that sends each task as one conversation, for any API. */
 import type { AttemptContext } from "@baton/core/AttemptContext"
 import type { Execution } from "@baton/core/Execution"
 import type { ExecutionError } from "@baton/core/ExecutionError"

@@ -1,7 +1,7 @@
 import * as Predicate from "effect/Predicate"
 import type { MessageRequest } from "./MessageRequest.ts"
 
-/** Images and PDFs have tokens of their own, whatever the length of their data. */
+/** Images and PDFs have their own token counts, whatever the length of their data. */
 export const withoutFiles = (_: string, value: unknown): unknown =>
   Predicate.hasProperty(value, "type") && value.type === "base64" ? null : value
 

@@ -1,4 +1,4 @@
-/** A judge that asks a model for a verdict, whatever API the client speaks. */
+/** A judge that asks a model for a verdict, for any API. */
 import type { AttemptContext } from "@baton/core/AttemptContext"
 import type { Execution } from "@baton/core/Execution"
 import type { SafetyStop } from "@baton/core/SafetyStop"

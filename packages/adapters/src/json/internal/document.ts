@@ -48,7 +48,7 @@ const readSettings = ({
   pauses
 })
 
-/** The settings as they are written: defaults are omitted. */
+/** The settings as written: defaults are omitted. */
 export const savedSettings = ({ budgets, paused, pauses, tokenFloor }: Settings): typeof SavedSettings.Encoded => ({
   ...(paused ? { paused } : undefined),
   ...(tokenFloor > 0 ? { tokenFloor } : undefined),

@@ -8,7 +8,7 @@ const own = (row: string, column: string) =>
 export const endColumns = "t.budget_token, t.spent_cost, t.spent_tokens, t.held_cost, t.held_tokens"
 
 /**
- * Commits what the attempts in `rows` have used in all, and frees what they held. Writes nothing for queues without a
+ * Commits the total usage of the attempts in `rows`, and frees their reservations. Writes nothing for queues without a
  * budget, so that only those with one have a row that all settlements wait for.
  */
 export const commitUsed = ({ budgets }: Names, rows: string) => `

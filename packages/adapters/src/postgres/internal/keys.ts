@@ -14,7 +14,7 @@ interface Candidate {
 
 /**
  * Claims tasks of a queue that has tasks with concurrency keys, one priority after another, until there are enough. Several
- * statements in one transaction: each sees what was committed before the locks of the ones before it.
+ * statements in one transaction: each sees the rows committed before the locks of the ones before it.
  */
 export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: number }>(
   db: Database,

@@ -127,7 +127,7 @@ const claiming = (names: Names) => {
 
     /**
      * Locks the first keys of a line that are not busy, and what other lines have of these keys: a key that another claim is
-     * using is passed over. Whether a key is busy is certain only for a statement that follows: it sees what was committed
+     * using is passed over. Whether a key is busy is certain only for a statement that follows: it sees the rows committed
      * before the lock.
      */
     lockKeys: `

@@ -27,7 +27,7 @@ import * as Writing from "./lua/writing.ts"
 export const make = (connection: Connection, { address, keys, prefix, sender }: Options): TaskStoreDriver => {
   const { run } = connection
 
-  /** Fails claimed tasks that cannot be read, so that they hold up neither the others nor the end of a run. */
+  /** Fails claimed tasks that cannot be read, so that they do not hold up the others or the end of a run. */
   const setAside = (queue: string, ids: ReadonlyArray<string>) =>
     Effect.andThen(
       run(Administration.fail, [queue, ...ids], () => undefined),
@@ -119,7 +119,7 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
           }))
       ),
 
-    // Sent together, because the client pipelines what is asked for at the same time.
+    // Sent together, because the client pipelines requests of the same time.
     get: (ids) =>
       Effect.map(
         Effect.forEach(

@@ -98,7 +98,7 @@ const openAll = (sql: Statements, budgets: ReadonlyArray<Changing>) => {
       return fits
     },
 
-    /** The attempt has ended: commits what it has spent, or, if that is not known, all that it has reserved. */
+    /** The attempt has ended: commits the amount it spent, or its whole reservation if that amount is unknown. */
     end: (seq: number, queue: number, spent: Budget.Amount | undefined) => {
       const budget = of(queue)
       if (budget === undefined) return

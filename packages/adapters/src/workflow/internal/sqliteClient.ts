@@ -63,7 +63,7 @@ const open = (path: string) =>
     (db) => Effect.sync(() => db.close())
   )
 
-/** The rows of node:sqlite have no prototype and cannot be told from other objects, so they are passed on as they are. */
+/** The rows of node:sqlite have no prototype and cannot be told from other objects, so they are passed on unchanged. */
 const connectionOf = (db: DatabaseSync): Connection => {
   const run = <A>(sql: string, body: () => A): Effect.Effect<A, SqlError> =>
     Effect.try({

@@ -2,7 +2,7 @@
 import type { BreakerState } from "@baton/core/Safety"
 import type { Usage } from "@baton/core/Usage"
 
-/** The limits of a run, as far as they are set. */
+/** The limits of a run, those that are set. */
 export interface Limits {
   readonly maxCostUsd?: number | undefined
   readonly maxTokens?: number | undefined

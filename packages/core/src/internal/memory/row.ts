@@ -41,7 +41,7 @@ export interface Lease {
   readonly token: number
   readonly execution: string | null
   readonly executionUsage: string | null
-  /** What it has spent, and what it has reserved of the budget of its queue. */
+  /** The amounts that it spent and reserved of the budget of its queue. */
   readonly committed: Amount
   readonly reserved: Amount
 }

@@ -2,7 +2,7 @@
 export const mark = "[redacted]"
 
 // Programs choose the text, so every expression must take linear time on any text. An unbounded repetition is followed by
-// something that can fail only if it ends at a character outside of its own class. An expression that starts inside of a
+// something that can fail only if it ends at a character outside of its character class. An expression that starts inside of a
 // word is not tried at each letter of the word.
 
 // In URLs and in JSON inside of JSON, a word can follow a letter: `%3Dsk-...`, `\nsk-...`.

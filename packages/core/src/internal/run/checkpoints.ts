@@ -98,7 +98,7 @@ export const makeStored = (parts: RunParts): ((claimed: ClaimedTask) => Effect.E
     return Effect.as(
       Effect.logWarning(
         keepOutputs
-          ? "A stored output of another executor is verified as it is (keepOutputs); so are others"
+          ? "A stored output of another executor is verified unchanged (keepOutputs); so are others"
           : "A stored output comes from another executor: its task is executed again, and so are others (keepOutputs verifies them instead)"
       ),
       kept

@@ -135,7 +135,7 @@ export interface Claims {
 /** Tasks that are claimed ahead wait for a worker this long at most, in milliseconds. */
 const overdueMillis = 2 * pacing.aheadMillis
 
-/** After a process was stopped for a while, its workers get this long to take what is overdue, in milliseconds. */
+/** After a process was stopped for a while, its workers get this long to take overdue tasks, in milliseconds. */
 const graceMillis = 10
 
 /** The tasks of one claim, from its time until a worker has taken the last of them. */

@@ -15,7 +15,7 @@ export interface Pace {
   readonly within: (millis: number) => number
   /** A worker was occupied with a task from `from` until `to`. */
   readonly observe: (from: number, to: number) => void
-  /** A task that was claimed ahead waited for too long: what was observed before is outdated. */
+  /** A task that was claimed ahead waited for too long: earlier observations are outdated. */
   readonly reset: () => void
 }
 

@@ -42,10 +42,10 @@ interface Account {
   readonly claimed: ClaimedTask
   /** What its reserved calls have spent. */
   committed: Budget.Amount
-  /** What it has used without a reservation. */
+  /** The amount used without a reservation. */
   unreserved: Budget.Amount
   held: Budget.Amount
-  /** The part of what it held that the store still counts as reserved. */
+  /** The part of its reservation that the store still counts. */
   freed: Budget.Amount
   /** What the store has counted. */
   sent: Budget.Amount
@@ -54,7 +54,7 @@ interface Account {
 interface Request {
   readonly account: Account
   readonly spend: Spend
-  /** The amount that the store is asked for. */
+  /** The amount requested from the store. */
   wanted: Budget.Amount
   readonly answer: Deferred.Deferred<Budget.Amount, SafetyStop>
   state: "waiting" | "granted" | "abandoned"
@@ -89,9 +89,9 @@ const makeWith = (
   let stop = Option.none<SafetyStop>()
   /** The budgets of the run's queues, as the store last reported them. */
   const known = new Map<string, Budget.Budget>()
-  /** What was spent and is not part of `known` yet, by queue. */
+  /** The amounts spent that are not part of `known` yet, by queue. */
   const unsent = new Map<string, Budget.Amount>()
-  /** What was freed and is not part of `known` yet, by queue. */
+  /** The amounts freed that are not part of `known` yet, by queue. */
   const freed = new Map<string, Budget.Amount>()
   const accounts = new WeakMap<ClaimedTask, Account>()
   /** Accounts that have changed since they were last written. */
@@ -215,7 +215,7 @@ const makeWith = (
     return counts
   }
 
-  /** What is left of a budget, with everything that this process knows. */
+  /** The remainder of a budget, with everything that this process knows. */
   const leftOf = (queue: string): Budget.Amount => {
     const budget = known.get(queue)
     if (budget === undefined) return unlimitedAmount
@@ -325,7 +325,7 @@ const makeWith = (
     )
   }
 
-  /** Refuses a request that does not fit beside what is spent, so that nothing that is freed can help. */
+  /** Refuses a request that does not fit in addition to the amount spent, so that no freed amount can help. */
   const isHopeless = (request: Request, waiting: number): boolean => {
     const { answer, spend } = request
     const budget = known.get(queueOf(request))
@@ -460,7 +460,7 @@ const makeWith = (
 /** The number of completed tasks whose attempts are read. */
 const examined = 50
 
-/** They only make an estimate better, so an error of the store is no error here: the run's own reads report it. */
+/** They only make an estimate better, so an error of the store is ignored here: the run's own reads report it. */
 const readCompleted = ({ store }: Pick<RunParts, "store">, queue: string): Effect.Effect<ReadonlyArray<Attempt>> =>
   store.list({ queue, status: "completed", limit: examined }).pipe(
     Effect.flatMap(({ tasks }) => Effect.forEach(tasks, ({ id }) => store.attempts(id), { concurrency: 8 })),

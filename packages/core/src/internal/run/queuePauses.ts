@@ -100,7 +100,7 @@ export const make = (
       )
     )
 
-  /** The queue of a probe that was not refused goes on. */
+  /** Resumes the queue of a probe that was not refused. */
   const confirm = (pauses: Pauses, { claim: { probes, task } }: ClaimedTask) =>
     Effect.flatMap(storeCall(parts, "resume", pauses.resume(task.queue, { revision: probes })), (isResumed) =>
       isResumed ? forget(task.queue) : Effect.void

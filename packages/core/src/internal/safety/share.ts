@@ -2,7 +2,7 @@ import * as Budget from "../../Budget.ts"
 import type { Reservation, Spend, SpendAmount } from "../../Safety.ts"
 
 /**
- * A call that can be made with less than its worst case gets at most one of so many parts of what is left, so that many calls
+ * A call that can be made with less than its worst case gets at most a fixed fraction of the remainder, so that many calls
  * run at the same time under a small budget, the last of them fits into a small rest, and the death of a worker, which commits
  * what its calls have reserved, costs little.
  */
@@ -17,7 +17,7 @@ export const leastOf = (spend: Spend, waiting: number): Budget.Amount | undefine
 }
 
 /**
- * The amount to reserve for a call: its share of what is left, but not less than the least that it needs and not more than its
+ * The amount to reserve for a call: its share of the remainder, but not less than the least that it needs and not more than its
  * worst case. Undefined while it has to wait for a running call.
  */
 export const shareOf = (

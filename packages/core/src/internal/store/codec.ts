@@ -83,7 +83,7 @@ const toTextOrNull = (text: string | null): string | null => (text === null ? nu
 const recordToJson = (value: Metadata | Overrides | undefined): string | null =>
   value === undefined || isEmpty(value) ? null : toJson(value)
 
-/** A payload that is null is no payload. */
+/** A null payload counts as none. */
 const payloadToJson = (value: Schema.Json | undefined): string | null =>
   value === undefined || value === null ? null : JSON.stringify(value)
 

@@ -93,7 +93,7 @@ export const settlementRow = (settlement: Settlement): SettlementRow => {
   }
 }
 
-/** What one call writes of a batch; `indexes` are the places of its rows in the batch, where it is not the whole batch. */
+/** The rows of a batch that one call writes; `indexes` are the places of its rows in the batch, where it is not the whole batch. */
 interface Part<A> {
   readonly rows: ReadonlyArray<A>
   readonly indexes: ReadonlyArray<number> | undefined

@@ -14,7 +14,7 @@ import * as Text from "./text.ts"
 /** How many ledgers are read at the same time. */
 const ledgerReads = 16
 
-const expiredComment = "Nobody decided about the output in time."
+const expiredComment = "No decision about the output was made in time."
 
 /** Where each kind of decision leads, as the state machine decides it. */
 const decisions = {

@@ -199,7 +199,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     return claims
   }
 
-  /** The claims that can be read. Fails the other tasks, so that they hold up neither these nor the end of a run. */
+  /** The claims that can be read. Fails the other tasks, so that they do not hold up these or the end of a run. */
   const setAside = Effect.fnUntraced(function* (
     rows: ReadonlyArray<ClaimRow>
   ): Effect.fn.Return<ReadonlyArray<Claim>, TaskStoreError> {

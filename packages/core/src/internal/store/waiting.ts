@@ -126,7 +126,7 @@ export const make = Effect.fnUntraced(function* (
   let foundNothing = false
   /** When the control state was last read, and its revision: a look for work reads it too. */
   let controlSeen = { revision: -1, changes: -1, at: -Infinity }
-  /** The number of changes of the control state that this process has heard of. */
+  /** The number of changes of the control state that this process has received. */
   let controlChanges = 0
   /** The number of changes of any kind that this process knows of. */
   let known = 0

@@ -172,7 +172,7 @@ export const budgets: ReadonlyArray<Case> = [
       }
     })),
 
-  it("a refused request still counts what was spent and freed", (fixture) =>
+  it("a refused request still counts the amounts spent and freed", (fixture) =>
     Effect.gen(function* () {
       yield* limitTo(fixture, 100)
       const a = yield* claimNew(fixture, "a")
@@ -186,7 +186,7 @@ export const budgets: ReadonlyArray<Case> = [
     })),
 
   ...endings.map(([name, end]) =>
-    it(`an attempt that is ${name} commits what it used, once, and frees the rest`, (fixture) =>
+    it(`an attempt that is ${name} commits its usage, once, and frees the rest`, (fixture) =>
       Effect.gen(function* () {
         yield* limitTo(fixture, 1000)
         yield* fixture.store.add(numbered(3))
@@ -203,7 +203,7 @@ export const budgets: ReadonlyArray<Case> = [
       }))
   ),
 
-  it("settling never commits less than was committed before, nor without usage", (fixture) =>
+  it("settling never lowers the committed amount, and commits nothing without usage", (fixture) =>
     Effect.gen(function* () {
       yield* limitTo(fixture, 1000)
       yield* fixture.store.add(numbered(2))
@@ -261,7 +261,7 @@ export const budgets: ReadonlyArray<Case> = [
       yield* expect(fixture, amount(10), amount(7))
     })),
 
-  it("a lower limit grants nothing more; a higher one does, and counts what was spent", (fixture) =>
+  it("a lower limit grants nothing more; a higher one does, and counts the amount spent", (fixture) =>
     Effect.gen(function* () {
       yield* limitTo(fixture, 100)
       yield* fixture.store.add(numbered(2))
@@ -299,7 +299,7 @@ export const budgets: ReadonlyArray<Case> = [
       yield* expect(fixture, Budget.zero, amount(99))
     })),
 
-  it("in any order of operations, the limit holds and what is committed is what was booked", (fixture) =>
+  it("in any order of operations, the limit holds and the committed amount is the booked amount", (fixture) =>
     Effect.forEach([1, 2, 3], (seed) => interleave(fixture, `order-${seed}`, seed), { discard: true }))
 ]
 
@@ -331,7 +331,7 @@ const interleave = Effect.fnUntraced(function* (fixture: Fixture, name: string, 
 
   const spend = Effect.fnUntraced(function* (each: Modelled) {
     const wanted = amount(dice(80), dice(40))
-    // A call that was under way used a part of what it held.
+    // A call that was under way used a part of its reservation.
     const spent = amount(dice(each.reserved.nanoUsd + 1), dice(each.reserved.tokens + 1))
     const committed = Budget.add(each.committed, spent)
     booked = Budget.add(booked, spent)

@@ -223,7 +223,7 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
       const { reviews } = fixture.store
       if (claimed === undefined || reviews === undefined) return
       const isDecided = Model.decide(model, leaseOf(claimed), command.way)
-      // A person who decides the same twice is told that it is done, so each decision is by another person.
+      // The same decision of the same person twice succeeds, so each decision is by another person.
       const by = `person ${run.decisions++}`
       const { decided, refused } = yield* reviews.decide([decisionOf(claimed, command.way, by)])
       const status = model.tasks.get(claimed.task.id)?.status ?? null

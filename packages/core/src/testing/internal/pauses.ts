@@ -40,7 +40,7 @@ const pause = (fixture: Fixture, options?: Partial<PauseOptions> & { readonly qu
     ...options
   })
 
-/** Pauses the queue for a usage limit that ends in so many seconds. */
+/** Pauses the queue for a usage limit that ends after the given number of seconds. */
 const limit = (fixture: Fixture, seconds: number) =>
   Effect.flatMap(inSeconds(fixture, seconds), (until) => pause(fixture, { cause: "usage-limit", until }))
 
@@ -180,7 +180,7 @@ export const pauses: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "when nothing is heard of a probe for the length of its lease, another one goes",
+    "when a probe gives no answer for the length of its lease, another one goes",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(3))
       yield* limit(fixture, 1)

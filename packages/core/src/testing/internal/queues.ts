@@ -112,7 +112,7 @@ export const queues: ReadonlyArray<Case> = [
   it(
     "several queues take turns, however many tasks one of them has",
     Effect.fnUntraced(function* (fixture) {
-      // Turns begin anew whenever a store is opened.
+      // Turns start again whenever a store is opened.
       const store = yield* fixture.another
       yield* store.add([...numbered(50), ...inQueue("small", "s1", "s2", "s3")])
       const taken: Array<string> = []

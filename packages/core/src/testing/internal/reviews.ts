@@ -170,7 +170,7 @@ export const reviews: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task that a person gives up, or that nobody decides about in time, is in the dead-letter queue",
+    "a task that a person gives up, or without a decision in time, is in the dead-letter queue",
     Effect.fnUntraced(function* (fixture) {
       const given = yield* reviewNew(fixture, "a")
       const late = yield* reviewNew(fixture, "b")
@@ -188,7 +188,7 @@ export const reviews: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "of two people who decide about an output, the second is told who decided what",
+    "of two people who decide about an output, the second gets the first decision",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* reviewNew(fixture, "a", "a draft")
       const replies = yield* Effect.all(
@@ -298,7 +298,7 @@ export const reviews: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "a task in review is neither cancelled, requeued, nor pruned",
+    "a task in review is not cancelled, requeued or pruned",
     Effect.fnUntraced(function* (fixture) {
       yield* reviewNew(fixture, "a")
       assert.deepEqual(yield* fixture.store.cancel({ ids: ids("a") }), [])
@@ -326,7 +326,7 @@ export const reviews: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "an attempt in review has spent what it cost, and its decision costs nothing",
+    "an attempt in review has spent its cost, and its decision costs nothing",
     Effect.fnUntraced(function* (fixture) {
       const { budgets } = fixture.store
       if (budgets === undefined) return

@@ -226,7 +226,7 @@ export const revising: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "tasks that a completed task has freed stay free, and a revised one that waits goes on waiting",
+    "tasks that a completed task has freed stay free, and a revised one that waits continues to wait",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([
         task("a"),

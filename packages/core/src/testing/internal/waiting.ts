@@ -232,7 +232,7 @@ export const waiting: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "whoever awaits a task gets it once it is completed, failed or cancelled, and not before",
+    "a caller that awaits a task gets it once it is completed, failed or cancelled, and not before",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([task("completed"), task("failed"), task("cancelled"), task("retried")])
       const awaited = yield* Effect.forEach(ids("completed", "failed", "cancelled", "retried"), (each) =>

@@ -3,7 +3,7 @@
  * a microsecond, so a script contains only the parts that it needs.
  */
 
-/** Tasks as they are in the store. */
+/** The stored form of tasks. */
 export const tasks = String.raw`
 -- A task is a table of the words of its line, with its id before them and the attempt under way behind them.
 --   Blockers: the number of dependencies that have yet to complete
