@@ -115,10 +115,10 @@ const link = Effect.fnUntraced(function* (query: Query, links: ReadonlyArray<Lin
 })
 
 /** Ends attempts, and changes their tasks. */
-function* settle(query: Query, current: ReadonlyArray<{ readonly id: string; readonly outcome: string }>): Body<void> {
+const settle = Effect.fnUntraced(function* (query: Query, current: ReadonlyArray<{ id: string; outcome: string }>) {
   for (const statement of [Sql.endSettled, Sql.settle]) yield* query(statement, JSON.stringify(current))
   yield* free(query, idsOf(current.filter(({ outcome }) => outcome === "completed")))
-}
+})
 
 const make = Effect.fnUntraced(function* ({ url }: Options) {
   const transaction = yield* connect(url)
@@ -135,7 +135,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
   /** Writes for the rows with this token and status, and returns the other leases. */
   const underLeases = <A extends TaskStoreDriver.LeaseRow>(
     leases: ReadonlyArray<A>,
-    write: (query: Query, current: ReadonlyArray<A & { readonly seq: number }>) => Body<unknown>,
+    write: (query: Query, current: ReadonlyArray<A & { seq: number }>) => Effect.Effect<unknown, TaskStoreError>,
     status: TaskStoreDriver.SettlementRow["status"] | "in_progress" = "in_progress"
   ) =>
     transaction(function* (query) {
@@ -144,7 +144,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
         const lease = leases[Number(index)]
         return isCurrent === 1 && lease !== undefined ? [{ ...lease, seq: Number(seq) }] : []
       })
-      if (current.length > 0) yield* Effect.gen(() => write(query, current))
+      if (current.length > 0) yield* write(query, current)
       return rows.filter(({ isCurrent }) => isCurrent !== 1).map((row) => ({ ...row, index: Number(row.index) }))
     })
 
@@ -201,9 +201,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
         return yield* query<TaskStoreDriver.ClaimRow>(Sql.claimed, seqs)
       }),
     checkpoint: (checkpoints) =>
-      underLeases(checkpoints, function* (query, current) {
-        yield* query(Sql.checkpoint, JSON.stringify(current))
-      }),
+      underLeases(checkpoints, (query, current) => query(Sql.checkpoint, JSON.stringify(current))),
     settle: (settlements) => underLeases(settlements, settle),
     decide: (decisions) =>
       underLeases(
@@ -211,10 +209,13 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
         settle,
         "in_review"
       ),
-    extend: (leases, leaseMillis) =>
-      underLeases(leases, function* (query, current) {
-        yield* query(Sql.extend, leaseMillis, current.map(seqOf))
+    amend: ({ before, id, token, verification }) =>
+      transaction(function* (query) {
+        yield* query(Sql.present, [id])
+        return (yield* query(Sql.amend, verification, id, token, before)).length > 0
       }),
+    extend: (leases, leaseMillis) =>
+      underLeases(leases, (query, current) => query(Sql.extend, leaseMillis, current.map(seqOf))),
     sweep: ({ failFromAttempts, limit, message: { afterOwner, beforeOwner }, queue }) =>
       transaction(function* (query) {
         const seqs = (yield* query(Sql.expired, queue, limit)).map(seqOf)
@@ -225,11 +226,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
       }),
     get: (ids) => one(Sql.get, ids),
     list: (page) => one(Sql.list, ...pageOf(page)),
-    attempts: (id) =>
-      transaction(function* (query) {
-        const [{ seq } = { seq: 0 }] = yield* query(Sql.get, [id])
-        return yield* query<TaskStoreDriver.AttemptRow>(Sql.attempts, [seq], [seq])
-      }),
+    attempts: (id) => one<TaskStoreDriver.AttemptRow>(Sql.attempts, [id], [id]),
     counts: one(Sql.counts),
     requeue: (selection, { from }) =>
       change(selection, from, function* (query, rows) {
@@ -260,7 +257,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
         const rows = yield* query<DumpedRow>(Sql.list, ...pageOf({ ...page, status: null, queue: null }))
         if (rows.length === 0) return []
         const seqs = rows.map(seqOf)
-        const attempts = byTask(yield* query<TaskStoreDriver.AttemptRow & Row>(Sql.attempts, seqs, seqs))
+        const attempts = byTask(yield* query<TaskStoreDriver.AttemptRow & Row>(Sql.attempts, idsOf(rows), idsOf(rows)))
         const waitsFor = byTask(yield* query(Sql.waitsFor, seqs))
         return rows.map((row) => ({
           ...row,

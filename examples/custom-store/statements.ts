@@ -125,6 +125,10 @@ export const endSettled = `REPLACE INTO baton_attempts
     ${unlessReleased("t.savedExecution", "x.execution")}, x.verification,
     ${unlessReleased("COALESCE(x.attemptUsage, t.savedUsage)", "x.attemptUsage")}
   FROM ${settlement} JOIN baton_tasks t ON t.seq = x.seq`
+export const amend = `REPLACE INTO baton_attempts
+  SELECT a.task, a.token, a.number, a.owner, a.startedAt, a.endedAt, a.outcome, a.error, a.execution, ?, a.usage
+  FROM baton_attempts a JOIN baton_tasks t ON t.seq = a.task WHERE t.id = ? AND a.token = ? AND a.verification = ?
+  RETURNING task`
 /** MariaDB assigns from left to right: a column is read before it is changed. */
 export const settle = `UPDATE baton_tasks t JOIN ${settlement} ON x.seq = t.seq SET
   t.checkpoint = ${unlessReleased("COALESCE(t.savedExecution, t.checkpoint)", "x.checkpoint")},
@@ -176,10 +180,10 @@ export const get = `SELECT ${taskColumns} FROM baton_tasks WHERE id IN (?)`
 export const list = `SELECT ${taskColumns}, leaseUntil FROM baton_tasks WHERE ${page}`
 /** The ledger, and the attempt under way, which is in the row of its task. */
 export const attempts = `
-  SELECT task, ${names(attempt)}, \`usage\` FROM baton_attempts WHERE task IN (?)
+  SELECT task, ${names(attempt)}, \`usage\` FROM baton_attempts WHERE task IN (SELECT seq FROM baton_tasks WHERE id IN (?))
   UNION ALL
   SELECT seq, token, attempts, owner, startedAt, NULL, 'running', NULL, savedExecution, NULL, savedUsage
-  FROM baton_tasks WHERE seq IN (?) AND status = 'in_progress' ORDER BY task, token`
+  FROM baton_tasks WHERE id IN (?) AND status = 'in_progress' ORDER BY task, token`
 export const waitsFor = "SELECT task, dependency FROM baton_dependencies WHERE task IN (?)"
 const count = (status: string) => `SUM(status = '${status}') AS ${status}`
 export const counts = `

@@ -188,7 +188,10 @@ export const make = Effect.fnUntraced(function* (
       reserve: (spending) => durably(budgets.reserve(spending)),
       set: (queue, change) => durably(budgets.set(queue, change))
     },
-    reviews: reviews && { decide: (decisions) => durably(reviews.decide(decisions)) },
+    reviews: reviews && {
+      audit: (finding) => durably(reviews.audit(finding)),
+      decide: (decisions) => durably(reviews.decide(decisions))
+    },
     pauses: pauses && {
       list: pauses.list,
       pause: (queue, options) => durably(pauses.pause(queue, options)),

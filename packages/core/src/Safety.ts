@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as audit from "./internal/safety/audit.ts"
 import * as budget from "./internal/safety/budget.ts"
 import * as circuitBreaker from "./internal/safety/circuitBreaker.ts"
 import { combine } from "./internal/safety/combine.ts"
@@ -20,6 +21,7 @@ import * as deadline from "./internal/safety/deadline.ts"
 import { perRun } from "./internal/safety/perRun.ts"
 import { buildAll, type LayersOf } from "./internal/layers.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
+import { TaskStore } from "./TaskStore.ts"
 import type { Usage } from "./Usage.ts"
 
 /**
@@ -199,6 +201,30 @@ export const layerBudget = (options: {
  */
 export const layerDeadline = (duration: Duration.Input): Layer.Layer<Safety> =>
   layerPerRun(deadline.make(Duration.fromInputUnsafe(duration)))
+
+/**
+ * Stops a run when people disagree too often with a judge that has accepted outputs: when the lower bound of the 95 % interval
+ * of its rate of false accepts exceeds `maxFalseAccept`, from 0 to 1. Counts the findings about all verdicts in the sample
+ * (`Audit`) of a judge, the same models by the same criteria, that has judged since the run started.
+ *
+ * Reads the sample at each `interval` (default 10 seconds), and less often if that took more than 5 % of the time.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerAudit = (options: {
+  readonly queues: ReadonlyArray<string>
+  readonly share: number
+  readonly maxFalseAccept: number
+  readonly interval?: Duration.Input | undefined
+}): Layer.Layer<Safety, never, TaskStore> =>
+  Layer.unwrap(
+    Effect.map(TaskStore, (store) =>
+      layerPerRun(
+        audit.make(store, { ...options, interval: Duration.fromInputUnsafe(options.interval ?? "10 seconds") })
+      )
+    )
+  )
 
 /**
  * Several limits at once: an attempt starts when all of them allow it, and the first limit that is reached stops the run.

@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export class SafetyStop extends Schema.TaggedError<SafetyStop>()("SafetyStop", {
-  /** `iterations`, `consecutive-failures`, `no-success`, `cost`, `tokens` or `deadline`, or the name that your own limit has. */
+  /** `iterations`, `consecutive-failures`, `no-success`, `cost`, `tokens`, `deadline` or `false-accepts`, or the name that your own limit has. */
   limit: Schema.NonEmptyString,
   /** Default `run`. */
   scope: Schema.optionalKey(Schema.Literals(["run", "task"])),

@@ -28,7 +28,7 @@ import type { Metadata, NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
 import type { TaskStoreError, TasksRefused } from "./TaskStoreError.ts"
 import type { Usage } from "./Usage.ts"
-import type { Decision, Verification } from "./Verification.ts"
+import type { AuditFinding, Decision, Verification } from "./Verification.ts"
 
 /**
  * The store service. Its methods need nothing from their caller's context.
@@ -227,6 +227,35 @@ export interface Reviews {
    * the task is no longer in review, the decision changes nothing, and the reply says who decided what.
    */
   readonly decide: (decisions: ReadonlyArray<ReviewDecision>) => Effect.Effect<ReviewReply, TaskStoreError>
+
+  /**
+   * Keeps what a person says about the verdict on an attempt that was accepted or rejected, with the attempt. The first
+   * person to say so counts. Changes nothing else. See `Audit`.
+   */
+  readonly audit: (finding: Finding) => Effect.Effect<AuditReply, TaskStoreError>
+}
+
+/**
+ * What a person says about a verdict.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Finding {
+  readonly taskId: TaskId
+  readonly token: LeaseToken
+  readonly by: string
+  /** Whether the person would have decided as the verifier did. */
+  readonly agrees: boolean
+  readonly comment?: string | undefined
+}
+
+/** @since 0.2.0 */
+export interface AuditReply {
+  /** Whether the finding is kept: by this call, or by an earlier one of the same person. */
+  readonly kept: boolean
+  /** The finding that the attempt has; null when the attempt does not exist or has no verdict to audit. */
+  readonly audit: AuditFinding | null
 }
 
 interface DecisionFields {

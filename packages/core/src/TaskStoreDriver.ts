@@ -226,6 +226,13 @@ export interface TaskStoreDriver {
     | ((decisions: ReadonlyArray<DecisionRow>) => Effect.Effect<ReadonlyArray<LostLeaseRow>, TaskStoreError>)
     | undefined
 
+  /**
+   * Replaces the verification of the attempt with this token, which is completed, retried or failed, if it still is `before`.
+   * Nothing else of the attempt or its task changes. Returns whether it was replaced. Belongs to `decide`: a driver has both
+   * or neither.
+   */
+  readonly amend?: ((amendment: AmendmentRow) => Effect.Effect<boolean, TaskStoreError>) | undefined
+
   /** The pauses of queues. A driver without this field keeps none: then only all runs of the store can be paused. */
   readonly pauses?: Pauses | undefined
 }
@@ -613,6 +620,13 @@ export interface DecisionRow extends LeaseRow {
   readonly verification: string
   /** What the attempt used, which the ledger has already. */
   readonly attemptUsage: string | null
+}
+
+/** @since 0.2.0 */
+export interface AmendmentRow extends LeaseRow {
+  /** The verification as `attempts` returned it. */
+  readonly before: string
+  readonly verification: string
 }
 
 /** A lease that was not current: nothing was written for it. */

@@ -36,6 +36,24 @@ export const maxComment = 65_536
 export interface Decision extends Schema.Schema.Type<typeof Decision> {}
 
 /**
+ * What a person says about a verdict, in an audit. It changes nothing about the task.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const AuditFinding = Schema.Struct({
+  /** Whether the person would have decided as the verifier did. */
+  agrees: Schema.Boolean,
+  /** The person. */
+  by: Schema.String,
+  at: Schema.DateTimeUtcFromString,
+  comment: Schema.String
+})
+
+/** @since 0.2.0 */
+export interface AuditFinding extends Schema.Schema.Type<typeof AuditFinding> {}
+
+/**
  * Whether an output does what its task asks, and the reasons if it does not.
  *
  * @category models
@@ -52,10 +70,14 @@ export const Verification = Schema.Struct({
   usage: Schema.NullOr(Usage),
   /** The models that judged, if models did. */
   models: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** What the models judged by in addition to the task, if anything; the beginning of a long text. */
+  criteria: Schema.optionalKey(Schema.String),
   /** Why a person has to decide. The task is then sent to review, whether the verifier accepts the output or not. */
   review: Schema.optionalKey(Schema.String),
   /** The decision of a person, which counts more than `passed`. */
-  decision: Schema.optionalKey(Decision)
+  decision: Schema.optionalKey(Decision),
+  /** What a person said about the verdict in an audit. */
+  audit: Schema.optionalKey(AuditFinding)
 })
 
 /** @since 0.1.0 */
@@ -106,12 +128,16 @@ export const review = (reason: string, verification: Verification = reject("", {
 })
 
 /**
- * The models of several verdicts, each of them once, as a part of a verdict.
+ * The models of several verdicts and their criteria, each of them once, as a part of a verdict.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const modelsOf = (verdicts: ReadonlyArray<Verification>): Pick<Verification, "models"> => {
+export const modelsOf = (verdicts: ReadonlyArray<Verification>): Pick<Verification, "models" | "criteria"> => {
   const models = [...new Set(verdicts.flatMap(({ models = [] }) => models))]
-  return models.length === 0 ? {} : { models }
+  const criteria = [...new Set(verdicts.flatMap(({ criteria = [] }) => criteria))]
+  return {
+    ...(models.length === 0 ? undefined : { models }),
+    ...(criteria.length === 0 ? undefined : { criteria: criteria.join("\n") })
+  }
 }

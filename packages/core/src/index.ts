@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Attempt from "./Attempt.ts"
+export * as Audit from "./Audit.ts"
 export { type AttemptContext, idempotencyKey } from "./AttemptContext.ts"
 export * as Budget from "./Budget.ts"
 export * as Diagnosis from "./Diagnosis.ts"

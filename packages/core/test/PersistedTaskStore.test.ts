@@ -78,6 +78,7 @@ const around = (store: Store, wrap: <A, E>(operation: Effect.Effect<A, E>) => Ef
     set: (queue, change) => wrap(store.budgets?.set(queue, change) ?? Effect.die("no budgets"))
   },
   reviews: store.reviews && {
+    audit: (finding) => wrap(store.reviews?.audit(finding) ?? Effect.die("no reviews")),
     decide: (decisions) => wrap(store.reviews?.decide(decisions) ?? Effect.die("no reviews"))
   },
   pauses: store.pauses && {

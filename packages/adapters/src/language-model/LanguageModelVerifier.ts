@@ -30,7 +30,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { confirmed } from "../internal/judge/confirm.ts"
-import { judgeInstructions, judgePrompt } from "../internal/judge/prompt.ts"
+import { criteriaOf, judgeInstructions, judgePrompt } from "../internal/judge/prompt.ts"
 import { parseText, toVerification, Verdict } from "../internal/judge/verdict.ts"
 import type { Costs } from "./Costs.ts"
 import * as Calls from "./internal/calls.ts"
@@ -68,6 +68,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const format = options.format ?? "json"
   const confirm = options.confirm ?? 0
   const system = judgeInstructions(format, options.criteria)
+  const criteria = criteriaOf(options.criteria)
 
   const ask = Effect.fnUntraced(function* (
     task: Task,
@@ -94,7 +95,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     if (why !== undefined)
       return yield* noVerdict(why.reason, `The judge gave no verdict: ${lowerFirst(why.message)}`, usage)
     return Result.isSuccess(verdict)
-      ? toVerification(verdict.success, usage)
+      ? { ...toVerification(verdict.success, usage), ...criteria }
       : yield* noVerdict("Failed", `The judge gave no clear verdict: ${verdict.failure}`, usage)
   })
 

@@ -233,6 +233,7 @@ describe("LanguageModelVerifier", () => {
         confidence: 0.9,
         feedback: "name a price",
         issues: [],
+        criteria: "Prices are in EUR.",
         usage: { ...tokens, costUsd: cost }
       })
       assert.deepInclude(asked[0]?.responseFormat, { type: "json", objectName: "verdict" })

@@ -10,7 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { confirmed } from "../judge/confirm.ts"
-import { judgeInstructions, judgePrompt } from "../judge/prompt.ts"
+import { criteriaOf, judgeInstructions, judgePrompt } from "../judge/prompt.ts"
 import { toVerification } from "../judge/verdict.ts"
 import * as BudgetedSend from "./budgetedSend.ts"
 import type { ClientService } from "./Client.ts"
@@ -55,6 +55,7 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
   const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? defaultMaxRetryAfter)
 
   const instructions = judgeInstructions(format, options.criteria)
+  const criteria = criteriaOf(options.criteria)
   const fixed = {
     model,
     max_tokens: options.maxTokens ?? defaultMaxTokens,
@@ -106,7 +107,7 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
       verdict = form.read(format, reply)
     }
     return Result.isSuccess(verdict)
-      ? { ...toVerification(verdict.success, reply.usage), models: [reply.model] }
+      ? { ...toVerification(verdict.success, reply.usage), models: [reply.model], ...criteria }
       : yield* VerdictReply.toVerificationError(verdict.failure, reply.usage)
   })
 

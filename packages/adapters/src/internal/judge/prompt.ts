@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { fence } from "../prompts/fence.ts"
 
 /** The form of the verdict: JSON that matches a schema, or the lines that `parseText` reads. */
@@ -23,6 +24,17 @@ export const judgeInstructions = (format: Format, criteria: string | undefined):
     ...(criteria === undefined || criteria.trim() === "" ? [] : [`What counts here:\n\n${criteria.trim()}`]),
     verdictForm[format]
   ].join("\n\n")
+
+/** The criteria as a verdict keeps them. Audits tell judges apart by them. */
+export const criteriaOf = (criteria: string | undefined): { readonly criteria?: string } => {
+  const text = criteria?.trim() ?? ""
+  if (text === "") return {}
+  return { criteria: text.length <= maxCriteria ? text : `${text.slice(0, maxCriteria)}… (${hashOf(text)})` }
+}
+
+const maxCriteria = 200
+
+const hashOf = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 8)
 
 const verdictForm: Record<Format, string> = {
   json: "Give your reasoning first, then the verdict, then your confidence in it (0.0 to 1.0), feedback, and the issues.",

@@ -129,6 +129,17 @@ export const make = Effect.fnUntraced(function* (
     settle: (settlements) => Effect.tap(leases.settle(settlements), noteCountChange),
     decide: (decisions) => Effect.tap(leases.decide(decisions), noteCountChange),
 
+    amend: ({ before, id, token, verification }) =>
+      Effect.map(
+        db.one<{ readonly isAmended: boolean }>(statements.amend, [
+          text(id),
+          number(token),
+          text(before),
+          text(verification)
+        ]),
+        ({ isAmended }) => isAmended
+      ),
+
     sweep: ({ failFromAttempts, limit, message, notStarted, queue }) =>
       db.run<SweptRow>(statements.sweep, [
         number(failFromAttempts),

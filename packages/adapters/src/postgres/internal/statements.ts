@@ -435,6 +435,21 @@ const settling = (names: Names) => {
       )
       SELECT coalesce(array_agg(id), '{}') AS ids FROM done`,
 
+    /** Replaces the verification of an attempt, which the row of its task or the ledger has. */
+    amend: `
+      WITH task AS (SELECT i.seq FROM ${inputs} i WHERE i.id = $1),
+      last AS (
+        UPDATE ${tasks} t SET verification = $4 FROM task
+        WHERE t.seq = task.seq AND t.token = $2::float8::bigint AND t.status = 'completed' AND t.verification = $3
+        RETURNING t.seq
+      ),
+      ended AS (
+        UPDATE ${attempts} a SET verification = $4 FROM task
+        WHERE a.task = task.seq AND a.token = $2::float8::bigint AND a.verification = $3
+        RETURNING a.task
+      )
+      SELECT (SELECT count(*) FROM last) + (SELECT count(*) FROM ended) > 0 AS "isAmended"`,
+
     /** The statuses of tasks about which a decision changed nothing. `isCurrent`: the review is under way anyway. */
     explainReview: `
       SELECT t.status, coalesce(t.status = 'in_review' AND t.token = x.token::bigint, false) AS "isCurrent"

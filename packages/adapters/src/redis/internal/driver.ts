@@ -188,6 +188,9 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     decide: (decisions) => run(Reviews.decide, decisions.flatMap(Encoding.decisionArguments), lostLeases),
 
+    amend: ({ before, id, token, verification }) =>
+      run(Reviews.amend, [id, String(token), before, verification], (reply) => reply === 1),
+
     pauses: {
       list: run(Pauses.listPauses, [], (reply) => Encoding.array(reply).map(Encoding.pauseRow)),
       set: ({ cause, queue, reason, until }) =>

@@ -78,6 +78,9 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     decide: (decisions) => write((writing) => Transitions.decide(writing, decisions)),
 
+    amend: ({ before, id, token, verification }) =>
+      write(({ sql }) => sql.amendLast(verification, id, token, before) || sql.amend(verification, id, token, before)),
+
     settle: (settlements) => write((writing) => Transitions.settle(writing, settlements)),
 
     start: (leases) => write((writing) => Transitions.start(writing, leases)),

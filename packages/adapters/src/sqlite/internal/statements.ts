@@ -417,6 +417,16 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
         verification = ?6, attempt_usage = IIF(?5 IS NULL, NULL, attempt_usage), updated_at = ?7
       WHERE id = ?8 AND token = ?9 AND status = 'in_review'`),
 
+    /** Replaces the verification of an attempt in the row of its task. */
+    amendLast: change<[verification: Json, id: string, token: number, before: Json]>(`
+      UPDATE tasks SET verification = ?
+      WHERE id = ? AND token = ? AND status = 'completed' AND verification = ?`),
+
+    /** Replaces the verification of an attempt in the ledger. */
+    amend: change<[verification: Json, id: string, token: number, before: Json]>(`
+      UPDATE attempts SET verification = ?
+      WHERE task = (SELECT seq FROM tasks WHERE id = ?) AND token = ? AND verification = ?`),
+
     /** Writes the ledger's row of an attempt that ends without a result. `interrupt` follows in the same transaction. */
     endInterrupted: change<
       [now: number, outcome: string, error: string | null, attemptUsage: Json | null, id: string, token: number]

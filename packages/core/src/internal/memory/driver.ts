@@ -136,6 +136,8 @@ export const make = Effect.fnUntraced(function* (
         )
       }),
 
+    amend: (amendment) => Effect.sync(() => Transitions.amend(table, amendment)),
+
     extend: (leases, leaseMillis) =>
       Effect.sync(() => {
         const end = clock.currentTimeMillisUnsafe() + leaseMillis

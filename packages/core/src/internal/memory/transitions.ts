@@ -2,6 +2,7 @@ import type { AttemptOutcome } from "../../Attempt.ts"
 import * as Budget from "../../Budget.ts"
 import * as QueuePause from "../../QueuePause.ts"
 import type {
+  AmendmentRow,
   CheckpointRow,
   ClaimRequest,
   ClaimRow,
@@ -258,6 +259,17 @@ export const decide = (table: Table.Table, decision: DecisionRow, now: number): 
   }
   Table.change(table, row, task, task.availableAt, now)
   if (isCompleted) Table.unblockDependants(table, task.id, now)
+  return true
+}
+
+/** Replaces the verification of an attempt in the ledger. Returns whether it still was the one to replace. */
+export const amend = (table: Table.Table, { before, id, token, verification }: AmendmentRow): boolean => {
+  const row = table.byId.get(id)
+  const index = row?.ledger.findIndex((attempt) => attempt.token === token && attempt.verification === before) ?? -1
+  const attempt = row?.ledger[index]
+  if (row === undefined || attempt === undefined) return false
+  table.observer.changing(row)
+  row.ledger = row.ledger.with(index, { ...attempt, verification })
   return true
 }
 

@@ -181,6 +181,12 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
       set: budgets.set
     },
     reviews: reviews && {
+      audit: (finding) =>
+        Effect.flatMap(idsHere([finding.taskId]), ({ length }) =>
+          length === 0
+            ? Effect.succeed({ kept: false, audit: null })
+            : reviews.audit({ ...finding, taskId: outside(finding.taskId) })
+        ),
       decide: Effect.fnUntraced(function* (decisions) {
         const here = new Set(yield* idsHere(decisions.map(({ taskId }) => taskId)))
         const mine = decisions.map((decision) => ({ ...decision, taskId: outside(decision.taskId) }))

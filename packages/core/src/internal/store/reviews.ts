@@ -1,13 +1,13 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import type { Attempt } from "../../Attempt.ts"
+import type { Attempt, AttemptOutcome } from "../../Attempt.ts"
 import * as Execution from "../../Execution.ts"
 import type { TaskId } from "../../Task.ts"
 import * as TaskState from "../../TaskState.ts"
-import type { RefusedDecision, ReviewDecision, ReviewReply, Reviews } from "../../TaskStore.ts"
+import type { AuditReply, Finding, RefusedDecision, ReviewDecision, ReviewReply, Reviews } from "../../TaskStore.ts"
 import type { DecisionRow, TaskStoreDriver } from "../../TaskStoreDriver.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
-import type { Decision, Verification } from "../../Verification.ts"
+import type { AuditFinding, Decision, Verification } from "../../Verification.ts"
 import * as Codec from "./codec.ts"
 import * as Text from "./text.ts"
 
@@ -25,11 +25,17 @@ const decisions = {
   expired: TaskState.decided({ _tag: "ReviewExpired" })
 }
 
+/** The outcomes of attempts whose verdict can be audited. */
+const hasEnded: ReadonlySet<AttemptOutcome | undefined> = new Set(["completed", "retried", "failed"])
+
 const outcomes = { completed: "completed", pending: "retried", failed: "failed" } as const
 
 /** Decisions of people: reads the attempts that they are about, and writes what the state machine makes of them. */
 export const make = (
-  driver: Pick<TaskStoreDriver, "attempts" | "get"> & { readonly decide: NonNullable<TaskStoreDriver["decide"]> },
+  driver: Pick<TaskStoreDriver, "attempts" | "get"> & {
+    readonly decide: NonNullable<TaskStoreDriver["decide"]>
+    readonly amend: NonNullable<TaskStoreDriver["amend"]>
+  },
   {
     changed,
     decoded,
@@ -93,7 +99,29 @@ export const make = (
     return { decided, refused }
   })
 
-  return { decide: (all) => (all.length === 0 ? Effect.succeed({ decided: [], refused: [] }) : decide(all)) }
+  const audit = Effect.fnUntraced(function* (finding: Finding): Effect.fn.Return<AuditReply, TaskStoreError> {
+    const { agrees, by, comment = "", taskId, token } = finding
+    const id = Text.encode(taskId)
+    while (true) {
+      const rows = yield* driver.attempts(id)
+      const attempts = yield* decoded(() => rows.map((row) => Codec.attempt(taskId, row)))
+      const index = attempts.findIndex((attempt) => attempt.token === token)
+      const verification = attempts[index]?.verification ?? null
+      const before = rows[index]?.verification
+      if (verification === null || typeof before !== "string" || !hasEnded.has(attempts[index]?.outcome)) {
+        return { kept: false, audit: null }
+      }
+      const { audit: made } = verification
+      if (made !== undefined)
+        return { kept: made.by === by && made.agrees === agrees && made.comment === comment, audit: made }
+      const audit: AuditFinding = { agrees, by, at: yield* DateTime.now, comment }
+      const amended = Codec.verification({ ...verification, audit }) ?? before
+      // Another person can be faster in between.
+      if (yield* driver.amend({ id, token, before, verification: amended })) return { kept: true, audit }
+    }
+  })
+
+  return { audit, decide: (all) => (all.length === 0 ? Effect.succeed({ decided: [], refused: [] }) : decide(all)) }
 }
 
 const inReview = (attempts: ReadonlyArray<Attempt>, { token }: ReviewDecision): Attempt | undefined => {

@@ -499,11 +499,12 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       announce: Effect.sync(() => waiting.announce("control"))
     })
 
-  const { decide } = driver
+  const { amend, decide } = driver
   const reviews =
     decide &&
+    amend &&
     Reviews.make(
-      { attempts: driver.attempts, get: driver.get, decide },
+      { amend, attempts: driver.attempts, get: driver.get, decide },
       {
         decoded,
         maxRows,

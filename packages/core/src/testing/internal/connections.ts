@@ -138,7 +138,10 @@ export const make = Effect.fnUntraced(function* (
         }
       : undefined,
     reviews: hasReviews
-      ? { decide: (decisions) => write((store) => Effect.flatMap(reviewsOf(store), ({ decide }) => decide(decisions))) }
+      ? {
+          audit: (finding) => write((store) => Effect.flatMap(reviewsOf(store), ({ audit }) => audit(finding))),
+          decide: (decisions) => write((store) => Effect.flatMap(reviewsOf(store), ({ decide }) => decide(decisions)))
+        }
       : undefined,
     pauses: hasPauses
       ? {

@@ -2,14 +2,17 @@ import * as assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Struct from "effect/Struct"
 import * as Budget from "../../Budget.ts"
 import type { Claim, ReviewDecision, ReviewReply, Reviews } from "../../TaskStore.ts"
+import * as Verification from "../../Verification.ts"
 import {
   type Case,
   claim,
   claimedIds,
   claimNew,
   claimOne,
+  complete,
   execution,
   find,
   type Fixture,
@@ -64,7 +67,85 @@ const reviewNew = Effect.fnUntraced(function* (fixture: Fixture, name: string, o
   return claimed
 })
 
+/** What people say about verdicts after the fact. */
+const audits: ReadonlyArray<Case> = [
+  it(
+    "what a person says about a verdict stays with its attempt, and nothing else changes",
+    Effect.fnUntraced(function* (fixture) {
+      const first = yield* claimNew(fixture, "a")
+      const rejection = Verification.reject("Too long.", { models: ["judge"] })
+      yield* settle(fixture, { ...retry(first, { output: "a draft" }), verification: rejection })
+      const second = yield* claimOne(fixture)
+      yield* settle(fixture, complete(second, "done"))
+      const before = yield* find(fixture, "a")
+      const history = yield* fixture.store.attempts(id("a"))
+      yield* fixture.advance(1)
+      const comment = 'Not too long.\n\t"quoted" 🦊'
+      const { audit } = reviewsOf(fixture)
+      assert.equal((yield* audit({ ...about(first), agrees: false, comment })).kept, true)
+      assert.equal((yield* audit({ ...about(second, "bob"), agrees: true })).kept, true)
+      assert.deepEqual(yield* find(fixture, "a"), before)
+      const audited = yield* fixture.store.attempts(id("a"))
+      assert.deepEqual(
+        audited.map(({ verification }) => verification?.audit && { ...verification.audit, at: undefined }),
+        [
+          { agrees: false, by: "ann", at: undefined, comment },
+          { agrees: true, by: "bob", at: undefined, comment: "" }
+        ]
+      )
+      const withoutAudits = audited.map(({ verification, ...attempt }) => [
+        attempt,
+        verification && Struct.omit(verification, ["audit"])
+      ])
+      assert.deepEqual(
+        withoutAudits,
+        history.map(({ verification, ...attempt }) => [attempt, verification])
+      )
+      yield* transfer(fixture)
+    })
+  ),
+  it(
+    "of two people who audit a verdict, the first one counts, and saying the same again changes nothing",
+    Effect.fnUntraced(function* (fixture) {
+      const claimed = yield* claimNew(fixture, "a")
+      yield* settle(fixture, complete(claimed))
+      const { audit } = reviewsOf(fixture)
+      const replies = yield* Effect.all(
+        [audit({ ...about(claimed, "ann"), agrees: true }), audit({ ...about(claimed, "bob"), agrees: false })],
+        { concurrency: "unbounded" }
+      )
+      const winner = replies.find(({ kept }) => kept)?.audit
+      assert.ok(winner)
+      assert.deepEqual(
+        replies.map(({ audit }) => audit?.by),
+        [winner.by, winner.by]
+      )
+      assert.equal(replies.filter(({ kept }) => kept).length, 1)
+      const again = yield* audit({ ...about(claimed, winner.by), agrees: winner.agrees })
+      assert.equal(again.kept, true)
+      assert.deepEqual((yield* lastAttempt(fixture, "a")).verification?.audit, winner)
+    })
+  ),
+  it(
+    "a verdict on an attempt that is under way, in review, gone, or was not verified cannot be audited",
+    Effect.fnUntraced(function* (fixture) {
+      const { audit } = reviewsOf(fixture)
+      const running = yield* claimNew(fixture, "a")
+      const nothing = { kept: false, audit: null }
+      assert.deepEqual(yield* audit({ ...about(running), agrees: true }), nothing)
+      yield* settle(fixture, sendToReview(running))
+      assert.deepEqual(yield* audit({ ...about(running), agrees: true }), nothing)
+      assert.deepEqual(yield* audit({ ...about(running), taskId: id("nowhere"), agrees: true }), nothing)
+      const unverified = yield* claimNew(fixture, "b")
+      yield* settle(fixture, { ...complete(unverified), verification: null, verified: false })
+      assert.deepEqual(yield* audit({ ...about(unverified), agrees: true }), nothing)
+      assert.equal(yield* statusOf(fixture, "a"), "in_review")
+    })
+  )
+]
+
 export const reviews: ReadonlyArray<Case> = [
+  ...audits,
   it(
     "a task in review keeps its output, has no result and no lease, and is not claimed",
     Effect.fnUntraced(function* (fixture) {

@@ -46,3 +46,27 @@ commit()
 return lost
 `
 )
+
+/**
+ * Replaces the verification of an attempt that has ended. Arguments: id, token, the verification as it is now, the new one.
+ * Returns whether it was replaced.
+ */
+export const amend = script(
+  [members, tasks, writes],
+  String.raw`
+local id, token, before, verification = ARGV[FIRST], ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3]
+load({ id })
+for row = tasks[id] and tasks[id][Rows] or 0, 1, -1 do
+  local field = row .. ' ' .. id
+  local numbers, execution, found, rest =
+    match(redis.call('HGET', ATTEMPTS, field) or '', '^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
+  if numbers and match(numbers, '^%S+ (%S+)') == token then
+    if found ~= before then return 0 end
+    write(HSET, ATTEMPTS, field, concat({ numbers, execution, verification, rest }, '\n'))
+    commit()
+    return 1
+  end
+end
+return 0
+`
+)
