@@ -45,6 +45,9 @@ export class TaskStore extends Context.Service<
      */
     readonly add: (tasks: ReadonlyArray<NewTask>) => Effect.Effect<AddResult, TaskStoreError | TasksRefused>
 
+    /** How many tasks one `add` should get, where many take the store too long; undefined in most stores. */
+    readonly addLimit?: number | undefined
+
     /**
      * Claims up to `limit` tasks of the queues: pending, `availableAt` reached, all dependencies completed; within a queue,
      * higher priority first, then tasks that have had an attempt, so that started work finishes first, then the one available
@@ -499,6 +502,8 @@ export interface ListQuery {
   readonly metadata?: Metadata | undefined
   /** Only tasks that changed at this time or later. */
   readonly updatedSince?: DateTime.Utc | undefined
+  /** Whether tasks have their results, which can be large: without them, every `result` is null. Default true. */
+  readonly results?: boolean | undefined
   /** Default 100. */
   readonly limit?: number | undefined
   /** The `next` of the previous page. */

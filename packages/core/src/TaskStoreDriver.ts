@@ -123,9 +123,12 @@ export interface TaskStoreDriver {
   /** The tasks with these ids, each once, in any order, without those that do not exist. */
   readonly get: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<TaskRow>, TaskStoreError>
 
-  /** Up to `limit` tasks with a `seq` greater than `after`, by `seq`; those of one queue, with one status, or all. */
+  /**
+   * Up to `limit` tasks with a `seq` greater than `after`, by `seq`; those of one queue, with one status, or all. Without
+   * `results`, nothing reads the executions: a driver that can leaves them out, because they can be large.
+   */
   readonly list: (
-    page: Page & { readonly status: TaskStatus | null; readonly queue: string | null }
+    page: Page & { readonly status: TaskStatus | null; readonly queue: string | null; readonly results: boolean }
   ) => Effect.Effect<ReadonlyArray<TaskRow>, TaskStoreError>
 
   /** The ledger of a task, oldest attempt first, the one under way included. Empty for an unknown id. */
@@ -390,6 +393,8 @@ export interface Limits {
   readonly rows?: number | undefined
   /** Characters of text in one call, a single row aside. Default 16 million. */
   readonly characters?: number | undefined
+  /** Tasks that one `add` should get, for programs that add long lists. Default: any number. */
+  readonly added?: number | undefined
   /** Tasks that one call selects by status or sweeps; other processes write in between. Default 1 000. */
   readonly selected?: number | undefined
   /** Bytes of an id in UTF-8; longer ones are refused. Default: any number. */

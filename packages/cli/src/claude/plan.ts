@@ -144,7 +144,7 @@ const readWorkload = Effect.fnUntraced(function* (
   const stores = sources.length === 0 ? [yield* TaskStore] : lists.map(({ store }) => store)
   for (const store of stores) {
     for (const status of ["pending", "in_progress"] as const) {
-      yield* Stream.runForEach(pages({ status }), ({ description }) =>
+      yield* Stream.runForEach(pages({ status, results: false }), ({ description }) =>
         Effect.sync(() => {
           pending++
           work.add(description)

@@ -1,5 +1,5 @@
 /** `baton export` */
-import type { Task } from "@baton/core/Task"
+import type { Task, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as CliError from "effect/cli/CliError"
@@ -16,12 +16,15 @@ import { count, number } from "../view/quantity.ts"
 import { safe } from "../view/safeText.ts"
 import type { TaskWithHistory } from "../view/json.ts"
 import * as store from "../run/stores.ts"
-import { pages } from "../system/pages.ts"
+import { pages, records } from "../system/pages.ts"
 import { unknownExtension, writeFile } from "../system/writeFile.ts"
 import { printMessage } from "../view/stderr.ts"
 
 /** Ledgers are read concurrently, so that a remote store does not slow down the export. */
 const ledgerConcurrency = 16
+
+/** Records have less in memory than a page of tasks, because each has all attempts. */
+const maxPageSize = 500
 
 /** The rows of a sheet of Excel, without the header. */
 const maxSheetRows = 1_048_575
@@ -47,10 +50,6 @@ export const exportCommand = Command.make(
   Effect.fnUntraced(function* (input) {
     const format = formatOf(input)
     let exported = 0
-    const tasks = Stream.mapArray(pages({ status: input.status }), (page) => {
-      exported += page.length
-      return page
-    })
     const data = new DataColumns(taskColumnNames)
     if (isTable(format)) {
       let rows = 0
@@ -66,7 +65,16 @@ export const exportCommand = Command.make(
         })
       }
     }
-    const text = byPage(render[format](withHistory(tasks, wantsHistory(format, input.history)), data.all))
+    const { history, status } = input
+    const found: Stream.Stream<TaskWithHistory, TaskStoreError, TaskStore> =
+      history || isTable(format) || format === "md"
+        ? withHistory(status, hasHistory(format, history))
+        : pages({ status })
+    const exporting = Stream.mapArray(found, (page) => {
+      exported += page.length
+      return page
+    })
+    const text = byPage(render[format](exporting, data.all))
     if (input.output === undefined || input.output === "-") return yield* writeAll(text)
     yield* writeFile(input.output, text)
     yield* printMessage(safe`${count(exported, "task")} exported to ${input.output}.`)
@@ -111,17 +119,28 @@ const formatOf = (input: {
 }): ExportFormat => input.format ?? (input.output === undefined ? undefined : fromPath(input.output)) ?? "jsonl"
 
 /** A table and a Markdown report list the models, which are in the ledger. Tasks without usage have no models. */
-const wantsHistory = (format: ExportFormat, history: boolean) => (task: Task) =>
+const hasHistory = (format: ExportFormat, history: boolean) => (task: Task) =>
   history || ((isTable(format) || format === "md") && task.usage !== null)
 
-const withHistory = <E, R>(tasks: Stream.Stream<Task, E, R>, wants: (task: Task) => boolean) =>
-  Stream.mapArrayEffect(tasks, (page) =>
-    TaskStore.use((store) =>
-      Effect.forEach(
-        page,
-        (task): Effect.Effect<TaskWithHistory, TaskStoreError> =>
-          wants(task) ? Effect.map(store.attempts(task.id), (history) => ({ ...task, history })) : Effect.succeed(task),
-        { concurrency: ledgerConcurrency }
-      )
+/** The tasks, with their attempts where they are wanted. */
+const withHistory = (
+  status: TaskStatus | undefined,
+  wants: (task: Task) => boolean
+): Stream.Stream<TaskWithHistory, TaskStoreError, TaskStore> =>
+  Stream.unwrap(
+    Effect.map(TaskStore, (store) =>
+      status === undefined
+        ? Stream.map(records(store, { maxPageSize }), ({ attempts, task }) =>
+            wants(task) ? { ...task, history: attempts } : task
+          )
+        : // The ledger of each task by itself: otherwise the tasks of every status would be read.
+          Stream.mapEffect(
+            pages({ status }),
+            (task): Effect.Effect<TaskWithHistory, TaskStoreError> =>
+              wants(task)
+                ? Effect.map(store.attempts(task.id), (history) => ({ ...task, history }))
+                : Effect.succeed(task),
+            { concurrency: ledgerConcurrency }
+          )
     )
   )

@@ -1,5 +1,6 @@
 /** `baton migrate-store` */
 import * as Budget from "@baton/core/Budget"
+import type { TaskRecord } from "@baton/core/TaskRecord"
 import { Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TasksRefused, TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Command from "effect/cli/Command"
@@ -8,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Clock from "effect/Clock"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { records } from "../system/pages.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
@@ -20,7 +22,7 @@ import * as terminal from "../view/terminal.ts"
 import { storeFromUrl } from "../run/stores.ts"
 import { printJson } from "../view/json.ts"
 import { printMessage } from "../view/stderr.ts"
-import { safe } from "../view/safeText.ts"
+import { safe, safeText } from "../view/safeText.ts"
 
 const Result = Schema.Struct({ copied: Schema.Int, counts: Counts, paused: Schema.Boolean })
 
@@ -31,7 +33,10 @@ export const migrateStore = Command.make(
   "migrate-store",
   {
     from: options.argument(url("FROM"), "The store to copy from"),
-    to: options.argument(url("TO"), "The store to copy to; it must be empty, and is created if it does not exist"),
+    to: options.argument(
+      url("TO"),
+      "The store to copy to; it is created if it does not exist. It must be empty, or hold what an interrupted copy of FROM has written"
+    ),
     force: options.toggle("force", "Copy even if tasks are running"),
     json: options.json
   },
@@ -55,13 +60,9 @@ export const migrateStore = Command.make(
       })
     }
     const to = yield* open(input.to)
-    const taken = totalOf(yield* to.counts)
-    if (taken > 0) {
-      return yield* new CommandFailed({
-        message: `TO already has ${count(taken, "task")}. Use an empty store.`
-      })
-    }
-    yield* copy(from, to, totalOf(before))
+    const written = totalOf(yield* to.counts)
+    yield* isBeginning(from, to, written)
+    yield* copy({ from, to, written, total: totalOf(before) })
     const counts = yield* to.counts
     yield* verify(yield* from.counts, counts, input.force)
     const { paused } = yield* to.control
@@ -74,7 +75,7 @@ export const migrateStore = Command.make(
   Command.withDescription(
     [
       "Copy all tasks of one store into another, with their results, history and fencing tokens, so that runs can continue",
-      "on TO. FROM is not changed. A task that is in progress is taken over on TO as after a crash. Fields of a JSON file",
+      "on TO. FROM is not changed. A copy that was interrupted continues when the same command runs again. A task that is in progress is taken over on TO as after a crash. Fields of a JSON file",
       "that Baton does not use are not copied."
     ].join(" ")
   ),
@@ -94,8 +95,40 @@ export const migrateStore = Command.make(
 const open = (url: string, options?: { readonly mustExist: boolean }) =>
   Effect.map(Layer.build(Layer.fresh(storeFromUrl(url, options))), Context.get(TaskStore))
 
-const copy = Effect.fnUntraced(function* (from: TaskStore["Service"], to: TaskStore["Service"], total: number) {
-  let copied = 0
+/** Fails unless the tasks of TO are the first ones of FROM, as a copy leaves them that was interrupted. */
+const isBeginning = Effect.fnUntraced(function* (from: Store, to: Store, written: number) {
+  if (written === 0) return
+  const inFrom = Stream.map(records(from, { maxPageSize }), Option.some)
+  const other = yield* records(to, { maxPageSize }).pipe(
+    Stream.zip(Stream.concat(inFrom, Stream.forever(Stream.succeed(Option.none<TaskRecord>())))),
+    Stream.filter(([copied, original]) => !Option.exists(original, isSame(copied))),
+    Stream.runHead
+  )
+  if (Option.isNone(other)) return
+  const [{ task }] = other.value
+  return yield* new CommandFailed({
+    message: `TO already has ${count(written, "task")}, and the task ${safeText(task.id)} is not as in FROM. Use an empty store.`
+  })
+})
+
+/** Whether no one has worked on the task since it was copied. */
+const isSame = (one: TaskRecord) => (other: TaskRecord) =>
+  one.task.id === other.task.id &&
+  one.task.queue === other.task.queue &&
+  one.task.status === other.task.status &&
+  one.task.requeues === other.task.requeues &&
+  one.token === other.token
+
+interface Copying {
+  readonly from: Store
+  readonly to: Store
+  /** How many tasks TO has already. */
+  readonly written: number
+  readonly total: number
+}
+
+const copy = Effect.fnUntraced(function* ({ from, to, total, written }: Copying) {
+  let copied = written
   yield* Screen.make(
     yield* terminal.stderr,
     Effect.sync(() => `${number(copied)} of ${count(total, "task")} copied`)
@@ -103,12 +136,14 @@ const copy = Effect.fnUntraced(function* (from: TaskStore["Service"], to: TaskSt
   const onPage = (sofar: number) => {
     copied = sofar
   }
-  yield* copyRecords({ from, to, onPage }).pipe(
+  yield* copyRecords({ from, to, written, onPage }).pipe(
     Effect.catchTag("TasksRefused", ({ refusals: [first] }) =>
       Effect.fail(new CommandFailed({ message: `Other tasks were added to TO during the copy. ${first.message}` }))
     ),
     Effect.onError(() =>
-      printMessage(safe`Only ${number(copied)} of ${count(total, "task")} were copied. Empty TO before you try again.`)
+      printMessage(
+        safe`${number(copied)} of ${count(total, "task")} were copied. Run the same command again to copy the rest.`
+      )
     )
   )
 }, Effect.scoped)
@@ -136,14 +171,14 @@ const verify = Effect.fnUntraced(function* (from: Counts, to: Counts, isExpected
 type Store = TaskStore["Service"]
 
 /** Records per write: small enough for memory, large enough for a target that rewrites a whole file each time. */
-const pageSize = 500
+const maxPageSize = 500
 
 /** The number of running tasks, which have a lease that has not expired. */
 const countRunning = Effect.fnUntraced(function* (store: Store): Effect.fn.Return<number, TaskStoreError> {
   if ((yield* store.counts).in_progress === 0) return 0
   const now = yield* Clock.currentTimeMillis
   return yield* Stream.runFold(
-    records(store, { pageSize }),
+    records(store, { maxPageSize }),
     () => 0,
     (count, { leaseUntil }) => (leaseUntil !== null && leaseUntil.epochMilliseconds > now ? count + 1 : count)
   )
@@ -153,11 +188,12 @@ const countRunning = Effect.fnUntraced(function* (store: Store): Effect.fn.Retur
 const copyRecords = Effect.fnUntraced(function* (options: {
   readonly from: Store
   readonly to: Store
+  readonly written: number
   readonly onPage: (copied: number) => void
 }): Effect.fn.Return<void, TaskStoreError | TasksRefused> {
-  const { from, onPage, to } = options
-  let copied = 0
-  yield* Stream.runForEachArray(records(from, { pageSize }), (page) =>
+  const { from, onPage, to, written } = options
+  let copied = written
+  yield* Stream.runForEachArray(Stream.drop(records(from, { maxPageSize }), written), (page) =>
     Effect.andThen(
       to.restore(page),
       Effect.sync(() => onPage((copied += page.length)))

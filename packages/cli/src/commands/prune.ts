@@ -98,7 +98,7 @@ const countByStatus = (statuses: ReadonlyArray<Terminal>, olderThan: Duration.Du
     return yield* Effect.forEach(statuses, (status: TaskStatus) =>
       Effect.map(
         Stream.runFold(
-          pages({ status }),
+          pages({ status, results: false }),
           () => 0,
           (sum, task) => (task.updatedAt.epochMilliseconds <= latest ? sum + 1 : sum)
         ),

@@ -72,7 +72,7 @@ const maxSuggestions = 3
 /** Ids that are similar to an unknown one, the most similar first. */
 const closeIds = (id: string): Effect.Effect<ReadonlyArray<string>, TaskStoreError, TaskStore> =>
   TaskStore.use((store) =>
-    Effect.map(store.list({ limit: maxCompared }), ({ tasks }) =>
+    Effect.map(store.list({ results: false, limit: maxCompared }), ({ tasks }) =>
       tasks
         .map((task) => ({ id: task.id, distance: distance(id, task.id) }))
         .filter((candidate) => candidate.distance <= Math.max(1, id.length / 3))

@@ -41,17 +41,27 @@ interface ImportCounts {
 }
 
 /** A batch is full when it reaches one of these limits; `characters` counts the descriptions. */
-const batchLimit = { tasks: 1000, characters: 4 * 1024 * 1024 }
+interface BatchLimit {
+  readonly tasks: number
+  readonly characters: number
+}
+
+/** Most lists are one batch, so that a kill leaves all of a list in the store, or nothing. Other writes wait for seconds. */
+const wholeLists: BatchLimit = { tasks: 200_000, characters: 256 * 1024 * 1024 }
+
+const batchCharacters = 4 * 1024 * 1024
 
 /**
  * Adds the tasks of all sources to the store. Importing a source again adds nothing. Sources are paths, or `-` for
  * standard input.
  *
- * Every source is read twice: first to find problems, then, if there are none, to add the tasks. An import therefore adds
- * all tasks or none, unless the store fails or a file changes in the meantime; importing again then adds the rest.
+ * Every source is read twice: first to find problems, then, if there are none, to add the tasks. The tasks of a queue are
+ * added in one write, if the store can take it and there are at most 200,000. When the import of a longer list is cut off,
+ * importing again adds the rest.
  *
  * Tasks are added in the order of the sources, except that a task listed before one of its dependencies is added at the
- * end. Memory grows with the number of explicit ids and of such postponed tasks, not with the size of the sources.
+ * end. Memory grows with the size of the sources up to a batch, and beyond it with the number of explicit ids and of such
+ * postponed tasks.
  */
 export const importSources = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
@@ -240,6 +250,7 @@ const withoutCompletedDependencies = (task: NewTask, isCompleted: (id: string) =
 
 /** Adds tasks to the store in batches. */
 const makeBatch = Effect.map(TaskStore, (store) => {
+  const limit: BatchLimit = store.addLimit === undefined ? wholeLists : { tasks: store.addLimit, characters: batchCharacters }
   let batch: Array<PendingTask> = []
   let characters = 0
   const flush = Effect.suspend(() => {
@@ -251,7 +262,7 @@ const makeBatch = Effect.map(TaskStore, (store) => {
   const add = (pending: PendingTask) => {
     batch.push(pending)
     characters += pending.task.description.length
-    return batch.length >= batchLimit.tasks || characters >= batchLimit.characters ? flush : Effect.void
+    return batch.length >= limit.tasks || characters >= limit.characters ? flush : Effect.void
   }
   return { add, flush }
 })

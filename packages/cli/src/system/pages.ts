@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 
 /** The target size of a page: large compared to the cost of a request, and small enough for memory. */
 const charactersPerPage = 4 * 1024 * 1024
-const maxTasksPerPage = 200
+const maxTasksPerPage = 1000
 /** The first page is small, because each result can have ten megabytes. */
 const firstPageSize = 20
 
@@ -19,44 +19,62 @@ interface Position {
   readonly size: number
 }
 
+/** The values of all pages. The size of a page adapts to the size of the values. */
+const inPages = <A>(
+  options: { readonly limit?: number | undefined; readonly maxPageSize: number },
+  charactersOf: (value: A) => number,
+  read: (page: { readonly limit: number; readonly cursor: string | undefined }) => Effect.Effect<
+    { readonly values: ReadonlyArray<A>; readonly next: string | null },
+    TaskStoreError
+  >
+): Stream.Stream<A, TaskStoreError> => {
+  const { limit = Infinity, maxPageSize } = options
+  const sizeAfter = (values: ReadonlyArray<A>): number => {
+    const characters = values.reduce((sum, value) => sum + charactersOf(value), 1)
+    return Math.min(maxPageSize, Math.max(1, Math.floor((charactersPerPage * values.length) / characters)))
+  }
+  const start: Position = { cursor: undefined, left: limit, size: Math.min(firstPageSize, maxPageSize) }
+  return Stream.paginate(start, ({ cursor, left, size }) =>
+    Effect.map(read({ limit: Math.min(size, left), cursor }), ({ next, values }) => {
+      const more = left - values.length
+      // A page without tasks of the queue says nothing about their size.
+      const following = values.length === 0 ? size : sizeAfter(values)
+      const position = next === null || more <= 0 ? undefined : { cursor: next, left: more, size: following }
+      return [values, Option.fromUndefinedOr(position)] as const
+    })
+  )
+}
+
+const charactersOfTask = ({ description, result }: Task): number => description.length + (result?.length ?? 0)
+
 /**
  * Tasks in the order in which they were added. A task that changes its status during the read may be missing, but no task
- * appears twice. The size of a page adapts to the size of the tasks.
+ * appears twice.
  */
 export const pages = (options?: {
   readonly status?: TaskStatus | undefined
   /** The maximum number of tasks. */
   readonly limit?: number | undefined
-}): Stream.Stream<Task, TaskStoreError, TaskStore> => {
-  const start: Position = { cursor: undefined, left: options?.limit ?? Infinity, size: firstPageSize }
-  return Stream.unwrap(
-    Effect.map(TaskStore, (store) =>
-      Stream.paginate(start, ({ cursor, left, size }) =>
-        Effect.map(store.list({ status: options?.status, limit: Math.min(size, left), cursor }), ({ next, tasks }) => {
-          const more = left - tasks.length
-          const position = next === null || more <= 0 ? undefined : { cursor: next, left: more, size: sizeAfter(tasks) }
-          return [tasks, Option.fromUndefinedOr(position)] as const
-        })
+  /** Whether the tasks have their results. Default true. */
+  readonly results?: boolean | undefined
+}): Stream.Stream<Task, TaskStoreError, TaskStore> =>
+  Stream.unwrap(
+    Effect.map(TaskStore, (store) => {
+      const { limit, results, status } = options ?? {}
+      return inPages({ limit, maxPageSize: maxTasksPerPage }, charactersOfTask, (page) =>
+        Effect.map(store.list({ status, results, ...page }), ({ next, tasks }) => ({ values: tasks, next }))
       )
-    )
+    })
   )
-}
 
-const sizeAfter = (tasks: ReadonlyArray<Task>): number => {
-  const text = tasks.reduce((sum, task) => sum + task.description.length + (task.result?.length ?? 0), 1)
-  return Math.min(maxTasksPerPage, Math.max(1, Math.floor((charactersPerPage * tasks.length) / text)))
-}
+const charactersOfRecord = ({ attempts, task }: TaskRecord): number =>
+  attempts.reduce((sum, { execution }) => sum + (execution?.output.length ?? 0), charactersOfTask(task))
 
 /** All records of a store, with their attempts, in the order in which they were added. */
 export const records = (
   store: TaskStore["Service"],
-  options: { readonly pageSize: number }
-): Stream.Stream<TaskRecord, TaskStoreError> => {
-  const start: string | undefined = undefined
-  return Stream.paginate<string | undefined, TaskRecord, TaskStoreError, never>(start, (cursor) =>
-    Effect.map(
-      store.dump({ limit: options.pageSize, cursor }),
-      ({ next, records }) => [records, Option.map(Option.fromNullOr(next), (next): string | undefined => next)] as const
-    )
+  options: { readonly maxPageSize: number }
+): Stream.Stream<TaskRecord, TaskStoreError> =>
+  inPages(options, charactersOfRecord, (page) =>
+    Effect.map(store.dump(page), ({ next, records }) => ({ values: records, next }))
   )
-}

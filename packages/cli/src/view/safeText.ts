@@ -34,7 +34,10 @@ const picture = (character: string): string => {
 
 /** Removes terminal sequences and makes other control characters visible. Line breaks and tabs are kept. */
 export const safeText = (text: string): SafeText =>
-  made(text.replaceAll("\r\n", "\n").replace(sequences, "").replace(controls, picture))
+  // Each sequence contains a control character. Most texts have none, and some have many megabytes.
+  text.search(controls) === -1
+    ? made(text)
+    : made(text.replaceAll("\r\n", "\n").replace(sequences, "").replace(controls, picture))
 
 /** A message with values from anywhere: ``safe`${task.id} was not changed.` ``. */
 export const safe = (parts: TemplateStringsArray, ...values: ReadonlyArray<string | number>): SafeText =>

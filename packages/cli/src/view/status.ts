@@ -125,14 +125,14 @@ const batches = Effect.gen(function* () {
 /** Adds up the usage here, because keeping a sum in the store would slow down every write. */
 const used = (limit: number) =>
   Stream.runFold(
-    pages({ limit }),
+    pages({ limit, results: false }),
     (): Snapshot["used"] => ({ usage: null, examined: 0 }),
     ({ examined, usage }, task) => ({ usage: Usage.add(usage, task.usage), examined: examined + 1 })
   )
 
 const underWay = Effect.gen(function* () {
   const store = yield* TaskStore
-  const { tasks } = yield* store.list({ status: "in_progress", limit: maxExamined })
+  const { tasks } = yield* store.list({ status: "in_progress", results: false, limit: maxExamined })
   const claimed = tasks.filter(isClaimed).length
   const started = tasks.flatMap(({ id, startedAt }) => (startedAt === undefined ? [] : { id, startedAt }))
   const [oldest] = started.sort((a, b) => a.startedAt.epochMilliseconds - b.startedAt.epochMilliseconds)
@@ -144,7 +144,7 @@ const underWay = Effect.gen(function* () {
 
 const dependents = Effect.fnUntraced(function* ({ cancelled, failed, waiting }: Counts) {
   if (cancelled + failed === 0) return { blocked: 0, cancelled: 0, failed: 0, examined: 0 }
-  const read = (status: TaskStatus) => Stream.runCollect(pages({ status, limit: maxExamined }))
+  const read = (status: TaskStatus) => Stream.runCollect(pages({ status, results: false, limit: maxExamined }))
   const pending = waiting === 0 ? [] : yield* read("pending")
   const gone = [...(yield* read("failed")), ...(yield* read("cancelled"))]
   const unreachable = new Set<string>(gone.map(({ id }) => id))

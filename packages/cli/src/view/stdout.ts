@@ -20,8 +20,8 @@ export const writeAll = <E, R>(
 export const writeLine = (line: SafeText): Effect.Effect<void, PlatformError, Stdio.Stdio> => writeLines([line])
 
 /** Writes the lines of a view, which can have colours, or of a machine format. */
-export const writeLines = (lines: ReadonlyArray<string>): Effect.Effect<void, PlatformError, Stdio.Stdio> =>
-  writeAll(Stream.succeed(lines.map((line) => `${line}\n`).join("")))
+export const writeLines = (lines: Iterable<string>): Effect.Effect<void, PlatformError, Stdio.Stdio> =>
+  writeAll(byPage(Stream.map(Stream.fromIterable(lines), (line) => `${line}\n`)))
 
 /** The size up to which parts are joined, far below the maximum length of a string. */
 const targetSize = 64 * 1024

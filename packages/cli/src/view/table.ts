@@ -92,15 +92,28 @@ const lineOf =
  * shown.
  */
 export const block = (text: string, margin: string, max = Infinity): ReadonlyArray<string> => {
-  const lines = safeText(text)
-    .replace(/^(?:[^\S\n]*\n)+/, "")
-    .trimEnd()
-    .split("\n")
+  const lines = withoutBlankLines(text).split("\n")
   // A single extra line is shown, because the note would take a line too.
   const kept = lines.length > max + 1 ? lines.slice(0, max) : lines
   const note = kept === lines ? [] : [`… ${count(lines.length - max, "more line")}`]
   return [...kept, ...note].map((line) => (line === "" ? "" : margin + line))
 }
+
+/** The same for a text that can have many megabytes: its lines are made one after the other. */
+export function* longBlock(text: string, margin: string): Iterable<string> {
+  const whole = withoutBlankLines(text)
+  for (let start = 0; start <= whole.length;) {
+    const found = whole.indexOf("\n", start)
+    const end = found === -1 ? whole.length : found
+    yield end === start ? "" : margin + whole.slice(start, end)
+    start = end + 1
+  }
+}
+
+const withoutBlankLines = (text: string): string =>
+  safeText(text)
+    .replace(/^(?:[^\S\n]*\n)+/, "")
+    .trimEnd()
 
 /** Lines of labels and values, with aligned values. */
 export const labelledLines = (

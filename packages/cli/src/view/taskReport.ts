@@ -5,9 +5,9 @@ import type { Decision } from "@baton/core/Verification"
 import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as TextDiff from "effect/TextDiff"
-import { block, type Canvas, labelledLines } from "./table.ts"
+import { block, type Canvas, labelledLines, longBlock } from "./table.ts"
 import { count, number, usage, age, elapsed, moment } from "./quantity.ts"
-import { firstLine } from "./safeText.ts"
+import { firstLine, safeText } from "./safeText.ts"
 import * as Style from "./style.ts"
 import { ofTask, statusWord, taskWord } from "./taskTable.ts"
 
@@ -23,13 +23,13 @@ const margin = "  "
 const maxDescriptionLines = 40
 
 /** The lines of `baton show`: the task, its description, its attempts, its result. */
-export const taskReport = (details: TaskDetails, canvas: Canvas, now: number): ReadonlyArray<string> => {
+export function* taskReport(details: TaskDetails, canvas: Canvas, now: number): Iterable<string> {
   const { history, task } = details
   const { style } = canvas
   const section = (title: string, lines: ReadonlyArray<string>) =>
     lines.length === 0 ? [] : ["", style.bold(title), ...lines]
   const entries = entriesOf(details, canvas, now)
-  return [
+  yield* [
     `${style.bold(firstLine(task.id))}  ${ofTask(style, task)(taskWord(task))}${statusNote(task)}`,
     "",
     ...labelledLines(entries, { style, margin }),
@@ -42,19 +42,17 @@ export const taskReport = (details: TaskDetails, canvas: Canvas, now: number): R
     // Omitted if it is the error of the last attempt, which is shown above.
     ...(task.feedback === null || history.at(-1)?.error === task.feedback
       ? []
-      : section("Feedback for the next attempt", block(task.feedback, margin))),
-    ...(task.result === null ? [] : section("Result", resultLines(task.result)))
+      : section("Feedback for the next attempt", block(task.feedback, margin)))
   ]
+  if (task.result === null) return
+  yield* ["", style.bold("Result")]
+  if (safeText(task.result).trim() === "") yield `${margin}(empty)`
+  else yield* longBlock(task.result, margin)
 }
 
 const statusNote = (task: Task): string => {
   if (task.status === "completed") return task.verified ? ", verified" : ", not verified"
   return task.status === "failed" ? ", in the dead-letter queue" : ""
-}
-
-const resultLines = (result: string): ReadonlyArray<string> => {
-  const lines = block(result, margin)
-  return lines.length === 1 && lines[0] === "" ? [`${margin}(empty)`] : lines
 }
 
 const entriesOf = ({ dependencies, task }: TaskDetails, { style }: Canvas, now: number) => {

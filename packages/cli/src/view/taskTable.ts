@@ -90,7 +90,7 @@ export const printTable = Effect.fnUntraced(function* (options: {
   const stdio = yield* Stdio.Stdio
   const bounded = !options.all && !options.json && (yield* stdio.stdoutIsTerminal)
   const limit = options.limit ?? (bounded ? terminalLimit : undefined)
-  const found = pages({ status, limit: options.matches === undefined ? limit : undefined })
+  const found = pages({ status, results: options.json, limit: options.matches === undefined ? limit : undefined })
   const tasks =
     options.matches === undefined
       ? found

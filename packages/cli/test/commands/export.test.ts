@@ -231,7 +231,7 @@ describe("baton export", () => {
         const store = yield* TaskStore.TaskStore
         const failing = TaskStore.TaskStore.of({
           ...store,
-          attempts: () => Effect.die("the ledger is gone")
+          dump: () => Effect.die("the ledger is gone")
         })
         const file = `${directory}/results.jsonl`
         yield* fs.writeFileString(file, "old")

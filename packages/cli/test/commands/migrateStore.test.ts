@@ -82,7 +82,7 @@ describe("baton migrate-store", () => {
       yield* to.add([Task.makeNew({ id: "b", description: "B" })])
       assert.deepStrictEqual(yield* migrate(to, "--force"), {
         stdout: "",
-        stderr: text("error: TO already has 1 task. Use an empty store."),
+        stderr: text("error: TO already has 1 task, and the task b is not as in FROM. Use an empty store."),
         exitCode: 1
       })
       assert.strictEqual((yield* to.counts).pending, 1)
@@ -156,11 +156,51 @@ describe("baton migrate-store", () => {
       assert.deepStrictEqual(yield* migrate(to), {
         stdout: "",
         stderr: text(
-          "Only 500 of 700 tasks were copied. Empty TO before you try again.",
+          "20 of 700 tasks were copied. Run the same command again to copy the rest.",
           "error: No space is left: free some."
         ),
         exitCode: 1
       })
+    })
+  )
+
+  test(
+    "continues a copy that was killed, whatever its last write was",
+    Effect.gen(function* () {
+      const from = yield* TaskStore.TaskStore
+      yield* everyKind
+      yield* from.add(Array.from({ length: 1_200 }, (_, index) => Task.makeNew({ id: `t${index}`, description: "x" })))
+      yield* TestClock.adjust("2 hours")
+      const { records } = yield* from.dump({ limit: 10_000 })
+      for (const written of [5, 500, 777]) {
+        const to = yield* another
+        yield* to.restore(records.slice(0, written))
+        const { exitCode, stderr, stdout } = yield* migrate(to)
+        assert.deepStrictEqual([stderr, exitCode], ["", 0])
+        assert.strictEqual(
+          stdout,
+          text("1,206 tasks copied with their history: 1 completed, 1 failed, 1 cancelled, 1 in_progress, 1,202 pending.")
+        )
+        assert.deepStrictEqual(yield* contents(to), yield* contents(from))
+      }
+    })
+  )
+
+  test(
+    "does not continue a copy whose tasks have changed in the target",
+    Effect.gen(function* () {
+      const from = yield* TaskStore.TaskStore
+      yield* add({ id: "a", description: "A" }, { id: "b", description: "B" }, { id: "c", description: "C" })
+      const { records } = yield* from.dump()
+      const to = yield* another
+      yield* to.restore(records.slice(0, 2))
+      yield* to.cancel({ ids: ["b"] })
+      assert.deepStrictEqual(yield* migrate(to), {
+        stdout: "",
+        stderr: text("error: TO already has 2 tasks, and the task b is not as in FROM. Use an empty store."),
+        exitCode: 1
+      })
+      assert.strictEqual((yield* contents(to)).length, 2)
     })
   )
 

@@ -35,6 +35,21 @@ const storedIds = Effect.map(stored, (tasks) => tasks.map(({ id }) => String(id)
 /** Provides a separate store to each test. */
 const fresh = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, Layer.fresh(TaskStore.layerMemory))
 
+type Store = TaskStore.TaskStore["Service"]
+
+/** The store with another `add`, which is told how often it was called before. */
+const withAdd = (
+  add: (tasks: Parameters<Store["add"]>[0], calls: number) => ReturnType<Store["add"]>,
+  changes?: Partial<Store>
+) =>
+  Layer.effect(
+    TaskStore.TaskStore,
+    Effect.map(TaskStore.TaskStore, (store) => {
+      let calls = 0
+      return { ...store, ...changes, add: (tasks) => add(tasks, calls++) }
+    })
+  )
+
 /** A sort key for an id, derived from the seed. */
 const order = (seed: number, id: string) => Number.parseInt(fingerprint(`${seed}${id}`).slice(0, 8), 16)
 
@@ -94,22 +109,14 @@ describeSources("importSources", (it) => {
     }).pipe(fresh, Effect.provide(stdin("what\nit\n")))
   )
 
-  it.effect("adds tasks in batches of a thousand, in the order of the source", () =>
+  it.effect("adds a list in one write, in the order of the source, so that a kill leaves all of it or nothing", () =>
     Effect.gen(function* () {
-      const sizes: Array<number> = []
       const store = yield* TaskStore.TaskStore
-      const counting = Layer.succeed(TaskStore.TaskStore, {
-        ...store,
-        add: (tasks) => {
-          sizes.push(tasks.length)
-          return store.add(tasks)
-        }
-      })
+      const dying = withAdd((tasks, written) => (written > 0 ? Effect.interrupt : store.add(tasks)))
       const lines = Array.from({ length: 2500 }, (_, i) => `line ${i}`)
-      const { load } = yield* project({ "a.txt": lines.join("\n") })
-      assert.strictEqual((yield* Effect.provide(load(["a.txt"]), counting)).added, 2500)
-      assert.deepStrictEqual(sizes, [1000, 1000, 500])
-      const { tasks } = yield* store.list({ limit: 5000 })
+      const { load } = yield* project({ "a.txt": lines.join("\n"), "b.txt": "x".repeat(6_000_000) })
+      assert.strictEqual((yield* Effect.provide(load(["a.txt", "b.txt"]), dying)).added, 2501)
+      const { tasks } = yield* store.list({ limit: 2500 })
       assert.deepStrictEqual(
         tasks.map(({ description }) => description),
         lines
@@ -117,22 +124,24 @@ describeSources("importSources", (it) => {
     }).pipe(fresh)
   )
 
-  it.effect("adds smaller batches when the tasks are large, to limit memory", () =>
+  it.effect("adds a list in batches to a store that limits a write", () =>
     Effect.gen(function* () {
       const sizes: Array<number> = []
       const store = yield* TaskStore.TaskStore
-      const counting = Layer.succeed(TaskStore.TaskStore, {
-        ...store,
-        add: (tasks) => {
+      const counting = withAdd(
+        (tasks) => {
           sizes.push(tasks.length)
           return store.add(tasks)
-        }
-      })
+        },
+        { addLimit: 1000 }
+      )
       const { load } = yield* project({
-        "a.txt": Array.from({ length: 5 }, (_, i) => `${i}`.repeat(2_100_000)).join("\n")
+        "a.txt": Array.from({ length: 2500 }, (_, i) => `line ${i}`).join("\n"),
+        "b.txt": Array.from({ length: 5 }, (_, i) => `${i}`.repeat(2_100_000)).join("\n")
       })
-      yield* Effect.provide(load(["a.txt"]), counting)
-      assert.deepStrictEqual(sizes, [2, 2, 1])
+      assert.strictEqual((yield* Effect.provide(load(["a.txt"]), counting)).added, 2500)
+      assert.strictEqual((yield* Effect.provide(load(["b.txt"]), counting)).added, 5)
+      assert.deepStrictEqual(sizes, [1000, 1000, 500, 2, 2, 1])
     }).pipe(fresh)
   )
 

@@ -20,7 +20,7 @@ describe("pages", () => {
   test(
     "are larger for small tasks",
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* sizes(450, 10), [20, 200, 200, 30])
+      assert.deepStrictEqual(yield* sizes(2450, 10), [20, 1000, 1000, 430])
     })
   )
 

@@ -23,7 +23,7 @@ export const read = Effect.fnUntraced(function* <A>(
   let size = firstPart
   let cursor = query.cursor
   while (true) {
-    const page = yield* store.list({ ...query, cursor, limit: Math.min(size, query.limit - kept.length) })
+    const page = yield* store.list({ ...query, results: false, cursor, limit: Math.min(size, query.limit - kept.length) })
     for (const task of page.tasks) kept.push(keep(task))
     if (page.next === null || kept.length >= query.limit) return { kept, next: page.next }
     size = sizeAfter(page.tasks)
@@ -32,6 +32,6 @@ export const read = Effect.fnUntraced(function* <A>(
 })
 
 const sizeAfter = (tasks: ReadonlyArray<Tasks.Task>): number => {
-  const characters = tasks.reduce((sum, task) => sum + task.description.length + (task.result?.length ?? 0), 1)
+  const characters = tasks.reduce((sum, task) => sum + task.description.length, 1)
   return Math.min(maxTasksPerPart, Math.max(1, Math.floor((charactersPerPart * tasks.length) / characters)))
 }

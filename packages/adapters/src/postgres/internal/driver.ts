@@ -153,8 +153,8 @@ export const make = Effect.fnUntraced(function* (
       ]),
 
     get: (ids) => db.run<TaskRow>(statements.get, [texts(ids)]),
-    list: ({ after, limit, queue, status }) =>
-      db.run<TaskRow>(statements.list[status ?? "all"], [int(after), int(limit), text(queue)]),
+    list: ({ after, limit, queue, results, status }) =>
+      db.run<TaskRow>(statements.list[status ?? "all"], [int(after), int(limit), text(queue), boolean(results)]),
     attempts: (id) => db.run<AttemptRow>(statements.attempts, [text(id)]),
     counts,
 

@@ -58,9 +58,12 @@ const columns = `
   t.concurrency_key AS "concurrencyKey", t.feedback,
   t.requeues::float8 AS requeues, t.usage, i.created_at AS "createdAt", t.updated_at AS "updatedAt"`
 
-export const taskColumns = `${columns}, t.status, t.verified,
+/** The columns of a list. An execution that is not read is not fetched from where PostgreSQL keeps large values. */
+export const listedColumns = (results: string) => `${columns}, t.status, t.verified,
   CASE WHEN t.status = 'in_progress' THEN t.started_at END AS "startedAt",
-  CASE WHEN t.status = 'completed' THEN t.execution END AS execution`
+  CASE WHEN ${results} AND t.status = 'completed' THEN t.execution END AS execution`
+
+export const taskColumns = listedColumns("true")
 
 export const claimColumns = `${columns}, t.token::float8 AS token, t.claim_call::float8 AS call, t.checkpoint`
 

@@ -2,7 +2,7 @@ import type { TaskStatus } from "@baton/core/Task"
 import type { ControlRequest } from "@baton/core/TaskStore"
 import * as Budgets from "./budgets.ts"
 import * as Pauses from "./pauses.ts"
-import { claimColumns, countChange, counted, giveUpLease, keepOutput, later, type Names, taskColumns } from "./names.ts"
+import { claimColumns, countChange, counted, giveUpLease, keepOutput, later, listedColumns, type Names, taskColumns } from "./names.ts"
 
 /** The statements of one store, except for those that add tasks. */
 export interface Statements extends ReturnType<typeof make> {}
@@ -646,10 +646,11 @@ const selecting = (names: Names) => {
 }
 
 const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks }: Names) => {
-  const page = (where: string, more = "") => `
-    SELECT ${taskColumns}${more} FROM ${tasks} t JOIN ${inputs} i ON i.seq = t.seq
+  const page = (where: string, columns: string) => `
+    SELECT ${columns} FROM ${tasks} t JOIN ${inputs} i ON i.seq = t.seq
     WHERE ${where} t.seq > $1 ORDER BY t.seq LIMIT $2`
-  const pageWith = (status: TaskStatus) => page(`t.status = '${status}' AND ${isInQueue("$3")} AND`)
+  const list = (where = "") => page(`${where} ${isInQueue("$3")} AND`, listedColumns("$4"))
+  const listWith = (status: TaskStatus) => list(`t.status = '${status}' AND`)
   /** The ledger's rows of tasks, and the attempts that are in the tasks' own rows. */
   const ledger = (seqs: string) => `
     WITH x AS MATERIALIZED (${seqs})
@@ -669,13 +670,13 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
       JOIN ${tasks} t ON t.seq = i.seq`,
 
     list: {
-      all: page(`${isInQueue("$3")} AND`),
-      pending: pageWith("pending"),
-      in_progress: pageWith("in_progress"),
-      in_review: pageWith("in_review"),
-      completed: pageWith("completed"),
-      failed: pageWith("failed"),
-      cancelled: pageWith("cancelled")
+      all: list(),
+      pending: listWith("pending"),
+      in_progress: listWith("in_progress"),
+      in_review: listWith("in_review"),
+      completed: listWith("completed"),
+      failed: listWith("failed"),
+      cancelled: listWith("cancelled")
     } satisfies { readonly [Status in TaskStatus | "all"]: string },
 
     attempts: ledger(`SELECT i.seq FROM ${inputs} i WHERE i.id = $1`),
@@ -701,7 +702,7 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
 
     /** The following statements of the transaction see the store at one moment. */
     snapshot: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-    dump: page("", `, t.token::float8 AS token, t.lease_until AS "leaseUntil", t.checkpoint`),
+    dump: page("", `${taskColumns}, t.token::float8 AS token, t.lease_until AS "leaseUntil", t.checkpoint`),
     dumpAttempts: ledger("SELECT unnest($1::float8[])::bigint AS seq"),
     dumpWaitsFor: `
       SELECT d.task::float8 AS task, d.dependency

@@ -56,6 +56,9 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     concurrencyKeys: true,
 
+    // A script holds up every client of the server, and adds about 20,000 tasks a second.
+    limits: { added: 1000 },
+
     add: (tasks, { checkOnly }) =>
       run(Writing.add, [checkOnly ? "check" : "add", ...Encoding.addArguments(tasks)], (reply) => {
         const [existing, conflicts, unknown] = Encoding.array(reply)
@@ -130,8 +133,8 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
         (rows) => rows.flat()
       ),
 
-    list: ({ after, limit, queue, status }) =>
-      run(Reading.list, [status ?? "", queue ?? "", String(after), String(limit)], (reply) =>
+    list: ({ after, limit, queue, results, status }) =>
+      run(Reading.list, [status ?? "", queue ?? "", String(after), String(limit), results ? "1" : "0"], (reply) =>
         Encoding.array(reply).map(Encoding.taskRow)
       ),
 

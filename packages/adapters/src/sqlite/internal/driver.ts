@@ -95,8 +95,8 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     get: (ids) => read((sql) => ids.flatMap((id) => sql.task(id))),
 
-    list: ({ after, limit, queue, status }) =>
-      read((sql) => (status === null ? sql.page : sql.pageOf[status])(after, limit, queue)),
+    list: ({ after, limit, queue, results, status }) =>
+      read((sql) => (status === null ? sql.list : sql.listOf[status])(after, limit, queue, results ? 1 : 0)),
 
     attempts: (id) => read((sql) => sql.attempts(id)),
 
@@ -134,7 +134,7 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     dump: ({ after, limit }) =>
       snapshot((sql) =>
-        sql.page(after, limit, null).map((row) =>
+        sql.page(after, limit).map((row) =>
           Object.assign(row, {
             waitsFor: sql.dependenciesOf(row.seq).map(({ dependency }) => dependency),
             attemptRows: sql.attemptsOf(row.seq)

@@ -43,6 +43,12 @@ const columns = Object.keys(column)
 /** What `tasks` reads. */
 export const taskColumns = columns.join(", ")
 
+/** What a list reads: not what the next attempt verifies, and executions only if `results` is true. */
+export const listedColumns = (results: string) =>
+  columns
+    .map((name) => (name === "execution" ? `IIF(${results}, execution, NULL)` : name === "checkpoint" ? "NULL" : name))
+    .join(", ")
+
 /** What `claim` reads. */
 export const claimColumns = columns.slice(0, column.execution).join(", ")
 

@@ -167,13 +167,17 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
 
     task: tasks<[id: string]>(`SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE id = ?`),
 
-    page: tasks<[after: number, limit: number, queue: string | null]>(
-      `SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE seq > ?1 AND ${isIn("?3")} ORDER BY seq LIMIT +?2`
+    page: tasks<[after: number, limit: number]>(
+      `SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE seq > ? ORDER BY seq LIMIT +?`
     ),
 
-    pageOf: byStatus((status) =>
-      tasks<[after: number, limit: number, queue: string | null]>(`
-        SELECT ${Rows.taskColumns} FROM ${wholeTasks}
+    list: tasks<[after: number, limit: number, queue: string | null, results: number]>(
+      `SELECT ${Rows.listedColumns("?4")} FROM ${wholeTasks} WHERE seq > ?1 AND ${isIn("?3")} ORDER BY seq LIMIT +?2`
+    ),
+
+    listOf: byStatus((status) =>
+      tasks<[after: number, limit: number, queue: string | null, results: number]>(`
+        SELECT ${Rows.listedColumns("?4")} FROM ${wholeTasks}
         WHERE seq IN (
           SELECT seq FROM ${tasksOf[status]} WHERE status = '${status}' AND seq > ?1 AND ${isIn("?3")}
           ORDER BY seq LIMIT +?2)

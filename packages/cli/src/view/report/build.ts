@@ -17,14 +17,14 @@ type Format = (typeof formats)[number]
 export const formatOf = (output: string | undefined): Format =>
   output === undefined ? "text" : /\.html?$/i.test(output) ? "html" : /\.(?:md|markdown)$/i.test(output) ? "md" : "text"
 
-/** Records can be large, so only one page is in memory at a time. */
-const pageSize = 50
+/** Records have less in memory than a page of tasks, because each has all attempts. */
+const maxPageSize = 500
 
 const gather = Effect.gen(function* () {
   const { Report } = yield* Effect.promise(() => import("./Report.ts"))
   const tasks = yield* TaskStore
   const gathered = new Report(yield* Clock.currentTimeMillis)
-  yield* Stream.runForEach(records(tasks, { pageSize }), (record) => Effect.sync(() => gathered.add(record)))
+  yield* Stream.runForEach(records(tasks, { maxPageSize }), (record) => Effect.sync(() => gathered.add(record)))
   return gathered
 })
 

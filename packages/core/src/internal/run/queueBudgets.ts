@@ -462,7 +462,7 @@ const examined = 50
 
 /** They only make an estimate better, so an error of the store is ignored here: the run's own reads report it. */
 const readCompleted = ({ store }: Pick<RunParts, "store">, queue: string): Effect.Effect<ReadonlyArray<Attempt>> =>
-  store.list({ queue, status: "completed", limit: examined }).pipe(
+  store.list({ queue, status: "completed", results: false, limit: examined }).pipe(
     Effect.flatMap(({ tasks }) => Effect.forEach(tasks, ({ id }) => store.attempts(id), { concurrency: 8 })),
     Effect.map((attempts) => attempts.flat()),
     Effect.orElseSucceed(() => [])

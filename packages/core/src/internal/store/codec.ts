@@ -281,7 +281,13 @@ export const seq = ({ seq }: Pick<Driver.TaskRow, "seq">): number => number("seq
 /** An empty output is none. */
 const output = (value: Driver.Column): string | null => readExecution(value)?.output || null
 
-export const task = (row: Driver.TaskRow): Task => {
+const taskTime = recentTimes()
+
+/** The result of a completed task. */
+const result = ({ execution }: Pick<Driver.TaskRow, "execution">): string =>
+  readExecution(execution)?.output ?? unreadable("execution", "an execution")
+
+export const task = (row: Driver.TaskRow, hasResult = true): Task => {
   const found = status(row.status)
   return {
     id: taskId(row.id),
@@ -290,20 +296,19 @@ export const task = (row: Driver.TaskRow): Task => {
     payload: payload(row.payload),
     overrides: overrides(row.overrides),
     status: found,
-    result:
-      found === "completed" ? (readExecution(row.execution)?.output ?? unreadable("execution", "an execution")) : null,
+    result: hasResult && found === "completed" ? result(row) : null,
     attempts: number("attempts", row.attempts),
     metadata: metadata(row.metadata),
     priority: number("priority", row.priority),
-    availableAt: time("availableAt", row.availableAt),
+    availableAt: taskTime("availableAt", row.availableAt),
     dependsOn: dependsOn(row.dependsOn),
     concurrencyKey: textOrNull("concurrencyKey", row.concurrencyKey ?? null),
     feedback: textOrNull("feedback", row.feedback),
     verified: boolean("verified", row.verified),
     requeues: number("requeues", row.requeues),
     usage: usage(row.usage),
-    createdAt: time("createdAt", row.createdAt),
-    updatedAt: time("updatedAt", row.updatedAt),
+    createdAt: taskTime("createdAt", row.createdAt),
+    updatedAt: taskTime("updatedAt", row.updatedAt),
     ...(row.startedAt === null ? undefined : { startedAt: time("startedAt", row.startedAt) })
   }
 }
@@ -347,9 +352,9 @@ export const lease = ({ id, token }: Pick<Driver.ClaimRow, "id" | "token">): Lea
 })
 
 /** A task for a list: one that cannot be read as a whole has a description that says so. */
-export const listedTask = (row: Driver.TaskRow): Task =>
+export const listedTask = (row: Driver.TaskRow, hasResult: boolean): Task =>
   Result.getOrElse(
-    decode("", () => task(row)),
+    decode("", () => task(row, hasResult)),
     ({ message }) => ({
       id: taskId(row.id),
       queue: typeof row.queue === "string" ? row.queue : defaultQueue,

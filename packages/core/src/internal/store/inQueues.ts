@@ -101,6 +101,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
       refused(
         Effect.map(store.add(tasks.map(newTaskOutside)), (reply) => ({ ...reply, added: each(reply.added, inside) }))
       ),
+    addLimit: store.addLimit,
     claim: (options) =>
       Effect.map(store.claim({ queues, ...options }), (claims) =>
         names === unchanged ? claims : claims.map((claim) => ({ ...claim, task: taskInside(claim.task) }))

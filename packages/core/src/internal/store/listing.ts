@@ -47,7 +47,7 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
   const search = Effect.fnUntraced(function* (
     { cursor, limit = defaultPageSize }: ListQuery,
     read: (after: number, limit: number) => Effect.Effect<ReadonlyArray<TaskRow>, TaskStoreError>,
-    matches: (task: Task) => boolean
+    { decode, matches }: { readonly decode: (row: TaskRow) => Task; readonly matches: (task: Task) => boolean }
   ): Effect.fn.Return<TaskPage, TaskStoreError> {
     const tasks: Array<Task> = []
     let last = cursor ?? null
@@ -59,7 +59,7 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
         read
       )
       for (const row of part.rows) {
-        const task = yield* decoded(() => Codec.listedTask(row))
+        const task = yield* decoded(() => decode(row))
         if (!matches(task)) continue
         if (tasks.length === limit) return { tasks, next: last }
         tasks.push(task)
@@ -73,13 +73,15 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
   const list = (query: ListQuery = {}): Effect.Effect<TaskPage, TaskStoreError> => {
     const status = query.status ?? null
     const queue = query.queue ?? null
-    const part = (after: number, limit: number) => driver.list({ after, limit, status, queue })
+    const { results = true } = query
+    const part = (after: number, limit: number) => driver.list({ after, limit, status, queue, results })
+    const decode = (row: TaskRow) => Codec.listedTask(row, results)
     const matches = matcher(query)
     return matches === undefined
       ? Effect.flatMap(page(query, part), ({ next, rows }) =>
-          decoded(() => ({ tasks: rows.map(Codec.listedTask), next }))
+          decoded(() => ({ tasks: rows.map(decode), next }))
         )
-      : search(query, part, matches)
+      : search(query, part, { decode, matches })
   }
 
   const dump = (query: DumpQuery = {}) =>

@@ -528,6 +528,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
 
   const store: TaskStore["Service"] = {
     add,
+    addLimit: driver.limits?.added,
     claim,
     checkpoint: (checkpoints) =>
       underLeases(checkpoints, Codec.checkpointRow, ({ execution }) => execution.length, driver.checkpoint),

@@ -100,6 +100,24 @@ export const reading: ReadonlyArray<Case> = [
     })
   ),
   it(
+    "a list without results has none, and differs in nothing else",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add(numbered(5))
+      const [first, second] = yield* claim(fixture, { limit: 3 })
+      assert.ok(first && second)
+      yield* settle(fixture, complete(first), fail(second))
+      for (const query of [{}, { status: "completed" }, { text: "task" }] as const) {
+        const { tasks } = yield* fixture.store.list(query)
+        assert.ok(tasks.some(({ result }) => result !== null))
+        const bare = yield* fixture.store.list({ ...query, results: false })
+        assert.deepEqual(
+          bare.tasks.map((each) => plainTask(each)),
+          tasks.map((each) => plainTask({ ...each, result: null }))
+        )
+      }
+    })
+  ),
+  it(
     "a page has a hundred tasks by default",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(150))

@@ -99,12 +99,12 @@ return {
 
 /** Describes tasks: id, line, inputs, feedback, usage, the execution of the attempt that completed it, when it started. */
 const describe = String.raw`
-local function describe(ids)
+local function describe(ids, withoutResults)
   load(ids)
   local inputs, feedback, usage, rows, executions = mget(INPUTS, ids), mget(FEEDBACK, ids), mget(USAGE, ids), {}, {}
   for _, id in ipairs(ids) do
     local task = tasks[id]
-    if task and task[Status] == 'completed' then rows[#rows + 1] = task[Rows] .. ' ' .. id end
+    if task and task[Status] == 'completed' and not withoutResults then rows[#rows + 1] = task[Rows] .. ' ' .. id end
   end
   for index, row in ipairs(mget(ATTEMPTS, rows)) do executions[rows[index]] = row and executionOf(row) end
   local described = {}
@@ -122,11 +122,12 @@ end
 /** Argument: an id. Returns the task or nothing. */
 export const get = script([tasks, previousExecutions, describe], `return describe({ ARGV[FIRST] })[1]`)
 
-/** Arguments: a status or nothing, a queue or nothing, after which `seq`, limit. Returns the tasks. */
+/** Arguments: a status or nothing, a queue or nothing, after which `seq`, limit, 0 for no results. Returns the tasks. */
 export const list = script(
   [members, tasks, queues, ranked, previousExecutions, describe],
   `
-return describe((ranked(ARGV[FIRST], ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]), tonumber(ARGV[FIRST + 3]))))`
+local ids = ranked(ARGV[FIRST], ARGV[FIRST + 1], tonumber(ARGV[FIRST + 2]), tonumber(ARGV[FIRST + 3]))
+return describe(ids, ARGV[FIRST + 4] == '0')`
 )
 
 /**
