@@ -101,7 +101,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.explain, [texts, numbers, numbers, numbers], byKey, /task_inputs_id/, /attempts_pkey/)
       yield* explain(statements.sweep, [number, int, text, text, text, int, text, text], /using tasks_leased on tasks/)
       const page = [int, int]
-      const list = [int, int, text]
+      const list = [int, int, text, "boolean"]
       yield* explain(statements.list.all, list, byKey)
       yield* explain(statements.list.pending, list, /tasks_pending/)
       yield* explain(statements.list.failed, list, /tasks_failed/)

@@ -168,7 +168,9 @@ export const readStored: Effect.Effect<StoredTasks | undefined, TaskStoreError, 
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
   if (total === 0 || total > maxStored) return undefined
   const stored = new StoredTasks()
-  yield* Stream.runForEachArray(pages({ results: false }), (tasks) => Effect.sync(() => tasks.forEach((task) => stored.add(task))))
+  yield* Stream.runForEachArray(pages({ results: false }), (tasks) =>
+    Effect.sync(() => tasks.forEach((task) => stored.add(task)))
+  )
   return stored
 })
 

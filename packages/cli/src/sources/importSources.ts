@@ -250,7 +250,8 @@ const withoutCompletedDependencies = (task: NewTask, isCompleted: (id: string) =
 
 /** Adds tasks to the store in batches. */
 const makeBatch = Effect.map(TaskStore, (store) => {
-  const limit: BatchLimit = store.addLimit === undefined ? wholeLists : { tasks: store.addLimit, characters: batchCharacters }
+  const limit: BatchLimit =
+    store.addLimit === undefined ? wholeLists : { tasks: store.addLimit, characters: batchCharacters }
   let batch: Array<PendingTask> = []
   let characters = 0
   const flush = Effect.suspend(() => {

@@ -23,10 +23,10 @@ interface Position {
 const inPages = <A>(
   options: { readonly limit?: number | undefined; readonly maxPageSize: number },
   charactersOf: (value: A) => number,
-  read: (page: { readonly limit: number; readonly cursor: string | undefined }) => Effect.Effect<
-    { readonly values: ReadonlyArray<A>; readonly next: string | null },
-    TaskStoreError
-  >
+  read: (page: {
+    readonly limit: number
+    readonly cursor: string | undefined
+  }) => Effect.Effect<{ readonly values: ReadonlyArray<A>; readonly next: string | null }, TaskStoreError>
 ): Stream.Stream<A, TaskStoreError> => {
   const { limit = Infinity, maxPageSize } = options
   const sizeAfter = (values: ReadonlyArray<A>): number => {

@@ -179,7 +179,9 @@ describe("baton migrate-store", () => {
         assert.deepStrictEqual([stderr, exitCode], ["", 0])
         assert.strictEqual(
           stdout,
-          text("1,206 tasks copied with their history: 1 completed, 1 failed, 1 cancelled, 1 in_progress, 1,202 pending.")
+          text(
+            "1,206 tasks copied with their history: 1 completed, 1 failed, 1 cancelled, 1 in_progress, 1,202 pending."
+          )
         )
         assert.deepStrictEqual(yield* contents(to), yield* contents(from))
       }

@@ -23,7 +23,12 @@ export const read = Effect.fnUntraced(function* <A>(
   let size = firstPart
   let cursor = query.cursor
   while (true) {
-    const page = yield* store.list({ ...query, results: false, cursor, limit: Math.min(size, query.limit - kept.length) })
+    const page = yield* store.list({
+      ...query,
+      results: false,
+      cursor,
+      limit: Math.min(size, query.limit - kept.length)
+    })
     for (const task of page.tasks) kept.push(keep(task))
     if (page.next === null || kept.length >= query.limit) return { kept, next: page.next }
     size = sizeAfter(page.tasks)

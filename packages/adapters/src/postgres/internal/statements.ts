@@ -2,7 +2,17 @@ import type { TaskStatus } from "@baton/core/Task"
 import type { ControlRequest } from "@baton/core/TaskStore"
 import * as Budgets from "./budgets.ts"
 import * as Pauses from "./pauses.ts"
-import { claimColumns, countChange, counted, giveUpLease, keepOutput, later, listedColumns, type Names, taskColumns } from "./names.ts"
+import {
+  claimColumns,
+  countChange,
+  counted,
+  giveUpLease,
+  keepOutput,
+  later,
+  listedColumns,
+  type Names,
+  taskColumns
+} from "./names.ts"
 
 /** The statements of one store, except for those that add tasks. */
 export interface Statements extends ReturnType<typeof make> {}

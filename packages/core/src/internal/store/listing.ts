@@ -78,9 +78,7 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
     const decode = (row: TaskRow) => Codec.listedTask(row, results)
     const matches = matcher(query)
     return matches === undefined
-      ? Effect.flatMap(page(query, part), ({ next, rows }) =>
-          decoded(() => ({ tasks: rows.map(decode), next }))
-        )
+      ? Effect.flatMap(page(query, part), ({ next, rows }) => decoded(() => ({ tasks: rows.map(decode), next })))
       : search(query, part, { decode, matches })
   }
 
