@@ -86,7 +86,7 @@ const isOther = (row: Row | undefined, { description, payload, queue }: TaskStor
   row !== undefined &&
   (row.queue !== queue || row.payload !== payload || (payload === null && row.description !== description))
 
-type PageRequest = Parameters<TaskStoreDriver.TaskStoreDriver["list"]>[0]
+type PageRequest = Omit<Parameters<TaskStoreDriver.TaskStoreDriver["list"]>[0], "results">
 const pageOf = ({ after, limit, queue, status }: PageRequest) => [after, status, status, queue, queue, limit]
 
 type Link = TaskStoreDriver.AddReply["unknown"][number]
