@@ -5,6 +5,7 @@
  */
 export { Retention } from "./Retention.ts"
 export * as Review from "./Review.ts"
+export * as Schedules from "./Schedules.ts"
 export * as TaskActivity from "./TaskActivity.ts"
 export * as Workflows from "./Workflows.ts"
 export { WorkflowsError } from "./WorkflowsError.ts"

@@ -1,4 +1,5 @@
 /** `baton schedule` */
+import * as CronExpression from "@baton/core/CronExpression"
 import * as Argument from "effect/cli/Argument"
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
@@ -68,7 +69,7 @@ const add = Command.make(
       })
     }
     const timezone = input.timezone ?? DateTime.zoneToString(DateTime.zoneMakeLocal())
-    const parsed = Schedule.parseCron(cron, timezone)
+    const parsed = CronExpression.parse(cron, timezone)
     if (Result.isFailure(parsed)) return yield* new CliError.ValidationError({ message: parsed.failure })
     const source = args.find((arg) => !arg.startsWith("-"))
     const chosen = input.name ?? nameKind.read(source === undefined ? first : queueOf(source)) ?? first

@@ -5,11 +5,11 @@
  * time as part of its id, so that it exists once, however many processes evaluate the schedule: adding it again adds
  * nothing, and one worker claims it. A tick adds the next one before it runs.
  */
+import * as CronExpression from "@baton/core/CronExpression"
 import { idInQueue, type Task, TaskId } from "@baton/core/Task"
 import * as TaskQueue from "@baton/core/TaskQueue"
 import { inQueues, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import * as Cron from "effect/Cron"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -73,34 +73,9 @@ export interface Stored {
   readonly last: { readonly at: DateTime.Utc; readonly ended: Ended | null } | null
 }
 
-/** Reads an expression; fails with the reason if it is invalid. */
-export const parseCron = (expression: string, timezone: string): Result.Result<Cron.Cron, string> => {
-  const zone = DateTime.zoneFromString(timezone)
-  if (Option.isNone(zone)) {
-    return Result.fail(`The time zone "${timezone}" does not exist. Use a name such as Europe/Berlin, or UTC.`)
-  }
-  // When clocks go back, a tick at a fixed hour happens once, and one of every hour happens in both.
-  const fields = expression.trim().split(/\s+/)
-  const hours = fields.at(-4) ?? "*"
-  const cron = Cron.parse(expression, zone.value, { onDstOverlap: hours.includes("*") ? "both" : "earlier" })
-  if (Result.isFailure(cron)) {
-    return Result.fail(
-      `"${expression}" is not a cron expression: ${cron.failure.message}. Write five fields (minute, hour, day, month, weekday), such as "0 2 * * *".`
-    )
-  }
-  return Result.isSuccess(after(cron.success, DateTime.makeUnsafe(0)))
-    ? Result.succeed(cron.success)
-    : Result.fail(`"${expression}" never occurs. Check its day and month.`)
-}
-
-const after = (cron: Cron.Cron, time: DateTime.Utc): Result.Result<DateTime.Utc, unknown> =>
-  Result.try(() => DateTime.makeUnsafe(Cron.next(cron, time)))
-
 /** The first tick after a time. A definition is checked before it is stored. */
 export const nextAfter = ({ cron, timezone }: Definition, time: DateTime.Utc): DateTime.Utc =>
-  Result.getOrThrow(
-    Result.flatMap(parseCron(cron, timezone), (cron) => Result.mapError(after(cron, time), (error) => String(error)))
-  )
+  Result.getOrThrow(Result.flatMap(CronExpression.parse(cron, timezone), (cron) => CronExpression.after(cron, time)))
 
 /** So far in the future that it is never due. */
 const never = DateTime.makeUnsafe("9999-01-01T00:00:00Z")
