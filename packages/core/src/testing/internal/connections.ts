@@ -17,7 +17,10 @@ interface Connection {
 export interface Use {
   /** How many connections are open at the same time; operations take turns. */
   readonly connections: number
-  /** Closes and opens all connections after this many writes; 0 for never. */
+  /**
+   * Closes and opens all connections after this many writes, then after one write more each time, so that a case of many
+   * writes does not consist of reopening; 0 for never.
+   */
   readonly reopenAfterWrites: number
   /** Whether the connections may be closed while tasks are in progress: leases last longer than a connection. */
   readonly keepsLeases: boolean
@@ -41,6 +44,7 @@ export const make = Effect.fnUntraced(function* (
   let inFlight = 0
   let operations = 0
   let writes = 0
+  let reopenings = 0
 
   const connect = Effect.gen(function* () {
     const own = yield* Scope.fork(scope)
@@ -61,14 +65,14 @@ export const make = Effect.fnUntraced(function* (
   const reopen = Effect.gen(function* () {
     for (const { scope } of connections) yield* Scope.close(scope, Exit.void)
     writes = 0
+    reopenings++
     yield* connectAll
   })
 
   const isDue = Effect.suspend(() => {
     const [first] = connections
-    if (first === undefined || use.reopenAfterWrites === 0 || writes < use.reopenAfterWrites || inFlight > 0) {
-      return Effect.succeed(false)
-    }
+    if (first === undefined || use.reopenAfterWrites === 0 || inFlight > 0) return Effect.succeed(false)
+    if (writes < use.reopenAfterWrites + reopenings) return Effect.succeed(false)
     return use.keepsLeases
       ? Effect.succeed(true)
       : Effect.map(first.store.counts, ({ in_progress }) => in_progress === 0)
