@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Stdio from "effect/Stdio"
 import manifest from "../package.json" with { type: "json" }
+import { audit } from "./commands/audit.ts"
 import { add } from "./commands/add.ts"
 import { budget } from "./commands/budget.ts"
 import { cache } from "./commands/cache.ts"
@@ -63,6 +64,7 @@ export const baton = Command.make("baton").pipe(
     status,
     budget,
     review,
+    audit,
     dlq,
     cancel,
     pause,

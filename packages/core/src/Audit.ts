@@ -223,14 +223,23 @@ export const read = (store: TaskStore["Service"], options: Options): Effect.Effe
     )
   })
 
-const makeCounting = () => {
+/**
+ * Counts verdicts one at a time, for a report.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const makeCounting = (): {
+  readonly add: (sample: Pick<Sample, "attempt" | "verification">) => void
+  readonly report: () => Report
+} => {
   const all = none()
   const judges = new Map<
     string,
     Pick<JudgeRates, "models" | "criteria"> & { accepts: Counter; rejects: Counter; last: DateTime.Utc }
   >()
   return {
-    add: ({ attempt, verification }: Pick<Sample, "attempt" | "verification">) => {
+    add: ({ attempt, verification }) => {
       const { criteria = null, models = [], passed } = verification
       const key = JSON.stringify([models, criteria])
       const ended = attempt.endedAt ?? attempt.startedAt
@@ -240,7 +249,7 @@ const makeCounting = () => {
       add(all, verification)
       add(passed ? judge.accepts : judge.rejects, verification)
     },
-    report: (): Report => ({
+    report: () => ({
       judges: Array.from(judges.values(), ({ accepts, criteria, last, models, rejects }) => ({
         models,
         criteria,

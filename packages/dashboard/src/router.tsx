@@ -2,6 +2,7 @@ import { createRootRoute, createRoute, createRouter, Link } from "@tanstack/reac
 import { PageError } from "./components/ErrorBoundary.tsx"
 import { Layout } from "./components/Layout.tsx"
 import { Empty } from "./components/Message.tsx"
+import { AuditPage } from "./pages/Audit.tsx"
 import { FailuresPage } from "./pages/Failures.tsx"
 import { QueuesPage } from "./pages/Queues.tsx"
 import { ReviewPage } from "./pages/Review.tsx"
@@ -27,6 +28,7 @@ const routes = [
   // The id is a parameter, because an id can contain anything, such as `/` and `..`.
   createRoute({ getParentRoute: () => root, path: "/task", validateSearch: Search.task, component: TaskPage }),
   createRoute({ getParentRoute: () => root, path: "/review", validateSearch: Search.review, component: ReviewPage }),
+  createRoute({ getParentRoute: () => root, path: "/audit", validateSearch: Search.audit, component: AuditPage }),
   createRoute({
     getParentRoute: () => root,
     path: "/failures",

@@ -49,6 +49,14 @@ export interface ReviewSearch {
 
 export const review = ({ id, queue }: Parameters): ReviewSearch => ({ id: textOf(id), queue: textOf(queue) })
 
+export interface AuditSearch {
+  readonly queue?: string | undefined
+  /** The share of the tasks in the sample, from 0 to 1. */
+  readonly share?: string | undefined
+}
+
+export const audit = ({ queue, share }: Parameters): AuditSearch => ({ queue: textOf(queue), share: textOf(share) })
+
 /** Parameters are plain text: `?id=prompts%2F1`. */
 export const parse = (search: string): Record<string, string> => Object.fromEntries(new URLSearchParams(search))
 

@@ -99,6 +99,36 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     })
   })
 
+  describe("with verdicts to audit", () => {
+    withServer([compared])
+
+    it("takes findings from the keyboard alone, and shows the rates accessibly", async () => {
+      const { context, errors, page } = await open(browser)
+      await visit(page, `${server.url}/audit?share=1`)
+      await page.getByRole("heading", { level: 1, name: "release-notes/12" }).waitFor()
+      await page.getByText("2 verdicts wait").waitFor()
+      await page.getByRole("button", { name: "Agree a" }).waitFor()
+      await assertAccessible(page)
+      await page.keyboard.press("a")
+      await page.getByText("1 verdict waits").waitFor()
+      await page.getByRole("button", { name: "Disagree d" }).waitFor()
+      await page.keyboard.press("d")
+      await page.keyboard.type("The upgrade is missing.")
+      await page.keyboard.press("Control+Enter")
+      await page.getByText("Each verdict in the sample was audited.").waitFor()
+      await page.getByText("People agree with 1 of 2 verdicts: 50% (9.5% to 90.5%).").waitFor()
+      const attempts = await server.change((store) => store.attempts(compared.task.id))
+      assert.deepStrictEqual(
+        attempts.map(({ verification }) => verification?.audit?.agrees),
+        [true, undefined, false]
+      )
+      await page.setViewportSize({ width: 360, height: 640 })
+      assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), 360)
+      assert.deepStrictEqual(errors, [])
+      await context.close()
+    })
+  })
+
   describe("with the tasks of several runs", () => {
     withServer([...examples, hostile])
 

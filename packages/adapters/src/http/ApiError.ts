@@ -5,7 +5,7 @@
  */
 import { TaskStatus } from "@baton/core/Task"
 import { Refusal } from "@baton/core/TaskStoreError"
-import { Decision } from "@baton/core/Verification"
+import { AuditFinding, Decision } from "@baton/core/Verification"
 import * as Schema from "effect/Schema"
 
 const fields = {
@@ -94,6 +94,22 @@ export class NotInReview extends Schema.TaggedError<NotInReview>()(
     status: TaskStatus,
     /** The decision and the person who made it; null without a decision. */
     decision: Schema.NullOr(Decision)
+  },
+  { httpApiStatus: 409 }
+) {}
+
+/**
+ * The attempt has no verdict to audit, or another person has already audited it. Nothing was changed.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class NotAudited extends Schema.TaggedError<NotAudited>()(
+  "NotAudited",
+  {
+    ...fields,
+    /** What another person found; null when nobody has audited the attempt. */
+    audit: Schema.NullOr(AuditFinding)
   },
   { httpApiStatus: 409 }
 ) {}

@@ -26,16 +26,19 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "./ApiError.ts"
+import { NotAudited, NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "./ApiError.ts"
 import { Access, RequestErrors } from "./internal/middleware.ts"
 import {
   Added,
+  AuditedVerdict,
+  AuditOverview,
   Changed,
   Control,
   Decide,
   Decided,
   Event,
   Failures,
+  Finding,
   limits,
   Overview,
   TaskPage,
@@ -50,6 +53,9 @@ const Ids = Schema.Array(Schema.NonEmptyString).check(Schema.isMinLength(1), Sch
 const ById = Schema.Struct({ ids: Ids })
 const ByStatus = Schema.Struct({ status: TaskStatus, queue: Schema.optionalKey(QueueName) })
 const ByCause = Schema.Struct({ cause: Schema.NonEmptyString, queue: Schema.optionalKey(QueueName) })
+
+/** From 0 to 1. */
+const Share = Schema.FiniteFromString.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 
 const storeErrors = [StoreUnavailable, StoreUnusable] as const
 
@@ -114,6 +120,19 @@ export class Endpoints extends HttpApiGroup.make("baton", { topLevel: true })
       success: Decided,
       error: [TaskNotFound, NotInReview, ...storeErrors]
     }).annotate(OpenApi.Summary, "Approve, reject or edit an output in review"),
+    HttpApiEndpoint.get("audit", "/audit", {
+      query: { queue: Schema.optionalKey(QueueName), share: Schema.optionalKey(Share) },
+      success: AuditOverview,
+      error: storeErrors
+    }).annotate(
+      OpenApi.Summary,
+      "How often people disagree with verdicts in a sample, and verdicts that wait for them"
+    ),
+    HttpApiEndpoint.post("find", "/audit", {
+      payload: Finding,
+      success: AuditedVerdict,
+      error: [TaskNotFound, NotAudited, ...storeErrors]
+    }).annotate(OpenApi.Summary, "Agree or disagree with a verdict"),
     HttpApiEndpoint.post("control", "/control", {
       payload: Schema.Struct({ request: Schema.Literals(["pause", "resume", "stop"]) }),
       success: Control,

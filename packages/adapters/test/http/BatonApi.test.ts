@@ -236,6 +236,38 @@ layer(Server.layer())("BatonApi", (it) => {
     })
   )
 
+  it.effect("reports on a sample of verdicts, and takes what people say about them", () =>
+    Effect.gen(function* () {
+      const { client, store } = yield* Server.Served
+      const ids = Array.from({ length: 3 }, (_, n) => `audited/${n}`)
+      yield* Server.add(store, "audited", ids)
+      yield* Server.complete(store, "audited", { limit: 3, output: "done" })
+      const before = yield* client.audit({ query: { queue: "audited", share: 1 } })
+      assert.deepStrictEqual(
+        before.waiting.map(({ id, passed }) => [id as string, passed]),
+        ids.map((id) => [id, true])
+      )
+      const [first, second] = before.waiting
+      const found = yield* client.find({
+        payload: { id: first!.id, attempt: first!.attempt, agrees: false, comment: "No price.", by: "ann" }
+      })
+      assert.deepInclude(found.audit, { agrees: false, by: "ann", comment: "No price." })
+      yield* client.find({ payload: { id: second!.id, attempt: second!.attempt, agrees: true, by: "ann" } })
+      const after = yield* client.audit({ query: { queue: "audited", share: 1 } })
+      assert.deepStrictEqual([after.all.sampled, after.all.audited, after.all.wrong], [3, 2, 1])
+      assert.strictEqual(after.judges[0]?.falseAccepts.wrong, 1)
+      assert.strictEqual(after.waiting.length, 1)
+
+      const late = { id: first!.id, attempt: first!.attempt, agrees: true, by: "bob" }
+      const error = yield* Effect.flip(client.find({ payload: late }))
+      assert(error._tag === "NotAudited")
+      assert.strictEqual(error.message, "ann has already audited this verdict, and disagrees.")
+      const unknown = yield* Effect.flip(client.find({ payload: { ...late, id: "nowhere" } }))
+      assert.strictEqual(unknown._tag, "TaskNotFound")
+      assert.strictEqual((yield* client.audit({ query: { queue: "audited", share: 0 } })).all.sampled, 0)
+    })
+  )
+
   it.effect("answers bad requests with a sentence and the right status", () =>
     Effect.gen(function* () {
       const post =

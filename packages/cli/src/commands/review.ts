@@ -11,7 +11,6 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { userInfo } from "node:os"
 import * as store from "../run/stores.ts"
 import { ids, json, toggle, value } from "../settings/commandFlags.ts"
 import * as Kind from "../settings/Kind.ts"
@@ -24,6 +23,7 @@ import { refusal } from "../view/review.ts"
 import { safe } from "../view/safeText.ts"
 import { printMessage } from "../view/stderr.ts"
 import { canvas, writeLine } from "../view/stdout.ts"
+import { by, comment, currentUser, reviews } from "./people.ts"
 import { failOnUnknown, lookUp } from "./taskIds.ts"
 
 const Result = Schema.Struct({
@@ -33,24 +33,6 @@ const Result = Schema.Struct({
     Schema.Struct({ taskId: TaskId, status: Schema.NullOr(TaskStatus), decision: Schema.NullOr(Decision) })
   )
 })
-
-const reviews = Effect.gen(function* () {
-  const { reviews } = yield* TaskStore
-  if (reviews !== undefined) return reviews
-  return yield* new CommandFailed({
-    message: "This store cannot hold tasks for review. Use another store: see --store."
-  })
-})
-
-const by = value("by", Kind.text("NAME", "the name of a person"), "The person who decides; the user of this machine")
-
-const comment = (description: string) => value("comment", Kind.comment, description)
-
-/** The user of this machine, who may have no name, as in some containers. */
-const currentUser = Effect.orElseSucceed(
-  Effect.try(() => userInfo().username),
-  () => "unknown"
-)
 
 const decide = Effect.fnUntraced(function* (
   input: { readonly ids: ReadonlyArray<TaskId>; readonly by: string | undefined; readonly json: boolean },
@@ -200,9 +182,10 @@ export const review = Command.make(
         message: `${count(in_review, "output")} ${in_review === 1 ? "waits" : "wait"} for review, but there is no terminal. Use \`${command} review approve ID\`, \`reject ID --comment TEXT\` or \`edit ID --file FILE\`; \`${command} list --status in_review\` lists the ids.`
       })
     }
-    const { review } = yield* Effect.promise(() => import("../run/review.ts"))
+    const { reviewDesk, sit } = yield* Effect.promise(() => import("../run/review.ts"))
     const { style } = yield* canvas
-    const { decided, refused } = yield* review(held, { by: input.by ?? (yield* currentUser), style })
+    const by = input.by ?? (yield* currentUser)
+    const { decided, refused } = yield* sit(reviewDesk(held, by), { by, style })
     const late = refused === 0 ? "" : `; ${count(refused, "decision")} came too late`
     yield* printMessage(safe`${count(decided, "output")} decided${late}.`)
   })

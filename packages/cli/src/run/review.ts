@@ -1,6 +1,7 @@
-/** Reviews outputs in the terminal, one at a time. */
+/** People decide about outputs in the terminal, one at a time: in reviews, and with other decisions in audits. */
+import type { Attempt, LeaseToken } from "@baton/core/Attempt"
 import type { Task } from "@baton/core/Task"
-import { type ReviewDecision, type Reviews, TaskStore } from "@baton/core/TaskStore"
+import { type Finding, type ReviewDecision, type Reviews, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { maxComment } from "@baton/core/Verification"
 import type * as Cause from "effect/Cause"
@@ -23,21 +24,52 @@ import * as View from "../view/review.ts"
 import type { Style } from "../view/style.ts"
 
 /** The outputs that one sitting loads. */
-const maxItems = 1000
+export const maxItems = 1000
 
 type Environment = TaskStore | EffectTerminal.Terminal | Stdio.Stdio | FileSystem.FileSystem | ChildProcessSpawner
 
+/** What a person says about an output. */
+export type Choice = ReviewDecision | (Finding & { readonly _tag: "Agree" | "Disagree" })
+
+/** An output in a sitting; with a token, that of this attempt. */
+export interface Entry {
+  readonly task: Task
+  readonly token?: LeaseToken
+}
+
+/** What a key does: it makes a decision, asks for a comment first, or opens an editor. */
+export type KeyAction =
+  | { readonly _tag: "Decide"; readonly choice: Choice }
+  | { readonly _tag: "Comment"; readonly choose: (comment: string) => Choice }
+  | { readonly _tag: "Edit" }
+
+/** What people decide about in a sitting, and how. */
+export interface Desk {
+  readonly load: Effect.Effect<ReadonlyArray<Entry>, TaskStoreError, TaskStore>
+  /** What is shown of an output; undefined when it no longer waits. */
+  readonly itemOf: (entry: Entry, task: Task, history: ReadonlyArray<Attempt>) => View.ReviewItem | undefined
+  readonly onKey: (key: string, item: View.ReviewItem) => KeyAction | undefined
+  /** Writes a decision. Returns why it changed nothing, if it did not. */
+  readonly write: (choice: Choice) => Effect.Effect<SafeText | undefined, TaskStoreError>
+  readonly texts: View.Texts
+}
+
 /** A decision that can be undone until the next one is made. */
 interface Pending {
-  readonly task: Task
-  readonly decision: ReviewDecision
+  readonly entry: Entry
+  readonly choice: Choice
+}
+
+interface Move {
+  readonly _tag: "Undo" | "Skip" | "Back"
 }
 
 /** What a person does with an output. */
 type Action =
-  | { readonly _tag: "Decide"; readonly item: View.ReviewItem; readonly decision: ReviewDecision }
+  | { readonly _tag: "Decide"; readonly choice: Choice }
   | { readonly _tag: "Edit"; readonly item: View.ReviewItem }
-  | { readonly _tag: "Undo" | "Skip" | "Back" | "Quit" }
+  | { readonly _tag: "Quit" }
+  | Move
 
 /** The decisions of a sitting: how many were made, and how many came too late. */
 export interface Sitting {
@@ -45,17 +77,48 @@ export interface Sitting {
   readonly refused: number
 }
 
+/** The outputs in review, for decisions of this person. */
+export const reviewDesk = (reviews: Reviews, by: string): Desk => {
+  const about = ({ attempt: { taskId, token } }: View.ReviewItem) => ({ taskId, token, by })
+  return {
+    load: Effect.map(Stream.runCollect(pages({ status: "in_review", limit: maxItems })), (tasks) =>
+      tasks.map((task) => ({ task }))
+    ),
+    itemOf: (_, task, history) => View.itemOf(task, history),
+    onKey: (key, item) => {
+      switch (key) {
+        case "a":
+          return { _tag: "Decide", choice: { ...about(item), _tag: "Approve" } }
+        case "r":
+        case "x":
+          return {
+            _tag: "Comment",
+            choose: (comment) => ({ ...about(item), _tag: "Reject", comment, giveUp: key === "x" })
+          }
+        case "e":
+          return { _tag: "Edit" }
+        default:
+          return undefined
+      }
+    },
+    write: (choice) =>
+      "agrees" in choice
+        ? Effect.die("no decision of a review")
+        : Effect.map(reviews.decide([choice]), ({ refused: [refusal] }) => refusal && View.refusal(refusal)),
+    texts: View.reviewTexts
+  }
+}
+
 /**
- * Shows the outputs in review until the person quits or none is left. A decision is written when the next one is made, so
- * that it can be undone.
+ * Shows outputs until the person quits or none is left. A decision is written when the next one is made, so that it can be
+ * undone.
  */
-export const review = Effect.fnUntraced(function* (
-  reviews: Reviews,
+export const sit = Effect.fnUntraced(function* (
+  desk: Desk,
   { by, style }: { readonly by: string; readonly style: Style }
 ): Effect.fn.Return<Sitting, TaskStoreError | PlatformError | CommandFailed, Environment> {
   const store = yield* TaskStore
-  const load = Effect.map(Stream.runCollect(pages({ status: "in_review", limit: maxItems })), (tasks) => [...tasks])
-  let tasks: Array<Task> = yield* load
+  let entries: Array<Entry> = [...(yield* desk.load)]
   let index = 0
   let pending: Pending | undefined
   let decided = 0
@@ -65,83 +128,103 @@ export const review = Effect.fnUntraced(function* (
   /** Writes the decision that can no longer be undone. */
   const commit = Effect.gen(function* () {
     if (pending === undefined) return
-    const { decision } = pending
+    const { choice } = pending
     pending = undefined
-    const reply = yield* reviews.decide([decision])
-    decided += reply.decided.length
-    refused += reply.refused.length
-    for (const each of reply.refused) message = View.refusal(each)
-  })
-
-  const decide = Effect.fnUntraced(function* (task: Task, decision: ReviewDecision) {
-    message = safe``
-    yield* commit
-    pending = { task, decision }
-    tasks = tasks.filter(({ id }) => id !== task.id)
-    const said = message === "" ? "" : ` ${message}`
-    message = safe`${done[decision._tag]} ${task.id}; u undoes it.${said}`
-  })
-
-  /** The output to show; tasks that others have decided about meanwhile are left out. */
-  const current: Effect.Effect<View.ReviewItem | undefined, TaskStoreError> = Effect.gen(function* () {
-    while (true) {
-      if (index >= tasks.length) index = 0
-      const task = tasks[index]
-      if (task === undefined) return undefined
-      const found = Option.getOrUndefined(yield* store.get(task.id))
-      const item = found === undefined ? undefined : View.itemOf(found, yield* store.attempts(task.id))
-      if (item !== undefined) return item
-      tasks = tasks.filter(({ id }) => id !== task.id)
+    const refusal = yield* desk.write(choice)
+    if (refusal === undefined) {
+      decided++
+    } else {
+      refused++
+      message = refusal
     }
   })
 
-  const edit = Effect.fnUntraced(function* (item: View.ReviewItem) {
-    const text = yield* edited(item.attempt.execution?.output ?? "", "md")
-    if (text === undefined) message = safe`Nothing was changed, so nothing was decided.`
-    else yield* decide(item.task, { ...about(item, by), _tag: "Edit", text })
+  const decide = Effect.fnUntraced(function* (entry: Entry, choice: Choice) {
+    message = safe``
+    yield* commit
+    pending = { entry, choice }
+    entries = entries.filter((each) => each !== entry)
+    const said = message === "" ? "" : ` ${message}`
+    message = safe`${done[choice._tag]} ${entry.task.id}; u undoes it.${said}`
   })
 
-  const perform = Effect.fnUntraced(function* (action: Exclude<Action, { readonly _tag: "Edit" | "Quit" }>) {
+  /** The output to show; those that others have decided about meanwhile are left out. */
+  const current: Effect.Effect<{ readonly entry: Entry; readonly item: View.ReviewItem } | undefined, TaskStoreError> =
+    Effect.gen(function* () {
+      while (true) {
+        if (index >= entries.length) index = 0
+        const entry = entries[index]
+        if (entry === undefined) return undefined
+        const found = Option.getOrUndefined(yield* store.get(entry.task.id))
+        const item = found === undefined ? undefined : desk.itemOf(entry, found, yield* store.attempts(found.id))
+        if (item !== undefined) return { entry, item }
+        entries = entries.filter((each) => each !== entry)
+      }
+    })
+
+  const edit = Effect.fnUntraced(function* ({
+    entry,
+    item
+  }: {
+    readonly entry: Entry
+    readonly item: View.ReviewItem
+  }) {
+    const { execution, taskId, token } = item.attempt
+    const text = yield* edited(execution?.output ?? "", "md")
+    if (text === undefined) message = safe`Nothing was changed, so nothing was decided.`
+    else yield* decide(entry, { taskId, token, by, _tag: "Edit", text })
+  })
+
+  const perform = (action: Move) => {
     switch (action._tag) {
-      case "Decide":
-        return yield* decide(action.item.task, action.decision)
       case "Undo":
         if (pending === undefined) {
           message = safe`There is nothing to undo: a decision is final once the next one is made.`
         } else {
-          tasks.splice(index, 0, pending.task)
+          entries.splice(index, 0, pending.entry)
           pending = undefined
           message = safe`Undone.`
         }
         return
       case "Skip":
-        message = tasks.length < 2 ? safe`This is the only output that is left.` : safe``
+        message = entries.length < 2 ? safe`This is the only output that is left.` : safe``
         index++
         return
       case "Back":
         message = safe``
-        index = index === 0 ? Math.max(0, tasks.length - 1) : index - 1
+        index = index === 0 ? Math.max(0, entries.length - 1) : index - 1
     }
-  })
+  }
 
   /** Decides until the person quits or wants to edit an output, for which an editor needs the terminal. */
   const deciding = Effect.gen(function* () {
     const input = yield* (yield* EffectTerminal.Terminal).readInput
     while (true) {
-      const item = yield* current
-      const shown = { place: index + 1, waiting: tasks.length, decided: decided + (pending === undefined ? 0 : 1) }
-      const action = yield* read(input, { ...shown, item, message, scroll: 0, comment: undefined }, by, style)
+      const found = yield* current
+      const item = found?.item
+      const shown = {
+        item,
+        place: index + 1,
+        waiting: entries.length,
+        decided: decided + (pending === undefined ? 0 : 1),
+        message,
+        texts: desk.texts,
+        scroll: 0,
+        comment: undefined
+      }
+      const action = yield* read(input, shown, desk, style)
       if (action._tag === "Quit") return undefined
-      if (action._tag === "Edit") return action.item
-      yield* perform(action)
+      if (action._tag === "Edit") return found
+      if (action._tag !== "Decide") perform(action)
+      else if (found !== undefined) yield* decide(found.entry, action.choice)
     }
   })
 
   const sitting = Effect.gen(function* () {
     while (true) {
-      const item = yield* onAlternateScreen(Effect.scoped(deciding))
-      if (item === undefined) return
-      yield* edit(item)
+      const toEdit = yield* onAlternateScreen(Effect.scoped(deciding))
+      if (toEdit === undefined) return
+      yield* edit(toEdit)
     }
   })
 
@@ -150,21 +233,26 @@ export const review = Effect.fnUntraced(function* (
   return { decided, refused }
 })
 
-const done = { Approve: "Approved", Reject: "Rejected", Edit: "Edited", Expire: "Expired" } as const
-
-const about = ({ attempt: { taskId, token } }: View.ReviewItem, by: string) => ({ taskId, token, by })
+const done = {
+  Approve: "Approved",
+  Reject: "Rejected",
+  Edit: "Edited",
+  Expire: "Expired",
+  Agree: "You agree about",
+  Disagree: "You disagree about"
+} as const
 
 /** Draws an output, and reads keys until they say what to do with it. */
 const read = Effect.fnUntraced(function* (
   input: Queue.Dequeue<EffectTerminal.UserInput, Cause.Done>,
   initial: View.Review,
-  by: string,
+  { onKey }: Desk,
   style: Style
 ): Effect.fn.Return<Action, PlatformError, EffectTerminal.Terminal | Stdio.Stdio> {
   const terminal = yield* EffectTerminal.Terminal
   const { item } = initial
   let { comment, message, scroll } = initial
-  let isGivingUp = false
+  let choose: ((comment: string) => Choice) | undefined
   while (true) {
     const view = { ...initial, comment, message, scroll }
     const size = { columns: yield* terminal.columns, rows: yield* terminal.rows }
@@ -178,10 +266,7 @@ const read = Effect.fnUntraced(function* (
     if (comment !== undefined) {
       if (key.name === "escape") comment = undefined
       else if (key.name === "return" || key.name === "enter") {
-        if (comment.trim() !== "") {
-          const decision = { ...about(item, by), _tag: "Reject", comment, giveUp: isGivingUp } as const
-          return { _tag: "Decide", item, decision }
-        }
+        if (choose !== undefined && comment.trim() !== "") return { _tag: "Decide", choice: choose(comment) }
       } else if (key.name === "backspace") comment = Array.from(comment).slice(0, -1).join("")
       else if (!key.ctrl && !key.meta && Option.isSome(typed) && !isControl(typed.value)) {
         comment = (comment + typed.value).slice(0, maxComment)
@@ -194,16 +279,6 @@ const read = Effect.fnUntraced(function* (
       scroll = Math.max(0, Math.min(last, line))
     }
     switch (key.name) {
-      case "a":
-        return { _tag: "Decide", item, decision: { ...about(item, by), _tag: "Approve" } }
-      case "r":
-      case "x":
-        isGivingUp = key.name === "x"
-        comment = ""
-        message = safe``
-        break
-      case "e":
-        return { _tag: "Edit", item }
       case "s":
       case "n":
       case "right":
@@ -231,7 +306,15 @@ const read = Effect.fnUntraced(function* (
       case "pageup":
         scrollTo(scroll - page)
         break
-      default:
+      default: {
+        const action = onKey(key.name, item)
+        if (action?._tag === "Decide") return action
+        if (action?._tag === "Edit") return { _tag: "Edit", item }
+        if (action === undefined) break
+        choose = action.choose
+        comment = ""
+        message = safe``
+      }
     }
   }
 })

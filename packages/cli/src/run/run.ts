@@ -17,6 +17,7 @@ import { Keyboard } from "../system/keyboard.ts"
 import { decideBy } from "../sources/onChanged.ts"
 import { importSources } from "../sources/importSources.ts"
 import * as Pipeline from "../pipelines/Pipeline.ts"
+import * as audits from "./audit.ts"
 import * as queueBudgets from "./queueBudgets.ts"
 import * as queues from "./queues.ts"
 import * as store from "./stores.ts"
@@ -43,7 +44,8 @@ export const run = Effect.fnUntraced(function* (given: RunFlags & SourceOptions)
     const chosen = Arr.isReadonlyArrayNonEmpty(sources)
       ? yield* queues.ofSources(sources)
       : yield* queues.unfinished(whole)
-    const limited = yield* queueBudgets.apply(parts, flags, whole, chosen)
+    const budgeted = yield* queueBudgets.apply(parts, flags, whole, chosen)
+    const limited = audits.apply(budgeted, flags, whole, chosen)
     const running = runTasks({ parts: limited, flags, imported, endless: false, terminal: shown, queues: chosen })
     yield* Effect.provideService(running, TaskStore, inQueues(whole, chosen))
   })
@@ -62,7 +64,8 @@ export const work = Effect.fnUntraced(function* (flags: RunFlags) {
     // A worker may start before its queue has tasks.
     const chosen: Arr.NonEmptyReadonlyArray<string> = queue === undefined ? yield* queues.unfinished(whole) : [queue]
     const shown = yield* terminalFor(flags)
-    const limited = yield* queueBudgets.apply(parts, flags, whole, chosen)
+    const budgeted = yield* queueBudgets.apply(parts, flags, whole, chosen)
+    const limited = audits.apply(budgeted, flags, whole, chosen)
     const running = runTasks({ parts: limited, flags, imported: null, endless: true, terminal: shown, queues: chosen })
     yield* Effect.provideService(running, TaskStore, inQueues(whole, chosen))
   })
@@ -92,6 +95,7 @@ const checkOutput = Effect.fnUntraced(function* (flags: RunFlags) {
 })
 
 const prepare = Effect.fnUntraced(function* (flags: RunFlags, options: { readonly endless: boolean }) {
+  yield* audits.check(flags)
   yield* checkOutput(flags)
   return yield* RunParts.make(flags, `${hostname()}/${process.pid}`, options)
 })

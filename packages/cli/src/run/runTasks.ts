@@ -185,6 +185,7 @@ const printSummary = Effect.fnUntraced(function* (options: Options, { flush, lin
       again: yield* commandLine,
       endless: options.endless,
       noVerify: options.parts.noVerify,
+      audit: options.flags.audit?.value,
       isTransient: (yield* StoreUrl).startsWith("memory:")
     })
     for (const text of lines) line(text)

@@ -95,6 +95,17 @@ export const share: Kind<number> = {
   read: (text) => (/^(?:0?\.\d+|0|1|1\.0+)$/.test(text) ? Number(text) : undefined)
 }
 
+/** A percentage, as a share between 0 and 1. */
+export const percentage: Kind<number> = {
+  metavar: "N%",
+  expected: "a percentage such as 5%",
+  read: (text) => {
+    const [, digits] = /^(\d{1,3}(?:\.\d+)?)%$/.exec(text) ?? []
+    const share = digits === undefined ? 0 : Number(digits) / 100
+    return share > 0 && share <= 1 ? share : undefined
+  }
+}
+
 /** Which outputs people review: all, those a verifier is unsure about, or a share of them, from 0 to 1. */
 export type ReviewedOutputs = "all" | "unsure" | number
 
@@ -102,12 +113,7 @@ export type ReviewedOutputs = "all" | "unsure" | number
 export const reviewedOutputs: Kind<ReviewedOutputs> = {
   metavar: "all|unsure|N%",
   expected: "all, unsure, or a percentage such as 5%",
-  read: (text) => {
-    if (text === "all" || text === "unsure") return text
-    const [, digits] = /^(\d{1,3}(?:\.\d+)?)%$/.exec(text) ?? []
-    const share = digits === undefined ? 0 : Number(digits) / 100
-    return share > 0 && share <= 1 ? share : undefined
-  }
+  read: (text) => (text === "all" || text === "unsure" ? text : percentage.read(text))
 }
 
 const millis = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }

@@ -119,6 +119,15 @@ export const settings = {
     kind: Kind.count(1),
     help: "Start no task while this many tasks of the queue wait for review, until people have decided"
   },
+  audit: {
+    kind: Kind.percentage,
+    help: "Choose this share of the tasks, by their ids, for an audit: people look at their verdicts with baton audit, and nothing waits for them"
+  },
+  maxFalseAccept: {
+    kind: Kind.percentage,
+    help: "Stop when people have rejected too many of the accepted outputs that they audited: when the lower bound of the 95% interval of their share exceeds this; requires --audit",
+    group: "limits"
+  },
   noVerify: { kind: Kind.onOff, help: "Accept every output without a warning", takenBy: runAndDoctor },
   concurrency: {
     kind: Kind.count(1),

@@ -1,4 +1,4 @@
-/** The screen of `baton review`: one output at a time, and the keys that decide about it. */
+/** The screen of `baton review` and `baton audit`: one output at a time, and the keys that decide about it. */
 import type { Attempt } from "@baton/core/Attempt"
 import type { Task } from "@baton/core/Task"
 import type { RefusedDecision } from "@baton/core/TaskStore"
@@ -12,7 +12,7 @@ import { displayWidth, fit } from "./width.ts"
 /** An output that waits for a person. */
 export interface ReviewItem {
   readonly task: Task
-  /** The attempt in review. */
+  /** The attempt to decide about. */
   readonly attempt: Attempt
   /** The last output before it; undefined when there is none. */
   readonly before: string | undefined
@@ -23,16 +23,39 @@ export interface ReviewItem {
 /** The output in review of a task with this history; undefined when it is no longer in review. */
 export const itemOf = (task: Task, history: ReadonlyArray<Attempt>): ReviewItem | undefined => {
   const attempt = history.at(-1)
-  if (attempt?.outcome !== "in_review") return undefined
+  return attempt?.outcome === "in_review" ? itemAt(task, history, history.length - 1) : undefined
+}
+
+/** The output of one attempt, with what was before it. */
+export const itemAt = (task: Task, history: ReadonlyArray<Attempt>, place: number): ReviewItem | undefined => {
+  const attempt = history[place]
+  if (attempt === undefined) return undefined
   const before = history
-    .slice(0, -1)
+    .slice(0, place)
     .map(({ execution }) => execution?.output)
     .findLast((output) => output !== undefined && output !== "")
-  return { task, attempt, before, feedback: history.at(-2)?.error ?? null }
+  return { task, attempt, before, feedback: history[place - 1]?.error ?? null }
+}
+
+/** The texts that differ between a review and an audit. */
+export interface Texts {
+  readonly keys: string
+  readonly nothing: string
+}
+
+export const reviewTexts: Texts = {
+  keys: "a approve  r reject  e edit  x give up  s skip  u undo  ↑↓ scroll  q quit",
+  nothing: "No output waits for review"
+}
+
+export const auditTexts: Texts = {
+  keys: "a agree  d disagree  s skip  p back  u undo  ↑↓ scroll  q quit",
+  nothing: "No verdict waits for an audit"
 }
 
 /** What the screen shows. */
 export interface Review {
+  readonly texts: Texts
   readonly item: ReviewItem | undefined
   /** The place of the output among those that wait, from 1. */
   readonly place: number
@@ -54,7 +77,6 @@ export interface Size {
 const maxCharacters = 256 * 1024
 const maxEdits = 1000
 
-const keys = "a approve  r reject  e edit  x give up  s skip  u undo  ↑↓ scroll  q quit"
 const commentKeys = "Enter sends the comment  Esc cancels"
 
 /** A line in pieces that fit. Spaces at a break stay, because they can matter in an output. */
@@ -149,12 +171,12 @@ export const lastScroll = (review: Review, size: Size, style: Style.Style): numb
 /** The lines of the screen. */
 export const reviewScreen = (review: Review, size: Size, style: Style.Style): ReadonlyArray<string> => {
   const { columns } = size
-  const { comment, decided, item, message, place, scroll, waiting } = review
+  const { comment, decided, item, message, place, scroll, texts, waiting } = review
   const room = roomOf(size)
   const rule = style.dim("─".repeat(Math.max(0, columns)))
   if (item === undefined) {
     return [
-      style.bold("No output waits for review"),
+      style.bold(texts.nothing),
       rule,
       ...Array.from({ length: room - 1 }, () => ""),
       fit(message, columns),
@@ -164,7 +186,7 @@ export const reviewScreen = (review: Review, size: Size, style: Style.Style): Re
   const body = bodyOf(item, columns, style)
   const shown = body.slice(scroll, scroll + room)
   const rest = body.length - scroll - shown.length
-  const right = `attempt ${number(item.task.attempts)}  ${number(place)} of ${number(waiting)}${decided > 0 ? `, ${number(decided)} decided` : ""}`
+  const right = `attempt ${number(item.attempt.number)}  ${number(place)} of ${number(waiting)}${decided > 0 ? `, ${number(decided)} decided` : ""}`
   const id = fit(firstLine(item.task.id), Math.max(8, columns - right.length - 2))
   const gap = " ".repeat(Math.max(1, columns - displayWidth(id) - right.length))
   const hidden = rest > 0 ? ` ${count(rest, "more line")} below ` : ""
@@ -174,7 +196,7 @@ export const reviewScreen = (review: Review, size: Size, style: Style.Style): Re
     ...Array.from({ length: room - shown.length }, () => ""),
     style.dim(`${"─".repeat(Math.max(0, columns - hidden.length))}${hidden}`),
     comment === undefined ? fit(message, columns) : `Comment: ${lastCells(comment, columns - 11)}▏`,
-    style.dim(fit(comment === undefined ? keys : commentKeys, columns))
+    style.dim(fit(comment === undefined ? texts.keys : commentKeys, columns))
   ]
 }
 

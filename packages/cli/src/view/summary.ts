@@ -1,4 +1,5 @@
 /** The summary of a run for people, with useful commands. */
+import { percent } from "./audit.ts"
 import { Counts } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
 import { Stats } from "@baton/core/Stats"
@@ -27,6 +28,8 @@ export interface Options {
   readonly endless: boolean
   /** Whether `--no-verify` is set. */
   readonly noVerify: boolean
+  /** The share of the tasks in the sample of an audit; undefined without one. */
+  readonly audit?: number | undefined
   /** Whether the store is lost when the process exits. */
   readonly isTransient: boolean
 }
@@ -195,6 +198,11 @@ const nextSteps = ({ counts, reason, stats }: RunSummary, options: Options): Rea
   const isStuck = reason._tag === "Drained" && counts.waiting > 0
   const steps: ReadonlyArray<readonly [boolean, string, string]> = [
     [counts.in_review > 0, "review", "decide about the outputs in review"],
+    [
+      options.audit !== undefined && stats.tasksStarted > 0,
+      `audit --sample ${percent(options.audit ?? 0)}`,
+      "audit a sample of the verdicts"
+    ],
     [counts.failed > 0, "dlq list", "list failed tasks and the reasons"],
     [counts.failed > 0, "dlq requeue --all", "make failed tasks pending again"],
     [isStuck && counts.failed === 0 && counts.in_review === 0, "list --status pending", "list the pending tasks"],

@@ -1,7 +1,7 @@
 import { Execution, Task, TaskStore, Verification } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Option } from "effect"
-import { itemOf, lastScroll, refusal, type Review, reviewScreen } from "../../src/view/review.ts"
+import { itemOf, lastScroll, refusal, type Review, reviewScreen, reviewTexts } from "../../src/view/review.ts"
 import { safe } from "../../src/view/safeText.ts"
 import * as Style from "../../src/view/style.ts"
 import { displayWidth } from "../../src/view/width.ts"
@@ -47,6 +47,7 @@ const inReview = (outputs: readonly [string, string]) =>
 
 const screenOf = (item: Review["item"], changes: Partial<Review> = {}): Review => ({
   item,
+  texts: reviewTexts,
   place: 1,
   waiting: 3,
   decided: 0,

@@ -104,4 +104,11 @@ export const cancel = (selection: Model.Selection) => post(Model.Changes, "api/c
 
 export const decide = (decision: Model.Decision) => post(Model.Decided, "api/reviews", decision)
 
+export const audit = (
+  search: { readonly queue?: string | undefined; readonly share?: string | undefined },
+  signal: AbortSignal
+) => receive(Model.AuditOverview, `api/audit${query(search)}`, { signal })
+
+export const find = (finding: Model.Finding) => post(Model.AuditedVerdict, "api/audit", finding)
+
 export const control = (request: "pause" | "resume") => post(Model.Control, "api/control", { request })

@@ -54,6 +54,14 @@ export const useOutput = (id: string, token: number, isWanted: boolean) =>
     staleTime: Infinity
   })
 
+/** The sample of an audit. It is read when the page is opened and after each finding: the server reads all tasks for it. */
+export const useAudit = (queue: string | undefined, share: string | undefined) =>
+  useQuery({
+    queryKey: ["audit", queue ?? "", share ?? ""],
+    queryFn: ({ signal }) => Client.audit({ queue, share }, signal)
+  })
+
+export const useFind = () => useMutation({ mutationFn: Client.find })
 export const useRequeue = () => useMutation({ mutationFn: Client.requeue })
 export const useCancel = () => useMutation({ mutationFn: Client.cancel })
 export const useDecide = () => useMutation({ mutationFn: Client.decide })

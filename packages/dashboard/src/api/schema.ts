@@ -1,4 +1,5 @@
 /** What the server sends. It is decoded once, where it arrives. */
+import { Report } from "@baton/core/Audit"
 import { AttemptOutcome } from "@baton/core/Attempt"
 import { Budget as QueueBudget } from "@baton/core/Budget"
 import { QueuePause } from "@baton/core/QueuePause"
@@ -161,6 +162,27 @@ export type Decision = { readonly id: string; readonly attempt: number; readonly
   | { readonly decision: "reject"; readonly comment: string; readonly giveUp: boolean }
   | { readonly decision: "edit"; readonly text: string }
 )
+
+/** How often people disagree with verdicts in a sample, and verdicts that wait for them. */
+export const AuditOverview = Schema.Struct({
+  share: Schema.Finite,
+  ...Report.fields,
+  waiting: Schema.Array(
+    Schema.Struct({ id: Schema.String, queue: Schema.String, attempt: Schema.Int, passed: Schema.Boolean })
+  )
+})
+export interface AuditOverview extends Schema.Schema.Type<typeof AuditOverview> {}
+
+/** Whether a person agrees with the verdict on the attempt with this token. */
+export interface Finding {
+  readonly id: string
+  readonly attempt: number
+  readonly by: string
+  readonly agrees: boolean
+  readonly comment: string
+}
+
+export const AuditedVerdict = Schema.Struct({ id: Schema.String })
 
 /** The data of the event `changed`. */
 export const Changed = Schema.Struct({

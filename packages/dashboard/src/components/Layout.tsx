@@ -121,6 +121,9 @@ export const Layout = () => {
               Review
               {inReview > 0 && <span className="count">{number(inReview)}</span>}
             </Link>
+            <Link to="/audit" className="tab">
+              Audit
+            </Link>
             <Link to="/failures" className="tab">
               Failures
               {failed > 0 && <span className="count">{number(failed)}</span>}

@@ -7,23 +7,14 @@ import type { Attempt, Decision, TaskDetail, TaskPage } from "../api/schema.ts"
 import { useKeys } from "../components/keyboard.ts"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
 import { Outputs } from "../components/Outputs.tsx"
+import { nameOf, Person, storedName } from "../components/Person.tsx"
 import { Block, Plain } from "../components/Plain.tsx"
 import { notify } from "../components/toasts.tsx"
+import { Verdict } from "../components/Verdict.tsx"
 import type { View } from "../search.ts"
 import { count, number } from "../text/format.ts"
 
 const route = getRouteApi("/review")
-
-const nameKey = "baton-reviewer"
-
-const storedName = (): string => {
-  try {
-    return localStorage.getItem(nameKey) ?? ""
-  } catch {
-    // Storage is blocked: the name is requested again in the next window.
-    return ""
-  }
-}
 
 /** What the person is typing: a comment, or a text that takes the place of the output. */
 type Draft =
@@ -31,42 +22,6 @@ type Draft =
   | { readonly kind: "edit"; readonly text: string }
 
 const said = { approve: "Approved", reject: "Rejected", edit: "Edited" } as const
-
-/** Why a person has to decide, and what the verifier says. */
-const Why = ({ attempt: { verification } }: { readonly attempt: Attempt }) => {
-  if (verification === null) return null
-  const { confidence, feedback, issues, models, passed, review } = verification
-  const isJudged = models !== undefined || confidence > 0
-  return (
-    <section className="review-reason" aria-label="Verdict">
-      {review !== undefined && (
-        <p>
-          <Plain text={review} />
-        </p>
-      )}
-      {isJudged && (
-        <p className="muted">
-          {passed ? "Accepted" : "Rejected"}
-          {models !== undefined && ` by ${models.join(", ")}`}, {Math.round(confidence * 100)}% sure
-        </p>
-      )}
-      {feedback.text !== "" && (
-        <p>
-          <Plain text={feedback.text} />
-        </p>
-      )}
-      {issues.length > 0 && (
-        <ul>
-          {issues.map((issue, index) => (
-            <li key={index}>
-              <Plain text={issue} />
-            </li>
-          ))}
-        </ul>
-      )}
-    </section>
-  )
-}
 
 interface DraftFormProps {
   readonly draft: Draft
@@ -151,7 +106,7 @@ const Desk = ({ attempt, canDecide, detail: { attempts, task }, onDecided, onNex
         if (error instanceof RequestError && (error.status === 409 || error.status === 404)) onDecided()
       }
     })
-  const about = { id: task.id, attempt: attempt.token, by: name.trim() === "" ? "web" : name.trim() }
+  const about = { id: task.id, attempt: attempt.token, by: nameOf(name) }
   const approve = () => send({ ...about, decision: "approve" })
   const edit = () => setEditing(true)
   const original = attempt.output?.cut === true ? whole.data : (attempt.output?.text ?? "")
@@ -181,7 +136,7 @@ const Desk = ({ attempt, canDecide, detail: { attempts, task }, onDecided, onNex
       <section className="card prompt" aria-label="Prompt">
         <Block text={task.description} label="Prompt" />
       </section>
-      <Why attempt={attempt} />
+      <Verdict attempt={attempt} />
       <Outputs
         key={attempt.token}
         id={task.id}
@@ -211,23 +166,7 @@ const Desk = ({ attempt, canDecide, detail: { attempts, task }, onDecided, onNex
               <button type="button" className="button ghost" onClick={onNext}>
                 Skip <kbd>s</kbd>
               </button>
-              <label className="review-person">
-                Your name
-                <input
-                  value={name}
-                  maxLength={100}
-                  placeholder="web"
-                  autoComplete="off"
-                  onChange={(event) => {
-                    setName(event.target.value)
-                    try {
-                      localStorage.setItem(nameKey, event.target.value)
-                    } catch {
-                      // Storage is blocked: the name lasts as long as this page.
-                    }
-                  }}
-                />
-              </label>
+              <Person name={name} onName={setName} />
             </div>
           ) : (
             <DraftForm

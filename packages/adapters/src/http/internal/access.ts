@@ -76,7 +76,7 @@ export const make = ({ readOnly, tokens }: Options): Authority => {
 
 /** The role that an endpoint requires. */
 const neededFor = ({ identifier, method }: HttpApiEndpoint.Top): Role =>
-  method === "GET" ? "view" : identifier === "decide" ? "review" : "operate"
+  method === "GET" ? "view" : identifier === "decide" || identifier === "find" ? "review" : "operate"
 
 export const layer = ({ callerOf, require }: Authority): Layer.Layer<Access> =>
   Layer.succeed(Access, {

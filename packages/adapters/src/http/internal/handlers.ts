@@ -1,4 +1,5 @@
 /** The handlers of the endpoints. They read and write through the store alone. */
+import * as Audit from "@baton/core/Audit"
 import type * as Tasks from "@baton/core/Task"
 import { type ReviewDecision, type Selection, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -8,12 +9,13 @@ import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "../ApiError.ts"
+import * as Stream from "effect/Stream"
+import { NotAudited, NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "../ApiError.ts"
 import { Api } from "../BatonApi.ts"
 import { Events } from "./events.ts"
 import { failures, withCause } from "./failures.ts"
 import { type Access, Caller, type RequestErrors } from "./middleware.ts"
-import { type Changed, type Decide, limits } from "./model.ts"
+import { type AuditOverview, type Changed, type Decide, type Finding, limits } from "./model.ts"
 import * as Overview from "./overview.ts"
 import { read } from "./reading.ts"
 import * as Views from "./views.ts"
@@ -104,6 +106,43 @@ export const layer = ({
         })
       })
 
+      const audit = Effect.fnUntraced(function* ({
+        queue,
+        share = limits.share
+      }: {
+        readonly queue?: string
+        readonly share?: number
+      }): Effect.fn.Return<AuditOverview, TaskStoreError> {
+        const counting = Audit.makeCounting()
+        const waiting: Array<AuditOverview["waiting"][number]> = []
+        yield* Stream.runForEach(Audit.samples(store, { queue, share }), (sample) =>
+          Effect.sync(() => {
+            const { attempt, task, verification } = sample
+            counting.add(sample)
+            if (verification.audit !== undefined || waiting.length === limits.waiting) return
+            waiting.push({ id: task.id, queue: task.queue, attempt: attempt.token, passed: verification.passed })
+          })
+        )
+        return { share, ...counting.report(), waiting }
+      })
+
+      const find = Effect.fnUntraced(function* ({ attempt, by = "web", id, ...rest }: Finding) {
+        const { reviews } = store
+        if (reviews === undefined) {
+          return yield* new StoreUnusable({ message: "This store cannot keep what people say about verdicts." })
+        }
+        const task = yield* found(id)
+        const { audit, kept } = yield* reviews.audit({ ...rest, taskId: task.id, token: attempt, by })
+        if (kept && audit !== null) return { id: task.id, audit }
+        return yield* new NotAudited({
+          message:
+            audit === null
+              ? `This attempt of the task ${JSON.stringify(task.id)} has no verdict to audit.`
+              : `${audit.by} has already audited this verdict, and ${audit.agrees ? "agrees" : "disagrees"}.`,
+          audit
+        })
+      })
+
       const idsOf = (selection: Selection) => ("ids" in selection ? selection.ids : [])
 
       return handlers
@@ -154,6 +193,8 @@ export const layer = ({
           )
         )
         .handle("decide", ({ payload }) => Effect.catchTag(decide(payload), "TaskStoreError", storeError))
+        .handle("audit", ({ query }) => Effect.catchTag(audit(query), "TaskStoreError", storeError))
+        .handle("find", ({ payload }) => Effect.catchTag(find(payload), "TaskStoreError", storeError))
         .handle("control", ({ payload }) =>
           Effect.map(store.request(payload.request), Overview.control).pipe(
             Effect.catchTag("TaskStoreError", storeError)

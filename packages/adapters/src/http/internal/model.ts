@@ -1,11 +1,12 @@
 /** What requests and responses contain. */
+import { Report } from "@baton/core/Audit"
 import { Attempt as TaskAttempt, LeaseToken } from "@baton/core/Attempt"
 import { Budget as QueueBudget } from "@baton/core/Budget"
 import { QueuePause } from "@baton/core/QueuePause"
 import { QueueName, Task as StoredTask, TaskId, TaskStatus } from "@baton/core/Task"
 import { Counts } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
-import { maxComment, Verification as Verdict } from "@baton/core/Verification"
+import { AuditFinding, maxComment, Verification as Verdict } from "@baton/core/Verification"
 import * as Schema from "effect/Schema"
 
 /**
@@ -19,6 +20,10 @@ export const limits = {
   pageSize: 100,
   /** The largest `limit` of a page. */
   maxPageSize: 500,
+  /** The share of the tasks in the sample of an audit, unless the request has a `share`. */
+  share: 0.05,
+  /** Verdicts that wait for an audit in a response. */
+  waiting: 100,
   /** Characters of a description or a feedback in a list. */
   listedText: 300,
   /** Characters of an output or another long text of a task. */
@@ -316,6 +321,57 @@ export const Decide = Schema.Union([
 
 /** @since 0.2.0 */
 export type Decide = typeof Decide.Type
+
+/**
+ * Whether a person agrees with the verdict on an attempt.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Finding = Schema.Struct({
+  ...decision,
+  attempt: LeaseToken,
+  agrees: Schema.Boolean,
+  comment: Schema.optionalKey(Comment)
+})
+
+/** @since 0.2.0 */
+export interface Finding extends Schema.Schema.Type<typeof Finding> {}
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export const AuditedVerdict = Schema.Struct({ id: TaskId, audit: AuditFinding })
+
+/** @since 0.2.0 */
+export interface AuditedVerdict extends Schema.Schema.Type<typeof AuditedVerdict> {}
+
+/**
+ * The sample of an audit.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const AuditOverview = Schema.Struct({
+  /** The share of the tasks in the sample. */
+  share: Schema.Finite,
+  ...Report.fields,
+  /** The first verdicts that nobody has audited. */
+  waiting: Schema.Array(
+    Schema.Struct({
+      id: TaskId,
+      queue: QueueName,
+      /** The token of the attempt. */
+      attempt: LeaseToken,
+      /** Whether the verifier accepted the output. */
+      passed: Schema.Boolean
+    })
+  )
+})
+
+/** @since 0.2.0 */
+export interface AuditOverview extends Schema.Schema.Type<typeof AuditOverview> {}
 
 /**
  * The status of a task after a decision.

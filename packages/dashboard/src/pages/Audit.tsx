@@ -1,0 +1,261 @@
+import { useQueryClient } from "@tanstack/react-query"
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
+import { type KeyboardEvent, type SyntheticEvent, useState } from "react"
+import { RequestError } from "../api/client.ts"
+import { useAudit, useFind, useMay, useTask } from "../api/queries.ts"
+import type { Attempt, AuditOverview, TaskDetail } from "../api/schema.ts"
+import { useKeys } from "../components/keyboard.ts"
+import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
+import { Outputs } from "../components/Outputs.tsx"
+import { nameOf, Person, storedName } from "../components/Person.tsx"
+import { Block, Plain } from "../components/Plain.tsx"
+import { notify } from "../components/toasts.tsx"
+import { Verdict } from "../components/Verdict.tsx"
+import type { View } from "../search.ts"
+import { count, number } from "../text/format.ts"
+
+const route = getRouteApi("/audit")
+
+const percent = (share: number) => `${Number((share * 100).toFixed(1))}%`
+
+type Rate = AuditOverview["all"]
+
+const rate = ({ audited, high, low, sampled, wrong }: Rate): string =>
+  audited === 0
+    ? `none of ${number(sampled)} audited`
+    : `${number(wrong)} of ${number(audited)} (${percent(low)} to ${percent(high)})`
+
+const Rates = ({ all, judges }: AuditOverview) => (
+  <section className="card audit-rates" aria-label="Rates">
+    <p>
+      {all.audited === 0
+        ? "No verdict was audited yet."
+        : `People agree with ${number(all.audited - all.wrong)} of ${count(all.audited, "verdict")}: ${percent(1 - all.wrong / all.audited)} (${percent(1 - all.high)} to ${percent(1 - all.low)}).`}
+    </p>
+    <div className="audit-table">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Judge</th>
+            <th scope="col">False accepts</th>
+            <th scope="col">False rejects</th>
+            <th scope="col">Criteria</th>
+          </tr>
+        </thead>
+        <tbody>
+          {judges.map(({ criteria, falseAccepts, falseRejects, models }) => (
+            <tr key={JSON.stringify([models, criteria])}>
+              <th scope="row">
+                <Plain text={models.length === 0 ? "no model" : models.join(", ")} />
+              </th>
+              <td>{rate(falseAccepts)}</td>
+              <td>{rate(falseRejects)}</td>
+              <td>
+                <Plain text={criteria ?? ""} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  </section>
+)
+
+interface DeskProps {
+  readonly detail: TaskDetail
+  readonly attempt: Attempt
+  readonly mayAudit: boolean
+  readonly onNext: () => void
+  readonly onPrevious: () => void
+  readonly onFound: () => void
+}
+
+const Desk = ({ attempt, detail: { attempts, task }, mayAudit, onFound, onNext, onPrevious }: DeskProps) => {
+  const find = useFind()
+  const [comment, setComment] = useState<string>()
+  const [view, setView] = useState<View>("output")
+  const [name, setName] = useState(storedName)
+  const base = attempts.findLast(({ output, token }) => output !== null && token < attempt.token)
+  const send = (agrees: boolean, comment: string) =>
+    find.mutate(
+      { id: task.id, attempt: attempt.token, by: nameOf(name), agrees, comment },
+      {
+        onSuccess: () => {
+          notify(`You ${agrees ? "agree" : "disagree"} about ${task.id}.`)
+          onFound()
+        },
+        onError: (error) => {
+          notify(error.message, "failed")
+          // Somebody else was faster, or the task is gone.
+          if (error instanceof RequestError && (error.status === 409 || error.status === 404)) onFound()
+        }
+      }
+    )
+  const agree = () => send(true, "")
+  const disagree = () => setComment("")
+  const submit = (event: SyntheticEvent) => {
+    event.preventDefault()
+    send(false, comment ?? "")
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") setComment(undefined)
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event)
+  }
+  useKeys({
+    ...(mayAudit && !find.isPending ? { a: agree, d: disagree } : undefined),
+    j: onNext,
+    s: onNext,
+    k: onPrevious
+  })
+  return (
+    <div className="review">
+      <section className="card prompt" aria-label="Prompt">
+        <Block text={task.description} label="Prompt" />
+      </section>
+      <Verdict attempt={attempt} />
+      <Outputs
+        key={attempt.token}
+        id={task.id}
+        attempts={attempts}
+        selected={attempt}
+        base={base}
+        view={view}
+        onView={setView}
+        onBase={() => {}}
+      />
+      {mayAudit && (
+        <div className="review-actions">
+          {comment === undefined ? (
+            <div className="review-buttons">
+              <button type="button" className="button primary" disabled={find.isPending} onClick={agree}>
+                Agree <kbd>a</kbd>
+              </button>
+              <button type="button" className="button" disabled={find.isPending} onClick={disagree}>
+                Disagree <kbd>d</kbd>
+              </button>
+              <button type="button" className="button ghost" onClick={onNext}>
+                Skip <kbd>s</kbd>
+              </button>
+              <Person name={name} onName={setName} />
+            </div>
+          ) : (
+            <form className="review-form" onSubmit={submit}>
+              <label htmlFor="draft">What is wrong with the verdict</label>
+              <textarea
+                id="draft"
+                ref={(field) => field?.focus()}
+                onKeyDown={onKeyDown}
+                value={comment}
+                onChange={(event) => setComment(event.target.value)}
+              />
+              <div className="review-buttons">
+                <button type="submit" className="button primary" disabled={find.isPending}>
+                  Disagree <kbd>Ctrl Enter</kbd>
+                </button>
+                <button type="button" className="button" onClick={() => setComment(undefined)}>
+                  Cancel <kbd>Esc</kbd>
+                </button>
+              </div>
+            </form>
+          )}
+        </div>
+      )}
+    </div>
+  )
+}
+
+const shares = ["0.05", "0.2", "1"]
+
+export const AuditPage = () => {
+  const { queue, share } = route.useSearch()
+  const navigate = useNavigate()
+  const client = useQueryClient()
+  const mayAudit = useMay("review")
+  const audit = useAudit(queue, share)
+  const [place, setPlace] = useState(0)
+  const waiting = audit.data?.waiting ?? []
+  const index = waiting.length === 0 ? 0 : place % waiting.length
+  const verdict = waiting[index]
+  const detail = useTask(verdict?.id ?? "")
+  const attempt = detail.data?.attempts.find(({ token }) => token === verdict?.attempt)
+  const left = audit.data === undefined ? 0 : audit.data.all.sampled - audit.data.all.audited
+
+  /** Shows the next verdict at once; the rates follow. */
+  const onFound = () => {
+    client.setQueryData<AuditOverview>(["audit", queue ?? "", share ?? ""], (overview) =>
+      overview === undefined ? overview : { ...overview, waiting: overview.waiting.filter((each) => each !== verdict) }
+    )
+    void client.invalidateQueries({ queryKey: ["audit"] })
+    void client.invalidateQueries({ queryKey: ["task", verdict?.id] })
+    document.documentElement.scrollTop = 0
+  }
+
+  return (
+    <>
+      <title>Audit · Baton</title>
+      <div className="page-head">
+        <h1>{verdict === undefined ? "Audit" : <Plain text={verdict.id} />}</h1>
+        {verdict !== undefined && (
+          <p className="muted" role="status">
+            {count(left, "verdict")} {left === 1 ? "waits" : "wait"}
+          </p>
+        )}
+        <div className="page-actions">
+          <label className="review-person">
+            Sample
+            <select
+              value={share ?? shares[0]}
+              onChange={(event) => void navigate({ to: "/audit", search: { queue, share: event.target.value } })}
+            >
+              {shares.map((each) => (
+                <option key={each} value={each}>
+                  {percent(Number(each))} of the tasks
+                </option>
+              ))}
+            </select>
+          </label>
+          {verdict !== undefined && (
+            <Link to="/task" search={{ id: verdict.id }} className="button">
+              All attempts
+            </Link>
+          )}
+        </div>
+      </div>
+      {audit.data === undefined ? (
+        audit.error === null ? (
+          <Loading />
+        ) : (
+          <Failure error={audit.error} onRetry={() => void audit.refetch()} />
+        )
+      ) : audit.data.all.sampled === 0 ? (
+        <Empty title="The sample has no verdict">
+          <p>Choose a larger sample, or verify outputs:</p>
+          <Command>baton run prompts.csv --verifier claude --audit 5%</Command>
+        </Empty>
+      ) : (
+        <>
+          <Rates {...audit.data} />
+          {verdict === undefined ? (
+            <p className="note">Each verdict in the sample was audited.</p>
+          ) : detail.data === undefined || attempt === undefined ? (
+            detail.error === null ? (
+              <Loading />
+            ) : (
+              <Failure error={detail.error} onRetry={() => void detail.refetch()} />
+            )
+          ) : (
+            <Desk
+              key={`${verdict.id} ${verdict.attempt}`}
+              detail={detail.data}
+              attempt={attempt}
+              mayAudit={mayAudit}
+              onNext={() => setPlace(index + 1)}
+              onPrevious={() => setPlace(index + waiting.length - 1)}
+              onFound={onFound}
+            />
+          )}
+        </>
+      )}
+    </>
+  )
+}
