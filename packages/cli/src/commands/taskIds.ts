@@ -1,17 +1,18 @@
 /** Finds tasks by their ids. */
-import { idInQueue, type Task, type TaskId } from "@baton/core/Task"
+import { idInQueue, type Task, TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import { editDistance } from "../system/nearest.ts"
 import { safeText } from "../view/safeText.ts"
 
 /**
  * Looks up tasks by id, without duplicates and in order; also returns the unknown ids. A task may be called as in its
- * source, without its queue, if only one queue of the store has a task with this id.
+ * source, without its queue, if only one queue of the store has a task with this id, and as JSON writes its id.
  */
 export const lookUp = Effect.fnUntraced(function* (
   ids: ReadonlyArray<TaskId>
@@ -22,11 +23,18 @@ export const lookUp = Effect.fnUntraced(function* (
 > {
   const store = yield* TaskStore
   const unique = Arr.dedupe(ids)
-  const find = (id: TaskId) =>
+  const findNamed = (id: TaskId) =>
     Effect.flatMap(store.get(id), (found) =>
       Option.isSome(found)
         ? Effect.succeed(found)
         : Effect.map(inEachQueue(id), (tasks) => (tasks.length === 1 ? Arr.head(tasks) : Option.none()))
+    )
+  const find = (id: TaskId) =>
+    Effect.flatMap(findNamed(id), (found) =>
+      Option.match(Option.isSome(found) ? Option.none() : quotedId(id), {
+        onNone: () => Effect.succeed(found),
+        onSome: findNamed
+      })
     )
   const found = yield* Effect.forEach(unique, find, { concurrency: 8 })
   return {
@@ -34,6 +42,9 @@ export const lookUp = Effect.fnUntraced(function* (
     unknown: unique.filter((_, index) => Option.isNone(found[index] ?? Option.none()))
   }
 })
+
+/** An id as JSON writes it: an argument of a command line cannot contain U+0000 or half of a surrogate pair. */
+const quotedId = Schema.decodeUnknownOption(Schema.fromJsonString(TaskId))
 
 /** The tasks that have this id in the source of their queue. */
 const inEachQueue = Effect.fnUntraced(function* (

@@ -7,7 +7,9 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import { createReadStream } from "node:fs"
+import { constants, createReadStream, openSync } from "node:fs"
+import { Socket } from "node:net"
+import type { Readable } from "node:stream"
 import { extensionOf, extensions, type Format, fromPath } from "./Format.ts"
 import * as SourceError from "./SourceError.ts"
 
@@ -64,7 +66,7 @@ export const open = Effect.fnUntraced(function* (
         `Baton reads ${extensions}; for another name, add --format`
     )
   }
-  const path = info.type === "File" ? argument : yield* spool(argument, readOnce(argument))
+  const path = info.type === "File" ? argument : yield* spool(argument, readOnce(argument, info.type))
   return { name: argument, path, format: known }
 })
 
@@ -113,13 +115,23 @@ const spoolRecords = Effect.fnUntraced(function* ({ name, records }: Records) {
   return { name, path, format: "jsonl" } satisfies Source
 })
 
-/** Reads a pipe: `FileSystem.stream` reads by position, which pipes do not support. */
-const readOnce = (path: string) =>
-  NodeStream.fromReadable<Uint8Array, PlatformError>({
-    evaluate: () => createReadStream(path),
-    onError: (cause) =>
-      systemError({ _tag: "Unknown", module: "FileSystem", method: "stream", pathOrDescriptor: path, cause })
-  })
+/**
+ * Reads a pipe or a device: `FileSystem.stream` reads by position, which these do not support. A pipe is read without a thread
+ * that waits for its writer: such a thread would keep the process from exiting.
+ */
+const readOnce = (path: string, type: FileSystem.File.Type): Stream.Stream<Uint8Array, PlatformError> => {
+  const failed = (cause: unknown) =>
+    systemError({ _tag: "Unknown", module: "FileSystem", method: "stream", pathOrDescriptor: path, cause })
+  const read = (evaluate: () => Readable) =>
+    NodeStream.fromReadable<Uint8Array, PlatformError>({ evaluate, onError: failed })
+  if (type !== "FIFO") return read(() => createReadStream(path))
+  return Stream.unwrap(
+    Effect.map(
+      Effect.try({ try: () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), catch: failed }),
+      (fd) => read(() => new Socket({ fd, readable: true, writable: false }))
+    )
+  )
+}
 
 const spool = Effect.fnUntraced(function* (name: string, bytes: Stream.Stream<Uint8Array, PlatformError>) {
   const fs = yield* FileSystem.FileSystem

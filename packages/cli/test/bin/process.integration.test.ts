@@ -48,6 +48,18 @@ describe("the built program", () => {
     })
   )
 
+  it.live("ends after a signal while it imports from a pipe that stays open", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      // The redirection waits until the pipe is open for reading.
+      const { stdout } = yield* shell(
+        dir.path,
+        'mkfifo tasks.txt; $BATON import tasks.txt & exec 7> tasks.txt; kill -TERM $!; wait $!; echo "exit code $?"'
+      )
+      assert.strictEqual(stdout, "exit code 143\n")
+    })
+  )
+
   it.live("needs no files outside of its directory", () =>
     Effect.gen(function* () {
       const dir = yield* folder

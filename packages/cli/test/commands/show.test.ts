@@ -77,6 +77,21 @@ describe("baton show", () => {
   )
 
   test(
+    "finds an id that no command line can contain as JSON writes it",
+    Effect.gen(function* () {
+      yield* add({ id: "nul\0", description: "N" }, { id: "half\ud83d", description: "H" }, { id: '"a"', description: "Q" })
+      for (const [typed, description] of [
+        ['"nul\\u0000"', "N"],
+        ['"half\\ud83d"', "H"],
+        ['"a"', "Q"]
+      ] as const) {
+        assert.include((yield* baton(["show", typed])).stdout, `\nDescription\n  ${description}\n`)
+      }
+      assert.strictEqual((yield* baton(["cancel", '"nul\\u0000"', "--json"])).exitCode, 0)
+    })
+  )
+
+  test(
     "shows the feedback that a requeued task will receive",
     Effect.gen(function* () {
       const store = yield* TaskStore.TaskStore
