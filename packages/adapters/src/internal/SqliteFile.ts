@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
+import { pathToFileURL } from "node:url"
 import { DatabaseSync, type DatabaseSyncOptions, type StatementSync } from "node:sqlite"
 
 /** What kind of file it is. */
@@ -100,7 +101,8 @@ export const whileLocked = {
 
 /**
  * Opens a file, and creates it where there is none, readable for this user alone. The file has a write-ahead log and the
- * newest schema when this returns. It is closed with the scope.
+ * newest schema when this returns. It is closed with the scope. A file on a read-only file system can only be read: writes
+ * fail as `ReadOnly`.
  */
 export const open = Effect.fnUntraced(function* (
   settings: Settings
@@ -113,28 +115,45 @@ export const open = Effect.fnUntraced(function* (
   const check = (find: () => SqliteFileError | undefined) =>
     Effect.flatMap(step(find), (error) => (error === undefined ? Effect.void : Effect.fail(error)))
 
-  yield* check(() => {
-    if (statSync(path, { throwIfNoEntry: false }) === undefined) create(path)
-    return inspectPlace(format, filename)
+  const connectWritable = Effect.gen(function* () {
+    yield* check(() => {
+      if (statSync(path, { throwIfNoEntry: false }) === undefined) create(path)
+      return inspectPlace(format, filename)
+    })
+    // A connection that can write would write the log into the file when it is closed. A file handle would not do: closing
+    // one drops the locks that this process holds on the file (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    if (existsSync(`${path}-wal`)) {
+      yield* openReadOnly(format, filename, timeout).pipe(
+        Effect.flatMap(({ db }) => check(() => identify(format, filename, db))),
+        Effect.scoped
+      )
+    }
+    // The last connection to close writes the log back into the file and removes it.
+    const db = yield* connect(step, path, { timeout })
+    yield* check(() => inspect(format, filename, path, db))
+    yield* check(() => {
+      const mode = db.prepare("PRAGMA journal_mode = WAL").get()?.journal_mode
+      if (mode !== "wal" && requireWal) return failure(format, filename, "NoWal")
+      // The log grows with the largest write; the limit returns the space afterwards.
+      db.exec(`PRAGMA journal_size_limit = 67108864; ${pragmas}`)
+      return undefined
+    })
+    return db
   })
-  // A connection that can write would write the log into the file when it is closed. A file handle would not do: closing
-  // one drops the locks that this process holds on the file (https://www.sqlite.org/howtocorrupt.html, section 2.2).
-  if (existsSync(`${path}-wal`)) {
-    yield* openReadOnly(format, filename, timeout).pipe(
-      Effect.flatMap(({ db }) => check(() => identify(format, filename, db))),
-      Effect.scoped
-    )
-  }
-  // The last connection to close writes the log back into the file and removes it.
-  const db = yield* connect(step, path, { timeout })
-  yield* check(() => inspect(format, filename, path, db))
-  yield* check(() => {
-    const mode = db.prepare("PRAGMA journal_mode = WAL").get()?.journal_mode
-    if (mode !== "wal" && requireWal) return failure(format, filename, "NoWal")
-    // The log grows with the largest write; the limit returns the space afterwards.
-    db.exec(`PRAGMA journal_size_limit = 67108864; ${pragmas}`)
-    return undefined
+
+  /** A file that no process can change: SQLite reads it without the files that it would create next to it. */
+  const connectFixed = Effect.gen(function* () {
+    const db = yield* connect(step, Object.assign(pathToFileURL(path), { search: "?immutable=1" }), { readOnly: true })
+    yield* check(() => {
+      // The changes in the log would be missing.
+      const hasLog = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
+      return hasLog ? failure(format, filename, "ReadOnly") : identify(format, filename, db)
+    })
+    return db
   })
+
+  const isFixed = yield* step(() => isOnReadOnlyFileSystem(path))
+  const db = isFixed ? yield* connectFixed : yield* connectWritable
   const begin = db.prepare("BEGIN")
   // Takes the write lock first: a transaction that reads first may find it taken when it writes.
   const beginWrite = db.prepare("BEGIN IMMEDIATE")
@@ -201,7 +220,7 @@ export const lock = (
 
 const connect = (
   attempt: Connection["attempt"],
-  path: string,
+  path: string | URL,
   options: DatabaseSyncOptions
 ): Effect.Effect<DatabaseSync, SqliteFileError, Scope.Scope> =>
   Effect.acquireRelease(
@@ -365,6 +384,16 @@ export const inspectPlace = (format: Format, filename: string): SqliteFileError 
   accessSync(path, constants.R_OK | constants.W_OK)
   accessSync(dirname(path), constants.W_OK | constants.X_OK)
   return undefined
+}
+
+/** Whether the file exists on a file system that is mounted for reading only. */
+const isOnReadOnlyFileSystem = (path: string): boolean => {
+  try {
+    accessSync(path, constants.W_OK)
+    return false
+  } catch (cause) {
+    return isNodeError(cause) && cause.code === "EROFS"
+  }
 }
 
 /** Creates an empty file, readable for this user alone, and the folders above it. An existing file stays unchanged. */

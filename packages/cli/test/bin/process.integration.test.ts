@@ -31,6 +31,9 @@ const runs = (pid: string): boolean => {
   return stdout !== "" && !stdout.startsWith("Z")
 }
 
+/** Whether this user may have mounts of its own. */
+const canMount = spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]).status === 0
+
 const tasks = (count: number) => Array.from({ length: count }, (_, index) => `task ${index}`).join("\n")
 
 // eslint-disable-next-line no-control-regex
@@ -57,6 +60,26 @@ describe("the built program", () => {
         'mkfifo tasks.txt; $BATON import tasks.txt & exec 7> tasks.txt; kill -TERM $!; wait $!; echo "exit code $?"'
       )
       assert.strictEqual(stdout, "exit code 143\n")
+    })
+  )
+
+  it.live.skipIf(!canMount)("shows a store on a read-only file system, and refuses to change it", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      const { stderr, stdout } = yield* shell(
+        dir.path,
+        `mkdir disk; $BATON add one --id a --store sqlite:disk/s.db
+        unshare -rm bash -c '
+          mount --bind disk disk && mount -o remount,bind,ro disk && cd disk
+          $BATON export --store sqlite:s.db | grep -o "description.:.one"
+          $BATON status --store sqlite:s.db --json | grep -o "total.:1"
+          $BATON cancel a --store sqlite:s.db'`
+      )
+      assert.strictEqual(stdout, 'a\ndescription":"one\ntotal":1\n')
+      assert.strictEqual(
+        stderr.split("\n").at(-2),
+        "error: The store s.db cannot be written: give this user write permission for the file and its folder."
+      )
     })
   )
 

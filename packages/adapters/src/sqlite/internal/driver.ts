@@ -89,7 +89,7 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     sweep: (request) =>
       writeIf(
-        (sql, now) => Transitions.leaseEnd(sql, Rows.queueId(sql.queue(request.queue))) <= now,
+        (sql, now) => Transitions.isSweepable(sql, Rows.queueId(sql.queue(request.queue)), now),
         (writing) => Transitions.sweep(writing, request, () => repair(writing))
       ).pipe(reported),
 

@@ -264,6 +264,14 @@ export const migrations: ReadonlyArray<Migration> = [
         revision INTEGER NOT NULL
       ) STRICT, WITHOUT ROWID;
     `
+  },
+  {
+    name: "0010_add_longest_lease",
+    sql: `
+      -- The longest lease that was given, in milliseconds. A lease that lies further ahead is from before the clock of the
+      -- machine was set back.
+      ALTER TABLE control ADD COLUMN longest_lease INTEGER NOT NULL DEFAULT 0;
+    `
   }
 ]
 

@@ -27,8 +27,8 @@ export const make = (logFile: string, dataVersion: Effect.Effect<number, TaskSto
   changes: Stream.callback((queue) =>
     Effect.provideService(report(logFile, dataVersion, queue), Clock.Clock, realTime)
   ),
-  // A timer that runs for longer would not notice that the machine's clock was set, or that the machine slept.
-  pollInterval: { listening: Duration.hours(1), disconnected: Duration.seconds(1) }
+  // Short enough to notice soon that the machine's clock was set, or that the machine slept. A look takes 50 µs.
+  pollInterval: { listening: Duration.seconds(5), disconnected: Duration.seconds(1) }
 })
 
 const report = Effect.fnUntraced(function* (

@@ -210,6 +210,19 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       SELECT lease_until FROM tasks INDEXED BY tasks_leased
       WHERE status = 'in_progress' AND queue = ? ORDER BY lease_until LIMIT 1`),
 
+    /** A lease that ends later than any lease that was given can end. The clock was set back since. */
+    impossibleLease: first<[queue: number | null, now: number]>(`
+      SELECT 1 FROM tasks INDEXED BY tasks_leased
+      WHERE status = 'in_progress' AND queue = ?1
+        AND lease_until > ?2 + (SELECT longest_lease FROM control WHERE longest_lease > 0) LIMIT 1`),
+
+    shortenLeases: run<[queue: number | null, now: number]>(`
+      UPDATE tasks SET lease_until = ?2 + (SELECT longest_lease FROM control)
+      WHERE status = 'in_progress' AND queue = ?1
+        AND lease_until > ?2 + (SELECT longest_lease FROM control WHERE longest_lease > 0)`),
+
+    noteLease: run<[leaseMillis: number]>("UPDATE control SET longest_lease = ?1 WHERE longest_lease < ?1"),
+
     // ------------------------------------------------------------------- adding
 
     addQueue: insert<[name: string]>("INSERT INTO queues (name) VALUES (?)"),

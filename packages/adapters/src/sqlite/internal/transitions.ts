@@ -120,6 +120,7 @@ const claimUpTo = (
     rows = find()
   }
   if (rows.length === 0) return []
+  sql.noteLease(leaseMillis)
   const tokenFloor = Number(sql.tokenFloor()?.token_floor)
   const claims = rows.map((row) =>
     Rows.claim(row, name, now, tokenFloor, (seq) => sql.previousExecution(seq)?.execution ?? null)
@@ -159,6 +160,7 @@ export const start = ({ now, sql }: Writing, leases: ReadonlyArray<LeaseRow>) =>
 
 export const extend = ({ now, sql }: Writing, leases: ReadonlyArray<LeaseRow>, leaseMillis: number) => {
   const leaseUntil = later(now, leaseMillis)
+  sql.noteLease(leaseMillis)
   return underLeases(sql, leases, ({ id, token }) => sql.extend(leaseUntil, id, token))
 }
 
@@ -316,6 +318,10 @@ export const leaseEnd = (sql: Statements, queue: number | null): number => {
   return row === undefined ? Infinity : Number(row.lease_until)
 }
 
+/** Whether there is a lease to sweep, or one to shorten because the clock was set back. */
+export const isSweepable = (sql: Statements, queue: number | null, now: number): boolean =>
+  leaseEnd(sql, queue) <= now || sql.impossibleLease(queue, now) !== undefined
+
 export const sweep = (
   writing: Writing,
   { failFromAttempts, limit, message, notStarted, queue }: SweepRequest,
@@ -324,6 +330,7 @@ export const sweep = (
   const { now, sql } = writing
   const tallies: Tallies = new Map()
   const queueRow = Rows.queueId(sql.queue(queue))
+  sql.shortenLeases(queueRow, now)
   const expired = () => sql.expired(queueRow, now, limit)
   let rows = expired()
   // Reads the row by its id: in the rows above, SQLite takes the status from the condition of the index.
