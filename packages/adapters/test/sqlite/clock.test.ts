@@ -42,7 +42,7 @@ describe("a SQLite store whose machine sets its clock back by an hour", () => {
     }).pipe(Effect.provide(layerTemporary))
   )
 
-  it.effect("leaves a lease that is longer than those of other workers as it is", () =>
+  it.effect("does not shorten a lease that is longer than those of other workers", () =>
     Effect.gen(function* () {
       const { lease, store, sweep } = yield* claimed
       assert.deepStrictEqual(yield* store.extend([lease], Duration.hours(3)), { lost: [] })

@@ -31,7 +31,7 @@ const runs = (pid: string): boolean => {
   return stdout !== "" && !stdout.startsWith("Z")
 }
 
-/** Whether this user may have mounts of its own. */
+/** Whether this user may mount file systems in a namespace. */
 const canMount = spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]).status === 0
 
 const tasks = (count: number) => Array.from({ length: count }, (_, index) => `task ${index}`).join("\n")

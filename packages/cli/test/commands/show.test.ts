@@ -79,7 +79,11 @@ describe("baton show", () => {
   test(
     "finds an id that no command line can contain as JSON writes it",
     Effect.gen(function* () {
-      yield* add({ id: "nul\0", description: "N" }, { id: "half\ud83d", description: "H" }, { id: '"a"', description: "Q" })
+      yield* add(
+        { id: "nul\0", description: "N" },
+        { id: "half\ud83d", description: "H" },
+        { id: '"a"', description: "Q" }
+      )
       for (const [typed, description] of [
         ['"nul\\u0000"', "N"],
         ['"half\\ud83d"', "H"],
