@@ -64,7 +64,7 @@ describe("nightly-report on PostgreSQL", () => {
         assert.deepStrictEqual(others, [])
         assert.match(file, /^report-\d{4}-\d\d-\d\d\.md$/)
         assert.strictEqual(readFileSync(join(directory, file), "utf8").split("\n").length, 51)
-        // Only what was under way in the killed runner was done again: four summaries at a time.
+        // The killed runner executed at most four summaries at a time. Only those were executed again.
         const { tasks } = yield* store.list({ queue: Summaries.name })
         assert.strictEqual(tasks.length, 50)
         assert.isAtMost(tasks.filter(({ attempts }) => attempts > 1).length, 4)

@@ -3,7 +3,7 @@
  *
  * @since 0.2.0
  */
-export { Retention } from "./Retention.ts"
+export * as Retention from "./Retention.ts"
 export * as Review from "./Review.ts"
 export * as Schedules from "./Schedules.ts"
 export * as TaskActivity from "./TaskActivity.ts"

@@ -1,8 +1,8 @@
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
-import { TaskActivity, Workflows } from "@baton/adapters/workflow"
+import { Retention, TaskActivity, Workflows } from "@baton/adapters/workflow"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer } from "effect"
+import { DateTime, Effect, Exit, Fiber, Layer, Option } from "effect"
 import { join } from "node:path"
 import { isMissing } from "../postgres/postgres.ts"
 import { decide, inReview, parts, Publish, statusOf } from "./gate.ts"
@@ -60,7 +60,16 @@ describe.each([
       const before = Effect.andThen(Publish.execute({ topic: "bees" }, { discard: true }), inReview("bees"))
       yield* Effect.provide(before, process, { local: true })
       yield* Effect.provide(decide("bees", { _tag: "Approve" }), store, { local: true })
-      const after = Publish.execute({ topic: "bees" })
+      const after = Effect.gen(function* () {
+        const { forgetEnded } = yield* Retention.Retention
+        // An execution that waits stays; one that ends is deleted once the time has come.
+        assert.strictEqual(yield* forgetEnded(yield* DateTime.now), 0)
+        const published = yield* Publish.execute({ topic: "bees" })
+        assert.strictEqual(yield* forgetEnded(DateTime.subtractDuration(yield* DateTime.now, "1 day")), 0)
+        assert.strictEqual(yield* forgetEnded(DateTime.addDuration(yield* DateTime.now, "1 second")), 1)
+        assert.deepStrictEqual(yield* Publish.poll(yield* Publish.executionId({ topic: "bees" })), Option.none())
+        return published
+      })
       assert.strictEqual(yield* Effect.provide(after, process, { local: true }), "published: bees 1")
     })
   )

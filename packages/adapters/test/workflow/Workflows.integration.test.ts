@@ -148,7 +148,7 @@ describe("workflows", () => {
       })
       const store = Context.get(yield* Layer.build(TaskStore.layerMemory), TaskStore.TaskStore)
       const texts = ["a", "b", "c"]
-      const within = <A, E>(effect: Effect.Effect<A, E, WorkflowEngine.WorkflowEngine | Retention>) =>
+      const within = <A, E>(effect: Effect.Effect<A, E, WorkflowEngine.WorkflowEngine | Retention.Retention>) =>
         Effect.scoped(
           Effect.provide(
             effect,
@@ -164,7 +164,9 @@ describe("workflows", () => {
       assert.notDeepEqual(yield* rows, [0, 0])
       const forgotten = yield* within(
         Effect.forEach([...texts, "never"], (text) =>
-          Effect.flatMap(Shout.executionId({ text }), (id) => Retention.use(({ forget }) => forget(Shout, id)))
+          Effect.flatMap(Shout.executionId({ text }), (id) =>
+            Retention.Retention.use(({ forget }) => forget(Shout, id))
+          )
         )
       )
       assert.deepStrictEqual(forgotten, [true, true, true, false])
