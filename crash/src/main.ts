@@ -3,6 +3,7 @@
  *
  *   node crash/src/main.ts                       all stores
  *   node crash/src/main.ts sqlite --tasks 500    one store
+ *   node crash/src/main.ts workflows             workflows on three runners
  *
  * The faults depend on the seed, which is printed. Exits with 1 if a promise was broken or, in CI, if a server is missing.
  */
@@ -15,15 +16,18 @@ import { crashTest } from "./crashTest.ts"
 import type { FaultTestResult } from "./faultTest.ts"
 import { repeatCommand, table, violations } from "./report.ts"
 import { servers, StoreName, storeNames } from "./stores.ts"
+import { workflowsReport, workflowsTest } from "./workflows.ts"
 
-const usage = `Usage: node crash/src/main.ts [${storeNames.join(" | ")}]... [--seed N] [--tasks N] [--seconds N] [--pace N] [--history FOLDER]\n`
+const workflows = "workflows"
+
+const usage = `Usage: node crash/src/main.ts [${[...storeNames, workflows].join(" | ")}]... [--seed N] [--tasks N] [--seconds N] [--pace N] [--history FOLDER]\n`
 
 const print = (text: string) => Effect.sync(() => process.stdout.write(`${text}\n`))
 
 const NonNegativeInt = Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))
 
 const Arguments = Schema.Struct({
-  positionals: Schema.Array(StoreName),
+  positionals: Schema.Array(Schema.Union([StoreName, Schema.Literal(workflows)])),
   values: Schema.Struct({
     seed: Schema.optionalKey(NonNegativeInt),
     tasks: Schema.optionalKey(NonNegativeInt),
@@ -59,7 +63,22 @@ const main = Effect.gen(function* () {
   const keep = (store: StoreName) => (history === undefined ? undefined : join(history, `${store}.jsonl`))
   const results: Array<FaultTestResult> = []
   let failed = false
-  for (const store of positionals.length > 0 ? positionals : storeNames) {
+  for (const store of positionals.length > 0 ? positionals : ([...storeNames, workflows] as const)) {
+    if (store === workflows) {
+      if (servers.postgres?.isInstalled() !== true) continue
+      // A workflow takes as long as some hundred tasks of a store alone.
+      const executions = Math.max(20, Math.round(tasks / 60))
+      yield* print(`workflows: ${executions} executions ...`)
+      const result = yield* workflowsTest({
+        seed,
+        executions,
+        seconds: 3 * seconds,
+        faults: Math.round(executions / 6)
+      })
+      yield* print(`\n${workflowsReport(result)}`)
+      failed ||= result.violations.length > 0
+      continue
+    }
     const server = servers[store]
     if (server !== undefined && !server.isInstalled()) {
       yield* print(`\n${"!".repeat(80)}\n${server.missing} ${store.toUpperCase()} IS NOT TESTED.\n${"!".repeat(80)}\n`)
