@@ -49,8 +49,10 @@ describe("nightly-report on PostgreSQL", () => {
       const url = yield* database
       const env = { DATABASE_URL: url, SITE: yield* site }
       const between = Effect.sleep("50 millis")
-      const kill = yield* runner(directory, { ...env, PORT: String(yield* freePort) })
-      yield* runner(directory, { ...env, PORT: String(yield* freePort) })
+      const [kill] = yield* Effect.all([
+        runner(directory, { ...env, PORT: String(yield* freePort) }),
+        runner(directory, { ...env, PORT: String(yield* freePort) })
+      ])
       yield* Effect.gen(function* () {
         const store = yield* TaskStore.TaskStore
         yield* firstOf(Summaries.name, "completed", { between })
