@@ -108,7 +108,7 @@ export class NotAudited extends Schema.TaggedError<NotAudited>()(
   "NotAudited",
   {
     ...fields,
-    /** What another person found; null when nobody has audited the attempt. */
+    /** The finding of another person; null when the attempt has none. */
     audit: Schema.NullOr(AuditFinding)
   },
   { httpApiStatus: 409 }

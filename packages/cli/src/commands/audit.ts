@@ -39,7 +39,7 @@ const Result = Schema.Struct({
   audit: Schema.NullOr(AuditFinding)
 })
 
-/** The last verdict on a task that a person can audit: one that nobody has audited, if there is one. */
+/** The last verdict on a task without a finding, or the last one if each has a finding. */
 const verdictOf = Effect.fnUntraced(function* (task: Task) {
   const samples = Audit.samplesOf(task, yield* (yield* TaskStore).attempts(task.id))
   return samples.findLast(({ verification }) => verification.audit === undefined) ?? samples.at(-1)
@@ -86,7 +86,7 @@ const agree = Command.make(
   Command.withDescription("Agree with the last verdict on tasks."),
   Command.withShortDescription("Agree with verdicts"),
   Command.withExamples([{ command: "baton audit agree packages-12", description: "The verdict was right" }]),
-  Command.provide(store.layerExisting)
+  Command.provide(store.layerAllQueues)
 )
 
 const disagree = Command.make(
@@ -94,7 +94,7 @@ const disagree = Command.make(
   {
     ids: ids({ min: 1, description: "The ids of the tasks" }),
     by,
-    comment: comment("What is wrong with the verdict"),
+    comment: comment("The error in the verdict"),
     json
   },
   (input) => find(input, false)
@@ -113,7 +113,7 @@ const disagree = Command.make(
   Command.withExamples([
     { command: "baton audit disagree packages-12 --comment 'No price.'", description: "The verdict was wrong" }
   ]),
-  Command.provide(store.layerExisting)
+  Command.provide(store.layerAllQueues)
 )
 
 /** Audits verdicts, and reports how often people disagree with them. */

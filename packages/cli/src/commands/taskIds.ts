@@ -52,7 +52,6 @@ const inEachQueue = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<Task>, TaskStoreError, TaskStore> {
   const store = yield* TaskStore
   const queues = yield* store.queues
-  if (queues.length < 2) return []
   return Arr.getSomes(yield* Effect.forEach(queues, ({ queue }) => store.get(idInQueue(queue, id)), { concurrency: 8 }))
 })
 

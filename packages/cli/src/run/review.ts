@@ -46,7 +46,7 @@ export type KeyAction =
 /** What people decide about in a sitting, and how. */
 export interface Desk {
   readonly load: Effect.Effect<ReadonlyArray<Entry>, TaskStoreError, TaskStore>
-  /** What is shown of an output; undefined when it no longer waits. */
+  /** The output with its task and verdict; undefined when it no longer waits. */
   readonly itemOf: (entry: Entry, task: Task, history: ReadonlyArray<Attempt>) => View.ReviewItem | undefined
   readonly onKey: (key: string, item: View.ReviewItem) => KeyAction | undefined
   /** Writes a decision. Returns why it changed nothing, if it did not. */

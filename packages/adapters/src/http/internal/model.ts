@@ -357,7 +357,7 @@ export const AuditOverview = Schema.Struct({
   /** The share of the tasks in the sample. */
   share: Schema.Finite,
   ...Report.fields,
-  /** The first verdicts that nobody has audited. */
+  /** The first verdicts without a finding. */
   waiting: Schema.Array(
     Schema.Struct({
       id: TaskId,

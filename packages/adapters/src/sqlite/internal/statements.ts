@@ -441,8 +441,8 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
 
     /** Replaces the verification of an attempt in the ledger. */
     amend: change<[verification: Json, id: string, token: number, before: Json]>(`
-      UPDATE attempts SET verification = ?1
-      WHERE task = (SELECT seq FROM tasks WHERE id = ?2) AND token = ?3 AND verification = ?4`),
+      UPDATE attempts SET verification = ?
+      WHERE task = (SELECT seq FROM tasks WHERE id = ?) AND token = ? AND verification = ?`),
 
     /** Writes the ledger's row of an attempt that ends without a result. `interrupt` follows in the same transaction. */
     endInterrupted: change<
