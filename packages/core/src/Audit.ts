@@ -114,7 +114,7 @@ export const Report = Schema.Struct({
 export interface Report extends Schema.Schema.Type<typeof Report> {}
 
 /**
- * A verdict in the sample.
+ * A verdict in the sample. The task has no `result`: the attempt has its output.
  *
  * @category models
  * @since 0.2.0
@@ -144,17 +144,10 @@ const ledgerReads = 16
  */
 export const samples = (
   store: TaskStore["Service"],
-  {
-    after,
-    queue,
-    share
-  }: Options & {
-    /** A cursor of `TaskStore.list`. */
-    readonly after?: string | undefined
-  }
+  { queue, share }: Options
 ): Stream.Stream<Sample, TaskStoreError> =>
-  Stream.paginate<string | undefined, Task, TaskStoreError, never>(after, (cursor) =>
-    Effect.map(store.list({ cursor, queue, limit: pageSize }), ({ next, tasks }) => [
+  Stream.paginate<string | undefined, Task, TaskStoreError, never>(undefined, (cursor) =>
+    Effect.map(store.list({ cursor, queue, limit: pageSize, results: false }), ({ next, tasks }) => [
       tasks.filter((task) => isSampled(task.id, share) && (task.attempts > 0 || task.requeues > 0)),
       Option.fromNullOr<string | undefined | null>(next)
     ])
