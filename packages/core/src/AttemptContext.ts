@@ -41,8 +41,8 @@ export interface AttemptContext {
   /** The earlier attempts at the task as the ledger has them, oldest first. Reads the store, and is empty if that fails. */
   readonly earlierAttempts: Effect.Effect<ReadonlyArray<Attempt>>
   /**
-   * Attempts at tasks of the same queue that completed, of this run and earlier ones: what similar calls have used. Read once
-   * in a run, and empty in a queue without a budget.
+   * Attempts at tasks of the same queue that completed, of all workers and runs: what similar calls have used. Reads the
+   * store at most five times a second; empty in a queue without a budget.
    */
   readonly completedAttempts?: Effect.Effect<ReadonlyArray<Attempt>> | undefined
   /**

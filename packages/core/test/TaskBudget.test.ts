@@ -8,10 +8,12 @@ import {
   RetryPolicy,
   Safety,
   Task,
+  type TaskStore,
   Usage,
   Verification,
   Verifier
 } from "@baton/core"
+import { TestClock } from "effect/testing"
 import { get, make, tasks } from "./harness.ts"
 
 const cost = (costUsd: number | null, outputTokens = 0): Usage.Usage => ({ ...Usage.zero, outputTokens, costUsd })
@@ -48,6 +50,53 @@ describe("a limit per task", () => {
         "The task may cost $0.05, earlier attempts have cost $0.045, and the next call (model-x) can cost up to $0.02. Raise maxCostPerTask (--max-cost-per-task), and requeue it."
       )
       assert.strictEqual((yield* get(store, "good")).status, "completed")
+    })
+  )
+
+  /** A worker that starts a task and never answers again. */
+  const dies = Effect.fnUntraced(function* (store: TaskStore.TaskStore["Service"]) {
+    const claims = yield* store.claim({ owner: "dead", limit: 1, lease: Duration.seconds(1), started: 1 })
+    assert.strictEqual(claims.length, 1)
+    yield* TestClock.adjust("2 seconds")
+    yield* store.sweep({ maxAttempts: 10, onCrash: "retry" })
+  })
+
+  it.effect("shows what killed attempts may have cost as a range, once for each of them", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({ config, executor: paying(worst(0.02, 30), cost(0.015, 20)) })
+      yield* store.add(tasks("a"))
+      yield* dies(store)
+      yield* dies(store)
+      yield* orchestrator.run
+      const task = yield* get(store, "a")
+      assert.deepInclude(task, { status: "completed", attempts: 3 })
+      assert.isNotNull(task.usage)
+      assert.isNull(task.usage?.costUsd)
+      assert.deepStrictEqual(task.usage?.bounds, { minUsd: 0.015, maxUsd: 0.055, maxTokens: 80 })
+      // The ledger keeps what the last attempt itself has used.
+      const attempts = yield* store.attempts(task.id)
+      assert.deepStrictEqual(
+        attempts.map(({ usage }) => usage?.costUsd ?? null),
+        [null, null, 0.015]
+      )
+    })
+  )
+
+  it.effect("counts killed attempts with the most that they can have cost", () =>
+    Effect.gen(function* () {
+      const { orchestrator, store } = yield* make({
+        config: { ...config, maxCostPerTask: 0.05 },
+        executor: paying(worst(0.02), cost(0.015)),
+        verifier: never
+      })
+      yield* store.add(tasks("a"))
+      yield* dies(store)
+      yield* orchestrator.run
+      const task = yield* get(store, "a")
+      // One attempt of at most $0.02 that was killed, one of $0.015, and no room for a third.
+      assert.deepInclude(task, { status: "failed", attempts: 3 })
+      assert.deepInclude(task.usage?.bounds, { minUsd: 0.015, maxUsd: 0.035 })
+      assert.include(task.feedback, "earlier attempts have cost $0.035")
     })
   )
 

@@ -85,8 +85,8 @@ describe("the budget of a queue", { timeout: 120_000 }, () => {
           assert.isAtMost(spent?.spent.costUsd ?? Infinity, limit)
           assert.isAtLeast(spent?.spent.costUsd ?? 0, bill() - 1e-9)
           assert.deepStrictEqual(spent?.reserved, { costUsd: 0, tokens: 0 })
-          // The killed process held three calls, and the call that no longer fits is a tenth of the limit.
-          assert.isAtLeast(bill(), limit / 2)
+          // A call reserves little more than it costs, so a kill and the last rest cost little.
+          assert.isAtLeast(bill(), 0.9 * limit)
 
           const raised = yield* run(...args.with(1, "5"))
           assert.strictEqual(raised.code, 0, raised.stderr)
@@ -102,7 +102,7 @@ describe("the budget of a queue", { timeout: 120_000 }, () => {
       assert.strictEqual(limited.code, 3, limited.stderr)
       const answered = Math.round(bill() / price)
       assert.strictEqual((yield* tasks).filter(({ status }) => status === "completed").length, answered)
-      assert.include((yield* baton("status")).stdout, "Budget  $0.0024 of $0.0050 spent")
+      assert.include((yield* baton("status")).stdout, `Budget  $${bill().toFixed(4)} of $0.0050 spent`)
       assert.deepInclude(yield* budget, { queue: "tasks", maxCostUsd: 0.005, maxTokens: null })
 
       assert.strictEqual((yield* run("--max-cost", "0.005", "-j", "1")).code, 3)

@@ -58,6 +58,7 @@ export const toReply = (message: ApiMessage, context: Context): Reply => {
     refusal: [category, explanation].filter((part) => typeof part === "string" && part !== "").join(": ") || null,
     usage: usageOf(message, context),
     billing: context.billing,
+    ...(message.usage?.inference_geo === undefined ? undefined : { inferenceGeo: message.usage.inference_geo }),
     requestId: context.requestId,
     cached: false
   }

@@ -247,25 +247,31 @@ export interface InputBound {
  * @category getters
  * @since 0.1.0
  */
-export const inputBound = ({ messages, model, output_config, system }: MessageRequest): InputBound => ({
+export const inputBound = ({ messages, model, output_config, system, thinking }: MessageRequest): InputBound => ({
   // Indented, because the API may show the schema to the model in this form.
-  fixed: bytesOf(JSON.stringify([system, output_config], null, 2)) + addedByApi,
-  messages: bytesOf(JSON.stringify(messages, withoutFiles, 2)) + tokensOfFiles(messages, model)
+  fixed:
+    bytesOf(JSON.stringify([system, output_config], null, 2)) +
+    (output_config === undefined && thinking === undefined ? addedByApi.plain : addedByApi.instructed),
+  messages: bytesOf(messagesText(messages)) + tokensOfFiles(messages, model)
 })
 
+/** The text of messages, without the contents of files. */
+export const messagesText = (messages: MessageRequest["messages"]): string => JSON.stringify(messages, withoutFiles, 2)
+
 /** Tokenizers may normalize a text, which makes a few characters longer: a single ligature can become three words. */
-const bytesOf = (text: string): number => {
+export const bytesOf = (text: string): number => {
   const bytes = Buffer.byteLength(text)
   // One byte per character: the text is ASCII, which normalization does not change.
   return bytes === text.length ? bytes : Math.max(bytes, Buffer.byteLength(text.normalize("NFKC")))
 }
 
-/** The marks between turns, and instructions for structured output. */
-const addedByApi = 1024
+/** The marks of a turn have fewer tokens than its JSON has bytes. With structured output or thinking, the API adds instructions. */
+const addedByApi = { plain: 32, instructed: 1024 }
 
 /**
  * The most that a request can cost: an upper bound of its input at the most expensive rate that can apply to it, and all of
- * its `max_tokens`. It assumes that the model runs in the US, because a workspace can set that for all its requests.
+ * its `max_tokens`. Unless told otherwise, it assumes that the model runs in the US, because a workspace can set that for all
+ * its requests.
  *
  * @category getters
  * @since 0.1.0
@@ -274,7 +280,8 @@ export const worstCase = (
   table: PriceTable,
   request: MessageRequest,
   billing: Billing,
-  bound: InputBound = inputBound(request)
+  bound: InputBound = inputBound(request),
+  geo: "us" | "elsewhere" = "us"
 ): Spend => {
   const price = priceOf(table, request.model)
   const inputTokens = bound.fixed + bound.messages
@@ -284,7 +291,7 @@ export const worstCase = (
     const rates = dearestInput(rate, request)
     const fixed = Math.min(bound.fixed, tokens)
     const perMillion = fixed * rates.fixed + (tokens - fixed) * rates.messages + request.max_tokens * rate.output
-    return (perMillion / 1e6) * factorOf(billing) * usInferenceFactor
+    return (perMillion / 1e6) * factorOf(billing) * (geo === "us" ? usInferenceFactor : 1)
   }
   const { above } = price
   // The request may or may not exceed the threshold.

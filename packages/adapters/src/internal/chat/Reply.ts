@@ -39,6 +39,8 @@ export const Reply = Schema.Struct({
   /** What this answer used: zero when it came from the response cache; null when the server did not count it. */
   usage: Schema.NullOr(Usage),
   billing: Billing,
+  /** Where the model ran, as the API reports it. */
+  inferenceGeo: Schema.optionalKey(Schema.NullOr(Schema.String)),
   /** The id to quote to the provider. */
   requestId: Schema.NullOr(Schema.String),
   /** Whether it came from the response cache and cost nothing. */

@@ -1,6 +1,6 @@
 import type { Attempt } from "@baton/core/Attempt"
 import type { AttemptContext } from "@baton/core/AttemptContext"
-import type { Spend } from "@baton/core/Safety"
+import type { Spend, SpendAmount } from "@baton/core/Safety"
 import type { SafetyStop } from "@baton/core/SafetyStop"
 import * as Usage from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
@@ -27,7 +27,7 @@ export type Send = (
 
 /**
  * While a budget is short, a request gets a lower `max_tokens` than it asks for: what the budget has left for it, but at least
- * a quarter more than the largest answer so far. The API enforces it, so the request cannot cost more than its reservation.
+ * a margin more than the largest answer so far. The API enforces it, so the request cannot cost more than its reservation.
  * An answer that this cuts off is requested again with a higher maximum.
  *
  * The requests of a batch wait for each other for hours, so together they reserve their expected cost, with a
@@ -42,7 +42,7 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
     const key = JSON.stringify([queue, model])
     const known = seen.get(key)
     if (known !== undefined) return known
-    const similar: Similar = { sizes: AnswerSizes.make(), running: 0, isSeeded: false }
+    const similar: Similar = { sizes: AnswerSizes.make(), running: 0, replies: 0, elsewhere: 0, exploring: new Set() }
     seen.set(key, similar)
     return similar
   }
@@ -56,31 +56,66 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
     atLeast: number
   ): Effect.Effect<Sent, ModelError | SafetyStop> =>
     Effect.suspend(() => {
-      const bound = bounds.of(request)
-      const input = bound.fixed + bound.messages
+      let bound = bounds.of(request)
+      let revision = bounds.revision()
       const worst = (maxTokens: number) =>
-        Pricing.worstCase(prices, { ...request, max_tokens: maxTokens }, client.billing, bound)
-      const { sizes } = similar
+        Pricing.worstCase(prices, { ...request, max_tokens: maxTokens }, client.billing, bound, geoOf(similar))
       let maxTokens = request.max_tokens
       let isRunning = false
       let wasSent = false
+      let explorer: symbol | undefined = Symbol()
+
+      const end = Effect.sync(() => {
+        if (isRunning) similar.running--
+        isRunning = false
+        if (explorer !== undefined) similar.exploring.delete(explorer)
+        explorer = undefined
+      })
 
       /** The lowest `max_tokens` with which the answer is expected to be complete. */
       const usual = () =>
-        Math.min(request.max_tokens, Math.max(sizes.usual() ?? request.max_tokens, atLeast, leastMaxTokens(request)))
+        Math.min(
+          request.max_tokens,
+          Math.max(similar.sizes.usual() ?? request.max_tokens, atLeast, leastMaxTokens(request))
+        )
 
       const expected: Spend["least"] = (waiting) => {
+        const { sizes } = similar
         const expected = atLeast > 0 ? undefined : sizes.expected(waiting)
         if (expected !== undefined) return expected
         // The answers of a batch arrive one after the other: after the last one, all the others are estimated better.
         return atLeast === 0 && sizes.count() > 0 && similar.running > 0 ? null : worst(usual())
       }
 
-      const onGranted = ({ tokens }: { readonly tokens: number }) => {
+      /** While little is known, the first requests go one by one, then each reply lets one more go: the others wait to reserve less. */
+      const least: Spend["least"] = () => {
+        // Replies that arrived while it waited make the bound tighter.
+        if (revision !== bounds.revision()) {
+          bound = bounds.of(request)
+          revision = bounds.revision()
+        }
+        const isKnown = atLeast > 0 || (similar.sizes.usual() !== undefined && bounds.isLearnedFor(request))
+        if (isKnown || explorer === undefined) return worst(usual())
+        if (!similar.exploring.has(explorer) && similar.exploring.size >= Math.max(1, similar.replies - 1)) return null
+        similar.exploring.add(explorer)
+        return worst(usual())
+      }
+
+      /** The highest `max_tokens` that an amount pays for. */
+      const paidBy = ({ costUsd, tokens }: SpendAmount): number => {
+        const byTokens = tokens - bound.fixed - bound.messages
+        const input = worst(0).costUsd
+        if (costUsd === null || input === null) return byTokens
+        const perToken = (worst(request.max_tokens).costUsd ?? 0) - input
+        // Amounts are rounded to a billionth of a dollar.
+        return Math.min(byTokens, Math.floor(((costUsd - input) / perToken) * request.max_tokens + 1e-3))
+      }
+
+      const onGranted = (granted: SpendAmount) => {
         similar.running++
         isRunning = true
-        const least = isBatch ? Math.max(usual(), 2 * sizes.largest()) : 1
-        maxTokens = Math.min(request.max_tokens, Math.max(tokens - input, least))
+        const least = isBatch ? Math.max(usual(), 2 * similar.sizes.largest()) : 1
+        maxTokens = Math.min(request.max_tokens, Math.max(paidBy(granted), least))
       }
 
       const call = Effect.suspend(() => {
@@ -96,21 +131,18 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
         return Effect.map(withSpan(sent, about.purpose, provider, client.send(sent, observed)), (reply): Sent => {
           bounds.learn(request, reply)
           const isCutOff = wasCutOff(reply, sent, request) || (atLeast === 0 && isOlder(reply, request))
-          learn(sizes, reply, isCutOff)
+          learn(similar.sizes, reply, isCutOff)
+          similar.replies++
+          if (reply.inferenceGeo === "us") similar.elsewhere = -Infinity
+          else if (reply.inferenceGeo !== undefined && reply.inferenceGeo !== null) similar.elsewhere++
           return { reply, isCutOff, maxTokens }
         })
       })
 
-      return context.spend({
-        worstCase: { ...worst(request.max_tokens), least: isBatch ? expected : () => worst(usual()) },
+      const spending = context.spend<Sent, ModelError, never>({
+        worstCase: { ...worst(request.max_tokens), least: isBatch ? expected : least },
         onGranted,
-        call: Effect.ensuring(
-          call,
-          Effect.sync(() => {
-            if (isRunning) similar.running--
-            isRunning = false
-          })
-        ),
+        call: Effect.ensuring(call, end),
         spent: (exit) => {
           const isInterrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
           // A request that was interrupted while it waited for its turn cost nothing.
@@ -119,16 +151,20 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
         // It stays in its batch, and the same request of a later attempt gets its reply.
         isResumable: isBatch
       })
+      // Also where nothing was granted.
+      return Effect.ensuring(spending, end)
     })
 
   return Effect.fnUntraced(function* (request, about, context, queue) {
     const similar = similarTo(queue, request.model)
     // A batch learns from its own first answers, because the mean of others can be too low.
-    if (!similar.isSeeded && !isBatch && context.completedAttempts !== undefined) {
-      const attempts = yield* context.completedAttempts
-      if (!similar.isSeeded)
-        for (const usage of usagesIn(attempts, request.model, about.purpose)) similar.sizes.add(usage)
-      similar.isSeeded = true
+    if (similar.sizes.count() < AnswerSizes.few && !isBatch && context.completedAttempts !== undefined) {
+      const usages = usagesIn(yield* context.completedAttempts, request.model, about.purpose)
+      // The store also has the answers to other workers.
+      if (usages.length > similar.sizes.count()) {
+        similar.sizes = AnswerSizes.make()
+        for (const usage of usages) similar.sizes.add(usage)
+      }
     }
     let usage: Usage.Usage | null = null
     for (let atLeast = 0; ;) {
@@ -143,13 +179,20 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
 /** By how much the maximum grows after an answer that it cut off. Every answer costs, and each batch takes hours. */
 const growth = { standard: 4, batch: 16 }
 
+/** A workspace has one place for all its requests, so replies tell where the next ones run. */
+const geoOf = ({ elsewhere }: Similar) => (elsewhere >= AnswerSizes.few ? "elsewhere" : "us")
+
 /** Requests with answers of a similar size. */
 interface Similar {
-  readonly sizes: AnswerSizes.AnswerSizes
-  /** Whether it has the sizes of the answers in the store. */
-  isSeeded: boolean
+  sizes: AnswerSizes.AnswerSizes
   /** How many of them are granted and have no reply. */
   running: number
+  /** How many of them were answered in this run. */
+  replies: number
+  /** How many replies reported a place outside the US; negative infinity after one from the US. */
+  elsewhere: number
+  /** Those under way that reserve much, because little is known. */
+  readonly exploring: Set<symbol>
 }
 
 interface Sent {

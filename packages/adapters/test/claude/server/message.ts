@@ -77,7 +77,7 @@ export const messageFor = (
         server_tool_use: null,
         service_tier: tier,
         speed: "standard",
-        inference_geo: null,
+        inference_geo: "global",
         ...reply.usage
       }
     }

@@ -21,7 +21,7 @@ import * as queuePauses from "./queuePauses.ts"
 import * as progress from "./progress.ts"
 import * as spending from "./spending.ts"
 import * as starts from "./starts.ts"
-import { storeCall } from "./storeCall.ts"
+import { storedAttempts } from "./storeCall.ts"
 import * as traces from "./traces.ts"
 import { withTransientRetry } from "./transientRetry.ts"
 
@@ -329,12 +329,7 @@ const contextOf = (parts: RunParts, claimed: ClaimedTask, reports: progress.Prog
 }
 
 const earlierAttempts = (parts: RunParts, { claim: { task, token } }: ClaimedTask) =>
-  Effect.suspend(() =>
-    Effect.match(storeCall(parts, "attempts", parts.store.attempts(task.id)), {
-      onSuccess: (attempts) => attempts.filter((attempt) => attempt.token !== token),
-      onFailure: () => []
-    })
-  )
+  Effect.map(storedAttempts(parts, task.id), (attempts) => attempts.filter((attempt) => attempt.token !== token))
 
 const addUsageOf = (claimed: ClaimedTask, error: ExecutionError | VerificationError | SafetyStop): void => {
   if (error._tag !== "SafetyStop") claimed.addUsage(error.usage)

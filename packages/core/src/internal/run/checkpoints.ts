@@ -4,7 +4,6 @@ import * as Queue from "effect/Queue"
 import type { Execution } from "../../Execution.ts"
 import type { TaskStatus } from "../../Task.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
-import * as Usage from "../../Usage.ts"
 import { type ClaimedTask, leaseKey } from "./claims.ts"
 import type { RunParts } from "./parts.ts"
 import { storeCall } from "./storeCall.ts"
@@ -34,11 +33,11 @@ export const make = Effect.fnUntraced(function* (parts: RunParts): Effect.fn.Ret
   const pending = yield* Queue.bounded<Pending>(parts.config.concurrency)
 
   const writeBatch = (batch: ReadonlyArray<Pending>): Effect.Effect<void> => {
-    const checkpoints = batch.map(({ claimed: { claim, usage }, execution }) => ({
-      taskId: claim.task.id,
-      token: claim.token,
+    const checkpoints = batch.map(({ claimed, execution }) => ({
+      taskId: claimed.claim.task.id,
+      token: claimed.claim.token,
       execution,
-      usage: Usage.add(claim.task.usage, usage)
+      usage: claimed.taskUsage()
     }))
     return Effect.matchEffect(
       storeCall(parts, "checkpoint", parts.store.checkpoint(checkpoints), { size: checkpoints.length }),

@@ -38,6 +38,8 @@ export class ClaimedTask {
   startedAt: number | undefined = undefined
   /** The usage of this attempt so far, failed calls included. */
   usage: Usage.Usage | null = null
+  /** What earlier attempts have used whose workers died. No settlement recorded it, so it is known as a range. */
+  lostUsage: Usage.Usage | null = null
   /** The part of `usage` that went through reservations, so that Safety has counted it already. */
   reservedUsage: Usage.Usage | null = null
   private worker: Fiber.Fiber<unknown, unknown> | undefined = undefined
@@ -78,6 +80,11 @@ export class ClaimedTask {
   /** Completes `usage` with calls that no output and no error reported, because a later one was cut off. */
   closeUsage(): void {
     this.usage = Usage.larger(this.usage, this.reservedUsage)
+  }
+
+  /** The usage of the task, this attempt included. */
+  taskUsage(): Usage.Usage | null {
+    return Usage.add(Usage.add(this.claim.task.usage, this.lostUsage), this.usage)
   }
 
   /** The usage that Safety has not counted yet. */

@@ -30,7 +30,7 @@ export interface QueueBudgets {
   readonly book: (claimed: ClaimedTask) => void
   /** The settlements of these tasks were written, and with them what their attempts have spent. */
   readonly settled: (claimed: ReadonlyArray<ClaimedTask>) => Effect.Effect<void>
-  /** Attempts that completed tasks of a queue; none without a budget. Read once. */
+  /** Attempts that completed tasks of a queue; none without a budget. Reads at most five times a second. */
   readonly completedAttempts: (queue: string) => Effect.Effect<ReadonlyArray<Attempt>>
   /** Reads the budgets of the run's queues. */
   readonly refresh: Effect.Effect<void, TaskStoreError>
@@ -415,7 +415,7 @@ const makeWith = (
       if (!known.has(queue)) return Effect.succeed([])
       const reading = history.get(queue)
       if (reading !== undefined) return reading
-      return Effect.flatMap(Effect.cached(readCompleted(parts, queue)), (reading) => {
+      return Effect.flatMap(Effect.cachedWithTTL(readCompleted(parts, queue), readAgain), (reading) => {
         history.set(queue, reading)
         return reading
       })
@@ -459,6 +459,9 @@ const makeWith = (
 
 /** The number of completed tasks whose attempts are read. */
 const examined = 50
+
+/** For so long, what was read of them is returned again. */
+const readAgain = Duration.millis(200)
 
 /** They only make an estimate better, so an error of the store is ignored here: the run's own reads report it. */
 const readCompleted = ({ store }: Pick<RunParts, "store">, queue: string): Effect.Effect<ReadonlyArray<Attempt>> =>

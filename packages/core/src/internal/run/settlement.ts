@@ -11,10 +11,9 @@ import type { Task } from "../../Task.ts"
 import { transition } from "../../TaskState.ts"
 import type { Settlement } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
-import * as Usage from "../../Usage.ts"
 import type { ClaimedTask } from "./claims.ts"
 import type { RunParts } from "./parts.ts"
-import { storeCall } from "./storeCall.ts"
+import { storedAttempts } from "./storeCall.ts"
 
 /** What the ledger keeps of a settlement. */
 export const attemptOutcome = {
@@ -37,11 +36,15 @@ export const unstorable = (error: TaskStoreError): Outcome.Errored => ({
 
 /** The settlement of an attempt that was accepted, released or sent to review. */
 export const settlementOf = (
-  { claim: { task, token }, usage }: ClaimedTask,
+  claimed: ClaimedTask,
   outcome: Outcome.Accepted | Outcome.InReview | Outcome.Released
 ): Settlement => {
+  const {
+    claim: { task, token },
+    usage
+  } = claimed
   const taskId = task.id
-  const total = Usage.add(task.usage, usage)
+  const total = claimed.taskUsage()
   if (outcome._tag === "Released") {
     return { _tag: "Release", taskId, token, attemptUsage: usage, usage: total, reason: outcome.reason }
   }
@@ -56,14 +59,15 @@ export const settlementOf = (
 /** The settlement of a failed attempt: the state machine, the limit of attempts and the retry policy decide. */
 export const failureSettlementOf = (
   parts: RunParts,
-  { claim: { task, token }, usage }: ClaimedTask,
+  claimed: ClaimedTask,
   outcome: Outcome.Failure
 ): Effect.Effect<Settlement> => {
+  const { task, token } = claimed.claim
   const failure = {
     taskId: task.id,
     token,
-    attemptUsage: usage,
-    usage: Usage.add(task.usage, usage),
+    attemptUsage: claimed.usage,
+    usage: claimed.taskUsage(),
     execution: outcome.execution,
     verification: outcome._tag === "Rejected" ? outcome.verification : null,
     feedback: Outcome.feedback(outcome),
@@ -106,7 +110,7 @@ const retryDelay = Effect.fnUntraced(
 
 /** The failed attempts before this one, since the task was added or last requeued. */
 const earlierFailures = Effect.fnUntraced(function* (parts: RunParts, task: Task) {
-  const attempts = yield* Effect.orElseSucceed(storeCall(parts, "attempts", parts.store.attempts(task.id)), () => [])
+  const attempts = yield* storedAttempts(parts, task.id)
   const failures: Array<RetryPolicy.FailedAttempt> = []
   let number = task.attempts - 1
   for (const attempt of attempts.toReversed()) {

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { Attempt } from "../../Attempt.ts"
 import type { AttemptContext } from "../../AttemptContext.ts"
 import type { Limits, Reservation, Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
@@ -9,6 +10,7 @@ import * as budget from "../safety/budget.ts"
 import { narrowed, neededBy } from "../safety/share.ts"
 import type { ClaimedTask } from "./claims.ts"
 import type { RunParts } from "./parts.ts"
+import { storedAttempts } from "./storeCall.ts"
 
 type TaskLimits = Pick<RunParts["config"], "maxCostPerTask" | "maxTokensPerTask">
 
@@ -18,9 +20,10 @@ type TaskLimits = Pick<RunParts["config"], "maxCostPerTask" | "maxTokensPerTask"
  */
 export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["spend"] => {
   const reserve = reserving(parts, claimed)
+  const countLost = countingLost(parts, claimed)
   return ({ call, isResumable, onGranted, spent, worstCase }) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(reserve(worstCase), (reservation) => {
+      Effect.flatMap(Effect.andThen(countLost(worstCase), reserve(worstCase)), (reservation) => {
         const granted = reservation.granted ?? worstCase
         onGranted?.(granted)
         return Effect.onExit(restore(call), (exit) => {
@@ -35,6 +38,38 @@ export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["sp
     )
 }
 
+/**
+ * Before the first paid call of an attempt, counts the calls that dead workers may have made for the task before it. What they
+ * have cost is unknown, and at most as much as this call, because a repeated attempt begins with the call that was cut off.
+ */
+const countingLost = (parts: RunParts, claimed: ClaimedTask) => {
+  const { task, token } = claimed.claim
+  // The first claim of a task.
+  let isCounted = token === 1
+  return ({ costUsd, tokens }: Spend): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (isCounted) return Effect.void
+      isCounted = true
+      return Effect.map(storedAttempts(parts, task.id), (attempts) => {
+        const lost = countLost(attempts.filter((attempt) => attempt.token < token))
+        if (lost === 0) return
+        claimed.lostUsage = Usage.atMost({ costUsd: costUsd === null ? null : lost * costUsd, tokens: lost * tokens })
+      })
+    })
+}
+
+/** How many of the latest attempts ended without a settlement after the last one that wrote the usage of the task. */
+const countLost = (attempts: ReadonlyArray<Attempt>): number => {
+  let lost = 0
+  for (const { outcome, usage } of attempts.toReversed()) {
+    if (outcome !== "lease_expired" && outcome !== "cancelled") break
+    lost++
+    // Its output was saved, and with it the usage of the attempts before it.
+    if (usage !== null) break
+  }
+  return lost
+}
+
 /** Makes the budget of the task for its first paid call: most tasks have no limit, and many make no such call. */
 const reserving = (parts: RunParts, claimed: ClaimedTask): Limits["reserve"] => {
   const { config } = parts
@@ -44,7 +79,13 @@ const reserving = (parts: RunParts, claimed: ClaimedTask): Limits["reserve"] => 
   let taskBudget: Pick<Limits, "reserve"> | undefined
   const getTaskBudget = Effect.suspend(() =>
     taskBudget === undefined
-      ? Effect.map(makeTaskBudget(config, claimed.claim.task), (made) => (taskBudget ??= made))
+      ? Effect.map(
+          makeTaskBudget(config, {
+            ...claimed.claim.task,
+            usage: Usage.add(claimed.claim.task.usage, claimed.lostUsage)
+          }),
+          (made) => (taskBudget ??= made)
+        )
       : Effect.succeed(taskBudget)
   )
   return (worstCase) =>
@@ -101,7 +142,7 @@ const makeTaskBudget = Effect.fnUntraced(function* (
   })
   return {
     reserve: (worst) =>
-      Effect.mapError(left.reserve(worst), (stop) =>
+      Effect.mapError(left.reserve(withoutWaiting(worst)), (stop) =>
         // An unknown price fails every task, so it stops the run.
         worst.costUsd === null && stop.limit === "cost"
           ? stop
@@ -116,6 +157,12 @@ const makeTaskBudget = Effect.fnUntraced(function* (
       )
   }
 })
+
+/** The calls that this one could learn from are those of other tasks, and have their own budgets. */
+const withoutWaiting = (spend: Spend): Spend => {
+  const { least } = spend
+  return least === undefined ? spend : { ...spend, least: (waiting) => least(waiting) ?? spend }
+}
 
 /** The second budget considered what the first had granted. */
 const both = (first: Reservation, second: Reservation): Reservation => ({

@@ -1,5 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type { Attempt } from "../../Attempt.ts"
+import type { TaskId } from "../../Task.ts"
 import type { Counts } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { total } from "../store/codec.ts"
@@ -51,6 +53,13 @@ export const storeCall = <A>(
       Effect.retry({ schedule: reconnect, while: isUnavailable })
     )
   })
+
+/** The attempts at a task; none if they cannot be read. */
+export const storedAttempts = (
+  parts: Parameters<typeof storeCall>[0] & Pick<RunParts, "store">,
+  id: TaskId
+): Effect.Effect<ReadonlyArray<Attempt>> =>
+  Effect.orElseSucceed(storeCall(parts, "attempts", parts.store.attempts(id)), () => [])
 
 /** The number of tasks per status in the queues of the run. */
 export const counts = (parts: RunParts): Effect.Effect<Counts, TaskStoreError> =>

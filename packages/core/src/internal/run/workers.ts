@@ -100,7 +100,7 @@ export const make = (
     // Never allowed to start: Safety has nothing to count.
     if (!claimed.isAllowed) return Effect.void
     if (claimed.startedAt !== undefined) {
-      usage = Usage.add(usage, claimed.usage)
+      usage = Usage.add(Usage.add(usage, claimed.lostUsage), claimed.usage)
       parts.budgets?.book(claimed)
     }
     return Effect.catchCause(recordOutcome(claimed, outcome), (cause) =>

@@ -90,12 +90,13 @@ export const make = Effect.fnUntraced(function* (options: {
 
   /** What to do with the first call that waits, of this number: refuse it for a limit, let it wait, or grant an amount. */
   const decide = (spend: Spend, waiting: number): "cost" | "tokens" | "wait" | Budget.Amount => {
-    const least = leastOf(spend, waiting)
-    if (least === undefined) return "wait"
-    const hopeless = exceeded(Budget.add(committed, least))
-    if (hopeless !== undefined) return hopeless
     const taken = Budget.add(committed, reserved)
-    if (exceeded(Budget.add(taken, least)) !== undefined) return "wait"
+    const least = leastOf(spend, waiting)
+    if (least !== undefined) {
+      const hopeless = exceeded(Budget.add(committed, least))
+      if (hopeless !== undefined) return hopeless
+      if (exceeded(Budget.add(taken, least)) !== undefined) return "wait"
+    }
     return shareOf(spend, Budget.subtract(max, taken), waiting, options.parts) ?? "wait"
   }
 

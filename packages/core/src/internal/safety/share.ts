@@ -26,15 +26,15 @@ export const shareOf = (
   waiting: number,
   parts = manyCalls
 ): Budget.Amount | undefined => {
-  const least = leastOf(spend, waiting)
-  if (least === undefined) return undefined
   const worst = worstOf(spend)
   const shares = Math.max(parts, waiting)
+  if (worst.nanoUsd <= left.nanoUsd / shares && worst.tokens <= left.tokens / shares) return worst
+  const least = leastOf(spend, waiting)
+  if (least === undefined) return undefined
   const part = Math.min(
     portion(least.nanoUsd, worst.nanoUsd, left.nanoUsd / shares),
     portion(least.tokens, worst.tokens, left.tokens / shares)
   )
-  if (part === 1) return worst
   // Whole tokens, because the call keeps to them; the money for this number of tokens.
   const tokens = Math.floor(least.tokens + part * (worst.tokens - least.tokens))
   const exact = worst.tokens > least.tokens ? (tokens - least.tokens) / (worst.tokens - least.tokens) : part

@@ -1,0 +1,166 @@
+/**
+ * Checks that processes that share a budget never spend more than it, and use most of it, although they are killed: four
+ * processes of `baton run --max-cost`, several `kill -9`, and reruns. A server counts what it bills.
+ *
+ *   node crash/src/budget.ts                     all stores
+ *   node crash/src/budget.ts sqlite --kills 8    one store
+ *
+ * Build Baton first (`npx -y pnpm@12 build`). Exits with 1 if a bill exceeded the budget or was below 90 % of it.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Effect, Schema } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { reply } from "../../packages/adapters/test/claude/server/Answer.ts"
+import * as Claude from "../../packages/adapters/test/claude/server/server.ts"
+import { startServer, StoreName, storeNames } from "./stores.ts"
+
+const usage = `Usage: node crash/src/budget.ts [${storeNames.join(" | ")}]... [--kills N] [--processes N] [--concurrency N] [--max-cost USD]\n`
+
+const Positive = Schema.NumberFromString.check(Schema.isGreaterThan(0))
+const PositiveInt = Positive.check(Schema.isInt())
+
+const Arguments = Schema.Struct({
+  positionals: Schema.Array(StoreName),
+  values: Schema.Struct({
+    kills: Schema.optionalKey(PositiveInt),
+    processes: Schema.optionalKey(PositiveInt),
+    concurrency: Schema.optionalKey(PositiveInt),
+    "max-cost": Schema.optionalKey(Positive)
+  })
+})
+
+const options = {
+  kills: { type: "string" },
+  processes: { type: "string" },
+  concurrency: { type: "string" },
+  "max-cost": { type: "string" }
+} as const
+
+const readArguments = Effect.try({
+  try: () => parseArgs({ allowPositionals: true, options }),
+  catch: String
+}).pipe(Effect.flatMap(Schema.decodeUnknownEffect(Arguments)))
+
+const program = fileURLToPath(new URL("../../packages/cli/dist/baton.js", import.meta.url))
+
+/** What the server bills for a request: 100 tokens at $2 and 20 at $10 per million. */
+const price = 0.0004
+
+/** Long enough that a kill hits requests under way. */
+const answerMillis = 500
+
+interface Settings {
+  readonly kills: number
+  readonly processes: number
+  readonly concurrency: number
+  readonly maxCost: number
+}
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "baton-budget-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null
+
+const ended = (child: ChildProcess) =>
+  Effect.callback<void>((resume) => {
+    if (hasEnded(child)) return resume(Effect.void)
+    child.once("exit", () => resume(Effect.void))
+  })
+
+const test = Effect.fnUntraced(function* (store: StoreName, { concurrency, kills, maxCost, processes }: Settings) {
+  const dir = yield* folder
+  const own = yield* startServer(store)
+  const requests = Math.floor(maxCost / price)
+  writeFileSync(join(dir, "tasks.txt"), Array.from({ length: 2 * requests }, (_, index) => `Task ${index}\n`).join(""))
+  const server = yield* Claude.make({
+    script: () =>
+      reply("Done.", {
+        usage: { input_tokens: 100, output_tokens: 20 },
+        before: new Promise((resolve) => setTimeout(resolve, answerMillis))
+      })
+  })
+  const start = () =>
+    spawn(
+      process.execPath,
+      [
+        ...[program, "run", "tasks.txt", "--executor", "claude", "--no-verify", "--no-cache", "--quiet"],
+        ...["--max-output-tokens", "200", "--max-cost", String(maxCost), "-j", String(concurrency), "--lease", "2s"]
+      ],
+      {
+        cwd: dir,
+        stdio: "ignore",
+        env: {
+          PATH: process.env.PATH ?? "",
+          GLOG: "/tmp/money-glog",
+          BATON_STORE: own?.url ?? "sqlite:baton.db",
+          ANTHROPIC_API_KEY: "sk-ant-test",
+          ANTHROPIC_BASE_URL: server.url
+        }
+      }
+    )
+  const running = yield* Effect.acquireRelease(
+    Effect.sync(() => Array.from({ length: processes }, start)),
+    (running) =>
+      Effect.sync(() => {
+        for (const child of running) child.kill("SIGKILL")
+      })
+  )
+  let killed = 0
+  for (let kill = 1; kill <= kills; kill++) {
+    const at = Math.floor((requests * (kill + 1)) / (kills + 3))
+    const reached = Effect.promise(() => server.until(() => server.messages().length >= at))
+    yield* Effect.raceFirst(reached, Effect.forEach(running, ended))
+    const victim = running.find((child) => !hasEnded(child))
+    if (victim === undefined) break
+    victim.kill("SIGKILL")
+    killed++
+    yield* ended(victim)
+    running.splice(running.indexOf(victim), 1)
+    running.push(start())
+  }
+  yield* Effect.forEach(running, ended)
+  for (let rerun = 1; rerun <= 2; rerun++) yield* ended(start())
+  return {
+    store,
+    requests: server.messages().length,
+    bill: server.messages().length * price,
+    peak: server.peak(),
+    killed
+  }
+}, Effect.scoped)
+
+const print = (text: string) => Effect.sync(() => process.stdout.write(`${text}\n`))
+
+const main = Effect.gen(function* () {
+  const { positionals, values } = yield* readArguments
+  const { concurrency = 4, kills = 5, "max-cost": maxCost = 0.05, processes = 4 } = values
+  let failed = false
+  for (const store of positionals.length > 0 ? positionals : storeNames) {
+    const { bill, killed, peak, requests } = yield* test(store, { concurrency, kills, maxCost, processes })
+    const share = bill / maxCost
+    failed ||= bill > maxCost + 1e-9 || share < 0.9
+    yield* print(
+      `${store.padEnd(8)}  ${killed} kills, ${requests} requests, at most ${peak} at once, $${bill.toFixed(5)} of $${maxCost} (${(100 * share).toFixed(1)} %)`
+    )
+  }
+  yield* Effect.sync(() => {
+    process.exitCode = failed ? 1 : 0
+  })
+})
+
+main.pipe(
+  Effect.catch((error) =>
+    Effect.sync(() => {
+      process.stderr.write(`${typeof error === "string" ? error : error.message}\n${usage}`)
+      process.exitCode = 1
+    })
+  ),
+  NodeRuntime.runMain({ teardown: (_, done) => done(Number(process.exitCode ?? 1)) })
+)
