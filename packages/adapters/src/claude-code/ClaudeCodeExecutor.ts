@@ -22,6 +22,8 @@
  *
  * A task's own `model` and `system` (`Task.Overrides`) replace `model` and `appendSystemPrompt` of the options.
  *
+ * When the worker of an attempt died, the next attempt continues its session (`claude --resume`), if this machine has it.
+ *
  * A session that is stopped by a limit or by interruption gets SIGINT first, on which Claude Code usually reports its cost,
  * then SIGTERM and SIGKILL, five seconds apart. Signals go to the whole process group.
  *
@@ -58,6 +60,7 @@ import type { ProgramError } from "../command/ProgramError.ts"
 import { agentPrompt } from "../internal/prompts/attempt.ts"
 import { executionOf } from "./internal/execution.ts"
 import { readSession, usageOf } from "./internal/session.ts"
+import * as Sessions from "./internal/sessions.ts"
 
 /**
  * How to run Claude Code.
@@ -129,41 +132,63 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const fs = yield* FileSystem.FileSystem
   const clock = yield* Clock.Clock
   const program = options.program ?? "claude"
-  const command = Command.make(program, argumentsOf(options))
-  const commandFor = ({ overrides: { model, system } }: Task) =>
-    model === undefined && system === undefined
-      ? command
-      : Command.make(
-          program,
-          argumentsOf({
-            ...options,
-            model: model ?? options.model,
-            appendSystemPrompt: system ?? options.appendSystemPrompt
-          })
-        )
+  const keepsSessions = !Sessions.choosesSession(options.args ?? [])
+  const commandFor = ({ overrides: { model, system } }: Task, beginning: Sessions.Beginning) =>
+    Command.make(
+      program,
+      argumentsOf({
+        ...options,
+        model: model ?? options.model,
+        appendSystemPrompt: system ?? options.appendSystemPrompt,
+        beginning
+      })
+    )
   const maxRetryAfter = Duration.fromInputUnsafe(options.maxRetryAfter ?? Duration.minutes(5))
   const { learn, worstCase } = reservations(options.maxBudgetUsd)
+  /** The sessions of attempts whose call is repeated within the attempt. */
+  const repeated = new Set<string>()
 
   const execute: ExecutorService["execute"] = Effect.fnUntraced(function* (task, context) {
     const env = yield* Effect.mapError(environment(fs, task, context, {}), notPrepared)
-    const stderr = excerpt(0, stderrTailBytes)
-    const { end, push, session } = readSession()
-    const exit = yield* context.spend({
-      worstCase: worstCase(),
-      call: Program.run(spawner, {
-        command: commandFor(task),
+    const prompt = agentPrompt(task.description, context.previous)
+    let beginning = keepsSessions ? yield* Sessions.beginning(task, context) : Sessions.unnamed
+    const { id } = beginning
+    // The attempt repeats a call that failed, whose session has this id.
+    if (id !== undefined && repeated.delete(id)) beginning = Sessions.unnamed
+    let reading = readSession()
+    let stderr = excerpt(0, stderrTailBytes)
+
+    const start = Effect.suspend(() => {
+      reading = readSession()
+      stderr = excerpt(0, stderrTailBytes)
+      return Program.run(spawner, {
+        command: commandFor(task, beginning),
         cwd: options.cwd,
         env: { ...options.env, ...env },
         // The run stops a task with its own timeout.
         timeout: task.overrides.executionTimeoutMillis === undefined ? options.timeout : undefined,
         idleTimeout: options.idleTimeout,
-        stdin: agentPrompt(task.description, context.previous),
-        stdout: push,
+        stdin: beginning.resumes === undefined ? prompt : Sessions.resumePrompt(prompt),
+        stdout: reading.push,
         stderr: stderr.push,
         stop
-      }).pipe(Effect.ensuring(Effect.sync(end)), Effect.mapError(notRun(program))),
+      }).pipe(Effect.ensuring(Effect.sync(reading.end)), Effect.mapError(notRun(program)))
+    })
+
+    const exit = yield* context.spend<Program.ProgramExit, ExecutionError, never>({
+      worstCase: worstCase(),
+      call: Effect.flatMap(start, (exit) => {
+        const isUnknown =
+          beginning.resumes !== undefined &&
+          reading.session.sessionId === null &&
+          Sessions.isUnknownSession(wholeWords(stderr.text()))
+        if (!isUnknown) return Effect.succeed(exit)
+        beginning = { ...beginning, resumes: undefined }
+        return start
+      }),
       // Read from the session, because an interrupted one may have reported its cost.
       spent: (exit) => {
+        const { session } = reading
         const started = session.sessionId !== null || Exit.isSuccess(exit) || Cause.hasInterrupts(exit.cause)
         const usage = started ? usageOf(session) : Usage.zero
         learn(usage)
@@ -173,7 +198,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
     const result: Execution.Execution | ExecutionError = executionOf(
       {
         exit,
-        session,
+        session: reading.session,
+        resumedFrom: beginning.resumes,
         stderrTail: wholeWords(stderr.text()),
         now: clock.currentTimeMillisUnsafe(),
         maxRetryAfter,
@@ -181,7 +207,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
       },
       options
     )
-    return result instanceof ExecutionError ? yield* result : result
+    if (!(result instanceof ExecutionError)) return result
+    if (id !== undefined && result.reason === "Transient") repeated.add(id)
+    return yield* result
   }, Effect.scoped)
 
   return { execute }
@@ -208,7 +236,7 @@ const notPrepared = (cause: unknown) =>
  * The arguments of `claude`. Flags with any number of values come first, each followed by another flag. The flags that this
  * executor depends on come last, where they override `args`.
  */
-const argumentsOf = (options: Options): ReadonlyArray<string> => {
+const argumentsOf = (options: Options & { readonly beginning: Sessions.Beginning }): ReadonlyArray<string> => {
   const { allowedTools = [], args = [], disallowedTools = [], jsonSchema, maxBudgetUsd, maxTurns } = options
   return [
     ...args,
@@ -221,6 +249,7 @@ const argumentsOf = (options: Options): ReadonlyArray<string> => {
     ...valued("--max-turns", maxTurns?.toString()),
     ...valued("--max-budget-usd", maxBudgetUsd === undefined ? undefined : decimal(maxBudgetUsd)),
     ...(options.bare === true ? ["--bare"] : []),
+    ...Sessions.flagsOf(options.beginning),
     "-p",
     "--output-format",
     "stream-json",

@@ -1,10 +1,11 @@
 import { ClaudeCodeExecutor } from "@baton/adapters/claude-code"
-import { Executor, Orchestrator, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { Attempt, Executor, Orchestrator, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer } from "effect"
+import { Duration, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { attempt, isAlive, task, until, untilGone, untilPids } from "../command/fixtures.ts"
+import { sessionId } from "../../src/claude-code/internal/sessions.ts"
 import { execute, failure, ledger, type Options, standIn } from "./fixtures.ts"
 
 const half = { output: "half of it" }
@@ -108,7 +109,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
         const { durationMillis, ...metadata } = execution.metadata
         assert.isNumber(durationMillis)
         assert.deepStrictEqual(metadata, {
-          sessionId: "5f5db6b2-223c-41bf-93f6-97c86e4555c2",
+          sessionId: sessionId(task(), 1),
           model: "claude-sonnet-5-5",
           turns: 1,
           stopReason: "end_turn",
@@ -209,7 +210,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
         assert.deepInclude(call, {
           args: [
             ...["--model", "haiku", "--append-system-prompt", "Rhyme."],
-            ...["-p", "--output-format", "stream-json", "--verbose"]
+            ...["--session-id", sessionId(task(), 1), "-p", "--output-format", "stream-json", "--verbose"]
           ]
         })
         const error = yield* failure(claude.in("404"), { task: { overrides } })
@@ -240,7 +241,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
             ...["--effort", "low", "--allowedTools", "Edit", "Bash(npm test *)", "--disallowedTools", "WebFetch"],
             ...["--model", "opus", "--permission-mode", "acceptEdits", "--append-system-prompt", "--be brief\n"],
             ...["--max-turns", "7", "--max-budget-usd", "0.000001", "--bare"],
-            ...["-p", "--output-format", "stream-json", "--verbose"]
+            ...["--session-id", sessionId(task(), 1), "-p", "--output-format", "stream-json", "--verbose"]
           ],
           prompt: description,
           cwd: claude.path,
@@ -255,6 +256,85 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
         const previous = { output: "cheap", feedback: "how much?" }
         const { output } = yield* execute((yield* standIn).in("as-asked"), { attempt: { previous } })
         assert.match(output, /^describe it\n[^]*cheap[^]*how much\?/)
+      })
+    )
+  })
+
+  describe("the session of an attempt whose worker died", () => {
+    /** The context of the attempt after it. */
+    const afterCrash = (outcome: Attempt.AttemptOutcome = "lease_expired") => {
+      const crashed: Attempt.Attempt = {
+        taskId: task().id,
+        number: 1,
+        token: Attempt.LeaseToken.make(3),
+        owner: "dead",
+        startedAt: task().createdAt,
+        endedAt: task().createdAt,
+        execution: null,
+        verification: null,
+        outcome,
+        error: null,
+        usage: null
+      }
+      return { attempt: 2, leaseToken: Attempt.LeaseToken.make(4), earlierAttempts: Effect.succeed([crashed]) }
+    }
+
+    const calls = Schema.decodeUnknownSync(
+      Schema.Array(Schema.Struct({ args: Schema.Array(Schema.String), prompt: Schema.String }))
+    )
+    const sessionFlags = (args: ReadonlyArray<string>) => args.slice(0, args.indexOf("-p"))
+
+    it.live("is continued, under an id of its own", () =>
+      Effect.gen(function* () {
+        const claude = yield* standIn
+        const { metadata } = yield* execute(claude.in("ok"), { attempt: afterCrash() })
+        assert.deepInclude(metadata, { sessionId: sessionId(task(), 4), resumedFrom: sessionId(task(), 3) })
+        const [call] = calls(claude.lines())
+        assert.deepStrictEqual(sessionFlags(call?.args ?? []), [
+          ...["--resume", sessionId(task(), 3), "--fork-session", "--session-id", sessionId(task(), 4)]
+        ])
+        assert.match(call?.prompt ?? "", /^This session was interrupted[^]*describe it$/)
+      })
+    )
+
+    it.live("is begun anew where this machine does not have it", () =>
+      Effect.gen(function* () {
+        const claude = yield* standIn
+        const options = claude.in("ok", { env: { STAND_IN_FORGETS: "1" } })
+        const { metadata, output } = yield* execute(options, { attempt: afterCrash() })
+        assert.strictEqual(output, "hello world")
+        assert.isUndefined(metadata["resumedFrom"])
+        const [, second] = calls(claude.lines())
+        assert.deepStrictEqual(sessionFlags(second?.args ?? []), ["--session-id", sessionId(task(), 4)])
+        assert.strictEqual(second?.prompt, "describe it")
+      })
+    )
+
+    it.live("is not continued after an attempt that ended by itself, or where the arguments choose a session", () =>
+      Effect.gen(function* () {
+        const claude = yield* standIn
+        yield* execute(claude.in("ok"), { attempt: afterCrash("retried") })
+        yield* execute(claude.in("ok", { args: ["--no-session-persistence"] }), { attempt: afterCrash() })
+        const [first, second] = calls(claude.lines())
+        assert.deepStrictEqual(sessionFlags(first?.args ?? []), ["--session-id", sessionId(task(), 4)])
+        assert.deepStrictEqual(sessionFlags(second?.args ?? []), ["--no-session-persistence"])
+      })
+    )
+
+    it.live("has its id once: a call that is repeated within the attempt gets another", () =>
+      Effect.gen(function* () {
+        const claude = yield* standIn
+        const twice = Effect.gen(function* () {
+          const executor = yield* Executor.Executor
+          const call = executor.execute(task(), attempt())
+          yield* Effect.flip(call)
+          yield* Effect.flip(call)
+        })
+        const options = claude.in("529")
+        yield* twice.pipe(Effect.provide(Layer.provide(ClaudeCodeExecutor.layer(options), NodeServices.layer)))
+        const [first, second] = calls(claude.lines())
+        assert.deepStrictEqual(sessionFlags(first?.args ?? []), ["--session-id", sessionId(task(), 1)])
+        assert.deepStrictEqual(sessionFlags(second?.args ?? []), [])
       })
     )
   })

@@ -13,7 +13,8 @@ if (log !== undefined) {
   )
 }
 
-const session_id = "5f5db6b2-223c-41bf-93f6-97c86e4555c2"
+const valueOf = (flag) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined)
+const session_id = valueOf("--session-id") ?? "5f5db6b2-223c-41bf-93f6-97c86e4555c2"
 const print = (message) => process.stdout.write(`${typeof message === "string" ? message : JSON.stringify(message)}\n`)
 
 const modelUsage = (costUSD, more = {}) => ({
@@ -345,6 +346,11 @@ const situations = {
   "as-asked": () => end(0, result({ result: prompt }))
 }
 
+// As Claude Code does when this machine does not have the session.
+if (args.includes("--resume") && process.env.STAND_IN_FORGETS !== undefined) {
+  process.stderr.write(`No conversation found with session ID: ${valueOf("--resume")}\n`)
+  process.exit(1)
+}
 const silentStart = ["silent", "bad-option", "no-input", "exit-143"]
 if (!silentStart.includes(situation)) init()
 situations[situation]()

@@ -16,6 +16,7 @@ const endedWith = (result: string, options: { readonly is_error: boolean; readon
       sessionId: "s",
       result: { type: "result", subtype: "success", result, ...options } as const
     },
+    resumedFrom: undefined,
     stderrTail: "",
     now,
     maxRetryAfter: Duration.minutes(5),

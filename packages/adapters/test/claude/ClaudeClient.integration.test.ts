@@ -123,6 +123,7 @@ describe("an answer", () => {
         refusal: null,
         usage: used({ inputTokens: 2, outputTokens: 6 }),
         billing: "standard",
+        inferenceGeo: "global",
         requestId: "req_x",
         cached: false
       })

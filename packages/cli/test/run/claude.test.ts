@@ -101,8 +101,8 @@ describe("before anything is spent", () => {
   test(
     "a limit per task in tokens that is below one request",
     refused(
-      [...claude, "--max-tokens-per-task", "9000"],
-      /^error: --max-tokens-per-task is 9,000, but one request to claude-sonnet-5-5 can use 9,\d+ tokens\. Raise it, or lower --max-output-tokens\.$/m
+      [...claude, "--max-tokens-per-task", "8000"],
+      /^error: --max-tokens-per-task is 8,000, but one request to claude-sonnet-5-5 can use 8,\d+ tokens\. Raise it, or lower --max-output-tokens\.$/m
     )
   )
   test("an invalid price", refused([...claude, "--price", "my-model=2"], "such as claude-x=2,10"))

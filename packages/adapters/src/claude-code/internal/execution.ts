@@ -15,6 +15,8 @@ import { costByModel, type Session, usageOf } from "./session.ts"
 export interface EndedSession {
   readonly exit: Program.ProgramExit
   readonly session: Session
+  /** The session that this one continued, if any. */
+  readonly resumedFrom: string | undefined
   readonly stderrTail: string
   /** Milliseconds since 1970. */
   readonly now: number
@@ -184,12 +186,13 @@ const deniedTools = (denials: Result["permission_denials"]): ReadonlyArray<strin
   ...new Set((denials ?? []).flatMap(({ tool_name }) => tool_name ?? []))
 ]
 
-const metadataOf = ({ exit, session, stderrTail }: EndedSession): Metadata => {
+const metadataOf = ({ exit, resumedFrom, session, stderrTail }: EndedSession): Metadata => {
   const { model, result, sessionId, unreadable } = session
   const denied = deniedTools(result?.permission_denials)
   const costs = result === null ? undefined : costByModel(result)
   return {
     sessionId,
+    ...(resumedFrom === undefined ? {} : { resumedFrom }),
     model,
     turns: result?.num_turns ?? null,
     stopReason: result?.stop_reason ?? null,
