@@ -88,7 +88,7 @@ export interface Options extends Pick<Program.Settings, "cwd" | "env" | "idleTim
   readonly jsonSchema?: Schema.JsonObject | undefined
   /** Ignores hooks, plugins, `CLAUDE.md` and stored logins; the key has to be in `ANTHROPIC_API_KEY`. When such a session is cut off in the middle of an answer, its cost is unknown. */
   readonly bare?: boolean | undefined
-  /** Further arguments, before all others. */
+  /** Further arguments, before all others. With `--session-id`, `--resume`, `--continue` or `--no-session-persistence`, an attempt does not continue the session of one whose worker died. */
   readonly args?: ReadonlyArray<string> | undefined
   /** The longest wait for a usage limit within an attempt; one that lasts longer pauses the queue. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.Input | undefined
