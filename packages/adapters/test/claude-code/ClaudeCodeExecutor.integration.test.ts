@@ -284,7 +284,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
     )
     const sessionFlags = (args: ReadonlyArray<string>) => args.slice(0, args.indexOf("-p"))
 
-    it.live("is continued, under an id of its own", () =>
+    it.live("is continued under a separate id", () =>
       Effect.gen(function* () {
         const claude = yield* standIn
         const { metadata } = yield* execute(claude.in("ok"), { attempt: afterCrash() })
@@ -297,7 +297,7 @@ describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
       })
     )
 
-    it.live("is begun anew where this machine does not have it", () =>
+    it.live("is replaced by a new one where this machine does not have it", () =>
       Effect.gen(function* () {
         const claude = yield* standIn
         const options = claude.in("ok", { env: { STAND_IN_FORGETS: "1" } })

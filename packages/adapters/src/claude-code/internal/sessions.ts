@@ -11,7 +11,7 @@ export interface Beginning {
   readonly resumes: string | undefined
 }
 
-/** A session of its own, with an id that Claude Code chooses. */
+/** A new session with an id that Claude Code chooses. */
 export const unnamed: Beginning = { id: undefined, resumes: undefined }
 
 /**
@@ -37,7 +37,7 @@ export const beginning = (task: Task, context: AttemptContext): Effect.Effect<Be
     }
   })
 
-/** The flags of a session. One that continues another gets an id of its own, because the other may still be in use. */
+/** The flags of a session. One that continues another gets a separate id, because the other may still be in use. */
 export const flagsOf = ({ id, resumes }: Beginning): ReadonlyArray<string> => [
   ...(resumes === undefined ? [] : ["--resume", resumes, "--fork-session"]),
   ...(id === undefined ? [] : ["--session-id", id])

@@ -179,7 +179,7 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
 /** By how much the maximum grows after an answer that it cut off. Every answer costs, and each batch takes hours. */
 const growth = { standard: 4, batch: 16 }
 
-/** A workspace has one place for all its requests, so replies tell where the next ones run. */
+/** A workspace has one place for all its requests, so the next ones run where the last ones ran. */
 const geoOf = ({ elsewhere }: Similar) => (elsewhere >= AnswerSizes.few ? "elsewhere" : "us")
 
 /** Requests with answers of a similar size. */

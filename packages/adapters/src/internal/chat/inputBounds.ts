@@ -7,7 +7,7 @@ import { tokenBound } from "./tokenBound.ts"
 /**
  * Bounds of the input that become tighter with each reply. All tokens that were billed for one request are an upper bound of
  * the part that the next request has in common with it, because the tokens of a word do not depend on the words around it.
- * What is new counts with its bytes, or with `tokenBound` once replies have confirmed it.
+ * New text counts with its bytes, or with `tokenBound` once replies have confirmed it.
  */
 export interface InputBounds {
   readonly of: (request: MessageRequest) => Pricing.InputBound
