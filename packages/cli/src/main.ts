@@ -20,6 +20,7 @@ import { exportCommand } from "./commands/export.ts"
 import { importCommand } from "./commands/import.ts"
 import { init } from "./commands/init.ts"
 import { list } from "./commands/list.ts"
+import { mcp } from "./commands/mcp.ts"
 import { migrateStore } from "./commands/migrateStore.ts"
 import { plan } from "./commands/plan.ts"
 import { pause, resume, stop } from "./commands/control.ts"
@@ -75,6 +76,7 @@ export const baton = Command.make("baton").pipe(
     reportCommand,
     schedule,
     serve,
+    mcp,
     prune,
     cache,
     migrateStore,

@@ -44,6 +44,7 @@ import {
   TaskPage,
   TaskWithAttempts
 } from "./internal/model.ts"
+import { version } from "./internal/version.ts"
 
 export * from "./internal/model.ts"
 
@@ -160,7 +161,7 @@ export class Api extends HttpApi.make("baton")
   .annotateMerge(
     OpenApi.annotations({
       title: "Baton",
-      version: "0.1.0",
+      version,
       description: "Reads and changes the tasks of a Baton store."
     })
   ) {}

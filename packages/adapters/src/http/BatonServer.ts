@@ -19,10 +19,12 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import { Api } from "./BatonApi.ts"
+import type * as BatonMcp from "./BatonMcp.ts"
 import * as Access from "./internal/access.ts"
 import { layer as layerEvents } from "./internal/events.ts"
 import { guard, layerRequestErrors } from "./internal/guard.ts"
 import * as Handlers from "./internal/handlers.ts"
+import * as Mcp from "./internal/mcp/server.ts"
 import * as Pages from "./internal/pages.ts"
 
 /**
@@ -42,6 +44,8 @@ export interface Options {
   readonly path?: `/${string}` | undefined
   /** One of these is required from every request to the API, as `Authorization: Bearer TOKEN`. Default: none. */
   readonly tokens?: ReadonlyArray<Token> | undefined
+  /** What agents may do at `/mcp` besides what their token permits: see `BatonMcp.Options`. Default: nothing. */
+  readonly allow?: BatonMcp.Options["allow"]
   /** Refuse every change. Default: false. */
   readonly readOnly?: boolean | undefined
   /** The names by which the server is reached, besides its addresses and `localhost`. */
@@ -72,7 +76,14 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = ({ files, hosts = [], path = "/", readOnly = false, tokens = [] }: Options = {}): Layer.Layer<
+export const layer = ({
+  allow = [],
+  files,
+  hosts = [],
+  path = "/",
+  readOnly = false,
+  tokens = []
+}: Options = {}): Layer.Layer<
   never,
   never,
   TaskStore | HttpRouter.HttpRouter | FileSystem.FileSystem | Path.Path | HttpPlatform.HttpPlatform | Etag.Generator
@@ -81,6 +92,7 @@ export const layer = ({ files, hosts = [], path = "/", readOnly = false, tokens 
   const authority = Access.make({ readOnly, tokens })
   const routes = Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/api/openapi.json" }),
+    Layer.orDie(Mcp.layerHttp({ allow, authority })),
     Pages.layer(files)
   ).pipe(
     Layer.provide(Handlers.layer({ readOnly })),

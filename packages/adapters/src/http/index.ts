@@ -5,4 +5,5 @@
  */
 export * as ApiError from "./ApiError.ts"
 export * as BatonApi from "./BatonApi.ts"
+export * as BatonMcp from "./BatonMcp.ts"
 export * as BatonServer from "./BatonServer.ts"

@@ -43,6 +43,7 @@ export const serve = Effect.fnUntraced(function* (
   }
   const routes = BatonServer.layer({
     readOnly: options.readOnly,
+    allow: options.allow?.value,
     tokens,
     hosts: [host, hostname(), `${hostname()}.local`],
     files: yield* pageFolder

@@ -173,6 +173,16 @@ export const names = (metavar: string, expected: string): Kind<ReadonlyArray<str
   }
 })
 
+/** Some of several names, separated by commas. */
+export const someOf = <const Name extends string>(...known: ReadonlyArray<Name>): Kind<ReadonlyArray<Name>> => ({
+  metavar: known.join(","),
+  expected: `names separated by commas: ${known.join(", ")}`,
+  read: (text) => {
+    const found = text.split(",").map((name) => known.find((each) => each === name.trim()))
+    return found.every((name) => name !== undefined) ? found : undefined
+  }
+})
+
 /** A URL of a web server. */
 export const url: Kind<string> = {
   metavar: "URL",

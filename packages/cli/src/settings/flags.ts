@@ -128,6 +128,9 @@ export const serveFlags = flagsFor("serve")
 
 export type ServeFlags = Command.Command.Config.Infer<typeof serveFlags>
 
+/** The settings of `baton mcp`. */
+export const mcpFlags = flagsFor("mcp")
+
 /** `--store`, for every command. */
 export const StoreUrl = GlobalFlag.Setting("store")({ flag: Flag.map(flagOf("store"), ({ value }) => value) })
 

@@ -5,7 +5,7 @@
 import * as Kind from "./Kind.ts"
 
 /** The commands that take settings. `run` stands for `baton run`, `baton worker` and `baton plan`, which take the same ones. */
-export type TakenBy = "every command" | "run" | "verify" | "doctor" | "status" | "serve"
+export type TakenBy = "every command" | "run" | "verify" | "doctor" | "status" | "serve" | "mcp"
 
 /** The headings that the help shows some settings under. */
 export const groupTitles = {
@@ -43,6 +43,7 @@ const reportExtensions = [".html", ".htm", ".md", ".markdown", ".txt"]
 const everywhere = ["every command"] as const
 const runAndDoctor = ["run", "doctor"] as const
 const serve = ["serve"] as const
+const serveAndMcp = ["serve", "mcp"] as const
 const runAndVerify = ["run", "verify"] as const
 const verifying = ["run", "verify", "doctor"] as const
 
@@ -467,7 +468,13 @@ export const settings = {
     default: "127.0.0.1",
     takenBy: serve
   },
-  readOnly: { kind: Kind.onOff, help: "Refuse every change", takenBy: serve },
+  readOnly: { kind: Kind.onOff, help: "Refuse every change", takenBy: serveAndMcp },
+  allow: {
+    kind: Kind.someOf("review", "budget"),
+    help: "What agents may do through MCP besides adding and requeuing tasks: decide about outputs in review, set budgets",
+    otherwise: "neither",
+    takenBy: serveAndMcp
+  },
   tokenFile: {
     kind: file,
     help: "A file of tokens, one of which every request to the server has to carry: each line is a role (view, review or operate) and a token of at least 16 characters",

@@ -1,42 +1,8 @@
 /** Makes ids from content, so that importing a source again finds the same tasks. */
-import type * as Task from "@baton/core/Task"
-import * as DateTime from "effect/DateTime"
-import type * as Schema from "effect/Schema"
-import { hash } from "node:crypto"
-import { isJsonObject } from "./Entry.ts"
-
-/**
- * 64 bits of a SHA-256 hash, as 16 hexadecimal digits. The probability that two of a million texts share a fingerprint is
- * 1 in 37 million.
- */
-export const fingerprint = (text: string): string => hash("sha256", text, "hex").slice(0, 16)
-
-/** The fingerprint of a task's content, independent of the order of its fields. */
-export const ofContent = (task: Omit<Task.NewTask, "id">): string =>
-  fingerprint(
-    canonicalJson([
-      task.description,
-      task.metadata ?? {},
-      task.priority ?? 0,
-      task.availableAt === undefined ? null : DateTime.formatIso(task.availableAt),
-      task.dependsOn ?? [],
-      // Without overrides, the ids are those of versions that had none.
-      ...(task.overrides === undefined ? [] : [task.overrides as Schema.JsonObject])
-    ])
-  )
+export { canonicalJson, fingerprint, ofContent } from "@baton/adapters/internal/contentId"
 
 /** The id of the nth task with the same content; the first is 1. */
 export const ofOccurrence = (content: string, n: number): string => (n === 1 ? content : `${content}-${n}`)
-
-/** JSON that does not depend on the order of fields. */
-export const canonicalJson = (value: Schema.Json): string => {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
-  if (!isJsonObject(value)) return JSON.stringify(value)
-  const fields = Object.keys(value)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`)
-  return `{${fields.join(",")}}`
-}
 
 /** A slot holds the two halves of the fingerprint and the number; it is free while the number is 0. */
 const width = 3

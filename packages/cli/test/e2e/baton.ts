@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
+export const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
 
 /** The result of a process and its output. */
 export interface ProcessResult {

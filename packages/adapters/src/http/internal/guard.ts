@@ -61,7 +61,7 @@ const foreign = (
 
 type ApiError = (typeof Errors)[keyof typeof Errors]["Type"]
 
-const respond = (status: number, { _tag, message }: ApiError): HttpServerResponse.HttpServerResponse =>
+export const respond = (status: number, { _tag, message }: ApiError): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.jsonUnsafe({ _tag, message }, { status })
 
 /** The response for paths without an endpoint or a file. */

@@ -289,7 +289,8 @@ export const Changed = Schema.Struct({
 /** @since 0.1.0 */
 export interface Changed extends Schema.Schema.Type<typeof Changed> {}
 
-const Comment = Schema.String.check(
+/** A comment of a person. */
+export const Comment = Schema.String.check(
   Schema.isMaxLength(maxComment, { expected: `a comment of at most ${maxComment} characters` })
 )
 

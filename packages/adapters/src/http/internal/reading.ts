@@ -11,7 +11,7 @@ const maxTasksPerPart = 500
 const firstPart = 20
 
 /**
- * Reads up to `limit` tasks in parts, whose size adapts to that of the tasks, and keeps what `keep` returns of each one.
+ * Reads up to `limit` tasks, without their results unless the query says so, in parts, whose size adapts to that of the tasks, and keeps what `keep` returns of each one.
  * Returns the cursor of the task after the last one.
  */
 export const read = Effect.fnUntraced(function* <A>(
@@ -24,8 +24,8 @@ export const read = Effect.fnUntraced(function* <A>(
   let cursor = query.cursor
   while (true) {
     const page = yield* store.list({
-      ...query,
       results: false,
+      ...query,
       cursor,
       limit: Math.min(size, query.limit - kept.length)
     })
@@ -37,6 +37,6 @@ export const read = Effect.fnUntraced(function* <A>(
 })
 
 const sizeAfter = (tasks: ReadonlyArray<Tasks.Task>): number => {
-  const characters = tasks.reduce((sum, task) => sum + task.description.length, 1)
+  const characters = tasks.reduce((sum, task) => sum + task.description.length + (task.result?.length ?? 0), 1)
   return Math.min(maxTasksPerPart, Math.max(1, Math.floor((charactersPerPart * tasks.length) / characters)))
 }

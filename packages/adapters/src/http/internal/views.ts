@@ -11,7 +11,7 @@ export const cut = (text: string, limit: number): Text => {
   return { text: text.slice(0, isHighSurrogate ? limit - 1 : limit), length: text.length, cut: true }
 }
 
-const cutOrNull = (text: string | null, limit: number): Text | null => (text === null ? null : cut(text, limit))
+export const cutOrNull = (text: string | null, limit: number): Text | null => (text === null ? null : cut(text, limit))
 
 export const listedTask = (task: Tasks.Task): ListedTask => ({
   ...task,
@@ -19,19 +19,19 @@ export const listedTask = (task: Tasks.Task): ListedTask => ({
   feedback: cutOrNull(task.feedback, limits.listedText)
 })
 
-export const wholeTask = (task: Tasks.Task): Task => ({
+export const wholeTask = (task: Tasks.Task, limit: number): Task => ({
   ...task,
-  description: cut(task.description, limits.text),
-  feedback: cutOrNull(task.feedback, limits.text),
-  result: cutOrNull(task.result, limits.text)
+  description: cut(task.description, limit),
+  feedback: cutOrNull(task.feedback, limit),
+  result: cutOrNull(task.result, limit)
 })
 
-export const attempt = ({ error, execution, verification, ...rest }: Attempts.Attempt): Attempt => ({
+export const attempt = ({ error, execution, verification, ...rest }: Attempts.Attempt, limit: number): Attempt => ({
   ...rest,
-  output: execution === null ? null : cut(execution.output, limits.text),
+  output: execution === null ? null : cut(execution.output, limit),
   confidence: execution?.confidence ?? null,
   executionUsage: execution?.usage ?? null,
   executionMetadata: execution?.metadata ?? {},
-  verification: verification === null ? null : { ...verification, feedback: cut(verification.feedback, limits.text) },
-  error: cutOrNull(error, limits.text)
+  verification: verification === null ? null : { ...verification, feedback: cut(verification.feedback, limit) },
+  error: cutOrNull(error, limit)
 })
