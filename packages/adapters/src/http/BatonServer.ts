@@ -14,6 +14,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as Etag from "effect/http/Etag"
 import type * as HttpPlatform from "effect/http/HttpPlatform"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
@@ -22,7 +23,7 @@ import { Api } from "./BatonApi.ts"
 import type * as BatonMcp from "./BatonMcp.ts"
 import * as Access from "./internal/access.ts"
 import { layer as layerEvents } from "./internal/events.ts"
-import { guard, layerRequestErrors } from "./internal/guard.ts"
+import { answered, guard, layerRequestErrors } from "./internal/guard.ts"
 import * as Handlers from "./internal/handlers.ts"
 import * as Mcp from "./internal/mcp/server.ts"
 import * as Pages from "./internal/pages.ts"
@@ -48,6 +49,8 @@ export interface Options {
   readonly allow?: BatonMcp.Options["allow"]
   /** Refuse every change. Default: false. */
   readonly readOnly?: boolean | undefined
+  /** The streams of events end when this effect does, so that a shutdown need not cut them. Default: never. */
+  readonly until?: Effect.Effect<void> | undefined
   /** The names by which the server is reached, besides its addresses and `localhost`. */
   readonly hosts?: ReadonlyArray<string> | undefined
   /** The folder with the files of the web page. */
@@ -55,7 +58,7 @@ export interface Options {
 }
 
 /**
- * Mounts the server. The response streams of live events end when the HTTP server interrupts its requests.
+ * Mounts the server. Give `until` to end the streams of live events before the HTTP server shuts down.
  *
  * **Example**
  *
@@ -82,7 +85,8 @@ export const layer = ({
   hosts = [],
   path = "/",
   readOnly = false,
-  tokens = []
+  tokens = [],
+  until
 }: Options = {}): Layer.Layer<
   never,
   never,
@@ -95,7 +99,7 @@ export const layer = ({
     Layer.orDie(Mcp.layerHttp({ allow, authority })),
     Pages.layer(files)
   ).pipe(
-    Layer.provide(Handlers.layer({ readOnly })),
+    Layer.provide(Handlers.layer({ readOnly, until })),
     Layer.provide([Access.layer(authority), layerRequestErrors, Layer.fresh(layerEvents)])
   )
   return HttpRouter.use(
@@ -109,6 +113,23 @@ export const layer = ({
     })
   )
 }
+
+/**
+ * Serves Baton alone, as `baton serve` does. Paths that no router can read, such as `/%ZZ`, are answered with a sentence too.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerHttp = (
+  options?: Options
+): Layer.Layer<
+  never,
+  never,
+  TaskStore | HttpServer.HttpServer | FileSystem.FileSystem | Path.Path | HttpPlatform.HttpPlatform | Etag.Generator
+> =>
+  Layer.unwrap(Effect.map(HttpRouter.HttpRouter, (router) => HttpServer.serve(answered(router.asHttpEffect())))).pipe(
+    Layer.provide(Layer.provideMerge(layer(options), HttpRouter.layer))
+  )
 
 /** The page names its files relative to its own address, which has to end with a slash. */
 const withSlash = <E, R>(path: string, handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>

@@ -4,6 +4,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { layerTemporary } from "../sqlite/temporary.ts"
+import { request } from "./request.ts"
 import * as Server from "./server.ts"
 
 const stores = [
@@ -265,6 +266,44 @@ layer(Server.layer())("BatonApi", (it) => {
       const unknown = yield* Effect.flip(client.find({ payload: { ...late, id: "nowhere" } }))
       assert.strictEqual(unknown._tag, "TaskNotFound")
       assert.strictEqual((yield* client.audit({ query: { queue: "audited", share: 0 } })).all.sampled, 0)
+    })
+  )
+
+  it.effect("answers addresses that lead nowhere with a sentence and the right status", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Server.Served
+      const cases = [
+        ["GET", "/%ZZ", 400, "encode a % in it as %25"],
+        ["GET", "/api/tasks/%E0%A4%A", 400, "encode a % in it as %25"],
+        ["POST", "/", 404, "There is nothing at this path."],
+        ["POST", "/api/nothing", 404, "There is nothing at this path."],
+        ["GET", "/mcp", 405, "does not take requests with this method"],
+        ["POST", "/mcp", 406, "send `Accept: application/json, text/event-stream`"]
+      ] as const
+      for (const [method, path, status, message] of cases) {
+        const found = yield* request(url + path, { method, ...(method === "POST" ? { body: {} } : {}) })
+        assert.strictEqual(found.status, status, path)
+        assert.include(JSON.parse(found.body).message, message, path)
+        assert.strictEqual(found.headers["x-content-type-options"], "nosniff", path)
+      }
+    })
+  )
+
+  it.effect("says that a task was deleted while it was open, and continues a list whose cursor it was", () =>
+    Effect.gen(function* () {
+      const { client, store } = yield* Server.Served
+      yield* Server.add(store, "gone", ["gone/1", "gone/2", "gone/3"])
+      const first = yield* client.tasks({ query: { queue: "gone", limit: 1 } })
+      yield* store.cancel({ ids: ["gone/1", "gone/2"] })
+      yield* store.prune({ statuses: ["cancelled"] })
+      assert.strictEqual((yield* Effect.flip(client.task({ params: { id: "gone/1" } })))._tag, "TaskNotFound")
+      const output = client.output({ params: { id: "gone/1" }, query: {} })
+      assert.strictEqual((yield* Effect.flip(output))._tag, "TaskNotFound")
+      const decide = client.decide({ payload: { id: "gone/1", decision: "approve" } })
+      assert.strictEqual((yield* Effect.flip(decide))._tag, "TaskNotFound")
+      assert.deepInclude(yield* client.requeue({ payload: { ids: ["gone/1"] } }), { changed: 0, unknown: ["gone/1"] })
+      const rest = yield* client.tasks({ query: { queue: "gone", after: first.next ?? "" } })
+      assert.deepStrictEqual(rest.tasks.map(({ id }) => id) as Array<string>, ["gone/3"])
     })
   )
 

@@ -1,7 +1,7 @@
 import { Execution, TaskStore, TaskStoreError } from "@baton/core"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Latch, Layer, Queue, Ref, Stream } from "effect"
+import { Deferred, Duration, Effect, Latch, Layer, Queue, Ref, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { connect } from "node:net"
 import { Events, layer as layerEvents } from "../../src/http/internal/events.ts"
@@ -34,6 +34,19 @@ describe("events", () => {
       yield* store.prune({ statuses: ["cancelled"] })
       yield* untilChange(events, ({ removed }) => removed.includes("two"))
     }).pipe(Effect.provide(Server.layer()))
+  )
+
+  it.live("end, and are not cut, when the server is about to stop", () =>
+    Effect.gen(function* () {
+      const isStopped = yield* Deferred.make<void>()
+      const program = Effect.gen(function* () {
+        const { client } = yield* Server.Served
+        const events = yield* client.events()
+        // Fails if the connection is cut.
+        yield* Stream.runForEach(events, () => Deferred.succeed(isStopped, undefined))
+      })
+      yield* Effect.provide(program, Server.layer({ until: Deferred.await(isStopped) }))
+    })
   )
 
   it.live("report changes after which every queue has as many tasks as before", () =>

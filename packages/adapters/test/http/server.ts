@@ -2,7 +2,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Execution, Task, TaskStore, Verification } from "@baton/core"
 import { BatonApi, BatonServer } from "@baton/adapters/http"
 import { Context, Duration, Effect, Layer } from "effect"
-import { FetchHttpClient, type HttpClient, HttpRouter, HttpServer } from "effect/http"
+import { FetchHttpClient, type HttpClient, HttpServer } from "effect/http"
 import { HttpApiClient } from "effect/http-api"
 import { createServer } from "node:http"
 
@@ -31,7 +31,7 @@ export const layer = <E>(
       }
     })
   ).pipe(
-    Layer.provide(HttpRouter.serve(BatonServer.layer(options), { disableLogger: true, disableListenLog: true })),
+    Layer.provide(BatonServer.layerHttp(options)),
     Layer.provide(store),
     Layer.provideMerge(FetchHttpClient.layer),
     Layer.provide(

@@ -2,9 +2,9 @@
 import { BatonServer } from "@baton/adapters/http"
 import type { TaskStore } from "@baton/core/TaskStore"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
@@ -41,25 +41,25 @@ export const serve = Effect.fnUntraced(function* (
         "`openssl rand -hex 32 > token.txt`, and add --token-file token.txt."
     })
   }
-  const routes = BatonServer.layer({
+  const isStopped = yield* Deferred.make<void>()
+  const routes = BatonServer.layerHttp({
     readOnly: options.readOnly,
     allow: options.allow?.value,
+    until: Deferred.await(isStopped),
     tokens,
     hosts: [host, hostname(), `${hostname()}.local`],
     files: yield* pageFolder
   })
-  const server = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
-    Layer.provideMerge(listen(host, options.port.value))
-  )
+  const server = routes.pipe(Layer.provideMerge(listen(host, options.port.value)))
   return yield* Effect.gen(function* () {
     const url = yield* HttpServer.addressFormattedWith(Effect.succeed)
     yield* writeLine(safe`Serving at ${url}${options.readOnly ? " (read-only)" : ""}. Press Ctrl-C to stop.`)
     if (options.open) yield* openInBrowser(url)
     return yield* Effect.never
-  }).pipe(Effect.provide(server))
+  }).pipe(Effect.ensuring(Deferred.succeed(isStopped, undefined)), Effect.provide(server))
 })
 
-/** Streams of events do not end by themselves, so connections are closed soon. */
+/** What else is under way, such as an agent that waits, is cut. */
 const shutdownTimeout = "500 millis"
 
 const listen = (host: string, port: number) =>

@@ -31,12 +31,19 @@ export const guard = <E, R>(
   HttpServerRequest.HttpServerRequest.use((request) => {
     const problem = foreign(request, names)
     const response = problem === undefined ? handler : Effect.succeed(respond(403, new Errors.Forbidden(problem)))
-    return response.pipe(
-      Effect.catchCause(responseOf),
-      Effect.map((response) => complete(request, response)),
-      Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBodySize)
-    )
+    return Effect.provideService(answered(response), HttpIncomingMessage.MaxBodySize, maxBodySize)
   })
+
+/** Turns failures into responses with a sentence, and adds the headers that all responses have. */
+export const answered = <E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R | HttpServerRequest.HttpServerRequest> =>
+  HttpServerRequest.HttpServerRequest.use((request) =>
+    handler.pipe(
+      Effect.catchCause((cause) => responseOf(request, cause)),
+      Effect.map((response) => complete(request, response))
+    )
+  )
 
 /** Why a request comes from another site; undefined if it does not. */
 const foreign = (
@@ -64,17 +71,32 @@ type ApiError = (typeof Errors)[keyof typeof Errors]["Type"]
 export const respond = (status: number, { _tag, message }: ApiError): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.jsonUnsafe({ _tag, message }, { status })
 
-/** The response for paths without an endpoint or a file. */
-export const notFound = respond(
-  404,
-  new Errors.NotFound({ message: "There is nothing at this path. /api/openapi.json lists the endpoints." })
-)
+const missing = "There is nothing at this path. /api/openapi.json lists the endpoints."
 
-const responseOf = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+/** The response for paths without an endpoint or a file. */
+export const notFound = respond(404, new Errors.NotFound({ message: missing }))
+
+/** Whether the path can be read: `/%ZZ` cannot. */
+const isReadable = (url: string): boolean => {
+  try {
+    decodeURI(url)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const responseOf = (
+  { originalUrl }: HttpServerRequest.HttpServerRequest,
+  cause: Cause.Cause<unknown>
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (Cause.hasInterrupts(cause)) return Effect.interrupt
   const error = Cause.squash(cause)
   const reason = HttpServerError.isHttpServerError(error) ? error.reason : undefined
-  if (reason?._tag === "RouteNotFound") return Effect.succeed(notFound)
+  if (reason?._tag === "RouteNotFound") {
+    const message = "The address of this request is not a valid URL: encode a % in it as %25."
+    return Effect.succeed(isReadable(originalUrl) ? notFound : respond(400, new Errors.BadRequest({ message })))
+  }
   if (reason?._tag === "RequestParseError") {
     const message = `The body of a request has at most ${ByteSize.format(maxBodySize)}.`
     return Effect.succeed(
@@ -115,14 +137,32 @@ const commonHeaders = {
 /** Files whose names change with their contents. */
 const isHashed = (url: string): boolean => url.startsWith("/assets/")
 
+/** What the router answers with a status alone. */
+const errorsWithoutBody: Readonly<Record<number, ApiError>> = {
+  403: new Errors.Forbidden({ message: "Pages may not use this endpoint." }),
+  404: new Errors.NotFound({ message: missing }),
+  405: new Errors.BadRequest({ message: "This endpoint does not take requests with this method." }),
+  406: new Errors.BadRequest({
+    message: "This endpoint answers with JSON and events: send `Accept: application/json, text/event-stream`."
+  }),
+  415: new Errors.UnsupportedMediaType({
+    message: "The body of this request has to be JSON: send `Content-Type: application/json`."
+  })
+}
+
 const complete = (
   { url }: HttpServerRequest.HttpServerRequest,
   response: HttpServerResponse.HttpServerResponse
 ): HttpServerResponse.HttpServerResponse => {
-  const message = "The body of this request has to be JSON: send `Content-Type: application/json`."
-  const json = response.status === 415 ? respond(415, new Errors.UnsupportedMediaType({ message })) : response
+  const error = errorsWithoutBody[response.status]
+  const explained =
+    error !== undefined && (response.body._tag === "Empty" || response.status === 415)
+      ? respond(response.status, error)
+      : response
   const isFile = response.headers["etag"] !== undefined
-  return HttpServerResponse.setHeaders(json, {
+  const { allow } = response.headers
+  return HttpServerResponse.setHeaders(explained, {
+    ...(allow === undefined ? undefined : { allow }),
     ...commonHeaders,
     "cache-control": !isFile ? "no-store" : isHashed(url) ? "public, max-age=31536000, immutable" : "no-cache",
     ...(response.status === 401 ? { "www-authenticate": "Bearer" } : undefined)

@@ -5,6 +5,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { Api } from "../BatonApi.ts"
 import { Events } from "./events.ts"
 import { type Access, Caller, type RequestErrors } from "./middleware.ts"
@@ -14,10 +15,13 @@ import * as Views from "./views.ts"
 
 export interface Options {
   readonly readOnly: boolean
+  /** The streams of events end when this effect does. */
+  readonly until: Effect.Effect<void> | undefined
 }
 
 export const layer = ({
-  readOnly
+  readOnly,
+  until = Effect.never
 }: Options): Layer.Layer<HttpApiGroup.Service<"baton", "baton">, never, TaskStore | Events | Access | RequestErrors> =>
   HttpApiBuilder.group(
     Api,
@@ -51,7 +55,7 @@ export const layer = ({
         .handle("control", ({ payload }) => operations.control(payload.request))
         .handle("events", () =>
           Effect.map(events.subscribe, (stream) =>
-            HttpServerResponse.stream(stream, {
+            HttpServerResponse.stream(Stream.interruptWhen(stream, until), {
               contentType: "text/event-stream",
               // Proxies that collect responses would hold the events back.
               headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
