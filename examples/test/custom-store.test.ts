@@ -45,7 +45,8 @@ describe.skipIf(isMissing)("with a MariaDB server", { concurrent: true }, () => 
       revisions: false,
       starts: false,
       dependentFailures: false,
-      pauses: false
+      pauses: false,
+      concurrency: false
     }
   })
 

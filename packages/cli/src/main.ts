@@ -30,6 +30,7 @@ import { review } from "./commands/review.ts"
 import { run as runCommand, worker } from "./commands/run.ts"
 import { schedule } from "./commands/schedule.ts"
 import { serve } from "./commands/serve.ts"
+import { set } from "./commands/set.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
 import { verify } from "./commands/verify.ts"
@@ -64,6 +65,7 @@ export const baton = Command.make("baton").pipe(
     show,
     status,
     budget,
+    set,
     review,
     audit,
     dlq,

@@ -99,6 +99,8 @@ export const Event = Schema.TaggedUnion({
   },
   /** A queue of the run is no longer paused. */
   QueueResumed: { ...at, queue: Schema.String },
+  /** Another process has set how many tasks this run works on at a time. */
+  ConcurrencyChanged: { ...at, concurrency: Schema.Int },
   Paused: at,
   Resumed: at,
   /** The run starts no new tasks and waits for the running ones. */

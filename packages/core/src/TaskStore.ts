@@ -23,6 +23,7 @@ import * as MemoryDriver from "./internal/memory/driver.ts"
 import * as Table from "./internal/memory/table.ts"
 import * as InQueues from "./internal/store/inQueues.ts"
 import * as Service from "./internal/store/service.ts"
+import type { RunningConcurrency } from "./RunningConcurrency.ts"
 import type { PauseCause, QueuePause } from "./QueuePause.ts"
 import type { Metadata, NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
@@ -190,6 +191,9 @@ export class TaskStore extends Context.Service<
 
     /** The pauses of queues; undefined in a store that keeps none, where only all of its runs can be paused. */
     readonly pauses?: Pauses | undefined
+
+    /** The concurrency of running workers; undefined in a store that cannot pass it on to them. */
+    readonly concurrency?: Concurrency | undefined
   }
 >()("@baton/core/TaskStore") {}
 
@@ -322,6 +326,21 @@ export interface Pauses {
     queue: string,
     options?: { readonly revision?: number | undefined }
   ) => Effect.Effect<boolean, TaskStoreError>
+}
+
+/**
+ * The concurrency that was set for workers that are running.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Concurrency {
+  /** What is set, the oldest first. It stays after its workers have ended; workers that start later ignore it. */
+  readonly list: Effect.Effect<ReadonlyArray<RunningConcurrency>, TaskStoreError>
+  /** Sets the concurrency of all workers of a queue that are running, or of one of them. */
+  readonly set: (
+    setting: Pick<RunningConcurrency, "queue" | "worker" | "concurrency">
+  ) => Effect.Effect<void, TaskStoreError>
 }
 
 export interface PauseOptions {

@@ -238,6 +238,23 @@ export interface TaskStoreDriver {
 
   /** The pauses of queues. A driver without this field keeps none: then only all runs of the store can be paused. */
   readonly pauses?: Pauses | undefined
+
+  /** What was set for running workers. A driver without this field keeps nothing: then their concurrency cannot be set. */
+  readonly concurrency?: Concurrency | undefined
+}
+
+/**
+ * The concurrency that was set for running workers, as a text that core writes and reads.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Concurrency {
+  /** The text that was written last; null when there is none. */
+  readonly read: Effect.Effect<Column, TaskStoreError>
+
+  /** Replaces the text if it is still `before`. Then the control revision grows. Returns whether it was. */
+  readonly write: (text: string, before: string | null) => Effect.Effect<boolean, TaskStoreError>
 }
 
 /**

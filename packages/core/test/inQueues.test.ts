@@ -10,13 +10,16 @@ const layerOf = (...queues: readonly [string, ...ReadonlyArray<string>]) =>
     Effect.map(TaskStore.TaskStore, (store) => TaskStore.inQueues(store, queues))
   )
 
+/** They name queues themselves. */
+const namesQueues = new Set(["queues", "budgets", "pauses", "concurrency of workers"])
+
 const suiteOf = (queue: string) =>
   TaskStoreSuite.cases({
     name: queue,
     makePlace: Effect.void,
     open: () => Layer.provide(layerOf(queue), TaskStore.layerMemory),
     capabilities: { places: "once" }
-  }).filter(({ group }) => group !== "queues" && group !== "budgets" && group !== "pauses")
+  }).filter(({ group }) => !namesQueues.has(group))
 
 /** Two lists with the same ids. */
 const twoLists = Effect.gen(function* () {

@@ -18,13 +18,6 @@ import { safe, safeText } from "../view/safeText.ts"
 import { printMessage } from "../view/stderr.ts"
 import { writeLine } from "../view/stdout.ts"
 
-/** A limit, or `none`. */
-const orNone = (kind: Kind.Kind<number>): Kind.Kind<number | null> => ({
-  metavar: `${kind.metavar}|none`,
-  expected: `${kind.expected}, or none`,
-  read: (text) => (text === "none" ? null : kind.read(text))
-})
-
 const budgets = Effect.gen(function* () {
   const { budgets } = yield* TaskStore
   if (budgets !== undefined) return budgets
@@ -33,23 +26,18 @@ const budgets = Effect.gen(function* () {
   })
 })
 
-/** The queue of `--queue`, or the only one. */
-const oneQueue = Effect.gen(function* () {
-  const [first, ...others] = yield* queues.choose(yield* TaskStore)
-  if (others.length === 0) return first
-  return yield* new CommandFailed({
-    message: `This store has several queues: ${[first, ...others].slice(0, 8).map(safeText).join(", ")}. Name one, as in --queue ${safeText(first)}.`
-  })
-})
+/** Prints a line for each budget. */
+export const print = (budgets: ReadonlyArray<QueueBudget>) =>
+  Effect.forEach(budgetLines(budgets), (line) => writeLine(safeText(line)), { discard: true })
 
-const change = Effect.fnUntraced(function* (change: BudgetChange, json: boolean) {
+const change = Effect.fnUntraced(function* (queue: string, change: BudgetChange) {
   const { set } = yield* budgets
-  const budget = queueBudget(yield* set(yield* oneQueue, change))
-  if (json) return yield* printJson(QueueBudget, budget)
-  yield* Effect.forEach(budgetLines([budget]), (line) => writeLine(safeText(line)), { discard: true })
+  return queueBudget(yield* set(queue, change))
 })
 
-const print = Effect.fnUntraced(function* (input: { readonly json: boolean }) {
+const printOne = (budget: QueueBudget, json: boolean) => (json ? printJson(QueueBudget, budget) : print([budget]))
+
+const printAll = Effect.fnUntraced(function* (input: { readonly json: boolean }) {
   const { list } = yield* budgets
   const queue = yield* QueueFlag
   const found = (yield* list).filter((budget) => queue === undefined || budget.queue === queue).map(queueBudget)
@@ -59,10 +47,36 @@ const print = Effect.fnUntraced(function* (input: { readonly json: boolean }) {
       safe`No budget is set. Set one with \`${yield* commandName} budget set --max-cost USD\`.`
     )
   }
-  yield* Effect.forEach(budgetLines(found), (line) => writeLine(safeText(line)), { discard: true })
+  yield* print(found)
 })
 
-const show = Command.make("show", { json: options.json }, print).pipe(
+/** The flags of the limits of a queue. */
+export const limitFlags = {
+  maxCost: options.value("max-cost", Kind.or(Kind.dollars, "none"), "The most that the tasks of the queue may cost"),
+  maxTokens: options.value(
+    "max-tokens",
+    Kind.or(Kind.count(1), "none"),
+    "The most tokens that the tasks of the queue may use"
+  )
+}
+
+type Limits = Command.Command.Config.Infer<typeof limitFlags>
+
+/** Whether a limit was given. */
+export const hasLimits = ({ maxCost, maxTokens }: Limits): boolean => maxCost !== undefined || maxTokens !== undefined
+
+/** Sets the limits of a queue. */
+export const setLimits = (queue: string, { maxCost, maxTokens }: Limits) => {
+  const nanoUsd = maxCost === undefined || maxCost === null ? maxCost : Budget.toNanoUsd(maxCost, Math.floor)
+  return change(queue, {
+    limit: {
+      ...(nanoUsd === undefined ? {} : { nanoUsd }),
+      ...(maxTokens === undefined ? {} : { tokens: maxTokens })
+    }
+  })
+}
+
+const show = Command.make("show", { json: options.json }, printAll).pipe(
   Command.withDescription(
     "Show the limits of the queues, the amounts spent, and the amounts that running attempts have reserved."
   ),
@@ -73,34 +87,17 @@ const show = Command.make("show", { json: options.json }, print).pipe(
 
 const set = Command.make(
   "set",
-  {
-    maxCost: options.value("max-cost", orNone(Kind.dollars), "The most that the tasks of the queue may cost"),
-    maxTokens: options.value(
-      "max-tokens",
-      orNone(Kind.count(1)),
-      "The most tokens that the tasks of the queue may use"
-    ),
-    json: options.json
-  },
-  Effect.fnUntraced(function* ({ json, maxCost, maxTokens }) {
-    const nanoUsd = maxCost === undefined || maxCost === null ? maxCost : Budget.toNanoUsd(maxCost, Math.floor)
-    yield* change(
-      {
-        limit: {
-          ...(nanoUsd === undefined ? {} : { nanoUsd }),
-          ...(maxTokens === undefined ? {} : { tokens: maxTokens })
-        }
-      },
-      json
-    )
+  { ...limitFlags, json: options.json },
+  Effect.fnUntraced(function* ({ json, ...limits }) {
+    yield* printOne(yield* setLimits(yield* queues.only, limits), json)
   })
 ).pipe(
-  Command.validate(({ maxCost, maxTokens }) =>
-    maxCost === undefined && maxTokens === undefined
-      ? Effect.fail(
+  Command.validate((input) =>
+    hasLimits(input)
+      ? Effect.void
+      : Effect.fail(
           new CliError.ValidationError({ message: "There is no limit to set. Add --max-cost USD or --max-tokens N." })
         )
-      : Effect.void
   ),
   Command.withDescription(
     "Set a limit of a queue, for all its runs and workers together. The amount spent still counts. Runs under way see the new limit at once; a run that was stopped continues when you start it again."
@@ -114,7 +111,9 @@ const set = Command.make(
 )
 
 const reset = Command.make("reset", { json: options.json }, (input) =>
-  change({ committed: Budget.zero }, input.json)
+  Effect.gen(function* () {
+    yield* printOne(yield* change(yield* queues.only, { committed: Budget.zero }), input.json)
+  })
 ).pipe(
   Command.withDescription("Count the spending of a queue from zero again. The limit stays."),
   Command.withShortDescription("Count from zero again"),
@@ -125,7 +124,7 @@ const reset = Command.make("reset", { json: options.json }, (input) =>
 )
 
 /** Shows and changes the budgets of queues. */
-export const budget = Command.make("budget", {}, () => print({ json: false })).pipe(
+export const budget = Command.make("budget", {}, () => printAll({ json: false })).pipe(
   Command.withDescription(
     "A budget limits the spending of a queue, over all its runs and workers, across restarts and crashes. `baton run --max-cost` sets it too."
   ),

@@ -1,6 +1,6 @@
 /** Which queues of a store a command works on. */
 import { defaultQueue } from "@baton/core/Task"
-import { inQueues, type QueueCounts, type TaskStore } from "@baton/core/TaskStore"
+import { inQueues, type QueueCounts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
@@ -63,6 +63,15 @@ export const choose = Effect.fnUntraced(function* (
   }
   const names = ofUser(queues).map(({ queue }) => queue)
   return Arr.isReadonlyArrayNonEmpty(names) ? names : [defaultQueue]
+})
+
+/** The queue of `--queue`, or the only one. */
+export const only = Effect.gen(function* () {
+  const [first, ...others] = yield* choose(yield* TaskStore)
+  if (others.length === 0) return first
+  return yield* new CommandFailed({
+    message: `This store has several queues: ${[first, ...others].slice(0, 8).map(safeText).join(", ")}. Name one, as in --queue ${safeText(first)}.`
+  })
 })
 
 /** The queue that a run without sources continues. */

@@ -68,6 +68,13 @@ export const count = (minimum: number): Kind<number> => ({
   }
 })
 
+/** Another kind, or a word, which is read as null. */
+export const or = <A>(kind: Kind<A>, word: string): Kind<A | null> => ({
+  metavar: `${kind.metavar}|${word}`,
+  expected: `${kind.expected}, or ${word}`,
+  read: (text) => (text === word ? null : kind.read(text))
+})
+
 /** Exit codes of failing programs, separated by commas. */
 export const exitCodes: Kind<ReadonlyArray<number>> = {
   metavar: "CODES",

@@ -58,6 +58,7 @@ export const make = Effect.fnUntraced(function* (
   const { concurrency, endless, terminal } = options
   const clock = yield* Clock.Clock
   const progress = new Progress(counts, clock.currentTimeMillisUnsafe())
+  progress.concurrency = concurrency
   const slots = new TaskSlots(concurrency)
   const waitsFor = waitingFor(options, progress)
   const isLive = terminal.canAnimate && !options.quiet
@@ -69,7 +70,7 @@ export const make = Effect.fnUntraced(function* (
     // The last column stays free, because some terminals wrap a full line. The last row is for the cursor.
     const size = { columns: columns - 1, rows: rows - 1 }
     if (!hasRoom(size)) {
-      const view = { now, endless, concurrency, waiting }
+      const view = { now, endless, waiting }
       return progressLine.live(progress, view, { columns: size.columns, style: terminal.style })
     }
     const keys = { hasKeys, isHelpShown, isSignalled: signals.isReceived() }
@@ -87,9 +88,7 @@ export const make = Effect.fnUntraced(function* (
     if (options.quiet || progress.ended !== undefined) return undefined
     const now = clock.currentTimeMillisUnsafe()
     const waiting = yield* waitsFor(now)
-    return isLive
-      ? render(now, waiting)
-      : progressLine.plain(progress, { now, endless, concurrency, waiting }, terminal.style)
+    return isLive ? render(now, waiting) : progressLine.plain(progress, { now, endless, waiting }, terminal.style)
   })
   const screen = yield* Screen.make(terminal, status)
 

@@ -83,6 +83,8 @@ const ofEvent = (event: Event): Effect.Effect<void> => {
       })
     case "QueueResumed":
       return info("A queue has resumed", { queue: event.queue })
+    case "ConcurrencyChanged":
+      return info("The concurrency was changed", { concurrency: event.concurrency })
     case "Paused":
       return info("The run is paused", {})
     case "Resumed":

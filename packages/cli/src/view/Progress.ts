@@ -70,6 +70,8 @@ export class Progress {
   paused = false
   /** The paused queues of the run, by name. */
   readonly pausedQueues = new Map<string, PausedQueue>()
+  /** How many tasks the run works on at a time. */
+  concurrency = Infinity
   draining = false
   lastEventAt: number
   /** Set when the run has ended. */
@@ -189,6 +191,10 @@ export class Progress {
         return
       case "QueueResumed":
         this.pausedQueues.delete(event.queue)
+        return
+      case "ConcurrencyChanged":
+        // Tasks above a lower one run to their end.
+        this.concurrency = Math.max(event.concurrency, this.running.size)
         return
       case "Draining":
         this.draining = true

@@ -67,6 +67,8 @@ export const fromEvent = (event: Event, progress: Progress, context: NoticeConte
       return attention(...pauseLines([event], event.at.epochMilliseconds))
     case "QueueResumed":
       return fine(`${firstLine(event.queue)} resumes`)
+    case "ConcurrencyChanged":
+      return fine(`up to ${count(event.concurrency, "task")} at a time from now on`)
     case "Paused":
       return attention(context.hasKeys ? "paused; press r to resume" : "paused; run `baton resume` to resume")
     case "Resumed":

@@ -9,8 +9,6 @@ import type { Progress } from "./Progress.ts"
 export interface View {
   /** Milliseconds since the epoch. */
   readonly now: number
-  /** Limits the number of running tasks that is shown, because tasks that are being stored are no longer running. */
-  readonly concurrency: number
   /** Whether the run waits for new tasks; it then has no total. */
   readonly endless: boolean
   /** Describes what an idle run waits for. */
@@ -65,7 +63,8 @@ const figures = (progress: Progress, view: View, style: Style): ReadonlyArray<Pa
   const none: Paint = (text) => text
   const parts: Array<Part> = [{ text: done(progress, view), paint: style.bold, dropOrder: 0 }]
   const add = (text: string, paint: Paint, dropOrder: number) => parts.push({ text, paint, dropOrder })
-  const shownRunning = Math.min(running.size, view.concurrency)
+  // Tasks that are being stored are no longer running.
+  const shownRunning = Math.min(running.size, progress.concurrency)
   if (shownRunning > 0) add(`${number(shownRunning)} running`, style.cyan, 0)
   if (retrying.size > 0) add(`${number(retrying.size)} retrying`, style.yellow, 0)
   if (failed > 0) add(`${number(failed)} failed`, style.red, 0)

@@ -1,6 +1,6 @@
 /** The state of a store at one moment. */
 import { TaskId, type TaskStatus } from "@baton/core/Task"
-import { Counts, TaskStore } from "@baton/core/TaskStore"
+import { Counts, type QueueCounts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Usage from "@baton/core/Usage"
 import type * as GlobalFlag from "effect/cli/GlobalFlag"
@@ -65,6 +65,17 @@ export const Snapshot = Schema.Struct({
   }),
   /** The budgets of the queues that have one, by the name of the queue. */
   budgets: Schema.Array(QueueBudget),
+  /** The concurrency that was set for running workers, in queues with tasks in progress. */
+  concurrency: Schema.Array(
+    Schema.Struct({
+      queue: Schema.String,
+      /** Null: all that were running. */
+      worker: Schema.NullOr(Schema.String),
+      /** Null: what the worker was started with. */
+      concurrency: Schema.NullOr(Schema.Int),
+      at: Schema.DateTimeUtcFromString
+    })
+  ),
   /** Pending batches, the oldest first. `id` is null if it is unknown whether the batch was created. */
   batches: Schema.Array(
     Schema.Struct({
@@ -103,6 +114,7 @@ export const read = Effect.fnUntraced(function* (options: {
     dependents: yield* dependents(counts),
     budgets: store.budgets === undefined ? [] : (yield* store.budgets.list).map(queueBudget),
     used: yield* used(options.watching ? 1000 : 5000),
+    concurrency: yield* concurrency(store, queues),
     batches: yield* batches
   }
 })
@@ -121,6 +133,14 @@ const batches = Effect.gen(function* () {
     seconds: Math.max(0, now - createdAt) / 1000
   }))
 })
+
+/** Settings of queues that nothing works on are of runs that have ended. */
+const concurrency = (store: TaskStore["Service"], queues: ReadonlyArray<QueueCounts>) =>
+  Effect.map(store.concurrency?.list ?? Effect.succeed([]), (settings) =>
+    settings
+      .filter(({ queue }) => queues.some((counts) => counts.queue === queue && counts.in_progress > 0))
+      .map(({ at, concurrency, queue, worker }) => ({ queue, worker, concurrency, at }))
+  )
 
 /** Adds up the usage here, because keeping a sum in the store would slow down every write. */
 const used = (limit: number) =>
@@ -206,6 +226,7 @@ export const statusReport = (snapshot: Snapshot, canvas: Canvas, options: Report
     ...queueLines(snapshot, canvas),
     ...usedLines(snapshot, canvas),
     ...budgetReport(snapshot, canvas),
+    ...concurrencyLines(snapshot, canvas, options.now),
     ...batchLines(snapshot, canvas),
     ...deadLetterLines(snapshot, canvas),
     "",
@@ -320,6 +341,21 @@ const budgetReport = ({ budgets, queues }: Snapshot, { columns, style }: Canvas)
     return ["", `${style.bold("Budget")}  ${fit(budgetText(first), columns - 8)}`]
   }
   return ["", style.bold("Budgets"), ...budgetLines(budgets).map((line) => fit(`${margin}${line}`, columns))]
+}
+
+const concurrencyLines = (
+  { concurrency }: Snapshot,
+  { columns, style }: Canvas,
+  now: number
+): ReadonlyArray<string> => {
+  if (concurrency.length === 0) return []
+  const lines = concurrency.map(({ at, concurrency, queue, worker }) => {
+    const who = worker === null ? "each worker" : `the worker ${firstLine(worker)}`
+    const tasks = concurrency === null ? "as many tasks as at its start" : `up to ${count(concurrency, "task")}`
+    const since = elapsed(Duration.millis(Math.max(0, now - at.epochMilliseconds)))
+    return `${firstLine(queue)}: ${who} runs ${tasks} at a time, set ${since} ago`
+  })
+  return ["", style.bold("Concurrency"), ...lines.map((line) => fit(`${margin}${line}`, columns))]
 }
 
 const deadLetterLines = ({ counts, deadLetters }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {

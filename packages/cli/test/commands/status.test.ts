@@ -168,6 +168,7 @@ describe("baton status", () => {
           examined: 6
         },
         budgets: [],
+        concurrency: [],
         pauses: [],
         batches: []
       })

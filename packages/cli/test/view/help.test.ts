@@ -52,7 +52,7 @@ describe("help", () => {
       })
       assert.deepStrictEqual(yield* print("lsit"), {
         help: "",
-        errors: 'error: Unknown command "lsit". Did you mean list or init?\nTry `baton --help`.'
+        errors: 'error: Unknown command "lsit". Did you mean list or set or init?\nTry `baton --help`.'
       })
       assert.deepStrictEqual(yield* print("demo", "--strore"), {
         help: "",

@@ -46,6 +46,7 @@ import { leases } from "./internal/leases.ts"
 import { ledger } from "./internal/ledger.ts"
 import { Commands } from "./internal/model.ts"
 import * as ModelCheck from "./internal/modelCheck.ts"
+import { concurrency, noConcurrency } from "./internal/concurrency.ts"
 import { noPauses, pauses, pausesWithKeys } from "./internal/pauses.ts"
 import { queues } from "./internal/queues.ts"
 import { reading } from "./internal/reading.ts"
@@ -89,6 +90,8 @@ export interface Capabilities {
   readonly reviews: boolean
   /** The store keeps the pauses of queues. Off for a driver without `pauses`, whose tests are then skipped. Default on. */
   readonly pauses: boolean
+  /** The concurrency of running workers can be set. Off for a driver without `concurrency`, whose tests are then skipped. Default on. */
+  readonly concurrency: boolean
 }
 
 /**
@@ -155,11 +158,13 @@ const defaultCapabilities: Capabilities = {
   starts: true,
   dependentFailures: true,
   reviews: true,
-  pauses: true
+  pauses: true,
+  concurrency: true
 }
 
 const groupsOf = ({
   budgets: keepsBudgets,
+  concurrency: passesConcurrency,
   concurrencyKeys,
   dependentFailures,
   revisions,
@@ -191,7 +196,10 @@ const groupsOf = ({
   holdsReviews ? ["reviews", reviews] : ["reviews (skipped: the store holds none)", noReviews],
   keepsPauses
     ? ["pauses", concurrencyKeys ? [...pauses, ...pausesWithKeys] : pauses]
-    : ["pauses (skipped: the store keeps none)", noPauses]
+    : ["pauses (skipped: the store keeps none)", noPauses],
+  passesConcurrency
+    ? ["concurrency of workers", concurrency]
+    : ["concurrency of workers (skipped: the store cannot)", noConcurrency]
 ]
 
 /**

@@ -200,6 +200,15 @@ export const make = Effect.fnUntraced(function* (
         )
     },
 
+    concurrency: {
+      read: Effect.map(
+        db.one<{ readonly concurrency: string | null }>(statements.concurrency),
+        ({ concurrency }) => concurrency
+      ),
+      write: (next, before) =>
+        Effect.map(db.run(statements.saveConcurrency, [text(next), text(before)]), (rows) => rows.length > 0)
+    },
+
     budgets: {
       reserve,
       list: db.run<BudgetRow>(statements.budgets),

@@ -284,6 +284,11 @@ export const migrations: ReadonlyArray<Migration> = [
         revision bigint NOT NULL
       )`
     ]
+  },
+  {
+    name: "0010_add_concurrency",
+    // What was set for running workers.
+    statements: (schema) => [`ALTER TABLE ${schema}.control ADD COLUMN concurrency text`]
   }
 ]
 

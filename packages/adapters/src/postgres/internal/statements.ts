@@ -728,6 +728,11 @@ const waiting = (names: Names) => {
   return {
     control: `SELECT ${controlColumns} FROM ${control}`,
 
+    concurrency: `SELECT concurrency FROM ${control}`,
+    saveConcurrency: `
+      UPDATE ${control} SET concurrency = $1, revision = revision + 1 WHERE concurrency IS NOT DISTINCT FROM $2
+      RETURNING revision`,
+
     request: {
       pause: `UPDATE ${control} SET revision = revision + 1, paused = true RETURNING ${controlColumns}`,
       resume: `UPDATE ${control} SET revision = revision + 1, paused = false RETURNING ${controlColumns}`,

@@ -202,6 +202,11 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
         run(Pauses.removePause, [queue, revision === null ? "" : String(revision)], (reply) => reply === 1)
     },
 
+    concurrency: {
+      read: run(Administration.readConcurrency, [], (reply) => reply),
+      write: (text, before) => run(Administration.writeConcurrency, [text, before ?? ""], (reply) => reply === 1)
+    },
+
     budgets: {
       reserve: (spending) =>
         run(Budgets.reserve, spending.flatMap(Encoding.spendingArguments), (reply) => {

@@ -152,6 +152,11 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
       remove: (queue, revision) => write((writing) => Pauses.remove(writing, queue, revision))
     },
 
+    concurrency: {
+      read: read((sql) => sql.concurrency()?.concurrency ?? null),
+      write: (text, before) => write(({ sql }) => sql.saveConcurrency(text, before))
+    },
+
     budgets: {
       reserve: (spending) => write((writing) => Budgets.reserve(writing, spending)),
       list: read(Budgets.list),

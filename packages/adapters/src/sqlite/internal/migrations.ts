@@ -272,6 +272,13 @@ export const migrations: ReadonlyArray<Migration> = [
       -- machine was set back.
       ALTER TABLE control ADD COLUMN longest_lease INTEGER NOT NULL DEFAULT 0;
     `
+  },
+  {
+    name: "0011_add_concurrency",
+    sql: `
+      -- What was set for running workers.
+      ALTER TABLE control ADD COLUMN concurrency TEXT;
+    `
   }
 ]
 

@@ -627,6 +627,11 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
 
     raiseTokenFloor: run<[token: number]>("UPDATE control SET token_floor = MAX(token_floor, ?)"),
 
+    concurrency: first<[]>("SELECT concurrency FROM control"),
+    saveConcurrency: change<[text: string, before: string | null]>(
+      "UPDATE control SET concurrency = ?1, revision = revision + 1 WHERE concurrency IS ?2"
+    ),
+
     /** Increases the revision. Null keeps the runs paused, or not. */
     revise: run<[paused: number | null, stops: number]>(
       "UPDATE control SET revision = revision + 1, paused = COALESCE(?, paused), stops = stops + ?"

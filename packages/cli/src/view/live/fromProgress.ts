@@ -8,7 +8,6 @@ import type { FailureRow, Hint, Limits, TaskRow, View } from "./View.ts"
 export interface ViewOptions {
   /** Milliseconds since the epoch. */
   readonly now: number
-  readonly concurrency: number
   readonly endless: boolean
   readonly maxAttempts: number
   readonly limits: Limits
@@ -28,12 +27,13 @@ const fastRate = 3
 
 /** The view at one moment. */
 export const fromProgress = (progress: Progress, slots: TaskSlots, options: ViewOptions): View => {
-  const { concurrency, endless, now, waiting } = options
-  const { completed, failed, retrying, total } = progress
+  const { endless, now, waiting } = options
+  const { completed, concurrency, failed, retrying, total } = progress
   const ratePerSecond = progress.ratePerSecond(now)
   const isFast = ratePerSecond > fastRate * concurrency
   // Tasks that are being stored still count as running in the progress.
   const running = Math.min(progress.running.size, concurrency)
+  slots.grow(concurrency)
   const shown = slots.assign(progress.running, {
     now,
     isFast,
@@ -130,10 +130,16 @@ export class TaskSlots {
   private width = 0
   /** The most lines that were in use at once. More would be blank. */
   private height = 1
-  private readonly ids: Array<TaskId | undefined>
+  private readonly ids: Array<TaskId | undefined> = []
 
   constructor(concurrency: number) {
-    this.ids = Array.from({ length: Math.min(maxSlots, concurrency) }, () => undefined)
+    this.grow(concurrency)
+  }
+
+  /** Adds slots for a run that works on this many tasks at a time. */
+  grow(concurrency: number): void {
+    const missing = Math.min(maxSlots, concurrency) - this.ids.length
+    if (missing > 0) this.ids.push(...Array.from({ length: missing }, () => undefined))
   }
 
   /** The width of the widest id so far. */

@@ -6,7 +6,6 @@ import * as events from "../events.ts"
 
 const defaults: ViewOptions = {
   now: 10_000,
-  concurrency: 4,
   endless: false,
   maxAttempts: 3,
   limits: {},
@@ -18,6 +17,7 @@ const defaults: ViewOptions = {
 
 const open = (pending: number, ...fed: ReadonlyArray<Parameters<Progress["on"]>[0]>) => {
   const progress = new Progress(events.counts({ pending }), 0)
+  progress.concurrency = 4
   for (const event of fed) progress.on(event)
   return (options: Partial<ViewOptions> = {}) => fromProgress(progress, new TaskSlots(4), { ...defaults, ...options })
 }

@@ -52,6 +52,9 @@ export const make = Effect.fnUntraced(function* (
     return lost
   }
 
+  /** The concurrency that was set for running workers, for as long as this process. */
+  let concurrency: string | null = null
+
   const change = (changed: Partial<typeof control>) => {
     control = { ...control, ...changed, revision: control.revision + 1 }
     return control
@@ -281,6 +284,17 @@ export const make = Effect.fnUntraced(function* (
           const isRemoved = Pauses.remove(table, queue, revision)
           if (isRemoved) change({})
           return isRemoved
+        })
+    },
+
+    concurrency: {
+      read: Effect.sync(() => concurrency),
+      write: (text, before) =>
+        Effect.sync(() => {
+          if (concurrency !== before) return false
+          concurrency = text
+          change({})
+          return true
         })
     },
 

@@ -6,6 +6,7 @@ import * as Queue from "effect/Queue"
 import type { Resolved } from "../../OrchestratorConfig.ts"
 import type { Claim, Lease } from "../../TaskStore.ts"
 import * as Usage from "../../Usage.ts"
+import type { Concurrency } from "./concurrency.ts"
 import * as pacing from "./pace.ts"
 
 /** Why the work on a task is cut off. */
@@ -153,10 +154,11 @@ interface Waiting {
 }
 
 export const make = Effect.fnUntraced(function* (
-  config: Pick<Resolved, "concurrency" | "onCrash" | "prefetch">,
+  config: Pick<Resolved, "onCrash" | "prefetch">,
+  concurrency: Concurrency["current"],
   clock: Clock.Clock
 ): Effect.fn.Return<Claims> {
-  const { concurrency, onCrash, prefetch } = config
+  const { onCrash, prefetch } = config
   const claimed = new Set<ClaimedTask>()
   // Unbounded, because `room` bounds it.
   const queue = yield* Queue.unbounded<ClaimedTask>()
@@ -230,14 +232,14 @@ export const make = Effect.fnUntraced(function* (
       const queued = Queue.sizeUnsafe(queue)
       const limit = ahead()
       if (queued * 2 > limit) return 0
-      const wanted = limit + concurrency - (added - freed)
+      const wanted = limit + concurrency() - (added - freed)
       // When attempts end faster than the store takes their settlements, claiming waits.
-      const unsettled = 2 * (concurrency + limit) - claimed.size
+      const unsettled = 2 * (concurrency() + limit) - claimed.size
       return unsettled * 2 < wanted ? 0 : Math.max(0, Math.min(unsettled, wanted))
     },
     toStart: () => {
       if (startsAreHeld || onCrash === "dead-letter") return 0
-      return Math.max(0, concurrency - (added - freed), startsAhead() - Queue.sizeUnsafe(queue))
+      return Math.max(0, concurrency() - (added - freed), startsAhead() - Queue.sizeUnsafe(queue))
     },
     startNext: () => {
       const next: Array<ClaimedTask> = []

@@ -1,7 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Semaphore from "effect/Semaphore"
+import * as RunningConcurrency from "../../RunningConcurrency.ts"
 import type { Claims } from "./claims.ts"
+import type { Concurrency } from "./concurrency.ts"
 import type { Heartbeat } from "./heartbeat.ts"
 import { now, type RunParts, type StopSignal } from "./parts.ts"
 import type { QueuePauses } from "./queuePauses.ts"
@@ -22,6 +24,7 @@ export interface Control {
 /** What pausing works with. */
 export interface ControlParts {
   readonly claims: Claims
+  readonly concurrency: Concurrency
   readonly heartbeat: Pick<Heartbeat, "beat">
   readonly pauses: Pick<QueuePauses, "refresh">
   readonly settler: Pick<Settler, "releaseUnstarted">
@@ -33,7 +36,7 @@ export interface ControlParts {
 
 export const make = (
   parts: RunParts,
-  { claims, heartbeat, onChange, pauses, settler, stop, takePause }: ControlParts
+  { claims, concurrency, heartbeat, onChange, pauses, settler, stop, takePause }: ControlParts
 ): Control => {
   /** Open once the requests that were in force before the run are known. */
   const known = Latch.makeUnsafe(false)
@@ -70,6 +73,19 @@ export const make = (
       return paused ? pause : resume
     }).pipe(Semaphore.withPermit(changing), Effect.uninterruptible)
 
+  /** Works on as many tasks as was set since the run started. */
+  const adjustConcurrency = Effect.fnUntraced(function* (startedAt: number) {
+    if (parts.store.concurrency === undefined) return
+    const { config, owner } = parts
+    const settings = yield* storeCall(parts, "concurrency", parts.store.concurrency.list)
+    const worker = { queues: config.queues, names: [owner, config.owner], startedAt }
+    const wanted = RunningConcurrency.of(settings, worker) ?? config.concurrency
+    if (wanted === concurrency.current()) return
+    concurrency.set(wanted)
+    claims.wakeUp()
+    yield* parts.events.publish({ _tag: "ConcurrencyChanged", at: now(parts), concurrency: wanted })
+  })
+
   return {
     setPaused,
     isPaused: () => !Latch.isOpen(active),
@@ -85,6 +101,7 @@ export const make = (
       if (takePause() || isPausedAtStart) yield* setPaused(true)
       let seen = yield* storeCall(parts, "control", parts.store.control)
       if (seen.paused) yield* setPaused(true)
+      const startedAt = seen.revision
       yield* pauses.refresh
       known.openUnsafe()
       while (true) {
@@ -95,6 +112,7 @@ export const make = (
         if (next.paused !== seen.paused) yield* setPaused(next.paused)
         if (next.stops > seen.stops) stop.request({ _tag: "Stopped" })
         yield* pauses.refresh
+        yield* adjustConcurrency(startedAt)
         seen = next
       }
     }).pipe(Effect.catch((error) => Effect.sync(() => stop.fail(error))))

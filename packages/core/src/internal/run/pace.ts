@@ -19,9 +19,9 @@ export interface Pace {
   readonly reset: () => void
 }
 
-export const make = (concurrency: number): Pace => {
+export const make = (concurrency: () => number): Pace => {
   // Several rounds of all workers, because attempts that start together also end together.
-  const span = 500 + 2 * concurrency
+  const span = () => 500 + 2 * concurrency()
   let observed = 0
   /** Exponentially weighted means of the duration of a task, and of the working time per task of all workers together. */
   let duration = 0
@@ -31,12 +31,12 @@ export const make = (concurrency: number): Pace => {
   let short = 0
   return {
     ahead: () => Math.floor(Math.min(short, aheadMillis / step)),
-    within: (millis) => Math.floor(Math.min(short, Math.max(4 * concurrency, millis / step))),
+    within: (millis) => Math.floor(Math.min(short, Math.max(4 * concurrency(), millis / step))),
     observe: (from, to) => {
       const took = to - from
       // A long task takes one worker away from the others.
-      short = took > aheadMillis ? short - short / concurrency : Math.min(short + 1, maxAhead)
-      const weight = 1 / Math.min(++observed, span)
+      short = took > aheadMillis ? short - short / concurrency() : Math.min(short + 1, maxAhead)
+      const weight = 1 / Math.min(++observed, span())
       // A task that is much longer than the others was waiting for its process, which was busy with the store for instance.
       const counted = observed === 1 ? took : Math.min(took, 4 * duration)
       duration += (counted - duration) * weight

@@ -13,6 +13,7 @@ import type { StopReason } from "../../StopReason.ts"
 import type { Counts } from "../../TaskStore.ts"
 import * as attempts from "./attempts.ts"
 import * as claimed from "./claims.ts"
+import * as concurrencies from "./concurrency.ts"
 import * as control from "./control.ts"
 import * as dependencies from "./dependencies.ts"
 import * as heartbeats from "./heartbeat.ts"
@@ -70,12 +71,14 @@ export const make = Effect.fnUntraced(function* (
   const limits = yield* Scope.provide(shared.safety.forRun, scope)
   const parts: RunParts = { ...shared, budgets, safety: budgets === undefined ? limits : budgets.guard(limits) }
   const { clock, config, events, owner, safety } = parts
-  const claims = yield* claimed.make(config, clock)
+  const concurrency = concurrencies.make(config.concurrency)
+  const claims = yield* claimed.make(config, concurrency.current, clock)
   const settling = yield* settler.make(parts, claims, stop)
   const pauses = queuePauses.make(parts, { settler: settling, stop })
   const heartbeat = heartbeats.make(parts, claims, stop, pauses)
   const controlling = control.make(parts, {
     claims,
+    concurrency,
     heartbeat,
     pauses,
     settler: settling,
@@ -87,6 +90,7 @@ export const make = Effect.fnUntraced(function* (
   const working = workers.make(parts, {
     attempts: attempting,
     claims,
+    concurrency,
     control: controlling,
     heartbeat,
     pauses,
@@ -116,7 +120,7 @@ export const make = Effect.fnUntraced(function* (
     yield* events.publish({ _tag: "RunStarted", at: now(parts), owner })
     const fork = <A>(loop: Effect.Effect<A>) => Effect.forkIn(Effect.interruptible(stoppingOnDefect(loop)), scope)
     for (const loop of [heartbeat.loop, controlling.loop, watchSafety]) yield* fork(loop)
-    for (const loop of [...settling.loops, ...attempting.loops, ...working.loops]) yield* fork(loop)
+    for (const loop of [...settling.loops, ...attempting.loops, working.loop]) yield* fork(loop)
     if (budgets !== undefined) yield* fork(budgets.loop)
     const starting = Effect.andThen(knowingBudgets, dependencies.onStart(parts))
     const claimingFiber = yield* fork(Effect.andThen(starting, claiming))

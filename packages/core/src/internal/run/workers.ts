@@ -9,6 +9,7 @@ import * as Usage from "../../Usage.ts"
 import * as logAnnotations from "../logAnnotations.ts"
 import type { Attempts } from "./attempts.ts"
 import type { ClaimedTask, Claims } from "./claims.ts"
+import type { Concurrency } from "./concurrency.ts"
 import type { Control } from "./control.ts"
 import type { Heartbeat } from "./heartbeat.ts"
 import type { RunParts, StopSignal } from "./parts.ts"
@@ -21,13 +22,14 @@ export interface Workers {
   /** How many workers work on a task. */
   readonly busy: () => number
   readonly stats: () => Pick<Stats, "usage">
-  readonly loops: ReadonlyArray<Effect.Effect<never>>
+  readonly loop: Effect.Effect<never>
 }
 
 /** What workers work with. */
 export interface WorkerParts {
   readonly attempts: Attempts
   readonly claims: Claims
+  readonly concurrency: Concurrency
   readonly control: Pick<Control, "isPaused">
   readonly heartbeat: Pick<Heartbeat, "refresh">
   readonly pauses: Pick<QueuePauses, "onOutcome">
@@ -37,7 +39,7 @@ export interface WorkerParts {
 
 export const make = (
   parts: RunParts,
-  { attempts, claims, control, heartbeat, pauses, settler, stop }: WorkerParts
+  { attempts, claims, concurrency, control, heartbeat, pauses, settler, stop }: WorkerParts
 ): Workers => {
   const pauseMillis = Duration.toMillis(parts.config.pauseBetweenTasks)
   const tracing = traces.make(parts)
@@ -45,55 +47,58 @@ export const make = (
   let usage: Usage.Usage | null = null
 
   /** Why a task that was just taken is not started. */
-  const reasonNotToStart = (): string | undefined => {
+  const reasonNotToStart = (index: number): string | undefined => {
+    if (index >= concurrency.current()) return "the concurrency of the run was lowered before it was started"
     if (control.isPaused()) return "the run was paused before it was started"
     // Another worker has met what ends the run, a bad key for instance: this one would only meet it again.
     return stop.isRequested() ? "the run ended before it was started" : undefined
   }
 
-  const work = Effect.uninterruptibleMask((restore) =>
-    Effect.withFiber<never>((fiber) =>
-      Effect.gen(function* () {
-        while (true) {
-          const claimed = yield* restore(claims.take)
-          claims.onTaken(claimed)
-          // Lost or cancelled while it was queued.
-          if (claimed.abortReason !== undefined) {
-            claims.remove(claimed)
+  const work = (index: number) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiber<never>((fiber) =>
+        Effect.gen(function* () {
+          while (true) {
+            if (index >= concurrency.current()) yield* restore(concurrency.awaitAbove(index))
+            const claimed = yield* restore(claims.take)
+            claims.onTaken(claimed)
+            // Lost or cancelled while it was queued.
+            if (claimed.abortReason !== undefined) {
+              claims.remove(claimed)
+              claims.onFree(claimed)
+              continue
+            }
+            const reason = reasonNotToStart(index)
+            if (reason !== undefined) {
+              yield* settler.settle(claimed, { _tag: "Released", reason })
+              claims.onFree(claimed)
+              continue
+            }
+            claimed.assign(fiber)
+            // Work that would not be accepted is not started.
+            const refreshing = heartbeat.refresh(claimed)
+            if (refreshing !== undefined) yield* Effect.exit(restore(refreshing))
+            const returning = settler.returning(claimed.claim.task.id)
+            if (returning !== undefined) yield* Effect.exit(restore(returning))
+            busy++
+            // Once for the executor and the verifier: each new context costs as much as a store call for a short task.
+            const attempt = Effect.annotateLogs(
+              Effect.catchCause(attempts.attempt(claimed, restore), died),
+              logAnnotations.ofAttempt(claimed.claim.task)
+            )
+            const outcome = yield* tracing === undefined ? attempt : tracing.ofTask(claimed, attempt)
+            claimed.closeUsage()
+            yield* record(claimed, outcome)
+            if (concernsPauses(claimed, outcome)) yield* Effect.exit(restore(pauses.onOutcome(claimed, outcome)))
+            claimed.unassign()
+            busy--
+            yield* settler.settle(claimed, outcome)
+            if (pauseMillis > 0) yield* Effect.exit(restore(Effect.sleep(pauseMillis)))
             claims.onFree(claimed)
-            continue
           }
-          const reason = reasonNotToStart()
-          if (reason !== undefined) {
-            yield* settler.settle(claimed, { _tag: "Released", reason })
-            claims.onFree(claimed)
-            continue
-          }
-          claimed.assign(fiber)
-          // Work that would not be accepted is not started.
-          const refreshing = heartbeat.refresh(claimed)
-          if (refreshing !== undefined) yield* Effect.exit(restore(refreshing))
-          const returning = settler.returning(claimed.claim.task.id)
-          if (returning !== undefined) yield* Effect.exit(restore(returning))
-          busy++
-          // Once for the executor and the verifier: each new context costs as much as a store call for a short task.
-          const attempt = Effect.annotateLogs(
-            Effect.catchCause(attempts.attempt(claimed, restore), died),
-            logAnnotations.ofAttempt(claimed.claim.task)
-          )
-          const outcome = yield* tracing === undefined ? attempt : tracing.ofTask(claimed, attempt)
-          claimed.closeUsage()
-          yield* record(claimed, outcome)
-          if (concernsPauses(claimed, outcome)) yield* Effect.exit(restore(pauses.onOutcome(claimed, outcome)))
-          claimed.unassign()
-          busy--
-          yield* settler.settle(claimed, outcome)
-          if (pauseMillis > 0) yield* Effect.exit(restore(Effect.sleep(pauseMillis)))
-          claims.onFree(claimed)
-        }
-      })
+        })
+      )
     )
-  )
 
   /** Before the next task is taken, so that a limit counts this attempt when the next one asks. */
   const record = (claimed: ClaimedTask, outcome: Outcome.Outcome): Effect.Effect<void> => {
@@ -127,12 +132,20 @@ export const make = (
   }
 
   // A fiber per task would cost 2.8 µs. Instead, aborting a task ends its worker's fiber, and a new one takes over.
-  const worker = Effect.forever(Effect.flatMap(Effect.forkChild(work), Fiber.await))
+  const worker = (index: number) => Effect.forever(Effect.flatMap(Effect.forkChild(work(index)), Fiber.await))
+
+  /** Starts workers as far as the concurrency reaches. Those above it wait after their task. */
+  const loop = Effect.gen(function* () {
+    for (let index = 0; ; index++) {
+      yield* concurrency.awaitAbove(index)
+      yield* Effect.forkChild(worker(index))
+    }
+  })
 
   return {
     busy: () => busy,
     stats: () => ({ usage }),
-    loops: Array.from({ length: parts.config.concurrency }, () => worker)
+    loop
   }
 }
 

@@ -37,6 +37,7 @@ import { type Refusal, TasksRefused, TaskStoreError } from "../../TaskStoreError
 import * as Admission from "./admission.ts"
 import * as Budgets from "./budgets.ts"
 import * as Codec from "./codec.ts"
+import * as Concurrency from "./concurrency.ts"
 import { charactersOf, charactersOfRevision, leaseRow, noCharacters, parts, settlementRow } from "./leases.ts"
 import * as Listing from "./listing.ts"
 import * as Pauses from "./pauses.ts"
@@ -526,6 +527,14 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       })
     })
 
+  const concurrency =
+    driver.concurrency &&
+    Concurrency.make(driver.concurrency, {
+      place: driver.place,
+      control: waiting.control,
+      announce: Effect.sync(() => waiting.announce("control"))
+    })
+
   const store: TaskStore["Service"] = {
     add,
     addLimit: driver.limits?.added,
@@ -572,6 +581,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     restore,
     budgets,
     pauses,
+    concurrency,
     reviews
   }
   return { store, wake: waiting.wake }

@@ -107,6 +107,7 @@ export const make = Effect.fnUntraced(function* (
   yield* connectAll
   const hasReviews = connections.every(({ store }) => store.reviews !== undefined)
   const hasPauses = connections.every(({ store }) => store.pauses !== undefined)
+  const hasConcurrency = connections.every(({ store }) => store.concurrency !== undefined)
   const hasBudgets = connections.every(({ store }) => store.budgets !== undefined)
   return {
     add: (tasks) => write((store) => store.add(tasks)),
@@ -147,6 +148,12 @@ export const make = Effect.fnUntraced(function* (
           decide: (decisions) => write((store) => Effect.flatMap(reviewsOf(store), ({ decide }) => decide(decisions)))
         }
       : undefined,
+    concurrency: hasConcurrency
+      ? {
+          list: run((store) => Effect.flatMap(concurrencyOf(store), ({ list }) => list)),
+          set: (setting) => write((store) => Effect.flatMap(concurrencyOf(store), ({ set }) => set(setting)))
+        }
+      : undefined,
     pauses: hasPauses
       ? {
           list: run((store) => Effect.flatMap(pausesOf(store), ({ list }) => list)),
@@ -164,3 +171,5 @@ const reviewsOf = ({ reviews }: Store) => Effect.orDie(Effect.fromNullishOr(revi
 const budgetsOf = ({ budgets }: Store) => Effect.orDie(Effect.fromNullishOr(budgets))
 
 const pausesOf = ({ pauses }: Store) => Effect.orDie(Effect.fromNullishOr(pauses))
+
+const concurrencyOf = ({ concurrency }: Store) => Effect.orDie(Effect.fromNullishOr(concurrency))

@@ -276,6 +276,21 @@ return { last, ids }
 `
 )
 
+export const readConcurrency = script([], `return redis.call('HGET', META, 'concurrency')`)
+
+/** Arguments: the text, the one before or ''. Returns whether it was written. */
+export const writeConcurrency = script(
+  [members, writes],
+  String.raw`
+local before = redis.call('HGET', META, 'concurrency') or ''
+if before ~= ARGV[FIRST + 1] then return 0 end
+redis.call('HSET', META, 'concurrency', ARGV[FIRST])
+revised = true
+commit()
+return 1
+`
+)
+
 /** Argument: the request to all runs. Returns the control state. */
 export const request = script(
   [members, writes],
