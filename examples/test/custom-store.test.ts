@@ -46,7 +46,8 @@ describe.skipIf(isMissing)("with a MariaDB server", { concurrent: true }, () => 
       starts: false,
       dependentFailures: false,
       pauses: false,
-      concurrency: false
+      concurrency: false,
+      progress: false
     }
   })
 

@@ -17,6 +17,7 @@ import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Attempt, LeaseToken } from "./Attempt.ts"
+import type { AttemptProgress } from "./AttemptProgress.ts"
 import type { Amount, Budget, BudgetLimit } from "./Budget.ts"
 import type { Execution } from "./Execution.ts"
 import * as MemoryDriver from "./internal/memory/driver.ts"
@@ -192,6 +193,9 @@ export class TaskStore extends Context.Service<
     /** The pauses of queues; undefined in a store that keeps none, where only all of its runs can be paused. */
     readonly pauses?: Pauses | undefined
 
+    /** The progress of attempts under way; undefined in a store that keeps none. */
+    readonly progress?: Progress | undefined
+
     /** The concurrency of running workers; undefined in a store that cannot pass it on to them. */
     readonly concurrency?: Concurrency | undefined
   }
@@ -326,6 +330,19 @@ export interface Pauses {
     queue: string,
     options?: { readonly revision?: number | undefined }
   ) => Effect.Effect<boolean, TaskStoreError>
+}
+
+/**
+ * The latest progress that attempts under way have reported, for other processes to see.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Progress {
+  /** Saves what attempts have reported. What attempts report whose leases are lost is ignored. */
+  readonly save: (reports: ReadonlyArray<Lease & AttemptProgress>) => Effect.Effect<void, TaskStoreError>
+  /** What the attempt of a task that is under way has reported. */
+  readonly of: (id: TaskId) => Effect.Effect<Option.Option<AttemptProgress>, TaskStoreError>
 }
 
 /**

@@ -239,8 +239,33 @@ export interface TaskStoreDriver {
   /** The pauses of queues. A driver without this field keeps none: then only all runs of the store can be paused. */
   readonly pauses?: Pauses | undefined
 
+  /** The progress of attempts under way. A driver without this field keeps none. */
+  readonly progress?: Progress | undefined
+
   /** What was set for running workers. A driver without this field keeps nothing: then their concurrency cannot be set. */
   readonly concurrency?: Concurrency | undefined
+}
+
+/**
+ * The latest progress of attempts under way, as a text that core writes and reads.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Progress {
+  /**
+   * Saves the progress of the attempts whose leases are current, in place of what they saved before. Each task occurs once in a
+   * call. What is left of attempts that have ended may be deleted.
+   */
+  readonly save: (rows: ReadonlyArray<ProgressRow>) => Effect.Effect<void, TaskStoreError>
+
+  /** What the attempt of a task that is under way has saved; null when it has saved nothing, or when none is under way. */
+  readonly read: (id: string) => Effect.Effect<Column, TaskStoreError>
+}
+
+/** @since 0.2.0 */
+export interface ProgressRow extends LeaseRow {
+  readonly text: string
 }
 
 /**

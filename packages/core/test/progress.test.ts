@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch } from "effect"
+import { Effect, Fiber, Latch, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { Execution, Executor, Redactor, Verification, Verifier } from "@baton/core"
+import { Execution, Executor, Redactor, Task, Verification, Verifier } from "@baton/core"
 import { make, tasks, yields } from "./harness.ts"
 
 const done = Effect.succeed(Execution.make({ output: "x" }))
@@ -41,6 +41,37 @@ describe("the progress of an attempt", () => {
           ["a", 1, "writing", 1]
         ]
       )
+    })
+  )
+
+  it.effect("is in the store while the attempt lasts, for other processes to see", () =>
+    Effect.gen(function* () {
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer((_, { progress }) =>
+          Effect.gen(function* () {
+            yield* progress("reading")
+            yield* Effect.sleep("1 minute")
+            yield* progress(0.5)
+            yield* Effect.sleep("1 minute")
+            return Execution.make({ output: "x" })
+          })
+        )
+      })
+      const reported = Effect.map(
+        store.progress?.of(Task.TaskId.make("a")) ?? Effect.die("the store keeps none"),
+        (found) => Option.getOrNull(Option.map(found, ({ fraction, text }) => [text, fraction]))
+      )
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* journal.next("TaskProgress")
+      yield* yields()
+      assert.deepStrictEqual(yield* reported, ["reading", null])
+      yield* TestClock.adjust("1 minute")
+      yield* yields()
+      assert.deepStrictEqual(yield* reported, ["reading", 0.5])
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(run)
+      assert.isNull(yield* reported)
     })
   )
 

@@ -1,6 +1,7 @@
 /** `baton show` */
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskId } from "@baton/core/Task"
+import * as Arr from "effect/Array"
 import * as Command from "effect/cli/Command"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -9,7 +10,8 @@ import { id, json } from "../settings/commandFlags.ts"
 import { canvas, writeLines } from "../view/stdout.ts"
 import { TaskWithHistory, printJson } from "../view/json.ts"
 import { taskReport } from "../view/taskReport.ts"
-import * as store from "../run/stores.ts"
+import * as queues from "../run/queues.ts"
+import * as stores from "../run/stores.ts"
 import { failOnUnknown, lookUp } from "./taskIds.ts"
 
 /** A task can have thousands of dependencies; only the first are shown. */
@@ -20,13 +22,16 @@ export const show = Command.make(
   "show",
   { id, json },
   Effect.fnUntraced(function* (input) {
-    const store = yield* TaskStore
-    const [task] = (yield* lookUp([input.id])).known
-    if (task === undefined) return yield* failOnUnknown([input.id])
+    const all = yield* TaskStore
+    const store = yield* queues.selected(all)
+    const task = yield* Effect.provideService(find(input.id), TaskStore, store)
     const history = yield* store.attempts(task.id)
-    if (input.json) return yield* printJson(TaskWithHistory, { ...task, history })
-    const dependencies = yield* Effect.forEach(task.dependsOn.slice(0, maxDependencies), statusOf)
-    const report = taskReport({ task, history, dependencies }, yield* canvas, yield* Clock.currentTimeMillis)
+    const progress = task.status === "in_progress" ? yield* reportedBy(store, task.id) : null
+    if (input.json) {
+      return yield* printJson(TaskWithHistory, { ...task, history, ...(progress === null ? undefined : { progress }) })
+    }
+    const dependencies = yield* Effect.forEach(task.dependsOn.slice(0, maxDependencies), statusIn([store, all]))
+    const report = taskReport({ task, history, dependencies, progress }, yield* canvas, yield* Clock.currentTimeMillis)
     yield* writeLines(report)
   })
 ).pipe(
@@ -38,10 +43,21 @@ export const show = Command.make(
     { command: "baton show packages-12", description: "Show one task" },
     { command: "baton show packages-12 --json | jq -r .result", description: "Print only its result" }
   ]),
-  Command.provide(store.layerExisting)
+  Command.provide(stores.layerAllQueues)
 )
 
-const statusOf = (id: TaskId) =>
-  TaskStore.use((store) =>
-    Effect.map(store.get(id), (task) => [id, Option.getOrNull(Option.map(task, ({ status }) => status))] as const)
+const find = Effect.fnUntraced(function* (id: TaskId) {
+  const { known, unknown } = yield* lookUp([id])
+  yield* failOnUnknown(unknown)
+  return yield* Effect.orDie(Effect.fromNullishOr(known[0]))
+})
+
+/** The status of a dependency. It can be in another queue than the selected one. */
+const statusIn = (stores: ReadonlyArray<TaskStore["Service"]>) => (id: TaskId) =>
+  Effect.map(
+    Effect.forEach(stores, ({ get }) => get(id)),
+    (found) => [id, Arr.getSomes(found)[0]?.status ?? null] as const
   )
+
+const reportedBy = ({ progress }: TaskStore["Service"], id: TaskId) =>
+  progress === undefined ? Effect.succeed(null) : Effect.map(progress.of(id), Option.getOrNull)

@@ -101,10 +101,23 @@ export const checkColumns = (columns: ReadonlyArray<string>, options: DraftOptio
     return `--id-from names the column "${missing}", which does not exist; the columns are ${Template.list(columns)}`
   }
   if (options.template !== undefined) return Template.missingColumn(options.template, columns)
-  return namesIn(columns, options).description !== undefined || columns.includes("messages")
-    ? undefined
-    : `the column "description" is missing; the columns are ${Template.list(columns)}; ${templateHint(columns)}`
+  if (namesIn(columns, options).description !== undefined || columns.includes("messages")) return undefined
+  const separator = separatorOf(columns)
+  return separator === undefined
+    ? `the column "description" is missing; the columns are ${Template.list(columns)}; ${templateHint(columns)}`
+    : `the columns are separated by ${separator.name}; add --delimiter '${separator.flag}'`
 }
+
+const separators = [
+  { character: ";", name: "semicolons", flag: ";" },
+  { character: ",", name: "commas", flag: "," },
+  { character: "\t", name: "tabs", flag: "tab" },
+  { character: "|", name: "bars", flag: "|" }
+]
+
+/** What separates the columns of a header row that was read as a single column. */
+const separatorOf = ([header = "", ...others]: ReadonlyArray<string>) =>
+  others.length > 0 ? undefined : separators.find(({ character }) => header.includes(character))
 
 type Field = Schema.Json | undefined
 

@@ -1,6 +1,7 @@
 /** Tasks as JSON, the stable format for other programs. */
 import * as Attempt from "@baton/core/Attempt"
 import * as Task from "@baton/core/Task"
+import { AttemptProgress } from "@baton/core/AttemptProgress"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -14,6 +15,8 @@ export const TaskWithHistory = Schema.Struct({
   ...Task.Task.fields,
   /** The attempts, the oldest first. */
   history: Schema.optionalKey(Schema.Array(Attempt.Attempt)),
+  /** What the attempt under way has reported. */
+  progress: Schema.optionalKey(AttemptProgress),
   /** In an export: the fields of a result that is a JSON object. */
   fields: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
 })

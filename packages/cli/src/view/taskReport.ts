@@ -1,6 +1,7 @@
 /** All information about a task, for people. */
 import type { Attempt } from "@baton/core/Attempt"
 import type { Task } from "@baton/core/Task"
+import type { AttemptProgress } from "@baton/core/AttemptProgress"
 import type { Decision } from "@baton/core/Verification"
 import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -17,6 +18,8 @@ export interface TaskDetails {
   readonly history: ReadonlyArray<Attempt>
   /** The dependencies and their statuses; null for a deleted task. */
   readonly dependencies: ReadonlyArray<readonly [id: string, status: Task["status"] | null]>
+  /** What the attempt under way has reported. */
+  readonly progress: AttemptProgress | null
 }
 
 const margin = "  "
@@ -55,16 +58,18 @@ const statusNote = (task: Task): string => {
   return task.status === "failed" ? ", in the dead-letter queue" : ""
 }
 
-const entriesOf = ({ dependencies, task }: TaskDetails, { style }: Canvas, now: number) => {
-  const ago = (at: DateTime.Utc) => {
+const entriesOf = ({ dependencies, progress, task }: TaskDetails, { style }: Canvas, now: number) => {
+  const since = (at: DateTime.Utc) => {
     const passed = age(Duration.millis(now - at.epochMilliseconds))
-    return `${moment(at)}  ${style.dim(passed === "now" ? "just now" : `${passed} ago`)}`
+    return style.dim(passed === "now" ? "just now" : `${passed} ago`)
   }
+  const ago = (at: DateTime.Utc) => `${moment(at)}  ${since(at)}`
   const wait = task.availableAt.epochMilliseconds - now
   const entries: ReadonlyArray<readonly [string, string]> = [
     ["Added", ago(task.createdAt)],
     ["Changed", task.updatedAt.epochMilliseconds === task.createdAt.epochMilliseconds ? "" : ago(task.updatedAt)],
     ["Attempts", number(task.attempts) + requeued(task)],
+    ["Progress", progress === null ? "" : `${progressText(progress)}  ${since(progress.at)}`],
     ["Starts", task.status === "pending" && wait > 0 ? `in ${elapsed(Duration.millis(wait))} at the earliest` : ""],
     ["Priority", task.priority === 0 ? "" : number(task.priority)],
     ["Concurrency key", firstLine(task.concurrencyKey ?? "")],
@@ -76,6 +81,12 @@ const entriesOf = ({ dependencies, task }: TaskDetails, { style }: Canvas, now: 
   ]
   return entries.filter(([, value]) => value !== "")
 }
+
+/** What a task reports about itself, in one line. */
+const progressText = ({ fraction, text }: AttemptProgress): string =>
+  [fraction === null ? "" : `${Math.floor(fraction * 100)}%`, firstLine(text ?? "")]
+    .filter((part) => part !== "")
+    .join("  ")
 
 /** The limits of the task that replace those of the run. */
 const ownLimits = ({ overrides: { executionTimeoutMillis, maxAttempts, retryDelayMillis } }: Task): string =>

@@ -1,8 +1,9 @@
 import { assert, describe } from "@effect/vitest"
 import { Task, TaskStore } from "@baton/core"
-import { Effect, Schema } from "effect"
+import { DateTime, Effect, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { TaskWithHistory } from "../../src/view/json.ts"
-import { add, baton, complete, everyKind, fail, morning, test, text } from "./harness.ts"
+import { add, baton, claim, complete, everyKind, fail, morning, test, text } from "./harness.ts"
 
 describe("baton show", () => {
   test(
@@ -92,6 +93,34 @@ describe("baton show", () => {
         assert.include((yield* baton(["show", typed])).stdout, `\nDescription\n  ${description}\n`)
       }
       assert.strictEqual((yield* baton(["cancel", '"nul\\u0000"', "--json"])).exitCode, 0)
+    })
+  )
+
+  test(
+    "shows the progress that a running task has reported",
+    Effect.gen(function* () {
+      const { progress } = yield* TaskStore.TaskStore
+      yield* everyKind
+      const { task, token } = yield* claim()
+      const { id } = task
+      const at = yield* DateTime.now
+      yield* progress?.save([{ taskId: id, token, text: "page 4 of 10", fraction: 0.4, at }]) ?? Effect.void
+      yield* TestClock.adjust("5 seconds")
+      assert.include((yield* baton(["show", id])).stdout, "  Progress  40%  page 4 of 10  5s ago\n")
+      assert.deepInclude(JSON.parse((yield* baton(["show", id, "--json"])).stdout).progress, {
+        text: "page 4 of 10",
+        fraction: 0.4
+      })
+    })
+  )
+
+  test(
+    "shows the status of a dependency in another queue than that of --queue",
+    Effect.gen(function* () {
+      yield* morning
+      yield* add({ id: "a/1", queue: "a", description: "first" })
+      yield* add({ id: "b/1", queue: "b", description: "second", dependsOn: ["a/1"] })
+      assert.include((yield* baton(["show", "1", "--queue", "b"])).stdout, "  Depends on  a/1 (pending)\n")
     })
   )
 

@@ -5,6 +5,9 @@ import { Csv } from "effect/encoding"
 import { strFromU8, unzipSync } from "fflate"
 import { chmodSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { reply } from "../../../adapters/test/claude/server/Answer.ts"
+import { lastText } from "../../../adapters/test/claude/server/message.ts"
+import * as Server from "../../../adapters/test/claude/server/server.ts"
 import { baton, folder } from "./baton.ts"
 
 const rowCount = 400
@@ -21,12 +24,25 @@ case $title in *7) echo "no $title" >&2; exit 65;; esac
 printf '{"name": "%s", "length": %d, "score": 0.5, "inStock": true}' "$title" "\${#title}"
 `
 
+const itemSchema = {
+  type: "object",
+  properties: { name: { type: "string" }, position: { type: "integer" }, isEven: { type: "boolean" } },
+  required: ["name", "position", "isEven"],
+  additionalProperties: false
+}
+
 const query = (sql: string) =>
   Effect.promise(() =>
     DuckDBInstance.create(":memory:")
       .then((instance) => instance.connect())
       .then((connection) => connection.runAndReadAll(sql))
       .then((reader) => reader.getRowObjectsJson())
+  )
+
+const readTable = (text: string, delimiter: string) =>
+  Stream.succeed(text).pipe(
+    Stream.pipeThroughChannel(Csv.decodeString({ headers: true, delimiter })),
+    Stream.runCollect
   )
 
 const Line = Schema.Struct({
@@ -61,13 +77,8 @@ describe("baton export", () => {
         const { code, stderr } = yield* baton(dir.path, ["export", "-o", file])
         assert.strictEqual(code, 0, stderr)
       }
-      const read = (file: string, delimiter: string) =>
-        Stream.succeed(dir.read(file)).pipe(
-          Stream.pipeThroughChannel(Csv.decodeString({ headers: true, delimiter })),
-          Stream.runCollect
-        )
-      const rows = yield* read("out.csv", ",")
-      assert.deepStrictEqual(yield* read("out.tsv", "\t"), rows)
+      const rows = yield* readTable(dir.read("out.csv"), ",")
+      assert.deepStrictEqual(yield* readTable(dir.read("out.tsv"), "\t"), rows)
       assert.deepStrictEqual(
         rows.map((row) => columns.map((column) => row[column])),
         sourceRows
@@ -111,5 +122,56 @@ describe("baton export", () => {
       assert.include(String(stored[7]?.["feedback"]), "no Item 7")
       assert.isNull(stored[7]?.["length"])
     })
+  )
+
+  it.live(
+    "joins the columns with the typed fields of a structured extraction (--output-schema)",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        dir.write("items.csv", csv)
+        dir.write("item.schema.json", JSON.stringify(itemSchema))
+        const server = yield* Server.make({
+          script: ({ body }) => {
+            const [, digits = ""] = /Item (\d+)/.exec(lastText(body)) ?? []
+            return reply(
+              JSON.stringify({ name: `Item ${digits}`, position: Number(digits), isEven: Number(digits) % 2 === 0 })
+            )
+          }
+        })
+        const run = yield* baton(
+          dir.path,
+          [
+            ...["run", "items.csv", "--template", "Extract from: {{title}}", "--executor", "claude"],
+            ...["--output-schema", "item.schema.json", "--no-verify", "-j", "16"]
+          ],
+          { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: server.url }
+        )
+        assert.strictEqual(run.code, 0, run.stderr)
+        for (const file of ["out.csv", "out.parquet"]) {
+          const { code, stderr } = yield* baton(dir.path, ["export", "-o", file])
+          assert.strictEqual(code, 0, stderr)
+        }
+        const rows = yield* readTable(dir.read("out.csv"), ",")
+        assert.deepStrictEqual(
+          rows.map((row) => [...columns, "result.name", "result.position"].map((column) => row[column])),
+          sourceRows.map((row, index) => row.concat(`Item ${index}`, `${index}`))
+        )
+        const parquet = `'${join(dir.path, "out.parquet")}'`
+        const types = yield* query(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${parquet})`)
+        const typeOf = new Map(types.map((row) => [row["column_name"], row["column_type"]]))
+        assert.deepStrictEqual(
+          [...columns, "result.name", "result.position", "result.isEven"].map((name) => typeOf.get(name)),
+          [...columns.map(() => "VARCHAR"), "VARCHAR", "BIGINT", "BOOLEAN"]
+        )
+        const stored = yield* query(
+          `SELECT sku, "result.position" AS position, "result.isEven" AS even FROM ${parquet}`
+        )
+        assert.deepStrictEqual(
+          stored.map(({ even, position, sku }) => [sku, position, even]),
+          sourceRows.map(([sku], index) => [sku ?? "", `${index}`, index % 2 === 0])
+        )
+      }),
+    180_000
   )
 })

@@ -30,6 +30,11 @@ describe("a spreadsheet", () => {
       assert.strictEqual(stdout, "a.csv: 1 task added\n")
       const { stderr } = yield* baton(dir.path, ["import", "a.csv", "--delimiter", "||"])
       assert.include(stderr, `--delimiter is "||": it takes one character such as ';', or the word tab.`)
+      dir.write("b.csv", "id;description\n1;a\n")
+      assert.include(
+        (yield* baton(dir.path, ["import", "b.csv", "--delimiter", ","])).stderr,
+        "b.csv:1: the columns are separated by semicolons; add --delimiter ';'"
+      )
       const wrong = yield* baton(dir.path, ["import", "a.csv", "--column", "rank=x"])
       assert.include(wrong.stderr, "it takes a field (id, description, metadata, priority, availableAt, dependsOn, ")
     })

@@ -48,6 +48,7 @@ import { Commands } from "./internal/model.ts"
 import * as ModelCheck from "./internal/modelCheck.ts"
 import { concurrency, noConcurrency } from "./internal/concurrency.ts"
 import { noPauses, pauses, pausesWithKeys } from "./internal/pauses.ts"
+import { noProgress, progress } from "./internal/progress.ts"
 import { queues } from "./internal/queues.ts"
 import { reading } from "./internal/reading.ts"
 import { noRevisions, revising } from "./internal/revising.ts"
@@ -92,6 +93,8 @@ export interface Capabilities {
   readonly pauses: boolean
   /** The concurrency of running workers can be set. Off for a driver without `concurrency`, whose tests are then skipped. Default on. */
   readonly concurrency: boolean
+  /** The store keeps the progress of attempts. Off for a driver without `progress`, whose tests are then skipped. Default on. */
+  readonly progress: boolean
 }
 
 /**
@@ -159,7 +162,8 @@ const defaultCapabilities: Capabilities = {
   dependentFailures: true,
   reviews: true,
   pauses: true,
-  concurrency: true
+  concurrency: true,
+  progress: true
 }
 
 const groupsOf = ({
@@ -170,7 +174,8 @@ const groupsOf = ({
   revisions,
   starts,
   reviews: holdsReviews,
-  pauses: keepsPauses
+  pauses: keepsPauses,
+  progress: keepsProgress
 }: Capabilities): ReadonlyArray<readonly [string, ReadonlyArray<Case>]> => [
   ["adding", adding],
   ["queues", queues],
@@ -199,7 +204,8 @@ const groupsOf = ({
     : ["pauses (skipped: the store keeps none)", noPauses],
   passesConcurrency
     ? ["concurrency of workers", concurrency]
-    : ["concurrency of workers (skipped: the store cannot)", noConcurrency]
+    : ["concurrency of workers (skipped: the store cannot)", noConcurrency],
+  keepsProgress ? ["progress", progress] : ["progress (skipped: the store keeps none)", noProgress]
 ]
 
 /**

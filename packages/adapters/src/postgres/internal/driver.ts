@@ -200,6 +200,19 @@ export const make = Effect.fnUntraced(function* (
         )
     },
 
+    progress: {
+      save: (rows) =>
+        Effect.asVoid(
+          db.run(statements.saveProgress, [
+            texts(rows.map(({ id }) => id)),
+            numbers(rows.map(({ token }) => token)),
+            texts(rows.map((row) => row.text))
+          ])
+        ),
+      read: (id) =>
+        Effect.map(db.run<{ readonly report: string }>(statements.progress, [text(id)]), ([row]) => row?.report ?? null)
+    },
+
     concurrency: {
       read: Effect.map(
         db.one<{ readonly concurrency: string | null }>(statements.concurrency),

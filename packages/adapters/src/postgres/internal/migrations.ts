@@ -289,6 +289,13 @@ export const migrations: ReadonlyArray<Migration> = [
     name: "0010_add_concurrency",
     // What was set for running workers.
     statements: (schema) => [`ALTER TABLE ${schema}.control ADD COLUMN concurrency text`]
+  },
+  {
+    name: "0011_add_progress",
+    // What attempts under way have reported. Rows of attempts that have ended stay until others report.
+    statements: (schema) => [
+      `CREATE TABLE ${schema}.progress (task bigint PRIMARY KEY, token bigint NOT NULL, report text NOT NULL)`
+    ]
   }
 ]
 

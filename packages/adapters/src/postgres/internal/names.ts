@@ -41,6 +41,7 @@ export const make = (schemaName: string) => {
     countChanges: `${schema}.count_changes`,
     budgets: `${schema}.budgets`,
     pauses: `${schema}.pauses`,
+    progress: `${schema}.progress`,
 
     /** Where a write records how it changed the counts. */
     changes: `${schema}.count_changes (queue, ${counted.join(", ")})`,

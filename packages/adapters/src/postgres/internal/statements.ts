@@ -13,6 +13,7 @@ import {
   type Names,
   taskColumns
 } from "./names.ts"
+import * as Progress from "./progress.ts"
 
 /** The statements of one store, except for those that add tasks. */
 export interface Statements extends ReturnType<typeof make> {}
@@ -25,7 +26,8 @@ export const make = (names: Names) => ({
   ...reading(names),
   ...waiting(names),
   ...Budgets.make(names, isLeased),
-  ...Pauses.make(names)
+  ...Pauses.make(names),
+  ...Progress.make(names)
 })
 
 /**

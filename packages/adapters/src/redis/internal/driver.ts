@@ -18,6 +18,7 @@ import type { Connection, Options } from "./connection.ts"
 import * as Encoding from "./encoding.ts"
 import * as Budgets from "./lua/budgets.ts"
 import * as Pauses from "./lua/pauses.ts"
+import * as Progress from "./lua/progress.ts"
 import * as Reading from "./lua/reading.ts"
 import * as Reviews from "./lua/reviews.ts"
 import * as Administration from "./lua/administration.ts"
@@ -200,6 +201,16 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
         run(Pauses.setPause, [queue, cause, until === null ? "-" : String(until), reason], Encoding.pauseRow),
       remove: (queue, revision) =>
         run(Pauses.removePause, [queue, revision === null ? "" : String(revision)], (reply) => reply === 1)
+    },
+
+    progress: {
+      save: (rows) =>
+        run(
+          Progress.saveProgress,
+          rows.flatMap(({ id, text, token }) => [id, String(token), text]),
+          () => undefined
+        ),
+      read: (id) => run(Progress.readProgress, [id], (reply) => reply)
     },
 
     concurrency: {

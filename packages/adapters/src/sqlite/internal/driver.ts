@@ -152,6 +152,15 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
       remove: (queue, revision) => write((writing) => Pauses.remove(writing, queue, revision))
     },
 
+    progress: {
+      save: (rows) =>
+        write(({ sql }) => {
+          sql.trimProgress()
+          for (const { id, text, token } of rows) sql.saveProgress(text, id, token)
+        }),
+      read: (id) => read((sql) => sql.progress(id)?.report ?? null)
+    },
+
     concurrency: {
       read: read((sql) => sql.concurrency()?.concurrency ?? null),
       write: (text, before) => write(({ sql }) => sql.saveConcurrency(text, before))

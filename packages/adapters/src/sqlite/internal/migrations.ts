@@ -279,6 +279,13 @@ export const migrations: ReadonlyArray<Migration> = [
       -- What was set for running workers.
       ALTER TABLE control ADD COLUMN concurrency TEXT;
     `
+  },
+  {
+    name: "0012_add_progress",
+    sql: `
+      -- What attempts under way have reported. Rows of attempts that have ended stay until others report.
+      CREATE TABLE progress (task INTEGER PRIMARY KEY, token INTEGER NOT NULL, report TEXT NOT NULL) STRICT;
+    `
   }
 ]
 

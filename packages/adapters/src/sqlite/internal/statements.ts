@@ -585,6 +585,18 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
       "UPDATE budgets SET committed_cost = ?, committed_tokens = ? WHERE queue = ?"
     ),
 
+    // ----------------------------------------------------------------- progress
+
+    saveProgress: run<[report: string, id: string, token: number]>(
+      `INSERT OR REPLACE INTO progress SELECT seq, token, ? FROM tasks WHERE ${isLeased}`
+    ),
+    trimProgress: run<[]>(`
+      DELETE FROM progress WHERE NOT EXISTS (
+        SELECT 1 FROM tasks t WHERE t.seq = task AND t.token = progress.token AND t.status = 'in_progress')`),
+    progress: first<[id: string]>(`
+      SELECT p.report FROM tasks t JOIN progress p ON p.task = t.seq AND p.token = t.token
+      WHERE t.id = ? AND t.status = 'in_progress'`),
+
     // ------------------------------------------------------------------- pauses
 
     pause: first<[queue: string]>(

@@ -8,6 +8,7 @@ import {
   type LeaseRow,
   type LostLeaseRow,
   type NewTaskRow,
+  type ProgressRow,
   type RecordRow,
   type SelectionRow,
   type TaskRow,
@@ -52,6 +53,8 @@ export const make = Effect.fnUntraced(function* (
     return lost
   }
 
+  /** The progress of attempts, by task. */
+  const progress = new Map<string, ProgressRow>()
   /** The concurrency that was set for running workers, for as long as this process. */
   let concurrency: string | null = null
 
@@ -284,6 +287,19 @@ export const make = Effect.fnUntraced(function* (
           const isRemoved = Pauses.remove(table, queue, revision)
           if (isRemoved) change({})
           return isRemoved
+        })
+    },
+
+    progress: {
+      save: (rows) =>
+        Effect.sync(() => {
+          for (const [id, row] of progress) if (Table.leased(table, row) === undefined) progress.delete(id)
+          underLeases(rows, (_, row) => progress.set(row.id, row))
+        }),
+      read: (id) =>
+        Effect.sync(() => {
+          const row = progress.get(id)
+          return row === undefined || Table.leased(table, row) === undefined ? null : row.text
         })
     },
 

@@ -309,7 +309,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     attempt,
     stats: () => ({ tasksStarted: started, executions }),
-    loops: [saving.loop, starting.loop, executing.loop, verifying.loop, reports.loop]
+    loops: [saving.loop, starting.loop, executing.loop, verifying.loop, ...reports.loops]
   }
 })
 

@@ -97,8 +97,8 @@ export const makeStored = (parts: RunParts): ((claimed: ClaimedTask) => Effect.E
     return Effect.as(
       Effect.logWarning(
         keepOutputs
-          ? "A stored output of another executor is verified unchanged (keepOutputs); so are others"
-          : "A stored output comes from another executor: its task is executed again, and so are others (keepOutputs verifies them instead)"
+          ? "A stored output of another executor is verified unchanged, and so are others"
+          : "A stored output comes from another executor: its task is executed again, and so are others (to verify them instead: keepOutputs, --keep-outputs)"
       ),
       kept
     )

@@ -3,29 +3,32 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { AttemptContext } from "../../AttemptContext.ts"
 import type { Event } from "../../Event.ts"
+import type { AttemptProgress } from "../../AttemptProgress.ts"
+import type { Progress } from "../../TaskStore.ts"
 import type { ClaimedTask } from "./claims.ts"
-import { ofAttempt, type RunParts } from "./parts.ts"
+import { now, ofAttempt, type RunParts } from "./parts.ts"
 
 /** A task's progress is published this often at most. */
 const interval = Duration.millis(500)
 
+/** The store gets it this often at most. */
+const saveInterval = Duration.seconds(2)
+
 /** Longer texts are cut. */
 const maxText = 500
-
-interface Reported {
-  readonly text: string | null
-  readonly fraction: number | null
-}
 
 /** Publishes the progress of attempts: of several reports within the interval, the latest. */
 export interface ProgressReports {
   readonly of: (claimed: ClaimedTask) => AttemptContext["progress"]
-  readonly loop: Effect.Effect<never>
+  readonly loops: ReadonlyArray<Effect.Effect<never>>
 }
 
 export const make = (parts: RunParts): ProgressReports => {
-  const pending = new Map<ClaimedTask, Reported>()
+  const { progress: stored } = parts.store
+  const pending = new Map<ClaimedTask, Omit<AttemptProgress, "at">>()
   const nonEmpty = Latch.makeUnsafe(false)
+  const unsaved = new Map<ClaimedTask, AttemptProgress>()
+  const hasUnsaved = Latch.makeUnsafe(false)
 
   const publish = Effect.suspend(() => {
     nonEmpty.closeUnsafe()
@@ -35,9 +38,32 @@ export const make = (parts: RunParts): ProgressReports => {
         events.push({ _tag: "TaskProgress", ...ofAttempt(parts, claimed.claim.task), ...reported })
       }
     }
+    if (stored !== undefined) {
+      for (const [claimed, reported] of pending) unsaved.set(claimed, { ...reported, at: now(parts) })
+      hasUnsaved.openUnsafe()
+    }
     pending.clear()
     return events.length === 0 ? Effect.void : parts.events.publishAll(events)
   })
+
+  /** For other processes. A store that does not answer is noticed by writes that matter more. */
+  const save = (store: Progress) =>
+    Effect.suspend(() => {
+      hasUnsaved.closeUnsafe()
+      const reports = Array.from(unsaved).flatMap(([claimed, reported]) =>
+        isRunning(claimed) ? [{ taskId: claimed.claim.task.id, token: claimed.claim.token, ...reported }] : []
+      )
+      unsaved.clear()
+      return Effect.catch(store.save(reports), (error) =>
+        Effect.annotateLogs(Effect.logDebug("The progress of attempts was not saved", error.message), {
+          module: "TaskStore"
+        })
+      )
+    })
+
+  /** Does what was gathered, and again after the interval. */
+  const repeated = (gathered: Latch.Latch, act: Effect.Effect<void>, every: Duration.Duration) =>
+    Effect.forever(gathered.await.pipe(Effect.andThen(act), Effect.andThen(Effect.sleep(every))))
 
   return {
     of: (claimed) => {
@@ -53,7 +79,10 @@ export const make = (parts: RunParts): ProgressReports => {
           nonEmpty.openUnsafe()
         })
     },
-    loop: Effect.forever(nonEmpty.await.pipe(Effect.andThen(publish), Effect.andThen(Effect.sleep(interval))))
+    loops: [
+      repeated(nonEmpty, publish, interval),
+      ...(stored === undefined ? [] : [repeated(hasUnsaved, save(stored), saveInterval)])
+    ]
   }
 }
 

@@ -93,7 +93,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
           (changed) => each(changed.flat(), inside)
         )
 
-  const { budgets, concurrency, pauses, reviews } = store
+  const { budgets, concurrency, pauses, progress, reviews } = store
   const queueCounts = Effect.map(store.queues, (all) => all.filter((counts) => queues.includes(counts.queue)))
 
   return {
@@ -200,6 +200,10 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
           refused: [...each(refused, (refusal) => ({ ...refusal, taskId: inside(refusal.taskId) })), ...unknown]
         }
       })
+    },
+    progress: progress && {
+      save: (reports) => progress.save(reports.map(leaseOutside)),
+      of: (id) => progress.of(outside(id))
     },
     concurrency: concurrency && {
       ...concurrency,

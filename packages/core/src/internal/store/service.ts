@@ -41,6 +41,7 @@ import * as Concurrency from "./concurrency.ts"
 import { charactersOf, charactersOfRevision, leaseRow, noCharacters, parts, settlementRow } from "./leases.ts"
 import * as Listing from "./listing.ts"
 import * as Pauses from "./pauses.ts"
+import * as Progress from "./progress.ts"
 import * as Reviews from "./reviews.ts"
 import * as Text from "./text.ts"
 import * as Settled from "./settled.ts"
@@ -527,6 +528,8 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       })
     })
 
+  const progress = driver.progress && Progress.make(driver.progress, driver.place)
+
   const concurrency =
     driver.concurrency &&
     Concurrency.make(driver.concurrency, {
@@ -582,6 +585,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     budgets,
     pauses,
     concurrency,
+    progress,
     reviews
   }
   return { store, wake: waiting.wake }

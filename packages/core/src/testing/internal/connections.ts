@@ -107,6 +107,7 @@ export const make = Effect.fnUntraced(function* (
   yield* connectAll
   const hasReviews = connections.every(({ store }) => store.reviews !== undefined)
   const hasPauses = connections.every(({ store }) => store.pauses !== undefined)
+  const hasProgress = connections.every(({ store }) => store.progress !== undefined)
   const hasConcurrency = connections.every(({ store }) => store.concurrency !== undefined)
   const hasBudgets = connections.every(({ store }) => store.budgets !== undefined)
   return {
@@ -148,6 +149,12 @@ export const make = Effect.fnUntraced(function* (
           decide: (decisions) => write((store) => Effect.flatMap(reviewsOf(store), ({ decide }) => decide(decisions)))
         }
       : undefined,
+    progress: hasProgress
+      ? {
+          save: (reports) => write((store) => Effect.flatMap(progressOf(store), ({ save }) => save(reports))),
+          of: (id) => run((store) => Effect.flatMap(progressOf(store), (progress) => progress.of(id)))
+        }
+      : undefined,
     concurrency: hasConcurrency
       ? {
           list: run((store) => Effect.flatMap(concurrencyOf(store), ({ list }) => list)),
@@ -173,3 +180,5 @@ const budgetsOf = ({ budgets }: Store) => Effect.orDie(Effect.fromNullishOr(budg
 const pausesOf = ({ pauses }: Store) => Effect.orDie(Effect.fromNullishOr(pauses))
 
 const concurrencyOf = ({ concurrency }: Store) => Effect.orDie(Effect.fromNullishOr(concurrency))
+
+const progressOf = ({ progress }: Store) => Effect.orDie(Effect.fromNullishOr(progress))

@@ -17,6 +17,7 @@ export const formerVersions = ["2", "3", "4", "5"] as const
  * - `attempts`: the ledger, with a field `<n> <id>` for the nth attempt of a task that ended
  * - `budgets`: a field for each queue with a budget; `spending`: what attempts under way have spent and hold, in these queues
  * - `pauses`: a field for each queue that was paused
+ * - `progress`: a field for each attempt under way that has reported some, and for some that have ended
  * - sorted sets: `ready` in the order of claiming; `delayed` by `availableAt`; `leases` by their end; one for each status
  *   but `in_progress`, by `seq`; `dependants` and `dependencies`, who waits for whom, both ways
  * - tasks with a concurrency key: `keyed` has them instead of `ready`, by key; `turns` has the keys with tasks there, in the
@@ -50,7 +51,8 @@ const keyNames = [
   "cancelled",
   "budgets",
   "spending",
-  "pauses"
+  "pauses",
+  "progress"
 ] as const
 
 export interface Keys {

@@ -1,0 +1,25 @@
+import type { Names } from "./names.ts"
+
+export const make = ({ inputs, progress, tasks }: Names) => ({
+  /** Rows that another worker is deleting are left to it, so that no two workers wait for each other. */
+  saveProgress: `
+    WITH own AS MATERIALIZED (
+      SELECT t.seq, t.lease, x.report
+      FROM unnest($1::text[], $2::float8[], $3::text[]) AS x (id, token, report)
+      JOIN ${inputs} i ON i.id = x.id JOIN ${tasks} t ON t.seq = i.seq AND t.lease = x.token::bigint
+    ),
+    gone AS (
+      DELETE FROM ${progress} WHERE task IN (
+        SELECT p.task FROM ${progress} p
+        WHERE p.task NOT IN (SELECT seq FROM own)
+          AND NOT EXISTS (SELECT FROM ${tasks} t WHERE t.seq = p.task AND t.lease = p.token)
+        FOR UPDATE SKIP LOCKED)
+    )
+    INSERT INTO ${progress} (task, token, report) SELECT seq, lease, report FROM own ORDER BY seq
+    ON CONFLICT (task) DO UPDATE SET token = excluded.token, report = excluded.report`,
+
+  progress: `
+    SELECT p.report FROM ${inputs} i
+    JOIN ${tasks} t ON t.seq = i.seq JOIN ${progress} p ON p.task = t.seq AND p.token = t.lease
+    WHERE i.id = $1`
+})
