@@ -30,7 +30,13 @@ export class TaskStoreError extends Schema.TaggedError<TaskStoreError>()("TaskSt
  */
 export const Refusal = Schema.Struct({
   taskId: TaskId,
-  problem: Schema.Literals(["UnknownDependency", "DependencyCycle", "IdInUse", "InvalidConcurrencyKey"]),
+  problem: Schema.Literals([
+    "UnknownDependency",
+    "DependencyCycle",
+    "IdInUse",
+    "InvalidConcurrencyKey",
+    "InvalidPriority"
+  ]),
   /** A sentence for a person: the problem with this task. */
   message: Schema.String
 })
@@ -41,6 +47,7 @@ export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
 /**
  * An `add` or `restore` call added nothing, because these tasks were refused. `IdInUse`: the id belongs to
  * another task, or, when restoring, to any task. `InvalidConcurrencyKey`: the key is empty, too long, or no valid text.
+ * `InvalidPriority`: the priority is not a whole number.
  *
  * @category errors
  * @since 0.1.0

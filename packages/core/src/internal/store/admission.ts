@@ -2,7 +2,7 @@ import * as Schema from "effect/Schema"
 import { ConcurrencyKey, defaultQueue, type NewTask, type TaskId } from "../../Task.ts"
 import type { Refusal } from "../../TaskStoreError.ts"
 
-/** Refusals of `add`: an id that belongs to another task, an unknown dependency, a cycle, a key that is none. */
+/** Refusals of `add`: an id that belongs to another task, an unknown dependency, a cycle, an invalid key or priority. */
 
 const quote = (id: TaskId) => JSON.stringify(id)
 
@@ -31,6 +31,20 @@ export const invalidKeys = (
           taskId: id,
           problem: "InvalidConcurrencyKey",
           message: `The concurrency key of task ${quote(id)}, ${JSON.stringify(concurrencyKey.slice(0, 40))}, is not valid: give it a key of 1 to 200 characters, without control characters.`
+        }
+  )
+
+/** Refusals of tasks whose priority databases would round, or could not store. */
+export const invalidPriorities = (
+  tasks: ReadonlyArray<{ readonly id: TaskId; readonly priority?: number }>
+): ReadonlyArray<Refusal> =>
+  tasks.flatMap(({ id, priority = 0 }) =>
+    Number.isSafeInteger(priority)
+      ? []
+      : {
+          taskId: id,
+          problem: "InvalidPriority",
+          message: `The priority of task ${quote(id)} is ${priority}: give it a whole number.`
         }
   )
 

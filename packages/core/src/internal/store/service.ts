@@ -103,6 +103,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     if (tasks.length === 0) return { added: [], existing: 0 }
     yield* refuseLongIds(tasks.map(({ id }) => id))
     yield* refuseKeys(tasks)
+    yield* refusePriorities(tasks)
     const distinct = Admission.distinct(tasks)
     const cycles = Admission.cycles(distinct.tasks)
     const rows = distinct.tasks.map(Codec.newTaskRow)
@@ -128,6 +129,11 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       existing: existing.size
     }
   })
+
+  const refusePriorities = (tasks: Parameters<typeof Admission.invalidPriorities>[0]) => {
+    const refusals = Admission.invalidPriorities(tasks)
+    return isReadonlyArrayNonEmpty(refusals) ? Effect.fail(new TasksRefused({ refusals })) : Effect.void
+  }
 
   /** Refuses keys that no task can have, and all keys where the driver does not support them. */
   const refuseKeys = (
@@ -481,6 +487,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     yield* Effect.fromResult(TaskRecord.validate(records, () => false))
     yield* refuseLongIds(records.map(({ task }) => task.id))
     yield* refuseKeys(records.map(({ task }) => task))
+    yield* refusePriorities(records.map(({ task }) => task))
     if (records.length === 0) return
     const inReview = driver.decide === undefined ? records.find(({ task }) => task.status === "in_review") : undefined
     if (inReview !== undefined) {

@@ -209,5 +209,19 @@ export const adding: ReadonlyArray<Case> = [
         [`link-${length - 1}`]
       )
     })
+  ),
+  it(
+    "a priority that is not a whole number is refused, with the tasks of the same call",
+    Effect.fnUntraced(function* ({ store }) {
+      const invalid = [1.5, Number.NaN, Infinity, 2 ** 60]
+      const tasks = invalid.map((priority, index) => task(`t${index}`, { priority }))
+      const refused = yield* Effect.flip(store.add([task("fine"), ...tasks]))
+      assert.ok(refused instanceof TasksRefused)
+      assert.deepEqual(
+        refused.refusals.map(({ problem, taskId }) => [taskId, problem]),
+        invalid.map((_, index) => [`t${index}`, "InvalidPriority"])
+      )
+      assert.equal((yield* store.counts).pending, 0)
+    })
   )
 ]
