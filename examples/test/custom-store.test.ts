@@ -47,7 +47,8 @@ describe.skipIf(isMissing)("with a MariaDB server", { concurrent: true }, () => 
       dependentFailures: false,
       pauses: false,
       concurrency: false,
-      progress: false
+      progress: false,
+      batches: false
     }
   })
 

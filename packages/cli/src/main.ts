@@ -9,6 +9,7 @@ import * as Stdio from "effect/Stdio"
 import manifest from "../package.json" with { type: "json" }
 import { audit } from "./commands/audit.ts"
 import { add } from "./commands/add.ts"
+import { batch } from "./commands/batch.ts"
 import { budget } from "./commands/budget.ts"
 import { cache } from "./commands/cache.ts"
 import { cancel } from "./commands/cancel.ts"
@@ -64,6 +65,7 @@ export const baton = Command.make("baton").pipe(
     list,
     show,
     status,
+    batch,
     budget,
     set,
     review,

@@ -6,7 +6,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Attempt, LeaseToken } from "./Attempt.ts"
-import type { Spend, SpendAmount } from "./Safety.ts"
+import type { Hold, Spend, SpendAmount } from "./Safety.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import { defaultQueue, idInQueue, localId, type Task, type TaskId } from "./Task.ts"
 import type { Usage } from "./Usage.ts"
@@ -60,9 +60,9 @@ export interface AttemptContext {
     readonly worstCase: Spend
     /**
      * Receives the amount that was set aside before each start of `call`: less than the worst case if `worstCase.least` allows
-     * it and the budget is short.
+     * it and the budget is short. `hold` is the part of the budget of the queue.
      */
-    readonly onGranted?: ((granted: SpendAmount) => void) | undefined
+    readonly onGranted?: ((granted: SpendAmount, hold: Hold | undefined) => void) | undefined
     readonly call: Effect.Effect<A, E, R>
     readonly spent: (exit: Exit.Exit<A, E>) => Usage | null
     /**
@@ -71,6 +71,11 @@ export interface AttemptContext {
      * instance because the task was cancelled, the whole reservation is committed.
      */
     readonly isResumable?: boolean | undefined
+    /**
+     * An earlier attempt made the call, and the journal of batches has what is reserved for it. So nothing is reserved of the
+     * budget of the queue.
+     */
+    readonly isResumed?: boolean | undefined
   }) => Effect.Effect<A, E | SafetyStop, R>
 }
 

@@ -17,7 +17,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import type { BatchRecord } from "./BatchJournal.ts"
 import * as Budget from "./Budget.ts"
+import * as Batches from "./internal/memory/batches.ts"
 import * as MemoryDriver from "./internal/memory/driver.ts"
 import * as Journal from "./internal/memory/journal.ts"
 import * as Table from "./internal/memory/table.ts"
@@ -51,6 +53,8 @@ export interface Changes {
   readonly budgets: ReadonlyArray<Budget.Budget>
   /** The pauses of all queues. Pass them to {@link make} when the store is opened again. */
   readonly pauses: ReadonlyArray<QueuePause.QueuePause>
+  /** The journal of batches. Pass it to {@link make} when the store is opened again. */
+  readonly batches: ReadonlyArray<BatchRecord>
 }
 
 export interface Options {
@@ -63,6 +67,8 @@ export interface Options {
   readonly budgets?: ReadonlyArray<Budget.Budget> | undefined
   /** The `pauses` of the last changes that were written. Default none. */
   readonly pauses?: ReadonlyArray<QueuePause.QueuePause> | undefined
+  /** The `batches` of the last changes that were written. Default none. */
+  readonly batches?: ReadonlyArray<BatchRecord> | undefined
   /** Makes changes durable. It is not interrupted, and is called once at a time. */
   readonly write: (changes: Changes) => Effect.Effect<void, TaskStoreError>
 }
@@ -90,17 +96,22 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const journal = Journal.make(noteChange)
-  // All leases were of a process that has ended, and its calls may have been made.
-  const initialBudgets = (options.budgets ?? []).map(({ committed, limit, queue, reserved }) => ({
-    queue,
-    limit,
-    committed: Budget.add(committed, reserved),
-    reserved: Budget.zero
-  }))
+  const initialBatches = options.batches ?? []
+  // All leases were of a process that has ended, and its calls may have been made. Requests in batches are answered later.
+  const initialBudgets = (options.budgets ?? []).map(({ committed, limit, queue, reserved }) => {
+    const inBatches = Batches.reservedIn(initialBatches, queue)
+    return {
+      queue,
+      limit,
+      committed: Budget.add(committed, Budget.subtract(reserved, inBatches)),
+      reserved: inBatches
+    }
+  })
   const byQueue = new Map(initialBudgets.map((budget) => [budget.queue, budget]))
   const initialPauses = options.pauses ?? []
   const pausesByQueue = new Map(initialPauses.map((pause) => [pause.queue, { ...pause, ...QueuePause.timesOf(pause) }]))
-  const table = Table.make(journal, options.tokenFloor, byQueue, pausesByQueue)
+  const batchesByRun = Batches.fromRecords(initialBatches)
+  const table = Table.make(journal, options.tokenFloor, byQueue, pausesByQueue, batchesByRun)
   const driver = yield* MemoryDriver.make(table, options)
   const { store, wake } = yield* Service.make(driver)
   yield* store.restore(options.records)
@@ -110,6 +121,7 @@ export const make = Effect.fnUntraced(function* (
   let { paused } = options
   let lastBudgets: ReadonlyArray<Budget.Budget> = initialBudgets
   let lastPauses = initialPauses
+  let lastBatches = initialBatches
 
   /** Lets later changes go into another write. */
   const startPending = (): Write => {
@@ -121,7 +133,8 @@ export const make = Effect.fnUntraced(function* (
 
   const write = Effect.gen(function* () {
     // In one step, so that each change goes into the write that its operation waits for.
-    const { budgets = lastBudgets, pauses: pauseRows, removed, tokenFloor, written } = journal.take(table)
+    const taken = journal.take(table)
+    const { batches = lastBatches, budgets = lastBudgets, pauses: pauseRows, removed, tokenFloor, written } = taken
     const pauses = pauseRows?.map(Codec.pause) ?? lastPauses
     const changes = {
       written: written.map(Codec.record),
@@ -129,6 +142,7 @@ export const make = Effect.fnUntraced(function* (
       tokenFloor,
       budgets,
       pauses,
+      batches,
       paused: driver.isPaused()
     }
     const started = startPending()
@@ -138,6 +152,7 @@ export const make = Effect.fnUntraced(function* (
       paused = changes.paused
       lastBudgets = budgets
       lastPauses = pauses
+      lastBatches = batches
     } else {
       journal.undo(table, clock.currentTimeMillisUnsafe())
       driver.resetPaused(paused)
@@ -163,7 +178,7 @@ export const make = Effect.fnUntraced(function* (
       return Effect.tap(operation, () => (newest.change === change ? Effect.void : written(first, newest.write)))
     })
 
-  const { budgets, pauses, reviews } = store
+  const { batches, budgets, pauses, reviews } = store
   return {
     ...store,
     add: (tasks) => durably(store.add(tasks)),
@@ -196,6 +211,16 @@ export const make = Effect.fnUntraced(function* (
       list: pauses.list,
       pause: (queue, options) => durably(pauses.pause(queue, options)),
       resume: (queue, options) => durably(pauses.resume(queue, options))
+    },
+    batches: batches && {
+      ...batches,
+      begin: (batch, requests) => durably(batches.begin(batch, requests)),
+      created: (run, id) => durably(batches.created(run, id)),
+      take: (requests) => durably(batches.take(requests)),
+      record: (run, answers) => durably(batches.record(run, answers)),
+      drop: (run) => durably(batches.drop(run)),
+      end: (run) => durably(batches.end(run)),
+      prune: (age) => durably(batches.prune(age))
     }
   }
 })

@@ -20,6 +20,7 @@ import { combine } from "./internal/safety/combine.ts"
 import * as deadline from "./internal/safety/deadline.ts"
 import { perRun } from "./internal/safety/perRun.ts"
 import { buildAll, type LayersOf } from "./internal/layers.ts"
+import type { Amount } from "./Budget.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import { TaskStore } from "./TaskStore.ts"
 import type { Usage } from "./Usage.ts"
@@ -105,9 +106,30 @@ export interface Spend extends SpendAmount {
 export interface Reservation {
   /** The amount set aside. Without it, the worst case. */
   readonly granted?: SpendAmount | undefined
+  /** The part of it that is reserved of the budget of the queue; undefined in a queue without a budget. */
+  readonly hold?: Hold | undefined
   /** Charges what the call used; null charges the whole reservation. */
   readonly commit: (usage: Usage | null) => Effect.Effect<void>
 }
+
+/**
+ * What a call has reserved of the budget of its queue, for a service that continues the call without this run.
+ *
+ * - `lease`: it ends with the attempt, which commits what the call used
+ * - `journal`: it is in the journal of batches, which commits what the call costs
+ * - `nobody`: it was not needed, and is free
+ *
+ * @since 0.2.0
+ */
+export interface Hold {
+  readonly amount: Amount
+  readonly keeper: () => Keeper
+  /** Notes that the store has moved it. */
+  readonly moveTo: (keeper: Keeper) => void
+}
+
+/** @since 0.2.0 */
+export type Keeper = "lease" | "journal" | "nobody"
 
 /**
  * The state of a circuit breaker: `closed` lets attempts start, `open` waits for the cool-down, `half-open` has let one

@@ -18,6 +18,7 @@ import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Attempt, LeaseToken } from "./Attempt.ts"
 import type { AttemptProgress } from "./AttemptProgress.ts"
+import type { BatchJournal } from "./BatchJournal.ts"
 import type { Amount, Budget, BudgetLimit } from "./Budget.ts"
 import type { Execution } from "./Execution.ts"
 import * as MemoryDriver from "./internal/memory/driver.ts"
@@ -198,6 +199,9 @@ export class TaskStore extends Context.Service<
 
     /** The concurrency of running workers; undefined in a store that cannot pass it on to them. */
     readonly concurrency?: Concurrency | undefined
+
+    /** The journal of batches; undefined in a store that keeps none, where no request can be sent in a batch. */
+    readonly batches?: BatchJournal | undefined
   }
 >()("@baton/core/TaskStore") {}
 
@@ -459,6 +463,8 @@ export interface Checkpoint extends Lease {
 interface SettlementFields extends Lease {
   /** The usage of this attempt alone. */
   readonly attemptUsage: Usage | null
+  /** The part of `attemptUsage` that the journal of batches has committed. Default none. */
+  readonly committed?: Amount | undefined
   /** The usage of all attempts of the task, this one included. */
   readonly usage: Usage | null
   readonly execution: Execution | null
@@ -500,6 +506,7 @@ export type Settlement =
       readonly reason: string
       /** The usage until then. */
       readonly attemptUsage: Usage | null
+      readonly committed?: Amount | undefined
       readonly usage: Usage | null
     })
 

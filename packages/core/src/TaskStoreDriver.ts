@@ -36,6 +36,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as service from "./internal/store/service.ts"
 import type { AttemptOutcome } from "./Attempt.ts"
+import type { BatchJournalDriver } from "./BatchJournal.ts"
 import type { Amount, Budget } from "./Budget.ts"
 import type { PauseCause } from "./QueuePause.ts"
 import type { TaskStatus } from "./Task.ts"
@@ -244,6 +245,9 @@ export interface TaskStoreDriver {
 
   /** What was set for running workers. A driver without this field keeps nothing: then their concurrency cannot be set. */
   readonly concurrency?: Concurrency | undefined
+
+  /** The journal of batches. A driver without this field keeps none: then requests cannot be sent in batches. */
+  readonly batches?: BatchJournalDriver | undefined
 }
 
 /**

@@ -1,9 +1,10 @@
 import { Usage } from "@baton/core"
 import { Pricing, type Reply } from "@baton/adapters/claude"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import * as Postgres from "../postgres/postgres.ts"
 import { folder } from "../sqlite/temporary.ts"
 import { reply, type Script } from "./server/Answer.ts"
 import { control } from "./server/batches.ts"
@@ -39,10 +40,12 @@ const verdict = { reasoning: "", passed: true, confidence: 1, feedback: "", issu
 const answers: Script = ({ body }) =>
   reply(JSON.stringify(body).includes("json_schema") ? JSON.stringify(verdict) : "done", { usage })
 
-/** A server, a list, and runs over it. */
-const fixture = Effect.gen(function* () {
+/** A server, a list, and runs over it, each of them in its own process, by default on a SQLite store. */
+const fixture = Effect.suspend(() => fixtureOn(folder))
+
+const fixtureOn = Effect.fnUntraced(function* <E>(place: Effect.Effect<string, E, Scope.Scope>) {
   const server = yield* Server.make({ script: answers })
-  const path = yield* folder
+  const path = yield* place
   const start = (...options: ReadonlyArray<string>) =>
     Effect.acquireRelease(
       Effect.sync(() => spawn(process.execPath, [script, server.url, path, String(tasks), ...options])),
@@ -164,6 +167,35 @@ describe("a run whose process is killed", { timeout: 120_000 }, () => {
       yield* all.set({ creates: ["ok", "hang"] })
       const child = yield* all.start()
       yield* all.created(2)
+      yield* kill(child)
+      yield* assertDone(all)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe.skipIf(Postgres.isMissing)("two machines on one PostgreSQL store", { timeout: 120_000 }, () => {
+  const onPostgres = Effect.suspend(() =>
+    fixtureOn(Effect.map(Effect.orDie(Postgres.schema()), (schema) => `${Postgres.url}#${schema}`))
+  )
+
+  it.live("the second collects the batch that the first one created, after the first has died", () =>
+    Effect.gen(function* () {
+      const all = yield* onPostgres
+      yield* all.set({ hold: true })
+      const child = yield* all.start()
+      yield* all.looked
+      yield* kill(child)
+      yield* all.set({ hold: false })
+      yield* assertDone(all)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("the second finds a batch that the first one was creating when it died", () =>
+    Effect.gen(function* () {
+      const all = yield* onPostgres
+      yield* all.set({ creates: ["hang"] })
+      const child = yield* all.start()
+      yield* all.created(1)
       yield* kill(child)
       yield* assertDone(all)
     }).pipe(Effect.scoped)

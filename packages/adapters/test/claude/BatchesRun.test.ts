@@ -3,9 +3,7 @@ import { Budget, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier, U
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { join } from "node:path"
 import * as Send from "../../src/claude/internal/batches/send.ts"
-import { folder } from "../sqlite/temporary.ts"
 import * as Api from "./batches/api.ts"
 import { make as scripted } from "./scripted.ts"
 
@@ -26,12 +24,14 @@ const run = Effect.fnUntraced(function* (options: {
 }) {
   const { api, batches, endAtOnce } = yield* Api.make(options.answer)
   endAtOnce()
-  const filename = join(yield* folder, "batches.db")
   const client = Layer.effect(
     ClaudeClient.ClaudeClient,
     Effect.gen(function* () {
-      const send = yield* Effect.orDie(Send.make(api, { filename }))
-      return { ...(yield* ClaudeClient.ClaudeClient), billing: "batch" as const, send }
+      const { batches } = yield* TaskStore.TaskStore
+      const sending = yield* Effect.flatMap(Effect.orDie(Effect.fromNullishOr(batches)), (journal) =>
+        Send.make(api, journal)
+      )
+      return { ...(yield* ClaudeClient.ClaudeClient), billing: "batch" as const, ...sending }
     })
   ).pipe(Layer.provide(scripted().layer))
   const parts = Orchestrator.layer({

@@ -1,5 +1,5 @@
 import { ClaudeClient, ClaudeError, type MessageRequest, Pricing, type Reply } from "@baton/adapters/claude"
-import { Task, Usage } from "@baton/core"
+import { Attempt, Task, Usage } from "@baton/core"
 import { Effect } from "effect"
 
 export const request = (
@@ -14,6 +14,8 @@ export const request = (
 
 export const about = (more: Partial<ClaudeClient.About> = {}): ClaudeClient.About => ({
   taskId: Task.TaskId.make("task"),
+  queue: "default",
+  leaseToken: Attempt.LeaseToken.make(1),
   requeues: 0,
   idempotencyKey: "task/1",
   purpose: "execute",

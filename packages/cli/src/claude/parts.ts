@@ -2,6 +2,7 @@
 import { Batches, ClaudeClient, ClaudeExecutor, ClaudeVerifier, Pricing, ResponseCache } from "@baton/adapters/claude"
 import type { Executor } from "@baton/core/Executor"
 import type { TaskId } from "@baton/core/Task"
+import type { TaskStore } from "@baton/core/TaskStore"
 import { layerMinConfidence, type Verifier } from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -23,16 +24,16 @@ export interface ClaudeOptions {
   /** The maximum duration of a request. */
   readonly timeout: Duration.Duration
   readonly verifyTimeout: Duration.Duration
-  /** The file of the journal of batches; undefined without `--batch`. */
-  readonly journal: string | undefined
+  /** Whether requests are sent in batches. */
+  readonly isInBatch: boolean
   /** The file of the response cache; undefined without a cache. */
   readonly cache: string | undefined
 }
 
 /** The executor and the judge. */
 export interface Parts {
-  readonly executor: Layer.Layer<Executor, CommandFailed>
-  readonly verifier: Layer.Layer<Verifier, CommandFailed>
+  readonly executor: Layer.Layer<Executor, CommandFailed, TaskStore>
+  readonly verifier: Layer.Layer<Verifier, CommandFailed, TaskStore>
   /** The use of each model so far. */
   readonly modelUse: () => ReadonlyArray<ModelUse>
   /** The time since when a request of this task has been waiting for a rate limit, in milliseconds since the epoch. */
@@ -48,7 +49,7 @@ export const make = Effect.fnUntraced(function* (
   const { executor, prices, verifier } = read
   const models = preflight.modelsOf(read, wanted)
   yield* preflight.checkPrices(models, prices, costLimit(flags))
-  yield* preflight.checkTaskLimits(read, wanted, "claude", wanted.journal === undefined ? "standard" : "batch", flags)
+  yield* preflight.checkTaskLimits(read, wanted, "claude", wanted.isInBatch ? "batch" : "standard", flags)
   const from = yield* account.require
   const api = ClaudeClient.layer({
     ...from,
@@ -65,17 +66,16 @@ export const make = Effect.fnUntraced(function* (
     preflight.checkModels(client, models, {
       offline: "refuse",
       address: "ANTHROPIC_BASE_URL",
-      isInBatch: wanted.journal !== undefined
+      isInBatch: wanted.isInBatch
     })
   ).pipe(Effect.provide(api, { local: true }))
 
   const counts: meter.Meter = new Map()
   const priced = Layer.succeed(Pricing.Prices, prices)
   const rateLimitedSince: meter.RateLimitedSince = new Map()
-  const sending =
-    wanted.journal === undefined
-      ? Layer.provide(meter.layerRateLimited(ClaudeClient.ClaudeClient, rateLimitedSince), api)
-      : Layer.provide(failing(Batches.layer({ ...from, filename: wanted.journal })), api)
+  const sending = wanted.isInBatch
+    ? Layer.provide(failing(Batches.layer(from)), api)
+    : Layer.provide(meter.layerRateLimited(ClaudeClient.ClaudeClient, rateLimitedSince), api)
   const cached =
     wanted.cache === undefined
       ? sending

@@ -37,7 +37,7 @@ export const migrateStore = Command.make(
       url("TO"),
       "The store to copy to; it is created if it does not exist. It must be empty, or hold what an interrupted copy of FROM has written"
     ),
-    force: options.toggle("force", "Copy even if tasks are running"),
+    force: options.toggle("force", "Copy even if tasks are running, or requests are in a batch"),
     json: options.json
   },
   Effect.fnUntraced(function* (input) {
@@ -57,6 +57,14 @@ export const migrateStore = Command.make(
         message:
           `${count(running, "task")} of FROM ${running === 1 ? "is" : "are"} running. Stop the runs with \`baton stop\` first, or ` +
           "add --force; results that are stored in FROM after the copy are then missing in TO."
+      })
+    }
+    const pending = input.force || from.batches === undefined ? [] : yield* from.batches.list
+    if (pending.length > 0) {
+      return yield* new CommandFailed({
+        message:
+          `${count(pending.length, "batch", "batches")} of FROM ${pending.length === 1 ? "has" : "have"} not ended. Collect the results with \`baton run --batch\` first, or ` +
+          "add --force; their requests are then sent and paid for again."
       })
     }
     const to = yield* open(input.to)

@@ -18,7 +18,7 @@ import { checkNames } from "./names.ts"
 /** Builds the parts after checking everything that can be checked without cost. */
 export const make = Effect.fnUntraced(function* (
   flags: RunFlags,
-  wanted: Omit<ClaudeOptions, "journal">
+  wanted: Omit<ClaudeOptions, "isInBatch">
 ): Effect.fn.Return<Parts, CommandFailed | SourceError, FileSystem.FileSystem> {
   yield* checkNames(flags, {
     executor: wanted.executor ? "openai" : undefined,

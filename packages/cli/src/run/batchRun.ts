@@ -1,11 +1,13 @@
 /** Settings for runs with `--batch`, where thousands of tasks wait for hours at the same time. */
-import { Batches } from "@baton/adapters/claude"
 import type { OrchestratorConfig } from "@baton/core/OrchestratorConfig"
+import { TaskStore } from "@baton/core/TaskStore"
 import { Verifier } from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
+import { existsSync } from "node:fs"
+import { CommandFailed } from "../system/CommandFailed.ts"
 import { count } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
 import { printMessage } from "../view/stderr.ts"
@@ -41,8 +43,8 @@ export const withLimit = <E, R>(verifier: Layer.Layer<Verifier, E, R>): Layer.La
   ).pipe(Layer.provide(verifier))
 
 /** Lines about pending batches for the end of a run. */
-export const notice = Effect.fnUntraced(function* (filename: string): Effect.fn.Return<ReadonlyArray<string>> {
-  const requests = yield* requestsIn(filename)
+export const notice = Effect.gen(function* () {
+  const requests = yield* pendingRequests
   return requests === 0
     ? []
     : [
@@ -53,8 +55,8 @@ export const notice = Effect.fnUntraced(function* (filename: string): Effect.fn.
 })
 
 /** Warns about pending batches before a run without `--batch`. */
-export const warn = Effect.fnUntraced(function* (filename: string): Effect.fn.Return<void> {
-  const requests = yield* requestsIn(filename)
+export const warn = Effect.gen(function* () {
+  const requests = yield* pendingRequests
   if (requests === 0) return
   yield* printMessage(
     safeText(
@@ -64,8 +66,19 @@ export const warn = Effect.fnUntraced(function* (filename: string): Effect.fn.Re
   )
 })
 
-/** Errors are ignored here; a run that opens the journal reports them. */
-const pendingBatches = (filename: string) => Effect.orElseSucceed(Batches.inProgress({ filename }), () => [])
+/** Refuses to start beside the journal of an earlier version, whose batches are not in the store. */
+export const refuseFormerJournal = Effect.fnUntraced(function* (filename: string) {
+  if (!existsSync(filename)) return
+  return yield* new CommandFailed({
+    message:
+      `${filename} has the batches of an earlier version of Baton, and this version keeps batches in the store. ` +
+      "Collect them with that version, or remove the file: requests that are still in a batch are then sent, and paid for, again."
+  })
+})
 
-const requestsIn = (filename: string) =>
-  Effect.map(pendingBatches(filename), (batches) => batches.reduce((sum, { requests }) => sum + requests, 0))
+/** The number of requests of the queues of this run that are in a batch. An error of the store ends the run elsewhere. */
+const pendingRequests = Effect.gen(function* () {
+  const { batches } = yield* TaskStore
+  const pending = batches === undefined ? [] : yield* Effect.orElseSucceed(batches.list, () => [])
+  return pending.reduce((sum, { requests }) => sum + requests, 0)
+})

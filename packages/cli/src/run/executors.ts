@@ -1,4 +1,5 @@
 /** The executors and verifiers for `--executor` and `--verifier`, by name. Each module is loaded on demand. */
+import type { TaskStore } from "@baton/core/TaskStore"
 import type { Executor } from "@baton/core/Executor"
 import type { Verifier } from "@baton/core/Verifier"
 import * as Effect from "effect/Effect"
@@ -20,7 +21,7 @@ export interface PartOptions {
   readonly claudeCode?: Layer.Layer<Executor, never, Platform> | undefined
 }
 
-type Platform = ChildProcessSpawner | FileSystem.FileSystem
+type Platform = ChildProcessSpawner | FileSystem.FileSystem | TaskStore
 
 const claude = ({ claude }: PartOptions) =>
   claude === undefined ? Effect.die(new Error("the parts for Claude's API are missing")) : Effect.succeed(claude)

@@ -3,6 +3,7 @@ import type { Executor } from "@baton/core/Executor"
 import type { OrchestratorConfig } from "@baton/core/OrchestratorConfig"
 import type { Safety } from "@baton/core/Safety"
 import type { TaskId } from "@baton/core/Task"
+import type { TaskStore } from "@baton/core/TaskStore"
 import type { Verifier } from "@baton/core/Verifier"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -43,11 +44,13 @@ export interface RunParts {
   readonly modelUse: () => ReadonlyArray<ModelUse>
   /** The time since when a task has been waiting for a rate limit, in milliseconds since the epoch. */
   readonly rateLimitedSince: (id: TaskId) => number | undefined
+  /** Warnings before the run starts. */
+  readonly warnings: Effect.Effect<void, never, TaskStore>
   /** Additional lines for the end of the run. */
-  readonly closingLines: Effect.Effect<ReadonlyArray<string>>
+  readonly closingLines: Effect.Effect<ReadonlyArray<string>, never, TaskStore>
 }
 
-type Platform = ChildProcessSpawner | FileSystem.FileSystem
+type Platform = ChildProcessSpawner | FileSystem.FileSystem | TaskStore
 
 /** Time to stop a program, so that the orchestrator's timeout does not end the attempt before the program's exit is known. */
 const stopGrace = Duration.seconds(15)
@@ -87,14 +90,16 @@ export const make = Effect.fnUntraced(function* (
   yield* checkFlags(flags, uses, apis)
   const isClaude = apis.executor === "claude"
   const batchRun = isClaude ? yield* batchesModule : undefined
-  const journal = isClaude ? siblingFile(yield* StoreUrl, "batches") : undefined
-  if (flags.batch && journal === undefined) {
+  const formerJournal = siblingFile(yield* StoreUrl, "batches")
+  if (flags.batch && formerJournal === undefined) {
     return yield* new CommandFailed({
       message:
         "--batch does not work with a store in memory, which is lost before the results arrive. Remove --store memory:."
     })
   }
-  if (!flags.batch && journal !== undefined && batchRun !== undefined) yield* batchRun.warn(journal)
+  if (flags.batch && batchRun !== undefined && formerJournal !== undefined) {
+    yield* batchRun.refuseFormerJournal(formerJournal)
+  }
   const batching = flags.batch ? batchRun : undefined
   const concurrency = explicit(flags.concurrency) ?? batching?.defaults.concurrency ?? flags.concurrency.value
   const cache = flags.noCache ? undefined : siblingFile(yield* StoreUrl, "cache")
@@ -106,7 +111,7 @@ export const make = Effect.fnUntraced(function* (
           ...ofClaude,
           timeout,
           verifyTimeout,
-          journal: flags.batch ? journal : undefined,
+          isInBatch: flags.batch,
           cache
         })
       : undefined
@@ -157,7 +162,8 @@ export const make = Effect.fnUntraced(function* (
     noVerify: flags.noVerify,
     modelUse: () => [claude, openai].flatMap((parts) => parts?.modelUse() ?? []),
     rateLimitedSince: (id) => claude?.rateLimitedSince(id) ?? openai?.rateLimitedSince(id),
-    closingLines: batching === undefined || journal === undefined ? Effect.succeed([]) : batching.notice(journal)
+    warnings: flags.batch || batchRun === undefined ? Effect.void : batchRun.warn,
+    closingLines: batching?.notice ?? Effect.succeed([])
   }
 })
 

@@ -47,6 +47,7 @@ export interface Options {
 /** Runs all tasks, or waits for new ones if `endless`. Fails with the exit code if it is not zero. */
 export const runTasks = Effect.fnUntraced(function* (options: Options) {
   const { endless, flags, parts } = options
+  yield* parts.warnings
   const counts = yield* (yield* TaskStore).counts
   const display = yield* makeDisplay(options, counts)
 

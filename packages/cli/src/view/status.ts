@@ -1,18 +1,16 @@
 /** The state of a store at one moment. */
+import type { BatchJournal } from "@baton/core/BatchJournal"
 import { TaskId, type TaskStatus } from "@baton/core/Task"
 import { Counts, type QueueCounts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Usage from "@baton/core/Usage"
-import type * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Duration from "effect/Duration"
-import { existsSync } from "node:fs"
-import { StoreUrl } from "../settings/flags.ts"
-import { siblingFile } from "../settings/siblingFile.ts"
+import { PendingBatch, pendingBatch } from "./batches.ts"
 import { pages } from "../system/pages.ts"
 import { Causes } from "./causes.ts"
 import { budgetLines, budgetText, QueueBudget, queueBudget } from "./budgets.ts"
@@ -77,14 +75,7 @@ export const Snapshot = Schema.Struct({
     })
   ),
   /** Pending batches, the oldest first. `id` is null if it is unknown whether the batch was created. */
-  batches: Schema.Array(
-    Schema.Struct({
-      id: Schema.NullOr(Schema.String),
-      requests: Schema.Int,
-      createdAt: Schema.DateTimeUtcFromString,
-      seconds: Schema.Finite
-    })
-  )
+  batches: Schema.Array(PendingBatch)
 })
 
 export interface Snapshot extends Schema.Schema.Type<typeof Snapshot> {}
@@ -96,7 +87,7 @@ const maxReasons = 5
 export const read = Effect.fnUntraced(function* (options: {
   /** Whether the state is read repeatedly. */
   readonly watching: boolean
-}): Effect.fn.Return<Snapshot, TaskStoreError, TaskStore | GlobalFlag.Setting.Identifier<"store">> {
+}): Effect.fn.Return<Snapshot, TaskStoreError, TaskStore> {
   const store = yield* TaskStore
   const queues = yield* store.queues
   const counts = yield* store.counts
@@ -115,23 +106,13 @@ export const read = Effect.fnUntraced(function* (options: {
     budgets: store.budgets === undefined ? [] : (yield* store.budgets.list).map(queueBudget),
     used: yield* used(options.watching ? 1000 : 5000),
     concurrency: yield* concurrency(store, queues),
-    batches: yield* batches
+    batches: store.batches === undefined ? [] : yield* pendingBatches(store.batches)
   }
 })
 
-const batches = Effect.gen(function* () {
-  const filename = siblingFile(yield* StoreUrl, "batches")
-  // Checked first, because most stores have no batches and the module takes time to load.
-  if (filename === undefined || !existsSync(filename)) return []
-  const { Batches } = yield* Effect.promise(() => import("@baton/adapters/claude"))
-  const now = yield* Clock.currentTimeMillis
-  const pending = yield* Effect.orElseSucceed(Batches.inProgress({ filename }), () => [])
-  return pending.map(({ createdAt, id, requests }) => ({
-    id,
-    requests,
-    createdAt: DateTime.makeUnsafe(createdAt),
-    seconds: Math.max(0, now - createdAt) / 1000
-  }))
+const pendingBatches = Effect.fnUntraced(function* ({ list }: BatchJournal) {
+  const now = yield* DateTime.now
+  return (yield* list).map((batch) => pendingBatch(batch, now))
 })
 
 /** Settings of queues that nothing works on are of runs that have ended. */

@@ -1,5 +1,5 @@
 import { ClaudeClient } from "@baton/adapters/claude"
-import { Task } from "@baton/core"
+import { Attempt, Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Deferred } from "effect"
 import { TestClock } from "effect/testing"
@@ -8,6 +8,8 @@ import * as meter from "../../src/claude/meter.ts"
 const taskId = Task.TaskId.make("a")
 const about: ClaudeClient.About = {
   taskId,
+  queue: "default",
+  leaseToken: Attempt.LeaseToken.make(1),
   requeues: 0,
   idempotencyKey: "a/1",
   purpose: "execute",

@@ -1,5 +1,5 @@
 import { ClaudeClient, ResponseCache } from "@baton/adapters/claude"
-import { Task, type TaskStore, Usage } from "@baton/core"
+import { Attempt, Task, type TaskStore, Usage } from "@baton/core"
 import { assert, describe } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -40,6 +40,8 @@ const keep = (filename: string, count: number) =>
         { model: "claude-x", max_tokens: 10, messages: [{ role: "user", content: `Hello ${index}` }] },
         {
           taskId: Task.TaskId.make("task"),
+          queue: "default",
+          leaseToken: Attempt.LeaseToken.make(1),
           requeues: 0,
           idempotencyKey: "task/1",
           purpose: "execute",

@@ -21,6 +21,8 @@ const world = Effect.gen(function* () {
     server.journal.filter((request) => request.method === method && path.test(request.path)).length
   return {
     path,
+    write,
+    lastId: Effect.map(Effect.promise(all), (batches) => batches.at(-1)?.id ?? ""),
     run: (...more: ReadonlyArray<string>) => baton(path, [...args, ...more], env),
     start: start(path, args, env),
     baton: (...args: ReadonlyArray<string>) => baton(path, args, env),
@@ -30,6 +32,15 @@ const world = Effect.gen(function* () {
     looked: Effect.promise(() => server.until(() => seen("GET", /\/batches\/[^/]+$/) > 0)),
     completed: Effect.map(list(path), (all) => all.filter(({ status }) => status === "completed").length)
   }
+})
+
+/** A run that is stopped while it waits for its batch. */
+const stopWaiting = Effect.fnUntraced(function* ({ looked, set, start }: Effect.Success<typeof world>) {
+  yield* set({ hold: true })
+  const stopped = yield* start
+  yield* looked
+  yield* stopped.kill("SIGINT")
+  return yield* stopped.ended
 })
 
 describe("baton run --batch", { timeout: 120_000 }, () => {
@@ -52,15 +63,13 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
   it.live("exits at once on Ctrl-C, reports the pending requests, and resumes them on the next run", () =>
     Effect.gen(function* () {
       const all = yield* world
-      yield* all.set({ hold: true })
-      const stopped = yield* all.start
-      yield* all.looked
-      yield* stopped.kill("SIGINT")
-      const { code, stderr } = yield* stopped.ended
+      const { code, stderr } = yield* stopWaiting(all)
       assert.strictEqual(code, 130)
       assert.include(stderr, `${tasks} requests are in a batch, which continues without this run.`)
       assert.notInclude(stderr, "may finish")
       assert.include((yield* all.baton("status")).stdout, `Pending batches: ${tasks} requests in 1 batch`)
+      const [pending] = JSON.parse((yield* all.baton("batch", "list", "--json")).stdout)
+      assert.deepInclude(pending, { id: yield* all.lastId, queue: "tasks", requests: tasks })
       const one = yield* all.baton("run", "--executor", "claude", "--no-verify", "--max-iterations", "1")
       assert.include(one.stderr, `${tasks} requests of this list are in a batch. Add --batch to collect the results`)
 
@@ -70,6 +79,35 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
       assert.strictEqual(yield* all.completed, tasks)
       assert.deepStrictEqual(yield* all.sizes, [tasks, tasks - 1])
       assert.notInclude((yield* all.baton("status")).stdout, "Pending batches")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("sends the requests of a cancelled batch again", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      yield* stopWaiting(all)
+      const cancelled = yield* all.baton("batch", "cancel", yield* all.lastId)
+      assert.strictEqual(cancelled.code, 0, cancelled.stderr)
+      assert.include(cancelled.stdout, `${tasks} requests in 1 batch: cancelled.`)
+
+      yield* all.set({ hold: false })
+      const again = yield* all.run()
+      assert.strictEqual(again.code, 0, again.stderr)
+      assert.strictEqual(yield* all.completed, tasks)
+      // Nothing was answered before. The last batch is the judge's.
+      assert.deepStrictEqual(yield* all.sizes, [tasks, tasks, tasks])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("refuses to start beside the journal of an earlier version", () =>
+    Effect.gen(function* () {
+      const all = yield* world
+      yield* all.baton("import", "tasks.txt")
+      all.write(".baton/baton.batches.db", "")
+      const { code, stderr } = yield* all.run()
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /baton\.batches\.db has the batches of an earlier version of Baton, /)
+      assert.deepStrictEqual(yield* all.sizes, [])
     }).pipe(Effect.scoped)
   )
 

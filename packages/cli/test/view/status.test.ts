@@ -6,6 +6,7 @@ import { siblingFile } from "../../src/settings/siblingFile.ts"
 
 const batch = (id: string | null, requests: number, seconds: number) => ({
   id,
+  queue: "default",
   requests,
   seconds,
   createdAt: DateTime.makeUnsafe(0)

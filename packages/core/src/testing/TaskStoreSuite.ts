@@ -32,6 +32,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type { TaskStore } from "../TaskStore.ts"
 import { adding } from "./internal/adding.ts"
 import { administration } from "./internal/administration.ts"
+import { batches, batchesWithBudgets, noBatches } from "./internal/batches.ts"
 import { budgets, noBudgets } from "./internal/budgets.ts"
 import { checkpoints } from "./internal/checkpoints.ts"
 import { claiming } from "./internal/claiming.ts"
@@ -95,6 +96,8 @@ export interface Capabilities {
   readonly concurrency: boolean
   /** The store keeps the progress of attempts. Off for a driver without `progress`, whose tests are then skipped. Default on. */
   readonly progress: boolean
+  /** The store keeps the journal of batches. Off for a driver without `batches`, whose tests are then skipped. Default on. */
+  readonly batches: boolean
 }
 
 /**
@@ -163,10 +166,12 @@ const defaultCapabilities: Capabilities = {
   reviews: true,
   pauses: true,
   concurrency: true,
-  progress: true
+  progress: true,
+  batches: true
 }
 
 const groupsOf = ({
+  batches: keepsBatches,
   budgets: keepsBudgets,
   concurrency: passesConcurrency,
   concurrencyKeys,
@@ -205,7 +210,10 @@ const groupsOf = ({
   passesConcurrency
     ? ["concurrency of workers", concurrency]
     : ["concurrency of workers (skipped: the store cannot)", noConcurrency],
-  keepsProgress ? ["progress", progress] : ["progress (skipped: the store keeps none)", noProgress]
+  keepsProgress ? ["progress", progress] : ["progress (skipped: the store keeps none)", noProgress],
+  keepsBatches
+    ? ["batches", keepsBudgets ? [...batches, ...batchesWithBudgets] : batches]
+    : ["batches (skipped: the store keeps none)", noBatches]
 ]
 
 /**

@@ -9,7 +9,7 @@ import type { MessageRequest } from "../../internal/chat/MessageRequest.ts"
 export interface RequestIdentity {
   /** The same for all tasks with the same request. */
   readonly digest: string
-  /** Different for each task. */
+  /** Different for each task, unless one request is sent for all of them. */
   readonly id: string
 }
 
@@ -19,6 +19,7 @@ export interface RequestIdentity {
  */
 export const identify = (request: MessageRequest, about: About): RequestIdentity => {
   const same = digest(canonicalJson([about.purpose, about.requeues, keySuffix(about), asked(request, about)]))
+  if (about.isShared === true) return { digest: same, id: `${about.purpose}_${same}` }
   const readable = about.taskId.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 20)
   return { digest: same, id: `${readable}_${digest(JSON.stringify([about.taskId, same]))}` }
 }

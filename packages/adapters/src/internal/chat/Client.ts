@@ -1,4 +1,6 @@
 /** The parts of a client that executors and judges use, for any API. */
+import type { LeaseToken } from "@baton/core/Attempt"
+import type { Hold } from "@baton/core/Safety"
 import type { TaskId } from "@baton/core/Task"
 import type { Usage } from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
@@ -20,6 +22,8 @@ export interface ClientService {
   readonly billing: Billing
   /** Sends one request and returns the whole answer. It never retries; interrupting it aborts the request. */
   readonly send: (request: MessageRequest, about: About) => Effect.Effect<Reply, ModelError>
+  /** Whether a request is in a batch, or has an answer that was not delivered: then nothing is to be reserved for it. */
+  readonly isInBatch?: ((request: MessageRequest, about: About) => Effect.Effect<boolean, ModelError>) | undefined
   /** An estimate of the input tokens of a request; free of charge. */
   readonly countTokens: (request: MessageRequest) => Effect.Effect<number, ModelError>
   /** What the API knows about a model; fails with `Permanent` for an unknown model. */
@@ -29,6 +33,15 @@ export interface ClientService {
 /** The context of a request. */
 export interface About {
   readonly taskId: TaskId
+  readonly queue: string
+  /** The lease of the attempt. */
+  readonly leaseToken: LeaseToken
+  /** What is reserved for the request in the budget of the queue. A batch moves it to the journal. */
+  readonly hold?: Hold | undefined
+  /** Nothing is reserved for the request, because it is in a batch. If it turns out not to be, it fails. */
+  readonly isResumed?: boolean | undefined
+  /** One request is sent for all tasks with the same one. */
+  readonly isShared?: boolean | undefined
   /** How often the task was requeued: an answer from before a requeue is not served again. */
   readonly requeues: number
   /** The attempt's key, with a suffix where an attempt makes several requests. */

@@ -1,6 +1,6 @@
 import type { Attempt } from "@baton/core/Attempt"
 import type { AttemptContext } from "@baton/core/AttemptContext"
-import type { Spend, SpendAmount } from "@baton/core/Safety"
+import type { Hold, Spend, SpendAmount } from "@baton/core/Safety"
 import type { SafetyStop } from "@baton/core/SafetyStop"
 import * as Usage from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
@@ -17,10 +17,13 @@ import type { Reply } from "./Reply.ts"
 import * as AnswerSizes from "./answerSizes.ts"
 import * as InputBounds from "./inputBounds.ts"
 
+/** What the caller knows of a request. */
+export type Asked = Omit<About, "queue" | "leaseToken">
+
 /** Sends requests under the budgets of the task, of the run and of the queue, each with a span. */
 export type Send = (
   request: MessageRequest,
-  about: About,
+  about: Asked,
   context: AttemptContext,
   queue: string
 ) => Effect.Effect<Reply, ModelError | SafetyStop>
@@ -47,13 +50,13 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
     return similar
   }
 
-  /** Sends a request once. `atLeast` is a maximum of tokens that was too low. */
+  /** Sends a request once. `atLeast` is a maximum of tokens that was too low, `isResumed` says that the request is in a batch. */
   const sendOnce = (
     request: MessageRequest,
     about: About,
     context: AttemptContext,
     similar: Similar,
-    atLeast: number
+    { atLeast, isResumed }: { readonly atLeast: number; readonly isResumed: boolean }
   ): Effect.Effect<Sent, ModelError | SafetyStop> =>
     Effect.suspend(() => {
       let bound = bounds.of(request)
@@ -111,7 +114,9 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
         return Math.min(byTokens, Math.floor(((costUsd - input) / perToken) * request.max_tokens + 1e-3))
       }
 
-      const onGranted = (granted: SpendAmount) => {
+      let held: Hold | undefined
+      const onGranted = (granted: SpendAmount, hold: Hold | undefined) => {
+        held = hold
         similar.running++
         isRunning = true
         const least = isBatch ? Math.max(usual(), 2 * similar.sizes.largest()) : 1
@@ -122,6 +127,8 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
         const sent = maxTokens === request.max_tokens ? request : { ...request, max_tokens: maxTokens }
         const observed: About = {
           ...about,
+          hold: held,
+          isResumed,
           ...(sent === request ? undefined : { maxTokens: request.max_tokens }),
           onSend: () => {
             wasSent = true
@@ -149,13 +156,15 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
           return isInterrupted && !wasSent ? Usage.zero : usageOf(Exit.map(exit, ({ reply }) => reply))
         },
         // It stays in its batch, and the same request of a later attempt gets its reply.
-        isResumable: isBatch
+        isResumable: isBatch,
+        isResumed
       })
       // Also where nothing was granted.
       return Effect.ensuring(spending, end)
     })
 
-  return Effect.fnUntraced(function* (request, about, context, queue) {
+  return Effect.fnUntraced(function* (request, asked, context, queue) {
+    const about: About = { ...asked, queue, leaseToken: context.leaseToken }
     const similar = similarTo(queue, request.model)
     // A batch learns from its own first answers, because the mean of others can be too low.
     if (similar.sizes.count() < AnswerSizes.few && !isBatch && context.completedAttempts !== undefined) {
@@ -168,7 +177,10 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
     }
     let usage: Usage.Usage | null = null
     for (let atLeast = 0; ;) {
-      const { isCutOff, maxTokens, reply }: Sent = yield* sendOnce(request, about, context, similar, atLeast)
+      // An earlier attempt has reserved for it, so it is sent even where the budget is used up.
+      const isResumed = client.isInBatch === undefined ? false : yield* client.isInBatch(request, about)
+      const sent: Sent = yield* sendOnce(request, about, context, similar, { atLeast, isResumed })
+      const { isCutOff, maxTokens, reply } = sent
       usage = Usage.add(usage, reply.usage)
       if (!isCutOff) return { ...reply, usage }
       atLeast = maxTokens * (isBatch ? growth.batch : growth.standard)

@@ -52,7 +52,7 @@ export const decorate = Effect.fnUntraced(function* (
 
   const sendAndKeep = (key: string, request: MessageRequest, about: About) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.tap(restore(client.send(request, about)), (reply) =>
+      Effect.tap(restore(client.send(request, { ...about, isShared: true })), (reply) =>
         isKept(reply) ? Effect.catch(file.set(key, reply), warn) : Effect.void
       )
     )
@@ -89,7 +89,12 @@ export const decorate = Effect.fnUntraced(function* (
       })
     })
 
-  return { ...client, send } satisfies ClientService
+  const { isInBatch } = client
+  return {
+    ...client,
+    send,
+    isInBatch: isInBatch && ((request, about) => isInBatch(request, { ...about, isShared: true }))
+  } satisfies ClientService
 })
 
 /** Whether a reply ended by itself. One that was refused or cut off may be better the next time. */

@@ -2,6 +2,7 @@ import type * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import { BatchRecord } from "@baton/core/BatchJournal"
 import * as Budget from "@baton/core/Budget"
 import * as QueuePause from "@baton/core/QueuePause"
 import type { TaskId } from "@baton/core/Task"
@@ -24,7 +25,8 @@ const SavedSettings = Schema.Struct({
   paused: Schema.optional(Schema.Boolean),
   tokenFloor: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   budgets: Schema.optional(Schema.Array(Budget.Budget)),
-  pauses: Schema.optional(Schema.Array(QueuePause.QueuePause))
+  pauses: Schema.optional(Schema.Array(QueuePause.QueuePause)),
+  batches: Schema.optional(Schema.Array(BatchRecord))
 })
 
 /** Settings of the whole store. */
@@ -34,9 +36,11 @@ export interface Settings {
   readonly tokenFloor: number
   readonly budgets: ReadonlyArray<Budget.Budget>
   readonly pauses: ReadonlyArray<QueuePause.QueuePause>
+  readonly batches: ReadonlyArray<BatchRecord>
 }
 
 const readSettings = ({
+  batches = [],
   budgets = [],
   paused = false,
   pauses = [],
@@ -45,15 +49,23 @@ const readSettings = ({
   paused,
   tokenFloor,
   budgets,
-  pauses
+  pauses,
+  batches
 })
 
 /** The settings as written: defaults are omitted. */
-export const savedSettings = ({ budgets, paused, pauses, tokenFloor }: Settings): typeof SavedSettings.Encoded => ({
+export const savedSettings = ({
+  batches,
+  budgets,
+  paused,
+  pauses,
+  tokenFloor
+}: Settings): typeof SavedSettings.Encoded => ({
   ...(paused ? { paused } : undefined),
   ...(tokenFloor > 0 ? { tokenFloor } : undefined),
   ...(budgets.length > 0 ? { budgets } : undefined),
-  ...(pauses.length > 0 ? { pauses: encodePauses(pauses) } : undefined)
+  ...(pauses.length > 0 ? { pauses: encodePauses(pauses) } : undefined),
+  ...(batches.length > 0 ? { batches } : undefined)
 })
 
 const encodePauses = Schema.encodeSync(Schema.Array(QueuePause.QueuePause))

@@ -118,7 +118,8 @@ export const make = ({ ending, entries, fields, settings: initial }: Document, s
         changes.settings.paused === settings.paused &&
         changes.settings.tokenFloor === settings.tokenFloor &&
         changes.settings.budgets === settings.budgets &&
-        changes.settings.pauses === settings.pauses
+        changes.settings.pauses === settings.pauses &&
+        changes.settings.batches === settings.batches
       const nextFrame = isSame ? frame : frameOf(withSettings(fields, changes.settings, style), ending, style)
       return {
         contents: join(nextFrame, parts, encode),

@@ -1,7 +1,7 @@
 import type { Names } from "./names.ts"
 
 /** An amount that an attempt has spent or holds; 0 when the columns are those of an earlier attempt. */
-const own = (row: string, column: string) =>
+export const own = (row: string, column: string) =>
   `CASE WHEN ${row}.budget_token = ${row}.token THEN coalesce(${row}.${column}, 0) ELSE 0 END`
 
 /** The columns of `tasks` that a statement reads to end the attempts of its rows. */

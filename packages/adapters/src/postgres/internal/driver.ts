@@ -25,6 +25,7 @@ import type {
 } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Admission from "./admission.ts"
+import * as Batches from "./batches.ts"
 import { type Connected, listen } from "./connection.ts"
 import * as Database from "./database.ts"
 import { boolean, int, number, numbers, type Parameter, text, texts } from "./database.ts"
@@ -237,6 +238,8 @@ export const make = Effect.fnUntraced(function* (
           number(committed?.tokens ?? 0)
         ])
     },
+
+    batches: Batches.make(db, names),
 
     notifications: makeNotifications(db, listener, { channel: Names.channel(place.schemaName), deadline, instance })
   }

@@ -296,6 +296,34 @@ export const migrations: ReadonlyArray<Migration> = [
     statements: (schema) => [
       `CREATE TABLE ${schema}.progress (task bigint PRIMARY KEY, token bigint NOT NULL, report text NOT NULL)`
     ]
+  },
+  {
+    name: "0012_add_batches",
+    statements: (schema) => [
+      // By the name of the queue, because a batch outlives the tasks of its queue.
+      `CREATE TABLE ${schema}.batches (
+        run text COLLATE "C" PRIMARY KEY,
+        queue text COLLATE "C" NOT NULL,
+        id text,
+        requests bigint NOT NULL,
+        created_at timestamptz NOT NULL,
+        ended boolean NOT NULL DEFAULT false
+      )`,
+      `CREATE INDEX batches_open ON ${schema}.batches (created_at) WHERE NOT ended`,
+      // The budget of the queue has the reserved amount of a request until its answer is here.
+      `CREATE TABLE ${schema}.batch_requests (
+        key text COLLATE "C" PRIMARY KEY,
+        run text COLLATE "C" NOT NULL,
+        task text NOT NULL,
+        token bigint NOT NULL,
+        held_cost bigint NOT NULL,
+        held_tokens bigint NOT NULL,
+        answer text,
+        is_reply boolean NOT NULL DEFAULT false,
+        taken_by text
+      )`,
+      `CREATE INDEX batch_requests_of_run ON ${schema}.batch_requests (run)`
+    ]
   }
 ]
 

@@ -42,6 +42,8 @@ export const make = (schemaName: string) => {
     budgets: `${schema}.budgets`,
     pauses: `${schema}.pauses`,
     progress: `${schema}.progress`,
+    batches: `${schema}.batches`,
+    batchRequests: `${schema}.batch_requests`,
 
     /** Where a write records how it changed the counts. */
     changes: `${schema}.count_changes (queue, ${counted.join(", ")})`,

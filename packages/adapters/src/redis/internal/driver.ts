@@ -16,6 +16,7 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Address from "./address.ts"
 import type { Connection, Options } from "./connection.ts"
 import * as Encoding from "./encoding.ts"
+import { makeBatches } from "./batches.ts"
 import * as Budgets from "./lua/budgets.ts"
 import * as Pauses from "./lua/pauses.ts"
 import * as Progress from "./lua/progress.ts"
@@ -235,6 +236,8 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
         return run(Budgets.setBudget, [queue, limit(limitNanoUsd), limit(limitTokens), ...amounts], Encoding.budgetRow)
       }
     },
+
+    batches: makeBatches(connection),
 
     notifications: {
       changes: changes(connection, keys.channel, sender),

@@ -11,7 +11,7 @@ import type { Writing } from "./connection.ts"
 import type * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
 
-const amount = (nanoUsd: unknown, tokens: unknown): Budget.Amount => ({
+export const amount = (nanoUsd: unknown, tokens: unknown): Budget.Amount => ({
   nanoUsd: Number(nanoUsd),
   tokens: Number(tokens)
 })
@@ -107,6 +107,20 @@ const openAll = (sql: Statements, budgets: ReadonlyArray<Changing>) => {
       if (before === nothing && Budget.isZero(added)) return
       move(budget, before, added, Budget.zero)
       if (before !== nothing) sql.forgetSpending(seq)
+    },
+
+    /** Sets what an attempt has reserved, while the budget stays as it is: the journal of batches has the difference. */
+    setReserved: (seq: number, reserved: Budget.Amount) => save(seq, { ...spendingOf(seq), reserved }),
+
+    reservedBy: (seq: number): Budget.Amount => spendingOf(seq).reserved,
+
+    /** Adds amounts to the budget of a queue. */
+    add: (queue: string, committed: Budget.Amount, reserved: Budget.Amount) => {
+      const budget = budgets.find((each) => each.queue === queue)
+      if (budget === undefined) return
+      budget.committed = Budget.add(budget.committed, committed)
+      budget.reserved = Budget.add(budget.reserved, reserved)
+      budget.isChanged = true
     },
 
     close: () => {

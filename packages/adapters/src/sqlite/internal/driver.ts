@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { OutlookRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Adding from "./adding.ts"
+import * as Batches from "./batches.ts"
 import * as Budgets from "./budgets.ts"
 import type { Connection, Writing } from "./connection.ts"
 import * as Notifications from "./notifications.ts"
@@ -164,6 +165,19 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
     concurrency: {
       read: read((sql) => sql.concurrency()?.concurrency ?? null),
       write: (text, before) => write(({ sql }) => sql.saveConcurrency(text, before))
+    },
+
+    batches: {
+      begin: (batch, requests) => write((writing) => Batches.begin(writing, batch, requests)),
+      created: (run, id) => write(({ sql }) => sql.setBatchId(id, run)),
+      find: (keys) => read((sql) => keys.flatMap((key) => Batches.entry(sql, key) ?? [])),
+      take: (requests) => write(({ sql }) => Batches.take(sql, requests)),
+      unanswered: (run) => read((sql) => Batches.unanswered(sql, run)),
+      record: (run, answers) => write((writing) => Batches.record(writing, run, answers)),
+      drop: (run) => write((writing) => Batches.drop(writing, run)),
+      end: (run) => write(({ sql }) => sql.endBatch(run)),
+      list: read(Batches.list),
+      prune: (ageMillis) => write((writing) => Batches.prune(writing, ageMillis))
     },
 
     budgets: {

@@ -286,6 +286,34 @@ export const migrations: ReadonlyArray<Migration> = [
       -- What attempts under way have reported. Rows of attempts that have ended stay until others report.
       CREATE TABLE progress (task INTEGER PRIMARY KEY, token INTEGER NOT NULL, report TEXT NOT NULL) STRICT;
     `
+  },
+  {
+    name: "0013_add_batches",
+    sql: `
+      -- By the name of the queue, because a batch outlives the tasks of its queue.
+      CREATE TABLE batches (
+        run TEXT PRIMARY KEY,
+        queue TEXT NOT NULL,
+        id TEXT,
+        requests INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        ended INTEGER NOT NULL DEFAULT 0
+      ) STRICT, WITHOUT ROWID;
+
+      -- The budget of the queue has the reserved amount of a request until its answer is here.
+      CREATE TABLE batch_requests (
+        key TEXT PRIMARY KEY,
+        run TEXT NOT NULL,
+        task ANY NOT NULL,
+        token INTEGER NOT NULL,
+        reserved_cost INTEGER NOT NULL,
+        reserved_tokens INTEGER NOT NULL,
+        answer TEXT,
+        is_reply INTEGER NOT NULL DEFAULT 0,
+        taken_by ANY
+      ) STRICT;
+      CREATE INDEX batch_requests_of_run ON batch_requests (run);
+    `
   }
 ]
 

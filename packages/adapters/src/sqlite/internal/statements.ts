@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite"
+import * as Batches from "./batchStatements.ts"
 import type { TaskStatus } from "@baton/core/Task"
 import * as Rows from "./rows.ts"
 
@@ -612,6 +613,8 @@ export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
     removePause: change<[queue: string, revision: number | null]>(
       "DELETE FROM pauses WHERE queue = ?1 AND (?2 IS NULL OR revision = ?2)"
     ),
+
+    ...Batches.statements({ all, change, first, run }),
 
     // ------------------------------------------------------- the rows of `queues`, and the one row of `control`
 

@@ -116,6 +116,7 @@ export const make = Effect.fnUntraced(function* (
         looks++
         return Effect.map(find(id), show)
       }),
+    cancel: (id) => Effect.map(find(id), show),
     list: Stream.suspend(() => Stream.fromIterable(stored.toReversed().map(show))),
     results: (id) =>
       Stream.unwrap(

@@ -1,10 +1,8 @@
 import type { ClaudeClient, ClaudeError, MessageRequest, Reply } from "@baton/adapters/claude"
-import { Task } from "@baton/core"
-import { Effect, Exit, Fiber, Result, Scope } from "effect"
+import { Attempt, Task, TaskStore } from "@baton/core"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { join } from "node:path"
 import * as Send from "../../../src/claude/internal/batches/send.ts"
-import { folder } from "../../sqlite/temporary.ts"
 import * as Api from "./api.ts"
 
 type About = Parameters<ClaudeClient.ClaudeClient["Service"]["send"]>[1]
@@ -17,6 +15,8 @@ export const request = (prompt: string): MessageRequest.MessageRequest => ({
 
 export const about = (id: string, options: Partial<About> = {}): About => ({
   taskId: Task.TaskId.make(id),
+  queue: "default",
+  leaseToken: Attempt.LeaseToken.make(1),
   requeues: 0,
   idempotencyKey: `${id}/1`,
   purpose: "execute",
@@ -26,36 +26,68 @@ export const about = (id: string, options: Partial<About> = {}): About => ({
 
 type Sending = Fiber.Fiber<Reply.Reply, ClaudeError>
 
-/** One run of a program that sends batches, until it is stopped. */
+/** One worker that sends batches, until it is stopped. */
 export interface Run {
-  /** Sends a request for a task; by default the task is named as the prompt. */
+  /** Sends a request under a lease of a task; by default the task is named as the prompt. */
   readonly ask: (prompt: string, options?: Partial<About> & { readonly id?: string }) => Effect.Effect<Sending>
+  readonly isInBatch: (prompt: string, options?: Partial<About> & { readonly id?: string }) => Effect.Effect<boolean>
   readonly stop: Effect.Effect<void>
 }
 
-/** A journal in a temporary folder, and the API's batches in memory: both outlive the runs. */
+/** A store, and the API's batches in memory: both outlive the workers. */
 export const fixture = Effect.fnUntraced(function* (answer?: Parameters<typeof Api.make>[0]) {
   const api = yield* Api.make(answer)
-  const filename = join(yield* folder, "batches.db")
+  const store = Context.get(yield* Layer.build(TaskStore.layerMemory), TaskStore.TaskStore)
+  const journal = yield* Effect.orDie(Effect.fromNullishOr(store.batches))
+  const leases = new Map<string, { readonly owner: number; readonly claim: TaskStore.Claim }>()
+  let workers = 0
+
+  /** The lease that a worker has of a task. Another one has lost it by then. */
+  const leaseOf = Effect.fnUntraced(function* (id: string, owner: number) {
+    const held = leases.get(id)
+    if (held?.owner === owner) return held.claim.token
+    if (held === undefined) yield* store.add([Task.makeNew({ id, description: id })])
+    else {
+      const usage = { attemptUsage: null, usage: null }
+      yield* store.settle([
+        { _tag: "Release", taskId: held.claim.task.id, token: held.claim.token, reason: "", ...usage }
+      ])
+    }
+    const [claim] = yield* store.claim({ limit: 1, owner: `${owner}`, lease: Duration.days(1000) })
+    if (claim === undefined) return yield* Effect.die("nothing to claim")
+    leases.set(id, { owner, claim })
+    return claim.token
+  }, Effect.orDie)
+
   const start = Effect.fnUntraced(function* (
     options: Partial<Send.Options> = {}
   ): Effect.fn.Return<Run, ClaudeError, Scope.Scope> {
+    const owner = workers++
     const scope = yield* Scope.fork(yield* Scope.Scope)
-    const send = yield* Scope.provide(Send.make(api.api, { filename, ...options }), scope)
+    const { isInBatch, send } = yield* Scope.provide(Send.make(api.api, journal, options), scope)
+    const describe = (id: string, options: Partial<About>) =>
+      Effect.map(leaseOf(id, owner), (leaseToken) => about(id, { leaseToken, ...options }))
     return {
       ask: (prompt, { id = prompt, ...options } = {}) =>
-        Effect.forkIn(send(request(prompt), about(id, options)), scope, { startImmediately: true }),
+        Effect.flatMap(describe(id, options), (about) =>
+          Effect.forkIn(send(request(prompt), about), scope, { startImmediately: true })
+        ),
+      isInBatch: (prompt, { id = prompt, ...options } = {}) =>
+        Effect.orDie(Effect.flatMap(describe(id, options), (about) => isInBatch(request(prompt), about))),
       stop: Scope.close(scope, Exit.void)
     }
   })
-  return { ...api, filename, start }
+  return { ...api, journal, store, leaseOf, start }
 })
 
+/** Lets time pass in steps, because what follows from one step sets the timers of the next. */
+const pass = (step: Duration.Input, times: number) => Effect.repeat(TestClock.adjust(step), { times: times - 1 })
+
 /** Long enough for a batch to be created. */
-export const gather = TestClock.adjust("2 seconds")
+export const gather = pass("500 millis", 4)
 
 /** Long enough for the next check. */
-export const poll = TestClock.adjust("90 seconds")
+export const poll = pass("10 seconds", 9)
 
 export const text = (sending: Sending): Effect.Effect<string, ClaudeError> =>
   Effect.map(Fiber.join(sending), ({ text }) => text)

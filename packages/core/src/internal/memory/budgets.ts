@@ -21,6 +21,23 @@ const move = (table: Table, row: LeasedRow, added: Budget.Amount, reserved: Budg
   row.lease = { ...row.lease, committed: Budget.add(row.lease.committed, added), reserved }
 }
 
+/** Adds amounts to the budget of a queue, if it has one. */
+export const addTo = (table: Table, queue: string, committed: Budget.Amount, reserved: Budget.Amount): void => {
+  const budget = table.budgets.get(queue)
+  if (budget === undefined || (Budget.isZero(committed) && Budget.isZero(reserved))) return
+  change(table, {
+    ...budget,
+    committed: Budget.add(budget.committed, committed),
+    reserved: Budget.add(budget.reserved, reserved)
+  })
+}
+
+/** Sets what a lease has reserved, while the budget of its queue stays as it is: the journal of batches has the difference. */
+export const setReserved = (table: Table, row: LeasedRow, reserved: Budget.Amount): void => {
+  table.observer.changing(row)
+  row.lease = { ...row.lease, reserved }
+}
+
 /** Commits what an attempt has spent, and frees the rest of its reservation. */
 export const settle = (table: Table, row: LeasedRow, spent: Budget.Amount) =>
   move(table, row, Budget.increase(row.lease.committed, spent), Budget.zero)

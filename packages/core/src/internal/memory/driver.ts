@@ -15,6 +15,7 @@ import {
   type TaskStoreDriver
 } from "../../TaskStoreDriver.ts"
 import { attemptsOf, isLeased, type LeasedRow, type Row } from "./row.ts"
+import * as Batches from "./batches.ts"
 import * as Budgets from "./budgets.ts"
 import * as Pauses from "./pauses.ts"
 import * as Table from "./table.ts"
@@ -312,6 +313,20 @@ export const make = Effect.fnUntraced(function* (
           change({})
           return true
         })
+    },
+
+    batches: {
+      begin: (batch, requests) =>
+        Effect.sync(() => Batches.begin(table, batch, requests, clock.currentTimeMillisUnsafe())),
+      created: (run, id) => Effect.sync(() => Batches.created(table, run, id)),
+      find: (keys) => Effect.sync(() => Batches.find(table, keys)),
+      take: (requests) => Effect.sync(() => Batches.take(table, requests)),
+      unanswered: (run) => Effect.sync(() => Batches.unanswered(table, run)),
+      record: (run, answers) => Effect.sync(() => Batches.record(table, run, answers)),
+      drop: (run) => Effect.sync(() => Batches.drop(table, run)),
+      end: (run) => Effect.sync(() => Batches.end(table, run)),
+      list: Effect.sync(() => Batches.list(table)),
+      prune: (ageMillis) => Effect.sync(() => Batches.prune(table, clock.currentTimeMillisUnsafe() - ageMillis))
     },
 
     isPaused: () => control.paused,

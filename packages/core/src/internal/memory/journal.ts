@@ -1,5 +1,7 @@
 import type { Budget } from "../../Budget.ts"
+import type { BatchRecord } from "../../BatchJournal.ts"
 import type { RecordRow } from "../../TaskStoreDriver.ts"
+import { type Batches, toRecords } from "./batches.ts"
 import { recordRow } from "./driver.ts"
 import type { Row, State } from "./row.ts"
 import * as Table from "./table.ts"
@@ -14,6 +16,8 @@ export interface Difference {
   readonly budgets: ReadonlyArray<Budget> | undefined
   /** All of them, when one has changed. */
   readonly pauses: ReadonlyArray<Table.PauseColumns> | undefined
+  /** All of them, when one has changed. */
+  readonly batches: ReadonlyArray<BatchRecord> | undefined
 }
 
 /** Rows as they were before they changed; undefined for rows that were added. */
@@ -40,6 +44,8 @@ export const make = (onChange: () => void): Journal => {
   let freshBudgets: ReadonlyMap<string, Budget> | undefined
   let takenPauses: ReadonlyMap<string, Table.PauseColumns> | undefined
   let freshPauses: ReadonlyMap<string, Table.PauseColumns> | undefined
+  let takenBatches: Batches | undefined
+  let freshBatches: Batches | undefined
   return {
     inserting: (row) => {
       fresh.set(row, undefined)
@@ -57,6 +63,10 @@ export const make = (onChange: () => void): Journal => {
       freshPauses ??= pauses
       onChange()
     },
+    changingBatches: (batches) => {
+      freshBatches ??= batches
+      onChange()
+    },
     take: (table) => {
       const budgets = freshBudgets === undefined ? undefined : Array.from(table.budgets.values())
       takenBudgets = freshBudgets
@@ -64,6 +74,9 @@ export const make = (onChange: () => void): Journal => {
       const pauses = freshPauses === undefined ? undefined : Array.from(table.pauses.values())
       takenPauses = freshPauses
       freshPauses = undefined
+      const batches = freshBatches === undefined ? undefined : toRecords(table.batches)
+      takenBatches = freshBatches
+      freshBatches = undefined
       taken = fresh
       fresh = new Map()
       const isPresent = (row: Row) => table.byId.get(row.task.id) === row
@@ -76,13 +89,15 @@ export const make = (onChange: () => void): Journal => {
         removed: rows.filter((row) => !isPresent(row) && taken.get(row) !== undefined).map(({ task }) => task.id),
         tokenFloor: table.tokenFloor,
         budgets,
-        pauses
+        pauses,
+        batches
       }
     },
     confirm: () => {
       taken = new Map()
       takenBudgets = undefined
       takenPauses = undefined
+      takenBatches = undefined
     },
     undo: (table, now) => {
       const rows = new Set(table.rows)
@@ -107,6 +122,8 @@ export const make = (onChange: () => void): Journal => {
       takenBudgets = freshBudgets = undefined
       table.pauses = takenPauses ?? freshPauses ?? table.pauses
       takenPauses = freshPauses = undefined
+      table.batches = takenBatches ?? freshBatches ?? table.batches
+      takenBatches = freshBatches = undefined
       Table.rebuild(
         table,
         Array.from(rows).sort((left, right) => left.seq - right.seq),

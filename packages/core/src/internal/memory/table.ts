@@ -2,6 +2,7 @@ import type { Budget } from "../../Budget.ts"
 import type { PauseTimes } from "../../QueuePause.ts"
 import type { TaskStatus } from "../../Task.ts"
 import type { LeaseRow, Page, SelectionRow } from "../../TaskStoreDriver.ts"
+import type { Batches } from "./batches.ts"
 import * as Heap from "./heap.ts"
 import * as ReadyQueue from "./readyQueue.ts"
 import { dueFirst, isLeased, type LeasedRow, noDependencies, type Row, type TaskColumns } from "./row.ts"
@@ -12,6 +13,7 @@ export interface Observer {
   readonly changing: (row: Row) => void
   readonly changingBudgets: (budgets: ReadonlyMap<string, Budget>) => void
   readonly changingPauses: (pauses: ReadonlyMap<string, PauseColumns>) => void
+  readonly changingBatches: (batches: Batches) => void
 }
 
 /** A pause, with its times in epoch milliseconds. */
@@ -25,7 +27,8 @@ const noObserver: Observer = {
   inserting: () => {},
   changing: () => {},
   changingBudgets: () => {},
-  changingPauses: () => {}
+  changingPauses: () => {},
+  changingBatches: () => {}
 }
 
 /**
@@ -58,6 +61,7 @@ export interface Table extends Contents {
   budgets: ReadonlyMap<string, Budget>
   /** By queue, and replaced with each change. */
   pauses: ReadonlyMap<string, PauseColumns>
+  batches: Batches
 }
 
 interface Contents {
@@ -89,8 +93,9 @@ export const make = (
   observer = noObserver,
   tokenFloor = 0,
   budgets: ReadonlyMap<string, Budget> = new Map(),
-  pauses: ReadonlyMap<string, PauseColumns> = new Map()
-): Table => ({ observer, nextSeq: 1, tokenFloor, budgets, pauses, ...empty() })
+  pauses: ReadonlyMap<string, PauseColumns> = new Map(),
+  batches: Batches = { runs: new Map(), requests: new Map() }
+): Table => ({ observer, nextSeq: 1, tokenFloor, budgets, pauses, batches, ...empty() })
 
 const count = ({ counts, ready }: Lines, { task, waitsFor }: Row, by: 1 | -1) => {
   counts[task.status] += by

@@ -4,6 +4,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import type { Resolved } from "../../OrchestratorConfig.ts"
+import * as Budget from "../../Budget.ts"
 import type { Claim, Lease } from "../../TaskStore.ts"
 import * as Usage from "../../Usage.ts"
 import type { Concurrency } from "./concurrency.ts"
@@ -43,6 +44,8 @@ export class ClaimedTask {
   lostUsage: Usage.Usage | null = null
   /** The part of `usage` that went through reservations, so that Safety has counted it already. */
   reservedUsage: Usage.Usage | null = null
+  /** The part of `usage` that the journal of batches has committed to the budget of the queue. */
+  committed: Budget.Amount = Budget.zero
   private worker: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   constructor(claim: Claim, claimedAt: number, isStarted: boolean) {
@@ -72,9 +75,14 @@ export class ClaimedTask {
     this.usage = Usage.add(this.usage, usage)
   }
 
-  /** Counts usage that was committed to a reservation. An output or an error reports it as well, unless `isUnreported`. */
-  addReservedUsage(usage: Usage.Usage, options: { readonly isUnreported: boolean }): void {
+  /** Counts usage that was committed to a reservation. An output or an error reports it as well, unless `isUnreported`. With
+   * `isCommitted`, the journal of batches commits it to the budget of the queue. */
+  addReservedUsage(
+    usage: Usage.Usage,
+    options: { readonly isUnreported: boolean; readonly isCommitted?: boolean }
+  ): void {
     this.reservedUsage = Usage.add(this.reservedUsage, usage)
+    if (options.isCommitted === true) this.committed = Budget.add(this.committed, Budget.ofUsage(usage))
     if (options.isUnreported) this.addUsage(usage)
   }
 

@@ -5,7 +5,7 @@ import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type { Attempt } from "../../Attempt.ts"
 import * as Budget from "../../Budget.ts"
-import type { Limits, Reservation, Spend } from "../../Safety.ts"
+import type { Hold, Keeper, Limits, Reservation, Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
 import type { Budgets, Reserved, Spending } from "../../TaskStore.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
@@ -170,16 +170,36 @@ const makeWith = (
     freed.set(queue, Budget.add(freed.get(queue) ?? Budget.zero, amount))
   }
 
-  const reservationOf = (account: Account, spend: Spend, granted: Budget.Amount): Reservation => ({
-    granted: grantedOf(spend, granted),
-    commit: (usage: Usage.Usage | null) =>
-      Effect.sync(() => {
-        const spent = usage === null ? granted : spentBy(usage, granted)
-        free(account, granted)
-        account.committed = Budget.add(account.committed, spent)
-        note(account, spent)
-      })
-  })
+  const reservationOf = (account: Account, spend: Spend, granted: Budget.Amount): Reservation => {
+    let keeper: Keeper = "lease"
+    const hold: Hold = {
+      amount: granted,
+      keeper: () => keeper,
+      moveTo: (next) => {
+        if (next === keeper) return
+        if (keeper === "lease") {
+          if (next === "journal") account.held = Budget.subtract(account.held, granted)
+          else free(account, granted)
+        } else if (next === "lease") account.held = Budget.add(account.held, granted)
+        keeper = next
+        // A write under way can have the amount where it was.
+        note(account, Budget.zero)
+      }
+    }
+    return {
+      granted: grantedOf(spend, granted),
+      hold,
+      commit: (usage: Usage.Usage | null) =>
+        Effect.sync(() => {
+          // Reads the budget again, which the journal has changed.
+          if (keeper !== "lease") return note(account, Budget.zero)
+          const spent = usage === null ? granted : spentBy(usage, granted)
+          free(account, granted)
+          account.committed = Budget.add(account.committed, spent)
+          note(account, spent)
+        })
+    }
+  }
 
   const abandon = (request: Request) =>
     Effect.sync(() => {

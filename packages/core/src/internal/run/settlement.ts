@@ -41,19 +41,14 @@ export const settlementOf = (
 ): Settlement => {
   const {
     claim: { task, token },
+    committed,
     usage
   } = claimed
-  const taskId = task.id
-  const total = claimed.taskUsage()
-  if (outcome._tag === "Released") {
-    return { _tag: "Release", taskId, token, attemptUsage: usage, usage: total, reason: outcome.reason }
-  }
-  if (outcome._tag === "InReview") {
-    const { execution, verification } = outcome
-    return { _tag: "Review", taskId, token, attemptUsage: usage, usage: total, execution, verification }
-  }
-  const { execution, verification, verified } = outcome
-  return { _tag: "Complete", taskId, token, attemptUsage: usage, usage: total, execution, verification, verified }
+  const attempt = { taskId: task.id, token, attemptUsage: usage, committed, usage: claimed.taskUsage() }
+  if (outcome._tag === "Released") return { _tag: "Release", ...attempt, reason: outcome.reason }
+  const { execution, verification } = outcome
+  if (outcome._tag === "InReview") return { _tag: "Review", ...attempt, execution, verification: outcome.verification }
+  return { _tag: "Complete", ...attempt, execution, verification, verified: outcome.verified }
 }
 
 /** The settlement of a failed attempt: the state machine, the limit of attempts and the retry policy decide. */
@@ -67,6 +62,7 @@ export const failureSettlementOf = (
     taskId: task.id,
     token,
     attemptUsage: claimed.usage,
+    committed: claimed.committed,
     usage: claimed.taskUsage(),
     execution: outcome.execution,
     verification: outcome._tag === "Rejected" ? outcome.verification : null,

@@ -21,21 +21,24 @@ type TaskLimits = Pick<RunParts["config"], "maxCostPerTask" | "maxTokensPerTask"
 export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["spend"] => {
   const reserve = reserving(parts, claimed)
   const countLost = countingLost(parts, claimed)
-  return ({ call, isResumable, onGranted, spent, worstCase }) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.andThen(countLost(worstCase), reserve(worstCase)), (reservation) => {
+  return ({ call, isResumable, isResumed = false, onGranted, spent, worstCase }) =>
+    Effect.uninterruptibleMask((restore) => {
+      // A batch that a dead worker has sent is found again, so nothing of it is lost.
+      const counted = isResumable === true ? Effect.void : countLost(worstCase)
+      return Effect.flatMap(Effect.andThen(counted, reserve(worstCase, isResumed)), (reservation) => {
         const granted = reservation.granted ?? worstCase
-        onGranted?.(granted)
+        const { hold } = reservation
+        onGranted?.(granted, hold)
         return Effect.onExit(restore(call), (exit) => {
           const isPaidLater = isResumable === true && Exit.hasInterrupts(exit) && isRepeated(claimed)
           const usage = spent(exit) ?? (isPaidLater ? Usage.zero : null)
           // Without this, the ledger would say that a call that was cut off cost nothing.
-          if (usage === null) claimed.addReservedUsage(Usage.atMost(granted), { isUnreported: true })
-          else claimed.addReservedUsage(usage, { isUnreported: false })
+          const isCommitted = isResumed || (hold !== undefined && hold.keeper() !== "lease")
+          claimed.addReservedUsage(usage ?? Usage.atMost(granted), { isUnreported: usage === null, isCommitted })
           return reservation.commit(usage)
         })
       })
-    )
+    })
 }
 
 /**
@@ -70,8 +73,11 @@ const countLost = (attempts: ReadonlyArray<Attempt>): number => {
   return lost
 }
 
+/** Reserves what a call can cost. A call that is resumed has its part of the budget of the queue already. */
+type Reserve = (worstCase: Spend, isResumed: boolean) => Effect.Effect<Reservation, SafetyStop>
+
 /** Makes the budget of the task for its first paid call: most tasks have no limit, and many make no such call. */
-const reserving = (parts: RunParts, claimed: ClaimedTask): Limits["reserve"] => {
+const reserving = (parts: RunParts, claimed: ClaimedTask): Reserve => {
   const { config } = parts
   const { maxCostPerTask, maxTokensPerTask } = config
   const reserveShared = reservingShared(parts, claimed)
@@ -88,11 +94,11 @@ const reserving = (parts: RunParts, claimed: ClaimedTask): Limits["reserve"] => 
         )
       : Effect.succeed(taskBudget)
   )
-  return (worstCase) =>
+  return (worstCase, isResumed) =>
     Effect.flatMap(getTaskBudget, (taskBudget) =>
       Effect.flatMap(taskBudget.reserve(worstCase), (ofTask) =>
         Effect.map(
-          Effect.onError(reserveShared(narrowed(worstCase, ofTask)), () => ofTask.commit(Usage.zero)),
+          Effect.onError(reserveShared(narrowed(worstCase, ofTask), isResumed), () => ofTask.commit(Usage.zero)),
           (shared) => both(ofTask, shared)
         )
       )
@@ -100,11 +106,12 @@ const reserving = (parts: RunParts, claimed: ClaimedTask): Limits["reserve"] => 
 }
 
 /** Reserves from the budgets of the run and of the queue. */
-const reservingShared = ({ budgets, safety }: RunParts, claimed: ClaimedTask): Limits["reserve"] =>
-  budgets === undefined
-    ? safety.reserve
-    : (worstCase) =>
-        Effect.flatMap(safety.reserve(worstCase), (ofRun) =>
+const reservingShared =
+  ({ budgets, safety }: RunParts, claimed: ClaimedTask): Reserve =>
+  (worstCase, isResumed) =>
+    budgets === undefined || isResumed
+      ? safety.reserve(worstCase)
+      : Effect.flatMap(safety.reserve(worstCase), (ofRun) =>
           Effect.map(
             Effect.onError(budgets.reserve(claimed, narrowed(worstCase, ofRun)), () => ofRun.commit(Usage.zero)),
             (ofQueue) => both(ofRun, ofQueue)
@@ -167,6 +174,7 @@ const withoutWaiting = (spend: Spend): Spend => {
 /** The second budget considered what the first had granted. */
 const both = (first: Reservation, second: Reservation): Reservation => ({
   granted: second.granted ?? first.granted,
+  hold: second.hold ?? first.hold,
   commit: (usage) => Effect.andThen(first.commit(usage), second.commit(usage))
 })
 

@@ -213,13 +213,13 @@ export const boolean = (column: string, value: Driver.Column): boolean => {
   return value === 0 || value === 0n || value === "0" ? false : unreadable(column, "a truth value")
 }
 
-const text = (column: string, value: Driver.Column): string =>
+export const text = (column: string, value: Driver.Column): string =>
   typeof value === "string" ? Text.decode(value) : unreadable(column, "text")
 
 const textOrNull = (column: string, value: Driver.Column): string | null =>
   value === null ? null : text(column, value)
 
-const time = (column: string, value: Driver.Column): DateTime.Utc =>
+export const time = (column: string, value: Driver.Column): DateTime.Utc =>
   DateTime.makeUnsafe(value instanceof Date ? value.getTime() : number(column, value))
 
 const timeOrNull = (column: string, value: Driver.Column): DateTime.Utc | null =>

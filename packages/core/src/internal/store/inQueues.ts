@@ -93,7 +93,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
           (changed) => each(changed.flat(), inside)
         )
 
-  const { budgets, concurrency, pauses, progress, reviews } = store
+  const { batches, budgets, concurrency, pauses, progress, reviews } = store
   const queueCounts = Effect.map(store.queues, (all) => all.filter((counts) => queues.includes(counts.queue)))
 
   return {
@@ -171,6 +171,11 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
           }))
         )
       ),
+    // Its requests have the ids of tasks as all queues have them.
+    batches: batches && {
+      ...batches,
+      list: Effect.map(batches.list, (all) => all.filter(({ queue }) => queues.includes(queue)))
+    },
     budgets: budgets && {
       reserve: (spending) =>
         Effect.map(budgets.reserve(spending.map(leaseOutside)), ({ budgets, lost, refused }) => ({

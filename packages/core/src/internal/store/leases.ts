@@ -35,7 +35,7 @@ export const settlementRow = (settlement: Settlement): SettlementRow => {
   const { attemptsReturned, status } = decisions[settlement._tag]
   const attemptUsage = Codec.document(settlement.attemptUsage)
   const usage = Codec.document(settlement.usage)
-  const spent = Budget.ofUsage(settlement.attemptUsage)
+  const spent = Budget.increase(settlement.committed ?? Budget.zero, Budget.ofUsage(settlement.attemptUsage))
   if (settlement._tag === "Release") {
     return {
       ...lease,
@@ -128,7 +128,8 @@ export const parts = <A extends Pick<LeaseRow, "id">>(
   return rounds.flatMap((round) => cut(rows, round, charactersOf, maxRows, maxCharacters))
 }
 
-const cut = <A>(
+/** Cuts the rows at these indexes into parts within the limits of a call. */
+export const cut = <A>(
   rows: ReadonlyArray<A>,
   round: ReadonlyArray<number>,
   charactersOf: (row: A) => number,

@@ -35,6 +35,7 @@ import type {
 } from "../../TaskStoreDriver.ts"
 import { type Refusal, TasksRefused, TaskStoreError } from "../../TaskStoreError.ts"
 import * as Admission from "./admission.ts"
+import * as Batches from "./batches.ts"
 import * as Budgets from "./budgets.ts"
 import * as Codec from "./codec.ts"
 import * as Concurrency from "./concurrency.ts"
@@ -544,6 +545,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       control: waiting.control,
       announce: Effect.sync(() => waiting.announce("control"))
     })
+  const batches = driver.batches && Batches.make(driver.batches, { decoded, maxCharacters, maxRows })
 
   const store: TaskStore["Service"] = {
     add,
@@ -593,6 +595,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     pauses,
     concurrency,
     progress,
+    batches,
     reviews
   }
   return { store, wake: waiting.wake }

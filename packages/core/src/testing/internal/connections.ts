@@ -109,6 +109,7 @@ export const make = Effect.fnUntraced(function* (
   const hasPauses = connections.every(({ store }) => store.pauses !== undefined)
   const hasProgress = connections.every(({ store }) => store.progress !== undefined)
   const hasConcurrency = connections.every(({ store }) => store.concurrency !== undefined)
+  const hasBatches = connections.every(({ store }) => store.batches !== undefined)
   const hasBudgets = connections.every(({ store }) => store.budgets !== undefined)
   return {
     add: (tasks) => write((store) => store.add(tasks)),
@@ -169,9 +170,28 @@ export const make = Effect.fnUntraced(function* (
           resume: (queue, options) =>
             write((store) => Effect.flatMap(pausesOf(store), ({ resume }) => resume(queue, options)))
         }
+      : undefined,
+    batches: hasBatches
+      ? {
+          begin: (batch, requests) =>
+            write((store) => Effect.flatMap(batchesOf(store), ({ begin }) => begin(batch, requests))),
+          created: (run, id) => write((store) => Effect.flatMap(batchesOf(store), ({ created }) => created(run, id))),
+          find: (keys) => run((store) => Effect.flatMap(batchesOf(store), ({ find }) => find(keys))),
+          take: (requests) => write((store) => Effect.flatMap(batchesOf(store), ({ take }) => take(requests))),
+          unanswered: (batch) =>
+            run((store) => Effect.flatMap(batchesOf(store), ({ unanswered }) => unanswered(batch))),
+          record: (batch, answers) =>
+            write((store) => Effect.flatMap(batchesOf(store), ({ record }) => record(batch, answers))),
+          drop: (batch) => write((store) => Effect.flatMap(batchesOf(store), ({ drop }) => drop(batch))),
+          end: (batch) => write((store) => Effect.flatMap(batchesOf(store), ({ end }) => end(batch))),
+          list: run((store) => Effect.flatMap(batchesOf(store), ({ list }) => list)),
+          prune: (age) => write((store) => Effect.flatMap(batchesOf(store), ({ prune }) => prune(age)))
+        }
       : undefined
   }
 })
+
+const batchesOf = ({ batches }: Store) => Effect.orDie(Effect.fromNullishOr(batches))
 
 const reviewsOf = ({ reviews }: Store) => Effect.orDie(Effect.fromNullishOr(reviews))
 

@@ -11,6 +11,7 @@ import * as ApiErrors from "../apiErrors.ts"
 export interface BatchApi {
   readonly create: (requests: ReadonlyArray<BatchRequest>) => Effect.Effect<Batch, ClaudeError>
   readonly retrieve: (id: string) => Effect.Effect<Batch, ClaudeError>
+  readonly cancel: (id: string) => Effect.Effect<Batch, ClaudeError>
   /** All batches of the key's workspace, latest first. */
   readonly list: Stream.Stream<Batch, ClaudeError>
   /** One line per request, in any order. */
@@ -97,6 +98,11 @@ export const fromSdk = (sdk: Sdk): BatchApi => {
     retrieve: (id) =>
       Effect.flatMap(
         sdk.call((client, signal) => client.messages.batches.retrieve(id, undefined, { signal })),
+        batch
+      ),
+    cancel: (id) =>
+      Effect.flatMap(
+        sdk.call((client, signal) => client.messages.batches.cancel(id, undefined, { signal })),
         batch
       ),
     list: Stream.paginate<string | null, Batch, ClaudeError>(null, (after) =>

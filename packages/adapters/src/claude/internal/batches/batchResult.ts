@@ -9,7 +9,7 @@ import { ApiMessage } from "../apiMessage.ts"
 export const BatchResult = Schema.Union([
   Schema.TaggedStruct("Replied", { message: ApiMessage }),
   Schema.TaggedStruct("Unanswered", {
-    reason: Schema.Literals(["Failed", "Permanent", "Fatal"]),
+    reason: Schema.Literals(["Failed", "Transient", "Permanent", "Fatal"]),
     type: Schema.String,
     message: Schema.String,
     requestId: Schema.optionalKey(Schema.String),
@@ -84,8 +84,9 @@ const fromApi = (result: { readonly type: string; readonly [field: string]: unkn
         message: "The batch expired before it processed the request, which cost nothing."
       })
     case "canceled":
+      // The request is sent again in the same attempt.
       return unanswered({
-        reason: "Failed",
+        reason: "Transient",
         type: "canceled",
         message: "The batch was canceled before it processed the request, which cost nothing."
       })

@@ -1,57 +1,69 @@
+import type { LeaseToken } from "@baton/core/Attempt"
+import type { TaskId } from "@baton/core/Task"
+import * as Budget from "@baton/core/Budget"
+import * as Usage from "@baton/core/Usage"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import type { ClaudeError } from "../../ClaudeError.ts"
+import { ClaudeError } from "../../ClaudeError.ts"
+import type { About } from "../../ClaudeClient.ts"
 import type { MessageRequest } from "../../../internal/chat/MessageRequest.ts"
 import type { PriceTable } from "../../../internal/chat/Pricing.ts"
 import type { Reply } from "../../../internal/chat/Reply.ts"
 import { type ApiMessage, toReply } from "../apiMessage.ts"
-import { customId, type RequestIdentity } from "../requestIdentity.ts"
+import { customId, identify } from "../requestIdentity.ts"
 import { type BatchResult, toError } from "./batchResult.ts"
-import type { Journal, RequestKey } from "./journal.ts"
+import type { Entry, Journal } from "./journal.ts"
 
 /** A request that waits for its reply: it costs a fiber and no timer. */
-export interface PendingRequest extends RequestKey {
+export interface PendingRequest {
+  /** Its custom id. */
+  readonly key: string
   readonly request: MessageRequest
+  readonly taskId: TaskId
+  readonly queue: string
+  readonly token: LeaseToken
+  readonly hold: About["hold"]
+  /** Nothing is reserved for it, because an earlier attempt sent it. */
+  readonly isResumed: boolean
   readonly bytes: number
   readonly reply: Deferred.Deferred<Reply, ClaudeError>
   /** Called when the request becomes part of a batch. */
   readonly onSend: (() => void) | undefined
+  /** The batch that it is in. */
+  run: string | undefined
 }
 
-/** A reply that an earlier run received and never delivered. */
-export interface UnclaimedReply {
-  readonly key: string
-  readonly unclaimed: Reply
-}
-
-/** The requests of this run that wait for a reply. No function waits or yields, except `awaitUnsent`. */
+/** The requests of this process that wait for a reply. */
 export interface PendingRequests {
+  /** Whether a request is in a batch already, or has a reply that no task has taken. */
+  readonly isKnown: (request: MessageRequest, about: About) => Effect.Effect<boolean, ClaudeError>
   /**
-   * Returns the reply from the journal, or a pending request: one of a batch that already exists, or one for the next
-   * batch. A request that is repeated in one run is a new request, because its first reply was unusable; the first such
-   * request of a later run resumes the one in the journal. The same rule distinguishes the votes of a quorum.
+   * Waits for the reply to a request: from the journal, from the batch that it is in, or from the next batch. A request that is repeated in
+   * one process is a new request, because its first reply was unusable; the first such request of a later process resumes the
+   * one in the journal. The same rule distinguishes the votes of a quorum.
    */
-  readonly register: (
-    journal: Journal,
-    options: {
-      readonly identity: RequestIdentity
-      readonly request: MessageRequest
-      readonly rejected: string | null
-      readonly onSend: (() => void) | undefined
-    },
-    now: number
-  ) => PendingRequest | UnclaimedReply
-  /** Removes a request that no fiber waits for. It stays in its batch, for a later request. */
-  readonly remove: (request: PendingRequest, wasDelivered: boolean) => void
-  readonly isWaiting: (key: string) => boolean
-  /** Takes as many unsent requests as fit into one batch. */
+  readonly send: (request: MessageRequest, about: About) => Effect.Effect<Reply, ClaudeError>
+  readonly waitingFor: (key: string) => PendingRequest | undefined
+  /** The batches in which requests wait. */
+  readonly runs: () => ReadonlySet<string>
+  readonly inRun: (run: string) => ReadonlyArray<PendingRequest>
+  /** Takes as many unsent requests of one queue as fit into one batch. */
   readonly take: (limits: BatchLimits) => ReadonlyArray<PendingRequest>
   /** Adds requests that are in no batch to the unsent ones again, as far as a fiber waits for them. */
-  readonly putBack: (keys: Iterable<string>) => void
+  readonly putBack: (requests: Iterable<PendingRequest>) => void
+  /** The requests are in a batch, which a poller follows. */
+  readonly joined: (requests: Iterable<PendingRequest>, run: string) => void
+  /**
+   * Delivers what the journal has for requests that are in batches of other workers, or lets them wait there. Those that it does
+   * not have fail, and are sent again.
+   */
+  readonly follow: (requests: ReadonlyArray<PendingRequest>) => Effect.Effect<void, ClaudeError>
   readonly complete: (key: string, result: BatchResult) => void
-  readonly fail: (keys: Iterable<string>, error: ClaudeError) => void
+  readonly fail: (requests: Iterable<PendingRequest>, error: ClaudeError) => void
   readonly failAll: (error: ClaudeError) => void
+  /** What a result cost; null if that is unknown. */
+  readonly spentOn: (key: string, result: BatchResult) => Budget.Amount | null
   /** The requests that are in no batch and not in the journal yet. */
   readonly unsent: () => { readonly requests: number; readonly bytes: number; readonly latestAt: number }
   /** Returns when there are unsent requests. */
@@ -63,37 +75,41 @@ export interface BatchLimits {
   readonly bytes: number
 }
 
+interface Options {
+  readonly journal: Journal
+  readonly prices: PriceTable
+  readonly now: () => number
+  /** Called when there is a new batch to follow. */
+  readonly onJoined: () => void
+}
+
 /** What a batch adds to a request: its id and some punctuation. */
 const overhead = 128
 
-export const make = (journal: Journal, prices: PriceTable): PendingRequests => {
+/** The attempt makes the request again, and reserves what it can cost. */
+export const sentAgain = () =>
+  new ClaudeError({
+    reason: "Transient",
+    type: "batch_lost",
+    message: "The batch of the request does not exist; the request is sent again.",
+    usage: Usage.zero
+  })
+
+export const make = ({ journal, now, onJoined, prices }: Options): PendingRequests => {
   const waiting = new Map<string, PendingRequest>()
   const unsent = new Map<string, PendingRequest>()
-  /** Keys whose reply this run has received, and does not want a second time. */
+  /** Keys whose reply this process has received, and does not want a second time. */
   const delivered = new Set<string>()
-  /** Keys that earlier runs left behind and no request has resumed yet, by digest. */
-  const unclaimed = new Map<string, Set<string>>()
   const hasUnsent = Latch.makeUnsafe(false)
   let latestAt = 0
   let unsentBytes = 0
 
-  for (const { digest, key } of journal.unclaimed()) {
-    const keys = unclaimed.get(digest)
-    if (keys === undefined) unclaimed.set(digest, new Set([key]))
-    else keys.add(key)
-  }
-
   const isTaken = (key: string) => waiting.has(key) || delivered.has(key)
 
-  const noLongerUnclaimed = (digest: string, key: string) => {
-    const keys = unclaimed.get(digest)
-    if (keys?.delete(key) === true && keys.size === 0) unclaimed.delete(digest)
-  }
-
-  const addUnsent = (pending: PendingRequest, now: number) => {
+  const addUnsent = (pending: PendingRequest, at: number) => {
     unsent.set(pending.key, pending)
     unsentBytes += pending.bytes
-    latestAt = now
+    latestAt = at
     hasUnsent.openUnsafe()
   }
 
@@ -102,100 +118,165 @@ export const make = (journal: Journal, prices: PriceTable): PendingRequests => {
     if (unsent.size === 0) hasUnsent.closeUnsafe()
   }
 
-  const replyTo = ({ model }: MessageRequest, message: ApiMessage) =>
+  const replyTo = (model: string, message: ApiMessage) =>
     toReply(message, { model, prices, billing: "batch", requestId: null })
 
-  const failWith = (keys: Iterable<string>, error: ClaudeError) => {
-    for (const key of keys) {
-      const pending = waiting.get(key)
-      if (pending !== undefined) Deferred.doneUnsafe(pending.reply, Effect.fail(error))
+  const failWith = (requests: Iterable<PendingRequest>, error: ClaudeError) => {
+    for (const { reply } of requests) Deferred.doneUnsafe(reply, Effect.fail(error))
+  }
+
+  /** What the journal has for a request. `other`: nothing that it can have. */
+  const read = (
+    { request, taskId }: Pick<PendingRequest, "request" | "taskId">,
+    { isShared, rejected }: Pick<About, "isShared" | "rejected">,
+    entry: Entry | undefined
+  ): Reply | "none" | "other" | "waits" => {
+    if (entry === undefined) return "none"
+    if (entry.result === null) return "waits"
+    // It was answered by an error for which no attempt waited: it is sent.
+    if (entry.result._tag !== "Replied") return "none"
+    const reply = replyTo(request.model, entry.result.message)
+    if (reply.text === rejected) return "other"
+    if (entry.takenBy === null || entry.takenBy === taskId) return reply
+    return isShared === true ? "other" : reply
+  }
+
+  const isKnown = Effect.fnUntraced(function* (request: MessageRequest, about: About) {
+    const identity = identify(request, about)
+    for (let ordinal = 0; ; ordinal++) {
+      const key = customId(identity, ordinal)
+      if (isTaken(key)) continue
+      const found = read({ request, taskId: about.taskId }, about, yield* journal.find({ key, taskId: about.taskId }))
+      if (found !== "other") return found !== "none"
     }
+  })
+
+  /** Registers a request under a key that no other fiber waits for. Returns its reply if there is one. */
+  const register = Effect.fnUntraced(function* (
+    request: MessageRequest,
+    about: About,
+    started: { pending: PendingRequest | undefined }
+  ): Effect.fn.Return<Reply | PendingRequest, ClaudeError> {
+    const { hold, isResumed = false, leaseToken: token, onSend, queue, taskId } = about
+    const identity = identify(request, about)
+    const bytes = Buffer.byteLength(JSON.stringify(request)) + overhead
+    for (let ordinal = 0; ; ordinal++) {
+      const key = customId(identity, ordinal)
+      if (isTaken(key)) continue
+      const reply = Deferred.makeUnsafe<Reply, ClaudeError>()
+      const pending: PendingRequest = {
+        ...{ key, request, taskId, queue, token, hold, isResumed, bytes, reply, onSend },
+        run: undefined
+      }
+      started.pending = pending
+      waiting.set(key, pending)
+      const entry = yield* journal.take({ key, taskId })
+      const found = read(pending, about, entry)
+      if (found === "other") {
+        waiting.delete(key)
+        delivered.add(key)
+      } else if (found === "none") {
+        if (isResumed) return yield* Effect.fail(sentAgain())
+        addUnsent(pending, now())
+        return pending
+      } else {
+        hold?.moveTo("nobody")
+        if (found !== "waits") return found
+        joined([pending], entry?.run ?? "")
+        return pending
+      }
+    }
+  })
+
+  const joined = (requests: Iterable<PendingRequest>, run: string) => {
+    for (const pending of requests) {
+      pending.run = run
+      pending.onSend?.()
+    }
+    onJoined()
+  }
+
+  const send = (request: MessageRequest, about: About): Effect.Effect<Reply, ClaudeError> =>
+    Effect.suspend(() => {
+      const started: { pending: PendingRequest | undefined } = { pending: undefined }
+      return Effect.onExit(
+        Effect.flatMap(register(request, about, started), (found) =>
+          "text" in found ? Effect.succeed(found) : Deferred.await(found.reply)
+        ),
+        (exit) =>
+          Effect.sync(() => {
+            const { pending } = started
+            if (pending === undefined) return
+            if (exit._tag === "Success") delivered.add(pending.key)
+            waiting.delete(pending.key)
+            removeUnsent(pending)
+          })
+      )
+    })
+
+  const complete = (key: string, result: BatchResult) => {
+    const pending = waiting.get(key)
+    if (pending === undefined) return
+    if (result._tag === "Unanswered") return failWith([pending], toError(result))
+    Deferred.doneUnsafe(pending.reply, Effect.succeed(replyTo(pending.request.model, result.message)))
+  }
+
+  /** Another task has the reply, and its cost. */
+  const completeFor = (pending: PendingRequest, { result, takenBy }: Entry) => {
+    if (result === null) return
+    if (result._tag === "Unanswered" || takenBy === null || takenBy === pending.taskId)
+      return complete(pending.key, result)
+    const reply = replyTo(pending.request.model, result.message)
+    Deferred.doneUnsafe(pending.reply, Effect.succeed({ ...reply, usage: Usage.zero, cached: true }))
   }
 
   return {
-    register: (journal, { identity, onSend, rejected, request }, now) => {
-      const wait = (key: string): PendingRequest => {
-        const bytes = Buffer.byteLength(JSON.stringify(request)) + overhead
-        const reply = Deferred.makeUnsafe<Reply, ClaudeError>()
-        const pending = { key, digest: identity.digest, request, bytes, reply, onSend }
-        waiting.set(key, pending)
-        return pending
-      }
-      /** What the journal has for a key: its reply, or a request that waits for the batch it is in. */
-      const resume = (key: string): PendingRequest | UnclaimedReply | "rejected" | undefined => {
-        const entry = journal.find(key)
-        noLongerUnclaimed(identity.digest, key)
-        if (entry?.result === null) {
-          onSend?.()
-          return wait(key)
-        }
-        if (entry?.result._tag !== "Replied") return undefined
-        const reply = replyTo(request, entry.result.message)
-        if (reply.text === rejected) return "rejected"
-        delivered.add(key)
-        journal.markClaimed(key)
-        return { key, unclaimed: reply }
-      }
-
-      for (let ordinal = 0; ; ordinal++) {
-        const key = customId(identity, ordinal)
-        if (isTaken(key)) continue
-        const resumed = resume(key)
-        if (resumed === "rejected") {
-          delivered.add(key)
-          continue
-        }
-        if (resumed !== undefined) return resumed
-        // The response cache sends one request for several tasks, and after a crash for another of them than before.
-        for (const other of unclaimed.get(identity.digest) ?? []) {
-          if (isTaken(other)) {
-            noLongerUnclaimed(identity.digest, other)
-            continue
-          }
-          const resumed = resume(other)
-          if (resumed !== undefined && resumed !== "rejected") return resumed
-        }
-        // New, or answered by an error for which no attempt waited: it is sent.
-        const pending = wait(key)
-        addUnsent(pending, now)
-        return pending
-      }
-    },
-    remove: (pending, wasDelivered) => {
-      if (wasDelivered) delivered.add(pending.key)
-      waiting.delete(pending.key)
-      removeUnsent(pending)
-    },
-    isWaiting: (key) => waiting.has(key),
+    isKnown,
+    send,
+    waitingFor: (key) => waiting.get(key),
+    runs: () => new Set(Array.from(waiting.values()).flatMap(({ run }) => run ?? [])),
+    inRun: (run) => Array.from(waiting.values()).filter((pending) => pending.run === run),
     take: (limits) => {
       const taken: Array<PendingRequest> = []
       let bytes = 0
       for (const pending of unsent.values()) {
         if (taken.length === limits.requests) break
+        if (taken[0] !== undefined && taken[0].queue !== pending.queue) continue
         if (taken.length > 0 && bytes + pending.bytes > limits.bytes) break
         taken.push(pending)
         bytes += pending.bytes
       }
-      for (const pending of taken) {
-        removeUnsent(pending)
-        pending.onSend?.()
-      }
+      for (const pending of taken) removeUnsent(pending)
       return taken
     },
-    putBack: (keys) => {
-      for (const key of keys) {
-        const pending = waiting.get(key)
-        if (pending !== undefined) addUnsent(pending, latestAt)
+    putBack: (requests) => {
+      for (const pending of requests) {
+        pending.run = undefined
+        if (waiting.get(pending.key) === pending) addUnsent(pending, latestAt)
       }
     },
-    complete: (key, result) => {
-      const pending = waiting.get(key)
-      if (pending === undefined) return
-      if (result._tag === "Unanswered") return failWith([key], toError(result))
-      Deferred.doneUnsafe(pending.reply, Effect.succeed(replyTo(pending.request, result.message)))
-    },
+    joined,
+    follow: Effect.fnUntraced(function* (requests) {
+      if (requests.length === 0) return
+      const entries = yield* journal.takeAll(requests)
+      for (const pending of requests) {
+        const entry = entries.get(pending.key)
+        if (entry === undefined) failWith([pending], sentAgain())
+        else if (entry.result === null) joined([pending], entry.run)
+        else completeFor(pending, entry)
+      }
+    }),
+    complete,
     fail: failWith,
-    failAll: (error) => failWith(waiting.keys(), error),
+    failAll: (error) => failWith(waiting.values(), error),
+    spentOn: (key, result) => {
+      if (result._tag === "Unanswered") return result.unmetered === true ? null : Budget.zero
+      const model = waiting.get(key)?.request.model
+      const { usage } = replyTo(model ?? result.message.model, result.message)
+      // The model that answered can have another name than the one that was asked, and so no price.
+      if (usage === null || (model === undefined && Usage.maxUsd(usage) === null)) return null
+      return Budget.ofUsage(usage)
+    },
     unsent: () => ({ requests: unsent.size, bytes: unsentBytes, latestAt }),
     awaitUnsent: hasUnsent.await
   }

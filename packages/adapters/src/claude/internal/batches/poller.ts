@@ -1,3 +1,4 @@
+import type { BatchRun } from "@baton/core/BatchJournal"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -7,7 +8,8 @@ import type { ClaudeError } from "../../ClaudeError.ts"
 import { type Batch, sizeOf } from "./batchApi.ts"
 import { type BatchResult, resultOf, unanswered, withReason } from "./batchResult.ts"
 import type { BatchRuns } from "./batchRuns.ts"
-import type { BatchRow } from "./journal.ts"
+import * as Journal from "./journal.ts"
+import { type PendingRequest, sentAgain } from "./pendingRequests.ts"
 
 const seconds = Duration.toMillis("1 second")
 const firstInterval = 5 * seconds
@@ -32,78 +34,119 @@ const chunk = 500
 /** How often results that lack some requests are read. */
 const maxReadings = 3
 
-/** Follows all batches that have not ended, with one fiber and one timer. */
+/** How often batches of other workers are checked, in which no request of this process waits. */
+const unattendedInterval = Duration.toMillis("10 minutes")
+
+/** A worker that is creating a batch does not take this long. */
+const longestCreation = Duration.toMillis("1 day")
+
+/** Follows the batches in which requests of this process wait, with one fiber and one timer. */
 export const poll = (runs: BatchRuns): Effect.Effect<never, ClaudeError> => {
-  const { api, clock, journal, pending } = runs
+  const { api, beingCreated, clock, journal, pending } = runs
   /** Ids of batches that other programs created. */
   const foreign = new Set<string>()
-  const readings = new Map<number, number>()
-  const failing = new Set<number>()
+  const readings = new Map<string, number>()
+  const failing = new Set<string>()
+  /** Since when it has been unknown whether a batch exists. */
+  const unknownSince = new Map<string, number>()
+  /** When batches of other workers were last checked. */
+  let checkedOthersAt = clock.currentTimeMillisUnsafe()
 
-  const unansweredOf = (seq: number) => journal.use((journal) => journal.unanswered(seq))
+  const failAll = (run: string, error: ClaudeError) => pending.fail(pending.inRun(run), error)
 
-  const failAll = (seq: number, error: ClaudeError) =>
-    Effect.map(unansweredOf(seq), (keys) => pending.fail(keys, error))
+  /** Those of these requests that have something reserved, or need nothing, become part of the next batch. */
+  const sendAgain = (requests: ReadonlyArray<PendingRequest>) => {
+    const isReady = ({ hold, isResumed }: PendingRequest) =>
+      !isResumed && (hold === undefined || hold.keeper() === "lease")
+    pending.putBack(requests.filter(isReady))
+    pending.fail(
+      requests.filter((request) => !isReady(request)),
+      sentAgain()
+    )
+  }
 
-  /** The batch does not exist: those of its requests that a fiber waits for become part of the next one. */
-  const sendAgain = ({ seq }: BatchRow) =>
-    journal.use((journal) => {
-      const keys = journal.unanswered(seq)
-      journal.drop(seq)
-      pending.putBack(keys)
-    })
+  /** The batch does not exist. */
+  const drop = Effect.fnUntraced(function* (run: string) {
+    const waiting = pending.inRun(run)
+    yield* journal.drop(run)
+    for (const { hold } of waiting) if (hold?.keeper() === "journal") hold.moveTo("lease")
+    sendAgain(waiting)
+  })
 
-  const record = (seq: number, results: ReadonlyMap<string, BatchResult>) =>
-    journal.use((journal) => {
-      for (const key of journal.recordResults(seq, [...results], pending.isWaiting)) {
-        const result = results.get(key)
-        if (result !== undefined) pending.complete(key, result)
-      }
-    })
+  /** The API has deleted the results: what they cost is not known. */
+  const forget = Effect.fnUntraced(function* (run: string, error: ClaudeError) {
+    const waiting = pending.inRun(run)
+    yield* Journal.forget(journal, run, error.message)
+    sendAgain(waiting)
+  })
+
+  const record = Effect.fnUntraced(function* (run: string, results: ReadonlyMap<string, BatchResult>) {
+    const recorded = yield* journal.record(
+      run,
+      Array.from(results, ([key, result]) => ({
+        key,
+        result,
+        spent: pending.spentOn(key, result),
+        takenBy: pending.waitingFor(key)?.taskId ?? null
+      }))
+    )
+    for (const key of recorded) {
+      const result = results.get(key)
+      if (result !== undefined) pending.complete(key, result)
+    }
+  })
 
   /** Records all results before it records that the batch has ended, so that an interrupted reading is repeated. */
-  const collect = Effect.fnUntraced(function* ({ seq }: BatchRow, { id, results_url }: Batch) {
-    if (results_url !== null) {
-      yield* api.results(id).pipe(
-        Stream.rechunk(chunk),
-        Stream.runForEachArray((lines) => record(seq, resultsOf(lines)))
-      )
-      const missing = yield* unansweredOf(seq)
-      const reading = (readings.get(seq) ?? 0) + 1
-      if (missing.length > 0 && reading < maxReadings) {
-        readings.set(seq, reading)
-        return false
+  const collect = Effect.fnUntraced(
+    function* ({ run }: BatchRun, { id, results_url }: Batch) {
+      runs.isCollecting = true
+      if (results_url !== null) {
+        yield* api.results(id).pipe(
+          Stream.rechunk(chunk),
+          Stream.runForEachArray((lines) => record(run, resultsOf(lines)))
+        )
+        const missing = yield* journal.unanswered(run)
+        const reading = (readings.get(run) ?? 0) + 1
+        if (missing.length > 0 && reading < maxReadings) {
+          readings.set(run, reading)
+          return false
+        }
       }
-    }
-    const noResult = unanswered({
-      reason: "Failed",
-      type: "no_result",
-      message: `The batch ${id} has no result for the request.`,
-      unmetered: true
-    })
-    const missing = yield* unansweredOf(seq)
-    yield* record(seq, new Map(missing.map((key) => [key, noResult])))
-    yield* journal.use((journal) => {
-      journal.recordEnded(seq)
-      journal.prune(clock.currentTimeMillisUnsafe() - resultsKept)
-    })
-    yield* Effect.logInfo("Batch ended").pipe(Effect.annotateLogs({ batch: id }))
-    return true
-  })
+      const noResult = unanswered({
+        reason: "Failed",
+        type: "no_result",
+        message: `The batch ${id} has no result for the request.`,
+        unmetered: true
+      })
+      const missing = yield* journal.unanswered(run)
+      if (missing.length > 0) yield* record(run, new Map(missing.map((key) => [key, noResult])))
+      yield* journal.end(run)
+      yield* journal.prune(Duration.millis(resultsKept))
+      yield* Effect.logInfo("Batch ended").pipe(Effect.annotateLogs({ batch: id }))
+      // Other workers may have recorded some of the results first.
+      yield* pending.follow(pending.inRun(run))
+      return true
+    },
+    Effect.ensuring(Effect.sync(() => (runs.isCollecting = false)))
+  )
 
   /**
    * Looks for a batch whose creation was not confirmed. While a batch that may be the one has not ended, its requests are
    * not sent again: only its results show which requests it contains.
+   *
+   * A worker that waits for one of its requests has the lease of the task. So the worker that was creating the batch has lost
+   * that lease, and has ended or been stopped.
    */
-  const find = Effect.fnUntraced(function* (row: BatchRow) {
-    const { createdAt, requests, seq } = row
-    const listed = yield* api.list.pipe(
+  const find = Effect.fnUntraced(function* (row: BatchRun, rows: ReadonlyArray<BatchRun>, isAwaited: boolean) {
+    const { requests, run } = row
+    const createdAt = DateTime.toEpochMillis(row.createdAt)
+    const known = new Set(rows.map(({ id }) => id))
+    const candidates = yield* api.list.pipe(
       Stream.takeWhile((batch) => DateTime.toEpochMillis(batch.created_at) >= createdAt - clockSkew),
-      Stream.filter((batch) => sizeOf(batch) === requests && !foreign.has(batch.id)),
+      Stream.filter((batch) => sizeOf(batch) === requests && !foreign.has(batch.id) && !known.has(batch.id)),
       Stream.runCollect
     )
-    const candidates = yield* journal.use((journal) => listed.filter(({ id }) => !journal.knows(id)))
-    const keys = new Set(yield* unansweredOf(seq))
+    const keys = new Set(yield* journal.unanswered(run))
     let mayExist = false
     for (const candidate of candidates) {
       if (candidate.processing_status !== "ended") {
@@ -116,62 +159,77 @@ export const poll = (runs: BatchRuns): Effect.Effect<never, ClaudeError> => {
         foreign.add(candidate.id)
         continue
       }
-      yield* journal.use((journal) => journal.recordCreated(seq, candidate.id))
+      yield* journal.created(run, candidate.id)
       return yield* collect(row, candidate)
     }
-    const unknownFor = clock.currentTimeMillisUnsafe() - (runs.unknownSince.get(seq) ?? runs.startedAt)
-    if (mayExist || unknownFor < listingDelay) return false
-    yield* sendAgain(row)
+    const now = clock.currentTimeMillisUnsafe()
+    const since = unknownSince.get(run) ?? now
+    unknownSince.set(run, since)
+    if (mayExist || now - since < (isAwaited ? listingDelay : longestCreation)) return false
+    yield* drop(run)
     return true
   })
 
   /** Returns whether the batch has ended or turned out not to exist. */
-  const check = Effect.fnUntraced(function* (row: BatchRow) {
-    if (row.id === null) return yield* find(row)
+  const check = Effect.fnUntraced(function* (row: BatchRun, rows: ReadonlyArray<BatchRun>, isAwaited: boolean) {
+    if (row.id === null) return yield* find(row, rows, isAwaited)
     const batch = yield* api.retrieve(row.id)
     return batch.processing_status === "ended" ? yield* collect(row, batch) : false
   })
 
   /** Returns how long to wait at least before the next check, where the server says so. */
-  const onError = Effect.fnUntraced(function* (row: BatchRow, error: ClaudeError) {
+  const onError = Effect.fnUntraced(function* ({ createdAt, id, run }: BatchRun, error: ClaudeError) {
     if (error.type === "journal") return yield* Effect.fail(error)
     if (error.reason === "Fatal") {
-      yield* failAll(row.seq, withReason(error, "Fatal"))
-    } else if (error.status === 404 && row.id !== null) {
-      if (clock.currentTimeMillisUnsafe() - row.createdAt > resultsKept) yield* sendAgain(row)
-      else yield* failAll(row.seq, withReason(error, "Fatal", unknownBatch(row.id)))
-    } else if (!failing.has(row.seq)) {
-      failing.add(row.seq)
+      failAll(run, withReason(error, "Fatal"))
+    } else if (error.status === 404 && id !== null) {
+      if (clock.currentTimeMillisUnsafe() - DateTime.toEpochMillis(createdAt) > resultsKept) yield* forget(run, error)
+      else failAll(run, withReason(error, "Fatal", unknownBatch(id)))
+    } else if (!failing.has(run)) {
+      failing.add(run)
       yield* Effect.logWarning("Batch check failed; retrying").pipe(
-        Effect.annotateLogs({ batch: row.id ?? "unknown", reason: error.message })
+        Effect.annotateLogs({ batch: id ?? "unknown", reason: error.message })
       )
     }
     return error.retryAfter === undefined ? 0 : Math.min(Duration.toMillis(error.retryAfter), longestPause)
+  })
+
+  /** The batches to check now: those in which requests wait, and from time to time those of other workers. */
+  const due = Effect.gen(function* () {
+    const awaited = pending.runs()
+    const now = clock.currentTimeMillisUnsafe()
+    const checksOthers = now - checkedOthersAt >= unattendedInterval
+    if (checksOthers) checkedOthersAt = now
+    const rows = yield* journal.list
+    const open = new Set(rows.map(({ run }) => run))
+    // Another worker has collected these, or found that they do not exist.
+    const over = Array.from(awaited).filter((run) => !open.has(run) && !beingCreated.has(run))
+    yield* pending.follow(over.flatMap(pending.inRun))
+    return {
+      awaited,
+      rows,
+      checked: rows.filter(({ run }) => !beingCreated.has(run) && (checksOthers || awaited.has(run)))
+    }
   })
 
   return Effect.gen(function* () {
     let interval = firstInterval
     while (true) {
       runs.changed.closeUnsafe()
-      const all = yield* journal.use((journal) => journal.inProgress())
-      const rows = all.filter(({ seq }) => !runs.beingCreated.has(seq))
+      const { awaited, checked, rows } = yield* due
       let progressed = false
       let pause = 0
-      for (const row of rows) {
-        const result = yield* Effect.result(check(row))
+      for (const row of checked) {
+        const result = yield* Effect.result(check(row, rows, awaited.has(row.run)))
         if (result._tag === "Success") {
-          failing.delete(row.seq)
+          failing.delete(row.run)
           progressed ||= result.success
         } else pause = Math.max(pause, yield* onError(row, result.failure))
       }
-      if (rows.length === 0) {
-        yield* runs.changed.await
-        interval = firstInterval
-        continue
-      }
-      const wait = Math.max(progressed ? firstInterval : interval, pause)
+      const isIdle = awaited.size === 0 && checked.length === 0
+      const wait = isIdle ? unattendedInterval : Math.max(progressed ? firstInterval : interval, pause)
       const isNew = yield* Effect.raceFirst(Effect.as(Effect.sleep(wait), false), Effect.as(runs.changed.await, true))
-      interval = progressed || isNew ? firstInterval : Math.min(interval * growth, longestInterval)
+      interval = isIdle || progressed || isNew ? firstInterval : Math.min(interval * growth, longestInterval)
     }
   })
 }
@@ -182,4 +240,4 @@ const resultsOf = (lines: ReadonlyArray<unknown>): ReadonlyMap<string, BatchResu
 /** Sending the requests again would pay for them twice once the right key is used. */
 const unknownBatch = (id: string) =>
   `The batch ${id} is unknown to this API key: use the key that it was created with, ` +
-  "or move the batch journal away to send its requests again."
+  "or forget the batch (baton batch cancel --forget), so that its requests are sent again."

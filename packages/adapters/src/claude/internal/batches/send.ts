@@ -1,16 +1,15 @@
+import type { BatchJournal } from "@baton/core/BatchJournal"
 import * as Usage from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import { randomUUID } from "node:crypto"
 import type { ClaudeClientService } from "../../ClaudeClient.ts"
 import { ClaudeError } from "../../ClaudeError.ts"
 import { Prices } from "../../../internal/chat/Pricing.ts"
-import { identify } from "../requestIdentity.ts"
 import type { BatchApi } from "./batchApi.ts"
 import { type BatchRuns, submit } from "./batchRuns.ts"
 import * as Journal from "./journal.ts"
@@ -19,8 +18,6 @@ import { poll } from "./poller.ts"
 
 /** How requests become batches. */
 export interface Options {
-  /** Path of the journal. The file is created where there is none, readable for this user alone. */
-  readonly filename: string
   /** A batch is created when no request has arrived for this long. Default 1 second. */
   readonly gather?: Duration.Input | undefined
   /** The most requests in one batch. Default 100,000, which is the API's limit. */
@@ -30,24 +27,36 @@ export interface Options {
 /** The API's limit is 256 MB. A batch is built in memory, so this limit is much lower. */
 const maxBytes = 100_000_000
 
+/** How requests are sent, and recognised when they were sent before. */
+export interface Sending extends Pick<ClaudeClientService, "send"> {
+  readonly isInBatch: NonNullable<ClaudeClientService["isInBatch"]>
+}
+
 /** Sends requests in batches. The fibers that create and follow batches run until the scope closes. */
 export const make = Effect.fnUntraced(function* (
   api: BatchApi,
-  options: Options
-): Effect.fn.Return<ClaudeClientService["send"], ClaudeError, Scope.Scope> {
+  batches: BatchJournal,
+  options: Options = {}
+): Effect.fn.Return<Sending, never, Scope.Scope> {
   const clock = yield* Clock.Clock
-  const journal = yield* Journal.open(options.filename)
+  const journal = Journal.make(batches)
   const prices = yield* Prices
-  const pending = yield* journal.use((journal) => PendingRequests.make(journal, prices))
+  const changed = Latch.makeUnsafe(false)
+  const pending = PendingRequests.make({
+    journal,
+    prices,
+    now: () => clock.currentTimeMillisUnsafe(),
+    onJoined: () => void changed.openUnsafe()
+  })
   const runs: BatchRuns = {
     api,
     journal,
     pending,
     clock,
-    startedAt: clock.currentTimeMillisUnsafe(),
+    newRun: () => randomUUID(),
     beingCreated: new Set(),
-    unknownSince: new Map(),
-    changed: Latch.makeUnsafe(false),
+    isCollecting: false,
+    changed,
     closing: Latch.makeUnsafe(false)
   }
   /** Set when no request can be sent any more. */
@@ -66,21 +75,11 @@ export const make = Effect.fnUntraced(function* (
   // Runs first, so that the creation of a batch knows that its time is limited.
   yield* Effect.addFinalizer(() => Latch.open(runs.closing))
 
-  return (request, about) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
-        if (broken !== undefined) return yield* Effect.fail(broken)
-        const { onSend, rejected } = about
-        const options = { identity: identify(request, about), request, rejected, onSend }
-        const found = yield* journal.use((journal) =>
-          pending.register(journal, options, clock.currentTimeMillisUnsafe())
-        )
-        if ("unclaimed" in found) return found.unclaimed
-        return yield* Effect.onExit(restore(Deferred.await(found.reply)), (exit) =>
-          Effect.sync(() => pending.remove(found, Exit.isSuccess(exit)))
-        )
-      })
-    )
+  return {
+    send: (request, about) =>
+      Effect.suspend(() => (broken === undefined ? pending.send(request, about) : Effect.fail(broken))),
+    isInBatch: pending.isKnown
+  }
 })
 
 const errorOf = (cause: unknown): ClaudeError =>

@@ -18,6 +18,7 @@ export const formerVersions = ["2", "3", "4", "5"] as const
  * - `budgets`: a field for each queue with a budget; `spending`: what attempts under way have spent and hold, in these queues
  * - `pauses`: a field for each queue that was paused
  * - `progress`: a field for each attempt under way that has reported some, and for some that have ended
+ * - `batches`, `batch_keys`: the journal of batches, see `batches.ts`
  * - sorted sets: `ready` in the order of claiming; `delayed` by `availableAt`; `leases` by their end; one for each status
  *   but `in_progress`, by `seq`; `dependants` and `dependencies`, who waits for whom, both ways
  * - tasks with a concurrency key: `keyed` has them instead of `ready`, by key; `turns` has the keys with tasks there, in the
@@ -52,7 +53,9 @@ const keyNames = [
   "budgets",
   "spending",
   "pauses",
-  "progress"
+  "progress",
+  "batches",
+  "batch_keys"
 ] as const
 
 export interface Keys {
