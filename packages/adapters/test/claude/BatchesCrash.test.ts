@@ -146,8 +146,9 @@ describe("workers that are killed at any moment", () => {
         }
         endAtOnce()
         end()
-        yield* startWorker(store, api)
+        const stop = yield* startWorker(store, api)
         for (let step = 0; step < 10; step++) yield* TestClock.adjust("5 minutes")
+        yield* stop
 
         assert.strictEqual((yield* store.counts).completed, total, `seed ${seed}`)
         const sent = batches().flatMap(({ requests }) => requests)
