@@ -12,6 +12,7 @@ const dumpAll = (store: Store) => Effect.map(store.dump({ limit: 1_000_000 }), (
 
 const empty: PersistedTaskStore.Changes["budgets"] = []
 const noPauses: PersistedTaskStore.Changes["pauses"] = []
+const noBatches: PersistedTaskStore.Changes["batches"] = []
 
 /** A place where changes are written to, as the documentation of `Changes` says. */
 const makePlace = () => {
@@ -22,6 +23,7 @@ const makePlace = () => {
     tokenFloor: 0,
     budgets: empty,
     pauses: noPauses,
+    batches: noBatches,
     writes: 0,
     write: (changes: PersistedTaskStore.Changes) =>
       Effect.sync(() => {
@@ -32,6 +34,7 @@ const makePlace = () => {
         place.tokenFloor = changes.tokenFloor
         place.budgets = changes.budgets
         place.pauses = changes.pauses
+        place.batches = changes.batches
       })
   }
   return place
@@ -46,6 +49,7 @@ const open = (place: ReturnType<typeof makePlace>, write: Write = place.write) =
     tokenFloor: place.tokenFloor,
     budgets: place.budgets,
     pauses: place.pauses,
+    batches: place.batches,
     write
   })
 
@@ -80,6 +84,16 @@ const around = (store: Store, wrap: <A, E>(operation: Effect.Effect<A, E>) => Ef
   reviews: store.reviews && {
     audit: (finding) => wrap(store.reviews?.audit(finding) ?? Effect.die("no reviews")),
     decide: (decisions) => wrap(store.reviews?.decide(decisions) ?? Effect.die("no reviews"))
+  },
+  batches: store.batches && {
+    ...store.batches,
+    begin: (batch, requests) => wrap(store.batches?.begin(batch, requests) ?? Effect.die("no batches")),
+    created: (run, id) => wrap(store.batches?.created(run, id) ?? Effect.die("no batches")),
+    take: (requests) => wrap(store.batches?.take(requests) ?? Effect.die("no batches")),
+    record: (run, answers) => wrap(store.batches?.record(run, answers) ?? Effect.die("no batches")),
+    drop: (run) => wrap(store.batches?.drop(run) ?? Effect.die("no batches")),
+    end: (run) => wrap(store.batches?.end(run) ?? Effect.die("no batches")),
+    prune: (age) => wrap(store.batches?.prune(age) ?? Effect.die("no batches"))
   },
   pauses: store.pauses && {
     ...store.pauses,

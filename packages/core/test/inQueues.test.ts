@@ -10,8 +10,8 @@ const layerOf = (...queues: readonly [string, ...ReadonlyArray<string>]) =>
     Effect.map(TaskStore.TaskStore, (store) => TaskStore.inQueues(store, queues))
   )
 
-/** They name queues themselves. */
-const namesQueues = new Set(["queues", "budgets", "pauses", "concurrency of workers"])
+/** They name queues themselves, and a journal of batches names tasks by their ids in the whole store. */
+const namesQueues = new Set(["queues", "budgets", "batches", "pauses", "concurrency of workers"])
 
 const suiteOf = (queue: string) =>
   TaskStoreSuite.cases({
