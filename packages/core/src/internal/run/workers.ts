@@ -138,7 +138,7 @@ export const make = (
   const loop = Effect.gen(function* () {
     for (let index = 0; ; index++) {
       yield* concurrency.awaitAbove(index)
-      yield* Effect.forkChild(worker(index))
+      yield* Effect.forkChild(worker(index), { startImmediately: true })
     }
   })
 

@@ -186,8 +186,8 @@ local ids = {}
 for _, task in ipairs((select(FIRST + 1))) do
   if tonumber(task[Blockers]) > 0 then
     write(HSET, FEEDBACK, task[Id], ARGV[FIRST])
-    -- A claim reads the feedback only of tasks that have a former attempt, or something of one.
-    if task[Previous] == '-' then task[Previous] = '0' end
+    -- A claim reads the feedback only of tasks that had an attempt, or have feedback without one.
+    if task[Previous] == '-' then task[Previous] = 'f' end
     move(task, 'failed')
     ids[#ids + 1] = task[Id]
   end
