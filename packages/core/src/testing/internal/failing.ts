@@ -14,6 +14,7 @@ import {
   ids,
   it,
   outcomes,
+  release,
   settle,
   statusOf,
   task,
@@ -75,6 +76,20 @@ export const failing: ReadonlyArray<Case> = [
       assert.equal(yield* statusOf(fixture, "child"), "failed")
       yield* fixture.store.requeue({ ids: ids("child") })
       assert.equal((yield* claimOne(fixture)).task.id, "child")
+    })
+  ),
+  it(
+    "they have had no attempt, so once they are requeued they are claimed after tasks that had one",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("started")])
+      const started = yield* claimOne(fixture)
+      yield* failedChain(fixture)
+      yield* fixture.store.failWaiting(ids("child"), reason)
+      yield* fixture.store.requeue({ ids: ids("bad") })
+      yield* settle(fixture, complete(yield* claimOne(fixture)))
+      yield* fixture.store.requeue({ ids: ids("child") })
+      yield* settle(fixture, release(started))
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["started", "child"])
     })
   ),
   it(
