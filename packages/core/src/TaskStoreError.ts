@@ -34,8 +34,12 @@ export const Refusal = Schema.Struct({
     "UnknownDependency",
     "DependencyCycle",
     "IdInUse",
+    "InvalidQueueName",
     "InvalidConcurrencyKey",
-    "InvalidPriority"
+    "InvalidPriority",
+    "InvalidPayload",
+    "InvalidMetadata",
+    "InvalidOverrides"
   ]),
   /** A sentence for a person: the problem with this task. */
   message: Schema.String
@@ -46,8 +50,9 @@ export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
 
 /**
  * An `add` or `restore` call added nothing, because these tasks were refused. `IdInUse`: the id belongs to
- * another task, or, when restoring, to any task. `InvalidConcurrencyKey`: the key is empty, too long, or no valid text.
- * `InvalidPriority`: the priority is not a whole number.
+ * another task, or, when restoring, to any task. `InvalidQueueName`, `InvalidConcurrencyKey`: the name or key is empty, too
+ * long, or no valid text. `InvalidPriority`: the priority is not a whole number. `InvalidPayload`, `InvalidMetadata`: JSON
+ * cannot represent the value. `InvalidOverrides`: a number is not whole or too small.
  *
  * @category errors
  * @since 0.1.0

@@ -1,8 +1,8 @@
 import * as Schema from "effect/Schema"
-import { ConcurrencyKey, defaultQueue, type NewTask, type TaskId } from "../../Task.ts"
+import { ConcurrencyKey, defaultQueue, type NewTask, Overrides, QueueName, type TaskId } from "../../Task.ts"
 import type { Refusal } from "../../TaskStoreError.ts"
 
-/** Refusals of `add`: an id that belongs to another task, an unknown dependency, a cycle, an invalid key or priority. */
+/** Refusals of `add`: an id that belongs to another task, an unknown dependency, a cycle, an invalid field. */
 
 const quote = (id: TaskId) => JSON.stringify(id)
 
@@ -18,35 +18,76 @@ export const unknownDependency = (taskId: TaskId, unknown: ReadonlyArray<TaskId>
   message: `Task ${quote(taskId)} depends on ${unknown.map(quote).join(", ")}, which is not there: add it before, or together with it.`
 })
 
-const isValidKey: (key: string) => boolean = Schema.is(ConcurrencyKey)
+const isQueueName: (name: string) => boolean = Schema.is(QueueName)
+const isKey: (key: string) => boolean = Schema.is(ConcurrencyKey)
+const areOverrides = Schema.is(Overrides)
+const isJson = Schema.is(Schema.Json)
 
-/** Refusals of tasks whose concurrency key no task can have. */
-export const invalidKeys = (
-  tasks: ReadonlyArray<{ readonly id: TaskId; readonly concurrencyKey?: string | null }>
-): ReadonlyArray<Refusal> =>
-  tasks.flatMap(({ concurrencyKey = null, id }) =>
-    concurrencyKey === null || isValidKey(concurrencyKey)
-      ? []
+const quoteStart = (text: string) => JSON.stringify(text.slice(0, 40))
+
+const jsonValues = "give it text, finite numbers, true, false, null, and lists and objects of these."
+
+/** The fields of a task, to be added or restored, that a store could not hold as they are. */
+type Fields = { readonly id: TaskId } & {
+  readonly [Key in "concurrencyKey" | "metadata" | "overrides" | "payload" | "priority" | "queue"]?:
+    | NewTask[Key]
+    | null
+    | undefined
+}
+
+/** What is wrong with a task by itself. */
+const checks: ReadonlyArray<(task: Fields) => Pick<Refusal, "problem" | "message"> | undefined> = [
+  ({ id, queue }) =>
+    queue === undefined || queue === null || queue === defaultQueue || isQueueName(queue)
+      ? undefined
       : {
-          taskId: id,
+          problem: "InvalidQueueName",
+          message: `The queue of task ${quote(id)}, ${quoteStart(queue)}, has no valid name: give it a name of 1 to 100 characters, without control characters.`
+        },
+  ({ concurrencyKey, id }) =>
+    concurrencyKey === undefined || concurrencyKey === null || isKey(concurrencyKey)
+      ? undefined
+      : {
           problem: "InvalidConcurrencyKey",
-          message: `The concurrency key of task ${quote(id)}, ${JSON.stringify(concurrencyKey.slice(0, 40))}, is not valid: give it a key of 1 to 200 characters, without control characters.`
-        }
-  )
-
-/** Refusals of tasks whose priority databases would round, or could not store. */
-export const invalidPriorities = (
-  tasks: ReadonlyArray<{ readonly id: TaskId; readonly priority?: number }>
-): ReadonlyArray<Refusal> =>
-  tasks.flatMap(({ id, priority = 0 }) =>
-    Number.isSafeInteger(priority)
-      ? []
+          message: `The concurrency key of task ${quote(id)}, ${quoteStart(concurrencyKey)}, is not valid: give it a key of 1 to 200 characters, without control characters.`
+        },
+  // Databases would round it, or could not store it.
+  ({ id, priority }) =>
+    priority === undefined || priority === null || Number.isSafeInteger(priority)
+      ? undefined
       : {
-          taskId: id,
           problem: "InvalidPriority",
           message: `The priority of task ${quote(id)} is ${priority}: give it a whole number.`
+        },
+  // JSON would write NaN as null, and leave out functions.
+  ({ id, payload }) =>
+    payload === undefined || payload === null || isJson(payload)
+      ? undefined
+      : { problem: "InvalidPayload", message: `The payload of task ${quote(id)} is not JSON: ${jsonValues}` },
+  ({ id, metadata }) =>
+    metadata === undefined || metadata === null || isJson(metadata)
+      ? undefined
+      : { problem: "InvalidMetadata", message: `The metadata of task ${quote(id)} is not JSON: ${jsonValues}` },
+  ({ id, overrides }) =>
+    overrides === undefined || overrides === null || areOverrides(overrides)
+      ? undefined
+      : {
+          problem: "InvalidOverrides",
+          message: `The overrides of task ${quote(id)} are not valid: numbers of attempts and milliseconds are whole.`
         }
-  )
+]
+
+/** Refusals of tasks with a field that no task can have. */
+export const invalid = (tasks: ReadonlyArray<Fields>): ReadonlyArray<Refusal> => {
+  const refusals: Array<Refusal> = []
+  for (const task of tasks) {
+    for (const check of checks) {
+      const refusal = check(task)
+      if (refusal !== undefined) refusals.push({ taskId: task.id, ...refusal })
+    }
+  }
+  return refusals
+}
 
 /** What identifies the work of a task, as drivers compare it. */
 const workOf = ({ description, payload, queue }: NewTask): string =>

@@ -103,8 +103,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   ): Effect.fn.Return<AddResult, TaskStoreError | TasksRefused> {
     if (tasks.length === 0) return { added: [], existing: 0 }
     yield* refuseLongIds(tasks.map(({ id }) => id))
-    yield* refuseKeys(tasks)
-    yield* refusePriorities(tasks)
+    yield* refuseInvalid(tasks)
     const distinct = Admission.distinct(tasks)
     const cycles = Admission.cycles(distinct.tasks)
     const rows = distinct.tasks.map(Codec.newTaskRow)
@@ -131,25 +130,20 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     }
   })
 
-  const refusePriorities = (tasks: Parameters<typeof Admission.invalidPriorities>[0]) => {
-    const refusals = Admission.invalidPriorities(tasks)
-    return isReadonlyArrayNonEmpty(refusals) ? Effect.fail(new TasksRefused({ refusals })) : Effect.void
-  }
-
-  /** Refuses keys that no task can have, and all keys where the driver does not support them. */
-  const refuseKeys = (
-    tasks: ReadonlyArray<{ readonly id: TaskId; readonly concurrencyKey?: string | null }>
+  /** Refuses tasks with a field that no task can have, and keys where the driver does not support them. */
+  const refuseInvalid = (
+    tasks: Parameters<typeof Admission.invalid>[0]
   ): Effect.Effect<void, TaskStoreError | TasksRefused> => {
-    const keyed = tasks.find(({ concurrencyKey = null }) => concurrencyKey !== null)
-    if (keyed === undefined) return Effect.void
-    if (driver.concurrencyKeys !== true) {
+    const keyed =
+      driver.concurrencyKeys === true ? undefined : tasks.find(({ concurrencyKey = null }) => concurrencyKey !== null)
+    if (keyed !== undefined) {
       return Effect.fail(
         unusable(
           `Task ${JSON.stringify(keyed.id)} has a concurrency key. ${driver.place} does not support concurrency keys: leave the key out, or use another store.`
         )
       )
     }
-    const refusals = Admission.invalidKeys(tasks)
+    const refusals = Admission.invalid(tasks)
     return isReadonlyArrayNonEmpty(refusals) ? Effect.fail(new TasksRefused({ refusals })) : Effect.void
   }
 
@@ -487,8 +481,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   ): Effect.fn.Return<void, TaskStoreError | TasksRefused> {
     yield* Effect.fromResult(TaskRecord.validate(records, () => false))
     yield* refuseLongIds(records.map(({ task }) => task.id))
-    yield* refuseKeys(records.map(({ task }) => task))
-    yield* refusePriorities(records.map(({ task }) => task))
+    yield* refuseInvalid(records.map(({ task }) => task))
     if (records.length === 0) return
     const inReview = driver.decide === undefined ? records.find(({ task }) => task.status === "in_review") : undefined
     if (inReview !== undefined) {
