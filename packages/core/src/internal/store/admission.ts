@@ -27,7 +27,7 @@ const quoteStart = (text: string) => JSON.stringify(text.slice(0, 40))
 
 const jsonValues = "give it text, finite numbers, true, false, null, and lists and objects of these."
 
-/** The fields of a task, to be added or restored, that a store could not hold as they are. */
+/** The fields that are checked when a task is added or restored. */
 type Fields = { readonly id: TaskId } & {
   readonly [Key in "concurrencyKey" | "metadata" | "overrides" | "payload" | "priority" | "queue"]?:
     | NewTask[Key]
@@ -35,7 +35,7 @@ type Fields = { readonly id: TaskId } & {
     | undefined
 }
 
-/** What is wrong with a task by itself. */
+/** Each returns the problem of a task, if it has one. */
 const checks: ReadonlyArray<(task: Fields) => Pick<Refusal, "problem" | "message"> | undefined> = [
   ({ id, queue }) =>
     queue === undefined || queue === null || queue === defaultQueue || isQueueName(queue)
