@@ -43,8 +43,9 @@ export class TaskStore extends Context.Service<
   TaskStore,
   {
     /**
-     * Adds tasks. A task whose id exists is not changed. All or nothing: when a task is refused, no task of the call is added.
-     * A dependency has to be in the store or in the same call.
+     * Adds tasks. A task whose id exists is not changed: other metadata, overrides or another priority are ignored, and `revise`
+     * stores them. All or nothing: when a task is refused, no task of the call is added. A dependency has to be in the store or
+     * in the same call.
      */
     readonly add: (tasks: ReadonlyArray<NewTask>) => Effect.Effect<AddResult, TaskStoreError | TasksRefused>
 

@@ -13,6 +13,7 @@ import {
 } from "@baton/core"
 import { Context, Effect, Fiber, Layer, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import { yields } from "./harness.ts"
 
 const Summaries = TaskQueue.make({
   name: "summaries",
@@ -213,6 +214,31 @@ describe("a typed queue", () => {
         assert.strictEqual(yield* Words.await("1"), 4)
         assert.strictEqual((yield* Summaries.await("1")).words, 1)
       }).pipe(Effect.provide(workers))
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
+
+  it.effect("has its own concurrency beside other queues of the process", () =>
+    Effect.gen(function* () {
+      const running = { words: 0, summaries: 0 }
+      const most = { words: 0, summaries: 0 }
+      const during = <A>(name: keyof typeof running, result: A) =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => (most[name] = Math.max(most[name], ++running[name]))),
+          () => Effect.as(Effect.sleep("1 second"), result),
+          () => Effect.sync(() => running[name]--)
+        )
+      const workers = Layer.mergeAll(
+        Words.toLayer(() => during("words", 1), { ...inBackground, concurrency: 3 }),
+        Summaries.toLayer(() => during("summaries", { title: "t", words: 1 }), { ...inBackground, concurrency: 1 })
+      )
+      const ids = ["1", "2", "3", "4"]
+      yield* Words.add(ids.map((id) => ({ id, payload: id })))
+      yield* Summaries.add(ids.map((id) => ({ id, payload })))
+      const awaited = Effect.forEach(ids, (id) => Effect.andThen(Words.await(id), Summaries.await(id)))
+      const done = yield* Effect.forkChild(Effect.provide(awaited, workers))
+      yield* Effect.repeat(Effect.andThen(TestClock.adjust("1 second"), yields()), { times: 6 })
+      yield* Fiber.join(done)
+      assert.deepStrictEqual(most, { words: 3, summaries: 1 })
     }).pipe(Effect.provide(TaskStore.layerMemory))
   )
 

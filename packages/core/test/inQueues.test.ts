@@ -11,7 +11,7 @@ const layerOf = (...queues: readonly [string, ...ReadonlyArray<string>]) =>
   )
 
 /** They name queues themselves, and a journal of batches names tasks by their ids in the whole store. */
-const namesQueues = new Set(["queues", "budgets", "batches", "pauses", "concurrency of workers"])
+const namesQueues = new Set(["queues", "bad input in queues", "budgets", "batches", "pauses", "concurrency of workers"])
 
 const suiteOf = (queue: string) =>
   TaskStoreSuite.cases({

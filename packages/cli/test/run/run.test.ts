@@ -123,6 +123,19 @@ describe("baton run", () => {
   )
 
   test(
+    "waits as long as --retry-delay says, and not for retries that a limit refuses",
+    Effect.gen(function* () {
+      yield* add(...numbered(2))
+      const failing = ["--exec", "false", "--retry-delay", "1h", "--max-iterations", "2"]
+      const { exitCode, stdout } = yield* baton(["run", ...failing, "--output", "ndjson"])
+      assert.strictEqual(exitCode, 3)
+      const retried = objects(stdout).filter(({ event }) => event === "TaskRetried")
+      assert.lengthOf(retried, 2)
+      for (const { delayMillis } of retried) assert.isAtLeast(Number(delayMillis), 0.8 * 3_600_000)
+    })
+  )
+
+  test(
     "reports unverified tasks unless --no-verify is set",
     Effect.gen(function* () {
       yield* add({ id: "a", description: "Do a" })

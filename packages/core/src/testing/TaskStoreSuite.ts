@@ -32,7 +32,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type { TaskStore } from "../TaskStore.ts"
 import { adding } from "./internal/adding.ts"
 import { administration } from "./internal/administration.ts"
-import { badInput } from "./internal/badInput.ts"
+import { badInput, badInputInQueues } from "./internal/badInput.ts"
 import { batches, batchesWithBudgets, noBatches } from "./internal/batches.ts"
 import { budgets, noBudgets } from "./internal/budgets.ts"
 import { checkpoints } from "./internal/checkpoints.ts"
@@ -185,6 +185,7 @@ const groupsOf = ({
 }: Capabilities): ReadonlyArray<readonly [string, ReadonlyArray<Case>]> => [
   ["adding", adding],
   ["bad input", badInput],
+  ["bad input in queues", badInputInQueues],
   ["queues", queues],
   ["claiming", claiming],
   concurrencyKeys ? ["concurrency keys", keys] : ["concurrency keys (not supported)", withoutKeys],
