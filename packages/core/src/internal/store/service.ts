@@ -413,6 +413,8 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       )
     }
     if (revisions.length === 0 || from.length === 0) return []
+    const [invalid] = Admission.invalid(revisions.map(({ taskId: id, work }) => ({ id, ...work })))
+    if (invalid !== undefined) return yield* unusable(invalid.message)
     const ids: Array<TaskId> = []
     for (const { rows } of parts(revisions.map(Codec.revisionRow), charactersOfRevision, maxRows, maxCharacters)) {
       for (const id of yield* driver.revise(rows, { from })) ids.push(Codec.taskId(id))

@@ -26,7 +26,7 @@ const circular = () => {
 }
 
 /** Values that a program without types can pass, or that types allow, and JSON cannot represent. */
-const notJson = (): ReadonlyArray<Schema.Json> => [
+export const notJson = (): ReadonlyArray<Schema.Json> => [
   Number.NaN,
   { n: [Infinity] },
   circular(),

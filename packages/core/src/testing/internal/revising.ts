@@ -2,6 +2,7 @@ import * as assert from "node:assert/strict"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { TaskStoreError } from "../../TaskStoreError.ts"
+import { notJson } from "./badInput.ts"
 import { dumpAll, transfer } from "./transferring.ts"
 import {
   type Case,
@@ -275,6 +276,20 @@ export const revising: ReadonlyArray<Case> = [
         tasks.map(({ description, requeues }) => [description, requeues]),
         numbered(30).map(({ id }) => [`New ${id}.`, 1])
       )
+    })
+  ),
+  it(
+    "work that JSON cannot represent is refused, and no task of the call changes",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a"), task("b")])
+      const before = yield* dumpAll(fixture.store)
+      for (const payload of notJson()) {
+        const revisions = [...replace("a"), { ...revision("b"), work: { description: "New b.", payload } }]
+        const refused = yield* Effect.flip(fixture.store.revise(revisions))
+        assert.ok(refused instanceof TaskStoreError)
+        assert.match(refused.message, /The payload of task ".*b" is not JSON/)
+      }
+      assert.deepEqual(yield* dumpAll(fixture.store), before)
     })
   ),
   it(
