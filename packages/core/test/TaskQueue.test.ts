@@ -217,7 +217,7 @@ describe("a typed queue", () => {
     }).pipe(Effect.provide(TaskStore.layerMemory))
   )
 
-  it.effect("has its own concurrency beside other queues of the process", () =>
+  it.effect("has its own concurrency, whatever other queues of the process have", () =>
     Effect.gen(function* () {
       const running = { words: 0, summaries: 0 }
       const most = { words: 0, summaries: 0 }
