@@ -72,7 +72,8 @@ export class Report {
     this.now = now
   }
 
-  add({ attempts, task }: TaskRecord): void {
+  add({ attempts: all, task }: TaskRecord): void {
+    const attempts = all.filter(isCounted)
     this.tasks++
     this.statuses[task.status]++
     if (task.status === "completed" && !task.verified) this.unverified++
@@ -87,7 +88,6 @@ export class Report {
   private addAttempt(attempt: Attempt): void {
     const start = attempt.startedAt.epochMilliseconds
     const end = attempt.endedAt?.epochMilliseconds ?? this.now
-    if (attempt.outcome === "claimed") return
     this.attempts++
     this.outcomes.set(attempt.outcome, (this.outcomes.get(attempt.outcome) ?? 0) + 1)
     if (attempt.endedAt !== null) this.durations.add(end - start)
@@ -116,6 +116,13 @@ export class Report {
     return from === Infinity ? undefined : { from, until }
   }
 }
+
+/**
+ * Whether a report counts an attempt. A task that a worker claimed ahead and gave back was not worked on, and a released
+ * attempt does not count either, unless it used tokens.
+ */
+const isCounted = ({ outcome, usage }: Attempt): boolean =>
+  outcome !== "claimed" && (outcome !== "released" || usage !== null)
 
 /** The groups with the most tasks and attempts first. */
 export const ranked = (groups: ReadonlyMap<string, Group>): ReadonlyArray<Group> =>

@@ -102,6 +102,34 @@ describe("a report", () => {
     assert.strictEqual(shown["Cost"], "$0.2500")
   })
 
+  it("does not count attempts that were given back without a cost, such as those of tasks that were claimed ahead", () => {
+    const report = reportOf(
+      record("a", "completed", [
+        { outcome: "released", error: "not started" },
+        { outcome: "completed", at: 200 }
+      ]),
+      record("b", "pending", [{ outcome: "released", costUsd: 0.5 }]),
+      record("c", "in_progress", [{ outcome: "claimed" }])
+    )
+    assert.strictEqual(report.attempts, 2)
+    assert.strictEqual(Object.fromEntries(figures(report))["Attempts"], "2")
+    assert.deepStrictEqual(
+      [...report.outcomes],
+      [
+        ["completed", 1],
+        ["released", 1]
+      ]
+    )
+    assert.deepStrictEqual(
+      report.shownHistories().map(({ attempts, id }) => [id, attempts.length]),
+      [
+        ["c", 0],
+        ["a", 1],
+        ["b", 1]
+      ]
+    )
+  })
+
   it("never reports an unknown cost as zero", () => {
     const report = reportOf(record("a", "completed", [{ outcome: "completed", costUsd: null }]))
     assert.strictEqual(Object.fromEntries(figures(report))["Cost"], "cost unknown")
