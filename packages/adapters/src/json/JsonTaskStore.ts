@@ -37,8 +37,9 @@
  * ```
  *
  * Only `id` and `description` are required. The file is written as Python's `json.dump(data, file, indent=2)` writes it;
- * characters other than ASCII are escaped unless the file already contains some. Fields that Baton does not know
- * (`max_attempts`, for example), in a task or in the document, keep their exact text, and so do tasks that do not change.
+ * characters other than ASCII are escaped unless the file already contains some. The lab's `max_attempts` limits the attempts
+ * of its task, as the override `maxAttempts` does. Fields that Baton does not know, in a task or in the document, keep their
+ * exact text, and so do tasks that do not change.
  *
  * The field `baton` of a task contains what the lab does not know, without the defaults: `queue`, `payload`, `overrides`,
  * `priority`, `availableAt`, `dependsOn`, `waitsFor` (the dependencies that have yet to complete), `concurrencyKey`,

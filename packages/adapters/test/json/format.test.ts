@@ -1,3 +1,4 @@
+import { Task, type TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -260,6 +261,31 @@ describe("the file of a JSON store", () => {
       ]
       for (const part of kept) assert.include(text, part)
       assert.isTrue(text.startsWith(kept[0] ?? "") && text.endsWith(kept[2] ?? ""))
+    })
+  )
+
+  it.effect("limits the attempts of a task by the lab's max_attempts, which a revision changes", () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith(one(`, "max_attempts": 2`))
+      const limit = (store: TaskStore.TaskStore["Service"]) =>
+        Effect.map(find(store, "a"), ({ overrides }) => overrides.maxAttempts)
+      assert.strictEqual(yield* withStore(filename, limit), 2)
+      for (const maxAttempts of [5, undefined]) {
+        const overrides = maxAttempts === undefined ? {} : { maxAttempts }
+        const work = Task.makeNew({ id: "a", description: "Do a.", overrides })
+        yield* withStore(filename, (store) => store.revise([{ taskId: work.id, feedback: null, work }]))
+        assert.strictEqual(yield* withStore(filename, limit), maxAttempts)
+        assert.strictEqual(textOf(filename).includes(`"max_attempts": 5`), maxAttempts === 5)
+        assert.notInclude(textOf(filename), "maxAttempts")
+      }
+      for (const other of ["0", `"many"`, "null", "1.5"]) {
+        const odd = yield* fileWith(one(`, "max_attempts": ${other}`))
+        assert.isUndefined(yield* withStore(odd, limit))
+        yield* withStore(odd, (store) =>
+          Effect.flatMap(claimOne(store), (claimed) => store.settle([complete(claimed)]))
+        )
+        assert.include(textOf(odd), `"max_attempts": ${other}`)
+      }
     })
   )
 

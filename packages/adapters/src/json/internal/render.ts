@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import type { TaskId } from "@baton/core/Task"
 import type { TaskRecord } from "@baton/core/TaskRecord"
 import { type Document, type Fields, savedSettings, type Settings } from "./document.ts"
-import { extensionOf, labStatus } from "./savedTask.ts"
+import { extensionOf, isLimit, labStatus } from "./savedTask.ts"
 
 /** How a file is written. */
 export interface Style {
@@ -177,7 +177,12 @@ const taskText = (record: TaskRecord, before: Fields | undefined, style: Style):
   fields.set("result", text(task.result))
   fields.set("attempts", text(task.attempts))
   keep("metadata", task.metadata)
-  fields.set("baton", text(extensionOf(record, style)))
+  const { history } = style
+  const { maxAttempts } = task.overrides
+  const hasLabLimit = Option.exists(parse(fields.get("max_attempts") ?? ""), isLimit)
+  if (hasLabLimit && maxAttempts === undefined) fields.delete("max_attempts")
+  else if (hasLabLimit) keep("max_attempts", maxAttempts)
+  fields.set("baton", text(extensionOf(record, { history, hasLabLimit })))
   const lines = Array.from(fields, ([name, text]) => `\n      ${json(name, 0, style)}: ${text}`)
   return `{${lines.join(",")}\n    }`
 }

@@ -1,6 +1,7 @@
 import * as Brand from "effect/Brand"
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import { type Attempt, AttemptOutcome, LeaseToken } from "@baton/core/Attempt"
 import * as Execution from "@baton/core/Execution"
 import {
@@ -86,6 +87,8 @@ export const SavedTask = Schema.Struct({
   result: Schema.optional(Schema.NullOr(Schema.String)),
   attempts: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   metadata: Schema.optional(Schema.NullOr(Metadata)),
+  /** The lab's limit of attempts. Another value than a number of attempts is kept, and limits nothing. */
+  max_attempts: Schema.optional(Schema.Json),
   baton: Schema.optional(Extension)
 })
 
@@ -96,9 +99,10 @@ export interface SavedTask extends Schema.Schema.Type<typeof SavedTask> {}
 /** The object `baton` of a task, as plain data. */
 export const extensionOf = (
   record: TaskRecord.TaskRecord,
-  options: { readonly history: boolean }
+  options: { readonly history: boolean; readonly hasLabLimit: boolean }
 ): typeof Extension.Encoded => {
   const { attempts, task, waitsFor } = record
+  const overrides = options.hasLabLimit ? Struct.omit(task.overrides, ["maxAttempts"]) : task.overrides
   const isDependent = task.dependsOn.length > 0
   // Its output is nowhere else, so it is written without the history too.
   const inReview = task.status === "in_review" ? attempts.at(-1) : undefined
@@ -108,7 +112,7 @@ export const extensionOf = (
     inReview: inReview === undefined ? undefined : saveAttempt(inReview, record),
     queue: task.queue === defaultQueue ? undefined : task.queue,
     payload: task.payload ?? undefined,
-    overrides: Object.keys(task.overrides).length > 0 ? task.overrides : undefined,
+    overrides: Object.keys(overrides).length > 0 ? overrides : undefined,
     priority: task.priority || undefined,
     availableAt: unlessEqual(task.availableAt, task.createdAt),
     dependsOn: isDependent ? task.dependsOn : undefined,
@@ -153,6 +157,9 @@ const saveAttempt = (attempt: Attempt, { attempts, task }: TaskRecord.TaskRecord
 
 const noExtension: Extension = {}
 
+/** Whether a value is a limit of attempts. */
+export const isLimit = Schema.is(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)))
+
 export const statusOf = ({ baton, status = "pending" }: SavedTask): TaskStatus => {
   if (status !== "failed") return status
   return baton?.cancelled === true ? "cancelled" : baton?.inReview !== undefined ? "in_review" : status
@@ -166,7 +173,7 @@ export const toRecord = (
   saved: SavedTask,
   file: { readonly writtenAt: DateTime.Utc; readonly isCompleted: (id: TaskId) => boolean }
 ): TaskRecord.TaskRecord => {
-  const { baton = noExtension } = saved
+  const { baton = noExtension, max_attempts: limit } = saved
   const createdAt = baton.createdAt ?? file.writtenAt
   const status = statusOf(saved)
   const task: Task = {
@@ -174,7 +181,7 @@ export const toRecord = (
     queue: baton.queue ?? defaultQueue,
     description: saved.description,
     payload: baton.payload ?? null,
-    overrides: baton.overrides ?? {},
+    overrides: { ...baton.overrides, ...(isLimit(limit) ? { maxAttempts: limit } : undefined) },
     status,
     result: status === "completed" ? (saved.result ?? "") : null,
     attempts: saved.attempts ?? 0,
