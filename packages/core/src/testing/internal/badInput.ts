@@ -32,7 +32,7 @@ export const notJson = (): ReadonlyArray<Schema.Json> => [
   circular(),
   Object.assign(JSON.parse("{}"), { n: 1n }),
   Object.assign(JSON.parse("{}"), { call: () => 1 }),
-  Object.assign(JSON.parse("{}"), { at: new Date(0) })
+  Object.assign(JSON.parse("{}"), { members: new Set([1]) })
 ]
 
 const Lengths = TaskQueue.make({
