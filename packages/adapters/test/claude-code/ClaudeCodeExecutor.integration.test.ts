@@ -92,7 +92,7 @@ const table: ReadonlyArray<{
   { situation: "no-input", reason: "Failed", message: /Input must be provided/, costUsd: null }
 ]
 
-describe("ClaudeCodeExecutor", { timeout: 30_000 }, () => {
+describe("ClaudeCodeExecutor", () => {
   describe("an answer", () => {
     it.live("is the output, with the cost and the session", () =>
       Effect.gen(function* () {

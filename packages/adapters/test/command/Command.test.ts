@@ -77,6 +77,7 @@ describe("Command.parse", () => {
         assert.match(parsed.failure.detail, /^A (trailing backslash|leading "=")/)
       }
     },
-    { arbitrary: { runs: 400 }, timeout: 30_000 }
+    // Each run starts a shell.
+    { arbitrary: { runs: 120 } }
   )
 })

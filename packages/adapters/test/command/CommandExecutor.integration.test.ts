@@ -20,7 +20,7 @@ import {
   untilPids
 } from "./fixtures.ts"
 
-describe("CommandExecutor", { timeout: 30_000 }, () => {
+describe("CommandExecutor", () => {
   it.live("opens a span with the program's name, without its arguments and input", () =>
     Effect.gen(function* () {
       const spans: Array<Tracer.NativeSpan> = []

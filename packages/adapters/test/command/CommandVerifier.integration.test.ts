@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import { join } from "node:path"
 import { directory, isAlive, sh, untilPids, verify } from "./fixtures.ts"
 
-describe("CommandVerifier", { timeout: 30_000 }, () => {
+describe("CommandVerifier", () => {
   it.live("passes on exit code 0, with the program's output as feedback", () =>
     Effect.gen(function* () {
       const verdict = yield* verify({ command: Command.make("grep", ["-o", "[0-9]*"]) }, "there are 42 words")

@@ -32,7 +32,7 @@ const start = Effect.fnUntraced(function* (script: string, options: Partial<Prog
   return { fiber, printed: () => printed, untilPrinted }
 })
 
-describe("Program.run", { timeout: 60_000 }, () => {
+describe("Program.run", () => {
   it.layer(NodeServices.layer)((it) => {
     it.effect("keeps a program that prints from time to time, and stops it once it is silent", () =>
       Effect.gen(function* () {

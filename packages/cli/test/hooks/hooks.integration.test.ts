@@ -52,7 +52,7 @@ const notes = Effect.map(folder, (path) => {
 
 const odd = "'$(touch pwned)' \"; exit"
 
-describe("hooks of a run", { timeout: 60_000 }, () => {
+describe("hooks of a run", () => {
   live(
     "receive events on standard input and in the environment, the end of the run last",
     Effect.gen(function* () {
