@@ -7,16 +7,15 @@
  *
  * Build Baton first (`npx -y pnpm@12 build`). Exits with 1 if a bill exceeded the budget or was below 90 % of it.
  */
-import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { parseArgs } from "node:util"
 import { reply } from "../../packages/adapters/test/claude/server/Answer.ts"
 import * as Claude from "../../packages/adapters/test/claude/server/server.ts"
+import { readArguments, runMain } from "./command.ts"
 import { startServer, StoreName, storeNames } from "./stores.ts"
 
 const usage = `Usage: node crash/src/budget.ts [${storeNames.join(" | ")}]... [--kills N] [--processes N] [--concurrency N] [--max-cost USD]\n`
@@ -40,11 +39,6 @@ const options = {
   concurrency: { type: "string" },
   "max-cost": { type: "string" }
 } as const
-
-const readArguments = Effect.try({
-  try: () => parseArgs({ allowPositionals: true, options }),
-  catch: String
-}).pipe(Effect.flatMap(Schema.decodeUnknownEffect(Arguments)))
 
 const program = fileURLToPath(new URL("../../packages/cli/dist/baton.js", import.meta.url))
 
@@ -139,7 +133,7 @@ const test = Effect.fnUntraced(function* (store: StoreName, { concurrency, kills
 const print = (text: string) => Effect.sync(() => process.stdout.write(`${text}\n`))
 
 const main = Effect.gen(function* () {
-  const { positionals, values } = yield* readArguments
+  const { positionals, values } = yield* readArguments(options, Arguments)
   const { concurrency = 4, kills = 5, "max-cost": maxCost = 0.05, processes = 4 } = values
   let failed = false
   for (const store of positionals.length > 0 ? positionals : storeNames) {
@@ -155,12 +149,4 @@ const main = Effect.gen(function* () {
   })
 })
 
-main.pipe(
-  Effect.catch((error) =>
-    Effect.sync(() => {
-      process.stderr.write(`${typeof error === "string" ? error : error.message}\n${usage}`)
-      process.exitCode = 1
-    })
-  ),
-  NodeRuntime.runMain({ teardown: (_, done) => done(Number(process.exitCode ?? 1)) })
-)
+runMain(main, usage)

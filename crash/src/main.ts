@@ -7,11 +7,10 @@
  *
  * The faults depend on the seed, which is printed. Exits with 1 if a promise was broken or, in CI, if a server is missing.
  */
-import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Schema } from "effect"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
+import { readArguments, runMain } from "./command.ts"
 import { crashTest } from "./crashTest.ts"
 import type { FaultTestResult } from "./faultTest.ts"
 import { repeatCommand, table, violations } from "./report.ts"
@@ -45,18 +44,13 @@ const options = {
   history: { type: "string" }
 } as const
 
-const readArguments = Effect.try({
-  try: () => parseArgs({ allowPositionals: true, options }),
-  catch: String
-}).pipe(Effect.flatMap(Schema.decodeUnknownEffect(Arguments)))
-
 /** How much longer than the lease a takeover may take: a heartbeat of another worker (a third of the lease) and its claim. */
 const marginMillis = 1500
 
 const isCi = process.env.CI === "true"
 
 const main = Effect.gen(function* () {
-  const { positionals, values } = yield* readArguments
+  const { positionals, values } = yield* readArguments(options, Arguments)
   const { history, pace = 1, seconds = 240, seed = Date.now() % 1_000_000, tasks = 6000 } = values
   yield* print(`seed ${seed}, node ${process.version}`)
   if (history !== undefined) mkdirSync(history, { recursive: true })
@@ -101,12 +95,4 @@ const main = Effect.gen(function* () {
   })
 })
 
-main.pipe(
-  Effect.catch((error) =>
-    Effect.sync(() => {
-      process.stderr.write(`${typeof error === "string" ? error : error.message}\n${usage}`)
-      process.exitCode = 1
-    })
-  ),
-  NodeRuntime.runMain({ teardown: (_, done) => done(Number(process.exitCode ?? 1)) })
-)
+runMain(main, usage)

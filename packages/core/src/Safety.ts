@@ -117,7 +117,7 @@ export interface Reservation {
  *
  * - `lease`: it ends with the attempt, which commits what the call used
  * - `journal`: it is in the journal of batches, which commits what the call costs
- * - `nobody`: it was not needed, and is free
+ * - `none`: it was not needed, and is free
  *
  * @since 0.2.0
  */
@@ -129,7 +129,7 @@ export interface Hold {
 }
 
 /** @since 0.2.0 */
-export type Keeper = "lease" | "journal" | "nobody"
+export type Keeper = "lease" | "journal" | "none"
 
 /**
  * The state of a circuit breaker: `closed` lets attempts start, `open` waits for the cool-down, `half-open` has let one

@@ -62,6 +62,14 @@ export type TaskStatus = typeof TaskStatus.Type
 export const terminalStatuses = ["completed", "failed", "cancelled"] as const satisfies ReadonlyArray<TaskStatus>
 
 /**
+ * Whether a task with this status has ended.
+ *
+ * @category guards
+ * @since 0.2.0
+ */
+export const isTerminal = (status: TaskStatus): boolean => terminalStatuses.some((terminal) => terminal === status)
+
+/**
  * A JSON object that a user attaches to a task. Baton does not change it.
  *
  * @category models

@@ -39,7 +39,7 @@ import * as Orchestrator from "./Orchestrator.ts"
 import type { InvalidConfig, OrchestratorConfig } from "./OrchestratorConfig.ts"
 import * as Safety from "./Safety.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
-import { idInQueue, localId, type NewTask, QueueName, type Task, type TaskId } from "./Task.ts"
+import { idInQueue, isTerminal, localId, type NewTask, QueueName, type Task, type TaskId } from "./Task.ts"
 import { type AddResult, TaskStore } from "./TaskStore.ts"
 import type { TaskStoreError, TasksRefused } from "./TaskStoreError.ts"
 import * as Verification from "./Verification.ts"
@@ -284,7 +284,7 @@ export const make = <
         TaskStore.use((store) => store.get(taskId(id))),
         Option.match({
           onNone: () => missing(id),
-          onSome: (task) => (isSettled(task) ? Effect.asSome(resultOf(task)) : Effect.succeedNone)
+          onSome: (task) => (isTerminal(task.status) ? Effect.asSome(resultOf(task)) : Effect.succeedNone)
         })
       ),
     layerExecutor,
@@ -296,8 +296,6 @@ export const make = <
       )
   }
 }
-
-const isSettled = ({ status }: Task) => status === "completed" || status === "failed" || status === "cancelled"
 
 const reviewed = (verifier: Layer.Layer<Verifier.Verifier>) =>
   Verifier.layerReviewIf(({ passed }) => (passed ? "A person decides about each result." : undefined), verifier)

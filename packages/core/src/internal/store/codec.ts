@@ -267,8 +267,6 @@ export const statusOrNull = (value: Driver.Column): TaskStatus | null => (value 
 const outcome = (value: Driver.Column): AttemptOutcome =>
   isOutcome(value) ? value : unreadable("outcome", "the outcome of an attempt")
 
-export const outcomeOrNull = (value: Driver.Column): AttemptOutcome | null => (value === null ? null : outcome(value))
-
 // Ids and tokens were checked on their way in.
 const brandTaskId: (id: string) => TaskId = Brand.nominal<TaskId>()
 const brandLeaseToken: (token: number) => LeaseToken = Brand.nominal<LeaseToken>()

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { type Task, terminalStatuses } from "../../Task.ts"
+import { isTerminal, type Task } from "../../Task.ts"
 import type { TaskStoreDriver } from "../../TaskStoreDriver.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import * as Codec from "./codec.ts"
@@ -35,8 +35,6 @@ const pollInterval = Duration.seconds(1)
 
 /** For as long as it takes, because a store that is away for an hour must not lose those who wait for a result. */
 const reconnect = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
-
-const isTerminal = ({ status }: Task): boolean => terminalStatuses.some((terminal) => terminal === status)
 
 export const make = Effect.fnUntraced(function* (
   driver: Pick<TaskStoreDriver, "get" | "notifications" | "place">,
@@ -81,7 +79,7 @@ export const make = Effect.fnUntraced(function* (
         }
         const task = tasks.success.get(id)
         if (task === undefined) complete(id, Result.succeed(Option.none()))
-        else if (isTerminal(task)) complete(id, Result.succeed(Option.some(task)))
+        else if (isTerminal(task.status)) complete(id, Result.succeed(Option.some(task)))
       }
     }
     return yield* pause

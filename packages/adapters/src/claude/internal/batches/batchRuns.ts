@@ -194,7 +194,7 @@ const begin = Effect.fnUntraced(function* (
     leaseLost()
   )
   const others = requests.filter(({ key }) => elsewhere.has(key))
-  for (const { hold } of others) hold?.moveTo("nobody")
+  for (const { hold } of others) hold?.moveTo("none")
   yield* pending.follow(others)
   const recorded = requests.filter(({ key }) => !elsewhere.has(key) && !gone.has(key))
   for (const { hold } of recorded) hold?.moveTo("journal")

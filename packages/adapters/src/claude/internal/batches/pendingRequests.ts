@@ -180,7 +180,7 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
         addUnsent(pending, now())
         return pending
       } else {
-        hold?.moveTo("nobody")
+        hold?.moveTo("none")
         if (found !== "waits") return found
         joined([pending], entry?.run ?? "")
         return pending

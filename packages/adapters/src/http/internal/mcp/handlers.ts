@@ -33,7 +33,10 @@ export const layer: Layer.Layer<AiTool.HandlersFor<typeof tools.tools>, never, T
         if (queue !== undefined) {
           return (yield* store.queues).find((counts) => counts.queue === queue) ?? none
         }
-        const open = ids.filter((id) => !isEnded(statuses.get(id)))
+        const open = ids.filter((id) => {
+          const status = statuses.get(id)
+          return status === undefined || !Tasks.isTerminal(status)
+        })
         const tasks = yield* Effect.forEach(open, store.get, { concurrency: 8 })
         for (const task of tasks) if (Option.isSome(task)) statuses.set(task.value.id, task.value.status)
         const counts = { ...none }
@@ -184,6 +187,3 @@ const rest = Duration.millis(250)
 const pollInterval = Duration.seconds(1)
 
 const none: Counts = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
-
-const isEnded = (status: Tasks.TaskStatus | undefined): boolean =>
-  status === "completed" || status === "failed" || status === "cancelled"
