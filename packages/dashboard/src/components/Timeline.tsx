@@ -6,6 +6,7 @@ import { plain } from "../text/visible.ts"
 import { Plain } from "./Plain.tsx"
 import { OutcomeBadge } from "./Status.tsx"
 import { Ago, Duration } from "./Time.tsx"
+import { Issues } from "./Verdict.tsx"
 
 interface Props {
   readonly attempts: ReadonlyArray<Attempt>
@@ -44,15 +45,7 @@ const Reason = ({ attempt: { error, verification } }: { readonly attempt: Attemp
         }`}
       >
         {feedback.text !== "" && <Plain text={feedback.text} />}
-        {issues.length > 0 && (
-          <ul>
-            {issues.map((issue, index) => (
-              <li key={index}>
-                <Plain text={issue} />
-              </li>
-            ))}
-          </ul>
-        )}
+        <Issues issues={issues} />
       </Said>
     )
     return (

@@ -1,6 +1,18 @@
 import type { Attempt } from "../api/schema.ts"
 import { Plain } from "./Plain.tsx"
 
+/** The problems that a verifier found. */
+export const Issues = ({ issues }: { readonly issues: ReadonlyArray<string> }) =>
+  issues.length === 0 ? null : (
+    <ul>
+      {issues.map((issue, index) => (
+        <li key={index}>
+          <Plain text={issue} />
+        </li>
+      ))}
+    </ul>
+  )
+
 /** Why a person has to decide, and what the verifier says. */
 export const Verdict = ({ attempt: { verification } }: { readonly attempt: Attempt }) => {
   if (verification === null) return null
@@ -24,15 +36,7 @@ export const Verdict = ({ attempt: { verification } }: { readonly attempt: Attem
           <Plain text={feedback.text} />
         </p>
       )}
-      {issues.length > 0 && (
-        <ul>
-          {issues.map((issue, index) => (
-            <li key={index}>
-              <Plain text={issue} />
-            </li>
-          ))}
-        </ul>
-      )}
+      <Issues issues={issues} />
     </section>
   )
 }

@@ -1,16 +1,15 @@
 import { useQueryClient } from "@tanstack/react-query"
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
-import { type KeyboardEvent, type SyntheticEvent, useState } from "react"
-import { RequestError } from "../api/client.ts"
+import { useState } from "react"
 import { useAudit, useFind, useMay, useTask } from "../api/queries.ts"
 import type { Attempt, AuditOverview, TaskDetail } from "../api/schema.ts"
+import { isOutdated, Judged } from "../components/Judged.tsx"
 import { useKeys } from "../components/keyboard.ts"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
-import { Outputs } from "../components/Outputs.tsx"
 import { nameOf, Person, storedName } from "../components/Person.tsx"
-import { Block, Plain } from "../components/Plain.tsx"
+import { Plain } from "../components/Plain.tsx"
+import { TextForm } from "../components/TextForm.tsx"
 import { notify } from "../components/toasts.tsx"
-import { Verdict } from "../components/Verdict.tsx"
 import type { View } from "../search.ts"
 import { count, number } from "../text/format.ts"
 
@@ -70,37 +69,27 @@ interface DeskProps {
   readonly onFound: () => void
 }
 
-const Desk = ({ attempt, detail: { attempts, task }, mayAudit, onFound, onNext, onPrevious }: DeskProps) => {
+const Desk = ({ attempt, detail, mayAudit, onFound, onNext, onPrevious }: DeskProps) => {
   const find = useFind()
   const [comment, setComment] = useState<string>()
   const [view, setView] = useState<View>("output")
   const [name, setName] = useState(storedName)
-  const base = attempts.findLast(({ output, token }) => output !== null && token < attempt.token)
   const send = (agrees: boolean, comment: string) =>
     find.mutate(
-      { id: task.id, attempt: attempt.token, by: nameOf(name), agrees, comment },
+      { id: detail.task.id, attempt: attempt.token, by: nameOf(name), agrees, comment },
       {
         onSuccess: () => {
-          notify(`You ${agrees ? "agree" : "disagree"} about ${task.id}.`)
+          notify(`You ${agrees ? "agree" : "disagree"} about ${detail.task.id}.`)
           onFound()
         },
         onError: (error) => {
           notify(error.message, "failed")
-          // Somebody else was faster, or the task is gone.
-          if (error instanceof RequestError && (error.status === 409 || error.status === 404)) onFound()
+          if (isOutdated(error)) onFound()
         }
       }
     )
   const agree = () => send(true, "")
   const disagree = () => setComment("")
-  const submit = (event: SyntheticEvent) => {
-    event.preventDefault()
-    send(false, comment ?? "")
-  }
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "Escape") setComment(undefined)
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event)
-  }
   useKeys({
     ...(mayAudit && !find.isPending ? { a: agree, d: disagree } : undefined),
     j: onNext,
@@ -109,20 +98,7 @@ const Desk = ({ attempt, detail: { attempts, task }, mayAudit, onFound, onNext, 
   })
   return (
     <div className="review">
-      <section className="card prompt" aria-label="Prompt">
-        <Block text={task.description} label="Prompt" />
-      </section>
-      <Verdict attempt={attempt} />
-      <Outputs
-        key={attempt.token}
-        id={task.id}
-        attempts={attempts}
-        selected={attempt}
-        base={base}
-        view={view}
-        onView={setView}
-        onBase={() => {}}
-      />
+      <Judged detail={detail} attempt={attempt} view={view} onView={setView} />
       {mayAudit && (
         <div className="review-actions">
           {comment === undefined ? (
@@ -139,24 +115,17 @@ const Desk = ({ attempt, detail: { attempts, task }, mayAudit, onFound, onNext, 
               <Person name={name} onName={setName} />
             </div>
           ) : (
-            <form className="review-form" onSubmit={submit}>
-              <label htmlFor="draft">What is wrong with the verdict</label>
-              <textarea
-                id="draft"
-                ref={(field) => field?.focus()}
-                onKeyDown={onKeyDown}
-                value={comment}
-                onChange={(event) => setComment(event.target.value)}
-              />
-              <div className="review-buttons">
-                <button type="submit" className="button primary" disabled={find.isPending}>
-                  Disagree <kbd>Ctrl Enter</kbd>
-                </button>
-                <button type="button" className="button" onClick={() => setComment(undefined)}>
-                  Cancel <kbd>Esc</kbd>
-                </button>
-              </div>
-            </form>
+            <TextForm
+              label="What is wrong with the verdict"
+              action="Disagree"
+              text={comment}
+              kind="comment"
+              isComplete
+              isPending={find.isPending}
+              onChange={setComment}
+              onSubmit={() => send(false, comment)}
+              onClose={() => setComment(undefined)}
+            />
           )}
         </div>
       )}

@@ -1,16 +1,15 @@
 import { useQueryClient } from "@tanstack/react-query"
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
-import { type KeyboardEvent, type SyntheticEvent, useEffect, useRef, useState } from "react"
-import { RequestError } from "../api/client.ts"
+import { useEffect, useState } from "react"
 import { taskQuery, useDecide, useInReview, useMay, useOutput, useQueues, useTask } from "../api/queries.ts"
 import type { Attempt, Decision, TaskDetail, TaskPage } from "../api/schema.ts"
+import { isOutdated, Judged } from "../components/Judged.tsx"
 import { useKeys } from "../components/keyboard.ts"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
-import { Outputs } from "../components/Outputs.tsx"
 import { nameOf, Person, storedName } from "../components/Person.tsx"
-import { Block, Plain } from "../components/Plain.tsx"
+import { Plain } from "../components/Plain.tsx"
+import { TextForm } from "../components/TextForm.tsx"
 import { notify } from "../components/toasts.tsx"
-import { Verdict } from "../components/Verdict.tsx"
 import type { View } from "../search.ts"
 import { count, number } from "../text/format.ts"
 
@@ -31,48 +30,25 @@ interface DraftFormProps {
   readonly onClose: () => void
 }
 
-const DraftForm = ({ draft, isPending, onChange, onClose, onSubmit }: DraftFormProps) => {
-  const field = useRef<HTMLTextAreaElement>(null)
-  useEffect(() => field.current?.focus(), [])
-  const isBlank = draft.kind === "reject" && draft.text.trim() === ""
-  const submit = (event: SyntheticEvent) => {
-    event.preventDefault()
-    if (!isBlank) onSubmit()
-  }
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "Escape") onClose()
-    // In a comment, Enter alone breaks the line.
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event)
-  }
-  return (
-    <form className="review-form" onSubmit={submit}>
-      <label htmlFor="draft">
-        {draft.kind === "edit"
-          ? "The text that becomes the result"
-          : draft.giveUp
-            ? "Why the task is given up"
-            : "Feedback for the next attempt, which gets it as it is"}
-      </label>
-      <textarea
-        id="draft"
-        ref={field}
-        data-kind={draft.kind}
-        onKeyDown={onKeyDown}
-        value={draft.text}
-        spellCheck={draft.kind === "reject"}
-        onChange={(event) => onChange({ ...draft, text: event.target.value })}
-      />
-      <div className="review-buttons">
-        <button type="submit" className="button primary" disabled={isBlank || isPending}>
-          {draft.kind === "edit" ? "Use this text" : draft.giveUp ? "Give up" : "Reject"} <kbd>Ctrl Enter</kbd>
-        </button>
-        <button type="button" className="button" onClick={onClose}>
-          Cancel <kbd>Esc</kbd>
-        </button>
-      </div>
-    </form>
-  )
-}
+const DraftForm = ({ draft, isPending, onChange, onClose, onSubmit }: DraftFormProps) => (
+  <TextForm
+    label={
+      draft.kind === "edit"
+        ? "The text that becomes the result"
+        : draft.giveUp
+          ? "Why the task is given up"
+          : "Feedback for the next attempt, which gets it as it is"
+    }
+    action={draft.kind === "edit" ? "Use this text" : draft.giveUp ? "Give up" : "Reject"}
+    text={draft.text}
+    kind={draft.kind}
+    isComplete={draft.kind === "edit" || draft.text.trim() !== ""}
+    isPending={isPending}
+    onChange={(text) => onChange({ ...draft, text })}
+    onSubmit={onSubmit}
+    onClose={onClose}
+  />
+)
 
 interface DeskProps {
   readonly detail: TaskDetail
@@ -83,13 +59,13 @@ interface DeskProps {
   readonly onDecided: () => void
 }
 
-const Desk = ({ attempt, canDecide, detail: { attempts, task }, onDecided, onNext, onPrevious }: DeskProps) => {
+const Desk = ({ attempt, canDecide, detail, onDecided, onNext, onPrevious }: DeskProps) => {
+  const { task } = detail
   const decide = useDecide()
   const [draft, setDraft] = useState<Draft>()
   const [isEditing, setEditing] = useState(false)
   const [view, setView] = useState<View>("output")
   const [name, setName] = useState(storedName)
-  const base = attempts.findLast(({ output, token }) => output !== null && token < attempt.token)
   // A long output is read as a whole before it is edited, or its end would be lost.
   const whole = useOutput(task.id, attempt.token, isEditing && attempt.output?.cut === true)
 
@@ -102,8 +78,7 @@ const Desk = ({ attempt, canDecide, detail: { attempts, task }, onDecided, onNex
       },
       onError: (error) => {
         notify(error.message, "failed")
-        // Somebody else was faster, or the task is gone.
-        if (error instanceof RequestError && (error.status === 409 || error.status === 404)) onDecided()
+        if (isOutdated(error)) onDecided()
       }
     })
   const about = { id: task.id, attempt: attempt.token, by: nameOf(name) }
@@ -133,20 +108,7 @@ const Desk = ({ attempt, canDecide, detail: { attempts, task }, onDecided, onNex
   })
   return (
     <div className="review">
-      <section className="card prompt" aria-label="Prompt">
-        <Block text={task.description} label="Prompt" />
-      </section>
-      <Verdict attempt={attempt} />
-      <Outputs
-        key={attempt.token}
-        id={task.id}
-        attempts={attempts}
-        selected={attempt}
-        base={base}
-        view={view}
-        onView={setView}
-        onBase={() => {}}
-      />
+      <Judged detail={detail} attempt={attempt} view={view} onView={setView} />
       {canDecide && (
         <div className="review-actions">
           {open === undefined ? (
