@@ -99,21 +99,31 @@ const assertDone = Effect.fnUntraced(function* (
   assert.approximately(price("batch"), price("standard") / 2, 1e-9)
 })
 
+const killedWhileCreating = Effect.fnUntraced(function* (place: typeof fixture) {
+  const all = yield* place
+  yield* all.set({ creates: ["hang"] })
+  const child = yield* all.start()
+  yield* all.created(1)
+  yield* kill(child)
+  yield* assertDone(all)
+}, Effect.scoped)
+
+const killedWhileWaiting = Effect.fnUntraced(function* (place: typeof fixture) {
+  const all = yield* place
+  yield* all.set({ hold: true })
+  const child = yield* all.start()
+  yield* all.looked
+  yield* kill(child)
+  yield* all.set({ hold: false })
+  yield* assertDone(all)
+}, Effect.scoped)
+
 describe("a run whose process is killed", { timeout: 120_000 }, () => {
   it.live("not at all: needs one batch for the work and one for the judge, at half the price", () =>
     Effect.scoped(Effect.flatMap(fixture, (all) => assertDone(all)))
   )
 
-  it.live("while the batch is being created, resumes that batch", () =>
-    Effect.gen(function* () {
-      const all = yield* fixture
-      yield* all.set({ creates: ["hang"] })
-      const child = yield* all.start()
-      yield* all.created(1)
-      yield* kill(child)
-      yield* assertDone(all)
-    }).pipe(Effect.scoped)
-  )
+  it.live("while the batch is being created, resumes that batch", () => killedWhileCreating(fixture))
 
   it.live("after the response about the new batch was lost, resumes that batch", () =>
     Effect.gen(function* () {
@@ -127,17 +137,7 @@ describe("a run whose process is killed", { timeout: 120_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("while it waits for the batch, resumes that batch", () =>
-    Effect.gen(function* () {
-      const all = yield* fixture
-      yield* all.set({ hold: true })
-      const child = yield* all.start()
-      yield* all.looked
-      yield* kill(child)
-      yield* all.set({ hold: false })
-      yield* assertDone(all)
-    }).pipe(Effect.scoped)
-  )
+  it.live("while it waits for the batch, resumes that batch", () => killedWhileWaiting(fixture))
 
   it.live("after incomplete results, reads them again", () =>
     Effect.gen(function* () {
@@ -179,25 +179,10 @@ describe.skipIf(Postgres.isMissing)("two machines on one PostgreSQL store", { ti
   )
 
   it.live("the second collects the batch that the first one created, after the first has died", () =>
-    Effect.gen(function* () {
-      const all = yield* onPostgres
-      yield* all.set({ hold: true })
-      const child = yield* all.start()
-      yield* all.looked
-      yield* kill(child)
-      yield* all.set({ hold: false })
-      yield* assertDone(all)
-    }).pipe(Effect.scoped)
+    killedWhileWaiting(onPostgres)
   )
 
   it.live("the second finds a batch that the first one was creating when it died", () =>
-    Effect.gen(function* () {
-      const all = yield* onPostgres
-      yield* all.set({ creates: ["hang"] })
-      const child = yield* all.start()
-      yield* all.created(1)
-      yield* kill(child)
-      yield* assertDone(all)
-    }).pipe(Effect.scoped)
+    killedWhileCreating(onPostgres)
   )
 })
