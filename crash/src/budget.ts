@@ -1,6 +1,6 @@
 /**
  * Checks that processes that share a budget never spend more than it, and use most of it, although they are killed: four
- * processes of `baton run --max-cost`, several `kill -9`, and reruns. A server counts what it bills.
+ * processes of `baton run --max-cost`, several `kill -9`, and reruns. A server counts its bill.
  *
  *   node crash/src/budget.ts                     all stores
  *   node crash/src/budget.ts sqlite --kills 8    one store

@@ -156,7 +156,7 @@ const ended = (url: string) =>
     Effect.orElseSucceed(() => 0)
   )
 
-/** What was found, as a table, and what was violated. */
+/** The findings as a table, and the violations. */
 export const workflowsReport = ({ violations, injected, seconds, ...found }: WorkflowsResult) =>
   [
     "| workflows | ticks | kills | freezes | cuts | restarts | executions of tasks | repeated | violations | s |",
@@ -165,7 +165,7 @@ export const workflowsReport = ({ violations, injected, seconds, ...found }: Wor
     ...violations
   ].join("\n")
 
-/** Fails after a time with what was found by then. */
+/** Fails after a time with the findings until then. */
 export const workflowsTest = Effect.fnUntraced(function* (options: {
   readonly seed: number
   readonly executions: number

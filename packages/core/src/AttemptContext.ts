@@ -72,7 +72,7 @@ export interface AttemptContext {
      */
     readonly isResumable?: boolean | undefined
     /**
-     * An earlier attempt made the call, and the journal of batches has what is reserved for it. So nothing is reserved of the
+     * An earlier attempt made the call, and the journal of batches has its reservation. So nothing is reserved of the
      * budget of the queue.
      */
     readonly isResumed?: boolean | undefined

@@ -53,14 +53,14 @@ export interface BatchJournal {
   /** The keys of the requests of a batch that have no answer yet. */
   readonly unanswered: (run: string) => Effect.Effect<ReadonlyArray<string>, TaskStoreError>
 
-  /** Records answers, and what they cost. Returns the keys that had no answer before; the others do not change. */
+  /** Records answers and their costs. Returns the keys that had no answer before; the others do not change. */
   readonly record: (
     run: string,
     answers: ReadonlyArray<BatchAnswer>
   ) => Effect.Effect<ReadonlyArray<string>, TaskStoreError>
 
   /**
-   * The batch does not exist: removes its requests that have no answer. What was reserved for them returns to their leases, or is
+   * The batch does not exist: removes its requests that have no answer. Their reservations return to their leases, or is
    * freed if these have ended.
    */
   readonly drop: (run: string) => Effect.Effect<void, TaskStoreError>
@@ -111,7 +111,7 @@ export interface BatchAnswer {
   readonly answer: string
   /** Whether it is a reply. Anything else says why there is none, and the request can be sent again. */
   readonly isReply: boolean
-  /** What it cost; null if that is unknown, and the whole reservation counts. */
+  /** Its cost; null if that is unknown, and the whole reservation counts. */
   readonly spent: Amount | null
   /** The task that waits for it. */
   readonly takenBy: TaskId | null
@@ -146,11 +146,11 @@ export interface BatchRun extends NewBatch {
  *
  * **Guarantees a driver gives**
  *
- * - `begin` takes from each lease at most what it has reserved. A request whose lease is not current, or whose key has a row, is
- *   not recorded; a row with an answer that is no reply is replaced. Repeating a call changes nothing, and names nothing that it
+ * - `begin` takes from each lease at most its reservation. A request whose lease is not current, or whose key has a row, is
+ *   not recorded; a row with an answer other than a reply is replaced. Repeating a call changes nothing, and names nothing that it
  *   has recorded before
  * - `record` changes only rows of the batch without an answer. It subtracts their reservation from the budget of the queue and
- *   adds what they cost, in the same write
+ *   adds their costs, in the same write
  * - In a queue without a budget, nothing is counted
  *
  * @category models
@@ -194,7 +194,7 @@ export interface BatchAnswerRow {
   readonly key: string
   readonly answer: string
   readonly isReply: boolean
-  /** Null commits what is reserved. */
+  /** Null commits the reservation. */
   readonly spent: Amount | null
   readonly takenBy: string | null
 }

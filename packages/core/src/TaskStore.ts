@@ -357,7 +357,7 @@ export interface Progress {
  * @since 0.2.0
  */
 export interface Concurrency {
-  /** What is set, the oldest first. It stays after its workers have ended; workers that start later ignore it. */
+  /** The settings, the oldest first. They stay after their workers have ended; workers that start later ignore them. */
   readonly list: Effect.Effect<ReadonlyArray<RunningConcurrency>, TaskStoreError>
   /** Sets the concurrency of all workers of a queue that are running, or of one of them. */
   readonly set: (

@@ -243,7 +243,7 @@ export interface TaskStoreDriver {
   /** The progress of attempts under way. A driver without this field keeps none. */
   readonly progress?: Progress | undefined
 
-  /** What was set for running workers. A driver without this field keeps nothing: then their concurrency cannot be set. */
+  /** The settings of running workers. A driver without this field keeps nothing: then their concurrency cannot be set. */
   readonly concurrency?: Concurrency | undefined
 
   /** The journal of batches. A driver without this field keeps none: then requests cannot be sent in batches. */
@@ -258,8 +258,8 @@ export interface TaskStoreDriver {
  */
 export interface Progress {
   /**
-   * Saves the progress of the attempts whose leases are current, in place of what they saved before. Each task occurs once in a
-   * call. What is left of attempts that have ended may be deleted.
+   * Saves the progress of the attempts whose leases are current, in place of the reports before. Each task occurs once in a
+   * call. The reports of attempts that have ended may be deleted.
    */
   readonly save: (rows: ReadonlyArray<ProgressRow>) => Effect.Effect<void, TaskStoreError>
 

@@ -89,7 +89,7 @@ describe("the concurrency of a run", () => {
     })
   )
 
-  it.effect("does not follow what was set before the run", () =>
+  it.effect("does not follow earlier settings", () =>
     Effect.gen(function* () {
       const { counts, end, orchestrator, run, set, store } = yield* open({ concurrency: 1 })
       yield* set(5)

@@ -73,7 +73,7 @@ export const cancel = (options: Sdk.Options, id: string): Effect.Effect<void, Cl
   Effect.flatMap(Sdk.make(options), (sdk) => Effect.asVoid(fromSdk(sdk).cancel(id)))
 
 /**
- * Removes a batch from the journal of a store, so that its requests are sent again. What they have reserved counts as spent.
+ * Removes a batch from the journal of a store, so that its requests are sent again. Their reservations count as spent.
  *
  * @category running
  * @since 0.2.0

@@ -115,7 +115,7 @@ const cancel = Command.make(
     yield* writeLine(
       forget
         ? safe`${what}: forgotten. A run with --batch sends the requests again, and pays for them.`
-        : safe`${what}: cancelled. What was answered is paid for. A run with --batch collects it, and sends the rest again.`
+        : safe`${what}: cancelled. Its answers so far are paid for. A run with --batch collects it, and sends the rest again.`
     )
   })
 ).pipe(

@@ -66,7 +66,7 @@ export const warn = Effect.gen(function* () {
   )
 })
 
-/** Refuses to start beside the journal of an earlier version, whose batches are not in the store. */
+/** Refuses to start next to the journal of an earlier version, whose batches are not in the store. */
 export const refuseFormerJournal = Effect.fnUntraced(function* (filename: string) {
   if (!existsSync(filename)) return
   return yield* new CommandFailed({

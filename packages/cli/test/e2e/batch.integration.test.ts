@@ -99,7 +99,7 @@ describe("baton run --batch", { timeout: 120_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("refuses to start beside the journal of an earlier version", () =>
+  it.live("refuses to start next to the journal of an earlier version", () =>
     Effect.gen(function* () {
       const all = yield* world
       yield* all.baton("import", "tasks.txt")

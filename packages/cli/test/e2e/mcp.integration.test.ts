@@ -43,7 +43,7 @@ describe("baton mcp", () => {
       const add = call("add_tasks", { queue: "words", tasks })
       assert.deepInclude(yield* add, { added: 50, existing: 0 })
       assert.deepInclude(yield* add, { added: 0, existing: 50 })
-      // The same task has the same id, whoever adds it.
+      // The same task has the same id for any caller.
       const again = yield* baton(dir.path, ["add", "word 7", "--queue", "words"])
       assert.include(again.stderr, "already exists")
 

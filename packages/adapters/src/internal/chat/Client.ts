@@ -36,7 +36,7 @@ export interface About {
   readonly queue: string
   /** The lease of the attempt. */
   readonly leaseToken: LeaseToken
-  /** What is reserved for the request in the budget of the queue. A batch moves it to the journal. */
+  /** The reservation for the request in the budget of the queue. A batch moves it to the journal. */
   readonly hold?: Hold | undefined
   /** Nothing is reserved for the request, because it is in a batch. If it turns out not to be, it fails. */
   readonly isResumed?: boolean | undefined

@@ -86,7 +86,7 @@ export const make = (): InputBounds => {
   }
 }
 
-/** The bytes of a text without what it has in common with another one at its beginning and its end, up to whole words. */
+/** The bytes of a text without the beginning and the end that it shares with another one, up to whole words. */
 const differentBytes = (from: string, to: string): number => {
   const most = Math.min(from.length, to.length)
   let start = 0

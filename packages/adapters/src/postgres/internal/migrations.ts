@@ -287,7 +287,7 @@ export const migrations: ReadonlyArray<Migration> = [
   },
   {
     name: "0010_add_concurrency",
-    // What was set for running workers.
+    // The settings of running workers.
     statements: (schema) => [`ALTER TABLE ${schema}.control ADD COLUMN concurrency text`]
   },
   {

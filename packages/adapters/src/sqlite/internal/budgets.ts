@@ -109,7 +109,7 @@ const openAll = (sql: Statements, budgets: ReadonlyArray<Changing>) => {
       if (before !== nothing) sql.forgetSpending(seq)
     },
 
-    /** Sets what an attempt has reserved, while the budget stays as it is: the journal of batches has the difference. */
+    /** Sets what an attempt has reserved, while the budget is unchanged: the journal of batches has the difference. */
     setReserved: (seq: number, reserved: Budget.Amount) => save(seq, { ...spendingOf(seq), reserved }),
 
     reservedBy: (seq: number): Budget.Amount => spendingOf(seq).reserved,

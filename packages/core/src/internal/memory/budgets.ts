@@ -32,7 +32,7 @@ export const addTo = (table: Table, queue: string, committed: Budget.Amount, res
   })
 }
 
-/** Sets what a lease has reserved, while the budget of its queue stays as it is: the journal of batches has the difference. */
+/** Sets what a lease has reserved, while the budget of its queue is unchanged: the journal of batches has the difference. */
 export const setReserved = (table: Table, row: LeasedRow, reserved: Budget.Amount): void => {
   table.observer.changing(row)
   row.lease = { ...row.lease, reserved }

@@ -61,7 +61,7 @@ export const make = (parts: RunParts): ProgressReports => {
       )
     })
 
-  /** Does what was gathered, and again after the interval. */
+  /** Acts on the gathered reports, and again after the interval. */
   const repeated = (gathered: Latch.Latch, act: Effect.Effect<void>, every: Duration.Duration) =>
     Effect.forever(gathered.await.pipe(Effect.andThen(act), Effect.andThen(Effect.sleep(every))))
 

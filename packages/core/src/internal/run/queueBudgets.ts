@@ -480,7 +480,7 @@ const makeWith = (
 /** The number of completed tasks whose attempts are read. */
 const examined = 50
 
-/** For so long, what was read of them is returned again. */
+/** For this long, the same attempts are returned without reading again. */
 const readAgain = Duration.millis(200)
 
 /** They only make an estimate better, so an error of the store is ignored here: the run's own reads report it. */

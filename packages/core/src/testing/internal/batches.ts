@@ -202,7 +202,7 @@ export const batches: ReadonlyArray<Case> = [
 ]
 
 export const batchesWithBudgets: ReadonlyArray<Case> = [
-  it("the end of a lease commits nothing that is in a batch; its answer commits what it cost, once", (fixture) =>
+  it("the end of a lease commits nothing that is in a batch; its answer commits its cost, once", (fixture) =>
     Effect.gen(function* () {
       const { record } = journalOf(fixture)
       yield* limitTo(fixture, 1000)
@@ -220,7 +220,7 @@ export const batchesWithBudgets: ReadonlyArray<Case> = [
       yield* expect(fixture, amount(27, 5), Budget.zero)
     })),
 
-  it("an answer of unknown cost commits what was reserved for it", (fixture) =>
+  it("an answer of unknown cost commits its reservation", (fixture) =>
     Effect.gen(function* () {
       yield* limitTo(fixture, 1000)
       const claimed = yield* claimNew(fixture, "a")
@@ -281,7 +281,7 @@ export const batchesWithBudgets: ReadonlyArray<Case> = [
     })),
 
   it(
-    "in any order of crashes, answers and failures, what is committed is the bill",
+    "in any order of crashes, answers and failures, the committed amount is the bill",
     (fixture) => Effect.forEach([1, 2], (seed) => interleave(fixture, `bill-${seed}`, seed), { discard: true }),
     {
       inOneSession: true

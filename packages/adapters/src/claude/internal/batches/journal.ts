@@ -38,7 +38,7 @@ export interface Entry {
   readonly takenBy: TaskId | null
 }
 
-/** A result that was read, what it cost, and the task that waits for it. */
+/** A result that was read, its cost, and the task that waits for it. */
 export interface Result {
   readonly key: string
   readonly result: BatchResult
@@ -140,7 +140,7 @@ export const make = (journal: BatchJournal): Journal => {
   }
 }
 
-/** Ends a batch whose answers cannot be read: what they cost is not known, so that all of it counts. */
+/** Ends a batch whose answers cannot be read: their cost is unknown, so the whole reservation counts. */
 export const forget = Effect.fnUntraced(function* (
   journal: Journal,
   run: string,

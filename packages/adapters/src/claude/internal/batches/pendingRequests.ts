@@ -86,7 +86,7 @@ interface Options {
 /** What a batch adds to a request: its id and some punctuation. */
 const overhead = 128
 
-/** The attempt makes the request again, and reserves what it can cost. */
+/** The attempt makes the request again, and reserves its worst case. */
 export const sentAgain = () =>
   new ClaudeError({
     reason: "Transient",

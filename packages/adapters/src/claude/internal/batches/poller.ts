@@ -73,7 +73,7 @@ export const poll = (runs: BatchRuns): Effect.Effect<never, ClaudeError> => {
     sendAgain(waiting)
   })
 
-  /** The API has deleted the results: what they cost is not known. */
+  /** The API has deleted the results: their cost is unknown. */
   const forget = Effect.fnUntraced(function* (run: string, error: ClaudeError) {
     const waiting = pending.inRun(run)
     yield* Journal.forget(journal, run, error.message)

@@ -1,4 +1,4 @@
-/** The MCP server: what it is called, its tools and resources, and which of them a caller may use. */
+/** The MCP server: its name, its tools and resources, and which of them a caller may use. */
 import * as McpProtocol from "effect/ai/McpProtocol"
 import * as McpSchema from "effect/ai/McpSchema"
 import * as McpServer from "effect/ai/McpServer"

@@ -238,7 +238,7 @@ export const tools = Toolkit.make(
   setBudget
 )
 
-/** What has to be allowed when the server is started. */
+/** The permissions to give when the server is started. */
 export const allowances = ["review", "budget"] as const
 
 export type Allowance = (typeof allowances)[number]

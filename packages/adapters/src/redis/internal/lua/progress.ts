@@ -2,7 +2,7 @@ import { members } from "./indexes.ts"
 import { leases, tasks, writes } from "./library.ts"
 import { script } from "./prelude.ts"
 
-/** Arguments: for each report: id, token, report. Deletes what is left of attempts that have ended. */
+/** Arguments: for each report: id, token, report. Deletes the rest of attempts that have ended. */
 export const saveProgress = script(
   [members, tasks, writes, leases],
   String.raw`

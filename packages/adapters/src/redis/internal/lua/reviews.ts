@@ -48,7 +48,7 @@ return lost
 )
 
 /**
- * Replaces the verification of an attempt that has ended. Arguments: id, token, the verification as it is now, the new one.
+ * Replaces the verification of an attempt that has ended. Arguments: id, token, the present verification, the new one.
  * Returns whether it was replaced.
  */
 export const amend = script(
