@@ -6,6 +6,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Attempt, LeaseToken } from "./Attempt.ts"
+import type { ProgressReport } from "./AttemptProgress.ts"
 import type { Hold, Spend, SpendAmount } from "./Safety.ts"
 import type { SafetyStop } from "./SafetyStop.ts"
 import { defaultQueue, idInQueue, localId, type Task, type TaskId } from "./Task.ts"
@@ -46,10 +47,12 @@ export interface AttemptContext {
    */
   readonly completedAttempts?: Effect.Effect<ReadonlyArray<Attempt>> | undefined
   /**
-   * Reports how far the attempt is: a text, or a fraction from 0 to 1. Each replaces the former one of its kind. At most two
-   * reports of a task per second are published as `TaskProgress`, the latest of them always.
+   * Reports how far the attempt is: a text, a fraction from 0 to 1, or `{ output }`, the whole output so far. Each replaces the
+   * former one of its kind. At most two reports of a task per second are published as `TaskProgress`, the latest of them
+   * always. Of a text, the first 500 characters are published; of an output, the last 1000, without the word that is
+   * still being written.
    */
-  readonly progress: (progress: string | number) => Effect.Effect<void>
+  readonly progress: (report: ProgressReport) => Effect.Effect<void>
   /**
    * Runs a paid call within the budgets of the task and of the run. Reserves `worstCase` before the call starts, and commits
    * the usage that `spent` reads from its exit. If that is null, because the call was cut off and its usage is unknown, the

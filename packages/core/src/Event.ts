@@ -30,8 +30,16 @@ export const Event = Schema.TaggedUnion({
   RunStarted: { ...at, owner: Schema.String },
   /** A worker started an attempt. `resumed`: a saved output is verified, and nothing is executed. */
   TaskStarted: { ...ofAttempt, description: Schema.String, resumed: Schema.Boolean },
-  /** How far a running attempt is, as its executor or verifier reports it: a text, a fraction from 0 to 1, or both. */
-  TaskProgress: { ...ofAttempt, text: Schema.NullOr(Schema.String), fraction: Schema.NullOr(Schema.Finite) },
+  /**
+   * How far a running attempt is, as its executor or verifier reports it: a text, a fraction from 0 to 1, and the last 1000
+   * characters of its output so far. Null: nothing of this kind was reported.
+   */
+  TaskProgress: {
+    ...ofAttempt,
+    text: Schema.NullOr(Schema.String),
+    fraction: Schema.NullOr(Schema.Finite),
+    output: Schema.NullOr(Schema.String)
+  },
   /** The executor failed with a transient error, and is called again within the same attempt. */
   ExecutionRetried: { ...ofAttempt, reason: Schema.String, delayMillis: durationMillis },
   /** The output is saved, and its verification follows. Not published when the verifier is pure or absent. */

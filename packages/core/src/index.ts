@@ -6,7 +6,7 @@
 export * as Attempt from "./Attempt.ts"
 export * as Audit from "./Audit.ts"
 export { type AttemptContext, idempotencyKey } from "./AttemptContext.ts"
-export { AttemptProgress } from "./AttemptProgress.ts"
+export { AttemptProgress, type ProgressReport } from "./AttemptProgress.ts"
 export * as BatchJournal from "./BatchJournal.ts"
 export * as Budget from "./Budget.ts"
 export * as CronExpression from "./CronExpression.ts"

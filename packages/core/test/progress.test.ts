@@ -44,6 +44,52 @@ describe("the progress of an attempt", () => {
     })
   )
 
+  it.effect("contains the end of the output so far, and no part of a secret", () =>
+    Effect.gen(function* () {
+      const key = "sk-ant-api03-abcdefghijklmnopqrstuvwxyz012345"
+      const outputs = [
+        "Reading page 1 of 10",
+        `the key is ${key}\n`,
+        // The word at the end may be the beginning of a secret; characters of other scripts are none.
+        `the key is ${key.slice(0, 20)}`,
+        "\u5168\u90e8",
+        `${"x".repeat(10)} `.repeat(1000),
+        // Cut in the middle of a secret.
+        `${key} ${"y".repeat(3980)} ${"z ".repeat(300)}`,
+        ""
+      ]
+      const { journal, orchestrator, store } = yield* make({
+        executor: Executor.layer((_, { progress }) =>
+          Effect.as(
+            Effect.forEach(outputs, (output) => Effect.andThen(progress({ output }), Effect.sleep("2 seconds"))),
+            Execution.make({ output: "x" })
+          )
+        )
+      }).pipe(Effect.provide(Redactor.layer({})))
+      const saved: Array<string | null | undefined> = []
+      yield* store.add(tasks("a"))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      for (const _ of outputs) {
+        yield* yields()
+        const found = yield* store.progress?.of(Task.TaskId.make("a")) ?? Effect.die("the store keeps none")
+        saved.push(Option.getOrUndefined(found)?.output)
+        yield* TestClock.adjust("2 seconds")
+      }
+      yield* Fiber.join(run)
+      const published = journal.of("TaskProgress").map(({ output }) => output)
+      assert.deepStrictEqual(published.slice(0, 4), [
+        "Reading page 1 of ",
+        "the key is [redacted]\n",
+        "the key is ",
+        "\u5168\u90e8"
+      ])
+      assert.strictEqual(published[4], `${"x".repeat(10)} `.repeat(100).slice(-1000))
+      assert.strictEqual(published[5], ` ${"z ".repeat(300)}`)
+      assert.strictEqual(published[6], "")
+      assert.deepStrictEqual(saved, published)
+    })
+  )
+
   it.effect("is in the store while the attempt lasts, for other processes to see", () =>
     Effect.gen(function* () {
       const { journal, orchestrator, store } = yield* make({

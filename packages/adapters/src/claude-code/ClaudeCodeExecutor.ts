@@ -22,6 +22,8 @@
  *
  * A task's own `model` and `system` (`Task.Overrides`) replace `model` and `appendSystemPrompt` of the options.
  *
+ * While a session runs, Claude's latest text is reported as the progress of the attempt.
+ *
  * When the worker of an attempt died, the next attempt continues its session (`claude --resume`), if this machine has it.
  *
  * A session that is stopped by a limit or by interruption gets SIGINT first, on which Claude Code usually reports its cost,
@@ -57,6 +59,7 @@ import { excerpt, wholeWords } from "../command/internal/output.ts"
 import { environment, reasonFor } from "../command/internal/taskProgram.ts"
 import * as Program from "../command/Program.ts"
 import type { ProgramError } from "../command/ProgramError.ts"
+import { whileReporting } from "../internal/partialOutput.ts"
 import { agentPrompt } from "../internal/prompts/attempt.ts"
 import { executionOf } from "./internal/execution.ts"
 import { readSession, usageOf } from "./internal/session.ts"
@@ -172,7 +175,11 @@ const make = Effect.fnUntraced(function* (options: Options) {
         stdout: reading.push,
         stderr: stderr.push,
         stop
-      }).pipe(Effect.ensuring(Effect.sync(reading.end)), Effect.mapError(notRun(program)))
+      }).pipe(
+        whileReporting(context, () => reading.session.lastText),
+        Effect.ensuring(Effect.sync(reading.end)),
+        Effect.mapError(notRun(program))
+      )
     })
 
     const exit = yield* context.spend<Program.ProgramExit, ExecutionError, never>({

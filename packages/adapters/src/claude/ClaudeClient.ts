@@ -109,7 +109,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const readAnswer = (
     response: Response,
     model: string,
-    onStart: About["onStart"],
+    { onStart, onText }: About,
     onHeaders: Pacing.Permit["onHeaders"]
   ): Effect.Effect<Reply, ClaudeError> => {
     // Copied, because one lookup in `Headers` takes as long as the copy.
@@ -130,6 +130,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
           idleTimeout: idleWords,
           requestId: requestId ?? undefined,
           onStart,
+          onText,
           hide: sdk.hide
         }),
         (message) =>
@@ -154,7 +155,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       return Effect.onExit(
         within(about.purpose)(
           Effect.flatMap(sdk.open(request, controller.signal, onHeaders), (response) =>
-            readAnswer(response, request.model, about.onStart, onHeaders)
+            readAnswer(response, request.model, about, onHeaders)
           )
         ),
         (exit) => {

@@ -20,7 +20,8 @@
  * removed from variables, but not from standard input and files.
  *
  * The program's standard output is the output of the attempt, read as UTF-8 (invalid bytes become U+FFFD), without its final
- * line break. Exit code 0 is success. The attempt's metadata has `exitCode`, `signal`,
+ * line break. Exit code 0 is success. While it runs, the end of what it has printed so far, to standard output and standard
+ * error, is reported as the progress of the attempt. The attempt's metadata has `exitCode`, `signal`,
  * `durationMillis` and `stderrTail`, the last 4 KiB of standard error, whether it succeeded or not.
  *
  * | what happens | error |
@@ -54,6 +55,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { excerpt, formatBytes, lastLines, shorten, whole, wholeWords } from "./internal/output.ts"
+import { whileReporting } from "../internal/partialOutput.ts"
 import { exitSentence, reasonFor, retryTimeOf, runForTask, temporaryFailure } from "./internal/taskProgram.ts"
 import type * as Program from "./Program.ts"
 import type { ProgramError } from "./ProgramError.ts"
@@ -121,15 +123,16 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const execute: ExecutorService["execute"] = Effect.fnUntraced(function* (task, context) {
     const stdout = whole(maxOutputBytes)
     const stderr = excerpt(0, stderrTailBytes)
+    const partial = excerpt(0, partialOutputBytes)
     const call = Effect.mapError(
       run(task, context, {
         stdin: task.description,
-        stdout: stdout.push,
-        stderr: stderr.push,
+        stdout: (chunk) => partial.push(chunk) && stdout.push(chunk),
+        stderr: (chunk) => partial.push(chunk) && stderr.push(chunk),
         // The run stops a task with its own timeout.
         ...(task.overrides.executionTimeoutMillis === undefined ? undefined : { timeout: undefined }),
         texts: { BATON_PREVIOUS_OUTPUT: context.previous?.output ?? null }
-      }),
+      }).pipe(whileReporting(context, partial.text)),
       notRun
     )
     let usage: Usage.Usage | null = null
@@ -177,6 +180,9 @@ const usageOf = (
 }
 
 const stderrTailBytes = 4096
+
+/** More than is published of the output of a running program, for the secrets in it to be recognised. */
+const partialOutputBytes = 8192
 
 // A person reads a failed attempt's output, and nothing uses it, so the ledger does not keep 10 MiB of it.
 const failedOutputBytes = 64 * 1024

@@ -123,7 +123,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const readAnswer = (
     response: Response,
     model: string,
-    onStart: About["onStart"],
+    { onStart, onText }: About,
     onHeaders: (headers: Headers) => Effect.Effect<void>
   ): Effect.Effect<Reply, ModelError> => {
     // Copied, because one lookup in `Headers` takes as long as the copy.
@@ -144,6 +144,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
           idleTimeout: Duration.format(idleTimeout),
           requestId: requestId ?? undefined,
           onStart,
+          onText,
           errors: sdk.errors,
           answer: "The model's answer",
           reported: (error, at) => sdk.reported(model, error, at)
@@ -175,9 +176,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         return open(other)
       })
       return Effect.onExit(
-        within(about.purpose)(
-          Effect.flatMap(opened, (response) => readAnswer(response, model, about.onStart, onHeaders))
-        ),
+        within(about.purpose)(Effect.flatMap(opened, (response) => readAnswer(response, model, about, onHeaders))),
         (exit) => {
           if (Exit.isFailure(exit)) controller.abort()
           return Effect.void

@@ -1,8 +1,8 @@
 import { ClaudeCodeExecutor } from "@baton/adapters/claude-code"
-import { Attempt, Executor, Orchestrator, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { Attempt, Executor, Orchestrator, type ProgressReport, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Schema } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { attempt, isAlive, task, until, untilGone, untilPids } from "../command/fixtures.ts"
 import { sessionId } from "../../src/claude-code/internal/sessions.ts"
@@ -357,6 +357,17 @@ describe("ClaudeCodeExecutor", () => {
       })
     )
   })
+
+  it.live("shows Claude's latest text while the session runs", () =>
+    Effect.gen(function* () {
+      const seen = yield* Deferred.make<ProgressReport>()
+      const running = execute((yield* standIn).in("hang"), {
+        attempt: { progress: (report) => Effect.asVoid(Deferred.succeed(seen, report)) }
+      })
+      const report = yield* Effect.raceFirst(Deferred.await(seen), Effect.andThen(running, Effect.die("it has ended")))
+      assert.deepStrictEqual(report, { output: "I am at it" })
+    })
+  )
 
   describe("stopping", () => {
     it.effect("stops it at the timeout, and knows its cost", () =>

@@ -40,6 +40,23 @@ describe("a list of tasks", () => {
     })
   )
 
+  it.live("is shown while its answer arrives", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.make({ script: () => ({ _tag: "Stall", text: "The first half, and" }) })
+      const seen = yield* Deferred.make<string | null>()
+      const run = runList({
+        client: layer(server.url),
+        descriptions: ["Count"],
+        config: { drainTimeout: 0 },
+        onEvent: (event) => {
+          if (event._tag === "TaskProgress") Deferred.doneUnsafe(seen, Effect.succeed(event.output))
+        }
+      })
+      const output = yield* Effect.raceFirst(Deferred.await(seen), Effect.andThen(run, Effect.die("the run has ended")))
+      assert.isTrue("The first half, and".startsWith(output ?? "missing"), String(output))
+    })
+  )
+
   it.live("gets the feedback of the previous attempt, and not of earlier ones", () =>
     Effect.gen(function* () {
       const server = yield* Server.make({ script: inTurn(reply("uno"), reply("due"), reply("tre")) })

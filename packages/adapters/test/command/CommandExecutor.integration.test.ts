@@ -1,5 +1,5 @@
 import { Command } from "@baton/adapters/command"
-import { type ExecutionError, Executor, type SafetyStop, Task } from "@baton/core"
+import { type ExecutionError, Executor, type ProgressReport, type SafetyStop, Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Queue, Tracer } from "effect"
 import { TestClock } from "effect/testing"
@@ -64,7 +64,7 @@ describe("CommandExecutor", () => {
 
     it.live("has a file for its progress, of which the last complete line counts", () =>
       Effect.gen(function* () {
-        const reports = yield* Queue.unbounded<string | number>()
+        const reports = yield* Queue.unbounded<ProgressReport>()
         const dir = yield* directory
         const next = join(dir, "next")
         const program = [
@@ -87,6 +87,24 @@ describe("CommandExecutor", () => {
           writeFileSync(`${next}${index + 1}`, "")
         }
         assert.isFalse(existsSync((yield* Fiber.join(running)).output))
+      })
+    )
+
+    it.live("reports what it has printed to standard output and standard error while it runs", () =>
+      Effect.gen(function* () {
+        const reports = yield* Queue.unbounded<ProgressReport>()
+        const next = join(yield* directory, "next")
+        const program = `echo one; while [ ! -e ${next} ]; do sleep 0.05; done; echo two >&2; while :; do sleep 0.05; done`
+        const running = execute(
+          { command: sh(program) },
+          { attempt: { progress: (progress) => Effect.asVoid(Queue.offer(reports, progress)) } }
+        )
+        const seen = Effect.gen(function* () {
+          assert.deepStrictEqual(yield* Queue.take(reports), { output: "one\n" })
+          writeFileSync(next, "")
+          assert.deepStrictEqual(yield* Queue.take(reports), { output: "one\ntwo\n" })
+        })
+        yield* Effect.raceFirst(Effect.asVoid(running), seen)
       })
     )
 

@@ -36,6 +36,17 @@ describe("a request to an OpenAI-compatible server", () => {
     })
   )
 
+  it.live("passes on the text of the answer as it arrives", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      server.script(() => reply("One two three"))
+      const texts: Array<string> = []
+      yield* send({}, { onText: (text) => void texts.push(text) })
+      assert.strictEqual(texts.at(-1), "One two three")
+      for (const text of texts) assert.isTrue("One two three".startsWith(text), text)
+    })
+  )
+
   it.live("asks for JSON that matches a schema, and for an effort", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()

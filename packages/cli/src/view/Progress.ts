@@ -4,6 +4,7 @@
  * Handling an event takes a few additions and at most one map entry, so that the display does not slow down a run with tens
  * of thousands of tasks per second. Text is created only when the display is drawn.
  */
+import type { AttemptProgress } from "@baton/core/AttemptProgress"
 import type { Event } from "@baton/core/Event"
 import type { BreakerState } from "@baton/core/Safety"
 import type { Stats } from "@baton/core/Stats"
@@ -27,7 +28,7 @@ export interface Running {
   readonly startedAt: number
   phase: "executing" | "verifying"
   /** What the task reports itself. */
-  progress: { readonly text: string | null; readonly fraction: number | null } | undefined
+  progress: Omit<AttemptProgress, "at"> | undefined
   /** Set after a transient failure of a request: when it is repeated, and why it failed. */
   pause: { readonly until: number; readonly reason: string } | undefined
 }
@@ -112,7 +113,7 @@ export class Progress {
         return
       case "TaskProgress": {
         const running = this.running.get(event.taskId)
-        if (running !== undefined) running.progress = { text: event.text, fraction: event.fraction }
+        if (running !== undefined) running.progress = event
         return
       }
       case "TaskExecuted": {

@@ -57,6 +57,13 @@ export const firstLine = (text: string): SafeText => {
   return made(more || cut.length < line.length ? `${visible}…` : visible)
 }
 
+/** The last nonblank line of the output of a running program. A carriage return begins a line again, as in a progress bar. */
+export const lastLine = (output: string): SafeText =>
+  output
+    .split(/[\r\n]+/)
+    .map(firstLine)
+    .findLast((line) => line !== "") ?? made("")
+
 /** The reason for a failure in one line: the first line of the feedback, or the error of a stack trace. */
 export const reasonLine = (feedback: string): SafeText => {
   const first = firstLine(feedback)

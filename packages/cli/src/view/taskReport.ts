@@ -45,7 +45,8 @@ export function* taskReport(details: TaskDetails, canvas: Canvas, now: number): 
     // Omitted if it is the error of the last attempt, which is shown above.
     ...(task.feedback === null || history.at(-1)?.error === task.feedback
       ? []
-      : section("Feedback for the next attempt", block(task.feedback, margin)))
+      : section("Feedback for the next attempt", block(task.feedback, margin))),
+    ...section("Output so far", outputSoFar(details.progress))
   ]
   if (task.result === null) return
   yield* ["", style.bold("Result")]
@@ -82,11 +83,20 @@ const entriesOf = ({ dependencies, progress, task }: TaskDetails, { style }: Can
   return entries.filter(([, value]) => value !== "")
 }
 
-/** What a task reports about itself, in one line. */
-const progressText = ({ fraction, text }: AttemptProgress): string =>
-  [fraction === null ? "" : `${Math.floor(fraction * 100)}%`, firstLine(text ?? "")]
+/** What a task reports about itself, in one line. Its output is shown below. */
+const progressText = ({ fraction, output, text }: AttemptProgress): string =>
+  [
+    fraction === null ? "" : `${Math.floor(fraction * 100)}%`,
+    firstLine(text ?? (fraction === null && output !== null ? "see its output" : ""))
+  ]
     .filter((part) => part !== "")
     .join("  ")
+
+/** The last lines that the attempt under way has put out. */
+const outputSoFar = (progress: AttemptProgress | null): ReadonlyArray<string> => {
+  const output = (progress?.output ?? "").replaceAll(/[\r\n]+/g, "\n").trim()
+  return output === "" ? [] : block(lastLines(output), margin)
+}
 
 /** The limits of the task that replace those of the run. */
 const ownLimits = ({ overrides: { executionTimeoutMillis, maxAttempts, retryDelayMillis } }: Task): string =>

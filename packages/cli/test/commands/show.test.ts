@@ -1,5 +1,5 @@
 import { assert, describe } from "@effect/vitest"
-import { Task, TaskStore } from "@baton/core"
+import { type AttemptProgress, Task, TaskStore } from "@baton/core"
 import { DateTime, Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { TaskWithHistory } from "../../src/view/json.ts"
@@ -104,12 +104,21 @@ describe("baton show", () => {
       const { task, token } = yield* claim()
       const { id } = task
       const at = yield* DateTime.now
-      yield* progress?.save([{ taskId: id, token, text: "page 4 of 10", fraction: 0.4, at }]) ?? Effect.void
+      const save = (reported: AttemptProgress) => progress?.save([{ taskId: id, token, ...reported }]) ?? Effect.void
+      yield* save({ text: null, fraction: null, output: "\u001b[2Jone\r\ntwo \r", at })
+      const { stdout } = yield* baton(["show", id])
+      assert.include(stdout, "  Progress  see its output  just now\n")
+      assert.isTrue(stdout.endsWith("\n\nOutput so far\n  one\n  two\n"), stdout)
+      const output = Array.from({ length: 50 }, (_, n) => `line ${n + 1}\n`).join("")
+      yield* save({ text: "page 4 of 10", fraction: 0.4, output, at })
       yield* TestClock.adjust("5 seconds")
-      assert.include((yield* baton(["show", id])).stdout, "  Progress  40%  page 4 of 10  5s ago\n")
+      const later = (yield* baton(["show", id])).stdout
+      assert.include(later, "  Progress  40%  page 4 of 10  5s ago\n")
+      assert.match(later, /\n\nOutput so far\n {2}…\n {2}line 39\n(?: {2}line \d+\n){11}$/)
       assert.deepInclude(JSON.parse((yield* baton(["show", id, "--json"])).stdout).progress, {
         text: "page 4 of 10",
-        fraction: 0.4
+        fraction: 0.4,
+        output
       })
     })
   )

@@ -37,8 +37,15 @@ export const executed = (seconds: number, id: string): AnyEvent => ({
 export const progress = (
   seconds: number,
   id: string,
-  reported: { readonly text: string | null; readonly fraction: number | null }
-): AnyEvent => ({ _tag: "TaskProgress", ...attempt(seconds, id, 1), ...reported })
+  reported: { readonly text?: string; readonly fraction?: number; readonly output?: string }
+): AnyEvent => ({
+  _tag: "TaskProgress",
+  ...attempt(seconds, id, 1),
+  text: null,
+  fraction: null,
+  output: null,
+  ...reported
+})
 
 export const executionRetried = (seconds: number, id: string, reason: string, delayMillis: number): AnyEvent => ({
   _tag: "ExecutionRetried",

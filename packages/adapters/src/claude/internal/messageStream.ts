@@ -5,7 +5,7 @@ import * as EventStream from "../../internal/chat/eventStream.ts"
 import type { ClaudeError } from "../ClaudeError.ts"
 import * as ApiErrors from "./apiErrors.ts"
 
-interface Options extends Pick<EventStream.Options, "watchdog" | "idleTimeout" | "requestId" | "onStart"> {
+interface Options extends Pick<EventStream.Options, "watchdog" | "idleTimeout" | "requestId" | "onStart" | "onText"> {
   readonly hide: (text: string) => string
 }
 
@@ -100,6 +100,7 @@ const makeMessage = (): EventStream.PartialAnswer => {
       handlers[name === "message" ? textOf(event.type) : name]?.(event)
     },
     hasBegun: () => message !== undefined,
+    text: () => blocks.map((block) => (block?.type === "text" ? textOf(block.text) : "")).join(""),
     isComplete: () => isComplete,
     mayEnd: () => false,
     error: () => error,

@@ -10,6 +10,7 @@ import * as Predicate from "effect/Predicate"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { lookInterval } from "../../internal/partialOutput.ts"
 import { retryTimeIn } from "../../internal/retryTime.ts"
 import type { Command } from "../Command.ts"
 import * as Program from "../Program.ts"
@@ -94,9 +95,6 @@ export const environment = Effect.fnUntraced(function* (
   return env
 })
 
-/** How often the file with a program's progress is looked at. */
-const progressInterval = Duration.millis(500)
-
 const progressTailBytes = 4096
 
 /** A file to which a program writes its progress: the last line counts. */
@@ -117,7 +115,7 @@ const progressFile = Effect.fnUntraced(function* (
     if (line !== undefined) yield* progress(readProgress(line))
   })
   // The program can do anything with its file, and may have deleted it.
-  const watch = Effect.forever(Effect.andThen(Effect.sleep(progressInterval), Effect.ignore(look)))
+  const watch = Effect.forever(Effect.andThen(Effect.sleep(lookInterval), Effect.ignore(look)))
   yield* Effect.forkScoped(watch)
   return file
 })

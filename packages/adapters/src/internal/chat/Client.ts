@@ -64,6 +64,8 @@ export interface About {
    * batch does not call it.
    */
   readonly onStart?: (() => void) | undefined
+  /** Called with the text of the answer so far, as it arrives. A batch and a cache do not call it. */
+  readonly onText?: ((text: string) => void) | undefined
 }
 
 /** A model, as the API describes it. It does not state prices: see `Pricing`. */

@@ -12,6 +12,8 @@ export interface Options {
   readonly requestId: string | undefined
   /** Called once the answer has begun, which is when the API has read the prompt. */
   readonly onStart: (() => void) | undefined
+  /** Called with the text of the answer so far, as it arrives. */
+  readonly onText: ((text: string) => void) | undefined
   readonly errors: ConnectionErrors
   /** The answer in sentences about a wrong event. */
   readonly answer: string
@@ -25,6 +27,8 @@ export interface PartialAnswer {
   readonly take: (name: string, data: string) => void
   /** Whether its first event has arrived. */
   readonly hasBegun: () => boolean
+  /** The text that has arrived. */
+  readonly text: () => string
   /** Whether its last event has arrived. */
   readonly isComplete: () => boolean
   /** Whether it is whole if the body ends here, without its last event. */
@@ -41,7 +45,7 @@ export interface PartialAnswer {
 export const read = (
   body: ReadableStream<Uint8Array>,
   message: PartialAnswer,
-  { answer, errors, idleTimeout, onStart, reported, requestId, watchdog }: Options
+  { answer, errors, idleTimeout, onStart, onText, reported, requestId, watchdog }: Options
 ): Effect.Effect<unknown, ModelError> =>
   Effect.callback<unknown, ModelError>((resume) => {
     const reader = body.getReader()
@@ -77,6 +81,7 @@ export const read = (
         hasBegun = true
         onStart?.()
       }
+      onText?.(message.text())
       const error = message.error()
       if (error !== undefined) return fail(reported(error, { nowMillis: watched.lastByteAt, hasBegun }))
       if (!message.isComplete()) return next()

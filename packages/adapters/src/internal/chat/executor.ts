@@ -8,7 +8,9 @@ import { idInQueue, localId, type Task } from "@baton/core/Task"
 import * as Usage from "@baton/core/Usage"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Result from "effect/Result"
+import { whileReporting } from "../partialOutput.ts"
 import * as BudgetedSend from "./budgetedSend.ts"
 import type { ClientService } from "./Client.ts"
 import { conversationOf } from "./conversation.ts"
@@ -88,7 +90,7 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
     task: Task,
     context: AttemptContext,
     { fixed, warming }: CommonRequest,
-    { conversation, keySuffix, max_tokens, used }: Asked
+    { conversation, keySuffix, max_tokens, onText, used }: Asked
   ): Effect.fn.Return<Conversed, Failed | SafetyStop> {
     const messages: Array<Turn> = [...conversation]
     let text = ""
@@ -107,7 +109,8 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
             idempotencyKey: turn === 1 ? key : `${key}/turn-${turn}`,
             purpose: "execute",
             rejected: context.previous?.output ?? null,
-            onStart
+            onStart,
+            onText: (partial) => onText(text + partial)
           },
           context,
           task.queue
@@ -135,12 +138,18 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
     const first = task.overrides.model ?? model
     const models = [first, ...fallbacks.filter((fallback) => fallback !== first)]
     const passed: Array<string> = []
+    let partial = ""
+    const onText = (text: string) => {
+      partial = text
+    }
+    // No part of an answer arrives from a batch.
+    const reporting = client.billing === "batch" ? identity : whileReporting(context, () => partial)
     let used: Usage.Usage | null = null
 
     for (const [index, model] of models.entries()) {
       const isLast = index === models.length - 1
-      const asked: Asked = { conversation, keySuffix: index === 0 ? "" : `/${model}`, max_tokens, used }
-      const result = yield* Effect.result(converse(task, context, requestFor(task, model), asked))
+      const asked: Asked = { conversation, keySuffix: index === 0 ? "" : `/${model}`, max_tokens, onText, used }
+      const result = yield* Effect.result(reporting(converse(task, context, requestFor(task, model), asked)))
       if (Result.isFailure(result)) {
         const failure = result.failure
         if (failure._tag === "SafetyStop") return yield* failure
@@ -171,6 +180,8 @@ interface Asked {
   /** Distinguishes the requests to a fallback model from those to the first one. */
   readonly keySuffix: string
   readonly max_tokens: number
+  /** Receives the text of all its turns so far. */
+  readonly onText: (text: string) => void
   readonly used: Usage.Usage | null
 }
 

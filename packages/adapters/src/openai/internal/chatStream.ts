@@ -43,6 +43,7 @@ export const make = (): PartialAnswer => {
       if (choice !== undefined) takeChoice(objectOf(choice))
     },
     hasBegun: () => first !== undefined,
+    text: () => content,
     isComplete: () => isComplete,
     mayEnd: () => finishReason !== null,
     error: () => error,

@@ -4,6 +4,7 @@ import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { pauseLines } from "../pauses.ts"
 import { count, number } from "../quantity.ts"
 import { failureOf, rowOf, TaskSlots } from "./fromProgress.ts"
@@ -17,6 +18,9 @@ const maxRows = 100
 /** The number of tasks to search for the latest dead letters or the first started; the store returns them by their place in the list. */
 const maxExamined = 1000
 
+/** The running tasks whose progress is read, one by one, for each view. */
+const maxReported = 30
+
 /** Creates an effect that reads a view of the store. The rate needs at least two reads. */
 export const make = Effect.gen(function* () {
   const store = yield* TaskStore
@@ -26,24 +30,39 @@ export const make = Effect.gen(function* () {
   const slots = new TaskSlots(maxRows)
   let widest = 1
 
+  const { progress } = store
+  const reportsOf = (ids: ReadonlyArray<TaskId>) =>
+    Effect.map(
+      progress === undefined
+        ? Effect.succeed([])
+        : Effect.forEach(
+            ids,
+            (id) => Effect.map(progress.of(id), (found) => [id, Option.getOrUndefined(found)] as const),
+            {
+              concurrency: 10
+            }
+          ),
+      (found) => new Map(found)
+    )
+
   /** The tasks that have started, the oldest first, and how many others are claimed. */
   const running = Effect.gen(function* () {
     const { tasks } = yield* store.list({ status: "in_progress", limit: maxExamined })
     const started = tasks.flatMap((task) =>
       task.startedAt === undefined ? [] : { task, at: task.startedAt.epochMilliseconds }
     )
+    const oldest = started.toSorted((a, b) => a.at - b.at).slice(0, maxRows)
+    const reports = yield* reportsOf(oldest.slice(0, maxReported).map(({ task }) => task.id))
     return {
       claimed: tasks.length - started.length,
       tasks: new Map(
-        started
-          .toSorted((a, b) => a.at - b.at)
-          .slice(0, maxRows)
-          .map(({ at, task }): readonly [TaskId, Running] => {
-            // A running task changes when its output is saved.
-            const phase = task.updatedAt.epochMilliseconds > at ? "verifying" : "executing"
-            const { attempts, description, id } = task
-            return [id, { attempt: attempts, description, startedAt: at, phase, progress: undefined, pause: undefined }]
-          })
+        oldest.map(({ at, task }): readonly [TaskId, Running] => {
+          // A running task changes when its output is saved.
+          const phase = task.updatedAt.epochMilliseconds > at ? "verifying" : "executing"
+          const { attempts, description, id } = task
+          const progress = reports.get(id)
+          return [id, { attempt: attempts, description, startedAt: at, phase, progress, pause: undefined }]
+        })
       )
     }
   })

@@ -85,9 +85,12 @@ describe("the view of a run", () => {
     const text = (...reported: ReadonlyArray<Event.Event>) =>
       open(4, events.started(1, "a"), ...reported)().tasks[0]?.text
     assert.strictEqual(text(), text())
-    assert.strictEqual(text(events.progress(2, "a", { text: "reading", fraction: null })), "reading")
+    assert.strictEqual(text(events.progress(2, "a", { text: "reading" })), "reading")
     assert.strictEqual(text(events.progress(2, "a", { text: "reading", fraction: 0.429 })), "42%  reading")
-    assert.strictEqual(text(events.progress(2, "a", { text: null, fraction: 1 })), `100%  ${text() ?? ""}`)
+    assert.strictEqual(text(events.progress(2, "a", { fraction: 1 })), `100%  ${text() ?? ""}`)
+    assert.strictEqual(text(events.progress(2, "a", { output: "one\ntwo\n \n" })), "two")
+    assert.strictEqual(text(events.progress(2, "a", { output: "\r10 %\r\u001b[1m20 %\r", fraction: 0.2 })), "20%  20 %")
+    assert.strictEqual(text(events.progress(2, "a", { output: "\n" })), text())
   })
 
   it("has one line for tasks that end faster than one can read", () => {

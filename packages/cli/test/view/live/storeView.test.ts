@@ -1,6 +1,6 @@
 import { TaskStore } from "@baton/core"
 import { assert, describe } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber } from "effect"
+import { DateTime, Deferred, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as storeView from "../../../src/view/live/storeView.ts"
 import { add, baton, complete, fail, morning, test } from "../../commands/harness.ts"
@@ -40,6 +40,25 @@ describe("the view of a store", () => {
         ]
       )
       assert.deepInclude(view, { state: "running", running: 2, failed: 2, pending: 1, total: 5, message: undefined })
+    })
+  )
+
+  test(
+    "shows what running tasks have reported to the store",
+    Effect.gen(function* () {
+      yield* morning
+      yield* tasks("a", "b")
+      const claims = yield* claim(2)
+      const { progress } = yield* TaskStore.TaskStore
+      const at = yield* DateTime.now
+      const reports = claims
+        .slice(1)
+        .map(({ task, token }) => ({ taskId: task.id, token, text: null, fraction: 0.5, output: "one\ntwo\n", at }))
+      yield* progress?.save(reports) ?? Effect.void
+      assert.deepStrictEqual(
+        (yield* yield* storeView.make).tasks.map((task) => task?.text),
+        ["do a", "50%  two"]
+      )
     })
   )
 

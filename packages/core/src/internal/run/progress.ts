@@ -17,6 +17,12 @@ const saveInterval = Duration.seconds(2)
 /** Longer texts are cut. */
 const maxText = 500
 
+/** The end of an output that is published. */
+const maxOutput = 1000
+
+/** Secrets are replaced in a longer part, because the end can begin within one. */
+const redactedOutput = 4 * maxOutput
+
 /** Publishes the progress of attempts: of several reports within the interval, the latest. */
 export interface ProgressReports {
   readonly of: (claimed: ClaimedTask) => AttemptContext["progress"]
@@ -26,6 +32,7 @@ export interface ProgressReports {
 export const make = (parts: RunParts): ProgressReports => {
   const { progress: stored } = parts.store
   const pending = new Map<ClaimedTask, Omit<AttemptProgress, "at">>()
+  const partOf = (output: string) => endOf(output, parts.redact)
   const nonEmpty = Latch.makeUnsafe(false)
   const unsaved = new Map<ClaimedTask, AttemptProgress>()
   const hasUnsaved = Latch.makeUnsafe(false)
@@ -33,15 +40,13 @@ export const make = (parts: RunParts): ProgressReports => {
   const publish = Effect.suspend(() => {
     nonEmpty.closeUnsafe()
     const events: Array<Event> = []
-    for (const [claimed, reported] of pending) {
-      if (isRunning(claimed)) {
-        events.push({ _tag: "TaskProgress", ...ofAttempt(parts, claimed.claim.task), ...reported })
-      }
+    for (const [claimed, latest] of pending) {
+      if (!isRunning(claimed)) continue
+      const reported = { ...latest, output: latest.output === null ? null : partOf(latest.output) }
+      events.push({ _tag: "TaskProgress", ...ofAttempt(parts, claimed.claim.task), ...reported })
+      if (stored !== undefined) unsaved.set(claimed, { ...reported, at: now(parts) })
     }
-    if (stored !== undefined) {
-      for (const [claimed, reported] of pending) unsaved.set(claimed, { ...reported, at: now(parts) })
-      hasUnsaved.openUnsafe()
-    }
+    if (unsaved.size > 0) hasUnsaved.openUnsafe()
     pending.clear()
     return events.length === 0 ? Effect.void : parts.events.publishAll(events)
   })
@@ -69,13 +74,15 @@ export const make = (parts: RunParts): ProgressReports => {
     of: (claimed) => {
       let text: string | null = null
       let fraction: number | null = null
-      return (progress) =>
+      let output: string | null = null
+      return (report) =>
         Effect.sync(() => {
           // A fiber that the executor left behind may report for longer than the attempt lasts.
-          if (!isRunning(claimed) || Number.isNaN(progress)) return
-          if (typeof progress === "string") text = parts.redact(progress).slice(0, maxText).toWellFormed()
-          else fraction = Math.min(1, Math.max(0, progress))
-          pending.set(claimed, { text, fraction })
+          if (!isRunning(claimed) || Number.isNaN(report)) return
+          if (typeof report === "string") text = parts.redact(report).slice(0, maxText).toWellFormed()
+          else if (typeof report === "number") fraction = Math.min(1, Math.max(0, report))
+          else output = report.output
+          pending.set(claimed, { text, fraction, output })
           nonEmpty.openUnsafe()
         })
     },
@@ -87,3 +94,10 @@ export const make = (parts: RunParts): ProgressReports => {
 }
 
 const isRunning = ({ abortReason, phase }: ClaimedTask): boolean => phase === "working" && abortReason === undefined
+
+/** The end of an unfinished output. Words that are cut are left out, because half a secret is not recognised as one. */
+const endOf = (output: string, redact: (text: string) => string): string => {
+  const end = output.slice(-redactedOutput)
+  const whole = (end.length < output.length ? end.replace(/^[!-~]+/, "") : end).replace(/[!-~]+$/, "")
+  return redact(whole).slice(-maxOutput).toWellFormed()
+}

@@ -12,13 +12,20 @@ const progressOf = ({ store }: Fixture): Progress => {
 }
 
 const save = Effect.fnUntraced(function* (fixture: Fixture, claimed: Claim, text: string) {
-  yield* progressOf(fixture).save([{ ...leaseOf(claimed), text, fraction: 0.5, at: yield* DateTime.now }])
+  yield* progressOf(fixture).save([
+    { ...leaseOf(claimed), text, fraction: 0.5, output: `${text}, in “full”\n`, at: yield* DateTime.now }
+  ])
 })
 
 /** What the task's attempt has reported. */
 const reported = (fixture: Fixture, id: string) =>
   Effect.map(progressOf(fixture).of(TaskId.make(id)), (found) =>
-    Option.getOrNull(Option.map(found, ({ text }) => text))
+    Option.getOrNull(
+      Option.map(found, ({ fraction, output, text }) => {
+        assert.deepEqual([fraction, output], [0.5, `${text}, in “full”\n`])
+        return text
+      })
+    )
   )
 
 export const progress: ReadonlyArray<Case> = [
