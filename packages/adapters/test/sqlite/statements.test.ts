@@ -1,18 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DatabaseSync, type StatementSync } from "node:sqlite"
+import { DatabaseSync } from "node:sqlite"
 import { format } from "../../src/sqlite/internal/migrations.ts"
-import { prepare } from "../../src/sqlite/internal/statements.ts"
+import { make, preparedOn } from "../../src/sqlite/internal/statements.ts"
 
 const db = new DatabaseSync(":memory:")
 format.migrate(db, 0)
 
-/** The texts of all prepared statements. */
+/** The texts of all statements. */
 const texts: Array<string> = []
-const statements = prepare({
-  prepare: (sql: string): StatementSync => {
-    texts.push(sql)
-    return db.prepare(sql)
-  }
+const statements = make((sql, returnArrays) => {
+  texts.push(sql)
+  return preparedOn(db)(sql, returnArrays)
 })
 
 /** How SQLite runs a statement, a line for each loop. */

@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as SqliteFile from "../../internal/SqliteFile.ts"
 import { format } from "./migrations.ts"
-import { prepare, type Statements } from "./statements.ts"
+import * as Statements from "./statements.ts"
 
 export interface Options {
   readonly filename: string
@@ -15,7 +15,7 @@ export interface Options {
 
 /** A write transaction that is under way. */
 export interface Writing {
-  readonly sql: Statements
+  readonly sql: Statements.Statements
   /** Epoch milliseconds, read once for all tasks of a write. */
   readonly now: number
 }
@@ -28,10 +28,10 @@ export interface Connection {
   readonly logFile: string
 
   /** Runs single statements, each of which sees the file at one moment. */
-  readonly read: <A>(body: (sql: Statements) => A) => Effect.Effect<A, TaskStoreError>
+  readonly read: <A>(body: (sql: Statements.Statements) => A) => Effect.Effect<A, TaskStoreError>
 
   /** Runs several statements, all of which see the file at the same moment. */
-  readonly snapshot: <A>(body: (sql: Statements) => A) => Effect.Effect<A, TaskStoreError>
+  readonly snapshot: <A>(body: (sql: Statements.Statements) => A) => Effect.Effect<A, TaskStoreError>
 
   /** Runs a body in a write transaction: all or nothing, and durable when it returns. */
   readonly write: <A>(
@@ -53,7 +53,9 @@ export const open = Effect.fnUntraced(
       pragmas: `PRAGMA synchronous = ${options.synchronous}; PRAGMA temp_store = MEMORY`,
       requireWal: true
     })
-    const [sql, dataVersion] = yield* attempt(() => [prepare(db), db.prepare("PRAGMA data_version")] as const)
+    const prepared = Statements.preparedOn(db)
+    const sql = Statements.make(prepared)
+    const dataVersion = prepared("PRAGMA data_version")
 
     const run = <A>(body: () => A): Effect.Effect<A, TaskStoreError> =>
       attempt(body).pipe(
@@ -74,7 +76,7 @@ export const open = Effect.fnUntraced(
             transact(() => body({ sql, now: Math.floor(clock.currentTimeMillisUnsafe()) }), commitIf)
           )
         ),
-      dataVersion: run(() => Number(dataVersion.get()?.data_version))
+      dataVersion: run(() => Number(dataVersion().get()?.data_version))
     }
   },
   (opened) => Effect.mapError(opened, toTaskStoreError)

@@ -1,10 +1,27 @@
-import type { DatabaseSync, SQLInputValue } from "node:sqlite"
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite"
 import * as Batches from "./batchStatements.ts"
 import type { TaskStatus } from "@baton/core/Task"
 import * as Rows from "./rows.ts"
 
-/** Every statement of the store, prepared: preparing costs more than running. */
-export interface Statements extends ReturnType<typeof prepare> {}
+/** Every statement of the store. */
+export interface Statements extends ReturnType<typeof make> {}
+
+/** Returns a statement, prepared; its rows are arrays if `returnArrays` is true. */
+export type Prepared = (sql: string, returnArrays?: boolean) => () => StatementSync
+
+/** Prepares a statement once, when it is first used: preparing costs more than running, and most processes use a few. */
+export const preparedOn =
+  (db: DatabaseSync): Prepared =>
+  (sql, returnArrays = false) => {
+    let statement: StatementSync | undefined
+    return () => {
+      if (statement === undefined) {
+        statement = db.prepare(sql)
+        statement.setReturnArrays(returnArrays)
+      }
+      return statement
+    }
+  }
 
 type Json = string
 
@@ -81,45 +98,44 @@ const map =
  * `LIMIT +?`, because SQLite plans for the value of `LIMIT ?`, and prepares the statement again whenever that is bound: a claim
  * of one task takes 6 µs instead of 100.
  */
-export const prepare = (db: Pick<DatabaseSync, "prepare">) => {
+export const make = (prepared: Prepared) => {
   const all = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
-    const statement = db.prepare(sql)
-    return (...parameters: P): ReadonlyArray<Rows.Row> => statement.all(...parameters)
+    const statement = prepared(sql)
+    return (...parameters: P): ReadonlyArray<Rows.Row> => statement().all(...parameters)
   }
   const first = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
-    const statement = db.prepare(sql)
-    return (...parameters: P): Rows.Row | undefined => statement.get(...parameters)
+    const statement = prepared(sql)
+    return (...parameters: P): Rows.Row | undefined => statement().get(...parameters)
   }
   /** Returns rows as arrays, for `Rows.claim`. */
   const arrays = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
-    const statement = db.prepare(sql)
-    statement.setReturnArrays(true)
-    return (...parameters: P): ReadonlyArray<Rows.Row> => statement.all(...parameters)
+    const statement = prepared(sql, true)
+    return (...parameters: P): ReadonlyArray<Rows.Row> => statement().all(...parameters)
   }
   const tasks = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => map(arrays<P>(sql), Rows.tasks)
   const run = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
-    const statement = db.prepare(sql)
+    const statement = prepared(sql)
     return (...parameters: P): void => {
-      statement.run(...parameters)
+      statement().run(...parameters)
     }
   }
   /** Returns the rowid of the new row; undefined if there is none. */
   const insert = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
-    const statement = db.prepare(sql)
+    const statement = prepared(sql)
     return (...parameters: P): number | undefined => {
-      const { changes, lastInsertRowid } = statement.run(...parameters)
+      const { changes, lastInsertRowid } = statement().run(...parameters)
       return changes === 1 ? Number(lastInsertRowid) : undefined
     }
   }
   /** Returns how many rows changed. */
   const changes = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
-    const statement = db.prepare(sql)
-    return (...parameters: P): number => Number(statement.run(...parameters).changes)
+    const statement = prepared(sql)
+    return (...parameters: P): number => Number(statement().run(...parameters).changes)
   }
   /** Returns whether a row changed. */
   const change = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
-    const statement = db.prepare(sql)
-    return (...parameters: P): boolean => statement.run(...parameters).changes === 1
+    const statement = prepared(sql)
+    return (...parameters: P): boolean => statement().run(...parameters).changes === 1
   }
 
   /** Claimable tasks with this kind of token: those without a key have one index, and those with a key another. */
