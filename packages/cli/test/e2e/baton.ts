@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { baton } from "./inProcess.ts"
 
 export const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
 
@@ -118,12 +119,14 @@ const collect = (child: ChildProcessWithoutNullStreams, onLine: (line: string) =
     child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }))
   })
 
-/** Runs `baton` and waits until it exits. */
-export const baton = (
+/** Runs the built `baton` and waits until it exits. */
+export const built = (
   cwd: string,
   args: ReadonlyArray<string>,
   env?: Record<string, string>
 ): Effect.Effect<ProcessResult> => Effect.scoped(Effect.flatMap(start(cwd, args, env), ({ ended }) => ended))
+
+export { baton }
 
 export const StoredTask = Schema.Struct({
   id: Schema.String,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
-import { baton, folder } from "./baton.ts"
+import { built as baton, folder } from "./baton.ts"
 
 const core = new URL("../../../core/src/index.ts", import.meta.url).href
 const effect = import.meta.resolve("effect")

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { baton, folder, list } from "./baton.ts"
+import { baton, built, folder, list } from "./baton.ts"
 
 const numbered = (count: number) =>
   Array.from({ length: count }, (_, index) =>
@@ -115,7 +115,7 @@ describe("a list of tasks", () => {
         "4",
         "--json"
       ]
-      const runs = yield* Effect.all([baton(dir.path, args), baton(dir.path, args)], { concurrency: 2 })
+      const runs = yield* Effect.all([built(dir.path, args), built(dir.path, args)], { concurrency: 2 })
       for (const { code, stderr } of runs) assert.strictEqual(code, 0, stderr)
       const executions = dir.lines("executions")
       assert.strictEqual(executions.length, 60)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { baton, folder } from "./baton.ts"
+import { built as baton, folder } from "./baton.ts"
 
 const Line = Schema.fromJsonString(
   Schema.Struct({

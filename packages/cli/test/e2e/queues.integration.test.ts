@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { baton, folder, list } from "./baton.ts"
+import { baton, built, folder, list } from "./baton.ts"
 
 /** A list of twelve lines, each with a different text. */
 const twelve = (word: string) => Array.from({ length: 12 }, (_, index) => `${word} ${index}\n`).join("")
@@ -20,13 +20,13 @@ const commands = Effect.map(folder, (dir) => ({
 describe("two lists in one directory", () => {
   it.live("run at the same time, each with its own program", () =>
     Effect.gen(function* () {
-      const { results, run, write } = yield* commands
+      const { path, results, write } = yield* commands
       write("a.txt", twelve("text"))
       write("b.txt", twelve("text"))
       const [first, second] = yield* Effect.all(
         [
-          run("run", "a.txt", "--exec", "echo translated", "--no-verify"),
-          run("run", "b.txt", "--exec", "echo summarised", "--no-verify")
+          built(path, ["run", "a.txt", "--exec", "echo translated", "--no-verify"]),
+          built(path, ["run", "b.txt", "--exec", "echo summarised", "--no-verify"])
         ],
         { concurrency: 2 }
       )
