@@ -5,7 +5,7 @@ import { connect } from "../../src/postgres/internal/connection.ts"
 import * as Names from "../../src/postgres/internal/names.ts"
 import * as Statements from "../../src/postgres/internal/statements.ts"
 import * as Postgres from "../servers/postgres.ts"
-import { add, client, isMissing, names, open, schema, url } from "./postgres.ts"
+import { add, client, id, isMissing, names, open, schema, url } from "./postgres.ts"
 
 const text = "text"
 const number = "double precision"
@@ -42,6 +42,23 @@ const explaining = (sql: PgClient.PgClient) =>
     assert.notMatch(plan, /Hash Join|Merge Join/, plan)
     for (const part of expected) assert.match(plan, part, plan)
   })
+
+describe.skipIf(isMissing)("a search in a PostgreSQL store", () => {
+  it.live("goes on after the tasks that one statement looks at", () =>
+    Effect.gen(function* () {
+      const store = yield* open({ schema: yield* schema() })
+      yield* add(store, names(10_001, "other"))
+      yield* add(store, names(3, "wanted"))
+      const { next, tasks } = yield* store.list({ text: "do WANTED", limit: 2, results: false })
+      assert.deepStrictEqual(
+        tasks.map(({ id }) => id),
+        names(2, "wanted").map(id)
+      )
+      assert.strictEqual((yield* store.list({ text: "wanted", cursor: next ?? "" })).tasks[0]?.id, "wanted-2")
+      assert.deepStrictEqual(yield* store.list({ text: "nowhere", status: "pending" }), { tasks: [], next: null })
+    })
+  )
+})
 
 describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () => {
   it.live("find rows by indexes, even if they were made while the tables were empty", () =>
@@ -107,6 +124,9 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.list.failed, list, /tasks_failed/)
       yield* explain(statements.list.cancelled, list, /tasks_cancelled/)
       yield* explain(statements.list.in_progress, list, /tasks_leased/)
+      const search = [...list, text]
+      yield* explain(statements.search.all, search, byKey, /task_inputs_pkey/)
+      yield* explain(statements.search.failed, search, /tasks_failed/, byKey, /task_inputs_pkey/)
       yield* explain(statements.get, [texts], /task_inputs_id/, byKey)
       yield* explain(statements.attempts, [text], /task_inputs_id/, /attempts_pkey/)
       yield* explain(statements.dump, page, byKey)

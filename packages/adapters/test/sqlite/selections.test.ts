@@ -13,6 +13,25 @@ const many = Array.from({ length: 2 * chunkSize + 1 }, (_, index) =>
 const ids = many.map(({ id }) => id)
 const nothing = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
 
+describe("a search in a SQLite store", () => {
+  it.effect("goes on after the tasks that one statement looks at", () =>
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      const others = Array.from({ length: 10_001 }, (_, index) =>
+        Task.makeNew({ id: `other-${index}`, description: "No." })
+      )
+      yield* store.add([...others, ...many])
+      const { next, tasks } = yield* store.list({ text: "OF many", limit: 2, results: false })
+      assert.deepStrictEqual(
+        tasks.map(({ id }) => id),
+        ids.slice(0, 2)
+      )
+      assert.strictEqual((yield* store.list({ text: "of many", cursor: next ?? "", limit: 1 })).tasks[0]?.id, ids[2])
+      assert.deepStrictEqual(yield* store.list({ text: "nowhere", status: "pending" }), { tasks: [], next: null })
+    }).pipe(Effect.provide(layerTemporary, { local: true }))
+  )
+})
+
 /** These changes are made in parts, so that other processes can write in between. No task may be skipped. */
 describe("a change of many tasks in a SQLite store", () => {
   it.effect("cancels, requeues and prunes by status, in the order of adding", () =>

@@ -154,8 +154,12 @@ export const make = Effect.fnUntraced(function* (
       ]),
 
     get: (ids) => db.run<TaskRow>(statements.get, [texts(ids)]),
-    list: ({ after, limit, queue, results, status }) =>
-      db.run<TaskRow>(statements.list[status ?? "all"], [int(after), int(limit), text(queue), boolean(results)]),
+    list: ({ after, contains, limit, queue, results, status }) => {
+      const parameters = [int(after), int(limit), text(queue), boolean(results)]
+      return contains === null
+        ? db.run<TaskRow>(statements.list[status ?? "all"], parameters)
+        : db.run<TaskRow>(statements.search[status ?? "all"], [...parameters, text(contains)])
+    },
     attempts: (id) => db.run<AttemptRow>(statements.attempts, [text(id)]),
     counts,
 

@@ -657,12 +657,32 @@ const selecting = (names: Names) => {
   }
 }
 
+/** The number of tasks that one statement of a search looks at. */
+const searched = 10_000
+
 const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks }: Names) => {
   const page = (where: string, columns: string) => `
     SELECT ${columns} FROM ${tasks} t JOIN ${inputs} i ON i.seq = t.seq
     WHERE ${where} t.seq > $1 ORDER BY t.seq LIMIT $2`
   const list = (where = "") => page(`${where} ${isInQueue("$3")} AND`, listedColumns("$4"))
-  const listWith = (status: TaskStatus) => list(`t.status = '${status}' AND`)
+  const isPartOf = (column: string) => `strpos(lower(${column} COLLATE "C"), $5) > 0`
+  /** Looks at a number of tasks that takes milliseconds; the last one of them shows how far it has looked. */
+  const search = (where = "") => `
+    WITH looked AS MATERIALIZED (
+      SELECT t.seq FROM ${tasks} t WHERE ${where} ${isInQueue("$3")} AND t.seq > $1 ORDER BY t.seq LIMIT ${searched})
+    SELECT ${listedColumns("$4")} FROM looked l JOIN ${tasks} t ON t.seq = l.seq JOIN ${inputs} i ON i.seq = l.seq
+    WHERE ${isPartOf("i.description")} OR ${isPartOf("i.id")} OR l.seq = (SELECT max(seq) FROM looked)
+    ORDER BY l.seq LIMIT $2`
+  const byStatus = (statement: (where?: string) => string) =>
+    ({
+      all: statement(),
+      pending: statement("t.status = 'pending' AND"),
+      in_progress: statement("t.status = 'in_progress' AND"),
+      in_review: statement("t.status = 'in_review' AND"),
+      completed: statement("t.status = 'completed' AND"),
+      failed: statement("t.status = 'failed' AND"),
+      cancelled: statement("t.status = 'cancelled' AND")
+    }) satisfies { readonly [Status in TaskStatus | "all"]: string }
   /** The ledger's rows of tasks, and the attempts that are in the tasks' own rows. */
   const ledger = (seqs: string) => `
     WITH x AS MATERIALIZED (${seqs})
@@ -681,15 +701,8 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
       SELECT ${taskColumns} FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id
       JOIN ${tasks} t ON t.seq = i.seq`,
 
-    list: {
-      all: list(),
-      pending: listWith("pending"),
-      in_progress: listWith("in_progress"),
-      in_review: listWith("in_review"),
-      completed: listWith("completed"),
-      failed: listWith("failed"),
-      cancelled: listWith("cancelled")
-    } satisfies { readonly [Status in TaskStatus | "all"]: string },
+    list: byStatus(list),
+    search: byStatus(search),
 
     attempts: ledger(`SELECT i.seq FROM ${inputs} i WHERE i.id = $1`),
 

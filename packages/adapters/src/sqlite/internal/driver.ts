@@ -96,8 +96,12 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     get: (ids) => read((sql) => ids.flatMap((id) => sql.task(id))),
 
-    list: ({ after, limit, queue, results, status }) =>
-      read((sql) => (status === null ? sql.list : sql.listOf[status])(after, limit, queue, results ? 1 : 0)),
+    list: ({ after, contains, limit, queue, results, status }) =>
+      read((sql) =>
+        contains === null
+          ? (status === null ? sql.list : sql.listOf[status])(after, limit, queue, results ? 1 : 0)
+          : (status === null ? sql.search : sql.searchOf[status])(after, limit, queue, results ? 1 : 0, contains)
+      ),
 
     attempts: (id) => read((sql) => sql.attempts(id)),
 

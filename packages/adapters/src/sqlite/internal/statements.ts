@@ -57,6 +57,9 @@ const byStatus = <A>(make: (status: TaskStatus) => A): { readonly [Status in Tas
   cancelled: make("cancelled")
 })
 
+/** The number of tasks that one statement of a search looks at. */
+const searched = 10_000
+
 /** How many tasks of the key of a row of `key_turns` are in progress. */
 const runningOf = (queue: string) => `(
   SELECT COUNT(*) FROM tasks t INDEXED BY tasks_busy
@@ -113,6 +116,15 @@ export const make = (prepared: Prepared) => {
     return (...parameters: P): ReadonlyArray<Rows.Row> => statement().all(...parameters)
   }
   const tasks = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => map(arrays<P>(sql), Rows.tasks)
+  /** Looks at a number of tasks that takes milliseconds; the last one of them shows how far it has looked. */
+  const search = (from: string, where = "") =>
+    tasks<[after: number, limit: number, queue: string | null, results: number, contains: string]>(`
+      WITH looked AS MATERIALIZED (
+        SELECT seq FROM ${from} WHERE ${where} seq > ?1 AND ${isIn("?3")} ORDER BY seq LIMIT ${searched})
+      SELECT ${Rows.listedColumns("?4")} FROM ${wholeTasks}
+      WHERE seq IN looked
+        AND (instr(lower(description), ?5) OR instr(lower(id), ?5) OR seq = (SELECT MAX(seq) FROM looked))
+      ORDER BY seq LIMIT +?2`)
   const run = <P extends ReadonlyArray<SQLInputValue>>(sql: string) => {
     const statement = prepared(sql)
     return (...parameters: P): void => {
@@ -200,6 +212,10 @@ export const make = (prepared: Prepared) => {
           ORDER BY seq LIMIT +?2)
         ORDER BY seq`)
     ),
+
+    search: search("tasks"),
+
+    searchOf: byStatus((status) => search(tasksOf[status], `status = '${status}' AND`)),
 
     attempts: map(all<[id: string]>(ledgerOf("(SELECT seq FROM tasks WHERE id = ?1)")), Rows.attempts),
 

@@ -19,16 +19,10 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
     { cursor = "0", limit = defaultPageSize }: DumpQuery,
     read: (after: number, limit: number) => Effect.Effect<ReadonlyArray<Row>, TaskStoreError>
   ): Effect.fn.Return<{ readonly rows: ReadonlyArray<Row>; readonly next: string | null }, TaskStoreError> {
-    if (!/^\d{1,15}$/.test(cursor)) {
-      return yield* new TaskStoreError({
-        reason: "Unusable",
-        message: "This cursor is not one of this store's: list without one."
-      })
-    }
+    let after = yield* seqOfCursor(cursor)
     // One more than asked for shows whether there is a next page.
     const wanted = Math.max(1, limit) + 1
     const rows: Array<Row> = []
-    let after = Number(cursor)
     while (rows.length < wanted) {
       const size = Math.min(wanted - rows.length, maxRows)
       const part = yield* read(after, size)
@@ -45,41 +39,49 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
 
   /** Goes through the tasks until a page is full. */
   const search = Effect.fnUntraced(function* (
-    { cursor, limit = defaultPageSize }: ListQuery,
-    read: (after: number, limit: number) => Effect.Effect<ReadonlyArray<TaskRow>, TaskStoreError>,
+    { cursor = "0", limit = defaultPageSize, queue, results = true, status, text }: ListQuery,
     { decode, matches }: { readonly decode: (row: TaskRow) => Task; readonly matches: (task: Task) => boolean }
   ): Effect.fn.Return<TaskPage, TaskStoreError> {
+    const wanted = text === undefined ? "" : lowerCase(text)
+    const contains = wanted === "" ? null : comparable(wanted)
+    const mayMatch = (row: TaskRow) =>
+      wanted === "" ||
+      lowerCase(Codec.text("id", row.id)).includes(wanted) ||
+      lowerCase(Codec.text("description", row.description)).includes(wanted)
+    // Small enough for tasks with large results.
+    const size = Math.min(results ? defaultPageSize : 5 * defaultPageSize, maxRows)
     const tasks: Array<Task> = []
-    let last = cursor ?? null
-    let next: string | null | undefined = cursor
-    while (next !== null) {
-      // Small enough for a page of tasks with large results.
-      const part: { readonly rows: ReadonlyArray<TaskRow>; readonly next: string | null } = yield* page(
-        { cursor: next, limit: defaultPageSize },
-        read
-      )
-      for (const row of part.rows) {
-        const task = yield* decoded(() => decode(row))
-        if (!matches(task)) continue
-        if (tasks.length === limit) return { tasks, next: last }
+    let after = yield* seqOfCursor(cursor)
+    let last = after
+    while (true) {
+      const rows = yield* driver.list({
+        after,
+        limit: size,
+        status: status ?? null,
+        queue: queue ?? null,
+        results,
+        contains
+      })
+      for (const row of rows) {
+        const task = yield* decoded(() => (mayMatch(row) ? decode(row) : undefined))
+        after = yield* decoded(() => Codec.seq(row))
+        if (task === undefined || !matches(task)) continue
+        if (tasks.length === limit) return { tasks, next: String(last) }
         tasks.push(task)
-        last = String(yield* decoded(() => Codec.seq(row)))
+        last = after
       }
-      next = part.next
+      if (rows.length === 0 || (contains === null && rows.length < size)) return { tasks, next: null }
     }
-    return { tasks, next: null }
   })
 
   const list = (query: ListQuery = {}): Effect.Effect<TaskPage, TaskStoreError> => {
-    const status = query.status ?? null
-    const queue = query.queue ?? null
-    const { results = true } = query
-    const part = (after: number, limit: number) => driver.list({ after, limit, status, queue, results })
+    const { queue, results = true, status } = query
     const decode = (row: TaskRow) => Codec.listedTask(row, results)
     const matches = matcher(query)
-    return matches === undefined
-      ? Effect.flatMap(page(query, part), ({ next, rows }) => decoded(() => ({ tasks: rows.map(decode), next })))
-      : search(query, part, { decode, matches })
+    if (matches !== undefined) return search(query, { decode, matches })
+    const part = (after: number, limit: number) =>
+      driver.list({ after, limit, status: status ?? null, queue: queue ?? null, results, contains: null })
+    return Effect.flatMap(page(query, part), ({ next, rows }) => decoded(() => ({ tasks: rows.map(decode), next })))
   }
 
   const dump = (query: DumpQuery = {}) =>
@@ -91,15 +93,30 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
   return { list, dump }
 }
 
-/** Whether a task is one that the query asks for, beyond status and queue; undefined when it asks for nothing else. */
+const seqOfCursor = (cursor: string): Effect.Effect<number, TaskStoreError> =>
+  /^\d{1,15}$/.test(cursor)
+    ? Effect.succeed(Number(cursor))
+    : Effect.fail(
+        new TaskStoreError({
+          reason: "Unusable",
+          message: "This cursor is not one of this store's: list without one."
+        })
+      )
+
+/** In lower case, except for the two letters whose lower case has letters of ASCII: databases do not know that. */
+const lowerCase = (text: string): string => text.replaceAll(/[^\u0130\u212a]+/g, (part) => part.toLowerCase())
+
+/** The longest part of a text in lower case that databases compare as JavaScript does: letters of ASCII, and those without case. */
+const comparable = (text: string): string | null => {
+  const parts = text.match(/[\u0002-\u007f\p{Lo}\p{N}]+/gu) ?? []
+  return parts.reduce((longest, part) => (part.length > longest.length ? part : longest), "") || null
+}
+
+/** Whether a task is one that the query asks for, beyond status, queue and text; undefined when it asks for nothing else. */
 const matcher = ({ metadata, text, updatedSince }: ListQuery): ((task: Task) => boolean) | undefined => {
   if (metadata === undefined && text === undefined && updatedSince === undefined) return undefined
-  const wanted = text?.toLowerCase()
   const entries = Object.entries(metadata ?? {})
   return (task) =>
     (updatedSince === undefined || DateTime.isGreaterThanOrEqualTo(task.updatedAt, updatedSince)) &&
-    (wanted === undefined ||
-      task.id.toLowerCase().includes(wanted) ||
-      task.description.toLowerCase().includes(wanted)) &&
     entries.every(([key, value]) => Equal.equals(task.metadata[key], value))
 }

@@ -241,6 +241,35 @@ export const queues: ReadonlyArray<Case> = [
     })
   ),
   it(
+    "a search ignores the case of letters in every script, and takes other characters as they are",
+    Effect.fnUntraced(function* (fixture) {
+      const texts = {
+        finnish: "Hyv\u00c4\u00c4 P\u00c4IV\u00c4\u00c4",
+        greek: "\u039f\u0394\u039f\u03a3",
+        chinese: "\u4f60\u597d, world",
+        pattern: "100%_\\ of it's",
+        half: "half of a pair: \ud83d, and \u0000",
+        kelvin: "300 \u212a"
+      }
+      yield* fixture.store.add(Object.entries(texts).map(([id, description]) => ({ ...task(id), description })))
+      yield* fixture.store.cancel({ ids: ids("finnish") })
+      const found = (text: string, status?: "pending" | "cancelled") =>
+        Effect.map(fixture.store.list({ text, status }), ({ tasks }) => tasks.map((each) => each.id))
+      assert.deepEqual(yield* found("p\u00e4iv\u00e4\u00e4"), ["finnish"])
+      assert.deepEqual(yield* found("hyv\u00e4\u00e4", "cancelled"), ["finnish"])
+      assert.deepEqual(yield* found("hyv\u00e4\u00e4", "pending"), [])
+      assert.deepEqual(yield* found("\u00e4\u00e4"), ["finnish"])
+      assert.deepEqual(yield* found("\u03bf\u03b4"), ["greek"])
+      assert.deepEqual(yield* found("\u4f60\u597d, WORLD"), ["chinese"])
+      assert.deepEqual(yield* found("%_\\ OF IT'S"), ["pattern"])
+      assert.deepEqual(yield* found("%of"), [])
+      assert.deepEqual(yield* found("pair: \ud83d, and \u0000"), ["half"])
+      assert.deepEqual(yield* found("300 k"), [])
+      assert.deepEqual(yield* found("300 \u212a"), ["kelvin"])
+      assert.equal((yield* found("")).length, Object.keys(texts).length)
+    })
+  ),
+  it(
     "tasks are selected by their status within a queue",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([...inQueue("a", "a1", "a2"), ...inQueue("b", "b1")])
