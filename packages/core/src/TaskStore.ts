@@ -662,7 +662,8 @@ export const layerMemory: Layer.Layer<TaskStore> = Layer.effect(
 )
 
 /**
- * The part of a store that is in these queues, as a store. Tasks of other queues do not exist in it.
+ * The part of a store that is in these queues, as a store. Tasks of other queues do not exist in it: a list or a selection
+ * that names another queue finds nothing, and a task, a budget, a pause or a concurrency of another queue is refused.
  *
  * The part of a single queue calls its tasks as the queue does: `1` instead of `prompts/1`. Dependencies are in the same
  * queue. A run on it, its executor, its events and its hooks know only these names.

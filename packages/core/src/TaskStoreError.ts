@@ -35,6 +35,7 @@ export const Refusal = Schema.Struct({
     "DependencyCycle",
     "IdInUse",
     "InvalidQueueName",
+    "OtherQueue",
     "InvalidConcurrencyKey",
     "InvalidPriority",
     "InvalidPayload",
@@ -51,7 +52,7 @@ export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
 /**
  * An `add` or `restore` call added nothing, because these tasks were refused. `IdInUse`: the id belongs to
  * another task, or, when restoring, to any task. `InvalidQueueName`, `InvalidConcurrencyKey`: the name or key is empty, too
- * long, or no valid text. `InvalidPriority`: the priority is not a whole number. `InvalidPayload`, `InvalidMetadata`: JSON
+ * long, or no valid text. `OtherQueue`: the task names a queue that the part of a store does not have. `InvalidPriority`: the priority is not a whole number. `InvalidPayload`, `InvalidMetadata`: JSON
  * cannot represent the value. `InvalidOverrides`: a number is not whole or too small.
  *
  * @category errors

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Execution, Executor, Task, TasksRefused, TaskStore } from "@baton/core"
+import { Execution, Executor, Task, TasksRefused, TaskStore, type TaskStoreError } from "@baton/core"
 import { TaskStoreSuite } from "@baton/core/testing"
 import { Duration, Effect, Layer, Option } from "effect"
 import { make } from "./harness.ts"
@@ -39,10 +39,17 @@ const idsIn = (store: TaskStore.TaskStore["Service"]) =>
 /** They expect the queue default, another queue, and a message that names the id in the whole store. */
 const exceptions = [
   "a new task is pending, with defaults",
-  "the same key in two queues",
+  "tasks in review are counted and listed",
   "a queue whose tasks are all in review",
   "an attempt in review has spent its cost",
   "a record that contradicts itself refuses"
+]
+
+/** They name other queues, which do not exist in a part. */
+const ofOtherQueues = [
+  "the name of a queue that is too long",
+  "the same key in two queues",
+  "tasks of several queues are started"
 ]
 
 const recording = (keys: Array<string>) =>
@@ -57,7 +64,8 @@ describe("the part of a store in one queue", () => {
   for (const queue of ["default", "letters"]) {
     describe(`keeps the contract of stores in the queue ${queue}`, () => {
       for (const { group, name, run } of suiteOf(queue)) {
-        if (queue !== "default" && exceptions.some((start) => name.startsWith(start))) continue
+        const left = queue === "default" ? ofOtherQueues : [...ofOtherQueues, ...exceptions]
+        if (left.some((start) => name.startsWith(start))) continue
         it.effect(`${group}: ${name}`, () => run)
       }
     })
@@ -123,6 +131,44 @@ describe("the part of a store in one queue", () => {
       assert.strictEqual(yield* b.prune({ statuses: ["cancelled"] }), 0)
       assert.strictEqual(yield* a.prune({ statuses: ["cancelled"], ids: [Task.TaskId.make("1")] }), 1)
       assert.deepStrictEqual(yield* idsIn(store), ["a/2 after a/1", "b/1"])
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
+
+  it.effect("refuses tasks, limits and pauses of other queues, and selects, lists and claims none of them", () =>
+    Effect.gen(function* () {
+      const { b, store } = yield* twoLists
+      const before = yield* store.dump()
+      for (const part of [b, TaskStore.inQueues(store, ["b", "c"])]) {
+        const error = yield* Effect.flip(
+          part.add([
+            Task.makeNew({ id: "mine", description: "mine" }),
+            Task.makeNew({ id: "x", queue: "a", description: "x" })
+          ])
+        )
+        assert.instanceOf(error, TasksRefused)
+        assert.deepStrictEqual(
+          error.refusals.map(({ problem, taskId }) => [taskId, problem]),
+          [["x", "OtherQueue"]]
+        )
+        assert.include(error.message, 'names the queue "a"')
+        assert.deepStrictEqual(yield* part.cancel({ status: "pending", queue: "a" }), [])
+        assert.deepStrictEqual(yield* part.requeue({ status: "failed", queue: "a" }), [])
+        assert.strictEqual(yield* part.prune({ statuses: ["failed"], queue: "a" }), 0)
+        assert.deepStrictEqual(yield* part.list({ queue: "a" }), { tasks: [], next: null })
+        const options = { queues: ["a"], limit: 9, owner: "w", lease: Duration.minutes(1) }
+        assert.deepStrictEqual(yield* part.claim(options), [])
+        for (const refused of [
+          part.budgets?.set("a", { limit: { nanoUsd: 1 } }),
+          part.pauses?.pause("a", { cause: "requested", until: null, reason: "" }),
+          part.pauses?.resume("a"),
+          part.concurrency?.set({ queue: "a", worker: null, concurrency: 9 })
+        ]) {
+          const error = yield* Effect.flip<unknown, TaskStoreError, never>(refused ?? Effect.never)
+          assert.include(error.message, 'The queue "a" is not')
+        }
+      }
+      assert.deepStrictEqual(yield* store.dump(), before)
+      assert.deepStrictEqual(yield* store.budgets?.list ?? Effect.never, [])
     }).pipe(Effect.provide(TaskStore.layerMemory))
   )
 

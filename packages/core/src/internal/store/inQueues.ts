@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import { defaultQueue, idInQueue, localId, type NewTask, type Task, type TaskId } from "../../Task.ts"
 import type { TaskRecord } from "../../TaskRecord.ts"
 import type { Lease, PruneOptions, Selection, TaskStore } from "../../TaskStore.ts"
-import { type Refusal, TasksRefused } from "../../TaskStoreError.ts"
+import { type Refusal, TasksRefused, TaskStoreError } from "../../TaskStoreError.ts"
 import * as Codec from "./codec.ts"
 
 type Store = TaskStore["Service"]
@@ -56,8 +56,8 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
         }
 
   const newTaskOutside = (task: NewTask): NewTask => ({
-    queue,
     ...task,
+    queue: task.queue ?? queue,
     id: outside(task.id),
     ...(task.dependsOn === undefined ? undefined : { dependsOn: each(task.dependsOn, outside) })
   })
@@ -70,6 +70,33 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
       const [first, ...rest] = error.refusals
       return new TasksRefused({ refusals: [refusalInside(first), ...rest.map(refusalInside)] })
     })
+
+  /** The part of these queues that is here; without a name, all that are here. */
+  const queuesHere = (named: ReadonlyArray<string> | undefined) =>
+    named === undefined ? queues : named.filter((name) => queues.includes(name))
+
+  const selectedQueues = (named: string | undefined) => queuesHere(named === undefined ? undefined : [named])
+
+  const otherQueue = (named: string) =>
+    `The queue ${JSON.stringify(named)} is not among the queues that can be changed here: ${queues.map((name) => JSON.stringify(name)).join(", ")}.`
+
+  const within = <A>(named: string, change: Effect.Effect<A, TaskStoreError>) =>
+    queues.includes(named)
+      ? change
+      : Effect.fail(new TaskStoreError({ reason: "Unusable", message: otherQueue(named) }))
+
+  const refusalsOf = (tasks: ReadonlyArray<NewTask>): ReadonlyArray<Refusal> =>
+    tasks.flatMap(({ id, queue: named }) =>
+      named === undefined || queues.includes(named)
+        ? []
+        : [
+            {
+              taskId: id,
+              problem: "OtherQueue",
+              message: `Task ${JSON.stringify(id)} names the queue ${JSON.stringify(named)}. ${otherQueue(named)}`
+            }
+          ]
+    )
 
   const isHere = (task: Task) => queues.includes(task.queue)
   const taskHere = Option.flatMap((task: Task) => (isHere(task) ? Option.some(taskInside(task)) : Option.none()))
@@ -87,9 +114,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
     "ids" in selection
       ? Effect.flatMap(idsHere(selection.ids), (ids) => Effect.map(change({ ids }), (changed) => each(changed, inside)))
       : Effect.map(
-          Effect.forEach(selection.queue === undefined ? queues : [selection.queue], (queue) =>
-            change({ status: selection.status, queue })
-          ),
+          Effect.forEach(selectedQueues(selection.queue), (queue) => change({ status: selection.status, queue })),
           (changed) => each(changed.flat(), inside)
         )
 
@@ -97,27 +122,33 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
   const queueCounts = Effect.map(store.queues, (all) => all.filter((counts) => queues.includes(counts.queue)))
 
   return {
-    add: (tasks) =>
-      refused(
+    add: (tasks) => {
+      const [first, ...rest] = refusalsOf(tasks)
+      if (first !== undefined) return Effect.fail(new TasksRefused({ refusals: [first, ...rest] }))
+      return refused(
         Effect.map(store.add(tasks.map(newTaskOutside)), (reply) => ({ ...reply, added: each(reply.added, inside) }))
-      ),
+      )
+    },
     addLimit: store.addLimit,
     claim: (options) =>
-      Effect.map(store.claim({ queues, ...options }), (claims) =>
+      Effect.map(store.claim({ ...options, queues: queuesHere(options.queues) }), (claims) =>
         names === unchanged ? claims : claims.map((claim) => ({ ...claim, task: taskInside(claim.task) }))
       ),
     checkpoint: (checkpoints) => Effect.map(store.checkpoint(checkpoints.map(leaseOutside)), lostInside),
     settle: (settlements) => Effect.map(store.settle(settlements.map(leaseOutside)), lostInside),
     start: (leases) => Effect.map(store.start(leases.map(leaseOutside)), lostInside),
     extend: (leases, lease) => Effect.map(store.extend(leases.map(leaseOutside), lease), lostInside),
-    sweep: (options) => Effect.map(store.sweep({ queues, ...options }), (swept) => each(swept, leaseInside)),
+    sweep: (options) =>
+      Effect.map(store.sweep({ ...options, queues: queuesHere(options.queues) }), (swept) => each(swept, leaseInside)),
     get: (id) => Effect.map(store.get(outside(id)), taskHere),
     awaitSettled: (id) => Effect.map(store.awaitSettled(outside(id)), taskHere),
     list: (query) =>
-      Effect.map(store.list({ ...query, ...(isOne ? { queue } : undefined) }), (page) => ({
-        ...page,
-        tasks: page.tasks.filter(isHere).map(taskInside)
-      })),
+      selectedQueues(query?.queue).length === 0
+        ? Effect.succeed({ tasks: [], next: null })
+        : Effect.map(store.list({ ...query, ...(isOne ? { queue } : undefined) }), (page) => ({
+            ...page,
+            tasks: page.tasks.filter(isHere).map(taskInside)
+          })),
     attempts: (id) =>
       Effect.map(store.attempts(outside(id)), (attempts) =>
         names === unchanged ? attempts : attempts.map(leaseInside)
@@ -139,13 +170,11 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
     prune: (options: PruneOptions) =>
       options.ids === undefined
         ? Effect.map(
-            Effect.forEach(options.queue === undefined ? queues : [options.queue], (queue) =>
-              store.prune({ ...options, queue })
-            ),
+            Effect.forEach(selectedQueues(options.queue), (queue) => store.prune({ ...options, queue })),
             (counts) => counts.reduce((sum, count) => sum + count, 0)
           )
         : Effect.flatMap(idsHere(options.ids), (ids) => store.prune({ ...options, ids })),
-    awaitWork: (options) => store.awaitWork({ queues, ...options }),
+    awaitWork: (options) => store.awaitWork({ ...options, queues: queuesHere(options.queues) }),
     control: store.control,
     request: store.request,
     awaitControl: store.awaitControl,
@@ -184,7 +213,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
           refused: each(refused, leaseInside)
         })),
       list: Effect.map(budgets.list, (all) => all.filter(({ queue }) => queues.includes(queue))),
-      set: budgets.set
+      set: (named, change) => within(named, budgets.set(named, change))
     },
     reviews: reviews && {
       audit: (finding) =>
@@ -211,12 +240,13 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
       of: (id) => progress.of(outside(id))
     },
     concurrency: concurrency && {
-      ...concurrency,
-      list: Effect.map(concurrency.list, (all) => all.filter(({ queue }) => queues.includes(queue)))
+      list: Effect.map(concurrency.list, (all) => all.filter(({ queue }) => queues.includes(queue))),
+      set: (setting) => within(setting.queue, concurrency.set(setting))
     },
     pauses: pauses && {
-      ...pauses,
-      list: Effect.map(pauses.list, (all) => all.filter(({ queue }) => queues.includes(queue)))
+      list: Effect.map(pauses.list, (all) => all.filter(({ queue }) => queues.includes(queue))),
+      pause: (named, options) => within(named, pauses.pause(named, options)),
+      resume: (named, options) => within(named, pauses.resume(named, options))
     }
   }
 
