@@ -26,7 +26,15 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { NotAudited, NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "./ApiError.ts"
+import {
+  NotAllowed,
+  NotAudited,
+  NotInReview,
+  StoreUnavailable,
+  StoreUnusable,
+  TaskNotFound,
+  TasksRefused
+} from "./ApiError.ts"
 import { Access, RequestErrors } from "./internal/middleware.ts"
 import {
   Added,
@@ -119,7 +127,7 @@ export class Endpoints extends HttpApiGroup.make("baton", { topLevel: true })
     HttpApiEndpoint.post("decide", "/reviews", {
       payload: Decide,
       success: Decided,
-      error: [TaskNotFound, NotInReview, ...storeErrors]
+      error: [TaskNotFound, NotInReview, NotAllowed, ...storeErrors]
     }).annotate(OpenApi.Summary, "Approve, reject or edit an output in review"),
     HttpApiEndpoint.get("audit", "/audit", {
       query: { queue: Schema.optionalKey(QueueName), share: Schema.optionalKey(Share) },
@@ -132,7 +140,7 @@ export class Endpoints extends HttpApiGroup.make("baton", { topLevel: true })
     HttpApiEndpoint.post("find", "/audit", {
       payload: Finding,
       success: AuditedVerdict,
-      error: [TaskNotFound, NotAudited, ...storeErrors]
+      error: [TaskNotFound, NotAudited, NotAllowed, ...storeErrors]
     }).annotate(OpenApi.Summary, "Agree or disagree with a verdict"),
     HttpApiEndpoint.post("control", "/control", {
       payload: Schema.Struct({ request: Schema.Literals(["pause", "resume", "stop"]) }),

@@ -52,7 +52,7 @@ export const layerStdio = ({ allow = [], readOnly = false }: Options = {}): Laye
   Cause.IllegalArgumentError,
   TaskStore | Stdio
 > => {
-  const caller = { role: readOnly ? "view" : "operate" } as const
+  const caller = { role: readOnly ? "view" : "operate", name: undefined } as const
   const asCaller = McpServer.middleware<{ provides: Caller }>()((effect) =>
     Effect.provideService(effect, Caller, caller)
   )

@@ -232,3 +232,38 @@ layer(Server.layer({ readOnly: true }))("a read-only server", (it) => {
     })
   )
 })
+
+const named = [
+  { role: "review", name: "ann", token: Redacted.make("the-token-of-ann") },
+  { role: "operate", token: Redacted.make("the-token-of-nobody") }
+] as const
+
+layer(Server.layer({ tokens: named }))("a token with a name", (it) => {
+  it.effect("decides in its own name alone", () =>
+    Effect.gen(function* () {
+      const { store, url } = yield* Server.Served
+      yield* Server.add(store, "named", ["named/1", "named/2"])
+      yield* Server.sendToReview(store, "named", { limit: 2, output: "a draft" })
+      const post = (token: string, path: string, body: object) =>
+        request(`${url}/api/${path}`, { method: "POST", headers: { authorization: `Bearer ${token}` }, body })
+      const approve = { id: "named/1", decision: "approve" }
+      const other = yield* post("the-token-of-ann", "reviews", { ...approve, by: "bob" })
+      assert.strictEqual(other.status, 403)
+      assert.include(JSON.parse(other.body).message, 'This token is that of "ann": it cannot decide as "bob".')
+      assert.strictEqual((yield* store.counts).in_review, 2)
+      assert.strictEqual((yield* post("the-token-of-ann", "reviews", approve)).status, 200)
+      const [attempt] = yield* store.attempts("named/1")
+      assert.strictEqual(attempt?.verification?.decision?.by, "ann")
+      const finding = { id: "named/1", attempt: attempt?.token, agrees: true, by: "bob" }
+      assert.strictEqual((yield* post("the-token-of-ann", "audit", finding)).status, 403)
+      assert.strictEqual(
+        (yield* post("the-token-of-nobody", "reviews", { ...approve, id: "named/2", by: "carl" })).status,
+        200
+      )
+      const [second] = yield* store.attempts("named/2")
+      assert.strictEqual(second?.verification?.decision?.by, "carl")
+      const overview = yield* request(`${url}/api/queues`, { headers: { authorization: "Bearer the-token-of-ann" } })
+      assert.deepInclude(JSON.parse(overview.body), { server: { readOnly: false, role: "review", name: "ann" } })
+    })
+  )
+})

@@ -8,14 +8,19 @@ import * as store from "../run/stores.ts"
 import { mcpFlags, QueueFlag } from "../settings/flags.ts"
 
 /** The store of this command line, or the part of it in the queue of `--queue`, which need not exist. */
-const layerForAgents = Layer.effect(
+const layerOfQueue = Layer.effect(
   TaskStore,
   Effect.gen(function* () {
     const queue = yield* QueueFlag
     const store = yield* TaskStore
     return queue === undefined ? store : inQueues(store, [queue])
   })
-).pipe(Layer.provide(store.layer))
+)
+
+/** Agents that add tasks can be the first to use a store. */
+const layerForAgents = Layer.provide(layerOfQueue, store.layer)
+
+const layerForReaders = Layer.provide(layerOfQueue, store.layerAllQueues)
 
 /** Serves the store to an agent on standard input and output. */
 export const mcp = Command.make(
@@ -39,5 +44,5 @@ export const mcp = Command.make(
     { command: "baton mcp --queue books --read-only", description: "Let an agent look at one queue" },
     { command: "baton mcp --allow review", description: "Let an agent decide about outputs in review" }
   ]),
-  Command.provide(layerForAgents)
+  Command.provide(({ readOnly }) => (readOnly ? layerForReaders : layerForAgents))
 )

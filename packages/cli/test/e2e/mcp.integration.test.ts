@@ -24,14 +24,13 @@ const connect = Effect.fnUntraced(function* (cwd: string, args: ReadonlyArray<st
     Effect.promise(() => client.connect(transport)),
     () => Effect.promise(() => client.close())
   )
-  const call = (name: string, args: Record<string, unknown>) =>
+  const result = (name: string, args: Record<string, unknown>) =>
     Effect.tryPromise(() => client.callTool({ name, arguments: args })).pipe(
-      Effect.mapBoth({
-        onFailure: ({ cause }) => String(cause),
-        onSuccess: ({ structuredContent }) => structuredContent
-      })
+      Effect.mapError(({ cause }) => String(cause))
     )
-  return { call, stderr: () => stderr }
+  const call = (name: string, args: Record<string, unknown>) =>
+    Effect.map(result(name, args), ({ structuredContent }) => structuredContent)
+  return { call, result, stderr: () => stderr }
 })
 
 describe("baton mcp", () => {
@@ -76,9 +75,22 @@ describe("baton mcp", () => {
       assert.deepInclude(yield* allowed.call("get_progress", {}), { control: { paused: false, stops: 0 } })
       assert.deepInclude(yield* allowed.call("list_tasks", {}), { total: 1 })
       yield* allowed.call("set_budget", { queue: "books", maxCostUsd: 1 })
+      for (const [tool, change] of [
+        ["add_tasks", { queue: "names", tasks: [{ description: "two" }] }],
+        ["set_budget", { queue: "names", maxCostUsd: 1 }]
+      ] as const) {
+        const { content, isError } = yield* allowed.result(tool, change)
+        assert.isTrue(isError)
+        assert.include(JSON.stringify(content), "is not among the queues that can be changed here")
+      }
       const looking = yield* connect(dir.path, ["--read-only"])
       const refused = yield* Effect.flip(looking.call("add_tasks", { tasks: [{ description: "two" }] }))
       assert.include(refused, "This server is read-only: it refuses every change.")
+
+      const { path, entries } = yield* folder
+      const missing = yield* baton(path, ["mcp", "--read-only"])
+      assert.include(missing.stderr, "There is no store at .baton/baton.db.")
+      assert.deepStrictEqual(entries(), [])
 
       const ended = spawnSync(process.execPath, [program, "mcp"], { cwd: dir.path, input: "", encoding: "utf8" })
       assert.deepStrictEqual([ended.status, ended.stdout, ended.stderr], [0, "", ""])

@@ -5,7 +5,7 @@ import { baton, folder, start } from "./baton.ts"
 
 const Overview = Schema.Struct({
   queues: Schema.Array(Schema.Struct({ queue: Schema.String, completed: Schema.Int, pending: Schema.Int })),
-  server: Schema.Struct({ readOnly: Schema.Boolean, role: Schema.String })
+  server: Schema.Struct({ readOnly: Schema.Boolean, role: Schema.String, name: Schema.optionalKey(Schema.String) })
 })
 
 const get = (url: string, token?: string) =>
@@ -97,17 +97,20 @@ describe("baton serve", () => {
   it.live("requires one of its tokens, with the role for the request", () =>
     Effect.gen(function* () {
       const dir = yield* folder
-      dir.write("token.txt", "# for everybody\nview   a-token-to-view-with\n\na-token-of-30-characters-abcde\n")
+      dir.write(
+        "token.txt",
+        "# for everybody\nview   a-token-to-view-with  Ann  Lee\n\na-token-of-30-characters-abcde\n"
+      )
       const { url } = yield* serve(dir.path, ["--demo", "--host", "0.0.0.0", "--token-file", "token.txt"])
       const api = `${url.replace("0.0.0.0", "127.0.0.1")}/api/queues`
       assert.strictEqual((yield* get(api)).status, 401)
       assert.strictEqual((yield* get(api, "another-token-of-30-characters")).status, 401)
-      const roleOf = (token: string) =>
+      const callerOf = (token: string) =>
         Effect.flatMap(get(api, token), HttpClientResponse.schemaBodyJson(Overview)).pipe(
-          Effect.map(({ server }) => server.role)
+          Effect.map(({ server: { name, role } }) => [role, name])
         )
-      assert.strictEqual(yield* roleOf("a-token-of-30-characters-abcde"), "operate")
-      assert.strictEqual(yield* roleOf("a-token-to-view-with"), "view")
+      assert.deepStrictEqual(yield* callerOf("a-token-of-30-characters-abcde"), ["operate", undefined])
+      assert.deepStrictEqual(yield* callerOf("a-token-to-view-with"), ["view", "Ann Lee"])
     })
   )
 

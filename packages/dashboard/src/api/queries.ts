@@ -30,6 +30,9 @@ export const useMay = (role: "review" | "operate"): boolean => {
   return own === "operate" || own === role
 }
 
+/** The name of the token, in which the reader decides; undefined if it has none. */
+export const useTokenName = (): string | undefined => useQueues().data?.server.name
+
 export const taskQuery = (id: string) =>
   queryOptions({ queryKey: ["task", id], queryFn: ({ signal }) => Client.task(id, signal) })
 

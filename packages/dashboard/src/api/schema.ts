@@ -44,7 +44,7 @@ export const Control = Schema.Struct({ paused: Schema.Boolean, stops: Schema.Int
 export const Queues = Schema.Struct({
   queues: Schema.Array(Queue),
   control: Control,
-  server: Schema.Struct({ role: Role })
+  server: Schema.Struct({ role: Role, name: Schema.optionalKey(Schema.String) })
 })
 export interface Queues extends Schema.Schema.Type<typeof Queues> {}
 

@@ -6,7 +6,7 @@ import type { Attempt, AuditOverview, TaskDetail } from "../api/schema.ts"
 import { isOutdated, Judged } from "../components/Judged.tsx"
 import { useKeys } from "../components/keyboard.ts"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
-import { nameOf, Person, storedName } from "../components/Person.tsx"
+import { usePerson } from "../components/Person.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { TextForm } from "../components/TextForm.tsx"
 import { notify } from "../components/toasts.tsx"
@@ -73,10 +73,10 @@ const Desk = ({ attempt, detail, mayAudit, onFound, onNext, onPrevious }: DeskPr
   const find = useFind()
   const [comment, setComment] = useState<string>()
   const [view, setView] = useState<View>("output")
-  const [name, setName] = useState(storedName)
+  const { by, field } = usePerson()
   const send = (agrees: boolean, comment: string) =>
     find.mutate(
-      { id: detail.task.id, attempt: attempt.token, by: nameOf(name), agrees, comment },
+      { id: detail.task.id, attempt: attempt.token, by, agrees, comment },
       {
         onSuccess: () => {
           notify(`You ${agrees ? "agree" : "disagree"} about ${detail.task.id}.`)
@@ -112,7 +112,7 @@ const Desk = ({ attempt, detail, mayAudit, onFound, onNext, onPrevious }: DeskPr
               <button type="button" className="button ghost" onClick={onNext}>
                 Skip <kbd>s</kbd>
               </button>
-              <Person name={name} onName={setName} />
+              {field}
             </div>
           ) : (
             <TextForm

@@ -6,7 +6,7 @@ import type { Attempt, Decision, TaskDetail, TaskPage } from "../api/schema.ts"
 import { isOutdated, Judged } from "../components/Judged.tsx"
 import { useKeys } from "../components/keyboard.ts"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
-import { nameOf, Person, storedName } from "../components/Person.tsx"
+import { usePerson } from "../components/Person.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { TextForm } from "../components/TextForm.tsx"
 import { notify } from "../components/toasts.tsx"
@@ -65,7 +65,7 @@ const Desk = ({ attempt, canDecide, detail, onDecided, onNext, onPrevious }: Des
   const [draft, setDraft] = useState<Draft>()
   const [isEditing, setEditing] = useState(false)
   const [view, setView] = useState<View>("output")
-  const [name, setName] = useState(storedName)
+  const { by, field } = usePerson()
   // A long output is read as a whole before it is edited, or its end would be lost.
   const whole = useOutput(task.id, attempt.token, isEditing && attempt.output?.cut === true)
 
@@ -81,7 +81,7 @@ const Desk = ({ attempt, canDecide, detail, onDecided, onNext, onPrevious }: Des
         if (isOutdated(error)) onDecided()
       }
     })
-  const about = { id: task.id, attempt: attempt.token, by: nameOf(name) }
+  const about = { id: task.id, attempt: attempt.token, by }
   const approve = () => send({ ...about, decision: "approve" })
   const edit = () => setEditing(true)
   const original = attempt.output?.cut === true ? whole.data : (attempt.output?.text ?? "")
@@ -128,7 +128,7 @@ const Desk = ({ attempt, canDecide, detail, onDecided, onNext, onPrevious }: Des
               <button type="button" className="button ghost" onClick={onNext}>
                 Skip <kbd>s</kbd>
               </button>
-              <Person name={name} onName={setName} />
+              {field}
             </div>
           ) : (
             <DraftForm

@@ -16,6 +16,8 @@ export interface Token {
   readonly token: Redacted.Redacted
   /** Default: `operate`. */
   readonly role?: Role | undefined
+  /** The person whose token it is, and in whose name its decisions are recorded. Default: the name in the request. */
+  readonly name?: string | undefined
 }
 
 export interface Options {
@@ -41,11 +43,17 @@ export interface Authority {
 }
 
 export const make = ({ readOnly, tokens }: Options): Authority => {
-  const known = tokens.map(({ role = "operate", token }) => ({ role, digest: digest(Redacted.value(token)) }))
-  const roleOf = Effect.fnUntraced(function* (token: string) {
+  const known: ReadonlyArray<{ readonly caller: Caller["Service"]; readonly digest: Buffer }> = tokens.map(
+    ({ name, role = "operate", token }) => ({
+      caller: { role: readOnly ? "view" : role, name },
+      digest: digest(Redacted.value(token))
+    })
+  )
+  const anonymous = { role: readOnly ? "view" : "operate", name: undefined } as const
+  const callerOf = Effect.fnUntraced(function* (token: string) {
     if (known.length === 0) {
       const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
-      if (Option.exists(remoteAddress, isLoopback)) return "operate"
+      if (Option.exists(remoteAddress, isLoopback)) return anonymous
       return yield* new Unauthorized({
         message: "This server has no token, so that it answers only programs on its own machine."
       })
@@ -56,13 +64,13 @@ export const make = ({ readOnly, tokens }: Options): Authority => {
       })
     }
     const given = digest(token)
-    let found: Role | undefined
+    let found: Caller["Service"] | undefined
     // Every token is compared, so that the time does not depend on the one that matches.
-    for (const { digest, role } of known) if (timingSafeEqual(given, digest)) found = role
+    for (const { caller, digest } of known) if (timingSafeEqual(given, digest)) found = caller
     return found ?? (yield* new Unauthorized({ message: "This server does not know the token." }))
   })
   return {
-    callerOf: (token) => Effect.map(roleOf(token), (role) => ({ role: readOnly ? "view" : role })),
+    callerOf,
     require: ({ role }, needed) => {
       if (includes(role, needed)) return Effect.void
       return readOnly

@@ -6,6 +6,7 @@ import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { NotAllowed } from "../ApiError.ts"
 import { Api } from "../BatonApi.ts"
 import { Events } from "./events.ts"
 import { type Access, Caller, type RequestErrors } from "./middleware.ts"
@@ -31,9 +32,9 @@ export const layer = ({
       const events = yield* Events
       return handlers
         .handle("queues", () =>
-          Effect.map(Effect.all([operations.overview, Caller]), ([overview, { role }]) => ({
+          Effect.map(Effect.all([operations.overview, Caller]), ([overview, { name, role }]) => ({
             ...overview,
-            server: { readOnly, role }
+            server: { readOnly, role, ...(name === undefined ? undefined : { name }) }
           }))
         )
         .handle("tasks", ({ query: { after, limit = limits.pageSize, ...query } }) =>
@@ -49,9 +50,9 @@ export const layer = ({
         .handle("add", ({ payload }) => operations.add(payload.tasks))
         .handle("requeue", ({ payload }) => operations.requeue(payload))
         .handle("cancel", ({ payload }) => operations.cancel(payload))
-        .handle("decide", ({ payload }) => operations.decide(payload))
+        .handle("decide", ({ payload }) => Effect.flatMap(asCaller(payload), operations.decide))
         .handle("audit", ({ query }) => operations.audit(query))
-        .handle("find", ({ payload }) => operations.find(payload))
+        .handle("find", ({ payload }) => Effect.flatMap(asCaller(payload), operations.find))
         .handle("control", ({ payload }) => operations.control(payload.request))
         .handle("events", () =>
           Effect.map(events.subscribe, (stream) =>
@@ -64,3 +65,12 @@ export const layer = ({
         )
     })
   )
+
+/** The name of the token, if it has one, is the name of the person. A request cannot name another. */
+const asCaller = <A extends { readonly by?: string }>(payload: A): Effect.Effect<A, NotAllowed, Caller> =>
+  Effect.flatMap(Caller, ({ name }) => {
+    if (name === undefined) return Effect.succeed(payload)
+    if (payload.by === undefined || payload.by === name) return Effect.succeed({ ...payload, by: name })
+    const message = `This token is that of ${JSON.stringify(name)}: it cannot decide as ${JSON.stringify(payload.by)}. Leave the name out.`
+    return Effect.fail(new NotAllowed({ message }))
+  })

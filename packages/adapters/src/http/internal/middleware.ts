@@ -9,8 +9,10 @@ export class RequestErrors extends HttpApiMiddleware.Service<RequestErrors>()("@
   error: [BadRequest, Forbidden, BodyTooLarge, InternalError]
 }) {}
 
-/** Who sends a request. */
-export class Caller extends Context.Service<Caller, { readonly role: Role }>()("@baton/adapters/http/Caller") {}
+/** Who sends a request. The name is that of the token, if it has one. */
+export class Caller extends Context.Service<Caller, { readonly role: Role; readonly name: string | undefined }>()(
+  "@baton/adapters/http/Caller"
+) {}
 
 /** Requires a token with the role that an endpoint needs, and refuses changes if the server is read-only. */
 export class Access extends HttpApiMiddleware.Service<Access, { provides: Caller }>()("@baton/adapters/http/Access", {

@@ -115,7 +115,9 @@ export const Overview = Schema.Struct({
     /** Whether the server refuses every change. */
     readOnly: Schema.Boolean,
     /** The role of the token of this request: `operate` where no token is required, `view` on a read-only server. */
-    role: Role
+    role: Role,
+    /** The name of the token of this request, which its decisions carry. Absent if it has none. */
+    name: Schema.optionalKey(Schema.String)
   })
 })
 
@@ -298,7 +300,7 @@ const decision = {
   id: Schema.NonEmptyString,
   /** The token of the attempt that the person has seen. Default: the one in review. */
   attempt: Schema.optionalKey(LeaseToken),
-  /** The person who decides. Default `web`. */
+  /** The person who decides. Default: the name of the token, or `web`. A token that has a name refuses another one. */
   by: Schema.optionalKey(Schema.String.check(Schema.isPattern(/\S/, { expected: "a name" })))
 }
 

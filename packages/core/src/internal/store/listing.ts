@@ -108,7 +108,7 @@ const lowerCase = (text: string): string => text.replaceAll(/[^\u0130\u212a]+/g,
 
 /** The longest part of a text in lower case that databases compare as JavaScript does: letters of ASCII, and those without case. */
 const comparable = (text: string): string | null => {
-  const parts = text.match(/[\u0002-\u007f\p{Lo}\p{N}]+/gu) ?? []
+  const parts = text.match(/(?:(?!\p{Cc})\p{ASCII}|[\p{Lo}\p{N}])+/gu) ?? []
   return parts.reduce((longest, part) => (part.length > longest.length ? part : longest), "") || null
 }
 

@@ -4,6 +4,7 @@ import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { makeNew } from "../../Task.ts"
 import { TasksRefused } from "../../TaskStoreError.ts"
 import {
   type Case,
@@ -251,7 +252,7 @@ export const queues: ReadonlyArray<Case> = [
         half: "half of a pair: \ud83d, and \u0000",
         kelvin: "300 \u212a"
       }
-      yield* fixture.store.add(Object.entries(texts).map(([id, description]) => ({ ...task(id), description })))
+      yield* fixture.store.add(Object.entries(texts).map(([id, description]) => makeNew({ id, description })))
       yield* fixture.store.cancel({ ids: ids("finnish") })
       const found = (text: string, status?: "pending" | "cancelled") =>
         Effect.map(fixture.store.list({ text, status }), ({ tasks }) => tasks.map((each) => each.id))

@@ -13,6 +13,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { BadRequest, StoreUnusable } from "../../ApiError.ts"
 import { ofContent } from "../../../internal/contentId.ts"
+import { Caller } from "../middleware.ts"
 import type { Decide } from "../model.ts"
 import * as Operations from "../operations.ts"
 import { read } from "../reading.ts"
@@ -154,7 +155,13 @@ export const layer: Layer.Layer<AiTool.HandlersFor<typeof tools.tools>, never, T
 
       decide_review: Effect.fnUntraced(function* ({ attempt, comment = "", decision, giveUp = false, id, text }) {
         const { clientInfo } = yield* McpRequestContext
-        const about = { id, by: `agent (${clientInfo?.name ?? "MCP"})`, ...(attempt === undefined ? {} : { attempt }) }
+        const { name } = yield* Caller
+        const agent = `agent (${clientInfo?.name ?? "MCP"})`
+        const about = {
+          id,
+          by: name === undefined ? agent : `${name}, by an ${agent}`,
+          ...(attempt === undefined ? {} : { attempt })
+        }
         const decide = (payload: Decide) => operations.decide(payload)
         if (decision === "approve") return yield* decide({ ...about, decision })
         if (decision === "reject" && comment.trim() !== "") {

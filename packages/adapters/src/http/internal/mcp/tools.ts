@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import * as Errors from "../../ApiError.ts"
+import { Caller } from "../middleware.ts"
 import * as Model from "../model.ts"
 
 /** Smaller than those of the API: an agent reads every result as a whole. */
@@ -52,7 +53,7 @@ const failure = Schema.Union([
   Errors.StoreUnusable
 ])
 
-const shared = { failure, dependencies: [McpRequestContext] }
+const shared = { failure, dependencies: [McpRequestContext, Caller] }
 
 const readsOnly = Context.make(Tool.Readonly, true).pipe(
   Context.add(Tool.Destructive, false),
