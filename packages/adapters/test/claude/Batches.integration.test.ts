@@ -3,14 +3,14 @@ import { Pricing, type Reply } from "@baton/adapters/claude"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { bundle } from "../bundle.ts"
 import * as Postgres from "../postgres/postgres.ts"
 import { folder } from "../sqlite/temporary.ts"
 import { reply, type Script } from "./server/Answer.ts"
 import { control } from "./server/batches.ts"
 import * as Server from "./server/server.ts"
 
-const script = fileURLToPath(new URL("batches/fixtures/process.ts", import.meta.url))
+const script = await bundle(new URL("batches/fixtures/process.ts", import.meta.url))
 const tasks = 20
 
 const Report = Schema.fromJsonString(

@@ -1,6 +1,6 @@
 import { Effect, Queue, type Scope } from "effect"
 import { type ChildProcess, fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { bundle } from "../bundle.ts"
 import type { Command } from "./fixtures/process.ts"
 
 type Reply = { readonly value: unknown } | { readonly error: string }
@@ -19,7 +19,7 @@ export interface OtherProcess {
   readonly kill: Effect.Effect<void>
 }
 
-const script = fileURLToPath(new URL("./fixtures/process.ts", import.meta.url))
+const script = await bundle(new URL("./fixtures/process.ts", import.meta.url))
 
 const kill = (child: ChildProcess) =>
   Effect.callback<void>((resume) => {

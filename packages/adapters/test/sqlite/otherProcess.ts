@@ -1,6 +1,6 @@
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { bundle } from "../bundle.ts"
 import type { Command } from "./fixtures/process.ts"
 
 export interface OtherProcess {
@@ -10,7 +10,7 @@ export interface OtherProcess {
   readonly kill: Effect.Effect<void>
 }
 
-const script = fileURLToPath(new URL("./fixtures/process.ts", import.meta.url))
+const script = await bundle(new URL("./fixtures/process.ts", import.meta.url))
 
 const kill = (child: ChildProcess) =>
   Effect.callback<void>((resume) => {

@@ -7,11 +7,11 @@ import { spawn } from "node:child_process"
 import { existsSync, readFileSync, watch } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { bundle } from "../bundle.ts"
 import { isMissing } from "../postgres/postgres.ts"
 import { database, folder, freePort } from "./servers.ts"
 
-const program = fileURLToPath(new URL("program.ts", import.meta.url))
+const program = await bundle(new URL("program.ts", import.meta.url))
 const count = 20
 const expected = JSON.stringify(Array.from({ length: count }, (_, n) => n + 2))
 
