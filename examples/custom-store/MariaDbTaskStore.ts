@@ -10,10 +10,8 @@ import { Duration, Effect, Layer, Predicate, Schedule, Stream } from "effect"
 import { createPool, type PoolConnection, type RowDataPacket } from "mysql2/promise"
 import * as Sql from "./statements.ts"
 
-export interface Options {
-  /** Where the database is: `mysql://USER:PASSWORD@HOST:3306/DATABASE`. */
-  readonly url: string
-}
+/** Where the database is: `mysql://USER:PASSWORD@HOST:3306/DATABASE`. */
+export type Options = { readonly url: string }
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -86,9 +84,11 @@ const isOther = (row: Row | undefined, { description, payload, queue }: TaskStor
   row !== undefined &&
   (row.queue !== queue || row.payload !== payload || (payload === null && row.description !== description))
 
+const details = ["description", "overrides", "metadata", "dependsOn", "priority"] as const
+const isDifferent = (row: Row | undefined, task: TaskStoreDriver.NewTaskRow) =>
+  row !== undefined && details.some((name) => row[name] !== task[name])
 type PageRequest = Omit<Parameters<TaskStoreDriver.TaskStoreDriver["list"]>[0], "results">
 const pageOf = ({ after, limit, queue, status }: PageRequest) => [after, status, status, queue, queue, limit]
-
 type Link = TaskStoreDriver.AddReply["unknown"][number]
 
 /** Locks the tasks of links, so that no dependency completes before its dependants are written. */
@@ -185,6 +185,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
         const reply = {
           existing: Array.from(before.keys()),
           conflicts: idsOf(tasks.filter((task) => isOther(before.get(task.id), task))),
+          different: idsOf(tasks.filter((task) => isDifferent(before.get(task.id), task))),
           unknown: links.filter(({ dependency }) => !parents.has(dependency))
         }
         if (checkOnly || reply.conflicts.length > 0 || reply.unknown.length > 0) yield* query("ROLLBACK")
@@ -256,9 +257,8 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
       transaction(function* (query) {
         const rows = yield* query<DumpedRow>(Sql.list, ...pageOf({ ...page, status: null, queue: null }))
         if (rows.length === 0) return []
-        const seqs = rows.map(seqOf)
         const attempts = byTask(yield* query<TaskStoreDriver.AttemptRow & Row>(Sql.attempts, idsOf(rows), idsOf(rows)))
-        const waitsFor = byTask(yield* query(Sql.waitsFor, seqs))
+        const waitsFor = byTask(yield* query(Sql.waitsFor, rows.map(seqOf)))
         return rows.map((row) => ({
           ...row,
           waitsFor: (waitsFor.get(seqOf(row)) ?? []).map(({ dependency }) => dependency),
@@ -289,8 +289,8 @@ const restoredTask = ({ attemptRows, ...record }: TaskStoreDriver.RestoreRow) =>
   if (record.status === "completed") return { ...record, execution: last?.execution }
   const failed = attemptRows.findLast(({ outcome }) => ["retried", "failed", "completed"].includes(outcome))
   const other = { ...record, previousExecution: failed?.execution, startedAt: last?.startedAt, owner: last?.owner }
-  if (record.status !== "in_progress") return other
-  return { ...other, savedExecution: last?.execution, savedUsage: last?.usage, leaseUntil: 0 }
+  const saved = { savedExecution: last?.execution, savedUsage: last?.usage, leaseUntil: 0 }
+  return record.status === "in_progress" ? { ...other, ...saved } : other
 }
 
 /** A store in the database at `url`. Creates its tables if there are none. */

@@ -64,7 +64,7 @@ const task: Columns = {
 const outcome: Columns = { outcome: "word", ...columns("text", "error", "execution", "verification") }
 const taskColumns = `seq, ${names(task)}, IF(status = 'in_progress', startedAt, NULL) AS startedAt`
 export const present = `
-  SELECT seq, id, queue, description, payload, status FROM baton_tasks WHERE id IN (?) ORDER BY seq FOR UPDATE`
+  SELECT seq, ${names(added)}, status FROM baton_tasks WHERE id IN (?) ORDER BY seq FOR UPDATE`
 export const floor = "SELECT tokenFloor FROM baton_store LOCK IN SHARE MODE"
 export const add = `
   INSERT INTO baton_tasks (${names(added)}, availableAt, status, blockers, attempts, requeues, verified, createdAt,

@@ -43,8 +43,8 @@ export class TaskStore extends Context.Service<
   TaskStore,
   {
     /**
-     * Adds tasks. A task whose id exists is not changed: other metadata, overrides or another priority are ignored, and `revise`
-     * stores them. All or nothing: when a task is refused, no task of the call is added. A dependency has to be in the store or
+     * Adds tasks. A task whose id exists is not changed, and is in `different` of the result if the call has, for instance,
+     * other metadata: `revise` stores them. All or nothing: when a task is refused, no task of the call is added. A dependency has to be in the store or
      * in the same call.
      */
     readonly add: (tasks: ReadonlyArray<NewTask>) => Effect.Effect<AddResult, TaskStoreError | TasksRefused>
@@ -398,7 +398,14 @@ export interface BudgetChange {
 /** The ids that were new, and the number of tasks that existed. */
 export interface AddResult {
   readonly added: ReadonlyArray<TaskId>
+  /** The number of ids that exist. These tasks were not changed. */
   readonly existing: number
+  /**
+   * Tasks that exist with another description, priority or concurrency key, or with other metadata, overrides or
+   * dependencies than in the call; or that occur in the call a second time with others. Objects whose keys are in another
+   * order count as different.
+   */
+  readonly different: ReadonlyArray<TaskId>
 }
 
 /** Which queues an operation is about. */

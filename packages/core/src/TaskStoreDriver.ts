@@ -549,6 +549,11 @@ export interface AddReply {
    * payload, another description.
    */
   readonly conflicts: ReadonlyArray<string>
+  /**
+   * The other ones of `existing` whose task has another description, priority or concurrency key, or other metadata, overrides
+   * or dependencies than in this call. Texts in JSON are compared as they are.
+   */
+  readonly different: ReadonlyArray<string>
   /** Dependencies of new tasks that are missing from both the store and this call. */
   readonly unknown: ReadonlyArray<{ readonly id: string; readonly dependency: string }>
 }

@@ -206,7 +206,7 @@ describe("PersistedTaskStore", () => {
       assert.deepStrictEqual(written(started[0]), ids("a"))
       assert.isUndefined(adding.pollUnsafe())
       yield* next()
-      assert.deepStrictEqual(adding.pollUnsafe(), Exit.succeed({ added: ids("a"), existing: 0 }))
+      assert.deepStrictEqual(adding.pollUnsafe(), Exit.succeed({ added: ids("a"), existing: 0, different: [] }))
     })
   )
 

@@ -65,6 +65,7 @@ const withoutTransactions = Effect.map(memoryDriver, (driver): TaskStoreDriver.T
       (replies) => ({
         existing: replies.flatMap(({ existing }) => existing),
         conflicts: replies.flatMap(({ conflicts }) => conflicts),
+        different: replies.flatMap(({ different }) => different),
         unknown: replies.flatMap(({ unknown }) => unknown)
       })
     ),

@@ -18,8 +18,12 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
       Effect.gen(function* () {
         const { client } = yield* Server.Served
         const tasks = [Task.makeNew({ id: "added/1", queue: "added", description: "Do it." })]
-        assert.deepStrictEqual(yield* client.add({ payload: { tasks } }), { added: [tasks[0]!.id], existing: 0 })
-        assert.deepStrictEqual(yield* client.add({ payload: { tasks } }), { added: [], existing: 1 })
+        assert.deepStrictEqual(yield* client.add({ payload: { tasks } }), {
+          added: [tasks[0]!.id],
+          existing: 0,
+          different: []
+        })
+        assert.deepStrictEqual(yield* client.add({ payload: { tasks } }), { added: [], existing: 1, different: [] })
       })
     )
 

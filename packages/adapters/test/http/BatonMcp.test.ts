@@ -24,9 +24,14 @@ layer(Server.layer(), { excludeTestServices: true })("the MCP server, for the cl
       const { store } = yield* Server.Served
       const { call } = yield* Mcp.connect()
       const first = yield* call("add_tasks", fifty)
-      assert.deepInclude(first.structuredContent, { added: 50, existing: 0 })
+      assert.deepInclude(first.structuredContent, { added: 50, existing: 0, different: [] })
       const again = yield* call("add_tasks", fifty)
-      assert.deepStrictEqual(again.structuredContent, { ...first.structuredContent, added: 0, existing: 50 })
+      assert.deepStrictEqual(again.structuredContent, {
+        ...first.structuredContent,
+        added: 0,
+        existing: 50,
+        different: []
+      })
       const { ids } = first.structuredContent ?? {}
 
       const isWaiting = Promise.withResolvers<number | undefined>()

@@ -125,7 +125,7 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
       )
       assert.strictEqual((yield* store.control).stops, 1)
       const { added, existing } = yield* add(store, "urgent", "new")
-      assert.deepStrictEqual({ added, existing }, { added: [id("new")], existing: 1 })
+      assert.deepStrictEqual({ added, existing }, { added: [id("new")], existing: 1, different: [] })
     })
   )
 

@@ -259,7 +259,11 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
       proxy.swallowReplies()
       yield* failure(add(store, "a", "b"))
       proxy.heal()
-      assert.deepStrictEqual(yield* persist(add(store, "a", "b", "c")), { added: [id("c")], existing: 2 })
+      assert.deepStrictEqual(yield* persist(add(store, "a", "b", "c")), {
+        added: [id("c")],
+        existing: 2,
+        different: []
+      })
     })
   )
 

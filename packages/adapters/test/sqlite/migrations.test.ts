@@ -85,7 +85,8 @@ describe("the migrations of a SQLite store", () => {
         const added = Task.makeNew({ id: "added", queue: "other", description: "Do added." })
         assert.deepStrictEqual(yield* store.add([Task.makeNew({ id: "pending", description: "Do pending." }), added]), {
           added: [id("added")],
-          existing: 1
+          existing: 1,
+          different: []
         })
         const claimed = yield* store.claim({
           queues: ["other"],

@@ -92,11 +92,15 @@ export const add = Command.make(
     const now = yield* DateTime.now
     const availableAt = delay === undefined ? undefined : { availableAt: DateTime.addDuration(now, delay) }
     const queue = (yield* QueueFlag) ?? defaultQueue
-    const { added } = yield* TaskStore.use((store) => inQueues(store, [queue]).add([{ ...task, ...availableAt, id }]))
+    const { added, different } = yield* TaskStore.use((store) =>
+      inQueues(store, [queue]).add([{ ...task, ...availableAt, id }])
+    )
     const isNew = added.length > 0
     if (!isNew) {
       yield* printMessage(
-        safe`This task already exists, so nothing was added. To add it again, give it another id with --id.`
+        different.length === 0
+          ? safe`This task already exists, so nothing was added. To add it again, give it another id with --id.`
+          : safe`A task with the id ${id} and the same text already exists with another priority, key, metadata or dependencies. It was not changed. See it with \`baton show ${id}\`, or give the new one another id with --id.`
       )
     }
     if (input.json) return yield* printJson(Result, { id, added: isNew })

@@ -8,6 +8,31 @@ const get = (id: string) =>
 
 describe("baton add", () => {
   test(
+    "says that a task with the same id and other details exists, and does not change it",
+    Effect.gen(function* () {
+      yield* baton(["add", "Say hello", "--id", "hello", "--metadata", '{"team": "a"}'])
+      const again = yield* baton([
+        "add",
+        "Say hello",
+        "--id",
+        "hello",
+        "--metadata",
+        '{"team": "b"}',
+        "--priority",
+        "2"
+      ])
+      assert.deepStrictEqual(again, {
+        stdout: text("hello"),
+        stderr: text(
+          "A task with the id hello and the same text already exists with another priority, key, metadata or dependencies. It was not changed. See it with `baton show hello`, or give the new one another id with --id."
+        ),
+        exitCode: 0
+      })
+      assert.deepInclude(yield* get("hello"), { metadata: { team: "a" }, priority: 0 })
+    })
+  )
+
+  test(
     "prints the id, which is derived from the task's content",
     Effect.gen(function* () {
       const first = yield* baton(["add", "Say hello"])

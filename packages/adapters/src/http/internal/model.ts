@@ -268,8 +268,10 @@ export interface Failures extends Schema.Schema.Type<typeof Failures> {}
  */
 export const Added = Schema.Struct({
   added: Schema.Array(TaskId),
-  /** The number of tasks that were in the store. */
-  existing: Schema.Int
+  /** The number of tasks that were in the store, and were not changed. */
+  existing: Schema.Int,
+  /** Those of them with another description, priority or concurrency key, or other metadata, overrides or dependencies. */
+  different: Schema.Array(TaskId)
 })
 
 /** @since 0.1.0 */

@@ -34,9 +34,9 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
     )
     SELECT CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(id), '{}') END AS ids FROM fresh`,
 
-  /** The description is read only where there is no payload. */
   existing: `
-    SELECT i.id, t.queue, i.payload, CASE WHEN i.payload IS NULL THEN i.description END AS description
+    SELECT i.id, t.queue, i.payload, i.description, i.metadata, i.overrides, i.depends_on AS "dependsOn",
+      t.priority::float8 AS priority, t.concurrency_key AS "concurrencyKey"
     FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id JOIN ${tasks} t ON t.seq = i.seq`,
 
   /** Locks the tasks that others will wait for: none of them completes before the dependencies are written. */
@@ -114,6 +114,7 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
 class NothingAdded extends Schema.TaggedError<NothingAdded>()("NothingAdded", {
   existing: Schema.Array(Schema.String),
   conflicts: Schema.Array(Schema.String),
+  different: Schema.Array(Schema.String),
   unknown: Schema.Array(Schema.Struct({ id: Schema.String, dependency: Schema.String }))
 }) {}
 
@@ -129,15 +130,15 @@ interface Link {
 }
 
 /** What identifies the work of a task that exists. */
-interface Existing {
-  readonly id: string
-  readonly queue: string
-  readonly payload: string | null
-  readonly description: string | null
-}
+type Existing = Pick<NewTaskRow, "id" | "queue" | "payload" | (typeof details)[number]>
 
-const isSameWork = (present: Existing | undefined, { description, payload, queue }: NewTaskRow): boolean =>
-  present?.queue === queue && present.payload === payload && (payload !== null || present.description === description)
+const details = ["description", "metadata", "overrides", "dependsOn", "priority", "concurrencyKey"] as const
+
+const hasSameDetails = (present: Existing, task: NewTaskRow): boolean =>
+  details.every((name) => present[name] === task[name])
+
+const isSameWork = (present: Existing, { description, payload, queue }: NewTaskRow): boolean =>
+  present.queue === queue && present.payload === payload && (payload !== null || present.description === description)
 
 type Counts = Record<(typeof counted)[number], number>
 
@@ -227,14 +228,20 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
     const added = new Set(inserted.flat())
     const others = tasks.filter(({ id }) => !added.has(id))
     const present = yield* existing(others.map(({ id }) => id))
-    const conflicts = others.flatMap((task) => (isSameWork(present.get(task.id), task) ? [] : task.id))
+    const conflicts: Array<string> = []
+    const different: Array<string> = []
+    for (const task of others) {
+      const before = present.get(task.id)
+      if (before === undefined || !isSameWork(before, task)) conflicts.push(task.id)
+      else if (!hasSameDetails(before, task)) different.push(task.id)
+    }
 
     const linked = tasks.filter(({ dependencies, id }) => dependencies.length > 0 && added.has(id))
     const parents = yield* lockParents(new Set(linked.flatMap(({ dependencies }) => dependencies)))
     const unknown = linked.flatMap(({ dependencies, id }) =>
       dependencies.flatMap((dependency) => (parents.has(dependency) ? [] : { id, dependency }))
     )
-    const reply = { existing: others.map(({ id }) => id), conflicts, unknown }
+    const reply = { existing: others.map(({ id }) => id), conflicts, different, unknown }
     if (checkOnly || conflicts.length > 0 || unknown.length > 0) return yield* new NothingAdded(reply)
 
     const links = linked.flatMap(({ dependencies, id }) =>
@@ -364,8 +371,10 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
 
   return {
     add: (tasks, { checkOnly }) =>
-      Effect.catchTag(db.transaction(add(tasks, checkOnly)), "NothingAdded", ({ conflicts, existing, unknown }) =>
-        Effect.succeed({ conflicts, existing, unknown })
+      Effect.catchTag(
+        db.transaction(add(tasks, checkOnly)),
+        "NothingAdded",
+        ({ conflicts, different, existing, unknown }) => Effect.succeed({ conflicts, different, existing, unknown })
       ),
     restore: (records) => db.transaction(restore(records))
   }

@@ -63,10 +63,11 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     add: (tasks, { checkOnly }) =>
       run(Writing.add, [checkOnly ? "check" : "add", ...Encoding.addArguments(tasks)], (reply) => {
-        const [existing, conflicts, unknown] = Encoding.array(reply)
+        const [existing, conflicts, different, unknown] = Encoding.array(reply)
         return {
           existing: Encoding.texts(existing),
           conflicts: Encoding.texts(conflicts),
+          different: Encoding.texts(different),
           unknown: Encoding.groups(unknown, 2, ([id, dependency]) => ({
             id: Encoding.text(id),
             dependency: Encoding.text(dependency)

@@ -12,6 +12,7 @@ export const add = (writing: Writing, tasks: ReadonlyArray<NewTaskRow>): AddRepl
   const { now, sql } = writing
   const existing: Array<string> = []
   const conflicts: Array<string> = []
+  const different: Array<string> = []
   const unknown: Array<{ readonly id: string; readonly dependency: string }> = []
   const linked: Array<{ readonly task: NewTaskRow; readonly seq: number; readonly moved: Tally }> = []
   const queueOf = queues(sql)
@@ -22,7 +23,9 @@ export const add = (writing: Writing, tasks: ReadonlyArray<NewTaskRow>): AddRepl
     const seq = sql.addTask(task.id, task.priority, availableAt, now, queue, task.concurrencyKey)
     if (seq === undefined) {
       existing.push(task.id)
-      if (!isSameWork(task, queue, sql.work(task.id))) conflicts.push(task.id)
+      const before = sql.inputs(task.id)
+      if (!isSameWork(task, queue, before)) conflicts.push(task.id)
+      else if (!hasSameDetails(task, before)) different.push(task.id)
     } else {
       addInputs(sql, seq, task)
       if (task.concurrencyKey !== null) sql.enterKeyLine(queue, task.priority, task.concurrencyKey, availableAt)
@@ -41,7 +44,7 @@ export const add = (writing: Writing, tasks: ReadonlyArray<NewTaskRow>): AddRepl
     if (block(sql, seq, blockers)) moved.waiting++
   }
   count(writing, tallies)
-  return { existing, conflicts, unknown }
+  return { existing, conflicts, different, unknown }
 }
 
 /** Finds queues by name, and adds those that do not exist. */
@@ -60,6 +63,14 @@ const isSameWork = (task: NewTaskRow, queue: number, existing: Rows.Row | undefi
   existing?.queue === queue &&
   existing.payload === task.payload &&
   (task.payload !== null || existing.description === task.description)
+
+const hasSameDetails = (task: NewTaskRow, existing: Rows.Row | undefined): boolean =>
+  existing?.description === task.description &&
+  existing.metadata === (task.metadata ?? Rows.noMetadata) &&
+  existing.overrides === task.overrides &&
+  existing.priority === task.priority &&
+  existing.concurrency_key === task.concurrencyKey &&
+  existing.depends_on === (task.dependsOn ?? Rows.noDependencies)
 
 /** Writes the part of a task that no attempt changes. */
 const addInputs = (

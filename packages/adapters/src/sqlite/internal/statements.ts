@@ -281,10 +281,10 @@ export const make = (prepared: Prepared) => {
       SELECT ?1, ?2, ?3, COALESCE(MAX(turn), 0) + 1, ?4 FROM key_turns WHERE queue = ?1 AND priority = ?2
       ON CONFLICT DO UPDATE SET available_at = excluded.available_at WHERE excluded.available_at < available_at`),
 
-    /** What identifies the work of a task. */
-    work: first<[id: string]>(
-      "SELECT queue, description, payload FROM tasks JOIN task_inputs USING (seq) WHERE id = ?"
-    ),
+    /** What a task was added with. */
+    inputs: first<[id: string]>(`
+      SELECT queue, description, payload, metadata, overrides, priority, concurrency_key, depends_on
+      FROM tasks JOIN task_inputs USING (seq) WHERE id = ?`),
 
     restoreTask: insert<
       [

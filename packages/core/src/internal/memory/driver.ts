@@ -92,6 +92,7 @@ export const make = Effect.fnUntraced(function* (
         const ids = new Set(tasks.some(({ dependencies }) => dependencies.length > 0) ? tasks.map(({ id }) => id) : [])
         const existing: Array<string> = []
         const conflicts: Array<string> = []
+        const different: Array<string> = []
         const unknown: Array<{ readonly id: string; readonly dependency: string }> = []
         const fresh: Array<(typeof tasks)[number]> = []
         for (const added of tasks) {
@@ -104,13 +105,14 @@ export const make = Effect.fnUntraced(function* (
           } else {
             existing.push(added.id)
             if (!isSameWork(row, added)) conflicts.push(added.id)
+            else if (!hasSameDetails(row, added)) different.push(added.id)
           }
         }
         if (!checkOnly && conflicts.length === 0 && unknown.length === 0) {
           const now = clock.currentTimeMillisUnsafe()
           for (const added of fresh) Transitions.add(table, added, now)
         }
-        return { existing, conflicts, unknown }
+        return { existing, conflicts, different, unknown }
       }),
 
     claim: (request) => Effect.sync(() => Transitions.claim(table, request, clock.currentTimeMillisUnsafe())),
@@ -339,6 +341,14 @@ export const make = Effect.fnUntraced(function* (
 
 const isSameWork = ({ task }: Row, { description, payload, queue }: NewTaskRow) =>
   task.queue === queue && task.payload === payload && (payload !== null || task.description === description)
+
+const hasSameDetails = ({ task }: Row, added: NewTaskRow) =>
+  task.description === added.description &&
+  task.metadata === added.metadata &&
+  task.overrides === added.overrides &&
+  task.priority === added.priority &&
+  task.concurrencyKey === added.concurrencyKey &&
+  task.dependsOn === added.dependsOn
 
 /** A queue whose tasks were pruned is no longer one. */
 const hasTasks = ({ cancelled, completed, failed, in_progress, in_review, pending }: Omit<Table.Counts, "waiting">) =>

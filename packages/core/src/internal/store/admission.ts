@@ -1,6 +1,7 @@
 import * as Schema from "effect/Schema"
 import { ConcurrencyKey, defaultQueue, type NewTask, Overrides, QueueName, type TaskId } from "../../Task.ts"
 import type { Refusal } from "../../TaskStoreError.ts"
+import * as Codec from "./codec.ts"
 
 /** Refusals of `add`: an id that belongs to another task, an unknown dependency, a cycle, an invalid field. */
 
@@ -93,18 +94,30 @@ export const invalid = (tasks: ReadonlyArray<Fields>): ReadonlyArray<Refusal> =>
 const workOf = ({ description, payload, queue }: NewTask): string =>
   JSON.stringify([queue ?? defaultQueue, payload ?? null, (payload ?? null) === null ? description : null])
 
-/** A call's tasks, each id once, and a refusal for each id that comes with two kinds of work. */
-export const distinct = (
-  tasks: ReadonlyArray<NewTask>
-): { readonly tasks: ReadonlyArray<NewTask>; readonly refusals: ReadonlyArray<Refusal> } => {
+const detailsOf = (task: NewTask): string => JSON.stringify({ ...Codec.newTaskRow(task), availableAt: null })
+
+/** The tasks of a call. */
+interface Distinct {
+  /** Each id once. */
+  readonly tasks: ReadonlyArray<NewTask>
+  /** One for each id that comes with two kinds of work. */
+  readonly refusals: ReadonlyArray<Refusal>
+  /** The ids that come with the same work and other details. */
+  readonly different: ReadonlySet<TaskId>
+}
+
+/** A call's tasks, each id once. */
+export const distinct = (tasks: ReadonlyArray<NewTask>): Distinct => {
   const byId = new Map<TaskId, NewTask>()
   const refusals: Array<Refusal> = []
+  const different = new Set<TaskId>()
   for (const task of tasks) {
     const first = byId.get(task.id)
     if (first === undefined) byId.set(task.id, task)
     else if (workOf(first) !== workOf(task)) refusals.push(idInUse(task.id))
+    else if (detailsOf(first) !== detailsOf(task)) different.add(task.id)
   }
-  return { tasks: byId.size === tasks.length ? tasks : Array.from(byId.values()), refusals }
+  return { tasks: byId.size === tasks.length ? tasks : Array.from(byId.values()), refusals, different }
 }
 
 /**

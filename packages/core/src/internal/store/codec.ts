@@ -83,6 +83,12 @@ const toTextOrNull = (text: string | null): string | null => (text === null ? nu
 const recordToJson = (value: Metadata | Overrides | undefined): string | null =>
   value === undefined || isEmpty(value) ? null : toJson(value)
 
+/** Sorted, so that the same overrides are the same text. */
+const overridesToJson = (value: Overrides | undefined): string | null =>
+  value === undefined || isEmpty(value)
+    ? null
+    : toJson(Object.fromEntries(Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1))))
+
 /** A null payload counts as none. */
 const payloadToJson = (value: Schema.Json | undefined): string | null =>
   value === undefined || value === null ? null : JSON.stringify(value)
@@ -100,7 +106,7 @@ export const newTaskRow = (task: NewTask): Driver.NewTaskRow => ({
   queue: task.queue ?? defaultQueue,
   description: Text.encode(task.description),
   payload: payloadToJson(task.payload),
-  overrides: recordToJson(task.overrides),
+  overrides: overridesToJson(task.overrides),
   maxAttempts: task.overrides?.maxAttempts ?? null,
   metadata: recordToJson(task.metadata),
   priority: task.priority ?? 0,
@@ -120,7 +126,7 @@ export const revisionRow = ({ feedback, taskId, token, work }: Revision): Driver
       : {
           description: Text.encode(work.description),
           payload: payloadToJson(work.payload),
-          overrides: recordToJson(work.overrides),
+          overrides: overridesToJson(work.overrides),
           maxAttempts: work.overrides?.maxAttempts ?? null,
           metadata: recordToJson(work.metadata)
         }
@@ -147,7 +153,7 @@ export const restoreRow = ({
   queue: task.queue,
   description: Text.encode(task.description),
   payload: payloadToJson(task.payload),
-  overrides: recordToJson(task.overrides),
+  overrides: overridesToJson(task.overrides),
   maxAttempts: task.overrides.maxAttempts ?? null,
   status: task.status,
   attempts: task.attempts,

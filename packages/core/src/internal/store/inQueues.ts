@@ -126,7 +126,11 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
       const [first, ...rest] = refusalsOf(tasks)
       if (first !== undefined) return Effect.fail(new TasksRefused({ refusals: [first, ...rest] }))
       return refused(
-        Effect.map(store.add(tasks.map(newTaskOutside)), (reply) => ({ ...reply, added: each(reply.added, inside) }))
+        Effect.map(store.add(tasks.map(newTaskOutside)), (reply) => ({
+          ...reply,
+          added: each(reply.added, inside),
+          different: each(reply.different, inside)
+        }))
       )
     },
     addLimit: store.addLimit,

@@ -101,7 +101,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   const add = Effect.fnUntraced(function* (
     tasks: ReadonlyArray<NewTask>
   ): Effect.fn.Return<AddResult, TaskStoreError | TasksRefused> {
-    if (tasks.length === 0) return { added: [], existing: 0 }
+    if (tasks.length === 0) return { added: [], existing: 0, different: [] }
     yield* refuseLongIds(tasks.map(({ id }) => id))
     yield* refuseInvalid(tasks)
     const distinct = Admission.distinct(tasks)
@@ -126,7 +126,8 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     const added = distinct.tasks.map(({ id }) => id)
     return {
       added: existing.size === 0 ? added : added.filter((id) => !existing.has(id)),
-      existing: existing.size
+      existing: existing.size,
+      different: differentIds(distinct.different, reply)
     }
   })
 
@@ -617,6 +618,9 @@ const byteLength = (text: string): number => {
   }
   return bytes
 }
+
+const differentIds = (inCall: ReadonlySet<TaskId>, { different }: AddReply): ReadonlyArray<TaskId> =>
+  inCall.size === 0 ? different.map(Codec.taskId) : Array.from(new Set([...inCall, ...different.map(Codec.taskId)]))
 
 const refusalsOf = ({ conflicts, unknown }: AddReply): ReadonlyArray<Refusal> => {
   if (conflicts.length === 0 && unknown.length === 0) return []

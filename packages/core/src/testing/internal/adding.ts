@@ -9,6 +9,7 @@ import { TasksRefused } from "../../TaskStoreError.ts"
 import {
   type Case,
   claimNew,
+  claimOne,
   complete,
   find,
   id,
@@ -35,7 +36,7 @@ export const adding: ReadonlyArray<Case> = [
   it(
     "a new task is pending, with defaults for the fields that were left out",
     Effect.fnUntraced(function* (fixture) {
-      assert.deepEqual(yield* fixture.store.add([task("a")]), { added: ["a"], existing: 0 })
+      assert.deepEqual(yield* fixture.store.add([task("a")]), { added: ["a"], existing: 0, different: [] })
       const added = yield* find(fixture, "a")
       const { availableAt, createdAt, updatedAt, ...rest } = plainTask(added)
       assert.deepEqual(rest, {
@@ -82,30 +83,78 @@ export const adding: ReadonlyArray<Case> = [
       const before = yield* find(fixture, "a")
       yield* fixture.advance(1)
       const again = yield* fixture.store.add([task("a", { priority: 2, metadata: { other: true } }), task("b")])
-      assert.deepEqual(again, { added: ["b"], existing: 1 })
+      assert.deepEqual(again, { added: ["b"], existing: 1, different: ["a"] })
       assert.deepEqual(plainTask(yield* find(fixture, "a")), plainTask(before))
+    })
+  ),
+  it(
+    "adding existing tasks names those with other metadata, overrides, priority or dependencies, and changes none",
+    Effect.fnUntraced(function* (fixture) {
+      const { store } = fixture
+      const overrides = { model: "small", maxAttempts: 2 }
+      const given = { metadata: { kind: "x", list: [1, null] }, overrides, priority: -3, dependsOn: ["same"] }
+      const plain = [task("same"), task("plain")]
+      yield* store.add([...plain, task("full", given)])
+      assert.deepEqual(yield* store.add([...plain, task("full", given)]), { added: [], existing: 3, different: [] })
+      for (const other of [
+        { ...given, metadata: { kind: "y" } },
+        { ...given, metadata: {} },
+        { ...given, overrides: { ...overrides, maxAttempts: 3 } },
+        { ...given, overrides: { model: "small" } },
+        { ...given, priority: 3 },
+        { ...given, dependsOn: ["plain"] },
+        {}
+      ]) {
+        const reply = yield* store.add([task("plain"), task("full", other)])
+        assert.deepEqual(reply, { added: [], existing: 2, different: ["full"] }, JSON.stringify(other))
+      }
+      const reply = yield* store.add([
+        task("plain", { metadata: { a: 1 } }),
+        task("plain"),
+        task("new", { priority: 1 })
+      ])
+      assert.deepEqual(reply, { added: ["new"], existing: 1, different: ["plain"] })
+      assert.deepEqual((yield* find(fixture, "full")).metadata, given.metadata)
+      assert.equal((yield* find(fixture, "full")).priority, -3)
+    })
+  ),
+  it(
+    "a task that is changed by a worker is the same when it is added again",
+    Effect.fnUntraced(function* (fixture) {
+      const given = { metadata: { kind: "x" }, overrides: { maxAttempts: 2 }, priority: 4 }
+      yield* fixture.store.add([task("a", given)])
+      yield* settle(fixture, complete(yield* claimOne(fixture)))
+      assert.deepEqual(yield* fixture.store.add([task("a", given)]), { added: [], existing: 1, different: [] })
+      assert.deepEqual((yield* fixture.store.add([task("a")])).different, ["a"])
+    })
+  ),
+  it(
+    "a task that occurs twice in a call with other metadata is one task, and is named",
+    Effect.fnUntraced(function* ({ store }) {
+      const reply = yield* store.add([task("a", { priority: 1 }), task("a", { priority: 2 }), task("b"), task("b")])
+      assert.deepEqual(reply, { added: ["a", "b"], existing: 0, different: ["a"] })
     })
   ),
   it(
     "a completed task that is added again stays completed",
     Effect.fnUntraced(function* (fixture) {
       yield* settle(fixture, complete(yield* claimNew(fixture, "a")))
-      assert.deepEqual(yield* fixture.store.add([task("a")]), { added: [], existing: 1 })
+      assert.deepEqual(yield* fixture.store.add([task("a")]), { added: [], existing: 1, different: [] })
       assert.equal((yield* find(fixture, "a")).status, "completed")
     })
   ),
   it(
     "an id that occurs twice in a call with the same description is one task",
     Effect.fnUntraced(function* ({ store }) {
-      assert.deepEqual(yield* store.add([task("a"), task("a")]), { added: ["a"], existing: 0 })
-      assert.deepEqual(yield* store.add([task("a"), task("a")]), { added: [], existing: 1 })
+      assert.deepEqual(yield* store.add([task("a"), task("a")]), { added: ["a"], existing: 0, different: [] })
+      assert.deepEqual(yield* store.add([task("a"), task("a")]), { added: [], existing: 1, different: [] })
       assert.equal((yield* store.counts).pending, 1)
     })
   ),
   it(
     "adding nothing adds nothing",
     Effect.fnUntraced(function* ({ store }) {
-      assert.deepEqual(yield* store.add([]), { added: [], existing: 0 })
+      assert.deepEqual(yield* store.add([]), { added: [], existing: 0, different: [] })
     })
   ),
   it(

@@ -201,7 +201,11 @@ export const administration: ReadonlyArray<Case> = [
     Effect.fnUntraced(function* (fixture) {
       yield* completeNew(fixture, "a")
       yield* fixture.store.prune({ statuses: ["completed"] })
-      assert.deepEqual(yield* fixture.store.add([task("a", { priority: 3 })]), { added: ["a"], existing: 0 })
+      assert.deepEqual(yield* fixture.store.add([task("a", { priority: 3 })]), {
+        added: ["a"],
+        existing: 0,
+        different: []
+      })
       const added = yield* find(fixture, "a")
       assert.deepEqual([added.status, added.priority, added.attempts], ["pending", 3, 0])
       assert.deepEqual(yield* fixture.store.attempts(id("a")), [])

@@ -330,7 +330,7 @@ export const queues: ReadonlyArray<Case> = [
       assert.deepEqual((yield* find(fixture, "text")).payload, "only text")
       assert.equal((yield* find(fixture, "none")).payload, null)
       const again = yield* fixture.store.add([{ ...task("a", { payload }), description: "A new wording." }])
-      assert.deepEqual(again, { added: [], existing: 1 })
+      assert.deepEqual(again, { added: [], existing: 1, different: ["a"] })
       const others = fixture.store.add([
         task("a", { payload: { ...payload, pages: [] } }),
         task("text"),

@@ -221,7 +221,7 @@ export const revising: ReadonlyArray<Case> = [
       yield* fixture.store.add([task("a")])
       yield* fixture.store.revise([{ ...revision("a"), work: { description: "Do it otherwise." } }])
       const again = { ...task("a"), description: "Do it otherwise." }
-      assert.deepEqual(yield* fixture.store.add([again]), { added: [], existing: 1 })
+      assert.deepEqual(yield* fixture.store.add([again]), { added: [], existing: 1, different: [] })
       const refused = yield* Effect.flip(fixture.store.add([task("a")]))
       assert.equal(refused._tag, "TasksRefused")
     })

@@ -91,8 +91,8 @@ export const layer: Layer.Layer<AiTool.HandlersFor<typeof tools.tools>, never, T
           const dependencies = dependsOn === undefined ? undefined : { dependsOn: dependsOn.map(idOf) }
           all.push({ ...task, ...inQueue, ...dependencies, id: idOf(task.id) })
         }
-        const { added, existing } = yield* operations.add(all)
-        return { ids: all.map(({ id }) => id), added: added.length, existing }
+        const { added, different, existing } = yield* operations.add(all)
+        return { ids: all.map(({ id }) => id), added: added.length, existing, different }
       }),
 
       get_progress: Effect.fnUntraced(function* ({ queue }) {

@@ -82,7 +82,12 @@ const addTasks = Tool.make("add_tasks", {
       })
     ).check(Schema.isMinLength(1), Schema.isMaxLength(Model.limits.ids))
   }),
-  success: Schema.Struct({ ids: Schema.Array(TaskId), added: Schema.Int, existing: Schema.Int })
+  success: Schema.Struct({
+    ids: Schema.Array(TaskId),
+    added: Schema.Int,
+    existing: Schema.Int,
+    different: Schema.Array(TaskId)
+  })
 })
   .annotate(Tool.Title, "Add tasks")
   .annotateMerge(repeatable)

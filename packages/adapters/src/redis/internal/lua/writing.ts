@@ -18,7 +18,7 @@ import { script } from "./prelude.ts"
 /**
  * Arguments: `check` to add nothing, else `add`; for each task: id, queue, inputs, priority, `availableAt` or nothing, `Limit`,
  * the number of dependencies, and each of them. Returns the ids that are present, those of them
- * with other work or in another queue, and each unknown dependency after the id of its task.
+ * with other work or in another queue, those of the others with other details, and each unknown dependency after the id of its task.
  */
 export const add = script(
   [members, tasks, writes, places, keys, queue, saving, edges, blocking],
@@ -47,7 +47,7 @@ while at <= #ARGV do
 end
 load(ids)
 
-local existing, conflicts, unknown, fresh, stored = {}, {}, {}, {}, {}
+local existing, conflicts, different, unknown, fresh, stored = {}, {}, {}, {}, {}, {}
 for _, task in ipairs(added) do
   if tasks[task.id] then
     existing[#existing + 1] = task.id
@@ -73,10 +73,12 @@ for index, inputs in ipairs(mget(INPUTS, existing)) do
   local task = stored[index]
   if task.queue ~= tasks[task.id][Queue] or not inputs or not isSameWork(inputs, task.inputs) then
     conflicts[#conflicts + 1] = task.id
+  elseif inputs ~= task.inputs or tasks[task.id][Priority] ~= task.priority or tasks[task.id][Limit] ~= task.limit then
+    different[#different + 1] = task.id
   end
 end
 if ARGV[FIRST] == 'check' or #conflicts > 0 or #unknown > 0 or #fresh == 0 then
-  return { existing, conflicts, unknown }
+  return { existing, conflicts, different, unknown }
 end
 
 local seq = redis.call('HINCRBY', META, 'seq', #fresh) - #fresh
@@ -98,7 +100,7 @@ for index, new in ipairs(fresh) do
 end
 saveKeys()
 commit()
-return { existing, conflicts, unknown }
+return { existing, conflicts, different, unknown }
 `
 )
 
