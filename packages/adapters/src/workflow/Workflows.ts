@@ -25,10 +25,11 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
+import * as server from "./internal/clusterServer.ts"
 import * as retention from "./internal/retention.ts"
 import * as sqliteClient from "./internal/sqliteClient.ts"
 import type { Retention } from "./Retention.ts"
-import { unusable, type WorkflowsError } from "./WorkflowsError.ts"
+import { reasonOf, unusable, type WorkflowsError } from "./WorkflowsError.ts"
 
 /**
  * An engine in the memory of this process, for tests and for programs that need not survive it.
@@ -81,6 +82,8 @@ export interface ClusterOptions {
   readonly runnerHealth?: "ping" | "k8s" | undefined
 }
 
+const lockExpiration = "20 seconds"
+
 /**
  * An engine on any number of machines over PostgreSQL 14 or newer. Every runner needs the layers of all workflows.
  *
@@ -98,29 +101,46 @@ export const layerCluster = (
         shardingConfig: {
           runnerAddress: Option.some(RunnerAddress.make(options.host, options.port)),
           runnerListenAddress: Option.some(RunnerAddress.make("0.0.0.0", options.port)),
-          shardLockExpiration: options.lockExpiration ?? "20 seconds",
+          shardLockExpiration: options.lockExpiration ?? lockExpiration,
           entityMailboxCapacity: "unbounded"
         }
       })
     ),
-    Layer.provide(postgres(typeof options.url === "string" ? Redacted.make(options.url) : options.url)),
+    Layer.provide(
+      postgres(
+        options,
+        typeof options.url === "string" ? Redacted.make(options.url) : options.url,
+        options.lockExpiration ?? lockExpiration
+      )
+    ),
     Layer.catch((error) =>
       Layer.effectContext<WorkflowEngine.WorkflowEngine | Retention, WorkflowsError, never>(
-        error._tag === "WorkflowsError" ? Effect.fail(error) : unusable(error)
+        error._tag === "WorkflowsError"
+          ? Effect.fail(error)
+          : unusable(isInUse(error) ? portInUse(options.port) : error)
       )
     )
   )
 
-const oldestPostgres = 140_000
+const isInUse = (error: unknown): boolean => reasonOf(error).includes("EADDRINUSE")
 
-/** A pool of connections to a server that can be reached and is new enough. The engine would die of others. */
-const postgres = (url: Redacted.Redacted): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, WorkflowsError> =>
+const portInUse = (port: number) =>
+  new Error(`another process uses the port ${port}. Give each process with workflows its own address.`)
+
+/**
+ * A pool of connections to a server that the engine can work with: others would make it fail later, or run executions twice.
+ */
+const postgres = (
+  { host, port }: ClusterOptions,
+  url: Redacted.Redacted,
+  lockExpiration: Duration.Input
+): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, WorkflowsError> =>
   Layer.effectContext(
     Effect.gen(function* () {
       const context = yield* Layer.build(PgClient.layer({ url, applicationName: "baton-workflows" }))
       const sql = Context.get(context, PgClient.PgClient)
-      const [row] = yield* sql<{ version: number }>`SELECT current_setting('server_version_num')::int AS version`
-      if (row !== undefined && row.version >= oldestPostgres) return context
-      return yield* unusable(new Error("it needs PostgreSQL 14 or newer, and the server is older. Upgrade the server."))
+      yield* server.check(sql)
+      yield* server.holdAddress(sql, { address: `${host}:${port}`, lockExpiration })
+      return context
     }).pipe(Effect.catchTag("SqlError", unusable))
   )

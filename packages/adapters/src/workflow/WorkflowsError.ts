@@ -16,7 +16,7 @@ export const unusable = (cause: unknown): Effect.Effect<never, WorkflowsError> =
   Effect.fail(new WorkflowsError({ message: `The engine for workflows cannot start: ${reasonOf(cause)}`, cause }))
 
 /** The innermost message: the outer ones say only that something failed. */
-const reasonOf = (cause: unknown): string => {
+export const reasonOf = (cause: unknown): string => {
   let message = String(cause)
   let next: unknown = cause
   for (let depth = 0; depth < 8 && typeof next === "object" && next !== null; depth++) {

@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+export * as Executions from "./Executions.ts"
 export * as Retention from "./Retention.ts"
 export * as Review from "./Review.ts"
 export * as Schedules from "./Schedules.ts"

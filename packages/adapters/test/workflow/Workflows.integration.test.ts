@@ -7,7 +7,9 @@ import { spawn } from "node:child_process"
 import { existsSync, readFileSync, watch } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { join } from "node:path"
+import { checkVersion } from "../../src/workflow/internal/clusterServer.ts"
 import { bundle } from "../bundle.ts"
+import { make as makePooler } from "../postgres/pooler.ts"
 import { isMissing } from "../postgres/postgres.ts"
 import { database, folder, freePort } from "./servers.ts"
 
@@ -185,6 +187,49 @@ describe("workflows", () => {
       })
       const error = yield* Effect.flip(Layer.build(cluster))
       assert.match(error.message, /^The engine for workflows cannot start: .*ECONNREFUSED/)
+    })
+  )
+
+  it.live.skipIf(isMissing)("two processes with one address, and with one port, are refused", () =>
+    Effect.gen(function* () {
+      const url = yield* database
+      const port = yield* freePort
+      const cluster = (host: string) => Layer.fresh(Workflows.layerCluster({ url, host, port }))
+      yield* Layer.build(cluster("127.0.0.1"))
+      const address = yield* Effect.flip(Layer.build(cluster("127.0.0.1")))
+      assert.include(
+        address.message,
+        `The engine for workflows cannot start: another process has the address 127.0.0.1:${port}. Give each process its own address.`
+      )
+      const samePort = yield* Effect.flip(Layer.build(cluster("localhost")))
+      assert.strictEqual(
+        samePort.message,
+        `The engine for workflows cannot start: another process uses the port ${port}. Give each process with workflows its own address.`
+      )
+    })
+  )
+
+  it.live.skipIf(isMissing)("a pooler in transaction mode is refused", () =>
+    Effect.gen(function* () {
+      const pooler = yield* makePooler(yield* database)
+      const cluster = Workflows.layerCluster({ url: pooler.url, host: "127.0.0.1", port: yield* freePort })
+      const error = yield* Effect.flip(Layer.build(cluster))
+      assert.include(
+        error.message,
+        "The engine for workflows cannot start: a pooler in transaction mode is between it and PostgreSQL"
+      )
+      assert.include(error.message, "Use the address of the server itself")
+    })
+  )
+
+  it.effect("a server older than PostgreSQL 14 is refused", () =>
+    Effect.gen(function* () {
+      yield* checkVersion(140_000)
+      const error = yield* Effect.flip(checkVersion(130_012))
+      assert.strictEqual(
+        error.message,
+        "The engine for workflows cannot start: it needs PostgreSQL 14 or newer, and the server has version 13. Upgrade the server."
+      )
     })
   )
 })

@@ -38,7 +38,7 @@ const isStoreError = (error: unknown): error is TaskStoreError =>
 export const withdraw = Effect.fnUntraced(function* (
   store: Context.Service.Shape<typeof TaskStore>,
   ids: ReadonlyArray<TaskId>,
-  workflow: Workflow.Any
+  workflow: Pick<Workflow.Any, "_tag">
 ): Effect.fn.Return<void, TaskStoreError> {
   yield* store.cancel({ ids })
   if (store.reviews === undefined) return

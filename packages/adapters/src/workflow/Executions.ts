@@ -1,0 +1,246 @@
+/**
+ * Executions of workflows in the task store, so that every process that reaches the store can start, list, show and cancel them,
+ * also one without the engine.
+ *
+ * An execution is a task of the queue `@workflow/TAG`, whose id is that of the execution. A process with `Executions.layer`
+ * claims it, lets the engine execute the workflow, and completes it with the result of the workflow. Executions that begin in
+ * another way, by `workflow.execute` or by a schedule, get their task when they begin.
+ *
+ * **Example** (start an execution from a process without an engine)
+ *
+ * ```ts
+ * import { Executions } from "@baton/adapters/workflow"
+ * import { Effect, Schema } from "effect"
+ * import { Workflow } from "effect/workflow"
+ *
+ * const Nightly = Workflow.make("Nightly/1", {
+ *   payload: { date: Schema.String },
+ *   idempotencyKey: ({ date }) => date
+ * })
+ *
+ * export const program = Effect.gen(function* () {
+ *   const { id } = yield* Executions.start(Nightly, { date: "2026-11-30" })
+ *   return yield* Executions.steps(Nightly._tag, id)
+ * })
+ * ```
+ *
+ * @since 0.2.0
+ */
+import * as Execution from "@baton/core/Execution"
+import { ExecutionError } from "@baton/core/ExecutionError"
+import { Executor } from "@baton/core/Executor"
+import * as Orchestrator from "@baton/core/Orchestrator"
+import * as Safety from "@baton/core/Safety"
+import { localId } from "@baton/core/Task"
+import { InvalidPayload } from "@baton/core/TaskQueue"
+import { TaskStore } from "@baton/core/TaskStore"
+import type { TaskStoreError, TasksRefused } from "@baton/core/TaskStoreError"
+import * as Verifier from "@baton/core/Verifier"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import type * as Workflow from "effect/workflow/Workflow"
+import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
+import * as records from "./internal/records.ts"
+import { reachable } from "./internal/steps.ts"
+import * as TaskActivity from "./TaskActivity.ts"
+
+export { cancel, queueOf, type Step, steps, waitsFor, workflowOf } from "./internal/records.ts"
+
+/**
+ * A workflow that can be started with a payload in JSON: the schema of its payload needs no services.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Definition = Workflow.Any & {
+  readonly payloadSchema: { readonly DecodingServices: never; readonly EncodingServices: never }
+}
+
+/**
+ * An execution that was started.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Started {
+  readonly id: string
+  /** False if it had been started before: the idempotency key of the payload is the same. */
+  readonly added: boolean
+}
+
+/**
+ * Starts an execution with a payload in JSON, which the next process with `Executions.layer` and this workflow executes.
+ * Starting it again changes nothing. Fails with `InvalidPayload` if the payload does not fit the workflow, and with
+ * `TasksRefused` if an execution has the same idempotency key and another payload.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const start = Effect.fnUntraced(function* (
+  workflow: Definition,
+  payload: unknown
+): Effect.fn.Return<Started, InvalidPayload | TasksRefused | TaskStoreError, TaskStore> {
+  const schema = Schema.toCodecJson(workflow.payloadSchema)
+  const decoded = yield* Effect.mapError(
+    Schema.decodeUnknownEffect(schema)(payload),
+    ({ message }) =>
+      new InvalidPayload({
+        queue: records.queueOf(workflow._tag),
+        id: "",
+        message: `The payload does not fit the workflow ${workflow._tag}: ${message} ${fieldsOf(workflow)}`
+      })
+  )
+  const id = yield* workflow.executionId(decoded)
+  const encoded = yield* Effect.orDie(Schema.encodeEffect(schema)(decoded))
+  const { added } = yield* TaskStore.use((store) => store.add([records.taskOf(workflow, id, encoded)]))
+  return { id, added: added.length > 0 }
+})
+
+const fieldsOf = ({ payloadSchema }: Definition): string => {
+  const names = Object.keys(payloadSchema.fields)
+  return names.length === 0 ? "It takes {}." : `Its fields are ${names.join(", ")}.`
+}
+
+/** How many executions of one workflow a process waits for. More of them wait until others have ended. */
+const maxAwaited = 1000
+
+/** The longest that one process waits for an execution, because timers do not go further. Then it begins to wait again. */
+const longest = Duration.days(20)
+
+/**
+ * An engine that executes what was started in the task store, and whose executions are tasks. Provide it to the layers of the
+ * workflows and to `Schedules.layer` in place of the engine.
+ *
+ * A cancelled task interrupts its execution, and a process that ends leaves its executions to others.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layer: Layer.Layer<WorkflowEngine, never, WorkflowEngine | TaskStore> = Layer.effect(
+  WorkflowEngine,
+  Effect.gen(function* () {
+    const engine = yield* WorkflowEngine
+    const store = yield* TaskStore
+    return WorkflowEngine.of({
+      ...engine,
+      register: <
+        Name extends string,
+        Payload extends Workflow.AnyStructSchema,
+        Success extends Schema.Top,
+        Error extends Schema.Top,
+        R
+      >(
+        workflow: Workflow.Workflow<Name, Payload, Success, Error>,
+        execute: (payload: Payload["Type"], executionId: string) => Effect.Effect<Success["Type"], Error["Type"], R>
+      ) =>
+        Effect.gen(function* () {
+          const services = yield* Effect.context<
+            | Payload["DecodingServices"]
+            | Payload["EncodingServices"]
+            | Success["DecodingServices"]
+            | Success["EncodingServices"]
+            | Error["DecodingServices"]
+          >()
+          const encodePayload = Schema.encodeEffect(Schema.toCodecJson(workflow.payloadSchema))
+
+          /** Adds the task of an execution that began without one. One that was cancelled meanwhile ends. */
+          const begin = Effect.fnUntraced(
+            function* (payload: Payload["Type"], executionId: string) {
+              const encoded = yield* Effect.orDie(encodePayload(payload))
+              const task = records.taskOf(workflow, executionId, encoded)
+              yield* Effect.catchTag(store.add([task]), "TasksRefused", () => Effect.void)
+              const found = yield* store.get(task.id)
+              if (Option.exists(found, ({ status }) => status === "cancelled")) {
+                return yield* Effect.die(new Error(cancelled))
+              }
+            },
+            reachable,
+            Effect.provideContext(services)
+          )
+          yield* engine.register(workflow, (payload, executionId) =>
+            Effect.andThen(begin(payload, executionId), execute(payload, executionId))
+          )
+
+          const executor = Layer.succeed(Executor, {
+            execute: Effect.fnUntraced(
+              function* (task) {
+                const executionId = localId(task)
+                const payload = yield* Effect.mapError(
+                  Schema.decodeUnknownEffect(Schema.toCodecJson(workflow.payloadSchema))(task.payload),
+                  ({ message }) => permanent(`The payload does not fit the workflow ${workflow._tag}: ${message}`)
+                )
+                const { suspendedRetrySchedule } = workflow
+                const running = yield* Effect.forkChild(
+                  engine.execute(workflow, { executionId, payload, suspendedRetrySchedule })
+                )
+                const exit = yield* Effect.onInterrupt(Fiber.await(running), () =>
+                  Effect.ignore(interruptCancelled(workflow, task.id, executionId), { log: true })
+                )
+                if (exit._tag === "Success") {
+                  const schema = Schema.toCodecJson(workflow.successSchema)
+                  const value = yield* Effect.orDie(Schema.encodeEffect(schema)(exit.value))
+                  return Execution.make({ output: JSON.stringify(value ?? null) })
+                }
+                const result = yield* Effect.exit(engine.poll(workflow, executionId))
+                const hasEnded =
+                  Exit.isSuccess(result) && Option.exists(result.value, ({ _tag }) => _tag === "Complete")
+                if (hasEnded) return yield* permanent(reasonOf(exit))
+                // The engine is shutting down, and so is this worker.
+                if (Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.never
+                return yield* new ExecutionError({
+                  reason: "Transient",
+                  message: `The engine cannot execute it: ${reasonOf(exit)}`
+                })
+              },
+              Effect.provideContext(services),
+              Effect.provideService(TaskStore, store),
+              Effect.provideService(WorkflowEngine, engine)
+            )
+          })
+          const worker = Orchestrator.layerWorker({ onEnd: "log" }).pipe(
+            Layer.provide(
+              Orchestrator.layer({
+                owner: "workflows",
+                queues: [records.queueOf(workflow._tag)],
+                concurrency: maxAwaited,
+                maxAttempts: Infinity,
+                executionTimeout: longest,
+                verifyResults: false,
+                // Another process continues to wait for what this one waited for.
+                drainTimeout: 0
+              })
+            ),
+            Layer.provide([executor, Verifier.layerNone, Safety.layerAllowAll]),
+            Layer.provide(Layer.succeed(TaskStore, store))
+          )
+          yield* Effect.orDie(Layer.build(worker))
+        })
+    })
+  })
+)
+
+const cancelled = "The execution was cancelled."
+
+const permanent = (message: string) => new ExecutionError({ reason: "Permanent", message })
+
+/** When its worker stops waiting for an execution because the task was cancelled, the execution is interrupted. */
+const interruptCancelled = Effect.fnUntraced(function* (workflow: Workflow.Any, taskId: string, executionId: string) {
+  const task = yield* TaskStore.use((store) => store.get(taskId))
+  if (Option.exists(task, ({ status }) => status === "cancelled")) {
+    yield* TaskActivity.interrupt(workflow, executionId)
+  }
+})
+
+const reasonOf = (exit: Exit.Failure<unknown, unknown>): string => {
+  if (Cause.hasInterruptsOnly(exit.cause)) return "The execution was interrupted."
+  const error = Cause.squash(exit.cause)
+  if (Predicate.isError(error)) return error.message
+  return typeof error === "string" ? error : (JSON.stringify(error) ?? String(error))
+}
