@@ -117,15 +117,19 @@ export const make = <Payload, Result>(
     const { executionId, workflow } = yield* WorkflowInstance
     const id = stepId(workflow, executionId, name)
     const metadata = { ...task.metadata, ...stepMetadata(workflow, executionId, name) }
-    // Settled tasks are unchanged.
-    yield* Workflow.addFinalizer(() => Effect.ignore(store.cancel({ ids: [queue.taskId(id)] }), { log: true }))
+    let isDone = false
+    yield* Workflow.addFinalizer(() =>
+      isDone ? Effect.void : Effect.ignore(store.cancel({ ids: [queue.taskId(id)] }), { log: true })
+    )
     const execute = Effect.andThen(queue.add([{ ...task, id, metadata }]), queue.await(id))
-    return yield* Activity.make({
+    const result = yield* Activity.make({
       name,
       success: queue.resultSchema,
       error: Failed,
       execute: Effect.provideService(reachable(execute), TaskStore, store)
     })
+    isDone = true
+    return result
   })
 
 /**

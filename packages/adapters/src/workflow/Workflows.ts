@@ -39,12 +39,18 @@ import { reasonOf, unusable, type WorkflowsError } from "./WorkflowsError.ts"
  */
 export const layerMemory: Layer.Layer<WorkflowEngine.WorkflowEngine> = WorkflowEngine.layerMemory
 
+/**
+ * For a runner, the engine checks before each result that it still holds the locks of its executions, which costs the more the
+ * more shards there are. A number that is the same in all processes and versions, because it decides where an execution is.
+ */
+const common = { shardsPerGroup: 64, entityMailboxCapacity: "unbounded" } as const
+
 /** The engine, and the deletion of the rows that finished executions leave. */
 const engine = Layer.provideMerge(retention.layer, ClusterWorkflowEngine.layer)
 
 /**
- * An engine for one process, in a SQLite file: executions continue after a crash. A second process with the same file is
- * not detected, so start only one.
+ * An engine for one process, in a SQLite file: executions continue after a crash. The file is locked, so that a second process
+ * with the same file fails at its start.
  *
  * @category layers
  * @since 0.2.0
@@ -57,7 +63,7 @@ export const layerSingle = (options: {
     Layer.provide(Runners.layerNoop),
     Layer.provide(SqlMessageStorage.layer),
     Layer.provide([RunnerStorage.layerMemory, RunnerHealth.layerNoop]),
-    Layer.provide(ShardingConfig.layer({ entityMailboxCapacity: "unbounded" })),
+    Layer.provide(ShardingConfig.layer(common)),
     Layer.provide([sqliteClient.layer(options), NodeCrypto.layerDigest])
   )
 
@@ -99,10 +105,10 @@ export const layerCluster = (
         storage: "sql",
         runnerHealth: options.runnerHealth ?? "ping",
         shardingConfig: {
+          ...common,
           runnerAddress: Option.some(RunnerAddress.make(options.host, options.port)),
           runnerListenAddress: Option.some(RunnerAddress.make("0.0.0.0", options.port)),
-          shardLockExpiration: options.lockExpiration ?? lockExpiration,
-          entityMailboxCapacity: "unbounded"
+          shardLockExpiration: options.lockExpiration ?? lockExpiration
         }
       })
     ),
