@@ -67,7 +67,9 @@ const main = Effect.gen(function* () {
         seed,
         executions,
         seconds: 3 * seconds,
-        faults: Math.round(executions / 6)
+        faults: Math.round(executions / 6),
+        lockSeconds: 15,
+        history
       })
       yield* print(`\n${workflowsReport(result)}`)
       failed ||= result.violations.length > 0

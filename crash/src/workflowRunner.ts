@@ -63,28 +63,37 @@ const worker = (queue: typeof First, review = false) =>
     { concurrency: 4, leaseDuration: "5 seconds", maxAttempts: 100, review }
   )
 
-/** Every runner starts all executions; the engine starts each once. */
+/** Every runner starts all executions, one after the other, within a time; the engine starts each once. */
 const start = Layer.effectDiscard(
-  Effect.flatMap(Config.Int("EXECUTIONS"), (count) =>
-    Effect.forEach(
-      Array.from({ length: count }, (_, n) => String(n)),
-      (of) => TwoSteps.execute({ of }, { discard: true }),
-      { concurrency: 8, discard: true }
-    ).pipe(Effect.sandbox, Effect.retry(Schedule.spaced("1 second")), Effect.forkScoped)
+  Effect.flatMap(
+    Config.all({ count: Config.Int("EXECUTIONS"), withinMillis: Config.Int("START_WITHIN") }),
+    ({ count, withinMillis }) =>
+      Effect.forEach(
+        Array.from({ length: count }, (_, n) => String(n)),
+        (of) =>
+          TwoSteps.execute({ of }, { discard: true }).pipe(
+            Effect.sandbox,
+            Effect.retry(Schedule.spaced("1 second")),
+            Effect.andThen(Effect.sleep(withinMillis / count))
+          ),
+        { discard: true }
+      ).pipe(Effect.forkScoped)
   )
 )
 
 const runner = Layer.unwrap(
-  Effect.map(Config.String("DATABASE_URL"), (url) =>
-    Layer.mergeAll(twoSteps, tick, schedule, worker(First), worker(Second, true), worker(Ticks), start).pipe(
-      Layer.provide(Review.layer),
-      Layer.provide(
-        Layer.merge(
-          Workflows.layerCluster({ url, host: "127.0.0.1", port: Number(port), lockExpiration: "15 seconds" }),
-          PostgresTaskStore.layer({ url })
+  Effect.map(
+    Config.all({ url: Config.String("DATABASE_URL"), lockSeconds: Config.Int("LOCK_SECONDS") }),
+    ({ lockSeconds, url }) =>
+      Layer.mergeAll(twoSteps, tick, schedule, worker(First), worker(Second, true), worker(Ticks), start).pipe(
+        Layer.provide(Review.layer),
+        Layer.provide(
+          Layer.merge(
+            Workflows.layerCluster({ url, host: "127.0.0.1", port: Number(port), lockExpiration: lockSeconds * 1000 }),
+            PostgresTaskStore.layer({ url })
+          )
         )
       )
-    )
   )
 )
 

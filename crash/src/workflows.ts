@@ -5,15 +5,15 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { type Task, TaskStore } from "@baton/core"
-import { Clock, Effect, Redacted, Schema } from "effect"
+import { Clock, Effect, Fiber, Redacted, Schema } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { between, generator, pick } from "./random.ts"
+import { between, generator, pick, shuffled } from "./random.ts"
 import { startServer } from "./stores.ts"
 
 const program = fileURLToPath(new URL("workflowRunner.ts", import.meta.url))
@@ -46,11 +46,19 @@ const freePort = Effect.promise(async () => {
   return typeof address === "object" && address !== null ? address.port : 0
 })
 
-/** A runner that is started again after it was killed. */
-const makeRunner = Effect.fnUntraced(function* (directory: string, env: Readonly<Record<string, string>>) {
+/** A runner that is started again after it was killed. Its output is kept in a folder, if there is one. */
+const makeRunner = Effect.fnUntraced(function* (
+  directory: string,
+  env: Readonly<Record<string, string>>,
+  history: string | undefined
+) {
   const port = yield* freePort
+  const output = history === undefined ? "ignore" : openSync(join(history, `runner-${port}.log`), "a")
   const launch = () =>
-    spawn(process.execPath, [program, String(port), directory], { env: { ...process.env, ...env }, stdio: "ignore" })
+    spawn(process.execPath, [program, String(port), directory], {
+      env: { ...process.env, ...env },
+      stdio: ["ignore", output, output]
+    })
   let child = launch()
   const kill = Effect.promise(async () => {
     child.kill("SIGKILL")
@@ -165,27 +173,43 @@ export const workflowsReport = ({ violations, injected, seconds, ...found }: Wor
     ...violations
   ].join("\n")
 
-/** Fails after a time with the findings until then. */
+const pause = { min: 500, max: 4000 }
+
+/** Ends when all faults were injected and all workflows have ended. Fails if that takes longer than `seconds`. */
 export const workflowsTest = Effect.fnUntraced(function* (options: {
   readonly seed: number
   readonly executions: number
   readonly seconds: number
-  /** Faults are injected until this number of them. */
+  /** The number of faults. */
   readonly faults: number
+  /** When the executions of a dead runner continue on another one. */
+  readonly lockSeconds: number
+  /** Where the output of the runners is kept. */
+  readonly history: string | undefined
 }) {
   const random = generator(options.seed)
   const directory = yield* folder
   const server = yield* Effect.flatMap(startServer("postgres"), Effect.fromNullishOr)
-  const env = { DATABASE_URL: server.url, EXECUTIONS: String(options.executions) }
+  const env = {
+    DATABASE_URL: server.url,
+    EXECUTIONS: String(options.executions),
+    // So that each fault meets workflows under way.
+    START_WITHIN: String((options.faults * (pause.min + pause.max)) / 2),
+    LOCK_SECONDS: String(options.lockSeconds)
+  }
   const started = yield* Clock.currentTimeMillis
   const store = PostgresTaskStore.layer({ url: server.url })
   return yield* Effect.gen(function* () {
-    const all = yield* Effect.forEach(Array.from({ length: runners }), () => makeRunner(directory, env))
+    const all = yield* Effect.forEach(Array.from({ length: runners }), () =>
+      makeRunner(directory, env, options.history)
+    )
     const injected = { kill: 0, freeze: 0, cut: 0, restart: 0 }
     const inject: { readonly [Name in Fault]: Effect.Effect<void, unknown> } = {
       kill: Effect.suspend(() => pick(random, all)?.kill ?? Effect.void),
       // Sometimes longer than the leases of tasks and the locks of the engine.
-      freeze: Effect.suspend(() => pick(random, all)?.freeze(between(random, 500, 18_000)) ?? Effect.void),
+      freeze: Effect.suspend(
+        () => pick(random, all)?.freeze(between(random, 500, 1200 * options.lockSeconds)) ?? Effect.void
+      ),
       cut: Effect.scoped(
         Effect.provide(
           PgClient.PgClient.use(
@@ -196,37 +220,47 @@ export const workflowsTest = Effect.fnUntraced(function* (options: {
           { local: true }
         )
       ),
-      restart: Effect.promise(async () => {
-        await (random() < 0.5 ? server.crash() : server.stop())
-        await server.start()
-      })
+      restart: Effect.uninterruptible(
+        Effect.promise(async () => {
+          await (random() < 0.5 ? server.crash() : server.stop())
+          await server.start()
+        })
+      )
     }
     yield* approveAll.pipe(
+      Effect.exit,
       Effect.andThen(Effect.forEach(all, ({ ensure }) => ensure)),
-      Effect.ignore,
       Effect.andThen(Effect.sleep("300 millis")),
       Effect.forever,
       Effect.forkScoped
     )
-    yield* Effect.gen(function* () {
+    const injecting = yield* Effect.gen(function* () {
+      let kinds: ReadonlyArray<Fault> = []
       for (let done = 0; done < options.faults; done++) {
-        yield* Effect.sleep(between(random, 500, 4000))
-        const fault = pick(random, faults) ?? "kill"
+        // Each kind once before one comes again.
+        if (kinds.length === 0) kinds = shuffled(random, faults)
+        yield* Effect.sleep(between(random, pause.min, pause.max))
+        const [fault = "kill", ...others] = kinds
+        kinds = others
         injected[fault]++
-        yield* Effect.ignore(inject[fault])
+        yield* Effect.exit(inject[fault])
       }
     }).pipe(Effect.forkScoped)
-    while ((yield* ended(server.url)) < options.executions) {
-      yield* Effect.sleep("500 millis")
-      const { kill, freeze, cut, restart } = injected
-      if ((yield* Clock.currentTimeMillis) - started > options.seconds * 1000) {
-        return yield* Effect.die(
-          new Error(
-            `${yield* ended(server.url)} of ${options.executions} workflows ended within ${options.seconds} s, with ${kill + freeze + cut + restart} faults. Repeat it with --seed ${options.seed}.`
+    const untilEnded = Effect.gen(function* () {
+      yield* Fiber.await(injecting)
+      while ((yield* ended(server.url)) < options.executions) yield* Effect.sleep("500 millis")
+    })
+    yield* Effect.timeoutOrElse(untilEnded, {
+      duration: options.seconds * 1000,
+      orElse: () =>
+        Effect.flatMap(ended(server.url), (found) =>
+          Effect.die(
+            new Error(
+              `${found} of ${options.executions} workflows ended within ${options.seconds} s, with ${Object.values(injected).reduce((sum, each) => sum + each)} faults. Repeat it with --seed ${options.seed} --history FOLDER, which keeps the output of the runners.`
+            )
           )
         )
-      }
-    }
+    })
     const found = yield* check(directory, options.executions)
     const seconds = Math.round(((yield* Clock.currentTimeMillis) - started) / 1000)
     return { ...found, executions: options.executions, injected, seconds } satisfies WorkflowsResult
