@@ -4,12 +4,13 @@
  *
  *   node bench/src/main.ts            all benchmarks
  *   node bench/src/main.ts memory     some of them
+ *   node bench/src/main.ts swarm --workers 20    one with its options
  */
 import { spawnSync } from "node:child_process"
 import { readdirSync } from "node:fs"
 import { cpus } from "node:os"
 import { fileURLToPath } from "node:url"
-import { collect, type Measurement } from "./measurement.ts"
+import { collect, type Measurement, otherLines } from "./measurement.ts"
 
 const folder = fileURLToPath(new URL(".", import.meta.url))
 const support = new Set(["main", "measurement", "orchestrate", "temporaryStores"])
@@ -17,7 +18,10 @@ const all = readdirSync(folder)
   .map((file) => file.replace(/\.ts$/, ""))
   .filter((name) => !support.has(name))
 
-const chosen = process.argv.slice(2)
+const given = process.argv.slice(2)
+const firstOption = given.findIndex((argument) => argument.startsWith("--"))
+const chosen = firstOption === -1 ? given : given.slice(0, firstOption)
+const options = firstOption === -1 ? [] : given.slice(firstOption)
 const unknown = chosen.filter((name) => !all.includes(name))
 if (unknown.length > 0) {
   process.stderr.write(`Unknown benchmark: ${unknown.join(", ")}. Expected one of: ${all.join(", ")}.\n`)
@@ -33,13 +37,14 @@ process.stdout.write(`node ${process.version}, ${cpus().length} cores (${cpus()[
 let failed = false
 for (const name of chosen.length > 0 ? chosen : all) {
   process.stdout.write(`\n${name}\n`)
-  const { status, stdout } = spawnSync(process.execPath, [`${folder}${name}.ts`], {
+  const { status, stdout } = spawnSync(process.execPath, [`${folder}${name}.ts`, ...options], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
     maxBuffer: 2 ** 26
   })
   if (status !== 0) failed = true
   const measurements = collect(stdout)
+  process.stdout.write(otherLines(stdout))
   const byName = new Map(measurements.map((measurement) => [measurement.what, measurement]))
   const width = Math.max(0, ...measurements.map(({ what }) => what.length))
   for (const measurement of measurements) {

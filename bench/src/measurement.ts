@@ -3,7 +3,7 @@ export interface Measurement {
   readonly what: string
   /** In `unit`. Higher is better for rates, lower for times and sizes. */
   readonly value: number
-  readonly unit: "tasks/s" | "/s" | "ms" | "MB" | "x"
+  readonly unit: "tasks/s" | "/s" | "ms" | "MB" | "rows" | "x"
   /** The name of the line in the same run that this one is divided by. */
   readonly against?: string
   /** The expected ratio or value, as text for the table. */
@@ -22,6 +22,14 @@ export const collect = (stdout: string): ReadonlyArray<Measurement> =>
     .split("\n")
     .filter((line) => line.startsWith(marker))
     .map((line) => JSON.parse(line.slice(marker.length)))
+
+/** What a benchmark prints besides: a table of its own. */
+export const otherLines = (stdout: string): string =>
+  stdout
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith(marker))
+    .map((line) => `${line}\n`)
+    .join("")
 
 /** Tasks per second of `work` over `count` tasks: the best of `rounds`, because a shared machine can only slow a round down. */
 export const rate = async (count: number, rounds: number, work: () => Promise<void>): Promise<number> => {

@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { Client } from "pg"
 import * as RedisServer from "../../packages/adapters/test/servers/redis.ts"
 
-const inFolder = async <A>(measure: (folder: string) => Promise<A>): Promise<A> => {
+export const inFolder = async <A>(measure: (folder: string) => Promise<A>): Promise<A> => {
   const folder = mkdtempSync(join(tmpdir(), "baton-bench-"))
   try {
     return await measure(folder)
