@@ -40,8 +40,8 @@ import { reasonOf, unusable, type WorkflowsError } from "./WorkflowsError.ts"
 export const layerMemory: Layer.Layer<WorkflowEngine.WorkflowEngine> = WorkflowEngine.layerMemory
 
 /**
- * For a runner, the engine checks before each result that it still holds the locks of its executions, which costs the more the
- * more shards there are. A number that is the same in all processes and versions, because it decides where an execution is.
+ * Executions are divided into shards, and before each result a runner reads the locks of all of its shards. The number has to be
+ * the same in all processes and versions: it decides in which shard an execution is.
  */
 const common = { shardsPerGroup: 64, entityMailboxCapacity: "unbounded" } as const
 
