@@ -148,8 +148,8 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
   const parts = {
     config,
     store: yield* TaskStore,
-    executor: redact === null ? executor : redaction.executor(redact, executor),
-    verifier: redact === null ? verifier : redaction.verifier(redact, verifier),
+    executor: redaction.executor(redact, executor),
+    verifier: redaction.verifier(redact, verifier),
     redact: redact ?? identity,
     safety: yield* Safety,
     clock: yield* Clock.Clock,

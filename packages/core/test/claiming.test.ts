@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Clock, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Execution, Executor, Task, type TaskStore } from "@baton/core"
-import { get, layerOf, make, memoryStore, numbered, yields } from "./harness.ts"
+import * as Claims from "../src/internal/run/claims.ts"
+import { get, hasEnded, layerOf, make, memoryStore, numbered, yields } from "./harness.ts"
 
 /** Tasks take as many milliseconds as their metadata says, or 5. */
 const millisOf = ({ metadata }: Task.Task) => Number(metadata["millis"] ?? 5)
@@ -224,6 +225,31 @@ describe("tasks that were claimed ahead and wait behind a long one", () => {
       assert.deepStrictEqual((yield* store.counts).in_progress, 3)
       yield* Effect.repeat(Effect.andThen(TestClock.adjust("3 seconds"), yields()), { times: 4 })
       yield* Fiber.join(run)
+    })
+  )
+})
+
+describe("claiming", () => {
+  it.effect("waits while the store has not taken settlements, and is not woken up by each attempt that ends", () =>
+    Effect.gen(function* () {
+      const store = yield* memoryStore
+      const claims = yield* Claims.make({ prefetch: 4, onCrash: "retry" }, () => 2, yield* Clock.Clock)
+      yield* store.add(numbered(12))
+      claims.add(yield* store.claim({ limit: 12, owner: "worker", lease: Duration.minutes(1) }), 0)
+      const waiting = yield* Effect.forkChild(claims.awaitWakeUp, { startImmediately: true })
+      const taken: Array<Claims.ClaimedTask> = []
+      for (let count = 0; count < 12; count++) {
+        const claimed = yield* claims.take
+        claims.onTaken(claimed)
+        claims.onFree(claimed)
+        taken.push(claimed)
+      }
+      yield* yields()
+      assert.deepStrictEqual([claims.room(), hasEnded(waiting)], [0, false])
+      for (const claimed of taken) claims.remove(claimed)
+      claims.wakeUp()
+      yield* Fiber.join(waiting)
+      assert.strictEqual(claims.room(), 6)
     })
   )
 })

@@ -14,8 +14,9 @@ import { VerificationError } from "../../VerificationError.ts"
 import type { VerifierService } from "../../Verifier.ts"
 import { isSecretName, mark } from "./patterns.ts"
 
-/** An executor whose metadata and errors contain no secrets. Its output is left unchanged. */
-export const executor = (redact: Redact, { execute }: ExecutorService): ExecutorService => {
+/** An executor whose metadata and errors contain no secrets. Its output is left unchanged. Each run of an effect is a new call. */
+export const executor = (redact: Redact | null, { execute }: ExecutorService): ExecutorService => {
+  if (redact === null) return { execute: (task, context) => Effect.suspend(() => execute(task, context)) }
   const onError = (error: ExecutionError | SafetyStop) => {
     if (error._tag === "SafetyStop") return error
     const { cause, message, metadata, ...rest } = error
@@ -33,8 +34,15 @@ export const executor = (redact: Redact, { execute }: ExecutorService): Executor
   return { execute: (task, context) => guarded(redact, () => execute(task, context), onSuccess, onError) }
 }
 
-/** A verifier whose feedback, issues and errors contain no secrets. */
-export const verifier = (redact: Redact, { kind, kindOf, verify }: VerifierService): VerifierService => {
+/** A verifier whose feedback, issues and errors contain no secrets. Each run of an effect is a new call. */
+export const verifier = (redact: Redact | null, { kind, kindOf, verify }: VerifierService): VerifierService => {
+  if (redact === null) {
+    return {
+      kind,
+      kindOf,
+      verify: (task, execution, context) => Effect.suspend(() => verify(task, execution, context))
+    }
+  }
   const onError = (error: VerificationError | SafetyStop) => {
     if (error._tag === "SafetyStop") return error
     const { cause, message, ...rest } = error

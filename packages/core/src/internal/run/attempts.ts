@@ -61,7 +61,8 @@ export const make = Effect.fnUntraced(function* (
     restore: Restore
   ): Effect.fn.Return<Outcome.Outcome> {
     const { task } = claimed.claim
-    const allowed = yield* Effect.exit(restore(safety.allow))
+    // What has ended already cannot be interrupted.
+    const allowed = yield* Effect.exit(Exit.isExit(safety.allow) ? safety.allow : restore(safety.allow))
     if (Exit.isFailure(allowed)) return cutOff(claimed, allowed.cause, onNotAllowed)
     // Aborted in the moment in which it was allowed.
     if (claimed.abortReason !== undefined) return cutOff(claimed, Cause.interrupt(), onNotAllowed)
@@ -73,7 +74,7 @@ export const make = Effect.fnUntraced(function* (
     claimed.phase = "working"
     claimed.startedAt = clock.currentTimeMillisUnsafe()
     started++
-    const checkpoint = yield* storedOutput(claimed)
+    const checkpoint = claimed.claim.checkpoint === null ? null : yield* storedOutput(claimed)
     yield* events.publish({
       _tag: "TaskStarted",
       ...ofAttempt(parts, task),
@@ -170,10 +171,7 @@ export const make = Effect.fnUntraced(function* (
       "invoke_agent",
       () => ({ attributes: traces.ofInvocation(parts, task) }),
       withTransientRetry<Execution.Execution, ExecutionError>(config, {
-        call: traces.withOutput(
-          parts,
-          Effect.suspend(() => executor.execute(task, context))
-        ),
+        call: traces.withOutput(parts, executor.execute(task, context)),
         isTransient: ({ reason }) => reason === "Transient",
         onError: (error) => addUsageOf(claimed, error),
         onRetry: (reason, delayMillis) =>
@@ -219,10 +217,7 @@ export const make = Effect.fnUntraced(function* (
       "baton.verify",
       () => ({ attributes: traces.ofAttempt(task) }),
       withTransientRetry<Verification, VerificationError>(config, {
-        call: traces.withVerdict(
-          parts,
-          Effect.suspend(() => verifier.verify(task, execution, context))
-        ),
+        call: traces.withVerdict(parts, verifier.verify(task, execution, context)),
         isTransient: ({ reason }) => reason !== "Fatal" && reason !== "Permanent" && reason !== "RateLimited",
         onError: (error) => addUsageOf(claimed, error),
         onRetry: (reason, delayMillis) =>
@@ -329,7 +324,9 @@ const contextOf = (parts: RunParts, claimed: ClaimedTask, reports: progress.Prog
 }
 
 const earlierAttempts = (parts: RunParts, { claim: { task, token } }: ClaimedTask) =>
-  Effect.map(storedAttempts(parts, task.id), (attempts) => attempts.filter((attempt) => attempt.token !== token))
+  Effect.suspend(() =>
+    Effect.map(storedAttempts(parts, task.id), (attempts) => attempts.filter((attempt) => attempt.token !== token))
+  )
 
 const addUsageOf = (claimed: ClaimedTask, error: ExecutionError | VerificationError | SafetyStop): void => {
   if (error._tag !== "SafetyStop") claimed.addUsage(error.usage)

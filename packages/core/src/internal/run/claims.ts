@@ -219,6 +219,21 @@ export const make = Effect.fnUntraced(function* (
     return waiting[0]
   }
 
+  const room = () => {
+    const queued = Queue.sizeUnsafe(queue)
+    const limit = ahead()
+    if (queued * 2 > limit) return 0
+    const wanted = limit + concurrency() - (added - freed)
+    // When attempts end faster than the store takes their settlements, claiming waits.
+    const unsettled = 2 * (concurrency() + limit) - claimed.size
+    return unsettled * 2 < wanted ? 0 : Math.max(0, Math.min(unsettled, wanted))
+  }
+
+  /** Not for each task: while claiming waits for settlements, waking it up costs as much as the task. */
+  const wakeUpIfRoom = () => {
+    if (room() > 0) awake.openUnsafe()
+  }
+
   return {
     add: (claims, started) => {
       const claimedAt = clock.currentTimeMillisUnsafe()
@@ -236,15 +251,7 @@ export const make = Effect.fnUntraced(function* (
       waiting.push({ claimedAt: now(), upTo: added })
       isWaiting.openUnsafe()
     },
-    room: () => {
-      const queued = Queue.sizeUnsafe(queue)
-      const limit = ahead()
-      if (queued * 2 > limit) return 0
-      const wanted = limit + concurrency() - (added - freed)
-      // When attempts end faster than the store takes their settlements, claiming waits.
-      const unsettled = 2 * (concurrency() + limit) - claimed.size
-      return unsettled * 2 < wanted ? 0 : Math.max(0, Math.min(unsettled, wanted))
-    },
+    room,
     toStart: () => {
       if (startsAreHeld || onCrash === "dead-letter") return 0
       return Math.max(0, concurrency() - (added - freed), startsAhead() - Queue.sizeUnsafe(queue))
@@ -286,12 +293,12 @@ export const make = Effect.fnUntraced(function* (
       entry.phase = "waiting"
       if (entry.isStarted) queuedStarted--
       if (queuedStarted * 4 <= startsAhead()) wantStarts()
-      if (Queue.sizeUnsafe(queue) * 2 <= ahead()) awake.openUnsafe()
+      wakeUpIfRoom()
     },
     onFree: (entry) => {
       freed++
       if (entry.startedAt !== undefined) pace.observe(entry.takenAt, now())
-      if (Queue.sizeUnsafe(queue) === 0) awake.openUnsafe()
+      if (Queue.sizeUnsafe(queue) === 0) wakeUpIfRoom()
     },
     takeQueued: Effect.map(Queue.clear(queue), (entries) => {
       taken += entries.length

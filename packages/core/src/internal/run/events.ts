@@ -117,19 +117,32 @@ export const make = Effect.gen(function* () {
   const callHooks = Effect.fnUntraced(function* (events: ReadonlyArray<Event>) {
     let position = 0
     const total = events.length * hooks.length
-    const callFrom = Effect.whileLoop({
-      while: () => position < total,
-      body: () => {
-        const hook = position % hooks.length
-        return timeouts[hook] === maxTimeouts
-          ? Effect.void
-          : callHook(hooks[hook], events[Math.floor(position / hooks.length)])
-      },
-      step: () => {
-        const hook = position++ % hooks.length
-        if (timeouts[hook] !== maxTimeouts) timeouts[hook] = 0
+    const step = () => {
+      const hook = position++ % hooks.length
+      if (timeouts[hook] !== maxTimeouts) timeouts[hook] = 0
+    }
+    // One handler for all calls, because a handler per call costs as much as the call.
+    const callFrom: Effect.Effect<void> = Effect.catchCause(
+      Effect.whileLoop({
+        while: () => position < total,
+        body: () => {
+          const index = position % hooks.length
+          const hook = timeouts[index] === maxTimeouts ? undefined : hooks[index]
+          const event = events[Math.floor(position / hooks.length)]
+          return hook === undefined || event === undefined ? Effect.void : hook(event)
+        },
+        step
+      }),
+      (cause) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+        const event = events[Math.floor(position / hooks.length)]
+        return Effect.logWarning("A hook failed", cause).pipe(
+          Effect.annotateLogs({ module: "Hooks", event: event?._tag }),
+          Effect.andThen(Effect.sync(step)),
+          Effect.andThen(Effect.suspend(() => callFrom))
+        )
       }
-    })
+    )
     while (position < total) {
       const fiber = yield* Effect.forkChild(callFrom, { startImmediately: true })
       let seen = -1
@@ -197,16 +210,3 @@ export const make = Effect.gen(function* () {
     }
   } satisfies RunEvents
 })
-
-const callHook = (hook: Hook | undefined, event: Event | undefined): Effect.Effect<void> =>
-  hook === undefined || event === undefined
-    ? Effect.void
-    : Effect.catchCause(
-        Effect.suspend(() => hook(event)),
-        (cause) =>
-          Cause.hasInterruptsOnly(cause)
-            ? Effect.interrupt
-            : Effect.logWarning("A hook failed", cause).pipe(
-                Effect.annotateLogs({ module: "Hooks", event: event._tag })
-              )
-      )

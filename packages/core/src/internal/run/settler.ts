@@ -88,14 +88,16 @@ export const make = Effect.fnUntraced(function* (
   const returning = new Map<TaskId, Deferred.Deferred<void>>()
   const counts = { completed: 0, unverified: 0, inReview: 0, retried: 0, failed: 0, released: 0, leasesLost: 0 }
 
-  const settle = Effect.fnUntraced(function* (claimed: ClaimedTask, outcome: Outcome.Outcome) {
-    if (outcome._tag === "Lost") return yield* drop(claimed)
-    claimed.phase = "settling"
-    const taskId = claimed.claim.task.id
-    // An earlier return of the same task may be under way, and another attempt may wait for it.
-    if (outcome._tag !== "Accepted" && !returning.has(taskId)) returning.set(taskId, Deferred.makeUnsafe())
-    yield* Queue.offer(pending, { claimed, outcome })
-  })
+  const settle: Settler["settle"] = (claimed, outcome) =>
+    outcome._tag === "Lost"
+      ? drop(claimed)
+      : Effect.sync(() => {
+          claimed.phase = "settling"
+          const taskId = claimed.claim.task.id
+          // An earlier return of the same task may be under way, and another attempt may wait for it.
+          if (outcome._tag !== "Accepted" && !returning.has(taskId)) returning.set(taskId, Deferred.makeUnsafe())
+          Queue.offerUnsafe(pending, { claimed, outcome })
+        })
 
   const decideAll = (batch: ReadonlyArray<PendingOutcome>): Effect.Effect<ReadonlyArray<PendingSettlement>> => {
     const decided = batch.flatMap((entry) => decideAtOnce(entry) ?? [])

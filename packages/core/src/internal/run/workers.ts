@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { ExecutionError } from "../../ExecutionError.ts"
 import * as Outcome from "../../Outcome.ts"
@@ -108,7 +109,9 @@ export const make = (
       usage = Usage.add(Usage.add(usage, claimed.lostUsage), claimed.usage)
       parts.budgets?.book(claimed)
     }
-    return Effect.catchCause(recordOutcome(claimed, outcome), (cause) =>
+    const recording = recordOutcome(claimed, outcome)
+    if (Exit.isExit(recording) && Exit.isSuccess(recording)) return recording
+    return Effect.catchCause(recording, (cause) =>
       Effect.logError("Safety died while an attempt was recorded", cause).pipe(
         Effect.annotateLogs({ module: "Safety" })
       )
