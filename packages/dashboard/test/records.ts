@@ -224,6 +224,43 @@ export const examples: ReadonlyArray<TaskRecord> = [
   ...many("migration", "cancelled", 3, 100)
 ]
 
+const replies = [
+  "Thank you for telling us. The hinge of your lamp is covered by the warranty, and a new one leaves our warehouse today.",
+  "I am sorry for the delay. The parcel is in Tampere since Monday; the carrier delivers it tomorrow before noon.",
+  "Your order can still be changed: reply with the new address today, and we update it at no cost.",
+  "The mill takes beans of any roast. For espresso, begin with the setting 4 and go finer by half a step."
+]
+
+/** Verdicts of a judge, of which people have audited most. */
+export const audited: ReadonlyArray<TaskRecord> = Array.from({ length: 48 }, (_, index) =>
+  recordOf(
+    {
+      id: `replies/${index + 1}`,
+      status: "completed",
+      description:
+        "Answer the customer in at most three sentences. Name a date, and promise nothing that the order does not say.",
+      usage: usageOf(0.0063)
+    },
+    [
+      attemptOf(1, "completed", {
+        output: replies[index % replies.length] ?? "",
+        verification: {
+          passed: true,
+          confidence: 0.93,
+          feedback: "The answer is polite, short and names what happens next.",
+          issues: [],
+          usage: usageOf(0.001),
+          models: ["claude-haiku-4-5"],
+          criteria: "Polite, at most three sentences, no promise that the order does not contain.",
+          ...(index < 5
+            ? undefined
+            : { audit: { agrees: index % 17 !== 9, by: "ann", at: before(900 - index), comment: "" } })
+        }
+      })
+    ]
+  )
+)
+
 /** An output that tries to be more than text. */
 const hostileOutput = [
   `<img src=x onerror="document.title='run'"><script>document.title = "run"</script>`,

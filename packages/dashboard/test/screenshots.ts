@@ -3,7 +3,7 @@ import { Execution, type TaskStore } from "@baton/core"
 import { Duration, Effect } from "effect"
 import { join } from "node:path"
 import { launch, open, visit } from "./browser.ts"
-import { compared, examples } from "./records.ts"
+import { audited, compared, examples, inReview } from "./records.ts"
 import { startServer } from "./server.ts"
 
 const folder = join(import.meta.dirname, "../../../docs/images")
@@ -24,7 +24,7 @@ const work = Effect.fnUntraced(function* (store: TaskStore.TaskStore["Service"])
   )
 })
 
-const server = await startServer(examples)
+const server = await startServer([...examples, ...audited, ...inReview])
 await server.change(({ budgets }) =>
   budgets === undefined
     ? Effect.void
@@ -32,18 +32,33 @@ await server.change(({ budgets }) =>
 )
 const browser = await launch()
 
-const queues = await open(browser, { colorScheme: "light" })
-await visit(queues.page, server.url)
-// The rate is measured while the page is open.
-for (let second = 0; second < 6; second++) {
-  await queues.page.waitForTimeout(1000)
-  await server.change(work)
+const pages = {
+  tasks: "/tasks?queue=reviews",
+  task: `/task?id=${encodeURIComponent(compared.task.id)}&view=changes`,
+  failures: "/failures",
+  audit: "/audit?queue=replies&share=1",
+  review: "/review"
 }
-await queues.page.screenshot({ path: join(folder, "dashboard-queues.png") })
 
-const task = await open(browser, { colorScheme: "dark" })
-await visit(task.page, `${server.url}/task?id=${encodeURIComponent(compared.task.id)}&view=changes`)
-await task.page.screenshot({ path: join(folder, "dashboard-task.png") })
+for (const colorScheme of ["light", "dark"] as const) {
+  const picture = (name: string) => join(folder, `dashboard-${name}-${colorScheme}.png`)
+  const { context, page } = await open(browser, { colorScheme })
+  await visit(page, server.url)
+  // The rate is measured while the page is open.
+  for (let second = 0; second < 6; second++) {
+    await page.waitForTimeout(1000)
+    await server.change(work)
+  }
+  await page.screenshot({ path: picture("queues") })
+  for (const [name, path] of Object.entries(pages)) {
+    await visit(page, `${server.url}${path}`)
+    await page.locator("main .loading").waitFor({ state: "detached" })
+    if (name === "review") await page.keyboard.press("v")
+    await page.waitForTimeout(300)
+    await page.screenshot({ path: picture(name) })
+  }
+  await context.close()
+}
 
 await browser.close()
 await server.close()

@@ -36,9 +36,9 @@ const listen = Effect.fnUntraced(function* (url: string) {
     Effect.ignore,
     Effect.forkScoped
   )
-  return (text: string) =>
+  return (text: string | RegExp) =>
     SubscriptionRef.changes(events).pipe(
-      Stream.filter((all) => all.includes(text)),
+      Stream.filter((all) => (typeof text === "string" ? all.includes(text) : text.test(all))),
       Stream.runHead
     )
 })
@@ -90,6 +90,7 @@ describe("baton serve", () => {
         ["summaries", "translations"]
       )
       assert.isTrue(server.readOnly)
+      yield* (yield* listen(url))(/"in_review":[1-9]/)
       assert.deepStrictEqual(dir.entries(), [])
     })
   )

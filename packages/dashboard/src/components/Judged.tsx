@@ -1,3 +1,4 @@
+import { useState } from "react"
 import { RequestError } from "../api/client.ts"
 import type { Attempt, TaskDetail } from "../api/schema.ts"
 import type { View } from "../search.ts"
@@ -12,25 +13,32 @@ interface Props {
   readonly onView: (view: View) => void
 }
 
-/** What a person judges: the prompt of a task, the verdict on one of its attempts, and the output beside the one before it. */
-export const Judged = ({ attempt, detail: { attempts, task }, onView, view }: Props) => (
-  <>
-    <section className="card prompt" aria-label="Prompt">
-      <Block text={task.description} label="Prompt" />
-    </section>
-    <Verdict attempt={attempt} />
-    <Outputs
-      key={attempt.token}
-      id={task.id}
-      attempts={attempts}
-      selected={attempt}
-      base={attempts.findLast(({ output, token }) => output !== null && token < attempt.token)}
-      view={view}
-      onView={onView}
-      onBase={() => {}}
-    />
-  </>
-)
+/** What a person judges: the prompt of a task, the verdict on one of its attempts, and the output beside one before it. */
+export const Judged = ({ attempt, detail: { attempts, task }, onView, view }: Props) => {
+  const before = attempts.filter(({ output, token }) => output !== null && token < attempt.token)
+  const [base, setBase] = useState(before.at(-1)?.token)
+  return (
+    <div className="judged">
+      <div className="judged-about">
+        <section className="judged-part" aria-label="Prompt">
+          <h2>Prompt</h2>
+          <Block text={task.description} label="Prompt" />
+        </section>
+        <Verdict attempt={attempt} />
+      </div>
+      <Outputs
+        key={attempt.token}
+        id={task.id}
+        attempts={attempts}
+        selected={attempt}
+        base={before.find(({ token }) => token === base)}
+        view={view}
+        onView={onView}
+        onBase={setBase}
+      />
+    </div>
+  )
+}
 
 /** Whether another person was faster, or the task is gone. */
 export const isOutdated = (error: Error): boolean =>

@@ -119,7 +119,11 @@ export const Layout = () => {
             </Link>
             <Link to="/review" className="tab">
               Review
-              {inReview > 0 && <span className="count">{number(inReview)}</span>}
+              {inReview > 0 && (
+                <span className="count" data-kind="in_review">
+                  {number(inReview)}
+                </span>
+              )}
             </Link>
             <Link to="/audit" className="tab">
               Audit

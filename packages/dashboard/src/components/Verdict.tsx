@@ -19,16 +19,15 @@ export const Verdict = ({ attempt: { verification } }: { readonly attempt: Attem
   const { confidence, feedback, issues, models, passed, review } = verification
   const isJudged = models !== undefined || confidence > 0
   return (
-    <section className="review-reason" aria-label="Verdict">
-      {review !== undefined && (
-        <p>
-          <Plain text={review} />
-        </p>
-      )}
+    <section className="judged-part" aria-label="Verdict">
+      <h2>Verdict</h2>
       {isJudged && (
-        <p className="muted">
-          {passed ? "Accepted" : "Rejected"}
-          {models !== undefined && ` by ${models.join(", ")}`}, {Math.round(confidence * 100)}% sure
+        <p className="judged-verdict">
+          <span className="badge" data-status={passed ? "completed" : "failed"}>
+            {passed ? "Accepted" : "Rejected"}
+          </span>{" "}
+          {Math.round(confidence * 100)}% sure
+          {models !== undefined && <span className="muted"> · {models.join(", ")}</span>}
         </p>
       )}
       {feedback.text !== "" && (
@@ -37,6 +36,11 @@ export const Verdict = ({ attempt: { verification } }: { readonly attempt: Attem
         </p>
       )}
       <Issues issues={issues} />
+      {review !== undefined && (
+        <p className="judged-reason">
+          <Plain text={review} />
+        </p>
+      )}
     </section>
   )
 }

@@ -103,7 +103,7 @@ const QueueCard = ({
             <li key={note}>{note}</li>
           ))}
           {queue.in_review > 0 && (
-            <li>
+            <li data-kind="in_review">
               <Link to="/review" search={{ queue: queue.queue }}>
                 {count(queue.in_review, "output")} to review
               </Link>
