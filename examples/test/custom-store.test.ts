@@ -46,7 +46,7 @@ describe.skipIf(isMissing)("with a MariaDB server", { concurrent: true }, () => 
       starts: false,
       dependentFailures: false,
       pauses: false,
-      concurrency: false,
+      texts: false,
       progress: false,
       batches: false
     }

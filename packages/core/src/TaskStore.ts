@@ -27,6 +27,7 @@ import * as InQueues from "./internal/store/inQueues.ts"
 import * as Service from "./internal/store/service.ts"
 import type { RunningConcurrency } from "./RunningConcurrency.ts"
 import type { PauseCause, QueuePause } from "./QueuePause.ts"
+import type { RateShares } from "./RateShares.ts"
 import type { Metadata, NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
 import type { TaskStoreError, TasksRefused } from "./TaskStoreError.ts"
@@ -200,6 +201,9 @@ export class TaskStore extends Context.Service<
 
     /** The concurrency of running workers; undefined in a store that cannot pass it on to them. */
     readonly concurrency?: Concurrency | undefined
+
+    /** The shares of processes in rate limits; undefined in a store that only one process can use at a time. */
+    readonly rateShares?: RateShares | undefined
 
     /** The journal of batches; undefined in a store that keeps none, where no request can be sent in a batch. */
     readonly batches?: BatchJournal | undefined

@@ -252,8 +252,11 @@ export interface TaskStoreDriver {
   /** The progress of attempts under way. A driver without this field keeps none. */
   readonly progress?: Progress | undefined
 
-  /** The settings of running workers. A driver without this field keeps nothing: then their concurrency cannot be set. */
-  readonly concurrency?: Concurrency | undefined
+  /**
+   * Texts that processes share. A driver without this field keeps none: then the concurrency of running workers cannot be set,
+   * and each process uses the rate limits of an API as if it were alone.
+   */
+  readonly texts?: Texts | undefined
 
   /** The journal of batches. A driver without this field keeps none: then requests cannot be sent in batches. */
   readonly batches?: BatchJournalDriver | undefined
@@ -282,17 +285,28 @@ export interface ProgressRow extends LeaseRow {
 }
 
 /**
- * The concurrency that was set for running workers, as a text that core writes and reads.
+ * Short texts that core writes and reads, by name. They outlive tasks and processes.
  *
  * @category models
  * @since 0.2.0
  */
-export interface Concurrency {
+export interface Texts {
   /** The text that was written last; null when there is none. */
-  readonly read: Effect.Effect<Column, TaskStoreError>
+  readonly read: (name: string) => Effect.Effect<Column, TaskStoreError>
 
-  /** Replaces the text if it is still `before`. Then the control revision grows. Returns whether it was. */
-  readonly write: (text: string, before: string | null) => Effect.Effect<boolean, TaskStoreError>
+  /**
+   * Replaces the text if it is still `before`, null for none. Returns whether it was. Then, with `isControl`, the control
+   * revision grows.
+   */
+  readonly write: (text: TextChange) => Effect.Effect<boolean, TaskStoreError>
+}
+
+/** @since 0.2.0 */
+export interface TextChange {
+  readonly name: string
+  readonly before: string | null
+  readonly text: string
+  readonly isControl: boolean
 }
 
 /**

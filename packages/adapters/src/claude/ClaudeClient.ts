@@ -22,14 +22,21 @@
  *
  * @since 0.1.0
  */
+import type { TaskStore } from "@baton/core/TaskStore"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { About, ClientService, ModelInfo } from "../internal/chat/Client.ts"
+import {
+  type About,
+  type ClientOptions,
+  type ClientService,
+  defaultIdleTimeout,
+  type ModelInfo,
+  within as withinTimeout
+} from "../internal/chat/Client.ts"
 import { makeWatchdog } from "../internal/chat/watchdog.ts"
 import type { ClaudeError } from "./ClaudeError.ts"
 import * as ApiErrors from "./internal/apiErrors.ts"
@@ -39,6 +46,7 @@ import * as Sdk from "./internal/sdk.ts"
 import type { MessageRequest } from "../internal/chat/MessageRequest.ts"
 import * as Pacing from "../internal/chat/Pacing.ts"
 import * as Pricing from "../internal/chat/Pricing.ts"
+import * as RateShares from "../internal/chat/rateShares.ts"
 import type { Reply } from "../internal/chat/Reply.ts"
 
 /**
@@ -62,14 +70,7 @@ export { type About, type ModelInfo, usageOf } from "../internal/chat/Client.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options extends Sdk.Options {
-  /** How long the server may send nothing, not even a ping, once its answer has begun. Default 90 seconds; at most 5 minutes. */
-  readonly idleTimeout?: Duration.Input | undefined
-  /** How long a whole request may take, by purpose, not counting the wait for its turn. Default no limit. */
-  readonly requestTimeout?: { readonly [purpose in About["purpose"]]?: Duration.Input } | undefined
-  /** Limits to keep in addition to those that the server states. */
-  readonly pacing?: Pacing.Options | undefined
-}
+export interface Options extends Sdk.Options, ClientOptions {}
 
 /**
  * A client of the API. It prices what requests use by `Pricing.Prices`.
@@ -88,23 +89,32 @@ export interface Options extends Sdk.Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<ClaudeClient> => Layer.effect(ClaudeClient, make(options))
+export const layer = (options: Options): Layer.Layer<ClaudeClient> =>
+  Layer.effect(ClaudeClient, make(options, undefined))
 
-const make = Effect.fnUntraced(function* (options: Options) {
+/**
+ * The same, for processes that work side by side: the API's limits and the configured ones are for all processes together that use
+ * the same key and the same store. Each of them keeps to its share, which follows what the others need within seconds. On a
+ * store that only one process can use at a time, it is the same as `layer`.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerShared = (options: Options): Layer.Layer<ClaudeClient, never, TaskStore> =>
+  Layer.effect(
+    ClaudeClient,
+    Effect.flatMap(RateShares.make(options), (shares) => make(options, shares))
+  )
+
+const make = Effect.fnUntraced(function* (options: Options, shares: RateShares.RateShares | undefined) {
   const sdk = yield* Sdk.make(options)
-  const pacing = yield* Pacing.make(options.pacing)
-  const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? Duration.seconds(90))
+  const pacing = yield* Pacing.make(options.pacing, shares)
+  const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? defaultIdleTimeout)
   const idleWords = Duration.format(idleTimeout)
   const watchdog = yield* makeWatchdog(idleTimeout)
   const prices = yield* Pricing.Prices
 
-  const within = (purpose: About["purpose"]) => {
-    const limit = options.requestTimeout?.[purpose]
-    if (limit === undefined) return identity
-    const duration = Duration.fromInputUnsafe(limit)
-    const orElse = () => Effect.fail(ApiErrors.tookLongerThan(Duration.format(duration)))
-    return Effect.timeoutOrElse({ duration, orElse })
-  }
+  const within = withinTimeout(options, ApiErrors.tookLongerThan)
 
   const readAnswer = (
     response: Response,

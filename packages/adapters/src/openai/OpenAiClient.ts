@@ -23,19 +23,28 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
+import type { TaskStore } from "@baton/core/TaskStore"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { About, ClientService, Headers, ModelInfo } from "../internal/chat/Client.ts"
+import {
+  type About,
+  type ClientOptions,
+  type ClientService,
+  defaultIdleTimeout,
+  type Headers,
+  type ModelInfo,
+  within as withinTimeout
+} from "../internal/chat/Client.ts"
 import * as EventStream from "../internal/chat/eventStream.ts"
 import type { MessageRequest } from "../internal/chat/MessageRequest.ts"
 import type { ModelError } from "../internal/chat/ModelError.ts"
 import * as Pacing from "../internal/chat/Pacing.ts"
 import * as Pricing from "../internal/chat/Pricing.ts"
+import * as RateShares from "../internal/chat/rateShares.ts"
 import type { Reply } from "../internal/chat/Reply.ts"
 import { makeWatchdog } from "../internal/chat/watchdog.ts"
 import { type LimitName, toChatRequest } from "./internal/chatRequest.ts"
@@ -65,14 +74,7 @@ export { type About, type ModelInfo, usageOf } from "../internal/chat/Client.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options extends Sdk.Options {
-  /** How long the server may send nothing once its answer has begun. Default 90 seconds; at most 5 minutes. */
-  readonly idleTimeout?: Duration.Input | undefined
-  /** How long a whole request may take, by purpose, not counting the wait for its turn. Default no limit. */
-  readonly requestTimeout?: { readonly [purpose in About["purpose"]]?: Duration.Input } | undefined
-  /** Limits to keep in addition to those that the server states. */
-  readonly pacing?: Pacing.Options | undefined
-}
+export interface Options extends Sdk.Options, ClientOptions {}
 
 /**
  * A client of a server. It prices what requests use by `Pricing.Prices`, which lists no model of OpenAI: provide your own
@@ -99,26 +101,35 @@ export interface Options extends Sdk.Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<OpenAiClient> => Layer.effect(OpenAiClient, make(options))
+export const layer = (options: Options): Layer.Layer<OpenAiClient> =>
+  Layer.effect(OpenAiClient, make(options, undefined))
 
-const make = Effect.fnUntraced(function* (options: Options) {
+/**
+ * The same, for processes that work side by side: the server's limits and the configured ones are for all processes together that use
+ * the same key and the same store. Each of them keeps to its share, which follows what the others need within seconds. On a
+ * store that only one process can use at a time, it is the same as `layer`.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerShared = (options: Options): Layer.Layer<OpenAiClient, never, TaskStore> =>
+  Layer.effect(
+    OpenAiClient,
+    Effect.flatMap(RateShares.make(options), (shares) => make(options, shares))
+  )
+
+const make = Effect.fnUntraced(function* (options: Options, shares: RateShares.RateShares | undefined) {
   const sdk = yield* Sdk.make(options)
   const clock = yield* Clock.Clock
-  const pacing = yield* Pacing.make(options.pacing)
-  const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? Duration.seconds(90))
+  const pacing = yield* Pacing.make(options.pacing, shares)
+  const idleTimeout = Duration.fromInputUnsafe(options.idleTimeout ?? defaultIdleTimeout)
   const watchdog = yield* makeWatchdog(idleTimeout)
   const prices = yield* Pricing.Prices
   const usualLimit: LimitName = isOpenAi(options.baseUrl) ? "max_completion_tokens" : "max_tokens"
   /** The models that asked for the other name of the limit. */
   const limitNames = new Map<string, LimitName>()
 
-  const within = (purpose: About["purpose"]) => {
-    const limit = options.requestTimeout?.[purpose]
-    if (limit === undefined) return identity
-    const duration = Duration.fromInputUnsafe(limit)
-    const orElse = () => Effect.fail(sdk.errors.tookLongerThan(Duration.format(duration)))
-    return Effect.timeoutOrElse({ duration, orElse })
-  }
+  const within = withinTimeout(options, sdk.errors.tookLongerThan)
 
   const readAnswer = (
     response: Response,

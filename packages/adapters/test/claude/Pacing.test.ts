@@ -109,6 +109,24 @@ describe("a limit of requests", () => {
     })
   )
 
+  it.effect(
+    "is one for the models that the API counts together: all of Opus 4, and a model with and without a date",
+    () =>
+      Effect.gen(function* () {
+        const { ids, send } = yield* start({ requestsPerMinute: 1 })
+        const models = [
+          "claude-opus-4-8",
+          "claude-opus-4-5",
+          "claude-sonnet-4-6",
+          "claude-sonnet-4-5",
+          "claude-haiku-4-5"
+        ]
+        for (const model of [...models, "claude-haiku-4-5-20251001", "claude-opus-5-5"])
+          yield* send(sized(20, 10, model))
+        assert.deepStrictEqual(ids(), [1, 3, 5, 7])
+      })
+  )
+
   it.effect("does not exist when none is configured and the server states none", () =>
     Effect.gen(function* () {
       const { count, sendMany } = yield* start()

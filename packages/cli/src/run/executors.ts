@@ -8,7 +8,7 @@ import type * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Project from "../settings/Project.ts"
 import type { ValueOf } from "../settings/settings.ts"
-import type { Parts } from "../claude/parts.ts"
+import type { Parts } from "../models/parts.ts"
 import type { CommandFailed } from "../system/CommandFailed.ts"
 
 /** The parts that some executors and verifiers need. */

@@ -107,13 +107,7 @@ export const make = Effect.fnUntraced(function* (
   const ofClaude = usesOf("claude")
   const claude =
     ofClaude.executor || ofClaude.verifier
-      ? yield* (yield* claudeModule).make(flags, {
-          ...ofClaude,
-          timeout,
-          verifyTimeout,
-          isInBatch: flags.batch,
-          cache
-        })
+      ? yield* (yield* claudeModule).make(flags, { ...ofClaude, timeout, verifyTimeout, cache }, flags.batch)
       : undefined
   const ofOpenAi = usesOf("openai")
   const openai =

@@ -361,7 +361,7 @@ export const settings = {
   },
   rpm: {
     kind: Kind.count(1),
-    help: "The maximum number of requests per minute to each model",
+    help: "The maximum number of requests per minute to each model, in all workers of a store together",
     otherwise: "the server's limit",
     group: "claude",
     takenBy: runAndVerify

@@ -50,6 +50,7 @@ import { Commands } from "./internal/model.ts"
 import * as ModelCheck from "./internal/modelCheck.ts"
 import { concurrency, noConcurrency } from "./internal/concurrency.ts"
 import { noPauses, pauses, pausesWithKeys } from "./internal/pauses.ts"
+import { noRateShares, rateShares } from "./internal/rateShares.ts"
 import { noProgress, progress } from "./internal/progress.ts"
 import { queues } from "./internal/queues.ts"
 import { reading } from "./internal/reading.ts"
@@ -93,8 +94,11 @@ export interface Capabilities {
   readonly reviews: boolean
   /** The store keeps the pauses of queues. Off for a driver without `pauses`, whose tests are then skipped. Default on. */
   readonly pauses: boolean
-  /** The concurrency of running workers can be set. Off for a driver without `concurrency`, whose tests are then skipped. Default on. */
-  readonly concurrency: boolean
+  /**
+   * The concurrency of running workers can be set, and processes share rate limits. Off for a driver without `texts`, whose tests
+   * are then skipped. Default on.
+   */
+  readonly texts: boolean
   /** The store keeps the progress of attempts. Off for a driver without `progress`, whose tests are then skipped. Default on. */
   readonly progress: boolean
   /** The store keeps the journal of batches. Off for a driver without `batches`, whose tests are then skipped. Default on. */
@@ -166,7 +170,7 @@ const defaultCapabilities: Capabilities = {
   dependentFailures: true,
   reviews: true,
   pauses: true,
-  concurrency: true,
+  texts: true,
   progress: true,
   batches: true
 }
@@ -174,7 +178,7 @@ const defaultCapabilities: Capabilities = {
 const groupsOf = ({
   batches: keepsBatches,
   budgets: keepsBudgets,
-  concurrency: passesConcurrency,
+  texts: keepsTexts,
   concurrencyKeys,
   dependentFailures,
   revisions,
@@ -210,9 +214,12 @@ const groupsOf = ({
   keepsPauses
     ? ["pauses", concurrencyKeys ? [...pauses, ...pausesWithKeys] : pauses]
     : ["pauses (skipped: the store keeps none)", noPauses],
-  passesConcurrency
+  keepsTexts
     ? ["concurrency of workers", concurrency]
     : ["concurrency of workers (skipped: the store cannot)", noConcurrency],
+  keepsTexts
+    ? ["shares of rate limits", rateShares]
+    : ["shares of rate limits (skipped: the store cannot)", noRateShares],
   keepsProgress ? ["progress", progress] : ["progress (skipped: the store keeps none)", noProgress],
   keepsBatches
     ? ["batches", keepsBudgets ? [...batches, ...batchesWithBudgets] : batches]

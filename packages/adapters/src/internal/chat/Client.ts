@@ -4,11 +4,14 @@ import type { Hold } from "@baton/core/Safety"
 import type { TaskId } from "@baton/core/Task"
 import type { Usage } from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
-import type * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import type { MessageRequest } from "./MessageRequest.ts"
 import type { ModelError } from "./ModelError.ts"
+import type * as Pacing from "./Pacing.ts"
 import type { Billing, Reply } from "./Reply.ts"
 
 /** The response headers; the web's `Headers` and similar types. */
@@ -29,6 +32,32 @@ export interface ClientService {
   /** What the API knows about a model; fails with `Permanent` for an unknown model. */
   readonly model: (id: string) => Effect.Effect<ModelInfo, ModelError>
 }
+
+/** The options that all clients have in common. */
+export interface ClientOptions {
+  /** How long the server may send nothing, not even a ping, once its answer has begun. Default 90 seconds; at most 5 minutes. */
+  readonly idleTimeout?: Duration.Input | undefined
+  /** How long a whole request may take, by purpose, not counting the wait for its turn. Default no limit. */
+  readonly requestTimeout?: { readonly [purpose in About["purpose"]]?: Duration.Input } | undefined
+  /** Limits to keep in addition to those that the server states. */
+  readonly pacing?: Pacing.Options | undefined
+}
+
+/** Limits how long requests take, by purpose. */
+export const within =
+  ({ requestTimeout }: ClientOptions, tookLongerThan: (duration: string) => ModelError) =>
+  (
+    purpose: About["purpose"]
+  ): (<A, R>(request: Effect.Effect<A, ModelError, R>) => Effect.Effect<A, ModelError, R>) => {
+    const limit = requestTimeout?.[purpose]
+    if (limit === undefined) return identity
+    const duration = Duration.fromInputUnsafe(limit)
+    const orElse = () => Effect.fail(tookLongerThan(Duration.format(duration)))
+    return Effect.timeoutOrElse({ duration, orElse })
+  }
+
+/** The default of `idleTimeout`. */
+export const defaultIdleTimeout = Duration.seconds(90)
 
 /** The context of a request. */
 export interface About {

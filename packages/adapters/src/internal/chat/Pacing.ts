@@ -1,7 +1,8 @@
 /**
- * Keeps requests under the API's limits, which it counts per model: requests, input tokens and output tokens per minute.
+ * Keeps requests under the API's limits, which it counts per class of models: requests, input tokens and output tokens per
+ * minute.
  *
- * Every model has a pool that all fibers share. A request waits in it, first come, first served, until it fits under the
+ * Every class has a pool that all fibers share. A request waits in it, first come, first served, until it fits under the
  * configured limits and under those that the server states in its answers. When the server refuses a request (429), the
  * whole pool pauses for as long as the server says. If it does not say, the pool finds the limit by trial: a refusal lowers
  * the rate below the one at which the server accepted requests, and each answer raises it. When the server objects to a
@@ -24,6 +25,8 @@ import type * as Scope from "effect/Scope"
 import type { ModelError } from "./ModelError.ts"
 import type { Headers } from "./Client.ts"
 import * as Pool from "./rateLimitPool.ts"
+import type { RateShares } from "./rateShares.ts"
+import * as Sharing from "./rateSharing.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
 import type { Reply } from "./Reply.ts"
 
@@ -98,7 +101,10 @@ const longestSleep = Duration.toMillis("1 minute")
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<Pacing, never, Scope.Scope> {
+export const make = Effect.fnUntraced(function* (
+  options: Options = {},
+  shares?: RateShares
+): Effect.fn.Return<Pacing, never, Scope.Scope> {
   const clock = yield* Clock.Clock
   const pools = new Map<string, Pool.RateLimitPool>()
   /** Opened when something changed that waiting requests depend on. */
@@ -112,12 +118,26 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
   const now = () => clock.currentTimeMillisUnsafe()
 
   const poolOf = (model: string): Pool.RateLimitPool => {
-    const found = pools.get(model)
+    const name = Pool.classOf(model)
+    const found = pools.get(name)
     if (found !== undefined) return found
     const made = Pool.make(limits, now())
-    pools.set(model, made)
+    if (shares !== undefined) Pool.setPart(made, shares.of(name), now())
+    pools.set(name, made)
     return made
   }
+
+  const sharing =
+    shares === undefined
+      ? undefined
+      : yield* Sharing.make(shares, {
+          wanted: () => Object.fromEntries(Array.from(pools, ([name, pool]) => [name, Pool.wanted(pool, now())])),
+          isInUse: () => Array.from(pools.values()).some(({ queue, running }) => queue.size > 0 || running > 0),
+          onShares: () => {
+            for (const [name, pool] of pools) Pool.setPart(pool, shares.of(name), now())
+            changed.openUnsafe()
+          }
+        })
 
   // Admits the requests that may start, and sleeps until the first of the others may, or something has changed.
   yield* Effect.suspend(() => {
@@ -174,18 +194,27 @@ export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.
         })
     ).pipe(Effect.mapError((error) => delayedByOverload(error, Pool.overloadDelay(pool, now()))))
 
+  const pace: Pacing["pace"] = (request, send) =>
+    // Uninterruptible between the admission and the finalizer that settles it.
+    Effect.uninterruptibleMask((restore) => {
+      const pool = poolOf(request.model)
+      const demand = Pool.demandOf(request)
+      const admitted = Pool.tryAdmit(pool, demand, now())
+      const interruptible = (permit: Permit) => restore(send(permit))
+      return admitted === undefined
+        ? Effect.flatMap(restore(queueUp(pool, demand)), (admission) => run(pool, admission, interruptible))
+        : run(pool, admitted, interruptible)
+    })
+
   return {
-    pace: (request, send) =>
-      // Uninterruptible between the admission and the finalizer that settles it.
-      Effect.uninterruptibleMask((restore) => {
-        const pool = poolOf(request.model)
-        const demand = Pool.demandOf(request)
-        const admitted = Pool.tryAdmit(pool, demand, now())
-        const interruptible = (permit: Permit) => restore(send(permit))
-        return admitted === undefined
-          ? Effect.flatMap(restore(queueUp(pool, demand)), (admission) => run(pool, admission, interruptible))
-          : run(pool, admitted, interruptible)
-      }),
+    pace:
+      sharing === undefined
+        ? pace
+        : (request, send) => {
+            // Reports what it wants of the limits of this model too.
+            poolOf(request.model)
+            return Effect.andThen(sharing.awaitShares, pace(request, send))
+          },
 
     snapshot: Effect.sync(() =>
       Array.from(pools, ([model, pool]) => ({

@@ -36,6 +36,13 @@ export const demandOf = ({ max_tokens, messages, model, output_config, system }:
   return { requests: 1, "input-tokens": input, "output-tokens": max_tokens, tokens: input + max_tokens }
 }
 
+/**
+ * The models whose requests the API counts together. It has one limit for all Opus 4 models, and one for all Sonnet 4 models;
+ * other models have their own. A date in the name is not another model.
+ */
+export const classOf = (model: string): string =>
+  /^claude-(?:opus|sonnet)-4(?=-|$)/.exec(model)?.[0] ?? model.replace(/-\d{8}$/, "")
+
 /** A request that was admitted. */
 export interface Admission {
   readonly admittedAt: number
@@ -70,6 +77,8 @@ export interface RateLimitPool {
   pausedUntil: number
   /** The pace where the server refuses requests and states no limit. */
   readonly pace: Pace
+  /** What this process has used of the limits since it last reported what it wants of them. */
+  readonly use: { since: number; hasWaited: boolean; readonly taken: Record<Resource, number> }
   /** Since when all answers have been overload errors, in epoch milliseconds; undefined when they have not. */
   overloadedSince: number | undefined
 }
@@ -132,13 +141,42 @@ export const make = (limits: Limits, now: number): RateLimitPool => ({
     at: now,
     countedSince: now
   },
+  use: { since: now, hasWaited: false, taken: { requests: 0, "input-tokens": 0, "output-tokens": 0, tokens: 0 } },
   overloadedSince: undefined
 })
 
 const tokenBucket = (limit: number | undefined, now: number) =>
   TokenBucket.make(limit === undefined ? "expected" : "reserved", limit, now)
 
-export const join = ({ queue }: RateLimitPool, waiting: Waiting): void => {
+/** The part of the limits that a process wants for requests that it has not sent yet, and a margin on what it uses. */
+const leastWanted = 0.02
+const wantedMargin = 1.25
+
+/** The part of the limits that this process wants, from 0 to 1: a little more than it used, or everything if requests waited. */
+export const wanted = ({ buckets, queue, use }: RateLimitPool, now: number): number => {
+  const minutes = Math.max(1, now - use.since) / 60_000
+  const isShort = queue.size > 0 || use.hasWaited
+  let used = 0
+  for (const resource of resources) {
+    const { taken, whole } = buckets[resource]
+    used = Math.max(used, (taken - use.taken[resource]) / (whole * minutes))
+    use.taken[resource] = taken
+  }
+  use.since = now
+  use.hasWaited = false
+  return isShort ? 1 : Math.min(1, leastWanted + wantedMargin * used)
+}
+
+/** Of the smallest part, a request can still be made from time to time. */
+const smallestPart = 0.001
+
+/** Sets the part of the limits that this process may use, from 0 to 1. */
+export const setPart = ({ buckets }: RateLimitPool, part: number, now: number): void => {
+  for (const resource of resources) TokenBucket.setPart(buckets[resource], Math.max(smallestPart, part), now)
+}
+
+export const join = ({ queue, use }: RateLimitPool, waiting: Waiting): void => {
+  use.hasWaited = true
   waiting.previous = queue.last
   if (queue.last === undefined) queue.first = waiting
   else queue.last.next = waiting

@@ -23,7 +23,11 @@ export interface TokenBucket {
   readonly mode: Mode
   /** The configured limit, which is kept whatever the server states. */
   readonly configured: number | undefined
-  /** The limit that applies; `Infinity` as long as none is known. */
+  /** The limit of all processes together; `Infinity` as long as none is known. */
+  whole: number
+  /** The part of it that this process may use, from 0 to 1. */
+  part: number
+  /** The limit of this process. */
   limit: number
   /** Negative when a request used more than was expected: later requests wait for the difference. */
   level: number
@@ -56,6 +60,8 @@ export interface Taken {
 export const make = (mode: Mode, configured: number | undefined, now: number): TokenBucket => ({
   mode,
   configured,
+  whole: configured ?? Infinity,
+  part: 1,
   limit: configured ?? Infinity,
   level: configured ?? Infinity,
   at: now,
@@ -69,6 +75,14 @@ const refill = (bucket: TokenBucket, now: number): void => {
   const elapsed = Math.max(0, now - bucket.at)
   bucket.at = now
   change(bucket, bucket.limit === Infinity ? 0 : (bucket.limit / minute) * elapsed)
+}
+
+/** Changes the part of the limit that this process may use. What is left of a part goes with it. */
+export const setPart = (bucket: TokenBucket, part: number, now: number): void => {
+  refill(bucket, now)
+  if (bucket.level > 0 && bucket.level !== Infinity) bucket.level *= part / bucket.part
+  bucket.part = part
+  bucket.limit = bucket.whole * part
 }
 
 const reserved = ({ mode, running }: TokenBucket): number => (mode === "reserved" ? running : 0)
@@ -133,7 +147,9 @@ const finish = (bucket: TokenBucket, amount: number, used: number, now: number):
 export const learn = (bucket: TokenBucket, { limit, remaining }: StatedLimit, { mark }: Taken, now: number): void => {
   refill(bucket, now)
   const uncounted = bucket.mode === "counted" ? bucket.taken - mark : bucket.running
-  const left = bucket.limit === Infinity ? remaining - uncounted : remaining + reserved(bucket)
-  bucket.limit = Math.min(limit, bucket.configured ?? Infinity)
+  const mine = remaining * bucket.part
+  const left = bucket.limit === Infinity ? mine - uncounted : mine + reserved(bucket)
+  bucket.whole = Math.min(limit, bucket.configured ?? Infinity)
+  bucket.limit = bucket.whole * bucket.part
   bucket.level = Math.min(bucket.limit, bucket.level, left)
 }

@@ -218,13 +218,19 @@ export const make = Effect.fnUntraced(function* (
         Effect.map(db.run<{ readonly report: string }>(statements.progress, [text(id)]), ([row]) => row?.report ?? null)
     },
 
-    concurrency: {
-      read: Effect.map(
-        db.one<{ readonly concurrency: string | null }>(statements.concurrency),
-        ({ concurrency }) => concurrency
-      ),
-      write: (next, before) =>
-        Effect.map(db.run(statements.saveConcurrency, [text(next), text(before)]), (rows) => rows.length > 0)
+    texts: {
+      read: (name) =>
+        Effect.map(db.run<{ readonly text: string }>(statements.text, [text(name)]), ([row]) => row?.text ?? null),
+      write: (change) =>
+        Effect.map(
+          db.run(statements.saveText, [
+            text(change.name),
+            text(change.text),
+            text(change.before),
+            boolean(change.isControl)
+          ]),
+          (rows) => rows.length > 0
+        )
     },
 
     budgets: {

@@ -324,6 +324,14 @@ export const migrations: ReadonlyArray<Migration> = [
       )`,
       `CREATE INDEX batch_requests_of_run ON ${schema}.batch_requests (run)`
     ]
+  },
+  {
+    name: "0013_add_texts",
+    statements: (schema) => [
+      // What processes share. What was set for running workers is for them only, and they have ended.
+      `CREATE TABLE ${schema}.texts (name text COLLATE "C" PRIMARY KEY, text text NOT NULL)`,
+      `ALTER TABLE ${schema}.control DROP COLUMN concurrency`
+    ]
   }
 ]
 

@@ -41,6 +41,7 @@ export const make = (schemaName: string) => {
     countChanges: `${schema}.count_changes`,
     budgets: `${schema}.budgets`,
     pauses: `${schema}.pauses`,
+    texts: `${schema}.texts`,
     progress: `${schema}.progress`,
     batches: `${schema}.batches`,
     batchRequests: `${schema}.batch_requests`,

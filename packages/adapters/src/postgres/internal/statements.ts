@@ -738,15 +738,22 @@ const reading = ({ attempts, changes, countChanges, dependencies, inputs, tasks 
 const controlColumns = "revision::float8 AS revision, paused, stops::float8 AS stops"
 
 const waiting = (names: Names) => {
-  const { control, keyTurns, pauses, tasks } = names
+  const { control, keyTurns, pauses, tasks, texts } = names
   const millisFromNow = (time: string) => `(extract(epoch FROM ${time} - now()) * 1000)::float8`
   return {
     control: `SELECT ${controlColumns} FROM ${control}`,
 
-    concurrency: `SELECT concurrency FROM ${control}`,
-    saveConcurrency: `
-      UPDATE ${control} SET concurrency = $1, revision = revision + 1 WHERE concurrency IS NOT DISTINCT FROM $2
-      RETURNING revision`,
+    text: `SELECT text FROM ${texts} WHERE name = $1`,
+    /** A text is never removed, so `before` is null exactly when there is none. */
+    saveText: `
+      WITH saved AS (
+        INSERT INTO ${texts} AS t (name, text) VALUES ($1, $2)
+        ON CONFLICT (name) DO UPDATE SET text = excluded.text WHERE t.text = $3
+        RETURNING name
+      ), revised AS (
+        UPDATE ${control} SET revision = revision + 1 WHERE $4 AND EXISTS (SELECT FROM saved)
+      )
+      SELECT name FROM saved`,
 
     request: {
       pause: `UPDATE ${control} SET revision = revision + 1, paused = true RETURNING ${controlColumns}`,

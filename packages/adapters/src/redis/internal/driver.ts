@@ -215,9 +215,10 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
       read: (id) => run(Progress.readProgress, [id], (reply) => reply)
     },
 
-    concurrency: {
-      read: run(Administration.readConcurrency, [], (reply) => reply),
-      write: (text, before) => run(Administration.writeConcurrency, [text, before ?? ""], (reply) => reply === 1)
+    texts: {
+      read: (name) => run(Administration.readText, [name], (reply) => reply),
+      write: ({ before, isControl, name, text }) =>
+        run(Administration.writeText, [name, text, before ?? "", isControl ? "1" : "0"], (reply) => reply === 1)
     },
 
     budgets: {

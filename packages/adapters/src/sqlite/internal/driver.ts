@@ -166,9 +166,14 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
       read: (id) => read((sql) => sql.progress(id)?.report ?? null)
     },
 
-    concurrency: {
-      read: read((sql) => sql.concurrency()?.concurrency ?? null),
-      write: (text, before) => write(({ sql }) => sql.saveConcurrency(text, before))
+    texts: {
+      read: (name) => read((sql) => sql.text(name)?.text ?? null),
+      write: ({ before, isControl, name, text }) =>
+        write(({ sql }) => {
+          const isWritten = sql.saveText(name, text, before)
+          if (isWritten && isControl) sql.revise(null, 0)
+          return isWritten
+        })
     },
 
     batches: {

@@ -314,6 +314,14 @@ export const migrations: ReadonlyArray<Migration> = [
       ) STRICT;
       CREATE INDEX batch_requests_of_run ON batch_requests (run);
     `
+  },
+  {
+    name: "0014_add_texts",
+    sql: `
+      -- What processes share. What was set for running workers is for them only, and they have ended.
+      CREATE TABLE texts (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+      ALTER TABLE control DROP COLUMN concurrency;
+    `
   }
 ]
 

@@ -674,9 +674,10 @@ export const make = (prepared: Prepared) => {
 
     raiseTokenFloor: run<[token: number]>("UPDATE control SET token_floor = MAX(token_floor, ?)"),
 
-    concurrency: first<[]>("SELECT concurrency FROM control"),
-    saveConcurrency: change<[text: string, before: string | null]>(
-      "UPDATE control SET concurrency = ?1, revision = revision + 1 WHERE concurrency IS ?2"
+    text: first<[name: string]>("SELECT text FROM texts WHERE name = ?"),
+    /** A text is never removed, so `before` is null exactly when there is none. */
+    saveText: change<[name: string, text: string, before: string | null]>(
+      "INSERT INTO texts (name, text) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET text = excluded.text WHERE text = ?3"
     ),
 
     /** Increases the revision. Null keeps the runs paused, or not. */

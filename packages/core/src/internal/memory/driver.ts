@@ -56,8 +56,8 @@ export const make = Effect.fnUntraced(function* (
 
   /** The progress of attempts, by task. */
   const progress = new Map<string, ProgressRow>()
-  /** The concurrency that was set for running workers, for as long as this process. */
-  let concurrency: string | null = null
+  /** For as long as this process. */
+  const texts = new Map<string, string>()
 
   const change = (changed: Partial<typeof control>) => {
     control = { ...control, ...changed, revision: control.revision + 1 }
@@ -306,13 +306,13 @@ export const make = Effect.fnUntraced(function* (
         })
     },
 
-    concurrency: {
-      read: Effect.sync(() => concurrency),
-      write: (text, before) =>
+    texts: {
+      read: (name) => Effect.sync(() => texts.get(name) ?? null),
+      write: ({ before, isControl, name, text }) =>
         Effect.sync(() => {
-          if (concurrency !== before) return false
-          concurrency = text
-          change({})
+          if ((texts.get(name) ?? null) !== before) return false
+          texts.set(name, text)
+          if (isControl) change({})
           return true
         })
     },

@@ -20,9 +20,11 @@ const decode = Schema.decodeUnknownEffect(Schema.NullOr(Settings))
 
 const encode = Schema.encodeSync(Settings)
 
-/** The concurrency that was set for running workers, in a store whose driver keeps it. */
-export const make = (driver: Driver.Concurrency, { announce, control, place }: StoreParts): Concurrency => {
-  const read = Effect.flatMap(driver.read, (text) =>
+const name = "concurrency"
+
+/** The concurrency that was set for running workers, in a store whose driver keeps texts. */
+export const make = (driver: Driver.Texts, { announce, control, place }: StoreParts): Concurrency => {
+  const read = Effect.flatMap(driver.read(name), (text) =>
     Effect.mapBoth(decode(text), {
       onSuccess: (settings) => ({ text: text === null ? null : String(text), settings: settings ?? [] }),
       onFailure: (cause) =>
@@ -40,7 +42,7 @@ export const make = (driver: Driver.Concurrency, { announce, control, place }: S
       const { settings, text } = yield* read
       const { revision } = yield* control
       const after = RunningConcurrency.after(settings, { ...setting, revision, at: yield* DateTime.now })
-      if (yield* driver.write(encode(after), text)) return yield* announce
+      if (yield* driver.write({ name, before: text, text: encode(after), isControl: true })) return yield* announce
     }
   })
 

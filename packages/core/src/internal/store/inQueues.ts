@@ -247,6 +247,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
       list: Effect.map(concurrency.list, (all) => all.filter(({ queue }) => queues.includes(queue))),
       set: (setting) => within(setting.queue, concurrency.set(setting))
     },
+    rateShares: store.rateShares,
     pauses: pauses && {
       list: Effect.map(pauses.list, (all) => all.filter(({ queue }) => queues.includes(queue))),
       pause: (named, options) => within(named, pauses.pause(named, options)),

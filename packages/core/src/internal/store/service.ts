@@ -43,6 +43,7 @@ import { charactersOf, charactersOfRevision, leaseRow, noCharacters, parts, sett
 import * as Listing from "./listing.ts"
 import * as Pauses from "./pauses.ts"
 import * as Progress from "./progress.ts"
+import * as RateShares from "./rateShares.ts"
 import * as Reviews from "./reviews.ts"
 import * as Text from "./text.ts"
 import * as Settled from "./settled.ts"
@@ -535,12 +536,13 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   const progress = driver.progress && Progress.make(driver.progress, driver.place)
 
   const concurrency =
-    driver.concurrency &&
-    Concurrency.make(driver.concurrency, {
+    driver.texts &&
+    Concurrency.make(driver.texts, {
       place: driver.place,
       control: waiting.control,
       announce: Effect.sync(() => waiting.announce("control"))
     })
+  const rateShares = driver.texts && (yield* RateShares.make(driver.texts, driver.place))
   const batches = driver.batches && Batches.make(driver.batches, { decoded, maxCharacters, maxRows })
 
   const store: TaskStore["Service"] = {
@@ -590,6 +592,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     budgets,
     pauses,
     concurrency,
+    rateShares,
     progress,
     batches,
     reviews

@@ -109,6 +109,7 @@ export const make = Effect.fnUntraced(function* (
   const hasPauses = connections.every(({ store }) => store.pauses !== undefined)
   const hasProgress = connections.every(({ store }) => store.progress !== undefined)
   const hasConcurrency = connections.every(({ store }) => store.concurrency !== undefined)
+  const hasRateShares = connections.every(({ store }) => store.rateShares !== undefined)
   const hasBatches = connections.every(({ store }) => store.batches !== undefined)
   const hasBudgets = connections.every(({ store }) => store.budgets !== undefined)
   return {
@@ -137,6 +138,14 @@ export const make = Effect.fnUntraced(function* (
     awaitChange: (seen) => run((store) => store.awaitChange(seen)),
     dump: (query) => run((store) => store.dump(query)),
     restore: (records) => write((store) => store.restore(records)),
+    rateShares: hasRateShares
+      ? {
+          report: (account, member) =>
+            write((store) => Effect.flatMap(rateSharesOf(store), ({ report }) => report(account, member))),
+          leave: (account, id) =>
+            write((store) => Effect.flatMap(rateSharesOf(store), ({ leave }) => leave(account, id)))
+        }
+      : undefined,
     budgets: hasBudgets
       ? {
           reserve: (spending) => write((store) => Effect.flatMap(budgetsOf(store), ({ reserve }) => reserve(spending))),
@@ -190,6 +199,8 @@ export const make = Effect.fnUntraced(function* (
       : undefined
   }
 })
+
+const rateSharesOf = ({ rateShares }: Store) => Effect.orDie(Effect.fromNullishOr(rateShares))
 
 const batchesOf = ({ batches }: Store) => Effect.orDie(Effect.fromNullishOr(batches))
 

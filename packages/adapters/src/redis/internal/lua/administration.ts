@@ -276,16 +276,18 @@ return { last, ids }
 `
 )
 
-export const readConcurrency = script([], `return redis.call('HGET', META, 'concurrency')`)
+/** Argument: the name of a text. */
+export const readText = script([], `return redis.call('HGET', META, 'text/' .. ARGV[FIRST])`)
 
-/** Arguments: the text, the one before or ''. Returns whether it was written. */
-export const writeConcurrency = script(
+/** Arguments: the name, the text, the one before or '', whether the control revision grows. Returns whether it was written. */
+export const writeText = script(
   [members, writes],
   String.raw`
-local before = redis.call('HGET', META, 'concurrency') or ''
-if before ~= ARGV[FIRST + 1] then return 0 end
-redis.call('HSET', META, 'concurrency', ARGV[FIRST])
-revised = true
+local field = 'text/' .. ARGV[FIRST]
+local before = redis.call('HGET', META, field) or ''
+if before ~= ARGV[FIRST + 2] then return 0 end
+redis.call('HSET', META, 'schema', SCHEMA, field, ARGV[FIRST + 1])
+revised = ARGV[FIRST + 3] == '1'
 commit()
 return 1
 `

@@ -11,7 +11,7 @@ export const formerVersions = ["2", "3", "4", "5"] as const
 /**
  * The keys of a store. Every script gets all of them, in this order, and names them in capitals.
  *
- * - `meta`: schema version, control state with the concurrency that was set, the last `seq`, the token floor
+ * - `meta`: schema version, control state, the texts that processes share, the last `seq`, the token floor
  * - hashes with a field per task: `tasks` (what changes, see `parse`), `inputs` (what does not), `running` (the attempt of
  *   a task in progress), `feedback`, `usage`, `checkpoints`
  * - `attempts`: the ledger, with a field `<n> <id>` for the nth attempt of a task that ended
