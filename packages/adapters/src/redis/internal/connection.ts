@@ -1,4 +1,4 @@
-import { createClient } from "@redis/client"
+import { RedisClient } from "@redis/client"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
@@ -19,6 +19,13 @@ export interface Options {
 }
 
 export type Client = ReturnType<typeof makeClient>
+
+/**
+ * Made once: `createClient` of the driver makes a class with a method for each command of Redis for each client, which takes
+ * tens of milliseconds. RESP 2, because the errors of AUTH and SELECT are clearer than those of HELLO, and every server has
+ * them.
+ */
+const createClient = RedisClient.factory({ RESP: 2 })
 
 const makeClient = (address: Address.Address, connectTimeoutMillis: number) => {
   const client = createClient(Address.clientOptions(address, connectTimeoutMillis))
