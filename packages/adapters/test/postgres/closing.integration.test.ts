@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { add, client, isMissing, open, schema, url } from "./postgres.ts"
 import * as Proxy from "./proxy.ts"
 
@@ -12,10 +12,11 @@ const untilListening = Effect.fnUntraced(function* (application: string, listens
   yield* Effect.repeat(sessions, { until: (found) => found.length > 0 === listens })
 })
 
+// The server never answers, so a store that waits for it keeps its test from ending.
 describe.skipIf(isMissing)("closing a PostgreSQL store whose server stopped answering", () => {
   for (const listen of [true, false]) {
     it.live(
-      `takes at most three seconds with listen=${listen}, with statements under way and a change to publish`,
+      `does not wait for it with listen=${listen}, with statements under way and a change to publish`,
       () =>
         Effect.gen(function* () {
           const proxy = yield* Proxy.make(url)
@@ -29,17 +30,13 @@ describe.skipIf(isMissing)("closing a PostgreSQL store whose server stopped answ
           proxy.swallow()
           const counting = yield* Effect.forkChild(store.counts, { startImmediately: true })
           const adding = yield* Effect.forkChild(add(store, ["b"]), { startImmediately: true })
-          const [duration] = yield* Fiber.interruptAll([waiting, counting, adding]).pipe(
-            Effect.andThen(Scope.close(scope, Exit.void)),
-            Effect.timed,
-            Effect.timeout("30 seconds")
-          )
-          assert.isBelow(Duration.toMillis(duration), 3_000)
+          yield* Fiber.interruptAll([waiting, counting, adding])
+          yield* Scope.close(scope, Exit.void)
         })
     )
   }
 
-  it.live("does not wait for the server to confirm that it stops listening", () =>
+  it.live("does not wait for it to confirm that it stops listening", () =>
     Effect.gen(function* () {
       const proxy = yield* Proxy.make(url)
       const scope = yield* Scope.make()
@@ -50,8 +47,7 @@ describe.skipIf(isMissing)("closing a PostgreSQL store whose server stopped answ
       yield* untilListening(name, true)
       yield* Fiber.interrupt(waiting)
       proxy.swallow()
-      const [duration] = yield* Scope.close(scope, Exit.void).pipe(Effect.timed, Effect.timeout("30 seconds"))
-      assert.isBelow(Duration.toMillis(duration), 3_000)
+      yield* Scope.close(scope, Exit.void)
     })
   )
 })

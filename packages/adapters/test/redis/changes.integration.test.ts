@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Schedule } from "effect"
+import { Duration, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { describe } from "vitest"
 import * as Servers from "../servers/redis.ts"
 import * as Proxy from "./proxy.ts"
@@ -18,29 +19,31 @@ import {
   url
 } from "./redis.ts"
 
-/** Half of the poll interval. */
-const prompt = Duration.millis(1500)
-
 const untilDrained = { untilDrained: true }
 const indefinitely = { untilDrained: false }
 
 /** A fiber that waits for the effect, and has started to. */
 const start = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
-/** The result, which has to come from a notification and not from polling. */
+/** The result of a notification: the time that passes is shorter than the interval of polling. */
 const notified = <A, E>(fiber: Fiber.Fiber<A, E>) =>
-  Effect.timeoutOrElse(Fiber.join(fiber), {
-    duration: prompt,
-    orElse: () => Effect.die(new Error("no notification arrived"))
-  })
+  Effect.gen(function* () {
+    const redis = yield* client()
+    // A store publishes no more often than ten times a second.
+    for (let step = 0; step < 10; step++) {
+      yield* TestClock.adjust("100 millis")
+      yield* Effect.promise(() => redis.ping())
+    }
+    return yield* Fiber.join(fiber)
+  }).pipe(Effect.scoped)
+
+const hasNotEnded = (fiber: Fiber.Fiber<unknown, unknown>) => fiber.pollUnsafe() === undefined
 
 const listeners = (redis: Client, name: string) =>
   Effect.promise(async () => Number((await redis.pubSubNumSub([`{${name}}:changes`]))[`{${name}}:changes`]))
 
 const untilSubscribed = (redis: Client, name: string, count: number) =>
-  Effect.repeat(Effect.andThen(Effect.sleep("10 millis"), listeners(redis, name)), {
-    until: (found) => found === count
-  })
+  Effect.repeat(listeners(redis, name), { until: (found) => found === count })
 
 /** Makes a store subscribe, which it does on the first wait. */
 const listen = (store: Store) => store.awaitControl(-1)
@@ -56,41 +59,37 @@ const twoStores = Effect.gen(function* () {
 })
 
 describe.skipIf(isMissing)("a store in Redis is notified by other stores", () => {
-  it.live("of tasks that are added, within milliseconds", () =>
+  it.effect("of tasks that are added", () =>
     Effect.gen(function* () {
       const { here, there } = yield* twoStores
-      const delays: Array<number> = []
       for (let round = 0; round < 15; round++) {
         const waiting = yield* start(here.awaitWork(indefinitely))
-        yield* Effect.sleep("20 millis")
-        const [took] = yield* Effect.timed(Effect.andThen(add(there, `task-${round}`), notified(waiting)))
-        delays.push(Duration.toMillis(took))
+        // Not only before it waits.
+        if (round % 2 === 0) yield* here.counts
+        yield* add(there, `task-${round}`)
+        yield* notified(waiting)
         assert.lengthOf(yield* claim(here), 1)
       }
-      const median = delays.toSorted((left, right) => left - right)[7]
-      assert.isBelow(median ?? Infinity, 50)
     })
   )
 
-  it.live("of the end of a lease", () =>
+  it.effect("of the end of a lease", () =>
     Effect.gen(function* () {
       const { here, there } = yield* twoStores
       const waiting = yield* start(here.awaitWork(indefinitely))
       yield* add(there, "a")
-      yield* claim(there, { lease: Duration.millis(200) })
       yield* notified(waiting)
+      yield* claim(there, { lease: Duration.millis(200) })
       const again = yield* start(here.awaitWork(indefinitely))
+      // The lease ends by the clock of the server.
+      yield* TestClock.withLive(Effect.sleep("200 millis"))
       assert.strictEqual(yield* notified(again), "claimable")
-      const sweep = here.sweep({ maxAttempts: 3, onCrash: "retry" })
-      const [swept] = yield* Effect.retry(
-        Effect.filterOrFail(sweep, (tasks) => tasks.length === 1),
-        Schedule.spaced("10 millis")
-      )
+      const [swept] = yield* here.sweep({ maxAttempts: 3, onCrash: "retry" })
       assert.strictEqual(swept?.taskId, id("a"))
     })
   )
 
-  it.live("when the store is drained", () =>
+  it.effect("when the store is drained", () =>
     Effect.gen(function* () {
       const { here, there } = yield* twoStores
       yield* add(there, "a")
@@ -102,7 +101,7 @@ describe.skipIf(isMissing)("a store in Redis is notified by other stores", () =>
     })
   )
 
-  it.live("of requests, and of running tasks that are cancelled", () =>
+  it.effect("of requests, and of running tasks that are cancelled", () =>
     Effect.gen(function* () {
       const { here, there } = yield* twoStores
       const paused = yield* start(here.awaitControl(0))
@@ -118,7 +117,7 @@ describe.skipIf(isMissing)("a store in Redis is notified by other stores", () =>
 })
 
 describe.skipIf(isMissing)("a store in Redis that receives no notifications", () => {
-  it.live("finds work and requests by polling", () =>
+  it.effect("finds work and requests by polling", () =>
     Effect.gen(function* () {
       const name = yield* prefix()
       const proxy = yield* Proxy.make(url)
@@ -129,14 +128,15 @@ describe.skipIf(isMissing)("a store in Redis that receives no notifications", ()
       proxy.deafen()
       const waiting = yield* start(here.awaitWork(indefinitely))
       const watching = yield* start(here.awaitControl(0))
-      yield* Effect.sleep("50 millis")
       yield* add(there, "a")
       yield* there.request("pause")
-      const [took, signal] = yield* Effect.timed(Fiber.join(waiting))
-      assert.strictEqual(signal, "claimable")
+      // Until the second look, after the interval.
+      while (hasNotEnded(waiting) || hasNotEnded(watching)) {
+        yield* TestClock.adjust("1 second")
+        yield* here.counts
+      }
+      assert.strictEqual(yield* Fiber.join(waiting), "claimable")
       assert.strictEqual((yield* Fiber.join(watching)).paused, true)
-      assert.isAbove(Duration.toMillis(took), 500, "no notification arrived")
-      assert.isBelow(Duration.toMillis(took), 6000)
     })
   )
 })
@@ -174,18 +174,18 @@ describe.skipIf(cannotStart)("a store in Redis", () => {
         yield* Effect.promise(() => redis.sendCommand(["CLIENT", "KILL", "TYPE", "pubsub"]))
         const waiting = yield* start(here.awaitWork(indefinitely))
         yield* add(there, `during-${round}`)
-        yield* notified(waiting)
+        yield* Fiber.join(waiting)
         yield* claim(here)
         yield* untilSubscribed(redis, "baton", 2)
         const again = yield* start(here.awaitWork(indefinitely))
         yield* add(there, `after-${round}`)
-        yield* notified(again)
+        yield* Fiber.join(again)
         yield* claim(here)
       }
     })
   )
 
-  it.live("sends at most one command a second while idle", () =>
+  it.effect("sends at most one command a second while idle", () =>
     Effect.gen(function* () {
       const server = yield* Servers.temporary()
       const redis = yield* client(server.url)
@@ -193,11 +193,15 @@ describe.skipIf(cannotStart)("a store in Redis", () => {
       yield* start(store.awaitWork(indefinitely))
       yield* start(store.awaitControl(0))
       yield* untilSubscribed(redis, "baton", 1)
-      yield* Effect.sleep("200 millis")
       const before = yield* sent(redis)
-      yield* Effect.sleep("5 seconds")
+      for (let second = 0; second < 30; second++) {
+        yield* TestClock.adjust("1 second")
+        yield* Effect.forEach([redis, redis, redis], () => listeners(redis, "baton"))
+      }
+      const commands = (yield* sent(redis)) - before
+      assert.isAbove(commands, 1)
       // One of them is this test's.
-      assert.isAtMost((yield* sent(redis)) - before, 6)
+      assert.isAtMost(commands, 31)
     })
   )
 })

@@ -132,8 +132,7 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
       yield* failure(store.counts)
       const calls = Array.from({ length: 50 }, () => Effect.flip(store.counts))
       const before = proxy.connections()
-      const [took] = yield* Effect.timed(Effect.all(calls, { concurrency: "unbounded" }))
-      assert.isBelow(Duration.toMillis(took), 10 * Duration.toMillis(commandTimeout))
+      yield* Effect.all(calls, { concurrency: "unbounded" })
       // One connection for calls, one for notifications.
       assert.isAtMost(proxy.connections() - before, 2)
     })
