@@ -36,8 +36,8 @@ export const run = Command.make("run", { ...sourceOptions, ...runFlags }, (flags
       description: "Run the stages of a pipeline, each with its own executor"
     },
     {
-      command: "baton run --shell 'claude -p | tee -a log'",
-      description: "Resume the tasks in the store and keep a log; a failing claude fails its task"
+      command: "baton run --shell 'claude -p --output-format json | jq -er .result'",
+      description: "Resume the tasks in the store through a pipeline; if one of its programs fails, so does the task"
     },
     {
       command: "baton run todo.md --executor fake --output ndjson | jq -r .event",

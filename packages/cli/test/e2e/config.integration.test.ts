@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
-import { built as baton, folder } from "./baton.ts"
+import { baton as inProcess, built as baton, folder } from "./baton.ts"
 
 const core = new URL("../../../core/src/index.ts", import.meta.url).href
 const effect = import.meta.resolve("effect")
@@ -28,6 +28,22 @@ describe("baton.config.ts", () => {
       assert.strictEqual((yield* baton(dir.path, ["run"], environment)).code, 2)
       yield* baton(dir.path, ["dlq", "requeue", "--all"])
       assert.strictEqual((yield* baton(dir.path, ["run", "--verify", "grep -q 2"], environment)).code, 0)
+    })
+  )
+
+  it.live("sets the pause between tasks", () =>
+    Effect.gen(function* () {
+      // A folder for each, because a process imports a file once.
+      const run = Effect.fnUntraced(function* (pause: string) {
+        const dir = yield* folder
+        dir.write("tasks.txt", "one\ntwo\nthree\n")
+        dir.write("baton.config.ts", `export default { pauseBetweenTasks: "${pause}" }`)
+        return yield* inProcess(dir.path, ["run", "tasks.txt", "--exec", "cat", "--no-verify", "-j", "1"])
+      })
+      const soon = yield* run("soon")
+      assert.strictEqual(soon.code, 1)
+      assert.include(soon.stderr, 'pauseBetweenTasks in baton.config.ts is "soon": it takes a duration such as 500ms')
+      assert.include((yield* run("1ms")).stderr, "3 of 3 tasks completed")
     })
   )
 

@@ -60,6 +60,11 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
           schedule: Schedule.spaced("50 millis")
         })
         assert.strictEqual(lines.at(-1), "p pause   q stop   ? help")
+        // Tasks of less than a second leave no blank lines behind.
+        assert.isFalse(
+          lines.some((line, index) => line === "" && lines[index + 1] === ""),
+          lines.join("\n")
+        )
         yield* terminal.press("q")
         yield* terminal.line(/^! Stopped as requested: \d+ of 400 tasks completed/)
         assert.strictEqual(yield* isClean(terminal), "code 143")

@@ -32,15 +32,48 @@ describe("baton set", () => {
         assert.match(stdout, /^ {2}tasks: each worker runs up to 8 tasks at a time, set .+ ago$/m)
         const typo = yield* baton(dir.path, ["set", "-j", "1", "--worker", "typo"])
         assert.strictEqual(typo.code, 1)
-        assert.match(
-          typo.stderr,
-          /^error: No worker with the name typo has a task of the queue tasks now\. These have: \S+\.$/m
+        const [, name = "none"] =
+          /^error: No worker with the name typo has a task of the queue tasks now\. These have: (\S+)\.$/m.exec(
+            typo.stderr
+          ) ?? []
+        const one = yield* baton(dir.path, ["set", "-j", "9", "--worker", name])
+        assert.deepStrictEqual(
+          [one.stderr, one.stdout],
+          ["", `The worker ${name} works on up to 9 tasks at a time. Later runs use their own -j.\n`]
         )
+        yield* run.event("ConcurrencyChanged")
+        yield* run.event("TaskStarted")
         dir.write("open", "")
         assert.strictEqual((yield* run.ended).code, 0)
         assert.notInclude((yield* baton(dir.path, ["status"])).stdout, "each worker")
       }),
     120_000
+  )
+
+  it.live("is for what changes; a queue is paused and resumed from another terminal", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("tasks.txt", Array.from({ length: 6 }, (_, index) => `task ${index}\n`).join(""))
+      const program = "cat > /dev/null; while [ ! -e open ]; do sleep 0.05; done; echo done"
+      const run = yield* start(dir.path, [
+        ...["run", "tasks.txt", "--shell", program, "--no-verify", "-j", "2", "--output", "ndjson"],
+        ...["--log-level", "warn"]
+      ])
+      for (let started = 0; started < 2; started++) yield* run.event("TaskStarted")
+      const paused = yield* baton(dir.path, ["pause", "--queue", "tasks"])
+      assert.match(
+        paused.stdout,
+        /^Paused the queue tasks until .+\. 2 running tasks will finish; no other task starts/
+      )
+      yield* run.event("QueuePaused")
+      dir.write("open", "")
+      for (let ended = 0; ended < 2; ended++) yield* run.event("TaskCompleted")
+      assert.match((yield* baton(dir.path, ["status"])).stdout, /^ {2}pending +4$/m)
+      const resumed = yield* baton(dir.path, ["resume", "--queue", "tasks"])
+      assert.strictEqual(resumed.stdout, "Resumed the queue tasks. Runs can start 4 pending tasks.\n")
+      yield* run.event("QueueResumed")
+      assert.strictEqual((yield* run.ended).code, 0)
+    })
   )
 
   it.live("says what to set, and which queue when there are several", () =>

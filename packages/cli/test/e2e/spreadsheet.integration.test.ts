@@ -22,6 +22,24 @@ describe("a spreadsheet", () => {
     })
   )
 
+  it.live("takes quotes in a TSV file as text where they do not enclose a field", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("a.tsv", 'id\tdescription\n1\tA 24" screen\n2\tSay "hello" twice\n3\t"A ""quoted"" field"\n4\tend"\n')
+      const { stderr, stdout } = yield* baton(dir.path, ["import", "a.tsv"])
+      assert.deepStrictEqual([stdout, stderr], ["a.tsv: 4 tasks added\n", ""])
+      assert.deepStrictEqual(
+        (yield* list(dir.path)).map(({ description, id }) => [id, description]),
+        [
+          ["1", 'A 24" screen'],
+          ["2", 'Say "hello" twice'],
+          ["3", 'A "quoted" field'],
+          ["4", 'end"']
+        ]
+      )
+    })
+  )
+
   it.live("takes the delimiter that the user names, and refuses one that cannot be", () =>
     Effect.gen(function* () {
       const dir = yield* folder

@@ -36,15 +36,15 @@ h3 { font-size: 14px; margin: 16px 0 6px; }
 .legend .cancelled::before { background: var(--cancelled); } .legend .released::before { background: var(--released); }
 .legend .in_review::before { background: var(--in_review); }
 .legend .lease_expired::before { background: var(--lease_expired); }
-dl { margin: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1px; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-dl div { outline: 1px solid var(--line); padding: 10px 14px; }
+dl { margin: 0; display: flex; flex-wrap: wrap; gap: 1px; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+dl div { flex: 1 1 300px; outline: 1px solid var(--line); padding: 10px 14px; }
 dt { color: var(--soft); font-size: 13px; } dd { margin: 2px 0 0; }
 table { width: 100%; border-collapse: collapse; }
 th { text-align: left; font-weight: 500; color: var(--soft); font-size: 13px; }
 th, td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 .number { text-align: right; white-space: nowrap; padding-right: 0; padding-left: 12px; }
 .chart th { width: 1%; white-space: nowrap; } .chart th, .chart td { border: 0; padding: 3px 12px 3px 0; }
-.chart td.number { width: 1%; }
+.chart td.number { width: 1%; padding-right: 0; }
 .chart td span { display: block; height: 14px; border-radius: 2px; background: var(--in_progress); min-width: 1px; margin-top: 4px; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(360px, 1fr)); gap: 0 48px; }
 svg { display: block; width: 100%; background: var(--card); border-radius: 6px; }

@@ -130,6 +130,39 @@ describe("a report", () => {
     )
   })
 
+  it("has one name for each figure and each list, on the page, in Markdown and in a terminal", () => {
+    const report = reportOf(
+      record("a", "completed", [{ outcome: "completed", costUsd: 0.25, model: "small" }]),
+      record("b", "failed", [{ outcome: "failed", error: "no", model: "large" }])
+    )
+    const pages = [html(report, about), markdown(report, about), text(report, about, canvas).join("\n")]
+    const names = figures(report).map(([name]) => name)
+    assert.includeMembers(names, ["Attempts", "Tokens", "Cost"])
+    for (const name of [...names, "Failures by cause", "Time per attempt", "Models"]) {
+      for (const page of pages) assert.include(page, name)
+    }
+    const [page = ""] = pages
+    assert.deepStrictEqual(
+      [...page.matchAll(/<thead><tr>(.*?)<\/tr>/g)].map(([, head = ""]) =>
+        head.replaceAll(/<[^>]*>/g, " ").match(/\w+/g)
+      ),
+      [
+        ["Cause", "Tasks", "Attempts"],
+        ["Model", "Attempts", "Tokens", "Cost"]
+      ]
+    )
+    const [, inMarkdown] = pages
+    for (const head of ["| Cause | Tasks | Attempts |", "| Model | Attempts | Cost |"]) assert.include(inMarkdown, head)
+  })
+
+  it("leaves no empty cell in the overview, whatever the number of figures", () => {
+    const page = html(reportOf(record("a", "completed", [{ outcome: "completed" }])), about)
+    const rule = (selector: string) => new RegExp(`^${selector} \\{ (.*) \\}$`, "m").exec(page)?.[1] ?? ""
+    assert.match(rule("dl"), /display: flex; flex-wrap: wrap;/)
+    assert.notInclude(rule("dl"), "background")
+    assert.match(rule("dl div"), /flex: 1 1 /)
+  })
+
   it("never reports an unknown cost as zero", () => {
     const report = reportOf(record("a", "completed", [{ outcome: "completed", costUsd: null }]))
     assert.strictEqual(Object.fromEntries(figures(report))["Cost"], "cost unknown")
