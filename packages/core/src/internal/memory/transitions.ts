@@ -39,21 +39,19 @@ const checkpointed = ({ lease }: LeasedRow, usage: string | null = null): Trace 
 
 /** Writes the ledger's row of the attempt that ends. Called before the task changes. */
 const endAttempt = (row: LeasedRow, now: number, outcome: AttemptOutcome, error: string | null, trace: Trace) => {
-  row.ledger = [
-    ...row.ledger,
-    {
-      number: row.task.attempts,
-      token: row.lease.token,
-      owner: row.lease.owner,
-      startedAt: row.startedAt ?? now,
-      endedAt: now,
-      outcome,
-      error,
-      execution: trace.execution,
-      verification: trace.verification,
-      usage: trace.usage
-    }
-  ]
+  const ended = {
+    number: row.task.attempts,
+    token: row.lease.token,
+    owner: row.lease.owner,
+    startedAt: row.startedAt ?? now,
+    endedAt: now,
+    outcome,
+    error,
+    execution: trace.execution,
+    verification: trace.verification,
+    usage: trace.usage
+  }
+  row.ledger = row.ledger.length === 0 ? [ended] : [...row.ledger, ended]
 }
 
 export const add = (table: Table.Table, added: NewTaskRow, now: number) => {

@@ -1,3 +1,4 @@
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Formatter from "effect/Formatter"
 import * as Predicate from "effect/Predicate"
@@ -31,7 +32,14 @@ export const executor = (redact: Redact | null, { execute }: ExecutorService): E
     Effect.succeed(
       isEmpty(execution.metadata) ? execution : { ...execution, metadata: object(redact, execution.metadata) }
     )
-  return { execute: (task, context) => guarded(redact, () => execute(task, context), onSuccess, onError) }
+  const handlers = handlersOf(redact, onSuccess, onError)
+  return {
+    execute: (task, context) =>
+      Effect.matchCauseEffect(
+        Effect.suspend(() => execute(task, context)),
+        handlers
+      )
+  }
 }
 
 /** A verifier whose feedback, issues and errors contain no secrets. Each run of an effect is a new call. */
@@ -58,28 +66,27 @@ export const verifier = (redact: Redact | null, { kind, kindOf, verify }: Verifi
         ? verdict
         : { ...verdict, feedback: redact(verdict.feedback), issues: verdict.issues.map((issue) => redact(issue)) }
     )
+  const handlers = handlersOf(redact, onSuccess, onError)
   return {
     kind,
     kindOf,
-    verify: (task, execution, context) => guarded(redact, () => verify(task, execution, context), onSuccess, onError)
+    verify: (task, execution, context) =>
+      Effect.matchCauseEffect(
+        Effect.suspend(() => verify(task, execution, context)),
+        handlers
+      )
   }
 }
 
-/** Adds a single step to a call that succeeds, as most calls do. */
-const guarded = <A, E>(
-  redact: Redact,
-  call: () => Effect.Effect<A, E>,
-  onSuccess: (value: A) => Effect.Effect<A>,
-  onError: (error: E) => E
-): Effect.Effect<A, E> =>
-  Effect.matchCauseEffect(Effect.suspend(call), {
-    onSuccess,
-    onFailure: (cause) =>
-      Effect.failCause(cause).pipe(
-        Effect.mapError(onError),
-        Effect.catchDefect((cause) => Effect.die(defect(redact, cause)))
-      )
-  })
+/** What follows a call. It adds a single step to one that succeeds, as most calls do. */
+const handlersOf = <A, E>(redact: Redact, onSuccess: (value: A) => Effect.Effect<A>, onError: (error: E) => E) => ({
+  onSuccess,
+  onFailure: (cause: Cause.Cause<E>): Effect.Effect<A, E> =>
+    Effect.failCause(cause).pipe(
+      Effect.mapError(onError),
+      Effect.catchDefect((cause) => Effect.die(defect(redact, cause)))
+    )
+})
 
 const isEmpty = (metadata: Metadata): boolean => {
   for (const _ in metadata) return false

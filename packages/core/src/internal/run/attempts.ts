@@ -14,7 +14,7 @@ import * as checkpoints from "./checkpoints.ts"
 import type { ClaimedTask, Claims } from "./claims.ts"
 import * as deadlines from "./deadlines.ts"
 import * as dependencies from "./dependencies.ts"
-import { ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
+import { now, ofAttempt, type RunParts, type StopSignal } from "./parts.ts"
 import { unstorable } from "./settlement.ts"
 import { notStarted } from "./settler.ts"
 import * as queuePauses from "./queuePauses.ts"
@@ -77,7 +77,9 @@ export const make = Effect.fnUntraced(function* (
     const checkpoint = claimed.claim.checkpoint === null ? null : yield* storedOutput(claimed)
     yield* events.publish({
       _tag: "TaskStarted",
-      ...ofAttempt(parts, task),
+      at: now(parts),
+      taskId: task.id,
+      attempt: task.attempts,
       description: task.description,
       resumed: checkpoint !== null
     })
@@ -167,11 +169,11 @@ export const make = Effect.fnUntraced(function* (
 
   const execute = (claimed: ClaimedTask, context: AttemptContext) => {
     const { task } = claimed.claim
+    const call = traces.withOutput(parts, executor.execute(task, context))
     return spans.open(
       "invoke_agent",
       () => ({ attributes: traces.ofInvocation(parts, task) }),
-      withTransientRetry<Execution.Execution, ExecutionError>(config, {
-        call: traces.withOutput(parts, executor.execute(task, context)),
+      withTransientRetry<Execution.Execution, ExecutionError>(config, call, () => ({
         isTransient: ({ reason }) => reason === "Transient",
         onError: (error) => addUsageOf(claimed, error),
         onRetry: (reason, delayMillis) =>
@@ -179,7 +181,7 @@ export const make = Effect.fnUntraced(function* (
             parts.metrics.of(task.queue).countRetry("execution"),
             events.publish({ _tag: "ExecutionRetried", ...ofAttempt(parts, task), reason, delayMillis })
           )
-      })
+      }))
     )
   }
 
@@ -213,11 +215,11 @@ export const make = Effect.fnUntraced(function* (
 
   const verify = (claimed: ClaimedTask, execution: Execution.Execution, context: AttemptContext) => {
     const { task } = claimed.claim
+    const call = traces.withVerdict(parts, verifier.verify(task, execution, context))
     return spans.open(
       "baton.verify",
       () => ({ attributes: traces.ofAttempt(task) }),
-      withTransientRetry<Verification, VerificationError>(config, {
-        call: traces.withVerdict(parts, verifier.verify(task, execution, context)),
+      withTransientRetry<Verification, VerificationError>(config, call, () => ({
         isTransient: ({ reason }) => reason !== "Fatal" && reason !== "Permanent" && reason !== "RateLimited",
         onError: (error) => addUsageOf(claimed, error),
         onRetry: (reason, delayMillis) =>
@@ -225,7 +227,7 @@ export const make = Effect.fnUntraced(function* (
             parts.metrics.of(task.queue).countRetry("verification"),
             events.publish({ _tag: "VerificationRetried", ...ofAttempt(parts, task), reason, delayMillis })
           )
-      })
+      }))
     )
   }
 

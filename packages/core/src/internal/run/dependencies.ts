@@ -12,10 +12,12 @@ const reads = 16
 /** How many tasks are listed at a time. */
 const pageSize = 1000
 
+const none = Effect.succeed<ReadonlyArray<Dependency>>([])
+
 /** The outputs of the tasks that a task depends on. A store that cannot read one of them is a defect, and fails the attempt. */
 export const outputs = (parts: RunParts, { dependsOn }: Task): Effect.Effect<ReadonlyArray<Dependency>> =>
   dependsOn.length === 0
-    ? Effect.succeed([])
+    ? none
     : Effect.orDie(
         Effect.forEach(
           dependsOn,

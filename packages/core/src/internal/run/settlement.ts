@@ -44,11 +44,23 @@ export const settlementOf = (
     committed,
     usage
   } = claimed
+  if (outcome._tag === "Accepted") {
+    // Without a spread, which takes a multiple of the memory: this is what most attempts end with.
+    return {
+      _tag: "Complete",
+      taskId: task.id,
+      token,
+      attemptUsage: usage,
+      committed,
+      usage: claimed.taskUsage(),
+      execution: outcome.execution,
+      verification: outcome.verification,
+      verified: outcome.verified
+    }
+  }
   const attempt = { taskId: task.id, token, attemptUsage: usage, committed, usage: claimed.taskUsage() }
   if (outcome._tag === "Released") return { _tag: "Release", ...attempt, reason: outcome.reason }
-  const { execution, verification } = outcome
-  if (outcome._tag === "InReview") return { _tag: "Review", ...attempt, execution, verification: outcome.verification }
-  return { _tag: "Complete", ...attempt, execution, verification, verified: outcome.verified }
+  return { _tag: "Review", ...attempt, execution: outcome.execution, verification: outcome.verification }
 }
 
 /** The settlement of a failed attempt: the state machine, the limit of attempts and the retry policy decide. */

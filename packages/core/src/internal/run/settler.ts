@@ -297,7 +297,9 @@ const eventOf = (
       return {
         _tag: "TaskCompleted",
         outcome: "completed",
-        ...about,
+        at: about.at,
+        taskId: about.taskId,
+        attempt: about.attempt,
         output: settlement.execution.output,
         verified: settlement.verified,
         durationMillis,

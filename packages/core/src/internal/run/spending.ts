@@ -19,10 +19,12 @@ type TaskLimits = Pick<RunParts["config"], "maxCostPerTask" | "maxTokensPerTask"
  * its queue. The order is the same for all calls, so that no two of them wait for each other.
  */
 export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["spend"] => {
-  const reserve = reserving(parts, claimed)
-  const countLost = countingLost(parts, claimed)
+  // Made for the first paid call, because many attempts make none.
+  let made: { readonly reserve: Reserve; readonly countLost: ReturnType<typeof countingLost> } | undefined
   return ({ call, isResumable, isResumed = false, onGranted, spent, worstCase }) =>
     Effect.uninterruptibleMask((restore) => {
+      made ??= { reserve: reserving(parts, claimed), countLost: countingLost(parts, claimed) }
+      const { countLost, reserve } = made
       // A batch that a dead worker has sent is found again, so nothing of it is lost.
       const counted = isResumable === true ? Effect.void : countLost(worstCase)
       return Effect.flatMap(Effect.andThen(counted, reserve(worstCase, isResumed)), (reservation) => {

@@ -11,8 +11,7 @@ type CallError = ExecutionError | VerificationError
 
 type Settings = Pick<Resolved, "transientRetry" | "maxRetryAfter">
 
-interface Options<A, E> {
-  readonly call: Effect.Effect<A, E | SafetyStop>
+interface Options<E> {
   readonly isTransient: (error: E) => boolean
   /** Called with the error of each call, before the retry that may follow. */
   readonly onError: (error: E | SafetyStop) => void
@@ -22,19 +21,23 @@ interface Options<A, E> {
 /** Retries a call within the same attempt after a transient error. Costs nothing while calls succeed. */
 export const withTransientRetry = <A, E extends CallError>(
   settings: Settings,
-  options: Options<A, E>
+  call: Effect.Effect<A, E | SafetyStop>,
+  /** Called once a call has failed. */
+  makeOptions: () => Options<E>
 ): Effect.Effect<A, E | SafetyStop> =>
-  Effect.catch(options.call, (error) => {
+  Effect.catch(call, (error) => {
+    const options = makeOptions()
     options.onError(error)
-    return isTransient(options, error) ? retry(settings, options, error) : Effect.fail<E | SafetyStop>(error)
+    return isTransient(options, error) ? retry(settings, call, options, error) : Effect.fail<E | SafetyStop>(error)
   })
 
-const isTransient = <A, E extends CallError>(options: Options<A, E>, error: E | SafetyStop): error is E =>
+const isTransient = <E extends CallError>(options: Options<E>, error: E | SafetyStop): error is E =>
   error._tag !== "SafetyStop" && options.isTransient(error)
 
 const retry = <A, E extends CallError>(
   settings: Settings,
-  options: Options<A, E>,
+  call: Effect.Effect<A, E | SafetyStop>,
+  options: Options<E>,
   first: E
 ): Effect.Effect<A, E | SafetyStop> =>
   Effect.suspend(() => {
@@ -46,7 +49,7 @@ const retry = <A, E extends CallError>(
         isFirst = false
         return Effect.fail(first)
       }
-      return Effect.matchEffect(options.call, {
+      return Effect.matchEffect(call, {
         onSuccess: (value) => Effect.succeed(Effect.succeed(value)),
         onFailure: (error) => {
           options.onError(error)
@@ -63,7 +66,7 @@ const retry = <A, E extends CallError>(
  */
 const transientSchedule = <E extends CallError>(
   { maxRetryAfter, transientRetry }: Settings,
-  onRetry: Options<unknown, E>["onRetry"]
+  onRetry: Options<E>["onRetry"]
 ) => {
   let withoutVerdict = 0
   return transientRetry.pipe(
