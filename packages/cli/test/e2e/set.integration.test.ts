@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { baton, folder, start } from "./baton.ts"
 
 describe("baton set", () => {
@@ -50,16 +50,23 @@ describe("baton set", () => {
     120_000
   )
 
-  it.live("is for what changes; a queue is paused and resumed from another terminal", () =>
+  it.live("is not needed to see the output of a run, or to pause and resume its queue, from another terminal", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       dir.write("tasks.txt", Array.from({ length: 6 }, (_, index) => `task ${index}\n`).join(""))
-      const program = "cat > /dev/null; while [ ! -e open ]; do sleep 0.05; done; echo done"
+      const program = "cat > /dev/null; echo at work; while [ ! -e open ]; do sleep 0.05; done; echo done"
       const run = yield* start(dir.path, [
         ...["run", "tasks.txt", "--shell", program, "--no-verify", "-j", "2", "--output", "ndjson"],
         ...["--log-level", "warn"]
       ])
-      for (let started = 0; started < 2; started++) yield* run.event("TaskStarted")
+      yield* run.event("TaskStarted")
+      const { taskId = "none" } = yield* run.event("TaskStarted")
+      // Its output is shown while it runs, in events and from another terminal.
+      yield* run.event("TaskProgress")
+      yield* Effect.repeat(baton(dir.path, ["show", taskId]), {
+        until: ({ stdout }) => stdout.endsWith("\n\nOutput so far\n  at work\n"),
+        schedule: Schedule.spaced("100 millis")
+      })
       const paused = yield* baton(dir.path, ["pause", "--queue", "tasks"])
       assert.match(
         paused.stdout,

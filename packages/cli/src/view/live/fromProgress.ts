@@ -1,7 +1,7 @@
 /** The live view of a run in this process. */
 import type { TaskId } from "@baton/core/Task"
 import type { Failure, Progress, Running } from "../Progress.ts"
-import { lastLine } from "../safeText.ts"
+import { firstLine, lastLine } from "../safeText.ts"
 import { displayWidth } from "../width.ts"
 import type { FailureRow, Hint, Limits, TaskRow, View } from "./View.ts"
 
@@ -113,12 +113,12 @@ export const rowOf = (
   }
 }
 
-/** What a task reports itself or has put out last, in place of its description. */
+/** What a task reports itself or has put out last, before its description. */
 const textOf = ({ description, progress }: Running): string => {
   if (progress === undefined) return description
   const { fraction, output, text } = progress
-  const latest = text ?? (output === null ? "" : lastLine(output))
-  return `${fraction === null ? "" : `${Math.floor(fraction * 100)}%  `}${latest === "" ? description : latest}`
+  const latest = text === null ? lastLine(output ?? "") : firstLine(text)
+  return `${fraction === null ? "" : `${Math.floor(fraction * 100)}%  `}${latest === "" ? "" : `${latest} · `}${description}`
 }
 
 /** More than any terminal can show. */

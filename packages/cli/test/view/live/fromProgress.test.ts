@@ -81,16 +81,17 @@ describe("the view of a run", () => {
     assert.strictEqual(open(2, events.plain("Paused", 1), events.reasoned("Draining", 2, "stop"))().state, "draining")
   })
 
-  it("shows what a task reports itself instead of its description", () => {
+  it("shows what a task reports itself, or the last line of its output, before its description", () => {
     const text = (...reported: ReadonlyArray<Event.Event>) =>
       open(4, events.started(1, "a"), ...reported)().tasks[0]?.text
-    assert.strictEqual(text(), text())
-    assert.strictEqual(text(events.progress(2, "a", { text: "reading" })), "reading")
-    assert.strictEqual(text(events.progress(2, "a", { text: "reading", fraction: 0.429 })), "42%  reading")
-    assert.strictEqual(text(events.progress(2, "a", { fraction: 1 })), `100%  ${text() ?? ""}`)
-    assert.strictEqual(text(events.progress(2, "a", { output: "one\ntwo\n \n" })), "two")
-    assert.strictEqual(text(events.progress(2, "a", { output: "\r10 %\r\u001b[1m20 %\r", fraction: 0.2 })), "20%  20 %")
-    assert.strictEqual(text(events.progress(2, "a", { output: "\n" })), text())
+    assert.strictEqual(text(), "do a")
+    assert.strictEqual(text(events.progress(2, "a", { text: "reading\nmore" })), "reading… · do a")
+    assert.strictEqual(text(events.progress(2, "a", { text: "reading", fraction: 0.429 })), "42%  reading · do a")
+    assert.strictEqual(text(events.progress(2, "a", { fraction: 1 })), "100%  do a")
+    assert.strictEqual(text(events.progress(2, "a", { output: "one\ntwo\n \n" })), "two · do a")
+    const bar = events.progress(2, "a", { output: "\r10 %\r\u001b[1m20 %\r", fraction: 0.2 })
+    assert.strictEqual(text(bar), "20%  20 % · do a")
+    assert.strictEqual(text(events.progress(2, "a", { output: "\n" })), "do a")
   })
 
   it("has one line for tasks that end faster than one can read", () => {

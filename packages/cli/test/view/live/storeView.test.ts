@@ -57,7 +57,7 @@ describe("the view of a store", () => {
       yield* progress?.save(reports) ?? Effect.void
       assert.deepStrictEqual(
         (yield* yield* storeView.make).tasks.map((task) => task?.text),
-        ["do a", "50%  two"]
+        ["do a", "50%  two · do b"]
       )
     })
   )
