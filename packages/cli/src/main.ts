@@ -34,6 +34,7 @@ import { serve } from "./commands/serve.ts"
 import { set } from "./commands/set.ts"
 import { show } from "./commands/show.ts"
 import { status } from "./commands/status.ts"
+import { workflow } from "./commands/workflow.ts"
 import { verify } from "./commands/verify.ts"
 import { selectionIn, load } from "./settings/loadProject.ts"
 import * as Project from "./settings/Project.ts"
@@ -79,6 +80,7 @@ export const baton = Command.make("baton").pipe(
     exportCommand,
     reportCommand,
     schedule,
+    workflow,
     serve,
     mcp,
     prune,

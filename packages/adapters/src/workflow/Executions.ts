@@ -49,7 +49,10 @@ import type * as Workflow from "effect/workflow/Workflow"
 import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import * as records from "./internal/records.ts"
 import { reachable } from "./internal/steps.ts"
+import type { Retention } from "./Retention.ts"
+import * as Review from "./Review.ts"
 import * as TaskActivity from "./TaskActivity.ts"
+import * as Workflows from "./Workflows.ts"
 
 export { cancel, queueOf, type Step, steps, waitsFor, workflowOf } from "./internal/records.ts"
 
@@ -94,7 +97,7 @@ export const start = Effect.fnUntraced(function* (
       new InvalidPayload({
         queue: records.queueOf(workflow._tag),
         id: "",
-        message: `The payload does not fit the workflow ${workflow._tag}: ${message} ${fieldsOf(workflow)}`
+        message: `The payload does not fit the workflow ${workflow._tag}: ${message.replaceAll(/\s+/g, " ")}. ${fieldsOf(workflow)}`
       })
   )
   const id = yield* workflow.executionId(decoded)
@@ -106,6 +109,67 @@ export const start = Effect.fnUntraced(function* (
 const fieldsOf = ({ payloadSchema }: Definition): string => {
   const names = Object.keys(payloadSchema.fields)
   return names.length === 0 ? "It takes {}." : `Its fields are ${names.join(", ")}.`
+}
+
+/**
+ * A workflow with this name is not registered.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class NotRegistered extends Schema.TaggedError<NotRegistered>()("NotRegistered", {
+  workflow: Schema.String,
+  registered: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `The workflow ${this.workflow} is not registered. Registered are: ${this.registered.join(", ")}.`
+  }
+}
+
+/**
+ * Workflows that are started by name, and executed on an engine that is chosen where they are executed, as `baton` does with
+ * those of `baton.config.ts`.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Registered {
+  readonly names: ReadonlyArray<string>
+  /** As `start`. Fails with `NotRegistered` for other workflows. */
+  readonly start: (
+    name: string,
+    payload: unknown
+  ) => Effect.Effect<Started, NotRegistered | InvalidPayload | TasksRefused | TaskStoreError, TaskStore>
+  /** Executes them in one process. See `Workflows.layerSingle`. */
+  readonly layerSingle: (options: { readonly filename: string }) => Layer.Layer<never, unknown, TaskStore>
+  /** Executes them in any number of processes. See `Workflows.layerCluster`. */
+  readonly layerCluster: (options: Workflows.ClusterOptions) => Layer.Layer<never, unknown, TaskStore>
+}
+
+/**
+ * Registers workflows. The layer contains those of all workflows (`Workflow.toLayer`), their schedules, and the workers of
+ * their queues, unless other processes have them.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const register = <E>(options: {
+  readonly definitions: ReadonlyArray<Definition>
+  readonly layer: Layer.Layer<never, E, WorkflowEngine | TaskStore | Review.Review | Retention>
+}): Registered => {
+  const names = options.definitions.map(({ _tag }) => _tag)
+  const parts = options.layer.pipe(Layer.provide(Review.layer), Layer.provide(layer))
+  return {
+    names,
+    start: (name, payload) => {
+      const workflow = options.definitions.find(({ _tag }) => _tag === name)
+      return workflow === undefined
+        ? Effect.fail(new NotRegistered({ workflow: name, registered: names }))
+        : start(workflow, payload)
+    },
+    layerSingle: (engine) => Layer.provide(parts, Workflows.layerSingle(engine)),
+    layerCluster: (engine) => Layer.provide(parts, Workflows.layerCluster(engine))
+  }
 }
 
 /** How many executions of one workflow a process waits for. More of them wait until others have ended. */
@@ -241,6 +305,6 @@ const interruptCancelled = Effect.fnUntraced(function* (workflow: Workflow.Any, 
 const reasonOf = (exit: Exit.Failure<unknown, unknown>): string => {
   if (Cause.hasInterruptsOnly(exit.cause)) return "The execution was interrupted."
   const error = Cause.squash(exit.cause)
-  if (Predicate.isError(error)) return error.message
+  if (Predicate.isError(error)) return error.message === "" ? Cause.pretty(exit.cause) : error.message
   return typeof error === "string" ? error : (JSON.stringify(error) ?? String(error))
 }

@@ -1,7 +1,7 @@
 /** `baton run` and `baton worker` */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { FlagGroups, runFlags, runGroups } from "../settings/flags.ts"
+import { FlagGroups, runFlags, runGroups, workerFlags } from "../settings/flags.ts"
 import { sourceOptions } from "../settings/commandFlags.ts"
 
 /** Runs a list of tasks until no task is left that can run. */
@@ -47,7 +47,7 @@ export const run = Command.make("run", { ...sourceOptions, ...runFlags }, (flags
 )
 
 /** Runs the tasks of the store and waits for new ones. */
-export const worker = Command.make("worker", runFlags, (flags) =>
+export const worker = Command.make("worker", workerFlags, (flags) =>
   Effect.flatMap(
     Effect.promise(() => import("../run/run.ts")),
     ({ work }) => work(flags)
@@ -55,12 +55,13 @@ export const worker = Command.make("worker", runFlags, (flags) =>
 ).pipe(
   Command.annotate(FlagGroups, runGroups),
   Command.withDescription(
-    "Run the tasks of the store and wait for new ones until a signal, a limit or `baton stop` stops the worker. Several workers can share a store. Takes the flags of `baton run`.\n\n" +
+    "Run the tasks of the store and wait for new ones until a signal, a limit or `baton stop` stops the worker. Several workers can share a store. Takes the flags of `baton run`. With --workflows, it executes workflows instead: see `baton workflow`.\n\n" +
       "Exit codes: 0 `baton stop` stopped the worker; 1 wrong usage or configuration, or an unexpected error; 3 a limit stopped the worker; 129, 130, 143 a signal stopped the worker after draining."
   ),
   Command.withShortDescription("Run tasks continuously and wait for new ones"),
   Command.withExamples([
     { command: "baton worker --exec 'claude -p' --verify './check.sh' -j 2", description: "Run two tasks at a time" },
-    { command: "baton --store sqlite:/srv/baton.db worker --exec ./handle", description: "Use another store" }
+    { command: "baton --store sqlite:/srv/baton.db worker --exec ./handle", description: "Use another store" },
+    { command: "baton worker --workflows", description: "Execute the workflows of baton.config.ts" }
   ])
 )

@@ -15,11 +15,11 @@ import { safeText } from "../view/safeText.ts"
 type Queues = Arr.NonEmptyReadonlyArray<string>
 type QueueSetting = GlobalFlag.Setting.Identifier<"queue">
 
-/** The queue of the ticks of schedules, which commands on all queues leave alone. No source has this name. */
+/** The queue of the ticks of schedules. No source has a name with `@`, and commands on all queues leave such queues alone. */
 export const schedulesQueue = "@schedules"
 
-/** The queues with tasks of the user. */
-const ofUser = (queues: ReadonlyArray<QueueCounts>) => queues.filter(({ queue }) => queue !== schedulesQueue)
+/** The queues with tasks of the user: those of schedules and of executions of workflows begin with `@`. */
+const ofUser = (queues: ReadonlyArray<QueueCounts>) => queues.filter(({ queue }) => !queue.startsWith("@"))
 
 /** Chooses the queue of a source: that of `--queue`, or the one named after the source. */
 export const sourceQueues: Effect.Effect<(source: string) => string, never, QueueSetting> = Effect.map(

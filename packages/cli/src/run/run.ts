@@ -6,7 +6,7 @@ import * as Stdio from "effect/Stdio"
 import { fstatSync } from "node:fs"
 import { hostname } from "node:os"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import { LogFormatFlag, QueueFlag, type RunFlags } from "../settings/flags.ts"
+import { LogFormatFlag, QueueFlag, type RunFlags, type WorkerFlags } from "../settings/flags.ts"
 import { allSources, type SourceOptions } from "../settings/commandFlags.ts"
 import { importedText } from "../view/quantity.ts"
 import * as notices from "../view/notices.ts"
@@ -56,7 +56,11 @@ export const run = Effect.fnUntraced(function* (given: RunFlags & SourceOptions)
 })
 
 /** Runs the tasks of the store and waits for new ones. */
-export const work = Effect.fnUntraced(function* (flags: RunFlags) {
+export const work = Effect.fnUntraced(function* (flags: WorkerFlags) {
+  if (flags.workflows) {
+    const module = yield* Effect.promise(() => import("./workflows.ts"))
+    return yield* module.work(flags)
+  }
   const parts = yield* prepare(flags, { endless: true })
   const work = Effect.gen(function* () {
     const whole = yield* TaskStore

@@ -1,4 +1,5 @@
 /** The loaded configuration file. */
+import type { Executions } from "@baton/adapters/workflow"
 import type { Hook } from "@baton/core/Hooks"
 import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -23,10 +24,11 @@ export interface ProjectService {
   /** The layers. Their services and requirements are only known when they are built. */
   readonly parts: { readonly [Name in PartName]?: Layer.Layer<unknown, unknown> }
   readonly hooks: ReadonlyArray<Hook>
+  readonly workflows: Executions.Registered | null
 }
 
 /** A directory without a configuration. */
-const none: ProjectService = { name: null, flags: [], settings: {}, parts: {}, hooks: [] }
+const none: ProjectService = { name: null, flags: [], settings: {}, parts: {}, hooks: [], workflows: null }
 
 /** The configuration of this command line; empty unless a file was loaded. */
 export const Project = Context.Reference<ProjectService>("@baton/cli/settings/Project", { defaultValue: () => none })

@@ -1,4 +1,5 @@
 /** The types of `baton.config.ts`. */
+import type { Executions } from "@baton/adapters/workflow"
 import type { Executor } from "@baton/core/Executor"
 import type { Hook } from "@baton/core/Hooks"
 import type { Safety } from "@baton/core/Safety"
@@ -41,6 +42,8 @@ export type Settings = {
   readonly safety?: Layer<Safety, unknown>
   /** Functions that receive every event of a run. */
   readonly hooks?: ReadonlyArray<Hook>
+  /** Workflows, registered with `Executions.register` of `@baton/adapters/workflow`. */
+  readonly workflows?: Executions.Registered
 }
 
 /** A configuration: settings, and profiles that `--profile NAME` applies over them. */

@@ -90,6 +90,11 @@ export const runFlags = { ...flagsFor("run"), price: options.price, json: option
 
 export type RunFlags = Command.Command.Config.Infer<typeof runFlags>
 
+/** The flags of `baton worker`. */
+export const workerFlags = { ...runFlags, ...flagsFor("worker") }
+
+export type WorkerFlags = Command.Command.Config.Infer<typeof workerFlags>
+
 /** The flags of `baton verify`. */
 export const verifyFlags = { ...flagsFor("verify"), price: options.price }
 

@@ -18,6 +18,7 @@ import { CommandFailed } from "../system/CommandFailed.ts"
 import { settingInFile, settingNames, variableName } from "./settings.ts"
 import { nearest } from "../system/nearest.ts"
 import * as sources from "../sources/SourceError.ts"
+import type { Executions } from "@baton/adapters/workflow"
 import type { Hook } from "@baton/core/Hooks"
 import { fromConfig, type PartName, type ProjectService } from "./Project.ts"
 
@@ -143,6 +144,15 @@ const isLayer = (value: unknown): value is Layer.Layer<unknown, unknown> => Laye
 const isHooks = (value: unknown): value is ReadonlyArray<Hook> =>
   Array.isArray(value) && value.every(Predicate.isFunction)
 
+// As above: what its functions do is only known when they are used.
+const isWorkflows = (value: unknown): value is Executions.Registered =>
+  Predicate.hasProperty(value, "names") &&
+  Array.isArray(value.names) &&
+  Predicate.hasProperty(value, "start") &&
+  Predicate.isFunction(value.start) &&
+  Predicate.hasProperty(value, "layerSingle") &&
+  Predicate.isFunction(value.layerSingle)
+
 const read = (
   source: Source,
   exported: unknown,
@@ -170,18 +180,27 @@ const read = (
   const settings: Record<string, string> = {}
   const parts: { [Name in PartName]?: Layer.Layer<unknown, unknown> } = {}
   let hooks: ReadonlyArray<Hook> = []
+  let workflows: Executions.Registered | null = null
   for (const [key, value] of Object.entries({ ...withoutAlternatives(base, chosen), ...chosen })) {
     if (value === undefined) continue
     if (key === "hooks") {
       if (!isHooks(value)) return wrong(key, "`hooks` takes an array of functions from an event to an Effect.")
       hooks = value
+    } else if (key === "workflows") {
+      if (!isWorkflows(value)) {
+        return wrong(
+          key,
+          "`workflows` takes what `Executions.register({ definitions, layer })` of `@baton/adapters/workflow` returns."
+        )
+      }
+      workflows = value
     } else if (isPartName(key) && isLayer(value)) {
       parts[key] = value
       if (key !== "safety") settings[key] = fromConfig
     } else if (key === "safety") {
       return wrong(key, "`safety` takes a layer; limits such as `maxCost` are separate settings.")
     } else if (settingInFile(key) === undefined) {
-      const guesses = nearest(key, [...settingNames.filter(settingInFile), "safety", "hooks", "profiles"])
+      const guesses = nearest(key, [...settingNames.filter(settingInFile), "safety", "hooks", "workflows", "profiles"])
       const meant = guesses.length === 0 ? "" : `; did you mean \`${guesses.join("` or `")}\`?`
       return wrong(key, `unknown setting \`${key}\`${meant === "" ? "." : meant}`)
     } else if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
@@ -194,7 +213,8 @@ const read = (
     name: profile === undefined ? source.file : `${source.file} (profile ${profile})`,
     settings,
     parts,
-    hooks
+    hooks,
+    workflows
   })
 }
 

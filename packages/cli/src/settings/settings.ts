@@ -5,7 +5,7 @@
 import * as Kind from "./Kind.ts"
 
 /** The commands that take settings. `run` stands for `baton run`, `baton worker` and `baton plan`, which take the same ones. */
-export type TakenBy = "every command" | "run" | "verify" | "doctor" | "status" | "serve" | "mcp"
+export type TakenBy = "every command" | "run" | "worker" | "verify" | "doctor" | "status" | "serve" | "mcp"
 
 /** The headings that the help shows some settings under. */
 export const groupTitles = {
@@ -42,6 +42,7 @@ const reportExtensions = [".html", ".htm", ".md", ".markdown", ".txt"]
 
 const everywhere = ["every command"] as const
 const runAndDoctor = ["run", "doctor"] as const
+const worker = ["worker"] as const
 const serve = ["serve"] as const
 const serveAndMcp = ["serve", "mcp"] as const
 const runAndVerify = ["run", "verify"] as const
@@ -479,6 +480,18 @@ export const settings = {
     kind: file,
     help: "A file of tokens, one of which every request to the server has to carry: each line is a role (view, review or operate) and a token of at least 16 characters",
     takenBy: serve
+  },
+
+  workflows: {
+    kind: Kind.onOff,
+    help: "Execute the workflows of the configuration file instead of tasks; the workers of their queues are part of it, or other workers",
+    takenBy: worker,
+    inFile: false
+  },
+  workflowAddress: {
+    kind: Kind.address,
+    help: "With --workflows and a store on PostgreSQL: the address at which the other workers with workflows reach this one; each has its own",
+    takenBy: worker
   },
 
   noRedact: {

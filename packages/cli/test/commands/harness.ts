@@ -2,7 +2,20 @@
 import { NodeServices } from "@effect/platform-node"
 import { Execution, Task, TaskStore, Usage, Verification } from "@baton/core"
 import { it } from "@effect/vitest"
-import { ConfigProvider, Duration, Effect, Layer, Option, Queue, Runtime, Sink, Stdio, Stream, Terminal } from "effect"
+import {
+  ConfigProvider,
+  Duration,
+  Effect,
+  Layer,
+  Option,
+  Queue,
+  Runtime,
+  type Scope,
+  Sink,
+  Stdio,
+  Stream,
+  Terminal
+} from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { TestClock, TestConsole } from "effect/testing"
 import { run } from "../../src/main.ts"
@@ -96,7 +109,7 @@ const terminal = Effect.fnUntraced(function* (surroundings: Surroundings) {
 })
 
 /** A test with a separate store. */
-export const test = (name: string, effect: Effect.Effect<void, unknown, TaskStore.TaskStore>) =>
+export const test = (name: string, effect: Effect.Effect<void, unknown, TaskStore.TaskStore | Scope.Scope>) =>
   it.effect(name, () => Effect.provide(effect, TaskStore.layerMemory, { local: true }))
 
 /** Joins lines as printed text. */

@@ -77,7 +77,8 @@ describe("commandName", () => {
         flags: ["--config-file", "x.ts"],
         settings: { store: "sqlite:x.db" },
         parts: {},
-        hooks: []
+        hooks: [],
+        workflows: null
       }
       const name = (url: string) => Effect.provideService(nameFor(url), Project, project)
       assert.strictEqual(yield* name("sqlite:x.db"), "baton --config-file x.ts")
