@@ -4,6 +4,9 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    reporters: ["../scripts/testProgress.ts"],
+    // The report of a file names its tests only if one takes longer.
+    slowTestThreshold: 10_000,
     // Tests undo their changes, so files can share a worker.
     isolate: false,
     globalSetup: ["../packages/adapters/test/servers/globalSetup.ts"],

@@ -3,6 +3,9 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    reporters: ["../../scripts/testProgress.ts"],
+    // The report of a file names its tests only if one takes longer.
+    slowTestThreshold: 10_000,
     // Tests undo their changes, so files can share a worker: that takes half the time.
     isolate: false,
     // Ends a test that hangs. A busy machine takes many times as long as a quiet one.
