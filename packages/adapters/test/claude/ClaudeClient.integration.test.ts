@@ -226,6 +226,26 @@ describe("an answer", () => {
       })
   )
 
+  it.live("has an unknown usage where a gateway sends its message_delta without any", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      const text = [
+        { type: "message_start", message: { id: "msg_1", model: "m", usage: { input_tokens: 3, output_tokens: 1 } } },
+        { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
+        { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "a long answer" } },
+        { type: "content_block_stop", index: 0 },
+        { type: "message_delta", delta: { stop_reason: "end_turn" } },
+        { type: "message_stop" }
+      ]
+        .map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+        .join("")
+      server.script(() => ({ _tag: "Bytes", chunks: [new TextEncoder().encode(text)] }))
+      const { text: answer, usage } = yield* send()
+      assert.strictEqual(answer, "a long answer")
+      assert.isNull(usage)
+    })
+  )
+
   it.live("costs a tenth more where the API reports that it ran in the US", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()

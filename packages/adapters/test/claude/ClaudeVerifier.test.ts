@@ -382,6 +382,48 @@ describe("ClaudeVerifier with confirm", () => {
   )
 })
 
+describe("a judge with fallback models", () => {
+  const options = {
+    model: "claude-haiku-5-5",
+    fallbackModels: ["claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5"]
+  }
+  const refusal: Answer = { ...yes, stopReason: "refusal", refusal: "cyber" }
+  const models = (sent: ReadonlyArray<{ readonly request: { readonly model: string } }>) =>
+    sent.map(({ request }) => request.model)
+
+  it.effect.each([
+    ["refuses", refusal, 2000],
+    ["is overloaded", failure({ status: 529 }), 1000]
+  ] as const)("asks the next one when a model %s, and counts both", ([, first, inputTokens]) =>
+    Effect.gen(function* () {
+      const { sent, verdict } = yield* judged(options, [first, no])
+      assert.deepStrictEqual(models(sent), ["claude-haiku-5-5", "claude-sonnet-5-5"])
+      assert.isFalse(verdict.passed)
+      assert.strictEqual(verdict.usage?.inputTokens, inputTokens)
+      assert.notStrictEqual(sent[0]?.about.idempotencyKey, sent[1]?.about.idempotencyKey)
+    })
+  )
+
+  it.effect("reports the refusal of the last one", () =>
+    Effect.gen(function* () {
+      const { error, sent } = yield* unjudged(options, [refusal, refusal, refusal])
+      assert.deepStrictEqual(models(sent), ["claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5"])
+      assert.strictEqual(error.reason, "Permanent")
+      assert.strictEqual(error.usage?.inputTokens, 3000)
+    })
+  )
+
+  it.effect("asks no other model after a rate limit or an answer without a verdict", () =>
+    Effect.gen(function* () {
+      const limited = yield* unjudged(options, [failure({ status: 429, type: "rate_limit_error" })])
+      assert.strictEqual(limited.error.reason, "Transient")
+      const unclear = yield* unjudged(options, [{ text: "Perhaps." }])
+      assert.strictEqual(unclear.error.reason, "Failed")
+      assert.lengthOf([...limited.sent, ...unclear.sent], 2)
+    })
+  )
+})
+
 describe("several judges", () => {
   const quorumOf = (quorum: number, ...judges: ReadonlyArray<readonly [string, ReadonlyArray<Answer>]>) => {
     const clients = judges.map(([model, answers]) => ({ model, client: make(...answers) }))

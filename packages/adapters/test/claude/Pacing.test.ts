@@ -246,6 +246,18 @@ describe("limits that the server states", () => {
     })
   )
 
+  it.effect("are the regular ones: a commitment to Priority Tier comes on top of them", () =>
+    Effect.gen(function* () {
+      const { count, send, sendMany } = yield* start()
+      const priority = Object.fromEntries(
+        ["limit", "remaining"].map((kind) => [`anthropic-priority-input-tokens-${kind}`, "0"])
+      )
+      yield* (yield* send()).end(answered(undefined, { ...limits("requests", 60, 5), ...priority }))
+      yield* sendMany(10)
+      assert.strictEqual(count(), 6)
+    })
+  )
+
   it.effect("do not raise a configured limit", () =>
     Effect.gen(function* () {
       const { count, send, sendMany } = yield* start({ requestsPerMinute: 2 })

@@ -12,6 +12,8 @@ import type { Rate } from "./requests.ts"
 export interface RequestShape {
   /** A request for an almost empty description, which contains the text that all requests share. */
   readonly empty: MessageRequest.MessageRequest
+  /** The models that are asked after the one of the request; at worst, each of them is. */
+  readonly fallbackModels: ReadonlyArray<string>
   readonly rate: Rate
 }
 
@@ -58,7 +60,7 @@ export const make = (options: Options): ReadonlyArray<PartEstimate> => {
 
 const partOf = (
   part: PartEstimate["part"],
-  { empty, rate }: RequestShape,
+  { empty, fallbackModels, rate }: RequestShape,
   output: Range,
   { history, lengths, prices }: Options,
   shape: {
@@ -104,8 +106,10 @@ const partOf = (
       outputTokens: output.expected
     })
     for (const [requests, input] of shape.worst(fixed + messages + length)) {
-      const { costUsd } = Pricing.worstCase(prices, empty, "standard", { fixed, messages: input - fixed })
-      add("worst", requests, { ...noTokens, inputTokens: input, outputTokens: output.worst }, costUsd)
+      for (const asked of [empty, ...fallbackModels.map((model) => ({ ...empty, model }))]) {
+        const { costUsd } = Pricing.worstCase(prices, asked, "standard", { fixed, messages: input - fixed })
+        add("worst", requests, { ...noTokens, inputTokens: input, outputTokens: output.worst }, costUsd)
+      }
     }
   }
   const { cost } = sums

@@ -22,7 +22,9 @@ export interface Settings {
 
 /** Reads the flags. Fails with a message that names the flag. */
 export const read = Effect.fnUntraced(function* (
-  flags: RunFlags
+  flags: RunFlags,
+  /** The fallback models are those of the executor's API. */
+  { judgeHasFallbacks }: { readonly judgeHasFallbacks: boolean }
 ): Effect.fn.Return<Settings, CommandFailed | SourceError.SourceError, FileSystem.FileSystem> {
   return {
     executor: {
@@ -35,6 +37,7 @@ export const read = Effect.fnUntraced(function* (
     },
     verifier: {
       model: flags.judgeModel.value,
+      fallbackModels: judgeHasFallbacks ? flags.fallbackModel?.value : undefined,
       criteria: flags.criteria?.value,
       confirm: flags.confirm.value
     },

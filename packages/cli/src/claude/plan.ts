@@ -34,7 +34,10 @@ export interface Apis {
 
 /** Plans a run. Writes nothing and costs nothing: counting tokens is free. */
 export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions, apis: Apis) {
-  const read = apis.executor === undefined ? undefined : yield* options.read(flags)
+  const read =
+    apis.executor === undefined
+      ? undefined
+      : yield* options.read(flags, { judgeHasFallbacks: apis.verifier === apis.executor })
   const work = yield* readWorkload(flags.sources, { ...flags, queueOf: yield* sourceQueues })
   const { added, existing, pending, skipped } = work
   const plan = {
@@ -50,8 +53,8 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
     verifier: apis.verifier ?? apis.executor
   })
   const ofClaude = { executor: apis.executor === "claude", verifier: apis.verifier === "claude" }
-  const client =
-    ofClaude.executor || ofClaude.verifier ? yield* clientFor(preflight.modelsOf(read, ofClaude)) : undefined
+  const models = preflight.modelsOf(read, ofClaude)
+  const client = models.length > 0 ? yield* clientFor(models) : undefined
   const judging = (description: string) => requests.judge(description, ".")
   // Only Claude's API counts tokens.
   const rate = Effect.fnUntraced(function* (api: preflight.Api, requestFor: Requests.Requests["execute"]) {
@@ -59,9 +62,19 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
       ? Requests.guessTokens(yield* requestFor("."))
       : yield* Requests.countTokens(client, work.sample, requestFor)
   })
-  const executor = { empty: yield* requests.execute("."), rate: yield* rate(apis.executor, requests.execute) }
+  const executor = {
+    empty: yield* requests.execute("."),
+    fallbackModels: read.executor.fallbackModels ?? [],
+    rate: yield* rate(apis.executor, requests.execute)
+  }
   const judge =
-    apis.verifier === undefined ? null : { empty: yield* judging("."), rate: yield* rate(apis.verifier, judging) }
+    apis.verifier === undefined
+      ? null
+      : {
+          empty: yield* judging("."),
+          fallbackModels: read.verifier.fallbackModels ?? [],
+          rate: yield* rate(apis.verifier, judging)
+        }
   const maxAttempts = flags.maxAttempts.value
   const history = yield* Estimate.readHistory({ model: read.executor.model, maxTokens: read.executor.maxTokens })
   const estimated = Estimate.make({

@@ -32,21 +32,23 @@ export interface RequiredModel {
 }
 
 /** The models that a run with these settings uses. */
-export const modelsOf = ({ executor, verifier }: Settings, uses: Uses): ReadonlyArray<RequiredModel> => [
-  ...(uses.executor
-    ? [
-        { model: executor.model, flag: "--model" as const, maxTokens: executor.maxTokens },
-        ...(executor.fallbackModels ?? []).map((model) => ({
-          model,
-          flag: "--fallback-model" as const,
-          maxTokens: executor.maxTokens
-        }))
-      ]
-    : []),
-  ...(uses.verifier
-    ? [{ model: verifier.model, flag: "--judge-model" as const, maxTokens: ClaudeVerifier.defaultMaxTokens }]
-    : [])
-]
+export const modelsOf = ({ executor, verifier }: Settings, uses: Uses): ReadonlyArray<RequiredModel> => {
+  const withFallbacks = (
+    {
+      fallbackModels = [],
+      model
+    }: { readonly model: string; readonly fallbackModels?: ReadonlyArray<string> | undefined },
+    flag: RequiredModel["flag"],
+    maxTokens: number
+  ): ReadonlyArray<RequiredModel> => [
+    { model, flag, maxTokens },
+    ...fallbackModels.map((fallback) => ({ model: fallback, flag: "--fallback-model" as const, maxTokens }))
+  ]
+  return [
+    ...(uses.executor ? withFallbacks(executor, "--model", executor.maxTokens) : []),
+    ...(uses.verifier ? withFallbacks(verifier, "--judge-model", ClaudeVerifier.defaultMaxTokens) : [])
+  ]
+}
 
 /** Refuses a limit in USD if the price of a model is unknown, because the limit could not be kept. */
 export const checkPrices = (

@@ -21,6 +21,8 @@ import type { ModelUse } from "../view/summary.ts"
 export interface PartOptions {
   readonly executor: boolean
   readonly verifier: boolean
+  /** Whether the fallback models are for the judge too. */
+  readonly judgeHasFallbacks: boolean
   /** The maximum duration of a request. */
   readonly timeout: Duration.Duration
   readonly verifyTimeout: Duration.Duration
@@ -72,7 +74,7 @@ export const make = Effect.fnUntraced(function* <Id>(
   api: ModelApi<Id>
 ): Effect.fn.Return<Parts, CommandFailed | SourceError, FileSystem.FileSystem> {
   const { key } = api
-  const read = yield* readSettings(flags)
+  const read = yield* readSettings(flags, wanted)
   const { executor, prices, verifier } = read
   const models = preflight.modelsOf(read, wanted)
   yield* preflight.checkPrices(models, prices, costLimit(flags))

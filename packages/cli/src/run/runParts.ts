@@ -103,7 +103,11 @@ export const make = Effect.fnUntraced(function* (
   const batching = flags.batch ? batchRun : undefined
   const concurrency = explicit(flags.concurrency) ?? batching?.defaults.concurrency ?? flags.concurrency.value
   const cache = flags.noCache ? undefined : siblingFile(yield* StoreUrl, "cache")
-  const usesOf = (api: Api) => ({ executor: apis.executor === api, verifier: apis.verifier === api })
+  const usesOf = (api: Api) => ({
+    executor: apis.executor === api,
+    verifier: apis.verifier === api,
+    judgeHasFallbacks: apis.executor === undefined || apis.executor === api
+  })
   const ofClaude = usesOf("claude")
   const claude =
     ofClaude.executor || ofClaude.verifier
@@ -223,7 +227,8 @@ const checkFlags = (
     )
   }
   const misplaced = [
-    ...(uses.executor ? [] : [systemFile, maxOutputTokens, outputSchema, flags.fallbackModel]),
+    ...(uses.executor ? [] : [systemFile, maxOutputTokens, outputSchema]),
+    ...(uses.executor || uses.verifier ? [] : [flags.fallbackModel]),
     ...(uses.executor || uses.agent ? [] : [model, system, effort]),
     ...(uses.agent ? [] : forAgent),
     ...(uses.verifier ? [] : forJudge),

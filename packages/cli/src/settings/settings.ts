@@ -292,9 +292,10 @@ export const settings = {
   },
   fallbackModel: {
     kind: Kind.names("MODELS", "names of models, separated by commas"),
-    help: "The models to ask, in this order, when a model refuses a task or is overloaded, separated by commas",
+    help: "The models to ask, in this order, when a model refuses a task or an output, or is overloaded, separated by commas",
     otherwise: "none",
-    group: "claude"
+    group: "claude",
+    takenBy: runAndVerify
   },
   judgeModel: {
     kind: model,

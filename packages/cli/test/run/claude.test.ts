@@ -282,6 +282,12 @@ describe("baton plan", () => {
       assert.isAbove(expected, low)
       assert.isAbove(worst, expected)
       assert.strictEqual(plan.estimate?.batchCostUsd?.worst, worst / 2)
+      // At worst, every request goes to each of the models: Opus costs twice as much as Sonnet.
+      const withFallback = yield* withServer([...args, "--fallback-model", "claude-opus-5-5", "--json"])
+      const [work, judging] = (yield* decodePlan(withFallback.stdout)).estimate?.parts ?? []
+      assert.closeTo(work?.costUsd?.worst ?? 0, 3 * (plan.estimate?.parts[0]?.costUsd?.worst ?? NaN), 1e-9)
+      assert.isAbove(judging?.costUsd?.worst ?? 0, 2 * (plan.estimate?.parts[1]?.costUsd?.worst ?? NaN))
+      assert.strictEqual(work?.requests.worst, 18)
       assert.strictEqual(server.messages().length, 0)
       assert.strictEqual((yield* TaskStore.TaskStore.use((store) => store.counts)).pending, 2)
       const human = yield* withServer(args)

@@ -15,6 +15,7 @@ import * as BudgetedSend from "./budgetedSend.ts"
 import type { ClientService } from "./Client.ts"
 import { conversationOf } from "./conversation.ts"
 import type { Dialect, OutputSchema } from "./Dialect.ts"
+import { isForAnother } from "./fallback.ts"
 import * as ExecutionOf from "./execution.ts"
 import { defaultMaxRetryAfter } from "./forRun.ts"
 import type { Effort, MessageRequest, Turn } from "./MessageRequest.ts"
@@ -197,10 +198,6 @@ interface Failed {
   readonly error: ModelError
   readonly usage: Usage.Usage | null
 }
-
-/** Whether another model may answer where this one did not: it is overloaded, or its provider's filter refused the prompt. */
-const isForAnother = ({ status, type }: ModelError): boolean =>
-  status === 529 || status === 503 || type === "overloaded_error" || type === "content_filter"
 
 /** What the requests of all tasks have in common, or those of one task with its own model or instructions. */
 interface CommonRequest {
