@@ -22,6 +22,23 @@ const writeProgram = (path: string, text: string) => {
   chmodSync(path, 0o755)
 }
 
+describe("the published packages", () => {
+  // npm 11 never ends and npm 10 crashes where a package has an optional peer on it that the application installs as well.
+  for (const name of ["core", "adapters", "cli"]) {
+    it(`${name} has no peer on a test runner, so that npm installs it next to one`, () => {
+      const { dependencies, peerDependencies } = JSON.parse(
+        readFileSync(`${root}packages/${name}/package.json`, "utf8")
+      )
+      const needed = Object.keys({ ...dependencies, ...peerDependencies })
+      assert.include(needed, "effect")
+      assert.deepStrictEqual(
+        needed.filter((dependency) => dependency.includes("vitest")),
+        []
+      )
+    })
+  }
+})
+
 describe("npx -y pnpm@12 demo", () => {
   it("builds the command line's bundle and nothing else", () => {
     const { scripts } = JSON.parse(readFileSync(`${root}package.json`, "utf8"))
