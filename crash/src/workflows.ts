@@ -5,7 +5,7 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { type Task, TaskStore } from "@baton/core"
-import { Clock, Effect, Fiber, Redacted, Schema } from "effect"
+import { Clock, Effect, Fiber, Redacted, Schedule, Schema } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
@@ -204,7 +204,7 @@ export const workflowsTest = Effect.fnUntraced(function* (options: {
       makeRunner(directory, env, options.history)
     )
     const injected = { kill: 0, freeze: 0, cut: 0, restart: 0 }
-    const inject: { readonly [Name in Fault]: Effect.Effect<void, unknown> } = {
+    const inject: { readonly [Name in Fault]: Effect.Effect<unknown, unknown> } = {
       kill: Effect.suspend(() => pick(random, all)?.kill ?? Effect.void),
       // Sometimes longer than the leases of tasks and the locks of the engine.
       freeze: Effect.suspend(
@@ -219,12 +219,17 @@ export const workflowsTest = Effect.fnUntraced(function* (options: {
           PgClient.layer({ url: Redacted.make(server.url) }),
           { local: true }
         )
-      ),
+        // Its own connection is new, and can fail while the server recovers.
+      ).pipe(Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 })),
       restart: Effect.uninterruptible(
-        Effect.promise(async () => {
-          await (random() < 0.5 ? server.crash() : server.stop())
-          await server.start()
-        })
+        Effect.andThen(
+          Effect.promise(() => (random() < 0.5 ? server.crash() : server.stop())),
+          // A process of the killed server can still hold its memory.
+          Effect.retry(
+            Effect.tryPromise(() => server.start()),
+            { schedule: Schedule.spaced("500 millis"), times: 20 }
+          )
+        )
       )
     }
     yield* approveAll.pipe(
@@ -243,11 +248,11 @@ export const workflowsTest = Effect.fnUntraced(function* (options: {
         const [fault = "kill", ...others] = kinds
         kinds = others
         injected[fault]++
-        yield* Effect.exit(inject[fault])
+        yield* Effect.orDie(inject[fault])
       }
     }).pipe(Effect.forkScoped)
     const untilEnded = Effect.gen(function* () {
-      yield* Fiber.await(injecting)
+      yield* Fiber.join(injecting)
       while ((yield* ended(server.url)) < options.executions) yield* Effect.sleep("500 millis")
     })
     yield* Effect.timeoutOrElse(untilEnded, {
