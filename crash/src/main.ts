@@ -67,7 +67,8 @@ const main = Effect.gen(function* () {
         seed,
         executions,
         seconds: 3 * seconds,
-        faults: Math.round(executions / 6),
+        // Each kind equally often.
+        faults: 4 * Math.ceil(executions / 15),
         lockSeconds: 15,
         history
       })
