@@ -9,11 +9,12 @@
  * measure. Each worker has its own store and connections. The servers are private.
  */
 import { Task, TaskStore } from "@baton/core"
-import { Clock, Effect, Layer, Queue, Random } from "effect"
+import { Clock, Effect, Fiber, Layer, Queue, Random } from "effect"
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { add } from "./orchestrate.ts"
+import * as Costs from "./swarm/costs.ts"
 import { cpuOf, type Place, postgresPlace, redisPlace, type Usage } from "./swarm/servers.ts"
 import { storeLayer } from "./temporaryStores.ts"
 import type { Report } from "./swarm/worker.ts"
@@ -61,7 +62,8 @@ const makeSwarm = Effect.fnUntraced(function* (url: string) {
   const startedAt = new Map<number, { readonly at: number; readonly by: number }>()
   const finished = new Set<number>()
   let claims: Array<number> = []
-  let executions = 0
+  const killed = new Set<number>()
+  let repeated = 0
   const changes = yield* Queue.sliding<void>(1)
   const children = Array.from({ length: processes }, (_, index) => {
     const ownWorkers = Math.floor(((index + 1) * workers) / processes) - Math.floor((index * workers) / processes)
@@ -72,8 +74,10 @@ const makeSwarm = Effect.fnUntraced(function* (url: string) {
     child.on("message", (report: Report) => {
       isReady = true
       for (let next = 0; next < report.starts.length; next += 2) {
-        executions++
-        startedAt.set(report.starts[next] ?? 0, { at: report.starts[next + 1] ?? 0, by: index })
+        const number = report.starts[next] ?? 0
+        const before = startedAt.get(number)
+        if (before !== undefined && !killed.has(before.by)) repeated++
+        startedAt.set(number, { at: report.starts[next + 1] ?? 0, by: index })
       }
       for (const number of report.finished) finished.add(number)
       claims.push(...report.claims)
@@ -93,7 +97,8 @@ const makeSwarm = Effect.fnUntraced(function* (url: string) {
     until,
     startedAt,
     finished,
-    executions: () => executions,
+    /** How many tasks started again whose worker lived. */
+    repeated: () => repeated,
     /** The durations of the claims since the last call. */
     takeClaims: () => {
       const taken = claims
@@ -104,9 +109,12 @@ const makeSwarm = Effect.fnUntraced(function* (url: string) {
     /** Kills half of the processes. Returns the tasks that ran in them. */
     killHalf: () => {
       const victims = children.slice(0, Math.ceil(processes / 2))
-      for (const { child } of victims) child.kill("SIGKILL")
+      for (const { child, index } of victims) {
+        child.kill("SIGKILL")
+        killed.add(index)
+      }
       return Array.from(startedAt)
-        .filter(([number, { by }]) => by < victims.length && !finished.has(number))
+        .filter(([number, { by }]) => killed.has(by) && !finished.has(number))
         .map(([number]) => number)
     }
   }
@@ -116,9 +124,6 @@ const difference = (after: Usage, before: Usage) => ({
   requests: after.requests - before.requests,
   cpuMillis: after.cpuMillis - before.cpuMillis + after.poolerCpuMillis - before.poolerCpuMillis
 })
-
-/** Waits until the server's counts are up to date: sessions of PostgreSQL report theirs with a delay. */
-const settled = Effect.sleep("1200 millis")
 
 const note = (text: string) => Effect.sync(() => process.stderr.write(`  ${text}\n`))
 
@@ -131,9 +136,7 @@ const measure = Effect.fnUntraced(function* ({ directUrl, url, usage }: Place, k
   yield* Effect.sleep("6 seconds")
   const beforeIdle = yield* usage
   yield* Effect.sleep(idleSeconds * 1000)
-  yield* settled
   const idle = difference(yield* usage, beforeIdle)
-  const idleWindow = idleSeconds + 1.2
 
   // One task at a time for workers that wait.
   const delays: Array<number> = []
@@ -146,12 +149,12 @@ const measure = Effect.fnUntraced(function* ({ directUrl, url, usage }: Place, k
     yield* Effect.sleep(yield* Random.nextIntBetween(100, 400))
   }
   yield* swarm.until(() => swarm.finished.size >= wakeUps)
-  yield* settled
   const wakeUp = difference(yield* usage, beforeWakeUps)
 
   yield* note(`adding ${count} tasks`)
-  yield* Effect.provide(add(count, 0, keys), store)
   const began = yield* Clock.currentTimeMillis
+  // While they work. Adding is idempotent, and a statement can take too long on a busy machine.
+  const adding = yield* Effect.forkChild(Effect.retry(Effect.provide(add(count, 0, keys), store), { times: 10 }))
   // From the end of the first round on, tasks start and end evenly.
   yield* swarm.until(() => swarm.finished.size >= slots + wakeUps)
   swarm.takeClaims()
@@ -170,6 +173,7 @@ const measure = Effect.fnUntraced(function* ({ directUrl, url, usage }: Place, k
   const orphans = swarm.killHalf()
   const killedAt = yield* Clock.currentTimeMillis
   yield* note(`killed ${Math.ceil(processes / 2)} of ${processes} processes, with ${orphans.length} tasks`)
+  yield* Fiber.join(adding)
   const counts = yield* Effect.provide(drained, store)
   const seconds = ((yield* Clock.currentTimeMillis) - began) / 1000
   // Some had been settled when their process was killed, which had not reported it.
@@ -181,8 +185,8 @@ const measure = Effect.fnUntraced(function* ({ directUrl, url, usage }: Place, k
   const rate = done / workSeconds
   return {
     connections: working.connections,
-    "idle: requests/s of a worker": idle.requests / idleWindow / workers,
-    "idle: server CPU of a worker, ms/s": idle.cpuMillis / idleWindow / workers,
+    "idle: requests/s of a worker": idle.requests / idleSeconds / workers,
+    "idle: server CPU of a worker, ms/s": idle.cpuMillis / idleSeconds / workers,
     "a task for waiting workers starts after, ms, p50": quantile(delays, 0.5),
     "the same, p99": quantile(delays, 0.99),
     "the same: requests": wakeUp.requests / wakeUps,
@@ -200,7 +204,7 @@ const measure = Effect.fnUntraced(function* ({ directUrl, url, usage }: Place, k
     "taken over after, s, p50": quantile(takeovers, 0.5),
     "taken over after, s, max": quantile(takeovers, 1),
     "drained after, s": seconds,
-    "tasks that ran twice": swarm.executions() - count - wakeUps - takeovers.length,
+    "tasks that ran twice on living workers": swarm.repeated(),
     "tasks that did not complete": count + wakeUps - counts.completed
   }
 }, Effect.scoped)
@@ -222,27 +226,46 @@ const drained = Effect.gen(function* () {
 const figure = (value: number): string =>
   value.toLocaleString("en", { maximumFractionDigits: value >= 100 ? 0 : value >= 10 ? 1 : 2 }).replaceAll(",", " ")
 
+/** In case that a later server fails. */
+const noteAll = (found: Readonly<Record<string, number>>) =>
+  note(
+    Object.entries(found)
+      .map(([what, value]) => `${what}: ${figure(value)}`)
+      .join(", ")
+  )
+
+/** A table with a column per server. */
+const table = (title: string, columns: ReadonlyArray<readonly [string, Readonly<Record<string, number>>]>) => {
+  const line = (cells: ReadonlyArray<string>) => process.stdout.write(`| ${cells.join(" | ")} |\n`)
+  line([title, ...columns.map(([name]) => name)])
+  line(["---", ...columns.map(() => "---:")])
+  for (const row of Object.keys(columns[0]?.[1] ?? {})) {
+    line([row, ...columns.map(([, found]) => figure(found[row] ?? Number.NaN))])
+  }
+}
+
+/** How many operations a cost is measured with. */
+const operations = { single: 500, batched: 30 }
+
 const main = Effect.gen(function* () {
+  const chosen = values.only.split(",")
   const columns: Array<[string, Record<string, number>]> = []
+  const costs: Array<[string, Record<string, number>]> = []
   for (const [name, { keys, place }] of Object.entries(places)) {
-    if (!values.only.split(",").includes(name)) continue
+    if (!chosen.includes(name)) continue
+    const cost = (operations: number, size: number) =>
+      Effect.scoped(Effect.flatMap(place, (at) => Costs.measure(at, keys, operations, size)))
+    yield* note(`${name}: cost of single operations`)
+    const costOf = { ...(yield* cost(operations.single, 1)), ...(yield* cost(operations.batched, 100)) }
+    yield* noteAll(costOf)
+    costs.push([name, costOf])
     yield* note(`${name}: ${workers} workers x ${concurrency} tasks of ${taskMillis / 1000} s`)
     const found = yield* Effect.scoped(Effect.flatMap(place, (at) => measure(at, keys)))
-    yield* note(
-      Object.entries(found)
-        .map(([what, value]) => `${what}: ${figure(value)}`)
-        .join(", ")
-    )
+    yield* noteAll(found)
     columns.push([name, found])
   }
-  const rows = Object.keys(columns[0]?.[1] ?? {})
-  const line = (cells: ReadonlyArray<string>) => process.stdout.write(`| ${cells.join(" | ")} |\n`)
-  line([
-    `${workers} workers x ${concurrency} tasks of ${taskMillis / 1000} s, ${count} tasks`,
-    ...columns.map(([name]) => name)
-  ])
-  line(["---", ...columns.map(() => "---:")])
-  for (const row of rows) line([row, ...columns.map(([, found]) => figure(found[row] ?? Number.NaN))])
+  table(`${workers} workers x ${concurrency} tasks of ${taskMillis / 1000} s, ${count} tasks`, columns)
+  table("processor time of the server for a task, us", costs)
 })
 
 await Effect.runPromise(main)

@@ -17,7 +17,7 @@ import * as RedisServer from "../../../packages/adapters/test/servers/redis.ts"
 
 /** What a server has done since its start. */
 export interface Usage {
-  /** Transactions of PostgreSQL, where a single statement counts as one; commands that clients sent to Redis. */
+  /** Statements of PostgreSQL; commands that clients sent to Redis. */
   readonly requests: number
   readonly cpuMillis: number
   readonly connections: number
@@ -85,7 +85,9 @@ const postgres = Effect.gen(function* () {
       full_page_writes: "on",
       max_connections: "700",
       shared_buffers: "256MB",
-      max_wal_size: "4GB"
+      max_wal_size: "4GB",
+      // Counts at once. The statistics of the server itself are up to ten seconds late.
+      shared_preload_libraries: "pg_stat_statements"
     })
   )
   const pid = Number(readFileSync(join(server.folder, "data", "postmaster.pid"), "utf8").split("\n")[0])
@@ -93,6 +95,7 @@ const postgres = Effect.gen(function* () {
     Effect.promise(async () => {
       const client = new Client({ connectionString: server.url })
       await client.connect()
+      await client.query("CREATE EXTENSION pg_stat_statements")
       return client
     }),
     (client) => Effect.promise(() => client.end())
@@ -148,10 +151,9 @@ export const postgresPlace = Effect.fnUntraced(function* (pool?: Pool) {
     directUrl: server.url,
     usage: Effect.promise(async () => {
       const { rows } = await client.query<{ readonly requests: number; readonly connections: number }>(
-        `SELECT (xact_commit + xact_rollback)::float8 AS requests,
+        `SELECT (SELECT sum(calls) FROM pg_stat_statements)::float8 AS requests,
            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())::int
-             AS connections
-         FROM pg_stat_database WHERE datname = current_database()`
+             AS connections`
       )
       const { connections = 0, requests = 0 } = rows[0] ?? {}
       const poolerCpuMillis = pooler === undefined ? 0 : exactCpuOf(pooler.pid)
