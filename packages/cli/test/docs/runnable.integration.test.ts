@@ -33,7 +33,7 @@ describe("shell code in the documentation", () => {
           cwd: work,
           env,
           encoding: "utf8",
-          timeout: 20_000
+          timeout: 100_000
         })
         assert.strictEqual(status, 0, `${name}:${line}\n${stdout}${stderr}`)
       }
