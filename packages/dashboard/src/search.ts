@@ -35,6 +35,23 @@ export const task = ({ attempt, base, id, view }: Parameters): TaskSearch => ({
   view: views.find((name) => name === view)
 })
 
+export interface WorkflowsSearch {
+  readonly workflow?: string | undefined
+  readonly status?: string | undefined
+}
+
+export const workflows = ({ status, workflow }: Parameters): WorkflowsSearch => ({
+  workflow: textOf(workflow),
+  status: textOf(status)
+})
+
+export interface ExecutionSearch {
+  /** The id of the task of the execution. */
+  readonly id: string
+}
+
+export const execution = ({ id }: Parameters): ExecutionSearch => ({ id: textOf(id) ?? "" })
+
 export interface FailuresSearch {
   readonly queue?: string | undefined
 }

@@ -3,7 +3,7 @@ import { Effect, Redacted } from "effect"
 import type { Browser } from "playwright-core"
 import { afterAll, assert, beforeAll, describe, it, vi } from "vitest"
 import { assertAccessible, executablePath, launch, open, visit } from "./browser.ts"
-import { compared, examples, hostile, inReview, long, manyPending } from "./records.ts"
+import { compared, examples, hostile, inReview, long, manyPending, workflows } from "./records.ts"
 import { type Server, startServer } from "./server.ts"
 
 describe.skipIf(executablePath === undefined)("the page in a browser", () => {
@@ -94,6 +94,33 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       )
       await visit(page, `${server.url}/task?id=notes%2F2`)
       await page.getByText("Edited by web").waitFor()
+      assert.deepStrictEqual(errors, [])
+      await context.close()
+    })
+  })
+
+  describe("with an execution of a workflow", () => {
+    withServer(workflows)
+
+    it("shows it as a tree of its tasks, accessibly, and cancels it", async () => {
+      const { context, errors, page } = await open(browser)
+      await visit(page, server.url)
+      await page.getByRole("heading", { level: 2, name: "reports" }).waitFor()
+      assert.strictEqual(await page.getByText("@workflow").count(), 0)
+      await page.getByRole("link", { name: "Workflows" }).click()
+      await page.getByText('Publish/1 {"date":"2026-11-30"}').waitFor()
+      await assertAccessible(page)
+      await page.getByRole("link", { name: "6098519acdce" }).click()
+      await page.getByText("Its steps").waitFor()
+      await page.getByText("waits for a person").waitFor()
+      assert.deepStrictEqual(await page.locator(".step-name").allTextContents(), ["fetch", "summarise", "report"])
+      await assertAccessible(page)
+      await page.setViewportSize({ width: 360, height: 640 })
+      assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), 360)
+      await page.getByRole("button", { name: "Cancel" }).click()
+      await page.getByRole("button", { name: "Cancel the execution" }).click()
+      await page.locator("h1 + .badge", { hasText: "Cancelled" }).waitFor()
+      await page.locator(".step .badge", { hasText: "Failed" }).waitFor()
       assert.deepStrictEqual(errors, [])
       await context.close()
     })

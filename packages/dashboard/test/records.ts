@@ -261,6 +261,38 @@ export const audited: ReadonlyArray<TaskRecord> = Array.from({ length: 48 }, (_,
   )
 )
 
+const publication = "6098519acdcea1088687457b839502c7"
+const step = (queue: string, name: string, status: Task["status"], history: Parameters<typeof recordOf>[1]) =>
+  recordOf(
+    {
+      id: `${queue}/Publish/1/${publication}/${name}`,
+      queue,
+      status,
+      description: "The report of 2026-11-30, from 50 summaries",
+      metadata: { workflow: "Publish/1", execution: publication, step: name }
+    },
+    history
+  )
+
+/** An execution of a workflow whose last step waits for a person. */
+export const workflows: ReadonlyArray<TaskRecord> = [
+  recordOf(
+    {
+      id: `@workflow/Publish/1/${publication}`,
+      queue: "@workflow/Publish/1",
+      status: "in_progress",
+      description: 'Publish/1 {"date":"2026-11-30"}',
+      payload: { date: "2026-11-30" },
+      metadata: {}
+    },
+    [attemptOf(1, "running", { usage: null })]
+  ),
+  ...["fetch", "summarise"].map((name) =>
+    step("pages", name, "completed", [attemptOf(1, "completed", { output: "The customer likes it." })])
+  ),
+  step("reports", "report", "in_review", [attemptOf(1, "in_review", { output: first })])
+]
+
 /** An output that tries to be more than text. */
 const hostileOutput = [
   `<img src=x onerror="document.title='run'"><script>document.title = "run"</script>`,

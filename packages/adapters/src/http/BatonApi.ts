@@ -50,7 +50,8 @@ import {
   limits,
   Overview,
   TaskPage,
-  TaskWithAttempts
+  TaskWithAttempts,
+  WorkflowExecution
 } from "./internal/model.ts"
 import { version } from "./internal/version.ts"
 
@@ -104,6 +105,16 @@ export class Endpoints extends HttpApiGroup.make("baton", { topLevel: true })
       success: Schema.String.pipe(HttpApiSchema.asText()),
       error: [TaskNotFound, ...storeErrors]
     }).annotate(OpenApi.Summary, "The whole output of the attempt with this token, or the result of the task"),
+    HttpApiEndpoint.get("execution", "/executions/:id", {
+      params: { id: Schema.NonEmptyString },
+      success: WorkflowExecution,
+      error: [TaskNotFound, ...storeErrors]
+    }).annotate(OpenApi.Summary, "An execution of a workflow, by the id of its task, with its steps"),
+    HttpApiEndpoint.post("cancelExecution", "/executions/:id/cancel", {
+      params: { id: Schema.NonEmptyString },
+      success: WorkflowExecution,
+      error: [TaskNotFound, ...storeErrors]
+    }).annotate(OpenApi.Summary, "Cancel an execution of a workflow and the tasks of its steps"),
     HttpApiEndpoint.get("failures", "/failures", {
       query: { queue: Schema.optionalKey(QueueName) },
       success: Failures,

@@ -1,5 +1,6 @@
 import { Task, TaskStore, TaskStoreError, Verification } from "@baton/core"
 import { BatonApi } from "@baton/adapters/http"
+import { Executions } from "@baton/adapters/workflow"
 import { assert, describe, layer } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
@@ -54,6 +55,32 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
           after = page.next
         } while (after !== null)
         assert.deepStrictEqual(found, ids)
+      })
+    )
+
+    it.effect("shows an execution of a workflow with its steps, and cancels both", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        const queue = Executions.queueOf("Publish/1")
+        const metadata = { workflow: "Publish/1", execution: "e1", step: "fetch" }
+        yield* store.add([
+          Task.makeNew({ id: `${queue}/e1`, queue, description: "Publish/1 {}", payload: {} }),
+          Task.makeNew({ id: "pages/Publish/1/e1/fetch", queue: "pages", description: "Fetch", metadata }),
+          Task.makeNew({ id: "plain-task", description: "Do it." })
+        ])
+        const params = { id: `${queue}/e1` }
+        const shown = yield* client.execution({ params })
+        assert.deepStrictEqual(
+          [shown.execution.status, shown.waitsFor, shown.steps.map(({ name, task }) => [name, task.id, task.status])],
+          ["pending", "steps", [["fetch", "pages/Publish/1/e1/fetch", "pending"]]]
+        )
+        const cancelled = yield* client.cancelExecution({ params })
+        assert.deepStrictEqual(
+          [cancelled.execution.status, cancelled.waitsFor, cancelled.steps.map(({ task }) => task.status)],
+          ["cancelled", null, ["cancelled"]]
+        )
+        const error = yield* Effect.flip(client.execution({ params: { id: "plain-task" } }))
+        assert.include(error.message, "is not an execution of a workflow")
       })
     )
 

@@ -95,6 +95,13 @@ export const output = async (id: string, token: number, signal: AbortSignal): Pr
   return response.text()
 }
 
+const executionPath = (id: string): string => `api/executions/${encodeURIComponent(id)}`
+
+export const execution = (id: string, signal: AbortSignal) =>
+  receive(Model.WorkflowExecution, executionPath(id), { signal })
+
+export const cancelExecution = (id: string) => post(Model.WorkflowExecution, `${executionPath(id)}/cancel`, {})
+
 export const failures = (queue: string | undefined, signal: AbortSignal) =>
   receive(Model.Failures, `api/failures${query({ queue })}`, { signal })
 

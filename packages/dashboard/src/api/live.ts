@@ -8,6 +8,9 @@ import * as Model from "./schema.ts"
 /** Views are refreshed at most this often. */
 const refreshMillis = 400
 
+/** What is read again after each change. */
+const always = ["task", "review", "execution", "executions"]
+
 const decodeChanged = Schema.decodeUnknownOption(Schema.fromJsonString(Model.Changed))
 
 let connection: Connection = "connecting"
@@ -75,7 +78,7 @@ export const start = (client: QueryClient): (() => void) => {
     refreshedAt = Date.now()
     // The server reads all failed tasks to group them, so the groups are read only when their number changed.
     const failedNow = failedIn(client.getQueryData<Model.Queues>(["queues"])?.queues ?? [])
-    const names = failed === failedNow ? ["task", "review"] : ["task", "review", "failures"]
+    const names = failed === failedNow ? always : [...always, "failures"]
     failed = failedNow
     void client.invalidateQueries({ predicate: ({ queryKey }) => isOf(queryKey, ...names) })
     for (const observer of pageObservers) observer(new Set(changedQueues))

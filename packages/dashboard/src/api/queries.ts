@@ -38,6 +38,18 @@ export const taskQuery = (id: string) =>
 
 export const useTask = (id: string) => useQuery(taskQuery(id))
 
+/** An execution of a workflow, by the id of its task. */
+export const useExecution = (id: string) =>
+  useQuery({ queryKey: ["execution", id], queryFn: ({ signal }) => Client.execution(id, signal), enabled: id !== "" })
+
+/** The first executions of a workflow. */
+export const useExecutions = (queue: string | undefined, status: string | undefined) =>
+  useQuery({
+    queryKey: ["executions", queue ?? "", status ?? ""],
+    queryFn: ({ signal }) => Client.tasks({ queue, status }, undefined, signal),
+    enabled: queue !== undefined
+  })
+
 export const useFailures = (queue: string | undefined) =>
   useQuery({ queryKey: ["failures", queue ?? ""], queryFn: ({ signal }) => Client.failures(queue, signal) })
 
@@ -67,6 +79,7 @@ export const useAudit = (queue: string | undefined, share: string | undefined) =
 export const useFind = () => useMutation({ mutationFn: Client.find })
 export const useRequeue = () => useMutation({ mutationFn: Client.requeue })
 export const useCancel = () => useMutation({ mutationFn: Client.cancel })
+export const useCancelExecution = () => useMutation({ mutationFn: Client.cancelExecution })
 export const useDecide = () => useMutation({ mutationFn: Client.decide })
 export const useControl = () => useMutation({ mutationFn: Client.control })
 

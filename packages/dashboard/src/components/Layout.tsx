@@ -6,6 +6,7 @@ import { start, useConnection } from "../api/live.ts"
 import { useControl, useMay, useQueues } from "../api/queries.ts"
 import * as Token from "../api/token.ts"
 import { number } from "../text/format.ts"
+import { workflowOf } from "../text/workflows.ts"
 import { Pause, Play } from "./icons.tsx"
 import { ThemeChoice } from "./theme.tsx"
 import { base } from "../base.ts"
@@ -97,6 +98,7 @@ export const Layout = () => {
   const needsToken = queues.error instanceof RequestError && queues.error.status === 401
   useEffect(() => (needsToken ? undefined : start(client)), [client, needsToken])
   const inReview = queues.data?.queues.reduce((sum, queue) => sum + queue.in_review, 0) ?? 0
+  const hasWorkflows = queues.data?.queues.some(({ queue }) => workflowOf(queue) !== undefined) ?? false
   const role = queues.data?.server.role
   const failed = queues.data?.queues.reduce((sum, queue) => sum + queue.failed, 0) ?? 0
   return (
@@ -117,6 +119,11 @@ export const Layout = () => {
             <Link to="/tasks" className={pathname === "/task" ? "tab active" : "tab"}>
               Tasks
             </Link>
+            {hasWorkflows && (
+              <Link to="/workflows" className={pathname === "/execution" ? "tab active" : "tab"}>
+                Workflows
+              </Link>
+            )}
             <Link to="/review" className="tab">
               Review
               {inReview > 0 && (

@@ -6,6 +6,7 @@ import { PauseButton } from "../components/Layout.tsx"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
 import { statusName } from "../components/Status.tsx"
 import { ended, reasons, statuses, total } from "../text/waiting.ts"
+import { workflowOf } from "../text/workflows.ts"
 import { count, elapsed, number, percent } from "../text/format.ts"
 
 /** The share of each status, as one bar. */
@@ -128,10 +129,11 @@ export const QueuesPage = () => {
   if (queues.data === undefined) {
     return queues.error === null ? <Loading /> : <Failure error={queues.error} onRetry={() => void queues.refetch()} />
   }
+  const shown = queues.data.queues.filter(({ queue }) => workflowOf(queue) === undefined)
   // Queues with work come first.
   const all = [
-    ...queues.data.queues.filter((queue) => ended(queue) < total(queue)),
-    ...queues.data.queues.filter((queue) => ended(queue) === total(queue))
+    ...shown.filter((queue) => ended(queue) < total(queue)),
+    ...shown.filter((queue) => ended(queue) === total(queue))
   ]
   return (
     <>

@@ -46,6 +46,8 @@ export const layer = ({
             HttpServerResponse.text(text, { contentType: "text/plain; charset=utf-8" })
           )
         )
+        .handle("execution", ({ params }) => operations.execution(params.id))
+        .handle("cancelExecution", ({ params }) => operations.cancelExecution(params.id))
         .handle("failures", ({ query }) => operations.failures(query.queue))
         .handle("add", ({ payload }) => operations.add(payload.tasks))
         .handle("requeue", ({ payload }) => operations.requeue(payload))

@@ -227,6 +227,22 @@ export const TaskWithAttempts = Schema.Struct({ task: Task, attempts: Schema.Arr
 export interface TaskWithAttempts extends Schema.Schema.Type<typeof TaskWithAttempts> {}
 
 /**
+ * An execution of a workflow, which is a task, with its steps that are tasks. Its parts have the order in which they began.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const WorkflowExecution = Schema.Struct({
+  execution: Task,
+  steps: Schema.Array(Schema.Struct({ name: Schema.String, task: ListedTask })),
+  /** A worker with workflows, its steps, or code of the workflow, such as a timer; null when it has ended. */
+  waitsFor: Schema.NullOr(Schema.Literals(["worker", "steps", "workflow"]))
+})
+
+/** @since 0.2.0 */
+export interface WorkflowExecution extends Schema.Schema.Type<typeof WorkflowExecution> {}
+
+/**
  * The failed tasks with one cause.
  *
  * @category models

@@ -1,11 +1,18 @@
 /** What the endpoints and the tools of the MCP server do, through the store alone. */
 import * as Audit from "@baton/core/Audit"
-import type * as Tasks from "@baton/core/Task"
-import type { ControlRequest, ListQuery, ReviewDecision, Selection, TaskStore } from "@baton/core/TaskStore"
+import * as Tasks from "@baton/core/Task"
+import {
+  type ControlRequest,
+  type ListQuery,
+  type ReviewDecision,
+  type Selection,
+  TaskStore
+} from "@baton/core/TaskStore"
 import { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Executions from "../../workflow/internal/records.ts"
 import { NotAudited, NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "../ApiError.ts"
 import * as Failures from "./failures.ts"
 import { type AuditOverview, type Changed, type Decide, type Finding, limits } from "./model.ts"
@@ -51,6 +58,26 @@ export const make = (store: TaskStore["Service"]) => {
     }
   })
 
+  /** Only executions of workflows are in a queue of a workflow. */
+  const ofWorkflow = (task: Tasks.Task) => {
+    const workflow = Executions.workflowOf(task.queue)
+    return workflow === undefined
+      ? Effect.fail(
+          new TaskNotFound({ message: `The task ${JSON.stringify(task.id)} is not an execution of a workflow.` })
+        )
+      : Effect.succeed({ task, workflow })
+  }
+
+  const execution = Effect.fnUntraced(function* (found: Tasks.Task) {
+    const { task, workflow } = yield* ofWorkflow(found)
+    const steps = yield* Effect.provideService(Executions.steps(workflow, Tasks.localId(task)), TaskStore, store)
+    return {
+      execution: Views.wholeTask(task, limits.text),
+      steps: steps.map(({ name, task }) => ({ name, task: Views.listedTask(task) })),
+      waitsFor: Executions.waitsFor(task, steps)?._tag ?? null
+    }
+  })
+
   return {
     overview: orRefused(Overview.read(store)),
 
@@ -67,6 +94,17 @@ export const make = (store: TaskStore["Service"]) => {
         task: Views.wholeTask(task, limit),
         attempts: attempts.map((attempt) => Views.attempt(attempt, limit))
       }
+    }, orRefused),
+
+    execution: Effect.fnUntraced(function* (id: string) {
+      return yield* execution(yield* found(id))
+    }, orRefused),
+
+    /** One that has ended does not change. */
+    cancelExecution: Effect.fnUntraced(function* (id: string) {
+      const { task, workflow } = yield* ofWorkflow(yield* found(id))
+      yield* Effect.provideService(Executions.cancel(workflow, Tasks.localId(task)), TaskStore, store)
+      return yield* execution(yield* found(id))
     }, orRefused),
 
     /** The whole output of an attempt, or the result of the task. */
