@@ -103,15 +103,22 @@ describe("docs/layers.md", () => {
 describe("docs/architecture.md", () => {
   it("names files and folders that exist", () => {
     const root = fileURLToPath(new URL("../../", import.meta.url))
-    const [, table = ""] = readFileSync(`${root}docs/architecture.md`, "utf8").split("| behaviour | place |")
+    const [, ...sections] = readFileSync(`${root}docs/architecture.md`, "utf8").split(/^### /m)
     const missing: Array<string> = []
-    for (const line of table.split("\n").filter((line) => line.startsWith("| "))) {
-      // A first path starts at the root, the others at its folder or at the `src` above it.
-      const [first = "", ...others] = Array.from((cells(line)[1] ?? "").matchAll(/`([^`]+)`/g), ([, path = ""]) => path)
-      const bases = [dirname(first), first.replace(/(?<=\/src)\/.*/, "")]
-      if (!existsSync(root + first)) missing.push(first)
-      missing.push(...others.filter((path) => !bases.some((base) => existsSync(`${root}${base}/${path}`))))
+    for (const section of sections) {
+      // Each heading names the folder of its table. A path starts there, or at the folder of the first one in its row.
+      const folder = /`([^`]+)`/.exec(section)?.[1] ?? ""
+      for (const line of section.split("\n").filter((line) => line.startsWith("| "))) {
+        const places = Array.from((cells(line)[1] ?? "").matchAll(/`([^`]+)`/g), ([, path = ""]) => path)
+        let last = ""
+        for (const place of places) {
+          const bases = [folder, `${folder}/${last}`]
+          if (!bases.some((base) => existsSync(`${root}${base}/${place}`))) missing.push(`${folder}: ${place}`)
+          if (place.includes("/")) last = dirname(place)
+        }
+      }
     }
+    assert.isAtLeast(sections.length, 4)
     assert.deepStrictEqual(missing, [])
   })
 })
