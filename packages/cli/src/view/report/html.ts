@@ -144,7 +144,7 @@ const timelineChart = (report: Report): string => {
   const note =
     chart._tag === "Bars"
       ? "Each bar is an attempt from its claim to its end. Attempts in different rows overlap."
-      : `The number of concurrent attempts over time, at most ${number(chart.most)}.`
+      : `The attempts at the same time, as the average of each slice of ${Figures.took((span.until - span.from) / chart.slices.length)}: at most ${number(Math.ceil(chart.most))}.`
   return [
     `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Timeline of ${count(report.attempts, "attempt")}" preserveAspectRatio="none" style="height:${height}px">`,
     ...marks,
@@ -237,10 +237,10 @@ interface Bar {
   readonly outcome: AttemptOutcome
 }
 
-/** The number of attempts by outcome in one slice of the time. */
+/** How many attempts were running at the same time in one slice of the time, on average, by outcome. */
 type Slice = Readonly<Partial<Record<AttemptOutcome, number>>>
 
-/** Single attempts, or the number of attempts per slice if there are too many. */
+/** Single attempts, or how many were running in each slice of the time if they are too many. */
 type Timeline =
   | { readonly _tag: "Bars"; readonly lanes: number; readonly bars: ReadonlyArray<Bar> }
   | { readonly _tag: "Slices"; readonly most: number; readonly slices: ReadonlyArray<Slice> }
@@ -275,15 +275,17 @@ const inLanes = (report: Report, place: (at: number) => number): ReadonlyArray<B
   })
 }
 
+// Counts each attempt by the part of the slice in which it was running, because thousands can end in one slice.
 const inSlices = (report: Report, place: (at: number) => number): Timeline => {
   const slices = Array.from({ length: sliceCount }, (): Partial<Record<AttemptOutcome, number>> => ({}))
-  report.starts.forEach((from, index) => {
+  report.starts.forEach((start, index) => {
     const outcome = report.ended[index] ?? "running"
-    const first = Math.min(sliceCount - 1, Math.floor(place(from) * sliceCount))
-    const last = Math.min(sliceCount - 1, Math.floor(place(report.ends[index] ?? from) * sliceCount))
-    for (let at = first; at <= last; at++) {
+    const from = place(start) * sliceCount
+    const until = place(report.ends[index] ?? start) * sliceCount
+    for (let at = Math.floor(from); at < until; at++) {
       const slice = slices[at]
-      if (slice !== undefined) slice[outcome] = (slice[outcome] ?? 0) + 1
+      if (slice === undefined) continue
+      slice[outcome] = (slice[outcome] ?? 0) + Math.min(until, at + 1) - Math.max(from, at)
     }
   })
   const most = slices.reduce((highest, slice) => Math.max(highest, sum(slice)), 0)
