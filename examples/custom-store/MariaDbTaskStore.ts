@@ -87,7 +87,7 @@ const isOther = (row: Row | undefined, { description, payload, queue }: TaskStor
 const details = ["description", "overrides", "metadata", "dependsOn", "priority"] as const
 const isDifferent = (row: Row | undefined, task: TaskStoreDriver.NewTaskRow) =>
   row !== undefined && details.some((name) => row[name] !== task[name])
-type PageRequest = Omit<Parameters<TaskStoreDriver.TaskStoreDriver["list"]>[0], "results">
+type PageRequest = Omit<Parameters<TaskStoreDriver.TaskStoreDriver["list"]>[0], "results" | "contains">
 const pageOf = ({ after, limit, queue, status }: PageRequest) => [after, status, status, queue, queue, limit]
 type Link = TaskStoreDriver.AddReply["unknown"][number]
 
