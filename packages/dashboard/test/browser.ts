@@ -21,23 +21,60 @@ export interface Opened {
   readonly context: BrowserContext
   /** Errors of scripts and of the content security policy. */
   readonly errors: ReadonlyArray<string>
+  readonly close: () => Promise<void>
 }
 
-export const open = async (browser: Browser, options: Parameters<Browser["newContext"]>[0] = {}): Promise<Opened> => {
-  const context = await browser.newContext({
-    viewport: { width: 1280, height: 800 },
-    reducedMotion: "reduce",
-    ...options
-  })
-  context.setDefaultTimeout(timeout)
-  const page = await context.newPage()
+const errorsOf = (page: Page): ReadonlyArray<string> => {
   const errors: Array<string> = []
   page.on("pageerror", (error) => errors.push(error.message))
   page.on("console", (message) => {
     // Requests that fail are expected in tests of the connection.
     if (message.type() === "error" && !message.text().includes("Failed to load resource")) errors.push(message.text())
   })
-  return { page, context, errors }
+  return errors
+}
+
+const newContext = async (browser: Browser): Promise<BrowserContext> => {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    colorScheme: "light",
+    reducedMotion: "reduce"
+  })
+  context.setDefaultTimeout(timeout)
+  return context
+}
+
+const shared = new WeakMap<Browser, Promise<BrowserContext>>()
+
+/** Opens a page in the context of all tests, which has the files of the page in its cache. */
+export const open = async (browser: Browser): Promise<Opened> => {
+  const existing = shared.get(browser) ?? newContext(browser)
+  shared.set(browser, existing)
+  const context = await existing
+  const page = await context.newPage()
+  return { page, context, errors: errorsOf(page), close: () => page.close() }
+}
+
+/** Opens a page in a context of its own, for tests of what the browser keeps. */
+export const openAlone = async (browser: Browser): Promise<Opened> => {
+  const context = await newContext(browser)
+  const page = await context.newPage()
+  return { page, context, errors: errorsOf(page), close: () => context.close() }
+}
+
+/** Fails unless the page fits a window of this width. */
+export const assertFits = async (page: Page, width: number): Promise<void> => {
+  await page.setViewportSize({ width, height: 640 })
+  assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), width, page.url())
+}
+
+/** Fails if the page has a serious problem for people with disabilities, in one of its themes. */
+export const assertAccessibleInBothThemes = async (page: Page): Promise<void> => {
+  await assertAccessible(page)
+  await page.emulateMedia({ colorScheme: "dark" })
+  // The dark theme differs in its colours.
+  await assertAccessible(page, ["color-contrast"])
+  await page.emulateMedia({ colorScheme: "light" })
 }
 
 /** The heading of a page, once its data is there and the connection is live. */

@@ -2,7 +2,16 @@ import { TaskId } from "@baton/core/Task"
 import { Effect, Redacted } from "effect"
 import type { Browser } from "playwright-core"
 import { afterAll, assert, beforeAll, describe, it, vi } from "vitest"
-import { assertAccessible, executablePath, launch, open, visit } from "./browser.ts"
+import {
+  assertAccessible,
+  assertAccessibleInBothThemes,
+  assertFits,
+  executablePath,
+  launch,
+  open,
+  openAlone,
+  visit
+} from "./browser.ts"
 import { compared, examples, hostile, inReview, long, manyPending, workflows } from "./records.ts"
 import { type Server, startServer } from "./server.ts"
 
@@ -25,23 +34,20 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
   describe("with 50 outputs in review", () => {
     withServer(inReview)
 
-    for (const colorScheme of ["light", "dark"] as const) {
-      it(`shows the review desk accessibly, and in a narrow window (${colorScheme})`, async () => {
-        const { context, errors, page } = await open(browser, { colorScheme })
-        await visit(page, `${server.url}/review?queue=notes`)
-        await page.getByRole("heading", { level: 1, name: "notes/1" }).waitFor()
-        await assertAccessible(page, colorScheme === "dark" ? ["color-contrast"] : undefined)
-        await page.keyboard.press("v")
-        await page.locator("ins", { hasText: "Parquet" }).waitFor()
-        await page.setViewportSize({ width: 360, height: 640 })
-        assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), 360)
-        assert.deepStrictEqual(errors, [])
-        await context.close()
-      })
-    }
+    it("shows the review desk accessibly in both themes, and in a narrow window", async () => {
+      const { close, errors, page } = await open(browser)
+      await visit(page, `${server.url}/review?queue=notes`)
+      await page.getByRole("heading", { level: 1, name: "notes/1" }).waitFor()
+      await assertAccessibleInBothThemes(page)
+      await page.keyboard.press("v")
+      await page.locator("ins", { hasText: "Parquet" }).waitFor()
+      await assertFits(page, 360)
+      assert.deepStrictEqual(errors, [])
+      await close()
+    })
 
     it("decides about 50 outputs with the keyboard alone", async () => {
-      const { context, errors, page } = await open(browser)
+      const { close, errors, page } = await open(browser)
       await visit(page, `${server.url}/review`)
       const shown = async (id: string) => {
         await page.getByRole("heading", { level: 1, name: id, exact: true }).waitFor()
@@ -95,7 +101,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await visit(page, `${server.url}/task?id=notes%2F2`)
       await page.getByText("Edited by web").waitFor()
       assert.deepStrictEqual(errors, [])
-      await context.close()
+      await close()
     })
   })
 
@@ -103,7 +109,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     withServer(workflows)
 
     it("shows it as a tree of its tasks, accessibly, and cancels it", async () => {
-      const { context, errors, page } = await open(browser)
+      const { close, errors, page } = await open(browser)
       await visit(page, server.url)
       await page.getByRole("heading", { level: 2, name: "reports" }).waitFor()
       assert.strictEqual(await page.getByText("@workflow").count(), 0)
@@ -122,7 +128,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.locator("h1 + .badge", { hasText: "Cancelled" }).waitFor()
       await page.locator(".step .badge", { hasText: "Failed" }).waitFor()
       assert.deepStrictEqual(errors, [])
-      await context.close()
+      await close()
     })
   })
 
@@ -130,7 +136,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     withServer([compared])
 
     it("takes findings from the keyboard alone, and shows the rates accessibly", async () => {
-      const { context, errors, page } = await open(browser)
+      const { close, errors, page } = await open(browser)
       await visit(page, `${server.url}/audit?share=1`)
       await page.getByRole("heading", { level: 1, name: "release-notes/12" }).waitFor()
       await page.getByText("2 verdicts wait").waitFor()
@@ -149,10 +155,9 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
         attempts.map(({ verification }) => verification?.audit?.agrees),
         [true, undefined, false]
       )
-      await page.setViewportSize({ width: 360, height: 640 })
-      assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), 360)
+      await assertFits(page, 360)
       assert.deepStrictEqual(errors, [])
-      await context.close()
+      await close()
     })
   })
 
@@ -166,31 +171,21 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       Failures: "/failures"
     }
 
-    for (const colorScheme of ["light", "dark"] as const) {
-      it(`shows each page without errors and accessibly (${colorScheme})`, async () => {
-        const { context, errors, page } = await open(browser, { colorScheme })
-        for (const [heading, path] of Object.entries(pages)) {
-          await visit(page, `${server.url}${path}`)
-          await page.getByRole("heading", { level: 1, name: heading }).waitFor()
-          // The dark theme differs in its colours.
-          await assertAccessible(page, colorScheme === "dark" ? ["color-contrast"] : undefined)
-        }
-        assert.deepStrictEqual(errors, [])
-        await context.close()
-      })
-    }
-
-    it("fits a narrow window", async () => {
-      const { context, page } = await open(browser, { viewport: { width: 360, height: 640 } })
-      for (const path of Object.values(pages)) {
+    it("shows each page without errors, accessibly in both themes, and in a narrow window", async () => {
+      const { close, errors, page } = await open(browser)
+      for (const [heading, path] of Object.entries(pages)) {
+        await page.setViewportSize({ width: 1280, height: 800 })
         await visit(page, `${server.url}${path}`)
-        assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), 360, path)
+        await page.getByRole("heading", { level: 1, name: heading }).waitFor()
+        await assertAccessibleInBothThemes(page)
+        await assertFits(page, 360)
       }
-      await context.close()
+      assert.deepStrictEqual(errors, [])
+      await close()
     })
 
     it("shows a change of a task within its list and its queue", async () => {
-      const { context, page } = await open(browser)
+      const { close, page } = await open(browser)
       await visit(page, `${server.url}/tasks?queue=reviews`)
       const row = page.getByRole("row").filter({ hasText: "reviews/1S" })
       await row.getByText("Running").waitFor()
@@ -198,11 +193,11 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await row.getByText("Cancelled").waitFor()
       await page.getByRole("link", { name: "Queues", exact: true }).click()
       await page.getByRole("link", { name: "1 cancelled" }).waitFor()
-      await context.close()
+      await close()
     })
 
     it("narrows the list by the address, by the filters and by a search", async () => {
-      const { context, page } = await open(browser)
+      const { close, page } = await open(browser)
       await visit(page, `${server.url}/tasks?queue=reviews&status=failed`)
       await page.getByText("48 tasks").waitFor()
       await page.keyboard.press("/")
@@ -216,22 +211,22 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.goBack()
       await page.getByText("1 found").waitFor()
       assert.strictEqual(await page.getByRole("searchbox").inputValue(), "f2-")
-      await context.close()
+      await close()
     })
 
     it("compares two outputs", async () => {
-      const { context, page } = await open(browser)
+      const { close, page } = await open(browser)
       await visit(page, `${server.url}/task?id=${encodeURIComponent(compared.task.id)}`)
       await page.getByRole("button", { name: "Side by side" }).click()
       await page.locator("ins", { hasText: "Parquet" }).waitFor()
       assert.match(page.url(), /view=side-by-side/)
       await page.getByRole("button", { name: /Attempt 2/ }).click()
       await page.getByText("This attempt has no output.").waitFor()
-      await context.close()
+      await close()
     })
 
     it("requeues all failures with one cause, by keyboard, and says how many", async () => {
-      const { context, errors, page } = await open(browser)
+      const { close, errors, page } = await open(browser)
       await visit(page, `${server.url}/failures?queue=reviews`)
       await page.getByText("connect ECONNREFUSED …").waitFor()
       await page.keyboard.press("j")
@@ -258,11 +253,11 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.getByText("connect ECONNREFUSED …").waitFor({ state: "detached" })
       assert.lengthOf((await pending()).tasks, 376)
       assert.deepStrictEqual(errors, [])
-      await context.close()
+      await close()
     })
 
     it("shows markup and terminal sequences as text", async () => {
-      const { context, errors, page } = await open(browser)
+      const { close, errors, page } = await open(browser)
       for (const view of ["output", "changes", "side-by-side"]) {
         await visit(page, `${server.url}/task?id=${encodeURIComponent(hostile.task.id)}&view=${view}`)
         await page.getByText("<img src=x").first().waitFor()
@@ -273,11 +268,11 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.getByRole("link", { name: "Failures" }).click()
       await page.getByRole("heading", { name: "<img src=x" }).waitFor()
       assert.deepStrictEqual(errors, [])
-      await context.close()
+      await close()
     })
 
     it("says that the connection is lost, and catches up when it is back", async () => {
-      const { context, page } = await open(browser)
+      const { close, page } = await open(browser)
       await visit(page, server.url)
       await server.stop()
       await page.getByText("The connection to the server is lost.").waitFor()
@@ -287,25 +282,25 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.locator(".connection[data-state=live]").waitFor()
       await page.getByRole("button", { name: "Resume" }).click()
       await page.getByRole("button", { name: "Pause" }).waitFor()
-      await context.close()
+      await close()
     })
 
     it("keeps the theme that was chosen", async () => {
-      const { context, page } = await open(browser, { colorScheme: "light" })
+      const { close, page } = await openAlone(browser)
       await visit(page, server.url)
       await page.getByRole("button", { name: "Dark" }).click()
       await page.reload()
       await page.locator("html[data-theme=dark]").waitFor()
-      await context.close()
+      await close()
     })
 
     it("explains a task that does not exist", async () => {
-      const { context, page } = await open(browser)
+      const { close, page } = await open(browser)
       await page.goto(`${server.url}/task?id=none`)
       await page.getByText("none").waitFor()
       await page.goto(`${server.url}/nothing`)
       await page.getByText("This page does not exist").waitFor()
-      await context.close()
+      await close()
     })
   })
 
@@ -313,7 +308,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     withServer([])
 
     it("says what to type", async () => {
-      const { context, page } = await open(browser)
+      const { close, page } = await open(browser)
       for (const [path, command] of [
         ["/", "baton run prompts.csv"],
         ["/tasks", "baton run prompts.csv"],
@@ -323,7 +318,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
         await page.getByText(command ?? "").waitFor()
       }
       await assertAccessible(page)
-      await context.close()
+      await close()
     })
   })
 
@@ -331,7 +326,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     withServer([], { tokens: [{ token: Redacted.make("a secret of the server") }] })
 
     it("asks for a token, and keeps it out of the address", async () => {
-      const { context, page } = await open(browser)
+      const { close, page } = await open(browser)
       await page.goto(server.url)
       await page.getByLabel("Token").fill("wrong")
       await page.keyboard.press("Enter")
@@ -342,14 +337,14 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.getByText("There are no tasks yet").waitFor()
       await page.locator(".connection[data-state=live]").waitFor()
 
-      const other = await open(browser)
+      const other = await openAlone(browser)
       await visit(other.page, `${server.url}/tasks#token=a%20secret%20of%20the%20server`)
       assert.strictEqual(other.page.url(), `${server.url}/tasks`)
       await other.page.reload()
       await other.page.getByText("There are no tasks yet").waitFor()
       assert.isEmpty(await other.context.cookies())
-      await other.context.close()
-      await context.close()
+      await other.close()
+      await close()
     })
   })
 
@@ -358,7 +353,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     withServer([...examples, ...inReview], { tokens })
 
     it("offers a viewer no changes, and a reviewer decisions alone", async () => {
-      const { context, errors, page } = await open(browser)
+      const { close, errors, page } = await open(browser)
       const isOffered = (name: string) => page.getByRole("button", { name, exact: true }).isVisible()
       for (const [path, action] of [
         ["/", "Pause"],
@@ -375,14 +370,13 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       assert.isFalse(await isOffered("Requeue all"))
       await page.getByRole("link", { name: /^Review/ }).click()
       await page.getByRole("button", { name: "Approve a", exact: true }).waitFor()
-      await page.setViewportSize({ width: 360, height: 640 })
-      assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), 360)
+      await assertFits(page, 360)
       assert.deepStrictEqual(errors, [])
-      await context.close()
+      await close()
     })
 
     it("says why the server refuses an action whose role was withdrawn", async () => {
-      const { context, page } = await open(browser)
+      const { close, page } = await open(browser)
       await visit(page, `${server.url}/failures#token=operate`)
       await page.route("**/api/requeue", (route) =>
         route.continue({ headers: { ...route.request().headers(), authorization: "Bearer view" } })
@@ -396,7 +390,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
         .getByRole("region", { name: "Notifications" })
         .getByText("This requires a token with the role operate. The role of yours is view.")
         .waitFor()
-      await context.close()
+      await close()
     })
   })
 
@@ -407,7 +401,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     })
 
     it("keeps its addresses under the path, and offers no changes", async () => {
-      const { context, errors, page } = await open(browser)
+      const { close, errors, page } = await open(browser)
       await visit(page, `${server.url}/failures`)
       await page.getByText("connect ECONNREFUSED …").waitFor()
       assert.strictEqual(await page.getByRole("button", { name: "Requeue" }).count(), 0)
@@ -418,7 +412,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.reload()
       await page.getByRole("heading", { level: 1, name: "release-notes/12" }).waitFor()
       assert.deepStrictEqual(errors, [])
-      await context.close()
+      await close()
     })
   })
 
@@ -426,7 +420,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     withServer([long, ...manyPending(100_000)])
 
     it("loads the list page by page, with few elements", async () => {
-      const { context, page } = await open(browser)
+      const { close, page } = await open(browser)
       await visit(page, `${server.url}/tasks`)
       await page.getByText("100,001 tasks").waitFor()
       const height = () => page.evaluate(() => document.documentElement.scrollHeight)
@@ -434,11 +428,11 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.evaluate(() => scrollTo(0, 1500 * 56))
       await page.getByText("many/1500", { exact: true }).waitFor()
       assert.isBelow(await page.getByRole("row").count(), 60)
-      await context.close()
+      await close()
     })
 
     it("shows a part of a long output first, and then more", async () => {
-      const { context, page } = await open(browser)
+      const { close, page } = await open(browser)
       await visit(page, `${server.url}/task?id=long`)
       const output = page.getByRole("region", { name: "Output of attempt 2" }).last()
       assert.isBelow(await output.evaluate((element) => element.textContent.length), 100_000)
@@ -446,7 +440,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       while (!(await isWhole())) await page.getByRole("button", { name: "Show more" }).click()
       await page.getByRole("button", { name: "Changes" }).click()
       await page.locator(".comparison").waitFor()
-      await context.close()
+      await close()
     })
   })
 })

@@ -1,11 +1,12 @@
 /** Tasks as runs would leave them. */
+import { Task } from "@baton/core"
 import { previousOutput, TaskRecord } from "@baton/core/TaskRecord"
 import type { Usage } from "@baton/core/Usage"
 import * as Schema from "effect/Schema"
 
 type Encoded = typeof TaskRecord.Encoded
 type Attempt = Encoded["attempts"][number]
-type Task = Encoded["task"]
+type EncodedTask = Encoded["task"]
 
 const now = Date.now()
 const before = (seconds: number): string => new Date(now - seconds * 1000).toISOString()
@@ -20,7 +21,7 @@ export const usageOf = (costUsd: number): Usage => ({
   costUsd
 })
 
-type Fields = Partial<Task> & { readonly id: string }
+type Fields = Partial<EncodedTask> & { readonly id: string }
 
 /** A record of a task with these attempts. */
 export const recordOf = (fields: Fields, history: ReadonlyArray<Omit<Attempt, "taskId">> = []): TaskRecord => {
@@ -262,7 +263,7 @@ export const audited: ReadonlyArray<TaskRecord> = Array.from({ length: 48 }, (_,
 )
 
 const publication = "6098519acdcea1088687457b839502c7"
-const step = (queue: string, name: string, status: Task["status"], history: Parameters<typeof recordOf>[1]) =>
+const step = (queue: string, name: string, status: EncodedTask["status"], history: Parameters<typeof recordOf>[1]) =>
   recordOf(
     {
       id: `${queue}/Publish/1/${publication}/${name}`,
@@ -317,8 +318,15 @@ export const hostile = recordOf(
 )
 
 export const long = recordOf({ id: "long", queue: "many", status: "completed" }, [
-  attemptOf(1, "retried", { output: `${"a line of the first output\n".repeat(180_000)}the end` }),
-  attemptOf(2, "completed", { output: `${"a line of the second output\n".repeat(180_000)}the end` })
+  attemptOf(1, "retried", { output: `${`${"a line of the first output, ".repeat(20)}\n`.repeat(9_000)}the end` }),
+  attemptOf(2, "completed", { output: `${`${"a line of the second output, ".repeat(20)}\n`.repeat(9_000)}the end` })
 ])
 
-export const manyPending = (count: number): ReadonlyArray<TaskRecord> => many("many", "pending", count, 0)
+/** Copies of one record, because decoding takes longer than all else. */
+export const manyPending = (count: number): ReadonlyArray<TaskRecord> => {
+  const record = recordOf({ id: "many/0", description: prompts[0] ?? "" })
+  return Array.from({ length: count }, (_, index) => {
+    const task = Object.assign({}, record.task, { id: Task.TaskId.make(`many/${index}`) })
+    return Object.assign({}, record, { task })
+  })
+}

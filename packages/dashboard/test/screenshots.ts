@@ -2,7 +2,7 @@
 import { Execution, type TaskStore } from "@baton/core"
 import { Duration, Effect } from "effect"
 import { join } from "node:path"
-import { launch, open, visit } from "./browser.ts"
+import { launch, openAlone, visit } from "./browser.ts"
 import { audited, compared, examples, inReview } from "./records.ts"
 import { startServer } from "./server.ts"
 
@@ -42,7 +42,8 @@ const pages = {
 
 for (const colorScheme of ["light", "dark"] as const) {
   const picture = (name: string) => join(folder, `dashboard-${name}-${colorScheme}.png`)
-  const { context, page } = await open(browser, { colorScheme })
+  const { close, page } = await openAlone(browser)
+  await page.emulateMedia({ colorScheme })
   await visit(page, server.url)
   // The rate is measured while the page is open.
   for (let second = 0; second < 6; second++) {
@@ -57,7 +58,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.waitForTimeout(300)
     await page.screenshot({ path: picture(name) })
   }
-  await context.close()
+  await close()
 }
 
 await browser.close()
