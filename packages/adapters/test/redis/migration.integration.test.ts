@@ -124,8 +124,7 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
         [id("waiting")]
       )
       assert.strictEqual((yield* store.control).stops, 1)
-      const { added, existing } = yield* add(store, "urgent", "new")
-      assert.deepStrictEqual({ added, existing }, { added: [id("new")], existing: 1, different: [] })
+      assert.deepStrictEqual(yield* add(store, "urgent", "new"), { added: [id("new")], existing: 1, different: [] })
     })
   )
 

@@ -16,14 +16,17 @@ export const cannotStart = !Servers.isInstalled()
 
 export const url = sharedUrl ?? "redis://127.0.0.1:1"
 
+/** The version of the protocol, for the class of clients and for each client. */
+const protocol = { RESP: 2 } as const
+
 /** Making a client's class takes tens of milliseconds. */
-const createClient = RedisClient.factory({ RESP: 2 })
+const createClient = RedisClient.factory(protocol)
 
 /** A separate connection, to inspect and disturb the store. */
 export const client = (to = url) =>
   Effect.acquireRelease(
     Effect.promise(() =>
-      createClient({ url: to })
+      createClient({ ...protocol, url: to })
         .on("error", () => {})
         .connect()
     ),

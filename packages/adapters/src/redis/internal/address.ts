@@ -73,6 +73,8 @@ export const clientOptions = (address: Address, connectTimeoutMillis: number) =>
     database,
     ...(username === undefined ? undefined : { username }),
     ...(password === undefined ? undefined : { password }),
+    // The errors of AUTH and SELECT are clearer than those of HELLO, and every server has them.
+    RESP: 2 as const,
     maintNotifications: "disabled" as const,
     disableOfflineQueue: true,
     disableClientInfo: true,

@@ -22,8 +22,7 @@ export type Client = ReturnType<typeof makeClient>
 
 /**
  * Made once: `createClient` of the driver makes a class with a method for each command of Redis for each client, which takes
- * tens of milliseconds. RESP 2, because the errors of AUTH and SELECT are clearer than those of HELLO, and every server has
- * them.
+ * tens of milliseconds. The class and its clients need the same version of the protocol.
  */
 const createClient = RedisClient.factory({ RESP: 2 })
 
