@@ -17,22 +17,26 @@ import * as Address from "./address.ts"
 import type { Connection, Options } from "./connection.ts"
 import * as Encoding from "./encoding.ts"
 import { makeBatches } from "./batches.ts"
+import * as Adding from "./lua/adding.ts"
+import * as Administration from "./lua/administration.ts"
 import * as Budgets from "./lua/budgets.ts"
+import * as Claiming from "./lua/claiming.ts"
+import * as Leases from "./lua/leases.ts"
 import * as Pauses from "./lua/pauses.ts"
 import * as Progress from "./lua/progress.ts"
 import * as Reading from "./lua/reading.ts"
 import * as Reviews from "./lua/reviews.ts"
-import * as Administration from "./lua/administration.ts"
-import * as Writing from "./lua/writing.ts"
+import * as Settling from "./lua/settling.ts"
+import * as Sweeping from "./lua/sweeping.ts"
 
-/** Each transition is one script; see `lua/writing.ts`. */
+/** Each transition is one script; they are in `lua`, by subject. */
 export const make = (connection: Connection, { address, keys, prefix, sender }: Options): TaskStoreDriver => {
   const { run } = connection
 
   /** Fails claimed tasks that cannot be read, so that they do not hold up the others or the end of a run. */
   const setAside = (queue: string, ids: ReadonlyArray<string>) =>
     Effect.andThen(
-      run(Administration.fail, [queue, ...ids], () => undefined),
+      run(Claiming.fail, [queue, ...ids], () => undefined),
       Effect.logWarning("Tasks cannot be read. They are in the dead-letter queue.").pipe(
         Effect.annotateLogs({ store: prefix, tasks: ids.join(", ") })
       )
@@ -44,7 +48,7 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
     const numbers = [leaseMillis, call, started, maxPerKey, ...unanswered]
     const words = [queue, String(limit), owner, ...numbers.map(String)]
     return Effect.flatMap(
-      run(Writing.claim, words, (reply) => (reply === "again" ? undefined : Encoding.claimRows(reply))),
+      run(Claiming.claim, words, (reply) => (reply === "again" ? undefined : Encoding.claimRows(reply))),
       (claims) => {
         if (claims === undefined) return claim(request)
         const { damaged, rows } = claims
@@ -62,7 +66,7 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
     limits: { added: 1000 },
 
     add: (tasks, { checkOnly }) =>
-      run(Writing.add, [checkOnly ? "check" : "add", ...Encoding.addArguments(tasks)], (reply) => {
+      run(Adding.add, [checkOnly ? "check" : "add", ...Encoding.addArguments(tasks)], (reply) => {
         const [existing, conflicts, different, unknown] = Encoding.array(reply)
         return {
           existing: Encoding.texts(existing),
@@ -79,7 +83,7 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     checkpoint: (checkpoints) =>
       run(
-        Writing.checkpoint,
+        Leases.checkpoint,
         checkpoints.flatMap(({ execution, executionUsage, id, token, usage }) => [
           id,
           String(token),
@@ -89,21 +93,21 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
         lostLeases
       ),
 
-    settle: (settlements) => run(Writing.settle, Encoding.settleArguments(settlements), lostLeases),
+    settle: (settlements) => run(Settling.settle, Encoding.settleArguments(settlements), lostLeases),
 
     extend: (leases, leaseMillis) =>
-      run(Writing.extend, [String(leaseMillis), ...leases.flatMap(({ id, token }) => [id, String(token)])], lostLeases),
+      run(Leases.extend, [String(leaseMillis), ...leases.flatMap(({ id, token }) => [id, String(token)])], lostLeases),
 
     start: (leases) =>
       run(
-        Writing.start,
+        Leases.start,
         leases.flatMap(({ id, token }) => [id, String(token)]),
         lostLeases
       ),
 
     sweep: ({ failFromAttempts, limit, message, notStarted, queue }) =>
       run(
-        Administration.sweep,
+        Sweeping.sweep,
         [
           queue,
           String(failFromAttempts),
@@ -190,7 +194,7 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
     dump: ({ after, limit }) =>
       run(Reading.dump, [String(after), String(limit)], (reply) => Encoding.array(reply).map(Encoding.recordRow)),
 
-    restore: (records) => run(Writing.restore, records.flatMap(Encoding.restoreArguments), Encoding.texts),
+    restore: (records) => run(Adding.restore, records.flatMap(Encoding.restoreArguments), Encoding.texts),
 
     decide: (decisions) => run(Reviews.decide, decisions.flatMap(Encoding.decisionArguments), lostLeases),
 

@@ -147,7 +147,7 @@ export interface Claims {
   readonly damaged: ReadonlyArray<string>
 }
 
-/** Claims as `claim` in `lua/writing.ts` returns them. */
+/** Claims as `claim` in `lua/claiming.ts` returns them. */
 export const claimRows = (reply: Reply): Claims => {
   const [updated, ids, lines, given, known, probes = null] = array(reply)
   if (ids === undefined) return { rows: [], damaged: [] }
@@ -262,7 +262,7 @@ const limitWord = ({ concurrencyKey, maxAttempts }: Pick<NewTaskRow, "concurrenc
   (maxAttempts === null ? "-" : String(maxAttempts)) +
   (concurrencyKey === null ? "" : `/${encodeURIComponent(concurrencyKey)}`)
 
-/** What `add` in `lua/writing.ts` gets of a task. */
+/** What `add` in `lua/adding.ts` gets of a task. */
 export const addArguments = (tasks: ReadonlyArray<NewTaskRow>): Array<string> => {
   const words: Array<string> = []
   for (const task of tasks) {
@@ -273,10 +273,10 @@ export const addArguments = (tasks: ReadonlyArray<NewTaskRow>): Array<string> =>
   return words
 }
 
-/** What `checkpoint` in `lua/writing.ts` gets of a checkpoint's outputs. */
+/** What `checkpoint` in `lua/leases.ts` gets of a checkpoint's outputs. */
 export const savedExecution = checkpoint
 
-/** What `settle` in `lua/writing.ts` gets of a settlement. */
+/** What `settle` in `lua/settling.ts` gets of a settlement. */
 export const settleArguments = (settlements: ReadonlyArray<SettlementRow>): Array<string> => {
   const words: Array<string> = []
   for (const settlement of settlements) {
@@ -342,7 +342,7 @@ export const pauseRow = (reply: Reply): PauseRow => {
 /** The outcomes of attempts whose output the next attempt gets. */
 const hasOutput: ReadonlySet<string> = new Set(["retried", "failed", "completed"])
 
-/** What `restore` in `lua/writing.ts` gets of a record. */
+/** What `restore` in `lua/adding.ts` gets of a record. */
 export const restoreArguments = (record: RestoreRow): ReadonlyArray<string> => {
   const { attemptRows, feedback, id, status, usage, waitsFor } = record
   const running = status === "in_progress" ? attemptRows.at(-1) : undefined

@@ -1,0 +1,159 @@
+import { keys, members, places, queue } from "./indexes.ts"
+import { budgets } from "./budgets.ts"
+import { edges, leases, rows, saving, tasks, unblocking, writes } from "./library.ts"
+import { script } from "./prelude.ts"
+
+/**
+ * Arguments: for each settlement: the decision, id, token, result (execution, verification and usage of the attempt, a line
+ * each), and those of usage, error, feedback, checkpoint and spent amount (cost and tokens) that the decision names.
+ *
+ * A decision is: outcome, status, the number of attempts that are returned, in how many milliseconds the task is available
+ * (or `-`), verified, and the first letters of what follows. Returns for each lost lease: index, status, and how the ledger
+ * says that the attempt ended.
+ */
+export const settle = script(
+  [members, tasks, writes, places, keys, queue, saving, rows, edges, unblocking, leases, budgets],
+  String.raw`
+-- Most settlements of a call have the same decision.
+local decisions = {}
+local function decide(words)
+  local decision = decisions[words]
+  if not decision then
+    local outcome, status, returned, available, verified, fields = match(words, '^(%S+) (%S+) (%S+) (%S+) (%S+) ?(%S*)$')
+    decision = {
+      outcome = outcome, status = status, returned = tonumber(returned), verified = verified, size = 4 + #fields,
+      available = available ~= '-' and text(later(tonumber(available))), isReleased = outcome == 'released',
+      usage = find(fields, 'u', 1, true), failure = find(fields, 'e', 1, true),
+      feedback = find(fields, 'f', 1, true), checkpoint = find(fields, 'c', 1, true), spent = find(fields, 's', 1, true),
+      effects = { [true] = {}, [false] = {} }
+    }
+    decisions[words] = decision
+  end
+  return decision
+end
+
+-- The changes of a task apart from its id, its 'seq' and the result of the attempt. 'state' is its line after the 'seq'.
+local function settled(state, line, decision, isExecuted)
+  local task = parse('', '0' .. state)
+  begin(task, line)
+  local effect = {
+    token = text(task[Token]), saved = task[Attempt].saved, hasEarlier = task[Previous] ~= '-' or task[Attempt].saved,
+    queue = task[Queue], prefix = queueOf(task), leaseStart = leaseMember(task), key = keyOf(task)
+  }
+  effect.before, effect.after = rowAround(task, decision.outcome)
+  task[Rows] = task[Rows] + 1
+  effect.row = task[Rows] .. ' '
+  task[Attempt] = nil
+  if decision.isReleased then
+    if not hasHadAttempt(task) then task[Previous] = '0' end
+  else
+    task[Verified] = decision.verified
+    if decision.status ~= 'in_review' then
+      task[Previous] = isExecuted and decision.outcome ~= 'completed' and task[Rows] or '0'
+    elseif not hasHadAttempt(task) then
+      -- An output in review has not been rejected yet.
+      task[Previous] = '0'
+    end
+  end
+  task[Attempts] = math.max(0, task[Attempts] - decision.returned)
+  if decision.available then task[Available] = decision.available end
+  task[Status], task[Updated] = decision.status, nowText
+  effect.state = sub(print(task), 2)
+  return effect
+end
+
+-- Tasks that were added and claimed together change in the same way, so this is computed once for all of them.
+local function effectOf(state, line, decision, isExecuted)
+  local effects = decision.effects[isExecuted]
+  local sameState = effects[state]
+  if not sameState then
+    sameState = {}
+    effects[state] = sameState
+  end
+  local effect = sameState[line]
+  if not effect then
+    effect = settled(state, line, decision, isExecuted)
+    sameState[line] = effect
+  end
+  return effect
+end
+
+local ids, starts = {}, {}
+local at = FIRST
+while at <= #ARGV do
+  ids[#ids + 1] = ARGV[at + 1]
+  starts[#ids] = at
+  at = at + decide(ARGV[at]).size
+end
+local lines, running = mget(TASKS, ids), mget(RUNNING, ids)
+
+local effects, saving = {}, {}
+for index = 1, #ids do
+  local line, start = lines[index], starts[index]
+  if line and running[index] then
+    local decision = decide(ARGV[start])
+    local effect = effectOf(sub(line, WORD + 1), running[index], decision, byte(ARGV[start + 3], 1) ~= 10)
+    effects[index] = effect.token == ARGV[start + 2] and effect
+    if effects[index] and effect.saved and decision.isReleased then saving[#saving + 1] = ids[index] end
+  end
+end
+local resultOf = checkpointed(saving)
+
+local function outcomeOf(task, token)
+  for row = task and task[Rows] or 0, 1, -1 do
+    local content = redis.call('HGET', ATTEMPTS, row .. ' ' .. task[Id])
+    local found, outcome = match(content or '', '^%S+ (%S+) %S+ %S+ (%S+)')
+    if found == token then return outcome end
+  end
+end
+
+local completed = {}
+for index = 1, #ids do
+  local id, start, effect = ids[index], starts[index], effects[index]
+  local decision, result = decide(ARGV[start]), ARGV[start + 3]
+  if not effect then
+    load({ id })
+    lose(index, tasks[id], outcomeOf(tasks[id], ARGV[start + 2]))
+  else
+    local usage = decision.usage and ARGV[start + 3 + decision.usage]
+    local failure = decision.failure and ARGV[start + 3 + decision.failure]
+    if budgetOf(effect.queue) then
+      local cost, tokens = match(decision.spent and ARGV[start + 3 + decision.spent] or '0 0', '^(.*) (.*)$')
+      endSpending(id, effect.token, effect.queue, tonumber(cost), tonumber(tokens))
+    end
+    if usage then write(HSET, USAGE, id, usage) end
+    if decision.isReleased then
+      local attemptUsage = sub(result, 3)
+      result = resultOf(id, attemptUsage ~= '' and attemptUsage)
+    else
+      local feedback = decision.feedback and ARGV[start + 3 + decision.feedback]
+      local checkpoint = decision.checkpoint and ARGV[start + 3 + decision.checkpoint]
+      if feedback then write(HSET, FEEDBACK, id, feedback) end
+      if checkpoint then write(HSET, CHECKPOINTS, id, checkpoint) end
+      if effect.hasEarlier then
+        if not usage then write(HDEL, USAGE, id) end
+        if not feedback then write(HDEL, FEEDBACK, id) end
+        if not checkpoint then write(HDEL, CHECKPOINTS, id) end
+      end
+    end
+    local row = effect.before .. result .. effect.after
+    write(HSET, ATTEMPTS, effect.row .. id, failure and row .. '\n' .. failure or row)
+    write(HDEL, RUNNING, id)
+    write(ZREM, LEASES, effect.leaseStart .. id)
+    if effect.key then freeKey(effect.prefix, effect.key) end
+    local seq = sub(lines[index], 1, WORD)
+    local line = seq .. effect.state
+    write(HSET, TASKS, id, line)
+    write(ZADD, INDEX[decision.status], '0', effect.prefix .. seq .. id)
+    changed[effect.queue] = true
+    if decision.status == 'pending' then lineUp(parse(id, line)) end
+    if decision.status == 'completed' then completed[#completed + 1] = id end
+  end
+end
+unblock(completed)
+saveBudgets()
+saveKeys()
+commit()
+return lost
+`
+)
