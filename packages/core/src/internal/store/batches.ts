@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Journal from "../../BatchJournal.ts"
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import * as Codec from "./codec.ts"
-import * as Leases from "./leases.ts"
+import { cut, noCharacters, parts } from "./splitBatch.ts"
 import * as Text from "./text.ts"
 
 /** What the journal needs of its store. */
@@ -12,8 +12,6 @@ export interface StoreParts {
   readonly maxRows: number
   readonly maxCharacters: number
 }
-
-const noCharacters = () => 0
 
 /** The journal of a store whose driver keeps it. */
 export const make = (
@@ -29,7 +27,7 @@ export const make = (
     rows.length === 0
       ? Effect.succeed([])
       : Effect.map(
-          Effect.forEach(Leases.cut(rows, Array.from(rows.keys()), charactersOf, maxRows, maxCharacters), (part) =>
+          Effect.forEach(cut(rows, Array.from(rows.keys()), charactersOf, maxRows, maxCharacters), (part) =>
             call(part.rows)
           ),
           (replies) => replies.flat()
@@ -42,7 +40,7 @@ export const make = (
       Effect.map(
         // The same task can have several requests: each occurs once in a call.
         Effect.forEach(
-          Leases.parts(requests.map(requestRow), noCharacters, maxRows, maxCharacters),
+          parts(requests.map(requestRow), noCharacters, maxRows, maxCharacters),
           ({ rows }) => driver.begin(batch, rows),
           { concurrency: 1 }
         ),

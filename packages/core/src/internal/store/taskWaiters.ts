@@ -16,7 +16,7 @@ import * as Codec from "./codec.ts"
  * The tasks that fibers of this process wait for. One fiber reads all of them together, when this process or another one
  * has changed something, and at an interval where the store cannot say so.
  */
-export interface Settled {
+export interface TaskWaiters {
   /** The task once it is in a terminal status; none when it does not exist. */
   readonly await: (id: string) => Effect.Effect<Option.Option<Task>, TaskStoreError>
   /** This process changed these tasks. */
@@ -39,7 +39,7 @@ const reconnect = Schedule.jittered(Schedule.min([Schedule.exponential("100 mill
 export const make = Effect.fnUntraced(function* (
   driver: Pick<TaskStoreDriver, "get" | "notifications" | "place">,
   maxRows: number
-): Effect.fn.Return<Settled, never, Scope.Scope> {
+): Effect.fn.Return<TaskWaiters, never, Scope.Scope> {
   const clock = yield* Clock.Clock
   const scope = yield* Effect.scope
   const waiters = new Map<string, Set<Waiter>>()
