@@ -14,7 +14,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as audit from "./internal/safety/audit.ts"
-import * as budget from "./internal/safety/budget.ts"
+import * as runBudget from "./internal/safety/runBudget.ts"
 import * as circuitBreaker from "./internal/safety/circuitBreaker.ts"
 import { combine } from "./internal/safety/combine.ts"
 import * as deadline from "./internal/safety/deadline.ts"
@@ -213,7 +213,7 @@ export const layerCircuitBreaker = (options: {
 export const layerBudget = (options: {
   readonly maxCostUsd?: number | undefined
   readonly maxTokens?: number | undefined
-}): Layer.Layer<Safety> => layerPerRun(budget.make(options))
+}): Layer.Layer<Safety> => layerPerRun(runBudget.make(options))
 
 /**
  * Stops a run this long after its start. Running tasks are drained.

@@ -26,7 +26,7 @@ import { layer as layerEvents } from "./internal/events.ts"
 import { answered, guard, layerRequestErrors } from "./internal/guard.ts"
 import * as Handlers from "./internal/handlers.ts"
 import * as Mcp from "./internal/mcp/server.ts"
-import * as Pages from "./internal/pages.ts"
+import * as WebPage from "./internal/webPage.ts"
 
 /**
  * A token that a server accepts, with its role.
@@ -97,7 +97,7 @@ export const layer = ({
   const routes = Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/api/openapi.json" }),
     Layer.orDie(Mcp.layerHttp({ allow, authority })),
-    Pages.layer(files)
+    WebPage.layer(files)
   ).pipe(
     Layer.provide(Handlers.layer({ readOnly, until })),
     Layer.provide([Access.layer(authority), layerRequestErrors, Layer.fresh(layerEvents)])

@@ -17,8 +17,8 @@ import { Keyboard } from "../system/keyboard.ts"
 import { decideBy } from "../sources/onChanged.ts"
 import { importSources } from "../sources/importSources.ts"
 import * as Pipeline from "../pipelines/Pipeline.ts"
-import * as audits from "./audit.ts"
-import * as queueBudgets from "./queueBudgets.ts"
+import * as falseAcceptLimit from "./falseAcceptLimit.ts"
+import * as queueLimits from "./queueLimits.ts"
 import * as queues from "./queues.ts"
 import * as store from "./stores.ts"
 import * as RunParts from "./runParts.ts"
@@ -39,13 +39,13 @@ export const run = Effect.fnUntraced(function* (given: RunFlags & SourceOptions)
   const work = Effect.gen(function* () {
     const shown = yield* terminalFor(flags)
     const whole = yield* TaskStore
-    if (Arr.isReadonlyArrayNonEmpty(sources)) yield* queueBudgets.checkQueues(flags, yield* queues.ofSources(sources))
+    if (Arr.isReadonlyArrayNonEmpty(sources)) yield* queueLimits.checkQueues(flags, yield* queues.ofSources(sources))
     const imported = sources.length === 0 ? null : yield* importAll(flags, shown)
     const chosen = Arr.isReadonlyArrayNonEmpty(sources)
       ? yield* queues.ofSources(sources)
       : yield* queues.unfinished(whole)
-    const budgeted = yield* queueBudgets.apply(parts, flags, whole, chosen)
-    const limited = audits.apply(budgeted, flags, whole, chosen)
+    const budgeted = yield* queueLimits.apply(parts, flags, whole, chosen)
+    const limited = falseAcceptLimit.apply(budgeted, flags, whole, chosen)
     const running = runTasks({ parts: limited, flags, imported, endless: false, terminal: shown, queues: chosen })
     yield* Effect.provideService(running, TaskStore, inQueues(whole, chosen))
   })
@@ -68,8 +68,8 @@ export const work = Effect.fnUntraced(function* (flags: WorkerFlags) {
     // A worker may start before its queue has tasks.
     const chosen: Arr.NonEmptyReadonlyArray<string> = queue === undefined ? yield* queues.unfinished(whole) : [queue]
     const shown = yield* terminalFor(flags)
-    const budgeted = yield* queueBudgets.apply(parts, flags, whole, chosen)
-    const limited = audits.apply(budgeted, flags, whole, chosen)
+    const budgeted = yield* queueLimits.apply(parts, flags, whole, chosen)
+    const limited = falseAcceptLimit.apply(budgeted, flags, whole, chosen)
     const running = runTasks({ parts: limited, flags, imported: null, endless: true, terminal: shown, queues: chosen })
     yield* Effect.provideService(running, TaskStore, inQueues(whole, chosen))
   })
@@ -99,7 +99,7 @@ const checkOutput = Effect.fnUntraced(function* (flags: RunFlags) {
 })
 
 const prepare = Effect.fnUntraced(function* (flags: RunFlags, options: { readonly endless: boolean }) {
-  yield* audits.check(flags)
+  yield* falseAcceptLimit.check(flags)
   yield* checkOutput(flags)
   return yield* RunParts.make(flags, `${hostname()}/${process.pid}`, options)
 })

@@ -1,7 +1,7 @@
 import * as Budget from "../../Budget.ts"
 import type { Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
-import { usd } from "../safety/budget.ts"
+import { usd } from "../safety/runBudget.ts"
 
 type Kind = "cost" | "tokens"
 

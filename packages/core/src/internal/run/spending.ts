@@ -6,7 +6,7 @@ import type { Limits, Reservation, Spend } from "../../Safety.ts"
 import { SafetyStop } from "../../SafetyStop.ts"
 import type { Task } from "../../Task.ts"
 import * as Usage from "../../Usage.ts"
-import * as budget from "../safety/budget.ts"
+import * as runBudget from "../safety/runBudget.ts"
 import { narrowed, neededBy } from "../safety/share.ts"
 import type { ClaimedTask } from "./claims.ts"
 import type { RunParts } from "./parts.ts"
@@ -143,7 +143,7 @@ const makeTaskBudget = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Pick<Limits, "reserve">> {
   const { maxCostPerTask, maxTokensPerTask } = limits
   const used = task.usage ?? Usage.zero
-  const left = yield* budget.make({
+  const left = yield* runBudget.make({
     // An attempt makes one call at a time.
     parts: 1,
     maxCostUsd: maxCostPerTask === undefined ? undefined : Math.max(0, maxCostPerTask - (Usage.maxUsd(used) ?? 0)),
@@ -181,10 +181,10 @@ const both = (first: Reservation, second: Reservation): Reservation => ({
 })
 
 const overCost = ({ maxCostPerTask = 0 }: TaskLimits, { usage }: Task, next?: Spend): string => {
-  const before = usage === null ? "" : `, earlier attempts have cost ${budget.usd(Usage.maxUsd(usage) ?? 0)}`
+  const before = usage === null ? "" : `, earlier attempts have cost ${runBudget.usd(Usage.maxUsd(usage) ?? 0)}`
   const call =
-    next === undefined ? "" : `, and the next call (${next.what}) can cost up to ${budget.usd(next.costUsd ?? 0)}`
-  return `The task may cost ${budget.usd(maxCostPerTask)}${before}${call}. Raise maxCostPerTask (--max-cost-per-task), and requeue it.`
+    next === undefined ? "" : `, and the next call (${next.what}) can cost up to ${runBudget.usd(next.costUsd ?? 0)}`
+  return `The task may cost ${runBudget.usd(maxCostPerTask)}${before}${call}. Raise maxCostPerTask (--max-cost-per-task), and requeue it.`
 }
 
 const overTokens = ({ maxTokensPerTask = 0 }: TaskLimits, { usage }: Task, next?: Spend): string => {
