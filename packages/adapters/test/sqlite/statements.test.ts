@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DatabaseSync } from "node:sqlite"
 import { format } from "../../src/sqlite/internal/migrations.ts"
-import { make, preparedOn } from "../../src/sqlite/internal/statements.ts"
+import { preparedOn } from "../../src/sqlite/internal/preparing.ts"
+import { make } from "../../src/sqlite/internal/statements.ts"
 
 const db = new DatabaseSync(":memory:")
 format.migrate(db, 0)

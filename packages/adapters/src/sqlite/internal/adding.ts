@@ -1,8 +1,91 @@
+import type { TaskStatus } from "@baton/core/Task"
 import type { AddReply, NewTaskRow, RestoreRow } from "@baton/core/TaskStoreDriver"
 import type { Writing } from "./connection.ts"
+import type { Preparing } from "./preparing.ts"
 import * as Rows from "./rows.ts"
+import { unblock } from "./settling.ts"
 import type { Statements } from "./statements.ts"
-import { count, type Tallies, type Tally, tallyOf, unblock } from "./transitions.ts"
+import { count, type Tallies, type Tally, tallyOf } from "./transitions.ts"
+
+type Json = string
+
+/** The statements that add tasks. */
+export const statements = ({ first, insert, run }: Preparing) => ({
+  addQueue: insert<[name: string]>("INSERT INTO queues (name) VALUES (?)"),
+
+  addTask: insert<
+    [id: string, priority: number, availableAt: number, now: number, queue: number, concurrencyKey: string | null]
+  >(`
+      INSERT INTO tasks
+        (id, status, priority, available_at, blockers, attempts, requeues, verified, created_at, updated_at, token, queue,
+         concurrency_key)
+      VALUES (?1, 'pending', ?2, ?3, 0, 0, 0, 0, ?4, ?4, 0, ?5, ?6)
+      ON CONFLICT (id) DO NOTHING`),
+
+  addInputs: run<
+    [seq: number, description: string, metadata: Json, dependsOn: Json, payload: Json | null, overrides: Json | null]
+  >(`
+      INSERT INTO task_inputs (seq, description, metadata, depends_on, payload, overrides)
+      VALUES (?, ?, ?, ?, ?, ?)`),
+
+  /** What a task was added with. */
+  inputs: first<[id: string]>(`
+      SELECT queue, description, payload, metadata, overrides, priority, concurrency_key, depends_on
+      FROM tasks JOIN task_inputs USING (seq) WHERE id = ?`),
+
+  restoreTask: insert<
+    [
+      id: string,
+      status: TaskStatus,
+      priority: number,
+      availableAt: number,
+      attempts: number,
+      requeues: number,
+      verified: number,
+      feedback: string | null,
+      usage: Json | null,
+      checkpoint: Json | null,
+      createdAt: number,
+      updatedAt: number,
+      token: number,
+      owner: string | null,
+      startedAt: number | null,
+      leaseUntil: number | null,
+      execution: Json | null,
+      verification: Json | null,
+      attemptUsage: Json | null,
+      queue: number,
+      concurrencyKey: string | null
+    ]
+  >(`
+      INSERT INTO tasks
+        (id, status, priority, available_at, attempts, requeues, verified, feedback, usage, checkpoint, created_at,
+         updated_at, token, owner, started_at, lease_until, execution, verification, attempt_usage, queue, concurrency_key, blockers)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`),
+
+  restoreAttempt: run<
+    [
+      task: number,
+      number: number,
+      token: number,
+      owner: string,
+      startedAt: number,
+      endedAt: number,
+      outcome: string,
+      error: string | null,
+      execution: Json | null,
+      verification: Json | null,
+      usage: Json | null
+    ]
+  >(`
+      INSERT INTO attempts
+        (task, number, token, owner, started_at, ended_at, outcome, error, execution, verification, usage)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+
+  addDependency: run<[dependency: string, task: number]>("INSERT INTO dependencies (dependency, task) VALUES (?, ?)"),
+
+  block: run<[blockers: number, seq: number]>("UPDATE tasks SET blockers = ? WHERE seq = ?")
+})
 
 /**
  * Adds tasks. It inserts first and checks afterwards, so that new tasks need no look-up; the caller rolls back when nothing

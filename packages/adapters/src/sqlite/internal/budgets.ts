@@ -10,6 +10,46 @@ import {
 import type { Writing } from "./connection.ts"
 import type * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
+import type { Preparing } from "./preparing.ts"
+
+/** The statements of budgets. */
+export const statements = ({ all, first, run }: Preparing) => ({
+  budgets: all<[]>(`
+      SELECT queue, limit_cost AS limitNanoUsd, limit_tokens AS limitTokens, committed_cost AS committedNanoUsd,
+        committed_tokens AS committedTokens, reserved_cost AS reservedNanoUsd, reserved_tokens AS reservedTokens
+      FROM budgets`),
+
+  queueName: first<[queue: number]>("SELECT name FROM queues WHERE queue = ?"),
+
+  /** The amounts that the attempt under way has spent and reserved. */
+  spending: first<[task: number]>(
+    "SELECT committed_cost, committed_tokens, reserved_cost, reserved_tokens FROM spending WHERE task = ?"
+  ),
+
+  saveSpending: run<
+    [task: number, committedCost: number, committedTokens: number, reservedCost: number, reservedTokens: number]
+  >(`
+      INSERT OR REPLACE INTO spending (task, committed_cost, committed_tokens, reserved_cost, reserved_tokens)
+      VALUES (?, ?, ?, ?, ?)`),
+
+  forgetSpending: run<[task: number]>("DELETE FROM spending WHERE task = ?"),
+
+  saveBudget: run<
+    [committedCost: number, committedTokens: number, reservedCost: number, reservedTokens: number, queue: string]
+  >(`
+      UPDATE budgets SET committed_cost = ?, committed_tokens = ?, reserved_cost = ?, reserved_tokens = ?
+      WHERE queue = ?`),
+
+  addBudget: run<[queue: string]>("INSERT OR IGNORE INTO budgets (queue) VALUES (?)"),
+
+  limitCost: run<[limit: number | null, queue: string]>("UPDATE budgets SET limit_cost = ? WHERE queue = ?"),
+
+  limitTokens: run<[limit: number | null, queue: string]>("UPDATE budgets SET limit_tokens = ? WHERE queue = ?"),
+
+  setCommitted: run<[cost: number, tokens: number, queue: string]>(
+    "UPDATE budgets SET committed_cost = ?, committed_tokens = ? WHERE queue = ?"
+  )
+})
 
 export const amount = (nanoUsd: unknown, tokens: unknown): Budget.Amount => ({
   nanoUsd: Number(nanoUsd),

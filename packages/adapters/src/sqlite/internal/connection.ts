@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as SqliteFile from "../../internal/SqliteFile.ts"
 import { format } from "./migrations.ts"
+import { preparedOn } from "./preparing.ts"
 import * as Statements from "./statements.ts"
 
 export interface Options {
@@ -53,7 +54,7 @@ export const open = Effect.fnUntraced(
       pragmas: `PRAGMA synchronous = ${options.synchronous}; PRAGMA temp_store = MEMORY`,
       requireWal: true
     })
-    const prepared = Statements.preparedOn(db)
+    const prepared = preparedOn(db)
     const sql = Statements.make(prepared)
     const dataVersion = prepared("PRAGMA data_version")
 

@@ -1,17 +1,24 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { OutlookRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
+import type { TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Adding from "./adding.ts"
+import * as Administration from "./administration.ts"
 import * as Batches from "./batches.ts"
 import * as Budgets from "./budgets.ts"
+import * as Claiming from "./claiming.ts"
 import type { Connection, Writing } from "./connection.ts"
+import * as Leases from "./leases.ts"
 import * as Notifications from "./notifications.ts"
 import * as Pauses from "./pauses.ts"
+import * as Progress from "./progress.ts"
+import * as Reading from "./reading.ts"
 import * as Repair from "./repair.ts"
+import * as Reviews from "./reviews.ts"
 import * as Rows from "./rows.ts"
+import * as Settling from "./settling.ts"
 import type { Statements } from "./statements.ts"
-import * as Transitions from "./transitions.ts"
+import * as Sweeping from "./sweeping.ts"
 
 /** Each operation is one transaction, or one statement, on the connection of this process. */
 export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: Connection): TaskStoreDriver => {
@@ -71,27 +78,27 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
       writeIf(
         (sql, now) =>
           Pauses.until(sql, request.queue) <= now &&
-          Transitions.isClaimable(sql, Rows.queueId(sql.queue(request.queue)), now, request.maxPerKey),
-        (writing) => Transitions.claim(writing, request, () => repair(writing))
+          Claiming.isClaimable(sql, Rows.queueId(sql.queue(request.queue)), now, request.maxPerKey),
+        (writing) => Claiming.claim(writing, request, () => repair(writing))
       ).pipe(reported),
 
-    checkpoint: (checkpoints) => write((writing) => Transitions.checkpoint(writing, checkpoints)),
+    checkpoint: (checkpoints) => write((writing) => Leases.checkpoint(writing, checkpoints)),
 
-    decide: (decisions) => write((writing) => Transitions.decide(writing, decisions)),
+    decide: (decisions) => write((writing) => Reviews.decide(writing, decisions)),
 
     amend: ({ before, id, token, verification }) =>
       write(({ sql }) => sql.amendLast(verification, id, token, before) || sql.amend(verification, id, token, before)),
 
-    settle: (settlements) => write((writing) => Transitions.settle(writing, settlements)),
+    settle: (settlements) => write((writing) => Settling.settle(writing, settlements)),
 
-    start: (leases) => write((writing) => Transitions.start(writing, leases)),
+    start: (leases) => write((writing) => Leases.start(writing, leases)),
 
-    extend: (leases, leaseMillis) => write((writing) => Transitions.extend(writing, leases, leaseMillis)),
+    extend: (leases, leaseMillis) => write((writing) => Leases.extend(writing, leases, leaseMillis)),
 
     sweep: (request) =>
       writeIf(
-        (sql, now) => Transitions.isSweepable(sql, Rows.queueId(sql.queue(request.queue)), now),
-        (writing) => Transitions.sweep(writing, request, () => repair(writing))
+        (sql, now) => Sweeping.isSweepable(sql, Rows.queueId(sql.queue(request.queue)), now),
+        (writing) => Sweeping.sweep(writing, request, () => repair(writing))
       ).pipe(reported),
 
     get: (ids) => read((sql) => ids.flatMap((id) => sql.task(id))),
@@ -107,20 +114,22 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     counts: read((sql) => sql.counts()),
 
-    requeue: (selection, { from }) => write((writing) => Transitions.requeue(writing, selection, from)),
+    requeue: (selection, { from }) => write((writing) => Administration.requeue(writing, selection, from)),
 
-    revise: (revisions, { from }) => write((writing) => Transitions.revise(writing, revisions, from)),
+    revise: (revisions, { from }) => write((writing) => Administration.revise(writing, revisions, from)),
 
-    failWaiting: (ids, { feedback, from }) => write((writing) => Transitions.failWaiting(writing, ids, from, feedback)),
+    failWaiting: (ids, { feedback, from }) =>
+      write((writing) => Administration.failWaiting(writing, ids, from, feedback)),
 
-    cancel: (selection, { from, reason }) => write((writing) => Transitions.cancel(writing, selection, from, reason)),
+    cancel: (selection, { from, reason }) =>
+      write((writing) => Administration.cancel(writing, selection, from, reason)),
 
     prune: (selection, { from, unchangedMillis }) =>
-      write((writing) => Transitions.prune(writing, selection, from, unchangedMillis)),
+      write((writing) => Administration.prune(writing, selection, from, unchangedMillis)),
 
     outlook: (queue, maxPerKey) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const read = snapshot((sql) => outlook(sql, queue, now, maxPerKey))
+        const read = snapshot((sql) => Reading.outlook(sql, queue, now, maxPerKey))
         return Effect.flatMap(read, (found) =>
           // Nothing will happen to the tasks that are left: they are not as the counts and indexes say.
           isRevived || found.drained || found.dueInMillis !== null
@@ -158,12 +167,8 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
     },
 
     progress: {
-      save: (rows) =>
-        write(({ sql }) => {
-          sql.trimProgress()
-          for (const { id, text, token } of rows) sql.saveProgress(text, id, token)
-        }),
-      read: (id) => read((sql) => sql.progress(id)?.report ?? null)
+      save: (rows) => write((writing) => Progress.save(writing, rows)),
+      read: (id) => read((sql) => Progress.read(sql, id))
     },
 
     texts: {
@@ -194,21 +199,5 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
       list: read(Budgets.list),
       set: (queue, change) => write((writing) => Budgets.set(writing, queue, change))
     }
-  }
-}
-
-/** When the first task of a key that is not busy is available, in epoch milliseconds. */
-const nextOfKeys = (sql: Statements, queue: number | null, maxPerKey: number): number =>
-  Number(sql.nextKey(queue, maxPerKey)?.available_at ?? Infinity)
-
-const outlook = (sql: Statements, name: string, now: number, maxPerKey: number): OutlookRow => {
-  const row = sql.queue(name)
-  const queue = Rows.queueId(row)
-  const claimable = Math.min(Transitions.nextAvailable(sql, queue, now), nextOfKeys(sql, queue, maxPerKey))
-  const due = Math.min(Transitions.leaseEnd(sql, queue), Math.max(claimable, Pauses.until(sql, name)))
-  return {
-    dueInMillis: due === Infinity ? null : due - now,
-    drained: row === undefined || (row.in_progress === 0 && row.pending === row.waiting),
-    ...sql.control()
   }
 }

@@ -1,5 +1,56 @@
+import type { Preparing } from "./preparing.ts"
 import * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
+
+/** How many tasks of the key of a row of `key_turns` are in progress. */
+const runningOf = (queue: string) => `(
+  SELECT COUNT(*) FROM tasks t INDEXED BY tasks_busy
+  WHERE t.status = 'in_progress' AND t.queue = ${queue} AND t.concurrency_key = key_turns.concurrency_key)`
+
+/** The statements of the lines of concurrency keys. */
+export const statements = ({ all, first, run }: Preparing) => ({
+  /** The highest priority, up to the given one, that has keys in its line. */
+  keyPriority: first<[queue: number | null, upTo: number]>(
+    "SELECT priority FROM key_turns WHERE queue = ? AND priority <= ? ORDER BY priority DESC LIMIT 1"
+  ),
+
+  /** Finds a key that is not busy and whose first task is due. Those at the end of the line were served last. */
+  dueKey: first<[queue: number | null, now: number, maxPerKey: number]>(`
+      SELECT 1 FROM key_turns INDEXED BY key_turns_in_order
+      WHERE queue = ?1 AND available_at <= ?2 AND ${runningOf("?1")} < ?3
+      ORDER BY priority DESC, turn LIMIT 1`),
+
+  /** When the first task of a key that is not busy is available. */
+  nextKey: first<[queue: number | null, maxPerKey: number]>(`
+      SELECT MIN(available_at) AS available_at FROM key_turns INDEXED BY key_turns_in_order
+      WHERE queue = ?1 AND ${runningOf("?1")} < ?2`),
+
+  /** Puts the key of a pending task into the line; a trigger does so when a task becomes pending again or is unblocked. */
+  enterKeyLine: run<[queue: number, priority: number, key: string, availableAt: number]>(`
+      INSERT INTO key_turns
+      SELECT ?1, ?2, ?3, COALESCE(MAX(turn), 0) + 1, ?4 FROM key_turns WHERE queue = ?1 AND priority = ?2
+      ON CONFLICT DO UPDATE SET available_at = excluded.available_at WHERE excluded.available_at < available_at`),
+
+  /** The first keys of a line that are not busy and whose first task is due, and how many tasks of each are in progress. */
+  keysInTurn: all<[queue: number, priority: number, now: number, maxPerKey: number, limit: number]>(`
+      SELECT concurrency_key, ${runningOf("?1")} AS running FROM key_turns INDEXED BY key_turns_in_order
+      WHERE queue = ?1 AND priority = ?2 AND available_at <= ?3 AND running < ?4
+      ORDER BY turn LIMIT +?5`),
+
+  /** Puts a key at the end of its line. */
+  endTurn: run<[queue: number, priority: number, key: string, availableAt: number]>(`
+      UPDATE key_turns SET
+        turn = 1 + (SELECT MAX(turn) FROM key_turns WHERE queue = ?1 AND priority = ?2), available_at = ?4
+      WHERE queue = ?1 AND priority = ?2 AND concurrency_key = ?3`),
+
+  keyAvailable: run<[availableAt: number, queue: number, priority: number, key: string]>(
+    "UPDATE key_turns SET available_at = ? WHERE queue = ? AND priority = ? AND concurrency_key = ?"
+  ),
+
+  removeKey: run<[queue: number, priority: number, key: string]>(
+    "DELETE FROM key_turns WHERE queue = ? AND priority = ? AND concurrency_key = ?"
+  )
+})
 
 /** The conditions of a claim. */
 interface Wanted {
@@ -116,3 +167,7 @@ const correct = (sql: Statements, queue: number, priority: number, key: string):
 /** When the first task of a key is available, in epoch milliseconds. */
 const firstAvailable = (sql: Statements, queue: number, priority: number, key: string): number =>
   Math.min(...sql.parts.map((part) => Number(part.firstOfKey(queue, priority, key)?.available_at ?? Infinity)))
+
+/** When the first task of a key that is not busy is available, in epoch milliseconds. */
+export const nextAvailable = (sql: Statements, queue: number | null, maxPerKey: number): number =>
+  Number(sql.nextKey(queue, maxPerKey)?.available_at ?? Infinity)

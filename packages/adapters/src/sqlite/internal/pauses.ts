@@ -3,6 +3,28 @@ import * as QueuePause from "@baton/core/QueuePause"
 import type { Writing } from "./connection.ts"
 import type * as Rows from "./rows.ts"
 import type { Statements } from "./statements.ts"
+import type { Preparing } from "./preparing.ts"
+
+/** The statements of pauses. */
+export const statements = ({ all, change, first, run }: Preparing) => ({
+  pause: first<[queue: string]>(
+    "SELECT queue, cause, until, probe_until, reason, revision FROM pauses WHERE queue = ?"
+  ),
+
+  pauses: all<[]>("SELECT queue, cause, until, probe_until, reason, revision FROM pauses"),
+
+  savePause: run<
+    [queue: string, cause: string, until: number | null, probeUntil: number | null, reason: string, revision: number]
+  >(`
+      INSERT OR REPLACE INTO pauses (queue, cause, until, probe_until, reason, revision) VALUES (?, ?, ?, ?, ?, ?)`),
+
+  startProbe: run<[probeUntil: number, queue: string]>("UPDATE pauses SET probe_until = ? WHERE queue = ?"),
+
+  /** Null removes the pause of the queue, whichever it is. */
+  removePause: change<[queue: string, revision: number | null]>(
+    "DELETE FROM pauses WHERE queue = ?1 AND (?2 IS NULL OR revision = ?2)"
+  )
+})
 
 /** A pause as the statements read it. */
 export interface Pause extends QueuePause.PauseTimes, Pick<PauseRow, "queue" | "reason"> {
