@@ -1,6 +1,4 @@
-import { rmSync } from "node:fs"
 import { mkdtemp } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { rolldown } from "rolldown"
@@ -17,10 +15,11 @@ export const bundleInto = async (folder: string, program: URL): Promise<string> 
   return join(folder, basename(program.pathname).replace(/\.ts$/, ".mjs"))
 }
 
-/** Bundles a program that a file of tests starts several times, until the tests have ended. */
+/**
+ * Bundles a program that tests start several times. Files of tests share a worker and its modules, so the bundle is kept until
+ * all of them have ended.
+ */
 export const bundle = async (program: URL): Promise<string> => {
-  const { afterAll } = await import("vitest")
-  const folder = await mkdtemp(join(tmpdir(), "baton-test-program-"))
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
-  return bundleInto(folder, program)
+  const { inject } = await import("vitest")
+  return bundleInto(await mkdtemp(join(inject("programs"), "program-")), program)
 }

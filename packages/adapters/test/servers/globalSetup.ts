@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import type { TestProject } from "vitest/node"
 import * as Postgres from "./postgres.ts"
 import type { Server } from "./process.ts"
@@ -5,14 +8,22 @@ import * as Redis from "./redis.ts"
 
 type Found = Pick<Server, "url" | "remove"> | undefined
 
-/** Finds the servers that the tests need. Without one its tests are skipped, except in CI, where that would hide them. */
+/**
+ * Finds the servers that the tests need. Without one its tests are skipped, except in CI, where that would hide them. Makes a
+ * folder for the programs that tests start.
+ */
 export default async (project: TestProject) => {
   const [postgres, redis] = await Promise.all([Postgres.find(), Redis.find()])
   insist("PostgreSQL", "BATON_TEST_POSTGRES_URL", postgres)
   insist("Redis", "BATON_TEST_REDIS_URL", redis)
   project.provide("postgresUrl", postgres?.url ?? null)
   project.provide("redisUrl", redis?.url ?? null)
-  return () => Promise.all([postgres?.remove(), redis?.remove()])
+  const programs = mkdtempSync(join(tmpdir(), "baton-test-programs-"))
+  project.provide("programs", programs)
+  return () => {
+    rmSync(programs, { recursive: true, force: true })
+    return Promise.all([postgres?.remove(), redis?.remove()])
+  }
 }
 
 const insist = (name: string, variable: string, found: Found) => {

@@ -6,6 +6,8 @@ declare module "vitest" {
     readonly postgresUrl: string | null
     /** The URL of the shared Redis; null if there is none. */
     readonly redisUrl: string | null
+    /** A folder for bundled programs. */
+    readonly programs: string
   }
 }
 
