@@ -1,4 +1,11 @@
+import * as Effect from "effect/Effect"
+import type { BudgetRow, Budgets, LostLeaseRow, ReserveReply, SpendingRow } from "@baton/core/TaskStoreDriver"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import { boolean, type Database, number, numbers, text } from "./database.ts"
+import * as Errors from "./errors.ts"
+import { type Fence, indexed, isLeased, mostTries } from "./leases.ts"
 import type { Names } from "./names.ts"
+import type { Statements } from "./statements.ts"
 
 /** An amount that an attempt has spent or holds; 0 when the columns are those of an earlier attempt. */
 export const own = (row: string, column: string) =>
@@ -38,8 +45,8 @@ const columns = (row: string) => `
   ${row}.spent_cost::float8 AS "committedNanoUsd", ${row}.spent_tokens::float8 AS "committedTokens",
   ${row}.held_cost::float8 AS "reservedNanoUsd", ${row}.held_tokens::float8 AS "reservedTokens"`
 
-/** `isLeased`: the condition for the row of a lease. */
-export const make = ({ budgets, control, tasks }: Names, isLeased: string) => ({
+/** The statements of budgets. */
+export const statements = ({ budgets, control, tasks }: Names) => ({
   budgets: `SELECT ${columns("b")} FROM ${budgets} b`,
 
   /**
@@ -117,3 +124,68 @@ export const make = ({ budgets, control, tasks }: Names, isLeased: string) => ({
       spent_tokens = CASE WHEN $6::boolean THEN excluded.spent_tokens ELSE b.spent_tokens END
     RETURNING ${columns("b")}`
 })
+
+export const make = (db: Database, statements: Statements, { explain, locate }: Fence): Budgets => {
+  const reserve = Effect.fnUntraced(function* (
+    spending: ReadonlyArray<SpendingRow>
+  ): Effect.fn.Return<ReserveReply, TaskStoreError> {
+    const lost: Array<LostLeaseRow> = []
+    const refused: Array<number> = []
+    const budgets = new Map<string, BudgetRow>()
+    let rows = indexed(spending)
+    for (let tries = 0; rows.length > 0; tries++) {
+      if (tries === mostTries) return yield* Effect.fail(Errors.unavailable(Errors.contended(db.place)))
+      const { located, missed } = yield* locate(rows)
+      const found =
+        located.length === 0
+          ? []
+          : yield* db.run<ReservedRow>(statements.reserve, [
+              numbers(located.map(({ seq }) => seq)),
+              numbers(located.map(({ row }) => row.token)),
+              numbers(located.map(({ call }) => call)),
+              numbers(located.map(({ index }) => index)),
+              ...(["committed", "held", "wanted"] as const).flatMap((amount) => [
+                numbers(located.map(({ row }) => row[amount].nanoUsd)),
+                numbers(located.map(({ row }) => row[amount].tokens))
+              ])
+            ])
+      for (const { hasBudget, n, refused: isRefused, ...budget } of found) {
+        if (isRefused) refused.push(n)
+        if (hasBudget) budgets.set(budget.queue, budget)
+      }
+      if (found.length === rows.length) break
+      const written = new Set(found.map(({ n }) => n))
+      const notWritten = located.flatMap(({ call, index, row, seq }) =>
+        written.has(index) ? [] : { index, row, location: { seq, call } }
+      )
+      const explained = yield* explain([...missed, ...notWritten])
+      lost.push(...explained.filter(({ isCurrent }) => !isCurrent))
+      rows = explained.filter(({ isCurrent }) => isCurrent)
+    }
+    return { lost, refused, budgets: Array.from(budgets.values()) }
+  })
+
+  return {
+    reserve,
+    list: db.run<BudgetRow>(statements.budgets),
+    set: (queue, { committed, limitNanoUsd, limitTokens }) =>
+      db.one<BudgetRow>(statements.setBudget, [
+        text(queue),
+        boolean(limitNanoUsd !== undefined),
+        number(limitNanoUsd ?? null),
+        boolean(limitTokens !== undefined),
+        number(limitTokens ?? null),
+        boolean(committed !== undefined),
+        number(committed?.nanoUsd ?? 0),
+        number(committed?.tokens ?? 0)
+      ])
+  }
+}
+
+/** A row of `reserve`, with the budget of its queue. */
+interface ReservedRow extends BudgetRow {
+  readonly n: number
+  readonly refused: boolean
+  readonly hasBudget: boolean
+  readonly queue: string
+}

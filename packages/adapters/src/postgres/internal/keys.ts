@@ -2,7 +2,103 @@ import * as Effect from "effect/Effect"
 import type { ClaimRequest } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { type Database, int, number, numbers, text, texts } from "./database.ts"
+import { isClaimable, isKeyed, level, runningOf } from "./claimable.ts"
+import type { Names } from "./names.ts"
 import type { Statements } from "./statements.ts"
+
+/** The statements of the lines of concurrency keys. */
+export const statements = (names: Names) => {
+  const { keyTurns, tasks } = names
+  return {
+    /** Of a queue that has keys: the highest priority, up to the given one, with pending tasks that wait for no other. */
+    keyedPriority: `
+      SELECT greatest(
+        (SELECT t.priority FROM ${tasks} t WHERE ${isClaimable("$1")} AND ${level} <= $2::bigint * 2 + 1
+          ORDER BY ${level} DESC LIMIT 1),
+        (SELECT k.priority FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority <= $2 ORDER BY k.priority DESC LIMIT 1)
+      )::float8 AS priority, EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1) AS "hasKeys"`,
+
+    /**
+     * Locks the first keys of a line that are not busy, and what other lines have of these keys: a key that another claim is
+     * using is passed over. Whether a key is busy is certain only for a statement that follows: it sees the rows committed
+     * before the lock.
+     */
+    lockKeys: `
+      WITH mine AS MATERIALIZED (
+        SELECT k.concurrency_key, k.turn FROM ${keyTurns} k
+        WHERE k.queue = $1 AND k.priority = $2 AND k.available_at <= now()
+          AND ${runningOf(names, "$1", "k.concurrency_key")} < $3
+        ORDER BY k.turn LIMIT $4 FOR UPDATE SKIP LOCKED
+      ),
+      others AS MATERIALIZED (
+        SELECT k.concurrency_key FROM ${keyTurns} k
+        WHERE k.queue = $1 AND k.priority <> $2 AND k.concurrency_key IN (SELECT concurrency_key FROM mine)
+        FOR UPDATE SKIP LOCKED
+      )
+      SELECT m.concurrency_key AS key FROM mine m
+      WHERE (
+        SELECT count(*) FROM ${keyTurns} k
+        WHERE k.queue = $1 AND k.priority <> $2 AND k.concurrency_key = m.concurrency_key
+      ) = (SELECT count(*) FROM others o WHERE o.concurrency_key = m.concurrency_key)
+      ORDER BY m.turn`,
+
+    /** The first tasks without a key of a priority, and the first tasks of these keys as far as they have room. Locks them. */
+    candidates: `
+      WITH levels AS (SELECT $2::bigint * 2 + x.started AS level FROM (VALUES (1), (0)) AS x (started)),
+      plain AS MATERIALIZED (
+        SELECT next.* FROM levels l CROSS JOIN LATERAL (
+          SELECT t.seq, t.available_at, l.level FROM ${tasks} t
+          WHERE ${isClaimable("$1")} AND ${level} = l.level AND t.available_at <= now()
+          ORDER BY t.available_at, t.seq LIMIT $3 FOR UPDATE SKIP LOCKED
+        ) next LIMIT $3
+      ),
+      keyed AS MATERIALIZED (
+        SELECT x.key, x.n, next.*
+        FROM unnest($5::text[]) WITH ORDINALITY AS x (key, n)
+        CROSS JOIN LATERAL (SELECT greatest(0, least($3, $4 - ${runningOf(names, "$1", "x.key")})) AS room) r
+        CROSS JOIN LATERAL (
+          SELECT due.* FROM levels l CROSS JOIN LATERAL (
+            SELECT t.seq, t.available_at, l.level FROM ${tasks} t
+            WHERE ${isKeyed("$1", "x.key")} AND ${level} = l.level AND t.available_at <= now()
+            ORDER BY t.available_at, t.seq LIMIT r.room FOR UPDATE SKIP LOCKED
+          ) due LIMIT r.room
+        ) next
+      ),
+      found AS (
+        SELECT NULL AS key, 0 AS n, seq, available_at, level FROM plain
+        UNION ALL
+        SELECT key, n, seq, available_at, level FROM keyed
+      )
+      SELECT key, seq::float8 AS seq, level = $2::bigint * 2 + 1 AS "isStarted",
+        (extract(epoch FROM available_at) * 1000000)::float8 AS "availableAt" FROM found
+      ORDER BY n, level DESC, available_at, seq`,
+
+    /**
+     * Puts keys at the end of their line, in the order of `$4`; those with null there keep their place. Writes when the first
+     * task of each is available, and takes keys out of the line that have none. `+ 0` and the place of each row,
+     * which this transaction has locked, keep a plan from reading the whole line for each key.
+     */
+    endTurns: `
+      WITH first AS MATERIALIZED (
+        SELECT x.key, x.n, (
+          SELECT min(available_at) FROM (VALUES (1), (0)) AS s (started) CROSS JOIN LATERAL (
+            SELECT t.available_at FROM ${tasks} t WHERE ${isKeyed("$1", "x.key")} AND ${level} = $2::bigint * 2 + s.started
+            ORDER BY t.available_at LIMIT 1
+          ) earliest
+        ) AS at, (
+          SELECT k.ctid FROM ${keyTurns} k
+          WHERE k.queue = $1 AND k.concurrency_key = x.key AND k.priority + 0 = $2
+        ) AS place
+        FROM unnest($3::text[], $4::float8[]) AS x (key, n)
+      ),
+      gone AS (
+        DELETE FROM ${keyTurns} k USING first f WHERE k.ctid = f.place AND f.at IS NULL
+      )
+      UPDATE ${keyTurns} k SET
+        available_at = f.at, turn = CASE WHEN f.n IS NULL THEN k.turn ELSE ${names.seqAt("f.n::bigint")} END
+      FROM first f WHERE k.ctid = f.place AND f.at IS NOT NULL`
+  }
+}
 
 /** A task that may be claimed. */
 interface Candidate {

@@ -1,23 +1,69 @@
 import * as Effect from "effect/Effect"
-import type {
-  BudgetRow,
-  Budgets,
-  CheckpointRow,
-  ClaimRequest,
-  ClaimRow,
-  DecisionRow,
-  LeaseRow,
-  LostLeaseRow,
-  ReserveReply,
-  SettlementRow,
-  SpendingRow,
-  TaskStoreDriver
-} from "@baton/core/TaskStoreDriver"
+import type { CheckpointRow, LeaseRow, LostLeaseRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import { booleans, type Database, int, number, numbers, type Parameter, text, texts } from "./database.ts"
-import * as Errors from "./errors.ts"
-import * as Keys from "./keys.ts"
+import { type Database, number, numbers, type Parameter, texts } from "./database.ts"
+import { later, type Names } from "./names.ts"
 import type { Statements } from "./statements.ts"
+
+/**
+ * Holds for the row that a lease is on. The claim's call number is random, so a lease from before the database was restored
+ * from an older copy matches no row that the restored database has under the same key and token.
+ */
+export const isLeased =
+  "t.seq = x.seq::bigint AND t.lease = x.token::bigint AND t.claim_call IS NOT DISTINCT FROM x.call::bigint"
+
+/** What a write under leases returns: the number of rows it wrote, and their keys if that is fewer than it was given. */
+export const written = `
+  SELECT count(*)::float8 AS count, CASE WHEN count(*) < cardinality($1) THEN array_agg(seq::float8) END AS seqs FROM done`
+
+/** The attempts of tasks with these statuses stay in the tasks' own rows. */
+export const isInRow = (row: string) => `${row}.status IN ('in_review', 'completed')`
+
+/** The statements that write under leases, except for those that end them. */
+export const statements = ({ attempts, inputs, tasks }: Names) => ({
+  start: `
+    WITH done AS (
+      UPDATE ${tasks} t SET started_at = coalesce(t.started_at, now())
+      FROM unnest($1::float8[], $2::float8[], $3::float8[]) AS x (seq, token, call) WHERE ${isLeased} RETURNING t.seq
+    ) ${written}`,
+
+  extend: `
+    WITH done AS (
+      UPDATE ${tasks} t SET lease_until = ${later("$4")}
+      FROM unnest($1::float8[], $2::float8[], $3::float8[]) AS x (seq, token, call) WHERE ${isLeased} RETURNING t.seq
+    ) ${written}`,
+
+  /** Saved once, as the attempt's execution: it becomes the checkpoint when the attempt ends without a settlement. */
+  checkpoint: `
+    WITH done AS (
+      UPDATE ${tasks} t SET
+        execution = x.execution, attempt_usage = x.attempt_usage, usage = x.usage, updated_at = now()
+      FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[])
+        AS x (seq, token, call, execution, attempt_usage, usage)
+      WHERE ${isLeased} RETURNING t.seq
+    ) ${written}`,
+
+  /** Finds the rows of current leases. */
+  locate: `
+    SELECT x.n::float8 AS n, t.seq::float8 AS seq, t.claim_call::float8 AS call
+    FROM unnest($1::text[], $2::float8[]) WITH ORDINALITY AS x (id, token, n)
+    JOIN ${inputs} i ON i.id = x.id JOIN ${tasks} t ON t.seq = i.seq AND t.lease = x.token::bigint`,
+
+  /**
+   * Explains why nothing was written for leases. `isCurrent`: the lease is current anyway. `outcome`: how the attempt under
+   * this lease ended. A null call means that the caller did not claim the task itself, and matches any.
+   */
+  explain: `
+    SELECT t.status, coalesce(${isLeased}, false) AS "isCurrent",
+      CASE WHEN ${isInRow("t")} AND t.token = x.token AND (x.call IS NULL OR t.claim_call = x.call)
+        THEN t.status ELSE a.outcome END AS outcome
+    FROM unnest($1::text[], $2::float8[], $3::float8[], $4::float8[]) WITH ORDINALITY AS x (id, seq, token, call, n)
+    LEFT JOIN ${inputs} i ON i.id = x.id
+    LEFT JOIN ${tasks} t ON t.seq = i.seq
+    LEFT JOIN ${attempts} a
+      ON a.task = i.seq AND a.token = x.token::bigint AND (x.call IS NULL OR a.claim_call = x.call)
+    ORDER BY x.n`
+})
 
 /** Where a lease is: the key of its row, and the call that claimed it. The call is null for a task that was restored. */
 interface Location {
@@ -37,7 +83,7 @@ const mostRemembered = 100_000
  * is random, so it identifies the claim even in a database that was restored from an older copy, where keys and tokens are
  * given out again.
  */
-const makeClaims = () => {
+export const makeClaims = () => {
   const byId = new Map<string, RememberedClaim>()
   return {
     get: ({ id, token }: LeaseRow): Location | undefined => {
@@ -61,13 +107,15 @@ const makeClaims = () => {
   }
 }
 
+export interface Claims extends ReturnType<typeof makeClaims> {}
+
 /** A row of a call, and its place in the call. */
-interface Indexed<A extends LeaseRow> {
+export interface Indexed<A extends LeaseRow> {
   readonly index: number
   readonly row: A
 }
 
-interface LeaseOnRow<A extends LeaseRow> extends Indexed<A>, Location {}
+export interface LeaseOnRow<A extends LeaseRow> extends Indexed<A>, Location {}
 
 /** A lease under which nothing was written. Its location is null if this store has not claimed the task itself. */
 interface Missed<A extends LeaseRow> extends Indexed<A> {
@@ -79,109 +127,16 @@ interface Explained<A extends LeaseRow> extends LostLeaseRow, Indexed<A> {
   readonly isCurrent: boolean
 }
 
-const indexed = <A extends LeaseRow>(rows: ReadonlyArray<A>): ReadonlyArray<Indexed<A>> =>
+export const indexed = <A extends LeaseRow>(rows: ReadonlyArray<A>): ReadonlyArray<Indexed<A>> =>
   rows.map((row, index) => ({ index, row }))
 
 /** How often a settlement is tried whose row changes between reading and locking it. Rare, and rarer every time. */
-const mostTries = 20
+export const mostTries = 20
 
-/** Claims, and the writes under leases. */
-export const make = (
-  db: Database,
-  statements: Statements
-): Pick<TaskStoreDriver, "claim" | "checkpoint" | "settle" | "start" | "extend"> & {
-  readonly decide: NonNullable<TaskStoreDriver["decide"]>
-} & Pick<Budgets, "reserve"> => {
-  const claims = makeClaims()
-  /** Whether a task was seen that others wait for. */
-  let hasDependencies = false
+/** How a store writes under leases. */
+export interface Fence extends ReturnType<typeof fence> {}
 
-  const claimed = (rows: ReadonlyArray<ClaimedRow>): ReadonlyArray<ClaimRow> => {
-    for (const { call, id, seq, token } of rows) claims.remember(id, { seq, token, call })
-    return rows
-  }
-
-  /** Queues that had tasks with concurrency keys when this store last claimed from them. */
-  const keyedQueues = new Set<string>()
-
-  const claimKeyed = (request: ClaimRequest) =>
-    Effect.map(
-      db.transaction(
-        Effect.gen(function* () {
-          const [pause] = yield* db.run<PauseState>(statements.pauseState, [text(request.queue)])
-          // Whether it is still so is certain in the statement that claims.
-          if (pause?.isPaused === true) return { hasKeys: true, rows: [], isProbeDue: pause.isProbeDue }
-          const claimed = yield* Keys.claim<ClaimedRow>(db, statements, request, { isProbe: false })
-          return { ...claimed, isProbeDue: false }
-        })
-      ),
-      ({ hasKeys, isProbeDue, rows }) => {
-        if (!hasKeys) keyedQueues.delete(request.queue)
-        return { rows, isProbeDue }
-      }
-    )
-
-  /** Starts the probe of a paused queue and claims its task, or changes nothing. */
-  const claimProbe = (request: ClaimRequest) => {
-    const { call, leaseMillis, owner, queue, started } = request
-    return db.transaction(
-      Effect.gen(function* (): Effect.fn.Return<ReadonlyArray<ClaimedRow>, TaskStoreError> {
-        const [pause] = yield* db.run<{ readonly revision: number }>(statements.startProbe, [
-          text(queue),
-          number(leaseMillis)
-        ])
-        if (pause === undefined) return []
-        const plain = [int(1), text(owner), number(leaseMillis), number(call), text(queue), int(started)]
-        const rows = keyedQueues.has(queue)
-          ? (yield* Keys.claim<ClaimedRow>(db, statements, { ...request, limit: 1 }, { isProbe: true })).rows
-          : yield* db.run<ClaimedRow>(statements.claimProbe, plain)
-        if (rows.length === 0) yield* db.run(statements.noProbe, [text(queue)])
-        for (const row of rows) Object.assign(row, { probes: pause.revision })
-        return rows
-      })
-    )
-  }
-
-  const claimPlain = (request: ClaimRequest) => {
-    const { call, leaseMillis, limit, owner, queue, started } = request
-    const parameters = [int(limit), text(owner), number(leaseMillis), number(call), text(queue), int(started)]
-    return Effect.flatMap(
-      db.run<ClaimedRow & { readonly hasKeys: boolean; readonly probeDue: boolean }>(statements.claim, parameters),
-      (rows): Effect.Effect<ReadonlyArray<ClaimedRow>, TaskStoreError> => {
-        const [first] = rows
-        if (first === undefined || (!first.hasKeys && !first.probeDue)) return Effect.succeed(rows)
-        if (first.hasKeys) keyedQueues.add(queue)
-        return first.probeDue ? claimProbe(request) : claimFromKeys(request)
-      }
-    )
-  }
-
-  const claimFromKeys = (request: ClaimRequest) =>
-    Effect.flatMap(claimKeyed(request), ({ isProbeDue, rows }) =>
-      isProbeDue ? claimProbe(request) : Effect.succeed(rows)
-    )
-
-  const claim = (request: ClaimRequest) => {
-    const { call, leaseMillis, limit, owner, queue, started, unanswered } = request
-    const claimNew = keyedQueues.has(queue) ? claimFromKeys(request) : claimPlain(request)
-    if (unanswered.length === 0) return Effect.map(claimNew, claimed)
-    const reclaim = [
-      text(owner),
-      numbers(unanswered),
-      number(leaseMillis),
-      int(limit),
-      text(queue),
-      number(call),
-      int(started)
-    ]
-    return Effect.map(
-      Effect.flatMap(db.run<ClaimedRow>(statements.reclaim, reclaim), (rows) =>
-        rows.length > 0 ? Effect.succeed(rows) : claimNew
-      ),
-      claimed
-    )
-  }
-
+export const fence = (db: Database, statements: Statements, claims: Claims) => {
   /** The locations of leases, in the order in which every statement locks rows, and the leases that have none. */
   const locate = Effect.fnUntraced(function* <A extends LeaseRow>(
     rows: ReadonlyArray<Indexed<A>>
@@ -255,176 +210,25 @@ export const make = (
     return yield* explain([...missed, ...notWritten])
   })
 
-  const used = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => [
-    numbers(located.map(({ row }) => row.spent.nanoUsd)),
-    numbers(located.map(({ row }) => row.spent.tokens))
-  ]
-
-  const completing = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => ({
-    text: statements.complete,
-    parameters: [
-      texts(located.map(({ row }) => row.execution)),
-      texts(located.map(({ row }) => row.verification)),
-      texts(located.map(({ row }) => row.attemptUsage)),
-      texts(located.map(({ row }) => row.usage)),
-      booleans(located.map(({ row }) => row.verified)),
-      ...used(located)
-    ]
-  })
-
-  const settling = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => ({
-    text: statements.settle,
-    parameters: [
-      texts(located.map(({ row }) => row.id)),
-      texts(located.map(({ row }) => row.outcome)),
-      texts(located.map(({ row }) => row.status)),
-      numbers(located.map(({ row }) => row.attemptsReturned)),
-      numbers(located.map(({ row }) => row.availableInMillis)),
-      texts(located.map(({ row }) => row.error)),
-      texts(located.map(({ row }) => row.feedback)),
-      booleans(located.map(({ row }) => row.verified)),
-      texts(located.map(({ row }) => row.execution)),
-      texts(located.map(({ row }) => row.verification)),
-      texts(located.map(({ row }) => row.attemptUsage)),
-      texts(located.map(({ row }) => row.usage)),
-      texts(located.map(({ row }) => row.checkpoint)),
-      ...used(located)
-    ]
-  })
-
-  const settle = Effect.fnUntraced(function* (
-    settlements: ReadonlyArray<SettlementRow>
-  ): Effect.fn.Return<ReadonlyArray<LostLeaseRow>, TaskStoreError> {
-    const lost: Array<LostLeaseRow> = []
-    let rows = indexed(settlements)
-    for (let tries = 0; rows.length > 0; tries++) {
-      if (tries === mostTries) return yield* Effect.fail(Errors.unavailable(Errors.contended(db.place)))
-      const isCompletion = !hasDependencies && rows.every(({ row }) => row.outcome === "completed")
-      const missed = yield* write(rows, isCompletion ? completing : settling)
-      lost.push(...missed.filter(({ isCurrent }) => !isCurrent))
-      rows = missed.filter(({ isCurrent }) => isCurrent)
-      hasDependencies ||= rows.length > 0
-    }
-    // A lost claim stays, so that a repeated write does not take another claim with the same token for it.
-    const lostIndexes = new Set(lost.map(({ index }) => index))
-    for (const [index, settlement] of settlements.entries()) if (!lostIndexes.has(index)) claims.forget(settlement)
-    return lost
-  })
-
-  const decide = Effect.fnUntraced(function* (
-    decisions: ReadonlyArray<DecisionRow>
-  ): Effect.fn.Return<ReadonlyArray<LostLeaseRow>, TaskStoreError> {
-    const lost: Array<LostLeaseRow> = []
-    let rows = indexed(decisions)
-    for (let tries = 0; rows.length > 0; tries++) {
-      if (tries === mostTries) return yield* Effect.fail(Errors.unavailable(Errors.contended(db.place)))
-      const { ids } = yield* db.one<{ readonly ids: ReadonlyArray<string> }>(statements.decide, [
-        texts(rows.map(({ row }) => row.id)),
-        numbers(rows.map(({ row }) => row.token)),
-        texts(rows.map(({ row }) => row.outcome)),
-        texts(rows.map(({ row }) => row.status)),
-        texts(rows.map(({ row }) => row.error)),
-        texts(rows.map(({ row }) => row.feedback)),
-        booleans(rows.map(({ row }) => row.verified)),
-        texts(rows.map(({ row }) => row.execution)),
-        texts(rows.map(({ row }) => row.verification))
-      ])
-      const written = new Set(ids)
-      const missed = rows.filter(({ row }) => !written.has(row.id))
-      if (missed.length === 0) break
-      const explained = yield* db.run<{ readonly status: string | null; readonly isCurrent: boolean }>(
-        statements.explainReview,
-        [texts(missed.map(({ row }) => row.id)), numbers(missed.map(({ row }) => row.token))]
-      )
-      rows = missed.filter((_, place) => explained[place]?.isCurrent === true)
-      for (const [place, { index }] of missed.entries()) {
-        const { isCurrent = false, status = null } = explained[place] ?? {}
-        if (!isCurrent) lost.push({ index, status, outcome: null })
-      }
-    }
-    return lost
-  })
-
-  const reserve = Effect.fnUntraced(function* (
-    spending: ReadonlyArray<SpendingRow>
-  ): Effect.fn.Return<ReserveReply, TaskStoreError> {
-    const lost: Array<LostLeaseRow> = []
-    const refused: Array<number> = []
-    const budgets = new Map<string, BudgetRow>()
-    let rows = indexed(spending)
-    for (let tries = 0; rows.length > 0; tries++) {
-      if (tries === mostTries) return yield* Effect.fail(Errors.unavailable(Errors.contended(db.place)))
-      const { located, missed } = yield* locate(rows)
-      const found =
-        located.length === 0
-          ? []
-          : yield* db.run<ReservedRow>(statements.reserve, [
-              numbers(located.map(({ seq }) => seq)),
-              numbers(located.map(({ row }) => row.token)),
-              numbers(located.map(({ call }) => call)),
-              numbers(located.map(({ index }) => index)),
-              ...(["committed", "held", "wanted"] as const).flatMap((amount) => [
-                numbers(located.map(({ row }) => row[amount].nanoUsd)),
-                numbers(located.map(({ row }) => row[amount].tokens))
-              ])
-            ])
-      for (const { hasBudget, n, refused: isRefused, ...budget } of found) {
-        if (isRefused) refused.push(n)
-        if (hasBudget) budgets.set(budget.queue, budget)
-      }
-      if (found.length === rows.length) break
-      const written = new Set(found.map(({ n }) => n))
-      const notWritten = located.flatMap(({ call, index, row, seq }) =>
-        written.has(index) ? [] : { index, row, location: { seq, call } }
-      )
-      const explained = yield* explain([...missed, ...notWritten])
-      lost.push(...explained.filter(({ isCurrent }) => !isCurrent))
-      rows = explained.filter(({ isCurrent }) => isCurrent)
-    }
-    return { lost, refused, budgets: Array.from(budgets.values()) }
-  })
-
-  return {
-    claim,
-    settle,
-    decide,
-    reserve,
-
-    checkpoint: (checkpoints: ReadonlyArray<CheckpointRow>) =>
-      write(indexed(checkpoints), (located) => ({
-        text: statements.checkpoint,
-        parameters: [
-          texts(located.map(({ row }) => row.execution)),
-          texts(located.map(({ row }) => row.executionUsage)),
-          texts(located.map(({ row }) => row.usage))
-        ]
-      })),
-
-    start: (leases) => write(indexed(leases), () => ({ text: statements.start, parameters: [] })),
-
-    extend: (leases, leaseMillis) =>
-      write(indexed(leases), () => ({ text: statements.extend, parameters: [number(leaseMillis)] }))
-  }
+  return { locate, explain, write }
 }
 
-/** Whether a queue is paused, and whether its next probe may go. */
-interface PauseState {
-  readonly isPaused: boolean
-  readonly isProbeDue: boolean
-}
+export const make = (
+  statements: Statements,
+  { write }: Fence
+): Pick<TaskStoreDriver, "checkpoint" | "start" | "extend"> => ({
+  checkpoint: (checkpoints: ReadonlyArray<CheckpointRow>) =>
+    write(indexed(checkpoints), (located) => ({
+      text: statements.checkpoint,
+      parameters: [
+        texts(located.map(({ row }) => row.execution)),
+        texts(located.map(({ row }) => row.executionUsage)),
+        texts(located.map(({ row }) => row.usage))
+      ]
+    })),
 
-/** A row of `reserve`, with the budget of its queue. */
-interface ReservedRow extends BudgetRow {
-  readonly n: number
-  readonly refused: boolean
-  readonly hasBudget: boolean
-  readonly queue: string
-}
+  start: (leases) => write(indexed(leases), () => ({ text: statements.start, parameters: [] })),
 
-/** A claim as the statements return it. */
-interface ClaimedRow extends ClaimRow {
-  readonly id: string
-  readonly seq: number
-  readonly token: number
-  readonly call: number
-}
+  extend: (leases, leaseMillis) =>
+    write(indexed(leases), () => ({ text: statements.extend, parameters: [number(leaseMillis)] }))
+})

@@ -94,3 +94,11 @@ export const countChange = (rows: string, freed = "false") => {
       ${change(isWaiting("status"), isWaiting("was"))} - count(*) FILTER (WHERE ${freed})
     FROM ${rows} GROUP BY queue`
 }
+
+/**
+ * Holds for the rows of a queue, or for all if it is null. A CASE, because a plan for any queue has to expect many rows: where
+ * it expects few, it reads all rows after `seq` and sorts them.
+ */
+export const isInQueue = (queue: string) => `CASE WHEN ${queue}::text IS NULL THEN true ELSE t.queue = ${queue} END`
+
+export const controlColumns = "revision::float8 AS revision, paused, stops::float8 AS stops"

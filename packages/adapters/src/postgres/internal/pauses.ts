@@ -1,4 +1,8 @@
+import * as Effect from "effect/Effect"
+import type { PauseRow, Pauses } from "@baton/core/TaskStoreDriver"
+import { type Database, number, text } from "./database.ts"
 import type { Names } from "./names.ts"
+import type { Statements } from "./statements.ts"
 
 /** Holds for a queue from which nothing may be claimed, except for the probe of a usage limit. */
 export const isPaused = ({ pauses }: Names, queue: string) => `EXISTS (
@@ -17,7 +21,8 @@ const columns = `p.queue, p.cause, p.until, p.probe_until AS "probeUntil", p.rea
 const isKept = `excluded.cause = 'usage-limit' AND p.cause = 'requested'
   AND coalesce(p.until, 'infinity') > coalesce(excluded.until, 'infinity')`
 
-export const make = (names: Names) => {
+/** The statements of pauses. */
+export const statements = (names: Names) => {
   const { control, pauses } = names
   return {
     pauses: `SELECT ${columns} FROM ${pauses} p`,
@@ -59,3 +64,14 @@ export const make = (names: Names) => {
     noProbe: `UPDATE ${pauses} SET probe_until = NULL WHERE queue = $1`
   }
 }
+
+export const make = (db: Database, statements: Statements): Pauses => ({
+  list: db.run<PauseRow>(statements.pauses),
+  set: ({ cause, queue, reason, until }) =>
+    db.one<PauseRow>(statements.setPause, [text(queue), text(cause), number(until), text(reason)]),
+  remove: (queue, revision) =>
+    Effect.map(
+      db.one<{ readonly removed: boolean }>(statements.removePause, [text(queue), number(revision)]),
+      ({ removed }) => removed
+    )
+})

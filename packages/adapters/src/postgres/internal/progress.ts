@@ -1,6 +1,11 @@
+import * as Effect from "effect/Effect"
+import type { Progress } from "@baton/core/TaskStoreDriver"
+import { type Database, numbers, text, texts } from "./database.ts"
 import type { Names } from "./names.ts"
+import type { Statements } from "./statements.ts"
 
-export const make = ({ inputs, progress, tasks }: Names) => ({
+/** The statements of progress reports. */
+export const statements = ({ inputs, progress, tasks }: Names) => ({
   /** Rows that another worker is deleting are left to it, so that no two workers wait for each other. */
   saveProgress: `
     WITH own AS MATERIALIZED (
@@ -22,4 +27,17 @@ export const make = ({ inputs, progress, tasks }: Names) => ({
     SELECT p.report FROM ${inputs} i
     JOIN ${tasks} t ON t.seq = i.seq JOIN ${progress} p ON p.task = t.seq AND p.token = t.lease
     WHERE i.id = $1`
+})
+
+export const make = (db: Database, statements: Statements): Progress => ({
+  save: (rows) =>
+    Effect.asVoid(
+      db.run(statements.saveProgress, [
+        texts(rows.map(({ id }) => id)),
+        numbers(rows.map(({ token }) => token)),
+        texts(rows.map((row) => row.text))
+      ])
+    ),
+  read: (id) =>
+    Effect.map(db.run<{ readonly report: string }>(statements.progress, [text(id)]), ([row]) => row?.report ?? null)
 })

@@ -1,0 +1,175 @@
+import * as Effect from "effect/Effect"
+import type { LostLeaseRow, SettlementRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
+import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Budgets from "./budgets.ts"
+import { booleans, type Database, numbers, texts } from "./database.ts"
+import * as Errors from "./errors.ts"
+import { type Claims, type Fence, indexed, isInRow, isLeased, type LeaseOnRow, mostTries, written } from "./leases.ts"
+import { countChange, giveUpLease, later, type Names } from "./names.ts"
+import type { Statements } from "./statements.ts"
+
+/** Frees the tasks that wait for the completed ones in `done`. */
+export const freeing = ({ dependencies, tasks }: Names) => `
+    freed AS (
+      UPDATE ${tasks} t SET blockers = t.blockers - w.count::integer
+      FROM (
+        SELECT d.task, count(*) AS count FROM done JOIN ${dependencies} d ON d.dependency = done.id
+        WHERE done.status = 'completed' GROUP BY d.task
+      ) w WHERE t.seq = w.task RETURNING t.queue, t.status, t.blockers
+    ),
+    forgotten AS (
+      DELETE FROM ${dependencies} d USING done WHERE d.dependency = done.id AND done.status = 'completed'
+    )`
+
+/** The statements that end attempts with a result. */
+export const statements = (names: Names) => {
+  const { attempts, changes, dependencies, tasks } = names
+  return {
+    /** The common case of `settle`, at half its cost: completions of tasks that no other task waits for. */
+    complete: `
+      WITH done AS (
+        UPDATE ${tasks} t SET
+          status = 'completed', ${giveUpLease}, execution = x.execution, verification = x.verification,
+          attempt_usage = x.attempt_usage, usage = x.usage, verified = x.verified, feedback = NULL, checkpoint = NULL,
+          updated_at = now()
+        FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::boolean[], $9::float8[], $10::float8[])
+          AS x (seq, token, call, execution, verification, attempt_usage, usage, verified, used_cost, used_tokens)
+        WHERE ${isLeased} AND t.parent = 0
+        RETURNING t.seq, t.queue, t.token, ${Budgets.endColumns}, x.used_cost, x.used_tokens
+      ),
+      committed AS (${Budgets.commitUsed(names, "done")}),
+      counted AS (
+        INSERT INTO ${changes} SELECT queue, 0, -count(*), 0, count(*), 0, 0, 0 FROM done GROUP BY queue
+      ) ${written}`,
+
+    /**
+     * Settlements of every kind. Reads the rows, locks them together with the rows that wait for them, and writes those
+     * that have not changed since they were read; the caller repeats the rest. Reading first lets it move the attempt to
+     * the ledger as it was, and shows which tasks wait.
+     */
+    settle: `
+      WITH own AS MATERIALIZED (
+        SELECT x.*, t.xmin AS version, t.attempts AS number, t.owner, t.started_at, t.claim_call,
+          t.execution AS saved, t.attempt_usage AS saved_usage, ${Budgets.endColumns}
+        FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::float8[],
+            $8::float8[], $9::text[], $10::text[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[],
+            $16::text[], $17::float8[], $18::float8[])
+          AS x (seq, token, call, id, outcome, status, returned, delay, error, feedback, verified, execution,
+            verification, attempt_usage, usage, checkpoint, used_cost, used_tokens)
+        JOIN ${tasks} t ON ${isLeased}
+      ),
+      locked AS MATERIALIZED (
+        SELECT t.seq FROM ${tasks} t WHERE t.seq IN (
+          SELECT seq::bigint FROM own
+          UNION
+          SELECT d.task FROM own JOIN ${dependencies} d ON d.dependency = own.id WHERE own.status = 'completed'
+        ) ORDER BY t.seq FOR UPDATE
+      ),
+      done AS (
+        UPDATE ${tasks} t SET
+          status = o.status, ${giveUpLease},
+          attempts = greatest(0, t.attempts - o.returned::bigint),
+          available_at = CASE WHEN o.delay IS NULL THEN t.available_at ELSE ${later("o.delay")} END,
+          feedback = CASE WHEN o.outcome = 'released' THEN t.feedback ELSE o.feedback END,
+          usage = CASE WHEN o.outcome = 'released' THEN coalesce(o.usage, t.usage) ELSE o.usage END,
+          checkpoint = CASE WHEN o.outcome = 'released' THEN coalesce(t.execution, t.checkpoint) ELSE o.checkpoint END,
+          verified = o.verified,
+          execution = CASE WHEN ${isInRow("o")} THEN o.execution END,
+          verification = CASE WHEN ${isInRow("o")} THEN o.verification END,
+          attempt_usage = CASE WHEN ${isInRow("o")} THEN o.attempt_usage END,
+          updated_at = now()
+        FROM own o
+        WHERE t.seq = o.seq::bigint AND t.xmin = o.version AND (SELECT count(*) FROM locked) > 0
+        RETURNING o.*, t.queue, t.blockers
+      ),
+      committed AS (${Budgets.commitUsed(names, "done")}),
+      ended AS (
+        INSERT INTO ${attempts} (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution,
+          verification, usage)
+        SELECT seq, token, claim_call, number, owner, coalesce(started_at, now()), now(), outcome, error,
+          CASE WHEN outcome = 'released' THEN saved ELSE execution END, verification,
+          CASE WHEN outcome = 'released' THEN coalesce(attempt_usage, saved_usage) ELSE attempt_usage END
+        FROM done WHERE NOT ${isInRow("done")}
+      ),
+      ${freeing(names)},
+      counted AS (
+        INSERT INTO ${changes} ${countChange(
+          `(
+            SELECT queue, 'in_progress' AS was, status, blockers, false AS freed FROM done
+            UNION ALL
+            SELECT queue, NULL, NULL, 0, true FROM freed WHERE status = 'pending' AND blockers = 0
+          ) d`,
+          "freed"
+        )}
+      ) ${written}`
+  }
+}
+
+export const make = (
+  db: Database,
+  statements: Statements,
+  claims: Claims,
+  { write }: Fence
+): Pick<TaskStoreDriver, "settle"> => {
+  /** Whether a task was seen that others wait for. */
+  let hasDependencies = false
+
+  const used = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => [
+    numbers(located.map(({ row }) => row.spent.nanoUsd)),
+    numbers(located.map(({ row }) => row.spent.tokens))
+  ]
+
+  const completing = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => ({
+    text: statements.complete,
+    parameters: [
+      texts(located.map(({ row }) => row.execution)),
+      texts(located.map(({ row }) => row.verification)),
+      texts(located.map(({ row }) => row.attemptUsage)),
+      texts(located.map(({ row }) => row.usage)),
+      booleans(located.map(({ row }) => row.verified)),
+      ...used(located)
+    ]
+  })
+
+  const settling = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => ({
+    text: statements.settle,
+    parameters: [
+      texts(located.map(({ row }) => row.id)),
+      texts(located.map(({ row }) => row.outcome)),
+      texts(located.map(({ row }) => row.status)),
+      numbers(located.map(({ row }) => row.attemptsReturned)),
+      numbers(located.map(({ row }) => row.availableInMillis)),
+      texts(located.map(({ row }) => row.error)),
+      texts(located.map(({ row }) => row.feedback)),
+      booleans(located.map(({ row }) => row.verified)),
+      texts(located.map(({ row }) => row.execution)),
+      texts(located.map(({ row }) => row.verification)),
+      texts(located.map(({ row }) => row.attemptUsage)),
+      texts(located.map(({ row }) => row.usage)),
+      texts(located.map(({ row }) => row.checkpoint)),
+      ...used(located)
+    ]
+  })
+
+  const settle = Effect.fnUntraced(function* (
+    settlements: ReadonlyArray<SettlementRow>
+  ): Effect.fn.Return<ReadonlyArray<LostLeaseRow>, TaskStoreError> {
+    const lost: Array<LostLeaseRow> = []
+    let rows = indexed(settlements)
+    for (let tries = 0; rows.length > 0; tries++) {
+      if (tries === mostTries) return yield* Effect.fail(Errors.unavailable(Errors.contended(db.place)))
+      const isCompletion = !hasDependencies && rows.every(({ row }) => row.outcome === "completed")
+      const missed = yield* write(rows, isCompletion ? completing : settling)
+      lost.push(...missed.filter(({ isCurrent }) => !isCurrent))
+      rows = missed.filter(({ isCurrent }) => isCurrent)
+      hasDependencies ||= rows.length > 0
+    }
+    // A lost claim stays, so that a repeated write does not take another claim with the same token for it.
+    const lostIndexes = new Set(lost.map(({ index }) => index))
+    for (const [index, settlement] of settlements.entries()) if (!lostIndexes.has(index)) claims.forget(settlement)
+    return lost
+  })
+
+  return { settle }
+}
