@@ -64,7 +64,10 @@ export const fixture = Effect.fnUntraced(function* (answer?: Parameters<typeof A
   ): Effect.fn.Return<Run, ClaudeError, Scope.Scope> {
     const owner = workers++
     const scope = yield* Scope.fork(yield* Scope.Scope)
-    const { isInBatch, send } = yield* Scope.provide(Send.make(api.api, journal, options), scope)
+    const { isInBatch, send } = yield* Scope.provide(
+      Send.make(api.api, journal, { gather: "1 second", ...options }),
+      scope
+    )
     const describe = (id: string, options: Partial<About>) =>
       Effect.map(leaseOf(id, owner), (leaseToken) => about(id, { leaseToken, ...options }))
     return {

@@ -18,7 +18,7 @@ import { poll } from "./poller.ts"
 
 /** How requests become batches. */
 export interface Options {
-  /** A batch is created when no request has arrived for this long. Default 1 second. */
+  /** A batch is created when no request has arrived for this long. Default 3 seconds: on a busy machine, requests of one list can arrive a second apart. */
   readonly gather?: Duration.Input | undefined
   /** The most requests in one batch. Default 100,000, which is the API's limit. */
   readonly maxRequests?: number | undefined
@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function* (
       })
     )
   const limits = { requests: options.maxRequests ?? 100_000, bytes: maxBytes }
-  yield* Effect.forkScoped(failingAll(submit(runs, Duration.toMillis(options.gather ?? "1 second"), limits)))
+  yield* Effect.forkScoped(failingAll(submit(runs, Duration.toMillis(options.gather ?? "3 seconds"), limits)))
   yield* Effect.forkScoped(failingAll(poll(runs)))
   // Runs first, so that the creation of a batch knows that its time is limited.
   yield* Effect.addFinalizer(() => Latch.open(runs.closing))
