@@ -258,7 +258,7 @@ export const cancel = (model: Model, id: string): boolean => {
 
 export const failWaiting = (model: Model, id: string): boolean => {
   const task = model.tasks.get(id)
-  return task !== undefined && isBlocked(model, task) && move(model, task, events.DependencyFailed.make({}), {})
+  return task !== undefined && task.waitsFor.length > 0 && move(model, task, events.DependencyFailed.make({}), {})
 }
 
 export const requeue = (model: Model, id: string): boolean => {
@@ -272,9 +272,6 @@ export const revise = (model: Model, id: string): boolean => {
   const availableAt = task.status === "pending" ? task.availableAt : model.now
   return move(model, task, events.Revised.make({}), { availableAt, checkpoint: null })
 }
-
-const isBlocked = (model: Model, { dependsOn }: ModelTask): boolean =>
-  dependsOn.some((id) => model.tasks.get(id)?.status !== "completed")
 
 /** The number of tasks per status. */
 export const counts = (model: Model): Record<TaskStatus | "waiting", number> => {
