@@ -23,7 +23,7 @@ export const collect = (stdout: string): ReadonlyArray<Measurement> =>
     .filter((line) => line.startsWith(marker))
     .map((line) => JSON.parse(line.slice(marker.length)))
 
-/** What a benchmark prints besides: a table of its own. */
+/** A table that a benchmark prints in addition to the others. */
 export const otherLines = (stdout: string): string =>
   stdout
     .split("\n")

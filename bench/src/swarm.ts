@@ -1,6 +1,6 @@
 /**
- * Many workers on one server: what they cost it while idle and while they work, how long a claim takes, and how long it takes
- * until others have the tasks of workers that were killed.
+ * Many workers on one server: the server's processor time while they are idle and while they work, the time of a claim, and the
+ * time until other workers have claimed the tasks of killed ones.
  *
  *   node bench/src/main.ts swarm                                       100 workers of 100 concurrent tasks, on every server
  *   node bench/src/main.ts swarm --only postgres,redis --workers 20    a smaller one
@@ -57,7 +57,7 @@ const wakeUps = 20
 const quantile = (numbers: ReadonlyArray<number>, share: number): number =>
   numbers.toSorted((left, right) => left - right)[Math.floor((numbers.length - 1) * share)] ?? Number.NaN
 
-/** The processes of the workers, and what they report. */
+/** The processes of the workers, and their reports. */
 const makeSwarm = Effect.fnUntraced(function* (url: string) {
   const startedAt = new Map<number, { readonly at: number; readonly by: number }>()
   const finished = new Set<number>()

@@ -1,5 +1,5 @@
 /**
- * Steps of workflows: what one costs on each engine, and what finished executions leave behind.
+ * Steps of workflows: the processor time of one on each engine, and the rows that finished executions leave.
  *
  *   node bench/src/main.ts workflows                                      10 000 executions of two steps on each engine
  *   node bench/src/main.ts workflows --executions 500 --only postgres     fewer, on one

@@ -48,8 +48,8 @@ export interface RateShares {
 }
 
 /**
- * The share of a process in a limit, from 0 to 1. All of them together have 1. A process gets what it wants, as long as others
- * that want more do not get less than it. What nobody wants is distributed evenly.
+ * The share of a process in a limit, from 0 to 1. All of them together have 1. A process gets the share that it asks
+ * for, unless another one that asks for more would get less. The shares that no process asks for are distributed evenly.
  *
  * @category combinators
  * @since 0.2.0

@@ -128,9 +128,9 @@ export interface TaskStoreDriver {
    * Up to `limit` tasks with a `seq` greater than `after`, by `seq`; those of one queue, with one status, or all. Without
    * `results`, nothing reads the executions: a driver that can leaves them out, because they can be large.
    *
-   * `contains` is null except in a search. A driver that can leaves tasks out whose id and description do not contain it once
-   * the letters A to Z in them are lower case. It looks at as many tasks as it likes, and always returns the last one that it
-   * has looked at, where the search goes on; no tasks mean that there are no more.
+   * `contains` is null except in a search. A driver that can search leaves out the tasks whose id and description do not
+   * contain it, after it made the letters A to Z in them lower case. The driver chooses how many tasks it examines, and always
+   * returns the last of them, after which the next page begins. No tasks mean that there are no more.
    */
   readonly list: (
     page: Page & {

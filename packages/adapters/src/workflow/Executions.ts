@@ -179,7 +179,7 @@ const maxAwaited = 1000
 const longest = Duration.days(20)
 
 /**
- * An engine that executes what was started in the task store, and whose executions are tasks. Provide it to the layers of the
+ * An engine whose executions are tasks, and which executes those that were started in the task store. Provide it to the layers of the
  * workflows and to `Schedules.layer` in place of the engine.
  *
  * A cancelled task interrupts its execution, and a process that ends leaves its executions to others.

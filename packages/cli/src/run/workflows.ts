@@ -19,7 +19,7 @@ export const work = Effect.fnUntraced(function* (flags: WorkerFlags) {
   )
   if (given !== undefined) {
     return yield* new CommandFailed({
-      message: `${given.by} and --workflows are both given. The queues of a workflow have workers of their own: remove ${given.by}, or start another \`baton worker\` with it.`
+      message: `${given.by} and --workflows are both given. Workflows run in queues of their own names: remove ${given.by}, or start another \`baton worker\` with it.`
     })
   }
   const workflows = yield* configured

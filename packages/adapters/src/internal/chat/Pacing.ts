@@ -211,7 +211,7 @@ export const make = Effect.fnUntraced(function* (
       sharing === undefined
         ? pace
         : (request, send) => {
-            // Reports what it wants of the limits of this model too.
+            // From now on, this process asks for a part of the limits of this model too.
             poolOf(request.model)
             return Effect.andThen(sharing.awaitShares, pace(request, send))
           },

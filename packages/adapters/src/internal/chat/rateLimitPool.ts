@@ -77,7 +77,7 @@ export interface RateLimitPool {
   pausedUntil: number
   /** The pace where the server refuses requests and states no limit. */
   readonly pace: Pace
-  /** What this process has used of the limits since it last reported what it wants of them. */
+  /** The use of the limits by this process since its last report. */
   readonly use: { since: number; hasWaited: boolean; readonly taken: Record<Resource, number> }
   /** Since when all answers have been overload errors, in epoch milliseconds; undefined when they have not. */
   overloadedSince: number | undefined
@@ -148,7 +148,7 @@ export const make = (limits: Limits, now: number): RateLimitPool => ({
 const tokenBucket = (limit: number | undefined, now: number) =>
   TokenBucket.make(limit === undefined ? "expected" : "reserved", limit, now)
 
-/** The part of the limits that a process wants for requests that it has not sent yet, and a margin on what it uses. */
+/** The smallest part of the limits that a process asks for, so that it can begin to send, and the margin on its use. */
 const leastWanted = 0.02
 const wantedMargin = 1.25
 

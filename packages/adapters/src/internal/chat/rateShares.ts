@@ -27,7 +27,7 @@ interface Account {
 export const make = Effect.fnUntraced(function* ({ apiKey, baseUrl = "" }: Account) {
   const { rateShares } = yield* TaskStore
   if (rateShares === undefined) return undefined
-  // A store does not have the key: 64 bits of a hash tell nothing about it.
+  // The store does not get the key itself: 64 bits of a hash do not reveal it.
   const key = apiKey === undefined ? "" : Redacted.value(apiKey).trim()
   const name = fingerprint(JSON.stringify([baseUrl, key]))
   const id = randomUUID()
@@ -36,7 +36,7 @@ export const make = Effect.fnUntraced(function* ({ apiKey, baseUrl = "" }: Accou
     report: (wanted) =>
       rateShares.report(name, { id, wanted }).pipe(
         Effect.timeout(longest),
-        // Without the store, the shares stay as they are.
+        // Without the store, the last shares remain in force.
         Effect.orElseSucceed(() => members),
         Effect.map((reported) => {
           members = reported

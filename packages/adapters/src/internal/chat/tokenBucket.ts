@@ -77,7 +77,7 @@ const refill = (bucket: TokenBucket, now: number): void => {
   change(bucket, bucket.limit === Infinity ? 0 : (bucket.limit / minute) * elapsed)
 }
 
-/** Changes the part of the limit that this process may use. What is left of a part goes with it. */
+/** Changes the part of the limit that this process may use. The level changes in proportion. */
 export const setPart = (bucket: TokenBucket, part: number, now: number): void => {
   refill(bucket, now)
   if (bucket.level > 0 && bucket.level !== Infinity) bucket.level *= part / bucket.part

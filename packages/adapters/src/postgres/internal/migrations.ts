@@ -328,7 +328,7 @@ export const migrations: ReadonlyArray<Migration> = [
   {
     name: "0013_add_texts",
     statements: (schema) => [
-      // What processes share. What was set for running workers is for them only, and they have ended.
+      // Texts that processes share. The settings of running workers are not copied, because those workers have ended.
       `CREATE TABLE ${schema}.texts (name text COLLATE "C" PRIMARY KEY, text text NOT NULL)`,
       `ALTER TABLE ${schema}.control DROP COLUMN concurrency`
     ]

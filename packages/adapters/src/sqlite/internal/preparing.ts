@@ -18,7 +18,7 @@ export const preparedOn =
     }
   }
 
-/** How the statements of a store are prepared, by what they return. */
+/** Functions that prepare a statement, one for each kind of result. */
 export interface Preparing extends ReturnType<typeof preparing> {}
 
 export const preparing = (prepared: Prepared) => {
