@@ -36,7 +36,14 @@ describe.skipIf(!Postgres.isInstalled())("a run on a PostgreSQL server that cras
       const after = yield* open({ url: server.url })
       const counts = yield* after.counts
       assert.deepEqual({ ...counts }, { ...counts, completed: ids.length, pending: 0, in_progress: 0, failed: 0 })
-      for (const each of ids) assert.lengthOf(yield* after.attempts(id(each)), 1)
+      for (const each of ids) {
+        // Tasks that were claimed ahead when the server crashed were given back before they had started.
+        const attempts = (yield* after.attempts(id(each))).filter(({ outcome }) => outcome !== "released")
+        assert.deepEqual(
+          attempts.map(({ outcome }) => outcome),
+          ["completed"]
+        )
+      }
     })
   )
 })
