@@ -3,6 +3,7 @@ import { useState } from "react"
 import { useCancelExecution, useExecution, useMay } from "../api/queries.ts"
 import type { TaskItem, WorkflowExecution } from "../api/schema.ts"
 import { Confirm, type Question } from "../components/Confirm.tsx"
+import { Fact } from "../components/Fact.tsx"
 import { ArrowLeft, Cross } from "../components/icons.tsx"
 import { Empty, Failure, Loading } from "../components/Message.tsx"
 import { Block, Plain } from "../components/Plain.tsx"
@@ -132,31 +133,17 @@ export const ExecutionPage = () => {
       <section className="card prompt" aria-label="Payload">
         <Block text={{ text: payload, length: payload.length, cut: false }} label="Payload" />
         <dl className="facts">
-          <div>
-            <dt>Started</dt>
-            <dd>
-              <Ago at={execution.createdAt} />
-            </dd>
-          </div>
-          <div>
-            <dt>Changed</dt>
-            <dd>
-              <Ago at={execution.updatedAt} />
-            </dd>
-          </div>
-          {waitsFor !== null && (
-            <div>
-              <dt>Waits for</dt>
-              <dd>{waitTexts[waitsFor]}</dd>
-            </div>
-          )}
+          <Fact label="Started">
+            <Ago at={execution.createdAt} />
+          </Fact>
+          <Fact label="Changed">
+            <Ago at={execution.updatedAt} />
+          </Fact>
+          {waitsFor !== null && <Fact label="Waits for">{waitTexts[waitsFor]}</Fact>}
           {execution.feedback !== null && (
-            <div>
-              <dt>Reason</dt>
-              <dd>
-                <Plain text={execution.feedback.text} />
-              </dd>
-            </div>
+            <Fact label="Reason">
+              <Plain text={execution.feedback.text} />
+            </Fact>
           )}
         </dl>
         {execution.result !== null && <Block text={execution.result} label="Result" />}

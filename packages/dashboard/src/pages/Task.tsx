@@ -4,6 +4,7 @@ import { RequestError } from "../api/client.ts"
 import { useCancel, useMay, useRequeue, useTask } from "../api/queries.ts"
 import type { Attempt, TaskDetail } from "../api/schema.ts"
 import { Confirm, type Question } from "../components/Confirm.tsx"
+import { Fact } from "../components/Fact.tsx"
 import { ArrowLeft, Cross, Requeue } from "../components/icons.tsx"
 import { Empty, Failure, Loading } from "../components/Message.tsx"
 import { Outputs } from "../components/Outputs.tsx"
@@ -22,57 +23,38 @@ type Task = TaskDetail["task"]
 
 const Facts = ({ isByPerson, task }: { readonly task: Task; readonly isByPerson: boolean }) => (
   <dl className="facts">
-    <div>
-      <dt>Queue</dt>
-      <dd>
-        <Link to="/tasks" search={{ queue: task.queue }}>
-          {task.queue}
-        </Link>
-      </dd>
-    </div>
-    <div>
-      <dt>Attempts</dt>
-      <dd>
-        {number(task.attempts)}
-        {task.requeues > 0 && <span className="muted"> after {count(task.requeues, "requeue")}</span>}
-      </dd>
-    </div>
-    <div>
-      <dt>Cost</dt>
-      <dd>
-        {task.usage === null ? <span className="muted">not metered</span> : cost(task.usage)}
-        {task.usage !== null && <span className="muted"> · {count(totalTokens(task.usage), "token")}</span>}
-      </dd>
-    </div>
-    <div>
-      <dt>Added</dt>
-      <dd>
-        <Ago at={task.createdAt} />
-      </dd>
-    </div>
-    <div>
-      <dt>Changed</dt>
-      <dd>
-        <Ago at={task.updatedAt} />
-      </dd>
-    </div>
+    <Fact label="Queue">
+      <Link to="/tasks" search={{ queue: task.queue }}>
+        {task.queue}
+      </Link>
+    </Fact>
+    <Fact label="Attempts">
+      {number(task.attempts)}
+      {task.requeues > 0 && <span className="muted"> after {count(task.requeues, "requeue")}</span>}
+    </Fact>
+    <Fact label="Cost">
+      {task.usage === null ? <span className="muted">not metered</span> : cost(task.usage)}
+      {task.usage !== null && <span className="muted"> · {count(totalTokens(task.usage), "token")}</span>}
+    </Fact>
+    <Fact label="Added">
+      <Ago at={task.createdAt} />
+    </Fact>
+    <Fact label="Changed">
+      <Ago at={task.updatedAt} />
+    </Fact>
     {task.status === "completed" && (
-      <div>
-        <dt>Result</dt>
-        <dd>{task.verified ? (isByPerson ? "Accepted by a person" : "Accepted by the verifier") : "Not verified"}</dd>
-      </div>
+      <Fact label="Result">
+        {task.verified ? (isByPerson ? "Accepted by a person" : "Accepted by the verifier") : "Not verified"}
+      </Fact>
     )}
     {task.dependsOn.length > 0 && (
-      <div>
-        <dt>After</dt>
-        <dd className="ids">
-          {task.dependsOn.map((id) => (
-            <Link key={id} to="/task" search={{ id }}>
-              <Plain text={id} />
-            </Link>
-          ))}
-        </dd>
-      </div>
+      <Fact label="After" className="ids">
+        {task.dependsOn.map((id) => (
+          <Link key={id} to="/task" search={{ id }}>
+            <Plain text={id} />
+          </Link>
+        ))}
+      </Fact>
     )}
   </dl>
 )
