@@ -47,7 +47,7 @@ const pipeline = Pipeline.toLayer(({ n }) =>
 const worker = (queue: typeof First) =>
   queue.toLayer(({ n }) => Effect.succeed({ n: n + 1 }), { concurrency: 64, onEnd: "log" })
 
-/** Runs all executions, deletes them, and returns what they cost. `cpuMillis` is that of the server. */
+/** Runs all executions, deletes them, and returns their time and processor time. `cpuMillis` reads that of the server. */
 const work = (cpuMillis: Effect.Effect<number>, rows: Effect.Effect<number | undefined>) =>
   Effect.gen(function* () {
     const serverBefore = yield* cpuMillis

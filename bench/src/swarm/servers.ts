@@ -1,4 +1,4 @@
-/** The servers of the swarm, private to it, and what they have done so far. */
+/** The private servers of the swarm, and the requests and processor time that each has used so far. */
 import { createClient } from "@redis/client"
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
