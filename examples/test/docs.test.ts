@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Task, TaskState } from "@baton/core"
 import { Result } from "effect"
-import { existsSync, globSync, readFileSync } from "node:fs"
-import { basename, dirname } from "node:path"
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs"
+import { basename, dirname, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { pages } from "../../packages/cli/test/docs/pages.ts"
 
@@ -120,6 +120,27 @@ describe("docs/architecture.md", () => {
     }
     assert.isAtLeast(sections.length, 4)
     assert.deepStrictEqual(missing, [])
+  })
+
+  it("lists the folders of the command line so that each imports only folders after it", () => {
+    const src = fileURLToPath(new URL("../../packages/cli/src/", import.meta.url))
+    const text = readFileSync(new URL("../../docs/architecture.md", import.meta.url), "utf8")
+    const list = /A folder imports only folders that stand after it: ([^.]+)\./.exec(text)?.[1] ?? ""
+    const folders = Array.from(list.matchAll(/`([a-z]+)`/g), ([, folder = ""]) => folder)
+    assert.sameMembers(
+      folders,
+      readdirSync(src, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+    )
+    const upward = globSync(`${src}*/**/*.{ts,tsx}`).flatMap((file) => {
+      const imports = readFileSync(file, "utf8").matchAll(/(?:from |import\()"(\.[^"]+)"/g)
+      const targets = Array.from(imports, ([, path = ""]) => relative(src, resolve(dirname(file), path)))
+      const place = relative(src, file)
+      const order = (path: string) => folders.indexOf(path.split("/")[0] ?? "")
+      return targets
+        .filter((target) => !target.startsWith("..") && target.includes("/") && order(target) < order(place))
+        .map((target) => `${place} imports ${target}`)
+    })
+    assert.deepStrictEqual(upward, [])
   })
 })
 

@@ -41,7 +41,7 @@ import * as Project from "./settings/Project.ts"
 import { EndedWith, exitCodes } from "./system/CommandFailed.ts"
 import { isBrokenPipe, printErrors } from "./view/errors.ts"
 import { ConfigFile, Profile, LogFormatFlag, LogLevelFlag, QueueFlag, StoreUrl } from "./settings/flags.ts"
-import * as logger from "./system/logger.ts"
+import * as logger from "./view/logger.ts"
 import * as presenter from "./view/help.ts"
 import { runMain } from "./system/process.ts"
 

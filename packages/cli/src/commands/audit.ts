@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import * as store from "../run/stores.ts"
 import { ids, json, value } from "../settings/commandFlags.ts"
 import { QueueFlag } from "../settings/flags.ts"
-import * as Kind from "../settings/Kind.ts"
+import * as Kind from "../system/Kind.ts"
 import { EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import { AuditReport, percent, refusal, reportLines } from "../view/audit.ts"
 import { commandName } from "../view/commandLine.ts"
@@ -129,8 +129,8 @@ export const audit = Command.make(
     const output = yield* canvas
     const isWaiting = ({ all }: Audit.Report) => all.audited < all.sampled
     if (canPrompt && !input.json && isWaiting(yield* Audit.read(store, options))) {
-      const { auditDesk } = yield* Effect.promise(() => import("../run/auditDesk.ts"))
-      const { sit } = yield* Effect.promise(() => import("../run/review.ts"))
+      const { auditDesk } = yield* Effect.promise(() => import("../review/audit.ts"))
+      const { sit } = yield* Effect.promise(() => import("../review/review.ts"))
       const by = input.by ?? (yield* currentUser)
       yield* sit(auditDesk(store, held, { ...options, by }), { by, style: output.style })
     }

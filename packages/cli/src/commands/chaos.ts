@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { StoreUrl } from "../settings/flags.ts"
 import * as options from "../settings/commandFlags.ts"
-import * as Kind from "../settings/Kind.ts"
+import * as Kind from "../system/Kind.ts"
 
 const defaultTasks = 2_000
 

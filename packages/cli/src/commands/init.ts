@@ -5,7 +5,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
 import { fileNames } from "../settings/loadProject.ts"
 import { writeLine } from "../view/stdout.ts"
-import { writeFile } from "../system/writeFile.ts"
+import { writeFile } from "../view/writeFile.ts"
 import { safe } from "../view/safeText.ts"
 
 /** Writes a configuration and a sample list. Existing files are not changed. */

@@ -3,7 +3,7 @@ import { TaskStore } from "@baton/core/TaskStore"
 import * as Effect from "effect/Effect"
 import { userInfo } from "node:os"
 import { value } from "../settings/commandFlags.ts"
-import * as Kind from "../settings/Kind.ts"
+import * as Kind from "../system/Kind.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
 
 /** What people can say about outputs in the store. */

@@ -17,7 +17,7 @@ export const plan = Command.make("plan", { ...sourceOptions, ...runFlags }, (giv
   Effect.gen(function* () {
     const flags = { ...given, sources: yield* allSources(given) }
     const { apisOf } = yield* Effect.promise(() => import("../run/runParts.ts"))
-    const { make } = yield* Effect.promise(() => import("../claude/plan.ts"))
+    const { make } = yield* Effect.promise(() => import("../run/plan.ts"))
     const { Plan, planLines } = yield* Effect.promise(() => import("../view/plan.ts"))
     const apis = yield* apisOf(flags)
     const layer = flags.sources.length === 0 ? unfinished : existingOrNone

@@ -2,13 +2,13 @@
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as Kind from "../settings/Kind.ts"
+import * as Kind from "../system/Kind.ts"
 import * as options from "../settings/commandFlags.ts"
 import { writeAll } from "../view/stdout.ts"
 import { safe } from "../view/safeText.ts"
 import { build, formatOf, formats } from "../view/report/build.ts"
 import * as store from "../run/stores.ts"
-import { unknownExtension, writeFile } from "../system/writeFile.ts"
+import { unknownExtension, writeFile } from "../view/writeFile.ts"
 import { printMessage } from "../view/stderr.ts"
 
 const extensions = [".txt", ".md", ".markdown", ".html", ".htm"]

@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as store from "../run/stores.ts"
 import { ids, json, toggle, value } from "../settings/commandFlags.ts"
-import * as Kind from "../settings/Kind.ts"
+import * as Kind from "../system/Kind.ts"
 import { CommandFailed, EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import { pages } from "../system/pages.ts"
 import { commandName } from "../view/commandLine.ts"
@@ -182,7 +182,7 @@ export const review = Command.make(
         message: `${count(in_review, "output")} ${in_review === 1 ? "waits" : "wait"} for review, but there is no terminal. Use \`${command} review approve ID\`, \`reject ID --comment TEXT\` or \`edit ID --file FILE\`; \`${command} list --status in_review\` lists the ids.`
       })
     }
-    const { reviewDesk, sit } = yield* Effect.promise(() => import("../run/review.ts"))
+    const { reviewDesk, sit } = yield* Effect.promise(() => import("../review/review.ts"))
     const { style } = yield* canvas
     const by = input.by ?? (yield* currentUser)
     const { decided, refused } = yield* sit(reviewDesk(held, by), { by, style })

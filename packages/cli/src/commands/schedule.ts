@@ -10,7 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as options from "../settings/commandFlags.ts"
-import * as Kind from "../settings/Kind.ts"
+import * as Kind from "../system/Kind.ts"
 import * as store from "../run/stores.ts"
 import * as Schedule from "../schedules/Schedule.ts"
 import { queueOf } from "../sources/queueOf.ts"
@@ -256,7 +256,7 @@ const remove = Command.make(
 
 const run = Command.make("run", {}, () =>
   Effect.flatMap(
-    Effect.promise(() => import("../run/schedules.ts")),
+    Effect.promise(() => import("../schedules/worker.ts")),
     ({ run }) => run
   )
 ).pipe(

@@ -14,9 +14,9 @@ export const serve = Command.make(
     demo: options.toggle("demo", "Serve a demo run in memory instead of a store; it needs no setup and costs nothing")
   },
   Effect.fnUntraced(function* ({ demo, ...input }) {
-    const { serve } = yield* Effect.promise(() => import("../run/serve.ts"))
+    const { serve } = yield* Effect.promise(() => import("../serve/serve.ts"))
     if (!demo) return yield* Effect.provide(serve(input), store.layerNamedQueue)
-    const { layer } = yield* Effect.promise(() => import("../run/serveDemo.ts"))
+    const { layer } = yield* Effect.promise(() => import("../serve/demo.ts"))
     return yield* Effect.provide(serve(input), layer)
   })
 ).pipe(

@@ -4,7 +4,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as options from "../settings/commandFlags.ts"
-import * as Kind from "../settings/Kind.ts"
+import * as Kind from "../system/Kind.ts"
 import * as store from "../run/stores.ts"
 
 const handlers = Effect.promise(() => import("../run/executions.ts"))

@@ -4,7 +4,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { costLimit, type Given, type RunFlags, tokenLimit } from "../settings/flags.ts"
-import * as Kind from "../settings/Kind.ts"
+import * as Kind from "../system/Kind.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
 import * as shell from "../system/shell.ts"
 

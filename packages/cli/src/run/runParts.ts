@@ -13,9 +13,9 @@ import type * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as Random from "effect/Random"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import type { Apis } from "../claude/plan.ts"
-import type { Api } from "../claude/preflight.ts"
-import type { ReviewedOutputs } from "../settings/Kind.ts"
+import type { Apis } from "./plan.ts"
+import type { Api } from "../models/claude/preflight.ts"
+import type { ReviewedOutputs } from "../system/Kind.ts"
 import * as Project from "../settings/Project.ts"
 import { createHash } from "node:crypto"
 import { CommandFailed } from "../system/CommandFailed.ts"
@@ -254,9 +254,9 @@ const checkFlags = (
 }
 
 const batchesModule = Effect.promise(() => import("./batchRun.ts"))
-const claudeModule = Effect.promise(() => import("../claude/parts.ts"))
-const openaiModule = Effect.promise(() => import("../openai/parts.ts"))
-const claudeCodeModule = Effect.promise(() => import("../claude/claudeCode.ts"))
+const claudeModule = Effect.promise(() => import("../models/claude/parts.ts"))
+const openaiModule = Effect.promise(() => import("../models/openai/parts.ts"))
+const claudeCodeModule = Effect.promise(() => import("../models/claude/claudeCode.ts"))
 
 const executorOf = Effect.fnUntraced(function* (
   flags: RunFlags,

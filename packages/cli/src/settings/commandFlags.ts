@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type TaskField, taskFields } from "../sources/Entry.ts"
 import { Format } from "../sources/Format.ts"
-import * as Kind from "./Kind.ts"
+import * as Kind from "../system/Kind.ts"
 
 /** A primitive that the shell completes, and that leaves the check of its text to the kind. */
 const completed = ({ metavar, names }: Kind.Kind<unknown>): Primitive.Primitive<string> => {

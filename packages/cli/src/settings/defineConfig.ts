@@ -7,7 +7,7 @@ import type { TaskStore } from "@baton/core/TaskStore"
 import type { Verifier } from "@baton/core/Verifier"
 import type { Duration } from "effect/Duration"
 import type { Layer } from "effect/Layer"
-import type { Address } from "./Kind.ts"
+import type { Address } from "../system/Kind.ts"
 import type { SettingName, settings, ValueOf } from "./settings.ts"
 
 /** A duration, as flags take it: `500ms`, `30s`, `10m`, `8h`. */

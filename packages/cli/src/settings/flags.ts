@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import type * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import * as Kind from "./Kind.ts"
+import * as Kind from "../system/Kind.ts"
 import * as options from "./commandFlags.ts"
 import { fileRoot, Project } from "./Project.ts"
 import {

@@ -2,7 +2,7 @@
  * The settings of Baton. Each one is declared here once. Its flag, its environment variable, its type in `baton.config.ts`,
  * its validation and its line in `docs/cli.md` follow from this table.
  */
-import * as Kind from "./Kind.ts"
+import * as Kind from "../system/Kind.ts"
 
 /** The commands that take settings. `run` stands for `baton run`, `baton worker` and `baton plan`, which take the same ones. */
 export type TakenBy = "every command" | "run" | "worker" | "verify" | "doctor" | "status" | "serve" | "mcp"

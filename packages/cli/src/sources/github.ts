@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { moment } from "../view/quantity.ts"
+import { moment } from "../system/moment.ts"
 import * as SourceError from "./SourceError.ts"
 
 /** The parameters of the URL, and their names in GitHub's API. */

@@ -13,7 +13,6 @@ import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { CommandFailed, EndedWith } from "../system/CommandFailed.ts"
 import * as Changes from "./changes.ts"
-import { refuseChanges } from "./onChanged.ts"
 import type { Format } from "./Format.ts"
 import * as SourceError from "./SourceError.ts"
 import { parseOptions, readEntries, type Reading, type ReadOptions, type SourceTask } from "./readTasks.ts"
@@ -65,7 +64,7 @@ const batchCharacters = 4 * 1024 * 1024
  */
 export const importSources = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
-  options: ImportOptions = {}
+  options: ImportOptions
 ): Effect.fn.Return<
   ImportResult,
   SourceError.SourceError | TaskStoreError | ChangesRefused,
@@ -87,15 +86,16 @@ export const importSources = Effect.fnUntraced(function* (
   return summarize(tallies.flat())
 }, Effect.scoped)
 
-export interface ImportOptions extends ReadOptions {
+export interface ListOptions extends ReadOptions {
   /** The queue of each source. Left out, all tasks go where the store puts tasks without a queue. */
   readonly queueOf?: ((source: string) => string) | undefined
-  /** Decides what to do with tasks whose text changed. Left out, they are refused. */
-  readonly decide?:
-    | ((comparison: Changes.Comparison) => Effect.Effect<Changes.OnChanged, ChangesRefused, Environment>)
-    | undefined
   /** Called with the number of tasks of all sources that were checked, and then added, so far. */
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined
+}
+
+export interface ImportOptions extends ListOptions {
+  /** Decides what to do with tasks whose text changed. */
+  readonly decide: (comparison: Changes.Comparison) => Effect.Effect<Changes.OnChanged, ChangesRefused, Environment>
 }
 
 /** How far an import is. */
@@ -113,7 +113,7 @@ interface List {
 /** Opens the sources, grouped by their queues. */
 export const openLists = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
-  { format, queueOf, template }: ImportOptions
+  { format, queueOf, template }: ListOptions
 ): Effect.fn.Return<
   ReadonlyArray<List>,
   SourceError.SourceError,
@@ -174,7 +174,7 @@ export type ChangesRefused = CommandFailed | EndedWith
 const resolveChanges = Effect.fnUntraced(function* (
   lists: ReadonlyArray<List>,
   validated: ReadonlyArray<Validated>,
-  { decide = refuseChanges }: ImportOptions
+  { decide }: ImportOptions
 ): Effect.fn.Return<ReadonlyArray<ReadonlySet<string>>, ChangesRefused | TaskStoreError, Environment> {
   const all = validated.map(({ comparison }) => comparison)
   const comparison = all.reduce(Changes.both, Changes.nothing)

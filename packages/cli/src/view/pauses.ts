@@ -3,7 +3,7 @@ import { PauseCause, type QueuePause } from "@baton/core/QueuePause"
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 import { clock } from "./progressLine.ts"
-import { moment } from "./quantity.ts"
+import { moment } from "../system/moment.ts"
 import { firstLine } from "./safeText.ts"
 
 /** A pause in the output of `baton pause --queue` and `baton status`. */

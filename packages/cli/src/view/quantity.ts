@@ -1,6 +1,5 @@
 /** Formats numbers, counts, tokens, money and times for people, independent of the locale. */
 import * as Usage from "@baton/core/Usage"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 
 /** A whole number with separated thousands: `1,234,567`. */
@@ -68,9 +67,6 @@ export const age = (duration: Duration.Duration): string => {
   if (millis < hour) return `${Math.floor(millis / minute)}m`
   return millis < 2 * day ? `${Math.floor(millis / hour)}h` : `${Math.floor(millis / day)}d`
 }
-
-/** A time in UTC, to the second: `2026-11-21 08:30:12Z`. */
-export const moment = (at: DateTime.Utc): string => `${DateTime.formatIso(at).slice(0, 19).replace("T", " ")}Z`
 
 /** The result of an import: `3 tasks added, 2 already in the store`. */
 export const importedText = ({

@@ -1,6 +1,7 @@
 import { Task, TaskStore } from "@baton/core"
 import { assert } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Schema } from "effect"
+import { refuseChanges } from "../../src/run/onChanged.ts"
 import { importSources } from "../../src/sources/importSources.ts"
 import type { ReadOptions } from "../../src/sources/readTasks.ts"
 import { fingerprint } from "../../src/sources/ids.ts"
@@ -15,7 +16,7 @@ const project = Effect.fnUntraced(function* (files: Readonly<Record<string, stri
   const load = (names: ReadonlyArray<string>, options?: ReadOptions) =>
     importSources(
       names.map((name) => (name === "-" ? name : `${directory}/${name}`)),
-      options
+      { decide: refuseChanges, ...options }
     )
   const complaints = (...names: ReadonlyArray<string>) =>
     Effect.map(
@@ -235,12 +236,21 @@ describeSources("importSources", (it) => {
   it.effect("imports every row of a real file and warns about empty rendered descriptions", () =>
     Effect.gen(function* () {
       const packages = new URL("fixtures/packages.csv", import.meta.url).pathname
-      const result = yield* importSources([packages], { template: "{{description}}" })
+      const result = yield* importSources([packages], {
+        template: "{{description}}",
+        decide: refuseChanges
+      })
       assert.strictEqual(result.added, 30)
       assert.deepStrictEqual(result.warnings, [
         `${packages}:143: the template renders an empty description for this record and 1 more`
       ])
-      assert.strictEqual((yield* importSources([packages], { template: "{{description}}" })).existing, 30)
+      assert.strictEqual(
+        (yield* importSources([packages], {
+          template: "{{description}}",
+          decide: refuseChanges
+        })).existing,
+        30
+      )
     }).pipe(fresh)
   )
 

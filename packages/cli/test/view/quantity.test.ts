@@ -1,7 +1,8 @@
 import { Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration } from "effect"
-import { cost, count, number, usage, usd, age, elapsed, moment } from "../../src/view/quantity.ts"
+import { moment } from "../../src/system/moment.ts"
+import { cost, count, number, usage, usd, age, elapsed } from "../../src/view/quantity.ts"
 
 describe("quantity", () => {
   it("separates thousands", () => {

@@ -2,7 +2,8 @@
 import * as Usage from "@baton/core/Usage"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
-import { cost, count, number, elapsed, moment } from "../quantity.ts"
+import { moment } from "../../system/moment.ts"
+import { cost, count, number, elapsed } from "../quantity.ts"
 import { type Group, ranked, type Report } from "./Report.ts"
 
 /** Information about the store of a report. */

@@ -7,7 +7,7 @@ import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import * as Console from "effect/Console"
-import { safeText, type SafeText } from "../view/safeText.ts"
+import { safeText, type SafeText } from "./safeText.ts"
 
 /** Receives log lines instead of standard error, for example a screen that redraws itself. */
 export const LogLines = Context.Reference<((line: SafeText) => void) | undefined>("@baton/cli/system/LogLines", {

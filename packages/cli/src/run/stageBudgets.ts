@@ -4,13 +4,13 @@ import * as Safety from "@baton/core/Safety"
 import type { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
-import type { RunParts } from "../run/runParts.ts"
+import type { RunParts } from "./runParts.ts"
 import type { RunFlags } from "../settings/flags.ts"
 import { EndedWith, exitCodes } from "../system/CommandFailed.ts"
 import { usd } from "../view/quantity.ts"
 import { safeText } from "../view/safeText.ts"
 import { printMessage } from "../view/stderr.ts"
-import type { Pipeline, Stage } from "./Pipeline.ts"
+import type { Pipeline, Stage } from "../pipelines/Pipeline.ts"
 
 /**
  * Sets the limits of the stages, and limits the run to what remains of those of the pipeline: everything that any of its

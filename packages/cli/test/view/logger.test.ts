@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema, type LogLevel } from "effect"
 import { TestConsole } from "effect/testing"
-import * as logger from "../../src/system/logger.ts"
+import * as logger from "../../src/view/logger.ts"
 
 const entry = Schema.fromJsonString(
   Schema.Struct({

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Clock from "effect/Clock"
-import type { ModelUse } from "../view/summary.ts"
+import type { ModelUse } from "../../view/summary.ts"
 
 /** The counts, by model. */
 export type Meter = Map<string, ModelUse>

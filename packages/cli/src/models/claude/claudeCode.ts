@@ -2,8 +2,8 @@
 import { ClaudeCodeExecutor } from "@baton/adapters/claude-code"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { CommandFailed } from "../system/CommandFailed.ts"
-import { costLimit, explicit, type RunFlags, tokenLimit } from "../settings/flags.ts"
+import { CommandFailed } from "../../system/CommandFailed.ts"
+import { costLimit, explicit, type RunFlags, tokenLimit } from "../../settings/flags.ts"
 
 /** Builds the executor. Fails with a message for the user if it does not support a limit. */
 export const make = Effect.fnUntraced(function* (flags: RunFlags, timeout: Duration.Duration) {

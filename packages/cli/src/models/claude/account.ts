@@ -3,7 +3,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { CommandFailed } from "../system/CommandFailed.ts"
+import { CommandFailed } from "../../system/CommandFailed.ts"
 
 /** A key and the URL that it is for. */
 export interface Account {

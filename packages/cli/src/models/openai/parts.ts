@@ -1,8 +1,8 @@
 /** The executor and the judge for OpenAI-compatible servers. They use one client, so that they share its rate limits. */
 import { OpenAiClient, OpenAiExecutor, OpenAiVerifier, ResponseCache } from "@baton/adapters/openai"
 import * as Effect from "effect/Effect"
-import * as Parts from "../models/parts.ts"
-import type { RunFlags } from "../settings/flags.ts"
+import * as Parts from "../parts.ts"
+import type { RunFlags } from "../../settings/flags.ts"
 import * as account from "./account.ts"
 import { checkNames } from "./names.ts"
 

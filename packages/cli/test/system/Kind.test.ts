@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
-import * as Kind from "../../src/settings/Kind.ts"
+import * as Kind from "../../src/system/Kind.ts"
 
 describe("Kind", () => {
   it("durations have units; several are added", () => {

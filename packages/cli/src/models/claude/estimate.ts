@@ -4,8 +4,8 @@ import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { pages } from "../system/pages.ts"
-import type { PartEstimate, Range } from "../view/plan.ts"
+import { pages } from "../../system/pages.ts"
+import type { PartEstimate, Range } from "../../view/plan.ts"
 import type { Rate } from "./requests.ts"
 
 /** The requests of a part of a run. */

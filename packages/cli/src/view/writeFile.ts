@@ -6,7 +6,7 @@ import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Stream from "effect/Stream"
 import { extensionOf } from "../sources/Format.ts"
-import { CommandFailed } from "./CommandFailed.ts"
+import { CommandFailed } from "../system/CommandFailed.ts"
 
 /**
  * Writes text to a temporary file in the same directory, syncs it to disk, and renames it to the target. A failure or an

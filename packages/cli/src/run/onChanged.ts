@@ -9,7 +9,7 @@ import { firstLine, safe, safeText } from "../view/safeText.ts"
 import type { Screen } from "../view/Screen.ts"
 import { printMessage } from "../view/stderr.ts"
 import { fit } from "../view/width.ts"
-import type { Change, Comparison, OnChanged } from "./changes.ts"
+import type { Change, Comparison, OnChanged } from "../sources/changes.ts"
 
 /** The choices, in the order in which they are offered. */
 export const choices = {

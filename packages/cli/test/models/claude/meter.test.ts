@@ -3,7 +3,7 @@ import { Attempt, Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Deferred } from "effect"
 import { TestClock } from "effect/testing"
-import * as meter from "../../src/claude/meter.ts"
+import * as meter from "../../../src/models/claude/meter.ts"
 
 const taskId = Task.TaskId.make("a")
 const about: ClaudeClient.About = {

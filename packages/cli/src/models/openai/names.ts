@@ -1,7 +1,7 @@
 /** The models of `--executor openai` and `--verifier openai`, which have no default. */
 import * as Effect from "effect/Effect"
-import type { RunFlags } from "../settings/flags.ts"
-import { CommandFailed } from "../system/CommandFailed.ts"
+import type { RunFlags } from "../../settings/flags.ts"
+import { CommandFailed } from "../../system/CommandFailed.ts"
 
 /** Fails with a message for the user if a part that uses an OpenAI-compatible server has no model. */
 export const checkNames = (

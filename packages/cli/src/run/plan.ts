@@ -13,18 +13,18 @@ import * as Stream from "effect/Stream"
 import type { RunFlags } from "../settings/flags.ts"
 import type { SourceOptions } from "../settings/commandFlags.ts"
 import { FingerprintTable, fingerprint } from "../sources/ids.ts"
-import { type ImportOptions, openLists, validateLists } from "../sources/importSources.ts"
+import { type ListOptions, openLists, validateLists } from "../sources/importSources.ts"
 import { parseOptions, readEntries } from "../sources/readTasks.ts"
 import type * as SourceError from "../sources/SourceError.ts"
-import { sourceQueues } from "../run/queues.ts"
+import { sourceQueues } from "./queues.ts"
 import { pages } from "../system/pages.ts"
 import type { PartEstimate, Plan } from "../view/plan.ts"
-import * as account from "./account.ts"
-import * as preflight from "./preflight.ts"
-import * as options from "./options.ts"
-import { checkNames } from "../openai/names.ts"
-import * as Estimate from "./estimate.ts"
-import * as Requests from "./requests.ts"
+import * as account from "../models/claude/account.ts"
+import * as preflight from "../models/claude/preflight.ts"
+import * as options from "../models/claude/options.ts"
+import { checkNames } from "../models/openai/names.ts"
+import * as Estimate from "../models/claude/estimate.ts"
+import * as Requests from "../models/claude/requests.ts"
 
 /** The APIs that the run uses. */
 export interface Apis {
@@ -144,7 +144,7 @@ const lookups = { concurrency: 16 }
 /** Reads the sources and the store. Fails with the same errors as an import. */
 const readWorkload = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
-  options: ImportOptions
+  options: ListOptions
 ): Effect.fn.Return<
   Workload,
   SourceError.SourceError | TaskStoreError,

@@ -6,12 +6,12 @@ import * as JsonSchema from "effect/JsonSchema"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
-import { CommandFailed } from "../system/CommandFailed.ts"
-import type { Given, RunFlags } from "../settings/flags.ts"
-import type { ModelPrice } from "../settings/commandFlags.ts"
-import { isJsonObject } from "../sources/Entry.ts"
-import * as jsonText from "../sources/jsonText.ts"
-import * as SourceError from "../sources/SourceError.ts"
+import { CommandFailed } from "../../system/CommandFailed.ts"
+import type { Given, RunFlags } from "../../settings/flags.ts"
+import type { ModelPrice } from "../../settings/commandFlags.ts"
+import { isJsonObject } from "../../sources/Entry.ts"
+import * as jsonText from "../../sources/jsonText.ts"
+import * as SourceError from "../../sources/SourceError.ts"
 
 /** The options of the executor and the judge, and the prices. */
 export interface Settings {

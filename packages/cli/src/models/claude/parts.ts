@@ -1,8 +1,8 @@
 /** The executor and the judge for Claude's API. They use one client, so that they share its rate limits. */
 import { Batches, ClaudeClient, ClaudeExecutor, ClaudeVerifier, ResponseCache } from "@baton/adapters/claude"
 import * as Effect from "effect/Effect"
-import * as Parts from "../models/parts.ts"
-import type { RunFlags } from "../settings/flags.ts"
+import * as Parts from "../parts.ts"
+import type { RunFlags } from "../../settings/flags.ts"
 import * as account from "./account.ts"
 
 /** Builds the parts after checking everything that can be checked without cost. */

@@ -3,7 +3,7 @@ import * as Diagnosis from "@baton/core/Diagnosis"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { examineModel, withoutSecrets } from "../claude/preflight.ts"
-import type { Given } from "../settings/flags.ts"
+import type { Given } from "../../settings/flags.ts"
 import * as account from "./account.ts"
 
 /** Checks the key, the server and the model for a part of a run. The key is never shown. */

@@ -3,8 +3,8 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { Given } from "../settings/flags.ts"
-import { CommandFailed } from "../system/CommandFailed.ts"
+import type { Given } from "../../settings/flags.ts"
+import { CommandFailed } from "../../system/CommandFailed.ts"
 
 /** A server, and a key where there is one. */
 export interface Account {
