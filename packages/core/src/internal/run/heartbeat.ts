@@ -19,7 +19,7 @@ export interface Heartbeat {
   /** Extends all leases now, when that of this task may have ended: this process was frozen, or the store was away. */
   readonly refresh: (claimed: ClaimedTask) => Effect.Effect<void, TaskStoreError> | undefined
   /** Takes back the tasks of workers that stopped answering, and returns their number. */
-  readonly reclaim: Effect.Effect<number, TaskStoreError>
+  readonly sweep: Effect.Effect<number, TaskStoreError>
   readonly loop: Effect.Effect<void>
 }
 
@@ -54,7 +54,7 @@ export const make = (
     }
   })
 
-  const reclaim = Effect.gen(function* () {
+  const sweep = Effect.gen(function* () {
     // After an outage of the store, the tasks of this worker must not be taken for those of a dead one.
     if (clock.currentTimeMillisUnsafe() - extendedAt > interval) yield* extend
     const { maxAttempts, onCrash, queues } = config
@@ -83,13 +83,13 @@ export const make = (
     beat: () => void beat.openUnsafe(),
     refresh: ({ claimedAt }) =>
       clock.currentTimeMillisUnsafe() - Math.max(claimedAt, extendedAt) >= leaseMillis ? extend : undefined,
-    reclaim,
+    sweep,
     loop: Effect.gen(function* () {
       while (true) {
         yield* Effect.raceFirst(Effect.sleep(interval), beat.await)
         beat.closeUnsafe()
         yield* extend
-        yield* reclaim
+        yield* sweep
         if (parts.budgets !== undefined) yield* parts.budgets.refresh
         yield* pauses.refresh
       }

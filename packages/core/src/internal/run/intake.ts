@@ -13,7 +13,7 @@ const reviewPollMillis = 1_000
 export interface IntakeParts {
   readonly claims: Claims
   readonly control: Pick<Control, "awaitActive">
-  readonly heartbeat: Pick<Heartbeat, "reclaim">
+  readonly heartbeat: Pick<Heartbeat, "sweep">
   readonly stop: StopSignal
 }
 
@@ -94,7 +94,7 @@ export const loop = (
       }
       const inReview = config.maxInReview === undefined ? Infinity : yield* awaitReviews
       // When there is nothing to claim, the lease of a dead worker may have just ended.
-      if ((yield* claim(Math.min(room, inReview))) > 0 || (yield* heartbeat.reclaim) > 0) {
+      if ((yield* claim(Math.min(room, inReview))) > 0 || (yield* heartbeat.sweep) > 0) {
         fruitless = 0
         continue
       }
