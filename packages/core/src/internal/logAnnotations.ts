@@ -2,8 +2,13 @@ import type { Task } from "../Task.ts"
 
 type Annotations = Readonly<Record<string, unknown>>
 
-/** What every log line of an executor or a verifier says about its attempt. */
-export const ofAttempt = ({ attempts, id, queue }: Task): Annotations => ({ taskId: id, attempt: attempts, queue })
+/** What every log line of an executor or a verifier says about its attempt, besides the annotations of the run. */
+export const ofAttempt = ({ attempts, id, queue }: Task, annotations: Annotations): Annotations => ({
+  ...annotations,
+  taskId: id,
+  attempt: attempts,
+  queue
+})
 
 /** The annotations of a call for several attempts at once. */
 export const withoutAttempt = ({

@@ -60,12 +60,18 @@ export const verifier = (redact: Redact | null, { kind, kindOf, verify }: Verifi
       ...(cause === undefined || containsSecret(redact, cause) ? undefined : { cause })
     })
   }
-  const onSuccess = (verdict: Verification) =>
-    Effect.succeed(
-      verdict.feedback === "" && verdict.issues.length === 0
-        ? verdict
-        : { ...verdict, feedback: redact(verdict.feedback), issues: verdict.issues.map((issue) => redact(issue)) }
-    )
+  // A verifier without I/O often returns the same object.
+  let clean: Verification | undefined
+  const onSuccess = (verdict: Verification) => {
+    if (verdict === clean || (verdict.feedback === "" && verdict.issues.length === 0)) return Effect.succeed(verdict)
+    const feedback = redact(verdict.feedback)
+    const issues = verdict.issues.map((issue) => redact(issue))
+    if (feedback !== verdict.feedback || issues.some((issue, index) => issue !== verdict.issues[index])) {
+      return Effect.succeed({ ...verdict, feedback, issues })
+    }
+    clean = verdict
+    return Effect.succeed(verdict)
+  }
   const handlers = handlersOf(redact, onSuccess, onError)
   return {
     kind,

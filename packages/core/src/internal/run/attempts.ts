@@ -8,7 +8,6 @@ import { ExecutionError } from "../../ExecutionError.ts"
 import type * as Outcome from "../../Outcome.ts"
 import type { SafetyStop } from "../../SafetyStop.ts"
 import type { Stats } from "../../Stats.ts"
-import type { Verification } from "../../Verification.ts"
 import { VerificationError } from "../../VerificationError.ts"
 import * as checkpoints from "./checkpoints.ts"
 import type { ClaimedTask, Claims } from "./claims.ts"
@@ -23,7 +22,7 @@ import * as spending from "./spending.ts"
 import * as starts from "./starts.ts"
 import { storedAttempts } from "./storeCall.ts"
 import * as traces from "./traces.ts"
-import { withTransientRetry } from "./transientRetry.ts"
+import { type Retrying, withTransientRetry } from "./transientRetry.ts"
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
@@ -62,7 +61,8 @@ export const make = Effect.fnUntraced(function* (
   ): Effect.fn.Return<Outcome.Outcome> {
     const { task } = claimed.claim
     // What has ended already cannot be interrupted.
-    const allowed = yield* Effect.exit(Exit.isExit(safety.allow) ? safety.allow : restore(safety.allow))
+    const { allow } = safety
+    const allowed = yield* Effect.exit(Exit.isExit(allow) ? allow : restore(allow))
     if (Exit.isFailure(allowed)) return cutOff(claimed, allowed.cause, onNotAllowed)
     // Aborted in the moment in which it was allowed.
     if (claimed.abortReason !== undefined) return cutOff(claimed, Cause.interrupt(), onNotAllowed)
@@ -167,22 +167,21 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
+  const retryingExecution: Retrying<ExecutionError> = {
+    ...config,
+    isTransient: ({ reason }) => reason === "Transient",
+    onError: addUsageOf,
+    onRetry: ({ claim: { task } }, reason, delayMillis) =>
+      Effect.andThen(
+        parts.metrics.of(task.queue).countRetry("execution"),
+        events.publish({ _tag: "ExecutionRetried", ...ofAttempt(parts, task), reason, delayMillis })
+      )
+  }
+
   const execute = (claimed: ClaimedTask, context: AttemptContext) => {
-    const { task } = claimed.claim
-    const call = traces.withOutput(parts, executor.execute(task, context))
-    return spans.open(
-      "invoke_agent",
-      () => ({ attributes: traces.ofInvocation(parts, task) }),
-      withTransientRetry<Execution.Execution, ExecutionError>(config, call, () => ({
-        isTransient: ({ reason }) => reason === "Transient",
-        onError: (error) => addUsageOf(claimed, error),
-        onRetry: (reason, delayMillis) =>
-          Effect.andThen(
-            parts.metrics.of(task.queue).countRetry("execution"),
-            events.publish({ _tag: "ExecutionRetried", ...ofAttempt(parts, task), reason, delayMillis })
-          )
-      }))
-    )
+    const call = traces.withOutput(parts, executor.execute(claimed.claim.task, context))
+    const execution = withTransientRetry(claimed, call, retryingExecution)
+    return spans.enabled ? traces.ofExecution(parts, claimed, execution) : execution
   }
 
   /** Makes the output durable. Returns an outcome when that failed. */
@@ -213,22 +212,21 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
+  const retryingVerification: Retrying<VerificationError> = {
+    ...config,
+    isTransient: ({ reason }) => reason !== "Fatal" && reason !== "Permanent" && reason !== "RateLimited",
+    onError: addUsageOf,
+    onRetry: ({ claim: { task } }, reason, delayMillis) =>
+      Effect.andThen(
+        parts.metrics.of(task.queue).countRetry("verification"),
+        events.publish({ _tag: "VerificationRetried", ...ofAttempt(parts, task), reason, delayMillis })
+      )
+  }
+
   const verify = (claimed: ClaimedTask, execution: Execution.Execution, context: AttemptContext) => {
-    const { task } = claimed.claim
-    const call = traces.withVerdict(parts, verifier.verify(task, execution, context))
-    return spans.open(
-      "baton.verify",
-      () => ({ attributes: traces.ofAttempt(task) }),
-      withTransientRetry<Verification, VerificationError>(config, call, () => ({
-        isTransient: ({ reason }) => reason !== "Fatal" && reason !== "Permanent" && reason !== "RateLimited",
-        onError: (error) => addUsageOf(claimed, error),
-        onRetry: (reason, delayMillis) =>
-          Effect.andThen(
-            parts.metrics.of(task.queue).countRetry("verification"),
-            events.publish({ _tag: "VerificationRetried", ...ofAttempt(parts, task), reason, delayMillis })
-          )
-      }))
-    )
+    const call = traces.withVerdict(parts, verifier.verify(claimed.claim.task, execution, context))
+    const verification = withTransientRetry(claimed, call, retryingVerification)
+    return spans.enabled ? traces.ofVerification(parts, claimed, verification) : verification
   }
 
   /** Whether work that must not run twice was cut off by the end of the run: a part of it may be done. */

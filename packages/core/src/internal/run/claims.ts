@@ -1,5 +1,6 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
@@ -134,6 +135,8 @@ export interface Claims {
   readonly wakeUp: () => void
   /** The next task that was not started. Call `onTaken` after it, and `onFree` when its worker can take another. */
   readonly take: Effect.Effect<ClaimedTask>
+  /** The same without waiting; undefined when there is none. */
+  readonly takeNow: () => ClaimedTask | undefined
   readonly onTaken: (claimed: ClaimedTask) => void
   readonly onFree: (claimed: ClaimedTask) => void
   /** Removes and returns all tasks that no worker has taken. */
@@ -287,6 +290,10 @@ export const make = Effect.fnUntraced(function* (
     }),
     wakeUp: () => void awake.openUnsafe(),
     take: Queue.take(queue),
+    takeNow: () => {
+      const taken = Queue.takeUnsafe(queue)
+      return taken !== undefined && Exit.isSuccess(taken) ? taken.value : undefined
+    },
     onTaken: (entry) => {
       taken++
       entry.takenAt = now()

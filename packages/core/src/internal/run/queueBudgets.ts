@@ -429,8 +429,10 @@ const makeWith = (
   const read = Effect.suspend(() => Effect.map(storeCall(parts, "budgets", budgets.list), noteKnown))
 
   const history = new Map<string, Effect.Effect<ReadonlyArray<Attempt>>>()
+  /** Made once for each queue, because every attempt gets one. */
+  const readingHistory = new Map<string, Effect.Effect<ReadonlyArray<Attempt>>>()
 
-  const completedAttempts = (queue: string): Effect.Effect<ReadonlyArray<Attempt>> =>
+  const readHistory = (queue: string): Effect.Effect<ReadonlyArray<Attempt>> =>
     Effect.suspend(() => {
       if (!known.has(queue)) return Effect.succeed([])
       const reading = history.get(queue)
@@ -440,6 +442,15 @@ const makeWith = (
         return reading
       })
     })
+
+  const completedAttempts = (queue: string): Effect.Effect<ReadonlyArray<Attempt>> => {
+    let reading = readingHistory.get(queue)
+    if (reading === undefined) {
+      reading = readHistory(queue)
+      readingHistory.set(queue, reading)
+    }
+    return reading
+  }
 
   const settled = (claimed: ReadonlyArray<ClaimedTask>): Effect.Effect<void> => {
     if (known.size === 0) return Effect.void
@@ -457,10 +468,11 @@ const makeWith = (
   return {
     guard: (limits) => ({
       ...limits,
-      allow: Effect.suspend(() => {
+      // Known at once, so that it is not a step of the runtime for each attempt.
+      get allow() {
         const reason = refusal()
         return Option.isSome(reason) ? Effect.fail(halt(reason.value)) : limits.allow
-      }),
+      },
       stopReason: Effect.suspend(() => (Option.isSome(stop) ? Effect.succeed(stop) : limits.stopReason)),
       refusal: Effect.suspend(() => {
         const reason = refusal()

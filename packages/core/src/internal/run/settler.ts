@@ -28,7 +28,9 @@ const ledgerReads = 16
  */
 export interface Settler {
   /** Sends the outcome of an attempt on its way to the store. */
-  readonly settle: (claimed: ClaimedTask, outcome: Outcome.Outcome) => Effect.Effect<void>
+  readonly settle: (claimed: ClaimedTask, outcome: Exclude<Outcome.Outcome, Outcome.Lost>) => void
+  /** Leaves a task whose lease is gone, so that nothing is written. */
+  readonly drop: (claimed: ClaimedTask) => Effect.Effect<void>
   /**
    * Releases everything that was claimed and not started; when it is overdue, only what waits for a worker. With a queue, a
    * task of another queue that has a worker stays.
@@ -88,16 +90,13 @@ export const make = Effect.fnUntraced(function* (
   const returning = new Map<TaskId, Deferred.Deferred<void>>()
   const counts = { completed: 0, unverified: 0, inReview: 0, retried: 0, failed: 0, released: 0, leasesLost: 0 }
 
-  const settle: Settler["settle"] = (claimed, outcome) =>
-    outcome._tag === "Lost"
-      ? drop(claimed)
-      : Effect.sync(() => {
-          claimed.phase = "settling"
-          const taskId = claimed.claim.task.id
-          // An earlier return of the same task may be under way, and another attempt may wait for it.
-          if (outcome._tag !== "Accepted" && !returning.has(taskId)) returning.set(taskId, Deferred.makeUnsafe())
-          Queue.offerUnsafe(pending, { claimed, outcome })
-        })
+  const settle: Settler["settle"] = (claimed, outcome) => {
+    claimed.phase = "settling"
+    const taskId = claimed.claim.task.id
+    // An earlier return of the same task may be under way, and another attempt may wait for it.
+    if (outcome._tag !== "Accepted" && !returning.has(taskId)) returning.set(taskId, Deferred.makeUnsafe())
+    Queue.offerUnsafe(pending, { claimed, outcome })
+  }
 
   const decideAll = (batch: ReadonlyArray<PendingOutcome>): Effect.Effect<ReadonlyArray<PendingSettlement>> => {
     const decided = batch.flatMap((entry) => decideAtOnce(entry) ?? [])
@@ -115,7 +114,6 @@ export const make = Effect.fnUntraced(function* (
       ? Effect.map(failureSettlementOf(parts, claimed, outcome), (settlement) => ({ claimed, settlement }))
       : Effect.succeed({ claimed, settlement: settlementOf(claimed, outcome) })
 
-  /** The lease is gone, so nothing is written. */
   const drop = Effect.fnUntraced(function* (claimed: ClaimedTask) {
     claims.remove(claimed)
     const isCancelled = claimed.abortReason === "cancelled"
@@ -140,7 +138,7 @@ export const make = Effect.fnUntraced(function* (
     // Tasks without the mark stay claimed, because waiting for the circuit breaker costs them nothing.
     if (isCooling && claims.queuedStarted() === 0) return
     for (const claimed of yield* claims.takeQueued) {
-      if (claimed.abortReason === undefined) yield* settle(claimed, { _tag: "Released", reason: notStarted[cause] })
+      if (claimed.abortReason === undefined) settle(claimed, { _tag: "Released", reason: notStarted[cause] })
       else claims.remove(claimed)
     }
   })
@@ -266,6 +264,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     settle,
+    drop,
     releaseUnstarted,
     returning: (taskId) => {
       const returned = returning.get(taskId)

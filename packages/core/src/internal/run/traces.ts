@@ -146,7 +146,7 @@ const withContext = (execution: Execution.Execution, context: string): Execution
     : { ...execution, metadata: { ...execution.metadata, [key]: context } }
 
 /** The attributes that every span about an attempt has. */
-export const ofAttempt = (task: Task) => ({ "baton.task.id": task.id, "baton.task.attempt": task.attempts })
+const ofAttempt = (task: Task) => ({ "baton.task.id": task.id, "baton.task.attempt": task.attempts })
 
 const outcomes = {
   Accepted: "accepted",
@@ -195,8 +195,16 @@ export const withVerdict = <E>(
       )
     : verify
 
+/** Opens the span of an execution. */
+export const ofExecution = <A, E>(parts: RunParts, { claim }: ClaimedTask, execute: Effect.Effect<A, E>) =>
+  parts.spans.open("invoke_agent", () => ({ attributes: ofInvocation(parts, claim.task) }), execute)
+
+/** Opens the span of a verification. */
+export const ofVerification = <A, E>({ spans }: RunParts, { claim }: ClaimedTask, verify: Effect.Effect<A, E>) =>
+  spans.open("baton.verify", () => ({ attributes: ofAttempt(claim.task) }), verify)
+
 /** The attributes of the span of an execution. */
-export const ofInvocation = ({ config }: RunParts, task: Task) => ({
+const ofInvocation = ({ config }: RunParts, task: Task) => ({
   ...ofAttempt(task),
   "gen_ai.operation.name": "invoke_agent",
   ...(config.traceContent ? { "gen_ai.input.messages": message("user", task.description) } : {})

@@ -6,38 +6,38 @@ import type { ExecutionError } from "../../ExecutionError.ts"
 import type { Resolved } from "../../OrchestratorConfig.ts"
 import type { SafetyStop } from "../../SafetyStop.ts"
 import type { VerificationError } from "../../VerificationError.ts"
+import type { ClaimedTask } from "./claims.ts"
 
 type CallError = ExecutionError | VerificationError
 
 type Settings = Pick<Resolved, "transientRetry" | "maxRetryAfter">
 
-interface Options<E> {
+/** How a kind of call is retried. */
+export interface Retrying<E> extends Settings {
   readonly isTransient: (error: E) => boolean
   /** Called with the error of each call, before the retry that may follow. */
-  readonly onError: (error: E | SafetyStop) => void
-  readonly onRetry: (reason: string, delayMillis: number) => Effect.Effect<void>
+  readonly onError: (claimed: ClaimedTask, error: E | SafetyStop) => void
+  readonly onRetry: (claimed: ClaimedTask, reason: string, delayMillis: number) => Effect.Effect<void>
 }
 
 /** Retries a call within the same attempt after a transient error. Costs nothing while calls succeed. */
 export const withTransientRetry = <A, E extends CallError>(
-  settings: Settings,
+  claimed: ClaimedTask,
   call: Effect.Effect<A, E | SafetyStop>,
-  /** Called once a call has failed. */
-  makeOptions: () => Options<E>
+  retrying: Retrying<E>
 ): Effect.Effect<A, E | SafetyStop> =>
   Effect.catch(call, (error) => {
-    const options = makeOptions()
-    options.onError(error)
-    return isTransient(options, error) ? retry(settings, call, options, error) : Effect.fail<E | SafetyStop>(error)
+    retrying.onError(claimed, error)
+    return isTransient(retrying, error) ? retry(claimed, call, retrying, error) : Effect.fail<E | SafetyStop>(error)
   })
 
-const isTransient = <E extends CallError>(options: Options<E>, error: E | SafetyStop): error is E =>
-  error._tag !== "SafetyStop" && options.isTransient(error)
+const isTransient = <E extends CallError>(retrying: Retrying<E>, error: E | SafetyStop): error is E =>
+  error._tag !== "SafetyStop" && retrying.isTransient(error)
 
 const retry = <A, E extends CallError>(
-  settings: Settings,
+  claimed: ClaimedTask,
   call: Effect.Effect<A, E | SafetyStop>,
-  options: Options<E>,
+  retrying: Retrying<E>,
   first: E
 ): Effect.Effect<A, E | SafetyStop> =>
   Effect.suspend(() => {
@@ -52,12 +52,12 @@ const retry = <A, E extends CallError>(
       return Effect.matchEffect(call, {
         onSuccess: (value) => Effect.succeed(Effect.succeed(value)),
         onFailure: (error) => {
-          options.onError(error)
-          return isTransient(options, error) ? Effect.fail(error) : Effect.succeed(Effect.fail<E | SafetyStop>(error))
+          retrying.onError(claimed, error)
+          return isTransient(retrying, error) ? Effect.fail(error) : Effect.succeed(Effect.fail<E | SafetyStop>(error))
         }
       })
     })
-    return Effect.flatMap(Effect.retry(calls, transientSchedule<E>(settings, options.onRetry)), identity)
+    return Effect.flatMap(Effect.retry(calls, transientSchedule(claimed, retrying)), identity)
   })
 
 /**
@@ -65,8 +65,8 @@ const retry = <A, E extends CallError>(
  * when a verifier without a verdict fails a second time, because each of its calls is paid for.
  */
 const transientSchedule = <E extends CallError>(
-  { maxRetryAfter, transientRetry }: Settings,
-  onRetry: Options<E>["onRetry"]
+  claimed: ClaimedTask,
+  { maxRetryAfter, onRetry, transientRetry }: Retrying<E>
 ) => {
   let withoutVerdict = 0
   return transientRetry.pipe(
@@ -77,6 +77,6 @@ const transientSchedule = <E extends CallError>(
     Schedule.modifyDelay(({ duration, input }) =>
       Effect.succeed(input.retryAfter === undefined ? duration : Duration.max(duration, input.retryAfter))
     ),
-    Schedule.tap(({ duration, input }) => onRetry(input.message, Duration.toMillis(duration)))
+    Schedule.tap(({ duration, input }) => onRetry(claimed, input.message, Duration.toMillis(duration)))
   )
 }

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as References from "effect/References"
 import { ExecutionError } from "../../ExecutionError.ts"
 import * as Outcome from "../../Outcome.ts"
 import type { Stats } from "../../Stats.ts"
@@ -34,7 +35,7 @@ export interface WorkerParts {
   readonly control: Pick<Control, "isPaused">
   readonly heartbeat: Pick<Heartbeat, "refresh">
   readonly pauses: Pick<QueuePauses, "onOutcome">
-  readonly settler: Pick<Settler, "returning" | "settle">
+  readonly settler: Pick<Settler, "drop" | "returning" | "settle">
   readonly stop: StopSignal
 }
 
@@ -59,9 +60,12 @@ export const make = (
     Effect.uninterruptibleMask((restore) =>
       Effect.withFiber<never>((fiber) =>
         Effect.gen(function* () {
+          const annotations = fiber.getRef(References.CurrentLogAnnotations)
+          let isAborted = false
           while (true) {
             if (index >= concurrency.current()) yield* restore(concurrency.awaitAbove(index))
-            const claimed = yield* restore(claims.take)
+            // Without a step of the runtime while there are tasks. A fiber that was interrupted with its task ends here.
+            const claimed: ClaimedTask = (isAborted ? undefined : claims.takeNow()) ?? (yield* restore(claims.take))
             claims.onTaken(claimed)
             // Lost or cancelled while it was queued.
             if (claimed.abortReason !== undefined) {
@@ -71,7 +75,7 @@ export const make = (
             }
             const reason = reasonNotToStart(index)
             if (reason !== undefined) {
-              yield* settler.settle(claimed, { _tag: "Released", reason })
+              settler.settle(claimed, { _tag: "Released", reason })
               claims.onFree(claimed)
               continue
             }
@@ -83,17 +87,20 @@ export const make = (
             if (returning !== undefined) yield* Effect.exit(restore(returning))
             busy++
             // Once for the executor and the verifier: each new context costs as much as a store call for a short task.
-            const attempt = Effect.annotateLogs(
+            const attempt = Effect.provideService(
               Effect.catchCause(attempts.attempt(claimed, restore), died),
-              logAnnotations.ofAttempt(claimed.claim.task)
+              References.CurrentLogAnnotations,
+              logAnnotations.ofAttempt(claimed.claim.task, annotations)
             )
             const outcome = yield* tracing === undefined ? attempt : tracing.ofTask(claimed, attempt)
             claimed.closeUsage()
             yield* record(claimed, outcome)
             if (concernsPauses(claimed, outcome)) yield* Effect.exit(restore(pauses.onOutcome(claimed, outcome)))
             claimed.unassign()
+            isAborted = claimed.abortReason !== undefined
             busy--
-            yield* settler.settle(claimed, outcome)
+            if (outcome._tag === "Lost") yield* settler.drop(claimed)
+            else settler.settle(claimed, outcome)
             if (pauseMillis > 0) yield* Effect.exit(restore(Effect.sleep(pauseMillis)))
             claims.onFree(claimed)
           }

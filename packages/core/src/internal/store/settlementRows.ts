@@ -19,11 +19,15 @@ const decisions = {
 
 /** The row that records a settlement. Each is one object of all its fields, because a spread takes four times the memory. */
 export const settlementRow = (settlement: Settlement): SettlementRow => {
-  const { id, token } = leaseRow(settlement)
+  const id = Text.encode(settlement.taskId)
+  const { token } = settlement
   const { attemptsReturned, status } = decisions[settlement._tag]
   const attemptUsage = Codec.document(settlement.attemptUsage)
   const usage = Codec.document(settlement.usage)
-  const spent = Budget.increase(settlement.committed ?? Budget.zero, Budget.ofUsage(settlement.attemptUsage))
+  const spent =
+    settlement.attemptUsage === null
+      ? Budget.zero
+      : Budget.increase(settlement.committed ?? Budget.zero, Budget.ofUsage(settlement.attemptUsage))
   if (settlement._tag === "Release") {
     return {
       id,
