@@ -18,6 +18,11 @@
  * | `model_context_window_exceeded`, `tool_use` | `Permanent` |
  * | any other | `Failed` |
  *
+ * With `webSearch`, `webFetch` or `codeExecution`, the API runs tools while it answers. The output is then the text after their
+ * last result, and the attempt's metadata has `webSearches`, `webFetches`, `codeRuns`, and the addresses that are cited as
+ * `sources`. A budget reserves the price of all searches and an estimate of the tokens of their results, which the API does not
+ * limit: a request can use more than it reserved.
+ *
  * `ClaudeClient` lists what a failed request means, with two differences: a model that does not exist is `Fatal` here,
  * because no other task could be completed either, and a rate limit that lasts longer than `maxRetryAfter` is `RateLimited`:
  * it pauses the queue.
@@ -35,6 +40,7 @@ import { Executor } from "@baton/core/Executor"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ChatExecutor from "../internal/chat/executor.ts"
+import type { ServerTools } from "../internal/chat/serverTools.ts"
 import { ClaudeClient } from "./ClaudeClient.ts"
 import type { OutputSchemaError } from "./ClaudeError.ts"
 import { dialect } from "./internal/dialect.ts"
@@ -45,7 +51,7 @@ import { dialect } from "./internal/dialect.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options extends ChatExecutor.CommonOptions {
+export interface Options extends ChatExecutor.CommonOptions, ServerTools {
   /** Default `claude-sonnet-5-5`. */
   readonly model?: string | undefined
   /** When it thinks; not every model supports every value. Default: the model's default. */

@@ -255,6 +255,36 @@ describe("an answer", () => {
     })
   )
 
+  it.live("is the text after the last use of a tool of the API, whose searches it costs", () =>
+    Effect.gen(function* () {
+      const { send, server } = yield* setup()
+      const tools = [{ type: "web_search_20260318", name: "web_search", max_uses: 5 }]
+      const use = { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "capital" } }
+      const result = { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [] }
+      const text = (text: string) => ({ type: "text", text, citations: null })
+      server.script(() =>
+        reply("", {
+          content: [text("I will search."), use, result, text("It is "), text("Paris.")],
+          usage: { server_tool_use: { web_search_requests: 2, web_fetch_requests: 0 } },
+          container: "container_1"
+        })
+      )
+      const found = yield* send({ tools })
+      assert.strictEqual(found.text, "It is Paris.")
+      assert.deepStrictEqual(found.toolUses, { webSearches: 2, webFetches: 0, codeRuns: 0 })
+      assert.strictEqual(found.container, "container_1")
+      const { costUsd, ...tokens } = found.usage ?? Usage.zero
+      assert.approximately((costUsd ?? 0) - (usedBySonnet(tokens).costUsd ?? 0), 0.02, 1e-9)
+      const ran = { type: "server_tool_use", id: "srvtoolu_2", name: "bash_code_execution", input: {} }
+      const output = { type: "bash_code_execution_tool_result", tool_use_id: "srvtoolu_2", content: {} }
+      server.script(() => reply("", { content: [ran, output, text("4")] }))
+      const { usage } = yield* send({ tools: [{ type: "code_execution_20250825", name: "code_execution" }] })
+      const { costUsd: withCode, ...alone } = usage ?? Usage.zero
+      const code = (withCode ?? 0) - (usedBySonnet(alone).costUsd ?? 0)
+      assert.approximately(code, 0.05 / 12, 1e-6)
+    })
+  )
+
   it.live("costs nothing after a refusal before any output, which the API does not bill", () =>
     Effect.gen(function* () {
       const { send, server } = yield* setup()

@@ -408,6 +408,57 @@ describe("a turn that Claude pauses", () => {
   )
 })
 
+describe("tools that the API runs", () => {
+  const result = { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [] }
+  const cited = {
+    type: "text",
+    text: "Paris.",
+    citations: [{ type: "web_search_result_location", url: "https://a.b/" }]
+  }
+  const toolUses = { webSearches: 2, webFetches: 0, codeRuns: 0 }
+
+  it.effect("are in each request, and only those that were chosen", () =>
+    Effect.gen(function* () {
+      const { sent } = yield* executed([{ text: "x" }], { webSearch: 5, webFetch: 2, codeExecution: true })
+      assert.deepStrictEqual(
+        sent[0]?.request.tools?.map(({ max_uses, name }) => [name, max_uses]),
+        [
+          ["web_search", 5],
+          ["web_fetch", 2],
+          ["code_execution", undefined]
+        ]
+      )
+      const { sent: plain } = yield* executed([{ text: "x" }])
+      assert.isUndefined(plain[0]?.request.tools)
+    })
+  )
+
+  it.effect("leave their number and the addresses that are cited in the metadata", () =>
+    Effect.gen(function* () {
+      const { execution } = yield* executed([{ text: "Paris.", content: [result, cited, cited], toolUses }], {
+        webSearch: 5
+      })
+      assert.strictEqual(execution.output, "Paris.")
+      assert.deepInclude(execution.metadata, { webSearches: 2, sources: ["https://a.b/"] })
+      assert.notProperty(execution.metadata, "webFetches")
+    })
+  )
+
+  it.effect("continue a paused turn in the same sandbox, without the text that announced them", () =>
+    Effect.gen(function* () {
+      const paused = { text: "Let me look.", content: [], stopReason: "pause_turn", container: "container_1" }
+      const answers = [paused, { text: "Paris.", content: [result, cited], toolUses }, { text: "never" }]
+      const { execution, sent } = yield* executed(answers, { webSearch: 5 })
+      assert.strictEqual(execution.output, "Paris.")
+      assert.deepStrictEqual(
+        sent.map(({ request }) => request.container),
+        [undefined, "container_1"]
+      )
+      assert.strictEqual(execution.metadata["webSearches"], 2)
+    })
+  )
+})
+
 describe("a request that fails", () => {
   const error = (more: Partial<ClaudeError>) =>
     new ClaudeError({

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ClaudeClient, type MessageRequest, Pricing } from "@baton/adapters/claude"
 import { Usage } from "@baton/core"
 import { Exit, Schema } from "effect"
+import { deflateSync } from "node:zlib"
 import { failure, reply } from "./requests.ts"
 
 const request = (options: Partial<MessageRequest.MessageRequest> = {}): MessageRequest.MessageRequest => ({
@@ -18,17 +19,96 @@ const million = 1_000_000
 const usFactor = 1.1
 
 describe("a request with an image", () => {
-  it("is reserved by the tokens of an image, not by the length of its data", () => {
-    const data = "A".repeat(4_000_000)
-    const bound = Pricing.inputBound({
-      model: "claude-sonnet-5-5",
-      max_tokens: 1,
-      messages: [
-        { role: "user", content: [{ type: "image", source: { type: "base64", media_type: "image/png", data } }] }
-      ]
-    })
-    assert.isBelow(bound.messages, 10_000)
-    assert.isAtLeast(bound.messages, 5000)
+  /** The header of an image of this size. */
+  const png = (width: number, height: number) => {
+    const bytes = Buffer.alloc(33)
+    bytes.write("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "latin1")
+    bytes.writeUInt32BE(width, 16)
+    bytes.writeUInt32BE(height, 20)
+    return bytes
+  }
+  const tokens = (bytes: Buffer, model = "claude-sonnet-5-5", type = "image") =>
+    Pricing.fileTokens(
+      request({
+        model,
+        messages: [{ role: "user", content: [{ type, source: { type: "base64", data: bytes.toString("base64") } }] }]
+      })
+    )
+
+  it("has a token for each 28 x 28 pixels, up to the limit of the model", () => {
+    assert.strictEqual(tokens(png(1000, 1000)).expected, 36 * 36)
+    assert.strictEqual(tokens(png(1920, 1080)).expected, 2691)
+    assert.strictEqual(tokens(png(3840, 2160)).expected, 4784)
+    assert.strictEqual(tokens(png(1920, 1080), "claude-haiku-4-5").expected, 1568)
+    assert.strictEqual(tokens(png(1920, 1080), "claude-opus-4-7").expected, 2691)
+    assert.strictEqual(tokens(png(8000, 100)).expected, 92 * 2)
+  })
+
+  it("reserves a little more, and the limit where the size is unknown, whatever the length of its data", () => {
+    assert.strictEqual(tokens(png(1000, 1000)).most, Math.ceil(1.05 * 36 * 36) + 20)
+    assert.deepStrictEqual(tokens(Buffer.alloc(3_000_000, "A")), { expected: 4784, most: 5044 })
+    assert.strictEqual(tokens(png(10, 10), "gpt-x").most, 50_000)
+  })
+
+  const pdf = (pages: number) => "<< /Type /Page /Parent 1 0 R >>\n".repeat(pages)
+  const compressed = (pages: number) => {
+    const stream = deflateSync(pdf(pages))
+    const head = Buffer.from(`1 0 obj << /Type /ObjStm /Length ${stream.length} >> stream\n`)
+    return Buffer.concat([head, stream, Buffer.from("\nendstream")])
+  }
+
+  it("or a PDF counts its pages, with their text and their images", () => {
+    const ofPages = (pages: number) => ({ expected: 2350 * pages, most: (3000 + 5044) * pages })
+    const scanned = Buffer.concat([Buffer.from(pdf(3)), Buffer.alloc(5_000_000)])
+    for (const bytes of [Buffer.from(pdf(3)), compressed(3), scanned]) {
+      assert.deepStrictEqual(tokens(bytes, "claude-sonnet-5-5", "document"), ofPages(3))
+    }
+    const unreadable = Buffer.alloc(30_000, "x")
+    assert.deepStrictEqual(tokens(unreadable, "claude-sonnet-5-5", "document"), ofPages(10))
+  })
+})
+
+describe("a request with tools of the API", () => {
+  const tools = [{ type: "web_search_20260318", name: "web_search", max_uses: 5 }]
+  const code = [{ type: "code_execution_20250825", name: "code_execution" }]
+  const worst = (options: Partial<MessageRequest.MessageRequest>, billing: "standard" | "batch" = "standard") =>
+    Pricing.worstCase(Pricing.listed, request(options), billing)
+
+  it("costs $0.01 for each search besides its tokens, in a batch too", () => {
+    assert.approximately(cost("claude-sonnet-5-5", { inputTokens: million, webSearches: 3 }) ?? 0, 2.03, 1e-9)
+    assert.approximately(
+      cost("claude-sonnet-5-5", { inputTokens: million, webSearches: 3, billing: "batch", inferenceGeo: "us" }) ?? 0,
+      1.13,
+      1e-9
+    )
+  })
+
+  it("costs five minutes of a sandbox where code runs", () => {
+    assert.approximately(cost("claude-sonnet-5-5", { inputTokens: million, codeRuns: 2 }) ?? 0, 2 + 0.05 / 12, 1e-6)
+  })
+
+  it("reserves the price of all searches, and tokens for their results", () => {
+    const [plain, searching] = [worst({}), worst({ tools })]
+    assert.isAtLeast(searching.tokens - plain.tokens, 100_000)
+    assert.isAtLeast((searching.costUsd ?? 0) - (plain.costUsd ?? 0), 0.05 + 0.2)
+    assert.isAtLeast(worst({ tools }, "batch").costUsd ?? 0, 0.05 + 0.1)
+    assert.isAtLeast((worst({ tools: code }).costUsd ?? 0) - (plain.costUsd ?? 0), 0.05 / 12)
+  })
+
+  it("has the prices of a table of one's own", () => {
+    const own = Pricing.merge(Pricing.listed, { models: {}, tools: { webSearch: 0.02, codeExecution: 0 } })
+    assert.approximately(
+      Pricing.costUsd(own, "claude-sonnet-5-5", billed({ inputTokens: million, webSearches: 1 })) ?? 0,
+      2.02,
+      1e-9
+    )
+  })
+
+  it("reaches the higher rates of a model by the results of its searches", () => {
+    const bound = { fixed: 0, messages: 20_000 }
+    const searching = request({ model: "claude-haiku-5-5", tools, max_tokens: 0 })
+    const { costUsd } = Pricing.worstCase(Pricing.listed, searching, "standard", bound)
+    assert.isAtLeast(costUsd ?? 0, 0.05 + (20_000 * 0.5 + 100_000 * 0.625) / million)
   })
 })
 

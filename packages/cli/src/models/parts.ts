@@ -74,7 +74,7 @@ export const make = Effect.fnUntraced(function* <Id>(
   api: ModelApi<Id>
 ): Effect.fn.Return<Parts, CommandFailed | SourceError, FileSystem.FileSystem> {
   const { key } = api
-  const read = yield* readSettings(flags, wanted)
+  const read = yield* readSettings(flags, { ...wanted, runsTools: api.name === "claude" })
   const { executor, prices, verifier } = read
   const models = preflight.modelsOf(read, wanted)
   yield* preflight.checkPrices(models, prices, costLimit(flags))

@@ -1,5 +1,5 @@
 /** `baton plan`: reads the sources and flags like `baton run`, and estimates the cost instead of running the tasks. */
-import { ClaudeClient } from "@baton/adapters/claude"
+import { ClaudeClient, Pricing } from "@baton/adapters/claude"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Context from "effect/Context"
@@ -37,7 +37,10 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
   const read =
     apis.executor === undefined
       ? undefined
-      : yield* options.read(flags, { judgeHasFallbacks: apis.verifier === apis.executor })
+      : yield* options.read(flags, {
+          runsTools: apis.executor === "claude",
+          judgeHasFallbacks: apis.verifier === apis.executor
+        })
   const work = yield* readWorkload(flags.sources, { ...flags, queueOf: yield* sourceQueues })
   const { added, existing, pending, skipped } = work
   const plan = {
@@ -65,7 +68,8 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
   const executor = {
     empty: yield* requests.execute("."),
     fallbackModels: read.executor.fallbackModels ?? [],
-    rate: yield* rate(apis.executor, requests.execute)
+    rate: yield* rate(apis.executor, requests.execute),
+    files: yield* filesOf(work, requests)
   }
   const judge =
     apis.verifier === undefined
@@ -73,7 +77,9 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
       : {
           empty: yield* judging("."),
           fallbackModels: read.verifier.fallbackModels ?? [],
-          rate: yield* rate(apis.verifier, judging)
+          rate: yield* rate(apis.verifier, judging),
+          // The judge gets the text of a task.
+          files: { expected: 0, most: 0 }
         }
   const maxAttempts = flags.maxAttempts.value
   const history = yield* Estimate.readHistory({ model: read.executor.model, maxTokens: read.executor.maxTokens })
@@ -100,10 +106,25 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
       maxAttempts,
       inputBasis: executor.rate.basis,
       completedTasks: history.tasks,
-      answerTokens: history.answerTokens
+      answerTokens: history.answerTokens,
+      webSearches: Estimate.expectedUses(executor.empty, history).searches
     }
   } satisfies Plan
 }, Effect.scoped)
+
+/** The tokens of images and PDFs per task, from those of a sample. */
+const filesOf = Effect.fnUntraced(function* (
+  { lengths, withFiles }: Pick<Workload, "lengths" | "withFiles">,
+  requests: Requests.Requests
+) {
+  const built = yield* Effect.forEach(withFiles.sample, requests.executeTask, { concurrency: 4 })
+  const found = built.flatMap(Option.toArray).map(Pricing.fileTokens)
+  const share = found.length === 0 ? 0 : withFiles.count / found.length / lengths.length
+  return {
+    expected: Math.round(share * found.reduce((sum, { expected }) => sum + expected, 0)),
+    most: Math.round(share * found.reduce((sum, { most }) => sum + most, 0))
+  }
+})
 
 const withoutBatch = (part: PartEstimate): PartEstimate => ({ ...part, batchCostUsd: null })
 
@@ -133,6 +154,8 @@ interface Workload {
   readonly first: ReadonlyArray<string>
   /** Descriptions from the whole list. */
   readonly sample: ReadonlyArray<string>
+  /** The tasks with images or PDFs: their number, and some of them. */
+  readonly withFiles: { readonly count: number; readonly sample: ReadonlyArray<Requests.TaskInput> }
 }
 
 const firstPrompts = 3
@@ -157,10 +180,10 @@ const readWorkload = Effect.fnUntraced(function* (
   const stores = sources.length === 0 ? [yield* TaskStore] : lists.map(({ store }) => store)
   for (const store of stores) {
     for (const status of ["pending", "in_progress"] as const) {
-      yield* Stream.runForEach(pages({ status, results: false }), ({ description }) =>
+      yield* Stream.runForEach(pages({ status, results: false }), (task) =>
         Effect.sync(() => {
           pending++
-          work.add(description)
+          work.add(task)
         })
       ).pipe(Effect.provideService(TaskStore, store))
     }
@@ -180,36 +203,59 @@ const readWorkload = Effect.fnUntraced(function* (
             return entry._tag === "Task" ? [entry.task] : []
           })
           const exists = yield* Effect.forEach(tasks, ({ id }) => Effect.map(store.get(id), Option.isSome), lookups)
-          for (const [index, { description, id }] of tasks.entries()) {
+          for (const [index, { description, id, overrides = {} }] of tasks.entries()) {
             const key = fingerprint(id)
             if (exists[index] === true || seen.get(key) !== 0) existing++
             else {
               added++
               seen.set(key, 1)
-              work.add(description)
+              work.add({ description, overrides })
             }
           }
         })
       )
     }
   }
-  return { added, existing, skipped, pending, lengths: work.lengths, first: work.first, sample: work.sample }
+  const { first, lengths, sample } = work
+  const withFiles = { count: work.countWithFiles, sample: work.sampleWithFiles }
+  return { added, existing, skipped, pending, lengths, first, sample, withFiles }
 }, Effect.scoped)
 
 const encoder = new TextEncoder()
 
-/** Collects the length of every description, and the text of a sample. */
+/** The text of a task's prompt, without images and PDFs. */
+const promptOf = ({ description, overrides: { messages, system = "" } }: Requests.TaskInput): string =>
+  messages === undefined
+    ? system + description
+    : system +
+      messages
+        .flatMap(({ content }) =>
+          typeof content === "string" ? content : content.flatMap(({ text }) => (typeof text === "string" ? text : []))
+        )
+        .join("\n")
+
+const hasFiles = ({ overrides: { messages = [] } }: Requests.TaskInput): boolean =>
+  messages.some(({ content }) => typeof content !== "string" && content.some(({ path }) => typeof path === "string"))
+
+/** Collects the length of every prompt, and the text of a sample. */
 class WorkloadSample {
   readonly lengths: Array<number> = []
   readonly first: Array<string> = []
   readonly sample: Array<string> = []
+  readonly sampleWithFiles: Array<Requests.TaskInput> = []
+  countWithFiles = 0
   /** Every `step`th description is sampled. The step doubles when the sample is full, so that it covers the whole list. */
   private step = 1
 
-  add(description: string): void {
-    if (this.first.length < firstPrompts) this.first.push(description)
-    if (this.lengths.length % this.step === 0) this.sample.push(description)
-    this.lengths.push(encoder.encode(description).length)
+  add(task: Requests.TaskInput): void {
+    if (this.first.length < firstPrompts) this.first.push(task.description)
+    if (hasFiles(task)) {
+      this.countWithFiles++
+      if (this.sampleWithFiles.length < sampleSize) this.sampleWithFiles.push(task)
+    }
+    const prompt = promptOf(task)
+    if (this.lengths.length % this.step === 0) this.sample.push(prompt)
+    this.lengths.push(encoder.encode(prompt).length)
     if (this.sample.length < 2 * sampleSize) return
     this.step *= 2
     const half = this.sample.filter((_, index) => index % 2 === 0)

@@ -186,6 +186,7 @@ const apiOf = (name: string): Api | undefined => (name === "claude" || name === 
 /** Hashed, because a command can contain a secret. */
 const executorIdOf = (flags: RunFlags, { value }: Given<string>): string => {
   const { baseUrl, effort, fallbackModel, model, outputSchema, resultFrom, system, systemFile } = flags
+  const { codeExecution, webFetch, webSearch } = flags
   const ofModel = value === "claude" || value === "claude-code" || value === "openai"
   const ofCommand = resultFrom === undefined ? [] : [resultFrom]
   const ofServer = value === "openai" ? [baseUrl] : []
@@ -194,7 +195,10 @@ const executorIdOf = (flags: RunFlags, { value }: Given<string>): string => {
     value,
     ...settings.map((given) => given?.value ?? null),
     // Without it, the id is that of versions that had none.
-    ...(ofModel && fallbackModel !== undefined ? [fallbackModel.value] : [])
+    ...(ofModel && fallbackModel !== undefined ? [fallbackModel.value] : []),
+    ...(value === "claude" && (webSearch ?? webFetch ?? (codeExecution || undefined)) !== undefined
+      ? [{ webSearch: webSearch?.value, webFetch: webFetch?.value, codeExecution }]
+      : [])
   ])
   return createHash("sha256").update(id).digest("hex").slice(0, 12)
 }
@@ -223,6 +227,16 @@ const checkFlags = (
     return Effect.fail(
       new CommandFailed({
         message: "--batch only works with --executor claude. Add --executor claude, or remove --batch."
+      })
+    )
+  }
+  const tool =
+    [flags.webSearch, flags.webFetch].find((given) => given?.origin === "flag")?.by ??
+    (flags.codeExecution ? "--code-execution" : undefined)
+  if (tool !== undefined && apis.executor !== "claude") {
+    return Effect.fail(
+      new CommandFailed({
+        message: `${tool} only works with --executor claude, because Claude's API runs this tool. Add --executor claude, or remove ${tool}.`
       })
     )
   }

@@ -344,6 +344,23 @@ export const settings = {
     otherwise: "the model's default",
     group: "claude"
   },
+  webSearch: {
+    kind: Kind.count(1),
+    help: "Let Claude search the web, at most this many times in a request; each search costs $0.01 besides its tokens",
+    otherwise: "no search",
+    group: "claude"
+  },
+  webFetch: {
+    kind: Kind.count(1),
+    help: "Let Claude read pages and PDFs of the web, at most this many in a request",
+    otherwise: "none",
+    group: "claude"
+  },
+  codeExecution: {
+    kind: Kind.onOff,
+    help: "Let Claude run code in a sandbox of its API; without --web-search and --web-fetch, this costs up to $0.0042 a request",
+    group: "claude"
+  },
   outputSchema: {
     kind: file,
     help: "A file with a JSON Schema; the model answers in JSON, and each answer is checked against it",

@@ -61,7 +61,9 @@ export const Plan = Schema.Struct({
       /** The number of completed tasks that the length of outputs is taken from; 0 if it is assumed. */
       completedTasks: Schema.Int,
       /** The expected length of an output. */
-      answerTokens: Schema.Int
+      answerTokens: Schema.Int,
+      /** The expected number of web searches in a request, with `--web-search`. */
+      webSearches: Schema.Finite
     })
   ),
   /** The value of `--max-cost`. */
@@ -128,7 +130,7 @@ const cells = (cost: Range | null): ReadonlyArray<string> =>
   cost === null ? ["unknown", "unknown", "unknown"] : [usd(cost.low), usd(cost.expected), usd(cost.worst)]
 
 const notes = (estimate: NonNullable<Plan["estimate"]>, maxCostUsd: number | null): ReadonlyArray<string> => {
-  const { answerTokens, completedTasks, inputBasis, maxAttempts, parts } = estimate
+  const { answerTokens, completedTasks, inputBasis, maxAttempts, parts, webSearches } = estimate
   const input = parts.reduce((sum, { inputTokens }) => sum + inputTokens.expected, 0)
   const basis = inputBasis === "counted" ? "counted by the API on a sample" : "estimated from their length"
   const outputs =
@@ -141,6 +143,11 @@ const notes = (estimate: NonNullable<Plan["estimate"]>, maxCostUsd: number | nul
     `Expected: outputs of ${count(answerTokens, "token")}, ${outputs}.`,
     `Worst: every task takes ${count(maxAttempts, "attempt")}, and every output has the maximum length.`,
     "Requests that are cut off and repeated can cost extra.",
+    ...(webSearches === 0
+      ? []
+      : [
+          `Web searches: ${number(webSearches)} per request expected, ${completedTasks > 0 ? "as in the completed tasks" : "an assumption"}; the tokens of their results are estimates.`
+        ]),
     ...(unpriced === undefined
       ? []
       : [

@@ -1,9 +1,10 @@
 import { TaskStore } from "@baton/core"
 import { assert, describe } from "@effect/vitest"
-import { Effect, Schema } from "effect"
-import { reply } from "../../../adapters/test/claude/server/Answer.ts"
+import { Effect, FileSystem, Schema } from "effect"
+import { error, reply } from "../../../adapters/test/claude/server/Answer.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
 import { Plan } from "../../src/view/plan.ts"
+import { RunSummary } from "../../src/view/summary.ts"
 import { add } from "../commands/harness.ts"
 import { baton, file, test } from "./harness.ts"
 
@@ -70,6 +71,13 @@ describe("before anything is spent", () => {
     refused(
       [...claude, "--model", "claude-sonnet-4"],
       "The model claude-sonnet-4 was retired on 2026-06-15. Choose another one with --model."
+    )
+  )
+  test(
+    "a search of the web by another API",
+    refused(
+      ["--executor", "openai", "--model", "m", "--no-verify", "--web-search", "3"],
+      "--web-search only works with --executor claude, because Claude's API runs this tool."
     )
   )
   test("a budget of zero", refused([...claude, "--max-cost", "0"], '--max-cost is "0": it takes an amount'))
@@ -188,6 +196,75 @@ describe("a run with Claude", () => {
   )
 
   test(
+    "searches the web and reads pages, and its cost and its budget include the searches",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one", "two")
+      const result = { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [] }
+      const citations = [{ type: "web_search_result_location", url: "https://example.org/" }]
+      const script = () =>
+        reply("", {
+          content: [
+            { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "capital" } },
+            result,
+            { type: "text", text: "Paris.", citations }
+          ],
+          usage: { server_tool_use: { web_search_requests: 3, web_fetch_requests: 0 } }
+        })
+      const args = ["run", tasks, ...claude, "--web-search", "4", "--web-fetch", "1", "--max-cost", "2", "--json"]
+      const { exitCode, server, stderr, stdout } = yield* withServer(args, { server: { script } })
+      assert.strictEqual(exitCode, 0, stderr)
+      const cost = decodeSummary(stdout).stats.usage?.costUsd ?? NaN
+      assert.isAtLeast(cost, 0.06)
+      assert.isAtMost(cost, 0.07)
+      const sent = JSON.stringify(server.messages()[0]?.body)
+      assert.include(sent, '"name":"web_search","max_uses":4')
+      assert.include(sent, '"name":"web_fetch","max_uses":1')
+      const [task] = (yield* TaskStore.TaskStore.use((store) => store.list())).tasks
+      assert.strictEqual(task?.result, "Paris.")
+      // Four searches, a page, and their tokens.
+      const refused = yield* withServer([...args, "--max-cost-per-task", "0.05"], { server: { script } })
+      assert.match(
+        refused.stderr,
+        /--max-cost-per-task is \$0\.0500, but one request to claude-sonnet-5-5 can cost \$0\.[2-9]/
+      )
+    })
+  )
+
+  test(
+    "is judged by the fallback model where the judge refuses or is overloaded",
+    Effect.gen(function* () {
+      const verdict = '{"reasoning": "r", "passed": true, "confidence": 1, "feedback": "", "issues": []}'
+      for (const answer of [reply("", { stopReason: "refusal" }), error(529)]) {
+        const tasks = yield* file("tasks.txt", "one")
+        const args = ["--executor", "claude", "--verifier", "claude", "--fallback-model", "claude-opus-5-5", "--json"]
+        const { exitCode, stderr, stdout } = yield* withServer(["run", tasks, ...args, "--queue", answer._tag], {
+          server: {
+            script: ({ body }) => {
+              const { model } = decodeBody(body)
+              return model === "claude-sonnet-5-5"
+                ? reply("Done.")
+                : model === "claude-opus-5-5"
+                  ? reply(verdict)
+                  : answer
+            }
+          }
+        })
+        assert.strictEqual(exitCode, 0, stderr)
+        const { counts, models } = decodeSummary(stdout)
+        assert.deepStrictEqual(
+          models.map(({ model, requests }) => [model, requests]),
+          [
+            ["claude-sonnet-5-5", 1],
+            ["claude-haiku-5-5", 1],
+            ["claude-opus-5-5", 1]
+          ]
+        )
+        assert.strictEqual(counts.completed, 1)
+      }
+    })
+  )
+
+  test(
     "sends the instructions given by flags",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one")
@@ -237,6 +314,10 @@ describe("a run with Claude", () => {
     })
   )
 })
+
+const decodeSummary = Schema.decodeUnknownSync(Schema.fromJsonString(RunSummary))
+
+const decodeBody = Schema.decodeUnknownSync(Schema.Struct({ model: Schema.String }))
 
 const decodePlan = Schema.decodeUnknownEffect(Schema.fromJsonString(Plan))
 
@@ -361,6 +442,55 @@ describe("baton plan", () => {
       })
     )
   }
+
+  test(
+    "counts the images and PDFs of records",
+    Effect.gen(function* () {
+      const header = Buffer.alloc(33)
+      header.write("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "latin1")
+      header.writeUInt32BE(1000, 16)
+      header.writeUInt32BE(1000, 20)
+      const fs = yield* FileSystem.FileSystem
+      const photo = yield* file("photo.png")
+      yield* fs.writeFile(photo, header)
+      const book = yield* file("book.pdf", "<< /Type /Page >>", "<< /Type /Page >>")
+      const asking = (...blocks: ReadonlyArray<object>) => ({
+        messages: [{ role: "user", content: [...blocks, { type: "text", text: "What is it?" }] }]
+      })
+      const records = (...blocks: ReadonlyArray<object>) =>
+        file("tasks.jsonl", ...["a", "b"].map((id) => JSON.stringify({ id, ...asking(...blocks) })))
+      const tokens = Effect.fnUntraced(function* (tasks: string) {
+        const { exitCode, stderr, stdout } = yield* withServer(["plan", tasks, ...claude, "--json"])
+        assert.strictEqual(exitCode, 0, stderr)
+        const [work] = (yield* decodePlan(stdout)).estimate?.parts ?? []
+        return work?.inputTokens ?? { low: NaN, expected: NaN, worst: NaN }
+      })
+      const without = yield* tokens(yield* records())
+      const withFiles = yield* tokens(yield* records({ type: "image", path: photo }, { type: "document", path: book }))
+      const files = 36 * 36 + 2 * 2350
+      assert.approximately(withFiles.expected - without.expected, 2 * files, 40)
+      assert.isAtLeast(withFiles.worst - without.worst, 6 * files)
+    })
+  )
+
+  test(
+    "expects searches of the web, and has the price of all of them at worst",
+    Effect.gen(function* () {
+      const tasks = yield* file("tasks.txt", "one", "two")
+      const cost = (...more: ReadonlyArray<string>) =>
+        Effect.map(
+          Effect.flatMap(withServer(["plan", tasks, ...claude, "--json", ...more]), ({ stdout }) => decodePlan(stdout)),
+          ({ estimate }) => estimate?.costUsd ?? { low: NaN, expected: NaN, worst: NaN }
+        )
+      const without = yield* cost()
+      const searching = yield* cost("--web-search", "4")
+      assert.isAtLeast(searching.expected - without.expected, 2 * 2 * 0.01)
+      assert.isAtLeast(searching.worst - without.worst, 2 * 3 * 4 * 0.01)
+      assert.strictEqual(searching.low, without.low)
+      const { stdout } = yield* withServer(["plan", tasks, ...claude, "--web-search", "4"])
+      assert.include(stdout, "Web searches: 2 per request expected, an assumption")
+    })
+  )
 
   test(
     "reports that the cost of a command is unknown, and that no tasks cost nothing",

@@ -2,6 +2,7 @@ import type { Usage } from "@baton/core/Usage"
 import * as Schema from "effect/Schema"
 import * as Pricing from "../../internal/chat/Pricing.ts"
 import type { Billing, Reply } from "../../internal/chat/Reply.ts"
+import * as ServerTools from "../../internal/chat/serverTools.ts"
 
 const Count = Schema.optionalKey(Schema.NullOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))))
 
@@ -13,7 +14,10 @@ const ApiUsage = Schema.Struct({
   cache_creation: Schema.optionalKey(
     Schema.NullOr(Schema.Struct({ ephemeral_5m_input_tokens: Count, ephemeral_1h_input_tokens: Count }))
   ),
-  inference_geo: Schema.optionalKey(Schema.NullOr(Schema.String))
+  inference_geo: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  server_tool_use: Schema.optionalKey(
+    Schema.NullOr(Schema.Struct({ web_search_requests: Count, web_fetch_requests: Count }))
+  )
 })
 
 /**
@@ -33,6 +37,7 @@ export const ApiMessage = Schema.Struct({
       })
     )
   ),
+  container: Schema.optionalKey(Schema.NullOr(Schema.Struct({ id: Schema.String }))),
   usage: Schema.optionalKey(Schema.NullOr(ApiUsage))
 })
 
@@ -52,17 +57,25 @@ export const toReply = (message: ApiMessage, context: Context): Reply => {
   return {
     id: message.id,
     model: message.model,
-    text: message.content.map(({ text, type }) => (type === "text" && typeof text === "string" ? text : "")).join(""),
+    text: ServerTools.textOf(message.content),
     content: message.content,
     stopReason: message.stop_reason ?? "unknown",
     refusal: [category, explanation].filter((part) => typeof part === "string" && part !== "").join(": ") || null,
     usage: usageOf(message, context),
     billing: context.billing,
+    ...(ServerTools.usesTools(message.content) ? { toolUses: toolUsesOf(message) } : undefined),
+    ...(typeof message.container?.id === "string" ? { container: message.container.id } : undefined),
     ...(message.usage?.inference_geo === undefined ? undefined : { inferenceGeo: message.usage.inference_geo }),
     requestId: context.requestId,
     cached: false
   }
 }
+
+const toolUsesOf = ({ content, usage }: ApiMessage): ServerTools.ToolUses => ({
+  webSearches: usage?.server_tool_use?.web_search_requests ?? 0,
+  webFetches: usage?.server_tool_use?.web_fetch_requests ?? 0,
+  codeRuns: ServerTools.codeRunsIn(content)
+})
 
 /** Null where the server does not count: it then leaves out one of the two numbers that every API has. */
 const usageOf = (message: ApiMessage, { billing, model, prices }: Context): Usage | null => {
@@ -72,6 +85,7 @@ const usageOf = (message: ApiMessage, { billing, model, prices }: Context): Usag
   const fiveMinutes = usage.cache_creation?.ephemeral_5m_input_tokens ?? 0
   const hour = usage.cache_creation?.ephemeral_1h_input_tokens ?? 0
   const cacheWriteTokens = usage.cache_creation_input_tokens ?? fiveMinutes + hour
+  const { codeRuns, webFetches, webSearches } = toolUsesOf(message)
   const used = Pricing.usageOf(prices, model, {
     inputTokens: usage.input_tokens,
     outputTokens: usage.output_tokens,
@@ -79,6 +93,9 @@ const usageOf = (message: ApiMessage, { billing, model, prices }: Context): Usag
     cacheWriteTokens,
     cacheWrite1hTokens: Math.min(cacheWriteTokens, hour),
     inferenceGeo: usage.inference_geo,
+    webSearches,
+    // Code is free together with the tools for the web.
+    codeRuns: webSearches + webFetches > 0 ? 0 : codeRuns,
     billing
   })
   return isUnbilled(message) ? { ...used, costUsd: 0 } : used

@@ -74,6 +74,10 @@ export const MessageRequest = Schema.Struct({
   max_tokens: Schema.Int,
   system: Schema.optionalKey(Schema.Array(TextBlock)),
   messages: Schema.Array(Turn),
+  /** The tools that the API runs, such as its web search. */
+  tools: Schema.optionalKey(Schema.Array(Schema.JsonObject)),
+  /** The sandbox of an answer whose turn continues. */
+  container: Schema.optionalKey(Schema.String),
   thinking: Schema.optionalKey(Schema.JsonObject),
   output_config: Schema.optionalKey(
     Schema.Struct({

@@ -12,7 +12,8 @@ import * as Context from "effect/Context"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { MessageRequest } from "./MessageRequest.ts"
-import { tokensOfFiles, withoutFiles } from "./files.ts"
+import { type FileTokens, tokensOfFiles, withoutFiles } from "./files.ts"
+import * as ServerTools from "./serverTools.ts"
 import listPrices from "../../claude/prices.json" with { type: "json" }
 import type { Billing } from "./Reply.ts"
 
@@ -47,6 +48,24 @@ export const Price = Schema.Struct({
 export interface Price extends Schema.Schema.Type<typeof Price> {}
 
 /**
+ * What the tools that the API runs cost in USD besides their tokens, at every model alike, and without the discount of batches.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const ToolPrices = Schema.Struct({
+  /** One web search. */
+  webSearch: Amount,
+  /** A run of code: the five minutes that the API bills at least. It does not report how long code ran. */
+  codeExecution: Amount,
+  /** The day on which they were checked. */
+  date: Schema.optionalKey(Schema.String)
+})
+
+/** @since 0.2.0 */
+export interface ToolPrices extends Schema.Schema.Type<typeof ToolPrices> {}
+
+/**
  * Prices by model id. An id that ends in a date (`claude-haiku-4-5-20251001`) has the price of the one without.
  *
  * @category models
@@ -56,6 +75,8 @@ export const PriceTable = Schema.Struct({
   /** The day on which the prices were checked. */
   date: Schema.String,
   source: Schema.String,
+  /** Default: the list prices. */
+  tools: Schema.optionalKey(ToolPrices),
   models: Schema.Record(Schema.String, Price)
 })
 
@@ -88,7 +109,10 @@ export interface OwnPrice extends Schema.Schema.Type<typeof OwnPrice> {}
  * @category models
  * @since 0.1.0
  */
-export const OwnPrices = Schema.Struct({ models: Schema.Record(Schema.String, OwnPrice) })
+export const OwnPrices = Schema.Struct({
+  models: Schema.Record(Schema.String, OwnPrice),
+  tools: Schema.optionalKey(ToolPrices)
+})
 
 /** @since 0.1.0 */
 export interface OwnPrices extends Schema.Schema.Type<typeof OwnPrices> {}
@@ -134,8 +158,9 @@ export const listed: PriceTable = Schema.decodeUnknownSync(PriceTable)(listPrice
  * @category combinators
  * @since 0.1.0
  */
-export const merge = (table: PriceTable, { models }: OwnPrices): PriceTable => ({
+export const merge = (table: PriceTable, { models, tools }: OwnPrices): PriceTable => ({
   ...table,
+  ...(tools === undefined ? undefined : { tools }),
   models: {
     ...table.models,
     ...Object.fromEntries(
@@ -187,6 +212,10 @@ export interface Billed extends Omit<Usage.Usage, "bounds" | "costUsd"> {
   readonly cacheWrite1hTokens?: number | undefined
   /** Where the model ran, as the API reports it. */
   readonly inferenceGeo?: string | null | undefined
+  /** Default 0. */
+  readonly webSearches?: number | undefined
+  /** Whether code ran that is not free. Default 0. */
+  readonly codeRuns?: number | undefined
 }
 
 /**
@@ -208,8 +237,16 @@ export const costUsd = (table: PriceTable, model: string, billed: Billed): numbe
     cacheReadTokens * rate.cacheRead +
     (cacheWriteTokens - cacheWrite1hTokens) * rate.cacheWrite5m +
     cacheWrite1hTokens * rate.cacheWrite1h
-  return (perMillion / 1e6) * factorOf(billed.billing) * (billed.inferenceGeo === "us" ? usInferenceFactor : 1)
+  return (
+    (perMillion / 1e6) * factorOf(billed.billing) * (billed.inferenceGeo === "us" ? usInferenceFactor : 1) +
+    toolsUsd(table, billed)
+  )
 }
+
+const toolsUsd = (
+  { tools = listed.tools }: PriceTable,
+  { codeRuns = 0, webSearches = 0 }: Pick<Billed, "codeRuns" | "webSearches">
+): number => webSearches * (tools?.webSearch ?? 0) + Math.min(1, codeRuns) * (tools?.codeExecution ?? 0)
 
 const factorOf = (billing: Billing): number => (billing === "batch" ? batchDiscount : 1)
 
@@ -247,13 +284,29 @@ export interface InputBound {
  * @category getters
  * @since 0.1.0
  */
-export const inputBound = ({ messages, model, output_config, system, thinking }: MessageRequest): InputBound => ({
+export const inputBound = ({
+  messages,
+  model,
+  output_config,
+  system,
+  thinking,
+  tools
+}: MessageRequest): InputBound => ({
   // Indented, because the API may show the schema to the model in this form.
   fixed:
     bytesOf(JSON.stringify([system, output_config], null, 2)) +
-    (output_config === undefined && thinking === undefined ? addedByApi.plain : addedByApi.instructed),
-  messages: bytesOf(messagesText(messages)) + tokensOfFiles(messages, model)
+    (output_config === undefined && thinking === undefined ? addedByApi.plain : addedByApi.instructed) +
+    (tools === undefined ? 0 : tools.length * addedByApi.tool),
+  messages: bytesOf(messagesText(messages)) + tokensOfFiles(messages, model).most
 })
+
+/**
+ * The tokens of the images and PDFs in a request: what is expected, and what is reserved for them.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const fileTokens = ({ messages, model }: MessageRequest): FileTokens => tokensOfFiles(messages, model)
 
 /** The text of messages, without the contents of files. */
 export const messagesText = (messages: MessageRequest["messages"]): string => JSON.stringify(messages, withoutFiles, 2)
@@ -266,7 +319,7 @@ export const bytesOf = (text: string): number => {
 }
 
 /** The marks of a turn have fewer tokens than its JSON has bytes. With structured output or thinking, the API adds instructions. */
-const addedByApi = { plain: 32, instructed: 1024 }
+const addedByApi = { plain: 32, instructed: 1024, tool: 2500 }
 
 /**
  * The most that a request can cost: an upper bound of its input at the most expensive rate that can apply to it, and all of
@@ -285,21 +338,30 @@ export const worstCase = (
 ): Spend => {
   const price = priceOf(table, request.model)
   const inputTokens = bound.fixed + bound.messages
-  const spend = { tokens: inputTokens + request.max_tokens, what: request.model }
+  const { codeRuns, rereads, searches, tokens: resultTokens } = ServerTools.boundOf(request)
+  // The model reads the prompt and earlier results again after each use, from the prompt cache.
+  const readAgain = rereads * inputTokens + (resultTokens * Math.max(0, rereads - 1)) / 2
+  const toolTokens = resultTokens + readAgain
+  const spend = { tokens: inputTokens + toolTokens + request.max_tokens, what: request.model }
   if (price === undefined) return { ...spend, costUsd: null }
   const cost = (rate: Rates, tokens: number) => {
     const rates = dearestInput(rate, request)
     const fixed = Math.min(bound.fixed, tokens)
-    const perMillion = fixed * rates.fixed + (tokens - fixed) * rates.messages + request.max_tokens * rate.output
+    const perMillion =
+      fixed * rates.fixed +
+      (tokens - fixed) * rates.messages +
+      request.max_tokens * rate.output +
+      resultTokens * rate.cacheWrite5m +
+      readAgain * rate.cacheRead
     return (perMillion / 1e6) * factorOf(billing) * (geo === "us" ? usInferenceFactor : 1)
   }
   const { above } = price
   // The request may or may not exceed the threshold.
   const costUsd =
-    above === undefined || inputTokens <= above.promptTokens
+    above === undefined || inputTokens + toolTokens <= above.promptTokens
       ? cost(price, inputTokens)
-      : Math.max(cost(price, above.promptTokens), cost(above, inputTokens))
-  return { ...spend, costUsd }
+      : Math.max(cost(price, Math.min(inputTokens, above.promptTokens)), cost(above, inputTokens))
+  return { ...spend, costUsd: costUsd + toolsUsd(table, { webSearches: searches, codeRuns }) }
 }
 
 /** The highest rates of the two parts. Only the text up to a mark is written to the prompt cache, for as long as it says. */

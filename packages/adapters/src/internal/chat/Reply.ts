@@ -39,6 +39,12 @@ export const Reply = Schema.Struct({
   /** What this answer used: zero when it came from the response cache; null when the server did not count it. */
   usage: Schema.NullOr(Usage),
   billing: Billing,
+  /** How often it used the tools that the API runs; absent where it used none. */
+  toolUses: Schema.optionalKey(
+    Schema.Struct({ webSearches: Schema.Int, webFetches: Schema.Int, codeRuns: Schema.Int })
+  ),
+  /** The sandbox that a continued turn needs again. */
+  container: Schema.optionalKey(Schema.String),
   /** Where the model ran, as the API reports it. */
   inferenceGeo: Schema.optionalKey(Schema.NullOr(Schema.String)),
   /** The id to quote to the provider. */

@@ -106,8 +106,8 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
 
       /** The highest `max_tokens` that an amount pays for. */
       const paidBy = ({ costUsd, tokens }: SpendAmount): number => {
-        const byTokens = tokens - bound.fixed - bound.messages
-        const input = worst(0).costUsd
+        const { costUsd: input, tokens: withoutAnswer } = worst(0)
+        const byTokens = tokens - withoutAnswer
         if (costUsd === null || input === null) return byTokens
         const perToken = (worst(request.max_tokens).costUsd ?? 0) - input
         // Amounts are rounded to a billionth of a dollar.

@@ -9,12 +9,14 @@ import * as Schema from "effect/Schema"
 import { type ModelError, OutputSchemaError } from "./ModelError.ts"
 import type { OutputFormat } from "./MessageRequest.ts"
 import type { Reply } from "./Reply.ts"
+import { sourcesOf } from "./serverTools.ts"
 import type { Dialect, OutputSchema } from "./Dialect.ts"
 import { forRun } from "./forRun.ts"
 
 /** The replies of one attempt: the last one, the text of all its turns, and their usage together. */
 export interface Turns {
   readonly last: Reply
+  readonly replies: ReadonlyArray<Reply>
   readonly text: string
   readonly usage: Usage | null
   readonly maxTokens: number
@@ -24,7 +26,7 @@ export interface Turns {
 
 /** The execution for a reply, or the error, by the reason for which the reply ended. */
 export const fromReply = (
-  { last, maxTokens, passed, text, usage }: Turns,
+  { last, maxTokens, passed, replies, text, usage }: Turns,
   structured: StructuredOutput | undefined,
   { who }: Dialect
 ): Effect.Effect<Execution.Execution, ExecutionError> => {
@@ -35,6 +37,7 @@ export const fromReply = (
     stopReason,
     cached,
     billing,
+    ...toolMetadata(replies),
     ...(passed.length === 0 ? undefined : { fallbackFrom: passed })
   }
 
@@ -75,6 +78,22 @@ export const fromReply = (
       return fail("Failed", `${who} paused its turn too often and did not finish.`)
     default:
       return fail("Failed", `${who} stopped in the middle, for a reason unknown to this version (${stopReason}).`)
+  }
+}
+
+/** What the tools that the API runs were used for, where they were. */
+const toolMetadata = (replies: ReadonlyArray<Reply>): Metadata => {
+  const uses = replies.flatMap(({ toolUses }) => toolUses ?? [])
+  const count = (name: "webSearches" | "webFetches" | "codeRuns") => {
+    const sum = uses.reduce((sum, use) => sum + use[name], 0)
+    return sum === 0 ? undefined : { [name]: sum }
+  }
+  const sources = sourcesOf(replies.flatMap(({ content }) => content))
+  return {
+    ...count("webSearches"),
+    ...count("webFetches"),
+    ...count("codeRuns"),
+    ...(sources.length === 0 ? undefined : { sources })
   }
 }
 

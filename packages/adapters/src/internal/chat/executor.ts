@@ -23,6 +23,7 @@ import type { ModelError } from "./ModelError.ts"
 import * as Pricing from "./Pricing.ts"
 import { isCacheable, makeWarming, type Warming } from "./promptCache.ts"
 import type { Reply } from "./Reply.ts"
+import { type ServerTools, toolsFor } from "./serverTools.ts"
 
 /** The options that executors have in common. */
 export interface CommonOptions {
@@ -48,7 +49,7 @@ export interface CommonOptions {
   readonly maxRetryAfter?: Duration.Input | undefined
 }
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, ServerTools {
   readonly model: string
   readonly thinking?: "adaptive" | "between_tools" | "disabled" | { readonly budgetTokens: number } | undefined
   /** How long Claude's prompt cache keeps `system`. Default 5 minutes after the last use; an hour costs more to write. */
@@ -94,11 +95,18 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
     { conversation, keySuffix, max_tokens, onText, used }: Asked
   ): Effect.fn.Return<Conversed, Failed | SafetyStop> {
     const messages: Array<Turn> = [...conversation]
+    const replies: Array<Reply> = []
     let text = ""
     let usage: Usage.Usage | null = used
+    let container: string | undefined
 
     for (let turn = 1; ; turn++) {
-      const request: MessageRequest = { ...fixed, max_tokens, messages: [...messages] }
+      const request: MessageRequest = {
+        ...fixed,
+        ...(container === undefined ? undefined : { container }),
+        max_tokens,
+        messages: [...messages]
+      }
       const before: Usage.Usage | null = usage
       const key = `${context.idempotencyKey}${keySuffix}`
       const sendTurn = (onStart?: () => void) =>
@@ -124,8 +132,11 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
             : { _tag: "Failed", error, usage: Usage.add(before, unlessNothing(error.usage)) }
       )
       usage = Usage.add(usage, reply.usage)
-      text += reply.text
-      if (reply.stopReason !== "pause_turn" || turn === maxTurns) return { last: reply, text, usage }
+      // The text before the result of a tool is not a part of the answer.
+      text = reply.toolUses === undefined ? text + reply.text : reply.text
+      replies.push(reply)
+      if (reply.stopReason !== "pause_turn" || turn === maxTurns) return { last: reply, replies, text, usage }
+      container = reply.container ?? container
       messages.push({ role: "assistant", content: reply.content })
     }
   })
@@ -186,9 +197,10 @@ interface Asked {
   readonly used: Usage.Usage | null
 }
 
-/** The last reply of a conversation, the text of all its turns, and their usage. */
+/** The replies of a conversation, their text together, and their usage. */
 interface Conversed {
   readonly last: Reply
+  readonly replies: ReadonlyArray<Reply>
   readonly text: string
   readonly usage: Usage.Usage | null
 }
@@ -211,12 +223,13 @@ const maxTurns = 8
 
 /** The part that all requests have in common. */
 const fixedPart = (
-  { effort, serviceTier, system, thinking }: Options,
+  { effort, serviceTier, system, thinking, ...tools }: Options,
   model: string,
   cache: "5m" | "1h" | "off",
   structured: ExecutionOf.StructuredOutput | undefined
 ) => ({
   model,
+  ...toolsFor(tools),
   ...(system === undefined || system.trim() === ""
     ? undefined
     : {

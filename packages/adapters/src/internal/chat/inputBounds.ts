@@ -56,12 +56,13 @@ export const make = (): InputBounds => {
       const least = Math.ceil((bytes.fixed + text.length - different) / mostBytesPerToken)
       const bound = {
         fixed: Math.max(least, learned.tokens + margin),
-        messages: Math.min(messages, different + tokensOfFiles(request.messages, request.model))
+        messages: Math.min(messages, different + tokensOfFiles(request.messages, request.model).most)
       }
       return bound.fixed + bound.messages < bytes.fixed + messages ? bound : { ...bytes, messages }
     },
     learn: (request, { cached, usage }) => {
-      if (usage === null || cached) return
+      // The usage includes the results of tools, whose number differs.
+      if (usage === null || cached || request.tools !== undefined) return
       const tokens = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
       if (tokens === 0) return
       const count = confirmed.get(request.model) ?? 0

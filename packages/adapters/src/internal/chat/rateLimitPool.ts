@@ -32,7 +32,7 @@ const bytesPerToken = 3
 
 export const demandOf = ({ max_tokens, messages, model, output_config, system }: MessageRequest): Demand => {
   const bytes = Buffer.byteLength(JSON.stringify([system, messages, output_config], withoutFiles))
-  const input = Math.ceil(bytes / bytesPerToken) + tokensOfFiles(messages, model)
+  const input = Math.ceil(bytes / bytesPerToken) + tokensOfFiles(messages, model).most
   return { requests: 1, "input-tokens": input, "output-tokens": max_tokens, tokens: input + max_tokens }
 }
 

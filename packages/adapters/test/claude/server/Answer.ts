@@ -30,6 +30,8 @@ export interface Reply {
   readonly text?: string
   /** Blocks in place of `text`. */
   readonly content?: ReadonlyArray<Readonly<Record<string, unknown>>>
+  /** The id of the sandbox in which code ran. */
+  readonly container?: string
   /** Put in front as a thinking block. */
   readonly thinking?: string
   readonly stopReason?: string

@@ -10,7 +10,7 @@ export interface Message {
   readonly role: "assistant"
   readonly model: string
   readonly content: ReadonlyArray<Json>
-  readonly container: null
+  readonly container: Json | null
   readonly diagnostics: null
   readonly stop_reason: string
   readonly stop_details: Json | null
@@ -65,7 +65,7 @@ export const messageFor = (
       role: "assistant",
       model: String(body.model),
       content,
-      container: null,
+      container: reply.container === undefined ? null : { id: reply.container, expires_at: "2026-12-01T00:00:00Z" },
       diagnostics: null,
       stop_reason: reply.stopReason ?? (isCut ? "max_tokens" : "end_turn"),
       stop_details: reply.stopDetails ?? null,

@@ -82,7 +82,7 @@ export const end = (message: Message): string =>
       stop_reason: message.stop_reason,
       stop_details: message.stop_details,
       stop_sequence: message.stop_sequence,
-      container: null
+      container: message.container
     },
     usage: {
       input_tokens: message.usage.input_tokens,
@@ -90,6 +90,6 @@ export const end = (message: Message): string =>
       cache_read_input_tokens: message.usage.cache_read_input_tokens,
       output_tokens: message.usage.output_tokens,
       output_tokens_details: message.usage.output_tokens_details,
-      server_tool_use: null
+      server_tool_use: message.usage.server_tool_use
     }
   }) + event("message_stop", { type: "message_stop" })

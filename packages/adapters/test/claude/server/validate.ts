@@ -56,6 +56,22 @@ const checkThinking = (thinking: unknown, model: Model) => {
   }
 }
 
+const serverTools = new Set(["web_search_20260318", "web_fetch_20260318", "code_execution_20250825"])
+
+/** The API runs these tools itself, and does not count their tokens. */
+const checkTools = (tools: unknown, { counting }: { readonly counting: boolean }) => {
+  if (!Array.isArray(tools)) return
+  for (const [index, tool] of tools.entries()) {
+    if (!isObject(tool) || !serverTools.has(String(tool.type))) {
+      refuse(`tools.${index}: Input tag does not match any of the expected tags`)
+    }
+    if (isObject(tool) && tool.max_uses !== undefined && !(Number(tool.max_uses) >= 1)) {
+      refuse(`tools.${index}.max_uses: Input should be greater than or equal to 1`)
+    }
+    if (counting) refuse("Server tools are not supported for token counting")
+  }
+}
+
 /** Throws `Refused` for a request that the API would not take. */
 export const validate = (body: unknown, options: { readonly beta: boolean; readonly counting: boolean }): Json => {
   if (!isObject(body)) throw new Refused(400, "The request body is not valid JSON")
@@ -107,6 +123,7 @@ export const validate = (body: unknown, options: { readonly beta: boolean; reado
       `tool_choice: "${String(body.tool_choice.type)}" is not supported for ${model.id}. Use output_config.format for structured output`
     )
   }
+  checkTools(body.tools, options)
   checkThinking(body.thinking, model)
   const config = body.output_config
   if (isObject(config) && config.format !== undefined && config.format !== null) {

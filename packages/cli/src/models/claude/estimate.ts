@@ -1,5 +1,6 @@
 /** Estimates the lowest, the expected and the highest cost of a run. */
 import { type MessageRequest, Pricing } from "@baton/adapters/claude"
+import type { Attempt } from "@baton/core/Attempt"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
@@ -15,6 +16,8 @@ export interface RequestShape {
   /** The models that are asked after the one of the request; at worst, each of them is. */
   readonly fallbackModels: ReadonlyArray<string>
   readonly rate: Rate
+  /** The tokens of images and PDFs for each task. */
+  readonly files: { readonly expected: number; readonly most: number }
 }
 
 /** The input of an estimate. */
@@ -60,7 +63,7 @@ export const make = (options: Options): ReadonlyArray<PartEstimate> => {
 
 const partOf = (
   part: PartEstimate["part"],
-  { empty, fallbackModels, rate }: RequestShape,
+  { empty, fallbackModels, files, rate }: RequestShape,
   output: Range,
   { history, lengths, prices }: Options,
   shape: {
@@ -89,9 +92,10 @@ const partOf = (
     add(which, requests, tokens, Pricing.costUsd(prices, model, tokens))
 
   const cached = cachedTokens(empty, rate, prices)
+  const uses = expectedUses(empty, history)
 
   for (const [index, length] of lengths.entries()) {
-    const own = length * rate.perByte
+    const own = length * rate.perByte + files.expected
     priced("low", 1, {
       ...noTokens,
       inputTokens: Math.floor(own * share) + (shape.additional?.low ?? 0),
@@ -101,14 +105,19 @@ const partOf = (
     priced("expected", history.attempts, {
       ...noTokens,
       inputTokens: Math.round(own + rate.fixed - cached + (shape.additional?.expected ?? 0)),
-      // The first request writes the common part to the prompt cache, and the others read it.
-      ...(index === 0 ? { cacheWriteTokens: cached } : { cacheReadTokens: cached }),
+      // The first request writes the common part to the prompt cache, and the others read it. The API writes the results of
+      // tools to it too, and reads all before them again.
+      cacheWriteTokens: (index === 0 ? cached : 0) + uses.results,
+      cacheReadTokens:
+        (index === 0 ? 0 : cached) + uses.all * (own + rate.fixed) + (uses.results * Math.max(0, uses.all - 1)) / 2,
+      webSearches: uses.searches,
       outputTokens: output.expected
     })
-    for (const [requests, input] of shape.worst(fixed + messages + length)) {
+    for (const [requests, input] of shape.worst(fixed + messages + length + files.most)) {
       for (const asked of [empty, ...fallbackModels.map((model) => ({ ...empty, model }))]) {
-        const { costUsd } = Pricing.worstCase(prices, asked, "standard", { fixed, messages: input - fixed })
-        add("worst", requests, { ...noTokens, inputTokens: input, outputTokens: output.worst }, costUsd)
+        const { costUsd, tokens } = Pricing.worstCase(prices, asked, "standard", { fixed, messages: input - fixed })
+        const inputTokens = tokens - asked.max_tokens
+        add("worst", requests, { ...noTokens, inputTokens, outputTokens: output.worst }, costUsd)
       }
     }
   }
@@ -123,6 +132,24 @@ const partOf = (
     costUsd,
     batchCostUsd: costUsd === null ? null : times(costUsd, Pricing.batchDiscount)
   }
+}
+
+/** The tokens that a use of a tool of the API adds: ten results of a search, or a page. */
+const tokensOfUse = 7000
+
+/** How often a request is expected to use the tools that the API runs. */
+export const expectedUses = (
+  { tools = [] }: MessageRequest.MessageRequest,
+  { toolUses }: Pick<History, "toolUses">
+): { readonly searches: number; readonly all: number; readonly results: number } => {
+  const usesOf = (name: string) => {
+    const tool = tools.find((tool) => tool["name"] === name)
+    if (tool === undefined) return 0
+    return Math.ceil((typeof tool["max_uses"] === "number" ? tool["max_uses"] : 2) / 2)
+  }
+  const searches = toolUses?.searches ?? usesOf("web_search")
+  const all = toolUses?.all ?? searches + usesOf("web_fetch") + usesOf("code_execution")
+  return { searches, all, results: all * tokensOfUse }
 }
 
 /** The part of each prompt that the requests of a run share in the prompt cache. */
@@ -180,6 +207,8 @@ export interface History {
   readonly answerTokens: number
   /** Tokens of a verdict, including its reasoning. */
   readonly verdictTokens: number
+  /** Uses of tools of the API per attempt; undefined for assumed values. */
+  readonly toolUses: { readonly searches: number; readonly all: number } | undefined
 }
 
 const maxExamined = 200
@@ -214,9 +243,26 @@ export const readHistory = Effect.fnUntraced(function* (options: {
     tasks,
     attempts: tasks === 0 ? 1 : attempts.length / tasks,
     answerTokens: average(answers) ?? assumedAnswer(options.maxTokens),
-    verdictTokens: average(verdicts) ?? assumedVerdict
+    verdictTokens: average(verdicts) ?? assumedVerdict,
+    toolUses:
+      attempts.length === 0
+        ? undefined
+        : {
+            searches: usesIn(attempts, ["webSearches"]),
+            all: usesIn(attempts, ["webSearches", "webFetches", "codeRuns"])
+          }
   }
 })
+
+const usesIn = (attempts: ReadonlyArray<Attempt>, names: ReadonlyArray<string>): number =>
+  attempts.reduce(
+    (sum, { execution }) =>
+      names.reduce((sum, name) => {
+        const uses = execution?.metadata[name]
+        return typeof uses === "number" ? sum + uses : sum
+      }, sum),
+    0
+  ) / attempts.length
 
 const undated = (model: string): string => model.replace(/-\d{8}$/, "")
 

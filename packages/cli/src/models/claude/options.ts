@@ -23,8 +23,15 @@ export interface Settings {
 /** Reads the flags. Fails with a message that names the flag. */
 export const read = Effect.fnUntraced(function* (
   flags: RunFlags,
-  /** The fallback models are those of the executor's API. */
-  { judgeHasFallbacks }: { readonly judgeHasFallbacks: boolean }
+  {
+    judgeHasFallbacks,
+    runsTools
+  }: {
+    /** Whether the API of the executor runs tools. */
+    readonly runsTools: boolean
+    /** The fallback models are those of the executor's API. */
+    readonly judgeHasFallbacks: boolean
+  }
 ): Effect.fn.Return<Settings, CommandFailed | SourceError.SourceError, FileSystem.FileSystem> {
   return {
     executor: {
@@ -33,6 +40,13 @@ export const read = Effect.fnUntraced(function* (
       maxTokens: flags.maxOutputTokens.value,
       system: yield* systemOf(flags),
       effort: flags.effort?.value,
+      ...(runsTools
+        ? {
+            webSearch: flags.webSearch?.value,
+            webFetch: flags.webFetch?.value,
+            codeExecution: flags.codeExecution
+          }
+        : undefined),
       schema: flags.outputSchema === undefined ? undefined : yield* schemaOf(flags.outputSchema)
     },
     verifier: {

@@ -13,6 +13,7 @@ import { Verifier } from "@baton/core/Verifier"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { CommandFailed } from "../../system/CommandFailed.ts"
 import type { TokenBasis } from "../../view/plan.ts"
@@ -22,8 +23,13 @@ import type { Api } from "./preflight.ts"
 /** The requests for a description. */
 export interface Requests {
   readonly execute: (description: string) => Effect.Effect<MessageRequest.MessageRequest>
+  /** The request of a task with its own settings; none if one of its files cannot be read. */
+  readonly executeTask: (task: TaskInput) => Effect.Effect<Option.Option<MessageRequest.MessageRequest>>
   readonly judge: (description: string, output: string) => Effect.Effect<MessageRequest.MessageRequest>
 }
+
+/** The fields of a task that its request depends on. */
+export type TaskInput = Pick<Task.Task, "description" | "overrides">
 
 /** Builds the requests. Fails with a message for the user if the settings are invalid. */
 export const make = Effect.fnUntraced(function* (
@@ -59,12 +65,21 @@ export const make = Effect.fnUntraced(function* (
 
   // The result for the fake answer is ignored.
   const capture = <A, E>(call: Effect.Effect<A, E>) =>
-    Effect.flatMap(Effect.exit(call), () =>
-      sent === undefined ? Effect.die(new Error("nothing was sent")) : Effect.succeed(sent)
-    )
+    Effect.suspend(() => {
+      sent = undefined
+      return Effect.map(Effect.exit(call), () => Option.fromUndefinedOr(sent))
+    })
+  const expected = Effect.flatMap(
+    Option.match({
+      onNone: () => Effect.die(new Error("nothing was sent")),
+      onSome: (request: MessageRequest.MessageRequest) => Effect.succeed(request)
+    })
+  )
   return {
-    execute: (description) => capture(executor.execute(task(description), attempt)),
-    judge: (description, output) => capture(verifier.verify(task(description), Execution.make({ output }), attempt))
+    execute: (description) => expected(capture(executor.execute(task({ description, overrides: {} }), attempt))),
+    executeTask: (input) => capture(executor.execute(task(input), attempt)),
+    judge: (description, output) =>
+      expected(capture(verifier.verify(task({ description, overrides: {} }), Execution.make({ output }), attempt)))
   }
 })
 
@@ -94,12 +109,12 @@ const attempt: AttemptContext = {
 
 const epoch = DateTime.makeUnsafe(0)
 
-const task = (description: string): Task.Task => ({
+const task = ({ description, overrides }: TaskInput): Task.Task => ({
   id: Task.TaskId.make("plan"),
   queue: Task.defaultQueue,
   description,
   payload: null,
-  overrides: {},
+  overrides,
   status: "in_progress",
   result: null,
   attempts: 1,
