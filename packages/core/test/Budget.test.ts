@@ -14,6 +14,7 @@ import {
   Verifier
 } from "@baton/core"
 import { get, layerOf, make, memoryStore, tasks, yields } from "./harness.ts"
+import { soak } from "./soak.ts"
 
 const budget = (options: Parameters<typeof Safety.layerBudget>[0]) =>
   Effect.flatMap(Layer.build(Safety.layerBudget(options)), (context) => Effect.provide(Safety.Safety, context))
@@ -349,7 +350,7 @@ describe("the budget, as a property", () => {
         yield* rest.commit(null)
         yield* Effect.flip(safety.reserve(worst(usd(1))))
       }),
-    { timeout: 60_000, arbitrary: { runs: 60 } }
+    { timeout: soak * 120_000, arbitrary: { runs: soak * 20 } }
   )
 })
 

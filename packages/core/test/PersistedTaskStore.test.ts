@@ -2,6 +2,7 @@ import { Execution, PersistedTaskStore, Task, TaskRecord, TaskStore, TaskStoreEr
 import { TaskStoreSuite } from "@baton/core/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { soak } from "./soak.ts"
 
 type Store = TaskStore.TaskStore["Service"]
 type Write = (changes: PersistedTaskStore.Changes) => Effect.Effect<void, TaskStoreError>
@@ -121,7 +122,8 @@ TaskStoreSuite.suite(it, {
   name: "persisted",
   makePlace: Effect.sync(makePlace),
   open: layerAt,
-  capabilities: { places: "exclusive" }
+  capabilities: { places: "exclusive" },
+  sequences: soak * 25
 })
 
 /** Every write fails the first time, and every operation is tried again: as if nothing had happened. */
@@ -142,7 +144,8 @@ TaskStoreSuite.suite(it, {
   name: "persisted, every first write fails",
   makePlace: Effect.sync(makePlace),
   open: layerFlaky,
-  capabilities: { places: "exclusive" }
+  capabilities: { places: "exclusive" },
+  sequences: soak * 25
 })
 
 const task = (id: string, options?: Omit<Parameters<typeof Task.makeNew>[0], "id" | "description">) =>

@@ -15,6 +15,7 @@ import {
 } from "@baton/core"
 import { TestClock } from "effect/testing"
 import { get, make, tasks } from "./harness.ts"
+import { soak } from "./soak.ts"
 
 const cost = (costUsd: number | null, outputTokens = 0): Usage.Usage => ({ ...Usage.zero, outputTokens, costUsd })
 const worst = (costUsd: number | null, tokens = 0): Safety.Spend => ({ costUsd, tokens, what: "model-x" })
@@ -373,6 +374,6 @@ describe("a run under a budget, as a property", () => {
           assert.isAtLeast(Usage.maxTokens(books), truth)
         }
       }),
-    { timeout: 60_000, arbitrary: { runs: 40 } }
+    { timeout: soak * 120_000, arbitrary: { runs: soak * 15 } }
   )
 })

@@ -14,6 +14,7 @@ import {
   Verifier
 } from "@baton/core"
 import { layerOf, make, makeDice, memoryStore, unavailable, yields } from "./harness.ts"
+import { soak } from "./soak.ts"
 
 const ends = new Set<string>([
   "TaskCompleted",
@@ -181,6 +182,6 @@ describe("random faults and interference", () => {
           )
         }
       }),
-    { timeout: 120_000, arbitrary: { runs: 30 } }
+    { timeout: soak * 120_000, arbitrary: { runs: soak * 15 } }
   )
 })

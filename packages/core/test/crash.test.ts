@@ -3,6 +3,7 @@ import { Effect, type Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Execution, Executor, Task, type TaskStore, Verification, Verifier } from "@baton/core"
 import { anHour, layerOf, make, makeDice, memoryStore, yields } from "./harness.ts"
+import { soak } from "./soak.ts"
 
 describe("workers that are killed at any moment", () => {
   it.effect.prop(
@@ -121,6 +122,6 @@ describe("workers that are killed at any moment", () => {
         for (const fiber of fibers) fiber.interruptUnsafe()
         yield* anHour
       }),
-    { timeout: 120_000, arbitrary: { runs: 25 } }
+    { timeout: soak * 120_000, arbitrary: { runs: soak * 15 } }
   )
 })

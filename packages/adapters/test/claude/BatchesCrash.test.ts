@@ -7,6 +7,7 @@ import * as Send from "../../src/claude/internal/batches/send.ts"
 import * as Api from "./batches/api.ts"
 import { used } from "./requests.ts"
 import { make as scripted } from "./scripted.ts"
+import { soak } from "../../../core/test/soak.ts"
 
 const model = "claude-haiku-5-5"
 type Store = TaskStore.TaskStore["Service"]
@@ -165,6 +166,6 @@ describe("workers that are killed at any moment", () => {
           `seed ${seed}`
         )
       }),
-    { timeout: 120_000, arbitrary: { runs: 10 } }
+    { timeout: soak * 120_000, arbitrary: { runs: soak * 10 } }
   )
 })

@@ -3,6 +3,7 @@ import { Budget, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } 
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import { failure, reply } from "./requests.ts"
+import { soak } from "../../../core/test/soak.ts"
 
 const prices = Pricing.listed
 
@@ -132,7 +133,7 @@ describe("a run under a small budget", () => {
         assert.strictEqual(budget?.reserved.nanoUsd, 0)
         assert.isAtLeast(Budget.toUsd(budget?.committed.nanoUsd ?? 0), bill.usd - 1e-9)
       }),
-    { arbitrary: { runs: 12 } }
+    { timeout: soak * 120_000, arbitrary: { runs: soak * 6 } }
   )
 
   it.effect("spends at least 95 % of $0.50 with 32 fibers, under a system prompt of 5,400 tokens", () =>

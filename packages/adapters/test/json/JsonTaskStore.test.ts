@@ -1,12 +1,14 @@
 import { TaskStoreSuite } from "@baton/core/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { layerChecked, newFile } from "./temporary.ts"
+import { soak } from "../../../core/test/soak.ts"
 
 TaskStoreSuite.suite(it, {
   name: "json",
   makePlace: newFile,
   open: (filename) => layerChecked(filename),
-  capabilities: { places: "exclusive" }
+  capabilities: { places: "exclusive" },
+  sequences: soak * 25
 })
 
 // A file without history does not contain the ledgers that the suite checks. The groups that write them; the rest of the store

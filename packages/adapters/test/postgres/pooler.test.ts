@@ -4,15 +4,9 @@ import { Effect } from "effect"
 import { describe } from "vitest"
 import { placeOf } from "../../src/postgres/internal/connection.ts"
 import * as Errors from "../../src/postgres/internal/errors.ts"
-import { client, isMissing, schema, url } from "./postgres.ts"
+import { client, isMissing, reusedSchemas, schema, url } from "./postgres.ts"
 import * as Pooler from "./pooler.ts"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
-
-const makePlace = Effect.gen(function* () {
-  const pooler = yield* Pooler.make(url)
-  yield* Effect.addFinalizer(() => Effect.sync(() => assert.deepEqual(pooler.complaints, [])))
-  return { url: pooler.url, schema: yield* schema() }
-})
 
 // Side by side: most of the time, a case waits for a lease to end or for the disk.
 describe.skipIf(isMissing)("through a pooler in transaction mode", { concurrent: true }, () => {
@@ -42,6 +36,13 @@ describe.skipIf(isMissing)("through a pooler in transaction mode", { concurrent:
     })
   )
 
+  const schemas = reusedSchemas()
+  const makePlace = Effect.gen(function* () {
+    const name = yield* schemas
+    const pooler = yield* Pooler.make(url, name)
+    yield* Effect.addFinalizer(() => Effect.sync(() => assert.deepEqual(pooler.complaints, [])))
+    return { url: pooler.url, schema: name }
+  })
   // Every sixth case: all statements occur in them, and the complete suite runs without a pooler.
   const cases = TaskStoreSuite.cases({
     name: "PostgreSQL behind a pooler",

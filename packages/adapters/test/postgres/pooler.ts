@@ -16,12 +16,12 @@ const sessions = 3
 
 const understood = new Set(["user", "database", "application_name", "client_encoding"])
 
-/** A pooler in front of the server at the URL, which has to admit its user without a password. */
-export const make = (url: string): Effect.Effect<Pooler, never, Scope.Scope> =>
+/** A pooler in front of the server at the URL, which has to admit its user without a password, and the name of its sessions. */
+export const make = (url: string, applicationName = "baton-test"): Effect.Effect<Pooler, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.callback<Running>((resume) => {
-        const running = start(new URL(url))
+        const running = start(new URL(url), applicationName)
         running.server.listen(0, "127.0.0.1", () => resume(Effect.succeed(running)))
       }),
       ({ end }) => Effect.sync(end)
@@ -87,13 +87,14 @@ interface Client {
   session: Session | undefined
 }
 
-const startup = (target: URL): Buffer => {
+const startup = (target: URL, applicationName: string): Buffer => {
   const user = decodeURIComponent(target.username)
-  const body = Buffer.from(`user\0${user}\0database\0${target.pathname.slice(1)}\0\0`)
+  const database = target.pathname.slice(1)
+  const body = Buffer.from(`user\0${user}\0database\0${database}\0application_name\0${applicationName}\0\0`)
   return Buffer.concat([int32(body.length + 8), int32(196_608), body])
 }
 
-const start = (target: URL): Running => {
+const start = (target: URL, applicationName: string): Running => {
   const complaints: Array<string> = []
   const idle: Array<Session> = []
   const waiting: Array<Client> = []
@@ -127,7 +128,7 @@ const start = (target: URL): Running => {
 
   const openSession = () => {
     const socket = connect({ host: target.hostname, port: Number(target.port || 5432) }, () =>
-      socket.write(startup(target))
+      socket.write(startup(target, applicationName))
     )
     keep(socket)
     const session: Session = { socket, client: undefined, forgetting: true }

@@ -1,8 +1,9 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { Execution, Task, TaskStore, type TaskStoreError } from "@baton/core"
-import { Context, Duration, Effect, Layer, Redacted } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { randomUUID } from "node:crypto"
+import { afterAll } from "vitest"
 import { postgresUrl } from "../servers/provided.ts"
 
 /** The URL of the shared server. Without one, its tests are skipped. */
@@ -25,6 +26,60 @@ export const schema = Effect.fnUntraced(function* (at = url) {
   const sql = yield* client(at)
   return yield* Effect.acquireRelease(Effect.succeed(name), () =>
     Effect.ignore(sql.unsafe(`DROP SCHEMA IF EXISTS "${name}" CASCADE`), { log: true })
+  )
+})
+
+/**
+ * Schemas of the current version for many short cases. A schema is emptied after a case and used by the next one, because
+ * creating one takes longer than most cases. Open stores with the name of the schema as `applicationName`.
+ */
+export const reusedSchemas = (): Effect.Effect<string, unknown, Scope.Scope> => {
+  const scope = Scope.makeUnsafe()
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  const free: Array<{ readonly name: string; readonly empty: Effect.Effect<unknown, unknown> }> = []
+  const create = Effect.gen(function* () {
+    const name = yield* schema()
+    yield* Effect.scoped(open({ schema: name }))
+    return { name, empty: yield* emptying(yield* client(), name) }
+  })
+  return Effect.map(
+    Effect.acquireRelease(
+      Effect.suspend(() => {
+        const reused = free.pop()
+        return reused === undefined ? Scope.provide(create, scope) : Effect.succeed(reused)
+      }),
+      (used) =>
+        Effect.andThen(
+          Effect.orDie(used.empty),
+          Effect.sync(() => free.push(used))
+        )
+    ),
+    ({ name }) => name
+  )
+}
+
+/** Gives all tables the rows that they have now. */
+const emptying = Effect.fnUntraced(function* (sql: PgClient.PgClient, name: string) {
+  const tables = yield* sql.unsafe<{ readonly name: string }>(
+    "SELECT relname AS name FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind = 'r'",
+    [name]
+  )
+  const statements = yield* Effect.forEach(tables, (table) => {
+    const quoted = `"${name}"."${table.name}"`
+    return Effect.map(
+      sql.unsafe<{ readonly rows: string | null }>(`SELECT json_agg(t)::text AS rows FROM ${quoted} AS t`),
+      ([found]) => [
+        `DELETE FROM ${quoted}`,
+        ...(found?.rows == null
+          ? []
+          : [`INSERT INTO ${quoted} SELECT * FROM json_populate_recordset(NULL::${quoted}, $rows$${found.rows}$rows$)`])
+      ]
+    )
+  })
+  return Effect.andThen(
+    // A statement of which a case did not await the end would fill the schema again.
+    sql.unsafe("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = $1", [name]),
+    sql.unsafe(`DO $empty$ BEGIN ${statements.flat().join("; ")}; END $empty$`).unprepared
   )
 })
 

@@ -4,6 +4,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { describe } from "vitest"
 import { add, client, isMissing, keys, layerAt, open, prefix, url } from "./redis.ts"
+import { soak } from "../../../core/test/soak.ts"
 
 // Side by side: most of the time, a case waits for a lease to end or for the disk.
 describe.skipIf(isMissing)("on a server", { concurrent: true }, () => {
@@ -11,7 +12,8 @@ describe.skipIf(isMissing)("on a server", { concurrent: true }, () => {
     name: "Redis",
     makePlace: prefix(),
     open: (name) => layerAt({ prefix: name }),
-    capabilities: { virtualTime: false }
+    capabilities: { virtualTime: false },
+    sequences: soak * 6
   })
 
   it.live("removes the keys of its prefix only", () =>

@@ -121,6 +121,8 @@ export interface Options<Place> {
   /** Lets milliseconds pass for the store. Default `TestClock.adjust`, or real waiting when `virtualTime` is off. */
   readonly advance?: ((millis: number) => Effect.Effect<void>) | undefined
   readonly capabilities?: Partial<Capabilities> | undefined
+  /** The number of random sequences of commands that are tried. Default 25, or 6 when `virtualTime` is off. */
+  readonly sequences?: number | undefined
 }
 
 /**
@@ -282,13 +284,9 @@ export const cases = <Place>(options: Options<Place>): ReadonlyArray<ContractCas
 export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
   const { concurrencyKeys, dependentFailures, reviews, revisions, starts, virtualTime } = capabilitiesOf(options)
   const test = virtualTime ? it.effect : it.live
+  const sequences = options.sequences ?? (virtualTime ? 25 : 6)
   it.describe(`TaskStore (${options.name})`, () => {
-    for (const [group, ofGroup] of Map.groupBy(cases(options), ({ group }) => group)) {
-      it.describe(group, () => {
-        for (const { name, run } of ofGroup) test(name, () => run, testTimeout)
-      })
-    }
-
+    // First, because it takes longest where cases are tested side by side.
     test.prop(
       "any sequence of commands does what the state machine says",
       [Commands],
@@ -300,8 +298,14 @@ export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
             commands
           )
         ),
-      { timeout: 4 * testTimeout, arbitrary: { runs: virtualTime ? 100 : 20, size: 50 } }
+      { timeout: testTimeout * Math.max(1, sequences / 6), arbitrary: { runs: sequences, size: 50 } }
     )
+
+    for (const [group, ofGroup] of Map.groupBy(cases(options), ({ group }) => group)) {
+      it.describe(group, () => {
+        for (const { name, run } of ofGroup) test(name, () => run, testTimeout)
+      })
+    }
   })
 }
 

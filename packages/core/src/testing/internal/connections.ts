@@ -18,8 +18,8 @@ export interface Use {
   /** How many connections are open at the same time; operations take turns. */
   readonly connections: number
   /**
-   * Closes and opens all connections after this many writes, then after one write more each time, so that a case of many
-   * writes does not consist of reopening; 0 for never.
+   * Closes and opens all connections after this many writes, and then one of them at a time, after one write more each time,
+   * so that a case of many writes does not consist of reopening; 0 for never.
    */
   readonly reopenAfterWrites: number
   /** Whether the connections may be closed while tasks are in progress: leases last longer than a connection. */
@@ -63,10 +63,13 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const reopen = Effect.gen(function* () {
-    for (const { scope } of connections) yield* Scope.close(scope, Exit.void)
+    const one = reopenings === 0 ? undefined : connections[reopenings % connections.length]
+    for (const each of one === undefined ? connections : [one]) yield* Scope.close(each.scope, Exit.void)
     writes = 0
     reopenings++
-    yield* connectAll
+    if (one === undefined) return yield* connectAll
+    const opened = yield* connect
+    connections = connections.map((each) => (each === one ? opened : each))
   })
 
   const isDue = Effect.suspend(() => {
