@@ -263,6 +263,7 @@ export const audited: ReadonlyArray<TaskRecord> = Array.from({ length: 48 }, (_,
 )
 
 const publication = "6098519acdcea1088687457b839502c7"
+const announcement = "b1f2c7e09d3a4c58a6e7f8091a2b3c4d"
 const step = (queue: string, name: string, status: EncodedTask["status"], history: Parameters<typeof recordOf>[1]) =>
   recordOf(
     {
@@ -291,7 +292,24 @@ export const workflows: ReadonlyArray<TaskRecord> = [
   ...["fetch", "summarise"].map((name) =>
     step("pages", name, "completed", [attemptOf(1, "completed", { output: "The customer likes it." })])
   ),
-  step("reports", "report", "in_review", [attemptOf(1, "in_review", { output: first })])
+  step("reports", "report", "in_review", [attemptOf(1, "in_review", { output: first })]),
+  recordOf(
+    {
+      id: `@workflow/Announce/1/${announcement}`,
+      queue: "@workflow/Announce/1",
+      status: "in_progress",
+      description: 'Announce/1 {"to":"all"}',
+      payload: { to: "all" },
+      metadata: { workflow: "Publish/1", execution: publication, step: "Announce/1" }
+    },
+    [attemptOf(1, "running", { usage: null })]
+  ),
+  recordOf({
+    id: `mails/Announce/1/${announcement}/mail`,
+    queue: "mails",
+    description: "Write to all readers",
+    metadata: { workflow: "Announce/1", execution: announcement, step: "mail" }
+  })
 ]
 
 /** An output that tries to be more than text. */

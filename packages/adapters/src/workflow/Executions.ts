@@ -31,12 +31,13 @@ import { ExecutionError } from "@baton/core/ExecutionError"
 import { Executor } from "@baton/core/Executor"
 import * as Orchestrator from "@baton/core/Orchestrator"
 import * as Safety from "@baton/core/Safety"
-import { localId } from "@baton/core/Task"
+import { idInQueue, localId, type Metadata } from "@baton/core/Task"
 import { InvalidPayload } from "@baton/core/TaskQueue"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError, TasksRefused } from "@baton/core/TaskStoreError"
 import * as Verifier from "@baton/core/Verifier"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -46,9 +47,9 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Workflow from "effect/workflow/Workflow"
-import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
+import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
 import * as records from "./internal/records.ts"
-import { reachable } from "./internal/steps.ts"
+import { executionOf, reachable, stepMetadata } from "./internal/steps.ts"
 import type { Retention } from "./Retention.ts"
 import * as Review from "./Review.ts"
 import * as TaskActivity from "./TaskActivity.ts"
@@ -158,7 +159,16 @@ export const register = <E>(options: {
   readonly layer: Layer.Layer<never, E, WorkflowEngine | TaskStore | Review.Review | Retention>
 }): Registered => {
   const names = options.definitions.map(({ _tag }) => _tag)
-  const parts = options.layer.pipe(Layer.provide(Review.layer), Layer.provide(layer))
+  const parts = Layer.unwrap(
+    Effect.sync(() => {
+      const executed = new Set<string>()
+      return Layer.merge(options.layer, warnOfMissing(names, executed)).pipe(
+        Layer.provide(Review.layer),
+        Layer.provide(layer),
+        Layer.provide(Layer.succeed(Executed, executed))
+      )
+    })
+  )
   return {
     names,
     start: (name, payload) => {
@@ -172,8 +182,37 @@ export const register = <E>(options: {
   }
 }
 
+/** Receives the names of the workflows that an engine executes. */
+const Executed = Context.Reference<Set<string>>("@baton/adapters/workflow/Executions/Executed", {
+  defaultValue: () => new Set()
+})
+
+/** When all layers of workflows have been built. Those of workers are not, for as long as the workers run. */
+const untilBuilt = "10 seconds"
+
+/** Executions of a workflow whose layer is missing would wait forever. */
+const warnOfMissing = (names: ReadonlyArray<string>, executed: ReadonlySet<string>) =>
+  Layer.effectDiscard(
+    Effect.sleep(untilBuilt).pipe(
+      Effect.andThen(Effect.forEach(names, (name) => (executed.has(name) ? Effect.void : missing(name)))),
+      Effect.annotateLogs({ module: "Executions" }),
+      Effect.forkScoped
+    )
+  )
+
+const missing = (name: string) =>
+  Effect.logError(
+    `No layer executes the workflow ${name}, so its executions wait. Merge what its toLayer returns into the layer of Executions.register, or remove it from the definitions.`
+  )
+
 /** How many executions of one workflow a process waits for. More of them wait until others have ended. */
 const maxAwaited = 1000
+
+/**
+ * Short, so that the task of an execution soon follows when its process dies. Losing the lease costs nothing: another process then
+ * waits for the same execution.
+ */
+const lease = Duration.seconds(10)
 
 /** The longest that one process waits for an execution, because timers do not go further. Then it begins to wait again. */
 const longest = Duration.days(20)
@@ -192,8 +231,42 @@ export const layer: Layer.Layer<WorkflowEngine, never, WorkflowEngine | TaskStor
   Effect.gen(function* () {
     const engine = yield* WorkflowEngine
     const store = yield* TaskStore
-    return WorkflowEngine.of({
+    const executed = yield* Executed
+
+    /** Adds the task of an execution, unless it has one. `parent` is the metadata of a step. */
+    const addTask = Effect.fnUntraced(function* <Payload extends Workflow.AnyStructSchema>(
+      workflow: { readonly _tag: string; readonly payloadSchema: Payload },
+      executionId: string,
+      payload: Payload["Type"],
+      parent?: Metadata
+    ) {
+      const schema = Schema.toCodecJson(workflow.payloadSchema)
+      const encoded = yield* Effect.orDie(Schema.encodeEffect(schema)(payload))
+      const task = records.taskOf(workflow, executionId, encoded, parent)
+      yield* Effect.catchTag(store.add([task]), "TasksRefused", () => Effect.void)
+    }, reachable)
+
+    const wrapped: typeof engine = WorkflowEngine.of({
       ...engine,
+      execute: <
+        Name extends string,
+        Payload extends Workflow.AnyStructSchema,
+        Success extends Schema.Top,
+        Error extends Schema.Top,
+        const Discard extends boolean = false
+      >(
+        workflow: Workflow.Workflow<Name, Payload, Success, Error>,
+        options: Parameters<typeof engine.execute<Name, Payload, Success, Error, Discard>>[1]
+      ) =>
+        Effect.gen(function* () {
+          const parent = yield* Effect.serviceOption(WorkflowInstance)
+          // A detached execution does not belong to the workflow that starts it.
+          if (Option.isSome(parent) && options.detached !== true) {
+            const step = stepMetadata(parent.value.workflow, parent.value.executionId, workflow._tag)
+            yield* addTask(workflow, options.executionId, options.payload, step)
+          }
+          return yield* engine.execute<Name, Payload, Success, Error, Discard>(workflow, options)
+        }),
       register: <
         Name extends string,
         Payload extends Workflow.AnyStructSchema,
@@ -212,15 +285,11 @@ export const layer: Layer.Layer<WorkflowEngine, never, WorkflowEngine | TaskStor
             | Success["EncodingServices"]
             | Error["DecodingServices"]
           >()
-          const encodePayload = Schema.encodeEffect(Schema.toCodecJson(workflow.payloadSchema))
-
           /** Adds the task of an execution that began without one. One that was cancelled meanwhile ends. */
           const begin = Effect.fnUntraced(
             function* (payload: Payload["Type"], executionId: string) {
-              const encoded = yield* Effect.orDie(encodePayload(payload))
-              const task = records.taskOf(workflow, executionId, encoded)
-              yield* Effect.catchTag(store.add([task]), "TasksRefused", () => Effect.void)
-              const found = yield* store.get(task.id)
+              yield* addTask(workflow, executionId, payload)
+              const found = yield* store.get(idInQueue(records.queueOf(workflow._tag), executionId))
               if (Option.exists(found, ({ status }) => status === "cancelled")) {
                 return yield* Effect.die(new Error(cancelled))
               }
@@ -229,7 +298,11 @@ export const layer: Layer.Layer<WorkflowEngine, never, WorkflowEngine | TaskStor
             Effect.provideContext(services)
           )
           yield* engine.register(workflow, (payload, executionId) =>
-            Effect.andThen(begin(payload, executionId), execute(payload, executionId))
+            Effect.andThen(
+              begin(payload, executionId),
+              // The wrapped engine adds the executions within this one to its steps.
+              Effect.provideService(execute(payload, executionId), WorkflowEngine, wrapped)
+            )
           )
 
           const executor = Layer.succeed(Executor, {
@@ -241,6 +314,14 @@ export const layer: Layer.Layer<WorkflowEngine, never, WorkflowEngine | TaskStor
                   ({ message }) => permanent(`The payload does not fit the workflow ${workflow._tag}: ${message}`)
                 )
                 const { suspendedRetrySchedule } = workflow
+                const parent = executionOf(task)
+                if (parent !== undefined) {
+                  // The engine wakes the parent that an execution was begun with, so this process must not begin it without.
+                  const instance = WorkflowInstance.initial(parent.workflow, parent.executionId)
+                  yield* engine
+                    .execute(workflow, { executionId, payload, discard: true })
+                    .pipe(Effect.provideService(WorkflowInstance, instance), Effect.orDie)
+                }
                 const running = yield* Effect.forkChild(
                   engine.execute(workflow, { executionId, payload, suspendedRetrySchedule })
                 )
@@ -268,12 +349,14 @@ export const layer: Layer.Layer<WorkflowEngine, never, WorkflowEngine | TaskStor
               Effect.provideService(WorkflowEngine, engine)
             )
           })
+          executed.add(workflow._tag)
           const worker = Orchestrator.layerWorker({ onEnd: "log" }).pipe(
             Layer.provide(
               Orchestrator.layer({
                 owner: "workflows",
                 queues: [records.queueOf(workflow._tag)],
                 concurrency: maxAwaited,
+                leaseDuration: lease,
                 maxAttempts: Infinity,
                 executionTimeout: longest,
                 verifyResults: false,
@@ -287,6 +370,7 @@ export const layer: Layer.Layer<WorkflowEngine, never, WorkflowEngine | TaskStor
           yield* Effect.orDie(Layer.build(worker))
         })
     })
+    return wrapped
   })
 )
 

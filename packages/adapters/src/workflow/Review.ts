@@ -50,7 +50,7 @@ import * as Activity from "effect/workflow/Activity"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
 import * as Workflow from "effect/workflow/Workflow"
 import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
-import { reachable, stepMetadata, withdraw } from "./internal/steps.ts"
+import { executionOf, reachable, stepMetadata, withdraw } from "./internal/steps.ts"
 import * as TaskActivity from "./TaskActivity.ts"
 
 /**
@@ -141,10 +141,10 @@ export const layer: Layer.Layer<Review, never, TaskStore | WorkflowEngine> = Lay
     const watched = yield* FiberMap.make<DurableDeferred.Token>()
 
     /** An execution that is suspended continues, and waits again if it still has to. Others do not change. */
-    const resume = ({ metadata }: Task) =>
-      typeof metadata["workflow"] === "string" && typeof metadata["execution"] === "string"
-        ? engine.resume(nameOnly(metadata["workflow"]), metadata["execution"])
-        : Effect.void
+    const resume = (task: Task) => {
+      const execution = executionOf(task)
+      return execution === undefined ? Effect.void : engine.resume(execution.workflow, execution.executionId)
+    }
 
     const resumeSettled = Effect.fnUntraced(function* (
       updatedSince: DateTime.Utc | undefined
@@ -176,6 +176,3 @@ export const layer: Layer.Layer<Review, never, TaskStore | WorkflowEngine> = Lay
     }
   })
 )
-
-/** The engine resumes an execution by the name of its workflow. */
-const nameOnly = (tag: string): Workflow.Any => Workflow.make(tag, { payload: {}, idempotencyKey: () => "" })

@@ -63,21 +63,38 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
         const { client, store } = yield* Server.Served
         const queue = Executions.queueOf("Publish/1")
         const metadata = { workflow: "Publish/1", execution: "e1", step: "fetch" }
+        const send = { workflow: "Publish/1", execution: "e1", step: "Send/1" }
+        const mail = { workflow: "Send/1", execution: "e2", step: "mail" }
         yield* store.add([
           Task.makeNew({ id: `${queue}/e1`, queue, description: "Publish/1 {}", payload: {} }),
           Task.makeNew({ id: "pages/Publish/1/e1/fetch", queue: "pages", description: "Fetch", metadata }),
+          Task.makeNew({
+            id: "@workflow/Send/1/e2",
+            queue: "@workflow/Send/1",
+            description: "Send/1 {}",
+            metadata: send
+          }),
+          Task.makeNew({ id: "mails/Send/1/e2/mail", queue: "mails", description: "Mail", metadata: mail }),
           Task.makeNew({ id: "plain-task", description: "Do it." })
         ])
         const params = { id: `${queue}/e1` }
         const shown = yield* client.execution({ params })
         assert.deepStrictEqual(
-          [shown.execution.status, shown.waitsFor, shown.steps.map(({ name, task }) => [name, task.id, task.status])],
-          ["pending", "steps", [["fetch", "pages/Publish/1/e1/fetch", "pending"]]]
+          [shown.execution.status, shown.waitsFor, shown.steps.map(({ depth, name, task }) => [depth, name, task.id])],
+          [
+            "pending",
+            "steps",
+            [
+              [0, "fetch", "pages/Publish/1/e1/fetch"],
+              [0, "Send/1", "@workflow/Send/1/e2"],
+              [1, "mail", "mails/Send/1/e2/mail"]
+            ]
+          ]
         )
         const cancelled = yield* client.cancelExecution({ params })
         assert.deepStrictEqual(
           [cancelled.execution.status, cancelled.waitsFor, cancelled.steps.map(({ task }) => task.status)],
-          ["cancelled", null, ["cancelled"]]
+          ["cancelled", null, ["cancelled", "cancelled", "cancelled"]]
         )
         const error = yield* Effect.flip(client.execution({ params: { id: "plain-task" } }))
         assert.include(error.message, "is not an execution of a workflow")

@@ -1,7 +1,8 @@
 import { Executions, TaskActivity, Workflows } from "@baton/adapters/workflow"
 import { TaskQueue, TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Option, Schema } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Logger, Option, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { Workflow, WorkflowEngine } from "effect/workflow"
 import { join } from "node:path"
 import { decide, Drafts, inReview, parts, Publish, statusOf } from "./gate.ts"
@@ -26,13 +27,28 @@ const shout = Shout.toLayer(({ text }) =>
 
 const word = (text: string) => TaskActivity.make(Words, { name: "word", payload: { text } })
 
+/** Executes two workflows, one after the other. */
+const Announce = Workflow.make("Announce/1", {
+  payload: { topic: Schema.String },
+  idempotencyKey: ({ topic }) => topic,
+  success: Schema.String,
+  error: Schema.Union([TaskActivity.Failed, Schema.String])
+})
+
+const announce = Announce.toLayer(({ topic }) =>
+  Effect.gen(function* () {
+    const published = yield* Publish.execute({ topic })
+    return yield* Shout.execute({ text: published })
+  })
+)
+
 const worker = Words.toLayer(
   ({ text }) => (text === "never" ? Effect.never : Effect.succeed({ text: text.toUpperCase() })),
   { onEnd: "log", drainTimeout: 0 }
 )
 
 /** A process with workflows on the store of the test. */
-const process = Layer.mergeAll(shout, worker, parts()).pipe(
+const process = Layer.mergeAll(shout, announce, worker, parts()).pipe(
   Layer.provideMerge(Executions.layer),
   Layer.provide(Workflows.layerMemory)
 )
@@ -153,6 +169,61 @@ describe("Executions", () => {
       assert.strictEqual(yield* decide("bees", { _tag: "Approve" }), 1)
       assert.strictEqual((yield* settled("Publish/1", id)).result, `"published: bees 1"`)
     }).pipe(withStore)
+  )
+
+  it.effect("an execution within another one is a step of it, with its own steps, and is cancelled with it", () =>
+    Effect.gen(function* () {
+      yield* Layer.build(process)
+      const tree = (id: string) =>
+        Effect.map(Executions.steps("Announce/1", id), (steps) =>
+          steps.map(({ depth, name, task }) => `${depth} ${name} ${task.status}`)
+        )
+      const { id } = yield* Executions.start(Announce, { topic: "bees" })
+      yield* inReview("bees")
+      assert.deepStrictEqual(yield* tree(id), ["0 Publish/1 in_progress", "1 draft in_review"])
+      yield* decide("bees", { _tag: "Approve" })
+      assert.strictEqual((yield* settled("Announce/1", id)).result, `"PUBLISHED: BEES 1!"`)
+      const expected = ["0 Publish/1 completed", "1 draft completed", "0 Shout/1 completed", "1 word completed"]
+      assert.deepStrictEqual(yield* tree(id), expected)
+
+      const other = yield* Executions.start(Announce, { topic: "ants" })
+      yield* inReview("ants")
+      assert.isTrue(yield* Executions.cancel("Announce/1", other.id))
+      assert.deepStrictEqual(yield* tree(other.id), ["0 Publish/1 cancelled", "1 draft failed"])
+      const publication = yield* Publish.executionId({ topic: "ants" })
+      assert.strictEqual((yield* settled("Publish/1", publication)).status, "cancelled")
+    }).pipe(withStore)
+  )
+
+  it.live("an execution continues when one within it ends after both were suspended, on a durable engine", () =>
+    Effect.gen(function* () {
+      const filename = join(yield* folder, "workflows.db")
+      const durable = Layer.mergeAll(shout, announce, worker, parts()).pipe(
+        Layer.provideMerge(Executions.layer),
+        Layer.provide(Layer.fresh(Workflows.layerSingle({ filename })))
+      )
+      yield* Layer.build(durable)
+      const { id } = yield* Executions.start(Announce, { topic: "bees" })
+      yield* inReview("bees")
+      yield* decide("bees", { _tag: "Approve" })
+      assert.strictEqual((yield* settled("Announce/1", id)).result, `"PUBLISHED: BEES 1!"`)
+    }).pipe(withStore)
+  )
+
+  it.effect("a registered workflow that no layer executes is reported in one sentence", () =>
+    Effect.gen(function* () {
+      const messages: Array<string> = []
+      const logger = Logger.make(({ message }) => void messages.push(String(message)))
+      const registered = Executions.register({ definitions: [Shout, Publish], layer: shout })
+      const filename = join(yield* folder, "workflows.db")
+      yield* Layer.build(
+        Layer.provide(registered.layerSingle({ filename }), [TaskStore.layerMemory, Logger.layer([logger])])
+      )
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(messages, [
+        "No layer executes the workflow Publish/1, so its executions wait. Merge what its toLayer returns into the layer of Executions.register, or remove it from the definitions."
+      ])
+    })
   )
 
   it.live("one that was cancelled while no process was running does not continue", () =>

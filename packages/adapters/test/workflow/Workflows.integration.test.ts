@@ -1,7 +1,7 @@
 import { Retention, TaskActivity, Workflows } from "@baton/adapters/workflow"
 import { TaskQueue, TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Deferred, Effect, Layer, Schema } from "effect"
 import { Workflow, type WorkflowEngine } from "effect/workflow"
 import { spawn } from "node:child_process"
 import { existsSync, readFileSync, watch } from "node:fs"
@@ -175,6 +175,63 @@ describe("workflows", () => {
       assert.deepStrictEqual(yield* rows, [0, 0])
       assert.deepStrictEqual(yield* within(all), ["a!", "b!", "c!"])
       assert.strictEqual(calls, 3)
+    })
+  )
+
+  it.live("an execution that continues with edited code keeps the results of its completed steps", () =>
+    Effect.gen(function* () {
+      const filename = join(yield* folder, "workflows.db")
+      const store = Context.get(yield* Layer.build(TaskStore.layerMemory), TaskStore.TaskStore)
+      const word = (name: string, text: string) =>
+        Effect.map(TaskActivity.make(Words, { name, payload: { text } }), (result) => result.text)
+      const executed: Array<string> = []
+      const hangs = yield* Deferred.make<void>()
+      /** A process whose worker never ends the words that it is given. */
+      const within = <A, E>(
+        hanging: string,
+        code: () => Effect.Effect<
+          string,
+          TaskActivity.Failed,
+          TaskStore.TaskStore | WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
+        >,
+        effect: Effect.Effect<A, E, WorkflowEngine.WorkflowEngine>
+      ) => {
+        const worker = Words.toLayer(
+          ({ text }) =>
+            Effect.suspend(() => {
+              executed.push(text)
+              if (text === hanging) return Effect.andThen(Deferred.succeed(hangs, undefined), Effect.never)
+              return Effect.succeed({ text: `${text}!` })
+            }),
+          { onEnd: "log", drainTimeout: 0 }
+        )
+        return Effect.scoped(
+          Effect.provide(
+            effect,
+            Layer.merge(Shout.toLayer(code), worker).pipe(
+              Layer.provideMerge(Layer.fresh(Workflows.layerSingle({ filename }))),
+              Layer.provide(Layer.succeed(TaskStore.TaskStore, store))
+            ),
+            { local: true }
+          )
+        )
+      }
+      yield* within(
+        "second",
+        () => Effect.andThen(word("first", "first"), word("second", "second")),
+        Effect.andThen(Shout.execute({ text: "a" }, { discard: true }), Deferred.await(hangs))
+      )
+      assert.deepStrictEqual(executed, ["first", "second"])
+
+      // The payload of the first step is another one, there is a new step, and the second one is as before.
+      const edited = yield* within(
+        "",
+        () =>
+          Effect.all([word("first", "changed"), word("new", "new"), word("second", "second")]).pipe(Effect.map(String)),
+        Shout.execute({ text: "a" })
+      )
+      assert.strictEqual(edited, "first!,new!,second!")
+      assert.sameMembers(executed.splice(2), ["new", "second"])
     })
   )
 

@@ -189,6 +189,8 @@ const Shown = Schema.Struct({
       queue: Schema.String,
       status: TaskStatus,
       attempts: Schema.Int,
+      /** 0 for its own steps. Those of an execution among its steps follow it, one deeper. */
+      depth: Schema.Int,
       /** What a step that has not ended waits for. */
       waitsFor: Schema.NullOr(Schema.String)
     })
@@ -197,8 +199,18 @@ const Shown = Schema.Struct({
 
 type Shown = typeof Shown.Type
 
+const waitText: Record<NonNullable<Shown["waitsFor"]>, string> = {
+  worker: "a worker with workflows: baton worker --workflows",
+  steps: "its steps",
+  workflow: "a timer, or other code of the workflow"
+}
+
 const stepText = (task: Task, pauses: ReadonlyArray<QueuePause>, now: number): string | null => {
   const pause = pauses.find(({ queue }) => queue === task.queue)
+  if (Executions.workflowOf(task.queue) !== undefined) {
+    if (task.status === "in_progress") return waitText.steps
+    return task.status === "pending" ? waitText.worker : null
+  }
   switch (task.status) {
     case "in_review":
       return `a person: baton review --queue ${quoted(task.queue)}`
@@ -211,12 +223,6 @@ const stepText = (task: Task, pauses: ReadonlyArray<QueuePause>, now: number): s
     default:
       return null
   }
-}
-
-const waitText: Record<NonNullable<Shown["waitsFor"]>, string> = {
-  worker: "a worker with workflows: baton worker --workflows",
-  steps: "its steps",
-  workflow: "a timer, or other code of the workflow"
 }
 
 function* report(shown: Shown, { style }: Table.Canvas, now: number) {
@@ -240,11 +246,23 @@ function* report(shown: Shown, { style }: Table.Canvas, now: number) {
   if (shown.steps.length === 0) return
   yield ""
   yield style.bold("Steps")
+  /** For each depth, whether more steps of this depth follow. */
+  const open: Array<boolean> = []
   for (const [index, step] of shown.steps.entries()) {
-    const isLast = index === shown.steps.length - 1
-    const waits = step.waitsFor === null ? "" : style.dim(`  waits for ${firstLine(step.waitsFor)}`)
-    yield `  ${isLast ? "└" : "├"} ${firstLine(step.name)}  ${ofTask(style, step)(statusWord(step))}${waits}`
-    yield `  ${isLast ? " " : "│"}   ${style.dim(firstLine(step.task))}`
+    const rest = shown.steps.slice(index + 1)
+    const end = rest.findIndex(({ depth }) => depth < step.depth)
+    const follows = (end === -1 ? rest : rest.slice(0, end)).some(({ depth }) => depth === step.depth)
+    const margin = `  ${open
+      .slice(0, step.depth)
+      .map((isOpen) => (isOpen ? "│   " : "    "))
+      .join("")}`
+    open[step.depth] = follows
+    const hasSteps = rest[0] !== undefined && rest[0].depth > step.depth
+    const waits = step.waitsFor === null || hasSteps ? "" : style.dim(`  waits for ${firstLine(step.waitsFor)}`)
+    yield `${margin}${follows ? "├" : "└"} ${firstLine(step.name)}  ${ofTask(style, step)(statusWord(step))}${waits}`
+    const isExecution = Executions.workflowOf(step.queue) !== undefined
+    const id = isExecution ? step.task.slice(step.queue.length + 1) : step.task
+    yield `${margin}${follows ? "│" : " "}   ${style.dim(firstLine(id))}`
   }
 }
 
@@ -257,12 +275,13 @@ export const show = Effect.fnUntraced(function* (input: { readonly id: string; r
   const shown: Shown = {
     ...toListed(workflow, task),
     waitsFor: Executions.waitsFor(task, steps)?._tag ?? null,
-    steps: steps.map(({ name, task }) => ({
+    steps: steps.map(({ depth, name, task }) => ({
       name,
       task: task.id,
       queue: task.queue,
       status: task.status,
       attempts: task.attempts,
+      depth,
       waitsFor: stepText(task, paused, now)
     }))
   }

@@ -48,8 +48,15 @@ const failed = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
   const error = Cause.squash(cause)
   const reason = Predicate.isError(error) ? error.message : String(error)
   const isOfEngine = Predicate.hasProperty(error, "_tag") && error._tag === "WorkflowsError"
+  if (isOfEngine) return yield* new CommandFailed({ message: reason })
   const { name } = yield* Project
-  return yield* new CommandFailed({ message: isOfEngine ? reason : `\`workflows\` in ${name} ended: ${reason}` })
+  const service = /^Service not found: (\S+)/.exec(reason)?.[1]
+  return yield* new CommandFailed({
+    message:
+      service === undefined
+        ? `\`workflows\` in ${name} ended: ${reason}`
+        : `The layer of \`workflows\` in ${name} needs the service ${service}, which is missing. Provide the layer of the service to it with Layer.provide.`
+  })
 })
 
 /** The workflows on the engine for the store: in a file next to one in a file, and in its database for one on PostgreSQL. */

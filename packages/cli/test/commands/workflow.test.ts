@@ -88,6 +88,32 @@ describe("baton workflow", () => {
   )
 
   test(
+    "shows an execution within another one as a branch of its tree",
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      const task = (queue: string, id: string, metadata: Task.Metadata) =>
+        Task.makeNew({ id: `${queue}/${id}`, queue, description: id, metadata })
+      const publish = { workflow: "Nightly/1", execution: "a1", step: "Publish/1" }
+      yield* store.add([
+        Task.makeNew({ id: "@workflow/Nightly/1/a1", queue: "@workflow/Nightly/1", description: "", payload: {} }),
+        task("@workflow/Publish/1", "b2", publish),
+        task("reports", "Publish/1/b2/report", { workflow: "Publish/1", execution: "b2", step: "report" }),
+        task("mails", "Nightly/1/a1/mail", { workflow: "Nightly/1", execution: "a1", step: "mail" })
+      ])
+      const shown = yield* workflow("show", "a1")
+      assert.deepStrictEqual(shown.stdout.split("\n").slice(-8, -1), [
+        "Steps",
+        "  ├ Publish/1  pending",
+        "  │   b2",
+        "  │   └ report  pending  waits for a worker of the queue reports",
+        "  │       reports/Publish/1/b2/report",
+        "  └ mail  pending  waits for a worker of the queue mails",
+        "      mails/Nightly/1/a1/mail"
+      ])
+    })
+  )
+
+  test(
     "cancels an execution and its steps",
     Effect.gen(function* () {
       const { stdout } = yield* workflow("start", "Publish/1", "--payload", '{"topic":"ants"}')

@@ -131,7 +131,7 @@ export interface TaskDetail extends Schema.Schema.Type<typeof TaskDetail> {}
 /** An execution of a workflow, which is a task, with its steps that are tasks. */
 export const WorkflowExecution = Schema.Struct({
   execution: TaskDetail.fields.task,
-  steps: Schema.Array(Schema.Struct({ name: Schema.String, task: TaskItem })),
+  steps: Schema.Array(Schema.Struct({ name: Schema.String, task: TaskItem, depth: Schema.Int })),
   waitsFor: Schema.NullOr(Schema.Literals(["worker", "steps", "workflow"]))
 })
 export interface WorkflowExecution extends Schema.Schema.Type<typeof WorkflowExecution> {}

@@ -35,18 +35,24 @@ const waitOf = (task: TaskItem): string | undefined => {
   }
 }
 
-const Step = ({ name, task }: WorkflowExecution["steps"][number]) => {
-  const wait = waitOf(task)
+const Step = ({ depth, name, task }: WorkflowExecution["steps"][number]) => {
+  const isExecution = workflowOf(task.queue) !== undefined
+  // The worker of an execution is the engine.
+  const wait = isExecution ? undefined : waitOf(task)
   return (
-    <li className="step" data-status={task.status}>
-      <Link to="/task" search={{ id: task.id }} className="step-name">
+    <li className="step" data-status={task.status} data-depth={depth} style={{ marginLeft: depth * 30 }}>
+      <Link to={isExecution ? "/execution" : "/task"} search={{ id: task.id }} className="step-name">
         <Plain text={name} />
       </Link>
       <StatusBadge status={task.status} />
       <span className="muted step-facts">
-        <Link to="/tasks" search={{ queue: task.queue }}>
-          <Plain text={task.queue} />
-        </Link>
+        {isExecution ? (
+          <span className="step-id">{executionId(task).slice(0, 12)}</span>
+        ) : (
+          <Link to="/tasks" search={{ queue: task.queue }}>
+            <Plain text={task.queue} />
+          </Link>
+        )}
         <span>
           <Ago at={task.updatedAt} />
         </span>

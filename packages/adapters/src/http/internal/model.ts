@@ -234,7 +234,14 @@ export interface TaskWithAttempts extends Schema.Schema.Type<typeof TaskWithAtte
  */
 export const WorkflowExecution = Schema.Struct({
   execution: Task,
-  steps: Schema.Array(Schema.Struct({ name: Schema.String, task: ListedTask })),
+  steps: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      task: ListedTask,
+      /** 0 for its own steps. Those of an execution among its steps follow it, one deeper. */
+      depth: Schema.Int
+    })
+  ),
   /** A worker with workflows, its steps, or code of the workflow, such as a timer; null when it has ended. */
   waitsFor: Schema.NullOr(Schema.Literals(["worker", "steps", "workflow"]))
 })

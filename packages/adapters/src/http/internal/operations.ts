@@ -73,7 +73,7 @@ export const make = (store: TaskStore["Service"]) => {
     const steps = yield* Effect.provideService(Executions.steps(workflow, Tasks.localId(task)), TaskStore, store)
     return {
       execution: Views.wholeTask(task, limits.text),
-      steps: steps.map(({ name, task }) => ({ name, task: Views.listedTask(task) })),
+      steps: steps.map(({ depth, name, task }) => ({ name, task: Views.listedTask(task), depth })),
       waitsFor: Executions.waitsFor(task, steps)?._tag ?? null
     }
   })

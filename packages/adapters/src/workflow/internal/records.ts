@@ -1,5 +1,5 @@
 /** Executions of workflows as the task store has them. Nothing in here needs an engine. */
-import { idInQueue, isTerminal, localId, type NewTask, type Task, type TaskId } from "@baton/core/Task"
+import { idInQueue, isTerminal, localId, type Metadata, type NewTask, type Task, type TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
@@ -25,28 +25,40 @@ export const queueOf = (workflow: string): string => `${prefix}${workflow}`
 export const workflowOf = (queue: string): string | undefined =>
   queue.startsWith(prefix) ? queue.slice(prefix.length) : undefined
 
-/** The task of an execution. */
-export const taskOf = ({ _tag }: { readonly _tag: string }, executionId: string, payload: Json): NewTask => ({
+/** The task of an execution. `parent` is the metadata of a step of the execution that executes it. */
+export const taskOf = (
+  { _tag }: { readonly _tag: string },
+  executionId: string,
+  payload: Json,
+  parent: Metadata = {}
+): NewTask => ({
   id: idInQueue(queueOf(_tag), executionId),
   queue: queueOf(_tag),
   description: `${_tag} ${JSON.stringify(payload)}`,
-  payload
+  payload,
+  metadata: parent
 })
 
 /**
- * A step of an execution, which is a task.
+ * A step of an execution, which is a task. An execution that a workflow executes itself is a step of it, whose name is that of its
+ * workflow.
  *
  * @category models
  * @since 0.2.0
  */
 export interface Step {
-  /** Unique in its workflow. */
   readonly name: string
   readonly task: Task
+  /** 0 for the steps of the execution itself, 1 for those of an execution among them, and so on. */
+  readonly depth: number
 }
 
+/** How many executions among the steps are shown with their own steps: each needs a request to the store. */
+const maxUnfolded = 100
+
 /**
- * The steps of an execution that are tasks, in the order in which they began, without results, which can be large.
+ * The steps of an execution that are tasks, in the order in which they began, without results, which can be large. Those of an
+ * execution among them follow it, for the first 100 executions.
  *
  * @category getters
  * @since 0.2.0
@@ -57,13 +69,23 @@ export const steps = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<Step>, TaskStoreError, TaskStore> {
   const store = yield* TaskStore
   const found: Array<Step> = []
-  let cursor: string | undefined
-  do {
-    const metadata = { workflow, execution: executionId }
-    const page = yield* store.list({ metadata, results: false, cursor })
-    for (const task of page.tasks) found.push({ name: nameOf(task), task })
-    cursor = page.next ?? undefined
-  } while (cursor !== undefined)
+  const unfolded = new Set<string>()
+  const add = (workflow: string, execution: string, depth: number): Effect.Effect<void, TaskStoreError> =>
+    Effect.gen(function* () {
+      let cursor: string | undefined
+      do {
+        const page = yield* store.list({ metadata: { workflow, execution }, results: false, cursor })
+        for (const task of page.tasks) {
+          found.push({ name: nameOf(task), task, depth })
+          const child = workflowOf(task.queue)
+          if (child === undefined || unfolded.has(task.id) || unfolded.size === maxUnfolded) continue
+          unfolded.add(task.id)
+          yield* add(child, localId(task), depth + 1)
+        }
+        cursor = page.next ?? undefined
+      } while (cursor !== undefined)
+    })
+  yield* add(workflow, executionId, 0)
   return found
 })
 
@@ -73,7 +95,7 @@ const nameOf = (task: Task): string => {
 }
 
 /**
- * Cancels an execution and the tasks of its steps, and gives up those that wait for a review. Returns whether it was cancelled:
+ * Cancels an execution, the executions that it executes, and the tasks of their steps, and gives up those that wait for a review. Returns whether it was cancelled:
  * one that has ended does not change. A process with workflows then interrupts the execution.
  *
  * @category combinators
@@ -114,7 +136,7 @@ export type WaitsFor =
  */
 export const waitsFor = (execution: Task, steps: ReadonlyArray<Step>): WaitsFor | null => {
   if (isTerminal(execution.status)) return null
-  const ids = steps.filter(({ task }) => !isTerminal(task.status)).map(({ task }) => task.id)
+  const ids = steps.filter(({ depth, task }) => depth === 0 && !isTerminal(task.status)).map(({ task }) => task.id)
   if (ids.length > 0) return { _tag: "steps", ids }
   return execution.status === "pending" ? { _tag: "worker" } : { _tag: "workflow" }
 }

@@ -5,13 +5,22 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type * as Workflow from "effect/workflow/Workflow"
+import * as Workflow from "effect/workflow/Workflow"
 
 export const stepMetadata = (workflow: Workflow.Any, executionId: string, name: string): Metadata => ({
   workflow: workflow._tag,
   execution: executionId,
   step: name
 })
+
+/** The execution that a task is a step of. */
+export const executionOf = ({ metadata }: { readonly metadata: Metadata }) =>
+  typeof metadata["workflow"] === "string" && typeof metadata["execution"] === "string"
+    ? { workflow: nameOnly(metadata["workflow"]), executionId: metadata["execution"] }
+    : undefined
+
+/** The engine knows the workflow of an execution by its name. */
+const nameOnly = (tag: string): Workflow.Any => Workflow.make(tag, { payload: {}, idempotencyKey: () => "" })
 
 /** While the store cannot be reached, a workflow waits. */
 const untilReachable = Schedule.jittered(
