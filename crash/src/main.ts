@@ -4,6 +4,7 @@
  *   node crash/src/main.ts                       all stores
  *   node crash/src/main.ts sqlite --tasks 500    one store
  *   node crash/src/main.ts workflows             workflows on three runners
+ *   node crash/src/main.ts workflows --fault cut    the same, with one kind of faults
  *
  * The faults depend on the seed, which is printed. Exits with 1 if a promise was broken or, in CI, if a server is missing.
  */
@@ -15,11 +16,11 @@ import { crashTest } from "./crashTest.ts"
 import type { FaultTestResult } from "./faultTest.ts"
 import { repeatCommand, table, violations } from "./report.ts"
 import { servers, StoreName, storeNames } from "./stores.ts"
-import { workflowsReport, workflowsTest } from "./workflows.ts"
+import { Fault, workflowsReport, workflowsTest } from "./workflows.ts"
 
 const workflows = "workflows"
 
-const usage = `Usage: node crash/src/main.ts [${[...storeNames, workflows].join(" | ")}]... [--seed N] [--tasks N] [--seconds N] [--pace N] [--history FOLDER]\n`
+const usage = `Usage: node crash/src/main.ts [${[...storeNames, workflows].join(" | ")}]... [--seed N] [--tasks N] [--seconds N] [--pace N] [--history FOLDER] [--fault ${Fault.literals.join(" | ")}]...\n`
 
 const print = (text: string) => Effect.sync(() => process.stdout.write(`${text}\n`))
 
@@ -32,7 +33,8 @@ const Arguments = Schema.Struct({
     tasks: Schema.optionalKey(NonNegativeInt),
     seconds: Schema.optionalKey(NonNegativeInt),
     pace: Schema.optionalKey(NonNegativeInt),
-    history: Schema.optionalKey(Schema.String)
+    history: Schema.optionalKey(Schema.String),
+    fault: Schema.optionalKey(Schema.NonEmptyArray(Fault))
   })
 })
 
@@ -41,7 +43,8 @@ const options = {
   tasks: { type: "string" },
   seconds: { type: "string" },
   pace: { type: "string" },
-  history: { type: "string" }
+  history: { type: "string" },
+  fault: { type: "string", multiple: true }
 } as const
 
 /** How much longer than the lease a takeover may take: a heartbeat of another worker (a third of the lease) and its claim. */
@@ -69,6 +72,7 @@ const main = Effect.gen(function* () {
         seconds: 3 * seconds,
         // Each kind equally often.
         faults: 4 * Math.ceil(executions / 15),
+        kinds: values.fault,
         lockSeconds: 15,
         history
       })

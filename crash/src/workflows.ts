@@ -19,8 +19,9 @@ import { startServer } from "./stores.ts"
 const program = fileURLToPath(new URL("workflowRunner.ts", import.meta.url))
 const runners = 3
 
-const faults = ["kill", "freeze", "cut", "restart"] as const
-type Fault = (typeof faults)[number]
+/** The kinds of faults. */
+export const Fault = Schema.Literals(["kill", "freeze", "cut", "restart"])
+export type Fault = typeof Fault.Type
 
 export interface WorkflowsResult {
   readonly executions: number
@@ -182,6 +183,8 @@ export const workflowsTest = Effect.fnUntraced(function* (options: {
   readonly seconds: number
   /** The number of faults. */
   readonly faults: number
+  /** Their kinds. Default: all. */
+  readonly kinds?: ReadonlyArray<Fault> | undefined
   /** When the executions of a dead runner continue on another one. */
   readonly lockSeconds: number
   /** Where the output of the runners is kept. */
@@ -243,7 +246,7 @@ export const workflowsTest = Effect.fnUntraced(function* (options: {
       let kinds: ReadonlyArray<Fault> = []
       for (let done = 0; done < options.faults; done++) {
         // Each kind once before one comes again.
-        if (kinds.length === 0) kinds = shuffled(random, faults)
+        if (kinds.length === 0) kinds = shuffled(random, options.kinds ?? Fault.literals)
         yield* Effect.sleep(between(random, pause.min, pause.max))
         const [fault = "kill", ...others] = kinds
         kinds = others
