@@ -15,6 +15,7 @@ import { collect, type Measurement, otherLines } from "./measurement.ts"
 const folder = fileURLToPath(new URL(".", import.meta.url))
 const support = new Set(["main", "measurement", "orchestrate", "temporaryStores"])
 const all = readdirSync(folder)
+  .filter((file) => file.endsWith(".ts"))
   .map((file) => file.replace(/\.ts$/, ""))
   .filter((name) => !support.has(name))
 

@@ -2,8 +2,10 @@
  * Many workers on one server: the server's processor time while they are idle and while they work, the time of a claim, and the
  * time until other workers have claimed the tasks of killed ones.
  *
- *   node bench/src/main.ts swarm                                       100 workers of 100 concurrent tasks, on every server
- *   node bench/src/main.ts swarm --only postgres,redis --workers 20    a smaller one
+ *   node bench/src/main.ts swarm                                       20 workers of 20 concurrent tasks: two minutes
+ *   node bench/src/main.ts swarm --only redis-keys --keys 1000         on one server, with 1 000 concurrency keys
+ *   node bench/src/main.ts swarm --only all --workers 100 --concurrency 100 --task-seconds 5 --lease-seconds 30
+ *                                                                      as in docs/scaling.md: more than ten minutes
  *
  * Several workers share a process, because 100 processes need more memory and processor time than the server that they are to
  * measure. Each worker has its own store and connections. The servers are private.
@@ -21,28 +23,30 @@ import type { Report } from "./swarm/worker.ts"
 
 const program = fileURLToPath(new URL("swarm/worker.ts", import.meta.url))
 
-const places = {
-  postgres: { place: postgresPlace(), keys: 0 },
-  "postgres-pgbouncer-transaction": { place: postgresPlace("transaction"), keys: 0 },
-  "postgres-pgbouncer-session": { place: postgresPlace("session"), keys: 0 },
-  "postgres-keys": { place: postgresPlace(), keys: 20_000 },
-  redis: { place: redisPlace, keys: 0 },
-  "redis-keys": { place: redisPlace, keys: 20_000 }
-}
-
 const { values } = parseArgs({
   options: {
-    only: { type: "string", default: Object.keys(places).join(",") },
-    workers: { type: "string", default: "100" },
-    concurrency: { type: "string", default: "100" },
+    only: { type: "string", default: "postgres,redis" },
+    workers: { type: "string", default: "20" },
+    concurrency: { type: "string", default: "20" },
     processes: { type: "string", default: "4" },
-    "task-seconds": { type: "string", default: "5" },
-    "lease-seconds": { type: "string", default: "30" },
+    "task-seconds": { type: "string", default: "2" },
+    "lease-seconds": { type: "string", default: "10" },
     "idle-seconds": { type: "string", default: "10" },
+    /** The concurrency keys of `postgres-keys` and `redis-keys`. */
+    keys: { type: "string", default: "20000" },
     /** How many tasks there are for each that runs at a time. */
     rounds: { type: "string", default: "3" }
   }
 })
+
+const places = {
+  postgres: { place: postgresPlace(), keys: 0 },
+  "postgres-pgbouncer-transaction": { place: postgresPlace("transaction"), keys: 0 },
+  "postgres-pgbouncer-session": { place: postgresPlace("session"), keys: 0 },
+  "postgres-keys": { place: postgresPlace(), keys: Number(values.keys) },
+  redis: { place: redisPlace, keys: 0 },
+  "redis-keys": { place: redisPlace, keys: Number(values.keys) }
+}
 
 const workers = Number(values.workers)
 const concurrency = Number(values.concurrency)
@@ -252,7 +256,7 @@ const main = Effect.gen(function* () {
   const columns: Array<[string, Record<string, number>]> = []
   const costs: Array<[string, Record<string, number>]> = []
   for (const [name, { keys, place }] of Object.entries(places)) {
-    if (!chosen.includes(name)) continue
+    if (values.only !== "all" && !chosen.includes(name)) continue
     const cost = (operations: number, size: number) =>
       Effect.scoped(Effect.flatMap(place, (at) => Costs.measure(at, keys, operations, size)))
     yield* note(`${name}: cost of single operations`)

@@ -1,8 +1,10 @@
 /**
- * Steps of workflows: the processor time of one on each engine, and the rows that finished executions leave.
+ * Steps of workflows: the processor time of one on each engine, the rows that finished executions leave, and the time until
+ * executions continue whose runner was killed or frozen.
  *
  *   node bench/src/main.ts workflows                                      10 000 executions of two steps on each engine
  *   node bench/src/main.ts workflows --executions 500 --only postgres     fewer, on one
+ *   node bench/src/main.ts workflows --only takeover                      only the time of takeovers
  */
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
@@ -18,9 +20,13 @@ import { freePort } from "../../packages/adapters/test/servers/process.ts"
 import { report } from "./measurement.ts"
 import { type Place, postgresPlace } from "./swarm/servers.ts"
 import { inFolder } from "./temporaryStores.ts"
+import { takeovers } from "./workflows/takeover.ts"
 
 const { values } = parseArgs({
-  options: { executions: { type: "string", default: "10000" }, only: { type: "string", default: "sqlite,postgres" } }
+  options: {
+    executions: { type: "string", default: "10000" },
+    only: { type: "string", default: "sqlite,postgres,takeover" }
+  }
 })
 const executions = Number(values.executions)
 const stepsOfAnExecution = 2
@@ -141,6 +147,18 @@ const engines = {
   postgres: () => Effect.runPromise(Effect.scoped(Effect.flatMap(postgresPlace(), postgres)))
 }
 
+const only = values.only.split(",")
 for (const [name, run] of Object.entries(engines)) {
-  if (values.only.split(",").includes(name)) show(name, await run())
+  if (only.includes(name)) show(name, await run())
+}
+
+if (only.includes("takeover")) {
+  const found = await Effect.runPromise(Effect.scoped(Effect.flatMap(postgresPlace(), ({ url }) => takeovers(url))))
+  for (const [fault, seconds] of Object.entries(found)) {
+    const sorted = seconds.toSorted((left, right) => left - right)
+    const what = `takeover of ${sorted.length} executions after a ${fault}`
+    report({ what: `${what}, median`, value: sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN, unit: "s" })
+    // The locks expire after 20 seconds.
+    report({ what: `${what}, the last one`, value: sorted.at(-1) ?? Number.NaN, unit: "s", target: "<= 25 s" })
+  }
 }

@@ -93,6 +93,12 @@ export interface ClusterOptions {
 const lockExpiration = "20 seconds"
 
 /**
+ * A runner whose process has ended refuses connections, which the others notice before its locks expire. One that is slow or frozen
+ * still has the whole time. A look at the list of runners is a small query.
+ */
+const noticed = { runnerHealthCheckInterval: "5 seconds", refreshAssignmentsInterval: "1 second" } as const
+
+/**
  * An engine on any number of machines over PostgreSQL 14 or newer. Every runner needs the layers of all workflows.
  *
  * @category layers
@@ -110,7 +116,8 @@ export const layerCluster = (
           ...common,
           runnerAddress: Option.some(RunnerAddress.make(options.host, options.port)),
           runnerListenAddress: Option.some(RunnerAddress.make("0.0.0.0", options.port)),
-          shardLockExpiration: options.lockExpiration ?? lockExpiration
+          shardLockExpiration: options.lockExpiration ?? lockExpiration,
+          ...noticed
         }
       })
     ),
@@ -145,10 +152,23 @@ const postgres = (
 ): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, WorkflowsError> =>
   Layer.effectContext(
     Effect.gen(function* () {
-      const context = yield* Layer.build(PgClient.layer({ url, applicationName: "baton-workflows" }))
+      const context = yield* Effect.catchIf(
+        connect(url, server.settings(lockExpiration)),
+        (error) => reasonOf(error).includes("unsupported startup parameter"),
+        // A pooler in session mode takes no settings; its own time limits hold.
+        () => connect(url)
+      )
       const sql = Context.get(context, PgClient.PgClient)
-      yield* server.check(sql)
       yield* server.holdAddress(sql, { address: `${host}:${port}`, lockExpiration })
       return context
     }).pipe(Effect.catchTag("SqlError", unusable))
   )
+
+const connect = Effect.fnUntraced(function* (
+  url: Redacted.Redacted,
+  startupParameters?: Readonly<Record<string, string>>
+) {
+  const context = yield* Layer.build(PgClient.layer({ url, applicationName: "baton-workflows", startupParameters }))
+  yield* server.check(Context.get(context, PgClient.PgClient))
+  return context
+})

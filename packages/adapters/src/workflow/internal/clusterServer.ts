@@ -9,6 +9,16 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { unusable, type WorkflowsError } from "../WorkflowsError.ts"
 
+/**
+ * Settings of all sessions of a process. One that freezes in the middle of a transaction would keep its rows locked, and no other
+ * process could continue its executions.
+ */
+export const settings = (lockExpiration: Duration.Input): Readonly<Record<string, string>> => ({
+  idle_in_transaction_session_timeout: String(
+    Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(lockExpiration)) / 2)
+  )
+})
+
 const oldest = 140_000
 
 /** Fails if the server is too old, or if a pooler in transaction mode is in front of it. */
