@@ -55,7 +55,8 @@ export const statements = (names: Names) => {
       `picked AS MATERIALIZED (
         SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token, x.n
         FROM unnest($1::float8[]) WITH ORDINALITY AS x (seq, n) JOIN ${tasks} t ON t.seq = x.seq::bigint
-        WHERE ${condition}
+        WHERE ${condition} AND t.status = 'pending' AND t.blockers = 0 AND t.available_at <= now()
+        FOR UPDATE OF t SKIP LOCKED
       )`,
       claims("claimed")
     )
@@ -74,7 +75,10 @@ export const statements = (names: Names) => {
     /** For the probe of a paused queue, in the transaction that has started it. */
     claimProbe: claimPlain(`NOT ${hasKeys}`, claims("claimed")),
 
-    /** Claims tasks that the transaction has locked. */
+    /**
+     * Claims tasks that the transaction has locked, or whose keys it has locked: of the latter, those that have not changed
+     * and that no other transaction is writing.
+     */
     claimLocked: claimLocked(`NOT ${isPaused}`),
     claimLockedProbe: claimLocked("true"),
 

@@ -9,6 +9,10 @@ import type { Statements } from "./statements.ts"
 /** The statements of the lines of concurrency keys. */
 export const statements = (names: Names) => {
   const { keyTurns, tasks } = names
+  /** Whether a queue has keys with tasks of this priority alone, so that no other line has to be looked at. */
+  const isOnlyLine = `NOT (
+    EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority > $2)
+    OR EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority < $2))`
   return {
     /** Of a queue that has keys: the highest priority, up to the given one, with pending tasks that wait for no other. */
     keyedPriority: `
@@ -36,13 +40,16 @@ export const statements = (names: Names) => {
         FOR UPDATE SKIP LOCKED
       )
       SELECT m.concurrency_key AS key FROM mine m
-      WHERE (
+      WHERE CASE WHEN ${isOnlyLine} THEN true ELSE (
         SELECT count(*) FROM ${keyTurns} k
         WHERE k.queue = $1 AND k.priority <> $2 AND k.concurrency_key = m.concurrency_key
-      ) = (SELECT count(*) FROM others o WHERE o.concurrency_key = m.concurrency_key)
+      ) = (SELECT count(*) FROM others o WHERE o.concurrency_key = m.concurrency_key) END
       ORDER BY m.turn`,
 
-    /** The first tasks without a key of a priority, and the first tasks of these keys as far as they have room. Locks them. */
+    /**
+     * The first tasks without a key of a priority, which it locks, and the first tasks of these keys: of each kind as many as
+     * the key has room for, and the next one, which may not be available yet. Locking a key keeps other claims from its tasks.
+     */
     candidates: `
       WITH levels AS (SELECT $2::bigint * 2 + x.started AS level FROM (VALUES (1), (0)) AS x (started)),
       plain AS MATERIALIZED (
@@ -52,44 +59,35 @@ export const statements = (names: Names) => {
           ORDER BY t.available_at, t.seq LIMIT $3 FOR UPDATE SKIP LOCKED
         ) next LIMIT $3
       ),
-      keyed AS MATERIALIZED (
-        SELECT x.key, x.n, next.*
+      keys AS MATERIALIZED (
+        SELECT x.key, x.n, greatest(0, least($3, $4 - ${runningOf(names, "$1", "x.key")})) AS room
         FROM unnest($5::text[]) WITH ORDINALITY AS x (key, n)
-        CROSS JOIN LATERAL (SELECT greatest(0, least($3, $4 - ${runningOf(names, "$1", "x.key")})) AS room) r
-        CROSS JOIN LATERAL (
-          SELECT due.* FROM levels l CROSS JOIN LATERAL (
-            SELECT t.seq, t.available_at, l.level FROM ${tasks} t
-            WHERE ${isKeyed("$1", "x.key")} AND ${level} = l.level AND t.available_at <= now()
-            ORDER BY t.available_at, t.seq LIMIT r.room FOR UPDATE SKIP LOCKED
-          ) due LIMIT r.room
-        ) next
       ),
       found AS (
-        SELECT NULL AS key, 0 AS n, seq, available_at, level FROM plain
+        SELECT NULL AS key, 0 AS n, 1 AS room, seq, available_at, level FROM plain
         UNION ALL
-        SELECT key, n, seq, available_at, level FROM keyed
+        SELECT k.key, k.n, k.room, next.* FROM keys k CROSS JOIN levels l CROSS JOIN LATERAL (
+          SELECT t.seq, t.available_at, l.level FROM ${tasks} t
+          WHERE ${isKeyed("$1", "k.key")} AND ${level} = l.level
+          ORDER BY t.available_at, t.seq LIMIT k.room + 1
+        ) next
       )
-      SELECT key, seq::float8 AS seq, level = $2::bigint * 2 + 1 AS "isStarted",
-        (extract(epoch FROM available_at) * 1000000)::float8 AS "availableAt" FROM found
-      ORDER BY n, level DESC, available_at, seq`,
+      SELECT key, room::float8 AS room, seq::float8 AS seq, level = $2::bigint * 2 + 1 AS "isStarted",
+        available_at <= now() AS "isDue", (extract(epoch FROM available_at) * 1000000)::float8 AS "availableAt"
+      FROM found ORDER BY n, level DESC, available_at, seq`,
 
     /**
      * Puts keys at the end of their line, in the order of `$4`; those with null there keep their place. Writes when the first
-     * task of each is available, and takes keys out of the line that have none. `+ 0` and the place of each row,
-     * which this transaction has locked, keep a plan from reading the whole line for each key.
+     * task of each is available, in microseconds, and takes keys out of the line that have none. `+ 0` and the place of each
+     * row, which this transaction has locked, keep a plan from reading the whole line for each key.
      */
     endTurns: `
       WITH first AS MATERIALIZED (
-        SELECT x.key, x.n, (
-          SELECT min(available_at) FROM (VALUES (1), (0)) AS s (started) CROSS JOIN LATERAL (
-            SELECT t.available_at FROM ${tasks} t WHERE ${isKeyed("$1", "x.key")} AND ${level} = $2::bigint * 2 + s.started
-            ORDER BY t.available_at LIMIT 1
-          ) earliest
-        ) AS at, (
+        SELECT x.n, timestamptz 'epoch' + x.at * interval '1 microsecond' AS at, (
           SELECT k.ctid FROM ${keyTurns} k
           WHERE k.queue = $1 AND k.concurrency_key = x.key AND k.priority + 0 = $2
         ) AS place
-        FROM unnest($3::text[], $4::float8[]) AS x (key, n)
+        FROM unnest($3::text[], $4::float8[], $5::float8[]) AS x (key, n, at)
       ),
       gone AS (
         DELETE FROM ${keyTurns} k USING first f WHERE k.ctid = f.place AND f.at IS NULL
@@ -100,11 +98,15 @@ export const statements = (names: Names) => {
   }
 }
 
-/** A task that may be claimed. */
+/** A task that may be claimed, or the task of its key that follows. */
 interface Candidate {
   readonly key: string | null
+  /** How many tasks of the key may be claimed. */
+  readonly room: number
   readonly seq: number
   readonly isStarted: boolean
+  readonly isDue: boolean
+  /** In microseconds since the epoch. */
   readonly availableAt: number
 }
 
@@ -137,7 +139,9 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
     const locked = yield* db.run<{ readonly key: string }>(statements.lockKeys, [...place, int(maxPerKey), int(left)])
     const keys = locked.map(({ key }) => key)
     const found = yield* db.run<Candidate>(statements.candidates, [...place, int(left), int(maxPerKey), texts(keys)])
-    const chosen = merge(found).slice(0, left)
+    const candidates = merge(found)
+    const chosen = candidates.slice(0, left)
+    const taken = new Map<number, Row>()
     if (chosen.length > 0) {
       const claimed = yield* db.run<Row>(options.isProbe ? statements.claimLockedProbe : statements.claimLocked, [
         numbers(chosen.map(({ seq }) => seq)),
@@ -147,19 +151,30 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
         text(queue),
         int(Math.max(0, started - rows.length))
       ])
-      // The queue was paused.
+      // The queue was paused, or other transactions are writing these tasks.
       if (claimed.length === 0) break
-      const bySeq = new Map(claimed.map((row) => [row.seq, row]))
+      for (const row of claimed) taken.set(row.seq, row)
       for (const { seq } of chosen) {
-        const row = bySeq.get(seq)
+        const row = taken.get(seq)
         if (row !== undefined) rows.push(row)
       }
     }
-    const idle = keys.filter((key) => !found.some((each) => each.key === key))
+    const served = new Set(candidates.map(({ key }) => key))
+    const idle = keys.filter((key) => !served.has(key))
     const turns = new Map<string, number | null>(idle.map((key) => [key, null]))
     for (const [index, { key }] of chosen.entries()) if (key !== null) turns.set(key, index + 1)
     if (turns.size > 0) {
-      yield* db.run(statements.endTurns, [...place, texts([...turns.keys()]), numbers([...turns.values()])])
+      /** When the first of the remaining tasks of each key is available. */
+      const available = new Map<string | null, number>()
+      for (const { availableAt, key, seq } of found) {
+        if (!taken.has(seq)) available.set(key, Math.min(availableAt, available.get(key) ?? Infinity))
+      }
+      yield* db.run(statements.endTurns, [
+        ...place,
+        texts([...turns.keys()]),
+        numbers([...turns.values()]),
+        numbers(Array.from(turns.keys(), (key) => available.get(key) ?? null))
+      ])
     }
     // Keys without a task, which are out of the line now, may have taken the places of others. Those that come again have a
     // task that another connection is writing.
@@ -197,6 +212,7 @@ const inRounds = (keyed: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => 
   const counts = new Map<string | null, number>()
   for (const candidate of keyed) {
     const round = counts.get(candidate.key) ?? 0
+    if (!candidate.isDue || round >= candidate.room) continue
     counts.set(candidate.key, round + 1)
     const others = rounds[round]
     if (others === undefined) rounds.push([candidate])
