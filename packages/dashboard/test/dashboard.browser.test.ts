@@ -1,5 +1,5 @@
-import { TaskId } from "@baton/core/Task"
-import { Effect, Redacted } from "effect"
+import { QueueName, TaskId } from "@baton/core/Task"
+import { Duration, Effect, Redacted } from "effect"
 import type { Browser } from "playwright-core"
 import { afterAll, assert, beforeAll, describe, it, vi } from "vitest"
 import {
@@ -196,6 +196,42 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await row.getByText("Cancelled").waitFor()
       await page.getByRole("link", { name: "Queues", exact: true }).click()
       await page.getByRole("link", { name: "1 cancelled" }).waitFor()
+      await close()
+    })
+
+    it("shows the progress and the output of a running task while it is written, as text", async () => {
+      const id = TaskId.make("live/1")
+      const report = (output: string, text: string, fraction: number) =>
+        server.change((store) =>
+          Effect.gen(function* () {
+            const [attempt] = yield* store.attempts(id)
+            if (attempt === undefined || store.progress === undefined) return yield* Effect.die("nothing is running")
+            const lease = { taskId: id, token: attempt.token }
+            yield* store.progress.save([{ ...lease, text, fraction, output, at: attempt.startedAt }])
+          })
+        )
+      await server.change((store) =>
+        Effect.andThen(
+          store.add([{ id, queue: QueueName.make("live"), description: "Write a letter." }]),
+          store.claim({ queues: [QueueName.make("live")], limit: 1, owner: "writer", lease: Duration.hours(1) })
+        )
+      )
+      const { close, errors, page } = await open(browser)
+      await visit(page, `${server.url}/task?id=live%2F1`)
+      await page.getByText("The output appears here when the attempt ends.").waitFor()
+      await report("Dear <b>Ada</b>,", "greeting", 0.25)
+      await page.getByRole("region", { name: "Output so far" }).getByText("Dear <b>Ada</b>,", { exact: true }).waitFor()
+      await page.getByText("Progress: 25%").waitFor()
+      await report("Dear <b>Ada</b>, thank you", "<i>body</i>", 0.5)
+      await page.getByText("thank you").waitFor()
+      await page.getByText("<i>body</i>").waitFor()
+      assert.strictEqual(await page.getByRole("progressbar", { name: "Progress of the attempt" }).count(), 1)
+      assert.strictEqual(await page.locator("main b, main i").count(), 0)
+      await assertAccessibleInBothThemes(page)
+      await assertFits(page, 360)
+      await server.change((store) => store.cancel({ ids: [id] }))
+      await page.getByText("This attempt has no output.").waitFor()
+      assert.deepStrictEqual(errors, [])
       await close()
     })
 

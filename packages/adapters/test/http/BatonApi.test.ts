@@ -2,7 +2,7 @@ import { Task, TaskStore, TaskStoreError, Verification } from "@baton/core"
 import { BatonApi } from "@baton/adapters/http"
 import { Executions } from "@baton/adapters/workflow"
 import { assert, describe, layer } from "@effect/vitest"
-import { Duration, Effect, Layer } from "effect"
+import { DateTime, Duration, Effect, Layer } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { layerTemporary } from "../sqlite/temporary.ts"
 import { request } from "./request.ts"
@@ -144,6 +144,23 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
         const whole = yield* client.output({ params: { id: "shown/1" }, query: { attempt: attempts[0]!.token } })
         assert.strictEqual(whole, output)
         assert.strictEqual(yield* client.output({ params: { id: "shown/1" }, query: {} }), "right")
+      })
+    )
+
+    it.effect("shows what a running attempt has reported last, until the attempt ends", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        yield* Server.add(store, "reported", ["reported/1"])
+        const queues = [Task.QueueName.make("reported")]
+        const [claim] = yield* store.claim({ queues, limit: 1, owner: "w", lease: Duration.minutes(1) })
+        if (claim === undefined || store.progress === undefined) return yield* Effect.die("no claim or no progress")
+        const params = { id: "reported/1" }
+        assert.isNull((yield* client.task({ params })).progress)
+        const report = { text: "reading", fraction: 0.5, output: "Dear <b>", at: yield* DateTime.now }
+        yield* store.progress.save([{ taskId: claim.task.id, token: claim.token, ...report }])
+        assert.deepStrictEqual((yield* client.task({ params })).progress, report)
+        yield* store.cancel({ ids: [params.id] })
+        assert.isNull((yield* client.task({ params })).progress)
       })
     )
 

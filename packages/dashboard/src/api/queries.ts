@@ -36,7 +36,14 @@ export const useTokenName = (): string | undefined => useQueues().data?.server.n
 export const taskQuery = (id: string) =>
   queryOptions({ queryKey: ["task", id], queryFn: ({ signal }) => Client.task(id, signal) })
 
-export const useTask = (id: string) => useQuery(taskQuery(id))
+/** While a task is running, its progress is read again this often: no event says that it has changed. */
+const progressMillis = 1000
+
+export const useTask = (id: string) =>
+  useQuery({
+    ...taskQuery(id),
+    refetchInterval: ({ state: { data } }) => data?.task.status === "in_progress" && progressMillis
+  })
 
 /** An execution of a workflow, by the id of its task. */
 export const useExecution = (id: string) =>

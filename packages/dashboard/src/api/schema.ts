@@ -1,6 +1,7 @@
 /** What the server sends. It is decoded once, where it arrives. */
 import { Report } from "@baton/core/Audit"
 import { AttemptOutcome } from "@baton/core/Attempt"
+import { AttemptProgress } from "@baton/core/AttemptProgress"
 import { Budget as QueueBudget } from "@baton/core/Budget"
 import { QueuePause } from "@baton/core/QueuePause"
 import { Task, TaskStatus } from "@baton/core/Task"
@@ -124,7 +125,9 @@ export const TaskDetail = Schema.Struct({
     overrides: Task.fields.overrides,
     metadata: Task.fields.metadata
   }),
-  attempts: Schema.Array(Attempt)
+  attempts: Schema.Array(Attempt),
+  /** What the attempt under way has reported last. */
+  progress: Schema.NullOr(AttemptProgress)
 })
 export interface TaskDetail extends Schema.Schema.Type<typeof TaskDetail> {}
 

@@ -1,6 +1,6 @@
 /** The attempts of a task, oldest first. */
 import type { ReactNode } from "react"
-import type { Attempt, Verdict } from "../api/schema.ts"
+import type { Attempt, TaskDetail, Verdict } from "../api/schema.ts"
 import { cost } from "../text/format.ts"
 import { plain } from "../text/visible.ts"
 import { Plain } from "./Plain.tsx"
@@ -10,6 +10,8 @@ import { Issues } from "./Verdict.tsx"
 
 interface Props {
   readonly attempts: ReadonlyArray<Attempt>
+  /** What the attempt under way has reported last. */
+  readonly progress: TaskDetail["progress"]
   readonly selected: number | undefined
   readonly onSelect: (token: number) => void
 }
@@ -70,7 +72,20 @@ const Reason = ({ attempt: { error, verification } }: { readonly attempt: Attemp
   )
 }
 
-export const Timeline = ({ attempts, onSelect, selected }: Props) => (
+/** A text, a fraction, or both. */
+const Progress = ({ progress: { fraction, text } }: { readonly progress: NonNullable<TaskDetail["progress"]> }) =>
+  (fraction !== null || text !== null) && (
+    <Said label={fraction === null ? "Progress" : `Progress: ${Math.floor(fraction * 100)}%`}>
+      {fraction !== null && <progress value={fraction} aria-label="Progress of the attempt" />}
+      {text !== null && (
+        <div>
+          <Plain text={text} />
+        </div>
+      )}
+    </Said>
+  )
+
+export const Timeline = ({ attempts, onSelect, progress, selected }: Props) => (
   <ol className="timeline">
     {attempts.map((attempt) => (
       <li
@@ -100,6 +115,7 @@ export const Timeline = ({ attempts, onSelect, selected }: Props) => (
             <Plain text={attempt.owner} />
           </span>
         </p>
+        {attempt.outcome === "running" && progress !== null && <Progress progress={progress} />}
         <Reason attempt={attempt} />
       </li>
     ))}

@@ -7,6 +7,7 @@ import { Confirm, type Question } from "../components/Confirm.tsx"
 import { Fact } from "../components/Fact.tsx"
 import { ArrowLeft, Cross, Requeue } from "../components/icons.tsx"
 import { Empty, Failure, Loading } from "../components/Message.tsx"
+import { OutputSoFar } from "../components/OutputSoFar.tsx"
 import { Outputs } from "../components/Outputs.tsx"
 import { Block, Plain } from "../components/Plain.tsx"
 import { StatusBadge } from "../components/Status.tsx"
@@ -179,8 +180,10 @@ export const TaskPage = () => {
   if (query.data === undefined || isGone) {
     return query.error === null ? <Loading /> : <Failure error={query.error} onRetry={() => void query.refetch()} />
   }
-  const { attempts, task } = query.data
-  const shown = chosen(attempts, attempt, base)
+  const { attempts, progress, task } = query.data
+  const running = attempts.find(({ outcome }) => outcome === "running")
+  const isStreaming = running !== undefined && typeof progress?.output === "string"
+  const shown = chosen(attempts, attempt ?? (isStreaming ? String(running.token) : undefined), base)
   const to = (search: Partial<ReturnType<typeof route.useSearch>>) =>
     void navigate({ to: "/task", search: { id, attempt, base, view, ...search }, replace: true, resetScroll: false })
   return (
@@ -224,6 +227,7 @@ export const TaskPage = () => {
             <h2>{count(attempts.length, "attempt")}</h2>
             <Timeline
               attempts={attempts}
+              progress={progress}
               selected={shown.selected.token}
               onSelect={(token) => to({ attempt: String(token), base: undefined })}
             />
@@ -231,11 +235,11 @@ export const TaskPage = () => {
           {shown.selected.output === null ? (
             <section className="outputs" aria-label="Output">
               <h2>Attempt {shown.selected.number}</h2>
-              <p className="note">
-                {shown.selected.outcome === "running"
-                  ? "The output appears here when the attempt ends."
-                  : "This attempt has no output."}
-              </p>
+              {shown.selected.outcome === "running" ? (
+                <OutputSoFar output={progress?.output ?? null} />
+              ) : (
+                <p className="note">This attempt has no output.</p>
+              )}
             </section>
           ) : (
             <Outputs

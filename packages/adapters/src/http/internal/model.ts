@@ -1,6 +1,7 @@
 /** What requests and responses contain. */
 import { Report } from "@baton/core/Audit"
 import { Attempt as TaskAttempt, LeaseToken } from "@baton/core/Attempt"
+import { AttemptProgress } from "@baton/core/AttemptProgress"
 import { Budget as QueueBudget } from "@baton/core/Budget"
 import { QueuePause } from "@baton/core/QueuePause"
 import { QueueName, Task as StoredTask, TaskId, TaskStatus } from "@baton/core/Task"
@@ -221,7 +222,12 @@ export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}
  * @category models
  * @since 0.1.0
  */
-export const TaskWithAttempts = Schema.Struct({ task: Task, attempts: Schema.Array(Attempt) })
+export const TaskWithAttempts = Schema.Struct({
+  task: Task,
+  attempts: Schema.Array(Attempt),
+  /** What the attempt under way has reported last; null when it has reported nothing, or when none is under way. */
+  progress: Schema.NullOr(AttemptProgress)
+})
 
 /** @since 0.1.0 */
 export interface TaskWithAttempts extends Schema.Schema.Type<typeof TaskWithAttempts> {}

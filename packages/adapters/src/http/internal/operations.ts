@@ -78,6 +78,11 @@ export const make = (store: TaskStore["Service"]) => {
     }
   })
 
+  const progressOf = ({ id, status }: Tasks.Task) =>
+    status === "in_progress" && store.progress !== undefined
+      ? Effect.map(store.progress.of(id), Option.getOrNull)
+      : Effect.succeed(null)
+
   return {
     overview: orRefused(Overview.read(store)),
 
@@ -92,7 +97,8 @@ export const make = (store: TaskStore["Service"]) => {
       const attempts = yield* store.attempts(id)
       return {
         task: Views.wholeTask(task, limit),
-        attempts: attempts.map((attempt) => Views.attempt(attempt, limit))
+        attempts: attempts.map((attempt) => Views.attempt(attempt, limit)),
+        progress: yield* progressOf(task)
       }
     }, orRefused),
 
