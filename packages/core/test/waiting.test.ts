@@ -10,6 +10,8 @@ const make = Effect.gen(function* () {
   const notifications = yield* Queue.unbounded<TaskStoreDriver.Notification>()
   const state = {
     looks: 0,
+    /** How often tasks were read by their ids. */
+    reads: 0,
     isClaimable: false,
     dueInMillis: null as number | null,
     onLook: Effect.void
@@ -17,6 +19,11 @@ const make = Effect.gen(function* () {
   const memory = yield* MemoryDriver.make(Table.make())
   const store = yield* TaskStoreDriver.make({
     ...memory,
+    get: (ids) =>
+      Effect.andThen(
+        Effect.sync(() => state.reads++),
+        memory.get(ids)
+      ),
     outlook: () =>
       Effect.suspend(() => {
         state.looks++
@@ -228,4 +235,43 @@ describe("a fiber that waits for changes", () => {
       })
     )
   }
+})
+
+describe("a fiber that awaits a task", () => {
+  const awaiting = Effect.gen(function* () {
+    const made = yield* make
+    yield* made.store.add([Task.makeNew({ id: "a", description: "a" })])
+    yield* Effect.forkChild(made.store.awaitSettled(Task.TaskId.make("a")), { startImmediately: true })
+    return made
+  })
+
+  it.effect(
+    "reads it when another process has settled tasks, and not at an interval while it is notified of that",
+    () =>
+      Effect.gen(function* () {
+        const { notify, state } = yield* awaiting
+        yield* notify({ kind: "listening" })
+        yield* TestClock.adjust("1 second")
+        state.reads = 0
+        yield* TestClock.adjust("50 seconds")
+        assert.strictEqual(state.reads, 0)
+        yield* notify({ kind: "settled" })
+        yield* TestClock.adjust("50 millis")
+        assert.strictEqual(state.reads, 1)
+        // A notification can be lost.
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(state.reads, 2)
+      })
+  )
+
+  it.effect("reads it more often while it is not notified", () =>
+    Effect.gen(function* () {
+      const { state } = yield* awaiting
+      state.reads = 0
+      for (let second = 1; second <= 3; second++) {
+        yield* TestClock.adjust("1100 millis")
+        assert.strictEqual(state.reads, second)
+      }
+    })
+  )
 })

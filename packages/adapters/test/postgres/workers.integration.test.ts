@@ -138,6 +138,26 @@ describe.skipIf(isMissing)("several workers on one PostgreSQL store", () => {
     })
   )
 
+  it.live("tell each other of tasks that end, long before the next poll", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const [store, other] = yield* Effect.all([open({ schema: name }), open({ schema: name })])
+      yield* add(store, ["a", "b", "c"])
+      const [a] = yield* claim(store, { limit: 1 })
+      assert.ok(a)
+      const settled = (id: string) =>
+        Effect.forkChild(other.awaitSettled(Task.TaskId.make(id)), { startImmediately: true })
+      const [completed, cancelled] = [yield* settled("a"), yield* settled("b")]
+      // The other store is notified from here on.
+      yield* store.request("resume")
+      yield* other.awaitControl(0)
+      yield* store.settle([complete(a)])
+      yield* Effect.timeout(Fiber.join(completed), "2 seconds")
+      yield* store.cancel({ ids: ["b"] })
+      yield* Effect.timeout(Fiber.join(cancelled), "2 seconds")
+    })
+  )
+
   it.live("are notified by a worker that ends right after it added a task", () =>
     Effect.gen(function* () {
       const name = yield* schema()

@@ -1,5 +1,6 @@
+import { Task } from "@baton/core"
 import { assert, it } from "@effect/vitest"
-import { Duration, Effect, Fiber } from "effect"
+import { Duration, Effect, Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { describe } from "vitest"
 import * as Servers from "../servers/redis.ts"
@@ -98,6 +99,22 @@ describe.skipIf(isMissing)("a store in Redis is notified by other stores", () =>
       const waiting = yield* start(here.awaitWork(untilDrained))
       yield* there.settle([complete(a)])
       assert.strictEqual(yield* notified(waiting), "drained")
+    })
+  )
+
+  it.effect("of tasks that end while others are left", () =>
+    Effect.gen(function* () {
+      const { here, there } = yield* twoStores
+      yield* add(there, "a", "b", "c", "d")
+      const [a, b] = yield* claim(there, { limit: 2 })
+      assert.ok(a && b)
+      const settled = (id: string) => Effect.map(here.awaitSettled(Task.TaskId.make(id)), Option.getOrThrow)
+      const completed = yield* start(settled("a"))
+      yield* there.settle([complete(a)])
+      assert.strictEqual((yield* notified(completed)).status, "completed")
+      const cancelled = yield* start(settled("c"))
+      yield* there.cancel({ ids: ["c"] })
+      assert.strictEqual((yield* notified(cancelled)).status, "cancelled")
     })
   )
 

@@ -247,6 +247,8 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     notifications: {
       changes: changes(connection, keys.channel, sender),
+      // The scripts make everything else known.
+      publish: (kinds) => (kinds.includes("settled") ? run(Settling.publishSettled, [], () => undefined) : Effect.void),
       pollInterval: { listening: Duration.seconds(3), disconnected: Duration.seconds(2) },
       rest: Duration.millis(10)
     }
@@ -297,7 +299,7 @@ const changes = (
       client.once("terminated", () => Queue.endUnsafe(queue))
       const onMessage = (message: string) => {
         const [from, kind, delay] = message.split(" ")
-        if (from === sender || (kind !== "work" && kind !== "control")) return
+        if (from === sender || (kind !== "work" && kind !== "control" && kind !== "settled")) return
         Queue.offerUnsafe(queue, { kind, delayMillis: Number(delay) || 0 })
       }
       yield* connection.ask(client, () => client.subscribe(channel, onMessage))

@@ -111,7 +111,10 @@ export const make = (
     if ("status" in selection && !from.includes(selection.status)) return []
     const { ids, interrupted } = yield* change(selection, (part) => driver.cancel(part, { from, reason: cancelReason }))
     if (interrupted > 0) announce("control")
-    if (ids.length > 0) announce("work")
+    if (ids.length > 0) {
+      announce("settled")
+      announce("work")
+    }
     changed(() => ids.map(Text.encode))
     return ids
   })

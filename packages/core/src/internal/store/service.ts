@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   const maxRows = driver.limits?.rows ?? defaultRows
   const waiters = yield* TaskWaiters.make(driver, maxRows)
   const listing = Listing.make(driver, maxRows)
-  const waiting = yield* Waiting.make(driver, waiters.changedElsewhere)
+  const waiting = yield* Waiting.make(driver, waiters)
   const maxSelected = driver.limits?.selected ?? defaultSelected
   const maxCharacters = driver.limits?.characters ?? defaultCharacters
 
@@ -286,7 +286,10 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       while (true) {
         const rows = yield* driver.sweep({ ...request, queue })
         for (const each of yield* decoded(() => rows.map(Codec.swept))) swept.push(each)
-        if (rows.length > 0) waiting.announce("work")
+        if (rows.length > 0) {
+          waiting.announce("settled")
+          waiting.announce("work")
+        }
         waiters.changed(() => swept.map(({ taskId }) => Text.encode(taskId)))
         if (rows.length < maxSelected) break
         yield* Effect.yieldNow

@@ -14,7 +14,7 @@ import * as Codec from "./codec.ts"
 
 /**
  * The tasks that fibers of this process wait for. One fiber reads all of them together, when this process or another one
- * has changed something, and at an interval where the store cannot say so.
+ * has changed something, and at the poll interval of the store, because a notification can be lost.
  */
 export interface TaskWaiters {
   /** The task once it is in a terminal status; none when it does not exist. */
@@ -23,15 +23,14 @@ export interface TaskWaiters {
   readonly changed: (ids: () => Iterable<string>) => void
   /** Another process changed something. */
   readonly changedElsewhere: () => void
+  /** Whether the changes of other processes are seen from now on. */
+  readonly setListening: (isListening: boolean) => void
 }
 
 type Waiter = Deferred.Deferred<Option.Option<Task>, TaskStoreError>
 
 /** Changes of other processes are looked at together. */
 const rest = Duration.millis(50)
-
-/** Other processes may not be able to make their changes known. */
-const pollInterval = Duration.seconds(1)
 
 /** For as long as it takes, because a store that is away for an hour must not lose those who wait for a result. */
 const reconnect = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
@@ -47,6 +46,7 @@ export const make = Effect.fnUntraced(function* (
   let due = new Set<string>()
   let allAreDue = false
   const isDue = Latch.makeUnsafe(false)
+  let listening = false
 
   const wake = (ids: Iterable<string>) => {
     for (const id of ids) if (waiters.has(id)) due.add(id)
@@ -85,15 +85,19 @@ export const make = Effect.fnUntraced(function* (
     return yield* pause
   })
 
+  const { notifications } = driver
   const poll =
-    driver.notifications === undefined
+    notifications === undefined
       ? Effect.never
-      : Effect.andThen(
-          clock.sleep(pollInterval),
-          Effect.sync(() => {
-            allAreDue = true
-          })
-        )
+      : Effect.suspend(() => {
+          const { disconnected, listening: whileListening } = notifications.pollInterval
+          return Effect.andThen(
+            clock.sleep(Duration.fromInputUnsafe(listening ? whileListening : disconnected)),
+            Effect.sync(() => {
+              allAreDue = true
+            })
+          )
+        })
 
   const watch = Effect.forever(
     Effect.suspend(() =>
@@ -135,6 +139,9 @@ export const make = Effect.fnUntraced(function* (
       if (waiters.size === 0) return
       allAreDue = true
       isDue.openUnsafe()
+    },
+    setListening: (isListening) => {
+      listening = isListening
     }
   }
 })

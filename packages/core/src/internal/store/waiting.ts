@@ -11,6 +11,7 @@ import type { ControlRow, Notification, OutlookRow, TaskStoreDriver } from "../.
 import type { TaskStoreError } from "../../TaskStoreError.ts"
 import { defaultQueue } from "../../Task.ts"
 import * as Codec from "./codec.ts"
+import type { TaskWaiters } from "./taskWaiters.ts"
 
 type Kind = "work" | "control" | "settled"
 
@@ -114,7 +115,7 @@ export interface Waiting extends Pick<TaskStore["Service"], "awaitWork" | "contr
 
 export const make = Effect.fnUntraced(function* (
   driver: TaskStoreDriver,
-  changedElsewhere: () => void
+  { changedElsewhere, setListening }: Pick<TaskWaiters, "changedElsewhere" | "setListening">
 ): Effect.fn.Return<Waiting, never, Scope.Scope> {
   const clock = yield* Clock.Clock
   const { notifications } = driver
@@ -160,12 +161,15 @@ export const make = Effect.fnUntraced(function* (
             if (kind === "settled") return noteChange()
             if (kind !== "listening") return wake(kind, delayMillis)
             listening = true
+            setListening(true)
             // Changes before this moment may not have been seen.
             wake("work")
             wake("control")
           },
           onEnd: () => {
             listening = false
+            setListening(false)
+            changedElsewhere()
             wake("work")
             wake("control")
           }

@@ -3,6 +3,9 @@ import { budgets } from "./budgets.ts"
 import { edges, leases, rows, saving, tasks, unblocking, writes } from "./library.ts"
 import { script } from "./prelude.ts"
 
+/** Makes settlements known. Not a part of `settle`, because many of them are made known together. */
+export const publishSettled = script([members, writes], "publish('settled')")
+
 /**
  * Arguments: for each settlement: the decision, id, token, result (execution, verification and usage of the attempt, a line
  * each), and those of usage, error, feedback, checkpoint and spent amount (cost and tokens) that the decision names.
