@@ -1,7 +1,11 @@
 import * as assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Orchestrator from "../../Orchestrator.ts"
+import * as Safety from "../../Safety.ts"
 import type { NewTask } from "../../Task.ts"
 import * as TaskQueue from "../../TaskQueue.ts"
 import { TaskStore } from "../../TaskStore.ts"
@@ -132,5 +136,34 @@ export const badInputInQueues: ReadonlyArray<Case> = [
         }
       }).pipe(Effect.provideService(TaskStore, fixture.store))
     })
+  ),
+  it(
+    "a handler that returns nothing fails its task, and a subscriber that never reads holds up no run",
+    Effect.fnUntraced(function* (fixture) {
+      const parts = Layer.mergeAll(
+        // A program without types can return nothing.
+        Lengths.layerExecutor(({ text }) => Effect.sync(() => Reflect.get({}, text))),
+        Lengths.layerVerifier,
+        Safety.layerAllowAll,
+        Layer.succeed(TaskStore, fixture.store)
+      )
+      const config = { queues: [Lengths.name], maxAttempts: 1 }
+      const context = yield* Layer.build(Layer.provideMerge(Orchestrator.layer(config), parts))
+      yield* Effect.gen(function* () {
+        const { events, run } = yield* Orchestrator.Orchestrator
+        yield* Effect.forkScoped(
+          Stream.runForEach(events({ capacity: 1 }), () => Effect.never),
+          { startImmediately: true }
+        )
+        yield* Lengths.add(["a", "b", "c"].map((id) => ({ id, payload: { text: id } })))
+        const { counts, reason } = yield* run
+        assert.deepEqual([reason._tag, counts.failed], ["Drained", 3])
+        const none = yield* Effect.flip(Lengths.await("a"))
+        assert.ok(none instanceof TaskQueue.NoResult)
+        assert.equal(none.status, "failed")
+        assert.match(none.message, /The result does not fit its schema/)
+      }).pipe(Effect.provideContext(context))
+    }),
+    { inOneSession: true }
   )
 ]
