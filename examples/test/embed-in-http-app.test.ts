@@ -4,6 +4,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiClient } from "effect/http-api"
+import { readdirSync, readFileSync } from "node:fs"
 import { Api } from "../embed-in-http-app/Api.ts"
 import { handlers } from "../embed-in-http-app/handlers.ts"
 import { workers } from "../embed-in-http-app/workers.ts"
@@ -38,3 +39,17 @@ it.live("an app adds articles over HTTP and answers when their summaries are tra
     assert.strictEqual(missing._tag, "ArticleNotFound")
   }).pipe(Effect.provide(app))
 )
+
+it("an app has as many lines as its README says", () => {
+  const folder = new URL("../embed-in-http-app/", import.meta.url)
+  const textOf = (name: string) => readFileSync(new URL(name, folder), "utf8")
+  const readme = textOf("README.md")
+  const said = Array.from(
+    readme.matchAll(/^\| \[(\S+)\].* \| (\d+) \|/gm),
+    ([, name, lines]) => [name, Number(lines)] as const
+  )
+  const files = readdirSync(folder).filter((name) => name.endsWith(".ts"))
+  const counted = files.map((name) => [name, textOf(name).split("\n").length - 1] as const)
+  assert.deepStrictEqual(Object.fromEntries(said), Object.fromEntries(counted))
+  assert.include(readme, `Together ${counted.reduce((sum, [, lines]) => sum + lines, 0)} lines`)
+})

@@ -32,7 +32,7 @@ export interface AttemptContext {
    * that deduplicate requests.
    */
   readonly idempotencyKey: string
-  /** The output of the previous attempt, and the reason it failed. */
+  /** The output of the previous attempt, and the reason it failed; null for the first attempt, and never undefined. */
   readonly previous: { readonly output: string | null; readonly feedback: string } | null
   /**
    * The outputs of the tasks in `dependsOn`, in that order. Reads the store each time, and nothing for a task without
