@@ -29,7 +29,7 @@ export const statements = (names: Names) => {
      */
     lockKeys: `
       WITH mine AS MATERIALIZED (
-        SELECT k.concurrency_key, k.turn FROM ${keyTurns} k
+        SELECT k.concurrency_key, k.turn, k.ctid AS place FROM ${keyTurns} k
         WHERE k.queue = $1 AND k.priority = $2 AND k.available_at <= now()
           AND ${runningOf(names, "$1", "k.concurrency_key")} < $3
         ORDER BY k.turn LIMIT $4 FOR UPDATE SKIP LOCKED
@@ -39,7 +39,7 @@ export const statements = (names: Names) => {
         WHERE k.queue = $1 AND k.priority <> $2 AND k.concurrency_key IN (SELECT concurrency_key FROM mine)
         FOR UPDATE SKIP LOCKED
       )
-      SELECT m.concurrency_key AS key FROM mine m
+      SELECT m.concurrency_key AS key, m.place::text AS place FROM mine m
       WHERE CASE WHEN ${isOnlyLine} THEN true ELSE (
         SELECT count(*) FROM ${keyTurns} k
         WHERE k.queue = $1 AND k.priority <> $2 AND k.concurrency_key = m.concurrency_key
@@ -73,21 +73,18 @@ export const statements = (names: Names) => {
         ) next
       )
       SELECT key, room::float8 AS room, seq::float8 AS seq, level = $2::bigint * 2 + 1 AS "isStarted",
-        available_at <= now() AS "isDue", (extract(epoch FROM available_at) * 1000000)::float8 AS "availableAt"
+        available_at <= now() AS "isDue", round(date_part('epoch', available_at) * 1000000) AS "availableAt"
       FROM found ORDER BY n, level DESC, available_at, seq`,
 
     /**
-     * Puts keys at the end of their line, in the order of `$4`; those with null there keep their place. Writes when the first
-     * task of each is available, in microseconds, and takes keys out of the line that have none. `+ 0` and the place of each
-     * row, which this transaction has locked, keep a plan from reading the whole line for each key.
+     * Puts keys at the end of their line, in the order of `$2`; those with null there keep their place. Writes when the first
+     * task of each is available, in microseconds, and takes keys out of the line that have none. This transaction has locked
+     * the rows, so that they are still where it found them.
      */
     endTurns: `
       WITH first AS MATERIALIZED (
-        SELECT x.n, timestamptz 'epoch' + x.at * interval '1 microsecond' AS at, (
-          SELECT k.ctid FROM ${keyTurns} k
-          WHERE k.queue = $1 AND k.concurrency_key = x.key AND k.priority + 0 = $2
-        ) AS place
-        FROM unnest($3::text[], $4::float8[], $5::float8[]) AS x (key, n, at)
+        SELECT x.place::tid AS place, x.n, timestamptz 'epoch' + x.at * interval '1 microsecond' AS at
+        FROM unnest($1::text[], $2::float8[], $3::float8[]) AS x (place, n, at)
       ),
       gone AS (
         DELETE FROM ${keyTurns} k USING first f WHERE k.ctid = f.place AND f.at IS NULL
@@ -134,11 +131,15 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
     )
     queueHasKeys ||= level.hasKeys
     if (level.priority === null) break
-    const place = [text(queue), int(level.priority)]
+    const line = [text(queue), int(level.priority)]
     const left = limit - rows.length
-    const locked = yield* db.run<{ readonly key: string }>(statements.lockKeys, [...place, int(maxPerKey), int(left)])
+    const locked = yield* db.run<{ readonly key: string; readonly place: string }>(statements.lockKeys, [
+      ...line,
+      int(maxPerKey),
+      int(left)
+    ])
     const keys = locked.map(({ key }) => key)
-    const found = yield* db.run<Candidate>(statements.candidates, [...place, int(left), int(maxPerKey), texts(keys)])
+    const found = yield* db.run<Candidate>(statements.candidates, [...line, int(left), int(maxPerKey), texts(keys)])
     const candidates = merge(found)
     const chosen = candidates.slice(0, left)
     const taken = new Map<number, Row>()
@@ -169,9 +170,9 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
       for (const { availableAt, key, seq } of found) {
         if (!taken.has(seq)) available.set(key, Math.min(availableAt, available.get(key) ?? Infinity))
       }
+      const places = new Map(locked.map((row) => [row.key, row.place]))
       yield* db.run(statements.endTurns, [
-        ...place,
-        texts([...turns.keys()]),
+        texts(Array.from(turns.keys(), (key) => places.get(key) ?? null)),
         numbers([...turns.values()]),
         numbers(Array.from(turns.keys(), (key) => available.get(key) ?? null))
       ])
