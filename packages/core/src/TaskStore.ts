@@ -99,10 +99,9 @@ export class TaskStore extends Context.Service<
 
     /**
      * Returns the task once it is completed, failed or cancelled, by whatever process; none when there is no such task. All
-     * that this process waits for is read together, when something changes, and once a second where the store cannot say
-     * that other processes have changed something.
+     * that this process waits for is read together, when something changes, and at the poll interval of the store: seconds.
      */
-    readonly awaitSettled: (id: TaskId) => Effect.Effect<Option.Option<Task>, TaskStoreError>
+    readonly awaitSettled: (id: string) => Effect.Effect<Option.Option<Task>, TaskStoreError>
 
     /** Tasks in the order they were added, a page at a time. */
     readonly list: (query?: ListQuery) => Effect.Effect<TaskPage, TaskStoreError>
@@ -351,7 +350,7 @@ export interface Progress {
   /** Saves what attempts have reported. What attempts report whose leases are lost is ignored. */
   readonly save: (reports: ReadonlyArray<Lease & AttemptProgress>) => Effect.Effect<void, TaskStoreError>
   /** What the attempt of a task that is under way has reported. */
-  readonly of: (id: TaskId) => Effect.Effect<Option.Option<AttemptProgress>, TaskStoreError>
+  readonly of: (id: string) => Effect.Effect<Option.Option<AttemptProgress>, TaskStoreError>
 }
 
 /**
