@@ -123,6 +123,9 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       const names = ["fetch", "summarise", "report", "Announce/1", "mail"]
       assert.deepStrictEqual(await page.locator(".step-name").allTextContents(), names)
       assert.deepStrictEqual(await page.locator(".step[data-depth='1'] .step-name").allTextContents(), ["mail"])
+      await page.getByRole("link", { name: "Announce/1" }).click()
+      await page.getByRole("link", { name: "Publish/1 6098519acdce" }).click()
+      await page.getByText("waits for a person").waitFor()
       await assertAccessibleInBothThemes(page)
       await page.setViewportSize({ width: 360, height: 640 })
       assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), 360)

@@ -179,6 +179,8 @@ const find = Effect.fnUntraced(function* (id: string) {
 
 const Shown = Schema.Struct({
   ...listed,
+  /** The id of the execution that executes this one. */
+  partOf: Schema.NullOr(Schema.String),
   /** What the execution waits for: a worker, its steps, or code of the workflow, such as a timer. Null when it has ended. */
   waitsFor: Schema.NullOr(Schema.Literals(["worker", "steps", "workflow"])),
   steps: Schema.Array(
@@ -235,6 +237,7 @@ function* report(shown: Shown, { style }: Table.Canvas, now: number) {
     ["Workflow", firstLine(shown.workflow)],
     ["Payload", firstLine(JSON.stringify(shown.payload))],
     ["Started", since(shown.startedAt)],
+    ["Part of", firstLine(shown.partOf ?? "")],
     ["Waits for", text],
     ["Result", firstLine(shown.result ?? "")],
     ["Reason", firstLine(shown.reason ?? "")]
@@ -274,6 +277,7 @@ export const show = Effect.fnUntraced(function* (input: { readonly id: string; r
   const now = yield* Clock.currentTimeMillis
   const shown: Shown = {
     ...toListed(workflow, task),
+    partOf: typeof task.metadata["execution"] === "string" ? task.metadata["execution"] : null,
     waitsFor: Executions.waitsFor(task, steps)?._tag ?? null,
     steps: steps.map(({ depth, name, task }) => ({
       name,

@@ -110,6 +110,7 @@ describe("baton workflow", () => {
         "  └ mail  pending  waits for a worker of the queue mails",
         "      mails/Nightly/1/a1/mail"
       ])
+      assert.match((yield* workflow("show", "b2")).stdout, /Part of +a1/)
     })
   )
 

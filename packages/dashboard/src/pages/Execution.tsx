@@ -11,7 +11,7 @@ import { StatusBadge } from "../components/Status.tsx"
 import { Ago } from "../components/Time.tsx"
 import { notify } from "../components/toasts.tsx"
 import { plain } from "../text/visible.ts"
-import { executionId, workflowOf } from "../text/workflows.ts"
+import { executionId, parentOf, workflowOf } from "../text/workflows.ts"
 
 const route = getRouteApi("/execution")
 
@@ -122,6 +122,7 @@ export const ExecutionPage = () => {
   const { execution, steps, waitsFor } = query.data
   const workflow = workflowOf(execution.queue) ?? ""
   const payload = JSON.stringify(execution.payload, null, 2)
+  const parent = parentOf(execution)
   return (
     <>
       <title>{`${plain(workflow)} · Baton`}</title>
@@ -145,6 +146,13 @@ export const ExecutionPage = () => {
           <Fact label="Changed">
             <Ago at={execution.updatedAt} />
           </Fact>
+          {parent !== undefined && (
+            <Fact label="Part of">
+              <Link to="/execution" search={{ id: parent.id }}>
+                <Plain text={parent.name} />
+              </Link>
+            </Fact>
+          )}
           {waitsFor !== null && <Fact label="Waits for">{waitTexts[waitsFor]}</Fact>}
           {execution.feedback !== null && (
             <Fact label="Reason">

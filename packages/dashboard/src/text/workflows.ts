@@ -11,3 +11,11 @@ export const queueOf = (workflow: string): string => `${prefix}${workflow}`
 /** The id of an execution, from that of its task. */
 export const executionId = ({ id, queue }: { readonly id: string; readonly queue: string }): string =>
   id.startsWith(`${queue}/`) ? id.slice(queue.length + 1) : id
+
+/** The execution that executes another one, by the metadata of its task. */
+export const parentOf = ({ metadata }: { readonly metadata: Readonly<Record<string, unknown>> }) => {
+  const { execution, workflow } = metadata
+  return typeof workflow === "string" && typeof execution === "string"
+    ? { name: `${workflow} ${execution.slice(0, 12)}`, id: `${queueOf(workflow)}/${execution}` }
+    : undefined
+}
