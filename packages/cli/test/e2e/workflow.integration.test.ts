@@ -2,13 +2,24 @@ import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import { Task, TaskStore } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { join } from "node:path"
-import { baton, folder, start } from "./baton.ts"
+import { readdirSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { baton, folder, program, start } from "./baton.ts"
 
 const module = (path: string) => JSON.stringify(new URL(`../../../${path}`, import.meta.url).href)
 const effect = (path: string) => JSON.stringify(import.meta.resolve(path))
 
 describe("baton worker --workflows", () => {
+  it("has the engine from the modules of the configuration, so no other command loads it", () => {
+    const folder = dirname(program)
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".js"))
+    const withEngine = files.filter((file) =>
+      /effect\/(cluster|workflow)\//.test(readFileSync(join(folder, file), "utf8"))
+    )
+    assert.isNotEmpty(files)
+    assert.deepStrictEqual(withEngine, [])
+  })
+
   it.live("continues after kill -9, with the modules of the directory of the configuration", () =>
     Effect.gen(function* () {
       const dir = yield* folder
