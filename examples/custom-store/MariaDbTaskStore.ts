@@ -244,7 +244,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
       }),
     prune: (selection, { from, unchangedMillis }) =>
       change(selection, from, function* (query, rows) {
-        const gone = rows.filter(({ age }) => unchangedMillis === null || Number(age) >= unchangedMillis)
+        const gone = rows.filter((row) => !Number(row.awaited) && Number(row.age) >= (unchangedMillis ?? -Infinity))
         if (gone.length === 0) return []
         yield* query(Sql.raiseFloor, Math.max(...gone.map(({ token }) => Number(token))))
         for (const statement of Sql.prune) yield* query(statement, gone.map(seqOf))

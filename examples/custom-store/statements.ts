@@ -35,8 +35,7 @@ export const tables = [
     verified BOOLEAN NOT NULL, feedback ${types.text}, \`usage\` ${types.text}, execution ${types.text},
     checkpoint ${types.text}, previousExecution ${types.text}, createdAt BIGINT NOT NULL, updatedAt BIGINT NOT NULL,
     token BIGINT NOT NULL, owner ${types.text}, claimCall BIGINT, startedAt BIGINT, leaseUntil BIGINT,
-    savedExecution ${types.text}, savedUsage ${types.text},
-    isNew BOOLEAN AS (startedAt IS NULL) STORED,
+    savedExecution ${types.text}, savedUsage ${types.text}, isNew BOOLEAN AS (startedAt IS NULL) STORED,
     INDEX claimable (queue, status, blockers, priority DESC, isNew, availableAt, seq), INDEX leased (status, queue, leaseUntil))`,
   `CREATE TABLE IF NOT EXISTS baton_attempts (
     task BIGINT NOT NULL, token BIGINT NOT NULL, number INT NOT NULL, owner ${types.text} NOT NULL,
@@ -161,7 +160,8 @@ export const sweep = `
 export const swept = "SELECT id, token, status, owner, attempts, TRUE AS started FROM baton_tasks WHERE seq IN (?)"
 /** Those of one queue, with one status, or all. */
 const page = "seq > ? AND (? IS NULL OR status = ?) AND (? IS NULL OR queue = ?) ORDER BY seq LIMIT ?"
-const selected = `SELECT seq, id, status, token, ${now} - updatedAt AS age FROM baton_tasks`
+const selected = `SELECT seq, id, status, token, ${now} - updatedAt AS age, EXISTS (SELECT 1 FROM baton_dependencies d
+  JOIN baton_tasks w ON w.seq = d.task WHERE d.dependency = t.id AND w.status = 'pending') AS awaited FROM baton_tasks t`
 export const selectIds = `${selected} WHERE id IN (?) AND status IN (?) ORDER BY seq FOR UPDATE`
 export const selectPage = `${selected} WHERE ${page} FOR UPDATE`
 export const requeue = `

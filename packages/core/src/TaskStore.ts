@@ -144,7 +144,10 @@ export class TaskStore extends Context.Service<
       reason: string
     ) => Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError>
 
-    /** Deletes tasks in a terminal status, with their history. Returns the number of deleted tasks. */
+    /**
+     * Deletes tasks in a terminal status, with their history. Keeps those that pending tasks wait for. Returns the number of
+     * deleted tasks.
+     */
     readonly prune: (options: PruneOptions) => Effect.Effect<number, TaskStoreError>
 
     /**

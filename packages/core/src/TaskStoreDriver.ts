@@ -189,7 +189,10 @@ export interface TaskStoreDriver {
       ) => Effect.Effect<ReadonlyArray<string>, TaskStoreError>)
     | undefined
 
-  /** Deletes the selected tasks whose status is in `from`, with ledgers and dependencies, if they have not changed for `unchangedMillis`. */
+  /**
+   * Deletes the selected tasks whose status is in `from`, with ledgers and dependencies, if they have not changed for
+   * `unchangedMillis`. Keeps those that pending tasks wait for: they would wait forever.
+   */
   readonly prune: (
     selection: SelectionRow,
     change: { readonly from: ReadonlyArray<TaskStatus>; readonly unchangedMillis: number | null }

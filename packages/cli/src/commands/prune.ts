@@ -71,12 +71,12 @@ export const prune = Command.make(
     yield* writeLine(
       input.dryRun
         ? safe`${count(expected, "task")} would be deleted (${kinds}).`
-        : safe`${count(deleted, "task")} deleted.`
+        : safe`${count(deleted, "task")} deleted.${kept(expected - deleted)}`
     )
   })
 ).pipe(
   Command.withDescription(
-    "Delete finished tasks with their results and history. Asks for confirmation unless --yes is given. Failed tasks are kept unless --status includes them."
+    "Delete finished tasks with their results and history. Asks for confirmation unless --yes is given. Failed tasks are kept unless --status includes them. Tasks that pending tasks wait for are always kept."
   ),
   Command.withShortDescription("Delete finished tasks"),
   Command.withExamples([
@@ -86,6 +86,9 @@ export const prune = Command.make(
   ]),
   Command.provide(store.layerExisting)
 )
+
+const kept = (tasks: number): string =>
+  tasks <= 0 ? "" : ` ${count(tasks, "task")} that pending tasks wait for ${tasks === 1 ? "was" : "were"} kept.`
 
 /** Counts the tasks to delete by status. */
 const countByStatus = (statuses: ReadonlyArray<Terminal>, olderThan: Duration.Duration | undefined) =>

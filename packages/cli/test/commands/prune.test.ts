@@ -1,5 +1,5 @@
 import { assert, describe } from "@effect/vitest"
-import { TaskStore } from "@baton/core"
+import { Task, TaskStore } from "@baton/core"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { baton, everyKind, test, text } from "./harness.ts"
@@ -38,6 +38,22 @@ describe("baton prune", () => {
       ])
       assert.strictEqual(stdout, text('{"deleted":2,"dryRun":false}'))
       assert.deepStrictEqual([...(yield* ids)], ["ship", "notes", "plan", "announce"])
+    })
+  )
+
+  test(
+    "keeps a task that a pending task waits for, and says so",
+    Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      yield* store.add([
+        Task.makeNew({ id: "fetch", description: "Fetch" }),
+        Task.makeNew({ id: "unused", description: "Unused" }),
+        Task.makeNew({ id: "read", description: "Read", dependsOn: ["fetch"] })
+      ])
+      yield* store.cancel({ ids: [Task.TaskId.make("fetch"), Task.TaskId.make("unused")] })
+      const { stdout } = yield* baton(["prune", "--yes"])
+      assert.strictEqual(stdout, text("1 task deleted. 1 task that pending tasks wait for was kept."))
+      assert.deepStrictEqual([...(yield* ids)], ["fetch", "read"])
     })
   )
 

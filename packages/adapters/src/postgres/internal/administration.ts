@@ -146,7 +146,11 @@ export const statements = (names: Names) => {
         links AS (DELETE FROM ${dependencies} d USING picked p WHERE d.task = p.seq),
         counted AS (INSERT INTO ${changes} ${countChange("done")})
         ${changed("inputs")}`,
-      "AND ($3 IS NULL OR t.updated_at <= now() - $3 * interval '1 ms')"
+      `AND ($3 IS NULL OR t.updated_at <= now() - $3 * interval '1 ms')
+        AND NOT EXISTS (
+          SELECT FROM ${dependencies} l JOIN ${tasks} w ON w.seq = l.task
+          WHERE l.dependency = (SELECT id FROM ${inputs} n WHERE n.seq = t.seq) AND w.status = 'pending'
+        )`
     ),
 
     /** A text is never removed, so `before` is null exactly when there is none. */

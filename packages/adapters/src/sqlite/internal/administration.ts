@@ -10,7 +10,7 @@ import { count, decodeState, move, type State, stateOf, type Tallies, tallyOf } 
 type Json = string
 
 /** The statements of changes that people ask for. */
-export const statements = ({ all, change, run }: Preparing) => ({
+export const statements = ({ all, change, first, run }: Preparing) => ({
   statesOf: byStatus((status) =>
     all<[after: number, limit: number, queue: string | null]>(`
         SELECT ${stateColumns} FROM ${tasksOf[status]}
@@ -44,6 +44,10 @@ export const statements = ({ all, change, run }: Preparing) => ({
   removeInputs: run<[seq: number]>("DELETE FROM task_inputs WHERE seq = ?"),
 
   removeAttempts: run<[task: number]>("DELETE FROM attempts WHERE task = ?"),
+
+  isAwaited: first<[dependency: string]>(
+    "SELECT 1 FROM dependencies d JOIN tasks t ON t.seq = d.task WHERE d.dependency = ? AND t.status = 'pending' LIMIT 1"
+  ),
 
   removeDependencies: run<[task: number]>("DELETE FROM dependencies WHERE task = ?"),
 
@@ -177,7 +181,7 @@ export const prune = (
       tallyOf(tallies, queue)[status]--
       greatestToken = Math.max(greatestToken, token)
     },
-    ({ updatedAt }) => updatedAt <= latest
+    ({ id, updatedAt }) => updatedAt <= latest && sql.isAwaited(id) === undefined
   )
   sql.removeEmptyQueues()
   if (greatestToken > 0) sql.raiseTokenFloor(greatestToken)

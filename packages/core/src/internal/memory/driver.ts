@@ -222,7 +222,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.sync(() =>
         changeSelected(selection, from, (rows) => {
           const latest = clock.currentTimeMillisUnsafe() - (unchangedMillis ?? -Infinity)
-          const gone = new Set(rows.filter(({ task }) => task.updatedAt <= latest))
+          const gone = new Set(rows.filter((row) => row.task.updatedAt <= latest && !Table.isAwaited(table, row)))
           Table.drop(table, gone)
           return Array.from(gone)
         })

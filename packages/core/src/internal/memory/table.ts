@@ -237,6 +237,11 @@ export const leased = (table: Table, { id, token }: LeaseRow): LeasedRow | undef
 }
 
 /** Deletes rows. */
+/** Whether a pending task waits for this one. */
+export const isAwaited = (table: Table, { task }: Row): boolean =>
+  table.dependants.get(task.id)?.some((row) => row.task.status === "pending" && table.byId.get(row.task.id) === row) ===
+  true
+
 export const drop = (table: Table, gone: ReadonlySet<Row>) => {
   for (const row of gone) {
     table.observer.changing(row)

@@ -197,13 +197,24 @@ export const dependencies: ReadonlyArray<Case> = [
     })
   ),
   it(
-    "pruning a failed task frees no dependant",
+    "a task that a pending task waits for is not pruned",
     Effect.fnUntraced(function* (fixture) {
-      yield* fixture.store.add([task("a"), task("b", { dependsOn: ["a"] })])
+      const prune = (taskIds?: ReadonlyArray<string>) =>
+        fixture.store.prune({
+          statuses: ["failed", "cancelled"],
+          ...(taskIds === undefined ? undefined : { ids: ids(...taskIds) })
+        })
+      yield* fixture.store.add([task("a"), task("b"), task("c", { dependsOn: ["a", "b"] })])
       yield* settle(fixture, fail(yield* claimOne(fixture)))
-      assert.equal(yield* fixture.store.prune({ statuses: ["failed"] }), 1)
-      assert.deepEqual(yield* claim(fixture), [])
+      yield* fixture.store.cancel({ ids: ids("b") })
+      assert.equal(yield* prune(["a", "b"]), 0)
+      assert.equal(yield* prune(), 0)
       assert.equal(yield* waiting(fixture), 1)
+      // It can still be requeued, and the waiting task runs after it.
+      yield* fixture.store.requeue({ ids: ids("a") })
+      assert.deepEqual(yield* completeAll(fixture), ["a"])
+      yield* fixture.store.cancel({ ids: ids("c") })
+      assert.equal(yield* prune(), 2)
     })
   )
 ]

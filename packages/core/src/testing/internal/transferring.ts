@@ -386,7 +386,10 @@ export const transferring: ReadonlyArray<Case> = [
       const [done, lost] = yield* claim(fixture)
       assert.ok(done && lost)
       yield* settle(fixture, complete(done), fail(lost))
+      // A task that a pending task waits for is not pruned.
+      yield* fixture.store.cancel({ ids: ids("c") })
       yield* fixture.store.prune({ statuses: ["completed", "failed"] })
+      yield* fixture.store.requeue({ ids: ids("c") })
       const there = yield* transfer(fixture)
       assert.deepEqual(claimedIds(yield* claim(there)), ["b"])
       assert.equal((yield* there.store.counts).waiting, 1)

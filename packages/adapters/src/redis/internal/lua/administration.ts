@@ -171,9 +171,19 @@ local latest = now - ARGV[FIRST]
 local selected, last = select(FIRST + 1)
 local isUsed = {}
 for _, key in ipairs({ FEEDBACK, USAGE, CHECKPOINTS }) do isUsed[key] = redis.call('EXISTS', key) == 1 end
+local haveDependants = redis.call('EXISTS', DEPENDANTS) == 1
+local function isAwaited(id)
+  if not haveDependants then return false end
+  local dependants = edges(DEPENDANTS, id)
+  load(dependants)
+  for _, dependant in ipairs(dependants) do
+    if tasks[dependant] and tasks[dependant][Status] == 'pending' then return true end
+  end
+  return false
+end
 local ids, greatestToken = {}, 0
 for _, task in ipairs(selected) do
-  if tonumber(task[Updated]) <= latest then
+  if tonumber(task[Updated]) <= latest and not isAwaited(task[Id]) then
     local id = task[Id]
     ids[#ids + 1] = id
     greatestToken = math.max(greatestToken, task[Token])
