@@ -1,6 +1,6 @@
 import { Task, TaskStoreDriver } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Queue, Stream } from "effect"
+import { Clock, Effect, Fiber, Queue, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as MemoryDriver from "../src/internal/memory/driver.ts"
 import * as Table from "../src/internal/memory/table.ts"
@@ -57,6 +57,30 @@ describe("a fiber that waits for work", () => {
       state.isClaimable = true
       assert.strictEqual(yield* Fiber.join(yield* wait), "claimable")
       assert.strictEqual(state.looks, 1)
+    })
+  )
+
+  it.effect("sleeps once until it is due, though that is not a whole number of nanoseconds away", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let sleeps = 0
+      const counting: Clock.Clock = {
+        ...clock,
+        sleep: (duration) =>
+          Effect.andThen(
+            Effect.sync(() => sleeps++),
+            clock.sleep(duration)
+          )
+      }
+      const { state, wait } = yield* Effect.provideService(make, Clock.Clock, counting)
+      // The end of a sleep is measured in milliseconds, and its length in nanoseconds.
+      state.dueInMillis = 20 + 2 ** -32
+      yield* wait
+      yield* TestClock.adjust("20 millis")
+      state.dueInMillis = null
+      yield* TestClock.adjust("1 milli")
+      assert.strictEqual(state.looks, 2)
+      assert.isAtMost(sleeps, 2)
     })
   )
 

@@ -373,8 +373,19 @@ describe("ClaudeCodeExecutor", () => {
     it.effect("stops it at the timeout, and knows its cost", () =>
       Effect.gen(function* () {
         const claude = yield* standIn
-        const fiber = yield* Effect.forkChild(failure(claude.in("hang", { timeout: "1 hour" })))
+        const isRead = yield* Deferred.make<void>()
+        const fiber = yield* Effect.forkChild(
+          failure(claude.in("hang", { timeout: "1 hour" }), {
+            attempt: { progress: () => Effect.asVoid(Deferred.succeed(isRead, undefined)) }
+          })
+        )
         yield* TestClock.withLive(until(() => (claude.lines().includes("ready") ? true : undefined)))
+        // It may be ready before its output is read and its time runs.
+        yield* TestClock.adjust("1 second").pipe(
+          Effect.andThen(TestClock.withLive(Effect.sleep("20 millis"))),
+          Effect.andThen(Deferred.isDone(isRead)),
+          Effect.repeat({ until: (is) => is })
+        )
         yield* TestClock.adjust("1 hour")
         const error = yield* Fiber.join(fiber)
         assert.strictEqual(error.reason, "TimedOut")

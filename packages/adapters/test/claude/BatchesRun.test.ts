@@ -5,6 +5,7 @@ import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as Send from "../../src/claude/internal/batches/send.ts"
 import * as Api from "./batches/api.ts"
+import { patientClock } from "./patientClock.ts"
 import { make as scripted } from "./scripted.ts"
 
 const model = "claude-haiku-5-5"
@@ -13,62 +14,65 @@ const verdict = (passed: boolean, feedback = "") =>
 const isJudged = ({ params }: Parameters<typeof Api.promptOf>[0]) => params.output_config !== undefined
 
 /** Runs a list to its end; batches have ended when they are created. */
-const run = Effect.fnUntraced(function* (options: {
-  readonly tasks: number
-  readonly answer: Parameters<typeof Api.make>[0]
-  readonly judged?: boolean
-  readonly safety?: Layer.Layer<Safety.Safety>
-  /** The budget of the queue in USD. */
-  readonly budget?: number
-  readonly concurrency?: number
-}) {
-  const { api, batches, endAtOnce } = yield* Api.make(options.answer)
-  endAtOnce()
-  const client = Layer.effect(
-    ClaudeClient.ClaudeClient,
-    Effect.gen(function* () {
-      const { batches } = yield* TaskStore.TaskStore
-      const sending = yield* Effect.flatMap(Effect.orDie(Effect.fromNullishOr(batches)), (journal) =>
-        Send.make(api, journal)
-      )
-      return { ...(yield* ClaudeClient.ClaudeClient), billing: "batch" as const, ...sending }
-    })
-  ).pipe(Layer.provide(scripted().layer))
-  const parts = Orchestrator.layer({
-    concurrency: options.concurrency ?? 100,
-    executionTimeout: "3 days",
-    verificationTimeout: "3 days",
-    retryPolicy: RetryPolicy.immediate
-  }).pipe(
-    Layer.provide([
-      Layer.provide(ClaudeExecutor.layer({ model }), client),
-      options.judged === true ? Layer.provide(ClaudeVerifier.layer({ model }), client) : Verifier.layerNone,
-      options.safety ?? Safety.layerAllowAll
-    ]),
-    Layer.provideMerge(TaskStore.layerMemory)
-  )
-  return yield* Effect.gen(function* () {
-    const store = yield* TaskStore.TaskStore
-    if (options.budget !== undefined) {
-      const limit = { nanoUsd: Budget.toNanoUsd(options.budget) }
-      yield* Effect.flatMap(Effect.orDie(Effect.fromNullishOr(store.budgets)), ({ set }) => set("default", { limit }))
-    }
-    const ids = Array.from({ length: options.tasks }, (_, n) => `task-${n}`)
-    yield* store.add(ids.map((id) => Task.makeNew({ id, description: id })))
-    const running = yield* Effect.forkChild(Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run))
-    for (let minute = 0; minute < 60; minute++) yield* TestClock.adjust("1 minute")
-    const { stats } = yield* Fiber.join(running)
-    const { tasks } = yield* store.list({ limit: 100 })
-    const [budget] = yield* Effect.flatMap(Effect.orDie(Effect.fromNullishOr(store.budgets)), ({ list }) => list)
-    return {
-      stats,
-      tasks,
-      spent: Budget.toUsd(budget?.committed.nanoUsd ?? 0),
-      sizes: batches().map(({ requests }) => requests.length),
-      batches: batches()
-    }
-  }).pipe(Effect.provide(parts))
-})
+const run = Effect.fnUntraced(
+  function* (options: {
+    readonly tasks: number
+    readonly answer: Parameters<typeof Api.make>[0]
+    readonly judged?: boolean
+    readonly safety?: Layer.Layer<Safety.Safety>
+    /** The budget of the queue in USD. */
+    readonly budget?: number
+    readonly concurrency?: number
+  }) {
+    const { api, batches, endAtOnce } = yield* Api.make(options.answer)
+    endAtOnce()
+    const client = Layer.effect(
+      ClaudeClient.ClaudeClient,
+      Effect.gen(function* () {
+        const { batches } = yield* TaskStore.TaskStore
+        const sending = yield* Effect.flatMap(Effect.orDie(Effect.fromNullishOr(batches)), (journal) =>
+          Send.make(api, journal)
+        )
+        return { ...(yield* ClaudeClient.ClaudeClient), billing: "batch" as const, ...sending }
+      })
+    ).pipe(Layer.provide(scripted().layer))
+    const parts = Orchestrator.layer({
+      concurrency: options.concurrency ?? 100,
+      executionTimeout: "3 days",
+      verificationTimeout: "3 days",
+      retryPolicy: RetryPolicy.immediate
+    }).pipe(
+      Layer.provide([
+        Layer.provide(ClaudeExecutor.layer({ model }), client),
+        options.judged === true ? Layer.provide(ClaudeVerifier.layer({ model }), client) : Verifier.layerNone,
+        options.safety ?? Safety.layerAllowAll
+      ]),
+      Layer.provideMerge(TaskStore.layerMemory)
+    )
+    return yield* Effect.gen(function* () {
+      const store = yield* TaskStore.TaskStore
+      if (options.budget !== undefined) {
+        const limit = { nanoUsd: Budget.toNanoUsd(options.budget) }
+        yield* Effect.flatMap(Effect.orDie(Effect.fromNullishOr(store.budgets)), ({ set }) => set("default", { limit }))
+      }
+      const ids = Array.from({ length: options.tasks }, (_, n) => `task-${n}`)
+      yield* store.add(ids.map((id) => Task.makeNew({ id, description: id })))
+      const running = yield* Effect.forkChild(Orchestrator.Orchestrator.use((orchestrator) => orchestrator.run))
+      for (let minute = 0; minute < 60; minute++) yield* TestClock.adjust("1 minute")
+      const { stats } = yield* Fiber.join(running)
+      const { tasks } = yield* store.list({ limit: 100 })
+      const [budget] = yield* Effect.flatMap(Effect.orDie(Effect.fromNullishOr(store.budgets)), ({ list }) => list)
+      return {
+        stats,
+        tasks,
+        spent: Budget.toUsd(budget?.committed.nanoUsd ?? 0),
+        sizes: batches().map(({ requests }) => requests.length),
+        batches: batches()
+      }
+    }).pipe(Effect.provide(parts))
+  },
+  Effect.provide(patientClock, { local: true })
+)
 
 describe("a run in batches", () => {
   it.effect("spends an attempt on failed and expired requests, which succeed in the next batch", () =>

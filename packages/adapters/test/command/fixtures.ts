@@ -1,7 +1,7 @@
 import { Command, CommandExecutor, CommandVerifier } from "@baton/adapters/command"
 import { Attempt, type AttemptContext, Execution, Executor, Task, Verifier } from "@baton/core"
 import { NodeServices } from "@effect/platform-node"
-import { DateTime, Effect, Layer, Schedule } from "effect"
+import { DateTime, Effect, Layer } from "effect"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -72,16 +72,12 @@ export const directory = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-/** Looks every 20 ms, on the live clock, until there is something; for ten seconds at most. */
+/** Looks every 20 ms, on the live clock, until there is something. */
 export const until = <A>(look: () => A | undefined): Effect.Effect<A> =>
   Effect.suspend(() => {
     const found = look()
-    return found === undefined ? Effect.fail("not yet") : Effect.succeed(found)
-  }).pipe(
-    Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(500)])),
-    Effect.mapError(() => new Error("ten seconds are over")),
-    Effect.orDie
-  )
+    return found === undefined ? Effect.andThen(Effect.sleep("20 millis"), until(look)) : Effect.succeed(found)
+  })
 
 export const isAlive = (pid: number): boolean => {
   try {

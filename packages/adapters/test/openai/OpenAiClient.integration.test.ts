@@ -321,9 +321,10 @@ describe("the limits that a server states", () => {
       server.script((_, n) =>
         reply("Hi.", {
           headers: {
-            "x-ratelimit-limit-requests": "1000",
-            "x-ratelimit-remaining-requests": n === 1 ? "0" : "1000",
-            "x-ratelimit-reset-requests": "1m0s"
+            // The next one may go in an hour.
+            "x-ratelimit-limit-requests": "1",
+            "x-ratelimit-remaining-requests": n === 1 ? "0" : "1",
+            "x-ratelimit-reset-requests": "1h0m0s"
           }
         })
       )

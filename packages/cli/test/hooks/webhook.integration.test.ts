@@ -23,7 +23,7 @@ const offer = ({ hook }: Delivery, ...events: ReadonlyArray<Event.Event>) =>
 const until = (condition: () => boolean) =>
   TestClock.withLive(
     Effect.suspend(() => (condition() ? Effect.void : Effect.fail("not yet"))).pipe(
-      Effect.retry(Schedule.max([Schedule.spaced("5 millis"), Schedule.recurs(2000)])),
+      Effect.retry(Schedule.spaced("5 millis")),
       Effect.orDie
     )
   )

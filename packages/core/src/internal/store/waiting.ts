@@ -40,7 +40,8 @@ const makeWakeUp = (clock: Clock.Clock, restMillis: number): WakeUp => {
 
   const untilDue = (watcher: Watcher, rested: number): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const left = Math.max(watcher.due, rested) - clock.currentTimeMillisUnsafe()
+      // A sleep of less than a nanosecond ends at once, and would be repeated until the clock goes on.
+      const left = Math.ceil(Math.max(watcher.due, rested) - clock.currentTimeMillisUnsafe())
       if (left <= 0) return Effect.void
       const woken = (watcher.woken = Deferred.makeUnsafe<void>())
       const awaited = Deferred.await(woken)
