@@ -4,7 +4,7 @@ import { crashTest } from "../src/crashTest.ts"
 import { repeatCommand, table, violations } from "../src/report.ts"
 import { servers, storeNames } from "../src/stores.ts"
 
-const tasks = 150
+const tasks = 100
 /** Slow enough that faults hit running tasks, and that the test lasts for all of them. */
 const pace = 12
 const seconds = 240

@@ -10,7 +10,7 @@ import { lastText } from "../../../adapters/test/claude/server/message.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
 import { baton, folder } from "./baton.ts"
 
-const rowCount = 400
+const rowCount = 60
 const columns = ["sku", "title", "brand", "price", "stock", "note"]
 const sourceRows = Array.from({ length: rowCount }, (_, i) => [`s${i}`, `Item ${i}`, 'A "B"', `${i}.5`, `${i}`, ""])
 const csv = [columns, ...sourceRows]
