@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Fiber } from "effect"
+import { Clock, Deferred, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Execution, Executor, Task, type TaskStore } from "@baton/core"
 import * as Claims from "../src/internal/run/claims.ts"
@@ -69,6 +69,34 @@ describe("a run claims tasks for its free workers", () => {
       yield* pass(800)
       yield* Fiber.join(run)
       assert.deepStrictEqual([observed.most, Math.max(...observed.limits)], [3, 3])
+    })
+  )
+
+  it.effect("with one claim for all workers that become free at the same time", () =>
+    Effect.gen(function* () {
+      const { observed, store } = yield* observe
+      const gate = yield* Deferred.make<void>()
+      let started = 0
+      const executor = Executor.layer(() =>
+        Effect.suspend(() => {
+          started++
+          return Effect.as(
+            started > 8 ? Effect.sleep("1 second") : Deferred.await(gate),
+            Execution.make({ output: "x" })
+          )
+        })
+      )
+      const { orchestrator } = yield* make({ config: { concurrency: 8 }, executor, store: layerOf(store) })
+      yield* store.add(numbered(16))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      yield* yields()
+      // Too long to claim ahead.
+      yield* TestClock.adjust("1 second")
+      yield* Deferred.succeed(gate, undefined)
+      yield* yields()
+      assert.deepStrictEqual([started, observed.limits], [16, [8, 8]])
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(run)
     })
   )
 

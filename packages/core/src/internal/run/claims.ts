@@ -286,7 +286,8 @@ export const make = Effect.fnUntraced(function* (
     },
     awaitWakeUp: Effect.suspend(() => {
       awake.closeUnsafe()
-      return awake.await
+      // The first worker that becomes free opens it, before the others that become free at the same time.
+      return Effect.andThen(awake.await, Effect.yieldNow)
     }),
     wakeUp: () => void awake.openUnsafe(),
     take: Queue.take(queue),
