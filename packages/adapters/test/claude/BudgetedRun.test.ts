@@ -1,7 +1,8 @@
 import { ClaudeClient, ClaudeExecutor, ClaudeVerifier, type MessageRequest, Pricing } from "@baton/adapters/claude"
 import { Budget, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Schedule, Schema } from "effect"
+import { Context, Effect, Fiber, Latch, Layer, Schedule, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { failure, reply } from "./requests.ts"
 import { soak } from "../../../core/test/soak.ts"
 
@@ -180,6 +181,38 @@ describe("a run under a small budget", () => {
       yield* run({ ...options, limit: 0.23 })
       assert.isAtLeast(bill.usd, 0.2185)
       assert.isAtMost(bill.usd, 0.23)
+    })
+  )
+
+  it.effect("learns from the answers to other processes while its first request is under way", () =>
+    Effect.gen(function* () {
+      const context = yield* Layer.build(TaskStore.layerMemory)
+      const store = Context.get(context, TaskStore.TaskStore)
+      const { bill, client } = serverOf({ random: random(9), answer: (random) => 100 + 100 * random })
+      const server = Context.get(yield* Layer.build(client), ClaudeClient.ClaudeClient)
+      const answered = yield* Latch.make()
+      const asked: Array<number> = []
+      const slow = Layer.succeed(ClaudeClient.ClaudeClient, {
+        ...server,
+        send: (request, about) => {
+          asked.push(request.max_tokens)
+          return Effect.andThen(answered.await, server.send(request, about))
+        }
+      })
+      const options = { concurrency: 4, executor: {}, store }
+      const first = yield* Effect.forkChild(run({ ...options, limit: 0.4, client: slow }))
+      yield* Effect.repeat(Effect.yieldNow, { until: () => asked.length > 0 })
+      const second = yield* Effect.forkChild(run({ ...options, limit: 0.4, client }))
+      yield* Effect.repeat(Effect.yieldNow, { until: () => bill.requests >= 50 })
+      assert.deepStrictEqual(asked, [8192])
+      yield* TestClock.adjust("1 second")
+      yield* answered.open
+      const runs = yield* Effect.forkChild(Fiber.joinAll([first, second]))
+      yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => runs.pollUnsafe() !== undefined })
+      yield* Fiber.join(runs)
+      assert.isAtLeast(asked.length, 4)
+      assert.isAtMost(Math.max(...asked.slice(1)), 1000)
+      assert.isAtMost(bill.usd, 0.4)
     })
   )
 })

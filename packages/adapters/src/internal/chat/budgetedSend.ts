@@ -4,8 +4,10 @@ import type { Hold, Spend, SpendAmount } from "@baton/core/Safety"
 import type { SafetyStop } from "@baton/core/SafetyStop"
 import * as Usage from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import { type About, type ClientService, usageOf } from "./Client.ts"
@@ -166,26 +168,47 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
   return Effect.fnUntraced(function* (request, asked, context, queue) {
     const about: About = { ...asked, queue, leaseToken: context.leaseToken }
     const similar = similarTo(queue, request.model)
+    const { completedAttempts } = context
     // A batch learns from its own first answers, because the mean of others can be too low.
-    if (similar.sizes.count() < AnswerSizes.few && !isBatch && context.completedAttempts !== undefined) {
-      const usages = usagesIn(yield* context.completedAttempts, request.model, about.purpose)
-      // The store also has the answers to other workers.
-      if (usages.length > similar.sizes.count()) {
-        similar.sizes = AnswerSizes.make()
-        for (const usage of usages) similar.sizes.add(usage)
-      }
-    }
+    const learning =
+      isBatch || completedAttempts === undefined
+        ? undefined
+        : Effect.map(completedAttempts, (attempts) =>
+            learnFromStore(similar, usagesIn(attempts, request.model, about.purpose))
+          )
+    if (learning !== undefined && isNew(similar)) yield* learning
     let usage: Usage.Usage | null = null
     for (let atLeast = 0; ;) {
       // An earlier attempt has reserved for it, so it is sent even where the budget is used up.
       const isResumed = client.isInBatch === undefined ? false : yield* client.isInBatch(request, about)
-      const sent: Sent = yield* sendOnce(request, about, context, similar, { atLeast, isResumed })
+      const sending = sendOnce(request, about, context, similar, { atLeast, isResumed })
+      const sent: Sent = yield* learning === undefined || !isNew(similar)
+        ? sending
+        : Effect.acquireUseRelease(
+            // Other processes learn at the same time. A request that waits meanwhile reserves less.
+            Effect.forkChild(Effect.repeat(Effect.delay(learning, learnAgain), { until: () => !isNew(similar) })),
+            () => sending,
+            Fiber.interrupt
+          )
       const { isCutOff, maxTokens, reply } = sent
       usage = Usage.add(usage, reply.usage)
       if (!isCutOff) return { ...reply, usage }
       atLeast = maxTokens * (isBatch ? growth.batch : growth.standard)
     }
   })
+}
+
+/** How often a request that waits reads the answers in the store, while too few are known. */
+const learnAgain = Duration.seconds(1)
+
+/** Whether too few answers are known. */
+const isNew = ({ sizes }: Similar): boolean => sizes.count() < AnswerSizes.few
+
+/** The store also has the answers to other workers. */
+const learnFromStore = (similar: Similar, usages: ReadonlyArray<Usage.Usage>): void => {
+  if (!isNew(similar) || usages.length <= similar.sizes.count()) return
+  similar.sizes = AnswerSizes.make()
+  for (const usage of usages) similar.sizes.add(usage)
 }
 
 /** By how much the maximum grows after an answer that it cut off. Every answer costs, and each batch takes hours. */
