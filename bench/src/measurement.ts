@@ -3,7 +3,7 @@ export interface Measurement {
   readonly what: string
   /** In `unit`. Higher is better for rates, lower for times and sizes. */
   readonly value: number
-  readonly unit: "tasks/s" | "/s" | "ms" | "MB" | "rows" | "s" | "%" | "x"
+  readonly unit: "tasks/s" | "/s" | "ms" | "µs" | "MB" | "rows" | "s" | "%" | "x"
   /** The name of the line in the same run that this one is divided by. */
   readonly against?: string
   /** The expected ratio or value, as text for the table. */

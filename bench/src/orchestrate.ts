@@ -1,4 +1,4 @@
-import { Executor, Hooks, Orchestrator, Safety, Task, TaskStore, Verifier } from "@baton/core"
+import { Budget, Execution, Executor, Hooks, Orchestrator, Safety, Task, TaskStore, Usage, Verifier } from "@baton/core"
 import { Effect, Layer } from "effect"
 
 /** Adds `count` tasks in batches of 1 000, with this many concurrency keys in turn; ids start at `from`. */
@@ -23,6 +23,35 @@ export const prefetches = [64, 1000, undefined] as const
 export const describePrefetch = (prefetch: number | undefined): string =>
   prefetch === undefined ? "adaptive prefetch" : `prefetch ${prefetch}`
 
+const usage: Usage.Usage = { ...Usage.zero, outputTokens: 10, costUsd: 0.0001 }
+
+/** An executor that makes this number of calls. They take no time, and reserve ten times their cost. */
+const paying = (calls: number) =>
+  Executor.layer((_task, { spend }) =>
+    Effect.as(
+      Effect.forEach(
+        Array.from({ length: calls }),
+        () =>
+          spend({
+            worstCase: { costUsd: 10 * (usage.costUsd ?? 0), tokens: 10 * usage.outputTokens, what: "a call" },
+            call: Effect.void,
+            spent: () => usage
+          }),
+        { discard: true }
+      ),
+      Execution.make({ output: "done" })
+    )
+  )
+
+/** Gives the queue a budget that no measurement uses up. */
+const setBudget = Effect.gen(function* () {
+  const { budgets } = yield* TaskStore.TaskStore
+  yield* (
+    budgets?.set("default", { limit: { nanoUsd: Budget.toNanoUsd(1_000_000), tokens: null } }) ??
+      Effect.die(new Error("the store keeps no budgets"))
+  )
+})
+
 /** Runs the tasks of a store with an executor that does nothing, a verifier that always passes, and a hook. */
 export const runNoop = <E>(
   store: Layer.Layer<TaskStore.TaskStore, E>,
@@ -34,6 +63,10 @@ export const runNoop = <E>(
     readonly from?: number
     /** The number of concurrency keys. Default: none. */
     readonly keys?: number
+    /** The number of paid calls of a task. Default: none. */
+    readonly calls?: number
+    /** Whether the queue has a budget. Default false. */
+    readonly hasBudget?: boolean
   }
 ): Promise<{ readonly addPerSecond: number; readonly runPerSecond: number }> => {
   let events = 0
@@ -42,7 +75,7 @@ export const runNoop = <E>(
     prefetch: options.prefetch
   }).pipe(
     Layer.provide([
-      Executor.layerFake(),
+      options.calls === undefined ? Executor.layerFake() : paying(options.calls),
       Verifier.layerAlwaysPass,
       Safety.layerAllowAll,
       Hooks.layer(() =>
@@ -55,6 +88,7 @@ export const runNoop = <E>(
   )
   return Effect.gen(function* () {
     const orchestrator = yield* Orchestrator.Orchestrator
+    if (options.hasBudget === true) yield* setBudget
     const adding = performance.now()
     yield* add(options.count, options.from, options.keys)
     const start = performance.now()
