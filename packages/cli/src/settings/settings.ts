@@ -358,7 +358,7 @@ export const settings = {
   },
   codeExecution: {
     kind: Kind.onOff,
-    help: "Let Claude run code in a sandbox of its API; without --web-search and --web-fetch, this costs up to $0.0042 a request",
+    help: "Let Claude run code in a sandbox of its API; without --web-search and --web-fetch, this costs $0.0042 or more a request",
     group: "claude"
   },
   outputSchema: {

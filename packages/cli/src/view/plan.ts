@@ -139,7 +139,7 @@ const notes = (estimate: NonNullable<Plan["estimate"]>, maxCostUsd: number | nul
       : "an assumption, because the store has no completed tasks"
   const unpriced = parts.find(({ costUsd }) => costUsd === null)
   return [
-    `Prompts: about ${count(input, "token")}, ${basis}.`,
+    `Prompts: about ${count(input, "token")}${webSearches > 0 ? " with the results of searches" : ""}, ${basis}.`,
     `Expected: outputs of ${count(answerTokens, "token")}, ${outputs}.`,
     `Worst: every task takes ${count(maxAttempts, "attempt")}, and every output has the maximum length.`,
     "Requests that are cut off and repeated can cost extra.",

@@ -477,14 +477,18 @@ describe("baton plan", () => {
     "expects searches of the web, and has the price of all of them at worst",
     Effect.gen(function* () {
       const tasks = yield* file("tasks.txt", "one", "two")
-      const cost = (...more: ReadonlyArray<string>) =>
-        Effect.map(
-          Effect.flatMap(withServer(["plan", tasks, ...claude, "--json", ...more]), ({ stdout }) => decodePlan(stdout)),
-          ({ estimate }) => estimate?.costUsd ?? { low: NaN, expected: NaN, worst: NaN }
-        )
-      const without = yield* cost()
-      const searching = yield* cost("--web-search", "4")
-      assert.isAtLeast(searching.expected - without.expected, 2 * 2 * 0.01)
+      const unknown = { low: NaN, expected: NaN, worst: NaN }
+      const costs = Effect.fnUntraced(function* (...more: ReadonlyArray<string>) {
+        const { stdout } = yield* withServer(["plan", tasks, ...claude, "--json", ...more])
+        const { estimate } = yield* decodePlan(stdout)
+        return { one: estimate?.costUsd ?? unknown, batch: estimate?.batchCostUsd ?? unknown }
+      })
+      const { one: without } = yield* costs()
+      const { batch, one: searching } = yield* costs("--web-search", "4")
+      const searches = 2 * 2 * 0.01
+      // Searches have no discount.
+      assert.approximately(batch.expected, searches + (searching.expected - searches) / 2, 1e-9)
+      assert.isAtLeast(searching.expected - without.expected, searches)
       assert.isAtLeast(searching.worst - without.worst, 2 * 3 * 4 * 0.01)
       assert.strictEqual(searching.low, without.low)
       const { stdout } = yield* withServer(["plan", tasks, ...claude, "--web-search", "4"])

@@ -1,4 +1,5 @@
 import type * as Usage from "@baton/core/Usage"
+import * as Duration from "effect/Duration"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -64,7 +65,7 @@ export const fromApi = ({ body, headers, hide = identity, nowMillis, status, usa
   const type = code !== undefined && codes.has(code) ? code : named
   const reason = reasonOf(status, type, code, said)
   const requestId = headers?.get("request-id") ?? request_id ?? undefined
-  const wait = headers === undefined ? undefined : retryAfter(headers, nowMillis)
+  const wait = headers === undefined ? undefined : (retryAfter(headers, nowMillis) ?? untilReset(headers, nowMillis))
   return new ClaudeError({
     reason: reason === "Transient" && headers?.get("x-should-retry") === "false" ? "Failed" : reason,
     type,
@@ -74,6 +75,14 @@ export const fromApi = ({ body, headers, hide = identity, nowMillis, status, usa
     ...(wait === undefined ? undefined : { retryAfter: wait }),
     usage: Option.isNone(envelope) && status !== undefined && proxyTimeouts.has(status) ? null : usage
   })
+}
+
+/** The limits of a subscription end at a time in epoch seconds. */
+const untilReset = (headers: Headers, nowMillis: number): Duration.Duration | undefined => {
+  const reset = Number(headers.get("anthropic-ratelimit-unified-reset") ?? NaN)
+  return headers.get("anthropic-ratelimit-unified-status") === "rejected" && Number.isFinite(reset)
+    ? Duration.millis(Math.max(0, reset * 1000 - nowMillis))
+    : undefined
 }
 
 // A proxy reports that the API took too long: the API may be processing the request, and bill it.

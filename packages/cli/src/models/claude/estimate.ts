@@ -80,16 +80,23 @@ const partOf = (
     requests: { low: 0, expected: 0, worst: 0 },
     input: { low: 0, expected: 0, worst: 0 },
     output: { low: 0, expected: 0, worst: 0 },
-    cost: { low: 0, expected: 0, worst: 0 }
+    cost: { low: 0, expected: 0, worst: 0 },
+    batchCost: { low: 0, expected: 0, worst: 0 }
   }
-  const add = (which: keyof Range, requests: number, tokens: Pricing.Billed, cost: number | null) => {
+  const add = (
+    which: keyof Range,
+    requests: number,
+    tokens: Pricing.Billed,
+    costOf: (billing: Pricing.Billed["billing"]) => number | null
+  ) => {
     sums.requests[which] += requests
     sums.input[which] += requests * (tokens.inputTokens + tokens.cacheReadTokens + tokens.cacheWriteTokens)
     sums.output[which] += requests * tokens.outputTokens
-    sums.cost[which] += requests * (cost ?? NaN)
+    sums.cost[which] += requests * (costOf("standard") ?? NaN)
+    sums.batchCost[which] += requests * (costOf("batch") ?? NaN)
   }
   const priced = (which: "low" | "expected", requests: number, tokens: Pricing.Billed) =>
-    add(which, requests, tokens, Pricing.costUsd(prices, model, tokens))
+    add(which, requests, tokens, (billing) => Pricing.costUsd(prices, model, { ...tokens, billing }))
 
   const cached = cachedTokens(empty, rate, prices)
   const uses = expectedUses(empty, history)
@@ -115,22 +122,23 @@ const partOf = (
     })
     for (const [requests, input] of shape.worst(fixed + messages + length + files.most)) {
       for (const asked of [empty, ...fallbackModels.map((model) => ({ ...empty, model }))]) {
-        const { costUsd, tokens } = Pricing.worstCase(prices, asked, "standard", { fixed, messages: input - fixed })
-        const inputTokens = tokens - asked.max_tokens
-        add("worst", requests, { ...noTokens, inputTokens, outputTokens: output.worst }, costUsd)
+        const worst = (billing: Pricing.Billed["billing"]) =>
+          Pricing.worstCase(prices, asked, billing, { fixed, messages: input - fixed })
+        const inputTokens = worst("standard").tokens - asked.max_tokens
+        const tokens = { ...noTokens, inputTokens, outputTokens: output.worst }
+        add("worst", requests, tokens, (billing) => worst(billing).costUsd)
       }
     }
   }
-  const { cost } = sums
-  const costUsd = lengths.length > 0 && Number.isNaN(cost.worst) ? null : cost
+  const isUnknown = lengths.length > 0 && Number.isNaN(sums.cost.worst)
   return {
     part,
     model,
     requests: whole(sums.requests),
     inputTokens: whole(sums.input),
     outputTokens: whole(sums.output),
-    costUsd,
-    batchCostUsd: costUsd === null ? null : times(costUsd, Pricing.batchDiscount)
+    costUsd: isUnknown ? null : sums.cost,
+    batchCostUsd: isUnknown ? null : sums.batchCost
   }
 }
 
@@ -180,8 +188,6 @@ const map = ({ expected, low, worst }: Range, f: (value: number) => number): Ran
 })
 
 const whole = (range: Range): Range => map(range, Math.round)
-
-const times = (range: Range, factor: number): Range => map(range, (value) => value * factor)
 
 /** The sum of costs; null if one of them is unknown. */
 export const sum = (costs: ReadonlyArray<Range | null>): Range | null =>
