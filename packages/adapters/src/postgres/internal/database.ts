@@ -89,8 +89,8 @@ export const within = <A, E, R>(
     Effect.onExit(
       Effect.raceFirst(
         Fiber.join(fiber),
-        Effect.andThen(
-          Effect.sleep(deadline),
+        // Made only then: an error with its stack costs as much as a statement.
+        Effect.flatMap(Effect.sleep(deadline), () =>
           Effect.fail(new Errors.NoAnswer({ millis: Duration.toMillis(deadline) }))
         )
       ),

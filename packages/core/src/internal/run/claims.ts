@@ -122,8 +122,6 @@ export interface Claims {
   readonly startNext: () => ReadonlyArray<ClaimedTask>
   /** The store has the task as started. */
   readonly markStarted: (claimed: ClaimedTask) => void
-  /** Notes the duration of a write that marked tasks as started, in milliseconds. */
-  readonly measureStart: (millis: number) => void
   /** Calls `listener` when `startNext` may have tasks. */
   readonly onStartsWanted: (listener: () => void) => void
   /** How many queued tasks the store has as started. */
@@ -186,8 +184,6 @@ export const make = Effect.fnUntraced(function* (
   /** How many queued tasks the store has as started. */
   let queuedStarted = 0
   let startsAreHeld = false
-  /** How long a write that marks tasks as started takes, in milliseconds: an exponentially weighted mean. */
-  let startMillis = 0
   let wantStarts = () => {}
   const waiting: Array<Waiting> = []
   const isWaiting = Latch.makeUnsafe(false)
@@ -198,13 +194,11 @@ export const make = Effect.fnUntraced(function* (
   const ahead = (): number => prefetch ?? pace.ahead()
 
   /**
-   * How many queued tasks are to be started before a worker takes them, so that short tasks do not wait for the write, and
-   * so many that the writes take a small part of the time. None where a worker that dies before it has begun must not use up the task.
+   * How many queued tasks are to be started before a worker takes them, so that short tasks do not wait for the write: as many
+   * as would be claimed ahead by default, so that most are started by their claim. None where a worker that dies before it has
+   * begun must not use up the task.
    */
-  const startsAhead = (): number =>
-    startsAreHeld || onCrash === "dead-letter"
-      ? 0
-      : pace.within(Math.min(Math.max(10, 20 * startMillis), pacing.aheadMillis))
+  const startsAhead = (): number => (startsAreHeld || onCrash === "dead-letter" ? 0 : pace.within(pacing.aheadMillis))
 
   const isUnstarted = (entry: ClaimedTask) => entry.phase === "queued" && !entry.isStarted
 
@@ -273,9 +267,6 @@ export const make = Effect.fnUntraced(function* (
     markStarted: (entry) => {
       if (isUnstarted(entry)) queuedStarted++
       entry.isStarted = true
-    },
-    measureStart: (millis) => {
-      startMillis = startMillis === 0 ? millis : startMillis + (millis - startMillis) / 8
     },
     onStartsWanted: (listener) => {
       wantStarts = listener

@@ -27,15 +27,10 @@ const started: StartResult = { _tag: "Started" }
 
 export const make = (parts: RunParts, claims: Claims): Starts => {
   const waiting = new Map<ClaimedTask, Deferred.Deferred<StartResult>>()
-  // Monotonic, as for the pace of the workers.
-  const now = () => Number(parts.clock.monotonicTimeNanosUnsafe()) / 1e6
-
   const write = (batch: ReadonlyArray<ClaimedTask>): Effect.Effect<void> => {
     const leases = batch.map(({ claim }) => ({ taskId: claim.task.id, token: claim.token }))
-    const since = now()
     return Effect.match(storeCall(parts, "start", parts.store.start(leases), { size: leases.length }), {
       onSuccess: ({ lost }) => {
-        claims.measureStart(now() - since)
         const byLease = new Map(lost.map((lease) => [leaseKey(lease), lease.status]))
         for (const [index, claimed] of batch.entries()) {
           const lease = leases[index]
