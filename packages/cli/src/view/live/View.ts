@@ -20,13 +20,13 @@ export interface SafetyView {
   readonly attempts: number
 }
 
-/** A running task. */
+/** A running task, or one that has just ended. */
 export interface TaskRow {
   readonly id: string
   readonly attempt: number
   readonly ageMillis: number
   /** `waiting` for the repetition of a failed request, `rate limited` for a slot under a rate limit. */
-  readonly doing: "executing" | "verifying" | "waiting" | "rate limited"
+  readonly doing: "executing" | "verifying" | "waiting" | "rate limited" | "ended"
   /** The remaining waiting time. */
   readonly waitMillis: number
   /** The description, what the task reports itself, or the reason for waiting. */
@@ -64,8 +64,8 @@ export interface View {
   /** Undefined for the view of a store. */
   readonly safety: SafetyView | undefined
   readonly maxAttempts: number | undefined
-  /** The lines of the list of running tasks. A task keeps its line; undefined is an empty line. */
-  readonly tasks: ReadonlyArray<TaskRow | undefined>
+  /** The lines of the list of running tasks. A task keeps its line until it ends. */
+  readonly tasks: ReadonlyArray<TaskRow>
   /** The failed attempts, the most recent first. */
   readonly failures: ReadonlyArray<FailureRow>
   /** The width of the widest id so far, so that the column keeps its width. */

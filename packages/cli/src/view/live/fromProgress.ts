@@ -34,7 +34,6 @@ export const fromProgress = (progress: Progress, slots: TaskSlots, options: View
   const isFast = ratePerSecond > fastRate * concurrency
   // Tasks that are being stored still count as running in the progress.
   const running = Math.min(progress.running.size, concurrency)
-  slots.grow(concurrency)
   const shown = slots.assign(progress.running, {
     now,
     isFast,
@@ -61,7 +60,7 @@ export const fromProgress = (progress: Progress, slots: TaskSlots, options: View
       attempts: progress.started
     },
     maxAttempts: options.maxAttempts,
-    tasks: shown.map((task) => (task === undefined ? undefined : rowOf(task, now, options.rateLimitedSince(task[0])))),
+    tasks: shown.map((slot) => rowOf(slot, now, options.rateLimitedSince(slot.id))),
     failures: progress.latest.map(({ at, attempt, feedback, isFinal, taskId }): FailureRow => ({
       id: taskId,
       attempt,
@@ -91,18 +90,16 @@ export const failureOf = ({ at, attempt, feedback, isFinal, taskId }: Failure, n
   isFinal
 })
 
-/** The row of a running task. */
-export const rowOf = (
-  [id, task]: readonly [TaskId, Running],
-  now: number,
-  rateLimitedSince: number | undefined
-): TaskRow => {
+/** The row of a task. */
+export const rowOf = ({ endedAt, id, task }: Slot, now: number, rateLimitedSince: number | undefined): TaskRow => {
   const { attempt, pause, phase, startedAt } = task
+  const ageMillis = Math.max(0, (endedAt ?? now) - startedAt)
+  if (endedAt !== undefined) return { id, attempt, ageMillis, doing: "ended", waitMillis: 0, text: task.description }
   const isWaiting = pause !== undefined && pause.until > now
   return {
     id,
     attempt,
-    ageMillis: Math.max(0, now - startedAt),
+    ageMillis,
     doing: isWaiting
       ? "waiting"
       : rateLimitedSince !== undefined && now - rateLimitedSince >= minWait
@@ -127,22 +124,23 @@ const maxSlots = 200
 /** While tasks finish too fast to be read, only tasks that are older than this are shown. */
 const minAgeWhenFast = 2000
 
-/** Assigns running tasks to lines of the view, so that each task keeps its line. */
+/** The time for which the line of an ended task waits for the next task, in milliseconds. */
+const endedFor = 1000
+
+/** The line of a task. */
+interface Slot {
+  id: TaskId
+  task: Running
+  endedAt: number | undefined
+}
+
+/**
+ * Assigns running tasks to lines of the view. Each task keeps its line until it ends. The line then goes to the next task, or
+ * is removed if none starts, so that no line is blank.
+ */
 export class TaskSlots {
   private width = 0
-  /** The most lines that were in use at once. More would be blank. */
-  private height = 1
-  private readonly ids: Array<TaskId | undefined> = []
-
-  constructor(concurrency: number) {
-    this.grow(concurrency)
-  }
-
-  /** Adds slots for a run that works on this many tasks at a time. */
-  grow(concurrency: number): void {
-    const missing = Math.min(maxSlots, concurrency) - this.ids.length
-    if (missing > 0) this.ids.push(...Array.from({ length: missing }, () => undefined))
-  }
+  private slots: Array<Slot> = []
 
   /** The width of the widest id so far. */
   get idWidth(): number {
@@ -153,21 +151,16 @@ export class TaskSlots {
   assign(
     running: ReadonlyMap<TaskId, Running>,
     options: { readonly now: number; readonly limit: number; readonly isFast: boolean }
-  ): ReadonlyArray<readonly [TaskId, Running] | undefined> {
+  ): ReadonlyArray<Slot> {
     const { isFast, limit, now } = options
-    const latestStart = isFast ? now - minAgeWhenFast : now
-    const taken = new Set<TaskId>()
-    for (const [slot, id] of this.ids.entries()) {
-      if (id === undefined) continue
-      if (running.has(id)) taken.add(id)
-      else this.ids[slot] = undefined
+    for (const slot of this.slots) {
+      const task = running.get(slot.id)
+      if (task === undefined) slot.endedAt ??= now
+      else Object.assign(slot, { task, endedAt: undefined })
     }
-    if (taken.size < this.ids.length) this.fill(running, taken, latestStart)
-    this.height = Math.max(this.height, this.ids.findLastIndex((id) => id !== undefined) + 1)
-    return this.ids.slice(0, Math.min(limit, this.height)).map((id) => {
-      const task = id === undefined ? undefined : running.get(id)
-      return id === undefined || task === undefined ? undefined : ([id, task] as const)
-    })
+    this.fill(running, isFast ? now - minAgeWhenFast : now, Math.min(limit, maxSlots))
+    this.slots = this.slots.filter(({ endedAt }) => endedAt === undefined || (!isFast && now - endedAt < endedFor))
+    return this.slots.slice(0, limit)
   }
 
   /** Widens the column for ids without a slot. */
@@ -175,15 +168,18 @@ export class TaskSlots {
     this.width = others.reduce((width, { taskId }) => Math.max(width, displayWidth(taskId)), this.width)
   }
 
-  /** Fills free slots; `running` is in the order in which the tasks started. */
-  private fill(running: ReadonlyMap<TaskId, Running>, taken: ReadonlySet<TaskId>, latestStart: number): void {
-    let slot = this.ids.indexOf(undefined)
-    for (const [id, { startedAt }] of running) {
-      if (slot === -1 || startedAt > latestStart) return
-      if (taken.has(id)) continue
-      this.ids[slot] = id
+  /** Gives slots of ended tasks, and up to `max` slots in all, to other tasks; `running` is in the order of their starts. */
+  private fill(running: ReadonlyMap<TaskId, Running>, latestStart: number, max: number): void {
+    const listed = new Set(this.slots.map(({ id }) => id))
+    const ended = this.slots.filter(({ endedAt }) => endedAt !== undefined).values()
+    for (const [id, task] of running) {
+      if (task.startedAt > latestStart) return
+      if (listed.has(id)) continue
+      const slot = ended.next().value
+      if (slot !== undefined) Object.assign(slot, { id, task, endedAt: undefined })
+      else if (this.slots.length < max) this.slots.push({ id, task, endedAt: undefined })
+      else return
       this.width = Math.max(this.width, displayWidth(id))
-      slot = this.ids.indexOf(undefined, slot)
     }
   }
 }

@@ -49,7 +49,8 @@ const body = (view: View, canvas: Canvas, rows: number, isSpacious: boolean): Re
   const headingRows = isSpacious ? 2 : 0
   // Reserved for failures from the start, so that the first failure does not shrink the list of tasks.
   const reserved = isSpacious ? headingRows + Math.max(1, Math.floor(rows / 5)) : Math.min(1, Math.max(0, rows - 3))
-  const taskRows = Math.max(0, Math.min(view.tasks.length, rows - headingRows - reserved))
+  const wanted = Math.max(view.tasks.length, view.message === undefined ? 0 : 1)
+  const taskRows = Math.max(0, Math.min(wanted, rows - headingRows - reserved))
   const failed = Math.min(view.failures.length, rows - headingRows - taskRows - (isSpacious ? headingRows : 0))
   const tasks = [...(isSpacious ? ["", taskHeader(view, canvas)] : []), ...taskLines(view, canvas, taskRows)]
   const failures =
@@ -110,27 +111,28 @@ const taskHeader = (view: View, canvas: Canvas): string => {
 const taskLines = (view: View, canvas: Canvas, rows: number): ReadonlyArray<string> => {
   const { columns, style } = canvas
   const shape = columnsOf(view, canvas)
-  const isCut = view.tasks.length > rows
-  const slots = view.tasks.slice(0, isCut ? rows - 1 : rows)
-  const lines: ReadonlyArray<string> = slots.map((row) => (row === undefined ? "" : taskLine(row, view, shape, style)))
-  const hidden = isCut ? Math.max(0, view.running - slots.filter((row) => row !== undefined).length) : 0
-  if (view.message !== undefined && slots.every((row) => row === undefined)) {
-    return [gap + style.dim(fit(view.message, columns - gap.length))]
+  if (view.tasks.length === 0) {
+    return view.message === undefined ? [] : [gap + style.dim(fit(view.message, columns - gap.length))]
   }
-  return isCut ? [...lines, hidden === 0 ? "" : style.dim(`${gap}and ${hidden} more`)] : lines
+  const isCut = view.tasks.length > rows
+  const shown = view.tasks.slice(0, isCut ? rows - 1 : rows)
+  const lines = shown.map((row) => taskLine(row, view, shape, style))
+  const hidden = view.running - shown.filter(({ doing }) => doing !== "ended").length
+  return isCut && hidden > 0 ? [...lines, style.dim(`${gap}and ${hidden} more`)] : lines
 }
 
 const paints: Readonly<Record<TaskRow["doing"], (style: Style) => Paint>> = {
   executing: () => unpainted,
   verifying: ({ cyan }) => cyan,
   waiting: ({ yellow }) => yellow,
-  "rate limited": ({ yellow }) => yellow
+  "rate limited": ({ yellow }) => yellow,
+  ended: ({ dim }) => dim
 }
 
 const taskLine = (row: TaskRow, view: View, shape: Columns, style: Style): string => {
   const paint = paints[row.doing](style)
   const doing = row.doing === "waiting" ? `retry ${clock(row.waitMillis)}` : row.doing
-  const text = fit(firstLine(row.text), shape.text)
+  const text = (row.doing === "ended" ? style.dim : unpainted)(fit(firstLine(row.text), shape.text))
   return `${gap}${style.dim(firstColumns(row, view, shape))}${gap}${paint(pad(fit(doing, doingCells), doingCells))}${gap}${text}`.trimEnd()
 }
 

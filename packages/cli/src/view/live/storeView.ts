@@ -27,8 +27,7 @@ export const make = Effect.gen(function* () {
   let rate: Rate | undefined
   let failed = -1
   let failures: ReadonlyArray<Failure> = []
-  const slots = new TaskSlots(maxRows)
-  let widest = 1
+  const slots = new TaskSlots()
 
   const { progress } = store
   const reportsOf = (ids: ReadonlyArray<TaskId>) =>
@@ -92,7 +91,6 @@ export const make = Effect.gen(function* () {
     const { claimed, tasks } =
       counts.in_progress === 0 ? { claimed: 0, tasks: new Map<TaskId, Running>() } : yield* running
     const runningTasks = Math.max(0, counts.in_progress - claimed)
-    widest = Math.max(widest, tasks.size)
     if (counts.failed !== failed) {
       failures = counts.failed === 0 ? [] : yield* deadLetters
       failed = counts.failed
@@ -112,9 +110,7 @@ export const make = Effect.gen(function* () {
       usage: null,
       safety: undefined,
       maxAttempts: undefined,
-      tasks: slots
-        .assign(tasks, { now, limit: widest, isFast: false })
-        .map((task) => task && rowOf(task, now, undefined)),
+      tasks: slots.assign(tasks, { now, limit: maxRows, isFast: false }).map((slot) => rowOf(slot, now, undefined)),
       failures: failures.map((failure) => failureOf(failure, now)),
       idWidth: slots.idWidth,
       message: runningTasks === 0 ? (pauseLines(pauses, now)[0] ?? "no task is running") : undefined,

@@ -46,7 +46,7 @@ th, td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical
 .chart th { width: 1%; white-space: nowrap; } .chart th, .chart td { border: 0; padding: 3px 12px 3px 0; }
 .chart td.number { width: 1%; padding-right: 0; }
 .chart td span { display: block; height: 14px; border-radius: 2px; background: var(--in_progress); min-width: 1px; margin-top: 4px; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(360px, 1fr)); gap: 0 48px; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(360px, 100%), 1fr)); gap: 0 48px; }
 svg { display: block; width: 100%; background: var(--card); border-radius: 6px; }
 svg .completed { fill: var(--completed); } svg .retried { fill: var(--retried); } svg .failed { fill: var(--failed); }
 svg .lease_expired { fill: var(--lease_expired); } svg .cancelled { fill: var(--cancelled); }
@@ -70,5 +70,6 @@ li details { border: 0; } li summary { color: var(--soft); font-size: 13px; padd
 details > :not(summary):last-child { margin-bottom: 20px; }
 code { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; background: var(--card); padding: 2px 6px; border-radius: 4px; }
 .steps { list-style: none; padding: 0; margin: 0; } .steps li { padding: 4px 0; color: var(--soft); } .steps code { color: var(--ink); margin-right: 8px; }
+@media (max-width: 600px) { summary { flex-wrap: wrap; gap: 0 10px; } summary .title { flex-basis: 80%; } summary .title + .details { margin-left: 19px; } }
 @media print { details { break-inside: avoid; } }
 `

@@ -19,7 +19,7 @@ const open = (pending: number, ...fed: ReadonlyArray<Parameters<Progress["on"]>[
   const progress = new Progress(events.counts({ pending }), 0)
   progress.concurrency = 4
   for (const event of fed) progress.on(event)
-  return (options: Partial<ViewOptions> = {}) => fromProgress(progress, new TaskSlots(4), { ...defaults, ...options })
+  return (options: Partial<ViewOptions> = {}) => fromProgress(progress, new TaskSlots(), { ...defaults, ...options })
 }
 
 describe("the view of a run", () => {
@@ -97,7 +97,7 @@ describe("the view of a run", () => {
   it("has one line for tasks that end faster than one can read", () => {
     const many = Array.from({ length: 500 }, (_, n) => events.completed(9, `t${n}`))
     const view = open(1000, ...many, events.started(9, "now"), events.started(9, "and-now"))()
-    assert.deepStrictEqual(view.tasks, [undefined])
+    assert.deepStrictEqual(view.tasks, [])
     assert.strictEqual(view.message, "tasks finish too fast to be listed")
   })
 })
@@ -111,29 +111,43 @@ const running = (...tasks: ReadonlyArray<readonly [id: string, startedAt: number
   )
 
 const options = { now: 10_000, limit: 4, isFast: false }
-const ids = (shown: ReturnType<TaskSlots["assign"]>) => shown.map((task): string | undefined => task?.[0])
+const ids = (shown: ReturnType<TaskSlots["assign"]>) =>
+  shown.map(({ endedAt, id }) => (endedAt === undefined ? id : `${id} ended`))
 
 describe("TaskSlots", () => {
-  it("a task keeps its line until it ends; the next task takes the free line", () => {
-    const slots = new TaskSlots(3)
+  it("a task keeps its line until it ends; the next task takes the line", () => {
+    const slots = new TaskSlots()
     assert.deepStrictEqual(ids(slots.assign(running(["a", 1], ["b", 2], ["c", 3]), options)), ["a", "b", "c"])
-    assert.deepStrictEqual(ids(slots.assign(running(["a", 1], ["c", 3]), options)), ["a", undefined, "c"])
+    assert.deepStrictEqual(ids(slots.assign(running(["a", 1], ["c", 3]), options)), ["a", "b ended", "c"])
     assert.deepStrictEqual(ids(slots.assign(running(["a", 1], ["c", 3], ["d", 4]), options)), ["a", "d", "c"])
+    assert.deepStrictEqual(ids(slots.assign(running(["d", 4], ["c", 3], ["a", 9]), options)), ["a", "d", "c"])
+  })
+
+  it("the line of an ended task is removed after a second if no task takes it, as near the end of a list", () => {
+    const slots = new TaskSlots()
+    slots.assign(running(["a", 1], ["b", 2], ["c", 3]), options)
+    const last = running(["c", 3])
+    const at = (now: number) => ids(slots.assign(last, { ...options, now }))
+    assert.deepStrictEqual(at(20_000), ["a ended", "b ended", "c"])
+    assert.deepStrictEqual(at(20_999), ["a ended", "b ended", "c"])
+    assert.deepStrictEqual(at(21_000), ["c"])
   })
 
   it("shows the tasks that started first if there are more tasks than lines", () => {
-    const slots = new TaskSlots(2)
-    assert.deepStrictEqual(ids(slots.assign(running(["a", 1], ["b", 2], ["c", 3]), options)), ["a", "b"])
+    const three = running(["a", 1], ["b", 2], ["c", 3])
+    assert.deepStrictEqual(ids(new TaskSlots().assign(three, { ...options, limit: 2 })), ["a", "b"])
   })
 
   it("has no blank line for a task that has just started; if tasks are fast, it shows only slow ones", () => {
     const tasks = running(["old", 5000], ["new", 9999])
-    assert.deepStrictEqual(ids(new TaskSlots(4).assign(tasks, options)), ["old", "new"])
-    assert.deepStrictEqual(ids(new TaskSlots(4).assign(tasks, { ...options, isFast: true })), ["old"])
+    assert.deepStrictEqual(ids(new TaskSlots().assign(tasks, options)), ["old", "new"])
+    const slots = new TaskSlots()
+    assert.deepStrictEqual(ids(slots.assign(tasks, { ...options, isFast: true })), ["old"])
+    assert.deepStrictEqual(ids(slots.assign(running(["new", 9999]), { ...options, isFast: true })), [])
   })
 
   it("the column for ids grows and never shrinks", () => {
-    const slots = new TaskSlots(1)
+    const slots = new TaskSlots()
     slots.assign(running(["a-long-id", 1]), options)
     slots.assign(running(["b", 1]), options)
     assert.strictEqual(slots.idWidth, 9)

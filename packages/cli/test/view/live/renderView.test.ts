@@ -181,17 +181,17 @@ describe("the live view", () => {
     )
   })
 
-  it("leaves no blank lines where tasks were, if there is a message in their place", () => {
-    const shown = view({ tasks: Array.from({ length: 10 }, () => undefined), failures: [], message: "too fast" })
-    const lines = plain(shown, { columns: 80, rows: 24 })
-    assert.strictEqual(lines.filter((line) => line === "").length, 2)
+  it("shows a task that has just ended, and does not count it among the running ones", () => {
+    const ended = task(2, { doing: "ended" })
+    const lines = plain(view({ tasks: [task(1), ended, task(3)] }), { columns: 79, rows: 23 })
+    assert.strictEqual(lines[8], "  task-2      1/3      2s  ended         Name a prime above 2")
+    const tasks = [ended, ...Array.from({ length: 20 }, (_, n) => task(n))]
+    const cut = plain(view({ tasks, running: 20 }), { columns: 79, rows: 23 })
+    assert.include(cut, `  and ${20 - cut.filter((line) => line.includes("executing")).length} more`)
   })
 
   it("shows a message in place of the tasks if the run waits", () => {
-    const lines = plain(view({ tasks: [undefined, undefined], message: "next retry in 51s" }), {
-      columns: 79,
-      rows: 23
-    })
+    const lines = plain(view({ tasks: [], message: "next retry in 51s" }), { columns: 79, rows: 23 })
     assert.deepStrictEqual(lines.slice(7, 9), ["  next retry in 51s", ""])
   })
 
