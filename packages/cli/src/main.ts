@@ -100,9 +100,16 @@ const settings = Layer.merge(
   CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
 )
 
+/** Separates the number of `-j8`, which other programs take too. Arguments after `--` are those of another program. */
+const withSeparateNumbers = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const end = args.indexOf("--")
+  const own = end < 0 ? args : args.slice(0, end)
+  return [...own.flatMap((arg) => (/^-j\d+$/.test(arg) ? ["-j", arg.slice(2)] : [arg])), ...args.slice(own.length)]
+}
+
 /** Runs a command line. Prints errors to standard error and fails with an error that carries the exit code. */
 export const run = (args: ReadonlyArray<string>) =>
-  Command.runWith(baton, { version: manifest.version })(args).pipe(
+  Command.runWith(baton, { version: manifest.version })(withSeparateNumbers(args)).pipe(
     Effect.provide(projectOf(args)),
     Effect.tapCause(printErrors),
     Effect.catchIf(isBrokenPipe, () => Effect.fail(new EndedWith({ exitCode: exitCodes.brokenPipe }))),

@@ -51,7 +51,7 @@ const list = Command.make(
     })
 ).pipe(
   Command.withDescription("List the failed tasks with the feedback of their last attempt."),
-  Command.withShortDescription("List failed tasks and the reasons"),
+  Command.withShortDescription("List failed tasks and the causes"),
   Command.withExamples([
     { command: "baton dlq list", description: "Show ids, attempts and feedback" },
     { command: "baton dlq list --json | jq -r '.[].id'", description: "Print only the ids" }

@@ -148,11 +148,7 @@ const program = Effect.fnUntraced(function* (by: string, commandLine: string) {
   const name = parsed.success._tag === "Shell" ? "sh" : parsed.success.program
   const found = yield* locate(name)
   if (found !== undefined) return Diagnosis.ok(by, found === name ? `${name} exists.` : `${name} is ${found}.`)
-  return Diagnosis.fail(
-    by,
-    missing(name),
-    name === "claude" ? "Install Claude Code: npm install -g @anthropic-ai/claude-code" : remedy(name)
-  )
+  return Diagnosis.fail(by, missing(name), remedy(name))
 })
 
 /** Checks the shell for `--shell`. */

@@ -15,7 +15,7 @@ export const run = Command.make("run", { ...sourceOptions, ...runFlags }, (flags
   Command.withDescription(
     "Import the sources and run the tasks until no task is left that can run. Run the same command again to resume: completed tasks are not executed again.\n\n" +
       "The --exec command receives the description of a task on stdin, and BATON_TASK_ID, BATON_ATTEMPT, BATON_FEEDBACK (why the last attempt failed) and BATON_METADATA in its environment. The --verify command receives the output on stdin, and BATON_DESCRIPTION in addition.\n\n" +
-      "Exit codes: 0 every task completed; 1 wrong usage or configuration, or an unexpected error; 2 at least one task is in the dead-letter queue, or depends on one that did not complete; 3 a limit stopped the run; 129, 130, 143 a signal (or `baton stop`) stopped the run after draining."
+      "Exit codes: 0 every task completed; 1 wrong usage or configuration, or an unexpected error; 2 at least one task is in the dead-letter queue, or depends on one that did not complete; 3 a limit stopped the run; 4 tasks wait for review; 129, 130, 143 a signal (or `baton stop`) stopped the run after draining."
   ),
   Command.withShortDescription("Run a list of tasks"),
   Command.withExamples([

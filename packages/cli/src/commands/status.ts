@@ -41,7 +41,7 @@ export const status = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show the number of tasks by status, the longest-running task, the reasons for failures, and the commands to type next."
+    "Show the number of tasks by status, the longest-running task, the causes of failures, and the commands to type next."
   ),
   Command.withShortDescription("Show the progress"),
   Command.withExamples([

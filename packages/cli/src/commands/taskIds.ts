@@ -1,5 +1,5 @@
 /** Finds tasks by their ids. */
-import { idInQueue, type Task, TaskId } from "@baton/core/Task"
+import { idInQueue, localId, type Task, TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Arr from "effect/Array"
@@ -12,7 +12,8 @@ import { safeText } from "../view/safeText.ts"
 
 /**
  * Looks up tasks by id, without duplicates and in order; also returns the unknown ids. A task may be called as in its
- * source, without its queue, if only one queue of the store has a task with this id, and as JSON writes its id.
+ * source, without its queue, if only one queue of the store has a task with this id, with its queue if the command works on
+ * that queue alone, and as JSON writes its id.
  */
 export const lookUp = Effect.fnUntraced(function* (
   ids: ReadonlyArray<TaskId>
@@ -46,13 +47,22 @@ export const lookUp = Effect.fnUntraced(function* (
 /** An id as JSON writes it: an argument of a command line cannot contain U+0000 or half of a surrogate pair. */
 const quotedId = Schema.decodeUnknownOption(Schema.fromJsonString(TaskId))
 
-/** The tasks that have this id in the source of their queue. */
+/** The tasks that have this id in the source of their queue, or with their queue before it. */
 const inEachQueue = Effect.fnUntraced(function* (
   id: string
 ): Effect.fn.Return<ReadonlyArray<Task>, TaskStoreError, TaskStore> {
   const store = yield* TaskStore
   const queues = yield* store.queues
-  return Arr.getSomes(yield* Effect.forEach(queues, ({ queue }) => store.get(idInQueue(queue, id)), { concurrency: 8 }))
+  const candidates = queues.flatMap(({ queue }) => {
+    const local = TaskId.make(localId({ id, queue }))
+    return [idInQueue(queue, id), ...(local === id ? [] : [local])].map((id) => ({ id, queue }))
+  })
+  const find = ({ id, queue }: (typeof candidates)[number]) =>
+    Effect.map(
+      store.get(id),
+      Option.filter((task) => task.queue === queue)
+    )
+  return Arr.getSomes(yield* Effect.forEach(candidates, find, { concurrency: 8 }))
 })
 
 /** Fails if there are unknown ids; suggests similar ids for a single one. */

@@ -11,7 +11,7 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { CommandFailed } from "../system/CommandFailed.ts"
-import { locate, missing, remedy } from "../system/programs.ts"
+import * as programs from "../system/programs.ts"
 import type { Given, RunFlags } from "../settings/flags.ts"
 import type { Delivery } from "./Delivery.ts"
 import type { RunInfo } from "./notify.ts"
@@ -82,12 +82,7 @@ const command = Effect.fnUntraced(function* ({ by, value }: Given<string>, event
         message: `${by} cannot be run. ${detail}: put the command into a script and pass the script's path.`
       })
   )
-  // Found now instead of when the first task fails, which can be hours later.
-  if (command._tag === "Program" && (yield* locate(command.program)) === undefined) {
-    return yield* new CommandFailed({
-      message: `${by} cannot be run. ${missing(command.program)} ${remedy(command.program)}`
-    })
-  }
+  if (command._tag === "Program") yield* programs.check(by, command.program)
   return () => make({ name: by, command, event })
 })
 

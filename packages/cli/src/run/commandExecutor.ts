@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import { costLimit, type Given, type RunFlags, tokenLimit } from "../settings/flags.ts"
 import * as Kind from "../system/Kind.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
+import * as programs from "../system/programs.ts"
 import * as shell from "../system/shell.ts"
 
 /** Builds the executor. Fails with a message for the user if the flags are inconsistent. */
@@ -73,9 +74,12 @@ const shellFor = Effect.fnUntraced(function* (by: string) {
 
 export const commandModule = Effect.promise(() => import("@baton/adapters/command"))
 
-/** Splits a command line. */
-export const parse = (module: typeof Command.Command, { by, value }: Given<string>) =>
-  Effect.mapError(
+/** Splits a command line, and fails if its program does not exist. */
+export const parse = Effect.fnUntraced(function* (module: typeof Command.Command, { by, value }: Given<string>) {
+  const command = yield* Effect.mapError(
     Effect.fromResult(module.parse(value)),
     (error) => new CommandFailed({ message: `${by} cannot be run. ${error.message}` })
   )
+  if (command._tag === "Program") yield* programs.check(by, command.program)
+  return command
+})

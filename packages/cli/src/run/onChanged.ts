@@ -77,10 +77,12 @@ const askOrRefuse = Effect.fnUntraced(function* (comparison: Comparison) {
       { title: "stop: change nothing", value: "stop" as const }
     ]
   })
-  const answer = yield* Effect.catchTag(Prompt.run(prompt), "QuitError", () => Effect.succeed("stop" as const))
-  if (answer !== "stop") return answer
+  const answer = yield* Effect.catchTag(Prompt.run(prompt), "QuitError", () => Effect.succeed("quit" as const))
+  if (answer !== "stop" && answer !== "quit") return answer
+  // After Ctrl-C, the cursor is still on the last line of the question.
+  if (answer === "quit") yield* printMessage(safe``)
   yield* printMessage(safe`Nothing was changed.`)
-  return yield* new EndedWith({ exitCode: exitCodes.error })
+  return yield* new EndedWith({ exitCode: answer === "quit" ? exitCodes.interrupted : exitCodes.error })
 })
 
 /** Shows the changes, and handles them as the flag says or as the user answers. */

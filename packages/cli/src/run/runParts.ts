@@ -24,6 +24,7 @@ import * as hooks from "../hooks/hooks.ts"
 import type { ModelUse } from "../view/summary.ts"
 import type { SourceError } from "../sources/SourceError.ts"
 import { siblingFile } from "../settings/siblingFile.ts"
+import { check as checkFile } from "../view/writeFile.ts"
 import * as Telemetry from "../system/Telemetry.ts"
 import { executors, type PartOptions, verifiers } from "./executors.ts"
 
@@ -88,6 +89,8 @@ export const make = Effect.fnUntraced(function* (
     return yield* new CommandFailed({ message: `${by} only works with --exec or --shell. Remove ${by}.` })
   }
   yield* checkFlags(flags, uses, apis)
+  // Checked before the run, whose end can be hours away.
+  if (flags.report !== undefined) yield* checkFile(flags.report.value)
   const isClaude = apis.executor === "claude"
   const batchRun = isClaude ? yield* batchesModule : undefined
   const formerJournal = siblingFile(yield* StoreUrl, "batches")

@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { constants, createReadStream, openSync } from "node:fs"
 import { Socket } from "node:net"
 import type { Readable } from "node:stream"
+import { nearest } from "../system/nearest.ts"
 import { extensionOf, extensions, type Format, fromPath } from "./Format.ts"
 import * as SourceError from "./SourceError.ts"
 
@@ -48,7 +49,9 @@ export const open = Effect.fnUntraced(function* (
     const path = yield* spool(stdinName, stdio.stdin)
     return { name: stdinName, path, format: format ?? "jsonl", isDefaultFormat: format === undefined }
   }
-  const info = yield* Effect.mapError(fs.stat(argument), readError(argument))
+  const info = yield* Effect.catch(fs.stat(argument), (error) =>
+    error.reason._tag === "NotFound" ? notFound(argument) : Effect.fail(readError(argument)(error))
+  )
   if (info.type === "Directory") {
     return yield* SourceError.make(
       argument,
@@ -62,8 +65,10 @@ export const open = Effect.fnUntraced(function* (
     return yield* SourceError.make(
       argument,
       null,
-      `${extension === "" ? "has no extension" : `has an unknown extension (${extension})`}; ` +
-        `Baton reads ${extensions}; for another name, add --format`
+      isWorkbook(extension)
+        ? "is a workbook; export its sheet as CSV, and name that file"
+        : `${extension === "" ? "has no extension" : `has an unknown extension (${extension})`}; ` +
+            `Baton reads ${extensions}; for another name, add --format`
     )
   }
   const path = info.type === "File" ? argument : yield* spool(argument, readOnce(argument, info.type))
@@ -153,6 +158,23 @@ const spoolError = (name: string) => (error: PlatformError) =>
   SourceError.make(name, null, `cannot be copied to a temporary file: ${describe(error)}`)
 
 /** Describes why a source cannot be read. */
+const isWorkbook = (extension: string) => /^\.(?:xlsx?|xlsm|xlsb|ods|numbers)$/i.test(extension)
+
+const notFound = Effect.fnUntraced(function* (argument: string) {
+  if (argument.trim() === "") {
+    return yield* SourceError.make('""', null, "is not the name of a file; is a variable of the shell empty?")
+  }
+  const fs = yield* FileSystem.FileSystem
+  const [, directory = "", name = ""] = /^(.*[/\\])?(.*)$/s.exec(argument) ?? []
+  const others = yield* Effect.orElseSucceed(fs.readDirectory(directory || "."), () => [])
+  const close = nearest(
+    name,
+    others.filter((other) => fromPath(other) !== undefined)
+  )
+  const hint = close.length === 0 ? "" : `; did you mean ${close.map((name) => directory + name).join(" or ")}?`
+  return yield* SourceError.make(argument, null, `file not found${hint}`)
+})
+
 const readError =
   (name: string) =>
   (error: PlatformError): SourceError.SourceError =>

@@ -14,6 +14,8 @@ export const exitCodes = {
   limitReached: 3,
   /** No task failed, and at least one waits for a person. */
   inReview: 4,
+  /** Ctrl-C at a question; the code of SIGINT. */
+  interrupted: 130,
   /** The pipe on standard output was closed; the code of SIGPIPE. */
   brokenPipe: 141,
   /** `baton stop`; the code of SIGTERM. */

@@ -345,7 +345,7 @@ const deadLetterLines = ({ counts, deadLetters }: Snapshot, { columns, style }: 
   const part = deadLetters.examined < counts.failed ? ` (of the first ${number(deadLetters.examined)})` : ""
   return [
     "",
-    style.bold(`Failures by reason${part}`),
+    style.bold(`Failures by cause${part}`),
     ...deadLetters.feedback.map(
       (group) =>
         `${margin}${style.red(pad(number(group.count), digits, "right"))}  ` +
@@ -370,7 +370,7 @@ const nextSteps = ({
     [total === 0, "add 'TEXT'", "add a task"],
     [total === 0, "run tasks.jsonl", "run a list"],
     [counts.in_review > 0, "review", "decide about the outputs in review"],
-    [counts.failed > 0, "dlq list", "list failed tasks and the reasons"],
+    [counts.failed > 0, "dlq list", "list failed tasks and the causes"],
     [counts.failed > 0, "dlq requeue --all", "make failed tasks pending again"],
     [ready > 0 && idle && !paused, queues.length < 2 ? "run" : "run --queue QUEUE", "run the pending tasks"],
     [

@@ -203,7 +203,7 @@ const nextSteps = ({ counts, reason, stats }: RunSummary, options: Options): Rea
       `audit --sample ${percent(options.audit ?? 0)}`,
       "audit a sample of the verdicts"
     ],
-    [counts.failed > 0, "dlq list", "list failed tasks and the reasons"],
+    [counts.failed > 0, "dlq list", "list failed tasks and the causes"],
     [counts.failed > 0, "dlq requeue --all", "make failed tasks pending again"],
     [isStuck && counts.failed === 0 && counts.in_review === 0, "list --status pending", "list the pending tasks"],
     [counts.completed > 0 && stats.tasksCompleted > 0, "export --format csv", "export the results"]

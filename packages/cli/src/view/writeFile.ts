@@ -23,6 +23,7 @@ export const writeFile = Effect.fnUntraced(function* <E, R>(
   const existing = yield* Effect.option(fs.stat(target))
   const failed = (error: PlatformError) =>
     new CommandFailed({ message: `${file} cannot be written: ${reason(error)}.` })
+  if (existing._tag === "Some" && existing.value.type === "Directory") yield* check(file)
   if (existing._tag === "Some" && existing.value.type !== "File") {
     return yield* writeTo(target, "w", text, failed)
   }
@@ -37,6 +38,23 @@ export const writeFile = Effect.fnUntraced(function* <E, R>(
     },
     (directory) => Effect.ignore(fs.remove(directory, { recursive: true }), { log: true })
   )
+})
+
+/** Fails if a file cannot be written because its name is that of a directory, or its directory does not exist. */
+export const check = Effect.fnUntraced(function* (
+  file: string
+): Effect.fn.Return<void, CommandFailed, FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const isDirectory = (name: string) =>
+    Effect.match(fs.stat(name), { onFailure: () => false, onSuccess: ({ type }) => type === "Directory" })
+  const directory = path.dirname(file)
+  const obstacle = (yield* isDirectory(file))
+    ? `it is a directory. Name a file in it, such as ${path.join(file, "results.csv")}`
+    : (yield* isDirectory(directory))
+      ? undefined
+      : `there is no directory ${directory}. Create it first: mkdir -p ${directory}`
+  if (obstacle !== undefined) return yield* new CommandFailed({ message: `${file} cannot be written: ${obstacle}.` })
 })
 
 /** The error for a file whose extension names no format, if it has one. */

@@ -73,7 +73,7 @@ export const baton = Effect.fnUntraced(function* (args: ReadonlyArray<string>, s
         ])
       )
     ),
-    ConfigProvider.layer(ConfigProvider.fromUnknown({ BATON_STORE: "memory:" })),
+    ConfigProvider.layer(ConfigProvider.fromUnknown({ PATH: process.env["PATH"], BATON_STORE: "memory:" })),
     TestConsole.layer
   )
   const { exit, logged, errors } = yield* Effect.all({

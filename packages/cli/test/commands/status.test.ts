@@ -7,7 +7,7 @@ import { add, baton, complete, everyKind, fail, morning, test, text } from "./ha
 
 describe("baton status", () => {
   test(
-    "shows counts, the oldest running task, failures by reason, and commands to type next",
+    "shows counts, the oldest running task, failures by cause, and commands to type next",
     Effect.gen(function* () {
       yield* everyKind
       assert.deepStrictEqual(yield* baton(["status"], { columns: 80 }), {
@@ -22,10 +22,10 @@ describe("baton status", () => {
           "",
           "Used  1,234 tokens (1,200 in, 34 out), $0.0123",
           "",
-          "Failures by reason",
+          "Failures by cause",
           "  1  exit code 2: 3 links are dead…",
           "",
-          "  baton dlq list           list failed tasks and the reasons",
+          "  baton dlq list           list failed tasks and the causes",
           "  baton dlq requeue --all  make failed tasks pending again",
           "  baton status --watch     watch the progress"
         ),
@@ -64,7 +64,7 @@ describe("baton status", () => {
       for (const feedback of ["rare", "often\nand more", "often\nbut not the same", "often\n!", "\u001B[2Jrare"])
         yield* fail(feedback)
       const { stdout } = yield* baton(["status"])
-      assert.include(stdout, "Failures by reason\n  3  often…\n  2  rare\n")
+      assert.include(stdout, "Failures by cause\n  3  often…\n  2  rare\n")
     })
   )
 
@@ -75,7 +75,7 @@ describe("baton status", () => {
       yield* add(...Array.from({ length: 1001 }, (_, index) => ({ id: `t${index}`, description: "D" })))
       for (let index = 0; index < 1001; index++) yield* fail(index < 1000 ? "early" : "late")
       const { stdout } = yield* baton(["status"])
-      assert.include(stdout, "Failures by reason (of the first 1,000)\n  1,000  early\n\n")
+      assert.include(stdout, "Failures by cause (of the first 1,000)\n  1,000  early\n\n")
     })
   )
 

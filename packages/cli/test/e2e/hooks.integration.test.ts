@@ -8,6 +8,28 @@ const live = (name: string, test: (dir: Effect.Success<typeof folder>) => Effect
 
 const run = ["run", "tasks.txt", "--no-verify"]
 
+describe("the program of an executor or a verifier", () => {
+  live("is looked for before a task is imported", (dir) =>
+    Effect.gen(function* () {
+      dir.write("tasks.txt", "a\n")
+      const missing = { "--exec": "./nothere --all", "--verify": "nothere", "--executor": "claude-code" }
+      const failed = yield* Effect.forEach(Object.entries(missing), ([flag, value]) => {
+        const others = flag === "--verify" ? ["--exec", "cat"] : ["--no-verify"]
+        return baton(dir.path, ["run", "tasks.txt", flag, value, ...others], { PATH: "/usr/bin:/bin" })
+      })
+      assert.deepStrictEqual(
+        failed.map(({ code, stderr }) => [code, stderr.trim()]),
+        [
+          "--exec cannot be run. The program ./nothere was not found, or it is not executable. Fix the path, or make the file executable: chmod +x ./nothere",
+          "--verify cannot be run. The program nothere was not found on the PATH, or it is not executable. Install it, or use its full path.",
+          "--executor claude-code cannot be run. The program claude was not found on the PATH, or it is not executable. Install Claude Code: npm install -g @anthropic-ai/claude-code"
+        ].map((message) => [1, `error: ${message}`])
+      )
+      assert.deepStrictEqual(dir.entries(), ["tasks.txt"])
+    })
+  )
+})
+
 describe("the program of a hook", () => {
   live("is looked for before a task starts", (dir) =>
     Effect.gen(function* () {

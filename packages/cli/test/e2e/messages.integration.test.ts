@@ -47,6 +47,11 @@ describe("the messages of a run", () => {
       const maybe = yield* baton(dir.path, ["run", "tasks.txt", "--exec", "cat"], { BATON_NO_VERIFY: "maybe" })
       assert.include(maybe.stderr, 'BATON_NO_VERIFY is "maybe": it takes true or false.')
       assert.include((yield* baton(dir.path, ["status", "--store", "x.db"])).stderr, "Did you mean sqlite:x.db?")
+      const userless = yield* baton(dir.path, ["status", "--store", "postgres://127.0.0.1:1/x"])
+      assert.include(
+        userless.stderr,
+        "names no user for PostgreSQL at 127.0.0.1:1: write it as postgres://USER:PASSWORD@"
+      )
     })
   )
 
@@ -58,6 +63,16 @@ describe("the messages of a run", () => {
       dir.write("plain.txt", "Write a poem\n")
       const piped = yield* baton(dir.path, ["import", "plain.txt", "--format", "jsonl"])
       assert.include(piped.stderr, "plain.txt:1: not valid JSON at column 1")
+    })
+  )
+
+  live("take the number of -j with and without a space", (dir) =>
+    Effect.gen(function* () {
+      dir.write("tasks.txt", "a\n")
+      for (const given of [["-j2"], ["-j", "2"], ["-j=2"]]) {
+        const { code, stderr } = yield* baton(dir.path, ["run", "tasks.txt", ...unverified, ...given])
+        assert.strictEqual(code, 0, stderr)
+      }
     })
   )
 
@@ -105,6 +120,9 @@ describe("the name of an output", () => {
       const reported = yield* baton(dir.path, ["report", "-o", "x.pdf"])
       assert.include(reported.stderr, "(.pdf): it takes .txt, .md, .markdown, .html, .htm.")
       assert.notInclude(dir.entries(), "x.pdf")
+      const directory = yield* baton(dir.path, ["export", "-o", ".baton"])
+      const named = ".baton cannot be written: it is a directory. Name a file in it, such as .baton/results.csv."
+      assert.strictEqual(directory.stderr, `error: ${named}\n`)
     })
   )
 

@@ -98,13 +98,18 @@ describe("--notify", () => {
 })
 
 describe("--report", () => {
-  live("is refused before the run if its extension names no format", { status: 200 }, (dir) =>
+  live("is refused before the run if the file cannot be written", { status: 200 }, (dir) =>
     Effect.gen(function* () {
       dir.write("list.txt", "a\n")
-      const args = ["run", "list.txt", "--exec", "cat", "--no-verify", "--report", "out.pdf"]
-      const { code, stderr } = yield* baton(dir.path, args)
-      assert.strictEqual(code, 1)
-      assert.include(stderr, '--report is "out.pdf": it takes the path of a file that ends with .html')
+      const refused = Effect.fnUntraced(function* (file: string) {
+        const args = ["run", "list.txt", "--exec", "cat", "--no-verify", "--report", file]
+        const { code, stderr } = yield* baton(dir.path, args)
+        assert.strictEqual(code, 1)
+        return stderr
+      })
+      assert.include(yield* refused("o.pdf"), '--report is "o.pdf": it takes the path of a file that ends with .html')
+      const missing = "r/o.md cannot be written: there is no directory r. Create it first: mkdir -p r."
+      assert.include(yield* refused("r/o.md"), missing)
       assert.deepStrictEqual(dir.entries(), ["list.txt"])
     })
   )

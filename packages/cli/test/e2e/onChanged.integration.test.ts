@@ -166,12 +166,18 @@ describe("--id-from", () => {
 })
 
 describe.skipIf(!tmux.isInstalled)("a changed template on a terminal (needs tmux)", () => {
-  live("is asked about", (dir) =>
+  live("is asked about; Ctrl-C changes nothing", (dir) =>
     Effect.gen(function* () {
       yield* begun(dir, withIds)
       const terminal = yield* tmux.open(dir.path, 120, 30)
       yield* terminal.enter("baton run books.csv --template 'Sum up {{title}}' --exec cat --no-verify")
-      yield* terminal.line(/What should happen to them\?/)
+      yield* terminal.line(/stop: change nothing/)
+      yield* terminal.press("C-c")
+      yield* terminal.line(/^Nothing was changed\.$/)
+      yield* terminal.enter("echo code $?")
+      yield* terminal.line(/^code 130$/)
+      yield* terminal.enter("clear; baton run books.csv --template 'Sum up {{title}}' --exec cat --no-verify")
+      yield* terminal.line(/stop: change nothing/)
       yield* terminal.press("Enter")
       yield* terminal.line(/^✓ 2 completed in .*; 3 of 3 tasks in all/)
       assert.deepStrictEqual(yield* descriptions(dir), [

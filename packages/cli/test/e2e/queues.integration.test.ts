@@ -73,6 +73,19 @@ describe("two lists in one directory", () => {
     })
   )
 
+  it.live("may be named before an id, also where there is one list alone", () =>
+    Effect.gen(function* () {
+      const { run, write } = yield* commands
+      write("a.jsonl", '{"id":"1","description":"one"}\n{"id":"b/2","description":"two"}\n')
+      yield* run("run", "a.jsonl", "--exec", "cat", "--no-verify", "--review", "all")
+      const approved = yield* run("review", "approve", "a/1", "a/b/2", "--json")
+      assert.deepStrictEqual([approved.code, approved.stdout], [0, '{"decided":["1","b/2"],"refused":[]}\n'])
+      assert.include((yield* run("show", "a/1", "--queue", "a")).stdout, "1  completed")
+      const other = yield* run("show", "b/1")
+      assert.include(other.stderr, "The task b/1 does not exist. Did you mean")
+    })
+  )
+
   it.live("leave a run without a source the one that is unfinished, or it asks which", () =>
     Effect.gen(function* () {
       const { run, write } = yield* commands

@@ -91,7 +91,7 @@ describe("--executor claude-code", () => {
   )
 
   live(
-    "explains how to install the missing program, and releases the tasks",
+    "explains how to install the missing program, before a task starts",
     Effect.gen(function* () {
       yield* tasks(1)
       process.env["PATH"] = "/nowhere"
@@ -100,7 +100,7 @@ describe("--executor claude-code", () => {
       assert.strictEqual(exitCode, 1)
       assert.include(
         stderr,
-        'the program "claude" does not exist. Install it (npm install -g @anthropic-ai/claude-code)'
+        "The program claude was not found on the PATH, or it is not executable. Install Claude Code: npm install -g @anthropic-ai/claude-code"
       )
       const { pending } = yield* (yield* TaskStore.TaskStore).counts
       assert.strictEqual(pending, 1)

@@ -31,7 +31,9 @@ export const baton = Effect.fnUntraced(function* (args: ReadonlyArray<string>, s
       StoreSchemes,
       new Map([["test", { example: "test:", open: () => Layer.succeed(TaskStore.TaskStore, store) }]])
     ),
-    ConfigProvider.layer(ConfigProvider.fromUnknown({ BATON_STORE: "test:", ...surroundings.env })),
+    ConfigProvider.layer(
+      ConfigProvider.fromUnknown({ PATH: process.env["PATH"], BATON_STORE: "test:", ...surroundings.env })
+    ),
     TestConsole.layer
   )
   const { errors, exit } = yield* Effect.all({ exit: Effect.exit(run(args)), errors: TestConsole.errorLines }).pipe(

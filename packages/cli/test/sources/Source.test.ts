@@ -40,6 +40,20 @@ describeSources("Source", (it) => {
     })
   )
 
+  it.effect("says what to do with a workbook, an empty name and a misspelt one", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* complaints("list.xlsx", ""), [
+        "list.xlsx: is a workbook; export its sheet as CSV, and name that file"
+      ])
+      assert.deepStrictEqual(yield* problem(" ", " "), [
+        '"": is not the name of a file; is a variable of the shell empty?'
+      ])
+      const path = yield* write("tasks.csv", "")
+      const misspelt = path.replace("tasks", "taks")
+      assert.deepStrictEqual(yield* problem(misspelt, misspelt), [`${misspelt}: file not found; did you mean ${path}?`])
+    })
+  )
+
   it.effect("reports a missing file and a directory", () =>
     Effect.gen(function* () {
       const path = yield* write("a.txt", "")

@@ -53,7 +53,7 @@ describe("summary", () => {
     ])
   })
 
-  it("groups failures by reason, the most frequent first, and suggests commands", () => {
+  it("groups failures by cause, the most frequent first, and suggests commands", () => {
     assert.deepStrictEqual(
       lines({
         counts: { completed: 7, failed: 3 },
@@ -68,7 +68,7 @@ describe("summary", () => {
         "    2  two",
         "    1  one…",
         "",
-        "  baton dlq list             list failed tasks and the reasons",
+        "  baton dlq list             list failed tasks and the causes",
         "  baton dlq requeue --all    make failed tasks pending again",
         "  baton export --format csv  export the results"
       ]

@@ -143,6 +143,12 @@ export const fromDriver = (place: Place, error: SqlError | NoAnswer): TaskStoreE
       error
     )
   }
+  if (error.reason.operation === "connect" && detailOf(error).includes("No username")) {
+    return unusable(
+      `The store's URL names no user for ${server}: write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE.`,
+      error
+    )
+  }
   if (isUntrusted(error)) {
     return unusable(
       `${server} cannot be trusted (${detailOf(error)}): set NODE_EXTRA_CA_CERTS to the certificate of its authority, or ` +

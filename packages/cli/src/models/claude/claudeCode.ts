@@ -3,6 +3,7 @@ import { ClaudeCodeExecutor } from "@baton/adapters/claude-code"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { CommandFailed } from "../../system/CommandFailed.ts"
+import * as programs from "../../system/programs.ts"
 import { costLimit, explicit, type RunFlags, tokenLimit } from "../../settings/flags.ts"
 
 /** Builds the executor. Fails with a message for the user if it does not support a limit. */
@@ -19,6 +20,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags, timeout: Durat
       message: `${cost.by} needs --max-cost-per-attempt with --executor claude-code, because the cost of a session is only known at its end. Add --max-cost-per-attempt USD.`
     })
   }
+  yield* programs.check("--executor claude-code", "claude")
   return ClaudeCodeExecutor.layer({
     timeout,
     idleTimeout: flags.idleTimeout?.value,
