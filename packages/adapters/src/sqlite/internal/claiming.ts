@@ -39,6 +39,11 @@ export const statements = ({ arrays, changes, first }: Preparing) => {
         AND t.queue = ? AND t.priority = ? AND t.concurrency_key = ? AND t.available_at <= ?
       ORDER BY t.available_at, t.seq LIMIT +?`),
 
+    /** Whether a queue has such tasks with a key: if not, no key has to be looked at. */
+    ofAnyKey: first<[queue: number]>(`
+      SELECT 1 FROM tasks INDEXED BY ${keyed}
+      WHERE status = 'pending' AND blockers = 0 AND concurrency_key IS NOT NULL AND token ${token} AND queue = ? LIMIT 1`),
+
     /** When the first task of a key is available. */
     firstOfKey: first<[queue: number, priority: number, key: string]>(`
       SELECT available_at FROM tasks INDEXED BY ${keyed}

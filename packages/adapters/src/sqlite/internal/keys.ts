@@ -37,11 +37,13 @@ export const statements = ({ all, first, run }: Preparing) => ({
       WHERE queue = ?1 AND priority = ?2 AND available_at <= ?3 AND running < ?4
       ORDER BY turn LIMIT +?5`),
 
-  /** Puts a key at the end of its line. */
-  endTurn: run<[queue: number, priority: number, key: string, availableAt: number]>(`
-      UPDATE key_turns SET
-        turn = 1 + (SELECT MAX(turn) FROM key_turns WHERE queue = ?1 AND priority = ?2), available_at = ?4
-      WHERE queue = ?1 AND priority = ?2 AND concurrency_key = ?3`),
+  lastTurn: first<[queue: number, priority: number]>(
+    "SELECT MAX(turn) AS turn FROM key_turns WHERE queue = ? AND priority = ?"
+  ),
+
+  endTurn: run<[turn: number, availableAt: number, queue: number, priority: number, key: string]>(
+    "UPDATE key_turns SET turn = ?, available_at = ? WHERE queue = ? AND priority = ? AND concurrency_key = ?"
+  ),
 
   keyAvailable: run<[availableAt: number, queue: number, priority: number, key: string]>(
     "UPDATE key_turns SET available_at = ? WHERE queue = ? AND priority = ? AND concurrency_key = ?"
@@ -97,6 +99,7 @@ const inTurn = (
   priority: number,
   taken: ReadonlyMap<string, number>
 ): ReadonlyArray<Rows.Row> => {
+  const parts = partsOf(sql, queue)
   for (;;) {
     const ofKeys: Array<ReadonlyArray<Rows.Row>> = []
     let isStale = false
@@ -105,12 +108,12 @@ const inTurn = (
       const key = String(row.concurrency_key)
       const room = Math.min(maxPerKey - Number(row.running) - (taken.get(key) ?? 0), limit)
       if (room < 1) continue
-      const rows = sql.parts.flatMap((part) => part.claimableOfKey(queue, priority, key, now, room)).slice(0, room)
+      const rows = parts.flatMap((part) => part.claimableOfKey(queue, priority, key, now, room)).slice(0, room)
       if (rows.length > 0) {
         ofKeys.push(rows)
         if (ofKeys.length === limit) break
       } else {
-        correct(sql, queue, priority, key)
+        correct(sql, queue, priority, key, parts)
         isStale = true
       }
     }
@@ -147,26 +150,35 @@ const merge = (plain: ReadonlyArray<Rows.Row>, keyed: ReadonlyArray<Rows.Row>): 
 
 /** Puts the keys of claimed rows at the end of their lines, in the order of the rows. */
 export const endTurns = (sql: Statements, queue: number, rows: ReadonlyArray<Rows.Row>): void => {
+  const parts = partsOf(sql, queue)
+  /** The last turn of each priority. */
+  const turns = new Map<number, number>()
   for (const row of rows) {
     const key = Rows.concurrencyKey(row)
     if (key === null) continue
     const priority = Rows.priority(row)
-    const availableAt = firstAvailable(sql, queue, priority, key)
+    const turn = 1 + (turns.get(priority) ?? Number(sql.lastTurn(queue, priority)?.turn))
+    turns.set(priority, turn)
+    const availableAt = firstAvailable(parts, queue, priority, key)
     if (availableAt === Infinity) sql.removeKey(queue, priority, key)
-    else sql.endTurn(queue, priority, key, availableAt)
+    else sql.endTurn(turn, availableAt, queue, priority, key)
   }
 }
 
+/** The kinds of tasks of which a queue has some with a key. */
+const partsOf = (sql: Statements, queue: number): Statements["parts"] =>
+  sql.parts.filter((part) => part.ofAnyKey(queue) !== undefined)
+
 /** Corrects when the first task of a key is available, or takes the key out of its line. */
-const correct = (sql: Statements, queue: number, priority: number, key: string): void => {
-  const availableAt = firstAvailable(sql, queue, priority, key)
+const correct = (sql: Statements, queue: number, priority: number, key: string, parts: Statements["parts"]): void => {
+  const availableAt = firstAvailable(parts, queue, priority, key)
   if (availableAt === Infinity) sql.removeKey(queue, priority, key)
   else sql.keyAvailable(availableAt, queue, priority, key)
 }
 
 /** When the first task of a key is available, in epoch milliseconds. */
-const firstAvailable = (sql: Statements, queue: number, priority: number, key: string): number =>
-  Math.min(...sql.parts.map((part) => Number(part.firstOfKey(queue, priority, key)?.available_at ?? Infinity)))
+const firstAvailable = (parts: Statements["parts"], queue: number, priority: number, key: string): number =>
+  Math.min(...parts.map((part) => Number(part.firstOfKey(queue, priority, key)?.available_at ?? Infinity)))
 
 /** When the first task of a key that is not busy is available, in epoch milliseconds. */
 export const nextAvailable = (sql: Statements, queue: number | null, maxPerKey: number): number =>
