@@ -11,7 +11,7 @@
  * measure. Each worker has its own store and connections. The servers are private.
  */
 import { Task, TaskStore } from "@baton/core"
-import { Clock, Effect, Fiber, Layer, Queue, Random } from "effect"
+import { Clock, Effect, Layer, Queue, Random } from "effect"
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -156,9 +156,16 @@ const measure = Effect.fnUntraced(function* ({ directUrl, url, usage }: Place, k
   const wakeUp = difference(yield* usage, beforeWakeUps)
 
   yield* note(`adding ${count} tasks`)
+  // Paused, because one process does not add as fast as so many work. Adding is idempotent, and can take too long on a busy machine.
+  const request = (request: "pause" | "resume") =>
+    Effect.provide(
+      TaskStore.TaskStore.use((store) => store.request(request)),
+      store
+    )
+  yield* request("pause")
+  yield* Effect.retry(Effect.provide(add(count, 0, keys), store), { times: 10 })
+  yield* request("resume")
   const began = yield* Clock.currentTimeMillis
-  // While they work. Adding is idempotent, and a statement can take too long on a busy machine.
-  const adding = yield* Effect.forkChild(Effect.retry(Effect.provide(add(count, 0, keys), store), { times: 10 }))
   // From the end of the first round on, tasks start and end evenly.
   yield* swarm.until(() => swarm.finished.size >= slots + wakeUps)
   swarm.takeClaims()
@@ -177,7 +184,6 @@ const measure = Effect.fnUntraced(function* ({ directUrl, url, usage }: Place, k
   const orphans = swarm.killHalf()
   const killedAt = yield* Clock.currentTimeMillis
   yield* note(`killed ${Math.ceil(processes / 2)} of ${processes} processes, with ${orphans.length} tasks`)
-  yield* Fiber.join(adding)
   const counts = yield* Effect.provide(drained, store)
   const seconds = ((yield* Clock.currentTimeMillis) - began) / 1000
   // Some had been settled when their process was killed, which had not reported it.

@@ -43,9 +43,15 @@ export const layerMemory: Layer.Layer<WorkflowEngine.WorkflowEngine> = WorkflowE
  * Executions are divided into shards, and before each result a runner reads the locks of all of its shards. The number has to be
  * the same in all processes and versions: it decides in which shard an execution is.
  *
- * A process that stops does not wait for steps, because another one repeats them.
+ * A process that stops does not wait for steps, because another one repeats them. A message that arrives while shards move is
+ * found by polling.
  */
-const common = { shardsPerGroup: 64, entityMailboxCapacity: "unbounded", entityTerminationTimeout: "1 second" } as const
+const common = {
+  shardsPerGroup: 64,
+  entityMailboxCapacity: "unbounded",
+  entityTerminationTimeout: "1 second",
+  entityMessagePollInterval: "2 seconds"
+} as const
 
 /** The engine, and the deletion of the rows that finished executions leave. */
 const engine = Layer.provideMerge(retention.layer, ClusterWorkflowEngine.layer)

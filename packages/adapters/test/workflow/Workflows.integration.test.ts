@@ -266,6 +266,22 @@ describe("workflows", () => {
     })
   )
 
+  it.live.skipIf(isMissing)(
+    "runs where the API of Kubernetes, which it is to ask for the health of runners, cannot be reached",
+    () =>
+      Effect.gen(function* () {
+        const cluster = Workflows.layerCluster({
+          url: yield* database,
+          host: "127.0.0.1",
+          port: yield* freePort,
+          runnerHealth: "k8s"
+        })
+        const worker = Words.toLayer(({ text }) => Effect.succeed({ text: `${text}!` }), { onEnd: "log" })
+        const parts = Layer.merge(shout, worker).pipe(Layer.provideMerge(Layer.merge(cluster, TaskStore.layerMemory)))
+        assert.strictEqual(yield* Effect.provide(Shout.execute({ text: "a" }), parts, { local: true }), "a!")
+      })
+  )
+
   it.live.skipIf(isMissing)("a pooler in transaction mode is refused", () =>
     Effect.gen(function* () {
       const pooler = yield* makePooler(yield* database)
