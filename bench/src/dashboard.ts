@@ -25,6 +25,7 @@ const loads = [
 type Work = (typeof loads)[number]
 /** As the page does. */
 const refreshMillis = 400
+const headers = { "cache-control": "max-age=1" }
 
 const [, , role, address = ""] = process.argv
 
@@ -57,7 +58,7 @@ if (role === "look") {
     const refresh = async () => {
       timer = undefined
       refreshedAt = Date.now()
-      await (await fetch(`${address}/api/tasks?limit=100`)).text()
+      await (await fetch(`${address}/api/tasks?limit=100`, { headers })).text()
     }
     const decoder = new TextDecoder()
     for await (const chunk of body ?? []) {

@@ -1,13 +1,16 @@
 import { Execution, TaskStore, TaskStoreError } from "@baton/core"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Latch, Layer, Queue, Ref, Stream } from "effect"
+import { Deferred, Duration, Effect, Latch, Layer, Queue, Ref, Schema, Stream } from "effect"
+import { HttpServerRequest } from "effect/http"
 import { TestClock } from "effect/testing"
 import { connect } from "node:net"
 import { Events, layer as layerEvents } from "../../src/http/internal/events.ts"
+import * as Sharing from "../../src/http/internal/sharing.ts"
 import { onStore } from "../sqlite/otherProcess.ts"
 import { newFile } from "../sqlite/temporary.ts"
 import { received, until, untilChange } from "./events.ts"
+import { request } from "./request.ts"
 import * as Server from "./server.ts"
 
 describe("events", () => {
@@ -105,6 +108,61 @@ describe("events", () => {
         yield* Server.add(store, "busy", [`busy/${index}`])
         yield* until(events, "busy", ({ pending }) => pending === index)
       }
+    }).pipe(Effect.provide(Server.layer()))
+  )
+})
+
+describe("clients that accept a list of the last second", () => {
+  const headers = { "cache-control": "max-age=1" }
+  const decode = Schema.decodeEffect(
+    Schema.fromJsonString(Schema.Struct({ tasks: Schema.Array(Schema.Struct({ id: Schema.String })) }))
+  )
+
+  it.effect("share one read of it, until it is older or clients know of a change", () =>
+    Effect.gen(function* () {
+      let reads = 0
+      let version = 0
+      const answer = yield* Sharing.make({
+        version: () => version,
+        schema: Schema.Int,
+        read: (_query: { readonly status: string }) => Effect.sync(() => ++reads)
+      })
+      const request = HttpServerRequest.fromWeb(new Request("http://localhost/api/tasks", { headers }))
+      const five = (status = "failed") =>
+        Effect.all(
+          Array.from({ length: 5 }, () => answer({ status }, request)),
+          { concurrency: "unbounded" }
+        )
+      yield* five()
+      assert.strictEqual(reads, 1)
+      yield* five("pending")
+      assert.strictEqual(reads, 2)
+      version++
+      yield* five()
+      assert.strictEqual(reads, 3)
+      yield* TestClock.adjust("1 second")
+      yield* five()
+      assert.strictEqual(reads, 4)
+      yield* answer({ status: "failed" }, HttpServerRequest.fromWeb(new Request("http://localhost/api/tasks")))
+      assert.strictEqual(reads, 5)
+    })
+  )
+
+  it.live("see each change that an event or an answer has told them", () =>
+    Effect.gen(function* () {
+      const { client, store, url } = yield* Server.Served
+      const list = Effect.flatMap(request(`${url}/api/tasks?status=pending`, { headers }), ({ body }) =>
+        Effect.map(decode(body), ({ tasks }) => tasks.map(({ id }) => id))
+      )
+      yield* Server.add(store, "shared", ["shared/1", "shared/2"])
+      const events = yield* received
+      yield* Queue.take(events)
+      assert.deepStrictEqual(yield* list, ["shared/1", "shared/2"])
+      yield* Server.add(store, "shared", ["shared/3"])
+      yield* until(events, "shared", ({ pending }) => pending === 3)
+      assert.deepStrictEqual(yield* list, ["shared/1", "shared/2", "shared/3"])
+      yield* client.cancel({ payload: { ids: ["shared/1"] } })
+      assert.deepStrictEqual(yield* list, ["shared/2", "shared/3"])
     }).pipe(Effect.provide(Server.layer()))
   )
 })

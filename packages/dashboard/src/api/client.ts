@@ -28,6 +28,8 @@ export const send = async (path: string, init: RequestInit = {}): Promise<Respon
   const headers = new Headers(init.headers)
   const token = Token.get()
   if (token !== undefined) headers.set("authorization", `Bearer ${token}`)
+  // Pages that are open at the same time share what the server reads for them.
+  headers.set("cache-control", "max-age=1")
   const response = await fetch(`${base}${path}`, { ...init, headers }).catch((cause: unknown) => {
     if (init.signal?.aborted === true) throw cause
     throw new RequestError("The server does not answer. Start it again with `baton serve`.")

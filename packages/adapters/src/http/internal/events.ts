@@ -23,6 +23,10 @@ export class Events extends Context.Service<
   {
     /** The events sent to one client. The client is forgotten when the scope ends. */
     readonly subscribe: Effect.Effect<Stream.Stream<Uint8Array>, never, Scope.Scope>
+    /** The version of what clients know of. What is read after it has changed contains all changes that clients know of. */
+    readonly version: () => number
+    /** Notes that a client has changed something, and knows it before the next event. */
+    readonly changed: Effect.Effect<void>
   }
 >()("@baton/adapters/http/Events") {}
 
@@ -67,6 +71,7 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
     const isAwaited = Latch.makeUnsafe(false)
 
     let last: State | undefined
+    let version = 0
     /** The number of changes that the store knows of, and whether it has grown since the last look. */
     let known = 0
     let hasGrown = false
@@ -96,6 +101,7 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
     const look = Effect.gen(function* () {
       if (last === undefined) known = yield* store.awaitChange(-1)
       const state = yield* readState
+      version++
       publish(state)
       hasGrown = false
       last = subscribers.size === 0 ? undefined : state
@@ -112,13 +118,13 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
       Effect.retry(reconnect)
     )
 
-    const changed = Effect.suspend(() =>
+    const untilChanged = Effect.suspend(() =>
       Effect.map(store.awaitChange(known), (changes) => {
         known = changes
         hasGrown = true
       })
     )
-    const untilDue = Effect.raceFirst(changed, Effect.sleep(Duration.subtract(pollInterval, rest)))
+    const untilDue = Effect.raceFirst(untilChanged, Effect.sleep(Duration.subtract(pollInterval, rest)))
 
     yield* isWatched.await.pipe(
       Effect.andThen(Effect.sync(() => isAwaited.closeUnsafe())),
@@ -145,6 +151,10 @@ export const layer: Layer.Layer<Events, never, TaskStore> = Layer.effect(
     )
 
     return Events.of({
+      version: () => version,
+      changed: Effect.sync(() => {
+        version++
+      }),
       subscribe: Effect.map(subscriber, ({ queue }) =>
         Stream.fromQueue(queue).pipe(
           Stream.mapEffect((event) => Effect.orDie(encode(event))),

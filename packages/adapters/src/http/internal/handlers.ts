@@ -10,8 +10,9 @@ import { NotAllowed } from "../ApiError.ts"
 import { Api } from "../BatonApi.ts"
 import { Events } from "./events.ts"
 import { type Access, Caller, type RequestErrors } from "./middleware.ts"
-import { limits } from "./model.ts"
+import { Failures, limits, TaskPage } from "./model.ts"
 import * as Operations from "./operations.ts"
+import * as Sharing from "./sharing.ts"
 import * as Views from "./views.ts"
 
 export interface Options {
@@ -30,6 +31,20 @@ export const layer = ({
     Effect.fnUntraced(function* (handlers) {
       const operations = Operations.make(yield* TaskStore)
       const events = yield* Events
+      const { version } = events
+      /** A request that changes something. The client knows of the change when it has the answer. */
+      const changing = <A, E, R>(change: Effect.Effect<A, E, R>) => Effect.ensuring(change, events.changed)
+      const tasks = yield* Sharing.make({
+        version,
+        schema: TaskPage,
+        read: ({ after, limit = limits.pageSize, ...query }: TasksQuery) =>
+          operations.page({ ...query, cursor: after, limit }, Views.listedTask)
+      })
+      const failures = yield* Sharing.make({
+        version,
+        schema: Failures,
+        read: ({ queue }: { readonly queue?: string }) => operations.failures(queue)
+      })
       return handlers
         .handle("queues", () =>
           Effect.map(Effect.all([operations.overview, Caller]), ([overview, { name, role }]) => ({
@@ -37,9 +52,7 @@ export const layer = ({
             server: { readOnly, role, ...(name === undefined ? undefined : { name }) }
           }))
         )
-        .handle("tasks", ({ query: { after, limit = limits.pageSize, ...query } }) =>
-          operations.page({ ...query, cursor: after, limit }, Views.listedTask)
-        )
+        .handle("tasks", ({ query, request }) => tasks(query, request))
         .handle("task", ({ params }) => operations.task(params.id))
         .handle("output", ({ params, query }) =>
           Effect.map(operations.output(params.id, query.attempt), (text) =>
@@ -47,15 +60,15 @@ export const layer = ({
           )
         )
         .handle("execution", ({ params }) => operations.execution(params.id))
-        .handle("cancelExecution", ({ params }) => operations.cancelExecution(params.id))
-        .handle("failures", ({ query }) => operations.failures(query.queue))
-        .handle("add", ({ payload }) => operations.add(payload.tasks))
-        .handle("requeue", ({ payload }) => operations.requeue(payload))
-        .handle("cancel", ({ payload }) => operations.cancel(payload))
-        .handle("decide", ({ payload }) => Effect.flatMap(asCaller(payload), operations.decide))
+        .handle("cancelExecution", ({ params }) => changing(operations.cancelExecution(params.id)))
+        .handle("failures", ({ query, request }) => failures(query, request))
+        .handle("add", ({ payload }) => changing(operations.add(payload.tasks)))
+        .handle("requeue", ({ payload }) => changing(operations.requeue(payload)))
+        .handle("cancel", ({ payload }) => changing(operations.cancel(payload)))
+        .handle("decide", ({ payload }) => changing(Effect.flatMap(asCaller(payload), operations.decide)))
         .handle("audit", ({ query }) => operations.audit(query))
-        .handle("find", ({ payload }) => Effect.flatMap(asCaller(payload), operations.find))
-        .handle("control", ({ payload }) => operations.control(payload.request))
+        .handle("find", ({ payload }) => changing(Effect.flatMap(asCaller(payload), operations.find)))
+        .handle("control", ({ payload }) => changing(operations.control(payload.request)))
         .handle("events", () =>
           Effect.map(events.subscribe, (stream) =>
             HttpServerResponse.stream(Stream.interruptWhen(stream, until), {
@@ -67,6 +80,11 @@ export const layer = ({
         )
     })
   )
+
+type TasksQuery = Pick<Operations.TaskQuery, "queue" | "status" | "text"> & {
+  readonly after?: string
+  readonly limit?: number
+}
 
 /** The name of the token, if it has one, is the name of the person. A request cannot name another. */
 const asCaller = <A extends { readonly by?: string }>(payload: A): Effect.Effect<A, NotAllowed, Caller> =>

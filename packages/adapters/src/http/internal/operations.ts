@@ -20,7 +20,7 @@ import * as Overview from "./overview.ts"
 import { read } from "./reading.ts"
 import * as Views from "./views.ts"
 
-type TaskQuery = Pick<ListQuery, "queue" | "status" | "text" | "cursor"> & { readonly limit: number }
+export type TaskQuery = Pick<ListQuery, "queue" | "status" | "text" | "cursor"> & { readonly limit: number }
 
 type CauseSelection = { readonly cause: string; readonly queue?: string | undefined }
 
