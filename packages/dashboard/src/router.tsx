@@ -5,6 +5,7 @@ import { Empty } from "./components/Message.tsx"
 import { AuditPage } from "./pages/Audit.tsx"
 import { ExecutionPage } from "./pages/Execution.tsx"
 import { FailuresPage } from "./pages/Failures.tsx"
+import { SettingsPage } from "./pages/Settings.tsx"
 import { QueuesPage } from "./pages/Queues.tsx"
 import { ReviewPage } from "./pages/Review.tsx"
 import { TaskPage } from "./pages/Task.tsx"
@@ -43,6 +44,12 @@ const routes = [
   }),
   createRoute({ getParentRoute: () => root, path: "/review", validateSearch: Search.review, component: ReviewPage }),
   createRoute({ getParentRoute: () => root, path: "/audit", validateSearch: Search.audit, component: AuditPage }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/settings",
+    validateSearch: Search.settings,
+    component: SettingsPage
+  }),
   createRoute({
     getParentRoute: () => root,
     path: "/failures",

@@ -58,6 +58,12 @@ export interface FailuresSearch {
 
 export const failures = ({ queue }: Parameters): FailuresSearch => ({ queue: textOf(queue) })
 
+export interface SettingsSearch {
+  readonly queue: string
+}
+
+export const settings = ({ queue }: Parameters): SettingsSearch => ({ queue: textOf(queue) ?? "" })
+
 export interface ReviewSearch {
   readonly queue?: string | undefined
   /** The task whose output is shown. */

@@ -4,6 +4,7 @@ import { spent } from "../src/text/budget.ts"
 import { compare, folded } from "../src/text/difference.ts"
 import * as Format from "../src/text/format.ts"
 import * as Rate from "../src/text/rate.ts"
+import * as Settings from "../src/text/settings.ts"
 import { plain, segments } from "../src/text/visible.ts"
 import { reasons } from "../src/text/waiting.ts"
 
@@ -30,6 +31,28 @@ describe("text of programs", () => {
 
   it("reads an unfinished sequence in linear time", () => {
     assert.isAbove(plain("\u001B]".repeat(200_000)).length, 200_000)
+  })
+})
+
+describe("settings", () => {
+  const saved = { maxCostUsd: "15", maxTokens: "", concurrency: "4" }
+
+  it("change what is typed, and nothing that means the same", () => {
+    assert.deepStrictEqual(Settings.changeOf(saved, { maxCostUsd: "$1,020.50", maxTokens: " ", concurrency: "04" }), {
+      change: { maxCostUsd: 1020.5 },
+      problems: {}
+    })
+    assert.deepStrictEqual(Settings.changeOf(saved, { maxCostUsd: "", maxTokens: "2,000,000", concurrency: "" }), {
+      change: { maxCostUsd: null, maxTokens: 2_000_000, concurrency: null },
+      problems: {}
+    })
+  })
+
+  it("say what was expected instead of a text that is no amount", () => {
+    const { change, problems } = Settings.changeOf(saved, { maxCostUsd: "1e9", maxTokens: "0", concurrency: "2.5" })
+    assert.deepStrictEqual(change, {})
+    assert.deepStrictEqual(Object.keys(problems), ["maxCostUsd", "maxTokens", "concurrency"])
+    assert.include(problems.maxCostUsd ?? "", "such as 12.50")
   })
 })
 
@@ -138,7 +161,7 @@ describe("waiting", () => {
     const none = { nanoUsd: 0, tokens: 0 }
     const budget = { limit: { nanoUsd: 5, tokens: null }, committed: { ...none, nanoUsd: 5 }, reserved: none }
     assert.deepStrictEqual(reasons({ ...queue, budget }, false), [
-      "5 tasks pending. The budget is spent; baton budget set raises it."
+      "5 tasks pending. The budget is spent: raise it in the settings."
     ])
     assert.deepStrictEqual(reasons({ ...queue, in_progress: 1, waiting: 0 }, false), [])
     const pause = {

@@ -41,6 +41,7 @@ import {
   AuditedVerdict,
   AuditOverview,
   Changed,
+  ChangeSettings,
   Control,
   Decide,
   Decided,
@@ -49,6 +50,7 @@ import {
   Finding,
   limits,
   Overview,
+  Settings,
   TaskPage,
   TaskWithAttempts,
   WorkflowExecution
@@ -153,6 +155,19 @@ export class Endpoints extends HttpApiGroup.make("baton", { topLevel: true })
       success: AuditedVerdict,
       error: [TaskNotFound, NotAudited, NotAllowed, ...storeErrors]
     }).annotate(OpenApi.Summary, "Agree or disagree with a verdict"),
+    HttpApiEndpoint.get("settings", "/settings", {
+      query: { queue: QueueName },
+      success: Settings,
+      error: storeErrors
+    }).annotate(OpenApi.Summary, "What is set for the runs of a queue"),
+    HttpApiEndpoint.post("set", "/settings", {
+      payload: ChangeSettings,
+      success: Settings,
+      error: storeErrors
+    }).annotate(
+      OpenApi.Summary,
+      "Set the budget of a queue and the concurrency of its running workers, and pause or resume it"
+    ),
     HttpApiEndpoint.post("control", "/control", {
       payload: Schema.Struct({ request: Schema.Literals(["pause", "resume", "stop"]) }),
       success: Control,

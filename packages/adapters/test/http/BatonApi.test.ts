@@ -273,6 +273,31 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
       })
     )
 
+    it.effect(
+      "sets the budget, the concurrency and the pause of a queue, and leaves what a request does not name",
+      () =>
+        Effect.gen(function* () {
+          const { client, store } = yield* Server.Served
+          yield* Server.add(store, "set", ["set/1"])
+          const query = { queue: "set" }
+          assert.deepStrictEqual(yield* client.settings({ query }), {
+            queue: "set",
+            budget: null,
+            pause: null,
+            concurrency: null,
+            canSet: { budget: true, pause: true, concurrency: true }
+          })
+          yield* client.set({ payload: { queue: "set", maxCostUsd: 7.5, maxTokens: 1_000, concurrency: 4 } })
+          const set = yield* client.set({ payload: { queue: "set", maxTokens: null, paused: true } })
+          assert.deepStrictEqual(set.budget?.limit, { nanoUsd: 7.5e9, tokens: null })
+          assert.deepStrictEqual([set.concurrency, set.pause?.cause], [4, "requested"])
+          assert.deepStrictEqual(yield* client.settings({ query }), set)
+          const resumed = yield* client.set({ payload: { queue: "set", concurrency: null, paused: false } })
+          assert.deepStrictEqual([resumed.concurrency, resumed.pause], [null, null])
+          assert.deepStrictEqual(resumed.budget, set.budget)
+        })
+    )
+
     it.effect("says that a task does not exist", () =>
       Effect.gen(function* () {
         const { client } = yield* Server.Served

@@ -149,10 +149,12 @@ layer(Server.layer({ tokens: roles.map((role) => ({ role, token: Redacted.make(t
       ["view", "GET", "/api/queues", undefined],
       ["view", "GET", "/api/tasks", undefined],
       ["view", "GET", "/api/failures", undefined],
+      ["view", "GET", "/api/settings?queue=any", undefined],
       ["review", "POST", "/api/reviews", { id: "missing", decision: "approve" }],
       ["operate", "POST", "/api/tasks", add],
       ["operate", "POST", "/api/requeue", { ids: ["missing"] }],
       ["operate", "POST", "/api/cancel", { ids: ["missing"] }],
+      ["operate", "POST", "/api/settings", { queue: "any", maxCostUsd: 1 }],
       ["operate", "POST", "/api/control", { request: "resume" }]
     ] as const
     const levels = { view: 0, review: 1, operate: 2 }
@@ -219,6 +221,7 @@ layer(Server.layer({ readOnly: true }))("a read-only server", (it) => {
         ["/api/tasks", { tasks: [Task.makeNew({ id: "new", description: "new" })] }],
         ["/api/requeue", { ids: ["kept/1"] }],
         ["/api/cancel", { ids: ["kept/1"] }],
+        ["/api/settings", { queue: "kept", maxCostUsd: 1_000, paused: true }],
         ["/api/control", { request: "pause" }]
       ] as const
       for (const [path, body] of changes) {
@@ -228,6 +231,7 @@ layer(Server.layer({ readOnly: true }))("a read-only server", (it) => {
       }
       assert.deepInclude(yield* store.counts, { pending: 1, cancelled: 0 })
       assert.isFalse((yield* store.control).paused)
+      assert.deepInclude(yield* client.settings({ query: { queue: "kept" } }), { budget: null, pause: null })
       assert.deepStrictEqual((yield* client.queues()).server, { readOnly: true, role: "view" })
     })
   )

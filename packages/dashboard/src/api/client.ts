@@ -120,4 +120,9 @@ export const audit = (
 
 export const find = (finding: Model.Finding) => post(Model.AuditedVerdict, "api/audit", finding)
 
+export const settings = (queue: string, signal: AbortSignal) =>
+  receive(Model.Settings, `api/settings${query({ queue })}`, { signal })
+
+export const set = (change: Model.ChangeSettings) => post(Model.Settings, "api/settings", change)
+
 export const control = (request: "pause" | "resume") => post(Model.Control, "api/control", { request })

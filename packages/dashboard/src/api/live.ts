@@ -9,7 +9,7 @@ import * as Model from "./schema.ts"
 const refreshMillis = 400
 
 /** What is read again after each change. */
-const always = ["task", "review", "execution", "executions"]
+const always = ["task", "review", "execution", "executions", "settings"]
 
 const decodeChanged = Schema.decodeUnknownOption(Schema.fromJsonString(Model.Changed))
 

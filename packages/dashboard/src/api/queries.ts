@@ -1,5 +1,5 @@
 /** The data of the pages, cached. Events of the server refresh it, so nothing is polled. */
-import { QueryClient, queryOptions, useMutation, useQuery } from "@tanstack/react-query"
+import { QueryClient, queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { useEffect, useRef, useState } from "react"
 import * as Rate from "../text/rate.ts"
 import * as Waiting from "../text/waiting.ts"
@@ -82,6 +82,22 @@ export const useAudit = (queue: string | undefined, share: string | undefined) =
     queryKey: ["audit", queue ?? "", share ?? ""],
     queryFn: ({ signal }) => Client.audit({ queue, share }, signal)
   })
+
+export const useSettings = (queue: string) =>
+  useQuery({
+    queryKey: ["settings", queue],
+    queryFn: ({ signal }) => Client.settings(queue, signal),
+    enabled: queue !== ""
+  })
+
+/** Changes the settings of a queue, and shows them at once. */
+export const useSet = () => {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: Client.set,
+    onSuccess: (settings) => client.setQueryData(["settings", settings.queue], settings)
+  })
+}
 
 export const useFind = () => useMutation({ mutationFn: Client.find })
 export const useRequeue = () => useMutation({ mutationFn: Client.requeue })

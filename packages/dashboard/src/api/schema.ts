@@ -36,6 +36,27 @@ export const Queue = Schema.Struct({
 })
 export interface Queue extends Schema.Schema.Type<typeof Queue> {}
 
+/** What is set for the runs of a queue. */
+export const Settings = Schema.Struct({
+  queue: Schema.String,
+  budget: Schema.NullOr(Budget),
+  pause: Schema.NullOr(Pause),
+  /** Null: as many as each worker was started with. */
+  concurrency: Schema.NullOr(Schema.Int),
+  /** What the store can keep. */
+  canSet: Schema.Struct({ budget: Schema.Boolean, pause: Schema.Boolean, concurrency: Schema.Boolean })
+})
+export interface Settings extends Schema.Schema.Type<typeof Settings> {}
+
+/** What is left out stays. */
+export interface ChangeSettings {
+  readonly queue: string
+  readonly maxCostUsd?: number | null
+  readonly maxTokens?: number | null
+  readonly concurrency?: number | null
+  readonly paused?: boolean
+}
+
 /** What the reader may do. Each role includes the ones before it. */
 export const Role = Schema.Literals(["view", "review", "operate"])
 export type Role = typeof Role.Type

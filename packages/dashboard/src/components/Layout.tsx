@@ -113,7 +113,7 @@ export const Layout = () => {
             Baton
           </Link>
           <nav aria-label="Pages">
-            <Link to="/" activeOptions={{ exact: true }} className="tab">
+            <Link to="/" activeOptions={{ exact: true }} className={pathname === "/settings" ? "tab active" : "tab"}>
               Queues
             </Link>
             <Link to="/tasks" className={pathname === "/task" ? "tab active" : "tab"}>

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router"
-import type { Budget, Queue } from "../api/schema.ts"
-import { spent } from "../text/budget.ts"
+import type { Queue } from "../api/schema.ts"
 import { useQueues, useRates } from "../api/queries.ts"
+import { BudgetLines } from "../components/BudgetLines.tsx"
 import { PauseButton } from "../components/Layout.tsx"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
 import { statusName } from "../components/Status.tsx"
@@ -34,20 +34,6 @@ const Progress = ({ queue }: { readonly queue: Queue }) => {
   )
 }
 
-const BudgetLines = ({ budget }: { readonly budget: Budget }) => (
-  <ul className="budget">
-    {spent(budget).map(({ committed, reserved, text }) => (
-      <li key={text}>
-        <span className="budget-bar" aria-hidden="true">
-          <span data-part="committed" style={{ width: `${committed * 100}%` }} />
-          <span data-part="reserved" style={{ width: `${reserved * 100}%` }} />
-        </span>
-        {text}
-      </li>
-    ))}
-  </ul>
-)
-
 const QueueCard = ({
   isPaused,
   queue,
@@ -71,6 +57,14 @@ const QueueCard = ({
         <p className="queue-share">
           <strong>{percent(ended(queue), size)}</strong>
           <span className="muted"> of {count(size, "task")}</span>
+          <Link
+            to="/settings"
+            search={{ queue: queue.queue }}
+            className="queue-settings"
+            aria-label={`Settings of ${queue.queue}`}
+          >
+            Settings
+          </Link>
         </p>
       </div>
       <Progress queue={queue} />

@@ -11,7 +11,7 @@ export const total = (queue: Queue): number => statuses.reduce((sum, status) => 
 export const ended = (queue: Queue): number => queue.completed + queue.failed + queue.cancelled
 
 /** Why a queue is paused, and the time that is left. */
-const paused = ({ cause, reason, until }: Pause, now: number): string => {
+export const pauseText = ({ cause, reason, until }: Pause, now: number): string => {
   const left = until === null ? 0 : until.epochMilliseconds - now
   const end =
     until === null
@@ -25,9 +25,9 @@ const paused = ({ cause, reason, until }: Pause, now: number): string => {
 export const reasons = (queue: Queue, isPaused: boolean, now = Date.now()): ReadonlyArray<string> => {
   if (queue.pending === 0) return []
   if (isPaused) return [`${count(queue.pending, "task")} pending until you resume.`]
-  if (queue.pause !== null) return [paused(queue.pause, now)]
+  if (queue.pause !== null) return [pauseText(queue.pause, now)]
   if (queue.budget !== null && isSpent(queue.budget))
-    return [`${count(queue.pending, "task")} pending. The budget is spent; baton budget set raises it.`]
+    return [`${count(queue.pending, "task")} pending. The budget is spent: raise it in the settings.`]
   const ready = queue.pending - queue.waiting
   const result: Array<string> = []
   if (queue.waiting > 0) result.push(`${count(queue.waiting, "pending task")} waiting for another task to complete.`)

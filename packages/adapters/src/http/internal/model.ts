@@ -76,6 +76,48 @@ export const Queue = Schema.Struct({
 export interface Queue extends Schema.Schema.Type<typeof Queue> {}
 
 /**
+ * What is set for the runs of a queue.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Settings = Schema.Struct({
+  queue: QueueName,
+  budget: Queue.fields.budget,
+  pause: Queue.fields.pause,
+  /** The tasks at a time of each worker that runs; null for as many as each was started with. */
+  concurrency: Schema.NullOr(Schema.Int),
+  /** What this store can keep. */
+  canSet: Schema.Struct({ budget: Schema.Boolean, pause: Schema.Boolean, concurrency: Schema.Boolean })
+})
+
+/** @since 0.2.0 */
+export interface Settings extends Schema.Schema.Type<typeof Settings> {}
+
+const positive = Schema.isGreaterThan(0)
+
+/**
+ * Changes the settings of a queue. What is left out stays.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const ChangeSettings = Schema.Struct({
+  queue: QueueName,
+  /** The most that the tasks of the queue may cost in all, in US dollars. Null: no limit. */
+  maxCostUsd: Schema.optionalKey(Schema.NullOr(Schema.Finite.check(positive))),
+  /** The most tokens that the tasks of the queue may use in all. Null: no limit. */
+  maxTokens: Schema.optionalKey(Schema.NullOr(Schema.Int.check(positive))),
+  /** For the workers that run now. Null: as many as each was started with. */
+  concurrency: Schema.optionalKey(Schema.NullOr(Schema.Int.check(positive))),
+  /** Whether workers take no more tasks of the queue. */
+  paused: Schema.optionalKey(Schema.Boolean)
+})
+
+/** @since 0.2.0 */
+export interface ChangeSettings extends Schema.Schema.Type<typeof ChangeSettings> {}
+
+/**
  * The requests in force for all runs on the store.
  *
  * @category models
@@ -95,7 +137,7 @@ export interface Control extends Schema.Schema.Type<typeof Control> {}
  *
  * - `view`: read everything
  * - `review`: decide about outputs in review
- * - `operate`: add, requeue and cancel tasks, and control all runs
+ * - `operate`: add, requeue and cancel tasks, control all runs, and set budgets and the other settings of queues
  *
  * @category models
  * @since 0.2.0

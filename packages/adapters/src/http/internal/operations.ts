@@ -15,9 +15,10 @@ import * as Stream from "effect/Stream"
 import * as Executions from "../../workflow/internal/records.ts"
 import { NotAudited, NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "../ApiError.ts"
 import * as Failures from "./failures.ts"
-import { type AuditOverview, type Changed, type Decide, type Finding, limits } from "./model.ts"
+import { type AuditOverview, type Changed, type ChangeSettings, type Decide, type Finding, limits } from "./model.ts"
 import * as Overview from "./overview.ts"
 import { read } from "./reading.ts"
+import * as Settings from "./settings.ts"
 import * as Views from "./views.ts"
 
 export type TaskQuery = Pick<ListQuery, "queue" | "status" | "text" | "cursor"> & { readonly limit: number }
@@ -180,6 +181,10 @@ export const make = (store: TaskStore["Service"]) => {
         audit
       })
     }, orRefused),
+
+    settings: (queue: string) => orRefused(Settings.read(store, queue)),
+
+    set: (change: ChangeSettings) => orRefused(Settings.change(store, change)),
 
     control: (request: ControlRequest) => orRefused(Effect.map(store.request(request), Overview.control)),
 

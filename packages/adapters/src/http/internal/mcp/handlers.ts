@@ -1,5 +1,4 @@
 /** What the tools of the MCP server do: the operations of the API, and waiting. */
-import * as Budget from "@baton/core/Budget"
 import * as Tasks from "@baton/core/Task"
 import { type Counts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -17,6 +16,7 @@ import { Caller } from "../middleware.ts"
 import type { Decide } from "../model.ts"
 import * as Operations from "../operations.ts"
 import { read } from "../reading.ts"
+import { limitOf } from "../settings.ts"
 import { cutOrNull, listedTask } from "../views.ts"
 import { limits, tools } from "./tools.ts"
 
@@ -174,15 +174,9 @@ export const layer: Layer.Layer<AiTool.HandlersFor<typeof tools.tools>, never, T
         })
       }),
 
-      set_budget: Effect.fnUntraced(function* ({ maxCostUsd, maxTokens, queue }) {
+      set_budget: Effect.fnUntraced(function* ({ queue, ...limits }) {
         if (store.budgets === undefined) return yield* new StoreUnusable({ message: "This store keeps no budgets." })
-        const nanoUsd = typeof maxCostUsd === "number" ? Budget.toNanoUsd(maxCostUsd, Math.floor) : maxCostUsd
-        return yield* store.budgets.set(queue, {
-          limit: {
-            ...(nanoUsd === undefined ? {} : { nanoUsd }),
-            ...(maxTokens === undefined ? {} : { tokens: maxTokens })
-          }
-        })
+        return yield* store.budgets.set(queue, { limit: limitOf(limits) })
       }, orRefused)
     })
   })
