@@ -65,7 +65,7 @@ export const openAlone = async (browser: Browser): Promise<Opened> => {
 /** Fails unless the page fits a window of this width. */
 export const assertFits = async (page: Page, width: number): Promise<void> => {
   await page.setViewportSize({ width, height: 640 })
-  assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), width, page.url())
+  assert.isAtMost(await page.evaluate<number>("document.documentElement.scrollWidth"), width, page.url())
 }
 
 /** Fails if the page has a serious problem for people with disabilities, in one of its themes. */

@@ -57,6 +57,13 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
 
       const comment = 'Say "Parquet" first.\nThen  the <b>rest</b>.'
       await page.keyboard.press("r")
+      const field = page.getByRole("textbox", { name: "Feedback for the next attempt" })
+      await field.evaluate((element) => {
+        const clipboardData = new DataTransfer()
+        clipboardData.setData("text", "x".repeat(10_000_000))
+        element.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))
+      })
+      await page.getByText("this 10,000,000 characters, so it was left out. A comment has at most 65,536.").waitFor()
       await page.keyboard.type('Say "Parquet" first.')
       await page.keyboard.press("Enter")
       await page.keyboard.type("Then  the <b>rest</b>.")
@@ -69,25 +76,36 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.keyboard.press("Control+Enter")
       await shown("notes/3")
 
-      for (let number = 3; number < 50; number++) {
+      for (let number = 3; number < 49; number++) {
         await page.keyboard.press("a")
         await shown(`notes/${number + 1}`)
       }
-      // Another person is faster.
-      await server.change((store) =>
-        Effect.flatMap(store.get("notes/50"), () =>
-          store.reviews === undefined
-            ? Effect.die("no reviews")
-            : store.reviews.decide([{ _tag: "Approve", taskId: TaskId.make("notes/50"), by: "bob" }])
-        )
-      )
+      // Both tabs approve the output, and the request of the other one arrives first.
+      const other = await openAlone(browser)
+      await visit(other.page, `${server.url}/review?id=notes%2F49`)
+      await other.page.getByLabel("Your name").fill("bob")
+      const isFirst = Promise.withResolvers<void>()
+      await page.route("**/api/reviews", async (route) => {
+        await isFirst.promise
+        await route.continue()
+      })
+      await page.keyboard.press("a")
+      await other.page.getByRole("button", { name: "Approve a" }).click()
+      await other.page.getByRole("heading", { level: 1, name: "notes/50" }).waitFor()
+      isFirst.resolve()
+      await page.getByText("bob has already approved this output").first().waitFor()
+      await shown("notes/50")
+      // What is being typed stays where it is when the other tab decides.
       await page.keyboard.press("x")
       await page.keyboard.type("No.")
-      await page.keyboard.press("Control+Enter")
-      await page
-        .getByText(/bob has already approved this output|No output waits for review/)
-        .first()
-        .waitFor()
+      await other.page.getByRole("button", { name: "Approve a" }).click()
+      await other.close()
+      await page.getByText("bob approved this output.").waitFor()
+      await page.keyboard.type(" as")
+      assert.strictEqual(await page.getByRole("textbox", { name: "Why the task is given up" }).inputValue(), "No. as")
+      assert.isTrue(await page.getByRole("button", { name: /^Give up Ctrl/ }).isDisabled())
+      await page.keyboard.press("Escape")
+      await page.keyboard.press("s")
       await page.getByText("No output waits for review").waitFor()
 
       const tasks = await server.change((store) => store.list({ limit: 100 }))
@@ -173,6 +191,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     const pages = {
       Queues: "/",
       Tasks: "/tasks?queue=reviews",
+      "Settings of reviews": "/settings?queue=reviews",
       "release-notes/12": `/task?id=${encodeURIComponent(compared.task.id)}&view=changes`,
       Failures: "/failures"
     }
@@ -234,6 +253,41 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await assertFits(page, 360)
       await server.change((store) => store.cancel({ ids: [id] }))
       await page.getByText("This attempt has no output.").waitFor()
+      assert.deepStrictEqual(errors, [])
+      await close()
+    })
+
+    it("raises the budget of a queue, and changes its speed and its pause", async () => {
+      const { close, errors, page } = await open(browser)
+      await server.change(({ budgets }) =>
+        budgets === undefined
+          ? Effect.die("no budgets")
+          : budgets.set("reviews", { limit: { nanoUsd: 15e9 }, committed: { nanoUsd: 15e9, tokens: 0 } })
+      )
+      await visit(page, server.url)
+      await page.getByText("The budget is spent: raise it in the settings.").waitFor()
+      await page.getByRole("link", { name: "Settings of reviews" }).click()
+      const cost = page.getByLabel("Most that its tasks may cost, in US dollars")
+      await page.getByText("$15.00 of $15.00 spent").waitFor()
+      await cost.fill("a lot")
+      await page.getByText("Expected an amount of dollars above 0, such as 12.50.").waitFor()
+      await cost.fill("$30")
+      await page.getByLabel("Tasks at a time, in each worker that runs now").fill("8")
+      await page.keyboard.press("Enter")
+      await page.getByText("$15.00 of $30.00 spent").waitFor()
+      await page.getByRole("button", { name: "Pause the queue" }).click()
+      await page.getByRole("button", { name: "Resume the queue" }).waitFor()
+      const [budgets, pauses, speeds] = await server.change((store) =>
+        Effect.all([
+          store.budgets?.list ?? Effect.succeed([]),
+          store.pauses?.list ?? Effect.succeed([]),
+          store.concurrency?.list ?? Effect.succeed([])
+        ])
+      )
+      assert.deepStrictEqual(budgets[0]?.limit, { nanoUsd: 30e9, tokens: null })
+      assert.deepStrictEqual([pauses[0]?.queue, speeds[0]?.concurrency], ["reviews", 8])
+      await page.getByRole("button", { name: "Resume the queue" }).click()
+      await page.getByRole("button", { name: "Pause the queue" }).waitFor()
       assert.deepStrictEqual(errors, [])
       await close()
     })
@@ -336,8 +390,13 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await close()
     })
 
-    it("explains a task that does not exist", async () => {
+    it("explains a task that does not exist, or that was deleted while it was open", async () => {
       const { close, page } = await open(browser)
+      await visit(page, `${server.url}/task?id=reviews%2F2`)
+      await server.change((store) =>
+        Effect.andThen(store.cancel({ ids: ["reviews/2"] }), store.prune({ statuses: ["cancelled"] }))
+      )
+      await page.getByText('The task "reviews/2" does not exist.').waitFor()
       await page.goto(`${server.url}/task?id=none`)
       await page.getByText("none").waitFor()
       await page.goto(`${server.url}/nothing`)

@@ -48,7 +48,7 @@ describe("settings", () => {
     })
   })
 
-  it("say what was expected instead of a text that is no amount", () => {
+  it("say what was expected in place of a text without an amount", () => {
     const { change, problems } = Settings.changeOf(saved, { maxCostUsd: "1e9", maxTokens: "0", concurrency: "2.5" })
     assert.deepStrictEqual(change, {})
     assert.deepStrictEqual(Object.keys(problems), ["maxCostUsd", "maxTokens", "concurrency"])

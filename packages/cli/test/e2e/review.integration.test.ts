@@ -5,6 +5,7 @@ import { reply } from "../../../adapters/test/claude/server/Answer.ts"
 import { lastText } from "../../../adapters/test/claude/server/message.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
 import * as Postgres from "../../../adapters/test/postgres/postgres.ts"
+import { executablePath, launch, openAlone, visit } from "../../../dashboard/test/browser.ts"
 import { baton, folder, start } from "./baton.ts"
 
 const stores: ReadonlyArray<readonly [string, boolean, Effect.Effect<string, unknown, Scope.Scope>]> = [
@@ -32,10 +33,30 @@ const post = (url: string, body: object) =>
     Effect.provide(FetchHttpClient.layer)
   )
 
+/** Types a comment at the review desk, where a browser is installed; posts it elsewhere. */
+const reject = (url: string, comment: string): Effect.Effect<unknown> =>
+  executablePath === undefined
+    ? post(url, { id: "notes/1", decision: "reject", comment })
+    : Effect.acquireUseRelease(
+        Effect.promise(launch),
+        (browser) =>
+          Effect.promise(async () => {
+            const { page } = await openAlone(browser)
+            await visit(page, `${url}/review`)
+            await page.getByRole("button", { name: "Reject r" }).click()
+            await page.getByRole("textbox", { name: "Feedback for the next attempt" }).fill(comment)
+            await page.keyboard.press("Control+Enter")
+            await page.getByText("Rejected notes/1.").waitFor()
+          }),
+        (browser) => Effect.promise(() => browser.close())
+      )
+
+const where = executablePath === undefined ? "posted to the server" : "typed in the browser"
+
 describe("outputs that wait for a person", { timeout: 120_000 }, () => {
   for (const [name, isMissing, makeStore] of stores) {
     it.live.skipIf(isMissing)(
-      `a comment posted to the server is in the request of the next attempt, character by character (${name})`,
+      `a comment ${where} is in the request of the next attempt, character by character (${name})`,
       () =>
         Effect.gen(function* () {
           const store = yield* makeStore
@@ -70,8 +91,7 @@ describe("outputs that wait for a person", { timeout: 120_000 }, () => {
 
           const comment = 'Say "Parquet" first.\n\n  Then <b>the rest</b>, {{id}} & all – 🦊.'
           const id = "notes/1"
-          const decided = yield* post(url, { id, decision: "reject", comment, by: "ann" })
-          assert.strictEqual(decided.status, 200)
+          yield* reject(url, comment)
           yield* worker.event("TaskInReview")
           const requests = claude.messages()
           assert.strictEqual(requests.length, 2)

@@ -1,4 +1,6 @@
-import { type KeyboardEvent, type SyntheticEvent, useEffect, useRef } from "react"
+import { maxComment } from "@baton/core/Verification"
+import { number } from "../text/format.ts"
+import { type KeyboardEvent, type SyntheticEvent, useEffect, useRef, useState } from "react"
 
 interface Props {
   readonly label: string
@@ -15,7 +17,17 @@ interface Props {
 }
 
 /** A text that a person writes about an output. Ctrl Enter sends it, and Escape drops it. */
-export const TextForm = ({ action, isComplete, isPending, kind, label, onChange, onClose, onSubmit, text }: Props) => {
+export const TextForm = (props: Props) => {
+  const { action, isPending, kind, label, onChange, onClose, onSubmit, text } = props
+  const [refusedLength, setRefusedLength] = useState(0)
+  const most = kind === "edit" ? Infinity : maxComment
+  const isTooLong = text.length > most
+  const problem =
+    refusedLength > 0
+      ? `The text that you pasted would make this ${number(refusedLength)} characters, so it was left out.`
+      : `This has ${number(text.length)} characters.`
+  const hasProblem = isTooLong || refusedLength > 0
+  const isComplete = props.isComplete && !isTooLong
   const field = useRef<HTMLTextAreaElement>(null)
   useEffect(() => field.current?.focus(), [])
   const submit = (event: SyntheticEvent) => {
@@ -37,8 +49,25 @@ export const TextForm = ({ action, isComplete, isPending, kind, label, onChange,
         onKeyDown={onKeyDown}
         value={text}
         spellCheck={kind !== "edit"}
-        onChange={(event) => onChange(event.target.value)}
+        aria-invalid={hasProblem}
+        aria-describedby={hasProblem ? "draft-problem" : undefined}
+        onPaste={(event) => {
+          // A browser does not answer for a minute after megabytes were pasted in a field.
+          const length = text.length + event.clipboardData.getData("text").length
+          if (length <= most) return
+          event.preventDefault()
+          setRefusedLength(length)
+        }}
+        onChange={(event) => {
+          setRefusedLength(0)
+          onChange(event.target.value)
+        }}
       />
+      {hasProblem && (
+        <p id="draft-problem" className="refused" role="alert">
+          {problem} A comment has at most {number(maxComment)}.
+        </p>
+      )}
       <div className="review-buttons">
         <button type="submit" className="button primary" disabled={!isComplete || isPending}>
           {action} <kbd>Ctrl Enter</kbd>

@@ -1,6 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query"
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
-import { useEffect, useState } from "react"
+import { useCallback, useEffect, useState } from "react"
+import { RequestError } from "../api/client.ts"
 import { taskQuery, useDecide, useInReview, useMay, useOutput, useQueues, useTask } from "../api/queries.ts"
 import type { Attempt, Decision, TaskDetail, TaskPage } from "../api/schema.ts"
 import { isOutdated, Judged } from "../components/Judged.tsx"
@@ -50,18 +51,57 @@ const DraftForm = ({ draft, isPending, onChange, onClose, onSubmit }: DraftFormP
   />
 )
 
-interface DeskProps {
-  readonly detail: TaskDetail
-  readonly attempt: Attempt
-  readonly canDecide: boolean
+interface OverProps {
+  readonly attempt: Attempt | undefined
   readonly onNext: () => void
-  readonly onPrevious: () => void
-  readonly onDecided: () => void
 }
 
-const Desk = ({ attempt, canDecide, detail, onDecided, onNext, onPrevious }: DeskProps) => {
+/** What happened to an output while it was shown. */
+const Over = ({ attempt, onNext }: OverProps) => {
+  const decision = attempt?.verification?.decision
+  return (
+    <div className="review-over" role="status">
+      <p>
+        {attempt === undefined ? (
+          "This task was deleted."
+        ) : decision === undefined ? (
+          "This output is no longer in review."
+        ) : (
+          <>
+            <Plain text={decision.by} /> {decision.kind} this output
+            {decision.comment === "" ? "." : ": "}
+            <Plain text={decision.comment} />
+          </>
+        )}
+      </p>
+      <button type="button" className="button small" onClick={onNext}>
+        Go on <kbd>s</kbd>
+      </button>
+    </div>
+  )
+}
+
+interface DeskProps {
+  readonly detail: TaskDetail
+  /** The attempt in review, or the last one that was. */
+  readonly attempt: Attempt
+  readonly isDeleted: boolean
+  readonly canDecide: boolean
+  readonly isPending: boolean
+  readonly onDecide: (decision: Decision) => void
+  readonly onNext: () => void
+  readonly onPrevious: () => void
+  readonly onGoOn: () => void
+}
+
+/** Stays with one attempt when others decide about it, so that what a person types never reaches another one. */
+const Desk = (props: DeskProps) => {
+  const { canDecide, detail, isDeleted, isPending, onDecide, onGoOn, onNext, onPrevious } = props
   const { task } = detail
-  const decide = useDecide()
+  const [first] = useState(props.attempt)
+  const attempt = detail.attempts.find(({ token }) => token === first.token) ?? first
+  // An event about one's own decision can arrive before the answer to it.
+  const isOver = !isPending && (isDeleted || attempt.outcome !== "in_review")
   const [draft, setDraft] = useState<Draft>()
   const [isEditing, setEditing] = useState(false)
   const [view, setView] = useState<View>("output")
@@ -69,20 +109,8 @@ const Desk = ({ attempt, canDecide, detail, onDecided, onNext, onPrevious }: Des
   // A long output is read as a whole before it is edited, or its end would be lost.
   const whole = useOutput(task.id, attempt.token, isEditing && attempt.output?.cut === true)
 
-  const send = (decision: Decision) =>
-    decide.mutate(decision, {
-      onSuccess: () => {
-        notify(`${said[decision.decision]} ${task.id}.`)
-        close()
-        onDecided()
-      },
-      onError: (error) => {
-        notify(error.message, "failed")
-        if (isOutdated(error)) onDecided()
-      }
-    })
   const about = { id: task.id, attempt: attempt.token, by }
-  const approve = () => send({ ...about, decision: "approve" })
+  const approve = () => onDecide({ ...about, decision: "approve" })
   const edit = () => setEditing(true)
   const original = attempt.output?.cut === true ? whole.data : (attempt.output?.text ?? "")
   const open: Draft | undefined =
@@ -93,47 +121,50 @@ const Desk = ({ attempt, canDecide, detail, onDecided, onNext, onPrevious }: Des
   }
   const reject = (giveUp: boolean) => setDraft({ kind: "reject", text: "", giveUp })
   const submit = () => {
-    if (open?.kind === "edit") send({ ...about, decision: "edit", text: open.text })
-    if (open?.kind === "reject") send({ ...about, decision: "reject", comment: open.text, giveUp: open.giveUp })
+    if (open?.kind === "edit") onDecide({ ...about, decision: "edit", text: open.text })
+    if (open?.kind === "reject") onDecide({ ...about, decision: "reject", comment: open.text, giveUp: open.giveUp })
   }
   const nextView = () => setView(view === "output" ? "changes" : view === "changes" ? "side-by-side" : "output")
   useKeys({
-    ...(canDecide && !decide.isPending
+    ...(canDecide && !isPending && !isOver
       ? { a: approve, r: () => reject(false), x: () => reject(true), e: edit }
       : undefined),
-    j: onNext,
-    k: onPrevious,
-    s: onNext,
+    j: isOver ? onGoOn : onNext,
+    k: isOver ? onGoOn : onPrevious,
+    s: isOver ? onGoOn : onNext,
     v: nextView
   })
   return (
     <div className="review">
       <Judged detail={detail} attempt={attempt} view={view} onView={setView} />
-      {canDecide && (
+      {(canDecide || isOver) && (
         <div className="review-actions">
+          {isOver && <Over attempt={isDeleted ? undefined : attempt} onNext={onGoOn} />}
           {open === undefined ? (
-            <div className="review-buttons">
-              <button type="button" className="button primary" disabled={decide.isPending} onClick={approve}>
-                Approve <kbd>a</kbd>
-              </button>
-              <button type="button" className="button" disabled={decide.isPending} onClick={() => reject(false)}>
-                Reject <kbd>r</kbd>
-              </button>
-              <button type="button" className="button" disabled={decide.isPending} onClick={edit}>
-                Edit <kbd>e</kbd>
-              </button>
-              <button type="button" className="button ghost" disabled={decide.isPending} onClick={() => reject(true)}>
-                Give up <kbd>x</kbd>
-              </button>
-              <button type="button" className="button ghost" onClick={onNext}>
-                Skip <kbd>s</kbd>
-              </button>
-              {field}
-            </div>
+            !isOver && (
+              <div className="review-buttons">
+                <button type="button" className="button primary" disabled={isPending} onClick={approve}>
+                  Approve <kbd>a</kbd>
+                </button>
+                <button type="button" className="button" disabled={isPending} onClick={() => reject(false)}>
+                  Reject <kbd>r</kbd>
+                </button>
+                <button type="button" className="button" disabled={isPending} onClick={edit}>
+                  Edit <kbd>e</kbd>
+                </button>
+                <button type="button" className="button ghost" disabled={isPending} onClick={() => reject(true)}>
+                  Give up <kbd>x</kbd>
+                </button>
+                <button type="button" className="button ghost" onClick={onNext}>
+                  Skip <kbd>s</kbd>
+                </button>
+                {field}
+              </div>
+            )
           ) : (
             <DraftForm
               draft={open}
-              isPending={decide.isPending}
+              isPending={isPending || isOver}
               onChange={setDraft}
               onSubmit={submit}
               onClose={close}
@@ -145,10 +176,11 @@ const Desk = ({ attempt, canDecide, detail, onDecided, onNext, onPrevious }: Des
   )
 }
 
-/** The task that is shown, and those around it. */
+/** The task that is shown, and those around it. A task that is no longer in review stays until the person goes on. */
 const around = (ids: ReadonlyArray<string>, id: string | undefined) => {
-  const index = Math.max(0, id === undefined ? 0 : ids.indexOf(id))
-  return { index, current: ids[index], next: ids[(index + 1) % ids.length], previous: ids.at(index - 1) }
+  const index = id === undefined ? 0 : ids.indexOf(id)
+  const next = ids[(index + 1) % ids.length]
+  return { index, current: id ?? ids[0], next, previous: index < 0 ? next : ids.at(index - 1) }
 }
 
 export const ReviewPage = () => {
@@ -161,6 +193,9 @@ export const ReviewPage = () => {
   const ids = list.data?.tasks.map((task) => task.id) ?? []
   const { current, index, next, previous } = around(ids, id)
   const detail = useTask(current ?? "")
+  const decide = useDecide()
+  /** The number of outputs that are done with. */
+  const [round, setRound] = useState(0)
   // The next output is there when this one is decided.
   useEffect(() => {
     if (next !== undefined && next !== current) void client.prefetchQuery(taskQuery(next))
@@ -171,29 +206,54 @@ export const ReviewPage = () => {
       0
     ) ?? ids.length
 
-  const show = (shown: string | undefined) =>
-    void navigate({ to: "/review", search: { queue, id: shown }, replace: true })
+  const show = useCallback(
+    (shown: string | undefined) => void navigate({ to: "/review", search: { queue, id: shown }, replace: true }),
+    [navigate, queue]
+  )
+  // The output stays on the screen when others decide, so that a key is never pressed for another one.
+  useEffect(() => {
+    if (id === undefined && current !== undefined) show(current)
+  }, [current, id, show])
 
   /** Shows the next output at once; the server's event brings the list up to date. */
-  const onDecided = () => {
+  const goOn = () => {
     client.setQueryData<TaskPage>(["review", queue ?? ""], (page) =>
       page === undefined ? page : { ...page, tasks: page.tasks.filter((task) => task.id !== current) }
     )
     void client.invalidateQueries({ queryKey: ["review"] })
     void client.invalidateQueries({ queryKey: ["task", current] })
+    setRound(round + 1)
     show(next === current ? undefined : next)
     document.documentElement.scrollTop = 0
   }
 
-  const attempt = detail.data?.attempts.findLast(({ outcome }) => outcome === "in_review")
+  const onDecide = (decision: Decision) =>
+    decide.mutate(decision, {
+      onSuccess: () => {
+        notify(`${said[decision.decision]} ${decision.id}.`)
+        goOn()
+      },
+      onError: (error) => {
+        notify(error.message, "failed")
+        if (isOutdated(error)) goOn()
+      }
+    })
+
+  const attempts = detail.data?.attempts ?? []
+  const attempt =
+    attempts.findLast(({ outcome }) => outcome === "in_review") ??
+    attempts.findLast(({ verification }) => verification?.decision !== undefined)
+  const isDeleted = detail.error instanceof RequestError && detail.error.status === 404
   return (
     <>
       <title>Review · Baton</title>
       <div className="page-head">
         <h1>{current === undefined ? "Review" : <Plain text={current} />}</h1>
-        {current !== undefined && (
+        {current !== undefined && list.data !== undefined && (
           <p className="muted" role="status">
-            {number(index + 1)} of {count(Math.max(waiting, ids.length), "output")}
+            {index < 0
+              ? `${count(waiting, "output")} in review`
+              : `${number(index + 1)} of ${count(Math.max(waiting, ids.length), "output")}`}
           </p>
         )}
         <div className="page-actions">
@@ -222,17 +282,22 @@ export const ReviewPage = () => {
           <Failure error={detail.error} onRetry={() => void detail.refetch()} />
         )
       ) : attempt === undefined ? (
-        <p className="note">This output is no longer in review.</p>
+        <p className="note">
+          This task has no output in review. <Link to="/review">Show those that wait</Link>
+        </p>
       ) : (
         <>
           <Desk
-            key={`${current} ${attempt.token}`}
+            key={`${current} ${round}`}
             detail={detail.data}
             attempt={attempt}
             canDecide={canDecide}
+            isDeleted={isDeleted}
+            isPending={decide.isPending}
+            onDecide={onDecide}
             onNext={() => show(next)}
             onPrevious={() => show(previous)}
-            onDecided={onDecided}
+            onGoOn={goOn}
           />
           <p className="keys muted">
             {canDecide && (

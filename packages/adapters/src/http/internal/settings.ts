@@ -48,7 +48,8 @@ export const change = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Settings, TaskStoreError | StoreUnusable> {
   const hasLimit = maxCostUsd !== undefined || maxTokens !== undefined
   if (hasLimit && store.budgets === undefined) return yield* cannot("keep budgets")
-  if (concurrency !== undefined && store.concurrency === undefined) return yield* cannot("tell running workers of this")
+  if (concurrency !== undefined && store.concurrency === undefined)
+    return yield* cannot("change the concurrency of running workers")
   if (paused !== undefined && store.pauses === undefined) return yield* cannot("pause a single queue")
   if (hasLimit) yield* store.budgets?.set(queue, { limit: limitOf({ maxCostUsd, maxTokens }) }) ?? Effect.void
   if (concurrency !== undefined) {

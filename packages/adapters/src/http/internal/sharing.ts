@@ -18,7 +18,7 @@ const maxAge = Duration.seconds(1)
 
 /** Answers requests with what `read` returns for their query, encoded once for all requests that share it. */
 export const make = <Query extends object, S extends Schema.ConstraintEncoder<unknown>, E>(options: {
-  /** Changes when clients were told of changes, and when a request has made one. */
+  /** Grows with each event about changes, and with each request that changes something. */
   readonly version: () => number
   readonly schema: S
   readonly read: (query: Query) => Effect.Effect<S["Type"], E>
