@@ -37,6 +37,7 @@ import {
 } from "./ApiError.ts"
 import { Access, RequestErrors } from "./internal/middleware.ts"
 import {
+  Activity,
   Added,
   AuditedVerdict,
   AuditOverview,
@@ -122,6 +123,11 @@ export class Endpoints extends HttpApiGroup.make("baton", { topLevel: true })
       success: Failures,
       error: storeErrors
     }).annotate(OpenApi.Summary, "The failed tasks by cause"),
+    HttpApiEndpoint.get("activity", "/activity", {
+      query: { queue: QueueName },
+      success: Activity,
+      error: storeErrors
+    }).annotate(OpenApi.Summary, "How many tasks of a queue ended, over time"),
     HttpApiEndpoint.post("add", "/tasks", {
       payload: Schema.Struct({ tasks: Schema.Array(NewTask) }),
       success: Added,

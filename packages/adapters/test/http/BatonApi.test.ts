@@ -243,6 +243,22 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
       })
     )
 
+    it.effect("counts the tasks that ended in each interval, and none that is pending", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        const query = { queue: "ended" }
+        yield* Server.add(store, "ended", ["ended/1", "ended/2", "ended/3", "ended/4"])
+        assert.deepInclude(yield* client.activity({ query }), { start: null, completed: [], complete: true })
+        yield* Server.fail(store, "ended", { limit: 1, feedback: () => "No." })
+        yield* Server.complete(store, "ended", { limit: 2, output: "Yes." })
+        const activity = yield* client.activity({ query })
+        const sum = (counts: ReadonlyArray<number>) => counts.reduce((all, some) => all + some, 0)
+        assert.deepStrictEqual([sum(activity.completed), sum(activity.failed)], [2, 1])
+        assert.strictEqual(activity.completed.length, activity.failed.length)
+        assert.strictEqual(activity.widthMillis, 60_000)
+      })
+    )
+
     it.effect("changes tasks by id or by status, and names unknown ids", () =>
       Effect.gen(function* () {
         const { client, store } = yield* Server.Served

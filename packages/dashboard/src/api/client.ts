@@ -107,6 +107,9 @@ export const cancelExecution = (id: string) => post(Model.WorkflowExecution, `${
 export const failures = (queue: string | undefined, signal: AbortSignal) =>
   receive(Model.Failures, `api/failures${query({ queue })}`, { signal })
 
+export const activity = (queue: string, signal: AbortSignal) =>
+  receive(Model.Activity, `api/activity${query({ queue })}`, { signal })
+
 export const requeue = (selection: Model.Selection) => post(Model.Changes, "api/requeue", selection)
 
 export const cancel = (selection: Model.Selection) => post(Model.Changes, "api/cancel", selection)

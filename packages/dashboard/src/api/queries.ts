@@ -83,6 +83,14 @@ export const useAudit = (queue: string | undefined, share: string | undefined) =
     queryFn: ({ signal }) => Client.audit({ queue, share }, signal)
   })
 
+/** When tasks of a queue ended. The server reads many tasks for it, so it is not read after each event. */
+export const useActivity = (queue: string) =>
+  useQuery({
+    queryKey: ["activity", queue],
+    queryFn: ({ signal }) => Client.activity(queue, signal),
+    refetchInterval: 30_000
+  })
+
 export const useSettings = (queue: string) =>
   useQuery({
     queryKey: ["settings", queue],

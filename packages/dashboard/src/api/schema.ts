@@ -178,6 +178,17 @@ export const Failures = Schema.Struct({
 })
 export interface Failures extends Schema.Schema.Type<typeof Failures> {}
 
+/** How many tasks of a queue ended in each of the intervals from `start` on. */
+export const Activity = Schema.Struct({
+  start: Schema.NullOr(Schema.String),
+  widthMillis: Schema.Int,
+  completed: Schema.Array(Schema.Int),
+  failed: Schema.Array(Schema.Int),
+  /** False when the queue has more tasks than the server reads. */
+  complete: Schema.Boolean
+})
+export interface Activity extends Schema.Schema.Type<typeof Activity> {}
+
 export const Changes = Schema.Struct({
   changed: Schema.Int,
   /** The ids that were given and belong to no task. */

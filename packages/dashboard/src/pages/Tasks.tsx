@@ -7,6 +7,7 @@ import type { TaskFilter } from "../api/client.ts"
 import { useQueues } from "../api/queries.ts"
 import type { TaskItem } from "../api/schema.ts"
 import { useTaskPages } from "../api/taskPages.ts"
+import { Activity } from "../components/Activity.tsx"
 import { useKeys } from "../components/keyboard.ts"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
 import { Plain } from "../components/Plain.tsx"
@@ -156,6 +157,9 @@ export const TasksPage = () => {
         searchBox={searchBox}
         onChange={onFilter}
       />
+      {filter.queue !== undefined && filter.status === undefined && filter.text === undefined && (
+        <Activity queue={filter.queue} />
+      )}
       {list.data === undefined ? (
         list.error === null ? (
           <Loading />

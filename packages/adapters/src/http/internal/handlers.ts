@@ -10,7 +10,7 @@ import { NotAllowed } from "../ApiError.ts"
 import { Api } from "../BatonApi.ts"
 import { Events } from "./events.ts"
 import { type Access, Caller, type RequestErrors } from "./middleware.ts"
-import { Failures, limits, TaskPage } from "./model.ts"
+import { Activity, Failures, limits, TaskPage } from "./model.ts"
 import * as Operations from "./operations.ts"
 import * as Sharing from "./sharing.ts"
 import * as Views from "./views.ts"
@@ -45,6 +45,11 @@ export const layer = ({
         schema: Failures,
         read: ({ queue }: { readonly queue?: string }) => operations.failures(queue)
       })
+      const activity = yield* Sharing.make({
+        version,
+        schema: Activity,
+        read: ({ queue }: { readonly queue: string }) => operations.activity(queue)
+      })
       return handlers
         .handle("queues", () =>
           Effect.map(Effect.all([operations.overview, Caller]), ([overview, { name, role }]) => ({
@@ -62,6 +67,7 @@ export const layer = ({
         .handle("execution", ({ params }) => operations.execution(params.id))
         .handle("cancelExecution", ({ params }) => changing(operations.cancelExecution(params.id)))
         .handle("failures", ({ query, request }) => failures(query, request))
+        .handle("activity", ({ query, request }) => activity(query, request))
         .handle("add", ({ payload }) => changing(operations.add(payload.tasks)))
         .handle("requeue", ({ payload }) => changing(operations.requeue(payload)))
         .handle("cancel", ({ payload }) => changing(operations.cancel(payload)))

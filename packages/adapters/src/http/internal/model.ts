@@ -31,6 +31,8 @@ export const limits = {
   text: 65_536,
   /** Failed tasks that `GET /api/failures` reads. */
   failures: 10_000,
+  /** Tasks that `GET /api/activity` reads. */
+  activity: 10_000,
   /** Ids of tasks that are given for each cause. */
   idsPerCause: 10,
   /** Ids in a request, and in the response to one that changes tasks. */
@@ -363,6 +365,28 @@ export const Changed = Schema.Struct({
 
 /** @since 0.1.0 */
 export interface Changed extends Schema.Schema.Type<typeof Changed> {}
+
+const PerInterval = Schema.Array(Schema.Int)
+
+/**
+ * The number of tasks of a queue that ended in each of the intervals of `widthMillis` from `start` on. A task that is requeued
+ * has not ended.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Activity = Schema.Struct({
+  /** Null if no task has ended. */
+  start: Schema.NullOr(Schema.DateTimeUtcFromString),
+  widthMillis: Schema.Int,
+  completed: PerInterval,
+  failed: PerInterval,
+  /** False if the queue has more tasks than were read. */
+  complete: Schema.Boolean
+})
+
+/** @since 0.2.0 */
+export interface Activity extends Schema.Schema.Type<typeof Activity> {}
 
 /** A comment of a person. */
 export const Comment = Schema.String.check(

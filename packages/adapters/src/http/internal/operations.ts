@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Executions from "../../workflow/internal/records.ts"
 import { NotAudited, NotInReview, StoreUnavailable, StoreUnusable, TaskNotFound, TasksRefused } from "../ApiError.ts"
+import * as Activity from "./activity.ts"
 import * as Failures from "./failures.ts"
 import { type AuditOverview, type Changed, type ChangeSettings, type Decide, type Finding, limits } from "./model.ts"
 import * as Overview from "./overview.ts"
@@ -129,6 +130,8 @@ export const make = (store: TaskStore["Service"]) => {
     }, orRefused),
 
     failures: (queue: string | undefined) => orRefused(Failures.failures(store, queue)),
+
+    activity: (queue: string) => orRefused(Activity.activity(store, queue)),
 
     add: (tasks: ReadonlyArray<Tasks.NewTask>) =>
       orRefused(store.add(tasks)).pipe(
