@@ -1,3 +1,4 @@
+import { Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, type Scope } from "effect"
 import { type Answer, reply } from "../../../adapters/test/claude/server/Answer.ts"
@@ -6,6 +7,10 @@ import * as Postgres from "../../../adapters/test/postgres/postgres.ts"
 import * as Redis from "../../../adapters/test/redis/redis.ts"
 import { QueueBudget } from "../../src/view/budgets.ts"
 import { baton, folder, list, start } from "./baton.ts"
+
+const decodeUsages = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Array(Schema.Struct({ usage: Schema.NullOr(Usage.Usage) })))
+)
 
 const decodeBudgets = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(QueueBudget)))
 
@@ -25,6 +30,13 @@ const setUp = Effect.fnUntraced(function* (rows: number, script: () => Answer, s
     server,
     bill: () => server.messages().length * price,
     budget: Effect.map(baton(dir.path, ["budget", "show", "--json"], env), ({ stdout }) => decodeBudgets(stdout)[0]),
+    /** The cost of all tasks together, which is a range after a kill. */
+    cost: Effect.gen(function* () {
+      const { stdout } = yield* baton(dir.path, ["list", "--all", "--json"], env)
+      const usages = (yield* decodeUsages(stdout)).flatMap(({ usage }) => usage ?? [])
+      const least = usages.reduce((sum, usage) => sum + Usage.minUsd(usage), 0)
+      return { least, most: usages.reduce((sum, usage) => sum + (Usage.maxUsd(usage) ?? NaN), 0) }
+    }),
     tasks: list(dir.path, ["--store", store]),
     baton: (...args: ReadonlyArray<string>) => baton(dir.path, args, env),
     run: (...args: ReadonlyArray<string>) => baton(dir.path, [...run, ...args], env),
@@ -55,7 +67,7 @@ describe("the budget of a queue", { timeout: 120_000 }, () => {
         Effect.gen(function* () {
           let requests = 0
           const gate = Promise.withResolvers<void>()
-          const { bill, budget, run, server, start } = yield* setUp(
+          const { bill, budget, cost, run, server, start } = yield* setUp(
             200,
             () => {
               requests++
@@ -87,11 +99,15 @@ describe("the budget of a queue", { timeout: 120_000 }, () => {
           assert.isAtLeast(spent?.spent.costUsd ?? 0, bill() - 1e-9)
           assert.deepStrictEqual(spent?.reserved, { costUsd: 0, tokens: 0 })
           // A call reserves little more than it costs, so a kill and the last rest cost little.
-          assert.isAtLeast(bill(), 0.9 * limit)
+          assert.isAtLeast(bill(), 0.95 * limit)
 
           const raised = yield* run(...args.with(1, "5"))
           assert.strictEqual(raised.code, 0, raised.stderr)
           assert.isAtMost(bill(), 5)
+          // The attempts that were killed are repeated by now, so the range contains what they have cost.
+          const { least, most } = yield* cost
+          assert.isBelow(least, bill() - 1e-9)
+          assert.isAtLeast(most, bill() - 1e-9)
         })
     )
   }
