@@ -468,7 +468,7 @@ describe("a server that refuses requests", () => {
 
   it.effect("goes at nearly full speed when it is overloaded now and then", () =>
     Effect.gen(function* () {
-      const load = { requests: 500, concurrency: 64, answerTime: "3 seconds" } as const
+      const load = { requests: 1000, concurrency: 64, answerTime: "3 seconds" } as const
       const healthy = yield* simulate({ ...load, refuse: () => undefined })
       const busy = yield* simulate({ ...load, refuse: (_, n) => (n % 20 === 0 ? refusedWith(overloaded) : undefined) })
       assert.strictEqual(busy.lost, 0)

@@ -8,10 +8,13 @@ import { failure, reply, request } from "./requests.ts"
 
 const small = request("Say hello", { max_tokens: 100 })
 
-/** An API that counts the requests of all its clients together, as the actual one does, and states how many are left. */
-const api = (perMinute: number) => {
+/**
+ * An API that counts the requests of all its clients together, as the actual one does. It states how many are left, unless it
+ * is silent. Up to `burst` requests at once are accepted.
+ */
+const api = (perMinute: number, { burst = perMinute, isSilent = false } = {}) => {
   const perMilli = perMinute / 60_000
-  let level = perMinute
+  let level = burst
   let last = 0
   const counts = { accepted: 0, refused: 0 }
   const headers = () =>
@@ -22,7 +25,7 @@ const api = (perMinute: number) => {
   const send = ({ onHeaders }: Pacing.Permit) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      level = Math.min(perMinute, level + (now - last) * perMilli)
+      level = Math.min(burst, level + (now - last) * perMilli)
       last = now
       const isRefused = level < 1
       if (isRefused) counts.refused++
@@ -30,12 +33,13 @@ const api = (perMinute: number) => {
         level--
         counts.accepted++
       }
-      const stated = headers()
+      const remaining = headers()
       yield* Effect.sleep("200 millis")
-      yield* onHeaders(stated)
+      if (!isSilent) yield* onHeaders(remaining)
       if (isRefused) {
         const retryAfter = Duration.seconds(Math.ceil((1 - level) / perMilli / 1000))
-        return yield* failure({ status: 429, type: "rate_limit_error", usage: Usage.zero, retryAfter })
+        const stated = isSilent ? undefined : { retryAfter }
+        return yield* failure({ status: 429, type: "rate_limit_error", usage: Usage.zero, ...stated })
       }
       yield* Effect.sleep("800 millis")
       return reply("text", { usage: { ...Usage.zero, inputTokens: 10, outputTokens: 10 } })
@@ -47,7 +51,7 @@ const api = (perMinute: number) => {
 const busy = ({ send }: ReturnType<typeof api>) =>
   Effect.gen(function* () {
     const pacing = yield* Pacing.make({}, yield* RateShares.make({ apiKey: Redacted.make("key") }))
-    const one = Effect.retry(pacing.pace(small, send), { times: 20 })
+    const one = Effect.retry(pacing.pace(small, send), { times: 100 })
     yield* Effect.forEach(Array.from({ length: 32 }), () => Effect.forever(one), { concurrency: "unbounded" })
   }).pipe(Effect.scoped)
 
@@ -81,6 +85,16 @@ describe("processes that use the same limit", () => {
       yield* seconds(60)
       assertFull(server, 600 + 3 * 600)
       yield* Fiber.interrupt(second)
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
+
+  it.effect("find it by trial where the server states none, each for itself: together they use it in full", () =>
+    Effect.gen(function* () {
+      const server = api(600, { burst: 10, isSilent: true })
+      const fibers = yield* Effect.forEach([1, 2], () => Effect.forkChild(busy(server)))
+      yield* seconds(180)
+      assertFull(server, 10 + 3 * 600)
+      yield* Fiber.interruptAll(fibers)
     }).pipe(Effect.provide(TaskStore.layerMemory))
   )
 
