@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { chmodSync } from "node:fs"
+import { join } from "node:path"
 import { baton, folder, list } from "./baton.ts"
 
 /** A test of the built program, in its own folder. */
@@ -43,7 +45,10 @@ describe("an output that was not verified", () => {
   const first = (dir: Effect.Success<typeof folder>) =>
     Effect.gen(function* () {
       dir.write("tasks.txt", "a\n")
-      const old = ["run", "tasks.txt", "--shell", "echo old >> executions; echo old", "--verify", "./nothere"]
+      // A program that exists, and cannot be started.
+      dir.write("check", "#!/nothere\n")
+      chmodSync(join(dir.path, "check"), 0o755)
+      const old = ["run", "tasks.txt", "--shell", "echo old >> executions; echo old", "--verify", "./check"]
       assert.strictEqual((yield* baton(dir.path, old)).code, 1)
       assert.deepStrictEqual(dir.lines("executions"), ["old"])
     })
