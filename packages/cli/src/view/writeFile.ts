@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { extensionOf } from "../sources/Format.ts"
 import { CommandFailed } from "../system/CommandFailed.ts"
@@ -40,7 +41,7 @@ export const writeFile = Effect.fnUntraced(function* <E, R>(
   )
 })
 
-/** Fails if a file cannot be written because its name is that of a directory, or its directory does not exist. */
+/** Fails if a file cannot be written: it is a directory, or its directory does not exist or denies it. */
 export const check = Effect.fnUntraced(function* (
   file: string
 ): Effect.fn.Return<void, CommandFailed, FileSystem.FileSystem | Path.Path> {
@@ -49,11 +50,17 @@ export const check = Effect.fnUntraced(function* (
   const isDirectory = (name: string) =>
     Effect.match(fs.stat(name), { onFailure: () => false, onSuccess: ({ type }) => type === "Directory" })
   const directory = path.dirname(file)
+  const isWritable = Effect.match(fs.access(directory, { writable: true }), {
+    onFailure: () => false,
+    onSuccess: () => true
+  })
   const obstacle = (yield* isDirectory(file))
     ? `it is a directory. Name a file in it, such as ${path.join(file, "results.csv")}`
-    : (yield* isDirectory(directory))
-      ? undefined
-      : `there is no directory ${directory}. Create it first: mkdir -p ${directory}`
+    : !(yield* isDirectory(directory))
+      ? `there is no directory ${directory}. Create it first: mkdir -p ${directory}`
+      : (yield* isWritable)
+        ? undefined
+        : permissionDenied
   if (obstacle !== undefined) return yield* new CommandFailed({ message: `${file} cannot be written: ${obstacle}.` })
 })
 
@@ -90,12 +97,17 @@ const writeTo = <E, R>(
     })
   )
 
+const permissionDenied = "permission denied"
+
+const isFull = Schema.is(Schema.Struct({ code: Schema.Literals(["ENOSPC", "EDQUOT"]) }))
+
 const reason = (error: PlatformError): string => {
+  if (isFull(error.reason.cause)) return "the disk is full. Free some space, or name a file on another disk"
   switch (error.reason._tag) {
     case "NotFound":
       return "its directory does not exist"
     case "PermissionDenied":
-      return "permission denied"
+      return permissionDenied
     default:
       return error.message
   }

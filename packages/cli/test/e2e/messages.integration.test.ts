@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { existsSync } from "node:fs"
 import { baton, folder, list } from "./baton.ts"
 import * as tmux from "./tmux.ts"
 
@@ -123,6 +124,10 @@ describe("the name of an output", () => {
       const directory = yield* baton(dir.path, ["export", "-o", ".baton"])
       const named = ".baton cannot be written: it is a directory. Name a file in it, such as .baton/results.csv."
       assert.strictEqual(directory.stderr, `error: ${named}\n`)
+      // A disk without space, where the system has one.
+      if (!existsSync("/dev/full")) return
+      const full = yield* baton(dir.path, ["export", "-o", "/dev/full"])
+      assert.include(full.stderr, "/dev/full cannot be written: the disk is full. Free some space")
     })
   )
 
