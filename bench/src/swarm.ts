@@ -184,7 +184,7 @@ const measure = Effect.fnUntraced(function* ({ directUrl, url, usage }: Place, k
   const orphans = swarm.killHalf()
   const killedAt = yield* Clock.currentTimeMillis
   yield* note(`killed ${Math.ceil(processes / 2)} of ${processes} processes, with ${orphans.length} tasks`)
-  const counts = yield* Effect.provide(drained, store)
+  const counts = yield* Effect.retry(Effect.provide(drained, store), { times: 10 })
   const seconds = ((yield* Clock.currentTimeMillis) - began) / 1000
   // Some had been settled when their process was killed, which had not reported it.
   const takeovers = orphans.flatMap((number) => {

@@ -12,11 +12,10 @@ import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { bundleInto } from "../../packages/adapters/test/bundle.ts"
 import { between, generator, pick, shuffled } from "./random.ts"
 import { startServer } from "./stores.ts"
 
-const program = fileURLToPath(new URL("workflowRunner.ts", import.meta.url))
 const runners = 3
 
 /** The kinds of faults. */
@@ -49,6 +48,7 @@ const freePort = Effect.promise(async () => {
 
 /** A runner that is started again after it was killed. Its output is kept in a folder, if there is one. */
 const makeRunner = Effect.fnUntraced(function* (
+  program: string,
   directory: string,
   env: Readonly<Record<string, string>>,
   history: string | undefined
@@ -192,6 +192,9 @@ export const workflowsTest = Effect.fnUntraced(function* (options: {
 }) {
   const random = generator(options.seed)
   const directory = yield* folder
+  const program = yield* Effect.promise(() =>
+    bundleInto(join(directory, "program"), new URL("workflowRunner.ts", import.meta.url))
+  )
   const server = yield* Effect.flatMap(startServer("postgres"), Effect.fromNullishOr)
   const env = {
     DATABASE_URL: server.url,
@@ -204,7 +207,7 @@ export const workflowsTest = Effect.fnUntraced(function* (options: {
   const store = PostgresTaskStore.layer({ url: server.url })
   return yield* Effect.gen(function* () {
     const all = yield* Effect.forEach(Array.from({ length: runners }), () =>
-      makeRunner(directory, env, options.history)
+      makeRunner(program, directory, env, options.history)
     )
     const injected = { kill: 0, freeze: 0, cut: 0, restart: 0 }
     const inject: { readonly [Name in Fault]: Effect.Effect<unknown, unknown> } = {
