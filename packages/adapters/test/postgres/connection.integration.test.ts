@@ -97,8 +97,8 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
       const store = yield* open({ url: proxy.url, schema: name, statementTimeout: Duration.millis(300) })
       yield* add(store, ["a"])
       proxy.swallow()
-      const error = yield* claim(store).pipe(Effect.uninterruptible, Effect.flip, Effect.timeout("5 seconds"))
-      assert.equal(error._tag === "TaskStoreError" ? error.reason : error._tag, "Unavailable")
+      const error = yield* claim(store).pipe(Effect.uninterruptible, Effect.flip)
+      assert.equal(error.reason, "Unavailable")
       assert.match(
         error.message,
         /^PostgreSQL at 127\.0\.0\.1:\d+ does not answer: check the server and the network\.$/
@@ -138,7 +138,7 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
       })
       proxy.deafen()
       yield* add(other, ["a"])
-      assert.equal(yield* Effect.timeout(Fiber.join(waiting), "10 seconds"), "claimable")
+      assert.equal(yield* Fiber.join(waiting), "claimable")
     })
   )
 

@@ -1,7 +1,7 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { Execution, Task, TaskStore, type TaskStoreError } from "@baton/core"
-import { Context, Duration, Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { afterAll } from "vitest"
 import { postgresUrl } from "../servers/provided.ts"
@@ -87,6 +87,23 @@ const emptying = Effect.fnUntraced(function* (sql: PgClient.PgClient, name: stri
 export const open = (options: Omit<PostgresTaskStore.Options, "url"> & { readonly url?: string }) =>
   Effect.map(Layer.build(Layer.fresh(PostgresTaskStore.layer({ url, ...options }))), (context) =>
     Context.get(context, TaskStore.TaskStore)
+  )
+
+/** Polls are further apart. */
+const longestShortSleep = Duration.seconds(1)
+
+/** Opens a store that never polls: its long sleeps do not end, so only a notification wakes a fiber that waits. */
+export const openWithoutPolls = (options: Parameters<typeof open>[0]) =>
+  Effect.flatMap(Clock.Clock, (clock) =>
+    Effect.provideService(open(options), Clock.Clock, {
+      currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+      currentTimeMillis: clock.currentTimeMillis,
+      currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+      currentTimeNanos: clock.currentTimeNanos,
+      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+      monotonicTimeNanos: clock.monotonicTimeNanos,
+      sleep: (duration) => (Duration.isGreaterThan(duration, longestShortSleep) ? Effect.never : clock.sleep(duration))
+    })
   )
 
 /** An empty store, which is dropped after the test. */

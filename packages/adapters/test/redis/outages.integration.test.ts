@@ -147,7 +147,7 @@ describe.skipIf(cannotStart)("a network between store and Redis", () => {
         proxy.swallow()
         yield* Effect.forkChild(store.counts, { startImmediately: true })
       })
-      assert.isTrue(Option.isSome(yield* Effect.timeoutOption(Effect.scoped(use), "5 seconds")))
+      yield* Effect.scoped(use)
     })
   )
 

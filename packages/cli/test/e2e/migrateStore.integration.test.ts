@@ -92,7 +92,7 @@ const fill = Effect.fnUntraced(function* (store: Store) {
   yield* store.cancel({ ids: ids("cancelled") })
   yield* store.request("pause")
   // Its lease has expired: `migrate-store` refuses running tasks.
-  yield* Effect.timeout(store.awaitWork({ untilDrained: false }), "5 seconds")
+  yield* store.awaitWork({ untilDrained: false })
 })
 
 describe.skipIf(Postgres.isMissing || Redis.isMissing)("baton migrate-store", () => {
