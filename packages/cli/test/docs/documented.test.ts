@@ -49,7 +49,7 @@ describe("the documentation", () => {
         known.set(path.join(" "), new Set(names))
       }
       // Flags of `npx -y pnpm@12 test:crash`.
-      const others = ["--seconds", "--pace"]
+      const others = ["--seconds", "--pace", "--fault"]
       const all = new Set([...others, ...Array.from(known.values(), (names) => [...names]).flat()])
       const unknown: Array<string> = []
       for (const { name, text } of pages) {
