@@ -181,13 +181,15 @@ describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", (
   )
 
   test(
-    "an import of many rows shows how many were added",
+    "an import of many rows shows how many were added, and ends at Ctrl-C",
     Effect.gen(function* () {
       const { dir, terminal } = yield* open(80, 24)
-      dir.write("many.txt", Array.from({ length: 200_000 }, (_, n) => `Name a prime above ${n}`).join("\n"))
+      dir.write("many.txt", Array.from({ length: 100_000 }, (_, n) => `Name a prime above ${n}`).join("\n"))
       yield* terminal.enter("baton import many.txt")
-      yield* terminal.line(/^adding [\d,]+ of 200,000 tasks {2}\d+s$/)
-      yield* terminal.line(/^many.txt: 200,000 tasks added$/)
+      yield* terminal.line(/^adding [\d,]+ of 100,000 tasks {2}\d+s$/)
+      yield* terminal.press("C-c")
+      yield* terminal.enter("echo code $?")
+      yield* terminal.line(/^code 130$/)
     })
   )
 })
