@@ -1,13 +1,9 @@
 /** The executor and the judge against a server that others wrote, so that our own cannot teach them its own mistakes. */
-import { LLMock } from "@copilotkit/aimock"
+import type { LLMock } from "@copilotkit/aimock"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { mock } from "./aimock.ts"
 import { layer, runList } from "./setup.ts"
-
-const mock = Effect.acquireRelease(
-  Effect.promise(() => LLMock.create({ port: 0, chunkSize: 5 })),
-  (mock) => Effect.promise(() => mock.stop())
-)
 
 const client = (mock: LLMock) => layer(`${mock.url}/v1`)
 

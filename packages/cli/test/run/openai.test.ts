@@ -4,6 +4,7 @@ import { Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { reply as claudeReply } from "../../../adapters/test/claude/server/Answer.ts"
 import * as Claude from "../../../adapters/test/claude/server/server.ts"
+import { mock } from "../../../adapters/test/openai/aimock.ts"
 import { error, make, reply } from "../../../adapters/test/openai/server.ts"
 import { Plan } from "../../src/view/plan.ts"
 import { RunSummary } from "../../src/view/summary.ts"
@@ -317,6 +318,28 @@ describe("the same list of 200 rows", () => {
         "2"
       ]
       yield* checked(yield* withServer(args, { script: () => reply(answer) }), (200 * (100 * 2 + 50 * 10)) / 1e6)
+    })
+  )
+
+  test(
+    "costs what a server that others wrote reports, and stops at the budget of the queue",
+    Effect.gen(function* () {
+      const server = yield* mock
+      server.onMessage(/^Sort/, { content: answer, usage: { prompt_tokens: 100, completion_tokens: 50 } })
+      const env = { OPENAI_API_KEY: key, OPENAI_BASE_URL: `${server.url}/v1`, BATON_NO_CACHE: "true" }
+      const args = [...(yield* list), "--executor", "openai", "--model", "gpt-x", "--price", "gpt-x=2,10"]
+      const short = yield* baton([...args, "--max-cost", "0.1"], { env })
+      assert.strictEqual(short.exitCode, 3, short.stderr)
+      const { costUsd } = decodeSummary(short.stdout).stats.usage ?? {}
+      assert.isAtMost(costUsd ?? NaN, 0.1)
+      assert.isAtLeast(costUsd ?? NaN, 0.095)
+      const rest = yield* baton([...args, "--max-cost", "1"], { env })
+      assert.strictEqual(rest.exitCode, 0, rest.stderr)
+      assert.strictEqual(decodeSummary(rest.stdout).counts.completed, 200)
+      assert.lengthOf(server.getRequests(), 200)
+      const { tasks } = yield* TaskStore.TaskStore.use((store) => store.list({ limit: 200 }))
+      const cost = tasks.reduce((sum, { usage }) => sum + (usage?.costUsd ?? NaN), 0)
+      assert.closeTo(cost, (200 * (100 * 2 + 50 * 10)) / 1e6, 1e-9)
     })
   )
 

@@ -136,6 +136,8 @@ const checkModel = Effect.fnUntraced(function* (
     if (type === "network") {
       return yield* new CommandFailed({ message: `${message} Check ${address} and the network connection.` })
     }
+    // Some OpenAI-compatible servers describe no models. The first request reports a wrong address in the same words.
+    if (type === "no_endpoint") return
     if (reason === "Fatal") return yield* new CommandFailed({ message })
     // A server without this endpoint also answers 404, but with another error type.
     if (type !== "not_found_error") return
@@ -224,9 +226,15 @@ export const examineModel = (
                 `The model ${id} does not exist, or the key has no access to it.`,
                 `Choose another one with ${part === "executor" ? "--model" : "--judge-model"}.`
               )
-            : reason === "Fatal"
-              ? Diagnosis.fail("key", message, `Set ${variable} to a valid key.`)
-              : Diagnosis.warn("model", `The model ${id} could not be checked: ${message}`, "Try again later.")
+            : type === "no_endpoint"
+              ? Diagnosis.warn(
+                  "model",
+                  `The server does not say whether it has the model ${id}.`,
+                  "Check the address: the base URL of most servers ends in /v1."
+                )
+              : reason === "Fatal"
+                ? Diagnosis.fail("key", message, `Set ${variable} to a valid key.`)
+                : Diagnosis.warn("model", `The model ${id} could not be checked: ${message}`, "Try again later.")
         )
     })
   )
