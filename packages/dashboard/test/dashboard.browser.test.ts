@@ -196,18 +196,18 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       Failures: "/failures"
     }
 
-    it("shows each page without errors, accessibly in both themes, and in a narrow window", async () => {
-      const { close, errors, page } = await open(browser)
-      for (const [heading, path] of Object.entries(pages)) {
-        await page.setViewportSize({ width: 1280, height: 800 })
+    it.each(Object.entries(pages))(
+      "shows the page %s without errors, accessibly in both themes, and in a narrow window",
+      async (heading, path) => {
+        const { close, errors, page } = await open(browser)
         await visit(page, `${server.url}${path}`)
         await page.getByRole("heading", { level: 1, name: heading }).waitFor()
         await assertAccessibleInBothThemes(page)
         await assertFits(page, 360)
+        assert.deepStrictEqual(errors, [])
+        await close()
       }
-      assert.deepStrictEqual(errors, [])
-      await close()
-    })
+    )
 
     it("shows a change of a task within its list and its queue", async () => {
       const { close, page } = await open(browser)

@@ -36,6 +36,7 @@ const pages = {
   tasks: "/tasks?queue=reviews",
   task: `/task?id=${encodeURIComponent(compared.task.id)}&view=changes`,
   failures: "/failures",
+  settings: "/settings?queue=reviews",
   audit: "/audit?queue=replies&share=1",
   review: "/review"
 }
