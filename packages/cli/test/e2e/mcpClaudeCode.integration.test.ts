@@ -18,7 +18,7 @@ const calls = [
   ["add_tasks", { queue: "words", tasks }],
   ["add_tasks", { queue: "words", tasks }],
   ["decide_review", { id: "words/1", decision: "approve" }],
-  ["wait_for_tasks", { queue: "words", timeoutSeconds: 30 }],
+  ["wait_for_tasks", { queue: "words", timeoutSeconds: 100 }],
   ["read_results", { queue: "words" }]
 ] as const
 

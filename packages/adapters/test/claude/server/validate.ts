@@ -58,10 +58,11 @@ const checkThinking = (thinking: unknown, model: Model) => {
 
 const serverTools = new Set(["web_search_20260318", "web_fetch_20260318", "code_execution_20250825"])
 
-/** The API runs these tools itself, and does not count their tokens. */
+/** The client runs tools without a type. The API runs the others itself, and does not count their tokens. */
 const checkTools = (tools: unknown, { counting }: { readonly counting: boolean }) => {
   if (!Array.isArray(tools)) return
   for (const [index, tool] of tools.entries()) {
+    if (isObject(tool) && (tool.type === undefined || tool.type === "custom")) continue
     if (!isObject(tool) || !serverTools.has(String(tool.type))) {
       refuse(`tools.${index}: Input tag does not match any of the expected tags`)
     }
