@@ -6,7 +6,7 @@ import { promisify } from "node:util"
 /** Runs a program as a user would, and returns its output. Rejects if the exit code is not 0. */
 const outputOf = async (name: string) => {
   const file = fileURLToPath(new URL(`../layers/${name}.ts`, import.meta.url))
-  const { stderr, stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 30_000 })
+  const { stderr, stdout } = await promisify(execFile)(process.execPath, [file])
   assert.strictEqual(stderr, "")
   return stdout.trimEnd().split("\n")
 }

@@ -186,8 +186,7 @@ describe("a report", () => {
       const holes = decodeMeasured(measured)
       assert.lengthOf(holes, 7)
       for (const [index, hole] of holes.entries()) assert.isBelow(hole, 0.02, `${index + 1} cells`)
-    },
-    60_000
+    }
   )
 
   it("never reports an unknown cost as zero", () => {
