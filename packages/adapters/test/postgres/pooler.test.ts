@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { describe } from "vitest"
 import { placeOf } from "../../src/postgres/internal/connection.ts"
 import * as Errors from "../../src/postgres/internal/errors.ts"
-import { client, isMissing, reusedSchemas, schema, url } from "./postgres.ts"
+import { client, isMissing, reusedSchemas, schema, statementTimeout, url } from "./postgres.ts"
 import * as Pooler from "./pooler.ts"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 
@@ -47,7 +47,7 @@ describe.skipIf(isMissing)("through a pooler in transaction mode", { concurrent:
   const cases = TaskStoreSuite.cases({
     name: "PostgreSQL behind a pooler",
     makePlace,
-    open: (place) => PostgresTaskStore.layer({ ...place, listen: false, maxConnections: 2 }),
+    open: (place) => PostgresTaskStore.layer({ ...place, listen: false, maxConnections: 2, statementTimeout }),
     capabilities: { virtualTime: false }
   }).filter((_, index) => index % 6 === 0)
   for (const { group, name, run } of cases) it.live(`${group}: ${name}`, () => run)

@@ -13,6 +13,9 @@ export const isMissing = sharedUrl === null
 
 export const url = sharedUrl ?? "postgres://user@127.0.0.1:1/missing"
 
+/** For statements of thousands of tasks, on a busy machine. */
+export const statementTimeout = Duration.minutes(2)
+
 /** A client for the test itself, to inspect the tables and to interfere. */
 export const client = (to = url) =>
   Effect.map(

@@ -298,7 +298,7 @@ export const suite = <Place>(it: TestRunner, options: Options<Place>): void => {
             commands
           )
         ),
-      { timeout: testTimeout * Math.max(1, sequences / 6), arbitrary: { runs: sequences, size: 50 } }
+      { timeout: testTimeout * Math.max(4, sequences / 6), arbitrary: { runs: sequences, size: 50 } }
     )
 
     for (const [group, ofGroup] of Map.groupBy(cases(options), ({ group }) => group)) {
