@@ -112,6 +112,8 @@ const test = Effect.fnUntraced(function* (store: StoreName, { concurrency, kills
     yield* Effect.raceFirst(reached, Effect.forEach(running, ended))
     const victim = running.find((child) => !hasEnded(child))
     if (victim === undefined) break
+    // Not always in the moment in which a request arrives, when others of the same process are on their way.
+    yield* Effect.sleep(Math.random() * answerMillis)
     victim.kill("SIGKILL")
     killed++
     yield* ended(victim)

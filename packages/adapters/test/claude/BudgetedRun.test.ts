@@ -184,6 +184,26 @@ describe("a run under a small budget", () => {
     })
   )
 
+  it.effect(
+    "reserves its worst case for the first request alone, and four times the first answer for the next ones",
+    () =>
+      Effect.gen(function* () {
+        const { client } = serverOf({ random: random(11), answer: () => 150 })
+        const server = Context.get(yield* Layer.build(client), ClaudeClient.ClaudeClient)
+        const asked: Array<number> = []
+        const recording = Layer.succeed(ClaudeClient.ClaudeClient, {
+          ...server,
+          send: (request, about) => {
+            asked.push(request.max_tokens)
+            return server.send(request, about)
+          }
+        })
+        yield* run({ limit: 0.2, concurrency: 4, client: recording, executor: {} })
+        assert.deepStrictEqual(asked.slice(0, 3), [8192, 600, 600])
+        assert.isAtMost(Math.max(...asked.slice(3)), 200)
+      })
+  )
+
   it.effect("learns from the answers to other processes while its first request is under way", () =>
     Effect.gen(function* () {
       const context = yield* Layer.build(TaskStore.layerMemory)
@@ -211,7 +231,7 @@ describe("a run under a small budget", () => {
       yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => runs.pollUnsafe() !== undefined })
       yield* Fiber.join(runs)
       assert.isAtLeast(asked.length, 4)
-      assert.isAtMost(Math.max(...asked.slice(1)), 1000)
+      assert.isAtMost(Math.max(...asked.slice(1)), 300)
       assert.isAtMost(bill.usd, 0.4)
     })
   )

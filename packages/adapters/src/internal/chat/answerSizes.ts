@@ -9,6 +9,8 @@ export interface AnswerSizes {
   readonly addCutOff: (tokens: number) => void
   /** The maximum that an answer needs, from those seen: the largest and a margin. Undefined while too few are known. */
   readonly usual: () => number | undefined
+  /** A maximum to try while too few are known: several times the largest. Undefined before the first answer. */
+  readonly trial: () => number | undefined
   /** The largest answer seen, in tokens. */
   readonly largest: () => number
   /** The expected mean usage of a number of requests, with a margin. Undefined while too few are known. */
@@ -23,6 +25,9 @@ const enough = 8
 
 /** The number of answers from which the maximum of the next one is estimated, with a large margin at first. */
 export const few = 3
+
+/** An answer that is longer than this many times the largest of one or two is paid for twice, which costs little more than those. */
+const trialFactor = 4
 
 /** How many standard errors the margin of an expected sum is: of the mean of the sample, and of the mean of the requests. */
 const standardErrors = 5
@@ -55,6 +60,7 @@ export const make = (): AnswerSizes => {
         )
       return usual
     },
+    trial: () => (answers.length === 0 ? undefined : trialFactor * largest()),
     largest,
     expected: (requests) => {
       if (answers.length < enough) return undefined

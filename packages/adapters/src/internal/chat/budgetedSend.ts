@@ -78,11 +78,12 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
       })
 
       /** The lowest `max_tokens` with which the answer is expected to be complete. */
-      const usual = () =>
-        Math.min(
-          request.max_tokens,
-          Math.max(similar.sizes.usual() ?? request.max_tokens, atLeast, leastMaxTokens(request))
-        )
+      const usual = () => {
+        const { sizes } = similar
+        // An answer of a batch that is cut off costs hours.
+        const known = sizes.usual() ?? (isBatch ? undefined : sizes.trial())
+        return Math.min(request.max_tokens, Math.max(known ?? request.max_tokens, atLeast, leastMaxTokens(request)))
+      }
 
       const expected: Spend["least"] = (waiting) => {
         const { sizes } = similar
