@@ -41,7 +41,11 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
           runsTools: apis.executor === "claude",
           judgeHasFallbacks: apis.verifier === apis.executor
         })
-  const work = yield* readWorkload(flags.sources, { ...flags, queueOf: yield* sourceQueues })
+  const work = yield* readWorkload(
+    flags.sources,
+    { ...flags, queueOf: yield* sourceQueues },
+    read?.executor.model ?? ""
+  )
   const { added, existing, pending, skipped } = work
   const plan = {
     tasks: { new: added, existing, skipped, pending, total: added + pending },
@@ -87,7 +91,7 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
     executor,
     judge,
     prices: read.prices,
-    lengths: work.lengths,
+    lengths: work.lengths.size === 0 ? new Map([[read.executor.model, []]]) : work.lengths,
     maxAttempts,
     confirm: read.verifier.confirm ?? 0,
     history
@@ -114,12 +118,12 @@ export const make = Effect.fnUntraced(function* (flags: RunFlags & SourceOptions
 
 /** The tokens of images and PDFs per task, from those of a sample. */
 const filesOf = Effect.fnUntraced(function* (
-  { lengths, withFiles }: Pick<Workload, "lengths" | "withFiles">,
+  { count, withFiles }: Pick<Workload, "count" | "withFiles">,
   requests: Requests.Requests
 ) {
   const built = yield* Effect.forEach(withFiles.sample, requests.executeTask, { concurrency: 4 })
   const found = built.flatMap(Option.toArray).map(Pricing.fileTokens)
-  const share = found.length === 0 ? 0 : withFiles.count / found.length / lengths.length
+  const share = found.length === 0 ? 0 : withFiles.count / found.length / count
   return {
     expected: Math.round(share * found.reduce((sum, { expected }) => sum + expected, 0)),
     most: Math.round(share * found.reduce((sum, { most }) => sum + most, 0))
@@ -148,8 +152,10 @@ interface Workload {
   readonly skipped: number
   /** Unfinished tasks in the store. */
   readonly pending: number
-  /** The length of each description to run, in bytes. */
-  readonly lengths: ReadonlyArray<number>
+  /** The number of descriptions to run. */
+  readonly count: number
+  /** The length of each description to run, in bytes, by the model that is asked first. */
+  readonly lengths: ReadonlyMap<string, ReadonlyArray<number>>
   /** The first descriptions. */
   readonly first: ReadonlyArray<string>
   /** Descriptions from the whole list. */
@@ -167,13 +173,15 @@ const lookups = { concurrency: 16 }
 /** Reads the sources and the store. Fails with the same errors as an import. */
 const readWorkload = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
-  options: ListOptions
+  options: ListOptions,
+  /** The model of tasks that name none. */
+  model: string
 ): Effect.fn.Return<
   Workload,
   SourceError.SourceError | TaskStoreError,
   TaskStore | FileSystem.FileSystem | Stdio.Stdio | Scope.Scope
 > {
-  const work = new WorkloadSample()
+  const work = new WorkloadSample(model)
   let pending = 0
   const reading = yield* parseOptions(options)
   const lists = yield* openLists(sources, options)
@@ -216,9 +224,9 @@ const readWorkload = Effect.fnUntraced(function* (
       )
     }
   }
-  const { first, lengths, sample } = work
+  const { count, first, lengths, sample } = work
   const withFiles = { count: work.countWithFiles, sample: work.sampleWithFiles }
-  return { added, existing, skipped, pending, lengths, first, sample, withFiles }
+  return { added, existing, skipped, pending, count, lengths, first, sample, withFiles }
 }, Effect.scoped)
 
 const encoder = new TextEncoder()
@@ -239,13 +247,19 @@ const hasFiles = ({ overrides: { messages = [] } }: Requests.TaskInput): boolean
 
 /** Collects the length of every prompt, and the text of a sample. */
 class WorkloadSample {
-  readonly lengths: Array<number> = []
+  readonly lengths = new Map<string, Array<number>>()
+  count = 0
   readonly first: Array<string> = []
   readonly sample: Array<string> = []
   readonly sampleWithFiles: Array<Requests.TaskInput> = []
   countWithFiles = 0
   /** Every `step`th description is sampled. The step doubles when the sample is full, so that it covers the whole list. */
   private step = 1
+  private readonly model: string
+
+  constructor(model: string) {
+    this.model = model
+  }
 
   add(task: Requests.TaskInput): void {
     if (this.first.length < firstPrompts) this.first.push(task.description)
@@ -254,8 +268,13 @@ class WorkloadSample {
       if (this.sampleWithFiles.length < sampleSize) this.sampleWithFiles.push(task)
     }
     const prompt = promptOf(task)
-    if (this.lengths.length % this.step === 0) this.sample.push(prompt)
-    this.lengths.push(encoder.encode(prompt).length)
+    if (this.count % this.step === 0) this.sample.push(prompt)
+    this.count++
+    const { model = this.model } = task.overrides
+    const length = encoder.encode(prompt).length
+    const lengths = this.lengths.get(model)
+    if (lengths === undefined) this.lengths.set(model, [length])
+    else lengths.push(length)
     if (this.sample.length < 2 * sampleSize) return
     this.step *= 2
     const half = this.sample.filter((_, index) => index % 2 === 0)

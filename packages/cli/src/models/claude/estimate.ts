@@ -26,8 +26,8 @@ export interface Options {
   /** Null without a judge. */
   readonly judge: RequestShape | null
   readonly prices: Pricing.PriceTable
-  /** The lengths of the descriptions, in bytes. */
-  readonly lengths: ReadonlyArray<number>
+  /** The lengths of the descriptions in bytes, by the model that executes the tasks. */
+  readonly lengths: ReadonlyMap<string, ReadonlyArray<number>>
   readonly maxAttempts: number
   /** The number of times that a rejection is checked again. */
   readonly confirm: number
@@ -46,27 +46,32 @@ export const make = (options: Options): ReadonlyArray<PartEstimate> => {
   const answer = { low: 1, expected: history.answerTokens, worst: executor.empty.max_tokens }
   const verdict = { low: 1, expected: history.verdictTokens, worst: judge?.empty.max_tokens ?? 1000 }
   const feedback = answer.worst + verdict.worst + feedbackOverhead
-  const work = partOf("work", executor, answer, options, {
-    // All attempts except the first have feedback in their prompt.
-    worst: (input) => [
-      [1, input],
-      [maxAttempts - 1, input + feedback]
-    ]
-  })
-  if (judge === null) return [work]
+  const work = Array.from(options.lengths, ([model, lengths]) =>
+    partOf("work", { ...executor, empty: { ...executor.empty, model } }, answer, options, {
+      lengths,
+      // All attempts except the first have feedback in their prompt.
+      worst: (input) => [
+        [1, input],
+        [maxAttempts - 1, input + feedback]
+      ]
+    })
+  )
+  if (judge === null) return work
   const judging = partOf("judging", judge, verdict, options, {
+    lengths: Array.from(options.lengths.values()).flat(),
     additional: answer,
     worst: (input) => [[maxAttempts * (1 + confirm), input + answer.worst]]
   })
-  return [work, judging]
+  return [...work, judging]
 }
 
 const partOf = (
   part: PartEstimate["part"],
   { empty, fallbackModels, files, rate }: RequestShape,
   output: Range,
-  { history, lengths, prices }: Options,
+  { history, prices }: Options,
   shape: {
+    readonly lengths: ReadonlyArray<number>
     /** Tokens of a prompt in addition to the description. */
     readonly additional?: Range
     /** The highest number of requests, and the input tokens of each. */
@@ -101,7 +106,7 @@ const partOf = (
   const cached = cachedTokens(empty, rate, prices)
   const uses = expectedUses(empty, history)
 
-  for (const [index, length] of lengths.entries()) {
+  for (const [index, length] of shape.lengths.entries()) {
     const own = length * rate.perByte + files.expected
     priced("low", 1, {
       ...noTokens,
@@ -130,7 +135,7 @@ const partOf = (
       }
     }
   }
-  const isUnknown = lengths.length > 0 && Number.isNaN(sums.cost.worst)
+  const isUnknown = shape.lengths.length > 0 && Number.isNaN(sums.cost.worst)
   return {
     part,
     model,
