@@ -3,11 +3,11 @@
  * BATON_TEST_CLAUDE.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import { spawn, spawnSync } from "node:child_process"
 import { reply } from "../../../adapters/test/claude/server/Answer.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
-import { baton, folder, program } from "./baton.ts"
+import { folder, program, start } from "./baton.ts"
 
 const claude = process.env["BATON_TEST_CLAUDE"] ?? "claude"
 const isThere = spawnSync(claude, ["--version"]).status === 0
@@ -18,7 +18,7 @@ const calls = [
   ["add_tasks", { queue: "words", tasks }],
   ["add_tasks", { queue: "words", tasks }],
   ["decide_review", { id: "words/1", decision: "approve" }],
-  ["wait_for_tasks", { queue: "words", timeoutSeconds: 100 }],
+  ["wait_for_tasks", { queue: "words", timeoutSeconds: 30 }],
   ["read_results", { queue: "words" }]
 ] as const
 
@@ -41,11 +41,7 @@ describe.skipIf(!isThere)(
           "mcp.json",
           JSON.stringify({ mcpServers: { baton: { command: process.execPath, args: [program, "mcp"] } } })
         )
-        const worker = yield* Effect.forkChild(
-          Effect.repeat(baton(dir.path, ["run", "--queue", "words", "--exec", "tr a-z A-Z", "--no-verify"]), {
-            until: ({ code }) => code === 0
-          })
-        )
+        yield* start(dir.path, ["worker", "--queue", "words", "--exec", "tr a-z A-Z", "--no-verify"])
         const printed = yield* Effect.callback<string>((resume) => {
           const child = spawn(claude, ["-p", "Do it", "--mcp-config", "mcp.json", "--allowedTools", "mcp__baton"], {
             cwd: dir.path,
@@ -63,7 +59,6 @@ describe.skipIf(!isThere)(
             stream.on("data", (chunk: Buffer) => (text += chunk.toString()))
           child.on("close", () => resume(Effect.succeed(text)))
         })
-        yield* Fiber.join(worker)
         assert.strictEqual(printed.trim(), "done")
         const last = JSON.stringify(server.messages().at(-1)?.body)
         for (const found of [
