@@ -1,6 +1,7 @@
 import { TaskRecord, TaskStore, type TaskStoreError } from "@baton/core"
-import { assert } from "@effect/vitest"
 import { Effect, Layer, Schema, Scope } from "effect"
+// Compares thousands of records several times as fast as the other `assert`.
+import * as assert from "node:assert/strict"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
