@@ -58,7 +58,8 @@ export const submit = (runs: BatchRuns, gather: number, apiLimits: BatchLimits):
         continue
       }
       const until = Math.min(latestAt + gather, startedAt + longestGathering * gather)
-      const wait = until - clock.currentTimeMillisUnsafe()
+      // A sleep of less than a nanosecond ends at once.
+      const wait = Math.ceil(until - clock.currentTimeMillisUnsafe())
       if (wait <= 0) return
       yield* Effect.sleep(wait)
     }
