@@ -12,7 +12,7 @@ import {
   openAlone,
   visit
 } from "./browser.ts"
-import { compared, examples, hostile, inReview, long, manyPending, workflows } from "./records.ts"
+import { compared, examples, hostile, inReview, long, manyPending, traceId, workflows } from "./records.ts"
 import { type Server, startServer } from "./server.ts"
 
 describe.skipIf(executablePath === undefined)("the page in a browser", () => {
@@ -269,6 +269,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.getByRole("link", { name: "Settings of reviews" }).click()
       const cost = page.getByLabel("Most that its tasks may cost, in US dollars")
       await page.getByText("$15.00 of $15.00 spent").waitFor()
+      await page.getByRole("region", { name: "Workers" }).getByText("build-7:4312").waitFor()
       await cost.fill("a lot")
       await page.getByText("Expected an amount of dollars above 0, such as 12.50.").waitFor()
       await cost.fill("$30")
@@ -317,6 +318,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     it("compares two outputs", async () => {
       const { close, page } = await open(browser)
       await visit(page, `${server.url}/task?id=${encodeURIComponent(compared.task.id)}`)
+      await page.getByText(traceId).waitFor()
       await page.getByRole("button", { name: "Side by side" }).click()
       await page.locator("ins", { hasText: "Parquet" }).waitFor()
       assert.match(page.url(), /view=side-by-side/)

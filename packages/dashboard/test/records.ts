@@ -57,6 +57,9 @@ export const recordOf = (fields: Fields, history: ReadonlyArray<Omit<Attempt, "t
   return { ...record, previousOutput: previousOutput(record.task.status, record.attempts) }
 }
 
+export const traceId = "4bf92f3577b34da6a3ce929d0e0e4736"
+const traceparent = `00-${traceId}-00f067aa0ba902b7-01`
+
 export const attemptOf = (
   token: number,
   outcome: Attempt["outcome"],
@@ -69,7 +72,8 @@ export const attemptOf = (
     owner: "build-7:4312",
     startedAt: before(600 - token * 100),
     endedAt: outcome === "running" ? null : before(540 - token * 100),
-    execution: output === undefined ? null : { output, confidence: 1, usage: usageOf(0.0103), metadata: {} },
+    execution:
+      output === undefined ? null : { output, confidence: 1, usage: usageOf(0.0103), metadata: { traceparent } },
     verification: null,
     outcome,
     error: null,

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "vitest"
 import * as DateTime from "effect/DateTime"
+import { traceOf } from "../src/text/trace.ts"
 import { spent } from "../src/text/budget.ts"
 import { compare, folded } from "../src/text/difference.ts"
 import * as Format from "../src/text/format.ts"
@@ -31,6 +32,15 @@ describe("text of programs", () => {
 
   it("reads an unfinished sequence in linear time", () => {
     assert.isAbove(plain("\u001B]".repeat(200_000)).length, 200_000)
+  })
+})
+
+describe("the trace of an attempt", () => {
+  it("is in its trace context", () => {
+    const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    assert.strictEqual(traceOf({ executionMetadata: { traceparent } }), "4bf92f3577b34da6a3ce929d0e0e4736")
+    assert.isUndefined(traceOf({ executionMetadata: { traceparent: "none" } }))
+    assert.isUndefined(traceOf({ executionMetadata: {} }))
   })
 })
 

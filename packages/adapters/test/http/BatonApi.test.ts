@@ -294,13 +294,16 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
       () =>
         Effect.gen(function* () {
           const { client, store } = yield* Server.Served
-          yield* Server.add(store, "set", ["set/1"])
+          yield* Server.add(store, "set", ["set/1", "set/2", "set/3"])
+          yield* store.claim({ queues: ["set"], limit: 2, owner: "host/1", lease: Duration.minutes(1) })
           const query = { queue: "set" }
+          const workers = [{ name: "host/1", tasks: 2 }]
           assert.deepStrictEqual(yield* client.settings({ query }), {
             queue: "set",
             budget: null,
             pause: null,
             concurrency: null,
+            workers,
             canSet: { budget: true, pause: true, concurrency: true }
           })
           yield* client.set({ payload: { queue: "set", maxCostUsd: 7.5, maxTokens: 1_000, concurrency: 4 } })

@@ -43,6 +43,8 @@ export const Settings = Schema.Struct({
   pause: Schema.NullOr(Pause),
   /** Null: as many as each worker was started with. */
   concurrency: Schema.NullOr(Schema.Int),
+  /** The workers of the first 100 tasks in progress, with the number of these tasks that each of them runs. */
+  workers: Schema.Array(Schema.Struct({ name: Schema.String, tasks: Schema.Int })),
   /** What the store can keep. */
   canSet: Schema.Struct({ budget: Schema.Boolean, pause: Schema.Boolean, concurrency: Schema.Boolean })
 })
@@ -132,6 +134,7 @@ export const Attempt = Schema.Struct({
   outcome: AttemptOutcome,
   output: NullableText,
   confidence: Schema.NullOr(Schema.Finite),
+  executionMetadata: Schema.Record(Schema.String, Schema.Unknown),
   verification: Schema.NullOr(Verdict),
   error: NullableText,
   usage: NullableUsage

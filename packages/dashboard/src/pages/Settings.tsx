@@ -7,6 +7,7 @@ import { ArrowLeft, Pause, Play } from "../components/icons.tsx"
 import { Empty, Failure, Loading } from "../components/Message.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { notify } from "../components/toasts.tsx"
+import { count } from "../text/format.ts"
 import { pauseText } from "../text/waiting.ts"
 import * as Form from "../text/settings.ts"
 
@@ -113,6 +114,26 @@ const Fields = ({ settings }: Props) => {
   )
 }
 
+const Workers = ({ settings: { queue, workers } }: Props) => (
+  <section className="card settings-workers" aria-labelledby="settings-workers">
+    <h2 id="settings-workers">Workers</h2>
+    {workers.length === 0 ? (
+      <p className="muted">No task of this queue is running.</p>
+    ) : (
+      <ul>
+        {workers.map(({ name, tasks }) => (
+          <li key={name}>
+            <Plain text={name} />
+            <Link to="/tasks" search={{ queue, status: "in_progress" }}>
+              {count(tasks, "running task")}
+            </Link>
+          </li>
+        ))}
+      </ul>
+    )}
+  </section>
+)
+
 const QueuePause = ({ settings: { canSet, pause, queue } }: Props) => {
   const mayChange = useMay("operate")
   const set = useSet()
@@ -191,6 +212,7 @@ export const SettingsPage = () => {
       ) : (
         <div className="settings-page">
           <Fields key={queue} settings={{ ...settings.data, budget: live?.budget ?? settings.data.budget }} />
+          <Workers settings={settings.data} />
           <QueuePause settings={settings.data} />
         </div>
       )}

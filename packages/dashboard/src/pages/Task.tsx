@@ -15,6 +15,7 @@ import { Ago } from "../components/Time.tsx"
 import { Timeline } from "../components/Timeline.tsx"
 import { notify } from "../components/toasts.tsx"
 import { cost, count, number } from "../text/format.ts"
+import { traceOf } from "../text/trace.ts"
 import { plain } from "../text/visible.ts"
 import { totalTokens } from "@baton/core/Usage"
 
@@ -22,7 +23,15 @@ const route = getRouteApi("/task")
 
 type Task = TaskDetail["task"]
 
-const Facts = ({ isByPerson, task }: { readonly task: Task; readonly isByPerson: boolean }) => (
+const Facts = ({
+  isByPerson,
+  task,
+  traceId
+}: {
+  readonly task: Task
+  readonly isByPerson: boolean
+  readonly traceId: string | undefined
+}) => (
   <dl className="facts">
     <Fact label="Queue">
       <Link to="/tasks" search={{ queue: task.queue }}>
@@ -46,6 +55,11 @@ const Facts = ({ isByPerson, task }: { readonly task: Task; readonly isByPerson:
     {task.status === "completed" && (
       <Fact label="Result">
         {task.verified ? (isByPerson ? "Accepted by a person" : "Accepted by the verifier") : "Not verified"}
+      </Fact>
+    )}
+    {traceId !== undefined && (
+      <Fact label="Trace" className="ids">
+        <code>{traceId}</code>
       </Fact>
     )}
     {task.dependsOn.length > 0 && (
@@ -209,7 +223,11 @@ export const TaskPage = () => {
       </div>
       <section className="card prompt" aria-label="Prompt">
         <Block text={task.description} label="Prompt" />
-        <Facts task={task} isByPerson={attempts.at(-1)?.verification?.decision !== undefined} />
+        <Facts
+          task={task}
+          isByPerson={attempts.at(-1)?.verification?.decision !== undefined}
+          traceId={attempts.map(traceOf).find((id) => id !== undefined)}
+        />
         {task.payload !== null && <Json label="Payload" value={task.payload} />}
         {!isEmpty(task.metadata) && <Json label="Metadata" value={task.metadata} />}
         {!isEmpty(task.overrides) && <Json label="Settings of this task" value={task.overrides} />}

@@ -89,6 +89,8 @@ export const Settings = Schema.Struct({
   pause: Queue.fields.pause,
   /** The tasks at a time of each worker that runs; null for as many as each was started with. */
   concurrency: Schema.NullOr(Schema.Int),
+  /** The workers of the first 100 tasks in progress, with the number of these tasks that each of them runs. */
+  workers: Schema.Array(Schema.Struct({ name: Schema.String, tasks: Schema.Int })),
   /** What this store can keep. */
   canSet: Schema.Struct({ budget: Schema.Boolean, pause: Schema.Boolean, concurrency: Schema.Boolean })
 })
