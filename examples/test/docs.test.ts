@@ -123,26 +123,52 @@ describe("docs/architecture.md", () => {
   })
 
   it("lists the folders of the command line so that each imports only folders after it", () => {
-    const src = fileURLToPath(new URL("../../packages/cli/src/", import.meta.url))
     const text = readFileSync(new URL("../../docs/architecture.md", import.meta.url), "utf8")
     const list = /A folder imports only folders that stand after it: ([^.]+)\./.exec(text)?.[1] ?? ""
     const folders = Array.from(list.matchAll(/`([a-z]+)`/g), ([, folder = ""]) => folder)
+    const entries = readdirSync(sourcesOf("cli"), { withFileTypes: true })
     assert.sameMembers(
       folders,
-      readdirSync(src, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+      entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
     )
-    const upward = globSync(`${src}*/**/*.{ts,tsx}`).flatMap((file) => {
-      const imports = readFileSync(file, "utf8").matchAll(/(?:from |import\()"(\.[^"]+)"/g)
-      const targets = Array.from(imports, ([, path = ""]) => relative(src, resolve(dirname(file), path)))
-      const place = relative(src, file)
-      const order = (path: string) => folders.indexOf(path.split("/")[0] ?? "")
-      return targets
-        .filter((target) => !target.startsWith("..") && target.includes("/") && order(target) < order(place))
-        .map((target) => `${place} imports ${target}`)
-    })
+    const upward = importsBetweenFolders("cli").filter(({ from, to }) => folders.indexOf(to) < folders.indexOf(from))
     assert.deepStrictEqual(upward, [])
   })
+
+  it.each(["core", "adapters", "cli", "dashboard"])(
+    "is of packages like %s, whose folders do not import each other in circles",
+    (name) => {
+      const imports = importsBetweenFolders(name)
+      const reached = (folder: string, seen = new Set<string>()): ReadonlySet<string> => {
+        for (const { from, to } of imports) {
+          if (from !== folder || seen.has(to)) continue
+          seen.add(to)
+          reached(to, seen)
+        }
+        return seen
+      }
+      assert.deepStrictEqual(
+        imports.filter(({ from }) => reached(from).has(from)),
+        []
+      )
+    }
+  )
 })
+
+const sourcesOf = (name: string) => fileURLToPath(new URL(`../../packages/${name}/src/`, import.meta.url))
+
+/** Imports of a file in one folder of a package from another folder of it. */
+const importsBetweenFolders = (name: string) => {
+  const src = sourcesOf(name)
+  return globSync(`${src}*/**/*.{ts,tsx}`).flatMap((file) => {
+    const imports = readFileSync(file, "utf8").matchAll(/(?:from |import\()"(\.[^"]+)"/g)
+    const [from = ""] = relative(src, file).split("/")
+    return Array.from(imports, ([, path = ""]) => relative(src, resolve(dirname(file), path)))
+      .filter((target) => target.includes("/") && !target.startsWith(".."))
+      .map((target) => ({ from, to: target.split("/")[0] ?? "", file: relative(src, file), target }))
+      .filter(({ to }) => to !== from)
+  })
+}
 
 /** The anchors of a page, as GitHub derives them from its headings. */
 const anchorsOf = (text: string) =>

@@ -2,7 +2,7 @@ import type { BatonApi } from "@baton/adapters/http"
 import * as Schema from "effect/Schema"
 import { assert, describe, it } from "vitest"
 import { merge } from "../src/api/live.ts"
-import * as Model from "../src/api/schema.ts"
+import * as Model from "../src/schema.ts"
 import { flatten, pagesOfRows } from "../src/api/taskPages.ts"
 import * as Search from "../src/search.ts"
 

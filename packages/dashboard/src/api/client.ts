@@ -1,7 +1,7 @@
 /** Requests to the server of this page. */
 import { base } from "../base.ts"
 import * as Schema from "effect/Schema"
-import * as Model from "./schema.ts"
+import * as Model from "../schema.ts"
 import * as Token from "./token.ts"
 
 /** A request that failed, with a sentence for the reader. */

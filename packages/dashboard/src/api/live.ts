@@ -3,7 +3,7 @@ import type { QueryClient, QueryKey } from "@tanstack/react-query"
 import * as Schema from "effect/Schema"
 import { useSyncExternalStore } from "react"
 import { type Connection, listen } from "./events.ts"
-import * as Model from "./schema.ts"
+import * as Model from "../schema.ts"
 
 /** Views are refreshed at most this often. */
 const refreshMillis = 400

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "react"
 import * as Rate from "../text/rate.ts"
 import * as Waiting from "../text/waiting.ts"
 import * as Client from "./client.ts"
-import type { Queues } from "./schema.ts"
+import type { Queues } from "../schema.ts"
 
 const isTransient = (error: Error): boolean =>
   error instanceof Client.RequestError && (error.status === undefined || error.status >= 500)

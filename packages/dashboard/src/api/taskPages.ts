@@ -3,7 +3,7 @@ import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/r
 import { useCallback, useEffect, useMemo, useRef } from "react"
 import * as Client from "./client.ts"
 import { onTasksChanged } from "./live.ts"
-import type { TaskItem, TaskPage } from "./schema.ts"
+import type { TaskItem, TaskPage } from "../schema.ts"
 
 type Cursor = string | undefined
 type Pages = InfiniteData<TaskPage, Cursor>

@@ -1,5 +1,5 @@
 import { useActivity } from "../api/queries.ts"
-import type { Activity as Ends } from "../api/schema.ts"
+import type { Activity as Ends } from "../schema.ts"
 import { count, elapsed, number } from "../text/format.ts"
 
 /** Of one bar, in the units of the drawing. */

@@ -1,4 +1,4 @@
-import type { Budget } from "../api/schema.ts"
+import type { Budget } from "../schema.ts"
 import { spent } from "../text/budget.ts"
 
 /** What a queue has spent and reserved of each of its limits. */

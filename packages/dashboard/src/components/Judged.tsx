@@ -1,6 +1,6 @@
 import { useState } from "react"
 import { RequestError } from "../api/client.ts"
-import type { Attempt, TaskDetail } from "../api/schema.ts"
+import type { Attempt, TaskDetail } from "../schema.ts"
 import type { View } from "../search.ts"
 import { Outputs } from "./Outputs.tsx"
 import { Block } from "./Plain.tsx"

@@ -1,6 +1,6 @@
 /** Text from a model or a program. It is always text: markup is not interpreted, and control characters are visible. */
 import { Fragment, useMemo, useState } from "react"
-import type { Text } from "../api/schema.ts"
+import type { Text } from "../schema.ts"
 import { size } from "../text/format.ts"
 import { segments } from "../text/visible.ts"
 

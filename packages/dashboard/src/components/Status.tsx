@@ -1,4 +1,4 @@
-import type { Attempt, TaskItem } from "../api/schema.ts"
+import type { Attempt, TaskItem } from "../schema.ts"
 
 const statusNames: Record<TaskItem["status"], string> = {
   pending: "Pending",

@@ -1,6 +1,6 @@
 /** The attempts of a task, oldest first. */
 import type { ReactNode } from "react"
-import type { Attempt, TaskDetail, Verdict } from "../api/schema.ts"
+import type { Attempt, TaskDetail, Verdict } from "../schema.ts"
 import { cost } from "../text/format.ts"
 import { plain } from "../text/visible.ts"
 import { Plain } from "./Plain.tsx"

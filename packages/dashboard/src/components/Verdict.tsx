@@ -1,4 +1,4 @@
-import type { Attempt } from "../api/schema.ts"
+import type { Attempt } from "../schema.ts"
 import { Plain } from "./Plain.tsx"
 
 /** The problems that a verifier found. */

@@ -1,7 +1,7 @@
 import { getRouteApi, Link } from "@tanstack/react-router"
 import { useState } from "react"
 import { useCancelExecution, useExecution, useMay } from "../api/queries.ts"
-import type { TaskItem, WorkflowExecution } from "../api/schema.ts"
+import type { TaskItem, WorkflowExecution } from "../schema.ts"
 import { Confirm, type Question } from "../components/Confirm.tsx"
 import { Fact } from "../components/Fact.tsx"
 import { ArrowLeft, Cross } from "../components/icons.tsx"

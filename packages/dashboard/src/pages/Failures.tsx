@@ -1,7 +1,7 @@
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
 import { useRef, useState } from "react"
 import { useFailures, useMay, useQueues, useRequeue } from "../api/queries.ts"
-import type { Cause, Selection } from "../api/schema.ts"
+import type { Cause, Selection } from "../schema.ts"
 import { Confirm, type Question } from "../components/Confirm.tsx"
 import { Requeue } from "../components/icons.tsx"
 import { useKeys } from "../components/keyboard.ts"

@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router"
-import type { Queue } from "../api/schema.ts"
+import type { Queue } from "../schema.ts"
 import { useQueues, useRates } from "../api/queries.ts"
 import { BudgetLines } from "../components/BudgetLines.tsx"
 import { PauseButton } from "../components/Layout.tsx"

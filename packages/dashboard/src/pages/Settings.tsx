@@ -1,7 +1,7 @@
 import { getRouteApi, Link } from "@tanstack/react-router"
 import { type SyntheticEvent, useState } from "react"
 import { useMay, useNow, useQueues, useSet, useSettings } from "../api/queries.ts"
-import type { Settings } from "../api/schema.ts"
+import type { Settings } from "../schema.ts"
 import { BudgetLines } from "../components/BudgetLines.tsx"
 import { ArrowLeft, Pause, Play } from "../components/icons.tsx"
 import { Empty, Failure, Loading } from "../components/Message.tsx"

@@ -1,6 +1,6 @@
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
 import { useExecutions, useQueues } from "../api/queries.ts"
-import type { TaskItem } from "../api/schema.ts"
+import type { TaskItem } from "../schema.ts"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { StatusBadge, statusName } from "../components/Status.tsx"

@@ -1,6 +1,6 @@
 /** What a queue spent of its budget. */
 import * as QueueBudget from "@baton/core/Budget"
-import type { Budget } from "../api/schema.ts"
+import type { Budget } from "../schema.ts"
 import { count, number, usd } from "./format.ts"
 
 export interface Spent {

@@ -1,6 +1,6 @@
 /** The texts of the fields of the settings, and what they mean. */
 import * as QueueBudget from "@baton/core/Budget"
-import type { ChangeSettings, Settings } from "../api/schema.ts"
+import type { ChangeSettings, Settings } from "../schema.ts"
 
 export type Field = "maxCostUsd" | "maxTokens" | "concurrency"
 export type Texts = Readonly<Record<Field, string>>

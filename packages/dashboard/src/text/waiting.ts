@@ -1,5 +1,5 @@
 /** What a queue consists of, and why its pending tasks do not run now. */
-import type { Pause, Queue } from "../api/schema.ts"
+import type { Pause, Queue } from "../schema.ts"
 import { isSpent } from "./budget.ts"
 import { count, elapsed, firstLine } from "./format.ts"
 

@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 import type { MessageRequest } from "./MessageRequest.ts"
 import { type FileTokens, tokensOfFiles, withoutFiles } from "./files.ts"
 import * as ServerTools from "./serverTools.ts"
-import listPrices from "../../claude/prices.json" with { type: "json" }
+import listPrices from "./prices.json" with { type: "json" }
 import type { Billing } from "./Reply.ts"
 
 const Amount = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
