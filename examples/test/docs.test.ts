@@ -124,7 +124,7 @@ describe("docs/architecture.md", () => {
 
   it("lists the folders of the command line so that each imports only folders after it", () => {
     const text = readFileSync(new URL("../../docs/architecture.md", import.meta.url), "utf8")
-    const list = /A folder imports only folders that stand after it: ([^.]+)\./.exec(text)?.[1] ?? ""
+    const list = /Each folder imports only folders that follow it in this list: ([^.]+)\./.exec(text)?.[1] ?? ""
     const folders = Array.from(list.matchAll(/`([a-z]+)`/g), ([, folder = ""]) => folder)
     const entries = readdirSync(sourcesOf("cli"), { withFileTypes: true })
     assert.sameMembers(

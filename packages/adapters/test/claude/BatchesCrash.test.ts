@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import * as Send from "../../src/claude/internal/batches/send.ts"
 import * as Api from "./batches/api.ts"
 import { used } from "./requests.ts"
-import { patientClock } from "./patientClock.ts"
+import { clockThatWaits } from "./clockThatWaits.ts"
 import { make as scripted } from "./scripted.ts"
 import { soak } from "../../../core/test/soak.ts"
 
@@ -166,7 +166,7 @@ describe("workers that are killed at any moment", () => {
           { committed: Budget.add(bill, unsent), reserved: Budget.zero },
           `seed ${seed}`
         )
-      }).pipe(Effect.provide(patientClock, { local: true })),
+      }).pipe(Effect.provide(clockThatWaits, { local: true })),
     { timeout: soak * 120_000, arbitrary: { runs: soak * 10 } }
   )
 })

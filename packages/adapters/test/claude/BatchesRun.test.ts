@@ -5,7 +5,7 @@ import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as Send from "../../src/claude/internal/batches/send.ts"
 import * as Api from "./batches/api.ts"
-import { patientClock } from "./patientClock.ts"
+import { clockThatWaits } from "./clockThatWaits.ts"
 import { make as scripted } from "./scripted.ts"
 
 const model = "claude-haiku-5-5"
@@ -71,7 +71,7 @@ const run = Effect.fnUntraced(
       }
     }).pipe(Effect.provide(parts))
   },
-  Effect.provide(patientClock, { local: true })
+  Effect.provide(clockThatWaits, { local: true })
 )
 
 describe("a run in batches", () => {

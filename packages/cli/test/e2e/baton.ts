@@ -97,7 +97,7 @@ export const start = (
         Effect.gen(function* () {
           while (true) {
             const line = yield* Queue.take(lines)
-            // Those who ask later are told too.
+            // Later calls need the end too.
             if (line === null) Queue.offerUnsafe(lines, null)
             if (line === null) return yield* Effect.die(new Error(`ended before ${name}: ${(yield* ended).stderr}`))
             if (line.event === name) return line

@@ -476,18 +476,18 @@ describe("baton plan", () => {
   test(
     "prices tasks that name a model at its price",
     Effect.gen(function* () {
-      const records = [{ model: "dear" }, {}, { model: "dear" }]
+      const records = [{ model: "costly" }, {}, { model: "costly" }]
       const tasks = yield* file(
         "tasks.jsonl",
         ...records.map((record, id) => JSON.stringify({ id: `${id}`, description: "Count the words", ...record }))
       )
-      const prices = ["--model", "cheap", "--price", "cheap=1,1", "--price", "dear=10,10"]
+      const prices = ["--model", "cheap", "--price", "cheap=1,1", "--price", "costly=10,10"]
       const { exitCode, stderr, stdout } = yield* baton(["plan", tasks, ...claude, ...prices, "--json"])
       assert.strictEqual(exitCode, 0, stderr)
       const { estimate } = yield* decodePlan(stdout)
-      const [dear, cheap] = [...(estimate?.parts ?? [])].sort((one, other) => other.model.localeCompare(one.model))
-      assert.deepStrictEqual([dear?.requests.low, cheap?.requests.low], [2, 1])
-      assert.closeTo(dear?.costUsd?.expected ?? 0, 20 * (cheap?.costUsd?.expected ?? NaN), 1e-9)
+      const [costly, cheap] = [...(estimate?.parts ?? [])].sort((one, other) => other.model.localeCompare(one.model))
+      assert.deepStrictEqual([costly?.requests.low, cheap?.requests.low], [2, 1])
+      assert.closeTo(costly?.costUsd?.expected ?? 0, 20 * (cheap?.costUsd?.expected ?? NaN), 1e-9)
       assert.closeTo(estimate?.costUsd?.worst ?? 0, 21 * (cheap?.costUsd?.worst ?? NaN), 1e-9)
     })
   )

@@ -40,7 +40,7 @@ const makeWakeUp = (clock: Clock.Clock, restMillis: number): WakeUp => {
 
   const untilDue = (watcher: Watcher, rested: number): Effect.Effect<void> =>
     Effect.suspend(() => {
-      // A sleep of less than a nanosecond ends at once, and would be repeated until the clock goes on.
+      // A sleep of less than a nanosecond ends at once, and would be repeated until the clock advances.
       const left = Math.ceil(Math.max(watcher.due, rested) - clock.currentTimeMillisUnsafe())
       if (left <= 0) return Effect.void
       const woken = (watcher.woken = Deferred.makeUnsafe<void>())
