@@ -4,13 +4,13 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { booleans, type Database, number, numbers, text, texts } from "./database.ts"
 import * as Errors from "./errors.ts"
 import { indexed, mostTries } from "./leases.ts"
-import { countChange, type Names } from "./names.ts"
+import type { Names } from "./names.ts"
 import { freeing } from "./settling.ts"
 import type { Statements } from "./statements.ts"
 
 /** The statements of reviews and audits. */
 export const statements = (names: Names) => {
-  const { attempts, changes, dependencies, inputs, tasks } = names
+  const { attempts, dependencies, inputs, tasks } = names
   return {
     /**
      * Decisions about tasks in review. Locks and checks as `settle` does: the caller repeats rows that have changed between
@@ -50,17 +50,7 @@ export const statements = (names: Names) => {
           verification, attempt_usage
         FROM done WHERE status <> 'completed'
       ),
-      ${freeing(names)},
-      counted AS (
-        INSERT INTO ${changes} ${countChange(
-          `(
-            SELECT queue, 'in_review' AS was, status, blockers, false AS freed FROM done
-            UNION ALL
-            SELECT queue, NULL, NULL, 0, true FROM freed WHERE status = 'pending' AND blockers = 0
-          ) d`,
-          "freed"
-        )}
-      )
+      ${freeing(names, "in_review")}
       SELECT coalesce(array_agg(id), '{}') AS ids FROM done`,
 
     /** Replaces the verification of an attempt, which the row of its task or the ledger has. */

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import type { TaskStatus } from "@baton/core/Task"
 import type { LostLeaseRow, SettlementRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Budgets from "./budgets.ts"
@@ -8,8 +9,8 @@ import { type Claims, type Fence, indexed, isInRow, isLeased, type LeaseOnRow, m
 import { countChange, giveUpLease, later, type Names } from "./names.ts"
 import type { Statements } from "./statements.ts"
 
-/** Frees the tasks that wait for the completed ones in `done`. */
-export const freeing = ({ dependencies, tasks }: Names) => `
+/** Frees the tasks that wait for the completed ones in `done`, whose status was `was`, and counts the changes of both. */
+export const freeing = ({ changes, dependencies, tasks }: Names, was: TaskStatus) => `
     freed AS (
       UPDATE ${tasks} t SET blockers = t.blockers - w.count::integer
       FROM (
@@ -19,6 +20,16 @@ export const freeing = ({ dependencies, tasks }: Names) => `
     ),
     forgotten AS (
       DELETE FROM ${dependencies} d USING done WHERE d.dependency = done.id AND done.status = 'completed'
+    ),
+    counted AS (
+      INSERT INTO ${changes} ${countChange(
+        `(
+          SELECT queue, '${was}' AS was, status, blockers, false AS freed FROM done
+          UNION ALL
+          SELECT queue, NULL, NULL, 0, true FROM freed WHERE status = 'pending' AND blockers = 0
+        ) d`,
+        "freed"
+      )}
     )`
 
 /** The statements that end attempts with a result. */
@@ -92,17 +103,7 @@ export const statements = (names: Names) => {
           CASE WHEN outcome = 'released' THEN coalesce(attempt_usage, saved_usage) ELSE attempt_usage END
         FROM done WHERE NOT ${isInRow("done")}
       ),
-      ${freeing(names)},
-      counted AS (
-        INSERT INTO ${changes} ${countChange(
-          `(
-            SELECT queue, 'in_progress' AS was, status, blockers, false AS freed FROM done
-            UNION ALL
-            SELECT queue, NULL, NULL, 0, true FROM freed WHERE status = 'pending' AND blockers = 0
-          ) d`,
-          "freed"
-        )}
-      ) ${written}`
+      ${freeing(names, "in_progress")} ${written}`
   }
 }
 
