@@ -10,7 +10,7 @@ import { NotAllowed } from "../ApiError.ts"
 import { Api } from "../BatonApi.ts"
 import { Events } from "./events.ts"
 import { type Access, Caller, type RequestErrors } from "./middleware.ts"
-import { Activity, Failures, limits, TaskPage } from "./model.ts"
+import { Activity, Failures, limits, Settings, TaskPage } from "./model.ts"
 import * as Operations from "./operations.ts"
 import * as Sharing from "./sharing.ts"
 import * as Views from "./views.ts"
@@ -50,6 +50,11 @@ export const layer = ({
         schema: Activity,
         read: ({ queue }: { readonly queue: string }) => operations.activity(queue)
       })
+      const settings = yield* Sharing.make({
+        version,
+        schema: Settings,
+        read: ({ queue }: { readonly queue: string }) => operations.settings(queue)
+      })
       return handlers
         .handle("queues", () =>
           Effect.map(Effect.all([operations.overview, Caller]), ([overview, { name, role }]) => ({
@@ -74,7 +79,7 @@ export const layer = ({
         .handle("decide", ({ payload }) => changing(Effect.flatMap(asCaller(payload), operations.decide)))
         .handle("audit", ({ query }) => operations.audit(query))
         .handle("find", ({ payload }) => changing(Effect.flatMap(asCaller(payload), operations.find)))
-        .handle("settings", ({ query }) => operations.settings(query.queue))
+        .handle("settings", ({ query, request }) => settings(query, request))
         .handle("set", ({ payload }) => changing(operations.set(payload)))
         .handle("control", ({ payload }) => changing(operations.control(payload.request)))
         .handle("events", () =>
