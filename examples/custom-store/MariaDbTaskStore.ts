@@ -229,6 +229,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
     list: (page) => one(Sql.list, ...pageOf(page)),
     attempts: (id) => one<TaskStoreDriver.AttemptRow>(Sql.attempts, [id], [id]),
     counts: one(Sql.counts),
+    workers: one(Sql.workers),
     requeue: (selection, { from }) =>
       change(selection, from, function* (query, rows) {
         yield* query(Sql.requeue, rows.map(seqOf))

@@ -62,16 +62,15 @@ const task: Columns = {
 }
 const outcome: Columns = { outcome: "word", ...columns("text", "error", "execution", "verification") }
 const taskColumns = `seq, ${names(task)}, IF(status = 'in_progress', startedAt, NULL) AS startedAt`
-export const present = `
-  SELECT seq, ${names(added)}, status FROM baton_tasks WHERE id IN (?) ORDER BY seq FOR UPDATE`
+export const present = `SELECT seq, ${names(added)}, status FROM baton_tasks WHERE id IN (?) ORDER BY seq FOR UPDATE`
 export const floor = "SELECT tokenFloor FROM baton_store LOCK IN SHARE MODE"
 export const add = `
   INSERT INTO baton_tasks (${names(added)}, availableAt, status, blockers, attempts, requeues, verified, createdAt,
     updatedAt, token)
   SELECT ${names(added)}, COALESCE(availableAt, ${now}), 'pending', 0, 0, 0, FALSE, ${now}, ${now}, ?
   FROM ${batch({ ...added, availableAt: "int" })} ORDER BY n`
-export const addDependencies = `
-  INSERT INTO baton_dependencies SELECT dependency, seq FROM ${batch({ dependency: "name", seq: "int" })}`
+export const addDependencies = `INSERT INTO baton_dependencies
+  SELECT dependency, seq FROM ${batch({ dependency: "name", seq: "int" })}`
 export const block = `
   UPDATE baton_tasks t
   JOIN (SELECT task, COUNT(*) AS n FROM baton_dependencies WHERE task IN (?) GROUP BY task) d ON d.task = t.seq
@@ -88,8 +87,7 @@ export const restoreAttempts = `INSERT INTO baton_attempts
   SELECT t.seq, x.token, x.number, x.owner, x.startedAt, x.endedAt, x.outcome, x.error, x.execution, x.verification, x.usage
   FROM ${batch({ id: "name", ...attempt, usage: "text" })} JOIN baton_tasks t ON t.id = x.id`
 /** Rows that another call is claiming are passed over. */
-export const claimable = `
-  SELECT seq FROM baton_tasks WHERE queue = ? AND status = 'pending' AND blockers = 0 AND availableAt <= ${now}
+export const claimable = `SELECT seq FROM baton_tasks WHERE queue = ? AND status = 'pending' AND blockers = 0 AND availableAt <= ${now}
   ORDER BY priority DESC, isNew, availableAt, seq LIMIT ? FOR UPDATE SKIP LOCKED`
 export const claim = `
   UPDATE baton_tasks SET status = 'in_progress', attempts = attempts + 1, token = token + 1, owner = ?, claimCall = ?,
@@ -107,8 +105,7 @@ export const lock = `
   FROM ${batch({ id: "name", token: "int" })} LEFT JOIN baton_tasks t ON t.id = x.id
   LEFT JOIN baton_attempts a ON a.task = t.seq AND a.token = x.token ORDER BY t.seq FOR UPDATE`
 export const extend = `UPDATE baton_tasks SET leaseUntil = ${later("?")} WHERE seq IN (?)`
-export const checkpoint = `
-  UPDATE baton_tasks t
+export const checkpoint = `UPDATE baton_tasks t
   JOIN ${batch({ seq: "int", ...columns("text", "execution", "executionUsage", "usage") })} ON x.seq = t.seq
   SET t.savedExecution = x.execution, t.savedUsage = x.executionUsage, t.usage = x.usage, t.updatedAt = ${now}`
 const settlement = batch({
@@ -189,6 +186,8 @@ const count = (status: string) => `SUM(status = '${status}') AS ${status}`
 export const counts = `
   SELECT queue, ${["pending", "in_progress", "in_review", "completed", "failed", "cancelled"].map(count).join(", ")},
     SUM(status = 'pending' AND blockers > 0) AS waiting FROM baton_tasks GROUP BY queue`
+export const workers = `SELECT queue, owner, COUNT(*) AS running, 0 AS claimed, MIN(startedAt) AS startedAt,
+  MAX(leaseUntil) - ${now} AS leaseEndsInMillis FROM baton_tasks WHERE status = 'in_progress' GROUP BY queue, owner`
 export const outlook = `
   SELECT LEAST(COALESCE(p.at, l.at), COALESCE(l.at, p.at)) - ${now} AS dueInMillis,
     p.at IS NULL AND l.at IS NULL AS drained, s.revision, s.paused, s.stops

@@ -28,7 +28,7 @@ import * as Service from "./internal/store/service.ts"
 import type { RunningConcurrency } from "./RunningConcurrency.ts"
 import type { PauseCause, QueuePause } from "./QueuePause.ts"
 import type { RateShares } from "./RateShares.ts"
-import type { Metadata, NewTask, Task, TaskId, TaskStatus } from "./Task.ts"
+import { type Metadata, type NewTask, QueueName, type Task, type TaskId, type TaskStatus } from "./Task.ts"
 import type { TaskRecord } from "./TaskRecord.ts"
 import type { TaskStoreError, TasksRefused } from "./TaskStoreError.ts"
 import type { Usage } from "./Usage.ts"
@@ -114,6 +114,9 @@ export class TaskStore extends Context.Service<
 
     /** The number of tasks per status of each queue that has tasks, by name. */
     readonly queues: Effect.Effect<ReadonlyArray<QueueCounts>, TaskStoreError>
+
+    /** The workers of tasks in progress, by queue and name. */
+    readonly workers: Effect.Effect<ReadonlyArray<Worker>, TaskStoreError>
 
     /** Puts failed or cancelled tasks back to pending with no attempts used. Returns the ids that changed. */
     readonly requeue: (selection: Selection) => Effect.Effect<ReadonlyArray<TaskId>, TaskStoreError>
@@ -611,6 +614,29 @@ export interface QueueCounts extends Counts {
   readonly queue: string
 }
 
+/**
+ * A worker with tasks in progress in a queue. A worker that has none is not known.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Worker = Schema.Struct({
+  queue: QueueName,
+  /** The `owner` of its claims. */
+  name: Schema.String,
+  /** The number of tasks that it works on. */
+  running: Schema.Int,
+  /** The number of tasks that it has claimed and not started. */
+  claimed: Schema.Int,
+  /** When the first of its running tasks started; absent without any. */
+  since: Schema.optionalKey(Schema.DateTimeUtcFromString),
+  /** Whether all of its leases have expired: it has stopped responding, and the next `sweep` ends its attempts. */
+  isLost: Schema.Boolean
+})
+
+/** @since 0.2.0 */
+export interface Worker extends Schema.Schema.Type<typeof Worker> {}
+
 /** Which tasks to act on: by id, or all with a status, in one queue or in all. */
 export type Selection =
   | { readonly ids: ReadonlyArray<string> }
@@ -663,14 +689,11 @@ export interface Control {
  * @category layers
  * @since 0.1.0
  */
-export const layerMemory: Layer.Layer<TaskStore> = Layer.effect(
-  TaskStore,
-  Effect.map(
-    Effect.flatMap(
-      Effect.suspend(() => MemoryDriver.make(Table.make())),
-      Service.make
-    ),
-    ({ store }) => store
+// A program that imports other things of this module, such as a client in a browser, does not bundle the store.
+export const layerMemory: Layer.Layer<TaskStore> = /* @__PURE__ */ Layer.suspend(() =>
+  Layer.effect(
+    TaskStore,
+    Effect.map(Effect.flatMap(MemoryDriver.make(Table.make()), Service.make), ({ store }) => store)
   )
 )
 

@@ -147,6 +147,9 @@ export interface TaskStoreDriver {
   /** The number of tasks per status, a row for each queue that has tasks. */
   readonly counts: Effect.Effect<ReadonlyArray<CountsRow>, TaskStoreError>
 
+  /** The owners of tasks in progress: a row for each queue and each owner of tasks in it. */
+  readonly workers: Effect.Effect<ReadonlyArray<WorkerRow>, TaskStoreError>
+
   /** Puts the selected tasks whose status is in `from` back to pending, available now, with no attempts used. */
   readonly requeue: (
     selection: SelectionRow,
@@ -780,6 +783,20 @@ export interface CountsRow {
   readonly failed: Column
   readonly cancelled: Column
   readonly waiting: Column
+}
+
+/** @since 0.2.0 */
+export interface WorkerRow {
+  readonly queue: Column
+  readonly owner: Column
+  /** The number of its tasks that are started. */
+  readonly running: Column
+  /** The number of its tasks that are claimed and not started. */
+  readonly claimed: Column
+  /** When the first of those that are started did; null without any. */
+  readonly startedAt: Column
+  /** In how many milliseconds the last of its leases ends; 0 or less if all have expired. */
+  readonly leaseEndsInMillis: Column
 }
 
 /** Part of all tasks by `seq`. */

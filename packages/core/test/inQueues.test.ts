@@ -11,7 +11,15 @@ const layerOf = (...queues: readonly [string, ...ReadonlyArray<string>]) =>
   )
 
 /** They name queues themselves, and a journal of batches names tasks by their ids in the whole store. */
-const namesQueues = new Set(["queues", "bad input in queues", "budgets", "batches", "pauses", "concurrency of workers"])
+const namesQueues = new Set([
+  "queues",
+  "bad input in queues",
+  "budgets",
+  "batches",
+  "pauses",
+  "concurrency of workers",
+  "workers"
+])
 
 const suiteOf = (queue: string) =>
   TaskStoreSuite.cases({
@@ -70,6 +78,17 @@ describe("the part of a store in one queue", () => {
       }
     })
   }
+
+  it.effect("has the workers of its own queues", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* twoLists
+      const lease = Duration.minutes(1)
+      yield* a.claim({ owner: "one", limit: 1, lease })
+      yield* b.claim({ owner: "two", limit: 1, lease })
+      const names = Effect.map(a.workers, (workers) => workers.map(({ name, queue }) => [queue, name]))
+      assert.deepStrictEqual(yield* names, [["a", "one"]])
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
 
   it.effect("has its own ids, whatever other queues contain", () =>
     Effect.gen(function* () {

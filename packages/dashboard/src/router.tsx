@@ -1,16 +1,8 @@
-import { createRootRoute, createRoute, createRouter, Link } from "@tanstack/react-router"
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from "@tanstack/react-router"
 import { PageError } from "./components/ErrorBoundary.tsx"
 import { Layout } from "./components/Layout.tsx"
 import { Empty } from "./components/Message.tsx"
-import { AuditPage } from "./pages/Audit.tsx"
-import { ExecutionPage } from "./pages/Execution.tsx"
-import { FailuresPage } from "./pages/Failures.tsx"
-import { SettingsPage } from "./pages/Settings.tsx"
 import { QueuesPage } from "./pages/Queues.tsx"
-import { ReviewPage } from "./pages/Review.tsx"
-import { TaskPage } from "./pages/Task.tsx"
-import { WorkflowsPage } from "./pages/Workflows.tsx"
-import { TasksPage } from "./pages/Tasks.tsx"
 import { base } from "./base.ts"
 import * as Search from "./search.ts"
 
@@ -27,34 +19,54 @@ const root = createRootRoute({
 
 const routes = [
   createRoute({ getParentRoute: () => root, path: "/", component: QueuesPage }),
-  createRoute({ getParentRoute: () => root, path: "/tasks", validateSearch: Search.tasks, component: TasksPage }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/tasks",
+    validateSearch: Search.tasks,
+    component: lazyRouteComponent(() => import("./pages/Tasks.tsx"), "TasksPage")
+  }),
   // The id is a parameter, because an id can contain anything, such as `/` and `..`.
-  createRoute({ getParentRoute: () => root, path: "/task", validateSearch: Search.task, component: TaskPage }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/task",
+    validateSearch: Search.task,
+    component: lazyRouteComponent(() => import("./pages/Task.tsx"), "TaskPage")
+  }),
   createRoute({
     getParentRoute: () => root,
     path: "/workflows",
     validateSearch: Search.workflows,
-    component: WorkflowsPage
+    component: lazyRouteComponent(() => import("./pages/Workflows.tsx"), "WorkflowsPage")
   }),
   createRoute({
     getParentRoute: () => root,
     path: "/execution",
     validateSearch: Search.execution,
-    component: ExecutionPage
+    component: lazyRouteComponent(() => import("./pages/Execution.tsx"), "ExecutionPage")
   }),
-  createRoute({ getParentRoute: () => root, path: "/review", validateSearch: Search.review, component: ReviewPage }),
-  createRoute({ getParentRoute: () => root, path: "/audit", validateSearch: Search.audit, component: AuditPage }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/review",
+    validateSearch: Search.review,
+    component: lazyRouteComponent(() => import("./pages/Review.tsx"), "ReviewPage")
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/audit",
+    validateSearch: Search.audit,
+    component: lazyRouteComponent(() => import("./pages/Audit.tsx"), "AuditPage")
+  }),
   createRoute({
     getParentRoute: () => root,
     path: "/settings",
     validateSearch: Search.settings,
-    component: SettingsPage
+    component: lazyRouteComponent(() => import("./pages/Settings.tsx"), "SettingsPage")
   }),
   createRoute({
     getParentRoute: () => root,
     path: "/failures",
     validateSearch: Search.failures,
-    component: FailuresPage
+    component: lazyRouteComponent(() => import("./pages/Failures.tsx"), "FailuresPage")
   })
 ] as const
 

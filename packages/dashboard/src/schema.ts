@@ -5,7 +5,7 @@ import { AttemptProgress } from "@baton/core/AttemptProgress"
 import { Budget as QueueBudget } from "@baton/core/Budget"
 import { QueuePause } from "@baton/core/QueuePause"
 import { Task, TaskStatus } from "@baton/core/Task"
-import { Counts } from "@baton/core/TaskStore"
+import { Counts, Worker as StoredWorker } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
 import * as Schema from "effect/Schema"
 
@@ -28,9 +28,17 @@ const { cause, reason, until } = QueuePause.fields
 export const Pause = Schema.Struct({ cause, until, reason })
 export interface Pause extends Schema.Schema.Type<typeof Pause> {}
 
+const { claimed, isLost, name, running, since } = StoredWorker.fields
+
+/** A worker with tasks in progress in a queue. */
+export const Worker = Schema.Struct({ claimed, isLost, name, running, since })
+export interface Worker extends Schema.Schema.Type<typeof Worker> {}
+
 export const Queue = Schema.Struct({
   queue: Schema.String,
   ...Counts.fields,
+  /** `first` are those with the most running tasks. */
+  workers: Schema.Struct({ total: Schema.Int, first: Schema.Array(Worker) }),
   budget: Schema.NullOr(Budget),
   pause: Schema.NullOr(Pause)
 })
@@ -43,8 +51,6 @@ export const Settings = Schema.Struct({
   pause: Schema.NullOr(Pause),
   /** Null: as many as each worker was started with. */
   concurrency: Schema.NullOr(Schema.Int),
-  /** The workers of the first 100 tasks in progress, with the number of these tasks that each of them runs. */
-  workers: Schema.Array(Schema.Struct({ name: Schema.String, tasks: Schema.Int })),
   /** What the store can keep. */
   canSet: Schema.Struct({ budget: Schema.Boolean, pause: Schema.Boolean, concurrency: Schema.Boolean })
 })

@@ -266,6 +266,8 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       )
       await visit(page, server.url)
       await page.getByText("The budget is spent: raise it in the settings.").waitFor()
+      const workers = page.getByRole("list", { name: "Workers of reviews" }).getByRole("listitem")
+      assert.deepStrictEqual(await workers.locator(".worker-name").allTextContents(), ["build-7:4312"])
       await page.getByRole("link", { name: "Settings of reviews" }).click()
       const cost = page.getByLabel("Most that its tasks may cost, in US dollars")
       await page.getByText("$15.00 of $15.00 spent").waitFor()

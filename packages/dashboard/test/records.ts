@@ -212,7 +212,7 @@ const many = (
       status === "completed"
         ? [attemptOf(1, "completed", { output: "The customer likes it." })]
         : status === "in_progress"
-          ? [attemptOf(1, "running", { usage: null })]
+          ? [attemptOf(1, "running", { usage: null, owner: index === 0 ? "build-9:977" : "build-7:4312" })]
           : []
     )
   )

@@ -8,6 +8,7 @@ import * as Rate from "../src/text/rate.ts"
 import * as Settings from "../src/text/settings.ts"
 import { plain, segments } from "../src/text/visible.ts"
 import { reasons } from "../src/text/waiting.ts"
+import { workText } from "../src/text/workers.ts"
 
 const textOf = (line: { readonly pieces: ReadonlyArray<{ readonly text: string }> } | undefined) =>
   line?.pieces.map(({ text }) => text).join("")
@@ -161,6 +162,7 @@ describe("waiting", () => {
     failed: 0,
     cancelled: 0,
     waiting: 2,
+    workers: { total: 0, first: [] },
     budget: null,
     pause: null
   }
@@ -182,5 +184,20 @@ describe("waiting", () => {
     assert.deepStrictEqual(reasons({ ...queue, pause }, false, 0), [
       `Waiting for a usage limit for ${Format.elapsed(723_000)} more: The five-hour limit is reached.`
     ])
+  })
+})
+
+describe("workers", () => {
+  const worker = { name: "build-7:4312", running: 4, claimed: 0, since: DateTime.makeUnsafe(0), isLost: false }
+
+  it("says how many tasks a worker runs and for how long, how many it has claimed, and that it stopped responding", () => {
+    assert.strictEqual(workText(worker, 185_000), "4 tasks, the first for 3m 05s")
+    assert.strictEqual(
+      workText({ ...worker, running: 1, claimed: 1_200 }, 185_000),
+      "1 task for 3m 05s, 1,200 more claimed"
+    )
+    const { since: _, ...idle } = worker
+    assert.strictEqual(workText({ ...idle, running: 0, claimed: 1 }, 0), "1 task claimed")
+    assert.strictEqual(workText({ ...worker, isLost: true }, 0), "stopped responding with 4 tasks")
   })
 })

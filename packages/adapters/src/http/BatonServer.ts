@@ -27,6 +27,7 @@ import { answered, guard, layerRequestErrors } from "./internal/guard.ts"
 import * as Handlers from "./internal/handlers.ts"
 import * as Mcp from "./internal/mcp/server.ts"
 import * as WebPage from "./internal/webPage.ts"
+import { layerShared } from "./internal/workers.ts"
 
 /**
  * A token that a server accepts, with its role.
@@ -100,7 +101,8 @@ export const layer = ({
     WebPage.layer(files)
   ).pipe(
     Layer.provide(Handlers.layer({ readOnly, until })),
-    Layer.provide([Access.layer(authority), layerRequestErrors, Layer.fresh(layerEvents)])
+    Layer.provide([Access.layer(authority), layerRequestErrors, Layer.fresh(layerEvents)]),
+    Layer.provide(Layer.fresh(layerShared))
   )
   return HttpRouter.use(
     Effect.fnUntraced(function* (router) {

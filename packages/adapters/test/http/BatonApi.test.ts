@@ -4,6 +4,7 @@ import { Executions } from "@baton/adapters/workflow"
 import { assert, describe, layer } from "@effect/vitest"
 import { DateTime, Duration, Effect, Layer } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
+import { TestClock } from "effect/testing"
 import { layerTemporary } from "../sqlite/temporary.ts"
 import { request } from "./request.ts"
 import * as Server from "./server.ts"
@@ -289,21 +290,51 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
       })
     )
 
+    it.effect("shows the workers of each queue, those with the most running tasks first", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        const ids = Array.from({ length: 260 }, (_, index) => `worked/${index}`)
+        yield* Server.add(store, "worked", ids)
+        const claim = (owner: string, limit: number, started = limit) =>
+          store.claim({ queues: ["worked"], owner, limit, started, lease: Duration.minutes(1) })
+        yield* claim("host/1", 3, 1)
+        yield* claim("host/2", 150)
+        yield* claim("host/3", 2)
+        // Responses share what was read in the last second.
+        yield* TestClock.adjust("1 second")
+        const { queues } = yield* client.queues()
+        const workers = queues.find(({ queue }) => queue === "worked")?.workers
+        assert(workers !== undefined)
+        assert.strictEqual(workers.total, 3)
+        assert.deepStrictEqual(
+          workers.first.map(({ claimed, isLost, name, running, since }) => [
+            name,
+            running,
+            claimed,
+            isLost,
+            since !== undefined
+          ]),
+          [
+            ["host/2", 150, 0, false, true],
+            ["host/3", 2, 0, false, true],
+            ["host/1", 1, 2, false, true]
+          ]
+        )
+      })
+    )
+
     it.effect(
       "sets the budget, the concurrency and the pause of a queue, and leaves what a request does not name",
       () =>
         Effect.gen(function* () {
           const { client, store } = yield* Server.Served
           yield* Server.add(store, "set", ["set/1", "set/2", "set/3"])
-          yield* store.claim({ queues: ["set"], limit: 2, owner: "host/1", lease: Duration.minutes(1) })
           const query = { queue: "set" }
-          const workers = [{ name: "host/1", tasks: 2 }]
           assert.deepStrictEqual(yield* client.settings({ query }), {
             queue: "set",
             budget: null,
             pause: null,
             concurrency: null,
-            workers,
             canSet: { budget: true, pause: true, concurrency: true }
           })
           yield* client.set({ payload: { queue: "set", maxCostUsd: 7.5, maxTokens: 1_000, concurrency: 4 } })

@@ -6,6 +6,7 @@ import { HttpServerRequest } from "effect/http"
 import { TestClock } from "effect/testing"
 import { connect } from "node:net"
 import { Events, layer as layerEvents } from "../../src/http/internal/events.ts"
+import { layerShared } from "../../src/http/internal/workers.ts"
 import * as Sharing from "../../src/http/internal/sharing.ts"
 import { onStore } from "../sqlite/otherProcess.ts"
 import { newFile } from "../sqlite/temporary.ts"
@@ -164,6 +165,35 @@ describe("clients that accept a list of the last second", () => {
       yield* client.cancel({ payload: { ids: ["shared/1"] } })
       assert.deepStrictEqual(yield* list, ["shared/2", "shared/3"])
     }).pipe(Effect.provide(Server.layer()))
+  )
+})
+
+describe("the workers of queues", () => {
+  it.effect("are read once a second at most, whatever shows them", () =>
+    Effect.gen(function* () {
+      let reads = 0
+      const store = yield* TaskStore.TaskStore
+      const workers = Effect.suspend(() => {
+        reads++
+        return store.workers
+      })
+      const shared = yield* Effect.provide(
+        TaskStore.TaskStore,
+        Layer.provide(layerShared, Layer.succeed(TaskStore.TaskStore, { ...store, workers }))
+      )
+      const five = Effect.all(
+        Array.from({ length: 5 }, () => shared.workers),
+        { concurrency: "unbounded" }
+      )
+      yield* five
+      assert.strictEqual(reads, 1)
+      yield* TestClock.adjust("999 millis")
+      yield* five
+      assert.strictEqual(reads, 1)
+      yield* TestClock.adjust("1 millis")
+      yield* five
+      assert.strictEqual(reads, 2)
+    }).pipe(Effect.provide(TaskStore.layerMemory))
   )
 })
 

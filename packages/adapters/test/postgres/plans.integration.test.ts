@@ -127,6 +127,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       const search = [...list, text]
       yield* explain(statements.search.all, search, byKey, /task_inputs_pkey/)
       yield* explain(statements.search.failed, search, /tasks_failed/, byKey, /task_inputs_pkey/)
+      yield* explain(statements.workers, [], /tasks_leased/)
       yield* explain(statements.get, [texts], /task_inputs_id/, byKey)
       yield* explain(statements.attempts, [text], /task_inputs_id/, /attempts_pkey/)
       yield* explain(statements.dump, page, byKey)

@@ -62,6 +62,7 @@ import { sweeping } from "./internal/sweeping.ts"
 import { text } from "./internal/text.ts"
 import { transferring } from "./internal/transferring.ts"
 import { waiting } from "./internal/waiting.ts"
+import { workers } from "./internal/workers.ts"
 
 /**
  * What distinguishes stores. Everything else in the suite is the contract.
@@ -206,6 +207,7 @@ const groupsOf = ({
   ["ledger", ledger],
   ["control", control],
   ["reading", reading],
+  ["workers", workers],
   ["administration", administration],
   revisions ? ["revising", revising] : ["revising (skipped: the store cannot)", noRevisions],
   ["text", text],

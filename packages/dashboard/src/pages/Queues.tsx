@@ -4,6 +4,7 @@ import { useQueues, useRates } from "../api/queries.ts"
 import { BudgetLines } from "../components/BudgetLines.tsx"
 import { PauseButton } from "../components/Layout.tsx"
 import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
+import { Workers } from "../components/Workers.tsx"
 import { statusName } from "../components/Status.tsx"
 import { ended, reasons, statuses, total } from "../text/waiting.ts"
 import { workflowOf } from "../text/workflows.ts"
@@ -91,6 +92,7 @@ const QueueCard = ({
               : `${rate < 10 ? rate.toFixed(1) : number(Math.round(rate))} tasks/min, ${elapsed((left / rate) * 60_000)} left`}
         </li>
       </ul>
+      {queue.workers.total > 0 && <Workers queue={queue} most={3} />}
       {queue.budget !== null && <BudgetLines budget={queue.budget} />}
       {(notes.length > 0 || queue.failed > 0 || queue.in_review > 0) && (
         <ul className="notes">

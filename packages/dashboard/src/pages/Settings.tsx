@@ -1,13 +1,13 @@
 import { getRouteApi, Link } from "@tanstack/react-router"
 import { type SyntheticEvent, useState } from "react"
 import { useMay, useNow, useQueues, useSet, useSettings } from "../api/queries.ts"
-import type { Settings } from "../schema.ts"
+import type { Queue, Settings } from "../schema.ts"
 import { BudgetLines } from "../components/BudgetLines.tsx"
 import { ArrowLeft, Pause, Play } from "../components/icons.tsx"
 import { Empty, Failure, Loading } from "../components/Message.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { notify } from "../components/toasts.tsx"
-import { count } from "../text/format.ts"
+import { Workers } from "../components/Workers.tsx"
 import { pauseText } from "../text/waiting.ts"
 import * as Form from "../text/settings.ts"
 
@@ -114,22 +114,13 @@ const Fields = ({ settings }: Props) => {
   )
 }
 
-const Workers = ({ settings: { queue, workers } }: Props) => (
+const WorkersCard = ({ queue }: { readonly queue: Queue | undefined }) => (
   <section className="card settings-workers" aria-labelledby="settings-workers">
     <h2 id="settings-workers">Workers</h2>
-    {workers.length === 0 ? (
+    {queue === undefined || queue.workers.total === 0 ? (
       <p className="muted">No task of this queue is running.</p>
     ) : (
-      <ul>
-        {workers.map(({ name, tasks }) => (
-          <li key={name}>
-            <Plain text={name} />
-            <Link to="/tasks" search={{ queue, status: "in_progress" }}>
-              {count(tasks, "running task")}
-            </Link>
-          </li>
-        ))}
-      </ul>
+      <Workers queue={queue} most={queue.workers.total} />
     )}
   </section>
 )
@@ -212,7 +203,7 @@ export const SettingsPage = () => {
       ) : (
         <div className="settings-page">
           <Fields key={queue} settings={{ ...settings.data, budget: live?.budget ?? settings.data.budget }} />
-          <Workers settings={settings.data} />
+          <WorkersCard queue={live} />
           <QueuePause settings={settings.data} />
         </div>
       )}

@@ -5,7 +5,7 @@ import { AttemptProgress } from "@baton/core/AttemptProgress"
 import { Budget as QueueBudget } from "@baton/core/Budget"
 import { QueuePause } from "@baton/core/QueuePause"
 import { QueueName, Task as StoredTask, TaskId, TaskStatus } from "@baton/core/Task"
-import { Counts } from "@baton/core/TaskStore"
+import { Counts, Worker as StoredWorker } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
 import { AuditFinding, maxComment, Verification as Verdict } from "@baton/core/Verification"
 import * as Schema from "effect/Schema"
@@ -29,6 +29,8 @@ export const limits = {
   listedText: 300,
   /** Characters of an output or another long text of a task. */
   text: 65_536,
+  /** Workers of a queue in a response. */
+  workers: 100,
   /** Failed tasks that `GET /api/failures` reads. */
   failures: 10_000,
   /** Tasks that `GET /api/activity` reads. */
@@ -59,8 +61,21 @@ const { queue: _queue, ...budget } = QueueBudget.fields
 
 const { cause, reason, until } = QueuePause.fields
 
+const { queue: _workersQueue, ...worker } = StoredWorker.fields
+
 /**
- * A queue: the number of its tasks per status, its budget and its pause. `waiting` is the part of `pending` that waits for other tasks.
+ * A worker with tasks in progress in a queue.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Worker = Schema.Struct(worker)
+
+/** @since 0.2.0 */
+export interface Worker extends Schema.Schema.Type<typeof Worker> {}
+
+/**
+ * A queue: the number of its tasks per status, its workers, its budget and its pause. `waiting` is the part of `pending` that waits for other tasks.
  *
  * @category models
  * @since 0.1.0
@@ -68,6 +83,12 @@ const { cause, reason, until } = QueuePause.fields
 export const Queue = Schema.Struct({
   queue: QueueName,
   ...Counts.fields,
+  /** A worker without tasks in progress is not known. Read once a second at most. */
+  workers: Schema.Struct({
+    total: Schema.Int,
+    /** Those with the most running tasks, 100 at most. */
+    first: Schema.Array(Worker)
+  }),
   /** Money is in nano-dollars: billionths of a dollar. Null if the queue has no budget. */
   budget: Schema.NullOr(Schema.Struct(budget)),
   /** Null if the queue is not paused. After the time of a usage limit, one task goes first. */
@@ -89,8 +110,6 @@ export const Settings = Schema.Struct({
   pause: Queue.fields.pause,
   /** The tasks at a time of each worker that runs; null for as many as each was started with. */
   concurrency: Schema.NullOr(Schema.Int),
-  /** The workers of the first 100 tasks in progress, with the number of these tasks that each of them runs. */
-  workers: Schema.Array(Schema.Struct({ name: Schema.String, tasks: Schema.Int })),
   /** What this store can keep. */
   canSet: Schema.Struct({ budget: Schema.Boolean, pause: Schema.Boolean, concurrency: Schema.Boolean })
 })

@@ -3,6 +3,7 @@ import type { Control as StoreControl, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import type { Control, Overview } from "./model.ts"
+import * as Workers from "./workers.ts"
 
 export const control = ({ paused, stops }: StoreControl): Control => ({ paused, stops })
 
@@ -13,15 +14,18 @@ export const read = (
     Effect.all([
       store.queues,
       store.control,
+      store.workers,
       store.budgets?.list ?? Effect.succeed([]),
       store.pauses?.list ?? Effect.succeed([])
     ]),
-    ([queues, state, budgets, pauses]) => {
+    ([queues, state, workers, budgets, pauses]) => {
+      const workersOf = Workers.byQueue(workers)
       const pauseOf = new Map(pauses.map(({ cause, queue, reason, until }) => [queue, { cause, until, reason }]))
       const budgetOf = new Map(budgets.map(({ queue, ...budget }) => [queue, budget]))
       return {
         queues: queues.map((counts) => ({
           ...counts,
+          workers: workersOf(counts.queue),
           budget: budgetOf.get(counts.queue) ?? null,
           pause: pauseOf.get(counts.queue) ?? null
         })),

@@ -26,30 +26,18 @@ export const read = (store: TaskStore["Service"], queue: string): Effect.Effect<
     Effect.all([
       budgets?.list ?? Effect.succeed([]),
       pauses?.list ?? Effect.succeed([]),
-      concurrency?.list ?? Effect.succeed([]),
-      workersOf(store, queue)
+      concurrency?.list ?? Effect.succeed([])
     ]),
-    ([allBudgets, allPauses, allConcurrency, workers]) => ({
+    ([allBudgets, allPauses, allConcurrency]) => ({
       queue,
       budget: allBudgets.find((budget) => budget.queue === queue) ?? null,
       pause: allPauses.find((pause) => pause.queue === queue) ?? null,
       concurrency:
         allConcurrency.findLast((setting) => setting.queue === queue && setting.worker === null)?.concurrency ?? null,
-      workers,
       canSet: { budget: budgets !== undefined, pause: pauses !== undefined, concurrency: concurrency !== undefined }
     })
   )
 }
-
-const workersOf = Effect.fnUntraced(function* (store: TaskStore["Service"], queue: string) {
-  const { tasks } = yield* store.list({ queue, status: "in_progress", limit: 100 })
-  const ledgers = yield* Effect.forEach(tasks, ({ id }) => store.attempts(id), { concurrency: 8 })
-  const running = ledgers.flatMap((attempts) => attempts.filter(({ outcome }) => outcome === "running"))
-  const byOwner = Object.groupBy(running, ({ owner }) => owner)
-  return Object.entries(byOwner)
-    .map(([name, tasks = []]) => ({ name, tasks: tasks.length }))
-    .sort((one, other) => one.name.localeCompare(other.name))
-})
 
 const cannot = (what: string) => new StoreUnusable({ message: `This store cannot ${what}. Nothing was changed.` })
 

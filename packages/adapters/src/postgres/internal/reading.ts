@@ -7,7 +7,8 @@ import type {
   Page,
   RecordRow,
   TaskRow,
-  TaskStoreDriver
+  TaskStoreDriver,
+  WorkerRow
 } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { isClaimable, level, levels, runningOf } from "./claimable.ts"
@@ -96,6 +97,11 @@ export const statements = (names: Names) => {
 
     control: `SELECT ${controlColumns} FROM ${control}`,
 
+    workers: `
+      SELECT queue, owner, count(started_at)::float8 AS running, (count(*) - count(started_at))::float8 AS claimed,
+        min(started_at) AS "startedAt", ${millisFromNow("max(lease_until)")} AS "leaseEndsInMillis"
+      FROM ${tasks} WHERE status = 'in_progress' GROUP BY queue, owner`,
+
     text: `SELECT text FROM ${texts} WHERE name = $1`,
 
     /** Orders rows even where any row will do: otherwise a plan may read the pending tasks of all queues to find it. */
@@ -139,7 +145,7 @@ export const statements = (names: Names) => {
 export const make = (
   db: Database,
   statements: Statements
-): Pick<TaskStoreDriver, "attempts" | "control" | "dump" | "get" | "list" | "outlook"> => {
+): Pick<TaskStoreDriver, "attempts" | "control" | "dump" | "get" | "list" | "outlook" | "workers"> => {
   const dump = Effect.fnUntraced(function* ({
     after,
     limit
@@ -169,6 +175,7 @@ export const make = (
 
     outlook: (queue, maxPerKey) => db.one<OutlookRow>(statements.outlook, [text(queue), int(maxPerKey)]),
     control: db.one<ControlRow>(statements.control),
+    workers: db.run<WorkerRow>(statements.workers),
 
     dump: (page) => db.transaction(dump(page))
   }

@@ -159,6 +159,13 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
       })
     ),
 
+    workers: run(Reading.workers, [], (reply) =>
+      Encoding.array(reply).map((row) => {
+        const [queue, owner, running, claimed, startedAt, leaseEndsInMillis] = Encoding.array(row)
+        return { queue, owner, running, claimed, startedAt, leaseEndsInMillis }
+      })
+    ),
+
     requeue: (selection, { from }) => run(Administration.requeue, selectionArguments(selection, from), changeReply),
 
     revise: (revisions, { from }) =>

@@ -114,6 +114,8 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
 
     counts: read((sql) => sql.counts()),
 
+    workers: Effect.flatMap(Clock.currentTimeMillis, (now) => read((sql) => sql.workers(now))),
+
     requeue: (selection, { from }) => write((writing) => Administration.requeue(writing, selection, from)),
 
     revise: (revisions, { from }) => write((writing) => Administration.revise(writing, revisions, from)),

@@ -42,6 +42,15 @@ export const statements = ({ all, first, tasks }: Preparing) => {
 
     counts: map(all<[]>("SELECT * FROM queues"), Rows.counts),
 
+    /** From the index of tasks in progress. */
+    workers: map(
+      all<[now: number]>(`
+        SELECT name AS queue, owner, COUNT(started_at) AS running, COUNT(*) - COUNT(started_at) AS claimed,
+          MIN(started_at) AS started_at, MAX(lease_until) - ?1 AS lease_ends_in
+        FROM ${tasksOf.in_progress} CROSS JOIN queues USING (queue) WHERE status = 'in_progress' GROUP BY queue, owner`),
+      Rows.workers
+    ),
+
     queue: first<[name: string]>("SELECT * FROM queues WHERE name = ?"),
 
     task: tasks<[id: string]>(`SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE id = ?`),

@@ -1,5 +1,5 @@
 import type { SQLOutputValue } from "node:sqlite"
-import type { AttemptRow, ClaimRow, ControlRow, CountsRow, RecordRow } from "@baton/core/TaskStoreDriver"
+import type { AttemptRow, ClaimRow, ControlRow, CountsRow, RecordRow, WorkerRow } from "@baton/core/TaskStoreDriver"
 
 /** A row as `node:sqlite` returns it: an object, or an array where the statement says so. */
 export interface Row {
@@ -170,6 +170,17 @@ const queueCounts = (row: Row): CountsRow => ({
 })
 
 export const counts = (rows: ReadonlyArray<Row>): ReadonlyArray<CountsRow> => rows.map(queueCounts)
+
+const worker = (row: Row): WorkerRow => ({
+  queue: row.queue,
+  owner: row.owner,
+  running: row.running,
+  claimed: row.claimed,
+  startedAt: row.started_at,
+  leaseEndsInMillis: row.lease_ends_in
+})
+
+export const workers = (rows: ReadonlyArray<Row>): ReadonlyArray<WorkerRow> => rows.map(worker)
 
 /** The identifier of a queue; null, which equals nothing in SQL, where there is no such queue. */
 export const queueId = (row: Row | undefined): number | null => (row === undefined ? null : Number(row.queue))

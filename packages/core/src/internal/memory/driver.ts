@@ -20,6 +20,7 @@ import * as Budgets from "./budgets.ts"
 import * as Pauses from "./pauses.ts"
 import * as Table from "./table.ts"
 import * as Transitions from "./transitions.ts"
+import * as Workers from "./workers.ts"
 
 /** A driver over a table in memory. */
 export interface MemoryDriver extends TaskStoreDriver {
@@ -174,6 +175,11 @@ export const make = Effect.fnUntraced(function* (
     counts: Effect.sync(() =>
       Array.from(table.queues, ([queue, { counts }]) => ({ queue, ...counts })).filter(hasTasks)
     ),
+
+    workers: Effect.sync(() => {
+      const now = clock.currentTimeMillisUnsafe()
+      return Array.from(table.queues, ([queue, { leases }]) => Workers.of(queue, leases.members, now)).flat()
+    }),
 
     requeue: (selection, { from }) =>
       Effect.sync(() =>

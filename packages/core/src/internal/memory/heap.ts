@@ -12,6 +12,8 @@ export interface Member<A> {
 /** A binary heap. `remove` costs as little as `push`, because a member knows its slot. */
 export interface Heap<A> extends Place<A> {
   readonly peek: () => A | undefined
+  /** All members, in no order. */
+  readonly members: ReadonlyArray<A>
   readonly push: (member: A) => void
 }
 
@@ -56,6 +58,7 @@ export const make = <A extends Member<A>>(before: (left: A, right: A) => boolean
 
   const heap: Heap<A> = {
     peek: () => members[0],
+    members,
     push: (member) => {
       member.place = heap
       rise(member, members.length)

@@ -7,7 +7,16 @@ import { type Attempt, AttemptOutcome, type LeaseToken } from "../../Attempt.ts"
 import type { Budget } from "../../Budget.ts"
 import { Execution } from "../../Execution.ts"
 import { PauseCause, type QueuePause } from "../../QueuePause.ts"
-import { defaultQueue, Metadata, type NewTask, Overrides, type Task, TaskId, TaskStatus } from "../../Task.ts"
+import {
+  defaultQueue,
+  Metadata,
+  type NewTask,
+  Overrides,
+  QueueName,
+  type Task,
+  TaskId,
+  TaskStatus
+} from "../../Task.ts"
 import * as TaskRecord from "../../TaskRecord.ts"
 import type {
   Checkpoint,
@@ -18,7 +27,8 @@ import type {
   PauseOptions,
   QueueCounts,
   Revision,
-  SweptTask
+  SweptTask,
+  Worker
 } from "../../TaskStore.ts"
 import type * as Driver from "../../TaskStoreDriver.ts"
 import { TaskStoreError } from "../../TaskStoreError.ts"
@@ -435,6 +445,18 @@ export const counts = (row: Driver.CountsRow): QueueCounts => ({
   cancelled: number("cancelled", row.cancelled),
   waiting: number("waiting", row.waiting)
 })
+
+export const worker = (row: Driver.WorkerRow): Worker => {
+  const since = timeOrNull("startedAt", row.startedAt)
+  return {
+    queue: QueueName.make(text("queue", row.queue)),
+    name: text("owner", row.owner),
+    running: number("running", row.running),
+    claimed: number("claimed", row.claimed),
+    ...(since === null ? undefined : { since }),
+    isLost: number("leaseEndsInMillis", row.leaseEndsInMillis) <= 0
+  }
+}
 
 /** The counts of several queues together. */
 export const total = (queues: ReadonlyArray<QueueCounts>): Counts => {

@@ -159,6 +159,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
       ),
     counts: Effect.map(queueCounts, Codec.total),
     queues: queueCounts,
+    workers: Effect.map(store.workers, (all) => all.filter(({ queue }) => queues.includes(queue))),
     requeue: (selection) => changeSelected(selection, store.requeue),
     revise: (revisions, options) =>
       Effect.flatMap(idsHere(revisions.map(({ taskId }) => taskId)), (ids) => {

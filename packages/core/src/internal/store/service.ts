@@ -304,6 +304,16 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     decoded(() => rows.map(Codec.counts).sort((left, right) => (left.queue < right.queue ? -1 : 1)))
   )
 
+  const workers = Effect.flatMap(driver.workers, (rows) =>
+    decoded(() =>
+      rows
+        .map(Codec.worker)
+        .sort((left, right) =>
+          (left.queue === right.queue ? left.name < right.name : left.queue < right.queue) ? -1 : 1
+        )
+    )
+  )
+
   const budgets =
     driver.budgets &&
     Budgets.make(driver.budgets, {
@@ -380,6 +390,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       ),
     counts: Effect.map(queues, Codec.total),
     queues,
+    workers,
     ...administration,
     awaitWork: waiting.awaitWork,
     control: waiting.control,

@@ -129,6 +129,7 @@ export const make = Effect.fnUntraced(function* (
     attempts: (id) => run((store) => store.attempts(id)),
     counts: run((store) => store.counts),
     queues: run((store) => store.queues),
+    workers: run((store) => store.workers),
     requeue: (selection) => write((store) => store.requeue(selection)),
     failWaiting: (ids, reason) => write((store) => store.failWaiting(ids, reason)),
     revise: (revisions, options) => write((store) => store.revise(revisions, options)),

@@ -49,6 +49,8 @@ export const starting: ReadonlyArray<Case> = [
       yield* claimSome(fixture, ["a", "b", "c"], { started: 2 })
       assert.deepEqual(yield* outcomes(fixture, "a"), ["running"])
       assert.deepEqual(yield* outcomes(fixture, "b"), ["running"])
+      const [worker] = yield* fixture.store.workers
+      assert.deepEqual([worker?.running, worker?.claimed], [2, 1])
       assert.deepEqual(yield* outcomes(fixture, "c"), ["claimed"])
       const { tasks } = yield* fixture.store.list({ status: "in_progress" })
       assert.deepEqual(

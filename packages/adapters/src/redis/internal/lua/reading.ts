@@ -59,6 +59,43 @@ return rows
 )
 
 /**
+ * Returns for each queue and each owner of tasks in progress: both names, the numbers of tasks that are started and that are
+ * only claimed, when the first of them started, and in how many milliseconds the last lease ends.
+ */
+export const workers = script(
+  [members, tasks, queues],
+  String.raw`
+local rows = {}
+for _, name in ipairs(queuesIn(LEASES)) do
+  local prefix, ids, byOwner = prefixOf(name), {}, {}
+  for index, member in ipairs(membersOf(LEASES, prefix)) do ids[index] = sub(member, #prefix + WORD + 1) end
+  for _, line in ipairs(mget(RUNNING, ids)) do
+    local attempt = parseAttempt(line or '')
+    local worker = byOwner[attempt.owner]
+    if not worker then
+      worker = { running = 0, claimed = 0, leaseEnd = -math.huge }
+      byOwner[attempt.owner] = worker
+    end
+    local started = tonumber(attempt.started)
+    if started then
+      worker.running, worker.started = worker.running + 1, math.min(worker.started or started, started)
+    else
+      worker.claimed = worker.claimed + 1
+    end
+    worker.leaseEnd = math.max(worker.leaseEnd, tonumber(attempt.leaseEnd))
+  end
+  for owner, worker in pairs(byOwner) do
+    rows[#rows + 1] = {
+      name, owner, worker.running, worker.claimed, worker.started and text(worker.started) or false,
+      text(worker.leaseEnd - now)
+    }
+  end
+end
+return rows
+`
+)
+
+/**
  * Arguments: a queue, and how many tasks of a concurrency key may be in progress. Returns in how many milliseconds there is something to do, or nothing; whether it is drained; the control
  * state.
  */
