@@ -62,7 +62,7 @@ const mortal = (store: Store, api: Awaited<Effect.Success<ReturnType<typeof Api.
       }
     } satisfies Store,
     api: {
-      create: (requests) => call(api.create(requests)),
+      create: (requests, bytes) => call(api.create(requests, bytes)),
       retrieve: (id) => call(api.retrieve(id)),
       cancel: (id) => call(api.cancel(id)),
       list: Stream.unwrap(call(Effect.succeed(api.list))),

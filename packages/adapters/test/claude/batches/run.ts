@@ -2,6 +2,7 @@ import type { ClaudeClient, ClaudeError, MessageRequest, Reply } from "@baton/ad
 import { Attempt, Task, TaskStore } from "@baton/core"
 import { Context, Duration, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import type { BatchApi } from "../../../src/claude/internal/batches/batchApi.ts"
 import * as Send from "../../../src/claude/internal/batches/send.ts"
 import * as Api from "./api.ts"
 
@@ -37,8 +38,18 @@ export interface Run {
 /** A store, and the API's batches in memory: both outlive the workers. */
 export const fixture = Effect.fnUntraced(function* (answer?: Parameters<typeof Api.make>[0]) {
   const api = yield* Api.make(answer)
+  return { ...api, ...(yield* workersOf(api.api)) }
+})
+
+/** A store, and workers that send batches to an API. */
+export const workersOf = Effect.fnUntraced(function* (api: BatchApi) {
   const store = Context.get(yield* Layer.build(TaskStore.layerMemory), TaskStore.TaskStore)
-  const journal = yield* Effect.orDie(Effect.fromNullishOr(store.batches))
+  const stored = yield* Effect.orDie(Effect.fromNullishOr(store.batches))
+  let looked = 0
+  const journal: typeof stored = {
+    ...stored,
+    take: (requests) => Effect.tap(stored.take(requests), () => Effect.sync(() => (looked += requests.length)))
+  }
   const leases = new Map<string, { readonly owner: number; readonly claim: TaskStore.Claim }>()
   let workers = 0
 
@@ -64,10 +75,7 @@ export const fixture = Effect.fnUntraced(function* (answer?: Parameters<typeof A
   ): Effect.fn.Return<Run, ClaudeError, Scope.Scope> {
     const owner = workers++
     const scope = yield* Scope.fork(yield* Scope.Scope)
-    const { isInBatch, send } = yield* Scope.provide(
-      Send.make(api.api, journal, { gather: "1 second", ...options }),
-      scope
-    )
+    const { isInBatch, send } = yield* Scope.provide(Send.make(api, journal, { gather: "1 second", ...options }), scope)
     const describe = (id: string, options: Partial<About>) =>
       Effect.map(leaseOf(id, owner), (leaseToken) => about(id, { leaseToken, ...options }))
     return {
@@ -80,7 +88,8 @@ export const fixture = Effect.fnUntraced(function* (answer?: Parameters<typeof A
       stop: Scope.close(scope, Exit.void)
     }
   })
-  return { ...api, journal, store, leaseOf, start }
+  /** How many requests were looked for in the journal. Those that are not in it are part of the next batch. */
+  return { journal, store, leaseOf, start, looked: () => looked }
 })
 
 /** Lets time pass in steps, because what follows from one step sets the timers of the next. */

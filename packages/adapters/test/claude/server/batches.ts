@@ -68,7 +68,7 @@ const stateOf = (shared: SharedState): State => {
 
 const day = 24 * 3_600_000
 const mostRequests = 100_000
-const mostBytes = 256 * 1024 * 1024
+const mostBytes = 256_000_000
 
 let batches = 0
 

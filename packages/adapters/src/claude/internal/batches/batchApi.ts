@@ -6,10 +6,12 @@ import type { ClaudeError } from "../../ClaudeError.ts"
 import type { MessageRequest } from "../../../internal/chat/MessageRequest.ts"
 import type { Sdk } from "../sdk.ts"
 import * as ApiErrors from "../apiErrors.ts"
+import * as BatchBody from "./batchBody.ts"
 
 /** The batch endpoints. */
 export interface BatchApi {
-  readonly create: (requests: ReadonlyArray<BatchRequest>) => Effect.Effect<Batch, ClaudeError>
+  /** `bytes` is the sum of `BatchBody.bytesOf` of the requests. */
+  readonly create: (requests: ReadonlyArray<BatchRequest>, bytes: number) => Effect.Effect<Batch, ClaudeError>
   readonly retrieve: (id: string) => Effect.Effect<Batch, ClaudeError>
   readonly cancel: (id: string) => Effect.Effect<Batch, ClaudeError>
   /** All batches of the key's workspace, latest first. */
@@ -56,6 +58,9 @@ const path = "/v1/messages/batches"
 
 const pageSize = 100
 
+/** In bytes per millisecond. A batch of 256 MB may take 43 minutes at this rate, besides the usual timeout. */
+const slowestUpload = 100
+
 /**
  * The index of the request that an error names, as in `requests.3.params.max_tokens: ...`. The API gives it only in the
  * text of the message.
@@ -90,9 +95,20 @@ export const fromSdk = (sdk: Sdk): BatchApi => {
     )
 
   return {
-    create: (requests) =>
+    create: (requests, bytes) =>
       Effect.flatMap(
-        sdk.call((client, signal) => client.post(path, { body: { requests }, headers: headersFor(requests), signal })),
+        sdk.call((client, signal) =>
+          client.post(path, {
+            body: BatchBody.parts(requests),
+            headers: {
+              "content-type": "application/json",
+              "content-length": String(BatchBody.lengthOf(bytes)),
+              ...headersFor(requests)
+            },
+            timeout: client.timeout + Math.ceil(bytes / slowestUpload),
+            signal
+          })
+        ),
         batch
       ),
     retrieve: (id) =>

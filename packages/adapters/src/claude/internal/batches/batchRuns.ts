@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import { ClaudeError } from "../../ClaudeError.ts"
 import { type BatchApi, namedRequest } from "./batchApi.ts"
+import * as BatchBody from "./batchBody.ts"
 import { withReason } from "./batchResult.ts"
 import type { Journal } from "./journal.ts"
 import type { BatchLimits, PendingRequest, PendingRequests } from "./pendingRequests.ts"
@@ -51,7 +52,7 @@ export const submit = (runs: BatchRuns, gather: number, apiLimits: BatchLimits):
     let startedAt = clock.currentTimeMillisUnsafe()
     while (true) {
       const { bytes, latestAt, requests } = pending.unsent()
-      if (requests === 0 || requests >= limits.requests || bytes >= limits.bytes) return
+      if (requests === 0 || requests >= limits.requests || BatchBody.lengthOf(bytes) >= limits.bytes) return
       if (runs.isCollecting) {
         yield* Effect.sleep(gather)
         startedAt = clock.currentTimeMillisUnsafe()
@@ -154,7 +155,10 @@ const createWith = Effect.fnUntraced(function* (
   }
   pending.joined(recorded, run)
   const created = yield* Effect.result(
-    api.create(recorded.map(({ key, request }) => ({ custom_id: key, params: request })))
+    api.create(
+      recorded.map(({ key, request }) => ({ custom_id: key, params: request })),
+      recorded.reduce((sum, { bytes }) => sum + bytes, 0)
+    )
   )
   if (created._tag === "Failure" && isRefusal(created.failure)) {
     yield* journal.drop(run)

@@ -12,6 +12,7 @@ import type { PriceTable } from "../../../internal/chat/Pricing.ts"
 import type { Reply } from "../../../internal/chat/Reply.ts"
 import { type ApiMessage, toReply } from "../apiMessage.ts"
 import { customId, identify } from "../requestIdentity.ts"
+import * as BatchBody from "./batchBody.ts"
 import { type BatchResult, toError } from "./batchResult.ts"
 import type { Entry, Journal } from "./journal.ts"
 
@@ -26,6 +27,7 @@ export interface PendingRequest {
   readonly hold: About["hold"]
   /** Nothing is reserved for it, because an earlier attempt sent it. */
   readonly isResumed: boolean
+  /** The bytes that it adds to a batch. */
   readonly bytes: number
   readonly reply: Deferred.Deferred<Reply, ClaudeError>
   /** Called when the request becomes part of a batch. */
@@ -72,6 +74,7 @@ export interface PendingRequests {
 
 export interface BatchLimits {
   readonly requests: number
+  /** Of the whole body. */
   readonly bytes: number
 }
 
@@ -82,9 +85,6 @@ interface Options {
   /** Called when there is a new batch to follow. */
   readonly onJoined: () => void
 }
-
-/** What a batch adds to a request: its id and some punctuation. */
-const overhead = 128
 
 /** The attempt makes the request again, and reserves its worst case. */
 export const sentAgain = () =>
@@ -110,7 +110,6 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
     unsent.set(pending.key, pending)
     unsentBytes += pending.bytes
     latestAt = at
-    hasUnsent.openUnsafe()
   }
 
   const removeUnsent = ({ bytes, key }: PendingRequest) => {
@@ -159,13 +158,13 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
   ): Effect.fn.Return<Reply | PendingRequest, ClaudeError> {
     const { hold, isResumed = false, leaseToken: token, onSend, queue, taskId } = about
     const identity = identify(request, about)
-    const bytes = Buffer.byteLength(JSON.stringify(request)) + overhead
     for (let ordinal = 0; ; ordinal++) {
       const key = customId(identity, ordinal)
       if (isTaken(key)) continue
       const reply = Deferred.makeUnsafe<Reply, ClaudeError>()
       const pending: PendingRequest = {
-        ...{ key, request, taskId, queue, token, hold, isResumed, bytes, reply, onSend },
+        ...{ key, request, taskId, queue, token, hold, isResumed, reply, onSend },
+        bytes: BatchBody.bytesOf({ custom_id: key, params: request }),
         run: undefined
       }
       started.pending = pending
@@ -178,6 +177,7 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
       } else if (found === "none") {
         if (isResumed) return yield* Effect.fail(sentAgain())
         addUnsent(pending, now())
+        hasUnsent.openUnsafe()
         return pending
       } else {
         hold?.moveTo("none")
@@ -242,7 +242,7 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
       for (const pending of unsent.values()) {
         if (taken.length === limits.requests) break
         if (taken[0] !== undefined && taken[0].queue !== pending.queue) continue
-        if (taken.length > 0 && bytes + pending.bytes > limits.bytes) break
+        if (taken.length > 0 && BatchBody.lengthOf(bytes + pending.bytes) > limits.bytes) break
         taken.push(pending)
         bytes += pending.bytes
       }
@@ -254,6 +254,8 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
         pending.run = undefined
         if (waiting.get(pending.key) === pending) addUnsent(pending, latestAt)
       }
+      // The fiber that waits for it runs at once, and takes all of them.
+      if (unsent.size > 0) hasUnsent.openUnsafe()
     },
     joined,
     follow: Effect.fnUntraced(function* (requests) {

@@ -24,8 +24,8 @@ export interface Options {
   readonly maxRequests?: number | undefined
 }
 
-/** The API's limit is 256 MB. A batch is built in memory, so this limit is much lower. */
-const maxBytes = 100_000_000
+/** The API's limit, of the whole body in UTF-8. */
+const maxBytes = 256_000_000
 
 /** How requests are sent, and recognised when they were sent before. */
 export interface Sending extends Pick<ClaudeClientService, "send"> {
