@@ -65,14 +65,14 @@ export const revisionArguments = ({ feedback, id, token, work }: RevisionRow): R
   work === null ? "" : `${work.overrides ?? ""}\n${work.payload ?? ""}\n${work.description}`
 ]
 
-/** The description comes last, because it can have line breaks. */
-const parseInputs = (reply: Reply) => {
-  const value = text(reply)
+/** The description comes last, because it can have line breaks. Undefined for a text that no script writes. */
+const readInputs = (value: Reply) => {
+  if (typeof value !== "string") return undefined
   const first = value.indexOf("\n")
   const second = value.indexOf("\n", first + 1)
   const third = value.indexOf("\n", second + 1)
   const fourth = value.indexOf("\n", third + 1)
-  if (!(0 <= first && first < second && second < third && third < fourth)) return unreadable("the inputs of a task")
+  if (!(0 <= first && first < second && second < third && third < fourth)) return undefined
   return {
     metadata: orNull(value.slice(0, first)),
     dependsOn: orNull(value.slice(first + 1, second)),
@@ -81,6 +81,8 @@ const parseInputs = (reply: Reply) => {
     description: value.slice(fourth + 1)
   }
 }
+
+const parseInputs = (reply: Reply) => readInputs(reply) ?? unreadable("the inputs of a task")
 
 /** The number of words in a line, and the places of `Limit` and of the queue among them. */
 const lineLength = 15
@@ -155,52 +157,90 @@ export const claimRows = (reply: Reply): Claims => {
   const earlier = new Map(groups(known, 5, ([place, ...rest]) => [place, rest] as const))
   const allLines = array(lines)
   const allInputs = array(given)
-  // Times are numbers, because core recognizes an equal number and does not make another date of it.
+  const readState = stateReader()
   const damaged: Array<string> = []
-  const rows = array(ids).flatMap((id, index) => {
-    if (!isClaim(allLines[index], allInputs[index])) {
+  const rows: Array<ClaimRow> = []
+  array(ids).forEach((id, index) => {
+    const line = allLines[index]
+    const state = readState(line)
+    const inputs = readInputs(allInputs[index])
+    if (typeof line !== "string" || state === undefined || inputs === undefined) {
       damaged.push(text(id))
-      return []
+      return
     }
-    const line = parseLine(allLines[index])
-    const { dependsOn, description, metadata, overrides, payload } = parseInputs(allInputs[index])
     const [feedback, usage, checkpoint, execution] = earlier.get(index) ?? nothingEarlier
-    return {
-      seq: line[0],
+    rows.push({
+      seq: line.slice(0, seqLength),
       id,
-      queue: line[queueAt],
-      description,
-      payload,
-      overrides,
-      attempts: number(line[6]) + 1,
-      metadata,
-      priority: line[1],
-      availableAt: number(line[5]),
-      dependsOn,
-      concurrencyKey: parseKey(line[limitAt]),
+      queue: state.queue,
+      description: inputs.description,
+      payload: inputs.payload,
+      overrides: inputs.overrides,
+      attempts: state.attempts + 1,
+      metadata: inputs.metadata,
+      priority: state.priority,
+      availableAt: state.availableAt,
+      dependsOn: inputs.dependsOn,
+      concurrencyKey: state.concurrencyKey,
       feedback,
-      requeues: line[3],
+      requeues: state.requeues,
       usage,
-      createdAt: number(line[2]),
+      createdAt: state.createdAt,
       updatedAt: times[index] ?? times[0],
-      token: number(line[7]) + 1,
+      token: state.token + 1,
       probes: probes ?? undefined,
       checkpoint: parseCheckpoint(checkpoint).execution,
       previousExecution: orNull(execution)
-    }
+    })
   })
   return { rows, damaged }
 }
 
-/** The line of a task before its claim. Between the limit and the last word is the name of the queue, which can be any text. */
-const pendingLine =
-  /^\d{15} -?\d+ \d+ \d+ \d+ -?\d+ \d+ \d+ \d+ [01] pending \d+ (?:-|\d+)(?:\/\S+)? [^]+ (?:[-f]|\d+)$/
+/** What a line says of a task before its claim, apart from its `seq`. Times are numbers, because core recognizes an equal
+ * number and does not make another date of it. */
+interface PendingState {
+  readonly queue: string | undefined
+  readonly attempts: number
+  readonly priority: number
+  readonly availableAt: number
+  readonly concurrencyKey: string | null
+  readonly requeues: number
+  readonly createdAt: number
+  readonly token: number
+}
 
-const isClaim = (line: Reply, given: Reply): boolean =>
-  typeof line === "string" &&
-  pendingLine.test(line) &&
-  typeof given === "string" &&
-  /^[^\n]*\n[^\n]*\n[^\n]*\n[^\n]*\n/.test(given)
+/** The number of digits of a `seq`. */
+const seqLength = 15
+
+const isSeq = /^\d{15}/
+
+/** A line behind its `seq`. Between the limit and the last word is the name of the queue, which can be any text. */
+const pendingState = /^ -?\d+ \d+ \d+ \d+ -?\d+ \d+ \d+ \d+ [01] pending \d+ (?:-|\d+)(?:\/\S+)? [^]+ (?:[-f]|\d+)$/
+
+/** Tasks that were added together have the same state, which is then read once. */
+const stateReader = () => {
+  let lastText: string | undefined
+  let last: PendingState | undefined
+  return (line: Reply): PendingState | undefined => {
+    if (typeof line !== "string" || !isSeq.test(line)) return undefined
+    const stateText = line.slice(seqLength)
+    if (stateText === lastText) return last
+    if (!pendingState.test(stateText)) return undefined
+    const words = parseLine(line)
+    lastText = stateText
+    last = {
+      queue: words[queueAt],
+      attempts: number(words[6]),
+      priority: number(words[1]),
+      availableAt: number(words[5]),
+      concurrencyKey: parseKey(words[limitAt]),
+      requeues: number(words[3]),
+      createdAt: number(words[2]),
+      token: number(words[7])
+    }
+    return last
+  }
+}
 
 /** An attempt that ended, as `ledger` in `lua/reading.ts` returns it. */
 const endedAttempt = (reply: Reply): AttemptRow => {
@@ -276,25 +316,45 @@ export const addArguments = (tasks: ReadonlyArray<NewTaskRow>): Array<string> =>
 /** What `checkpoint` in `lua/leases.ts` gets of a checkpoint's outputs. */
 export const savedExecution = checkpoint
 
-/** What `settle` in `lua/settling.ts` gets of a settlement. */
+/** What `settle` in `lua/settling.ts` gets of settlements. Those with the same decision and token that follow each other share them. */
 export const settleArguments = (settlements: ReadonlyArray<SettlementRow>): Array<string> => {
   const words: Array<string> = []
+  let last: SettlementRow | undefined
+  let countAt = 0
+  let count = 0
   for (const settlement of settlements) {
-    const { attemptUsage, checkpoint, error, execution, feedback, id, token, usage, verification } = settlement
-    words.push(
-      decision(settlement),
-      id,
-      String(token),
-      `${execution ?? ""}\n${verification ?? ""}\n${attemptUsage ?? ""}`
-    )
+    const { attemptUsage, checkpoint, error, execution, feedback, id, spent, usage, verification } = settlement
+    if (last === undefined || !isDecidedAlike(last, settlement)) {
+      if (count > 0) words[countAt] = String(count)
+      countAt = words.push(decision(settlement), String(settlement.token), "") - 1
+      count = 0
+    }
+    last = settlement
+    count++
+    words.push(id, `${execution ?? ""}\n${verification ?? ""}\n${attemptUsage ?? ""}`)
     if (usage !== null) words.push(usage)
     if (error !== null) words.push(error)
     if (feedback !== null) words.push(feedback)
     if (checkpoint !== null) words.push(checkpoint)
-    if (!Budget.isZero(settlement.spent)) words.push(`${settlement.spent.nanoUsd} ${settlement.spent.tokens}`)
+    if (!Budget.isZero(spent)) words.push(`${spent.nanoUsd} ${spent.tokens}`)
   }
+  if (count > 0) words[countAt] = String(count)
   return words
 }
+
+/** Whether two settlements have the same decision and token. */
+const isDecidedAlike = (left: SettlementRow, right: SettlementRow): boolean =>
+  left.token === right.token &&
+  left.outcome === right.outcome &&
+  left.status === right.status &&
+  left.attemptsReturned === right.attemptsReturned &&
+  left.availableInMillis === right.availableInMillis &&
+  left.verified === right.verified &&
+  (left.usage === null) === (right.usage === null) &&
+  (left.error === null) === (right.error === null) &&
+  (left.feedback === null) === (right.feedback === null) &&
+  (left.checkpoint === null) === (right.checkpoint === null) &&
+  Budget.isZero(left.spent) === Budget.isZero(right.spent)
 
 const decision = (settlement: SettlementRow): string => {
   const { attemptsReturned, availableInMillis, outcome, status, verified } = settlement

@@ -7,8 +7,9 @@ import { script } from "./prelude.ts"
 export const publishSettled = script([members, writes], "publish('settled')")
 
 /**
- * Arguments: for each settlement: the decision, id, token, result (execution, verification and usage of the attempt, a line
- * each), and those of usage, error, feedback, checkpoint and spent amount (cost and tokens) that the decision names.
+ * Arguments: for each group of settlements: the decision, the token, and how many they are; for each of them: id, result
+ * (execution, verification and usage of the attempt, a line each), and those of usage, error, feedback, checkpoint and spent
+ * amount (cost and tokens) that the decision names.
  *
  * A decision is: outcome, status, the number of attempts that are returned, in how many milliseconds the task is available
  * (or `-`), verified, and the first letters of what follows. Returns for each lost lease: index, status, and how the ledger
@@ -24,7 +25,7 @@ local function decide(words)
   if not decision then
     local outcome, status, returned, available, verified, fields = match(words, '^(%S+) (%S+) (%S+) (%S+) (%S+) ?(%S*)$')
     decision = {
-      outcome = outcome, status = status, returned = tonumber(returned), verified = verified, size = 4 + #fields,
+      outcome = outcome, status = status, returned = tonumber(returned), verified = verified, size = 2 + #fields,
       available = available ~= '-' and text(later(tonumber(available))), isReleased = outcome == 'released',
       usage = find(fields, 'u', 1, true), failure = find(fields, 'e', 1, true),
       feedback = find(fields, 'f', 1, true), checkpoint = find(fields, 'c', 1, true), spent = find(fields, 's', 1, true),
@@ -81,22 +82,27 @@ local function effectOf(state, line, decision, isExecuted)
   return effect
 end
 
-local ids, starts = {}, {}
-local at = FIRST
-while at <= #ARGV do
-  ids[#ids + 1] = ARGV[at + 1]
-  starts[#ids] = at
-  at = at + decide(ARGV[at]).size
+-- For each settlement: the id, its place among the arguments, the decision and the token.
+local ids, starts, decided, tokens = {}, {}, {}, {}
+local at, last, count = FIRST, #ARGV, 0
+while at <= last do
+  local decision, token = decide(ARGV[at]), ARGV[at + 1]
+  local size, from = decision.size, at + 3
+  at = from + size * ARGV[at + 2]
+  for start = from, at - 1, size do
+    count = count + 1
+    ids[count], starts[count], decided[count], tokens[count] = ARGV[start], start, decision, token
+  end
 end
 local lines, running = mget(TASKS, ids), mget(RUNNING, ids)
 
 local effects, saving = {}, {}
-for index = 1, #ids do
-  local line, start = lines[index], starts[index]
+for index = 1, count do
+  local line = lines[index]
   if line and running[index] then
-    local decision = decide(ARGV[start])
-    local effect = effectOf(sub(line, WORD + 1), running[index], decision, byte(ARGV[start + 3], 1) ~= 10)
-    effects[index] = effect.token == ARGV[start + 2] and effect
+    local decision = decided[index]
+    local effect = effectOf(sub(line, WORD + 1), running[index], decision, byte(ARGV[starts[index] + 1], 1) ~= 10)
+    effects[index] = effect.token == tokens[index] and effect
     if effects[index] and effect.saved and decision.isReleased then saving[#saving + 1] = ids[index] end
   end
 end
@@ -111,17 +117,17 @@ local function outcomeOf(task, token)
 end
 
 local completed = {}
-for index = 1, #ids do
+for index = 1, count do
   local id, start, effect = ids[index], starts[index], effects[index]
-  local decision, result = decide(ARGV[start]), ARGV[start + 3]
+  local decision, result = decided[index], ARGV[start + 1]
   if not effect then
     load({ id })
-    lose(index, tasks[id], outcomeOf(tasks[id], ARGV[start + 2]))
+    lose(index, tasks[id], outcomeOf(tasks[id], tokens[index]))
   else
-    local usage = decision.usage and ARGV[start + 3 + decision.usage]
-    local failure = decision.failure and ARGV[start + 3 + decision.failure]
+    local usage = decision.usage and ARGV[start + 1 + decision.usage]
+    local failure = decision.failure and ARGV[start + 1 + decision.failure]
     if budgetOf(effect.queue) then
-      local cost, tokens = match(decision.spent and ARGV[start + 3 + decision.spent] or '0 0', '^(.*) (.*)$')
+      local cost, tokens = match(decision.spent and ARGV[start + 1 + decision.spent] or '0 0', '^(.*) (.*)$')
       endSpending(id, effect.token, effect.queue, tonumber(cost), tonumber(tokens))
     end
     if usage then write(HSET, USAGE, id, usage) end
@@ -129,8 +135,8 @@ for index = 1, #ids do
       local attemptUsage = sub(result, 3)
       result = resultOf(id, attemptUsage ~= '' and attemptUsage)
     else
-      local feedback = decision.feedback and ARGV[start + 3 + decision.feedback]
-      local checkpoint = decision.checkpoint and ARGV[start + 3 + decision.checkpoint]
+      local feedback = decision.feedback and ARGV[start + 1 + decision.feedback]
+      local checkpoint = decision.checkpoint and ARGV[start + 1 + decision.checkpoint]
       if feedback then write(HSET, FEEDBACK, id, feedback) end
       if checkpoint then write(HSET, CHECKPOINTS, id, checkpoint) end
       if effect.hasEarlier then
